@@ -25,12 +25,6 @@ class SettingsError(Flask10xError):
     """A setting is unknown, malformed or contradicts another; the text names it."""
 
 
-def wrong_setting(place: str, raw: object, wanted: str) -> SettingsError:
-    """The error of a setting in this place whose value is not what is wanted."""
-    text = _("{place} is {value}: {wanted}")
-    return SettingsError(text.format(place=place, value=repr(raw), wanted=wanted))
-
-
 class MistakesInFile(SettingsError):
     """A TOML file that a setting names can't be used.
 

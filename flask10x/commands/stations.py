@@ -13,13 +13,13 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.commands import translated
-from flask10x.config import settings, station_file, station_keys, station_text, toml
+from flask10x.config import readers, settings, station_file, station_keys, station_text
+from flask10x.config.readers import WrongEntry
 from flask10x.config.reserved_names import RESERVED_ENDPOINTS
 from flask10x.config.settings import Settings
 from flask10x.config.station_file import MAX_MEASUREMENTS
-from flask10x.config.station_keys import ENDPOINT, endpoint_wanted
+from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
 from flask10x.config.station_proposal import Proposal, known_as, propose, station_of
-from flask10x.config.toml import WrongEntry
 from flask10x.database import engines, schema
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import shown_name
@@ -101,8 +101,8 @@ def _number(answer: Any) -> float:
     try:
         number = float(answer)
     except ValueError:
-        raise toml.wrong(answer, _("a number is needed")) from None
-    return toml.number(int(number) if number.is_integer() else number)
+        raise WrongEntry(answer, _("a number is needed")) from None
+    return readers.number(int(number) if number.is_integer() else number)
 
 
 # Longer bodies make no line for the shell that anybody reads.
@@ -216,7 +216,7 @@ def _object(raw: bytes) -> Mapping[str, object]:
 def _check(endpoint: str, stations: Stations) -> None:
     """Raises click.BadParameter for a path that no new station can have."""
     if not ENDPOINT.fullmatch(endpoint):
-        reason = endpoint_wanted()
+        reason = chosen()(ENDPOINT_NEEDED)
     elif endpoint in RESERVED_ENDPOINTS:
         reason = _("the service answers /{name} itself").format(name=endpoint)
     elif endpoint in stations.by_endpoint:

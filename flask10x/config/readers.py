@@ -1,9 +1,13 @@
-"""Readers of settings: each reads values of one kind and says what is wrong with another."""
+"""Readers: each takes a value of a file or of the environment, and returns what it stands for.
+
+`tomllib` gives a file's values, and a setting in the environment is always a text. A reader raises
+WrongEntry with what is needed instead.
+"""
 
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from gettext import gettext as _
 from importlib.util import find_spec
 from ipaddress import IPv6Address
@@ -12,124 +16,237 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flask10x.config.toml import wrong
-from flask10x.errors import SettingsError, wrong_setting
+from flask10x.errors import SettingsError, nearest
 from flask10x.readings.derived import HIGHEST_M, LOWEST_M
-from flask10x.readings.stations import BUILT_IN, Station, Stations
+from flask10x.readings.stations import Station, Stations
+from flask10x.translation import N_, chosen
 
-# Readers of settings: numbers, words, folders, addresses.
-#
-# Each takes the place that messages name and what stands there, in the environment or in TOML, and
-# returns the value. Each raises SettingsError that says what is needed instead.
+Reader = Callable[[Any], Any]
 
-HIGHEST_PORT = 65535
-LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-
-
-def whole(minimum: int, maximum: int) -> Callable[[str, Any], int]:
-    """A whole number within these limits, both included."""
-
-    def read(place: str, raw: Any) -> int:
-        wanted = _("a whole number from {low} to {high} is needed")
-        wanted = wanted.format(low=minimum, high=maximum)
-        try:
-            value = int(raw)
-        except (TypeError, ValueError):
-            raise wrong_setting(place, raw, wanted) from None
-        if isinstance(raw, bool | float) or not minimum <= value <= maximum:
-            raise wrong_setting(place, raw, wanted)
-        return value
-
-    return read
+# A value or a name is shown up to here in a message about a file.
+SHOWN_CHARS = 60
+# The space of Japanese texts, which Python does not count among what can be printed.
+WIDE_SPACE = "\u3000"
 
 
-def seconds(minimum: float, maximum: float) -> Callable[[str, Any], float]:
-    """Seconds within these limits, both included."""
+class WrongEntry(ValueError):
+    """A value is not what its key or its setting needs; `needed` says what is."""
 
-    def read(place: str, raw: Any) -> float:
-        wanted = _("seconds from {low} to {high} are needed").format(low=minimum, high=maximum)
-        try:
-            value = float(raw)
-        except (TypeError, ValueError):
-            raise wrong_setting(place, raw, wanted) from None
-        if isinstance(raw, bool) or not minimum <= value <= maximum:
-            raise wrong_setting(place, raw, wanted)
-        return value
+    def __init__(self, raw: Any, needed: str) -> None:
+        super().__init__(raw, needed)
+        self.raw = raw
+        self.needed = needed
 
-    return read
+    def __str__(self) -> str:
+        """What follows the name of a key: `is 0: a whole number from 1 to 9 is needed`."""
+        return _("is {value}: {wanted}").format(value=short(repr(self.raw)), wanted=self.needed)
 
-
-def choice(*allowed: str) -> Callable[[str, Any], str]:
-    """One of these words, in upper or lower case."""
-    spellings = {value.lower(): value for value in allowed}
-
-    def read(place: str, raw: Any) -> str:
-        value = spellings.get(str(raw).lower())
-        if value is None:
-            wanted = _("one of {words} is needed").format(words=", ".join(allowed))
-            raise wrong_setting(place, raw, wanted)
-        return value
-
-    return read
+    def of_setting(self, place: str) -> SettingsError:
+        """The error of a setting, which `place` names, with its whole value."""
+        text = _("{place} is {value}: {wanted}")
+        return SettingsError(text.format(place=place, value=repr(self.raw), wanted=self.needed))
 
 
-def switch(place: str, raw: Any) -> bool:
-    """Reads `true`, `on`, `1` and their opposites."""
-    words = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
-    try:
-        return words[str(raw).lower()]
-    except KeyError:
-        raise wrong_setting(place, raw, _("true or false is needed")) from None
+def short(text: str) -> str:
+    """The beginning of a text that is too long for a message."""
+    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
 
 
-def folder(place: str, raw: Any) -> Path:
-    """A folder, as an absolute path; it need not exist."""
-    if not isinstance(raw, str) or not raw:
-        raise wrong_setting(place, raw, _("a folder is needed"))
-    return Path(raw).expanduser().absolute()
+def nearly(text: str, name: str, names: Iterable[str]) -> str:
+    """The text, with the one of these names that was probably meant."""
+    near = nearest(name.lower(), names)
+    return text + (_(" (did you mean {name}?)").format(name=near) if near else "")
 
 
-def host_name(place: str, raw: Any) -> str:
-    """How one host is named, in messages and in the database."""
-    if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}", raw):
-        wanted = _("a name such as school-1 is needed, of letters, digits, dots and dashes")
-        raise wrong_setting(place, raw, wanted)
+# Readers of numbers, words and texts.
+
+
+def number(raw: Any) -> float:
+    """A finite number, as it is written."""
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not _is_finite(raw):
+        raise WrongEntry(raw, _("a number is needed"))
     return raw
 
 
-def host_names(place: str, raw: Any) -> tuple[str, ...]:
+def _is_finite(raw: float) -> bool:
+    try:
+        return math.isfinite(raw)
+    except OverflowError:
+        return False
+
+
+def within(
+    low: float, high: float, needed: str = N_("a number from {low} to {high} is needed")
+) -> Callable[[Any], float]:
+    """A number within these limits, both included."""
+
+    def read(raw: Any) -> float:
+        if isinstance(raw, int | float) and type(raw) is not bool and low <= raw <= high:
+            return raw
+        raise WrongEntry(raw, chosen()(needed, low=low, high=high))
+
+    return read
+
+
+def whole(
+    low: int, high: int, needed: str = N_("a whole number from {low} to {high} is needed")
+) -> Callable[[Any], int]:
+    """A whole number within these limits, both included."""
+
+    def read(raw: Any) -> int:
+        if type(raw) is int and low <= raw <= high:
+            return raw
+        raise WrongEntry(raw, chosen()(needed, low=low, high=high))
+
+    return read
+
+
+def from_text(convert: Callable[[str], Any], read: Reader) -> Reader:
+    """The same reader, for a number that the environment has as a text."""
+
+    def read_text(raw: Any) -> Any:
+        try:
+            return read(convert(raw) if type(raw) in (str, int) else raw)
+        except WrongEntry as error:
+            raise WrongEntry(raw, error.needed) from None
+        except (ValueError, OverflowError):
+            return read(raw)
+
+    return read_text
+
+
+def seconds(low: float, high: float) -> Reader:
+    """A setting in seconds within these limits, both included."""
+    return from_text(float, within(low, high, N_("seconds from {low} to {high} are needed")))
+
+
+def switch(raw: Any) -> bool:
+    """True or false."""
+    if not isinstance(raw, bool):
+        raise WrongEntry(raw, _("true or false is needed"))
+    return raw
+
+
+def switch_word(raw: Any) -> bool:
+    """A setting that is `true`, `on`, `1` or one of their opposites."""
+    words = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
+    return switch(words.get(str(raw).lower(), raw))
+
+
+def one_of(words: Iterable[str]) -> Callable[[Any], str]:
+    """One of these words."""
+    words = [*words]
+
+    def read(raw: Any) -> str:
+        if raw in words:
+            return str(raw)
+        needed = _("one of {words} is needed").format(words=", ".join(words))
+        raise WrongEntry(raw, nearly(needed, raw, words) if isinstance(raw, str) else needed)
+
+    return read
+
+
+def choice(*words: str) -> Callable[[Any], str]:
+    """A setting that is one of these words, in upper or lower case."""
+    spellings = {word.lower(): word for word in words}
+    read = one_of(words)
+    return lambda raw: read(spellings.get(str(raw).lower(), raw))
+
+
+def table(raw: Any) -> dict[str, Any]:
+    """A table."""
+    if not isinstance(raw, dict):
+        raise WrongEntry(raw, _("a table is needed"))
+    return raw
+
+
+def line(longest: int) -> Callable[[Any], str]:
+    """A text in one line of at most so many characters, without blanks around it."""
+
+    def read(raw: Any) -> str:
+        plain = isinstance(raw, str) and all(c.isprintable() or c == WIDE_SPACE for c in raw)
+        if not plain or not 1 <= len(raw) <= longest or raw != raw.strip():
+            needed = _(
+                "a text of 1 to {n} characters is needed, in one line, no blank at either end"
+            )
+            raise WrongEntry(raw, needed.format(n=longest))
+        return str(raw)
+
+    return read
+
+
+def text(raw: Any) -> str:
+    """A text that is not empty."""
+    if not isinstance(raw, str) or not raw:
+        raise WrongEntry(raw, _("a text is needed"))
+    return raw
+
+
+def matching(pattern: str, needed: str) -> Callable[[Any], str]:
+    """A text of this regular expression."""
+    whole_text = re.compile(pattern)
+
+    def read(raw: Any) -> str:
+        if not isinstance(raw, str) or not whole_text.fullmatch(raw):
+            raise WrongEntry(raw, chosen()(needed))
+        return raw
+
+    return read
+
+
+def path(needed: str) -> Callable[[Any], Path]:
+    """The absolute path of a file or a folder, which need not exist."""
+
+    def read(raw: Any) -> Path:
+        if not isinstance(raw, str) or not raw:
+            raise WrongEntry(raw, chosen()(needed))
+        return Path(raw).expanduser().absolute()
+
+    return read
+
+
+folder = path(N_("a folder is needed"))
+file = path(N_("a file is needed"))
+
+# Readers of names and addresses.
+
+HIGHEST_PORT = 65535
+_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST_NAME = re.compile(rf"\.?{_LABEL}(?:\.{_LABEL})*")
+
+host_name = matching(
+    r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}",
+    N_("a name such as school-1 is needed, of letters, digits, dots and dashes"),
+)
+"""How one host is named, in messages and in the database."""
+
+
+def host_names(raw: Any) -> tuple[str, ...]:
     """Reads `raspberrypi.local,.home.arpa`; a leading dot stands for all names below.
 
     A dot at the end, of an absolute name, is left out.
     """
-    names = [name.strip().lower().removesuffix(".") for name in _text(place, raw).split(",")]
-    for name in names:
-        if not re.fullmatch(rf"\.?{LABEL}(?:\.{LABEL})*", name):
-            wanted = _("names such as raspberrypi.local,.home.arpa are needed, without ports")
-            raise wrong_setting(place, raw, wanted)
-    return tuple(names)
+    names = tuple(name.strip().lower().removesuffix(".") for name in text(raw).split(","))
+    if not all(map(_HOST_NAME.fullmatch, names)):
+        needed = _("names such as raspberrypi.local,.home.arpa are needed, without ports")
+        raise WrongEntry(raw, needed)
+    return names
 
 
-def _text(place: str, raw: Any) -> str:
-    if not isinstance(raw, str) or not raw:
-        raise wrong_setting(place, raw, _("a text is needed"))
-    return raw
-
-
-def bind(place: str, raw: Any) -> str:
+def bind(raw: Any) -> str:
     """Reads `address:port` or `unix:/absolute/path`."""
-    value = _text(place, raw)
+    value = text(raw)
     host, _colon, port = value.rpartition(":")
     if value.startswith("unix:"):
         if not re.fullmatch(r"unix:/\S*[^\s/]", value):
-            raise wrong_setting(place, raw, _("unix:/absolute/path/to/a.sock is needed"))
+            raise WrongEntry(raw, _("unix:/absolute/path/to/a.sock is needed"))
     elif not (re.fullmatch(r"[A-Za-z0-9_.-]+", host) or _is_ipv6(host)):
-        wanted = _(
+        needed = _(
             "address:port such as 0.0.0.0:8888 or [::]:8888 is needed, or unix:/absolute/path"
         )
-        raise wrong_setting(place, raw, wanted)
-    elif not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= HIGHEST_PORT:
-        raise wrong_setting(place, raw, _("a port from 1 to 65535 is needed after the last colon"))
+        raise WrongEntry(raw, needed)
+    elif not _is_port(port):
+        raise WrongEntry(raw, _("a port from 1 to 65535 is needed after the last colon"))
     return value
 
 
@@ -141,38 +258,29 @@ def _is_ipv6(host: str) -> bool:
     return host.startswith("[") and host.endswith("]")
 
 
-def time_zone(place: str, raw: Any) -> str:
-    """A zone that this system knows."""
+def _is_port(digits: str) -> bool:
+    return re.fullmatch("[0-9]{1,5}", digits) is not None and 1 <= int(digits) <= HIGHEST_PORT
+
+
+def time_zone(raw: Any) -> str:
+    """A zone that this system has."""
     try:
         ZoneInfo(str(raw))
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise wrong_setting(place, raw, _("a zone such as Asia/Tokyo is needed")) from None
+        raise WrongEntry(raw, _("a zone such as Asia/Tokyo is needed")) from None
     return str(raw)
 
 
-def altitude(place: str, raw: Any) -> float:
-    """Metres, as a number or a text; raises SettingsError, also beyond what a formula holds for."""
-    try:
-        value = math.nan if isinstance(raw, bool) else float(raw)
-    except (TypeError, ValueError):
-        value = math.nan
-    if not LOWEST_M <= value <= HIGHEST_M:
-        raise wrong_setting(place, raw, altitude_wanted())
-    return value
-
-
-def altitude_wanted() -> str:
-    """What an altitude has to be."""
-    text = _("metres above sea level from {low} to {high} are needed")
-    return text.format(low=LOWEST_M, high=HIGHEST_M)
+altitude = within(LOWEST_M, HIGHEST_M, N_("metres above sea level from {low} to {high} are needed"))
+"""Metres, within the limits of the formula of the pressure at sea level."""
 
 
 def at_altitude(stations: Stations, metres: float | None) -> Stations:
-    """The stations, those without an altitude of their own at this one."""
+    """The stations; those without an altitude get this one."""
     if metres is None:
         return stations
-    own = (s if s.altitude_m is not None else replace(s, altitude_m=metres) for s in stations.all)
-    return Stations(tuple(own), stations.file)
+    moved = (s if s.altitude_m is not None else replace(s, altitude_m=metres) for s in stations.all)
+    return Stations(tuple(moved), stations.file)
 
 
 _NUMBER = r"\s*([+-]?[0-9]{1,3}(?:\.[0-9]{1,12})?)\s*"
@@ -190,16 +298,16 @@ class Place:
     """East of Greenwich; negative: west of it."""
 
 
-def coordinates(place: str, raw: Any) -> Place:
-    """Reads `35.68,139.77`; raises SettingsError."""
-    found = _PLACE.fullmatch(raw) if isinstance(raw, str) else None
-    if found is None:
-        wanted = _("latitude and longitude in degrees such as 35.68,139.77 are needed")
-        raise wrong_setting(place, raw, wanted)
-    latitude, longitude = float(found[1]), float(found[2])
+def coordinates(raw: Any) -> Place:
+    """Reads `35.68,139.77`."""
+    match = _PLACE.fullmatch(raw) if isinstance(raw, str) else None
+    if match is None:
+        needed = _("latitude and longitude in degrees such as 35.68,139.77 are needed")
+        raise WrongEntry(raw, needed)
+    latitude, longitude = float(match[1]), float(match[2])
     if abs(latitude) > HIGHEST_LATITUDE or abs(longitude) > HIGHEST_LONGITUDE:
-        wanted = _("a latitude from -90 to 90 comes first, then a longitude from -180 to 180")
-        raise wrong_setting(place, raw, wanted)
+        needed = _("a latitude from -90 to 90 comes first, then a longitude from -180 to 180")
+        raise WrongEntry(raw, needed)
     return Place(latitude, longitude)
 
 
@@ -211,28 +319,16 @@ RETENTION_MAX_DAYS = 36_500
 NEVER_REMOVED = 0
 
 
-def retention_days(place: str, raw: Any) -> int:
-    """The setting RETENTION_DAYS; raises SettingsError."""
-    try:
-        return retention_days_of_station(int(raw) if isinstance(raw, str) else raw)
-    except ValueError:
-        raise wrong_setting(place, raw, _retention_wanted()) from None
+_days = whole(
+    RETENTION_MIN_DAYS,
+    RETENTION_MAX_DAYS,
+    N_("a whole number of days from {low} to {high} is needed, or 0 to keep all readings"),
+)
 
 
-def retention_days_of_station(raw: Any) -> int:
-    """The key of a station; raises WrongEntry."""
-    is_number = isinstance(raw, int) and not isinstance(raw, bool)
-    if not is_number or not (
-        raw == NEVER_REMOVED or RETENTION_MIN_DAYS <= raw <= RETENTION_MAX_DAYS
-    ):
-        raise wrong(raw, _retention_wanted())
-    days: int = raw
-    return days
-
-
-def _retention_wanted() -> str:
-    text = _("a whole number of days from {low} to {high} is needed, or 0 to keep all readings")
-    return text.format(low=RETENTION_MIN_DAYS, high=RETENTION_MAX_DAYS)
+def retention_days(raw: Any) -> int:
+    """After how many days readings are removed; NEVER_REMOVED is a value of its own."""
+    return NEVER_REMOVED if raw == NEVER_REMOVED and type(raw) is int else _days(raw)
 
 
 # What the address of a database on PostgreSQL begins with, as SQLAlchemy has it for psycopg 3.
@@ -247,32 +343,33 @@ _PARTS = re.compile(
     r"(?:\[[^]/?@]+\]|[^:/?@,]*)(?::(?P<port>[^/?@,:]*))?"
     r"(?:/(?P<name>[^?@/]*))?(?:\?(?P<options>.*))?"
 )
-_HIGHEST_PORT = 65535
 
 
-def database_url(place: str, raw: Any) -> str:
+def database_url(raw: Any) -> str:
     """A URL with an absolute path, or one of PostgreSQL whose driver is installed.
 
-    Raises SettingsError that shows no password.
+    The error shows no password.
     """
     value = raw if isinstance(raw, str) else ""
     if value.startswith("sqlite:////"):
         return value
     if not value.startswith(POSTGRESQL):
-        raise _wrong(place, raw, _other(value))
-    if wanted := _address_mistake(value.removeprefix(POSTGRESQL)):
-        raise _wrong(place, raw, wanted)
-    if find_spec("psycopg") is None:
-        wanted = _(
-            "the package psycopg is missing: requirements-postgres.lock has it (in a checkout: make"
-            " postgres), or pip install 'flask10x[postgres]'"
-        )
-        raise _wrong(place, raw, wanted)
+        needed = _other(value)
+    else:
+        needed = _address_mistake(value.removeprefix(POSTGRESQL))
+        if not needed and find_spec("psycopg") is None:
+            needed = _(
+                "the package psycopg is missing: requirements-postgres.lock has it (in a checkout:"
+                " make postgres), or pip install 'flask10x[postgres]'"
+            )
+    if needed:
+        # Messages go to the journal.
+        raise WrongEntry(_PASSWORD.sub(r"\1:...@", value) or raw, needed)
     return value
 
 
 def _other(value: str) -> str:
-    """What is wanted in place of something else."""
+    """What is needed in place of an address of another kind."""
     if _OTHER_SCHEME.match(value):
         text = _("it has to begin with {scheme}, as in {example}")
         example = f"{POSTGRESQL}user@host:5432/database"
@@ -294,47 +391,20 @@ def _address_mistake(rest: str) -> str:
             " %40, / is %2F, ? is %3F, : is %3A and % is %25"
         )
     port = parts["port"]
-    if port is not None and not (re.fullmatch("[0-9]{1,5}", port) and _is_port(int(port))):
+    if port is not None and not _is_port(port):
         return _("a port from 1 to 65535 is needed after the host's colon")
     if not parts["name"] and not _NAME_IN_OPTIONS.search(parts["options"] or ""):
         return _("the database's name is missing: postgresql+psycopg://user@host:5432/database")
     return ""
 
 
-def _is_port(number: int) -> bool:
-    return 1 <= number <= _HIGHEST_PORT
-
-
-def _wrong(place: str, raw: Any, wanted: str) -> SettingsError:
-    # Messages go to the journal.
-    shown = _PASSWORD.sub(r"\1:...@", raw) if isinstance(raw, str) else raw
-    return wrong_setting(place, shown, wanted)
-
-
 CREDENTIAL = "credential:"
-"""What stands before the name of a credential of systemd."""
-_SECRET_PLACE = re.compile(rf"/\S*[^\s/]|{CREDENTIAL}[A-Za-z0-9_-][A-Za-z0-9_.-]*")
-
-
-def is_secret_place(named: str) -> bool:
-    """Whether it is an absolute path, or `credential:` and a name.
-
-    Others than the service read the settings too, so the file is not looked at.
-    """
-    return bool(_SECRET_PLACE.fullmatch(named))
-
-
-def secret_place_wanted() -> str:
-    """What a place has to be."""
-    return _("/absolute/path is needed, or credential: and a name")
-
-
-def secret_place(place: str, raw: Any) -> str:
-    """The value of a setting that names a secret file; raises SettingsError."""
-    if not isinstance(raw, str) or not is_secret_place(raw):
-        raise wrong_setting(place, raw, secret_place_wanted())
-    return raw
-
+"""What precedes the name of a credential of systemd."""
+secret_place = matching(
+    rf"/\S*[^\s/]|{CREDENTIAL}[A-Za-z0-9_-][A-Za-z0-9_.-]*",
+    N_("/absolute/path is needed, or credential: and a name"),
+)
+"""Where a secret file is. It is not looked at: programs without access read the settings too."""
 
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 
@@ -350,17 +420,17 @@ class BrokerAddress:
     """Empty: nobody by name."""
 
 
-def mqtt_url(place: str, raw: Any) -> str:
+def mqtt_url(raw: Any) -> str:
     """Reads `mqtt://host`, `mqtts://user@host:8883`; a password belongs into a file."""
-    wanted = _("mqtt://host or mqtts://user@host:8883 is needed, without a password")
     try:
         url = urlsplit(raw if isinstance(raw, str) else "")
         is_right = url.scheme in DEFAULT_PORTS and url.hostname and url.port != 0
     except ValueError:
         is_right = False
     if not is_right or url.path.strip("/") or url.query or url.fragment or url.password is not None:
-        # Whatever stands there may be a password.
-        raise wrong_setting(place, "...", wanted)
+        # The value may be a password.
+        needed = _("mqtt://host or mqtts://user@host:8883 is needed, without a password")
+        raise WrongEntry("...", needed)
     return str(raw)
 
 
@@ -372,48 +442,34 @@ def broker_address(url: str) -> BrokerAddress:
     return BrokerAddress(parts.hostname or "", port, parts.scheme == "mqtts", user)
 
 
-@dataclass(frozen=True, slots=True)
-class PartialReadings:
-    """What the setting says, before it is known which stations there are."""
-
-    place: str = ""
-    raw: Any = ""
-    words: Mapping[str, str] = field(default_factory=dict)
-    """`accept` or `reject` by endpoint, and by the empty text for those that are not named. Where
-    nothing is said the station decides."""
-
-    def endpoints(self, stations: Stations) -> frozenset[str]:
-        """The stations whose incomplete readings are accepted.
-
-        Raises SettingsError when it names one that there is not.
-        """
-        known = stations.by_endpoint
-        if not self.words.keys() <= {"", *known}:
-            raise wrong_setting(self.place, self.raw, _partial_wanted(known))
-        others = self.words.get("")
-        return frozenset(
-            station.endpoint
-            for station in stations.all
-            if self.words.get(station.endpoint, others or _choice_of(station)) == "accept"
-        )
+ACCEPT, REJECT = "accept", "reject"
 
 
-def _choice_of(station: Station) -> str:
-    return "accept" if station.accepts_partial else "reject"
-
-
-def _partial_wanted(known: Iterable[str]) -> str:
-    wanted = _("accept or reject is needed, or a list such as data4=accept ({stations})")
-    return wanted.format(stations=", ".join(known))
-
-
-def partial_readings(place: str, raw: Any) -> PartialReadings:
+def partial_readings(raw: Any, settings: Mapping[str, Any]) -> frozenset[str]:
     """Reads `accept`, `data4=accept,data2=accept` or `accept,data2=reject`."""
+    stations: Stations = settings["stations"]
     words: dict[str, str] = {}
     for item in str(raw).split(","):
         first, equals, last = (part.strip() for part in item.partition("="))
         endpoint, word = (first, last) if equals else ("", first)
-        if endpoint in words or (equals and not endpoint) or word not in ("accept", "reject"):
-            raise wrong_setting(place, raw, _partial_wanted(BUILT_IN.by_endpoint))
+        is_station = endpoint in stations.by_endpoint if equals else True
+        if endpoint in words or not is_station or word not in (ACCEPT, REJECT):
+            needed = _("accept or reject is needed, or a list such as data4=accept ({stations})")
+            raise WrongEntry(raw, needed.format(stations=", ".join(stations.by_endpoint)))
         words[endpoint] = word
-    return PartialReadings(place, raw, words)
+    return accepting_partial(stations, words)
+
+
+def accepting_partial(stations: Stations, words: Mapping[str, str]) -> frozenset[str]:
+    """The endpoints of the stations whose incomplete readings are accepted.
+
+    `words` has ACCEPT or REJECT by endpoint, and under the empty text for all other stations. A
+    station without a word decides itself.
+    """
+    others = words.get("")
+
+    def word_of(station: Station) -> str:
+        own_word = ACCEPT if station.accepts_partial else REJECT
+        return words.get(station.endpoint, others or own_word)
+
+    return frozenset(s.endpoint for s in stations.all if word_of(s) == ACCEPT)

@@ -14,33 +14,22 @@ from dataclasses import dataclass, field, fields
 from datetime import tzinfo
 from gettext import gettext as _
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from flask10x.config import environment_file, readers, station_file, toml
+from flask10x.config import environment_file, readers, station_file
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import Alerts
 from flask10x.config.readers import (
     HIGHEST_PORT,
     POSTGRESQL,
-    PartialReadings,
     Place,
-    altitude,
-    at_altitude,
-    bind,
+    WrongEntry,
     choice,
-    coordinates,
-    database_url,
-    folder,
-    host_name,
-    host_names,
-    partial_readings,
+    from_text,
     seconds,
-    switch,
-    time_zone,
-    whole,
 )
-from flask10x.errors import SettingsError, nearest, wrong_setting
+from flask10x.errors import SettingsError, nearest
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import unknown_tz
 
@@ -53,12 +42,22 @@ CONFIG = PREFIX + "CONFIG"
 FILES = {CONFIG, environment_file.VARIABLE}
 
 
-def _setting(read: Callable[[str, Any], Any], default: Any) -> Any:
-    """A row of the table: how a value is read, and what it is when nobody gives one.
+def whole(low: int, high: int) -> readers.Reader:
+    """A whole number within these limits, both included."""
+    return from_text(int, readers.whole(low, high))
 
-    A default that is a function is given the settings that stand above it.
+
+def _setting(read: readers.Reader, default: Any) -> Any:
+    """A row of the table: how a value is read, and what it is by default.
+
+    A default that is a function gets the settings above it.
     """
     return field(metadata={"read": read, "default": default})
+
+
+def _dependent(read: Callable[[Any, Mapping[str, Any]], Any], default: Any) -> Any:
+    """A row whose reader gets the settings above it, too."""
+    return field(metadata={"read": read, "default": default, "depends": True})
 
 
 def is_checkout() -> bool:
@@ -66,7 +65,7 @@ def is_checkout() -> bool:
     return (CHECKOUT / "pyproject.toml").is_file()
 
 
-def default_data_dir(_given: Mapping[str, Any] | None = None) -> Path:
+def default_data_dir(_settings: Mapping[str, Any] | None = None) -> Path:
     """`instance/` in the checkout, or in the current folder when there is no checkout."""
     return (CHECKOUT if is_checkout() else Path.cwd()) / "instance"
 
@@ -75,26 +74,32 @@ def default_data_dir(_given: Mapping[str, Any] | None = None) -> Path:
 class Settings:
     """Every setting with its final value; the page `reference/settings.md` says what each does."""
 
-    data_dir: Path = _setting(folder, default_data_dir)
+    data_dir: Path = _setting(readers.folder, default_data_dir)
     database_url: str = _setting(
-        database_url, lambda given: f"sqlite:///{given['data_dir'] / 'flask10x.sqlite3'}"
+        readers.database_url, lambda above: f"sqlite:///{above['data_dir'] / 'flask10x.sqlite3'}"
     )
-    host_name: str = _setting(host_name, lambda _given: os.uname().nodename)
+    host_name: str = _setting(readers.host_name, lambda _above: os.uname().nodename)
     """How this host is told from others that share a database."""
-    stations: Stations = _setting(station_file.read, station_file.default)
+    stations: Stations = _setting(
+        lambda raw: station_file.load(readers.file(raw)), station_file.default
+    )
     """Those of the file that the setting names: all that this installation knows."""
-    alerts: Alerts = _setting(alert_file.read, alert_file.default)
-    """What people want to be told of, by the file that the setting names."""
-    csv_dir: Path = _setting(folder, lambda given: given["data_dir"] / "csv")
-    log_dir: Path = _setting(folder, lambda given: given["data_dir"] / "logs")
-    backup_dir: Path = _setting(folder, lambda given: given["data_dir"] / "backups")
-    bind: str = _setting(bind, lambda given: f"0.0.0.0:{given.get('port') or 8888}")
+    alerts: Alerts = _dependent(
+        lambda raw, above: alert_file.load(readers.file(raw), above["stations"]), alert_file.default
+    )
+    """What people want to be notified of, by the file that the setting names."""
+    csv_dir: Path = _setting(readers.folder, lambda above: above["data_dir"] / "csv")
+    log_dir: Path = _setting(readers.folder, lambda above: above["data_dir"] / "logs")
+    backup_dir: Path = _setting(readers.folder, lambda above: above["data_dir"] / "backups")
+    bind: str = _setting(readers.bind, lambda above: f"0.0.0.0:{above.get('port') or 8888}")
     workers: int = _setting(whole(1, 16), 2)
     threads: int = _setting(whole(1, 64), 2)
     ack: Literal["enqueued", "committed"] = _setting(choice("enqueued", "committed"), "enqueued")
     # A stopping worker waits REQUEST_CEILING_SEC (10) for its requests; all are answered by then.
     ack_timeout_sec: float = _setting(seconds(0.1, 8), 2.0)
-    partial_readings: frozenset[str] = _setting(partial_readings, PartialReadings())
+    partial_readings: frozenset[str] = _dependent(
+        readers.partial_readings, lambda above: readers.accepting_partial(above["stations"], {})
+    )
     """The endpoints whose incomplete readings are accepted."""
     # Never 0: "a refused reading is kept" is a promise (contract, 6.6).
     rejected_max_rows: int = _setting(whole(10, 10_000_000), 100_000)
@@ -103,9 +108,9 @@ class Settings:
     idempotency_max_rows: int = _setting(whole(1000, 10_000_000), 50_000)
     repeat_window_sec: float = _setting(seconds(0, 86_400), 0)
     """For how long the same body of a station is a repeat, unless the station says otherwise."""
-    retention_days: int = _setting(readers.retention_days, readers.NEVER_REMOVED)
-    timezone: str = _setting(time_zone, "")
-    place: Place | None = _setting(coordinates, None)
+    retention_days: int = _setting(from_text(int, readers.retention_days), readers.NEVER_REMOVED)
+    timezone: str = _setting(readers.time_zone, "")
+    place: Place | None = _setting(readers.coordinates, None)
     """Where the sun shades the charts; None: nowhere."""
     write_tokens_file: str = _setting(readers.secret_place, "")
     read_tokens_file: str = _setting(readers.secret_place, "")
@@ -115,22 +120,22 @@ class Settings:
     """Where `flask10x mqtt` finds the broker; empty: there is none."""
     mqtt_password_file: str = _setting(readers.secret_place, "")
     """As the files of tokens; empty: the broker asks for no password."""
-    altitude_m: float | None = _setting(altitude, None)
+    altitude_m: float | None = _setting(from_text(float, readers.altitude), None)
     """That of the house above sea level, unless a station says otherwise; None: not known."""
-    allowed_hosts: tuple[str, ...] = _setting(host_names, ())
+    allowed_hosts: tuple[str, ...] = _setting(readers.host_names, ())
     """Names in lower case, a leading dot for all below it; empty: any name."""
     history_max: int = _setting(whole(1, 10_000), 1000)
     query_timeout_sec: float = _setting(seconds(0.1, 60), 2.0)
     write_queue_maxsize: int = _setting(whole(1, 1_000_000), 5000)
     queue_warn_threshold: int = _setting(
-        whole(1, 1_000_000), lambda given: max(1, given["write_queue_maxsize"] * 80 // 100)
+        whole(1, 1_000_000), lambda above: max(1, above["write_queue_maxsize"] * 80 // 100)
     )
     write_retries: int = _setting(whole(0, 1000), 3)
     write_backoff_base_sec: float = _setting(seconds(0.001, 60), 0.05)
     batch_max_rows: int = _setting(whole(1, 100_000), 500)
     commit_interval_sec: float = _setting(seconds(0, 600), 0.1)
     synchronous: Literal["FULL", "NORMAL"] = _setting(choice("FULL", "NORMAL"), "FULL")
-    commit_lock: bool = _setting(switch, True)
+    commit_lock: bool = _setting(readers.switch_word, True)
     inactivity_warn_sec: int = _setting(whole(1, 1_000_000), 120)
     log_level: str = _setting(choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
     log_max_bytes: int = _setting(whole(1000, 1_000_000_000), 1_000_000)
@@ -152,11 +157,12 @@ class Settings:
         return ZoneInfo(self.timezone) if self.timezone else None
 
 
-# `port` is another way to say `bind`, so it has no value of its own.
-READERS: dict[str, Callable[[str, Any], Any]] = {
+# `port` is another way to write `bind`, so it has no value of its own.
+READERS: dict[str, Callable[..., Any]] = {
     "port": whole(1, HIGHEST_PORT),
-    **{field.name: field.metadata["read"] for field in fields(Settings)},
+    **{row.name: row.metadata["read"] for row in fields(Settings)},
 }
+_DEPENDENT = {row.name for row in fields(Settings) if "depends" in row.metadata}
 
 
 def load(
@@ -168,22 +174,30 @@ def load(
     """The settings of this process; raises SettingsError that names each thing that is wrong.
 
     Without an environment it is that of this process, with the service's environment file.
-    `stations` stand for those of the file that the setting STATIONS names, which is not read then;
+    `stations` replace those of the file that the setting STATIONS names, which is not read then;
     `alerts` likewise.
     """
     if environ is None:
         environment_file.take_over(os.environ)
         environ = os.environ
-    given = _given(environ)
-    instead = {"stations": stations, "alerts": alerts}
-    read = {name: value for name, value in instead.items() if value is not None}
-    for name, (place, raw) in given.items():
-        if name not in read:
-            read[name] = READERS[name](place, raw)
-    if environ is os.environ and not read.get("timezone") and (tz := unknown_tz()):
+    entries = _entries(environ)
+    values: dict[str, Any] = {"stations": stations} if stations else {}
+    if alerts:
+        values["alerts"] = alerts
+    if "port" in entries:
+        values["port"] = _read("port", entries, values)
+    for row in fields(Settings):
+        if row.name in entries and row.name not in values:
+            values[row.name] = _read(row.name, entries, values)
+        elif row.name not in values:
+            default = row.metadata["default"]
+            values[row.name] = default(values) if callable(default) else default
+    if environ is os.environ and not values["timezone"] and (tz := unknown_tz()):
         place = environment_file.place_of("TZ")
-        raise wrong_setting(place, tz, _("a zone such as Asia/Tokyo is needed"))
-    return _complete(read, {name: place for name, (place, _value) in given.items()})
+        raise WrongEntry(tz, _("a zone such as Asia/Tokyo is needed")).of_setting(place)
+    values["stations"] = readers.at_altitude(values["stations"], values["altitude_m"])
+    _check(values, entries)
+    return Settings(**values)
 
 
 def stations_path() -> Path:
@@ -198,45 +212,72 @@ def alerts_path() -> Path:
 
 def _file_of(setting: str, name: str) -> Path:
     environment_file.take_over(os.environ)
-    given = _given(os.environ)
-    if setting in given:
-        return toml.path_of(*given[setting])
-    data_dir = folder(*given["data_dir"]) if "data_dir" in given else default_data_dir()
-    return data_dir / name
+    entries = _entries(os.environ)
+    try:
+        if setting in entries:
+            return readers.file(entries[setting].raw)
+        folder = entries.get("data_dir")
+        return (readers.folder(folder.raw) if folder else default_data_dir()) / name
+    except WrongEntry as error:
+        raise error.of_setting(
+            entries[setting if setting in entries else "data_dir"].place
+        ) from None
 
 
-# A setting's name in lower case -> where it stands, as messages name it, and what it is.
-_Given = dict[str, tuple[str, Any]]
+class _Entry(NamedTuple):
+    """The value of a setting in the environment or in the TOML file."""
+
+    place: str
+    """Where it is, as messages name it."""
+    raw: Any
 
 
-def _given(environ: Mapping[str, str]) -> _Given:
+_Entries = dict[str, _Entry]
+"""By the settings' names in lower case."""
+
+
+def _read(name: str, entries: _Entries, values: Mapping[str, Any]) -> Any:
+    """The value of a setting; `values` has those above it in the table."""
+    place, raw = entries[name]
+    try:
+        return READERS[name](raw, values) if name in _DEPENDENT else READERS[name](raw)
+    except WrongEntry as error:
+        raise error.of_setting(place) from None
+    except (FileNotFoundError, NotADirectoryError) as error:
+        text = _("{place}: there is no file {path}; flask10x {command} init makes it")
+        text = text.format(place=place, path=error.filename, command=name)
+        raise SettingsError(text) from None
+
+
+def _entries(environ: Mapping[str, str]) -> _Entries:
     """What the environment and the TOML file have; raises SettingsError for an unknown name."""
-    given = _from_file(environ.get(CONFIG)) | _from_environment(environ)
+    entries = _from_file(environ.get(CONFIG)) | _from_environment(environ)
     unknown = [
-        _unknown(name, place) for name, (place, _value) in given.items() if name not in READERS
+        _unknown(name, entry.place) for name, entry in entries.items() if name not in READERS
     ]
     if unknown:
         raise SettingsError("; ".join(unknown))
-    return given
+    return entries
 
 
-def _from_file(path: str | None) -> _Given:
-    given: _Given = {}
-    for key, value in _read(path).items() if path else ():
+def _from_file(path: str | None) -> _Entries:
+    entries: _Entries = {}
+    for key, value in _document(path).items() if path else ():
+        name, place = key.lower(), f"{path}: {key}"
         if key.upper().startswith(PREFIX):
             text = _("{place}: names are written without {prefix} in this file")
-            raise SettingsError(text.format(place=f"{path}: {key}", prefix=PREFIX))
-        if key.lower() in given:
+            raise SettingsError(text.format(place=place, prefix=PREFIX))
+        if name in entries:
             text = _("{place} is there twice, also as {key}")
-            raise SettingsError(text.format(place=given[key.lower()][0], key=key))
+            raise SettingsError(text.format(place=entries[name].place, key=key))
         # The environment can't hold one, and no path may.
         if isinstance(value, str) and "\0" in value:
-            raise wrong_setting(f"{path}: {key}", value, _("there is a NUL character in it"))
-        given[key.lower()] = f"{path}: {key}", value
-    return given
+            raise WrongEntry(value, _("there is a NUL character in it")).of_setting(place)
+        entries[name] = _Entry(place, value)
+    return entries
 
 
-def _read(path: str) -> dict[str, Any]:
+def _document(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             return tomllib.load(file)
@@ -246,9 +287,9 @@ def _read(path: str) -> dict[str, Any]:
         raise SettingsError(text.format(place=place, path=path, reason=error)) from error
 
 
-def _from_environment(environ: Mapping[str, str]) -> _Given:
+def _from_environment(environ: Mapping[str, str]) -> _Entries:
     return {
-        name[len(PREFIX) :].lower(): (environment_file.place_of(name), value)
+        name[len(PREFIX) :].lower(): _Entry(environment_file.place_of(name), value)
         for name, value in environ.items()
         if name.startswith(PREFIX) and name not in FILES
     }
@@ -266,31 +307,19 @@ def _unknown(name: str, place: str) -> str:
     return f"{file}{colon}{text}"
 
 
-def _complete(given: dict[str, Any], places: dict[str, str]) -> Settings:
-    """Fill in the defaults, and refuse what contradicts each other."""
-    for row in fields(Settings):
-        if row.name not in given:
-            default = row.metadata["default"]
-            given[row.name] = default(given) if callable(default) else default
-    given["stations"] = at_altitude(given["stations"], given["altitude_m"])
-    given["partial_readings"] = given["partial_readings"].endpoints(given["stations"])
-    if not isinstance(given["alerts"], Alerts):
-        given["alerts"] = given["alerts"].alerts(given["stations"])
-    port = given.pop("port", None)
-    if port is not None and not given["bind"].endswith(f":{port}"):
+def _check(values: dict[str, Any], entries: _Entries) -> None:
+    """Refuse settings that contradict each other; `port` becomes a part of `bind`."""
+    port = values.pop("port", None)
+    if port is not None and not values["bind"].endswith(f":{port}"):
         text = _("{port} is {number} but {bind} is {address}: set only one of them")
-        raise SettingsError(
-            text.format(
-                port=places["port"], number=port, bind=places["bind"], address=given["bind"]
-            )
-        )
-    maxsize, threshold = given["write_queue_maxsize"], given["queue_warn_threshold"]
+        names = {"port": entries["port"].place, "bind": entries["bind"].place}
+        raise SettingsError(text.format(**names, number=port, address=values["bind"]))
+    maxsize, threshold = values["write_queue_maxsize"], values["queue_warn_threshold"]
     if threshold > maxsize:
-        place = places["queue_warn_threshold"]
+        place = entries["queue_warn_threshold"].place
         text = _("{place} is {value}, above {name} {limit}: it would never warn")
         name = f"{PREFIX}WRITE_QUEUE_MAXSIZE"
         raise SettingsError(text.format(place=place, value=threshold, name=name, limit=maxsize))
-    return Settings(**given)
 
 
 def process_user() -> str:

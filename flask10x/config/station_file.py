@@ -1,79 +1,81 @@
 """`stations.toml`: the stations that the operator has added, and every mistake in the file."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from gettext import gettext as _
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flask10x.config import toml
+from flask10x.config.readers import WrongEntry
 from flask10x.config.reserved_names import RESERVED_COLUMNS, RESERVED_ENDPOINTS
 from flask10x.config.station_keys import (
     BAND_KEYS,
     COLUMN,
+    COLUMN_NEEDED,
     ENDPOINT,
+    ENDPOINT_NEEDED,
     FAULT_CODES,
     FAULT_KEYS,
     MEASUREMENT_KEYS,
     STATION_KEYS,
-    column_wanted,
-    endpoint_wanted,
 )
-from flask10x.config.toml import Document, Key, KeyPath, Mistake, Tables, nearly_right, wrong
-from flask10x.errors import SettingsError, StationsError
+from flask10x.config.toml import Document, Key, KeyPath, Mistake, Tables, nearly_right
+from flask10x.errors import StationsError
 from flask10x.readings.bands import Band
 from flask10x.readings.csv_lines import FORMULA_BEGINNINGS, is_formula
 from flask10x.readings.longest_line import longest_line_bytes
 from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station, Stations
+from flask10x.translation import chosen
 
 
-def measurement_mistakes(path: KeyPath, found: Collection[Measurement]) -> Iterator[Mistake]:
+def measurement_mistakes(path: KeyPath, measurements: Collection[Measurement]) -> Iterator[Mistake]:
     """Of the measurements of one station, whose table has this path."""
-    yield from _path_mistakes(path, found)
+    yield from _path_mistakes(path, measurements)
     for key in ("csv_header", "ambient"):
-        yield from _repeated(path, key, (((m.column,), getattr(m, key)) for m in found))
-    # Of two with one path the path is what is wrong, not a field that nobody has written.
-    first = {m.path: m for m in reversed([*found])}
-    named = [m for m in found if m.influx or first[m.path] is m]
+        yield from _repeated(path, key, (((m.column,), getattr(m, key)) for m in measurements))
+    # Where two have one path, the path is reported, and not a field that is not in the file.
+    first = {m.path: m for m in reversed([*measurements])}
+    named = [m for m in measurements if m.influx or first[m.path] is m]
     yield from _repeated(path, "influx", (((m.column,), m.influx or m.path) for m in named))
 
 
-def station_mistakes(path: KeyPath, found: Collection[Station]) -> Iterator[Mistake]:
+def station_mistakes(path: KeyPath, stations: Collection[Station]) -> Iterator[Mistake]:
     """Of all stations, whose table has this path."""
-    names = (((s.endpoint,), s.csv_name.casefold()) for s in found)
+    names = (((s.endpoint,), s.csv_name.casefold()) for s in stations)
     yield from _repeated(path, "csv_file", names)
     for key in ("ambient_channel", "mqtt_topic"):
-        yield from _repeated(path, key, (((s.endpoint,), getattr(s, key)) for s in found))
-    lines = (((s.endpoint,), (s.influx, *sorted(s.influx_tags))) for s in found if s.influx)
+        yield from _repeated(path, key, (((s.endpoint,), getattr(s, key)) for s in stations))
+    lines = (((s.endpoint,), (s.influx, *sorted(s.influx_tags))) for s in stations if s.influx)
     yield from _repeated(path, "influx", lines)
-    for station in found:
+    for station in stations:
         if station.influx_tags and not station.influx:
             yield Mistake((*path, station.endpoint, "influx_tags"), _("there is no influx"))
-    yield from _unit_mistakes(path, found)
+    yield from _unit_mistakes(path, stations)
 
 
-def _path_mistakes(path: KeyPath, found: Collection[Measurement]) -> Iterator[Mistake]:
+def _path_mistakes(path: KeyPath, measurements: Collection[Measurement]) -> Iterator[Mistake]:
     """One number of a body is one measurement, and no path leads through a number."""
     owners: dict[str, str] = {}
-    for measurement in found:
+    for measurement in measurements:
         for name in (measurement.path, *measurement.aliases):
-            for taken in filter(lambda taken: _overlap(taken, name), owners):
+            overlapping = (other for other in owners if _overlap(other, name))
+            if (other := next(overlapping, None)) is not None:
                 key = "path" if name == measurement.path else "aliases"
-                text = _("{name} is taken by {other}").format(name=name, other=owners[taken])
+                text = _("{name} is taken by {other}").format(name=name, other=owners[other])
                 yield Mistake((*path, measurement.column, key), text)
-                break
             owners[name] = measurement.column
-    aliases = (((m.column,), name) for m in found for name in m.partial_aliases)
+    aliases = (((m.column,), name) for m in measurements for name in m.partial_aliases)
     yield from _repeated(path, "partial_aliases", aliases)
 
 
-def _overlap(one: str, other: str) -> bool:
-    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+def _overlap(path: str, other: str) -> bool:
+    return f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}.")
 
 
 def _repeated(path: KeyPath, key: str, pairs: Iterable[tuple[KeyPath, Any]]) -> Iterator[Mistake]:
-    """Whoever has what another one before it has; empty ones count for nothing."""
+    """A mistake of each owner whose value an owner before it has; empty values do not count."""
     owners: dict[Any, KeyPath] = {}
     for owner, value in pairs:
         if value and value in owners:
@@ -82,27 +84,24 @@ def _repeated(path: KeyPath, key: str, pairs: Iterable[tuple[KeyPath, Any]]) -> 
         owners.setdefault(value, owner)
 
 
-def _unit_mistakes(path: KeyPath, found: Iterable[Station]) -> Iterator[Mistake]:
+def _unit_mistakes(path: KeyPath, stations: Iterable[Station]) -> Iterator[Mistake]:
     """A column has one unit and one quantity everywhere, and a quantity one unit: one axis."""
     columns: dict[str, tuple[str, Measurement]] = {}
     quantities: dict[str, tuple[str, Measurement]] = {}
-    for station in found:
-        for measurement in station.measurements:
-            here = (*path, station.endpoint, "measurements", measurement.column)
-            mine = (station.endpoint, measurement)
-            other, same = columns.setdefault(measurement.column, mine)
-            for key in ("unit", "quantity"):
-                if getattr(same, key) != getattr(measurement, key):
-                    text = _("the column {column} has {value} at {station}")
-                    text = text.format(
-                        column=same.column, value=repr(getattr(same, key)), station=other
-                    )
-                    yield Mistake((*here, key), text)
-            other, same = quantities.setdefault(measurement.quantity, mine)
-            if same.column != measurement.column and same.unit != measurement.unit:
-                text = _("the quantity {quantity} has {value} at {station}")
-                text = text.format(quantity=same.quantity, value=repr(same.unit), station=other)
-                yield Mistake((*here, "unit"), text)
+    for station, measurement in ((s, m) for s in stations for m in s.measurements):
+        place = (*path, station.endpoint, "measurements", measurement.column)
+        pair = (station.endpoint, measurement)
+        endpoint, first = columns.setdefault(measurement.column, pair)
+        for key in ("unit", "quantity"):
+            if (value := getattr(first, key)) != getattr(measurement, key):
+                text = _("the column {column} has {value} at {station}")
+                text = text.format(column=first.column, value=repr(value), station=endpoint)
+                yield Mistake((*place, key), text)
+        endpoint, first = quantities.setdefault(measurement.quantity, pair)
+        if first.column != measurement.column and first.unit != measurement.unit:
+            text = _("the quantity {quantity} has {value} at {station}")
+            text = text.format(quantity=first.quantity, value=repr(first.unit), station=endpoint)
+            yield Mistake((*place, "unit"), text)
 
 
 MAX_STATIONS = 200
@@ -118,28 +117,26 @@ LINE_BYTES = 1664
 FAULTS_EXAMPLE = '[{ value = -127, sensor = "DS18B20" }]'
 BANDS_EXAMPLE = '[{ above = 1000, label = "Air the room" }]'
 TOP = "stations"
+T = TypeVar("T")
 
 
 class StationTables(Tables):
     """What `tomllib` has read, as stations; `mistakes` has what is wrong with it."""
 
-    def __init__(self, data: Mapping[str, Any]) -> None:
-        super().__init__()
-        self._data = data
-
-    def stations(self, file: str) -> Stations:
+    def stations(self, data: Mapping[str, Any], file: str) -> Stations:
         """The built-in ones first, then the others in their order; incomplete after mistakes."""
-        for key in self._data:
+        for key in data:
             if key != TOP:
                 self.unknown((key,), [TOP])
-        tables = self.table((TOP,), self._data.get(TOP, {})) or {}
-        built = {endpoint: self._station(endpoint, raw) for endpoint, raw in tables.items()}
-        known = [built.pop(s.endpoint, None) or s for s in BUILT_IN.all]
-        found = [*known, *(station for station in built.values() if station)]
-        if len(found) > MAX_STATIONS:
+        tables = self.table((TOP,), data.get(TOP, {}))
+        by_endpoint = {endpoint: self._station(endpoint, raw) for endpoint, raw in tables.items()}
+        first = [by_endpoint.pop(s.endpoint, None) or s for s in BUILT_IN.all]
+        stations = Stations(
+            (*first, *(station for station in by_endpoint.values() if station)), file
+        )
+        if len(stations.all) > MAX_STATIONS:
             self.wrong((TOP,), _("more than {n} stations").format(n=MAX_STATIONS), is_table=True)
-        self.mistakes += station_mistakes((TOP,), found)
-        stations = Stations(tuple(found), file)
+        self.mistakes += station_mistakes((TOP,), stations.all)
         if len(stations.columns) > MAX_COLUMNS:
             text = _("more than {n} columns, all stations together: let them share some")
             self.wrong((TOP,), text.format(n=MAX_COLUMNS), is_table=True)
@@ -147,91 +144,83 @@ class StationTables(Tables):
 
     def _station(self, endpoint: str, raw: Any) -> Station | None:
         path: KeyPath = (TOP, endpoint)
-        former = BUILT_IN.by_endpoint.get(endpoint)
+        built_in = BUILT_IN.by_endpoint.get(endpoint)
         before = len(self.mistakes)
         if not ENDPOINT.fullmatch(endpoint):
-            self.wrong(path, nearly_right(endpoint, ENDPOINT, endpoint_wanted()), True)
+            self.wrong(path, nearly_right(endpoint, ENDPOINT, chosen()(ENDPOINT_NEEDED)), True)
         if endpoint in RESERVED_ENDPOINTS:
             self.wrong(path, _("the service answers /{name} itself").format(name=endpoint), True)
-        given = self.table(path, raw)
-        if given is None:
-            return None
-        measurements = self._measurements(path, given.pop("measurements", {}), former)
-        values = self._values(path, given, STATION_KEYS, former, others=("measurements",))
-        if len(self.mistakes) > before:
+        values = self._values(path, raw, STATION_KEYS, built_in, others=("measurements",))
+        if isinstance(raw, dict):
+            measurements = self._measurements(path, raw.get("measurements", {}), built_in)
+        if values is None or len(self.mistakes) > before:
             return None
         values["measurements"] = measurements
-        built = replace(former, **values) if former else Station(endpoint=endpoint, **values)
-        if (too_long := longest_line_bytes(built) - LINE_BYTES) > 0:
+        station = replace(built_in, **values) if built_in else Station(endpoint=endpoint, **values)
+        if (too_long := longest_line_bytes(station) - LINE_BYTES) > 0:
             text = _("paths and names are {n} bytes too long, all together")
             self.wrong((*path, "measurements"), text.format(n=too_long), is_table=True)
-        return built
+        return station
 
     def _measurements(
-        self, station: KeyPath, raw: Any, former: Station | None
+        self, station: KeyPath, raw: Any, built_in: Station | None
     ) -> tuple[Measurement, ...]:
         path = (*station, "measurements")
-        known = {m.column: m for m in former.measurements} if former else {}
-        given = self.table(path, raw)
-        if given is None:
+        by_column = {m.column: m for m in built_in.measurements} if built_in else {}
+        before = len(self.mistakes)
+        tables = self.table(path, raw)
+        if len(self.mistakes) > before:
             return ()
-        found = dict(known)
-        for column, inner in given.items():
-            built = self._measurement((*path, column), inner, known.get(column))
-            if built:
-                found[column] = built
-        if not given and not known:
+        for column, inner in tables.items():
+            measurement = self._measurement((*path, column), inner, by_column.get(column))
+            if measurement:
+                by_column[column] = measurement
+        if not tables and not built_in:
             text = _("there is none; write [{table}]")
             self.wrong(path, text.format(table=".".join(map(str, (*path, "temperature")))))
-        if len(found) > MAX_MEASUREMENTS:
+        if len(by_column) > MAX_MEASUREMENTS:
             self.wrong(path, _("more than {n} measurements").format(n=MAX_MEASUREMENTS), True)
-        self.mistakes += measurement_mistakes(path, found.values())
-        return tuple(found.values())
+        self.mistakes += measurement_mistakes(path, by_column.values())
+        return tuple(by_column.values())
 
     def _measurement(
-        self, path: KeyPath, raw: Any, former: Measurement | None
+        self, path: KeyPath, raw: Any, built_in: Measurement | None
     ) -> Measurement | None:
         column = str(path[-1])
         before = len(self.mistakes)
         if not COLUMN.fullmatch(column):
-            self.wrong(path, nearly_right(column, COLUMN, column_wanted()), is_table=True)
+            self.wrong(path, nearly_right(column, COLUMN, chosen()(COLUMN_NEEDED)), is_table=True)
         elif column in RESERVED_COLUMNS:
             self.wrong(path, _("the database has {name} for itself").format(name=column), True)
-        given = self.table(path, raw)
-        if given is None:
+        values = self._values(path, raw, MEASUREMENT_KEYS, built_in, others=("faults", "bands"))
+        lists = raw if isinstance(raw, dict) else {}
+        faults = self._faults((*path, "faults"), lists["faults"]) if "faults" in lists else None
+        bands = self._bands((*path, "bands"), lists["bands"]) if "bands" in lists else None
+        if values is None or len(self.mistakes) > before:
             return None
-        faults = self._faults((*path, "faults"), given.pop("faults", None))
-        bands = self._bands((*path, "bands"), given.pop("bands", None))
-        others = ("faults", "bands")
-        values = self._values(path, given, MEASUREMENT_KEYS, former, others=others)
-        if len(self.mistakes) > before:
-            return None
-        lists = {"faults": faults, "bands": bands}
-        values |= {name: found for name, found in lists.items() if found is not None}
-        built = replace(former, **values) if former else Measurement(column=column, **values)
-        low, high = built.minimum, built.maximum
+        if faults is not None:
+            values["faults"] = faults
+        if bands is not None:
+            values["bands"] = bands
+        measurement = (
+            replace(built_in, **values) if built_in else Measurement(column=column, **values)
+        )
+        low, high = measurement.minimum, measurement.maximum
         if low is not None and high is not None and low >= high:
             text = _("is {low}, not below maximum {high}").format(low=low, high=high)
-            self.wrong((*path, "minimum" if "minimum" in given else "maximum"), text)
-        return built
+            self.wrong((*path, "minimum" if "minimum" in values else "maximum"), text)
+        return measurement
 
-    def _faults(self, path: KeyPath, raw: Any) -> tuple[Fault, ...] | None:
-        if raw is None:
-            return None
-        tables = self._list(path, raw, FAULTS_EXAMPLE, MAX_FAULTS)
-        found = [self._fault((*path, number), inner) for number, inner in enumerate(tables)]
-        repeated = [v for v, n in Counter(fault.value for fault in found if fault).items() if n > 1]
-        for value in repeated:
-            self.wrong(path, _("{value} is there twice").format(value=value))
-        return tuple(fault for fault in found if fault)
+    def _faults(self, path: KeyPath, raw: Any) -> tuple[Fault, ...]:
+        faults = self._list(path, raw, self._fault, (FAULTS_EXAMPLE, MAX_FAULTS))
+        for value, number in Counter(fault.value for fault in faults).items():
+            if number > 1:
+                self.wrong(path, _("{value} is there twice").format(value=value))
+        return faults
 
     def _fault(self, path: KeyPath, raw: Any) -> Fault | None:
-        before = len(self.mistakes)
-        given = self.table(path, raw)
-        if given is None:
-            return None
-        values = self._values(path, given, FAULT_KEYS, None)
-        if len(self.mistakes) > before:
+        values = self.fields(path, raw, FAULT_KEYS)
+        if values is None:
             return None
         is_kept = values.setdefault("warning_only", FAULT_CODES.get(values.get("code", ""), False))
         code = values.setdefault("code", "fault_value_kept" if is_kept else "fault_value")
@@ -241,52 +230,56 @@ class StationTables(Tables):
             self.wrong((*path, "reason"), text.format(code=code, value=value))
         return Fault(**values)
 
-    def _bands(self, path: KeyPath, raw: Any) -> tuple[Band, ...] | None:
-        if raw is None:
-            return None
-        tables = self._list(path, raw, BANDS_EXAMPLE, MAX_BANDS)
-        found = [self._band((*path, number), inner) for number, inner in enumerate(tables)]
+    def _bands(self, path: KeyPath, raw: Any) -> tuple[Band, ...]:
+        bands = self._list(path, raw, self._band, (BANDS_EXAMPLE, MAX_BANDS))
         for key in ("above", "below"):
-            limits = Counter(getattr(band, key) for band in found if band)
-            for value in (value for value, n in limits.items() if n > 1 and value is not None):
-                text = _("{key} = {value} is there twice")
-                self.wrong(path, text.format(key=key, value=value))
-        return tuple(band for band in found if band)
+            for value, number in Counter(getattr(band, key) for band in bands).items():
+                if value is not None and number > 1:
+                    text = _("{key} = {value} is there twice")
+                    self.wrong(path, text.format(key=key, value=value))
+        return bands
 
     def _band(self, path: KeyPath, raw: Any) -> Band | None:
-        before = len(self.mistakes)
-        given = self.table(path, raw)
-        if given is None:
-            return None
-        values = self._values(path, given, BAND_KEYS, None)
-        if ("above" in given) == ("below" in given):
+        values = self.fields(path, raw, BAND_KEYS)
+        if isinstance(raw, dict) and ("above" in raw) == ("below" in raw):
             self.wrong(path, _("one of above and below is needed"))
-        return None if len(self.mistakes) > before else Band(**values)
+            return None
+        return None if values is None else Band(**values)
 
-    def _list(self, path: KeyPath, raw: Any, example: str, most: int) -> list[Any]:
-        """A list of at most so many; anything else is noted, and empty."""
-        if isinstance(raw, list) and len(raw) <= most:
-            return raw
-        wanted = _("a list such as {example} is needed, of {n} at most")
-        self.wrong(path, str(wrong(raw, wanted.format(example=example, n=most))))
-        return []
+    def _list(
+        self,
+        path: KeyPath,
+        raw: Any,
+        make: Callable[[KeyPath, Any], T | None],
+        example: tuple[str, int],
+    ) -> tuple[T, ...]:
+        """What `make` returns of the tables of a list; `example`: such a list and its longest."""
+        if not isinstance(raw, list) or len(raw) > example[1]:
+            needed = _("a list such as {example} is needed, of {n} at most")
+            needed = needed.format(example=example[0], n=example[1])
+            self.wrong(path, str(WrongEntry(raw, needed)))
+            return ()
+        results = [make((*path, number), inner) for number, inner in enumerate(raw)]
+        return tuple(result for result in results if result is not None)
 
     def _values(
         self,
         path: KeyPath,
-        given: Mapping[str, Any],
+        raw: Any,
         keys: Iterable[Key],
-        former: Station | Measurement | None,
-        others: tuple[str, ...] = (),
-    ) -> dict[str, Any]:
+        built_in: Station | Measurement | None,
+        others: tuple[str, ...],
+    ) -> dict[str, Any] | None:
         """The fields that the keys of a table give, and the defaults of a new one."""
-        found = self.fields(path, given, keys, others=others, is_new=former is None)
-        for key in keys if former else ():
-            value = found.get(key.field, kept := getattr(former, key.field))
-            if key.fixed and value != kept:
+        values = self.fields(path, raw, keys, others=others, is_new=built_in is None)
+        if values is None or built_in is None:
+            return values
+        for key in keys:
+            fixed = getattr(built_in, key.field)
+            if key.fixed and values.get(key.field, fixed) != fixed:
                 text = _("is {value} at the built-in station, and stays so")
-                self.wrong((*path, key.name), text.format(value=repr(kept)))
-        return found
+                self.wrong((*path, key.name), text.format(value=repr(fixed)))
+        return values
 
 
 # `stations.toml`: the stations that the operator has added, and what was adjusted of others.
@@ -297,20 +290,10 @@ class StationTables(Tables):
 NAME = "stations.toml"
 
 
-def read(place: str, raw: Any) -> Stations:
-    """The stations of the file with this path; raises SettingsError, StationsError."""
-    path = toml.path_of(place, raw)
-    try:
-        return load(path)
-    except FileNotFoundError:
-        text = _("{place}: there is no file {path}; flask10x stations init makes it")
-        raise SettingsError(text.format(place=place, path=path)) from None
-
-
-def default(given: Mapping[str, Any]) -> Stations:
+def default(settings: Mapping[str, Any]) -> Stations:
     """Those of `stations.toml` in the data folder; without one, BUILT_IN."""
     try:
-        return load(given["data_dir"] / NAME)
+        return load(settings["data_dir"] / NAME)
     except (FileNotFoundError, NotADirectoryError):
         return BUILT_IN
 
@@ -333,19 +316,19 @@ def formula_headings(stations: Stations) -> list[str]:
         " spreadsheet takes for a formula; {instead} is none"
     )
     lines = []
-    for station, one in ((s, m) for s in stations.all for m in s.measurements):
-        if is_formula(one.csv_header):
-            instead = one.csv_header.lstrip(FORMULA_BEGINNINGS).lstrip() or one.column
-            named = {"file": stations.file, "station": station.endpoint, "column": one.column}
-            shown = {"heading": repr(one.csv_header), "instead": repr(instead)}
-            lines.append(text.format(**named, **shown))
+    for station, measurement in ((s, m) for s in stations.all for m in s.measurements):
+        heading, column = measurement.csv_header, measurement.column
+        if is_formula(heading):
+            instead = heading.lstrip(FORMULA_BEGINNINGS).lstrip() or column
+            place = {"file": stations.file, "station": station.endpoint, "column": column}
+            lines.append(text.format(**place, heading=repr(heading), instead=repr(instead)))
     return lines
 
 
-def parse(written: bytes, path: Path) -> Stations:
+def parse(content: bytes, path: Path) -> Stations:
     """The stations of a file with these bytes; raises StationsError with every mistake."""
-    file = Document(written, path, StationsError)
-    tables = StationTables(file.data)
-    stations = tables.stations(str(path))
-    file.check(tables.mistakes)
+    document = Document(content, path, StationsError)
+    tables = StationTables()
+    stations = tables.stations(document.data, str(path))
+    document.check(tables.mistakes)
     return stations

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from gettext import gettext as _
 
+from flask10x.config.readers import WrongEntry
 from flask10x.config.reserved_names import RESERVED_COLUMNS
 from flask10x.config.station_file import MAX_MEASUREMENTS
 from flask10x.config.station_keys import COLUMN, PATH_CHARS, csv_file_of, path, same_unit, unit
-from flask10x.config.toml import WrongEntry
 from flask10x.readings.numbers import KNOWN, parse_number
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.translation import N_, translation

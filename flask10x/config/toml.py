@@ -3,17 +3,18 @@
 `tomllib` does not say on which line a table or a key is, so `lines_of` finds it.
 """
 
-import math
 import re
 import tomllib
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
-from flask10x.errors import MistakesInFile, SettingsError, nearest, wrong_setting
+from flask10x.config.readers import WrongEntry, nearly, short, table
+from flask10x.errors import MistakesInFile, SettingsError
+from flask10x.translation import N_, chosen
 
 # Names of tables and keys, and numbers of the entries of an array, from the outside in.
 KeyPath = tuple[str | int, ...]
@@ -141,8 +142,6 @@ class _Places:
         return self._at < len(self._text)
 
 
-# Of a name that is far too long for one.
-SHOWN_CHARS = 60
 # Keys of a measurement that are lists of tables: an entry is a part of the key.
 LISTS = frozenset({"faults", "bands"})
 
@@ -175,9 +174,9 @@ class Mistake:
 
 
 def shown(name: str) -> str:
-    """What stands in the file, short, on one line and without characters for a terminal."""
-    short = name if len(name) <= SHOWN_CHARS else name[:SHOWN_CHARS] + "…"
-    return short if short.isprintable() else repr(short)
+    """A part of the file, short, on one line and without control characters."""
+    name = short(name)
+    return name if name.isprintable() else repr(name)
 
 
 # 200 stations with 16 measurements and all their keys are half of it.
@@ -185,12 +184,8 @@ MAX_FILE_BYTES = 1_000_000
 # A key with a value that begins like none of TOML's.
 _WITHOUT_QUOTES = re.compile(r"""[\w.-]+\s*=\s*(?!true|false|inf|nan)[^\s\d"'\[{+-]""")
 
-
-def path_of(place: str, raw: Any) -> Path:
-    """The file that a setting names; raises SettingsError when it names none."""
-    if not isinstance(raw, str) or not raw:
-        raise wrong_setting(place, raw, _("a file is needed"))
-    return Path(raw).expanduser().absolute()
+# Python 3.14 has attributes for it.
+_PLACE_IN_MESSAGE = re.compile(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", re.DOTALL)
 
 
 def read_document(path: Path) -> bytes:
@@ -208,16 +203,16 @@ def read_document(path: Path) -> bytes:
 class Document:
     """A file's text and what `tomllib` makes of it."""
 
-    def __init__(self, written: bytes, path: Path, refusal: type[MistakesInFile]) -> None:
+    def __init__(self, content: bytes, path: Path, refusal: type[MistakesInFile]) -> None:
         """Raises a `refusal` when the bytes are no TOML."""
         self._path = path
         self._refusal = refusal
-        if len(written) > MAX_FILE_BYTES:
+        if len(content) > MAX_FILE_BYTES:
             raise self._unreadable(1, _("it has more than {n} bytes").format(n=MAX_FILE_BYTES))
         try:
-            self._text = written.decode()
+            self._text = content.decode()
         except UnicodeDecodeError as error:
-            line = written.count(b"\n", 0, error.start) + 1
+            line = content.count(b"\n", 0, error.start) + 1
             raise self._unreadable(line, _("the text is not UTF-8")) from error
         try:
             self.data = tomllib.loads(self._text)
@@ -230,16 +225,16 @@ class Document:
         """Raises a refusal with all of these, from the top of the file down, if there is any."""
         if mistakes := [*mistakes]:
             lines = lines_of(self._text)
-            found = [(mistake.line(lines), mistake.text) for mistake in mistakes]
-            raise self._refusal(self._path, sorted(found, key=lambda pair: pair[0]))
+            texts = [(mistake.line(lines), mistake.text) for mistake in mistakes]
+            raise self._refusal(self._path, sorted(texts, key=lambda pair: pair[0]))
 
     def _unreadable(self, line: int, text: str) -> MistakesInFile:
         return self._refusal(self._path, [(line, text)])
 
 
-def _no_toml(text: str, said: str) -> tuple[int, str]:
-    """The line that is no TOML, and what is wrong with it."""
-    number, said = _place_in(text, said)
+def _no_toml(text: str, message: str) -> tuple[int, str]:
+    """The number of the line that is no TOML, and what is wrong with it."""
+    number, message = _place_in(text, message)
     lines = [line.strip() for line in text.split("\n")]
     line = lines[number - 1]
     if line.startswith("[") and line in lines[: number - 1]:
@@ -248,132 +243,44 @@ def _no_toml(text: str, said: str) -> tuple[int, str]:
     if _WITHOUT_QUOTES.match(line):
         reason = _('{line}: a text needs straight quotes around it, as "hPa" has')
         return number, reason.format(line=shown(line))
-    return number, f"{said}: {shown(line)}" if line else said
+    return number, f"{message}: {shown(line)}" if line else message
 
 
-def _place_in(text: str, said: str) -> tuple[int, str]:
-    """The line that `tomllib` names, and what it says without it."""
-    # Python 3.14 has attributes for it.
-    found = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", said, re.DOTALL)
-    if found is None:
-        return 1, said
-    return int(found[2] or text.count("\n") + 1), found[1]
+def _place_in(text: str, message: str) -> tuple[int, str]:
+    """The number of the line in a message of `tomllib`, and the message without it."""
+    match = _PLACE_IN_MESSAGE.fullmatch(message)
+    if match is None:
+        return 1, message
+    return int(match[2] or text.count("\n") + 1), match[1]
 
 
-# The space of Japanese texts, which Python does not count among what can be printed.
-WIDE_SPACE = "\u3000"
-
-
-class WrongEntry(ValueError):
-    """A value is not what its key needs; the text says what is needed instead."""
-
-
-def wrong(raw: Any, wanted: str) -> WrongEntry:
-    """The refusal of a value, which it shows."""
-    shown = repr(raw)
-    if len(shown) > SHOWN_CHARS:
-        shown = shown[:SHOWN_CHARS] + "…"
-    return WrongEntry(_("is {value}: {wanted}").format(value=shown, wanted=wanted))
-
-
-def nearly(text: str, name: str, known: list[str]) -> str:
-    """The text, with the known name that was probably meant."""
-    near = nearest(name.lower(), known)
-    return text + (_(" (did you mean {name}?)").format(name=near) if near else "")
-
-
-def nearly_right(name: str, pattern: re.Pattern[str], wanted: str) -> str:
-    """What a name has to be, with this one made so."""
+def nearly_right(name: str, pattern: re.Pattern[str], needed: str) -> str:
+    """What a name has to be, with this name as it would be right."""
     right = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-    return nearly(wanted, right, [right]) if pattern.fullmatch(right) else wanted
+    return nearly(needed, right, [right]) if pattern.fullmatch(right) else needed
 
 
-def table(raw: Any) -> dict[str, Any]:
-    """A table."""
-    if not isinstance(raw, dict):
-        raise wrong(raw, _("a table is needed"))
-    return raw
-
-
-def line(longest: int) -> Callable[[Any], str]:
-    """A text in one line of at most so many characters, without blanks around it."""
-
-    def read(raw: Any) -> str:
-        plain = isinstance(raw, str) and all(c.isprintable() or c == WIDE_SPACE for c in raw)
-        if not plain or not 1 <= len(raw) <= longest or raw != raw.strip():
-            wanted = _(
-                "a text of 1 to {n} characters is needed, in one line, no blank at either end"
-            )
-            raise wrong(raw, wanted.format(n=longest))
-        text: str = raw
-        return text
-
-    return read
-
-
-def whole(low: int, high: int) -> Callable[[Any], int]:
-    """A whole number within these limits, both included."""
-
-    def read(raw: Any) -> int:
-        if isinstance(raw, bool) or not isinstance(raw, int) or not low <= raw <= high:
-            wanted = _("a whole number from {low} to {high} is needed")
-            raise wrong(raw, wanted.format(low=low, high=high))
-        return raw
-
-    return read
-
-
-def number(raw: Any) -> float:
-    """A finite number, as it stands there."""
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not _is_finite(raw):
-        raise wrong(raw, _("a number is needed"))
-    return raw
-
-
-def _is_finite(raw: float) -> bool:
-    try:
-        return math.isfinite(raw)
-    except OverflowError:
-        return False
-
-
-def switch(raw: Any) -> bool:
-    """True or false."""
-    if not isinstance(raw, bool):
-        raise wrong(raw, _("true or false is needed"))
-    return raw
-
-
-def one_of(words: list[str]) -> Callable[[Any], str]:
-    """One of these words."""
-
-    def read(raw: Any) -> str:
-        if raw not in words:
-            wanted = _("one of {words} is needed").format(words=", ".join(words))
-            raise wrong(raw, nearly(wanted, raw, words) if isinstance(raw, str) else wanted)
-        return str(raw)
-
-    return read
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Key:
     """One key of a table."""
 
     name: str
     """As it is written in the file."""
-    field: str
-    """Of the class that the table becomes."""
     read: Callable[[Any], Any]
     """What `tomllib` gives -> the field's value; raises WrongEntry with the reason."""
+    field: str = ""
+    """The field of the class that the table becomes; empty: called like the key."""
     default: Callable[[str], Any] | None = None
     """The name of the table -> the value without the key; None: the field's own default."""
     needed: bool = False
-    """Whether it must be there."""
-    missing: Callable[[], str] | None = None
-    """What is said when it must be there and is not; None: that it is missing."""
+    """Whether the table must have it."""
+    missing: str = N_("is missing")
+    """The message when a table without it must have it."""
     fixed: bool = False
-    """Whether the program keeps it for what is built in: senders and readers rely on it."""
+    """Whether the built-in stations keep their value: senders and readers rely on it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "field", self.field or self.name)
 
 
 class Tables:
@@ -383,49 +290,55 @@ class Tables:
         self.mistakes: list[Mistake] = []
 
     def wrong(self, path: KeyPath, reason: str, is_table: bool = False) -> None:
-        """Note a mistake; what `is_table` says: `Mistake`."""
+        """Note a mistake; `Mistake` describes `is_table`."""
         self.mistakes.append(Mistake(path, reason, is_table))
 
-    def unknown(self, path: KeyPath, known: Iterable[str]) -> None:
-        """Note that there is no key of this name, and which known one is near."""
-        self.wrong(path, nearly(_("unknown key"), str(path[-1]), [*known]))
+    def unknown(self, path: KeyPath, names: Iterable[str]) -> None:
+        """Note that there is no key of this name, and which of the names is near."""
+        self.wrong(path, nearly(_("unknown key"), str(path[-1]), names))
 
-    def table(self, path: KeyPath, raw: Any) -> dict[str, Any] | None:
-        """A copy of a table; None for anything else, which is noted."""
+    def read(self, path: KeyPath, read: Callable[[Any], Any], raw: Any) -> Any:
+        """What a reader returns; None after a WrongEntry, which is noted."""
         try:
-            return {**table(raw)}
+            return read(raw)
         except WrongEntry as error:
             self.wrong(path, str(error))
             return None
 
+    def table(self, path: KeyPath, raw: Any) -> dict[str, Any]:
+        """A table; an empty one for anything else, which is noted."""
+        rows: dict[str, Any] | None = self.read(path, table, raw)
+        return {} if rows is None else rows
+
     def fields(
         self,
         path: KeyPath,
-        given: Mapping[str, Any],
+        raw: Any,
         keys: Iterable[Key],
         *,
-        others: Iterable[str] = (),
+        others: Collection[str] = (),
         is_new: bool = True,
-    ) -> dict[str, Any]:
-        """The fields that the keys of a table give; with the defaults if the table makes a new one.
+    ) -> dict[str, Any] | None:
+        """The fields that the keys of a table give, or None after a mistake, which is noted.
 
-        `others` are keys that may be meant and are read elsewhere.
+        A table that makes something new has the defaults, too. Keys in `others` are read elsewhere.
         """
+        before = len(self.mistakes)
+        rows = self.table(path, raw)
+        if len(self.mistakes) > before:
+            return None
         by_name = {key.name: key for key in keys}
-        found: dict[str, Any] = {}
-        for name, raw in given.items():
-            if name not in by_name:
+        values: dict[str, Any] = {}
+        for name, value in rows.items():
+            if key := by_name.get(name):
+                values[key.field] = self.read((*path, name), key.read, value)
+            elif name not in others:
                 self.unknown((*path, name), [*by_name, *others])
-                continue
-            try:
-                found[by_name[name].field] = by_name[name].read(raw)
-            except WrongEntry as error:
-                self.wrong((*path, name), str(error))
         for key in by_name.values() if is_new else ():
-            if key.name in given:
+            if key.name in rows:
                 continue
             if key.needed:
-                self.wrong((*path, key.name), key.missing() if key.missing else _("is missing"))
+                self.wrong((*path, key.name), chosen()(key.missing))
             elif key.default:
-                found[key.field] = key.default(str(path[-1]))
-        return found
+                values[key.field] = key.default(str(path[-1]))
+        return None if len(self.mistakes) > before else values

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.config.readers import database_url
+from flask10x.config.readers import WrongEntry, database_url
 from flask10x.config.settings import Settings
 from flask10x.database import dialects, engines, removed, schema, station_columns
 from flask10x.database.counters import CopyNote, copy_note, is_copy_note, write_copy_note
@@ -392,7 +392,10 @@ def _put(connection: Connection, kept: KeptTable, rows: list[KeptRow]) -> None:
 
 def settings_of(settings: Settings, place: str, url: str) -> Settings:
     """The settings with this database; raises SettingsError, naming the place, for another URL."""
-    end = replace(settings, database_url=database_url(place, url))
+    try:
+        end = replace(settings, database_url=database_url(url))
+    except WrongEntry as error:
+        raise error.of_setting(place) from None
     # In a folder of data the locks of both engines have the same names: a service that goes on with
     # its file of SQLite is not to wait for what is written into PostgreSQL, which has its own lock.
     return end if engines.of(end).is_file else replace(end, commit_lock=False)

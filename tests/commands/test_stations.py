@@ -102,7 +102,9 @@ def test_init_writes_the_built_in_stations_and_never_over_a_file(file: Path) -> 
     done = run("init")
     assert (done.exit_code, done.stdout) == (0, f"{file} was written\n")
     assert settings_module.load().stations.all == BUILT_IN.all
-    assert file.read_text(encoding="utf-8").startswith(station_text.HEAD)
+    assert file.read_text(encoding="utf-8").startswith(
+        station_text.EXAMPLE.read_text(encoding="utf-8")
+    )
 
     file.write_text("# mine\n")
     assert str(run("init").exception) == f"there is {file} already; it stays as it is"

@@ -22,6 +22,7 @@ from flask10x.config import settings as settings_module
 from flask10x.config import station_file
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts import keys as alert_keys
+from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import READERS
 from flask10x.config.station_keys import (
     BAND_KEYS,
@@ -30,7 +31,7 @@ from flask10x.config.station_keys import (
     MEASUREMENT_KEYS,
     STATION_KEYS,
 )
-from flask10x.config.toml import Key, WrongEntry
+from flask10x.config.toml import Key
 from flask10x.database.database import Database
 from flask10x.errors import ExportError, SettingsError
 from flask10x.export import refusals
@@ -243,8 +244,8 @@ def test_the_documented_limits_are_the_programs() -> None:
 def value_of(name: str, text: str) -> object:
     """What a setting becomes of a text, or None if it is refused."""
     try:
-        return READERS[name](name, text)
-    except SettingsError:
+        return READERS[name](text)
+    except WrongEntry:
         return None
 
 
@@ -603,7 +604,7 @@ KEYS_OF_ALERTS = {
     "`[quiet_hours]`": alert_keys.QUIET_HOURS_KEYS,
     "`[rules.NAME]`": alert_keys.RULE_KEYS,
     **{f"`{kind}`": keys for kind, (_, keys) in alert_keys.RULES.items()},
-    "`[ways.NAME]`": (Key(name="kind", field="", read=str, needed=True), *alert_keys.CHANNEL_KEYS),
+    "`[ways.NAME]`": (Key("kind", str, needed=True), *alert_keys.CHANNEL_KEYS),
     **{f"`{kind}`": keys for kind, (_, keys) in alert_keys.CHANNELS.items()},
 }
 # Tables inside the file, which have sections of their own.

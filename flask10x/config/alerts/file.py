@@ -1,7 +1,6 @@
 """`alerts.toml`: the file that the setting ALERTS names."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any
@@ -19,51 +18,22 @@ from flask10x.config.alerts.keys import (
     shared_out,
 )
 from flask10x.config.alerts.rules import DEFAULT, Alerts, Channel, QuietHours, Rule
-from flask10x.config.station_keys import ENDPOINT, endpoint_wanted
-from flask10x.config.toml import (
-    Document,
-    KeyPath,
-    Tables,
-    WrongEntry,
-    nearly,
-    nearly_right,
-    one_of,
-    switch,
-)
-from flask10x.errors import AlertsError, SettingsError
+from flask10x.config.readers import nearly, one_of, switch
+from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
+from flask10x.config.toml import Document, KeyPath, Tables, nearly_right
+from flask10x.errors import AlertsError
 from flask10x.readings.stations import Stations
-from flask10x.translation import Language
+from flask10x.translation import Language, chosen
 
 NAME = "alerts.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class AlertsFile:
-    """Where the alerts are, before it is known which stations there are."""
-
-    path: Path
-    place: str = ""
-    """How messages name the setting that says so; empty: none does, and it need not be there."""
-
-    def alerts(self, stations: Stations) -> Alerts:
-        """What the file has; raises SettingsError, AlertsError."""
-        try:
-            return load(self.path, stations)
-        except (FileNotFoundError, NotADirectoryError):
-            if not self.place:
-                return DEFAULT
-            text = _("{place}: there is no file {path}; flask10x alerts init makes it")
-            raise SettingsError(text.format(place=self.place, path=self.path)) from None
-
-
-def read(place: str, raw: Any) -> AlertsFile:
-    """The file with this path; raises SettingsError when it is none."""
-    return AlertsFile(toml.path_of(place, raw), place)
-
-
-def default(given: Mapping[str, Any]) -> AlertsFile:
-    """`alerts.toml` in the data folder; without one, DEFAULT is in force."""
-    return AlertsFile(given["data_dir"] / NAME)
+def default(settings: Mapping[str, Any]) -> Alerts:
+    """Those of `alerts.toml` in the data folder; without one, DEFAULT."""
+    try:
+        return load(settings["data_dir"] / NAME, settings["stations"])
+    except (FileNotFoundError, NotADirectoryError):
+        return DEFAULT
 
 
 def load(path: Path, stations: Stations) -> Alerts:
@@ -74,12 +44,12 @@ def load(path: Path, stations: Stations) -> Alerts:
     return parse(toml.read_document(path), path, stations)
 
 
-def parse(written: bytes, path: Path, stations: Stations) -> Alerts:
+def parse(content: bytes, path: Path, stations: Stations) -> Alerts:
     """The alerts of a file with these bytes; raises AlertsError with every mistake."""
-    file = Document(written, path, AlertsError)
-    tables = AlertTables(file.data, stations)
-    alerts = tables.alerts(str(path))
-    file.check(tables.mistakes)
+    document = Document(content, path, AlertsError)
+    tables = AlertTables(stations)
+    alerts = tables.alerts(document.data, str(path))
+    document.check(tables.mistakes)
     return alerts
 
 
@@ -92,27 +62,23 @@ MAX_CHANNELS = 20
 class AlertTables(Tables):
     """What `tomllib` has read, as alerts; `mistakes` has what is wrong with it."""
 
-    def __init__(self, data: Mapping[str, Any], stations: Stations) -> None:
+    def __init__(self, stations: Stations) -> None:
         super().__init__()
-        self._data = data
         self._stations = stations
 
-    def alerts(self, file: str) -> Alerts:
+    def alerts(self, data: Mapping[str, Any], file: str) -> Alerts:
         """The rules that are on, the built-in ones first; incomplete after mistakes."""
-        given = {**self._data}
-        written = self._named("rules", given.pop("rules", {}), MAX_RULES)
-        channels = self._named("ways", given.pop("ways", {}), MAX_CHANNELS)
-        quiet_hours = given.pop("quiet_hours", None)
+        rules = self._named("rules", data, MAX_RULES)
+        channels = self._named("ways", data, MAX_CHANNELS)
         others = ("quiet_hours", "rules", "ways")
-        values = self.fields((), given, TOP_KEYS, others=others)
-        if quiet_hours is not None:
-            names = [*written, *(kind for kind in KINDS if kind not in written)]
-            values["quiet_hours"] = self._quiet_hours(quiet_hours, names)
-        found = {name: self._rule(name, raw, [*channels]) for name, raw in written.items()}
-        standard = {rule.name: rule for rule in DEFAULT.rules}
-        on = [rule for rule in (standard | found).values() if rule]
+        values = self.fields((), data, TOP_KEYS, others=others) or {}
+        if "quiet_hours" in data:
+            values["quiet_hours"] = self._quiet_hours(data["quiet_hours"], {*rules, *KINDS})
+        by_name = {rule.name: rule for rule in DEFAULT.rules} | {
+            name: self._rule(name, raw, [*channels]) for name, raw in rules.items()
+        }
         return Alerts(
-            rules=shared_out(on, self._stations),
+            rules=shared_out([rule for rule in by_name.values() if rule], self._stations),
             channels=tuple(
                 channel for name, raw in channels.items() if (channel := self._channel(name, raw))
             ),
@@ -120,12 +86,12 @@ class AlertTables(Tables):
             **values,
         )
 
-    def _named(self, top: str, raw: Any, most: int) -> dict[str, Any]:
-        """The tables in a table, whose names are right."""
-        tables = self.table((top,), raw) or {}
+    def _named(self, top: str, data: Mapping[str, Any], most: int) -> dict[str, Any]:
+        """The tables in a table, whose names are checked."""
+        tables = self.table((top,), data.get(top, {}))
         for name in tables:
             if not ENDPOINT.fullmatch(name):
-                reason = nearly_right(name, ENDPOINT, endpoint_wanted())
+                reason = nearly_right(name, ENDPOINT, chosen()(ENDPOINT_NEEDED))
                 self.wrong((top, name), reason, is_table=True)
         if len(tables) > most:
             self.wrong((top,), _("more than {n} of them").format(n=most), is_table=True)
@@ -135,90 +101,72 @@ class AlertTables(Tables):
         """The rule if it is on and right."""
         path: KeyPath = ("rules", name)
         before = len(self.mistakes)
-        given = self.table(path, raw)
-        if given is None:
+        table = self.table(path, raw)
+        if table is not raw:
             return None
-        kind = self._kind(path, given)
-        is_on = self._is_on(path, given)
+        kind = self._kind(path, table)
+        is_on = self.read((*path, "on"), switch, table.get("on", True))
         if kind is None:
             return None
-        made, keys = RULES[kind]
-        others = ("kind", "on")
-        values = self.fields(path, given, (*keys, *RULE_KEYS[2:]), others=others)
-        if len(self.mistakes) == before:
-            for key, reason in mistakes_of(kind, values, self._stations if is_on else None):
-                self.wrong((*path, key), reason)
-        for channel in values.get("channels", ()):
-            if channel not in channels:
-                text = nearly(
-                    _("there is no channel {name}").format(name=channel), channel, [*channels]
-                )
-                self.wrong((*path, "ways"), text)
-        if len(self.mistakes) > before or not is_on:
+        rule_class, keys = RULES[kind]
+        values = self.fields(path, table, (*keys, *RULE_KEYS[2:]), others=("kind", "on"))
+        self._names((*path, "ways"), table.get("ways"), _("there is no channel {name}"), channels)
+        if values is None or is_on is None:
             return None
-        return made(name=name, **values)
+        for key, reason in mistakes_of(kind, values, self._stations if is_on else None):
+            self.wrong((*path, key), reason)
+        return rule_class(name=name, **values) if is_on and len(self.mistakes) == before else None
 
-    def _kind(self, path: KeyPath, given: dict[str, Any]) -> str | None:
-        """What the table says, or its name when that is the name of a kind."""
+    def _names(self, path: KeyPath, raw: Any, reason: str, names: Collection[str]) -> None:
+        """Note each name of a list that is none of these names."""
+        for name in raw if isinstance(raw, list) else ():
+            if isinstance(name, str) and name not in names:
+                self.wrong(path, nearly(reason.format(name=name), name, names))
+
+    def _kind(self, path: KeyPath, table: Mapping[str, Any]) -> str | None:
+        """The kind in the table of a rule, or its name when that is the name of a kind."""
         name = str(path[-1])
-        if "kind" not in given:
+        if "kind" not in table:
             if name in KINDS:
                 return name
             # A slip in the name of a built-in rule is what is most likely.
-            reason = _("is missing: one of {words}").format(words=", ".join(KINDS))
-            self.wrong((*path, "kind"), nearly(reason, name, KINDS))
+            self.wrong((*path, "kind"), nearly(_is_missing(KINDS), name, KINDS))
             return None
-        kind: str | None = self._read((*path, "kind"), one_of(KINDS), given.pop("kind"))
+        kind: str | None = self.read((*path, "kind"), one_of(KINDS), table["kind"])
         if kind is not None and name in KINDS and kind != name:
             text = _("is {value}: the rule {name} has its own kind; give this one another name")
             self.wrong((*path, "kind"), text.format(value=repr(kind), name=name))
             return None
         return kind
 
-    def _is_on(self, path: KeyPath, given: dict[str, Any]) -> bool:
-        return bool(self._read((*path, "on"), switch, given.pop("on", True)))
-
-    def _read(self, path: KeyPath, read: Any, raw: Any) -> Any:
-        try:
-            return read(raw)
-        except WrongEntry as error:
-            self.wrong(path, str(error))
-            return None
-
     def _channel(self, name: str, raw: Any) -> Channel | None:
         path: KeyPath = ("ways", name)
-        before = len(self.mistakes)
-        given = self.table(path, raw)
-        if given is None:
+        table = self.table(path, raw)
+        if table is not raw:
             return None
-        if "kind" not in given:
-            reason = _("is missing: one of {words}").format(words=", ".join(CHANNELS))
-            self.wrong((*path, "kind"), reason)
+        if "kind" not in table:
+            self.wrong((*path, "kind"), _is_missing(CHANNELS))
             return None
-        kind = self._read((*path, "kind"), one_of([*CHANNELS]), given.pop("kind"))
+        kind = self.read((*path, "kind"), one_of(CHANNELS), table["kind"])
         if kind is None:
             return None
-        made, keys = CHANNELS[kind]
-        values = self.fields(path, given, (*keys, *CHANNEL_KEYS), others=("kind",))
-        return made(name=name, **values) if len(self.mistakes) == before else None
+        channel_class, keys = CHANNELS[kind]
+        values = self.fields(path, table, (*keys, *CHANNEL_KEYS), others=("kind",))
+        return None if values is None else channel_class(name=name, **values)
 
     def _quiet_hours(self, raw: Any, names: Collection[str]) -> QuietHours | None:
         path: KeyPath = ("quiet_hours",)
-        before = len(self.mistakes)
-        given = self.table(path, raw)
-        if given is None:
+        values = self.fields(path, raw, QUIET_HOURS_KEYS)
+        if values is None:
             return None
-        values = self.fields(path, given, QUIET_HOURS_KEYS)
-        for name in values.get("urgent", ()):
-            if name not in names:
-                text = nearly(_("there is no rule {name}").format(name=name), name, [*names])
-                self.wrong((*path, "urgent"), text)
-        if len(self.mistakes) > before:
-            return None
+        self._names((*path, "urgent"), raw.get("urgent"), _("there is no rule {name}"), names)
         if values["start"] == values["end"]:
             self.wrong((*path, "to"), _("is the same as from"))
-            return None
         return QuietHours(**values)
+
+
+def _is_missing(words: Iterable[str]) -> str:
+    return _("is missing: one of {words}").format(words=", ".join(words))
 
 
 # Each line is a comment, but for the language, so the file changes nothing until it is edited.

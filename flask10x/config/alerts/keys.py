@@ -14,7 +14,6 @@ from pathlib import PurePosixPath
 from typing import Any, get_args
 from urllib.parse import SplitResult, urlsplit
 
-from flask10x.config import readers
 from flask10x.config.alerts import rules
 from flask10x.config.alerts.rules import (
     HOUR_SEC,
@@ -25,9 +24,20 @@ from flask10x.config.alerts.rules import (
     Rule,
     Silence,
 )
-from flask10x.config.toml import Key, nearly, number, one_of, switch, whole, wrong
+from flask10x.config.readers import (
+    WrongEntry,
+    nearly,
+    number,
+    one_of,
+    secret_place,
+    switch,
+    text,
+    whole,
+    within,
+)
+from flask10x.config.toml import Key
 from flask10x.readings.stations import Measurement, Station, Stations
-from flask10x.translation import Language
+from flask10x.translation import N_, Language
 
 URL_CHARS = 2000
 MAX_NAMES = 200
@@ -38,52 +48,32 @@ COMMAND_EXAMPLE = '["/usr/local/bin/say", "--loud"]'
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
 
-def between(low: float, high: float) -> Callable[[Any], float]:
-    """A number within these limits, both included."""
-
-    def read(raw: Any) -> float:
-        value = number(raw)
-        if not low <= value <= high:
-            wanted = _("a number from {low} to {high} is needed")
-            raise wrong(raw, wanted.format(low=low, high=high))
-        return value
-
-    return read
-
-
 def minutes(low: float, high: float) -> Callable[[Any], int]:
     """Minutes within these limits, both included, as whole seconds."""
-    return lambda raw: round(between(low, high)(raw) * MINUTE_SEC)
+    return lambda raw: round(within(low, high)(raw) * MINUTE_SEC)
 
 
 def hours(low: float, high: float) -> Callable[[Any], int]:
     """Hours within these limits, both included, as whole seconds."""
-    return lambda raw: round(between(low, high)(raw) * HOUR_SEC)
+    return lambda raw: round(within(low, high)(raw) * HOUR_SEC)
 
 
 def change(raw: Any) -> float:
     """By how much something rises or falls."""
     if (value := number(raw)) <= 0:
-        raise wrong(raw, _("a number above 0 is needed"))
+        raise WrongEntry(raw, _("a number above 0 is needed"))
     return value
-
-
-def text(raw: Any) -> str:
-    """A name that is compared with those that there are."""
-    if not isinstance(raw, str):
-        raise wrong(raw, _("a text is needed"))
-    return raw
 
 
 def names(raw: Any) -> tuple[str, ...]:
     """Several of them, each once, at least one: nothing stands for all of them but no key."""
     are_texts = isinstance(raw, list) and all(isinstance(name, str) for name in raw)
     if not are_texts or len(raw) > MAX_NAMES:
-        raise wrong(raw, _("a list such as {example} is needed").format(example=NAMES_EXAMPLE))
+        raise WrongEntry(raw, _("a list such as {example} is needed").format(example=NAMES_EXAMPLE))
     if not raw:
-        raise wrong(raw, _("name one at least; without the key it is all of them"))
+        raise WrongEntry(raw, _("name one at least; without the key it is all of them"))
     if len(set(raw)) < len(raw):
-        raise wrong(raw, _("a name is there twice"))
+        raise WrongEntry(raw, _("a name is there twice"))
     return tuple(raw)
 
 
@@ -96,17 +86,17 @@ def clock(raw: Any) -> time:
     """A time of the day: `"22:00"`, or a time of TOML's own, `22:00:00`."""
     if isinstance(raw, time):
         return raw.replace(microsecond=0)
-    found = _CLOCK.fullmatch(raw) if isinstance(raw, str) else None
-    if not found:
-        raise wrong(raw, _('a time from "00:00" to "23:59" is needed'))
-    return time(int(found[1]), int(found[2]))
+    match = _CLOCK.fullmatch(raw) if isinstance(raw, str) else None
+    if not match:
+        raise WrongEntry(raw, _('a time from "00:00" to "23:59" is needed'))
+    return time(int(match[1]), int(match[2]))
 
 
 def base_url(raw: Any) -> str:
     """The address of the pages, without the slash at its end."""
     address = _address(raw, _("an address such as http://raspberrypi.local:8888 is needed"))
     if address.query:
-        raise wrong(raw, _("an address without ? is needed"))
+        raise WrongEntry(raw, _("an address without ? is needed"))
     return str(raw).rstrip("/")
 
 
@@ -116,34 +106,31 @@ def webhook_url(raw: Any) -> str:
     return str(raw)
 
 
-def _address(raw: Any, wanted: str) -> SplitResult:
+def _address(raw: Any, needed: str) -> SplitResult:
     plain = isinstance(raw, str) and len(raw) <= URL_CHARS and re.fullmatch(r"[!-~]+", raw)
     try:
         address = urlsplit(raw if plain else "")
         host, _port = address.hostname, address.port
     except ValueError:
-        raise wrong(raw, wanted) from None
+        raise WrongEntry(raw, needed) from None
     if address.scheme not in ("http", "https") or not host or "#" in raw:
-        raise wrong(raw, wanted)
+        raise WrongEntry(raw, needed)
     if "@" in address.netloc:
-        raise wrong(raw, _("an address without a user and a password is needed"))
+        raise WrongEntry(raw, _("an address without a user and a password is needed"))
     return address
-
-
-def secret_file(raw: Any) -> str:
-    """Where a secret file is; it is not looked at here."""
-    if not isinstance(raw, str) or not readers.is_secret_place(raw):
-        raise wrong(raw, readers.secret_place_wanted())
-    return raw
 
 
 def arguments(raw: Any) -> tuple[str, ...]:
     """A program, by its whole path, and what it is given."""
     are_texts = isinstance(raw, list) and all(isinstance(each, str) for each in raw)
     if not are_texts or not 1 <= len(raw) <= MAX_ARGUMENTS or any("\0" in each for each in raw):
-        raise wrong(raw, _("a list such as {example} is needed").format(example=COMMAND_EXAMPLE))
+        raise WrongEntry(
+            raw, _("a list such as {example} is needed").format(example=COMMAND_EXAMPLE)
+        )
     if not PurePosixPath(raw[0]).is_absolute():
-        raise wrong(raw[0], _("the whole path of the program is needed, such as /usr/bin/logger"))
+        raise WrongEntry(
+            raw[0], _("the whole path of the program is needed, such as /usr/bin/logger")
+        )
     return tuple(raw)
 
 
@@ -156,107 +143,72 @@ MAX_MESSAGES = 1000
 KINDS: list[str] = [*get_args(Kind)]
 LANGUAGES: list[str] = [*get_args(Language)]
 
-_LANGUAGE = Key(name="language", field="language", read=one_of(LANGUAGES))
-_DAILY_MAX = Key(name="daily_max", field="daily_max", read=whole(1, MAX_MESSAGES))
-_STATIONS = Key(name="stations", field="stations", read=names)
-_STATION = Key(name="station", field="station", read=text, needed=True)
-_MEASUREMENT = Key(name="measurement", field="column", read=text, needed=True)
-_FOR = Key(name="for_min", field="for_sec", read=minutes(0, MAX_MIN))
-_READINGS = Key(name="readings", field="readings", read=whole(1, 100_000))
+_LANGUAGE = Key("language", one_of(LANGUAGES))
+_DAILY_MAX = Key("daily_max", whole(1, MAX_MESSAGES))
+_STATIONS = Key("stations", names)
+_STATION = Key("station", text, needed=True)
+_MEASUREMENT = Key("measurement", text, "column", needed=True)
+_FOR = Key("for_min", minutes(0, MAX_MIN), "for_sec")
+_READINGS = Key("readings", whole(1, 100_000))
+_OVERDUE = Key("after_h", hours(1, MAX_H), "after_sec")
 
 TOP_KEYS = (
     _LANGUAGE,
-    Key(name="base_url", field="base_url", read=base_url),
-    Key(name="reminder_after_h", field="reminder_after_sec", read=hours(1, MAX_H)),
+    Key("base_url", base_url),
+    Key("reminder_after_h", hours(1, MAX_H), "reminder_after_sec"),
     _DAILY_MAX,
 )
 QUIET_HOURS_KEYS = (
-    Key(name="from", field="start", read=clock, needed=True),
-    Key(name="to", field="end", read=clock, needed=True),
-    Key(name="urgent", field="urgent", read=rule_names),
+    Key("from", clock, "start", needed=True),
+    Key("to", clock, "end", needed=True),
+    Key("urgent", rule_names),
 )
 # What each rule may have, whatever its kind. The first two are read before its kind is known.
-RULE_KEYS = (
-    Key(name="kind", field="kind", read=one_of(KINDS)),
-    Key(name="on", field="on", read=switch),
-    Key(name="ways", field="channels", read=names),
+RULE_KEYS = (Key("kind", one_of(KINDS)), Key("on", switch), Key("ways", names, "channels"))
+_CLEAR = Key(
+    "clear",
+    number,
+    needed=True,
+    missing=N_(
+        "is missing: the value at which the alert ends; a little away from the limit, so that it"
+        " does not come and go"
+    ),
 )
 RULES: dict[str, tuple[type[Rule], tuple[Key, ...]]] = {
     "silence": (
         rules.Silence,
-        (
-            _STATIONS,
-            Key(name="after_min", field="after_sec", read=minutes(0.5, MAX_MIN)),
-        ),
+        (_STATIONS, Key("after_min", minutes(0.5, MAX_MIN), "after_sec")),
     ),
     "threshold": (
         rules.Threshold,
-        (
-            _STATION,
-            _MEASUREMENT,
-            Key(name="above", field="above", read=number),
-            Key(name="below", field="below", read=number),
-            Key(
-                name="clear",
-                field="clear",
-                read=number,
-                needed=True,
-                missing=lambda: _(
-                    "is missing: the value at which the alert ends; a little away from the limit,"
-                    " so that it does not come and go"
-                ),
-            ),
-            _FOR,
-        ),
+        (_STATION, _MEASUREMENT, Key("above", number), Key("below", number), _CLEAR, _FOR),
     ),
     "rate": (
         rules.Rate,
         (
-            _STATION,
-            _MEASUREMENT,
-            Key(name="rise", field="rise", read=change),
-            Key(name="fall", field="fall", read=change),
-            Key(
-                name="within_min",
-                field="within_sec",
-                read=minutes(0.5, 24 * 60),
-                needed=True,
-            ),
+            *(_STATION, _MEASUREMENT, Key("rise", change), Key("fall", change)),
+            Key("within_min", minutes(0.5, 24 * 60), "within_sec", needed=True),
         ),
     ),
     "failed_sensor": (rules.FailedSensor, (_STATIONS, _READINGS)),
     "refused": (
         rules.RefusedSender,
-        (
-            _STATIONS,
-            _READINGS,
-            Key(name="within_min", field="within_sec", read=minutes(1, 24 * 60)),
-        ),
+        (_STATIONS, _READINGS, Key("within_min", minutes(1, 24 * 60), "within_sec")),
     ),
     "queue": (rules.Queue, (_FOR,)),
-    "disk": (
-        rules.Disk,
-        (Key(name="free_percent", field="free_percent", read=between(0.1, 90)),),
-    ),
+    "disk": (rules.Disk, (Key("free_percent", within(0.1, 90)),)),
     "database": (rules.DatabaseTrouble, (_FOR,)),
-    "export": (
-        rules.ExportOverdue,
-        (Key(name="after_h", field="after_sec", read=hours(1, MAX_H)),),
-    ),
-    "backup": (
-        rules.BackupOverdue,
-        (Key(name="after_h", field="after_sec", read=hours(1, MAX_H)),),
-    ),
+    "export": (rules.ExportOverdue, (_OVERDUE,)),
+    "backup": (rules.BackupOverdue, (_OVERDUE,)),
 }
-_WEBHOOK = Key(name="url", field="url", read=webhook_url, needed=True)
-_SECRET = Key(name="secret_file", field="secret_file", read=secret_file)
-_COMMAND = Key(name="command", field="arguments", read=arguments, needed=True)
-_URLS = Key(name="urls_file", field="urls_file", read=secret_file, needed=True)
 CHANNEL_KEYS = (_LANGUAGE, _DAILY_MAX)
 CHANNELS: dict[str, tuple[type[Channel], tuple[Key, ...]]] = {
-    "webhook": (rules.Webhook, (_WEBHOOK, _SECRET)),
-    "command": (rules.Command, (_COMMAND,)),
-    "apprise": (rules.Apprise, (_URLS,)),
+    "webhook": (
+        rules.Webhook,
+        (Key("url", webhook_url, needed=True), Key("secret_file", secret_place)),
+    ),
+    "command": (rules.Command, (Key("command", arguments, "arguments", needed=True),)),
+    "apprise": (rules.Apprise, (Key("urls_file", secret_place, needed=True),)),
 }
 
 
@@ -286,12 +238,12 @@ def mistakes_of(
         yield from _measurement_mistakes(values, stations)
 
 
-def _only_one(values: Mapping[str, Any], one: str, other: str) -> Iterator[Mistake]:
-    text = (
-        _("{one} or {other} is needed, not both") if one in values else _("is missing, or {other}")
-    )
-    if (one in values) == (other in values):
-        yield (other if one in values else one), text.format(one=one, other=other)
+def _only_one(values: Mapping[str, Any], first: str, second: str) -> Iterator[Mistake]:
+    if first in values and second in values:
+        text = _("{one} or {other} is needed, not both")
+        yield second, text.format(one=first, other=second)
+    elif first not in values and second not in values:
+        yield first, _("is missing, or {other}").format(one=first, other=second)
 
 
 def _clear_mistakes(values: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -335,27 +287,28 @@ def _nearest_of(station: Station, text: str, named: str) -> str:
 
 
 def _limit_mistakes(values: Mapping[str, Any], measurement: Measurement) -> Iterator[Mistake]:
-    """What no reading comes to, as those beyond the range of the measurement are refused."""
+    """Of values that no reading reaches, as those beyond the measurement's range are rejected."""
+    low, high = measurement.minimum, measurement.maximum
     clear = values.get("clear", 0)
-    if (low := measurement.minimum) is not None:
-        text = _("is {value}, and no reading has less than {limit}: it would never be an alert")
+    if low is not None:
+        never = _("is {value}, and no reading has less than {limit}: it would never be an alert")
+        endless = _("is {value}, and no reading has less than {limit}: the alert would never end")
         if "below" in values and values["below"] <= low:
-            yield "below", text.format(value=values["below"], limit=low)
-        text = _("is {value}, and no reading has less than {limit}: the alert would never end")
+            yield "below", never.format(value=values["below"], limit=low)
         if "above" in values and clear < low:
-            yield "clear", text.format(value=clear, limit=low)
-    if (high := measurement.maximum) is not None:
-        text = _("is {value}, and no reading has more than {limit}: it would never be an alert")
+            yield "clear", endless.format(value=clear, limit=low)
+    if high is not None:
+        never = _("is {value}, and no reading has more than {limit}: it would never be an alert")
+        endless = _("is {value}, and no reading has more than {limit}: the alert would never end")
         if "above" in values and values["above"] >= high:
-            yield "above", text.format(value=values["above"], limit=high)
-        text = _("is {value}, and no reading has more than {limit}: the alert would never end")
+            yield "above", never.format(value=values["above"], limit=high)
         if "below" in values and clear > high:
-            yield "clear", text.format(value=clear, limit=high)
+            yield "clear", endless.format(value=clear, limit=high)
     if low is not None and high is not None:
-        text = _("is {value}, and readings are from {low} to {high}: it would never be an alert")
+        never = _("is {value}, and readings are from {low} to {high}: it would never be an alert")
         for key in ("rise", "fall"):
             if values.get(key, 0) > high - low:
-                yield key, text.format(value=values[key], low=low, high=high)
+                yield key, never.format(value=values[key], low=low, high=high)
 
 
 def shared_out(rules: Sequence[Rule], stations: Stations) -> tuple[Rule, ...]:

@@ -1,14 +1,25 @@
-"""The address of the database: what is taken, and what is said of one that cannot be right."""
+"""The address of the database and the altitude of the house: values, and errors of wrong ones."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flask10x.config import readers as module
-from flask10x.config.readers import database_url
+from flask10x.config import settings
+from flask10x.config.readers import WrongEntry, database_url
 from flask10x.errors import SettingsError
+from flask10x.readings.stations import BUILT_IN
 
 PLACE = "FLASK10X_DATABASE_URL"
+
+
+def read(raw: Any) -> str:
+    """The setting with this value."""
+    try:
+        return database_url(raw)
+    except WrongEntry as error:
+        raise error.of_setting(PLACE) from None
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +42,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_is_taken(url: str) -> None:
-    assert database_url(PLACE, url) == url
+    assert read(url) == url
 
 
 @pytest.mark.parametrize(
@@ -54,7 +65,7 @@ def test_is_taken(url: str) -> None:
 )
 def test_what_is_wrong_is_named(raw: Any, said: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        database_url(PLACE, raw)
+        read(raw)
     assert str(raised.value).startswith(f"{PLACE} is {raw!r}: ")
     assert said in str(raised.value)
 
@@ -71,7 +82,7 @@ def test_what_is_wrong_is_named(raw: Any, said: str) -> None:
 )
 def test_a_password_is_not_shown(url: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        database_url(PLACE, url)
+        read(url)
     assert "hid" not in str(raised.value)
     assert "den" not in str(raised.value)
 
@@ -79,5 +90,19 @@ def test_a_password_is_not_shown(url: str) -> None:
 def test_a_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda _name: None)
     with pytest.raises(SettingsError, match=r"psycopg is missing: .*flask10x\[postgres\]"):
-        database_url(PLACE, "postgresql+psycopg://u:hidden@db/x")
-    assert database_url(PLACE, "sqlite:////srv/x.sqlite3")
+        read("postgresql+psycopg://u:hidden@db/x")
+    assert read("sqlite:////srv/x.sqlite3")
+
+
+def test_a_station_of_its_own_altitude_keeps_it(tmp_path: Path) -> None:
+    file = tmp_path / "stations.toml"
+    file.write_text("[stations.data]\naltitude_m = 0\n", encoding="utf-8")
+    found = settings.load({"FLASK10X_STATIONS": str(file), "FLASK10X_ALTITUDE_M": "35.5"})
+    assert [s.altitude_m for s in found.stations.all] == [0, 35.5, 35.5, 35.5]
+    assert found.stations.file == str(file)
+
+
+def test_without_one_nobody_has_any() -> None:
+    found = settings.load({}, stations=BUILT_IN)
+    assert found.stations is BUILT_IN
+    assert all(s.altitude_m is None for s in found.stations.all)
