@@ -72,7 +72,7 @@ def take_over(environ: MutableMapping[str, str]) -> None:
     environ[VARIABLE] = ""
 
 
-def taken() -> Path | None:
+def loaded_file() -> Path | None:
     """The file that this process has read; None when there was none to read."""
     return _files[-1] if _files else None
 
@@ -101,9 +101,9 @@ def assignments(text: str) -> Iterator[Assignment]:
             raise _wrong_line(line, _("a comment must not end with a backslash"))
         if NAME.fullmatch(name):
             yield Assignment(name, _value(piece["quoted"], piece["plain"]), line)
-        elif PREFIX in (wrong := name or piece["no_value"] or ""):
-            wanted = _("systemd ignores this line; NAME=value is needed, without export")
-            raise _wrong_line(line, f"{wrong!r}: {wanted}")
+        elif PREFIX in (line_start := name or piece["no_value"] or ""):
+            needed = _("systemd ignores this line; NAME=value is needed, without export")
+            raise _wrong_line(line, f"{line_start!r}: {needed}")
 
 
 def _wrong_line(number: int, reason: str) -> SettingsError:
@@ -149,18 +149,18 @@ def _text(path: Path, *, needed: bool) -> str | None:
 
 def _add(environ: MutableMapping[str, str], path: Path, text: str) -> None:
     try:
-        found = {each.name: each for each in assignments(text)}
+        by_name = {assignment.name: assignment for assignment in assignments(text)}
     except SettingsError as error:
         raise SettingsError(f"{path}, {error}") from None
-    if VARIABLE in found:
+    if VARIABLE in by_name:
         text = _("{path}, line {number}: {name} is not for this file")
-        number = found[VARIABLE].line
+        number = by_name[VARIABLE].line
         raise SettingsError(text.format(path=path, number=number, name=VARIABLE))
-    for name, each in found.items():
+    for name, assignment in by_name.items():
         if (name.startswith(PREFIX) or name == TZ) and name not in environ:
-            environ[name] = each.value
+            environ[name] = assignment.value
             text = _("{path}, line {number}: {name}")
-            _places[name] = text.format(path=path, number=each.line, name=name)
+            _places[name] = text.format(path=path, number=assignment.line, name=name)
     if TZ in _places:
         time.tzset()
     _files.append(path)

@@ -70,7 +70,7 @@ ALL = "*"
 TOKEN = re.compile(rb"(?=.{16,200}$)[A-Za-z0-9._~+/-]+=*")
 
 
-def _wanted() -> str:
+def _token_needed() -> str:
     return _(
         "a token is 16 to 200 letters, digits or any of -._~+/ (openssl rand -hex 32 makes one)"
     )
@@ -95,8 +95,8 @@ class Tokens:
         return not self._stations_of(token).isdisjoint((ALL, station))
 
     def _stations_of(self, token: str) -> set[str]:
-        given = sha256(token.encode("utf-8", "backslashreplace")).digest()
-        return {who for who, known in self._hashes if hmac.compare_digest(known, given)}
+        digest = sha256(token.encode("utf-8", "backslashreplace")).digest()
+        return {who for who, stored in self._hashes if hmac.compare_digest(stored, digest)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +127,11 @@ def own_token(settings: Settings) -> str:
     named = settings.write_tokens_file
     stations = {ALL, *settings.stations.by_endpoint}
     lines = _lines("WRITE_TOKENS_FILE", named, stations)
-    mine = next((token.decode() for station, token in lines if station == ALL), "")
-    if named and not mine:
+    token = next((token.decode() for station, token in lines if station == ALL), "")
+    if named and not token:
         text = _("{setting} is {value}: a line of * and a token is needed")
         raise SettingsError(text.format(setting=f"{PREFIX}WRITE_TOKENS_FILE", value=named))
-    return mine
+    return token
 
 
 def _tokens_of(setting: str, named: str, stations: set[str]) -> Tokens | None:
@@ -143,29 +143,29 @@ def _lines(setting: str, named: str, stations: set[str]) -> list[tuple[str, byte
         return []
     place = _("{setting} is {value}").format(setting=f"{PREFIX}{setting}", value=named)
     text = read_secret(place, named)
-    found = []
+    tokens = []
     # Some editors put a BOM at the beginning, which nobody sees.
     for number, line in enumerate(text.removeprefix(codecs.BOM_UTF8).splitlines(), 1):
         words = line.split()
         if words and not words[0].startswith(b"#"):
             line_of = _("{place}: line {number}").format(place=place, number=number)
-            found.append(_token(line_of, words, stations))
-    if not found:
+            tokens.append(_token(line_of, words, stations))
+    if not tokens:
         reason = _("{place}: there is no token in it; {wanted}")
-        raise SettingsError(reason.format(place=place, wanted=_wanted()))
-    return found
+        raise SettingsError(reason.format(place=place, wanted=_token_needed()))
+    return tokens
 
 
 def _token(place: str, words: list[bytes], stations: set[str]) -> tuple[str, bytes]:
     """One line; no message repeats a word of it, for it may be the token in the wrong place."""
-    known = ", ".join(sorted(stations))
+    choices = ", ".join(sorted(stations))
     if len(words) != 2:  # noqa: PLR2004
         text = _("{place}: two words are needed: one of {words}, and the token")
-        raise SettingsError(text.format(place=place, words=known))
+        raise SettingsError(text.format(place=place, words=choices))
     station, token = words[0].decode("ascii", "replace"), words[1]
     if station not in stations:
         text = _("{place}: the first word is none of {words}")
-        raise SettingsError(text.format(place=place, words=known))
+        raise SettingsError(text.format(place=place, words=choices))
     if not TOKEN.fullmatch(token):
-        raise SettingsError(f"{place}: {_wanted()}")
+        raise SettingsError(f"{place}: {_token_needed()}")
     return station, token

@@ -20,7 +20,7 @@ from flask10x.config.readers import (
 )
 from flask10x.config.toml import Key
 from flask10x.readings.bands import LEVELS
-from flask10x.readings.numbers import CASE_FREE, KNOWN, OTHER_UNITS, SAME
+from flask10x.readings.numbers import CASE_FREE, OTHER_UNITS, SAME, SPELLINGS
 from flask10x.translation import N_
 
 # Names of columns and of quantities; a path of a station may have a hyphen too.
@@ -116,8 +116,8 @@ def unit(raw: Any) -> str:
     text = line(UNIT_CHARS)(raw)
     if re.match(r"[0-9.,+-]", text):
         raise WrongEntry(raw, _("a unit begins with no digit, sign or point"))
-    if (known := same_unit(text)) not in ("", text):
-        raise WrongEntry(raw, _("write it {unit}").format(unit=f'"{known}"'))
+    if (usual := same_unit(text)) not in ("", text):
+        raise WrongEntry(raw, _("write it {unit}").format(unit=f'"{usual}"'))
     return text
 
 
@@ -126,10 +126,10 @@ def same_unit(text: str) -> str:
     plain = unicodedata.normalize("NFKC", text)
     if plain in OTHER_UNITS:
         return ""
-    for known, spellings in KNOWN.items():
+    for unit, spellings in SPELLINGS.items():
         same = [spelling for spelling, how in spellings.items() if how is SAME]
-        if plain in same or (known in CASE_FREE and plain.lower() in map(str.lower, same)):
-            return known
+        if plain in same or (unit in CASE_FREE and plain.lower() in map(str.lower, same)):
+            return unit
     return ""
 
 

@@ -11,13 +11,13 @@ from flask10x.config.readers import WrongEntry
 from flask10x.config.reserved_names import RESERVED_COLUMNS
 from flask10x.config.station_file import MAX_MEASUREMENTS
 from flask10x.config.station_keys import COLUMN, PATH_CHARS, csv_file_of, path, same_unit, unit
-from flask10x.readings.numbers import KNOWN, parse_number
+from flask10x.readings.numbers import SPELLINGS, parse_number
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.translation import N_, translation
 
 
 @dataclass(frozen=True, slots=True)
-class KnownMeasurement:
+class UsualMeasurement:
     """A measurement that many boards send."""
 
     column: str
@@ -36,25 +36,25 @@ class KnownMeasurement:
         return above and (self.maximum is None or value <= self.maximum)
 
 
-def _known(
+def _usual(
     column: str, unit: str, limits: tuple[float | None, float | None], names: str, label: str
-) -> KnownMeasurement:
-    return KnownMeasurement(column, unit, *limits, frozenset(names.split()), label)
+) -> UsualMeasurement:
+    return UsualMeasurement(column, unit, *limits, frozenset(names.split()), label)
 
 
 # In this order: of two with one name the first whose range holds the value is meant.
 USUAL_MEASUREMENTS = (
-    _known(
+    _usual(
         "temperature",
         "°C",
         (-50, 150),
         "temperature temp tmp t tempc tempcelsius airtemp 温度 気温",
         N_("Temperature"),
     ),
-    _known(
+    _usual(
         "humidity", "%", (0, 100), "humidity hum humid h rh relativehumidity 湿度", N_("Humidity")
     ),
-    _known(
+    _usual(
         "pressure",
         "hPa",
         (0, 2000),
@@ -62,26 +62,26 @@ USUAL_MEASUREMENTS = (
         N_("Pressure"),
     ),
     # As sensor.community's firmware and many libraries give it.
-    _known(
+    _usual(
         "pressure_pa",
         "Pa",
         (30_000, 120_000),
         "pressure press pres p baro airpressure",
         N_("Pressure"),
     ),
-    _known("co2", "ppm", (0, 200_000), "co2 carbondioxide co2ppm 二酸化炭素", N_("CO2")),
-    _known("voltage", "V", (0, None), "voltage volt volts v vcc vin 電圧", N_("Voltage")),
-    _known(
+    _usual("co2", "ppm", (0, 200_000), "co2 carbondioxide co2ppm 二酸化炭素", N_("CO2")),
+    _usual("voltage", "V", (0, None), "voltage volt volts v vcc vin 電圧", N_("Voltage")),
+    _usual(
         "battery_voltage", "V", (0, None), "battv vbat batteryvoltage batvoltage", N_("Battery")
     ),
-    _known("gas_resistance", "Ω", (0, None), "gasresistance gasres gas", N_("Gas resistance")),
-    _known(
+    _usual("gas_resistance", "Ω", (0, None), "gasresistance gasres gas", N_("Gas resistance")),
+    _usual(
         "illuminance", "lx", (0, None), "illuminance lux light brightness 照度", N_("Illuminance")
     ),
-    _known("pm1", "µg/m³", (0, None), "pm1 pm01", N_("PM1")),
-    _known("pm25", "µg/m³", (0, None), "pm25 sdsp2 p2", N_("PM2.5")),
-    _known("pm10", "µg/m³", (0, None), "pm10 sdsp1 p1", N_("PM10")),
-    _known("rssi", "dBm", (None, None), "rssi wifirssi signal", N_("Signal")),
+    _usual("pm1", "µg/m³", (0, None), "pm1 pm01", N_("PM1")),
+    _usual("pm25", "µg/m³", (0, None), "pm25 sdsp2 p2", N_("PM2.5")),
+    _usual("pm10", "µg/m³", (0, None), "pm10 sdsp1 p1", N_("PM10")),
+    _usual("rssi", "dBm", (None, None), "rssi wifirssi signal", N_("Signal")),
 )
 # What tells when or by whom, and is no measurement.
 NOT_MEASURED = frozenset(
@@ -97,7 +97,7 @@ def plain_name(name: str) -> str:
     return re.sub(r"[\W_]", "", name.lower())
 
 
-def known_as(name: str, value: float | None) -> KnownMeasurement | None:
+def known_as(name: str, value: float | None) -> UsualMeasurement | None:
     """What a field of this name and value is; None when nobody knows.
 
     The name may begin with that of its sensor: `BME280_temperature`, `sht31-humidity`.
@@ -105,10 +105,10 @@ def known_as(name: str, value: float | None) -> KnownMeasurement | None:
     parts = re.split(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])", name)
     tails = [plain_name("".join(parts[begin:])) for begin in range(len(parts))]
     for tail in tails:
-        meant = [known for known in USUAL_MEASUREMENTS if tail in known.names]
-        if meant:
-            fits = [known for known in meant if value is None or known.holds(value)]
-            return fits[0] if fits else meant[0]
+        named = [usual for usual in USUAL_MEASUREMENTS if tail in usual.names]
+        if named:
+            fits = [usual for usual in named if value is None or usual.holds(value)]
+            return fits[0] if fits else named[0]
     return None
 
 
@@ -137,11 +137,11 @@ class _Field:
     path: str
     value: float | None
     unit: str
-    known: KnownMeasurement | None
+    usual: UsualMeasurement | None
 
     @property
     def name(self) -> str:
-        return self.known.column if self.known else _plain_column(self.path.rpartition(".")[2])
+        return self.usual.column if self.usual else _plain_column(self.path.rpartition(".")[2])
 
     @property
     def holder(self) -> str:
@@ -171,11 +171,12 @@ def propose(endpoint: str, body: Mapping[str, object], stations: Stations) -> Pr
 
 def station_of(endpoint: str, fields: Iterable[tuple[str, str]], stations: Stations) -> Station:
     """The station whose bodies have these fields: the path of each and the unit of its number."""
-    found = []
-    for name, given in fields:
-        known = known_as(name.rpartition(".")[2], None)
-        found.append(_Field(name, None, given, known if known and known.unit == given else None))
-    return _station(endpoint, found, stations)
+    parts = []
+    for name, its_unit in fields:
+        usual = known_as(name.rpartition(".")[2], None)
+        is_usual = usual is not None and usual.unit == its_unit
+        parts.append(_Field(name, None, its_unit, usual if is_usual else None))
+    return _station(endpoint, parts, stations)
 
 
 def _station(endpoint: str, fields: list[_Field], stations: Stations) -> Station:
@@ -190,21 +191,21 @@ def _station(endpoint: str, fields: list[_Field], stations: Stations) -> Station
 def _leaves(holder: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
     for name, value in holder.items():
         # A path has dots between objects only.
-        written = f"{above}{name.replace('.', ' . ')}"
-        if isinstance(value, Mapping) and value and len(written) < PATH_CHARS:
-            yield from _leaves(value, f"{written}.")
+        full_name = f"{above}{name.replace('.', ' . ')}"
+        if isinstance(value, Mapping) and value and len(full_name) < PATH_CHARS:
+            yield from _leaves(value, f"{full_name}.")
         else:
-            yield written, value
+            yield full_name, value
 
 
 def _named_units(leaves: list[tuple[str, object]]) -> dict[str, str]:
     """Units that stand in fields of their own, as Tasmota's `TempUnit`, by the usual column."""
-    found = {}
+    units = {}
     for name, value in leaves:
         about = known_as(re.sub(r"(?i)_?unit$", "", name), None)
         if isinstance(value, str) and name.lower().endswith("unit") and about:
-            found[about.column] = value
-    return found
+            units[about.column] = value
+    return units
 
 
 def _field(name: str, value: object, units: Mapping[str, str]) -> _Field:
@@ -215,28 +216,28 @@ def _field(name: str, value: object, units: Mapping[str, str]) -> _Field:
     leaf = name.rpartition(".")[2]
     if plain_name(leaf) in NOT_MEASURED:
         raise _NotMeasured(_("it tells when or by whom"))
-    found: tuple[float | None, str | None]
+    number: float | None
+    stored: str | None = None
     if isinstance(value, str):
-        found = _read(value)
+        number, stored = _read(value)
     elif isinstance(value, bool) or not isinstance(value, int | float | None):
         raise _NotMeasured(_("it is no number"))
     else:
-        found = (value if value is not None and math.isfinite(value) else None), None
-    number, stored = found
-    known = known_as(leaf, number)
-    if number is None and known is None:
+        number = value if value is not None and math.isfinite(value) else None
+    usual = known_as(leaf, number)
+    if number is None and usual is None:
         raise _NotMeasured(_("it is null here, and its name says nothing"))
-    if known is None or stored not in (None, known.unit):
+    if usual is None or stored not in (None, usual.unit):
         return _Field(name, number, stored or "", None)
-    foreign = units.get(known.column, known.unit) if stored is None else known.unit
-    if same_unit(foreign) or foreign == known.unit:
-        return _Field(name, number, known.unit, known)
+    foreign = units.get(usual.column, usual.unit) if stored is None else usual.unit
+    if same_unit(foreign) or foreign == usual.unit:
+        return _Field(name, number, usual.unit, usual)
     return _Field(name, number, FAHRENHEIT.get(foreign, foreign), None)
 
 
 def _read(text: str) -> tuple[float, str | None]:
     """The number of a text and its unit, None for none."""
-    candidates: list[str] = ["", *filter(None, KNOWN)]
+    candidates: list[str] = ["", *filter(None, SPELLINGS)]
     if match := TEXT_WITH_UNIT.fullmatch(text):
         candidates.append(match[1])
     for candidate in candidates:
@@ -251,24 +252,24 @@ def _measurements(fields: list[_Field], stations: Stations) -> tuple[Measurement
     columns = {m.column: m for s in stations.all for m in s.measurements}
     quantities = {m.quantity: m.unit for m in columns.values()}
     times = Counter(field.name for field in fields)
-    found: dict[str, Measurement] = {}
+    measurements: dict[str, Measurement] = {}
     for field in fields:
         names = _names(field, is_alone=times[field.name] == 1)
-        column = next(name for name in names if _is_free(name, field.unit, found, columns))
-        quantity = QUANTITIES.get(field.unit, field.known.column if field.known else column)
+        column = next(name for name in names if _is_free(name, field.unit, measurements, columns))
+        quantity = QUANTITIES.get(field.unit, field.usual.column if field.usual else column)
         if column in columns:
             quantity = columns[column].quantity
         elif quantities.get(quantity, field.unit) != field.unit:
             quantity = column
         quantities.setdefault(quantity, field.unit)
-        found[column] = _measurement(field, column, quantity)
-    return tuple(found.values())
+        measurements[column] = _measurement(field, column, quantity)
+    return tuple(measurements.values())
 
 
 def _is_free(
-    name: str, unit: str, found: Mapping[str, Measurement], columns: Mapping[str, Measurement]
+    name: str, unit: str, used: Mapping[str, Measurement], columns: Mapping[str, Measurement]
 ) -> bool:
-    if not COLUMN.fullmatch(name) or name in RESERVED_COLUMNS or name in found:
+    if not COLUMN.fullmatch(name) or name in RESERVED_COLUMNS or name in used:
         return False
     return name not in columns or columns[name].unit == unit
 
@@ -295,14 +296,16 @@ def _plain_column(name: str) -> str:
 
 
 def _measurement(field: _Field, column: str, quantity: str) -> Measurement:
-    found = Measurement(
+    measurement = Measurement(
         path=field.path, column=column, quantity=quantity, csv_header=column, unit=field.unit
     )
-    known = field.known
-    if known is None:
-        return found
-    if column == known.column:
-        found = replace(found, label=known.label, label_ja=translation("ja")(known.label))
-    if field.value is None or known.holds(field.value):
-        found = replace(found, minimum=known.minimum, maximum=known.maximum)
-    return found
+    usual = field.usual
+    if usual is None:
+        return measurement
+    if column == usual.column:
+        measurement = replace(
+            measurement, label=usual.label, label_ja=translation("ja")(usual.label)
+        )
+    if field.value is None or usual.holds(field.value):
+        measurement = replace(measurement, minimum=usual.minimum, maximum=usual.maximum)
+    return measurement

@@ -27,11 +27,11 @@ def entry(station: Station) -> str:
     """The tables of one station, with all that is set."""
     former = BUILT_IN.by_endpoint.get(station.endpoint)
     lines = [f"[stations.{station.endpoint}]", *_lines(STATION_KEYS, station, former)]
-    known = {m.column: m for m in former.measurements} if former else {}
+    former_measurements = {m.column: m for m in former.measurements} if former else {}
     for measurement in station.measurements:
         lines += ["", f"[stations.{station.endpoint}.measurements.{measurement.column}]"]
-        lines += _lines(MEASUREMENT_KEYS, measurement, known.get(measurement.column))
-        lines += _fault_lines(measurement, known.get(measurement.column))
+        lines += _lines(MEASUREMENT_KEYS, measurement, former_measurements.get(measurement.column))
+        lines += _fault_lines(measurement, former_measurements.get(measurement.column))
         lines += _band_lines(measurement)
     return "".join(f"{line}\n" for line in lines)
 
@@ -48,8 +48,8 @@ def _lines(
             yield _pair(key.name, _WRITTEN.get(key.name, _text)(value))
 
 
-def _pair(name: str, written: str) -> str:
-    return f"{name} = {written}"
+def _pair(name: str, text: str) -> str:
+    return f"{name} = {text}"
 
 
 def _fault_lines(measurement: Measurement, former: Measurement | None) -> Iterator[str]:

@@ -37,8 +37,8 @@ def lines_of(text: str) -> dict[KeyPath, int]:
     newlines = [at for at, character in enumerate(text) if character == "\n"]
     places = _Places(text)
     places.read()
-    found = places.implied | places.written
-    return {path: bisect_right(newlines, at - 1) + 1 for path, at in found.items()}
+    offsets = places.implied | places.written
+    return {path: bisect_right(newlines, at - 1) + 1 for path, at in offsets.items()}
 
 
 class _Places:
@@ -117,8 +117,8 @@ class _Places:
         names = []
         while True:
             self._skip()
-            written = self._match(_NAME)
-            names.append(next(iter(tomllib.loads(f"{written} = 0"))))
+            name = self._match(_NAME)
+            names.append(next(iter(tomllib.loads(f"{name} = 0"))))
             self._skip()
             if self._text[self._at] != ".":
                 return names
@@ -130,11 +130,11 @@ class _Places:
             self.implied.setdefault(path[:length], at)
 
     def _match(self, pattern: re.Pattern[str]) -> str:
-        found = pattern.match(self._text, self._at)
-        if found is None:
+        match = pattern.match(self._text, self._at)
+        if match is None:
             raise ValueError(f"no TOML at {self._at}")
-        self._at = found.end()
-        return found[0]
+        self._at = match.end()
+        return match[0]
 
     def _skip(self) -> bool:
         """Over blanks and comments; whether anything is left."""

@@ -38,7 +38,7 @@ from flask10x.database.expressions import unindexed
 from flask10x.database.insert import HEAD, existing_columns
 from flask10x.database.tables import archived_files, exports, imports, measurement, readings
 from flask10x.readings import csv_lines
-from flask10x.readings.csv_lines import Lines, LogRow, Written
+from flask10x.readings.csv_lines import Lines, LogRow, ParsedLine
 from flask10x.readings.stations import Station
 from flask10x.readings.times import (
     FIRST_DATE_MS,
@@ -310,14 +310,14 @@ class FileRows:
             first: int | None = connection.execute(query).scalar_one()
         return first
 
-    def find(self, written: Written) -> list[int]:
+    def find(self, written: ParsedLine) -> list[int]:
         """The ids of the readings that a line speaks of."""
         query, span = _at_a_time(self.station), (written.earliest_ms, written.latest_ms)
         with self._database.reader.begin() as connection:
             found = connection.execute(query, {"earliest": span[0], "latest": span[1]}).all()
         return [number for number, *values in found if tuple(values) == written.values]
 
-    def in_other_zone(self, written: Written, offset_sec: int | None) -> list[tuple[int, int]]:
+    def in_other_zone(self, written: ParsedLine, offset_sec: int | None) -> list[tuple[int, int]]:
         """The id and the time of receipt of readings that a line speaks of in another zone.
 
         `written` is what the line says read as UTC; `offset_sec` is how far that zone is ahead of

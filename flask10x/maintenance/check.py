@@ -175,7 +175,7 @@ def check(settings: Settings, *, full: bool = False) -> list[Finding]:
 
 
 def _settings() -> Finding:
-    file = environment_file.taken()
+    file = environment_file.loaded_file()
     text = _("from {path}") if file else _("no environment file")
     return Finding("ok", "settings", text.format(path=file), {"file": str(file) if file else None})
 

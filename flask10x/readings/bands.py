@@ -41,8 +41,8 @@ def band_of(bands: Iterable[Band], value: float | None) -> Band | None:
     None for a value that is in no band or missing. The bands of a measurement are
     `Station.bands_of(measurement)`.
     """
-    held = [band for band in bands if value is not None and band.holds(value)]
-    return max(held, key=_rank, default=None)
+    matching = [band for band in bands if value is not None and band.holds(value)]
+    return max(matching, key=_rank, default=None)
 
 
 def _rank(band: Band) -> tuple[int, float]:

@@ -66,22 +66,22 @@ def _instant(at: object, zone: tzinfo | None) -> int:
     try:
         return parse_instant(at, zone)
     except WrongValue as error:
-        known = error.reason.code in ("no_such_time", "no_such_offset")
-        raise error if known else WrongValue(Reason("instant_needed")) from None
+        is_specific = error.reason.code in ("no_such_time", "no_such_offset")
+        raise error if is_specific else WrongValue(Reason("instant_needed")) from None
 
 
 def _rounded_ms(sec: float) -> int:
     return round(max(-FAR_SEC, min(sec, FAR_SEC)) * 1000)
 
 
-def _plausible(ms: int, given: object, now_ms: int, zone: tzinfo | None) -> int:
+def _plausible(ms: int, raw: object, now_ms: int, zone: tzinfo | None) -> int:
     """The same instant; raises WrongValue when it can't be one, and says what it may have been."""
     if FIRST_MS <= ms <= now_ms + AHEAD_MAX_MS:
         return ms
-    if _is_number(given):
+    if _is_number(raw):
         for code, meant_ms in (
-            ("milliseconds_given", given),
-            ("since_2000_given", (given + SEC_FROM_1970_TO_2000) * 1000),
+            ("milliseconds_given", raw),
+            ("since_2000_given", (raw + SEC_FROM_1970_TO_2000) * 1000),
         ):
             if FIRST_MS <= meant_ms <= now_ms + AHEAD_MAX_MS:
                 raise WrongValue(Reason(code))
@@ -115,62 +115,62 @@ class Item:
     """By which a repeat of it is known; empty: by nothing."""
 
 
-def item_of(found: Mapping[str, object], now_ms: int, zone: tzinfo | None) -> Item:
+def item_of(raw: Mapping[str, object], now_ms: int, zone: tzinfo | None) -> Item:
     """The item in a decoded object; raises InvalidReading that names every key that is wrong.
 
     Unlike the fields of a reading no strange key is ignored: a time under another name would be
     stored as that of the arrival.
     """
     details: dict[str, str] = {}
-    for key in [key for key in found if key not in KEYS][:SHOWN_KEYS]:
+    for key in [key for key in raw if key not in KEYS][:SHOWN_KEYS]:
         details[key[:SHOWN_KEY_CHARS]] = _unknown(key)
-    data = found.get(DATA)
+    data = raw.get(DATA)
     if not isinstance(data, Mapping):
         details[DATA] = Reason("missing" if data is None else "not_an_object")
     try:
-        at = measured_ms(found, now_ms, zone)
+        at = measured_ms(raw, now_ms, zone)
     except InvalidReading as error:
         details |= error.details
     try:
-        own = _id_of(found.get(ID))
+        identity = _id_of(raw.get(ID))
     except InvalidReading as error:
         details |= error.details
     if details or not isinstance(data, Mapping):
         raise InvalidReading(details)
-    return Item(data, at, own)
+    return Item(data, at, identity)
 
 
-def is_item(found: Mapping[str, object], station: Station) -> bool:
+def is_item(raw: Mapping[str, object], station: Station) -> bool:
     """Whether an object of an array for this station is an item, and not a reading itself."""
     is_own = any(m.path.partition(".")[0] == DATA for m in station.measurements)
-    return not is_own and isinstance(found.get(DATA), Mapping) and found.keys() <= set(KEYS)
+    return not is_own and isinstance(raw.get(DATA), Mapping) and raw.keys() <= set(KEYS)
 
 
-def key_of_header(given: str) -> bytes:
+def key_of_header(header: str) -> bytes:
     """The key in an `Idempotency-Key`, as WSGI has the header.
 
     Raises InvalidReading when it is empty or too long.
     """
-    key = given.encode("latin-1", "replace")
+    key = header.encode("latin-1", "replace")
     if not 1 <= len(key) <= KEY_MAX_BYTES:
         raise InvalidReading({KEY_HEADER: Reason("key_needed", n=KEY_MAX_BYTES)})
     return key
 
 
-def _id_of(given: object) -> bytes:
-    if given is None:
+def _id_of(raw: object) -> bytes:
+    if raw is None:
         return b""
-    own = b""
-    if isinstance(given, str):
-        own = given.encode("utf-8", "backslashreplace")
-    elif isinstance(given, int) and not isinstance(given, bool):
-        own = str(given).encode()
-    if not 1 <= len(own) <= KEY_MAX_BYTES:
+    key = b""
+    if isinstance(raw, str):
+        key = raw.encode("utf-8", "backslashreplace")
+    elif isinstance(raw, int) and not isinstance(raw, bool):
+        key = str(raw).encode()
+    if not 1 <= len(key) <= KEY_MAX_BYTES:
         raise InvalidReading({ID: Reason("item_id_needed", n=KEY_MAX_BYTES)})
-    return own
+    return key
 
 
 def _unknown(key: str) -> Reason:
-    known = ", ".join(KEYS)
+    names = ", ".join(KEYS)
     near = nearest(key.lower(), KEYS)
-    return Reason("unknown_key_near", near=near) if near else Reason("unknown_key", known=known)
+    return Reason("unknown_key_near", near=near) if near else Reason("unknown_key", known=names)

@@ -53,7 +53,7 @@ LogRow = Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class ParsedLine:
     """What a line says: a span of time, as it names a second of a local clock, and the values."""
 
     earliest_ms: int
@@ -95,7 +95,7 @@ def time_of(line: bytes) -> str:
     return line.partition(b",")[0].decode(errors="replace")
 
 
-def read(station: Station, line: bytes, zone: tzinfo | None) -> Written | None:
+def read(station: Station, line: bytes, zone: tzinfo | None) -> ParsedLine | None:
     """What a whole line of the station's file says; None when it is torn or no row at all.
 
     Rows of old versions are rows too, whatever their notation: exactly those that can be imported.
@@ -107,28 +107,28 @@ def read(station: Station, line: bytes, zone: tzinfo | None) -> Written | None:
     if not block.rows:
         return None
     _, _, *values = block.rows[0]
-    return Written(*block.span(), tuple(values))
+    return ParsedLine(*block.span(), tuple(values))
 
 
 def says(station: Station, line: bytes, zone: tzinfo | None, row: LogRow, text: str) -> bool:
     """Whether the line is that of the row, in whatever notation; `text` is it in ours."""
     if lines_without_minus_zero(line) == text.encode():
         return True
-    written = read(station, line, zone)
-    if written is None:
+    parsed = read(station, line, zone)
+    if parsed is None:
         return False
     _, received_at, *values = row
-    is_then = written.earliest_ms <= received_at <= written.latest_ms
-    return is_then and written.values == tuple(values)
+    is_then = parsed.earliest_ms <= received_at <= parsed.latest_ms
+    return is_then and parsed.values == tuple(values)
 
 
 def in_other_zone(station: Station, line: bytes, row: LogRow) -> bool:
     """Whether the line has the values of the row, and its time in some zone of the world."""
-    written = read(station, line, UTC)
+    parsed = read(station, line, UTC)
     _, received_at, *values = row
-    if written is None or written.values != tuple(values):
+    if parsed is None or parsed.values != tuple(values):
         return False
-    return times.may_be_offset(written.earliest_ms // SECOND_MS - received_at // SECOND_MS)
+    return times.may_be_offset(parsed.earliest_ms // SECOND_MS - received_at // SECOND_MS)
 
 
 def is_ours(station: Station, line: bytes, zone: tzinfo | None) -> bool:

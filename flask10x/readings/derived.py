@@ -62,30 +62,32 @@ VAPOUR_GK_PER_HPA = 216.68
 GRAVITY_M_S2, DRY_AIR_J_KG_K, HALF_LAPSE_C_M = 9.80665, 287.05, 0.0025
 
 
-def saturation_hpa(temperature: Any, given: Functions) -> Any:
+def saturation_hpa(temperature: Any, functions: Functions) -> Any:
     """The vapour pressure over water, in hPa, at which air of this temperature is saturated."""
-    return MAGNUS_HPA * given.exp(MAGNUS_FACTOR * temperature / (MAGNUS_C + temperature))
+    return MAGNUS_HPA * functions.exp(MAGNUS_FACTOR * temperature / (MAGNUS_C + temperature))
 
 
-def dew_point(temperature: Any, humidity: Any, given: Functions) -> Any:
+def dew_point(temperature: Any, humidity: Any, functions: Functions) -> Any:
     """To which temperature, in °C, the air can be cooled before dew falls (over water).
 
     WMO-No. 8, annex 4.B: the formula of the saturation, solved for the temperature.
     """
-    exponent = given.ln(humidity / 100.0) + MAGNUS_FACTOR * temperature / (MAGNUS_C + temperature)
+    exponent = functions.ln(humidity / 100.0) + MAGNUS_FACTOR * temperature / (
+        MAGNUS_C + temperature
+    )
     return MAGNUS_C * exponent / (MAGNUS_FACTOR - exponent)
 
 
-def absolute_humidity(temperature: Any, humidity: Any, given: Functions) -> Any:
+def absolute_humidity(temperature: Any, humidity: Any, functions: Functions) -> Any:
     """How many grams of water vapour a cubic metre of the air holds.
 
     The equation of state of water vapour, with the saturation of WMO-No. 8.
     """
-    vapour_hpa = humidity / 100.0 * saturation_hpa(temperature, given)
+    vapour_hpa = humidity / 100.0 * saturation_hpa(temperature, functions)
     return VAPOUR_GK_PER_HPA * vapour_hpa / (temperature + CELSIUS_ZERO_K)
 
 
-def discomfort_index(temperature: Any, humidity: Any, _given: Functions) -> Any:
+def discomfort_index(temperature: Any, humidity: Any, _functions: Functions) -> Any:
     """不快指数, the temperature-humidity index: a number that reads like °F.
 
     As in 新版NHK気象ハンドブック and all over Japan.
@@ -93,7 +95,7 @@ def discomfort_index(temperature: Any, humidity: Any, _given: Functions) -> Any:
     return 0.81 * temperature + 0.01 * humidity * (0.99 * temperature - 14.3) + 46.3
 
 
-def wbgt(temperature: Any, humidity: Any, _given: Functions) -> Any:
+def wbgt(temperature: Any, humidity: Any, _functions: Functions) -> Any:
     """An estimate of the wet-bulb globe temperature in °C, without sun and without wind.
 
     小野雅司, 登内道彦「通常気象要素を用いたWBGT（湿球黒球温度）の推定」, 日本生気象学会雑誌 50(4),
@@ -102,23 +104,25 @@ def wbgt(temperature: Any, humidity: Any, _given: Functions) -> Any:
     return 0.735 * temperature + 0.0374 * humidity + 0.00292 * temperature * humidity - 4.064
 
 
-def sea_level_pressure(pressure: Any, temperature: Any, altitude_m: float, given: Functions) -> Any:
+def sea_level_pressure(
+    pressure: Any, temperature: Any, altitude_m: float, functions: Functions
+) -> Any:
     """The pressure, in hPa, that there would be at sea level below the station.
 
     気象庁「気象観測の手引き」: the hypsometric formula, with the mean virtual temperature of the
     air that would be below the station.
     """
     mean = temperature + HALF_LAPSE_C_M * altitude_m
-    virtual_k = CELSIUS_ZERO_K + mean + moisture_c(mean, given)
-    return pressure * given.exp(GRAVITY_M_S2 * altitude_m / (DRY_AIR_J_KG_K * virtual_k))
+    virtual_k = CELSIUS_ZERO_K + mean + moisture_c(mean, functions)
+    return pressure * functions.exp(GRAVITY_M_S2 * altitude_m / (DRY_AIR_J_KG_K * virtual_k))
 
 
-def moisture_c(mean: Any, given: Functions) -> Any:
+def moisture_c(mean: Any, functions: Functions) -> Any:
     """By how many °C usual moisture makes air of this mean temperature (°C) seem warmer.
 
     The table of 気象庁「気象観測の手引き」.
     """
-    return given.below(
+    return functions.below(
         mean,
         (
             (-30.0, 0.09),
@@ -310,22 +314,21 @@ class Derived:
 
         Only for those that `is_of_reading`.
         """
-        found = [values.get(column) for column in self.inputs]
-        return self.of_inputs(found)
+        return self.of_inputs([values.get(column) for column in self.inputs])
 
     def of_inputs(self, inputs: list[float | None]) -> float | None:
         """The same from the values of its inputs, in their order."""
-        given = [value for value in inputs if value is not None]
-        if self.kind.formula is None or len(given) < len(inputs) or self._are_beyond(given):
+        numbers = [value for value in inputs if value is not None]
+        if self.kind.formula is None or len(numbers) < len(inputs) or self._are_beyond(numbers):
             return None
         altitude = [self.altitude_m] if self.kind.needs_altitude else []
-        return self.within(self.kind.formula(*given, *altitude, PYTHON))
+        return self.within(self.kind.formula(*numbers, *altitude, PYTHON))
 
     def is_beyond(self, values: Mapping[str, float | None]) -> bool:
         """Whether a reading has all that is needed, and lies outside the limits of the kind."""
-        given = [values.get(column) for column in self.inputs]
-        numbers = [value for value in given if value is not None]
-        return len(numbers) == len(given) and self._are_beyond(numbers)
+        inputs = [values.get(column) for column in self.inputs]
+        numbers = [value for value in inputs if value is not None]
+        return len(numbers) == len(inputs) and self._are_beyond(numbers)
 
     def _are_beyond(self, inputs: list[float]) -> bool:
         limits = zip(inputs, self.kind.limits, strict=True)
@@ -363,9 +366,9 @@ def derived_by_station(stations: Stations) -> Mapping[str, Mapping[str, Derived]
     outside = outdoor_temperature(stations)
     return {
         station.endpoint: {
-            one.name: one
-            for one in _of_station(station, outside)
-            if one.name not in stations.by_column
+            derived.name: derived
+            for derived in _of_station(station, outside)
+            if derived.name not in stations.by_column
         }
         for station in stations.all
     }
@@ -373,35 +376,34 @@ def derived_by_station(stations: Stations) -> Mapping[str, Mapping[str, Derived]
 
 def derived_names(stations: Stations) -> tuple[str, ...]:
     """The names of all that the stations have, each once, in the order of the kinds."""
-    names = {
-        name: one for own in derived_by_station(stations).values() for name, one in own.items()
-    }
-    kinds = [*KINDS]
-    return tuple(sorted(names, key=lambda name: (kinds.index(names[name].kind.name), name)))
+    kinds, by_name = [*KINDS], _by_name(stations)
+    return tuple(sorted(by_name, key=lambda name: (kinds.index(by_name[name].kind.name), name)))
 
 
 def names_of_readings(stations: Stations) -> tuple[str, ...]:
     """Of these the names of those that a reading alone is enough to compute."""
-    every = derived_by_station(stations).values()
-    found = {name for own in every for name, one in own.items() if one.is_of_reading}
-    return tuple(name for name in derived_names(stations) if name in found)
+    by_name = _by_name(stations)
+    return tuple(name for name in derived_names(stations) if by_name[name].is_of_reading)
 
 
 def measurement_of(stations: Stations, name: str) -> Measurement:
     """What a column or a derived value of this name is; KeyError when it is neither."""
     if name in stations.by_column:
         return stations.by_column[name]
-    found = (own[name] for own in derived_by_station(stations).values() if name in own)
-    for derived in found:
-        return derived.measurement
-    raise KeyError(name)
+    return _by_name(stations)[name].measurement
+
+
+def _by_name(stations: Stations) -> dict[str, Derived]:
+    """A derived value of each name: those of two stations with one name are of one kind."""
+    of_stations = derived_by_station(stations).values()
+    return {name: derived for by_name in of_stations for name, derived in by_name.items()}
 
 
 def outdoor_temperature(stations: Stations) -> tuple[str, str] | None:
     """The endpoint and the column of the first temperature that is measured outside."""
     for station in stations.all:
-        for one in _measuring(station, "temperature") if station.outside else ():
-            return station.endpoint, one.column
+        for measurement in _measuring(station, "temperature") if station.outside else ():
+            return station.endpoint, measurement.column
     return None
 
 
@@ -411,16 +413,16 @@ def _of_station(station: Station, outside: tuple[str, str] | None) -> Iterator[D
             continue
         if kind.source == "outside" and (station.outside or outside is None):
             continue
-        taken: set[str] = set()
+        names: set[str] = set()
         for number, pair in enumerate(_pairs(station, kind.inputs), 1):
-            name = kind.name if not taken else f"{kind.name}{_ending(pair, number)}"
-            if name not in taken:
-                taken.add(name)
+            name = kind.name if not names else f"{kind.name}{_ending(pair, number)}"
+            if name not in names:
+                names.add(name)
                 yield Derived(
                     name=name,
                     kind=kind,
                     endpoint=station.endpoint,
-                    inputs=tuple(one.column for one in pair),
+                    inputs=tuple(measurement.column for measurement in pair),
                     altitude_m=station.altitude_m or 0.0 if kind.needs_altitude else 0.0,
                     outside=outside if kind.source == "outside" else None,
                 )
@@ -429,19 +431,21 @@ def _of_station(station: Station, outside: tuple[str, str] | None) -> Iterator[D
 def _pairs(station: Station, quantities: tuple[str, ...]) -> Iterator[Pair]:
     """The measurements that belong together, one of each quantity, those of a sensor of its own."""
     main = "humidity" if "humidity" in quantities else quantities[0]
-    for one in _measuring(station, main):
-        pair = tuple(one if q == main else _partner(station, one, q) for q in quantities)
-        found = tuple(each for each in pair if each is not None)
-        if len(found) == len(quantities):
-            yield found
+    for measurement in _measuring(station, main):
+        pair = tuple(
+            measurement if q == main else _partner(station, measurement, q) for q in quantities
+        )
+        complete = tuple(partner for partner in pair if partner is not None)
+        if len(complete) == len(quantities):
+            yield complete
 
 
-def _partner(station: Station, one: Measurement, quantity: str) -> Measurement | None:
+def _partner(station: Station, measurement: Measurement, quantity: str) -> Measurement | None:
     """The measurement of this quantity by the same sensor, else the first one."""
     others = _measuring(station, quantity)
-    ending = one.column.removeprefix(one.quantity)
+    ending = measurement.column.removeprefix(measurement.quantity)
     by_name = [other for other in others if other.column == quantity + ending]
-    parent = one.path.rpartition(".")[0]
+    parent = measurement.path.rpartition(".")[0]
     by_path = [other for other in others if parent and other.path.rpartition(".")[0] == parent]
     return next(iter([*by_name, *by_path, *others]), None)
 

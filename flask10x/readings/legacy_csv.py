@@ -181,15 +181,15 @@ class Layout:
 
     def __post_init__(self) -> None:
         """Raises ImportRefused when the header is not one of the station's."""
-        known = self.station.csv_header
+        columns = self.station.csv_header
         if not any(self.header):
             raise ImportRefused(_("its first line is empty, it should be the header"))
-        if unknown := [name for name in self.header if name not in known]:
+        if unknown := [name for name in self.header if name not in columns]:
             text = _(
                 "its header has {names}, which {station} does not know; the columns are {known}"
             )
             names, station = _shown(unknown), self.station.endpoint
-            raise ImportRefused(text.format(names=names, station=station, known=",".join(known)))
+            raise ImportRefused(text.format(names=names, station=station, known=",".join(columns)))
         if len(set(self.header)) < len(self.header):
             text = _("its header has a column twice: {header}")
             raise ImportRefused(text.format(header=",".join(self.header)))
@@ -197,7 +197,7 @@ class Layout:
             text = _("its header needs {column} and at least one measurement")
             raise ImportRefused(text.format(column=TIME_HEADER))
         object.__setattr__(self, "time_place", self.header.index(TIME_HEADER))
-        object.__setattr__(self, "contract", self.header == known)
+        object.__setattr__(self, "contract", self.header == columns)
 
     @property
     def missing(self) -> tuple[str, ...]:

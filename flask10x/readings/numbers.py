@@ -76,7 +76,7 @@ SAME = _times("1")
 FAHRENHEIT = Conversion(Decimal(-32), Decimal(5) / 9)
 KELVIN = Conversion(Decimal("-273.15"), Decimal(1))
 
-KNOWN: dict[str, dict[str, Conversion]] = {
+SPELLINGS: dict[str, dict[str, Conversion]] = {
     "hPa": {"hPa": SAME, "Pa": _times("0.01"), "kPa": _times("10"), "mbar": SAME},
     "°C": {"°C": SAME, "C": SAME, "°F": FAHRENHEIT, "F": FAHRENHEIT, "K": KELVIN},
     "%": {"%": SAME},
@@ -121,7 +121,7 @@ def parse_number(text: str, unit: str) -> float:
     """
     if len(text) > LONGEST_TEXT_CHARS:
         raise WrongValue(Reason("too_long", n=LONGEST_TEXT_CHARS, text=_shown(text)))
-    if unit not in KNOWN:
+    if unit not in SPELLINGS:
         text = _without(text, unit)
     plain = text if text.isascii() else _plain(text)
     match = NUMBER_AND_UNIT.fullmatch(plain.strip())
@@ -156,15 +156,15 @@ def _no_number(text: str, plain: str) -> WrongValue:
 
 
 def _conversion(name: str, unit: str) -> Conversion:
-    known = KNOWN.get(unit, {unit: SAME})
-    if name in known:
-        return known[name]
-    for spelling, conversion in known.items():
+    spellings = SPELLINGS.get(unit, {unit: SAME})
+    if name in spellings:
+        return spellings[name]
+    for spelling, conversion in spellings.items():
         if spelling.lower() == name.lower() and _may_differ_in_case(name, spelling, unit):
             return conversion
-    if not known:
+    if not spellings:
         raise WrongValue(Reason("takes_no_unit", unit=_shown(name)))
-    raise WrongValue(Reason("unknown_unit", unit=_shown(name), known=", ".join(known)))
+    raise WrongValue(Reason("unknown_unit", unit=_shown(name), known=", ".join(spellings)))
 
 
 def _may_differ_in_case(name: str, spelling: str, unit: str) -> bool:

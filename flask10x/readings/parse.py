@@ -173,15 +173,17 @@ def near_names(
     aliases are no strange fields.
     """
     paths = [[*_paths(m, partial=partial)] for m in station.measurements]
-    known = _objects(paths)
-    wanted = _objects(one for one in paths if not _is_there(one, payload))
-    found = [
-        pair for path, names in wanted.items() for pair in _near(path, names, known[path], payload)
+    names_in = _objects(paths)
+    unfilled = _objects(aliases for aliases in paths if not _is_there(aliases, payload))
+    pairs = [
+        pair
+        for path, names in unfilled.items()
+        for pair in _near(path, names, names_in[path], payload)
     ]
-    if not found:
-        is_item = "data" not in known[()] and isinstance(payload.get("data"), Mapping)
-        return Reason("item_alone") if is_item and wanted else ""
-    strange, near = (", ".join(names) for names in zip(*found, strict=True))
+    if not pairs:
+        is_item = "data" not in names_in[()] and isinstance(payload.get("data"), Mapping)
+        return Reason("item_alone") if is_item and unfilled else ""
+    strange, near = (", ".join(names) for names in zip(*pairs, strict=True))
     return Reason("field_near", strange=strange, near=near)
 
 
@@ -209,23 +211,23 @@ def _is_there(paths: Iterable[FieldPath], payload: Mapping[str, object]) -> bool
 
 
 def _at(path: FieldPath, payload: Mapping[str, object]) -> object:
-    found: object = payload
+    value: object = payload
     for name in path:
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _near(
-    path: FieldPath, wanted: set[str], known: set[str], payload: Mapping[str, object]
+    path: FieldPath, unfilled: set[str], names: set[str], payload: Mapping[str, object]
 ) -> Iterator[tuple[str, str]]:
     """Each strange name of the object at `path` with the missing one of the wanted it is near."""
     holder = _at(path, payload)
     if not isinstance(holder, Mapping):
         return
-    missing = sorted(name for name in wanted if name not in holder)
+    missing = sorted(name for name in unfilled if name not in holder)
     if not missing:
         return
-    strange = (key for key in holder if key not in known and _shown(key))
+    strange = (key for key in holder if key not in names and _shown(key))
     for key, _ in zip(strange, range(STRANGE_MAX), strict=False):
         if near := nearest(key.lower(), missing):
             yield ".".join((*path, key)), ".".join((*path, near))
@@ -269,7 +271,7 @@ class InvalidReading(Flask10xError):
         self.details: dict[str, str] = {**details}
 
 
-class _Refused(Exception):
+class _WrongField(Exception):
     """One field is bad."""
 
     def __init__(self, path: str, reason: Reason) -> None:
@@ -295,10 +297,10 @@ def parse(
     elsewhere: dict[str, str] = {}
     for measurement in station.measurements:
         try:
-            raw, place = _held(measurement, payload, partial=partial)
+            raw, place = _raw_value(measurement, payload, partial=partial)
             value = _value(measurement, raw, refuse_faults=partial)
-        except _Refused as refused:
-            details[refused.path] = refused.reason
+        except _WrongField as error:
+            details[error.path] = error.reason
             values.append(None)
         else:
             values.append(value)
@@ -352,18 +354,18 @@ def _value(measurement: Measurement, raw: object, *, refuse_faults: bool) -> flo
     try:
         value = without_minus_zero(_number(raw, measurement.unit))
     except WrongValue as error:
-        raise _Refused(path, error.reason) from None
+        raise _WrongField(path, error.reason) from None
     fault = _fault(measurement, value)
     silent = fault if fault and not fault.warning_only else None
     if silent and refuse_faults:
-        raise _Refused(path, _reason_of(silent))
+        raise _WrongField(path, _reason_of(silent))
     if measurement.minimum is not None and value < measurement.minimum:
-        raise _Refused(path, Reason("below_minimum", limit=measurement.minimum))
+        raise _WrongField(path, Reason("below_minimum", limit=measurement.minimum))
     if measurement.maximum is not None and value > measurement.maximum:
-        raise _Refused(path, Reason("above_maximum", limit=measurement.maximum))
+        raise _WrongField(path, Reason("above_maximum", limit=measurement.maximum))
     # Behind the limits: the built-in stations' fault values are outside, with the old words.
     if silent:
-        raise _Refused(path, _reason_of(silent))
+        raise _WrongField(path, _reason_of(silent))
     return value
 
 
@@ -375,7 +377,7 @@ def _reason_of(fault: Fault) -> Reason:
     return Reason(fault.code, value=f"{fault.value:g}", sensor=fault.sensor)
 
 
-def _held(
+def _raw_value(
     measurement: Measurement, payload: Mapping[str, object], *, partial: bool
 ) -> tuple[object, str]:
     """What the payload holds at the path or, when there is nothing, at the first alias with any.
@@ -383,29 +385,29 @@ def _held(
     And that alias, if it is one for partial readings; else an empty text.
     """
     try:
-        return _found(measurement.path, payload), ""
-    except _Refused:
+        return _value_at(measurement.path, payload), ""
+    except _WrongField:
         for alias in measurement.aliases:
-            with suppress(_Refused):
-                return _found(alias, payload), ""
+            with suppress(_WrongField):
+                return _value_at(alias, payload), ""
         for alias in measurement.partial_aliases if partial else ():
-            with suppress(_Refused):
-                return _found(alias, payload), alias
+            with suppress(_WrongField):
+                return _value_at(alias, payload), alias
         raise
 
 
-def _found(path: str, payload: Mapping[str, object]) -> object:
+def _value_at(path: str, payload: Mapping[str, object]) -> object:
     """What the payload holds at `path`; refused under the path of the object that is not there."""
-    found: object = payload
+    value: object = payload
     walked: list[str] = []
     for name in path.split("."):
-        if not isinstance(found, Mapping):
-            raise _Refused(".".join(walked), Reason("not_an_object"))
+        if not isinstance(value, Mapping):
+            raise _WrongField(".".join(walked), Reason("not_an_object"))
         walked.append(name)
-        found = found.get(name)
-        if found is None:
-            raise _Refused(".".join(walked), Reason("missing"))
-    return found
+        value = value.get(name)
+        if value is None:
+            raise _WrongField(".".join(walked), Reason("missing"))
+    return value
 
 
 def _number(raw: object, unit: str) -> float:

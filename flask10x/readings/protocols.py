@@ -14,12 +14,13 @@ from flask10x.readings.stations import Station, Stations
 KEY_BYTES = 16
 
 ItemObject = dict[str, object]
+Fields = dict[str, float | str | bool]
 
 
 def item_object(
     station: Station,
     named: Mapping[str, str],
-    given: Mapping[str, object],
+    fields: Mapping[str, object],
     measured_at: object = None,
 ) -> ItemObject:
     """The item of a reading: what was `given` under the names that a protocol has for its fields.
@@ -30,14 +31,14 @@ def item_object(
     without one two equal readings may be two. No protocol nests, so nobody looks into a list or
     an object.
     """
-    given = {n: type(v)() if isinstance(v, dict | list) else v for n, v in given.items()}
-    data: ItemObject = {name: value for name, value in given.items() if name not in named.values()}
+    fields = {n: type(v)() if isinstance(v, dict | list) else v for n, v in fields.items()}
+    data: ItemObject = {name: value for name, value in fields.items() if name not in named.values()}
     for path, name in named.items():
-        if name in given:
-            _put(data, path, given[name])
+        if name in fields:
+            _put(data, path, fields[name])
     item: ItemObject = {"endpoint": station.endpoint, "data": data}
     if measured_at is not None:
-        item |= {"measured_at": measured_at, "id": _key(measured_at, given)}
+        item |= {"measured_at": measured_at, "id": _key(measured_at, fields)}
     return item
 
 
@@ -52,9 +53,9 @@ def _put(data: ItemObject, path: str, value: object) -> None:
     holder[key] = value
 
 
-def _key(measured_at: object, given: Mapping[str, object]) -> str:
+def _key(measured_at: object, fields: Mapping[str, object]) -> str:
     """The values belong to it: two readings of one second are no repeat of each other."""
-    text = json.dumps([measured_at, given], sort_keys=True)
+    text = json.dumps([measured_at, fields], sort_keys=True)
     return blake2b(text.encode(), digest_size=KEY_BYTES).hexdigest()
 
 
@@ -112,8 +113,8 @@ def _ambient_item(station: Station, entry: object) -> ItemObject:
     if not isinstance(entry, dict):
         return {"endpoint": station.endpoint, "data": entry}
     named = {m.path: m.ambient for m in station.measurements if m.ambient}
-    given = {name: value for name, value in entry.items() if name not in NO_FIELDS}
-    return item_object(station, named, given, _measured_at(entry))
+    fields = {name: value for name, value in entry.items() if name not in NO_FIELDS}
+    return item_object(station, named, fields, _measured_at(entry))
 
 
 def _measured_at(entry: Mapping[str, object]) -> object:
@@ -180,7 +181,7 @@ class Point:
     """That of the line in the body, from 1."""
     measurement: str
     tags: Mapping[str, str]
-    fields: Mapping[str, float | str | bool]
+    fields: Fields
     time_ns: int | None
     """Since 1970; None when the line has no time of its own."""
 
@@ -228,7 +229,7 @@ def point_items(
     """
     problems: list[LineProblem] = []
     # (station's endpoint, time) -> the readings of it, each with the number of its first line.
-    found: dict[tuple[str, int | None], list[tuple[int, dict[str, float | str | bool]]]] = {}
+    readings_at: dict[tuple[str, int | None], list[tuple[int, dict[str, float | str | bool]]]] = {}
     for point in points(body, precision):
         if isinstance(point, LineProblem):
             problems.append(point)
@@ -237,27 +238,27 @@ def point_items(
         if station is None:
             problems.append(LineProblem(point.number, _unknown(point)))
             continue
-        readings = found.setdefault((station.endpoint, point.time_ns), [])
+        readings = readings_at.setdefault((station.endpoint, point.time_ns), [])
         if not readings or readings[-1][1].keys() & point.fields.keys():
             readings.append((point.number, {}))
         readings[-1][1].update(point.fields)
-    made = [
+    items = [
         (number, _point_item(stations.by_endpoint[endpoint], fields, time_ns))
-        for (endpoint, time_ns), readings in found.items()
+        for (endpoint, time_ns), readings in readings_at.items()
         for number, fields in readings
     ]
-    return sorted(made, key=lambda pair: pair[0]), problems
+    return sorted(items, key=lambda pair: pair[0]), problems
 
 
 def station_of_point(stations: Stations, point: Point) -> Station | None:
     """The station whose measurement and tags the line has; of several the one with most tags."""
-    mine = [
+    matching = [
         station
         for station in stations.all
         if station.influx == point.measurement
         and all(point.tags.get(name) == value for name, value in station.influx_tags)
     ]
-    return max(mine, key=lambda station: len(station.influx_tags), default=None)
+    return max(matching, key=lambda station: len(station.influx_tags), default=None)
 
 
 def _unknown(point: Point) -> str:
@@ -266,9 +267,7 @@ def _unknown(point: Point) -> str:
     return f"no station of stations.toml has the measurement and tags '{shown}'"
 
 
-def _point_item(
-    station: Station, fields: Mapping[str, float | str | bool], time_ns: int | None
-) -> ItemObject:
+def _point_item(station: Station, fields: Fields, time_ns: int | None) -> ItemObject:
     named = {m.path: m.influx or m.path for m in station.measurements}
     measured_at = None if time_ns is None else time_ns / NS_PER_SEC
     return item_object(station, named, fields, measured_at)
@@ -293,8 +292,8 @@ def _point(body: str, start: int, number: int, unit_ns: int) -> tuple[Point, int
     return Point(number, _plain(measurement[0]), tags, fields, time_ns), end.end()
 
 
-def _fields(body: str, at: int) -> tuple[dict[str, float | str | bool], int]:
-    fields: dict[str, float | str | bool] = {}
+def _fields(body: str, at: int) -> tuple[Fields, int]:
+    fields: Fields = {}
     while True:
         field = _FIELD.match(body, at)
         if field is None:

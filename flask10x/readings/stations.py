@@ -105,8 +105,8 @@ class Station:
     csv_header: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        taken = {name for m in self.measurements for name in (m.path, *m.aliases)}
-        free = tuple(_without(taken, measurement) for measurement in self.measurements)
+        used = {name for m in self.measurements for name in (m.path, *m.aliases)}
+        free = tuple(_without(used, measurement) for measurement in self.measurements)
         object.__setattr__(self, "measurements", free)
         object.__setattr__(self, "columns", tuple(m.column for m in self.measurements))
         headers = ("current_time", *(m.csv_header for m in self.measurements))
@@ -123,9 +123,9 @@ class Station:
         return max(at_least_sec, SILENT_INTERVALS * (self.interval_sec or 0))
 
 
-def _without(taken: Container[str], measurement: Measurement) -> Measurement:
+def _without(used: Container[str], measurement: Measurement) -> Measurement:
     """It without those of its partial aliases that are taken."""
-    free = tuple(name for name in measurement.partial_aliases if name not in taken)
+    free = tuple(name for name in measurement.partial_aliases if name not in used)
     if free == measurement.partial_aliases:
         return measurement
     return replace(measurement, partial_aliases=free)
@@ -162,12 +162,12 @@ class Stations:
 
 
 def _by_column(stations: Iterable[Station]) -> dict[str, Measurement]:
-    found: dict[str, Measurement] = {}
+    by_column: dict[str, Measurement] = {}
     for measurement in (m for station in stations for m in station.measurements):
-        first = found.setdefault(measurement.column, measurement)
+        first = by_column.setdefault(measurement.column, measurement)
         if measurement.label and not first.label:
-            found[measurement.column] = measurement
-    return found
+            by_column[measurement.column] = measurement
+    return by_column
 
 
 # The unit of each quantity that the built-in stations measure, and its range (contract, section 1).

@@ -297,22 +297,22 @@ class OtherZone:
     """The zone of the file."""
     here: str
     """The zone of this command."""
-    written: str
+    time_in_file: str
     """A time as it is, or would be, written in the file; empty where nobody can say."""
-    written_here: str
+    time_here: str
     """The same instant as this command would write it."""
 
     def __str__(self) -> str:
-        known = _(
+        text = _(
             "the file was written in the time zone {zone}, this command runs in {here}: {written}"
             " there is {written_here} here"
         )
-        unknown = _(
+        text_of_unknown = _(
             "the file was written in the time zone {zone}, which this system does not know; this"
             " command runs in {here}"
         )
-        return (known if self.written else unknown).format(
-            zone=self.name, here=self.here, written=self.written, written_here=self.written_here
+        return (text if self.time_in_file else text_of_unknown).format(
+            zone=self.name, here=self.here, written=self.time_in_file, written_here=self.time_here
         )
 
 
@@ -323,10 +323,10 @@ def zone_name_of(zone: tzinfo | None) -> str:
     """
     if zone is not None:
         return str(zone)
-    if (given := os.environ.get("TZ")) is not None:
-        given = given.removeprefix(":")
+    if (variable := os.environ.get("TZ")) is not None:
+        variable = variable.removeprefix(":")
         # `:/etc/localtime` is common, for it spares the C library a look at each call.
-        return _name_of_file(Path(given)) if given.startswith("/") else given or UTC_NAME
+        return _name_of_file(Path(variable)) if variable.startswith("/") else variable or UTC_NAME
     return _name_of_file(SYSTEM_ZONE)
 
 
@@ -335,9 +335,9 @@ def zone_of(name: str) -> tzinfo | None:
 
     It may be UTC, where the C library takes a TZ that it does not know for that.
     """
-    for known in (ZoneInfo, _posix):
+    for zone_by_name in (ZoneInfo, _posix):
         try:
-            return known(name)
+            return zone_by_name(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             continue
     return None
@@ -349,21 +349,21 @@ def unknown_tz() -> str:
     The C library says nothing then and takes UTC (man 3 tzset). Spellings that only it knows, such
     as `AEST-10AEDT` without a rule, are zones.
     """
-    given = os.environ.get("TZ", "").removeprefix(":")
+    variable = os.environ.get("TZ", "").removeprefix(":")
     is_utc = time.timezone == 0 and not time.daylight
-    return given if is_utc and given and not _is_known(given) else ""
+    return variable if is_utc and variable and not _is_known(variable) else ""
 
 
 def first_difference(
-    one: tzinfo | None, other: tzinfo | None, start_ms: int, end_ms: int
+    zone: tzinfo | None, other: tzinfo | None, start_ms: int, end_ms: int
 ) -> int | None:
     """The first instant from `start_ms` to `end_ms` at which the zones tell different times.
 
     To a quarter of an hour, in epoch milliseconds; None when they tell the same throughout. None
     as a zone is the system's.
     """
-    for second in _moments((one, other), start_ms // SECOND_MS, end_ms // SECOND_MS):
-        if utc_offset(second, one) != utc_offset(second, other):
+    for second in _moments((zone, other), start_ms // SECOND_MS, end_ms // SECOND_MS):
+        if utc_offset(second, zone) != utc_offset(second, other):
             return second * SECOND_MS
     return None
 
@@ -381,11 +381,11 @@ def other_zone(
     a file without rows. It must be the same here; and where the names differ, so must all times
     from `first_ms` (None for now) until COMPARED_YEARS_AHEAD from now. None when they do.
     """
-    received_at, written = last
-    if received_at is not None and written is not None:
+    received_at, text_in_file = last
+    if received_at is not None and text_in_file is not None:
         text = local_text(received_at, here)
-        if text != written:
-            return OtherZone(name, zone_name_of(here), written, text)
+        if text != text_in_file:
+            return OtherZone(name, zone_name_of(here), text_in_file, text)
     if name == zone_name_of(here):
         return None
     zone = zone_of(name)
@@ -414,8 +414,8 @@ def _moments(zones: tuple[tzinfo | None, ...], start: int, end: int) -> Iterator
     yield end
 
 
-def _is_known(given: str) -> bool:
-    return Path(given).is_file() if given.startswith("/") else zone_of(given) is not None
+def _is_known(variable: str) -> bool:
+    return Path(variable).is_file() if variable.startswith("/") else zone_of(variable) is not None
 
 
 def _name_of_file(path: Path) -> str:

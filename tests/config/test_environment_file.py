@@ -152,7 +152,7 @@ def test_the_environment_wins_over_the_file(file: Path) -> None:
     given = {"FLASK10X_ENV_FILE": str(file), "FLASK10X_WORKERS": "1"}
 
     assert taken_over(given) == {"FLASK10X_WORKERS": "1", "FLASK10X_PORT": "9000"}
-    assert environment_file.taken() == file
+    assert environment_file.loaded_file() == file
 
 
 def test_an_installed_program_reads_the_file_of_the_service(service: Path) -> None:
@@ -185,7 +185,7 @@ def test_the_data_folder_of_the_service_leads_to_its_file(
 def test_a_service_may_have_no_file(service: Path) -> None:
     service.unlink()
     assert taken_over({}) == {}
-    assert environment_file.taken() is None
+    assert environment_file.loaded_file() is None
 
     environment_file.SERVICE_DATA_DIR.mkdir()
     assert taken_over({}) == {"FLASK10X_DATA_DIR": str(environment_file.SERVICE_DATA_DIR)}

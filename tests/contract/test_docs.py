@@ -39,7 +39,7 @@ from flask10x.export.file import CountedLines
 from flask10x.export.verify import Seen
 from flask10x.importing.importer import ImportOutcome
 from flask10x.maintenance.backup import Backup
-from flask10x.readings.numbers import KNOWN
+from flask10x.readings.numbers import SPELLINGS
 from flask10x.readings.parse import Reading
 from flask10x.readings.reasons import ENGLISH
 from flask10x.readings.stations import BUILT_IN, Measurement, Station
@@ -678,7 +678,7 @@ def test_the_shown_files_of_alerts_are_right(page: str, text: str) -> None:
 def test_each_spelling_of_a_unit_is_documented(language: str) -> None:
     rows = table(read(file_of("reference/stations", language)))
 
-    for unit, spellings in KNOWN.items():
+    for unit, spellings in SPELLINGS.items():
         if unit:
             assert rows[unit] == [", ".join(f"`{spelling}`" for spelling in spellings)]
 

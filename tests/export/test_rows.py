@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.export.rows import FileRows, IdSpan, Import, _page_of, in_file_order, live
-from flask10x.readings.csv_lines import Written
+from flask10x.readings.csv_lines import ParsedLine
 from flask10x.readings.stations import BUILT_IN
 from tests.support.csv_folder import FIRST_MS, imported, store
 from tests.support.rows import execute
@@ -91,9 +91,9 @@ def test_pages(settings: Settings, database: Database, monkeypatch: pytest.Monke
 def test_a_row_is_found_by_what_a_line_says(settings: Settings, database: Database) -> None:
     store(settings, 0, 1, 0)
     rows = FileRows(database, PICO)
-    assert rows.find(Written(FIRST_MS, FIRST_MS + 999, (990.5, 25.0))) == [1, 3]
-    assert rows.find(Written(FIRST_MS, FIRST_MS + 999, (990.5, None))) == []
-    assert rows.find(Written(FIRST_MS + 1000, FIRST_MS + 1999, (990.5, 25.0))) == []
+    assert rows.find(ParsedLine(FIRST_MS, FIRST_MS + 999, (990.5, 25.0))) == [1, 3]
+    assert rows.find(ParsedLine(FIRST_MS, FIRST_MS + 999, (990.5, None))) == []
+    assert rows.find(ParsedLine(FIRST_MS + 1000, FIRST_MS + 1999, (990.5, 25.0))) == []
 
 
 @pytest.mark.sqlite_only("the plans of SQLite; tests/postgres/test_plans.py has PostgreSQL's")

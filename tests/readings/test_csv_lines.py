@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flask10x.readings.csv_lines import Lines, Written, header, is_ours, read
+from flask10x.readings.csv_lines import Lines, ParsedLine, header, is_ours, read
 from flask10x.readings.stations import BUILT_IN
 
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -39,7 +39,7 @@ def test_rows_out() -> None:
     ],
 )
 def test_a_row_is_read_in_any_notation(line: bytes) -> None:
-    assert read(PICO, line, TOKYO) == Written(AT, AT + 999, (1013.25, None))
+    assert read(PICO, line, TOKYO) == ParsedLine(AT, AT + 999, (1013.25, None))
 
 
 @pytest.mark.parametrize(

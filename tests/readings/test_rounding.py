@@ -2,7 +2,7 @@
 
 import pytest
 
-from flask10x.readings.numbers import DIGITS, KNOWN, all_shortened, rounded, shortened
+from flask10x.readings.numbers import DIGITS, SPELLINGS, all_shortened, rounded, shortened
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_nothing_is_minus_zero(value: float) -> None:
 
 
 def test_each_known_unit_has_its_digits() -> None:
-    assert set(DIGITS) == set(KNOWN) - {""}
+    assert set(DIGITS) == set(SPELLINGS) - {""}
 
 
 @pytest.mark.parametrize(

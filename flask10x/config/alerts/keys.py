@@ -122,8 +122,12 @@ def _address(raw: Any, needed: str) -> SplitResult:
 
 def arguments(raw: Any) -> tuple[str, ...]:
     """A program, by its whole path, and what it is given."""
-    are_texts = isinstance(raw, list) and all(isinstance(each, str) for each in raw)
-    if not are_texts or not 1 <= len(raw) <= MAX_ARGUMENTS or any("\0" in each for each in raw):
+    are_texts = isinstance(raw, list) and all(isinstance(argument, str) for argument in raw)
+    if (
+        not are_texts
+        or not 1 <= len(raw) <= MAX_ARGUMENTS
+        or any("\0" in argument for argument in raw)
+    ):
         raise WrongEntry(
             raw, _("a list such as {example} is needed").format(example=COMMAND_EXAMPLE)
         )
@@ -257,9 +261,9 @@ def _clear_mistakes(values: Mapping[str, Any]) -> Iterator[Mistake]:
 
 
 def _unknown_station(key: str, endpoint: str, stations: Stations) -> Iterator[Mistake]:
-    known = [*stations.by_endpoint]
-    if endpoint not in known:
-        text = nearly(_("there is no station {name}").format(name=endpoint), endpoint, known)
+    endpoints = [*stations.by_endpoint]
+    if endpoint not in endpoints:
+        text = nearly(_("there is no station {name}").format(name=endpoint), endpoint, endpoints)
         yield key, text
 
 
@@ -313,7 +317,7 @@ def _limit_mistakes(values: Mapping[str, Any], measurement: Measurement) -> Iter
 
 def shared_out(rules: Sequence[Rule], stations: Stations) -> tuple[Rule, ...]:
     """The rules; one for all stations leaves out those that another one of its kind names."""
-    found: list[Rule] = []
+    shared: list[Rule] = []
     for rule in rules:
         if isinstance(rule, Silence | FailedSensor | RefusedSender) and not rule.stations:
             named = {
@@ -326,7 +330,7 @@ def shared_out(rules: Sequence[Rule], stations: Stations) -> tuple[Rule, ...]:
             if not rest:
                 continue
             if named:
-                found.append(replace(rule, stations=rest))
+                shared.append(replace(rule, stations=rest))
                 continue
-        found.append(rule)
-    return tuple(found)
+        shared.append(rule)
+    return tuple(shared)
