@@ -28,9 +28,6 @@ from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS, zone_n
 
 # Enough to see through a pause or two, few enough to follow a sender whose pace was changed.
 INTERVAL_ROWS = 101
-# What is not rolled up yet is read one by one, of all times and stations; beyond this, as after the
-# import of an old file, reading the range itself is quicker.
-MOST_ROWS_BEHIND = 100_000
 FIRST_DATE, LAST_DATE = Bound(FIRST_DATE_MS, "", ""), Bound(LAST_DATE_MS, "", "")
 
 
@@ -114,7 +111,7 @@ def waits_for_rollups(view: View, query: Query) -> RollupProgress | None:
     if window is None or not _is_of_hours(query, window):
         return None
     at = view.rollups.progress
-    return at if at.behind > MOST_ROWS_BEHIND else None
+    return at if at.is_far_behind else None
 
 
 def rolled_up(view: View, query: Query, window: Window) -> RolledUp | None:
@@ -122,7 +119,7 @@ def rolled_up(view: View, query: Query, window: Window) -> RolledUp | None:
     if not _is_of_hours(query, window):
         return None
     state = view.rollups
-    if not state.fits or state.progress.behind > MOST_ROWS_BEHIND:
+    if not state.fits or state.progress.is_far_behind:
         return None
     has_days = state.zone_of_days == zone_name_of(query.zone)
     return RolledUp(has_later=state.progress.behind != 0, has_days=has_days)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, union_all
 
 from flask10x.database.tables import readings
 from flask10x.readings.stations import Station
@@ -45,22 +46,40 @@ class Rhythm:
     """
 
 
-def rhythm(connection: Connection, station: Station, now_ms: int) -> Rhythm:
-    """That of the last 24 hours before `now_ms` (UTC epoch milliseconds)."""
-    query = (
-        select(readings.c.received_at, readings.c.arrived_at)
-        .where(readings.c.endpoint == station.endpoint)
-        .where(readings.c.received_at >= now_ms - SPAN_MS)
-        .order_by(readings.c.received_at.desc())
-        .limit(READINGS_MAX)
-    )
-    return rhythm_of([(row.received_at, row.arrived_at) for row in connection.execute(query)])
+def rhythms(connection: Connection, stations: Sequence[Station], now_ms: int) -> dict[str, Rhythm]:
+    """The rhythm of each station in the 24 hours before `now_ms` (UTC epoch milliseconds)."""
+    times = newest_times(connection, stations, READINGS_MAX, since_ms=now_ms - SPAN_MS)
+    return {endpoint: rhythm_of(of_station) for endpoint, of_station in times.items()}
+
+
+def newest_times(
+    connection: Connection, stations: Sequence[Station], most: int, *, since_ms: int | None = None
+) -> dict[str, list[tuple[int, int | None]]]:
+    """By endpoint: when its newest readings were measured and arrived, as `rhythm_of` takes them.
+
+    At most so many of each station, read in one statement.
+    """
+    queries = []
+    for station in stations:
+        query = select(readings.c.endpoint, readings.c.received_at, readings.c.arrived_at)
+        query = query.where(readings.c.endpoint == station.endpoint)
+        if since_ms is not None:
+            query = query.where(readings.c.received_at >= since_ms)
+        newest = query.order_by(readings.c.received_at.desc()).limit(most).subquery()
+        queries.append(select(newest))
+    times: dict[str, list[tuple[int, int | None]]] = {one.endpoint: [] for one in stations}
+    for endpoint, measured_ms, arrived_ms in connection.execute(union_all(*queries)):
+        times[endpoint].append((measured_ms, arrived_ms))
+    return {
+        endpoint: sorted(pairs, key=itemgetter(0), reverse=True)
+        for endpoint, pairs in times.items()
+    }
 
 
 def rhythm_of(times: Sequence[tuple[int, int | None]]) -> Rhythm:
-    """The same of these: each when it was measured, and when it arrived if that is not the same.
+    """The rhythm of readings by their times in epoch milliseconds, the newest first.
 
-    In epoch milliseconds, newest first.
+    Each is when a reading was measured, and when it arrived, if that is not the same.
     """
     intervals = sorted((late - early) / 1000 for (late, _), (early, _) in pairwise(times))
     lags = [(arrived - measured) / 1000 for measured, arrived in times if arrived is not None]

@@ -17,7 +17,7 @@ from flask10x.database.expressions import unindexed
 from flask10x.database.tables import readings, rollup_days, rollups
 from flask10x.history.local_time import day_of, day_start
 from flask10x.history.periods import Span, neighbours, parts_of
-from flask10x.history.rhythm import rhythm_of
+from flask10x.history.rhythm import newest_times, rhythm_of
 from flask10x.history.view import View
 from flask10x.readings.stations import Station
 from flask10x.readings.times import DAY_MS, HOUR_MS, local_text, zone_name_of
@@ -28,9 +28,6 @@ GAPS_MAX = 3
 NEWEST_READINGS = 200
 # By then the readings of an hour are stored.
 SETTLED_MS = 5 * 60_000
-# What is not rolled up yet is an hour's readings, or fewer than a piece of the roll-ups. After an
-# import it is more, for some minutes.
-MOST_ROWS_BEHIND = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +84,7 @@ def uptime(view: View) -> Uptime:
         return Uptime(until_ms, [])
     rolled_up = view.rollups
     has_days = rolled_up.zone_of_days == zone_name_of(view.zone)
-    if not has_days or rolled_up.progress.behind > MOST_ROWS_BEHIND:
+    if not has_days or rolled_up.progress.is_far_behind:
         return Uptime(until_ms, [], is_prepared=False)
     return Uptime(until_ms, _Reader(view, firsts, until_ms).read())
 
@@ -240,20 +237,9 @@ def _firsts(connection: Connection, stations: Sequence[Station]) -> dict[str, in
 
 def _usual_sec(connection: Connection, stations: Sequence[Station]) -> dict[str, float | None]:
     """By endpoint: the usual interval of its newest readings, else the one of its settings."""
-    queries = [
-        select(readings.c.endpoint, readings.c.received_at)
-        .where(readings.c.endpoint == one.endpoint)
-        .order_by(readings.c.received_at.desc())
-        .limit(NEWEST_READINGS)
-        .subquery()
-        for one in stations
-    ]
-    times: dict[str, list[tuple[int, None]]] = {one.endpoint: [] for one in stations}
-    for endpoint, ms in connection.execute(union_all(*map(select, queries))):
-        times[endpoint].append((ms, None))
+    times = newest_times(connection, stations, NEWEST_READINGS)
     return {
-        one.endpoint: rhythm_of(sorted(times[one.endpoint], reverse=True)).usual_sec
-        or one.interval_sec
+        one.endpoint: rhythm_of(times[one.endpoint]).usual_sec or one.interval_sec
         for one in stations
     }
 

@@ -26,6 +26,11 @@ from flask10x.readings.stations import Stations
 # file, a third of a millisecond on a PC.
 LATE_SPAN_ROWS = 1000
 
+# What is not rolled up yet is read one by one, of all times and stations: an hour's readings, or
+# fewer than a piece of the roll-ups. Beyond this, as after the import of an old file, reading the
+# range itself is quicker.
+MOST_ROWS_BEHIND = 100_000
+
 
 @dataclass(frozen=True, slots=True)
 class RollupProgress:
@@ -38,6 +43,11 @@ class RollupProgress:
     def behind(self) -> int:
         """How many ids the follower has before it."""
         return self.of - self.done
+
+    @property
+    def is_far_behind(self) -> bool:
+        """Whether more readings are left than an answer may read one by one."""
+        return self.behind > MOST_ROWS_BEHIND
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, not_, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, not_, select
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.config.settings import Settings
@@ -33,6 +33,8 @@ from flask10x.system.gauges import Gauges
 class Import(NamedTuple):
     """The ids of readings that came from a file, and when they came."""
 
+    endpoint: str
+    file: str
     first_id: int
     last_id: int
     imported_at: int
@@ -80,22 +82,27 @@ class Beginning:
 
 def beginning(connection: Connection) -> Beginning:
     """What is known now; raises what reading raises. A step into the index for each import."""
-    rows = tuple(map(Import._make, connection.execute(_IMPORTS).all()))
+    rows = _imports(connection)
     return Beginning(_first_sent(connection, rows), rows)
+
+
+def _imports(connection: Connection) -> tuple[Import, ...]:
+    """All of them, in the order of their ids."""
+    return tuple(map(Import._make, connection.execute(_IMPORTS).all()))
 
 
 def _first_sent(connection: Connection, rows: Sequence[Import]) -> FirstReading | None:
     came_at = ARRIVAL.label("came_at")
     query = select(readings.c.id, came_at).order_by(readings.c.id).limit(1)
     passed = 0
-    for first_id, last_id, _ in rows:
+    for one in rows:
         # Between two imports there may be ids that no reading has.
-        if first_id > passed + 1:
-            between = query.where(readings.c.id > passed, readings.c.id < first_id)
+        if one.first_id > passed + 1:
+            between = query.where(readings.c.id > passed, readings.c.id < one.first_id)
             row = connection.execute(between).one_or_none()
             if row is not None:
                 return FirstReading(row.id, row.came_at)
-        passed = max(passed, last_id)
+        passed = max(passed, one.last_id)
     row = connection.execute(query.where(readings.c.id > passed)).one_or_none()
     return FirstReading(row.id, row.came_at) if row is not None else None
 
@@ -171,6 +178,8 @@ def _made_at(path: Path, zone: tzinfo | None) -> int:
 LOOK_ROWS = 5000
 # More are not counted: milliseconds on a PC, and nobody needs the number any more.
 COUNT_MAX = 100_000
+# The time of a file that has no reading with a date yet.
+BEFORE_ALL = -(2**62)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,67 +197,82 @@ class ExportLag:
     """How many are not in it; COUNT_MAX stands for that many or more."""
 
 
-def export_lags(connection: Connection, stations: Stations) -> list[ExportLag]:
-    """One for each station, in their order.
+def export_lags(
+    connection: Connection, stations: Stations, imported: Sequence[Import] | None = None
+) -> list[ExportLag]:
+    """One for each station, in their order, in one statement beside that for the imports.
 
-    A reading that came late, after newer ones of its station were exported, is only found when it
-    is among the LOOK_ROWS behind them; so is one that came while the clock was wrong.
+    `imported` are the imports, where these were read before. A reading that came late, after newer
+    ones of its station were exported, is only found when it is among the LOOK_ROWS behind them; so
+    is one that came while the clock was wrong.
     """
-    known = {row.name: row for row in connection.execute(select(exports))}
-    return [_lag(connection, station, known.get(station.csv_name)) for station in stations.all]
+    if imported is None:
+        imported = _imports(connection)
+    # What came from a station's own file does not wait: an export would not append it.
+    own_files = [
+        (one.endpoint, None, one.first_id, one.last_id, 0)
+        for one in imported
+        if (station := stations.by_endpoint.get(one.endpoint)) is not None
+        and csv_lines.is_name_of(station, Path(one.file).name)
+    ]
+    files = [(station.endpoint, station.csv_name, 0, 0, 0) for station in stations.all]
+    values = {
+        "files": json.dumps(files),
+        "own_files": json.dumps(own_files),
+        "look_rows": LOOK_ROWS,
+    }
+    rows = {row.endpoint: row for row in connection.execute(_WAITING, values)}
+    return [_lag(station, rows.get(station.endpoint)) for station in stations.all]
 
 
-def _lag(
-    connection: Connection, station: Station, known: Row[tuple[object, ...]] | None
-) -> ExportLag:
-    is_other = known is not None and known.endpoint not in (None, station.endpoint)
-    if known is None or not known.size_bytes or is_other:
-        return ExportLag(
-            station=station, is_exported=False, changed_at=None, oldest_at=None, waiting=0
-        )
-    conditions = _waiting_of(connection, station, known.last_id)
-    last = known.last_received_at
-    near = _oldest(station, conditions).where(readings.c.id <= known.last_id + LOOK_ROWS)
-    oldest = connection.execute(near.order_by(readings.c.id).limit(1)).one_or_none()
-    newer = [readings.c.endpoint == station.endpoint, *conditions]
-    if last is not None:
-        newer.append(readings.c.received_at > last)
-    if oldest is None:
-        far = select(ARRIVAL.label("at")).where(*newer).order_by(readings.c.received_at).limit(1)
-        oldest = connection.execute(far).one_or_none()
-    waiting = 0
-    if oldest is not None:
-        some = select(readings.c.id).where(*newer).limit(COUNT_MAX).subquery()
-        waiting = connection.execute(select(func.count()).select_from(some)).scalar_one()
+def _lag(station: Station, row: Row[Any] | None) -> ExportLag:
+    oldest_at = row.oldest_at if row is not None else None
     return ExportLag(
         station=station,
-        is_exported=True,
-        changed_at=(known.changed_ns or 0) // 1_000_000 or None,
-        oldest_at=oldest.at if oldest else None,
-        waiting=max(waiting, 1) if oldest else 0,
+        is_exported=row is not None,
+        changed_at=(row.changed_ns or 0) // 1_000_000 or None if row is not None else None,
+        oldest_at=oldest_at,
+        waiting=max(row.waiting, 1) if row is not None and oldest_at is not None else 0,
     )
 
 
-def _oldest(station: Station, conditions: Sequence[ColumnElement[bool]]) -> Select[tuple[int]]:
+def _waiting_statement() -> Select[Any]:
+    """Of each file that an export has written: when it changed, and what waits for it."""
+    files, own_files, row = spans("files"), spans("own_files"), readings.c
+    imported = (
+        select(own_files.c.place)
+        .where(own_files.c.endpoint == row.endpoint)
+        .where(row.id.between(own_files.c.first, own_files.c.second))
+        .correlate(readings)
+        .exists()
+    )
+    after = (row.id > exports.c.last_id, not_(imported))
     # By the index it would read all of the station's entries.
-    of_station = unindexed(readings.c.endpoint) == station.endpoint
-    return select(ARRIVAL.label("at")).where(of_station, *conditions)
-
-
-def _waiting_of(
-    connection: Connection, station: Station, last_id: int
-) -> list[ColumnElement[bool]]:
-    """What holds for what an export would append: not for what came from the station's own file."""
-    query = select(imports).where(
-        imports.c.endpoint == station.endpoint, imports.c.last_id > last_id
+    near = (
+        select(ARRIVAL)
+        .where(unindexed(row.endpoint) == files.c.endpoint, *after)
+        .where(row.id <= exports.c.last_id + bindparam("look_rows"))
+        .order_by(row.id)
     )
-    own = [
-        row
-        for row in connection.execute(query)
-        if csv_lines.is_name_of(station, Path(row.file).name)
-    ]
-    number = readings.c.id
-    return [number > last_id, *(not_(number.between(row.first_id, row.last_id)) for row in own)]
+    last = func.coalesce(exports.c.last_received_at, BEFORE_ALL)
+    newer = (row.endpoint == files.c.endpoint, row.received_at > last, *after)
+    far = select(ARRIVAL).where(*newer).order_by(row.received_at)
+    some = select(row.id).where(*newer).limit(COUNT_MAX).correlate(files, exports).subquery()
+    first = (query.limit(1).correlate(files, exports).scalar_subquery() for query in (near, far))
+    return (
+        select(
+            files.c.endpoint,
+            exports.c.changed_ns,
+            func.coalesce(*first).label("oldest_at"),
+            select(func.count()).select_from(some).scalar_subquery().label("waiting"),
+        )
+        .join_from(files, exports, exports.c.name == files.c.measurement)
+        .where(exports.c.size_bytes > 0)
+        .where(func.coalesce(exports.c.endpoint, files.c.endpoint) == files.c.endpoint)
+    )
+
+
+_WAITING = _waiting_statement()
 
 
 DAY_MS = 24 * 3_600_000
@@ -336,20 +360,29 @@ def _first_statement() -> Select[Any]:
 
 
 _FIRST = _first_statement()
-# The last two say how many bytes all rejected readings have but the oldest: by the ends of their
-# ids, for the table is large.
-_ENDS = select(
+# The second and third say how many bytes all rejected readings have but the oldest: by the ends of
+# their ids, for the table is large. The last two are the bytes of the CSV files, and how
+# many ids these cover.
+_SIZES = select(
     select(func.min(readings.c.id)).scalar_subquery(),
     *(
         select(rejected.c.end_bytes).order_by(order).limit(1).scalar_subquery()
         for order in (rejected.c.id, rejected.c.id.desc())
+    ),
+    *(
+        select(value).where(exports.c.size_bytes > 0).scalar_subquery()
+        for value in (
+            func.sum(exports.c.size_bytes - func.coalesce(exports.c.begin_bytes, 0)),
+            func.max(exports.c.last_id) - func.min(exports.c.first_id),
+        )
     ),
 )
 
 
 def _bytes_a_row(view: View, settings: Settings, path: Path) -> float | None:
     """What each reading adds: to the database, to its backups and to the CSV files."""
-    first_id, oldest_bytes, newest_bytes = view.connection.execute(_ENDS).one()
+    sizes = view.connection.execute(_SIZES).one()
+    first_id, oldest_bytes, newest_bytes, csv_bytes, exported = sizes
     rows = view.last_id - first_id + 1 if first_id is not None else 0
     if gone := sum(one.readings for one in view.removed.values()):
         rows = view.last_id - gone
@@ -361,8 +394,10 @@ def _bytes_a_row(view: View, settings: Settings, path: Path) -> float | None:
     stored = max(0, used - (newest_bytes or 0) + (oldest_bytes or 0)) / rows
     # Of a database on a server the backups are files, too.
     copied = stored or _newest_bytes(backups) / rows
-    csv_bytes = _csv_bytes_a_row(view.connection, settings, path.parent)
-    return stored + len(backups) * copied + csv_bytes
+    row_bytes = stored + len(backups) * copied
+    if csv_bytes and exported > 0 and _has_csv_files(view.connection, settings, path.parent):
+        row_bytes += float(csv_bytes / exported)
+    return row_bytes
 
 
 def _backups_beside(folder: Path, data: Path) -> list[Path]:
@@ -379,21 +414,13 @@ def _newest_bytes(backups: list[Path]) -> int:
     return 0
 
 
-def _csv_bytes_a_row(connection: Connection, settings: Settings, data: Path) -> float:
-    """What an exported reading takes in its CSV file; 0 when none is on the disk of the data."""
+def _has_csv_files(connection: Connection, settings: Settings, data: Path) -> bool:
+    """Whether the disk of the data has the CSV files that this host writes."""
     if is_elsewhere(settings, connection):
-        return 0.0
+        return False
     with suppress(OSError):
-        if _is_on_same_disk(settings.csv_dir, data):
-            query = select(
-                func.sum(exports.c.size_bytes - func.coalesce(exports.c.begin_bytes, 0)),
-                func.max(exports.c.last_id),
-                func.min(exports.c.first_id),
-            ).where(exports.c.size_bytes > 0)
-            written, last, first = connection.execute(query).one()
-            if written and last > first:
-                return float(written / (last - first))
-    return 0.0
+        return _is_on_same_disk(settings.csv_dir, data)
+    return False
 
 
 def _is_on_same_disk(folder: Path, data: Path) -> bool:

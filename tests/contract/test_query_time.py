@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong
-from flask10x.history import charts, pages, rollups, search, view
+from flask10x.history import pages, rollups, search, view
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.writer import Writer
@@ -141,7 +141,7 @@ def test_a_chart_that_waits_for_the_rollups_blames_no_query(
     client: FlaskClient, database: Database, slow: SlowQueries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As after a large import.
-    monkeypatch.setattr(charts, "MOST_ROWS_BEHIND", 100)
+    monkeypatch.setattr("flask10x.history.view.MOST_ROWS_BEHIND", 100)
     monkeypatch.setattr(rollups, "PIECE_ROWS", ROWS // 4)
     for done in (0, ROWS // 4, ROWS // 2):
         answer = client.get(f"/history/series?{LONG}")
@@ -166,7 +166,7 @@ def test_a_chart_that_waits_for_the_rollups_blames_no_query(
 def test_a_chart_that_roll_ups_would_not_help_is_a_400(
     client: FlaskClient, slow: SlowQueries, monkeypatch: pytest.MonkeyPatch, query: str
 ) -> None:
-    monkeypatch.setattr(charts, "MOST_ROWS_BEHIND", 100)
+    monkeypatch.setattr("flask10x.history.view.MOST_ROWS_BEHIND", 100)
     answer = client.get(f"/history/series?{query}")
     assert (answer.status_code, answer.get_json()) == (
         400,

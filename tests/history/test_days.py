@@ -266,7 +266,7 @@ def test_a_chart_of_days_is_that_of_the_readings(
     charted: Charted, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chart, of_hours, of_days = charted
-    monkeypatch.setattr(charts, "MOST_ROWS_BEHIND", -1)
+    monkeypatch.setattr("flask10x.history.view.MOST_ROWS_BEHIND", -1)
     of_readings = chart(RANGES[number])
     assert of_readings.source == "readings"
     for found in (of_hours[number], of_days[number]):

@@ -4,7 +4,7 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.history.rhythm import rhythm, rhythm_of
+from flask10x.history.rhythm import rhythm_of, rhythms
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from tests.support.rows import insert_readings
@@ -61,8 +61,8 @@ def test_of_the_database_only_this_station_and_a_day(
     with database.commit() as connection:
         insert_readings(connection, [*reversed(rows), late])
     with database.reader.begin() as connection:
-        found = rhythm(connection, BUILT_IN.by_endpoint["data"], NOW)
-        other = rhythm(connection, BUILT_IN.by_endpoint["data3"], NOW)
+        by_endpoint = rhythms(connection, BUILT_IN.all, NOW)
+    found, other = by_endpoint["data"], by_endpoint["data3"]
     # Both ends of the 24 hours.
     assert (found.readings, found.usual_sec, found.lag_sec) == (1441, 60, None)
     assert (other.readings, other.lag_sec) == (1, 60)

@@ -360,7 +360,7 @@ def chart(database: Database, settings: Settings, text: str) -> Chart:
 def of_readings(database: Database, settings: Settings, text: str) -> Chart:
     """The same chart as the readings alone give it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(charts, "MOST_ROWS_BEHIND", -1)
+        patch.setattr("flask10x.history.view.MOST_ROWS_BEHIND", -1)
         return chart(database, settings, text)
 
 
@@ -419,7 +419,7 @@ def test_far_behind_a_chart_comes_from_the_readings(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store(database, *(pico(n, NINE + n * HOUR) for n in range(2000)))
-    monkeypatch.setattr(charts, "MOST_ROWS_BEHIND", 1999)
+    monkeypatch.setattr("flask10x.history.view.MOST_ROWS_BEHIND", 1999)
     assert chart(database, settings, "").source == "readings"
 
 

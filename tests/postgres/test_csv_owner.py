@@ -24,8 +24,7 @@ from flask10x.runtime.facts import export_lags
 from flask10x.runtime.retention import outlooks
 from flask10x.runtime.retention_schedule import LOOK_EVERY_MS, PAUSE_MS, Retention
 from flask10x.translation import translation
-from flask10x.web.pages.status import answers
-from flask10x.web.pages.status.answers import Known
+from flask10x.web.pages.status.answers import Answers, Facts
 from tests.postgres.csv_hosts import FIRST_MS, NAME, CsvHosts, csv_hosts
 from tests.support.commands import in_words, run_command
 
@@ -329,15 +328,16 @@ def test_the_page_of_another_host_leads_to_the_one_that_exports(hosts: CsvHosts)
     told = {}
     for settings, database in (first, second):
         with database.reader.begin() as connection:
-            known = Known(
+            facts = Facts(
                 exports=export_lags(connection, settings.stations),
                 csv_host=csv_owner.of_files(connection),
             )
-        answer = answers.exported(settings, known, translation("en"), FIRST_MS + 9 * DAY_MS)
+        now_ms = FIRST_MS + 9 * DAY_MS
+        answer = Answers(settings, facts, translation("en"), now_ms).exported()
         assert answer.mood == "warn"
         (told[settings.host_name],) = answer.remedies
     assert "systemctl" in told["school-1"].command
     assert (told["school-2"].command, told["school-2"].text) == (
         "",
-        "The host school-1 has the CSV files: look there at what its export says.",
+        "The host school-1 has the CSV files: see what its export says there.",
     )

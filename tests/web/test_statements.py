@@ -13,6 +13,7 @@ from flask10x.database import station_columns
 from flask10x.database.database import Database
 from flask10x.database.insert import insert_rows, row_of
 from flask10x.database.paths import database_path
+from flask10x.export.append import export
 from flask10x.history import days, rollups
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import Station
@@ -33,6 +34,13 @@ MOST = {
     "/history/series?from=-24h": 8,
     "/records": 10,
     "/api/v1/latest": 8,
+    "/api/v1/uptime": 6,
+    "/uptime": 6,
+    "/notes": 2,
+    "/api/v1/notes": 2,
+    "/history/rejected": 1,
+    "/history/rejected/json": 1,
+    "/devices": 3,
 }
 if not ON_POSTGRES:
     # There the page asks for the state of the servers besides.
@@ -78,7 +86,7 @@ def house(tmp_path: Path, make_settings: MakeSettings) -> Iterator[MakeHouse]:
 
 
 def store(settings: Settings, corrections: int) -> None:
-    """Readings of each station that are rolled up, the last ones left out, and corrections."""
+    """Readings of each station, rolled up and exported but for the last, and corrections."""
     lay_new_database(database_path(settings))
     database, stations, now_ms = Database(settings), settings.stations, clock.now_ms()
     station_columns.fit(database, stations)
@@ -100,6 +108,8 @@ def store(settings: Settings, corrections: int) -> None:
         pass
     while days.follow(stations, database, settings.zone, rollups.save_at_once):
         pass
+    settings.csv_dir.mkdir()
+    export(settings, database)
     newest = [reading(station, 0, now_ms - 1000) for station in stations.all]
     with database.commit() as connection:
         insert_rows(connection, stations, [row_of(stations, one) for one in newest])

@@ -39,9 +39,11 @@ def test_every_table_of_words_is_whole_and_has_no_other() -> None:
     assert answers.SERVER.keys() == {*NOTICES}
     assert answers.HINDRANCES.keys() == {
         *("missing", "damaged", "taken", "copied", "suspected", "dead", "queue", "elsewhere"),
-        *get_args(answers.Kind),
-        "unreachable",
+        *(kind for _codes, kind in answers.KINDS),
+        *("other", "unreachable"),
     }
+    assert answers.HELPFUL.keys() < answers.HINDRANCES.keys()
+    assert answers.COMMANDS.keys() < answers.REMEDIES.keys()
     assert TITLES.keys() == {*GROUPS}
     config = settings.load({})
     names = {one.text or one.name for one in operations(config, declared(config))}

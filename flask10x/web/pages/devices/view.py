@@ -1,32 +1,30 @@
 """The page `/devices`: how each board sends, what is wrong with it, and a program for it."""
 
 import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from flask import Response, abort, render_template, request
+from sqlalchemy import Connection
 
+from flask10x.database import counters
 from flask10x.errors import nearest
-from flask10x.history.rhythm import Rhythm
-from flask10x.readings.labels import station_name
+from flask10x.history.rhythm import Rhythm, rhythms
 from flask10x.readings.reasons import in_language
 from flask10x.readings.stations import Station
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected
-from flask10x.system import clock
-from flask10x.system.last_requests import UnknownName
+from flask10x.recording.entry import WARNINGS
+from flask10x.recording.rejected import Kept, Selection
+from flask10x.runtime.store import Store
+from flask10x.system.last_requests import LastRequest, UnknownName
 from flask10x.system.logs import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.page import Page
 from flask10x.web.pages.devices import model
-from flask10x.web.pages.devices.model import (
-    KINDS,
-    REFUSALS_LOOKED_AT,
-    Device,
-    Kind,
-    devices,
-    unknown_names,
-)
+from flask10x.web.pages.devices.model import KINDS, Kind
 from flask10x.web.specification import state as specified
 
 blueprint = Page(
@@ -43,69 +41,99 @@ HTTP_PORT = 80
 CLOCK_AGREES_SEC = 2.0
 # Intervals of minutes need no tenths.
 TENTHS_BELOW_SEC = 10
+# Of all stations together: the table has no index by station.
+REJECTED_LOOKED_AT = 500
+REJECTED_SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shown:
-    """One board as the page shows it; every text is one that plays no tricks on a screen."""
+class Device:
+    """One board as the page shows it."""
 
     station: Station
-    name: str
-    came: str
-    """When the last request came, local time; empty when none has."""
-    request_line: str
-    status: int
-    headers: dict[str, str]
-    body: str
-    body_bytes: int
-    rhythm: tuple[str, ...]
+    request: LastRequest | None
+    """The last one since the service started."""
+    rhythm: list[str]
+    """Of the last 24 hours, or as far of them as the newest readings that are looked at reach."""
     warned: dict[str, int]
-    refusals: tuple[tuple[str, str], ...]
-    """When, and why."""
+    """Path of a field to how many stored readings had a fault or nothing there."""
+    rejected: list[Kept]
+    """The newest ones among the last REJECTED_LOOKED_AT of the house."""
     trial: str
     """A command that asks what would become of a reading, and stores nothing."""
-    programs: tuple[tuple[Kind, str], ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShownUnknown:
-    """A name that no station has, to which a board sends."""
-
-    name: str
-    came: str
-    """When its last request came, local time."""
-    times: int
-    path: str
-    sender: str
-    meant: str
-    """The path of the station that is meant instead, or that may be; empty: none is near."""
-    command: str
-    """What adds the station; empty where only the path is written in another way."""
+    programs: dict[Kind, str]
 
 
 @blueprint.get("/devices")
 def as_page() -> str:
     """All boards, in the order of the stations."""
     store, t = context.store(), preferences.texts()
-    with store.database.query() as connection:
-        known = devices(connection, store, clock.now_ms())
+    with context.view() as view:
+        rhythm_of = rhythms(view.connection, view.stations.all, view.now_ms)
+        warnings = counters.values_like(view.connection, WARNINGS)
+        rejected_of = _rejected(view.connection)
+    devices = [
+        Device(
+            station=station,
+            request=store.gauges.last_request(station.endpoint),
+            rhythm=_rhythm(rhythm_of[station.endpoint], t),
+            warned=_of_station(station, warnings),
+            rejected=rejected_of[station.endpoint][:REJECTED_SHOWN],
+            trial=model.trial(station, *address(request.host)),
+            programs={kind: _program(kind, station, t) for kind in KINDS},
+        )
+        for station in store.settings.stations.all
+    ]
     return render_template(
         "devices/template.html",
-        devices=[_shown(device, t) for device in known],
-        unknown=[_unknown(one) for one in unknown_names(store)],
-        looked_at=REFUSALS_LOOKED_AT,
+        devices=devices,
+        unknown=[(name, *_meant(name)) for name in unknown_names(store)],
+        looked_at=REJECTED_LOOKED_AT,
+        local_time=lambda ms: local_text(ms, store.settings.zone),
+        visible=escape,
+        body_text=rejected.text_of,
+        why=lambda reading: _why(reading, t),
     )
+
+
+def _rejected(connection: Connection) -> defaultdict[str, list[Kept]]:
+    """By endpoint, each the newest first."""
+    by_endpoint: defaultdict[str, list[Kept]] = defaultdict(list)
+    rows = rejected.page(connection, Selection(), None, REJECTED_LOOKED_AT).rows
+    # A row that was written over keeps its old id.
+    for row in sorted(rows, key=lambda row: row.received_at, reverse=True):
+        by_endpoint[row.endpoint].append(row)
+    return by_endpoint
+
+
+def _of_station(station: Station, warnings: dict[str, int]) -> dict[str, int]:
+    prefix = f"{station.endpoint}."
+    return {n.removeprefix(prefix): count for n, count in warnings.items() if n.startswith(prefix)}
+
+
+def unknown_names(store: Store) -> list[UnknownName]:
+    """Names that no station has, to which boards have sent since the service started.
+
+    The one that came most often first. Not those that have become a station since.
+    """
+    stations = store.settings.stations.by_endpoint
+    return [name for name in store.gauges.unknown_names() if not _has_become(name, stations)]
+
+
+def _has_become(unknown: UnknownName, stations: Collection[str]) -> bool:
+    """Whether what was sent so would be a station's now: `/Data2/` never is."""
+    is_its_path = unknown.path.strip("/").lower() == unknown.name
+    return unknown.name in stations and (not is_its_path or unknown.path == f"/{unknown.name}")
 
 
 @blueprint.get("/devices/<name>/<kind>")
 def as_program(name: str, kind: str) -> Response:
     """One program for the station of this name, to download; 404 for what there is not."""
     station = context.store().settings.stations.by_endpoint.get(name)
-    found = next((one for one in KINDS if one == kind), None)
-    if station is None or found is None:
+    if station is None or kind not in KINDS:
         abort(404)
-    answer = Response(_program(found, station, preferences.texts()), mimetype="text/plain")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}-{found}"'
+    answer = Response(_program(kind, station, preferences.texts()), mimetype="text/plain")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}-{kind}"'
     answer.vary.update(("Accept-Language", "Cookie"))
     return answer
 
@@ -124,72 +152,39 @@ def address(host: str) -> tuple[str, int]:
     return match["name"], int(match["port"] or HTTP_PORT)
 
 
-def _unknown(one: UnknownName) -> ShownUnknown:
-    settings = context.store().settings
-    is_station = one.name in settings.stations.by_endpoint
-    near = one.name if is_station else nearest(one.name, settings.stations.by_endpoint)
-    return ShownUnknown(
-        name=one.name,
-        came=local_text(one.at_ms, settings.zone),
-        times=one.times,
-        path=escape(one.path),
-        sender=escape(one.sender),
-        meant=f"/{near}" if near else "",
-        command="" if is_station else f"flask10x stations add {one.name}",
-    )
+def _meant(unknown: UnknownName) -> tuple[str, str]:
+    """The path of the station that may be meant, and the command that adds one of this name.
+
+    The path is empty where none is near, the command where only the path is written otherwise.
+    """
+    stations = context.store().settings.stations.by_endpoint
+    if unknown.name in stations:
+        return f"/{unknown.name}", ""
+    near = nearest(unknown.name, stations)
+    return f"/{near}" if near else "", f"flask10x stations add {unknown.name}"
 
 
-def _shown(device: Device, t: Translation) -> Shown:
-    sent, zone = device.request, context.store().settings.zone
-    return Shown(
-        station=device.station,
-        name=station_name(device.station, t),
-        came=local_text(sent.at_ms, zone) if sent else "",
-        request_line=escape(f"POST {sent.path} {sent.protocol}") if sent else "",
-        status=sent.status if sent else 0,
-        headers={name: escape(value) for name, value in sent.headers.items()} if sent else {},
-        body=rejected.text_of(sent.body) if sent else "",
-        body_bytes=sent.body_bytes if sent else 0,
-        rhythm=tuple(_rhythm(device, t)),
-        warned=device.warned,
-        refusals=tuple(
-            (local_text(kept.received_at, zone), _why(kept.reasons, kept.hint, t))
-            for kept in device.refusals
-        ),
-        trial=model.trial(device.station, *address(request.host)),
-        programs=tuple((kind, _program(kind, device.station, t)) for kind in KINDS),
-    )
-
-
-def _rhythm(device: Device, t: Translation) -> list[str]:
-    rhythm = device.rhythm
+def _rhythm(rhythm: Rhythm, t: Translation) -> list[str]:
     if not rhythm.readings:
         return [t("No reading in the last 24 hours.")]
-    lines = [_looked_at(rhythm, t)]
+    return [_looked_at(rhythm, t), *_intervals(rhythm, t), _clock(rhythm.lag_sec, t)]
+
+
+def _intervals(rhythm: Rhythm, t: Translation) -> Iterator[str]:
     if rhythm.usual_sec is None or rhythm.low_sec is None or rhythm.high_sec is None:
-        lines.append(t("Too few to tell how often it sends."))
+        yield t("Too few to tell how often it sends.")
+        return
+    usual, low, high = map(_seconds, (rhythm.usual_sec, rhythm.low_sec, rhythm.high_sec))
+    if low == high:
+        yield t("Every {usual} s, evenly", usual=usual)
     else:
-        usual, low, high = map(_seconds, (rhythm.usual_sec, rhythm.low_sec, rhythm.high_sec))
-        is_even = low == high
-        lines.append(
-            t("Every {usual} s, evenly", usual=usual)
-            if is_even
-            else t(
-                "Usually every {usual} s; eight of ten times {low} to {high} s",
-                usual=usual,
-                low=low,
-                high=high,
-            )
-        )
+        sentence = N_("Usually every {usual} s; eight of ten times {low} to {high} s")
+        yield t(sentence, usual=usual, low=low, high=high)
+    if rhythm.gaps:
         longest = t.duration(round(rhythm.longest_gap_sec or 0))
-        has_gaps = rhythm.gaps > 0
-        lines.append(
-            t("Gaps: {n}, the longest {longest}", n=rhythm.gaps, longest=longest)
-            if has_gaps
-            else t("No gap")
-        )
-    lines.append(_clock(rhythm.lag_sec, t))
-    return lines
+        yield t("Gaps: {n}, the longest {longest}", n=rhythm.gaps, longest=longest)
+    else:
+        yield t("No gap")
 
 
 def _looked_at(rhythm: Rhythm, t: Translation) -> str:
@@ -220,8 +215,8 @@ def _seconds(value: float) -> str:
     return f"{value:.1f}" if value < TENTHS_BELOW_SEC else f"{value:.0f}"
 
 
-def _why(reasons: dict[str, str], hint: str, t: Translation) -> str:
+def _why(reading: Kept, t: Translation) -> str:
     """All reasons in one line, in the reader's language where they are known in it."""
-    parts = [f"{path}: {in_language(why, t)}" for path, why in reasons.items()]
-    parts += [in_language(hint, t)] if hint else []
+    parts = [f"{path}: {in_language(why, t)}" for path, why in reading.reasons.items()]
+    parts += [in_language(reading.hint, t)] if reading.hint else []
     return escape("; ".join(parts))

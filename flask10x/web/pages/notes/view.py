@@ -204,8 +204,8 @@ def _no_parameters() -> None:
 
 
 def _all() -> tuple[list[WrittenNote], list[Correction]]:
-    with context.store().database.query() as connection:
-        return annotations.all_notes(connection), annotations.all_corrections(connection)
+    with context.view() as view:
+        return annotations.all_notes(view.connection), annotations.all_corrections(view.connection)
 
 
 def _json() -> str:

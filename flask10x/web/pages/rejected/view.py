@@ -84,8 +84,8 @@ def _page(query: Query) -> RejectedPage:
         since_ms=query.since.ms if query.since else None,
         until_ms=query.until.ms if query.until else None,
     )
-    with context.store().database.query() as connection:
-        return rejected.page(connection, selection, query.cursor, query.limit or DEFAULT_LIMIT)
+    with context.view() as view:
+        return rejected.page(view.connection, selection, query.cursor, query.limit or DEFAULT_LIMIT)
 
 
 def _url(view: str, query: Query, cursor: Cursor | None) -> str:

@@ -5,12 +5,11 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import tzinfo
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
-from flask import url_for
+from flask import request, url_for
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
@@ -36,6 +35,7 @@ from flask10x.runtime.facts import (
     CardRoom,
     ExportLag,
     NewestBackup,
+    Obstacle,
     ServerState,
     beginning,
     room,
@@ -44,6 +44,7 @@ from flask10x.runtime.facts import (
 from flask10x.runtime.retention import Outlook, outlooks
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
+from flask10x.system.gauges import Gauges
 from flask10x.system.logs import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context
@@ -51,11 +52,18 @@ from flask10x.web.alert_state import AlertState, state
 from flask10x.web.newest import Latest, latest
 from flask10x.web.pages.alerts.model import AlertWords
 from flask10x.web.pages.devices import model
+from flask10x.web.pages.devices.view import address
 
-# `off`: not used in this house; `unknown`: it can't be told now.
+log = logging.getLogger(__name__)
+
+# `off`: not in use; `unknown`: it cannot be determined now.
 Mood = Literal["good", "off", "unknown", "warn", "wrong"]
 # From the best to the worst.
 MOODS: tuple[Mood, ...] = get_args(Mood)
+# A database that is locked for reading is so for hours or for milliseconds.
+BUSY_MS = 250
+# What reading a database, a folder or a disk raises when it can't be read.
+FAILURES = (DBAPIError, TimeoutError, QueryTooLong, OSError)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,39 +76,31 @@ class Remedy:
     url: str = ""
     """A page that helps; empty: none."""
     link: str = ""
-    """What the link to it says."""
+    """The text of the link to it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class StatusAnswer:
     """The answer to one question."""
 
     question: str
-    """Its name: the end of its text's key, and its place in the page."""
+    """The name of the question, which is its place in the page, too."""
     mood: Mood
     text: str
     """The answer in one sentence or two."""
     reason: str = ""
     """As the program says it, in English; empty: there is none."""
-    details: tuple[str, ...] = ()
-    remedies: tuple[Remedy, ...] = ()
-
-
-log = logging.getLogger(__name__)
-
-# A database that is locked for reading is so for hours or for milliseconds.
-BUSY_MS = 250
-# What reading a database, a folder or a disk raises when it can't be read.
-FAILURES = (DBAPIError, TimeoutError, QueryTooLong, OSError)
+    details: Sequence[str] = ()
+    remedies: Sequence[Remedy] = ()
 
 
 @dataclass(kw_only=True, slots=True)
-class Known:
-    """What could be told; None stands for what could not, and `reasons` says why."""
+class Facts:
+    """What is known now; None stands for what could not be read, and `reasons` says why."""
 
     stations: list[Latest] | None = None
-    refused: Kept | None = None
-    """The newest reading that was refused in the last day; None when none was."""
+    rejected: Kept | None = None
+    """The newest reading that was rejected in the last day; None also when there was none."""
     stored: int | None = None
     """How many readings were ever stored."""
     began_at: int | None = None
@@ -108,7 +108,7 @@ class Known:
     exports: list[ExportLag] | None = None
     csv_host: str | None = None
     """Which of several hosts has the CSV files; None before the first export, and on SQLite."""
-    kept: list[Outlook] | None = None
+    retention: list[Outlook] | None = None
     """Of the stations whose old readings are removed."""
     card: CardRoom | None = None
     backup: NewestBackup | None = None
@@ -117,70 +117,65 @@ class Known:
     """Of a database on PostgreSQL."""
     alerts: Sequence[Alert] = ()
     """Those that are active."""
-    is_there: bool = False
+    has_database: bool = False
     """Whether there is a database, sound or not: without one its disk may be away, and with that
     the backups."""
     reasons: dict[str, str] = field(default_factory=dict)
-    """By the name of the part."""
+    """Why a part could not be read, by the name of the part."""
 
     def alert_of(self, rule: str) -> Alert | None:
         """The active alert of this rule on the service as a whole."""
-        return next((one for one in self.alerts if (one.rule, one.subject) == (rule, "")), None)
+        return next((a for a in self.alerts if (a.rule, a.subject) == (rule, "")), None)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Keep the reason of an error under this name, so that it hinders no other part."""
+        try:
+            yield
+        except FAILURES as error:
+            self.reasons[name] = reason_of(error)
+        except Exception as error:
+            # People look at this page because something is wrong: the rest of it is worth more to
+            # them than a 500.
+            log.exception("The page of the status cannot tell of: %s", name)
+            self.reasons[name] = reason_of(error)
 
 
-def known(store: Store | Waiting, now_ms: int) -> Known:
-    """All that can be told now; raises nothing."""
-    found = Known(is_there=isinstance(store, Store), alerts=state().known().active)
-    with _part(found, "backup"):
-        found.backup = facts.newest_backup(store.settings.backup_dir, store.settings.zone, now_ms)
+def gathered(store: Store | Waiting, now_ms: int) -> Facts:
+    """All facts that can be read now; raises nothing."""
+    known = Facts(has_database=isinstance(store, Store), alerts=state().known().active)
+    with known.part("backup"):
+        known.backup = facts.newest_backup(store.settings.backup_dir, store.settings.zone, now_ms)
     if isinstance(store, Store):
-        with _part(found, "database"), _patient(store.database) as connection:
-            _of_database(found, store, context.view_of(connection), now_ms)
+        with known.part("database"), _patient(store.database) as connection:
+            _read_database(known, store, context.view_of(connection))
         # After that, by which it is known whether the server answers.
-        found.server = server_state(store.settings, store.database)
-        if found.card is None:
-            with _part(found, "card"):
-                found.card = _room_only(store)
-    return found
+        known.server = server_state(store.settings, store.database)
+        if known.card is None:
+            with known.part("card"):
+                # How the disk fills only the database can tell.
+                free = room(store.database.path.parent)
+                known.card = CardRoom(room=free, rows_a_day=None, bytes_a_day=None)
+    return known
 
 
-def _of_database(found: Known, store: Store, view: View, now_ms: int) -> None:
+def _read_database(known: Facts, store: Store, view: View) -> None:
     stations, connection = view.stations, view.connection
     # Not a part: where the first statement meets a lock, so would each of the others.
     began = beginning(connection)
-    found.began_at = began.at
-    found.stored = view.last_id
-    with _part(found, "stations"):
-        found.stations = latest(view, store, stations.all)
-    with _part(found, "refused"):
-        since = Selection(since_ms=now_ms - DAY_MS)
-        found.refused = next(iter(rejected.page(connection, since, None, 1).rows), None)
-    with _part(found, "exports"):
-        found.exports = facts.export_lags(connection, stations)
-        found.csv_host = csv_owner.of_files(connection)
-    with _part(found, "kept"):
-        found.kept = outlooks(store.settings, store.database, view)
-    with _part(found, "card"):
-        found.card = facts.card(store.settings, view, began)
-
-
-def _room_only(store: Store) -> CardRoom:
-    """How full the disk is; how it fills only the database can tell."""
-    return CardRoom(room=room(store.database.path.parent), rows_a_day=None, bytes_a_day=None)
-
-
-@contextmanager
-def _part(found: Known, name: str) -> Iterator[None]:
-    """An error of this part hinders no other; the reason is kept under its name."""
-    try:
-        yield
-    except FAILURES as error:
-        found.reasons[name] = reason_of(error)
-    except Exception as error:
-        # People look at this page because something is wrong: the rest of it is worth more to them
-        # than a 500.
-        log.exception("The page of the status cannot tell of: %s", name)
-        found.reasons[name] = reason_of(error)
+    known.began_at, known.stored = began.at, view.last_id
+    with known.part("stations"):
+        known.stations = latest(view, store, stations.all)
+    with known.part("rejected"):
+        last_day = Selection(since_ms=view.now_ms - DAY_MS)
+        known.rejected = next(iter(rejected.page(connection, last_day, None, 1).rows), None)
+    with known.part("exports"):
+        known.exports = facts.export_lags(connection, stations, began.imports)
+        known.csv_host = csv_owner.of_files(connection)
+    with known.part("retention"):
+        known.retention = outlooks(store.settings, store.database, view)
+    with known.part("card"):
+        known.card = facts.card(store.settings, view, began)
 
 
 @contextmanager
@@ -194,15 +189,18 @@ def _patient(database: Database) -> Iterator[Connection]:
         yield connection
 
 
-SERVICE = "flask10x"
-EXPORT, BACKUP = "flask10x-export", "flask10x-backup"
-UNITS = f"{SERVICE} {EXPORT}.timer {BACKUP}.timer"
-
-RESTART = f"sudo systemctl restart {SERVICE}"
-JOURNAL = f"journalctl -u {SERVICE} -n 50"
-RELOAD = f"sudo systemctl reload {SERVICE}"
-MOUNT = "lsblk -f\nsudo mount -a"
-KERNEL = "sudo dmesg | tail -n 50"
+UNITS = "flask10x flask10x-export.timer flask10x-backup.timer"
+RESTART = "sudo systemctl restart flask10x"
+RELOAD = "sudo systemctl reload flask10x"
+# Do it now, see what it said, and do it each night from now on.
+RUN_TIMER = (
+    "sudo systemctl start {0}\njournalctl -u {0} -n 5\nsudo systemctl enable --now {0}.timer"
+)
+# The service must not run meanwhile.
+RESTORE = "sudo systemctl stop {0}\n{{flask10x}} restore {{file}}\nsudo systemctl start {0}"
+CLEAN = "sudo journalctl --vacuum-size=100M\nsudo apt-get clean"
+SPACE = f"df -h {{folder}}\n{CLEAN}\nsudo du -xhd 1 {{folder}}"
+OWNER = f"ls -l {{folder}}\nsudo chown -R {{user}}: {{folder}}\n{RESTART}"
 
 
 def flask10x(*arguments: str) -> str:
@@ -212,627 +210,105 @@ def flask10x(*arguments: str) -> str:
     return f"sudo -u {process_user()} {shlex.join([str(program), *arguments])}"
 
 
-def restore(file: str) -> str:
-    """Go back to a backup or to a rescued copy: the service must not run meanwhile."""
-    lines = (f"sudo systemctl stop {UNITS}", flask10x("restore", file))
-    return "\n".join((*lines, f"sudo systemctl start {UNITS}"))
-
-
-def space(folder: Path) -> str:
-    """What makes room on most systems, and what shows where it went."""
-    where = shlex.quote(str(folder))
-    clean = ("sudo journalctl --vacuum-size=100M", "sudo apt-get clean")
-    return "\n".join((f"df -h {where}", *clean, f"sudo du -xhd 1 {where}"))
-
-
-def owner_of(folder: Path) -> str:
-    """Who may write into the folder, and how the service's user may again."""
-    where, user = shlex.quote(str(folder)), process_user()
-    return f"ls -l {where}\nsudo chown -R {user}: {where}\n{RESTART}"
-
-
-def holders(database: Path) -> str:
-    """Which programs have the database open."""
-    return f"sudo fuser -v {shlex.quote(str(database))}"
-
-
-def run_timer(unit: str) -> str:
-    """Do it now, see what it said, and do it each night from now on."""
-    return (
-        f"sudo systemctl start {unit}\njournalctl -u {unit} -n 5\n"
-        f"sudo systemctl enable --now {unit}.timer"
-    )
-
-
-def copy_away(folder: Path, host: str) -> str:
-    """Copy the backups; typed on another computer."""
-    return f"rsync -a --exclude '.*' {shlex.quote(f'pi@{host}:{folder}/')} flask10x-backups/"
-
-
 def set_up_alerts() -> tuple[str, ...]:
     """The commands that make the file of alerts, and check, try and apply it once it is edited."""
     return (*(flask10x("alerts", word) for word in ("init", "check", "test")), RELOAD)
 
 
-# A month to find another card in.
-SOON_DAYS = 30
-# Beyond this the card is older than any that was ever sold.
-FAR_DAYS = 20 * 365
-DAYS_FROM_DAYS, MONTHS_FROM_DAYS, YEARS_FROM_DAYS = 2, 60, 730
-SECONDS_A_DAY = 86_400
-FEWER_BACKUPS = "7"
-
-
-def exported(settings: Settings, known: Known, t: Translation, now_ms: int) -> StatusAnswer:
-    """Whether the CSV files have all that they should have by now."""
-    lags = [one for one in known.exports or [] if one.is_exported]
-    if known.exports is None:
-        return cannot_tell("exported", known, t)
-    if not lags:
-        start = Remedy(text=t("Write the CSV files each night:"), command=run_timer(EXPORT))
-        text = t("No CSV file has been written yet. That is fine if no script of yours reads any.")
-        return StatusAnswer(question="exported", mood="off", text=text, remedies=(start,))
-    verdict = worst(
-        of_export(rule, lags, now_ms, known.alert_of(rule.name))
-        for rule in rules_of(settings.alerts, ExportOverdue())
-    )
-    if verdict.is_firing:
-        again = Remedy(
-            text=t(
-                "Write them now, and see what it says. A file that was changed by hand is "
-                "refused, with the fix:"
-            ),
-            command=run_timer(EXPORT),
-        )
-        return StatusAnswer(
-            question="exported",
-            mood="warn",
-            text=t(
-                "Readings have waited for their CSV file since {time}.",
-                time=local_text(int(verdict.facts["oldest_at"] or 0), settings.zone),
-            ),
-            details=_waiting(lags, t),
-            remedies=_there(settings, known, t) or (again,),
-        )
-    changed = [one.changed_at for one in lags if one.changed_at is not None]
-    time = local_text(max(changed), settings.zone) if changed else "–"
-    text = t(
-        "All that was stored when they were last written is in the CSV files, last "
-        "changed at {time}.",
-        time=time,
-    )
-    return StatusAnswer(question="exported", mood="good", text=text, details=_waiting(lags, t))
-
-
-def _there(settings: Settings, known: Known, t: Translation) -> tuple[Remedy, ...]:
-    """Where to look, when another host has the files."""
-    if known.csv_host in (None, settings.host_name):
-        return ()
-    return (
-        Remedy(
-            text=t(
-                "The host {host} has the CSV files: look there at what its export says.",
-                host=known.csv_host,
-            )
-        ),
-    )
-
-
-def _waiting(lags: list[ExportLag], t: Translation) -> tuple[str, ...]:
-    return tuple(
-        t(
-            "{name}: waiting for the next export: {n}",
-            name=station_name(one.station, t),
-            n=f"{one.waiting:,}",
-        )
-        for one in lags
-        if one.waiting
-    )
-
-
-def backed_up(
-    settings: Settings, known: Known, t: Translation, now_ms: int, host: str
-) -> StatusAnswer:
-    """Whether there is a backup that is not too old; where it lies."""
-    if "backup" in known.reasons or (known.backup is None and not known.is_there):
-        return cannot_tell("backed_up", known, t, "backup")
-    start = Remedy(text=t("Make one now, and one each night:"), command=run_timer(BACKUP))
-    backup = known.backup
-    is_overdue = worst(
-        of_backup(rule, backup, known.began_at, now_ms, known.alert_of(rule.name))
-        for rule in rules_of(settings.alerts, BackupOverdue())
-    ).is_firing
-    if backup is None:
-        text = t("There is no backup in {folder}.", folder=settings.backup_dir)
-        mood: Mood = "warn" if is_overdue or known.stored is None else "off"
-        return StatusAnswer(question="backed_up", mood=mood, text=text, remedies=(start,))
-    values = {"time": local_text(backup.made_at, settings.zone), "size": size(backup.bytes)}
-    if is_overdue:
-        values["age"] = t.duration(backup.age_sec(now_ms))
-    copy = Remedy(
-        text=t("Copy the backups to another computer, once a day. On that computer:"),
-        command=copy_away(settings.backup_dir, host),
-    )
-    beside = _is_on_same_disk(backup, database_path(settings))
-    return StatusAnswer(
-        question="backed_up",
-        mood="warn" if is_overdue else "good",
-        text=t("The newest backup is from {time} ({size}): that is {age} old.", **values)
-        if is_overdue
-        else t("The newest backup is from {time} ({size}).", **values),
-        details=(t("It is on the same card as the database: if the card fails, both are gone."),)
-        if beside
-        else (),
-        remedies=(*((start,) if is_overdue else ()), *((copy,) if beside else ())),
-    )
-
-
-def card(settings: Settings, known: Known, t: Translation, now_ms: int) -> StatusAnswer:
-    """How full the disk of the database is, and when it will be."""
-    found = known.card
-    if found is None:
-        return cannot_tell("card", known, t, "card")
-    room, days = found.room, found.full_in_days
-    low = worst(
-        of_disk(rule, room, now_ms, known.alert_of(rule.name))
-        for rule in rules_of(settings.alerts, Disk())
-    ).is_firing
-    soon = days is not None and days < SOON_DAYS
-    values = {
-        "free": size(room.free),
-        "total": size(room.total),
-        "percent": f"{room.free_percent:.0f}",
-        "span": _days(days, t) if days is not None else "",
-    }
-    sentence = (
-        N_("The card is nearly full: {free} of {total} are free ({percent} %).")
-        if low
-        else N_("{free} of {total} are free ({percent} %), but at this pace it is full in {span}.")
-        if soon
-        else N_("{free} of {total} are free ({percent} %).")
-    )
-    text = t(sentence, **values)
-    return StatusAnswer(
-        question="card",
-        mood="wrong" if low else "warn" if soon else "good",
-        text=text,
-        details=_pace(found, t, now_ms, settings.zone),
-        remedies=_more_room(settings, t) if low or soon else (),
-    )
-
-
-def _pace(found: CardRoom, t: Translation, now_ms: int, zone: tzinfo | None) -> tuple[str, ...]:
-    if found.bytes_a_day is None:
-        return (t("How fast it fills is known after a day and 1,000 readings."),)
-    pace, days = t("Each day adds about {size}.", size=size(found.bytes_a_day)), found.full_in_days
-    if days is None or days > FAR_DAYS:
-        return (pace, t("At this pace it is not full within 20 years."))
-    date = local_text(now_ms + round(days * DAY_MS), zone).partition(" ")[0]
-    return (
-        pace,
-        t("At this pace it is full in {span} (about {date}).", span=_days(days, t), date=date),
-    )
-
-
-def _more_room(settings: Settings, t: Translation) -> tuple[Remedy, ...]:
-    folder = database_path(settings).parent
-    return (
-        Remedy(text=t("Make room, and see what takes it:"), command=space(folder)),
-        Remedy(
-            text=t("Keep fewer backups on this card (here 7):"),
-            command=flask10x("backup", "--keep", FEWER_BACKUPS),
-        ),
-        Remedy(text=t("Or put the data onto a larger disk: docs/en/howto/other-disk.md.")),
-    )
-
-
-def _days(days: float, t: Translation) -> str:
-    if days >= YEARS_FROM_DAYS:
-        return t("{n} years", n=int(days / 365))
-    if days >= MONTHS_FROM_DAYS:
-        return t("{n} months", n=int(days / 30))
-    if days >= DAYS_FROM_DAYS:
-        return t("{n} days", n=int(days))
-    return t.duration(int(days * SECONDS_A_DAY))
-
-
-def cannot_tell(question: str, known: Known, t: Translation, *parts: str) -> StatusAnswer:
-    """That it can't be told, and the reason: that of the first of these parts that has one."""
-    names = (*parts, question, "database")
-    reason = next((known.reasons[name] for name in names if name in known.reasons), "")
-    text = (
-        t("Unknown right now; the reason is below.")
-        if reason
-        else t("Unknown while the database is missing.")
-    )
-    return StatusAnswer(question=question, mood="unknown", text=text, reason=reason)
-
-
-def size(count: float) -> str:
-    """`12.3 GB`, `350 MB`, `12 KB`: of powers of ten, as cards are sold."""
-    for unit, length in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
-        if count >= length:
-            number = count / length
-            return f"{number:.1f} {unit}" if number < 100 else f"{number:,.0f} {unit}"  # noqa: PLR2004
-    return f"{count:.0f} B"
-
-
-def _is_on_same_disk(backup: NewestBackup, database: Path) -> bool:
-    try:
-        return backup.path.stat().st_dev == database.stat().st_dev
-    except OSError:
-        return False
-
-
-ALERTING = "alerting"
-
-
-def alerting(
-    settings: Settings, alerts: AlertState, known: Known, t: Translation, now_ms: int
-) -> StatusAnswer:
-    """Which alerts are active, and whether messages of them arrive; raises nothing."""
-    if not known.is_there and not path_of(settings).exists():
-        # Nobody watches then (`runtime/waiting.py`).
-        return cannot_tell(ALERTING, known, t)
-    found = alerts.known()
-    failing, trouble = _failing(alerts)
-    if reason := found.trouble or trouble:
-        known.reasons[ALERTING] = reason
-        return cannot_tell(ALERTING, known, t)
-    loud = [one for one in found.active if (one.muted_until_ms or 0) <= now_ms]
-    details = [_line(one, settings, t, is_muted=one not in loud) for one in found.active]
-    if failing:
-        details.append(
-            t(
-                "A message by “{channel}” does not arrive and is tried again: {why}",
-                channel=escape(failing.channel),
-                why=escape(failing.trouble),
-            )
-        )
-    if not settings.alerts.channels:
-        details.append(t("Notifications are off: alerts.toml names no channel."))
-    text = (
-        t("Active alerts: {n}", n=len(found.active)) if found.active else t("No alert is active.")
-    )
-    return StatusAnswer(
-        question=ALERTING,
-        mood="warn" if loud or failing else "good",
-        text=text,
-        details=tuple(details),
-        remedies=(_page(t),) if found.active or failing else (),
-    )
-
-
-def _failing(alerts: AlertState) -> tuple[AlertMessage | None, str]:
-    """The newest message that does not arrive; or why that can't be told."""
-    try:
-        with alerts.reading() as connection:
-            found = state_file.troubled(connection, 1) if connection else []
-    except DBAPIError as error:
-        return None, reason_of(error)
-    # One that was given up is told of by its alert.
-    return next((one for one in found if one.state == "waiting"), None), ""
-
-
-def _line(alert: Alert, settings: Settings, t: Translation, *, is_muted: bool) -> str:
-    words = AlertWords(settings, t)
-    since = {"title": words.title(alert), "time": words.time(alert.since_ms)}
-    return (
-        t("{title}, since {time} (muted)", **since)
-        if is_muted
-        else t("{title}, since {time}", **since)
-    )
-
-
-def _page(t: Translation) -> Remedy:
-    url = url_for("alerts.as_page")
-    return Remedy(text=t("Details, and muting:"), url=url, link=t("Alerts"))
-
-
+REMEDIES = {
+    "log": N_("The log says more:"),
+    "reload": N_("Wait, and reload the page."),
+    "restart": N_("Start the service again; what waits is not lost:"),
+    "kernel": N_("See what the system says about the card:"),
+    "space": N_("Make room, and see what takes it:"),
+    "fewer_backups": N_("Keep fewer backups on this card (here 7):"),
+    "larger_disk": N_("Or put the data onto a larger disk: docs/en/howto/other-disk.md."),
+    "holders": N_("Find the program and end it (python of the service's user is the service):"),
+    "owner": N_("Find out who owns the folder, and give it back to the service:"),
+    "backup": N_("Make a backup onto another disk now:"),
+    "back_up_nightly": N_("Make one now, and one each night:"),
+    "copy_backups": N_("Copy the backups to another computer, once a day. On that computer:"),
+    "export_nightly": N_("Write the CSV files each night:"),
+    "export_again": N_("Write them now; for a file changed by hand it prints the fix:"),
+    "export_there": N_("The host {host} has the CSV files: see what its export says there."),
+    "archived_file": N_("If the file was moved, say where it is:"),
+    "fix": N_("This fixes it:"),
+    "compare": N_("Compare the CSV files with the database:"),
+    "restore_backup": N_("Restore the newest backup; the damaged files are kept:"),
+    "restore_any": N_("Restore a backup, with its path in the place of FILE:"),
+    "restore_rescued": N_("Restore the copy:"),
+    "restore_copy": N_("A copy of what it held is beside it. Restore that:"),
+    "mount": N_("Is it on another disk? Check that it is connected, and mount it:"),
+    "begin": N_("Only if you want to begin with a new one:"),
+    "continues": N_("The service continues by itself within some seconds."),
+    "standby": N_(
+        "Start the standby, or take its name out of synchronous_standby_names until then."
+    ),
+    "server_room": N_("Make room on the disk of the server."),
+    "grant": N_("Run the GRANT of the reason as the owner of the tables."),
+    "insert": N_("Run the INSERT of the reason as the owner of the tables."),
+    "primary": N_(
+        "Name the primary, or all servers of the cluster, in FLASK10X_DATABASE_URL and restart the "
+        "service. Where all are named it finds the new primary by itself after a failover."
+    ),
+    "trial": N_(
+        "From another computer, send a test reading that is not stored. If it is answered, the "
+        "fault is on the board's side:"
+    ),
+    "board": N_("Check the board: power, cable, Wi-Fi. Switch it off and on again."),
+}
+"""What people can do."""
+COMMANDS = {
+    "log": "journalctl -u flask10x -n 50",
+    "restart": RESTART,
+    "kernel": "sudo dmesg | tail -n 50",
+    "space": SPACE,
+    "fewer_backups": "{flask10x} backup --keep 7",
+    "holders": "sudo fuser -v {database}",
+    "owner": OWNER,
+    "backup": "{flask10x} backup /mnt/usb/flask10x",
+    "back_up_nightly": RUN_TIMER.format("flask10x-backup"),
+    "copy_backups": "rsync -a --exclude '.*' {source} flask10x-backups/",
+    "export_nightly": RUN_TIMER.format("flask10x-export"),
+    "export_again": RUN_TIMER.format("flask10x-export"),
+    "archived_file": "{flask10x} export --archived {path}",
+    "fix": "{flask10x} {arguments}",
+    "compare": "{flask10x} export --verify",
+    "restore_backup": RESTORE.format(UNITS),
+    "restore_any": RESTORE.format(UNITS),
+    "restore_rescued": RESTORE.format(UNITS),
+    "restore_copy": "{flask10x} restore {file}",
+    "mount": "lsblk -f\nsudo mount -a",
+    "begin": "{flask10x} migrate --new",
+}
+"""The lines for a shell that belong to a remedy."""
 REASONS = {
     "never_exported": N_("No export has ever written their CSV file."),
     "interrupted": N_("An export was interrupted; the next one repairs it."),
     "file_gone": N_("Their CSV file is gone; the next export begins a new one."),
     "file_changed": N_("Their CSV file was changed since the last export."),
-    "other_columns": N_(
-        "The station's columns have changed; the next export begins a new CSV file."
-    ),
+    "other_columns": N_("The station's columns changed; the next export begins a new CSV file."),
     "other_zone": N_("Their CSV file is in another time zone than the service."),
     "other_host": N_(
-        "Another host has their CSV file and removes them; the status page there "
-        "says why they stay."
+        "Another host has their CSV file and removes them; its status page says why they stay."
     ),
-    "imported": N_(
-        "They were imported, and no CSV file that the service has written has them yet."
-    ),
-    "in_no_known_file": N_(
-        "They are in a CSV file that was archived earlier; which one is not known."
-    ),
+    "imported": N_("They were imported, and no CSV file of the service has them yet."),
+    "in_no_known_file": N_("They are in an archived CSV file, and it is not known in which one."),
     "values_in_no_file": N_(
-        "No CSV file has their values of measurements that are no longer in "
-        "stations.toml: {file}. Add these to the station again and export; then have "
-        "the file written whole."
+        "No CSV file has their values of measurements that are no longer in stations.toml: {file}. "
+        "Add these to the station again and export; then have the file written whole."
     ),
-    "archived_gone": N_("The archived CSV file that has them is not there: {file}."),
+    "archived_gone": N_("The archived CSV file that has them is missing: {file}."),
     "archived_changed": N_(
-        "The archived CSV file that has them is not what it was; put back a copy: {file}."
+        "The archived CSV file that has them was changed; put back a copy: {file}."
     ),
     "archived_columns": N_("The columns of the archived CSV file are unknown: {file}."),
     "archived_zone": N_(
-        "The archived CSV file is in a time zone that this machine does not know: {file}."
+        "This machine does not have the time zone of the archived CSV file {file}."
     ),
     "other": N_("Readings stored before them are not due yet, or the log says why."),
 }
-"""Why readings stay, by what stands in the way."""
-
-
-def kept(settings: Settings, known: Known, t: Translation, now_ms: int) -> tuple[StatusAnswer, ...]:
-    """None where no station has its readings removed, and where that can't be told."""
-    found = known.kept
-    if not found:
-        return ()
-    late = [one for one in found if one.is_late(now_ms)]
-    details = tuple(line for one in found for line in _retention_lines(settings, one, t))
-    why = dict.fromkeys(_why(one, t) for one in late)
-    answer = StatusAnswer(
-        question="kept",
-        mood="warn" if late else "good",
-        text=" ".join((t("Some readings should have been removed a week ago or earlier."), *why))
-        if late
-        else t(
-            "Old readings are removed; their hourly and daily totals stay. The database "
-            "file does not get smaller: new readings take the room."
-        ),
-        details=details,
-        remedies=_retention_remedies(late, t),
-    )
-    return (answer,)
-
-
-def _why(one: Outlook, t: Translation) -> str:
-    return t(REASONS[one.obstacle or "other"], file=one.path or one.station.csv_name)
-
-
-def _retention_remedies(late: list[Outlook], t: Translation) -> tuple[Remedy, ...]:
-    """Each command once."""
-    if not late:
-        return ()
-    found: list[Remedy] = []
-    for one in late:
-        if one.obstacle == "archived_gone":
-            command = flask10x("export", "--archived", f"/.../{one.station.csv_name}")
-            found.append(Remedy(text=t("If the file was moved, say where it is:"), command=command))
-        if one.command and "--verify" not in one.command:
-            command = flask10x(*shlex.split(one.command)[1:])
-            found.append(Remedy(text=t("This fixes it:"), command=command))
-    look = Remedy(
-        text=t("Compare the CSV files with the database:"),
-        command=flask10x("export", "--verify"),
-    )
-    return (*dict.fromkeys(found), look)
-
-
-def _retention_lines(settings: Settings, one: Outlook, t: Translation) -> tuple[str, ...]:
-    name = station_name(one.station, t)
-    lines = [t("{name}: kept for {days} days.", name=name, days=one.days)]
-    if one.gone.last_ms is not None:
-        last = local_text(one.gone.last_ms, settings.zone)
-        lines.append(t("{n} are removed, up to {time}.", n=f"{one.gone.readings:,}", time=last))
-    if one.oldest_at is not None and one.goes_at is not None:
-        oldest, goes = (local_text(ms, settings.zone) for ms in (one.oldest_at, one.goes_at))
-        lines.append(t("Next: that of {time}, on {date}.", time=oldest, date=goes))
-    else:
-        lines.append(t("There is none to remove yet."))
-    if one.obstacle:
-        lines.append(_why(one, t))
-    return (" ".join(lines),)
-
-
-RECEIVED = "received"
-
-
-def received(
-    store: Store | Waiting, known: Known, t: Translation, host: str, port: int
-) -> StatusAnswer:
-    """Which stations are silent, and whether something was refused; `host` is where boards send."""
-    if known.stations is None:
-        return cannot_tell(RECEIVED, known, t, "stations")
-    of_state = {
-        state: [one for one in known.stations if one.silence.state == state]
-        for state in ("never", "awaited", "silent")
-    }
-    never, awaited = of_state["never"], of_state["awaited"]
-    missed = [one for one in known.stations if one.silence.is_missed]
-    trial = Remedy(
-        text=t(
-            "From another computer, send a reading that is not stored. If this is "
-            "answered, the fault is on the board's side:"
-        ),
-        command=model.trial(_example(missed, known.stations).station, host, port),
-    )
-    remedies: tuple[Remedy, ...] = ()
-    mood: Mood = "good"
-    if len(never) == len(known.stations):
-        mood, text, remedies = "warn", t("Nothing has arrived yet."), (trial,)
-    elif missed:
-        mood, text = "warn", t("No data from: {names}.", names=_names(missed, t))
-        remedies = (
-            Remedy(text=t("Check the board: power, cable, Wi-Fi. Switch it off and on again.")),
-            _devices(missed[0], t),
-            trial,
-        )
-    elif awaited:
-        mood, text = (
-            "unknown",
-            t("The service has just started and waits for: {names}.", names=_names(awaited, t)),
-        )
-    else:
-        text = t("All stations send as usual.")
-    details = [_silent(one, store, t) for one in of_state["silent"]]
-    details += [t("No data yet: {names}", names=_names(never, t))] if never else []
-    if known.refused:
-        mood = "warn"
-        details.append(_refused(store, known.refused, t))
-        remedies += (_rejected(t),)
-    return StatusAnswer(
-        question=RECEIVED, mood=mood, text=text, details=tuple(details), remedies=remedies
-    )
-
-
-def _example(missed: list[Latest], all_stations: list[Latest]) -> Latest:
-    return (missed or all_stations)[0]
-
-
-def _names(stations: list[Latest], t: Translation) -> str:
-    return t.listed(station_name(one.station, t) for one in stations)
-
-
-def _silent(one: Latest, store: Store | Waiting, t: Translation) -> str:
-    at = local_text(one.row.received_at, store.settings.zone) if one.row else "–"
-    duration, name = t.duration(one.silence.age_sec or 0), station_name(one.station, t)
-    if one.silence.is_missed:
-        return t(
-            "{name}: no data for {duration}, last at {time}", name=name, duration=duration, time=at
-        )
-    return t(
-        "{name}: no data for {duration}, last at {time}; no longer watched",
-        name=name,
-        duration=duration,
-        time=at,
-    )
-
-
-def _refused(store: Store | Waiting, refused: Kept, t: Translation) -> str:
-    endpoint, settings = refused.endpoint, store.settings
-    station = settings.stations.by_endpoint.get(endpoint)
-    name = station_name(station, t) if station else escape(endpoint)
-    time = local_text(refused.received_at, settings.zone)
-    return t("A reading of {name} was rejected at {time}; it is kept.", name=name, time=time)
-
-
-def _devices(one: Latest, t: Translation) -> Remedy:
-    url = url_for("devices.as_page", _anchor=one.station.endpoint)
-    return Remedy(text=t("What it has sent last, and how evenly:"), url=url, link=t("Devices"))
-
-
-def _rejected(t: Translation) -> Remedy:
-    url = url_for("rejected.as_page")
-    return Remedy(text=t("Why it was rejected:"), url=url, link=t("Rejected readings"))
-
-
-STORED = "stored"
-# Where SQLite's codes begin so (https://www.sqlite.org/rescode.html), this is what people do.
-Kind = Literal[
-    "full_disk",
-    "busy",
-    "denied",
-    "card_fails",
-    "other",
-    "full_server",
-    "busy_server",
-    "one_machine",
-    "denied_by_server",
-    "standby",
-    "row_lost",
-    "unanswered",
-]
-KINDS: tuple[tuple[tuple[str, ...], Kind], ...] = (
-    (("SQLITE_FULL",), "full_disk"),
-    (("SQLITE_BUSY", "SQLITE_LOCKED", "LockTimeout"), "busy"),
-    (("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"), "denied"),
-    (("SQLITE_IOERR",), "card_fails"),
-    # PostgreSQL's: https://www.postgresql.org/docs/17/errcodes-appendix.html. Without a code it is
-    # the connection that fails.
-    (("53100",), "full_server"),
-    (("55P03", "40"), "busy_server"),
-    (("CommitNotReplicated",), "one_machine"),
-    (("42501",), "denied_by_server"),
-    (("25006",), "standby"),
-    (("TurnLost",), "row_lost"),
-    (("OperationalError", "NoAnswer", "ConnectionTimeout", "08", "57P"), "unanswered"),
-)
-
-HINDRANCES = {
-    "missing": N_(
-        "The database {path} is missing. Readings are refused until it is back, so "
-        "that none goes to the wrong place."
-    ),
-    "unreachable": N_(
-        "The database server cannot be reached. Readings are refused until it "
-        "answers; the service tries it each second."
-    ),
-    "damaged": N_(
-        "The database is damaged. Nothing is stored, and new readings are refused, "
-        "until it is repaired."
-    ),
-    "taken": N_(
-        "A file of the database was deleted or moved away. New readings are refused; "
-        "what was stored is being copied. Do not stop the service before the copy is "
-        "named here."
-    ),
-    "copied": N_(
-        "A file of the database was deleted or moved away. New readings are refused. "
-        "All that was stored is in a copy."
-    ),
-    "suspected": N_(
-        "The database may be damaged and is being checked. New readings wait. If it "
-        "is sound, storing resumes by itself within minutes."
-    ),
-    "dead": N_("The part that stores has stopped. Readings wait or are refused."),
-    "full_disk": N_(
-        "The card is full. Readings wait, and are refused once the queue is full. "
-        "Storing resumes by itself when there is room."
-    ),
-    "busy": N_(
-        "Another program holds the database, so readings wait. Storing resumes by "
-        "itself when that program is done."
-    ),
-    "denied": N_(
-        "The service may not write to the database. Readings wait, and are refused "
-        "once the queue is full."
-    ),
-    "card_fails": N_(
-        "The card or its cable is failing: it cannot be read or written. Readings wait."
-    ),
-    "full_server": N_(
-        "The disk of the database server is full. Readings wait, and are refused "
-        "once the queue is full. Storing resumes by itself when there is room."
-    ),
-    "busy_server": N_(
-        "Another host or program holds what a commit needs, so readings wait. "
-        "Storing resumes by itself when it is done."
-    ),
-    "one_machine": N_(
-        "The synchronous standby is away, so what was committed is on one machine "
-        "only. Readings wait until it is back."
-    ),
-    "denied_by_server": N_(
-        "The role of the service may not write to the database. Readings wait, and "
-        "are refused once the queue is full."
-    ),
-    "standby": N_(
-        "The server is a standby, or only reads: it takes no writes. Readings wait, "
-        "and are refused once the queue is full."
-    ),
-    "row_lost": N_(
-        "The table log has lost the row that each commit needs. Readings wait, and "
-        "are refused once the queue is full."
-    ),
-    "unanswered": N_(
-        "The database server does not answer, or takes no writes. Readings wait, and "
-        "are refused once the queue is full. Storing resumes by itself when it is "
-        "back."
-    ),
-    "queue": N_("More comes in than can be stored: {n} readings wait, and new ones are refused."),
-    "other": N_(
-        "Readings cannot be stored now. They wait, and are refused once the queue is full."
-    ),
-    "elsewhere": N_(
-        "One of the workers cannot store its readings now; they wait. Reload the "
-        "page until that worker answers: it shows the reason."
-    ),
-}
-"""What keeps readings from being stored."""
+"""Why readings that are due are not removed."""
 SERVER = {
     "one_machine": N_(
         "There is no synchronous standby: what is committed is on one machine "
@@ -851,280 +327,557 @@ SERVER = {
     ),
 }
 """What a server of the database lacks."""
+# Where SQLite's codes begin so (https://www.sqlite.org/rescode.html), this is what people do.
+KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("SQLITE_FULL",), "full_disk"),
+    (("SQLITE_BUSY", "SQLITE_LOCKED", "LockTimeout"), "busy"),
+    (("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"), "denied"),
+    (("SQLITE_IOERR",), "card_fails"),
+    # PostgreSQL's: https://www.postgresql.org/docs/17/errcodes-appendix.html. Without a code it is
+    # the connection that fails.
+    (("53100",), "full_server"),
+    (("55P03", "40"), "busy_server"),
+    (("CommitNotReplicated",), "one_machine"),
+    (("42501",), "denied_by_server"),
+    (("25006",), "standby"),
+    (("TurnLost",), "row_lost"),
+    (("OperationalError", "NoAnswer", "ConnectionTimeout", "08", "57P"), "unanswered"),
+)
+"""What hinders a commit, by the code with which `error_codes.reason_of` begins."""
+WAIT = N_("Readings wait, and are refused once the queue is full.")
+RESUME = N_("Storing resumes by itself when this is over.")
+GONE = N_("A file of the database was deleted or moved away. New readings are refused.")
+HINDRANCES = {
+    "missing": (
+        N_("The database {path} is missing."),
+        N_("Readings are refused until it is back, so that none goes to the wrong place."),
+    ),
+    "unreachable": (
+        N_("The database server cannot be reached."),
+        N_("Readings are refused until it answers; the service tries it each second."),
+    ),
+    "damaged": (N_("The database is damaged. New readings are refused until it is repaired."),),
+    "taken": (
+        GONE,
+        N_(
+            "What was stored is being copied. Do not stop the service until the copy is named here."
+        ),
+    ),
+    "copied": (GONE, N_("Everything that was stored is in a copy.")),
+    "suspected": (
+        N_("The database may be damaged and is being checked. New readings wait."),
+        N_("If it is sound, storing resumes by itself within minutes."),
+    ),
+    "dead": (N_("The part that stores has stopped. Readings wait or are refused."),),
+    "full_disk": (N_("The card is full."), WAIT, RESUME),
+    "busy": (N_("Another program has locked the database."), WAIT, RESUME),
+    "denied": (N_("The service may not write to the database."), WAIT),
+    "card_fails": (N_("The card or its cable is failing: it cannot be read or written."), WAIT),
+    "full_server": (N_("The disk of the database server is full."), WAIT, RESUME),
+    "busy_server": (
+        N_("Another host or program holds the lock that a commit needs."),
+        *(WAIT, RESUME),
+    ),
+    "one_machine": (
+        N_("The synchronous standby is away, so what was committed is on one machine only."),
+        *(WAIT, RESUME),
+    ),
+    "denied_by_server": (
+        N_("The role of the service may not write to the database."),
+        WAIT,
+        RESUME,
+    ),
+    "standby": (N_("The server is a standby, or only reads: it takes no writes."), WAIT),
+    "row_lost": (N_("The table log has lost the row that each commit needs."), WAIT, RESUME),
+    "unanswered": (
+        N_("The database server does not answer, or takes no writes."),
+        *(WAIT, RESUME),
+    ),
+    "queue": (
+        N_("More comes in than can be stored: {n} readings wait, and new ones are refused."),
+    ),
+    "other": (N_("The database cannot be written now."), WAIT),
+    "elsewhere": (
+        N_("One of the workers cannot store its readings now; they wait."),
+        N_("Reload the page until that worker answers: it shows the reason."),
+    ),
+}
+"""What keeps readings from being stored, and what becomes of them."""
+HELPFUL = {
+    "missing": ("mount", "restore", "begin", "continues"),
+    "damaged": ("restore", "log"),
+    "copied": ("restore_rescued",),
+    "suspected": ("reload", "kernel"),
+    "dead": ("restart", "log"),
+    "full_disk": ("space",),
+    "busy": ("holders",),
+    "denied": ("owner",),
+    "card_fails": ("kernel", "backup"),
+    "full_server": ("server_room", "log"),
+    "one_machine": ("standby", "log"),
+    "denied_by_server": ("grant", "log"),
+    "standby": ("primary", "log"),
+    "row_lost": ("insert", "log"),
+    "taken": ("log",),
+    "queue": ("log",),
+    "other": ("log",),
+}
+"""The remedies of a hindrance, by name; of one that is not listed `PASSING`."""
+PASSING = ("reload", "log")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Hindrance:
-    """What stands in the way of storing."""
-
-    name: str
-    """Its text in `HINDRANCES`."""
-    mood: Mood = "wrong"
-    reason: str = ""
-    values: dict[str, object] | None = None
+# A month to find another card in.
+SOON_DAYS = 30
+# Beyond this the card is older than any that was ever sold.
+FAR_DAYS = 20 * 365
+SEC_PER_DAY = 86_400
+# From so many days on, a length of time is said in a unit that has so many days.
+LENGTHS = ((730, 365, N_("{n} years")), (60, 30, N_("{n} months")), (2, 1, N_("{n} days")))
 
 
-def stored(store: Store | Waiting, known: Known, t: Translation) -> StatusAnswer:
-    """Whether what is accepted is stored; a look into memory only, and at what is known."""
-    if isinstance(store, Waiting):
-        hindrance: Hindrance | None = _missing(store)
-    else:
-        hindrance = _hindrance(store) or _unfit_server(known)
-    if hindrance is None:
-        return _good(store, known, t)
-    return StatusAnswer(
-        question=STORED,
-        mood=hindrance.mood,
-        text=t(HINDRANCES[hindrance.name], **(hindrance.values or {})),
-        reason=hindrance.reason,
-        details=_numbers(store, known, t),
-        remedies=tuple(_remedies(hindrance.name, store, known, t)),
-    )
+class Answers:
+    """Makes the answers from the facts, in the reader's language; raises nothing."""
 
+    def __init__(self, settings: Settings, known: Facts, t: Translation, now_ms: int) -> None:
+        self._settings, self._facts, self._t, self._now_ms = settings, known, t, now_ms
+        self._path = database_path(settings)
 
-def _good(store: Store | Waiting, known: Known, t: Translation) -> StatusAnswer:
-    details = _numbers(store, known, t)
-    failing = periodic_tasks.failing(store.gauges) if isinstance(store, Store) else []
-    if failing:
+    def all(self, store: Store | Waiting, alerts: AlertState) -> list[StatusAnswer]:
+        """In the order in which a reading goes."""
+        return [
+            *(self.received(), self.stored(store), self.exported(), self.backed_up()),
+            *(self.card(), *self.kept(), self.alerting(alerts)),
+        ]
+
+    def received(self) -> StatusAnswer:
+        """Which stations are silent, and whether a reading was rejected in the last day."""
+        t, stations, rejected_reading = self._t, self._facts.stations, self._facts.rejected
+        if stations is None:
+            return self._unknown("received", "stations")
+        never, awaited, silent = (
+            [one for one in stations if one.silence.state == name]
+            for name in ("never", "awaited", "silent")
+        )
+        missed = [one for one in stations if one.silence.is_missed]
+        example = (missed or stations)[0].station
+        command = model.trial(example, *address(request.host))
+        trial = replace(self._remedy("trial"), command=command)
+        mood: Mood = "good"
+        text, remedies = t("All stations send as usual."), []
+        if len(never) == len(stations):
+            mood, text, remedies = "warn", t("Nothing has arrived yet."), [trial]
+        elif missed:
+            mood, text = "warn", t("No data from: {names}.", names=self._names(missed))
+            url = url_for("devices.as_page", _anchor=example.endpoint)
+            sent = Remedy(
+                text=t("What it has sent last, and how evenly:"), url=url, link=t("Devices")
+            )
+            remedies = [self._remedy("board"), sent, trial]
+        elif awaited:
+            names = self._names(awaited)
+            mood = "unknown"
+            text = t("The service has just started and waits for: {names}.", names=names)
+        details = [self._silent(one) for one in silent]
+        details += [t("No data yet: {names}", names=self._names(never))] if never else []
+        if rejected_reading:
+            mood = "warn"
+            details.append(self._rejected(rejected_reading))
+            url, link = url_for("rejected.as_page"), t("Rejected readings")
+            remedies.append(Remedy(text=t("Why it was rejected:"), url=url, link=link))
+        return StatusAnswer("received", mood, text, details=details, remedies=remedies)
+
+    def _names(self, stations: list[Latest]) -> str:
+        return self._t.listed(station_name(one.station, self._t) for one in stations)
+
+    def _silent(self, one: Latest) -> str:
+        sentence = (
+            N_("{name}: no data for {duration}, last at {time}")
+            if one.silence.is_missed
+            else N_("{name}: no data for {duration}, last at {time}; no longer watched")
+        )
+        return self._t(
+            sentence,
+            name=station_name(one.station, self._t),
+            duration=self._t.duration(one.silence.age_sec or 0),
+            time=self._time(one.row.received_at) if one.row else "–",
+        )
+
+    def _rejected(self, reading: Kept) -> str:
+        station = self._settings.stations.by_endpoint.get(reading.endpoint)
+        return self._t(
+            "A reading of {name} was rejected at {time}; it is kept.",
+            name=station_name(station, self._t) if station else escape(reading.endpoint),
+            time=self._time(reading.received_at),
+        )
+
+    def stored(self, store: Store | Waiting) -> StatusAnswer:
+        """Whether what is accepted is stored; looks into memory only, and at the facts."""
+        if isinstance(store, Waiting):
+            if not store.is_file:
+                return self._hindered(store, "unreachable", store.reason)
+            answer, copy = self._hindered(store, "missing"), rescued.newest(self._path)
+            first = [self._remedy("restore_copy", file=copy)] if copy else []
+            return replace(answer, remedies=[*first, *answer.remedies])
+        obstacles = facts.known(store.database, store.writer, store.gauges)
+        # What fills the queue is worth more than that it is full.
+        obstacle = min(obstacles, key=lambda each: each.kind == "full", default=None)
+        if obstacle is not None:
+            return self._hindered(store, _hindrance(obstacle, store.gauges), obstacle.reason)
+        # The page may have met what the writer has not: nothing has come since to be stored.
+        server = self._facts.server
+        if server and server.primary and server.primary.is_standby:
+            return self._hindered(store, "standby")
+        if server and kind_of(server.reason) == "unanswered":
+            return self._hindered(store, "unanswered", server.reason)
+        return self._unhindered(store)
+
+    def _hindered(self, store: Store | Waiting, name: str, reason: str = "") -> StatusAnswer:
+        backup, values = self._facts.backup, {"path": self._path, "n": ""}
+        file: Path | str = backup.path if backup else "FILE"
+        if isinstance(store, Store):
+            values["n"] = f"{store.writer.depth:,}"
+            if store.gauges.rescued:
+                file = self._path.with_name(store.gauges.rescued)
+        restore = "restore_backup" if backup else "restore_any"
+        names = [restore if each == "restore" else each for each in HELPFUL.get(name, PASSING)]
         return StatusAnswer(
-            question=STORED,
-            mood="warn",
-            text=t(
+            "stored",
+            "warn" if name == "suspected" else "wrong",
+            " ".join(self._t(sentence, **values) for sentence in HINDRANCES[name]),
+            reason,
+            self._numbers(store),
+            [self._remedy(each, file=file) for each in names],
+        )
+
+    def _unhindered(self, store: Store) -> StatusAnswer:
+        t, server = self._t, self._facts.server
+        mood: Mood = "warn"
+        text, notices, remedies = t("Everything that is accepted is stored."), [], ["log"]
+        if failing := periodic_tasks.failing(store.gauges):
+            text = t(
                 "Readings are stored, but some of the work beside that is failing: {names}.",
                 names=t.listed(failing),
-            ),
-            details=details,
-            remedies=(Remedy(text=t("The log says more:"), command=JOURNAL),),
-        )
-    if isinstance(store, Store) and any(alert.kind == "queue" for alert in known.alerts):
-        # By its rule, which waits for some time, and then for the queue to be short again.
-        return StatusAnswer(
-            question=STORED,
-            mood="warn",
-            text=t("Waiting to be stored: {n}", n=f"{store.queues.length():,}"),
-            details=details,
-            remedies=(Remedy(text=t("The log says more:"), command=JOURNAL),),
-        )
-    text = t("Everything that is accepted is stored.")
-    if (server := known.server) and (server.obstacles or server.warnings):
-        worse = bool(server.obstacles) or store.settings.ack == "committed"
-        return StatusAnswer(
-            question=STORED,
-            mood="warn" if worse else "good",
-            text=t("Commits wait for a standby: nothing more is stored before one follows.")
-            if server.obstacles
-            else text,
-            details=(
-                *(
-                    t(SERVER[notice.name], **notice.values)
-                    for notice in (*server.obstacles, *server.warnings)
-                ),
-                *details,
-            ),
-        )
-    return StatusAnswer(question=STORED, mood="good", text=text, details=details)
-
-
-def _numbers(store: Store | Waiting, known: Known, t: Translation) -> tuple[str, ...]:
-    lines: list[str] = []
-    if known.stored is not None:
-        lines.append(t("Readings stored so far: {n}", n=f"{known.stored:,}"))
-    if isinstance(store, Store) and (waiting := store.queues.length()):
-        lines.append(t("Waiting to be stored: {n}", n=f"{waiting:,}"))
-    if known.server is not None and known.server.primary is not None:
-        lines += _servers(known.server.primary, t)
-    return tuple(lines)
-
-
-def _servers(primary: Primary, t: Translation) -> Iterator[str]:
-    yield t(
-        "Database: PostgreSQL {version} on {place}, {size}",
-        version=primary.version,
-        place=primary.place,
-        size=size(primary.database_bytes),
-    )
-    for standby in primary.standbys:
-        if standby.state is not None and standby.sync is not None:
-            yield t(
-                "Standby {name}: {state}, {sync}, behind by {size}",
-                name=standby.name,
-                state=standby.state,
-                sync=standby.sync,
-                size=size(standby.lag_bytes or 0),
             )
+        elif any(alert.kind == "queue" for alert in self._facts.alerts):
+            # By its rule, which waits for some time, and then for the queue to be short again.
+            text = t("Waiting to be stored: {n}", n=f"{store.queues.length():,}")
+        else:
+            obstacles = server.obstacles if server else []
+            warnings = server.warnings if server else []
+            remedies, notices = (
+                [],
+                [t(SERVER[one.name], **one.values) for one in (*obstacles, *warnings)],
+            )
+            if obstacles:
+                text = t("Commits wait for a standby: nothing more is stored before one follows.")
+            elif not warnings or self._settings.ack != "committed":
+                mood = "good"
+        details = [*notices, *self._numbers(store)]
+        return StatusAnswer("stored", mood, text, "", details, [*map(self._remedy, remedies)])
+
+    def _numbers(self, store: Store | Waiting) -> list[str]:
+        t, known = self._t, self._facts
+        lines = []
+        if known.stored is not None:
+            lines.append(t("Readings stored so far: {n}", n=f"{known.stored:,}"))
+        if isinstance(store, Store) and (waiting := store.queues.length()):
+            lines.append(t("Waiting to be stored: {n}", n=f"{waiting:,}"))
+        if known.server is not None and known.server.primary is not None:
+            lines += self._servers(known.server.primary)
+        return lines
+
+    def _servers(self, primary: Primary) -> Iterator[str]:
+        yield self._t(
+            "Database: PostgreSQL {version} on {place}, {size}",
+            version=primary.version,
+            place=primary.place,
+            size=size(primary.database_bytes),
+        )
+        for standby in primary.standbys:
+            if standby.state is not None and standby.sync is not None:
+                yield self._t(
+                    "Standby {name}: {state}, {sync}, behind by {size}",
+                    name=standby.name,
+                    state=standby.state,
+                    sync=standby.sync,
+                    size=size(standby.lag_bytes or 0),
+                )
+
+    def exported(self) -> StatusAnswer:
+        """Whether the CSV files have all that they should have by now."""
+        t = self._t
+        if self._facts.exports is None:
+            return self._unknown("exported", "exports")
+        lags = [lag for lag in self._facts.exports if lag.is_exported]
+        if not lags:
+            text = t("No CSV file has been written yet; that is fine if no script reads any.")
+            return StatusAnswer("exported", "off", text, remedies=[self._remedy("export_nightly")])
+        verdict = worst(
+            of_export(rule, lags, self._now_ms, self._facts.alert_of(rule.name))
+            for rule in rules_of(self._settings.alerts, ExportOverdue())
+        )
+        remedies = []
+        if verdict.is_firing:
+            oldest = self._time(int(verdict.facts["oldest_at"] or 0))
+            text = t("Readings have waited for their CSV file since {time}.", time=oldest)
+            # Where to look, when another host has the files.
+            host = self._facts.csv_host
+            is_here = host in (None, self._settings.host_name)
+            name = "export_again" if is_here else "export_there"
+            remedies = [self._remedy(name, host=host)]
+        else:
+            changed_at = max(lag.changed_at or 0 for lag in lags)
+            time = self._time(changed_at) if changed_at else "–"
+            text = t(
+                "The CSV files are up to date as of the last export, changed at {time}.", time=time
+            )
+        mood: Mood = "warn" if verdict.is_firing else "good"
+        details = [self._waiting(lag) for lag in lags if lag.waiting]
+        return StatusAnswer("exported", mood, text, details=details, remedies=remedies)
+
+    def _waiting(self, lag: ExportLag) -> str:
+        name, n = station_name(lag.station, self._t), f"{lag.waiting:,}"
+        return self._t("{name}: waiting for the next export: {n}", name=name, n=n)
+
+    def backed_up(self) -> StatusAnswer:
+        """Whether there is a backup that is not too old; where it lies."""
+        t, backup, known = self._t, self._facts.backup, self._facts
+        if "backup" in known.reasons or (backup is None and not known.has_database):
+            return self._unknown("backed_up", "backup")
+        is_overdue = worst(
+            of_backup(rule, backup, known.began_at, self._now_ms, known.alert_of(rule.name))
+            for rule in rules_of(self._settings.alerts, BackupOverdue())
+        ).is_firing
+        start, folder = self._remedy("back_up_nightly"), self._settings.backup_dir
+        if backup is None:
+            mood: Mood = "warn" if is_overdue or known.stored is None else "off"
+            text = t("There is no backup in {folder}.", folder=folder)
+            return StatusAnswer("backed_up", mood, text, remedies=[start])
+        remedies = [start] if is_overdue else []
+        details = []
+        if _is_on_same_disk(backup, self._path):
+            details = [
+                t("It is on the same card as the database: if the card fails, both are gone.")
+            ]
+            host, _ = address(request.host)
+            remedies.append(self._remedy("copy_backups", source=f"pi@{host}:{folder}/"))
+        sentence = (
+            N_("The newest backup is from {time} ({size}): that is {age} old.")
+            if is_overdue
+            else N_("The newest backup is from {time} ({size}).")
+        )
+        text = t(
+            sentence,
+            time=self._time(backup.made_at),
+            size=size(backup.bytes),
+            age=t.duration(backup.age_sec(self._now_ms)),
+        )
+        mood = "warn" if is_overdue else "good"
+        return StatusAnswer("backed_up", mood, text, details=details, remedies=remedies)
+
+    def card(self) -> StatusAnswer:
+        """How full the disk of the database is, and when it will be."""
+        card = self._facts.card
+        if card is None:
+            return self._unknown("card", "card")
+        free, days = card.room, card.full_in_days
+        is_low = worst(
+            of_disk(rule, free, self._now_ms, self._facts.alert_of(rule.name))
+            for rule in rules_of(self._settings.alerts, Disk())
+        ).is_firing
+        is_soon = days is not None and days < SOON_DAYS
+        sentence = N_("{free} of {total} are free ({percent} %).")
+        if is_low:
+            sentence = N_("The card is nearly full: {free} of {total} are free ({percent} %).")
+        elif is_soon:
+            sentence = N_(
+                "{free} of {total} are free ({percent} %), but at this pace it is full in {span}."
+            )
+        text = self._t(
+            sentence,
+            free=size(free.free),
+            total=size(free.total),
+            percent=f"{free.free_percent:.0f}",
+            span=span(days or 0, self._t),
+        )
+        remedies = ("space", "fewer_backups", "larger_disk") if is_low or is_soon else ()
+        mood: Mood = "wrong" if is_low else "warn" if is_soon else "good"
+        return StatusAnswer(
+            "card", mood, text, "", self._pace(card), [*map(self._remedy, remedies)]
+        )
+
+    def _pace(self, card: CardRoom) -> list[str]:
+        t, days = self._t, card.full_in_days
+        if card.bytes_a_day is None:
+            return [t("How fast it fills is known after a day and 1,000 readings.")]
+        pace = t("Each day adds about {size}.", size=size(card.bytes_a_day))
+        if days is None or days > FAR_DAYS:
+            return [pace, t("At this pace it is not full within 20 years.")]
+        date = self._time(self._now_ms + round(days * DAY_MS)).partition(" ")[0]
+        return [
+            pace,
+            t("At this pace it is full in {span} (about {date}).", span=span(days, t), date=date),
+        ]
+
+    def kept(self) -> list[StatusAnswer]:
+        """None where no station has its readings removed, and where that can't be told."""
+        t, stations = self._t, self._facts.retention
+        if not stations:
+            return []
+        late = [one for one in stations if one.is_late(self._now_ms)]
+        text = t(
+            "Old readings are removed; their hourly and daily totals stay. The database "
+            "file does not get smaller: new readings take the room."
+        )
+        if late:
+            why = dict.fromkeys(map(self._why, late))
+            text = " ".join(
+                (t("Some readings should have been removed a week ago or earlier."), *why)
+            )
+        details = [" ".join(self._retention(one)) for one in stations]
+        repairs = [*dict.fromkeys(self._repairs(late))]
+        return [StatusAnswer("kept", "warn" if late else "good", text, "", details, repairs)]
+
+    def _why(self, one: Outlook) -> str:
+        return self._t(REASONS[one.obstacle or "other"], file=one.path or one.station.csv_name)
+
+    def _repairs(self, late: list[Outlook]) -> Iterator[Remedy]:
+        for one in late:
+            if one.obstacle == "archived_gone":
+                yield self._remedy("archived_file", path=f"/.../{one.station.csv_name}")
+            if one.command and "--verify" not in one.command:
+                yield self._remedy("fix", arguments=shlex.split(one.command)[1:])
+        if late:
+            yield self._remedy("compare")
+
+    def _retention(self, one: Outlook) -> Iterator[str]:
+        t = self._t
+        yield t("{name}: kept for {days} days.", name=station_name(one.station, t), days=one.days)
+        if one.gone.last_ms is not None:
+            n, last = f"{one.gone.readings:,}", self._time(one.gone.last_ms)
+            yield t("{n} are removed, up to {time}.", n=n, time=last)
+        if one.oldest_at is not None and one.goes_at is not None:
+            oldest, goes = self._time(one.oldest_at), self._time(one.goes_at)
+            yield t("Next: that of {time}, on {date}.", time=oldest, date=goes)
+        else:
+            yield t("There is none to remove yet.")
+        if one.obstacle:
+            yield self._why(one)
+
+    def alerting(self, alerts: AlertState) -> StatusAnswer:
+        """Which alerts are active, and whether messages of them arrive."""
+        t = self._t
+        if not self._facts.has_database and not path_of(self._settings).exists():
+            # No alert is looked for then (`runtime/waiting.py`).
+            return self._unknown("alerting")
+        file = alerts.known()
+        failing, trouble = _failing(alerts)
+        if reason := file.trouble or trouble:
+            self._facts.reasons["alerting"] = reason
+            return self._unknown("alerting")
+        details = [self._alert(alert) for alert in file.active]
+        if failing:
+            details.append(
+                t(
+                    "A message by “{channel}” does not arrive and is tried again: {why}",
+                    channel=escape(failing.channel),
+                    why=escape(failing.trouble),
+                )
+            )
+        if not self._settings.alerts.channels:
+            details.append(t("Notifications are off: alerts.toml names no channel."))
+        n, is_loud = len(file.active), not all(map(self._is_muted, file.active))
+        page = Remedy(
+            text=t("Details, and muting:"), url=url_for("alerts.as_page"), link=t("Alerts")
+        )
+        mood: Mood = "warn" if is_loud or failing else "good"
+        text = t("Active alerts: {n}", n=n) if n else t("No alert is active.")
+        return StatusAnswer("alerting", mood, text, "", details, [page] if n or failing else [])
+
+    def _is_muted(self, alert: Alert) -> bool:
+        return (alert.muted_until_ms or 0) > self._now_ms
+
+    def _alert(self, alert: Alert) -> str:
+        t, words = self._t, AlertWords(self._settings, self._t)
+        title, time = words.title(alert), words.time(alert.since_ms)
+        if self._is_muted(alert):
+            return t("{title}, since {time} (muted)", title=title, time=time)
+        return t("{title}, since {time}", title=title, time=time)
+
+    def _unknown(self, question: str, part: str = "") -> StatusAnswer:
+        """That it cannot be determined, and the reason of the part or of the whole database."""
+        reasons = self._facts.reasons
+        reason = reasons.get(part or question) or reasons.get("database", "")
+        text = (
+            self._t("Unknown right now; the reason is below.")
+            if reason
+            else self._t("Unknown while the database is missing.")
+        )
+        return StatusAnswer(question, "unknown", text, reason)
+
+    def _remedy(self, name: str, **values: object) -> Remedy:
+        values |= {"folder": self._path.parent, "database": self._path}
+        quoted = {name: _quoted(value) for name, value in values.items()}
+        command = COMMANDS.get(name, "")
+        return Remedy(
+            text=self._t(REMEDIES[name], **values),
+            command=command.format(flask10x=flask10x(), user=process_user(), **quoted),
+        )
+
+    def _time(self, ms: int) -> str:
+        return local_text(ms, self._settings.zone)
 
 
-def _missing(store: Waiting) -> Hindrance:
-    if not store.is_file:
-        return Hindrance(name="unreachable", reason=store.reason)
-    return Hindrance(name="missing", values={"path": database_path(store.settings)})
+def _quoted(value: object) -> str:
+    """As one word of a shell, or as several where it is a list."""
+    return shlex.join(value) if isinstance(value, list) else shlex.quote(str(value))
 
 
-def _hindrance(store: Store) -> Hindrance | None:
-    """The greatest one that is known; nothing is tried for it, so it takes no time."""
-    known = facts.known(store.database, store.writer, store.gauges)
-    # What fills the queue is worth more than that it is full.
-    first = min(known, key=lambda obstacle: obstacle.kind == "full", default=None)
-    if first is None:
-        return None
-    match first.kind:
-        case "damaged":
-            return Hindrance(name=_damage(store), reason=first.reason)
-        case "suspected":
-            return Hindrance(name="suspected", mood="warn", reason=first.reason)
-        case "full":
-            return Hindrance(name="queue", values={"n": f"{store.writer.depth:,}"})
-        case "dead" | "elsewhere":
-            return Hindrance(name=first.kind)
-        case _:
-            return Hindrance(name=kind_of(first.reason), reason=first.reason)
+def _hindrance(obstacle: Obstacle, gauges: Gauges) -> str:
+    """The name of what hinders storing in `HINDRANCES`."""
+    if obstacle.kind == "damaged" and (gauges.rescued or gauges.taken_away):
+        return "copied" if gauges.rescued else "taken"
+    if obstacle.kind in HINDRANCES:
+        return obstacle.kind
+    return "queue" if obstacle.kind == "full" else kind_of(obstacle.reason)
 
 
-def _unfit_server(known: Known) -> Hindrance | None:
-    """What the page met itself, though nothing has come since that the writer could not store."""
-    if known.server and known.server.primary and known.server.primary.is_standby:
-        return Hindrance(name="standby")
-    reason = known.server.reason if known.server else ""
-    return Hindrance(name="unanswered", reason=reason) if kind_of(reason) == "unanswered" else None
-
-
-def _damage(store: Store) -> str:
-    if store.gauges.rescued:
-        return "copied"
-    return "taken" if store.gauges.taken_away else "damaged"
-
-
-def kind_of(reason: str) -> Kind:
+def kind_of(reason: str) -> str:
     """What hinders a commit, by the code with which `error_codes.reason_of` begins."""
     code = reason.partition(":")[0]
     return next((kind for codes, kind in KINDS if code.startswith(codes)), "other")
 
 
-def _remedies(name: str, store: Store | Waiting, known: Known, t: Translation) -> list[Remedy]:
-    def do(text: str, command: str = "") -> Remedy:
-        return Remedy(text=text, command=command)
-
-    path = database_path(store.settings)
-    log = Remedy(text=t("The log says more:"), command=JOURNAL)
-    if name == "missing":
-        return _remedies_of_missing(store, known, t)
-    if name == "copied" and isinstance(store, Store):
-        return [
-            do(
-                t("Stop the service, restore the copy, start it again:"),
-                restore(str(path.with_name(store.gauges.rescued))),
-            )
-        ]
-    found = {
-        "damaged": [_restore(known, t), log],
-        "taken": [log],
-        "suspected": [
-            do(t("Wait, and reload the page.")),
-            do(t("See what the system says about the card:"), KERNEL),
-        ],
-        "dead": [do(t("Start the service again; what waits is not lost:"), RESTART), log],
-        "full_disk": [do(t("Make room, and see what takes it:"), space(path.parent))],
-        "busy": [
-            do(
-                t(
-                    "Find out which program it is, and end it (python of the service's own user "
-                    "is the service itself):"
-                ),
-                holders(path),
-            )
-        ],
-        "denied": [
-            do(
-                t("Find out who owns the folder, and give it back to the service:"),
-                owner_of(path.parent),
-            )
-        ],
-        "card_fails": [
-            do(t("See what the system says about the card:"), KERNEL),
-            do(
-                t("Make a backup onto another disk now:"),
-                flask10x("backup", "/mnt/usb/flask10x"),
-            ),
-        ],
-        "unreachable": [do(t("Wait, and reload the page.")), log],
-        "elsewhere": [do(t("Wait, and reload the page.")), log],
-        "unanswered": [do(t("Wait, and reload the page.")), log],
-        "busy_server": [do(t("Wait, and reload the page.")), log],
-        "one_machine": [
-            do(
-                t(
-                    "Start the standby, or take its name out of synchronous_standby_names for as "
-                    "long as it is away."
-                )
-            ),
-            log,
-        ],
-        "full_server": [do(t("Make room on the disk of the server.")), log],
-        "denied_by_server": [
-            do(
-                t(
-                    "Run the GRANT of the reason as the owner of the tables. Storing resumes by "
-                    "itself."
-                )
-            ),
-            log,
-        ],
-        "standby": [
-            do(
-                t(
-                    "Name the primary in FLASK10X_DATABASE_URL, or all servers of the cluster, "
-                    "and restart the service. After a failover wait: the service finds the new "
-                    "primary by itself where all are named."
-                )
-            ),
-            log,
-        ],
-        "row_lost": [
-            do(
-                t(
-                    "Run the INSERT of the reason as the owner of the tables. Storing resumes by "
-                    "itself."
-                )
-            ),
-            log,
-        ],
-    }
-    return found.get(name, [log])
+def span(days: float, t: Translation) -> str:
+    """`3 months`, `5 days`: a length of time in the longest unit that fits."""
+    for from_days, length, sentence in LENGTHS:
+        if days >= from_days:
+            return t(sentence, n=int(days / length))
+    return t.duration(int(days * SEC_PER_DAY))
 
 
-def _remedies_of_missing(store: Store | Waiting, known: Known, t: Translation) -> list[Remedy]:
-    def do(text: str, command: str = "") -> Remedy:
-        return Remedy(text=text, command=command)
-
-    copy = rescued.newest(database_path(store.settings))
-    lines = (
-        [
-            do(
-                t("A copy of what it held is beside it. Restore that:"),
-                flask10x("restore", str(copy)),
-            )
-        ]
-        if copy
-        else []
-    )
-    lines += [
-        do(t("Is it on another disk? Check that it is connected, and mount it:"), MOUNT),
-        _restore(known, t),
-    ]
-    new = do(t("Only if you want to begin with a new one:"), flask10x("migrate", "--new"))
-    return [*lines, new, do(t("The service continues by itself within some seconds."))]
+def size(count: float) -> str:
+    """`12.3 GB`, `350 MB`, `12 KB`: of powers of ten, as cards are sold."""
+    for unit, length in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if count >= length:
+            number = count / length
+            return f"{number:.1f} {unit}" if number < 100 else f"{number:,.0f} {unit}"  # noqa: PLR2004
+    return f"{count:.0f} B"
 
 
-def _restore(known: Known, t: Translation) -> Remedy:
-    backup = known.backup
-    text = (
-        t(
-            "Stop the service, restore the newest backup, start it again. The damaged "
-            "files are kept:"
-        )
-        if backup
-        else t(
-            "Stop the service, restore a backup, start it again. Put its path in the place of FILE:"
-        )
-    )
-    return Remedy(text=text, command=restore(str(backup.path) if backup else "FILE"))
+def _is_on_same_disk(backup: NewestBackup, database: Path) -> bool:
+    try:
+        return backup.path.stat().st_dev == database.stat().st_dev
+    except OSError:
+        return False
+
+
+def _failing(alerts: AlertState) -> tuple[AlertMessage | None, str]:
+    """The newest message that does not arrive; or why that cannot be read."""
+    try:
+        with alerts.reading() as connection:
+            messages = state_file.troubled(connection, 1) if connection else []
+    except DBAPIError as error:
+        return None, reason_of(error)
+    # One that was given up is told of by its alert.
+    return next((one for one in messages if one.state == "waiting"), None), ""

@@ -1,10 +1,10 @@
 """The page `/status`: one question after the other, answered from what the service knows.
 
 It is for the moments in which something is wrong, so it needs no database, waits for nothing for
-long, and is always a 200: what it cannot tell it says so.
+long, and is always a 200: what it cannot determine it says so.
 """
 
-from flask import render_template, request
+from flask import render_template
 
 from flask10x.readings.times import local_text
 from flask10x.system import clock
@@ -12,9 +12,7 @@ from flask10x.translation import N_
 from flask10x.web import context, preferences
 from flask10x.web.alert_state import state
 from flask10x.web.page import Page
-from flask10x.web.pages.devices.view import address
-from flask10x.web.pages.status import answers
-from flask10x.web.pages.status.answers import MOODS, Mood, StatusAnswer, known
+from flask10x.web.pages.status.answers import MOODS, Answers, gathered
 from flask10x.web.specification import state as specified
 
 blueprint = Page(
@@ -24,30 +22,18 @@ blueprint = Page(
 
 @blueprint.get("/status", without_store=True)
 def as_page() -> str:
-    """The shown, in the order in which a reading goes."""
-    store, t, now_ms = context.store_or_waiting(), preferences.texts(), clock.now_ms()
-    settings, found = store.settings, known(store, now_ms)
-    host, port = address(request.host)
-    shown = (
-        answers.received(store, found, t, host, port),
-        answers.stored(store, found, t),
-        answers.exported(settings, found, t, now_ms),
-        answers.backed_up(settings, found, t, now_ms, host),
-        answers.card(settings, found, t, now_ms),
-        *answers.kept(settings, found, t, now_ms),
-        answers.alerting(settings, state(), found, t, now_ms),
-    )
-    whole = _whole(shown)
+    """The answers, in the order in which a reading goes, and the worst of them."""
+    store, now_ms = context.store_or_waiting(), clock.now_ms()
+    settings = store.settings
+    page = Answers(settings, gathered(store, now_ms), preferences.texts(), now_ms)
+    answers = page.all(store, state())
+    worst = max((answer.mood for answer in answers), key=MOODS.index)
+    # What is not in use is no worry.
+    whole = "good" if worst == "off" else worst
     return render_template(
         "status/template.html",
-        answers=shown,
+        answers=answers,
         whole=whole,
-        named=[one for one in shown if one.mood == whole] if whole != "good" else [],
+        named=[answer for answer in answers if answer.mood == whole] if whole != "good" else [],
         time=local_text(now_ms, settings.zone),
     )
-
-
-def _whole(shown: tuple[StatusAnswer, ...]) -> Mood:
-    """The worst of them; what nobody uses is no worry."""
-    worst = max((one.mood for one in shown), key=MOODS.index)
-    return "good" if worst == "off" else worst

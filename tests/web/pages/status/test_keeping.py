@@ -10,7 +10,7 @@ from flask10x.history.view import View
 from flask10x.runtime.retention import outlooks
 from flask10x.translation import Translation, translation
 from flask10x.web.app import create_app
-from flask10x.web.pages.status.answers import Known, StatusAnswer, kept
+from flask10x.web.pages.status.answers import Answers, Facts, StatusAnswer
 from tests.conftest import MakeSettings
 from tests.support.csv_folder import FIRST_MS, csv_file, store
 from tests.support.rows import execute
@@ -22,18 +22,18 @@ ENGLISH = translation("en")
 
 def answers(
     settings: Settings, database: Database, now_ms: int, texts: Translation = ENGLISH
-) -> tuple[StatusAnswer, ...]:
+) -> list[StatusAnswer]:
     with database.reader.begin() as connection:
-        known = Known(
-            kept=outlooks(
+        facts = Facts(
+            retention=outlooks(
                 settings, database, View(connection, settings.stations, settings.zone, now_ms)
             )
         )
-    return kept(settings, known, texts, now_ms)
+    return Answers(settings, facts, texts, now_ms).kept()
 
 
 def test_nothing_is_said_where_nothing_is_removed(settings: Settings, database: Database) -> None:
-    assert answers(settings, database, FIRST_MS) == ()
+    assert answers(settings, database, FIRST_MS) == []
 
 
 def test_what_goes_next_and_when(make_settings: MakeSettings, database: Database) -> None:
@@ -76,7 +76,7 @@ def test_what_no_file_proves_is_named_with_its_commands(
     store(settings, 2)
     export(settings, database, pico)
     (answer,) = answers(settings, database, FIRST_MS + 32 * DAY_MS, texts)
-    why = texts("The archived CSV file that has them is not there: {file}.", file="PicodataX.csv")
+    why = texts("The archived CSV file that has them is missing: {file}.", file="PicodataX.csv")
     assert answer.details[0].endswith(why)
     (answer,) = answers(settings, database, FIRST_MS + 38 * DAY_MS, texts)
     late = texts("Some readings should have been removed a week ago or earlier.")
