@@ -19,6 +19,7 @@ from flask10x.history.parameters import SERIES, parse_query
 from flask10x.history.rollups import catch_up
 from flask10x.readings.derived import Derived, derived_names
 from flask10x.readings.stations import BUILT_IN
+from tests.readings.test_derived import OF_PAIR
 from tests.support.corrections import corrected_view
 from tests.support.rows import execute
 
@@ -126,7 +127,7 @@ def test_the_lines_are_those_of_the_averages(
 
 def same_charts(found: Chart, wanted: Chart) -> None:
     # Of the bedroom all kinds, of the outside those of temperature and humidity.
-    assert len(found.lines) == 7 + 4
+    assert len(found.lines) == len(OF_PAIR) + 3 + len(OF_PAIR)
     assert (found.source, found.readings) == ("rollups", wanted.readings)
     for line, other in zip(found.lines, wanted.lines, strict=True):
         assert line.measurement == other.measurement
