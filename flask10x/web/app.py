@@ -88,6 +88,7 @@ def create_app(
     app = Flask(__name__, template_folder=files.PAGES.name)
     app.view_functions["static"] = _file
     app.json = JsonProvider(app)
+    app.jinja_env.globals["settings"] = config
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     access = Access(config, keyring or secrets.load_tokens(config))
     access.init_app(app)

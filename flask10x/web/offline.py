@@ -30,7 +30,7 @@ def init_app(app: Flask, access: Access) -> None:
         return answer
 
     app.after_request(keep)
-    app.context_processor(lambda: {"made_at": _made_at, "zone_of_house": _zone})
+    app.context_processor(lambda: {"made_at": _made_at, "zone_name": zone_name})
 
 
 def _has_readings(answer: Response) -> bool:
@@ -38,11 +38,6 @@ def _has_readings(answer: Response) -> bool:
     if answer.mimetype == "text/html":
         return True
     return request.method in ("GET", "HEAD") and guard_of_request() not in {None, *OPEN}
-
-
-def _zone() -> str:
-    """The name of the zone by whose clock pages tell times."""
-    return zone_name(context.store_or_waiting().settings.zone)
 
 
 def _made_at() -> str:
