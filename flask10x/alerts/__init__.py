@@ -1,1 +1,1 @@
-"""Alerts: what is wrong now, what was, and the messages of it, in a file of their own."""
+"""Alerts that are active, alerts that have ended, and their messages, in a file of their own."""

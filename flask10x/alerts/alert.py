@@ -1,11 +1,11 @@
-"""What an alert is: the verdict of a rule, the alert that becomes of it, and its messages.
+"""The verdict of a rule, the alert that it leads to, and the messages of the alert.
 
-The facts of a verdict and of an alert have these names: watches fill them in, messages say them.
-Every fact may be missing or None; a message then says less.
+Watches fill in the facts of a verdict, and messages show them. Every fact may be missing or None; a
+message then leaves out the sentence that needs it.
 
 | kind | facts |
 |---|---|
-| silence | `last_received_at`, `after_sec`, `learned` (1 or 0), `values` (the last, as a text) |
+| silence | `last_received_at`, `after_sec`, `learned` (1 or 0), `values` (the newest, as a text) |
 | threshold | `value`, `unit`, `limit`, `clear`, `above` (1 or 0), `for_sec`, `measured_at` |
 | rate | `value`, `before`, `unit`, `change`, `rise` (1 or 0), `within_sec`, `measured_at` |
 | failed_sensor | `readings`, `last_value`, `unit`, `last_value_at`, `fault` (the number) |
@@ -28,12 +28,12 @@ from flask10x.config.alerts.rules import Kind
 Fact = str | float | int | None
 Facts = Mapping[str, Fact]
 Ended = Literal["recovered", "unwatched"]
-"""`recovered`: nothing is wrong any more. `unwatched`: its rule or its station is gone; no message
-says so."""
+"""`recovered`: the rule does not fire any more. `unwatched`: its rule or its station was removed,
+and no message is sent."""
 Occasion = Literal["entry", "recovery", "reminder", "limit", "test"]
 MessageState = Literal["waiting", "sent", "given_up", "muted", "over_limit", "dropped"]
-"""`waiting`: not sent yet. Never sent: `muted`, `over_limit`, and `dropped` where nothing watches
-any more what it is about."""
+"""`waiting`: not sent yet. The others but `sent` are never sent; `dropped` is one whose alert is
+not watched any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Moment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """What one rule says of one subject now."""
+    """What one rule decides about one subject now."""
 
     rule: str
     """The rule's name."""
@@ -54,16 +54,16 @@ class Verdict:
     subject: str
     """An endpoint, `endpoint.column`, or empty for the service as a whole."""
     is_firing: bool | None
-    """None: it can't be decided now, so the state of before remains."""
+    """None: it can't be decided now, so the alert keeps its state."""
     since_ms: int
-    """Since when it is so."""
+    """When it began to fire, or ceased to."""
     facts: Facts = field(default_factory=dict)
-    """What a message of it says."""
+    """The values for its message."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alert:
-    """One alert as the state file has it: from when to when something was wrong."""
+    """One alert of the state file."""
 
     id: int
     rule: str
@@ -71,51 +71,51 @@ class Alert:
     subject: str
     """As in `Verdict`."""
     since_ms: int
-    """Since when it was wrong."""
+    """When the condition of its rule began to hold."""
     firing_since_ms: int
-    """When it became an alert: later than `since_ms` where a rule asks for some time."""
+    """When the alert fired: later than `since_ms` where its rule waits for some time."""
     ended_ms: int | None
     """None while it is active."""
     ended: Ended | None
     facts: Facts
-    """Those of its entry."""
+    """The facts when it fired."""
     end_facts: Facts
-    """Those of its end; empty while it is active."""
+    """The facts when it was resolved; empty while it is active."""
     muted_until_ms: int | None
-    """Until when nothing is sent of it; None when it is not muted."""
+    """The end of its mute; None when it is not muted."""
     reminded_ms: int = 0
-    """When the last reminder was made, or the entry."""
+    """The time of the last reminder, or else when it fired."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AlertMessage:
-    """A message as the state file has it: by one channel, on one occasion."""
+    """One message of the state file, to one channel."""
 
     id: int
     alert_id: int | None
-    """None for a test, and for the message that the daily limit is reached."""
+    """None for a test, and for the message about the daily limit."""
     occasion: Occasion
     channel: str
     created_ms: int
     due_ms: int
-    """Not before this: quiet hours, or the next try."""
+    """The earliest time at which it is sent: the end of quiet hours, or the next try."""
     tries: int
     state: MessageState
     settled_ms: int | None
-    """When it got a state other than waiting."""
+    """When its state became other than `waiting`."""
     trouble: str
     """Why the last try failed; empty when none has."""
 
 
 Active = Mapping[tuple[str, str], Alert]
-"""A rule's name and its subject -> the alert that is active of them."""
+"""The active alerts, by rule name and subject."""
 
 
 class Watch(Protocol):
-    """Looks after one rule."""
+    """Evaluates one rule."""
 
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
-        """A verdict for each subject that the rule has now; quick, for it is called each second.
+        """Return a verdict for each subject of the rule.
 
-        Raises what reading the database raises.
+        It is called each second, so it has to be quick. Raises what a query raises.
         """

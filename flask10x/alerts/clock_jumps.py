@@ -1,9 +1,10 @@
-"""Jumps of the wall clock: what was written by the wrong time is moved to the right one.
+"""Jumps of the wall clock: times that were written by a wrong clock are corrected.
 
 A Pi has no battery for its clock. It boots with the time of its last shutdown, or with 1970, and is
 set right once the network is there. An alert of that first minute would be days old at once, and a
-mute of an hour would be over. So the file says how far the wall clock was ahead of CLOCK_MONOTONIC,
-which cannot be set; when that has changed, every time that was written since the boot goes along.
+mute of an hour would be over. So the file stores how far the wall clock was ahead of
+CLOCK_MONOTONIC, which cannot be set. When that difference changes, every time that was written
+since the boot is moved by the same amount.
 """
 
 from sqlalchemy import Column, ColumnElement, Connection, delete, insert, select, update
@@ -12,14 +13,15 @@ from flask10x.alerts import state_file
 from flask10x.alerts.alert import Moment
 from flask10x.system import clock
 
-# The system steps its clock by less than that every now and then; no shown time changes by it.
+# The system corrects its clock by less than this now and then, which no shown time depends on.
 JUMP_MS = 10_000
-# Between two looks at one clock; a process that stood still meanwhile looks again.
+# The longest time between reading the two clocks; a process that was paused longer reads them
+# again.
 LOOK_MS = 1000
 
 
 def moment() -> Moment:
-    """Now by both clocks, which were looked at together."""
+    """Return the current time of both clocks, read at the same moment."""
     while True:
         before_ms, wall_ms, after_ms = clock.monotonic_ms(), clock.now_ms(), clock.monotonic_ms()
         if after_ms - before_ms <= LOOK_MS:
@@ -27,28 +29,28 @@ def moment() -> Moment:
 
 
 class WallClock:
-    """Which clock the file goes by, as one process knows it."""
+    """The clock that the times of the state file were written by, as one process knows it."""
 
     def __init__(self, boot: str) -> None:
-        """Nothing is read yet. `boot` is that of `clock.boot_id`.
+        """Read nothing yet. `boot` is the value of `clock.boot_id`.
 
-        Where it is empty only a jump under a running service is noticed.
+        Where it is empty, only a jump under a running service is noticed.
         """
         self._boot = boot
         self._ahead_ms: int | None = None
 
     def has_jumped(self, now: Moment) -> bool:
-        """Whether the file has to follow first; true before the first `follow`."""
+        """Whether `follow` has to be called first; true before its first call."""
         return self._ahead_ms is None or abs(_ahead_ms(now) - self._ahead_ms) > JUMP_MS
 
     def forget(self) -> None:
-        """The file may be another one."""
+        """Forget the clock of the file, which may have been replaced."""
         self._ahead_ms = None
 
     def follow(self, connection: Connection, now: Moment) -> int:
-        """Move the times of this boot to the clock of now; by how many milliseconds, mostly 0.
+        """Move the times of this boot to the current clock and return by how many milliseconds.
 
-        Writes only when something has changed; the caller's transaction makes it one step.
+        Writes only when something has changed, within the transaction of the caller.
         """
         ahead_ms = self._ahead_ms if not self._boot else self._written(connection)
         moved_ms = 0
@@ -73,19 +75,19 @@ def _ahead_ms(now: Moment) -> int:
 
 
 def _move(connection: Connection, booted_ms: int, until_ms: int, by_ms: int) -> None:
-    """Add to every time between these two: CLOCK_MONOTONIC begins with the boot."""
+    """Add `by_ms` to every time from the boot until `until_ms`."""
 
     def is_of_this_boot(column: Column[int]) -> ColumnElement[bool]:
         return column.between(booted_ms, until_ms)
 
     alerts, messages, mutes = state_file.alerts.c, state_file.messages.c, state_file.mutes.c
-    # What is still to come was reckoned from when it was made, so it goes along with that.
-    for table, one, later in (
+    # A time in the future was computed from that of its creation, so it moves with that.
+    for table, created, later in (
         (state_file.messages, messages.created_ms, messages.due_ms),
         (state_file.mutes, mutes.created_ms, mutes.until_ms),
     ):
         moved = {later.name: later + by_ms}
-        connection.execute(update(table).where(is_of_this_boot(one)).values(moved))
+        connection.execute(update(table).where(is_of_this_boot(created)).values(moved))
     for column in (
         *(alerts.since_ms, alerts.entered_ms, alerts.ended_ms, alerts.reminded_ms),
         *(messages.created_ms, messages.settled_ms, mutes.created_ms),

@@ -1,4 +1,4 @@
-"""An alert as a message says it: what, since when, the last value, what to do, and a link.
+"""The texts of messages: what is wrong, since when, the last value, what to do, and a link.
 
 Messages are for people who have never seen a log. They are in the language of their channel,
 whatever that of the process is.
@@ -18,49 +18,49 @@ from flask10x.readings.times import HOUR_MS, SECOND_MS, is_date, iso_text
 from flask10x.system.logs import escape
 from flask10x.translation import MONTHS, N_, WEEKDAYS, Language, translation
 
-# A chart shows as much of the time before, so that one sees what is usual.
+# A chart begins this much before the alert, so that it shows the usual values, too.
 SHOWN_BEFORE_MS = 6 * HOUR_MS
-# Kinds whose link shows the readings of their station; that of the others is the page of the state.
+# Kinds whose link leads to the readings of their station; that of the others is the status page.
 OF_READINGS = {"silence", "threshold", "rate", "failed_sensor"}
 # Facts in the unit of the measurement.
 VALUES = {"value", "before", "limit", "clear", "change", "last_value"}
 DAY_SEC = 86_400
-# A fact that is a text has a second name for the Japanese one, where there is one.
+# The suffix of a fact that is the Japanese text of another one.
 JAPANESE = "_ja"
-# What a sensor or a database says may be long; this is a line on a phone.
+# The text of a sensor or a database may be long; this is a line on a phone.
 MAX_FACT_CHARS = 200
 BYTES = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What a person reads."""
+    """The text of a message."""
 
     title: str
     body: str
     """Lines, each a sentence or two."""
     url: str = ""
-    """Where to see more; empty where `base_url` is not set."""
+    """The address of the page with more; empty where `base_url` is not set."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wording:
-    """The sentences of one kind of alert. A line that lacks a fact in its braces is left out.
+    """The sentences of one kind of alert. A sentence that lacks a fact in its braces is left out.
 
-    `{name}` is what it is about; the facts are those of `alerts/alert.py`, with their units.
+    `{name}` is the subject; the facts are those of `alerts/alert.py`, with their units.
     """
 
     title: str
     later: str = ""
-    """The title of later messages, without the values of the beginning; empty: the same."""
+    """The title of later messages, without the value at which it fired; empty: the same."""
     what: tuple[str, ...]
-    """The first one that can be filled in."""
+    """Sentences of which the first that has its facts is used."""
     more: tuple[str, ...] = ()
     """Further lines."""
     do: str
     """What a person at home can do."""
     over: str
-    """That it is over."""
+    """The sentence when it is resolved."""
 
 
 WORDINGS = {
@@ -202,9 +202,8 @@ WORDINGS = {
         over=N_("There is a new backup."),
     ),
 }
-# Why a message could not be sent, by the code that the state file keeps. A code is a word, some
-# with a value after a colon, so that neither a URL nor a secret can get into the file, the log or
-# a page.
+# Why a message could not be sent, by the code in the state file. A code is a word, some with a
+# value after a colon, so that neither a URL nor a secret can get into the file, the log or a page.
 TROUBLES = {
     "no_answer": N_("no answer came in time"),
     "no_such_host": N_("no such host, or no network"),
@@ -232,7 +231,7 @@ TROUBLES = {
 
 
 def trouble_in(language: Language, trouble: str) -> str:
-    """The trouble as people read it; a code of another version as it is, "" for none."""
+    """Return the text of a code, or the code itself where it is of another version."""
     code, _colon, value = trouble.partition(":")
     if code not in TROUBLES:
         return trouble
@@ -247,9 +246,9 @@ class Speaker:
         self.t = translation(language)
 
     def alert(self, alert: Alert, occasion: str) -> Text:
-        """What is said when it begins and ends, or as a reminder.
+        """Return the text when it fires, as a reminder, and when it is resolved.
 
-        The same at every call: nothing in it depends on when it is said.
+        It is the same at every call, for nothing in it depends on the current time.
         """
         t, wording, values = self.t, WORDINGS[_key(alert)], self._values(alert)
         title = self._title(wording, values, occasion)
@@ -267,7 +266,7 @@ class Speaker:
         return Text(title, _joined([first, *more]), url)
 
     def limit(self, made_ms: int, n: int) -> Text:
-        """That a channel has had as many messages as a day may have."""
+        """Return the text when a channel has reached its daily limit."""
         body = self.t(
             "On {day} this channel has reached its daily limit of {n} messages. For later alerts of"
             " that day, see the alerts page.",
@@ -277,7 +276,7 @@ class Speaker:
         return Text(self.t("No more messages today"), body, self._page("/alerts"))
 
     def test(self, channel: str) -> Text:
-        """A message that tries a channel."""
+        """Return the text of a test message."""
         body = self.t(
             "This is a test of the channel {channel}. Alert messages will arrive here.",
             channel=channel,
@@ -285,11 +284,11 @@ class Speaker:
         return Text(self.t("Flask10X test message"), body, self._page("/alerts"))
 
     def name(self, subject: str) -> str:
-        """What an alert is about: a station, a measurement of it, or the service."""
+        """Return the name of a subject: a station, a measurement of it, or the service."""
         return _short(subjects.name_of(subject, self._settings.stations, self.t))
 
     def _title(self, wording: Wording, values: Mapping[str, str], occasion: str) -> str:
-        """Without the value where it is not known."""
+        """The title, without the value where it is not known."""
         later = wording.later if occasion != "entry" else ""
         return self._fill(later or wording.title, values) or values["name"]
 
@@ -297,12 +296,12 @@ class Speaker:
         texts = {name: self._fact(alert, name, fact) for name, fact in alert.facts.items()}
         values = {name: text for name, text in texts.items() if text}
         if self.t.language == "ja":
-            own = {name: text for name, text in values.items() if name.endswith(JAPANESE)}
-            values |= {name.removesuffix(JAPANESE): text for name, text in own.items()}
+            japanese = {name: text for name, text in values.items() if name.endswith(JAPANESE)}
+            values |= {name.removesuffix(JAPANESE): text for name, text in japanese.items()}
         return values | {"name": self.name(alert.subject), "since": self._time(alert.since_ms)}
 
     def _fact(self, alert: Alert, name: str, fact: Any) -> str:
-        """A fact as people read it; "" when there is none, or when it is not what it should be."""
+        """The text of a fact; "" when there is none, or when its type is wrong."""
         if isinstance(fact, str):
             return _plain(fact)
         if fact is None or isinstance(fact, bool):
@@ -319,8 +318,8 @@ class Speaker:
 
     def _unit(self, alert: Alert) -> str:
         measurement = self._measurement(alert.subject)
-        own = alert.facts.get("unit", alert.end_facts.get("unit"))
-        return _plain(str(own)) if own else measurement.unit if measurement else ""
+        unit = alert.facts.get("unit", alert.end_facts.get("unit"))
+        return _plain(str(unit)) if unit else measurement.unit if measurement else ""
 
     def _measurement(self, subject: str) -> Measurement | None:
         station = self._settings.stations.by_endpoint.get(subjects.station_of(subject))
@@ -357,7 +356,7 @@ class Speaker:
         return self._page("/history", **shown, **{"from": self._bound(start_ms)})
 
     def _bound(self, ms: int) -> str:
-        """To the minute: a link is shorter then."""
+        """The time to the minute, for a shorter link."""
         minute_ms = 60 * SECOND_MS
         return iso_text(ms // minute_ms * minute_ms, self._settings.zone).replace(":00.000", "")
 
@@ -382,7 +381,7 @@ class Speaker:
         }
 
     def _fill(self, english: str, values: Mapping[str, str]) -> str:
-        """The sentence with its braces filled in; "" when one of them is not known."""
+        """The sentence with its facts; "" when one of them is missing."""
         template = self.t(english)
         parsed = string.Formatter().parse(template)
         names = {name for _text, name, _spec, _conversion in parsed if name}
@@ -404,7 +403,7 @@ def _joined(lines: list[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    r"""One line without tricks: what a sensor or an operator has written may have any character."""
+    """One line of plain text: that of a sensor or an operator may have any character."""
     return _short(escape(text))
 
 
@@ -413,7 +412,7 @@ def _short(text: str) -> str:
 
 
 def _number(value: float) -> str:
-    """`650`, `25.1`, `0.0012`: as many digits as a person wants."""
+    """A number such as `650`, `25.1` or `0.0012`, with three digits or more."""
     if isinstance(value, int) or float(value).is_integer():
         return f"{value:.0f}" if abs(value) < 1e15 else f"{value:g}"  # noqa: PLR2004
     return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) >= 1 else f"{value:.3g}"

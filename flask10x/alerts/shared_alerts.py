@@ -1,13 +1,13 @@
-"""Alerts of several hosts: what the database knows of them, and how each state file follows it.
+"""Alerts of several hosts: their tables in the database, and how each state file follows them.
 
 The host that has the lease of the alerts writes here before it writes to its state file, and the
-other hosts follow, so that each alert is notified of once. On SQLite there is one host, and these
-tables are not there.
+other hosts follow, so that the messages of each alert are sent once. On SQLite there is one host,
+and these tables do not exist.
 """
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, tuple_, update
 
@@ -16,11 +16,9 @@ from flask10x.alerts.alert import Alert
 from flask10x.alerts.state_file import Mute
 from flask10x.alerts.transitions import Changes, Routing
 from flask10x.config.alerts.rules import Kind
-from flask10x.database.expressions import upsert
 from flask10x.database.tables import active_alerts, alert_mutes
-from flask10x.system import clock
 
-# What is true of the database, and not of one host.
+# The kinds of rules that are about the database, and not about one host.
 KINDS: frozenset[Kind] = frozenset(
     ("silence", "threshold", "rate", "failed_sensor", "refused", "export")
 )
@@ -31,7 +29,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SharedAlert:
-    """An alert that is active, or over and not notified of yet; times are UTC milliseconds."""
+    """An alert that is active, or whose end is not notified yet; times are UTC milliseconds."""
 
     rule: str
     kind: Kind
@@ -43,17 +41,13 @@ class SharedAlert:
     facts: str
     """A JSON object."""
     ways: str
-    """A JSON array of the channels that were notified of it; empty while that is under way."""
-
-    @property
-    def key(self) -> Key:
-        return self.rule, self.subject
+    """A JSON array of the channels that were notified; empty while messages wait."""
 
     @property
     def notified(self) -> list[str]:
         """The channels that were notified of it."""
-        found: list[str] = json.loads(self.ways or "[]")
-        return found
+        channels: list[str] = json.loads(self.ways or "[]")
+        return channels
 
     @property
     def is_settled(self) -> bool:
@@ -62,44 +56,35 @@ class SharedAlert:
 
 
 def load(connection: Connection) -> dict[Key, SharedAlert]:
-    """All of them."""
+    """Return all of them, by rule and subject."""
     rows = connection.execute(select(active_alerts)).mappings()
     return {(row["rule"], row["subject"]): SharedAlert(**row) for row in rows}
 
 
-def put(connection: Connection, found: Changes, now_ms: int) -> None:
-    """Note these changes; what is noted already stays."""
-    for alert, ended, _ in found.ended:
+def put(connection: Connection, changed: Changes, now_ms: int) -> None:
+    """Store these changes; an alert that is stored already stays."""
+    for alert, ended, _ in changed.ended:
         which = _is(alert.rule, alert.subject)
         if ended == "recovered":
             connection.execute(update(active_alerts).where(*which).values(ended_ms=now_ms))
         else:
             connection.execute(delete(active_alerts).where(*which))
-    for verdict in found.firing:
+    for verdict in changed.firing:
         which = _is(verdict.rule, verdict.subject)
-        # One that is over, and whose last messages are under way, makes room.
+        # One that has ended, and whose last messages wait, makes room.
         connection.execute(
             delete(active_alerts).where(*which, active_alerts.c.ended_ms.is_not(None))
         )
         if connection.execute(select(active_alerts.c.rule).where(*which)).first() is None:
-            values = {
-                "rule": verdict.rule,
-                "kind": verdict.kind,
-                "subject": verdict.subject,
-                "since_ms": min(verdict.since_ms, now_ms),
-                "entered_ms": now_ms,
-                "reminded_ms": now_ms,
-                "facts": json.dumps(dict(verdict.facts), ensure_ascii=False),
-                "ways": "",
-            }
+            values = transitions.row_of(verdict, now_ms) | {"ways": ""}
             connection.execute(active_alerts.insert().values(values))
-    for alert in found.reminders:
+    for alert in changed.reminders:
         which = _is(alert.rule, alert.subject)
         connection.execute(update(active_alerts).where(*which).values(reminded_ms=now_ms))
 
 
 def settle(connection: Connection, alert: SharedAlert, channels: Collection[str]) -> None:
-    """All messages of it are sent; `ways` are those that were notified that it fires."""
+    """Note that all messages of it are sent; `channels` were notified that it fires."""
     which = *_is(alert.rule, alert.subject), active_alerts.c.entered_ms == alert.entered_ms
     if alert.ended_ms is not None:
         connection.execute(delete(active_alerts).where(*which))
@@ -109,38 +94,35 @@ def settle(connection: Connection, alert: SharedAlert, channels: Collection[str]
 
 
 def muted(connection: Connection, now_ms: int) -> list[Mute]:
-    """What is muted on all hosts at this time."""
-    c = alert_mutes.c
-    query = select(c.rule, c.subject, c.until_ms).where(c.until_ms > now_ms)
-    return [Mute(**row) for row in connection.execute(query).mappings()]
+    """Return the mutes of all hosts at this time."""
+    return state_file.muted(connection, now_ms, alert_mutes)
 
 
 def mute(connection: Connection, rule: str, subject: str, until_ms: int) -> None:
     """Mute it on all hosts; each sees it some seconds later."""
-    values = {"until_ms": until_ms, "created_ms": clock.now_ms()}
-    connection.execute(upsert(alert_mutes).values(rule=rule, subject=subject, **values))
+    until = Mute(rule=rule, subject=subject, until_ms=until_ms)
+    state_file.put_mute(connection, alert_mutes, until)
 
 
 def unmute(connection: Connection, rule: str, subject: str) -> None:
-    """End that."""
-    c = alert_mutes.c
-    connection.execute(delete(alert_mutes).where(c.rule == rule, c.subject == subject))
+    """End a mute on all hosts."""
+    state_file.unmute(connection, rule, subject, alert_mutes)
 
 
 def _is(rule: str, subject: str) -> tuple[ColumnElement[bool], ...]:
     return active_alerts.c.rule == rule, active_alerts.c.subject == subject
 
 
-# The state file of this host
+# How the state file of this host follows them
 
 
 def follow(
     connection: Connection, shared: Mapping[Key, SharedAlert], now_ms: int, *, takes_over: bool
 ) -> bool:
-    """Make the alerts that are active here those of all hosts, without messages; any change?
+    """Make the alerts that are active here those of all hosts; whether anything has changed.
 
-    The host that has the lease notifies of them: what waits here of them is not sent, except where
-    this host takes over and no host has notified of it.
+    The host that has the lease sends the messages: those that wait here are not sent, except where
+    this host takes over and no host has sent them.
     """
     local = _local(connection, now_ms)
     changed = False
@@ -148,18 +130,18 @@ def follow(
         if key not in shared:
             _end(connection, alert, now_ms)
             changed = True
-    for key, one in shared.items():
-        is_over = key not in local and one.ended_ms is not None
-        # A host that takes over has to notify of the end, unless it had the alert already.
-        if is_over and (not takes_over or _knew(connection, one)):
+    for key, common in shared.items():
+        has_ended = key not in local and common.ended_ms is not None
+        # A host that takes over has to notify of the end, unless it has had the alert already.
+        if has_ended and (not takes_over or _has(connection, common)):
             continue
-        alert_id = local[key].id if key in local else _enter(connection, one)
-        if key not in local or local[key].reminded_ms != one.reminded_ms:
-            own = update(state_file.alerts).where(_alerts.id == alert_id)
-            connection.execute(own.values(reminded_ms=one.reminded_ms))
+        alert_id = local[key].id if key in local else _insert(connection, common)
+        if key not in local or local[key].reminded_ms != common.reminded_ms:
+            row = update(state_file.alerts).where(_alerts.id == alert_id)
+            connection.execute(row.values(reminded_ms=common.reminded_ms))
             changed = True
-        _note_notified(connection, alert_id, one, now_ms)
-    unsettled = [one for one in shared.values() if not one.is_settled] if takes_over else ()
+        _note_notified(connection, alert_id, common, now_ms)
+    unsettled = [key for key, common in shared.items() if takes_over and not common.is_settled]
     _drop_waiting(connection, unsettled, now_ms)
     return changed
 
@@ -167,86 +149,81 @@ def follow(
 def take_over(
     connection: Connection, shared: Mapping[Key, SharedAlert], routing: Routing, now_ms: int
 ) -> None:
-    """Notify of what the host that had the lease before has not, as far as it has noted."""
+    """Create the messages that the host that had the lease before has not noted as sent."""
     for key, alert in _local(connection, now_ms).items():
         if key in shared and not shared[key].ways:
             transitions.notify_again(connection, alert, routing, now_ms)
 
 
 def follow_mutes(connection: Connection, shared: Iterable[Mute], now_ms: int) -> bool:
-    """Mute here what is muted on all hosts, and nothing else; whether anything has changed."""
-    own = {(one.rule, one.subject): one.until_ms for one in state_file.muted(connection, now_ms)}
-    wanted = {(one.rule, one.subject): one.until_ms for one in shared}
-    for key, until_ms in wanted.items():
-        if own.get(key) != until_ms:
+    """Make the mutes of this host those of all hosts; whether anything has changed."""
+    local, common = (
+        {(mute.rule, mute.subject): mute.until_ms for mute in mutes}
+        for mutes in (state_file.muted(connection, now_ms), shared)
+    )
+    for key, until_ms in common.items():
+        if local.get(key) != until_ms:
             state_file.mute(connection, *key, until_ms)
-    for key in own.keys() - wanted.keys():
+    for key in local.keys() - common.keys():
         state_file.unmute(connection, *key)
-    return own != wanted
+    return local != common
 
 
 def notified_channels(connection: Connection, alert: SharedAlert) -> set[str] | None:
-    """The channels that were notified that it fires; None while a message of it waits."""
+    """Return the channels that were notified that it fires, or None while a message waits."""
     which = _alerts.rule == alert.rule, _alerts.subject == alert.subject
     newest = select(func.max(_alerts.id)).where(*which).scalar_subquery()
     query = select(_messages.way, _messages.occasion, _messages.state)
     rows = connection.execute(query.where(_messages.alert_id == newest)).all()
     ended = select(_alerts.ended_ms).where(_alerts.id == newest)
-    is_over = connection.execute(ended).scalar_one_or_none() is not None
-    if is_over != (alert.ended_ms is not None) or any(row.state == "waiting" for row in rows):
+    has_ended = connection.execute(ended).scalar_one_or_none() is not None
+    if has_ended != (alert.ended_ms is not None) or any(row.state == "waiting" for row in rows):
         return None
     return {row.way for row in rows if (row.occasion, row.state) == ("entry", "sent")}
 
 
 def _local(connection: Connection, now_ms: int) -> dict[Key, Alert]:
     active = state_file.active(connection, now_ms)
-    return {(one.rule, one.subject): one for one in active if one.kind in KINDS}
+    return {(alert.rule, alert.subject): alert for alert in active if alert.kind in KINDS}
 
 
 def _end(connection: Connection, alert: Alert, now_ms: int) -> None:
     ended_ms = max(now_ms, alert.firing_since_ms)
-    over = update(state_file.alerts).where(_alerts.id == alert.id)
-    connection.execute(over.values(ended_ms=ended_ms, ended="recovered"))
+    ending = update(state_file.alerts).where(_alerts.id == alert.id)
+    connection.execute(ending.values(ended_ms=ended_ms, ended="recovered"))
 
 
-def _enter(connection: Connection, one: SharedAlert) -> int:
-    entry = insert(state_file.alerts).values(
-        rule=one.rule,
-        kind=one.kind,
-        subject=one.subject,
-        since_ms=one.since_ms,
-        entered_ms=one.entered_ms,
-        reminded_ms=one.reminded_ms,
-        facts=one.facts,
-    )
-    number: int = connection.execute(entry.returning(_alerts.id)).scalar_one()
+def _insert(connection: Connection, alert: SharedAlert) -> int:
+    values = asdict(alert)
+    del values["ended_ms"], values["ways"]
+    row = insert(state_file.alerts).values(values)
+    number: int = connection.execute(row.returning(_alerts.id)).scalar_one()
     return number
 
 
-def _note_notified(connection: Connection, alert_id: int, one: SharedAlert, now_ms: int) -> None:
+def _note_notified(connection: Connection, alert_id: int, alert: SharedAlert, now_ms: int) -> None:
     """Note which channels were notified of it, so that any host notifies them of its end."""
     query = select(_messages.way).where(
         _messages.alert_id == alert_id, _messages.occasion == "entry", _messages.state == "sent"
     )
-    known: Collection[str] = set(connection.execute(query).scalars())
-    for channel in one.notified:
-        if channel not in known:
+    noted: Collection[str] = set(connection.execute(query).scalars())
+    fired_ms = alert.entered_ms
+    for channel in alert.notified:
+        if channel not in noted:
             values = {"alert_id": alert_id, "occasion": "entry", "way": channel, "state": "sent"}
-            times = {"created_ms": one.entered_ms, "due_ms": one.entered_ms, "settled_ms": now_ms}
+            times = {"created_ms": fired_ms, "due_ms": fired_ms, "settled_ms": now_ms}
             connection.execute(insert(state_file.messages).values(**values, **times))
 
 
-def _knew(connection: Connection, one: SharedAlert) -> bool:
-    query = select(_alerts.id).where(_alerts.rule == one.rule, _alerts.subject == one.subject)
-    query = query.where(_alerts.entered_ms == one.entered_ms)
+def _has(connection: Connection, alert: SharedAlert) -> bool:
+    query = select(_alerts.id).where(_alerts.rule == alert.rule, _alerts.subject == alert.subject)
+    query = query.where(_alerts.entered_ms == alert.entered_ms)
     return connection.execute(query).first() is not None
 
 
-def _drop_waiting(connection: Connection, but: Iterable[SharedAlert], now_ms: int) -> None:
-    kept = [one.key for one in but]
+def _drop_waiting(connection: Connection, but: Collection[Key], now_ms: int) -> None:
     shared = select(_alerts.id).where(
-        _alerts.kind.in_(KINDS), tuple_(_alerts.rule, _alerts.subject).not_in(kept)
+        _alerts.kind.in_(KINDS), tuple_(_alerts.rule, _alerts.subject).not_in(but)
     )
-    waiting = _messages.state == "waiting", _messages.alert_id.in_(shared)
-    dropped = update(state_file.messages).where(*waiting)
-    connection.execute(dropped.values(state="dropped", settled_ms=now_ms))
+    of_shared = _messages.alert_id.in_(shared)
+    state_file.settle_waiting(connection, "dropped", now_ms, of_shared)

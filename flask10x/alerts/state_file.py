@@ -1,22 +1,23 @@
-"""The state file of alerts: an SQLite file of its own, so that it never waits for a reading's
-commit, and no reading waits for it; and so that it can be used while the database is damaged.
+"""The state file of alerts, an SQLite file of its own.
 
-It is small and may be deleted, also under a running service: then each alert that is active is
-notified of once more.
+It never waits for the commit of a reading, no reading waits for it, and it can be used while the
+database is damaged. It is small and may be deleted, also under a running service: then the messages
+of each active alert are sent once more.
 """
 
 import json
 import logging
 import os
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Engine,
     ForeignKey,
@@ -35,18 +36,17 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert
 
 from flask10x.alerts.alert import Alert, AlertMessage
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
+from flask10x.database.expressions import upsert
 from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside
 from flask10x.database.sqlite import driver
 from flask10x.system import clock, disk
 
-# The tables of the state file of alerts, `alerts.sqlite3` in the data folder.
-#
-# All times are UTC epoch milliseconds. A change of these tables is a new `VERSION`.
+# The tables of `alerts.sqlite3` in the data folder. All times are UTC epoch milliseconds. A change
+# of these tables needs a new `VERSION`.
 
 VERSION = 1
 metadata = MetaData()
@@ -66,12 +66,12 @@ alerts = Table(
     # JSON objects.
     Column("facts", Text, nullable=False),
     Column("end_facts", Text, nullable=False, server_default="{}"),
-    # When the last reminder was made, or the entry.
+    # The time of the last reminder, or else when the alert fired.
     Column("reminded_ms", Integer, nullable=False),
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )
-# Of one rule and subject only one can be active: of two processes one makes it.
+# A rule and a subject have at most one active alert, also when two processes create one.
 Index(
     "ux_alerts_active",
     alerts.c.rule,
@@ -80,10 +80,10 @@ Index(
     sqlite_where=alerts.c.ended_ms.is_(None),
 )
 
-# Each page asks for those that are active, and thousands may be over.
+# Each page reads the active alerts, and thousands may have ended.
 Index("ix_alerts_ended", alerts.c.ended_ms)
 
-# Of a rule and a subject nothing is sent until then.
+# Until then no message about a rule and a subject is sent.
 mutes = Table(
     "mutes",
     metadata,
@@ -100,20 +100,20 @@ messages = Table(
     "messages",
     metadata,
     Column("id", Integer, primary_key=True),
-    # NULL for a test and for what is said of the daily limit.
+    # NULL for a test and for the message about the daily limit.
     Column("alert_id", Integer, ForeignKey("alerts.id")),
     # entry, recovery, reminder, limit, test
     Column("occasion", Text, nullable=False),
     Column("way", Text, nullable=False),
     Column("created_ms", Integer, nullable=False),
-    # Not before this: quiet hours, or the next try.
+    # The earliest time at which it is sent: the end of quiet hours, or the next try.
     Column("due_ms", Integer, nullable=False),
     Column("tries", Integer, nullable=False, server_default="0"),
     # waiting, sent, given_up, muted, over_limit, dropped
     Column("state", Text, nullable=False, server_default="waiting"),
-    # When it got a state other than waiting.
+    # When its state became other than waiting.
     Column("settled_ms", Integer),
-    # Why the last try failed; empty: none has.
+    # Why the last try failed; empty where none has.
     Column("trouble", Text, nullable=False, server_default=""),
     sqlite_strict=True,
     sqlite_autoincrement=True,
@@ -121,7 +121,7 @@ messages = Table(
 Index("ix_messages_state_due", messages.c.state, messages.c.due_ms)
 Index("ix_messages_alert", messages.c.alert_id)
 
-# One row: by which clock the times above were written. See `clock_jumps.py`.
+# One row: the clock that the times above were written by (`clock_jumps.py`).
 clocks = Table(
     "clocks",
     metadata,
@@ -137,7 +137,7 @@ taken = Table(
     "taken",
     metadata,
     Column("message_id", Integer, ForeignKey("messages.id"), primary_key=True),
-    # A short hash of the receiver's URL, which is a secret.
+    # A short hash of the URL of the receiver, which is a secret.
     Column("receiver", Text, primary_key=True),
     sqlite_strict=True,
 )
@@ -149,31 +149,31 @@ BUSY_TIMEOUT_SEC = 10.0
 
 
 def path_of(settings: Settings) -> Path:
-    """Where the state file of these settings is."""
+    """Return the path of the state file."""
     return settings.data_dir / NAME
 
 
 class StateFile:
-    """One process's way to the state file. Nothing is opened before the first use.
+    """The connections of one process to the state file, opened at the first use.
 
-    Never carry one across a fork. Several threads may use it.
+    It must not be used across a fork. Several threads may use it.
     """
 
     def __init__(self, path: Path, busy_timeout_sec: float = BUSY_TIMEOUT_SEC) -> None:
-        """The file need not exist; the first use makes it, private, in a folder that exists.
+        """The first use creates the file, readable by its owner only; its folder has to exist.
 
-        A use waits no longer than `busy_timeout_sec` for another process that writes.
+        A transaction waits at most `busy_timeout_sec` for another process that writes.
         """
         self.path = path
         self._busy_timeout_sec = busy_timeout_sec
         self._engine: Engine | None = None
-        # Of threads that use it first at once, one opens it.
+        # Only one of several threads opens it.
         self._opening = threading.Lock()
         self._identity: tuple[int, int] | None = None
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A write transaction; raises sqlalchemy.exc.DBAPIError, and then nothing is stored."""
+        """Begin a write transaction; raises sqlalchemy.exc.DBAPIError, and then stores nothing."""
         with self._opened().connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
@@ -185,7 +185,7 @@ class StateFile:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One state of the file; raises sqlalchemy.exc.DBAPIError."""
+        """Begin a read transaction; raises sqlalchemy.exc.DBAPIError."""
         with self._opened().connect() as connection:
             connection.exec_driver_sql("BEGIN")
             try:
@@ -194,11 +194,11 @@ class StateFile:
                 connection.exec_driver_sql("ROLLBACK")
 
     def is_replaced(self) -> bool:
-        """Whether what is open is not the file of that name any more: deleted, or another one."""
+        """Whether the open file was deleted or replaced."""
         return self._engine is not None and _identity_of(self.path) != self._identity
 
     def close(self) -> None:
-        """Close it; the next use opens it again."""
+        """Close the connections; the next use opens them again."""
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
@@ -215,7 +215,7 @@ class StateFile:
             "sqlite://",
             creator=lambda: driver.connect(self.path, "mode=rwc", self._busy_timeout_sec),
             isolation_level="AUTOCOMMIT",
-            # By its URL it would be a database in memory, of which each thread has one.
+            # The URL is that of a database in memory, for which each thread would get its own.
             poolclass=QueuePool,
             pool_size=1,
             max_overflow=-1,
@@ -232,18 +232,18 @@ class StateFile:
 
 
 def _make(path: Path) -> None:
-    """Make an empty file unless there is one; what is in the way SQLite says itself."""
-    # Only a new one is opened here: closing another one would drop SQLite's locks in this process
+    """Create an empty file unless one exists; other errors are raised by SQLite later."""
+    # Only a new file is opened here: closing another one would drop SQLite's locks in this process
     # (https://www.sqlite.org/howtocorrupt.html, 2.2).
     with suppress(OSError):
-        made = disk.private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        disk.leave_to_owner(made, path.parent)
-        os.close(made)
+        descriptor = disk.private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        disk.leave_to_owner(descriptor, path.parent)
+        os.close(descriptor)
 
 
 def _make_tables(connection: Connection) -> None:
     version = "PRAGMA user_version"
-    # Setting it writes to the card also when it is the same.
+    # Setting it to the same value writes to the card, too.
     if connection.exec_driver_sql(version).scalar_one() == VERSION:
         return
     connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -261,11 +261,11 @@ def _identity_of(path: Path) -> tuple[int, int] | None:
 
 
 def _prepare(connection: driver.Driver, _record: object) -> None:
-    # As of the database: a lone commit writes whole pages, to a card (docs/decisions/0006). It only
-    # takes effect when the file is made.
+    # As in the database: a lone commit writes whole pages (docs/decisions/0006). It only takes
+    # effect when the file is created.
     connection.execute("PRAGMA page_size = 512")
     connection.execute("PRAGMA journal_mode = WAL")
-    # A message that was sent and is forgotten in a power cut would be sent again.
+    # A message whose state is lost in a power cut would be sent again.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
 
@@ -274,13 +274,13 @@ log = logging.getLogger(__name__)
 
 
 def put_aside(file: StateFile, error: BaseException, moment: str) -> Path:
-    """Rename a broken state file, with what SQLite keeps beside it; where it is now.
+    """Rename a broken state file and its journals, and return the new path.
 
-    Alerts that are active are notified of once more. Raises OSError when it can't be renamed.
+    The messages of active alerts are sent once more. Raises OSError when it can't be renamed.
     """
     file.close()
     aside = file.path.with_name(f"{file.path.name}.damaged-{moment}")
-    # The file last: as long as it is there by its name, the next try does the rest.
+    # The file comes last: while it has its name, the next try continues.
     for suffix in (JOURNAL, WAL):
         if beside(file.path, suffix).exists():
             beside(file.path, suffix).rename(beside(aside, suffix))
@@ -295,7 +295,7 @@ _muting = and_(mutes.c.rule == alerts.c.rule, mutes.c.subject == alerts.c.subjec
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mute:
-    """Of a rule and a subject nothing is sent until then (UTC epoch milliseconds)."""
+    """No message about a rule and a subject is sent until then (UTC epoch milliseconds)."""
 
     rule: str
     subject: str
@@ -303,15 +303,15 @@ class Mute:
 
 
 def active(connection: Connection, now_ms: int) -> list[Alert]:
-    """The alerts that are active, the newest first; `now_ms` decides which mutes still hold."""
+    """Return the active alerts, the newest first, with the mutes that hold at `now_ms`."""
     query = _with_mutes().where(alerts.c.ended_ms.is_(None))
     return [_alert(row, now_ms) for row in connection.execute(query)]
 
 
 def past(connection: Connection, before_id: int | None = None, limit: int = 50) -> list[Alert]:
-    """The alerts that have ended, the newest entry first: those with lower ids, so many.
+    """Return the newest alerts that have ended, with ids below `before_id`.
 
-    Of these and of `between` no mute is said.
+    They have no mutes here, nor do those of `between` and `by_id`.
     """
     query = _with_mutes().where(alerts.c.ended_ms.is_not(None)).limit(limit)
     if before_id is not None:
@@ -320,47 +320,57 @@ def past(connection: Connection, before_id: int | None = None, limit: int = 50) 
 
 
 def between(connection: Connection, start_ms: int, end_ms: int, limit: int = 1000) -> list[Alert]:
-    """The alerts that were active at some time of this range, the newest first."""
+    """Return the alerts that were active within this range, the newest first."""
     ended_ms = alerts.c.ended_ms
-    query = (
-        _with_mutes()
-        .where(alerts.c.since_ms < end_ms)
-        .where(ended_ms.is_(None) | (ended_ms > start_ms))
-        .limit(limit)
-    )
+    is_within = alerts.c.since_ms < end_ms, ended_ms.is_(None) | (ended_ms > start_ms)
+    query = _with_mutes().where(*is_within).limit(limit)
     return [_alert(row) for row in connection.execute(query)]
 
 
 def by_id(connection: Connection, ids: Collection[int]) -> dict[int, Alert]:
-    """Those of these ids that there are; of these no mute is said."""
+    """Return the alerts that exist among these ids."""
     query = _with_mutes().where(alerts.c.id.in_(ids))
     return {row.id: _alert(row) for row in connection.execute(query)}
 
 
 def messages_of(connection: Connection, alert_ids: Sequence[int]) -> dict[int, list[AlertMessage]]:
-    """The messages of these alerts, of each in the order in which they were made."""
-    found: dict[int, list[AlertMessage]] = {one: [] for one in alert_ids}
-    query = select(messages).where(messages.c.alert_id.in_(alert_ids))
-    for message in _messages(connection.execute(query.order_by(messages.c.id))):
-        if message.alert_id is not None:
-            found[message.alert_id].append(message)
-    return found
+    """Return the messages of each of these alerts, in the order in which they were created."""
+    by_alert: dict[int, list[AlertMessage]] = {number: [] for number in alert_ids}
+    query = select(messages).where(messages.c.alert_id.in_(alert_ids)).order_by(messages.c.id)
+    for row in connection.execute(query):
+        by_alert[row.alert_id].append(_message(row))
+    return by_alert
 
 
 def troubled(connection: Connection, limit: int = 50) -> list[AlertMessage]:
-    """The messages that could not be sent so far, or were given up; the newest first."""
+    """Return the messages whose last try failed or that were given up, the newest first."""
     c = messages.c
     failing = and_(c.state == "waiting", c.trouble != "")
     query = select(messages).where(failing | (c.state == "given_up"))
-    return list(_messages(connection.execute(query.order_by(c.id.desc()).limit(limit))))
+    rows = connection.execute(query.order_by(c.id.desc()).limit(limit))
+    return [_message(row) for row in rows]
 
 
-def muted(connection: Connection, now_ms: int) -> list[Mute]:
-    """What is muted at this time, also without an alert that is active."""
-    c = mutes.c
+def settle_waiting(
+    connection: Connection,
+    state: Literal["muted", "dropped"],
+    now_ms: int,
+    *which: ColumnElement[bool],
+) -> None:
+    """Give the waiting messages that meet these conditions a state in which they are not sent."""
+    waiting = update(messages).where(messages.c.state == "waiting", *which)
+    connection.execute(waiting.values(state=state, settled_ms=now_ms))
+
+
+def muted(connection: Connection, now_ms: int, table: Table = mutes) -> list[Mute]:
+    """Return the mutes that hold at this time, also those without an active alert.
+
+    `table` is this one or that of all hosts, which has the same columns.
+    """
+    c = table.c
     query = select(c.rule, c.subject, c.until_ms).where(c.until_ms > now_ms)
-    query = query.order_by(c.rule, c.subject)
-    return [Mute(**row._mapping) for row in connection.execute(query)]
+    rows = connection.execute(query.order_by(c.rule, c.subject))
+    return [Mute(**row._mapping) for row in rows]
 
 
 def _with_mutes() -> Select[Any]:
@@ -368,65 +378,56 @@ def _with_mutes() -> Select[Any]:
 
 
 def _alert(row: Row[Any], now_ms: int | None = None) -> Alert:
-    until_ms = row.until_ms
+    values = dict(row._mapping)
+    until_ms = values.pop("until_ms")
     is_muted = None not in (until_ms, now_ms) and until_ms > now_ms
     return Alert(
-        id=row.id,
-        rule=row.rule,
-        kind=row.kind,
-        subject=row.subject,
-        since_ms=row.since_ms,
-        firing_since_ms=row.entered_ms,
-        ended_ms=row.ended_ms,
-        ended=row.ended,
-        facts=_facts(row.facts),
-        end_facts=_facts(row.end_facts),
+        firing_since_ms=values.pop("entered_ms"),
+        facts=_facts(values.pop("facts")),
+        end_facts=_facts(values.pop("end_facts")),
         muted_until_ms=until_ms if is_muted else None,
-        reminded_ms=row.reminded_ms,
+        **values,
     )
 
 
 def _facts(text: str) -> dict[str, Any]:
     """The facts; none where a card has changed a byte, which SQLite does not notice."""
     with suppress(ValueError):
-        found = json.loads(text)
-        if isinstance(found, dict):
-            return found
+        facts = json.loads(text)
+        if isinstance(facts, dict):
+            return facts
     return {}
 
 
-def _messages(rows: Iterable[Row[Any]]) -> Iterator[AlertMessage]:
-    for row in rows:
-        values = dict(row._mapping)
-        yield AlertMessage(channel=values.pop("way"), **values)
+def _message(row: Row[Any]) -> AlertMessage:
+    values = dict(row._mapping)
+    return AlertMessage(channel=values.pop("way"), **values)
 
 
 def mute(connection: Connection, rule: str, subject: str, until_ms: int) -> None:
-    """Send nothing of them until then (UTC epoch milliseconds); a former mute of them is over.
+    """Send no message about them until then (UTC epoch milliseconds), instead of a former mute.
 
-    What waits of them is not sent any more; one that is being sent at this moment still may arrive.
+    Waiting messages are not sent any more; one that is being sent at this moment may still arrive.
     """
-    now_ms = clock.now_ms()
-    values = {"until_ms": until_ms, "created_ms": now_ms}
-    statement = insert(mutes).values(rule=rule, subject=subject, **values)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["rule", "subject"], set_=values)
-    )
-    alert, message = alerts.c, messages.c
-    theirs = select(alert.id).where(alert.rule == rule, alert.subject == subject)
-    waiting = message.state == "waiting", message.alert_id.in_(theirs)
-    settled = update(messages).where(*waiting)
-    connection.execute(settled.values(state="muted", settled_ms=now_ms))
+    put_mute(connection, mutes, Mute(rule=rule, subject=subject, until_ms=until_ms))
+    alert = alerts.c
+    muted_alerts = select(alert.id).where(alert.rule == rule, alert.subject == subject)
+    is_muted = messages.c.alert_id.in_(muted_alerts)
+    settle_waiting(connection, "muted", clock.now_ms(), is_muted)
 
 
-def unmute(connection: Connection, rule: str, subject: str) -> None:
-    """Send messages of them again, from the next occasion on."""
-    c = mutes.c
-    connection.execute(delete(mutes).where(c.rule == rule, c.subject == subject))
+def put_mute(connection: Connection, table: Table, mute: Mute) -> None:
+    """Store a mute in this table, or in that of all hosts."""
+    connection.execute(upsert(table).values(**asdict(mute), created_ms=clock.now_ms()))
+
+
+def unmute(connection: Connection, rule: str, subject: str, table: Table = mutes) -> None:
+    """Send messages about them again, from the next occasion on."""
+    connection.execute(delete(table).where(table.c.rule == rule, table.c.subject == subject))
 
 
 def is_muted(connection: Connection, rule: str, subject: str, now_ms: int) -> bool:
-    """Whether nothing is sent of them at this time."""
+    """Whether messages about them are muted at this time."""
     c = mutes.c
     query = select(c.until_ms).where(c.rule == rule, c.subject == subject, c.until_ms > now_ms)
     return connection.execute(query).first() is not None

@@ -1,7 +1,9 @@
-"""What a rule watches for, in words, and what its alerts are about.
+"""The condition of a rule in words, and the subjects of its alerts.
 
 A subject is a station (`data2`), a measurement of one (`data2.co2`), or empty: the service.
 """
+
+from collections.abc import Sequence
 
 from flask10x.config.alerts.rules import (
     BackupOverdue,
@@ -23,17 +25,17 @@ from flask10x.translation import Translation
 
 
 def station_of(subject: str) -> str:
-    """The endpoint that a subject is about; empty: the service as a whole."""
+    """Return the endpoint of a subject; empty for the service as a whole."""
     return subject.partition(".")[0]
 
 
 def column_of(subject: str) -> str:
-    """The column that a subject is about; empty: none, but the station as a whole."""
+    """Return the column of a subject; empty for a station as a whole."""
     return subject.partition(".")[2]
 
 
 def name_of(subject: str, stations: Stations, t: Translation) -> str:
-    """`Bedroom`, `Bedroom CO₂`; a station or a column that is gone by its own name."""
+    """Return a name such as `Bedroom` or `Bedroom CO₂`; a removed one keeps its endpoint."""
     if not subject:
         return t("the whole service")
     endpoint, column = station_of(subject), column_of(subject)
@@ -46,24 +48,29 @@ def name_of(subject: str, stations: Stations, t: Translation) -> str:
 
 
 def watched_by(rule: Rule, stations: Stations) -> tuple[str, ...]:
-    """The subjects that a rule can have an alert of, in the order of the stations."""
+    """Return the subjects that a rule can have alerts of, in the order of the stations."""
     if rule.kind in ("threshold", "rate"):
         return (f"{rule.station}.{rule.column}",)
     if rule.kind in ("silence", "refused"):
         return tuple(station.endpoint for station in stations_of(rule.stations, stations))
     if rule.kind == "failed_sensor":
-        named = stations_of(rule.stations, stations)
-        return tuple(f"{each.endpoint}.{column}" for each in named for column in each.columns)
+        return tuple(
+            f"{station.endpoint}.{column}"
+            for station in stations_of(rule.stations, stations)
+            for column in station.columns
+        )
     return ("",)
 
 
-def stations_of(endpoints: tuple[str, ...], stations: Stations) -> tuple[Station, ...]:
-    """The stations that a rule names; all of them when it names none."""
-    return tuple(each for each in stations.all if not endpoints or each.endpoint in endpoints)
+def stations_of(endpoints: Sequence[str], stations: Stations) -> tuple[Station, ...]:
+    """Return the stations that a rule names; all of them when it names none."""
+    return tuple(
+        station for station in stations.all if not endpoints or station.endpoint in endpoints
+    )
 
 
 def sentence(rule: Rule, stations: Stations, t: Translation) -> str:
-    """What a rule watches for, in words; not the name that it has in the file."""
+    """Return the condition of a rule in words, without its name in the file."""
     match rule:
         case Silence() | FailedSensor() | RefusedSender():
             return _of_stations(rule, stations, t)

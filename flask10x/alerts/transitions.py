@@ -1,8 +1,7 @@
-"""From verdicts to alerts: each fires, is resolved and reminded of once, with its messages.
+"""From verdicts to alerts: each fires, gets its reminders and is resolved once, with its messages.
 
-What changes is written in one transaction of the state file: the alert together with a message for
-each channel. So a process that is killed in between has notified of nothing or will notify of all,
-and the next one goes on from what is written.
+An alert and its messages to all channels change in one transaction of the state file. So a process
+that is killed in between sends none or all of them, and the next one continues from the file.
 """
 
 import json
@@ -20,16 +19,16 @@ from flask10x.config.alerts.rules import Alerts, Rate, Rule, Threshold
 from flask10x.readings.stations import Stations
 
 _alerts, _messages = state_file.alerts.c, state_file.messages.c
-# A rule that goes to and fro every minute makes half a million a year.
+# A rule that fires and is resolved every minute makes half a million alerts a year.
 KEPT_MAX = 5000
 FORGOTTEN_AT_ONCE = 100
-# A station that was put away is reminded of each day, for years.
+# A station that was taken out of use gets a reminder each day, for years.
 REMINDERS_KEPT_MS = 30 * 24 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is to be written now."""
+    """Changes of alerts that are to be written."""
 
     firing: tuple[Verdict, ...] = ()
     ended: tuple[tuple[Alert, Ended, Verdict | None], ...] = ()
@@ -41,54 +40,54 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """By which channels messages go, and when."""
+    """The channels of messages, and when they are sent."""
 
     alerts: Alerts
     zone: tzinfo | None
-    """That of the quiet hours; None for the system's."""
+    """The zone of the quiet hours; None for that of the system."""
 
     @property
     def all_channels(self) -> tuple[str, ...]:
-        """The names of the channels that there are."""
+        """The names of all channels."""
         return tuple(channel.name for channel in self.alerts.channels)
 
     def channels(self, rule: str) -> tuple[str, ...]:
-        """The names of those that messages of this rule go."""
+        """Return the names of the channels for messages of this rule."""
         chosen = self.alerts.by_name[rule].channels if rule in self.alerts.by_name else ()
         return tuple(name for name in chosen or self.all_channels if name in self.all_channels)
 
     def due_ms(self, now_ms: int, rule: str) -> int:
-        """When a message of this rule may go out at the earliest."""
+        """Return the earliest time for a message of this rule."""
         return after_quiet_hours_ms(now_ms, rule, self.alerts.quiet_hours, self.zone)
 
 
 def changes(
-    active: Active, verdicts: Iterable[Verdict], gone: Iterable[Alert], due: Iterable[Alert]
+    active: Active, verdicts: Iterable[Verdict], unwatched: Iterable[Alert], due: Iterable[Alert]
 ) -> Changes:
-    """What these verdicts change of the alerts that are active.
+    """Return what these verdicts change of the active alerts.
 
-    `gone` are those that nothing watches any more, `due` those of which a reminder is due. Of two
-    verdicts of one rule and subject the first counts.
+    `unwatched` are the alerts whose rule or station was removed, `due` those whose reminder is due.
+    The first of two verdicts of the same rule and subject counts.
     """
     newest: dict[tuple[str, str], Verdict] = {}
     for verdict in verdicts:
         newest.setdefault((verdict.rule, verdict.subject), verdict)
-    unwatched = {(alert.rule, alert.subject): alert for alert in gone}
+    unwatched_by_key = {(alert.rule, alert.subject): alert for alert in unwatched}
     ended: list[tuple[Alert, Ended, Verdict | None]] = []
-    ended += [(alert, "unwatched", None) for alert in unwatched.values()]
+    ended += [(alert, "unwatched", None) for alert in unwatched_by_key.values()]
     firing = []
     for key, verdict in newest.items():
         alert = active.get(key)
         if verdict.is_firing and alert is None:
             firing.append(verdict)
-        elif verdict.is_firing is False and alert is not None and key not in unwatched:
+        elif verdict.is_firing is False and alert is not None and key not in unwatched_by_key:
             ended.append((alert, "recovered", verdict))
-    over = {alert.id for alert, _, _ in ended}
-    return Changes(tuple(firing), tuple(ended), tuple(a for a in due if a.id not in over))
+    ended_ids = {alert.id for alert, _, _ in ended}
+    return Changes(tuple(firing), tuple(ended), tuple(a for a in due if a.id not in ended_ids))
 
 
 def is_watched(alert: Alert, alerts: Alerts, stations: Stations) -> bool:
-    """Whether its rule and its station are still there, and belong together."""
+    """Whether its rule and its station still exist and belong together."""
     rule = alerts.by_name.get(alert.rule)
     if rule is None or rule.kind != alert.kind:
         return False
@@ -108,15 +107,15 @@ def _is_of(rule: Rule, endpoint: str, column: str) -> bool:
     return not stations or endpoint in stations
 
 
-def after(active: Active, found: Changes, now_ms: int) -> dict[tuple[str, str], Alert]:
-    """What is active after these changes, also where they can't be written now (with id 0)."""
-    left = dict(active)
-    for alert, _, _ in found.ended:
-        del left[alert.rule, alert.subject]
-    for alert in found.reminders:
-        left[alert.rule, alert.subject] = replace(alert, reminded_ms=now_ms)
-    for verdict in found.firing:
-        left[verdict.rule, verdict.subject] = Alert(
+def after(active: Active, changed: Changes, now_ms: int) -> dict[tuple[str, str], Alert]:
+    """Return the active alerts after these changes; one that is not written yet has id 0."""
+    remaining = dict(active)
+    for alert, _, _ in changed.ended:
+        del remaining[alert.rule, alert.subject]
+    for alert in changed.reminders:
+        remaining[alert.rule, alert.subject] = replace(alert, reminded_ms=now_ms)
+    for verdict in changed.firing:
+        remaining[verdict.rule, verdict.subject] = Alert(
             id=0,
             rule=verdict.rule,
             kind=verdict.kind,
@@ -130,56 +129,46 @@ def after(active: Active, found: Changes, now_ms: int) -> dict[tuple[str, str], 
             muted_until_ms=None,
             reminded_ms=now_ms,
         )
-    return left
+    return remaining
 
 
-def write(connection: Connection, found: Changes, routing: Routing, now_ms: int) -> None:
-    """Write them; the caller's transaction makes it one step.
+def write(connection: Connection, changed: Changes, routing: Routing, now_ms: int) -> None:
+    """Write these changes and their messages, within the transaction of the caller.
 
-    What another process has written meanwhile stays, and is notified of once.
+    What another process has written meanwhile is not written again, so it is notified once.
     """
     step = _Step(connection, routing, now_ms)
-    for alert, ended, verdict in found.ended:
+    for alert, ended, verdict in changed.ended:
         step.end(alert, ended, verdict)
-    for verdict in found.firing:
+    for verdict in changed.firing:
         step.fire(verdict)
-    for alert in found.reminders:
+    for alert in changed.reminders:
         step.remind(alert)
-    if found.firing:
+    if changed.firing:
         _forget_oldest(connection)
 
 
 def notify_again(connection: Connection, alert: Alert, routing: Routing, now_ms: int) -> None:
-    """Make messages that it fires by those channels for which none was sent, or is to be."""
+    """Create the messages that it fires for the channels that have none sent or waiting."""
     step = _Step(connection, routing, now_ms)
-    others = _channels(connection, alert.id, ("waiting", "sent"))
-    step.notify(
-        alert.id, alert, "entry", [w for w in routing.channels(alert.rule) if w not in others]
-    )
+    notified = _channels(connection, alert.id, ("waiting", "sent"))
+    channels = [name for name in routing.channels(alert.rule) if name not in notified]
+    step.notify(alert.id, alert, "entry", channels)
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One transaction: the alerts that fire, end and last, each with its messages."""
+    """One transaction, which writes alerts with their messages."""
 
     connection: Connection
     routing: Routing
     now_ms: int
 
     def fire(self, verdict: Verdict) -> None:
-        """Begin an alert, unless another process has begun it."""
-        row = insert_or(state_file.alerts).values(
-            rule=verdict.rule,
-            kind=verdict.kind,
-            subject=verdict.subject,
-            # A clock that was set back meanwhile must not let it begin after it fires.
-            since_ms=min(verdict.since_ms, self.now_ms),
-            entered_ms=self.now_ms,
-            facts=json.dumps(dict(verdict.facts), ensure_ascii=False),
-            reminded_ms=self.now_ms,
-        )
-        made = self.connection.execute(row.on_conflict_do_nothing().returning(_alerts.id))
-        alert_id = made.scalar_one_or_none()
+        """Create an alert, unless another process has created it."""
+        row = insert_or(state_file.alerts).values(row_of(verdict, self.now_ms))
+        inserted = self.connection.execute(row.on_conflict_do_nothing().returning(_alerts.id))
+        alert_id = inserted.scalar_one_or_none()
         if alert_id is not None:
             self.notify(alert_id, verdict, "entry", self.routing.channels(verdict.rule))
 
@@ -200,23 +189,24 @@ class _Step:
         if alert_id is None:
             return
         if ended == "unwatched":
-            _drop_waiting(self.connection, alert_id, self.now_ms)
+            of_it = _messages.alert_id == alert_id
+            state_file.settle_waiting(self.connection, "dropped", self.now_ms, of_it)
             return
-        # A channel that was not notified that it fires is not notified of its end; one that was is,
-        # whatever channels the rule names since.
+        # The channels that were notified that it fires are notified of its end, whatever channels
+        # the rule names since.
         notified = _channels(self.connection, alert_id, ("waiting", "sent"))
         channels = [channel for channel in self.routing.all_channels if channel in notified]
         self.notify(alert_id, alert, "recovery", channels)
 
     def remind(self, alert: Alert) -> None:
-        """Note a reminder, with its messages unless it is muted."""
+        """Write a reminder, with its messages unless the alert is muted."""
         reminded = (
             update(state_file.alerts).where(*_is_active(alert)).values(reminded_ms=self.now_ms)
         )
         alert_id = self.connection.execute(reminded.returning(_alerts.id)).scalar_one_or_none()
         if alert_id is None or self._is_muted(alert):
             return
-        # Where the network is away the message that waits says the same.
+        # Without a network the message that waits already says the same.
         unsent: tuple[MessageState, ...] = ("waiting",)
         waiting = _channels(self.connection, alert_id, unsent)
         channels = [
@@ -228,7 +218,7 @@ class _Step:
     def notify(
         self, alert_id: int, about: Alert | Verdict, occasion: Occasion, channels: Iterable[str]
     ) -> None:
-        """Make a message by each of these channels; of what is muted it is not sent."""
+        """Create a message to each of these channels; it is not sent when the alert is muted."""
         state: MessageState = "muted" if self._is_muted(about) else "waiting"
         for channel in channels:
             self.connection.execute(
@@ -248,7 +238,7 @@ class _Step:
 
 
 def _is_active(alert: Alert) -> tuple[ColumnElement[bool], ...]:
-    # Not by its id: it has none yet while it could not be written.
+    # Not by its id, which an alert that is not written yet does not have.
     return (
         _alerts.rule == alert.rule,
         _alerts.subject == alert.subject,
@@ -257,34 +247,41 @@ def _is_active(alert: Alert) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _drop_waiting(connection: Connection, alert_id: int, now_ms: int) -> None:
-    """What waits of an alert that nothing watches any more is not sent."""
-    waiting = _messages.alert_id == alert_id, _messages.state == "waiting"
-    dropped = update(state_file.messages).where(*waiting)
-    connection.execute(dropped.values(state="dropped", settled_ms=now_ms))
+def row_of(verdict: Verdict, now_ms: int) -> dict[str, str | int]:
+    """Return the columns of an alert that fires now."""
+    return {
+        "rule": verdict.rule,
+        "kind": verdict.kind,
+        "subject": verdict.subject,
+        # A clock that was set back meanwhile must not let it begin after it fires.
+        "since_ms": min(verdict.since_ms, now_ms),
+        "entered_ms": now_ms,
+        "facts": json.dumps(dict(verdict.facts), ensure_ascii=False),
+        "reminded_ms": now_ms,
+    }
 
 
 def _channels(connection: Connection, alert_id: int, states: Collection[MessageState]) -> set[str]:
-    """The channels for which there is a message of the alert in one of these states."""
+    """Return the channels that have a message of the alert in one of these states."""
     query = select(_messages.way).where(_messages.alert_id == alert_id, _messages.state.in_(states))
     return set(connection.execute(query).scalars())
 
 
 def _forget_reminders(connection: Connection, alert_id: int, now_ms: int) -> None:
-    """Those of an alert that goes on; a new one has just been made, or waits."""
+    """Delete old reminders of an active alert; a new one has just been created, or waits."""
     is_old = _messages.created_ms < now_ms - REMINDERS_KEPT_MS, _messages.state != "waiting"
     of_it = _messages.alert_id == alert_id, _messages.occasion == "reminder"
     _forget_messages(connection, and_(*of_it, *is_old))
 
 
 def _forget_messages(connection: Connection, which: ColumnElement[bool]) -> None:
-    taken = select(_messages.id).where(which)
-    connection.execute(delete(state_file.taken).where(state_file.taken.c.message_id.in_(taken)))
+    ids = select(_messages.id).where(which)
+    connection.execute(delete(state_file.taken).where(state_file.taken.c.message_id.in_(ids)))
     connection.execute(delete(state_file.messages).where(which))
 
 
 def _forget_oldest(connection: Connection) -> None:
-    """Of past alerts so many of the newest are kept, and each whose messages are on their way."""
+    """Delete past alerts beyond the newest KEPT_MAX, unless messages of them wait."""
     newest = select(func.max(_alerts.id)).scalar_subquery()
     unsent = select(_messages.alert_id).where(
         _messages.state == "waiting", _messages.alert_id.is_not(None)

@@ -446,10 +446,10 @@ def obstacles(database: Database, writer: Writer, gauges: Gauges) -> list[Obstac
 
     That may wait for as long as a commit does; nothing is written. Empty when readings are stored.
     """
-    return known(database, writer, gauges) or _unwritable(database)
+    return obstacles_met(database, writer, gauges) or _unwritable(database)
 
 
-def known(database: Database, writer: Writer, gauges: Gauges) -> list[Obstacle]:
+def obstacles_met(database: Database, writer: Writer, gauges: Gauges) -> list[Obstacle]:
     """Those that some worker has met already: a look into memory only."""
     damage = database.damage
     if obstacle := damage.obstacle:

@@ -1,14 +1,14 @@
-"""The process of one try: a job on standard input, what went wrong on standard output.
+"""The process of one try: it reads a job from standard input and writes a code to standard output.
 
-It alone has the URL and the secret in hand, so whatever happens in it (a name server that hangs, a
-receiver that drips a byte a second or sends without end) is over when it is killed. It says no more
+Only this process has the URL and the secret, so killing it ends whatever happens in it, such as a
+name server that hangs or a receiver that sends a byte a second or without end. It writes no more
 than a code of `TROUBLES`, or nothing when the message was taken. It loads neither SQLAlchemy nor
 the settings.
 
-A webhook is posted by the standard library alone. Proxies of the environment are not asked,
-redirects are not followed, and of the answer nothing is read but its status and headers. The
-signature is made as those of Stripe and Slack are: over the time and the body, so that a recorded
-request can't be played again later.
+A webhook is posted with the standard library alone. Proxies of the environment are not used,
+redirects are not followed, and only the status and the headers of the answer are read. The
+signature covers the time and the body, as those of Stripe and Slack do, so that a recorded request
+can't be sent again later.
 """
 
 import hashlib
@@ -25,10 +25,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-# For each address of the name: where IPv6 leads nowhere, time is left for IPv4.
+# For each address of a name: where IPv6 does not work, there is time left for IPv4.
 CONNECT_WITHIN_SEC = 3
 SUCCESS = range(200, 300)
-# The first one that fits. Only the code goes on: the errors' own texts may have the URL in them.
+# The first one that fits. Only the code is written: the text of an error may contain the URL.
 TROUBLES: tuple[tuple[type[Exception], str], ...] = (
     (socket.gaierror, "no_such_host"),
     (ssl.SSLCertVerificationError, "certificate"),
@@ -36,7 +36,7 @@ TROUBLES: tuple[tuple[type[Exception], str], ...] = (
     (ConnectionRefusedError, "refused"),
     (TimeoutError, "no_answer"),
     (OSError, "unreachable"),
-    # It is an error of values too.
+    # It is a ValueError, too.
     (http.client.InvalidURL, "bad_url"),
     (http.client.HTTPException, "no_http"),
     (ValueError, "bad_url"),
@@ -45,15 +45,15 @@ SIGNATURE, TIMESTAMP, KEY = "X-Flask10X-Signature", "X-Flask10X-Timestamp", "Ide
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """What the receiver has to find: HMAC-SHA256 over `timestamp.body`, in hexadecimal digits."""
+    """Return the signature: HMAC-SHA256 over `timestamp.body`, in hexadecimal digits."""
     signed = timestamp.encode() + b"." + body
     return f"sha256={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
 
 
 def post(job: Mapping[str, Any]) -> str:
-    """Post `body` to `url` with `headers`; "" when it was taken, else a code of the trouble.
+    """Post a job and return a code of TROUBLES, or "" when it was taken.
 
-    Of the job it takes `url`, `body`, `key`, `secret` (empty: not signed), `timestamp` (seconds
+    Of the job it uses `url`, `body`, `key`, `secret` (empty: not signed), `timestamp` (seconds
     since the epoch) and `limit_sec`.
     """
     body = str(job["body"]).encode()
@@ -87,26 +87,26 @@ def _status(url: SplitResult, headers: dict[str, str], body: bytes, limit_sec: f
         connection.close()
 
 
-# A plugin logs with which status the service has refused. What else it logs may have secrets in it.
+# A plugin logs the status with which a service has refused. Its other text may contain secrets.
 STATUS = re.compile(r"\berror=([1-5][0-9]{2})\b")
 
 
 class _Statuses(logging.Handler):
-    """Keeps the last status that a plugin has logged, and nothing else."""
+    """Keeps only the last status that a plugin has logged."""
 
     status = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if found := STATUS.search(record.getMessage()):
-            self.status = found[1]
+        if match := STATUS.search(record.getMessage()):
+            self.status = match[1]
 
 
 def notify(job: Mapping[str, Any]) -> str:
-    """Send `title` and `body` to `url` by Apprise; "" when it was taken, else a code.
+    """Send `title` and `body` to `url` with Apprise; return a code, or "" when it was taken.
 
-    The URL may name mail, a chat or a phone (extra `flask10x[alerts]`).
-    `type` is one of Apprise's: info, success, warning, failure. Proxies of the environment are
-    asked, as the library requests does.
+    The URL may name mail, a chat or a phone (extra `flask10x[alerts]`). `type` is one of Apprise's:
+    info, success, warning, failure. Proxies of the environment are used, as the library requests
+    does.
     """
     try:
         import apprise  # noqa: PLC0415
@@ -117,7 +117,7 @@ def notify(job: Mapping[str, Any]) -> str:
     logger, statuses = logging.getLogger("apprise"), _Statuses(logging.WARNING)
     logger.addHandler(statuses)
     logger.propagate = False
-    # It keeps nothing on the card between two calls.
+    # Apprise stores nothing on the card between two calls.
     asset = apprise.AppriseAsset(app_id="Flask10X", async_mode=False)
     sender = apprise.Apprise(asset=asset)
     if not sender.add(job["url"]):
@@ -137,7 +137,7 @@ SENDERS = {"webhook": post, "apprise": notify}
 
 
 def main() -> None:
-    """Do the job; the kernel ends this process when its time is up, whatever it is doing."""
+    """Do the job; the kernel ends this process when its time limit has passed."""
     job: Mapping[str, Any] = json.load(sys.stdin)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, job["limit_sec"])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.alerts import due, state_file
@@ -25,12 +25,12 @@ from flask10x.config.settings import Settings
 from flask10x.readings.times import iso_text
 from flask10x.system import clock
 
-# The next try may come in 10 or 30 s: to wait for it costs less than to start Python again.
+# The next try may come in 10 or 30 s: waiting for it costs less than starting Python again.
 LINGERS_MS = 35_000
-# How often it is asked whether a try has ended; and the state file, while nothing has.
+# How often a try is polled for its end, and how often the state file is read meanwhile.
 POLL_SEC, LOOK_MS = 0.02, 500
 IDLE_SEC = 0.5
-# For so long the results of tries are kept when the state file can't be written.
+# How long the results of tries are kept when the state file can't be written.
 UNWRITTEN_MS = 600_000
 Say = Callable[[int, str], None]
 NeverSent = Literal["given_up", "muted", "over_limit", "dropped"]
@@ -39,7 +39,7 @@ _m = state_file.messages.c
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """Why a message is not sent: its new state, and a code of `TROUBLES` or nothing."""
+    """The state of a message that is not sent, and a code of `TROUBLES`, or "" for none."""
 
     state: NeverSent
     trouble: str = ""
@@ -55,19 +55,20 @@ class UnderWay:
     """Why it can't be sent at all."""
 
     def look(self) -> bool:
-        """Whether all of them have ended; each is ended when its time is up."""
-        return sum(one.look() for one in self.tries) == len(self.tries)
+        """Whether all tries have ended; one whose time limit has passed is ended here."""
+        have_ended = [attempt.look() for attempt in self.tries]
+        return all(have_ended)
 
     def outcome(self) -> tuple[str, list[str]]:
-        """The trouble ("" when all have taken it), and who has."""
-        troubles = [one.trouble for one in self.tries if one.trouble]
-        received_by = [one.receiver for one in self.tries if one.trouble == ""]
+        """Return the trouble ("" when all receivers have it), and the receivers that have it."""
+        troubles = [attempt.trouble for attempt in self.tries if attempt.trouble]
+        received_by = [attempt.receiver for attempt in self.tries if attempt.trouble == ""]
         return self.trouble or next(iter(troubles), ""), received_by
 
 
 @dataclass(slots=True)
 class MessageDelivery:
-    """All channels of these settings. `say` writes a line of the log with its level."""
+    """Sends the messages of all channels. `say` writes a line of the log with its level."""
 
     settings: Settings
     state: StateFile
@@ -81,7 +82,7 @@ class MessageDelivery:
     """Results that are not written yet."""
 
     def run(self, is_stopping: Callable[[], bool] = lambda: False) -> None:
-        """Deliver until nothing is due soon; when it is to stop, until what is under way has ended.
+        """Deliver until no message is due soon, or until the current tries end when it is to stop.
 
         Raises sqlalchemy.exc.DBAPIError when the state file can't be used.
         """
@@ -108,9 +109,9 @@ class MessageDelivery:
         return bool(ended)
 
     def _record(self) -> None:
-        """Write down what has ended; on a full disk as soon as there is room again.
+        """Write the results; on a full disk as soon as there is space again.
 
-        Nothing else is begun before: a message whose result is lost would be sent again.
+        No other try begins before that: a message whose result is lost would be sent again.
         """
         given_up_ms = self.monotonic_ms() + UNWRITTEN_MS
         while self._ended:
@@ -148,7 +149,7 @@ class MessageDelivery:
         return [(logging.WARNING, text + trouble_in("en", trouble))]
 
     def _begin_all(self) -> int | None:
-        """As `_begin`; when the state file can't be used now, what is under way still counts."""
+        """Call `_begin`; an error of the state file is raised only when no try is under way."""
         try:
             return self._begin()
         except DBAPIError:
@@ -157,14 +158,14 @@ class MessageDelivery:
             return None
 
     def _begin(self) -> int | None:
-        """Begin what is due of each channel that is free; when the next one is, None for none."""
+        """Begin the due message of each free channel; return when the next one is due, or None."""
         alerts, zone, now_ms = self.settings.alerts, self.settings.zone, self.now_ms()
         heads: dict[str, int] = {}
         with self.state.reading() as connection:
             for channel, messages in due.waiting(connection).items():
-                found = due.head(messages, alerts, now_ms, zone)
-                if found and channel not in self._under_way:
-                    heads[channel] = found.due_ms
+                head = due.head(messages, alerts, now_ms, zone)
+                if head and channel not in self._under_way:
+                    heads[channel] = head.due_ms
         ready = [channel for channel, due_ms in heads.items() if due_ms <= now_ms]
         for channel in ready:
             self._begin_next(channel, now_ms)
@@ -173,7 +174,7 @@ class MessageDelivery:
     def _begin_next(self, channel: str, now_ms: int) -> None:
         with self.state.writing() as connection:
             chosen = self._next_message(connection, channel, now_ms)
-            has_it = _received_by(connection, chosen[0].id) if chosen else set()
+            receivers = _received_by(connection, chosen[0].id) if chosen else set()
         if chosen is None:
             return
         message, alert = chosen
@@ -183,12 +184,12 @@ class MessageDelivery:
             self._under_way[channel] = UnderWay(message, [], error.trouble)
             return
         except Exception as error:
-            # A message that another version has made, say: it keeps no other channel from its own.
+            # It may have been created by another version; it must not stop the other channels.
             text = f"{_called(message)} has no text: {type(error).__name__}: {error}"
             self.say(logging.ERROR, text)
             self._under_way[channel] = UnderWay(message, [], "no_text")
             return
-        tries = [self.begin_try(job) for job in jobs if job.receiver not in has_it]
+        tries = [self.begin_try(job) for job in jobs if job.receiver not in receivers]
         self._under_way[channel] = UnderWay(message, tries)
 
     def _jobs(self, message: WaitingMessage, alert: Alert | None) -> Sequence[Job]:
@@ -205,9 +206,9 @@ class MessageDelivery:
     def _next_message(
         self, connection: Connection, channel: str, now_ms: int
     ) -> tuple[WaitingMessage, Alert | None] | None:
-        """The message that is to be tried now, noted as tried, with its alert; None for none.
+        """Note the next try, and return its message and alert, or None when none is due.
 
-        Settles those before it that are not to be sent.
+        Settles the messages before it that are not to be sent.
         """
         alerts, zone = self.settings.alerts, self.settings.zone
         while True:
@@ -226,17 +227,22 @@ class MessageDelivery:
     def _over_limit(
         self, connection: Connection, message: WaitingMessage, now_ms: int
     ) -> Unsent | None:
-        """The last message of a day says that it is the last one; what it replaces is not sent."""
+        """Check the daily limit; the last message of a day says that it is reached."""
         channel = self._channel(message.channel)
         if channel is None or message.occasion in ("limit", "test"):
             return None
         start_ms = due.day_start_ms(now_ms, self.settings.zone)
-        is_said = _is_limit_said(connection, channel.name, start_ms)
-        most = self._daily_max(channel)
-        if not is_said and _sent_since(connection, channel.name, start_ms) < most - 1:
+        of_channel = _m.way == channel.name
+        is_said = _m.occasion == "limit", _m.created_ms >= start_ms
+        if _count(connection, of_channel, *is_said):
+            return Unsent("over_limit")
+        # Tests do not count.
+        is_sent = _m.state == "sent", _m.settled_ms >= start_ms, _m.occasion != "test"
+        if _count(connection, of_channel, *is_sent) < self._daily_max(channel) - 1:
             return None
-        if not is_said:
-            _say_limit(connection, channel.name, now_ms)
+        row = {"occasion": "limit", "way": channel.name, "state": "waiting"}
+        times = {"created_ms": now_ms, "due_ms": now_ms}
+        connection.execute(insert(state_file.messages).values(row | times))
         return Unsent("over_limit")
 
     def _channel(self, name: str) -> Channel | None:
@@ -251,7 +257,7 @@ class MessageDelivery:
 def enveloped(
     settings: Settings, message: WaitingMessage, alert: Alert | None, text: Text
 ) -> Envelope:
-    """The message with what programs want to know of it; times are ISO 8601 with the offset."""
+    """Return the message with the facts for programs; times are ISO 8601 with the offset."""
     facts: dict[str, object] = {"way": message.channel}
     if alert is not None:
         facts |= {
@@ -264,7 +270,7 @@ def enveloped(
             "end_facts": dict(alert.end_facts),
         }
     return Envelope(
-        # A new state file counts from 1 again.
+        # The ids of a new state file begin at 1 again.
         key=f"{message.created_ms}-{message.id}",
         occasion=message.occasion,
         text=text,
@@ -286,17 +292,18 @@ def _unsent(
         return Unsent("dropped")
     if state_file.is_muted(connection, alert.rule, alert.subject, now_ms):
         return Unsent("muted")
-    if message.occasion == "reminder" and _has_newer(connection, message):
-        # After days without a network one reminder is enough, and none of what is over.
+    same = _m.alert_id == message.alert_id, _m.way == message.channel
+    if message.occasion == "reminder" and _count(connection, *same, _m.id > message.id):
+        # After days without a network one reminder is enough, and none when it is resolved.
         return Unsent("dropped", "outdated")
     if message.occasion == "recovery":
         return _without_entry(_states_of_others(connection, message))
     return None
 
 
-def _without_entry(others: dict[str, set[str]]) -> Unsent | None:
-    """A channel that has no message of the beginning gets none of the end."""
-    states = others.get("entry", set()) | others.get("reminder", set())
+def _without_entry(by_occasion: dict[str, set[str]]) -> Unsent | None:
+    """Why a channel that had no message that the alert fires gets none of its end."""
+    states = by_occasion.get("entry", set()) | by_occasion.get("reminder", set())
     if "sent" in states:
         return None
     reasons: tuple[NeverSent, ...] = ("muted", "over_limit", "given_up")
@@ -307,9 +314,9 @@ def _without_entry(others: dict[str, set[str]]) -> Unsent | None:
 
 
 def _note_try(connection: Connection, message: WaitingMessage, now_ms: int) -> bool:
-    """Note that it is tried now, before it is: a try that is killed counts.
+    """Note a try before it begins, so that one that is killed counts.
 
-    False when it waits no more.
+    Return False when the message does not wait any more.
     """
     tries = message.tries + 1
     changed = connection.execute(
@@ -323,7 +330,7 @@ def _note_try(connection: Connection, message: WaitingMessage, now_ms: int) -> b
 def _note_failure(
     connection: Connection, number: int, trouble: str, received_by: Collection[str]
 ) -> None:
-    """A try failed with this code, although these receivers have taken the message."""
+    """Note that a try failed with this code, and which receivers have taken the message."""
     connection.execute(
         update(state_file.messages)
         .where(_m.id == number, _m.state == "waiting")
@@ -342,7 +349,7 @@ def _settle(
     trouble: str = "",
 ) -> None:
     values: dict[str, str | int] = {"state": state, "settled_ms": now_ms}
-    # What is never sent keeps why the tries failed, where nothing newer is to be said.
+    # A message that is never sent keeps the reason of the last try, unless there is a newer one.
     if trouble or state == "sent":
         values["trouble"] = trouble
     connection.execute(delete(state_file.taken).where(state_file.taken.c.message_id == number))
@@ -350,13 +357,13 @@ def _settle(
 
 
 def _received_by(connection: Connection, number: int) -> set[str]:
-    """Which receivers of its channel have it from an earlier try."""
+    """Return the receivers that have taken it at an earlier try."""
     query = select(state_file.taken.c.receiver).where(state_file.taken.c.message_id == number)
     return set(connection.execute(query).scalars())
 
 
 def _states_of_others(connection: Connection, message: WaitingMessage) -> dict[str, set[str]]:
-    """Of the same alert and channel: occasion -> the states of its other messages."""
+    """Return the states of the other messages of its alert and channel, by occasion."""
     query = select(_m.occasion, _m.state).where(
         _m.alert_id == message.alert_id, _m.way == message.channel, _m.id != message.id
     )
@@ -366,34 +373,7 @@ def _states_of_others(connection: Connection, message: WaitingMessage) -> dict[s
     return states
 
 
-def _has_newer(connection: Connection, message: WaitingMessage) -> bool:
-    """Whether another message of the same alert and channel was made after it."""
-    query = select(func.count()).where(
-        _m.alert_id == message.alert_id, _m.way == message.channel, _m.id > message.id
-    )
-    return bool(connection.execute(query).scalar_one())
-
-
-def _sent_since(connection: Connection, channel: str, start_ms: int) -> int:
-    """How many messages of alerts the channel has had since then; tests do not count."""
-    query = select(func.count()).where(
-        _m.way == channel, _m.state == "sent", _m.settled_ms >= start_ms, _m.occasion != "test"
-    )
+def _count(connection: Connection, *which: ColumnElement[bool]) -> int:
+    """Return how many messages meet these conditions."""
+    query = select(func.count()).select_from(state_file.messages).where(*which)
     return int(connection.execute(query).scalar_one())
-
-
-def _is_limit_said(connection: Connection, channel: str, start_ms: int) -> bool:
-    """Whether there is a message since then that the limit of the channel is reached."""
-    query = select(func.count()).where(
-        _m.way == channel, _m.occasion == "limit", _m.created_ms >= start_ms
-    )
-    return bool(connection.execute(query).scalar_one())
-
-
-def _say_limit(connection: Connection, channel: str, now_ms: int) -> None:
-    """Make the message that says so."""
-    connection.execute(
-        insert(state_file.messages).values(
-            occasion="limit", way=channel, created_ms=now_ms, due_ms=now_ms, state="waiting"
-        )
-    )

@@ -1,4 +1,4 @@
-"""What is to be done to send one message by one channel: a job for each of its receivers."""
+"""The jobs that send one message to one channel, one for each of its receivers."""
 
 import hashlib
 import json
@@ -18,14 +18,14 @@ from flask10x.errors import SettingsError
 from flask10x.readings.times import SECOND_MS
 from flask10x.system import clock
 
-# The hard limits of one try; a phone that waits longer has no network.
+# The time limits of one try; a phone that waits longer has no network.
 WEBHOOK_LIMIT_SEC = 10.0
 COMMAND_LIMIT_SEC = 30.0
-# Some services are asked several times for a message, and mail servers make strangers wait.
+# Some services need several requests for a message, and mail servers delay unknown senders.
 APPRISE_LIMIT_SEC = 45.0
-# A household; each one is a process of 50 MB for some seconds.
+# Enough for a household; each one is a process of 50 MB for some seconds.
 MAX_URLS = 10
-# Enough to distinguish ten URLs, and nothing of what is in them.
+# Enough to distinguish ten URLs without showing them.
 RECEIVER_DIGITS = 12
 
 NotifyType = Literal["info", "success", "warning", "failure"]
@@ -39,7 +39,7 @@ TYPES: Mapping[str, NotifyType] = {
 
 
 class NotSendable(Exception):
-    """Nothing can be sent by this way as it is set up; `trouble` is a code of the reason."""
+    """The channel cannot be used as it is set up; `trouble` is the code of the reason."""
 
     def __init__(self, trouble: str) -> None:
         super().__init__(trouble)
@@ -48,17 +48,17 @@ class NotSendable(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Envelope:
-    """A message with its words, ready to go."""
+    """A message with its text, ready to be sent."""
 
     key: str
-    """The same at each try, and of no other message."""
+    """Identifies the message; the same at each try."""
     occasion: str
     text: Text
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What programs want to know of the alert: JSON values."""
+    """The facts of the alert for programs: JSON values."""
 
     def as_json(self) -> dict[str, Any]:
-        """What webhooks and commands get."""
+        """Return the JSON object for webhooks and commands."""
         return {
             "id": self.key,
             "occasion": self.occasion,
@@ -71,19 +71,19 @@ class Envelope:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """One receiver of a message, and what the process of the try is given."""
+    """One receiver of a message, and the input of the process that sends it."""
 
     receiver: str
     """A short hash of its URL; empty where the channel has only one."""
     limit_sec: float
     input: bytes = field(repr=False)
     arguments: tuple[str, ...] = ()
-    """The program to run; empty: `attempt`, which sends by itself."""
+    """The program to run; empty for `attempt`."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def jobs_of(channel: Channel, envelope: Envelope, now_ms: int) -> list[Job]:
-    """A job for each receiver of the channel; raises NotSendable."""
+    """Return a job for each receiver of the channel; raises NotSendable."""
     if isinstance(channel, Webhook):
         return [_webhook(channel, envelope, now_ms)]
     if isinstance(channel, Command):
@@ -106,7 +106,8 @@ def _webhook(channel: Webhook, envelope: Envelope, now_ms: int) -> Job:
 
 def _command(channel: Command, envelope: Envelope) -> Job:
     shown = envelope.as_json()
-    # Without the prefix of the settings: the program may call `flask10x`, which refuses others.
+    # Without the prefix of the settings: the program may call `flask10x`, which rejects unknown
+    # ones.
     variables = {
         f"ALERT_{name.upper()}": str(value).replace("\0", "")
         for name, value in shown.items()
@@ -154,30 +155,30 @@ def _secret(name: str, named: str) -> str:
 
 
 def _without_settings() -> dict[str, str]:
-    """The environment of a program: neither settings nor systemd's sockets are in it."""
+    """The environment for a program, without settings and sockets of systemd."""
     ours = ("FLASK10X_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "CREDENTIALS_DIRECTORY")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
-# -P: what lies in the data folder is no module of ours.
+# -P: a file in the data folder is not imported as a module.
 ATTEMPT = (sys.executable, "-P", "-m", "flask10x.alerts.delivery.attempt")
-# Beside the limit that the process has set itself: Python has to start first, on a busy Pi.
+# In addition to the limit of the process itself, for the start of Python on a busy Pi.
 GRACE_SEC = 15.0
-# A code is shorter; the rest is not read.
+# A code is shorter.
 MAX_ANSWER_BYTES = 200
 
 
 class Try:
-    """A job that is under way, with a hard limit. Its process has a session and group of its own.
+    """A job whose process is running, with a time limit, in a session and group of its own.
 
-    What it writes is not looked at, but for the code of `attempt`: it may have secrets in it.
+    The output of a program is not read, for it may contain secrets; that of `attempt` is a code.
     """
 
     def __init__(self, job: Job, monotonic_ms: Callable[[], int] = clock.monotonic_ms) -> None:
-        """Start it; one that can't be started has ended with a trouble."""
+        """Start the process; when that fails, the try has ended with a trouble."""
         self.receiver = job.receiver
         self.trouble: str | None = None
-        """None while it is under way, then "" when it was taken, else a code."""
+        """None while it is running, then "" when the message was taken, else a code."""
         self._is_command = bool(job.arguments)
         self._monotonic_ms = monotonic_ms
         limit_sec = job.limit_sec if self._is_command else job.limit_sec + GRACE_SEC
@@ -185,35 +186,35 @@ class Try:
         self._process: subprocess.Popen[bytes] | None = None
         self._output = _file("answer")
         try:
-            with _file("message") as given:
-                given.write(job.input)
-                given.seek(0)
-                self._start(job, given)
+            with _file("message") as message:
+                message.write(job.input)
+                message.seek(0)
+                self._start(job, message)
         except (OSError, ValueError):
-            # Also a name or a variable that no program can be given.
+            # ValueError: a name or a variable that the system does not accept.
             self.trouble = "no_program"
             self._output.close()
 
-    def _start(self, job: Job, given: IO[bytes]) -> None:
+    def _start(self, job: Job, message: IO[bytes]) -> None:
         self._process = subprocess.Popen(  # noqa: S603
             job.arguments or ATTEMPT,
             env=dict(job.environment) if self._is_command else None,
-            stdin=given,
+            stdin=message,
             stdout=subprocess.DEVNULL if self._is_command else self._output,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
 
     def look(self) -> bool:
-        """Whether it has ended; ends it when its time is up."""
+        """Whether it has ended; ends it when its time limit has passed."""
         if self.trouble is not None or self._process is None:
             return True
         pid = self._process.pid
-        # Not reaped yet, so no other process has its number when its group is killed.
+        # It is not reaped yet, so no other process has its id when its group is killed.
         has_ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
         if not has_ended and self._monotonic_ms() < self._deadline_ms:
             return False
-        # Also what it has started and left behind.
+        # This also ends the processes that it has started.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
         status = self._process.wait()
@@ -233,5 +234,5 @@ class Try:
 
 
 def _file(name: str) -> IO[bytes]:
-    """In memory, for a secret belongs on no card; a pipe would wait for its reader."""
+    """A file in memory, for secrets must not be on the card, and a pipe would block."""
     return os.fdopen(os.memfd_create(name), "w+b")

@@ -1,10 +1,9 @@
-"""The rules on values: `threshold`, one beyond a limit, and `rate`, one that changes fast.
+"""The rules on values: `threshold`, a value beyond a limit, and `rate`, one that changes fast.
 
-All rules that go by values share one look at the readings that have come since the last step.
-Nothing is asked while nothing comes. Each station's readings are given in the order in which they
-were measured; one that is older than another of its station was known before its rules looked, and
-is left out. At the first step the newest ones are given once more, so that what was under way when
-the service or the worker ended goes on.
+All rules on values share one query for the readings that came since the last step. No query is made
+while no reading comes. The readings of a station are in the order of their measurement; one that is
+older than an earlier one is left out. The first step returns the newest ones once more, so that the
+rules continue where the service or the worker ended.
 """
 
 from abc import ABC, abstractmethod
@@ -13,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from statistics import median
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Row, Select, select
 
@@ -27,24 +26,23 @@ from flask10x.readings.stations import Measurement
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.system.gauges import Gauges
 
-# How many ids one step looks through: milliseconds. What a disk that stalled has held up comes in
-# some steps.
+# How many ids one step goes through, which takes milliseconds. After a disk has stalled the
+# readings come in several steps.
 SPAN_ROWS = 5000
-# How long after the last reading it is still looked for: between its acceptance and its place in
-# the queue some time may pass.
+# How long after a reading was accepted it may still be on its way to the queue.
 REST_MS = 5000
-# Whatever else is stored, by a command say, is found so soon.
+# How soon readings are found that another process stores, such as a command.
 LOOK_EVERY_MS = 60_000
-# A reading that came so long after it was measured tells what was, and not what is.
+# A reading that came so long after its measurement says nothing about the present.
 LATE_MS = 3_600_000
-# A board's clock may be so far ahead; what is further ahead was dated by a clock that was wrong,
-# and readings with a right time come after it all the same.
+# The clock of a board may be this far ahead. A reading further ahead has a wrong time, and does not
+# make those with a right time old.
 AHEAD_MS = 600_000
-# Of what is given at the first step: older ones tell of a station that was put away.
+# At the first step older readings are those of a station that was taken out of use.
 STALE_MS = 24 * 3_600_000
-# What is given at the first step, at least: whoever waits for more says so.
+# The time that the first step goes back at least; a rule may ask for more.
 REPLAYED_MS = 7_200_000
-# At most so many of a station.
+# The most readings of a station that the first step returns.
 REPLAYED_MAX = 20_000
 REPLAY_PAGE_ROWS = 500
 
@@ -57,96 +55,113 @@ class NewReading:
     at_ms: int
     """When it was measured, in UTC epoch milliseconds."""
     values: dict[str, float | None]
-    """By column; those of its station that some rule looks at."""
+    """By column, those that some rule needs."""
     is_late: bool
-    """Whether it came, or is given, too late to raise or end an alert by itself."""
+    """Whether it is too old to fire or to resolve an alert by itself."""
 
 
 def measured(of: Measurement, value: float | None) -> float | None:
-    """The value; None where it is missing, and where a sensor gives it in place of a measurement,
-    also one that can be true as well (`Fault.warning_only`)."""
+    """Return the value, or None where it is missing or a fault value of the sensor.
+
+    This includes fault values that may also be measured (`Fault.warning_only`).
+    """
     return None if any(fault.value == value for fault in of.faults) else value
 
 
-class NewReadings:
-    """What some rules look at; make one for all of them."""
+Item = TypeVar("Item")
 
-    def __init__(
-        self,
-        database: Database,
-        gauges: Gauges,
-        queues: SharedQueues,
-        columns: Mapping[str, Collection[str]],
-        replayed_ms: int = 0,
-        replayed_rows: int = 0,
-    ) -> None:
-        """`columns` are those of each endpoint that some rule looks at.
 
-        At the first step each station's newest `replayed_rows` are given, and all that it measured
-        in `replayed_ms` before the newest; REPLAYED_MAX at most.
-        """
+class SharedQuery(ABC, Generic[Item]):
+    """A query whose rows several rules need; it is made once a step."""
+
+    def __init__(self, database: Database, gauges: Gauges) -> None:
         self._database = database
         self._gauges = gauges
-        self._queues = queues
-        self._columns = columns
-        self._all = tuple(dict.fromkeys(chain.from_iterable(columns.values())))
-        self._replayed_ms = max(replayed_ms, REPLAYED_MS)
-        self._replayed_rows = replayed_rows
         self._moment: Moment | None = None
-        self._found: Sequence[NewReading] = ()
+        self._rows: Sequence[Item] = ()
         self._error: Exception | None = None
         self._last_id: int | None = None
-        self._newest: dict[str, int] = {}
         self._look_at_ms = 0
-        self._heard_ms = 0
-        # Whether something waited to be stored at the last look, or was left to look through.
+        # Whether the last query has left some rows, or some may not have been stored yet.
         self._has_more = False
 
-    def of(self, now: Moment) -> Sequence[NewReading]:
-        """What is new at this step; the same for whoever asks at it. Raises as a query does."""
+    def of(self, now: Moment) -> Sequence[Item]:
+        """Return the new rows of this step, the same for each caller. Raises as a query does."""
         if now is not self._moment:
             self._moment = now
-            self._found, self._error = (), None
+            self._rows, self._error = (), None
             try:
-                self._found = self._look(now)
+                self._rows = self._look(now)
             except Exception as error:
                 self._error = error
         if self._error is not None:
             raise self._error.with_traceback(None)
-        return self._found
+        return self._rows
+
+    @abstractmethod
+    def _look(self, now: Moment) -> Sequence[Item]:
+        """Return the new rows; none while it is not time for a query."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scope:
+    """The readings that some rules need."""
+
+    columns: Mapping[str, Collection[str]]
+    """The columns of each endpoint."""
+    replayed_ms: int = REPLAYED_MS
+    """The first step returns the readings of this time before the newest one of a station."""
+    replayed_rows: int = 0
+    """The first step returns at least this number of readings of a station."""
+
+
+class NewReadings(SharedQuery[NewReading]):
+    """The new readings of the stations that some rules need."""
+
+    def __init__(
+        self, database: Database, gauges: Gauges, queues: SharedQueues, scope: Scope
+    ) -> None:
+        """Make no query yet."""
+        super().__init__(database, gauges)
+        self._queues = queues
+        self._scope, self._columns = scope, scope.columns
+        self._all = tuple(dict.fromkeys(chain.from_iterable(scope.columns.values())))
+        self._newest: dict[str, int] = {}
+        self._received_ms = 0
 
     def _look(self, now: Moment) -> Sequence[NewReading]:
         if self._last_id is None:
-            found = self._replayed(now)
+            samples = self._replayed(now)
         elif self._is_time(now):
-            found = self._new(self._last_id)
+            samples = self._new(self._last_id)
         else:
             return ()
         self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
-        return list(self._in_order(found, now))
+        return list(self._in_order(samples, now))
 
     def _is_time(self, now: Moment) -> bool:
-        """Whether anything may have been stored since the last look; a look into memory."""
-        heard_ms = max(map(self._gauges.last_received_ms, self._columns), default=0)
+        """Whether readings may have been stored since the last query, as far as memory says."""
+        received_ms = max(map(self._gauges.last_received_ms, self._columns), default=0)
         waits = bool(self._queues.not_empty())
         is_time = (
-            heard_ms != self._heard_ms
-            or now.monotonic_ms - heard_ms < REST_MS
+            received_ms != self._received_ms
+            or now.monotonic_ms - received_ms < REST_MS
             or (waits or self._has_more)
             or now.monotonic_ms >= self._look_at_ms
         )
-        self._heard_ms, self._has_more = heard_ms, waits
+        self._received_ms, self._has_more = received_ms, waits
         return is_time
 
     def _replayed(self, now: Moment) -> list[NewReading]:
-        found: list[NewReading] = []
+        samples: list[NewReading] = []
         with self._database.query() as connection:
             head = last_id(connection)
             for endpoint in self._columns:
-                found += self._newest_of(connection, endpoint)
+                samples += self._newest_of(connection, endpoint)
         self._last_id = head
         return [
-            replace(one, is_late=one.is_late or now.wall_ms - one.at_ms > STALE_MS) for one in found
+            replace(sample, is_late=sample.is_late or now.wall_ms - sample.at_ms > STALE_MS)
+            for sample in samples
         ]
 
     def _newest_of(self, connection: Connection, endpoint: str) -> list[NewReading]:
@@ -154,14 +169,14 @@ class NewReadings:
         query = select(*_HEAD, *map(measurement, self._columns[endpoint])).where(of_station)
         query = query.order_by(readings.c.received_at.desc()).limit(REPLAYED_MAX)
         rows = connection.execute(query.execution_options(yield_per=REPLAY_PAGE_ROWS))
-        found: list[NewReading] = []
+        samples: list[NewReading] = []
         for row in rows:
-            is_old = found and row.received_at < found[0].at_ms - self._replayed_ms
-            if is_old and len(found) >= self._replayed_rows:
+            is_old = samples and row.received_at < samples[0].at_ms - self._scope.replayed_ms
+            if is_old and len(samples) >= self._scope.replayed_rows:
                 break
-            found.append(self._sample(row, self._columns[endpoint]))
+            samples.append(self._sample(row, self._columns[endpoint]))
         rows.close()
-        return found
+        return samples
 
     def _new(self, after: int) -> list[NewReading]:
         with self._database.query() as connection:
@@ -169,17 +184,17 @@ class NewReadings:
             until = min(head, after + SPAN_ROWS)
             imported = _imported(connection, after) if until > after else []
             rows = connection.execute(self._between(after, until)) if until > after else ()
-            found = [
+            samples = [
                 self._sample(row, self._all)
                 for row in rows
                 if not any(row.id in span for span in imported)
             ]
         self._last_id = until
         self._has_more = self._has_more or until < head
-        return found
+        return samples
 
     def _between(self, after: int, until: int) -> Select[Any]:
-        # By the index it would read all of these stations' entries.
+        # With the index it would read all entries of these stations.
         of_stations = unindexed(readings.c.endpoint).in_(tuple(self._columns))
         query = select(*_HEAD, *map(measurement, self._all)).where(of_stations)
         return query.where(readings.c.id > after, readings.c.id <= until).order_by(readings.c.id)
@@ -193,8 +208,8 @@ class NewReadings:
             is_late=row.arrived_at is not None and row.arrived_at - row.received_at > LATE_MS,
         )
 
-    def _in_order(self, found: list[NewReading], now: Moment) -> Iterator[NewReading]:
-        for sample in sorted(found, key=lambda one: one.at_ms):
+    def _in_order(self, samples: list[NewReading], now: Moment) -> Iterator[NewReading]:
+        for sample in sorted(samples, key=lambda sample: sample.at_ms):
             newest_ms = self._newest.get(sample.endpoint)
             if newest_ms is not None and newest_ms > now.wall_ms + AHEAD_MS:
                 newest_ms = None
@@ -207,13 +222,13 @@ _HEAD = (readings.c.id, readings.c.endpoint, readings.c.received_at, readings.c.
 
 
 def _imported(connection: Connection, after: int) -> list[range]:
-    """The ids behind this one that came from files."""
+    """Return the ids after this one that were imported from files."""
     query = select(imports.c.first_id, imports.c.last_id).where(imports.c.last_id > after)
     return [range(row.first_id, row.last_id + 1) for row in connection.execute(query)]
 
 
 class OfMeasurement(ABC):
-    """Looks after one measurement of one station."""
+    """Evaluates a rule on one measurement of one station."""
 
     def __init__(self, rule: Rate | Threshold, of: Measurement, readings: NewReadings) -> None:
         """`readings` must have the column of the rule."""
@@ -221,14 +236,14 @@ class OfMeasurement(ABC):
         self._kind, self._name, self._station = rule.kind, rule.name, rule.station
         self._readings = readings
         self._subject = f"{rule.station}.{rule.column}"
-        # None: no reading has told yet.
+        # None: not known before the first reading.
         self._is_firing: bool | None = None
         self._last_ms = 0
         self._changed_ms = 0
         self._facts: dict[str, Fact] = {}
 
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
-        """As `Watch`."""
+        """See `Watch`."""
         alert = active.get((self._name, self._subject))
         if self._is_firing is None and alert is not None:
             self._go_on(alert)
@@ -247,33 +262,32 @@ class OfMeasurement(ABC):
         )
 
     def _go_on(self, alert: Alert) -> None:
-        """Another process has begun this alert."""
+        """Continue an alert that another process has created."""
         self._is_firing, self._changed_ms = True, alert.since_ms
 
     @abstractmethod
     def _take(self, sample: NewReading) -> None:
-        """A reading of the station, which may lack the measurement."""
+        """Take a reading of the station, which may lack the measurement."""
 
 
-# After a longer pause nobody can say that it has lasted: the time begins anew. Shorter than any
-# jump of a clock that was not set yet, longer than a night.
+# After a longer pause the time begins again, because it is not known what was in between. Shorter
+# than any jump of a clock that was not set yet, longer than a night.
 PAUSE_MAX_MS = 24 * 3_600_000
 
 
 class LimitPassed(OfMeasurement):
-    """Looks after one measurement of one station.
+    """Fires while one measurement of one station is beyond a limit.
 
-    The time is that of the readings: when they were measured. It begins with the first value beyond
-    the limit and goes on until one has come back to `clear`; what lies between the two neither
-    begins nor ends anything, so a value that hovers round the limit makes one alert. A missing
-    value says nothing.
+    The time counts from the first measured value beyond the limit until a value is back at `clear`.
+    Values between the two change nothing, so a value that hovers round the limit leads to one
+    alert. A missing value changes nothing.
     """
 
     def __init__(self, rule: Threshold, of: Measurement, readings: NewReadings) -> None:
         """`readings` must have the column of the rule."""
         super().__init__(rule, of, readings)
         self._rule = rule
-        # Since when it is beyond the limit and has not come back.
+        # When the first value beyond the limit was measured; None while it is back.
         self._beyond_ms: int | None = None
 
     def _go_on(self, alert: Alert) -> None:
@@ -320,7 +334,7 @@ class LimitPassed(OfMeasurement):
         }
 
     def _compared(self, value: float) -> tuple[bool, bool]:
-        """Whether it is beyond the limit, and whether it is back."""
+        """Whether the value is beyond the limit, and whether it is back."""
         if self._rule.above is not None:
             return value > self._rule.above, value <= self._rule.clear
         if self._rule.below is not None:
@@ -329,15 +343,15 @@ class LimitPassed(OfMeasurement):
 
 
 MEDIAN_OF = 3
-# It is over when the change within the time is less than this share of the limit.
+# The alert is resolved when the change within the time is less than this share of the limit.
 CLEAR_SHARE = 0.5
 
 
 class FastChange(OfMeasurement):
-    """Looks after one measurement of one station.
+    """Fires while one measurement of one station changes fast.
 
-    One wild value says nothing, whether a sensor gives it or a cable: what is compared are medians
-    of three readings in a row. So a change is seen at its second reading.
+    Medians of three readings in a row are compared, so that a single wild value of a sensor or a
+    cable does not count. So a change is noticed at its second reading.
     """
 
     def __init__(self, rule: Rate, of: Measurement, readings: NewReadings) -> None:
@@ -346,9 +360,9 @@ class FastChange(OfMeasurement):
         self._rule = rule
         self._sign, self._limit = (1, rule.rise) if rule.rise is not None else (-1, rule.fall or 0)
         self._values: deque[float] = deque(maxlen=MEDIAN_OF)
-        # When, and the median then: of those within the time each that none after it goes beyond,
-        # so the first is what to compare with and the last the newest. All of a day, looked through
-        # at each reading of two that are replayed, would keep a Pi busy for a minute.
+        # Times and medians within the time of the rule, only those that no later one exceeds: the
+        # first is compared with the last, the newest. Going through all medians of a day at each of
+        # two days of replayed readings would keep a Pi busy for a minute.
         self._extremes: deque[tuple[int, float]] = deque()
 
     def _take(self, sample: NewReading) -> None:
@@ -357,7 +371,7 @@ class FastChange(OfMeasurement):
             return
         at_ms, within_ms = sample.at_ms, self._rule.within_sec * 1000
         if not 0 <= at_ms - self._last_ms <= within_ms:
-            # What was before the pause tells nothing of how fast it has changed.
+            # Values before a pause say nothing about the speed of a change.
             self._values.clear()
             self._extremes.clear()
         self._last_ms = at_ms

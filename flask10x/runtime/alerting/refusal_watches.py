@@ -1,9 +1,9 @@
-"""The rules on what is refused or missing: `refused`, a sender, and `failed_sensor`, a measurement.
+"""The rules on rejected and missing values: `refused`, a sender, and `failed_sensor`.
 
-Both share one look at the readings that were refused since the last step. A station that takes
-incomplete readings has them stored, with nothing in the column. Of another one the whole reading is
-refused; then it counts which fields were named as the reason, and the others were right. A body
-that could not be read says nothing of any sensor.
+Both share one query for the readings that were rejected since the last step. Incomplete readings of
+a station that may send them are stored, with nothing in the column. Otherwise the whole reading is
+rejected; then the fields that are named as the reason have failed, and the others were right. A
+body that could not be read says nothing about the sensors.
 """
 
 import json
@@ -30,66 +30,44 @@ from flask10x.runtime.alerting.measurement_watches import (
     STALE_MS,
     NewReading,
     NewReadings,
+    SharedQuery,
     measured,
 )
 from flask10x.system.gauges import Gauges
 from flask10x.translation import translation
 
-# They are stored at most every 5 s (`recording/rejected.py`).
+# Rejected readings are stored at most every 5 s (`recording/rejected.py`).
 LOOK_PAUSE_MS = 5000
-# Also when no worker has counted any: a killed one may have.
+# The query is also made when no worker has counted any, for one may have been killed.
 LOOK_EVERY_MS = 60_000
-# How many ids one step looks through, and how many of the newest are given at the first step.
+# How many ids one step goes through, and how many of the newest the first step returns.
 SPAN_ROWS = 500
 REPLAYED_ROWS = 2000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefusedReading:
-    """One refused reading of a station."""
+    """One rejected reading of a station."""
 
     endpoint: str
     received_at: int
     """When it came, in UTC epoch milliseconds."""
     measured_at: int
-    """When it was measured; the same for one that has not said so."""
+    """When it was measured; the same where the sender gave no time."""
     reasons: Mapping[str, str]
-    """As `recording.rejected.Kept`."""
+    """As in `recording.rejected.Kept`."""
     hint: str
 
 
-class NewRefusals:
-    """What some rules look at; make one for all of them."""
+class NewRefusals(SharedQuery[RefusedReading]):
+    """The new rejected readings of these stations, the oldest first."""
 
     def __init__(self, database: Database, gauges: Gauges, endpoints: Collection[str]) -> None:
-        """Of these stations. Refused readings that no station has are none of them."""
-        self._database = database
-        self._gauges = gauges
+        """Make no query yet. Rejected readings without a station are left out."""
+        super().__init__(database, gauges)
         self._endpoints = tuple(endpoints)
-        self._moment: Moment | None = None
-        self._found: Sequence[RefusedReading] = ()
-        self._error: Exception | None = None
-        self._last_id: int | None = None
         self._counted = -1
-        self._look_at_ms = 0
         self._soon_ms = 0
-        self._has_more = False
-
-    def of(self, now: Moment) -> Sequence[RefusedReading]:
-        """What is new at this step, oldest first; the same for whoever asks at it.
-
-        Raises as a query does.
-        """
-        if now is not self._moment:
-            self._moment = now
-            self._found, self._error = (), None
-            try:
-                self._found = self._look() if self._is_time(now) else ()
-            except Exception as error:
-                self._error = error
-        if self._error is not None:
-            raise self._error.with_traceback(None)
-        return self._found
 
     def _is_time(self, now: Moment) -> bool:
         if self._last_id is None:
@@ -100,7 +78,7 @@ class NewRefusals:
         counted = sum(self._gauges.station_totals(name).refused for name in self._endpoints)
         is_time = self._has_more or now.monotonic_ms >= self._look_at_ms
         if counted != self._counted:
-            # What was counted may be stored only after the next look.
+            # A counted reading may be stored only after the next query.
             is_time = self._has_more = True
         else:
             self._has_more = False
@@ -109,17 +87,19 @@ class NewRefusals:
             self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
         return is_time
 
-    def _look(self) -> list[RefusedReading]:
+    def _look(self, now: Moment) -> Sequence[RefusedReading]:
+        if not self._is_time(now):
+            return ()
         with self._database.query() as connection:
             head = last_id(connection, "rejected")
             if self._last_id is None:
                 after, until = head - REPLAYED_ROWS, head
             else:
                 after, until = self._last_id, min(head, self._last_id + SPAN_ROWS)
-            found = [_refusal(row) for row in connection.execute(self._between(after, until))]
+            refusals = [_refusal(row) for row in connection.execute(self._between(after, until))]
         self._last_id = until
         self._has_more = self._has_more or until < head
-        return found
+        return refusals
 
     def _between(self, after: int, until: int) -> Select[tuple[str, int, int, str, str, str]]:
         columns = rejected.c
@@ -145,14 +125,14 @@ def _refusal(row: Row[tuple[str, int, int, str, str, str]]) -> RefusedReading:
     )
 
 
-# It is over when fewer than this share of the limit were refused within the time.
+# The alert is resolved when fewer than this share of the limit were rejected within the time.
 CLEAR_SHARE = 0.5
-# So many times are kept of each sender; the number of a message is no higher.
+# How many times are kept of each sender; a message says no higher number.
 TIMES_MAX = 10_000
 
 
 class RefusedSenders:
-    """Is firing for each station of which `readings` were refused within `within_sec`."""
+    """Fires for each station with `readings` rejected readings within `within_sec`."""
 
     def __init__(
         self, rule: RefusedSender, endpoints: Collection[str], refusals: NewRefusals
@@ -161,16 +141,16 @@ class RefusedSenders:
         self._rule = rule
         self._endpoints = tuple(endpoints)
         self._refusals = refusals
-        # When each came, by the clock that nobody can set; before the service started by the other.
+        # When each came, by the monotonic clock; computed from the wall clock for earlier ones.
         self._times: defaultdict[str, deque[int]] = defaultdict(lambda: deque(maxlen=TIMES_MAX))
         self._newest: dict[str, RefusedReading] = {}
 
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
-        """As `Watch`; of stations of which none was refused it says nothing."""
+        """See `Watch`; stations without rejected readings get no verdict."""
         for refusal in self._refusals.of(now):
-            # By a clock that was not set yet since the boot nobody can tell how long ago it came.
-            is_known = refusal.received_at <= now.wall_ms + AHEAD_MS
-            if refusal.endpoint in self._endpoints and is_known:
+            # While the clock is not set since the boot, the age of a reading is not known.
+            has_age = refusal.received_at <= now.wall_ms + AHEAD_MS
+            if refusal.endpoint in self._endpoints and has_age:
                 ago_ms = max(0, now.wall_ms - refusal.received_at)
                 self._times[refusal.endpoint].append(now.monotonic_ms - ago_ms)
                 self._newest[refusal.endpoint] = refusal
@@ -203,8 +183,8 @@ class RefusedSenders:
         )
 
 
-# A sensor that was never there fails in each reading. Whether there was one is asked again so late,
-# for the roll-ups may not be made yet.
+# A sensor that never existed fails in each reading. Whether there was one is looked up again after
+# this time, for the roll-ups may not be ready yet.
 ASK_EVERY_MS = 3_600_000
 
 
@@ -215,7 +195,7 @@ class LastValue:
     at_ms: int
     """When it was measured, in UTC epoch milliseconds."""
     value: float | None
-    """None: it was good, but in a reading that was refused for another field."""
+    """None: it was good, but in a reading that was rejected for another field."""
 
 
 LastValueOf = Callable[[Station, Measurement], LastValue | None]
@@ -223,14 +203,14 @@ LastValueOf = Callable[[Station, Measurement], LastValue | None]
 
 @dataclass(slots=True)
 class _Sensor:
-    """What is known of one measurement of one station."""
+    """The state of one measurement of one station."""
 
     station: Station
     of: Measurement
     failures: int = 0
-    """In a row."""
+    """The number of failures in a row."""
     since_ms: int = 0
-    """When the first of them was measured; when there is none, the last good one."""
+    """When the first of them was measured, or the last good value where there is none."""
     fault: float | None = None
     is_firing: bool | None = None
     last: LastValue | None = None
@@ -242,21 +222,21 @@ class _Sensor:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What one reading says of the sensors of its station."""
+class _Outcome:
+    """Which sensors of its station one reading has values of, and which have failed."""
 
     at_ms: int
     is_late: bool
     values: dict[str, float | None] = field(default_factory=dict)
-    """By column: the good ones, None where the value is not known."""
+    """The good values by column, None where the value is not known."""
     faults: dict[str, float | None] = field(default_factory=dict)
-    """By column: those that have failed, with the fault value where it is known."""
+    """The failed columns, with the fault value where it is known."""
 
 
 class FailedSensors:
-    """Is firing for each measurement that has failed in `readings` readings in a row.
+    """Fires for each measurement that has failed in `readings` readings in a row.
 
-    Over with the first good value. One that has never had a value is not watched.
+    It is resolved by the first good value. A measurement that never had a value is not watched.
     """
 
     def __init__(
@@ -269,7 +249,7 @@ class FailedSensors:
     ) -> None:
         """`new` must have all columns of the stations, `refusals` the endpoints.
 
-        `last_value` looks for one in the database; it is asked seldom.
+        `last_value` makes a query; it is called seldom.
         """
         self._rule = rule
         self._stations = {station.endpoint: station for station in stations}
@@ -283,53 +263,53 @@ class FailedSensors:
         }
 
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
-        """As `Watch`; of sensors that are and were good it says nothing."""
-        for endpoint, seen in self._in_order(now):
+        """See `Watch`; sensors that are and were good get no verdict."""
+        for endpoint, outcome in self._in_order(now):
             for sensor in self._sensors[endpoint]:
-                self._take(sensor, seen, now)
+                self._take(sensor, outcome, now)
         for sensors in self._sensors.values():
             for sensor in sensors:
                 alert = active.get((self._rule.name, sensor.subject))
                 if alert is not None or sensor.is_firing:
                     yield from self._verdicts(sensor, alert, now)
 
-    def _in_order(self, now: Moment) -> Iterator[tuple[str, _Seen]]:
-        """What is new; a refused reading that is older than a stored one was overtaken by it."""
-        found = [
+    def _in_order(self, now: Moment) -> Iterator[tuple[str, _Outcome]]:
+        """The new readings; a rejected one that is older than a stored one is left out."""
+        outcomes = [
             (sample.endpoint, _of_sample(self._stations[sample.endpoint], sample))
             for sample in self._new.of(now)
             if sample.endpoint in self._stations
         ]
-        found += [
+        outcomes += [
             (refusal.endpoint, _of_refusal(self._stations[refusal.endpoint], refusal, now))
             for refusal in self._refusals.of(now)
             if refusal.endpoint in self._stations and not refusal.hint
         ]
-        for endpoint, seen in sorted(found, key=lambda pair: pair[1].at_ms):
+        for endpoint, outcome in sorted(outcomes, key=lambda pair: pair[1].at_ms):
             newest_ms = self._newest.get(endpoint)
-            is_newer = newest_ms is None or seen.at_ms >= newest_ms
+            is_newer = newest_ms is None or outcome.at_ms >= newest_ms
             if is_newer or (newest_ms or 0) > now.wall_ms + AHEAD_MS:
-                self._newest[endpoint] = seen.at_ms
-                yield endpoint, seen
+                self._newest[endpoint] = outcome.at_ms
+                yield endpoint, outcome
 
-    def _take(self, sensor: _Sensor, seen: _Seen, now: Moment) -> None:
+    def _take(self, sensor: _Sensor, outcome: _Outcome, now: Moment) -> None:
         column = sensor.of.column
-        if column in seen.values:
-            sensor.failures, sensor.since_ms, sensor.fault = 0, seen.at_ms, None
-            sensor.last = LastValue(seen.at_ms, seen.values[column])
-        elif column in seen.faults:
+        if column in outcome.values:
+            sensor.failures, sensor.since_ms, sensor.fault = 0, outcome.at_ms, None
+            sensor.last = LastValue(outcome.at_ms, outcome.values[column])
+        elif column in outcome.faults:
             sensor.failures += 1
-            sensor.since_ms = seen.at_ms if sensor.failures == 1 else sensor.since_ms
-            sensor.fault = seen.faults[column]
+            sensor.since_ms = outcome.at_ms if sensor.failures == 1 else sensor.since_ms
+            sensor.fault = outcome.faults[column]
         else:
             return
-        if seen.is_late:
+        if outcome.is_late:
             return
         has_failed = sensor.failures >= self._rule.readings
         if not has_failed and sensor.failures and sensor.is_firing:
             return
         if not has_failed and sensor.failures and sensor.is_firing is None:
-            # After a restart: fewer are known than the alert, if there is one, was made of.
+            # After a restart fewer failures are known than the alert counted, if there is one.
             return
         sensor.is_firing = has_failed and self._was_there(sensor, now)
 
@@ -342,7 +322,7 @@ class FailedSensors:
 
     def _verdicts(self, sensor: _Sensor, alert: Alert | None, now: Moment) -> Iterator[Verdict]:
         if alert is None and sensor.last is not None and sensor.last.value is None:
-            # It was good in readings that were refused for another field.
+            # It was good in readings that were rejected for another field.
             sensor.last = self._last_value(sensor.station, sensor.of) or sensor.last
         last = sensor.last
         facts: dict[str, Fact] = {
@@ -362,35 +342,35 @@ class FailedSensors:
         )
 
 
-def _of_sample(station: Station, sample: NewReading) -> _Seen:
-    seen = _Seen(sample.at_ms, sample.is_late)
+def _of_sample(station: Station, sample: NewReading) -> _Outcome:
+    outcome = _Outcome(sample.at_ms, sample.is_late)
     for of in station.measurements:
         value = sample.values[of.column]
         if measured(of, value) is None:
-            seen.faults[of.column] = value
+            outcome.faults[of.column] = value
         else:
-            seen.values[of.column] = value
-    return seen
+            outcome.values[of.column] = value
+    return outcome
 
 
-def _of_refusal(station: Station, refusal: RefusedReading, now: Moment) -> _Seen:
+def _of_refusal(station: Station, refusal: RefusedReading, now: Moment) -> _Outcome:
     is_late = refusal.received_at - refusal.measured_at > LATE_MS
     is_late = is_late or now.wall_ms - refusal.received_at > STALE_MS
-    seen = _Seen(refusal.measured_at, is_late)
+    outcome = _Outcome(refusal.measured_at, is_late)
     if not any(warned_paths(station, {path: text}) for path, text in refusal.reasons.items()):
-        # Refused for something else: as a whole, or by the database.
-        return seen
+        # It was rejected as a whole, or by the database.
+        return outcome
     failed = warned_paths(station, dict(refusal.reasons))
     for of in station.measurements:
         if of.path in failed:
-            seen.faults[of.column] = _fault_in(refusal.reasons.get(of.path))
+            outcome.faults[of.column] = _fault_in(refusal.reasons.get(of.path))
         else:
-            seen.values[of.column] = None
-    return seen
+            outcome.values[of.column] = None
+    return outcome
 
 
 def _fault_in(reason: str | None) -> float | None:
-    """The fault value that a reason speaks of; None where it speaks of none."""
+    """Return the fault value of a reason; None where it has none."""
     if isinstance(reason, Reason):
         with suppress(KeyError, ValueError):
             return float(reason.values["value"])
@@ -398,7 +378,7 @@ def _fault_in(reason: str | None) -> float | None:
 
 
 def last_value_in(database: Database) -> LastValueOf:
-    """The usual `last_value`: by the roll-ups, for no index has the values."""
+    """Return the usual `last_value`, which uses the roll-ups, for no index has the values."""
 
     def last_value(station: Station, of: Measurement) -> LastValue | None:
         hours = (

@@ -1,7 +1,7 @@
 """The rules on the service as a whole: `database`, `queue`, `disk`, `export` and `backup`.
 
-What the last three say of the facts is in `verdicts.py`, for the page as well. They need not look
-each second; the first two look into memory only, and wait until something has lasted.
+The verdicts of the last three are in `verdicts.py`, which the status page uses, too. They are
+evaluated once a minute; the first two only read memory, and wait until a condition has lasted.
 """
 
 import threading
@@ -22,18 +22,18 @@ from flask10x.runtime.worker_watch import CALM_SHARE
 
 
 class Lasting:
-    """For how long something holds; lengths of time go by the clock that nobody can set."""
+    """How long a condition holds, by the monotonic clock."""
 
     def __init__(self, for_sec: int) -> None:
-        """Nothing holds yet."""
+        """The condition has not been evaluated yet."""
         self._for_ms = for_sec * 1000
         self._holds: bool | None = None
         self._changed_ms = 0
         self.since_ms = 0
-        """Since when it holds or does not, in UTC epoch milliseconds."""
+        """When the condition began to hold or ceased to, in UTC epoch milliseconds."""
 
     def step(self, holds: bool, now: Moment, is_active: bool) -> bool:
-        """Whether it is an alert now; `is_active` is whether it was."""
+        """Whether it fires now; `is_active` is whether it did before."""
         if holds != self._holds:
             self._holds = holds
             self._changed_ms = now.monotonic_ms
@@ -48,49 +48,49 @@ LOOK_EVERY_MS = 60_000
 
 
 class SlowWatch:
-    """A watch that looks once a minute, and says the same between two looks."""
+    """A watch that is evaluated once a minute, and returns the same verdicts until then."""
 
     def __init__(self) -> None:
         self._look_at_ms: int | None = None
-        self._found: Sequence[Verdict] = ()
+        self._verdicts: Sequence[Verdict] = ()
         self._error: Exception | None = None
 
     def step(self, now: Moment, active: Active) -> Sequence[Verdict]:
-        """As `Watch`; raises what the last look has raised until the next one."""
+        """See `Watch`; an error of the evaluation is raised until the next one."""
         if self._look_at_ms is None or now.monotonic_ms >= self._look_at_ms:
             self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
             self._error = None
             try:
-                self._found = self._look(now, active)
+                self._verdicts = self._look(now, active)
             except Exception as error:
                 self._error = error
         if self._error is not None:
-            # Or each second would make its traceback longer.
+            # Without this the traceback would grow each second.
             raise self._error.with_traceback(None)
-        return self._found
+        return self._verdicts
 
     def _look(self, now: Moment, active: Active) -> Sequence[Verdict]:
         raise NotImplementedError
 
 
 class DatabaseObstacles:
-    """Is firing at once when there is damage, else when something has hindered for `for_sec`.
+    """Fires at once when there is damage, or when readings can't be stored for `for_sec`.
 
-    It is over when nothing has hindered for as long; a damage is never over while the service runs.
+    It is resolved when they can be for as long; damage lasts while the service runs.
     """
 
     def __init__(
-        self, rule: DatabaseTrouble, damage: Damage, known: Callable[[], Sequence[str]]
+        self, rule: DatabaseTrouble, damage: Damage, obstacles: Callable[[], Sequence[str]]
     ) -> None:
-        """`known` gives what hinders storing now, without looking at the file."""
+        """`obstacles` returns what keeps readings from being stored, without reading the file."""
         self._rule = rule
         self._damage = damage
-        self._known = known
+        self._obstacles = obstacles
         self._lasting = Lasting(rule.for_sec)
 
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
-        """As `Watch`; a look into memory."""
-        reasons = self._known()
+        """See `Watch`; it only reads memory."""
+        reasons = self._obstacles()
         is_firing = self._lasting.step(bool(reasons), now, (self._rule.name, "") in active)
         yield Verdict(
             rule=self._rule.name,
@@ -103,13 +103,13 @@ class DatabaseObstacles:
 
 
 class LongQueue:
-    """Is firing while some worker's queue has reached QUEUE_WARN_THRESHOLD for `for_sec`.
+    """Fires while the queue of some worker has reached QUEUE_WARN_THRESHOLD for `for_sec`.
 
-    It is over when for as long all queues were below CALM_SHARE of that.
+    It is resolved when all queues were below CALM_SHARE of that for as long.
     """
 
     def __init__(self, rule: Queue, settings: Settings, queues: SharedQueues) -> None:
-        """Nothing is looked at yet."""
+        """Read nothing yet."""
         self._rule = rule
         self._settings = settings
         self._queues = queues
@@ -117,7 +117,7 @@ class LongQueue:
         self._is_long: bool | None = None
 
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
-        """As `Watch`; a look into memory."""
+        """See `Watch`; it only reads memory."""
         threshold = self._settings.queue_warn_threshold
         longest = max((self._queues[n].length for n in self._queues.not_empty()), default=0)
         is_active = (self._rule.name, "") in active
@@ -140,7 +140,7 @@ class LongQueue:
 
 
 class FullDisk(SlowWatch):
-    """Says what `verdicts.of_disk` says of the disk, and in how many days it is full."""
+    """Fires by `verdicts.of_disk`, and adds in how many days the disk is full."""
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class FullDisk(SlowWatch):
         full_in_days: Callable[[int], float | None],
         room: Callable[[Path], Room] = room,
     ) -> None:
-        """`full_in_days` is given the wall clock's milliseconds and looks into the database."""
+        """`full_in_days` gets the milliseconds of the wall clock, and makes a query."""
         super().__init__()
         self._rule = rule
         self._folder = folder
@@ -163,13 +163,13 @@ class FullDisk(SlowWatch):
         if not verdict.is_firing:
             self._since_ms = None
             return [replace(verdict, since_ms=now.wall_ms)]
-        # An alert that could not be noted yet keeps its beginning.
+        # An alert that is not written yet keeps its beginning.
         self._since_ms = verdict.since_ms if self._since_ms is None else self._since_ms
         facts = {**verdict.facts, "full_in_days": self._days(now)}
         return [replace(verdict, since_ms=self._since_ms, facts=facts)]
 
     def _days(self, now: Moment) -> int | None:
-        # A full disk can be why the database can't be read.
+        # A full disk may be the reason why the database can't be read.
         with suppress(*DATABASE_ERRORS, OSError):
             days = self._full_in_days(now.wall_ms)
             return None if days is None else int(days)
@@ -177,13 +177,13 @@ class FullDisk(SlowWatch):
 
 
 class OverdueExport(SlowWatch):
-    """Is firing while a reading waits for longer than `after_sec`, in any of the files.
+    """Fires while a reading waits for longer than `after_sec` for its CSV file.
 
-    Only files that an export has written before count. It is over with the export.
+    Only files that an export has written before count. An export resolves it.
     """
 
     def __init__(self, rule: ExportOverdue, lags: Callable[[], Sequence[ExportLag]]) -> None:
-        """`lags` looks into the database."""
+        """`lags` makes a query."""
         super().__init__()
         self._rule = rule
         self._lags = lags
@@ -193,16 +193,16 @@ class OverdueExport(SlowWatch):
         return [verdicts.of_export(self._rule, self._lags(), now.wall_ms, alert)]
 
 
-# Backups may lie on another machine that has gone away; whoever looks then waits for ever, and the
-# other rules must not.
+# How long the other rules wait for the folder of backups: it may be on another machine that does
+# not answer any more.
 PATIENCE_SEC = 0.5
 
 
 class OverdueBackup(SlowWatch):
-    """Is firing while the newest backup is older than `after_sec`; over with the next one.
+    """Fires while the newest backup is older than `after_sec`; the next backup resolves it.
 
-    Without any it counts from when the database was begun. A backup that was seen and is away, with
-    the stick that it is on, still counts.
+    Without a backup the time counts from the beginning of the database. A backup that is not there
+    any more, with the stick that it is on, still counts.
     """
 
     def __init__(
@@ -211,30 +211,30 @@ class OverdueBackup(SlowWatch):
         newest: Callable[[int], NewestBackup | None],
         began_at: Callable[[], int | None],
     ) -> None:
-        """`newest` is given the wall clock's milliseconds and looks at BACKUP_DIR.
+        """`newest` gets the milliseconds of the wall clock, and reads BACKUP_DIR.
 
-        `began_at` gives when the first reading came or the first import was made, None while there
-        was neither; it looks into the database, and only while there is no backup.
+        `began_at` returns when the first reading came or the first import was made, None while
+        there was neither; it makes a query, and is called only while there is no backup.
         """
         super().__init__()
         self._rule = rule
-        self._newest = newest
+        self._look_for = newest
         self._began_at = began_at
         self._thread: threading.Thread | None = None
-        self._seen: NewestBackup | None = None
+        self._newest: NewestBackup | None = None
         self._failure: OSError | None = None
 
     def _look(self, now: Moment, active: Active) -> Sequence[Verdict]:
-        has_answered = self._see(now.wall_ms)
-        began_at = self._began_at() if has_answered and self._seen is None else None
+        has_answered = self._read_folder(now.wall_ms)
+        began_at = self._began_at() if has_answered and self._newest is None else None
         alert = active.get((self._rule.name, ""))
-        verdict = verdicts.of_backup(self._rule, self._seen, began_at, now.wall_ms, alert)
-        if self._seen is None and not has_answered:
+        verdict = verdicts.of_backup(self._rule, self._newest, began_at, now.wall_ms, alert)
+        if self._newest is None and not has_answered:
             return [replace(verdict, is_firing=None)]
         return [verdict]
 
-    def _see(self, now_ms: int) -> bool:
-        """Look at the folder; whether it has answered. Raises OSError."""
+    def _read_folder(self, now_ms: int) -> bool:
+        """Whether the folder has answered in time. Raises OSError."""
         if self._thread is None:
             self._failure = None
             # A daemon: a folder that never answers must not keep the worker from ending.
@@ -252,8 +252,8 @@ class OverdueBackup(SlowWatch):
 
     def _find(self, now_ms: int) -> None:
         try:
-            found = self._newest(now_ms)
+            newest = self._look_for(now_ms)
         except OSError as error:
             self._failure = error
             return
-        self._seen = found or self._seen
+        self._newest = newest or self._newest

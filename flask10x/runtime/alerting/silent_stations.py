@@ -1,9 +1,8 @@
-"""Rule `silence`: a station that has sent before sends no more.
+"""Rule `silence`: a station that has sent before does not send any more.
 
-When it sent last is in the gauges, by a clock that nobody can set, and counts when the reading
-came. After a start of the service, or the reload that added the station, it is awaited anew: what
-was before then could not be heard. Whether it is silent is told as everywhere
-(`history/silence.py`).
+The gauges have the time of its last reading, by the monotonic clock. After a start of the service,
+or the reload that added the station, the time begins again, for nothing could be received before.
+The verdict is that of `history/silence.py`, as everywhere.
 """
 
 import logging
@@ -26,37 +25,38 @@ from flask10x.system.gauges import Gauges
 
 log = logging.getLogger(__name__)
 
-# How often the database is asked when stations have sent, while there is one that has not since the
-# service started: an import may have brought it along. A failing card is left alone as well.
+# How often the database is queried for the last readings while some station has not sent since the
+# service started: its readings may have been imported. A failing card is not read more often.
 LOOK_EVERY_MS = 60_000
 
 
 class StationSource(Protocol):
-    """What the service knows of a station beside the gauges' times."""
+    """The facts about stations that are not in the gauges."""
 
     def last_received(self) -> Mapping[str, int | None]:
-        """When the newest reading of each station came, in UTC epoch milliseconds; None: it has
-        none. Looks into the database.
+        """Return when the newest reading of each station came, in UTC epoch milliseconds.
+
+        None for a station without readings. Makes a query.
         """
 
     def values(self, station: Station) -> str:
-        """Its newest values in words; looks into the database."""
+        """Return the newest values of the station as a text; makes a query."""
 
     def learned_after_sec(self, station: Station) -> int | None:
-        """After how many seconds it is silent where the rule says nothing; None: not known yet."""
+        """Return the learned time, where the rule sets none; None while it is not known."""
 
 
 class SilentStations:
-    """Is firing for each station that sent nothing for `after_sec`, or for what was learned.
+    """Fires for each station that sent nothing for `after_sec`, or for the learned time.
 
-    Over with its next reading. One that has never sent is not missed, nor one that was silent for
-    30 days when the service started.
+    Its next reading resolves it. A station that never sent does not count, nor one that was silent
+    for 30 days when the service started.
     """
 
     def __init__(
         self, rule: Silence, stations: Iterable[Station], gauges: Gauges, source: StationSource
     ) -> None:
-        """Nothing is looked at yet."""
+        """Read nothing yet."""
         self._rule = rule
         self._stations = tuple(stations)
         self._gauges = gauges
@@ -66,25 +66,25 @@ class SilentStations:
         self._has_failed = False
 
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
-        """As `Watch`; of stations that send, and have sent, it says nothing."""
+        """See `Watch`; stations that send get no verdict."""
         self._look(now)
         for station in self._stations:
             yield from self._verdicts(station, now, active)
 
     def after_sec(self, station: Station) -> int | None:
-        """After so many seconds the station is silent; None: not known yet."""
+        """Return after how many seconds the station is silent; None while it is not known."""
         return self._rule.after_sec or self._source.learned_after_sec(station)
 
     def _look(self, now: Moment) -> None:
-        """Ask when those have sent that have not sent since the service started."""
-        heard = (self._gauges.last_received_ms(one.endpoint) for one in self._stations)
-        if now.monotonic_ms < self._look_at_ms or all(heard):
+        """Query the last readings, while some station has not sent since the service started."""
+        received = (self._gauges.last_received_ms(station.endpoint) for station in self._stations)
+        if now.monotonic_ms < self._look_at_ms or all(received):
             return
         self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
         try:
             self._last_received = self._source.last_received()
         except (*DATABASE_ERRORS, OSError) as error:
-            # Those that are known are watched all the same.
+            # The stations with a time in the gauges are still watched.
             if not self._has_failed:
                 log.warning("Cannot read when endpoints have sent: %s", reason_of(error))
             self._has_failed = True
@@ -113,7 +113,7 @@ class SilentStations:
         ).is_missed
         if not is_missed and alert is None:
             return
-        # One of before the start is left as it is; that it was silent all the time nobody knows.
+        # An alert from before the start keeps its state; the station may have sent meanwhile.
         is_firing = None if alert is not None and not last_ms else is_missed
         facts: dict[str, Fact] = {
             "last_received_at": last_at,
@@ -133,21 +133,21 @@ class SilentStations:
 
 
 class StoredStations:
-    """The usual source. It raises what a query raises."""
+    """The source that reads the database; its methods raise what a query raises."""
 
     def __init__(self, settings: Settings, database: Database, gauges: Gauges) -> None:
-        """Opens nothing."""
+        """Open nothing yet."""
         self._settings = settings
         self._database = database
         self._gauges = gauges
 
     def last_received(self) -> Mapping[str, int | None]:
-        """As pages have it."""
+        """See `StationSource`."""
         with self._database.query() as connection:
             return View(connection, self._settings.stations).last_received
 
     def values(self, station: Station) -> str:
-        """`25.1 °C, 1013.2 hPa`; what is missing is left out."""
+        """Return a text such as `25.1 °C, 1013.2 hPa`, without missing values."""
         with self._database.query() as connection:
             newest = _newest(connection, station)
         if newest is None:
@@ -161,7 +161,7 @@ class StoredStations:
         )
 
     def learned_after_sec(self, station: Station) -> int | None:
-        """What the periodic task has learned, and never less than the log waits."""
+        """Return what the periodic task has learned, at least the time of the log."""
         learned_sec = self._gauges.learned_sec(station.endpoint)
         return learned_after_sec(self._settings, station, learned_sec) if learned_sec else None
 

@@ -1,7 +1,7 @@
-"""Messages are sent by a process of its own, which ends when nothing is due (decision 29).
+"""A process of its own sends messages, and ends when none is due (decision 29).
 
-The worker gives it its settings: what is in the files may have a mistake by now which a reload has
-refused, or may be more than the service has taken over; messages go by what the service works by.
+The worker hands its settings over, for the files may have changed since: they may have a mistake,
+or the service may not have been reloaded. Messages follow the settings that the service uses.
 """
 
 import logging
@@ -23,17 +23,17 @@ from flask10x.system.locks import note_of_holder
 
 log = logging.getLogger(__name__)
 
-# -P: what lies in the current folder is no module of ours.
+# -P: a file in the current folder is not imported as a module.
 COMMAND = (sys.executable, "-P", "-m", "flask10x", "alerts", "deliver", "--settings-given")
-# One that could not even begin is not started again each second: it takes a second of a Pi's
-# processor to load.
+# A process that failed to start is started again after this pause: loading it takes a second of the
+# processor of a Pi.
 PAUSE_MS = 30_000
-# One that finds nothing to do, since another process is sending or a channel is gone, ends at once.
+# A process that has nothing to do ends at once: another one is sending, or a channel was removed.
 START_EVERY_MS = 2_000
 
 
 def lock_path(settings: Settings) -> Path:
-    """The lock of whoever sends: beside the state file."""
+    """Return the lock of the process that sends, beside the state file."""
     return path_of(settings).with_name("alerts-delivery.lock")
 
 
@@ -45,17 +45,17 @@ class Delivery:
         next_due_ms: Callable[[], int | None],
         lock: Path,
         command: Sequence[str] = COMMAND,
-        given: bytes = b"",
+        packed: bytes = b"",
     ) -> None:
-        """`next_due_ms` says when the next message is due, UTC epoch milliseconds; None: never.
+        """`next_due_ms` returns when the next message is due, in UTC epoch milliseconds, or None.
 
-        Whoever holds `lock` is sending already: a process that another worker has started, or
-        `flask10x alerts deliver` of a person. The process finds `given` on its standard input.
+        While `lock` is held another process is sending: one that another worker has started, or the
+        command `flask10x alerts deliver`. `packed` becomes the standard input of the process.
         """
         self._lock = lock
         self._next_due_ms = next_due_ms
         self._command = command
-        self._given = given
+        self._packed = packed
         self._process: subprocess.Popen[bytes] | None = None
         self._not_before_ms = 0
         self._failed = False
@@ -63,11 +63,11 @@ class Delivery:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process that it has started has not ended yet."""
+        """Whether the process that it has started is running."""
         return self._process is not None and not self._has_ended(self._process)
 
     def step(self) -> None:
-        """Look once; raises what reading the state file raises, and OSError."""
+        """Start the process if a message is due; raises what the state file raises, and OSError."""
         self._has_looked = True
         if self.is_running:
             return
@@ -79,35 +79,35 @@ class Delivery:
             self._process = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        # In memory: a pipe would wait for whoever reads it.
-        with os.fdopen(os.memfd_create("given"), "w+b") as given:
-            given.write(self._given)
-            given.seek(0)
-            # Of its own session, so that what ends a worker does not end it with a message in
-            # hand. Its standard error stays: what keeps it from beginning is said there.
+        # In memory: a pipe would block until it is read.
+        with os.fdopen(os.memfd_create("settings"), "w+b") as settings:
+            settings.write(self._packed)
+            settings.seek(0)
+            # It has a session of its own, so that a signal to the worker does not end it while it
+            # sends. Its standard error is that of the worker, for errors at its start.
             return subprocess.Popen(  # noqa: S603
                 self._command,
-                stdin=given,
+                stdin=settings,
                 stdout=subprocess.DEVNULL,
                 close_fds=True,
                 start_new_session=True,
             )
 
     def close(self) -> None:
-        """Ask whoever is sending to end after the message in hand, and do not wait for that.
+        """Ask the process that sends to end after its current message, without waiting for it.
 
-        Harmless when this process has never looked: then another one is the elected one.
+        Does nothing when `step` was never called: then another worker is the elected one.
         """
         if self.is_running and self._process is not None:
             self._process.terminate()
-            # It is nobody's child that anybody waits for: the system takes it over.
+            # This process does not wait for it: the system reaps it.
             self._process.returncode = 0
         elif self._has_looked:
             self._end_of_another()
         self._process = None
 
     def _end_of_another(self) -> None:
-        """End the one that a worker has started which was killed; its lock has its number."""
+        """End the process of a worker that was killed; its lock has its id."""
         with suppress(OSError, ValueError):
             if (note := note_of_holder(self._lock)) and (pid := int(note.text)) > 1:
                 os.kill(pid, signal.SIGTERM)
@@ -126,17 +126,17 @@ class Delivery:
 
 
 def packed(settings: Settings) -> bytes:
-    """What `unpacked` reads in the other process, of this user."""
+    """Return the settings as `unpacked` reads them in the other process of this user."""
     return pickle.dumps((flask10x.__version__, settings))
 
 
-def unpacked(given: IO[bytes]) -> Settings | None:
-    """The settings; None when the program was renewed under the running service."""
+def unpacked(stream: IO[bytes]) -> Settings | None:
+    """Return the settings; None when the program was updated under the running service."""
     try:
-        # From our own worker.
-        version, settings = pickle.load(given)  # noqa: S301
+        # The bytes are from our own worker.
+        version, settings = pickle.load(stream)  # noqa: S301
     except Exception:
-        # Whatever a class that has changed makes of it.
+        # A changed class may raise anything.
         return None
     is_ours = version == flask10x.__version__ and isinstance(settings, Settings)
     return settings if is_ours else None

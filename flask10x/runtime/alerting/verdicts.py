@@ -1,8 +1,8 @@
-"""What a rule on the service as a whole says of the facts: one function for each kind.
+"""The verdicts of rules on the service as a whole: one function for each kind.
 
 The watches of the rules and the page `/status` call the same functions, so an alert and the page
-never differ. Each function gets the rule, the facts as they were looked at, the wall clock's now in
-UTC epoch milliseconds, and the alert of the rule that is active, if there is one.
+never differ. Each function gets the rule, its facts, the current time of the wall clock in UTC
+epoch milliseconds, and the active alert of the rule, if there is one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,25 +12,25 @@ from flask10x.alerts.alert import Alert, Verdict
 from flask10x.config.alerts.rules import Alerts, BackupOverdue, Disk, ExportOverdue
 from flask10x.runtime.facts import ExportLag, NewestBackup, Room
 
-# So much more than the limit must be free before it is over, or a log that is rotated would end it.
+# This much more than the limit must be free to resolve the alert, or a rotated log would do it.
 CLEAR_POINTS = 1
 
 R = TypeVar("R", Disk, ExportOverdue, BackupOverdue)
 
 
 def rules_of(alerts: Alerts, usual: R) -> tuple[R, ...]:
-    """The rules of this kind that are on; the usual one where none is."""
+    """Return the enabled rules of this kind, or the usual one where there is none."""
     return tuple(rule for rule in alerts.rules if isinstance(rule, type(usual))) or (usual,)
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The first that is firing, else the first."""
-    first, *others = verdicts
-    return next((verdict for verdict in (first, *others) if verdict.is_firing), first)
+    """Return the first verdict that is firing, or else the first."""
+    candidates = tuple(verdicts)
+    return next((verdict for verdict in candidates if verdict.is_firing), candidates[0])
 
 
 def of_disk(rule: Disk, room: Room, now_ms: int, alert: Alert | None) -> Verdict:
-    """Firing while less than `free_percent` is free; over at CLEAR_POINTS more."""
+    """Fires while less than `free_percent` is free; CLEAR_POINTS more resolve it."""
     limit = rule.free_percent if alert is None else rule.free_percent + CLEAR_POINTS
     return Verdict(
         rule=rule.name,
@@ -53,7 +53,7 @@ def of_backup(
     now_ms: int,
     alert: Alert | None,
 ) -> Verdict:
-    """Firing while the newest backup is older than `after_sec`.
+    """Fires while the newest backup is older than `after_sec`.
 
     Without a backup the time counts from `began_at`, when the first reading came or the first
     import was made; it is None while there was neither, and then no backup is overdue.
@@ -80,7 +80,7 @@ def of_backup(
 def of_export(
     rule: ExportOverdue, lags: Sequence[ExportLag], now_ms: int, alert: Alert | None
 ) -> Verdict:
-    """Firing while a reading waits for longer than `after_sec`, in any of the files."""
+    """Fires while a reading waits for longer than `after_sec` for its CSV file."""
     after_ms = rule.after_sec * 1000
     overdue = [
         (lag.oldest_at, lag)
@@ -101,15 +101,16 @@ def of_export(
         since_ms=oldest_at + after_ms,
         facts={
             "oldest_at": oldest_at,
-            "readings": sum(each.waiting for _, each in overdue),
+            "readings": sum(late.waiting for _, late in overdue),
             "station": lag.station.endpoint,
         },
     )
 
 
 def _is_clock_behind(now_ms: int, alert: Alert | None) -> bool:
-    """Whether the wall clock is before the entry of the alert: then it is wrong, as after a boot.
+    """Whether the alert fired after the current time: then the wall clock is wrong, as after a
+    boot.
 
-    Nothing that counts days can be decided until it is set.
+    Rules that count days can't be decided until it is set.
     """
     return alert is not None and now_ms < alert.firing_since_ms

@@ -1,10 +1,12 @@
-"""Which watches the rules of `alerts.toml` need, and what they look at."""
+"""The watches for the rules of `alerts.toml`, and their sources."""
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from flask10x.alerts.alert import Watch
+from flask10x.alerts.subjects import stations_of
 from flask10x.config.alerts.rules import (
     BackupOverdue,
     DatabaseTrouble,
@@ -25,7 +27,13 @@ from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.runtime import facts
-from flask10x.runtime.alerting.measurement_watches import FastChange, LimitPassed, NewReadings
+from flask10x.runtime.alerting.measurement_watches import (
+    REPLAYED_MS,
+    FastChange,
+    LimitPassed,
+    NewReadings,
+    Scope,
+)
 from flask10x.runtime.alerting.refusal_watches import (
     FailedSensors,
     NewRefusals,
@@ -47,33 +55,29 @@ from flask10x.system.gauges import Gauges
 def of(
     settings: Settings, database: Database, gauges: Gauges, queues: SharedQueues, writer: Writer
 ) -> list[Watch]:
-    """One for each rule of these settings. Opens nothing and looks at nothing yet."""
+    """Return one watch for each rule of these settings. Opens and reads nothing yet."""
     sources = _Sources(settings, database, gauges, queues, writer)
     return [sources.watch(rule) for rule in settings.alerts.rules]
 
 
+@dataclass
 class _Sources:
-    """What the watches of these settings look at."""
+    """The sources of the watches of these settings."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        database: Database,
-        gauges: Gauges,
-        queues: SharedQueues,
-        writer: Writer,
-    ) -> None:
-        self._settings = settings
-        self._database = database
-        self._gauges = gauges
-        self._queues = queues
-        self._writer = writer
-        rules, stations = settings.alerts.rules, settings.stations
-        self._readings = new_readings(rules, stations, database, gauges, queues)
-        self._refusals = NewRefusals(database, gauges, tuple(stations.by_endpoint))
+    settings: Settings
+    database: Database
+    gauges: Gauges
+    queues: SharedQueues
+    writer: Writer
+
+    def __post_init__(self) -> None:
+        scope = scope_of(self.settings.alerts.rules, self.settings.stations)
+        self._readings = NewReadings(self.database, self.gauges, self.queues, scope)
+        endpoints = tuple(self.settings.stations.by_endpoint)
+        self._refusals = NewRefusals(self.database, self.gauges, endpoints)
 
     def watch(self, rule: Rule) -> Watch:
-        """That of one rule."""
+        """Return the watch of one rule."""
         if isinstance(rule, Threshold | Rate | FailedSensor | RefusedSender):
             return self._of_readings(rule)
         return self._of_service(rule)
@@ -85,11 +89,11 @@ class _Sources:
             case Rate():
                 return FastChange(rule, self._measurement(rule), self._readings)
             case FailedSensor():
-                stations = self._chosen(rule.stations)
-                last_value = last_value_in(self._database)
+                stations = self._stations(rule.stations)
+                last_value = last_value_in(self.database)
                 return FailedSensors(rule, stations, self._readings, self._refusals, last_value)
             case RefusedSender():
-                endpoints = [station.endpoint for station in self._chosen(rule.stations)]
+                endpoints = [station.endpoint for station in self._stations(rule.stations)]
                 return RefusedSenders(rule, endpoints, self._refusals)
 
     def _of_service(
@@ -97,81 +101,63 @@ class _Sources:
     ) -> Watch:
         match rule:
             case Silence():
-                source = StoredStations(self._settings, self._database, self._gauges)
-                return SilentStations(rule, self._chosen(rule.stations), self._gauges, source)
+                source = StoredStations(self.settings, self.database, self.gauges)
+                return SilentStations(rule, self._stations(rule.stations), self.gauges, source)
             case Queue():
-                return LongQueue(rule, self._settings, self._queues)
+                return LongQueue(rule, self.settings, self.queues)
             case Disk():
-                return FullDisk(rule, self._database.path.parent, self._full_in_days)
+                return FullDisk(rule, self.database.path.parent, self._full_in_days)
             case DatabaseTrouble():
-                return DatabaseObstacles(rule, self._database.damage, self._obstacles)
+                return DatabaseObstacles(rule, self.database.damage, self._obstacles)
             case ExportOverdue():
                 return OverdueExport(rule, self._export_lags)
             case BackupOverdue():
-                newest = partial(
-                    facts.newest_backup, self._settings.backup_dir, self._settings.zone
-                )
+                newest = partial(facts.newest_backup, self.settings.backup_dir, self.settings.zone)
                 return OverdueBackup(rule, newest, self._began_at)
 
     def _measurement(self, rule: Threshold | Rate) -> Measurement:
-        of_station = self._settings.stations.by_endpoint[rule.station].measurements
-        return next(one for one in of_station if one.column == rule.column)
+        of_station = self.settings.stations.by_endpoint[rule.station].measurements
+        return next(measurement for measurement in of_station if measurement.column == rule.column)
 
-    def _chosen(self, endpoints: Sequence[str]) -> list[Station]:
-        return chosen(self._settings.stations, endpoints)
+    def _stations(self, endpoints: Sequence[str]) -> tuple[Station, ...]:
+        return stations_of(endpoints, self.settings.stations)
 
     def _obstacles(self) -> list[str]:
-        known = facts.known(self._database, self._writer, self._gauges)
-        return [obstacle.text for obstacle in known]
+        obstacles = facts.obstacles_met(self.database, self.writer, self.gauges)
+        return [obstacle.text for obstacle in obstacles]
 
     def _full_in_days(self, now_ms: int) -> float | None:
-        with self._database.query() as connection:
-            view = View(connection, self._settings.stations, self._settings.zone, now_ms)
-            return facts.card(self._settings, view).full_in_days
+        with self.database.query() as connection:
+            view = View(connection, self.settings.stations, self.settings.zone, now_ms)
+            return facts.card(self.settings, view).full_in_days
 
     def _export_lags(self) -> list[facts.ExportLag]:
-        with self._database.query() as connection:
-            return facts.export_lags(connection, self._settings.stations)
+        with self.database.query() as connection:
+            return facts.export_lags(connection, self.settings.stations)
 
     def _began_at(self) -> int | None:
-        with self._database.query() as connection:
+        with self.database.query() as connection:
             return beginning(connection).at
 
 
-def chosen(stations: Stations, endpoints: Sequence[str]) -> list[Station]:
-    """The stations that a rule names; all when it names none."""
-    return [one for one in stations.all if not endpoints or one.endpoint in endpoints]
-
-
-def new_readings(
-    rules: Sequence[Rule],
-    stations: Stations,
-    database: Database,
-    gauges: Gauges,
-    queues: SharedQueues,
-) -> NewReadings:
-    """The one that all of these rules share."""
+def scope_of(rules: Sequence[Rule], stations: Stations) -> Scope:
+    """Return which readings these rules need."""
     columns: defaultdict[str, dict[str, None]] = defaultdict(dict)
     replayed_sec = replayed_rows = 0
     for rule in rules:
         match rule:
-            case Threshold():
+            case Threshold() | Rate():
                 columns[rule.station][rule.column] = None
-                replayed_sec = max(replayed_sec, 2 * rule.for_sec)
-            case Rate():
-                columns[rule.station][rule.column] = None
-                replayed_sec = max(replayed_sec, 2 * rule.within_sec)
+                lasting_sec = rule.for_sec if isinstance(rule, Threshold) else rule.within_sec
+                replayed_sec = max(replayed_sec, 2 * lasting_sec)
             case FailedSensor():
-                for station in chosen(stations, rule.stations):
+                for station in stations_of(rule.stations, stations):
                     columns[station.endpoint] |= dict.fromkeys(station.columns)
                 replayed_rows = max(replayed_rows, 2 * rule.readings)
             case _:
                 pass
-    return NewReadings(
-        database,
-        gauges,
-        queues,
-        {endpoint: tuple(names) for endpoint, names in columns.items()},
-        replayed_ms=1000 * replayed_sec,
+    return Scope(
+        columns={endpoint: tuple(names) for endpoint, names in columns.items()},
+        replayed_ms=max(REPLAYED_MS, 1000 * replayed_sec),
         replayed_rows=replayed_rows,
     )

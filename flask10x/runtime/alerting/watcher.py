@@ -1,15 +1,14 @@
-"""The watcher: one elected worker turns what the watches find into alerts and messages.
+"""The watcher: one elected worker turns verdicts into alerts and messages.
 
-What it knows of alerts is in the state file; in memory is a copy of those that are active, read
-when it is elected, so that nothing is read or written while nothing changes. What can't be written
-now, on a full disk say, is decided all the same and waits in memory.
+The alerts are in the state file; memory has a copy of the active ones, read when the worker is
+elected, so that nothing is read or written while nothing changes. Changes that can't be written
+now, on a full disk for example, wait in memory.
 """
 
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
@@ -29,17 +28,16 @@ from flask10x.runtime.alerting.start_delivery import Delivery, lock_path
 from flask10x.runtime.periodic_tasks import DATABASE_ERRORS
 from flask10x.system import clock, disk
 
-# Several hosts watch one database: the one that has the lease tells, the others follow it.
-#
-# What concerns one host, its disk or its queue, each host watches and tells by itself.
+# Several hosts watch one database: the one that has the lease sends messages, the others follow it.
+# Each host watches its own disk and queue.
 
-# How soon a mute holds on other hosts, and an alert is on their pages.
+# How soon other hosts have a mute, and show an alert on their pages.
 LOOK_EVERY_SEC = 5.0
 NO_ANSWER = (DBAPIError, TimeoutError, LockTimeout, CommitNotReplicated)
 
 
 class AlertSharing:
-    """One host's part; only the thread that watches uses it."""
+    """The alerts that this host shares with others; only the thread that watches uses it."""
 
     def __init__(
         self,
@@ -48,7 +46,7 @@ class AlertSharing:
         routing: Routing,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Asks for nothing yet."""
+        """Make no query yet."""
         self._database = database
         self._lease = lease
         self._routing = routing
@@ -58,19 +56,19 @@ class AlertSharing:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this host watches and tells for all."""
+        """Whether this host watches and sends messages for all hosts."""
         return self._has_taken_over and self._lease.is_held
 
     def forget(self) -> None:
-        """The state file is another one: take from the database what is active."""
+        """Read the active alerts from the database again: the state file was replaced."""
         self._has_taken_over = False
         self._look_at_sec = 0.0
 
     def step(self, file: StateFile) -> bool:
-        """Follow what the others do, if it is time; whether the state file has changed.
+        """Follow the other hosts, if it is time; whether the state file has changed.
 
-        Raises what keeps that file from being read or written. Without an answer of the database
-        nothing is done, and the lease is lost in time.
+        Raises the errors of that file. When the database does not answer nothing is done, and the
+        lease expires.
         """
         is_held = self._lease.hold()
         takes_over = is_held and not self._has_taken_over
@@ -96,26 +94,26 @@ class AlertSharing:
             self._settle(file, shared)
         return changed
 
-    def agreed(self, found: Changes, now_ms: int) -> Changes:
-        """Of what the watches have found what this host may tell; it is noted for all before."""
-        own = _those(found, lambda kind: kind not in KINDS)
-        of_all = _those(found, lambda kind: kind in KINDS)
+    def agreed(self, changes: Changes, now_ms: int) -> Changes:
+        """Store the changes for all hosts, and return those that this host may write."""
+        of_host = _select(changes, lambda kind: kind not in KINDS)
+        of_all = _select(changes, lambda kind: kind in KINDS)
         if not of_all:
-            return found
+            return changes
         if not self.is_ours:
-            return own
+            return of_host
         try:
             with self._database.commit() as connection:
                 self._lease.check(connection)
                 shared_alerts.put(connection, of_all, now_ms)
         except (LeaseLost, *NO_ANSWER):
-            # What is noted all the same is noted once: it is found again at the next step.
-            return own
-        return found
+            # If they were stored they are stored once: the next step has the same changes again.
+            return of_host
+        return changes
 
     def _settle(self, file: StateFile, shared: dict[Key, SharedAlert]) -> None:
-        """Say which messages are out, so that another host need not send them."""
-        waiting = [one for one in shared.values() if not one.is_settled]
+        """Note which messages are sent, so that another host need not send them."""
+        waiting = [alert for alert in shared.values() if not alert.is_settled]
         if not waiting:
             return
         with file.reading() as state:
@@ -133,31 +131,30 @@ class AlertSharing:
 
 
 class WhileOurs:
-    """A watch of the database that only the host looks by which tells of it."""
+    """A watch of the database, which only the host that sends messages evaluates."""
 
     def __init__(self, watch: Watch, sharing: AlertSharing) -> None:
         self._watch = watch
         self._sharing = sharing
 
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
-        """As `Watch`; nothing on the other hosts."""
+        """See `Watch`; no verdicts on the other hosts."""
         return self._watch.step(now, active) if self._sharing.is_ours else ()
 
 
-def _those(found: Changes, is_meant: Callable[[str], bool]) -> Changes:
-    return replace(
-        found,
-        firing=tuple(one for one in found.firing if is_meant(one.kind)),
-        ended=tuple(one for one in found.ended if is_meant(one[0].kind)),
-        reminders=tuple(one for one in found.reminders if is_meant(one.kind)),
+def _select(changes: Changes, has_kind: Callable[[str], bool]) -> Changes:
+    return Changes(
+        firing=tuple(verdict for verdict in changes.firing if has_kind(verdict.kind)),
+        ended=tuple(end for end in changes.ended if has_kind(end[0].kind)),
+        reminders=tuple(alert for alert in changes.reminders if has_kind(alert.kind)),
     )
 
 
 log = logging.getLogger(__name__)
 
-# The page and the command `alerts test` make messages too; how soon one of theirs is noticed.
+# How soon messages are noticed that another process has created.
 LOOK_EVERY_MS = 5_000
-# While nothing can be written. A day of alerts, and far less memory than a reading's page.
+# The most changes that wait in memory: a day of alerts.
 UNWRITTEN_MAX = 1000
 
 
@@ -172,56 +169,56 @@ class AlertWatcher:
         boot: str | None = None,
         sharing: AlertSharing | None = None,
     ) -> None:
-        """Opens nothing and starts nothing. `delivery` stands for the usual one, as does `boot`.
+        """Open and start nothing yet. Tests set `delivery` and `boot`.
 
-        `sharing` is there where several hosts may watch one database.
+        `sharing` is given where several hosts may watch one database.
         """
         self._settings = settings
         self._sharing = sharing
         self._routing = Routing(settings.alerts, settings.zone)
         self._watches = [_Guarded(watch) for watch in watches]
         self._file = StateFile(path_of(settings))
-        given = start_delivery.packed(settings)
+        packed = start_delivery.packed(settings)
         lock = lock_path(settings)
-        self._delivery = delivery or Delivery(self._next_due_ms, lock, given=given)
+        self._delivery = delivery or Delivery(self._next_due_ms, lock, packed=packed)
         self._clock = WallClock(clock.boot_id() if boot is None else boot)
-        # None: not read yet, or not known any more.
+        # None: not read yet, or to be read again.
         self._active: dict[tuple[str, str], Alert] | None = None
         self._unwritten: list[tuple[Changes, int]] = []
         self._due_ms: int | None = None
         self._look_at_ms = 0
 
     def begin(self) -> None:
-        """Make the folder of the state file, which the database may not be in.
+        """Create the folder of the state file, in which the database need not be.
 
-        Never later: where the folder is gone, a disk may be missing.
+        It is not created later: where it has disappeared, a disk may be missing.
         """
         with suppress(OSError):
             self._file.path.parent.mkdir(parents=True, exist_ok=True)
 
     def step(self) -> None:
-        """Look once; raises what keeps the state file from being read or written, and OSError.
+        """Evaluate the rules once; raises the errors of the state file, and OSError.
 
-        What was to be written then is tried again with the next step.
+        What could not be written is written by the next step.
         """
         if self._file.is_replaced():
-            self._begin_anew()
+            self._reset()
         try:
             self._note(moment())
         except DBAPIError as error:
             if not code_of(error).startswith(DAMAGE_ERRORS):
                 raise
             state_file.put_aside(self._file, error, disk.moment(self._settings.zone))
-            self._begin_anew()
+            self._reset()
         finally:
             self._deliver()
 
     def close(self) -> None:
-        """Close the file, and let a message that is on its way be sent."""
+        """Close the file; a message that is being sent is still sent."""
         self._delivery.close()
         self._file.close()
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         self._file.close()
         self._clock.forget()
         self._active, self._unwritten = None, []
@@ -229,16 +226,16 @@ class AlertWatcher:
             self._sharing.forget()
 
     def _note(self, now: Moment) -> None:
-        active = self._known(now)
+        active = self._active_at(now)
         if self._sharing is not None and self._sharing.step(self._file):
-            active = self._active = self._read(now)
+            active = self._active = self._load(now)
         if len(self._unwritten) < UNWRITTEN_MAX:
             self._look(now, active)
         if self._unwritten:
             self._write(now)
 
-    def _known(self, now: Moment) -> dict[tuple[str, str], Alert]:
-        """The alerts that are active, all times by the clock of now."""
+    def _active_at(self, now: Moment) -> dict[tuple[str, str], Alert]:
+        """The active alerts, with all times by the current clock."""
         if self._clock.has_jumped(now):
             with self._file.writing() as connection:
                 moved_ms = self._clock.follow(connection, now)
@@ -246,53 +243,52 @@ class AlertWatcher:
                 log.info("The clock was set by %+d s: times of alerts follow", moved_ms // 1000)
                 self._active = None
         if self._active is None:
-            self._active = self._read(now)
+            self._active = self._load(now)
         return self._active
 
     def _look(self, now: Moment, active: dict[tuple[str, str], Alert]) -> None:
         verdicts = [verdict for watch in self._watches for verdict in watch.step(now, active)]
-        found = transitions.changes(
-            active, verdicts, self._gone(active.values()), self._due(active.values(), now)
-        )
-        if found and self._sharing is not None:
-            found = self._sharing.agreed(found, now.wall_ms)
-        if found:
-            self._active = transitions.after(active, found, now.wall_ms)
-            self._unwritten.append((found, now.wall_ms))
-            for line in _lines(found):
+        unwatched, due_alerts = self._unwatched(active.values()), self._due(active.values(), now)
+        changes = transitions.changes(active, verdicts, unwatched, due_alerts)
+        if changes and self._sharing is not None:
+            changes = self._sharing.agreed(changes, now.wall_ms)
+        if changes:
+            self._active = transitions.after(active, changes, now.wall_ms)
+            self._unwritten.append((changes, now.wall_ms))
+            for line in _lines(changes):
                 log.warning("%s", line)
 
     def _write(self, now: Moment) -> None:
         with self._file.writing() as connection:
-            for found, at_ms in self._unwritten:
-                transitions.write(connection, found, self._routing, at_ms)
+            for changes, at_ms in self._unwritten:
+                transitions.write(connection, changes, self._routing, at_ms)
         self._unwritten = []
-        self._active = self._read(now)
+        self._active = self._load(now)
 
-    def _read(self, now: Moment) -> dict[tuple[str, str], Alert]:
+    def _load(self, now: Moment) -> dict[tuple[str, str], Alert]:
         with self._file.reading() as connection:
             alerts = state_file.active(connection, now.wall_ms)
         self._look_at_ms = 0
         return {(alert.rule, alert.subject): alert for alert in alerts}
 
     def _deliver(self) -> None:
-        # What was made before goes out also while nothing more can be written; where the file
-        # can't even be read, `_note` has raised the same.
+        # Messages are sent also while nothing can be written; where the file can't be read, `_note`
+        # has raised the same error.
         with suppress(DBAPIError):
             self._delivery.step()
 
-    def _gone(self, active: Iterable[Alert]) -> list[Alert]:
+    def _unwatched(self, active: Iterable[Alert]) -> list[Alert]:
         alerts, stations = self._settings.alerts, self._settings.stations
-        return [one for one in active if not transitions.is_watched(one, alerts, stations)]
+        return [alert for alert in active if not transitions.is_watched(alert, alerts, stations)]
 
     def _due(self, active: Iterable[Alert], now: Moment) -> list[Alert]:
-        """Those of which a reminder is due."""
+        """The alerts whose reminder is due."""
         after_ms = self._settings.alerts.reminder_after_sec * 1000
-        return [one for one in active if now.wall_ms - one.reminded_ms >= after_ms]
+        return [alert for alert in active if now.wall_ms - alert.reminded_ms >= after_ms]
 
     def _next_due_ms(self) -> int | None:
         now_ms, monotonic_ms = clock.now_ms(), clock.monotonic_ms()
-        # What was due may have been sent meanwhile.
+        # The message that was due may have been sent meanwhile.
         is_due = self._due_ms is not None and self._due_ms <= now_ms
         if is_due or monotonic_ms >= self._look_at_ms:
             self._look_at_ms = monotonic_ms + LOOK_EVERY_MS
@@ -304,14 +300,14 @@ class AlertWatcher:
 
 
 class _Guarded:
-    """A watch whose errors keep no other from looking; the first of some in a row is logged."""
+    """A watch whose errors do not stop the others; the first of several in a row is logged."""
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self._is_failing = False
 
     def step(self, now: Moment, active: Active) -> list[Verdict]:
-        """Its verdicts; none when it fails, so that what is active stays."""
+        """Return its verdicts; none when it fails, so that active alerts stay."""
         try:
             verdicts = list(self._watch.step(now, active))
         except Exception as error:
@@ -330,11 +326,11 @@ class _Guarded:
         self._is_failing = True
 
 
-def _lines(found: Changes) -> Iterator[str]:
-    """What the log says of them."""
-    for verdict in found.firing:
+def _lines(changes: Changes) -> Iterator[str]:
+    """The lines for the log."""
+    for verdict in changes.firing:
         yield f"Alert: {_named(verdict)} {_shown(verdict.facts)}".rstrip()
-    for alert, ended, last in found.ended:
+    for alert, ended, last in changes.ended:
         facts = _shown(last.facts) if last else ""
         yield f"Alert over ({ended}): {_named(alert)} {facts}".rstrip()
 

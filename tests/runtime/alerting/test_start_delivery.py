@@ -149,7 +149,7 @@ def test_it_has_nothing_of_the_worker_and_outlives_it(due: Due, tmp_path: Path) 
     text = seen.read_text()
     assert text.startswith("[True, ")
     assert text.count("/dev/null") == 1
-    assert text.count("/memfd:given") == 1
+    assert text.count("/memfd:settings") == 1
     assert "of-the-worker" not in text
     lock.close()
     delivery.close()

@@ -8,11 +8,11 @@ from flask10x.runtime.store import Store
 
 @pytest.mark.sqlite_only("a damage that is known")
 def test_what_is_known_is_told_without_a_look_at_the_file(store: Store) -> None:
-    assert facts.known(store.database, store.writer, store.gauges) == []
+    assert facts.obstacles_met(store.database, store.writer, store.gauges) == []
     assert facts.obstacles(store.database, store.writer, store.gauges) == []
     store.gauges.slot(7).trouble = 1
     store.database.path.unlink()
-    found = facts.known(store.database, store.writer, store.gauges)
+    found = facts.obstacles_met(store.database, store.writer, store.gauges)
     assert [obstacle.text for obstacle in found] == ["another worker cannot store readings"]
 
 

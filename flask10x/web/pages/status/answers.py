@@ -518,7 +518,7 @@ class Answers:
             answer, copy = self._hindered(store, "missing"), rescued.newest(self._path)
             first = [self._remedy("restore_copy", file=copy)] if copy else []
             return replace(answer, remedies=[*first, *answer.remedies])
-        obstacles = facts.known(store.database, store.writer, store.gauges)
+        obstacles = facts.obstacles_met(store.database, store.writer, store.gauges)
         # What fills the queue is worth more than that it is full.
         obstacle = min(obstacles, key=lambda each: each.kind == "full", default=None)
         if obstacle is not None:

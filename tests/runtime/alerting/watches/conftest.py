@@ -11,7 +11,7 @@ from flask10x.readings.parse import Reading
 from flask10x.recording import rejected
 from flask10x.recording.rejected import Refused
 from flask10x.recording.shared_queue import SharedQueues
-from flask10x.runtime.alerting.measurement_watches import NewReadings
+from flask10x.runtime.alerting.measurement_watches import NewReadings, Scope
 from flask10x.runtime.alerting.refusal_watches import NewRefusals
 from flask10x.system.gauges import Gauges
 from tests.runtime.alerting.watches.home import Clock, Noted
@@ -43,7 +43,7 @@ class Log:
             self.gauges.count_refused(0, one.endpoint)
 
     def readings_of(self, columns: Mapping[str, Collection[str]]) -> NewReadings:
-        return NewReadings(self.database, self.gauges, self.queues, columns)
+        return NewReadings(self.database, self.gauges, self.queues, Scope(columns=columns))
 
     def refusals_of(self, endpoints: Iterable[str]) -> NewRefusals:
         return NewRefusals(self.database, self.gauges, tuple(endpoints))
