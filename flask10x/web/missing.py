@@ -13,14 +13,10 @@ from flask10x.database import engines
 from flask10x.database.paths import database_path
 from flask10x.database.sqlite import rescued
 from flask10x.system.logs import Pace
-from flask10x.web import prometheus
 from flask10x.web.limits import RETRY_AFTER_SEC
-from flask10x.web.page import POSTING, guard_of_request, routes_of_request
+from flask10x.web.page import POSTING, Route, route_of_request
 
 log = logging.getLogger(__name__)
-
-# This view answers without a store when a format of Prometheus is wanted.
-METRICS = "status.metrics"
 
 
 class MissingDatabase:
@@ -38,33 +34,38 @@ class MissingDatabase:
         app.before_request(self._answer)
 
     def _answer(self) -> Response | None:
-        routes = routes_of_request()
-        if request.endpoint is None or routes is None or request.endpoint in routes.without_store:
+        route = route_of_request()
+        if route is None or route.without_store:
             return None
         # A file that is made now would lie below the mount point of the disk that is missing.
-        if guard_of_request() == "mute" and (not self._engine.is_file or self._alerts.exists()):
+        if route.guard == "mute" and (not self._engine.is_file or self._alerts.exists()):
             return None
-        if request.endpoint == METRICS and prometheus.wanted(request.accept_mimetypes) != "json":
-            return None
-        answer = self._for(request.endpoint)
-        answer.status_code = 503
-        answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
-        return answer
+        return not_now(self._for(route, str(request.endpoint)))
 
-    def _for(self, endpoint: str) -> Response:
-        if endpoint == "status.readyz":
-            return jsonify(status="not ready", reasons=[self._reason], queue_oldest_seconds=None)
-        if guard_of_request() in POSTING:
+    def _for(self, route: Route, endpoint: str) -> Response:
+        if route.guard in POSTING:
             self._log(endpoint.rpartition(".")[2])
             return jsonify(status="queued_failed", detail=self._reason)
-        if endpoint.endswith(".as_page"):
-            if not self._engine.is_file:
-                return Response(render_template("unreachable.html", reason=self._reason))
-            copy = rescued.newest(self._path)
-            return Response(render_template("missing.html", path=self._path, copy=copy))
-        return jsonify(error="database unavailable", reason=self._reason)
+        if not route.is_page:
+            return unavailable(self._reason)
+        if not self._engine.is_file:
+            return Response(render_template("unreachable.html", reason=self._reason))
+        copy = rescued.newest(self._path)
+        return Response(render_template("missing.html", path=self._path, copy=copy))
 
     def _log(self, station: str) -> None:
         more = self._pace.turn(station)
         if more is not None:
             log.error("/%s refused: the database %s%s", station, self._engine.lack, more)
+
+
+def unavailable(reason: str) -> Response:
+    """The answer to a program that asks for what is in the database; `reason` says why not."""
+    return not_now(jsonify(error="database unavailable", reason=reason))
+
+
+def not_now(answer: Response) -> Response:
+    """The same answer as a 503 that says when to ask again."""
+    answer.status_code = 503
+    answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
+    return answer

@@ -26,7 +26,9 @@ def _as_page(answer: Response) -> Response:
     poster = _poster() if answer.status_code == NOT_ALLOWED else ""
     routes = current_app.blueprints.get(poster)
     near = _near(routes)
-    takes_readings = isinstance(routes, Routes) and POSTING.issuperset(routes.guards.values())
+    takes_readings = isinstance(routes, Routes) and all(
+        route.guard in POSTING for route in routes.routes.values()
+    )
     page = render_template("no_such_page.html", near=near, takes_readings=takes_readings)
     answer.set_data(page)
     answer.content_type = f"{HTML_TYPE}; charset=utf-8"

@@ -1,20 +1,15 @@
 """What a page, or a part of the API, declares of itself where it is written.
 
-Its routes say who may use them; a page also has its words in the navigation, and both have what the
-specification says of them. Application, navigation, access check, specification and the answers
-while there is no database follow from that.
+Its routes say who may use them, and whether they need the database; a page also has its words in
+the navigation. Application, navigation, access check, the security and the refusals in the
+specification, and the answers while there is no database follow from that.
 """
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from flask import Blueprint, current_app, request, url_for
 from flask.typing import RouteCallable
-
-from flask10x.config.settings import Settings
-
-if TYPE_CHECKING:
-    from flask10x.web.specification.operation import Operation
 
 Guard = Literal["always", "open", "read", "station", "stations", "lines", "key", "mute", "notes"]
 """Which token a request needs where there are any.
@@ -28,32 +23,31 @@ none, that for muting."""
 OPEN: frozenset[Guard] = frozenset({"always", "open"})
 POSTING: frozenset[Guard] = frozenset({"station", "stations", "lines", "key"})
 Group = Literal["main", "more", "none"]
-Operations = Callable[[Settings], "Iterator[Operation]"]
 # Flask's own route; its files are public anyway.
 STATIC = "static"
+PAGE_VIEW = "as_page"
 
 
-def _no_operations(_settings: Settings) -> "Iterator[Operation]":
-    return iter(())
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a route declares of itself."""
+
+    rule: str
+    """Its address as Flask writes it: `/api/v2/channels/<channel>/data`."""
+    guard: Guard
+    without_store: bool
+    """Whether its view answers also while the database is missing."""
+    is_page: bool
+    """Whether it answers people with the page of its folder."""
 
 
 class Routes(Blueprint):
-    """Routes, who may use each of them, and what the specification says of them."""
+    """Routes, and what each of them declares."""
 
-    def __init__(
-        self,
-        name: str,
-        module: str,
-        *,
-        operations: Operations = _no_operations,
-        url_prefix: str | None = None,
-    ) -> None:
-        super().__init__(name, module, url_prefix=url_prefix)
-        self.operations = operations
-        self.guards: dict[str, Guard] = {}
-        """What a request needs, by endpoint."""
-        self.without_store: set[str] = set()
-        """The endpoints that answer also while the database is missing."""
+    def __init__(self, name: str, module: str, *, url_prefix: str = "") -> None:
+        super().__init__(name, module, url_prefix=url_prefix or None)
+        self.routes: dict[str, Route] = {}
+        """By endpoint."""
 
     def add_url_rule(
         self,
@@ -66,34 +60,25 @@ class Routes(Blueprint):
         without_store: bool = False,
         **options: Any,
     ) -> None:
-        """As Flask's, and who may use it: unless it says so, who may read."""
+        """Add a route as Flask does, and note who may use it: by default, who may read."""
         view = endpoint or getattr(view_func, "__name__", "")
-        self.guards[f"{self.name}.{view}"] = guard
-        if without_store:
-            self.without_store.add(f"{self.name}.{view}")
+        path = f"{self.url_prefix or ''}{rule}"
+        route = Route(path, guard, without_store, is_page=view == PAGE_VIEW)
+        self.routes[f"{self.name}.{view}"] = route
         super().add_url_rule(rule, endpoint, view_func, provide_automatic_options, **options)
 
 
 class Page(Routes):
     """A page for people; its view is called `as_page`."""
 
-    def __init__(
-        self,
-        name: str,
-        module: str,
-        *,
-        text: str,
-        group: Group,
-        since: str = "",
-        operations: Operations = _no_operations,
-    ) -> None:
+    def __init__(self, name: str, module: str, *, text: str, group: Group, since: str = "") -> None:
         """`text` is its name in the navigation, in English, `group` its place there.
 
         `since` is the beginning of the range with which it opens, where it is a page of readings.
         """
-        super().__init__(name, module, operations=operations)
+        super().__init__(name, module)
         self.text, self.group, self._since = text, group, since
-        self.view = f"{name}.as_page"
+        self.view = f"{name}.{PAGE_VIEW}"
 
     @property
     def url(self) -> str:
@@ -109,7 +94,7 @@ class Page(Routes):
 
 def declared() -> tuple[Routes, ...]:
     """All routes of the application, in the order in which it lists them."""
-    return tuple(one for one in current_app.blueprints.values() if isinstance(one, Routes))
+    return tuple(each for each in current_app.blueprints.values() if isinstance(each, Routes))
 
 
 def pages_of(group: Group) -> list[Page]:
@@ -117,17 +102,17 @@ def pages_of(group: Group) -> list[Page]:
     return [page for page in declared() if isinstance(page, Page) and page.group == group]
 
 
-def routes_of_request() -> Routes | None:
-    """The declaration of the view that is asked; None: Flask's own, or there is no such address."""
+def route_of_request() -> Route | None:
+    """The declaration of the route that is asked; None: Flask's own, or no such address."""
     routes = current_app.blueprints.get(request.blueprint or "")
-    return routes if isinstance(routes, Routes) else None
+    return routes.routes.get(request.endpoint or "") if isinstance(routes, Routes) else None
 
 
 def guard_of_request() -> Guard | None:
     """What the request at hand needs; None when there is no such address."""
+    route = route_of_request()
+    if route is not None:
+        return route.guard
     if request.endpoint is None:
         return None
-    if request.endpoint == STATIC:
-        return "open"
-    routes = routes_of_request()
-    return routes.guards.get(request.endpoint, "read") if routes else "read"
+    return "open" if request.endpoint == STATIC else "read"

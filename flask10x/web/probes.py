@@ -15,13 +15,14 @@ from flask10x.runtime import periodic_tasks
 from flask10x.runtime.facts import obstacles, server_state
 from flask10x.runtime.station_watch import inactive_sec
 from flask10x.runtime.store import Store
+from flask10x.runtime.waiting import Waiting
 from flask10x.system.clock import monotonic_ms
 from flask10x.web import context, prometheus
+from flask10x.web.missing import not_now, unavailable
 from flask10x.web.page import Routes
 from flask10x.web.read_errors import UNREADABLE
-from flask10x.web.specification import state as specified
 
-blueprint = Routes("status", __name__, operations=specified.probes)
+blueprint = Routes("status", __name__)
 
 
 @blueprint.get("/healthz", guard="always", without_store=True)
@@ -30,15 +31,18 @@ def healthz() -> Response:
     return jsonify(status="ok")
 
 
-@blueprint.get("/readyz", guard="open")
-def readyz() -> tuple[Response, int]:
+@blueprint.get("/readyz", guard="open", without_store=True)
+def readyz() -> Response | tuple[Response, int]:
     """200 when readings can be stored, else 503 with every reason.
 
     `failing` names the tasks that fail, and is left out while all work. It changes no status:
     readings are stored without them. On PostgreSQL `database` says which server it is, what its
     standbys are at, and `warnings` what nobody notices before a machine dies.
     """
-    store = context.store()
+    store = context.store_or_waiting()
+    if isinstance(store, Waiting):
+        waits = jsonify(status="not ready", reasons=[store.reason], queue_oldest_seconds=None)
+        return not_now(waits)
     more: dict[str, Any] = {"queue_oldest_seconds": _oldest_sec(store)}
     if failing := periodic_tasks.failing(store.gauges):
         more["failing"] = failing
@@ -54,7 +58,7 @@ def readyz() -> tuple[Response, int]:
     return jsonify(status="ready", **more), 200
 
 
-@blueprint.get("/metrics")
+@blueprint.get("/metrics", without_store=True)
 def metrics() -> tuple[Response, int]:
     """The same numbers from every worker: they come from the database and the shared gauges.
 
@@ -67,7 +71,9 @@ def metrics() -> tuple[Response, int]:
 
 
 def _as_json() -> tuple[Response, int]:
-    store = context.store()
+    store = context.store_or_waiting()
+    if isinstance(store, Waiting):
+        return unavailable(store.reason), 503
     try:
         with store.database.promptly(), store.database.reader.begin() as connection:
             view = context.view_of(connection)

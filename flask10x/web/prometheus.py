@@ -11,10 +11,15 @@ from flask import Response, current_app, request
 from werkzeug.datastructures import MIMEAccept
 
 from flask10x.web.page import Routes
-from flask10x.web.specification import state as specified
-from flask10x.web.specification.state import MEDIA_TYPES, TextFormat
 
 Format = Literal["json", "text", "openmetrics"]
+TextFormat = Literal["text", "openmetrics"]
+# https://prometheus.io/docs/instrumenting/content_negotiation/. Without a version in what is asked
+# prometheus_client writes 0.0.4 of the one, 1.0.0 of the other: those that every scraper reads.
+MEDIA_TYPES: dict[TextFormat, str] = {
+    "text": "text/plain",
+    "openmetrics": "application/openmetrics-text",
+}
 _JSON = ("application/json", "application/*", "*/*")
 
 
@@ -38,7 +43,7 @@ def _quality(accept: MIMEAccept, names: tuple[str, ...]) -> float:
     return max((quality for name, quality in given if name in names), default=0)
 
 
-blueprint = Routes("prometheus", __name__, operations=specified.prometheus)
+blueprint = Routes("prometheus", __name__)
 
 
 @blueprint.get("/metrics/prometheus", without_store=True)

@@ -56,6 +56,7 @@ def test_it_holds_everything_and_nothing_else(installed: Path) -> None:
         "flask10x/migrations/env.py",
         "flask10x/migrations/versions/0012_schema.py",
         "flask10x/locale/ja/LC_MESSAGES/flask10x.mo",
+        "flask10x/web/specification/openapi.json",
         "flask10x/web/pages/history/template.html",
         "flask10x/web/pages/history/script.js",
         "flask10x/web/static/flask10x.css",

@@ -7,6 +7,7 @@ with Babel. What Babel does not know of Python and Jinja is read here.
 import ast
 import inspect
 import io
+import json
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from importlib import import_module
@@ -107,6 +108,24 @@ def jinja(
             yield call.lineno, name, _texts(call.args, jinja2.nodes.Const), []
 
 
+def specification(
+    file: BinaryIO, keywords: Collection[str], tags: object, options: object
+) -> Iterator[Found]:
+    """What the page of the API says of the specification: not what is in schemas."""
+    document = json.loads(file.read())
+    components = document["components"]
+    operations = [one for methods in document["paths"].values() for one in methods.values()]
+    shown = [*document["tags"], *operations, document["x-station"]]
+    shown += [*components["parameters"].values(), *components["responses"].values()]
+    for one in (document["x-station"], *operations):
+        yield 0, None, one["summary"], []
+        shown += [*one.get("parameters", ()), *one["responses"].values()]
+    for one in shown:
+        # An operation has its description for programs only.
+        if "description" in one and "summary" not in one:
+            yield 0, None, one["description"], []
+
+
 def _of_call(call: ast.Call, keywords: Collection[str]) -> Iterator[Found]:
     name = getattr(call.func, "id", getattr(call.func, "attr", ""))
     texts = _texts(call.args, ast.Constant)
@@ -135,6 +154,7 @@ def _is_command(function: ast.FunctionDef) -> bool:
 METHODS: list[tuple[str, Any]] = [
     ("web/static/vendor/**", "ignore"),
     ("**.py", python),
+    ("web/specification/openapi.json", specification),
     ("**.html", jinja),
     ("**.txt", jinja),
     ("**.js", "javascript"),

@@ -7,7 +7,6 @@ import pytest
 from babel.messages.extract import extract_from_file
 
 from flask10x.alerts.alert import MessageState, Occasion
-from flask10x.config import settings
 from flask10x.export.removable import Obstacle
 from flask10x.history.query import OPERATORS
 from flask10x.readings.labels import station_name
@@ -15,15 +14,12 @@ from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.facts import NOTICES
 from flask10x.translation import translation
 from flask10x.web import captions, files
-from flask10x.web.app import declared
 from flask10x.web.cards import age_text
 from flask10x.web.pages.alerts import model
 from flask10x.web.pages.history.view import quantity_names
 from flask10x.web.pages.notes import view as notes
 from flask10x.web.pages.notes.model import FIELDS
 from flask10x.web.pages.status import answers
-from flask10x.web.specification.document import operations
-from flask10x.web.specification.operation import GROUPS, SUMMARIES, TITLES
 from tests.support.messages import KEYWORDS, PACKAGE
 from tests.support.stations import GARDEN, HOUSE, LIGHT
 
@@ -44,11 +40,6 @@ def test_every_table_of_words_is_whole_and_has_no_other() -> None:
     }
     assert answers.HELPFUL.keys() < answers.HINDRANCES.keys()
     assert answers.COMMANDS.keys() < answers.REMEDIES.keys()
-    assert TITLES.keys() == {*GROUPS}
-    config = settings.load({})
-    names = {one.text or one.name for one in operations(config, declared(config))}
-    # A sentence is said where the operation is declared.
-    assert SUMMARIES.keys() == {name for name in names if " " not in name}
 
 
 def test_a_page_hands_over_what_its_scripts_say_and_nothing_else() -> None:

@@ -19,10 +19,9 @@ from flask10x.web.ingest.batch import ITEMS_MAX, Items, outcome_of
 from flask10x.web.ingest.take import Outcome, invalid
 from flask10x.web.limits import BATCH_MAX_BYTES
 from flask10x.web.page import Routes
-from flask10x.web.specification import sending as specified
 
 log = logging.getLogger(__name__)
-blueprint = Routes("batch", __name__, operations=specified.batch)
+blueprint = Routes("batch", __name__)
 
 READINGS = "readings"
 

@@ -30,10 +30,9 @@ from flask10x.web.limits import DOWNLOADS_MAX, RETRY_AFTER_SEC
 from flask10x.web.page import Routes
 from flask10x.web.pages.alerts import marks
 from flask10x.web.pages.notes.objects import beside_chart
-from flask10x.web.specification import reading_back as specified
 
 log = logging.getLogger(__name__)
-blueprint = Routes("history", __name__, operations=specified.history)
+blueprint = Routes("history", __name__)
 read_errors.register(blueprint)
 
 _pace = Pace()

@@ -21,9 +21,8 @@ from flask10x.web import context, read_errors
 from flask10x.web.json_text import readable
 from flask10x.web.newest import Latest, latest
 from flask10x.web.page import Routes
-from flask10x.web.specification import state as specified
 
-blueprint = Routes("latest", __name__, operations=specified.latest)
+blueprint = Routes("latest", __name__)
 read_errors.register(blueprint)
 
 STATION, RAW = "station", "raw"

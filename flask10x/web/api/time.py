@@ -8,9 +8,8 @@ from flask10x.readings.times import local_text, utc_offset
 from flask10x.system import clock
 from flask10x.web import context
 from flask10x.web.page import Routes
-from flask10x.web.specification import state as specified
 
-blueprint = Routes("time", __name__, operations=specified.time)
+blueprint = Routes("time", __name__)
 
 
 @blueprint.get("/api/v1/time", guard="open", without_store=True)

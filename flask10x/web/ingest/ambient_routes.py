@@ -18,7 +18,6 @@ from flask10x.web.ingest.batch import ITEMS_MAX, JSON_TYPE, Items, Known, outcom
 from flask10x.web.ingest.take import Outcome, sent_of
 from flask10x.web.limits import BATCH_MAX_BYTES
 from flask10x.web.page import Routes
-from flask10x.web.specification import protocols as specified
 
 log = logging.getLogger(__name__)
 # A path is as long as its sender likes.
@@ -28,7 +27,6 @@ FORM_FIELDS_MAX = 20 * ITEMS_MAX
 blueprint = Routes(
     "ambient",
     __name__,
-    operations=specified.ambient,
     url_prefix="/api/v2/channels/<channel>",
 )
 

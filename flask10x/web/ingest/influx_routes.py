@@ -21,7 +21,6 @@ from flask10x.web.ingest.batch import ITEMS_MAX, Items, outcome_of
 from flask10x.web.ingest.take import Outcome
 from flask10x.web.limits import BATCH_MAX_BYTES
 from flask10x.web.page import Routes
-from flask10x.web.specification import protocols as specified
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ class LinesTaken:
 
 def routes() -> Routes:
     """Both routes; what writers keep sending in vain is said once a minute."""
-    blueprint = Routes("influx", __name__, operations=specified.line_protocol)
+    blueprint = Routes("influx", __name__)
     pace = Pace()
     for path in (V1, V2):
         view = partial(_receive, pace)

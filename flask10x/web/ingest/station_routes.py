@@ -34,7 +34,6 @@ from flask10x.web.ingest.take import (
 )
 from flask10x.web.limits import CONFLICTS, RECEIPT
 from flask10x.web.page import Routes
-from flask10x.web.specification import sending as specified
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ SHOWN_VALUES_CHARS = 100
 
 def routes(stations: Stations) -> Routes:
     """The routes of these stations; each view is named like its station's endpoint."""
-    blueprint = Routes("ingest", __name__, operations=specified.of_stations)
+    blueprint = Routes("ingest", __name__)
     for station in stations.all:
         blueprint.add_url_rule(
             f"/{station.endpoint}",

@@ -1,62 +1,26 @@
-"""The specification of a service, OpenAPI 3.1: made of its settings and of what each route says."""
+"""The specification of the service as OpenAPI 3.1, for the programs that ask it.
 
-from collections.abc import Iterable
+What is the same in every installation is in `openapi.json` beside this module. This module adds
+what follows from the stations of the settings and from the declaration of each route: who may use
+it, and how it refuses.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 import flask10x
 from flask10x.config.settings import Settings
-from flask10x.translation import translation
-from flask10x.web.page import OPEN, POSTING, Guard, Routes
-from flask10x.web.specification import (
-    noting,
-    operation,
-    protocols,
-    reading_back,
-    sending,
-    state,
-    station_schemas,
-)
-from flask10x.web.specification.operation import GROUPS, TITLES, JsonObject, Operation
+from flask10x.web.page import OPEN, POSTING, Route, Routes
+from flask10x.web.specification import stations
 
-OPENAPI = "3.1.0"
-DESCRIPTION = (
-    "Takes readings of sensors at home, and gives them back.\n\n"
-    "Every GET also answers HEAD. JSON is UTF-8. With `?dry_run=1` every route for readings says"
-    " what it would store, and stores nothing. A request that is late, cut off or no HTTP gets"
-    " 400, 408, 411, 414, 417, 431 or 501 with `error` and `hint`, and the connection is closed."
-)
-# Each is wanted only where there are tokens; who has a token for posting need not have the other.
-SCHEMES: dict[str, JsonObject] = {
-    "write": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": (
-            "A token of WRITE_TOKENS_FILE. Routes of line protocol also take it behind `Token`, as"
-            " the password of HTTP Basic or, at `/write`, as `p` in the query."
-        ),
-    },
-    "read": {"type": "http", "scheme": "bearer", "description": "A token of READ_TOKENS_FILE."},
-    "notes": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "A token of NOTES_TOKENS_FILE, which opens what one for reading does.",
-    },
-    "notesPassword": {
-        "type": "http",
-        "scheme": "basic",
-        "description": "The same as a password, with any name: a browser asks for it.",
-    },
-    "readPassword": {
-        "type": "http",
-        "scheme": "basic",
-        "description": "The same as a password, with any name: a browser asks for it.",
-    },
-}
+JsonObject = dict[str, Any]
 
-
-def operations(settings: Settings, declared: Iterable[Routes]) -> list[Operation]:
-    """What these routes and pages declare, in the order of the page."""
-    every = [one for routes in declared for one in routes.operations(settings)]
-    return sorted([*every, state.static()], key=lambda one: GROUPS.index(one.group))
+FIXED = Path(__file__).with_name("openapi.json")
+"""Its `x-station` is the operation of each station, its parameter `conditions` every condition."""
+CONDITIONS = {"$ref": "#/components/parameters/conditions"}
 
 
 def specification(
@@ -66,80 +30,69 @@ def specification(
     *,
     write_token: bool = False,
     read_token: bool = False,
-    notes_token: bool = False,
 ) -> JsonObject:
     """The whole document, as JSON has it.
 
-    `root` is where the service is, as its clients see it; `write_token`, `read_token` and
-    `notes_token` say whether requests need one. Every station of the settings has schemas and a
-    path of its own.
+    `root` is where the service is, as its clients see it; `write_token` and `read_token` say
+    whether requests need one. Every station of the settings has schemas and a path of its own.
     """
-    paths: dict[str, JsonObject] = {}
-    for one in operations(settings, declared):
-        paths.setdefault(one.path, {})[one.method] = _operation(
-            one, write_token=write_token, read_token=read_token, notes_token=notes_token
-        )
-    return {
-        "openapi": OPENAPI,
-        "info": {
-            "title": "Flask10X",
-            "version": flask10x.__version__,
-            "description": DESCRIPTION,
-            "license": {"name": "MIT", "identifier": "MIT"},
-        },
-        "servers": [{"url": root}],
-        "tags": [{"name": name, "description": TITLES[name]} for name in GROUPS],
-        "paths": paths,
-        "components": {
-            "schemas": {
-                **station_schemas.schemas(settings),
-                **sending.SCHEMAS,
-                **protocols.schemas(settings),
-                **reading_back.SCHEMAS,
-                **state.SCHEMAS,
-                **state.ALERT_SCHEMAS,
-                **noting.SCHEMAS,
-                **operation.SCHEMAS,
-            },
-            "parameters": reading_back.parameters(settings.stations) | sending.PARAMETERS,
-            "headers": operation.HEADERS,
-            "responses": operation.RESPONSES,
-            "securitySchemes": SCHEMES,
-        },
+    document: JsonObject = json.loads(FIXED.read_text(encoding="utf-8"))
+    document["info"]["version"] = flask10x.__version__
+    document["servers"] = [{"url": root}]
+    document["paths"] = stations.paths(settings, document.pop("x-station")) | document["paths"]
+    stations.fill_in(settings, document)
+    routes = {_path(route): route for each in declared for route in each.routes.values()}
+    conditions = [
+        {"$ref": f"#/components/parameters/{name}"}
+        for name in stations.conditions(settings.stations)
+    ]
+    for path, _, operation in operations(document):
+        route = routes[path]
+        operation["parameters"] = [
+            each
+            for parameter in operation.get("parameters", ())
+            for each in (conditions if parameter == CONDITIONS else [parameter])
+        ]
+        operation["responses"] = _responses(operation, route)
+        operation["security"] = _security(route, write_token=write_token, read_token=read_token)
+    return document
+
+
+def operations(document: JsonObject) -> Iterator[tuple[str, str, JsonObject]]:
+    """Path, method and operation object, in the order of the document."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def _path(route: Route) -> str:
+    """As OpenAPI writes it: `/api/v2/channels/{channel}/data`."""
+    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.rule)
+
+
+def _responses(operation: JsonObject, route: Route) -> JsonObject:
+    """Its responses with the refusals that its route may give; own ones of a status stay."""
+    names = {
+        "400": "InvalidQuery" if operation["parameters"] else "UnknownHost",
+        "500": "Unexpected",
     }
-
-
-def _operation(
-    one: Operation, *, write_token: bool, read_token: bool, notes_token: bool
-) -> JsonObject:
-    found: JsonObject = {
-        "operationId": one.name,
-        "tags": [one.group],
-        "summary": one.summary(translation("en")),
+    if route.guard not in OPEN:
+        names["401"] = "Unauthorized"
+    if route.guard in POSTING:
+        names |= {"403": "Forbidden", "408": "NotWhole", "413": "TooLarge", "503": "QueuedFailed"}
+    elif not route.without_store:
+        names["503"] = "Unavailable"
+    refusals = {
+        status: {"$ref": f"#/components/responses/{name}"} for status, name in names.items()
     }
-    if one.description:
-        found["description"] = one.description
-    if one.parameters:
-        found["parameters"] = list(one.parameters)
-    if one.body is not None:
-        found["requestBody"] = one.body
-    found["responses"] = dict(one.answers)
-    found["security"] = _security(
-        one.guard, write_token=write_token, read_token=read_token, notes_token=notes_token
-    )
-    return found
+    return dict(sorted((refusals | operation["responses"]).items()))
 
 
-def _security(
-    guard: Guard, *, write_token: bool, read_token: bool, notes_token: bool
-) -> list[JsonObject]:
+def _security(route: Route, *, write_token: bool, read_token: bool) -> list[JsonObject]:
     """Any one of them will do; an empty object: none is needed."""
-    if guard == "notes" and notes_token:
-        return [{"notes": []}, {"notesPassword": []}]
-    posts = guard in POSTING or (guard in ("mute", "notes") and write_token and not read_token)
     # The key in a body is no scheme that OpenAPI knows.
-    if guard in OPEN or guard == "key":
+    if route.guard in OPEN or route.guard == "key":
         return [{}]
-    if posts:
-        return ([] if write_token else [{}]) + [{"write": []}]
-    return ([] if read_token else [{}]) + [{"read": []}, {"readPassword": []}]
+    if route.guard in POSTING:
+        return [*([] if write_token else [{}]), {"write": []}]
+    return [*([] if read_token else [{}]), {"read": []}, {"readPassword": []}]

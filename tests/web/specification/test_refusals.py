@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -10,9 +9,8 @@ from flask.testing import FlaskClient
 
 from flask10x.config.settings import Settings
 from flask10x.web.app import create_app
-from flask10x.web.specification.operation import Operation
 from tests.conftest import MakeSettings
-from tests.web.specification.test_specification import asked, operations, specification
+from tests.web.specification.test_specification import asked, in_earnest, operations, specification
 
 jsonschema = pytest.importorskip("jsonschema", reason="the extra `tools` is missing: make tools")
 pytestmark = pytest.mark.tools
@@ -35,32 +33,26 @@ def waiting(settings: Settings) -> Iterator[Flask]:
 
 
 def test_without_a_database(waiting: Flask, settings: Settings) -> None:
-    document = specification(settings)
-    for one in operations(settings):
-        check(waiting.test_client(), one, document, {})
+    check(waiting.test_client(), settings, {})
 
 
 @pytest.mark.parametrize("host", ["pi.local", "elsewhere.example"])
 @pytest.mark.parametrize("origin", ["", "http://elsewhere.example"], ids=["no page", "a page"])
 def test_without_a_token(guarded: Settings, host: str, origin: str) -> None:
-    app, document = create_app(guarded, missing="there was a database"), specification(guarded)
+    app = create_app(guarded, missing="there was a database")
     headers = {"Host": host} | ({"Origin": origin} if origin else {})
-    for one in operations(guarded):
-        check(app.test_client(), one, document, headers)
+    check(app.test_client(), guarded, headers)
     app.extensions["flask10x"].close()
 
 
-def check(
-    client: FlaskClient, one: Operation, document: dict[str, Any], headers: dict[str, str]
-) -> None:
-    answer = asked(client, one, headers)
-    specified = one.answers[str(answer.status_code)]
-    if "$ref" in specified:
-        specified = document["components"]["responses"][specified["$ref"].split("/")[-1]]
-    content = specified.get("content", {"text/html": {}})
-    rules = content.get(answer.mimetype, content.get("*/*"))
-    assert rules is not None, f"{one.path}: {answer.status_code} {answer.mimetype}"
-    if answer.is_json:
-        known = jsonschema.Draft202012Validator(document | rules["schema"])
-        errors = [error.message for error in known.iter_errors(answer.json)]
-        assert not errors, f"{one.path}: {answer.text}"
+def check(client: FlaskClient, settings: Settings, headers: dict[str, str]) -> None:
+    document = specification(settings)
+    for path, _, operation in operations(settings):
+        answer = asked(client, in_earnest(path, operation), headers)
+        content = operation["responses"][str(answer.status_code)].get("content", {"text/html": {}})
+        rules = content.get(answer.mimetype)
+        assert rules is not None, f"{path}: {answer.status_code} {answer.mimetype}"
+        if answer.is_json:
+            schema = jsonschema.Draft202012Validator(document | rules["schema"])
+            errors = [error.message for error in schema.iter_errors(answer.json)]
+            assert not errors, f"{path}: {answer.text}"

@@ -1,36 +1,65 @@
-"""The specification says all that there is, and nothing else; its stations are the house's."""
+"""The specification says all that programs may ask; its stations are the house's."""
 
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from flask10x.alerts.alert import MessageState, Occasion
+from flask10x.config.alerts.rules import Kind
 from flask10x.config.settings import Settings
+from flask10x.history.buckets import MAX_BUCKETS, MIN_BUCKETS
+from flask10x.history.parameters import MAX_LIMIT, ORDERS
+from flask10x.history.query import MOVES
+from flask10x.readings.bands import LEVELS
+from flask10x.readings.batches import FIRST_MS, KEY_HEADER, KEY_MAX_BYTES
+from flask10x.readings.protocols import PRECISIONS_NS
 from flask10x.readings.stations import BUILT_IN, Stations
+from flask10x.runtime import periodic_tasks
+from flask10x.web.access import OTHER_ORIGIN, UNKNOWN_HOST
 from flask10x.web.app import create_app, declared
-from flask10x.web.page import OPEN
+from flask10x.web.ingest.batch import ITEMS_MAX
+from flask10x.web.limits import RETRY_AFTER_SEC
+from flask10x.web.pages.alerts import model as alerts
+from flask10x.web.pages.api.view import FORM, Sample, resolved, sample_of
+from flask10x.web.prometheus import MEDIA_TYPES
 from flask10x.web.specification import document as made
-from flask10x.web.specification.operation import FORM, GROUPS, JsonObject, Operation
-from flask10x.web.specification.station_schemas import REAL_BODIES, example_body
+from flask10x.web.specification.document import JsonObject
+from flask10x.web.specification.stations import REAL_BODIES, example_body
 from tests.conftest import MakeSettings
 from tests.support.stations import BALCONY, HOUSE, WITH_BALCONY
 
+JSON = "application/json"
 NOT_DESCRIBED = {"HEAD", "OPTIONS"}
 """Flask answers them by itself."""
 
 
-def operations(settings: Settings) -> list[Operation]:
-    return made.operations(settings, declared(settings))
+# Pages, their forms and what belongs to them.
+FOR_PEOPLE = {
+    *(("get", path) for path in ("/", "/alerts", "/api", "/devices", "/history", "/notes")),
+    *(("get", path) for path in ("/history/rejected", "/records", "/status", "/uptime")),
+    *(("get", path) for path in ("/devices/{name}/{kind}", "/static/{filename}")),
+    *(("post", path) for path in ("/alerts/mute", "/alerts/unmute", "/notes/undo", "/notes/write")),
+}
 
 
 def specification(settings: Settings, **tokens: bool) -> JsonObject:
     return made.specification(settings, declared(settings), "/", **tokens)
+
+
+def operations(settings: Settings) -> list[tuple[str, str, JsonObject]]:
+    """Path, method and operation of all, without references to parameters and responses."""
+    document = specification(settings)
+    return [
+        (path, method, resolved(operation, document))
+        for path, method, operation in made.operations(document)
+    ]
 
 
 def routes_of(app: Flask) -> set[tuple[str, str]]:
@@ -47,11 +76,14 @@ def described(document: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("stations", [BUILT_IN, WITH_BALCONY, HOUSE], ids=["4", "5", "more"])
-def test_every_route_is_described_and_nothing_else(settings: Settings, stations: Stations) -> None:
+def test_every_route_for_programs_is_described_and_nothing_else(
+    settings: Settings, stations: Stations
+) -> None:
     settings = replace(settings, stations=stations)
     app = create_app(settings)
     try:
-        assert described(specification(settings)) == routes_of(app)
+        assert described(specification(settings)) == routes_of(app) - FOR_PEOPLE
+        assert routes_of(app) >= FOR_PEOPLE
     finally:
         app.extensions["flask10x"].close()
 
@@ -59,14 +91,57 @@ def test_every_route_is_described_and_nothing_else(settings: Settings, stations:
 def test_every_operation_has_a_name_of_its_own_and_parameters_of_its_path(
     settings: Settings,
 ) -> None:
-    known = operations(settings)
-    names = [one.name for one in known]
+    document = operations(settings)
+    names = [operation["operationId"] for _, _, operation in document]
     assert len(set(names)) == len(names)
-    assert {one.group for one in known} == set(GROUPS)
-    for one in known:
-        in_path = {p["name"] for p in one.parameters if p.get("in") == "path"}
-        assert in_path == set(re.findall(r"{(\w+)}", one.path)), one.path
-        assert any(status < "400" for status in one.answers), one.path
+    tags = [tag["name"] for tag in specification(settings)["tags"]]
+    assert {name for _, _, each in document for name in each["tags"]} == {*tags}
+    for path, _, operation in document:
+        in_path = {p["name"] for p in operation["parameters"] if p["in"] == "path"}
+        assert in_path == set(re.findall(r"{(\w+)}", path)), path
+        assert any(status < "400" for status in operation["responses"]), path
+
+
+def test_its_limits_and_names_are_those_of_the_program(settings: Settings) -> None:
+    """The data file has them as they are written; each is compared with its place in the code."""
+    components = specification(settings)["components"]
+    schemas, parameters = components["schemas"], components["parameters"]
+    paths = {path: operation for path, _, operation in operations(settings)}
+
+    def values(schema: str, name: str) -> list[str]:
+        found: list[str] = schemas[schema]["properties"][name]["enum"]
+        return found
+
+    assert values("Alert", "kind") == [*get_args(Kind)]
+    assert values("AlertMessage", "occasion") == [*get_args(Occasion)]
+    assert values("AlertMessage", "state") == [*get_args(MessageState)]
+    assert values("ShownBand", "level") == [*LEVELS]
+    assert schemas["Readiness"]["properties"]["failing"]["items"]["enum"] == [*periodic_tasks.NAMES]
+    assert parameters["order"]["schema"]["enum"] == [*ORDERS]
+    assert parameters["compare"]["schema"]["anyOf"][0]["enum"] == [*MOVES]
+    assert parameters["precision"]["schema"]["enum"] == [*PRECISIONS_NS]
+    assert parameters["limit"]["schema"]["maximum"] == MAX_LIMIT
+    buckets = parameters["buckets"]["schema"]
+    assert (buckets["minimum"], buckets["maximum"]) == (MIN_BUCKETS, MAX_BUCKETS)
+    before, limit = (one["schema"]["maximum"] for one in paths["/api/v1/alerts"]["parameters"])
+    assert (before, limit) == (alerts.MAX_ID, alerts.MAX_LIMIT)
+    assert schemas["Items"]["maxItems"] == ITEMS_MAX
+    array = paths["/api/v2/channels/{channel}/dataarray"]["requestBody"]["content"][JSON]["schema"]
+    assert array["properties"]["data"]["maxItems"] == ITEMS_MAX
+    key = parameters["idempotency_key"]
+    assert (key["name"], key["schema"]["maxLength"]) == (KEY_HEADER, KEY_MAX_BYTES)
+    assert schemas["ItemKey"]["anyOf"][0]["maxLength"] == KEY_MAX_BYTES
+    assert schemas["MeasuredAt"]["anyOf"][0]["minimum"] == FIRST_MS // 1000
+    assert components["headers"]["Retry-After"]["schema"]["examples"] == [RETRY_AFTER_SEC]
+    text = {*paths["/metrics/prometheus"]["responses"]["200"]["content"]}
+    assert (
+        text
+        == {*MEDIA_TYPES.values()}
+        == {*paths["/metrics"]["responses"]["200"]["content"]} - {JSON}
+    )
+    for name, refusal in (("UnknownHost", UNKNOWN_HOST), ("Forbidden", OTHER_ORIGIN)):
+        (example,) = components["responses"][name]["content"][JSON]["examples"].values()
+        assert example["value"] == {"error": refusal.error, "hint": refusal.hint}
 
 
 def test_no_schema_has_a_title(settings: Settings) -> None:
@@ -101,7 +176,7 @@ def test_a_field_may_be_missing_where_partial_readings_are_accepted(settings: Se
     # A bad value is warned of, too; one usable value is needed.
     *_usable, anything = schemas["Reading_data"]["properties"]["pressure"]["anyOf"]
     assert anything.keys() == {"description"}
-    assert [one["required"] for one in schemas["Reading_data"]["anyOf"]] == [
+    assert [one["required"] for one in schemas["Reading_data"]["allOf"][0]["anyOf"]] == [
         ["pressure"],
         ["temperature"],
     ]
@@ -145,36 +220,38 @@ def test_a_station_that_measures_something_else_by_now_has_another_example() -> 
 def test_the_samples_are_answered_and_leave_nothing(
     client: FlaskClient, settings: Settings, length: Callable[[], int]
 ) -> None:
-    for one in operations(settings):
-        if "{" in one.path or (one.group == "people" and one.body):
-            continue
-        query = f"?{one.sample.query}" if one.sample.query else ""
-        address, sample = f"{one.path}{query}", one.sample
-        if one.body is None:
-            answer = client.get(address)
-        else:
-            answer = client.post(address, data=sample.body, content_type=sample.body_type)
-        # The house of this test has no measurement of the line protocol.
-        refused = one.path.endswith("/write")
-        assert (answer.status_code == 200) is not refused, one.path
-        assert str(answer.status_code) in one.answers
+    for path, _, operation in operations(settings):
+        sample = sample_of(path, operation)
+        answer = asked(client, sample)
+        # The house of this test has no measurement of the line protocol, and no channel.
+        refused = path.endswith("/write") or "{channel}" in path
+        assert (answer.status_code == 200) is not refused, path
+        assert str(answer.status_code) in operation["responses"]
     assert length() == 0
 
 
 def asked(
-    client: FlaskClient, one: Operation, headers: dict[str, str] | None = None
+    client: FlaskClient, sample: Sample, headers: dict[str, str] | None = None
 ) -> TestResponse:
-    """The answer to its sample, in earnest."""
-    path = re.sub(r"{\w+}", "1", one.path)
-    data, kind = (one.sample.body, one.sample.body_type) if one.body else (None, None)
-    method = one.method.upper()
-    return client.open(path, method=method, data=data, content_type=kind, headers=headers)
+    """The answer to a sample."""
+    if sample.body is None:
+        return client.get(sample.address, headers=headers)
+    return client.post(
+        sample.address, data=sample.body, content_type=sample.media_type, headers=headers
+    )
+
+
+def in_earnest(path: str, operation: JsonObject) -> Sample:
+    """Its sample without a query string, so that what it posts would be stored."""
+    sample = sample_of(path, operation)
+    return replace(sample, address=sample.address.partition("?")[0])
 
 
 def test_what_is_answered_without_a_database_is_described(settings: Settings) -> None:
     app = create_app(settings, missing="there was a database")
-    for one in operations(settings):
-        assert str(asked(app.test_client(), one).status_code) in one.answers, one.path
+    for path, _, operation in operations(settings):
+        answer = asked(app.test_client(), in_earnest(path, operation))
+        assert str(answer.status_code) in operation["responses"], path
     app.extensions["flask10x"].close()
 
 
@@ -187,10 +264,12 @@ def test_what_is_answered_without_a_token_is_described(
         file.chmod(0o600)
     settings = make_settings(**files)
     app = create_app(settings, missing="there was a database")
-    for one in operations(settings):
-        status = asked(app.test_client(), one).status_code
+    document = specification(settings, read_token=True, write_token=True)
+    for path, _, operation in made.operations(document):
+        sample = in_earnest(path, resolved(operation, document))
+        is_refused = asked(app.test_client(), sample).status_code == 401
         # Ambient's clients have the token in the body, which is looked at later.
-        assert (status == 401) is (one.guard not in {*OPEN, "key"}), one.path
+        assert is_refused is ({} not in operation["security"]), path
     app.extensions["flask10x"].close()
 
 
@@ -202,9 +281,9 @@ def length(app: Flask) -> Callable[[], int]:
 
 
 def test_forms_are_sent_as_forms(settings: Settings) -> None:
-    (form,) = [one for one in operations(settings) if one.path.endswith("/urldataarray")]
-    assert form.sample.body_type == FORM
-    assert form.body is not None and list(form.body["content"]) == [FORM]
+    (form,) = [each for path, _, each in operations(settings) if path.endswith("/urldataarray")]
+    assert sample_of("", form).media_type == FORM
+    assert list(form["requestBody"]["content"]) == [FORM]
 
 
 def test_tokens_are_asked_for_where_there_are_some(settings: Settings) -> None:
@@ -218,20 +297,3 @@ def test_tokens_are_asked_for_where_there_are_some(settings: Settings) -> None:
     write: list[object] = [{"write": []}]
     assert security(wanted=False) == ([none, *read], [none, *write], [none])
     assert security(wanted=True) == (read, write, [none])
-
-
-@pytest.mark.parametrize(
-    ("write_token", "read_token", "wanted"),
-    [
-        (False, False, [{}, {"read": []}, {"readPassword": []}]),
-        (True, False, [{"write": []}]),
-        (True, True, [{"read": []}, {"readPassword": []}]),
-        (False, True, [{"read": []}, {"readPassword": []}]),
-    ],
-)
-def test_who_may_mute(
-    settings: Settings, write_token: bool, read_token: bool, wanted: list[object]
-) -> None:
-    """As `web/access.py` has it."""
-    paths = specification(settings, read_token=read_token, write_token=write_token)["paths"]
-    assert paths["/alerts/mute"]["post"]["security"] == wanted

@@ -52,7 +52,6 @@ from flask10x.web.pages.alerts.model import (
     until_ms,
 )
 from flask10x.web.pages.status import answers
-from flask10x.web.specification import state as specified
 
 log = logging.getLogger(__name__)
 
@@ -156,9 +155,7 @@ def _to_page() -> AnyResponse:
     return redirect(url_for("alerts.as_page", _anchor="muted"), 303)
 
 
-blueprint = Page(
-    "alerts", __name__, text=N_("Alerts"), group="main", operations=specified.operations
-)
+blueprint = Page("alerts", __name__, text=N_("Alerts"), group="main")
 api.register(blueprint)
 register(blueprint)
 

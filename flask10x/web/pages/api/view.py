@@ -2,32 +2,24 @@
 
 import json
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from urllib.parse import urlencode
 
 from flask import Response, current_app, render_template, request
 
 from flask10x.config.settings import Settings
+from flask10x.readings.labels import station_name
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
 from flask10x.web.access import EXTENSION, Access
 from flask10x.web.json_text import readable
 from flask10x.web.page import Page, Routes, declared
-from flask10x.web.specification import state as specified
-from flask10x.web.specification.document import operations, specification
-from flask10x.web.specification.operation import (
-    FORM,
-    GROUPS,
-    JSON,
-    TITLES,
-    Group,
-    JsonObject,
-    Operation,
-)
+from flask10x.web.specification.document import JsonObject, operations, specification
 
-blueprint = Page("api", __name__, text=N_("API"), group="more", operations=specified.api)
+blueprint = Page("api", __name__, text=N_("API"), group="more")
 
+FORM = "application/x-www-form-urlencoded"
 # What of a query string has more rows than anybody reads: those of each measurement.
 CONDITION = "__"
 
@@ -59,19 +51,29 @@ class ShownOperation:
     answers: tuple[ShownAnswer, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A request that can be tried by hand, and leaves nothing behind."""
+
+    address: str
+    """The path with its query string."""
+    body: str | None
+    """None: it has none."""
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """The document, and how it is sent."""
+
+    document: JsonObject
+    text: str
+
+
 @blueprint.get("/openapi.json", without_store=True)
 def as_json() -> Response:
     """The specification; it changes with the stations only, so that clients keep it by its ETag."""
-    access: Access = current_app.extensions[EXTENSION]
-    body = _document(
-        context.store_or_waiting().settings,
-        declared(),
-        request.script_root or "/",
-        write_token=access.wants_token_to_post,
-        read_token=access.wants_token_to_read,
-        notes_token=access.wants_token_for_notes,
-    )
-    answer = Response(body, mimetype=JSON)
+    answer = Response(_specification().text, mimetype="application/json")
     answer.add_etag()
     answer.headers["Cache-Control"] = "no-cache"
     answer.make_conditional(request)
@@ -80,82 +82,94 @@ def as_json() -> Response:
 
 @blueprint.get("/api", without_store=True)
 def as_page() -> str:
-    """All routes, with commands that can be pasted."""
-    t = preferences.texts()
+    """All operations, with commands that can be pasted."""
+    document, t = _specification().document, preferences.texts()
     access: Access = current_app.extensions[EXTENSION]
-    settings = context.store_or_waiting().settings
-    posts, reads = access.wants_token_to_post, access.wants_token_to_read
-    wanted = {"read": reads, "station": posts, "stations": posts, "lines": posts}
-    groups: dict[Group, list[ShownOperation]] = {group: [] for group in GROUPS}
-    for one in operations(settings, declared()):
-        shown = _shown(one, settings, t, with_token=wanted.get(one.guard, False))
-        groups[one.group].append(shown)
+    groups: dict[str, list[ShownOperation]] = {tag["name"]: [] for tag in document["tags"]}
+    for path, method, operation in operations(document):
+        shown = _shown(path, method, resolved(operation, document), t)
+        groups[operation["tags"][0]].append(shown)
     return render_template(
         "api/template.html",
         groups=groups,
-        titles=TITLES,
+        titles={tag["name"]: tag["description"] for tag in document["tags"]},
         base=_base(),
-        with_token=any(wanted.values()),
-        fetch=_curl("/openapi.json", [], with_token=reads, more=["-o", "openapi.json"]),
+        with_token=access.wants_token_to_read or access.wants_token_to_post,
+        fetch=_curl("/openapi.json", ["-o", "openapi.json"], with_token=access.wants_token_to_read),
+    )
+
+
+def _specification() -> Specification:
+    """The specification for this request."""
+    access: Access = current_app.extensions[EXTENSION]
+    return _made(
+        context.store_or_waiting().settings,
+        declared(),
+        request.script_root or "/",
+        write_token=access.wants_token_to_post,
+        read_token=access.wants_token_to_read,
     )
 
 
 @lru_cache(maxsize=4)
-def _document(settings: Settings, routes: tuple[Routes, ...], root: str, **tokens: bool) -> str:
-    found = specification(settings, routes, root, **tokens)
-    return readable(found) + "\n"
+def _made(
+    settings: Settings,
+    routes: tuple[Routes, ...],
+    root: str,
+    *,
+    write_token: bool,
+    read_token: bool,
+) -> Specification:
+    document = specification(settings, routes, root, write_token=write_token, read_token=read_token)
+    return Specification(document, readable(document) + "\n")
 
 
-def _shown(
-    one: Operation, settings: Settings, t: Translation, *, with_token: bool
-) -> ShownOperation:
-    components = _components(settings)
-    known = [_resolved(parameter, components) for parameter in one.parameters]
-    measurements = one.station.measurements if one.station else ()
+def resolved(operation: JsonObject, document: JsonObject) -> JsonObject:
+    """The operation with its parameters and responses in the place of references to them."""
+
+    def target(part: JsonObject) -> JsonObject:
+        if "$ref" not in part:
+            return part
+        kind, name = str(part["$ref"]).split("/")[-2:]
+        component: JsonObject = document["components"][kind][name]
+        return component
+
+    return operation | {
+        "parameters": [target(parameter) for parameter in operation["parameters"]],
+        "responses": {s: target(answer) for s, answer in operation["responses"].items()},
+    }
+
+
+def _shown(path: str, method: str, operation: JsonObject, t: Translation) -> ShownOperation:
+    station = context.store_or_waiting().settings.stations.by_endpoint.get(path[1:])
+    # The specification is in English, so the label of the station in it is, too.
+    summary = t(operation["summary"].partition(":")[0] if station else operation["summary"])
+    parameters = operation["parameters"]
     return ShownOperation(
-        anchor=one.name,
-        method=one.method.upper(),
-        path=one.path,
-        summary=one.summary(t),
-        fields=tuple((m.path, m.unit, _limit(m.minimum), _limit(m.maximum)) for m in measurements),
-        parameters=tuple(
-            (str(found["name"]), _in_language(found["description"], t))
-            for found in known
-            if CONDITION not in found["name"]
+        anchor=operation["operationId"],
+        method=method.upper(),
+        path=path,
+        summary=f"{summary}: {station_name(station, t)}" if station else summary,
+        fields=tuple(
+            (one.path, one.unit, _limit(one.minimum), _limit(one.maximum))
+            for one in (station.measurements if station else ())
         ),
-        conditions=any(CONDITION in found["name"] for found in known),
-        curl=_try(one, with_token=with_token),
-        answers=tuple(_answers(one, components, t)),
+        parameters=tuple(
+            (parameter["name"], t(parameter["description"]))
+            for parameter in parameters
+            if CONDITION not in parameter["name"]
+        ),
+        conditions=any(CONDITION in parameter["name"] for parameter in parameters),
+        curl=_command(sample_of(path, operation), with_token={} not in operation["security"]),
+        answers=tuple(
+            ShownAnswer(
+                status=status,
+                description=t(answer["description"]),
+                example=_first_example(answer),
+            )
+            for status, answer in operation["responses"].items()
+        ),
     )
-
-
-@lru_cache(maxsize=4)
-def _components(settings: Settings) -> JsonObject:
-    components: JsonObject = specification(settings, declared())["components"]
-    return components
-
-
-def _resolved(found: JsonObject, components: JsonObject) -> JsonObject:
-    if "$ref" not in found:
-        return found
-    kind, name = str(found["$ref"]).split("/")[-2:]
-    resolved: JsonObject = components[kind][name]
-    return resolved
-
-
-def _answers(one: Operation, components: JsonObject, t: Translation) -> Iterable[ShownAnswer]:
-    for status, given in one.answers.items():
-        found = _resolved(given, components)
-        yield ShownAnswer(
-            status=status,
-            description=_in_language(found["description"], t),
-            example=_first_example(found),
-        )
-
-
-def _in_language(text: str, t: Translation) -> str:
-    """What the specification says, in the reader's language; English if there is no other."""
-    return t(text)
 
 
 def _first_example(answer: JsonObject) -> str:
@@ -170,39 +184,40 @@ def _limit(value: float | None) -> str:
     return "–" if value is None else f"{value:g}"
 
 
+def sample_of(path: str, operation: JsonObject) -> Sample:
+    """A request of this resolved operation, with the examples of its parameters and of its body."""
+    pairs = []
+    for parameter in operation["parameters"]:
+        if parameter["in"] == "path":
+            path = path.replace(f"{{{parameter['name']}}}", str(parameter["example"]))
+        elif parameter["in"] == "query" and "example" in parameter:
+            pairs.append(f"{parameter['name']}={parameter['example']}")
+    address = "?".join([path, *(["&".join(pairs)] if pairs else [])])
+    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+        value = content["examples"]["one"]["value"]
+        if media_type == FORM:
+            return Sample(address, urlencode(value), media_type)
+        body = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return Sample(address, body, media_type)
+    return Sample(address, None, "")
+
+
 def _base() -> str:
     """Where this reader has found the service."""
     return f"{request.host_url.rstrip('/')}{request.script_root}"
 
 
-def _try(one: Operation, *, with_token: bool) -> str:
-    """A command that leaves nothing behind; empty for a path that has no certain address."""
-    if one.group == "people" or ("{" in one.path and one.method == "get"):
-        return ""
-    sample = one.sample
-    path = f"{one.path}?{sample.query}" if sample.query else one.path
-    path = path.replace("{channel}", _channel(one))
-    if one.method == "get":
-        return _curl(path, [], with_token=with_token)
-    kind = [] if sample.body_type == FORM else ["-H", f"Content-Type: {sample.body_type}"]
-    return _curl(path, [*kind, "--data-binary", sample.body], with_token=with_token)
+def _command(sample: Sample, *, with_token: bool) -> str:
+    """The command that sends this request."""
+    if sample.body is None:
+        return _curl(sample.address, [], with_token=with_token)
+    kind = [] if sample.media_type == FORM else ["-H", f"Content-Type: {sample.media_type}"]
+    return _curl(sample.address, [*kind, "--data-binary", sample.body], with_token=with_token)
 
 
-def _channel(one: Operation) -> str:
-    """One that is known, or an example."""
-    for parameter in one.parameters:
-        if parameter.get("name") == "channel":
-            known = parameter["schema"]
-            return str(known.get("enum", known.get("examples"))[0])
-    return ""
-
-
-def _curl(path: str, given: list[str], *, with_token: bool, more: Iterable[str] = ()) -> str:
-    words = ["curl", "-s", *given, *more, f"{_base()}{path}"]
-    line = shlex.join(words)
+def _curl(address: str, options: list[str], *, with_token: bool) -> str:
+    line = shlex.join(["curl", "-s", *options, f"{_base()}{address}"])
+    if not with_token:
+        return line
     # The shell fills the token in, so that no page and no history of commands has it.
-    return (
-        line.replace("curl -s", 'curl -s -H "Authorization: Bearer $TOKEN"', 1)
-        if with_token
-        else line
-    )
+    return line.replace("curl -s", 'curl -s -H "Authorization: Bearer $TOKEN"', 1)

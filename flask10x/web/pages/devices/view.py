@@ -25,11 +25,8 @@ from flask10x.web import context, preferences, read_errors
 from flask10x.web.page import Page
 from flask10x.web.pages.devices import model
 from flask10x.web.pages.devices.model import KINDS, Kind
-from flask10x.web.specification import state as specified
 
-blueprint = Page(
-    "devices", __name__, text=N_("Devices"), group="more", operations=specified.devices
-)
+blueprint = Page("devices", __name__, text=N_("Devices"), group="more")
 read_errors.register(blueprint)
 
 # A name or an address, and a port: what may stand in the text of a program.

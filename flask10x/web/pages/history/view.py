@@ -63,7 +63,6 @@ from flask10x.web.pages.history.model import (
     station_tables,
 )
 from flask10x.web.ranges import QUICK, is_future, name_of_length, neighbours, quick_name, wider
-from flask10x.web.specification import reading_back as specified
 
 blueprint = Page(
     "history_page",
@@ -71,7 +70,6 @@ blueprint = Page(
     text=N_("History"),
     group="main",
     since="-24h",
-    operations=specified.history_page,
 )
 read_errors.register(blueprint)
 

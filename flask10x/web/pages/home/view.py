@@ -15,10 +15,9 @@ from flask10x.web.access import EXTENSION, Access
 from flask10x.web.page import Page
 from flask10x.web.pages.home.model import CLOCK, Home, HomeModel, home, in_words
 from flask10x.web.read_errors import UNREADABLE
-from flask10x.web.specification import state as specified
 
 log = logging.getLogger(__name__)
-blueprint = Page("home", __name__, text=N_("Home"), group="main", operations=specified.home)
+blueprint = Page("home", __name__, text=N_("Home"), group="main")
 
 # The trial reading of README.md.
 TRIAL = (

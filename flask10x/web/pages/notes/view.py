@@ -37,10 +37,9 @@ from flask10x.web.pages.notes.model import (
     NotesReader,
 )
 from flask10x.web.pages.notes.objects import correction_object, csv_text, note_object
-from flask10x.web.specification import noting as specified
 
 log = logging.getLogger(__name__)
-blueprint = Page("notes", __name__, text=N_("Notes"), group="more", operations=specified.operations)
+blueprint = Page("notes", __name__, text=N_("Notes"), group="more")
 read_errors.register(blueprint)
 
 # Another process writes for too long, or nothing may be written any more.

@@ -13,11 +13,8 @@ from flask10x.web import context, preferences, read_errors
 from flask10x.web.page import Page
 from flask10x.web.pages.records import model
 from flask10x.web.pages.records.model import AskedRecords, RecordsModel, asked_records
-from flask10x.web.specification import reading_back as specified
 
-blueprint = Page(
-    "records", __name__, text=N_("Records"), group="main", operations=specified.operations
-)
+blueprint = Page("records", __name__, text=N_("Records"), group="main")
 read_errors.register(blueprint)
 
 

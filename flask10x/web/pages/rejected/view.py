@@ -18,11 +18,8 @@ from flask10x.web import context, preferences, read_errors
 from flask10x.web.captions import caption, problems
 from flask10x.web.json_text import readable
 from flask10x.web.page import Page
-from flask10x.web.specification import reading_back as specified
 
-blueprint = Page(
-    "rejected", __name__, text=N_("Rejected readings"), group="more", operations=specified.rejected
-)
+blueprint = Page("rejected", __name__, text=N_("Rejected readings"), group="more")
 read_errors.register(blueprint)
 
 JSON = QueryDefaults(order="desc")

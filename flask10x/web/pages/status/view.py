@@ -13,11 +13,8 @@ from flask10x.web import context, preferences
 from flask10x.web.alert_state import state
 from flask10x.web.page import Page
 from flask10x.web.pages.status.answers import MOODS, Answers, gathered
-from flask10x.web.specification import state as specified
 
-blueprint = Page(
-    "status_page", __name__, text=N_("Status"), group="more", operations=specified.status
-)
+blueprint = Page("status_page", __name__, text=N_("Status"), group="more")
 
 
 @blueprint.get("/status", without_store=True)

@@ -1,7 +1,7 @@
 """`/uptime` as a page and as JSON: the share of the expected readings that each station sent."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from flask import Response, jsonify, render_template
 
@@ -12,52 +12,12 @@ from flask10x.readings.times import iso_text, local_text
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.page import Page
-from flask10x.web.specification.operation import (
-    COUNT,
-    TEXT_SCHEMA,
-    JsonObject,
-    Operation,
-    said,
-    whole_object,
-    with_refusals,
-)
-from flask10x.web.specification.state import page
 
 # `2025-08-24 09:00` of a local time.
 MINUTE_CHARS = 16
 
 
-def operations(_settings: Settings) -> Iterator[Operation]:
-    """The page, and the same for programs."""
-    share = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
-    number = {"type": ["number", "null"]}
-    spans = _array(whole_object(name=TEXT_SCHEMA, readings=COUNT, expected=number, share=share))
-    gaps = _array(whole_object(**{"from": TEXT_SCHEMA}, to=TEXT_SCHEMA, seconds=COUNT))
-    station = whole_object(
-        first=TEXT_SCHEMA, usual_interval_seconds=number, days=spans, months=spans, gaps=gaps
-    )
-    stations: JsonObject = {"type": "object", "additionalProperties": station}
-    answer = said(
-        N_("The shares of each station."),
-        whole_object(until=TEXT_SCHEMA, prepared={"type": "boolean"}, stations=stations),
-    )
-    whole = N_("The share of the expected readings that each station sent")
-    yield replace(page("/uptime", "uptime_page", reads=True), text=whole)
-    yield Operation(
-        method="get",
-        path="/api/v1/uptime",
-        name="uptime",
-        text=whole,
-        group="read",
-        answers=with_refusals({"200": answer}, "read", reads=True),
-    )
-
-
-def _array(items: JsonObject) -> JsonObject:
-    return {"type": "array", "items": items}
-
-
-blueprint = Page("uptime", __name__, text=N_("Uptime"), group="more", operations=operations)
+blueprint = Page("uptime", __name__, text=N_("Uptime"), group="more")
 read_errors.register(blueprint)
 
 
