@@ -143,7 +143,7 @@ def of(settings: Settings) -> DatabaseEngine:
 
 @cache
 def statements_of(dialect: str) -> "Statements":
-    """What statements have to know of the engine that SQLAlchemy calls by this name."""
+    """Return the `statements` module of the engine that SQLAlchemy calls by this name."""
     if dialect == "sqlite":
         from flask10x.database.sqlite import statements  # noqa: PLC0415
 

@@ -1,10 +1,9 @@
-"""Expressions that each engine says in its own words, or that only its planner needs.
+"""Expressions whose SQL differs between the engines, or that only a planner needs.
 
-The functions make them, of the elements behind them; `sqlite/statements.py` and
-`postgres/statements.py` say each element.
+`sqlite/statements.py` and `postgres/statements.py` define the SQL of each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -18,6 +17,7 @@ from sqlalchemy import (
     Select,
     Subquery,
     Table,
+    Text,
     TextClause,
     bindparam,
     case,
@@ -26,7 +26,61 @@ from sqlalchemy import (
     select,
     union_all,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
+
+
+class Expression(FunctionElement[Any]):
+    """An expression whose SQL each engine defines by its `name`."""
+
+    inherit_cache = True
+
+
+Sql = str | Callable[..., str]
+"""The SQL of an expression: a format that takes that of its arguments, or a function of them."""
+
+
+def define(dialect: str, definitions: Mapping[str, Sql]) -> None:
+    """Have SQLAlchemy compile the expressions for this dialect by these, by their names."""
+
+    @compiles(Expression, dialect)
+    def compile_(expression: Expression, compiler: SQLCompiler, **kw: Any) -> str:
+        arguments = (compiler.process(clause, **kw) for clause in expression.clauses)
+        sql = definitions[expression.name]
+        return sql(*arguments) if callable(sql) else sql.format(*arguments)
+
+
+def _expression(name: str, type_: TypeEngine[Any] | None = None) -> type[Expression]:
+    attributes = {"name": name, "inherit_cache": True} | ({"type": type_} if type_ else {})
+    return type(name, (Expression,), attributes)
+
+
+_unindexed = _expression("unindexed")
+_unindexed_text = _expression("unindexed_text")
+_total = _expression("total", Float())
+_greatest = _expression("greatest", Integer())
+_least = _expression("least", Integer())
+_adjusted = _expression("adjusted", Float())
+_quotient = _expression("quotient", Float())
+_rounded = _expression("rounded", Float())
+_json_numbers = _expression("json_numbers")
+_json_spans = _expression("json_spans")
+_last_id = _expression("last_id", Integer())
+
+
+class InOrder(CompoundSelect[Any]):
+    """A UNION ALL in an order and with a limit; see `in_order`."""
+
+    inherit_cache = True
+
+
+class Upsert(Insert):
+    """An INSERT of rows each of which takes the place of the one with its primary key."""
+
+    inherit_cache = True
+
 
 # The columns of a table of spans, in the order in which a span lists them.
 SPAN_TEXTS = ("endpoint", "measurement")
@@ -48,7 +102,9 @@ def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
     (https://www.sqlite.org/optoverview.html#uplus)
     """
-    return Unindexed(column)
+    expression = (_unindexed_text if isinstance(column.type, Text) else _unindexed)(column)
+    expression.type = column.type
+    return expression
 
 
 def floor_div(value: ColumnElement[Any], width: int | BindParameter[int]) -> ColumnElement[Any]:
@@ -62,34 +118,34 @@ def floor_div(value: ColumnElement[Any], width: int | BindParameter[int]) -> Col
 
 def total(column: ColumnElement[Any]) -> ColumnElement[float]:
     """The sum of a column's values, 0.0 of none; NULL where no double can hold it."""
-    return Total(column)
+    return _total(column)
 
 
 def greatest(one: ColumnElement[Any], other: Any) -> ColumnElement[int]:
     """The greater of two numbers, neither of which is NULL."""
-    return Greatest(one, other)
+    return _greatest(one, other)
 
 
 def least(one: ColumnElement[Any], other: Any) -> ColumnElement[int]:
     """The lesser of two numbers, neither of which is NULL."""
-    return Least(one, other)
+    return _least(one, other)
 
 
 def adjusted(
     value: ColumnElement[Any], gain: ColumnElement[Any], offset: ColumnElement[Any]
 ) -> ColumnElement[float]:
     """Gain, above 0, times the value plus offset; infinite where no double can hold it."""
-    return Adjusted(value, gain, offset)
+    return _adjusted(value, gain, offset)
 
 
 def quotient(value: ColumnElement[Any], count: ColumnElement[Any]) -> ColumnElement[float]:
     """The float divided by the column of whole numbers; NULL where that is 0."""
-    return Quotient(value, count)
+    return _quotient(value, count)
 
 
 def rounded(value: ColumnElement[Any], digits: int) -> ColumnElement[float]:
     """The value with so many decimals, halves away from 0."""
-    return Rounded(value, literal_column(str(digits)))
+    return _rounded(value, literal_column(str(digits)))
 
 
 def sums_of(column: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:
@@ -99,7 +155,7 @@ def sums_of(column: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:
 
 def listed(name: str) -> Select[Any]:
     """The whole numbers of a JSON list, the parameter of this name."""
-    numbers = JsonNumbers(bindparam(name)).table_valued("value")
+    numbers = _json_numbers(bindparam(name)).table_valued("value")
     return select(numbers.c.value)
 
 
@@ -131,104 +187,13 @@ def spans(name: str) -> CTE:
     the list, 0 for the first). A table that is joined to them by an outer join is looked into once
     for each of them.
     """
-    rows = JsonSpans(bindparam(name)).table_valued("place", *SPAN_TEXTS, *SPAN_NUMBERS, SPAN_VALUE)
+    rows = _json_spans(bindparam(name)).table_valued(
+        "place", *SPAN_TEXTS, *SPAN_NUMBERS, SPAN_VALUE
+    )
     # Else the JSON would be taken apart for each row.
     return select(*rows.c).cte(name).prefix_with("MATERIALIZED")
 
 
 def last_id_of(table: Table) -> ColumnElement[int]:
     """The highest id that a row of this table ever had; NULL before the first."""
-    return LastId(literal_column(f"'{table.name}'"))
-
-
-class Unindexed(FunctionElement[Any]):
-    """The value of a column, of which no use is made in an index."""
-
-    name = "unindexed"
-    inherit_cache = True
-
-    def __init__(self, column: ColumnElement[Any]) -> None:
-        self.type = column.type
-        super().__init__(column)
-
-
-class Total(FunctionElement[float]):
-    """The sum of a column's values, 0.0 of none; NULL where no double can hold it."""
-
-    name = "total"
-    type = Float()
-    inherit_cache = True
-
-
-class Greatest(FunctionElement[int]):
-    """The greater of two numbers, neither of which is NULL."""
-
-    name = "greatest"
-    type = Integer()
-    inherit_cache = True
-
-
-class Least(FunctionElement[int]):
-    """The lesser of two numbers, neither of which is NULL."""
-
-    name = "least"
-    type = Integer()
-    inherit_cache = True
-
-
-class Adjusted(FunctionElement[float]):
-    """A float times another one above 0, plus a third; infinite where no double can hold it."""
-
-    name = "adjusted"
-    type = Float()
-    inherit_cache = True
-
-
-class Quotient(FunctionElement[float]):
-    """A float divided by a column of whole numbers; NULL where that is 0."""
-
-    name = "quotient"
-    type = Float()
-    inherit_cache = True
-
-
-class Rounded(FunctionElement[float]):
-    """A number with so many decimals, halves away from 0; the second argument is a literal."""
-
-    name = "rounded"
-    type = Float()
-    inherit_cache = True
-
-
-class JsonNumbers(FunctionElement[Any]):
-    """The table of the whole numbers in a JSON list, with the column `value`."""
-
-    name = "json_numbers"
-    inherit_cache = True
-
-
-class JsonSpans(FunctionElement[Any]):
-    """The table of the spans in a JSON list; see `spans`."""
-
-    name = "json_spans"
-    inherit_cache = True
-
-
-class LastId(FunctionElement[int]):
-    """The highest id that a table ever had; see `last_id_of`."""
-
-    type = Integer()
-    name = "last_id"
-    inherit_cache = True
-
-
-class InOrder(CompoundSelect[Any]):
-    """A UNION ALL in an order and with a limit; see `in_order`."""
-
-    inherit_cache = True
-
-
-class Upsert(Insert):
-    """An INSERT of rows each of which takes the place of the one with its primary key."""
-
-    inherit_cache = True
+    return _last_id(literal_column(f"'{table.name}'"))

@@ -5,6 +5,8 @@
 measured. A measurement that a station does not have, or that was missing, is NULL.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -33,9 +35,14 @@ TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 
 metadata = MetaData()
 
-readings = Table(
+
+def _table(name: str, *columns: Column[Any], **options: Any) -> Table:
+    """A table of both engines; SQLite holds to the types of its columns, too."""
+    return Table(name, metadata, *columns, sqlite_strict=True, **options)
+
+
+readings = _table(
     "readings",
-    metadata,
     # On PostgreSQL ids come from the table `log`, so that they follow each other without gaps.
     Column("id", WHOLE, primary_key=True, autoincrement=False),
     Column("endpoint", TEXT, nullable=False),
@@ -45,7 +52,6 @@ readings = Table(
     # the others, which came at `received_at`. Behind the measurements, because that is where SQLite
     # adds a column.
     Column("arrived_at", WHOLE),
-    sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 ARRIVAL = func.coalesce(readings.c.arrived_at, readings.c.received_at)
@@ -64,28 +70,23 @@ def measurement(name: str, of: FromClause | None = None) -> ColumnClause[float]:
 
 
 # Totals that have no row of their own to be counted from.
-counters = Table(
+counters = _table(
     "counters",
-    metadata,
     Column("name", TEXT, primary_key=True),
     Column("value", WHOLE, nullable=False),
-    sqlite_strict=True,
 )
 
 # How far each follower of the log has come: the last id it has finished.
-followers = Table(
+followers = _table(
     "followers",
-    metadata,
     Column("name", TEXT, primary_key=True),
     Column("last_id", WHOLE, nullable=False),
-    sqlite_strict=True,
 )
 
 # How far each CSV file has come: readings up to `last_id` are in it, and what it was when the last
 # export ended. `size_bytes` is NULL for a file that this version has not seen yet.
-exports = Table(
+exports = _table(
     "exports",
-    metadata,
     Column("name", TEXT, primary_key=True),
     # Readings up to this one are not in the file: an archived one has them.
     Column("first_id", WHOLE, nullable=False),
@@ -109,15 +110,13 @@ exports = Table(
     Column("endpoint", TEXT),
     Column("path", TEXT),
     Column("columns", TEXT),
-    sqlite_strict=True,
 )
 
 # CSV files that an export has written and that another one has followed: set aside by the export,
 # or moved away by somebody. A file is known by its station, size and checksum. The columns are
 # those of `exports`, and those of `export_floors` for the same.
-archived_files = Table(
+archived_files = _table(
     "archived_files",
-    metadata,
     Column("endpoint", TEXT, primary_key=True),
     Column("size_bytes", WHOLE, primary_key=True, autoincrement=False),
     Column("checksum", WHOLE, primary_key=True, autoincrement=False),
@@ -136,14 +135,12 @@ archived_files = Table(
     Column("floor_id", WHOLE),
     Column("floor_bytes", WHOLE),
     Column("floor_checksum", WHOLE),
-    sqlite_strict=True,
 )
 
 # What an export is about to do to a file, committed before it does it. A row that is still here
 # when the next export begins is an export that was interrupted.
-export_intents = Table(
+export_intents = _table(
     "export_intents",
-    metadata,
     Column("name", TEXT, primary_key=True),
     Column("from_id", WHOLE, nullable=False),
     Column("to_id", WHOLE, nullable=False),
@@ -152,14 +149,12 @@ export_intents = Table(
     Column("sha256", TEXT, nullable=False),
     # NULL for an append; for a rebuilt file `exports.import_id` as it will be.
     Column("import_id", WHOLE),
-    sqlite_strict=True,
 )
 
 # Readings that came from CSV files. A row is a range of ids, both inclusive, that holds readings
 # of this file only, and is committed in the transaction that stores them.
-imports = Table(
+imports = _table(
     "imports",
-    metadata,
     Column("id", WHOLE, primary_key=True),
     Column("endpoint", TEXT, nullable=False),
     # The absolute path as it was given. A file of the same name is the station's own; with the name
@@ -173,14 +168,12 @@ imports = Table(
     Column("imported_at", WHOLE, nullable=False),
     Column("size_bytes", WHOLE),
     Column("sha256", TEXT),
-    sqlite_strict=True,
 )
 
 # What was refused: by the checks of a reading, or by the database. The body comes late, so that
 # the rest can be read without it. No index: each would be one more page for every refusal.
-rejected = Table(
+rejected = _table(
     "rejected",
-    metadata,
     Column("id", WHOLE, primary_key=True),
     Column("endpoint", TEXT, nullable=False),
     Column("received_at", WHOLE, nullable=False),
@@ -199,29 +192,25 @@ rejected = Table(
     Column("measured_at", WHOLE),
     # Of its key, as in `accepted_keys`; NULL when it has none.
     Column("digest", LargeBinary),
-    sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 
 # The keys of accepted readings, for a while: a reading with one of these is a repeat and is not
 # stored again (`recording/repeats.py`).
-accepted_keys = Table(
+accepted_keys = _table(
     "accepted_keys",
-    metadata,
     Column("generation", WHOLE, primary_key=True),
     Column("digest", LargeBinary, primary_key=True),
     # When it came, UTC epoch milliseconds.
     Column("at", WHOLE, nullable=False),
-    sqlite_strict=True,
     sqlite_with_rowid=False,
 )
 
 # What the readings of one hour add up to, those up to the position of the follower `rollups`. A row
 # for each measurement of the station, also for one that was missing all the time. A row is short,
 # because a longer one than a fifth of a page would spill over.
-rollups = Table(
+rollups = _table(
     "rollups",
-    metadata,
     Column("endpoint", TEXT, primary_key=True),
     Column("measurement", TEXT, primary_key=True),
     # Hours of UTC since 1970.
@@ -233,7 +222,6 @@ rollups = Table(
     Column("total", NUMBER),
     Column("minimum", NUMBER),
     Column("maximum", NUMBER),
-    sqlite_strict=True,
     sqlite_with_rowid=False,
 )
 # The hours that lack a value: a look for incomplete readings passes over all others.
@@ -247,9 +235,8 @@ Index(
 
 # The same of each day of the installation's zone, made of its hours in the same transaction. `day`
 # counts the days of the local calendar since 1970-01-01.
-rollup_days = Table(
+rollup_days = _table(
     "rollup_days",
-    metadata,
     Column("endpoint", TEXT, primary_key=True),
     Column("measurement", TEXT, primary_key=True),
     Column("day", WHOLE, primary_key=True),
@@ -258,27 +245,23 @@ rollup_days = Table(
     Column("total", NUMBER),
     Column("minimum", NUMBER),
     Column("maximum", NUMBER),
-    sqlite_strict=True,
     sqlite_with_rowid=False,
 )
 
 # In which zone the days are; one row, none while there are no days. While they are made anew, as in
 # another zone, those of the stations up to this one and of this one's days up to this one are made;
 # NULL when all are.
-rollup_zone = Table(
+rollup_zone = _table(
     "rollup_zone",
-    metadata,
     Column("id", WHOLE, primary_key=True),
     Column("zone", TEXT, nullable=False),
     Column("after_endpoint", TEXT),
     Column("after_day", WHOLE),
-    sqlite_strict=True,
 )
 
 # What people have written at a time, for the charts.
-notes = Table(
+notes = _table(
     "notes",
-    metadata,
     Column("id", WHOLE, primary_key=True),
     # NULL: of the whole house.
     Column("endpoint", TEXT),
@@ -289,14 +272,12 @@ notes = Table(
     Column("written_at", WHOLE, nullable=False),
     # When it was taken back; NULL while it counts.
     Column("undone_at", WHOLE),
-    sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 
 # What is shown otherwise than it was stored; applied when readings are read, never to a row.
-corrections = Table(
+corrections = _table(
     "corrections",
-    metadata,
     Column("id", WHOLE, primary_key=True),
     Column("endpoint", TEXT, nullable=False),
     # NULL: all of the station's measurements.
@@ -311,28 +292,24 @@ corrections = Table(
     Column("reason", TEXT, nullable=False),
     Column("written_at", WHOLE, nullable=False),
     Column("undone_at", WHOLE),
-    sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 
 # Up to which reading RETENTION_DAYS has removed each station's; none for a station without.
-removed = Table(
+removed = _table(
     "removed",
-    metadata,
     Column("endpoint", TEXT, primary_key=True),
     # The station's readings up to this id are gone, and their hours stay.
     Column("last_id", WHOLE, nullable=False),
     # No removed reading is of a later time than this, UTC epoch milliseconds.
     Column("last_ms", WHOLE, nullable=False),
     Column("readings", WHOLE, nullable=False),
-    sqlite_strict=True,
 )
 
 # What the removed readings of an hour add up to; as `rollups`, which has them and those that are
 # left. Kept for ever: nothing else can tell it.
-removed_hours = Table(
+removed_hours = _table(
     "removed_hours",
-    metadata,
     Column("endpoint", TEXT, primary_key=True),
     Column("hour", WHOLE, primary_key=True),
     Column("measurement", TEXT, primary_key=True),
@@ -341,15 +318,13 @@ removed_hours = Table(
     Column("total", NUMBER),
     Column("minimum", NUMBER),
     Column("maximum", NUMBER),
-    sqlite_strict=True,
     sqlite_with_rowid=False,
 )
 
 # Up to where a CSV file was compared with the readings before any were removed: no row below this
 # floor is gone. It is that of the file with this `exports.first_id`, and of no one begun anew.
-export_floors = Table(
+export_floors = _table(
     "export_floors",
-    metadata,
     Column("name", TEXT, primary_key=True),
     Column("first_id", WHOLE, nullable=False),
     # The last row up to there, in the order of the file.
@@ -357,7 +332,6 @@ export_floors = Table(
     # Where that row ends, and the CRC-32 of all bytes up to there.
     Column("size_bytes", WHOLE, nullable=False),
     Column("checksum", WHOLE, nullable=False),
-    sqlite_strict=True,
 )
 
 # What follows is only in a database that several hosts may share.

@@ -1,6 +1,6 @@
 """What statements of PostgreSQL know that others don't: `log`, the catalog, savepoints.
 
-Behind that is how PostgreSQL says the elements of `database/expressions.py`.
+At the end is the SQL of the expressions of `database/expressions.py`.
 """
 
 import logging
@@ -38,18 +38,9 @@ from flask10x.database.expressions import (
     SPAN_NUMBERS,
     SPAN_TEXTS,
     SPAN_VALUE,
-    Adjusted,
-    Greatest,
     InOrder,
-    JsonNumbers,
-    JsonSpans,
-    LastId,
-    Least,
-    Quotient,
-    Rounded,
-    Total,
-    Unindexed,
     Upsert,
+    define,
     greatest,
     upsert,
 )
@@ -385,88 +376,6 @@ def _whole(_type: Integer, compiler: TypeCompiler, **_kw: Any) -> str:
     return "INTEGER" if hasattr(compiler.dialect, READS_CATALOG) else "BIGINT"
 
 
-@compiles(Unindexed, POSTGRESQL)
-def _unindexed(element: Unindexed, compiler: SQLCompiler, **kw: Any) -> str:
-    inner = _inner(element, compiler, **kw)
-    return f"({inner} || '')" if isinstance(element.type, Text) else f"+{inner}"
-
-
-@compiles(Total, POSTGRESQL)
-def _total(element: Total, compiler: SQLCompiler, **kw: Any) -> str:
-    # Added up as decimals, which is exact: the same in whatever order the rows are read
-    # (https://www.postgresql.org/docs/17/datatype-numeric.html).
-    exact = f"coalesce(sum({_decimal(_inner(element, compiler, **kw))}), 0)"
-    return f"CASE WHEN abs({exact}) <= {DOUBLE_MAX} THEN CAST({exact} AS DOUBLE PRECISION) END"
-
-
-@compiles(Greatest, POSTGRESQL)
-def _greatest(element: Greatest, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"greatest({_inner(element, compiler, **kw)})"
-
-
-@compiles(Least, POSTGRESQL)
-def _least(element: Least, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"least({_inner(element, compiler, **kw)})"
-
-
-@compiles(Adjusted, POSTGRESQL)
-def _adjusted(element: Adjusted, compiler: SQLCompiler, **kw: Any) -> str:
-    """What would be infinite, or too small to be other than 0, is an error of PostgreSQL's.
-
-    The bounds are of numbers that can't be beyond a double themselves: constants are computed
-    before it is known which arm they are needed for
-    (https://www.postgresql.org/docs/17/functions-conditional.html#FUNCTIONS-CASE).
-    """
-    value, gain, offset = (compiler.process(clause, **kw) for clause in element.clauses)
-    beyond = f"({_double(NEARLY_MAX)} - abs({offset})) / greatest({gain}, 1)"
-    nothing = f"{_double(NEARLY_0)} / least({gain}, 1)"
-    return (
-        f"CASE WHEN abs({value}) > {beyond} THEN sign({value}) * {_double('Infinity')}"
-        f" WHEN {gain} < 1 AND abs({value}) <= {nothing} THEN {offset}"
-        f" ELSE {gain} * {value} + {offset} END"
-    )
-
-
-@compiles(Quotient, POSTGRESQL)
-def _quotient(element: Quotient, compiler: SQLCompiler, **kw: Any) -> str:
-    one, other = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"({one}) / nullif({other}, 0)"
-
-
-@compiles(Rounded, POSTGRESQL)
-def _rounded(element: Rounded, compiler: SQLCompiler, **kw: Any) -> str:
-    value, digits = (compiler.process(clause, **kw) for clause in element.clauses)
-    # Only decimals are rounded to a number of places.
-    return f"CAST(round({_decimal(value)}, {digits}) AS DOUBLE PRECISION)"
-
-
-@compiles(JsonNumbers, POSTGRESQL)
-def _numbers(element: JsonNumbers, compiler: SQLCompiler, **kw: Any) -> str:
-    inner = _inner(element, compiler, **kw)
-    each = f"jsonb_array_elements(CAST({inner} AS JSONB)) AS one (each)"
-    return f"(SELECT CAST(each AS BIGINT) AS value FROM {each})"  # noqa: S608
-
-
-@compiles(JsonSpans, POSTGRESQL)
-def _spans(element: JsonSpans, compiler: SQLCompiler, **kw: Any) -> str:
-    inner = _inner(element, compiler, **kw)
-    parts = [f"each ->> {place} AS {part}" for place, part in enumerate(SPAN_TEXTS)]
-    parts += [
-        f"CAST(each -> {place} AS BIGINT) AS {part}"
-        for place, part in enumerate(SPAN_NUMBERS, len(SPAN_TEXTS))
-    ]
-    last = len(SPAN_TEXTS) + len(SPAN_NUMBERS)
-    parts.append(f"CAST(each -> {last} AS DOUBLE PRECISION) AS {SPAN_VALUE}")
-    each = f"jsonb_array_elements(CAST({inner} AS JSONB)) WITH ORDINALITY AS one (each, number)"
-    return f"(SELECT number - 1 AS place, {', '.join(parts)} FROM {each})"  # noqa: S608
-
-
-@compiles(LastId, POSTGRESQL)
-def _last_id(element: LastId, compiler: SQLCompiler, **kw: Any) -> str:
-    name = _inner(element, compiler, **kw)
-    return f"(SELECT last_id FROM log WHERE log.name = {name})"  # noqa: S608
-
-
 @compiles(InOrder, POSTGRESQL)
 def _in_order(element: InOrder, compiler: SQLCompiler, **kw: Any) -> str:
     """PostgreSQL merges what is in order, but does not put it in order for that by itself."""
@@ -490,7 +399,7 @@ def _upsert(element: Upsert, compiler: SQLCompiler, **kw: Any) -> str:
 
 @compiles(functions.sum, POSTGRESQL)
 def _sum(element: functions.sum[Any], compiler: SQLCompiler, **kw: Any) -> str:
-    inner = f"sum({_inner(element, compiler, **kw)})"
+    inner = f"sum({compiler.process(element.clause_expr.element, **kw)})"
     # A sum of BIGINT is a decimal, for which psycopg gives Python's Decimal.
     return f"CAST({inner} AS BIGINT)" if isinstance(element.type, Integer) else inner
 
@@ -508,5 +417,55 @@ def _double(text: str) -> str:
     return f"CAST('{text}' AS DOUBLE PRECISION)"
 
 
-def _inner(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    return compiler.process(element.clause_expr.element, **kw)
+def _total(column: str) -> str:
+    # Added up as decimals, which is exact: the same in whatever order the rows are read
+    # (https://www.postgresql.org/docs/17/datatype-numeric.html).
+    exact = f"coalesce(sum({_decimal(column)}), 0)"
+    return f"CASE WHEN abs({exact}) <= {DOUBLE_MAX} THEN CAST({exact} AS DOUBLE PRECISION) END"
+
+
+def _adjusted(value: str, gain: str, offset: str) -> str:
+    """What would be infinite, or too small to be other than 0, is an error of PostgreSQL's.
+
+    The bounds are of numbers that can't be beyond a double themselves: constants are computed
+    before it is known which arm they are needed for
+    (https://www.postgresql.org/docs/17/functions-conditional.html#FUNCTIONS-CASE).
+    """
+    beyond = f"({_double(NEARLY_MAX)} - abs({offset})) / greatest({gain}, 1)"
+    nothing = f"{_double(NEARLY_0)} / least({gain}, 1)"
+    return (
+        f"CASE WHEN abs({value}) > {beyond} THEN sign({value}) * {_double('Infinity')}"
+        f" WHEN {gain} < 1 AND abs({value}) <= {nothing} THEN {offset}"
+        f" ELSE {gain} * {value} + {offset} END"
+    )
+
+
+_SPAN = ", ".join(
+    (
+        *(f"each ->> {position} AS {name}" for position, name in enumerate(SPAN_TEXTS)),
+        *(
+            f"CAST(each -> {position} AS BIGINT) AS {name}"
+            for position, name in enumerate(SPAN_NUMBERS, len(SPAN_TEXTS))
+        ),
+        f"CAST(each -> {len(SPAN_TEXTS) + len(SPAN_NUMBERS)} AS DOUBLE PRECISION) AS {SPAN_VALUE}",
+    )
+)
+_ELEMENTS = "jsonb_array_elements(CAST({} AS JSONB))"
+define(
+    POSTGRESQL,
+    {
+        "unindexed": "+{}",
+        "unindexed_text": "({} || '')",
+        "total": _total,
+        "greatest": "greatest({}, {})",
+        "least": "least({}, {})",
+        "adjusted": _adjusted,
+        "quotient": "({}) / nullif({}, 0)",
+        # Only decimals are rounded to a number of places.
+        "rounded": f"CAST(round({_decimal('{}')}, {{}}) AS DOUBLE PRECISION)",
+        "json_numbers": f"(SELECT CAST(each AS BIGINT) AS value FROM {_ELEMENTS} AS one (each))",  # noqa: S608
+        "json_spans": f"(SELECT number - 1 AS place, {_SPAN}"  # noqa: S608
+        f" FROM {_ELEMENTS} WITH ORDINALITY AS one (each, number))",
+        "last_id": "(SELECT last_id FROM log WHERE log.name = {})",
+    },
+)

@@ -1,6 +1,6 @@
 """What statements of SQLite know that others don't: its sequences, its catalog, its errors.
 
-Behind that is how SQLite says the elements of `database/expressions.py`.
+At the end is the SQL of the expressions of `database/expressions.py`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,22 +14,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from flask10x.database.expressions import (
-    SPAN_NUMBERS,
-    SPAN_TEXTS,
-    SPAN_VALUE,
-    Adjusted,
-    Greatest,
-    JsonNumbers,
-    JsonSpans,
-    LastId,
-    Least,
-    Quotient,
-    Rounded,
-    Total,
-    Unindexed,
-    Upsert,
-)
+from flask10x.database.expressions import SPAN_NUMBERS, SPAN_TEXTS, SPAN_VALUE, Upsert, define
 from flask10x.database.server import Origin
 from flask10x.database.tables import readings
 from flask10x.system import disk
@@ -202,68 +187,6 @@ def _statement(names: tuple[str, ...], name: str = readings.name) -> str:
     return str(statement.compile(dialect=_dialect))
 
 
-@compiles(Unindexed, SQLITE)
-def _unindexed(element: Unindexed, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"+{_inner(element, compiler, **kw)}"
-
-
-@compiles(Total, SQLITE)
-def _total(element: Total, compiler: SQLCompiler, **kw: Any) -> str:
-    # 0.0 where SQL's `sum` is NULL (https://www.sqlite.org/lang_aggfunc.html#sumunc).
-    return f"total({_inner(element, compiler, **kw)})"
-
-
-@compiles(Greatest, SQLITE)
-def _greatest(element: Greatest, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"max({_inner(element, compiler, **kw)})"
-
-
-@compiles(Least, SQLITE)
-def _least(element: Least, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"min({_inner(element, compiler, **kw)})"
-
-
-@compiles(Adjusted, SQLITE)
-def _adjusted(element: Adjusted, compiler: SQLCompiler, **kw: Any) -> str:
-    value, gain, offset = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"({gain} * {value} + {offset})"
-
-
-@compiles(Quotient, SQLITE)
-def _quotient(element: Quotient, compiler: SQLCompiler, **kw: Any) -> str:
-    # By 0 it is NULL already (https://www.sqlite.org/lang_expr.html#operators).
-    one, other = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"({one}) / {other}"
-
-
-@compiles(Rounded, SQLITE)
-def _rounded(element: Rounded, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"round({_inner(element, compiler, **kw)})"
-
-
-@compiles(JsonNumbers, SQLITE)
-def _numbers(element: JsonNumbers, compiler: SQLCompiler, **kw: Any) -> str:
-    # https://www.sqlite.org/json1.html#jeach
-    return f"json_each({_inner(element, compiler, **kw)})"
-
-
-@compiles(JsonSpans, SQLITE)
-def _spans(element: JsonSpans, compiler: SQLCompiler, **kw: Any) -> str:
-    parts = (
-        f"json_extract(value, '$[{place}]') AS {part}"
-        for place, part in enumerate((*SPAN_TEXTS, *SPAN_NUMBERS, SPAN_VALUE))
-    )
-    each = f"json_each({_inner(element, compiler, **kw)})"
-    return f"(SELECT key AS place, {', '.join(parts)} FROM {each})"  # noqa: S608
-
-
-@compiles(LastId, SQLITE)
-def _last_id(element: LastId, compiler: SQLCompiler, **kw: Any) -> str:
-    # https://www.sqlite.org/autoinc.html
-    name = _inner(element, compiler, **kw)
-    return f"(SELECT seq FROM sqlite_sequence WHERE name = {name})"  # noqa: S608
-
-
 @compiles(Upsert, SQLITE)
 def _upsert(element: Upsert, compiler: SQLCompiler, **kw: Any) -> str:
     replacing = element.prefix_with("OR REPLACE")
@@ -271,5 +194,27 @@ def _upsert(element: Upsert, compiler: SQLCompiler, **kw: Any) -> str:
     return text
 
 
-def _inner(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    return compiler.process(element.clause_expr.element, **kw)
+_SPAN = ", ".join(
+    f"json_extract(value, '$[{position}]') AS {name}"
+    for position, name in enumerate((*SPAN_TEXTS, *SPAN_NUMBERS, SPAN_VALUE))
+)
+define(
+    SQLITE,
+    {
+        "unindexed": "+{}",
+        "unindexed_text": "+{}",
+        # 0.0 where SQL's `sum` is NULL (https://www.sqlite.org/lang_aggfunc.html#sumunc).
+        "total": "total({})",
+        "greatest": "max({}, {})",
+        "least": "min({}, {})",
+        "adjusted": "({1} * {0} + {2})",
+        # By 0 it is NULL already (https://www.sqlite.org/lang_expr.html#operators).
+        "quotient": "({}) / {}",
+        "rounded": "round({}, {})",
+        # https://www.sqlite.org/json1.html#jeach
+        "json_numbers": "json_each({})",
+        "json_spans": f"(SELECT key AS place, {_SPAN} FROM json_each({{}}))",  # noqa: S608
+        # https://www.sqlite.org/autoinc.html
+        "last_id": "(SELECT seq FROM sqlite_sequence WHERE name = {})",
+    },
+)
