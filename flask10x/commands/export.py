@@ -58,10 +58,10 @@ def command(
     if whole and action != "rebuild":
         raise click.UsageError(_("--whole goes with --rebuild only"))
     if moved and action != "rebuild" and (action or files):
-        raise click.UsageError(_("--take-over stands alone, or with --rebuild"))
+        raise click.UsageError(_("--take-over can only be combined with --rebuild"))
     if place is not None:
         if action or files or moved:
-            raise click.UsageError(_("--archived stands alone"))
+            raise click.UsageError(_("--archived cannot be combined with other options"))
         sys.exit(_name_archived(place))
     sys.exit(run(files, action, whole=whole, moved=moved))
 

@@ -22,7 +22,7 @@ LOCK_NAME, DELIVERIES_NAME = "mqtt.lock", "mqtt.deliveries"
 
 @translated.command()
 def command() -> None:
-    """Take readings from an MQTT broker until told to stop.
+    """Take readings from an MQTT broker until stopped.
 
     Subscribes to the topics of stations.toml at the broker of MQTT_URL, and posts each message to
     the service. The broker keeps a message until the service has stored it.

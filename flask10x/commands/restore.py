@@ -29,8 +29,7 @@ def command(file: Path) -> None:
     click.echo(text.format(database=path, file=file, rows=amount(done.contents.rows, "row")))
     if not done.has_sum:
         text = _(
-            "{file} has no SHA-256 beside it ({name}): whether bytes of it have changed since it"
-            " was made cannot be told"
+            "{file} has no SHA-256 file ({name}), so changes since it was made cannot be detected"
         )
         named = {"file": file, "name": backup_files.checksum_path(file).name}
         click.echo(f"flask10x: {text.format(**named)}", err=True)

@@ -30,7 +30,7 @@ SHOWN_DIFFERENCES = 10
 
 @translated.command()
 @translated.option("--verify", is_flag=True, help="Compare them with the readings.")
-@translated.option("--rebuild", is_flag=True, help="Compute them all anew.")
+@translated.option("--rebuild", is_flag=True, help="Recompute all of them.")
 def command(**actions: bool) -> None:
     """Show how far the roll-ups of the charts have come; the service keeps them up to date.
 
@@ -112,7 +112,7 @@ def _verify(config: Settings, database: Database) -> int:
     counted = {"hours": amount(hours, "hour"), "days": amount(days, "day")}
     click.echo(text.format(**counted, n=differences))
     if differences:
-        click.echo(_("flask10x rollups --rebuild computes them anew"))
+        click.echo(_("flask10x rollups --rebuild recomputes them"))
     return 1 if differences else 0
 
 

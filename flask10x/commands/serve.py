@@ -13,7 +13,7 @@ DEVELOPMENT = ("-m", "flask10x.server.development")
 @translated.command()
 @translated.option("--development", is_flag=True, help="Flask's threaded server in one process.")
 def command(development: bool) -> None:
-    """Migrate the database and receive readings until told to stop."""
+    """Migrate the database and receive readings until stopped."""
     # What it says goes to the journal, as the log does.
     translated.speak_english()
     # Wrong settings are reported here, in one line, before anything is started.

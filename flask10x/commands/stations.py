@@ -129,7 +129,7 @@ def add_command(
     """Add a station to the file: its path is /ENDPOINT.
 
     Its measurements come from an example of its bodies: a file, or what the service has refused.
-    Without either it asks for them. Nothing that stands in the file is changed.
+    Without either it asks for them. What the file already has stays unchanged.
     """
     path = settings.stations_path()
     stations = _present(path)
@@ -278,7 +278,7 @@ def init_command() -> None:
 @command.command("check")
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 def check_command(file: Path | None) -> None:
-    """Look the file over, and say what it would change; FILE stands for the one in use.
+    """Check the file and list what it would change; FILE replaces the one in use.
 
     Exit status: 1 when there is a mistake in it, which is said with its line.
     """

@@ -146,7 +146,7 @@ def naming_the_setting(settings: Settings) -> Iterator[None]:
             name, value = f"{PREFIX}DATABASE_URL", settings.database_url
         text = _("{setting} is {value}: user {user} cannot write there: {reason}")
         if isinstance(error, FileExistsError | NotADirectoryError):
-            text = _("{setting} is {value}: a file stands where a folder is needed: {reason}")
+            text = _("{setting} is {value}: a file is in the place of a folder: {reason}")
         raise SettingsError(
             text.format(setting=name, value=value, user=process_user(), reason=error)
         ) from error

@@ -185,7 +185,7 @@ class Summary:
         done, anew, before = result.format(rows=amount(rows, "row")), self.anew, self.state.position
         exported = before is not None and before.mark not in (None, NOTHING)
         if exported and self.position.mark == NOTHING and not anew:
-            anew = _("begun anew, as the last export's file is gone")
+            anew = _("started a new file, as that of the last export is gone")
         renamed = zone.changed(self.target, before)
         zeros = numbers.minus_zero_note(_minus_zeros(self.resolution.position, self.position))
         parts = (done, anew, renamed, zeros, self.resolution.note, self.history)
@@ -239,7 +239,9 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
             ended, known = _append_dropped(database, target, file, known, position)
             position = known.position if ended and known.position else position
             kept = kept_path(target)
-            anew = _("begun anew, as the station's columns have changed; the old file is {path}")
+            anew = _(
+                "started a new file, as the station's columns have changed; the old file is {path}"
+            )
             anew = anew.format(path=kept)
             known = _set_aside(database, target, known, State(position, None, found.floor), kept)
             position = noted(
@@ -272,7 +274,9 @@ def _dry_run_file(database: Database, target: Target) -> FileOutcome:
             position = _position(written, file, found.floor, position)
             history = check_origin(database, written, file, found.floor, position)
     if written is not target:
-        anew = _("would be begun anew, as the station's columns have changed; the old file: {path}")
+        anew = _(
+            "would start a new file, as the station's columns have changed; the old file: {path}"
+        )
         anew = anew.format(path=kept_path(target))
     rows = target.rows.count(target.rows.new(position.last_id))
     summary = Summary(target, state, found, position, anew, history.note)

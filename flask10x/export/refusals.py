@@ -234,8 +234,7 @@ def older_rows(path: Path, rows: int, line_number: int) -> ExportError:
     """A rebuilt file would begin later than the one that is there."""
     return _refused(
         _(
-            "rows of the file are older than the point at which it was begun anew: {n}, the first"
-            " is line {number}"
+            "rows of the file are from before it was started: {n}, the first is line {number}"
         ).format(n=rows, number=line_number),
         f"{repair_commands.rebuild(path)} --whole",
     )

@@ -168,7 +168,9 @@ def _compare(
         raise _interrupted()
     if file is None or file.size == 0:
         if mark != NOTHING:
-            raise Difference(_("the file of the last export is gone; the next one begins anew"))
+            raise Difference(
+                _("the file of the last export is gone; the next export starts a new one")
+            )
     else:
         _compare_file(FileComparison(target, file, seen, advance), state, position)
     if seen.minus_zeros:

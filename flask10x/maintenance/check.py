@@ -108,7 +108,7 @@ def check_modes(settings: Settings) -> Finding:
         text = _("cannot look at the files: {reason}").format(reason=error)
         return Finding("WARN", NAME, text, {"files": []})
     if not files:
-        return Finding("ok", NAME, _("nobody reads past the tokens"), {"files": []})
+        return Finding("ok", NAME, _("no file can be read without a token"), {"files": []})
     names = [str(path) for path in files]
     text = _(
         "{setting} is set, and everybody on this machine may read {files}; run: chmod o= {names}"
@@ -144,7 +144,7 @@ BACKUP_LATE_SEC = 48 * 3600
 
 
 def check(settings: Settings, *, full: bool = False) -> list[Finding]:
-    """Look at everything; raises SettingsError when a file stands where a folder is needed.
+    """Look at everything; raises SettingsError when a file is in the place of a folder.
 
     `full` also compares each index with its table, and reads all backups, not only the newest. The
     check of the pages holds a snapshot: while
@@ -189,7 +189,7 @@ def _wal(path: Path) -> Finding:
     size = disk.size(beside(path, WAL))
     details = {"bytes": size}
     if size > LONG_WAL_BYTES:
-        text = _("{size}: a reader that does not end keeps it from beginning anew")
+        text = _("{size}: a reader that does not end keeps it from being reused")
         return Finding("WARN", "WAL", text.format(size=megabytes(size)), details)
     return Finding("ok", "WAL", megabytes(size), details)
 
@@ -263,7 +263,7 @@ def _service(settings: Settings) -> Finding:
     try:
         service = running(settings)
     except OSError as error:
-        text = _("cannot tell whether it runs: {reason}").format(reason=error)
+        text = _("unknown whether it runs: {reason}").format(reason=error)
         return Finding("WARN", "service", text, {"running": False})
     if service is None:
         return Finding("WARN", "service", _("does not run"), {"running": False})

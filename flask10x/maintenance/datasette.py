@@ -54,7 +54,7 @@ def _view(station: Station) -> Table:
         "sort_desc": "id",
         "columns": {
             "id": _("grows in the order of storing"),
-            "time": _("local time of whoever looks"),
+            "time": _("local time of the viewer"),
             **{m.path: _described(m) for m in station.measurements},
         },
     }

@@ -36,7 +36,7 @@ ENGLISH = {
     "read_at": N_("read at {place}"),
     # Of a whole reading.
     "field_near": N_("unknown field {strange}: did you mean {near}?"),
-    "item_alone": N_("a reading inside `data` stands in an array: put all of it between [ and ]"),
+    "item_alone": N_("a reading inside `data` belongs in an array: put all of it between [ and ]"),
     "too_large": N_("over {n} bytes; nothing of it is kept"),
     "different_lines": N_("this header comes with different values ({values}): send it once"),
     "database": N_("{words}"),
@@ -121,7 +121,7 @@ ENGLISH = {
     ),
     "no_such_time": N_("no such time: {why}"),
     "no_such_offset": N_("no such offset: {offset}"),
-    "plus_became_space": N_("a '+' in a URL stands for a space: write the offset as %2B09:00"),
+    "plus_became_space": N_("a '+' in a URL means a space: write the offset as %2B09:00"),
     "before_year": N_("reaches back beyond the year {year}"),
     "outside_years": N_("only the years {first} to {last} can be asked for"),
     "newest_first_only": N_("there is one order only, the newest first"),

@@ -118,8 +118,8 @@ def test_the_command(settings: Settings, database: Database) -> None:
     done = flask10x(settings, "--verify", "PicodataX.csv")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"{path}: 0 rows; DIFFERENT: the file of the last export is gone; the next one begins"
-        " anew\n"
+        f"{path}: 0 rows; DIFFERENT: the file of the last export is gone; the next export"
+        " starts a new one\n"
     )
     done = flask10x(settings, "--rebuild", "PicodataX.csv")
     assert (done.returncode, done.stdout) == (0, f"{path}: 1 row written\n")
@@ -142,7 +142,7 @@ def test_an_archived_file_is_named(settings: Settings, database: Database) -> No
     found = select(database_file(settings), "SELECT endpoint, path, last_id FROM archived_files")
     assert found == [("data", str(place), 2)]
     done = flask10x(settings, "--verify", "--archived", str(place))
-    assert "--archived stands alone" in done.stderr
+    assert "--archived cannot be combined with other options" in done.stderr
 
 
 def test_wrong_arguments(settings: Settings, database: Database) -> None:

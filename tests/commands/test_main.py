@@ -42,7 +42,7 @@ def test_migrate_names_the_setting_of_a_folder_that_cannot_be_made(
     assert run("migrate") == 1
     said = capsys.readouterr().err
     assert said == (
-        f"flask10x: FLASK10X_DATA_DIR is {folder}: a file stands where a folder is needed:"
+        f"flask10x: FLASK10X_DATA_DIR is {folder}: a file is in the place of a folder:"
         f" [Errno 17] File exists: '{folder}'\n"
     )
 

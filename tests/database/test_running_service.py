@@ -130,7 +130,7 @@ def test_a_file_where_the_data_folder_should_be(
         hold_database(make_settings(DATA_DIR=path))
 
     assert str(caught.value) == (
-        f"FLASK10X_DATA_DIR is {path}: a file stands where a folder is needed:"
+        f"FLASK10X_DATA_DIR is {path}: a file is in the place of a folder:"
         f" [Errno 17] File exists: '{path}'"
     )
 
@@ -144,7 +144,9 @@ def test_a_database_elsewhere_is_named_by_its_own_setting(
     with pytest.raises(SettingsError) as caught:
         hold_database(make_settings(DATA_DIR=tmp_path / "data", DATABASE_URL=url))
 
-    assert str(caught.value).startswith(f"FLASK10X_DATABASE_URL is {url}: a file stands where ")
+    assert str(caught.value).startswith(
+        f"FLASK10X_DATABASE_URL is {url}: a file is in the place of "
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

@@ -167,10 +167,10 @@ def test_an_archived_file_is_followed_by_a_new_one(
     (settings.csv_dir / "PicodataX.csv").rename(archive)
     archived = archive.read_bytes()
     assert dry_run(settings, database)[0].text == (
-        "0 rows would be appended; begun anew, as the last export's file is gone"
+        "0 rows would be appended; started a new file, as that of the last export is gone"
     )
     outcome = export(settings, database)[0]
-    assert outcome.text == "0 rows appended; begun anew, as the last export's file is gone"
+    assert outcome.text == "0 rows appended; started a new file, as that of the last export is gone"
     assert csv(settings, "PicodataX.csv") == b"current_time,Pressure,Tempereture\r\n"
     store(writer, pico(2, AT))
     assert export(settings, database)[0].text == "1 row appended"

@@ -238,7 +238,7 @@ def test_another_heading_of_the_station(
     renamed = replace(PICO[0], measurements=(*others, replace(last, csv_header="Humidity")))
     before = exported.read_bytes()
     outcome = export(settings, database, [renamed])[0]
-    assert "begun anew, as the station's columns have changed" in outcome.text
+    assert "started a new file, as the station's columns have changed" in outcome.text
     (kept,) = settings.csv_dir.glob("PicodataX-until-*.csv")
     assert kept.read_bytes() == before
     assert exported.read_bytes().startswith(b"current_time,Pressure,Humidity\r\n")

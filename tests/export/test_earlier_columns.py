@@ -63,7 +63,7 @@ def test_a_new_file_begins(wetter: Settings, database: Database) -> None:
     kept = wetter.csv_dir / KEPT
     outcome = dry_run(wetter, database, pico(wetter))[0]
     assert outcome.text == (
-        f"2 rows would be appended; would be begun anew, as {CHANGED}; the old file: {kept}"
+        f"2 rows would be appended; would start a new file, as {CHANGED}; the old file: {kept}"
     )
     outcome = verify(wetter, database, pico(wetter))[0]
     assert (outcome.failed, outcome.rows) == (False, 2)
@@ -73,7 +73,9 @@ def test_a_new_file_begins(wetter: Settings, database: Database) -> None:
     assert files(wetter) == {NAME: OLD}
 
     outcome = export(wetter, database, pico(wetter))[0]
-    assert outcome.text == f"2 rows appended; begun anew, as {CHANGED}; the old file is {kept}"
+    assert (
+        outcome.text == f"2 rows appended; started a new file, as {CHANGED}; the old file is {kept}"
+    )
     assert files(wetter) == {KEPT: OLD, NAME: NEW}
     outcome = export(wetter, database, pico(wetter))[0]
     assert outcome.text == "0 rows appended"
@@ -155,8 +157,8 @@ def test_an_interrupted_export_is_ended_with_the_columns_of_then(
 
     outcome = export(wetter, database, pico(wetter))[0]
     assert outcome.text == (
-        f"2 rows appended; begun anew, as {CHANGED}; the old file is {wetter.csv_dir / KEPT};"
-        " 41 bytes of an interrupted export cut off"
+        f"2 rows appended; started a new file, as {CHANGED}; the old file is"
+        f" {wetter.csv_dir / KEPT}; 41 bytes of an interrupted export cut off"
     )
     assert files(wetter) == {KEPT: OLD, NAME: NEW}
 

@@ -186,7 +186,7 @@ def test_a_file_that_was_begun_anew(
     # The archived rows are in the database, but no longer in this file.
     csv_file(settings).write_bytes(HEADER + lines(1, 2, 3))
     assert refused() == (
-        "rows of the file are older than the point at which it was begun anew: 1, the first is"
+        "rows of the file are from before it was started: 1, the first is"
         " line 2; nothing was written. Mend it: flask10x export --rebuild PicodataX.csv --whole"
     )
     assert rebuilt(whole=True).rows == 5

@@ -119,7 +119,7 @@ def test_a_file_that_is_gone(verified: Verify, exported: Path) -> None:
     outcome = verified()
     assert outcome.failed
     assert outcome.text == (
-        "0 rows; DIFFERENT: the file of the last export is gone; the next one begins anew"
+        "0 rows; DIFFERENT: the file of the last export is gone; the next export starts a new one"
     )
 
 

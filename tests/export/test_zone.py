@@ -241,8 +241,8 @@ def test_a_file_that_is_begun_anew_may_have_another_zone(settings: Settings, exp
     csv_file(settings).rename(settings.data_dir / "archive.csv")
     store(settings, 1)
     assert export_in("UTC").text == (
-        "1 row appended; begun anew, as the last export's file is gone; its time zone is UTC now,"
-        " it was Asia/Tokyo"
+        "1 row appended; started a new file, as that of the last export is gone; its time zone"
+        " is UTC now, it was Asia/Tokyo"
     )
     assert csv_file(settings).read_bytes() == HEADER + in_utc(1)
 

@@ -15,22 +15,22 @@ RUN = "pg-all"
 
 # What a run calls it, and what people do, in the order of the table.
 FAULTS = {
-    "pg-leader-killed": ("the leader's machine dies", "リーダのマシンが停止"),
+    "pg-leader-killed": ("the leader's machine dies", "リーダーのマシンが停止"),
     "pg-leader-crashed": (
         "PostgreSQL of the leader is killed, Patroni is not",
-        "リーダの PostgreSQL だけを強制終了",
+        "リーダーの PostgreSQL だけを強制終了",
     ),
     "pg-leader-frozen": (
         "PostgreSQL and Patroni of the leader are frozen for 35 s",
-        "リーダの PostgreSQL と Patroni を 35 秒間凍結",
+        "リーダーの PostgreSQL と Patroni を 35 秒間凍結",
     ),
     "pg-leader-unplugged": (
         "nobody hears the leader for 35 s",
-        "リーダのネットワークを 35 秒間切断",
+        "リーダーのネットワークを 35 秒間切断",
     ),
     "pg-leader-parted": (
         "the other nodes do not hear the leader for 35 s, the services do",
-        "リーダとほかのノードの間だけを 35 秒間切断",
+        "リーダーとほかのノードの間だけを 35 秒間切断",
     ),
     "pg-standby-killed": ("the standby's machine dies", "同期中のノードのマシンが停止"),
     "pg-commit-terminated": (
@@ -43,7 +43,7 @@ FAULTS = {
     ),
     "pg-disk-full": (
         "the leader's disk is full for 20 s",
-        "リーダのディスクが 20 秒間満杯",
+        "リーダーのディスクが 20 秒間満杯",
     ),
     "pg-database-away": ("all three nodes are off for 20 s", "3 台とも 20 秒間停止"),
     "pg-power-cut": (
@@ -71,7 +71,7 @@ HEADINGS = (
 SECONDS = ("{:,.1f} s", "{:,.1f} 秒")
 RUNS = {
     "cluster": ("The three nodes", "ノード 3 台"),
-    "alone": ("One server", "サーバ 1 台"),
+    "alone": ("One server", "サーバー 1 台"),
 }
 WHOLE = (
     "{server}: {faults} faults in {minutes} minutes.\nOf {acknowledged} readings that were"

@@ -149,7 +149,7 @@ def test_other_numbers_are_refused(settings: Settings, text: str) -> None:
         ("from=2025-02-30", {"from": "no such time: day is out of range for month"}),
         (
             "to=2025-08-24T09:00:00+09:00",
-            {"to": "a '+' in a URL stands for a space: write the offset as %2B09:00"},
+            {"to": "a '+' in a URL means a space: write the offset as %2B09:00"},
         ),
     ],
 )

@@ -315,7 +315,7 @@ def test_the_command(
         " its hours give 2 readings,"
         " pressure 2 2002.0 1000.0 5.0, temperature 2 50.2 25.1 25.1\n"
         "1 hour and 1 day compared, 2 different\n"
-        "flask10x rollups --rebuild computes them anew\n",
+        "flask10x rollups --rebuild recomputes them\n",
     )
 
 

@@ -497,7 +497,7 @@ def test_a_long_wal(settings: Settings, writer: Writer, monkeypatch: pytest.Monk
     store(writer, pico(1))
     monkeypatch.setattr(health, "LONG_WAL_BYTES", 1)
     assert found(settings, "WAL") == [
-        "WARN WAL: 0.0 MB: a reader that does not end keeps it from beginning anew"
+        "WARN WAL: 0.0 MB: a reader that does not end keeps it from being reused"
     ]
 
 
@@ -629,5 +629,7 @@ def test_a_file_where_a_folder_is_needed_is_told_with_the_setting(
 ) -> None:
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(SettingsError, match=r"FLASK10X_DATA_DIR is .*: a file stands where a"):
+    with pytest.raises(
+        SettingsError, match=r"FLASK10X_DATA_DIR is .*: a file is in the place of a"
+    ):
         check(make_settings(DATA_DIR=file / below))

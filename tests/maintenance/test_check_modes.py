@@ -51,7 +51,7 @@ def settings(folder: Path) -> Settings:
 
 def test_private_files(settings: Settings, folder: Path) -> None:
     (folder / "csv" / "BedRoomEnv.csv").chmod(0o644)
-    assert str(check_modes(settings)) == "ok   modes: nobody reads past the tokens"
+    assert str(check_modes(settings)) == "ok   modes: no file can be read without a token"
 
 
 @pytest.mark.sqlite_only("the mode of a file of the database")

@@ -372,8 +372,8 @@ def test_a_backup_without_its_sum_is_restored_and_named(
     done = CliRunner().invoke(group, ["restore", str(copy)], env=environment(settings))
     assert done.exit_code == 0
     assert done.stderr == (
-        f"flask10x: {copy} has no SHA-256 beside it ({copy.name}.sha256): whether bytes of it have"
-        " changed since it was made cannot be told\n"
+        f"flask10x: {copy} has no SHA-256 file ({copy.name}.sha256), so changes since it was made"
+        " cannot be detected\n"
     )
     assert select(path, PRESSURES) == NEW
 

@@ -132,7 +132,9 @@ def test_a_file_that_is_gone_proves_nothing_and_is_begun_anew(files: Files) -> N
     files.path.unlink()
     files.hosts.store(3)
     outcome = files.export()
-    assert outcome.text.startswith("1 row appended; begun anew, as the last export's file is gone;")
+    assert outcome.text.startswith(
+        "1 row appended; started a new file, as that of the last export is gone;"
+    )
     assert "the database has another history now" in outcome.text
     assert files.origins() == [(1,)]
 

@@ -25,7 +25,7 @@ DATA, DATA4 = BUILT_IN.by_endpoint["data"], BUILT_IN.by_endpoint["data4"]
         ({}, ""),
         (
             {"data": {"pressure": 1013, "temperature": 25}, "measured_at": 1756000000},
-            "a reading inside `data` stands in an array: put all of it between [ and ]",
+            "a reading inside `data` belongs in an array: put all of it between [ and ]",
         ),
         ({"pressure": 1013, "temperature": 25, "data": {}}, ""),
         # What can't be shown.

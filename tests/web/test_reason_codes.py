@@ -296,7 +296,7 @@ QUESTIONS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         *("plus_became_space", "/history/json?from=2025-08-24T09:00+09:00", "from"),
-        "a '+' in a URL stands for a space: write the offset as %2B09:00",
+        "a '+' in a URL means a space: write the offset as %2B09:00",
         "URLの「+」は空白になります。時差は %2B09:00 のように書いてください",
     ),
     (
@@ -422,7 +422,7 @@ def test_an_item_of_a_batch_that_is_sent_alone() -> None:
     check(
         near_names(BUILT_IN.by_endpoint["data"], {"data": {"pressure": 1013}, "age_s": 60}),
         "item_alone",
-        "a reading inside `data` stands in an array: put all of it between [ and ]",
+        "a reading inside `data` belongs in an array: put all of it between [ and ]",
         "`data` の中の測定値は、全体を [ と ] で囲み、配列にしてください",
     )
 

@@ -53,7 +53,7 @@ def init_command() -> None:
 @translated.command("check")
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 def check_command(file: Path | None) -> None:
-    """Look the file over, and say what is on; FILE stands for the one in use.
+    """Check the file and list what is on; FILE replaces the one in use.
 
     What is no mistake in the file, such as a secret that can't be read, is a warning.
 

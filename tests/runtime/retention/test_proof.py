@@ -119,7 +119,7 @@ def test_what_was_in_a_file_that_is_gone_stays(settings: Settings, database: Dat
     exported(settings, database)
     csv_file(settings).unlink()
     store(settings, 6, 7)
-    assert "begun anew" in exported(settings, database)
+    assert "started a new file" in exported(settings, database)
     assert removed(settings, database) == 0
     assert obstacle(settings, database) == (
         "archived_gone",
@@ -139,7 +139,7 @@ def test_the_files_of_an_earlier_folder_are_looked_at_there(
     before = csv_file(settings)
     moved = replace(settings, csv_dir=tmp_path / "elsewhere")
     store(moved, 6, 7)
-    assert "begun anew" in exported(moved, database)
+    assert "started a new file" in exported(moved, database)
     before.write_bytes(before.read_bytes().replace(b"993.5", b"113.5"))
     assert removed(moved, database) == 0
     assert obstacle(moved, database)[:2] == ("archived_changed", str(before))
