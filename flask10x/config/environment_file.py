@@ -1,8 +1,7 @@
-"""The environment file of the service, read by every command by itself.
+"""The environment file of the service, which every command reads.
 
-systemd gives the units what stands there. A command that does not see it would write the times of
-another zone into the CSV files, and judge readings by other rules than the service
-(docs/decisions/0026-settings.md).
+systemd reads it for the units. A command without it would write times of another zone into the CSV
+files, and check readings by other rules than the service (docs/decisions/0026-settings.md).
 """
 
 import os
@@ -18,10 +17,9 @@ from flask10x.errors import SettingsError
 PREFIX = "FLASK10X_"
 VARIABLE = PREFIX + "ENV_FILE"
 DATA_DIR = PREFIX + "DATA_DIR"
-# The system's zone for this process, whoever asks for it: not a setting of ours, but what it means
-# for a CSV file is the same.
+# The zone of this process for all libraries: not a setting of ours, but CSV files depend on it.
 TZ = "TZ"
-# Where the manual installs the service, and what its units name.
+# The paths in the manual and in the units.
 PROGRAM = Path("/opt/flask10x")
 SERVICE_FILE = Path("/etc/flask10x/flask10x.env")
 SERVICE_DATA_DIR = Path("/var/lib/flask10x")
@@ -39,7 +37,7 @@ PIECE = re.compile(
 )
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-# What this process has taken over, for messages: the file, and where in it each name stands.
+# The file that this process has read, and the place of each variable in it, for messages.
 _files: list[Path] = []
 _places: dict[str, str] = {}
 
@@ -57,10 +55,9 @@ def take_over(environ: MutableMapping[str, str]) -> None:
     """Add to the environment what it lacks and the service's file has: our settings, and TZ.
 
     The file is that of FLASK10X_ENV_FILE, which may be empty for none; without it the service's
-    own, for a program in PROGRAM or a data folder that is the service's. It is read once: whatever
-    this process starts inherits all of it, so that a worker that is replaced never meets a file
-    that somebody is changing. Raises SettingsError when it can't be read, or says what systemd does
-    not take.
+    own, for a program in PROGRAM or a data folder that is the service's. It is read once: processes
+    that this one starts inherit its variables, so that a new worker never reads a file that is
+    being changed. Raises SettingsError when it can't be read, or has a line that systemd ignores.
     """
     path = _file_for(environ)
     text = None if path is None else _text(path, needed=VARIABLE in environ)
@@ -73,21 +70,20 @@ def take_over(environ: MutableMapping[str, str]) -> None:
 
 
 def loaded_file() -> Path | None:
-    """The file that this process has read; None when there was none to read."""
+    """The file that this process has read; None without one."""
     return _files[-1] if _files else None
 
 
 def place_of(name: str) -> str:
-    """Where a variable of the environment was set, as messages name it."""
+    """The place at which a variable of the environment was set, as messages name it."""
     return _places.get(name, name)
 
 
 def assignments(text: str) -> Iterator[Assignment]:
-    """What systemd reads there. Raises SettingsError for what it ignores, if it is meant for us.
+    """The assignments that systemd reads. Raises SettingsError for a line of ours that it ignores.
 
-    Two things are refused that depend on more than the line: a quote that is never closed, which
-    takes in all that follows, and a comment that ends with a backslash, which before systemd 254
-    took in the next line.
+    It is also an error if a quote is never closed, because it takes in the rest of the file, or if
+    a comment ends with a backslash, because it took in the next line before systemd 254.
     """
     end = 0
     while end < len(text):
@@ -114,7 +110,7 @@ def _file_for(environ: Mapping[str, str]) -> Path | None:
     named = environ.get(VARIABLE)
     if named is not None:
         return Path(named) if named else None
-    # The unit has named the file, and systemd has read it as root, which its user may not.
+    # systemd has read the file as root; the user of the unit may not.
     if environ.get("SYSTEMD_EXEC_PID") == str(os.getpid()) and DATA_DIR in environ:
         return None
     installed = PROGRAM.resolve() in Path(__file__).resolve().parents
@@ -122,9 +118,9 @@ def _file_for(environ: Mapping[str, str]) -> Path | None:
 
 
 def _text(path: Path, *, needed: bool) -> str | None:
-    """What stands there; None when there is no file, unless it was asked for by its name."""
+    """The text of the file; None without a file, unless it is `needed`."""
     try:
-        # Bytes, for systemd takes a CR alone for an end of a line; but no environment takes a NUL.
+        # Bytes, because systemd ends a line at a CR alone; no environment can have a NUL.
         text = path.read_bytes().decode()
     except FileNotFoundError:
         if needed:

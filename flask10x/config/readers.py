@@ -1,6 +1,6 @@
-"""Readers: each takes a value of a file or of the environment, and returns what it stands for.
+"""Readers: each turns a value of a TOML file or of the environment into that of a field.
 
-`tomllib` gives a file's values, and a setting in the environment is always a text. A reader raises
+A value of a file has one of TOML's types, and in the environment it is a text. A reader raises
 WrongEntry with what is needed instead.
 """
 
@@ -30,7 +30,7 @@ WIDE_SPACE = "\u3000"
 
 
 class WrongEntry(ValueError):
-    """A value is not what its key or its setting needs; `needed` says what is."""
+    """The value of a key or a setting is wrong; `needed` says what is needed."""
 
     def __init__(self, raw: Any, needed: str) -> None:
         super().__init__(raw, needed)
@@ -53,7 +53,7 @@ def short(text: str) -> str:
 
 
 def nearly(text: str, name: str, names: Iterable[str]) -> str:
-    """The text, with the one of these names that was probably meant."""
+    """The text, with the nearest of these names if one is near."""
     near = nearest(name.lower(), names)
     return text + (_(" (did you mean {name}?)").format(name=near) if near else "")
 
@@ -222,7 +222,7 @@ host_name = matching(
 
 
 def host_names(raw: Any) -> tuple[str, ...]:
-    """Reads `raspberrypi.local,.home.arpa`; a leading dot stands for all names below.
+    """Reads `raspberrypi.local,.home.arpa`; a leading dot means all names below.
 
     A dot at the end, of an absolute name, is left out.
     """
@@ -311,10 +311,10 @@ def coordinates(raw: Any) -> Place:
     return Place(latitude, longitude)
 
 
-# One digit too few would take away what nobody can bring back. Alerts learn from a week, and people
-# look at a month.
+# A digit too few would remove readings for good. Alerts learn from a week, and people look at a
+# month.
 RETENTION_MIN_DAYS = 30
-# A century, which is as good as never.
+# A century.
 RETENTION_MAX_DAYS = 36_500
 NEVER_REMOVED = 0
 
@@ -327,15 +327,15 @@ _days = whole(
 
 
 def retention_days(raw: Any) -> int:
-    """After how many days readings are removed; NEVER_REMOVED is a value of its own."""
+    """After how many days readings are removed, or NEVER_REMOVED."""
     return NEVER_REMOVED if raw == NEVER_REMOVED and type(raw) is int else _days(raw)
 
 
-# What the address of a database on PostgreSQL begins with, as SQLAlchemy has it for psycopg 3.
+# The beginning of an address of PostgreSQL, with SQLAlchemy's name of psycopg 3.
 POSTGRESQL = "postgresql+psycopg://"
-# What it begins with elsewhere.
+# Its beginning in other programs.
 _OTHER_SCHEME = re.compile(r"(?:postgres|postgresql)(?:\+\w+)?:")
-# Options that name the database in place of the path: a file of services has its name, too.
+# Options that name the database in place of the path; a service of pg_service.conf names it, too.
 _NAME_IN_OPTIONS = re.compile(r"(?:^|&)(?:dbname|service)=")
 _PASSWORD = re.compile(r"(://[^:/?@]*):.*@")
 _PARTS = re.compile(
@@ -381,7 +381,7 @@ def _other(value: str) -> str:
 
 
 def _address_mistake(rest: str) -> str:
-    """What is wrong with what follows the scheme; "" for nothing."""
+    """What is wrong with the address behind the scheme; "" for nothing."""
     parts = _PARTS.fullmatch(rest)
     if parts is None:
         if "," in rest.partition("?")[0]:
@@ -417,7 +417,7 @@ class BrokerAddress:
     port: int
     has_tls: bool
     user: str
-    """Empty: nobody by name."""
+    """Empty: anonymous."""
 
 
 def mqtt_url(raw: Any) -> str:
@@ -435,7 +435,7 @@ def mqtt_url(raw: Any) -> str:
 
 
 def broker_address(url: str) -> BrokerAddress:
-    """The parts of what `read` has returned."""
+    """The parts of a URL that `mqtt_url` has read."""
     parts = urlsplit(url)
     port = parts.port or DEFAULT_PORTS[parts.scheme]
     user = unquote(parts.username or "")

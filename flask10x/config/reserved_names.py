@@ -1,7 +1,7 @@
 """Names that no station and no measurement of `stations.toml` may have."""
 
-# What else the service answers under one word, now or soon; a test compares them with the routes.
-# And what writers to InfluxDB ask before they write: that is no board whose station is missing.
+# The other paths of the service, which a test compares with the routes; and paths that writers to
+# InfluxDB request before they write, which are no unknown stations.
 RESERVED_ENDPOINTS = frozenset(
     {
         *(
@@ -18,8 +18,8 @@ RESERVED_ENDPOINTS = frozenset(
         *("ping", "query", "records", "setup", "static", "status", "uptime", "write"),
     }
 )
-# Columns that tables and downloads have for themselves, and SQLite's own names of a row's number.
-# Tests compare them with `database/tables.py` and with a download.
+# Columns of tables and downloads, and SQLite's names of the row number. Tests compare them with
+# `database/tables.py` and with a download.
 RESERVED_COLUMNS = frozenset(
     {
         *("after_day", "after_endpoint", "after_id", "arrived_at", "at", "begin_bytes", "body"),

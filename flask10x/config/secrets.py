@@ -1,4 +1,4 @@
-"""Secrets: files that others may not read, and the tokens in them: who may write, who may read.
+"""Secrets: files that others may not read, and the tokens for writing and reading in them.
 
 A file is named by an absolute path or as a credential of systemd (docs/en/explanation/security.md).
 """
@@ -23,9 +23,9 @@ OTHERS = stat.S_IROTH | stat.S_IWOTH
 
 
 def read_secret(place: str, named: str) -> bytes:
-    """What the file that a setting names has in it; `place` is how messages name the setting.
+    """The content of the file that a setting names; `place` is how messages name the setting.
 
-    Raises SettingsError when this user can't read it, and when everybody can.
+    Raises SettingsError when this user can't read it, and when others can.
     """
     return _bytes_of(place, _secret_path(place, named))
 
@@ -58,15 +58,15 @@ def _bytes_of(place: str, path: Path) -> bytes:
     return text
 
 
-# Tokens: who may write, who may read (docs/en/explanation/security.md).
+# Tokens for writing and for reading (docs/en/explanation/security.md).
 #
-# They stand in a file that others can't read, or in a credential of systemd, one a line:
-# `<station> <token>`, or `* <token>` for all stations. Empty lines and lines that begin with #
-# count for nothing. Memory holds only their hashes, and no message shows a token or a part of one.
+# A file has one a line: `<station> <token>`, or `* <token>` for all stations. Empty lines and lines
+# that begin with # are ignored. Only hashes of the tokens stay in memory, and no message shows a
+# token or a part of one.
 
 ALL = "*"
 # What an Authorization header takes without quoting (RFC 6750, section 2.1). Sixteen characters are
-# the least that nobody tries through; what the documents make (`openssl rand -hex 32`) has 64.
+# the least that can't be guessed; a token of `openssl rand -hex 32` has 64.
 TOKEN = re.compile(rb"(?=.{16,200}$)[A-Za-z0-9._~+/-]+=*")
 
 
@@ -84,13 +84,13 @@ class Tokens:
         self._hashes = tuple((station, sha256(token).digest()) for station, token in tokens)
 
     def knows(self, token: str) -> bool:
-        """Whether this token is one of them, for whichever station."""
+        """Whether this token is one of them, for any station."""
         return bool(self._stations_of(token))
 
     def open_for(self, token: str, station: str = ALL) -> bool:
-        """Whether this token is one of those for that station, or of those for all.
+        """Whether this token is one of that station, or one for all stations.
 
-        Takes as long whichever it is like: hashes of one length, and always all of them.
+        It takes the same time for any token, because it compares it with all hashes.
         """
         return not self._stations_of(token).isdisjoint((ALL, station))
 
@@ -101,12 +101,12 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The tokens for posting and for reading; None for what everybody may."""
+    """The tokens for posting and for reading; None where no token is needed."""
 
     write: Tokens | None
     read: Tokens | None
     notes: Tokens | None = None
-    """Those for notes and corrections, which open reading, too; None: who may read may write."""
+    """Those for notes and corrections, which allow reading, too; None: those for reading do."""
 
 
 def load_tokens(settings: Settings) -> Keyring:
@@ -120,9 +120,9 @@ def load_tokens(settings: Settings) -> Keyring:
 
 
 def own_token(settings: Settings) -> str:
-    """A token that allows posting for every station; empty when none is asked for.
+    """A token that allows posting for every station; empty if none is needed.
 
-    Raises SettingsError as `load` does, and when none of the tokens is for every station.
+    Raises SettingsError as `load_tokens` does, and when no token is for every station.
     """
     named = settings.write_tokens_file
     stations = {ALL, *settings.stations.by_endpoint}
@@ -144,7 +144,7 @@ def _lines(setting: str, named: str, stations: set[str]) -> list[tuple[str, byte
     place = _("{setting} is {value}").format(setting=f"{PREFIX}{setting}", value=named)
     text = read_secret(place, named)
     tokens = []
-    # Some editors put a BOM at the beginning, which nobody sees.
+    # Some editors put an invisible BOM at the beginning.
     for number, line in enumerate(text.removeprefix(codecs.BOM_UTF8).splitlines(), 1):
         words = line.split()
         if words and not words[0].startswith(b"#"):
@@ -157,7 +157,7 @@ def _lines(setting: str, named: str, stations: set[str]) -> list[tuple[str, byte
 
 
 def _token(place: str, words: list[bytes], stations: set[str]) -> tuple[str, bytes]:
-    """One line; no message repeats a word of it, for it may be the token in the wrong place."""
+    """One line; no message repeats a word of it, because any word may be the token."""
     choices = ", ".join(sorted(stations))
     if len(words) != 2:  # noqa: PLR2004
         text = _("{place}: two words are needed: one of {words}, and the token")

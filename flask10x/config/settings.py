@@ -72,22 +72,22 @@ def default_data_dir(_settings: Mapping[str, Any] | None = None) -> Path:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Every setting with its final value; the page `reference/settings.md` says what each does."""
+    """Every setting with its final value; `reference/settings.md` describes each."""
 
     data_dir: Path = _setting(readers.folder, default_data_dir)
     database_url: str = _setting(
         readers.database_url, lambda above: f"sqlite:///{above['data_dir'] / 'flask10x.sqlite3'}"
     )
     host_name: str = _setting(readers.host_name, lambda _above: os.uname().nodename)
-    """How this host is told from others that share a database."""
+    """The name of this host among those that share a database."""
     stations: Stations = _setting(
         lambda raw: station_file.load(readers.file(raw)), station_file.default
     )
-    """Those of the file that the setting names: all that this installation knows."""
+    """The built-in stations and those of the file that the setting names."""
     alerts: Alerts = _dependent(
         lambda raw, above: alert_file.load(readers.file(raw), above["stations"]), alert_file.default
     )
-    """What people want to be notified of, by the file that the setting names."""
+    """The rules and channels of the file that the setting names."""
     csv_dir: Path = _setting(readers.folder, lambda above: above["data_dir"] / "csv")
     log_dir: Path = _setting(readers.folder, lambda above: above["data_dir"] / "logs")
     backup_dir: Path = _setting(readers.folder, lambda above: above["data_dir"] / "backups")
@@ -101,27 +101,27 @@ class Settings:
         readers.partial_readings, lambda above: readers.accepting_partial(above["stations"], {})
     )
     """The endpoints whose incomplete readings are accepted."""
-    # Never 0: "a refused reading is kept" is a promise (contract, 6.6).
+    # Never 0: the contract says that a rejected reading is kept (6.6).
     rejected_max_rows: int = _setting(whole(10, 10_000_000), 100_000)
     rejected_max_bytes: int = _setting(whole(1_000_000, 100_000_000_000), 100_000_000)
     # A batch has 1000 readings, and a sender that repeats one must find all its keys known.
     idempotency_max_rows: int = _setting(whole(1000, 10_000_000), 50_000)
     repeat_window_sec: float = _setting(seconds(0, 86_400), 0)
-    """For how long the same body of a station is a repeat, unless the station says otherwise."""
+    """How long the same body is a repeat, at stations without a window in `stations.toml`."""
     retention_days: int = _setting(from_text(int, readers.retention_days), readers.NEVER_REMOVED)
     timezone: str = _setting(readers.time_zone, "")
     place: Place | None = _setting(readers.coordinates, None)
-    """Where the sun shades the charts; None: nowhere."""
+    """The place by whose sun nights are shaded in charts; None: they are not shaded."""
     write_tokens_file: str = _setting(readers.secret_place, "")
     read_tokens_file: str = _setting(readers.secret_place, "")
     notes_tokens_file: str = _setting(readers.secret_place, "")
-    """An absolute path, or `credential:` and a name; empty: no token is asked for."""
+    """An absolute path, or `credential:` and a name; empty: no token is needed."""
     mqtt_url: str = _setting(readers.mqtt_url, "")
-    """Where `flask10x mqtt` finds the broker; empty: there is none."""
+    """The address of the broker for `flask10x mqtt`; empty: none."""
     mqtt_password_file: str = _setting(readers.secret_place, "")
-    """As the files of tokens; empty: the broker asks for no password."""
+    """As the files of tokens; empty: the broker needs no password."""
     altitude_m: float | None = _setting(from_text(float, readers.altitude), None)
-    """That of the house above sea level, unless a station says otherwise; None: not known."""
+    """The altitude above sea level of stations without one in `stations.toml`; None: unknown."""
     allowed_hosts: tuple[str, ...] = _setting(readers.host_names, ())
     """Names in lower case, a leading dot for all below it; empty: any name."""
     history_max: int = _setting(whole(1, 10_000), 1000)
@@ -153,7 +153,7 @@ class Settings:
 
     @property
     def zone(self) -> tzinfo | None:
-        """The zone of the CSV files and pages; None stands for the system's own."""
+        """The zone of the CSV files and pages; None: the system's zone."""
         return ZoneInfo(self.timezone) if self.timezone else None
 
 
@@ -173,9 +173,8 @@ def load(
 ) -> Settings:
     """The settings of this process; raises SettingsError that names each thing that is wrong.
 
-    Without an environment it is that of this process, with the service's environment file.
-    `stations` replace those of the file that the setting STATIONS names, which is not read then;
-    `alerts` likewise.
+    The default of the environment is that of this process, with the service's environment file.
+    With `stations` the file of stations is not read, with `alerts` that of alerts.
     """
     if environ is None:
         environment_file.take_over(os.environ)
@@ -206,7 +205,7 @@ def stations_path() -> Path:
 
 
 def alerts_path() -> Path:
-    """The file of alerts, likewise."""
+    """The file of alerts, whether or not it is there and right; raises SettingsError."""
     return _file_of("alerts", alert_file.NAME)
 
 

@@ -110,9 +110,9 @@ MAX_MEASUREMENTS = 16
 # the columns of what they both measure.
 MAX_COLUMNS = 200
 MAX_FAULTS = 8
-# Each is a text under the cursor of a chart.
+# Each band is a text under the cursor of a chart.
 MAX_BANDS = 8
-# What a place of the queue holds (`recording/shared_queue.py`); a test compares the two.
+# The size of an entry of the queue (`recording/shared_queue.py`); a test compares the two.
 LINE_BYTES = 1664
 FAULTS_EXAMPLE = '[{ value = -127, sensor = "DS18B20" }]'
 BANDS_EXAMPLE = '[{ above = 1000, label = "Air the room" }]'
@@ -282,10 +282,7 @@ class StationTables(Tables):
         return values
 
 
-# `stations.toml`: the stations that the operator has added, and what was adjusted of others.
-#
-# The built-in stations are always there; an entry for one changes only what it names. What each
-# key may be: `station_keys.py`, and docs/en/reference/stations-file.md.
+# The built-in stations are always there; an entry for one changes only the keys that it has.
 
 NAME = "stations.toml"
 
@@ -309,7 +306,7 @@ def load(path: Path) -> Stations:
 def formula_headings(stations: Stations) -> list[str]:
     """A line for each heading of these stations that a spreadsheet takes for a formula.
 
-    No mistake of the file: a service that does not start loses readings.
+    They are no mistakes of the file, because a service that does not start loses readings.
     """
     text = _(
         "{file}: stations.{station}.measurements.{column}: csv_header is {heading}, which a"

@@ -1,4 +1,4 @@
-"""The keys of `stations.toml`: what each may be, what it is without one, and what it becomes."""
+"""The keys of `stations.toml`: the values, the default and the field of each."""
 
 import re
 import unicodedata
@@ -34,7 +34,7 @@ UNIT_CHARS = 16
 TOPIC_CHARS = 200
 MAX_ALIASES = 8
 MAX_TAGS = 8
-# What a fault may mean (`readings/reasons.py`) -> whether its number is stored, with a warning.
+# The reason of a fault (`readings/reasons.py`) -> whether its number is stored, with a warning.
 FAULT_CODES = {
     "fault_value": False,
     "fault_value_kept": True,
@@ -66,7 +66,7 @@ def channel(raw: Any) -> str:
 
 
 def topic(raw: Any) -> str:
-    """A topic of MQTT, without wildcards: it stands for one station."""
+    """A topic of MQTT for one station, so without wildcards."""
     if not isinstance(raw, str) or set(raw) & set("+#"):
         raise WrongEntry(raw, _("a topic such as home/balcony is needed, without + and #"))
     return line(TOPIC_CHARS)(raw)
@@ -88,7 +88,7 @@ def path(raw: Any) -> str:
 
 
 def paths(raw: Any) -> tuple[str, ...]:
-    """Several of them."""
+    """A list of such places."""
     if not isinstance(raw, list) or len(raw) > MAX_ALIASES:
         needed = _('a list such as ["temp", "env.t"] is needed, of {n} at most')
         raise WrongEntry(raw, needed.format(n=MAX_ALIASES))
@@ -138,7 +138,7 @@ def csv_file_of(endpoint: str) -> str:
     return f"{endpoint}.csv"
 
 
-# The default of what is called like its table.
+# The default of a key whose value is the name of its table.
 _ITSELF = str
 
 STATION_KEYS = (

@@ -1,4 +1,4 @@
-"""A station as one example of its bodies suggests it; the operator looks it over."""
+"""A proposal of a station from an example of its bodies; the operator checks it."""
 
 import math
 import re
@@ -26,7 +26,7 @@ class UsualMeasurement:
     minimum: float | None
     maximum: float | None
     names: frozenset[str]
-    """What boards call it, in small letters and digits only."""
+    """Its names on boards, in small letters and digits only."""
     label: str
     """Its English name; the catalogue has the Japanese one."""
 
@@ -42,7 +42,7 @@ def _usual(
     return UsualMeasurement(column, unit, *limits, frozenset(names.split()), label)
 
 
-# In this order: of two with one name the first whose range holds the value is meant.
+# Of two with the same name the first whose range holds the value is taken.
 USUAL_MEASUREMENTS = (
     _usual(
         "temperature",
@@ -83,7 +83,7 @@ USUAL_MEASUREMENTS = (
     _usual("pm10", "µg/m³", (0, None), "pm10 sdsp1 p1", N_("PM10")),
     _usual("rssi", "dBm", (None, None), "rssi wifirssi signal", N_("Signal")),
 )
-# What tells when or by whom, and is no measurement.
+# Fields with a time or a sender, which are no measurements.
 NOT_MEASURED = frozenset(
     {
         *("time", "timestamp", "ts", "datetime", "date", "epoch", "currenttime", "measuredat"),
@@ -98,7 +98,7 @@ def plain_name(name: str) -> str:
 
 
 def known_as(name: str, value: float | None) -> UsualMeasurement | None:
-    """What a field of this name and value is; None when nobody knows.
+    """The usual measurement with a name and a value; None for an unknown name.
 
     The name may begin with that of its sensor: `BME280_temperature`, `sht31-humidity`.
     """
@@ -112,7 +112,7 @@ def known_as(name: str, value: float | None) -> UsualMeasurement | None:
     return None
 
 
-# What a text with a unit measures, whatever it is called.
+# The quantity of a value with a unit, by the unit, for any name.
 QUANTITIES = {"°C": "temperature", "hPa": "pressure", "V": "voltage"}
 # A number and a unit that is not converted. A colon is that of a time or of an address.
 TEXT_WITH_UNIT = re.compile(r"[+-]?[0-9][0-9.,]*\s*([^\d\s.,+:-][^\d\s.,+:]{0,15})\s*")
@@ -122,17 +122,17 @@ FAHRENHEIT = {"F": "°F"}
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """The station, and what of the body is none of its measurements."""
+    """A station, and the fields of the body that are no measurements of it."""
 
     station: Station
-    """Without measurements when the body has no number."""
+    """It has no measurements if the body has no number."""
     left_out: tuple[tuple[str, str], ...]
-    """A path in the body and why."""
+    """Paths in the body, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """One field of the body that is measured."""
+    """A field of the body that is a measurement."""
 
     path: str
     value: float | None
@@ -154,7 +154,7 @@ class _NotMeasured(Exception):
 
 
 def propose(endpoint: str, body: Mapping[str, object], stations: Stations) -> Proposal:
-    """The station of this endpoint whose readings look like this body, beside those there are."""
+    """The station of this endpoint whose readings look like this body; `stations` exist already."""
     leaves = list(_leaves(body))
     units = _named_units(leaves)
     fields: list[_Field] = []
@@ -199,7 +199,7 @@ def _leaves(holder: Mapping[str, object], above: str = "") -> Iterator[tuple[str
 
 
 def _named_units(leaves: list[tuple[str, object]]) -> dict[str, str]:
-    """Units that stand in fields of their own, as Tasmota's `TempUnit`, by the usual column."""
+    """Units in separate fields, such as Tasmota's `TempUnit`, by the usual column."""
     units = {}
     for name, value in leaves:
         about = known_as(re.sub(r"(?i)_?unit$", "", name), None)
@@ -282,7 +282,7 @@ def _names(field: _Field, *, is_alone: bool) -> Iterator[str]:
         yield _plain_column(f"{field.name}_{field.holder}")
     yield field.name
     yield _plain_column(f"{field.name}_{field.unit}")
-    # At most as many as there are columns are taken.
+    # There are fewer columns than these names.
     for number in range(2, 10_000):
         yield f"{field.name[: COLUMN_CHARS - 5]}_{number}"
 

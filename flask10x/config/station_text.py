@@ -10,7 +10,7 @@ from flask10x.config.toml import Key
 from flask10x.readings.bands import Band
 from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station
 
-# What stands for "not given"; a key with it needs no line.
+# Values that need no line: they are those without the key.
 _EMPTY = (None, "", (), False)
 EXAMPLE = Path(__file__).with_name("stations_example.toml")
 """What a file begins with: every key with its meaning, and an example, all of it in comments."""

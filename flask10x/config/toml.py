@@ -1,6 +1,6 @@
-"""The TOML files that people write: values, their places, and every mistake in them.
+"""The TOML files that people write: tables, the lines of their keys, and the mistakes in them.
 
-`tomllib` does not say on which line a table or a key is, so `lines_of` finds it.
+`tomllib` does not report the line of a table or a key, so `lines_of` finds it.
 """
 
 import re
@@ -77,7 +77,7 @@ class _Places:
         return path
 
     def _latest(self, path: KeyPath) -> KeyPath:
-        """Of an array of tables its last entry, which what follows belongs to."""
+        """The last entry of an array of tables, or the path itself for another table."""
         entries = self._entries.get(path)
         return path if entries is None else (*path, entries - 1)
 
@@ -137,7 +137,7 @@ class _Places:
         return match[0]
 
     def _skip(self) -> bool:
-        """Over blanks and comments; whether anything is left."""
+        """Skip blanks and comments; returns whether anything follows."""
         self._match(_SPACE)
         return self._at < len(self._text)
 
@@ -148,16 +148,16 @@ LISTS = frozenset({"faults", "bands"})
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One thing that is wrong."""
+    """A mistake in a file."""
 
     path: KeyPath
     """The names from the outside in, the last one a key or a table."""
     reason: str
     is_table: bool = False
-    """Whether it is about the table of this path, and not about a key in the one around it."""
+    """Whether it is about the table of this path, and not about a key in a table."""
 
     def line(self, lines: Mapping[KeyPath, int]) -> int:
-        """The line of the file; what is not there has that of the nearest table around it."""
+        """Its line in the file; that of the nearest table around it for a missing key."""
         path = self.path
         while path and path not in lines:
             path = path[:-1]
@@ -189,7 +189,7 @@ _PLACE_IN_MESSAGE = re.compile(r"(.*) \(at (?:line (\d+), column \d+|end of docu
 
 
 def read_document(path: Path) -> bytes:
-    """What is in the file; raises SettingsError, and FileNotFoundError or NotADirectoryError."""
+    """The bytes of the file; raises SettingsError, FileNotFoundError or NotADirectoryError."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_FILE_BYTES + 1)
@@ -201,7 +201,7 @@ def read_document(path: Path) -> bytes:
 
 
 class Document:
-    """A file's text and what `tomllib` makes of it."""
+    """The text of a file, and its tables."""
 
     def __init__(self, content: bytes, path: Path, refusal: type[MistakesInFile]) -> None:
         """Raises a `refusal` when the bytes are no TOML."""

@@ -1,7 +1,4 @@
-"""Bands: from which value on a measurement deserves a look, and what it is called there.
-
-They colour pages and send no messages; an alert rule does that.
-"""
+"""Bands: ranges of a measurement that pages colour and name. Alerts have rules of their own."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +9,7 @@ from flask10x.translation import N_
 
 Level = Literal["notice", "warning"]
 LEVELS: tuple[Level, ...] = ("notice", "warning")
-"""The milder one first."""
+"""In ascending order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,23 +17,23 @@ class Band:
     """The values beyond a limit, in the unit of the measurement; exactly one of the two is set."""
 
     above: float | None = None
-    """The limit itself is still outside the band, as rules such as "1000 ppm at most" mean it."""
+    """The limit itself is outside the band, as in rules such as "1000 ppm at most"."""
     below: float | None = None
     level: Level = "notice"
     label: str
-    """What pages call it: colour is never the only sign."""
+    """Its name on pages: colour is never the only sign."""
     label_ja: str = ""
-    """The label of Japanese pages, where it was set."""
+    """Its name on Japanese pages; empty: the label."""
 
     def holds(self, value: float) -> bool:
-        """Whether the value lies in it."""
+        """Whether the value is in the band."""
         if self.above is not None:
             return value > self.above
         return self.below is not None and value < self.below
 
 
 def band_of(bands: Iterable[Band], value: float | None) -> Band | None:
-    """The band that a value lies in; of several the worst, and of one level the narrowest.
+    """The band of a value; of several the worst, and of one level the narrowest.
 
     None for a value that is in no band or missing. The bands of a measurement are
     `Station.bands_of(measurement)`.
@@ -70,4 +67,4 @@ USUAL: Mapping[tuple[str, str], tuple[Band, ...]] = MappingProxyType(
         ),
     }
 )
-"""The bands of a room where no others were set, by quantity and unit."""
+"""The default bands of rooms, by quantity and unit."""

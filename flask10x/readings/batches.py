@@ -1,14 +1,7 @@
-# When a late reading was measured: what its sender says of it, as an instant.
-#
-# Pure: the present instant and the zone are given.
+"""Batches: the items of one request, each a reading with its time of measurement and its key.
 
-# Items: readings of a request that brings several, each with what is said of it.
-#
-#     {"endpoint": "data2", "data": {"co2": 650, ...}, "age_s": 120, "id": "1756000812-17"}
-#
-# Pure: the present instant and the zone are given.
-
-"""Batches: readings of one request, each with its station, its time of measurement, its key."""
+{"endpoint": "data2", "data": {"co2": 650, ...}, "age_s": 120, "id": "1756000812-17"}
+"""
 
 import math
 from collections.abc import Mapping
@@ -23,21 +16,21 @@ from flask10x.readings.stations import Station
 from flask10x.readings.times import DAY_MS, iso_text, parse_instant
 
 MEASURED_AT, AGE_SEC = "measured_at", "age_s"
-# No sender has kept readings from before; a clock that nobody has set shows such years.
+# No sender has kept older readings; an earlier time comes from a clock that was not set.
 FIRST_MS = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()) * 1000
-# A clock that is set by hand, or to another zone's time, may be ahead by hours.
+# A clock that was set by hand, or to the time of another zone, may be hours ahead.
 AHEAD_MAX_MS = DAY_MS
-# Numbers beyond are as far as this: a thousand times the greatest would be no number any more.
+# Larger numbers are cut to this: a thousand times the largest double would be infinite.
 FAR_SEC = 1e12
-# What a clock counts from that has not the usual 1970: MicroPython's on an ESP8266 or ESP32.
+# MicroPython on an ESP8266 or ESP32 counts seconds since 2000.
 SEC_FROM_1970_TO_2000 = 946_684_800
 
 
 def measured_ms(item: Mapping[str, object], now_ms: int, zone: tzinfo | None) -> int | None:
-    """The instant that `measured_at` or `age_s` gives, UTC epoch milliseconds; None without both.
+    """The time of measurement in UTC epoch milliseconds; None without `measured_at` and `age_s`.
 
     `measured_at` is seconds since 1970, or ISO 8601 text, in `zone` where it has no offset; `age_s`
-    is seconds before now. Null is the same as nothing. Raises InvalidReading that names the key.
+    is seconds before now. Null counts as missing. Raises InvalidReading that names the key.
     """
     at, age = item.get(MEASURED_AT), item.get(AGE_SEC)
     if at is not None and age is not None:
@@ -75,7 +68,7 @@ def _rounded_ms(sec: float) -> int:
 
 
 def _plausible(ms: int, raw: object, now_ms: int, zone: tzinfo | None) -> int:
-    """The same instant; raises WrongValue when it can't be one, and says what it may have been."""
+    """The same instant; raises WrongValue, with the likely mistake, when it can't be right."""
     if FIRST_MS <= ms <= now_ms + AHEAD_MAX_MS:
         return ms
     if _is_number(raw):
@@ -99,27 +92,27 @@ KEYS = (ENDPOINT, DATA, MEASURED_AT, AGE_SEC, ID)
 KEY_HEADER = "Idempotency-Key"
 # Long enough for any hash and any path, and no more than a short header.
 KEY_MAX_BYTES = 255
-# An answer has to be short, whatever was sent.
+# An answer has to be short for any request.
 SHOWN_KEYS, SHOWN_KEY_CHARS = 3, 40
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One reading, and what its sender says of it."""
+    """One reading of a batch."""
 
     data: Mapping[str, object]
     """The payload of its station."""
     measured_ms: int | None
-    """When it was measured, UTC epoch milliseconds; None: when it came."""
+    """The time of measurement in UTC epoch milliseconds; None: the time of receipt."""
     id: bytes
-    """By which a repeat of it is known; empty: by nothing."""
+    """The key by which a repeat is recognised; empty: none."""
 
 
 def item_of(raw: Mapping[str, object], now_ms: int, zone: tzinfo | None) -> Item:
     """The item in a decoded object; raises InvalidReading that names every key that is wrong.
 
-    Unlike the fields of a reading no strange key is ignored: a time under another name would be
-    stored as that of the arrival.
+    Unlike with the fields of a reading no unknown key is ignored: a misspelt time would be
+    replaced by the time of receipt.
     """
     details: dict[str, str] = {}
     for key in [key for key in raw if key not in KEYS][:SHOWN_KEYS]:

@@ -19,32 +19,32 @@ from flask10x.readings.stations import Station
 from flask10x.readings.times import SECOND_MS, LocalText
 
 CSV_SUFFIX = ".csv"
-"""Of every station's file."""
+"""The suffix of every station's file."""
 
 
 def archived_name(name: str, day: str, number: int = 1) -> str:
-    """What a file of this name is called when it was written until that day, `2026-11-26`.
+    """The name of an archived file that was written until that day, `2026-11-26`.
 
-    `number` tells several of one day apart.
+    `number` distinguishes several files of one day.
     """
     path = PurePath(name)
     return f"{path.stem}-until-{day}{f'-{number}' if number > 1 else ''}{path.suffix}"
 
 
 def is_name_of(station: Station, name: str) -> bool:
-    """Whether a file of this name is the station's: the one that is written, or one before it."""
+    """Whether a file of this name is the station's current file or an archived one."""
     path = PurePath(station.csv_name)
     pattern = rf"{re.escape(path.stem)}(-until-\d{{4}}-\d\d-\d\d(-\d+)?)?{re.escape(path.suffix)}"
     return re.fullmatch(pattern, name) is not None
 
 
 def renamed(station: Station, name: str, new_name: str) -> str:
-    """What a file of the station is called when the one that is written is called `new_name`."""
+    """The name of a current or archived file of the station after it was renamed to `new_name`."""
     end = name.removeprefix(PurePath(station.csv_name).stem)
     return f"{PurePath(new_name).stem}{end}"
 
 
-# A spreadsheet computes a cell that begins so, whose ever text it is
+# A spreadsheet computes a cell that begins with one of these
 # (https://owasp.org/www-community/attacks/CSV_Injection).
 FORMULA_BEGINNINGS = "=+-@\t\r\n＝＋－＠"
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
@@ -54,7 +54,7 @@ LogRow = Sequence[Any]
 
 @dataclass(frozen=True, slots=True)
 class ParsedLine:
-    """What a line says: a span of time, as it names a second of a local clock, and the values."""
+    """The content of a line: the time that its second of local time covers, and the values."""
 
     earliest_ms: int
     latest_ms: int
@@ -62,7 +62,7 @@ class ParsedLine:
 
 
 def is_formula(text: str) -> bool:
-    """Whether a spreadsheet may take the text for a formula; a number is none."""
+    """Whether a spreadsheet may take the text for a formula; a number is not one."""
     return text[:1] in tuple(FORMULA_BEGINNINGS) and _NUMBER.fullmatch(text) is None
 
 
@@ -91,14 +91,14 @@ class Lines:
 
 
 def time_of(line: bytes) -> str:
-    """The time that a line begins with, as it is written there."""
+    """The time at the beginning of a line, as text."""
     return line.partition(b",")[0].decode(errors="replace")
 
 
 def read(station: Station, line: bytes, zone: tzinfo | None) -> ParsedLine | None:
-    """What a whole line of the station's file says; None when it is torn or no row at all.
+    """The content of a whole line of the station's file; None for a torn line or another text.
 
-    Rows of old versions are rows too, whatever their notation: exactly those that can be imported.
+    It reads the notations of old versions too: exactly the lines that can be imported.
     """
     try:
         block = LegacyReader(Layout(station, station.csv_header), zone).read(line)
@@ -111,7 +111,7 @@ def read(station: Station, line: bytes, zone: tzinfo | None) -> ParsedLine | Non
 
 
 def says(station: Station, line: bytes, zone: tzinfo | None, row: LogRow, text: str) -> bool:
-    """Whether the line is that of the row, in whatever notation; `text` is it in ours."""
+    """Whether the line is that of the row in any notation; `text` is the row in ours."""
     if lines_without_minus_zero(line) == text.encode():
         return True
     parsed = read(station, line, zone)
@@ -123,7 +123,7 @@ def says(station: Station, line: bytes, zone: tzinfo | None, row: LogRow, text: 
 
 
 def in_other_zone(station: Station, line: bytes, row: LogRow) -> bool:
-    """Whether the line has the values of the row, and its time in some zone of the world."""
+    """Whether the line has the values of the row, and its time in any time zone."""
     parsed = read(station, line, UTC)
     _, received_at, *values = row
     if parsed is None or parsed.values != tuple(values):
@@ -132,7 +132,7 @@ def in_other_zone(station: Station, line: bytes, row: LogRow) -> bool:
 
 
 def is_ours(station: Station, line: bytes, zone: tzinfo | None) -> bool:
-    """Whether the line is a row in exactly the notation that we write, but for a -0.0."""
+    """Whether the line is a row in exactly our notation, apart from a -0.0."""
     row = read(station, line, zone)
     if row is None:
         return False

@@ -1,7 +1,7 @@
-"""Derived values: computed from measurements when somebody reads them, never stored.
+"""Derived values: computed from measurements at each request, and never stored.
 
-One registry says which values a station has. Each formula has its source and is written once, for
-Python and for SQL.
+This module is the registry of them. Each formula has its source and is written once, for Python
+and for SQL.
 """
 
 import math
@@ -18,16 +18,16 @@ from flask10x.translation import N_, translation
 
 
 class Functions(Protocol):
-    """Of numbers here, of expressions of SQL in `history/derived/`."""
+    """The functions in formulas: of numbers here, of SQL expressions in `history/derived/`."""
 
     def ln(self, value: Any, /) -> Any:
         """The natural logarithm of a number above 0."""
 
     def exp(self, value: Any, /) -> Any:
-        """e to the power of it."""
+        """e to the power of the value."""
 
     def below(self, value: Any, pieces: Sequence[tuple[float, Any]], otherwise: Any, /) -> Any:
-        """What goes with the first limit that the value is below; the limits ascend."""
+        """The piece of the first limit above the value, or `otherwise`; the limits ascend."""
 
 
 class _Python:
@@ -47,8 +47,8 @@ PYTHON: Functions = _Python()
 
 # The formulas of derived values, each with its source.
 #
-# Arguments and results are floats, or expressions of SQL with the functions for those. Within
-# which limits a formula holds is said in `kinds.py`; nothing is checked here.
+# Arguments and results are floats, or expressions of SQL with the functions for those. The
+# limits of each formula are in the kinds below; the formulas do not check them.
 
 CELSIUS_ZERO_K = 273.15
 # WMO-No. 8, Guide to Meteorological Instruments and Methods of Observation, annex 4.B: the Magnus
@@ -68,7 +68,7 @@ def saturation_hpa(temperature: Any, functions: Functions) -> Any:
 
 
 def dew_point(temperature: Any, humidity: Any, functions: Functions) -> Any:
-    """To which temperature, in °C, the air can be cooled before dew falls (over water).
+    """The temperature in °C at which the vapour of the air begins to condense (over water).
 
     WMO-No. 8, annex 4.B: the formula of the saturation, solved for the temperature.
     """
@@ -79,7 +79,7 @@ def dew_point(temperature: Any, humidity: Any, functions: Functions) -> Any:
 
 
 def absolute_humidity(temperature: Any, humidity: Any, functions: Functions) -> Any:
-    """How many grams of water vapour a cubic metre of the air holds.
+    """The mass of water vapour in the air, in g/m³.
 
     The equation of state of water vapour, with the saturation of WMO-No. 8.
     """
@@ -107,7 +107,7 @@ def wbgt(temperature: Any, humidity: Any, _functions: Functions) -> Any:
 def sea_level_pressure(
     pressure: Any, temperature: Any, altitude_m: float, functions: Functions
 ) -> Any:
-    """The pressure, in hPa, that there would be at sea level below the station.
+    """The pressure at sea level below the station, in hPa.
 
     気象庁「気象観測の手引き」: the hypsometric formula, with the mean virtual temperature of the
     air that would be below the station.
@@ -118,7 +118,7 @@ def sea_level_pressure(
 
 
 def moisture_c(mean: Any, functions: Functions) -> Any:
-    """By how many °C usual moisture makes air of this mean temperature (°C) seem warmer.
+    """The correction of this mean temperature for the usual moisture of the air, in °C.
 
     The table of 気象庁「気象観測の手引き」.
     """
@@ -135,11 +135,11 @@ def moisture_c(mean: Any, functions: Functions) -> Any:
 
 
 Source = Literal["reading", "earlier", "outside"]
-"""What it is computed from: values of one reading; the station's earlier ones too; or those of the
-station outside too."""
+"""What it is computed from: one reading, also an earlier one of the station, or also one of the
+station outside."""
 Limits = tuple[float, float]
 
-# 気象庁 gives no pressure at sea level of stations that are higher.
+# 気象庁 publishes no sea-level pressure of higher stations.
 HIGHEST_M = 800
 # The shore of the Dead Sea.
 LOWEST_M = -430
@@ -151,19 +151,19 @@ class Kind:
     """One kind of derived value."""
 
     name: str
-    """As queries and files call it."""
+    """Its name in queries and files."""
     quantity: str
     unit: str
     label: str
-    """Its name; the catalogue has the Japanese one."""
+    """Its English name on pages; the catalogue has the Japanese one."""
     inputs: tuple[str, ...]
     """The quantities it needs, in the order of the formula's arguments."""
     limits: tuple[Limits, ...]
-    """Of each input: beyond them there is no value."""
+    """The range of each input; beyond it there is no value."""
     result: Limits
-    """Of the value itself, likewise."""
+    """The range of the value itself; beyond it there is no value."""
     formula: Callable[..., Any] | None = None
-    """Of one reading; None where other readings are needed."""
+    """The formula for one reading; None where other readings are needed."""
     needs_altitude: bool = False
     source: Source = "reading"
     bands: tuple[Band, ...] = ()
@@ -174,7 +174,7 @@ _MAGNUS: tuple[Limits, ...] = ((-45, 60), (1, 100))
 UNITS: Mapping[str, str] = MappingProxyType(
     {"temperature": "°C", "humidity": "%", "pressure": "hPa"}
 )
-"""What an input has to be measured in."""
+"""The unit in which an input must be measured."""
 
 _ALL = (
     Kind(
@@ -209,7 +209,7 @@ _ALL = (
         result=(0, 120),
         formula=discomfort_index,
     ),
-    # Fitted to the summers of six Japanese cities: it says nothing of cold air.
+    # Fitted to the summers of six Japanese cities, so it does not hold for cold air.
     Kind(
         name="wbgt",
         quantity="wbgt",
@@ -226,7 +226,7 @@ _ALL = (
             Band(above=31, level="warning", label=N_("Danger")),
         ),
     ),
-    # What weather charts show. Further out a sensor is broken, or not where ALTITUDE_M says.
+    # The range of weather charts. A value beyond it shows a broken sensor or a wrong ALTITUDE_M.
     Kind(
         name="sea_level_pressure",
         quantity="sea_level_pressure",
@@ -263,12 +263,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _ALL})
 """Each kind by its name, in the order in which they are shown."""
 
 
-# Which derived values a station has: the one registry of them.
+# Which derived values a station has.
 #
 # Temperature and humidity of one sensor belong together (`temperature_dht11` with
-# `humidity_dht11`, or two of one object of the payload); a humidity without a temperature of its
-# own goes with the station's first. The first pair's values are called like their kind, those of
-# another one with its ending: `dew_point_dht11`.
+# `humidity_dht11`, or two of one object of the payload); a humidity whose sensor has no
+# temperature is paired with the station's first. The values of the first pair have the name of
+# their kind, those of another pair end with the name of its sensor: `dew_point_dht11`.
 
 Pair = tuple[Measurement, ...]
 # More than any sensor or formula is exact to.
@@ -280,13 +280,13 @@ class Derived:
     """One derived value of one station."""
 
     name: str
-    """As queries and files call it; two stations' values of one name mean the same."""
+    """Its name in queries and files; it means the same at all stations."""
     kind: Kind
     endpoint: str
     inputs: tuple[str, ...]
     """The station's columns that it is computed from, in the order of the formula."""
     altitude_m: float = 0.0
-    """That of the station, where the kind needs it."""
+    """The altitude of the station, where the kind needs it."""
     outside: tuple[str, str] | None = None
     """The endpoint and the column of the temperature outside, where the kind needs it."""
 
@@ -297,7 +297,7 @@ class Derived:
 
     @property
     def measurement(self) -> Measurement:
-        """It as a measurement, for what shows those: names, unit, quantity."""
+        """The derived value as a measurement, for code that shows measurements."""
         return Measurement(
             path=self.name,
             column=self.name,
@@ -310,14 +310,14 @@ class Derived:
         )
 
     def of(self, values: Mapping[str, float | None]) -> float | None:
-        """The value of a reading, by column; None where something is missing or beyond its limits.
+        """The value for a reading's values by column; None if an input is missing or out of range.
 
-        Only for those that `is_of_reading`.
+        Only for derived values with `is_of_reading`.
         """
         return self.of_inputs([values.get(column) for column in self.inputs])
 
     def of_inputs(self, inputs: list[float | None]) -> float | None:
-        """The same from the values of its inputs, in their order."""
+        """As `of`, for the values of the inputs in their order."""
         numbers = [value for value in inputs if value is not None]
         if self.kind.formula is None or len(numbers) < len(inputs) or self._are_beyond(numbers):
             return None
@@ -325,7 +325,7 @@ class Derived:
         return self.within(self.kind.formula(*numbers, *altitude, PYTHON))
 
     def is_beyond(self, values: Mapping[str, float | None]) -> bool:
-        """Whether a reading has all that is needed, and lies outside the limits of the kind."""
+        """Whether a reading has all inputs and one of them is outside the limits of the kind."""
         inputs = [values.get(column) for column in self.inputs]
         numbers = [value for value in inputs if value is not None]
         return len(numbers) == len(inputs) and self._are_beyond(numbers)
@@ -335,10 +335,10 @@ class Derived:
         return not all(low <= value <= high for value, (low, high) in limits)
 
     def change(self, value: float | None, other: float | None) -> float | None:
-        """How much greater the value is than the other one; None as in `of`.
+        """The value minus the other value; None as in `of`.
 
-        For those that are not `is_of_reading`: the other one is the earlier pressure, or the
-        temperature outside.
+        Only for derived values without `is_of_reading`: the other value is the earlier pressure or
+        the temperature outside.
         """
         low, high = self.kind.limits[0]
         if value is None or other is None or not (low <= value <= high and low <= other <= high):
@@ -360,8 +360,8 @@ def _in_brackets(derived: Derived, before: str, after: str) -> str:
 def derived_by_station(stations: Stations) -> Mapping[str, Mapping[str, Derived]]:
     """The derived values of each endpoint by name, in the order in which they are shown.
 
-    A name that a column of the installation has is the column's: a board that sends its dew point
-    has measured it.
+    Where a column has the name of a derived value, the derived value is left out: a board that
+    sends its dew point has measured it.
     """
     outside = outdoor_temperature(stations)
     return {
@@ -375,13 +375,13 @@ def derived_by_station(stations: Stations) -> Mapping[str, Mapping[str, Derived]
 
 
 def derived_names(stations: Stations) -> tuple[str, ...]:
-    """The names of all that the stations have, each once, in the order of the kinds."""
+    """The names of all derived values of the stations, in the order of the kinds."""
     kinds, by_name = [*KINDS], _by_name(stations)
     return tuple(sorted(by_name, key=lambda name: (kinds.index(by_name[name].kind.name), name)))
 
 
 def names_of_readings(stations: Stations) -> tuple[str, ...]:
-    """Of these the names of those that a reading alone is enough to compute."""
+    """The names of the derived values that can be computed from a reading alone."""
     by_name = _by_name(stations)
     return tuple(name for name in derived_names(stations) if by_name[name].is_of_reading)
 
@@ -429,7 +429,7 @@ def _of_station(station: Station, outside: tuple[str, str] | None) -> Iterator[D
 
 
 def _pairs(station: Station, quantities: tuple[str, ...]) -> Iterator[Pair]:
-    """The measurements that belong together, one of each quantity, those of a sensor of its own."""
+    """The measurements of each pair: one of each quantity, of one sensor where possible."""
     main = "humidity" if "humidity" in quantities else quantities[0]
     for measurement in _measuring(station, main):
         pair = tuple(
@@ -456,6 +456,6 @@ def _measuring(station: Station, quantity: str) -> list[Measurement]:
 
 
 def _ending(pair: Pair, number: int) -> str:
-    """The ending of the names of a second pair's values: `_dht11`."""
+    """The ending of the names of a further pair's values, such as `_dht11`."""
     endings = (m.column.removeprefix(m.quantity) for m in pair if m.column != m.quantity)
     return next((e for e in endings if e.startswith("_")), f"_{number}")

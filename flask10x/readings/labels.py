@@ -1,7 +1,7 @@
-"""What people call stations, measurements and bands, in their language.
+"""The names of stations, measurements and bands, in the reader's language.
 
-A label of `stations.toml` is shown as it was written there, `label_ja` in Japanese. The names that
-the program gives are in the catalogue.
+Labels of `stations.toml` are shown as they are, `label_ja` in Japanese. The names of built-in
+stations and measurements are in the catalogue.
 """
 
 from flask10x.readings.bands import USUAL, Band
@@ -28,14 +28,14 @@ COLUMNS = {
     "temperature_dht11": N_("Temperature (DHT11)"),
     "humidity_dht11": N_("Humidity (DHT11)"),
 }
-"""The columns of the built-in stations, which others may have too."""
+"""The columns of the built-in stations, which other stations may have, too."""
 _OWN_BANDS = frozenset(
     band for bands in (*USUAL.values(), *(kind.bands for kind in KINDS.values())) for band in bands
 )
 
 
 def station_name(station: Station, t: Translation) -> str:
-    """A station's name: a short one of the built-in ones, unless they were given a label."""
+    """A station's name: its label, or the short name of a built-in station without a new label."""
     label, built_in = label_of(station, t), BUILT_IN.by_endpoint.get(station.endpoint)
     name = STATIONS.get(station.endpoint)
     if name and built_in is not None and label == label_of(built_in, t):
@@ -51,10 +51,10 @@ def column_name(measurement: Measurement, t: Translation) -> str:
 
 
 def band_name(band: Band, t: Translation) -> str:
-    """What a band is called."""
+    """The name of a band."""
     return t(band.label) if band in _OWN_BANDS else label_of(band, t)
 
 
 def label_of(named: Station | Measurement | Band, t: Translation) -> str:
-    """The label that was written for it in this language; "" where there is none."""
+    """The label in this language; "" without one."""
     return (t.language == "ja" and named.label_ja) or named.label

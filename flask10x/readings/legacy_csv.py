@@ -1,7 +1,7 @@
 """Old CSV files of the contract (section 3): lines into readings, or the reason why not.
 
-Pure: no file, no clock, no database. Values are kept as they were written, also outside the ranges
-of the contract: what was measured under older rules is history, and goes out again unchanged.
+Values are kept as they were written, also outside the ranges of the contract: they were measured
+under older rules, and are exported unchanged.
 """
 
 import csv
@@ -61,7 +61,7 @@ class LegacyTimes:
         self.repeated: dict[int, int] = {}
         """For times that the clock showed twice, the later epoch second and the earlier one.
 
-        Only those that were asked for. The caller may replace it by an empty one.
+        It has the times that were read so far; the caller may replace it by an empty one.
         """
 
     def __call__(self, text: str) -> int:
@@ -75,7 +75,7 @@ class LegacyTimes:
         return self._above
 
     def _enter(self, hour: str) -> None:
-        """Learn when this hour starts; None when it is none or the clock changes inside it."""
+        """Set the start of this hour; None if it is no hour or the clock changes inside it."""
         self._hour, self._hour_starts = hour, None
         if (match := _TIME.fullmatch(f"{hour}00:00")) is None:
             return
@@ -153,13 +153,13 @@ def _milliseconds(when: datetime) -> int:
 Row = tuple[Any, ...]
 
 TIME_HEADER = "current_time"
-# What old versions wrote for a value they did not have.
+# What old versions wrote for a missing value.
 EMPTY = ("", "nan", "none", "null")
 # The longest row that the contract's columns can give has about 160 bytes. What is longer is
 # the zeros or the rubbish that a power cut leaves in a file.
 LONGEST_LINE = 1000
-# The bytes of the rows that the old server wrote, but for the rare `1e-05`. Of these `float` reads
-# decimal numbers only; by itself it also reads `1_000`, `inf` and full-width digits.
+# The bytes of the rows that the old server wrote, except the rare `1e-05`. Of these bytes `float`
+# reads decimal numbers only; of others it also reads `1_000`, `inf` and full-width digits.
 PLAIN = b"0123456789T:. ,+-\r\n"
 # What `float` makes -0.0 of in lines of these bytes.
 MINUS_ZERO = re.compile(rb",\s*-[0.]+\s*[,\r\n]")
@@ -230,13 +230,13 @@ class Rejection:
 
 @dataclass(slots=True)
 class Block:
-    """What stood in a few lines that follow each other."""
+    """The content of successive lines."""
 
     rows: list[Row] = field(default_factory=list)
     """In the order of the file, each an `insert.InsertRow`: (endpoint, received_at, *values)."""
     rejections: list[Rejection] = field(default_factory=list)
     minus_zeros: int = 0
-    """How many values of the rows were -0.0 and are 0.0 now."""
+    """How many values of the rows were -0.0; they are 0.0 here."""
     repeated: dict[int, int] = field(default_factory=dict)
     """For times among them that the clock showed twice: the later epoch second and the earlier."""
 
@@ -266,9 +266,9 @@ class LegacyReader:
         self._line = 1
 
     def read(self, text_bytes: bytes) -> Block:
-        """What stands in the next lines; a last line without its end is rejected as torn.
+        """The content of the next lines; a last line without an end is rejected as torn.
 
-        Raises ImportRefused when another header follows: what comes after it can't be trusted.
+        Raises ImportRefused at another header, because the lines after it can't be trusted.
         """
         *lines, torn = (
             text_bytes.decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")
@@ -287,9 +287,9 @@ class LegacyReader:
         return block
 
     def _plain_rows(self, lines: list[str]) -> list[Row]:
-        """What nearly all lines of nearly all files are, column by column, which is fast.
+        """The rows of usual lines, read column by column, which is fast.
 
-        Only for lines of PLAIN bytes. Raises ValueError when any of them needs a closer look.
+        Only for lines of PLAIN bytes. Raises ValueError if any of them has to be read alone.
         """
         station, width = self._layout.station, len(self._layout.header)
         commas = set(map(str.count, lines, repeat(",")))
@@ -319,7 +319,7 @@ class LegacyReader:
                     block.rows.append((*row[:2], *map(_plain_or_none, row[2:])))
 
     def _row(self, line: str) -> Row | None:
-        """The line's row, None when there is nothing in it; raises ValueError with the reason."""
+        """The row of a line, None for an empty line; raises ValueError with the reason."""
         if not line.strip():
             return None
         if len(line) > LONGEST_LINE:
@@ -339,7 +339,7 @@ class LegacyReader:
 
 
 def _shown(names: Sequence[str]) -> str:
-    """The first of these names; a file with other line ends has thousands in its first line."""
+    """The first few names: a file with other line ends has thousands in its first line."""
     shown = ", ".join(repr(name[:SHOWN_CHARACTERS]) for name in names[:SHOWN_NAMES])
     more = len(names) - SHOWN_NAMES
     return _("{names} and {n} more").format(names=shown, n=more) if more > 0 else shown

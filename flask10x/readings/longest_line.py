@@ -1,4 +1,4 @@
-"""How long a reading of a station may become as a line of the queue (`recording/leftover_file`)."""
+"""The length of a station's longest reading as a line of the queue (`recording/leftover_file`)."""
 
 import json
 import sys

@@ -2,7 +2,7 @@
 
 SQLite stores a REAL without a fraction as an integer, and integers have one zero
 (https://www.sqlite.org/datatype3.html, section 2). So -0.0 is 0.0 from the moment at which it is
-read here, and where an old CSV file has `-0.0` each step takes it for 0.0 and says so.
+read here, and `-0.0` in an old CSV file is read as 0.0, with a note.
 """
 
 import math
@@ -38,12 +38,12 @@ def lines_without_minus_zero(lines: bytes) -> bytes:
 
 
 def minus_zero_cells(line: bytes) -> int:
-    """How often -0.0 stands in the line."""
+    """How many cells of the line are -0.0."""
     return len(line) - len(lines_without_minus_zero(line))
 
 
 def minus_zero_note(number: int) -> str:
-    """That so many values of a file are -0.0; nothing for none."""
+    """A note that so many values of a file are -0.0; empty for none."""
     if not number:
         return ""
     text = ngettext(
@@ -96,7 +96,7 @@ SPELLINGS: dict[str, dict[str, Conversion]] = {
 
 # Senders write `hpa` and `PPM`.
 CASE_FREE = frozenset({"hPa", "°C", "ppm"})
-# And `Ohm` and `KOHM`; but here `m` is milli and `M` is mega, whatever the case of the rest.
+# And `Ohm` and `KOHM`; but here `m` is milli and `M` is mega.
 MILLI_OR_MEGA = frozenset({"Ω", "V"})
 # Megabar and picoampere: the right spelling of something else, although the letters are ours.
 OTHER_UNITS = frozenset({"Mbar", "pA"})
@@ -116,8 +116,7 @@ NUMBER_AND_UNIT = re.compile(
 def parse_number(text: str, unit: str) -> float:
     """The finite number in `text`, converted to `unit`, a registry `Measurement.unit`.
 
-    Raises WrongValue with the reason for the answer's `details`; it can always be encoded, whatever
-    `text` holds.
+    Raises WrongValue with the reason for the answer's `details`, which can always be encoded.
     """
     if len(text) > LONGEST_TEXT_CHARS:
         raise WrongValue(Reason("too_long", n=LONGEST_TEXT_CHARS, text=_shown(text)))
@@ -136,7 +135,7 @@ def parse_number(text: str, unit: str) -> float:
 
 
 def _without(text: str, unit: str) -> str:
-    """The text without this unit at its end, as it stands there: the plain `µg/m³` is another."""
+    """The text without this unit at its end, in its original spelling: NFKC changes `µg/m³`."""
     rest = text.rstrip().removesuffix(unit)
     # The end of `klx` is no `lx`.
     return text if rest[-1:].isalpha() else rest
@@ -177,7 +176,7 @@ def _may_differ_in_case(name: str, spelling: str, unit: str) -> bool:
 def _convert(value: float, conversion: Conversion) -> float:
     if conversion is SAME:
         return value
-    # In decimal, because in binary 98.6F would be 36.99999999999999 in the CSV file for ever.
+    # In decimal, because in binary 98.6F would be 36.99999999999999 in the CSV file.
     return float((Decimal(repr(value)) + conversion.shift) * conversion.factor)
 
 
@@ -186,15 +185,15 @@ def _shown(text: str) -> str:
     return repr(text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…")
 
 
-# Digits behind the point that a sensor of the house tells: a BME680 has 0.01 °C and 0.008 % of
+# The digits after the point that sensors can resolve: a BME680 has 0.01 °C and 0.008 % of
 # resolution but ±0.5 °C and ±3 % of accuracy, an MH-Z19 1 ppm, a 10-bit converter 5 mV.
 DIGITS: Mapping[str, int] = MappingProxyType({"ppm": 0, "Ω": 0, "V": 3, "°C": 1, "%": 1, "hPa": 1})
-"""How many digits behind the point a value has in a unit; the scripts of the pages go by it too."""
+"""How many digits after the point a value has in a unit; the scripts of the pages use it too."""
 NO_VALUE = "–"
-"""What stands in the place of a missing value."""
-# Of a number below 1 in another unit, counted from the first that is not 0.
+"""What is shown for a missing value."""
+# The significant digits of a number below 1 in another unit.
 TELLING_DIGITS = 3
-# An average of readings tells a little more than each of them.
+# An average of readings is a little more exact than each of them.
 MORE_DIGITS, AVERAGE_DIGITS = 2, 7
 # From here on a double no longer has a digit behind the point, and all its digits are a long line.
 LARGE = 1e15
@@ -203,8 +202,8 @@ LARGE = 1e15
 def rounded(value: float, unit: str) -> str:
     """`30008` for 30008.071029971998 Ω: the number without its unit.
 
-    In a unit without digits of its own one digit is shown, or three that tell something of a
-    number below 1; a number from 1e15 on, and an infinity, as Python writes it.
+    In a unit that DIGITS lacks one digit is shown, or three significant digits of a number
+    below 1; a number from 1e15 on, and an infinity, as Python writes it.
     """
     if not isfinite(value) or abs(value) >= LARGE:
         return str(value)
@@ -219,7 +218,7 @@ def _without_minus_zero(text: str) -> str:
 
 
 def shortened(average: float | None, unit: str) -> float | None:
-    """An average with two digits more than a value has, or seven that tell something.
+    """An average with two digits more than a value, or with seven significant digits.
 
     Its other digits no sensor has measured; they were a fifth of the weight of a page's charts.
     """

@@ -27,10 +27,10 @@ LONGEST_INT_CHARS = 18
 SHOWN_TYPE_CHARS = 100
 JSON_TYPE = re.compile(r"application/(?:json|.*\+json)")
 
-# Marks of the encodings may stand before the bracket, and zeros of theirs.
+# Byte order marks, and zeros of the wider encodings, may precede the bracket.
 ARRAY = re.compile(rb"[\s\x00\xef\xbb\xbf\xfe\xff]*\[")
 
-# What a value that the end of the body cut off may have begun; the empty rest begins them all.
+# The words of which a body that was cut off may end with a part; an empty rest is one of each.
 WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 NOT_NUMBERS = ("nan", "inf", "-nan", "-inf")
 
@@ -44,10 +44,10 @@ class InvalidBody(Flask10xError):
 
 
 def payload_of(raw: bytes, media_type: str) -> tuple[dict[str, object], Reason | Literal[""]]:
-    """The body as an object; one that can't be read counts as empty, and the hint says why.
+    """The body as an object, and an empty hint; for an unreadable body {} and the reason.
 
     `media_type` is that of the Content-Type, in lower case and without parameters; empty when
-    there was none, which stands for JSON (contract, 6.7).
+    there was none, which means JSON (contract, 6.7).
     """
     if media_type and not JSON_TYPE.fullmatch(media_type):
         return {}, Reason("other_type", type=media_type[:SHOWN_TYPE_CHARS])
@@ -63,7 +63,7 @@ def begins_array(raw: bytes) -> bool:
 
 
 def value_of(raw: bytes, media_type: str) -> object:
-    """Whatever JSON the body is; as `decode`, but of any kind. `media_type` as in `payload_of`.
+    """The JSON value in the body, of any kind; `media_type` as in `payload_of`.
 
     Raises InvalidBody when it can't be read.
     """
@@ -166,11 +166,11 @@ FieldPath = tuple[str, ...]
 def near_names(
     station: Station, payload: Mapping[str, object], *, partial: bool = False
 ) -> Reason | Literal[""]:
-    """A hint that names each strange field beside a missing one of nearly its name; else empty.
+    """A hint that names each unknown field whose name is near a missing one; else empty.
 
-    Or one for an item of a batch that was sent alone, whose time would be lost. Other strange
-    fields are none of our business: senders add some (contract, section 1). With `partial` partial
-    aliases are no strange fields.
+    Or a hint for an item of a batch that was sent alone, whose time would be lost. Other unknown
+    fields are ignored, because senders add some (contract, section 1). With `partial` the partial
+    aliases are known, too.
     """
     paths = [[*_paths(m, partial=partial)] for m in station.measurements]
     names_in = _objects(paths)
@@ -188,9 +188,9 @@ def near_names(
 
 
 def _objects(measurements: Iterable[Iterable[FieldPath]]) -> dict[FieldPath, set[str]]:
-    """Each object that holds one of them, as the path to it, with the names that they have there.
+    """The path of each object of a payload -> the names of the fields in it.
 
-    A measurement is its paths: under the names of its aliases too.
+    A measurement is given as its paths, aliases included.
     """
     names: dict[FieldPath, set[str]] = {}
     for paths in measurements:
@@ -220,7 +220,7 @@ def _at(path: FieldPath, payload: Mapping[str, object]) -> object:
 def _near(
     path: FieldPath, unfilled: set[str], names: set[str], payload: Mapping[str, object]
 ) -> Iterator[tuple[str, str]]:
-    """Each strange name of the object at `path` with the missing one of the wanted it is near."""
+    """Each unknown name in the object at `path`, with the unfilled name that it resembles."""
     holder = _at(path, payload)
     if not isinstance(holder, Mapping):
         return
@@ -234,7 +234,7 @@ def _near(
 
 
 def _shown(key: str) -> bool:
-    """Whether it can stand in an answer and in the log; what can't is no slip of a known name."""
+    """Whether it can be shown in an answer and the log; other names are no misspelt fields."""
     return key.isprintable() and len(key) <= COMPARED_CHARS
 
 
@@ -248,15 +248,15 @@ class Reading:
     values: tuple[float | None, ...]
     """In the order of the station's measurements and in their units; None for an empty cell."""
     warnings: dict[str, str] = field(default_factory=dict, compare=False)
-    """Path of a field, or of a missing object, to what is wrong with it although it is stored."""
+    """The path of a field or a missing object -> what is wrong, though the reading is stored."""
     elsewhere: dict[str, str] = field(default_factory=dict, compare=False, kw_only=True)
-    """Path of a field that stood at a partial alias, to where; nothing is wrong with its value."""
+    """The path of a field that was at a partial alias -> a note of where it was."""
     arrived_at: int | None = field(default=None, kw_only=True)
-    """When a late one arrived, in UTC epoch milliseconds; None for one that came when measured."""
+    """When a late reading arrived, in UTC epoch milliseconds; None where `received_at` is that."""
 
     @property
     def remarks(self) -> dict[str, str]:
-        """What its sender is told of it: the warnings, and what stood elsewhere."""
+        """What the sender is told in the answer: the warnings, and which fields were elsewhere."""
         return {**self.warnings, **self.elsewhere}
 
 
@@ -272,7 +272,7 @@ class InvalidReading(Flask10xError):
 
 
 class _WrongField(Exception):
-    """One field is bad."""
+    """A field has no usable value."""
 
     def __init__(self, path: str, reason: Reason) -> None:
         super().__init__(path, reason)
@@ -380,9 +380,9 @@ def _reason_of(fault: Fault) -> Reason:
 def _raw_value(
     measurement: Measurement, payload: Mapping[str, object], *, partial: bool
 ) -> tuple[object, str]:
-    """What the payload holds at the path or, when there is nothing, at the first alias with any.
+    """What the payload has at the path, or at the first alias at which it has something.
 
-    And that alias, if it is one for partial readings; else an empty text.
+    The second value is the alias if it is one for partial readings, else an empty text.
     """
     try:
         return _value_at(measurement.path, payload), ""
@@ -397,7 +397,7 @@ def _raw_value(
 
 
 def _value_at(path: str, payload: Mapping[str, object]) -> object:
-    """What the payload holds at `path`; refused under the path of the object that is not there."""
+    """What the payload has at `path`; the error names the object that is missing."""
     value: object = payload
     walked: list[str] = []
     for name in path.split("."):

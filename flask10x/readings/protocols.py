@@ -23,13 +23,12 @@ def item_object(
     fields: Mapping[str, object],
     measured_at: object = None,
 ) -> ItemObject:
-    """The item of a reading: what was `given` under the names that a protocol has for its fields.
+    """The item of a reading whose fields have the names of a protocol.
 
-    `named` says for each payload path what its field is called. What it does not name stays under
-    its own name: a measurement may have it as an alias, and a refused reading is kept with it. A
-    reading with a time of its own is the same one whenever it comes again, so it has an id too;
-    without one two equal readings may be two. No protocol nests, so nobody looks into a list or
-    an object.
+    `named` maps each payload path to the name of its field. Other fields keep their names: they
+    may be aliases, and a rejected reading is stored with them. A reading with a time is a repeat
+    when it comes again, so the item has an id; without a time, two equal readings may be two.
+    Lists and objects are emptied, because no protocol nests.
     """
     fields = {n: type(v)() if isinstance(v, dict | list) else v for n, v in fields.items()}
     data: ItemObject = {name: value for name, value in fields.items() if name not in named.values()}
@@ -66,7 +65,7 @@ def _key(measured_at: object, fields: Mapping[str, object]) -> str:
 
 # What qs, the library of Node.js's client, makes of {data: [{d1: 25.1}]}: `data[0][d1]=25.1`.
 _IN_FORM = re.compile(r"data\[([0-9]{1,4})\]\[([^\[\]]{1,64})\]")
-# No member of a reading: the token of the request, and what says how to read `created`.
+# Not part of a reading: the token of the request, and the time with its unit.
 NO_FIELDS = {"writeKey", "created", "time"}
 MS_PER_SEC = 1000
 
@@ -77,13 +76,13 @@ def station_of_channel(stations: Stations, channel: str) -> Station | None:
 
 
 def write_key(payload: Mapping[str, object]) -> str:
-    """The key that the sender shows; empty when there is none."""
+    """The key that the sender has sent; empty for none."""
     key = payload.get("writeKey")
     return key if isinstance(key, str) else ""
 
 
 def payload_of_form(raw: bytes) -> ItemObject:
-    """The object that a form stands for, as Node.js's client sends it to `/urldataarray`."""
+    """The object in a form, as Node.js's client sends it to `/urldataarray`."""
     pairs = parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True)
     entries: dict[int, ItemObject] = {}
     payload: ItemObject = {}
@@ -98,9 +97,9 @@ def payload_of_form(raw: bytes) -> ItemObject:
 def ambient_items(
     station: Station, payload: Mapping[str, object], *, many: bool
 ) -> list[ItemObject]:
-    """The readings in the body of `/dataarray`, or (not `many`) the one in that of `/data`.
+    """The readings in the body of `/dataarray`, or (not `many`) the reading in that of `/data`.
 
-    What is no list of objects becomes items whose data are no object, to be refused as such.
+    Anything but a list of objects becomes items without an object, which the batch rejects.
     """
     entries = payload.get("data") if many else payload
     return [
@@ -120,8 +119,8 @@ def _ambient_item(station: Station, entry: object) -> ItemObject:
 def _measured_at(entry: Mapping[str, object]) -> object:
     """`created`: milliseconds since 1970, seconds with `"time": 1`, or a text, which stays one.
 
-    The Arduino library and a form put numbers into text. Anything else stays what it is, for the
-    batch to refuse: the reading was not measured now. None without one.
+    The Arduino library and a form put numbers into text. Any other value is returned as it is, and
+    the batch rejects it. None if there is no `created`.
     """
     created = entry.get("created")
     if isinstance(created, str) and re.fullmatch(r"[0-9]{1,18}", created):
@@ -183,19 +182,19 @@ class Point:
     tags: Mapping[str, str]
     fields: Fields
     time_ns: int | None
-    """Since 1970; None when the line has no time of its own."""
+    """Since 1970; None when the line has no time."""
 
 
 @dataclass(frozen=True, slots=True)
 class LineProblem:
-    """A line of which nothing can be stored, and why, in InfluxDB's words where it has some."""
+    """A line that can't be stored, and why, in InfluxDB's words where it has some."""
 
     number: int
     why: str
 
 
 class _Unreadable(Exception):
-    """What the line at hand lacks."""
+    """A line can't be read; the text says what it lacks."""
 
 
 def points(body: str, precision: str = "") -> Iterator[Point | LineProblem]:
@@ -222,10 +221,10 @@ def points(body: str, precision: str = "") -> Iterator[Point | LineProblem]:
 def point_items(
     stations: Stations, body: str, precision: str = ""
 ) -> tuple[list[tuple[int, ItemObject]], list[LineProblem]]:
-    """The readings in a body, each with the number of its first line, and the lines that are none.
+    """The readings in a body, each with the number of its first line, and the unusable lines.
 
-    Lines of one station with one time are one reading, unless a field comes again: some senders
-    write each field in a line of its own. Raises KeyError as `points` does.
+    Lines of one station with one time are one reading, unless a field is repeated: some senders
+    write one line for each field. Raises KeyError as `points` does.
     """
     problems: list[LineProblem] = []
     # (station's endpoint, time) -> the readings of it, each with the number of its first line.
@@ -251,7 +250,7 @@ def point_items(
 
 
 def station_of_point(stations: Stations, point: Point) -> Station | None:
-    """The station whose measurement and tags the line has; of several the one with most tags."""
+    """The station whose measurement and tags the line has; of several that with the most tags."""
     matching = [
         station
         for station in stations.all

@@ -1,7 +1,7 @@
-"""Why a reading or a query is refused: a code with values, and the English text they make.
+"""Why a reading or a query is rejected: a code with values, and the English text made of them.
 
-The text is what answers and log lines say (contract, section 2). A page, and a command in a
-Japanese terminal, has the Japanese of it from the catalogue.
+Answers and log lines have the English text (contract, section 2). Pages, and commands in a Japanese
+terminal, take the Japanese text from the catalogue.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ ENGLISH = {
     "database": N_("{words}"),
     "no_such_station": N_("there is no such station"),
     "already_stored": N_("a reading with its key is stored already"),
-    # Of an item of a batch, and of what is said of a reading beside its fields.
+    # Of an item of a batch, and of the keys beside its fields.
     "unknown_key": N_("unknown key: an item has {known}"),
     "unknown_key_near": N_("unknown key (did you mean {near}?)"),
     "other_station": N_("this is the route of {own}: send other stations to /api/v1/readings"),
@@ -135,9 +135,9 @@ FIXED = {text: code for code, text in ENGLISH.items() if "{" not in text}
 
 
 class Reason(str):
-    """The English text of a refusal, which knows its code and its values.
+    """The English text of a rejection, with its code and its values.
 
-    A text, so that it is the same bytes as ever wherever it is shown, logged, compared or sent.
+    It is a `str`, so that code which shows, logs, compares or sends it needs no conversion.
     """
 
     __slots__ = ("code", "values")
@@ -151,7 +151,7 @@ class Reason(str):
 
     @classmethod
     def stored(cls, text: str, code: str, values: Mapping[str, str]) -> Self:
-        """One that was kept, with the text that it had then; raises KeyError as above."""
+        """A reason that was stored with its text at that time; raises KeyError as above."""
         ENGLISH[code].format(**values)
         reason = str.__new__(cls, text)
         reason.code = code
@@ -167,7 +167,7 @@ def in_language(reason: str, t: Translation) -> str:
 
 
 class WrongValue(ValueError):
-    """A value or a text is not what it has to be; `reason` says why."""
+    """A value or a text is wrong; `reason` says why."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)

@@ -15,14 +15,14 @@ from flask10x.readings.bands import USUAL, Band
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
-    """A number that a sensor or its driver gives when it has not measured anything."""
+    """A number that a sensor or its driver returns when a measurement has failed."""
 
     value: float
     sensor: str
     code: str
-    """Of the reason that says what it means (`readings/reasons.py`)."""
+    """The code of its reason (`readings/reasons.py`)."""
     warning_only: bool = False
-    """Whether it can be a true value as well; then it is kept, with a warning."""
+    """Whether it can also be a true value, which is stored with a warning."""
 
 
 # The number of a DS18B20's driver, for the sensor itself ends at -55 °C; and the number with which
@@ -36,7 +36,7 @@ MH_Z19_FAULTS = (Fault(value=-1, sensor="MH-Z19", code="program_silent"),)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measurement:
-    """One number of a reading: where the payload holds it, and what it is called elsewhere."""
+    """One number of a reading: its place in the payload, and its names elsewhere."""
 
     path: str
     """Where the payload holds it, dots between the objects: `mh_z19.co2`."""
@@ -54,17 +54,17 @@ class Measurement:
     aliases: tuple[str, ...] = ()
     """Other paths, looked at in this order when the payload has nothing at `path`."""
     partial_aliases: tuple[str, ...] = ()
-    """Still others, looked at after these where incomplete readings are accepted, and told of. One
-    that another measurement of the station has as its path or alias is that one's."""
+    """Further paths, tried after the aliases where incomplete readings are accepted; the answer
+    names the one that was used. Paths and aliases of other measurements are left out."""
     label: str = ""
-    """What pages call the column where they have no text of their own; empty: its own name."""
+    """The name of the column on pages that have no other name for it; empty: the column."""
     label_ja: str = ""
     ambient: str = ""
-    """Its field of Ambient, `d1` to `d8`; empty: none."""
+    """Its field in Ambient, `d1` to `d8`; empty: none."""
     influx: str = ""
-    """Its field of the line protocol; empty: named like the path."""
+    """Its field in the line protocol; empty: the path."""
     bands: tuple[Band, ...] | None = None
-    """Those that were set; None: the usual ones (`Station.bands_of`), empty: none at all."""
+    """The bands of `stations.toml`; None: the usual ones (`Station.bands_of`), empty: no bands."""
 
 
 # Two readings that are lost in a row are no silence yet.
@@ -82,7 +82,7 @@ class Station:
     label_ja: str = ""
     """The label of Japanese pages; empty: the same as `label`."""
     interval_sec: int | None = None
-    """How often it sends; None: not known."""
+    """How often it sends; None: unknown."""
     accepts_partial: bool = False
     """Whether its incomplete readings are accepted, unless PARTIAL_READINGS says otherwise."""
     repeat_window_sec: int | None = None
@@ -90,17 +90,17 @@ class Station:
     retention_days: int | None = None
     """After how many days its readings are removed; None: RETENTION_DAYS, 0: never."""
     ambient_channel: str = ""
-    """The channel that stands for it in Ambient's addresses; empty: none."""
+    """Its channel in Ambient's addresses; empty: none."""
     influx: str = ""
-    """Its measurement of the line protocol; empty: none."""
+    """Its measurement in the line protocol; empty: none."""
     influx_tags: tuple[tuple[str, str], ...] = ()
     """The tags that a line must have to be of this station."""
     mqtt_topic: str = ""
     """The topic that `flask10x mqtt` subscribes to for it; empty: none."""
     outside: bool = False
-    """Whether it stands in the open, where the bands of a room mean nothing."""
+    """Whether it is outdoors, where the bands for rooms do not apply."""
     altitude_m: float | None = None
-    """How high above sea level its barometer is; None: not known."""
+    """The altitude of its barometer above sea level; None: unknown."""
     columns: tuple[str, ...] = field(init=False)
     csv_header: tuple[str, ...] = field(init=False)
 
@@ -113,18 +113,18 @@ class Station:
         object.__setattr__(self, "csv_header", headers)
 
     def bands_of(self, measurement: Measurement) -> tuple[Band, ...]:
-        """Those of one of its measurements: what was set, or the usual ones of a room."""
+        """The bands of a measurement: those of `stations.toml`, or the usual ones of a room."""
         if measurement.bands is not None:
             return measurement.bands
         return () if self.outside else USUAL.get((measurement.quantity, measurement.unit), ())
 
     def silent_after_sec(self, at_least_sec: int) -> int:
-        """After so many seconds without a reading it is silent: three intervals, if it has one."""
+        """The seconds without a reading until it is silent: three intervals, if it has one."""
         return max(at_least_sec, SILENT_INTERVALS * (self.interval_sec or 0))
 
 
 def _without(used: Container[str], measurement: Measurement) -> Measurement:
-    """It without those of its partial aliases that are taken."""
+    """The measurement without the partial aliases that are used otherwise."""
     free = tuple(name for name in measurement.partial_aliases if name not in used)
     if free == measurement.partial_aliases:
         return measurement
@@ -157,7 +157,7 @@ class Stations:
         object.__setattr__(self, "by_column", _by_column(self.all))
 
     def __reduce__(self) -> tuple[type["Stations"], tuple[tuple[Station, ...], str]]:
-        """Handed to another process it is made anew: no mapping proxy can be pickled."""
+        """Another process builds it from its stations, because a mapping proxy can't be pickled."""
         return Stations, (self.all, self.file)
 
 

@@ -30,8 +30,8 @@ FIRST_DATE_MS, LAST_DATE_MS = -62_135_424_000_000, 253_402_127_999_999
 LAST_BOUND_MS = 253_402_300_799_999
 # By then it is 1970 in every zone.
 NO_LONGER_1969_MS = DAY_MS
-# The links of the pages reach back a year at most; they work whatever the clock says, and that of
-# a Pi without a battery may say 1970. Who writes more than that means something else.
+# The links of the pages reach back a year at most. They have to work with a clock at 1970, as a Pi
+# without a battery has it. A longer span before 1970 is a mistake.
 CLAMPED_SEC = 366 * 86_400
 SECONDS_PER_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 # No zone has moved its clock twice within a quarter of an hour, so equal offsets at both ends of
@@ -55,7 +55,7 @@ _PLUS_BECAME_SPACE = re.compile(r"[0-9-]{10}[T ][0-9:.]{5,} [0-9]{2}:?[0-9]{2}")
 
 
 def is_date(ms: int) -> bool:
-    """Whether the instant is a date in every zone: no damage and no hand has put it elsewhere."""
+    """Whether the instant is a date in every zone; one in a damaged database may be none."""
     return FIRST_DATE_MS <= ms <= LAST_DATE_MS
 
 
@@ -68,7 +68,7 @@ def local_text(ms: int, zone: tzinfo | None) -> str:
 
 
 def iso_text(ms: int, zone: tzinfo | None) -> str:
-    """The same instant in full, `2025-08-24T09:00:00.123+09:00`: `parse_bound` reads it back.
+    """The instant as `2025-08-24T09:00:00.123+09:00`, which `parse_bound` reads back.
 
     In UTC where the zone has no date for it or, at the beginning of 1970, one that no bound can be.
     """
@@ -129,7 +129,7 @@ class LocalText:
         return f"{self._date} {_CLOCK[minute]}:{_TWO_DIGITS[second]}"
 
     def _enter(self, quarter: int) -> None:
-        """Learn this quarter's offset; None when the clock changes inside it, or it has no date."""
+        """Set the offset of this quarter; None if it changes inside, or is outside the calendar."""
         self._quarter, self._offset = quarter, None
         first = quarter * QUARTER_SECONDS
         if not is_date(first * SECOND_MS):
@@ -143,7 +143,7 @@ class LocalText:
 def parse_bound(text: str, zone: tzinfo | None, now_ms: int, *, end: bool) -> int:
     """The instant that `from` (`end=False`) or `to` (`end=True`) means, in epoch milliseconds.
 
-    Both are inclusive. What is written stands for its whole length, because people copy the times
+    Both are inclusive. A text means the whole time that it names, because people copy the times
     a page shows: `to=2025-08-24` reaches to the end of that day, `to=2025-08-24 09:00` to the end
     of that minute, `to=2025-08-24 09:00:00` to .999 of that second; `from` takes the start.
 
@@ -191,7 +191,7 @@ def parse_instant(text: str, zone: tzinfo | None) -> int:
 
 
 def is_relative(text: str) -> bool:
-    """Whether `parse_bound` gives another instant for this text a moment later."""
+    """Whether `parse_bound` returns an instant that depends on `now_ms` for this text."""
     text = text.strip()
     return text == "now" or _RELATIVE.fullmatch(text) is not None
 
@@ -272,7 +272,7 @@ def _first_showing(wall: datetime, zone: tzinfo | None, low: int, high: int) -> 
     return low + bisect_left(range(low, high), wall, key=lambda second: _local(second, zone))
 
 
-# Time zones by name: which one this is, and whether another one tells the same times.
+# Time zones by name: the name of a zone, and whether two zones have the same times.
 #
 # A name here is one that stays the same all year: `Asia/Tokyo`, or `JST-9` and `<+09>-9` (POSIX)
 # for a system's zone that has no other. An offset such as +09:00 would change with each clock
@@ -298,9 +298,9 @@ class OtherZone:
     here: str
     """The zone of this command."""
     time_in_file: str
-    """A time as it is, or would be, written in the file; empty where nobody can say."""
+    """A time as it is, or would be, written in the file; empty where this system lacks the zone."""
     time_here: str
-    """The same instant as this command would write it."""
+    """How this command would write the same instant."""
 
     def __str__(self) -> str:
         text = _(
@@ -317,7 +317,7 @@ class OtherZone:
 
 
 def zone_name_of(zone: tzinfo | None) -> str:
-    """What the zone is called, None being the system's: the variable TZ, else /etc/localtime.
+    """The name of the zone; for None that of the system, by the variable TZ, else /etc/localtime.
 
     (man 3 tzset: an empty TZ is UTC, and so is a system without the file)
     """
@@ -331,9 +331,9 @@ def zone_name_of(zone: tzinfo | None) -> str:
 
 
 def zone_of(name: str) -> tzinfo | None:
-    """The zone of this name; None when this machine does not know it.
+    """The zone of this name; None when this system lacks it.
 
-    It may be UTC, where the C library takes a TZ that it does not know for that.
+    It may be UTC: the C library takes a TZ that it cannot read for that.
     """
     for zone_by_name in (ZoneInfo, _posix):
         try:
@@ -344,9 +344,9 @@ def zone_of(name: str) -> tzinfo | None:
 
 
 def unknown_tz() -> str:
-    """The variable TZ where it is no zone, as by a slip of the pen; else empty.
+    """The variable TZ if it is no zone, as after a misspelling; else empty.
 
-    The C library says nothing then and takes UTC (man 3 tzset). Spellings that only it knows, such
+    The C library then takes UTC without a message (man 3 tzset). Spellings that only it knows, such
     as `AEST-10AEDT` without a rule, are zones.
     """
     variable = os.environ.get("TZ", "").removeprefix(":")
@@ -357,10 +357,10 @@ def unknown_tz() -> str:
 def first_difference(
     zone: tzinfo | None, other: tzinfo | None, start_ms: int, end_ms: int
 ) -> int | None:
-    """The first instant from `start_ms` to `end_ms` at which the zones tell different times.
+    """The first instant from `start_ms` to `end_ms` at which the zones have different times.
 
-    To a quarter of an hour, in epoch milliseconds; None when they tell the same throughout. None
-    as a zone is the system's.
+    In epoch milliseconds, to a quarter of an hour; None if they never differ. A zone of None is
+    the system's.
     """
     for second in _moments((zone, other), start_ms // SECOND_MS, end_ms // SECOND_MS):
         if utc_offset(second, zone) != utc_offset(second, other):
@@ -377,8 +377,8 @@ def other_zone(
 ) -> OtherZone | None:
     """How the zone `here` differs from that of a file, which is called `name`.
 
-    `last` is when the last row of the file was received, and the time that stands in it, None for
-    a file without rows. It must be the same here; and where the names differ, so must all times
+    `last` is when the last row of the file was received, and the time in that row; None for a file
+    without rows. It must be the same here; and where the names differ, so must all times
     from `first_ms` (None for now) until COMPARED_YEARS_AHEAD from now. None when they do.
     """
     received_at, text_in_file = last
@@ -419,7 +419,7 @@ def _is_known(variable: str) -> bool:
 
 
 def _name_of_file(path: Path) -> str:
-    """What a zone's file is called, or the rule for the future that stands at its end."""
+    """The name of a zone's file, or the rule for future times at its end."""
     if name := _zone_name_in(path.resolve()):
         return name
     try:
@@ -442,7 +442,7 @@ def _zone_name_in(path: Path) -> str:
 def _posix(rule: str) -> tzinfo:
     """The zone of a rule such as `CET-1CEST,M3.5.0,M10.5.0/3`: a file of it that has no past.
 
-    (RFC 9636: the header, one type of local time that nobody comes to, the rule.) Raises ValueError
+    (RFC 9636: the header, one unused type of local time, the rule.) Raises ValueError
     when it is none.
     """
     if not rule:

@@ -53,9 +53,9 @@ def parse(content: bytes, path: Path, stations: Stations) -> Alerts:
     return alerts
 
 
-# Each is looked at once a second, and is a line of the page.
+# Each rule is checked once a second, and is a line of the page.
 MAX_RULES = 200
-# Each gets each message.
+# Each channel gets each message.
 MAX_CHANNELS = 20
 
 

@@ -1,8 +1,6 @@
-"""The keys of `alerts.toml`: what each may be, alone and together with others, and what it becomes.
+"""The keys of `alerts.toml`: the values and the field of each, and which contradict each other.
 
-A reader of a value takes what `tomllib` gives, and raises WrongEntry that says what is wrong.
-
-Without a key a rule or a channel has its class's own value (`rules.py`).
+The defaults are those of the classes in `rules.py`.
 """
 
 import re
@@ -59,14 +57,14 @@ def hours(low: float, high: float) -> Callable[[Any], int]:
 
 
 def change(raw: Any) -> float:
-    """By how much something rises or falls."""
+    """The amount by which a value rises or falls."""
     if (value := number(raw)) <= 0:
         raise WrongEntry(raw, _("a number above 0 is needed"))
     return value
 
 
 def names(raw: Any) -> tuple[str, ...]:
-    """Several of them, each once, at least one: nothing stands for all of them but no key."""
+    """A list of one or more names, each once. Without the key all are meant."""
     are_texts = isinstance(raw, list) and all(isinstance(name, str) for name in raw)
     if not are_texts or len(raw) > MAX_NAMES:
         raise WrongEntry(raw, _("a list such as {example} is needed").format(example=NAMES_EXAMPLE))
@@ -78,7 +76,7 @@ def names(raw: Any) -> tuple[str, ...]:
 
 
 def rule_names(raw: Any) -> tuple[str, ...]:
-    """The names of rules, none too."""
+    """A list of names of rules, which may be empty."""
     return () if raw == [] else names(raw)
 
 
@@ -121,7 +119,7 @@ def _address(raw: Any, needed: str) -> SplitResult:
 
 
 def arguments(raw: Any) -> tuple[str, ...]:
-    """A program, by its whole path, and what it is given."""
+    """The whole path of a program, and its arguments."""
     are_texts = isinstance(raw, list) and all(isinstance(argument, str) for argument in raw)
     if (
         not are_texts
@@ -140,7 +138,7 @@ def arguments(raw: Any) -> tuple[str, ...]:
 
 # The keys
 
-# A month; beyond it a length is a mistake rather than a wish.
+# A month; a longer time is a mistake.
 MAX_MIN = 31 * 24 * 60
 MAX_H = 31 * 24
 MAX_MESSAGES = 1000
@@ -167,7 +165,7 @@ QUIET_HOURS_KEYS = (
     Key("to", clock, "end", needed=True),
     Key("urgent", rule_names),
 )
-# What each rule may have, whatever its kind. The first two are read before its kind is known.
+# The keys of all kinds of rules. The first two are read before the others.
 RULE_KEYS = (Key("kind", one_of(KINDS)), Key("on", switch), Key("ways", names, "channels"))
 _CLEAR = Key(
     "clear",
@@ -216,18 +214,18 @@ CHANNELS: dict[str, tuple[type[Channel], tuple[Key, ...]]] = {
 }
 
 
-# What the keys of one rule say together, and what they say of stations
+# The keys of a rule compared with each other and with the stations
 
-# A key of the file and what is wrong with it.
+# A key of the file, and what is wrong with its value.
 Mistake = tuple[str, str]
 
 
 def mistakes_of(
     kind: str, values: Mapping[str, Any], stations: Stations | None
 ) -> Iterator[Mistake]:
-    """Of the fields of one rule, each of which is right by itself.
+    """What is wrong with the fields of a rule, each of which is right by itself.
 
-    Without stations it does not matter which there are.
+    Without stations the names of stations are not checked.
     """
     if kind == "threshold":
         yield from _only_one(values, "above", "below")
@@ -283,7 +281,7 @@ def _measurement_mistakes(values: Mapping[str, Any], stations: Stations) -> Iter
 
 
 def _nearest_of(station: Station, text: str, named: str) -> str:
-    """The text, with the measurement meant: by a field of the body or by its column."""
+    """The text, with the measurement whose field of the body or column has nearly that name."""
     columns = {name: m.column for m in station.measurements for name in (m.path, *m.aliases)}
     if named in columns:
         return text + _(" (did you mean {name}?)").format(name=columns[named])
@@ -316,7 +314,7 @@ def _limit_mistakes(values: Mapping[str, Any], measurement: Measurement) -> Iter
 
 
 def shared_out(rules: Sequence[Rule], stations: Stations) -> tuple[Rule, ...]:
-    """The rules; one for all stations leaves out those that another one of its kind names."""
+    """The rules; a rule for all stations gets those that no other rule of its kind names."""
     shared: list[Rule] = []
     for rule in rules:
         if isinstance(rule, Silence | FailedSensor | RefusedSender) and not rule.stations:

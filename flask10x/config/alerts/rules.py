@@ -1,8 +1,7 @@
 """The rules of `alerts.toml` and the channels by which messages go, as data.
 
-A rule says when there is an alert. Each kind is a class; a rule's name is that of its table in the
-file. Lengths of time are seconds. What each key of the file may be is written in
-docs/en/reference/alerts-file.md.
+A rule says when there is an alert. Each kind is a class; the name of a rule is that of its table in
+the file. docs/en/reference/alerts-file.md describes the keys.
 """
 
 import os
@@ -31,11 +30,11 @@ DAY_SEC = 24 * HOUR_SEC
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Silence:
-    """A station that has sent before and sends no more."""
+    """A station that has stopped sending."""
 
     name: str = "silence"
     channels: tuple[str, ...] = ()
-    """The names of the channels that its messages go; empty: all. The same in each kind of rule."""
+    """The names of the channels that get its messages; empty: all channels."""
     stations: tuple[str, ...] = ()
     """The endpoints that it watches; empty: all."""
     after_sec: int | None = None
@@ -45,7 +44,7 @@ class Silence:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Threshold:
-    """A measurement above or below a limit for some time; exactly one of the two is set."""
+    """A measurement above or below a limit for some time; exactly one of them is set."""
 
     name: str
     station: str
@@ -62,7 +61,7 @@ class Threshold:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rate:
-    """A measurement that rises or falls by so much within a time; exactly one of the two is set."""
+    """A measurement that rises or falls by an amount within a time; exactly one of them is set."""
 
     name: str
     station: str
@@ -76,7 +75,7 @@ class Rate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FailedSensor:
-    """A measurement that was missing, or a fault value, in so many readings in a row."""
+    """A measurement that was missing or a fault value in a number of readings in a row."""
 
     name: str = "failed_sensor"
     stations: tuple[str, ...] = ()
@@ -87,7 +86,7 @@ class FailedSensor:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefusedSender:
-    """A sender of which so many readings were refused within a time."""
+    """A station of which a number of readings was rejected within a time."""
 
     name: str = "refused"
     stations: tuple[str, ...] = ()
@@ -109,7 +108,7 @@ class Queue:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Disk:
-    """Less than so much of the database's disk is free."""
+    """Less than a percentage of the database's disk is free."""
 
     name: str = "disk"
     free_percent: float = 5
@@ -119,7 +118,7 @@ class Disk:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatabaseTrouble:
-    """The database is damaged or was taken away, or readings can't be stored for some time."""
+    """The database is damaged or missing, or readings can't be stored for some time."""
 
     name: str = "database"
     for_sec: int = 60
@@ -129,7 +128,7 @@ class DatabaseTrouble:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportOverdue:
-    """Readings that are in no CSV file for so long."""
+    """Readings have not been exported to a CSV file for some time."""
 
     name: str = "export"
     after_sec: int = 2 * DAY_SEC
@@ -139,7 +138,7 @@ class ExportOverdue:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BackupOverdue:
-    """The newest backup is so old; without one, the first reading or import of the database is."""
+    """The newest backup, or without one the first reading or import, is older than a time."""
 
     name: str = "backup"
     after_sec: int = 3 * DAY_SEC
@@ -170,9 +169,9 @@ class Webhook:
     secret_file: str = ""
     """A path, or `credential:` and a name, as in the settings; empty: unsigned."""
     language: Language | None = None
-    """None: that of the file. The same in each kind of channel."""
+    """None: the language of the file."""
     daily_max: int | None = None
-    """None: that of the file."""
+    """None: the number of the file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,7 +187,7 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Apprise:
-    """A channel: whatever Apprise's URLs name (extra `flask10x[alerts]`)."""
+    """A channel: messages go to Apprise's URLs (extra `flask10x[alerts]`)."""
 
     name: str
     urls_file: str
@@ -202,12 +201,12 @@ Channel = Webhook | Command | Apprise
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QuietHours:
-    """From when to when no message goes out, in the service's zone; it may go past midnight."""
+    """When no message is sent, as times of the service's zone; it may span midnight."""
 
     start: time
     end: time
     urgent: tuple[str, ...] = ("database", "disk")
-    """The names of the rules whose messages go out nevertheless."""
+    """The names of the rules whose messages do not wait."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -215,22 +214,22 @@ class Alerts:
     """All of `alerts.toml`: of a running service `settings.alerts`."""
 
     rules: tuple[Rule, ...] = (Silence(), Disk(), DatabaseTrouble(), BackupOverdue())
-    """Those that are on: without a file these."""
+    """The rules that are on. The default is for an installation without a file."""
     channels: tuple[Channel, ...] = ()
     language: Language = field(default_factory=lambda: of_locale(os.environ))
-    """That of the system, where the file says none."""
+    """The default is the language of the system."""
     base_url: str = ""
-    """Where people find the pages, for the links in messages; empty: no links."""
+    """The address of the pages for links in messages; empty: no links."""
     reminder_after_sec: int = DAY_SEC
     quiet_hours: QuietHours | None = None
     daily_max: int = 20
-    """How many messages a channel gets in a day of the service's zone."""
+    """The most messages that a channel gets in a day of the service's zone."""
     file: str = ""
-    """The path of the file; empty: there is none."""
+    """The path of the file; empty: no file."""
     by_name: dict[str, Rule] = field(init=False, repr=False, compare=False)
 
     def silence_of(self, endpoint: str) -> Silence:
-        """The rule by which pages say whether this station is silent: the first that watches it."""
+        """The rule by which pages show a station as silent: the first one that watches it."""
         return self.silences_of(endpoint)[0]
 
     def silences_of(self, endpoint: str) -> tuple[Silence, ...]:
