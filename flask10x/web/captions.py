@@ -1,5 +1,7 @@
 """A query of the history as a phrase in the reader's language."""
 
+from dataclasses import dataclass
+
 from flask10x.history.query import IS_NULL, Filter, Query
 from flask10x.readings.derived import measurement_of, names_of_readings
 from flask10x.readings.labels import column_name, station_name
@@ -34,6 +36,15 @@ FIELDS = {
     "raw": N_("Values as stored"),
 }
 """What the forms call their parameters."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Link:
+    """A link to a page, often one of several to choose from."""
+
+    name: str
+    url: str
+    is_chosen: bool = False
 
 
 def caption(query: Query, t: Translation) -> str:

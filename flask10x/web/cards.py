@@ -1,20 +1,31 @@
-"""One card a station at the top of the history page: latest values, age, state, what is missing."""
+"""What is known of each station now, as pages show it: values, their age, what is missing."""
 
-from collections.abc import Iterator, Mapping
+import shlex
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from flask import request
 
 from flask10x.history.silence import SilenceVerdict, State
 from flask10x.history.view import View
 from flask10x.readings.bands import Band, band_of
 from flask10x.readings.derived import derived_by_station
-from flask10x.readings.numbers import NO_VALUE, rounded
+from flask10x.readings.numbers import DIGITS, NO_VALUE, rounded
 from flask10x.readings.stations import Measurement, Station, Stations
+from flask10x.readings.times import SECOND_MS, is_date, iso_text, local_text
 from flask10x.runtime.store import Store
 from flask10x.translation import Translation
 from flask10x.web.newest import Latest, latest
 
 # The sign of a degree and of a percentage stands closer to its number than a unit of letters.
 CLOSE_UNITS = ("°C", "%")
+
+# The trial reading of README.md.
+TRIAL = (
+    "curl -H 'Content-Type: application/json' "
+    """-d '{"pressure": "1013.2hPa", "temperature": 25.1}'"""
+)
 
 # Which texts say how long ago a station has sent.
 AGE_KINDS: Mapping[State, str] = {
@@ -39,21 +50,47 @@ def age_text(kind: str, seconds: int, t: Translation) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Age:
+    """How long ago a station sent, or a value was measured."""
+
+    kind: str
+    """Which text says it: `age`, `awaited` or `silent`."""
+    seconds: int
+    text: str
+    iso: str
+    """When that reading was received; empty while it is not stored yet, or no date."""
+    time: str
+    """The same for people; empty while it is not stored yet."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Value:
     """One measurement as a card shows it."""
 
-    column: str
+    measurement: Measurement
     text: str
     """Rounded by its unit; a dash where no value is known."""
-    unit: str
-    close: bool
-    missing: bool
+    is_missing: bool
     """Whether the newest reading lacks it: then it is the newest one there is."""
-    received_at: int | None
-    """When that one was received, in UTC epoch milliseconds; None for one that is not missing, and
-    where none is known."""
+    age: Age | None
+    """The age of a missing one; None for any other, and where none is known."""
     band: Band | None
-    """The band that it lies in; None too where it is no longer how things are now."""
+    """The band that it lies in; None also where it is older than its station's usual interval."""
+
+    @property
+    def unit(self) -> str:
+        """Empty where no value is known."""
+        return self.measurement.unit if self.is_known else ""
+
+    @property
+    def is_close(self) -> bool:
+        """Whether the unit is written close to its number."""
+        return self.measurement.unit in CLOSE_UNITS
+
+    @property
+    def is_known(self) -> bool:
+        """Whether any value is known: what no sensor has ever sent needs no place."""
+        return not self.is_missing or self.age is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,60 +99,79 @@ class Card:
 
     station: Station
     silence: SilenceVerdict
-    received_at: int | None
-    """UTC epoch milliseconds of its newest reading."""
+    age: Age | None
+    """Since its newest reading; None before the first."""
     values: tuple[Value, ...]
-    missing: tuple[str, ...]
-    """The columns that the newest reading lacks."""
-    derived: tuple[tuple[Measurement, Value], ...]
+    """All of the station's, each in its place; none when it has no reading."""
+    derived: tuple[Value, ...]
     """What is computed from the newest reading; what can't be is left out."""
 
+    @property
+    def telling_units(self) -> set[str]:
+        """The units that tell what a value is, for no other value of the station has them."""
+        units = Counter(value.measurement.unit for value in self.values)
+        return {unit for unit, n in units.items() if n == 1 and unit in DIGITS}
 
-def cards(view: View, store: Store) -> list[Card]:
+    @property
+    def is_well(self) -> bool:
+        """Whether the station sends, or is no longer watched."""
+        return self.silence.state != "awaited" and not self.silence.is_missed
+
+
+def trial_command() -> str:
+    """The command that sends a first reading: that of README.md."""
+    return f"{TRIAL} {shlex.quote(request.host_url + 'data')}"
+
+
+def cards(view: View, store: Store, t: Translation) -> list[Card]:
     """A card of each station, from its newest reading."""
     stations = store.settings.stations
-    return [_card(one, stations) for one in latest(view, store, stations.all)]
+    maker = _Cards(view, t)
+    return [maker.card(newest, stations) for newest in latest(view, store, stations.all)]
 
 
-def _card(one: Latest, stations: Stations) -> Card:
-    return Card(
-        station=one.station,
-        silence=one.silence,
-        received_at=one.row.received_at if one.row else None,
-        values=_values(one),
-        missing=one.missing,
-        derived=tuple(_derived(one, stations)),
-    )
+class _Cards:
+    """Makes the cards of one request."""
 
+    def __init__(self, view: View, t: Translation) -> None:
+        self._now_ms, self._zone, self._t = view.now_ms, view.zone, t
 
-def _derived(one: Latest, stations: Stations) -> Iterator[tuple[Measurement, Value]]:
-    for name, computed in derived_by_station(stations)[one.station.endpoint].items():
-        value, measurement = one.derived.get(name), computed.measurement
-        if value is not None:
-            yield measurement, _value(measurement, value, one)
+    def card(self, newest: Latest, stations: Stations) -> Card:
+        station, silence, row = newest.station, newest.silence, newest.row
+        seconds, received_at = silence.age_sec, row.received_at if row else None
+        kind = AGE_KINDS[silence.state]
+        computed = derived_by_station(stations)[station.endpoint].items()
+        derived = ((each.measurement, newest.derived.get(name)) for name, each in computed)
+        pairs = zip(station.measurements, row.values, strict=True) if row else ()
+        return Card(
+            station=station,
+            silence=silence,
+            age=None if seconds is None else self._age(kind, seconds, received_at),
+            values=tuple(self._value(*pair, newest) for pair in pairs),
+            derived=tuple(self._value(*pair, newest) for pair in derived if pair[1] is not None),
+        )
 
+    def _value(self, measurement: Measurement, value: float | None, newest: Latest) -> Value:
+        older = newest.older.get(measurement.column) if value is None else None
+        shown = older.value if older else value
+        is_receiving = newest.silence.state == "receiving"
+        return Value(
+            measurement=measurement,
+            text=NO_VALUE if shown is None else rounded(shown, measurement.unit),
+            is_missing=value is None,
+            age=self._age_of(older.received_at) if older else None,
+            band=band_of(newest.station.bands_of(measurement), value) if is_receiving else None,
+        )
 
-def _values(one: Latest) -> tuple[Value, ...]:
-    """All of the station's, each in its place; none when it has no reading."""
-    pairs = zip(one.station.measurements, one.row.values, strict=True) if one.row else ()
-    return tuple(_value(measurement, value, one) for measurement, value in pairs)
+    def _age_of(self, received_at: int) -> Age:
+        return self._age("age", max(0, self._now_ms - received_at) // SECOND_MS, received_at)
 
-
-def _value(measurement: Measurement, value: float | None, one: Latest) -> Value:
-    older = one.older.get(measurement.column) if value is None else None
-    known = older.value if older else value
-    return Value(
-        column=measurement.column,
-        text=NO_VALUE if known is None else rounded(known, measurement.unit),
-        unit=measurement.unit,
-        close=measurement.unit in CLOSE_UNITS,
-        missing=value is None,
-        received_at=older.received_at if older else None,
-        band=_band(measurement, value, one),
-    )
-
-
-def _band(measurement: Measurement, value: float | None, one: Latest) -> Band | None:
-    if one.silence.state != "receiving":
-        return None
-    return band_of(one.station.bands_of(measurement), value)
+    def _age(self, kind: str, seconds: int, received_at: int | None) -> Age:
+        is_dated = received_at is not None and is_date(received_at)
+        return Age(
+            kind=kind,
+            seconds=seconds,
+            text=age_text(kind, seconds, self._t),
+            iso=iso_text(received_at, self._zone) if received_at is not None and is_dated else "",
+            time="" if received_at is None else local_text(received_at, self._zone),
+        )

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from flask import Flask, Response, redirect, request, url_for
 
-from flask10x.readings.labels import band_name, station_name
+from flask10x.readings.labels import band_name, column_name, station_name
 from flask10x.translation import Language, Translation, translation
 from flask10x.web.files import words_of
 
@@ -103,6 +103,7 @@ def _for_templates() -> dict[str, object]:
         "theme": theme(),
         "switch": _switch_url,
         "station_name": partial(station_name, t=t),
+        "column_name": partial(column_name, t=t),
         "band_name": partial(band_name, t=t),
         "words_of": partial(words_of, language=t.language),
     }

@@ -3,12 +3,11 @@
 import json
 import re
 import shlex
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import tzinfo
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlencode
 
 from flask import render_template, request, url_for
@@ -27,36 +26,20 @@ from flask10x.readings.derived import (
     names_of_readings,
 )
 from flask10x.readings.labels import column_name, station_name
-from flask10x.readings.numbers import DIGITS, NO_VALUE
+from flask10x.readings.numbers import DIGITS
 from flask10x.readings.stations import Measurement, Stations
-from flask10x.readings.times import SECOND_MS, LocalText, is_date, iso_text, local_text
+from flask10x.readings.times import LocalText, local_text
 from flask10x.system import clock
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.captions import OPERATORS as OPERATOR_NAMES
-from flask10x.web.captions import caption, problems
-from flask10x.web.cards import AGE_KINDS, Card, age_text, cards
+from flask10x.web.captions import Link, caption, problems
+from flask10x.web.cards import Card, cards, trial_command
 from flask10x.web.page import Page
 from flask10x.web.pages.alerts import marks
-from flask10x.web.pages.alerts.marks import CardMark
 from flask10x.web.pages.history.model import (
-    Age,
-    CardValue,
-    ChartArea,
-    Form,
-    Halt,
-    HistoryModel,
-    LastReading,
-    NoRows,
-    QuickRange,
-    Ranges,
-    ReadingsTable,
-    StationCard,
-    TableLinks,
-    Updates,
-    WiderRange,
+    Pairs,
     chips,
-    column,
     comparisons,
     limits_of,
     removed_days,
@@ -77,79 +60,89 @@ read_errors.register(blueprint)
 CHARTS = Path(__file__).parents[2] / "static" / "vendor" / "uPlot.iife.min.js"
 # A sensor in brackets at the end of a name.
 _SENSOR = re.compile(r"(?<=.)\s*[(（][^()（）]+[)）]$")
-# The trial reading of README.md.
-TRIAL = (
-    "curl -H 'Content-Type: application/json' "
-    """-d '{"pressure": "1013.2hPa", "temperature": 25.1}'"""
-)
-Pairs = list[tuple[str, str]]
 _OWN = "history_page.as_page"
 # How readings are looked at, which no filter changes.
 _VIEW = ("raw", "compare", "off")
-# Each station's newest `received_at`; None when it has no reading.
-Newest = dict[str, int | None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Content:
+    """What the page shows of one snapshot of the database."""
+
+    cards: list[Card]
+    is_corrected: bool
+    """Whether any reading is shown otherwise than it was stored."""
+    newest: dict[str, int | None]
+    """Each station's newest `received_at`; None when it has no reading."""
+    last_id: int
+    removed_days: int | None
+    """After how many days older readings were removed, where the page has the oldest."""
+    page: HistoryPage | None
+    """None when the query was wrong."""
 
 
 @blueprint.get("/history")
 def as_page() -> tuple[str, int]:
     """Cards, filters, charts and a page of the table; 400 with the form when the query is wrong."""
     store, t, now_ms = context.store(), preferences.texts(), clock.now_ms()
-    given = list(request.args.items(multi=True))
+    parameters = list(request.args.items(multi=True))
+    query, details = None, {}
     try:
-        query = parse_query(given, store.settings, now_ms, HTML)
-        with context.view() as view:
-            shown = _Shown(cards(view, store), bool(view.corrections))
-            page = pages.page(view, query, pages.patience_sec(store.settings))
-            newest = {endpoint: times.received_at for endpoint, times in view.newest.items()}
-            newest_id, gone = view.last_id, view.removed
+        query = parse_query(parameters, store.settings, now_ms, HTML)
+        content = _content(query, t)
     except QueryError as error:
-        return _refused(error, t, now_ms), 400
-    days = removed_days(store.settings, query, page, gone)
-    table = _table(query, page, newest, newest_id, days, t, now_ms)
-    return _rendered(shown, _form(query, {}, t, now_ms), table, t), 200
-
-
-class _Shown(NamedTuple):
-    """What the page shows whatever the query is."""
-
-    cards: list[Card]
-    is_corrected: bool
-    """Whether any reading is shown otherwise than it was stored."""
-
-
-def _refused(error: QueryError, t: Translation, now_ms: int) -> str:
-    with context.view() as view:
-        shown = _Shown(cards(view, context.store()), bool(view.corrections))
-    return _rendered(shown, _form(None, error.details, t, now_ms), None, t)
-
-
-def _rendered(shown: _Shown, form: Form, table: ReadingsTable | None, t: Translation) -> str:
-    marked = marks.of_stations(context.store().settings, t, clock.now_ms())
-    model = HistoryModel(
+        query, details = None, error.details
+        content = _content(None, t)
+    marked = marks.of_stations(store.settings, t, now_ms)
+    page = render_template(
+        "history/template.html",
         halt=_halt(),
-        cards=[_card(card, marked.get(card.station.endpoint, []), t) for card in shown.cards],
-        form=form,
-        charts=_charts(t, is_corrected=shown.is_corrected),
-        table=table,
+        cards=[
+            (card, _card_url(card), marked.get(card.station.endpoint, ())) for card in content.cards
+        ],
+        form=_form(query, details, t),
+        ranges=_ranges(query, now_ms),
+        charts=_charts(t, is_corrected=content.is_corrected),
+        table=_table(query, content.page, content, t, now_ms) if query and content.page else None,
     )
-    return render_template("history/template.html", model=model)
+    return page, 400 if details else 200
+
+
+def _content(query: Query | None, t: Translation) -> Content:
+    store = context.store()
+    with context.view() as view:
+        shown = cards(view, store, t)
+        page = pages.page(view, query, pages.patience_sec(store.settings)) if query else None
+        return Content(
+            cards=shown,
+            is_corrected=bool(view.corrections),
+            newest={endpoint: times.received_at for endpoint, times in view.newest.items()},
+            last_id=view.last_id,
+            removed_days=removed_days(store.settings, query, page, view.removed)
+            if query and page
+            else None,
+            page=page,
+        )
 
 
 def _stations() -> Stations:
     return context.store().settings.stations
 
 
-def _halt() -> Halt | None:
+def _halt() -> dict[str, object] | None:
+    """Why nothing is stored, when the database is damaged or suspected; None while it is stored."""
     store = context.store()
     damage, copied = store.database.damage, store.gauges.rescued
     if not (reason := damage.obstacle):
         return None
-    return Halt(
-        reason=reason,
-        known=damage.known,
-        taken_away=bool(store.gauges.taken_away),
-        copy=str(store.database.path.with_name(copied)) if copied else "",
-    )
+    return {
+        # As `/readyz` says it, in English.
+        "reason": reason,
+        # A suspicion may go by.
+        "is_known": damage.known,
+        "is_taken_away": bool(store.gauges.taken_away),
+        "rescued": store.database.path.with_name(copied) if copied else "",
+    }
 
 
 # --- Addresses: this page with a change ------------------------------------------------------
@@ -191,110 +184,64 @@ def _same_query(endpoint: str, query: Query, cursor: Cursor | None = None, **mor
     return url_for(endpoint) + (f"?{joined}" if joined else "")
 
 
-def _absolute(path: str) -> str:
-    return request.host_url.rstrip("/") + path
+# --- Cards, filters and charts ---------------------------------------------------------------
 
 
-# --- Cards -----------------------------------------------------------------------------------
-
-
-def _card(card: Card, alerts: list[CardMark], t: Translation) -> StationCard:
-    endpoint = card.station.endpoint
-    chosen = request.args.getlist("endpoint") == [endpoint]
+def _card_url(card: Card) -> str:
+    """This page with only the station, or with all of them again."""
     kept = [pair for pair in _kept("endpoint", "cursor", "measurement") if "__" not in pair[0]]
-    silence = card.silence
-    kind = AGE_KINDS[silence.state]
-    return StationCard(
-        station=card.station,
-        name=station_name(card.station, t),
-        url=_address(_OWN, kept + [("endpoint", endpoint)] * (not chosen)),
-        chosen=chosen,
-        state=silence.state,
-        after_sec=silence.after_sec,
-        age=None if silence.age_sec is None else _age(kind, silence.age_sec, card.received_at, t),
-        values=_card_values(card, t),
-        alerts=alerts,
-    )
+    endpoint = card.station.endpoint
+    is_chosen = request.args.getlist("endpoint") == [endpoint]
+    return _address(_OWN, kept + [("endpoint", endpoint)] * (not is_chosen))
 
 
-def _card_values(card: Card, t: Translation) -> list[CardValue]:
-    units, now_ms = Counter(value.unit for value in card.values), clock.now_ms()
-    return [
-        CardValue(
-            label=column(value.column, _stations(), t).label,
-            text=value.text,
-            unit="" if value.text == NO_VALUE else value.unit,
-            close=value.close,
-            is_told=units[value.unit] == 1 and value.unit in DIGITS and value.text != NO_VALUE,
-            missing=value.missing,
-            age=_age("age", max(0, now_ms - at) // SECOND_MS, at, t)
-            if (at := value.received_at) is not None
-            else None,
-            band=value.band,
-        )
-        for value in card.values
-    ]
-
-
-def _age(kind: str, seconds: int, at: int | None, t: Translation) -> Age:
-    zone = context.store().settings.zone
-    return Age(
-        kind=kind,
-        seconds=seconds,
-        text=age_text(kind, seconds, t),
-        iso=iso_text(at, zone) if at is not None and is_date(at) else None,
-        time=None if at is None else local_text(at, zone),
-    )
-
-
-# --- Filters and charts ----------------------------------------------------------------------
-
-
-def _form(query: Query | None, details: dict[str, str], t: Translation, now_ms: int) -> Form:
+def _form(query: Query | None, details: dict[str, str], t: Translation) -> dict[str, object]:
     """The filters of a query, or of one that is wrong (None), with what is wrong with it."""
-    given = [name for name, value in request.args.items() if value.strip()]
-    conditions = sum("__" in name for name in given)
-    stations = _stations()
-    return Form(
-        args=request.args,
-        problems=problems(details, stations, t),
-        stations=stations.all,
-        columns=[column(name, stations, t) for name in stations.columns],
-        computed_of_reading=[column(name, stations, t) for name in names_of_readings(stations)],
-        computed=[column(name, stations, t) for name in derived_names(stations)],
-        operators=list(OPERATORS.values()),
-        operator_names={key: t(text) for key, text in OPERATOR_NAMES.items()},
-        page_rows=PAGE_ROWS,
-        conditions=conditions,
-        open=bool(details),
-        conditions_open=bool(conditions) or any("__" in name for name in details),
-        chips=chips(query, _kept("cursor"), partial(_address, _OWN), t) if query else [],
-        unfiltered_url=_address(_OWN, _only("from", "to", *_VIEW)),
-        ranges=_ranges(query, now_ms),
-        comparisons=comparisons(
-            request.args.get("compare", "").strip(), request.args.getlist("endpoint"), stations, t
-        ),
-        rejected_url=_address("rejected.as_page", _only("endpoint", "from", "to")),
-    )
+    conditions = sum("__" in name for name, value in request.args.items() if value.strip())
+    stations, endpoints = _stations(), request.args.getlist("endpoint")
+
+    def measurements(names: Iterable[str]) -> list[Measurement]:
+        return [measurement_of(stations, name) for name in names]
+
+    return {
+        "args": request.args,
+        "problems": problems(details, stations, t),
+        "stations": stations.all,
+        "columns": measurements(stations.columns),
+        "derived": measurements(derived_names(stations)),
+        # Those of the derived values that conditions can compare.
+        "derived_of_reading": measurements(names_of_readings(stations)),
+        "operators": OPERATORS.values(),
+        "operator_names": OPERATOR_NAMES,
+        "page_rows": PAGE_ROWS,
+        "conditions": conditions,
+        "is_open": bool(details),
+        "has_open_conditions": bool(conditions) or any("__" in name for name in details),
+        "chips": chips(query, _kept("cursor"), partial(_address, _OWN), t) if query else [],
+        "unfiltered_url": _address(_OWN, _only("from", "to", *_VIEW)),
+        "comparisons": comparisons(endpoints, stations, t),
+        "rejected_url": _address("rejected.as_page", _only("endpoint", "from", "to")),
+    }
 
 
-def _ranges(query: Query | None, now_ms: int) -> Ranges:
+def _ranges(query: Query | None, now_ms: int) -> dict[str, object]:
+    """The ranges of time to choose, and the neighbours of this one, where it has any."""
     until_now = quick_name(request.args.get("from", ""), request.args.get("to", ""))
     chosen = query and (until_now or name_of_length(query.since, query.until))
     quick = [
-        QuickRange(name=name, url=_ranged(start), chosen=name == chosen)
+        Link(name=name, url=_ranged(start), is_chosen=name == chosen)
         for name, start in QUICK.items()
     ]
     if query is None:
-        return Ranges(quick=quick)
+        return {"quick": quick}
     zone = context.store().settings.zone
     earlier, later = neighbours(query.since, query.until, now_ms, zone)
-    return Ranges(
-        quick=quick,
-        dates=None if until_now else _dates(query, zone),
-        earlier=_ranged(earlier.start, earlier.end) if earlier else None,
-        later=_ranged(later.start, later.end) if later else None,
-    )
+    return {
+        "quick": quick,
+        "dates": "" if until_now else _dates(query, zone),
+        "earlier": earlier and _ranged(earlier.start, earlier.end),
+        "later": later and _ranged(later.start, later.end),
+    }
 
 
 def _dates(query: Query, zone: tzinfo | None) -> str:
@@ -303,119 +250,99 @@ def _dates(query: Query, zone: tzinfo | None) -> str:
     return f"{since or ''} – {until or ''}".strip()
 
 
-def _charts(t: Translation, *, is_corrected: bool) -> ChartArea:
-    raw = "raw" in request.args
-    turned = _kept("raw", "cursor") + [("raw", "1")] * (not raw)
-    stations = _stations()
-    computed = [measurement_of(stations, name) for name in derived_names(stations)]
-    shown = [*stations.by_column.values(), *computed]
+def _charts(t: Translation, *, is_corrected: bool) -> dict[str, object]:
+    """What the scripts draw, and where they get it."""
+    is_raw, stations = "raw" in request.args, _stations()
+    turned = _kept("raw", "cursor") + [("raw", "1")] * (not is_raw)
+    derived = [measurement_of(stations, name) for name in derived_names(stations)]
+    measurements = [*stations.by_column.values(), *derived]
     names = {
-        "stations": {s.endpoint: station_name(s, t) for s in _stations().all},
-        "columns": {one.column: column_name(one, t) for one in shown},
-        "quantities": quantity_names(shown, t),
+        "stations": {station.endpoint: station_name(station, t) for station in stations.all},
+        "columns": {each.column: column_name(each, t) for each in measurements},
+        "quantities": quantity_names(measurements, t),
         "digits": dict(DIGITS),
         "limits": {
-            name: limits_of(one, t)
-            for own in derived_by_station(stations).values()
-            for name, one in own.items()
-            if one.is_of_reading
+            name: limits_of(each, t)
+            for by_name in derived_by_station(stations).values()
+            for name, each in by_name.items()
+            if each.is_of_reading
         },
     }
-    return ChartArea(
-        made=CHARTS.is_file(),
-        remedy=t(
-            "The charts are not installed: make static fetches them (needs a network). "
-            "Everything else works."
-        )
-        if is_checkout()
-        else t(
-            "This installation lacks a file, the chart library: install Flask10X again. "
-            "Everything else works."
-        ),
-        url=_address(
-            "history.as_series", _kept("order", "limit", "cursor", *HTML.own - SERIES.own)
-        ),
-        texts=json.dumps(names, ensure_ascii=False),
-        raw=raw,
-        turned_url=_address("history_page.as_page", turned) if raw or is_corrected else None,
-    )
+    series = _kept("order", "limit", "cursor", *HTML.own - SERIES.own)
+    return {
+        "are_installed": CHARTS.is_file(),
+        # In a checkout another thing brings the library than in a package.
+        "is_checkout": is_checkout(),
+        "url": _address("history.as_series", series),
+        # Names that the scripts show.
+        "texts": json.dumps(names, ensure_ascii=False),
+        "is_raw": is_raw,
+        "turned_url": _address(_OWN, turned) if is_raw or is_corrected else None,
+    }
 
 
 # --- The table -------------------------------------------------------------------------------
 
 
 def _table(
-    query: Query,
-    page: HistoryPage,
-    newest: Newest,
-    newest_id: int,
-    days: int | None,
-    t: Translation,
-    now_ms: int,
-) -> ReadingsTable:
-    text_of, of_readings = LocalText(context.store().settings.zone), query.of_readings()
-    turned = [("order", "asc")] if query.order == "desc" else []
-    return ReadingsTable(
-        caption=caption(query, t),
-        number=len(page.rows),
-        reached=None if page.reached is None else text_of(page.reached),
-        removed_days=days,
-        oldest_first=query.order == "asc",
-        turned_url=_address(_OWN, _kept("order", "cursor") + turned),
-        stations=station_tables(page.rows, of_readings, text_of, t),
-        links=_links(query, page),
-        curl=f"curl {shlex.quote(_absolute(_same_query('history.as_json_file', of_readings)))}",
-        updates=_updates(query, newest_id),
-        no_rows=None if page.rows else _no_rows(query, newest, t, now_ms),
-    )
-
-
-def _links(query: Query, page: HistoryPage) -> TableLinks:
-    # A file has no values that need several readings, but what they come from.
+    query: Query, page: HistoryPage, content: Content, t: Translation, now_ms: int
+) -> dict[str, object]:
+    """A page of readings, and where its neighbours, other orders and files of it are."""
     of_readings = query.of_readings()
-    return TableLinks(
-        next=_same_query(_OWN, query, page.next) if page.next else None,
-        prev=_same_query(_OWN, query, page.prev) if page.prev else None,
-        start=_address(_OWN, _kept("cursor")) if query.cursor else None,
-        csv=_same_query("history.as_csv", of_readings),
-        excel=_same_query("history.as_csv", of_readings, bom="1"),
-        json=_same_query("history.as_json_file", of_readings),
-    )
+    text_of = LocalText(context.store().settings.zone)
+    turned = [("order", "asc")] if query.order == "desc" else []
+    json_url = _same_query("history.as_json_file", of_readings)
+    return {
+        "caption": caption(query, t),
+        "n": len(page.rows),
+        # How far a search that ended early has looked.
+        "reached": None if page.reached is None else text_of(page.reached),
+        "removed_days": content.removed_days,
+        "is_oldest_first": query.order == "asc",
+        "turned_url": _address(_OWN, _kept("order", "cursor") + turned),
+        "stations": station_tables(page.rows, of_readings, text_of, t),
+        "next": page.next and _same_query(_OWN, query, page.next),
+        "prev": page.prev and _same_query(_OWN, query, page.prev),
+        "start": query.cursor and _address(_OWN, _kept("cursor")),
+        # A file has no values that need several readings, but what they come from.
+        "csv": _same_query("history.as_csv", of_readings),
+        "excel": _same_query("history.as_csv", of_readings, bom="1"),
+        "json": json_url,
+        "curl": f"curl {shlex.quote(request.host_url.rstrip('/') + json_url)}",
+        "updates_url": _updates_url(query),
+        "last_id": content.last_id,
+        "no_rows": None if page.rows else _no_rows(query, content.newest, now_ms),
+    }
 
 
-def _updates(query: Query, newest_id: int) -> Updates | None:
+def _updates_url(query: Query) -> str | None:
+    """Where to ask for newer readings; None on a page that these don't belong on."""
     ended = request.args.get("to", "").strip() not in ("", "now")
     if query.cursor or query.order != "desc" or ended:
         return None
     of_readings = query.of_readings()
     chosen = (*of_readings.measurements, *of_readings.derived)
     kept = _kept("order", "limit", "cursor", "measurement", *HTML.own)
-    url = _address("history.as_json", [*kept, *(("measurement", name) for name in chosen)])
-    return Updates(url=url, last_id=newest_id)
+    return _address("history.as_json", [*kept, *(("measurement", name) for name in chosen)])
 
 
-def _no_rows(query: Query, newest: Newest, t: Translation, now_ms: int) -> NoRows:
+def _no_rows(query: Query, newest: Mapping[str, int | None], now_ms: int) -> dict[str, object]:
+    """What helps on a page without rows."""
     zone = context.store().settings.zone
-    times = {s: newest[s.endpoint] for s in query.stations}
-    known = [at for at in times.values() if at is not None]
+    times = {station: newest[station.endpoint] for station in query.stations}
+    sent = [at for at in times.values() if at is not None]
     # Where nothing has ever come in, no range holds more.
-    name = wider(query, max(known), now_ms) if known else None
+    name = wider(query, max(sent), now_ms) if sent else None
     narrowed = query.filters or query.incomplete or query.cursor
-    plain = _address(_OWN, _only("endpoint", "from", "to", *_VIEW))
-    return NoRows(
-        future=is_future(query, now_ms),
-        last=[
-            LastReading(
-                station=station_name(s, t), time=None if at is None else local_text(at, zone)
-            )
-            for s, at in times.items()
-        ],
-        wider=WiderRange(name=name, url=_ranged(QUICK[name])) if name else None,
-        unfiltered_url=plain if narrowed else None,
-        trial=None
-        if any(at is not None for at in newest.values())
-        else f"{TRIAL} {shlex.quote(_absolute('/data'))}",
-    )
+    return {
+        "is_future": is_future(query, now_ms),
+        "last": {station: at and local_text(at, zone) for station, at in times.items()},
+        "wider": Link(name=name, url=_ranged(QUICK[name])) if name else None,
+        "unfiltered_url": _address(_OWN, _only("endpoint", "from", "to", *_VIEW))
+        if narrowed
+        else "",
+        "trial": "" if any(at is not None for at in newest.values()) else trial_command(),
+    }
 
 
 def quantity_names(measurements: Iterable[Measurement], t: Translation) -> dict[str, str]:

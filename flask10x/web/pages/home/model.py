@@ -1,6 +1,6 @@
 """What the home shows: a tile for each station, the line of its day, and what has changed."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, tzinfo
@@ -14,42 +14,26 @@ from flask10x.history import charts
 from flask10x.history.buckets import Bucket, Line, Window
 from flask10x.history.charts import Chart
 from flask10x.history.query import Bound, Query
-from flask10x.history.silence import State
 from flask10x.history.view import View
 from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.numbers import rounded
 from flask10x.readings.reasons import WrongValue
 from flask10x.readings.stations import Measurement, Station
-from flask10x.readings.times import DAY_MS, HOUR_MS, SECOND_MS, is_date, local_text, parse_bound
+from flask10x.readings.times import DAY_MS, HOUR_MS, is_date, local_text, parse_bound
 from flask10x.runtime.store import Store
 from flask10x.translation import N_, Translation
 from flask10x.web.alert_state import state
-from flask10x.web.cards import AGE_KINDS, Card, Value, age_text, cards
+from flask10x.web.cards import Card, Value, cards
 from flask10x.web.pages.alerts import marks
 from flask10x.web.pages.alerts.marks import CardMark
 
 WEEKDAYS = (
-    N_("Monday"),
-    N_("Tuesday"),
-    N_("Wednesday"),
-    N_("Thursday"),
-    N_("Friday"),
-    N_("Saturday"),
-    N_("Sunday"),
+    *(N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday")),
+    *(N_("Saturday"), N_("Sunday")),
 )
 MONTHS = (
-    N_("January"),
-    N_("February"),
-    N_("March"),
-    N_("April"),
-    N_("May"),
-    N_("June"),
-    N_("July"),
-    N_("August"),
-    N_("September"),
-    N_("October"),
-    N_("November"),
-    N_("December"),
+    *(N_("January"), N_("February"), N_("March"), N_("April"), N_("May"), N_("June")),
+    *(N_("July"), N_("August"), N_("September"), N_("October"), N_("November"), N_("December")),
 )
 
 
@@ -229,30 +213,10 @@ class Sparkline:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TileAge:
-    """How long ago a station sent, or a value came in."""
-
-    kind: str
-    """What it is of: `age`, `awaited` or `silent`."""
-    seconds: int
-    text: str
-    time: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TileValue:
-    """A measurement of a tile."""
-
-    name: str
-    value: Value
-    age: TileAge | None
-    """Of the value, where the newest reading lacks it and an older one is known."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MainValue(TileValue):
+class MainValue:
     """What a tile shows large."""
 
+    value: Value
     trend: Trend | None
     lowest: Extreme | None
     highest: Extreme | None
@@ -263,17 +227,12 @@ class MainValue(TileValue):
 class Tile:
     """A station."""
 
-    endpoint: str
-    name: str
+    card: Card
     url: str
     """Its last day, with charts."""
-    state: State
-    after_sec: int
-    """After how many seconds without a reading it is silent."""
-    age: TileAge | None
     main: MainValue | None
     """None where it is silent for so long that nothing is known of it any more."""
-    others: Sequence[TileValue]
+    others: Sequence[Value]
     alerts: Sequence[CardMark]
 
 
@@ -282,29 +241,11 @@ class Home:
     """The tiles, and how the house is as a whole."""
 
     tiles: Sequence[Tile]
-    unheard: Sequence[str]
-    """The names of stations that have never sent."""
+    """Of the stations that have ever sent."""
+    without_data: Sequence[str]
+    """The names of the others."""
     is_well: bool
     """Whether all that have ever sent do so now, and nothing is wrong."""
-    trial: str
-    """The command that sends a first reading, where none has ever come in; else empty."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HomeModel:
-    """The whole page."""
-
-    date: str
-    """Today, in words."""
-    time: str
-    """The local time of the values, `21:05`."""
-    now_ms: int
-    zone: str
-    is_kiosk: bool
-    home: Home | None
-    """None where the reader may not see readings, or they can't be read."""
-    obstacle: str
-    """Why there are no tiles: `token`, `missing` or `unreadable`; empty when there are."""
 
 
 def trend(change: float | None, unit: str, t: Translation) -> Trend | None:
@@ -423,140 +364,88 @@ COMPUTED = ("dew_point", "discomfort_index")
 CLOCK = slice(11, 16)
 
 
-def home(view: View, store: Store, t: Translation, trial: str) -> Home:
-    """A tile of each station that has ever sent; raises what reading raises.
-
-    `trial` is the command that sends a first reading; it is shown where there is none.
-    """
-    every = cards(view, store)
+def home(view: View, store: Store, t: Translation) -> Home:
+    """A tile of each station that has ever sent; raises what reading raises."""
+    every = cards(view, store, t)
     marked = marks.of_stations(store.settings, t, view.now_ms)
-    heard = [one for one in every if one.silence.state != "never"]
+    heard = [card for card in every if card.silence.state != "never"]
     days = days_of(
         view,
-        [
-            (one.station, main_of(one.station.measurements, one.values).column)
-            for one in heard
-            if one.values
-        ],
+        [(card.station, main_of(card.values).measurement.column) for card in heard if card.values],
     )
-    builder = _Builder(view, t, days)
-    tiles = [builder.tile(one, marked.get(one.station.endpoint, [])) for one in heard]
+    tiles = []
+    for card in heard:
+        endpoint, main = card.station.endpoint, main_of(card.values) if card.values else None
+        link = urlencode({"endpoint": endpoint, "from": "-24h"})
+        tile = Tile(
+            card=card,
+            url=f"{url_for('history_page.as_page')}?{link}",
+            main=_main(main, card, days.get(endpoint), view.zone, t) if main else None,
+            others=[*_others(card, main)],
+            alerts=marked.get(endpoint, []),
+        )
+        tiles.append(tile)
     return Home(
         tiles=tiles,
-        unheard=[station_name(one.station, t) for one in every if one.silence.state == "never"],
-        is_well=not state().known().active and all(_is_well(one) for one in heard),
-        trial="" if heard else trial,
+        without_data=[station_name(card.station, t) for card in every if card not in heard],
+        is_well=not state().known().active and all(card.is_well for card in heard),
     )
 
 
-class _Builder:
-    """What the tiles of one answer have in common."""
-
-    def __init__(self, view: View, t: Translation, days: Mapping[str, DayOfValues]) -> None:
-        self._t, self._now_ms, self._zone, self._days = t, view.now_ms, view.zone, days
-
-    def tile(self, card: Card, alerts: Sequence[CardMark]) -> Tile:
-        """The tile of the station of this card."""
-        station = card.station
-        known = {value.column: value for value in card.values}
-        main = main_of(station.measurements, card.values)
-        link = {"endpoint": station.endpoint, "from": "-24h"}
-        return Tile(
-            endpoint=station.endpoint,
-            name=station_name(station, self._t),
-            url=f"{url_for('history_page.as_page')}?{urlencode(link)}",
-            state=card.silence.state,
-            after_sec=card.silence.after_sec,
-            age=self._age_of(card),
-            main=self._main(main, known[main.column], card) if known else None,
-            others=[*self._others(card, main, known), *self._computed(card)],
-            alerts=alerts,
-        )
-
-    def _others(
-        self, card: Card, main: Measurement, known: Mapping[str, Value]
-    ) -> Iterator[TileValue]:
-        for one in card.station.measurements:
-            if one is not main and one.column in known and _was_ever(known[one.column]):
-                yield self._value(one, known[one.column])
-
-    def _computed(self, card: Card) -> Iterator[TileValue]:
-        """Of what is computed the few that say something at a glance."""
-        for measurement, value in card.derived:
-            if measurement.column in COMPUTED:
-                yield self._value(measurement, value)
-
-    def _age_of(self, card: Card) -> TileAge | None:
-        silence = card.silence
-        if silence.age_sec is None:
-            return None
-        return self._age(AGE_KINDS[silence.state], silence.age_sec, card.received_at)
-
-    def _age(self, kind: str, seconds: int, at: int | None) -> TileAge:
-        time = local_text(at, self._zone) if at is not None else ""
-        return TileAge(kind=kind, seconds=seconds, text=age_text(kind, seconds, self._t), time=time)
-
-    def _value(self, one: Measurement, value: Value) -> TileValue:
-        return TileValue(name=column_name(one, self._t), value=value, age=self._age_of_value(value))
-
-    def _age_of_value(self, value: Value) -> TileAge | None:
-        at = value.received_at
-        if at is None:
-            return None
-        return self._age("age", max(0, self._now_ms - at) // SECOND_MS, at)
-
-    def _main(self, one: Measurement, value: Value, card: Card) -> MainValue:
-        day = self._days.get(card.station.endpoint)
-        is_current = card.silence.state == "receiving" and not value.missing
-        return MainValue(
-            name=column_name(one, self._t),
-            value=value,
-            age=self._age_of_value(value),
-            trend=trend(day.hourly_change, one.unit, self._t) if day and is_current else None,
-            lowest=self._extreme(day.lowest, one.unit, "minimum") if day else None,
-            highest=self._extreme(day.highest, one.unit, "maximum") if day else None,
-            sparkline=self._line(day, one) if day else None,
-        )
-
-    def _line(self, day: DayOfValues, one: Measurement) -> Sparkline | None:
-        values = [step.average for step in day.steps]
-        if not values:
-            return None
-        low, high = (f"{rounded(end(values), one.unit)} {one.unit}" for end in (min, max))
-        said = self._t(
-            "{name} of the last 24 hours, from {low} to {high}",
-            name=column_name(one, self._t),
-            low=low,
-            high=high,
-        )
-        return sparkline(day, one.unit, self._zone, said)
-
-    def _extreme(self, step: DayPart | None, unit: str, end: str) -> Extreme | None:
-        if step is None:
-            return None
-        time = local_text(step.first_ms, self._zone)[CLOCK] if is_date(step.first_ms) else ""
-        return Extreme(text=rounded(getattr(step, end), unit), time=time)
+def _others(card: Card, main: Value | None) -> Iterator[Value]:
+    """What else is known, and of what is computed the few that say something at a glance."""
+    yield from (value for value in card.values if value is not main and value.is_known)
+    yield from (value for value in card.derived if value.measurement.column in COMPUTED)
 
 
-def main_of(measurements: Sequence[Measurement], values: Sequence[Value]) -> Measurement:
+def _main(
+    value: Value, card: Card, day: DayOfValues | None, zone: tzinfo | None, t: Translation
+) -> MainValue:
+    if day is None:
+        return MainValue(value=value, trend=None, lowest=None, highest=None, sparkline=None)
+    unit = value.measurement.unit
+    is_current = card.silence.state == "receiving" and not value.is_missing
+    return MainValue(
+        value=value,
+        trend=trend(day.hourly_change, unit, t) if is_current else None,
+        lowest=_extreme(day.lowest, "minimum", unit, zone),
+        highest=_extreme(day.highest, "maximum", unit, zone),
+        sparkline=_line(day, value.measurement, zone, t),
+    )
+
+
+def _line(
+    day: DayOfValues, measurement: Measurement, zone: tzinfo | None, t: Translation
+) -> Sparkline | None:
+    values = [step.average for step in day.steps]
+    if not values:
+        return None
+    unit = measurement.unit
+    low, high = (f"{rounded(end(values), unit)} {unit}" for end in (min, max))
+    name = column_name(measurement, t)
+    said = t("{name} of the last 24 hours, from {low} to {high}", name=name, low=low, high=high)
+    return sparkline(day, unit, zone, said)
+
+
+def _extreme(step: DayPart | None, end: str, unit: str, zone: tzinfo | None) -> Extreme | None:
+    if step is None:
+        return None
+    time = local_text(step.first_ms, zone)[CLOCK] if is_date(step.first_ms) else ""
+    return Extreme(text=rounded(getattr(step, end), unit), time=time)
+
+
+def main_of(values: Sequence[Value]) -> Value:
     """What a tile shows large: of what is asked first the first that is known now, or ever was."""
-    wanted = [m for q in ASKED_FIRST for m in measurements if m.quantity == q]
-    wanted += [m for m in measurements if m not in wanted]
-    now = {value.column for value in values if not value.missing}
-    ever = {value.column for value in values if _was_ever(value)}
+    ranked = sorted(values, key=_rank)
     # A sensor that failed an hour ago is still that of the room, unless another one stands in.
-    for one in wanted:
-        if one.column in ever:
-            spare = (m for m in wanted if m.quantity == one.quantity and m.column in now)
-            return next(spare, one)
-    return wanted[0]
+    for value in ranked:
+        if value.is_known:
+            quantity = value.measurement.quantity
+            same = (one for one in ranked if one.measurement.quantity == quantity)
+            return next((one for one in same if not one.is_missing), value)
+    return ranked[0]
 
 
-def _is_well(card: Card) -> bool:
-    """Whether the station sends, or was put away."""
-    return card.silence.state != "awaited" and not card.silence.is_missed
-
-
-def _was_ever(value: Value) -> bool:
-    """Whether anything is known of it: what no sensor has ever sent needs no place."""
-    return not value.missing or value.received_at is not None
+def _rank(value: Value) -> int:
+    quantity = value.measurement.quantity
+    return ASKED_FIRST.index(quantity) if quantity in ASKED_FIRST else len(ASKED_FIRST)
