@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import get_args
@@ -20,16 +20,6 @@ from flask10x.translation import Translation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NotedStation:
-    """A station, with what can be chosen of it."""
-
-    endpoint: str
-    name: str
-    columns: Mapping[str, str]
-    """The name of each measurement, with its unit."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class WrittenLine:
     """A note or a correction in the list."""
 
@@ -38,32 +28,14 @@ class WrittenLine:
     when: str
     about: str
     text: str
-    """What a note says; of a correction the reason, which may be empty."""
+    """The text of a note; the reason of a correction, which may be empty."""
     change: str
     """What a correction does, in words; empty for a note."""
     written: str
     undone: str
-    """When it was taken back; empty while it counts."""
+    """When it was undone; empty while it counts."""
     see_url: str
     """The history at this time; empty where a range has no two ends."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NotesModel:
-    """The whole page."""
-
-    said: str
-    """What became of a form, where that is not all well; or empty."""
-    problems: Mapping[str, Mapping[str, str | None]]
-    """What is wrong with the form that was sent."""
-    fields: Mapping[str, str]
-    """What the forms begin with."""
-    what: str
-    """Which form is open."""
-    choices: Sequence[NotedStation]
-    notes: Sequence[WrittenLine]
-    corrections: Sequence[WrittenLine]
-    undone: Sequence[WrittenLine]
 
 
 # So much is shown around a single moment.
@@ -71,53 +43,34 @@ AROUND_MS = 3 * 3_600_000
 
 
 class NotesReader:
-    """Says what is written; a station or measurement that is no more goes by its own name."""
+    """Words what is written; a station or measurement that is no more goes by its own name."""
 
     def __init__(self, settings: Settings, t: Translation) -> None:
         self._stations = settings.stations
         self._zone: tzinfo | None = settings.zone
         self._t = t
 
-    def choices(self) -> list[NotedStation]:
-        """What a form offers."""
-        return [
-            NotedStation(
-                endpoint=station.endpoint,
-                name=station_name(station, self._t),
-                columns={
-                    m.column: f"{column_name(m, self._t)} {m.unit}".rstrip()
-                    for m in station.measurements
-                },
+    def line(self, written: WrittenNote | Correction) -> WrittenLine:
+        """A line of the list."""
+        if isinstance(written, WrittenNote):
+            kind: Kind = "note"
+            about = (
+                self._station(written.endpoint) if written.endpoint else self._t("the whole house")
             )
-            for station in self._stations.all
-        ]
-
-    def note(self, one: WrittenNote) -> WrittenLine:
-        """A line of the list."""
+            text, change = written.text, ""
+        else:
+            kind, text, change = written.kind, written.reason, self.change(written)
+            about = self.about(written.endpoint, written.measurement)
         return WrittenLine(
-            kind="note",
-            id=one.id,
-            when=self._when(one.first_ms, one.last_ms),
-            about=self._station(one.endpoint) if one.endpoint else self._t("the whole house"),
-            text=one.text,
-            change="",
-            written=local_text(one.written_at, self._zone),
-            undone=self._undone(one.undone_at),
-            see_url=self._see(one.endpoint, one.first_ms, one.last_ms),
-        )
-
-    def correction(self, one: Correction) -> WrittenLine:
-        """A line of the list."""
-        return WrittenLine(
-            kind=one.kind,
-            id=one.id,
-            when=self._when(one.first_ms, one.last_ms),
-            about=self.about(one.endpoint, one.measurement),
-            text=one.reason,
-            change=self.change(one),
-            written=local_text(one.written_at, self._zone),
-            undone=self._undone(one.undone_at),
-            see_url=self._see(one.endpoint, one.first_ms, one.last_ms),
+            kind=kind,
+            id=written.id,
+            when=self._when(written.first_ms, written.last_ms),
+            about=about,
+            text=text,
+            change=change,
+            written=local_text(written.written_at, self._zone),
+            undone="" if written.undone_at is None else local_text(written.undone_at, self._zone),
+            see_url=self._see(written.endpoint, written.first_ms, written.last_ms),
         )
 
     def about(self, endpoint: str, column: str | None) -> str:
@@ -155,9 +108,6 @@ class NotesReader:
         if not first:
             return self._t("to {time}", time=last)
         return f"{first} – {last}"
-
-    def _undone(self, ms: int | None) -> str:
-        return "" if ms is None else local_text(ms, self._zone)
 
     def _see(self, endpoint: str | None, first_ms: int | None, last_ms: int | None) -> str:
         if first_ms is None or last_ms is None:

@@ -33,7 +33,6 @@ from flask10x.web.pages.notes.model import (
     KINDS,
     ONE_OF_KINDS,
     NotesForm,
-    NotesModel,
     NotesReader,
 )
 from flask10x.web.pages.notes.objects import correction_object, csv_text, note_object
@@ -150,7 +149,7 @@ def on_one_machine(error: Exception) -> tuple[str, int]:
     return _rendered(
         dict.fromkeys(FIELDS, ""),
         {},
-        said=preferences.texts()(
+        message=preferences.texts()(
             "It is saved, but on one machine only: the second server of the database "
             "is away and gets it as soon as it is back. Nothing needs to be done."
         ),
@@ -222,23 +221,25 @@ def _file(text: str, content_type: str, name: str) -> Response:
     return answer
 
 
-def _rendered(fields: dict[str, str], errors: dict[str, str], said: str = "") -> tuple[str, int]:
+def _rendered(fields: dict[str, str], errors: dict[str, str], message: str = "") -> tuple[str, int]:
+    """The page with what the forms begin with, what is wrong with them, and what became of one."""
     settings, t = context.store().settings, preferences.texts()
     reader, (notes, corrections) = NotesReader(settings, t), _all()
-    lines = [reader.note(one) for one in notes]
-    corrected = [reader.correction(one) for one in corrections]
+    lines = [*map(reader.line, notes), *map(reader.line, corrections)]
     what = fields["what"] if fields["what"] in KINDS else "note"
-    model = NotesModel(
-        said=said,
+    page = render_template(
+        "notes/template.html",
+        message=message,
         problems=_problems(errors, t),
-        fields=fields,
+        fields_sent=fields,
+        # Which form is open.
         what=what if any(fields.values()) else "",
-        choices=reader.choices(),
-        notes=[line for line in lines if not line.undone],
-        corrections=[line for line in corrected if not line.undone],
-        undone=[line for line in (*lines, *corrected) if line.undone],
+        stations=settings.stations.all,
+        notes=[line for line in lines if not line.undone and line.kind == "note"],
+        corrections=[line for line in lines if not line.undone and line.kind != "note"],
+        undone=[line for line in lines if line.undone],
     )
-    return render_template("notes/template.html", model=model), 400 if errors else 200
+    return page, 400 if errors else 200
 
 
 def _problems(errors: dict[str, str], t: Translation) -> dict[str, dict[str, str | None]]:

@@ -1,7 +1,7 @@
 """The page `/records` in the reader's language: what is asked for, choices, cells, CSV."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from math import inf
@@ -24,7 +24,7 @@ from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.readings.times import DAY_MS, HOUR_MS, local_text
 from flask10x.translation import MONTHS, N_, WEEKDAYS, Translation
 from flask10x.web import context
-from flask10x.web.captions import problems
+from flask10x.web.captions import Link, problems
 
 T = TypeVar("T")
 
@@ -159,15 +159,6 @@ def _time(ms: int | None, zone: tzinfo | None) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RecordsChoice:
-    """A link to another table."""
-
-    name: str
-    url: str
-    chosen: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Told:
     """A value as people read it, and when it was."""
 
@@ -205,68 +196,6 @@ class RecordsRow:
     bar: Bar | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordsList:
-    """The first days of one kind."""
-
-    title: str
-    days: Sequence[Told]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordsForm:
-    """What can be chosen, and what is wrong with what was."""
-
-    stations: Sequence[RecordsChoice]
-    measurements: Sequence[RecordsChoice]
-    periods: Sequence[RecordsChoice]
-    earlier: str | None
-    later: str | None
-    args: Mapping[str, str]
-    """The parameters that the form of the limit keeps."""
-    problems: Mapping[str, Mapping[str, str | None]]
-    period: str
-    limit: str
-    """The value of the limit as it was given."""
-    is_below: bool
-    unit: str
-    usual_limits: Sequence[RecordsChoice]
-    """Those at which a band of the measurement begins, and the table without one."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordsTable:
-    """The table of a period."""
-
-    title: str
-    caption: str
-    first_column: str
-    passed_column: str
-    """The heading of the hours beyond the limit; empty when there is no limit."""
-    is_estimated: bool
-    """Whether those hours are told by their averages."""
-    rows: Sequence[RecordsRow]
-    whole: RecordsRow | None
-    """All rows together; None when there is no reading."""
-    lists: Sequence[RecordsList]
-    csv: str
-    chart: str
-    unit: str
-    corrected: bool
-    """Whether a value is shown otherwise than it was stored."""
-    raw: RecordsChoice | None
-    """The same table of the values as they were stored, or with the corrections again."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordsModel:
-    """The whole page."""
-
-    form: RecordsForm
-    table: RecordsTable | None
-    """None when the query was wrong."""
-
-
 THOUSANDTHS = 1000
 SATURDAY, SUNDAY = 5, 6
 DAY_CHARS, MONTH_CHARS = len("2025-08-24"), len("2025-08")
@@ -279,47 +208,45 @@ KINDS = {
 }
 
 
-def form(question: AskedRecords, t: Translation, now_ms: int) -> RecordsForm:
+def form(question: AskedRecords, t: Translation, now_ms: int) -> dict[str, object]:
     """What can be chosen beside this table."""
-    zone, known = context.store().settings.zone, context.store().settings.stations
-    month = periods.month_of(now_ms, zone)
+    zone, stations = context.store().settings.zone, context.store().settings.stations.all
+    month, limit = periods.month_of(now_ms, zone), question.limit
     period = question.period if question.period != ALL else month
+    is_month, is_year = len(question.period) == MONTH_CHARS, question.period.isdigit()
+    name_of_month = period if len(period) == MONTH_CHARS else f"{period}-{month[5:]}"
     earlier, later = periods.neighbours(question.period)
-    limit = question.limit
-    return RecordsForm(
-        stations=[
+    return {
+        "stations": [
             _choice(
                 station_name(s, t), s is question.station, endpoint=s.endpoint, measurement=None
             )
-            for s in known.all
+            for s in stations
         ],
-        measurements=[
+        "measurements": [
             _choice(column_name(m, t), m is question.measurement, measurement=m.column)
             for m in question.station.measurements
         ],
-        periods=[
-            _choice(
-                t("Month"),
-                len(question.period) == MONTH_CHARS,
-                period=period if len(period) == MONTH_CHARS else f"{period}-{month[5:]}",
-            ),
-            _choice(t("Year"), question.period.isdigit(), period=period[:4]),
+        "periods": [
+            _choice(t("Month"), is_month, period=name_of_month),
+            _choice(t("Year"), is_year, period=period[:4]),
             _choice(t("All years"), question.period == ALL, period=ALL),
         ],
-        earlier=earlier and _url({"period": earlier}),
+        "earlier": earlier and _url({"period": earlier}),
         # Nothing was received after now.
-        later=_url({"period": later}) if later and later <= month[: len(later)] else None,
-        args=_kept(without=("above", "below")),
-        problems={},
-        period="" if question.period == ALL else _named(question.period, t),
-        limit="" if limit is None else f"{limit.value:.15g}",
-        is_below=limit is not None and not limit.above,
-        unit=question.measurement.unit,
-        usual_limits=_usual_limits(question, t),
-    )
+        "later": later and later <= month[: len(later)] and _url({"period": later}),
+        # The parameters that the form of the limit keeps.
+        "args": _kept(without=("above", "below")),
+        "period": "" if question.period == ALL else _named(question.period, t),
+        "limit": "" if limit is None else f"{limit.value:.15g}",
+        "is_below": limit is not None and not limit.above,
+        "unit": question.measurement.unit,
+        # Those at which a band of the measurement begins, and the table without one.
+        "usual_limits": _usual_limits(question, t),
+    }
 
 
-def _usual_limits(question: AskedRecords, t: Translation) -> list[RecordsChoice]:
+def _usual_limits(question: AskedRecords, t: Translation) -> list[Link]:
     measurement, given = question.measurement, question.limit
     choices = []
     for band in question.station.bands_of(measurement):
@@ -336,68 +263,55 @@ def _usual_limits(question: AskedRecords, t: Translation) -> list[RecordsChoice]
             label=band_name(band, t),
             limit=_passed(limit, measurement, t),
         )
-        choices.append(RecordsChoice(name=name, url=_url(sides), chosen=limit == given))
+        choices.append(Link(name=name, url=_url(sides), is_chosen=limit == given))
     if choices and given:
-        choices.append(_choice(t("no limit"), chosen=False, above=None, below=None))
+        choices.append(_choice(t("no limit"), False, above=None, below=None))
     return choices
 
 
-def refused_form(details: dict[str, str], t: Translation) -> RecordsForm:
-    """The stations to begin anew with, and what was wrong."""
-    known = context.store().settings.stations
-    path = url_for("records.as_page")
-    return RecordsForm(
-        stations=[
-            RecordsChoice(
-                name=station_name(s, t), url=f"{path}?endpoint={s.endpoint}", chosen=False
-            )
-            for s in known.all
-        ],
-        measurements=[],
-        periods=[],
-        earlier=None,
-        later=None,
-        args={},
-        problems=problems(details, known, t),
-        period="",
-        limit="",
-        is_below=False,
-        unit="",
-        usual_limits=[],
-    )
+def form_of_errors(details: dict[str, str], t: Translation) -> dict[str, object]:
+    """The stations to begin again with, and what was wrong."""
+    stations, path = context.store().settings.stations, url_for("records.as_page")
+    links = [
+        Link(name=station_name(station, t), url=f"{path}?endpoint={station.endpoint}")
+        for station in stations.all
+    ]
+    return {"stations": links, "problems": problems(details, stations, t)}
 
 
-def table(question: AskedRecords, found: FoundPeriod, t: Translation) -> RecordsTable:
+def table(question: AskedRecords, found: FoundPeriod, t: Translation) -> dict[str, object]:
     """The table of a period."""
     measurement, whole = question.measurement, found.whole
-    return RecordsTable(
-        title=station_name(question.station, t),
-        caption=t(
+    return {
+        "caption": t(
             "{station}, {name}: {period}",
             station=station_name(question.station, t),
             name=column_name(measurement, t),
             period=_named(question.period, t),
         ),
-        first_column={"day": t("Day"), "month": t("Month"), "year": t("Year")}[_kind(found.rows)],
-        passed_column=_passed_column(question.limit, measurement, t),
-        is_estimated=found.is_estimated and question.limit is not None,
-        rows=[_row(row, question, whole, t) for row in found.rows],
-        whole=_row(whole, question, whole, t) if whole.bucket.count else None,
-        lists=[_list(one, question, t) for one in found.records],
-        csv=_url({}, "records.as_csv"),
-        chart=_chart(question, whole.span.first_ms, whole.span.last_ms),
-        unit=measurement.unit,
-        corrected=found.is_corrected,
-        raw=_raw(question, found, t),
-    )
+        "first_column": {"day": t("Day"), "month": t("Month"), "year": t("Year")}[
+            _kind(found.rows)
+        ],
+        # The heading of the hours beyond the limit; empty when there is no limit.
+        "passed_column": _passed_column(question.limit, measurement, t),
+        # Whether those hours are told by their averages.
+        "is_estimated": found.is_estimated and question.limit is not None,
+        "rows": [_row(row, question, whole, t) for row in found.rows],
+        # All rows together; None when there is no reading.
+        "whole": _row(whole, question, whole, t) if whole.bucket.count else None,
+        "lists": [(t(KINDS[one.kind]), _days(one, question, t)) for one in found.records],
+        "csv": _url({}, "records.as_csv"),
+        "chart": _chart(question, whole.span.first_ms, whole.span.last_ms),
+        "unit": measurement.unit,
+        "is_corrected": found.is_corrected,
+        "raw": _raw(question, found, t),
+    }
 
 
-def _raw(question: AskedRecords, found: FoundPeriod, t: Translation) -> RecordsChoice | None:
+def _raw(question: AskedRecords, found: FoundPeriod, t: Translation) -> Link | None:
     if question.is_raw:
-        return _choice(t("Show corrected values"), chosen=False, raw=None)
-    return (
-        _choice(t("Show values as stored"), chosen=False, raw="1") if found.is_corrected else None
-    )
+        return _choice(t("Show corrected values"), False, raw=None)
+    return _choice(t("Show values as stored"), False, raw="1") if found.is_corrected else None
 
 
 # --- Addresses -------------------------------------------------------------------------------
@@ -418,11 +332,11 @@ def _url(changed: dict[str, str | None], endpoint: str = "records.as_page") -> s
     return f"{path}?{urlencode(pairs, safe=':')}" if pairs else path
 
 
-def _choice(name: str, chosen: bool, **changed: str | None) -> RecordsChoice:
+def _choice(name: str, is_chosen: bool, **changed: str | None) -> Link:
     """A limit is one of a measurement: with another one it is left out."""
     if "measurement" in changed:
         changed = {"above": None, "below": None, **changed}
-    return RecordsChoice(name=name, url=_url(changed), chosen=chosen)
+    return Link(name=name, url=_url(changed), is_chosen=is_chosen)
 
 
 def _chart(question: AskedRecords, first_ms: int, last_ms: int) -> str:
@@ -534,10 +448,10 @@ def _passed(limit: Limit, measurement: Measurement, t: Translation) -> str:
     return t("above {value}", value=value) if limit.above else t("below {value}", value=value)
 
 
-def _list(one: RecordList, question: AskedRecords, t: Translation) -> RecordsList:
+def _days(records: RecordList, question: AskedRecords, t: Translation) -> list[Told]:
     zone, unit = context.store().settings.zone, question.measurement.unit
     days = []
-    for record in one.days:
+    for record in records.days:
         name = local_text(record.at_ms, zone)[:DAY_CHARS]
         span = periods.span_of(name, zone)
         days.append(
@@ -548,4 +462,4 @@ def _list(one: RecordList, question: AskedRecords, t: Translation) -> RecordsLis
                 url=_chart(question, span.first_ms, span.last_ms),
             )
         )
-    return RecordsList(title=t(KINDS[one.kind]), days=days)
+    return days

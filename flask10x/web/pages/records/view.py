@@ -12,7 +12,7 @@ from flask10x.translation import N_
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.page import Page
 from flask10x.web.pages.records import model
-from flask10x.web.pages.records.model import AskedRecords, RecordsModel, asked_records
+from flask10x.web.pages.records.model import AskedRecords, asked_records
 
 blueprint = Page("records", __name__, text=N_("Records"), group="main")
 read_errors.register(blueprint)
@@ -26,13 +26,11 @@ def as_page() -> tuple[str, int]:
         try:
             question = _asked(view, blank_is_absent=True)
         except QueryError as error:
-            page = RecordsModel(form=model.refused_form(error.details, t), table=None)
-            return render_template("records/template.html", model=page), 400
+            form = model.form_of_errors(error.details, t)
+            return render_template("records/template.html", form=form, table=None), 400
         table = period_table(view, _requested(question))
-    page = RecordsModel(
-        form=model.form(question, t, clock.now_ms()), table=model.table(question, table, t)
-    )
-    return render_template("records/template.html", model=page), 200
+    form, shown = model.form(question, t, clock.now_ms()), model.table(question, table, t)
+    return render_template("records/template.html", form=form, table=shown), 200
 
 
 @blueprint.get("/records.csv")
