@@ -4,18 +4,9 @@
 # InfluxDB request before they write, which are no unknown stations.
 RESERVED_ENDPOINTS = frozenset(
     {
-        *(
-            "alerts",
-            "api",
-            "devices",
-            "healthz",
-            "history",
-            "metrics",
-            "notes",
-            "openapi",
-            "readyz",
-        ),
-        *("ping", "query", "records", "setup", "static", "status", "uptime", "write"),
+        *("alerts", "api", "devices", "healthz", "history", "metrics", "notes", "openapi"),
+        *("readyz", "records", "static", "status", "uptime", "write"),
+        *("ping", "query", "setup"),
     }
 )
 # Columns of tables and downloads, and SQLite's names of the row number. Tests compare them with

@@ -1,8 +1,8 @@
-"""Access: which requests are answered by their view, before anybody looks at their body.
+"""Access: decides by the head of a request whether its view answers it.
 
-Tokens and the list of host names are off by default; docs/en/explanation/security.md has
-each. A request that is refused gets the reason and is logged, but it is not kept among the rejected
-readings: strangers could fill those.
+Tokens and the list of host names are off by default; docs/en/explanation/security.md describes
+each. A refused request gets the reason and a line in the log. It is not kept among the rejected
+readings, because strangers could fill those.
 """
 
 import logging
@@ -38,7 +38,7 @@ Challenge = Literal["Bearer", "Basic"]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer, and what the log says of it; `header` is shown there with its value."""
+    """The answer to a refused request, and its text in the log, with the value of `header`."""
 
     status: int
     error: str
@@ -48,14 +48,10 @@ class Refusal:
     challenges: tuple[Challenge, ...] = ()
 
 
-UNKNOWN_HOST = Refusal(
-    *(400, "unknown host", "the name in the address is not in ALLOWED_HOSTS", "unknown host"),
-    header="Host",
-)
-OTHER_ORIGIN = Refusal(
-    *(403, "forbidden", "a page of another origin may not post", "posted by another origin"),
-    header="Origin",
-)
+NOT_ALLOWED = "the name in the address is not in ALLOWED_HOSTS"
+UNKNOWN_HOST = Refusal(400, "unknown host", NOT_ALLOWED, "unknown host", "Host")
+OF_OTHERS = "a page of another origin may not post"
+OTHER_ORIGIN = Refusal(403, "forbidden", OF_OTHERS, "posted by another origin", "Origin")
 TOKEN_HINT = "send the header Authorization: Bearer <token>"  # noqa: S105
 KEY_HINT = "writeKey has to be a token of this station"
 
@@ -75,17 +71,17 @@ class Access:
 
     @property
     def lets_any_sensor_in(self) -> bool:
-        """Whether everybody may post to every station, unless it is a page of another origin."""
+        """Whether no token and no name of the host is checked before a reading is taken."""
         return not self._hosts and self._keyring.write is None
 
     def lets_read(self) -> bool:
         """Whether the request at hand may see readings and alerts."""
-        return self._keyring.read is None or self._opens_pages(given_token())
+        return self._keyring.read is None or self._opens_pages(token_of_request())
 
     def _opens_pages(self, token: str) -> bool:
         """Whether it is a token for reading, or one for notes: a browser has one for all pages."""
-        read, notes = self._keyring.read, self._keyring.notes
-        return any(tokens is not None and tokens.open_for(token) for tokens in (read, notes))
+        sets = (self._keyring.read, self._keyring.notes)
+        return any(tokens is not None and tokens.open_for(token) for tokens in sets)
 
     @property
     def wants_token_to_post(self) -> bool:
@@ -97,22 +93,17 @@ class Access:
         """Whether there are tokens for everything else."""
         return self._keyring.read is not None
 
-    @property
-    def wants_token_for_notes(self) -> bool:
-        """Whether there are tokens for notes and corrections alone."""
-        return self._keyring.notes is not None
-
     def lets_write(self, station: str) -> bool:
         """Whether the request at hand may post to this station."""
-        return self.opens(given_token(), station)
+        return self.opens(token_of_request(), station)
 
     def opens(self, token: str, station: str) -> bool:
-        """Whether who has this token may post to this station."""
+        """Whether a request with this token may post to this station."""
         write = self._keyring.write
         return write is None or write.open_for(token, station)
 
     def refusal(self) -> Refusal | None:
-        """Why the request at hand is refused; None when its view may answer. The head decides."""
+        """Return why the request at hand is refused, or None when its view may answer."""
         guard = guard_of_request()
         is_served = not self._hosts or is_allowed_host(request.headers.get("Host", ""), self._hosts)
         if not is_served and guard != "always":
@@ -124,7 +115,7 @@ class Access:
     def _without_token(self, guard: Guard | None) -> Refusal | None:
         if guard is None or guard in OPEN or (guard == "key" and request.method == "POST"):
             return None
-        tokens, token = self._tokens(guard), given_token()
+        tokens, token = self._tokens(guard), token_of_request()
         if tokens is None:
             return None
         if guard in ("stations", "lines") and tokens.knows(token):
@@ -137,24 +128,25 @@ class Access:
         return _unauthorized(token, ("Bearer",) if guard in POSTING else ("Basic", "Bearer"))
 
     def _tokens(self, guard: Guard) -> Tokens | None:
-        """Those of which the request at hand needs one; None when it needs none.
+        """Return the tokens of which the request needs one, or None when it needs none.
 
-        To mute takes what it takes to see the alerts; but where only posting takes a token, nobody
-        without one may keep a message from being sent. So with notes, if they have no tokens.
+        A mute needs what reading the alerts needs. Where only posting needs a token, a mute needs
+        that one, because it keeps messages from being sent. Notes without tokens of their own need
+        what a mute needs.
         """
-        write, read = self._keyring.write, self._keyring.read
+        keyring = self._keyring
         if guard in POSTING:
-            return write
+            return keyring.write
         if guard == "notes":
-            return self._keyring.notes or read or write
-        return read or write if guard == "mute" else read
+            return keyring.notes or keyring.read or keyring.write
+        return keyring.read or keyring.write if guard == "mute" else keyring.read
 
     def refusal_of_key(self, key: str, station: str) -> Refusal | None:
-        """Why a request with this key in its body is refused, or its header; None when it is not.
+        """Return why a request with this key in its body is refused, or None when it is not.
 
-        Without a station (empty) any token for posting will do.
+        A token in its header is as good. Without a station (empty) any token for posting is enough.
         """
-        write, keys = self._keyring.write, [key, given_token()]
+        write, keys = self._keyring.write, [key, token_of_request()]
         opens = (write.open_for if station else lambda k, _: write.knows(k)) if write else None
         if opens is None or any(opens(k, station) for k in keys if k):
             return None
@@ -183,9 +175,9 @@ class Access:
 
 
 def is_refused(app: Flask, environ: "WSGIEnvironment") -> bool:
-    """Whether the application refuses this request whatever its body is: nobody has to wait for it.
+    """Whether the application refuses this request whatever its body is, so it need not be read.
 
-    Only looks; the answer and the line of the log come when the application is asked.
+    The answer and the line in the log follow when the application gets the request.
     """
     access: Access = app.extensions[EXTENSION]
     with app.request_context(environ):
@@ -193,9 +185,9 @@ def is_refused(app: Flask, environ: "WSGIEnvironment") -> bool:
 
 
 def sender() -> str:
-    """Who sends this request, for the log and for nothing else.
+    """Return the address of the client of this request, for the log alone.
 
-    A proxy on this machine says for whom it asks; others would only be believed.
+    `X-Real-IP` counts only from a proxy on this machine, because any client can send the header.
     """
     peer = request.remote_addr or ""
     try:
@@ -208,7 +200,10 @@ def sender() -> str:
 
 
 def _with_conflicts(guard: Guard | None) -> Refusal | None:
-    """Why a request with lines of a header that differ is refused; that to a station is kept."""
+    """Return why a request with differing lines of one header is refused, or None.
+
+    The view of a station refuses such a request itself, and keeps it.
+    """
     names = ", ".join(request.environ.get(CONFLICTS, ()))
     if not names or guard == "station":
         return None
@@ -221,31 +216,31 @@ def _unauthorized(token: str, challenges: tuple[Challenge, ...], hint: str = TOK
     return Refusal(401, "unauthorized", hint, why, challenges=challenges)
 
 
-def given_token() -> str:
-    """The token of a request: a bearer token, or the password of HTTP Basic; else empty.
+def token_of_request() -> str:
+    """Return the bearer token of the request or its password of HTTP Basic; "" without either.
 
-    Writers of line protocol also have it behind `Token`, perhaps with a user before it, or as the
+    Writers of line protocol also send it behind `Token`, perhaps with a user before it, or as the
     password in the query.
     """
     try:
-        given = request.authorization
+        authorization = request.authorization
     except ValueError:
         # Werkzeug raises it for Basic with a letter that is not ASCII.
         return ""
-    if given is None:
+    if authorization is None:
         return request.args.get("p", "") if guard_of_request() == "lines" else ""
-    if given.type == "basic":
-        return given.password or ""
-    token = given.token or ""
-    return token.rpartition(":")[2] if given.type == "token" else token
+    if authorization.type == "basic":
+        return authorization.password or ""
+    token = authorization.token or ""
+    return token.rpartition(":")[2] if authorization.type == "token" else token
 
 
 def is_allowed_host(host: str, names: Iterable[str]) -> bool:
     """Whether a Host header may be served.
 
     A page that rebinds its own *name* to our address sends that name, so addresses are always
-    fine. No header at all is an old sender (HTTP/1.0), never a browser. A dot at the end of a name
-    makes no other name of it.
+    allowed. A request without the header comes from an old sender (HTTP/1.0), never from a browser.
+    A name with a dot at its end is the same name.
     """
     host = LAST_DOT.sub("", host.lower())
     if not host:
@@ -267,11 +262,11 @@ def _is_address(host: str) -> bool:
 def is_from_another_origin() -> bool:
     """Whether a browser says that a page of another origin sends this request.
 
-    Without a content type a body needs no leave to be sent across origins, and we read it
-    (contract, 6.7). Browsers name the page's origin with every such request, but Sec-Fetch-Site
-    only over HTTPS. Sensors send neither.
+    A browser sends a body without a content type across origins without asking first, and such a
+    body is read here (contract, 6.7). Browsers name the page's origin in every such request, but
+    send Sec-Fetch-Site only over HTTPS. Sensors send neither.
     """
     if request.headers.get("Sec-Fetch-Site", "none").lower() not in ("none", "same-origin"):
         return True
-    origin, own = request.headers.get("Origin"), request.headers.get("Host", "").lower()
-    return origin is not None and (not own or origin.partition("://")[2].lower() != own)
+    origin, host = request.headers.get("Origin"), request.headers.get("Host", "").lower()
+    return origin is not None and (not host or origin.partition("://")[2].lower() != host)

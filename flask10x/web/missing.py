@@ -13,8 +13,8 @@ from flask10x.database import engines
 from flask10x.database.paths import database_path
 from flask10x.database.sqlite import rescued
 from flask10x.system.logs import Pace
-from flask10x.web.limits import RETRY_AFTER_SEC
 from flask10x.web.page import POSTING, Route, route_of_request
+from flask10x.web.read_errors import not_now
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +62,3 @@ class MissingDatabase:
 def unavailable(reason: str) -> Response:
     """The answer to a program that asks for what is in the database; `reason` says why not."""
     return not_now(jsonify(error="database unavailable", reason=reason))
-
-
-def not_now(answer: Response) -> Response:
-    """The same answer as a 503 that says when to ask again."""
-    answer.status_code = 503
-    answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
-    return answer

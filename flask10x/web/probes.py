@@ -18,9 +18,9 @@ from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.system.clock import monotonic_ms
 from flask10x.web import context, prometheus
-from flask10x.web.missing import not_now, unavailable
+from flask10x.web.missing import unavailable
 from flask10x.web.page import Routes
-from flask10x.web.read_errors import UNREADABLE
+from flask10x.web.read_errors import UNREADABLE, not_now
 
 blueprint = Routes("status", __name__)
 

@@ -32,7 +32,11 @@ def _unavailable(error: Exception) -> Response:
     body: str | Response = jsonify(error="database unavailable")
     if str(request.endpoint).endswith(".as_page"):
         body = render_template("unavailable.html", seconds=RETRY_AFTER_SEC)
-    answer = current_app.make_response(body)
+    return not_now(current_app.make_response(body))
+
+
+def not_now(answer: Response) -> Response:
+    """Return the answer as a 503 that says when to ask again."""
     answer.status_code = 503
     answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
     return answer

@@ -21,33 +21,30 @@ def register(blueprint: Blueprint) -> None:
 
 
 def as_json() -> Response:
-    """What is wrong now, a page of what was, and what is muted.
+    """Answer with the active alerts, a page of the past ones, and the mutes.
 
     The next page is in the Link header, too. Raises QueryError, and what reading the state file
     raises.
     """
     question = asked_alerts(request.args, DEFAULT_LIMIT)
-    settings, t, found = (
-        context.store_or_waiting().settings,
-        preferences.texts(),
-        find_alerts(question),
-    )
+    settings, t = context.store_or_waiting().settings, preferences.texts()
+    state = find_alerts(question)
 
     def objects(alerts: Sequence[Alert]) -> list[dict[str, object]]:
-        return [_alert(one, found.messages.get(one.id, ()), settings, t) for one in alerts]
+        return [_alert(alert, state.messages.get(alert.id, ()), settings, t) for alert in alerts]
 
-    older = _url(question, found.past[-1].id) if found.has_older else None
+    older = _url(question, state.past[-1].id) if state.has_older else None
     answer = jsonify(
-        active=objects(found.active),
-        past=objects(found.past),
+        active=objects(state.active),
+        past=objects(state.past),
         next=older,
         muted=[
             {
-                "rule": one.rule,
-                "subject": one.subject,
-                "until": iso_text(one.until_ms, settings.zone),
+                "rule": mute.rule,
+                "subject": mute.subject,
+                "until": iso_text(mute.until_ms, settings.zone),
             }
-            for one in found.muted
+            for mute in state.muted
         ],
     )
     if older:
@@ -80,21 +77,21 @@ def _alert(
         "facts": alert.facts,
         "end_facts": alert.end_facts,
         "muted_until": _time(alert.muted_until_ms, settings),
-        "messages": [_message(one, settings) for one in messages],
+        "messages": [_message(message, settings) for message in messages],
     }
 
 
-def _message(one: AlertMessage, settings: Settings) -> dict[str, object]:
+def _message(message: AlertMessage, settings: Settings) -> dict[str, object]:
     return {
-        "id": one.id,
-        "occasion": one.occasion,
-        "way": one.channel,
-        "state": one.state,
-        "tries": one.tries,
-        "trouble": one.trouble or None,
-        "created": _time(one.created_ms, settings),
-        "due": _time(one.due_ms, settings) if one.state == "waiting" else None,
-        "settled": _time(one.settled_ms, settings),
+        "id": message.id,
+        "occasion": message.occasion,
+        "way": message.channel,
+        "state": message.state,
+        "tries": message.tries,
+        "trouble": message.trouble or None,
+        "created": _time(message.created_ms, settings),
+        "due": _time(message.due_ms, settings) if message.state == "waiting" else None,
+        "settled": _time(message.settled_ms, settings),
     }
 
 

@@ -13,7 +13,7 @@ from flask10x.readings.reasons import Reason
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web import context
-from flask10x.web.access import EXTENSION, Access, given_token
+from flask10x.web.access import EXTENSION, Access, token_of_request
 from flask10x.web.ingest.asked import Asked, answered, asked, body_within, given_key, wrong_query
 from flask10x.web.ingest.batch import ITEMS_MAX, Items, outcome_of
 from flask10x.web.ingest.take import Outcome, invalid
@@ -28,19 +28,19 @@ READINGS = "readings"
 
 @blueprint.post("/api/v1/readings", guard="stations")
 def readings() -> Response:
-    """A result for each reading; the good ones are stored whatever the others are."""
+    """Answer with a result for each reading; the good ones are stored whatever the others are."""
     try:
-        wanted = asked(ignores_others=False, may_wait=True)
+        options = asked(ignores_others=False, may_wait=True)
     except QueryError as error:
         return answered(wrong_query(error))
-    outcome = _outcome(context.store(), wanted)
+    outcome = _outcome(context.store(), options)
     if not outcome.is_good and "results" not in outcome.body:
-        level = logging.DEBUG if wanted.dry_run else logging.ERROR
+        level = logging.DEBUG if options.dry_run else logging.ERROR
         log.log(level, "%s refused: %s", request.path, dict(outcome.body))
     return answered(outcome)
 
 
-def _outcome(store: Store, wanted: Asked) -> Outcome:
+def _outcome(store: Store, options: Asked) -> Outcome:
     raw = body_within(BATCH_MAX_BYTES)
     if raw is None:
         return Outcome({"error": "body too large", "limit_bytes": BATCH_MAX_BYTES}, 413)
@@ -51,15 +51,16 @@ def _outcome(store: Store, wanted: Asked) -> Outcome:
         return invalid(error.details)
     except InvalidBody as error:
         return invalid({READINGS: Reason("array_needed", n=ITEMS_MAX)}, error.hint)
-    commits = wanted.commits or store.settings.ack == "committed"
-    known = items.of_any(values)
-    return outcome_of(store, known, request.environ, commits=commits, dry_run=wanted.dry_run)
+    commits = options.commits or store.settings.ack == "committed"
+    return outcome_of(
+        store, items.of_any(values), request.environ, commits=commits, dry_run=options.dry_run
+    )
 
 
 def _opens() -> Callable[[str], bool]:
     """Whether the token of the request at hand is one for a station."""
     access: Access = current_app.extensions[EXTENSION]
-    return partial(access.opens, given_token())
+    return partial(access.opens, token_of_request())
 
 
 def _values(raw: bytes) -> list[object]:

@@ -1,4 +1,4 @@
-"""Reading back: the history as JSON and as files, from the query string of the page.
+"""The history as JSON, as files and as lines of charts, from the query string of the page.
 
 Contract, section 2; parameters, cursors and examples are in docs/en/reference/http-api.md.
 """
@@ -6,12 +6,10 @@ Contract, section 2; parameters, cursors and examples are in docs/en/reference/h
 import logging
 import threading
 from collections.abc import Iterator
-from http import HTTPStatus
 from itertools import chain
 
 from flask import Response, jsonify, request, url_for
 
-from flask10x.database.cursors import Cursor
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.errors import QueryError
 from flask10x.history import charts, derived_lines, formats, pages
@@ -26,10 +24,11 @@ from flask10x.system import clock
 from flask10x.system.logs import Pace
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.api.series import bands, compared_lines, nights
-from flask10x.web.limits import DOWNLOADS_MAX, RETRY_AFTER_SEC
+from flask10x.web.limits import DOWNLOADS_MAX
 from flask10x.web.page import Routes
 from flask10x.web.pages.alerts import marks
 from flask10x.web.pages.notes.objects import beside_chart
+from flask10x.web.read_errors import not_now
 
 log = logging.getLogger(__name__)
 blueprint = Routes("history", __name__)
@@ -41,10 +40,10 @@ _downloads = threading.BoundedSemaphore(DOWNLOADS_MAX)
 
 @blueprint.get("/history/json")
 def as_json() -> Response:
-    """An array of readings; the neighbouring pages are in the Link header.
+    """Answer with an array of readings; the neighbouring pages are in the Link header.
 
-    X-Last-Id is the id up to which the answer has seen the log: the next query's `since`.
-    X-Searched-To stands on a page that is short because its search ended early.
+    X-Last-Id is the id up to which the answer has seen the log: the next query's `since`. A page
+    that is short because its search ended early has X-Searched-To.
     """
     store, query = context.store(), _query(JSON)
     with context.view() as view:
@@ -62,7 +61,7 @@ def as_json() -> Response:
 
 @blueprint.get("/history.csv")
 def as_csv() -> Response:
-    """Every row of the query, streamed, unless it has a limit."""
+    """Stream every row of the query, or as many as its limit says."""
     store, query = context.store(), _query(CSV)
     rows = pages.rows_in_pages(store.database, query)
     chunks = formats.csv_chunks(query, rows, store.settings.zone)
@@ -71,7 +70,7 @@ def as_csv() -> Response:
 
 @blueprint.get("/history.json")
 def as_json_file() -> Response:
-    """The same rows as one array, streamed, as a file to keep."""
+    """Stream the same rows as one array, as a file to keep."""
     store, query = context.store(), _query(JSON_FILE)
     rows = pages.rows_in_pages(store.database, query)
     chunks = formats.json_chunks(query, rows, store.settings.zone)
@@ -80,9 +79,9 @@ def as_json_file() -> Response:
 
 @blueprint.get("/history/series")
 def as_series() -> Response:
-    """The readings as lines of a chart (docs/en/reference/http-api.md).
+    """Answer with the readings as lines of a chart (docs/en/reference/http-api.md).
 
-    503 when it takes too long only because the roll-ups are behind; the query is not at fault.
+    It is a 503 when the query takes too long only because the roll-ups are behind.
     """
     store, query, behind = context.store(), _query(SERIES), None
     try:
@@ -117,14 +116,14 @@ def as_series() -> Response:
 
 
 def _derived_step(query: Query, chart: Chart) -> str | None:
-    """Of which averages derived values are computed; None where none were asked for."""
+    """Return of which averages derived values are computed; None without derived values."""
     if not query.derived or chart.window is None:
         return None
     return derived_lines.step_of_averages(chart.window).name
 
 
 def _nights(query: Query, chart: Chart) -> list[tuple[int, int]] | None:
-    """None where no place is set."""
+    """Return the nights of the chart, or None where no place is set."""
     place = context.store().settings.place
     if place is None or chart.window is None:
         return None
@@ -146,12 +145,14 @@ def _links(query: Query, page: HistoryPage) -> str:
     """The Link header (RFC 8288), relative, for HTTP/1.0 clients name no host."""
     ends = (("next", page.next), ("prev", page.prev))
     return ", ".join(
-        f'<{_url("as_json", query, cursor)}>; rel="{name}"' for name, cursor in ends if cursor
+        f'<{url_for("history.as_json")}?{query.query_string(cursor)}>; rel="{name}"'
+        for name, cursor in ends
+        if cursor
     )
 
 
 def _page_or_newer(view: View, query: Query) -> tuple[HistoryPage, int]:
-    """The rows asked for, and the id up to which the log was seen."""
+    """Return the page of the query, and the id up to which it has seen the log."""
     if query.newer_than is None:
         patience_sec = pages.patience_sec(context.store().settings)
         return pages.page(view, query, patience_sec), view.last_id
@@ -163,8 +164,8 @@ def _download(chunks: Iterator[str], content_type: str, name: str) -> Response:
     if not _downloads.acquire(blocking=False):
         return _too_many()
     body = _body(chunks)
-    # The first rows are read before the status goes out, so that a database that can't be read
-    # is a 503 and not an empty file.
+    # The first rows are read before the status is sent, so that an unreadable database is a 503 and
+    # not an empty file.
     next(body)
     answer = Response(body, content_type=content_type)
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -172,35 +173,22 @@ def _download(chunks: Iterator[str], content_type: str, name: str) -> Response:
 
 
 def _being_prepared(progress: RollupProgress) -> Response:
-    answer = jsonify(
-        error="the charts are being prepared",
-        rollups_behind={"done": progress.done, "of": progress.of},
-    )
-    answer.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
-    return answer
+    behind = {"done": progress.done, "of": progress.of}
+    return not_now(jsonify(error="the charts are being prepared", rollups_behind=behind))
 
 
 def _too_many() -> Response:
     more = _pace.turn("downloads")
     if more is not None:
         log.warning("Download refused: %d are on their way already%s", DOWNLOADS_MAX, more)
-    answer = jsonify(error="too many downloads at once")
-    answer.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
-    return answer
-
-
-def _url(view: str, query: Query, cursor: Cursor | None = None, *, limit: bool = True) -> str:
-    path, text = url_for(f"history.{view}"), query.query_string(cursor, limit=limit)
-    return f"{path}?{text}" if text else path
+    return not_now(jsonify(error="too many downloads at once"))
 
 
 def _body(chunks: Iterator[str]) -> Iterator[str]:
-    """Nothing, when the first chunk is there, then all chunks.
+    """Yield an empty text once the first chunk is there, then all chunks.
 
-    At its end another download may begin. Later errors are logged, and the server then closes
-    without the body's end.
+    At its end another download may begin. A later error is logged, and the server then closes the
+    connection without the end of the body.
     """
     try:
         first = next(chunks)

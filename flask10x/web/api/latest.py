@@ -1,7 +1,7 @@
 """`GET /api/v1/latest`: the newest values of one station or of all, with their age.
 
-Made for programs that ask again and again and keep nothing: Home Assistant, displays, prompts
-(docs/en/howto/home-assistant.md). So every key is always there, and what is not known is null.
+It is made for programs that ask again and again and keep nothing: Home Assistant, displays, prompts
+(docs/en/howto/home-assistant.md). So every key is always there, null where there is no value.
 """
 
 from collections.abc import Mapping
@@ -30,32 +30,32 @@ STATION, RAW = "station", "raw"
 
 @blueprint.get("/api/v1/latest")
 def values() -> Response | tuple[Response, int]:
-    """All stations by their endpoint; with `station` the object of that one alone.
+    """Answer with all stations by their endpoint; with `station`, with the object of that one.
 
     With `raw=1` the newest readings are as they were stored.
     """
-    store, (wanted, raw) = context.store(), _asked()
-    known = store.settings.stations
-    if wanted is not None and wanted not in known.by_endpoint:
-        return jsonify(error="not found", hint=_hint(wanted, known.by_endpoint)), 404
-    stations = known.all if wanted is None else (known.by_endpoint[wanted],)
+    store, (endpoint, raw) = context.store(), _parameters()
+    registered = store.settings.stations
+    if endpoint is not None and endpoint not in registered.by_endpoint:
+        return jsonify(error="not found", hint=_hint(endpoint, registered.by_endpoint)), 404
+    stations = registered.all if endpoint is None else (registered.by_endpoint[endpoint],)
     with context.view() as view:
         newest = latest(view, store, stations, raw=raw)
-        found = {one.station.endpoint: _object(one) for one in newest}
-    body = readable({"stations": found} if wanted is None else found[wanted])
+        objects = {row.station.endpoint: _object(row) for row in newest}
+    body = readable({"stations": objects} if endpoint is None else objects[endpoint])
     answer = Response(body + "\n", mimetype="application/json")
-    # The age in it is another one a second later.
+    # The age in it is different a second later.
     answer.headers["Cache-Control"] = "no-store"
     return answer
 
 
-def _asked() -> tuple[str | None, bool]:
-    """The endpoint asked for, None for all, and whether for stored values; raises QueryError."""
-    given = request.args.to_dict(flat=False)
-    wrong = {name: _unknown(name) for name in given if name not in (STATION, RAW)}
+def _parameters() -> tuple[str | None, bool]:
+    """Return `station`, None where all are asked for, and `raw`; raises QueryError."""
+    parameters = request.args.to_dict(flat=False)
+    wrong = {name: _unknown(name) for name in parameters if name not in (STATION, RAW)}
     for name in (STATION, RAW):
-        if len(given.get(name, [])) > 1:
-            wrong[name] = Reason("given_times", n=len(given[name]))
+        if len(parameters.get(name, [])) > 1:
+            wrong[name] = Reason("given_times", n=len(parameters[name]))
     station, raw = request.args.get(STATION), request.args.get(RAW)
     if station == "":
         wrong.setdefault(STATION, Reason("blank"))
@@ -72,35 +72,35 @@ def _unknown(name: str) -> Reason:
     return Reason("unknown_parameter_near", near=near) if near else Reason("unknown_parameter")
 
 
-def _hint(wanted: str, known: Mapping[str, Station]) -> Reason:
-    near, names = nearest(wanted.lower(), known), ", ".join(known)
+def _hint(endpoint: str, registered: Mapping[str, Station]) -> Reason:
+    near, names = nearest(endpoint.lower(), registered), ", ".join(registered)
     if near:
         return Reason("unknown_station_near", near=near, known=names)
     return Reason("unknown_station", known=names)
 
 
-def _object(one: Latest) -> dict[str, object]:
-    station, row = one.station, one.row
-    found = [_finite(value) for value in row.values] if row else [None] * len(station.columns)
+def _object(latest_row: Latest) -> dict[str, object]:
+    station, row = latest_row.station, latest_row.row
+    stored = [_finite(value) for value in row.values] if row else [None] * len(station.columns)
     settings = context.store().settings
-    zone, own = settings.zone, derived_by_station(settings.stations)[station.endpoint]
+    zone, derived = settings.zone, derived_by_station(settings.stations)[station.endpoint]
     return {
         "endpoint": station.endpoint,
         "label": station_name(station, translation("en")),
         "label_ja": station_name(station, translation("ja")),
-        "state": one.silence.state,
-        "age_s": one.silence.age_sec,
+        "state": latest_row.silence.state,
+        "age_s": latest_row.silence.age_sec,
         "received_at": iso_text(row.received_at, zone) if row else None,
         # Not `values`: in a template of Jinja that is a method of every object.
-        "measurements": dict(zip(station.columns, found, strict=True)),
+        "measurements": dict(zip(station.columns, stored, strict=True)),
         "units": {m.column: m.unit for m in station.measurements},
-        "derived": {name: one.derived.get(name) for name in own},
-        "derived_units": {name: computed.kind.unit for name, computed in own.items()},
-        "missing": list(one.missing),
-        "data": nested(station, found),
+        "derived": {name: latest_row.derived.get(name) for name in derived},
+        "derived_units": {name: computed.kind.unit for name, computed in derived.items()},
+        "missing": list(latest_row.missing),
+        "data": nested(station, stored),
     }
 
 
 def _finite(value: float | None) -> float | None:
-    """JSON knows no infinity; somebody with the sqlite3 shell can store one."""
+    """The value, or None for an infinity, which the sqlite3 shell can store and JSON lacks."""
     return value if value is not None and isfinite(value) else None

@@ -36,7 +36,7 @@ def compared_lines(comparison: Comparison | None) -> dict[str, object] | None:
         "by": comparison.by,
         "bucket_ms": comparison.bucket_ms,
         "has_leap_day": comparison.has_leap_day,
-        "series": [_compared_line(one) for one in comparison.lines],
+        "series": [_compared_line(line) for line in comparison.lines],
     }
 
 
@@ -75,14 +75,14 @@ def nights(place: Place, first_ms: int, last_ms: int) -> list[Span]:
     """
     if last_ms - first_ms > LONGEST_MS or not (is_date(first_ms) and is_date(last_ms)):
         return []
-    found, dark_from = [], first_ms
+    spans, dark_from = [], first_ms
     for rise_ms, set_ms in _days(place, first_ms, last_ms):
         if dark_from < (until := min(rise_ms, last_ms)):
-            found.append((dark_from, until))
+            spans.append((dark_from, until))
         dark_from = max(dark_from, set_ms)
     if dark_from < last_ms:
-        found.append((dark_from, last_ms))
-    return found
+        spans.append((dark_from, last_ms))
+    return spans
 
 
 def _days(place: Place, first_ms: int, last_ms: int) -> Iterator[Span]:

@@ -15,7 +15,7 @@ from flask10x.readings.protocols import PRECISIONS_NS, LineProblem
 from flask10x.system import clock
 from flask10x.system.logs import Pace
 from flask10x.web import context
-from flask10x.web.access import EXTENSION, Access, given_token
+from flask10x.web.access import EXTENSION, Access, token_of_request
 from flask10x.web.ingest.asked import DRY_RUN, answered, asked, body_within, wrong_query
 from flask10x.web.ingest.batch import ITEMS_MAX, Items, outcome_of
 from flask10x.web.ingest.take import Outcome
@@ -117,7 +117,7 @@ def _written(*, dry_run: bool) -> LinesTaken:
     if len(made) > ITEMS_MAX:
         raise WriteRefused(413, f"more than {ITEMS_MAX} readings")
     access: Access = current_app.extensions[EXTENSION]
-    opens = partial(access.opens, given_token())
+    opens = partial(access.opens, token_of_request())
     known = Items(store, clock.now_ms(), b"", opens).of_any([item for _, item in made])
     commits = store.settings.ack == "committed"
     outcome = outcome_of(store, known, request.environ, commits=commits, dry_run=dry_run)

@@ -54,7 +54,10 @@ def schema(name: str) -> JsonObject:
 
 def paths(settings: Settings, operation: JsonObject) -> dict[str, JsonObject]:
     """The path of each station; `operation` is what they have in common."""
-    return {f"/{one.endpoint}": {"post": _posting(one, operation)} for one in settings.stations.all}
+    return {
+        f"/{station.endpoint}": {"post": _posting(station, operation)}
+        for station in settings.stations.all
+    }
 
 
 def fill_in(settings: Settings, document: JsonObject) -> None:
@@ -63,7 +66,8 @@ def fill_in(settings: Settings, document: JsonObject) -> None:
     components["schemas"] |= schemas(settings)
     components["parameters"] |= conditions(stations)
     components["parameters"]["channel"]["example"] = next(
-        (one.ambient_channel for one in stations.all if one.ambient_channel), USUAL_CHANNEL
+        (station.ambient_channel for station in stations.all if station.ambient_channel),
+        USUAL_CHANNEL,
     )
     for path, example in _examples(stations):
         body = document["paths"][path]["post"]["requestBody"]
@@ -131,10 +135,14 @@ def _line(station: Station) -> str:
     tags = "".join(f",{_escaped(key)}={_escaped(value)}" for key, value in station.influx_tags)
     values = example_values(station)
     fields = (
-        f"{_escaped(one.influx or one.path)}={json.dumps(values[one.path], ensure_ascii=False)}"
-        for one in station.measurements
+        f"{_escaped(field.influx or field.path)}={_as_json(values[field.path])}"
+        for field in station.measurements
     )
     return f"{_escaped(station.influx)}{tags} {','.join(fields)}"
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _escaped(text: str) -> str:
@@ -170,7 +178,7 @@ def example_body(station: Station) -> JsonObject:
 def example_values(station: Station) -> dict[str, object]:
     """The values of that body by the paths of their measurements."""
     body = example_body(station)
-    return {one.path: _value_at(body, one.path) for one in station.measurements}
+    return {m.path: _value_at(body, m.path) for m in station.measurements}
 
 
 def _value_at(body: object, path: str) -> object:
@@ -246,19 +254,19 @@ def _enum(names: Iterable[str]) -> JsonObject:
 
 def _ambient_reading(station: Station, *, partial: bool) -> JsonObject:
     """What a station of a channel is sent, by Ambient's names."""
-    fields = {one.ambient: one for one in station.measurements if one.ambient}
-    values = {name: value_schema(one, partial=partial) for name, one in fields.items()}
+    fields = {field.ambient: field for field in station.measurements if field.ambient}
+    values = {name: value_schema(field, partial=partial) for name, field in fields.items()}
     times = {"created": schema("AmbientCreated"), "time": schema("AmbientTime")}
     reading: JsonObject = {"type": "object", "properties": times | values}
     if not partial:
         return reading | {"required": list(fields)}
-    usable = {name: value_schema(one, partial=False) for name, one in fields.items()}
+    usable = {name: value_schema(field, partial=False) for name, field in fields.items()}
     return reading | {"allOf": [_any_of(_requirement(name, usable[name]) for name in usable)]}
 
 
 def _first_entry(station: Station) -> JsonObject:
     """The fields of a form's first reading, as qs writes `data[0].d1`."""
-    names = [f"data[0][{one.ambient}]" for one in station.measurements if one.ambient]
+    names = [f"data[0][{field.ambient}]" for field in station.measurements if field.ambient]
     text = {"type": "string", "format": NUMBER_WITH_UNIT}
     return {"required": names, "properties": dict.fromkeys(names, text)}
 

@@ -151,8 +151,8 @@ def _shown(path: str, method: str, operation: JsonObject, t: Translation) -> Sho
         path=path,
         summary=f"{summary}: {station_name(station, t)}" if station else summary,
         fields=tuple(
-            (one.path, one.unit, _limit(one.minimum), _limit(one.maximum))
-            for one in (station.measurements if station else ())
+            (field.path, field.unit, _limit(field.minimum), _limit(field.maximum))
+            for field in (station.measurements if station else ())
         ),
         parameters=tuple(
             (parameter["name"], t(parameter["description"]))
