@@ -18,7 +18,7 @@ from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import Flask10xError
 from flask10x.history import days, rollups
-from flask10x.importing.importer import ImportOutcome, import_file
+from flask10x.importing.importer import ImportOptions, ImportOutcome, import_file
 from flask10x.system.disk import size
 
 FAILED_STATUS = 1
@@ -65,14 +65,8 @@ def _import(
     """Import one file and say what became of it; the exit status."""
     try:
         with progress(file.name, size(file)) as advance:
-            outcome = import_file(
-                config,
-                database,
-                file,
-                endpoint=endpoint,
-                accept_last_line=accept_last_line,
-                advance=advance,
-            )
+            options = ImportOptions(endpoint, accept_last_line)
+            outcome = import_file(config, database, file, options, advance)
     except Flask10xError as error:
         return _failed(file, str(error))
     except OSError as error:

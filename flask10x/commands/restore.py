@@ -44,8 +44,8 @@ def command(file: Path) -> None:
 
 def _remarks(done: Restored) -> list[str]:
     lines = []
-    if done.kept:
-        lines.append(_("The replaced database is kept: {path}").format(path=done.kept))
+    if done.replaced:
+        lines.append(_("The replaced database is kept: {path}").format(path=done.replaced))
     if done.used:
         lines.append(_("The rescued copy is kept: {path}").format(path=done.used))
     if done.newer:

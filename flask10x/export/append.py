@@ -1,4 +1,4 @@
-"""Each station's new rows appended to its CSV file exactly once, whatever dies meanwhile.
+"""Each station's new rows appended to its CSV file exactly once, even if the process is killed.
 
 The files of the contract (section 3), one after the other, each in these steps
 (docs/decisions/0023):
@@ -16,7 +16,6 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from gettext import gettext as _
 from gettext import ngettext
-from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -25,130 +24,44 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.database.dialects import of
 from flask10x.database.error_codes import reason_of
-from flask10x.export import archived, refusals, repair_commands, zone
+from flask10x.export import archived, checks, refusals, repair_commands, zone
 from flask10x.export.archived import ArchivedFile
-from flask10x.export.checks import (
-    begun,
-    check_old_bytes,
-    check_station,
-    find_old_bytes,
-    resume_position,
-)
 from flask10x.export.earlier_columns import (
+    archived_path,
     as_noted,
     as_written,
-    kept_path,
     of_its_station,
     of_station,
     set_aside,
     station_of,
     was_renamed,
 )
-from flask10x.export.file import NOTHING, CsvFile, forget_kept, fresh_path
+from flask10x.export.file import NOTHING, CsvFile, forget_second_names, fresh_path
 from flask10x.export.outcome import FileOutcome, for_each, target_of
 from flask10x.export.position import (
     Floor,
     Intent,
-    Owner,
     Position,
     State,
     endpoints_of,
     first_line_floor,
+    load_positions,
     load_state,
+    mark_of,
     names_of,
-    noted,
-    owners_of,
     rename,
     save_floor,
     save_state,
+    with_file,
 )
-from flask10x.export.rows import FileRows, Piece, Target, behind
+from flask10x.export.rows import FileRows, Piece, Target
 from flask10x.readings import numbers
-from flask10x.readings.csv_lines import Lines, time_of
-from flask10x.readings.numbers import lines_without_minus_zero
+from flask10x.readings.csv_lines import time_of
 from flask10x.readings.stations import Station
 from flask10x.readings.times import local_text
 from flask10x.system import disk
 from flask10x.system.wording import amount
-
-# Has the database lost readings that a CSV file has? After a failover only the file can tell.
-#
-# A standby that is promoted without the last commits gives their ids to other readings, and what
-# the database knows of the file may be from before them. So it is noted with each file of which
-# history of the database its rows are: the cluster, and the timeline, which counts promotions.
-# While that is the same, nothing was lost. When it is another one, the last rows of the file are
-# compared with the database. What a failover loses are the newest commits, and readings are
-# committed in the order of their ids: if the last row is there, all are.
-
-# One would do; but a reading that was lost may have been sent again, alone.
-LAST_ROWS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """What was found out."""
-
-    is_new: bool
-    """Whether it is another one than was noted, and not noted yet."""
-    note: str = ""
-    """For people."""
-
-
-SAME = History(is_new=False)
-
-
-def check_origin(
-    database: Database,
-    target: Target,
-    file: CsvFile | None,
-    floor: Floor | None,
-    position: Position,
-) -> History:
-    """Whether the database is of the history that was noted with the file; looks only.
-
-    The file is as `position` says. Raises ExportError when it has a row that the database has not.
-    """
-    if target.host is None or position.mark is None:
-        return SAME
-    with database.reader.begin() as connection:
-        now = of(connection).origin(connection)
-        noted = of(connection).noted_origin(connection, target.name)
-    if noted is None or noted == now:
-        return SAME
-    values = {"before": noted, "now": now}
-    if file is None or position.mark == NOTHING:
-        text = _("the database has another history now ({now}, it was {before})")
-        return History(is_new=True, note=text.format(**values))
-    _compare_last(target, file, floor, position)
-    text = _(
-        "the database has another history now ({now}, it was {before}), in which no row of the file"
-        " is missing"
-    )
-    return History(is_new=True, note=text.format(**values))
-
-
-def _compare_last(target: Target, file: CsvFile, floor: Floor | None, position: Position) -> None:
-    """Raises ExportError unless the last of our rows in the file are those of the database."""
-    if target.unknown or position.mark is None:
-        # With columns that the station has no more: they can't be made again.
-        return
-    spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
-    begin, end = position.begin_bytes, position.mark.size_bytes
-    if floor is not None:
-        begin, spans = floor.size_bytes, behind(spans, floor.last_id)
-    rows = target.rows.newest(spans, LAST_ROWS)
-    expected = (text.encode() for text in Lines(target.zone).texts(rows))
-    nothing = repeat(b"") if len(rows) < LAST_ROWS else ()
-    for wanted in chain(expected, nothing):
-        line = file.line_before(end) if end > begin else b""
-        if lines_without_minus_zero(line) != wanted:
-            raise refusals.lost_rows(target.path, line, wanted)
-        if not line:
-            return
-        end -= len(line)
-
 
 # Rows appended under one intent: some 6 MB. A night's rows are one piece, and a backlog of
 # millions costs two commits and two syncs a piece, with one piece at a time in memory.
@@ -157,39 +70,12 @@ PIECE_ROWS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Where the file stands, what has to be cut off first, and what to tell people."""
+    """What an open intent has led to: the position, what has to be cut off first, and a note."""
 
     position: Position | None
     cut_to: int | None = None
     note: str = ""
     floor: Floor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What an export has found and done in a file, or would do, for people."""
-
-    target: Target
-    state: State
-    """As it was noted before."""
-    resolution: Resolution
-    position: Position
-    """Where new rows are appended."""
-    anew: str
-    """Why the file was begun anew; empty where it was not, or where it was gone."""
-    history: str
-    """What is to be said of the history of the database."""
-
-    def in_words(self, result: str, rows: int) -> str:
-        """The text; `result` says what was done with so many `{rows}`."""
-        done, anew, before = result.format(rows=amount(rows, "row")), self.anew, self.state.position
-        exported = before is not None and before.mark not in (None, NOTHING)
-        if exported and self.position.mark == NOTHING and not anew:
-            anew = _("started a new file, as that of the last export is gone")
-        renamed = zone.changed(self.target, before)
-        zeros = numbers.minus_zero_note(_minus_zeros(self.resolution.position, self.position))
-        parts = (done, anew, renamed, zeros, self.resolution.note, self.history)
-        return "; ".join(filter(None, parts))
 
 
 def export(
@@ -211,7 +97,7 @@ def export(
 def dry_run(
     settings: Settings, database: Database, stations: Sequence[Station] | None = None
 ) -> list[FileOutcome]:
-    """What `export` would do; writes nothing."""
+    """Return what `export` would do; nothing is written."""
     return for_each(settings, database, stations, _dry_run_file)
 
 
@@ -220,140 +106,220 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
     if handed_over:
         # It begins behind the files that the station has had so far.
         target = replace(target, rows=target.rows.of(target.station))
-    state = known = load_state(database, target.name)
     with CsvFile.open(target.path, write=True) or nullcontext() as file:
-        archived.check_owner(database, target, file, state.position)
-        found = _resolve(as_noted(target, file, state.position), file, state)
-        if state.intent is not None:
-            known = _close_intent(database, target, file, state, found)
-        written = as_written(target, file, found.position)
-        position = _position(written, file, found.floor, found.position)
-        history = check_origin(database, written, file, found.floor, position)
-        gone = _gone(target, found, position)
-        if gone or history.is_new or _is_news(found.position, position):
-            known = save_state(
-                database, target, known, State(position), lambda c: archived.record(c, gone)
-            )
-        anew, ended = "", 0
-        if written is not target:
-            ended, known = _append_dropped(database, target, file, known, position)
-            position = known.position if ended and known.position else position
-            kept = kept_path(target)
-            anew = _(
+        run = _FileExport(database, target, file)
+        archived.check_owner(database, target, file, run.before.position)
+        run.resolve()
+        run.close_intent()
+        run.look()
+        run.save_news()
+        new_file, rows = "", 0
+        if run.written is not target:
+            rows, path = run.append_dropped(), archived_path(target)
+            run.set_aside(path)
+            run.begin_new_file()
+            new_file = _(
                 "started a new file, as the station's columns have changed; the old file is {path}"
             )
-            anew = anew.format(path=kept)
-            known = _set_aside(database, target, known, State(position, None, found.floor), kept)
-            position = noted(
-                target, zone.noted(target, None, None, begun(target, position.last_id))
-            )
-        rows, _known = _append_new_rows(database, target, None if anew else file, known, position)
-        rows += ended
+            new_file = new_file.format(path=path)
+        rows += run.append(target)
     fresh_path(target.path).unlink(missing_ok=True)
-    summary = Summary(target, state, found, position, anew, history.note)
-    text = summary.in_words(_("{rows} appended"), rows)
-    texts = filter(None, (text, *(one.text for one in handed_over)))
-    return FileOutcome(target.path, "; ".join(texts), rows, any(one.failed for one in handed_over))
+    text = run.summary(_("{rows} appended"), rows, new_file)
+    texts = filter(None, (text, *(outcome.text for outcome in handed_over)))
+    failed = any(outcome.failed for outcome in handed_over)
+    return FileOutcome(target.path, "; ".join(texts), rows, failed)
 
 
 def _dry_run_file(database: Database, target: Target) -> FileOutcome:
-    state = load_state(database, target.name)
-    whose = of_its_station(target, state.position)
-    if whose is not target:
+    former = of_its_station(target, load_state(database, target.name).position)
+    if former is not target:
         text = _("it would be ended, and a new one begun for /{endpoint}")
-        done = _dry_run_file(database, whose)
-        text = f"{done.text}; {text.format(endpoint=target.station.endpoint)}"
-        return replace(done, text=text)
+        outcome = _dry_run_file(database, former)
+        text = f"{outcome.text}; {text.format(endpoint=target.station.endpoint)}"
+        return replace(outcome, text=text)
     with CsvFile.open(target.path, write=False) or nullcontext() as file:
-        archived.check_owner(database, target, file, state.position)
-        found = _resolve(as_noted(target, file, state.position), file, state)
-        written = as_written(target, file, found.position)
-        position, anew = found.position, ""
-        history = SAME
-        if position is None or found.cut_to is None:
-            position = _position(written, file, found.floor, position)
-            history = check_origin(database, written, file, found.floor, position)
-    if written is not target:
-        anew = _(
+        run, new_file = _FileExport(database, target, file), ""
+        archived.check_owner(database, target, file, run.before.position)
+        run.resolve()
+        if run.resolution.cut_to is None:
+            run.look()
+    if run.written is not target:
+        text = _(
             "would start a new file, as the station's columns have changed; the old file: {path}"
         )
-        anew = anew.format(path=kept_path(target))
-    rows = target.rows.count(target.rows.new(position.last_id))
-    summary = Summary(target, state, found, position, anew, history.note)
-    text = summary.in_words(_("{rows} would be appended"), rows)
-    return FileOutcome(target.path, text, rows)
-
-
-def _position(
-    target: Target, file: CsvFile | None, floor: Floor | None, known: Position | None
-) -> Position:
-    """Where to go on, in a file that is as the last export left it and written in this zone."""
-    is_begun = file is not None and known is not None and known.mark not in (None, NOTHING)
-    if is_begun:
-        zone.check(target, known)
-    position = zone.noted(target, file, floor, resume_position(target, file, known))
-    if file is not None and is_begun and position.endpoint is None:
-        check_station(target, file, floor, position)
-    return noted(target, position)
-
-
-def _is_news(known: Position | None, position: Position) -> bool:
-    """Whether the position says more of the file than was noted; not that of a new file."""
-    if known is None or position.mark in (None, NOTHING):
-        return False
-    before, now = (
-        (one.mark, one.zone is None, one.endpoint, one.path, one.columns)
-        for one in (known, position)
+        new_file = text.format(path=archived_path(target))
+    rows = target.rows.count(target.rows.new(run.position.last_id))
+    return FileOutcome(
+        target.path, run.summary(_("{rows} would be appended"), rows, new_file), rows
     )
-    return before != now
 
 
-def _gone(target: Target, found: Resolution, position: Position) -> ArchivedFile | None:
-    """The file of the last export, where a new one takes its place: it may be moved away."""
-    known = found.position
-    if known is None or position.mark != NOTHING:
-        return None
-    return archived.archived(target, known, found.floor, archived.elsewhere(target, known))
+class _FileExport:
+    """The export of one file, or its dry run."""
+
+    def __init__(self, database: Database, target: Target, file: CsvFile | None) -> None:
+        self.database = database
+        self.target = target
+        self.file = file
+        self.before = self.stored = load_state(database, target.name)
+        """What the database had about the file before, and what it has now."""
+        self.position = self.before.position or checks.first_position(target, 0)
+        """Where new rows are appended."""
+        self.floor = self.before.floor
+        self.resolution = Resolution(self.before.position, floor=self.floor)
+        self.written = target
+        """The target with the columns that the file was written with."""
+        self.history = ""
+
+    def resolve(self) -> None:
+        """Find out what an open intent has left; only looks.
+
+        Raises ExportError when the file is not what the interrupted export can have left.
+        """
+        self.resolution = _resolve(self.target, self.file, self.before)
+        self.position = self.resolution.position or self.position
+        self.floor = self.resolution.floor
+        self.written = as_written(self.target, self.file, self.resolution.position)
+
+    def close_intent(self) -> None:
+        """Do what the resolution of an open intent says, and commit that it is done."""
+        intent, resolution = self.stored.intent, self.resolution
+        if intent is None:
+            return
+        if self.file is not None:
+            if resolution.cut_to is not None:
+                self.file.cut(resolution.cut_to)
+            else:
+                # The killed process may have written or renamed it without waiting for the disk.
+                self.file.sync()
+            path = self.target.path.resolve()
+            disk.sync(path.parent)
+            if intent.import_id is not None:
+                forget_second_names(path)
+
+        def save_its_floor(connection: Connection) -> None:
+            if resolution.position is not None and resolution.floor is not None:
+                save_floor(connection, self.target.name, resolution.floor)
+
+        state = State(resolution.position)
+        self.stored = save_state(self.database, self.target, self.stored, state, save_its_floor)
+
+    def look(self) -> None:
+        """Find the position for new rows.
+
+        Raises ExportError when the file is not as the last export left it, or in another zone.
+        """
+        position = self.resolution.position
+        if self.file is not None and mark_of(position) != NOTHING:
+            zone.check(self.written, position)
+        position = checks.resume_position(self.written, self.file, position)
+        position = zone.with_zone(self.written, self.file, self.floor, position)
+        self.position = position = with_file(self.written, position)
+        self.history = checks.check_origin(
+            self.database, self.written, self.file, self.floor, position
+        )
+
+    def save(self, state: State, file: ArchivedFile | None = None) -> None:
+        """Save the state of the file, and the file that was archived."""
+        self.stored = save_state(
+            self.database, self.target, self.stored, state, lambda c: archived.record(c, file)
+        )
+
+    def save_news(self) -> None:
+        """Save the position where it says more of the file than was saved before."""
+        before, position, gone = self.resolution.position, self.position, None
+        if before is not None and position.mark == NOTHING:
+            # A new file takes the place of the last export's, which may have been moved away.
+            place = archived.elsewhere(self.target, before)
+            gone = archived.archived(self.target, before, self.floor, place)
+        if gone or self.history or _is_news(before, position):
+            self.save(State(position), gone)
+
+    def append_dropped(self) -> int:
+        """Append to an old file up to the last new row with a value of a dropped column.
+
+        That is a column of a measurement that was taken out of `stations.toml` before the export:
+        the new file has no room for it. Returns the number of rows.
+        """
+        old = as_noted(self.target, self.file, self.position)
+        dropped = set(old.station.columns).difference(self.target.station.columns)
+        if old is self.target or old.unknown or not dropped:
+            return 0
+        last_id = old.rows.last_with(old.rows.new(self.position.last_id), dropped)
+        if last_id is None:
+            return 0
+        rows = self.append(replace(old, rows=old.rows.up_to(last_id)))
+        self.position = self.stored.position or self.position
+        return rows
+
+    def set_aside(self, path: Path) -> None:
+        """Give the file this name, once the database has what the file is."""
+        file = archived.archived(self.target, self.position, self.floor, path)
+        self.save(State(self.position), file)
+        set_aside(self.target, path)
+
+    def begin_new_file(self) -> None:
+        """Go on behind the file that was set aside."""
+        position = checks.first_position(self.target, self.position.last_id)
+        position = zone.with_zone(self.target, None, None, position)
+        self.file, self.position = None, with_file(self.target, position)
+
+    def append(self, target: Target) -> int:
+        """Append the target's new rows to the file, a piece at a time; return their number.
+
+        The file is created with the first piece if there is none. Killed at any time, the intent
+        says which bytes may be in the file.
+        """
+        position, file, rows = self.position, self.file, 0
+        with ExitStack() as created:
+            for piece in _pieces(target, position):
+                mark = position.mark
+                intent = _intent_of(piece, position.last_id, mark.size_bytes)
+                self.save(State(position, intent))
+                file = file or created.enter_context(CsvFile.create(target.path))
+                file.append(piece.data, mark.size_bytes)
+                if mark == NOTHING:
+                    disk.sync(file.path.resolve().parent)
+                mark = file.mark(zlib.crc32(piece.data, mark.checksum))
+                position = replace(position, last_id=piece.last_id, mark=mark)
+                if piece.last_received_at is not None:
+                    last_time = local_text(piece.last_received_at, target.zone)
+                    position = replace(
+                        position, last_received_at=piece.last_received_at, last_time=last_time
+                    )
+                self.save(State(position))
+                rows += piece.rows
+        return rows
+
+    def summary(self, result: str, rows: int, new_file: str) -> str:
+        """Return the outcome for people: `result` with its `{rows}`, and what else happened.
+
+        `new_file` says why a new file was begun; it is empty where none was, or the old one is
+        gone.
+        """
+        before, mark = self.before.position, self.position.mark
+        if mark_of(before) != NOTHING and mark == NOTHING and not new_file:
+            new_file = _("started a new file, as that of the last export is gone")
+        old_mark = mark_of(self.resolution.position)
+        # A zero of the file that got a minus sign has one byte more.
+        minus_zeros = 0 if NOTHING in (old_mark, mark) else mark.size_bytes - old_mark.size_bytes
+        parts = (
+            result.format(rows=amount(rows, "row")),
+            new_file,
+            zone.changed(self.target, before),
+            numbers.minus_zero_note(minus_zeros),
+            self.resolution.note,
+            self.history,
+        )
+        return "; ".join(filter(None, parts))
 
 
-def _set_aside(database: Database, target: Target, known: State, state: State, kept: Path) -> State:
-    """Give the file this name, once it is kept what the file is."""
-    file = archived.archived(target, state.position, state.floor, kept)
-    before = State(state.position)
-    known = save_state(database, target, known, before, lambda c: archived.record(c, file))
-    set_aside(target, kept)
-    return known
-
-
-def _append_dropped(
-    database: Database, target: Target, file: CsvFile | None, known: State, position: Position
-) -> tuple[int, State]:
-    """Append to the old file up to the last new row with a value that the new file has no room for.
-
-    That is one of a measurement that was taken out of `stations.toml` before the export. How many
-    rows that are, and what the database knows of the file then.
-    """
-    old = as_noted(target, file, position)
-    dropped = set(old.station.columns).difference(target.station.columns)
-    if old is target or old.unknown or not dropped:
-        return 0, known
-    last_id = old.rows.last_with(old.rows.new(position.last_id), dropped)
-    if last_id is None:
-        return 0, known
-    old = replace(old, rows=old.rows.up_to(last_id))
-    return _append_new_rows(database, old, file, known, position)
-
-
-def _append_dropped_as_left(
-    database: Database, left: Target, file: CsvFile | None, state: State
-) -> None:
-    """The same for a file that the station goes on from, if it is what the last export left."""
-    position = state.position
-    if file is None or position is None or position.mark in (None, NOTHING):
-        return
-    is_ours = file.size == position.mark.size_bytes and not zone.difference(left, position)
-    if is_ours and find_old_bytes(file, position, position.mark) is not None:
-        _append_dropped(database, left, file, State(position), position)
+def _is_news(before: Position | None, position: Position) -> bool:
+    """Whether the position says more of the file than was saved; not that of a new file."""
+    if before is None or position.mark == NOTHING:
+        return False
+    old, new = ((p.mark, p.path, p.columns) for p in (before, position))
+    return old != new
 
 
 # A file of another station, or of another name: `stations.toml` was changed.
@@ -362,12 +328,14 @@ def _append_dropped_as_left(
 def _hand_over(database: Database, target: Target) -> list[FileOutcome]:
     """End the file that another station has under this name, and those of the station elsewhere.
 
-    What became of each such file; the text may be empty. The other station's last rows are
+    Returns the outcome of each such file; its text may be empty. The other station's last rows are
     appended before.
     """
     state = load_state(database, target.name)
-    whose = of_its_station(target, state.position)
-    outcomes = [] if whose is target else [_end_file(database, target, whose)]
+    former = of_its_station(target, state.position)
+    outcomes = []
+    if state.position is not None and former is not target:
+        outcomes.append(_end_file(database, former, state, state.position))
     with database.reader.begin() as connection:
         names = names_of(connection, target.station.endpoint)
     for name in names:
@@ -377,30 +345,26 @@ def _hand_over(database: Database, target: Target) -> list[FileOutcome]:
     return outcomes
 
 
-def _end_file(database: Database, target: Target, whose: Target) -> FileOutcome:
-    """Append the last rows of the other station, and set its file aside."""
-    state = load_state(database, target.name)
-    if state.position is None or state.position.columns is None:
-        raise refusals.no_columns(target.path, whose.station.endpoint)
-    if not target.path.exists() and not whose.rows.count(whose.rows.new(state.position.last_id)):
-        place = archived.elsewhere(whose, state.position)
-        gone = archived.archived(whose, state.position, state.floor, place)
-        save_state(database, target, state, State(None), lambda c: archived.record(c, gone))
-        return FileOutcome(whose.path, "")
-    missing = _in_no_file(whose, state.position)
-    _export_file(database, whose)
-    state, kept = load_state(database, target.name), kept_path(target)
-    known = _set_aside(database, whose, State(state.position), state, kept)
-    save_state(database, target, known, State(None))
+def _end_file(database: Database, former: Target, state: State, position: Position) -> FileOutcome:
+    """Append the last rows of the station that had the file before, and set the file aside."""
+    if not former.path.exists() and not former.rows.count(former.rows.new(position.last_id)):
+        place = archived.elsewhere(former, position)
+        gone = archived.archived(former, position, state.floor, place)
+        save_state(database, former, state, State(None), lambda c: archived.record(c, gone))
+        return FileOutcome(former.path, "")
+    missing = _in_no_file(former, position)
+    _export_file(database, former)
+    run, path = _FileExport(database, former, None), archived_path(former)
+    run.set_aside(path)
+    run.save(State(None))
     text = _("a new file was begun, as this was the file of /{endpoint}; that one is {path}")
-    text = text.format(endpoint=whose.station.endpoint, path=kept)
-    return FileOutcome(kept, "; ".join(filter(None, (text, missing))), failed=bool(missing))
+    text = text.format(endpoint=former.station.endpoint, path=path)
+    return FileOutcome(path, "; ".join(filter(None, (text, missing))), failed=bool(missing))
 
 
-def _in_no_file(whose: Target, position: Position) -> str:
-    """Values of a former station's last rows that its file has no column for; empty for none."""
-    spans = whose.rows.new(position.last_id)
-    readings, columns = whose.rows.values_elsewhere(spans)
+def _in_no_file(former: Target, position: Position) -> str:
+    """Say which values of a former station's last rows have no column in its file, if any."""
+    readings, columns = former.rows.values_elsewhere(former.rows.new(position.last_id))
     if not readings:
         return ""
     text = ngettext(
@@ -412,59 +376,59 @@ def _in_no_file(whose: Target, position: Position) -> str:
     )
     return text.format(
         n=readings,
-        endpoint=whose.station.endpoint,
+        endpoint=former.station.endpoint,
         columns=", ".join(columns),
-        command=f"flask10x export && {repair_commands.whole(whose.path)}",
+        command=f"flask10x export && {repair_commands.whole(former.path)}",
     )
 
 
 def _leave_file(database: Database, target: Target, name: str) -> str:
-    """Go on from a file that the station had under another name before."""
-    left = of_station(target, replace(target.station, csv_name=name))
-    left = replace(left, name=name, path=target.path.with_name(name))
+    """Go on behind a file that the station had under another name before."""
+    former = of_station(target, replace(target.station, csv_name=name))
+    former = replace(former, name=name, path=target.path.with_name(name))
     state = load_state(database, name)
     is_new = load_state(database, target.name).position is None
-    if is_new and was_renamed(left, target, state.position):
-        rename(database, left, state, target.name)
+    if is_new and was_renamed(former, target, state.position):
+        rename(database, former, state, target.name)
         return ""
-    with CsvFile.open(left.path, write=True) or nullcontext() as file:
-        found = _resolve(as_noted(left, file, state.position), file, state)
-        if state.intent is not None:
-            _close_intent(database, left, file, state, found)
-        state = load_state(database, name)
-        _append_dropped_as_left(database, left, file, state)
-    state = load_state(database, name)
-    known, kept = State(state.position), None
-    if left.path.exists():
-        kept = kept_path(left)
-        known = _set_aside(database, left, known, state, kept)
-    place = archived.elsewhere(left, state.position) if state.position else None
-    file_gone = archived.archived(left, state.position, state.floor, place)
-    save_state(database, left, known, State(None), lambda c: archived.record(c, file_gone))
+    with CsvFile.open(former.path, write=True) or nullcontext() as file:
+        run = _FileExport(database, former, file)
+        run.resolve()
+        run.close_intent()
+        if _is_as_left(run):
+            run.append_dropped()
+    path = None
+    if former.path.exists():
+        path = archived_path(former)
+        run.set_aside(path)
+    place = archived.elsewhere(former, run.position)
+    run.save(State(None), archived.archived(former, run.position, run.floor, place))
     text = _("it goes on after {name}, which the station had before; that one is {path}")
-    return text.format(name=name, path=kept or _("gone"))
+    return text.format(name=name, path=path or _("gone"))
 
 
-def _minus_zeros(known: Position | None, position: Position) -> int:
-    """How many zeros of ours have got the sign minus since the last export."""
-    before = known.mark if known else None
-    if before in (None, NOTHING) or position.mark in (None, NOTHING):
-        return 0
-    return position.mark.size_bytes - before.size_bytes
+def _is_as_left(run: _FileExport) -> bool:
+    """Whether the file is what the last export left, in this command's time zone."""
+    position = run.position
+    if run.file is None or position.mark == NOTHING:
+        return False
+    is_ours = run.file.size == position.mark.size_bytes
+    is_ours = is_ours and not zone.difference(run.target, position)
+    return is_ours and checks.find_old_bytes(run.file, position) is not None
 
 
 def _of_former_stations(settings: Settings, database: Database) -> list[FileOutcome]:
-    """The last rows of stations that are no longer there, and readings that are in no file."""
+    """Append the last rows of former stations, and name their readings that are in no file."""
     try:
         with database.reader.begin() as connection:
-            owners, endpoints = owners_of(connection), endpoints_of(connection)
-        names = {station.csv_name for station in settings.stations.all}
-        former = {name: owner for name, owner in owners.items() if name not in names}
+            positions, endpoints = load_positions(connection), endpoints_of(connection)
+        for station in settings.stations.all:
+            positions.pop(station.csv_name, None)
         return [
             outcome
             for endpoint in endpoints
             if endpoint not in settings.stations.by_endpoint
-            for outcome in _of_former_station(settings, database, endpoint, former)
+            for outcome in _of_former_station(settings, database, endpoint, positions)
         ]
     except DBAPIError as error:
         text = _("the database cannot be used: {reason}").format(reason=reason_of(error))
@@ -472,27 +436,25 @@ def _of_former_stations(settings: Settings, database: Database) -> list[FileOutc
 
 
 def _of_former_station(
-    settings: Settings, database: Database, endpoint: str, former: dict[str, Owner]
+    settings: Settings, database: Database, endpoint: str, former: dict[str, Position]
 ) -> list[FileOutcome]:
-    """Those of one of them; `former` are the files that no station has now. None is up to date."""
-    for name, owner in former.items():
-        if owner.endpoint == endpoint and owner.columns is not None:
-            station = station_of(endpoint, name, owner.columns)
-            position = load_state(database, name).position
-            if position is None or not _waiting(database, station, position.last_id):
+    """Return the outcome of one of them, none where its file is up to date.
+
+    `former` are the files that no station has now.
+    """
+    for name, position in former.items():
+        if position.endpoint == endpoint:
+            station = station_of(endpoint, name, position.columns or "")
+            target = target_of(settings, database, station)
+            if not target.rows.count(target.rows.new(position.last_id)):
                 return []
             text = _("the station /{endpoint} is no longer in stations.toml")
-            text = text.format(endpoint=endpoint)
-            missing = _in_no_file(target_of(settings, database, station), position)
-            (done,) = for_each(settings, database, [station], _export_file)
-            text = "; ".join(filter(None, (done.text, text, missing)))
-            return [replace(done, text=text, failed=done.failed or bool(missing))]
+            text, missing = text.format(endpoint=endpoint), _in_no_file(target, position)
+            (outcome,) = for_each(settings, database, [station], _export_file)
+            text = "; ".join(filter(None, (outcome.text, text, missing)))
+            return [replace(outcome, text=text, failed=outcome.failed or bool(missing))]
     station = station_of(endpoint, f"{endpoint}.csv", "")
     rows = FileRows(database, station)
-    unknown = [name for name, owner in former.items() if owner.endpoint is None]
-    if any(_has_last_row(database, rows, name) for name in unknown):
-        # A version before this one has written its file, and has not noted whose it is.
-        return []
     waiting = rows.count(rows.received(rows.archived_to))
     if not waiting:
         return []
@@ -507,29 +469,14 @@ def _of_former_station(
     return [FileOutcome(settings.csv_dir / station.csv_name, text, failed=True)]
 
 
-def _has_last_row(database: Database, rows: FileRows, name: str) -> bool:
-    """Whether the last row of the file of this name is one of these."""
-    position = load_state(database, name).position
-    return position is not None and rows.has(position.last_id, position.last_received_at)
-
-
-def _waiting(database: Database, station: Station, last_id: int) -> int:
-    """How many readings of the station come after this one and are in no file."""
-    rows = FileRows(database, station)
-    return rows.count(rows.new(last_id))
-
-
 # The open intent. It was committed before the file was touched, so the file has all, some or none
 # of the intended bytes. All: the position is moved. Some: they are cut off, to be appended again.
 # Anything else is somebody else's, and nothing is touched.
 
 
 def _resolve(target: Target, file: CsvFile | None, state: State) -> Resolution:
-    """What to do about the open intent, if there is one; only looks.
-
-    Raises ExportError when the file is not what the interrupted export can have left.
-    """
     intent, position = state.intent, state.position
+    target = as_noted(target, file, position)
     if intent is None:
         return Resolution(position, floor=state.floor)
     if intent.import_id is not None or position is None:
@@ -540,15 +487,13 @@ def _resolve(target: Target, file: CsvFile | None, state: State) -> Resolution:
 def _resolve_append(
     target: Target, file: CsvFile | None, intent: Intent, position: Position
 ) -> Resolution:
-    start = intent.start_offset
     if file is None:
-        if start:
+        if intent.start_offset:
             raise refusals.moved_midway(target.path)
         return Resolution(position)
     zone.check(target, position)
-    if position.mark is not None:
-        position = replace(position, mark=check_old_bytes(target, file, position, position.mark))
-        start = position.mark.size_bytes if position.mark else start
+    position = replace(position, mark=checks.check_old_bytes(target, file, position))
+    start = position.mark.size_bytes
     tail = file.read(start, intent.length)
     if not tail:
         return Resolution(position)
@@ -562,7 +507,7 @@ def _resolve_append(
 
 
 def _last(target: Target, intent: Intent, tail: bytes) -> dict[str, Any]:
-    """Of the last row that the whole intent has written: when it was received, and its time."""
+    """Return when the last row of the intent was received, and how its time is written."""
     row = target.rows.last(target.rows.between(intent.from_id, intent.to_id))
     if row is None:
         return {}
@@ -571,19 +516,15 @@ def _last(target: Target, intent: Intent, tail: bytes) -> dict[str, Any]:
 
 
 def _check_beginning(target: Target, intent: Intent, start: int, size: int, tail: bytes) -> None:
-    """Raises ExportError unless the file ends with a beginning of the intended bytes."""
-    intended = _intended(target, intent)
+    """Raise ExportError unless the file ends with a beginning of the intended bytes."""
+    # Ids never change their rows, so the bytes can be made again.
+    spans = target.rows.between(intent.from_id, intent.to_id)
+    intended = b"" if intent.start_offset else target.header
+    intended += b"".join(piece.data for piece in target.pieces(spans))
     if hashlib.sha256(intended).hexdigest() != intent.sha256:
         raise refusals.not_reproducible(target.path, start)
     if size > start + len(tail) or not intended.startswith(tail):
         raise refusals.not_ours(target.path, tail, start)
-
-
-def _intended(target: Target, intent: Intent) -> bytes:
-    """The bytes of the intent, made again: ids never change their rows."""
-    begin = b"" if intent.start_offset else target.header
-    spans = target.rows.between(intent.from_id, intent.to_id)
-    return begin + b"".join(piece.data for piece in target.pieces(spans))
 
 
 def _resolve_rebuild(
@@ -600,19 +541,21 @@ def _resolve_rebuild(
         import_id=intent.import_id or 0,
         begin_bytes=len(file.line(0)),
         mark=file.mark_up_to(intent.length),
-        endpoint=before.endpoint if before else None,
     )
     floor = _floor_of_rebuilt(target, state, intent)
+    target = as_written(target, file, rebuilt)
     if before and floor and floor.last_id and file.size == floor.size_bytes:
-        # All of it was kept byte for byte: no row of the database tells in which zone it is.
+        # All of it was kept byte for byte: no row of the database shows its time zone.
         rebuilt = replace(
             rebuilt,
             zone=before.zone,
             last_received_at=before.last_received_at,
             last_time=before.last_time,
         )
+    else:
+        rebuilt = zone.with_zone(target, file, floor, rebuilt)
     note = _("an interrupted rebuild was found to be complete")
-    return Resolution(rebuilt, note=note, floor=floor)
+    return Resolution(with_file(target, rebuilt), note=note, floor=floor)
 
 
 def _floor_of_rebuilt(target: Target, state: State, intent: Intent) -> Floor | None:
@@ -625,64 +568,11 @@ def _floor_of_rebuilt(target: Target, state: State, intent: Intent) -> Floor | N
     return None
 
 
-def _close_intent(
-    database: Database, target: Target, file: CsvFile | None, state: State, found: Resolution
-) -> State:
-    """Do what was found out about the open intent, and commit that it is done."""
-    intent = state.intent
-    if file is not None:
-        if found.cut_to is not None:
-            file.cut(found.cut_to)
-        else:
-            # Whoever died may have written or renamed it without waiting for the disk.
-            file.sync()
-        path = target.path.resolve()
-        disk.sync(path.parent)
-        if intent is not None and intent.import_id is not None:
-            forget_kept(path)
-
-    def keep_floor(connection: Connection) -> None:
-        if found.position is not None and found.floor is not None:
-            save_floor(connection, target.name, found.floor)
-
-    return save_state(database, target, state, State(found.position), keep_floor)
-
-
-# The new rows. Whatever dies in between, the intent says which bytes may stand in the file.
-
-
-def _append_new_rows(
-    database: Database, target: Target, file: CsvFile | None, known: State, position: Position
-) -> tuple[int, State]:
-    """Append what is new, a piece at a time, to a file that is as `position` says.
-
-    `known` is what the database knows of it. The number of rows, and what it knows then. The file
-    is created with the first piece if there is none.
-    """
-    rows = 0
-    with ExitStack() as created:
-        for piece in _pieces(target, position):
-            mark = position.mark or NOTHING
-            intent = _intent_of(piece, position.last_id, mark.size_bytes)
-            known = save_state(database, target, known, State(position, intent))
-            file = file or created.enter_context(CsvFile.create(target.path))
-            file.append(piece.data, mark.size_bytes)
-            if mark == NOTHING:
-                disk.sync(file.path.resolve().parent)
-            mark = file.mark(zlib.crc32(piece.data, mark.checksum))
-            position = replace(position, last_id=piece.last_id, mark=mark)
-            if piece.last_received_at is not None:
-                written = local_text(piece.last_received_at, target.zone)
-                position = replace(
-                    position, last_received_at=piece.last_received_at, last_time=written
-                )
-            known = save_state(database, target, known, State(position))
-            rows += piece.rows
-    return rows, known
+# The new rows.
 
 
 def _pieces(target: Target, position: Position) -> Iterator[Piece]:
-    """What is to be appended: for a new file the header, then PIECE_ROWS or a few more each."""
+    """Yield what is to be appended: a header for a new file, PIECE_ROWS or a few more each."""
     parts = [target.header] if position.mark == NOTHING else []
     last_id, rows, last_received_at = position.last_id, 0, None
     for piece in target.pieces(target.rows.new(last_id)):

@@ -1,16 +1,17 @@
 """The CSV files that an export has written and that another file has followed.
 
-An export has set them aside, or somebody has moved them away. Their readings are in no other file,
-so it is kept what they were: a reading that one of them has is removed only after its row in it was
-compared (`removable.py`). A file is known by its station, its size and its checksum, wherever it
-lies.
+An export has given them another name, or somebody has moved them away. Their readings are in no
+other file, so the database records what they were: a reading in one of them is removed only after
+its row there was compared (`removable.py`). A file is identified by its station, its size and its
+checksum, wherever it is.
 """
 
 from dataclasses import dataclass, replace
 from gettext import gettext as _
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
+from sqlalchemy import Connection, Row, and_, select, update
 
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
@@ -19,8 +20,15 @@ from flask10x.database.expressions import upsert
 from flask10x.database.tables import archived_files as table
 from flask10x.errors import ExportError
 from flask10x.export import refusals
-from flask10x.export.file import NOTHING, CsvFile, Mark
-from flask10x.export.position import Floor, Position, positions_of_others
+from flask10x.export.file import NOTHING, CsvFile
+from flask10x.export.position import (
+    Floor,
+    Position,
+    columns_of_position,
+    load_positions,
+    mark_of,
+    position_of_columns,
+)
 from flask10x.export.rows import Target
 
 
@@ -28,123 +36,120 @@ from flask10x.export.rows import Target
 class ArchivedFile:
     """One of them, as it was when it was archived."""
 
-    endpoint: str
     name: str
-    """What it was called while it was written."""
+    """The name that it had while it was written."""
     position: Position
     """Which readings it has, and what it was; without a path where its place is unknown."""
-    mark: Mark
     floor: Floor | None = None
     """Up to where it was compared with its readings."""
 
+    @property
+    def endpoint(self) -> str:
+        """The station whose rows it has."""
+        return str(self.position.endpoint)
+
 
 def load(connection: Connection, endpoint: str) -> list[ArchivedFile]:
-    """Those of the station, the newest first."""
+    """Return the archived files of the station, the newest first."""
     query = select(table).where(table.c.endpoint == endpoint)
     newest = query.order_by(table.c.last_id.desc(), table.c.size_bytes, table.c.checksum)
     return [_of(row) for row in connection.execute(newest)]
 
 
 def check_owner(
-    database: Database, target: Target, file: CsvFile | None, known: Position | None
+    database: Database, target: Target, file: CsvFile | None, position: Position | None
 ) -> None:
-    """Raises ExportError when the file is another station's, by a link or because it was renamed.
+    """Raise ExportError when the file is another station's, by a link or because it was renamed.
 
-    `known` is its position. The bytes of a file tell only where nothing is known of it.
+    `position` is that of the file. Where it has none, its bytes are compared with the files of the
+    other stations.
     """
-    endpoint, others = target.station.endpoint, table.c.endpoint != target.station.endpoint
+    endpoint = target.station.endpoint
+    archived_elsewhere = select(table).where(table.c.endpoint != endpoint)
     with database.reader.begin() as connection:
-        positions = positions_of_others(connection, endpoint)
-        files = [_of(row).position for row in connection.execute(select(table).where(others))]
+        positions = load_positions(connection)
+        files = [_of(row).position for row in connection.execute(archived_elsewhere)]
+    positions = {name: other for name, other in positions.items() if other.endpoint != endpoint}
     path = str(target.path.resolve())
-    for name, position in positions.items():
-        if name != target.name and position.path == path:
-            raise refusals.of_other_station(target.path, str(position.endpoint), position.path)
-    if file is None or (known is not None and known.mark is not None):
+    for name, other in positions.items():
+        if name != target.name and other.path == path:
+            raise refusals.of_other_station(target.path, str(other.endpoint), other.path)
+    if file is None or position is not None:
         return
     header_bytes = len(file.line(0))
-    for position in (*positions.values(), *files):
-        size = position.mark.size_bytes if position.mark else 0
+    for other in (*positions.values(), *files):
+        size = other.mark.size_bytes
         is_longer = header_bytes < size <= file.size
-        if is_longer and position.mark and file.checksum(size) == position.mark.checksum:
-            raise refusals.of_other_station(target.path, str(position.endpoint), position.path)
+        if is_longer and file.checksum(size) == other.mark.checksum:
+            raise refusals.of_other_station(target.path, str(other.endpoint), other.path)
 
 
 def archived(
     target: Target, position: Position | None, floor: Floor | None, path: Path | None = None
 ) -> ArchivedFile | None:
-    """The file at this position as one that is archived at `path`, or at an unknown place.
+    """Return the file at this position as one that is archived at `path`, None for unknown.
 
-    None when an export has written no row into it.
+    The result is None when no export has written a row into the file.
     """
-    mark = position.mark if position else None
-    if position is None or mark is None or mark == NOTHING:
+    if position is None or mark_of(position) == NOTHING:
         return None
     if position.first_id == position.last_id and not position.import_id:
         return None
-    return ArchivedFile(
+    position = replace(
+        position,
         endpoint=position.endpoint or target.station.endpoint,
-        name=target.name,
-        position=replace(position, path=None if path is None else str(path)),
-        mark=mark,
-        floor=floor,
+        path=None if path is None else str(path),
     )
+    return ArchivedFile(name=target.name, position=position, floor=floor)
 
 
 def elsewhere(target: Target, position: Position) -> Path | None:
-    """Where the file of this position lies, if that is another place than the target's."""
+    """Return the path of the file of this position, if it is another one than the target's."""
     if position.path is None or Path(position.path) == target.path.resolve():
         return None
     return path if (path := Path(position.path)).is_file() else None
 
 
 def record(connection: Connection, file: ArchivedFile | None) -> None:
-    """Keep what the file is; nothing for None. What is known of it already stays known."""
+    """Save what the file is; None is ignored. A path or floor that was saved before stays."""
     if file is None:
         return
-    position, path, floor = file.position, file.position.path, file.floor
-    known = connection.execute(select(table).where(_is(file))).one_or_none()
-    if known is not None:
-        path, floor = path or known.path, floor or _of(known).floor
-    values = {
-        name: getattr(position, name)
-        for name in ("first_id", "last_id", "import_id", "begin_bytes", "zone", "columns")
-    }
-    connection.execute(
-        upsert(table).values(
-            endpoint=file.endpoint,
-            name=file.name,
-            path=path,
-            size_bytes=file.mark.size_bytes,
-            checksum=file.mark.checksum,
-            inode=file.mark.inode,
-            changed_ns=file.mark.changed_ns,
-            floor_id=floor.last_id if floor else None,
-            floor_bytes=floor.size_bytes if floor else None,
-            floor_checksum=floor.checksum if floor else None,
-            **values,
-        )
+    values = columns_of_position(file.position)
+    del values["last_received_at"], values["last_time"]
+    floor, mark = file.floor, file.position.mark
+    query = select(table).where(
+        table.c.endpoint == file.endpoint,
+        table.c.size_bytes == mark.size_bytes,
+        table.c.checksum == mark.checksum,
     )
+    row = connection.execute(query).one_or_none()
+    if row is not None:
+        values["path"], floor = values["path"] or row.path, floor or _of(row).floor
+    values |= {
+        "floor_id": floor.last_id if floor else None,
+        "floor_bytes": floor.size_bytes if floor else None,
+        "floor_checksum": floor.checksum if floor else None,
+    }
+    connection.execute(upsert(table).values(name=file.name, **values))
 
 
 def name(settings: Settings, database: Database, path: Path) -> ArchivedFile:
-    """Keep that an archived file, whose place was unknown, lies here; it with this place.
+    """Record that an archived file, whose place was unknown, is here; return it with this place.
 
-    Raises ExportError when the file is none of those that were archived, or the files belong to
-    another host, and OSError.
+    Raises ExportError when the file is no archived one, or the files belong to another host, and
+    OSError.
     """
     path = path.resolve()
     with CsvFile.open(path, write=False) or _missing() as file:
-        size = file.size
-        mark = file.mark(file.checksum(size))
-    same = and_(table.c.size_bytes == mark.size_bytes, table.c.checksum == mark.checksum)
+        mark = file.mark_up_to(file.size)
+    is_same = and_(table.c.size_bytes == mark.size_bytes, table.c.checksum == mark.checksum)
     values = {"path": str(path), "inode": mark.inode, "changed_ns": mark.changed_ns}
     files: list[ArchivedFile] = []
 
     def change(connection: Connection) -> None:
         csv_owner.require(connection, csv_owner.host_of(settings))
-        connection.execute(update(table).where(same).values(values))
-        files[:] = map(_of, connection.execute(select(table).where(same)))
+        connection.execute(update(table).where(is_same).values(values))
+        files[:] = map(_of, connection.execute(select(table).where(is_same)))
         if not files:
             text = _("it is no file that an export has written and that was moved away later")
             raise ExportError(text)
@@ -157,16 +162,7 @@ def _missing() -> CsvFile:
     raise ExportError(_("there is no such file"))
 
 
-def _is(file: ArchivedFile) -> ColumnElement[bool]:
-    return and_(
-        table.c.endpoint == file.endpoint,
-        table.c.size_bytes == file.mark.size_bytes,
-        table.c.checksum == file.mark.checksum,
-    )
-
-
-def _of(row: Row[tuple[object, ...]]) -> ArchivedFile:
-    mark = Mark(row.size_bytes, row.checksum, row.inode, row.changed_ns)
+def _of(row: Row[Any]) -> ArchivedFile:
     floor = None
     if row.floor_id is not None:
         floor = Floor(
@@ -175,17 +171,4 @@ def _of(row: Row[tuple[object, ...]]) -> ArchivedFile:
             size_bytes=row.floor_bytes,
             checksum=row.floor_checksum,
         )
-    position = Position(
-        first_id=row.first_id,
-        last_id=row.last_id,
-        import_id=row.import_id,
-        begin_bytes=row.begin_bytes,
-        mark=mark,
-        zone=row.zone,
-        endpoint=row.endpoint,
-        path=row.path,
-        columns=row.columns,
-    )
-    return ArchivedFile(
-        endpoint=row.endpoint, name=row.name, position=position, mark=mark, floor=floor
-    )
+    return ArchivedFile(name=row.name, position=position_of_columns(row._mapping), floor=floor)

@@ -1,15 +1,19 @@
-"""Is a CSV file still what the last export left? If not, nothing is written to it.
+"""Check that a CSV file is still what the last export left; otherwise nothing is written to it.
 
-A file that nobody has touched since (same size, inode and ctime) is not read at all; any other is
-read once, in blocks, and compared by its checksum.
+A file whose size, inode and ctime are unchanged is not read at all; any other file is read once, in
+blocks, and compared by its checksum.
 """
 
 import zlib
 from dataclasses import replace
+from gettext import gettext as _
+from itertools import chain, repeat
 
+from flask10x.database.database import Database
+from flask10x.database.dialects import of
 from flask10x.export import refusals
 from flask10x.export.file import LINE_BYTES, NOTHING, CsvFile, Mark
-from flask10x.export.position import Floor, Position
+from flask10x.export.position import Floor, Position, exported_rows, mark_of
 from flask10x.export.rows import Target
 from flask10x.readings import csv_lines
 from flask10x.readings.csv_lines import Lines
@@ -17,120 +21,158 @@ from flask10x.readings.numbers import lines_without_minus_zero
 
 
 def resume_position(target: Target, file: CsvFile | None, position: Position | None) -> Position:
-    """Where to go on in the file; its `mark` is None when there is nothing to append.
+    """Return the position at which the export goes on in the file.
 
-    A file that is not there (new, or moved away for archiving) begins anew; so does one of a
-    station whose earlier file had another name. Raises ExportError when the file is not as the last
-    export left it.
+    A file that does not exist (a new one, or one that was archived) gets the position of its
+    beginning. Raises ExportError when the file is not as the last export left it.
     """
     last_id = position.last_id if position else target.rows.archived_to
-    known = position.mark if position else None
-    if file is None or (known in (None, NOTHING) and file.size == 0):
-        return begun(target, last_id)
-    if position is None or known is None:
+    if file is None or (mark_of(position) == NOTHING and file.size == 0):
+        return first_position(target, last_id)
+    if position is None:
         return _adopted(target, file, last_id)
-    old = check_old_bytes(target, file, position, known)
+    old = check_old_bytes(target, file, position)
     if file.size > old.size_bytes:
         _refuse_tail(target, file, last_id, old.size_bytes)
     return replace(position, mark=old)
 
 
-def check_old_bytes(target: Target, file: CsvFile, position: Position, known: Mark) -> Mark:
-    """What the file is now as far as the last export left it, whatever follows.
+def check_old_bytes(target: Target, file: CsvFile, position: Position) -> Mark:
+    """Return the mark of the bytes that the last export left, whatever follows them.
 
-    Raises ExportError when its bytes have changed, `known` being what they were.
+    Raises ExportError when these bytes have changed.
     """
-    now = file.mark(known.checksum)
-    if now.size_bytes < known.size_bytes:
-        raise refusals.shorter(target.path, now.size_bytes, known.size_bytes)
-    if known == NOTHING:
-        return known
-    # Also in a file that nobody has touched: the station may have got another measurement.
-    _check_header(target, file, known=True)
-    old = known if now == known else find_old_bytes(file, position, known)
+    mark = position.mark
+    now = file.mark(mark.checksum)
+    if now.size_bytes < mark.size_bytes:
+        raise refusals.shorter(target.path, now.size_bytes, mark.size_bytes)
+    if mark == NOTHING:
+        return mark
+    # The header is compared in an untouched file, too: the station may have a new measurement.
+    _check_header(target, file, is_exported=True)
+    old = mark if now == mark else find_old_bytes(file, position)
     if old is None:
-        same = now.inode == known.inode
-        raise (refusals.rewritten if same else refusals.replaced)(target.path)
+        is_same_file = now.inode == mark.inode
+        raise (refusals.rewritten if is_same_file else refusals.replaced)(target.path)
     return old
 
 
-def find_old_bytes(file: CsvFile, position: Position, known: Mark) -> Mark | None:
-    """What the file is now as far as the last export left it; None when that has changed.
+def find_old_bytes(file: CsvFile, position: Position) -> Mark | None:
+    """Return the mark of the bytes that the last export left, or None when they have changed.
 
-    No change is a zero of ours that has got the sign minus: it is a byte more, and the same number
-    to whoever reads it.
+    A zero that got a minus sign is no change: it has one byte more and is the same number.
     """
-    if file.checksum(known.size_bytes) == known.checksum:
-        return replace(file.mark(known.checksum), size_bytes=known.size_bytes)
+    mark = position.mark
+    if file.checksum(mark.size_bytes) == mark.checksum:
+        return replace(file.mark(mark.checksum), size_bytes=mark.size_bytes)
     end = size = position.begin_bytes
     checksum = file.checksum(end)
     for line in file.lines(end, file.size):
-        if size >= known.size_bytes:
+        if size >= mark.size_bytes:
             break
         plain = lines_without_minus_zero(line)
         checksum = zlib.crc32(plain, checksum)
         end, size = end + len(line), size + len(plain)
-    same = (size, checksum) == (known.size_bytes, known.checksum)
-    return file.mark_up_to(end) if same else None
+    is_same = (size, checksum) == (mark.size_bytes, mark.checksum)
+    return file.mark_up_to(end) if is_same else None
 
 
-def check_station(target: Target, file: CsvFile, floor: Floor | None, position: Position) -> None:
-    """Raises ExportError when the last of our rows in the file is not one of the target's station.
-
-    For a file of which nobody has noted the station: a version before this one has written it.
-    """
-    end = position.mark.size_bytes if position.mark else 0
-    begin = max(position.begin_bytes, floor.size_bytes if floor else 0)
-    if target.unknown or end <= begin:
-        return
-    spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
-    last, line = target.rows.last(spans), file.line_before(end)
-    expected = Lines(target.zone).bytes([last]) if last else b""
-    if lines_without_minus_zero(line) != expected:
-        raise refusals.other_station(target.path, target.station.endpoint, line, expected)
-
-
-def is_kept(file: CsvFile, floor: Floor) -> bool:
+def has_floor(file: CsvFile, floor: Floor) -> bool:
     """Whether the file still begins with the bytes up to its floor."""
     return file.size >= floor.size_bytes and file.checksum(floor.size_bytes) == floor.checksum
 
 
-def begun(target: Target, last_id: int) -> Position:
-    """The position of a file that is not there yet, and that goes on after this reading."""
-    begin = len(target.header)
-    return Position(first_id=last_id, last_id=last_id, begin_bytes=begin, mark=NOTHING)
+def first_position(target: Target, last_id: int) -> Position:
+    """Return the position of a file that does not exist yet and begins after this reading."""
+    return Position(first_id=last_id, last_id=last_id, begin_bytes=len(target.header))
 
 
 def _adopted(target: Target, file: CsvFile, last_id: int) -> Position:
-    """The position at the end of a file that this version never saw."""
-    _check_header(target, file, known=False)
+    """Return the position at the end of a file that no export has written."""
+    _check_header(target, file, is_exported=False)
     size = file.size
     whole = file.end_of_lines()
     if whole < size:
         raise refusals.torn(target.path, file.read(whole, LINE_BYTES), whole)
-    position = Position(first_id=last_id, last_id=last_id, begin_bytes=size)
-    if _next_line(target, file, last_id, len(target.header)) is None:
-        return position
-    return replace(position, mark=file.mark_up_to(size))
+    _refuse_repeated(target, file, last_id, len(target.header))
+    mark = file.mark_up_to(size)
+    return Position(first_id=last_id, last_id=last_id, begin_bytes=size, mark=mark)
 
 
-def _check_header(target: Target, file: CsvFile, *, known: bool) -> None:
+def _check_header(target: Target, file: CsvFile, *, is_exported: bool) -> None:
     first = file.line(0)
     if first != target.header:
-        raise refusals.other_header(target.path, first, target.header, known=known)
+        raise refusals.other_header(target.path, first, target.header, is_exported=is_exported)
 
 
-def _next_line(target: Target, file: CsvFile, last_id: int, offset: int) -> bytes | None:
-    """The line to append next; raises ExportError when the file has it already, after `offset`."""
+def _refuse_repeated(target: Target, file: CsvFile, last_id: int, offset: int) -> None:
+    """Raise ExportError when the file already has the next line to append, behind `offset`."""
     line = target.next_line(last_id)
     if line is not None and file.has_line(line, offset):
         raise refusals.repeated(target.path, line)
-    return line
 
 
 def _refuse_tail(target: Target, file: CsvFile, last_id: int, offset: int) -> None:
     first, size = file.line(offset), file.size
-    _next_line(target, file, last_id, offset)
+    _refuse_repeated(target, file, last_id, offset)
     if file.end_of_lines() == size and csv_lines.is_ours(target.station, first, target.zone):
         raise refusals.ahead(target.path, file.count_lines(offset, size), first)
     raise refusals.foreign(target.path, first, offset)
+
+
+# Has the database lost readings that a CSV file has? After a failover only the file shows it.
+#
+# A standby that is promoted without the last commits gives their ids to other readings, and the
+# position of the file may be from before them. So each file has a note of the history of the
+# database that its rows are from: the cluster, and the timeline, which counts promotions. While
+# that is the same, nothing was lost. When it is another one, the last rows of the file are
+# compared with the database. What a failover loses are the newest commits, and readings are
+# committed in the order of their ids: if the last row is there, all are.
+
+# The last row would do; but a reading that was lost may have been sent again, alone.
+LAST_ROWS = 1000
+
+
+def check_origin(
+    database: Database,
+    target: Target,
+    file: CsvFile | None,
+    floor: Floor | None,
+    position: Position,
+) -> str:
+    """Say, for people, that the database has another history than the file's note; else nothing.
+
+    The file is as `position` says. Raises ExportError when it has a row that the database has not.
+    """
+    if target.host is None:
+        return ""
+    with database.reader.begin() as connection:
+        origin = of(connection).origin(connection)
+        noted_origin = of(connection).noted_origin(connection, target.name)
+    if noted_origin in (None, origin):
+        return ""
+    text = _("the database has another history now ({now}, it was {before})")
+    if file is not None and position.mark != NOTHING:
+        _compare_last(target, file, floor, position)
+        text = _(
+            "the database has another history now ({now}, it was {before}), in which no row of the"
+            " file is missing"
+        )
+    return text.format(before=noted_origin, now=origin)
+
+
+def _compare_last(target: Target, file: CsvFile, floor: Floor | None, position: Position) -> None:
+    """Raise ExportError unless the last exported rows of the file are those of the database."""
+    if target.unknown:
+        # With columns that the station has no more: they can't be made again.
+        return
+    begin, spans = exported_rows(target, position, floor)
+    rows, end = target.rows.newest(spans, LAST_ROWS), position.mark.size_bytes
+    texts = (text.encode() for text in Lines(target.zone).texts(rows))
+    for expected in chain(texts, repeat(b"") if len(rows) < LAST_ROWS else ()):
+        line = file.line_before(end) if end > begin else b""
+        if lines_without_minus_zero(line) != expected:
+            raise refusals.lost_rows(target.path, line, expected)
+        if not line:
+            return
+        end -= len(line)

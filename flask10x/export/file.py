@@ -1,7 +1,7 @@
-"""A CSV file on the disk: looked at without a trace, appended to, cut, synced.
+"""A CSV file on the disk: read, appended to, cut, synced.
 
-Knows nothing of readings but that -0.0 is 0.0. Whole files are read in blocks, so memory stays
-small whatever a file holds.
+This module knows nothing of readings but that -0.0 is 0.0. Whole files are read in blocks, so the
+memory stays small whatever a file has.
 """
 
 import glob
@@ -31,37 +31,37 @@ INODE_MASK = (1 << 63) - 1
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a file was at one moment: enough to tell later whether it still is."""
+    """What a file was at one moment, by which a later change is recognised."""
 
     size_bytes: int
     checksum: int
     """The CRC-32 of all its bytes."""
     inode: int = 0
     changed_ns: int = 0
-    """When its bytes, owner or name changed last (ctime): no copy and no tool can set it."""
+    """When its bytes, owner or name changed last (ctime), which no copy and no tool can set."""
 
 
 NOTHING = Mark(0, 0)
-"""The mark of a file that is not there yet, or empty."""
+"""The mark of a file that does not exist yet, or is empty."""
 
 
 @dataclass(slots=True)
 class CountedLines:
-    """Lines of a file that are alike: how many, and the first of them."""
+    """Lines of a file that are alike: their number, and the first of them."""
 
     rows: int = 0
     number: int = 0
     line: bytes = b""
 
     def add(self, number: int, line: bytes) -> None:
-        """Count one; the header has number 1."""
-        self.take(CountedLines(1, number, line))
+        """Count a line; the header has number 1."""
+        self.add_all(CountedLines(1, number, line))
 
-    def take(self, others: "CountedLines") -> None:
-        """Count these too."""
-        if others.rows and (not self.rows or others.number < self.number):
-            self.number, self.line = others.number, others.line
-        self.rows += others.rows
+    def add_all(self, lines: "CountedLines") -> None:
+        """Count these lines, too."""
+        if lines.rows and (not self.rows or lines.number < self.number):
+            self.number, self.line = lines.number, lines.line
+        self.rows += lines.rows
 
 
 class CsvFile:
@@ -74,7 +74,7 @@ class CsvFile:
 
     @classmethod
     def open(cls, path: Path, *, write: bool) -> "CsvFile | None":
-        """The file, or None when there is none.
+        """Open the file; return None when there is none.
 
         Raises ExportError when it is no regular file, OSError when it can't be opened.
         """
@@ -89,10 +89,10 @@ class CsvFile:
 
     @classmethod
     def create(cls, path: Path) -> "CsvFile":
-        """A new, empty file, and its folder if that is missing.
+        """Create an empty file, and its folder if that is missing.
 
-        A link is followed, as its file may have been archived; the folder that it leads to must be
-        there. Raises FileExistsError when somebody was faster.
+        A link is followed, as its file may have been archived; the folder that it leads to must
+        exist. Raises FileExistsError when another process was faster.
         """
         make_folder(path.parent)
         path = path.resolve()
@@ -118,36 +118,36 @@ class CsvFile:
 
     @property
     def size(self) -> int:
-        """Its size now, in bytes."""
+        """The current size of the file in bytes."""
         return os.fstat(self._descriptor).st_size
 
     def mark(self, checksum: int) -> Mark:
-        """What it is now; `checksum` is that of all its bytes."""
+        """Return what the file is now; `checksum` is that of all its bytes."""
         status = os.fstat(self._descriptor)
         return Mark(status.st_size, checksum, status.st_ino & INODE_MASK, status.st_ctime_ns)
 
     def mark_up_to(self, end: int) -> Mark:
-        """What it is now as far as `end`, whatever follows; reads all of that."""
+        """Return what the file is now up to `end`, whatever follows; reads all of that."""
         return replace(self.mark(self.checksum(end)), size_bytes=end)
 
     def read(self, offset: int, length: int) -> bytes:
-        """Up to that many bytes from there; fewer at the end of the file."""
+        """Read up to `length` bytes from `offset` on, fewer at the end of the file."""
         self._reader.seek(offset)
         return self._reader.read(length)
 
     def line(self, offset: int) -> bytes:
-        """The line that begins there, or its first LINE_BYTES."""
+        """Read the line that begins there, or its first LINE_BYTES."""
         self._reader.seek(offset)
         return self._reader.readline(LINE_BYTES)
 
     def line_before(self, end: int) -> bytes:
-        """The line that ends there, or its last LINE_BYTES."""
+        """Read the line that ends there, or its last LINE_BYTES."""
         start = max(0, end - LINE_BYTES)
         data = self.read(start, end - start)
         return data[data[:-1].rfind(b"\n") + 1 :]
 
     def lines(self, start: int, end: int) -> Iterator[bytes]:
-        """The lines from `start` to `end`; one longer than LINE_BYTES comes in pieces."""
+        """Yield the lines from `start` to `end`; a line longer than LINE_BYTES comes in pieces."""
         self._reader.seek(start)
         while start < end:
             line = self._reader.readline(min(LINE_BYTES, end - start))
@@ -157,22 +157,22 @@ class CsvFile:
             start += len(line)
 
     def count_lines(self, start: int, end: int) -> int:
-        """How many ends of lines there are from `start` to `end`."""
+        """Return how many line ends there are from `start` to `end`."""
         return sum(block.count(b"\n") for block in self.blocks(start, end))
 
     def end_of_lines(self) -> int:
-        """Where the last whole line ends."""
+        """Return the offset at which the last whole line ends."""
         end = self.size
         while end > 0:
             start = max(0, end - LINE_BYTES)
-            found = self.read(start, end - start).rfind(b"\n")
-            if found >= 0:
-                return start + found + 1
+            newline = self.read(start, end - start).rfind(b"\n")
+            if newline >= 0:
+                return start + newline + 1
             end = start
         return 0
 
     def blocks(self, start: int, end: int) -> Iterator[bytes]:
-        """The bytes from `start` to `end` (or the end of the file), in blocks."""
+        """Yield the bytes from `start` to `end` (or the end of the file) in blocks."""
         while start < end:
             block = self.read(start, min(BLOCK_BYTES, end - start))
             if not block:
@@ -181,40 +181,39 @@ class CsvFile:
             start += len(block)
 
     def checksum(self, end: int) -> int:
-        """The CRC-32 of the bytes up to `end`."""
+        """Return the CRC-32 of the bytes up to `end`."""
         value = 0
         for block in self.blocks(0, end):
             value = zlib.crc32(block, value)
         return value
 
     def sha256(self) -> str:
-        """The SHA-256 of all its bytes."""
+        """Return the SHA-256 of all its bytes."""
         digest = hashlib.sha256()
         for block in self.blocks(0, self.size):
             digest.update(block)
         return digest.hexdigest()
 
     def has_line(self, line: bytes, start: int) -> bool:
-        """Whether the whole line stands somewhere behind `start`, itself an end of a line.
+        """Whether the file has the whole line behind `start`, itself the end of a line.
 
-        Its zeros may have the sign minus there.
+        Its zeros may have a minus sign there.
         """
-        wanted, before = b"\n" + line, b""
+        whole_line, before = b"\n" + line, b""
         longest = len(line) + line.count(b",")
         for block in self.blocks(start - 1, self.size):
-            if wanted in lines_without_minus_zero(before + block):
+            if whole_line in lines_without_minus_zero(before + block):
                 return True
             before = (before + block)[-longest:]
         return False
 
     def same_end(self, other: "CsvFile") -> int:
-        """How many bytes at the end are the same in both files."""
+        """Return how many bytes at the end are the same in both files."""
         same = 0
         while length := min(BLOCK_BYTES, self.size - same, other.size - same):
-            one = self.read(self.size - same - length, length)
-            two = other.read(other.size - same - length, length)
-            if one != two:
-                pairs = zip(reversed(one), reversed(two), strict=True)
+            blocks = [file.read(file.size - same - length, length) for file in (self, other)]
+            if blocks[0] != blocks[1]:
+                pairs = zip(*map(reversed, blocks), strict=True)
                 return same + len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
             same += length
         return same
@@ -222,8 +221,8 @@ class CsvFile:
     def append(self, data: bytes, start: int) -> None:
         """Write `data` at the end, which is at `start`, in one call, and wait for the disk.
 
-        Raises OSError when that can't be done; then the file is as it was, if that can be done.
-        Raises ExportError when somebody else wrote meanwhile; then nothing is taken back.
+        Raises OSError when that fails; then the file is as it was, if it can still be cut. Raises
+        ExportError when something else wrote meanwhile; then nothing is cut off.
         """
         try:
             self._write(data)
@@ -253,7 +252,7 @@ class CsvFile:
             self._reader.seek(0, os.SEEK_END)
 
     def _take_back(self, data: bytes, start: int) -> None:
-        """Cut off what a failed append left of `data`; nothing when it can't or is not ours."""
+        """Cut off what a failed append left of `data`, if that can be done and nothing follows."""
         with suppress(OSError):
             tail = self.read(start, len(data) + 1)
             if tail and data.startswith(tail):
@@ -261,7 +260,7 @@ class CsvFile:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder if it is missing; then its name is on the disk too."""
+    """Make the folder if it is missing, and sync its name to the disk."""
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         disk.leave_to_owner(folder, folder.parent)
@@ -269,7 +268,7 @@ def make_folder(folder: Path) -> None:
 
 
 def fresh_path(path: Path) -> Path:
-    """Where a rebuilt file is written before it takes the old one's name."""
+    """Return where a rebuilt file is written before it takes the old one's name."""
     real = path.resolve()
     return real.with_name(f".{real.name}.rebuilt")
 
@@ -277,24 +276,24 @@ def fresh_path(path: Path) -> Path:
 def keep_old(path: Path) -> Path:
     """Give the file a second name, `.old` or the next free one like it, before it loses its own."""
     for number in count(1):
-        kept = path.with_name(f"{path.name}.old" + (f"-{number}" if number > 1 else ""))
+        second = path.with_name(f"{path.name}.old" + (f"-{number}" if number > 1 else ""))
         try:
-            kept.hardlink_to(path)
+            second.hardlink_to(path)
         except FileExistsError:
-            if not kept.samefile(path):
+            if not second.samefile(path):
                 continue
         except OSError:
             # A file system without second names, as on USB sticks.
-            with open(path, "rb") as source, open(kept, "xb") as copy:
+            with open(path, "rb") as source, open(second, "xb") as copy:
                 shutil.copyfileobj(source, copy)
                 copy.flush()
                 os.fsync(copy.fileno())
-        return kept
+        return second
     raise AssertionError("unreachable")
 
 
-def forget_kept(path: Path) -> None:
-    """Take second names away again: those that still lead to the file itself."""
-    for kept in path.parent.glob(f"{glob.escape(path.name)}.old*"):
-        if kept.samefile(path):
-            kept.unlink()
+def forget_second_names(path: Path) -> None:
+    """Remove the second names that still lead to the file itself."""
+    for second in path.parent.glob(f"{glob.escape(path.name)}.old*"):
+        if second.samefile(path):
+            second.unlink()

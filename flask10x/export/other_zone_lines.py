@@ -1,8 +1,8 @@
 """Lines of a CSV file that are rows of the database, but written in another time zone.
 
-A command that ran without the service's settings has left them, in versions that did not keep the
-zone of a file. Such a line has the values of a row, and its time is that of the row in some zone of
-the world. Taken for a row that only the file has, it would become a reading that never was.
+A rebuild meets them when the time zone was changed on purpose. Such a line has the values of a row,
+and its time is that of the row in some zone of the world. Taken for a row that only the file has,
+it would be imported as a reading that never existed.
 """
 
 from datetime import UTC
@@ -13,11 +13,11 @@ from flask10x.export.rows import IdSpan, Target
 from flask10x.readings import csv_lines
 
 Place = tuple[int, int]
-"""Where a row stands in a file: which span, and its id."""
+"""The place of a row in a file: the index of its span, and its id."""
 
 
 def in_words(lines: CountedLines) -> str:
-    """How many rows were written in another time zone, and which is the first; else nothing."""
+    """Say how many rows were written in another time zone, and which is the first."""
     if not lines.rows:
         return ""
     text = ngettext(
@@ -30,14 +30,13 @@ def in_words(lines: CountedLines) -> str:
 
 
 class OtherZoneLines:
-    """Recognises such lines of one file, asked in the file's order.
+    """Recognises such lines of a file, which come in the file's order.
 
-    A line counts only for a row that stands behind the rows of the lines above it: the file was
+    A line counts only for a row that comes behind the rows of the lines above it, as the file was
     written in that order.
     """
 
     def __init__(self, target: Target, spans: list[IdSpan]) -> None:
-        """`spans` are the rows of the file, in its order."""
         self._target = target
         self._spans = spans
         self._offset_sec: int | None = None
@@ -45,20 +44,20 @@ class OtherZoneLines:
         self._above: Place = (-1, 0)
 
     def pass_by(self, line: bytes) -> None:
-        """The line is a row in this command's zone."""
+        """Go on behind a line that is a row in this command's zone."""
         self._line_above = line
 
     def is_row(self, line: bytes) -> bool:
         """Whether it is a row of the database in another zone."""
-        # What the clock on the wall showed, whichever wall that was.
+        # The time that the line shows, in whichever zone.
         written = csv_lines.read(self._target.station, line, UTC)
         if written is None:
             return False
         above = self._place_above()
         # The zone of the line before it comes first: it is the likely one, and costs one row.
         for offset_sec in (self._offset_sec, None) if self._offset_sec is not None else (None,):
-            found = self._target.rows.in_other_zone(written, offset_sec)
-            places = sorted((self._place(number), ms) for number, ms in found)
+            rows = self._target.rows.in_other_zone(written, offset_sec)
+            places = sorted((self._place(number), ms) for number, ms in rows)
             for place, received_at in places:
                 if place > above:
                     self._above, self._line_above = place, None
@@ -75,6 +74,6 @@ class OtherZoneLines:
         return self._above
 
     def _place(self, number: int) -> Place:
-        """Where the row of this id stands; before all others when the file does not have it."""
+        """Return the place of a row, before all others when the file does not have it."""
         spans = enumerate(self._spans)
         return next(((index, number) for index, span in spans if number in span), (-1, 0))

@@ -1,6 +1,6 @@
 """One outcome for each CSV file: a file that fails does not keep the others from theirs."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from gettext import gettext as _
 from pathlib import Path
@@ -21,7 +21,7 @@ from flask10x.system.wording import amount, some
 
 @dataclass(frozen=True, slots=True)
 class FileOutcome:
-    """What became of one file, in words for people."""
+    """The outcome for a file, in words for people."""
 
     path: Path
     text: str
@@ -38,16 +38,16 @@ def for_each(
     stations: Iterable[Station] | None,
     do: Callable[[Database, Target], FileOutcome],
 ) -> list[FileOutcome]:
-    """What `do` makes of the file of each of these stations, or of all.
+    """Return what `do` makes of the file of each of these stations, or of all.
 
     Errors of ours and of the store become outcomes.
     """
-    chosen = settings.stations.all if stations is None else stations
-    return [_outcome(settings, database, station, do) for station in chosen]
+    stations = settings.stations.all if stations is None else stations
+    return [_outcome(settings, database, station, do) for station in stations]
 
 
 def target_of(settings: Settings, database: Database, station: Station) -> Target:
-    """The station's file; raises what reading the database raises."""
+    """Return the station's file; raises what reading the database raises."""
     return Target(
         station=station,
         name=station.csv_name,
@@ -69,23 +69,17 @@ def _outcome(
     path = settings.csv_dir / station.csv_name
     try:
         target = target_of(settings, database, station)
-        return _with_left_out(do(database, target), target.rows.undated())
+        outcome = do(database, target)
+        if not (ids := target.rows.undated()):
+            return outcome
+        note = _("left out {readings} without a date: {ids}")
+        note = note.format(readings=amount(len(ids), "reading"), ids=some(ids))
+        return replace(outcome, text=f"{outcome.text}; {note}")
     except Flask10xError as error:
-        return FileOutcome(path, str(error), failed=True)
+        text = str(error)
     except OSError as error:
         where = f": {error.filename}" if error.filename not in (None, str(path)) else ""
-        reason = f"{error.strerror}{where}"
-        text = _("cannot be read or written: {reason}").format(reason=reason)
-        return FileOutcome(path, text, failed=True)
+        text = _("cannot be read or written: {reason}").format(reason=f"{error.strerror}{where}")
     except DBAPIError as error:
         text = _("the database cannot be used: {reason}").format(reason=reason_of(error))
-        return FileOutcome(path, text, failed=True)
-
-
-def _with_left_out(outcome: FileOutcome, ids: Sequence[int]) -> FileOutcome:
-    if not ids:
-        return outcome
-    note = _("left out {readings} without a date: {ids}").format(
-        readings=amount(len(ids), "reading"), ids=some(ids)
-    )
-    return replace(outcome, text=f"{outcome.text}; {note}")
+    return FileOutcome(path, text, failed=True)

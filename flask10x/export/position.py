@@ -1,8 +1,9 @@
 """How far each CSV file has come and what is about to be done to it.
 
-The tables `exports` and `export_intents`; what the columns mean is said in `tables.py`. What they
-say moves only from what the export knows: one that was stopped for long and then goes on, while
-another host has taken the files over, changes nothing (docs/decisions/0034).
+The tables `exports` and `export_intents`; `tables.py` says what their columns mean. They are
+changed only from the state that the export has read or saved last: an export that was suspended for
+long and goes on, while another host has taken the files over, changes nothing
+(docs/decisions/0034).
 """
 
 import zlib
@@ -10,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from gettext import gettext as _
 from pathlib import PurePath
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from flask10x.database import csv_owner
 from flask10x.database.database import Database
@@ -26,34 +28,47 @@ from flask10x.database.tables import (
     readings,
 )
 from flask10x.errors import ExportError
-from flask10x.export.file import Mark
-from flask10x.export.rows import Target
+from flask10x.export.file import NOTHING, Mark
+from flask10x.export.rows import IdSpan, Target, behind
 from flask10x.readings import csv_lines
 from flask10x.readings.stations import Station
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Where a file stands."""
+    """How far a file has come."""
 
     first_id: int
     last_id: int
     import_id: int = 0
     begin_bytes: int = 0
-    mark: Mark | None = None
-    """What the file was when the last export ended; None when this version never saw it."""
+    mark: Mark = NOTHING
+    """What the file was when the last export ended."""
     zone: str | None = None
-    """The name of the zone in which our rows are written; None when nobody has noted it yet."""
+    """The name of the time zone in which the exported rows are written.
+
+    This and what follows is None until the position is saved.
+    """
     last_received_at: int | None = None
-    """When the last of our rows was received; None when there is none, or nobody has noted it."""
+    """When the last exported row was received; None also where there is none."""
     last_time: str | None = None
-    """How that is written in the file."""
+    """How that time is written in the file."""
     endpoint: str | None = None
-    """The station whose rows these are; None, as the next two, when nobody has noted it yet."""
+    """The station whose rows the file has."""
     path: str | None = None
-    """Where the file lies, links followed."""
+    """The path of the file, links followed."""
     columns: str | None = None
-    """Its columns and their headings (`columns_of`)."""
+    """The columns of the file and their headings (`columns_of`)."""
+
+    @property
+    def last_row(self) -> tuple[int | None, str | None]:
+        """When the last exported row was received, and how that time is written."""
+        return self.last_received_at, self.last_time
+
+
+def mark_of(position: Position | None) -> Mark:
+    """Return what the file was when the last export ended; NOTHING before the first export."""
+    return position.mark if position else NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,73 +100,51 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All that the database knows of a file; all None for one that was never exported."""
+    """All that the database has about a file; without a position it was never exported."""
 
     position: Position | None
     intent: Intent | None = None
     floor: Floor | None = None
-    """Who removes readings sets it; an export saves only that of a rebuilt file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """The station whose rows a file has; None where nobody has noted it."""
-
-    endpoint: str | None
-    columns: str | None
-    """As in its position."""
+    """Set by the removal of readings; an export saves only that of a rebuilt file."""
 
 
 def load_state(database: Database, name: str) -> State:
-    """What the database knows of the file of this name."""
+    """Return what the database has about the file of this name."""
     with database.reader.begin() as connection:
         return state_of(connection, name)
 
 
 def state_of(connection: Connection, name: str) -> State:
-    """The same at the moment of the connection's transaction."""
-    position = _position(connection, name)
-    floor = load_floor(connection, name, position)
-    return State(position, _intent(connection, name), floor)
+    """Return the same at the moment of the connection's transaction."""
+    state = _state(connection, name)
+    return replace(state, floor=_load_floor(connection, name, state.position))
 
 
 def names_of(connection: Connection, endpoint: str) -> list[str]:
-    """The names of the files that the station is known to write."""
+    """Return the names of the files that have rows of the station."""
     query = select(exports.c.name).where(exports.c.endpoint == endpoint)
     return list(connection.execute(query.order_by(exports.c.name)).scalars())
 
 
-def owners_of(connection: Connection) -> dict[str, Owner]:
-    """Whose each file is, by its name."""
-    query = select(exports.c.name, exports.c.endpoint, exports.c.columns)
-    return {row.name: Owner(row.endpoint, row.columns) for row in connection.execute(query)}
-
-
-def positions_of_others(connection: Connection, endpoint: str) -> dict[str, Position]:
-    """Where the files of the other stations stand, by their names."""
-    return {
-        name: position
-        for name, owner in owners_of(connection).items()
-        if owner.endpoint not in (None, endpoint)
-        and (position := _position(connection, name)) is not None
-    }
+def load_positions(connection: Connection) -> dict[str, Position]:
+    """Return the positions of all files, by their names."""
+    rows = connection.execute(select(exports)).mappings()
+    return {row["name"]: position_of_columns(row) for row in rows}
 
 
 def endpoints_of(connection: Connection) -> list[str]:
-    """The endpoints that have readings, one look into the index for each."""
-    found: list[str] = []
-    endpoint = readings.c.endpoint
-    while (
-        next_one := connection.execute(
-            select(func.min(endpoint)).where(endpoint > (found[-1] if found else ""))
-        ).scalar_one()
-    ) is not None:
-        found.append(next_one)
-    return found
+    """Return the endpoints that have readings, by one look into the index for each."""
+    endpoints: list[str] = []
+    after = select(func.min(readings.c.endpoint))
+    query = after
+    while (endpoint := connection.execute(query).scalar_one()) is not None:
+        endpoints.append(endpoint)
+        query = after.where(readings.c.endpoint > endpoint)
+    return endpoints
 
 
-def load_floor(connection: Connection, name: str, position: Position | None) -> Floor | None:
-    """The floor of the file that stands at this position; None when it has none."""
+def _load_floor(connection: Connection, name: str, position: Position | None) -> Floor | None:
+    """Return the floor of the file at this position, or None when it has none."""
     columns = [export_floors.c[field.name] for field in fields(Floor)]
     row = connection.execute(select(*columns).where(export_floors.c.name == name)).one_or_none()
     if row is None or position is None or row.first_id != position.first_id:
@@ -161,27 +154,36 @@ def load_floor(connection: Connection, name: str, position: Position | None) -> 
 
 def save_floor(connection: Connection, name: str, floor: Floor) -> None:
     """Set the floor of the file, in the transaction that removes readings."""
-    saved = upsert(export_floors)
-    connection.execute(saved.values(name=name, **asdict(floor)))
+    connection.execute(upsert(export_floors).values(name=name, **asdict(floor)))
 
 
 def first_line_floor(target: Target, first_id: int) -> Floor:
-    """The floor of a file that has none of the removed readings, and begins after this one."""
+    """Return the floor of a file that has no removed reading and begins after this one."""
     header = target.header
     checksum = zlib.crc32(header)
     return Floor(first_id=first_id, last_id=0, size_bytes=len(header), checksum=checksum)
 
 
 def columns_of(station: Station) -> str:
-    """The columns of the station's file: `temperature=Temp`, commas between them.
+    """Return the columns of the station's file: `temperature=Temp`, commas between them.
 
     A heading has no comma, and a column no equals sign.
     """
     return ",".join(f"{m.column}={m.csv_header}" for m in station.measurements)
 
 
-def noted(target: Target, position: Position) -> Position:
-    """The position with whose file it is, where it lies and which columns it has."""
+def exported_rows(
+    target: Target, position: Position, floor: Floor | None
+) -> tuple[int, list[IdSpan]]:
+    """Return where the exported rows above the floor begin, in bytes, and which rows they are."""
+    spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
+    if floor is None:
+        return position.begin_bytes, spans
+    return floor.size_bytes, behind(spans, floor.last_id)
+
+
+def with_file(target: Target, position: Position) -> Position:
+    """Return the position with the station, the path and the columns of its file."""
     return replace(
         position,
         endpoint=target.station.endpoint,
@@ -193,17 +195,16 @@ def noted(target: Target, position: Position) -> Position:
 def save_state(
     database: Database,
     target: Target,
-    known: State,
+    stored: State,
     state: State,
     also: Callable[[Connection], object] = lambda _: None,
 ) -> State:
-    """Make this all that the database knows of the file; on the disk when it returns.
+    """Save the state of the file and return it; it is on the disk then.
 
-    `known` is what it knew when it was looked at or saved last. The result is what it knows now.
-    `also` is done in the same transaction.
-    The database must have been opened with `synchronous=FULL`. Raises ExportError when it knows
-    something else by now, or the file belongs to another host, and LockTimeout or
-    sqlalchemy.exc.DBAPIError when it could not be done for seconds; then nothing is changed.
+    `stored` is the state that was loaded or saved last; `also` is done in the same transaction. The
+    database must have been opened with `synchronous=FULL`. Raises ExportError when it has another
+    state by now, or the file belongs to another host, and LockTimeout or
+    sqlalchemy.exc.DBAPIError when the commit failed for seconds; then nothing is changed.
     """
     name = target.name
 
@@ -211,19 +212,17 @@ def save_state(
         return of.position.first_id if of.position else None
 
     def change(connection: Connection) -> None:
-        csv_owner.require(connection, target.host)
-        now = State(_position(connection, name), _intent(connection, name))
-        if now != State(known.position, known.intent):
-            raise _changed_meanwhile()
+        _require(connection, target, stored)
         of(connection).note_origin(connection, name)
         tables = [exports, export_intents]
-        if first_id(known) != first_id(state):
+        if first_id(stored) != first_id(state):
             # Another file: its rows were not compared.
             tables.append(export_floors)
         for table in tables:
             connection.execute(delete(table).where(table.c.name == name))
         if state.position is not None:
-            connection.execute(insert(exports).values(name=name, **_columns(state.position)))
+            values = columns_of_position(state.position)
+            connection.execute(insert(exports).values(name=name, **values))
         if state.intent is not None:
             connection.execute(insert(export_intents).values(name=name, **asdict(state.intent)))
         also(connection)
@@ -232,19 +231,16 @@ def save_state(
     return state
 
 
-def rename(database: Database, target: Target, known: State, new_name: str) -> None:
-    """Have what is known of the file be known of it under another name, which no file has.
+def rename(database: Database, target: Target, stored: State, new_name: str) -> None:
+    """Move the state of a file to another name, which no file has.
 
-    `target` has the station under the file's name of before.
-    Raises as `save_state` does.
+    `target` has the station under the former name of the file. Raises as `save_state` does.
     """
     name = target.name
 
     def change(connection: Connection) -> None:
-        csv_owner.require(connection, target.host)
-        now = State(_position(connection, name), _intent(connection, name))
-        is_free = _position(connection, new_name) is None
-        if now != State(known.position, known.intent) or not is_free:
+        _require(connection, target, stored)
+        if _state(connection, new_name).position is not None:
             raise _changed_meanwhile()
         for table in (exports, export_intents, export_floors):
             connection.execute(delete(table).where(table.c.name == new_name))
@@ -256,7 +252,7 @@ def rename(database: Database, target: Target, known: State, new_name: str) -> N
 
 
 def _rename_earlier(connection: Connection, station: Station, new_name: str) -> None:
-    """Have imports and archived files of the station's name be those of its new name.
+    """Give the imports and archived files of the station's name its new name.
 
     Else the imported rows would no longer have their place in the file that was renamed.
     """
@@ -270,37 +266,38 @@ def _rename_earlier(connection: Connection, station: Station, new_name: str) -> 
     connection.execute(update(archived_files).where(*names).values(name=new_name))
 
 
+def _require(connection: Connection, target: Target, stored: State) -> None:
+    """Raise ExportError unless this host has the file and its state is the stored one."""
+    csv_owner.require(connection, target.host)
+    if _state(connection, target.name) != replace(stored, floor=None):
+        raise _changed_meanwhile()
+
+
 def _changed_meanwhile() -> ExportError:
     return ExportError(_("something else has changed the position of the file meanwhile"))
 
 
-def _position(connection: Connection, name: str) -> Position | None:
-    row = connection.execute(select(exports).where(exports.c.name == name)).one_or_none()
-    if row is None:
-        return None
-    seen = row.size_bytes is not None
-    return Position(
-        first_id=row.first_id,
-        last_id=row.last_id,
-        import_id=row.import_id,
-        begin_bytes=row.begin_bytes or 0,
-        mark=Mark(row.size_bytes, row.checksum, row.inode, row.changed_ns) if seen else None,
-        zone=row.zone,
-        last_received_at=row.last_received_at,
-        last_time=row.last_time,
-        endpoint=row.endpoint,
-        path=row.path,
-        columns=row.columns,
+def _state(connection: Connection, name: str) -> State:
+    """Return the state without its floor."""
+    position = select(exports).where(exports.c.name == name)
+    row = connection.execute(position).mappings().one_or_none()
+    columns = [export_intents.c[field.name] for field in fields(Intent)]
+    intent = select(*columns).where(export_intents.c.name == name)
+    intent_row = connection.execute(intent).mappings().one_or_none()
+    return State(
+        position_of_columns(row) if row else None, Intent(**intent_row) if intent_row else None
     )
 
 
-def _intent(connection: Connection, name: str) -> Intent | None:
-    columns = [export_intents.c[field.name] for field in fields(Intent)]
-    row = connection.execute(select(*columns).where(export_intents.c.name == name)).one_or_none()
-    return None if row is None else Intent(**row._mapping)
-
-
-def _columns(position: Position) -> dict[str, int | str | None]:
+def columns_of_position(position: Position) -> dict[str, Any]:
+    """Return the position as columns of a table, with those of its mark."""
     columns = asdict(position)
-    mark: dict[str, int | str | None] | None = columns.pop("mark")
-    return columns | (mark or {})
+    mark: dict[str, int] = columns.pop("mark")
+    return columns | mark
+
+
+def position_of_columns(row: RowMapping) -> Position:
+    """Return the position that is in a row of a table; other columns are ignored."""
+    mark = Mark(*(row[field.name] or 0 for field in fields(Mark)))
+    names = (field.name for field in fields(Position) if field.name != "mark")
+    return Position(mark=mark, **{name: row[name] for name in names if name in row})

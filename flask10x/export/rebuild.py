@@ -1,7 +1,7 @@
-"""`--rebuild`: a fresh file from the database, written beside the old one, then put in its place.
+"""`--rebuild`: a new file from the database, written beside the old one, then put in its place.
 
-No row that the database lacks is ever destroyed: with such a row in the old file, nothing is
-done. And unless the new file only goes on where the old one ends, the old one is kept as `.old`.
+No row that the database lacks is ever destroyed: with such a row in the old file, nothing is done.
+And unless the new file only goes on where the old one ends, the old one is kept as `.old`.
 """
 
 import hashlib
@@ -9,14 +9,13 @@ import os
 import zlib
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from gettext import gettext as _
 from gettext import ngettext
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
 
 from sqlalchemy import Connection
 
@@ -24,7 +23,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.errors import ExportError
 from flask10x.export import archived, refusals, repair_commands, zone
-from flask10x.export.checks import is_kept
+from flask10x.export.checks import has_floor
 from flask10x.export.earlier_columns import as_written, of_its_station, was_renamed
 from flask10x.export.file import CountedLines, CsvFile, Mark, fresh_path, keep_old, make_folder
 from flask10x.export.other_zone_lines import OtherZoneLines, in_words
@@ -34,14 +33,15 @@ from flask10x.export.position import (
     Intent,
     Position,
     State,
+    exported_rows,
     first_line_floor,
     load_state,
     names_of,
-    noted,
     save_floor,
     save_state,
+    with_file,
 )
-from flask10x.export.rows import IdSpan, Piece, Target, behind
+from flask10x.export.rows import IdSpan, Piece, Target
 from flask10x.readings import csv_lines, numbers
 from flask10x.readings.csv_lines import Lines
 from flask10x.readings.numbers import lines_without_minus_zero
@@ -64,69 +64,71 @@ class NewFile:
     size: int
     rows: int
     spans: list[IdSpan]
-    """The readings whose rows these are."""
+    """The readings that have these rows."""
     checksum: int
     sha256: str
     last_received_at: int | None
-    """Of its last row, None when there is none."""
+    """When its last row was received; None when there is none."""
     same_bytes: int
-    """The old file begins with that many of its bytes: whole lines, or all of the old file."""
-    kept_bytes: int = 0
-    """So many of these come from the old file itself; `rows` are those behind them."""
+    """How many bytes at the beginning of the old file it has: whole lines, or all of that file."""
     old: CsvFile | None = None
     """The file whose place it takes; None where there is none."""
     floor: Floor | None = None
-    """What it has as its floor, where readings of the station were removed."""
+    """Its floor, where readings of the station were removed."""
+
+    @property
+    def floor_bytes(self) -> int:
+        """How many bytes come from the old file itself; `rows` are those behind them."""
+        return self.floor.size_bytes if self.floor and self.floor.last_id else 0
 
 
 @dataclass(slots=True)
 class OldRows:
-    """The rows of an old file, by what is to be said of them."""
+    """The rows of an old file, by the database having them."""
 
-    known: int = 0
-    """Rows that the new file has as well."""
+    in_new_file: int = 0
     minus_zeros: int = 0
     """Values of these that are -0.0, and 0.0 in the new file."""
     other_zone: CountedLines = field(default_factory=CountedLines)
-    """Rows that it has too, but written in another time zone."""
+    """Rows that the new file has, too, but in another time zone."""
     unknown: CountedLines = field(default_factory=CountedLines)
     """Rows that the database does not have, or not as often."""
     older: CountedLines = field(default_factory=CountedLines)
-    """Rows from before the point at which the file was begun anew."""
+    """Rows from before the beginning of the file."""
 
 
 class RecentLines:
-    """How often each of the last lines was there; equal rows have the same second."""
+    """Counts each of the last lines; equal rows have the same second."""
 
     def __init__(self) -> None:
         self._order: deque[bytes] = deque()
         self._times: Counter[bytes] = Counter()
 
     def add(self, line: bytes) -> int:
-        """Count this one; how often it was there with it."""
+        """Count this line, and return its number."""
         self._order.append(line)
         self._times[line] += 1
         if len(self._order) > RECENT_LINES:
-            gone = self._order.popleft()
-            self._times[gone] -= 1
-            if not self._times[gone]:
-                del self._times[gone]
+            oldest = self._order.popleft()
+            self._times[oldest] -= 1
+            if not self._times[oldest]:
+                del self._times[oldest]
         return self._times[line]
 
 
 def check_old_rows(
     target: Target, old: CsvFile, new: NewFile, zone_before: str, advance: Advance
 ) -> OldRows:
-    """The rows of the old file.
+    """Return the rows of the old file.
 
-    Raises ExportError when any of them would not be in the new one as often, be it in the right
-    time zone. `zone_before` is the noted zone of the old file where that is not this command's,
-    else empty; `advance` is called with the bytes of each line.
+    Raises ExportError when any of them would not be in the new one as often, in whichever time
+    zone. `zone_before` is the zone of the old file where that is not this command's, else empty;
+    `advance` is called with the bytes of each line.
     """
     rows = _old_rows(target, old, new, advance)
-    if rows.known + rows.other_zone.rows > new.rows:
+    if rows.in_new_file + rows.other_zone.rows > new.rows:
         # More lines than rows: equal values at a like time, but readings of their own.
-        rows.unknown.take(rows.other_zone)
+        rows.unknown.add_all(rows.other_zone)
         rows.other_zone = CountedLines()
     if rows.unknown.rows:
         raise refusals.unknown_rows(target.path, rows.unknown, rows.other_zone, zone_before)
@@ -136,8 +138,8 @@ def check_old_rows(
 
 
 def _old_rows(target: Target, old: CsvFile, new: NewFile, advance: Advance) -> OldRows:
-    rows, recent, others = OldRows(), RecentLines(), OtherZoneLines(target, new.spans)
-    for number, line, differs in _lines(old, new):
+    rows, recent, other_zone = OldRows(), RecentLines(), OtherZoneLines(target, new.spans)
+    for line_number, line, differs in _lines(old, new):
         advance(len(line))
         # Two rows of a second may differ in nothing but the sign of a zero.
         times = recent.add(lines_without_minus_zero(line))
@@ -146,26 +148,26 @@ def _old_rows(target: Target, old: CsvFile, new: NewFile, advance: Advance) -> O
         if differs or times > 1:
             written = csv_lines.read(target.station, line, target.zone)
             ids = target.rows.find(written) if written else []
-            if sum(any(found in span for span in new.spans) for found in ids) < times:
+            if sum(any(number in span for span in new.spans) for number in ids) < times:
                 if len(ids) >= times:
-                    rows.older.add(number, line)
-                elif others.is_row(line):
-                    rows.other_zone.add(number, line)
+                    rows.older.add(line_number, line)
+                elif other_zone.is_row(line):
+                    rows.other_zone.add(line_number, line)
                 elif written:
-                    rows.unknown.add(number, line)
-                # Else torn, or no row at all: it stands in the old file, which is kept.
+                    rows.unknown.add(line_number, line)
+                # Else torn, or no row at all: the old file, which is kept, has it.
                 continue
-        rows.known += 1
+        rows.in_new_file += 1
         rows.minus_zeros += numbers.minus_zero_cells(line)
-        others.pass_by(line)
+        other_zone.pass_by(line)
     return rows
 
 
 def _lines(old: CsvFile, new: NewFile) -> Iterator[tuple[int, bytes, bool]]:
-    """The old file's numbered lines, and which lie between what both files begin and end with."""
+    """Yield the old file's lines with their numbers, and whether both files may differ there."""
     with CsvFile.open(new.path, write=False) or nullcontext() as file:
         end = old.size - (old.same_end(file) if file is not None else 0)
-    offset = new.kept_bytes
+    offset = new.floor_bytes
     first = old.count_lines(0, offset) + 1
     for number, line in enumerate(old.lines(offset, old.size), first):
         # The byte before a line must be the same too, or it may be the end of a longer one.
@@ -181,10 +183,10 @@ def rebuild(
     whole: bool = False,
     bar: Bar = unseen,
 ) -> list[FileOutcome]:
-    """Write the file of each of these stations, or of all, afresh, imported rows included.
+    """Rewrite the file of each of these stations, or of all, imported rows included.
 
-    A file that was begun anew, after archiving, is rebuilt from there; `whole` is for everything
-    that the database has. The database must have been opened with `synchronous=FULL`, and the
+    A file that was begun after archiving is rebuilt from there; `whole` is for everything that the
+    database has. The database must have been opened with `synchronous=FULL`, and the
     caller holds the lock `export`. Each file has its bar.
     """
     return for_each(settings, database, stations, partial(_rebuild, whole=whole, bar=bar))
@@ -198,10 +200,16 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
     with CsvFile.open(target.path, write=False) or nullcontext() as old:
         archived.check_owner(database, target, old, state.position)
         path = fresh_path(target.path)
-        position = _new_position(target, first_id)
+        position = Position(
+            first_id=first_id,
+            last_id=target.rows.head,
+            import_id=target.rows.import_id,
+            begin_bytes=len(target.header),
+            zone=target.zone_name,
+        )
         floor = _floor(target, old, state, position)
         position, left_out = _without_lower(target, old, state, position, floor)
-        spans = _spans(target, position, floor)
+        _begin, spans = exported_rows(target, position, floor)
         make_folder(path.parent)
         try:
             with bar(target.name, sum(span.length for span in spans)) as advance:
@@ -211,13 +219,13 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
             # What an export has written with columns that are no more can't be looked up.
             if old is not None and new.same_bytes < old.size and not written.unknown:
                 with bar(_("{file}, old rows").format(file=target.name), old.size) as advance:
-                    zone_before = _zone_before(target, state)
+                    other = zone.difference(target, state.position)
+                    zone_before = other.name if other else ""
                     rows = check_old_rows(written, old, new, zone_before, advance)
         except (OSError, ExportError):
             path.unlink(missing_ok=True)
             raise
-        position = _with_last_row(target, state, position, new)
-        position = noted(target, position)
+        position = with_file(target, _with_last_row(target, state, position, new))
         result = _put_in_place(database, target, state, position, new)
     notes = (
         _kept_beginning(target, floor),
@@ -229,75 +237,59 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
     return FileOutcome(target.path, "; ".join(filter(None, (result, *notes))), new.rows)
 
 
-def _first_id(database: Database, target: Target, known: Position | None) -> int:
-    """After which reading the new file begins: behind the files that the station had before.
+def _first_id(database: Database, target: Target, position: Position | None) -> int:
+    """Return the reading behind which the new file begins: the last of the station's other files.
 
     Raises ExportError when the next export has to end one of these first.
     """
-    if known is not None:
-        return known.first_id if known.mark else 0
+    if position is not None:
+        return position.first_id
     with database.reader.begin() as connection:
         names = names_of(connection, target.station.endpoint)
         files = archived.load(connection, target.station.endpoint)
     for name in names:
-        left = replace(target, name=name, path=target.path.with_name(name))
-        if left.path.exists() or was_renamed(left, target, load_state(database, name).position):
+        former = replace(target, name=name, path=target.path.with_name(name))
+        position = load_state(database, name).position
+        if former.path.exists() or was_renamed(former, target, position):
             raise refusals.not_handed_over(target.path, name)
     return files[0].position.last_id if files else 0
 
 
-def _new_position(target: Target, first_id: int) -> Position:
-    """Where the new file will stand."""
-    return Position(
-        first_id=first_id,
-        last_id=target.rows.head,
-        import_id=target.rows.import_id,
-        begin_bytes=len(target.header),
-        zone=target.zone_name,
-    )
-
-
 def _floor(target: Target, old: CsvFile | None, state: State, position: Position) -> Floor | None:
-    """Up to where the old file is kept byte for byte, because its readings were removed.
+    """Return up to where the old file is kept byte for byte, because its readings were removed.
 
-    Where these stand in files that were archived before, that is its first line. Raises ExportError
-    when there is no such file, or its bytes are not those that were there.
+    Where files that were archived before have these, that is its first line. Raises ExportError
+    when there is no such file, or its bytes have changed.
     """
-    gone, floor, known = target.rows.removed, state.floor, state.position
-    if gone.last_ms is not None and gone.last_id > position.first_id:
-        if known is None or known.first_id >= gone.last_id or (floor and not floor.last_id):
+    removed, floor, before = target.rows.removed, state.floor, state.position
+    if removed.last_ms is not None and removed.last_id > position.first_id:
+        if before is None or before.first_id >= removed.last_id or (floor and not floor.last_id):
             return first_line_floor(target, position.first_id)
         if floor is None or floor.first_id != position.first_id or old is None:
-            last_time = local_text(gone.last_ms, target.zone)
-            raise refusals.removed_rows(target.path, last_time, is_there=old is not None)
+            last_time = local_text(removed.last_ms, target.zone)
+            raise refusals.removed_rows(target.path, last_time, exists=old is not None)
     if floor is None or floor.first_id != position.first_id:
         return None
-    if old is None or old.line(0) != target.header or not is_kept(old, floor):
+    if old is None or old.line(0) != target.header or not has_floor(old, floor):
         raise refusals.changed_below_floor(target.path, floor.size_bytes)
     return floor
-
-
-def _spans(target: Target, position: Position, floor: Floor | None) -> list[IdSpan]:
-    """The rows to be written."""
-    spans = target.rows.of_file(position.first_id, position.last_id, position.import_id)
-    return behind(spans, floor.last_id) if floor else spans
 
 
 def _without_lower(
     target: Target, old: CsvFile | None, state: State, position: Position, floor: Floor | None
 ) -> tuple[Position, int]:
-    """The position without imports that have their place below the floor, and their rows.
+    """Return the position without imports that have their place below the floor, and their rows.
 
-    Below the floor there is no room for rows, so the file has only those that stand there already.
+    Below the floor there is no room for rows, so the file has only those that are there already.
     """
     if floor is None or state.position is None:
         return position, 0
-    known = state.position.import_id
-    new, above = target.rows.imported(known), _spans(target, position, floor)
+    import_id = state.position.import_id
+    new, (_begin, above) = target.rows.imported(import_id), exported_rows(target, position, floor)
     lower = [span for span in new if span not in above]
     if not target.rows.count(lower) or (old and _has_rows(target, old, floor, lower)):
         return position, 0
-    return replace(position, import_id=known), target.rows.count(new)
+    return replace(position, import_id=import_id), target.rows.count(new)
 
 
 def _has_rows(target: Target, old: CsvFile, floor: Floor, spans: list[IdSpan]) -> bool:
@@ -319,13 +311,9 @@ def _not_written(target: Target, rows: int) -> str:
     )
     if not rows:
         return ""
-    more = _("a new file has them: {move} && {export} && {whole}")
-    more = more.format(
-        move=repair_commands.move_away(target.path),
-        export=repair_commands.export(target.path),
-        whole=repair_commands.whole(target.path),
-    )
-    return f"{text.format(n=rows)}; {more}"
+    path, more = target.path, _("a new file has them: {export} && {whole}")
+    export, whole = repair_commands.move_away_and_export(path), repair_commands.whole(path)
+    return f"{text.format(n=rows)}; {more.format(export=export, whole=whole)}"
 
 
 def _kept_beginning(target: Target, floor: Floor | None) -> str:
@@ -342,20 +330,13 @@ def _kept_beginning(target: Target, floor: Floor | None) -> str:
 
 
 def _with_last_row(target: Target, state: State, position: Position, new: NewFile) -> Position:
-    """The position with the last row of the new file."""
-    received_at = new.last_received_at
-    if received_at is None:
-        known = state.position if new.kept_bytes else None
-        last = (known.last_received_at, known.last_time) if known else (None, None)
-        return replace(position, last_received_at=last[0], last_time=last[1])
-    last_time = local_text(received_at, target.zone)
+    """Return the position with the last row of the new file."""
+    received_at, last_time = new.last_received_at, None
+    if received_at is not None:
+        last_time = local_text(received_at, target.zone)
+    elif state.position and new.floor_bytes:
+        received_at, last_time = state.position.last_received_at, state.position.last_time
     return replace(position, last_received_at=received_at, last_time=last_time)
-
-
-def _zone_before(target: Target, state: State) -> str:
-    """The zone of the old file where that is another one than this command's."""
-    found = zone.difference(target, state.position)
-    return found.name if found else ""
 
 
 def _write(
@@ -372,20 +353,20 @@ def _write(
     path.unlink(missing_ok=True)
     with open(path, "xb") as file:
         if old is not None:
-            _give_to_same_owner(file, old)
+            disk.leave_to_same_owner(file.fileno(), old.path.stat())
         else:
             disk.leave_to_owner(file.fileno(), path.parent)
-        begun: Iterable[bytes] = [target.header]
+        blocks: Iterable[bytes] = [target.header]
         if old is not None and floor is not None and floor.last_id:
-            begun = old.blocks(0, floor.size_bytes)
-        beginning = (Piece(data, 0, 0, None) for data in begun)
+            blocks = old.blocks(0, floor.size_bytes)
+        beginning = (Piece(data, 0, 0, None) for data in blocks)
         for piece in chain(beginning, target.pieces(spans, advance)):
             data = piece.data
             file.write(data)
             digest.update(data)
             checksum = zlib.crc32(data, checksum)
-            was = old.read(size, len(data)) if old is not None and same == size else b""
-            same += len(was) if data.startswith(was) else 0
+            old_data = old.read(size, len(data)) if old is not None and same == size else b""
+            same += len(old_data) if data.startswith(old_data) else 0
             size, rows = size + len(data), rows + piece.rows
             last_received_at = piece.last_received_at
         file.flush()
@@ -399,18 +380,9 @@ def _write(
         sha256=digest.hexdigest(),
         last_received_at=last_received_at,
         same_bytes=same,
-        kept_bytes=floor.size_bytes if floor and floor.last_id else 0,
         old=old,
         floor=floor,
     )
-
-
-def _give_to_same_owner(file: BinaryIO, old: CsvFile) -> None:
-    status = old.path.stat()
-    os.fchmod(file.fileno(), status.st_mode & 0o777)
-    # Root, by sudo, would otherwise take the file away from the service's user.
-    with suppress(PermissionError):
-        os.fchown(file.fileno(), status.st_uid, status.st_gid)
 
 
 def _intent_of(new: NewFile, position: Position) -> Intent:
@@ -431,28 +403,28 @@ def _put_in_place(
     position: Position,
     new: NewFile,
 ) -> str:
-    """Give the new file its name; what was done, for people."""
+    """Give the new file its name; return what was done, for people."""
     old, path, rows = new.old, target.path.resolve(), amount(new.rows, "row")
     if old is not None and old.size == new.size == new.same_bytes:
         new.path.unlink()
-        done, mark = _("{rows} as before").format(rows=rows), old.mark(new.checksum)
+        text, mark = _("{rows} as before").format(rows=rows), old.mark(new.checksum)
     else:
         intended = State(state.position, _intent_of(new, position))
         state = save_state(database, target, state, intended)
-        done = _("{rows} written").format(rows=rows)
+        text = _("{rows} written").format(rows=rows)
         if old is not None and new.same_bytes < old.size:
             text = _("{rows} written; the old file is kept as {path}")
-            done = text.format(rows=rows, path=keep_old(path))
+            text = text.format(rows=rows, path=keep_old(path))
         new.path.replace(path)
         disk.sync(path.parent)
         mark = _mark(path, new.checksum)
 
-    def keep_floor(connection: Connection) -> None:
+    def save_its_floor(connection: Connection) -> None:
         if new.floor is not None:
             save_floor(connection, target.name, new.floor)
 
-    save_state(database, target, state, State(replace(position, mark=mark)), keep_floor)
-    return done
+    save_state(database, target, state, State(replace(position, mark=mark)), save_its_floor)
+    return text
 
 
 def _mark(path: Path, checksum: int) -> Mark:

@@ -1,4 +1,4 @@
-"""The commands that mend a CSV file, as messages name them."""
+"""The commands that repair a CSV file, as messages name them."""
 
 import shlex
 from gettext import gettext as _
@@ -11,32 +11,37 @@ def export(path: Path) -> str:
 
 
 def rebuild(path: Path) -> str:
-    """Write the file afresh from the database."""
+    """Rewrite the file from the database."""
     return f"flask10x export --rebuild {path.name}"
 
 
 def whole(path: Path) -> str:
-    """Write it afresh with all that the database has, also what an archived file has."""
+    """Rewrite it with all that the database has, also what an archived file has."""
     return f"{rebuild(path)} --whole"
 
 
 def take_over(path: Path) -> str:
-    """Have the files belong to this host, and write this one afresh here."""
+    """Make this host the owner of the files, and rewrite this one here."""
     return f"flask10x export --take-over --rebuild {path.name}"
 
 
 def import_(path: Path) -> str:
-    """Take the file's rows into the database."""
+    """Import the file's rows into the database."""
     return f"flask10x import {shlex.quote(str(path))}"
 
 
 def move_away(path: Path) -> str:
-    """Keep the file under another name, whatever has that name already."""
+    """Keep the file under another name, also where that name exists."""
     return f"mv --backup=numbered {shlex.quote(str(path))} {shlex.quote(f'{path}.old')}"
 
 
+def move_away_and_export(path: Path) -> str:
+    """Begin a new file beside it."""
+    return f"{move_away(path)} && {export(path)}"
+
+
 def other_zone(path: Path) -> str:
-    """What to do about a file that was written in another time zone."""
+    """Say what to do about a file that was written in another time zone."""
     text = _(
         "run the command with the service's settings, or, if the zone was changed on purpose,"
         " {rebuild}"

@@ -1,16 +1,16 @@
-"""Which rows of the log a CSV file holds, and in which order.
+"""The rows of the log that a CSV file holds, and their order.
 
-Live readings stand in the order of their ids. Readings that were imported from a file of the
-station's name stand where that file had them: right after the live reading `imports.after_id`,
-and before all of them when that is 0. They are never appended, because they came from there.
+Live readings are in the order of their ids. Readings that were imported from a file of the
+station's name are where that file had them: right after the live reading `imports.after_id`, and
+before all of them when that is 0. They are never appended, because they came from there.
 
 A reading whose time is no date, which only damage or a hand can make, has no line: a program that
-reads the file could not tell what it means. It stops no other one, and each outcome names it.
+reads the file could not interpret it. It stops no other one, and each outcome names it.
 """
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import tzinfo
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +20,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    and_,
     bindparam,
     case,
     false,
@@ -56,6 +55,8 @@ DATES: tuple[ColumnElement[int], ...] = (
     literal_column(str(FIRST_DATE_MS)),
     literal_column(str(LAST_DATE_MS)),
 )
+# The columns of a reading that are no measurements.
+ROW_COLUMNS = (readings.c.id.name, *HEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class IdSpan:
 
     @property
     def length(self) -> int:
-        """How many ids lie in it, of whatever station."""
+        """How many ids it has, of whatever station."""
         return self.until - self.after
 
 
@@ -88,15 +89,38 @@ class Import:
     def __contains__(self, number: int) -> bool:
         return self.first_id <= number <= self.last_id
 
+    def is_from_file_of(self, station: Station) -> bool:
+        """Whether that file has a name of the station's."""
+        return csv_lines.is_name_of(station, Path(self.file).name)
+
+    @property
+    def span(self) -> IdSpan:
+        """Its ids."""
+        return IdSpan(self.first_id - 1, self.last_id)
+
+
+def load_imports(connection: Connection, station: Station) -> list[Import]:
+    """Return the station's imports in their order, from files of whatever name."""
+    columns = (imports.c[field.name] for field in fields(Import))
+    query = select(*columns).where(imports.c.endpoint == station.endpoint)
+    return [Import(*row) for row in connection.execute(query.order_by(imports.c.id))]
+
+
+def first_received(connection: Connection, station: Station) -> int | None:
+    """Return when the station's first reading was received, by the clock of then."""
+    query = select(func.min(readings.c.received_at)).where(readings.c.endpoint == station.endpoint)
+    first_ms: int | None = connection.execute(query).scalar_one()
+    return first_ms
+
 
 def live(after: int, until: int, ranges: list[Import]) -> Iterator[IdSpan]:
-    """The spans of live readings with `after < id <= until`."""
-    for taken in sorted(ranges, key=lambda found: found.first_id):
-        if taken.last_id <= after or taken.first_id > until:
+    """Yield the spans of live readings with `after < id <= until`."""
+    for imported in sorted(ranges, key=lambda each: each.first_id):
+        if imported.last_id <= after or imported.first_id > until:
             continue
-        if taken.first_id - 1 > after:
-            yield IdSpan(after, taken.first_id - 1)
-        after = taken.last_id
+        if imported.first_id - 1 > after:
+            yield IdSpan(after, imported.first_id - 1)
+        after = imported.last_id
     if until > after:
         yield IdSpan(after, until)
 
@@ -104,24 +128,23 @@ def live(after: int, until: int, ranges: list[Import]) -> Iterator[IdSpan]:
 def in_file_order(
     first_id: int, last_id: int, import_id: int, ranges: list[Import]
 ) -> list[IdSpan]:
-    """The spans of a file that begins after `first_id` and has imports up to `import_id`."""
+    """Return the spans of a file that begins after `first_id` and has imports up to `import_id`."""
     spans: list[IdSpan] = []
-    done = first_id
-    for placed in sorted(ranges, key=lambda found: (found.after_id, found.id)):
-        if placed.id <= import_id and (placed.after_id > first_id or first_id == 0):
-            spans += live(done, placed.after_id, ranges)
-            spans.append(IdSpan(placed.first_id - 1, placed.last_id))
-            done = max(done, placed.after_id)
-    return [*spans, *live(done, last_id, ranges)]
+    after = first_id
+    for imported in sorted(ranges, key=lambda each: (each.after_id, each.id)):
+        if imported.id <= import_id and (imported.after_id > first_id or first_id == 0):
+            spans += [*live(after, imported.after_id, ranges), imported.span]
+            after = max(after, imported.after_id)
+    return [*spans, *live(after, last_id, ranges)]
 
 
 def behind(spans: list[IdSpan], last_id: int) -> list[IdSpan]:
-    """What follows the row of a floor; all of them behind a floor that is the file's first line."""
-    return after_row(spans, last_id) if last_id else spans
+    """Return what follows this row in the order of the spans: nothing where none of them has it.
 
-
-def after_row(spans: list[IdSpan], last_id: int) -> list[IdSpan]:
-    """What follows this row in the order of these spans; nothing when none of them has it."""
+    After 0, which is the floor of a file's first line, all of them follow.
+    """
+    if not last_id:
+        return spans
     for place, span in enumerate(spans):
         if last_id in span:
             return [IdSpan(last_id, span.until), *spans[place + 1 :]]
@@ -129,67 +152,54 @@ def after_row(spans: list[IdSpan], last_id: int) -> list[IdSpan]:
 
 
 class FileRows:
-    """The rows of one station, as its file wants them; a view of the log at one moment."""
+    """The rows of a station, as its file has them; a view of the log at one moment."""
 
     def __init__(self, database: Database, station: Station) -> None:
-        """Reads how long the log is and what was imported."""
         self._database = database
         self.station = station
         with database.reader.begin() as connection:
             self.head = last_id(connection)
-            query = select(imports).where(imports.c.endpoint == station.endpoint)
-            found = connection.execute(query.order_by(imports.c.id)).all()
+            self.all_imports = load_imports(connection, station)
+            """All imports, also those of files of other names, whose readings are exported."""
             self.removed = removed.removed_of_station(connection, station.endpoint)
             self.archived_to = _archived_to(connection, station)
-        self.all_imports = [
-            Import(row.id, row.first_id, row.last_id, row.after_id, row.file) for row in found
-        ]
-        """Those of files of other names, too, whose readings are exported like any."""
-        self.imports = [
-            found
-            for found in self.all_imports
-            if csv_lines.is_name_of(station, Path(found.file).name)
-        ]
+        self.imports = [each for each in self.all_imports if each.is_from_file_of(station)]
 
     @property
     def import_id(self) -> int:
         """The newest import."""
-        return max((found.id for found in self.imports), default=0)
+        return max((each.id for each in self.imports), default=0)
 
     def of(self, station: Station) -> "FileRows":
-        """The rows of the station with these columns."""
+        """Return the rows of the station with these columns."""
         return FileRows(self._database, station)
 
     def new(self, last_id: int) -> list[IdSpan]:
-        """What is to be appended to a file that has come to `last_id`."""
+        """Return what is to be appended to a file that has come to `last_id`."""
         return list(live(last_id, self.head, self.imports))
 
     def received(self, last_id: int) -> list[IdSpan]:
-        """What came after this row and was not imported, from a file of whatever name."""
+        """Return what came after this row and was not imported, from a file of whatever name."""
         return list(live(last_id, self.head, self.all_imports))
 
     def between(self, from_id: int, to_id: int) -> list[IdSpan]:
-        """What one append took."""
+        """Return what an append has taken."""
         return list(live(from_id, to_id, self.imports))
 
     def of_file(self, first_id: int, last_id: int, import_id: int) -> list[IdSpan]:
-        """What a file holds, in its order."""
+        """Return what a file holds, in its order."""
         return in_file_order(first_id, last_id, import_id, self.imports)
 
     def imported(self, after_import: int) -> list[IdSpan]:
-        """What was imported after that import."""
-        return [
-            IdSpan(found.first_id - 1, found.last_id)
-            for found in self.imports
-            if found.id > after_import
-        ]
+        """Return what was imported after that import."""
+        return [each.span for each in self.imports if each.id > after_import]
 
     def pages(
         self, spans: list[IdSpan], advance: Advance = lambda _: None
     ) -> Iterator[list[LogRow]]:
-        """The rows of the spans: lists of (id, received_at, values...), none empty.
+        """Yield the rows of the spans: lists of (id, received_at, values...), none empty.
 
-        `advance` is called with the number of ids just gone through.
+        `advance` is called with the number of ids just passed.
         """
         for span in spans:
             after = span.after
@@ -202,138 +212,108 @@ class FileRows:
             advance(span.until - after)
 
     def count(self, spans: list[IdSpan]) -> int:
-        """How many rows the spans have."""
+        """Return how many rows the spans have."""
         query = _of_station(self.station, (func.count(),))
         with self._database.reader.begin() as connection:
-            return sum(
-                connection.execute(query, {"after": s.after, "until": s.until}).scalar_one()
-                for s in spans
-            )
+            return sum(connection.execute(query, asdict(span)).scalar_one() for span in spans)
 
     def undated(self) -> list[int]:
-        """The ids of the station's readings that are left out, because their time is no date."""
-        with self._database.reader.begin() as connection:
-            return list(connection.execute(_undated_of(self.station)).scalars())
+        """Return the ids of the station's readings that have no line, as their time is no date."""
+        return [row.id for row in self._all(_undated_of(self.station))]
 
     def first(self, spans: list[IdSpan]) -> LogRow | None:
-        """The first row of the spans: (id, received_at, values...)."""
+        """Return the first row of the spans: (id, received_at, values...)."""
         return next((page[0] for page in self.pages(spans)), None)
 
     def last(self, spans: list[IdSpan]) -> LogRow | None:
-        """The last row of the spans: (id, received_at, values...)."""
+        """Return the last row of the spans: (id, received_at, values...)."""
         return next(iter(self.newest(spans, 1)), None)
 
-    def has(self, last_id: int, received_at: int | None) -> bool:
-        """Whether a file that has come to `last_id` can have these as its last rows.
-
-        `received_at` is when its last row was received; without it that row has the last id.
-        """
-        last = readings.c.id == last_id
-        if received_at is not None:
-            last = and_(readings.c.id <= last_id, readings.c.received_at == received_at)
-        query = select(readings.c.id).where(readings.c.endpoint == self.station.endpoint, last)
-        with self._database.reader.begin() as connection:
-            return connection.execute(query.limit(1)).first() is not None
-
     def up_to(self, last_id: int) -> "FileRows":
-        """The same rows without those that came after this one."""
+        """Return the same rows without those that came after this one."""
         shorter = copy.copy(self)
         shorter.head = last_id
         return shorter
 
     def last_with(self, spans: list[IdSpan], columns: Iterable[str]) -> int | None:
-        """The id of the last row of the spans that has a value in one of these columns."""
+        """Return the id of the last row of the spans that has a value in one of these columns."""
         has_value = or_(false(), *(measurement(name).is_not(None) for name in columns))
         query = _of_station(self.station, (readings.c.id,)).where(has_value)
         last = query.order_by(readings.c.id.desc()).limit(1)
-        with self._database.reader.begin() as connection:
-            for span in reversed(spans):
-                between = {"after": span.after, "until": span.until}
-                number: int | None = connection.execute(last, between).scalar_one_or_none()
-                if number is not None:
-                    return number
-        return None
+        rows = (row for span in reversed(spans) for row in self._all(last, asdict(span)))
+        return next((row.id for row in rows), None)
 
     def values_elsewhere(self, spans: list[IdSpan]) -> tuple[int, list[str]]:
-        """How many rows of the spans have values in columns of no measurement of the station.
+        """Return how many rows have values in columns of no measurement of the station.
 
         And which columns these are.
         """
-        with self._database.reader.begin() as connection:
-            own = {readings.c.id.name, *HEAD, *self.station.columns}
-            columns = sorted(existing_columns(connection).difference(own))
-            if not columns:
-                return 0, []
-            values = [measurement(name).is_not(None) for name in columns]
-            counts = (func.count(case((value, 1))) for value in (or_(*values), *values))
-            query, rows, with_values = _of_station(self.station, tuple(counts)), 0, set[str]()
-            for span in spans:
-                between = {"after": span.after, "until": span.until}
-                number, *numbers = connection.execute(query, between).one()
-                rows += number
-                with_values.update(name for name, n in zip(columns, numbers, strict=True) if n)
+        columns = sorted(self.columns_in_table().difference(ROW_COLUMNS, self.station.columns))
+        if not columns:
+            return 0, []
+        values = [measurement(name).is_not(None) for name in columns]
+        counts = (func.count(case((value, 1))) for value in (or_(*values), *values))
+        query, rows, with_values = _of_station(self.station, tuple(counts)), 0, set[str]()
+        for span in spans:
+            ((number, *numbers),) = self._all(query, asdict(span))
+            rows += number
+            with_values.update(name for name, n in zip(columns, numbers, strict=True) if n)
         return rows, sorted(with_values)
 
     def newest(self, spans: list[IdSpan], rows_max: int) -> list[LogRow]:
-        """So many of the last rows of the spans, the last one first."""
-        query, found = _last_of(self.station), list[LogRow]()
-        with self._database.reader.begin() as connection:
-            for span in reversed(spans):
-                if len(found) == rows_max:
-                    break
-                between = {"after": span.after, "until": span.until, "rows": rows_max - len(found)}
-                found += map(tuple, connection.execute(query, between))
-        return found
+        """Return up to `rows_max` of the last rows of the spans, the last one first."""
+        query, rows = _last_of(self.station), list[LogRow]()
+        for span in reversed(spans):
+            if len(rows) < rows_max:
+                limit = {"rows": rows_max - len(rows)}
+                rows += map(tuple, self._all(query, asdict(span) | limit))
+        return rows
 
     def columns_with_values(self, ids: Sequence[int]) -> dict[int, list[str]]:
-        """By the ids of these readings: the columns of which each has a value."""
-        with self._database.reader.begin() as connection:
-            columns = sorted(existing_columns(connection).difference(HEAD, (readings.c.id.name,)))
-            query = select(readings.c.id, *map(measurement, columns))
-            rows = connection.execute(query.where(readings.c.id.in_(ids))).all()
+        """Return the columns of which each of these readings has a value, by their ids."""
+        columns = sorted(self.columns_in_table().difference(ROW_COLUMNS))
+        query = select(readings.c.id, *map(measurement, columns))
         return {
             number: [name for name, value in zip(columns, values, strict=True) if value is not None]
-            for number, *values in rows
+            for number, *values in self._all(query.where(readings.c.id.in_(ids)))
         }
 
     def columns_in_table(self) -> set[str]:
-        """All columns that the table of readings has."""
+        """Return all columns that the table of readings has."""
         with self._database.reader.begin() as connection:
             return existing_columns(connection)
 
     def first_received(self) -> int | None:
-        """When the station's first reading was received, by the clock of then."""
-        query = select(func.min(readings.c.received_at)).where(
-            readings.c.endpoint == self.station.endpoint
-        )
+        """Return when the station's first reading was received, by the clock of then."""
         with self._database.reader.begin() as connection:
-            first: int | None = connection.execute(query).scalar_one()
-        return first
+            return first_received(connection, self.station)
 
     def find(self, written: ParsedLine) -> list[int]:
-        """The ids of the readings that a line speaks of."""
-        query, span = _at_a_time(self.station), (written.earliest_ms, written.latest_ms)
-        with self._database.reader.begin() as connection:
-            found = connection.execute(query, {"earliest": span[0], "latest": span[1]}).all()
-        return [number for number, *values in found if tuple(values) == written.values]
+        """Return the ids of the readings that a line may be of."""
+        span = {"earliest": written.earliest_ms, "latest": written.latest_ms}
+        rows = self._all(_at_a_time(self.station), span)
+        return [number for number, *values in rows if tuple(values) == written.values]
 
     def in_other_zone(self, written: ParsedLine, offset_sec: int | None) -> list[tuple[int, int]]:
-        """The id and the time of receipt of readings that a line speaks of in another zone.
+        """Return the id and the time of receipt of readings that a line may be of in another zone.
 
-        `written` is what the line says read as UTC; `offset_sec` is how far that zone is ahead of
-        UTC, None for any zone.
+        `written` is the line read as UTC; `offset_sec` is how far that zone is ahead of UTC, None
+        for any zone.
         """
         low, high = OFFSETS_SEC if offset_sec is None else (offset_sec, offset_sec)
         second = written.earliest_ms // SECOND_MS
-        given = dict(zip(self.station.columns, written.values, strict=True))
+        values: dict[str, Any] = dict(zip(self.station.columns, written.values, strict=True))
         span = {
             "second": second,
             "earliest": (second - high) * SECOND_MS,
             "latest": (second - low) * SECOND_MS + SECOND_MS - 1,
         }
+        rows = self._all(_in_other_zone(self.station), values | span)
+        return [(row.id, row.received_at) for row in rows]
+
+    def _all(self, query: Select[Any], values: Mapping[str, Any] | None = None) -> Sequence[Any]:
         with self._database.reader.begin() as connection:
-            found = connection.execute(_in_other_zone(self.station), given | span)
-            return [(row.id, row.received_at) for row in found]
+            return connection.execute(query, values).all()
 
     def _page(self, after: int, until: int) -> list[LogRow]:
         query = _page_of(self.station, PAGE_ROWS)
@@ -345,13 +325,13 @@ class FileRows:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Rows as a file has them: their bytes, the last one, how many they are."""
+    """Rows as a file has them: their bytes, the last one, their number."""
 
     data: bytes
     last_id: int
     rows: int
     last_received_at: int | None
-    """Of the last one; None where there are none."""
+    """When the last one was received; None where there are no rows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -360,7 +340,7 @@ class Target:
 
     station: Station
     name: str
-    """The file's name, under which the database knows it."""
+    """The file's name, by which the database identifies it."""
     path: Path
     zone: tzinfo | None
     zone_name: str
@@ -368,26 +348,25 @@ class Target:
     """The first line."""
     rows: FileRows
     unknown: tuple[str, ...] = ()
-    """Columns of the file that the station has no more (`earlier_columns`)."""
+    """Columns of the file that the station no longer has (`earlier_columns`)."""
     host: str | None = None
-    """This one, where several share the database and one of them has the files; else None."""
+    """This host, where several share the database and one of them has the files; else None."""
 
     def pieces(self, spans: list[IdSpan], advance: Advance = lambda _: None) -> Iterator[Piece]:
-        """The rows of the spans as lines, PAGE_ROWS or less at a time; `advance` as in `pages`."""
+        """Yield the rows of the spans as lines, up to PAGE_ROWS; `advance` is as in `pages`."""
         lines = Lines(self.zone)
         for page in self.rows.pages(spans, advance):
             last_id, last_received_at, *_ = page[-1]
             yield Piece(lines.bytes(page), last_id, len(page), last_received_at)
 
     def next_line(self, last_id: int) -> bytes | None:
-        """The line that would be appended to a file that has come to `last_id`."""
-        for page in self.rows.pages(self.rows.new(last_id)):
-            return Lines(self.zone).bytes(page[:1])
-        return None
+        """Return the line that would be appended to a file that has come to `last_id`."""
+        row = self.rows.first(self.rows.new(last_id))
+        return None if row is None else Lines(self.zone).bytes([row])
 
 
 def _archived_to(connection: Connection, station: Station) -> int:
-    """The last reading that a file of the station has which is not the one of its name now."""
+    """Return the last reading that another file of the station has than the one of its name."""
     ends = (
         select(func.max(archived_files.c.last_id)).where(
             archived_files.c.endpoint == station.endpoint
@@ -410,6 +389,10 @@ def _of_station(station: Station, columns: tuple[Any, ...]) -> Select[Any]:
     )
 
 
+def _log_rows(station: Station) -> Select[Any]:
+    return _of_station(station, (readings.c.id, readings.c.received_at, *_values(station)))
+
+
 @lru_cache(maxsize=16)
 def _undated_of(station: Station) -> Select[Any]:
     at = readings.c.received_at
@@ -419,14 +402,12 @@ def _undated_of(station: Station) -> Select[Any]:
 
 @lru_cache(maxsize=16)
 def _page_of(station: Station, rows: int) -> Select[Any]:
-    columns = (readings.c.id, readings.c.received_at, *_values(station))
-    return _of_station(station, columns).order_by(readings.c.id).limit(rows)
+    return _log_rows(station).order_by(readings.c.id).limit(rows)
 
 
 @lru_cache(maxsize=16)
 def _last_of(station: Station) -> Select[Any]:
-    columns = (readings.c.id, readings.c.received_at, *_values(station))
-    return _of_station(station, columns).order_by(readings.c.id.desc()).limit(bindparam("rows"))
+    return _log_rows(station).order_by(readings.c.id.desc()).limit(bindparam("rows"))
 
 
 @lru_cache(maxsize=16)

@@ -1,8 +1,8 @@
 """`--take-over`: the CSV files belong to this host from now on, once it has them.
 
-Nothing is moved but the word of the database. Each file that an export has written must be here, as
-the last export left it, or be written afresh by the same command: else the next export would take
-one that is missing for archived, and begin a new one in the middle of the readings.
+Only the owner in the database changes. Each file that an export has written must be here, as the
+last export left it, or be rewritten by the same command: else the next export would take a missing
+one for archived, and begin a new one in the middle of the readings.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from flask10x.export import repair_commands
 from flask10x.export.checks import find_old_bytes
 from flask10x.export.file import NOTHING, CsvFile
 from flask10x.export.outcome import FileOutcome, for_each
-from flask10x.export.position import State, load_state, state_of
+from flask10x.export.position import Position, State, load_state, state_of
 from flask10x.export.rows import Target
 from flask10x.readings.stations import Station
 
@@ -27,24 +27,24 @@ from flask10x.readings.stations import Station
 def take_over(
     settings: Settings, database: Database, rewritten: Sequence[Station] = ()
 ) -> list[FileOutcome]:
-    """Have the files belong to this host; those of the `rewritten` stations need not be here.
+    """Make this host the owner of the files; those of the `rewritten` stations need not be here.
 
-    What was found of the others. Where one of them has failed nothing is moved. The caller holds
-    the lock `export`, and rewrites the former afterwards. Raises ExportElsewhere where there is
-    nothing to take over, or another host was faster.
+    Returns the outcomes of the other files; where one of them has failed, the owner stays. The
+    caller holds the lock `export`, and rewrites the former afterwards. Raises ExportElsewhere where
+    there is nothing to take over, or another host was faster.
     """
     host = database.hosts.name
     if host is None:
         raise ExportElsewhere(_("the database is a file of this host: the CSV files are its own"))
     others = [station for station in settings.stations.all if station not in rewritten]
     with database.reader.begin() as connection:
-        before = _known(connection, others)
+        before = _owner_and_states(connection, others)
     outcomes = for_each(settings, database, others, _look)
     if any(outcome.failed for outcome in outcomes):
         return outcomes
 
     def change(connection: Connection) -> None:
-        if _known(connection, others) != before:
+        if _owner_and_states(connection, others) != before:
             text = _("the host {owner} has exported, or taken the files over, just now")
             raise ExportElsewhere(text.format(owner=csv_owner.of_files(connection)))
         csv_owner.give(connection, host)
@@ -53,8 +53,9 @@ def take_over(
     return outcomes
 
 
-def _known(connection: Connection, stations: Sequence[Station]) -> tuple[str | None, list[State]]:
-    """Whose the files are, and how far each has come."""
+def _owner_and_states(
+    connection: Connection, stations: Sequence[Station]
+) -> tuple[str | None, list[State]]:
     states = [state_of(connection, station.csv_name) for station in stations]
     return csv_owner.of_files(connection), states
 
@@ -62,22 +63,20 @@ def _known(connection: Connection, stations: Sequence[Station]) -> tuple[str | N
 def _look(database: Database, target: Target) -> FileOutcome:
     state = load_state(database, target.name)
     with CsvFile.open(target.path, write=False) or nullcontext() as file:
-        found = _difference(file, state)
-    if found:
+        difference = _difference(file, state.position)
+    if difference:
         text = _("{what}. Copy it from the host that had it, or, if it is lost: {command}")
-        text = text.format(what=found, command=repair_commands.take_over(target.path))
+        text = text.format(what=difference, command=repair_commands.take_over(target.path))
         return FileOutcome(target.path, text, failed=True)
     return FileOutcome(target.path, _("can be gone on with") if file else _("not begun yet"))
 
 
-def _difference(file: CsvFile | None, state: State) -> str:
-    """Why the next export would not go on where the last one ended; empty when it would."""
-    position = state.position
-    mark = position.mark if position else None
-    if position is None or mark is None or mark == NOTHING:
+def _difference(file: CsvFile | None, position: Position | None) -> str:
+    """Say why the next export would not go on where the last one ended; empty when it would."""
+    if position is None or position.mark == NOTHING:
         return ""
     if file is None:
         return _("it is not here")
-    if find_old_bytes(file, position, mark) is None:
+    if find_old_bytes(file, position) is None:
         return _("it is not what the last export left")
     return ""

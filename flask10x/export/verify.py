@@ -1,9 +1,9 @@
 """The proof: database and CSV files compared row for row, as bytes, in constant memory.
 
-A file has two parts. What stood in it before Flask10X wrote to it is compared with what was
-imported from it, and rows that were not imported are counted. What Flask10X wrote must be exactly
-the rows of the database, in the order of `rows.in_file_order`; the first line that differs is
-shown. The whole is checked against the checksum of the last export.
+A file has two parts. What was in it before Flask10X wrote to it is compared with what was imported
+from it, and rows that were not imported are counted. What Flask10X wrote must be exactly the rows
+of the database, in the order of `rows.in_file_order`; the first line that differs is shown. The
+whole is checked against the checksum of the last export.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,15 +16,14 @@ from gettext import ngettext
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.export import archived, removable, repair_commands, zone
-from flask10x.export.checks import find_old_bytes, is_kept
+from flask10x.export.checks import find_old_bytes, has_floor
 from flask10x.export.earlier_columns import as_written, of_its_station
-from flask10x.export.file import NOTHING, CountedLines, CsvFile, Mark
-from flask10x.export.other_zone_lines import in_words
+from flask10x.export.file import NOTHING, CsvFile, Mark
 from flask10x.export.outcome import FileOutcome, for_each
-from flask10x.export.position import Position, State, load_state
-from flask10x.export.rows import IdSpan, Target, behind
+from flask10x.export.position import Position, State, exported_rows, load_state
+from flask10x.export.rows import IdSpan, Target
 from flask10x.readings import csv_lines, numbers
-from flask10x.readings.csv_lines import Lines, LogRow
+from flask10x.readings.csv_lines import Lines
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
 from flask10x.system.progress import Advance, Bar, unseen
@@ -36,16 +35,14 @@ class Difference(Exception):
 
 
 @dataclass(slots=True)
-class Seen:
-    """What was read of a file so far, and what is worth telling about it."""
+class ComparedRows:
+    """The rows of a file that were compared so far, and notes about them."""
 
     rows: int = 0
     before: int = 0
-    """Those of them that stood there before Flask10X."""
+    """The rows that were there before Flask10X."""
     first: bytes = b""
     last: bytes = b""
-    other_zone: CountedLines = field(default_factory=CountedLines)
-    """Rows that were written in another time zone than the others."""
     minus_zeros: int = 0
     """Values that are -0.0, for which the database has 0.0."""
     notes: list[str] = field(default_factory=list)
@@ -63,27 +60,27 @@ class Seen:
     def __str__(self) -> str:
         if not self.rows:
             return amount(0, "row")
-        first, last = (
-            line.split(b",")[0].decode(errors="replace") for line in (self.first, self.last)
-        )
+        first, last = (csv_lines.time_of(line) for line in (self.first, self.last))
         text = _("{rows}, {first} to {last}")
         return text.format(rows=amount(self.rows, "row"), first=first, last=last)
 
 
 @dataclass(frozen=True, slots=True)
 class FileComparison:
-    """A file that is compared, with what was read of it so far."""
+    """A file that is compared, with what was compared of it so far."""
 
     target: Target
     file: CsvFile
-    seen: Seen
+    compared: ComparedRows
     advance: Advance
     """Called with the bytes that were compared."""
 
-    def differs(self, line: str, expected: str) -> Difference:
-        """That the next line is not the one that the database has."""
+    def differs(self, line: bytes, expected: bytes) -> Difference:
+        """Return that the next line is not the one that the database has."""
         text = _("line {number}: the file has {line}, the database {expected}")
-        return Difference(text.format(number=self.seen.next_number, line=line, expected=expected))
+        shown = [repr(each) if each else _("nothing") for each in (line, expected)]
+        number = self.compared.next_number
+        return Difference(text.format(number=number, line=shown[0], expected=shown[1]))
 
 
 def verify(
@@ -104,12 +101,12 @@ def verify(
 
 
 def _verify(database: Database, target: Target, *, bar: Bar, retention_days: int) -> FileOutcome:
-    state, seen = load_state(database, target.name), Seen()
-    differences: list[str] = []
+    state, compared = load_state(database, target.name), ComparedRows()
     own, target = target, of_its_station(target, state.position)
     if target is not own:
         text = _("it is the file of /{endpoint}: the next export begins a new one")
-        seen.notes.append(text.format(endpoint=target.station.endpoint))
+        compared.notes.append(text.format(endpoint=target.station.endpoint))
+    difference = ""
     try:
         with (
             CsvFile.open(target.path, write=False) or nullcontext() as file,
@@ -118,40 +115,31 @@ def _verify(database: Database, target: Target, *, bar: Bar, retention_days: int
             written = as_written(target, file, state.position)
             if written is not target:
                 text = _("the station's columns have changed: the next export begins a new file")
-                seen.notes.append(text)
-            _compare(written, file, state, seen, advance)
-    except Difference as difference:
-        differences.append(str(difference))
-    own_days = target.station.retention_days
-    if target is own and (retention_days if own_days is None else own_days):
-        seen.notes += _kept_by(database, target, state)
-    if seen.other_zone.rows:
-        ours = seen.rows - seen.before
-        mend = (
-            repair_commands.other_zone if seen.other_zone.rows == ours else repair_commands.rebuild
-        )
-        text = _("{what}. Mend it: {commands}")
-        found = text.format(what=in_words(seen.other_zone), commands=mend(target.path))
-        differences.insert(0, found)
-    if differences:
-        text = _("{rows}; DIFFERENT: {difference}")
-        text = text.format(rows=seen, difference="; ".join(differences))
-        return FileOutcome(target.path, text, seen.rows, failed=True)
-    equal = _("{rows}, equal").format(rows=seen)
-    return FileOutcome(target.path, "; ".join((equal, *seen.notes)), seen.rows)
+                compared.notes.append(text)
+            comparison = FileComparison(written, file, compared, advance) if file else None
+            _compare(target, comparison, state, compared)
+    except Difference as error:
+        difference = str(error)
+    station_days = target.station.retention_days
+    if target is own and (retention_days if station_days is None else station_days):
+        compared.notes += _kept_by(database, target, state)
+    if difference:
+        text = _("{rows}; DIFFERENT: {difference}").format(rows=compared, difference=difference)
+        return FileOutcome(target.path, text, compared.rows, failed=True)
+    equal = _("{rows}, equal").format(rows=compared)
+    return FileOutcome(target.path, "; ".join((equal, *compared.notes)), compared.rows)
 
 
 def _kept_by(database: Database, target: Target, state: State) -> Iterator[str]:
-    """What keeps the reading that is removed next, in a file that is as it should be."""
-    rest = IdSpan(target.rows.removed.last_id, target.rows.head)
-    row = target.rows.first([rest])
+    """Say what keeps the reading that is removed next, in a file that is as it should be."""
+    row = target.rows.first([IdSpan(target.rows.removed.last_id, target.rows.head)])
     if row is None:
         return
     with database.reader.begin() as connection:
         files = archived.load(connection, target.station.endpoint)
-    if found := removable.hindrance(target, state, files, row[0]):
+    if obstacle := removable.hindrance(target, state, files, row[0]):
         text = _("old readings stay in the database, for {why}; run: {command}")
-        why, command = removable.in_words(found), removable.command(target, found)
+        why, command = removable.in_words(obstacle), removable.command(target, obstacle)
         yield text.format(why=why, command=command)
 
 
@@ -160,58 +148,52 @@ def _interrupted() -> Difference:
 
 
 def _compare(
-    target: Target, file: CsvFile | None, state: State, seen: Seen, advance: Advance
+    target: Target, comparison: FileComparison | None, state: State, compared: ComparedRows
 ) -> None:
     position = state.position or Position(first_id=0, last_id=0)
-    mark = position.mark or NOTHING
-    if state.intent is not None and mark == NOTHING:
+    if state.intent is not None and position.mark == NOTHING:
         raise _interrupted()
-    if file is None or file.size == 0:
-        if mark != NOTHING:
-            raise Difference(
-                _("the file of the last export is gone; the next export starts a new one")
-            )
-    else:
-        _compare_file(FileComparison(target, file, seen, advance), state, position)
-    if seen.minus_zeros:
-        seen.notes.append(numbers.minus_zero_note(seen.minus_zeros))
+    if comparison is not None and comparison.file.size:
+        _compare_file(comparison, state, position)
+    elif position.mark != NOTHING:
+        raise Difference(_("the file of the last export is gone; the next export starts a new one"))
+    if compared.minus_zeros:
+        compared.notes.append(numbers.minus_zero_note(compared.minus_zeros))
     if waiting := target.rows.count(target.rows.new(position.last_id)):
-        seen.notes.append(_("{rows} not exported yet").format(rows=amount(waiting, "row")))
+        compared.notes.append(_("{rows} not exported yet").format(rows=amount(waiting, "row")))
 
 
 def _compare_file(comparison: FileComparison, state: State, position: Position) -> None:
     """Raise Difference at the first place where the file, which has bytes, is not as it should."""
     target, file = comparison.target, comparison.file
-    mark = position.mark or NOTHING
-    if mark == NOTHING:
+    if position.mark == NOTHING:
         _compare_before(comparison, position, file.size)
         return
-    if found := zone.difference(target, position):
+    if other := zone.difference(target, position):
         text = _("{what}. Mend it: {commands}")
-        raise Difference(text.format(what=found, commands=repair_commands.other_zone(target.path)))
-    old = find_old_bytes(file, position, mark)
-    end = (old or mark).size_bytes
+        raise Difference(text.format(what=other, commands=repair_commands.other_zone(target.path)))
+    old = find_old_bytes(file, position)
+    end = (old or position.mark).size_bytes
     if target.unknown:
-        _note_unknown(target, file, end, comparison.seen)
+        _note_unknown(target, file, end, comparison.compared)
     else:
         start, spans = _beginning(comparison, state, position)
-        _compare_own(comparison, start, end, spans)
-    _compare_end(file, state, end, old, comparison.seen)
+        _compare_exported(comparison, start, end, spans)
+    _compare_end(comparison, state, end, old)
 
 
 def _beginning(
     comparison: FileComparison, state: State, position: Position
 ) -> tuple[int, list[IdSpan]]:
-    """Compare what no reading of ours can give; where our rows begin, and which they are.
+    """Compare what no reading can give; return where the exported rows begin, and which they are.
 
-    That is what stood there before Flask10X or, where readings were removed, all up to the floor.
+    That is what was there before Flask10X or, where readings were removed, all up to the floor.
     """
-    file, seen = comparison.file, comparison.seen
-    spans, floor = _own_spans(comparison.target, position), state.floor
+    file, compared, floor = comparison.file, comparison.compared, state.floor
     if floor is None or not floor.last_id:
         _compare_before(comparison, position, position.begin_bytes)
-        return position.begin_bytes, spans
-    if not is_kept(file, floor):
+        return exported_rows(comparison.target, position, None)
+    if not has_floor(file, floor):
         text = _(
             "its first {n} bytes have changed, and the readings in them were removed from the"
             " database: put back a copy of the file"
@@ -219,31 +201,31 @@ def _beginning(
         raise Difference(text.format(n=floor.size_bytes))
     start = len(file.line(0))
     rows = file.count_lines(start, floor.size_bytes)
-    seen.add(file.line(start), file.line_before(floor.size_bytes), rows)
-    seen.before = seen.rows
+    compared.add(file.line(start), file.line_before(floor.size_bytes), rows)
+    compared.before = compared.rows
     comparison.advance(floor.size_bytes)
     text = ngettext(
         "{n} row of removed readings has its checksum",
         "{n} rows of removed readings have their checksum",
         rows,
     )
-    seen.notes.append(text.format(n=rows))
-    return floor.size_bytes, behind(spans, floor.last_id)
+    compared.notes.append(text.format(n=rows))
+    return exported_rows(comparison.target, position, floor)
 
 
-def _note_unknown(target: Target, file: CsvFile, end: int, seen: Seen) -> None:
-    """A file with columns that the station has no more: its rows can't be made again."""
+def _note_unknown(target: Target, file: CsvFile, end: int, compared: ComparedRows) -> None:
+    """Note that the file has columns that the station no longer has: its rows can't be made."""
     start = len(target.header)
     rows = file.count_lines(start, end)
     if rows:
-        seen.add(file.line(start), file.line_before(end), rows)
+        compared.add(file.line(start), file.line_before(end), rows)
     text = _("its bytes are those of the last export; the station no longer has {columns}")
-    seen.notes.append(text.format(columns=", ".join(target.unknown)))
+    compared.notes.append(text.format(columns=", ".join(target.unknown)))
 
 
 def _compare_before(comparison: FileComparison, position: Position, end: int) -> None:
-    """What stood in the file before Flask10X: the header, and rows that may be imported."""
-    target, file, seen = comparison.target, comparison.file, comparison.seen
+    """Compare what was in the file before Flask10X: the header, and rows that may be imported."""
+    target, file, compared = comparison.target, comparison.file, comparison.compared
     if (first := file.line(0)) != target.header:
         text = _("line 1: {line} instead of {header}")
         raise Difference(text.format(line=repr(first), header=repr(target.header)))
@@ -251,26 +233,26 @@ def _compare_before(comparison: FileComparison, position: Position, end: int) ->
     for line in file.lines(len(target.header), end):
         if not line.endswith(b"\n"):
             text = _("line {number} is torn: {line}")
-            raise Difference(text.format(number=seen.next_number, line=repr(line)))
+            raise Difference(text.format(number=compared.next_number, line=repr(line)))
         if imported.look_up(line):
-            seen.minus_zeros += numbers.minus_zero_cells(line)
-        seen.add(line, line, 1)
+            compared.minus_zeros += numbers.minus_zero_cells(line)
+        compared.add(line, line, 1)
         comparison.advance(len(line))
-    seen.before = seen.rows
-    if unknown := seen.rows - imported.found:
+    compared.before = compared.rows
+    if unknown := compared.rows - imported.rows_in_file:
         text = ngettext(
             "{n} row from before Flask10X is not in the database",
             "{n} rows from before Flask10X are not in the database",
             unknown,
         )
-        seen.notes.append(text.format(n=unknown))
-    if (missing := imported.total - imported.found) > 0:
+        compared.notes.append(text.format(n=unknown))
+    if (missing := imported.total - imported.rows_in_file) > 0:
         text = ngettext(
             "{n} imported row is not in the file (--rebuild writes them)",
             "{n} imported rows are not in the file (--rebuild writes them)",
             missing,
         )
-        seen.notes.append(text.format(n=missing))
+        compared.notes.append(text.format(n=missing))
 
 
 class _ImportedRows:
@@ -282,10 +264,10 @@ class _ImportedRows:
         self._expected = self._lines()
         self._next: tuple[int, bytes] | None = next(self._expected, None)
         self.total = target.rows.count(self._spans)
-        self.found = 0
+        self.rows_in_file = 0
 
     def look_up(self, line: bytes) -> bool:
-        """Whether the line was imported, in whatever notation it is written; counts it then."""
+        """Whether the line was imported, in whatever notation; counts it then."""
         if self._next and line == self._next[1]:
             self._next = next(self._expected, None)
         elif self._spans and (ids := self._ids(line)):
@@ -293,7 +275,7 @@ class _ImportedRows:
                 self._next = next(self._expected, None)
         else:
             return False
-        self.found += 1
+        self.rows_in_file += 1
         return True
 
     def _ids(self, line: bytes) -> list[int]:
@@ -308,55 +290,44 @@ class _ImportedRows:
                 yield row[0], text.encode()
 
 
-def _compare_own(comparison: FileComparison, offset: int, end: int, spans: list[IdSpan]) -> None:
-    """What Flask10X wrote, from `offset` to `end`: exactly the rows of the database."""
-    target, file, seen = comparison.target, comparison.file, comparison.seen
+def _compare_exported(
+    comparison: FileComparison, offset: int, end: int, spans: list[IdSpan]
+) -> None:
+    """Compare what Flask10X wrote, from `offset` to `end`: exactly the rows of the database."""
+    target, file = comparison.target, comparison.file
     lines = Lines(target.zone)
     for page in target.rows.pages(spans):
         texts = lines.texts(page)
         expected = "".join(texts).encode()
         if file.read(offset, min(len(expected), end - offset)) == expected:
-            seen.add(texts[0].encode(), texts[-1].encode(), len(page))
+            comparison.compared.add(texts[0].encode(), texts[-1].encode(), len(page))
             offset += len(expected)
         else:
-            rows = zip(page, texts, strict=True)
-            offset = _compare_lines(comparison, offset, end, rows)
+            offset = _compare_lines(comparison, offset, end, texts)
         comparison.advance(len(expected))
     if offset < end:
-        line = file.line(offset)
-        raise comparison.differs(repr(line), _("nothing"))
+        raise comparison.differs(file.line(offset), b"")
 
 
-def _own_spans(target: Target, position: Position) -> list[IdSpan]:
-    return target.rows.of_file(position.first_id, position.last_id, position.import_id)
-
-
-def _compare_lines(
-    comparison: FileComparison, offset: int, end: int, rows: Iterable[tuple[LogRow, str]]
-) -> int:
-    """Compare one line after the other, from `offset` on; where they end."""
-    target, file, seen = comparison.target, comparison.file, comparison.seen
-    for row, text in rows:
-        expected = text.encode()
-        line = file.line(offset) if offset < end else b""
-        seen.minus_zeros += numbers.minus_zero_cells(line)
+def _compare_lines(comparison: FileComparison, offset: int, end: int, texts: Iterable[str]) -> int:
+    """Compare one line after the other, from `offset` on; return where they end."""
+    for expected in map(str.encode, texts):
+        line = comparison.file.line(offset) if offset < end else b""
+        comparison.compared.minus_zeros += numbers.minus_zero_cells(line)
         if lines_without_minus_zero(line) != expected:
-            if not csv_lines.in_other_zone(target.station, line, row):
-                shown = repr(line) if line else _("nothing")
-                raise comparison.differs(shown, repr(expected))
-            seen.other_zone.add(seen.next_number, line)
-        seen.add(line, line, 1)
+            raise comparison.differs(line, expected)
+        comparison.compared.add(line, line, 1)
         offset += len(line)
     return offset
 
 
-def _compare_end(file: CsvFile, state: State, end: int, old: Mark | None, seen: Seen) -> None:
+def _compare_end(comparison: FileComparison, state: State, end: int, old: Mark | None) -> None:
     """Nothing may follow, and no byte may have changed, not even one that the rows don't show."""
     if state.intent is not None:
         raise _interrupted()
-    if file.size > end:
-        line = file.line(end)
+    if comparison.file.size > end:
+        line, number = comparison.file.line(end), comparison.compared.next_number
         text = _("line {number}: the file has {line}, not from an export")
-        raise Difference(text.format(number=seen.next_number, line=repr(line)))
+        raise Difference(text.format(number=number, line=repr(line)))
     if old is None:
         raise Difference(_("rows from before Flask10X have changed since the last export"))

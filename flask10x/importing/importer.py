@@ -2,10 +2,10 @@
 
 A file that holds a row k times and a database that holds it j times become a database that holds
 it max(k, j) times. The same row means: same endpoint, same second of local time, same values; so
-what the service stored itself and exported into the file is there already. This is kept true block
+the database already has what the service stored itself and exported into the file. This holds block
 by block, with nothing remembered outside the database: of a block those rows are inserted that the
-file has more often, up to the block's end, than the database now. An import that was killed is
-simply run again.
+file has more often, up to the block's end, than the database now. An import that was killed is run
+again.
 """
 
 import math
@@ -13,7 +13,7 @@ import sys
 import time
 from bisect import bisect_right, insort
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from gettext import gettext as _
@@ -21,7 +21,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
 
 from flask10x.config.settings import Settings
 from flask10x.database import removed
@@ -29,90 +29,53 @@ from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
 from flask10x.database.expressions import unindexed
 from flask10x.database.insert import InsertRow, insert_station_rows
-from flask10x.database.tables import archived_files, exports, imports, measurement, readings
+from flask10x.database.tables import (
+    archived_files,
+    export_intents,
+    exports,
+    imports,
+    measurement,
+    readings,
+)
 from flask10x.errors import ImportRefused
-from flask10x.importing.old_file import RejectedRows, blocks, first_line, last_line
+from flask10x.importing.old_file import RejectedRows, blocks, first_line
 from flask10x.readings import csv_lines, numbers
-from flask10x.readings.csv_lines import Lines, LogRow
 from flask10x.readings.legacy_csv import Block, Layout, LegacyReader, header_of
-from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station, Stations
-from flask10x.readings.times import other_zone, zone_name_of
+from flask10x.readings.times import other_zone
 from flask10x.system.clock import now_ms
+from flask10x.system.progress import Advance
 from flask10x.system.wording import amount
-
-# A file of the export is imported only in the time zone in which it was written.
-#
-# Each of its rows would else be a reading that never was.
 
 
 def check_zone(settings: Settings, database: Database, path: Path, station: Station) -> None:
-    """Raises ImportRefused for the station's file of the export in another time zone than this."""
+    """Raise ImportRefused for the station's file of the export in another time zone than this.
+
+    Each of its rows would else become a reading that never existed. While a rebuild is interrupted,
+    the time zone of the file is unknown.
+    """
     exported = settings.csv_dir / station.csv_name
     if not exported.exists() or not path.samefile(exported):
         return
-    query = select(exports).where(exports.c.name == station.csv_name)
+    position = select(exports).where(
+        exports.c.name == station.csv_name, exports.c.endpoint == station.endpoint
+    )
+    rebuild = select(export_intents.c.name).where(
+        export_intents.c.name == station.csv_name, export_intents.c.import_id.is_not(None)
+    )
+    first = select(func.min(readings.c.received_at)).where(readings.c.endpoint == station.endpoint)
     with database.reader.begin() as connection:
-        known = connection.execute(query).one_or_none()
-        if known is None or known.endpoint not in (None, station.endpoint):
-            return
-        if known.zone is None:
-            what = _of_an_old_version(connection, settings, path, station, known)
-        else:
-            last = known.last_received_at, known.last_time
-            first_ms = _first_ms(connection, station)
-            found = other_zone(known.zone, settings.zone, last, first_ms, now_ms())
-            what = str(found) if found else ""
-    if what:
+        row = connection.execute(position).one_or_none()
+        first_ms = connection.execute(first).scalar_one()
+        intent = connection.execute(rebuild).first()
+    if intent is not None:
+        raise ImportRefused(_("an export was interrupted; run: flask10x export"))
+    if row is None or row.zone is None:
+        return
+    last = row.last_received_at, row.last_time
+    if other := other_zone(row.zone, settings.zone, last, first_ms, now_ms()):
         text = _("{what}: run the command with the service's settings")
-        raise ImportRefused(text.format(what=what))
-
-
-def _first_ms(connection: Connection, station: Station) -> int | None:
-    query = select(func.min(readings.c.received_at)).where(readings.c.endpoint == station.endpoint)
-    first_ms: int | None = connection.execute(query).scalar_one()
-    return first_ms
-
-
-def _of_an_old_version(
-    connection: Connection, settings: Settings, path: Path, station: Station, known: Row[tuple[()]]
-) -> str:
-    """Nobody has noted the zone: whether the last exported row is in another one; else nothing.
-
-    Anything else in its place is no matter of zones.
-    """
-    row = _last_exported(connection, station, known)
-    if row is None or known.size_bytes is None:
-        return ""
-    line, expected = last_line(path, known.size_bytes), Lines(settings.zone).bytes([row])
-    if lines_without_minus_zero(line) == expected or not csv_lines.in_other_zone(
-        station, line, row
-    ):
-        return ""
-    text = _(
-        "an exported row of the file is {line}; this command, in the time zone {zone}, would"
-        " have written {expected}"
-    )
-    return text.format(line=repr(line), zone=zone_name_of(settings.zone), expected=repr(expected))
-
-
-def _last_exported(
-    connection: Connection, station: Station, known: Row[tuple[()]]
-) -> LogRow | None:
-    """The last reading that an export has appended: (id, received_at, values...)."""
-    number, columns = readings.c.id, (measurement(name) for name in station.columns)
-    was_imported = exists().where(
-        imports.c.endpoint == station.endpoint,
-        number.between(imports.c.first_id, imports.c.last_id),
-    )
-    query = select(number, readings.c.received_at, *columns).where(
-        unindexed(readings.c.endpoint) == station.endpoint,
-        number > known.first_id,
-        number <= known.last_id,
-        ~was_imported,
-    )
-    found = connection.execute(query.order_by(number.desc()).limit(1)).first()
-    return None if found is None else tuple(found)
+        raise ImportRefused(text.format(what=other))
 
 
 # Where rows came from: the table `imports`, ranges of ids that an old file already holds.
@@ -122,23 +85,18 @@ def _last_exported(
 
 
 class ImportedRanges:
-    """The ranges of one station's rows that one file holds. `load` first."""
+    """The ranges of a station's rows that a file holds, with those of earlier imports of it."""
 
-    def __init__(self, station: Station, path: Path) -> None:
-        """`path` is that of the file."""
+    def __init__(self, connection: Connection, station: Station, path: Path) -> None:
         self._station = station
         self._file = str(path.absolute())
-        self._known: list[tuple[int, int]] = []
+        query = select(imports.c.first_id, imports.c.last_id, imports.c.file).where(
+            imports.c.endpoint == station.endpoint
+        )
+        rows = connection.execute(query)
+        self._earlier = sorted((first, last) for first, last, file in rows if self._is_alike(file))
         # Key, last_id and after_id of the range that was recorded last.
         self._latest: tuple[int, int, int] | None = None
-
-    def load(self, connection: Connection) -> None:
-        """Learn the ranges that earlier imports of a file of this name recorded."""
-        query = select(imports.c.first_id, imports.c.last_id, imports.c.file).where(
-            imports.c.endpoint == self._station.endpoint
-        )
-        found = connection.execute(query)
-        self._known = sorted((first, last) for first, last, file in found if self._is_alike(file))
 
     def _is_alike(self, file: str) -> bool:
         """Whether that file has this one's name, or both are files of the station."""
@@ -149,8 +107,8 @@ class ImportedRanges:
 
     def __contains__(self, row_id: int) -> bool:
         """Whether an earlier import recorded this row."""
-        place = bisect_right(self._known, row_id, key=lambda known: known[0])
-        return place > 0 and row_id <= self._known[place - 1][1]
+        place = bisect_right(self._earlier, row_id, key=lambda ids: ids[0])
+        return place > 0 and row_id <= self._earlier[place - 1][1]
 
     def add(self, connection: Connection, first_id: int, last_id: int, after_id: int) -> None:
         """Record rows of the station that follow each other, in their transaction.
@@ -171,11 +129,11 @@ class ImportedRanges:
         # Or SQLite would read the station's entries in the index from the first on.
         of_station = unindexed(readings.c.endpoint) == self._station.endpoint
         between = (readings.c.id > before) & (readings.c.id < after)
-        found = select(readings.c.id).where(between, of_station).limit(1)
-        return before < after and connection.execute(found).first() is None
+        query = select(readings.c.id).where(between, of_station).limit(1)
+        return before < after and connection.execute(query).first() is None
 
     def _insert(self, connection: Connection, first_id: int, last_id: int, after_id: int) -> int:
-        made = insert(imports).values(
+        row = insert(imports).values(
             endpoint=self._station.endpoint,
             file=self._file,
             first_id=first_id,
@@ -183,7 +141,7 @@ class ImportedRanges:
             after_id=after_id,
             imported_at=int(time.time() * 1000),
         )
-        key: int = connection.execute(made.returning(imports.c.id)).scalar_one()
+        key: int = connection.execute(row.returning(imports.c.id)).scalar_one()
         return key
 
 
@@ -204,10 +162,9 @@ def key_of(block: Block, row: InsertRow) -> Key:
 
 
 class StoredRows:
-    """The stored rows that are the same as rows of one file, block by block in its order."""
+    """The stored rows that are the same as rows of a file, block by block in its order."""
 
     def __init__(self, settings: Settings, database: Database, path: Path, layout: Layout) -> None:
-        """`layout` is that of the file at `path`."""
         self._zone = settings.zone
         self._database = database
         self._path = path
@@ -218,12 +175,12 @@ class StoredRows:
         self._counts = lru_cache(BLOCKS_REMEMBERED)(self._count)
 
     def like(self, block: Block, start: int, end: int) -> Stored:
-        """The stored rows like those of this block, which the file has from `start` to `end`.
+        """Return the stored rows like those of this block, which is from `start` to `end`.
 
-        Without those that stand for the same row in an earlier block.
+        Without those that are the same row in an earlier block.
         """
         span = block.span()
-        stored = self._found(block, span)
+        stored = self._stored(block, span)
         if stored:
             for earlier in self._overlapping(span):
                 counts = self._counts(*earlier)
@@ -233,23 +190,23 @@ class StoredRows:
         self._latest = max(self._latest, span[1])
         return stored
 
-    def _found(self, block: Block, span: TimeSpan) -> Stored:
+    def _stored(self, block: Block, span: TimeSpan) -> Stored:
         between = dict(zip(("first", "last"), span, strict=True))
-        wanted: set[Key] = set()
-        found: Stored = defaultdict(list)
+        keys: set[Key] = set()
+        stored: Stored = defaultdict(list)
         with self._database.reader.begin() as connection:
             for row_id, received_at, *values in connection.execute(self._query, between):
-                # Not before: where nothing is stored yet, nobody needs the keys.
-                wanted = wanted or {key_of(block, row) for row in block.rows}
+                # Not before: where nothing is stored yet, the keys are not needed.
+                keys = keys or {key_of(block, row) for row in block.rows}
                 key = (block.second(received_at), tuple(values))
-                if key in wanted:
-                    insort(found[key], row_id)
-        return found
+                if key in keys:
+                    insort(stored[key], row_id)
+        return stored
 
     def _overlapping(self, span: TimeSpan) -> Iterator[Offsets]:
-        """The offsets of earlier blocks in which rows of this span of time may stand."""
+        """Yield the offsets of earlier blocks that may have rows of this span of time."""
         first, last = span
-        # Nothing to look through for a file in the order of time.
+        # No block for a file in the order of time.
         if first > self._latest:
             return
         for (earliest, latest), offsets in self._blocks:
@@ -257,14 +214,14 @@ class StoredRows:
                 yield offsets
 
     def _count(self, start: int, end: int) -> Counter[Key]:
-        """How often each row stands between these offsets of the file."""
+        """Count each row between these offsets of the file."""
         reader = LegacyReader(self._layout, self._zone)
         blocks_read = (reader.read(text_bytes) for _, text_bytes in blocks(self._path, start, end))
         return Counter(key_of(block, row) for block in blocks_read for row in block.rows)
 
 
 def _rows_between(station: Station) -> Select[Any]:
-    """The station's rows from `first` to `last`: id, received_at, values."""
+    """Return the query of the station's rows from `first` to `last`: id, received_at, values."""
     columns = map(measurement, station.columns)
     return select(readings.c.id, readings.c.received_at, *columns).where(
         readings.c.endpoint == station.endpoint,
@@ -273,7 +230,7 @@ def _rows_between(station: Station) -> Select[Any]:
 
 
 # Each try waits for WRITE_BUSY_TIMEOUT_MS. A migration or a person in the sqlite3 shell may hold
-# the database longer than a commit does; after a minute somebody has forgotten it.
+# the database longer than a commit does; after a minute it was forgotten.
 TRIES = 50
 
 Place = tuple[int, int]
@@ -282,7 +239,7 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImportOutcome:
-    """What became of the rows of one file."""
+    """The numbers of rows of a file, by what was done with them."""
 
     name: str
     stored: int
@@ -294,45 +251,52 @@ class ImportOutcome:
     minus_zeros: int = 0
     """Values of -0.0, which the database has as 0.0."""
     rejected_path: Path
-    """Where the rejected ones are listed, when there are any."""
+    """The file with the rejected rows, when there are any."""
     missing: tuple[str, ...]
     """The station's columns that the file does not have; they are NULL in its rows."""
 
     def __str__(self) -> str:
-        read = self.stored + self.present + self.rejected + self.removed
-        counts = _(
-            "{file}: {rows} read, {stored} stored, {present} present, {rejected} rejected"
-        ).format(
-            file=self.name,
-            rows=amount(read, "row"),
-            stored=self.stored,
-            present=self.present,
-            rejected=self.rejected,
-        )
-        left_out = ""
+        rows = self.stored + self.present + self.rejected + self.removed
+        text = _("{file}: {rows} read, {stored} stored, {present} present, {rejected} rejected")
+        parts = [
+            text.format(
+                file=self.name,
+                rows=amount(rows, "row"),
+                stored=self.stored,
+                present=self.present,
+                rejected=self.rejected,
+            )
+        ]
         if self.removed:
             text = _("{rows} left out: readings of their time were removed (RETENTION_DAYS)")
-            left_out = text.format(rows=amount(self.removed, "row"))
-        return "; ".join(
-            filter(None, (counts, left_out, numbers.minus_zero_note(self.minus_zeros)))
-        )
+            parts.append(text.format(rows=amount(self.removed, "row")))
+        parts.append(numbers.minus_zero_note(self.minus_zeros))
+        return "; ".join(filter(None, parts))
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How a file is read: its station, if its name does not say it, and its last line."""
+
+    endpoint: str | None = None
+    accept_last_line: bool = False
+    """Whether a last line without an end is a row."""
+
+
+BY_NAME = ImportOptions()
 
 
 def import_file(
     settings: Settings,
     database: Database,
     path: Path,
-    *,
-    endpoint: str | None = None,
-    accept_last_line: bool = False,
-    advance: Callable[[int], object] = lambda _: None,
+    options: ImportOptions = BY_NAME,
+    advance: Advance = lambda _: None,
 ) -> ImportOutcome:
     """Store the file's rows that the database does not have yet, in the order of the file.
 
-    The station is that of the file's name, or of `endpoint`. Rows that can't be read go to the
-    file of rejected rows. `accept_last_line` takes a last line that has no end. `advance` is
-    called with the number of bytes just done. Call it under the lock of the export, which must
-    not append meanwhile.
+    Rows that can't be read go to the file of rejected rows. `advance` is called with the number of
+    bytes just done. The caller holds the lock of the export, which must not append meanwhile.
 
     Raises ImportRefused when this is no file of the station, and OSError, LockTimeout or
     sqlalchemy.exc.DBAPIError; what was stored before stays, and the next run goes on from there.
@@ -343,7 +307,8 @@ def import_file(
         )
     header = first_line(path)
     columns = header_of(header)
-    layout = Layout(_station(settings.stations, path.name, columns, endpoint), columns)
+    station = _station(settings.stations, path.name, columns, options.endpoint)
+    layout = Layout(station, columns)
     reader = LegacyReader(layout, settings.zone)
     check_zone(settings, database, path, layout.station)
     running = _Import(settings, database, path, layout)
@@ -352,8 +317,8 @@ def import_file(
         start = len(header)
         advance(start)
         for end, text_bytes in blocks(path, start):
-            missing_end = b"\n" if accept_last_line and not text_bytes.endswith(b"\n") else b""
-            block = reader.read(text_bytes + missing_end)
+            is_torn = options.accept_last_line and not text_bytes.endswith(b"\n")
+            block = reader.read(text_bytes + b"\n" if is_torn else text_bytes)
             rejected.write(block.rejections)
             new = running.store(block, start, end) if block.rows else 0
             stored, present = stored + new, present + len(block.rows) - new
@@ -375,53 +340,55 @@ def import_file(
 def _station(
     stations: Stations, name: str, header: tuple[str, ...], endpoint: str | None
 ) -> Station:
-    """The station that is named; another one's exact header is taken for a mistake."""
+    """Return the station of the file; another one's exact header is taken for a mistake."""
     fitting = [station for station in stations.all if station.csv_header == header]
-    theirs = ", ".join(station.endpoint for station in fitting)
-    chosen = stations.by_endpoint[endpoint] if endpoint else None
-    chosen = chosen or next((s for s in stations.all if csv_lines.is_name_of(s, name)), None)
-    if chosen is None:
+    endpoints = ", ".join(station.endpoint for station in fitting)
+    named = [stations.by_endpoint[endpoint]] if endpoint else stations.all
+    station = next((s for s in named if endpoint or csv_lines.is_name_of(s, name)), None)
+    if station is None:
         text = _("no station has a file of this name; say which one with --endpoint")
         if fitting:
-            text += _("; its header is that of {station}").format(station=theirs)
+            text += _("; its header is that of {station}").format(station=endpoints)
         raise ImportRefused(text)
-    if fitting and chosen not in fitting:
+    if fitting and station not in fitting:
         text = _("its header is that of {station}, not of {chosen}")
-        raise ImportRefused(text.format(station=theirs, chosen=chosen.endpoint))
-    return chosen
+        raise ImportRefused(text.format(station=endpoints, chosen=station.endpoint))
+    return station
 
 
 class _Import:
-    """The transactions of one file's import."""
+    """The transactions of a file's import."""
 
     def __init__(self, settings: Settings, database: Database, path: Path, layout: Layout) -> None:
         self._database = database
         self._station = layout.station
         self._stored_rows = StoredRows(settings, database, path, layout)
-        self._imported_ranges = ImportedRanges(layout.station, path)
         self._after_id = 0
         self.left_out = 0
         """Rows so far that may be readings that were removed."""
         with database.reader.begin() as connection:
-            self._imported_ranges.load(connection)
+            self._imported_ranges = ImportedRanges(connection, layout.station, path)
             self._exported = _exported(connection, layout.station, path.name)
             self._removed_ms = removed.removed_of_station(
                 connection, layout.station.endpoint
             ).last_ms
 
     def store(self, block: Block, start: int, end: int) -> int:
-        """Insert the rows that are not there yet; their number. The block has these offsets."""
+        """Insert the rows of the block that are not stored yet; return their number.
+
+        `start` and `end` are the offsets of the block.
+        """
         if stored := self._stored_rows.like(block, start, end):
             new, places = self._compared(block, stored)
         else:
             new = [row for row in block.rows if not self._is_removed(row)]
             places = [(self._after_id, 0)] * len(new)
         if places:
-            self._commit(new, places)
+            self._database.commit_change(lambda c: self._insert(c, new, places), TRIES)
         return len(new)
 
     def _compared(self, block: Block, stored: Stored) -> tuple[list[InsertRow], list[Place]]:
-        """The block's new rows, and the places of all that the export must know of."""
+        """Return the block's new rows, and the places of all rows that the export needs."""
         new: list[InsertRow] = []
         places: list[Place] = []
         for row in block.rows:
@@ -447,14 +414,11 @@ class _Import:
         self.left_out += is_removed
         return is_removed
 
-    def _commit(self, rows: list[InsertRow], places: list[Place]) -> None:
-        """Insert these rows, and record what the file holds."""
-        self._database.commit_change(lambda c: self._insert(c, rows, places), TRIES)
-
     def _insert(self, connection: Connection, rows: list[InsertRow], places: list[Place]) -> None:
+        """Insert these rows, and record what the file holds."""
         if rows:
             insert_station_rows(connection, self._station, rows)
-        # Only now: ids that somebody has put were passed over.
+        # Only now: ids that were inserted by hand were passed over.
         next_id = last_id(connection) - len(rows) + 1
         for (after_id, row_id), group in groupby(places):
             count = len(list(group))
@@ -465,16 +429,16 @@ class _Import:
 
 
 def _exported(connection: Connection, station: Station, name: str) -> int:
-    """The last id whose row the export has brought into the file of this name, or one before it."""
+    """Return the last id that the export has brought into the file of this name or one before."""
     if not csv_lines.is_name_of(station, name):
-        # The export knows no such file, so it needs to know nothing of rows that are there.
+        # The export writes no such file, so it needs nothing about stored rows.
         return sys.maxsize
-    # A position of which nobody has noted the station yet is that of who has the name.
-    own = or_(exports.c.endpoint.is_(None), exports.c.endpoint == station.endpoint)
-    found = [
-        select(exports.c.last_id).where(exports.c.name == station.csv_name, own),
+    queries = [
+        select(exports.c.last_id).where(
+            exports.c.name == station.csv_name, exports.c.endpoint == station.endpoint
+        ),
         select(func.max(archived_files.c.last_id)).where(
             archived_files.c.endpoint == station.endpoint
         ),
     ]
-    return max(connection.execute(query).scalar_one_or_none() or 0 for query in found)
+    return max(connection.execute(query).scalar_one_or_none() or 0 for query in queries)

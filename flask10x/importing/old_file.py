@@ -19,22 +19,13 @@ CUT_BYTES = 4 * (LONGEST_LINE + 1)
 
 
 def first_line(path: Path) -> bytes:
-    """The header's line with its end, or the beginning of a line that is too long for one."""
+    """Read the header's line with its end, or the beginning of a line that is too long for one."""
     with open(path, "rb") as file:
         return file.readline(LONGEST_LINE)
 
 
-def last_line(path: Path, end: int) -> bytes:
-    """The line that ends at that offset, or the last part of one that is too long for a row."""
-    start = max(0, end - CUT_BYTES)
-    with open(path, "rb") as file:
-        file.seek(start)
-        data = file.read(end - start)
-    return data[data[:-1].rfind(b"\n") + 1 :]
-
-
 def blocks(path: Path, start: int, end: int | None = None) -> Iterator[tuple[int, bytes]]:
-    """Whole lines, together about BLOCK_BYTES, each time with the offset at which they end.
+    """Yield whole lines, together about BLOCK_BYTES, with the offset at which they end.
 
     From offset `start`, where a line begins, to `end` or the end of the file. Only the last block
     can end without a line end. A line longer than a block is cut short, and still too long to be
@@ -58,15 +49,14 @@ def blocks(path: Path, start: int, end: int | None = None) -> Iterator[tuple[int
 class RejectedRows:
     """The lines that could not be read, as a CSV file of line number, reason and line.
 
-    It lies beside the old file, or in another folder when that one can't be written, and is made
-    with the first line. Used as a context; where nothing was rejected, what an earlier run left
-    is removed at the end.
+    It is beside the old file, or in another folder when that one can't be written, and is created
+    with the first line. It is used in `with`; where nothing was rejected, the file of an earlier
+    run is removed at the end.
     """
 
     HEADER = ("line", "reason", "row")
 
     def __init__(self, path: Path, other_folder: Path) -> None:
-        """`path` is that of the old file."""
         folder = path.parent if os.access(path.parent, os.W_OK) else other_folder
         self.path = folder / f"{path.name}.rejected.csv"
         self.count = 0

@@ -3,8 +3,8 @@
 On either engine a backup is a file of SQLite.
 
 A backup gets its final name only when it is complete, checked and on the disk, as is the SHA-256 of
-its bytes beside it. It holds every reading that was answered with 200 before the backup began; what
-that takes is in `_settle`.
+its bytes beside it. It holds every reading that was answered with 200 before the backup began; see
+`_settle`.
 """
 
 import os
@@ -51,7 +51,7 @@ class SourceSizes:
 
 
 def source_sizes(settings: Settings) -> SourceSizes:
-    """How large the database is; raises BackupError when there is none, or it does not answer."""
+    """Return the size of the database; raises BackupError when it is missing or does not answer."""
     path = database_path(settings)
     if server := engines.of(settings).server:
         return SourceSizes(_bytes_on(server, settings), 0)
@@ -62,7 +62,7 @@ def source_sizes(settings: Settings) -> SourceSizes:
 
 
 def sizes_of_file(path: Path) -> SourceSizes:
-    """Those of a file of SQLite, 0 of one that there is not."""
+    """Return the size of a file of SQLite, 0 of a missing one."""
     return SourceSizes(disk.size(path), disk.size(beside(path, WAL)))
 
 
@@ -78,14 +78,14 @@ def write_copy(settings: Settings, target: Path, bar: Bar = unseen) -> None:
 
 
 def _write_from_server(settings: Settings, target: Path, bar: Bar) -> None:
-    """Of one REPEATABLE READ transaction, while others commit."""
-    # What a power cut may take of it is written anew: only a whole file gets its final name.
-    own = replace(
+    """Copy what one REPEATABLE READ transaction sees, while others commit."""
+    # A power cut may damage it, as only a whole file gets its final name.
+    copy = replace(
         settings, database_url=f"sqlite:///{target}", commit_lock=False, synchronous="NORMAL"
     )
-    with snapshots(settings) as there, there.begin() as snapshot:
-        schema.upgrade(own)
-        with closing(Database(own)) as database:
+    with snapshots(settings) as source, source.begin() as snapshot:
+        schema.upgrade(copy)
+        with closing(Database(copy)) as database:
             fill_whole(snapshot, database, bar)
             with database.commit() as connection:
                 fill_sequences(snapshot, connection)
@@ -106,10 +106,10 @@ LOCK_NAME = ".flask10x-backup.lock"
 UNFINISHED_SUFFIX = ".tmp"
 UNFINISHED_NAME = re.compile(r"\.flask10x-backup-[0-9]+\.tmp(-journal|-wal|-shm|\.sha256)?")
 DEFAULT_KEEP = 14
-# A commit of a full batch takes seconds on a bad card; longer than this is trouble, which the
+# A commit of a full batch takes seconds on a bad card; longer than this is a fault, which the
 # service reports itself, and a backup without the newest readings is better than none.
 PATIENCE_SEC = 10.0
-# A service that can't be asked gets this on top of its commit interval to store what it had.
+# A service that does not answer gets this beside its commit interval, to store its readings.
 UNASKED_MARGIN_SEC = 1.0
 POLL_SEC = 0.05
 
@@ -159,7 +159,7 @@ def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP, bar: Bar 
 
 def _check_room(settings: Settings, folder: Path) -> None:
     sizes = source_sizes(settings)
-    # Not its parents: they may be what a USB stick that is not mounted should have brought.
+    # Not its parents: they may belong to a USB stick that is not mounted.
     if not folder.parent.exists():
         text = _(
             "cannot back up into {folder}: No such file or directory: {parent};"
@@ -169,9 +169,9 @@ def _check_room(settings: Settings, folder: Path) -> None:
     if not folder.is_dir():
         folder.mkdir(exist_ok=True)
         disk.leave_to_owner(folder, folder.parent)
-    # What a killed backup has left goes before the copy is written.
-    left = sum(disk.size(path) for path in _unfinished(folder))
-    needed, free = sizes.needed, disk.free_bytes(folder) + left
+    # What a killed backup has left is removed before the copy is written.
+    leftovers = sum(disk.size(path) for path in _unfinished(folder))
+    needed, free = sizes.needed, disk.free_bytes(folder) + leftovers
     if free < needed:
         text = _(
             "not enough space in {folder}: {needed} needed (database {database}, WAL {wal}, spare"
@@ -188,7 +188,7 @@ def _check_room(settings: Settings, folder: Path) -> None:
 
 
 def _alone(settings: Settings, folder: Path, keep: int, began_sec: float, bar: Bar) -> Backup:
-    """The backup itself, with the folder's lock held."""
+    """Make the backup, with the folder's lock held."""
     _remove_leftovers(folder)
     service = running(settings)
     unsettled = _settle(service, settings.commit_interval_sec, began_sec) if service else ""
@@ -210,13 +210,13 @@ def _remove_leftovers(folder: Path) -> None:
     """Remove what a backup that was killed has left.
 
     A sum gets its name before its backup, and loses it after: a kill in between leaves it alone,
-    and the copy without its name. Other sums stay: their backups may lie elsewhere, and come back.
+    and the copy without its name. Other sums stay: their backups may be elsewhere, and come back.
     """
     for path in _unfinished(folder):
         # One that stays because the copy can't be read does no harm.
         with suppress(OSError):
-            for noted in sums_of(path) if path.suffix == UNFINISHED_SUFFIX else ():
-                noted.unlink()
+            for checksum in sums_of(path) if path.suffix == UNFINISHED_SUFFIX else ():
+                checksum.unlink()
         path.unlink()
 
 
@@ -225,33 +225,33 @@ def _unfinished_path(folder: Path) -> Path:
 
 
 def _unfinished(folder: Path) -> list[Path]:
-    """What a backup that was killed has left behind."""
+    """Return the files that a backup has left that was killed."""
     return [path for path in folder.iterdir() if UNFINISHED_NAME.fullmatch(path.name)]
 
 
 def _settle(service: Running, commit_interval_sec: float, began_sec: float) -> str:
-    """Return when every reading accepted before the backup began is stored.
+    """Wait until every reading accepted before the backup began is stored.
 
-    Such a reading is committed within the commit interval unless the service is in trouble, so
-    this is a short wait. The service says how long the reading that waits longest has waited;
-    when that is less than what has passed since the beginning, all from before are stored.
-    A sentence when they may not be: the backup is made nevertheless.
+    Such a reading is committed within the commit interval unless the service has a fault, so this
+    is a short wait. The service says how long the reading that waits longest has waited; when that
+    is less than the time since the beginning, all from before are stored. Returns a warning when
+    they may not be: the backup is made nevertheless.
     """
     while True:
-        asked_sec = time.monotonic() - began_sec
+        elapsed_sec = time.monotonic() - began_sec
         try:
             waited_sec = service.oldest_waiting_sec()
         except ServiceError as error:
-            rest_sec = 2 * commit_interval_sec + UNASKED_MARGIN_SEC - asked_sec
+            rest_sec = 2 * commit_interval_sec + UNASKED_MARGIN_SEC - elapsed_sec
             time.sleep(max(0.0, rest_sec))
             text = _(
                 "could not ask the service whether the newest readings are stored, so a few that"
                 " were accepted in the last moments before this backup may be missing: {reason}"
             )
             return text.format(reason=error)
-        if waited_sec is None or waited_sec < asked_sec:
+        if waited_sec is None or waited_sec < elapsed_sec:
             return ""
-        if asked_sec > 2 * commit_interval_sec + PATIENCE_SEC:
+        if elapsed_sec > 2 * commit_interval_sec + PATIENCE_SEC:
             text = _(
                 "the service cannot store its newest readings now; those that it accepted in the"
                 " last {seconds} s are not in this backup"
@@ -261,7 +261,7 @@ def _settle(service: Running, commit_interval_sec: float, began_sec: float) -> s
 
 
 def _copy(settings: Settings, unfinished: Path, bar: Bar) -> tuple[copy_check.Contents, str]:
-    """Write the copy and check it; what it holds, and the sum of the bytes that were checked."""
+    """Write and check the copy; return what it holds, and the sum of the checked bytes."""
     try:
         write_copy(settings, unfinished, bar)
         disk.sync(unfinished)
@@ -273,7 +273,7 @@ def _copy(settings: Settings, unfinished: Path, bar: Bar) -> tuple[copy_check.Co
     except CopyError as error:
         text = _("the copy is no good, look at the database itself: {reason}").format(reason=error)
         raise BackupError(text) from error
-    # The check reads what lay between the two, so neither is the sum of other bytes.
+    # The check came between the two, so neither is the sum of other bytes.
     if backup_files.digest_of(unfinished) != before:
         text = _(
             "the copy in {folder} changed while it was checked: the disk there, or the memory, is"
@@ -284,19 +284,19 @@ def _copy(settings: Settings, unfinished: Path, bar: Bar) -> tuple[copy_check.Co
 
 
 def _publish(unfinished: Path, digest: str, zone: tzinfo | None) -> Path:
-    """Give the copy its final name, which no file has yet, and its sum that beside it."""
+    """Give the copy its final name, which no file has yet, and its sum the name beside it."""
     folder = unfinished.parent
     while True:
         path = folder / f"flask10x-{disk.moment(zone)}.sqlite3"
         if not any(map(os.path.lexists, (path, backup_files.checksum_path(path)))):
             break
         time.sleep(POLL_SEC)
-    noted = backup_files.checksum_path(unfinished)
-    with open(noted, "w", encoding="utf-8", opener=disk.private) as file:
+    checksum = backup_files.checksum_path(unfinished)
+    with open(checksum, "w", encoding="utf-8", opener=disk.private) as file:
         file.write(backup_files.checksum_line(digest, path.name))
-    disk.sync(noted)
-    disk.leave_to_owner(noted, folder)
-    noted.rename(backup_files.checksum_path(path))
+    disk.sync(checksum)
+    disk.leave_to_owner(checksum, folder)
+    checksum.rename(backup_files.checksum_path(path))
     try:
         # Before the other name: no power cut leaves a backup whose sum is not on the disk.
         disk.sync(folder)
@@ -309,20 +309,20 @@ def _publish(unfinished: Path, digest: str, zone: tzinfo | None) -> Path:
 
 
 def _prune(folder: Path, newest: Path, keep: int) -> list[str]:
-    """Remove the oldest backups above `keep`; a sentence for each that could not be removed.
+    """Remove the oldest backups above `keep`; return a warning for each that remains.
 
-    The one just made counts but never goes, even when its time lies before the others': a Pi
+    The one just made counts but is never removed, even when its time is before the others': a Pi
     without a network starts with a clock that is behind.
     """
-    others = [path for path in finished(folder) if path != newest]
-    number = max(0, len(others) - (keep - 1))
-    old, kept = others[:number], others[number:]
+    backups = [path for path in finished(folder) if path != newest]
+    number = max(0, len(backups) - (keep - 1))
+    old, recent = backups[:number], backups[number:]
     warnings: list[str] = []
-    if old and kept:
-        old, warnings = _spare_last_good(old, kept)
+    if old and recent:
+        old, warnings = _spare_last_good(old, recent)
     for path in old:
         try:
-            # Without its name first: a kill now leaves what `_remove_leftovers` knows.
+            # Without its name first: a kill now leaves what `_remove_leftovers` removes.
             nameless = path.rename(_unfinished_path(folder))
             backup_files.checksum_path(path).unlink(missing_ok=True)
             nameless.unlink()
@@ -332,20 +332,20 @@ def _prune(folder: Path, newest: Path, keep: int) -> list[str]:
     return warnings
 
 
-def _spare_last_good(old: list[Path], kept: list[Path]) -> tuple[list[Path], list[str]]:
-    """Which of the old ones may go, and a sentence for each kept one that has changed.
+def _spare_last_good(old: list[Path], recent: list[Path]) -> tuple[list[Path], list[str]]:
+    """Return the old ones to remove, and a warning for each recent one that has changed.
 
-    Beside the one just made one more has to be good: what somebody deleted by mistake is in an
-    older one only. Mostly the newest is, and no other file is read.
+    Beside the one just made another one has to be good: what was deleted by mistake is in an older
+    one only. Mostly the newest is, and no other file is read.
     """
     changed = []
-    for path in reversed(kept):
+    for path in reversed(recent):
         if _is_good(path):
             break
         changed.append(path)
     text = _("the backup {path} has changed since it was made, its SHA-256 is another one")
     warnings = [text.format(path=path) for path in changed]
-    if len(changed) < len(kept):
+    if len(changed) < len(recent):
         return old, warnings
     last_good = next((path for path in reversed(old) if _is_good(path)), None)
     if last_good is not None:

@@ -1,11 +1,11 @@
-"""Health: is the database sound, is there room, does everything that follows it keep up?
+"""Health: a sound database, enough room, followers that keep up, a recent backup.
 
-Only looks: nothing is written, migrated or mended, and whatever cannot be looked at is itself a
-finding. It works beside the running service, without it, and on a database that is damaged.
+Nothing is written, migrated or repaired, and what cannot be checked is itself a finding. It works
+beside the running service, without it, and on a database that is damaged.
 
-Can everybody on this machine read what a token should be asked for? New files are private
-(`system/disk.PRIVATE_MODE`); copies, and files whose mode somebody has changed, keep the mode that
-they have. CSV files are meant to be read by others' scripts.
+One check is about what every user of this machine can read although a token is required. New files
+are private (`system/disk.PRIVATE_MODE`); copies, and files whose mode was changed, keep their mode.
+CSV files are meant to be read by others' scripts.
 """
 
 import shlex
@@ -41,7 +41,7 @@ from flask10x.translation import chosen
 
 
 def look_at_server(server: Server, settings: Settings, inside: DatabaseCheck) -> Iterator[Finding]:
-    """The server, and what its database shows; a server that does not answer is a finding."""
+    """Check the server and its database; a server that does not answer is a finding."""
     name = shown_name(settings)
     try:
         with engines.of(settings).reader() as engine, engine.begin() as connection:
@@ -49,8 +49,7 @@ def look_at_server(server: Server, settings: Settings, inside: DatabaseCheck) ->
             size = primary.database_bytes
             text = _("{database}, {size}").format(database=name, size=megabytes(size))
             yield Finding("ok", "database", text, {"bytes": size})
-            yield _server_version(server, connection)
-            yield _encoding(server, connection)
+            yield from _server(server, connection)
             yield _standbys(primary)
             yield from inside.look_inside(connection)
     except DBAPIError as error:
@@ -59,71 +58,65 @@ def look_at_server(server: Server, settings: Settings, inside: DatabaseCheck) ->
         yield Finding("FAIL", "database", text.format(path=name, reason=reason))
 
 
-def _server_version(server: Server, connection: Connection) -> Finding:
+def _server(server: Server, connection: Connection) -> Iterator[Finding]:
     shown, number = server.version(connection)
     first, last = server.VERSIONS
-    details = {"version": shown}
-    if first <= number <= last:
-        return Finding("ok", "PostgreSQL", shown, details)
-    text = _("{version}: this program was made for {first} to {last}")
-    return Finding(
-        "WARN", "PostgreSQL", text.format(version=shown, first=first, last=last), details
-    )
-
-
-def _encoding(server: Server, connection: Connection) -> Finding:
-    found = server.encoding(connection)
-    details = {"encoding": found}
-    if found == server.ENCODING:
-        return Finding("ok", "encoding", found, details)
-    text = _("{encoding}: make a new database with {wanted}, and copy: flask10x copy")
-    return Finding("FAIL", "encoding", text.format(encoding=found, wanted=server.ENCODING), details)
+    level: Level = "ok"
+    text = shown
+    if not first <= number <= last:
+        level, text = "WARN", _("{version}: this program was made for {first} to {last}")
+        text = text.format(version=shown, first=first, last=last)
+    yield Finding(level, "PostgreSQL", text, {"version": shown})
+    encoding = server.encoding(connection)
+    level, text = "ok", encoding
+    if encoding != server.ENCODING:
+        level, text = (
+            "FAIL",
+            _("{encoding}: make a new database with {wanted}, and copy: flask10x copy"),
+        )
+        text = text.format(encoding=encoding, wanted=server.ENCODING)
+    yield Finding(level, "encoding", text, {"encoding": encoding})
 
 
 def _standbys(primary: Primary) -> Finding:
-    details = {"synchronous": primary.synchronous, "asked_for": primary.waits_for > 0}
+    level: Level = "WARN"
     if not primary.waits_for:
         text = _("none is asked for: what is stored may be on one machine only")
-        return Finding("WARN", "standby", text, details)
-    if primary.synchronous:
-        text = _("{n} with each commit").format(n=primary.synchronous)
-        return Finding("ok", "standby", text, details)
-    if primary.hidden:
+    elif primary.synchronous:
+        level, text = "ok", _("{n} with each commit").format(n=primary.synchronous)
+    elif primary.hidden:
         text = _("this user may not see whether one is there: GRANT pg_monitor TO it")
-        return Finding("WARN", "standby", text, details)
-    text = _("none is there: commits wait for one")
-    return Finding("WARN", "standby", text, details)
-
-
-NAME = "modes"
+    else:
+        text = _("none is there: commits wait for one")
+    details = {"synchronous": primary.synchronous, "asked_for": primary.waits_for > 0}
+    return Finding(level, "standby", text, details)
 
 
 def check_modes(settings: Settings) -> Finding:
-    """Whether database, leftovers, log and backups are private, where reading needs a token."""
+    """Check that database, leftovers, log and backups are private, where reading needs a token."""
     if not settings.read_tokens_file:
-        return Finding("ok", NAME, _("reading needs no token"), {"files": []})
+        return Finding("ok", "modes", _("reading needs no token"), {"files": []})
     try:
-        files = [path for path in sorted(_kept(settings)) if _read_by_everybody(path)]
+        names = [str(path) for path in sorted(_private(settings)) if _is_world_readable(path)]
     except OSError as error:
         text = _("cannot look at the files: {reason}").format(reason=error)
-        return Finding("WARN", NAME, text, {"files": []})
-    if not files:
-        return Finding("ok", NAME, _("no file can be read without a token"), {"files": []})
-    names = [str(path) for path in files]
+        return Finding("WARN", "modes", text, {"files": []})
+    if not names:
+        return Finding("ok", "modes", _("no file can be read without a token"), {"files": []})
     text = _(
         "{setting} is set, and everybody on this machine may read {files}; run: chmod o= {names}"
     )
     shown = text.format(
         setting=f"{PREFIX}READ_TOKENS_FILE",
-        files=amount(len(files), "file"),
+        files=amount(len(names), "file"),
         names=shlex.join(names),
     )
-    return Finding("WARN", NAME, shown, {"files": names})
+    return Finding("WARN", "modes", shown, {"files": names})
 
 
-def _kept(settings: Settings) -> Iterator[Path]:
+def _private(settings: Settings) -> Iterator[Path]:
     database = database_path(settings)
-    # With its -wal and -shm, and the copies that a restore keeps.
+    # With its -wal and -shm, and the copies that a restore has kept.
     yield from database.parent.glob(f"{database.name}*")
     yield from database.parent.glob(LEFTOVER_FILES)
     yield from settings.log_dir.glob(f"{LOG_NAME}*")
@@ -131,8 +124,8 @@ def _kept(settings: Settings) -> Iterator[Path]:
         yield from backup_files.finished(settings.backup_dir)
 
 
-def _read_by_everybody(path: Path) -> bool:
-    """Whether the file's mode, and that of every folder above it, lets others in."""
+def _is_world_readable(path: Path) -> bool:
+    """Whether the file's mode, and that of every folder above it, lets others read it."""
     folders = path.resolve().parents
     return bool(path.stat().st_mode & stat.S_IROTH) and all(
         folder.stat().st_mode & stat.S_IXOTH for folder in folders
@@ -144,11 +137,10 @@ BACKUP_LATE_SEC = 48 * 3600
 
 
 def check(settings: Settings, *, full: bool = False) -> list[Finding]:
-    """Look at everything; raises SettingsError when a file is in the place of a folder.
+    """Check everything; raises SettingsError when a file is where a folder is needed.
 
     `full` also compares each index with its table, and reads all backups, not only the newest. The
-    check of the pages holds a snapshot: while
-    it lasts the WAL grows, as with a backup.
+    check of the pages holds a snapshot: meanwhile the WAL grows, as with a backup.
     """
     path = database_path(settings)
     with naming_the_setting(settings), suppress(FileNotFoundError, PermissionError):
@@ -157,16 +149,16 @@ def check(settings: Settings, *, full: bool = False) -> list[Finding]:
     inside = DatabaseCheck(settings, full=full, served=service.details["running"])
     server = engines.of(settings).server
     if server:
-        found = list(look_at_server(server, settings, inside))
+        findings = list(look_at_server(server, settings, inside))
     else:
-        found = [*inside.look(path), _wal(path)]
+        findings = [*inside.look(path), _wal(path)]
     return [
         _settings(),
         *_headings(settings),
-        *found,
+        *findings,
         _leftovers(path),
         *([] if server else [_rescued(path)]),
-        _space(settings, path, found),
+        _space(settings, path, findings),
         check_modes(settings),
         *([] if server else [_version(settings)]),
         service,
@@ -187,11 +179,10 @@ def _headings(settings: Settings) -> list[Finding]:
 
 def _wal(path: Path) -> Finding:
     size = disk.size(beside(path, WAL))
-    details = {"bytes": size}
-    if size > LONG_WAL_BYTES:
-        text = _("{size}: a reader that does not end keeps it from being reused")
-        return Finding("WARN", "WAL", text.format(size=megabytes(size)), details)
-    return Finding("ok", "WAL", megabytes(size), details)
+    is_long, text = size > LONG_WAL_BYTES, megabytes(size)
+    if is_long:
+        text = _("{size}: a reader that does not end keeps it from being reused").format(size=text)
+    return Finding("WARN" if is_long else "ok", "WAL", text, {"bytes": size})
 
 
 def _leftovers(path: Path) -> Finding:
@@ -218,9 +209,9 @@ def _rescued(path: Path) -> Finding:
     return Finding("ok", name, _("none"), details)
 
 
-def _space(settings: Settings, path: Path, found: Sequence[Finding]) -> Finding:
+def _space(settings: Settings, path: Path, findings: Sequence[Finding]) -> Finding:
     folder = settings.backup_dir
-    needed = _needed_bytes(settings, path, found)
+    needed = _needed_bytes(settings, path, findings)
     free, there = _free(path.parent), _free(folder)
     details = {"free_bytes": free, "backup_free_bytes": there, "backup_needs_bytes": needed}
     text = _("{free} free in {folder}; a backup needs {needed}, {there} free in {backups}").format(
@@ -235,17 +226,17 @@ def _space(settings: Settings, path: Path, found: Sequence[Finding]) -> Finding:
     return Finding("WARN" if there < needed else "ok", "space", text, details)
 
 
-def _needed_bytes(settings: Settings, path: Path, found: Sequence[Finding]) -> int:
-    """What a backup needs; a server that did not answer is not asked again."""
+def _needed_bytes(settings: Settings, path: Path, findings: Sequence[Finding]) -> int:
+    """Return the room that a backup needs; a server that did not answer is not asked again."""
     if engines.of(settings).is_file:
         return backup.sizes_of_file(path).needed
-    there = (finding.details for finding in found if finding.name == "database")
-    size: int = next(there).get("bytes", 0)
+    details = next(finding.details for finding in findings if finding.name == "database")
+    size: int = details.get("bytes", 0)
     return backup.SourceSizes(size, 0).needed
 
 
 def _free(folder: Path) -> int:
-    """The free bytes where a folder is or would be made."""
+    """Return the free bytes where a folder is or would be made."""
     while not folder.exists():
         folder = folder.parent
     return disk.free_bytes(folder)
@@ -270,14 +261,13 @@ def _service(settings: Settings) -> Finding:
     since = local_text(int(service.since * 1000), settings.zone)
     details = {"running": True, "pid": service.pid, "since": since}
     text = _("process {pid}, runs since {time}").format(pid=service.pid, time=since)
-    trouble = _trouble(service)
-    if trouble:
+    if trouble := _trouble(service):
         return Finding("FAIL", "service", f"{text}; {trouble}", {**details, "trouble": trouble})
     return Finding("ok", "service", _("{service}, stores readings").format(service=text), details)
 
 
 def _service_without_database(settings: Settings) -> Finding:
-    """It has locked nothing, for the lock would lie beside the database; so it is only asked."""
+    """Ask the service; it has no lock to look at, as that would be beside the database."""
     try:
         answer = Running("", settings.bind, 0.0).ask("/readyz")
     except ServiceError:
@@ -289,7 +279,7 @@ def _service_without_database(settings: Settings) -> Finding:
 
 
 def _trouble(service: Running) -> str:
-    """Why the running service cannot store readings, and for how long; empty when it can."""
+    """Say why the running service cannot store readings, and since when; empty when it can."""
     try:
         answer = service.ask("/readyz")
         if answer.get("status") == "ready":
@@ -319,15 +309,10 @@ def _backups(settings: Settings, *, full: bool) -> Finding:
         return Finding("WARN", "backup", _("there is none in {folder}").format(folder=folder))
     changed = [str(path) for path, is_unchanged in states.items() if is_unchanged is False]
     without = [str(path) for path, is_unchanged in states.items() if is_unchanged is None]
-    newest = str(files[-1])
-    details = {
-        "newest": newest,
-        "seconds": seconds[0],
-        "changed": changed,
-        "without_sum": without,
-    }
-    level: Level = "WARN" if seconds[0] > BACKUP_LATE_SEC else "ok"
-    text = _("{path}, {span} old").format(path=newest, span=chosen().duration(seconds[0]))
+    newest, age = str(files[-1]), seconds[0]
+    details = {"newest": newest, "seconds": age, "changed": changed, "without_sum": without}
+    level: Level = "WARN" if age > BACKUP_LATE_SEC else "ok"
+    text = _("{path}, {span} old").format(path=newest, span=chosen().duration(age))
     if without:
         text += "; " + _("without a SHA-256: {files}").format(files=", ".join(without))
     if changed:

@@ -1,4 +1,4 @@
-"""Copies of a database, files that nobody has open: are they whole, unchanged, ours?"""
+"""Checks of copies of a database: whether they are whole, unchanged, and of Flask10X."""
 
 import shlex
 import stat
@@ -22,14 +22,14 @@ from flask10x.system import backup_files, disk
 from flask10x.system.progress import Bar, unseen
 
 SHOWN_DAMAGES = 3
-# How a file begins that somebody may take for a backup.
+# How files begin that may be taken for a backup.
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 HEAD_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a copy holds: readings, the highest id that one ever had, the schema's revision."""
+    """What a copy holds: readings, the highest id that was ever used, the schema's revision."""
 
     rows: int
     last_id: int
@@ -39,7 +39,7 @@ class Contents:
 def verify(path: Path, bar: Bar = unseen) -> Contents:
     """Check every page of a copy, and that this program can use it.
 
-    Raises CopyError when it is damaged, no database of Flask10X's, or made by a newer version.
+    Raises CopyError when it is damaged, no database of Flask10X, or made by a newer version.
     """
     try:
         with open_read_only(path, immutable=True).connect() as connection:
@@ -50,23 +50,23 @@ def verify(path: Path, bar: Bar = unseen) -> Contents:
 
 
 def check_kind(path: Path) -> None:
-    """Raises CopyError, which says what it is, for anything but a file that SQLite has begun.
+    """Raise CopyError, which says what it is, for anything but a file of SQLite; or OSError.
 
-    Nothing of a device or a pipe is read: it may never end. Raises OSError.
+    A device or a pipe is not read: it may never end.
     """
-    other = _other_kind(path.stat().st_mode)
-    if not other:
+    kind = _other_kind(path.stat().st_mode)
+    if not kind:
         with open(path, "rb") as file:
             head = file.read(HEAD_BYTES)
         if head.startswith(missing.MAGIC):
             return
-        other = _kind_of_bytes(head)
+        kind = _kind_of_bytes(head)
     text = _("{path} is no backup: {kind}")
-    raise CopyError(text.format(path=path, kind=other) + _other_backup(path))
+    raise CopyError(text.format(path=path, kind=kind) + _other_backup(path))
 
 
 def check_unchanged(path: Path, copy: Path) -> bool:
-    """Whether a sum is noted beside `path`; `copy` has its bytes.
+    """Whether there is a sum beside `path`; `copy` has the bytes of `path`.
 
     Raises CopyError when the copy has another sum, or OSError.
     """
@@ -88,7 +88,7 @@ def check_unchanged(path: Path, copy: Path) -> bool:
 
 
 def _other_kind(mode: int) -> str:
-    """What else there is than a file with bytes; empty for one."""
+    """Say what a path is that is no regular file; empty for one."""
     if stat.S_ISREG(mode):
         return ""
     if stat.S_ISFIFO(mode):
@@ -97,7 +97,7 @@ def _other_kind(mode: int) -> str:
 
 
 def _kind_of_bytes(head: bytes) -> str:
-    """What a file is that SQLite has not begun."""
+    """Say what a file is that is none of SQLite."""
     if not head:
         return _("the file is empty")
     if head.startswith(GZIP):
@@ -112,18 +112,16 @@ def _kind_of_bytes(head: bytes) -> str:
 
 
 def _other_backup(path: Path) -> str:
-    """Which other one to take, behind a sentence; empty where there is none with its sum."""
+    """Name another backup, behind a sentence; empty where there is none with its sum."""
     with suppress(OSError):
-        other = backup_files.newest_unchanged(path.parent, path)
-        if other:
-            return _("; the newest backup there that has its SHA-256 is {other}").format(
-                other=other
-            )
+        if other := backup_files.newest_unchanged(path.parent, path):
+            text = _("; the newest backup there that has its SHA-256 is {other}")
+            return text.format(other=other)
     return ""
 
 
 def check_complete(path: Path) -> None:
-    """Raises CopyError when a WAL or a journal with rows that the file lacks lies beside it."""
+    """Raise CopyError when a WAL or a journal beside the file has rows that it lacks."""
     for suffix in (WAL, JOURNAL):
         rest = beside(path, suffix)
         if disk.size(rest):
@@ -136,10 +134,11 @@ def check_complete(path: Path) -> None:
 
 
 def _contents(connection: Connection, path: Path, bar: Bar) -> Contents:
-    found = _damages(connection, bar)
-    if found:
+    with bar(_("check"), _steps(connection)) as advance:
+        lines = damages(connection, full=True, advance=advance)
+    if lines:
         text = _("{path} is damaged: {damages}")
-        raise CopyError(text.format(path=path, damages="; ".join(found[:SHOWN_DAMAGES])))
+        raise CopyError(text.format(path=path, damages="; ".join(lines[:SHOWN_DAMAGES])))
     tables = inspect(connection).get_table_names()
     if not {"alembic_version", readings.name} <= set(tables):
         text = _("{path} is no database of Flask10X's: it has no table of readings")
@@ -157,13 +156,8 @@ def _contents(connection: Connection, path: Path, bar: Bar) -> Contents:
     return Contents(rows, last_id(connection), revision)
 
 
-def _damages(connection: Connection, bar: Bar) -> list[str]:
-    with bar(_("check"), _steps(connection)) as advance:
-        return damages(connection, full=True, advance=advance)
-
-
 def _steps(connection: Connection) -> int:
-    """About how many steps the check will take; what can't be read is for the check to find."""
+    """Return about how many steps the check takes, 0 where the id can't be read."""
     try:
         return last_id(connection) * STEPS_OF_A_READING
     except DBAPIError:

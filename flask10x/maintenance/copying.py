@@ -1,4 +1,4 @@
-"""From one database into another, whichever engine they are on, and the proof of it."""
+"""Copying one database into another, whichever engine they are on, and the proof of it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -50,20 +50,20 @@ from flask10x.maintenance import copy_check
 from flask10x.recording import entry
 from flask10x.system.progress import Advance, Bar, unseen
 
-# What is kept in one database, compared with another one and brought into it, in pieces.
+# What a copy holds, compared with its source and brought into it, in pieces.
 #
 # Readings are only ever added at the end of their table and, by RETENTION_DAYS, removed: they are
 # followed by their ids. All else is compared piece by piece in the order of the keys, and a piece
-# that differs is put anew. Numbers are compared as numbers: SQLite has one zero only
+# that differs is replaced. Numbers are compared as numbers: SQLite has one zero only
 # (`readings/minus_zero.py`).
 #
 # Not copied: what a process holds for the moment (`leases`), which host has the CSV files
-# (`owners`), of which history of a server they are (`export_origins`), which no other server has,
-# and the state of alerts, as on SQLite, where it is in a file of its own: what is wrong is told
-# once more.
+# (`owners`), the history of a server that they are of (`export_origins`), which no other server
+# has, and the state of alerts, as on SQLite, where it is in a file of its own: what is wrong is
+# notified once more.
 
 Key = tuple[Any, ...]
-KeptRow = tuple[Any, ...]
+CopiedRow = tuple[Any, ...]
 
 # What a transaction takes, and twice what memory holds: a second's work.
 PIECE_ROWS = 5000
@@ -75,17 +75,17 @@ COUNTED_BY_ROWS = ("imports", "rollup_zone")
 
 
 @dataclass(frozen=True, slots=True)
-class KeptTable:
+class CopiedTable:
     """A table, the columns that tell its rows apart and those beside them."""
 
-    table: Table
+    sql: Table
     key: tuple[str, ...]
     others: tuple[str, ...]
 
     @property
     def name(self) -> str:
-        """That of the table."""
-        return str(self.table.name)
+        """The name of the table."""
+        return str(self.sql.name)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -95,197 +95,184 @@ class KeptTable:
     @property
     def piece_rows(self) -> int:
         """How many rows are taken at a time."""
-        return PIECE_ROWS_OF_BODIES if self.table is rejected else PIECE_ROWS
+        return PIECE_ROWS_OF_BODIES if self.sql is rejected else PIECE_ROWS
 
     @property
     def rows(self) -> ColumnElement[bool]:
-        """Which of its rows are copied, as SQL."""
-        return ~is_copy_note() if self.table is counters else true()
+        """The condition of the rows that are copied, as SQL."""
+        return ~is_copy_note() if self.sql is counters else true()
 
-    def key_of(self, row: KeptRow) -> Key:
-        """The key of one of its rows."""
+    def key_of(self, row: CopiedRow) -> Key:
+        """Return the key of one of its rows."""
         return row[: len(self.key)]
 
     def between(self, after: Key | None, upto: Key | None) -> ColumnElement[bool]:
-        """The rows behind one key and up to another, as SQL; None: no such end."""
-        place = tuple_(*(self.table.c[name] for name in self.key))
-        wanted = self.rows
+        """Return the condition of the rows behind one key and up to another; None: no such end."""
+        place: Any = tuple_(*(self.sql.c[name] for name in self.key))
+        condition = self.rows
         if after is not None:
-            wanted &= place > _tuple(after)
+            condition &= place > tuple_(*after)
         if upto is not None:
-            wanted &= place <= _tuple(upto)
-        return wanted
+            condition &= place <= tuple_(*upto)
+        return condition
 
 
-def readings_with(columns: Iterable[str]) -> KeptTable:
-    """The table of readings with these columns; its key must be one of them."""
-    return KeptTable(readings, ("id",), tuple(sorted(set(columns) - {"id"})))
+def readings_with(columns: Iterable[str]) -> CopiedTable:
+    """Return the table of readings with these columns; its key must be one of them."""
+    return CopiedTable(readings, ("id",), tuple(sorted(set(columns) - {"id"})))
 
 
-def readings_of(connection: Connection) -> KeptTable:
-    """The table of readings with all columns that it has here, also those of former stations."""
+def readings_of(connection: Connection) -> CopiedTable:
+    """Return the table of readings with all of its columns, also those of former stations."""
     return readings_with(existing_columns(connection))
 
 
-def others() -> list[KeptTable]:
-    """All other tables, in the order of their names."""
-    return [_other(metadata.tables[name]) for name in sorted(metadata.tables) if name != "readings"]
+def others() -> list[CopiedTable]:
+    """Return all other tables, in the order of their names."""
+    tables = []
+    for name in sorted(metadata.tables.keys() - {readings.name}):
+        table = metadata.tables[name]
+        key = tuple(column.name for column in table.primary_key)
+        names = tuple(column.name for column in table.c if column.name not in key)
+        tables.append(CopiedTable(table, key, names))
+    return tables
 
 
-def piece(connection: Connection, kept: KeptTable, after: Key | None) -> list[KeptRow]:
-    """The first rows behind this key, in its order; NULL for a column of readings that is not here.
+def piece(connection: Connection, table: CopiedTable, after: Key | None) -> list[CopiedRow]:
+    """Return the first rows behind this key, in its order; None: those at the beginning.
 
-    None: those at the beginning.
+    A column of readings that is not here is NULL.
     """
-    here = existing_columns(connection) if kept.table is readings else frozenset(kept.names)
-    columns = [_value(kept, name) if name in here else null().label(name) for name in kept.names]
-    query = select(*columns).where(kept.between(after, None))
-    query = query.order_by(*(kept.table.c[name] for name in kept.key)).limit(kept.piece_rows)
+    names = set(table.names)
+    if table.sql is readings:
+        names &= existing_columns(connection)
+    columns = [
+        _column(table, name) if name in names else null().label(name) for name in table.names
+    ]
+    query = select(*columns).where(table.between(after, None))
+    query = query.order_by(*(table.sql.c[name] for name in table.key)).limit(table.piece_rows)
     return list(map(tuple, connection.execute(query)))
 
 
 def sequences(connection: Connection) -> dict[str, int]:
-    """The numbers that both engines keep beside the tables, without those that are 0."""
+    """Return the numbers that both engines have beside the tables, without those that are 0."""
     engine = dialects.of(connection)
     names = engine.hosts_of_sequences(connection).keys() - set(COUNTED_BY_ROWS)
-    found = {name: engine.sequence(connection, name) for name in sorted(names)}
-    return {name: number for name, number in found.items() if number}
+    numbers = {name: engine.sequence(connection, name) for name in sorted(names)}
+    return {name: number for name, number in numbers.items() if number}
 
 
-def _other(table: Table) -> KeptTable:
-    key = tuple(found.name for found in table.primary_key)
-    return KeptTable(table, key, tuple(c.name for c in table.c if c.name not in key))
+def _column(table: CopiedTable, name: str) -> ColumnElement[Any]:
+    return table.sql.c[name] if name in table.sql.c else measurement(name)
 
 
-def _value(kept: KeptTable, name: str) -> ColumnElement[Any]:
-    return kept.table.c[name] if name in kept.table.c else measurement(name)
-
-
-def _tuple(key: Key) -> Any:
-    return tuple_(*key)
-
-
-Look = Callable[[KeptTable, Key | None], list[KeptRow]]
-"""The next piece of a table behind this key."""
+Look = Callable[[CopiedTable, Key | None], list[CopiedRow]]
+"""Returns the next piece of a table behind this key."""
 
 SEQUENCES = "sequences"
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The rows of both behind one key and up to another one; None: to the end."""
+    """The rows of source and copy behind one key and up to another one; None: to the end."""
 
     after: Key | None
     upto: Key | None
-    wanted: list[KeptRow]
-    found: list[KeptRow]
-    is_same: bool
+    in_source: list[CopiedRow]
+    in_copy: list[CopiedRow]
 
 
 @dataclass(frozen=True, slots=True)
 class RowDifference:
-    """A row that differs, by the names of its table and of the columns; what is there and here.
-
-    None stands for a row that is not there at all.
-    """
+    """A row that differs, by the names of its table and of the columns; None: there is no row."""
 
     table: str
     key: Key
     columns: tuple[str, ...]
-    wanted: KeptRow | None
-    found: KeptRow | None
+    in_source: CopiedRow | None
+    in_copy: CopiedRow | None
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What a part of a table has shown."""
+    """The result of comparing a part of a table."""
 
     rows: int
     differences: list[RowDifference]
 
 
-def parts(wanted_of: Look, found_of: Look, kept: KeptTable) -> Iterator[Part]:
-    """The table in parts; each is at most two pieces."""
+def parts(source: Look, copy: Look, table: CopiedTable) -> Iterator[Part]:
+    """Yield the table in parts; each is at most two pieces."""
     after: Key | None = None
     while True:
-        wanted, found = wanted_of(kept, after), found_of(kept, after)
+        pieces = [look(table, after) for look in (source, copy)]
         # Behind a full piece there may be more: what the other one has there waits for that.
-        full = [kept.key_of(rows[-1]) for rows in (wanted, found) if len(rows) == kept.piece_rows]
+        full = [table.key_of(rows[-1]) for rows in pieces if len(rows) == table.piece_rows]
         upto = min(full, default=None)
         if upto is not None:
-            wanted = [row for row in wanted if kept.key_of(row) <= upto]
-            found = [row for row in found if kept.key_of(row) <= upto]
-        yield Part(after, upto, wanted, found, wanted == found)
+            pieces = [[row for row in rows if table.key_of(row) <= upto] for rows in pieces]
+        yield Part(after, upto, *pieces)
         if upto is None:
             return
         after = upto
 
 
-def differences(source: Connection, target: Connection) -> Iterator[Compared]:
-    """All tables in parts, and the numbers beside them: what each part has shown."""
-    columns = existing_columns(source) | existing_columns(target)
-    wanted_of, found_of = partial(piece, source), partial(piece, target)
-    for kept in (readings_with(columns), *others()):
-        for part in parts(wanted_of, found_of, kept):
-            rows = max(len(part.wanted), len(part.found))
-            yield Compared(rows, [] if part.is_same else list(_of_part(kept, part)))
-    yield _of_sequences(source, target)
+def differences(source: Connection, copy: Connection) -> Iterator[Compared]:
+    """Compare all tables in parts, and the numbers beside them."""
+    columns = existing_columns(source) | existing_columns(copy)
+    for table in (readings_with(columns), *others()):
+        for part in parts(partial(piece, source), partial(piece, copy), table):
+            rows = max(len(part.in_source), len(part.in_copy))
+            is_same = part.in_source == part.in_copy
+            yield Compared(rows, [] if is_same else list(_of_part(table, part)))
+    yield _of_sequences(source, copy)
 
 
-def _of_part(kept: KeptTable, part: Part) -> Iterator[RowDifference]:
-    there = {kept.key_of(row): row for row in part.wanted}
-    here = {kept.key_of(row): row for row in part.found}
-    for key in sorted(there.keys() | here.keys()):
-        wanted, found = there.get(key), here.get(key)
-        if wanted is None or found is None:
-            yield RowDifference(kept.name, key, (), wanted, found)
-        elif wanted != found:
-            yield _of_row(kept, key, wanted, found)
+def _of_part(table: CopiedTable, part: Part) -> Iterator[RowDifference]:
+    source, copy = (
+        {table.key_of(row): row for row in rows} for rows in (part.in_source, part.in_copy)
+    )
+    for key in sorted(source.keys() | copy.keys()):
+        in_source, in_copy = source.get(key), copy.get(key)
+        if in_source is None or in_copy is None:
+            yield RowDifference(table.name, key, (), in_source, in_copy)
+        elif in_source != in_copy:
+            columns = zip(table.names, in_source, in_copy, strict=True)
+            different = (column for column in columns if column[1] != column[2])
+            yield RowDifference(table.name, key, *zip(*different, strict=True))
 
 
-def _of_row(kept: KeptTable, key: Key, wanted: KeptRow, found: KeptRow) -> RowDifference:
-    pairs = zip(kept.names, wanted, found, strict=True)
-    different = [each for each in pairs if each[1] != each[2]]
-    names, one, other = zip(*different, strict=True)
-    return RowDifference(kept.name, key, names, one, other)
-
-
-def _of_sequences(source: Connection, target: Connection) -> Compared:
-    there, here = sequences(source), sequences(target)
-    names = sorted(there.keys() | here.keys())
-    found = [
-        RowDifference(SEQUENCES, (name,), ("number",), (there.get(name, 0),), (here.get(name, 0),))
-        for name in names
-        if there.get(name) != here.get(name)
+def _of_sequences(source: Connection, copy: Connection) -> Compared:
+    in_source, in_copy = sequences(source), sequences(copy)
+    names = sorted(in_source.keys() | in_copy.keys())
+    numbers = ((name, in_source.get(name, 0), in_copy.get(name, 0)) for name in names)
+    different = [
+        RowDifference(SEQUENCES, (name,), ("number",), (number,), (copied,))
+        for name, number, copied in numbers
+        if number != copied
     ]
-    return Compared(len(names), found)
+    return Compared(len(names), different)
 
 
 def next_readings(source: Connection, target: Database) -> int:
-    """Put the source's next readings behind those that the target has; how far that brings it.
+    """Put the source's next readings behind those of the target; return how many ids that is.
 
-    By their ids; 0 when there are none any more. Raises sqlalchemy.exc.DBAPIError or what a commit
-    raises; then none of them are there.
+    It is 0 when there are none any more. Raises sqlalchemy.exc.DBAPIError or what a commit raises;
+    then none of them are in the target.
     """
-    kept = readings_of(source)
+    table = readings_of(source)
     with target.reader.begin() as connection:
         after = last_id(connection)
-        lacking = set(kept.names) - existing_columns(connection)
-    rows = piece(source, kept, (after,))
+        missing = set(table.names) - existing_columns(connection)
+    rows = piece(source, table, (after,))
     if not rows:
         return 0
-    station_columns.add(target, sorted(lacking))
+    station_columns.add(target, sorted(missing))
     with target.commit() as connection:
-        _put(connection, kept, rows)
+        _put(connection, table, rows)
         dialects.of(connection).set_sequence(connection, readings.name, rows[-1][0])
     advanced: int = rows[-1][0] - after
     return advanced
-
-
-def follow(source: Connection, target: Database, advance: Advance) -> None:
-    """Put all of the source's readings that the target lacks; raises as `next_readings` does."""
-    while advanced := next_readings(source, target):
-        advance(advanced)
 
 
 def fill_whole(snapshot: Connection, target: Database, bar: Bar) -> None:
@@ -294,26 +281,24 @@ def fill_whole(snapshot: Connection, target: Database, bar: Bar) -> None:
     Raises sqlalchemy.exc.DBAPIError or what a commit raises.
     """
     with target.reader.begin() as connection:
-        lacking = last_id(snapshot) - last_id(connection)
-    with bar(_("readings"), lacking) as advance:
-        follow(snapshot, target, advance)
+        missing = last_id(snapshot) - last_id(connection)
+    with bar(_("readings"), missing) as advance:
+        while advanced := next_readings(snapshot, target):
+            advance(advanced)
         remove_removed(snapshot, target)
     with bar(_("the rest"), rows_of_others(snapshot)) as advance:
         fill_others(snapshot, target, advance)
 
 
 def remove_removed(source: Connection, target: Database) -> None:
-    """Remove from the target what the source has removed of its old readings since the last run."""
+    """Remove from the target the old readings that the source has removed since the last run."""
     with target.reader.begin() as connection:
-        known = removed.load_removed(connection)
-    for endpoint, gone in removed.load_removed(source).items():
-        if gone.last_id <= known.get(endpoint, removed.NOTHING_REMOVED).last_id:
-            continue
-        older = delete(readings).where(
-            readings.c.endpoint == endpoint, readings.c.id <= gone.last_id
-        )
-        with target.commit() as connection:
-            connection.execute(older)
+        before = removed.load_removed(connection)
+    for endpoint, now in removed.load_removed(source).items():
+        if now.last_id > before.get(endpoint, removed.NOTHING_REMOVED).last_id:
+            older = readings.c.endpoint == endpoint, readings.c.id <= now.last_id
+            with target.commit() as connection:
+                connection.execute(delete(readings).where(*older))
 
 
 def fill_others(source: Connection, target: Database, advance: Advance) -> None:
@@ -322,35 +307,39 @@ def fill_others(source: Connection, target: Database, advance: Advance) -> None:
     `advance` is called with the rows just compared. The source's connection has one snapshot for
     all of them.
     """
-    for kept in others():
-        for part in parts(partial(piece, source), partial(_here, target), kept):
-            if not part.is_same:
+
+    def copied(table: CopiedTable, after: Key | None) -> list[CopiedRow]:
+        with target.reader.begin() as connection:
+            return piece(connection, table, after)
+
+    for table in others():
+        for part in parts(partial(piece, source), copied, table):
+            if part.in_source != part.in_copy:
                 with target.commit() as connection:
-                    connection.execute(
-                        delete(kept.table).where(kept.between(part.after, part.upto))
-                    )
-                    _put(connection, kept, part.wanted)
-            advance(len(part.wanted))
+                    rows = table.between(part.after, part.upto)
+                    connection.execute(delete(table.sql).where(rows))
+                    _put(connection, table, part.in_source)
+            advance(len(part.in_source))
 
 
 def rows_of_others(source: Connection) -> int:
-    """How many rows those tables have."""
-    counted = (select(func.count()).select_from(kept.table).where(kept.rows) for kept in others())
-    return sum(source.execute(query).scalar_one() for query in counted)
+    """Return how many rows those tables have."""
+    counts = (select(func.count()).select_from(table.sql).where(table.rows) for table in others())
+    return sum(source.execute(query).scalar_one() for query in counts)
 
 
 def fill_sequences(source: Connection, target: Connection) -> None:
-    """Let the numbers of rows that come go on behind those of the source, in the target too.
+    """Let the numbers of new rows go on behind those of the source, in the target too.
 
     In a transaction that writes, after all tables are filled.
     """
-    engine, wanted = dialects.of(target), sequences(source)
-    for name in sequences(target).keys() - wanted.keys() - {readings.name}:
+    engine, numbers = dialects.of(target), sequences(source)
+    for name in sequences(target).keys() - numbers.keys() - {readings.name}:
         engine.forget_sequence(target, name)
-    # On PostgreSQL a commit locks that of the readings, so that it is always there.
+    # On PostgreSQL a commit locks that of the readings, so it must exist.
     hosts = dialects.of(source).hosts_of_sequences(source)
-    for name, number in {readings.name: 0, **wanted}.items():
-        # Whose the note of a queue is, for another host would forget it.
+    for name, number in {readings.name: 0, **numbers}.items():
+        # With the host of a queue's note: another one would forget it.
         engine.set_sequence(target, name, number, hosts.get(name))
     if target.dialect.name != "sqlite":
         for name in COUNTED_BY_ROWS:
@@ -360,50 +349,48 @@ def fill_sequences(source: Connection, target: Connection) -> None:
 
 
 def analyze(target: Database) -> None:
-    """Let the planner of the target know what it holds now; its first pages would be slow.
+    """Give the planner of the target its statistics; its first pages would be slow without.
 
     Raises sqlalchemy.exc.DBAPIError.
     """
-    names = [readings.name, *dict.fromkeys(kept.name for kept in others())]
+    names = [readings.name, *dict.fromkeys(table.name for table in others())]
     # Of a large table it reads many pages: a reader waits longer for its server than a commit does.
     with target.reader.begin() as connection:
         dialects.of(connection).analyze(connection, names)
 
 
-def _here(target: Database, kept: KeptTable, after: Key | None) -> list[KeptRow]:
-    with target.reader.begin() as connection:
-        return piece(connection, kept, after)
-
-
-def _put(connection: Connection, kept: KeptTable, rows: list[KeptRow]) -> None:
+def _put(connection: Connection, table: CopiedTable, rows: list[CopiedRow]) -> None:
     if rows:
-        dialects.of(connection).put_rows(connection, kept.name, kept.names, rows)
+        dialects.of(connection).put_rows(connection, table.name, table.names, rows)
 
 
 # A copy of one database in another, on whichever engines, made while the first is in use.
 #
 # Readings go in pieces, each a transaction; then the rest, and the readings that came meanwhile,
 # as they were at one moment. Killed at any time, the next run goes on. Until a run has come to its
-# end, the target says by a note that it is unfinished, and no service starts on it.
+# end, a note in the target says that it is unfinished, and no service starts on it.
 #
-# It goes only into nothing, or into an earlier copy: what others have written into a copy would be
-# lost, or mixed with what is copied.
+# The target is empty or an earlier copy: what others have written into a copy would be lost, or
+# mixed with what is copied.
 
 
 def settings_of(settings: Settings, place: str, url: str) -> Settings:
-    """The settings with this database; raises SettingsError, naming the place, for another URL."""
+    """Return the settings with this database.
+
+    Raises SettingsError, naming the place, for a wrong URL.
+    """
     try:
         end = replace(settings, database_url=database_url(url))
     except WrongEntry as error:
         raise error.of_setting(place) from None
     # In a folder of data the locks of both engines have the same names: a service that goes on with
-    # its file of SQLite is not to wait for what is written into PostgreSQL, which has its own lock.
+    # its file of SQLite must not wait for what is written into PostgreSQL, which has its own lock.
     return end if engines.of(end).is_file else replace(end, commit_lock=False)
 
 
 @contextmanager
 def snapshots(settings: Settings) -> Iterator[Engine]:
-    """The database; each transaction sees it as it was when it began, and changes nothing.
+    """Open the database; each transaction sees it as it was when it began, and changes nothing.
 
     Raises DatabaseCopyError when it is none that this program can copy, or SchemaError.
     """
@@ -414,15 +401,8 @@ def snapshots(settings: Settings) -> Iterator[Engine]:
         yield engine
 
 
-@contextmanager
-def written(settings: Settings) -> Iterator[Database]:
-    """The database to be written; closed when the block ends."""
-    with closing(Database(settings)) as database:
-        yield database
-
-
 def revision_of(settings: Settings, engine: Engine) -> str | None:
-    """At which version it is; None when it was never migrated. Raises DatabaseCopyError."""
+    """Return its version, or None when it was never migrated. Raises DatabaseCopyError."""
     with engine.begin() as connection:
         try:
             return schema.current(connection)
@@ -496,7 +476,7 @@ def check_target(source: Settings, target: Settings, connection: Connection) -> 
 def check_history(source: Settings, target: Settings, there: Connection, here: Connection) -> None:
     """Raise DatabaseCopyError when the target has readings that the source never had.
 
-    As it is after a backup was restored in the place of the source.
+    That happens after a backup was restored in the place of the source.
     """
     at = last_id(here)
     after = select(readings.c.id).order_by(readings.c.id.desc()).limit(1)
@@ -512,47 +492,47 @@ def check_history(source: Settings, target: Settings, there: Connection, here: C
 
 
 def state_of(connection: Connection) -> int:
-    """A number for what a database holds; another one as soon as anybody has written to it."""
+    """Return a number for what a database holds; another one as soon as something was written."""
     digest = sha256(repr(sorted(sequences(connection).items())).encode())
-    for kept in others():
-        if kept.table in FOLLOWING:
+    for table in others():
+        if table.sql in FOLLOWING:
             continue
         after = None
-        while rows := piece(connection, kept, after):
-            digest.update(f"{kept.name} {rows}".encode())
-            after = kept.key_of(rows[-1])
+        while rows := piece(connection, table, after):
+            digest.update(f"{table.name} {rows}".encode())
+            after = table.key_of(rows[-1])
     return (int.from_bytes(digest.digest()[:8], "big") >> (64 - STATE_BITS)) or 1
 
 
 def _full(connection: Connection) -> Iterable[str]:
-    """The tables that have a row, and `sequences` when any number is noted."""
+    """Yield the tables that have a row."""
     if last_id(connection) or connection.execute(select(readings.c.id).limit(1)).first():
         yield readings.name
-    for kept in others():
-        rows = select(kept.table).where(kept.rows)
-        if kept.table is counters:
-            # Made with the tables, for the stations that there are.
+    for table in others():
+        rows = select(table.sql).where(table.rows)
+        if table.sql is counters:
+            # This one is made with the tables, for the stations that there are.
             rows = rows.where(counters.c.name != ROLLED_UP)
         if connection.execute(rows.limit(1)).first():
-            yield kept.name
+            yield table.name
 
 
-def _is_same(there: Connection, here: Connection, number: int) -> bool:
+def _is_same(source: Connection, copy: Connection, number: int) -> bool:
     """Whether both have this reading, or the source has removed it as an old one."""
-    kept = readings_of(here)
-    one, other = (piece(connection, kept, (number - 1,))[:1] for connection in (there, here))
-    if not other:
+    table = readings_of(copy)
+    rows = [piece(connection, table, (number - 1,)) for connection in (source, copy)]
+    in_source, in_copy = (row[0] if row else None for row in rows)
+    if in_copy is None:
         return True
-    (found,) = other
-    if one and one[0][0] == number:
-        return one[0] == found
-    endpoint = found[kept.names.index("endpoint")]
-    return number <= removed.removed_of_station(there, endpoint).last_id
+    if in_source is not None and in_source[0] == number:
+        return in_source == in_copy
+    endpoint = in_copy[table.names.index("endpoint")]
+    return number <= removed.removed_of_station(source, endpoint).last_id
 
 
 @dataclass(frozen=True, slots=True)
 class CopyOutcome:
-    """What a run has come to."""
+    """The outcome of a run."""
 
     last_id: int
     """The target has what the source had when its last reading was this one."""
@@ -563,11 +543,11 @@ class CopyOutcome:
 
 
 def copy(source: Settings, target: Settings, bar: Bar = unseen) -> CopyOutcome:
-    """Bring the target to what the source holds, or a copy that was begun to its end.
+    """Bring the target to what the source holds; an interrupted copy goes on.
 
     Raises DatabaseCopyError or another Flask10xError; what was copied stays, and the next run goes
-    on with it. The source is only read, also beside a service that writes it. One that is a backup
-    has to be as it was made, else CopyError is raised.
+    on with it. The source is only read, also beside a service that writes it. A backup has to be as
+    it was made, else CopyError is raised.
     """
     check_ends(source, target)
     if engines.of(source).is_file:
@@ -575,7 +555,7 @@ def copy(source: Settings, target: Settings, bar: Bar = unseen) -> CopyOutcome:
     try:
         with snapshots(source) as there:
             _migrate(target)
-            with written(target) as database:
+            with closing(Database(target)) as database:
                 return _copy(source, target, there, database, bar)
     except DBAPIError as error:
         text = _("{source} cannot be copied into {target}: {reason}; what is copied stays")
@@ -607,7 +587,7 @@ def _copy(
     engines.of(target).remember()
     with there.begin() as snapshot:
         newer = last_id(snapshot) - at
-    return CopyOutcome(at, newer, _leftovers(source))
+    return CopyOutcome(at, newer, entry.leftover_files(database_path(source).parent))
 
 
 def _migrate(target: Settings) -> None:
@@ -625,13 +605,9 @@ def _migrate(target: Settings) -> None:
 
 
 def _next(there: Engine, database: Database) -> int:
-    """A piece of readings, with no transaction of the source held for longer."""
+    """Copy a piece of readings, with no transaction of the source held for longer."""
     with there.begin() as snapshot:
         return next_readings(snapshot, database)
-
-
-def _leftovers(source: Settings) -> list[Path]:
-    return entry.leftover_files(database_path(source).parent)
 
 
 # Of a body or a long text.
@@ -639,20 +615,20 @@ SHOWN_CHARS = 40
 
 
 def verify(source: Settings, target: Settings, bar: Bar = unseen) -> Iterator[Compared]:
-    """Compare all that is kept, each of the two as it is at one moment.
+    """Compare all that is copied, each of the two as it is at one moment.
 
-    Raises DatabaseCopyError or another Flask10xError. Columns that only one has are compared, too:
-    one without a value is none.
+    Raises DatabaseCopyError or another Flask10xError. Columns that only one has are compared, too,
+    as far as they have a value.
     """
     try:
         with (
             snapshots(source) as there,
             snapshots(target) as here,
-            there.begin() as wanted,
-            here.begin() as found,
-            bar(_("compared"), last_id(wanted) + rows_of_others(wanted)) as advance,
+            there.begin() as snapshot,
+            here.begin() as copied,
+            bar(_("compared"), last_id(snapshot) + rows_of_others(snapshot)) as advance,
         ):
-            for compared in differences(wanted, found):
+            for compared in differences(snapshot, copied):
                 advance(compared.rows)
                 yield compared
     except DBAPIError as error:
@@ -662,23 +638,23 @@ def verify(source: Settings, target: Settings, bar: Bar = unseen) -> Iterator[Co
 
 
 def in_words(difference: RowDifference) -> list[str]:
-    """A line for each column of a row that differs."""
+    """Return a line for each column of a row that differs."""
     key = ", ".join(_short(part) for part in difference.key)
     place = f"{difference.table} {key}"
-    if difference.wanted is None:
+    if difference.in_source is None:
         return [_("{place}: only in the copy").format(place=place)]
-    if difference.found is None:
+    if difference.in_copy is None:
         return [_("{place}: not in the copy").format(place=place)]
     text = _("{place}, {column}: {wanted}, in the copy {found}")
-    values = zip(difference.columns, difference.wanted, difference.found, strict=True)
+    values = zip(difference.columns, difference.in_source, difference.in_copy, strict=True)
     return [
-        text.format(place=place, column=column, wanted=_short(one), found=_short(other))
-        for column, one, other in values
+        text.format(place=place, column=column, wanted=_short(value), found=_short(copied))
+        for column, value, copied in values
     ]
 
 
 def _short(value: object) -> str:
-    """A value as it is written; of a long one the beginning."""
+    """Return a value as text, of a long one the beginning."""
     if isinstance(value, bytes):
         value = value.hex()
     shown = str(value)

@@ -1,4 +1,4 @@
-"""What Datasette says of our tables: names and units of columns, and what is the program's own.
+"""The metadata of the tables for Datasette: names and units of columns, and hidden tables.
 
 Its format: https://docs.datasette.io/en/stable/metadata.html. Units stand in the descriptions,
 which every version of Datasette shows.
@@ -18,7 +18,7 @@ Table = dict[str, Any]
 
 
 def metadata(settings: Settings) -> dict[str, Any]:
-    """A file for `datasette --metadata`, in the language chosen for messages."""
+    """Return a file for `datasette --metadata`, in the language chosen for messages."""
     stations = settings.stations
     described: dict[str, Table] = {"readings": _readings(settings)}
     for station in stations.all:

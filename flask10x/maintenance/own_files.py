@@ -1,44 +1,42 @@
-"""Files that the operator writes, made and replaced; never is one lost half-way."""
+"""Files that the operator writes, made and replaced without ever being lost half-way."""
 
 import os
-from contextlib import suppress
 from gettext import gettext as _
 from pathlib import Path
 
 from flask10x.errors import SettingsError
 from flask10x.system import disk
 
-# They have no secrets, and everybody who runs a command reads them.
+# They have no secrets, and every user who runs a command reads them.
 MODE = 0o644
 
 
 def make(path: Path, text: str) -> None:
-    """A new file with this text.
+    """Make a file with this text.
 
-    Raises SettingsError when there is one already, and OSError; then there is no new one.
+    Raises SettingsError when it exists already, and OSError; then nothing is made.
     """
     if os.path.lexists(path):
         raise SettingsError(_("there is {path} already; it stays as it is").format(path=path))
     put_in_place(path, text.encode(), None)
 
 
-def put_in_place(path: Path, written: bytes, former: os.stat_result | None) -> None:
-    """The file with these bytes, with mode and owner of the former one if there is one.
+def put_in_place(path: Path, data: bytes, former: os.stat_result | None) -> None:
+    """Write the file with these bytes, with mode and owner of the former one if there is one.
 
-    A death in between leaves everything as it was. Raises OSError.
+    A process that is killed meanwhile leaves everything as it was. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.new")
     unfinished.unlink(missing_ok=True)
     try:
         with unfinished.open("xb") as file:
-            file.write(written)
-            os.fchmod(file.fileno(), former.st_mode & 0o777 if former else MODE)
+            file.write(data)
             if former is None:
+                os.fchmod(file.fileno(), MODE)
                 disk.leave_to_owner(file.fileno(), path.parent)
             else:
-                with suppress(PermissionError):
-                    os.fchown(file.fileno(), former.st_uid, former.st_gid)
+                disk.leave_to_same_owner(file.fileno(), former)
             file.flush()
             os.fsync(file.fileno())
         unfinished.rename(path)

@@ -1,9 +1,9 @@
-"""Restore: put a copy in the place of the database, and keep what was there.
+"""Restore: put a copy in the place of the database, and keep the old one.
 
-The database's name always stands for a whole file, the old one until one `rename` makes it the
-new one. The WAL is the danger: beside another database than its own it would destroy it. So the
-old database is first made one file, and where that is impossible because it is damaged, its WAL
-is moved away before the rename.
+The database's name always leads to a whole file: the old one until a `rename` makes it the new one.
+The WAL is the danger: beside another database than its own it would destroy it. So the old database
+is first made one file, and where that is impossible because it is damaged, its WAL is moved away
+before the rename.
 """
 
 import os
@@ -34,28 +34,26 @@ from flask10x.system.locks import FairLock, FileLock, lock_path
 from flask10x.system.progress import Bar, unseen
 from flask10x.system.wording import megabytes
 
-KEPT = ".replaced-"
+REPLACED = ".replaced-"
 UNFINISHED_NAME = re.compile(r"\.flask10x-restore-[0-9]+\.tmp")
-# Others take these for moments only; who holds one for longer is really at work.
+# Others take these for moments only; a process that holds one for longer is at work.
 LOCK_TIMEOUT_SEC = 2.0
 POLL_SEC = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What the database holds now, where the old one is kept, and what only that one has.
-
-    `kept` is None when there was no database. `newer` counts readings that were stored after the
-    copy was made; None when the old database could not be read.
-    """
+    """What the database holds now, where the old one is, and what only that one has."""
 
     contents: copy_check.Contents
-    kept: Path | None
+    replaced: Path | None
+    """The old database; None when there was none."""
     newer: int | None
+    """How many readings were stored after the copy was made; None when that can't be read."""
     has_sum: bool
-    """Whether the copy was proven to be as it was made, by the SHA-256 beside it."""
+    """Whether the SHA-256 beside the copy has proven that it is as it was made."""
     used: Path | None = None
-    """Where a rescued copy lies now that was restored."""
+    """The new name of a rescued copy that was restored."""
 
 
 def restore(settings: Settings, source: Path, bar: Bar = unseen) -> Restored:
@@ -74,13 +72,13 @@ def restore(settings: Settings, source: Path, bar: Bar = unseen) -> Restored:
         )
         raise RestoreError(text.format(database=url_of(settings), file=source.absolute()))
     try:
-        with _nobody_else(settings, path):
-            _sweep(path)
-            done = _replace(settings, source.absolute(), path, bar)
+        with _locked(settings, path):
+            _remove_leftovers(path)
+            restored = _replace(settings, source.absolute(), path, bar)
             missing.remember(settings)
             if source.resolve() in rescued.copies(path):
-                return replace(done, used=rescued.put_aside(source.resolve()))
-            return done
+                return replace(restored, used=rescued.put_aside(source.resolve()))
+            return restored
     except LockTimeout as error:
         text = _("the database is in use: {reason}").format(reason=error)
         raise RestoreError(text) from error
@@ -90,8 +88,8 @@ def restore(settings: Settings, source: Path, bar: Bar = unseen) -> Restored:
 
 
 @contextmanager
-def _nobody_else(settings: Settings, path: Path) -> Iterator[None]:
-    """Hold the locks of everybody who writes."""
+def _locked(settings: Settings, path: Path) -> Iterator[None]:
+    """Hold the locks of all that write; raises RestoreError or LockTimeout."""
     if service := running(settings):
         text = _(
             "the service (process {pid}) uses {path};"
@@ -109,20 +107,20 @@ def _nobody_else(settings: Settings, path: Path) -> Iterator[None]:
         yield
 
 
-def _sweep(path: Path) -> None:
-    """Remove what a restore that was killed has left behind."""
-    for other in path.parent.iterdir():
-        if UNFINISHED_NAME.fullmatch(other.name) or _is_second_name(other, path):
-            other.unlink()
+def _remove_leftovers(path: Path) -> None:
+    """Remove what a restore that was killed has left."""
+    for file in path.parent.iterdir():
+        if UNFINISHED_NAME.fullmatch(file.name) or _is_second_name(file, path):
+            file.unlink()
 
 
-def _is_second_name(other: Path, path: Path) -> bool:
-    """Whether this looks like a kept database and is the one in use: killed before the rename."""
+def _is_second_name(file: Path, path: Path) -> bool:
+    """Whether it has a replaced database's name and is the one in use, as before the rename."""
     return (
-        other.name.startswith(f"{path.name}{KEPT}")
+        file.name.startswith(f"{path.name}{REPLACED}")
         and path.exists()
-        and other.samefile(path)
-        and not beside(other, WAL).exists()
+        and file.samefile(path)
+        and not beside(file, WAL).exists()
     )
 
 
@@ -136,13 +134,13 @@ def _replace(settings: Settings, source: Path, path: Path, bar: Bar) -> Restored
         contents, has_sum = _copy(source, unfinished, path, bar)
         _close_up(path)
         last_id = _last_id(path)
-        kept = _keep(path, _free_name(path, settings.zone))
+        replaced = _keep(path, _free_name(path, settings.zone))
         unfinished.rename(path)
         disk.sync(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
     newer = None if last_id is None else max(0, last_id - contents.last_id)
-    return Restored(contents, kept, newer, has_sum)
+    return Restored(contents, replaced, newer, has_sum)
 
 
 def _check_room(source: Path, folder: Path) -> None:
@@ -161,9 +159,9 @@ def _check_room(source: Path, folder: Path) -> None:
 
 
 def _copy(source: Path, unfinished: Path, path: Path, bar: Bar) -> tuple[copy_check.Contents, bool]:
-    """Bring the copy into the database's folder and check it there.
+    """Copy the source into the database's folder and check it there.
 
-    What it holds, and whether a sum has proven that it is as it was made.
+    Returns what it holds, and whether a sum has proven that it is as it was made.
     """
     copy_check.check_complete(source)
     with bar(_("copy"), disk.size(source)) as advance:
@@ -178,7 +176,7 @@ def _copy(source: Path, unfinished: Path, path: Path, bar: Bar) -> tuple[copy_ch
 
 
 def _adopt(new: Path, old: Path) -> None:
-    """Give the file the owner and mode of the one it replaces, as root who restores for another."""
+    """Give the file the owner and mode of the one it replaces, as root may restore for another."""
     if not old.exists():
         disk.leave_to_owner(new, old.parent)
         return
@@ -189,7 +187,7 @@ def _adopt(new: Path, old: Path) -> None:
 
 
 def _close_up(path: Path) -> None:
-    """Make the old database one file if it can be; refuse when somebody has it open."""
+    """Make the old database one file if it can be; raises RestoreError when it is open."""
     if not path.exists():
         return
     try:
@@ -198,7 +196,7 @@ def _close_up(path: Path) -> None:
         if is_busy(error):
             text = _("another program has {path} open, a sqlite3 shell perhaps; end it first")
             raise RestoreError(text.format(path=path)) from error
-        # Damaged, which may be why it is to be replaced: its files are kept as they are.
+        # Damaged, which may be why it is replaced: its files are kept as they are.
 
 
 def _last_id(path: Path) -> int | None:
@@ -208,20 +206,20 @@ def _last_id(path: Path) -> int | None:
 
 
 def _free_name(path: Path, zone: tzinfo | None) -> Path:
-    """Where the old database will be kept: a name that nothing has yet."""
-    while list(path.parent.glob(f"{(name := f'{path.name}{KEPT}{disk.moment(zone)}')}*")):
+    """Return a name for the old database that nothing has yet."""
+    while list(path.parent.glob(f"{(name := f'{path.name}{REPLACED}{disk.moment(zone)}')}*")):
         time.sleep(POLL_SEC)
     return path.with_name(name)
 
 
-def _keep(path: Path, kept: Path) -> Path | None:
-    """Give the old files second names, and take the WAL's and journal's first ones away."""
+def _keep(path: Path, replaced: Path) -> Path | None:
+    """Give the old files second names, and remove the first names of WAL and journal."""
     for suffix in ("", WAL, JOURNAL):
         if beside(path, suffix).exists():
-            os.link(beside(path, suffix), beside(kept, suffix))
+            os.link(beside(path, suffix), beside(replaced, suffix))
     disk.sync(path.parent)
     for suffix in (WAL, JOURNAL, SHARED_MEMORY):
         beside(path, suffix).unlink(missing_ok=True)
     # Before the rename, or a power cut could leave the new database with the old WAL.
     disk.sync(path.parent)
-    return kept if kept.exists() else None
+    return replaced if replaced.exists() else None

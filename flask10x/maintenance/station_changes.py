@@ -1,6 +1,6 @@
 """The file of stations, made and added to, and what it changes in the database and the CSV files.
 
-Never is anything rewritten that is in the file. What it changes is said before.
+What the file has is never rewritten. Its changes are shown before.
 """
 
 import os
@@ -25,17 +25,17 @@ from flask10x.readings.stations import BUILT_IN, Station, Stations
 
 
 def make_file(path: Path) -> None:
-    """A file with the built-in stations, and what each key is for.
+    """Make a file with the built-in stations, and what each key is for.
 
-    Raises SettingsError when there is one already, and OSError; then there is no new one.
+    Raises SettingsError when it exists already, and OSError; then nothing is made.
     """
     own_files.make(path, station_text.rendered(BUILT_IN.all))
 
 
 def with_station(path: Path, station: Station) -> tuple[bytes, bytes | None]:
-    """The file with one more station at its end, and the file as it is, None when there is none.
+    """Return the file with another station at its end, and the file as it is, None for no file.
 
-    A new one begins like that of `make`. Raises SettingsError when a spreadsheet would
+    A new one begins like that of `make_file`. Raises SettingsError when a spreadsheet would
     take one of its headings for a formula, StationsError when the file with the station would have
     a mistake, and OSError when it can't be read.
     """
@@ -47,26 +47,26 @@ def with_station(path: Path, station: Station) -> tuple[bytes, bytes | None]:
         former = None
     begin = station_text.rendered(BUILT_IN.all).encode() if former is None else former
     end = b"" if not begin or begin.endswith(b"\n") else b"\n"
-    written = begin + end + b"\n" + station_text.entry(station).encode()
-    station_file.parse(written, path)
-    return written, former
+    data = begin + end + b"\n" + station_text.entry(station).encode()
+    station_file.parse(data, path)
+    return data, former
 
 
-def replace_file(path: Path, written: bytes, former: bytes | None) -> None:
+def replace_file(path: Path, data: bytes, former: bytes | None) -> None:
     """Put these bytes in the place of the file, which still is as it was read.
 
-    A death in between leaves the file as it was. Raises SettingsError when somebody has changed it
-    meanwhile, and OSError.
+    A process that is killed meanwhile leaves the file as it was. Raises SettingsError when the file
+    was changed meanwhile, and OSError.
     """
     real = path.resolve()
     if (real.read_bytes() if real.exists() else None) != former:
         text = _("{path} was changed meanwhile; it stays as it is")
         raise SettingsError(text.format(path=path))
-    own_files.put_in_place(real, written, None if former is None else real.stat())
+    own_files.put_in_place(real, data, None if former is None else real.stat())
 
 
 def changes(settings: Settings) -> Iterator[str]:
-    """A line for each thing that the next start or reload, and the next export, would change."""
+    """Yield a line for each change that the next start or reload, and the next export, makes."""
     yield from _new_columns(settings)
     for station in settings.stations.all:
         path = settings.csv_dir / station.csv_name
@@ -85,7 +85,7 @@ def changes(settings: Settings) -> Iterator[str]:
 
 
 def _needed_from_now(settings: Settings, station: Station, first: bytes) -> Iterator[str]:
-    """That a board which does not send the new measurements yet is refused, if it is."""
+    """Say that a board which does not send the new measurements yet is refused, if it is."""
     headings = first.decode(errors="replace").rstrip().split(",")
     new = [m.path for m in station.measurements if m.csv_header not in headings]
     if new and station.endpoint not in settings.partial_readings:
@@ -107,10 +107,10 @@ def _new_columns(settings: Settings) -> Iterator[str]:
 
 
 def add_columns(settings: Settings) -> Iterator[str]:
-    """Add the columns that these stations lack, while the service goes on; a line that says so.
+    """Add the columns that these stations lack, while the service goes on; yield a line about it.
 
-    A start or a reload finds nothing to do then, and need not wait until SQLite has read the whole
-    table for each of them (docs/decisions/0004). Where it cannot be done now, they do it.
+    A start or a reload has nothing to do then, and need not wait until SQLite has read the whole
+    table for each of them (docs/decisions/0004). Where it fails, they do it.
     """
     if engines.of(settings).is_file and not _is_own(database_path(settings)):
         return
@@ -126,12 +126,12 @@ def add_columns(settings: Settings) -> Iterator[str]:
 
 
 def _is_own(database: Path) -> bool:
-    """A lock or a WAL of somebody else's would be in the way of the service."""
+    """Whether this user owns the file; another user's lock or WAL would stop the service."""
     return database.exists() and database.stat().st_uid == os.geteuid()
 
 
 def _named(settings: Settings, columns: Sequence[str]) -> Iterator[str]:
-    """A line with these columns of the database; none for none."""
+    """Yield a line with these columns of the database, if there are any."""
     if columns:
         text = ngettext(
             "{path}: a new column: {names}", "{path}: new columns: {names}", len(columns)

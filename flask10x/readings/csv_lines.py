@@ -7,16 +7,15 @@ missing.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from pathlib import PurePath
 from typing import Any
 
 from flask10x.errors import ImportRefused
-from flask10x.readings import times
 from flask10x.readings.legacy_csv import Layout, LegacyReader
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
-from flask10x.readings.times import SECOND_MS, LocalText
+from flask10x.readings.times import LocalText
 
 CSV_SUFFIX = ".csv"
 """The suffix of every station's file."""
@@ -120,15 +119,6 @@ def says(station: Station, line: bytes, zone: tzinfo | None, row: LogRow, text: 
     _, received_at, *values = row
     is_then = parsed.earliest_ms <= received_at <= parsed.latest_ms
     return is_then and parsed.values == tuple(values)
-
-
-def in_other_zone(station: Station, line: bytes, row: LogRow) -> bool:
-    """Whether the line has the values of the row, and its time in any time zone."""
-    parsed = read(station, line, UTC)
-    _, received_at, *values = row
-    if parsed is None or parsed.values != tuple(values):
-        return False
-    return times.may_be_offset(parsed.earliest_ms // SECOND_MS - received_at // SECOND_MS)
 
 
 def is_ours(station: Station, line: bytes, zone: tzinfo | None) -> bool:

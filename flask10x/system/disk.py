@@ -53,6 +53,16 @@ def leave_to_owner(made: int | Path, folder: Path) -> None:
             os.chown(made, owner.st_uid, owner.st_gid, follow_symlinks=isinstance(made, int))
 
 
+def leave_to_same_owner(made: int, former: os.stat_result) -> None:
+    """Give an open file mode and owner of the one that it replaces; raises OSError.
+
+    Else root, by sudo, would take the file away from the service's user.
+    """
+    os.fchmod(made, former.st_mode & 0o777)
+    with suppress(PermissionError):
+        os.fchown(made, former.st_uid, former.st_gid)
+
+
 def free_bytes(folder: Path) -> int:
     """What may still be written on the folder's file system by a user who is not root."""
     system = os.statvfs(folder)

@@ -36,7 +36,7 @@ from flask10x.database.database import Database
 from flask10x.errors import ExportError, SettingsError
 from flask10x.export import refusals
 from flask10x.export.file import CountedLines
-from flask10x.export.verify import Seen
+from flask10x.export.verify import ComparedRows
 from flask10x.importing.importer import ImportOutcome
 from flask10x.maintenance.backup import Backup
 from flask10x.readings.numbers import SPELLINGS
@@ -315,8 +315,8 @@ def test_the_shown_answer_of_an_import_is_the_programs(language: str) -> None:
 
 @in_both_languages
 def test_the_shown_answer_of_verify_is_made_of_the_programs_messages(language: str) -> None:
-    bedroom = Seen(rows=41_210, first=b"2025-07-05 22:22:56,", last=b"2025-09-02 00:04:31,")
-    living = Seen(rows=8105, first=b"2025-08-01 09:00:12,", last=b"2025-09-02 00:04:40,")
+    bedroom = ComparedRows(rows=41_210, first=b"2025-07-05 22:22:56,", last=b"2025-09-02 00:04:31,")
+    living = ComparedRows(rows=8105, first=b"2025-08-01 09:00:12,", last=b"2025-09-02 00:04:40,")
     row = rb"b'2025-09-02 00:05:00,650.0,1200.0,0.97,24.5,25.0,50.0\r\n'".decode()
     before = "{n} row from before Flask10X is not in the database"
     befores = "{n} rows from before Flask10X are not in the database"
@@ -480,7 +480,7 @@ def refusals_of_all_kinds() -> list[ExportError]:
         " this command runs in {here}"
     )
     return [
-        refusals.other_header(path, b"one", b"other", known=True),
+        refusals.other_header(path, b"one", b"other", is_exported=True),
         refusals.torn(path, b"line", 1),
         refusals.shorter(path, 1, 2),
         refusals.replaced(path),
@@ -495,10 +495,8 @@ def refusals_of_all_kinds() -> list[ExportError]:
         refusals.unknown_rows(path, CountedLines(1, 2, b"line"), CountedLines(), ""),
         refusals.other_zone(path, zone.format(zone="Asia/Tokyo", here="UTC")),
         refusals.other_row(path, "UTC", b"line", b"other"),
-        refusals.other_station(path, "data", b"line", b"other"),
         refusals.of_other_station(path, "data", None),
         refusals.not_handed_over(path, "Other.csv"),
-        refusals.no_columns(path, "data"),
         refusals.older_rows(path, 1, 2),
         refusals.removed_rows(path, "2025-08-24 10:46:40"),
         refusals.changed_below_floor(path, 1),

@@ -10,7 +10,7 @@ from flask10x.errors import ImportRefused
 from flask10x.export.append import export
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
-from flask10x.importing.importer import import_file
+from flask10x.importing.importer import ImportOptions, import_file
 from flask10x.readings.stations import Stations
 from tests.support.rows import execute, select
 from tests.support.stations import BALCONY, WITH_BALCONY, add_columns
@@ -57,4 +57,4 @@ def test_two_stations_may_have_one_header(five: Settings, database: Database) ->
     path.write_bytes(HEADER + ROWS)
     assert import_file(six, database, path).stored == 2
     with pytest.raises(ImportRefused, match="its header is that of balcony-1, garden, not of data"):
-        import_file(six, database, path, endpoint="data")
+        import_file(six, database, path, ImportOptions("data"))

@@ -16,7 +16,7 @@ from flask10x.readings.stations import BUILT_IN
 from tests.support import databases
 from tests.support.csv_folder import HEADER, csv_file, database_file, line, lines, put, store
 from tests.support.new_database import lay_new_database
-from tests.support.rows import execute, select
+from tests.support.rows import select
 
 PICO = [BUILT_IN.by_endpoint["data"]]
 OLD = HEADER + b"2025-07-05 22:22:56,990.0,20.0\r\n"
@@ -214,20 +214,6 @@ def test_no_file(settings: Settings, database: Database) -> None:
     outcome = export(settings, database, PICO)[0]
     assert outcome.failed
     assert outcome.text == "is no regular file"
-
-
-def test_a_file_of_the_version_before(settings: Settings, database: Database) -> None:
-    """Its position is known from the table `followers`, its size is not."""
-    store(settings, 0, 1, 2)
-    execute(
-        database_file(settings),
-        "INSERT INTO exports (name, first_id, last_id, import_id)"
-        " VALUES ('PicodataX.csv', 2, 2, 0)",
-    )
-    path = put(settings, OLD + lines(0, 1))
-    assert export(settings, database, PICO)[0].rows == 1
-    assert path.read_bytes() == OLD + lines(0, 1, 2)
-    assert export(settings, database, PICO)[0].rows == 0
 
 
 def test_another_heading_of_the_station(

@@ -309,18 +309,6 @@ def test_readings_that_were_only_imported_have_a_file(having: With, database: Da
     assert failed.text.startswith("1 reading of /balcony is in no CSV file, and no station of that")
 
 
-def test_a_file_of_an_earlier_version_silences_only_its_own_station(
-    having: With, database: Database
-) -> None:
-    store(database, "balcony", 0, 1)
-    export(having(BALCONY_1), database)
-    execute(database.path, "UPDATE exports SET endpoint = NULL, path = NULL, columns = NULL")
-    assert not any(outcome.failed for outcome in export(having(), database))
-    store(database, "veranda", 2)
-    (failed,) = (outcome for outcome in export(having(), database) if outcome.failed)
-    assert failed.text.startswith("1 reading of /veranda is in no CSV file, and no station of that")
-
-
 def test_a_file_that_cannot_be_ended_is_refused(having: With, database: Database) -> None:
     store(database, "balcony", 0, 1)
     export(having(BALCONY_1), database)
@@ -401,19 +389,6 @@ def test_a_link_to_the_file_of_another_station(
     assert (both.csv_dir / NAME).read_bytes() == HEADER + lines(0)
     path.unlink()
     assert of(export(both, database), "Garden.csv").text == "1 row appended"
-
-
-def test_a_position_of_an_earlier_version_is_looked_at(having: With, database: Database) -> None:
-    """It does not say whose file it is; the last row does."""
-    store(database, "balcony", 0, 1)
-    export(having(BALCONY_1), database)
-    execute(database.path, "UPDATE exports SET endpoint = NULL, path = NULL, columns = NULL")
-    store(database, "veranda", 2)
-    done = of(export(having(VERANDA), database), NAME)
-    assert done.failed
-    assert "it is another station's file" in done.text
-    assert files(having()) == {NAME: HEADER + lines(0, 1)}
-    assert of(export(having(BALCONY_1), database), NAME).text == "0 rows appended"
 
 
 @pytest.mark.parametrize("saved", range(6))

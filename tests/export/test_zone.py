@@ -37,7 +37,6 @@ from tests.support.rows import execute, select
 
 PICO = [BUILT_IN.by_endpoint["data"]]
 In = Callable[..., FileOutcome]
-FORGET = "UPDATE exports SET zone = NULL, last_received_at = NULL, last_time = NULL"
 
 
 def in_utc(number: int) -> bytes:
@@ -70,10 +69,8 @@ def exports_row(settings: Settings) -> list[tuple[object, ...]]:
     return select(database_file(settings), query)
 
 
-def left_by_an_old_version(
-    settings: Settings, database: Database, content: bytes, last_id: int
-) -> None:
-    """A file that a version before the zone was kept has written, whatever stands in it."""
+def exported_to(settings: Settings, database: Database, content: bytes, last_id: int) -> None:
+    """A file that the export has brought to this reading, whatever is in it."""
     with CsvFile.open(put(settings, content), write=False) or nullcontext() as file:
         assert file is not None
         position = Position(
@@ -192,10 +189,6 @@ def test_a_clock_change_is_no_other_zone(
         assert not export_in(zone, verify).failed
         assert export_in("UTC").failed
     assert export_in(zone, rebuild).text == "10 rows as before"
-    # What nobody has noted is found out at any of these times.
-    execute(database_file(settings), FORGET)
-    assert export_in("UTC").failed
-    assert not export_in(zone).failed
 
 
 def test_a_zone_changed_on_purpose(settings: Settings, export_in: In) -> None:
@@ -247,56 +240,7 @@ def test_a_file_that_is_begun_anew_may_have_another_zone(settings: Settings, exp
     assert csv_file(settings).read_bytes() == HEADER + in_utc(1)
 
 
-# Files of the versions that did not keep the zone.
-
-
-def test_what_nobody_has_noted_is_noted_by_the_next_export(
-    settings: Settings, database: Database, export_in: In
-) -> None:
-    store(settings, 0, 1)
-    left_by_an_old_version(settings, database, HEADER + lines(0, 1), 2)
-    outcome = export_in("UTC")
-    assert outcome.text == (
-        "an exported row of the file is b'2025-08-24 10:46:40,990.5,25.0\\r\\n'; this command, in"
-        " the time zone UTC, would have written b'2025-08-24 01:46:40,990.5,25.0\\r\\n'; nothing"
-        " was written. Mend it: run the command with the service's settings, or, if the zone was"
-        " changed on purpose, flask10x export --rebuild PicodataX.csv"
-    )
-    assert "run the command with the service's settings" in export_in("UTC", verify).text
-    assert exports_row(settings)[0][-3:] == (None, None, None)
-    assert export_in("Asia/Tokyo").text == "0 rows appended"
-    assert exports_row(settings)[0][-3:] == ("Asia/Tokyo", FIRST_MS + 1123, "2025-08-24 10:46:41")
-
-
-def test_an_import_in_another_zone_is_refused_before_the_zone_is_noted(
-    settings: Settings, make_settings: MakeSettings, database: Database
-) -> None:
-    store(settings, 0, 1)
-    left_by_an_old_version(settings, database, HEADER + lines(0, 1), 2)
-    put(settings, HEADER + lines(0, 1, 2))
-    path = csv_file(settings)
-    with pytest.raises(ImportRefused, match=r"an exported row of the file is .* settings$"):
-        import_file(make_settings(TIMEZONE="UTC"), database, path)
-    outcome = import_file(settings, database, path)
-    assert (outcome.stored, outcome.present) == (1, 2)
-
-
-def test_what_stands_in_the_place_of_an_exported_row_is_no_matter_of_zones(
-    settings: Settings, make_settings: MakeSettings, database: Database
-) -> None:
-    store(settings, 0, 1)
-    left_by_an_old_version(settings, database, HEADER + lines(0, 1), 2)
-    put(settings, HEADER + lines(0, 5))
-    assert import_file(make_settings(TIMEZONE="UTC"), database, csv_file(settings)).stored == 2
-
-
-def test_a_file_without_rows_of_ours_takes_the_zone_of_the_next_export(
-    settings: Settings, database: Database, export_in: In
-) -> None:
-    left_by_an_old_version(settings, database, HEADER, 0)
-    assert export_in("UTC").text == "0 rows appended"
-    store(settings, 0)
-    assert export_in("Asia/Tokyo").failed
+# Rows in another zone, which a rebuild writes in this one.
 
 
 def test_a_row_that_a_command_in_utc_has_written_is_mended_without_an_import(
@@ -304,14 +248,10 @@ def test_a_row_that_a_command_in_utc_has_written_is_mended_without_an_import(
 ) -> None:
     store(settings, 0, 1, 2)
     mixed = HEADER + line(0) + in_utc(1) + line(2)
-    left_by_an_old_version(settings, database, mixed, 3)
+    exported_to(settings, database, mixed, 3)
     outcome = export_in("Asia/Tokyo", verify)
     assert outcome.failed
-    assert outcome.text == (
-        "3 rows, 2025-08-24 10:46:40 to 2025-08-24 10:46:42; DIFFERENT: 1 row was written in"
-        " another time zone, line 3, b'2025-08-24 01:46:41,991.5,25.0\\r\\n': not to"
-        " be imported. Mend it: flask10x export --rebuild PicodataX.csv"
-    )
+    assert "DIFFERENT: line 3: the file has b'2025-08-24 01:46:41,991.5,25.0" in outcome.text
     outcome = export_in("Asia/Tokyo", rebuild)
     assert outcome.text == (
         f"3 rows written; the old file is kept as {csv_file(settings)}.old; 1 row was written in"
@@ -321,29 +261,6 @@ def test_a_row_that_a_command_in_utc_has_written_is_mended_without_an_import(
     assert csv_file(settings).read_bytes() == HEADER + lines(0, 1, 2)
     assert csv_file(settings).with_name(f"{NAME}.old").read_bytes() == mixed
     assert not export_in("Asia/Tokyo", verify).failed
-
-
-@pytest.mark.parametrize("last", [(0, 1), (1, 0)])
-def test_a_mixed_file_is_refused_in_either_zone(
-    settings: Settings, database: Database, export_in: In, last: tuple[int, int]
-) -> None:
-    store(settings, 0, 1)
-    mixed = HEADER + (line(0) + in_utc(1) if last == (0, 1) else in_utc(0) + line(1))
-    left_by_an_old_version(settings, database, mixed, 2)
-    for zone in ("UTC", "Asia/Tokyo"):
-        assert "an exported row of the file is" in export_in(zone).text
-    assert export_in("Asia/Tokyo", rebuild).rows == 2
-    assert csv_file(settings).read_bytes() == HEADER + lines(0, 1)
-
-
-def test_a_difference_beside_is_said_too(
-    settings: Settings, database: Database, export_in: In
-) -> None:
-    store(settings, 0, 1, 2)
-    left_by_an_old_version(settings, database, HEADER + line(0) + in_utc(1) + line(3), 3)
-    assert "imported. Mend it: flask10x export --rebuild PicodataX.csv; line 4: the file has" in (
-        export_in("Asia/Tokyo", verify).text
-    )
 
 
 def constant(settings: Settings, *minutes: int) -> None:
@@ -374,7 +291,7 @@ def test_equal_readings_all_in_another_zone(
     settings: Settings, database: Database, export_in: In
 ) -> None:
     constant(settings, *range(0, 120, 5))
-    left_by_an_old_version(settings, database, HEADER + constant_lines(*range(-540, -420, 5)), 24)
+    exported_to(settings, database, HEADER + constant_lines(*range(-540, -420, 5)), 24)
     assert "; 24 rows were written in another" in export_in("Asia/Tokyo", rebuild).text
     assert csv_file(settings).read_bytes() == HEADER + constant_lines(*range(0, 120, 5))
 
@@ -385,7 +302,7 @@ def test_a_time_that_this_zone_never_had_is_known_as_well(
     """02:30 of a night in which Berlin went from 02:00 to 03:00 at once."""
     received_at = int(datetime.fromisoformat("2026-03-29T02:30Z").timestamp() * 1000)
     execute(database_file(settings), f"{STORE} ('data', {received_at}, 1.0, 2.0)")
-    left_by_an_old_version(settings, database, HEADER + b"2026-03-29 02:30:00,1.0,2.0\r\n", 1)
+    exported_to(settings, database, HEADER + b"2026-03-29 02:30:00,1.0,2.0\r\n", 1)
     outcome = export_in("Europe/Berlin", rebuild)
     assert "; 1 row was written in another time zone, line 2, " in outcome.text
     assert csv_file(settings).read_bytes() == HEADER + b"2026-03-29 04:30:00,1.0,2.0\r\n"
@@ -423,7 +340,7 @@ def written_to_the_end(file: CsvFile, data: bytes, _start: int) -> None:
 
 
 def test_an_interrupted_rebuild_in_a_new_zone(
-    settings: Settings, export_in: In, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, database: Database, export_in: In, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store(settings, 0)
     export_in("Asia/Tokyo")
@@ -438,5 +355,7 @@ def test_an_interrupted_rebuild_in_a_new_zone(
     assert csv_file(settings).read_bytes() == HEADER + in_utc(0)
     assert "an exported row of the file is" in export_in("Asia/Tokyo").text
     assert "an interrupted rebuild was found to be complete" not in export_in("Asia/Tokyo").text
+    with pytest.raises(ImportRefused, match="an export was interrupted"):
+        import_file(settings, database, csv_file(settings))
     assert not export_in("UTC").failed
     assert exports_row(settings)[0][-3:] == ("UTC", FIRST_MS + 123, "2025-08-24 01:46:40")

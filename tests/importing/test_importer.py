@@ -280,8 +280,8 @@ def test_rows_stand_after_those_that_were_there(
     store(writer, pico(1, AT + 1000), pico(4, AT + 4000))
     execute(
         database.path,
-        "INSERT INTO exports (name, first_id, last_id, import_id)"
-        " VALUES ('PicodataX.csv', 0, 2, 0)",
+        "INSERT INTO exports (name, endpoint, first_id, last_id, import_id)"
+        " VALUES ('PicodataX.csv', 'data', 0, 2, 0)",
     )
     write(path, *(f"{time},{n}.0,25.1" for n, time in enumerate(times)))
     assert run(settings, database, path) == (5, 2, 0)
@@ -383,8 +383,8 @@ def test_a_file_of_the_export_is_read_in_its_own_zone_only(
     execute(
         database.path,
         "INSERT INTO exports"
-        " (name, first_id, last_id, import_id, zone, last_received_at, last_time)"
-        f" VALUES ('{NAME}', 0, 2, 0, 'Asia/Tokyo', {AT}, '2025-08-24 10:46:40')",
+        " (name, endpoint, first_id, last_id, import_id, zone, last_received_at, last_time)"
+        f" VALUES ('{NAME}', 'data', 0, 2, 0, 'Asia/Tokyo', {AT}, '2025-08-24 10:46:40')",
     )
     utc = make_settings(TIMEZONE="UTC")
     (settings.data_dir / "link").symlink_to(settings.csv_dir)

@@ -89,7 +89,7 @@ def test_the_copy_is_in_and_the_old_one_kept(settings: Settings, path: Path, cop
     assert done.newer == 1
     assert path.read_bytes() == copy.read_bytes() == before
     assert path.stat().st_mode & 0o777 == 0o640
-    assert kept_of(path) == [done.kept]
+    assert kept_of(path) == [done.replaced]
     assert select(kept_of(path)[0], PRESSURES) == OLD
     assert select(path, PRESSURES) == NEW
     assert not (path.parent / "flask10x.sqlite3-journal").exists()
@@ -123,7 +123,7 @@ def test_without_a_database_there_is_nothing_to_keep(
     path.unlink()
     (path.parent / "flask10x.sqlite3-wal").rename(path.parent / "elsewhere")
     done = restore(settings, copy)
-    assert (done.kept, done.newer) == (None, None)
+    assert (done.replaced, done.newer) == (None, None)
     assert select(path, PRESSURES) == NEW
 
 
@@ -145,7 +145,7 @@ def test_a_database_beyond_reading_is_kept_with_its_wal(
     files = {suffix: Path(f"{path}{suffix}").read_bytes() for suffix in ("", "-wal")}
     done = restore(settings, copy)
     assert done.newer is None
-    assert {suffix: Path(f"{done.kept}{suffix}").read_bytes() for suffix in files} == files
+    assert {suffix: Path(f"{done.replaced}{suffix}").read_bytes() for suffix in files} == files
     assert select(path, PRESSURES) == NEW
     assert select(path, "PRAGMA integrity_check") == [("ok",)]
 

@@ -1,6 +1,7 @@
 """Old files to import, and what the database holds afterwards as a second connection sees it."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.importing.importer import ImportOutcome, import_file
+from flask10x.importing.importer import ImportOptions, ImportOutcome, import_file
 from tests.support.rows import select
 
 PICO = "current_time,Pressure,Tempereture"
@@ -22,9 +23,17 @@ def write(path: Path, *lines: str, header: str = PICO, end: str = "\r\n") -> Pat
     return path
 
 
-def run(settings: Settings, database: Database, path: Path, **options: Any) -> tuple[int, int, int]:
+def run(
+    settings: Settings,
+    database: Database,
+    path: Path,
+    advance: Callable[..., object] = lambda _: None,
+    **options: Any,
+) -> tuple[int, int, int]:
     """Import: how many rows were stored, were there already, were rejected."""
-    outcome: ImportOutcome = import_file(settings, database, path, **options)
+    outcome: ImportOutcome = import_file(
+        settings, database, path, ImportOptions(**options), advance
+    )
     return outcome.stored, outcome.present, outcome.rejected
 
 

@@ -322,24 +322,16 @@ def test_rows_below_the_floor_were_compared(settings: Settings, database: Databa
     assert obstacle(settings, database)[0] == "imported"
 
 
-def test_a_file_of_before_this_version_proves_what_it_has(
+def test_an_archived_file_that_is_in_no_table_proves_nothing(
     settings: Settings, database: Database
 ) -> None:
-    """What was archived before is in no table, so nobody knows where it is."""
     store(settings, *range(3))
     exported(settings, database)
     csv_file(settings).unlink()
     store(settings, 4, 5)
     exported(settings, database)
-    execute(
-        database.path,
-        "DELETE FROM archived_files",
-        "UPDATE exports SET endpoint = NULL, path = NULL, columns = NULL",
-    )
+    execute(database.path, "DELETE FROM archived_files")
     assert exported(settings, database) == "0 rows appended"
-    assert select(database.path, "SELECT endpoint, columns FROM exports") == [
-        ("data", "pressure=Pressure,temperature=Tempereture")
-    ]
     assert obstacle(settings, database)[0] == "in_no_known_file"
     assert not rebuild(settings, database, [PICO], whole=True)[0].failed
     assert removed(settings, database) == 4

@@ -35,7 +35,7 @@ from flask10x.export.position import State, state_of
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
 from flask10x.history import days, rollups
-from flask10x.importing.importer import import_file
+from flask10x.importing.importer import ImportOptions, import_file
 from flask10x.readings.csv_lines import Lines, header
 from flask10x.readings.stations import Station, Stations
 from flask10x.runtime import removal
@@ -233,7 +233,7 @@ class Files(RuleBasedStateMachine):
         path = self.folder / "old" / str(self.copies) / name
         path.parent.mkdir(parents=True)
         path.write_bytes(self._old_rows(count))
-        import_file(self.settings, self.database, path, endpoint=self.station.endpoint)
+        import_file(self.settings, self.database, path, ImportOptions(self.station.endpoint))
 
     @precondition(lambda self: not self.path.exists())
     @rule(count=st.integers(min_value=1, max_value=4))
