@@ -1,4 +1,4 @@
-"""`flask10x backup`: a checked copy of the database, made while the service writes."""
+"""`flask10x backup`: a checked copy of the database, while the service may write."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import click
 
 from flask10x.commands import translated
 from flask10x.commands.database import already_running
-from flask10x.commands.options import progress
+from flask10x.commands.options import progress, remark
 from flask10x.config import settings
 from flask10x.errors import BackupRunning
 from flask10x.maintenance.backup import DEFAULT_KEEP, backup
@@ -29,9 +29,9 @@ def command(folder: Path | None, keep: int) -> None:
     """
     config = settings.load()
     try:
-        done = backup(config, folder or config.backup_dir, keep, progress)
+        result = backup(config, folder or config.backup_dir, keep, progress)
     except BackupRunning as error:
         already_running(error)
-    click.echo(str(done))
-    for warning in done.warnings:
-        click.echo(f"flask10x: {warning}", err=True)
+    click.echo(str(result))
+    for warning in result.warnings:
+        remark(warning)

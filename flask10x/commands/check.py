@@ -1,4 +1,4 @@
-"""`flask10x check`: is everything well?"""
+"""`flask10x check`: the checks of the database and of the service."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ def command(full: bool, as_json: bool) -> None:
     FAIL (wrong). Exit status: 1 when any line says FAIL, else 0.
     """
     if as_json:
-        # Its texts are compared by programs.
+        # Programs compare the texts.
         translated.speak_english()
     findings = check(settings.load(), full=full)
     click.echo(_json(findings) if as_json else "\n".join(map(str, findings)))
@@ -31,5 +31,5 @@ def command(full: bool, as_json: bool) -> None:
 
 
 def _json(findings: Sequence[Finding]) -> str:
-    found = [asdict(finding) for finding in findings]
-    return json.dumps({"status": worst(findings), "findings": found}, ensure_ascii=False)
+    values = [asdict(finding) for finding in findings]
+    return json.dumps({"status": worst(findings), "findings": values}, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""`flask10x copy`: from one database into another, whichever engine they are on."""
+"""`flask10x copy`: copy one database into another, of either engine."""
 
 import sys
 from gettext import gettext as _
@@ -6,7 +6,7 @@ from gettext import gettext as _
 import click
 
 from flask10x.commands import translated
-from flask10x.commands.options import progress
+from flask10x.commands.options import progress, remark
 from flask10x.config import settings
 from flask10x.config.settings import PREFIX, Settings
 from flask10x.database.paths import url_of
@@ -37,33 +37,33 @@ def command(source: str, target: str, verifies: bool) -> None:
 
 
 def _copy(source: Settings, target: Settings) -> None:
-    done = copy(source, target, progress)
+    result = copy(source, target, progress)
     named = {"source": url_of(source), "target": url_of(target)}
     text = _("{target}: all that {source} had up to reading {id}")
-    click.echo(text.format(id=done.last_id, **named))
-    if done.newer:
+    click.echo(text.format(id=result.last_id, **named))
+    if result.newer:
         text = _("{readings} came meanwhile; run it again, at last with the service stopped")
-        click.echo(text.format(readings=amount(done.newer, "reading")))
-    if done.leftovers:
+        click.echo(text.format(readings=amount(result.newer, "reading")))
+    if result.leftovers:
         text = _(
             "readings wait in {files}; start the service with {source} and stop it, then run this"
             " again"
         )
-        files = ", ".join(map(str, done.leftovers))
-        click.echo(f"flask10x: {text.format(files=files, **named)}", err=True)
+        files = ", ".join(map(str, result.leftovers))
+        remark(text.format(files=files, **named))
     text = _("then: flask10x copy --verify --from {source} --to {target}, and {setting}={target}")
     click.echo(text.format(setting=f"{PREFIX}DATABASE_URL", **named))
 
 
 def _verify(source: Settings, target: Settings) -> int:
-    """Print what differs; the exit status."""
+    """Print the differences, and return the exit status."""
     rows, differences = 0, 0
     shown: list[str] = []
     for compared in verify(source, target, progress):
         rows += compared.rows
         differences += len(compared.differences)
-        for one in compared.differences[: SHOWN_DIFFERENCES - len(shown)]:
-            shown += in_words(one)
+        for difference in compared.differences[: SHOWN_DIFFERENCES - len(shown)]:
+            shown += in_words(difference)
     for line in shown[:SHOWN_DIFFERENCES]:
         click.echo(line)
     text = _("{rows} compared, {n} different")

@@ -1,4 +1,4 @@
-"""How a command takes hold of the database, and what it says when another is at work."""
+"""The database for commands, and what they say while another command uses it."""
 
 import sys
 from collections.abc import Iterator
@@ -9,28 +9,30 @@ from typing import NoReturn
 import click
 from sqlalchemy.exc import DBAPIError
 
+from flask10x.commands.options import remark
 from flask10x.config.settings import Settings
 from flask10x.database import engines, schema
 from flask10x.database.database import Database
+from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import shown_name
 from flask10x.database.station_columns import missing_columns
 from flask10x.errors import LockTimeout, SchemaError
 from flask10x.runtime.removal import BRIEF
 from flask10x.system.locks import FileLock, lock_path
 
-# This status tells cron's mail that nothing is wrong, only that another one was faster.
+# The exit status that says that nothing is wrong, and that another command was faster.
 ALREADY_RUNNING_STATUS = 3
-# A piece takes a fraction of a second; the first look into a file with years of older rows takes as
-# long as reading it.
+# Removing a piece takes a fraction of a second; the first one of a file with years of older rows
+# takes as long as reading the file.
 BRIEF_SEC = 60.0
 
 
 @contextmanager
 def opened(config: Settings) -> Iterator[Database]:
-    """The database of these settings, closed when the block ends.
+    """Open the database of these settings for the block.
 
-    Raises Flask10xError when there is none, it is older than this program or it lacks a station's
-    column, and OSError when its folder can't be written.
+    Raises Flask10xError when it does not exist, is older than this program or lacks the column of a
+    station, and OSError when its folder can't be written.
     """
     engines.of(config).require()
     database = Database(config)
@@ -43,15 +45,15 @@ def opened(config: Settings) -> Iterator[Database]:
 
 
 def _require_newest(config: Settings, database: Database) -> None:
-    """Raise SchemaError when it is older; one that can't be read now says so by itself."""
+    """Raise SchemaError when it is older; an error of the database is raised later."""
     with suppress(DBAPIError), database.reader.begin() as connection:
         schema.require_newest(config, connection)
 
 
 def _require_columns(config: Settings, database: Database) -> None:
-    """Raise SchemaError when the stations' file is newer than what the database was made for."""
+    """Raise SchemaError when the file of stations is newer than the columns of the database."""
     missing: list[str] = []
-    # Without a file there is nothing to lack. One that can't be read now says so by itself.
+    # Without a file no column can be missing.
     if config.stations.file:
         with suppress(DBAPIError), database.reader.begin() as connection:
             missing = missing_columns(connection, config.stations)
@@ -66,11 +68,21 @@ def _require_columns(config: Settings, database: Database) -> None:
 
 
 @contextmanager
-def opened_alone(config: Settings, *, lock: str, running: str) -> Iterator[Database]:
-    """The database, while no other command has the lock of this name.
+def database_errors() -> Iterator[None]:
+    """Raise click.ClickException with the reason for an error of the database."""
+    try:
+        yield
+    except DBAPIError as error:
+        reason = _("the database cannot be used: {reason}").format(reason=reason_of(error))
+        raise click.ClickException(reason) from error
 
-    Else `running` is said, and the process ends with ALREADY_RUNNING_STATUS. Raises what `opened`
-    does.
+
+@contextmanager
+def opened_alone(config: Settings, *, lock: str, running: str) -> Iterator[Database]:
+    """Open the database while holding the lock of this name.
+
+    When another command has the lock, prints `running` and ends the process with
+    ALREADY_RUNNING_STATUS. Raises what `opened` raises.
     """
     held = FileLock(lock_path(engines.of(config).require(), lock))
     if not (held.try_acquire() or _after_removal(held)):
@@ -83,7 +95,7 @@ def opened_alone(config: Settings, *, lock: str, running: str) -> Iterator[Datab
 
 
 def _after_removal(held: FileLock) -> bool:
-    """Whether the lock was free after the service had removed a piece of old readings under it."""
+    """Whether the service released the lock after removing a piece of old readings."""
     if held.noted() != BRIEF:
         return False
     with suppress(LockTimeout):
@@ -93,6 +105,6 @@ def _after_removal(held: FileLock) -> bool:
 
 
 def already_running(message: object) -> NoReturn:
-    """Say it, and end with the status that means it."""
-    click.echo(f"flask10x: {message}", err=True)
+    """Print the message, and end the process with ALREADY_RUNNING_STATUS."""
+    remark(message)
     sys.exit(ALREADY_RUNNING_STATUS)

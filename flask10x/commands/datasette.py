@@ -1,4 +1,4 @@
-"""`flask10x datasette`: what Datasette is told of the database."""
+"""`flask10x datasette`: the metadata of the database for Datasette."""
 
 import json
 from gettext import gettext as _
@@ -19,5 +19,5 @@ def command() -> None:
     if not engines.of(config).is_file:
         text = _("Datasette opens a file of SQLite: let it open a backup (flask10x backup)")
         raise SettingsError(text)
-    found = datasette.metadata(config)
-    click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    metadata = datasette.metadata(config)
+    click.echo(json.dumps(metadata, ensure_ascii=False, indent=2))

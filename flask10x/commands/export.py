@@ -11,7 +11,7 @@ import click
 
 from flask10x.commands import translated
 from flask10x.commands.database import opened_alone
-from flask10x.commands.options import check_names, only_one, progress
+from flask10x.commands.options import check_names, only_one, progress, remark
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
@@ -73,11 +73,11 @@ def run(
     whole: bool = False,
     moved: bool = False,
 ) -> int:
-    """Export with the settings of the environment; the exit status.
+    """Export with the settings of the environment, and return the exit status.
 
-    `moved` has the files belong to this host first.
+    With `moved` this host takes the files over first.
     """
-    # Whatever the service risks: a position that a power cut takes back is found out of step.
+    # FULL also where the service uses less: a position lost in a power cut would not fit the file.
     config = replace(settings.load(), synchronous="FULL")
     chosen = _chosen(config, files)
     running = _("another export or an import is running; this one did nothing")
@@ -86,14 +86,14 @@ def run(
             status = _take_over(config, database, chosen if action else ())
             if status or not action:
                 return status
-        # Who writes the first files has them.
+        # The host that writes the first files owns them.
         require = csv_owner.claim if action in (None, "rebuild") else csv_owner.check
         require(config, database)
         return _say(_action(action, whole)(config, database, chosen))
 
 
 def _name_archived(path: Path) -> int:
-    """Keep where an archived file is; the exit status."""
+    """Store where an archived file is, and return the exit status."""
     config = replace(settings.load(), synchronous="FULL")
     running = _("another export or an import is running; this one did nothing")
     with opened_alone(config, lock="export", running=running) as database:
@@ -101,7 +101,7 @@ def _name_archived(path: Path) -> int:
         try:
             file = archived.name(config, database, path)
         except (ExportError, OSError) as error:
-            click.echo(f"flask10x: {path}: {getattr(error, 'strerror', None) or error}", err=True)
+            remark(f"{path}: {getattr(error, 'strerror', None) or error}")
             return 1
     text = _("{path}: an archived file of /{endpoint}, which was {name}")
     click.echo(text.format(path=path, endpoint=file.endpoint, name=file.name))
@@ -109,9 +109,9 @@ def _name_archived(path: Path) -> int:
 
 
 def _take_over(config: Settings, database: Database, rewritten: Sequence[Station]) -> int:
-    """Have this host own the files, but for those that are to be rewritten; the exit status."""
+    """Take the files over, except those that are to be rewritten; return the exit status."""
     if status := _say(take_over(config, database, rewritten)):
-        click.echo(f"flask10x: {_('the CSV files were not taken over')}", err=True)
+        remark(_("the CSV files were not taken over"))
         return status
     text = _("the CSV files belong to this host, {host}, from now on")
     click.echo(text.format(host=config.host_name))
@@ -119,7 +119,7 @@ def _take_over(config: Settings, database: Database, rewritten: Sequence[Station
 
 
 def _say(outcomes: Sequence[FileOutcome]) -> int:
-    """Say what became of the files; the exit status."""
+    """Print the outcome of each file, and return the exit status."""
     for outcome in outcomes:
         click.echo(str(outcome), err=outcome.failed)
     return 1 if any(outcome.failed for outcome in outcomes) else 0

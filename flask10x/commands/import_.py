@@ -1,4 +1,4 @@
-"""`flask10x import`: take the rows of old CSV files into the database."""
+"""`flask10x import`: store the rows of old CSV files in the database."""
 
 import sys
 from gettext import gettext as _
@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.commands import translated
 from flask10x.commands.database import opened, opened_alone
-from flask10x.commands.options import check_names, progress
+from flask10x.commands.options import check_names, progress, remark
 from flask10x.commands.rollups import follow_under_bar
 from flask10x.config import settings
 from flask10x.config.settings import Settings
@@ -47,14 +47,14 @@ def command(files: tuple[Path, ...], endpoint: str | None, accept_last_line: boo
     """
     config = settings.load()
     check_names("--endpoint", [endpoint] if endpoint else [], config.stations.by_endpoint)
-    # The lock of the export: it must not append to a file that is being read.
+    # The lock of the export, which must not append to a file that is being read.
     running = _("an export or an import is running; this one did nothing")
     with opened_alone(config, lock="export", running=running) as database:
-        # On another host nothing would keep it from running beside an export.
+        # An export of another host does not take this lock.
         csv_owner.claim(config, database)
         statuses = [_import(config, database, file, endpoint, accept_last_line) for file in files]
     if set(statuses) != {FAILED_STATUS}:
-        # An export may go on meanwhile.
+        # Without the lock: an export may run meanwhile.
         _catch_up(config)
     sys.exit(FAILED_STATUS if FAILED_STATUS in statuses else max(statuses))
 
@@ -62,7 +62,7 @@ def command(files: tuple[Path, ...], endpoint: str | None, accept_last_line: boo
 def _import(
     config: Settings, database: Database, file: Path, endpoint: str | None, accept_last_line: bool
 ) -> int:
-    """Import one file and say what became of it; the exit status."""
+    """Import one file, print its outcome and return the exit status."""
     try:
         with progress(file.name, size(file)) as advance:
             options = ImportOptions(endpoint, accept_last_line)
@@ -78,12 +78,12 @@ def _import(
 
 
 def _catch_up(config: Settings) -> None:
-    """Bring the roll-ups of the charts to the end of the log; what keeps them is said."""
+    """Bring the roll-ups up to date; an error is printed."""
     try:
         with opened(config) as database:
             with database.reader.begin() as connection:
-                behind, made = rollups.behind(connection), days.made(connection)
-            if behind or made is None or not made.are_all:
+                behind, rolled_up = rollups.behind(connection), days.made(connection)
+            if behind or rolled_up is None or not rolled_up.are_all:
                 pieces = rollups.complete(config.stations, database, config.zone)
                 follow_under_bar(pieces, behind)
     except KeyboardInterrupt:
@@ -99,11 +99,11 @@ def _say_later(reason: str) -> None:
         "the rows are stored, but the charts of long ranges are not ready: {reason};"
         " the service goes on with them"
     )
-    click.echo(f"flask10x: {text.format(reason=reason)}", err=True)
+    remark(text.format(reason=reason))
 
 
 def _failed(file: Path, reason: str) -> int:
-    click.echo(f"flask10x: {file}: {reason}", err=True)
+    remark(f"{file}: {reason}")
     return FAILED_STATUS
 
 

@@ -1,4 +1,4 @@
-"""The command `flask10x`; each command is a module of `flask10x/commands`, loaded when called."""
+"""The command `flask10x`. Each command is a module of this folder, loaded when it is called."""
 
 import importlib
 import logging
@@ -30,12 +30,12 @@ COMMANDS = (
     "mqtt",
     "datasette",
 )
-# Python keeps one word for itself, and one command is a folder.
+# One name is a keyword of Python, and one command is a folder.
 MODULES = {"import": "import_", "alerts": "alerts.command"}
 
 
 class _Commands(translated.TranslatedGroup):
-    """Loads only the command that was asked for, so that `export` never loads Flask."""
+    """Loads only the command that is called, so that `export` never loads Flask."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -50,7 +50,7 @@ class _Commands(translated.TranslatedGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click's own, which takes only what is loaded for what may have been meant."""
+        """Like click's own, which suggests only commands that are loaded."""
         try:
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as error:
@@ -70,14 +70,14 @@ def group() -> None:
 
 
 def main(arguments: Sequence[str] | None = None, *, english: bool = False) -> None:
-    """Run the command line; errors end in one line on stderr and exit status 1.
+    """Run the command line; an error becomes one line on stderr and exit status 1.
 
-    Only a mistake of the program shows a traceback: what the system refuses (a folder, a disk) is
-    for the operator to mend. `arguments` stand for those of the process. `english` is for the
-    service, which reads what a command says; else the locale chooses the language.
+    Only an error of the program shows a traceback; errors of the system, such as those of a disk,
+    are for the operator. `arguments` replace those of the process. With `english` the locale does
+    not choose the language: the service reads the output.
     """
     translated.choose_language({} if english else os.environ)
-    # A command says itself what went wrong; the log is the service's.
+    # A command prints its errors; the log is that of the service.
     logging.getLogger("flask10x").addHandler(logging.NullHandler())
     try:
         group.main(None if arguments is None else list(arguments), prog_name="flask10x")

@@ -6,6 +6,7 @@ from gettext import gettext as _
 import click
 
 from flask10x.commands import translated
+from flask10x.commands.options import remark
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database import engines, schema
@@ -33,22 +34,21 @@ def command(new: bool) -> None:
 def migrate(config: Settings, *, new: bool = False) -> list[str]:
     """Migrate, and renew the markers by which a missing database is noticed.
 
-    The answer is the columns that were added for the stations.
-
-    Ends the process with DAMAGED_STATUS when the database is damaged; raises Flask10xError.
+    Returns the columns that were added for the stations. Ends the process with DAMAGED_STATUS when
+    the database is damaged; raises Flask10xError.
     """
     try:
         with naming_the_setting(config):
             added = schema.upgrade(config, new=new)
     except DatabaseDamaged as error:
-        text = _("the database is damaged: {reason}").format(reason=error)
-        click.echo(f"flask10x: {text}", err=True)
+        remark(_("the database is damaged: {reason}").format(reason=error))
         sys.exit(DAMAGED_STATUS)
     if not engines.of(config).remember():
-        text = _(
-            "nothing outside the data notes that there is a database, so a disk that is not mounted"
-            " would look like a first start: renew the unit, or set XDG_STATE_HOME to a folder on"
-            " another disk"
+        remark(
+            _(
+                "nothing outside the data notes that there is a database, so a disk that is not"
+                " mounted would look like a first start: renew the unit, or set XDG_STATE_HOME to a"
+                " folder on another disk"
+            )
         )
-        click.echo(f"flask10x: {text}", err=True)
     return added

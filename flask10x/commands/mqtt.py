@@ -1,4 +1,4 @@
-"""`flask10x mqtt`: hand the messages of a broker over to the service."""
+"""`flask10x mqtt`: post the messages of an MQTT broker to the service."""
 
 import logging
 import signal
@@ -44,7 +44,7 @@ def command() -> None:
         if not lock.try_acquire():
             raise click.ClickException(_("another flask10x mqtt has these stations already"))
         with closing(Deliveries(loaded.data_dir / DELIVERIES_NAME)) as deliveries:
-            # What it says from here on goes to the journal, as the log does.
+            # From here on its messages go to the journal, like the log.
             translated.speak_english()
             _log_to_stderr()
             stop = Event()

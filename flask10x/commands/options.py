@@ -1,4 +1,4 @@
-"""What several commands have alike: options that exclude each other, and a bar of progress."""
+"""What several commands share: checks of options, remarks, and a progress bar."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,29 +10,35 @@ import click
 from flask10x.errors import nearest
 from flask10x.system.progress import Advance, unseen
 
-# How often a bar changes: one of 36 characters with a percentage needs no more.
+# How often a bar is drawn: one of 36 characters with a percentage needs no more.
 DRAWN_TIMES = 200
 
 
 def only_one(flags: Mapping[str, bool]) -> str | None:
-    """The action whose flag was given, named as on the command line; None for none.
+    """Return the action whose flag is set, named as on the command line; None without one.
 
-    Raises click.UsageError for two: whoever asks for a dry run of a rebuild must not get a rebuild.
+    Raises click.UsageError for two: a dry run of a rebuild must not become a rebuild.
     """
-    given = [name.replace("_", "-") for name, wanted in flags.items() if wanted]
-    if len(given) > 1:
-        options = _(" and ").join(f"--{name}" for name in given)
+    actions = [name.replace("_", "-") for name, is_set in flags.items() if is_set]
+    if len(actions) > 1:
+        options = _(" and ").join(f"--{name}" for name in actions)
         raise click.UsageError(_("{options} do not go together").format(options=options))
-    return given[0] if given else None
+    return actions[0] if actions else None
 
 
-def check_names(hint: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raises click.BadParameter for a name that is none of the known ones, for `hint` as its place.
+def remark(text: object) -> None:
+    """Print a line of the command itself to standard error."""
+    click.echo(f"flask10x: {text}", err=True)
 
-    The names are those of `stations.toml`, so they are not known before the settings are read.
+
+def check_names(hint: str, chosen: Iterable[str], existing: Iterable[str]) -> None:
+    """Raise click.BadParameter, with `hint` as its place, for a name that does not exist.
+
+    The names are those of `stations.toml`, so the option can't check them before the settings are
+    read.
     """
-    names = list(known)
-    for name in given:
+    names = list(existing)
+    for name in chosen:
         if name not in names:
             near = nearest(name, names)
             text = (
@@ -46,28 +52,28 @@ def check_names(hint: str, given: Iterable[str], known: Iterable[str]) -> None:
 
 @contextmanager
 def progress(label: str, length: int) -> Iterator[Advance]:
-    """A bar, advanced by what was just done, of `length` in all; 100 % is the end of the block.
+    """Show a progress bar for the block; the function advances it by what was just done.
 
-    Where standard error is no terminal (a file, a mail of cron's), the command's own line is all.
+    It shows 100 % of `length` at the end of the block. Where standard error is no terminal, nothing
+    is shown.
     """
     if not sys.stderr.isatty():
         with unseen(label, length) as advance:
             yield advance
         return
     steps = max(1, length)
-    # To draw costs more than to read a line of a file.
+    # Drawing costs more than reading a line of a file.
     drawn = max(1, steps // DRAWN_TIMES)
     with click.progressbar(
         length=steps, label=label, file=sys.stderr, update_min_steps=drawn
     ) as bar:
-        done = 0
+        position = 0
 
         def advance_to_the_last(amount: int) -> None:
-            nonlocal done
-            # A length may be an estimate: the work is not done before it ends.
-            now = min(steps - 1, done + amount)
-            bar.update(now - done)
-            done = now
+            nonlocal position
+            # The length may be an estimate, so 100 % waits for the end of the work.
+            before, position = position, min(steps - 1, position + amount)
+            bar.update(position - before)
 
         yield advance_to_the_last
-        bar.update(max(drawn, steps - done))
+        bar.update(max(drawn, steps - position))

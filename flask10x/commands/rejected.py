@@ -1,23 +1,23 @@
-"""`flask10x rejected list|show|replay|purge`: look at refused readings, and store the good ones."""
+"""`flask10x rejected list|show|replay|purge`: rejected readings, and storing the good ones."""
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import wraps
 from gettext import gettext as _
+from typing import Any
 
 import click
-from sqlalchemy.exc import DBAPIError
 
 from flask10x.commands import translated
-from flask10x.commands.database import opened
-from flask10x.commands.options import check_names
+from flask10x.commands.database import database_errors, opened
+from flask10x.commands.options import check_names, remark
 from flask10x.commands.translated import columns
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.database.error_codes import reason_of
 from flask10x.readings.reasons import WrongValue, in_language
 from flask10x.readings.times import local_text, parse_bound
 from flask10x.recording import rejected
@@ -28,54 +28,72 @@ from flask10x.system.logs import escape
 from flask10x.translation import chosen
 
 LISTED_ROWS = 20
-# A list shows one line for each reading; `show` has the rest.
+# The length of a line of the list; `show` has the rest.
 LISTED_CHARS = 160
-# As wide as the longest label of `show` and a space.
+# The width of the longest label of `show` and a space.
 LABEL_COLUMNS = 14
-# Reasons that a summary names; there are few different ones.
+# The number of reasons in a summary.
 SHOWN_REASONS = 10
 
 numbers = click.argument("numbers", metavar="[ID]...", type=click.IntRange(1), nargs=-1)
-endpoint_option = translated.option(
-    "--endpoint", "endpoints", multiple=True, metavar="STATION",
-    help="Only of this station; may be given several times.",
-)  # fmt: skip
-since_option = translated.option(
-    "--from", "since", metavar="TIME", help="Only received from then on."
-)
-until_option = translated.option("--to", "until", metavar="TIME", help="Only received until then.")
+
+
+def selecting(action: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that select readings; `action` gets the settings and the selection."""
+
+    @translated.option(
+        "--endpoint",
+        "endpoints",
+        multiple=True,
+        metavar="STATION",
+        help="Only of this station; may be given several times.",
+    )
+    @translated.option("--from", "since", metavar="TIME", help="Only received from then on.")
+    @translated.option("--to", "until", metavar="TIME", help="Only received until then.")
+    @wraps(action)
+    def with_selection(
+        endpoints: tuple[str, ...],
+        since: str | None,
+        until: str | None,
+        numbers: tuple[int, ...] = (),
+        **options: Any,
+    ) -> None:
+        config = settings.load()
+        selection = Selection(
+            ids=numbers,
+            endpoints=endpoints,
+            since_ms=_instant(config, "--from", since, end=False),
+            until_ms=_instant(config, "--to", until, end=True),
+        )
+        action(config, selection, **options)
+
+    return with_selection
 
 
 @click.group(cls=translated.TranslatedGroup)
 def command() -> None:
-    """Look at readings that were refused, and store those that are good by now.
+    """Show rejected readings, and store those that are good now.
 
     TIME is 2025-08-24, "2025-08-24 09:00", -24h, -30d and so on, as in the history.
     """
 
 
 @command.command("list")
-@endpoint_option
-@since_option
-@until_option
+@selecting
 @translated.option("--all", "everything", is_flag=True, help="Also those that a replay has stored.")
 @translated.option("--limit", type=click.IntRange(1, 1000), default=LISTED_ROWS, show_default=True)
-def list_command(
-    endpoints: tuple[str, ...], since: str | None, until: str | None, everything: bool, limit: int
-) -> None:
-    """Show the newest refused readings, a line each: id, time, station, reasons."""
-    config = settings.load()
-    selection = _selection(config, (), endpoints, since, until)
+def list_command(config: Settings, selection: Selection, everything: bool, limit: int) -> None:
+    """Show the newest rejected readings, a line each: id, time, station, reasons."""
     if not everything:
         selection = replace(selection, replayed=False)
-    with _database(config, endpoints) as database, database.reader.begin() as connection:
+    with _database(config, selection.endpoints) as database, database.reader.begin() as connection:
         page = rejected.page(connection, selection, None, limit)
-    for kept in page.rows:
-        click.echo(_line(config, kept))
+    for row in page.rows:
+        click.echo(_line(config, row))
     if not page.rows:
-        _remark(_("no refused reading is kept that fits"))
+        remark(_("no rejected reading matches"))
     if page.older:
-        _remark(_("there are older ones; this shows {n}").format(n=limit))
+        remark(_("there are older ones; this shows {n}").format(n=limit))
 
 
 @command.command("show")
@@ -84,43 +102,34 @@ def list_command(
     "--body", "only_body", is_flag=True, help="Only the bytes of the body, as they came."
 )
 def show_command(number: int, only_body: bool) -> None:
-    """Show everything that is known of one refused reading."""
+    """Show all details of one rejected reading."""
     config = settings.load()
     with _database(config) as database, database.reader.begin() as connection:
-        kept = rejected.by_id(connection, number)
-    if kept is None:
+        row = rejected.by_id(connection, number)
+    if row is None:
         raise _no_such([number])
     if only_body:
-        click.echo(kept.body, nl=False)
+        click.echo(row.body, nl=False)
         return
-    for name, value in _facts(config, kept):
+    for name, value in _facts(config, row):
         click.echo(f"{name}{' ' * (LABEL_COLUMNS - columns(name))}{value}")
 
 
 @command.command("replay")
 @numbers
-@endpoint_option
-@since_option
-@until_option
+@selecting
 @translated.option("--dry-run", is_flag=True, help="Only say what would be stored.")
-def replay_command(
-    numbers: tuple[int, ...],
-    endpoints: tuple[str, ...],
-    since: str | None,
-    until: str | None,
-    dry_run: bool,
-) -> None:
-    """Check refused readings again, by today's settings, and store those that are good now.
+def replay_command(config: Settings, selection: Selection, dry_run: bool) -> None:
+    """Check rejected readings again with the current settings, and store those that are good now.
 
-    Each keeps the time at which it came in and is stored once, however often this runs. Without
-    an ID or an option all that were refused are checked. Exit status: 1 when an ID was given whose
-    reading is still refused, or that there is not.
+    Each keeps its time of receipt and is stored once, however often this runs. Without an ID or an
+    option all of them are checked. Exit status: 1 when an ID was given whose reading is still
+    rejected, or that does not exist.
     """
-    config = settings.load()
-    selection = _selection(config, numbers, endpoints, since, until)
-    with _database(config, endpoints) as database:
+    numbers = set(selection.ids)
+    with _database(config, selection.endpoints) as database:
         outcomes = list(replay(config, database, selection, dry_run=dry_run))
-        missing = _missing(database, set(numbers) - {outcome.id for outcome in outcomes})
+        missing = _missing(database, numbers - {outcome.id for outcome in outcomes})
     _report(outcomes, dry_run)
     if missing:
         raise _no_such(missing)
@@ -130,62 +139,28 @@ def replay_command(
 
 @command.command("purge")
 @numbers
-@endpoint_option
-@since_option
-@until_option
+@selecting
 @translated.option("--replayed", is_flag=True, help="Only those that a replay has stored.")
 @translated.option("--all", "everything", is_flag=True, help="All of them.")
-def purge_command(
-    numbers: tuple[int, ...],
-    endpoints: tuple[str, ...],
-    since: str | None,
-    until: str | None,
-    replayed: bool,
-    everything: bool,
-) -> None:
-    """Delete refused readings for good; say which."""
-    config = settings.load()
-    selection = _selection(config, numbers, endpoints, since, until, replayed or None)
+def purge_command(config: Settings, selection: Selection, replayed: bool, everything: bool) -> None:
+    """Delete rejected readings permanently; say which."""
+    selection = replace(selection, replayed=replayed or None)
     if everything == bool(selection.clauses()):
         raise click.UsageError(_("say which: an ID or options, or --all alone"))
-    with _database(config, endpoints) as database:
-        gone = sum(rejected.purge(database, selection))
-    click.echo(_("{n} deleted").format(n=gone))
+    with _database(config, selection.endpoints) as database:
+        deleted = sum(rejected.purge(database, selection))
+    click.echo(_("{n} deleted").format(n=deleted))
 
 
 @contextmanager
 def _database(config: Settings, endpoints: Sequence[str] = ()) -> Iterator[Database]:
-    """The database, for these endpoints: stations, or what else has sent what is kept."""
-    with opened(config) as database:
-        try:
-            if endpoints:
-                with database.reader.begin() as connection:
-                    known = {
-                        *config.stations.by_endpoint,
-                        *map(escape, rejected.endpoints(connection)),
-                    }
-                check_names("--endpoint", endpoints, sorted(known))
-            yield database
-        except DBAPIError as error:
-            reason = _("the database cannot be used: {reason}").format(reason=reason_of(error))
-            raise click.ClickException(reason) from error
-
-
-def _selection(
-    config: Settings,
-    ids: tuple[int, ...],
-    endpoints: tuple[str, ...],
-    since: str | None,
-    until: str | None,
-    replayed: bool | None = None,
-) -> Selection:
-    return Selection(
-        ids=ids,
-        endpoints=endpoints,
-        since_ms=_instant(config, "--from", since, end=False),
-        until_ms=_instant(config, "--to", until, end=True),
-        replayed=replayed,
-    )
+    """Open the database; raises click.BadParameter for an unknown endpoint."""
+    with opened(config) as database, database_errors():
+        if endpoints:
+            with database.reader.begin() as connection:
+                senders = {*map(escape, rejected.endpoints(connection))}
+            check_names("--endpoint", endpoints, sorted(senders | {*config.stations.by_endpoint}))
+        yield database
 
 
 def _instant(config: Settings, name: str, text: str | None, *, end: bool) -> int | None:
@@ -198,7 +173,7 @@ def _instant(config: Settings, name: str, text: str | None, *, end: bool) -> int
 
 
 def _missing(database: Database, numbers: set[int]) -> list[int]:
-    """Those that are in the table no more, or never were."""
+    """The ids that are not in the table."""
     with database.reader.begin() as connection:
         return [number for number in sorted(numbers) if rejected.by_id(connection, number) is None]
 
@@ -208,45 +183,41 @@ def _no_such(numbers: list[int]) -> click.ClickException:
     return click.ClickException(_("there is no rejected reading {ids}").format(ids=shown))
 
 
-def _remark(text: str) -> None:
-    click.echo(f"flask10x: {text}", err=True)
-
-
-def _line(config: Settings, kept: Kept) -> str:
+def _line(config: Settings, row: Kept) -> str:
     reasons = "; ".join(
-        f"{path}: {in_language(reason, chosen())}" for path, reason in kept.reasons.items()
+        f"{path}: {in_language(reason, chosen())}" for path, reason in row.reasons.items()
     )
-    text = escape(f"/{kept.endpoint} {reasons}")
-    if kept.reading_id:
-        text += _(" (stored as reading {id})").format(id=kept.reading_id)
+    text = escape(f"/{row.endpoint} {reasons}")
+    if row.reading_id:
+        text += _(" (stored as reading {id})").format(id=row.reading_id)
     if len(text) > LISTED_CHARS:
         text = text[: LISTED_CHARS - 1] + "…"
-    return f"{kept.id} {local_text(kept.received_at, config.zone)} {text}"
+    return f"{row.id} {local_text(row.received_at, config.zone)} {text}"
 
 
-def _facts(config: Settings, kept: Kept) -> Iterator[tuple[str, str]]:
-    stored = _("reading {id}").format(id=kept.reading_id) if kept.reading_id else _("not stored")
-    yield _("id:"), str(kept.id)
-    yield _("received:"), local_text(kept.received_at, config.zone)
-    if kept.measured_at is not None:
-        yield _("measured:"), local_text(kept.measured_at, config.zone)
-    yield _("station:"), escape(kept.endpoint)
+def _facts(config: Settings, row: Kept) -> Iterator[tuple[str, str]]:
+    stored = _("reading {id}").format(id=row.reading_id) if row.reading_id else _("not stored")
+    yield _("id:"), str(row.id)
+    yield _("received:"), local_text(row.received_at, config.zone)
+    if row.measured_at is not None:
+        yield _("measured:"), local_text(row.measured_at, config.zone)
+    yield _("station:"), escape(row.endpoint)
     yield _("stored as:"), stored
-    yield _("content type:"), escape(kept.media_type) or _("none")
-    for path, reason in kept.reasons.items():
+    yield _("content type:"), escape(row.media_type) or _("none")
+    for path, reason in row.reasons.items():
         yield _("reason:"), escape(f"{path}: {in_language(reason, chosen())}")
-    if kept.hint:
-        yield _("hint:"), escape(in_language(kept.hint, chosen()))
-    yield _("body:"), _("{n} bytes").format(n=kept.body_bytes)
-    yield "", rejected.text_of(kept.body)
+    if row.hint:
+        yield _("hint:"), escape(in_language(row.hint, chosen()))
+    yield _("body:"), _("{n} bytes").format(n=row.body_bytes)
+    yield "", rejected.text_of(row.body)
 
 
 def _report(outcomes: list[ReplayOutcome], dry_run: bool) -> None:
     good = sum(outcome.good for outcome in outcomes)
     text = (
-        _("{good} would be stored, {bad} still refused")
+        _("{good} would be stored, {bad} still rejected")
         if dry_run
-        else _("{good} stored, {bad} still refused")
+        else _("{good} stored, {bad} still rejected")
     )
     click.echo(text.format(good=good, bad=len(outcomes) - good))
     reasons = Counter(

@@ -1,4 +1,4 @@
-"""`flask10x restore`: go back to a backup."""
+"""`flask10x restore`: replace the database with a backup."""
 
 from gettext import gettext as _
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from flask10x.commands import translated
-from flask10x.commands.options import progress
+from flask10x.commands.options import progress, remark
 from flask10x.config import settings
 from flask10x.database import schema
 from flask10x.database.paths import database_path
@@ -24,16 +24,16 @@ def command(file: Path) -> None:
     """
     config = settings.load()
     path = database_path(config)
-    done = restore(config, file, progress)
+    restored = restore(config, file, progress)
     text = _("{database}: restored from {file}, {rows}")
-    click.echo(text.format(database=path, file=file, rows=amount(done.contents.rows, "row")))
-    if not done.has_sum:
+    click.echo(text.format(database=path, file=file, rows=amount(restored.contents.rows, "row")))
+    if not restored.has_sum:
         text = _(
             "{file} has no SHA-256 file ({name}), so changes since it was made cannot be detected"
         )
         named = {"file": file, "name": backup_files.checksum_path(file).name}
-        click.echo(f"flask10x: {text.format(**named)}", err=True)
-    for line in _remarks(done):
+        remark(text.format(**named))
+    for line in _remarks(restored):
         click.echo(line)
     text = _(
         "The files in {folder} may now have rows that the database lacks; the export"
@@ -42,19 +42,19 @@ def command(file: Path) -> None:
     click.echo(text.format(folder=config.csv_dir))
 
 
-def _remarks(done: Restored) -> list[str]:
+def _remarks(restored: Restored) -> list[str]:
     lines = []
-    if done.replaced:
-        lines.append(_("The replaced database is kept: {path}").format(path=done.replaced))
-    if done.used:
-        lines.append(_("The rescued copy is kept: {path}").format(path=done.used))
-    if done.newer:
+    if restored.replaced:
+        lines.append(_("The replaced database is kept: {path}").format(path=restored.replaced))
+    if restored.used:
+        lines.append(_("The rescued copy is kept: {path}").format(path=restored.used))
+    if restored.newer:
         text = _("Readings that only the replaced one has: {n}")
-        lines.append(text.format(n=done.newer))
-    if done.contents.revision != schema.known()[-1]:
+        lines.append(text.format(n=restored.newer))
+    if restored.contents.revision != schema.known()[-1]:
         text = _(
             "Its schema is {old}; the next start of the service brings it to {new}, or at once:"
             " flask10x migrate"
         )
-        lines.append(text.format(old=done.contents.revision, new=schema.known()[-1]))
+        lines.append(text.format(old=restored.contents.revision, new=schema.known()[-1]))
     return lines

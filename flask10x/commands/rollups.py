@@ -1,4 +1,4 @@
-"""`flask10x rollups`: how far they are, are they right, all of them anew."""
+"""`flask10x rollups`: show, verify and rebuild the roll-ups."""
 
 import sys
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def command(**actions: bool) -> None:
 
 
 def _require_fit(config: Settings, database: Database) -> None:
-    """Raise SchemaError when a start or a reload has yet to take over the stations' file."""
+    """Raise SchemaError when the service has not applied the file of stations yet."""
     with database.reader.begin() as connection:
         fits = rollups_fit(connection, config.stations)
     if not fits:
@@ -65,13 +65,13 @@ def _require_fit(config: Settings, database: Database) -> None:
 def _show(database: Database) -> None:
     with database.reader.begin() as connection:
         at = rollups.progress(connection)
-        made = days_rolled_up.made(connection)
+        rolled_up = days_rolled_up.made(connection)
     text = _("rolled up to reading {id}, {n} behind")
     click.echo(text.format(id=at.done, n=at.behind))
-    if made is None or not made.are_all:
+    if rolled_up is None or not rolled_up.are_all:
         click.echo(_("days: the service has yet to make them"))
     else:
-        click.echo(_("days: of {zone}").format(zone=made.zone))
+        click.echo(_("days: of {zone}").format(zone=rolled_up.zone))
 
 
 def _rebuild(config: Settings, database: Database) -> None:
@@ -81,31 +81,31 @@ def _rebuild(config: Settings, database: Database) -> None:
 
 
 def follow_under_bar(pieces: Iterator[int], length: int) -> None:
-    """Take all pieces; each says how many readings of the length are left."""
+    """Roll up all pieces; the iterator yields how many readings remain after each."""
     waiting = length
     with progress(_("rollups"), length) as advance:
-        for left in pieces:
-            # New readings may come faster than these are taken.
-            advance(max(0, waiting - left))
-            waiting = min(waiting, left)
+        for remaining in pieces:
+            # New readings may come faster than these are rolled up.
+            advance(max(0, waiting - remaining))
+            waiting = min(waiting, remaining)
 
 
 def _verify(config: Settings, database: Database) -> int:
-    """Print what differs; the exit status."""
+    """Print the differences, and return the exit status."""
     hours, days, differences = 0, 0, 0
     shown: list[str] = []
     with database.reader.begin() as connection:
         length = rollups.position(connection)
     with progress(_("rollups"), length) as advance:
-        for looked in rollup_check.verify(config.stations, database):
-            hours += looked.hours
-            differences += len(looked.differences)
-            shown += [_of_hour(config, one) for one in looked.differences[:SHOWN_DIFFERENCES]]
-            advance(looked.readings)
-        for seen in rollup_check.verify_days(config.stations, database):
-            days += seen.days
-            differences += len(seen.differences)
-            shown += [_of_day(one) for one in seen.differences[:SHOWN_DIFFERENCES]]
+        for piece in rollup_check.verify(config.stations, database):
+            hours += piece.hours
+            differences += len(piece.differences)
+            shown += [_of_hour(config, hour) for hour in piece.differences[:SHOWN_DIFFERENCES]]
+            advance(piece.readings)
+        for checked in rollup_check.verify_days(config.stations, database):
+            days += checked.days
+            differences += len(checked.differences)
+            shown += [_of_day(day) for day in checked.differences[:SHOWN_DIFFERENCES]]
     for text in shown[:SHOWN_DIFFERENCES]:
         click.echo(text)
     text = _("{hours} and {days} compared, {n} different")
@@ -132,7 +132,7 @@ def _of_day(difference: DayDifference) -> str:
 
 
 def _short(rows: list[Sums]) -> str:
-    """`3 readings, co2 3 1836.0 600.0 620.0, …`: count, sum, least and greatest of each."""
+    """A text such as `3 readings, co2 3 1836.0 600.0 620.0`: count, sum, lowest, highest."""
     if not rows:
         return _("nothing")
     shown = [

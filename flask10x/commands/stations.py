@@ -1,4 +1,4 @@
-"""What `flask10x stations add` asks when it has no example of a body."""
+"""`flask10x stations`: the file of stations, made, checked and extended."""
 
 import json
 import shlex
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
-from sqlalchemy.exc import DBAPIError
 
 from flask10x.commands import translated
+from flask10x.commands.database import database_errors
 from flask10x.config import readers, settings, station_file, station_keys, station_text
 from flask10x.config.readers import WrongEntry
 from flask10x.config.reserved_names import RESERVED_ENDPOINTS
@@ -21,7 +21,6 @@ from flask10x.config.station_file import MAX_MEASUREMENTS
 from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
 from flask10x.config.station_proposal import Proposal, known_as, propose, station_of
 from flask10x.database import engines, schema
-from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import shown_name
 from flask10x.errors import SettingsError, StationsError
 from flask10x.maintenance import station_changes
@@ -38,12 +37,12 @@ Limits = tuple[float | None, float | None]
 
 
 def ask_endpoint() -> str:
-    """The path of the station, without the slash."""
+    """Ask for the path of the station."""
     return str(click.prompt(_("Path of the station, such as balcony for /balcony")))
 
 
 def ask_station(name: str, stations: Stations) -> Station:
-    """A station with the measurements that the answers name, at least one."""
+    """Ask for the name and the measurements of a station, at least one."""
     label = _ask(_("Its name on the pages"), station_keys.label, name)
     fields: dict[str, tuple[str, Limits]] = {}
     while len(fields) < MAX_MEASUREMENTS:
@@ -65,10 +64,12 @@ def ask_station(name: str, stations: Stations) -> Station:
 
 
 def _unit_and_limits(path: str) -> tuple[str, Limits]:
-    known = known_as(path.rpartition(".")[2], None)
-    usual = known.unit if known else ""
+    measurement = known_as(path.rpartition(".")[2], None)
+    usual = measurement.unit if measurement else ""
     unit = _ask(_("  Unit of its number; nothing: none"), station_keys.unit, usual)
-    low, high = (known.minimum, known.maximum) if known and unit == usual else (None, None)
+    low, high = None, None
+    if measurement and unit == usual:
+        low, high = measurement.minimum, measurement.maximum
     return unit, (
         _limit(_("  Least value that is right; nothing: any"), low),
         _limit(_("  Greatest value that is right; nothing: any"), high),
@@ -80,15 +81,15 @@ def _limit(question: str, usual: float | None) -> float | None:
     return None if answer == "" else answer
 
 
-def _ask(question: str, read: Callable[[Any], Any], default: Any) -> Any:
-    """The answer as `read` takes it; asked again as long as it is wrong.
+def _ask(question: str, parse: Callable[[Any], Any], default: Any) -> Any:
+    """Ask until `parse` accepts the answer, and return what it returns.
 
-    An empty one is the default, and is asked again when there is none.
+    An empty answer is the default; without a default the question is asked again.
     """
 
     def value_of(answer: Any) -> Any:
         try:
-            return read(answer) if answer != "" else answer
+            return parse(answer) if answer != "" else answer
         except WrongEntry as error:
             raise click.UsageError(str(error)) from None
 
@@ -105,7 +106,7 @@ def _number(answer: Any) -> float:
     return readers.number(int(number) if number.is_integer() else number)
 
 
-# Longer bodies make no line for the shell that anybody reads.
+# A longer body is not shown as a command line.
 SHOWN_BODY_CHARS = 500
 CURL = ("curl", "-s", "-H", "Content-Type: application/json", "-d")
 
@@ -128,11 +129,11 @@ def add_command(
 ) -> None:
     """Add a station to the file: its path is /ENDPOINT.
 
-    Its measurements come from an example of its bodies: a file, or what the service has refused.
-    Without either it asks for them. What the file already has stays unchanged.
+    Its measurements come from an example of its body: a file, or a reading that the service has
+    rejected. Without an example it asks for them. Existing entries are not changed.
     """
     path = settings.stations_path()
-    stations = _present(path)
+    stations = _stations_of(path)
     config = settings.load(stations=stations)
     if example and from_refused:
         raise click.UsageError(_("--from-json and --from-refused do not go together"))
@@ -159,27 +160,20 @@ def add_command(
     _say_what_is_next(config, endpoint, body)
 
 
-def _present(path: Path) -> Stations:
-    try:
-        return station_file.load(path)
-    except FileNotFoundError:
-        return BUILT_IN
-
-
 def _refused(
     config: Settings, endpoint: str | None, *, needed: bool
 ) -> tuple[str | None, Mapping[str, object] | None]:
-    """The path and the body that the service has refused; only what was given when there is none.
+    """Return the path and the body of a rejected reading, or the given path when there is none.
 
-    Without a path only if it is needed.
+    Without a path the newest one of any path is returned, if it is `needed`.
     """
-    kept = _newest(config, endpoint) if endpoint or needed else None
-    if kept is not None:
-        return kept.endpoint, _object(kept.body)
+    newest = _newest(config, endpoint) if endpoint or needed else None
+    if newest is not None:
+        return newest.endpoint, _object(newest.body)
     if needed:
         raise click.ClickException(_("no body is kept that came to a path without a station"))
     if endpoint:
-        # A worker stores what it keeps every 5 s.
+        # A worker stores rejected readings every 5 s.
         text = _(
             "{path} has no body that came to /{endpoint}, so its fields are asked; one that came"
             " just now is there after 5 s"
@@ -191,19 +185,19 @@ def _refused(
 def _newest(config: Settings, endpoint: str | None) -> Kept | None:
     if not engines.of(config).may_be_there():
         return None
-    try:
-        with engines.of(config).reader() as engine, engine.connect() as connection:
-            schema.require_newest(config, connection)
-            if endpoint:
-                return rejected.latest(connection, endpoint)
-            return rejected.latest_of_no_station(connection, config.stations.by_endpoint)
-    except DBAPIError as error:
-        reason = _("the database cannot be used: {reason}").format(reason=reason_of(error))
-        raise click.ClickException(reason) from error
+    with (
+        database_errors(),
+        engines.of(config).reader() as engine,
+        engine.connect() as connection,
+    ):
+        schema.require_newest(config, connection)
+        if endpoint:
+            return rejected.latest(connection, endpoint)
+        return rejected.latest_of_no_station(connection, config.stations.by_endpoint)
 
 
 def _object(raw: bytes) -> Mapping[str, object]:
-    """The body; of an item of a batch what the board measured."""
+    """Decode the body; of an item of a batch only the object of its measurements."""
     try:
         body = decode(raw)
     except InvalidBody as error:
@@ -214,7 +208,7 @@ def _object(raw: bytes) -> Mapping[str, object]:
 
 
 def _check(endpoint: str, stations: Stations) -> None:
-    """Raises click.BadParameter for a path that no new station can have."""
+    """Raise click.BadParameter for a path that a new station can't have."""
     if not ENDPOINT.fullmatch(endpoint):
         reason = chosen()(ENDPOINT_NEEDED)
     elif endpoint in RESERVED_ENDPOINTS:
@@ -228,7 +222,7 @@ def _check(endpoint: str, stations: Stations) -> None:
 
 
 def _add(path: Path, proposal: Proposal, *, is_asked: bool, is_input_taken: bool) -> None:
-    """Show the entry and put it into the file, if that is wanted."""
+    """Show the entry and add it to the file, after asking."""
     written, former = station_changes.with_station(path, proposal.station)
     click.echo(station_text.entry(proposal.station))
     for name, reason in proposal.left_out:
@@ -266,9 +260,9 @@ def command() -> None:
 
 @command.command("init")
 def init_command() -> None:
-    """Write the file, with the built-in stations and with what each key is for.
+    """Write the file, with the built-in stations and a description of each key.
 
-    A file that is there already is never changed.
+    An existing file is never changed.
     """
     path = settings.stations_path()
     station_changes.make_file(path)
@@ -280,7 +274,7 @@ def init_command() -> None:
 def check_command(file: Path | None) -> None:
     """Check the file and list what it would change; FILE replaces the one in use.
 
-    Exit status: 1 when there is a mistake in it, which is said with its line.
+    Exit status: 1 when it has mistakes, which are shown with their lines.
     """
     path = file.absolute() if file else settings.stations_path()
     try:
@@ -296,7 +290,7 @@ def check_command(file: Path | None) -> None:
         click.echo(line)
 
 
-def _stations_of(path: Path, *, needed: bool) -> Stations:
+def _stations_of(path: Path, *, needed: bool = False) -> Stations:
     try:
         return station_file.load(path)
     except FileNotFoundError:

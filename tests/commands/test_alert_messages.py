@@ -108,7 +108,7 @@ def test_without_a_way_there_is_nothing_to_test(folder: Path) -> None:
     (folder / "alerts.toml").unlink()
     done = run("test")
     assert done.exit_code == 1
-    assert "alerts.toml has no channel by which messages could go" in done.stderr
+    assert "alerts.toml has no channel for messages" in done.stderr
 
 
 # deliver

@@ -291,7 +291,7 @@ def test_an_import_and_the_readings_that_were_refused(settings: Settings, tmp_pa
     # The list of the rejected ones is for programs.
     assert (tmp_path / f"{NAME}.rejected.csv").read_bytes().isascii()
     assert "ファイルがありません" in said(tmp_path, "import", "none", status=1)
-    nothing = "flask10x: 拒否した測定値に該当するものはありません\n"
+    nothing = "flask10x: 条件に合う測定値はありません\n"
     assert said(tmp_path, "rejected", "list") == nothing
     assert said(tmp_path, "rejected", "show", "1", status=1) == (
         "エラー: 拒否した測定値 1 はありません\n"
@@ -318,7 +318,7 @@ def test_why_a_reading_was_refused(database: Database, settings: Settings, tmp_p
     assert "理由:         pressure: 値がありません" in shown
     assert "保存先:       未保存" in shown
     replayed = said(tmp_path, "rejected", "replay")
-    assert replayed.startswith("保存した測定値 0 件、まだ拒否される測定値 1 件\n")
+    assert replayed.startswith("保存した測定値 0 件、まだ受け付けられない測定値 1 件\n")
     assert "  1 × /data pressure: 値がありません\n" in replayed
 
 

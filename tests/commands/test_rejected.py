@@ -109,14 +109,14 @@ def test_show_of_what_is_not_there(kept: Database) -> None:
 
 def test_replay_after_a_change_of_settings(kept: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     done = run("replay")
-    assert (done.exit_code, done.stdout.splitlines()[0]) == (0, "0 stored, 3 still refused")
+    assert (done.exit_code, done.stdout.splitlines()[0]) == (0, "0 stored, 3 still rejected")
     assert "  2 × /data pressure: required field missing" in done.stdout
 
     monkeypatch.setenv("FLASK10X_PARTIAL_READINGS", "data=accept")
-    assert run("replay", "--dry-run").stdout.startswith("1 would be stored, 2 still refused\n")
+    assert run("replay", "--dry-run").stdout.startswith("1 would be stored, 2 still rejected\n")
     assert select(kept.path, "SELECT count(*) FROM readings") == [(0,)]
-    assert run("replay").stdout.startswith("1 stored, 2 still refused\n")
-    assert run("replay").stdout.startswith("0 stored, 2 still refused\n")
+    assert run("replay").stdout.startswith("1 stored, 2 still rejected\n")
+    assert run("replay").stdout.startswith("0 stored, 2 still rejected\n")
     assert select(kept.path, "SELECT endpoint, received_at, temperature FROM readings") == [
         ("data", AT, 25.5)
     ]
@@ -166,7 +166,7 @@ def test_without_a_database_or_its_table(tmp_path: Path, database: Database) -> 
 def test_an_empty_list_says_that_it_is_empty(kept: Database) -> None:
     done = run("list", "--from", "2999-01-01")
     assert (done.exit_code, done.stdout) == (0, "")
-    assert done.stderr == "flask10x: no refused reading is kept that fits\n"
+    assert done.stderr == "flask10x: no rejected reading matches\n"
 
 
 def test_replay_names_the_ids_that_there_are_not(
@@ -175,7 +175,7 @@ def test_replay_names_the_ids_that_there_are_not(
     monkeypatch.setenv("FLASK10X_PARTIAL_READINGS", "accept")
     done = run("replay", "1", "8", "9")
     assert done.exit_code == 1
-    assert done.stdout.startswith("1 stored, 0 still refused")
+    assert done.stdout.startswith("1 stored, 0 still rejected")
     assert done.stderr.endswith("there is no rejected reading 8, 9\n")
     again = run("replay", "1")
-    assert (again.exit_code, again.stdout) == (0, "0 stored, 0 still refused\n")
+    assert (again.exit_code, again.stdout) == (0, "0 stored, 0 still rejected\n")

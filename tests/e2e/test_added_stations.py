@@ -88,7 +88,7 @@ def test_a_reload_brings_a_station_and_a_mistake_changes_nothing(service: MakeSe
     assert running.rows("SELECT endpoint, body FROM rejected") == [
         ("balcony", json.dumps(body_of(7)).encode())
     ]
-    assert running.command("rejected", "replay").stdout.startswith("1 stored, 0 still refused")
+    assert running.command("rejected", "replay").stdout.startswith("1 stored, 0 still rejected")
     assert stored(running) == [1, 7]
     running.export()
     lines = (running.csv_dir / "Balcony.csv").read_text().splitlines()

@@ -72,7 +72,7 @@ def test_a_replay_judges_by_the_rules_of_the_service(service_with_file: Service)
 
     file.write_text(lenient)
     replayed = flask10x(service, "rejected", "replay").stdout
-    assert replayed.startswith("1 stored, 0 still refused\n")
+    assert replayed.startswith("1 stored, 0 still rejected\n")
 
 
 def test_alembic_by_hand_finds_the_database_of_the_service(service_with_file: Service) -> None:

@@ -40,8 +40,8 @@ def test_refused_kept_and_replayed_after_a_change_of_settings(service: MakeServi
     load = Load(running.port)
     with load.running():
         load.burst()
-        assert rejected(running, "replay").startswith("1 stored, 0 still refused\n")
-        assert rejected(running, "replay").startswith("0 stored, 0 still refused\n")
+        assert rejected(running, "replay").startswith("1 stored, 0 still rejected\n")
+        assert rejected(running, "replay").startswith("0 stored, 0 still rejected\n")
     assert load.statuses.keys() == {200}
     stored = running.rows(
         "SELECT received_at, co2, humidity_dht11 FROM readings WHERE endpoint = 'data4'"

@@ -1,4 +1,4 @@
-"""`flask10x alerts`: the file of alerts, made and checked, and test messages."""
+"""`flask10x alerts`: the file of alerts, and test messages."""
 
 import os
 import sys
@@ -41,9 +41,9 @@ def command() -> None:
 
 @translated.command("init")
 def init_command() -> None:
-    """Write the file, with what each key is for; until it is edited it changes nothing.
+    """Write the file, with a description of each key; it changes nothing until it is edited.
 
-    A file that is there already is never changed.
+    An existing file is never changed.
     """
     path = settings.alerts_path()
     own_files.make(path, alert_file.example_in(chosen().language))
@@ -55,9 +55,9 @@ def init_command() -> None:
 def check_command(file: Path | None) -> None:
     """Check the file and list what is on; FILE replaces the one in use.
 
-    What is no mistake in the file, such as a secret that can't be read, is a warning.
+    Other problems, such as a secret that can't be read, are warnings.
 
-    Exit status: 1 when there is a mistake in it, which is said with its line.
+    Exit status: 1 when it has mistakes, which are shown with their lines.
     """
     path = file.absolute() if file else settings.alerts_path()
     stations = settings.load(alerts=DEFAULT).stations
@@ -67,13 +67,12 @@ def check_command(file: Path | None) -> None:
         click.echo("\n".join(error.mistakes), err=True)
         sys.exit(1)
     if alerts.file:
-        said = _("{path}: no mistake; rules: {rules}, channels: {channels}")
+        text = _("{path}: no mistake; rules: {rules}, channels: {channels}")
     else:
-        said = _(
-            "{path}: there is no such file, which is no mistake; rules: {rules}, channels:"
-            " {channels}"
+        text = _(
+            "{path}: no such file, so the defaults apply; rules: {rules}, channels: {channels}"
         )
-    click.echo(said.format(path=path, rules=len(alerts.rules), channels=len(alerts.channels)))
+    click.echo(text.format(path=path, rules=len(alerts.rules), channels=len(alerts.channels)))
     _show(alerts, stations)
     if off := [kind for kind in KINDS if kind not in {rule.kind for rule in alerts.rules}]:
         click.echo(_("not on: {kinds}").format(kinds=", ".join(off)))
@@ -138,7 +137,7 @@ def _channel(channel: Channel) -> str:
 
 
 def _other_lines(alerts: Alerts) -> list[str]:
-    """When nothing is sent, and when a reminder is."""
+    """The lines about reminders and quiet hours."""
     text = _("reminder: while an alert lasts, after {span}")
     lines = [text.format(span=chosen().exactly(alerts.reminder_after_sec))]
     if hours := alerts.quiet_hours:
@@ -153,23 +152,23 @@ def _other_lines(alerts: Alerts) -> list[str]:
 @translated.command("test")
 @translated.option("--way", "names", multiple=True, metavar="NAME", help="Only this channel.")
 def test_command(names: tuple[str, ...]) -> None:
-    """Send a test message by each channel of alerts.toml, at once, and say what became of it.
+    """Send a test message to each channel of alerts.toml, at once, and show the result.
 
-    Quiet hours, the daily limit and what waits do not count. Exit status: 1 when one was not taken.
+    Quiet hours, the daily limit and waiting messages do not count. Exit status: 1 when one failed.
     """
     config = settings.load()
     channels = {channel.name: channel for channel in config.alerts.channels}
     if not channels:
-        raise click.ClickException(_("alerts.toml has no channel by which messages could go"))
+        raise click.ClickException(_("alerts.toml has no channel for messages"))
     check_names("--way", names, channels)
     chosen = [channel for name, channel in channels.items() if name in (names or channels)]
     started = [(channel, *_start(config, channel)) for channel in chosen]
-    troubles = [_report(*one) for one in started]
-    sys.exit(1 if any(troubles) else 0)
+    have_failed = [_report(channel, tries, trouble) for channel, tries, trouble in started]
+    sys.exit(1 if any(have_failed) else 0)
 
 
 def _start(config: Settings, channel: Channel) -> tuple[Sequence[Try], str]:
-    """The tries that are under way, or why there are none."""
+    """Start a try for each receiver; return them, and the trouble where there are none."""
     now_ms = clock.now_ms()
     text = Speaker(config, channel.language or config.alerts.language).test(channel.name)
     envelope = Envelope(
@@ -182,11 +181,11 @@ def _start(config: Settings, channel: Channel) -> tuple[Sequence[Try], str]:
 
 
 def _report(channel: Channel, tries: Sequence[Try], trouble: str) -> bool:
-    """Wait for the tries and say how they ended; whether one of them has failed."""
-    # Each one has to be looked at, for that ends it in time.
-    while len(tries) > sum(one.look() for one in tries):
+    """Wait for the tries and print their outcome; whether one of them has failed."""
+    # Each try has to be polled, which ends it after its time limit.
+    while len(tries) > sum(attempt.look() for attempt in tries):
         time.sleep(POLL_SEC)
-    troubles = [one.trouble for one in tries if one.trouble] + ([trouble] if trouble else [])
+    troubles = [*filter(None, (trouble, *(attempt.trouble for attempt in tries)))]
     if not troubles:
         click.echo(_("{channel}: sent").format(channel=channel.name))
         return False
@@ -200,7 +199,7 @@ def _report(channel: Channel, tries: Sequence[Try], trouble: str) -> bool:
 
 
 def _warnings(alerts: Alerts) -> Iterator[str]:
-    """What is no mistake in the file and yet keeps messages away, for the user who runs this."""
+    """What prevents messages without being a mistake in the file, for the current user."""
     for channel in alerts.channels:
         for reason in _warnings_of(channel):
             yield f"[ways.{channel.name}] {reason}"

@@ -1,4 +1,4 @@
-"""`flask10x alerts deliver`: send what waits, and end. The service starts it."""
+"""`flask10x alerts deliver`: send the messages that wait, and end. The service starts it."""
 
 import logging
 import os
@@ -30,13 +30,13 @@ def command(settings_given: bool) -> None:
 
     Does nothing while another one runs.
     """
-    # What it says goes to the journal, as the log does.
+    # Its messages go to the journal, like the log.
     translated.speak_english()
-    # Readings come first, whatever a message costs.
+    # Readings have priority over messages.
     limits.give_way()
     limits.end_first()
-    given = start_delivery.unpacked(sys.stdin.buffer) if settings_given else None
-    config = given or settings.load()
+    config = start_delivery.unpacked(sys.stdin.buffer) if settings_given else None
+    config = config or settings.load()
     path = path_of(config)
     if not path.exists():
         return
@@ -46,7 +46,8 @@ def command(settings_given: bool) -> None:
     with closing(FileLock(lock_path(config))) as lock:
         if not lock.try_acquire():
             return
-        # Whom a service that stops asks to end, also if the worker that has started it is gone.
+        # A service that stops ends the process of this id, also if the worker that started it was
+        # killed.
         lock.note(str(os.getpid()))
         with closing(StateFile(path)) as state:
             delivery = MessageDelivery(config, state, lambda level, text: _say(config, level, text))

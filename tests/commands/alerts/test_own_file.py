@@ -141,7 +141,7 @@ def test_check_says_what_is_on_without_a_file(file: Path) -> None:
     done = run("check")
     assert (done.exit_code, done.stderr) == (0, NO_CHANNEL)
     assert done.stdout.splitlines() == [
-        f"{file}: there is no such file, which is no mistake; rules: 4, channels: 0",
+        f"{file}: no such file, so the defaults apply; rules: 4, channels: 0",
         *STANDARD,
         "not on: threshold, rate, failed_sensor, refused, queue, export",
         REMINDER,
