@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from flask10x.history.query import IS_NULL, Filter, Query
+from flask10x.readings.bands import Band
 from flask10x.readings.derived import measurement_of, names_of_readings
-from flask10x.readings.labels import column_name, station_name
+from flask10x.readings.labels import band_name, column_name, station_name
 from flask10x.readings.reasons import in_language
 from flask10x.readings.stations import Stations
 from flask10x.translation import N_, Translation
@@ -72,6 +73,12 @@ def label(name: str, stations: Stations, t: Translation) -> str | None:
         measurement, condition = measurement_of(stations, column), OPERATORS.get(key)
         return f"{column_name(measurement, t)} {t(condition) if condition else key}"
     return t(FIELDS[name]) if name in FIELDS else None
+
+
+def badge(band: Band, t: Translation) -> str:
+    """The mark of a value in this band: what to do, where the band's name is that of a zone."""
+    name = band_name(band, t)
+    return t.context("badge", "Air the room") if name == t("Air the room") else name
 
 
 def problems(

@@ -10,8 +10,9 @@ from urllib.parse import quote, urlencode
 
 from flask import Flask, Response, redirect, request, url_for
 
-from flask10x.readings.labels import band_name, column_name, station_name
+from flask10x.readings.labels import column_name, station_name
 from flask10x.translation import Language, Translation, translation
+from flask10x.web.captions import badge
 from flask10x.web.files import words_of
 
 LANGUAGES: dict[Language, str] = {"ja": "日本語", "en": "English"}
@@ -104,7 +105,7 @@ def _for_templates() -> dict[str, object]:
         "switch": _switch_url,
         "station_name": partial(station_name, t=t),
         "column_name": partial(column_name, t=t),
-        "band_name": partial(band_name, t=t),
+        "badge": partial(badge, t=t),
         "words_of": partial(words_of, language=t.language),
     }
 

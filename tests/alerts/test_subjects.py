@@ -33,12 +33,12 @@ BURST = Rate(name="burst", station="data", column="pressure", fall=5, within_sec
         (
             Silence(),
             "No data from a station for longer than usual: all stations",
-            "端末から普段より長く受信がない（すべての端末）",
+            "センサーから普段より長く受信がない（すべてのセンサー）",
         ),
         (
             Silence(stations=("data3", "data2"), after_sec=600),
             "No data from a station for 10 min: Bedroom, Outside",
-            "端末から10分以上受信がない（寝室、屋外）",
+            "センサーから10分以上受信がない（寝室、屋外）",
         ),
         (
             STUFFY,
@@ -59,7 +59,7 @@ BURST = Rate(name="burst", station="data", column="pressure", fall=5, within_sec
         (
             RefusedSender(),
             "10 readings rejected within 60 min: all stations",
-            "60分以内に測定値を10件拒否する（すべての端末）",
+            "60分以内に測定値を10件拒否する（すべてのセンサー）",
         ),
         (
             Queue(),

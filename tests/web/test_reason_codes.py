@@ -181,12 +181,12 @@ QUESTIONS: list[tuple[str, str, str, str, str]] = [
     (
         *("unknown_station", "/history/json?endpoint=zzzzzz", "endpoint"),
         f"unknown station (known: {STATIONS})",
-        f"そのような端末はありません。指定できるのは {STATIONS} です",
+        f"そのようなセンサーはありません。指定できるのは {STATIONS} です",
     ),
     (
         *("unknown_station_near", "/history/json?endpoint=dat", "endpoint"),
         f"unknown station (did you mean data? known: {STATIONS})",
-        f"そのような端末はありません。指定できるのは {STATIONS} です（data の間違いでは？）",
+        f"そのようなセンサーはありません。指定できるのは {STATIONS} です（data の間違いでは？）",
     ),
     (
         *("unknown_comparison", "/history/series?compare=zzzzzz", "compare"),
@@ -315,7 +315,7 @@ QUESTIONS: list[tuple[str, str, str, str, str]] = [
     (
         *("no_measurements", "/history/rejected/json?co2__gt=1", "co2__gt"),
         "rejected readings have no measurements to filter by",
-        "拒否した測定値は値で絞り込めません",
+        "受け付けなかった測定値は値で絞り込めません",
     ),
 ]
 # Those that have tests of their own below, or in test_batch_reasons.
@@ -452,7 +452,7 @@ def test_a_question_that_took_too_long() -> None:
         QueryTooLong(2.0).details["query"],
         "took_too_long",
         "took longer than 2 s: narrow it with from, to or endpoint",
-        "検索に2秒以上かかりました。期間や端末を絞ってください",
+        "検索に2秒以上かかりました。期間やセンサーを絞ってください",
     )
 
 

@@ -65,7 +65,7 @@ def test_a_suggestion_stays_and_the_unknown_is_shown_as_it_is() -> None:
     (slow,) = QueryTooLong(2.0).details.values()
     assert (
         in_language(slow, translation("ja"))
-        == "検索に2秒以上かかりました。期間や端末を絞ってください"
+        == "検索に2秒以上かかりました。期間やセンサーを絞ってください"
     )
     assert in_language("something new", translation("ja")) == "something new"
     assert in_language("1 or 0 is needed", translation("en")) == "1 or 0 is needed"

@@ -170,7 +170,7 @@ def test_the_page_and_the_list_show_it(client: FlaskClient, writer: Writer) -> N
     page = client.get("/history/rejected").text
     assert "balcony" in page and "there is no such station" in page
     page = client.get("/history/rejected", headers={"Accept-Language": "ja"}).text
-    assert "そのような端末はありません" in page
+    assert "そのようなセンサーはありません" in page
     found = client.get("/history/rejected/json").json
     assert found is not None
     assert (found[0]["endpoint"], found[0]["body"]) == ("balcony", '{"temperature": 1}')
