@@ -21,7 +21,8 @@ from flask10x.commands import main
 from flask10x.config import settings as settings_module
 from flask10x.config import station_file
 from flask10x.config.alerts import file as alert_file
-from flask10x.config.alerts import keys as alert_keys
+from flask10x.config.alerts import rules as alert_rules
+from flask10x.config.alerts.rules import keys_of
 from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import READERS
 from flask10x.config.station_keys import (
@@ -602,13 +603,15 @@ def test_the_shown_files_of_stations_are_right(page: str, text: str) -> None:
     assert station_file.parse(text.encode(), Path(page)).all != BUILT_IN.all
 
 
+KEYS_OF_CHANNELS = {kind: {*keys} for kind, (_, keys) in alert_rules.CHANNELS.items()}
+KEYS_OF_EACH_CHANNEL = set.intersection(*KEYS_OF_CHANNELS.values())
 KEYS_OF_ALERTS = {
-    "": alert_keys.TOP_KEYS,
-    "`[quiet_hours]`": alert_keys.QUIET_HOURS_KEYS,
-    "`[rules.NAME]`": alert_keys.RULE_KEYS,
-    **{f"`{kind}`": keys for kind, (_, keys) in alert_keys.RULES.items()},
-    "`[ways.NAME]`": (Key("kind", str, needed=True), *alert_keys.CHANNEL_KEYS),
-    **{f"`{kind}`": keys for kind, (_, keys) in alert_keys.CHANNELS.items()},
+    "": keys_of(alert_rules.Alerts),
+    "`[quiet_hours]`": keys_of(alert_rules.QuietHours),
+    "`[rules.NAME]`": alert_rules.RULE_KEYS,
+    **{f"`{kind}`": keys for kind, (_, keys) in alert_rules.RULES.items()},
+    "`[ways.NAME]`": (Key("kind", str, needed=True), *KEYS_OF_EACH_CHANNEL),
+    **{f"`{kind}`": (*(keys - KEYS_OF_EACH_CHANNEL),) for kind, keys in KEYS_OF_CHANNELS.items()},
 }
 # Tables inside the file, which have sections of their own.
 INNER_OF_ALERTS = {"`quiet_hours`", "`rules`", "`ways`"}
@@ -656,7 +659,7 @@ def read_by(key: Key, number: float) -> object:
 def test_what_a_rule_is_without_a_key_is_documented(language: str) -> None:
     page = read(file_of("reference/alerts-file", language))
     wrong = []
-    for kind, (made, keys) in alert_keys.RULES.items():
+    for kind, (made, keys) in alert_rules.RULES.items():
         rows = table(section(page, f"`{kind}`"))
         defaults = {field.name: field.default for field in fields(made)}
         for key in keys:

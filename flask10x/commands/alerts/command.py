@@ -18,8 +18,16 @@ from flask10x.commands.alerts import deliver
 from flask10x.commands.options import check_names
 from flask10x.config import secrets, settings
 from flask10x.config.alerts import file as alert_file
-from flask10x.config.alerts.keys import KINDS
-from flask10x.config.alerts.rules import DEFAULT, Alerts, Apprise, Channel, Command, Rule, Webhook
+from flask10x.config.alerts.rules import (
+    DEFAULT,
+    KINDS,
+    Alerts,
+    Apprise,
+    Channel,
+    Command,
+    Rule,
+    Webhook,
+)
 from flask10x.config.settings import Settings
 from flask10x.errors import AlertsError, SettingsError
 from flask10x.maintenance import own_files

@@ -1,28 +1,32 @@
 """`alerts.toml`: the file that the setting ALERTS names."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
 from flask10x.config import toml
-from flask10x.config.alerts.keys import (
-    CHANNEL_KEYS,
+from flask10x.config.alerts.rules import (
     CHANNELS,
+    DEFAULT,
     KINDS,
-    QUIET_HOURS_KEYS,
     RULE_KEYS,
     RULES,
-    TOP_KEYS,
-    mistakes_of,
-    shared_out,
+    Alerts,
+    Channel,
+    FailedSensor,
+    QuietHours,
+    RefusedSender,
+    Rule,
+    Silence,
+    keys_of,
 )
-from flask10x.config.alerts.rules import DEFAULT, Alerts, Channel, QuietHours, Rule
 from flask10x.config.readers import nearly, one_of, switch
 from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
 from flask10x.config.toml import Document, KeyPath, Tables, nearly_right
 from flask10x.errors import AlertsError
-from flask10x.readings.stations import Stations
+from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.translation import Language, chosen
 
 NAME = "alerts.toml"
@@ -71,7 +75,7 @@ class AlertTables(Tables):
         rules = self._named("rules", data, MAX_RULES)
         channels = self._named("ways", data, MAX_CHANNELS)
         others = ("quiet_hours", "rules", "ways")
-        values = self.fields((), data, TOP_KEYS, others=others) or {}
+        values = self.fields((), data, keys_of(Alerts), others=others) or {}
         if "quiet_hours" in data:
             values["quiet_hours"] = self._quiet_hours(data["quiet_hours"], {*rules, *KINDS})
         by_name = {rule.name: rule for rule in DEFAULT.rules} | {
@@ -151,12 +155,12 @@ class AlertTables(Tables):
         if kind is None:
             return None
         channel_class, keys = CHANNELS[kind]
-        values = self.fields(path, table, (*keys, *CHANNEL_KEYS), others=("kind",))
+        values = self.fields(path, table, keys, others=("kind",))
         return None if values is None else channel_class(name=name, **values)
 
     def _quiet_hours(self, raw: Any, names: Collection[str]) -> QuietHours | None:
         path: KeyPath = ("quiet_hours",)
-        values = self.fields(path, raw, QUIET_HOURS_KEYS)
+        values = self.fields(path, raw, keys_of(QuietHours))
         if values is None:
             return None
         self._names((*path, "urgent"), raw.get("urgent"), _("there is no rule {name}"), names)
@@ -167,6 +171,126 @@ class AlertTables(Tables):
 
 def _is_missing(words: Iterable[str]) -> str:
     return _("is missing: one of {words}").format(words=", ".join(words))
+
+
+# The keys of a rule compared with each other and with the stations.
+
+# A key of the file, and what is wrong with its value.
+KeyMistake = tuple[str, str]
+
+
+def mistakes_of(
+    kind: str, values: Mapping[str, Any], stations: Stations | None
+) -> Iterator[KeyMistake]:
+    """What is wrong with the fields of a rule, each of which is right by itself.
+
+    Without stations the names of stations are not checked.
+    """
+    if kind == "threshold":
+        yield from _only_one(values, "above", "below")
+        yield from _clear_mistakes(values)
+    elif kind == "rate":
+        yield from _only_one(values, "rise", "fall")
+    if stations is None:
+        return
+    for endpoint in values.get("stations", ()):
+        yield from _unknown_station("stations", endpoint, stations)
+    if "station" in values:
+        yield from _measurement_mistakes(values, stations)
+
+
+def _only_one(values: Mapping[str, Any], first: str, second: str) -> Iterator[KeyMistake]:
+    if first in values and second in values:
+        text = _("{one} or {other} is needed, not both")
+        yield second, text.format(one=first, other=second)
+    elif first not in values and second not in values:
+        yield first, _("is missing, or {other}").format(one=first, other=second)
+
+
+def _clear_mistakes(values: Mapping[str, Any]) -> Iterator[KeyMistake]:
+    clear = values["clear"]
+    if "below" not in values and clear > values.get("above", clear):
+        text = _("is {value}, above the limit: at most above = {limit} is needed")
+        yield "clear", text.format(value=clear, limit=values["above"])
+    if "above" not in values and clear < values.get("below", clear):
+        text = _("is {value}, below the limit: at least below = {limit} is needed")
+        yield "clear", text.format(value=clear, limit=values["below"])
+
+
+def _unknown_station(key: str, endpoint: str, stations: Stations) -> Iterator[KeyMistake]:
+    endpoints = [*stations.by_endpoint]
+    if endpoint not in endpoints:
+        text = nearly(_("there is no station {name}").format(name=endpoint), endpoint, endpoints)
+        yield key, text
+
+
+def _measurement_mistakes(values: Mapping[str, Any], stations: Stations) -> Iterator[KeyMistake]:
+    station = stations.by_endpoint.get(values["station"])
+    if station is None:
+        yield from _unknown_station("station", values["station"], stations)
+        return
+    named = values["column"]
+    for measurement in station.measurements:
+        if measurement.column == named:
+            yield from _limit_mistakes(values, measurement)
+            return
+    text = _("the station {station} has no measurement {name}")
+    text = text.format(station=station.endpoint, name=named)
+    yield "measurement", _nearest_of(station, text, named)
+
+
+def _nearest_of(station: Station, text: str, named: str) -> str:
+    """The text, with the measurement whose field of the body or column has nearly that name."""
+    columns = {name: m.column for m in station.measurements for name in (m.path, *m.aliases)}
+    if named in columns:
+        return text + _(" (did you mean {name}?)").format(name=columns[named])
+    return nearly(text, named, [*station.columns])
+
+
+def _limit_mistakes(values: Mapping[str, Any], measurement: Measurement) -> Iterator[KeyMistake]:
+    """Of values that no reading reaches, as those beyond the measurement's range are rejected."""
+    low, high = measurement.minimum, measurement.maximum
+    clear = values.get("clear", 0)
+    if low is not None:
+        never = _("is {value}, and no reading has less than {limit}: it would never be an alert")
+        endless = _("is {value}, and no reading has less than {limit}: the alert would never end")
+        if "below" in values and values["below"] <= low:
+            yield "below", never.format(value=values["below"], limit=low)
+        if "above" in values and clear < low:
+            yield "clear", endless.format(value=clear, limit=low)
+    if high is not None:
+        never = _("is {value}, and no reading has more than {limit}: it would never be an alert")
+        endless = _("is {value}, and no reading has more than {limit}: the alert would never end")
+        if "above" in values and values["above"] >= high:
+            yield "above", never.format(value=values["above"], limit=high)
+        if "below" in values and clear > high:
+            yield "clear", endless.format(value=clear, limit=high)
+    if low is not None and high is not None:
+        never = _("is {value}, and readings are from {low} to {high}: it would never be an alert")
+        for key in ("rise", "fall"):
+            if values.get(key, 0) > high - low:
+                yield key, never.format(value=values[key], low=low, high=high)
+
+
+def shared_out(rules: Sequence[Rule], stations: Stations) -> tuple[Rule, ...]:
+    """The rules; a rule for all stations gets those that no other rule of its kind names."""
+    shared: list[Rule] = []
+    for rule in rules:
+        if isinstance(rule, Silence | FailedSensor | RefusedSender) and not rule.stations:
+            named = {
+                endpoint
+                for other in rules
+                if other.kind == rule.kind
+                for endpoint in getattr(other, "stations", ())
+            }
+            rest = tuple(e for e in stations.by_endpoint if e not in named)
+            if not rest:
+                continue
+            if named:
+                shared.append(replace(rule, stations=rest))
+                continue
+        shared.append(rule)
+    return tuple(shared)
 
 
 # Each line is a comment, but for the language, so the file changes nothing until it is edited.

@@ -1,15 +1,158 @@
-"""The rules of `alerts.toml` and the channels by which messages go, as data.
+"""The rules and the channels of `alerts.toml`, with the keys that set their fields.
 
 A rule says when there is an alert. Each kind is a class; the name of a rule is that of its table in
 the file. docs/en/reference/alerts-file.md describes the keys.
 """
 
 import os
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import time
-from typing import Literal
+from gettext import gettext as _
+from pathlib import PurePosixPath
+from typing import Any, Literal, get_args
+from urllib.parse import SplitResult, urlsplit
 
-from flask10x.translation import Language, of_locale
+from flask10x.config.readers import (
+    Reader,
+    WrongEntry,
+    number,
+    one_of,
+    secret_place,
+    switch,
+    text,
+    whole,
+    within,
+)
+from flask10x.config.toml import Key
+from flask10x.translation import N_, Language, of_locale
+
+URL_CHARS = 2000
+HOUR_SEC = 3600
+DAY_SEC = 24 * HOUR_SEC
+# A month; a longer time is a mistake.
+MAX_MIN = 31 * 24 * 60
+MAX_H = 31 * 24
+MAX_NAMES = 200
+MAX_ARGUMENTS = 32
+MINUTE_SEC = 60
+NAMES_EXAMPLE = '["data", "data2"]'
+COMMAND_EXAMPLE = '["/usr/local/bin/say", "--loud"]'
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+
+
+def minutes(low: float, high: float) -> Callable[[Any], int]:
+    """Minutes within these limits, both included, as whole seconds."""
+    return lambda raw: round(within(low, high)(raw) * MINUTE_SEC)
+
+
+def hours(low: float, high: float) -> Callable[[Any], int]:
+    """Hours within these limits, both included, as whole seconds."""
+    return lambda raw: round(within(low, high)(raw) * HOUR_SEC)
+
+
+def change(raw: Any) -> float:
+    """The amount by which a value rises or falls."""
+    if (value := number(raw)) <= 0:
+        raise WrongEntry(raw, _("a number above 0 is needed"))
+    return value
+
+
+def names(raw: Any) -> tuple[str, ...]:
+    """A list of one or more names, each once. Without the key all are meant."""
+    are_texts = isinstance(raw, list) and all(isinstance(name, str) for name in raw)
+    if not are_texts or len(raw) > MAX_NAMES:
+        raise WrongEntry(raw, _("a list such as {example} is needed").format(example=NAMES_EXAMPLE))
+    if not raw:
+        raise WrongEntry(raw, _("name one at least; without the key it is all of them"))
+    if len(set(raw)) < len(raw):
+        raise WrongEntry(raw, _("a name is there twice"))
+    return tuple(raw)
+
+
+def rule_names(raw: Any) -> tuple[str, ...]:
+    """A list of names of rules, which may be empty."""
+    return () if raw == [] else names(raw)
+
+
+def clock(raw: Any) -> time:
+    """A time of the day: `"22:00"`, or a time of TOML's own, `22:00:00`."""
+    if isinstance(raw, time):
+        return raw.replace(microsecond=0)
+    match = _CLOCK.fullmatch(raw) if isinstance(raw, str) else None
+    if not match:
+        raise WrongEntry(raw, _('a time from "00:00" to "23:59" is needed'))
+    return time(int(match[1]), int(match[2]))
+
+
+def base_url(raw: Any) -> str:
+    """The address of the pages, without the slash at its end."""
+    address = _address(raw, _("an address such as http://raspberrypi.local:8888 is needed"))
+    if address.query:
+        raise WrongEntry(raw, _("an address without ? is needed"))
+    return str(raw).rstrip("/")
+
+
+def webhook_url(raw: Any) -> str:
+    """The address that a message is posted to."""
+    _address(raw, _("an address such as https://example.org/hook is needed"))
+    return str(raw)
+
+
+def _address(raw: Any, needed: str) -> SplitResult:
+    plain = isinstance(raw, str) and len(raw) <= URL_CHARS and re.fullmatch(r"[!-~]+", raw)
+    try:
+        address = urlsplit(raw if plain else "")
+        host, _port = address.hostname, address.port
+    except ValueError:
+        raise WrongEntry(raw, needed) from None
+    if address.scheme not in ("http", "https") or not host or "#" in raw:
+        raise WrongEntry(raw, needed)
+    if "@" in address.netloc:
+        raise WrongEntry(raw, _("an address without a user and a password is needed"))
+    return address
+
+
+def arguments(raw: Any) -> tuple[str, ...]:
+    """The whole path of a program, and its arguments."""
+    are_texts = isinstance(raw, list) and all(isinstance(a, str) and "\0" not in a for a in raw)
+    if not are_texts or not 1 <= len(raw) <= MAX_ARGUMENTS:
+        needed = _("a list such as {example} is needed").format(example=COMMAND_EXAMPLE)
+        raise WrongEntry(raw, needed)
+    if not PurePosixPath(raw[0]).is_absolute():
+        needed = _("the whole path of the program is needed, such as /usr/bin/logger")
+        raise WrongEntry(raw[0], needed)
+    return tuple(raw)
+
+
+MAX_MESSAGES = 1000
+
+
+def key(name: str, read: Reader, missing: str = N_("is missing")) -> dict[str, Key]:
+    """The metadata of a field that a key of the file sets."""
+    return {"key": Key(name, read, missing=missing)}
+
+
+def keys_of(table: type[Any]) -> tuple[Key, ...]:
+    """The keys of the fields of a class; a field without a default needs its key."""
+    return tuple(
+        replace(
+            row.metadata["key"],
+            field=row.name,
+            needed=row.default is MISSING and row.default_factory is MISSING,
+        )
+        for row in fields(table)
+        if "key" in row.metadata
+    )
+
+
+STATIONS = key("stations", names)
+STATION = key("station", text)
+MEASUREMENT = key("measurement", text)
+LANGUAGE = key("language", one_of(get_args(Language)))
+DAILY_MAX = key("daily_max", whole(1, MAX_MESSAGES))
+
 
 Kind = Literal[
     "silence",
@@ -24,8 +167,10 @@ Kind = Literal[
     "backup",
 ]
 
-HOUR_SEC = 3600
-DAY_SEC = 24 * HOUR_SEC
+
+FOR = key("for_min", minutes(0, MAX_MIN))
+READINGS = key("readings", whole(1, 100_000))
+OVERDUE = key("after_h", hours(1, MAX_H))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,9 +180,9 @@ class Silence:
     name: str = "silence"
     channels: tuple[str, ...] = ()
     """The names of the channels that get its messages; empty: all channels."""
-    stations: tuple[str, ...] = ()
+    stations: tuple[str, ...] = field(default=(), metadata=STATIONS)
     """The endpoints that it watches; empty: all."""
-    after_sec: int | None = None
+    after_sec: int | None = field(default=None, metadata=key("after_min", minutes(0.5, MAX_MIN)))
     """None: learned from the last days of each station."""
     kind: Literal["silence"] = "silence"
 
@@ -47,13 +192,22 @@ class Threshold:
     """A measurement above or below a limit for some time; exactly one of them is set."""
 
     name: str
-    station: str
-    column: str
-    above: float | None = None
-    below: float | None = None
-    clear: float
+    station: str = field(metadata=STATION)
+    column: str = field(metadata=MEASUREMENT)
+    above: float | None = field(default=None, metadata=key("above", number))
+    below: float | None = field(default=None, metadata=key("below", number))
+    clear: float = field(
+        metadata=key(
+            "clear",
+            number,
+            N_(
+                "is missing: the value at which the alert ends; a little away from the limit, so"
+                " that it does not come and go"
+            ),
+        )
+    )
     """The value at which the alert ends: at most `above`, or at least `below`."""
-    for_sec: int = 0
+    for_sec: int = field(default=0, metadata=FOR)
     """For how long it has to last before it is an alert."""
     channels: tuple[str, ...] = ()
     kind: Literal["threshold"] = "threshold"
@@ -64,11 +218,11 @@ class Rate:
     """A measurement that rises or falls by an amount within a time; exactly one of them is set."""
 
     name: str
-    station: str
-    column: str
-    rise: float | None = None
-    fall: float | None = None
-    within_sec: int
+    station: str = field(metadata=STATION)
+    column: str = field(metadata=MEASUREMENT)
+    rise: float | None = field(default=None, metadata=key("rise", change))
+    fall: float | None = field(default=None, metadata=key("fall", change))
+    within_sec: int = field(metadata=key("within_min", minutes(0.5, 24 * 60)))
     channels: tuple[str, ...] = ()
     kind: Literal["rate"] = "rate"
 
@@ -78,8 +232,8 @@ class FailedSensor:
     """A measurement that was missing or a fault value in a number of readings in a row."""
 
     name: str = "failed_sensor"
-    stations: tuple[str, ...] = ()
-    readings: int = 10
+    stations: tuple[str, ...] = field(default=(), metadata=STATIONS)
+    readings: int = field(default=10, metadata=READINGS)
     channels: tuple[str, ...] = ()
     kind: Literal["failed_sensor"] = "failed_sensor"
 
@@ -89,9 +243,9 @@ class RefusedSender:
     """A station of which a number of readings was rejected within a time."""
 
     name: str = "refused"
-    stations: tuple[str, ...] = ()
-    readings: int = 10
-    within_sec: int = HOUR_SEC
+    stations: tuple[str, ...] = field(default=(), metadata=STATIONS)
+    readings: int = field(default=10, metadata=READINGS)
+    within_sec: int = field(default=HOUR_SEC, metadata=key("within_min", minutes(1, 24 * 60)))
     channels: tuple[str, ...] = ()
     kind: Literal["refused"] = "refused"
 
@@ -101,7 +255,7 @@ class Queue:
     """Readings wait to be stored: the queue is above its warning threshold for some time."""
 
     name: str = "queue"
-    for_sec: int = 60
+    for_sec: int = field(default=60, metadata=FOR)
     channels: tuple[str, ...] = ()
     kind: Literal["queue"] = "queue"
 
@@ -111,7 +265,7 @@ class Disk:
     """Less than a percentage of the database's disk is free."""
 
     name: str = "disk"
-    free_percent: float = 5
+    free_percent: float = field(default=5, metadata=key("free_percent", within(0.1, 90)))
     channels: tuple[str, ...] = ()
     kind: Literal["disk"] = "disk"
 
@@ -121,7 +275,7 @@ class DatabaseTrouble:
     """The database is damaged or missing, or readings can't be stored for some time."""
 
     name: str = "database"
-    for_sec: int = 60
+    for_sec: int = field(default=60, metadata=FOR)
     channels: tuple[str, ...] = ()
     kind: Literal["database"] = "database"
 
@@ -131,7 +285,7 @@ class ExportOverdue:
     """Readings have not been exported to a CSV file for some time."""
 
     name: str = "export"
-    after_sec: int = 2 * DAY_SEC
+    after_sec: int = field(default=2 * DAY_SEC, metadata=OVERDUE)
     channels: tuple[str, ...] = ()
     kind: Literal["export"] = "export"
 
@@ -141,7 +295,7 @@ class BackupOverdue:
     """The newest backup, or without one the first reading or import, is older than a time."""
 
     name: str = "backup"
-    after_sec: int = 3 * DAY_SEC
+    after_sec: int = field(default=3 * DAY_SEC, metadata=OVERDUE)
     channels: tuple[str, ...] = ()
     kind: Literal["backup"] = "backup"
 
@@ -165,12 +319,12 @@ class Webhook:
     """A channel: signed JSON is posted to a URL."""
 
     name: str
-    url: str
-    secret_file: str = ""
+    url: str = field(metadata=key("url", webhook_url))
+    secret_file: str = field(default="", metadata=key("secret_file", secret_place))
     """A path, or `credential:` and a name, as in the settings; empty: unsigned."""
-    language: Language | None = None
+    language: Language | None = field(default=None, metadata=LANGUAGE)
     """None: the language of the file."""
-    daily_max: int | None = None
+    daily_max: int | None = field(default=None, metadata=DAILY_MAX)
     """None: the number of the file."""
 
 
@@ -179,10 +333,10 @@ class Command:
     """A channel: a program is run, the message in its environment and on its standard input."""
 
     name: str
-    arguments: tuple[str, ...]
+    arguments: tuple[str, ...] = field(metadata=key("command", arguments))
     """The program, an absolute path, and what it is given."""
-    language: Language | None = None
-    daily_max: int | None = None
+    language: Language | None = field(default=None, metadata=LANGUAGE)
+    daily_max: int | None = field(default=None, metadata=DAILY_MAX)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,10 +344,10 @@ class Apprise:
     """A channel: messages go to Apprise's URLs (extra `flask10x[alerts]`)."""
 
     name: str
-    urls_file: str
+    urls_file: str = field(metadata=key("urls_file", secret_place))
     """A secret file with a URL a line."""
-    language: Language | None = None
-    daily_max: int | None = None
+    language: Language | None = field(default=None, metadata=LANGUAGE)
+    daily_max: int | None = field(default=None, metadata=DAILY_MAX)
 
 
 Channel = Webhook | Command | Apprise
@@ -203,9 +357,11 @@ Channel = Webhook | Command | Apprise
 class QuietHours:
     """When no message is sent, as times of the service's zone; it may span midnight."""
 
-    start: time
-    end: time
-    urgent: tuple[str, ...] = ("database", "disk")
+    start: time = field(metadata=key("from", clock))
+    end: time = field(metadata=key("to", clock))
+    urgent: tuple[str, ...] = field(
+        default=("database", "disk"), metadata=key("urgent", rule_names)
+    )
     """The names of the rules whose messages do not wait."""
 
 
@@ -216,13 +372,15 @@ class Alerts:
     rules: tuple[Rule, ...] = (Silence(), Disk(), DatabaseTrouble(), BackupOverdue())
     """The rules that are on. The default is for an installation without a file."""
     channels: tuple[Channel, ...] = ()
-    language: Language = field(default_factory=lambda: of_locale(os.environ))
+    language: Language = field(default_factory=lambda: of_locale(os.environ), metadata=LANGUAGE)
     """The default is the language of the system."""
-    base_url: str = ""
+    base_url: str = field(default="", metadata=key("base_url", base_url))
     """The address of the pages for links in messages; empty: no links."""
-    reminder_after_sec: int = DAY_SEC
+    reminder_after_sec: int = field(
+        default=DAY_SEC, metadata=key("reminder_after_h", hours(1, MAX_H))
+    )
     quiet_hours: QuietHours | None = None
-    daily_max: int = 20
+    daily_max: int = field(default=20, metadata=DAILY_MAX)
     """The most messages that a channel gets in a day of the service's zone."""
     file: str = ""
     """The path of the file; empty: no file."""
@@ -246,3 +404,17 @@ class Alerts:
 
 
 DEFAULT = Alerts()
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+RULES: dict[str, tuple[type[Rule], tuple[Key, ...]]] = {
+    kind: (rule, keys_of(rule)) for kind, rule in zip(KINDS, get_args(Rule), strict=True)
+}
+"""The class of each kind of rule, and the keys that only this kind has."""
+# The keys of all kinds of rules. The first two are read before the others.
+RULE_KEYS = (Key("kind", one_of(KINDS)), Key("on", switch), Key("ways", names, "channels"))
+CHANNELS: dict[str, tuple[type[Channel], tuple[Key, ...]]] = {
+    "webhook": (Webhook, keys_of(Webhook)),
+    "command": (Command, keys_of(Command)),
+    "apprise": (Apprise, keys_of(Apprise)),
+}
+"""The class of each kind of channel, and its keys."""

@@ -5,16 +5,16 @@ import tomllib
 from pathlib import Path
 
 from flask10x.config.alerts import file as alert_file
-from flask10x.config.alerts.keys import (
-    CHANNEL_KEYS,
+from flask10x.config.alerts.rules import (
     CHANNELS,
+    DEFAULT,
     KINDS,
-    QUIET_HOURS_KEYS,
     RULE_KEYS,
     RULES,
-    TOP_KEYS,
+    Alerts,
+    QuietHours,
+    keys_of,
 )
-from flask10x.config.alerts.rules import DEFAULT
 from flask10x.readings.stations import BUILT_IN
 
 FILE = Path("/srv/alerts.toml")
@@ -40,7 +40,7 @@ def test_the_examples_are_right_and_have_each_kind() -> None:
 
 
 def test_the_examples_have_each_key() -> None:
-    keys = [*TOP_KEYS, *QUIET_HOURS_KEYS, *RULE_KEYS, *CHANNEL_KEYS]
+    keys = [*keys_of(Alerts), *keys_of(QuietHours), *RULE_KEYS]
     keys += [key for _, own in (*RULES.values(), *CHANNELS.values()) for key in own]
     written = set(re.findall(r"^(\w+) = ", used(), re.MULTILINE))
     assert written == {key.name for key in keys} - ALTERNATIVES
