@@ -15,10 +15,9 @@ from flask10x.commands import translated
 from flask10x.commands.database import database_errors
 from flask10x.config import readers, settings, station_file, station_keys, station_text
 from flask10x.config.readers import WrongEntry
-from flask10x.config.reserved_names import RESERVED_ENDPOINTS
 from flask10x.config.settings import Settings
 from flask10x.config.station_file import MAX_MEASUREMENTS
-from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
+from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED, RESERVED_ENDPOINTS
 from flask10x.config.station_proposal import Proposal, known_as, propose, station_of
 from flask10x.database import engines, schema
 from flask10x.database.paths import shown_name

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from flask10x.config import toml
 from flask10x.config.readers import WrongEntry
-from flask10x.config.reserved_names import RESERVED_COLUMNS, RESERVED_ENDPOINTS
 from flask10x.config.station_keys import (
     BAND_KEYS,
     COLUMN,
@@ -19,14 +18,22 @@ from flask10x.config.station_keys import (
     FAULT_CODES,
     FAULT_KEYS,
     MEASUREMENT_KEYS,
+    RESERVED_COLUMNS,
+    RESERVED_ENDPOINTS,
     STATION_KEYS,
 )
 from flask10x.config.toml import Document, Key, KeyPath, Mistake, Tables, nearly_right
 from flask10x.errors import StationsError
 from flask10x.readings.bands import Band
 from flask10x.readings.csv_lines import FORMULA_BEGINNINGS, is_formula
-from flask10x.readings.longest_line import longest_line_bytes
-from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station, Stations
+from flask10x.readings.stations import (
+    BUILT_IN,
+    Fault,
+    Measurement,
+    Station,
+    Stations,
+    longest_line_bytes,
+)
 from flask10x.translation import chosen
 
 

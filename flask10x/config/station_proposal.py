@@ -8,9 +8,16 @@ from dataclasses import dataclass, replace
 from gettext import gettext as _
 
 from flask10x.config.readers import WrongEntry
-from flask10x.config.reserved_names import RESERVED_COLUMNS
 from flask10x.config.station_file import MAX_MEASUREMENTS
-from flask10x.config.station_keys import COLUMN, PATH_CHARS, csv_file_of, path, same_unit, unit
+from flask10x.config.station_keys import (
+    COLUMN,
+    PATH_CHARS,
+    RESERVED_COLUMNS,
+    csv_file_of,
+    path,
+    same_unit,
+    unit,
+)
 from flask10x.readings.numbers import SPELLINGS, parse_number
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.translation import N_, translation

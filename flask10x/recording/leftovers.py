@@ -30,7 +30,7 @@ from flask10x.database import queue_notes
 from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import QueueUnreadable
-from flask10x.readings.longest_line import longest_line_bytes
+from flask10x.readings.stations import longest_line_bytes
 from flask10x.recording import batch
 from flask10x.recording.entry import Entry, entries_of, leftover_files, queue_of, text_of
 from flask10x.recording.shared_queue import SharedQueue, SharedQueues

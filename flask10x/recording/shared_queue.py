@@ -41,7 +41,7 @@ from flask10x.system.gauges import SLOTS
 MAGIC = b"Flask10X queue 2"
 # 16 hexadecimal digits.
 ID_BYTES = 16
-# The longest line that a station may have (`readings/longest_line.py`), so that a place has 2 KiB.
+# The longest line that a station may have (`readings/stations.py`), so that a place has 2 KiB.
 LINE_BYTES = 1664
 # The reason of a refusal, cut to this; an answer shows 200 characters of it.
 REASON_BYTES = 384

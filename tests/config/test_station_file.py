@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask10x.config import settings, station_file
-from flask10x.config.reserved_names import RESERVED_COLUMNS, RESERVED_ENDPOINTS
 from flask10x.config.settings import Settings
+from flask10x.config.station_keys import RESERVED_COLUMNS, RESERVED_ENDPOINTS
 from flask10x.database.tables import metadata
 from flask10x.errors import SettingsError, StationsError
 from flask10x.readings.bands import Band

@@ -5,8 +5,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from flask10x.config.reserved_names import RESERVED_COLUMNS
 from flask10x.config.settings import Settings
+from flask10x.config.station_keys import RESERVED_COLUMNS
 from flask10x.database import station_columns
 from flask10x.database.database import Database
 from flask10x.database.insert import insert_rows, row_of

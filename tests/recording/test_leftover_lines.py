@@ -2,9 +2,8 @@
 
 import pytest
 
-from flask10x.readings.longest_line import longest_line_bytes
 from flask10x.readings.parse import Reading
-from flask10x.readings.stations import BUILT_IN, Station
+from flask10x.readings.stations import BUILT_IN, Station, longest_line_bytes
 from flask10x.recording.batch import entry_of
 from flask10x.recording.entry import entry_in, line_of
 from flask10x.recording.repeats import key_of, key_of_body

@@ -8,8 +8,7 @@ import logging
 
 from flask import Flask, Response, jsonify, request
 
-from flask10x.config.reserved_names import RESERVED_ENDPOINTS
-from flask10x.config.station_keys import ENDPOINT
+from flask10x.config.station_keys import ENDPOINT, RESERVED_ENDPOINTS
 from flask10x.errors import nearest
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Stations
