@@ -26,6 +26,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from ctypes import Array, Structure, c_char, c_int64, sizeof
+from dataclasses import dataclass
 from errno import ENOSPC
 from hashlib import sha256
 from itertools import count
@@ -35,7 +36,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
 from flask10x.errors import QueueFull, QueueUnreadable, ServiceRunning
 from flask10x.recording.entry import KEYED, Entry, entry_in, line_of
-from flask10x.system.gauges import SLOTS
+from flask10x.system.gauges import SLOTS, Gauges, Slot
 
 # What a file has to begin with; one of another layout begins with another number.
 MAGIC = b"Flask10X queue 2"
@@ -374,6 +375,26 @@ class SharedQueues:
             highest = max(highest, marks.length, marks.peak)
             marks.peak = 0
         return highest
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSlot:
+    """One worker's slot in the memory that all workers share."""
+
+    gauges: Gauges
+    queues: SharedQueues
+    number: int
+    """Of the slot, 0 to 63."""
+
+    @property
+    def numbers(self) -> Slot:
+        """The gauges that only this worker writes."""
+        return self.gauges.slot(self.number)
+
+    @property
+    def queue(self) -> SharedQueue:
+        """The queue of this worker."""
+        return self.queues[self.number]
 
 
 def prepare(fd: int, places: int) -> None:

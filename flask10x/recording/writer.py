@@ -1,16 +1,16 @@
-"""The writer: one worker's queue, and the thread that sees to it that what waits there is stored.
+"""The writer: one worker's queue, and the thread that has its readings stored.
 
 The queue lies in memory that all workers share and that outlives them (`shared_queue`), so a
-worker that is killed takes nothing along. Whichever thread gets the commit lock commits what waits
-in all queues (`group_commit`); the others find their readings settled and only say so to whoever
-waits for that. When the store fails (locked, full, I/O error), everything stays where it is and is
-tried again for ever with growing pauses; meanwhile the queue fills and refuses. When the database
-refuses a row, that row is reported and counted, kept among the rejected readings, and the rest of
-its batch is stored.
+worker that is killed loses nothing. The thread that gets the commit lock commits what waits in all
+queues (`GroupCommit`); the other threads then find their readings settled and only inform the
+requests that wait for them. When the store fails (locked, full, I/O error), all readings stay in
+the queues and are tried again for ever, with growing pauses; meanwhile a queue that is full refuses
+new ones. When the database refuses a row, that row is logged, counted and kept among the rejected
+readings, and the rest of its batch is stored.
 
-The thread sleeps until its queue has something, and is woken once for all that comes until nothing
-is left. With ACK=committed it waits about a millisecond at most then (`CommitDelay`); it tells each
-request what has become of its reading.
+The thread sleeps until its queue has a reading, and is woken once for all that come until none is
+left. With ACK=committed it then waits for at most about a millisecond (`CommitDelay`), and informs
+each request of what has become of its reading.
 """
 
 import logging
@@ -21,7 +21,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -39,24 +39,24 @@ from flask10x.recording.batch import NotStored, Receipt, Refusal
 from flask10x.recording.entry import Entry
 from flask10x.recording.leftovers import Leftovers
 from flask10x.recording.rejected import RejectedQueue
-from flask10x.recording.shared_queue import SharedQueue, SharedQueues
+from flask10x.recording.shared_queue import SharedQueue, SharedQueues, WorkerSlot
 from flask10x.system.clock import monotonic_sec
 from flask10x.system.gauges import Gauges
 
-# How long a commit waits for company: for readings that senders are about to send.
+# The commit delay: how long a commit waits for readings that senders are about to send.
 #
-# Whoever waits for its commit sends again soon after it, and a commit costs about the same however
-# many readings it stores. So with ACK=committed the next one waits for as many as were in the last
-# one and came while it ran, in the queues of all workers. The worker that gets the last of them
-# commits them all, without any rival for the lock. A wait that was for nothing has cost no more
-# than a commit, and a sender that is alone never waits.
+# A sender that waits for its commit sends again soon after it, and a commit costs about the same
+# however many readings it stores. So with ACK=committed the next commit waits for as many readings
+# as the last one stored or as came while it ran, in the queues of all workers. The worker that gets
+# the last of them commits them all, without a rival for the lock. A wait in vain costs no more than
+# a commit, and a lone sender never waits.
 
-# Where a commit takes long, readings come together by themselves while it runs.
+# Where a commit takes longer than this, readings gather by themselves while it runs.
 COMMIT_DELAY_MAX_SEC = 0.001
 
 
 class CommitDelay:
-    """The readings that the next commit waits for; all workers expect the same."""
+    """The number of readings that the next commit waits for; it is the same for all workers."""
 
     def __init__(self, gauges: Gauges, queues: SharedQueues) -> None:
         """Nothing is expected before the first commit."""
@@ -64,33 +64,34 @@ class CommitDelay:
 
     @property
     def wait_sec(self) -> float:
-        """How long to wait for them at most: as long as the last commit took, or less."""
+        """The longest time to wait for them: as long as the last commit took, or less."""
         return min(self._gauges.commit_us / 1e6, COMMIT_DELAY_MAX_SEC)
 
     def is_full(self) -> bool:
-        """Whether as many wait as are expected; asked for each reading."""
+        """Whether as many readings wait as are expected; called for each reading."""
         return self._queues.length() >= self._gauges.expected_rows
 
     def expect(self, rows: int, took_sec: float) -> None:
-        """After a commit of so many rows, by whoever has the turn."""
+        """Learn from a commit of so many rows; only the holder of the commit lock calls it."""
         self._gauges.expected_rows = rows + self._queues.length()
         self._gauges.commit_us = int(took_sec * 1e6)
 
 
 # A group commit: what waits in the queues of all workers goes into one transaction.
 #
-# Whoever has the commit lock takes this worker's readings first and then those of the others, also
-# of one that was killed. While a commit reaches the disk, all that arrive form the next.
+# The holder of the commit lock takes its own worker's readings first and then those of the others,
+# also of a worker that was killed. While a commit reaches the disk, the readings that arrive form
+# the next one.
 #
-# A commit that fails may have stored its batch all the same, and whoever makes one may be killed
-# before it has said so. So each commit notes how far it leaves each queue settled
-# (`database/queue_notes.py`), and marks the queues before it begins: what was tried before is
-# looked up there, by whoever comes next, and not stored again.
+# A commit that has failed may nevertheless have stored its batch, and its worker may be killed
+# before it has marked the batch as settled. So each commit notes in the database how far it settles
+# each queue (`database/queue_notes.py`), and marks the queues before it begins: entries that were
+# tried before are looked up in these notes by the next commit, and are not stored again.
 
 Insert = Callable[[Connection, list[Entry], Settings], NotStored]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Portion:
     """What one queue gives to a batch."""
 
@@ -98,44 +99,68 @@ class Portion:
     entries: list[Entry]
     id: str
     """Of the queue when it had these entries: the next owner of its slot may give it another."""
+    done: int = 0
+    """Up to which entry an earlier commit has settled the queue."""
 
     @property
     def last(self) -> int:
         """The number of its last entry."""
         return self.entries[-1].number
 
+    def begin(self, connection: Connection) -> list[Entry]:
+        """Mark the entries as tried; those that no earlier commit has settled."""
+        queue = self.queue
+        in_doubt = queue.in_doubt
+        self.done = queue_notes.up_to(connection, self.id) if in_doubt else queue.marks.settled
+        queue.try_up_to(self.last)
+        return [entry for entry in self.entries if entry.number > self.done]
+
+    def note(self, connection: Connection, not_stored: NotStored) -> None:
+        """Note in this transaction that its entries are settled, and which of them how."""
+        reasons: dict[int, str | None] = {id(entry): why for entry, why in not_stored.refused}
+        reasons |= dict.fromkeys(map(id, not_stored.duplicates))
+        new = [entry for entry in self.entries if entry.number > self.done]
+        self.queue.note_not_stored(
+            new, {entry.number: reasons[id(entry)] for entry in new if id(entry) in reasons}
+        )
+        queue_notes.note(connection, self.id, self.last)
+
+    def refused_before(self) -> list[Refusal]:
+        """What an earlier commit has refused of its entries."""
+        before = [entry for entry in self.entries if entry.number <= self.done]
+        if not before:
+            return []
+        reasons = self.queue.not_stored(before[0].number, before[-1].number)
+        return [(entry, reason) for entry in before if (reason := reasons.get(entry.number))]
+
 
 class GroupCommit:
-    """One worker's way to commit; it belongs to the writer's thread."""
+    """Commits for one worker; it belongs to the writer's thread."""
 
     def __init__(
         self,
         settings: Settings,
         database: Database,
-        gauges: Gauges,
-        queues: SharedQueues,
-        slot_number: int,
+        slot: WorkerSlot,
         leftovers: Leftovers,
         delay: CommitDelay,
     ) -> None:
-        """Of the worker that has this slot."""
+        """For the worker that has this slot."""
         self._settings = settings
         self._database = database
-        self._gauges = gauges
-        self._queues = queues
-        self._number = slot_number
+        self._slot = slot
         self._leftovers = leftovers
         self._delay = delay
         self._has_forgotten = False
-        # Not known before the first commit has asked the database.
+        # Unknown until the first commit has read it from the database.
         self._saved_errors = 0
         self._errors_name = counters.write_errors_name(settings)
 
     def once(self) -> int:
         """Commit what waits, at most BATCH_MAX_ROWS; the number of rows settled.
 
-        That is 0 when others have settled all of it before this worker got its turn. Raises what
-        `Database.commit` raises, or QueueUnreadable; then everything still waits.
+        The number is 0 if other workers settled all of it while this one waited for the lock.
+        Raises the errors of `Database.commit`, or QueueUnreadable; then everything still waits.
         """
         with self._database.turn():
             portions = self._portions()
@@ -148,27 +173,28 @@ class GroupCommit:
             rows = sum(len(portion.entries) for portion in portions)
             took_sec = time.monotonic() - began_sec
             self._delay.expect(rows, took_sec)
-            counts = self._gauges.counts
-            counts.batch_rows.observe(self._number, rows)
-            counts.commit_us.observe(self._number, int(took_sec * 1e6))
+            counts = self._slot.gauges.counts
+            counts.batch_rows.observe(self._slot.number, rows)
+            counts.commit_us.observe(self._slot.number, int(took_sec * 1e6))
         batch.log_refusals(refused)
-        self._gauges.slot(self._number).errors += len(refused)
+        self._slot.numbers.errors += len(refused)
         return rows
 
     def _portions(self) -> list[Portion]:
         portions: list[Portion] = []
         rows_left = self._settings.batch_max_rows
-        for number in sorted(self._queues.not_empty(), key=lambda other: other != self._number):
+        queues, own_number = self._slot.queues, self._slot.number
+        for number in sorted(queues.not_empty(), key=lambda other: other != own_number):
             try:
-                entries = self._queues[number].waiting(rows_left)
+                entries = queues[number].waiting(rows_left)
             except QueueUnreadable:
-                # That of another one is no obstacle; its owner says it.
-                if number == self._number:
+                # The queue of another worker is no obstacle; its owner reports it.
+                if number == own_number:
                     raise
                 continue
             if entries:
-                # In this order: of an id that was new in between, these are all settled.
-                portions.append(Portion(self._queues[number], entries, self._queues[number].id))
+                # In this order: if the id was new in between, all these entries are settled.
+                portions.append(Portion(queues[number], entries, queues[number].id))
             rows_left -= len(entries)
             if not rows_left:
                 break
@@ -183,59 +209,28 @@ class GroupCommit:
             return self._transact(portions, batch.insert_each)
 
     def _transact(self, portions: list[Portion], insert: Insert) -> list[Refusal]:
-        """Insert what is not there yet, in one transaction; all that the database has refused."""
+        """Insert the new entries in one transaction; every refusal, those of before included."""
         with self._database.transaction() as connection:
-            done = [_done(connection, portion) for portion in portions]
+            new = [entry for portion in portions for entry in portion.begin(connection)]
+            not_stored = insert(connection, new, self._settings) if new else NotStored()
             for portion in portions:
-                portion.queue.try_up_to(portion.last)
-            new = [
-                [entry for entry in portion.entries if entry.number > number]
-                for portion, number in zip(portions, done, strict=True)
-            ]
-            together = [entry for entries in new for entry in entries]
-            found = insert(connection, together, self._settings) if together else NotStored()
-            for portion, entries in zip(portions, new, strict=True):
-                if entries:
-                    portion.queue.note_not_stored(entries, _reasons(entries, found))
-                    queue_notes.note(connection, portion.id, portion.last)
+                if portion.done < portion.last:
+                    portion.note(connection, not_stored)
             errors = self._note_others(connection)
         self._has_forgotten, self._saved_errors = True, errors
-        return found.refused + [
-            refusal
-            for portion, number in zip(portions, done, strict=True)
-            for refusal in _refused_before(portion, number)
+        return not_stored.refused + [
+            refusal for portion in portions for refusal in portion.refused_before()
         ]
 
     def _note_others(self, connection: Connection) -> int:
-        """Forget the queues that nobody needs, save the count of errors; that count."""
-        if not self._has_forgotten and not self._queues.others_exist:
-            self._leftovers.forget_settled(connection, self._queues.ids())
-        errors = self._gauges.errors_total()
+        """Forget notes that are not needed any more, save the count of errors; that count."""
+        queues = self._slot.queues
+        if not self._has_forgotten and not queues.others_exist:
+            self._leftovers.forget_settled(connection, queues.ids())
+        errors = self._slot.gauges.errors_total()
         if errors > self._saved_errors:
             counters.raise_to(connection, self._errors_name, errors)
         return errors
-
-
-def _done(connection: Connection, portion: Portion) -> int:
-    """Up to which entry a queue is settled, by whatever commit."""
-    queue = portion.queue
-    return queue_notes.up_to(connection, portion.id) if queue.in_doubt else queue.marks.settled
-
-
-def _reasons(entries: Iterable[Entry], found: NotStored) -> dict[int, str | None]:
-    """Why these entries of one queue are not stored, by their numbers; as `SharedQueue` has it."""
-    reasons: dict[int, str | None] = {id(entry): reason for entry, reason in found.refused}
-    reasons |= dict.fromkeys(map(id, found.duplicates))
-    return {entry.number: reasons[id(entry)] for entry in entries if id(entry) in reasons}
-
-
-def _refused_before(portion: Portion, number: int) -> list[Refusal]:
-    """What an earlier commit has refused of the entries up to this number."""
-    before = [entry for entry in portion.entries if entry.number <= number]
-    if not before:
-        return []
-    reasons = portion.queue.not_stored(before[0].number, before[-1].number)
-    return [(entry, reason) for entry in before if (reason := reasons.get(entry.number))]
 
 
 log = logging.getLogger(__name__)
@@ -250,9 +245,9 @@ SETTLED_LOOK_SEC = 0.05
 DRAIN_SEC = 15.0
 # How often a thread that waits looks whether the process ends without it.
 LOOK_SEC = 5.0
-# How long readings that are answered after their commit wait for others, where the rest need not be
-# committed for minutes: as long as by default, so that all of one request go together.
-ASKED_FOR_SEC = 0.1
+# Where readings may wait for minutes, those that are answered after their commit wait only this
+# long for others: the default interval, so that all readings of one request go together.
+RECEIPT_WAIT_SEC = 0.1
 
 
 class Writer:
@@ -266,31 +261,27 @@ class Writer:
         self,
         settings: Settings,
         database: Database,
-        gauges: Gauges,
-        queues: SharedQueues,
-        slot_number: int,
+        slot: WorkerSlot,
         clock: Callable[[], float] = monotonic_sec,
         end_worker: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGTERM),
     ) -> None:
-        """Go on with the queue of this slot; what waits there is stored too.
+        """Go on with the queue of this slot; the readings that wait there are stored, too.
 
         `clock` gives monotonic seconds; `end_worker` is called if the thread dies. Nothing is
         opened or started yet.
         """
-        self._settings, self._database, self._gauges = settings, database, gauges
-        self._slot, self._slot_number = gauges.slot(slot_number), slot_number
+        self._settings, self._database = settings, database
         self._clock, self._end_worker = clock, end_worker
-        count_refused = partial(gauges.count_refused, slot_number)
+        self._gauges, self._queues, self._slot_number = slot.gauges, slot.queues, slot.number
+        self._slot = slot.numbers
+        self._queue = slot.queue
+        self._queue.claim()
+        count_refused = partial(slot.gauges.count_refused, slot.number)
         self.rejected_queue = RejectedQueue(settings, database, clock, count_refused)
         self._leftovers = Leftovers(settings, database, clock)
-        self._queues = queues
-        self._own = queues[slot_number]
-        self._own.claim()
-        self._delay = CommitDelay(gauges, queues)
-        self._group_commit = GroupCommit(
-            settings, database, gauges, queues, slot_number, self._leftovers, self._delay
-        )
-        self._places = min(settings.write_queue_maxsize, queues.places)
+        self._delay = CommitDelay(slot.gauges, slot.queues)
+        self._group_commit = GroupCommit(settings, database, slot, self._leftovers, self._delay)
+        self._places = min(settings.write_queue_maxsize, slot.queues.places)
         self._receipts: deque[tuple[int, Receipt]] = deque()
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         # Whether the thread will look at the queue again without being woken.
@@ -307,13 +298,13 @@ class Writer:
 
     @property
     def depth(self) -> int:
-        """Readings that this worker's queue has accepted and that are not yet stored."""
-        return self._own.length
+        """How many readings this worker's queue has accepted and not stored yet."""
+        return self._queue.length
 
     @property
     def full(self) -> bool:
         """Whether the next reading would be refused."""
-        return self._own.held >= self._places
+        return self._queue.held >= self._places
 
     def submit(
         self,
@@ -324,17 +315,17 @@ class Writer:
     ) -> int:
         """Queue a reading and note when its station sent; the number that wait, it included.
 
-        Of those with one key (`accepted_keys.key_of`) only the first is stored, within the window
-        or, if that is 0, for as long as keys are kept. The receipt is settled once the reading is
-        committed, found to be a duplicate, or refused by the database.
-        Raises QueueFull, also when there is no memory for it, or WriterClosed when the process
-        stops, the thread has died or the database is damaged.
+        Of several readings with one key (`repeats.key_of`) only the first is stored, within the
+        window or, if that is 0, for as long as keys are kept. The receipt is settled once the
+        reading is committed, is recognised as a duplicate, or is refused by the database.
+        Raises QueueFull, also when there is no memory for the reading, or WriterClosed when the
+        process stops, the thread has died or the database is damaged.
         """
         arrived_ms = int(self._clock() * 1000)
         stations = self._settings.stations
         entry = batch.entry_of(stations, reading, arrived_ms, key, repeat_window_ms)
         with self._lock:
-            # Also when it is refused below: a station that sends is not silent.
+            # Even if the reading is refused below: a station that sends is not silent.
             self._gauges.note_received(reading.endpoint, entry.arrived_ms)
             try:
                 number = self._append(entry)
@@ -346,7 +337,7 @@ class Writer:
             if receipt is not None:
                 self._receipts.append((number, receipt))
             slept, self._awake = not self._awake, True
-            waiting = self._own.length
+            waiting = self._queue.length
         is_batch = waiting == self._settings.batch_max_rows
         hurries = is_batch or (is_first_asked and self._settings.ack != "committed")
         if slept or hurries or (self._delays and self._delay.is_full()):
@@ -354,7 +345,7 @@ class Writer:
         return waiting
 
     def _append(self, entry: Entry) -> int:
-        """Put it into the queue; its number. Raises as `submit` does."""
+        """Put an entry into the queue; its number. Raises the errors of `submit`."""
         if self._refuses_new:
             raise WriterClosed("the service is stopping")
         if self.dead:
@@ -362,9 +353,9 @@ class Writer:
         if self._database.damage.known:
             raise WriterClosed("the database is damaged")
         if self.full:
-            raise QueueFull(f"queue full, {self._own.held} wait")
+            raise QueueFull(f"queue full, {self._queue.held} wait")
         try:
-            return self._own.append(entry)
+            return self._queue.append(entry)
         except OSError as error:
             raise QueueFull(f"no memory for the queue: {error.strerror}") from error
 
@@ -375,9 +366,10 @@ class Writer:
     def start(self) -> None:
         """Start the thread; it ends after `refuse_new`, once everything is stored.
 
-        When the main thread ends without `close`, it does what `close` would within DRAIN_SEC.
+        If the main thread ends without calling `close`, this thread does the same work within
+        DRAIN_SEC.
         """
-        # Not a daemon: if the process ends some other way, the interpreter still waits for it.
+        # Not a daemon: however the process ends, the interpreter waits for this thread.
         thread = threading.Thread(target=self._run, name="writer", daemon=False)
         thread.start()
         self._thread = thread
@@ -388,15 +380,15 @@ class Writer:
         self._wake.put(None)
 
     def refuse_new(self) -> None:
-        """Take no more readings and let the thread end once all are stored."""
+        """Refuse further readings and let the thread end once all are stored."""
         self._refuses_new = True
         self.flush_now()
 
     def close(self, timeout_sec: float) -> int:
         """Stop and store everything that waits; the number of readings that could not be stored.
 
-        Those go into a file for the next start. Refused readings are kept last, in one try. Also
-        works when the thread was never started or has died.
+        Those go into a file for the next start. Rejected readings are kept last, in one try. This
+        also works when the thread was never started or has died.
         """
         deadline = self._clock() + timeout_sec
         self.refuse_new()
@@ -404,45 +396,43 @@ class Writer:
             self._thread.join(timeout_sec)
             self._given_up = True
             self._wake.put(None)
-            if self._thread.is_alive():  # A COMMIT may wait for a standby that is away.
+            if self._thread.is_alive():  # A COMMIT may wait for a standby that does not answer.
                 self._database.break_off()
             self._thread.join()
-        while self._left() and self._clock() < deadline:
+        while self._unemptied() and self._clock() < deadline:
             if not self.step():
                 self._pause()
         return self._finish()
 
     def _finish(self) -> int:
-        """Put what is left into a file, keep what was refused; the number of readings left."""
+        """Save the rest of the queue to a file, keep rejected readings; the number of the rest."""
         self._give_receipts()
-        left = self._own.length
-        if left:
-            self._leftovers.save_queue(self._own, self.trouble)
-        # Of those nobody is told that they are stored.
+        rest = self._queue.length
+        if rest:
+            self._leftovers.save_queue(self._queue, self.trouble)
+        # No request is informed that these readings are stored.
         self._receipts.clear()
         self._leftovers.close()
         self.rejected_queue.finish()
-        return left
+        return rest
 
-    def _left(self) -> list[SharedQueue]:
-        """The queues that this worker has to empty before it ends, if they are not.
+    def _unemptied(self) -> bool:
+        """Whether a queue still holds readings that this worker has to store before it ends.
 
-        That is its own, and those of workers that were killed and that nobody has taken over.
+        Such queues are its own, and those of killed workers that no other worker has taken over.
         """
-        numbers = self._queues.not_empty()
-        waiting = [self._queues[number] for number in numbers if not self._gauges.slot(number).pid]
-        if self._own.length and self._own not in waiting:
-            waiting.append(self._own)
-        return waiting
+        return bool(self._queue.length) or any(
+            not self._gauges.slot(number).pid for number in self._queues.not_empty()
+        )
 
     def _run(self) -> None:
         try:
-            # Here, so that the start of a worker does not wait for one more thread.
+            # In this thread, so that the start of a worker does not wait for another one.
             self._database.prepare()
             self._leftovers.step()
             while self._unfinished():
                 self._wait_for_batch()
-                if self._left():
+                if self._unemptied():
                     self._store()
                 elif self._failures:
                     self._recover()
@@ -452,7 +442,7 @@ class Writer:
                     self.rejected_queue.step()
                     self._leftovers.step()
         except BaseException:
-            # A bug or MemoryError; every error of the store is caught further in.
+            # A bug or MemoryError: errors of the store are caught in `_store`.
             self._die()
         finally:
             if self._is_left_alone:
@@ -473,28 +463,28 @@ class Writer:
             self.refuse_new()
         if not self._refuses_new:
             return True
-        # A submit that began before `refuse_new` may still be putting its reading.
+        # A `submit` that began before `refuse_new` may still be queueing its reading.
         with self._lock:
             in_time = self._clock() < self._ends_by_sec
-            return bool(self._left()) and not self._given_up and in_time
+            return self._unemptied() and not self._given_up and in_time
 
     @property
     def _is_left_alone(self) -> bool:
-        """Whether the process ends without `close`: its main thread is gone, whatever it died of.
+        """Whether the process ends without `close`: its main thread has ended, for any reason.
 
-        The interpreter waits for this thread then, and nobody is left to stop it.
+        The interpreter then waits for this thread, and no other thread stops it.
         """
         return not threading.main_thread().is_alive()
 
     def _wait_for_batch(self) -> None:
-        """Sleep while nothing waits in this worker's queue, then until the commit delay is over.
+        """Sleep while this worker's queue is empty, then until the commit delay is over.
 
-        A whole batch needs no more of it: with an interval of minutes the queue would run full.
+        A whole batch is committed at once: with an interval of minutes the queue would fill up.
         """
         self._give_receipts()
         with self._lock:
-            self._awake = self._own.held > 0
-        # Who was in trouble first says that it is over: another worker has stored its readings.
+            self._awake = self._queue.held > 0
+        # After a failure the recovery is reported first: another worker has stored the readings.
         if not self._awake and not self._failures:
             self._sleep(self._leftovers.pause_sec)
             self._give_receipts()
@@ -504,8 +494,8 @@ class Writer:
         while self._may_wait():
             interval_sec = self._settings.commit_interval_sec
             if self._receipts:
-                interval_sec = min(interval_sec, ASKED_FOR_SEC)
-            until_sec = self._own.marks.oldest_ms / 1000 + interval_sec
+                interval_sec = min(interval_sec, RECEIPT_WAIT_SEC)
+            until_sec = self._queue.marks.oldest_ms / 1000 + interval_sec
             wait_sec = until_sec - self._clock()
             if wait_sec <= 0:
                 return
@@ -514,9 +504,9 @@ class Writer:
             self._give_receipts()
 
     def _wait_for_more(self) -> None:
-        """Sleep until as many wait as are expected, in all queues, or it has taken too long.
+        """Sleep until all queues hold as many readings as are expected, or the delay is over.
 
-        Where the last of them comes to another worker, that one stores them all meanwhile.
+        If the last of them comes to another worker, that worker stores them all meanwhile.
         """
         self._delays = True
         until_sec = self._clock() + self._delay.wait_sec
@@ -528,19 +518,19 @@ class Writer:
         self._give_receipts()
 
     def _may_wait(self) -> bool:
-        """Whether the own queue has something, less than a batch, and nothing is in a hurry."""
+        """Whether the queue holds readings, but no whole batch, and no stop makes it urgent."""
         hurries = self._flushes_now or self._is_left_alone
-        return 0 < self._own.length < self._settings.batch_max_rows and not hurries
+        return 0 < self._queue.length < self._settings.batch_max_rows and not hurries
 
     def _sleep(self, wait_sec: float) -> bool:
-        """Wait for so long; whether somebody has woken this thread before."""
+        """Wait for so long; whether this thread was woken before."""
         with suppress(queue.Empty):
             self._wake.get(timeout=wait_sec)
             return True
         return False
 
     def _store(self) -> int:
-        """Commit a batch; the rows settled, or 0 when they wait on."""
+        """Commit a batch; the number of rows settled, 0 if they still wait."""
         try:
             count = self._group_commit.once()
         except Exception as error:
@@ -552,20 +542,20 @@ class Writer:
         return count
 
     def _give_receipts(self) -> None:
-        """Tell everybody who waits for what is settled by now, whoever has stored it."""
-        first, last = self._own.unreleased()
+        """Settle the receipts of all readings that are settled by now, by any worker."""
+        first, last = self._queue.unreleased()
         if last < first:
             return
         with self._lock:
             due = []
             while self._receipts and self._receipts[0][0] <= last:
                 due.append(self._receipts.popleft())
-        reasons = self._own.not_stored(first, last) if due else {}
+        reasons = self._queue.not_stored(first, last) if due else {}
         for number, receipt in due:
             reason = reasons.get(number, "")
             receipt.settle(reason or "", is_duplicate=reason is None)
         with self._lock:
-            self._own.release(last)
+            self._queue.release(last)
 
     def _fail(self, error: Exception) -> None:
         self._failures += 1
@@ -588,11 +578,11 @@ class Writer:
         self.trouble = ""
 
     def _pause(self) -> None:
-        """Wait before the next try, or until somebody else has stored what waits."""
+        """Wait before the next try, or until another worker has stored what waits."""
         doubled = self._settings.write_backoff_base_sec * 2 ** min(self._failures - 1, 20)
-        left_sec = min(doubled, LONGEST_PAUSE_SEC)
-        settled = self._own.marks.settled
-        while left_sec > 0 and self._own.marks.settled == settled:
-            if self._sleep(min(left_sec, SETTLED_LOOK_SEC)):
+        rest_sec = min(doubled, LONGEST_PAUSE_SEC)
+        settled = self._queue.marks.settled
+        while rest_sec > 0 and self._queue.marks.settled == settled:
+            if self._sleep(min(rest_sec, SETTLED_LOOK_SEC)):
                 return
-            left_sec -= SETTLED_LOOK_SEC
+            rest_sec -= SETTLED_LOOK_SEC

@@ -68,7 +68,7 @@ class OtherHosts:
     def _note(self, endpoint: str, age_ms: int) -> None:
         now_ms = self._monotonic_ms()
         heard_ms = now_ms - min(max(age_ms, 0), now_ms - self._looked_ms)
-        if heard_ms > self._gauges.last_received_ms(endpoint):
+        if heard_ms > self._gauges.station(endpoint).last_received_ms:
             self._gauges.note_received(endpoint, heard_ms)
 
 

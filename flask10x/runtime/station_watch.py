@@ -72,7 +72,7 @@ class SilenceLearning:
         self._learn_at_ms = now_ms + LEARN_PAUSE_MS
         self._asked_ms[station.endpoint] = now_ms
         if learned_sec is not None:
-            self._gauges.set_learned_sec(station.endpoint, learned_sec)
+            self._gauges.station(station.endpoint).learned_sec = learned_sec
         return True
 
     def _is_due(self, station: Station, now_ms: int) -> bool:
@@ -81,8 +81,8 @@ class SilenceLearning:
         if asked_ms is None:
             return True
         # The first reading of a new station may take a moment to be stored.
-        is_known = self._gauges.learned_sec(station.endpoint) > 0
-        has_sent = self._gauges.last_received_ms(station.endpoint) > asked_ms
+        is_known = self._gauges.station(station.endpoint).learned_sec > 0
+        has_sent = self._gauges.station(station.endpoint).last_received_ms > asked_ms
         return has_sent and now_ms - asked_ms >= (LEARN_EVERY_MS if is_known else LEARN_PAUSE_MS)
 
 
@@ -128,12 +128,12 @@ def silence_of(
     `received_at` is when the database has heard of it last, in epoch milliseconds; `is_alerted`
     whether there is an alert of its silence.
     """
-    endpoint, last_ms = station.endpoint, gauges.last_received_ms(station.endpoint)
-    awaited_ms = None if last_ms else monotonic_ms() - gauges.awaited_since_ms(endpoint)
+    endpoint, last_ms = station.endpoint, gauges.station(station.endpoint).last_received_ms
+    awaited_ms = None if last_ms else monotonic_ms() - gauges.station(endpoint).awaited_since_ms
     signs = Signs(
         age_ms=_age_ms(last_ms, received_at),
         awaited_ms=awaited_ms,
-        after_sec=silent_after_sec(settings, station, gauges.learned_sec(endpoint)),
+        after_sec=silent_after_sec(settings, station, gauges.station(endpoint).learned_sec),
         is_alerted=is_alerted,
     )
     return silence(signs)
@@ -191,7 +191,7 @@ class StationWatch:
 
     def _look(self) -> None:
         for station in self._settings.stations.all:
-            since_ms = self._gauges.silent_since(station.endpoint)
+            since_ms = self._gauges.station(station.endpoint).silent_since_ms
             if since_ms:
                 self._await_return(station.endpoint, since_ms)
             else:
@@ -211,10 +211,10 @@ class StationWatch:
     def _watch(self, station: Station) -> None:
         endpoint = station.endpoint
         threshold_sec = station.silent_after_sec(self._settings.inactivity_warn_sec)
-        last_ms = self._gauges.last_received_ms(endpoint)
+        last_ms = self._gauges.station(endpoint).last_received_ms
         if not last_ms and endpoint not in (self._known or ()):
             return
-        last_ms = last_ms or self._gauges.awaited_since_ms(endpoint)
+        last_ms = last_ms or self._gauges.station(endpoint).awaited_since_ms
         inactive_sec = (self._now_ms() - last_ms) // 1000
         verdict = silence(
             Signs(
@@ -226,7 +226,7 @@ class StationWatch:
             )
         )
         if verdict.is_missed:
-            self._gauges.set_silent_since(endpoint, last_ms)
+            self._gauges.station(endpoint).silent_since_ms = last_ms
             log.warning(
                 "Endpoint '%s' inactive for %ds (threshold %ds)",
                 endpoint,
@@ -235,9 +235,9 @@ class StationWatch:
             )
 
     def _await_return(self, endpoint: str, since_ms: int) -> None:
-        last_ms = self._gauges.last_received_ms(endpoint)
+        last_ms = self._gauges.station(endpoint).last_received_ms
         if last_ms and last_ms > since_ms:
-            self._gauges.set_silent_since(endpoint, 0)
+            self._gauges.station(endpoint).silent_since_ms = 0
             silent_sec = (last_ms - since_ms) // 1000
             log.info("Endpoint '%s' is sending again after %ds", endpoint, silent_sec)
 

@@ -20,7 +20,7 @@ from flask10x.database.hosts import MONITOR
 from flask10x.database.paths import shown_name
 from flask10x.history.view import View
 from flask10x.recording.repeats import Repeats
-from flask10x.recording.shared_queue import SharedQueues
+from flask10x.recording.shared_queue import SharedQueues, WorkerSlot
 from flask10x.recording.writer import DRAIN_SEC, Writer
 from flask10x.runtime import database_file
 from flask10x.runtime.alerting import watch_list
@@ -63,7 +63,8 @@ class Store:
         self.queues = queues or SharedQueues.anonymous(settings.write_queue_maxsize)
         self.database = Database(settings, Damage(gauges))
         self._slot = gauges.slot(slot_number)
-        self.writer = Writer(settings, self.database, gauges, self.queues, slot_number)
+        slot = WorkerSlot(gauges, self.queues, slot_number)
+        self.writer = Writer(settings, self.database, slot)
         self.repeats = Repeats(self.database, self.queues)
         self._closed = False
         self._stop = threading.Event()

@@ -22,7 +22,6 @@ from flask10x.config.secrets import Keyring
 from flask10x.config.settings import Settings
 from flask10x.readings.parse import BODY_MAX_BYTES
 from flask10x.recording.batch import Receipt
-from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import DRAIN_SEC
 from flask10x.server.gunicorn_conf import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SEC
 from flask10x.system.gauges import Gauges
@@ -226,21 +225,11 @@ if GRACEFUL_TIMEOUT_SEC <= REQUEST_CEILING_SEC + DRAIN_SEC:
     raise AssertionError("a stopping worker would be killed before it has stored everything")
 
 
-def make(
-    settings: Settings,
-    gauges: Gauges,
-    slot_number: int,
-    keyring: Keyring,
-    missing: str,
-    queues: SharedQueues | None,
-) -> Flask:
-    """The application of one worker; its store is not open yet."""
-    app = create_app(settings, gauges, slot_number, keyring, missing, queues)
+def with_threads(app: Flask, settings: Settings) -> Flask:
+    """The application of one worker, whose slow requests other threads answer."""
     app.jinja_env.bytecode_cache = COMPILED
-    refused = partial(is_refused, app)
-    app.wsgi_app = Threads(  # type: ignore[method-assign]
-        app.wsgi_app, settings.threads, refused, Lanes(settings)
-    )
+    threads = Threads(app.wsgi_app, settings.threads, partial(is_refused, app), Lanes(settings))
+    app.wsgi_app = threads  # type: ignore[method-assign]
     return app
 
 

@@ -20,12 +20,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gunicorn.errors import HaltServer
 
@@ -39,7 +39,6 @@ from flask10x.database.damage import Damage
 from flask10x.database.paths import database_path
 from flask10x.database.running_service import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.errors import Flask10xError, HostNameTaken, SchemaError, SettingsError
-from flask10x.readings.stations import Stations
 from flask10x.recording.shared_queue import QueueFile
 from flask10x.server import migration
 from flask10x.server.address import greet, require_free
@@ -89,56 +88,39 @@ class InForce:
     keyring: Keyring
 
 
-@dataclass(frozen=True, slots=True)
-class StationChanges:
-    """The endpoints of the stations that a reload has brought, changed and left out."""
+class Changes(NamedTuple):
+    """The names that a reload has added, changed and removed."""
 
-    added: Sequence[str]
-    changed: Sequence[str]
-    gone: Sequence[str]
+    added: list[str]
+    changed: list[str]
+    removed: list[str]
 
-    @property
-    def line(self) -> str:
-        """One for the log; empty when every station is as it was."""
-        rest = "not accepted any more, its readings stay"
-        named = ((self.added, "added"), (self.changed, "changed"), (self.gone, rest))
-        parts = [f"{', '.join(names)} {what}" for names, what in named if names]
-        return f"Stations of this reload: {'; '.join(parts)}" if parts else ""
+    def parts(self, removed: str) -> list[str]:
+        """`data2, data3 added` and so on; `removed` is said of the names that were removed."""
+        words = zip(self, ("added", "changed", removed), strict=True)
+        return [f"{', '.join(names)} {word}" for names, word in words if names]
 
 
-def station_changes(former: Stations, now: Stations) -> StationChanges:
-    """What is different between the stations before a reload and those after it."""
-    before, after = former.by_endpoint, now.by_endpoint
-    return StationChanges(
-        added=[name for name in after if name not in before],
-        changed=[name for name in after if name in before and after[name] != before[name]],
-        gone=[name for name in before if name not in after],
+def changes(former: Mapping[str, object], now: Mapping[str, object]) -> Changes:
+    """The names whose values differ between the two."""
+    return Changes(
+        added=[name for name in now if name not in former],
+        changed=[name for name in now if name in former and now[name] != former[name]],
+        removed=[name for name in former if name not in now],
     )
 
 
 def alerts_line(former: Alerts, now: Alerts) -> str:
-    """What a reload has brought of alerts, a line for the log; empty when nothing is different."""
+    """The log line about the alerts of a reload; empty when nothing has changed."""
     channels = ({channel.name: channel for channel in alerts.channels} for alerts in (former, now))
     parts = [
-        *_differences("rule", former.by_name, now.by_name),
-        *_differences("channel", *channels),
+        *(f"rule {part}" for part in changes(former.by_name, now.by_name).parts("gone")),
+        *(f"channel {part}" for part in changes(*channels).parts("gone")),
     ]
     rest = (replace(alerts, rules=(), channels=(), file="") for alerts in (former, now))
     if len({*rest}) > 1:
         parts.append("the keys that hold for all of them changed")
     return f"Alerts of this reload: {'; '.join(parts)}" if parts else ""
-
-
-def _differences(
-    thing: str, before: Mapping[str, object], after: Mapping[str, object]
-) -> list[str]:
-    both = {name: (before.get(name), after.get(name)) for name in {**before, **after}}
-    words = {
-        "added": [name for name, (old, _) in both.items() if old is None],
-        "changed": [n for n, (old, new) in both.items() if old and new and old != new],
-        "gone": [name for name, (_, new) in both.items() if new is None],
-    }
-    return [f"{thing} {', '.join(names)} {word}" for word, names in words.items() if names]
 
 
 def read_settings() -> InForce:
@@ -158,13 +140,13 @@ def read_settings_again(former: InForce) -> tuple[InForce, list[str]]:
             raise SettingsError(
                 f"{PREFIX}{name.upper()} is not set any more; only a restart opens what it closes"
             )
-    kept = {name: getattr(former.settings, name) for name in OF_THE_MASTER}
+    of_master = {name: getattr(former.settings, name) for name in OF_THE_MASTER}
     waiting = [
         f"{PREFIX}{name.upper()} stays {value} until a restart"
-        for name, value in kept.items()
+        for name, value in of_master.items()
         if value != getattr(now.settings, name)
     ]
-    return InForce(replace(now.settings, **kept), now.keyring), waiting
+    return InForce(replace(now.settings, **of_master), now.keyring), waiting
 
 
 FIRST_PAUSE_SEC, LONGEST_PAUSE_SEC = 0.5, 30.0
@@ -288,11 +270,13 @@ STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 def worker_app() -> "Flask":
     """The application of one worker; called in the worker, which reads no file of settings."""
-    from flask10x.server import application  # noqa: PLC0415
+    from flask10x.server.application import with_threads  # noqa: PLC0415
+    from flask10x.web.app import create_app  # noqa: PLC0415
 
-    return application.make(
-        *(_in_force.settings, _gauges, _slot_number, _in_force.keyring, _missing),
-        None if _queue_file is None else _queue_file.queues,
+    queues = None if _queue_file is None else _queue_file.queues
+    settings, keyring = _in_force.settings, _in_force.keyring
+    return with_threads(
+        create_app(settings, _gauges, _slot_number, keyring, _missing, queues), settings
     )
 
 
@@ -305,27 +289,29 @@ def on_reload(_server: Any) -> None:
     former = _in_force
     try:
         _in_force, waiting = read_settings_again(former)
-        changes = station_changes(former.settings.stations, _in_force.settings.stations)
-        _take_stations(changes)
+        stations = changes(
+            former.settings.stations.by_endpoint, _in_force.settings.stations.by_endpoint
+        )
+        _take_stations(stations)
     except Exception as error:
         _in_force = former
-        kept = "the settings, stations and tokens before it stay"
-        _tell(logging.ERROR, f"Reload failed, {kept}: {error}")
+        text = "Reload failed, the settings, stations and tokens before it stay"
+        _tell(logging.ERROR, f"{text}: {error}")
         return
-    for line in waiting:
-        _tell(logging.WARNING, line)
-    if changes.line:
-        _tell(logging.WARNING if changes.gone else logging.INFO, changes.line)
-        _tell_of_headings()
+    _warn(waiting)
+    if parts := stations.parts("not accepted any more, its readings stay"):
+        level = logging.WARNING if stations.removed else logging.INFO
+        _tell(level, f"Stations of this reload: {'; '.join(parts)}")
+        _warn(station_file.formula_headings(_in_force.settings.stations))
     if line := alerts_line(former.settings.alerts, _in_force.settings.alerts):
         _tell(logging.INFO, line)
 
 
-def _take_stations(changes: StationChanges) -> None:
-    """Make room for what the new workers are to take; raises what keeps them from it."""
-    _gauges.add_stations(changes.added)
-    # One that is missing gets its columns when it is there.
-    if not changes.line or _missing:
+def _take_stations(stations: Changes) -> None:
+    """Make room for the stations of the new workers; raises what prevents it."""
+    _gauges.add_stations(stations.added)
+    # A database that is missing gets its columns when it is there.
+    if not any(stations) or _missing:
         return
     # Whatever is opened there now may be another file than the WAL belongs to.
     if obstacle := Damage(_gauges).obstacle:
@@ -334,7 +320,7 @@ def _take_stations(changes: StationChanges) -> None:
     if status != 0:
         sys.stderr.write(messages)
         raise SchemaError(migration.last_of(messages))
-    _tell_of_migration(messages)
+    _warn_of_migration(messages)
 
 
 def _tell(level: int, line: str) -> None:
@@ -351,6 +337,11 @@ def _tell(level: int, line: str) -> None:
         logs.shutdown()
         logs.write_line(_in_force.settings, level, line)
         sys.stderr.write(f"flask10x: {line}\n")
+
+
+def _warn(lines: Iterable[str]) -> None:
+    for line in lines:
+        _tell(logging.WARNING, line)
 
 
 def on_starting(_server: Any) -> None:
@@ -376,7 +367,7 @@ def on_starting(_server: Any) -> None:
             _tell_of_missing()
         else:
             _open_queues()
-        _tell_of_headings()
+        _warn(station_file.formula_headings(_settings.stations))
     except Flask10xError as error:
         sys.stderr.write(f"flask10x: {error}\n")
         sys.exit(error.exit_status)
@@ -406,21 +397,15 @@ def _prepare() -> None:
         raise SchemaError("the database could not be migrated; not starting")
     if is_first:
         _tell(logging.INFO, f"A new database was made: {path}")
-    _tell_of_migration(messages)
+    _warn_of_migration(messages)
 
 
 def _tell_of_missing() -> None:
     _tell(logging.CRITICAL, f"The database {_engine.lack}, nothing is stored: {_missing}")
 
 
-def _tell_of_migration(messages: str) -> None:
-    for line in messages.splitlines():
-        _tell(logging.WARNING, line.removeprefix("flask10x: "))
-
-
-def _tell_of_headings() -> None:
-    for line in station_file.formula_headings(_in_force.settings.stations):
-        _tell(logging.WARNING, line)
+def _warn_of_migration(messages: str) -> None:
+    _warn(line.removeprefix("flask10x: ") for line in messages.splitlines())
 
 
 def _take_when_there() -> None:
@@ -442,10 +427,9 @@ def _open_queues() -> None:
     """Make the queues that all workers are to share, or go on with those of a killed service."""
     global _queue_file  # noqa: PLW0603
     _queue_file = QueueFile(_settings)
-    for warning in _queue_file.warnings:
-        _tell(logging.WARNING, warning)
-    if found := _queue_file.found:
-        _tell(logging.INFO, f"Readings that a killed service had accepted: {found}, stored now")
+    _warn(_queue_file.warnings)
+    if waiting := _queue_file.found:
+        _tell(logging.INFO, f"Readings that a killed service had accepted: {waiting}, stored now")
 
 
 def when_ready(server: Any) -> None:
@@ -472,12 +456,8 @@ def _compile_templates() -> None:
     application.compile_templates(_settings, _gauges, _in_force.keyring)
 
 
-def _hold_stops() -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-
-
-def _let_stops_in() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+_hold_stops = partial(signal.pthread_sigmask, signal.SIG_BLOCK, STOPS)
+_let_stops_in = partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, STOPS)
 
 
 def pre_fork(server: Any, worker: Any) -> None:
@@ -489,8 +469,8 @@ def pre_fork(server: Any, worker: Any) -> None:
         _take_when_there()
     except Flask10xError as error:
         raise HaltServer(f"flask10x: {error}", error.exit_status) from error
-    taken = {other.slot_number for other in server.WORKERS.values()}
-    worker.slot_number = next(n for n in range(SLOTS) if n not in taken)
+    in_use = {other.slot_number for other in server.WORKERS.values()}
+    worker.slot_number = next(n for n in range(SLOTS) if n not in in_use)
     _gauges.slot(worker.slot_number).booted_ms = 0
     if _queue_file is not None:
         _queue_file.queues[worker.slot_number].use()
@@ -540,7 +520,7 @@ def post_worker_init(worker: Any) -> None:
 
 def worker_exit(_server: Any, worker: Any) -> None:
     """In the worker, however it ends but by SIGKILL: store everything that was accepted."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT):
+    for number in (*STOPS, signal.SIGABRT):
         signal.signal(number, signal.SIG_IGN)
     end, slot = sys.exc_info()[1], _gauges.slot(_slot_number)
     if not slot.booted_ms and isinstance(end, SystemExit) and end.code:

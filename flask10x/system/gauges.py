@@ -12,12 +12,7 @@ from itertools import accumulate
 from typing import Self
 
 from flask10x.system import clock
-from flask10x.system.last_requests import (
-    LastRequest,
-    LastRequests,
-    UnknownName,
-    UnknownNames,
-)
+from flask10x.system.last_requests import LastRequest, LastRequests, UnknownName, UnknownNames
 
 # Counts in memory that all workers share: a row for each worker, a column for each count.
 #
@@ -131,7 +126,7 @@ class ServiceCounts:
 # it has logged; whoever does a periodic task for its `failing_since_ms`, and that of alerts for
 # `learned_sec`; `errors_base`, `file_id`, `file_device`, `taken_away`, `rescued` and `damage` are
 # written once; whoever meets it writes `suspicion`, and whoever looks takes it back and writes
-# `inspected`; whoever has the commit lock writes `company_rows` and `commit_us`; each worker
+# `inspected`; whoever has the commit lock writes `expected_rows` and `commit_us`; each worker
 # counts in a row of its own. Where there are several, little can go wrong: of two workers that
 # accept readings of one station at once the slower may leave a time some milliseconds old.
 
@@ -147,18 +142,17 @@ STATION_NAMES_MAX = 1000
 TEXT_BYTES = 240
 
 
+def _numbers(*names: str) -> tuple[tuple[str, type[c_int64]], ...]:
+    return tuple((name, c_int64) for name in names)
+
+
 class Slot(Structure):
     """The numbers of one worker; only that worker writes them."""
 
     # A 32-bit Pi writes each number in two halves. What we count stays below 2**31, so a reader
     # that comes in between sees an unchanged upper half; that of a time changes once in 50 days of
     # uptime.
-    _fields_ = (
-        ("pid", c_int64),
-        ("errors", c_int64),
-        ("trouble", c_int64),
-        ("booted_ms", c_int64),
-    )
+    _fields_ = _numbers("pid", "errors", "trouble", "booted_ms")
     # Without a dictionary a misspelt name is an error, and not a number of this process alone.
     __slots__ = ()
 
@@ -193,12 +187,7 @@ ERRORS_AT = [name for name, _ in Slot._fields_].index("errors")
 class StationTimes(Structure):
     """What is known of one station; times are in milliseconds of CLOCK_MONOTONIC."""
 
-    _fields_ = (
-        ("last_received_ms", c_int64),
-        ("silent_since_ms", c_int64),
-        ("awaited_since_ms", c_int64),
-        ("learned_sec", c_int64),
-    )
+    _fields_ = _numbers("last_received_ms", "silent_since_ms", "awaited_since_ms", "learned_sec")
     __slots__ = ()
 
     last_received_ms: int
@@ -211,6 +200,20 @@ class StationTimes(Structure):
     """After how long its silence is longer than usual; 0 while nothing was learned."""
 
 
+class SharedText:
+    """A text in the field of this name, cut to TEXT_BYTES."""
+
+    def __init__(self, field: str) -> None:
+        self._field = field
+
+    def __get__(self, gauges: "Gauges", _owner: type) -> str:
+        text: bytes = getattr(gauges, self._field)
+        return text.decode(errors="ignore")
+
+    def __set__(self, gauges: "Gauges", text: str) -> None:
+        setattr(gauges, self._field, text.encode(errors="replace")[:TEXT_BYTES])
+
+
 class Gauges(Structure):
     """All slots, the times of each station, and what the monitor knows; make it before the fork.
 
@@ -220,18 +223,9 @@ class Gauges(Structure):
     """
 
     _fields_ = (
-        ("high_water", c_int64),
-        ("errors_base", c_int64),
-        ("killed", c_int64),
-        ("killed_logged", c_int64),
-        ("long_wal", c_int64),
-        ("file_id", c_int64),
-        ("file_device", c_int64),
-        ("inspected", c_int64),
-        ("serving", c_int64),
-        ("taken_away", c_int64),
-        ("expected_rows", c_int64),
-        ("commit_us", c_int64),
+        *_numbers("high_water", "errors_base", "killed", "killed_logged", "long_wal"),
+        *_numbers("file_id", "file_device", "inspected", "serving", "taken_away"),
+        *_numbers("expected_rows", "commit_us"),
         ("failing_since_ms", c_int64 * TASKS_MAX),
         ("slots", Slot * SLOTS),
         ("_damage_text", c_char * TEXT_BYTES),
@@ -309,7 +303,12 @@ class Gauges(Structure):
         for name in added:
             self._stations[self._places[name]] = StationTimes(awaited_since_ms=clock.monotonic_ms())
 
-    def _of(self, endpoint: str) -> StationTimes:
+    def station(self, endpoint: str) -> StationTimes:
+        """The times of this station.
+
+        This method and those that count raise KeyError for a station that was not added before the
+        fork.
+        """
         return self._stations[self._places[endpoint]]
 
     def slot(self, number: int) -> Slot:
@@ -344,47 +343,24 @@ class Gauges(Structure):
         """Whether any worker cannot store readings now."""
         return any(slot.trouble for slot in self.slots)
 
-    @property
-    def damage(self) -> str:
-        """Why nothing may be written to the database any more; empty while it is sound."""
-        return self._damage_text.decode(errors="ignore")
-
-    @damage.setter
-    def damage(self, reason: str) -> None:
-        self._damage_text = reason.encode(errors="replace")[:TEXT_BYTES]
+    damage = SharedText("_damage_text")
+    """Why nothing may be written to the database any more; empty while it is sound."""
+    suspicion = SharedText("_suspicion_text")
+    """Why nothing is written until the database has been inspected; empty usually."""
+    rescued = SharedText("_rescued_text")
+    """The name of the copy of a database that was taken away; empty before there is one."""
 
     def is_damaged(self) -> bool:
-        """Whether there is a `damage`; asked for each reading, so it decodes nothing."""
+        """Whether there is a `damage`; called for each reading, so it decodes nothing."""
         return self._damage_text != b""
 
-    @property
-    def suspicion(self) -> str:
-        """Why nothing is written until somebody has looked at the database; empty usually."""
-        return self._suspicion_text.decode(errors="ignore")
-
-    @suspicion.setter
-    def suspicion(self, reason: str) -> None:
-        self._suspicion_text = reason.encode(errors="replace")[:TEXT_BYTES]
-
-    @property
-    def rescued(self) -> str:
-        """The name of the copy that was made of a database taken away; empty before."""
-        return self._rescued_text.decode(errors="ignore")
-
-    @rescued.setter
-    def rescued(self, name: str) -> None:
-        self._rescued_text = name.encode(errors="replace")[:TEXT_BYTES]
-
     def is_suspected(self) -> bool:
-        """Whether there is a `suspicion`; asked for each commit."""
+        """Whether there is a `suspicion`; called for each commit."""
         return self._suspicion_text != b""
 
     def note_received(self, endpoint: str, monotonic_ms: int) -> None:
-        """Note that a reading of the station was accepted; any worker may.
-
-        This and what follows raise KeyError for a station that was not added before the fork.
-        """
-        self._of(endpoint).last_received_ms = monotonic_ms
+        """Note that a reading of the station was accepted; any worker may call it."""
+        self.station(endpoint).last_received_ms = monotonic_ms
 
     def count_accepted(self, slot_number: int, endpoint: str) -> None:
         """Count a reading that was queued; only whoever has the slot."""
@@ -417,27 +393,3 @@ class Gauges(Structure):
     def unknown_names(self) -> list[UnknownName]:
         """What came of such names since the service started, the one that came most often first."""
         return self._unknown.all(SLOTS)
-
-    def last_received_ms(self, endpoint: str) -> int:
-        """When its last reading was accepted; 0 when none was since the service started."""
-        return self._of(endpoint).last_received_ms
-
-    def awaited_since_ms(self, endpoint: str) -> int:
-        """Since when it could be heard: it is not called silent for the time before."""
-        return self._of(endpoint).awaited_since_ms
-
-    def learned_sec(self, endpoint: str) -> int:
-        """After how many seconds its silence is longer than usual; 0: nothing was learned yet."""
-        return self._of(endpoint).learned_sec
-
-    def set_learned_sec(self, endpoint: str, seconds: int) -> None:
-        """Note what was learned of its silences; only whoever learns."""
-        self._of(endpoint).learned_sec = seconds
-
-    def silent_since(self, endpoint: str) -> int:
-        """Since when a station is known to be silent; 0 when it is not silent."""
-        return self._of(endpoint).silent_since_ms
-
-    def set_silent_since(self, endpoint: str, monotonic_ms: int) -> None:
-        """Note that the station is silent since then, or with 0 that it sends again."""
-        self._of(endpoint).silent_since_ms = monotonic_ms

@@ -12,8 +12,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import NamedTuple
 
 # A reading has 100 to 300 bytes, the headers that are kept 200.
 PLACE_BYTES = 2048
@@ -30,8 +29,7 @@ UNKNOWN_BYTES = 512
 PATH_CHARS, SENDER_CHARS = 60, 100
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LastRequest:
+class LastRequest(NamedTuple):
     """What a board has sent, and how it was answered."""
 
     at_ms: int
@@ -42,16 +40,15 @@ class LastRequest:
     """As in the request: `HTTP/1.1`."""
     path: str
     headers: dict[str, str]
-    """Those that are of use to whoever writes the sender; never a token."""
+    """Those that help the author of the sender; never a token."""
     body: bytes
-    """Its beginning, or what of a batch was about this station."""
+    """Its beginning, or the part of a batch that was about this station."""
     body_bytes: int
     """The length of the whole body."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownName:
-    """A name that no station has, and who has sent readings of it."""
+class UnknownName(NamedTuple):
+    """A name that no station has, and the sender of the last reading under it."""
 
     name: str
     """In small letters, without slashes."""
@@ -96,29 +93,18 @@ class LastRequests(_SharedPlaces):
         super().__init__(places, PLACE_BYTES)
 
     def note(self, place: int, request: LastRequest) -> None:
-        """Keep this one instead of the one before; the end of a body that has no room is cut."""
-        body = request.body
+        """Keep this request instead of the one before; a body that is too long loses its end."""
         # Faster than JSON by far, and only what this program has written is ever read.
-        data = marshal.dumps((*_described(request), body))
+        data = marshal.dumps(tuple(request))
         if (excess := len(data) - ROOM_BYTES) > 0:
-            data = marshal.dumps((*_described(request), body[: max(0, len(body) - excess)]))
+            length = max(0, len(request.body) - excess)
+            data = marshal.dumps(tuple(request._replace(body=request.body[:length])))
         self._put(place, data)
 
     def at(self, place: int) -> LastRequest | None:
-        """The last one that was noted there; None when there is none, or it is being written."""
+        """The last request that was noted; None if there is none, or it is being written."""
         data = self._at(place)
-        if data is None:
-            return None
-        at_ms, status, protocol, path, headers, body_bytes, body = marshal.loads(data)  # noqa: S302
-        return LastRequest(
-            at_ms=at_ms,
-            status=status,
-            protocol=protocol,
-            path=path,
-            headers=headers,
-            body=body,
-            body_bytes=body_bytes,
-        )
+        return None if data is None else LastRequest(*marshal.loads(data))  # noqa: S302
 
 
 class UnknownNames(_SharedPlaces):
@@ -134,53 +120,37 @@ class UnknownNames(_SharedPlaces):
         self._lock = threading.Lock()
 
     def note(self, worker: int, name: str, path: str, sender: str, at_ms: int) -> None:
-        """Count a request of this name; only whoever is this worker, from any of its threads."""
+        """Count a request of this name; only this worker calls it, from any of its threads."""
         path, sender = path[:PATH_CHARS], sender[:SENDER_CHARS]
         with self._lock:
             rows = {place: row for place, row in self._of(worker) if row is not None}
-            own = {place: row for place, row in rows.items() if row.sender == sender}
+            of_sender = {place: row for place, row in rows.items() if row.sender == sender}
             place = next((place for place, row in rows.items() if row.name == name), None)
             times = 1 if place is None else rows[place].times + 1
-            if place is None and len(own) >= UNKNOWN_OF_ONE_SENDER_MAX:
-                place = _rarest(own)
+            if place is None and len(of_sender) >= UNKNOWN_OF_ONE_SENDER_MAX:
+                place = _rarest(of_sender)
             elif place is None:
-                places = range(worker * UNKNOWN_MAX, (worker + 1) * UNKNOWN_MAX)
-                place = next((one for one in places if one not in rows), None)
-            row = UnknownName(name, path, sender, at_ms, times)
-            fields = (row.name, row.path, row.sender, row.at_ms, row.times)
-            self._put(_rarest(rows) if place is None else place, marshal.dumps(fields))
+                place = next((n for n in self._places_of(worker) if n not in rows), _rarest(rows))
+            self._put(place, marshal.dumps((name, path, sender, at_ms, times)))
 
     def all(self, workers: int) -> list[UnknownName]:
-        """Those of so many workers, each name once, that which came most often first."""
-        found: dict[str, UnknownName] = {}
-        for worker in range(workers):
-            for _, row in self._of(worker):
-                if row is None:
-                    continue
-                others = [found[row.name]] if row.name in found else []
-                last = max((row, *others), key=lambda one: one.at_ms)
-                times = row.times + sum(other.times for other in others)
-                found[row.name] = replace(last, times=times)
-        return sorted(found.values(), key=lambda row: (row.times, row.at_ms), reverse=True)
+        """The names of the first so many workers, each once, the most frequent one first."""
+        by_name: dict[str, UnknownName] = {}
+        for row in (row for worker in range(workers) for _, row in self._of(worker) if row):
+            other = by_name.get(row.name, row._replace(times=0))
+            last = max(row, other, key=lambda name: name.at_ms)
+            by_name[row.name] = last._replace(times=row.times + other.times)
+        return sorted(by_name.values(), key=lambda row: (row.times, row.at_ms), reverse=True)
 
     def _of(self, worker: int) -> Iterator[tuple[int, UnknownName | None]]:
-        for place in range(worker * UNKNOWN_MAX, (worker + 1) * UNKNOWN_MAX):
+        for place in self._places_of(worker):
             data = self._at(place)
             yield place, None if data is None else UnknownName(*marshal.loads(data))  # noqa: S302
 
+    def _places_of(self, worker: int) -> range:
+        return range(worker * UNKNOWN_MAX, (worker + 1) * UNKNOWN_MAX)
+
 
 def _rarest(rows: dict[int, UnknownName]) -> int:
-    """The place of the one that came least often; of several, of the one that came first."""
-    return min(rows, key=lambda place: (rows[place].times, rows[place].at_ms))
-
-
-def _described(request: LastRequest) -> tuple[Any, ...]:
-    """All but the body."""
-    return (
-        request.at_ms,
-        request.status,
-        request.protocol,
-        request.path,
-        request.headers,
-        request.body_bytes,
-    )
+    """The place of the rarest name; of several, of the one that came first; -1 without rows."""
+    return min(rows, key=lambda place: (rows[place].times, rows[place].at_ms), default=-1)

@@ -183,7 +183,7 @@ class BlockingCall:
             self._begin()
             self._wanted = True
             try:
-                self._changed.wait_for(self._is_over, timeout_sec)
+                self._changed.wait_for(lambda: not self.busy, timeout_sec)
             finally:
                 self._wanted = False
             if self.busy:
@@ -214,12 +214,6 @@ class BlockingCall:
             thread.start()
             self._thread = thread
 
-    def _is_over(self) -> bool:
-        return not self.busy
-
-    def _is_needed(self) -> bool:
-        return self.busy or self._closed
-
     def _run(self) -> None:
         while self._is_asked():
             error = None
@@ -231,7 +225,7 @@ class BlockingCall:
 
     def _is_asked(self) -> bool:
         with self._changed:
-            self._changed.wait_for(self._is_needed)
+            self._changed.wait_for(lambda: self.busy or self._closed)
             return self.busy
 
     def _finish(self, error: Exception | None) -> None:

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, tzinfo
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -367,19 +368,6 @@ def complain() -> None:
 # that stalls for seconds, or the other worker's rotation, keeps no sensor waiting for its answer;
 # nor does a journald that hangs (`stderr_lines`).
 
-__all__ = [
-    "CONTROL",
-    "FILE_NAME",
-    "LogFile",
-    "Pace",
-    "configure",
-    "escape",
-    "flush",
-    "receipt",
-    "shutdown",
-    "write_line",
-]
-
 # A flood from a stranger must not push everything else out of the log.
 LOG_EVERY_SEC = 60.0
 # A disk that is full now is no wrong setting: the service starts and its log waits for space.
@@ -437,8 +425,12 @@ def _install(handler: logging.Handler, *names: str) -> None:
 
 def flush() -> None:
     """Return when every line so far is in the file, or lost."""
+    _collectors_do(Collector.flush)
+
+
+def _collectors_do(step: Callable[[Collector], None]) -> None:
     for collector in _collectors:
-        collector.flush()
+        step(collector)
 
 
 def write_line(settings: Settings, level: int, text: str) -> None:
@@ -456,8 +448,7 @@ def receipt() -> Callable[[], bool]:
     that still waits is lost then, so these are written at once. Asking never waits for the card.
     """
     lines = [(collector, collector.taken) for collector in _collectors]
-    for collector in _collectors:
-        collector.hurry()
+    _collectors_do(Collector.hurry)
     return lambda: all(collector.written >= taken for collector, taken in lines)
 
 
@@ -472,24 +463,11 @@ def shutdown() -> None:
     logging.raiseExceptions = True
 
 
-def _before_fork() -> None:
-    for collector in _collectors:
-        collector.before_fork()
-
-
-def _after_fork() -> None:
-    for collector in _collectors:
-        collector.after_fork()
-
-
-def _after_fork_in_child() -> None:
-    for collector in _collectors:
-        collector.after_fork_in_child()
-
-
 # A child has no thread to write what waited, and must not write it a second time.
 os.register_at_fork(
-    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+    before=partial(_collectors_do, Collector.before_fork),
+    after_in_parent=partial(_collectors_do, Collector.after_fork),
+    after_in_child=partial(_collectors_do, Collector.after_fork_in_child),
 )
 
 

@@ -150,7 +150,7 @@ def _silence(store: Store, last: Mapping[str, int | None]) -> dict[str, dict[str
             name: None if at is None else local_text(at, zone) for name, at in last.items()
         },
         "inactivity_seconds": {
-            endpoint: inactive_sec(store.gauges.last_received_ms(endpoint), last[endpoint])
+            endpoint: inactive_sec(store.gauges.station(endpoint).last_received_ms, last[endpoint])
             for endpoint in store.settings.stations.by_endpoint
         },
     }

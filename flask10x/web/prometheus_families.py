@@ -346,7 +346,7 @@ def values(store: Store, stored: StoredNumbers) -> Iterator[Metric]:
 def _silence(store: Store, last: Mapping[str, int | None]) -> dict[str, int]:
     """For how many seconds each station has sent nothing; without those that never did."""
     found = {
-        name: inactive_sec(store.gauges.last_received_ms(name), last.get(name))
+        name: inactive_sec(store.gauges.station(name).last_received_ms, last.get(name))
         for name in store.settings.stations.by_endpoint
     }
     return {name: sec for name, sec in found.items() if sec is not None}

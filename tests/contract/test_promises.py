@@ -14,7 +14,7 @@ from flask10x.database.database import Database
 from flask10x.export.append import export
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.batch import Receipt
-from flask10x.recording.shared_queue import SharedQueues
+from flask10x.recording.shared_queue import SharedQueues, WorkerSlot
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
@@ -360,7 +360,10 @@ def test_details_of_a_database_that_cannot_be_read(client: FlaskClient, database
 def lone_writer(settings: Settings, database: Database) -> Iterator[Writer]:
     queues = SharedQueues.anonymous(settings.write_queue_maxsize)
     writer = Writer(
-        settings, database, Gauges(BUILT_IN.by_endpoint), queues, 0, end_worker=lambda: None
+        settings,
+        database,
+        WorkerSlot(Gauges(BUILT_IN.by_endpoint), queues, 0),
+        end_worker=lambda: None,
     )
     yield writer
     writer.close(5)

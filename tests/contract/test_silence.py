@@ -110,7 +110,7 @@ def prepare(store: Store, state: State, monkeypatch: pytest.MonkeyPatch) -> None
         with store.database.commit() as connection:
             insert_readings(connection, [Reading("data3", at, (1.0,) * 4) for at in times[::-1]])
     now_ms = clock.monotonic_ms()
-    store.gauges._of("data3").awaited_since_ms = now_ms - state.up_sec * 1000
+    store.gauges.station("data3").awaited_since_ms = now_ms - state.up_sec * 1000
     if state.readings and state.age_sec < state.up_sec:
         store.gauges.note_received("data3", now_ms - state.age_sec * 1000)
     learning = SilenceLearning(

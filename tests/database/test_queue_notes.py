@@ -13,7 +13,7 @@ from flask10x.database import queue_notes
 from flask10x.database.database import Database
 from flask10x.database.paths import WAL, beside
 from flask10x.readings.stations import BUILT_IN
-from flask10x.recording.shared_queue import SharedQueues
+from flask10x.recording.shared_queue import SharedQueues, WorkerSlot
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.support.rows import execute, insert_readings, pico, select
@@ -102,7 +102,7 @@ def test_a_lone_commit_writes_no_page_for_it(settings: Settings, database: Datab
         Gauges(BUILT_IN.by_endpoint),
         SharedQueues.anonymous(settings.write_queue_maxsize),
     )
-    writers = [Writer(settings, database, gauges, queues, number) for number in (0, 1)]
+    writers = [Writer(settings, database, WorkerSlot(gauges, queues, number)) for number in (0, 1)]
 
     def commit_by_writers() -> None:
         for writer in writers:

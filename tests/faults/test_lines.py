@@ -31,7 +31,7 @@ from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.entry import leftover_files
 from flask10x.recording.leftovers import Leftovers
 from flask10x.recording.repeats import key_of
-from flask10x.recording.shared_queue import SharedQueues
+from flask10x.recording.shared_queue import SharedQueues, WorkerSlot
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.conftest import MakeSettings
@@ -99,7 +99,11 @@ class Life:
 
     def _writer(self, slot: int) -> Writer:
         self._gauges.slot(slot).claim(4711 + slot)
-        arguments = (self._settings, self._databases[slot], self._gauges, self._queues, slot)
+        arguments = (
+            self._settings,
+            self._databases[slot],
+            WorkerSlot(self._gauges, self._queues, slot),
+        )
         return Writer(*arguments, end_worker=lambda: None)
 
     def live(self, choice: random.Random, numbers: Iterable[int], keyed: bool, told: Both) -> None:

@@ -9,7 +9,7 @@ from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.database import Database
-from flask10x.recording.shared_queue import SharedQueues
+from flask10x.recording.shared_queue import SharedQueues, WorkerSlot
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.e2e.service import wait_until
@@ -37,7 +37,7 @@ def writer_on(settings: Settings) -> Iterator[Writer]:
     gauges = Gauges(settings.stations.by_endpoint)
     queues = SharedQueues.anonymous(settings.write_queue_maxsize)
     with closing(Database(settings)) as database:
-        writer = Writer(settings, database, gauges, queues, 0)
+        writer = Writer(settings, database, WorkerSlot(gauges, queues, 0))
         try:
             yield writer
         finally:

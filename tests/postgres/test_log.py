@@ -20,7 +20,7 @@ from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import QueryTooLong, code_of, is_busy, kind_of
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.batch import Receipt
-from flask10x.recording.shared_queue import SharedQueues
+from flask10x.recording.shared_queue import SharedQueues, WorkerSlot
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.postgres.hosts import Hosts
@@ -168,7 +168,7 @@ def test_what_is_refused_costs_its_row_only(hosts: Hosts, database: Database, ot
     other.execute(NO_TWO)
     settings = hosts.settings("kitchen")
     queues = SharedQueues.anonymous(settings.write_queue_maxsize)
-    writer = Writer(settings, database, Gauges(BUILT_IN.by_endpoint), queues, 0)
+    writer = Writer(settings, database, WorkerSlot(Gauges(BUILT_IN.by_endpoint), queues, 0))
     receipts = {number: Receipt() for number in (1, 2, 3, 2, 5)}
     for number, receipt in receipts.items():
         writer.submit(pico(number, number), receipt)

@@ -129,15 +129,15 @@ def test_what_came_to_another_host_is_heard_here(running: RunningHosts) -> None:
     one.writer.submit(Reading("data", clock.now_ms(), (1.0, 2.0)))
     one.writer.step()
     assert not look.step()
-    assert other.gauges.last_received_ms("data") == 0
+    assert other.gauges.station("data").last_received_ms == 0
     now[0] += LOOK_EVERY_MS
     assert look.step()
-    heard_ms = other.gauges.last_received_ms("data")
+    heard_ms = other.gauges.station("data").last_received_ms
     assert now[0] - LOOK_EVERY_MS <= heard_ms <= now[0]
-    assert other.gauges.last_received_ms("data2") == 0
+    assert other.gauges.station("data2").last_received_ms == 0
     now[0] += LOOK_EVERY_MS
     look.step()
-    assert other.gauges.last_received_ms("data") == heard_ms
+    assert other.gauges.station("data").last_received_ms == heard_ms
 
 
 @pytest.mark.parametrize("off_ms", [-86_400_000, 86_400_000])
@@ -152,7 +152,7 @@ def test_the_wrong_clock_of_another_host_makes_no_station_silent(
     one.writer.step()
     now[0] += LOOK_EVERY_MS
     look.step()
-    assert other.gauges.last_received_ms("data") >= now[0] - LOOK_EVERY_MS
+    assert other.gauges.station("data").last_received_ms >= now[0] - LOOK_EVERY_MS
 
 
 def test_a_key_that_two_hosts_get_at_the_same_moment_is_stored_once(

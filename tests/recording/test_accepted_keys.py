@@ -18,7 +18,7 @@ from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.batch import Receipt, entry_of
 from flask10x.recording.leftovers import LOOK_EVERY_SEC, Leftovers
 from flask10x.recording.repeats import AcceptedKeys, accepted_ms_by_key, key_of
-from flask10x.recording.shared_queue import SharedQueue, SharedQueues
+from flask10x.recording.shared_queue import SharedQueue, SharedQueues, WorkerSlot
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.recording.test_group_commit import Workers, in_child, stored
@@ -120,7 +120,7 @@ def test_who_is_killed_round_its_commit_has_stored_a_key_once(
     queues, gauges = SharedQueues.anonymous(10), Gauges(settings.stations.by_endpoint)
 
     def work() -> None:
-        writer = Writer(settings, Database(settings), gauges, queues, 0)
+        writer = Writer(settings, Database(settings), WorkerSlot(gauges, queues, 0))
         submit(writer, 1, A)
         submit(writer, 2, A)
         monkeypatch.setattr(SharedQueue, dies_in, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
@@ -129,7 +129,7 @@ def test_who_is_killed_round_its_commit_has_stored_a_key_once(
     in_child(work)
     assert stored(database) == ([1] if dies_in == "settle" else [])
     with closing(Database(settings)) as own:
-        successor = Writer(settings, own, gauges, queues, 0, end_worker=lambda: None)
+        successor = Writer(settings, own, WorkerSlot(gauges, queues, 0), end_worker=lambda: None)
         submit(successor, 3, A)
         assert successor.close(5) == 0
     assert stored(database) == [1]

@@ -15,7 +15,7 @@ from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording import batch, leftovers
 from flask10x.recording.batch import Receipt
-from flask10x.recording.shared_queue import SharedQueue, SharedQueues
+from flask10x.recording.shared_queue import SharedQueue, SharedQueues, WorkerSlot
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.conftest import MakeSettings
@@ -40,7 +40,7 @@ class Workers:
 
     def worker(self, slot: int) -> Writer:
         self.gauges.slot(slot).claim(4711 + slot)
-        arguments = (self.settings, self._database, self.gauges, self.queues, slot)
+        arguments = (self.settings, self._database, WorkerSlot(self.gauges, self.queues, slot))
         return Writer(*arguments, end_worker=lambda: None)
 
 
@@ -170,7 +170,7 @@ def test_who_is_killed_round_its_commit_stores_nothing_twice(
 
     def work() -> None:
         own = Database(settings)
-        writer = Writer(settings, own, gauges, queues, 0)
+        writer = Writer(settings, own, WorkerSlot(gauges, queues, 0))
         for number in (1, 1, 2):
             writer.submit(pico(number))
         monkeypatch.setattr(SharedQueue, dies_in, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
@@ -180,7 +180,7 @@ def test_who_is_killed_round_its_commit_stores_nothing_twice(
     assert stored(database) == ([1, 1, 2] if dies_in == "settle" else [])
     assert queues.length() == 3
     with closing(Database(settings)) as own:
-        successor = Writer(settings, own, gauges, queues, 0, end_worker=lambda: None)
+        successor = Writer(settings, own, WorkerSlot(gauges, queues, 0), end_worker=lambda: None)
         successor.submit(pico(3))
         assert successor.depth == 4
         assert successor.close(5) == 0

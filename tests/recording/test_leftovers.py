@@ -26,7 +26,7 @@ from flask10x.recording import leftovers as leftovers_module
 from flask10x.recording.batch import Receipt
 from flask10x.recording.entry import leftover_files, queue_of
 from flask10x.recording.leftovers import LOOK_EVERY_SEC, PAUSE_FOR_OTHERS_SEC, Leftovers
-from flask10x.recording.shared_queue import SharedQueues
+from flask10x.recording.shared_queue import SharedQueues, WorkerSlot
 from flask10x.recording.writer import Writer
 from flask10x.system import disk
 from flask10x.system.gauges import Gauges
@@ -65,7 +65,10 @@ def a_writer(settings: Settings, database: Database) -> Iterator[Writer]:
     """A writer as a worker has it, but without a thread until it is started."""
     queues = SharedQueues.anonymous(settings.write_queue_maxsize)
     yield Writer(
-        settings, database, Gauges(BUILT_IN.by_endpoint), queues, 0, end_worker=lambda: None
+        settings,
+        database,
+        WorkerSlot(Gauges(BUILT_IN.by_endpoint), queues, 0),
+        end_worker=lambda: None,
     )
 
 
@@ -354,7 +357,10 @@ def test_what_nobody_needs_any_more_is_forgotten_by_the_next_worker(
     (settings.data_dir / "leftover-00000000-000000-strange.jsonl").write_text("{")
     with closing(Database(settings)) as own:
         writer = Writer(
-            settings, own, Gauges(BUILT_IN.by_endpoint), queues, 0, end_worker=lambda: None
+            settings,
+            own,
+            WorkerSlot(Gauges(BUILT_IN.by_endpoint), queues, 0),
+            end_worker=lambda: None,
         )
         writer.submit(pico(1))
         assert writer.step() == 1

@@ -13,7 +13,7 @@ from flask10x.recording import batch, rejected, replay
 from flask10x.recording.rejected import Refused, Selection
 from flask10x.recording.repeats import key_of
 from flask10x.recording.replay import ReplayOutcome
-from flask10x.recording.shared_queue import SharedQueues
+from flask10x.recording.shared_queue import SharedQueues, WorkerSlot
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.conftest import MakeSettings
@@ -178,7 +178,7 @@ def test_a_reading_that_the_database_refused_can_be_replayed(
     trigger = refuse("readings", "NEW.pressure = 2", "two is not wanted")
     execute(database.path, trigger)
     queues = SharedQueues.anonymous(settings.write_queue_maxsize)
-    writer = Writer(settings, database, Gauges(BUILT_IN.by_endpoint), queues, 0)
+    writer = Writer(settings, database, WorkerSlot(Gauges(BUILT_IN.by_endpoint), queues, 0))
     for number in (1, 2, 3):
         writer.submit(pico(number))
     assert writer.step() == 3

@@ -17,7 +17,7 @@ from flask10x.errors import QueueFull, WriterClosed
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.batch import Receipt
-from flask10x.recording.shared_queue import SharedQueue, SharedQueues
+from flask10x.recording.shared_queue import SharedQueue, SharedQueues, WorkerSlot
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.conftest import MakeSettings
@@ -49,7 +49,10 @@ def queues(settings: Settings) -> SharedQueues:
 @pytest.fixture
 def writer(settings: Settings, database: Database, queues: SharedQueues) -> Iterator[Writer]:
     writer = Writer(
-        settings, database, Gauges(BUILT_IN.by_endpoint), queues, 0, end_worker=lambda: None
+        settings,
+        database,
+        WorkerSlot(Gauges(BUILT_IN.by_endpoint), queues, 0),
+        end_worker=lambda: None,
     )
     yield writer
     writer.close(5)
@@ -76,7 +79,10 @@ def test_a_whole_batch_waits_for_no_company(
 ) -> None:
     settings = make_settings(WRITE_QUEUE_MAXSIZE=10, BATCH_MAX_ROWS=4, COMMIT_INTERVAL_SEC=600)
     writer = Writer(
-        settings, database, Gauges(BUILT_IN.by_endpoint), queues, 0, end_worker=lambda: None
+        settings,
+        database,
+        WorkerSlot(Gauges(BUILT_IN.by_endpoint), queues, 0),
+        end_worker=lambda: None,
     )
     writer.start()
     for n in range(4):
@@ -92,7 +98,10 @@ def test_what_is_answered_after_its_commit_waits_for_no_interval(
 ) -> None:
     settings = make_settings(WRITE_QUEUE_MAXSIZE=10, COMMIT_INTERVAL_SEC=600)
     writer = Writer(
-        settings, database, Gauges(BUILT_IN.by_endpoint), queues, 0, end_worker=lambda: None
+        settings,
+        database,
+        WorkerSlot(Gauges(BUILT_IN.by_endpoint), queues, 0),
+        end_worker=lambda: None,
     )
     writer.start()
     writer.submit(pico(1))
@@ -120,7 +129,7 @@ def test_a_reading_is_heard_even_when_it_is_refused(
     """Also while the store fails or the queue is full: a station that sends is not silent."""
     now_sec = 100.25
     gauges = Gauges(BUILT_IN.by_endpoint)
-    writer = Writer(settings, database, gauges, queues, 0, clock=lambda: now_sec)
+    writer = Writer(settings, database, WorkerSlot(gauges, queues, 0), clock=lambda: now_sec)
     writer.submit(Reading("data4", 7, (650.0, 1.0, 2.0, None, 3.0, 4.0)))
     make_impatient(database)
     with write_lock(database.path):
@@ -128,7 +137,7 @@ def test_a_reading_is_heard_even_when_it_is_refused(
         now_sec = 160.5
         for n in range(9):
             writer.submit(pico(n))
-        assert [*map(gauges.last_received_ms, BUILT_IN.by_endpoint)] == [
+        assert [gauges.station(name).last_received_ms for name in BUILT_IN.by_endpoint] == [
             160_500,
             0,
             0,
@@ -140,19 +149,24 @@ def test_a_reading_is_heard_even_when_it_is_refused(
     assert writer.close(5) == 0
     with pytest.raises(WriterClosed):
         writer.submit(pico(10))
-    assert [*map(gauges.last_received_ms, BUILT_IN.by_endpoint)] == [200_000, 0, 0, 100_250]
+    assert [gauges.station(name).last_received_ms for name in BUILT_IN.by_endpoint] == [
+        200_000,
+        0,
+        0,
+        100_250,
+    ]
 
 
 def test_all_workers_note_what_they_hear_in_one_place(
     settings: Settings, database: Database, queues: SharedQueues
 ) -> None:
     gauges = Gauges(BUILT_IN.by_endpoint)
-    first = Writer(settings, database, gauges, queues, 0, lambda: 10.0)
-    second = Writer(settings, database, gauges, queues, 1, lambda: 20.0)
+    first = Writer(settings, database, WorkerSlot(gauges, queues, 0), lambda: 10.0)
+    second = Writer(settings, database, WorkerSlot(gauges, queues, 1), lambda: 20.0)
     first.submit(pico(1))
-    assert gauges.last_received_ms("data") == 10_000
+    assert gauges.station("data").last_received_ms == 10_000
     second.submit(pico(2))
-    assert gauges.last_received_ms("data") == 20_000
+    assert gauges.station("data").last_received_ms == 20_000
 
 
 def test_a_successor_saves_the_errors_that_a_killed_worker_could_not(
@@ -162,7 +176,7 @@ def test_a_successor_saves_the_errors_that_a_killed_worker_could_not(
     gauges.slot(0).claim(4711)
     gauges.slot(0).errors = 3
     gauges.record_killed(4711)
-    successor = Writer(settings, database, gauges, queues, 0)
+    successor = Writer(settings, database, WorkerSlot(gauges, queues, 0))
     successor.submit(pico(1))
     assert successor.step() == 1
     assert select(database.path, "SELECT * FROM counters") == [(write_errors_name(settings), 3)]
@@ -179,12 +193,12 @@ def test_errors_are_written_only_when_there_are_new_ones(
     )
     gauges = Gauges(BUILT_IN.by_endpoint)
     gauges.load_errors(40)
-    writer = Writer(settings, database, gauges, queues, 0)
+    writer = Writer(settings, database, WorkerSlot(gauges, queues, 0))
     for errors in (0, 0, 2, 2):
         gauges.slot(0).errors = errors
         writer.submit(pico(1))
         assert writer.step() == 1
-    successor = Writer(settings, database, gauges, queues, 1)
+    successor = Writer(settings, database, WorkerSlot(gauges, queues, 1))
     successor.submit(pico(1))
     assert successor.step() == 1
     assert select(database.path, "SELECT value FROM written") == [(42,)]
@@ -195,7 +209,7 @@ def test_the_oldest_that_waits_moves_with_what_is_stored(
 ) -> None:
     now_sec = 100.0
     gauges = Gauges(BUILT_IN.by_endpoint)
-    writer = Writer(settings, database, gauges, queues, 0, clock=lambda: now_sec)
+    writer = Writer(settings, database, WorkerSlot(gauges, queues, 0), clock=lambda: now_sec)
     seen = [queues.oldest_ms()]
     for number in range(6):
         now_sec = 100.0 + number
@@ -428,7 +442,7 @@ def test_what_is_in_a_file_does_not_wait_any_more(
 ) -> None:
     gauges = Gauges(BUILT_IN.by_endpoint)
     gauges.slot(0).claim(7)
-    writer = Writer(settings, database, gauges, queues, 0, end_worker=lambda: None)
+    writer = Writer(settings, database, WorkerSlot(gauges, queues, 0), end_worker=lambda: None)
     make_impatient(database)
     with write_lock(database.path):
         writer.submit(pico(1))
@@ -443,7 +457,7 @@ def test_a_batch_whose_commit_outlasts_the_database_stays_in_hand(
 ) -> None:
     """The rescued copy may lack it, so nobody is told that it is stored: it goes into a file."""
     gauges = Gauges(BUILT_IN.by_endpoint)
-    writer = Writer(settings, database, gauges, queues, 0, end_worker=lambda: None)
+    writer = Writer(settings, database, WorkerSlot(gauges, queues, 0), end_worker=lambda: None)
     receipt = Receipt()
     writer.submit(pico(1), receipt)
 
@@ -462,7 +476,7 @@ def test_a_dead_thread_is_said_and_ends_the_worker(
 ) -> None:
     gauges = Gauges(BUILT_IN.by_endpoint)
     ended = threading.Event()
-    writer = Writer(settings, database, gauges, queues, 0, end_worker=ended.set)
+    writer = Writer(settings, database, WorkerSlot(gauges, queues, 0), end_worker=ended.set)
     store = writer._store
 
     def die() -> int:

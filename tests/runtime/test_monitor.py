@@ -42,7 +42,7 @@ class House:
         self.locks: list[FileLock] = []
         self.monotonic_sec = 50.0
         for endpoint in BUILT_IN.by_endpoint:
-            self.gauges._of(endpoint).awaited_since_ms = 50_000
+            self.gauges.station(endpoint).awaited_since_ms = 50_000
         self.last: dict[str, int | None] = dict.fromkeys(("data", "data2", "data3", "data4"))
         self.asked = 0
         self.fault: Exception | None = None
@@ -125,7 +125,7 @@ def test_a_station_that_a_reload_has_added_is_awaited_since_then(house: House, s
     house.last["data3"] = YESTERDAY_MS
     house.wait(300)
     house.gauges.add_stations(["data3"])
-    house.gauges._of("data3").awaited_since_ms = 350_000
+    house.gauges.station("data3").awaited_since_ms = 350_000
     monitor = house.monitor()
 
     house.wait(120, monitor)

@@ -52,7 +52,7 @@ def test_each_station_is_learned_in_a_second_of_its_own(settings: Settings) -> N
     for _ in range(8):
         house.after(1)
     assert house.asked == ["data", "data2", "data3", "data4"]
-    assert [house.gauges.learned_sec(one) for one in house.asked] == [1, 2, 3, 4]
+    assert [house.gauges.station(one).learned_sec for one in house.asked] == [1, 2, 3, 4]
 
 
 def test_it_is_renewed_each_hour_and_only_while_they_send(settings: Settings) -> None:
@@ -79,7 +79,7 @@ def test_a_new_station_is_learned_with_its_first_reading(settings: Settings) -> 
     house.gauges.note_received("data3", house.now_ms)
     house.after(1)
     assert house.asked[4:] == ["data3"]
-    assert house.gauges.learned_sec("data3") == 5
+    assert house.gauges.station("data3").learned_sec == 5
 
 
 def test_where_a_rule_sets_a_time_nothing_is_learned(settings: Settings) -> None:

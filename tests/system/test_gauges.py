@@ -35,8 +35,8 @@ def test_starts_empty(gauges: Gauges) -> None:
     assert gauges.trouble() is False
     assert (gauges.high_water, gauges.errors_base) == (0, -1)
     assert (gauges.killed, gauges.killed_logged) == (0, 0)
-    assert [gauges.last_received_ms(station) for station in HOUSE] == [0, 0, 0, 0]
-    assert [gauges.silent_since(station) for station in HOUSE] == [0, 0, 0, 0]
+    assert [gauges.station(station).last_received_ms for station in HOUSE] == [0, 0, 0, 0]
+    assert [gauges.station(station).silent_since_ms for station in HOUSE] == [0, 0, 0, 0]
     assert [gauges.slot(0).pid, gauges.slot(63).pid] == [0, 0]
 
 
@@ -44,7 +44,7 @@ def test_knows_since_when_each_station_is_awaited() -> None:
     before = int(time.monotonic() * 1000)
     gauges = Gauges(HOUSE)
     for station in HOUSE:
-        assert before <= gauges.awaited_since_ms(station) <= int(time.monotonic() * 1000)
+        assert before <= gauges.station(station).awaited_since_ms <= int(time.monotonic() * 1000)
 
 
 def test_what_a_forked_worker_writes_is_seen_by_all(gauges: Gauges) -> None:
@@ -59,15 +59,15 @@ def test_what_a_forked_worker_writes_is_seen_by_all(gauges: Gauges) -> None:
         assert gauges.slot(0).booted_ms == 3
         gauges.slot(1).errors += 5
         gauges.note_received("data3", 86_400_000)
-        gauges.set_silent_since("data4", -5_000)
+        gauges.station("data4").silent_since_ms = -5_000
 
     in_child(first)
     in_child(second)
 
     assert gauges.errors_total() == 7
     assert gauges.trouble() is True
-    assert gauges.last_received_ms("data3") == 86_400_000
-    assert gauges.silent_since("data4") == -5_000
+    assert gauges.station("data3").last_received_ms == 86_400_000
+    assert gauges.station("data4").silent_since_ms == -5_000
     assert gauges.slot(0).pid not in (0, os.getpid())
 
 
@@ -76,7 +76,7 @@ def test_every_field_has_its_own_place(gauges: Gauges) -> None:
     gauges.killed, gauges.killed_logged = 104, 106
     for place, station in enumerate(HOUSE):
         gauges.note_received(station, place + 200)
-        gauges.set_silent_since(station, place + 300)
+        gauges.station(station).silent_since_ms = place + 300
     for number in range(64):
         slot = gauges.slot(number)
         slot.pid, slot.booted_ms = number + 1000, number + 2000
@@ -84,8 +84,8 @@ def test_every_field_has_its_own_place(gauges: Gauges) -> None:
 
     assert (gauges.high_water, gauges.errors_base) == (102, 103)
     assert (gauges.killed, gauges.killed_logged) == (104, 106)
-    assert [gauges.last_received_ms(station) for station in HOUSE] == [200, 201, 202, 203]
-    assert [gauges.silent_since(station) for station in HOUSE] == [300, 301, 302, 303]
+    assert [gauges.station(station).last_received_ms for station in HOUSE] == [200, 201, 202, 203]
+    assert [gauges.station(station).silent_since_ms for station in HOUSE] == [300, 301, 302, 303]
     first = gauges.slot(0)
     assert (first.pid, first.booted_ms) == (1000, 2000)
     last = gauges.slot(63)
@@ -201,7 +201,7 @@ def test_a_start_without_saved_errors_is_a_start_that_was_loaded(gauges: Gauges)
 def test_a_station_sends_again_and_again(gauges: Gauges) -> None:
     gauges.note_received("data2", 5_000)
     gauges.note_received("data2", 4_294_967_296_000)
-    assert [gauges.last_received_ms(station) for station in HOUSE] == [
+    assert [gauges.station(station).last_received_ms for station in HOUSE] == [
         0,
         4_294_967_296_000,
         0,
@@ -210,25 +210,29 @@ def test_a_station_sends_again_and_again(gauges: Gauges) -> None:
 
 
 def test_silence_is_kept_per_station(gauges: Gauges) -> None:
-    gauges.set_silent_since("data", 7_000)
-    gauges.set_silent_since("data4", 9_000)
-    gauges.set_silent_since("data", 0)
+    gauges.station("data").silent_since_ms = 7_000
+    gauges.station("data4").silent_since_ms = 9_000
+    gauges.station("data").silent_since_ms = 0
 
-    assert [gauges.silent_since(station) for station in HOUSE] == [0, 0, 0, 9_000]
+    assert [gauges.station(station).silent_since_ms for station in HOUSE] == [0, 0, 0, 9_000]
 
 
 def test_there_is_room_for_every_station() -> None:
     gauges = Gauges(f"s{n}" for n in range(STATION_NAMES_MAX))
     last = f"s{STATION_NAMES_MAX - 1}"
     gauges.note_received(last, 1)
-    gauges.set_silent_since(last, 2)
+    gauges.station(last).silent_since_ms = 2
     gauges.slot(0).pid, gauges.slot(63).trouble = 4711, 1
 
-    assert (gauges.last_received_ms(last), gauges.silent_since(last)) == (1, 2)
-    assert (gauges.slot(0).pid, gauges.trouble(), gauges.last_received_ms("s0")) == (4711, True, 0)
+    assert (gauges.station(last).last_received_ms, gauges.station(last).silent_since_ms) == (1, 2)
+    assert (gauges.slot(0).pid, gauges.trouble(), gauges.station("s0").last_received_ms) == (
+        4711,
+        True,
+        0,
+    )
     with pytest.raises(ValueError, match="more than 1000 stations since the service started"):
         gauges.add_stations(["s0", "balcony"])
-    assert gauges.last_received_ms(last) == 1
+    assert gauges.station(last).last_received_ms == 1
 
 
 def test_a_station_that_is_added_has_its_own_place_in_processes_forked_later(
@@ -239,27 +243,34 @@ def test_a_station_that_is_added_has_its_own_place_in_processes_forked_later(
 
     in_child(lambda: gauges.note_received("cellar", 2))
 
-    assert [*map(gauges.last_received_ms, (*HOUSE, "balcony", "cellar"))] == [0, 0, 0, 1, 0, 2]
+    assert [gauges.station(name).last_received_ms for name in (*HOUSE, "balcony", "cellar")] == [
+        0,
+        0,
+        0,
+        1,
+        0,
+        2,
+    ]
 
 
 def test_a_station_that_was_there_before_begins_anew() -> None:
     gauges = Gauges(["data", "balcony"])
     for station in ("data", "balcony"):
         gauges.note_received(station, 1)
-        gauges.set_silent_since(station, 2)
+        gauges.station(station).silent_since_ms = 2
     before = int(time.monotonic() * 1000)
 
     gauges.add_stations(["balcony"])
 
-    assert [*map(gauges.last_received_ms, ("data", "balcony"))] == [1, 0]
-    assert [*map(gauges.silent_since, ("data", "balcony"))] == [2, 0]
-    assert gauges.awaited_since_ms("balcony") >= before
+    assert [gauges.station(name).last_received_ms for name in ("data", "balcony")] == [1, 0]
+    assert [gauges.station(name).silent_since_ms for name in ("data", "balcony")] == [2, 0]
+    assert gauges.station("balcony").awaited_since_ms >= before
 
 
 def test_a_station_that_was_not_added_overwrites_nothing(gauges: Gauges) -> None:
     with pytest.raises(KeyError):
         gauges.note_received("balcony", 1)
-    assert [*map(gauges.last_received_ms, HOUSE)] == [0, 0, 0, 0]
+    assert [gauges.station(name).last_received_ms for name in HOUSE] == [0, 0, 0, 0]
 
 
 def test_a_slot_outlives_the_gauges_that_it_is_a_part_of() -> None:

@@ -141,7 +141,9 @@ class NewReadings(SharedQuery[NewReading]):
 
     def _is_time(self, now: Moment) -> bool:
         """Whether readings may have been stored since the last query, as far as memory says."""
-        received_ms = max(map(self._gauges.last_received_ms, self._columns), default=0)
+        received_ms = max(
+            (self._gauges.station(name).last_received_ms for name in self._columns), default=0
+        )
         waits = bool(self._queues.not_empty())
         is_time = (
             received_ms != self._received_ms

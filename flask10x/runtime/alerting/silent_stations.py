@@ -77,7 +77,9 @@ class SilentStations:
 
     def _look(self, now: Moment) -> None:
         """Query the last readings, while some station has not sent since the service started."""
-        received = (self._gauges.last_received_ms(station.endpoint) for station in self._stations)
+        received = (
+            self._gauges.station(station.endpoint).last_received_ms for station in self._stations
+        )
         if now.monotonic_ms < self._look_at_ms or all(received):
             return
         self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
@@ -93,13 +95,13 @@ class SilentStations:
 
     def _verdicts(self, station: Station, now: Moment, active: Active) -> Iterator[Verdict]:
         alert = active.get((self._rule.name, station.endpoint))
-        last_ms = self._gauges.last_received_ms(station.endpoint)
+        last_ms = self._gauges.station(station.endpoint).last_received_ms
         last_at = self._last_received.get(station.endpoint)
         awaited_ms = None
         if last_ms:
             last_at = now.wall_ms - (now.monotonic_ms - last_ms)
         else:
-            awaited_ms = now.monotonic_ms - self._gauges.awaited_since_ms(station.endpoint)
+            awaited_ms = now.monotonic_ms - self._gauges.station(station.endpoint).awaited_since_ms
         after_sec = self.after_sec(station)
         if last_at is None or after_sec is None:
             return
@@ -162,7 +164,7 @@ class StoredStations:
 
     def learned_after_sec(self, station: Station) -> int | None:
         """Return what the periodic task has learned, at least the time of the log."""
-        learned_sec = self._gauges.learned_sec(station.endpoint)
+        learned_sec = self._gauges.station(station.endpoint).learned_sec
         return learned_after_sec(self._settings, station, learned_sec) if learned_sec else None
 
 

@@ -284,7 +284,7 @@ def test_one_id_is_one_reading(
         "results": [{"status": "duplicate"}],
     }
     # The station was heard all the same.
-    assert store.gauges.last_received_ms("data") > 0
+    assert store.gauges.station("data").last_received_ms > 0
 
 
 def test_a_key_of_a_batch_is_one_for_each_of_its_items(

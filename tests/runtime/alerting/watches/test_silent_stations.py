@@ -43,7 +43,7 @@ class House:
     def restart(self) -> None:
         """The service starts anew; the alerts stay."""
         self.gauges.add_stations(["data"])
-        self.gauges._of("data").awaited_since_ms = self.clock.monotonic_ms
+        self.gauges.station("data").awaited_since_ms = self.clock.monotonic_ms
         self.watch = SilentStations(self.rule, PICO, self.gauges, self)
 
     def last_received(self) -> Mapping[str, int | None]:
@@ -223,12 +223,12 @@ def test_the_database_tells_when_and_what_came_last(
     assert source.values(station) == ""
     assert source.learned_after_sec(station) is None
     store_all(Reading("data3", NINE_MS, (30.20312, 61.0, None, 5419.0)), pico(1))
-    gauges.set_learned_sec("data3", 60)
+    gauges.station("data3").learned_sec = 60
     assert source.last_received()["data3"] == NINE_MS
     assert source.values(station) == "30.2 °C, 61 %, 5419 Ω"
     # Never less than the log waits.
     assert source.learned_after_sec(station) == 120
-    gauges.set_learned_sec("data3", 600)
+    gauges.station("data3").learned_sec = 600
     assert source.learned_after_sec(station) == 600
     # Another rule that watches the station may set a time.
     short = Silence(stations=("data3",), after_sec=60)

@@ -135,7 +135,7 @@ def test_a_silent_station(client: FlaskClient, writer: Writer, gauges: Gauges) -
 def test_a_silence_that_is_usual(client: FlaskClient, database: Database, gauges: Gauges) -> None:
     """A sensor that sends each hour, as was learned of its last days."""
     fill(database, days=3, rows_a_day=24)
-    gauges.set_learned_sec("data", 3 * 3600)
+    gauges.station("data").learned_sec = 3 * 3600
     for age_h, mood in ((2, "good"), (4, "warn")):
         gauges.note_received("data", clock.monotonic_ms() - age_h * 3_600_000 - 1000)
         page = in_both_languages(client)
