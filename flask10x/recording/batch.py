@@ -25,10 +25,10 @@ log = logging.getLogger(__name__)
 
 
 class Receipt:
-    """Tells the request that waits for it what has become of its reading.
+    """Tells a waiting request what has become of its reading.
 
-    A server whose requests are no threads gives an event of its own kind, and what sets it when
-    another thread calls it.
+    A server whose requests are greenlets passes an event of its own kind, and a function by which
+    another thread sets it.
     """
 
     __slots__ = ("_event", "_is_settled", "_wake", "is_duplicate", "refusal")
@@ -45,14 +45,14 @@ class Receipt:
         """Whether it was not stored because one with its key was before."""
 
     def settle(self, refusal: str = "", *, is_duplicate: bool = False) -> None:
-        """Say that the reading is committed, or what else; only the first time counts."""
+        """Note what has become of the reading; only the first call counts."""
         if not self._is_settled:
             self.refusal, self.is_duplicate, self._is_settled = refusal, is_duplicate, True
             self._wake()
 
     def wait(self, timeout_sec: float) -> bool:
         """Whether the reading was settled in time; if not, it may still be stored later."""
-        # What waits may hear of it only after its time, when its own thread was busy.
+        # A busy greenlet may be woken after its time although the receipt was settled before.
         return self._event.wait(timeout_sec) or self._is_settled
 
 
@@ -76,32 +76,22 @@ def entry_of(
     key: str = "",
     repeat_window_ms: int = 0,
 ) -> Entry:
-    """The reading as an entry that has no number yet."""
-    return Entry(
-        row_of(stations, reading),
-        warned_counters(stations, reading),
-        arrived_ms=arrived_ms,
-        key=key,
-        repeat_window_ms=repeat_window_ms,
-    )
-
-
-def warned_counters(stations: Stations, reading: Reading) -> tuple[str, ...]:
-    """The counters of the fields that the reading has a warning of."""
-    if not reading.warnings:
-        return ()
-    paths = warned_paths(stations.by_endpoint[reading.endpoint], reading.warnings)
-    return tuple(warnings_of(reading.endpoint) + path for path in paths)
+    """The reading as an entry that has no number yet, with the counters of its warnings."""
+    warned: tuple[str, ...] = ()
+    if reading.warnings:
+        paths = warned_paths(stations.by_endpoint[reading.endpoint], reading.warnings)
+        warned = tuple(warnings_of(reading.endpoint) + path for path in paths)
+    return Entry(row_of(stations, reading), warned, 0, arrived_ms, key, repeat_window_ms)
 
 
 def count(connection: Connection, names: Iterable[str]) -> None:
-    """Raise each of these counters by the times it is named."""
+    """Raise each counter by the number of times that it is named."""
     for name, times in Counter(names).items():
         counters.add(connection, name, times)
 
 
 def insert_all(connection: Connection, entries: Sequence[Entry], settings: Settings) -> NotStored:
-    """Insert a batch at once, none refused; raises when the database refuses a row of it."""
+    """Insert a batch at once; raises when the database refuses a row of it."""
     keys = AcceptedKeys(connection, {entry.key for entry in entries})
     new: list[Entry] = []
     duplicates: list[Entry] = []
@@ -119,10 +109,10 @@ def insert_all(connection: Connection, entries: Sequence[Entry], settings: Setti
 
 
 def insert_each(connection: Connection, entries: Sequence[Entry], settings: Settings) -> NotStored:
-    """Insert row by row; those that the database refuses go to the rejected ones instead.
+    """Insert row by row; a row that the database refuses is kept among the rejected readings.
 
-    Nothing may be written before it: a trigger's RAISE(ROLLBACK) undoes that, and it begins anew.
-    Raises when the error is one of the store; then the transaction is lost.
+    It must be the first to write in its transaction: after a trigger's RAISE(ROLLBACK) it starts
+    over. Raises an error of the store; then the transaction is lost.
     """
     refused: list[Refusal] = []
     while (duplicates := _insert_others(connection, entries, refused, settings)) is None:
@@ -135,16 +125,16 @@ def insert_each(connection: Connection, entries: Sequence[Entry], settings: Sett
 def _insert_others(
     connection: Connection, entries: Sequence[Entry], refused: list[Refusal], settings: Settings
 ) -> list[Entry] | None:
-    """Insert what was not refused before; the duplicates.
+    """Insert the entries that are not among the refused ones; return the duplicates.
 
-    None when a new refusal has ended the transaction. What is refused leaves no key: the next one
-    with it is no repeat.
+    Return None if a new refusal has ended the transaction. A refused entry leaves no key, so the
+    next entry with its key is no repeat.
     """
-    known = {id(entry) for entry, _ in refused}
+    refused_ids = {id(entry) for entry, _ in refused}
     keys = AcceptedKeys(connection, {entry.key for entry in entries})
     duplicates: list[Entry] = []
     for entry in entries:
-        if id(entry) in known:
+        if id(entry) in refused_ids:
             continue
         if keys.has(entry):
             duplicates.append(entry)
@@ -165,28 +155,28 @@ def _insert_others(
 
 
 def log_refusals(refused: Iterable[Refusal]) -> None:
-    """Log what the database refused of a committed batch."""
+    """Log the rows of a committed batch that the database has refused."""
     for entry, reason in refused:
-        shown = json.dumps(entry.row)
-        log.error("Database refused a reading (%s), it is among the rejected: %s", reason, shown)
+        row = json.dumps(entry.row)
+        log.error("Database refused a reading (%s), it is among the rejected: %s", reason, row)
 
 
 def _keep(connection: Connection, refused: Sequence[Refusal], settings: Settings) -> None:
     try:
-        kept = [_refused(settings.stations, entry, reason) for entry, reason in refused]
+        readings = [_refused(settings.stations, entry, reason) for entry, reason in refused]
         with dialects.of(connection).attempt(connection):
-            evicted = rejected.keep(connection, kept, settings)
+            evicted = rejected.keep(connection, readings, settings)
     except Exception as error:
         if kind_of(error) == "store" or dialects.of(connection).rolled_back(connection):
             raise
-        # Somebody's trigger refuses these too; the writer's log line is all that is left.
+        # A trigger of the operator refuses these, too; the writer's log line remains.
         log.error("Database refused to keep refused readings: %s", reason_of(error))
     else:
         counters.add(connection, rejected.EVICTED, evicted)
 
 
 def _refused(stations: Stations, entry: Entry, reason: str) -> Refused:
-    """Its row as the body that it may have come from; by its columns if its station is no more."""
+    """The entry with a body that its row may have come from; without its station, by columns."""
     row = entry.row
     endpoint = row["endpoint"]
     if station := stations.by_endpoint.get(endpoint):

@@ -1,8 +1,4 @@
-"""An entry: one reading on its way, and its line in a file of leftovers.
-
-The first line of the file names the queue; each other one holds an entry with its number in that
-queue, in the order of the numbers (`database/queue_notes.py` says what they are for).
-"""
+"""An entry: one reading on its way into the database, and its line in a file of leftovers."""
 
 import json
 from collections.abc import Generator, Sequence
@@ -28,15 +24,15 @@ class Entry:
     number: int = 0
     """Its number in its queue; 0 before it has one."""
     arrived_ms: int = 0
-    """When it was accepted, in milliseconds of CLOCK_MONOTONIC; 0 when that is not known."""
+    """When it was accepted, in milliseconds of CLOCK_MONOTONIC; 0 if that is unknown."""
     key: str = ""
-    """By which a repeat of it is known, 32 hexadecimal digits; empty: each is a new reading."""
+    """Identifies its repeats, 32 hexadecimal digits; empty: it has none."""
     repeat_window_ms: int = 0
-    """For how long another one with this key is a repeat; 0: for as long as keys are kept."""
+    """For how long another entry with this key is a repeat; 0: for as long as keys are kept."""
 
     @property
     def lasting_key(self) -> str:
-        """The key that its sender has given; empty when it is known by its body, for a while."""
+        """The key from its sender; empty if the key is that of its body, which soon expires."""
         return "" if self.repeat_window_ms else self.key
 
     @property
@@ -46,14 +42,14 @@ class Entry:
 
 
 def warnings_of(endpoint: str) -> str:
-    """How the names of a station's counters of warnings begin."""
+    """The beginning of the names of a station's counters of warnings."""
     return f"{WARNINGS}{endpoint}."
 
 
-# The file of leftovers: which entries of which queue a stop could not store, as lines of JSON.
+# A file of leftovers holds, as lines of JSON, the entries of one queue that a stop could not store.
 #
-# The first line names the queue; each other one holds an entry with its number in that queue, in
-# the order of the numbers (`database/queue_notes.py` says what they are for).
+# The first line names the queue; each other line holds an entry with its number in that queue, in
+# the order of the numbers, by which `database/queue_notes.py` notes what is stored.
 
 FILES = "leftover-*.jsonl"
 # Every line of an entry with a key has this, and hardly any other line.
@@ -63,61 +59,63 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 def leftover_files(folder: Path) -> list[Path]:
-    """The files that lie in the folder of a database, oldest first."""
+    """The files of leftovers in the folder of a database, oldest first."""
     return sorted(folder.glob(FILES))
 
 
 def text_of(queue: str, settled: int, entries: Sequence[Entry]) -> str:
-    """The file that holds these entries, which follow the last one of the queue that is settled."""
-    numbered = enumerate(entries, start=settled + 1)
-    lines = (line_of(number, entry) for number, entry in numbered)
+    """The content of a file with these entries, which follow entry `settled` of the queue."""
+    lines = (line_of(number, entry) for number, entry in enumerate(entries, start=settled + 1))
     return "".join([_ENCODER.encode({"queue": queue}) + "\n", *lines])
 
 
 def line_of(number: int, entry: Entry, **more: int | str) -> str:
-    """The line of an entry with this number; `more` is read by nobody who does not know it.
+    """The line of an entry with this number; readers ignore keys of `more` that they do not use.
 
-    `longest_line_bytes` knows what can stand in it.
+    `longest_line_bytes` computes from the same keys how long it can be.
     """
     if entry.key:
         more |= {"key": entry.key}
     if entry.repeat_window_ms:
         more |= {"repeat_window_ms": entry.repeat_window_ms}
-    # Without what all of them begin with, which would be the longest part of the line.
+    # Without their common beginning, which would be the longest part of the line.
     warned = [name.removeprefix(warnings_of(entry.row["endpoint"])) for name in entry.warned]
     line = {"number": number, "row": entry.row, "warned": warned, **more}
     return _ENCODER.encode(line) + "\n"
 
 
 def entry_in(line: str) -> Entry:
-    """The entry of a line; raises ValueError, TypeError or LookupError when it is none."""
-    found = json.loads(line)
-    # Its other columns may be those of a station that is no more.
-    row = found["row"]
+    """The entry of a line; raises ValueError, TypeError or LookupError if the line holds none."""
+    values = json.loads(line)
+    # Its other columns may belong to a station that was removed.
+    row = values["row"]
     beginning = warnings_of(str(row["endpoint"]))
     if "received_at" not in row:
         raise KeyError("received_at")
     return Entry(
         row,
-        tuple([beginning + name for name in found["warned"]]),
-        int(found["number"]),
-        int(found.get("arrived_ms", 0)),
-        str(found.get("key", "")),
-        int(found.get("repeat_window_ms", 0)),
+        tuple([beginning + name for name in values["warned"]]),
+        int(values["number"]),
+        int(values.get("arrived_ms", 0)),
+        str(values.get("key", "")),
+        int(values.get("repeat_window_ms", 0)),
     )
 
 
 def queue_of(path: Path) -> str:
     """The queue whose entries the file holds.
 
-    Raises OSError, or ValueError when the first line names none.
+    Raises OSError, or ValueError if the first line names no queue.
     """
     with path.open(encoding="utf-8") as file:
-        return _queue_in(file.readline())
+        head: Any = json.loads(file.readline() or "{}")
+    if not isinstance(head, dict) or not (queue := head.get("queue")):
+        raise ValueError("line 1 names no queue")
+    return str(queue)
 
 
 def entries_of(path: Path) -> Generator[Entry, None, None]:
-    """Each entry, read as it is asked for; `close` the iterator at the end.
+    """The entries of the file, read one by one; `close` the iterator at the end.
 
     Raises OSError, or ValueError that says what is wrong in which line.
     """
@@ -133,10 +131,3 @@ def entries_of(path: Path) -> Generator[Entry, None, None]:
                 raise ValueError(f"line {place}: {error!r}") from error
             latest = entry.number
             yield entry
-
-
-def _queue_in(line: str) -> str:
-    content: Any = json.loads(line or "{}")
-    if not isinstance(content, dict) or not (queue := content.get("queue")):
-        raise ValueError("line 1 names no queue")
-    return str(queue)

@@ -1,15 +1,16 @@
 """Leftovers: readings that a stop could not store, in a file until the next start stores them.
 
-A stop may come while the database is out of reach: locked by somebody, full, damaged, moved away.
-What was accepted is then written to a file beside it, whole and synced, and whichever worker runs
-next stores it as soon as that is possible. A full disk has room for it too: the reserve.
+A stop may come while the database is out of reach: locked by another program, full, damaged, moved
+away. The accepted readings are then written to a file beside it, whole and synced, and the worker
+that runs next stores them as soon as that is possible. A full disk has room for the file, too: the
+reserve.
 
 Each entry is stored once. It keeps the number that it had in its queue, and the transaction that
-stores some of them notes how far that queue is settled (`database/queue_notes.py`): who begins with
-the file anew, after a death or beside another worker, passes over what was stored. The same note
-tells what a commit that has failed because the disk would not sync has written to the WAL all the
-same: nobody sees it while the service runs, but the next start recovers the rows and the note with
-them.
+stores some entries notes how far that queue is settled (`database/queue_notes.py`): a worker that
+reads the file again, after a death or beside another worker, passes over what was stored. The same
+note covers a commit that failed because the disk would not sync, but whose rows are in the WAL:
+they are invisible while the service runs, and the next start recovers the rows together with the
+note.
 
 A file may hold many thousands, so it is stored in pieces, and the commit lock is free in between.
 """
@@ -39,15 +40,15 @@ from flask10x.system.locks import FileLock, lock_path
 
 # The reserve: room on the disk that is kept for what a stop cannot store when the disk is full.
 #
-# A file for each worker beside the database. Its blocks are set aside, nothing is written to it;
-# whoever needs the room renames it, so of two that need it at once each gets one of its own.
+# There is a file for each worker beside the database. Its blocks are allocated and nothing is
+# written to it; a worker that needs the room renames it, so two workers at once get a file each.
 
-# While there is not room for so many of them, the database needs it more.
+# While the disk has no room for so many of them, the database needs the room more.
 SPARE_FILES = 2
 
 
 def set_reserve_aside(folder: Path, files: int, each_bytes: int) -> None:
-    """See to it that there are so many; what fails now is left to the next call."""
+    """Make the files that are missing; what fails now is left to the next call."""
     for path in _reserve_paths(folder, files):
         with suppress(OSError):
             if disk.size(path) >= each_bytes:
@@ -57,7 +58,7 @@ def set_reserve_aside(folder: Path, files: int, each_bytes: int) -> None:
 
 
 def take_reserve(folder: Path, files: int, name: Path) -> bool:
-    """Give one of them this name, in place of a file that may have it; False when there is none."""
+    """Rename one of the files to this name, replacing a file there; False if none is left."""
     for path in _reserve_paths(folder, files):
         with suppress(FileNotFoundError):
             path.rename(name)
@@ -84,10 +85,10 @@ log = logging.getLogger(__name__)
 
 # A look at the folder costs nothing; a reload may leave a file while the new workers run already.
 LOOK_EVERY_SEC = 5.0
-# Between two pieces, in which the worker's own thread stores what has come in meanwhile.
+# Between two pieces the thread stores the readings that have come in meanwhile.
 PAUSE_FOR_OTHERS_SEC = 0.03
 
-# One transaction between two values; closing it leaves the rest to a later one.
+# One transaction for each step; closing it leaves the rest of a file to a later one.
 Pieces = Generator[None, None, None]
 
 
@@ -96,7 +97,7 @@ class Leftovers:
 
     def __init__(self, settings: Settings, database: Database, clock: Callable[[], float]) -> None:
         """`clock` gives monotonic seconds."""
-        # Whatever the setting: the file is removed right after the last commit.
+        # Regardless of the setting, for the file is removed right after the last commit.
         self._settings = replace(settings, synchronous="FULL")
         self._database = database
         self._folder = database.path.parent
@@ -113,10 +114,10 @@ class Leftovers:
         return LOOK_EVERY_SEC if waits else PAUSE_FOR_OTHERS_SEC
 
     def save_queue(self, queue: SharedQueue, trouble: str) -> None:
-        """Put what waits in a queue into a file; should that fail, it waits on.
+        """Put the entries of a queue into a file; if that fails, they stay in the queue.
 
-        For its owner, or when there can be none any more: nobody else knows that nothing is
-        appended meanwhile.
+        Only its owner may call this, or the master when no worker is left: nothing may be appended
+        meanwhile.
         """
         try:
             entries = queue.waiting(queue.length)
@@ -127,20 +128,20 @@ class Leftovers:
             # Another worker has stored them just now.
             return
         last = entries[-1].number
-        # From here on, whoever commits looks how far the file is stored.
+        # From here on, every commit looks up how far the file is stored.
         queue.marks.saved = last
         if self.save(queue.id, entries[0].number - 1, entries, trouble):
             queue.settle(last)
 
     def save_rest(self, queues: SharedQueues) -> None:
-        """When all workers have ended: save what none of them could, for it was killed, say."""
+        """After the end of all workers, save what they have left, because one was killed, say."""
         for number in queues.not_empty():
             self.save_queue(queues[number], "no worker is left")
 
     def save(self, queue: str, last: int, entries: Sequence[Entry], trouble: str) -> bool:
-        """Write what follows entry `last` of the queue to a new file and log it.
+        """Write the entries that follow entry `last` of the queue to a new file, and log it.
 
-        The answer is whether a power cut would leave the file whole.
+        Return whether the file would survive a power cut.
         """
         name = f"leftover-{disk.moment(self._settings.zone)}-{queue}.jsonl"
         try:
@@ -158,9 +159,9 @@ class Leftovers:
         return True
 
     def step(self) -> None:
-        """Store a piece of what there is, if it is time; errors are logged once, and tried again.
+        """Store a piece of a file, if it is time; errors are logged once, and tried again.
 
-        A file that is not longer than a piece is stored whole, and the next one too.
+        A file that is not longer than a piece is stored whole, and the next file with it.
         """
         if self._clock() < self._step_at_sec or self._database.damage.halted:
             return
@@ -172,13 +173,13 @@ class Leftovers:
         except StopIteration:
             self._pieces = None
         except OSError as error:
-            # A card that fails for a moment: no reason for the writer to die.
+            # The writer survives a card that fails for a moment.
             self._pieces = None
             self._log_trouble(self._folder, error)
         self._step_at_sec = self._clock() + self.pause_sec
 
     def _longest_file_bytes(self) -> int:
-        """A queue that is full of the longest lines."""
+        """The size of a file that a full queue of the longest lines needs."""
         longest = max(longest_line_bytes(station) for station in self._settings.stations.all)
         return self._settings.write_queue_maxsize * longest
 
@@ -192,22 +193,22 @@ class Leftovers:
             self._writing = None
 
     def forget_settled(self, connection: Connection, living: Iterable[str]) -> None:
-        """Forget how far queues were settled of which nothing can come up again.
+        """Forget the notes of queues whose entries cannot come back.
 
-        Those are neither among the `living`, as they are within this transaction, nor named by a
-        file. Whatever the folder has against it leaves the notes to the next one who asks.
+        Those are the queues that are neither `living` within this transaction nor named by a file.
+        If the folder cannot be read, the notes stay until the next call.
         """
         with suppress(OSError):
-            # In this order: whoever stops writes its file before it is no longer alive.
+            # In this order: a worker that stops writes its file before it ends.
             needed = {*living, *self._queues_in_files()}
-            if gone := queue_notes.noted(connection) - needed:
+            if unneeded := queue_notes.noted(connection) - needed:
                 # A file that was removed might be back after a power cut.
                 disk.sync(self._folder)
-                queue_notes.forget(connection, gone)
+                queue_notes.forget(connection, unneeded)
 
     def _queues_in_files(self) -> Iterator[str]:
         for path in leftover_files(self._folder):
-            # Another worker has removed it, or nobody can store it as it is.
+            # Another worker has removed it, or it is not a file of leftovers.
             with suppress(FileNotFoundError, ValueError):
                 yield queue_of(path)
 
@@ -227,15 +228,15 @@ class Leftovers:
             raise
 
     def _store_all(self) -> Pieces:
-        """Store each file; the lock for commits is free while the caller has its turn."""
-        found = leftover_files(self._folder)
-        if not found:
+        """Store each file; the commit lock is free between two steps."""
+        paths = leftover_files(self._folder)
+        if not paths:
             return
-        # Two would only read the same file and wait for each other.
+        # Two workers would only read the same file and wait for each other.
         with closing(FileLock(lock_path(self._database.path, "leftovers"))) as alone:
             if not alone.try_acquire():
                 return
-            for path in found:
+            for path in paths:
                 try:
                     yield from self._store(path)
                 except FileNotFoundError:
@@ -247,10 +248,7 @@ class Leftovers:
     def _store(self, path: Path) -> Pieces:
         queue, rows = queue_of(path), self._settings.batch_max_rows
         stored = 0
-        with (
-            self._opened() as database,
-            closing(entries_of(path)) as entries,
-        ):
+        with self._opened() as database, closing(entries_of(path)) as entries:
             while piece := list(islice(entries, rows)):
                 stored += self._store_piece(database, path, queue, piece)
                 if len(piece) == rows:
@@ -261,10 +259,10 @@ class Leftovers:
 
     @contextmanager
     def _opened(self) -> Iterator[Database]:
-        """A way of its own to the database, with these settings.
+        """A connection of its own to the database, with these settings.
 
-        While nothing may be written it stays open for the next try: closed without a checkpoint, it
-        would keep its files open on Python 3.11, and each try would take some more.
+        While nothing may be written it stays open for the next try: if it were closed without a
+        checkpoint, its files would stay open on Python 3.11, and each try would take more of them.
         """
         if self._writing is None:
             self._writing = Database(self._settings, self._database.damage)
@@ -278,19 +276,19 @@ class Leftovers:
     def _store_piece(
         self, database: Database, path: Path, queue: str, piece: Sequence[Entry]
     ) -> int:
-        """Store what is not settled yet, in one transaction; the number of those."""
+        """Store the entries that are not settled yet, in one transaction; how many were stored."""
         with database.commit() as connection:
             if not path.exists():
-                # All of it is settled, and that may have been forgotten.
+                # All its entries are settled, and the note of that may be forgotten already.
                 raise FileNotFoundError(path)
             done = queue_notes.up_to(connection, queue)
             entries = [entry for entry in piece if entry.number > done]
             if not entries:
                 return 0
-            found = batch.insert_each(connection, entries, self._settings)
+            not_stored = batch.insert_each(connection, entries, self._settings)
             queue_notes.note(connection, queue, piece[-1].number)
-        batch.log_refusals(found.refused)
-        return len(entries) - len(found.duplicates)
+        batch.log_refusals(not_stored.refused)
+        return len(entries) - len(not_stored.duplicates)
 
     def _log_trouble(self, path: Path, error: Exception) -> None:
         if path not in self._logged:

@@ -1,7 +1,7 @@
 """Rejected readings, in the table `rejected` (docs/en/explanation/rejected-readings.md).
 
-The table is bounded by REJECTED_MAX_ROWS and REJECTED_MAX_BYTES; when either is passed, the
-oldest tenth goes.
+The table is bounded by REJECTED_MAX_ROWS and REJECTED_MAX_BYTES; when it exceeds either, its
+oldest tenth is deleted.
 """
 
 import json
@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from flask10x.config.settings import Settings
-from flask10x.database import counters, tables
+from flask10x.database import counters
 from flask10x.database.cursors import Cursor
 from flask10x.database.database import Database
 from flask10x.database.error_codes import kind_of, reason_of
@@ -38,41 +38,40 @@ from flask10x.system.logs import escape
 
 # The column `codes` of a rejected reading: codes and values of its reasons, for pages.
 #
-# The columns `reasons` and `hint` hold the English texts, for people and programs. A text without
-# values stands for its code. Where one has values, `codes` is a JSON array of `[code, {name:
-# value}]` for each of the reasons, in their order, and then for the hint if there is one; null
-# where the text is enough: `[null,["below_minimum",{"limit":"0"}]]`. That spares the usual
-# refusal, a missing field, the bytes that would take its row a page of its own
+# The columns `reasons` and `hint` hold the English texts, for people and programs. The code of a
+# text without values follows from the text. If any text has values, `codes` is a JSON array of
+# `[code, {name: value}]` for each reason, in their order, and then for the hint if there is one;
+# null where the text is enough: `[null,["below_minimum",{"limit":"0"}]]`. So the usual rejection, a
+# missing field, needs no bytes that would give its row a page of its own
 # (`database/sqlite/connections.py`, PAGE_BYTES).
 
 
 def codes_of(reasons: Mapping[str, str], hint: str) -> str | None:
-    """What the column holds for these; None when the texts are enough."""
-    records = [_record(text) for text in _texts(reasons, hint)]
+    """The content of the column for these texts; None if the texts are enough."""
+    records = [
+        (text.code, {**text.values}) if isinstance(text, Reason) and text.values else None
+        for text in _texts(reasons, hint)
+    ]
     return json.dumps(records, separators=(",", ":")) if any(records) else None
 
 
 def with_codes(
     reasons: Mapping[str, str], hint: str, codes: str | None
 ) -> tuple[dict[str, str], str]:
-    """The texts as `Reason`s; one whose code is not known, as in old rows, stays a plain text."""
+    """The reasons and the hint as `Reason`s; a text without a code stays a plain text."""
     texts = _texts(reasons, hint)
     records = json.loads(codes) if codes else []
     if len(records) != len(texts):
         records = [None] * len(texts)
-    known = [_known(text, record) for text, record in zip(texts, records, strict=True)]
-    return dict(zip(reasons, known, strict=False)), known[-1] if hint else ""
+    coded = [_with_code(text, record) for text, record in zip(texts, records, strict=True)]
+    return dict(zip(reasons, coded, strict=False)), coded[-1] if hint else ""
 
 
 def _texts(reasons: Mapping[str, str], hint: str) -> list[str]:
     return [*reasons.values(), *([hint] if hint else [])]
 
 
-def _record(text: str) -> tuple[str, dict[str, str]] | None:
-    return (text.code, {**text.values}) if isinstance(text, Reason) and text.values else None
-
-
-def _known(text: str, record: Any) -> str:
+def _with_code(text: str, record: Any) -> str:
     code, values = record or (FIXED.get(text, ""), {})
     try:
         return Reason.stored(text, code, values)
@@ -81,17 +80,17 @@ def _known(text: str, record: Any) -> str:
 
 
 DROPPED = "rejected_dropped"
-"""Counts those that were not kept, because they came too fast."""
+"""Counts the rejected readings that were not kept, because they came too fast."""
 EVICTED = "rejected_evicted"
-"""Counts those that were kept and had to go for newer ones."""
+"""Counts the rejected readings that were deleted to make room for newer ones."""
 
-# What else is in a row: the small columns, and what SQLite adds to a page and to a row.
+# The rest of a row: the small columns, and what SQLite adds to a page and to a row.
 OTHER_BYTES = 84
-# The largest body that is taken (BODY_MAX_BYTES), with room for its reasons.
+# The largest body that is accepted (BODY_MAX_BYTES), with room for its reasons.
 LARGEST_ROW_BYTES = 80 * 1024
-# Making room by the row would change two pages more with each refusal.
+# If each rejection made room for itself alone, it would change two pages more.
 SHARE_LEFT_AFTER_EVICTION = 0.9
-# What a list shows of a body: readings have 100 to 300 bytes.
+# A list shows this much of a body: readings have 100 to 300 bytes.
 LISTED_BODY_BYTES = 1000
 # PostgreSQL takes shorter numbers here than a parameter is.
 _BEGINNING: tuple[ColumnElement[int], ...] = (
@@ -106,7 +105,7 @@ ROWS_A_TRANSACTION = 200
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One refused reading, as it came in."""
+    """One rejected reading, as it came in."""
 
     endpoint: str
     received_at: int
@@ -115,23 +114,23 @@ class Refused:
     """Of its Content-Type, without parameters; empty when there was none."""
     body: bytes
     reasons: Mapping[str, str]
-    """The details of the answer: path of a field to what is wrong with it, a `Reason`."""
+    """The details of the answer: by the path of a field, a `Reason` that says what is wrong."""
     hint: str = ""
     """A `Reason` too, or empty."""
     measured_at: int | None = None
-    """When a late one was measured, UTC epoch milliseconds; None when it has not said so."""
+    """When it was measured, UTC epoch milliseconds; None if its sender gave no time."""
     key: str = ""
-    """By which a replay knows that it is stored (`accepted_keys.key_of`); empty: by none."""
+    """By which a replay recognises that it is stored (`repeats.key_of`); empty: it has none."""
 
     codes: str | None = field(init=False, repr=False)
-    """The reasons and the hint as the column of that name holds them; worked out once."""
+    """The content of the column of that name."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "codes", codes_of(self.reasons, self.hint))
 
     @property
     def size_bytes(self) -> int:
-        """What it takes in the file, in whole pages; small ones share a page, so at most that."""
+        """The most that its row takes in the file, in whole pages: small rows share a page."""
         texts = sum(len(path) + len(reason) for path, reason in self.reasons.items())
         texts += len(self.media_type) + len(self.hint) + len(self.codes or "")
         whole = OTHER_BYTES + len(self.body) + texts
@@ -147,13 +146,13 @@ class Kept:
     received_at: int
     """UTC epoch milliseconds."""
     reading_id: int | None
-    """The reading that a replay has made of it."""
+    """Of the reading that a replay has stored for it, or None."""
     media_type: str
     reasons: dict[str, str]
-    """As `Refused.reasons`; plain texts where no code is known, as in rows of older programs."""
+    """As `Refused.reasons`; texts without a code are plain."""
     hint: str
     body: bytes
-    """In a list only its beginning, LISTED_BODY_BYTES of it."""
+    """The whole body; in a list its first LISTED_BODY_BYTES."""
     body_bytes: int
     """The length of the whole body."""
     measured_at: int | None = None
@@ -164,7 +163,7 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """Which rows: those that meet everything that is given."""
+    """The rows that meet all conditions; an empty field is no condition."""
 
     ids: tuple[int, ...] = ()
     endpoints: tuple[str, ...] = ()
@@ -175,23 +174,19 @@ class Selection:
     def clauses(self) -> list[ColumnElement[bool]]:
         """The conditions in SQL."""
         columns = rejected.c
-        found: list[ColumnElement[bool]] = []
-        if self.ids:
-            found.append(columns.id.in_(self.ids))
-        if self.endpoints:
-            found.append(columns.endpoint.in_(self.endpoints))
-        if self.since_ms is not None:
-            found.append(columns.received_at >= self.since_ms)
-        if self.until_ms is not None:
-            found.append(columns.received_at <= self.until_ms)
-        if self.replayed is not None:
-            found.append(columns.reading_id.is_not(None) == self.replayed)
-        return found
+        conditions = (
+            columns.id.in_(self.ids) if self.ids else None,
+            columns.endpoint.in_(self.endpoints) if self.endpoints else None,
+            None if self.since_ms is None else columns.received_at >= self.since_ms,
+            None if self.until_ms is None else columns.received_at <= self.until_ms,
+            None if self.replayed is None else columns.reading_id.is_not(None) == self.replayed,
+        )
+        return [condition for condition in conditions if condition is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedPage:
-    """Rows, the newest first, and where the pages on either side begin."""
+    """Rows, newest first, and the cursors of the pages on either side."""
 
     rows: list[Kept]
     older: Cursor | None
@@ -199,24 +194,24 @@ class RejectedPage:
 
 
 def keep(connection: Connection, refused: Sequence[Refused], settings: Settings) -> int:
-    """Insert them in this order; the number of older rows that had to go."""
+    """Insert the readings in this order; the number of older rows that were deleted for them."""
     newest = select(rejected.c.end_bytes).order_by(rejected.c.id.desc()).limit(1)
     end_bytes = connection.execute(newest).scalar_one_or_none() or 0
     rows = []
-    for one in refused:
-        end_bytes += one.size_bytes
-        rows.append(_values(one) | {"end_bytes": end_bytes})
+    for reading in refused:
+        end_bytes += reading.size_bytes
+        rows.append(_values(reading) | {"end_bytes": end_bytes})
     connection.execute(insert(rejected), rows)
     return _make_room(connection, settings.rejected_max_rows, settings.rejected_max_bytes)
 
 
 def newest_id(connection: Connection) -> int:
-    """The id of the last row that was inserted; 0 where there is none."""
+    """The id of the last row that was inserted; 0 if there is none."""
     return connection.execute(select(func.max(rejected.c.id))).scalar_one() or 0
 
 
 def holds(connection: Connection, number: int, refused: Refused) -> bool:
-    """Whether the row with this id is this one."""
+    """Whether the row with this id holds this reading."""
     of_row = rejected.c.id == number, rejected.c.endpoint == refused.endpoint
     came = rejected.c.received_at == refused.received_at, rejected.c.body == refused.body
     return connection.execute(select(rejected.c.id).where(*of_row, *came)).first() is not None
@@ -225,10 +220,10 @@ def holds(connection: Connection, number: int, refused: Refused) -> bool:
 def keep_latest(
     connection: Connection, refused: Refused, number: int | None, settings: Settings
 ) -> tuple[int, int]:
-    """Put it in the place of its endpoint's row with this id, so that the table does not grow.
+    """Store the reading in its endpoint's row with this id, so that the table does not grow.
 
-    Where there is no such row, or a replay has made a reading of it, it is inserted. Its id, and
-    the number of older rows that had to go.
+    If there is no such row, or a replay has stored a reading for it, a row is inserted. Return the
+    id of the row, and the number of older rows that were deleted.
     """
     if number is not None:
         of_row = rejected.c.id == number, rejected.c.endpoint == refused.endpoint
@@ -243,27 +238,27 @@ def keep_latest(
 def page(
     connection: Connection, selection: Selection, cursor: Cursor | None, rows: int
 ) -> RejectedPage:
-    """A page of the selection at the cursor; without one its newest rows."""
+    """A page of the selection at the cursor; without a cursor the newest rows."""
     side = cursor.side if cursor else "before"
-    found = [_kept(row) for row in connection.execute(_listed(selection, cursor, rows + 1))]
-    shown = found[:rows]
-    onward = Cursor(side, shown[-1].received_at, shown[-1].id) if len(found) > rows else None
-    back = _back(connection, selection, cursor, shown) if cursor else None
+    result = [_row_of(row) for row in connection.execute(_listed(selection, cursor, rows + 1))]
+    of_page = result[:rows]
+    onward = Cursor(side, of_page[-1].received_at, of_page[-1].id) if result[rows:] else None
+    back = _back(connection, selection, cursor, of_page) if cursor else None
     if side == "before":
-        return RejectedPage(shown, onward, back)
-    return RejectedPage(shown[::-1], back, onward)
+        return RejectedPage(of_page, onward, back)
+    return RejectedPage(of_page[::-1], back, onward)
 
 
 def by_id(connection: Connection, number: int) -> Kept | None:
     """The row with this id and its whole body, or None."""
-    found = connection.execute(_whole(Selection(ids=(number,)))).one_or_none()
-    return None if found is None else _kept(found)
+    row = connection.execute(_whole(Selection(ids=(number,)))).one_or_none()
+    return None if row is None else _row_of(row)
 
 
 def latest(connection: Connection, endpoint: str) -> Kept | None:
-    """The row of this endpoint that came in last, with its whole body; None when there is none.
+    """The row of this endpoint that came in last, with its whole body; None if there is none.
 
-    That of an endpoint that no station has may stand before older ones (`latest_refused.py`).
+    Its id need not be the highest: a row of an unknown endpoint is reused (`LatestRefused`).
     """
     of_endpoint = select(rejected.c.id).where(rejected.c.endpoint == endpoint)
     newest = of_endpoint.order_by(rejected.c.received_at.desc(), rejected.c.id.desc()).limit(1)
@@ -272,24 +267,24 @@ def latest(connection: Connection, endpoint: str) -> Kept | None:
 
 
 def endpoints(connection: Connection) -> list[str]:
-    """Whose refused readings are kept, stations or not; looks at all of them."""
+    """The endpoints of all rows, those of no station included; it reads the whole table."""
     return list(connection.execute(select(rejected.c.endpoint).distinct()).scalars())
 
 
 def next_after(connection: Connection, selection: Selection, after_id: int) -> list[Kept]:
-    """The next rows of the selection behind this id, oldest first, with their whole bodies."""
+    """The next rows of the selection after this id, oldest first, with their whole bodies."""
     query = _whole(selection).where(rejected.c.id > after_id).order_by(rejected.c.id)
-    return [_kept(row) for row in connection.execute(query.limit(ROWS_A_TRANSACTION))]
+    return [_row_of(row) for row in connection.execute(query.limit(ROWS_A_TRANSACTION))]
 
 
 def waiting_ids(connection: Connection, ids: Sequence[int]) -> set[int]:
-    """Those of these ids whose rows are there and were not replayed."""
+    """The ids among these whose rows exist and were not replayed."""
     query = select(rejected.c.id).where(rejected.c.id.in_(ids), rejected.c.reading_id.is_(None))
     return set(connection.execute(query).scalars())
 
 
 def mark_replayed(connection: Connection, number: int, reading_id: int) -> None:
-    """Note which reading this row has become."""
+    """Note the reading that a replay has stored for this row."""
     values = {"reading_id": reading_id}
     connection.execute(update(rejected).where(rejected.c.id == number).values(values))
 
@@ -300,23 +295,23 @@ def purge(database: Database, selection: Selection) -> Iterator[int]:
     some_ids = ids.limit(ROWS_A_TRANSACTION).scalar_subquery()
     while True:
         with database.commit() as connection:
-            gone = connection.execute(delete(rejected).where(rejected.c.id.in_(some_ids))).rowcount
-        if not gone:
+            rows = connection.execute(delete(rejected).where(rejected.c.id.in_(some_ids))).rowcount
+        if not rows:
             return
-        yield gone
+        yield rows
 
 
 def text_of(body: bytes) -> str:
-    r"""The body for people: in one line; what could confuse a screen as `\n`, `\xff`, `\u202e`."""
+    r"""The body in one line, with characters that confuse a screen as `\n`, `\xff`, `\u202e`."""
     return escape(body.decode("utf-8", "backslashreplace"))
 
 
 def _make_room(connection: Connection, max_rows: int, max_bytes: int) -> int:
-    # Ids are given one by one, so their span is the number of rows, or more after a purge.
+    # Ids are consecutive, so their span is the number of rows, or more after a purge.
     ends = select(rejected.c.id, rejected.c.end_bytes).limit(1)
     oldest = connection.execute(ends.order_by(rejected.c.id)).one()
     newest = connection.execute(ends.order_by(rejected.c.id.desc())).one()
-    # The oldest row's own size is not known here, so it is taken for the largest there can be.
+    # The size of the oldest row is unknown here, so the largest possible one is assumed.
     size_bytes = newest.end_bytes - oldest.end_bytes + LARGEST_ROW_BYTES
     if newest.id - oldest.id < max_rows and size_bytes <= max_bytes:
         return 0
@@ -370,15 +365,15 @@ def _listed(selection: Selection, cursor: Cursor | None, rows: int) -> Select[An
 
 
 def _back(
-    connection: Connection, selection: Selection, cursor: Cursor, shown: list[Kept]
+    connection: Connection, selection: Selection, cursor: Cursor, of_page: list[Kept]
 ) -> Cursor | None:
-    """Where the page on the cursor's far side begins, when a row is there."""
+    """The cursor of the page on the other side; None if it has no row."""
     beyond = cursor.opposite
-    start = Cursor(beyond.side, shown[0].received_at, shown[0].id) if shown else beyond
+    start = Cursor(beyond.side, of_page[0].received_at, of_page[0].id) if of_page else beyond
     return start if connection.execute(_listed(selection, start, 1)).first() else None
 
 
-def _kept(row: Any) -> Kept:
+def _row_of(row: Any) -> Kept:
     values = row._asdict()
     codes, digest, texts = values.pop("codes"), values.pop("digest"), json.loads(row.reasons)
     reasons, hint = with_codes(texts, row.hint, codes)
@@ -387,38 +382,38 @@ def _kept(row: Any) -> Kept:
     )
 
 
-# Refused readings of endpoints that no station has: of each the newest, and no more.
+# Readings of unknown endpoints: the newest of each endpoint is kept, and no other.
 #
-# They are kept for whoever adds the station. A board with a wrong address sends for months, and
-# strangers can name any endpoint. So each worker keeps few, and puts the next one into the same
-# row of the table `rejected`: they never make its other rows go.
+# They help the operator to add the station. A board with a wrong address sends for months, and
+# strangers can name any endpoint. So each worker keeps few, and stores the next one in the same row
+# of the table `rejected`: they never evict other rows.
 
-# A house rarely adds as many boards between two starts of a worker.
+# A home rarely adds as many boards between two starts of a worker.
 ENDPOINTS_MAX = 20
 # Readings have 100 to 300 bytes.
 LATEST_BODY_BYTES = 2000
 
 
 class LatestRefused:
-    """One worker's; `take` may be called from any thread, the rest belongs to the writer's."""
+    """Those of one worker; any thread may call `take`, only the writer's thread the rest."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[str, Refused] = {}
-        # Endpoint -> id of its row; None before it has one.
+        # The id of the row of each endpoint; None before it has a row.
         self._rows: dict[str, int | None] = {}
         self._stored: list[tuple[Refused, int]] = []
 
     @property
     def size_bytes(self) -> int:
-        """What those take in the file that wait to be stored; 0 when none waits."""
+        """The size in the file of the readings that wait to be stored; 0 if none waits."""
         with self._lock:
             return sum(refused.size_bytes for refused in self._waiting.values())
 
     def take(self, refused: Refused) -> bool:
-        """Take a refused reading in place of the one before.
+        """Take a rejected reading in place of the one before it.
 
-        Returns False when it is of one endpoint too many since the worker started. A body over
+        Return False if its endpoint is one too many since the worker started. A body over
         LATEST_BODY_BYTES is not kept.
         """
         with self._lock:
@@ -430,11 +425,11 @@ class LatestRefused:
             return True
 
     def store(self, connection: Connection, settings: Settings) -> int:
-        """Put those that wait into the table; the number of older rows that had to go."""
+        """Store the readings that wait; the number of older rows that were deleted for them."""
         with self._lock:
             waiting = [*self._waiting.values()]
         evicted, stored = 0, []
-        # A commit that has failed may have been made all the same.
+        # The commit of a failed call may have been made nevertheless.
         tried = {
             refused.endpoint: number
             for refused, number in self._stored
@@ -442,14 +437,14 @@ class LatestRefused:
         }
         for refused in waiting:
             row = tried.get(refused.endpoint, self._rows[refused.endpoint])
-            number, gone = keep_latest(connection, refused, row, settings)
+            number, deleted = keep_latest(connection, refused, row, settings)
             stored.append((refused, number))
-            evicted += gone
+            evicted += deleted
         self._stored = stored
         return evicted
 
     def settle(self) -> None:
-        """Forget those that were stored, for they are committed."""
+        """Forget the stored readings, because they are committed."""
         with self._lock:
             for refused, number in self._stored:
                 self._rows[refused.endpoint] = number
@@ -458,14 +453,14 @@ class LatestRefused:
         self._stored = []
 
     def forget(self) -> None:
-        """Forget all that wait, for the database takes none."""
+        """Forget all readings that wait, because the database refuses them."""
         with self._lock:
             self._waiting.clear()
 
 
 def latest_of_no_station(connection: Connection, stations: Collection[str]) -> Kept | None:
-    """The last body that came for none of these stations, or None when none is kept."""
-    columns = tables.rejected.c
+    """The last row of an endpoint that none of these stations has; None if there is none."""
+    columns = rejected.c
     others = select(columns.endpoint).where(columns.endpoint.not_in(stations))
     newest_row = others.order_by(columns.received_at.desc(), columns.id.desc()).limit(1)
     endpoint = connection.execute(newest_row).scalar_one_or_none()
@@ -474,42 +469,42 @@ def latest_of_no_station(connection: Connection, stations: Collection[str]) -> K
 
 log = logging.getLogger(__name__)
 
-# The queue of refused readings, which the writer's thread stores when good ones leave it time.
+# The queue of rejected readings, which the writer's thread stores when good readings leave it time.
 #
-# Garbage must not cost what good readings need: memory, the writer's time, the card. So few are
-# held, they are stored a handful at a time with pauses in between, and what comes faster than that
-# is dropped and counted.
+# Garbage must not take memory, the writer's time or the card from good readings. So few are held,
+# they are stored a handful at a time with pauses in between, and those that come faster are dropped
+# and counted.
 
-# What may wait in one worker: some hundred readings, or four bodies of the greatest length.
+# One worker holds up to some hundred readings, or four bodies of the greatest length.
 QUEUE_BYTES = 320 * 1024
-# What one transaction may hold: a good reading has to wait for it.
+# One transaction holds no more, because a good reading has to wait for it.
 CHUNK_BYTES = 64 * 1024
-# The least time between two transactions, and the longest that a lone refusal waits.
+# The shortest time between two transactions, and the longest that a lone rejection waits.
 PAUSE_SEC = 5.0
-# Four stations that send nothing but garbage need some 100 bytes a second. A flood that goes on
-# for a whole day makes each worker write 700 MB, the WAL included: a card outlives years of that.
+# Four stations that send nothing but garbage need some 100 bytes a second. A flood that lasts a
+# whole day makes each worker write 700 MB, the WAL included: a card survives years of that.
 BYTES_PER_SEC = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """A commit that has failed, and may have been made all the same: it is repeated as it was."""
+    """A commit that has failed but may have been made: it is repeated with the same rows."""
 
     chunk: list[Refused] = field(default_factory=list)
     dropped: int = 0
     newest: int = 0
-    """The id that the last of them has, if it was made."""
+    """The id of the last row, if the commit was made."""
 
     def is_made(self, connection: Connection) -> bool:
-        """Whether the last of them is in the row of that id."""
+        """Whether the row with that id holds the last reading."""
         return bool(self.chunk) and holds(connection, self.newest, self.chunk[-1])
 
 
 class RejectedQueue:
-    """One worker's refused readings on their way into the table `rejected`.
+    """One worker's rejected readings on their way into the table `rejected`.
 
-    `take` may be called from any thread, the rest belongs to the writer's. Those that no station
-    has are its `latest`.
+    Any thread may call `take`, only the writer's thread the rest. Readings of unknown endpoints
+    are in `latest`.
     """
 
     def __init__(
@@ -519,7 +514,7 @@ class RejectedQueue:
         clock: Callable[[], float],
         count: Callable[[str], None] = lambda _endpoint: None,
     ) -> None:
-        """`clock` gives monotonic seconds; `count` is called once for each that is taken."""
+        """`clock` gives monotonic seconds; `count` is called with the endpoint of each reading."""
         self._settings = settings
         self._database = database
         self._clock = clock
@@ -535,11 +530,11 @@ class RejectedQueue:
 
     @property
     def depth(self) -> int:
-        """How many wait to be stored."""
+        """How many readings wait to be stored."""
         return len(self._waiting)
 
     def take(self, refused: Refused) -> None:
-        """Take a refused reading; when there is no room it is dropped and counted."""
+        """Take a rejected reading; if there is no room, it is dropped and counted."""
         with self._lock:
             self._count(refused.endpoint)
             if self._waiting_bytes + refused.size_bytes > QUEUE_BYTES:
@@ -549,7 +544,7 @@ class RejectedQueue:
             self._waiting_bytes += refused.size_bytes
 
     def step(self) -> None:
-        """Store some of those that wait, if it is time; errors are logged, and tried again."""
+        """Store some of the readings that wait, if it is time; errors are logged and retried."""
         latest_bytes = self.latest.size_bytes
         if not (self._waiting or latest_bytes) or self._clock() < self._not_before_sec:
             return
@@ -559,14 +554,14 @@ class RejectedQueue:
         self._not_before_sec = self._clock() + max(PAUSE_SEC, size_bytes / BYTES_PER_SEC)
 
     def finish(self) -> None:
-        """Store all that wait, because the process ends; what fails is logged and lost."""
+        """Store all readings that wait, because the process ends; a failure is logged."""
         while self._waiting or self.latest.size_bytes:
             if not self._store(*self._chunk()):
                 log.error("Stopping with %d refused readings not kept", self.depth)
                 return
 
     def _chunk(self) -> tuple[list[Refused], int]:
-        """The oldest of those that wait, at least one if any does, and their bytes."""
+        """The oldest readings that wait, at least one if any does, and their size."""
         if tried := self._tried.chunk:
             return tried, sum(refused.size_bytes for refused in tried)
         chunk: list[Refused] = []
@@ -582,7 +577,7 @@ class RejectedQueue:
     def _store(self, chunk: list[Refused], size_bytes: int) -> bool:
         dropped = self._tried.dropped if self._tried.chunk else self._dropped
         if not chunk:
-            # No row would tell whether they were counted.
+            # Without a row a failed commit could not be checked.
             dropped = 0
         try:
             evicted = self._commit(chunk, dropped)
@@ -617,7 +612,7 @@ class RejectedQueue:
         return evicted
 
     def _settle(self, chunk: list[Refused], size_bytes: int, dropped: int) -> None:
-        """Forget a chunk that is stored; `dropped` of the count is saved, or more when negative."""
+        """Forget a chunk that is stored, and take `dropped` off the count of dropped readings."""
         with self._lock:
             for _ in chunk:
                 self._waiting.popleft()

@@ -1,8 +1,8 @@
-"""Replay: rejected readings checked again by today's settings; what is good now is stored, once.
+"""Replay: rejected readings are checked by today's settings, and valid ones are stored once.
 
 The reading and the mark that it was replayed are one transaction, so neither a crash nor a second
-replay at the same time stores it twice; nor is one stored whose key was accepted meanwhile. It
-keeps the time at which it came in, and a late one the time at which it was measured.
+replay at the same time stores it twice; a reading whose key was accepted meanwhile is not stored
+either. It keeps the time at which it came in, and a late one the time at which it was measured.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ REPEATED: dict[str, str] = {"key": Reason("already_stored")}
 
 @dataclass(frozen=True, slots=True)
 class ReplayOutcome:
-    """What a replay has made of one rejected reading."""
+    """The result of the replay of one rejected reading."""
 
     id: int
     """Of the rejected reading."""
@@ -37,16 +37,16 @@ class ReplayOutcome:
     good: bool
     """Whether it is stored now, or in a dry run would be."""
     reasons: dict[str, str] = field(default_factory=dict)
-    """Why not; for a good one its warnings."""
+    """Why it was not stored; of a good one its warnings."""
 
 
 def replay(
     settings: Settings, database: Database, selection: Selection, *, dry_run: bool = False
 ) -> Iterator[ReplayOutcome]:
-    """Store what is good now of the selection; an outcome for each that was not replayed before.
+    """Store the valid readings of the selection; an outcome for each not replayed before.
 
-    Works while the service runs: in transactions of some milliseconds. What was
-    yielded is committed. Raises LockTimeout or sqlalchemy.exc.DBAPIError; a later call goes on
+    It may run beside the service: its transactions take some milliseconds. Outcomes are yielded
+    after their commit. Raises LockTimeout or sqlalchemy.exc.DBAPIError; a later call continues
     from there.
     """
     waiting = replace(selection, replayed=False)
@@ -54,41 +54,39 @@ def replay(
     while True:
         with database.reader.begin() as connection:
             rows = rejected.next_after(connection, waiting, last_id)
-            stored = accepted_ms_by_key(connection, {kept.key for kept in rows if kept.key})
+            stored = accepted_ms_by_key(connection, {row.key for row in rows if row.key})
         if not rows:
             return
         last_id = rows[-1].id
-        checked = [
-            (kept, REPEATED if kept.key in stored else _check(settings, kept)) for kept in rows
-        ]
+        checked = [(row, REPEATED if row.key in stored else _check(settings, row)) for row in rows]
         if dry_run or not any(isinstance(result, Reading) for _, result in checked):
-            yield from (_outcome(kept, result) for kept, result in checked)
+            yield from (_outcome(row, result) for row, result in checked)
             continue
         with database.commit() as connection:
             outcomes = _store_good(connection, settings, checked)
         yield from outcomes
 
 
-def _check(settings: Settings, kept: Kept) -> Reading | dict[str, str]:
-    """The reading that it is today, or the reasons why it is none."""
-    station = settings.stations.by_endpoint.get(kept.endpoint)
+def _check(settings: Settings, row: Kept) -> Reading | dict[str, str]:
+    """The reading by today's settings, or the reasons why it is invalid."""
+    station = settings.stations.by_endpoint.get(row.endpoint)
     if station is None:
         return {"endpoint": Reason("no_such_station")}
-    payload, _ = parse.payload_of(kept.body, kept.media_type)
+    payload, _ = parse.payload_of(row.body, row.media_type)
     partial = station.endpoint in settings.partial_readings
-    late = kept.measured_at is not None
-    measured_at = kept.measured_at if kept.measured_at is not None else kept.received_at
+    late = row.measured_at is not None
+    measured_at = row.measured_at if row.measured_at is not None else row.received_at
     try:
         reading = parse.parse(station, payload, measured_at, partial=partial)
     except InvalidReading as error:
         return error.details
-    return replace(reading, arrived_at=kept.received_at) if late else reading
+    return replace(reading, arrived_at=row.received_at) if late else reading
 
 
-def _outcome(kept: Kept, result: Reading | dict[str, str]) -> ReplayOutcome:
+def _outcome(row: Kept, result: Reading | dict[str, str]) -> ReplayOutcome:
     if isinstance(result, Reading):
-        return ReplayOutcome(kept.id, kept.endpoint, True, result.remarks)
-    return ReplayOutcome(kept.id, kept.endpoint, False, result)
+        return ReplayOutcome(row.id, row.endpoint, True, result.remarks)
+    return ReplayOutcome(row.id, row.endpoint, False, result)
 
 
 def _store_good(
@@ -96,25 +94,25 @@ def _store_good(
     settings: Settings,
     checked: list[tuple[Kept, Reading | dict[str, str]]],
 ) -> list[ReplayOutcome]:
-    """Store and mark; those that somebody else has replayed or purged meanwhile are left out."""
-    still_waiting = rejected.waiting_ids(connection, [kept.id for kept, _ in checked])
-    waiting = [(kept, result) for kept, result in checked if kept.id in still_waiting]
-    keys = AcceptedKeys(connection, {kept.key for kept, _ in waiting})
+    """Store and mark the readings; those that were replayed or purged meanwhile are left out."""
+    still_waiting = rejected.waiting_ids(connection, [row.id for row, _ in checked])
+    waiting = [(row, result) for row, result in checked if row.id in still_waiting]
+    keys = AcceptedKeys(connection, {row.key for row, _ in waiting})
     outcomes = []
-    for kept, result in waiting:
+    for row, result in waiting:
         refusal = None
         if isinstance(result, Reading):
-            entry = batch.entry_of(settings.stations, result, key=kept.key)
-            refusal = _store(connection, settings.stations, kept, entry, keys)
-        outcomes.append(_outcome(kept, refusal or result))
+            entry = batch.entry_of(settings.stations, result, key=row.key)
+            refusal = _store(connection, settings.stations, row, entry, keys)
+        outcomes.append(_outcome(row, refusal or result))
     keys.write(settings.idempotency_max_rows)
     return outcomes
 
 
 def _store(
-    connection: Connection, stations: Stations, kept: Kept, entry: Entry, keys: AcceptedKeys
+    connection: Connection, stations: Stations, row: Kept, entry: Entry, keys: AcceptedKeys
 ) -> dict[str, str] | None:
-    """None when it is stored and marked, or why it is not: a repeat, or refused again."""
+    """Store and mark one reading; None, or the reasons why it is not stored."""
     if keys.has(entry):
         return REPEATED
     try:
@@ -124,6 +122,6 @@ def _store(
             raise
         return {"database": reason_of(error)}
     keys.add(entry)
-    rejected.mark_replayed(connection, kept.id, reading_id)
+    rejected.mark_replayed(connection, row.id, reading_id)
     batch.count(connection, entry.warned)
     return None

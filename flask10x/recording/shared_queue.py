@@ -1,17 +1,18 @@
 """The queues of all workers, in one file in memory that outlives each of them.
 
-A queue belongs to a slot of the gauges, not to a process: whoever takes the slot over goes on with
-what waits there. Entries have the numbers 1, 2, 3, ...; each has a place of its own in the file and
-is written there before it is counted, so one that was being written when its process was killed
-is none. Who appends locks nothing: `appended` is written by the owner of the slot with one store,
-`settled` by whoever has stored or saved something, and what waits lies between the two.
+A queue belongs to a slot of the gauges, not to a process: the next owner of the slot continues with
+the entries that wait there. Entries have the numbers 1, 2, 3, ...; each has a place of its own in
+the file and is written there before it is counted, so an entry does not count if its process was
+killed while it wrote it. An append takes no lock: only the owner of the slot writes `appended`,
+with one store; a worker that has stored or saved entries writes `settled`; the entries between the
+two wait.
 
     header          the marks of each queue, mapped into memory
     queue of slot 0 its places, one after the other; used again in a circle
     queue of slot 1 ...
 
-A place holds the line of its entry (`leftover_file.line_of`), and behind it why the entry is not
-stored, if it is not; both are written with `pwrite`, for which a full memory is an error and not
+A place holds the line of its entry (`entry.line_of`), and after it the reason why the entry is not
+stored, if there is one; both are written with `pwrite`, for which a full memory is an error and not
 the signal that it is for a mapping (man 7 shm_overview, man 2 mmap).
 """
 
@@ -36,15 +37,15 @@ from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
 from flask10x.errors import QueueFull, QueueUnreadable, ServiceRunning
 from flask10x.recording.entry import KEYED, Entry, entry_in, line_of
-from flask10x.system.gauges import SLOTS, Gauges, Slot
+from flask10x.system.gauges import SLOTS, Gauges, Slot, numbers
 
-# What a file has to begin with; one of another layout begins with another number.
+# Every file begins with this; another layout has another number.
 MAGIC = b"Flask10X queue 2"
 # 16 hexadecimal digits.
 ID_BYTES = 16
 # The longest line that a station may have (`readings/stations.py`), so that a place has 2 KiB.
 LINE_BYTES = 1664
-# The reason of a refusal, cut to this; an answer shows 200 characters of it.
+# The reason of a refusal is cut to this; an answer shows 200 characters of it.
 REASON_BYTES = 384
 PLACE_BYTES = LINE_BYTES + REASON_BYTES
 
@@ -54,14 +55,7 @@ class Marks(Structure):
 
     _fields_ = (
         ("id", c_char * ID_BYTES),
-        ("base", c_int64),
-        ("appended", c_int64),
-        ("settled", c_int64),
-        ("tried", c_int64),
-        ("saved", c_int64),
-        ("refused", c_int64),
-        ("oldest_ms", c_int64),
-        ("peak", c_int64),
+        *numbers("base", "appended", "settled", "tried", "saved", "refused", "oldest_ms", "peak"),
     )
     __slots__ = ()
 
@@ -72,25 +66,26 @@ class Marks(Structure):
     appended: int
     """The last entry that was accepted; only the owner writes it."""
     settled: int
-    """The last one that is stored, or kept among the rejected."""
+    """The last entry that is stored, or kept among the rejected readings."""
     tried: int
-    """The last one with which a transaction has begun."""
+    """The last entry with which a transaction has begun."""
     saved: int
-    """The last one that a stop has put into a file of leftovers; only the owner writes it."""
+    """The last entry that a stop has put into a file of leftovers; only the owner writes it."""
     refused: int
-    """The last one that has ever had a reason why it is not stored."""
+    """The last entry that has ever had a reason why it is not stored."""
     oldest_ms: int
-    """When the entry that waits longest was accepted, or earlier; without meaning if none waits.
+    """When the entry that waits longest was accepted, or earlier; meaningless if none waits.
 
-    In milliseconds of CLOCK_MONOTONIC. Of this queue, what was accepted before it is settled.
+    In milliseconds of CLOCK_MONOTONIC. All entries of this queue that were accepted before it are
+    settled.
     """
     peak: int
-    """The most that waited since the monitor looked last."""
+    """The most entries that waited since the monitor looked last."""
 
     @property
     def length(self) -> int:
-        """How many wait."""
-        # In this order: what is appended in between is seen, what is settled counts as waiting.
+        """How many entries wait."""
+        # In this order: an entry that is appended or settled in between counts as waiting.
         settled = self.settled
         return max(0, self.appended - settled)
 
@@ -110,7 +105,7 @@ class Header(Structure):
     places: int
     """How many entries may wait in each queue."""
     used: int
-    """How many of the first slots were ever given to somebody; the other queues are empty."""
+    """How many of the first slots were ever in use; the queues of the others are empty."""
     marks: "Array[Marks]"
 
 
@@ -120,8 +115,8 @@ HEADER_BYTES = -(-sizeof(Header) // mmap.PAGESIZE) * mmap.PAGESIZE
 class SharedQueue:
     """The queue of one slot, as one process sees it.
 
-    `append` belongs to the owner of the slot; the rest of what changes something to whoever holds
-    the commit lock, or SQLite's own one where that is switched off.
+    Only the owner of the slot may call `append`. The other methods that change something require
+    the commit lock, or SQLite's own lock where that is switched off.
     """
 
     def __init__(self, fd: int, header: Header, number: int) -> None:
@@ -136,7 +131,7 @@ class SharedQueue:
 
     @property
     def id(self) -> str:
-        """Which queue it is."""
+        """The id of the queue."""
         return self.marks.id.decode()
 
     @property
@@ -146,28 +141,28 @@ class SharedQueue:
 
     @property
     def held(self) -> int:
-        """How many places are taken: by entries that wait, and by those not yet released."""
+        """How many places are in use: by entries that wait, and by those not released yet."""
         return self.marks.appended - self._released
 
     @property
     def in_doubt(self) -> bool:
-        """Whether entries that wait may be settled all the same: `queue_notes.up_to` knows."""
+        """Whether entries that wait may be settled already: `queue_notes.up_to` tells."""
         return max(self.marks.tried, self.marks.saved) > self.marks.settled
 
     def use(self) -> None:
-        """Let everybody look at it from now on.
+        """Let all processes look at the queue from now on.
 
-        Where several processes get slots, the one that gives them out calls it, so that of two at
-        once neither undoes what the other has written.
+        Where several processes get slots, the process that assigns them calls it, so that two at
+        once do not undo each other's writing.
         """
         if self._header.used <= self._number:
             self._header.used = self._number + 1
 
     def claim(self) -> None:
-        """Go on with it as the owner of its slot.
+        """Continue with the queue as the owner of its slot.
 
-        When its entries are in a file of leftovers it becomes another queue: to note that it is
-        settled up to one that came later would say so of those in the file too.
+        If its entries are in a file of leftovers, it gets a new id: a note that it is settled up to
+        a later entry would hold for the entries in the file, too.
         """
         self.use()
         marks = self.marks
@@ -177,15 +172,15 @@ class SharedQueue:
             marks.saved = 0
 
     def append(self, entry: Entry) -> int:
-        """Add an entry at the end, with the next number; the number.
+        """Add an entry at the end, and return its number, the next one.
 
-        Raises QueueFull, or OSError when there is no memory for it.
+        Raises QueueFull, or OSError if there is no memory for it.
         """
         marks = self.marks
         number = marks.appended + 1
         if self._released == marks.appended:
-            # Nothing is there that anybody has yet to read: begin at the first place again, so
-            # that a queue that is mostly empty takes one page of memory.
+            # No entry has to be read any more: begin at the first place again, so that a queue
+            # that is mostly empty takes one page of memory.
             marks.base = marks.appended
         elif self.held >= self._places:
             raise QueueFull(f"queue full, {self.held} wait")
@@ -202,45 +197,45 @@ class SharedQueue:
     def waiting(self, rows_max: int) -> list[Entry]:
         """The entries that wait longest, at most so many; oldest first.
 
-        Raises QueueUnreadable when one of them is not where it should be, or OSError.
+        Raises QueueUnreadable if one of them is not in its place, or OSError.
         """
         first = self.marks.settled + 1
         last = min(self.marks.appended, self.marks.settled + rows_max)
-        return [self._entry(number, place) for number, place in self._read(first, last)]
+        return [self._entry(number, place) for number, place in self._places_of(first, last)]
 
     def keyed(self, first: int, last: int) -> list[Entry]:
-        """The entries with a key between these two that are still there; raises OSError."""
-        found = []
-        for number, place in self._read(first, last):
+        """The entries with a key between these two that still exist; raises OSError."""
+        entries = []
+        for number, place in self._places_of(first, last):
             if KEYED in place:
-                # One that is not there is settled, and another one may have its place.
+                # A missing entry is settled, and another one may have its place.
                 with suppress(QueueUnreadable):
-                    found.append(self._entry(number, place))
-        return found
+                    entries.append(self._entry(number, place))
+        return entries
 
     def try_up_to(self, number: int) -> None:
         """Mark that a transaction begins with the entries up to this one."""
-        # An earlier one may have had more of them.
+        # An earlier transaction may have had more entries.
         self.marks.tried = max(self.marks.tried, number)
 
     def settle(self, number: int) -> None:
         """Note that the entries up to this one are settled."""
         marks = self.marks
         if marks.appended > number > marks.settled:
-            # What is stored stays so, whatever the next one looks like.
+            # The entries are stored, even if the next one cannot be read.
             with suppress(QueueUnreadable, OSError):
-                ((_, place),) = self._read(number + 1, number + 1)
+                ((_, place),) = self._places_of(number + 1, number + 1)
                 marks.oldest_ms = self._entry(number + 1, place).arrived_ms
         with self.settling():
-            # A stop may have saved more of them meanwhile, or another commit stored them.
+            # Meanwhile a stop may have saved more entries, or another commit have stored them.
             marks.settled = max(marks.settled, number)
 
     @contextmanager
     def settling(self) -> Iterator[None]:
-        """Hold the mark of what is settled, against all other processes, for some microseconds.
+        """Exclude all other processes from the mark `settled`, for some microseconds.
 
-        A lock of fcntl(2) on the byte with the number of the slot, which belongs to the process;
-        one that is killed frees it.
+        It is a lock of fcntl(2) on the byte with the number of the slot; the kernel frees it if the
+        process is killed.
         """
         fcntl.lockf(self._fd, fcntl.LOCK_EX, 1, self._number)
         try:
@@ -249,10 +244,10 @@ class SharedQueue:
             fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, self._number)
 
     def note_not_stored(self, entries: Sequence[Entry], reasons: dict[int, str | None]) -> None:
-        """Keep why the database refuses some of these, by their numbers; None of a duplicate.
+        """Keep the reasons why some of these entries are not stored, by their numbers.
 
-        Of the others nothing. Before the commit: afterwards nobody could tell, should this process
-        be killed.
+        The reason of a duplicate is None. It is called before the commit: after it the reasons
+        would be lost if this process were killed.
         """
         marks = self.marks
         if not reasons and marks.refused <= marks.settled:
@@ -266,19 +261,19 @@ class SharedQueue:
         return self._released + 1, self.marks.settled
 
     def release(self, number: int) -> None:
-        """Let the places up to this entry be used again; by the owner only."""
+        """Let the places up to this entry be used again; only the owner calls it."""
         self._released = number
 
     def not_stored(self, first: int, last: int) -> dict[int, str | None]:
-        """Why some of the entries between these two were not stored, by their numbers.
+        """The reasons why some entries between these two were not stored, by their numbers.
 
-        What the database has said when it refused one; None for a duplicate.
+        The reason is the message of the database, or None for a duplicate.
         """
         if self.marks.refused < first:
             return {}
         reasons = {
             number: _reason_in(number, place[LINE_BYTES:])
-            for number, place in self._read(first, last)
+            for number, place in self._places_of(first, last)
         }
         return {number: reason for number, reason in reasons.items() if reason != ""}
 
@@ -294,8 +289,8 @@ class SharedQueue:
     def _offset(self, number: int, base: int) -> int:
         return self._start + (number - base - 1) % self._places * PLACE_BYTES
 
-    def _read(self, first: int, last: int) -> Iterator[tuple[int, bytes]]:
-        """The number of each entry between these two and what its place holds."""
+    def _places_of(self, first: int, last: int) -> Iterator[tuple[int, bytes]]:
+        """The number of each entry between these two, and the content of its place."""
         base, each = self.marks.base, PLACE_BYTES
         while first <= last:
             place = (first - base - 1) % self._places
@@ -320,23 +315,23 @@ class SharedQueues:
     """The queues of all slots; make it before the fork."""
 
     def __init__(self, fd: int) -> None:
-        """Of this open file, which has a header; it is closed when nobody has a queue of it."""
+        """The queues of this open file with a header; it is closed with the last queue of it."""
         header = Header.from_buffer(mmap.mmap(fd, HEADER_BYTES))
         self.places: int = header.places
         """How many entries may wait in each queue."""
         self.others_exist = False
         """Whether another file may hold queues of the same database; set before the fork.
 
-        What is noted of those in the database is still needed.
+        Then the notes of those queues in the database are still needed.
         """
         self._header = header
         self._queues = [SharedQueue(fd, header, number) for number in range(SLOTS)]
-        # Whoever has a queue has its marks, and so the header.
+        # Each queue refers to its marks, and so to the header.
         weakref.finalize(header, os.close, fd)
 
     @classmethod
     def anonymous(cls, places: int) -> "SharedQueues":
-        """New ones in memory without a name, which ends with its last process."""
+        """New queues in memory without a name, which ends with its last process."""
         fd = os.memfd_create("flask10x-queue")
         prepare(fd, places)
         return cls(fd)
@@ -346,30 +341,30 @@ class SharedQueues:
         return self._queues[number]
 
     def not_empty(self) -> list[int]:
-        """The numbers of the slots whose queue is not empty; asked for each commit."""
+        """The numbers of the slots whose queue is not empty; called for each commit."""
         marks = self._header.marks
         return [number for number in range(self._header.used) if marks[number].length]
 
     def length(self) -> int:
-        """Readings that were accepted and not yet stored, over all workers; asked for each one."""
+        """How many readings of all workers wait to be stored; called for each reading."""
         marks = self._header.marks
         return sum(marks[number].length for number in range(self._header.used))
 
     def ids(self) -> set[str]:
-        """Those that have an id."""
+        """The ids of all queues that have one."""
         return {marks.id.decode() for marks in self._header.marks if marks.id}
 
     def oldest_ms(self) -> int | None:
-        """When the reading that waits longest was accepted, over all workers; None: none waits.
+        """When the reading of any worker that waits longest was accepted; None if none waits.
 
         In milliseconds of CLOCK_MONOTONIC, which is the same in every process of the machine.
         """
-        # In this order: a queue that is found empty had stored everything a moment ago.
+        # In this order: a queue that has just become empty needs no time.
         waiting = [marks.oldest_ms for marks in self._header.marks if marks.length]
         return min(waiting, default=None)
 
     def take_peak(self) -> int:
-        """The most that waited in any queue since the last call."""
+        """The most readings that waited in any queue since the last call."""
         highest = 0
         for marks in self._header.marks:
             highest = max(highest, marks.length, marks.peak)
@@ -398,11 +393,11 @@ class WorkerSlot:
 
 
 def prepare(fd: int, places: int) -> None:
-    """Make the header of a new file; raises OSError when there is no memory for it.
+    """Make the header of a new file; raises OSError if there is no memory for it.
 
-    Its first bytes come last: a file without them has nothing in it.
+    Its first bytes are written last: a file without them is empty.
     """
-    # Set aside: a mapping without memory behind it would be a signal.
+    # Allocated, because writing to a mapping without memory would be a signal.
     os.posix_fallocate(fd, 0, HEADER_BYTES)
     header = Header.from_buffer(mmap.mmap(fd, HEADER_BYTES))
     header.places = places
@@ -413,32 +408,31 @@ def _reason_line(number: int, reason: str | None) -> bytes:
     return (json.dumps([number, reason], ensure_ascii=False) + "\n").encode(errors="replace")
 
 
-def _reason_in(number: int, written: bytes) -> str | None:
-    text = written.partition(b"\n")[0]
+def _reason_in(number: int, line: bytes) -> str | None:
     try:
-        found, reason = json.loads(text)
+        of_entry, reason = json.loads(line.partition(b"\n")[0])
     except (ValueError, TypeError):
         return ""
-    if found != number:
+    if of_entry != number:
         return ""
     return None if reason is None else str(reason)
 
 
-# Where the queues of a service lie: a file in memory, found by name after a death of all of it.
+# The queues of a service lie in a file in memory, whose name survives the death of all processes.
 #
-# The service makes it at its start and removes it at its end when nothing waits. One that is there
-# already is of a service that was killed, and the new one goes on with it: what waits in its
-# queues is stored by the new workers as their own. Only the holder of the service lock may call
-# this.
+# The service makes it at its start and removes it at its end if no entry waits. A file that exists
+# at the start belonged to a service that was killed, and the new service continues with it: its
+# workers store the entries that wait in the queues. Only the holder of the service lock may use
+# QueueFile.
 
-# RAM under a name (man 7 shm_overview); every user may make files there.
+# Memory with file names (man 7 shm_overview); every user may make files there.
 FOLDER = Path("/dev/shm")  # noqa: S108
 # Readings are for this user only.
 MODE = 0o600
 # A process that ends frees its locks one after the other, that of the database perhaps first.
 DYING_SEC = 5.0
 POLL_SEC = 0.02
-# Not through a link that somebody else has put there.
+# Without following a link that another user has put there.
 OPEN_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -446,16 +440,16 @@ class QueueFile:
     """The file of one database's queues, and the queues in it."""
 
     def __init__(self, settings: Settings) -> None:
-        """Go on with the file that is there, or make one.
+        """Continue with the file of a killed service, or make one.
 
-        Where that can't be, the queues lie in memory without a name, and a warning says why: then
-        a death of the whole service loses what waits, one of a worker does not.
-        Raises ServiceRunning when another service has it.
+        If neither is possible, the queues lie in memory without a name, and a warning says why:
+        then the entries that wait survive the death of a worker, but not of the whole service.
+        Raises ServiceRunning if another service uses the file.
         """
         self.path = queue_path(database_path(settings))
         self.warnings: list[str] = []
-        self.found = 0
-        """How many readings waited in a file that was there already."""
+        self.inherited = 0
+        """How many readings waited in the file of a killed service."""
         places = settings.write_queue_maxsize
         self._has_name = True
         try:
@@ -470,7 +464,7 @@ class QueueFile:
         self._look_for_others()
 
     def remove(self) -> int:
-        """Remove the file if nothing waits in it; the number of readings that wait."""
+        """Remove the file if no reading waits in it; the number of readings that wait."""
         waiting = self.queues.length()
         if self._has_name and not waiting:
             with suppress(OSError):
@@ -479,11 +473,11 @@ class QueueFile:
 
     @property
     def lasts(self) -> bool:
-        """Whether the next start finds what waits: it has a name that nobody has taken away."""
+        """Whether the next start finds the readings that wait: the file still has its name."""
         return self._has_name and self.path.exists()
 
     def what_becomes_of(self, waiting: int) -> str:
-        """Of so many readings that wait when the service has ended."""
+        """The fate of so many readings that wait at the end of the service, as a log line."""
         if self.lasts:
             return f"{waiting} readings wait in memory for the next start; a reboot loses them"
         return f"{waiting} readings are lost: the memory in which they waited has no name"
@@ -502,7 +496,7 @@ class QueueFile:
             os.close(fd)
             raise
         if is_gone:
-            # Who held it has ended in an orderly way meanwhile.
+            # Its service has stopped properly and removed it meanwhile.
             os.close(fd)
             return self._open(places)
         if begun != MAGIC:
@@ -510,8 +504,8 @@ class QueueFile:
             self._set_aside(begun)
             return self._make(places)
         queues = SharedQueues(fd)
-        self.found = queues.length()
-        if self.found or queues.places == places:
+        self.inherited = queues.length()
+        if self.inherited or queues.places == places:
             return queues
         self.path.unlink()
         return self._make(places)
@@ -519,7 +513,7 @@ class QueueFile:
     def _make(self, places: int) -> SharedQueues:
         fd = os.open(self.path, OPEN_FLAGS | os.O_CREAT | os.O_EXCL, MODE)
         try:
-            # The umask may have taken away more than it should.
+            # The umask may have removed permissions of MODE.
             os.fchmod(fd, MODE)
             self._hold(fd)
             prepare(fd, places)
@@ -532,8 +526,8 @@ class QueueFile:
     def _hold(self, fd: int) -> None:
         """Lock the file for as long as a process of this service lives; raises ServiceRunning.
 
-        The lock beside the database is gone when somebody deletes its file, and two services in
-        one queue would write over what the other has accepted.
+        The service lock is ineffective once its file was deleted, and two services in one queue
+        would overwrite each other's entries.
         """
         give_up_sec = time.monotonic() + DYING_SEC
         while True:
@@ -548,9 +542,9 @@ class QueueFile:
                 return
 
     def _set_aside(self, begun: bytes) -> None:
-        """Take the name from a file that begins like this; in one that nobody has filled is none.
+        """Rename a file that begins with other bytes than MAGIC, or remove it if they are zeros.
 
-        A service that was killed as it began leaves such a one.
+        A service that was killed while it made the file leaves it with zeros.
         """
         if not begun.strip(b"\0"):
             self.path.unlink()
@@ -560,7 +554,7 @@ class QueueFile:
         self.path.rename(next(name for name in names if not os.path.lexists(name)))
 
     def _look_for_others(self) -> None:
-        """Warn of files of this database in which readings may wait that nobody stores here."""
+        """Warn of files of this database whose readings this service cannot store."""
         user, _, database = self.path.stem.rpartition("-")
         for other in sorted(FOLDER.glob(f"flask10x-*-{database}.*")):
             if other == self.path:
@@ -580,7 +574,7 @@ def queue_path(database: Path) -> Path:
 
 
 def _require_own(fd: int) -> None:
-    """Raises PermissionError when somebody else may have made or may write it."""
+    """Raises PermissionError if another user may have made the file or may write to it."""
     status = os.fstat(fd)
     if (
         not stat.S_ISREG(status.st_mode)

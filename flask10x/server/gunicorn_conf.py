@@ -428,7 +428,7 @@ def _open_queues() -> None:
     global _queue_file  # noqa: PLW0603
     _queue_file = QueueFile(_settings)
     _warn(_queue_file.warnings)
-    if waiting := _queue_file.found:
+    if waiting := _queue_file.inherited:
         _tell(logging.INFO, f"Readings that a killed service had accepted: {waiting}, stored now")
 
 

@@ -142,7 +142,8 @@ STATION_NAMES_MAX = 1000
 TEXT_BYTES = 240
 
 
-def _numbers(*names: str) -> tuple[tuple[str, type[c_int64]], ...]:
+def numbers(*names: str) -> tuple[tuple[str, type[c_int64]], ...]:
+    """Fields of these names for a Structure, each a number that is written with one store."""
     return tuple((name, c_int64) for name in names)
 
 
@@ -152,7 +153,7 @@ class Slot(Structure):
     # A 32-bit Pi writes each number in two halves. What we count stays below 2**31, so a reader
     # that comes in between sees an unchanged upper half; that of a time changes once in 50 days of
     # uptime.
-    _fields_ = _numbers("pid", "errors", "trouble", "booted_ms")
+    _fields_ = numbers("pid", "errors", "trouble", "booted_ms")
     # Without a dictionary a misspelt name is an error, and not a number of this process alone.
     __slots__ = ()
 
@@ -187,7 +188,7 @@ ERRORS_AT = [name for name, _ in Slot._fields_].index("errors")
 class StationTimes(Structure):
     """What is known of one station; times are in milliseconds of CLOCK_MONOTONIC."""
 
-    _fields_ = _numbers("last_received_ms", "silent_since_ms", "awaited_since_ms", "learned_sec")
+    _fields_ = numbers("last_received_ms", "silent_since_ms", "awaited_since_ms", "learned_sec")
     __slots__ = ()
 
     last_received_ms: int
@@ -223,9 +224,9 @@ class Gauges(Structure):
     """
 
     _fields_ = (
-        *_numbers("high_water", "errors_base", "killed", "killed_logged", "long_wal"),
-        *_numbers("file_id", "file_device", "inspected", "serving", "taken_away"),
-        *_numbers("expected_rows", "commit_us"),
+        *numbers("high_water", "errors_base", "killed", "killed_logged", "long_wal"),
+        *numbers("file_id", "file_device", "inspected", "serving", "taken_away"),
+        *numbers("expected_rows", "commit_us"),
         ("failing_since_ms", c_int64 * TASKS_MAX),
         ("slots", Slot * SLOTS),
         ("_damage_text", c_char * TEXT_BYTES),

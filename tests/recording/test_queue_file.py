@@ -44,7 +44,7 @@ def test_what_waited_at_a_death_is_found_by_the_next_service(
     ids = killed.queues.ids()
     del killed
     found = QueueFile(settings)
-    assert (found.found, found.warnings) == (2, [])
+    assert (found.inherited, found.warnings) == (2, [])
     assert found.queues.ids() == ids
     assert pressures(found.queues[3].waiting(10)) == [1, 2]
     found.queues[3].settle(2)
@@ -167,7 +167,7 @@ def test_a_file_that_nobody_has_filled_is_made_again(
     path.write_bytes(begun)
     path.chmod(0o600)
     made = QueueFile(settings)
-    assert (made.found, made.warnings) == (0, [])
+    assert (made.inherited, made.warnings) == (0, [])
     assert path.read_bytes().startswith(MAGIC)
 
 
@@ -227,7 +227,7 @@ def test_another_length_of_the_queue_is_taken_once_nothing_waits(
     fill(killed.queues[0], 1)
     del killed
     again = QueueFile(long)
-    assert (again.found, again.queues.places) == (1, 4)
+    assert (again.inherited, again.queues.places) == (1, 4)
     again.queues[0].settle(1)
     del again
     assert QueueFile(long).queues.places == 40
@@ -254,7 +254,7 @@ def worker(settings: Settings) -> Iterator[int]:
         if os.fork() == 0:
             os.write(tells, b"%d\n" % os.getpid())
             signal.pause()
-        os._exit(held.found)
+        os._exit(held.inherited)
     os.waitpid(master, 0)
     os.close(tells)
     with open(told) as pipe:

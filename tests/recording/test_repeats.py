@@ -52,16 +52,16 @@ def test_a_key_is_known_while_it_waits_and_once_it_is_stored(
     workers: Workers, repeats: Repeats
 ) -> None:
     """Of whichever worker; also when it came after an earlier question."""
-    assert not repeats.is_known(A)
+    assert not repeats.among({A: 0})
     submit(workers.first, 1, "")
     submit(workers.second, 1, A)
-    assert (repeats.is_known(A), repeats.is_known(B)) == (True, False)
+    assert (bool(repeats.among({A: 0})), bool(repeats.among({B: 0}))) == (True, False)
     submit(workers.second, 2, B)
-    assert repeats.known({A: 0, B: 0, C: 0}) == {A, B}
+    assert repeats.among({A: 0, B: 0, C: 0}) == {A, B}
     workers.first.step()
-    assert repeats.known({A: 0, B: 0, C: 0}) == {A, B}
+    assert repeats.among({A: 0, B: 0, C: 0}) == {A, B}
     submit(workers.second, 3, C)
-    assert repeats.known({A: 0, B: 0, C: 0}) == {A, B, C}
+    assert repeats.among({A: 0, B: 0, C: 0}) == {A, B, C}
 
 
 def test_each_line_is_read_once_and_nothing_is_kept_of_what_is_settled(
@@ -78,14 +78,14 @@ def test_each_line_is_read_once_and_nothing_is_kept_of_what_is_settled(
         submit(workers.first, number, key_of("data", b"%d" % number))
     submit(workers.first, 9, "")
     monkeypatch.setattr(SharedQueue, "_entry", note)
-    assert [repeats.is_known(A), repeats.is_known(A)] == [False, False]
+    assert [bool(repeats.among({A: 0})), bool(repeats.among({A: 0}))] == [False, False]
     assert read == [1, 2, 3]
-    workers.first._own.settle(2)
-    assert not repeats.is_known(key_of("data", b"1")), "it is in no table"
-    assert [repeats.is_known(key_of("data", b"2")), len(repeats._waiting)] == [True, 1]
+    workers.first._queue.settle(2)
+    assert not repeats.among({key_of("data", b"1"): 0}), "it is in no table"
+    assert [bool(repeats.among({key_of("data", b"2"): 0})), len(repeats._waiting)] == [True, 1]
     assert len(repeats._waiting[0].arrived_at) == 1
-    workers.first._own.settle(4)
-    assert not repeats.is_known(A)
+    workers.first._queue.settle(4)
+    assert not repeats.among({A: 0})
     assert repeats._waiting == {}
 
 
@@ -95,12 +95,12 @@ def test_a_key_is_known_while_its_reading_lies_in_a_file(
     leftovers = Leftovers(settings, database, Clock())
     entries = [entry_of(BUILT_IN, pico(1, AT), key=A), entry_of(BUILT_IN, pico(2, AT))]
     assert leftovers.save("queue-1", 0, entries, "a test")
-    assert repeats.known({A: 0, B: 0}) == {A}
+    assert repeats.among({A: 0, B: 0}) == {A}
     leftovers.step()
     assert not entry.leftover_files(database.path.parent)
-    assert repeats.known({A: 0, B: 0}) == {A}
+    assert repeats.among({A: 0, B: 0}) == {A}
     (database.path.parent / "leftover-broken.jsonl").write_text("{}\n{\n")
-    assert repeats.known({A: 0, B: 0}) == {A}
+    assert repeats.among({A: 0, B: 0}) == {A}
     leftovers.close()
 
 
@@ -119,7 +119,7 @@ def test_a_key_is_known_while_its_reading_goes_from_a_queue_into_a_file(
 
     submit(workers.first, 1, A)
     monkeypatch.setattr(workers.queues, "not_empty", meanwhile)
-    assert repeats.is_known(A)
+    assert repeats.among({A: 0})
     leftovers.close()
 
 
@@ -138,7 +138,7 @@ def test_a_file_is_read_once_and_what_nobody_can_store_is_not_known(
     (database.path.parent / "leftover-broken.jsonl").write_text(lines + "{")
     lines = entry.text_of("queue-2", 0, [entry_of(BUILT_IN, pico(1, AT))])
     (database.path.parent / "leftover-without.jsonl").write_text(lines)
-    assert [repeats.is_known(A), repeats.is_known(A)] == [False, False]
+    assert [bool(repeats.among({A: 0})), bool(repeats.among({A: 0}))] == [False, False]
     assert read == ["leftover-broken.jsonl", "leftover-without.jsonl"]
 
 
@@ -152,9 +152,9 @@ def test_the_window_counts_wherever_the_first_one_is(
         found = []
         for ms in (0, 59_999, 60_000, -59_999, -60_000):
             now[0] = AT + ms
-            found.append(repeats.is_known(A, 60_000))
+            found.append(bool(repeats.among({A: 60_000})))
         assert found == [True, True, False, True, False]
-        assert repeats.is_known(A), "without a window for ever"
+        assert repeats.among({A: 0}), "without a window for ever"
         workers.first.step()
 
 
@@ -163,9 +163,9 @@ def test_what_the_database_has_refused_is_not_known(
 ) -> None:
     execute(database.path, NO_TWO)
     submit(workers.first, 2, A)
-    assert repeats.is_known(A)
+    assert repeats.among({A: 0})
     workers.first.step()
-    assert not repeats.is_known(A)
+    assert not repeats.among({A: 0})
 
 
 def test_nothing_is_known_of_a_database_that_cannot_be_read(
@@ -175,6 +175,6 @@ def test_nothing_is_known_of_a_database_that_cannot_be_read(
     workers.first.step()
     submit(workers.first, 2, B)
     execute(database.path, "ALTER TABLE accepted_keys RENAME TO other")
-    assert repeats.known({A: 0, B: 0}) == {B}
+    assert repeats.among({A: 0, B: 0}) == {B}
     execute(database.path, "ALTER TABLE other RENAME TO accepted_keys")
-    assert repeats.known({A: 0, B: 0}) == {A, B}
+    assert repeats.among({A: 0, B: 0}) == {A, B}

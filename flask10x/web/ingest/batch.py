@@ -153,7 +153,7 @@ def _begin(
 
 def _repeats(store: Store, known: Sequence[Known]) -> set[str]:
     """The keys of those that repeat a reading which was accepted before."""
-    return store.repeats.known(
+    return store.repeats.among(
         {one.key: one.repeat_window_ms for one in known if isinstance(one, Sent) and one.key}
     )
 

@@ -175,7 +175,7 @@ def is_repeat(store: Store, sent: Sent, repeats: Collection[str] | None) -> bool
     if not sent.key:
         return False
     if repeats is None:
-        return store.repeats.is_known(sent.key, sent.repeat_window_ms)
+        return bool(store.repeats.among({sent.key: sent.repeat_window_ms}))
     return sent.key in repeats
 
 
