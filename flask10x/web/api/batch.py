@@ -12,16 +12,17 @@ from flask10x.readings.parse import InvalidBody, InvalidReading
 from flask10x.readings.reasons import Reason
 from flask10x.runtime.store import Store
 from flask10x.system import clock
-from flask10x.web import context
+from flask10x.web import context, read_errors
 from flask10x.web.access import EXTENSION, Access, token_of_request
-from flask10x.web.ingest.asked import Asked, answered, asked, body_within, given_key, wrong_query
 from flask10x.web.ingest.batch import ITEMS_MAX, Items, outcome_of
+from flask10x.web.ingest.options import Options, answered, body_within, options, request_key
 from flask10x.web.ingest.take import Outcome, invalid
 from flask10x.web.limits import BATCH_MAX_BYTES
 from flask10x.web.page import Routes
 
 log = logging.getLogger(__name__)
 blueprint = Routes("batch", __name__)
+blueprint.register_error_handler(QueryError, read_errors.invalid)
 
 READINGS = "readings"
 
@@ -29,32 +30,28 @@ READINGS = "readings"
 @blueprint.post("/api/v1/readings", guard="stations")
 def readings() -> Response:
     """Answer with a result for each reading; the good ones are stored whatever the others are."""
-    try:
-        options = asked(ignores_others=False, may_wait=True)
-    except QueryError as error:
-        return answered(wrong_query(error))
-    outcome = _outcome(context.store(), options)
+    requested = options(ignores_others=False, may_wait=True)
+    outcome = _outcome(context.store(), requested)
     if not outcome.is_good and "results" not in outcome.body:
-        level = logging.DEBUG if options.dry_run else logging.ERROR
+        level = logging.DEBUG if requested.dry_run else logging.ERROR
         log.log(level, "%s refused: %s", request.path, dict(outcome.body))
     return answered(outcome)
 
 
-def _outcome(store: Store, options: Asked) -> Outcome:
+def _outcome(store: Store, requested: Options) -> Outcome:
     raw = body_within(BATCH_MAX_BYTES)
     if raw is None:
         return Outcome({"error": "body too large", "limit_bytes": BATCH_MAX_BYTES}, 413)
     try:
         values = _values(raw)
-        items = Items(store, clock.now_ms(), given_key(), _opens())
+        items = Items(store, clock.now_ms(), request_key(), _opens())
     except InvalidReading as error:
         return invalid(error.details)
     except InvalidBody as error:
         return invalid({READINGS: Reason("array_needed", n=ITEMS_MAX)}, error.hint)
-    commits = options.commits or store.settings.ack == "committed"
-    return outcome_of(
-        store, items.of_any(values), request.environ, commits=commits, dry_run=options.dry_run
-    )
+    commits = requested.commits or store.settings.ack == "committed"
+    known = items.of_any(values)
+    return outcome_of(store, known, request.environ, commits=commits, dry_run=requested.dry_run)
 
 
 def _opens() -> Callable[[str], bool]:

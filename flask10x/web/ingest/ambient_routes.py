@@ -11,11 +11,11 @@ from flask10x.readings.parse import InvalidBody, decode
 from flask10x.readings.stations import Station
 from flask10x.runtime.store import Store
 from flask10x.system import clock
-from flask10x.web import context
+from flask10x.web import context, read_errors
 from flask10x.web.access import EXTENSION, Access
-from flask10x.web.ingest.asked import DRY_RUN, answered, asked, body_within, wrong_query
-from flask10x.web.ingest.batch import ITEMS_MAX, JSON_TYPE, Items, Known, outcome_of
-from flask10x.web.ingest.take import Outcome, sent_of
+from flask10x.web.ingest.batch import ITEMS_MAX, JSON_TYPE, Item, Items, outcome_of
+from flask10x.web.ingest.options import answered, body_within, options
+from flask10x.web.ingest.take import DRY_RUN, Outcome, sent_of
 from flask10x.web.limits import BATCH_MAX_BYTES
 from flask10x.web.page import Routes
 
@@ -29,17 +29,18 @@ blueprint = Routes(
     __name__,
     url_prefix="/api/v2/channels/<channel>",
 )
+blueprint.register_error_handler(QueryError, read_errors.invalid)
 
 
 @blueprint.post("/data", guard="key")
-def one(channel: str) -> Response:
+def single(channel: str) -> Response:
     """The reading of a JSON object: `{"writeKey": "...", "d1": 25.1}`."""
     return _receive(channel, many=False)
 
 
 @blueprint.post("/dataarray", guard="key")
 def several(channel: str) -> Response:
-    """Those of a JSON object: `{"writeKey": "...", "data": [{"created": "...", "d1": 25.1}]}`."""
+    """Several readings in JSON: `{"writeKey": "...", "data": [{"created": "...", "d1": 25.1}]}`."""
     return _receive(channel, many=True)
 
 
@@ -50,16 +51,13 @@ def of_a_form(channel: str) -> Response:
 
 
 def _receive(channel: str, *, many: bool, is_form: bool = False) -> Response:
-    try:
-        wanted = asked(ignores_others=True, may_wait=False)
-    except QueryError as error:
-        return answered(wrong_query(error))
+    dry_run = options().dry_run
     raw = body_within(BATCH_MAX_BYTES)
     if raw is None:
         return answered(_too_large("limit_bytes", BATCH_MAX_BYTES))
     if is_form and raw.count(b"&") > FORM_FIELDS_MAX:
         return answered(_too_large("limit_fields", FORM_FIELDS_MAX))
-    # Whatever the content type says: programs of one's own send none, or that of a form.
+    # Regardless of the content type: self-written programs send none, or that of a form.
     try:
         payload = protocols.payload_of_form(raw) if is_form else decode(raw)
     except InvalidBody:
@@ -76,25 +74,20 @@ def _receive(channel: str, *, many: bool, is_form: bool = False) -> Response:
     if isinstance(entries, list) and len(entries) > ITEMS_MAX:
         outcome = _too_large("limit_readings", ITEMS_MAX)
     else:
-        known = _known(store, station, raw, payload, many=many)
-        outcome = _taken(store, known, dry_run=wanted.dry_run)
+        items = _items(store, station, raw, payload, many=many)
+        commits = store.settings.ack == "committed"
+        outcome = outcome_of(store, items, request.environ, commits=commits, dry_run=dry_run)
+        outcome = outcome if dry_run else _shortened(outcome)
     return answered(outcome)
 
 
-def _taken(store: Store, known: list[Known], *, dry_run: bool) -> Outcome:
-    commits = store.settings.ack == "committed"
-    outcome = outcome_of(store, known, request.environ, commits=commits, dry_run=dry_run)
-    return outcome if dry_run else _shortened(outcome)
-
-
-def _known(
+def _items(
     store: Store, station: Station, raw: bytes, payload: dict[str, object], *, many: bool
-) -> list[Known]:
+) -> list[Item]:
     if not payload:
         return [sent_of(station, raw, JSON_TYPE)]
-    found = protocols.ambient_items(station, payload, many=many)
-    items = Items(store, clock.now_ms(), b"", lambda _: True)
-    return items.of_any([*found])
+    values = protocols.ambient_items(station, payload, many=many)
+    return Items(store, clock.now_ms(), b"", lambda _: True).of_any([*values])
 
 
 def _unknown(channel: str) -> Outcome:
@@ -115,7 +108,7 @@ def _log(why: str) -> None:
 
 
 def _shortened(outcome: Outcome) -> Outcome:
-    """Without a result for each reading where all are stored: the clients read the status only."""
+    """Without the results if all readings are stored: the clients read only the status."""
     if not outcome.is_good or outcome.body["refused"]:
         return outcome
     counts = {name: outcome.body[name] for name in ("accepted", "duplicate", "refused")}

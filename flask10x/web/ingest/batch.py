@@ -18,19 +18,8 @@ from flask10x.recording.repeats import key_of
 from flask10x.runtime.store import Store
 from flask10x.system.last_requests import UNKNOWN_MAX
 from flask10x.web.access import sender
-from flask10x.web.ingest.dry_run import DRY_RUN, tried
-from flask10x.web.ingest.take import (
-    DUPLICATE,
-    Outcome,
-    Queued,
-    Sent,
-    answer,
-    invalid,
-    note,
-    note_unknown,
-    queue,
-    refuse,
-)
+from flask10x.web.ingest import take
+from flask10x.web.ingest.take import DRY_RUN, DUPLICATE, Outcome, Queued, Sent, invalid
 from flask10x.web.ingest.unknown_station import can_be_endpoint, hint
 
 if TYPE_CHECKING:
@@ -38,143 +27,134 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# A board that could send nothing for half a day has 700 readings of one each minute.
+# A board that was offline for half a day has 700 readings, one each minute.
 ITEMS_MAX = 1000
-# Of a batch with a thousand mistakes the log has the first; a line each would push out all others.
+# Only the first mistakes of a batch are logged; a thousand lines would push out all others.
 LOGGED_MAX = 20
 
-Known = Sent | Refused | Outcome
-"""A reading; what is wrong with it as an item; or its result, where there is nothing to keep."""
+Item = Sent | Refused | Outcome
+"""A reading; a rejected one; or a result, if there is nothing to keep."""
 
 
 def outcome_of(
     store: Store,
-    known: Sequence[Known],
+    items: Sequence[Item],
     environ: "WSGIEnvironment",
     *,
     commits: bool,
     dry_run: bool,
 ) -> Outcome:
-    """What has become of them, or with `dry_run` what would; the others as for `take_all`."""
-    if dry_run:
-        return try_all(store, known, "committed" if commits else "enqueued")
-    return take_all(store, known, environ, commits=commits)
+    """The answer to these items, with their results in the same order.
 
-
-def take_all(
-    store: Store, known: Sequence[Known], environ: "WSGIEnvironment", *, commits: bool
-) -> Outcome:
-    """Queue the good ones and keep the others; the answer has the results in the same order.
-
-    With `commits` it waits until all are committed, or for ACK_TIMEOUT_SEC. `environ` is that of
-    the request.
+    Valid readings are queued and the others kept. With `commits` it waits until all are committed,
+    or for ACK_TIMEOUT_SEC. With `dry_run` it is the answer that they would get. `environ` is that
+    of the request.
     """
+    if dry_run:
+        return _dry_run(store, items, "committed" if commits else "enqueued")
     until_sec = monotonic() + store.settings.ack_timeout_sec
-    repeats = set() if commits else _repeats(store, known)
-    bad, queued = 0, list[Queued | Outcome]()
-    for one in known:
-        found = _begin(store, one, Receipt() if commits else None, repeats, _level(bad))
-        bad += isinstance(found, Outcome) and not found.is_good
-        queued.append(found)
+    repeats = set() if commits else _repeats(store, items)
+    bad, begun = 0, list[Queued | Outcome]()
+    for item in items:
+        begun.append(_begin(store, item, Receipt() if commits else None, repeats, _level(bad)))
+        bad += isinstance(begun[-1], Outcome) and not begun[-1].is_good
     results = []
-    for one_queued in queued:
-        if isinstance(one_queued, Outcome):
-            results.append(one_queued)
+    for queued in begun:
+        if isinstance(queued, Outcome):
+            results.append(queued)
             continue
-        left_sec = max(0.0, until_sec - monotonic())
-        result = answer(store, one_queued, left_sec, _level(bad))
-        bad += not result.is_good
-        results.append(result)
+        remaining_sec = max(0.0, until_sec - monotonic())
+        results.append(take.answer(store, queued, remaining_sec, _level(bad)))
+        bad += not results[-1].is_good
     if bad > LOGGED_MAX:
         log.error("%d more of a batch were not stored", bad - LOGGED_MAX)
-    _note(store, environ, known, results)
+    _note(store, environ, items, results)
     return answer_of(results)
 
 
-def try_all(store: Store, known: Sequence[Known], ack: str) -> Outcome:
-    """The dry run of `take_all`; `ack` is the status that good ones would have."""
-    results, keys = [], _repeats(store, known)
-    for one in known:
-        if isinstance(one, Outcome):
-            results.append(one)
-        elif isinstance(one, Refused):
-            results.append(_refusal(store, one))
+def _dry_run(store: Store, items: Sequence[Item], ack: str) -> Outcome:
+    results, repeats = [], _repeats(store, items)
+    for item in items:
+        if isinstance(item, Outcome):
+            results.append(item)
+        elif isinstance(item, Refused):
+            results.append(_refusal(store, item))
         else:
-            result = tried(store, one, ack, keys)
-            results.append(result)
-            keys |= {one.key} if result.is_good else set()
+            results.append(take.dry_run(store, item, ack, repeats))
+            repeats |= {item.key} if results[-1].is_good else set()
     outcome = answer_of(results)
     return Outcome({"status": DRY_RUN, **outcome.body}, outcome.status)
 
 
 def unknown(name: str, stations: Stations) -> Outcome:
-    """The result of a reading that names no station of these."""
+    """The result of a reading whose name is none of these stations."""
     return Outcome({"error": "unknown station", "hint": hint(name, stations)}, 404)
 
 
 def answer_of(results: Sequence[Outcome]) -> Outcome:
     """The answer to a batch: how many were accepted, duplicates and refused, and each result.
 
-    It is asked for again when a reading could not be taken for now. When none was to be taken it is
-    a 400; but where all are of an unknown station, or of one that the token is not for, it is their
-    own 404 or 401: a sender keeps those until somebody has acted.
+    It asks for a repetition if a reading could not be taken for now. If no reading was valid, it is
+    a 400; but if all are for an unknown station, or for one that the token does not open, it is
+    their own 404 or 401: a sender keeps those readings until the operator has acted.
     """
     kinds = Counter(map(_kind, results))
     body: dict[str, object] = {name: kinds[name] for name in ("accepted", "duplicate", "refused")}
     if kinds["failed"]:
         body["failed"] = kinds["failed"]
-    body["results"] = [one.body for one in results]
+    body["results"] = [result.body for result in results]
     if kinds["failed"]:
         return Outcome(body, 503, asks_again=True)
     if kinds["accepted"] or kinds["duplicate"]:
         return Outcome(body)
-    statuses = {one.status for one in results}
+    statuses = {result.status for result in results}
     return Outcome(body, statuses.pop() if len(statuses) == 1 else 400)
 
 
 def _begin(
-    store: Store, one: Known, receipt: Receipt | None, repeats: set[str], level: int
+    store: Store, item: Item, receipt: Receipt | None, repeats: set[str], level: int
 ) -> Queued | Outcome:
-    """Queue one; when that is its answer's business, its key is one of the repeats from now on."""
-    if isinstance(one, Outcome):
-        log.log(level, "An item of a batch was refused: %s", dict(one.body))
-        return one
-    if isinstance(one, Sent):
-        queued = queue(store, one, receipt, repeats, level)
-        if one.key and receipt is None and isinstance(queued, Queued):
-            repeats.add(one.key)
+    """Queue an item; without a receipt its key is one of the repeats from now on."""
+    if isinstance(item, Outcome):
+        log.log(level, "An item of a batch was refused: %s", dict(item.body))
+        return item
+    if isinstance(item, Sent):
+        queued = take.queue(store, item, receipt, repeats, level)
+        if item.key and receipt is None and isinstance(queued, Queued):
+            repeats.add(item.key)
         return queued
-    if one.endpoint in store.settings.stations.by_endpoint:
-        return refuse(store, one, level)
-    log.log(level, "/%s refused: no such station", one.endpoint)
-    store.writer.rejected_queue.latest.take(one)
-    return _refusal(store, one)
+    if item.endpoint in store.settings.stations.by_endpoint:
+        return take.refuse(store, item, level)
+    log.log(level, "/%s refused: no such station", item.endpoint)
+    store.writer.rejected_queue.latest.take(item)
+    return _refusal(store, item)
 
 
-def _repeats(store: Store, known: Sequence[Known]) -> set[str]:
-    """The keys of those that repeat a reading which was accepted before."""
+def _repeats(store: Store, items: Sequence[Item]) -> set[str]:
+    """The keys of the items that repeat a reading which was accepted before."""
     return store.repeats.among(
-        {one.key: one.repeat_window_ms for one in known if isinstance(one, Sent) and one.key}
+        {item.key: item.repeat_window_ms for item in items if isinstance(item, Sent) and item.key}
     )
 
 
 def _note(
-    store: Store, environ: "WSGIEnvironment", known: Sequence[Known], results: Sequence[Outcome]
+    store: Store, environ: "WSGIEnvironment", items: Sequence[Item], results: Sequence[Outcome]
 ) -> None:
-    """Note the last of each station as a request of its board, and names that no station has."""
+    """Note the last item of each station as a request of its board, and unknown names."""
     last: dict[str, tuple[bytes, int]] = {}
-    strange: dict[str, None] = {}
-    for one, result in zip(known, results, strict=True):
-        if isinstance(one, Sent):
-            last[one.station.endpoint] = one.body, result.status
-        elif isinstance(one, Refused) and one.endpoint in store.settings.stations.by_endpoint:
-            last[one.endpoint] = one.body, result.status
-        elif isinstance(one, Refused):
-            strange[one.endpoint] = None
-    for name in [*strange][:UNKNOWN_MAX]:
-        note_unknown(store, name, environ["PATH_INFO"], sender())
+    unknown_names: dict[str, None] = {}
+    for item, result in zip(items, results, strict=True):
+        if isinstance(item, Outcome):
+            continue
+        name = item.station.endpoint if isinstance(item, Sent) else item.endpoint
+        if name in store.settings.stations.by_endpoint:
+            last[name] = item.body, result.status
+        else:
+            unknown_names[name] = None
+    for name in [*unknown_names][:UNKNOWN_MAX]:
+        take.note_unknown(store, name, environ["PATH_INFO"], sender())
     for endpoint, (body, status) in last.items():
-        note(store, endpoint, environ, body, status)
+        take.note(store, endpoint, environ, body, status)
 
 
 def _refusal(store: Store, refused: Refused) -> Outcome:
@@ -211,19 +191,19 @@ class Items:
     arrived_at: int
     """UTC epoch milliseconds."""
     key: bytes
-    """Of the whole request; empty: none. Items that have none take it, each with its number."""
+    """Of the whole request; empty: none. An item without a key uses it with the item's number."""
     opens: Callable[[str], bool]
     """Whether the sender may post to the station with this endpoint."""
 
-    def of_any(self, values: list[object]) -> list[Known]:
-        """Those of a request that brings readings of any station: each names its own."""
+    def of_any(self, values: list[object]) -> list[Item]:
+        """The items of a request for any stations, each of which names its station."""
         return [self._named(value, number) for number, value in enumerate(values)]
 
-    def of(self, station: Station, values: list[object]) -> list[Known]:
-        """Those of a request to a station: readings of it, or items without an endpoint."""
-        return [self._own(station, value, number) for number, value in enumerate(values)]
+    def of(self, station: Station, values: list[object]) -> list[Item]:
+        """The items of a request to a station: its readings, or items without an endpoint."""
+        return [self._of(station, value, number) for number, value in enumerate(values)]
 
-    def _named(self, value: object, number: int) -> Known:
+    def _named(self, value: object, number: int) -> Item:
         if not isinstance(value, Mapping):
             return invalid({ENDPOINT: Reason("missing")}, no_object(value))
         endpoint = value.get(ENDPOINT)
@@ -239,7 +219,7 @@ class Items:
             return self._unknown(name, value)
         return self._sent(station, value, number)
 
-    def _own(self, station: Station, value: object, number: int) -> Known:
+    def _of(self, station: Station, value: object, number: int) -> Item:
         if isinstance(value, Mapping) and is_item(value, station):
             if value.get(ENDPOINT) not in (None, station.endpoint, f"/{station.endpoint}"):
                 reasons = {ENDPOINT: Reason("other_station", own=station.endpoint)}
@@ -250,23 +230,23 @@ class Items:
         key, body = self._key(station, b"", number), _body(value)
         return Sent(station, payload, body, JSON_TYPE, self.arrived_at, hint, None, key)
 
-    def _sent(self, station: Station, value: Mapping[str, object], number: int) -> Known:
+    def _sent(self, station: Station, value: Mapping[str, object], number: int) -> Item:
         now_ms = self.arrived_at
         try:
             item = item_of(value, now_ms, self.store.settings.zone)
         except InvalidReading as error:
-            # Whole, for its data alone would look like a good reading of this moment.
+            # The whole item is kept, because its data alone would look like a valid new reading.
             return Refused(station.endpoint, now_ms, JSON_TYPE, _body(value), error.details)
         key, body = self._key(station, item.id, number), _body(item.data)
         return Sent(station, item.data, body, JSON_TYPE, now_ms, "", item.measured_ms, key)
 
-    def _key(self, station: Station, own: bytes, number: int) -> str:
-        """Of an item with this id of its own, or none."""
-        given = own or (self.key and b"%b\0%d" % (self.key, number))
-        return key_of(station.endpoint, given) if given else ""
+    def _key(self, station: Station, item_id: bytes, number: int) -> str:
+        """The key of an item with this id; an empty id is none."""
+        sent = item_id or (self.key and b"%b\0%d" % (self.key, number))
+        return key_of(station.endpoint, sent) if sent else ""
 
-    def _unknown(self, name: str, value: Mapping[str, object]) -> Known:
-        """For whoever adds the station its data are kept, as those of a POST to its path are."""
+    def _unknown(self, name: str, value: Mapping[str, object]) -> Item:
+        """Its data are kept until the station is added, as those of a POST to its path are."""
         name, stations = name.strip("/").lower(), self.store.settings.stations
         if not can_be_endpoint(name):
             return Outcome({"error": "unknown station"}, 404)
@@ -280,5 +260,5 @@ def _body(value: object) -> bytes:
     try:
         return json.dumps(value).encode()
     except RecursionError:
-        # It is nested as deeply as could just be read: there is nothing to be learnt from it.
+        # It is nested so deeply that it could just be read, and its content is useless.
         return b"{}"

@@ -1,4 +1,4 @@
-"""The short way: what sensors post, without what Flask does around a view for browsers."""
+"""The fast path: readings of sensors bypass what Flask does around a view for browsers."""
 
 import logging
 from collections.abc import Iterable
@@ -24,23 +24,23 @@ Lane = Literal["at_once", "senders", "others"]
 
 
 class Lanes:
-    """Sorts the requests of one worker.
+    """Assigns each request of one worker to a lane.
 
-    A sender that has to wait until the database has been asked for its key, or brings many
-    readings, is not answered at once; but it does not wait for pages and downloads either. With
-    ACK=committed nobody asks for a key, unless it is a dry run: the commit says what is a repeat.
+    A sender whose key has to be looked up in the database, or that brings many readings, is not
+    answered at once; but it does not wait for pages and downloads either. With ACK=committed a key
+    is looked up only for a dry run: otherwise the commit recognises repeats.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._asks_keys = settings.ack != "committed"
-        # Path -> whether each body has a key.
+        # Whether each body has a key, by path.
         self._posts = {
             f"/{station.endpoint}": repeat_window_ms(settings, station) > 0
             for station in settings.stations.all
         }
 
     def __call__(self, environ: "WSGIEnvironment", body: bytes) -> Lane:
-        """By its head and its body."""
+        """The lane of a request with this head and body."""
         path = environ["PATH_INFO"]
         if environ["REQUEST_METHOD"] != "POST":
             is_health = path == "/healthz" and environ["REQUEST_METHOD"] == "GET"
@@ -57,17 +57,17 @@ log = logging.getLogger(__name__)
 JSON_TYPE = "application/json"
 # Only browsers send them, and then the request may be one that they may not send.
 OF_BROWSERS = ("HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE")
-# What asks for more than the usual, a key say, or is to be refused.
+# A request with one of these has a key, or conflicting headers, or comes from a browser.
 OUT_OF_THE_ORDINARY = (*OF_BROWSERS, "HTTP_IDEMPOTENCY_KEY", CONFLICTS)
 
 
 class FastPath:
-    """What sensors post, without what Flask does around a view for browsers.
+    """Answers readings of sensors without what Flask does around a view for browsers.
 
-    A WSGI application round Flask's, for a service that lets any sensor in. Nine of ten requests
-    are a body of JSON for a station, with a Content-Length and from no browser. Of what is asked
-    before a view and added after it, nothing but the usual headers concerns them, and asking costs
-    more than the reading. Whatever is unlike that goes Flask's way to the same function.
+    It is a WSGI application around Flask's, for a service that lets any sensor in. Nine of ten
+    requests are a body of JSON for a station, with a Content-Length and from no browser. Of the
+    checks before a view and the additions after it, only the usual headers concern them, and the
+    checks cost more than the reading. All other requests reach the same function through Flask.
     """
 
     def __init__(self, app: Flask) -> None:
@@ -93,7 +93,7 @@ class FastPath:
         if len(raw) < length or begins_array(raw):
             environ["wsgi.input"] = BytesIO(raw)
             return self._usual(environ, start_response)
-        outcome = self._taken(station, raw, environ)
+        outcome = self._take(station, raw, environ)
         note(self._store, station.endpoint, environ, raw, outcome.status)
         body = f"{self._dumps(outcome.body, separators=(',', ':'))}\n".encode()
         head = [("Content-Type", JSON_TYPE), ("Content-Length", str(len(body)))]
@@ -101,7 +101,7 @@ class FastPath:
         start_response(status, [*head, *outcome.headers, *ALWAYS.items()])
         return [body]
 
-    def _taken(self, station: Station, raw: bytes, environ: "WSGIEnvironment") -> Outcome:
+    def _take(self, station: Station, raw: bytes, environ: "WSGIEnvironment") -> Outcome:
         try:
             sent = sent_of(station, raw, JSON_TYPE)
             return take(self._store, sent, environ.get(RECEIPT, Receipt))

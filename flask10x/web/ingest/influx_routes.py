@@ -14,10 +14,10 @@ from flask10x.readings import protocols
 from flask10x.readings.protocols import PRECISIONS_NS, LineProblem
 from flask10x.system import clock
 from flask10x.system.logs import Pace
-from flask10x.web import context
+from flask10x.web import context, read_errors
 from flask10x.web.access import EXTENSION, Access, token_of_request
-from flask10x.web.ingest.asked import DRY_RUN, answered, asked, body_within, wrong_query
 from flask10x.web.ingest.batch import ITEMS_MAX, Items, outcome_of
+from flask10x.web.ingest.options import answered, body_within, options
 from flask10x.web.ingest.take import Outcome
 from flask10x.web.limits import BATCH_MAX_BYTES
 from flask10x.web.page import Routes
@@ -28,7 +28,7 @@ V1, V2 = "/write", "/api/v2/write"
 # As many readings as a batch may have, each with a line for every field. A MiB of short lines
 # would take seconds.
 LINES_MAX = 5 * ITEMS_MAX
-# What `zlib` calls the head and tail of gzip.
+# The number of zlib for the head and tail of gzip.
 GZIP = 31
 UNAUTHORIZED = "unauthorized"
 # An answer is short (contract, section 7).
@@ -46,65 +46,58 @@ class WriteRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class LinesTaken:
-    """What became of the lines of a request."""
+class LinesOutcome:
+    """The outcome of the lines of a request."""
 
     outcome: Outcome
-    """Of the readings in them, as of a batch."""
+    """Of their readings, as of a batch."""
     problems: Sequence[LineProblem]
-    """The lines that are no readings, and the readings that are refused, by their first lines."""
+    """The lines that are no readings, and the first lines of the refused readings."""
 
 
 def routes() -> Routes:
-    """Both routes; what writers keep sending in vain is said once a minute."""
+    """Both routes; refused lines that a writer keeps sending are logged once a minute."""
     blueprint = Routes("influx", __name__)
-    pace = Pace()
+    blueprint.register_error_handler(QueryError, read_errors.invalid)
+    view = partial(_receive, Pace())
     for path in (V1, V2):
-        view = partial(_receive, pace)
-        blueprint.add_url_rule(
-            path,
-            endpoint=path[1:].replace("/", "_"),
-            view_func=view,
-            methods=["POST"],
-            guard="lines",
-        )
+        name = path[1:].replace("/", "_")
+        blueprint.add_url_rule(path, name, view, methods=["POST"], guard="lines")
     return blueprint
 
 
 def _receive(pace: Pace) -> Response:
+    dry_run = options().dry_run
     try:
-        wanted = asked(ignores_others=True, may_wait=False)
-        written = _written(dry_run=wanted.dry_run)
-    except QueryError as error:
-        return answered(wrong_query(error))
+        result = _write(dry_run=dry_run)
     except WriteRefused as refusal:
-        level = logging.DEBUG if request.args.get(DRY_RUN) == "1" else logging.ERROR
+        level = logging.DEBUG if dry_run else logging.ERROR
         log.log(level, "%s refused: %s", request.path, refusal)
         return _error(refusal.status, str(refusal))
-    if wanted.dry_run:
-        lines = [{"line": p.number, "error": p.why} for p in written.problems]
-        # Without a line nothing is wrong, as in earnest.
-        is_empty = not lines and not written.outcome.body["results"]
-        status = 200 if is_empty else written.outcome.status
-        return answered(Outcome({**written.outcome.body, "lines": lines}, status))
-    if written.outcome.asks_again:
+    if dry_run:
+        lines = [{"line": p.number, "error": p.why} for p in result.problems]
+        # Without a line nothing is wrong, as in a real request.
+        is_empty = not lines and not result.outcome.body["results"]
+        status = 200 if is_empty else result.outcome.status
+        return answered(Outcome({**result.outcome.body, "lines": lines}, status))
+    if result.outcome.asks_again:
         answer = _error(503, "readings cannot be taken now")
-        answer.headers.extend(written.outcome.headers)
+        answer.headers.extend(result.outcome.headers)
         return answer
-    if not written.problems:
-        # As InfluxDB: some senders take nothing else.
+    if not result.problems:
+        # As InfluxDB: some senders accept no other answer.
         answer = Response(status=204)
         del answer.headers["Content-Type"]
         return answer
-    # Not a kind for each text: values and times are in it, so nearly all would be new ones.
+    # One kind for all texts: they contain values and times, so nearly all would be new kinds.
     more = pace.turn(request.path)
     if more is not None:
-        first = written.problems[0]
+        first = result.problems[0]
         log.warning("%s line %d refused: %s%s", request.path, first.number, first.why, more)
-    return _partial(written)
+    return _partial(result)
 
 
-def _written(*, dry_run: bool) -> LinesTaken:
+def _write(*, dry_run: bool) -> LinesOutcome:
     precision = request.args.get("precision", "")
     if precision not in PRECISIONS_NS:
         names = ", ".join(name for name in PRECISIONS_NS if name)
@@ -113,21 +106,21 @@ def _written(*, dry_run: bool) -> LinesTaken:
     body = _body().decode("utf-8", "replace")
     if body.count("\n") > LINES_MAX:
         raise WriteRefused(413, f"more than {LINES_MAX} lines")
-    made, problems = protocols.point_items(store.settings.stations, body, precision)
-    if len(made) > ITEMS_MAX:
+    values, problems = protocols.point_items(store.settings.stations, body, precision)
+    if len(values) > ITEMS_MAX:
         raise WriteRefused(413, f"more than {ITEMS_MAX} readings")
     access: Access = current_app.extensions[EXTENSION]
     opens = partial(access.opens, token_of_request())
-    known = Items(store, clock.now_ms(), b"", opens).of_any([item for _, item in made])
+    items = Items(store, clock.now_ms(), b"", opens).of_any([value for _, value in values])
     commits = store.settings.ack == "committed"
-    outcome = outcome_of(store, known, request.environ, commits=commits, dry_run=dry_run)
+    outcome = outcome_of(store, items, request.environ, commits=commits, dry_run=dry_run)
     results: Any = outcome.body["results"]
     refused = [
         LineProblem(number, _reason(result))
-        for (number, _), result in zip(made, results, strict=True)
+        for (number, _), result in zip(values, results, strict=True)
         if "error" in result
     ]
-    return LinesTaken(outcome, sorted([*problems, *refused], key=lambda problem: problem.number))
+    return LinesOutcome(outcome, sorted([*problems, *refused], key=lambda problem: problem.number))
 
 
 def _body() -> bytes:
@@ -154,27 +147,27 @@ def _body() -> bytes:
 
 
 def _reason(result: Mapping[str, object]) -> str:
-    """What is wrong with a reading, in one line."""
+    """The reasons of a refused reading, in one line."""
     details = result.get("details")
     if isinstance(details, Mapping):
         return "; ".join(f"{path}: {reason}" for path, reason in details.items())
     return f"{result['error']}"
 
 
-def _partial(written: LinesTaken) -> Response:
-    """A 400, as InfluxDB's: the other lines are stored, and none of these would ever be."""
-    shown = [f"line {p.number}: {p.why[:SHOWN_CHARS]}" for p in written.problems[:SHOWN_PROBLEMS]]
-    text = "; ".join(shown)
-    counts = written.outcome.body
+def _partial(result: LinesOutcome) -> Response:
+    """A 400, as InfluxDB's: the other lines are stored, and these never would be."""
+    problems = result.problems[:SHOWN_PROBLEMS]
+    text = "; ".join(f"line {p.number}: {p.why[:SHOWN_CHARS]}" for p in problems)
+    counts = result.outcome.body
     if counts["accepted"] or counts["duplicate"]:
-        text = f"partial write: {text} dropped={len(written.problems)}"
-    # Telegraf's influxdb_v2 throws away what gets a 400, and sends it again after a 401.
-    is_wrong_token = all(problem.why == UNAUTHORIZED for problem in written.problems)
-    return _error(401 if is_wrong_token else 400, text, written.problems[0].number)
+        text = f"partial write: {text} dropped={len(result.problems)}"
+    # Telegraf's influxdb_v2 drops lines after a 400, and sends them again after a 401.
+    is_wrong_token = all(problem.why == UNAUTHORIZED for problem in result.problems)
+    return _error(401 if is_wrong_token else 400, text, result.problems[0].number)
 
 
 def _error(status: int, text: str, line: int | None = None) -> Response:
-    """An error in the shape of the version whose address was written to."""
+    """An error in the shape of the version whose address the request has."""
     if request.path == V1:
         return answered(Outcome({"error": text}, status))
     body: dict[str, object] = {"code": CODES[status], "message": text}

@@ -18,32 +18,24 @@ from flask10x.recording.rejected import Refused
 from flask10x.recording.repeats import key_of, key_of_body
 from flask10x.runtime.store import Store
 from flask10x.system import clock
-from flask10x.web import context
-from flask10x.web.ingest.asked import answered, asked, body_within, given_key, wrong_query
+from flask10x.web import context, read_errors
+from flask10x.web.ingest import take
 from flask10x.web.ingest.batch import ITEMS_MAX, Items, outcome_of
-from flask10x.web.ingest.dry_run import tried
-from flask10x.web.ingest.take import (
-    Outcome,
-    Sent,
-    invalid,
-    note,
-    refuse,
-    repeat_window_ms,
-    sent_of,
-    take,
-)
+from flask10x.web.ingest.options import answered, body_within, options, request_key
+from flask10x.web.ingest.take import Outcome, Sent, invalid, sent_of
 from flask10x.web.limits import CONFLICTS, RECEIPT
 from flask10x.web.page import Routes
 
 log = logging.getLogger(__name__)
 
-# An answer has to be short (contract, section 7); nobody needs the whole of two content types.
+# An answer has to be short (contract, section 7); the beginning of two content types is enough.
 SHOWN_VALUES_CHARS = 100
 
 
 def routes(stations: Stations) -> Routes:
     """The routes of these stations; each view is named like its station's endpoint."""
     blueprint = Routes("ingest", __name__)
+    blueprint.register_error_handler(QueryError, read_errors.invalid)
     for station in stations.all:
         blueprint.add_url_rule(
             f"/{station.endpoint}",
@@ -57,12 +49,7 @@ def routes(stations: Stations) -> Routes:
 
 
 def _receive(station: Station) -> Response:
-    store = context.store()
-    try:
-        wanted = asked(ignores_others=True, may_wait=False)
-    except QueryError as error:
-        return answered(wrong_query(error))
-    return answered(_outcome(store, station, dry_run=wanted.dry_run))
+    return answered(_outcome(context.store(), station, dry_run=options().dry_run))
 
 
 def _outcome(store: Store, station: Station, *, dry_run: bool) -> Outcome:
@@ -72,7 +59,7 @@ def _outcome(store: Store, station: Station, *, dry_run: bool) -> Outcome:
     if conflicts := request.environ.get(CONFLICTS):
         return _repeated(store, station, raw, conflicts, dry_run=dry_run)
     try:
-        key, values = given_key(), _readings(raw)
+        key, values = request_key(), _readings(raw)
     except InvalidReading as error:
         return _refuse(store, station, raw, error.details, dry_run=dry_run)
     if values:
@@ -81,26 +68,25 @@ def _outcome(store: Store, station: Station, *, dry_run: bool) -> Outcome:
         return outcome_of(store, items, request.environ, commits=commits, dry_run=dry_run)
     sent = _sent(store, station, raw, key)
     if dry_run:
-        return tried(store, sent, store.settings.ack)
-    outcome = take(store, sent, request.environ.get(RECEIPT, Receipt))
-    note(store, station.endpoint, request.environ, raw, outcome.status)
+        return take.dry_run(store, sent, store.settings.ack)
+    outcome = take.take(store, sent, request.environ.get(RECEIPT, Receipt))
+    take.note(store, station.endpoint, request.environ, raw, outcome.status)
     return outcome
 
 
 def _sent(store: Store, station: Station, raw: bytes, key: bytes) -> Sent:
-    window_ms = repeat_window_ms(store.settings, station)
     if key:
         return sent_of(station, raw, request.mimetype, key_of(station.endpoint, key))
-    if window_ms:
-        own = key_of_body(station.endpoint, raw)
-        return sent_of(station, raw, request.mimetype, own, window_ms)
+    if window_ms := take.repeat_window_ms(store.settings, station):
+        body_key = key_of_body(station.endpoint, raw)
+        return sent_of(station, raw, request.mimetype, body_key, window_ms)
     return sent_of(station, raw, request.mimetype)
 
 
 def _readings(raw: bytes) -> list[object]:
     """The items of a body that is an array with an object in it; otherwise none.
 
-    Raises InvalidReading when there are too many.
+    Raises InvalidReading if there are too many.
     """
     if not parse.begins_array(raw):
         return []
@@ -125,21 +111,17 @@ def _repeated(
     }
     outcome = _refuse(store, station, raw, details, dry_run=dry_run)
     if not dry_run:
-        # Of the headers the environment has the first line only.
+        # The environment has only the first line of each header.
         environ = request.environ | {
             name.upper().replace("-", "_"): values for name, values in conflicts.items()
         }
-        note(store, station.endpoint, environ, raw, outcome.status)
+        take.note(store, station.endpoint, environ, raw, outcome.status)
     return outcome
 
 
 def _too_large(store: Store, station: Station, *, dry_run: bool) -> Outcome:
-    log.log(
-        logging.DEBUG if dry_run else logging.ERROR,
-        "/%s body over %d bytes",
-        station.endpoint,
-        BODY_MAX_BYTES,
-    )
+    level = logging.DEBUG if dry_run else logging.ERROR
+    log.log(level, "/%s body over %d bytes", station.endpoint, BODY_MAX_BYTES)
     reasons = {"body": Reason("too_large", n=BODY_MAX_BYTES)}
     if not dry_run:
         refused = Refused(station.endpoint, clock.now_ms(), request.mimetype, b"", reasons)
@@ -153,4 +135,4 @@ def _refuse(
     if dry_run:
         return invalid(details)
     now_ms = clock.now_ms()
-    return refuse(store, Refused(station.endpoint, now_ms, request.mimetype, raw, details))
+    return take.refuse(store, Refused(station.endpoint, now_ms, request.mimetype, raw, details))

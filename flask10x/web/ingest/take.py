@@ -1,4 +1,4 @@
-"""A reading is taken: it is checked, queued and answered (contract, sections 1 and 2)."""
+"""A reading is checked, queued and answered (contract, sections 1 and 2), or tried in a dry run."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping
@@ -19,7 +19,7 @@ from flask10x.system import clock
 from flask10x.system.last_requests import LastRequest
 from flask10x.web.limits import RETRY_AFTER_SEC
 
-# By which somebody who writes a sender sees what is wrong with it. No token is among them.
+# They show the author of a sender what is wrong with it. No token is among them.
 HEADERS = {
     "CONTENT_TYPE": "Content-Type",
     "CONTENT_LENGTH": "Content-Length",
@@ -30,16 +30,16 @@ HEADERS = {
     "HTTP_IDEMPOTENCY_KEY": "Idempotency-Key",
     "HTTP_USER_AGENT": "User-Agent",
 }
-# Longer ones say no more.
+# Longer values say no more.
 SHOWN_CHARS = 120
-# What is shown of a body; the place of a station has room for it beside the headers.
+# The beginning of a body; the place of a station has room for it beside the headers.
 SHOWN_BODY_BYTES = 1000
 
 
 def note(store: Store, endpoint: str, environ: Mapping[str, Any], body: bytes, status: int) -> None:
     """Note a request of this station, from its WSGI environment (PEP 3333).
 
-    Of a batch `body` is what was about this station, and `status` what it alone would have got.
+    For a batch, `body` is the part about this station, and `status` that of this part alone.
     """
     headers = {
         name: environ[key][:SHOWN_CHARS] for key, name in HEADERS.items() if environ.get(key)
@@ -57,20 +57,20 @@ def note(store: Store, endpoint: str, environ: Mapping[str, Any], body: bytes, s
 
 
 def note_unknown(store: Store, name: str, path: str, sender: str) -> None:
-    """Note that a reading of a name came that no station has, to this path from this address."""
+    """Note a reading for a name that no station has, which came to this path from this address."""
     store.gauges.note_unknown(store.slot_number, name, path, sender)
 
 
 log = logging.getLogger(__name__)
 
-# An answer has to be short (contract, section 7), whatever a trigger in the database has to say.
+# An answer has to be short (contract, section 7), but a trigger's message may be long.
 SHOWN_REASON_CHARS = 200
-DUPLICATE = "duplicate"
+DRY_RUN, DUPLICATE = "dry_run", "duplicate"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is answered to a sensor: an object as JSON, and `asks_again` when to come later."""
+    """The answer to a sensor: an object as JSON, and whether it `asks_again` later."""
 
     body: Mapping[str, object]
     status: int = 200
@@ -78,12 +78,12 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether the sender is done with it: it is stored, will be, or was before."""
+        """Whether the sender need not send it again: it is stored, will be, or was before."""
         return self.status == HTTPStatus.OK
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """What stands beside the usual headers."""
+        """The headers beside the usual ones."""
         return [("Retry-After", str(RETRY_AFTER_SEC))] if self.asks_again else []
 
 
@@ -94,17 +94,17 @@ class Sent(NamedTuple):
     payload: Mapping[str, object]
     """Decoded, in the shape of the station's payload."""
     body: bytes
-    """What is kept of it when it is refused."""
+    """What is kept of the reading if it is rejected."""
     media_type: str
     """Of that body."""
     arrived_at: int
     """UTC epoch milliseconds."""
     hint: str = ""
-    """What is wrong with the body as a whole, a `Reason`; empty: nothing."""
+    """A `Reason` that says what is wrong with the body as a whole, or empty."""
     measured_at: int | None = None
-    """When it was measured, UTC epoch milliseconds; None when it has not said so."""
+    """When it was measured, UTC epoch milliseconds; None if its sender gave no time."""
     key: str = ""
-    """By which a repeat of it is known (`recording/repeats.py`); empty: none."""
+    """Identifies its repeats (`recording/repeats.py`); empty: it has none."""
     repeat_window_ms: int = 0
     """As `Entry.repeat_window_ms`."""
 
@@ -116,9 +116,9 @@ class Queued(NamedTuple):
     reading: Reading
     hint: str
     waiting: int
-    """How many wait, it included."""
+    """How many readings wait, this one included."""
     receipt: Receipt | None
-    """With which its answer waits for the commit; None: it does not."""
+    """With which its answer waits for the commit; None if it does not wait."""
 
 
 def take(store: Store, sent: Sent, receipt_of: Callable[[], Receipt]) -> Outcome:
@@ -135,7 +135,7 @@ def take(store: Store, sent: Sent, receipt_of: Callable[[], Receipt]) -> Outcome
 def sent_of(
     station: Station, raw: bytes, media_type: str, key: str = "", repeat_window_ms: int = 0
 ) -> Sent:
-    """The reading that is a whole body, which has come just now; key and window as in `Sent`."""
+    """The reading in a body that has just come; key and window as in `Sent`."""
     now_ms = clock.now_ms()
     payload, hint = parse.payload_of(raw, media_type)
     return Sent(station, payload, raw, media_type, now_ms, hint, None, key, repeat_window_ms)
@@ -148,17 +148,17 @@ def queue(
     repeats: Collection[str] | None = None,
     level: int = logging.ERROR,
 ) -> Queued | Outcome:
-    """Check a reading and queue it; or what there is to answer already.
+    """Check a reading and queue it; an outcome if it can be answered already.
 
-    `repeats` are the keys of those that came before, if that is known already; `level` is that of
+    `repeats` are the keys of earlier readings if the caller has looked them up; `level` is that of
     the log line if the reading is refused.
     """
     try:
-        reading, hint = read(store, sent)
+        reading, hint = checked(store, sent)
     except parse.InvalidReading as error:
-        return refuse(store, refused(sent, error), level)
+        return refuse(store, rejection(sent, error), level)
     endpoint = sent.station.endpoint
-    # Who waits for the commit is told by it; what only waits is not committed.
+    # With a receipt the commit recognises repeats; an uncommitted original does not count there.
     if receipt is None and is_repeat(store, sent, repeats):
         store.gauges.note_received(endpoint, clock.monotonic_ms())
         return repeated(sent.station)
@@ -179,8 +179,8 @@ def is_repeat(store: Store, sent: Sent, repeats: Collection[str] | None) -> bool
     return sent.key in repeats
 
 
-def read(store: Store, sent: Sent) -> tuple[Reading, str]:
-    """The reading, and a hint if it may be incomplete; raises InvalidReading."""
+def checked(store: Store, sent: Sent) -> tuple[Reading, str]:
+    """The reading, and a hint if its station accepts incomplete ones; raises InvalidReading."""
     partial = accepts_partial(store, sent.station)
     at = sent.arrived_at if sent.measured_at is None else sent.measured_at
     reading = parse.parse(sent.station, sent.payload, at, partial=partial)
@@ -190,26 +190,30 @@ def read(store: Store, sent: Sent) -> tuple[Reading, str]:
 
 
 def answer(store: Store, queued: Queued, timeout_sec: float, level: int = logging.ERROR) -> Outcome:
-    """What is answered for a reading once it is queued or, with a receipt, once it is settled.
+    """The answer for a reading that is queued; with a receipt, once the reading is settled.
 
-    `level` is that of the log line if it is not stored.
+    `level` is that of the log line if the reading is not stored.
     """
     station, receipt = queued.station, queued.receipt
     if receipt is None:
         return _accepted(store, queued)
     if not receipt.wait(timeout_sec):
-        return _late(station, store.settings.ack_timeout_sec, level)
+        detail = f"not committed within {store.settings.ack_timeout_sec:g} s; it may yet be stored"
+        log.log(level, "/%s %s", station.endpoint, detail)
+        return Outcome({"status": "queued_failed", "detail": detail}, 503, asks_again=True)
     if receipt.refusal:
-        return _refused_by_database(receipt.refusal)
+        # A 400, for the same reading would be refused again; the writer has logged and kept it.
+        details = {"database": receipt.refusal[:SHOWN_REASON_CHARS]}
+        return Outcome({"error": "refused by the database", "details": details}, 400)
     if receipt.is_duplicate:
         return repeated(station)
     return _accepted(store, queued)
 
 
 def repeat_window_ms(settings: Settings, station: Station) -> int:
-    """For how long a body of this station like one before is a repeat of it; 0: never."""
-    own = station.repeat_window_sec
-    return round(1000 * (settings.repeat_window_sec if own is None else own))
+    """For how long an equal body for this station is a repeat; 0: never."""
+    window_sec = station.repeat_window_sec
+    return round(1000 * (settings.repeat_window_sec if window_sec is None else window_sec))
 
 
 def accepts_partial(store: Store, station: Station) -> bool:
@@ -218,20 +222,20 @@ def accepts_partial(store: Store, station: Station) -> bool:
 
 
 def accepted(store: Store, station: Station, reading: Reading, hint: str) -> dict[str, object]:
-    """What is said of an accepted reading beside its usual status; empty: nothing."""
+    """The members of the answer that replace the usual status of an accepted reading, or none."""
     if not reading.remarks or not accepts_partial(store, station):
         return {}
-    said: dict[str, object] = {"status": "accepted_with_warnings", "details": reading.remarks}
-    return said | ({"hint": hint} if hint else {})
+    members: dict[str, object] = {"status": "accepted_with_warnings", "details": reading.remarks}
+    return members | ({"hint": hint} if hint else {})
 
 
 def _accepted(store: Store, queued: Queued) -> Outcome:
     station, reading, hint, waiting, receipt = queued
     ack = "enqueued" if receipt is None else "committed"
-    shown = " ".join([f"{k}={v}" for k, v in parse.flat(station, reading.values)])
+    values = " ".join([f"{k}={v}" for k, v in parse.flat(station, reading.values)])
     if reading.arrived_at is not None:
-        shown += f" measured_at={iso_text(reading.received_at, store.settings.zone)}"
-    log.info("/%s OK %s %s queue_size=%d", station.endpoint, ack, shown, waiting)
+        values += f" measured_at={iso_text(reading.received_at, store.settings.zone)}"
+    log.info("/%s OK %s %s queue_size=%d", station.endpoint, ack, values, waiting)
     if remarks := reading.remarks:
         about = hint and f" ({hint})"
         log.warning("/%s accepted with warnings: %s%s", station.endpoint, remarks, about)
@@ -239,26 +243,14 @@ def _accepted(store: Store, queued: Queued) -> Outcome:
     return Outcome({"status": ack})
 
 
-def _late(station: Station, timeout_sec: float, level: int) -> Outcome:
-    detail = f"not committed within {timeout_sec:g} s; it may yet be stored"
-    log.log(level, "/%s %s", station.endpoint, detail)
-    return Outcome({"status": "queued_failed", "detail": detail}, 503, asks_again=True)
-
-
-def _refused_by_database(reason: str) -> Outcome:
-    """A 400, for the same reading would be refused again; the writer has logged and kept it."""
-    details = {"database": reason[:SHOWN_REASON_CHARS]}
-    return Outcome({"error": "refused by the database", "details": details}, 400)
-
-
 def repeated(station: Station) -> Outcome:
-    """The answer to a reading that came before, so that it is not stored again."""
+    """The answer to a repeat, which is not stored again."""
     log.info("/%s OK %s", station.endpoint, DUPLICATE)
     return Outcome({"status": DUPLICATE})
 
 
-def refused(sent: Sent, error: parse.InvalidReading) -> Refused:
-    """What is kept of a reading with something wrong in it, and answered."""
+def rejection(sent: Sent, error: parse.InvalidReading) -> Refused:
+    """The rejected reading to be kept and answered."""
     hint = sent.hint or near_names(sent.station, sent.payload)
     return Refused(
         sent.station.endpoint,
@@ -273,7 +265,7 @@ def refused(sent: Sent, error: parse.InvalidReading) -> Refused:
 
 
 def refuse(store: Store, refused: Refused, level: int = logging.ERROR) -> Outcome:
-    """Keep a refused reading, and say why in the log and in the answer."""
+    """Keep a rejected reading, and give the reasons in the log and in the answer."""
     about = refused.hint and f" ({refused.hint})"
     log.log(level, "/%s validation error: %s%s", refused.endpoint, refused.reasons, about)
     store.writer.rejected_queue.take(refused)
@@ -281,6 +273,28 @@ def refuse(store: Store, refused: Refused, level: int = logging.ERROR) -> Outcom
 
 
 def invalid(reasons: Mapping[str, str], hint: str = "") -> Outcome:
-    """The answer to something wrong in what was sent."""
-    said = {"error": "validation failed", "details": reasons}
-    return Outcome(said | ({"hint": hint} if hint else {}), 400)
+    """The answer to something invalid, with these reasons by field."""
+    body = {"error": "validation failed", "details": reasons}
+    return Outcome(body | ({"hint": hint} if hint else {}), 400)
+
+
+def dry_run(store: Store, sent: Sent, ack: str, repeats: Collection[str] | None = None) -> Outcome:
+    """The answer that the reading would get, and how it would be stored; it leaves no trace.
+
+    `ack` is the status that it would be answered with; `repeats` are as for `queue`.
+    """
+    try:
+        reading, hint = checked(store, sent)
+    except parse.InvalidReading as error:
+        rejected = rejection(sent, error)
+        return invalid(rejected.reasons, rejected.hint)
+    if is_repeat(store, sent, repeats):
+        return Outcome({"status": DRY_RUN, "would": DUPLICATE})
+    members = accepted(store, sent.station, reading, hint)
+    would = members.pop("status", ack)
+    body: dict[str, object] = {"status": DRY_RUN, "would": would, **members}
+    body["reading"] = parse.nested(sent.station, reading.values)
+    body["units"] = {m.path: m.unit for m in sent.station.measurements if m.unit}
+    if sent.measured_at is not None:
+        body["measured_at"] = iso_text(sent.measured_at, store.settings.zone)
+    return Outcome(body)

@@ -1,4 +1,4 @@
-"""A POST to a path that no station has: a 404 that says how to add the station.
+"""A POST to a path that no station has gets a 404 that says how to add the station.
 
 The last body of each such endpoint is kept (`recording/rejected.py`), so that
 `flask10x stations add` can propose the entry.
@@ -17,17 +17,17 @@ from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.logs import Pace
 from flask10x.web.access import Access, sender
-from flask10x.web.ingest.asked import DRY_RUN, means_dry_run
-from flask10x.web.ingest.take import note_unknown
+from flask10x.web.ingest.options import means_dry_run
+from flask10x.web.ingest.take import DRY_RUN, note_unknown
 
 log = logging.getLogger(__name__)
 
 
 class UnknownStations:
-    """What one worker answers for a path that there is not."""
+    """One worker's answers for paths that do not exist."""
 
     def __init__(self, store: Store, access: Access) -> None:
-        """A body is kept if `access` lets its sender write."""
+        """Bodies are kept if `access` lets their sender write."""
         self._store = store
         self._stations = store.settings.stations
         self._access = access
@@ -38,11 +38,11 @@ class UnknownStations:
         app.register_error_handler(404, self._answer)
 
     def _answer(self, _error: Exception) -> tuple[Response, int]:
-        # Paths are matched as they are written; but who writes `/Data2/` means /data2.
+        # Paths are matched as they are written, but `/Data2/` is a misspelt /data2.
         name = request.path.strip("/").lower()
         if request.method != "POST" or not can_be_endpoint(name):
             return jsonify(error="not found"), 404
-        # A trial leaves no trace, however its sender spells it.
+        # A dry run leaves no trace, in whatever spelling.
         if request.args.get(DRY_RUN) == "0" or not any(map(means_dry_run, request.args)):
             self._note(name)
         return jsonify(error="not found", hint=hint(name, self._stations)), 404
@@ -51,13 +51,13 @@ class UnknownStations:
         if is_writer := self._access.lets_write(name):
             note_unknown(self._store, name, request.path, sender())
         is_known = name in self._stations.by_endpoint or (is_writer and self._keep(name))
-        # Strangers can name any endpoint, so all of theirs are one kind.
+        # Strangers can send any name, so all their names are one kind.
         more = self._pace.turn(name if is_known else "")
         if more is not None:
             log.warning("/%s refused: no such station, from %s%s", name, sender(), more)
 
     def _keep(self, name: str) -> bool:
-        """Keep the body as the last of this endpoint; False for one endpoint too many."""
+        """Keep the body as the last of this endpoint; False if there are too many endpoints."""
         body = request.stream.read(LATEST_BODY_BYTES + 1)
         reasons = {"endpoint": Reason("no_such_station")}
         refused = Refused(name, clock.now_ms(), request.mimetype, body, reasons)
@@ -65,12 +65,12 @@ class UnknownStations:
 
 
 def can_be_endpoint(name: str) -> bool:
-    """Whether a station can have it; nothing else is repeated in an answer or in the log."""
+    """Whether a station can have this name; other names are not repeated in answers or the log."""
     return ENDPOINT.fullmatch(name) is not None and name not in RESERVED_ENDPOINTS
 
 
 def hint(name: str, stations: Stations) -> str:
-    """What to do about a path that no station has, in one line; `name` is its, in small letters."""
+    """One line of advice for a path that no station has; `name` is the path in small letters."""
     if name in stations.by_endpoint:
         return f"did you mean /{name}?"
     near = nearest(name, stations.by_endpoint)
