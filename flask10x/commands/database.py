@@ -96,7 +96,7 @@ def opened_alone(config: Settings, *, lock: str, running: str) -> Iterator[Datab
 
 def _after_removal(held: FileLock) -> bool:
     """Whether the service released the lock after removing a piece of old readings."""
-    if held.noted() != BRIEF:
+    if held.line() != BRIEF:
         return False
     with suppress(LockTimeout):
         held.acquire(BRIEF_SEC)

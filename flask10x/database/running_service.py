@@ -123,7 +123,7 @@ def hold_database(settings: Settings) -> FileLock:
         lock = FileLock(lock_path(path, "service"))
     deadline = time.monotonic() + ORPHANS_TIMEOUT_SEC
     while not lock.try_acquire():
-        holder = lock.noted().partition(" ")[0]
+        holder = lock.line().partition(" ")[0]
         if _alive(holder) or time.monotonic() >= deadline:
             lock.close()
             raise ServiceRunning(

@@ -1,19 +1,22 @@
-"""Handover: messages are posted to the service, which says what became of each."""
+"""Handover: messages are posted to the service, which answers with a result for each."""
 
 import json
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
+from itertools import accumulate, islice
 from typing import Any
 
 from flask10x.database.running_service import connection_to
 from flask10x.errors import Flask10xError
 from flask10x.readings.parse import InvalidBody, decode
 
-# As long as any body of a sensor may be, and what is shown of a longer one.
+# The longest body of a sensor, and the beginning of a longer one that is kept.
 PAYLOAD_MAX_BYTES = 64 * 1024
 SHOWN_BYTES = 200
-# An item of a batch, and no reading: what is said beside its data.
+# A payload with these keys alone is an item of a batch and no reading.
 AROUND_DATA = {"data", "measured_at", "age_s", "id"}
 # A reading that waits longer than this keeps the time at which it came.
 LATE_SEC = 2.0
@@ -25,18 +28,18 @@ class Message:
     """A message that waits to be handed over."""
 
     number: int
-    """Under which the broker has delivered it; 0 for one that it does not keep (QoS 0)."""
+    """Of its delivery by the broker; 0 for a message that the broker does not keep (QoS 0)."""
     endpoint: str
-    """Of the station whose topic it came by."""
+    """Of the station that has its topic."""
     payload: bytes
     came_ns: int
-    """When it first came, since 1970; no two messages have the same."""
+    """When it first came, in nanoseconds since 1970; it is unique."""
 
     def item(self, now_ns: int) -> dict[str, object]:
-        """The item of a batch: the payload is one, or a reading.
+        """The item of a batch for this message, whose payload is such an item or a reading.
 
-        Its key is its own id, or when it came: a message that is delivered once more is no other
-        reading. While the service was away it has become a late one.
+        Its key is its id or else the time when it came, so a message that is delivered again is the
+        same reading. A message that had to wait for the service is a late reading.
         """
         item: dict[str, object] = {"endpoint": self.endpoint, **_parts(self.payload)}
         if item.get("id") is None:
@@ -51,60 +54,58 @@ class Message:
 
 
 def _parts(payload: bytes) -> Mapping[str, object]:
-    """What is no JSON object becomes data that are none, to be refused and kept as such."""
-    if len(payload) > PAYLOAD_MAX_BYTES:
-        return {"data": payload[:SHOWN_BYTES].decode("utf-8", "replace")}
-    try:
-        found = decode(payload)
-        # What is nested as deeply as can be read may not be written again, within a batch.
-        json.dumps([[[found]]])
-    except (InvalidBody, RecursionError):
-        return {"data": payload[:SHOWN_BYTES].decode("utf-8", "replace")}
-    has_data = isinstance(found.get("data"), dict) and found.keys() <= AROUND_DATA
-    return found if has_data else {"data": found}
+    """The keys of the item; a payload that is no JSON object becomes data that are rejected."""
+    with suppress(InvalidBody, RecursionError):
+        if len(payload) <= PAYLOAD_MAX_BYTES:
+            content = decode(payload)
+            # Deeply nested content can perhaps be read, but not written again within a batch.
+            json.dumps([[[content]]])
+            has_data = isinstance(content.get("data"), dict) and content.keys() <= AROUND_DATA
+            return content if has_data else {"data": content}
+    return {"data": payload[:SHOWN_BYTES].decode("utf-8", "replace")}
 
 
 PATH = "/api/v1/readings?ack=committed"
 # Longer than the service waits for a commit (ACK_TIMEOUT_SEC, 8 s at most).
 ANSWER_TIMEOUT_SEC = 15.0
-# Of one post. A payload may become six times as long as JSON; the service takes 1 MiB.
+# The limits of one post. A payload may become six times as long as JSON; the service takes 1 MiB.
 POSTED_MAX, POSTED_MAX_BYTES = 100, 128 * 1024
-# What is said of a reading that is stored, now or before, and of one that never will be.
+# The statuses of a reading that is stored, now or before, and the errors of one that never will be.
 STORED = {"committed", "duplicate", "accepted_with_warnings"}
 REFUSED = {"validation failed", "refused by the database"}
-# What is said of a post that is wrong as a whole.
+# The errors of a post that is refused as a whole.
 NOT_TAKEN = {"validation failed", "body too large"}
 SHOWN_CHARS = 300
 
 
 class ServiceAway(Flask10xError):
-    """The service has not said what became of the messages; the text says what came instead."""
+    """The service gave no results for the messages; the text has its answer or the error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one message."""
+    """The result of one message."""
 
     is_settled: bool
-    """Whether the service has it, or has refused and kept it: then the broker may forget it."""
-    said: str
-    """What the service says when it has not stored it; else empty."""
+    """Whether the service has stored it, or rejected and kept it: the broker may forget it."""
+    error: str
+    """The answer of the service if the message is not stored; else empty."""
 
 
 class Handover:
-    """The way to the service of this installation."""
+    """Posts messages to the service of this installation."""
 
     def __init__(self, bind: str, token: str) -> None:
-        """`bind` is the service's BIND; an empty token is none."""
+        """`bind` is the service's BIND; the token may be empty."""
         self._bind = bind
         self._headers = {"Content-Type": "application/json", "Host": "localhost"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
 
     def post(self, messages: Sequence[Message], now_ns: int) -> list[Result]:
-        """What became of each message, in the same order.
+        """The result of each message, in the same order.
 
-        Raises ServiceAway when the service gives no such answer; it may have stored them.
+        Raises ServiceAway if the service gives no results; it may nevertheless have stored them.
         """
         body = json.dumps([message.item(now_ns) for message in messages]).encode()
         try:
@@ -113,7 +114,7 @@ class Handover:
             raise ServiceAway(f"no answer from {self._bind}: {error!r}") from None
         results = answer.get("results") if isinstance(answer, dict) else None
         if results is None and isinstance(answer, dict) and answer.get("error") in NOT_TAKEN:
-            # One of them is why none was looked at, and the others shall not wait for it.
+            # One message is the reason for the refusal, and the others must not wait for it.
             if len(messages) > 1:
                 return [self.post([message], now_ns)[0] for message in messages]
             return [Result(True, json.dumps(answer)[:SHOWN_CHARS])]
@@ -131,18 +132,13 @@ class Handover:
 
 
 def next_to_post(waiting: Sequence[Message]) -> list[Message]:
-    """As many of the first ones as go into one post; at least one."""
-    taken: list[Message] = []
-    size = 0
-    for message in waiting:
-        size += len(message.payload)
-        if taken and (len(taken) == POSTED_MAX or size > POSTED_MAX_BYTES):
-            break
-        taken.append(message)
-    return taken
+    """The first messages, as many as fit into one post; at least one."""
+    sizes = accumulate(len(message.payload) for message in waiting)
+    fitting = bisect_right([*islice(sizes, POSTED_MAX)], POSTED_MAX_BYTES)
+    return [*waiting[: max(1, fitting)]]
 
 
-def _result(said: Any) -> Result:
-    if said.get("status") in STORED:
+def _result(answer: Any) -> Result:
+    if answer.get("status") in STORED:
         return Result(True, "")
-    return Result(said.get("error") in REFUSED, json.dumps(said)[:SHOWN_CHARS])
+    return Result(answer.get("error") in REFUSED, json.dumps(answer)[:SHOWN_CHARS])

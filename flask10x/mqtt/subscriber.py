@@ -1,6 +1,6 @@
-"""Subscriber: takes messages from the broker, and lets it forget them once they are stored.
+"""Subscriber: takes messages from the broker, and acknowledges them once they are stored.
 
-All in one thread: a message is acknowledged on the connection that it came by, or not at all.
+It runs in one thread: a message is acknowledged on the connection that delivered it, or not at all.
 """
 
 import logging
@@ -30,11 +30,11 @@ from flask10x.mqtt.handover import POSTED_MAX, Handover, Message, Result, Servic
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where the messages are."""
+    """The broker that has the messages."""
 
     address: BrokerAddress
     password: str
-    """Empty: it asks for none."""
+    """Empty if it needs none."""
 
     def __str__(self) -> str:
         return f"{self.address.host}:{self.address.port}"
@@ -43,7 +43,7 @@ class Broker:
 def broker_of(settings: Settings) -> Broker:
     """The broker of MQTT_URL, with the password of MQTT_PASSWORD_FILE.
 
-    Raises SettingsError when there is none, or the file can't be read.
+    Raises SettingsError if MQTT_URL is not set, or the file can't be read.
     """
     if not settings.mqtt_url:
         text = _("{setting} is not set: mqtt://host or mqtt://user@host:1883 is needed")
@@ -59,7 +59,7 @@ FIRST_SEC, LONGEST_SEC = 1.0, 60.0
 
 
 class Pauses:
-    """Those between tries of one thing."""
+    """The growing pauses between tries of one action."""
 
     def __init__(self) -> None:
         self._next_sec = FIRST_SEC
@@ -67,74 +67,74 @@ class Pauses:
         self._failed = 0
 
     def begin(self) -> bool:
-        """Wait, since a try has failed; whether it was the first one, and worth a line."""
+        """Begin a pause after a failed try; whether it was the first one, to be logged."""
         self._until_sec = monotonic() + self._next_sec
         self._next_sec = min(self._next_sec * 2, LONGEST_SEC)
         self._failed += 1
         return self._failed == 1
 
     def end(self) -> bool:
-        """A try was successful; whether any has failed before it."""
+        """End the pauses after a successful try; whether a try has failed before it."""
         had_failed = self._failed > 0
         self._next_sec, self._until_sec, self._failed = FIRST_SEC, 0.0, 0
         return had_failed
 
-    def left_sec(self) -> float:
-        """How long to wait until the next try; 0: not at all."""
+    def rest_sec(self) -> float:
+        """How long the pause still lasts; 0 if the next try may begin."""
         return max(0.0, self._until_sec - monotonic())
 
 
-# Deliveries: which message of a broker is a new one, and which one comes once more.
+# Deliveries tell new messages of a broker from repeated ones.
 #
-# A broker gives each delivery a number from 1 to 65,535, and the number again when it was
-# acknowledged. What was not acknowledged, perhaps because this command or the broker ended before
-# it knew of it, comes again. So for each number a file has what was delivered under it the last
-# time.
+# A broker gives each delivery a number from 1 to 65,535, and reuses the number after its
+# acknowledgement. A message that was not acknowledged, perhaps because this command or the broker
+# ended before, is delivered again. So for each number a file holds the last message that was
+# delivered under it.
 
 DIGEST_BYTES = 16
-# Of each number: the content's digest, when it first came, whether it was acknowledged.
+# For each number: the digest of the content, when it first came, whether it was acknowledged.
 SLOT = struct.Struct(f"<{DIGEST_BYTES}sQ?7x")
 FILE_MODE = 0o640
 
 
 class Deliveries:
-    """The file, of 2 MB at most, and none of it synced to the disk.
+    """The file, of at most 2 MB; it is never synced to the disk.
 
     A killed command loses nothing of it. A power cut may lose the last half minute; then a message
-    that had been stored and not acknowledged is stored once more.
+    that was stored but not acknowledged is stored a second time.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file, and make it if need be; raises OSError."""
+        """Open the file, which is made if it is missing; raises OSError."""
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         self._last_ns = 0
 
     def first_came_ns(self, number: int, content: bytes, *, is_marked: bool) -> int:
-        """When this message came for the first time: nanoseconds since 1970, no two the same.
+        """When this message came for the first time, in nanoseconds since 1970; it is unique.
 
-        `is_marked` is what the broker says: that it has tried to deliver it before (DUP).
+        `is_marked` is the flag of the broker that it has tried to deliver the message before (DUP).
         """
         digest = blake2b(content, digest_size=DIGEST_BYTES).digest()
-        known, came_ns, was_acknowledged = self._slot(number)
-        # A broker that was killed may have forgotten that it had tried.
-        if known == digest and (is_marked or not was_acknowledged):
+        last_digest, came_ns, was_acknowledged = self._slot(number)
+        # A broker that was killed may have forgotten its first try.
+        if last_digest == digest and (is_marked or not was_acknowledged):
             return came_ns
         came_ns = self.now_ns()
         self._write(number, digest, came_ns, was_acknowledged=False)
         return came_ns
 
     def now_ns(self) -> int:
-        """The present moment, as one that no other message has."""
+        """The current time, or a little later if another message has it already."""
         self._last_ns = max(time_ns(), self._last_ns + 1)
         return self._last_ns
 
     def note_acknowledged(self, number: int) -> None:
-        """Whatever comes under this number without a mark is a new message now."""
+        """Note the acknowledgement: the next message of this number without a mark is a new one."""
         digest, came_ns, _ = self._slot(number)
         self._write(number, digest, came_ns, was_acknowledged=True)
 
     def forget(self) -> None:
-        """The broker counts from the beginning."""
+        """Forget all numbers, because the broker begins a new session."""
         os.truncate(self._fd, 0)
 
     def close(self) -> None:
@@ -142,8 +142,8 @@ class Deliveries:
         os.close(self._fd)
 
     def _slot(self, number: int) -> tuple[bytes, int, bool]:
-        found = os.pread(self._fd, SLOT.size, number * SLOT.size)
-        digest, came_ns, was_acknowledged = SLOT.unpack(found.ljust(SLOT.size, b"\0"))
+        slot = os.pread(self._fd, SLOT.size, number * SLOT.size)
+        digest, came_ns, was_acknowledged = SLOT.unpack(slot.ljust(SLOT.size, b"\0"))
         return digest, came_ns, was_acknowledged
 
     def _write(self, number: int, digest: bytes, came_ns: int, *, was_acknowledged: bool) -> None:
@@ -155,29 +155,30 @@ log = logging.getLogger(__name__)
 
 AT_LEAST_ONCE = 1
 KEEPALIVE_SEC = 60
-# How many the broker sends before it has an acknowledgement, if it speaks MQTT 5 (Receive Maximum).
-# Several posts of them: one that has come keeps its time, also while the service is away.
+# The broker sends so many messages without an acknowledgement, if it speaks MQTT 5 (Receive
+# Maximum). They are several posts: a message that has come keeps its time while the service is
+# away.
 UNACKNOWLEDGED_MAX = 1_000
-# The session is kept without an end, as one of MQTT 3.1.1 is.
+# The session never ends, as one of MQTT 3.1.1.
 NEVER_EXPIRES_SEC = 0xFFFF_FFFF
 # The reason code of a broker that does not speak this version.
 UNSUPPORTED_VERSION = 0x84
-# A broker that restarts, and a proxy without its broker, hang up as one does that does not know the
-# version. It is the version after so many connections in a row.
+# A broker that restarts, and a proxy without its broker, hang up just as a broker that does not
+# know the version. After so many connections in a row the version is the likely reason.
 HANG_UPS = 2
 VERSIONS = {MQTTProtocolVersion.MQTTv5: "5", MQTTProtocolVersion.MQTTv311: "3.1.1"}
 # How soon a stop is noticed while nothing comes.
 LOOKED_EVERY_SEC = 0.5
-# Those of a backlog come within a millisecond of each other.
+# The messages of a backlog come within a millisecond of each other.
 PAUSE_SEC = 0.01
-# How long the first one waits for others at most, when they come without a pause.
+# The first message waits at most this long for others that come without a pause.
 GATHERED_SEC = 0.05
-# Of the messages that the broker does not keep (QoS 0), while the service is away; 10 MB or so.
+# Limits the messages that the broker does not keep (QoS 0), while the service is away; some 10 MB.
 UNKEPT_MAX = 10_000
 
 
 class Subscriber:
-    """One session with the broker, which keeps what comes while nobody is connected."""
+    """One session with the broker, which keeps messages while this command is not connected."""
 
     def __init__(
         self,
@@ -195,12 +196,12 @@ class Subscriber:
         self._waiting: list[Message] = []
         self._to_broker, self._to_service = Pauses(), Pauses()
         self._client_id = client_id
-        self._client = self._made(MQTTProtocolVersion.MQTTv5)
-        # Whether the broker has not yet said if it takes this connection.
+        self._client = self._new_client(MQTTProtocolVersion.MQTTv5)
+        # Whether the broker has not yet answered this connection.
         self._is_unanswered = False
-        # How many connections by this version the broker has ended in a row without an answer.
+        # How many connections of this version in a row the broker has ended without an answer.
         self._hung_up = 0
-        # Whether it has said that it does not speak MQTT 5.
+        # Whether the broker has answered that it does not speak MQTT 5.
         self._is_5_refused = False
 
     def run(self, stop: Event) -> None:
@@ -210,7 +211,7 @@ class Subscriber:
             if not is_connected:
                 is_connected = self._connect()
                 if not is_connected:
-                    stop.wait(min(LOOKED_EVERY_SEC, self._to_broker.left_sec()))
+                    stop.wait(min(LOOKED_EVERY_SEC, self._to_broker.rest_sec()))
                     continue
             error = self._take()
             if error != MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -221,12 +222,12 @@ class Subscriber:
         self._client.disconnect()
 
     def _is_due(self) -> bool:
-        return bool(self._waiting) and not self._to_service.left_sec()
+        return bool(self._waiting) and not self._to_service.rest_sec()
 
     def _take(self) -> MQTTErrorCode:
-        """Take what comes next, and what follows it without a pause, as far as one post holds it.
+        """Take the next message and those that follow without a pause, up to one post.
 
-        The client reads one message at a call, and a post waits for a commit, whatever it holds.
+        The client reads one message per call, and a post of any size waits for a commit.
         """
         error = self._client.loop(0 if self._is_due() else LOOKED_EVERY_SEC)
         until_sec, before = monotonic() + GATHERED_SEC, 0
@@ -239,11 +240,11 @@ class Subscriber:
 
     # The broker
 
-    def _made(self, version: MQTTProtocolVersion) -> Client:
+    def _new_client(self, version: MQTTProtocolVersion) -> Client:
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
-            # By MQTT 5 each connection says it.
+            # In MQTT 5 each connection has this flag itself.
             clean_session=None if version == MQTTProtocolVersion.MQTTv5 else False,
             protocol=version,
             manual_ack=True,
@@ -259,21 +260,16 @@ class Subscriber:
         return client
 
     def _connect(self) -> bool:
-        if self._to_broker.left_sec():
+        if self._to_broker.rest_sec():
             return False
         address = self._broker.address
         self._is_unanswered = True
         try:
-            if self._client.protocol == MQTTProtocolVersion.MQTTv5:
-                self._client.connect(
-                    address.host,
-                    address.port,
-                    KEEPALIVE_SEC,
-                    clean_start=False,
-                    properties=_session(),
-                )
-            else:
-                self._client.connect(address.host, address.port, KEEPALIVE_SEC)
+            is_5 = self._client.protocol == MQTTProtocolVersion.MQTTv5
+            options: dict[str, Any] = {"clean_start": False, "properties": _session()}
+            self._client.connect(
+                address.host, address.port, KEEPALIVE_SEC, **(options if is_5 else {})
+            )
         except (OSError, ValueError) as error:
             self._hung_up = 0
             self._away(f"cannot be reached: {error}")
@@ -281,12 +277,7 @@ class Subscriber:
         return True
 
     def _connected(
-        self,
-        client: Client,
-        _userdata: object,
-        flags: ConnectFlags,
-        reason: ReasonCode,
-        _properties: Properties | None,
+        self, client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
         self._is_unanswered, self._hung_up = False, 0
         if reason.is_failure:
@@ -304,26 +295,21 @@ class Subscriber:
         client.subscribe([(topic, AT_LEAST_ONCE) for topic in self._endpoints])
 
     def _subscribed(
-        self,
-        _client: Client,
-        _userdata: object,
-        _number: int,
-        reasons: list[ReasonCode],
-        _properties: Properties | None,
+        self, _client: Client, _data: Any, _number: int, reasons: list[ReasonCode], _properties: Any
     ) -> None:
         for topic, reason in zip(self._endpoints, reasons, strict=False):
             if reason.is_failure:
                 log.error("The broker refuses the topic %s: %s", topic, reason)
 
     def _lost(self, error: MQTTErrorCode) -> None:
-        """What is not acknowledged comes again, unless the broker was killed and has lost it."""
+        """Unacknowledged messages come again, unless the broker was killed and has lost them."""
         self._waiting = [replace(message, number=0) for message in self._waiting]
-        # Said already when it has refused.
-        if not self._to_broker.left_sec():
+        # After a refusal the reason is logged already.
+        if not self._to_broker.rest_sec():
             self._away(f"is lost: {error.name}")
         is_5 = self._client.protocol == MQTTProtocolVersion.MQTTv5
         if self._is_unanswered:
-            # A broker may hang up at a version that it does not know, and say nothing.
+            # A broker may hang up without an answer if it does not know the version.
             self._hung_up += 1
             if self._hung_up >= HANG_UPS:
                 self._change_version()
@@ -332,12 +318,11 @@ class Subscriber:
             self._change_version()
 
     def _change_version(self) -> None:
-        """Connect by the other version from now on; the session is the same by both."""
+        """Use the other version from now on; both have the same session."""
         self._hung_up = 0
-        if self._client.protocol == MQTTProtocolVersion.MQTTv5:
-            self._client = self._made(MQTTProtocolVersion.MQTTv311)
-        else:
-            self._client = self._made(MQTTProtocolVersion.MQTTv5)
+        is_5 = self._client.protocol == MQTTProtocolVersion.MQTTv5
+        version = MQTTProtocolVersion.MQTTv311 if is_5 else MQTTProtocolVersion.MQTTv5
+        self._client = self._new_client(version)
 
     def _away(self, how: str) -> None:
         if self._to_broker.begin():
@@ -345,22 +330,22 @@ class Subscriber:
 
     # The messages
 
-    def _came(self, client: Client, _userdata: Any, message: MQTTMessage) -> None:
+    def _came(self, client: Client, _data: Any, message: MQTTMessage) -> None:
         endpoint = self._endpoints.get(message.topic)
         if endpoint is None:
             # Of a station that had the topic when the session began.
             log.warning("No station has the topic %s any more", message.topic)
             client.unsubscribe(message.topic)
         if endpoint is None or message.retain:
-            # The last value that was published, perhaps long ago: no reading of now.
+            # It is the last published value, perhaps old, and no new reading.
             client.ack(message.mid, message.qos)
             return
         number = message.mid if message.qos else 0
         if number:
             content = message.topic.encode() + b"\0" + message.payload
             came_ns = self._deliveries.first_came_ns(number, content, is_marked=message.dup)
-            # One that waits since the connection before.
-            self._waiting = [one for one in self._waiting if one.came_ns != came_ns]
+            # It may wait since the connection before.
+            self._waiting = [other for other in self._waiting if other.came_ns != came_ns]
         else:
             came_ns = self._deliveries.now_ns()
             if len(self._waiting) >= UNKEPT_MAX:
@@ -378,17 +363,17 @@ class Subscriber:
         for message, result in zip(posted, results, strict=True):
             if result.is_settled:
                 self._settle(message, result)
-        open_ones = [m for m, r in zip(posted, results, strict=True) if not r.is_settled]
-        # Behind the others, so that those of a station which the service has not hold up no other.
-        self._waiting = self._waiting[len(posted) :] + open_ones
-        if open_ones:
-            self._put_off(next(r.said for r in results if not r.is_settled))
+        unsettled = [m for m, r in zip(posted, results, strict=True) if not r.is_settled]
+        # Behind the others, so that messages of an unknown station do not delay them.
+        self._waiting = self._waiting[len(posted) :] + unsettled
+        if unsettled:
+            self._put_off(next(r.error for r in results if not r.is_settled))
         elif self._to_service.end():
             log.info("The service takes readings again")
 
     def _settle(self, message: Message, result: Result) -> None:
-        if result.said:
-            log.warning("A reading of %s was refused: %s", message.endpoint, result.said)
+        if result.error:
+            log.warning("A reading of %s was refused: %s", message.endpoint, result.error)
         if message.number:
             self._client.ack(message.number, AT_LEAST_ONCE)
             self._deliveries.note_acknowledged(message.number)

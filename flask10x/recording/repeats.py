@@ -37,7 +37,8 @@ from flask10x.system import clock
 
 # With 128 bits no two keys have the same digest, even if a sender constructs them.
 DIGEST_BYTES = 16
-# SQLite takes 32,766 parameters in one statement (https://www.sqlite.org/limits.html#max_variable_number).
+# SQLite takes 32,766 parameters in one statement
+# (https://www.sqlite.org/limits.html#max_variable_number).
 KEYS_A_QUERY = 10_000
 # A commit with keys deletes at least so many of the expired ones.
 EXPIRED_ROWS_MIN = 100

@@ -1,4 +1,4 @@
-"""Where the service listens: whether the place is free, and what is said when it is ready."""
+"""The address where the service listens: whether it is free, and the greeting of a new service."""
 
 import errno
 import os
@@ -12,10 +12,10 @@ from typing import TextIO
 from flask10x.config.settings import EVERYWHERE, PREFIX, Settings
 from flask10x.errors import SettingsError
 
-# What gunicorn itself would wait for a service that is just leaving.
+# Gunicorn itself waits as long for a service that is just stopping.
 FREE_WITHIN_SEC = 5.0
 POLL_SEC = 0.1
-# What may be told more plainly than the system does.
+# Advice that is plainer than the message of the system.
 REMEDIES = {
     errno.EADDRINUSE: "another program listens there; `sudo ss -ltnp` shows which."
     f" Stop that one, or set {PREFIX}PORT",
@@ -25,10 +25,10 @@ REMEDIES = {
 
 
 def require_free(settings: Settings) -> None:
-    """Return when the service can listen at BIND; waits some seconds for one that is leaving.
+    """Return once the service can listen at BIND; waits some seconds for one that is stopping.
 
-    Raises SettingsError that says why not, and what to do. A socket file is always free: it is the
-    lock of the database that keeps a second service away. So is a socket that systemd hands over.
+    Raises SettingsError that says why it cannot, and what to do. A socket file is always free,
+    because the lock of the database excludes a second service. So is a socket from systemd.
     """
     if settings.bind.startswith("unix:") or os.environ.get("LISTEN_PID") == str(os.getpid()):
         return
@@ -52,29 +52,31 @@ def _obstacle(bind: str) -> OSError | None:
     return None
 
 
-# TEST-NET-1 (RFC 5737): nobody is there. To "connect" a datagram socket sends nothing; the kernel
-# only chooses from which of this machine's addresses it would.
+# TEST-NET-1 (RFC 5737) has no hosts. To "connect" a datagram socket sends nothing; the kernel only
+# chooses the address of this machine from which it would.
 SOMEWHERE = ("192.0.2.1", 9)
-# While it is there, other machines find this one by its name and `.local` (RFC 6762).
+# While this file exists, other machines find this one by its name and `.local` (RFC 6762).
 AVAHI = Path("/run/avahi-daemon/socket")
 
 
 def greet(settings: Settings, out: TextIO | None = None) -> None:
-    """Write where people open the pages; on a terminal also a QR code of the first that a phone
-    can reach. Nothing when only a proxy can reach the service."""
+    """Write the addresses of the pages, on a terminal with a QR code of the first for phones.
+
+    Write nothing if only a proxy can reach the service.
+    """
     out = out or sys.stderr
-    found = list(addresses(settings))
-    if not found:
+    pages = list(addresses(settings))
+    if not pages:
         return
-    out.write(f"flask10x: the pages are at {', '.join(found)}\n")
-    shared = [one for one in found if not one.startswith("http://localhost")]
+    out.write(f"flask10x: the pages are at {', '.join(pages)}\n")
+    shared = [address for address in pages if not address.startswith("http://localhost")]
     if shared and out.isatty() and (out.encoding or "").lower().startswith("utf"):
         _draw(shared[0], out)
     out.flush()
 
 
 def addresses(settings: Settings) -> Iterator[str]:
-    """This machine's own address first, then those for others in the same network."""
+    """The address for this machine first, then those for others in the same network."""
     if settings.bind.startswith("unix:"):
         return
     host, _, port = settings.bind.rpartition(":")
@@ -82,25 +84,25 @@ def addresses(settings: Settings) -> Iterator[str]:
         yield f"http://{host}:{port}/"
         return
     yield f"http://localhost:{port}/"
-    if (own := own_address()) is not None:
-        yield f"http://{own}:{port}/"
+    if (address := own_address()) is not None:
+        yield f"http://{address}:{port}/"
     if (name := local_name(settings)) is not None:
         yield f"http://{name}:{port}/"
 
 
 def own_address() -> str | None:
-    """The IPv4 address by which others in the network reach this machine; None without one."""
+    """The IPv4 address of this machine for others in the network; None without one."""
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect(SOMEWHERE)
-            found: str = probe.getsockname()[0]
+            address: str = probe.getsockname()[0]
     except OSError:
         return None
-    return None if found.startswith(("127.", "0.")) else found
+    return None if address.startswith(("127.", "0.")) else address
 
 
 def local_name(settings: Settings) -> str | None:
-    """`raspberrypi.local`, where this machine announces it and the service answers under it."""
+    """`raspberrypi.local`, if this machine announces it and the service answers under it."""
     if not AVAHI.exists():
         return None
     name = f"{socket.gethostname().partition('.')[0].lower()}.local"
@@ -108,13 +110,13 @@ def local_name(settings: Settings) -> str | None:
 
 
 def _draw(address: str, out: TextIO) -> None:
-    # Only who starts it by hand sees it; the service has no use for it.
+    # Only a start by hand on a terminal needs it.
     import segno  # noqa: PLC0415
 
-    # Dark modules have to be dark whatever the colours of the terminal are: segno sets both.
+    # Dark modules have to be dark in any colours of the terminal, so segno sets both colours.
     segno.make_qr(address, error="l").terminal(out=out, border=2, compact=_has_colours())
 
 
 def _has_colours() -> bool:
-    """Whether half blocks can be used, which need the colours of fore- and background."""
+    """Whether the terminal has half blocks, which need colours of fore- and background."""
     return os.environ.get("TERM", "dumb") not in ("dumb", "linux")

@@ -1,7 +1,7 @@
-"""What a worker runs: the application, and what it needs to be one.
+"""The application that a worker runs, and the threads that answer its slow requests.
 
-Most of the service's memory: Flask, SQLAlchemy and nearly all of our own modules. So the master
-loads it where more than one worker shares it, and does without it where there is one (decision 35).
+Its imports take most of the service's memory: Flask, SQLAlchemy and nearly all of our own modules.
+So the master imports it if several workers share it, and not if there is one (decision 35).
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-# The templates as Jinja has compiled them, once for this process and what it forks.
+# The templates are compiled once for this process and its forks.
 #
-# A compiler that runs in each worker changes pages of memory that were shared: 2 MB a worker
+# A compiler that ran in each worker would write to shared pages of memory: 2 MB a worker
 # (docs/decisions/0035).
 
 
@@ -56,12 +56,12 @@ class CompiledTemplates(BytecodeCache):
         self._code: dict[str, bytes] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        """For Jinja: what was compiled of this template before."""
+        """For Jinja: load the compiled template if there is one."""
         if code := self._code.get(bucket.key):
             bucket.bytecode_from_string(code)
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        """For Jinja: what it has compiled just now."""
+        """For Jinja: keep the template that it has compiled."""
         self._code[bucket.key] = bucket.bytecode_to_string()
 
 
@@ -69,15 +69,15 @@ COMPILED = CompiledTemplates()
 
 
 def compile_all(environment: Environment) -> None:
-    """Compile every template, whether it will be shown or not."""
+    """Compile every template."""
     for name in environment.list_templates(extensions=("html", "txt")):
         environment.get_template(name)
 
 
-# A long answer lets others go first after so much of it; whatever is shorter is one job.
+# A long answer lets others go first after so many bytes; a shorter one is a single job.
 BLOCK_BYTES = 64 * 1024
 BLOCK_SEC = 0.1
-# Of senders that are not answered at once: one stores a batch while another one waits for a commit.
+# For senders that are not answered at once: one stores a batch while another waits for a commit.
 SENDER_THREADS = 2
 
 
@@ -95,19 +95,19 @@ class Threads:
         refuses: "Callable[[WSGIEnvironment], bool]",
         lane_of: "Callable[[WSGIEnvironment, bytes], Lane]",
     ) -> None:
-        """Makes `number` threads for the others; raises RuntimeError when the system has none."""
+        """Makes `number` threads for pages; raises RuntimeError if the system has none."""
         self._app, self._refuses, self._lane_of = app, refuses, lane_of
         self._loop = get_hub().loop
         self._others = ThreadPool(number)
         self._others.size = number
-        # Made when there is work: most services never have a sender that needs one.
+        # Its threads are made when needed: most services have no sender that needs one.
         self._senders = ThreadPool(SENDER_THREADS)
         self._large_bodies = 0
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """The answer as WSGI has it (PEP 3333); the status is known with its first piece."""
+        """The answer as WSGI has it (PEP 3333); its first piece comes after the status."""
         if takes_large_body(environ["PATH_INFO"]):
             return self._with_large_body(environ, start_response)
         return self._answer(environ, start_response)
@@ -115,7 +115,7 @@ class Threads:
     def _with_large_body(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterator[bytes]:
-        """The same for a request that may have a large body, of which only so many are held."""
+        """The answer to a request that may have a large body; few such bodies are held at once."""
         length = _length(environ)
         is_large = length is None or length > BODY_MAX_BYTES
         if is_large and self._large_bodies >= LARGE_BODIES_MAX:
@@ -142,12 +142,12 @@ class Threads:
         return _by_threads(pool, self._pieces(environ, start_response))
 
     def receipt(self) -> Receipt:
-        """A receipt that a greenlet waits for, and the writer's thread settles."""
+        """A receipt for which a greenlet waits, and which the writer's thread settles."""
         event = Event()
         return Receipt(event, partial(self._loop.run_callback_threadsafe, event.set))
 
     def _take_body(self, environ: "WSGIEnvironment") -> bytes:
-        """Read it as far as the application may want it; what is left ends the connection."""
+        """Read the body as far as the application needs it; an unread rest ends the connection."""
         connection, length = environ["gunicorn.socket"], _length(environ)
         max_bytes = body_max_bytes(environ["PATH_INFO"])
         is_wanted = connection.expect(length, max_bytes) or not (
@@ -185,7 +185,7 @@ def _length(environ: "WSGIEnvironment") -> int | None:
 
 
 def _ask_again(start_response: "StartResponse") -> bytes:
-    """A 503 to a large body, for which there is no memory set aside now."""
+    """A 503 to a large body for which there is no memory now."""
     body = b'{"status":"queued_failed","detail":"too many large bodies at once"}\n'
     head = {"Content-Type": "application/json", "Content-Length": str(len(body))}
     head |= {"Retry-After": str(RETRY_AFTER_SEC), **ALWAYS}
@@ -208,7 +208,7 @@ def _by_threads(pool: ThreadPool, pieces: Generator[bytes, None, None]) -> Itera
 
 
 def _block(pieces: Iterator[bytes]) -> tuple[bytes, BaseException | None]:
-    """The next of an answer, and what has ended it: StopIteration, or an error."""
+    """The next bytes of an answer, and its end: StopIteration, an error, or None before it."""
     block, until = bytearray(), monotonic() + BLOCK_SEC
     give_way()
     try:

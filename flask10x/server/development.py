@@ -19,15 +19,15 @@ from flask10x.web.app import create_app
 
 
 class Handler(WSGIRequestHandler):
-    """Werkzeug's handler, which waits no longer than this for a client to send or to take bytes."""
+    """Werkzeug's handler with a limit of time for a client that sends or reads slowly."""
 
-    # It closes after each answer, but when a part of the body was left unread it first waits for
-    # the client to close, without an end. The same time as in production for a whole request.
+    # It closes after each answer, but if a part of the body is unread it first waits for the client
+    # to close, without a limit. In production a whole request has the same time.
     timeout = 10.0
 
 
 def main() -> None:
-    """Serve until Ctrl+C or SIGTERM; then store what was accepted."""
+    """Serve until Ctrl+C or SIGTERM; then store the accepted readings."""
     try:
         config = settings.load()
         engine = engines.of(config)
@@ -64,7 +64,7 @@ def _serve(config: Settings, queue_file: QueueFile) -> None:
 
 
 def _address(bind: str) -> tuple[str, int]:
-    """Host and port as Werkzeug wants them: IPv6 without brackets, `unix://` and the path."""
+    """Host and port for Werkzeug: IPv6 without brackets, `unix://` and the path."""
     if bind.startswith("unix:"):
         return f"unix://{bind.removeprefix('unix:')}", 0
     host, _, port = bind.rpartition(":")

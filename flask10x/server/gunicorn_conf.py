@@ -1,17 +1,9 @@
-# Workers are replaced at a pace: what they die of must not take the master along, nor the machine.
-#
-# A worker that ends after it has served is replaced at once. One that could not even start finds
-# the same trouble a moment later, so the next try waits, and longer each time. Gunicorn's own
-# master ends with the first worker that cannot start, and with the first fork that fails; that is
-# right for a service that has never served (systemd and a person see it at once), and wrong for
-# one that has: descriptors, threads and memory come back.
-
 """Gunicorn's settings and hooks: `gunicorn -c python:flask10x.server.gunicorn_conf`.
 
 The master takes the service lock, migrates in a child process and then only forks: it never
 opens the database. Each worker opens its store after the fork. While the database is missing
-nothing is locked or made, and workers wait for it instead. What workers run (`application.py`) is
-imported inside functions: a master with one worker never loads it.
+nothing is locked or made, and workers wait for it instead. `application.py` is imported inside
+functions: a master with one worker never loads it.
 """
 
 import gc
@@ -55,25 +47,25 @@ if TYPE_CHECKING:
     from flask10x.runtime.store import Store
     from flask10x.runtime.waiting import Waiting
 
-# Gunicorn kills what is left after this; the unit's TimeoutStopSec is longer still.
+# Gunicorn kills remaining workers after this; the unit's TimeoutStopSec is longer still.
 GRACEFUL_TIMEOUT_SEC = 30
-# How long a stopping worker waits for requests in flight; then it stores what it has and goes.
+# How long a stopping worker waits for requests in flight; then it stores its readings and ends.
 REQUEST_CEILING_SEC = 10
 
 
-# What the service works by: settings, stations and tokens that were good when it read them last.
+# The settings in force: settings, stations and tokens that were valid when they were last read.
 #
 # The rules of alerts are among the settings.
 #
-# Only the master reads them, at the start and at each reload, and it takes both or neither.
-# Workers get them by the fork, also those that replace one that died; so all work by the same, and
-# a mistake made since leaves everything as it is.
+# Only the master reads them, at the start and at each reload, and it applies all or none. Workers
+# inherit them by the fork, also those that replace a dead one; so all have the same, and a later
+# mistake in a file changes nothing.
 
-# What keeps strangers out. A file that an editor has emptied is valid TOML, so only a restart opens
-# what one of these has closed.
+# These settings keep strangers out. A file that an editor has emptied is valid TOML, so only a
+# restart opens what one of them has closed.
 CLOSING = ("write_tokens_file", "read_tokens_file", "notes_tokens_file", "allowed_hosts")
-# What belongs to the master: it has bound the socket, locked the database, made the workers and the
-# queues that they share, and holds leases by its name.
+# These settings belong to the master: it has bound the socket, locked the database, made the
+# workers and their queues, and holds leases by its name.
 OF_THE_MASTER = (
     *("database_url", "host_name", "bind", "workers", "threads"),
     "write_queue_maxsize",
@@ -82,7 +74,7 @@ OF_THE_MASTER = (
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """One set of settings and the tokens that its files had."""
+    """The settings and the tokens of their files."""
 
     settings: Settings
     keyring: Keyring
@@ -124,15 +116,15 @@ def alerts_line(former: Alerts, now: Alerts) -> str:
 
 
 def read_settings() -> InForce:
-    """What stands in the environment and the files now; raises SettingsError."""
+    """The settings of the environment and the files now; raises SettingsError."""
     settings = settings_module.load()
     return InForce(settings, secrets.load_tokens(settings))
 
 
 def read_settings_again(former: InForce) -> tuple[InForce, list[str]]:
-    """What follows the former at a reload, and the settings that wait for a restart.
+    """The new settings at a reload, and a line for each setting that waits for a restart.
 
-    Raises SettingsError when anything is wrong with it; then the former stays.
+    Raises SettingsError if anything is invalid; then the former settings stay.
     """
     now = read_settings()
     for name in CLOSING:
@@ -149,30 +141,38 @@ def read_settings_again(former: InForce) -> tuple[InForce, list[str]]:
     return InForce(replace(now.settings, **of_master), now.keyring), waiting
 
 
+# Workers are replaced at a pace: their trouble must not end the master, nor overload the machine.
+#
+# A worker that ends after it has served is replaced at once. One that could not even start meets
+# the same trouble a moment later, so the next try waits, and longer each time. Gunicorn's own
+# master ends with the first worker that cannot start, and with the first fork that fails; that is
+# right for a service that has never served (systemd and the operator see it at once), and wrong for
+# one that has: descriptors, threads and memory come back.
+
 FIRST_PAUSE_SEC, LONGEST_PAUSE_SEC = 0.5, 30.0
-# A worker that dies so soon after its start may have met the same trouble, a little later.
+# A worker that dies so soon after its start may have the same trouble, a little later.
 SOON_MS = 1000
-# What gunicorn gives to other failures of a worker: nothing that ends its master.
+# Gunicorn's exit status for other failures of a worker; it does not end the master.
 WORKER_FAILED = 1
 
 
 class Replacing:
-    """The master's way to fork workers, once it listens; the hooks of gunicorn tell it the rest."""
+    """Forks the workers of a master that listens, with pauses after failures."""
 
     def __init__(
         self,
         server: Any,
         gauges: Gauges,
-        tell: Callable[[str], None],
+        warn: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`server` is gunicorn's arbiter, `tell` takes a line for the log, `clock` gives seconds.
+        """`server` is gunicorn's arbiter, `warn` logs a line, `clock` gives seconds.
 
-        From here on the arbiter forks by these methods.
+        From now on the arbiter forks by these methods.
         """
         self._server = server
         self._gauges = gauges
-        self._tell = tell
+        self._warn = warn
         self._clock = clock
         self._pace = Pace()
         self._failures = 0
@@ -181,14 +181,14 @@ class Replacing:
         server.spawn_worker, server.spawn_workers = self.spawn_worker, self.spawn_workers
 
     def spawn_workers(self) -> None:
-        """Fork what is missing, unless the last one has just failed."""
+        """Fork the missing workers, unless the last one has just failed."""
         if self._clock() >= self._not_before_sec:
             self._fork_missing()
 
     def spawn_worker(self) -> int | None:
-        """Fork one; its process id, or None when the system has no room for it.
+        """Fork a worker; its process id, or None if the system has no room for it.
 
-        Gunicorn runs the worker in here, too; what that raises is its own.
+        In the child, gunicorn runs the worker in this call; its errors pass through.
         """
         master = os.getpid()
         try:
@@ -203,11 +203,11 @@ class Replacing:
         return pid
 
     def note_end(self, booted_ms: int) -> None:
-        """A worker has ended; `booted_ms` is that of its slot (`gauges.Slot`)."""
+        """Note the end of a worker; `booted_ms` is that of its slot (`gauges.Slot`)."""
         if booted_ms < 0:
             self._note_failure("A worker could not start")
             return
-        # One that was killed before it began to serve has 0.
+        # A worker that was killed before it began to serve has 0.
         if booted_ms and monotonic_ms() - booted_ms > SOON_MS:
             self._failures = 0
         else:
@@ -215,13 +215,13 @@ class Replacing:
 
     def _note_failure(self, what: str) -> None:
         self._failures += 1
-        # Bounded, for the power of a large number is one that no float can be.
+        # Bounded, because the power of a large number would overflow a float.
         doubled = FIRST_PAUSE_SEC * 2 ** min(self._failures - 1, 10)
         pause_sec = min(doubled, LONGEST_PAUSE_SEC)
         self._not_before_sec = self._clock() + pause_sec
         more = self._pace.turn(what)
         if more is not None:
-            self._tell(
+            self._warn(
                 f"{what}; it is tried again, at first after {FIRST_PAUSE_SEC:g} s and at last every"
                 f" {LONGEST_PAUSE_SEC:g} s ({limits.in_use()}){more}"
             )
@@ -234,11 +234,11 @@ _settings = _in_force.settings
 _engine = engines.of(_settings)
 _gauges = Gauges(_settings.stations.by_endpoint)
 _held: list[object] = []
-# What the workers share and inherit; None while there is no database.
+# The queues that the workers share and inherit; None while there is no database.
 _queue_file: QueueFile | None = None
 # Why there is no database; empty while there is one.
 _missing = ""
-# Whether a worker that waits for the database has ended, mostly because it is there.
+# Whether a worker that waits for the database has ended, probably because it is there.
 _looks_again = False
 _slot_number = 0
 _replacing: Replacing | None = None
@@ -246,8 +246,8 @@ _replacing: Replacing | None = None
 bind = _settings.bind
 workers = _settings.workers
 wsgi_app = "flask10x.server.gunicorn_conf:worker_app()"
-# The heartbeat file must not wait for a stalled card, or workers get killed for its slowness. Where
-# there is no such folder, one on the card is better than no service.
+# The heartbeat file must not wait for a stalled card, or workers get killed for its slowness.
+# Without such a folder, a file on the card is better than no service.
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108
 worker_tmp_dir = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
 graceful_timeout = GRACEFUL_TIMEOUT_SEC
@@ -255,16 +255,16 @@ if REQUEST_WITHIN_SEC > REQUEST_CEILING_SEC:
     raise AssertionError("a request that comes slowly would outlast a stopping worker")
 # Boards open a connection for each reading; browsers may keep one for the next page.
 keepalive = 5
-# A socket in $HOME to steer the master with; nobody here needs it.
+# It would be a socket in $HOME that controls the master, which is not needed.
 control_socket_disable = True
-# Every one is a file for the process, which may have 1,024 of them; gunicorn's 1,000 is too near.
+# Each connection is a file of the process, which may have 1,024; gunicorn's 1,000 is too near.
 worker_connections = 500
 worker_class = Worker
-# The one that `server/worker.py` is made for, also where the faster one is installed.
+# `server/worker.py` is made for this parser, also where the faster one is installed.
 http_parser = "python"
-# A connection is no socket that the kernel could send a file to.
+# A connection is not a socket to which the kernel could send a file.
 sendfile = False
-# By what a worker is stopped.
+# The signals that stop a worker.
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
@@ -283,7 +283,7 @@ def worker_app() -> "Flask":
 def on_reload(_server: Any) -> None:
     """In the master, before new workers are forked: read settings, stations and tokens again.
 
-    Whatever is wrong with them, it ends neither the master nor a worker.
+    A mistake in them ends neither the master nor a worker.
     """
     global _in_force  # noqa: PLW0603
     former = _in_force
@@ -313,7 +313,7 @@ def _take_stations(stations: Changes) -> None:
     # A database that is missing gets its columns when it is there.
     if not any(stations) or _missing:
         return
-    # Whatever is opened there now may be another file than the WAL belongs to.
+    # The file that would be opened now may not be the one that the WAL belongs to.
     if obstacle := Damage(_gauges).obstacle:
         raise SchemaError(obstacle)
     status, messages = migration.run(_in_force.settings, starts=False)
@@ -324,7 +324,7 @@ def _take_stations(stations: Changes) -> None:
 
 
 def _tell(level: int, line: str) -> None:
-    """A line of the master's, in the log and from WARNING up on stderr.
+    """Write a line of the master to the log, and from WARNING up to stderr.
 
     The log is closed again at once: its thread and its lock would not survive the next fork.
     """
@@ -333,7 +333,7 @@ def _tell(level: int, line: str) -> None:
         log.log(level, "%s", line)
         logs.shutdown()
     except Exception:
-        # No thread for the log, say.
+        # The system may have no thread for the log.
         logs.shutdown()
         logs.write_line(_in_force.settings, level, line)
         sys.stderr.write(f"flask10x: {line}\n")
@@ -347,19 +347,19 @@ def _warn(lines: Iterable[str]) -> None:
 def on_starting(_server: Any) -> None:
     """In the master, once: refuse a second service and a port in use, then migrate.
 
-    With a damaged or missing database the service starts and says so on its pages: an operator has
-    to act, and no restart by systemd would help.
+    With a damaged or missing database the service starts and its pages say so: the operator has to
+    act, and no restart by systemd would help.
     """
     global _missing  # noqa: PLW0603
     try:
         _missing = _engine.missing()
-        # Even the lock's file would lie on the wrong disk.
+        # The file of the lock would lie on the wrong disk, too.
         if not _missing:
             _held.append(hold_database(_settings))
         require_free(_settings)
         if workers > 1:
-            # All of them share it, and the migration has it, too; one alone would have most of it
-            # twice, for a page that is written to is copied.
+            # All workers and the migration share its memory; a single worker would have most of it
+            # twice, because a page that is written to is copied.
             from flask10x.server import application  # noqa: F401, PLC0415
         if not _missing:
             _prepare()
@@ -376,7 +376,7 @@ def on_starting(_server: Any) -> None:
 def _prepare() -> None:
     """Migrate the database that the master has locked; raises SchemaError or HostNameTaken.
 
-    One whose server does not answer is missing as one on a disk that is not mounted.
+    A database whose server does not answer is missing, like one on a disk that is not mounted.
     """
     global _missing  # noqa: PLW0603
     path = database_path(_settings)
@@ -409,7 +409,7 @@ def _warn_of_migration(messages: str) -> None:
 
 
 def _take_when_there() -> None:
-    """Begin with the database that was missing, if it is there; raises Flask10xError."""
+    """Begin to use the database that was missing, if it is there; raises Flask10xError."""
     global _missing, _looks_again
     if not _missing or not _looks_again or _engine.missing():
         return
@@ -424,7 +424,7 @@ def _take_when_there() -> None:
 
 
 def _open_queues() -> None:
-    """Make the queues that all workers are to share, or go on with those of a killed service."""
+    """Make the queues that all workers share, or continue with those of a killed service."""
     global _queue_file  # noqa: PLW0603
     _queue_file = QueueFile(_settings)
     _warn(_queue_file.warnings)
@@ -433,19 +433,19 @@ def _open_queues() -> None:
 
 
 def when_ready(server: Any) -> None:
-    """In the master, listening and about to fork: say where people can look."""
+    """In the master, which listens and is about to fork: greet with the address of the pages."""
     global _replacing  # noqa: PLW0603
     _replacing = Replacing(server, _gauges, lambda line: _tell(logging.WARNING, line))
     if workers > 1:
         _compile_templates()
-    # What is loaded stays to the end, garbage does not. Without this the collector visits all of
-    # it again when each process ends: a third of the processor time of a start and a stop.
+    # Loaded modules stay to the end. Without this the collector visits them all again at the end of
+    # each process: a third of the processor time of a start and a stop.
     gc.collect()
     gc.freeze()
-    # A worker that used what is free here would get a copy of it, and this process would keep it.
+    # A worker that used memory that is free here would copy it, and this process would keep it.
     limits.give_memory_back()
-    # Python forgets signals that reach a process between its fork and its first steps. Until
-    # `post_fork` the kernel keeps those by which a worker is stopped.
+    # Python loses signals that reach a process between its fork and its first steps. Until
+    # `post_fork` the kernel keeps those that stop a worker.
     os.register_at_fork(before=_hold_stops, after_in_parent=_let_stops_in)
     greet(_settings)
 
@@ -461,9 +461,9 @@ _let_stops_in = partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, STOPS)
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """In the master: the database that was missing may be there; then the worker's slot.
+    """In the master: use the database if it is no longer missing, and assign a slot to the worker.
 
-    It gets the first slot of the gauges that no other worker has.
+    It is the first slot of the gauges that no other worker has.
     """
     try:
         _take_when_there()
@@ -479,8 +479,8 @@ def pre_fork(server: Any, worker: Any) -> None:
 def post_fork(server: Any, worker: Any) -> None:
     """In the worker, before the application is loaded and gunicorn has set its signal handlers."""
     global _slot_number  # noqa: PLW0603
-    # Until gunicorn sets its own they would go to this process's copy of the master's queue, where
-    # nobody looks; the worker would run on until it is killed, and take readings meanwhile.
+    # Until gunicorn sets its own handlers, signals would go to this process's copy of the master's
+    # queue, which is never read; the worker would take readings until it is killed.
     for number in STOPS:
         signal.signal(number, worker.handle_exit)
     _let_stops_in()
@@ -491,9 +491,10 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def _spare_master(server: Any) -> None:
-    """In the worker: with gunicorn's own status one that cannot start ends the master, too.
+    """In the worker: keep the master alive if this worker cannot start but others serve.
 
-    Right for the first start, which is wrong; but not where others serve.
+    With gunicorn's own status a worker that cannot start ends the master, which is right for the
+    first start only.
     """
     if _gauges.serving:
         server.WORKER_BOOT_ERROR = server.APP_LOAD_ERROR = WORKER_FAILED
@@ -501,12 +502,12 @@ def _spare_master(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """In the worker, with the application loaded: open the store, and drain it at a stop."""
-    # Only this process's copy: the master keeps the longer one.
+    # This changes only the copy of this process: the master keeps the longer time.
     worker.cfg.set("graceful_timeout", REQUEST_CEILING_SEC)
     from flask10x.runtime.waiting import Waiting  # noqa: PLC0415
 
     store = _store_of(worker)
-    # The other one of a first start may serve by now.
+    # Another worker of a first start may serve by now.
     worker.spare_master()
     store.open()
     _gauges.slot(_slot_number).booted_ms = monotonic_ms()
@@ -519,7 +520,7 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
-    """In the worker, however it ends but by SIGKILL: store everything that was accepted."""
+    """In the worker, at any end but SIGKILL: store all accepted readings."""
     for number in (*STOPS, signal.SIGABRT):
         signal.signal(number, signal.SIG_IGN)
     end, slot = sys.exc_info()[1], _gauges.slot(_slot_number)
@@ -531,7 +532,7 @@ def worker_exit(_server: Any, worker: Any) -> None:
 
 
 def on_exit(_server: Any) -> None:
-    """In the master, when all workers have ended: the queues go if nothing waits in them."""
+    """In the master, after the end of all workers: remove the queues if no reading waits."""
     if _queue_file is None:
         return
     if _queue_file.queues.not_empty():
@@ -542,15 +543,15 @@ def on_exit(_server: Any) -> None:
 
 
 def _save_rest(queues: "SharedQueues") -> None:
-    """Put into files what no worker could: memory does not survive a reboot."""
+    """Put the readings that wait into files, because memory does not survive a reboot."""
     try:
-        # There may be no thread for the log; then only stderr says it.
+        # There may be no thread for the log; then only stderr has the lines.
         with suppress(RuntimeError):
             logs.configure(_in_force.settings)
         from flask10x.database.database import Database  # noqa: PLC0415
         from flask10x.recording.leftovers import Leftovers  # noqa: PLC0415
 
-        # Only the path of it is used.
+        # Only its path is used.
         database = Database(_in_force.settings)
         Leftovers(_in_force.settings, database, time.monotonic).save_rest(queues)
     except Exception:
@@ -560,11 +561,11 @@ def _save_rest(queues: "SharedQueues") -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """In the master: a worker that was killed has left its slot and its queue to the next one."""
+    """In the master: release the slot of a worker that was killed for the next one."""
     global _looks_again  # noqa: PLW0603
     _looks_again = True
     _gauges.record_killed(worker.pid)
-    # Gunicorn has closed its sockets when it stops, and nobody is replaced then.
+    # At a stop gunicorn has closed its sockets, and workers are not replaced.
     if _replacing is not None and server.LISTENERS:
         _replacing.note_end(_gauges.slot(worker.slot_number).booted_ms)
 
@@ -575,7 +576,7 @@ def _store_of(worker: Any) -> "Store | Waiting":
 
 
 def _also_on(number: int, action: Callable[[], None]) -> None:
-    """Run `action` before what gunicorn does on a signal."""
+    """Run `action` before gunicorn's own handler of a signal."""
     usual = signal.getsignal(number)
 
     def handle(received: int, frame: FrameType | None) -> None:

@@ -11,20 +11,20 @@ from typing import NoReturn
 from flask10x.config.settings import Settings
 from flask10x.errors import DatabaseUnreachable, Flask10xError
 
-# The server of the database does not answer, and nobody knows what is in it.
+# The server of the database does not answer, and its content is unknown.
 UNREACHABLE_STATUS = 5
 
 
 def run(settings: Settings, *, starts: bool) -> tuple[int, str]:
     """The exit status and the messages of `flask10x migrate` with these settings.
 
-    The status is 0, too, when the server of the database does not answer but the database was fit
-    for this program before; else it is UNREACHABLE_STATUS then. When the service `starts` and
-    another host of its name serves the database, it is that of HostNameTaken.
+    If the server of the database does not answer, the status is 0 if the database was fit for this
+    program before, else UNREACHABLE_STATUS. If the service `starts` and another host of its name
+    serves the database, it is that of HostNameTaken.
 
-    In a process of its own, so that no handle of the database was ever open in this one; a fork,
-    which has loaded already what this one has and starts in half the time of a new interpreter. It
-    shares the lock: if this process is killed meanwhile, nobody else migrates beside it.
+    It runs in a process of its own, so that this one never had the database open; a fork starts in
+    half the time of a new interpreter. The child shares the lock: if this process is killed, no
+    other process migrates beside the child.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -39,16 +39,16 @@ def run(settings: Settings, *, starts: bool) -> tuple[int, str]:
 
 
 def last_of(messages: str) -> str:
-    """What the last of the messages says."""
+    """The text of the last message."""
     return messages.strip().rpartition("\n")[2].removeprefix("flask10x: ")
 
 
 def _migrate(settings: Settings, starts: bool) -> None:
-    # Only here: neither the master nor a worker needs what a migration needs.
+    # Imported here, because neither the master nor a worker needs these modules.
     from flask10x.commands.migrate import migrate  # noqa: PLC0415
     from flask10x.database import engines, schema  # noqa: PLC0415
 
-    # What the log would get belongs to the master; nobody is to write it on stderr instead.
+    # The master logs the messages; logging must not write them to stderr, too.
     logging.getLogger("flask10x").addHandler(logging.NullHandler())
     try:
         migrate(settings)
@@ -65,7 +65,7 @@ def _migrate(settings: Settings, starts: bool) -> None:
 
 
 def _leave_with(action: Callable[[], object]) -> NoReturn:
-    """End this process with the exit status of the action, and with nothing of its parent's."""
+    """End this process with the exit status of the action, without exit handlers of its parent."""
     status: str | int | None = 1
     try:
         action()

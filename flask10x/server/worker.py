@@ -1,9 +1,3 @@
-# A request as gunicorn's parser reads it, but for what a sender has written twice.
-#
-# Gunicorn refuses a header that may stand once and stands there twice, also where both say the
-# same. MicroPython's `urequests` sends such requests. What is looked at here was refused by the
-# parser, so other requests cost nothing more.
-
 """The worker: gunicorn's gevent worker, made safe against clients that send or read slowly.
 
 A connection is a greenlet, so a client that waits or is waited for holds no thread. Nothing is
@@ -62,15 +56,15 @@ STATUSES = {
 
 
 class Incomplete(ParseException):  # type: ignore[misc]
-    """A request that has begun and will not become whole; its text is for the sender's author."""
+    """A request that has begun and stays incomplete; the text is for the author of the sender."""
 
 
 class Late(Incomplete):
-    """One that is not whole in time."""
+    """A request that is not complete in time."""
 
 
 def status_of(error: BaseException) -> HTTPStatus:
-    """The status for what gunicorn's parser raised, or reading; 500 for anything else."""
+    """The status for an error of reading or of gunicorn's parser; 500 for other errors."""
     of_sender = isinstance(error, ParseException)
     usual = HTTPStatus.BAD_REQUEST if of_sender else HTTPStatus.INTERNAL_SERVER_ERROR
     return STATUSES.get(type(error).__name__, usual)
@@ -88,36 +82,36 @@ def answer(status: HTTPStatus, hint: str = "") -> bytes:
 
 log = logging.getLogger(__name__)
 
-# A request has to be whole within this. Boards give up after 3 to 8 s (contract, section 7), and
-# the one that never gives up learns what is wrong. No longer than a stopping worker waits.
+# A request has to be complete within this. Boards give up after 3 to 8 s (contract, section 7), and
+# a board that never gives up learns what is wrong. It is no longer than a stopping worker waits.
 REQUEST_WITHIN_SEC = 10.0
-# How long an answered client may leave its end open, and a stopping worker wait for a first byte,
-# also of the next request: senders that post as fast as they are answered shall not notice.
+# How long an answered client may leave its end open, and a stopping worker waits for a first byte,
+# also of the next request: senders that post as fast as they are answered must not notice a stop.
 LINGER_SEC = 2.0
-# A closed connection with unread bytes is reset, and the client may lose the answer; so the rest
-# of a refused body is read and thrown away, up to this.
+# A closed connection with unread bytes is reset, and the client may lose the answer; so up to this
+# many bytes of a refused body are read and discarded.
 DISCARD_MAX_BYTES = 1024 * 1024
-# Connections of one worker that wait for their client; one more, and the one that has waited
-# longest goes. A good one is through within milliseconds. At 64 KiB each this is 6 MiB.
+# So many connections of one worker may wait for their client; one more ends the one that has waited
+# longest. A usual one needs milliseconds. At 64 KiB each this is 6 MiB.
 WAITING_MAX = 100
 # A browser with a long query string and many cookies sends a few KiB.
 HEAD_MAX_BYTES = 32 * 1024
-# Lines round chunks, of what the body may have: a reading sent byte by byte needs 1 KiB of 8 KiB.
+# The share of lines around chunks: a reading sent byte by byte needs 1 KiB of 8 KiB.
 FRAMING_SHARE = 1 / 8
 READ_BYTES = 64 * 1024
-# A reader that takes nothing for so long is gone, or means harm. A phone that changes from one
-# access point to the other is back sooner.
+# A reader that takes nothing for so long is gone, or means harm. A phone that changes its access
+# point is back sooner.
 READER_STALL_SEC = 30.0
 
 
 class Connection:
-    """Reading and writing suspend the greenlet that does it, and nothing else.
+    """A connection on which reading and writing suspend only the greenlet that does it.
 
     `waiting` has the connections of the worker that wait for their client, longest first.
     """
 
     request: Any = None
-    """The one that is being answered, as gunicorn has parsed it."""
+    """The request that is being answered, as gunicorn has parsed it."""
     _head: bytes | None = None
     _body_max_bytes = BODY_MAX_BYTES
     _is_tried = _is_closed = False
@@ -129,10 +123,11 @@ class Connection:
         self.begin(b"", REQUEST_WITHIN_SEC)
 
     def begin(self, early: bytes, within_sec: float) -> None:
-        """The next request, whose first byte has to come in time; `early` came with the last one.
+        """Begin the next request, whose first byte has to come in time.
 
-        An empty line behind a body (`println` of an Arduino) is not counted by its Content-Length
-        and begins no request (RFC 9112, section 2.2).
+        The bytes `early` came with the last one. An empty line after a body (`println` of an
+        Arduino), which its Content-Length does not count, begins no request (RFC 9112, section
+        2.2).
         """
         self.sendall(b"")
         self.silent = not early.strip(b"\r\n")
@@ -143,9 +138,9 @@ class Connection:
         self._body_max_bytes = BODY_MAX_BYTES
 
     def expect(self, length: int | None, max_bytes: int = BODY_MAX_BYTES) -> bool:
-        """A body of this Content-Length, or in chunks; whether all of it came with the head.
+        """Expect a body of this length, None for chunks; whether all of it came with the head.
 
-        Of more than `max_bytes` the rest is not read.
+        The rest of a body over `max_bytes` is not read.
         """
         self._body_max_bytes = max_bytes
         self._is_head, self._came_bytes = False, self.request.unreader.buf.getbuffer().nbytes
@@ -154,22 +149,22 @@ class Connection:
         return length is not None and length <= self._came_bytes
 
     def send(self, data: bytes) -> int:
-        """Gunicorn's `100 Continue`: it goes out when somebody waits for the body."""
+        """Keep gunicorn's `100 Continue` until the body is waited for."""
         self._go_on = data
         return len(data)
 
     def recv(self, size: int) -> bytes:
-        """What has come.
+        """The bytes that have come.
 
-        Raises Incomplete when a request that has begun will not become whole, what is wrong with
-        its size, and ConnectionResetError when the client is to be left without an answer.
+        Raises Incomplete if a request that has begun stays incomplete, an error of the parser for a
+        wrong size, and ConnectionResetError if the client is to get no answer.
         """
         if self._is_head and self._came_bytes > HEAD_MAX_BYTES:
             raise LimitRequestHeaders(f"the head has over {HEAD_MAX_BYTES} bytes")
         if self._came_bytes > self._body_max_bytes * (1 + FRAMING_SHARE):
             raise InvalidChunkSize(b"too small for so many bytes")
         if self._go_on:
-            # Short enough for the kernel to take at once, unless the client reads nothing.
+            # The kernel takes so few bytes at once, unless the client reads nothing.
             with suppress(OSError):
                 self._sock.send(self._go_on)
             self._go_on = b""
@@ -187,10 +182,10 @@ class Connection:
         raise Incomplete(f"the sender closed after {progress}")
 
     def sendall(self, data: bytes) -> None:
-        """Send all of it, however long the client takes as long as it takes something.
+        """Send all bytes, for as long as the client goes on taking some.
 
-        The head of an answer goes out with what follows it, be it an empty piece. Raises
-        ConnectionResetError when the client takes nothing for READER_STALL_SEC.
+        The head of an answer is sent together with the piece after it, which may be empty. Raises
+        ConnectionResetError if the client takes nothing for READER_STALL_SEC.
         """
         if self._head is None:
             self._head = data
@@ -203,7 +198,7 @@ class Connection:
                 self._wait_for_reader()
 
     def cut(self) -> None:
-        """End it from another greenlet, without a word."""
+        """End the connection from another greenlet, without an answer."""
         self.silent = True
         self._waiting.pop(self, None)
         self.shutdown(socket.SHUT_RDWR)
@@ -217,7 +212,7 @@ class Connection:
         """It never blocks."""
 
     def close(self) -> None:
-        """Close this end; the other one gets the answer whole, and a little time to close too."""
+        """Close this end; the client gets the whole answer, and a little time to close its end."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -232,7 +227,7 @@ class Connection:
             self._sock.close()
 
     def _receive(self, size: int) -> bytes:
-        """What comes; empty when nothing will, or nothing does in time."""
+        """The next bytes; empty at the end, or if none come in time."""
         with suppress(OSError):
             while True:
                 # Other connections go first, unless this one is new: its request is here.
@@ -244,20 +239,20 @@ class Connection:
         return b""
 
     def _wait_for_reader(self) -> None:
-        left_bytes = self._unsent_bytes()
+        unsent_bytes = self._unsent_bytes()
         with suppress(TimeoutError):
             self._wait(wait_write, self._sock.fileno(), READER_STALL_SEC)
             return
         # Linux calls a socket writable when a third of its buffer is free, which may be a megabyte;
-        # a slow reader needs longer for that than one that has gone is given.
-        if self._unsent_bytes() >= left_bytes:
+        # a slow reader may need longer for that than READER_STALL_SEC.
+        if self._unsent_bytes() >= unsent_bytes:
             log.warning("A client took nothing for %g s and was cut off", READER_STALL_SEC)
             raise ConnectionResetError(ECONNRESET, "cut off")
 
     def _unsent_bytes(self) -> int:
-        """What the kernel holds for the client."""
-        left = fcntl.ioctl(self._sock, termios.TIOCOUTQ, bytes(4))
-        return int.from_bytes(left, sys.byteorder)
+        """How many bytes the kernel holds for the client."""
+        size = fcntl.ioctl(self._sock, termios.TIOCOUTQ, bytes(4))
+        return int.from_bytes(size, sys.byteorder)
 
     def _wait(self, how: Callable[[Any, float], None], what: Any, timeout_sec: float) -> None:
         self._waiting[self] = None
@@ -269,17 +264,24 @@ class Connection:
             self._waiting.pop(self, None)
 
 
-# Those that may stand once, by the name that gunicorn has for them. Others with equal lines are
-# lists (RFC 9110, section 5.3), Transfer-Encoding too: `chunked` twice is refused.
+# Requests as gunicorn's parser reads them, except that equal lines of a header count as one.
+#
+# Gunicorn refuses a header that may occur once and occurs twice, even if both lines are the same.
+# MicroPython's `urequests` sends such requests. Only what the parser refused is looked at here, so
+# other requests cost nothing more.
+
+# The headers that may occur once, by the name that gunicorn has for them. Others with equal lines
+# are lists (RFC 9110, section 5.3), Transfer-Encoding too: `chunked` twice is refused.
 HOST, CONTENT_TYPE, CONTENT_LENGTH = "HOST", "CONTENT-TYPE", "CONTENT-LENGTH"
 ONCE = {HOST: "Host", CONTENT_TYPE: "Content-Type", CONTENT_LENGTH: "Content-Length"}
 TRANSFER_ENCODING, IDENTITY = "TRANSFER-ENCODING", "identity"
 
 
 class Request(http.Request):  # type: ignore[misc]
-    """One of which equal lines of a header count as one.
+    """A request of which equal lines of a header count as one.
 
-    Of different lines the first one counts, and `conflicts` says so: it is to be refused.
+    Of different lines the first one counts, and `conflicts` names the header: the request is to be
+    refused.
     """
 
     headers: list[tuple[str, str]]
@@ -305,20 +307,18 @@ class Request(http.Request):  # type: ignore[misc]
         except InvalidHeader:
             if not self._is_of_known_length():
                 raise
-            # Somebody between the sender and us may have understood it otherwise.
+            # A proxy in between may have understood the length differently.
             self.force_close()
             super().set_body_reader()
 
     def _without_repeats(self, data: bytes) -> Iterator[bytes]:
-        """The lines as they are; of Host and Content-Type only the first one."""
+        """The lines of the head, with only the first line of Host and of Content-Type."""
         first: dict[str, str] = {}
         for line in data.split(b"\r\n"):
             raw_name, _, raw_value = line.partition(b":")
-            # Of bytes only the letters of ASCII have capitals: no other name becomes one of these.
-            name, value = (
-                raw_name.upper().decode("latin-1"),
-                raw_value.decode("latin-1").strip(" \t"),
-            )
+            # `bytes.upper` changes only ASCII letters: no other name becomes one of these.
+            name = raw_name.upper().decode("latin-1")
+            value = raw_value.decode("latin-1").strip(" \t")
             is_repeat = name in first and value.isprintable()
             if name in (HOST, CONTENT_TYPE):
                 first.setdefault(name, value)
@@ -337,7 +337,8 @@ class Request(http.Request):  # type: ignore[misc]
         codings = {value.lower() for name, value in self.headers if name == TRANSFER_ENCODING}
         if not (lengths or codings) or not codings <= {IDENTITY}:
             return False
-        rest = [one for one in self.headers if one[0] not in (CONTENT_LENGTH, TRANSFER_ENCODING)]
+        of_length = (CONTENT_LENGTH, TRANSFER_ENCODING)
+        rest = [(name, value) for name, value in self.headers if name not in of_length]
         if len({*lengths}) == 1:
             rest.append((CONTENT_LENGTH, lengths[0]))
         elif lengths:
@@ -346,26 +347,26 @@ class Request(http.Request):  # type: ignore[misc]
         return True
 
     def _note_conflict(self, name: str, values: Iterable[str]) -> None:
-        shown = ", ".join(dict.fromkeys(values))
-        self.conflicts = MappingProxyType({**self.conflicts, ONCE[name]: shown})
+        text = ", ".join(dict.fromkeys(values))
+        self.conflicts = MappingProxyType({**self.conflicts, ONCE[name]: text})
 
 
 class Requests(http.RequestParser):  # type: ignore[misc]
-    """Those of one connection, one after the other."""
+    """The requests of one connection, one after the other."""
 
     mesg_class = Request
 
 
 # When so many connections of one worker wait, an answer closes its own.
 IDLE_MAX = 50
-# For the event loop, what wakes it, and what gunicorn opens before that.
+# The event loop, what wakes it, and what gunicorn opens before need so many files.
 LOOP_FILES = 8
 LOOK_EVERY_SEC = 1.0
 CLIENT_GONE = (EPIPE, ECONNRESET, ENOTCONN)
 
 
 class Listener(StreamServer):  # type: ignore[misc]
-    """Takes connections for a worker, one by one, so that the other workers get theirs."""
+    """Accepts connections for a worker one by one, so that the other workers get some, too."""
 
     max_accept = 1
 
@@ -375,9 +376,9 @@ class Listener(StreamServer):  # type: ignore[misc]
         super().__init__(sock, partial(worker.handle, sock), spawn=pool)
 
     def do_read(self) -> Any:
-        """A connection and its address; None when there is none (any more).
+        """A connection and its address; None if none waits (any more).
 
-        Raises OSError when it can't be taken; then gevent tries again, at last each second.
+        Raises OSError if it can't be accepted; then gevent tries again, at last each second.
         """
         try:
             return self.socket.accept()
@@ -389,7 +390,7 @@ class Listener(StreamServer):  # type: ignore[misc]
 
 
 class Worker(GeventWorker):  # type: ignore[misc]
-    """Gunicorn's gevent worker with limits of its own; it also stops when its master is gone."""
+    """Gunicorn's gevent worker with limits of its own; it also stops if its master has died."""
 
     # A connection has its own limits of time.
     timeout_ctx = nullcontext
@@ -402,34 +403,34 @@ class Worker(GeventWorker):  # type: ignore[misc]
     # Its life
 
     def patch(self) -> None:
-        """Nothing of Python's is replaced. Raises OSError when there are too few descriptors.
+        """Patch nothing of Python. Raises OSError if there are too few descriptors.
 
-        Without them the event loop, which is made after this, would end the process by an abort.
+        Without them the event loop, which is made after this, would abort the process.
         """
         for descriptor in [os.dup(self.tmp.fileno()) for _ in range(LOOP_FILES)]:
             os.close(descriptor)
 
     def notify(self) -> None:
-        """Show the master that this one lives; without a master, stop in the usual way."""
+        """Show the master that this worker lives; without a master, stop in the usual way."""
         if self.ppid == os.getppid():
             super().notify()
         elif self.alive:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def run(self) -> None:
-        """Serve until a signal; then answer what is in flight, and go."""
+        """Serve until a signal; then answer the requests in flight, and end."""
         try:
             self._serve()
         except Exception as error:
             log.error("The worker fails", exc_info=error)
             raise
         finally:
-            # Gunicorn calls it, too, but logs before that; where this fails, as with a clock that
-            # has come to its end, it never does.
+            # Gunicorn calls it, too, but logs first; if logging fails, as with a clock at its end,
+            # it never does.
             self.cfg.worker_exit(None, self)
 
     def _serve(self) -> None:
-        # What can't be taken is logged here, without a traceback from the loop.
+        # A connection that can't be accepted is logged here, without a traceback from the loop.
         gevent.get_hub().NOT_ERROR += (OSError,)
         pool = Pool(self.worker_connections)
         listeners = [Listener(self, sock, pool) for sock in self.sockets]
@@ -443,26 +444,26 @@ class Worker(GeventWorker):  # type: ignore[misc]
                 os.read(self.PIPE[0], 4096)
         for listener in listeners:
             listener.stop_accepting()
-        # A connection that was taken just now has a greenlet that has not begun.
+        # A connection that was just accepted has a greenlet that has not begun.
         gevent.sleep(0)
         for listener in listeners:
             listener.close()
         stopped_sec = monotonic()
         pool.join(LINGER_SEC)
         for connection in self.silent():
-            # One that was answered meanwhile has as long for its next request.
+            # A connection that was answered meanwhile has as long for its next request.
             if connection.since_sec < stopped_sec:
                 connection.cut()
         pool.join(self.cfg.graceful_timeout - LINGER_SEC)
-        # What comes next, storing, has the whole time that the master gives it.
+        # Storing, which comes next, has the whole time that the master gives it.
         self.notify()
 
     def silent(self) -> list[Connection]:
-        """Connections on which nothing of a request has come, longest first."""
+        """The connections without a byte of a request, longest first."""
         return [connection for connection in self.waiting if connection.silent]
 
     def note_untaken(self, error: OSError) -> None:
-        """Without a descriptor for a connection, say: an idle one goes, and the log says so."""
+        """After a connection could not be accepted, end an idle one and log the error."""
         for connection in self.silent()[:1]:
             connection.cut()
         what = f"No connection can be taken: {error.strerror}"
@@ -476,9 +477,10 @@ class Worker(GeventWorker):  # type: ignore[misc]
     # Requests
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        """All requests of one connection.
+        """Answer all requests of one connection.
 
-        Gunicorn's own makes its parser itself, and knows TLS and HTTP/2, which a proxy speaks here.
+        Gunicorn's own method makes its parser itself, and supports TLS and HTTP/2, which are the
+        task of a proxy here.
         """
         connection = Connection(client, self.waiting)
         try:
@@ -487,7 +489,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
             for request in Requests(self.cfg, connection, addr):
                 self.handle_request(listener_name, request, connection, addr)
         except StopIteration:
-            # An answer was the last one.
+            # The last answer ends the connection.
             pass
         except OSError as error:
             if error.errno not in CLIENT_GONE:
@@ -507,14 +509,15 @@ class Worker(GeventWorker):  # type: ignore[misc]
         super().handle_request(listener_name, req, sock, addr)
         early = req.unreader.buf.getvalue()
         if early:
-            # Nothing is waited for before the next one: the other connections go first.
+            # The next request needs no waiting, so the other connections go first.
             gevent.sleep(0)
         sock.begin(early, self.cfg.keepalive if self.alive else LINGER_SEC)
 
     def handle_error(self, _req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer for what is no request, or for what the application let through.
+        """Answer an invalid request, or an error that the application did not catch.
 
-        Gunicorn's own answers in HTML, and logs a line for each: a port scan would fill the log.
+        Gunicorn's own method answers in HTML, and logs a line for each request: a port scan would
+        fill the log.
         """
         status, why = status_of(exc), str(exc)[:SHOWN_CHARS]
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -1,4 +1,4 @@
-"""Finished backups of a folder, and the SHA-256 beside each, as `sha256sum -c` reads it."""
+"""Finished backups in a folder, and the SHA-256 beside each, as `sha256sum -c` reads it."""
 
 import errno
 import os
@@ -16,20 +16,20 @@ READ_BYTES = 1_000_000
 
 
 def checksum_path(path: Path) -> Path:
-    """Where the sum of a file is noted."""
+    """The path of the file with the sum of a file."""
     return path.with_name(path.name + CHECKSUM_SUFFIX)
 
 
 def checksum_line(digest: str, name: str) -> str:
-    """What is noted of a file of this name in the same folder."""
+    """The line with the sum of a file of this name in the same folder."""
     return f"{digest}  {name}\n"
 
 
 def digest_of(path: Path) -> str:
-    """The sum of a file's bytes, as they are on the disk; raises OSError.
+    """The sum of a file's bytes on the disk; raises OSError.
 
-    What the memory still has of a file that was just written says nothing of the disk, so the
-    kernel is asked to forget it; what is not on the disk yet it keeps.
+    The cache of a file that was just written proves nothing about the disk, so the kernel is asked
+    to drop it; it keeps bytes that are not on the disk yet.
     """
     digest = sha256()
     with open(path, "rb") as file:
@@ -40,10 +40,10 @@ def digest_of(path: Path) -> str:
 
 
 def noted_checksum(path: Path) -> str | None:
-    """The sum that is noted beside a file, None where none is; raises OSError.
+    """The sum that is noted beside a file, None if there is none; raises OSError.
 
-    Empty where what is noted is no sum: a file that has it is no other than one that has changed.
-    Only a regular file is read: nothing may ever come from a pipe.
+    It is empty if the note is no sum; then the file counts as changed. Only a regular file is read,
+    because a pipe may never send a byte.
     """
     try:
         with open(checksum_path(path), "rb", opener=_without_waiting) as file:
@@ -57,13 +57,13 @@ def noted_checksum(path: Path) -> str | None:
 
 
 def is_unchanged(path: Path) -> bool | None:
-    """Whether a file has the sum that is noted beside it; None where none is. Raises OSError."""
+    """Whether a file has the sum that is noted beside it; None without one. Raises OSError."""
     expected = noted_checksum(path)
     return None if expected is None else digest_of(path) == expected
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Open it, also a pipe into which nothing writes."""
+    """Open a file without blocking, even if it is a pipe without a writer."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
@@ -77,9 +77,10 @@ def finished(folder: Path) -> list[Path]:
 
 
 def sums_of(copy: Path) -> list[Path]:
-    """The sums beside a copy without a final name that were noted for it; raises OSError.
+    """The files with the sum of a copy that has no final name yet; raises OSError.
 
-    Not one whose backup is there, also under a longer name: it proves that of a compressed one.
+    A sum whose backup exists is left out, also if it exists under a longer name: then the sum is
+    that of a compressed backup.
     """
     names = [path.name for path in copy.parent.iterdir()]
     sums = []
@@ -96,7 +97,7 @@ def sums_of(copy: Path) -> list[Path]:
 def newest_unchanged(folder: Path, other_than: Path) -> Path | None:
     """The newest other backup in a folder that has its sum; raises OSError.
 
-    It reads one file, or more where the newest ones have changed.
+    It reads one file, or more if the newest ones have changed.
     """
     for path in reversed(finished(folder)):
         if path != other_than and is_unchanged(path):

@@ -1,7 +1,7 @@
 """The two clocks of the machine, in milliseconds.
 
-A Pi has no battery for its clock: the wall clock may be wrong at boot and jump. Whatever is a
-length of time is taken from the other one.
+A Pi has no battery for its clock: the wall clock may be wrong at boot and jump. Lengths of time are
+measured with the monotonic clock.
 """
 
 import time
@@ -17,7 +17,7 @@ def now_ms() -> int:
 
 
 def monotonic_ms() -> int:
-    """CLOCK_MONOTONIC: the same in every process of the machine, and nobody can set it."""
+    """CLOCK_MONOTONIC: the same in every process of the machine, and never set."""
     return time.monotonic_ns() // 1_000_000
 
 
@@ -27,9 +27,9 @@ def monotonic_sec() -> float:
 
 
 def boot_id() -> str:
-    """Which run of the machine this is (https://man7.org/linux/man-pages/man4/random.4.html).
+    """The id of this boot of the machine (https://man7.org/linux/man-pages/man4/random.4.html).
 
-    Empty where it can't be told.
+    Empty if it is unknown.
     """
     with suppress(OSError):
         return BOOT_ID.read_text(encoding="ascii").strip()

@@ -1,4 +1,4 @@
-"""Files that have to survive a power cut, who may read them, their room, names with a time."""
+"""Files that have to survive a power cut: permissions, syncing, free space, names with a time."""
 
 import os
 from contextlib import suppress
@@ -7,30 +7,30 @@ from pathlib import Path
 
 from flask10x.system.progress import Advance
 
-# The service goes on writing while a copy is made: WAL, log and CSV files need a little room too.
+# The service continues to write while a copy is made: WAL, log and CSV files need some room, too.
 SPARE_BYTES = 16_000_000
 COPY_BYTES = 1_000_000
-# Readings, and a log that quotes them, are for the user of the service and its group: nobody else
-# gets past the tokens by reading a file, also where no unit sets a UMask. The umask can only take
-# more away, and no file that exists is changed. CSV files are not meant: other users' scripts read
-# them.
+# Readings, and a log that quotes them, are for the user of the service and its group: no other user
+# can bypass the tokens by reading a file, even if no unit sets a UMask. The umask can only remove
+# permissions, and files that exist are not changed. CSV files are different: scripts of other users
+# read them.
 PRIVATE_MODE = 0o640
 
 
 def private(path: str | Path, flags: int) -> int:
-    """Open a file, a new one with PRIVATE_MODE as far as the umask lets it; for `open(opener=)`."""
+    """Open a file; a new one gets PRIVATE_MODE less the umask. It is for `open(opener=)`."""
     return os.open(path, flags | os.O_CLOEXEC, PRIVATE_MODE)
 
 
 def make_private(path: str | Path) -> None:
-    """Make an empty file, as `private` does, unless there is one; raises OSError."""
+    """Make an empty file, as `private` does, unless it exists; raises OSError."""
     os.close(private(path, os.O_WRONLY | os.O_CREAT))
 
 
 def sync(path: Path) -> None:
-    """Return when a file's bytes, or a folder's names, are on the disk; raises OSError.
+    """Return once a file's bytes, or a folder's names, are on the disk; raises OSError.
 
-    Never for a database that this process has open: closing any descriptor of it would drop
+    Never call it for a database that this process has open: closing any descriptor of it would drop
     SQLite's locks (https://www.sqlite.org/howtocorrupt.html, 2.2).
     """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -40,17 +40,17 @@ def sync(path: Path) -> None:
         os.close(fd)
 
 
-def leave_to_owner(made: int | Path, folder: Path) -> None:
-    """As root, give what was just made in a folder to the owner of the folder.
+def leave_to_owner(file: int | Path, folder: Path) -> None:
+    """As root, give a file that was just made in a folder to the owner of the folder.
 
-    Whoever runs a command with sudo would else lock the service's user out of its own files. Only
-    for what is new, or a link put there would hand over a file of the system's. Where a file
-    system has no owners, nothing happens.
+    Otherwise a command run with sudo would lock the service's user out of its own files. It is only
+    for new files, or a planted link would hand over a file of the system. Nothing happens on a file
+    system without owners.
     """
     if os.geteuid() == 0:
         owner = folder.stat()
         with suppress(OSError):
-            os.chown(made, owner.st_uid, owner.st_gid, follow_symlinks=isinstance(made, int))
+            os.chown(file, owner.st_uid, owner.st_gid, follow_symlinks=isinstance(file, int))
 
 
 def leave_to_same_owner(made: int, former: os.stat_result) -> None:
@@ -64,13 +64,13 @@ def leave_to_same_owner(made: int, former: os.stat_result) -> None:
 
 
 def free_bytes(folder: Path) -> int:
-    """What may still be written on the folder's file system by a user who is not root."""
+    """The bytes that a user other than root may still write on the folder's file system."""
     system = os.statvfs(folder)
     return system.f_bavail * system.f_frsize
 
 
 def size(path: Path) -> int:
-    """The bytes of a file, 0 when there is none."""
+    """The size of a file in bytes; 0 if it is missing."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -78,7 +78,7 @@ def size(path: Path) -> int:
 
 
 def copy(source: Path, target: Path, advance: Advance) -> None:
-    """Write the bytes of a file into another one, a private one if it is new; raises OSError."""
+    """Copy the bytes of a file into another one, which is private if it is new; raises OSError."""
     with open(source, "rb") as old, open(target, "wb", opener=private) as new:
         while data := old.read(COPY_BYTES):
             new.write(data)
@@ -86,9 +86,9 @@ def copy(source: Path, target: Path, advance: Advance) -> None:
 
 
 def moment(zone: tzinfo | None) -> str:
-    """Now as part of a file's name, `20250824-090000`, in local time.
+    """The current local time for a file's name, `20250824-090000`.
 
-    Without the time where the clock has none, as beyond the year 2262: the file is what matters.
+    `no-date` if the clock has no valid time, as beyond the year 2262: the file matters more.
     """
     try:
         return datetime.now(zone).strftime("%Y%m%d-%H%M%S")

@@ -14,10 +14,10 @@ from typing import Self
 from flask10x.system import clock
 from flask10x.system.last_requests import LastRequest, LastRequests, UnknownName, UnknownNames
 
-# Counts in memory that all workers share: a row for each worker, a column for each count.
+# Counts in memory that all workers share have a row for each worker, and a column for each count.
 #
-# Each number has one process that writes it, so nothing is locked. What a worker has counted stays
-# when it is killed, and whoever gets its row counts on from there: a total never falls.
+# Each number has one process that writes it, so there is no lock. The counts of a worker that is
+# killed stay, and the next owner of its row continues from there: a total never falls.
 
 NUMBER_BYTES = 8
 
@@ -26,28 +26,28 @@ class SharedCounts:
     """All at 0; make it before the fork."""
 
     def __init__(self, rows: int, columns: int) -> None:
-        """Memory is only taken for what is written."""
+        """Memory is only used for counts that are written."""
         self._columns = columns
         memory = mmap.mmap(-1, rows * columns * NUMBER_BYTES)
         self._numbers = memoryview(memory).cast("q")
 
     def add(self, row: int, column: int, amount: int = 1) -> None:
-        """Count; only whoever has the row, and one of its threads at a time."""
+        """Count; only the owner of the row may call it, and one of its threads at a time."""
         self._numbers[row * self._columns + column] += amount
 
     def total(self, column: int) -> int:
-        """What all have counted there."""
+        """The sum of all rows."""
         return sum(self._numbers[column :: self._columns])
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """What was observed since the service started."""
+    """The values observed since the service started."""
 
     bounds: tuple[int, ...]
-    """The upper bounds, rising; each belongs to what it bounds."""
+    """The upper bounds, rising and inclusive."""
     at_most: tuple[int, ...]
-    """How many values each bound holds; at the end one more number, that of all values."""
+    """How many values are within each bound; the last number counts all values."""
     sum: int
     """All values added up."""
 
@@ -62,7 +62,7 @@ class SharedHistogram:
         self._counts = SharedCounts(rows, self._sum + 1)
 
     def observe(self, row: int, value: int) -> None:
-        """Count a value; only whoever has the row, and one of its threads at a time."""
+        """Count a value; only the owner of the row calls it, from one thread at a time."""
         self._counts.add(row, bisect_left(self._bounds, value))
         self._counts.add(row, self._sum, value)
 
@@ -86,15 +86,15 @@ class StationTotals:
     """The readings of one station since the service started."""
 
     accepted: int
-    """Those that were queued; some may turn out to repeat a stored one."""
+    """Readings that were queued; some of them may repeat a stored one."""
     refused: int
-    """Those with something wrong in them; they are among the rejected ones."""
+    """Invalid readings, which are among the rejected ones."""
     turned_away: int
-    """Those that were right but had no room, or came when nothing could be stored."""
+    """Valid readings without room in the queue, or while nothing could be stored."""
 
 
 class ServiceCounts:
-    """Of all workers, since the service started; make it before the fork."""
+    """The counts of all workers since the service started; make it before the fork."""
 
     def __init__(self, slots: int, stations: int) -> None:
         """For so many workers at once, and so many stations."""
@@ -109,36 +109,37 @@ class ServiceCounts:
         """How long each commit took, in microseconds."""
 
     def of_station(self, column: int) -> StationTotals:
-        """Those of the station that has this column."""
+        """The totals of the station that has this column."""
         counts = (self.accepted, self.refused, self.turned_away)
         return StationTotals(*(count.total(column) for count in counts))
 
 
-# Gauges: the few numbers that every worker must show alike.
+# Gauges are the few numbers that every worker must show alike.
 #
-# One anonymous shared memory, made by the master before it forks, seen by all workers. Not
-# prometheus_client's multiprocess mode: that keeps a file per process id in a folder which must be
-# wiped at every start, grows with each worker that is replaced and can end up unreadable, all to
-# merge metrics of any kind. Ours are a handful of integers that need no file and no merging rule.
+# They lie in one anonymous shared memory, which the master makes before it forks.
+# prometheus_client's multiprocess mode would merge metrics of any kind, but it keeps a file per
+# process id in a folder that must be emptied at every start, grows with each worker that is
+# replaced, and can become unreadable. Our handful of integers needs no file and no merging rule.
 #
-# Nothing is locked. Most numbers have one process that writes them: the owner of the slot; the
+# There is no lock. Most numbers have one process that writes them: the owner of the slot; the
 # master for `killed`; the elected monitor for `high_water`, `silent_since_ms`, `long_wal` and what
-# it has logged; whoever does a periodic task for its `failing_since_ms`, and that of alerts for
-# `learned_sec`; `errors_base`, `file_id`, `file_device`, `taken_away`, `rescued` and `damage` are
-# written once; whoever meets it writes `suspicion`, and whoever looks takes it back and writes
-# `inspected`; whoever has the commit lock writes `expected_rows` and `commit_us`; each worker
-# counts in a row of its own. Where there are several, little can go wrong: of two workers that
-# accept readings of one station at once the slower may leave a time some milliseconds old.
+# it has logged; a periodic task for its `failing_since_ms`, and the alerts for `learned_sec`; the
+# holder of the commit lock for `expected_rows` and `commit_us`. `errors_base`, `file_id`,
+# `file_device`, `taken_away`, `rescued` and `damage` are written once. The worker that has a
+# suspicion writes `suspicion`, and the one that inspects the file clears it and writes `inspected`.
+# Each worker counts in a row of its own. Where a number has several writers, the error is small: of
+# two workers that accept readings of one station at once, the slower one may leave a time some
+# milliseconds old.
 
-# Settings allow 16 workers; on a reload the old ones overlap with as many new ones, and one that
-# was killed may not have been tidied up yet.
+# Settings allow 16 workers; on a reload the old ones overlap with as many new ones, and the slot of
+# one that was killed may not be released yet.
 SLOTS = 64
 # Twice as many as there are.
 TASKS_MAX = 16
-# A reload may bring stations, 200 at once; a place is not given again, for a worker that is still
-# to end may write to it.
+# A reload may add up to 200 stations; a place is not reused, because an old worker may still write
+# to it.
 STATION_NAMES_MAX = 1000
-# The reason of a damage or a suspicion, for people; a longer one is cut.
+# The reason of a damage or a suspicion, for people; a longer text is cut.
 TEXT_BYTES = 240
 
 
@@ -148,57 +149,56 @@ def numbers(*names: str) -> tuple[tuple[str, type[c_int64]], ...]:
 
 
 class Slot(Structure):
-    """The numbers of one worker; only that worker writes them."""
+    """The numbers of one worker, which alone writes them."""
 
-    # A 32-bit Pi writes each number in two halves. What we count stays below 2**31, so a reader
-    # that comes in between sees an unchanged upper half; that of a time changes once in 50 days of
-    # uptime.
+    # A 32-bit Pi writes each number in two halves. Our counts stay below 2**31, so a reader that
+    # comes in between sees an unchanged upper half; that of a time changes once in 50 days.
     _fields_ = numbers("pid", "errors", "trouble", "booted_ms")
-    # Without a dictionary a misspelt name is an error, and not a number of this process alone.
+    # Without a dictionary a misspelt name is an error, instead of a number of this process alone.
     __slots__ = ()
 
     pid: int
-    """The process that owns the slot, 0 when nobody does."""
+    """The process that owns the slot, or 0."""
     errors: int
-    """Failed commits and refused rows since the service started, of all who had this slot."""
+    """Failed commits and refused rows since the service started, of all owners of this slot."""
     trouble: int
     """1 while its writer cannot store readings, else 0."""
     booted_ms: int
     """When it began to serve, in milliseconds of CLOCK_MONOTONIC; 0 before, -1 if it never could.
 
-    Stays when the slot is given back, until the master gives it to the next one.
+    It stays when the slot is released, until the master assigns the slot again.
     """
 
     def claim(self, pid: int) -> None:
-        """Make this the slot of `pid`, its numbers at 0 but for `errors`; harmless when it is."""
+        """Make this the slot of `pid`, all numbers but `errors` 0; harmless if it is already."""
         if self.pid != pid:
             self.release()
             self.pid = pid
 
     def release(self) -> None:
-        """Give the slot back; `errors` stays, for a total never falls."""
+        """Release the slot; `errors` stays, because a total never falls."""
         self.trouble = 0
         self.pid = 0
 
 
-# Which of the numbers of a slot it is.
+# The position of `errors` among the numbers of a slot.
 ERRORS_AT = [name for name, _ in Slot._fields_].index("errors")
 
 
 class StationTimes(Structure):
-    """What is known of one station; times are in milliseconds of CLOCK_MONOTONIC."""
+    """The times of one station, in milliseconds of CLOCK_MONOTONIC."""
 
     _fields_ = numbers("last_received_ms", "silent_since_ms", "awaited_since_ms", "learned_sec")
     __slots__ = ()
 
     last_received_ms: int
-    """When its last reading was accepted; 0 when none was since the service started."""
+    """When its last reading was accepted; 0 if none was since the service started."""
     silent_since_ms: int
-    """Since when it is known to be silent; 0 when it is not."""
+    """Since when it is silent; 0 while it is not."""
     awaited_since_ms: int
-    """Since when it could be heard: the start of the service, or the reload that added it."""
+    """Since when readings of it are expected: the start, or the reload that added it."""
     learned_sec: int
-    """After how long its silence is longer than usual; 0 while nothing was learned."""
+    """After how long its silence is longer than usual; 0 while that is not learned."""
 
 
 class SharedText:
@@ -218,9 +218,9 @@ class SharedText:
 class Gauges(Structure):
     """All slots, the times of each station, and what the monitor knows; make it before the fork.
 
-    A station is named by its endpoint. Times are milliseconds of CLOCK_MONOTONIC:
-    the same in every process of the machine, and nobody can set that clock. The memory goes with
-    the last object that shows a part of it.
+    A station is named by its endpoint. Times are milliseconds of CLOCK_MONOTONIC, which is the same
+    in every process of the machine and cannot be set. The memory is freed with the last object that
+    shows a part of it.
     """
 
     _fields_ = (
@@ -239,25 +239,25 @@ class Gauges(Structure):
     high_water: int
     """1 from the warning of a high queue until the queues are low again, else 0."""
     errors_base: int
-    """The total of errors saved in the database before this start; -1 until it was read."""
+    """The total of errors that the database had at this start; -1 until it was read."""
 
     killed: int
-    """Workers that ended without giving back their slot, since the service started."""
+    """Workers that ended without releasing their slot, since the service started."""
     killed_logged: int
     """How many of the killed workers are in the log."""
 
     long_wal: int
     """1 from the warning of a long WAL until it is short again, else 0."""
     file_id: int
-    """Which file the database was when the service started; 0 when nobody has looked yet."""
+    """The inode of the database file when the service started; 0 until it was looked up."""
     file_device: int
-    """Which device that file was on."""
+    """The device of that file."""
     inspected: int
-    """1 when the whole file has been looked through since the service started and could be read."""
+    """1 since the whole file was read without an error in this run of the service, else 0."""
     serving: int
     """1 since the first worker of this start began to serve, else 0."""
     taken_away: int
-    """1 since a file of the database was taken away that a worker can still copy, else 0."""
+    """1 since a file of the database was removed that a worker can still copy, else 0."""
     expected_rows: int
     """How many readings are expected to wait together for the next commit; 0 before the first."""
     commit_us: int
@@ -280,7 +280,7 @@ class Gauges(Structure):
         return cls.from_buffer(mmap.mmap(-1, sizeof(cls)))
 
     def __init__(self, endpoints: Iterable[str]) -> None:
-        """All numbers are 0, but for these. Raises ValueError when there are too many stations."""
+        """All numbers are 0 but `errors_base`. Raises ValueError for too many stations."""
         self.errors_base = -1
         self._places: dict[str, int] = {}
         self._requests = LastRequests(STATION_NAMES_MAX)
@@ -289,11 +289,11 @@ class Gauges(Structure):
         self.add_stations(endpoints)
 
     def add_stations(self, endpoints: Iterable[str]) -> None:
-        """Await readings of these stations from now on; one that was there before begins anew.
+        """Expect readings of these stations from now on, also of those that were there before.
 
-        But what was counted of it stays, for a total never falls.
-        Only processes that are forked later know them. Raises ValueError, and adds nothing, when
-        there is no room for so many names since the start.
+        Their counts stay, because a total never falls. Only processes that are forked later have
+        the stations. Raises ValueError, and adds none, if there is no room for so many names since
+        the start.
         """
         added = tuple(endpoints)
         new = [name for name in dict.fromkeys(added) if name not in self._places]
@@ -317,31 +317,31 @@ class Gauges(Structure):
         return self.slots[number]
 
     def record_killed(self, pid: int) -> None:
-        """Note that a process has ended; one that still has its slot was killed."""
+        """Note the end of a process; if it still owns its slot, it was killed."""
         for slot in self.slots:
             if slot.pid == pid:
                 self.killed += 1
                 slot.release()
 
     def errors_total(self) -> int:
-        """Failed commits and refused rows, those before this start included once loaded."""
+        """Failed commits and refused rows, including those before this start once loaded."""
         return max(self.errors_base, 0) + self._errors_since_start()
 
     def load_errors(self, saved: int) -> None:
         """Take the total of the database as the base, unless a worker has done so before.
 
-        What this run has counted and saved already is in both, so it is taken off.
+        Errors that this run has saved already are in both, so they are subtracted.
         """
         if self.errors_base < 0:
             self.errors_base = max(0, saved - self._errors_since_start())
 
     def _errors_since_start(self) -> int:
-        # For each commit: without an object for each of the slots it takes a tenth of the time.
+        # Called for each commit: without an object per slot it takes a tenth of the time.
         numbers = memoryview(self.slots).cast("B").cast("q")
         return sum(numbers[ERRORS_AT :: len(Slot._fields_)])
 
     def trouble(self) -> bool:
-        """Whether any worker cannot store readings now."""
+        """Whether a worker cannot store readings now."""
         return any(slot.trouble for slot in self.slots)
 
     damage = SharedText("_damage_text")
@@ -364,33 +364,33 @@ class Gauges(Structure):
         self.station(endpoint).last_received_ms = monotonic_ms
 
     def count_accepted(self, slot_number: int, endpoint: str) -> None:
-        """Count a reading that was queued; only whoever has the slot."""
+        """Count a reading that was queued; only the owner of the slot calls it."""
         self.counts.accepted.add(slot_number, self._places[endpoint])
 
     def count_refused(self, slot_number: int, endpoint: str) -> None:
-        """Count a reading with something wrong in it; only whoever has the slot."""
+        """Count an invalid reading; only the owner of the slot calls it."""
         self.counts.refused.add(slot_number, self._places[endpoint])
 
     def count_turned_away(self, slot_number: int, endpoint: str) -> None:
-        """Count a reading that could not be queued; only whoever has the slot."""
+        """Count a reading that could not be queued; only the owner of the slot calls it."""
         self.counts.turned_away.add(slot_number, self._places[endpoint])
 
     def station_totals(self, endpoint: str) -> StationTotals:
-        """What all workers have counted of the station since the service started."""
+        """The counts of the station by all workers since the service started."""
         return self.counts.of_station(self._places[endpoint])
 
     def note_request(self, endpoint: str, request: LastRequest) -> None:
-        """Keep what the station's board has sent last; any worker may."""
+        """Keep the last request of the station's board; any worker may call it."""
         self._requests.note(self._places[endpoint], request)
 
     def last_request(self, endpoint: str) -> LastRequest | None:
-        """What its board has sent last since the service started; None when nothing came."""
+        """The last request of its board since the service started, or None."""
         return self._requests.at(self._places[endpoint])
 
     def note_unknown(self, slot_number: int, name: str, path: str, sender: str) -> None:
-        """Note a request of a name that no station has; only whoever has the slot."""
+        """Note a request for an unknown name; only the owner of the slot calls it."""
         self._unknown.note(slot_number, name, path, sender, clock.now_ms())
 
     def unknown_names(self) -> list[UnknownName]:
-        """What came of such names since the service started, the one that came most often first."""
+        """The unknown names since the service started, the most frequent one first."""
         return self._unknown.all(SLOTS)

@@ -1,9 +1,8 @@
-"""What boards have sent last, for the page of devices: in memory that all workers share.
+"""The last requests of boards, for the page of devices, in memory that all workers share.
 
-Of each station the last request, and of names that no station has how often they came. Nothing is
-locked between processes. Should two workers write the same place at once, or a reader come in
-between, the checksum is wrong and the reader is told that there is nothing; the next request writes
-it anew.
+It holds the last request of each station, and unknown names with how often they came. There is no
+lock between processes. If two workers write the same place at once, or a reader comes in between,
+the checksum is wrong and the place counts as empty; the next request writes it again.
 """
 
 import marshal
@@ -20,9 +19,9 @@ PLACE_BYTES = 2048
 _HEAD = struct.Struct("=II")
 ROOM_BYTES = PLACE_BYTES - _HEAD.size
 
-# A house rarely adds as many boards at once, and a stranger can name as many as there are names.
+# A home rarely adds as many boards at once, and a stranger can send any number of names.
 UNKNOWN_MAX = 16
-# Of one address: a stranger, or one board with a wrong program, leaves room for the others.
+# A stranger, or one board with a wrong program, leaves room for the other addresses.
 UNKNOWN_OF_ONE_SENDER_MAX = 8
 # A name of 32 characters, a path of 60 that may be 4 bytes each, two addresses, two numbers.
 UNKNOWN_BYTES = 512
@@ -63,21 +62,21 @@ class UnknownName(NamedTuple):
 
 
 class _SharedPlaces:
-    """Places in shared memory, each with some bytes."""
+    """Places in shared memory, each of which holds some bytes."""
 
     def __init__(self, places: int, place_bytes: int) -> None:
-        """All places are empty. Memory is only taken for those that are written."""
+        """All places are empty. Memory is only used for places that are written."""
         self._place_bytes = place_bytes
         self._room_bytes = place_bytes - _HEAD.size
         self._memory = mmap.mmap(-1, places * place_bytes)
 
     def _put(self, place: int, data: bytes) -> None:
         start = place * self._place_bytes
-        written = _HEAD.pack(len(data), zlib.crc32(data)) + data[: self._room_bytes]
-        self._memory[start : start + len(written)] = written
+        content = _HEAD.pack(len(data), zlib.crc32(data)) + data[: self._room_bytes]
+        self._memory[start : start + len(content)] = content
 
     def _at(self, place: int) -> bytes | None:
-        """What was put there; None when nothing was, or it is being written."""
+        """The content of a place; None if it is empty or being written."""
         start = place * self._place_bytes
         length, checksum = _HEAD.unpack_from(self._memory, start)
         first = start + _HEAD.size
@@ -110,8 +109,8 @@ class LastRequests(_SharedPlaces):
 class UnknownNames(_SharedPlaces):
     """UNKNOWN_MAX names of each worker, which writes only its own; make it before the fork.
 
-    Where there is no room for another name, that goes which came least often. So a board that goes
-    on sending stays, whatever strangers send once.
+    If there is no room for another name, it replaces the rarest one. So a board that goes on
+    sending stays, whatever strangers send once.
     """
 
     def __init__(self, workers: int) -> None:

@@ -1,7 +1,7 @@
 """Locks between processes and threads: `flock` on files beside the database, and the fair lock.
 
-`FileLock` is an advisory lock with a note of its holder. `FairLock` is handed over in the order of
-the requests, between processes and between the threads of each.
+`FileLock` is an advisory lock with a note of its holder. `FairLock` is granted in the order of the
+requests, between processes and between the threads of each.
 """
 
 import fcntl
@@ -21,11 +21,11 @@ from flask10x.system import disk
 
 # Locks between processes: `flock` on files beside the database.
 #
-# One is held by the running service, one by the elected monitor, one by an export, one by a
-# backup; the one round every commit is `fair_lock`. The kernel frees a lock when its last holder
-# dies, so none can be left over.
+# The running service holds one, the elected monitor one, an export one, a backup one; the lock
+# around every commit is a `FairLock`. The kernel frees a lock when its last holder dies, so no lock
+# can be left over.
 
-# Most of these locks are held for minutes or for ever, and few wait for one.
+# Most of these locks are held for minutes or for ever, and few processes wait for one.
 FIRST_WAIT_SEC = 0.001
 LONGEST_WAIT_SEC = 0.02
 
@@ -38,18 +38,18 @@ def lock_path(database: Path, name: str) -> Path:
 class FileLock:
     """One exclusive lock, between processes and between the threads of this one.
 
-    Open it after the fork: who inherits a lock shares it.
+    Open it after the fork: a child that inherits a lock shares it.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open (and make) the lock file; raises OSError when the folder can't be written."""
+        """Open (and make) the lock file; raises OSError if the folder can't be written."""
         self.path = path
-        # The kernel gives one open file its lock again and again, whichever thread asks.
+        # The kernel grants an open file its lock again and again, to any of its threads.
         self._held = threading.Lock()
         self._fd = opened(path)
 
     def try_acquire(self) -> bool:
-        """Take the lock if it is free; False when somebody holds it, this object included."""
+        """Take the lock if it is free; False if it is held, by this object or another one."""
         if not self._held.acquire(blocking=False):
             return False
         try:
@@ -62,7 +62,7 @@ class FileLock:
         return True
 
     def acquire(self, timeout_sec: float) -> None:
-        """Take the lock; raises LockTimeout when it was not free within the time."""
+        """Take the lock; raises LockTimeout if it was not free within the time."""
         deadline = time.monotonic() + timeout_sec
         wait_sec = FIRST_WAIT_SEC
         while not self.try_acquire():
@@ -72,7 +72,7 @@ class FileLock:
             wait_sec = min(wait_sec * 2, LONGEST_WAIT_SEC)
 
     def release(self) -> None:
-        """Free the lock; harmless when it is not held."""
+        """Free the lock; harmless if it is not held."""
         if self._held.locked():
             fcntl.flock(self._fd, fcntl.LOCK_UN)
             self._held.release()
@@ -84,18 +84,18 @@ class FileLock:
         self._fd = -1
 
     def fileno(self) -> int:
-        """The descriptor, for a child process that shall share the lock."""
+        """The descriptor, for a child process that is to share the lock."""
         return self._fd
 
     def note(self, text: str) -> None:
-        """Write a line into the lock file for whoever finds it locked."""
-        written = os.pwrite(self._fd, text.encode(), 0)
-        # Cut afterwards: on a full disk the space that is given up may not come back.
-        os.ftruncate(self._fd, written)
+        """Write a line into the lock file for processes that find it locked."""
+        length = os.pwrite(self._fd, text.encode(), 0)
+        # Truncated afterwards: on a full disk the freed space may not come back.
+        os.ftruncate(self._fd, length)
 
-    def noted(self) -> str:
+    def line(self) -> str:
         """The line that the holder wrote, or an empty text."""
-        return _noted(self._fd)
+        return _line_in(self._fd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +107,9 @@ class Note:
 
 
 def note_of_holder(path: Path) -> Note | None:
-    """What the holder of this lock has noted; None when nobody holds it.
+    """The note of the holder of this lock; None if it is free.
 
-    Works where nothing may be written. Raises OSError when the file can't be read.
+    It needs no permission to write. Raises OSError if the file can't be read.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -118,36 +118,36 @@ def note_of_holder(path: Path) -> Note | None:
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return Note(_noted(fd), os.fstat(fd).st_mtime)
+        return Note(_line_in(fd), os.fstat(fd).st_mtime)
     finally:
         os.close(fd)
     return None
 
 
 def timed_out(path: Path, timeout_sec: float) -> LockTimeout:
-    """The error of a request whose time was not enough."""
+    """The error of a request that was not granted in time."""
     text = _("{file} was held elsewhere for {seconds} s")
     return LockTimeout(text.format(file=path.name, seconds=f"{timeout_sec:g}"))
 
 
 def opened(path: Path) -> int:
     """The descriptor of a lock file, which is made if there is none; raises OSError."""
-    way = os.O_RDWR | os.O_CREAT
+    flags = os.O_RDWR | os.O_CREAT
     with suppress(FileExistsError):
-        fd = disk.private(path, way | os.O_EXCL)
+        fd = disk.private(path, flags | os.O_EXCL)
         disk.leave_to_owner(fd, path.parent)
         return fd
-    return disk.private(path, way)
+    return disk.private(path, flags)
 
 
-def _noted(fd: int) -> str:
+def _line_in(fd: int) -> str:
     return os.pread(fd, 200, 0).decode(errors="replace").strip()
 
 
 class BlockingCall:
-    """Makes a call that blocks in a thread of its own, so that others can wait with a limit.
+    """Makes a blocking call in a thread of its own, so that other threads can wait with a limit.
 
-    `prepare` makes the thread, or else the first wait. One thread at a time may call `wait`.
+    `prepare` or the first `wait` makes the thread. One thread at a time may call `wait`.
     """
 
     def __init__(
@@ -157,35 +157,35 @@ class BlockingCall:
         give_back: Callable[[], None],
         end: Callable[[], None],
     ) -> None:
-        """`give_back` undoes what `call` got when nobody wants it; `end` is made by `close`."""
+        """`give_back` undoes an unwanted result of `call`; `end` is called by `close`."""
         self._name = name
         self._call, self._give_back, self._end = call, give_back, end
         self._changed = threading.Condition(threading.Lock())
         self._thread: threading.Thread | None = None
         self.busy = False
-        """Whether the call is under way, for whoever wants it."""
-        self._wanted = False
+        """Whether the call is under way."""
+        self._has_waiter = False
         self._closed = False
         self._error: Exception | None = None
 
     def prepare(self) -> None:
-        """Make the thread now; raises RuntimeError when the system has none."""
+        """Make the thread now; raises RuntimeError if the system has none."""
         with self._changed:
             self._make_thread()
 
     def wait(self, timeout_sec: float) -> bool:
-        """Whether the call has returned within the time; raises what it raised.
+        """Whether the call has returned within the time; raises its exception.
 
-        After False it goes on: the next `wait` gets what it got, or nobody does. Raises
-        RuntimeError when there is no thread and the system has none; then nothing has begun.
+        After False the call goes on; its result is for the next `wait`, or is given back. Raises
+        RuntimeError if there is no thread and the system has none; then nothing has begun.
         """
         with self._changed:
             self._begin()
-            self._wanted = True
+            self._has_waiter = True
             try:
                 self._changed.wait_for(lambda: not self.busy, timeout_sec)
             finally:
-                self._wanted = False
+                self._has_waiter = False
             if self.busy:
                 return False
             if self._error is not None:
@@ -193,7 +193,7 @@ class BlockingCall:
             return True
 
     def close(self) -> None:
-        """Make the call `end`, now or as soon as the call that is under way has returned."""
+        """Call `end`, now or as soon as the current call has returned."""
         with self._changed:
             self._closed = True
             if not self.busy:
@@ -231,31 +231,31 @@ class BlockingCall:
     def _finish(self, error: Exception | None) -> None:
         with self._changed:
             self._error = error
-            if error is not None or not self._wanted:
+            if error is not None or not self._has_waiter:
                 self._give_back()
             if self._closed:
                 self._end()
-            # Last: who reads it takes no lock, and goes on by itself when it is False.
+            # Last, because its readers take no lock and continue as soon as it is False.
             self.busy = False
             self._changed.notify_all()
 
 
 class ThreadLine:
-    """A lock for threads that is fair.
+    """A fair lock for threads.
 
-    `threading.Lock` gives itself to whoever asks first, and who has just released it often is.
+    `threading.Lock` is granted to the first thread that asks, often the one that just released it.
     """
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
-        self._taken = False
+        self._is_taken = False
         self._turns: deque[threading.Lock] = deque()
 
     def enter(self, timeout_sec: float) -> bool:
-        """Whether our turn came within the time; then `leave` ends it."""
+        """Whether the turn of this thread came within the time; `leave` ends it."""
         with self._mutex:
-            if not self._taken:
-                self._taken = True
+            if not self._is_taken:
+                self._is_taken = True
                 return True
             turn = threading.Lock()
             turn.acquire()
@@ -270,15 +270,15 @@ class ThreadLine:
         return not self._withdrawn(turn)
 
     def leave(self) -> None:
-        """Let the next one in."""
+        """Let the next thread in."""
         with self._mutex:
             if self._turns:
                 self._turns.popleft().release()
             else:
-                self._taken = False
+                self._is_taken = False
 
     def _withdrawn(self, turn: threading.Lock) -> bool:
-        """Leave the line; False when the turn had just come."""
+        """Leave the line; False if the turn had just come."""
         with self._mutex:
             if turn not in self._turns:
                 return False
@@ -286,14 +286,14 @@ class ThreadLine:
             return True
 
 
-# The lock that is handed over in the order of the requests, between processes and threads.
+# The lock that is granted in the order of the requests, between processes and threads.
 #
-# It is made of locks on single bytes of one file, of which nothing is written: "open file
-# description" locks of fcntl(2), Linux 3.15 and later. Byte 0 is the gate, held only while
-# somebody takes a ticket. A ticket is the first byte after every locked one, locked for writing.
-# Whoever has one asks for a read lock on all bytes from the first ticket to its own; the kernel
-# grants it in the instant in which all earlier tickets are gone, by release or by the death of
-# their process. Requests that wait are no locks yet, so they are in nobody's way.
+# It consists of locks on single bytes of one file, to which nothing is written: "open file
+# description" locks of fcntl(2), Linux 3.15 and later. Byte 0 is the gate, held only while a
+# process takes a ticket. A ticket is the first byte after every locked one, locked for writing.
+# Its owner requests a read lock on all bytes from the first ticket to its own; the kernel grants it
+# in the instant in which all earlier tickets are gone, by release or by the death of their process.
+# Requests that wait are no locks yet, so they block no other request.
 
 # `struct flock` of fcntl(2): type, whence, start, length, process. Native alignment, as C has it;
 # `q` also on 32-bit systems, where these commands take `struct flock64` (F_OFD_SETLK in
@@ -316,12 +316,12 @@ NOTHING = _of(fcntl.F_UNLCK, GATE, TO_THE_END)
 class FairLock:
     """One exclusive lock, first come, first served.
 
-    Open it after the fork: who inherits a lock shares it. Two objects exclude each other, also in
-    one process. A process has one place among the others, its threads line up for it.
+    Open it after the fork: a child that inherits a lock shares it. Two objects exclude each other,
+    even in one process. A process has one place among the others, and its threads line up for it.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open (and make) the lock file; raises OSError when the folder can't be written."""
+        """Open (and make) the lock file; raises OSError if the folder can't be written."""
         self.path = path
         self._fd = opened(path)
         self._threads = ThreadLine()
@@ -332,34 +332,34 @@ class FairLock:
     def prepare(self) -> None:
         """Make the thread in which this process waits, so that it never lacks one.
 
-        Raises RuntimeError when the system has none.
+        Raises RuntimeError if the system has none.
         """
         self._turn.prepare()
 
     def acquire(self, timeout_sec: float) -> None:
-        """Take the lock; raises LockTimeout when its turn did not come within the time.
+        """Take the lock; raises LockTimeout if its turn did not come within the time.
 
-        The place in the line is kept for the next request of this object, or freed when its turn
-        comes and nobody here wants it any more.
+        The place in the line is kept for the next request of this object, and given up if its turn
+        comes without a request.
         """
         deadline_sec = time.monotonic() + timeout_sec
         if not self._threads.enter(timeout_sec):
             raise timed_out(self.path, timeout_sec)
         try:
             if self._turn.busy or not self._taken_at_once():
-                left_sec = max(0.0, deadline_sec - time.monotonic())
-                if not self._turn.wait(left_sec):
+                remaining_sec = max(0.0, deadline_sec - time.monotonic())
+                if not self._turn.wait(remaining_sec):
                     raise timed_out(self.path, timeout_sec)
             self._held = True
         except BaseException:
-            # What is still waited for is given back when it comes.
+            # A turn that has not come yet is given back when it comes.
             if not self._turn.busy:
                 self._give_back()
             self._threads.leave()
             raise
 
     def release(self) -> None:
-        """Free the lock; harmless when it is not held."""
+        """Free the lock; harmless if it is not held."""
         if self._held:
             self._held = False
             self._give_back()
@@ -370,19 +370,19 @@ class FairLock:
         self._turn.close()
 
     def _taken_at_once(self) -> bool:
-        """Whether nobody was before us; if not, `_wait_for_turn` goes on from what was reached."""
+        """Whether the lock was free; if not, `_wait_for_turn` continues from here."""
         if not self._done(SHUT_GATE):
             return False
         self._take_ticket()
         return self._ticket == FIRST_TICKET
 
     def _take_ticket(self) -> None:
-        """Lock the first byte after every locked one, and open the gate; the gate is ours."""
+        """Lock the first byte after every locked one, and open the gate, which this holds."""
         ticket = FIRST_TICKET
         while True:
-            # Of several locks in the way the kernel names one.
-            asked = _of(fcntl.F_WRLCK, ticket, TO_THE_END)
-            answer = fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, asked)
+            # The kernel names one of several locks in the way.
+            request = _of(fcntl.F_WRLCK, ticket, TO_THE_END)
+            answer = fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, request)
             kind, _, start, length, _ = FLOCK.unpack(answer)
             if kind == fcntl.F_UNLCK:
                 break
@@ -392,7 +392,7 @@ class FairLock:
         fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, OPEN_GATE)
 
     def _wait_for_turn(self) -> None:
-        """Wait, without a limit, for whatever is not ours yet; in a thread of its own."""
+        """Wait without a limit for the gate and the turn; it runs in a thread of its own."""
         if not self._ticket:
             fcntl.fcntl(self._fd, fcntl.F_OFD_SETLKW, SHUT_GATE)
             self._take_ticket()

@@ -1,7 +1,7 @@
 """The log: one file that all processes share, and warnings on stderr for systemd's journal.
 
 A thread of each process collects its lines and writes those of half a second at once. A line on
-stderr never keeps the process waiting, even when stderr is full.
+stderr never blocks the process, even if stderr is full.
 """
 
 import errno
@@ -47,7 +47,7 @@ def escape(text: str) -> str:
 
 
 class LogLine(NamedTuple):
-    """A record of the log with its message made, for the arguments may change."""
+    """A record of the log with its final message, because the arguments may change."""
 
     created: float
     level: str
@@ -56,7 +56,7 @@ class LogLine(NamedTuple):
 
     @classmethod
     def of(cls, record: logging.LogRecord) -> "LogLine":
-        """What of the record goes into the file; raises what making its message raises."""
+        """The part of the record that is written; raises the errors of making its message."""
         traceback = record.exc_text or ""
         if record.exc_info and not traceback:
             traceback = _python.formatException(record.exc_info)
@@ -72,14 +72,14 @@ class LogLine(NamedTuple):
 
 
 class StderrFormatter(logging.Formatter):
-    """Lines without a time, for journald has its own."""
+    """Formats lines without a time, because journald adds its own."""
 
     def format(self, record: logging.LogRecord) -> str:
         return LogLine.of(record).text()
 
 
 class FileTimes:
-    """The time at the beginning of each line of the file, in one zone."""
+    """Formats the time at the beginning of each line of the file, in one zone."""
 
     def __init__(self, zone: tzinfo | None) -> None:
         self._zone = zone
@@ -87,7 +87,7 @@ class FileTimes:
         self._text = ""
 
     def text(self, created: float) -> str:
-        # The lines that are written together are of few seconds.
+        # Lines that are written together belong to few seconds.
         if self._second != int(created):
             self._second = int(created)
             now = datetime.fromtimestamp(self._second, self._zone)
@@ -95,18 +95,18 @@ class FileTimes:
         return self._text
 
 
-# Lines on stderr, which costs nobody a moment when nobody reads it.
+# Lines on stderr must never block, even if no process reads them.
 #
-# Under systemd it is a pipe or a socket to journald. One that hangs fills it, and whoever writes
-# then waits: the thread that answers every sensor. So a line goes out when there is room for it
-# now, and is counted otherwise.
+# Under systemd stderr is a pipe or a socket to journald. If journald hangs, it fills up, and the
+# next writer blocks: the thread that answers every sensor. So a line is written if there is room
+# for it now, and is counted otherwise.
 
-# A pipe that can be written takes so much without waiting (man 7 pipe, PIPE_BUF).
+# A pipe that can be written takes so many bytes without blocking (man 7 pipe, PIPE_BUF).
 PIECE_BYTES = select.PIPE_BUF
 
 
 class StderrLines(logging.Handler):
-    """Writes records without ever waiting for whoever reads them."""
+    """Writes records without ever waiting for their reader."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         """To the stream, or to stderr as it is now."""
@@ -116,8 +116,8 @@ class StderrLines(logging.Handler):
         self._is_torn = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the line now, or count it; the next one that goes out says how many were lost."""
-        # Stderr may be gone too (journald restarted): then nobody would read it.
+        """Write the line now, or count it; the next written line says how many were lost."""
+        # Stderr may be closed (journald restarted): then the line is lost anyway.
         with suppress(Exception):
             text = f"{self.format(record)}\n"
             if self._lost:
@@ -143,26 +143,26 @@ class StderrLines(logging.Handler):
 
 
 def _descriptor(stream: TextIO) -> int | None:
-    """Of a stream in memory there is none."""
+    """The descriptor of a stream; None for a stream in memory."""
     try:
         return stream.fileno()
     except (AttributeError, OSError, ValueError):
         return None
 
 
-# The file of the log: all processes share it, and what came within half a second goes in at once.
+# The file of the log is shared by all processes; the lines of half a second are written at once.
 #
-# A record costs its caller no file and no lock of another process; a thread writes them all
+# Logging waits neither for the file nor for a lock of another process: a thread writes all records
 # together.
 
 FILE_NAME = "flask10x.log"
-# Two writes a second however much is logged, and half of the second within which a line is to be in
-# the file is left for the card and for the other processes.
+# So there are two writes a second however much is logged. A line has to be in the file within a
+# second, so half a second is left for the card and for the other processes.
 COLLECT_SEC = 0.5
-# So many are written at once even so; beyond that, collecting saves nothing more.
+# So many lines are written without further delay; collecting more saves nothing.
 HURRY_AT = 1_000
-# Some 5 MB, reached only when the card stalls: for ten seconds of the fastest traffic, for days of
-# a home's.
+# Some 5 MB, reached only if the card stalls: for ten seconds of the fastest traffic, for days of a
+# home's.
 WAITING_MAX = 20_000
 
 # The lines of a traceback are indented, so a record begins with every other line.
@@ -174,24 +174,24 @@ class Collector(logging.Handler):
 
     def __init__(self, file: "LogFile") -> None:
         super().__init__()
-        self.taken = 0
-        """How many records it has kept so far."""
-        self.written = 0
-        """How many of them it is done with."""
+        self.received = 0
+        """How many records it has received so far."""
+        self.finished = 0
+        """How many of them are written or lost."""
         self._file = file
         self._waiting: deque[LogLine] = deque()
-        self._dropped = self._dropped_said = 0
+        self._dropped = self._dropped_logged = 0
         self._writing = threading.Lock()
-        self._come, self._hurry = threading.Event(), threading.Event()
+        self._has_lines, self._hurry = threading.Event(), threading.Event()
         self._ends = False
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
 
     def start(self) -> None:
-        """Start the thread; raises RuntimeError when there can be none."""
+        """Start the thread; raises RuntimeError if the system has none."""
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the record for the thread; one for which there is no room is counted."""
+        """Keep the record for the thread; if there is no room, it is dropped and counted."""
         # Handlers are called one at a time, under their own lock.
         waiting = len(self._waiting)
         if waiting >= WAITING_MAX:
@@ -202,27 +202,27 @@ class Collector(logging.Handler):
         except Exception:
             complain()
             return
-        self.taken += 1
-        if not self._come.is_set():
-            self._come.set()
-        # The first one at once: it opens the file while there are descriptors.
-        if (waiting >= HURRY_AT or not self.written) and not self._hurry.is_set():
+        self.received += 1
+        if not self._has_lines.is_set():
+            self._has_lines.set()
+        # The first line is written at once: it opens the file while there are descriptors.
+        if (waiting >= HURRY_AT or not self.finished) and not self._hurry.is_set():
             self._hurry.set()
 
     def hurry(self) -> None:
-        """Collect no longer: the thread writes now what is there."""
-        if self.written < self.taken:
+        """Let the thread write the lines now, without collecting more."""
+        if self.finished < self.received:
             self._hurry.set()
 
     def flush(self) -> None:
-        """Return when every record so far is in the file, or lost."""
+        """Return once every record so far is in the file or lost."""
         with self._writing:
             self._write()
 
     def close(self) -> None:
-        """Write what waits, end the thread, close the file; harmless when it is closed."""
+        """Write the lines that wait, end the thread, close the file; harmless if it is closed."""
         self._ends = True
-        self._come.set()
+        self._has_lines.set()
         self._hurry.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -232,7 +232,7 @@ class Collector(logging.Handler):
         super().close()
 
     def before_fork(self) -> None:
-        """Write what waits, and let nothing be written until `after_fork`."""
+        """Write the lines that wait, and block writing until `after_fork`."""
         self._writing.acquire()
         self._write()
 
@@ -241,41 +241,41 @@ class Collector(logging.Handler):
         self._writing.release()
 
     def after_fork_in_child(self) -> None:
-        """Leave to the parent what came meanwhile; the child has no thread, so it must flush."""
+        """Leave newer lines to the parent; the child has no thread, so it has to call `flush`."""
         self._waiting.clear()
-        self._come, self._hurry = threading.Event(), threading.Event()
-        self._dropped = self._dropped_said
-        self.taken = self.written
+        self._has_lines, self._hurry = threading.Event(), threading.Event()
+        self._dropped = self._dropped_logged
+        self.received = self.finished
         self._writing.release()
 
     def _run(self) -> None:
         while not self._ends:
-            self._come.wait()
+            self._has_lines.wait()
             self._hurry.wait(COLLECT_SEC)
-            # First these, then the records: whoever comes after this asks for another turn.
-            self._come.clear()
+            # Cleared before the records are written: a record that comes later sets them again.
+            self._has_lines.clear()
             self._hurry.clear()
             self.flush()
 
     def _write(self) -> None:
         lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        dropped, said = self._dropped, []
-        if dropped != self._dropped_said:
-            text = f"{dropped - self._dropped_said} lines of the log were lost: the file stalled"
-            said.append(LogLine(time.time(), "WARNING", text))
-        if not (lines or said):
+        dropped, warnings = self._dropped, []
+        if dropped != self._dropped_logged:
+            text = f"{dropped - self._dropped_logged} lines of the log were lost: the file stalled"
+            warnings.append(LogLine(time.time(), "WARNING", text))
+        if not (lines or warnings):
             return
-        if not self._file.write(lines + said):
-            # Somebody gives a descriptor back, and then it can be written.
+        if not self._file.write(lines + warnings):
+            # It can be written once a descriptor is free again.
             self._waiting.extendleft(reversed(lines))
-            self._come.set()
+            self._has_lines.set()
             return
-        self._dropped_said = dropped
-        self.written += len(lines)
+        self._dropped_logged = dropped
+        self.finished += len(lines)
 
 
 class LogFile(ConcurrentRotatingFileHandler):
-    """The shared file; what cannot be written is lost, and said once on stderr."""
+    """The shared file; lines that cannot be written are lost, which stderr says once."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(
@@ -289,9 +289,9 @@ class LogFile(ConcurrentRotatingFileHandler):
         self._complained = self._exhausted = False
 
     def write(self, lines: list[LogLine]) -> bool:
-        """Write all of them under one lock; what fails costs the lines.
+        """Write all lines under one lock; after an error they are lost.
 
-        False when the process has no descriptor for the file, and it is worth another try.
+        Return False if the process has no descriptor for the file, so that another try may succeed.
         """
         text = "\n".join(line.text(self._times.text(line.created)) for line in lines)
         self._exhausted = False
@@ -299,7 +299,7 @@ class LogFile(ConcurrentRotatingFileHandler):
         return not self._exhausted
 
     def do_write(self, msg: str) -> None:
-        """Write all that was handed over, rotating between two records where the file is full."""
+        """Write the records of the message, rotating between two of them where the file is full."""
         records = _NEXT_RECORD.split(msg)
         while records:
             fitting = self._fitting(records)
@@ -311,7 +311,7 @@ class LogFile(ConcurrentRotatingFileHandler):
                     self.doRollover()
 
     def _fitting(self, records: list[str]) -> int:
-        """How many of the records fill the file, which may be one of them longer than its limit."""
+        """How many of the records fill the file; at least one, even if it exceeds the limit."""
         if self.stream is None:
             self.stream = self.do_open()
         room = self.maxBytes - self.stream.seek(0, os.SEEK_END)
@@ -322,7 +322,7 @@ class LogFile(ConcurrentRotatingFileHandler):
         return len(records)
 
     def do_open(self, mode: str | None = None) -> TextIOWrapper:
-        """Open the file, closing the line that a full disk or a power cut has torn."""
+        """Open the file, and end the line that a full disk or a power cut has torn."""
         disk.make_private(self.baseFilename)
         stream = super().do_open(mode)
         if self._is_torn():
@@ -335,7 +335,7 @@ class LogFile(ConcurrentRotatingFileHandler):
         if not (self._complained or self._exhausted):
             self._complained = True
             complain()
-        # What the stream still holds would fail again, at close or when Python ends.
+        # The content of the stream's buffer would fail again, at `close` or at the end of Python.
         stream, self.stream = self.stream, None
         if stream is not None:
             with suppress(OSError):
@@ -350,7 +350,7 @@ class LogFile(ConcurrentRotatingFileHandler):
 
 
 def complain() -> None:
-    """Say on stderr which exception cost lines; nothing is said when that fails too."""
+    """Write the exception that cost lines to stderr, if that is possible."""
     with suppress(Exception):
         reason = escape(repr(sys.exc_info()[1]))
         sys.stderr.write(f"WARNING Lines of the log are lost: {reason}\n")
@@ -362,19 +362,19 @@ def complain() -> None:
 # so a message is one line whatever a sensor sent; the lines of a traceback follow their record,
 # each indented, so none of them can pass for a record.
 #
-# A log that cannot be written, on a full disk say, costs its lines and nothing else: nobody gets
-# an exception, and stderr gets one line of it. Nor does a folder that cannot be written keep a
-# service from starting: readings come first. The file is written by a thread of its own, so a card
-# that stalls for seconds, or the other worker's rotation, keeps no sensor waiting for its answer;
-# nor does a journald that hangs (`stderr_lines`).
+# If the log cannot be written, on a full disk say, only its lines are lost: no caller gets an
+# exception, and stderr gets one line. A service starts even if the folder cannot be written:
+# readings come first. A thread of its own writes the file, so neither a card that stalls for
+# seconds, nor the rotation by another worker, nor a journald that hangs (`StderrLines`) delays the
+# answer to a sensor.
 
-# A flood from a stranger must not push everything else out of the log.
+# A flood from a stranger must not push the other lines out of the log.
 LOG_EVERY_SEC = 60.0
-# A disk that is full now is no wrong setting: the service starts and its log waits for space.
+# A full disk is no wrong setting: the service starts and its log waits for space.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _OURS = "flask10x"
-# Gunicorn says here which worker started, hung or was killed; it has its own handler for stderr.
+# Gunicorn logs here which worker started, hung or was killed; it has its own handler for stderr.
 _GUNICORN = "gunicorn.error"
 
 _installed: list[tuple[logging.Logger, logging.Handler]] = []
@@ -382,14 +382,15 @@ _collectors: list[Collector] = []
 
 
 def configure(settings: Settings, *, make_folder: bool = True) -> None:
-    """Log to `<LOG_DIR>/flask10x.log`, and from WARNING up to stderr; again: with new settings.
+    """Log to `<LOG_DIR>/flask10x.log`, and from WARNING up to stderr.
 
-    Call it once in each process, in workers after the fork. The file is shared safely: it is
-    locked for the lines of half a second, and the rotation happens under the same lock. Each of
-    the LOG_BACKUP_COUNT old files and the current one may be a line longer than LOG_MAX_BYTES.
+    Call it in each process, in workers after the fork; another call applies new settings. The file
+    is shared safely: it is locked for the lines of half a second, and rotated under the same lock.
+    Each of the LOG_BACKUP_COUNT old files and the current one may be a line longer than
+    LOG_MAX_BYTES.
 
-    When the folder cannot be made or written, stderr gets one line of it and there is no file.
-    Without `make_folder` there is silently none where the folder is not there.
+    If the folder cannot be made or written, stderr gets one line and there is no file. Without
+    `make_folder` a missing folder silently means no file.
     """
     shutdown()
     file = LogFile(settings)
@@ -424,7 +425,7 @@ def _install(handler: logging.Handler, *names: str) -> None:
 
 
 def flush() -> None:
-    """Return when every line so far is in the file, or lost."""
+    """Return once every line so far is in the file or lost."""
     _collectors_do(Collector.flush)
 
 
@@ -434,7 +435,7 @@ def _collectors_do(step: Callable[[Collector], None]) -> None:
 
 
 def write_line(settings: Settings, level: int, text: str) -> None:
-    """One line of the file from a process that can make no thread; what fails costs the line."""
+    """Write one line from a process that can make no thread; after an error it is lost."""
     with suppress(Exception):
         file = LogFile(settings)
         file.write([LogLine(time.time(), logging.getLevelName(level), text)])
@@ -442,18 +443,19 @@ def write_line(settings: Settings, level: int, text: str) -> None:
 
 
 def receipt() -> Callable[[], bool]:
-    """Whether every line so far is in the file, or lost: a function to call later.
+    """A function that says whether every line so far is in the file or lost.
 
-    For a line that must get into the file although its process may be killed at any moment: one
-    that still waits is lost then, so these are written at once. Asking never waits for the card.
+    It is for a line that must get into the file although its process may be killed at any moment: a
+    line that still waits would be lost, so all are written at once. The function never waits for
+    the card.
     """
-    lines = [(collector, collector.taken) for collector in _collectors]
+    lines = [(collector, collector.received) for collector in _collectors]
     _collectors_do(Collector.hurry)
-    return lambda: all(collector.written >= taken for collector, taken in lines)
+    return lambda: all(collector.finished >= received for collector, received in lines)
 
 
 def shutdown() -> None:
-    """Write what waits, undo `configure`, close the file; harmless when nothing is configured."""
+    """Write the lines that wait, undo `configure`, close the file; harmless without it."""
     while _installed:
         logger, handler = _installed.pop()
         logger.removeHandler(handler)
@@ -463,7 +465,7 @@ def shutdown() -> None:
     logging.raiseExceptions = True
 
 
-# A child has no thread to write what waited, and must not write it a second time.
+# A child has no thread to write the lines that waited, and must not write them a second time.
 os.register_at_fork(
     before=partial(_collectors_do, Collector.before_fork),
     after_in_parent=partial(_collectors_do, Collector.after_fork),
@@ -472,7 +474,7 @@ os.register_at_fork(
 
 
 def _trouble_with(file: "LogFile") -> OSError | None:
-    """Why the file could never be written or rotated; None when it can, or could with space."""
+    """Why the file could never be written or rotated; None if it can, or could with space."""
     folder = Path(file.baseFilename).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -487,22 +489,22 @@ def _trouble_with(file: "LogFile") -> OSError | None:
 
 
 class Pace:
-    """Lets a line into the log once a minute for each kind, and counts the others."""
+    """Lets a line of each kind into the log once a minute, and counts the others."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept_back: dict[tuple[str, ...], int] = {}
+        self._held_back: dict[tuple[str, ...], int] = {}
         self._due_sec: dict[tuple[str, ...], float] = {}
 
     def turn(self, *kind: str) -> str | None:
-        """How a line of this kind ends: with how many were kept back since the last one, if any.
+        """The end of a line of this kind: how many were held back since the last one, if any.
 
-        None: keep this one back.
+        None means that this line is to be held back.
         """
         with self._lock:
             if time.monotonic() < self._due_sec.get(kind, 0.0):
-                self._kept_back[kind] = self._kept_back.get(kind, 0) + 1
+                self._held_back[kind] = self._held_back.get(kind, 0) + 1
                 return None
             self._due_sec[kind] = time.monotonic() + LOG_EVERY_SEC
-            kept_back = self._kept_back.pop(kind, 0)
-            return f" ({kept_back} more since the last such line)" if kept_back else ""
+            held_back = self._held_back.pop(kind, 0)
+            return f" ({held_back} more since the last such line)" if held_back else ""

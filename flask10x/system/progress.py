@@ -1,16 +1,16 @@
-"""How far long work is, told to whoever shows it."""
+"""Reports the progress of long work to a progress bar."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 Advance = Callable[[int], object]
-"""Called with how much was just done."""
+"""Called with the amount of work that was just done."""
 
 Bar = Callable[[str, int], AbstractContextManager[Advance]]
-"""Begins a piece of work: what is worked on, and how much there is to do; the work is its block."""
+"""Begins a piece of work with a label and its amount; the work is the block of `with`."""
 
 
 @contextmanager
 def unseen(_label: str, _length: int) -> Iterator[Advance]:
-    """Nobody looks."""
+    """A `Bar` that shows nothing."""
     yield lambda _: None

@@ -1,4 +1,4 @@
-"""Numbers in the words of the command line: of things and bytes."""
+"""Amounts of things and bytes, as the command line writes them."""
 
 from collections.abc import Sequence
 from gettext import gettext as _
@@ -20,7 +20,7 @@ def megabytes(count: int) -> str:
 
 
 def some(numbers: Sequence[int]) -> str:
-    """The first few of these numbers, and how many more there are: `3, 17, 20 and 5 more`."""
-    shown = ", ".join(map(str, numbers[:SHOWN_NUMBERS]))
+    """The first of these numbers, and how many more there are: `3, 17, 20 and 5 more`."""
+    first = ", ".join(map(str, numbers[:SHOWN_NUMBERS]))
     more = len(numbers) - SHOWN_NUMBERS
-    return _("{numbers} and {n} more").format(numbers=shown, n=more) if more > 0 else shown
+    return _("{numbers} and {n} more").format(numbers=first, n=more) if more > 0 else first

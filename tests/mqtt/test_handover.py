@@ -50,7 +50,7 @@ def test_a_message_is_settled_when_it_is_stored_or_never_will_be(
     found = post(lambda numbers: {"results": [{"status": "committed"}, result, result]})
     assert found[0] == SETTLED
     assert [one.is_settled for one in found] == [True, is_settled, is_settled]
-    assert bool(found[1].said) == ("error" in result or not is_settled)
+    assert bool(found[1].error) == ("error" in result or not is_settled)
 
 
 def test_a_message_for_which_a_post_is_refused_holds_up_no_other() -> None:
@@ -61,7 +61,7 @@ def test_a_message_for_which_a_post_is_refused_holds_up_no_other() -> None:
     first, second, third = post(said)
     assert (first, third) == (SETTLED, SETTLED)
     assert second.is_settled
-    assert "an array is needed" in second.said
+    assert "an array is needed" in second.error
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_after_the_limit_the_next_wait_gets_what_the_call_got() -> None:
     assert not call.wait(0.001)
     waiting = threading.Thread(target=lambda: calls.append(10 * call.wait(30)))
     waiting.start()
-    while not call._wanted:
+    while not call._has_waiter:
         waiting.join(0.001)
     returns.set()
     waiting.join()

@@ -84,7 +84,7 @@ def is_free(connection: Connection, name: str, host: str, token: str) -> bool:
 
 def token_of(lock: FileLock) -> str:
     """The token of the leases of this host that stand behind the lock; empty before the first."""
-    noted = lock.noted()
+    noted = lock.line()
     return f"{noted} {boot_id()}" if noted else ""
 
 
@@ -175,7 +175,7 @@ class TimedLease:
         return {"name": self.name, "host": self._host, "token": self._token or self._new_token()}
 
     def _new_token(self) -> str:
-        if not self._lock.noted():
+        if not self._lock.line():
             made = secrets.token_hex(TOKEN_BYTES)
             # On a full disk the next process has another one, and waits until this one expires.
             with suppress(OSError):
