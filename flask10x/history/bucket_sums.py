@@ -30,7 +30,7 @@ from sqlalchemy import (
 from flask10x.database.expressions import floor_div, spans, sums_of, total, unindexed
 from flask10x.database.tables import NUMBER, measurement, readings, rollup_days, rollups
 from flask10x.history.buckets import Bucket, Line, Window
-from flask10x.history.corrections import Corrections, Segment
+from flask10x.history.corrections import AS_STORED, Corrections, Way
 from flask10x.history.local_time import Run, day_of, day_start
 from flask10x.history.statements import (
     STATEMENTS,
@@ -87,21 +87,20 @@ class ShownLine(NamedTuple):
     """A line, and how its values are shown in each of the pieces that it is filled with."""
 
     line: Line
-    segments: Sequence[Segment]
+    ways: Sequence[Way]
 
     def add(self, number: int, place: int, sums: Sequence[Any]) -> None:
         """Take in stored values of that piece, in the bucket at that place."""
-        segment = self.segments[number]
-        if segment.is_raw:
-            self.line.add(place, *sums)
-            return
-        stored = Bucket()
-        stored.add(*sums)
-        self.line.add(place, *stored.adjusted(segment.gain, segment.offset))
+        way = self.ways[number]
+        if way != AS_STORED:
+            stored = Bucket()
+            stored.add(*sums)
+            sums = stored.adjusted(*way[1:])
+        self.line.add(place, *sums)
 
     def add_all(self, number: int, parts: Iterable[tuple[int, Sequence[Any]]]) -> None:
         """The same of many: a place, and count, total, least and greatest there."""
-        if self.segments[number].is_raw:
+        if self.ways[number] == AS_STORED:
             self.line.add_all(parts)
             return
         for place, sums in parts:
@@ -152,15 +151,13 @@ class _Group:
     """By their columns."""
     pieces: Sequence[tuple[int, int]]
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Those of its lines, in their order."""
-        return tuple(self.lines)
+    columns: tuple[str, ...]
+    """Those of its lines, in their order."""
 
     @property
     def counted(self) -> str:
         """Each reading has a row of each measurement; these are counted."""
-        return next(iter(self.lines))
+        return self.columns[0]
 
     @property
     def interval_ms(self) -> int:
@@ -222,15 +219,15 @@ def _alike(request: SumsRequest, endpoint: str, lines: Sequence[Line]) -> Iterat
     first_ms, last_ms = _ends(request.window, request.extents[endpoint])
     if first_ms > last_ms:
         return
-    alike: defaultdict[tuple[tuple[int, int], ...], dict[str, ShownLine]] = defaultdict(dict)
+    by_pieces: defaultdict[tuple[tuple[int, int], ...], dict[str, ShownLine]] = defaultdict(dict)
     for line in lines:
         column = line.measurement.column
         segments = request.corrections.segments(endpoint, column, first_ms, last_ms)
         shown = [segment for segment in segments if not segment.hidden]
-        pieces = tuple((segment.first_ms, segment.last_ms) for segment in shown)
-        alike[pieces][column] = ShownLine(line, shown)
-    for pieces, own in alike.items():
-        yield _Group(endpoint, own, pieces)
+        pieces = tuple([segment.ends for segment in shown])
+        by_pieces[pieces][column] = ShownLine(line, [segment.way for segment in shown])
+    for pieces, of_columns in by_pieces.items():
+        yield _Group(endpoint, of_columns, pieces, tuple(of_columns))
 
 
 def _ends(window: Window, extent: Extent) -> tuple[int, int]:
@@ -254,6 +251,7 @@ class _Adder:
         self._view, self._request, self._groups = view, request, groups
         self._connection, self._window = view.connection, request.window
         self._unit_ms = request.window.step.unit_ms
+        self._runs: dict[tuple[int, int], list[Run]] = {}
         self.counts = [0] * len(groups)
 
     def add(self) -> None:
@@ -425,12 +423,21 @@ class _Adder:
             low_ms = first_ms
             while low_ms <= high_ms:
                 reach_ms = min(low_ms + piece_ms - 1, high_ms)
-                for run in self._window.runs(low_ms, reach_ms):
-                    yield _Span(place, number, run)
+                for clock in self._clocks(self._groups[place]):
+                    if clock.low_ms <= reach_ms and clock.high_ms >= low_ms:
+                        ends = max(clock.low_ms, low_ms), min(clock.high_ms, reach_ms)
+                        yield _Span(place, number, Run(*ends, clock.offset_ms))
                 low_ms = reach_ms + 1
                 if following is not None and low_ms <= high_ms:
                     next_ms = following(self._groups[place], low_ms)
                     low_ms = high_ms + 1 if next_ms is None else max(low_ms, next_ms)
+
+    def _clocks(self, group: _Group) -> list[Run]:
+        """The times between changes of the clock, from a group's first piece to its last."""
+        ends = group.pieces[0][0], group.pieces[-1][1]
+        if ends not in self._runs:
+            self._runs[ends] = [*self._window.runs(*ends)]
+        return self._runs[ends]
 
     def _readings_in(self, span: _Span) -> int:
         length_ms = span.run.high_ms - span.run.low_ms + 1

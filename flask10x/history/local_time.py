@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date, tzinfo
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from flask10x.readings.times import (
     DAY_MS,
@@ -29,8 +30,7 @@ from flask10x.readings.times import (
 DAYS_KNOWN = 8192
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """A piece of time, both ends inclusive, in which the clock is not changed."""
 
     low_ms: int
