@@ -11,7 +11,7 @@ of that zone right; the service makes all of them anew, in pieces, when it runs 
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
@@ -25,7 +25,7 @@ from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import followers, rollup_days, rollup_zone, rollups
 from flask10x.history import sums
 from flask10x.history.local_time import day_of, day_start
-from flask10x.history.sums import Four
+from flask10x.history.sums import Four, Ids
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import DAY_MS, HOUR_MS, zone_name_of, zone_of
 
@@ -101,10 +101,11 @@ def of_hours(stations: Stations, connection: Connection, hours: list[Sums], last
     for row in hours:
         for day in _days_of(row["hour"], zone):
             new[row["endpoint"], day].setdefault(row["hour"], []).append(row)
+    maker = DayMaker(connection, zone, last)
     rows = [
         row
         for (endpoint, day), newer in new.items()
-        for row in computed(stations.by_endpoint[endpoint], connection, day, zone, last, newer)
+        for row in maker.rows(stations.by_endpoint[endpoint], day, newer)
     ]
     return DayRows(found.zone, rows)
 
@@ -121,44 +122,60 @@ def store(connection: Connection, rows: DayRows) -> bool:
     return True
 
 
-def computed(
-    station: Station,
-    connection: Connection,
-    day: int,
-    zone: tzinfo | None,
-    last: int,
-    newer: dict[int, list[Sums]] | None = None,
-) -> list[Sums]:
-    """The roll-ups of a station's day as its hours give them; none for no reading.
+@dataclass(frozen=True, slots=True)
+class DayMaker:
+    """Makes the roll-ups of days of a zone from those of hours, which reach up to an id."""
 
-    Hours in `newer` count instead of those in the table. `last` is the id up to which hours are
-    rolled up.
-    """
-    start_ms, end_ms = day_start(day, zone), day_start(day + 1, zone)
-    if start_ms == end_ms:
-        return []
-    ends = {"first": start_ms // HOUR_MS, "end": -(-end_ms // HOUR_MS)}
-    bound = {"endpoint": station.endpoint, "columns": station.columns} | ends
-    hours: defaultdict[int, list[Any]] = defaultdict(list)
-    for row in connection.execute(_HOURS, bound):
-        hours[row.hour].append(row[1:])
-    for hour, rows in (newer or {}).items():
-        hours[hour] = [_plain(row) for row in rows]
-    parts = [
-        part
-        for hour, rows in hours.items()
-        for part in _within(station, connection, hour, rows, (start_ms, end_ms), last)
-    ]
-    return [*_rows(station, day, parts)]
+    connection: Connection
+    zone: tzinfo | None
+    last_id: int
 
+    def rows(
+        self, station: Station, day: int, newer: Mapping[int, list[Sums]] | None = None
+    ) -> list[Sums]:
+        """Return the roll-ups of a station's day; none where it has no reading.
 
-def stored(station: Station, connection: Connection, day: int) -> list[Sums]:
-    """The roll-ups of a station's day as the table has them, in the order of its columns."""
-    of_day = rollup_days.c.endpoint == station.endpoint, rollup_days.c.day == day
-    columns = station.columns
-    query = select(rollup_days).where(*of_day, rollup_days.c.measurement.in_(columns))
-    found = connection.execute(query).mappings()
-    return sorted(map(dict, found), key=lambda row: columns.index(row["measurement"]))
+        Hours in `newer` count instead of those in the table.
+        """
+        ends = day_start(day, self.zone), day_start(day + 1, self.zone)
+        if ends[0] == ends[1]:
+            return []
+        hours = {"first": ends[0] // HOUR_MS, "end": -(-ends[1] // HOUR_MS)}
+        values = {"endpoint": station.endpoint, "columns": station.columns} | hours
+        rows_of: defaultdict[int, list[Any]] = defaultdict(list)
+        for row in self.connection.execute(_HOURS, values):
+            rows_of[row.hour].append(row[1:])
+        for hour, rows in (newer or {}).items():
+            rows_of[hour] = [_plain(row) for row in rows]
+        parts = [
+            part for hour, rows in rows_of.items() for part in self._part(station, hour, rows, ends)
+        ]
+        return [*_rows(station, day, parts)]
+
+    def _part(
+        self, station: Station, hour: int, rows: list[Any], day: tuple[int, int]
+    ) -> Iterator[tuple[str, int, Four]]:
+        """Yield what an hour adds to a day: measurement, readings, sums."""
+        low_ms, end_ms = hour * HOUR_MS, (hour + 1) * HOUR_MS
+        whole = ((name, readings, tuple(four)) for name, readings, *four in rows)
+        if day[0] <= low_ms and end_ms <= day[1]:
+            yield from whole
+            return
+        count, _ = self._between(station, low_ms, end_ms)
+        if count < rows[0][1]:
+            # Some were removed since, so that the hour can't be divided.
+            if day[0] <= low_ms:
+                yield from whole
+            return
+        count, fours = self._between(station, max(low_ms, day[0]), min(end_ms, day[1]))
+        if count:
+            yield from (
+                (name, count, four) for name, four in zip(station.columns, fours, strict=True)
+            )
+
+    def _between(self, station: Station, low_ms: int, end_ms: int) -> tuple[int, list[Four]]:
+        ends, ids = (low_ms, end_ms - 1), Ids(self.last_id)
+        return sums.between(station.endpoint, station.columns, self.connection, ends, ids)
 
 
 def follow(stations: Stations, database: Database, zone: tzinfo | None, save: Save) -> bool:
@@ -227,8 +244,8 @@ def _piece(
         after = BEFORE_ALL
     station = stations.by_endpoint[left[0]]
     days = following(station, connection, after, zone)
-    last = _position(connection)
-    rows = [row for day in days for row in computed(station, connection, day, zone, last)]
+    maker = DayMaker(connection, zone, _position(connection))
+    rows = [row for day in days for row in maker.rows(station, day)]
     if len(days) == PIECE_DAYS:
         then = DaysMade(found.zone, station.endpoint, days[-1])
         return _Piece(station, after, days[-1], rows, then)
@@ -257,32 +274,6 @@ def _days_of(hour: int, zone: tzinfo | None) -> Iterable[int]:
     """The days that an hour lies in; two where midnight lies within it."""
     first, last = (day_of(ms, zone) for ms in (hour * HOUR_MS, (hour + 1) * HOUR_MS - 1))
     return range(first, last + 1)
-
-
-def _within(
-    station: Station,
-    connection: Connection,
-    hour: int,
-    rows: list[Any],
-    day: tuple[int, int],
-    last: int,
-) -> Iterator[tuple[str, int, Four]]:
-    """What an hour gives to a day: measurement, readings, sums."""
-    low_ms, end_ms = hour * HOUR_MS, (hour + 1) * HOUR_MS
-    if day[0] <= low_ms and end_ms <= day[1]:
-        yield from ((name, readings, tuple(four)) for name, readings, *four in rows)
-        return
-    whole, _ = sums.between(
-        station.endpoint, station.columns, connection, (low_ms, end_ms - 1), last
-    )
-    if whole < rows[0][1]:
-        if day[0] <= low_ms:
-            yield from ((name, readings, tuple(four)) for name, readings, *four in rows)
-        return
-    ends = max(low_ms, day[0]), min(end_ms, day[1]) - 1
-    count, fours = sums.between(station.endpoint, station.columns, connection, ends, last)
-    if count:
-        yield from ((name, count, f) for name, f in zip(station.columns, fours, strict=True))
 
 
 def _rows(station: Station, day: int, parts: list[tuple[str, int, Four]]) -> Iterator[Sums]:

@@ -24,6 +24,7 @@ from flask10x.database.tables import measurement, readings
 from flask10x.history import search
 from flask10x.history.corrections import FEW_PIECES, NONE, Corrections
 from flask10x.history.query import Query
+from flask10x.history.search import RowRequest
 from flask10x.history.statements import (
     STATEMENTS,
     Branch,
@@ -114,16 +115,12 @@ def page(view: View, query: Query, search_sec: float = math.inf) -> HistoryPage:
     forward: Side = "after" if query.order == "asc" else "before"
     side = query.cursor.side if query.cursor else forward
     cursors = [query.cursor] if query.cursor else []
-    found, reached = _fetch(
-        view,
-        query,
-        cursors,
-        query.rows + 1,
-        newest_first=side == "before",
-        until_sec=until_sec,
+    request = search.row_request(
+        view, query, cursors, query.rows + 1, newest_first=side == "before"
     )
-    rows = found[: query.rows]
-    onward = _at(side, rows[-1]) if len(found) > len(rows) else reached
+    one_more, reached = _fetch(view, query, request, until_sec)
+    rows = one_more[: query.rows]
+    onward = _at(side, rows[-1]) if len(one_more) > len(rows) else reached
     back = _back(view, query, query.cursor, rows, until_sec) if query.cursor else None
     if (side == "before") != (query.order == "desc"):
         rows.reverse()
@@ -152,14 +149,11 @@ def rows_in_pages(
     while True:
         until_sec = time.monotonic() + SEARCH_SEC
         with database.query(DOWNLOAD_TIMES) as connection:
-            rows, cursor = _fetch(
-                View(connection, query.known),
-                query,
-                list(cursors.values()),
-                page_rows,
-                newest_first=side == "before",
-                until_sec=until_sec,
+            view = View(connection, query.known)
+            request = search.row_request(
+                view, query, list(cursors.values()), page_rows, newest_first=side == "before"
             )
+            rows, cursor = _fetch(view, query, request, until_sec)
         if rows:
             yield rows
         if len(rows) == page_rows:
@@ -281,15 +275,10 @@ def _back(
     # A link was made from the row that it begins behind, which is mostly still there.
     near = Cursor(cursor.side, beyond.received_at, cursor.id + (1 if start.side == "after" else -1))
     for cursors in ([beyond, near], [start]):
-        found, reached = _fetch(
-            view,
-            query,
-            cursors,
-            1,
-            newest_first=start.side == "before",
-            until_sec=until_sec,
-        )
-        if found or reached:
+        newest_first = start.side == "before"
+        request = search.row_request(view, query, cursors, 1, newest_first=newest_first)
+        beyond_rows, reached = _fetch(view, query, request, until_sec)
+        if beyond_rows or reached:
             return start
     return None
 
@@ -299,24 +288,16 @@ def _at(side: Side, row: Row) -> Cursor:
 
 
 def _fetch(
-    view: View,
-    query: Query,
-    cursors: Sequence[Cursor],
-    rows: int,
-    *,
-    newest_first: bool,
-    until_sec: float = math.inf,
+    view: View, query: Query, request: RowRequest | None, until_sec: float
 ) -> tuple[list[Row], Cursor | None]:
-    """At most `rows` rows from one end of the window: its newest when `newest_first`, else its
-    oldest.
+    """Return the rows of a request, and from where a search that ended early has to go on.
 
-    And where a search that ended early has to go on.
+    Without a request, which is one that no station can match, there are no rows.
     """
-    request = search.row_request(view, query, cursors, rows, newest_first=newest_first)
     if request is None:
         return [], None
-    found = search.find(view, request, until_sec)
-    return _rows(found.records, request.branches, view.corrections, raw=query.raw), found.reached
+    page = search.find(view, request, until_sec)
+    return _rows(page.records, request.branches, view.corrections, raw=query.raw), page.reached
 
 
 def _rows(

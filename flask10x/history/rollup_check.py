@@ -23,7 +23,7 @@ from flask10x.database.tables import readings, rollup_days
 from flask10x.database.tables import rollups as table
 from flask10x.history import days, rollups
 from flask10x.history.rollups import Hour
-from flask10x.history.sums import ends_of
+from flask10x.history.sums import ends_of, stored_sums
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS, zone_of
 
@@ -121,10 +121,11 @@ def _look_at_days(
     station: Station, connection: Connection, after: int
 ) -> tuple[LookedAtDays, int | None]:
     """What the next days are like, and after which the look goes on; None at the end."""
-    made, last = days.made(connection), rollups.position(connection)
+    made = days.made(connection)
     zone = None if made is None else zone_of(made.zone)
     if made is None or zone is None or not made.are_all:
         return LookedAtDays(0, []), None
+    maker = days.DayMaker(connection, zone, rollups.position(connection))
     of_hours = days.following(station, connection, after, zone)
     is_end = len(of_hours) < days.PIECE_DAYS
     up_to = MAX_CURSOR_MS if is_end else of_hours[-1]
@@ -137,8 +138,8 @@ def _look_at_days(
     seen = sorted({*of_hours, *connection.execute(kept).scalars()})
     differences = []
     for day in seen:
-        stored = days.stored(station, connection, day)
-        computed = days.computed(station, connection, day, zone, last)
+        stored = stored_sums(connection, station, rollup_days.c.day, day)
+        computed = maker.rows(station, day)
         if not _agree(stored, computed):
             differences.append(DayDifference(station.endpoint, day, stored, computed))
     return LookedAtDays(len(seen), differences), None if is_end else up_to
@@ -147,10 +148,8 @@ def _look_at_days(
 def _look(station: Station, connection: Connection, hours: list[int], last: int) -> Looked:
     readings_seen, differences = 0, []
     for hour in hours:
-        stored, computed = (
-            rollups.stored(station, connection, hour),
-            rollups.computed(station, connection, hour, last),
-        )
+        stored = stored_sums(connection, station, table.c.hour, hour)
+        computed = rollups.computed(station, connection, hour, last)
         readings_seen += computed[0]["readings"] if computed else 0
         if not _agree(stored, computed):
             differences.append(RollupDifference((station.endpoint, hour), stored, computed))

@@ -19,7 +19,7 @@ from flask10x.database.removed import Sums
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import followers, readings, rollup_days, rollup_zone, rollups
 from flask10x.history import days, sums
-from flask10x.history.sums import ends_of
+from flask10x.history.sums import Ids, ends_of
 from flask10x.history.view import RollupProgress
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS, zone_name_of, zone_of
@@ -136,28 +136,23 @@ def forget(connection: Connection) -> None:
 
 
 def computed(station: Station, connection: Connection, hour: int, last: int) -> list[Sums]:
-    """The roll-ups of a station's hour as its readings up to this id give; none for no reading.
+    """Return the roll-ups of a station's hour that its readings up to this id give.
 
-    Values are added in the order (received_at, id), so the sums come out the same each time, and
-    then those of removed readings.
+    The list is empty where there is no reading. Values are added in the order (received_at, id),
+    so the sums are the same each time; then come those of removed readings.
     """
-    rows = of_readings(station.endpoint, station.columns, connection, hour, last)
-    kept = removed.removed_of_hour(connection, station.endpoint, hour)
-    if not (rows and kept):
-        return rows or [kept[name] for name in station.columns if name in kept]
-    return [removed.with_removed(kept[row["measurement"]], row) for row in rows]
+    rows = of_readings(station.endpoint, station.columns, connection, hour, Ids(last))
+    removed_rows = removed.removed_of_hour(connection, station.endpoint, hour)
+    if not (rows and removed_rows):
+        return rows or [removed_rows[name] for name in station.columns if name in removed_rows]
+    return [removed.with_removed(removed_rows[row["measurement"]], row) for row in rows]
 
 
 def of_readings(
-    endpoint: str,
-    columns: tuple[str, ...],
-    connection: Connection,
-    hour: int,
-    last: int,
-    after: int = 0,
+    endpoint: str, columns: tuple[str, ...], connection: Connection, hour: int, ids: Ids
 ) -> list[Sums]:
-    """The same of the stored readings alone, those with an id above `after`."""
-    count, fours = sums.between(endpoint, columns, connection, ends_of(hour), last, after)
+    """Return the same of the stored readings with these ids alone."""
+    count, fours = sums.between(endpoint, columns, connection, ends_of(hour), ids)
     if not count:
         return []
     return [
@@ -165,15 +160,6 @@ def of_readings(
         | dict(zip(("count", "total", "minimum", "maximum"), four, strict=True))
         for column, four in zip(columns, fours, strict=True)
     ]
-
-
-def stored(station: Station, connection: Connection, hour: int) -> list[Sums]:
-    """The roll-ups of a station's hour as the table has them, in the order of its columns."""
-    query = select(rollups).where(rollups.c.endpoint == station.endpoint, rollups.c.hour == hour)
-    columns = station.columns
-    # Each row is looked up by its key, which the measurement is in the middle of.
-    found = connection.execute(query.where(rollups.c.measurement.in_(columns))).mappings()
-    return sorted(map(dict, found), key=lambda row: columns.index(row["measurement"]))
 
 
 def _touched(

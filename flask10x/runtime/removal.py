@@ -19,7 +19,7 @@ from flask10x.database.expressions import greatest, unindexed, upsert
 from flask10x.database.insert import HEAD, existing_columns
 from flask10x.database.removed import Removed, Sums
 from flask10x.database.station_columns import rollups_fit
-from flask10x.database.tables import ARRIVAL, readings
+from flask10x.database.tables import ARRIVAL, readings, rollup_days
 from flask10x.database.tables import rollups as rollups_table
 from flask10x.export import archived, removable
 from flask10x.export.archived import ArchivedFile
@@ -28,6 +28,7 @@ from flask10x.export.position import State, state_of
 from flask10x.export.removable import Obstacle, Proof, ProvingFile, ReadingObstacle, Unproven
 from flask10x.export.rows import Target
 from flask10x.history import days, rollups
+from flask10x.history.sums import Ids, stored_sums
 from flask10x.readings.stations import Station
 from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS
 from flask10x.system.locks import FileLock, lock_path
@@ -223,11 +224,14 @@ class StationRemoval:
         station, changed = self._station, []
         for hour in hours:
             rows = rollups.computed(station, connection, hour, at)
-            if rows != rollups.stored(station, connection, hour):
+            if rows != stored_sums(connection, station, rollups_table.c.hour, hour):
                 connection.execute(upsert(rollups_table), rows)
             changed += rows
         made = days.of_hours(self._settings.stations, connection, changed, at)
-        new = [row for row in made.rows if row not in days.stored(station, connection, row["day"])]
+        key = rollup_days.c.day
+        new = [
+            row for row in made.rows if row not in stored_sums(connection, station, key, row["day"])
+        ]
         days.store(connection, replace(made, rows=new))
 
     def _columns(self, connection: Connection) -> tuple[str, ...]:
@@ -242,7 +246,7 @@ class StationRemoval:
         """Add what the readings of the hour that go now add up to; how many they are."""
         endpoint = self._station.endpoint
         kept = removed.removed_of_hour(connection, endpoint, hour)
-        found = rollups.of_readings(endpoint, columns, connection, hour, last, after)
+        found = rollups.of_readings(endpoint, columns, connection, hour, Ids(last, after))
         known = {*self._station.columns, *kept}
         rows = [row for row in found if row["measurement"] in known or row["count"]]
         removed.keep_removed_hours(connection, [_with(kept, row) for row in rows])

@@ -14,6 +14,7 @@ from flask10x.history import charts, days, rollups
 from flask10x.history.buckets import Window
 from flask10x.history.local_time import DAY
 from flask10x.history.query import Query
+from flask10x.history.sums import Ids
 from flask10x.history.view import View
 from flask10x.readings.stations import BUILT_IN
 from tests.support.rows import insert_readings, pico
@@ -36,7 +37,7 @@ def chart(client: FlaskClient, database: Database) -> FlaskClient:
     columns = BUILT_IN.by_endpoint["data"].columns
     with database.commit() as connection:
         for hour in (NINE // HOUR, NINE // HOUR + 1):
-            gone = rollups.of_readings("data", columns, connection, hour, 4)
+            gone = rollups.of_readings("data", columns, connection, hour, Ids(4))
             removed.keep_removed_hours(connection, gone)
         connection.execute(readings.delete().where(readings.c.id <= 4))
         removed.note_removed(connection, "data", Removed(4, NINE + 3 * HOUR // 2, 4))
@@ -96,7 +97,7 @@ def test_the_first_hour_of_all_may_begin_a_day_before_its_readings(database: Dat
         pass
     columns = BUILT_IN.by_endpoint["data"].columns
     with database.commit() as connection:
-        gone = rollups.of_readings("data", columns, connection, eighteen // HOUR, 2)
+        gone = rollups.of_readings("data", columns, connection, eighteen // HOUR, Ids(2))
         removed.keep_removed_hours(connection, gone)
         connection.execute(readings.delete().where(readings.c.id <= 2))
         removed.note_removed(connection, "data", Removed(2, eighteen + 2 * HOUR // 3, 2))

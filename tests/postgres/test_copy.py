@@ -21,6 +21,7 @@ from flask10x.database.tables import metadata, notes, readings, shared_metadata
 from flask10x.database.tables import rollups as summed
 from flask10x.errors import DatabaseCopyError, SchemaError
 from flask10x.history import days, rollup_check, rollups
+from flask10x.history.sums import Ids
 from flask10x.maintenance import copying
 from flask10x.maintenance.copying import copy
 from flask10x.readings.parse import Reading
@@ -118,7 +119,7 @@ def fill_with_decimals(database: Database) -> None:
     columns = BUILT_IN.by_endpoint["data"].columns
     with database.commit() as connection:
         for hour in (NINE // HOUR_MS, NINE // HOUR_MS + 1):
-            gone = rollups.of_readings("data", columns, connection, hour, last=45)
+            gone = rollups.of_readings("data", columns, connection, hour, Ids(45))
             removed.keep_removed_hours(connection, gone)
         connection.execute(delete(readings).where(readings.c.id <= 45))
         removed.note_removed(connection, "data", Removed(45, NINE + 44 * 120_000, 45))

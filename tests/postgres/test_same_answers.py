@@ -20,6 +20,7 @@ from flask10x.database.removed import Removed
 from flask10x.database.tables import readings as table
 from flask10x.history import annotations, days, rollup_check, rollups
 from flask10x.history.annotations import Correction, WrittenNote
+from flask10x.history.sums import Ids
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import DAY_MS, HOUR_MS
@@ -153,7 +154,7 @@ def _remove_first_hours(database: Database) -> None:
     with database.commit() as connection:
         ids = list(connection.execute(table.select().where(*of_first)).scalars())
         for hour in (BEGIN // HOUR_MS, BEGIN // HOUR_MS + 1):
-            gone = rollups.of_readings("data", columns, connection, hour, max(ids))
+            gone = rollups.of_readings("data", columns, connection, hour, Ids(max(ids)))
             removed.keep_removed_hours(connection, gone)
         connection.execute(table.delete().where(*of_first))
         latest = BEGIN + 2 * HOUR_MS - STEP_MS

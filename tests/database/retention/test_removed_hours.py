@@ -10,6 +10,7 @@ from flask10x.database.dialects import last_id
 from flask10x.database.station_columns import fit
 from flask10x.database.tables import readings
 from flask10x.history import rollup_check, rollups
+from flask10x.history.sums import Ids
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from tests.support.rows import insert_readings, select
@@ -41,7 +42,7 @@ def remove(database: Database, last: int, hour: int = NUMBER) -> None:
     """Remove the station's readings up to this id, all of them of one hour."""
     columns = BUILT_IN.by_endpoint["data"].columns
     with database.commit() as connection:
-        gone = rollups.of_readings("data", columns, connection, hour, last)
+        gone = rollups.of_readings("data", columns, connection, hour, Ids(last))
         kept = removed.removed_of_hour(connection, "data", hour)
         rows = [
             removed.with_removed(kept[row["measurement"]], row) if kept else row for row in gone

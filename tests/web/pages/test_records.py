@@ -13,6 +13,7 @@ from flask10x.database.database import Database
 from flask10x.database.removed import Removed
 from flask10x.database.tables import readings as readings_table
 from flask10x.history import charts, rollups
+from flask10x.history.sums import Ids
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import DAY_MS, HOUR_MS, parse_bound
@@ -101,7 +102,7 @@ def test_all_years_have_those_of_removed_readings(client: FlaskClient, database:
     hour, columns = READINGS[0].received_at // HOUR_MS, BUILT_IN.by_endpoint["data2"].columns
     with database.commit() as connection:
         removed.keep_removed_hours(
-            connection, rollups.of_readings("data2", columns, connection, hour, 1)
+            connection, rollups.of_readings("data2", columns, connection, hour, Ids(1))
         )
         connection.execute(readings_table.delete().where(readings_table.c.id == 1))
         removed.note_removed(connection, "data2", Removed(1, READINGS[0].received_at, 1))
