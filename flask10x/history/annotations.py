@@ -104,30 +104,30 @@ def has_room(connection: Connection, kind: Kind) -> bool:
     return connection.execute(counting).scalar_one() < MOST_CORRECTIONS
 
 
-def add(connection: Connection, one: WrittenNote | Correction) -> int:
+def add(connection: Connection, entry: WrittenNote | Correction) -> int:
     """Add it; its id, which is no other's of its table."""
-    table, values = _row(one)
-    found = connection.execute(insert(table).values(values).returning(table.c.id)).scalar_one()
-    return int(found)
+    table, values = _row(entry)
+    number = connection.execute(insert(table).values(values).returning(table.c.id)).scalar_one()
+    return int(number)
 
 
-def last_same(connection: Connection, one: WrittenNote | Correction) -> int | None:
+def last_same(connection: Connection, entry: WrittenNote | Correction) -> int | None:
     """The id of what was written last of its station, where that counts and says the same.
 
     A form is sent a second time when its answer was lost, or a button pressed twice. What was
     written before that is none: of corrections the one that was written last counts.
     """
-    table, values = _row(one)
-    of_station = table.c.endpoint.is_not_distinct_from(one.endpoint)
+    table, values = _row(entry)
+    of_station = table.c.endpoint.is_not_distinct_from(entry.endpoint)
     last = select(func.max(table.c.id)).where(of_station, table.c.undone_at.is_(None))
-    said = (table.c[name].is_not_distinct_from(values[name]) for name in values.keys() - {WHEN})
-    same = select(table.c.id).where(table.c.id == last.scalar_subquery(), *said)
+    is_same = (table.c[name].is_not_distinct_from(values[name]) for name in values.keys() - {WHEN})
+    same = select(table.c.id).where(table.c.id == last.scalar_subquery(), *is_same)
     return connection.execute(same).scalar_one_or_none()
 
 
-def _row(one: WrittenNote | Correction) -> tuple[Table, dict[str, object]]:
-    table = notes if isinstance(one, WrittenNote) else corrections
-    return table, {name: value for name, value in asdict(one).items() if name != "id"}
+def _row(entry: WrittenNote | Correction) -> tuple[Table, dict[str, object]]:
+    table = notes if isinstance(entry, WrittenNote) else corrections
+    return table, {name: value for name, value in asdict(entry).items() if name != "id"}
 
 
 def undo(connection: Connection, kind: Kind, number: int, at_ms: int) -> bool:

@@ -204,7 +204,9 @@ def add_sums(view: View, request: SumsRequest, lines: Sequence[Line]) -> dict[st
     for line in lines:
         by_endpoint[line.station.endpoint].append(line)
     groups = [
-        group for endpoint, own in by_endpoint.items() for group in _alike(request, endpoint, own)
+        group
+        for endpoint, of_station in by_endpoint.items()
+        for group in _alike(request, endpoint, of_station)
     ]
     adder = _Adder(view, request, groups)
     adder.add()
@@ -261,7 +263,7 @@ class _Adder:
             self._add_readings([], [*self._parts(_pieces)])
             return
         by_days = rolled_up.has_days and self._window.step.is_of_days
-        divisions = [divided(one.pieces, self._window, by_days=by_days) for one in self._groups]
+        divisions = [divided(group.pieces, self._window, by_days=by_days) for group in self._groups]
         self._add_days(divisions)
         self._add_hours([*self._parts(lambda place, _: divisions[place].hours)])
         later: list[_Part] = []
@@ -288,9 +290,9 @@ class _Adder:
 
     def _add_days(self, divisions: Sequence[Parts]) -> None:
         listed = [
-            (place, column, own.days[0].first, own.days[-1].end)
-            for place, own in enumerate(divisions)
-            if own.days
+            (place, column, parts.days[0].first, parts.days[-1].end)
+            for place, parts in enumerate(divisions)
+            if parts.days
             for column in self._groups[place].columns
         ]
         if not listed:
@@ -300,9 +302,9 @@ class _Adder:
         place_of = {day: self._window.place_of_day(day) for day in {row[1] for row in rows}}
         for number, of_line in groupby(rows, _BY_LINE):
             place, column, *_ = listed[number]
-            group, own = self._groups[place], list(of_line)
+            group, days_of_line = self._groups[place], list(of_line)
             for piece, first, end in divisions[place].days:
-                of_piece = own[bisect_left(own, first, key=_BY_DAY) :]
+                of_piece = days_of_line[bisect_left(days_of_line, first, key=_BY_DAY) :]
                 of_piece = of_piece[: bisect_left(of_piece, end, key=_BY_DAY)]
                 parts = ((place_of[row[1]], row[3:]) for row in of_piece if row[3])
                 group.lines[column].add_all(piece, parts)
@@ -321,8 +323,8 @@ class _Adder:
                 )
                 for span, column in lines
             ]
-            given = {"hours": json.dumps(listed), "unit_ms": self._unit_ms}
-            for number, step, rows, *sums in self._rows(_HOURS, given):
+            values = {"hours": json.dumps(listed), "unit_ms": self._unit_ms}
+            for number, step, rows, *sums in self._rows(_HOURS, values):
                 if not rows:
                     continue
                 span, column = lines[number]
@@ -356,12 +358,12 @@ class _Adder:
     def _add_forms(self, by_form: Mapping[_Form, Sequence[_Span]]) -> None:
         """The spans of forms in which those come first that are not rolled up yet."""
         forms = list(by_form)
-        given: dict[str, Any] = {"unit_ms": self._unit_ms, **self._request.values}
+        values: dict[str, Any] = {"unit_ms": self._unit_ms, **self._request.values}
         if not forms[0].is_rolled_up:
-            given["after_id"] = self._view.rollups.progress.done
+            values["after_id"] = self._view.rollups.progress.done
         for place, form in enumerate(forms):
-            given[f"spans{place}"] = json.dumps([*map(self._listed, by_form[form])])
-        rows = self._rows(_sums(tuple(forms), self._request.filters), given)
+            values[f"spans{place}"] = json.dumps([*map(self._listed, by_form[form])])
+        rows = self._rows(_sums(tuple(forms), self._request.filters), values)
         for place, number, step, count, *sums in sorted(rows, key=_BY_LINE):
             if not count:
                 continue
@@ -373,8 +375,8 @@ class _Adder:
                 if part[0]:
                     line.add(span.number, bucket, part)
 
-    def _rows(self, statement: Statement, given: dict[str, Any]) -> list[Any]:
-        return list(self._connection.execute(statement, given))
+    def _rows(self, statement: Statement, values: dict[str, Any]) -> list[Any]:
+        return list(self._connection.execute(statement, values))
 
     def _listed(self, span: _Span) -> tuple[str, None, int, int, int]:
         run = span.run
@@ -403,12 +405,12 @@ class _Adder:
         batch: list[_Span] = []
         rows = 0
         for span in self._spans_of(parts, piece_ms, following):
-            own = rows_in(span)
-            if rows + own > most and batch:
+            more = rows_in(span)
+            if rows + more > most and batch:
                 yield batch
                 batch, rows = [], 0
             batch.append(span)
-            rows += own
+            rows += more
         if batch:
             yield batch
 
@@ -448,14 +450,14 @@ class _Adder:
         return length_ms // HOUR_MS * len(self._groups[span.group].lines)
 
     def _next_reading(self, group: _Group, low_ms: int) -> int | None:
-        given = {"endpoint": group.endpoint, "low_ms": low_ms}
-        next_ms: int | None = self._connection.execute(_NEXT, given).scalar_one()
+        values = {"endpoint": group.endpoint, "low_ms": low_ms}
+        next_ms: int | None = self._connection.execute(_NEXT, values).scalar_one()
         return next_ms
 
     def _next_hour(self, group: _Group, low_ms: int) -> int | None:
         of_all = {"endpoint": group.endpoint, "measurement": group.counted}
-        given = of_all | {"first": low_ms // HOUR_MS}
-        hour: int | None = self._connection.execute(_NEXT_HOUR, given).scalar_one()
+        values = of_all | {"first": low_ms // HOUR_MS}
+        hour: int | None = self._connection.execute(_NEXT_HOUR, values).scalar_one()
         return None if hour is None else hour * HOUR_MS
 
 
@@ -570,8 +572,8 @@ def divided(pieces: Sequence[tuple[int, int]], window: Window, *, by_days: bool)
     parts = Parts()
     for number, (low_ms, high_ms) in enumerate(pieces):
         piece = TimePart(number, low_ms, high_ms)
-        for one in _without_days(parts, piece, window) if by_days else (piece,):
-            _divide_hours(parts, one, cuts)
+        for part in _without_days(parts, piece, window) if by_days else (piece,):
+            _divide_hours(parts, part, cuts)
     return parts
 
 
@@ -593,9 +595,9 @@ def _divide_hours(parts: Parts, piece: TimePart, cuts: list[int]) -> None:
     for cut_ms in (*(ms for ms in cuts if begin_ms < ms <= high_ms), high_ms + 1):
         start_ms, end_ms = -(-begin_ms // HOUR_MS) * HOUR_MS, cut_ms // HOUR_MS * HOUR_MS
         if start_ms >= end_ms:
-            found = [TimePart(number, begin_ms, cut_ms - 1)]
+            rest = [TimePart(number, begin_ms, cut_ms - 1)]
         else:
             parts.hours.append(TimePart(number, start_ms, end_ms - 1))
-            found = [TimePart(number, begin_ms, start_ms - 1), TimePart(number, end_ms, cut_ms - 1)]
-        parts.rest += [one for one in found if one.low_ms <= one.high_ms]
+            rest = [TimePart(number, begin_ms, start_ms - 1), TimePart(number, end_ms, cut_ms - 1)]
+        parts.rest += [part for part in rest if part.low_ms <= part.high_ms]
         begin_ms = cut_ms

@@ -105,7 +105,8 @@ class Bucket:
         (`add` takes them.)
         """
         least, greatest = (
-            None if one is None else gain * one + offset for one in (self.minimum, self.maximum)
+            None if value is None else gain * value + offset
+            for value in (self.minimum, self.maximum)
         )
         return self.count, gain * self.total + offset * self.count, least, greatest
 
@@ -148,8 +149,8 @@ class Line:
         if place in self.buckets:
             self.buckets[place].add(count, total, minimum, maximum)
         else:
-            known = math.nan if total is None else total
-            self.buckets[place] = Bucket(count, known, minimum, maximum)
+            number = math.nan if total is None else total
+            self.buckets[place] = Bucket(count, number, minimum, maximum)
 
     def add_all(self, parts: Iterable[tuple[int, Sequence[Any]]]) -> None:
         """The same of many: a place, and count, total, least and greatest there."""

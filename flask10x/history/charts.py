@@ -68,7 +68,7 @@ def charts(
         return []
     query, corrections = queries[0], view.corrections_of(queries[0])
     source = rolled_up(view, query, window)
-    keys = [statement_key(one, corrections) for one in queries]
+    keys = [statement_key(each, corrections) for each in queries]
     branches = {branch.endpoint: branch for key in keys for branch in key[0]}
     stations = [view.stations.by_endpoint[endpoint] for endpoint in branches]
     usual_ms = intervals(view, stations, window) if has_gaps else {}
@@ -77,9 +77,9 @@ def charts(
             Line(station, measurement, usual_ms.get(station.endpoint))
             for station in (view.stations.by_endpoint[branch.endpoint] for branch in key[0])
             for measurement in station.measurements
-            if measurement.column in one.chosen(station)
+            if measurement.column in each.chosen(station)
         ]
-        for one, key in zip(queries, keys, strict=True)
+        for each, key in zip(queries, keys, strict=True)
     ]
     request = SumsRequest(
         window=window,
@@ -170,11 +170,11 @@ def _end_of(view: View, query: Query, *, newest: bool) -> int | None:
             query, since=query.since or FIRST_DATE, until=query.until or LAST_DATE, cursor=None
         )
         return search.end_of(view, dated, newest=newest)
-    own = extents(view, _named(query), raw=query.raw)
-    ends = [own[station.endpoint] for station in query.stations]
+    reach = extents(view, _named(query), raw=query.raw)
+    ends = [reach[station.endpoint] for station in query.stations]
     if newest:
-        return max((one.last_ms for one in ends if one.last_ms is not None), default=None)
-    return min((one.first_ms for one in ends if one.first_ms is not None), default=None)
+        return max((extent.last_ms for extent in ends if extent.last_ms is not None), default=None)
+    return min((extent.first_ms for extent in ends if extent.first_ms is not None), default=None)
 
 
 def removed_ms(view: View, query: Query, window: Window | None) -> int | None:
@@ -199,8 +199,10 @@ def first_ms(view: View, query: Query) -> int | None:
     nothing is there.
     """
     ends = extents(view, _named(query)).values()
-    first = min((one.first_ms for one in ends if one.first_ms is not None), default=None)
-    hour = min((one.first_hour_ms for one in ends if one.first_hour_ms is not None), default=None)
+    first = min((extent.first_ms for extent in ends if extent.first_ms is not None), default=None)
+    hour = min(
+        (extent.first_hour_ms for extent in ends if extent.first_hour_ms is not None), default=None
+    )
     if hour is not None and (first is None or hour < first // HOUR_MS * HOUR_MS):
         return hour
     return first
@@ -208,7 +210,7 @@ def first_ms(view: View, query: Query) -> int | None:
 
 def _named(query: Query) -> list[Station]:
     """The stations that the query names, also those without a chosen measurement."""
-    return [s for s in query.known.all if not query.endpoints or s.endpoint in query.endpoints]
+    return [s for s in query.registry.all if not query.endpoints or s.endpoint in query.endpoints]
 
 
 def extents(view: View, stations: Iterable[Station], *, raw: bool = False) -> Mapping[str, Extent]:
@@ -221,17 +223,20 @@ def extents(view: View, stations: Iterable[Station], *, raw: bool = False) -> Ma
         s.endpoint: corrections.shown_ranges(s.endpoint, FIRST_DATE_MS, LAST_DATE_MS)
         for s in lacking
     }
-    few = {endpoint: [*own[:FEW_PIECES], *own[-FEW_PIECES:]] for endpoint, own in pieces.items()}
-    found = _extents_of(view, lacking, few)
+    few = {
+        endpoint: [*ranges[:FEW_PIECES], *ranges[-FEW_PIECES:]]
+        for endpoint, ranges in pieces.items()
+    }
+    extents_by_endpoint = _extents_of(view, lacking, few)
     # Where there is more between them, and they have no reading.
     hidden = [
         s
         for s in lacking
         if len(pieces[s.endpoint]) > len(few[s.endpoint])
-        and not _has_ends(found[s.endpoint], few[s.endpoint])
+        and not _has_ends(extents_by_endpoint[s.endpoint], few[s.endpoint])
     ]
-    found |= _extents_of(view, hidden, pieces)
-    view.extents |= {(endpoint, raw): extent for endpoint, extent in found.items()}
+    extents_by_endpoint |= _extents_of(view, hidden, pieces)
+    view.extents |= {(endpoint, raw): extent for endpoint, extent in extents_by_endpoint.items()}
     return {station.endpoint: view.extents[station.endpoint, raw] for station in stations}
 
 

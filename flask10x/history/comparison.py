@@ -48,8 +48,8 @@ def later(move: Move, ms: int, zone: tzinfo | None) -> int | None:
     moved = _moved_wall(wall, move.days, move.years)
     if moved is None:
         return None
-    found = _instant(moved, zone)
-    return found + ms % SECOND_MS if _wall(found, zone) == moved else None
+    at = _instant(moved, zone)
+    return at + ms % SECOND_MS if _wall(at, zone) == moved else None
 
 
 def has_leap_day(first_ms: int, last_ms: int, zone: tzinfo | None) -> bool:
@@ -120,7 +120,7 @@ def compared(view: View, query: Query, chart: Chart, until_ms: int) -> Compariso
     window = replace(chart.window, last_ms=max(chart.window.last_ms, until_ms))
     if move := MOVES.get(query.compare):
         return _of_time(view, query, move, window)
-    station = query.known.by_endpoint[query.compare]
+    station = query.registry.by_endpoint[query.compare]
     return _of_station(view, query, chart, station, window)
 
 
@@ -143,11 +143,11 @@ def _of_station(
     quantities = {line.measurement.quantity for line in chart.lines}
     shown = {line.measurement.column for line in chart.lines if line.station == station}
     of_these = (m.column for m in station.measurements if m.quantity in quantities)
-    wanted = tuple(column for column in of_these if column not in shown)
-    if not wanted:
+    columns = tuple(column for column in of_these if column not in shown)
+    if not columns:
         return Comparison(query.compare, None, False, [])
-    asked = replace(query, endpoints=(station.endpoint,), measurements=wanted, derived=())
-    there = derived_lines.chart(view, _within(asked, window))
+    other = replace(query, endpoints=(station.endpoint,), measurements=columns, derived=())
+    there = derived_lines.chart(view, _within(other, window))
     return Comparison(query.compare, _bucket_ms(there), False, list(_moved(there, lambda ms: ms)))
 
 

@@ -75,8 +75,8 @@ class Corrections:
 
     def of(self, endpoint: str, column: str) -> tuple[Segment, ...]:
         """The corrected pieces of this measurement, in the order of time."""
-        own = self.by_measurement.get((endpoint, column))
-        return self.whole.get(endpoint, ()) if own is None else own
+        segments = self.by_measurement.get((endpoint, column))
+        return self.whole.get(endpoint, ()) if segments is None else segments
 
     def segments(self, endpoint: str, column: str, first_ms: int, last_ms: int) -> list[Segment]:
         """All of this range, in the order of time; one piece where nothing is corrected."""
@@ -109,8 +109,8 @@ _FIRST, _LAST = attrgetter("first_ms"), attrgetter("last_ms")
 
 def _at(segments: tuple[Segment, ...], at_ms: int) -> Segment | None:
     place = bisect_left(segments, at_ms, key=_LAST)
-    found = segments[place] if place < len(segments) else None
-    return found if found and found.first_ms <= at_ms else None
+    segment = segments[place] if place < len(segments) else None
+    return segment if segment and segment.first_ms <= at_ms else None
 
 
 def divided(segments: Sequence[Segment], first_ms: int, last_ms: int) -> list[Segment]:
@@ -162,17 +162,17 @@ def resolved(entries: tuple[WrittenCorrection, ...]) -> Corrections:
     """What these rows, in the order of their ids, add up to."""
     whole: dict[str, list[WrittenCorrection]] = defaultdict(list)
     single: dict[tuple[str, str], list[WrittenCorrection]] = defaultdict(list)
-    for one in entries:
-        if one.measurement is None:
-            whole[one.endpoint].append(one)
+    for entry in entries:
+        if entry.measurement is None:
+            whole[entry.endpoint].append(entry)
         else:
-            single[one.endpoint, one.measurement].append(one)
+            single[entry.endpoint, entry.measurement].append(entry)
     return Corrections(
         {
-            (endpoint, column): tuple(_segments([*own, *whole.get(endpoint, ())]))
-            for (endpoint, column), own in single.items()
+            (endpoint, column): tuple(_segments([*listed, *whole.get(endpoint, ())]))
+            for (endpoint, column), listed in single.items()
         },
-        {endpoint: tuple(_segments(own)) for endpoint, own in whole.items()},
+        {endpoint: tuple(_segments(listed)) for endpoint, listed in whole.items()},
     )
 
 
@@ -194,16 +194,16 @@ def _pieces(entries: Iterable[WrittenCorrection]) -> Iterator[Segment]:
     """A piece for each span between two of their ends in which one of them counts."""
     begin: dict[int, list[WrittenCorrection]] = defaultdict(list)
     end: dict[int, list[WrittenCorrection]] = defaultdict(list)
-    for one in entries:
-        if not _is_sound(one):
+    for entry in entries:
+        if not _is_sound(entry):
             continue
-        begin[FIRST_MS if one.first_ms is None else one.first_ms].append(one)
-        end[(LAST_MS if one.last_ms is None else one.last_ms) + 1].append(one)
+        begin[FIRST_MS if entry.first_ms is None else entry.first_ms].append(entry)
+        end[(LAST_MS if entry.last_ms is None else entry.last_ms) + 1].append(entry)
     active: dict[int, WrittenCorrection] = {}
     for first_ms, after_ms in pairwise(sorted({*begin, *end})):
-        for one in end[first_ms]:
-            active.pop(one.id, None)
-        active |= {one.id: one for one in begin[first_ms]}
+        for entry in end[first_ms]:
+            active.pop(entry.id, None)
+        active |= {entry.id: entry for entry in begin[first_ms]}
         if active:
             yield _piece(first_ms, after_ms - 1, active)
 
@@ -217,7 +217,7 @@ def _is_sound(entry: WrittenCorrection) -> bool:
 
 
 def _piece(first_ms: int, last_ms: int, active: dict[int, WrittenCorrection]) -> Segment:
-    if any(one.kind == "hide" for one in active.values()):
+    if any(entry.kind == "hide" for entry in active.values()):
         return Segment(first_ms, last_ms, hidden=True)
     newest = active[max(active)]
     gain = 1.0 if newest.gain is None else newest.gain

@@ -71,8 +71,8 @@ class DayRows:
 
 def made(connection: Connection) -> DaysMade | None:
     """Which days there are; None when none were ever made."""
-    found = connection.execute(_MADE).one_or_none()
-    return None if found is None else DaysMade(*found)
+    row = connection.execute(_MADE).one_or_none()
+    return None if row is None else DaysMade(*row)
 
 
 def begin(connection: Connection, zone: tzinfo | None) -> None:
@@ -91,12 +91,12 @@ def begin_where_none(connection: Connection, zone: tzinfo | None) -> None:
 
 def of_hours(stations: Stations, connection: Connection, hours: list[Sums], last: int) -> DayRows:
     """The days that these new roll-ups of hours change, of all their hours up to the id `last`."""
-    found = made(connection)
-    if found is None:
+    state = made(connection)
+    if state is None:
         return DayRows()
-    zone = zone_of(found.zone)
+    zone = zone_of(state.zone)
     if zone is None:
-        return DayRows(found.zone, is_known=False)
+        return DayRows(state.zone, is_known=False)
     new: defaultdict[tuple[str, int], dict[int, list[Sums]]] = defaultdict(dict)
     for row in hours:
         for day in _days_of(row["hour"], zone):
@@ -107,13 +107,13 @@ def of_hours(stations: Stations, connection: Connection, hours: list[Sums], last
         for (endpoint, day), newer in new.items()
         for row in maker.rows(stations.by_endpoint[endpoint], day, newer)
     ]
-    return DayRows(found.zone, rows)
+    return DayRows(state.zone, rows)
 
 
 def store(connection: Connection, rows: DayRows) -> bool:
     """Put the rows into the table; False, and nothing is, when the days are of another zone now."""
-    found = made(connection)
-    if (None if found is None else found.zone) != rows.zone:
+    state = made(connection)
+    if (None if state is None else state.zone) != rows.zone:
         return False
     if not rows.is_known:
         connection.execute(delete(rollup_zone))
@@ -186,23 +186,23 @@ def follow(stations: Stations, database: Database, zone: tzinfo | None, save: Sa
     then nothing has changed.
     """
     name = zone_name_of(zone)
-    known = zone_of(name)
-    if known is None:
+    zone_with_rules = zone_of(name)
+    if zone_with_rules is None:
         return False
     piece = None
     with database.reader.begin() as connection:
-        found, position = made(connection), _position(connection)
+        state, position = made(connection), _position(connection)
         if not rollups_fit(connection, stations):
             return False
-        if found is not None and found.zone == name:
-            if found.are_all:
+        if state is not None and state.zone == name:
+            if state.are_all:
                 return False
-            piece = _piece(stations, connection, found, known)
+            piece = _piece(stations, connection, state, zone_with_rules)
         is_more = piece is not None or _any_hour(connection)
 
     def change(connection: Connection) -> None:
         # Somebody else may have begun anew or rolled up hours meanwhile; then it is done again.
-        if made(connection) != found or _position(connection) != position:
+        if made(connection) != state or _position(connection) != position:
             return
         if piece is None:
             begin(connection, zone)
@@ -234,22 +234,22 @@ class _Piece:
 
 
 def _piece(
-    stations: Stations, connection: Connection, found: DaysMade, zone: tzinfo | None
+    stations: Stations, connection: Connection, state: DaysMade, zone: tzinfo | None
 ) -> _Piece:
-    after = BEFORE_ALL if found.day is None else found.day
-    left = sorted(s.endpoint for s in stations.all if s.endpoint >= (found.endpoint or ""))
-    if not left:
-        return _Piece(None, after, after, [], DaysMade(found.zone))
-    if left[0] != found.endpoint:
+    after = BEFORE_ALL if state.day is None else state.day
+    endpoints = sorted(s.endpoint for s in stations.all if s.endpoint >= (state.endpoint or ""))
+    if not endpoints:
+        return _Piece(None, after, after, [], DaysMade(state.zone))
+    if endpoints[0] != state.endpoint:
         after = BEFORE_ALL
-    station = stations.by_endpoint[left[0]]
+    station = stations.by_endpoint[endpoints[0]]
     days = following(station, connection, after, zone)
     maker = DayMaker(connection, zone, _position(connection))
     rows = [row for day in days for row in maker.rows(station, day)]
     if len(days) == PIECE_DAYS:
-        then = DaysMade(found.zone, station.endpoint, days[-1])
+        then = DaysMade(state.zone, station.endpoint, days[-1])
         return _Piece(station, after, days[-1], rows, then)
-    then = DaysMade(found.zone, left[1], BEFORE_ALL) if left[1:] else DaysMade(found.zone)
+    then = DaysMade(state.zone, endpoints[1], BEFORE_ALL) if endpoints[1:] else DaysMade(state.zone)
     return _Piece(station, after, MAX_CURSOR_MS, rows, then)
 
 
@@ -261,13 +261,13 @@ def following(
     bound |= {"first": max(day_start(after + 1, zone), MIN_CURSOR_MS) // HOUR_MS}
     # PostgreSQL sends all that there are, whoever reads only the first of them.
     most = {"most": (PIECE_DAYS + 2) * DAY_HOURS}
-    found: dict[int, None] = {}
+    days_after: dict[int, None] = {}
     with connection.execute(_NEXT_HOURS, bound | most) as hours:
         for hour in hours.scalars():
-            found |= dict.fromkeys(day for day in _days_of(hour, zone) if day > after)
-            if len(found) > PIECE_DAYS:
+            days_after |= dict.fromkeys(day for day in _days_of(hour, zone) if day > after)
+            if len(days_after) > PIECE_DAYS:
                 break
-    return sorted(found)[:PIECE_DAYS]
+    return sorted(days_after)[:PIECE_DAYS]
 
 
 def _days_of(hour: int, zone: tzinfo | None) -> Iterable[int]:
@@ -281,13 +281,13 @@ def _rows(station: Station, day: int, parts: list[tuple[str, int, Four]]) -> Ite
     for name, readings, four in parts:
         by_column[name].append((readings, four))
     for column in station.columns:
-        if own := by_column[column]:
-            fours = [four for _, four in own]
+        if of_column := by_column[column]:
+            fours = [four for _, four in of_column]
             yield {
                 "endpoint": station.endpoint,
                 "measurement": column,
                 "day": day,
-                "readings": sum(readings for readings, _ in own),
+                "readings": sum(readings for readings, _ in of_column),
                 "count": sum(four[0] for four in fours),
                 "total": _total([four[1] for four in fours]),
                 "minimum": min((f[2] for f in fours if f[2] is not None), default=None),
@@ -298,7 +298,7 @@ def _rows(station: Station, day: int, parts: list[tuple[str, int, Four]]) -> Ite
 def _total(totals: list[float | None]) -> float | None:
     """The exact sum, rounded once; None where it is no number."""
     try:
-        total = math.fsum(math.nan if one is None else one for one in totals)
+        total = math.fsum(math.nan if value is None else value for value in totals)
     except (OverflowError, ValueError):
         return None
     return total if math.isfinite(total) else None
@@ -317,10 +317,10 @@ def _position(connection: Connection) -> int:
     return connection.execute(_POSITION).scalar_one_or_none() or 0
 
 
-def _store(connection: Connection, found: DaysMade) -> None:
+def _store(connection: Connection, state: DaysMade) -> None:
     connection.execute(
         upsert(rollup_zone).values(
-            id=1, zone=found.zone, after_endpoint=found.endpoint, after_day=found.day
+            id=1, zone=state.zone, after_endpoint=state.endpoint, after_day=state.day
         )
     )
 

@@ -57,7 +57,7 @@ def chart(view: View, query: Query, window: Window | None = None) -> Chart:
     lines: list[Line] = []
     for station in query.stations:
         lines += [line for line in plain.lines if line.station is station]
-        made = (maker.line(station, one) for one in query.chosen_derived(station))
+        made = (maker.line(station, derived) for derived in query.chosen_derived(station))
         lines += [line for line in made if line.buckets]
     return Chart(plain.window, maker.source, plain.readings or maker.readings(), lines)
 
@@ -83,19 +83,19 @@ class _LineMaker:
         if can_compute and has_functions(view.connection):
             self._pieces = PieceFinder(view, view.corrections_of(query), window)
 
-    def line(self, station: Station, one: Derived) -> Line:
+    def line(self, station: Station, derived: Derived) -> Line:
         usual_ms = charts.intervals(self._view, self._query.stations, self._window)
-        line = Line(station, one.measurement, usual_ms[station.endpoint])
-        pieces = None if self._pieces is None else self._pieces.of(one)
+        line = Line(station, derived.measurement, usual_ms[station.endpoint])
+        pieces = None if self._pieces is None else self._pieces.of(derived)
         if pieces is None:
             self._of_whole.add(station.endpoint)
-            _add_averages(self._whole, line, one, self._window)
+            _add_averages(self._whole, line, derived, self._window)
             return line
         for piece in pieces:
             if piece.adjusted is None:
-                _add_averages(self._part(piece), line, one, self._window)
+                _add_averages(self._part(piece), line, derived, self._window)
             else:
-                _add_hours(self._view, line, one, piece, self._window)
+                _add_hours(self._view, line, derived, piece, self._window)
         return line
 
     @property
@@ -108,8 +108,8 @@ class _LineMaker:
         rest = [s for s in stations if s.endpoint not in self._of_whole]
         wider = replace(self._window, first_ms=self._window.first_ms - TREND_MS)
         counted = charts.charts(self._view, [*map(self._counted, rest)], wider)
-        known = sum(self._whole.readings[endpoint] for endpoint in self._of_whole)
-        return known + sum(chart.readings for chart in counted)
+        number = sum(self._whole.readings[endpoint] for endpoint in self._of_whole)
+        return number + sum(chart.readings for chart in counted)
 
     def _counted(self, station: Station) -> Query:
         """The query that counts the readings of a station."""
@@ -186,15 +186,15 @@ class _Averages:
     def _outside(self) -> dict[tuple[str, str], Averages]:
         columns: dict[str, dict[str, None]] = {}
         for station in self._query.stations:
-            for one in self._query.chosen_derived(station):
-                if one.outside is not None:
-                    columns.setdefault(one.outside[0], {})[one.outside[1]] = None
+            for derived in self._query.chosen_derived(station):
+                if derived.outside is not None:
+                    columns.setdefault(derived.outside[0], {})[derived.outside[1]] = None
         free = replace(self._query, filters=(), incomplete=False, derived=())
         return self._by_column(
             self._read(
                 [
-                    replace(free, endpoints=(endpoint,), measurements=tuple(own))
-                    for endpoint, own in columns.items()
+                    replace(free, endpoints=(endpoint,), measurements=tuple(names))
+                    for endpoint, names in columns.items()
                 ]
             )
         )
@@ -212,15 +212,15 @@ class _Averages:
         }
 
 
-def _add_averages(averages: _Averages, line: Line, one: Derived, window: Window) -> None:
+def _add_averages(averages: _Averages, line: Line, derived: Derived, window: Window) -> None:
     """Add the values of the averages to a line whose buckets are those of the window.
 
     The averages are of this window, or of a part of it.
     """
-    first_ms, own = window.starts[0], averages.window
-    for start, (value, count) in _values(averages, line.station, one):
+    first_ms, part = window.starts[0], averages.window
+    for start, (value, count) in _values(averages, line.station, derived):
         # What begins earlier is only there for the trend.
-        if start + own.step.width_ms > own.first_ms:
+        if start + part.step.width_ms > part.first_ms:
             line.add(window.place(max(start, first_ms)), count, value * count, value, value)
 
 
@@ -232,28 +232,28 @@ def _averages(line: Line, window: Window) -> Iterator[tuple[int, Average]]:
 
 
 def _values(
-    averages: _Averages, station: Station, one: Derived
+    averages: _Averages, station: Station, derived: Derived
 ) -> Iterator[tuple[int, tuple[float, int]]]:
-    inputs = [averages.of(station, column) for column in one.inputs]
+    inputs = [averages.of(station, column) for column in derived.inputs]
     first, *others = inputs
-    if one.is_of_reading:
+    if derived.is_of_reading:
         for start, average in first.items():
             rest = [other.get(start) for other in others]
-            known = [average, *(found for found in rest if found is not None)]
-            if len(known) < len(inputs):
+            present = [average, *(each for each in rest if each is not None)]
+            if len(present) < len(inputs):
                 continue
-            value = one.of_inputs([found.value for found in known])
+            value = derived.of_inputs([each.value for each in present])
             if value is not None:
-                yield start, (value, min(found.count for found in known))
+                yield start, (value, min(each.count for each in present))
         return
     before, apart_ms = first, TREND_MS
-    if one.outside is not None:
-        before, apart_ms = averages.outside(*one.outside), 0
+    if derived.outside is not None:
+        before, apart_ms = averages.outside(*derived.outside), 0
     elif averages.window.step is DAY:
         return
     for start, average in first.items():
         other = before.get(start - apart_ms)
-        value = one.change(average.value, other.value) if other else None
+        value = derived.change(average.value, other.value) if other else None
         if value is not None:
             yield start, (value, average.count)
 
@@ -290,14 +290,14 @@ class _Whole:
     segment: Segment
 
 
-def inputs_of(one: Derived) -> tuple[Input, ...]:
+def inputs_of(derived: Derived) -> tuple[Input, ...]:
     """What it is computed from, in the order of `shown_values.computed`."""
-    own = tuple(Input(one.endpoint, column) for column in one.inputs)
-    if one.is_of_reading:
-        return own
-    if one.outside is not None:
-        return (*own, Input(*one.outside))
-    return (*own, Input(one.endpoint, one.inputs[0], TREND_HOURS))
+    inputs = tuple(Input(derived.endpoint, column) for column in derived.inputs)
+    if derived.is_of_reading:
+        return inputs
+    if derived.outside is not None:
+        return (*inputs, Input(*derived.outside))
+    return (*inputs, Input(derived.endpoint, derived.inputs[0], TREND_HOURS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,56 +308,60 @@ class PieceFinder:
     corrections: Corrections
     window: Window
 
-    def of(self, one: Derived) -> list[HourPiece] | None:
+    def of(self, derived: Derived) -> list[HourPiece] | None:
         """All that can hold a value, in the order of time; None where they are too many."""
-        inputs = inputs_of(one)
+        inputs = inputs_of(derived)
         wholes = [self._wholes(each) for each in inputs]
         if sum(map(len, wholes)) > PIECES_MAX:
             return None
         late = {hour for each in inputs for hour in self._late(each)}
         low, high = self.window.first_ms // HOUR_MS, self.window.last_ms // HOUR_MS + 1
-        cuts = {hour for own in wholes for whole in own for hour in (whole.first, whole.end)}
+        cuts = {
+            hour for of_input in wholes for whole in of_input for hour in (whole.first, whole.end)
+        }
         cuts |= {low, high} | late | {hour + 1 for hour in late}
-        found: list[HourPiece] = []
+        pieces: list[HourPiece] = []
         for first, end in pairwise(sorted(hour for hour in cuts if low <= hour <= high)):
-            segments = [_around(first, end, own) for own in wholes]
+            segments = [_around(first, end, of_input) for of_input in wholes]
             if any(segment is not None and segment.hidden for segment in segments):
                 continue
-            known = [(s.gain, s.offset) for s in segments if s is not None]
-            is_known = first not in late and len(known) == len(segments)
-            piece = HourPiece(first, end, tuple(known) if is_known else None)
-            if found and (found[-1].end, found[-1].adjusted) == (first, piece.adjusted):
-                piece = HourPiece(found.pop().first, end, piece.adjusted)
-            found.append(piece)
-        return found if len(found) <= PIECES_MAX else None
+            ways = [(s.gain, s.offset) for s in segments if s is not None]
+            is_known = first not in late and len(ways) == len(segments)
+            piece = HourPiece(first, end, tuple(ways) if is_known else None)
+            if pieces and (pieces[-1].end, pieces[-1].adjusted) == (first, piece.adjusted):
+                piece = HourPiece(pieces.pop().first, end, piece.adjusted)
+            pieces.append(piece)
+        return pieces if len(pieces) <= PIECES_MAX else None
 
-    def _wholes(self, one: Input) -> list[_Whole]:
-        apart = one.hours_before
+    def _wholes(self, source: Input) -> list[_Whole]:
+        apart = source.hours_before
         ends = (ms - apart * HOUR_MS for ms in (self.window.first_ms, self.window.last_ms))
         return [
             _Whole(-(-s.first_ms // HOUR_MS) + apart, (s.last_ms + 1) // HOUR_MS + apart, s)
-            for s in self.corrections.segments(one.endpoint, one.column, *ends)
+            for s in self.corrections.segments(source.endpoint, source.column, *ends)
         ]
 
-    def _late(self, one: Input) -> Iterator[int]:
+    def _late(self, source: Input) -> Iterator[int]:
         """The hours of values that readings go into which are not rolled up yet."""
         progress = self.view.rollups.progress
-        if not progress.behind or one.endpoint not in self.view.later:
+        if not progress.behind or source.endpoint not in self.view.later:
             return
-        apart_ms = one.hours_before * HOUR_MS
-        given = {
-            "endpoint": one.endpoint,
+        apart_ms = source.hours_before * HOUR_MS
+        values = {
+            "endpoint": source.endpoint,
             "position": progress.done,
             "low_ms": self.window.first_ms - apart_ms,
             "high_ms": self.window.last_ms - apart_ms,
         }
-        for hour in self.view.connection.execute(_LATE, given).scalars():
-            yield hour + one.hours_before
+        for hour in self.view.connection.execute(_LATE, values).scalars():
+            yield hour + source.hours_before
 
 
 def _around(first: int, end: int, wholes: list[_Whole]) -> Segment | None:
     """The segment that all these hours lie in."""
-    return next((one.segment for one in wholes if one.first <= first and end <= one.end), None)
+    return next(
+        (whole.segment for whole in wholes if whole.first <= first and end <= whole.end), None
+    )
 
 
 _LATE = (
@@ -371,7 +375,7 @@ _LATE = (
 )
 
 
-def _add_hours(view: View, line: Line, one: Derived, piece: HourPiece, window: Window) -> None:
+def _add_hours(view: View, line: Line, derived: Derived, piece: HourPiece, window: Window) -> None:
     """Add the values of a piece's hours to a line whose buckets are those of the window.
 
     The piece has `adjusted`. An hour belongs to the bucket in which it begins.
@@ -383,20 +387,20 @@ def _add_hours(view: View, line: Line, one: Derived, piece: HourPiece, window: W
         for name, value in zip(("gain", "offset"), pair, strict=True)
     }
     for run in window.runs(piece.first * HOUR_MS, piece.end * HOUR_MS - 1):
-        given = corrected | {
+        values = corrected | {
             "first": -(-run.low_ms // HOUR_MS),
             "end": -(-(run.high_ms + 1) // HOUR_MS),
             "offset_ms": run.offset_ms,
             "unit_ms": unit_ms,
         }
-        for number, *sums in view.connection.execute(_hour_values(one), given):
+        for number, *sums in view.connection.execute(_hour_values(derived), values):
             line.add(window.place(max(number * unit_ms - run.offset_ms, run.low_ms)), *sums)
 
 
 @lru_cache(maxsize=STATEMENTS)
-def _hour_values(one: Derived) -> Select[Any]:
+def _hour_values(derived: Derived) -> Select[Any]:
     """Count, total, least and greatest of the values of each bucket that has any."""
-    values = by_itself(_values_of_hours(one))
+    values = by_itself(_values_of_hours(derived))
     value, count = values.c.value, values.c["count"]
     at_ms = values.c.hour * HOUR_MS + bindparam("offset_ms")
     return (
@@ -404,20 +408,20 @@ def _hour_values(one: Derived) -> Select[Any]:
             floor_div(at_ms, bindparam("unit_ms")).label(_NUMBER),
             *(func.sum(count), total(value * count), func.min(value), func.max(value)),
         )
-        .where(value.between(*one.kind.result))
+        .where(value.between(*derived.kind.result))
         .group_by(_NUMBER)
     )
 
 
-def _values_of_hours(one: Derived) -> Select[Any]:
-    averages = by_itself(_hour_averages(one))
-    inputs = [averages.c[f"input{place}"] for place in range(len(inputs_of(one)))]
-    return select(averages.c.hour, averages.c["count"], computed(one, inputs).label("value"))
+def _values_of_hours(derived: Derived) -> Select[Any]:
+    averages = by_itself(_hour_averages(derived))
+    inputs = [averages.c[f"input{place}"] for place in range(len(inputs_of(derived)))]
+    return select(averages.c.hour, averages.c["count"], computed(derived, inputs).label("value"))
 
 
-def _hour_averages(one: Derived) -> Select[Any]:
+def _hour_averages(derived: Derived) -> Select[Any]:
     """The averages of all inputs in each hour, and of how many readings the fewest are."""
-    base, *others = inputs_of(one)
+    base, *others = inputs_of(derived)
     tables = [rollups.alias(f"rollups{place}") for place in range(len(others) + 1)]
     first = tables[0]
     hour = first.c.hour
@@ -426,7 +430,7 @@ def _hour_averages(one: Derived) -> Select[Any]:
         same = (table.c.endpoint == each.endpoint, table.c.measurement == each.column)
         joined = joined.join(table, and_(*same, table.c.hour == hour - each.hours_before))
     # A change is told by the later, or the inner, one.
-    counted = tables if one.is_of_reading else tables[:1]
+    counted = tables if derived.is_of_reading else tables[:1]
     count = first.c["count"] if len(counted) == 1 else least(*(t.c["count"] for t in counted))
     return (
         select(

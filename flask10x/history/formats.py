@@ -39,7 +39,7 @@ def as_object(row: Row, query: Query, text_of: Callable[[int], str]) -> dict[str
     Where derived values were asked for, `derived` has those of the station. Of a query for raw
     values also what is shown otherwise: `hidden`, `corrected`.
     """
-    station = query.known.by_endpoint[row.endpoint]
+    station = query.registry.by_endpoint[row.endpoint]
     chosen = query.chosen(station)
     shown: dict[str, object] = {
         "endpoint": row.endpoint,
@@ -95,8 +95,8 @@ def csv_chunks(query: Query, pages: Iterable[list[Row]], zone: tzinfo | None) ->
 def _derived(
     row: Row, query: Query, chosen: Mapping[str, Sequence[Derived]]
 ) -> dict[str, float | None]:
-    own = chosen.get(row.endpoint)
-    return derived_values(row, query.known.by_endpoint[row.endpoint], own) if own else {}
+    derived = chosen.get(row.endpoint)
+    return derived_values(row, query.registry.by_endpoint[row.endpoint], derived) if derived else {}
 
 
 def file_name(query: Query, suffix: str) -> str:
@@ -146,7 +146,7 @@ def _averages(buckets: Sequence[Bucket], unit: str) -> list[float | None]:
 
 def _line_object(line: Line, window: Window, now_ms: int | None) -> dict[str, object]:
     places, starts, unit = line.places, window.starts, line.measurement.unit
-    found = [line.buckets[place] for place in places]
+    buckets = [line.buckets[place] for place in places]
     partial = {*partial_places(line, window, now_ms)}
     return {
         "endpoint": line.station.endpoint,
@@ -156,9 +156,9 @@ def _line_object(line: Line, window: Window, now_ms: int | None) -> dict[str, ob
         "interval_ms": line.interval_ms,
         "gap_ms": line.gap_ms,
         "times_ms": [starts[place] for place in places],
-        "min": [bucket.minimum for bucket in found],
-        "avg": _averages(found, unit),
-        "max": [bucket.maximum for bucket in found],
-        "count": [bucket.count for bucket in found],
+        "min": [bucket.minimum for bucket in buckets],
+        "avg": _averages(buckets, unit),
+        "max": [bucket.maximum for bucket in buckets],
+        "count": [bucket.count for bucket in buckets],
         "partial": [number for number, place in enumerate(places) if place in partial],
     }

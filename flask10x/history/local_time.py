@@ -27,7 +27,7 @@ from flask10x.readings.times import (
 )
 
 # A chart of a year of days asks for each again a minute later.
-DAYS_KNOWN = 8192
+DAYS_CACHED = 8192
 
 
 class Run(NamedTuple):
@@ -77,11 +77,11 @@ def day_of(ms: int, zone: tzinfo | None) -> int:
 def day_start(day: int, zone: tzinfo | None) -> int:
     """The instant at which a day begins; a day that a zone has skipped begins with the next."""
     # The system's zone can become another one (`time.tzset`).
-    return first_showing(day * DAY_MS, None) if zone is None else _known_start(day, zone)
+    return first_showing(day * DAY_MS, None) if zone is None else _start_in(day, zone)
 
 
-@lru_cache(maxsize=DAYS_KNOWN)
-def _known_start(day: int, zone: tzinfo) -> int:
+@lru_cache(maxsize=DAYS_CACHED)
+def _start_in(day: int, zone: tzinfo) -> int:
     return first_showing(day * DAY_MS, zone)
 
 
@@ -206,8 +206,8 @@ class Step:
             for ms, days in ((first_ms, -1), (last_ms, 2))
         )
         walls = range(low * DAY_MS, high * DAY_MS, self.width_ms)
-        found = _rising([first_showing(wall, zone, whole_offset_ms) for wall in walls])
-        return found[bisect_right(found, first_ms) - 1 : bisect_right(found, last_ms) + 1]
+        starts = _rising([first_showing(wall, zone, whole_offset_ms) for wall in walls])
+        return starts[bisect_right(starts, first_ms) - 1 : bisect_right(starts, last_ms) + 1]
 
 
 def _rising(starts: list[int]) -> list[int]:
@@ -234,8 +234,8 @@ def _day(year: int, month: int) -> int:
 
 
 def _month(day: int) -> int:
-    found = _date(day)
-    return found.year * MONTHS + found.month - 1
+    date = _date(day)
+    return date.year * MONTHS + date.month - 1
 
 
 def _years(times: int) -> tuple[Callable[[int], int], Callable[[int], int]]:

@@ -128,8 +128,8 @@ def _rolled_up(view: View, newest: Mapping[Place, int]) -> dict[Place, OlderValu
     """The values of the newest hour that has any, before these instants."""
     places = list(newest)
     hours = [(*place, at // HOUR_MS - HOURS_BACK, at // HOUR_MS, 0) for place, at in newest.items()]
-    found = view.connection.execute(_NEWEST_HOURS, {"hours": json.dumps(hours)})
-    ends = {places[place]: ends_of(hour) for place, hour in found if hour is not None}
+    newest_hours = view.connection.execute(_NEWEST_HOURS, {"hours": json.dumps(hours)})
+    ends = {places[place]: ends_of(hour) for place, hour in newest_hours if hour is not None}
     return _values_in(view, ends, is_recent=False)
 
 
@@ -142,9 +142,13 @@ def _values_in(
     columns = tuple(sorted({column for _, column in ranges}))
     lists = {
         f"column{place}": json.dumps(
-            [(endpoint, None, *ends, 0) for (endpoint, name), ends in ranges.items() if name == own]
+            [
+                (endpoint, None, *ends, 0)
+                for (endpoint, name), ends in ranges.items()
+                if name == column
+            ]
         )
-        for place, own in enumerate(columns)
+        for place, column in enumerate(columns)
     }
     records = view.connection.execute(_newest_values(columns, is_recent), lists)
     return {
@@ -217,7 +221,7 @@ class _Derivation:
 
     def __init__(self, view: View, rows: Sequence[Row], *, is_shown: bool) -> None:
         """`is_shown` says whether the rows are as they are shown."""
-        self._known = view.stations
+        self._registry = view.stations
         self._of_stations = derived_by_station(view.stations)
         self._row_of = {row.endpoint: row for row in rows} if is_shown else {}
         ends = {end: None for row in rows for end in self._needed(row)}
@@ -227,30 +231,32 @@ class _Derivation:
         """All derived values of this row's station."""
         values = dict(zip(self._columns(row), row.values, strict=True))
         derived: dict[str, float | None] = {}
-        for one in self._of_stations[row.endpoint].values():
-            if one.is_of_reading:
-                derived[one.name] = one.of(values)
+        for each in self._of_stations[row.endpoint].values():
+            if each.is_of_reading:
+                derived[each.name] = each.of(values)
             else:
-                other = self._outside(row, one.outside) if one.outside else self._earlier(row, one)
-                derived[one.name] = one.change(values[one.inputs[0]], other)
+                other = (
+                    self._outside(row, each.outside) if each.outside else self._earlier(row, each)
+                )
+                derived[each.name] = each.change(values[each.inputs[0]], other)
         return derived
 
     def _needed(self, row: Row) -> Iterator[EndOfRange]:
         """The other readings that derived values of this row come from."""
-        for one in self._of_stations[row.endpoint].values():
-            if one.is_of_reading:
+        for each in self._of_stations[row.endpoint].values():
+            if each.is_of_reading:
                 continue
-            if one.outside is None:
+            if each.outside is None:
                 yield from _around(row)
-            elif one.outside[0] not in self._row_of:
-                yield EndOfRange(one.outside[0])
+            elif each.outside[0] not in self._row_of:
+                yield EndOfRange(each.outside[0])
 
-    def _earlier(self, row: Row, one: Derived) -> float | None:
+    def _earlier(self, row: Row, trend: Derived) -> float | None:
         """The value of the station's reading nearest to three hours before."""
         at = row.received_at - TREND_HOURS * HOUR_MS
         rows = [near for end in _around(row) if (near := self._ends[end]) is not None]
         nearest = min(rows, key=lambda near: abs(near.received_at - at), default=None)
-        return None if nearest is None else self._value(nearest, one.inputs[0])
+        return None if nearest is None else self._value(nearest, trend.inputs[0])
 
     def _outside(self, row: Row, outside: Place) -> float | None:
         endpoint, column = outside
@@ -263,7 +269,7 @@ class _Derivation:
         return row.values[self._columns(row).index(column)]
 
     def _columns(self, row: Row) -> tuple[str, ...]:
-        return self._known.by_endpoint[row.endpoint].columns
+        return self._registry.by_endpoint[row.endpoint].columns
 
 
 def _around(row: Row) -> tuple[EndOfRange, EndOfRange]:

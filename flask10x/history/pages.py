@@ -72,7 +72,7 @@ def derived_values(
 ) -> dict[str, float | None]:
     """Each of these by its name, from the values of the row of the station as they are shown."""
     values = dict(zip(station.columns, row.values, strict=True))
-    return {one.name: one.of(values) for one in chosen}
+    return {derived.name: derived.of(values) for derived in chosen}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def rows_in_pages(
     """
     if query.rows is not None:
         with database.query(DOWNLOAD_TIMES) as connection:
-            rows = page(View(connection, query.known), query).rows
+            rows = page(View(connection, query.registry), query).rows
         yield rows
         return
     side: Side = "before" if query.order == "desc" else "after"
@@ -149,7 +149,7 @@ def rows_in_pages(
     while True:
         until_sec = time.monotonic() + SEARCH_SEC
         with database.query(DOWNLOAD_TIMES) as connection:
-            view = View(connection, query.known)
+            view = View(connection, query.registry)
             request = search.row_request(
                 view, query, list(cursors.values()), page_rows, newest_first=side == "before"
             )

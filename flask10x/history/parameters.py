@@ -50,7 +50,7 @@ class QueryDefaults:
     """How many rows answer a query without `limit`, where HISTORY_MAX would be too many."""
     has_charts: bool = False
     """Whether it shows derived values that need more than one reading."""
-    own: frozenset[str] = frozenset()
+    parameters: frozenset[str] = frozenset()
     """The parameters that it understands of those that only one view does (`ONLY`)."""
 
 
@@ -62,10 +62,10 @@ ONLY = {
     "compare": "/history/series",
     "off": "/history",
 }
-JSON = QueryDefaults(order="latest", own=frozenset({"since"}))
-CSV = QueryDefaults(order="latest", whole=True, own=frozenset({"bom"}))
+JSON = QueryDefaults(order="latest", parameters=frozenset({"since"}))
+CSV = QueryDefaults(order="latest", whole=True, parameters=frozenset({"bom"}))
 SERIES = QueryDefaults(
-    order="latest", whole=True, has_charts=True, own=frozenset({"buckets", "compare"})
+    order="latest", whole=True, has_charts=True, parameters=frozenset({"buckets", "compare"})
 )
 JSON_FILE = QueryDefaults(order="latest", whole=True)
 # What a phone loads and a person looks through at a time.
@@ -75,7 +75,7 @@ HTML = QueryDefaults(
     blank_is_absent=True,
     rows=PAGE_ROWS,
     has_charts=True,
-    own=frozenset({"compare", "off"}),
+    parameters=frozenset({"compare", "off"}),
 )
 
 
@@ -97,7 +97,7 @@ def parse_query(
     reader = _Reader(pairs, settings, now_ms, errors)
     reader.switched_off()
     query = Query(
-        known=stations,
+        registry=stations,
         endpoints=reader.endpoints(),
         measurements=reader.measurements(),
         derived=reader.derived(view),
@@ -120,7 +120,7 @@ def parse_query(
     if query.since and query.until and query.since.ms > query.until.ms:
         errors["from"] = Reason("from_after_to")
     if query.newer_than is not None:
-        unfit = (name for name in ("order", "cursor") if name in reader.given)
+        unfit = (name for name in ("order", "cursor") if name in reader.values)
         errors |= dict.fromkeys(unfit, Reason("not_with_since"))
     if errors:
         raise QueryError(errors)
@@ -144,7 +144,7 @@ class _Reader:
         errors: dict[str, Reason],
     ) -> None:
         self._pairs = pairs
-        self.given = dict(pairs)
+        self.values = dict(pairs)
         self._stations: Stations = settings.stations
         self._zone: tzinfo | None = settings.zone
         self._now_ms = now_ms
@@ -152,12 +152,12 @@ class _Reader:
 
     def read(self, name: str, parse: Callable[[str], T]) -> T | None:
         """The parsed value; None when it is absent, or wrong and now among the errors."""
-        if name not in self.given or name in self._errors:
+        if name not in self.values or name in self._errors:
             return None
         try:
-            if not self.given[name].strip():
+            if not self.values[name].strip():
                 raise WrongValue(Reason("blank"))
-            return parse(self.given[name])
+            return parse(self.values[name])
         except WrongValue as error:
             self._errors[name] = error.reason
             return None
@@ -166,37 +166,37 @@ class _Reader:
         return self._choice("endpoint", "unknown_station", tuple(self._stations.by_endpoint))
 
     def measurements(self) -> tuple[str, ...]:
-        known = self._stations.columns
+        columns = self._stations.columns
         derived = derived_names(self._stations)
-        return self._choice("measurement", "unknown_measurement", known, derived)
+        return self._choice("measurement", "unknown_measurement", columns, derived)
 
     def derived(self, view: QueryDefaults) -> tuple[str, ...]:
         names = derived_names(self._stations)
-        given = [value for key, value in self._pairs if key == "measurement"]
-        found = tuple(name for name in names if name in given)
+        chosen = [value for key, value in self._pairs if key == "measurement"]
+        derived = tuple(name for name in names if name in chosen)
         of_readings = names_of_readings(self._stations)
-        if not view.has_charts and any(name not in of_readings for name in found):
+        if not view.has_charts and any(name not in of_readings for name in derived):
             self._errors["measurement"] = Reason("other_route", path=ONLY["buckets"])
-        return found
+        return derived
 
     def _choice(
-        self, name: str, code: str, known: tuple[str, ...], others: tuple[str, ...] = ()
+        self, name: str, code: str, names: tuple[str, ...], others: tuple[str, ...] = ()
     ) -> tuple[str, ...]:
         """The known ones that were given, in their own order and each once; not the others."""
-        given = [value for key, value in self._pairs if key == name]
-        possible = (*known, *others)
-        if unknown := [value for value in given if value not in possible]:
-            shown = ", ".join(known)
+        chosen = [value for key, value in self._pairs if key == name]
+        possible = (*names, *others)
+        if unknown := [value for value in chosen if value not in possible]:
+            shown = ", ".join(names)
             self._errors[name] = unknown_name(code, unknown[0], possible, known=shown)
-        return tuple(one for one in known if one in given)
+        return tuple(each for each in names if each in chosen)
 
     def comparison(self) -> str:
-        known = (*MOVES, *self._stations.by_endpoint)
+        names = (*MOVES, *self._stations.by_endpoint)
 
         def read(text: str) -> str:
-            if text not in known:
+            if text not in names:
                 raise WrongValue(
-                    unknown_name("unknown_comparison", text, known, known=", ".join(known))
+                    unknown_name("unknown_comparison", text, names, known=", ".join(names))
                 )
             return text
 
@@ -213,10 +213,10 @@ class _Reader:
             if endpoint not in stations:
                 shown = ", ".join(stations)
                 raise WrongValue(unknown_name("unknown_station", endpoint, stations, known=shown))
-            known = (*stations[endpoint].columns, *derived)
-            if column not in known:
-                shown = ", ".join(known)
-                raise WrongValue(unknown_name("unknown_measurement", column, known, known=shown))
+            names = (*stations[endpoint].columns, *derived)
+            if column not in names:
+                shown = ", ".join(names)
+                raise WrongValue(unknown_name("unknown_measurement", column, names, known=shown))
 
     def bound(self, name: str, *, end: bool) -> Bound | None:
         return self.read(name, lambda text: self._bound(text, end))
@@ -228,23 +228,25 @@ class _Reader:
         return Bound(ms, text.strip(), text.strip())
 
     def filters(self) -> tuple[Filter, ...]:
-        found: list[Filter] = []
+        filters: list[Filter] = []
         for column, measurement in self._stations.by_column.items():
-            for one in OPERATORS.values():
-                value = self.read(f"{column}__{one.key}", one.read)
+            for operator in OPERATORS.values():
+                value = self.read(f"{column}__{operator.key}", operator.parse)
                 if value is not None:
-                    found.append(Filter(column, one, value, measurement.unit))
-        return (*found, *self._of_derived())
+                    filters.append(Filter(column, operator, value, measurement.unit))
+        return (*filters, *self._of_derived())
 
     def _of_derived(self) -> Iterator[Filter]:
         every = derived_by_station(self._stations)
         for name in names_of_readings(self._stations):
-            endpoints = frozenset(endpoint for endpoint, own in every.items() if name in own)
+            endpoints = frozenset(
+                endpoint for endpoint, derived in every.items() if name in derived
+            )
             unit = measurement_of(self._stations, name).unit
-            for one in OPERATORS.values():
-                value = self.read(f"{name}__{one.key}", one.read)
+            for operator in OPERATORS.values():
+                value = self.read(f"{name}__{operator.key}", operator.parse)
                 if value is not None:
-                    yield Filter(name, one, value, unit, endpoints)
+                    yield Filter(name, operator, value, unit, endpoints)
 
 
 # One value chooses, several choose several.
@@ -277,7 +279,7 @@ def _wrong_names(
     for name in unknown[: max(1, MAX_COMPARED // len(names))]:
         errors[name] = unknown_name("unknown_parameter", name, names)
     for name, times in counted.items():
-        if name in ONLY and name not in view.own:
+        if name in ONLY and name not in view.parameters:
             errors[name] = Reason("other_route", path=ONLY[name])
         if times > 1 and name not in REPEATABLE:
             errors.setdefault(name, Reason("given_times", n=times))

@@ -99,8 +99,8 @@ def add_passed(
     An hour that is partly beyond it counts by its share of readings, `shares` by the hour's start;
     one that is not among them counts whole or not at all, by its average.
     """
-    known = [(start, bucket) for start, bucket in hours if bucket.count]
-    add_hours(rows, ((start, _passed(start, bucket, limit, shares)) for start, bucket in known))
+    filled = [(start, bucket) for start, bucket in hours if bucket.count]
+    add_hours(rows, ((start, _passed(start, bucket, limit, shares)) for start, bucket in filled))
 
 
 def add_hours(rows: Sequence[PeriodRow], passed: Iterable[tuple[int, float]]) -> None:
@@ -120,19 +120,21 @@ def _passed(start: int, bucket: Bucket, limit: Limit, shares: dict[int, float]) 
 
 def whole(span: Span, rows: Iterable[PeriodRow]) -> PeriodRow:
     """All rows together: the last line of a table."""
-    found = PeriodRow(span)
+    total_row = PeriodRow(span)
     for row in rows:
         if not row.bucket.count:
             continue
-        lowest, highest = found.bucket.minimum, found.bucket.maximum
-        found.bucket.add(row.bucket.count, row.bucket.total, row.bucket.minimum, row.bucket.maximum)
-        if found.bucket.minimum != lowest:
-            found.lowest_at = row.lowest_at
-        if found.bucket.maximum != highest:
-            found.highest_at = row.highest_at
+        lowest, highest = total_row.bucket.minimum, total_row.bucket.maximum
+        total_row.bucket.add(
+            row.bucket.count, row.bucket.total, row.bucket.minimum, row.bucket.maximum
+        )
+        if total_row.bucket.minimum != lowest:
+            total_row.lowest_at = row.lowest_at
+        if total_row.bucket.maximum != highest:
+            total_row.highest_at = row.highest_at
         if row.passed_hours is not None:
-            found.passed_hours = (found.passed_hours or 0.0) + row.passed_hours
-    return found
+            total_row.passed_hours = (total_row.passed_hours or 0.0) + row.passed_hours
+    return total_row
 
 
 def _row_at(rows: Sequence[PeriodRow], starts: Sequence[int], ms: int) -> PeriodRow | None:
@@ -145,25 +147,25 @@ def _add(row: PeriodRow, start: int, bucket: Bucket, *, places: bool) -> None:
     if not bucket.count:
         return
     if places:
-        _place(row, start, bucket, known=row.bucket)
+        _place(row, start, bucket, so_far=row.bucket)
     row.bucket.add(bucket.count, bucket.total, bucket.minimum, bucket.maximum)
 
 
-def _place(row: PeriodRow, start: int, bucket: Bucket, known: Bucket | None = None) -> None:
+def _place(row: PeriodRow, start: int, bucket: Bucket, so_far: Bucket | None = None) -> None:
     """Remember when the lowest and the highest were, the first of several that are equal.
 
-    `known` is what the row knows so far; without it the row is whole already.
+    `so_far` is what the row knows so far; without it the row is whole already.
     """
     low, high = bucket.minimum, bucket.maximum
-    if known is None:
+    if so_far is None:
         if low is not None and low == row.bucket.minimum and row.lowest_at is None:
             row.lowest_at = start
         if high is not None and high == row.bucket.maximum and row.highest_at is None:
             row.highest_at = start
         return
-    if low is not None and (known.minimum is None or low < known.minimum):
+    if low is not None and (so_far.minimum is None or low < so_far.minimum):
         row.lowest_at = start
-    if high is not None and (known.maximum is None or high > known.maximum):
+    if high is not None and (so_far.maximum is None or high > so_far.maximum):
         row.highest_at = start
 
 
@@ -205,16 +207,16 @@ def records_of(days: Sequence[Timed]) -> list[RecordList]:
     ]
     filled = [(start, bucket) for start, bucket in days if bucket.count]
     lists = [RecordList(kind=name, days=_first(filled, of, most)) for name, of, most in kinds]
-    return [one for one in lists if one.days]
+    return [each for each in lists if each.days]
 
 
 def _first(
     days: Sequence[Timed], value_of: Callable[[Bucket], float | None], most: bool
 ) -> tuple[Record, ...]:
-    known = [(value_of(bucket), start) for start, bucket in days]
-    found = [Record(value=value, at_ms=start) for value, start in known if value is not None]
-    found.sort(key=lambda one: (-one.value if most else one.value, one.at_ms))
-    return tuple(found[:PLACES])
+    values = [(value_of(bucket), start) for start, bucket in days]
+    records = [Record(value=value, at_ms=start) for value, start in values if value is not None]
+    records.sort(key=lambda record: (-record.value if most else record.value, record.at_ms))
+    return tuple(records[:PLACES])
 
 
 def _width(bucket: Bucket) -> float | None:
@@ -235,8 +237,8 @@ class PeriodLine(NamedTuple):
 
     def segments(self, first_ms: int, last_ms: int) -> list[Segment]:
         """The pieces of the range in which anything of it is shown."""
-        own = self.corrections.segments(self.endpoint, self.column, first_ms, last_ms)
-        return [segment for segment in own if not segment.hidden]
+        segments = self.corrections.segments(self.endpoint, self.column, first_ms, last_ms)
+        return [segment for segment in segments if not segment.hidden]
 
 
 Passed = tuple[int, int]
@@ -264,10 +266,10 @@ def passed_of(view: View, line: PeriodLine, window: Window, limit: Limit) -> lis
     ]
     if not listed:
         return []
-    found = view.connection.execute(_passed_hours(limit.above), {"runs": json.dumps(listed)})
+    rows = view.connection.execute(_passed_hours(limit.above), {"runs": json.dumps(listed)})
     return [
         (max(day * DAY_MS - runs[place][1].offset_ms, runs[place][1].low_ms), hours)
-        for place, day, hours in found
+        for place, day, hours in rows
     ]
 
 
@@ -311,10 +313,12 @@ def shares_of(
     ]
     if listed:
         statement = _passed_readings(line.column, limit.above)
-        for hour, known, passed in view.connection.execute(statement, {"runs": json.dumps(listed)}):
-            counts[hour * HOUR_MS][0] += known
+        for hour, number, passed in view.connection.execute(
+            statement, {"runs": json.dumps(listed)}
+        ):
+            counts[hour * HOUR_MS][0] += number
             counts[hour * HOUR_MS][1] += passed or 0
-    return {start: passed / known for start, (known, passed) in counts.items() if known}
+    return {start: passed / number for start, (number, passed) in counts.items() if number}
 
 
 def _runs(starts: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -356,7 +360,7 @@ def _passed_readings(column: str, above: bool) -> Select[Any]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class PeriodRequest:
     """A measurement of a station over a period of the local calendar."""
 
     station: Station
@@ -372,7 +376,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FoundPeriod:
+class PeriodTable:
     """What a period holds."""
 
     rows: list[PeriodRow]
@@ -386,31 +390,31 @@ class FoundPeriod:
     """Whether a value of it is shown otherwise than it was stored."""
 
 
-def period_table(view: View, wanted: Wanted) -> FoundPeriod:
+def period_table(view: View, request: PeriodRequest) -> PeriodTable:
     """The table of a period; raises what reading raises."""
     query = Query(
-        known=view.stations,
+        registry=view.stations,
         zone=view.zone,
-        endpoints=(wanted.station.endpoint,),
-        measurements=(wanted.column,),
-        raw=wanted.is_raw,
+        endpoints=(request.station.endpoint,),
+        measurements=(request.column,),
+        raw=request.is_raw,
     )
-    parts = _parts(view, query, wanted.period)
+    parts = _parts(view, query, request.period)
     if not parts:
-        return FoundPeriod(rows=[], whole=PeriodRow(Span(wanted.period, 0, 0)))
+        return PeriodTable(rows=[], whole=PeriodRow(Span(request.period, 0, 0)))
     reader = _PeriodReader(view, query, parts[0].first_ms, parts[-1].last_ms)
     days = reader.read(DAY)
-    hours = reader.read(HOUR) if wanted.is_month else None
+    hours = reader.read(HOUR) if request.is_month else None
     rows = rows_of(parts, days, hours)
-    if wanted.limit and hours is not None:
-        add_passed(rows, hours, wanted.limit, reader.shares(hours, wanted.limit))
-    elif wanted.limit:
-        reader.add_averages(rows, wanted.limit)
-    return FoundPeriod(
+    if request.limit and hours is not None:
+        add_passed(rows, hours, request.limit, reader.shares(hours, request.limit))
+    elif request.limit:
+        reader.add_averages(rows, request.limit)
+    return PeriodTable(
         rows=rows,
-        whole=whole(Span(wanted.period, reader.first_ms, reader.last_ms), rows),
-        records=records_of(days) if wanted.period == ALL else [],
-        is_estimated=wanted.limit is not None and not wanted.is_month,
+        whole=whole(Span(request.period, reader.first_ms, reader.last_ms), rows),
+        records=records_of(days) if request.period == ALL else [],
+        is_estimated=request.limit is not None and not request.is_month,
         is_corrected=reader.is_corrected,
     )
 

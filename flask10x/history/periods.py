@@ -31,10 +31,10 @@ def checked(text: str) -> str:
     text = text.strip()
     if text == ALL:
         return text
-    found = _PERIOD.fullmatch(text)
-    if found is None or not FIRST_YEAR <= int(found[1]) <= LAST_YEAR:
+    match = _PERIOD.fullmatch(text)
+    if match is None or not FIRST_YEAR <= int(match[1]) <= LAST_YEAR:
         raise WrongValue(Reason("period_needed"))
-    if found[2] and not 1 <= int(found[2]) <= MONTHS:
+    if match[2] and not 1 <= int(match[2]) <= MONTHS:
         raise WrongValue(Reason("period_needed"))
     return text
 
@@ -61,7 +61,7 @@ def parts_of(name: str, zone: tzinfo | None) -> list[Span]:
         names = [f"{name}-{day:02d}" for day in range(first.day, last.day + 1)]
     else:
         names = [f"{name}-{month:02d}" for month in range(1, MONTHS + 1)]
-    return [span_of(one, zone) for one in names]
+    return [span_of(part, zone) for part in names]
 
 
 def years_between(first_ms: int, last_ms: int, zone: tzinfo | None) -> list[Span]:

@@ -35,7 +35,7 @@ class Operator:
     key: str
     label: str
     """What the form calls it."""
-    read: Callable[[str], float | bool]
+    parse: Callable[[str], float | bool]
     """The parameter's text -> its value; raises WrongValue with the reason."""
     phrase: Callable[[str], str]
     """The value's text with its unit -> how a caption goes on after the measurement's name."""
@@ -61,12 +61,12 @@ def number(text: str) -> float:
     raise WrongValue(Reason("number_needed"))
 
 
-def _is_null(column: ColumnElement[Any], wanted: bool) -> ColumnElement[bool]:
-    return column.is_(None) if wanted else column.is_not(None)
+def _is_null(column: ColumnElement[Any], is_missing: bool) -> ColumnElement[bool]:
+    return column.is_(None) if is_missing else column.is_not(None)
 
 
-def _some_null(hours: HourValues, wanted: bool) -> ColumnElement[bool]:
-    return hours.values < hours.readings if wanted else hours.values > 0
+def _some_null(hours: HourValues, is_missing: bool) -> ColumnElement[bool]:
+    return hours.values < hours.readings if is_missing else hours.values > 0
 
 
 def _around(hours: HourValues, value: Any) -> ColumnElement[bool]:
@@ -83,7 +83,7 @@ def _comparison(
 ) -> Operator:
     phrase = f"{label} {{}}".format
     return Operator(
-        key=key, label=label, read=number, phrase=phrase, clause=clause, hour=hour, in_form=in_form
+        key=key, label=label, parse=number, phrase=phrase, clause=clause, hour=hour, in_form=in_form
     )
 
 
@@ -96,14 +96,14 @@ _ALL = (
     Operator(
         key="isnull",
         label="is missing",
-        read=_switch,
+        parse=_switch,
         phrase={"1": "is missing", "0": "is present"}.__getitem__,
         clause=_is_null,
         hour=_some_null,
         in_form=True,
     ),
 )
-OPERATORS: dict[str, Operator] = {one.key: one for one in _ALL}
+OPERATORS: dict[str, Operator] = {each.key: each for each in _ALL}
 # The one operator whose value is yes or no, and the only one that a NULL can satisfy.
 IS_NULL = OPERATORS["isnull"]
 
@@ -175,7 +175,7 @@ class Bound:
 class Query:
     """A checked query; fields are what was given, None or empty where nothing was."""
 
-    known: Stations
+    registry: Stations
     """Those of the installation, which the query is about."""
     endpoints: tuple[str, ...] = ()
     measurements: tuple[str, ...] = ()
@@ -211,7 +211,7 @@ class Query:
     @property
     def stations(self) -> tuple[Station, ...]:
         """The stations asked for that have a chosen measurement, in the registry's order."""
-        named = (s for s in self.known.all if not self.endpoints or s.endpoint in self.endpoints)
+        named = (s for s in self.registry.all if not self.endpoints or s.endpoint in self.endpoints)
         return tuple(s for s in named if self.chosen(s) or self.chosen_derived(s))
 
     @property
@@ -227,29 +227,29 @@ class Query:
 
     def chosen_derived(self, station: Station) -> tuple[Derived, ...]:
         """The station's derived values that were chosen."""
-        own = derived_by_station(self.known)[station.endpoint]
-        return tuple(own[name] for name in self.derived if name in own)
+        derived = derived_by_station(self.registry)[station.endpoint]
+        return tuple(derived[name] for name in self.derived if name in derived)
 
     def needed(self, station: Station) -> tuple[str, ...]:
         """The station's columns that were chosen or that what was chosen is computed from."""
-        inputs = (column for one in self.chosen_derived(station) for column in one.inputs)
+        inputs = (column for derived in self.chosen_derived(station) for column in derived.inputs)
         return tuple(dict.fromkeys([*self.chosen(station), *inputs]))
 
     def of_readings(self) -> "Query":
         """The query with what a reading alone can show: instead of others what these come from."""
         others = [
-            one
+            derived
             for station in self.stations
-            for one in self.chosen_derived(station)
-            if not one.is_of_reading
+            for derived in self.chosen_derived(station)
+            if not derived.is_of_reading
         ]
         if not others:
             return self
-        inputs = {column for one in others for column in one.inputs} | {*self.measurements}
-        names = {one.name for one in others}
+        inputs = {column for derived in others for column in derived.inputs} | {*self.measurements}
+        names = {derived.name for derived in others}
         return replace(
             self,
-            measurements=tuple(c for c in self.known.columns if c in inputs),
+            measurements=tuple(c for c in self.registry.columns if c in inputs),
             derived=tuple(name for name in self.derived if name not in names),
         )
 
@@ -281,7 +281,7 @@ class Query:
         pairs += [("measurement", column) for column in (*self.measurements, *self.derived)]
         pairs += [("from", self.since.text)] if self.since else []
         pairs += [("to", self.until.text)] if self.until else []
-        pairs += [(one.name, one.text) for one in self.filters]
+        pairs += [(each.name, each.text) for each in self.filters]
         pairs += [("incomplete", "1")] if self.incomplete else []
         pairs += [("order", self.order)] if order and self.order != "latest" else []
         pairs += [("limit", str(self.limit))] if limit and self.limit is not None else []
@@ -301,7 +301,7 @@ class Query:
         parts += ["only " + " and ".join(chosen)] if chosen else []
         parts += [f"from {self.since.phrase}"] if self.since else []
         parts += [f"to {self.until.phrase}"] if self.until else []
-        parts += [one.phrase for one in self.filters]
+        parts += [each.phrase for each in self.filters]
         parts += ["incomplete"] if self.incomplete else []
         parts += ["raw values"] if self.raw else []
         parts.append("newest first" if self.order == "desc" else "oldest first")

@@ -52,7 +52,7 @@ class DayDifference:
 
 
 @dataclass(frozen=True, slots=True)
-class LookedAtDays:
+class DayComparison:
     """What a look at some days has found."""
 
     days: int
@@ -60,7 +60,7 @@ class LookedAtDays:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class HourComparison:
     """What a look at some hours has found."""
 
     hours: int
@@ -69,7 +69,7 @@ class Looked:
     differences: list[RollupDifference]
 
 
-def verify(stations: Stations, database: Database) -> Iterator[Looked]:
+def verify(stations: Stations, database: Database) -> Iterator[HourComparison]:
     """Compare all roll-ups with what the readings give; in short transactions.
 
     The service may go on meanwhile. Raises what reading raises.
@@ -86,7 +86,7 @@ def verify(stations: Stations, database: Database) -> Iterator[Looked]:
             after = hours[-1]
 
 
-def verify_days(stations: Stations, database: Database) -> Iterator[LookedAtDays]:
+def verify_days(stations: Stations, database: Database) -> Iterator[DayComparison]:
     """Compare all days with what the roll-ups of their hours give.
 
     None while they are being made. In short transactions, as `verify`; raises what reading raises.
@@ -95,8 +95,8 @@ def verify_days(stations: Stations, database: Database) -> Iterator[LookedAtDays
         after: int | None = days.BEFORE_ALL
         while after is not None:
             with database.reader.begin() as connection:
-                found, after = _look_at_days(station, connection, after)
-            yield found
+                look, after = _look_at_days(station, connection, after)
+            yield look
 
 
 def rebuild(stations: Stations, database: Database, zone: tzinfo | None) -> Iterator[int]:
@@ -119,33 +119,33 @@ def rebuild(stations: Stations, database: Database, zone: tzinfo | None) -> Iter
 
 def _look_at_days(
     station: Station, connection: Connection, after: int
-) -> tuple[LookedAtDays, int | None]:
+) -> tuple[DayComparison, int | None]:
     """What the next days are like, and after which the look goes on; None at the end."""
     made = days.made(connection)
     zone = None if made is None else zone_of(made.zone)
     if made is None or zone is None or not made.are_all:
-        return LookedAtDays(0, []), None
+        return DayComparison(0, []), None
     maker = days.DayMaker(connection, zone, rollups.position(connection))
     of_hours = days.following(station, connection, after, zone)
     is_end = len(of_hours) < days.PIECE_DAYS
     up_to = MAX_CURSOR_MS if is_end else of_hours[-1]
-    kept = select(rollup_days.c.day).where(
+    of_table = select(rollup_days.c.day).where(
         rollup_days.c.endpoint == station.endpoint,
         rollup_days.c.measurement.in_(station.columns),
         rollup_days.c.day > after,
         rollup_days.c.day <= up_to,
     )
-    seen = sorted({*of_hours, *connection.execute(kept).scalars()})
+    numbers = sorted({*of_hours, *connection.execute(of_table).scalars()})
     differences = []
-    for day in seen:
+    for day in numbers:
         stored = stored_sums(connection, station, rollup_days.c.day, day)
         computed = maker.rows(station, day)
         if not _agree(stored, computed):
             differences.append(DayDifference(station.endpoint, day, stored, computed))
-    return LookedAtDays(len(seen), differences), None if is_end else up_to
+    return DayComparison(len(numbers), differences), None if is_end else up_to
 
 
-def _look(station: Station, connection: Connection, hours: list[int], last: int) -> Looked:
+def _look(station: Station, connection: Connection, hours: list[int], last: int) -> HourComparison:
     readings_seen, differences = 0, []
     for hour in hours:
         stored = stored_sums(connection, station, table.c.hour, hour)
@@ -153,7 +153,7 @@ def _look(station: Station, connection: Connection, hours: list[int], last: int)
         readings_seen += computed[0]["readings"] if computed else 0
         if not _agree(stored, computed):
             differences.append(RollupDifference((station.endpoint, hour), stored, computed))
-    return Looked(len(hours), readings_seen, differences)
+    return HourComparison(len(hours), readings_seen, differences)
 
 
 def _agree(stored: list[Sums], computed: list[Sums]) -> bool:
@@ -167,20 +167,20 @@ def _are_sums_of_same(stored: Sums, computed: Sums) -> bool:
         return False
     count, ends = stored["count"], (stored["minimum"], stored["maximum"])
     greatest = max((abs(end) for end in ends if end is not None), default=0.0)
-    one, other = stored["total"], computed["total"]
-    if one == other:
+    total, other = stored["total"], computed["total"]
+    if total == other:
         return True
     if math.isinf(count * greatest):
         # A sum on the way to a total that a double can hold may have been one that it can't.
         return True
-    if one is None or other is None:
+    if total is None or other is None:
         return False
     # In whatever order and in how many parts n values are added up, each of fewer than n additions
     # rounds by half an epsilon of what all of them come to without their signs, at most; and the
     # decimal that a double is written as is another half away from it. Both sums may be wrong by
     # that, in opposite directions: three millionths of a hPa for an hour of a reading a second.
     rounding = (count + 1) * sys.float_info.epsilon * count * greatest
-    return bool(abs(one - other) <= rounding)
+    return bool(abs(total - other) <= rounding)
 
 
 def _hours(connection: Connection, endpoint: str, after: int) -> list[int]:
@@ -199,6 +199,6 @@ def _hours(connection: Connection, endpoint: str, after: int) -> list[int]:
     low, last = min(starts), min(starts) + PIECE_HOURS - 1
     low_ms, high_ms = ends_of(low)[0], ends_of(last)[1]
     hours = select(floor_div(at, HOUR_MS)).where(of_readings, at >= low_ms, at <= high_ms)
-    kept = select(table.c.hour).where(of_rollups, table.c.hour >= low, table.c.hour <= last)
-    found = connection.execute(hours.union(kept)).scalars()
-    return sorted(found)
+    of_table = select(table.c.hour).where(of_rollups, table.c.hour >= low, table.c.hour <= last)
+    numbers = connection.execute(hours.union(of_table)).scalars()
+    return sorted(numbers)

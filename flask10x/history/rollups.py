@@ -102,9 +102,9 @@ def catch_up(stations: Stations, database: Database) -> Iterator[int]:
     sqlalchemy.exc.DBAPIError when the database could not be written for seconds.
     """
     while True:
-        left = follow(stations, database, Database.commit_change)
-        yield left
-        if not left:
+        ids = follow(stations, database, Database.commit_change)
+        yield ids
+        if not ids:
             return
 
 
@@ -116,13 +116,17 @@ def complete(stations: Stations, database: Database, zone: tzinfo | None) -> Ite
     """
     with database.reader.begin() as connection:
         before = days.made(connection)
-    known = zone_of(zone_name_of(zone) if before is None else before.zone)
-    if before is None and known is not None:
+    zone_with_rules = zone_of(zone_name_of(zone) if before is None else before.zone)
+    if before is None and zone_with_rules is not None:
         # Then each piece of hours brings its days.
-        database.commit_change(lambda connection: days.begin_where_none(connection, known))
+        database.commit_change(
+            lambda connection: days.begin_where_none(connection, zone_with_rules)
+        )
     yield from catch_up(stations, database)
     # Hours that were there before any day.
-    while known is not None and days.follow(stations, database, known, Database.commit_change):
+    while zone_with_rules is not None and days.follow(
+        stations, database, zone_with_rules, Database.commit_change
+    ):
         pass
 
 

@@ -113,8 +113,8 @@ def rows_statement(shape: PageShape) -> Statement:
         for branch in shape.branches
     ]
     names = ("hour", "received_at", "id")
-    found = merged(selects, names, shape.newest_first, "rows")
-    return with_values(found, shape)
+    rows = merged(selects, names, shape.newest_first, "rows")
+    return with_values(rows, shape)
 
 
 @lru_cache(maxsize=STATEMENTS)
@@ -133,16 +133,16 @@ def _possible(branch: Branch, filters: tuple[FilterShape, ...]) -> list[list[Col
     """Conditions on a row of `rollups`: whoever fulfils all of one list is a possible hour."""
     missing = branch.missing
     # A measurement that the station does not have is missing in each reading.
-    own = dict.fromkeys(column for column, *_ in filters if column in branch.columns)
-    if branch.derived and not own:
+    columns = dict.fromkeys(column for column, *_ in filters if column in branch.columns)
+    if branch.derived and not columns:
         # Each reading has a row of its first measurement: all hours, looked through piece by piece.
-        own = {branch.columns[0]: None}
-    if not own:
+        columns = {branch.columns[0]: None}
+    if not columns:
         # By the index that holds no other hours, in their order; so not by the measurement.
         lacking = rollups.c.count < rollups.c.readings
         stored = [lacking, unindexed(rollups.c.measurement).in_(missing)]
         return [stored, *_hidden(branch)]
-    base, *others = own
+    base, *others = columns
     conditions = [rollups.c.measurement == base, *_of_values(rollups, base, branch, filters)]
     for column in others:
         other = rollups.alias()
@@ -267,7 +267,7 @@ def end_of(view: View, query: Query, *, newest: bool) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """Records of id, endpoint, received_at and values, in the order of the page."""
 
     records: list[Any]
@@ -275,7 +275,7 @@ class Found:
     """From where the search has to go on when it ended early; None when nothing is left out."""
 
 
-def find(view: View, request: RowRequest, until_sec: float = math.inf) -> Found:
+def find(view: View, request: RowRequest, until_sec: float = math.inf) -> SearchResult:
     """The rows of the request.
 
     Not all of them when the monotonic clock is beyond `until_sec` meanwhile; but some hours are
@@ -283,10 +283,10 @@ def find(view: View, request: RowRequest, until_sec: float = math.inf) -> Found:
     """
     shape = request.shape
     if _is_short(request) or not can_narrow(shape):
-        return Found(_records(view, page_statement(shape), request), None)
+        return SearchResult(_records(view, page_statement(shape), request), None)
     behind = view.rollups.progress.behind
     if behind > MOST_ROWS_BEHIND or not view.rollups.fits:
-        return Found(_records(view, page_statement(shape), request), None)
+        return SearchResult(_records(view, page_statement(shape), request), None)
     position = {"position": view.rollups.progress.done}
     request = replace(request, values=request.values | position)
     later: list[Any] = []
@@ -296,7 +296,7 @@ def find(view: View, request: RowRequest, until_sec: float = math.inf) -> Found:
         request = _up_to(request, later[-1])
     rolled_up, reached = _of_hours(view, request, until_sec)
     both = sorted([*rolled_up, *_within(later, reached)], key=_PLACE, reverse=request.newest_first)
-    return Found(both[: request.rows], reached if len(both) < request.rows else None)
+    return SearchResult(both[: request.rows], reached if len(both) < request.rows else None)
 
 
 def _is_short(request: RowRequest) -> bool:
@@ -330,7 +330,7 @@ def _of_hours(view: View, request: RowRequest, until_sec: float) -> tuple[list[A
     shape, bound = request.shape, request.bound
     of_hours, of_rows = hours_statement(shape), rows_statement(shape)
     hours = _hours(view, request)
-    found: list[Any] = []
+    records: list[Any] = []
     size = FIRST_LOOK_HOURS
     while hours:
         piece = hours[:size]
@@ -342,14 +342,14 @@ def _of_hours(view: View, request: RowRequest, until_sec: float) -> tuple[list[A
         else:
             size *= LOOK_FACTOR
         if possible:
-            rest = {"rows": request.rows - len(found)}
-            found += view.connection.execute(of_rows, bound | _listed(request, possible) | rest)
+            rest = {"rows": request.rows - len(records)}
+            records += view.connection.execute(of_rows, bound | _listed(request, possible) | rest)
         hours = hours[len(piece) :]
-        if len(found) == request.rows:
+        if len(records) == request.rows:
             break
         if hours and time.monotonic() >= until_sec:
-            return found, _start_of(hours)
-    return found, None
+            return records, _start_of(hours)
+    return records, None
 
 
 def _listed(request: RowRequest, possible: Sequence[Any]) -> dict[str, str]:

@@ -128,38 +128,47 @@ def hour_values(hours: Any, at: ColumnElement[Any], segments: Sequence[Segment])
     """
     ways: dict[tuple[Way, ...], int] = {(AS_STORED,): 0}
     pieces = [
-        (first, last, ways.setdefault(own, len(ways))) for first, last, own in _by_hours(segments)
+        (first, last, ways.setdefault(ways_of_hour, len(ways)))
+        for first, last, ways_of_hour in _by_hours(segments)
     ]
     stored = HourValues(hours.readings, hours.count, hours.minimum, hours.maximum)
     if not pieces:
         return stored
     number = _number_of(at, pieces)
-    hidden = [place for own, place in ways.items() if all(way[0] for way in own)]
+    hidden = [place for ways_of_hour, place in ways.items() if all(way[0] for way in ways_of_hour)]
     return stored._replace(
         values=case((number.in_(hidden), 0), else_=hours.count) if hidden else hours.count,
         minimum=case(
-            {place: _end(hours.minimum, own, least) for own, place in ways.items()}, value=number
+            {
+                place: _end(hours.minimum, ways_of_hour, least)
+                for ways_of_hour, place in ways.items()
+            },
+            value=number,
         ),
         maximum=case(
-            {place: _end(hours.maximum, own, greatest) for own, place in ways.items()}, value=number
+            {
+                place: _end(hours.maximum, ways_of_hour, greatest)
+                for ways_of_hour, place in ways.items()
+            },
+            value=number,
         ),
     )
 
 
 def _by_hours(segments: Sequence[Segment]) -> list[tuple[int, int, tuple[Way, ...]]]:
     """The hours, from the first to the last one, that are shown in the same ways."""
-    found: list[tuple[int, int, tuple[Way, ...]]] = []
+    pieces: list[tuple[int, int, tuple[Way, ...]]] = []
     for segment in divided(segments, FIRST_MS, LAST_MS):
         first, last = segment.first_ms // HOUR_MS, segment.last_ms // HOUR_MS
-        if found and found[-1][1] == first:
-            begin, _, ways = found.pop()
+        if pieces and pieces[-1][1] == first:
+            begin, _, ways = pieces.pop()
             if begin < first:
-                found.append((begin, first - 1, ways))
-            found.append((first, first, tuple(dict.fromkeys((*ways, segment.way)))))
+                pieces.append((begin, first - 1, ways))
+            pieces.append((first, first, tuple(dict.fromkeys((*ways, segment.way)))))
             first += 1
         if first <= last:
-            found.append((first, last, (segment.way,)))
-    return [piece for piece in found if piece[2] != (AS_STORED,)]
+            pieces.append((first, last, (segment.way,)))
+    return [piece for piece in pieces if piece[2] != (AS_STORED,)]
 
 
 def _end(
@@ -205,24 +214,24 @@ def has_functions(connection: Connection) -> bool:
     return of(connection).has_functions(connection, _NAMES)
 
 
-def derived_value(one: Derived, inputs: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
+def derived_value(derived: Derived, inputs: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
     """The value of a reading, NULL as `Derived.of_inputs` has None; only of those of a reading."""
-    if one.kind.formula is None:
-        raise ValueError(f"{one.name} is not of one reading")
-    held = computed(one, inputs)
-    return case((held.between(*one.kind.result), held), else_=null())
+    if derived.kind.formula is None:
+        raise ValueError(f"{derived.name} is not of one reading")
+    held = computed(derived, inputs)
+    return case((held.between(*derived.kind.result), held), else_=null())
 
 
-def computed(one: Derived, inputs: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
+def computed(derived: Derived, inputs: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
     """The value, rounded, where its inputs are within their limits; it may be beyond its own.
 
     One that is not of a reading has two inputs, as `Derived.change`.
     """
-    kind = one.kind
+    kind = derived.kind
     if kind.formula is None:
         value, limits = inputs[0] - inputs[1], kind.limits * 2
     else:
-        altitude = [one.altitude_m] if kind.needs_altitude else []
+        altitude = [derived.altitude_m] if kind.needs_altitude else []
         value, limits = kind.formula(*inputs, *altitude, SQL), kind.limits
     pairs = zip(inputs, limits, strict=True)
     # Within the CASE, for the logarithm of what is beyond them may be none.
@@ -275,7 +284,7 @@ def statement_key(
     branches = tuple(
         _branch(query, station, corrections)
         for station in query.stations
-        if all(one.can_match(station) for one in query.filters)
+        if all(each.can_match(station) for each in query.filters)
     )
     filters = tuple(
         (f.column, f.operator.key, bool(f.value) if f.operator is IS_NULL else None)
@@ -287,13 +296,13 @@ def statement_key(
 def _branch(query: Query, station: Station, corrections: Corrections) -> Branch:
     endpoint = station.endpoint
     missing = query.needed(station) if query.incomplete else ()
-    own = derived_by_station(query.known)[endpoint]
-    names = dict.fromkeys(one.column for one in query.filters)
-    derived = tuple(own[name] for name in names if name in own)
-    inputs = (column for one in derived for column in one.inputs)
-    asked = dict.fromkeys([*names, *inputs, *missing])
-    found = ((column, corrections.of(endpoint, column)) for column in asked)
-    pieces = tuple((column, segments) for column, segments in found if segments)
+    derived_of_station = derived_by_station(query.registry)[endpoint]
+    names = dict.fromkeys(each.column for each in query.filters)
+    derived = tuple(derived_of_station[name] for name in names if name in derived_of_station)
+    inputs = (column for each in derived for column in each.inputs)
+    columns = dict.fromkeys([*names, *inputs, *missing])
+    segments_of = ((column, corrections.of(endpoint, column)) for column in columns)
+    pieces = tuple((column, segments) for column, segments in segments_of if segments)
     corrected = CorrectedStation(corrections.whole.get(endpoint, ()), pieces)
     return Branch(endpoint, station.columns, missing, corrected, derived)
 
@@ -346,8 +355,8 @@ def page_statement(shape: PageShape) -> Statement:
         .where(*limits(shape.low, shape.high), *conditions_of(branch, shape.filters))
         for branch in shape.branches
     ]
-    found = merged(selects, ("received_at", "id"), shape.newest_first, "rows")
-    return with_values(found, shape)
+    rows = merged(selects, ("received_at", "id"), shape.newest_first, "rows")
+    return with_values(rows, shape)
 
 
 def select_branch(branches: tuple[Branch, ...]) -> Select[Any]:
@@ -355,11 +364,11 @@ def select_branch(branches: tuple[Branch, ...]) -> Select[Any]:
     return select(*_HEAD) if _is_wide(branches) else select_rows(branches)
 
 
-def with_values(found: Statement, shape: PageShape) -> Statement:
+def with_values(rows: Statement, shape: PageShape) -> Statement:
     """The found rows in their order; with the values of all stations, if they have none yet."""
     if not _is_wide(shape.branches):
-        return found
-    heads = found.subquery("heads")
+        return rows
+    heads = rows.subquery("heads")
     order = (readings.c.received_at, readings.c.id)
     return (
         select_rows(shape.branches)
@@ -467,13 +476,13 @@ def filter_clauses(
 
 def _shown(column: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:
     """The value of a reading of one of these stations as it is shown."""
-    if any(one.name == column for branch in branches for one in branch.derived):
+    if any(derived.name == column for branch in branches for derived in branch.derived):
         return _computed(column, branches)
     value, at = measurement(column), readings.c.received_at
     if len(branches) == 1:
         return shown_value(value, at, branches[0].corrected.of(column))
     corrected = {b.endpoint: b.corrected.of(column) for b in branches if b.corrected.of(column)}
-    shown = {endpoint: shown_value(value, at, own) for endpoint, own in corrected.items()}
+    shown = {endpoint: shown_value(value, at, segments) for endpoint, segments in corrected.items()}
     return case(shown, value=readings.c.endpoint, else_=value) if shown else value
 
 
@@ -481,9 +490,9 @@ def _computed(name: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:
     """A derived value of a reading; NULL of stations that don't have it."""
     arms = []
     for branch in branches:
-        for one in branch.derived:
-            if one.name == name:
-                inputs = [_shown(column, (branch,)) for column in one.inputs]
+        for derived in branch.derived:
+            if derived.name == name:
+                inputs = [_shown(column, (branch,)) for column in derived.inputs]
                 is_of = readings.c.endpoint == branch.endpoint
-                arms.append((is_of, derived_value(one, inputs)))
+                arms.append((is_of, derived_value(derived, inputs)))
     return case(*arms, else_=null())

@@ -94,7 +94,7 @@ class _Reader:
 
     def __init__(self, view: View, firsts: dict[str, int], until_ms: int) -> None:
         self._connection, self._zone, self._until_ms = view.connection, view.zone, until_ms
-        self._stations = [one for one in view.stations.all if one.endpoint in firsts]
+        self._stations = [station for station in view.stations.all if station.endpoint in firsts]
         self._firsts = firsts
         self._rolled_up_id = view.rollups.progress.done
         self._today = day_of(until_ms, view.zone)
@@ -179,7 +179,7 @@ class _Reader:
             .where(readings.c.id > self._rolled_up_id)
             .group_by(endpoint_of_row, hour)
         )
-        hours: dict[str, dict[int, int]] = {one.endpoint: {} for one in self._stations}
+        hours: dict[str, dict[int, int]] = {station.endpoint: {} for station in self._stations}
         start_ms, today_ms = (day_start(day, self._zone) for day in (first_day, self._today))
         for endpoint, at, n, is_later in self._connection.execute(union_all(rolled_up, later)):
             if endpoint not in hours:
@@ -204,8 +204,8 @@ def _of_first_columns(table: Table, stations: Sequence[Station]) -> ColumnElemen
     """Each measurement has a row with the count of all readings; the first one's is taken."""
     return or_(
         *(
-            and_(table.c.endpoint == one.endpoint, table.c.measurement == one.columns[0])
-            for one in stations
+            and_(table.c.endpoint == station.endpoint, table.c.measurement == station.columns[0])
+            for station in stations
         )
     )
 
@@ -214,15 +214,17 @@ def _firsts(connection: Connection, stations: Sequence[Station]) -> dict[str, in
     """By endpoint: when it first sent; stations that never did are left out."""
     queries = [
         select(
-            literal(one.endpoint),
+            literal(station.endpoint),
             select(func.min(rollups.c.hour))
-            .where(rollups.c.endpoint == one.endpoint, rollups.c.measurement == one.columns[0])
+            .where(
+                rollups.c.endpoint == station.endpoint, rollups.c.measurement == station.columns[0]
+            )
             .scalar_subquery(),
             select(func.min(readings.c.received_at))
-            .where(readings.c.endpoint == one.endpoint)
+            .where(readings.c.endpoint == station.endpoint)
             .scalar_subquery(),
         )
-        for one in stations
+        for station in stations
     ]
     firsts = {}
     for endpoint, hour, received_ms in connection.execute(union_all(*queries)):
@@ -239,8 +241,8 @@ def _usual_sec(connection: Connection, stations: Sequence[Station]) -> dict[str,
     """By endpoint: the usual interval of its newest readings, else the one of its settings."""
     times = newest_times(connection, stations, NEWEST_READINGS)
     return {
-        one.endpoint: rhythm_of(times[one.endpoint]).usual_sec or one.interval_sec
-        for one in stations
+        station.endpoint: rhythm_of(times[station.endpoint]).usual_sec or station.interval_sec
+        for station in stations
     }
 
 

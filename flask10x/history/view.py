@@ -144,8 +144,8 @@ class View:
         progress = self.rollups.progress
         if not progress.behind:
             return {}
-        found = self.connection.execute(_LATER, {"after_id": progress.done})
-        return {endpoint: (first_ms, last_ms) for endpoint, first_ms, last_ms in found}
+        rows = self.connection.execute(_LATER, {"after_id": progress.done})
+        return {endpoint: (first_ms, last_ms) for endpoint, first_ms, last_ms in rows}
 
     @cached_property
     def newest(self) -> Mapping[str, NewestTimes]:
@@ -164,12 +164,12 @@ class View:
         A late reading counts when it arrived. One that is older than another of its station is only
         found among the last LATE_SPAN_ROWS of all stations.
         """
-        heard = {endpoint: times.arrived_at for endpoint, times in self.newest.items()}
+        arrivals = {endpoint: times.arrived_at for endpoint, times in self.newest.items()}
         after = {"after_id": self.last_id - LATE_SPAN_ROWS}
         for endpoint, arrived_at in self.connection.execute(_RECENT_ARRIVALS, after):
-            if endpoint in heard:
-                heard[endpoint] = max(arrived_at, heard[endpoint] or arrived_at)
-        return heard
+            if endpoint in arrivals:
+                arrivals[endpoint] = max(arrived_at, arrivals[endpoint] or arrived_at)
+        return arrivals
 
 
 # In the order of the index it would read all of it.

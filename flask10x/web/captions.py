@@ -50,7 +50,7 @@ class Link:
 
 def caption(query: Query, t: Translation) -> str:
     """`Bedroom, from 2025-08-24, CO₂ ≥ 1000 ppm, newest first`."""
-    known = query.known
+    known = query.registry
     names = [station_name(known.by_endpoint[endpoint], t) for endpoint in query.endpoints]
     parts = names or [t("all stations")]
     parts += [

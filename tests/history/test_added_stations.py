@@ -76,8 +76,8 @@ def test_who_has_the_stations_of_before_reads_no_roll_ups_of_others(
     for stations in (HOUSE, BUILT_IN):
         station_columns.fit(database, stations)
         with database.reader.begin() as connection:
-            chart = charts.chart(View(connection, hours.known), hours)
-            rows = pages.page(View(connection, bright.known), replace(bright, limit=10)).rows
+            chart = charts.chart(View(connection, hours.registry), hours)
+            rows = pages.page(View(connection, bright.registry), replace(bright, limit=10)).rows
         sources.append((chart.source, chart.readings, len(chart.lines), len(rows)))
     assert sources == [("rollups", 9, 3, 2), ("readings", 9, 3, 2)]
 
@@ -106,7 +106,7 @@ def test_roll_ups_of_an_added_station_are_what_its_readings_give(
 
     query = ask(settings, HOUSE, "endpoint=garden-2&buckets=2&from=2025-08-24&to=2025-08-30")
     with database.reader.begin() as connection:
-        found = charts.chart(View(connection, query.known), query)
+        found = charts.chart(View(connection, query.registry), query)
     (light,) = [x for x in found.lines if x.measurement.column == "light_bh1750"]
     (bucket,) = light.buckets.values()
     assert (found.source, found.readings, bucket.count) == ("rollups", 8, 6)
@@ -144,7 +144,7 @@ def test_no_name_of_a_measurement_is_taken_for_something_else(
 
     with database.reader.begin() as connection:
         query = ask(settings, AWKWARD, "buckets=2&from=2025-08-24&to=2025-08-30")
-        drawn = charts.chart(View(connection, query.known), query)
+        drawn = charts.chart(View(connection, query.registry), query)
     counts = {
         (line.station.endpoint, line.measurement.column): sum(
             bucket.count for bucket in line.buckets.values()
@@ -172,7 +172,7 @@ def test_a_form_of_many_measurements_is_no_hostile_query(settings: Settings) -> 
 
 
 def test_our_own_names_are_reserved() -> None:
-    query = Query(known=BUILT_IN, endpoints=("data",))
+    query = Query(registry=BUILT_IN, endpoints=("data",))
     (header,) = formats.csv_chunks(query, [], None)
     ours = {name for name in header.strip().split(",") if name not in query.columns}
     assert ours == {"timestamp", "endpoint"}

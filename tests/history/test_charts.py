@@ -38,7 +38,7 @@ MINUTE = 60_000
 def chart(settings: Settings, database: Database, text: str) -> Chart:
     query = parse_query(parse_qsl(text), settings, NINE, SERIES)
     with database.reader.begin() as connection:
-        return charts.chart(View(connection, query.known), query)
+        return charts.chart(View(connection, query.registry), query)
 
 
 def store(writer: Writer, *readings: Reading) -> None:
@@ -264,7 +264,7 @@ def test_a_chart_is_the_reference(
 ) -> None:
     query = question(reference, parameters, SERIES, buckets=buckets)
     with reference.database.reader.begin() as connection:
-        found = charts.chart(View(connection, query.known), query)
+        found = charts.chart(View(connection, query.registry), query)
     rows = matching(reference.stored, parameters)
     assert found.readings == len(rows)
     if found.window is None:

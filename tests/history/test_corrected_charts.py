@@ -83,7 +83,7 @@ def chart(of: Corrected, text: str, corrections: Corrections | None = None) -> C
     pairs = [(name, value) for name, _, value in (p.partition("=") for p in text.split("&"))]
     query = parse_query(pairs, settings, MIDNIGHT, SERIES)
     with database.reader.begin() as connection:
-        return charts.chart(corrected_view(connection, query.known, corrections), query)
+        return charts.chart(corrected_view(connection, query.registry, corrections), query)
 
 
 def known(database: Database) -> Corrections:
@@ -146,7 +146,7 @@ def test_a_chart_of_days_is_made_of_the_days(corrected: Corrected) -> None:
     query = parse_query([("endpoint", "data")], settings, MIDNIGHT, SERIES)
     with database.writer.connect() as connection, connection.begin() as nothing:
         connection.exec_driver_sql("UPDATE rollup_days SET maximum = 1e6")
-        found = charts.chart(View(connection, query.known), query)
+        found = charts.chart(View(connection, query.registry), query)
         nothing.rollback()
     with pytest.raises(AssertionError):
         assert_shown(readings, found, known(database))

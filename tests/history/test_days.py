@@ -254,7 +254,7 @@ def charted(
         def chart(text: str) -> Chart:
             query = parse_query(parse_qsl(text), settings, first, SERIES)
             with database.reader.begin() as connection:
-                return charts.chart(View(connection, query.known), query)
+                return charts.chart(View(connection, query.registry), query)
 
         of_hours = [chart(text) for text in RANGES]
         make_days(database, ZoneInfo(request.param))

@@ -46,7 +46,7 @@ COUNT, PACE_MS, TIMES = 300, 25 * 60_000, 60
 
 def page(database: Database, query: Query, search_sec: float = math.inf) -> pages.HistoryPage:
     with database.reader.begin() as connection:
-        return pages.page(View(connection, query.known), query, search_sec)
+        return pages.page(View(connection, query.registry), query, search_sec)
 
 
 def ids(database: Database, settings: Settings, text: str) -> list[int]:

@@ -105,7 +105,7 @@ def one_by_one(database: Database, query: Query, corrections: Corrections) -> Su
     """Each piece a chart of its own, corrected then: slow, and plain."""
     added: dict[tuple[str, int], Bucket] = {}
     with database.reader.begin() as connection:
-        window = charts.chart(corrected_view(connection, query.known, NONE), query).window
+        window = charts.chart(corrected_view(connection, query.registry, NONE), query).window
         assert window is not None
         for column in ("pressure", "temperature"):
             chosen = replace(query, measurements=(column,))
@@ -114,7 +114,9 @@ def one_by_one(database: Database, query: Query, corrections: Corrections) -> Su
                     own = replace(window, first_ms=piece.first_ms, last_ms=piece.last_ms)
                     add_chart(
                         added,
-                        charts.chart(corrected_view(connection, chosen.known, NONE), chosen, own),
+                        charts.chart(
+                            corrected_view(connection, chosen.registry, NONE), chosen, own
+                        ),
                         piece,
                         window.place,
                     )
@@ -147,7 +149,9 @@ def test_all_pieces_together_give_what_each_gives(stored: Stored, text: str) -> 
         # The same readings by another way: no roll-ups.
         corrections = Corrections(corrections.by_measurement)
     with database.reader.begin() as connection:
-        found = sums_of(charts.chart(corrected_view(connection, query.known, corrections), query))
+        found = sums_of(
+            charts.chart(corrected_view(connection, query.registry, corrections), query)
+        )
     wanted = one_by_one(database, query, corrections)
     assert found.keys() == wanted.keys()
     for key, (count, *rest) in wanted.items():
@@ -167,7 +171,7 @@ def test_more_pieces_take_no_more_statements(stored: Stored) -> None:
         statements.clear()
         with database.reader.begin() as connection:
             charts.chart(
-                corrected_view(connection, query.known, Corrections({}, {"data": pieces})), query
+                corrected_view(connection, query.registry, Corrections({}, {"data": pieces})), query
             )
         taken.append(len(statements))
     assert max(taken) < 30

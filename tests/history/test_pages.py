@@ -32,7 +32,7 @@ def ask(settings: Settings, text: str, view: QueryDefaults = JSON) -> Query:
 
 def page(database: Database, query: Query) -> HistoryPage:
     with database.reader.begin() as connection:
-        return pages.page(View(connection, query.known), query)
+        return pages.page(View(connection, query.registry), query)
 
 
 def ids(rows: list[Row]) -> list[int]:
@@ -163,7 +163,7 @@ def test_a_page_beyond_the_end_leads_back(
 def newer(database: Database, query: Query) -> tuple[list[int], int]:
     assert query.newer_than is not None
     with database.reader.begin() as connection:
-        found = pages.newer(View(connection, query.known), query, query.newer_than)
+        found = pages.newer(View(connection, query.registry), query, query.newer_than)
     return ids(found.rows), found.last_id
 
 

@@ -103,8 +103,8 @@ def test_the_first_hour_of_all_may_begin_a_day_before_its_readings(database: Dat
         removed.note_removed(connection, "data", Removed(2, eighteen + 2 * HOUR // 3, 2))
     while days.follow(BUILT_IN, database, nepal, rollups.save_at_once):
         pass
-    query = Query(known=BUILT_IN, zone=nepal, measurements=("pressure",))
+    query = Query(registry=BUILT_IN, zone=nepal, measurements=("pressure",))
     window = Window(NINE - 9 * 24 * HOUR, NINE + 9 * 24 * HOUR, DAY, nepal)
     with database.reader.begin() as connection:
-        (line,) = charts.chart(View(connection, query.known), query, window=window).lines
+        (line,) = charts.chart(View(connection, query.registry), query, window=window).lines
     assert [bucket.count for _, bucket in sorted(line.buckets.items())] == [2, 3]

@@ -354,7 +354,7 @@ def test_the_command_without_a_database(
 def chart(database: Database, settings: Settings, text: str) -> Chart:
     query = parse_query(parse_qsl(text), settings, NINE, SERIES)
     with database.reader.begin() as connection:
-        return charts.chart(View(connection, query.known), query)
+        return charts.chart(View(connection, query.registry), query)
 
 
 def of_readings(database: Database, settings: Settings, text: str) -> Chart:

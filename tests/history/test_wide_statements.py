@@ -68,7 +68,7 @@ def test_all_pages_together_are_the_reference(
         while cursor or not found:
             query = question(reference, parameters, JSON, order=order, limit=limit, cursor=cursor)
             with reference.database.reader.begin() as connection:
-                page = pages.page(View(connection, query.known), query)
+                page = pages.page(View(connection, query.registry), query)
             found += page.rows if order else page.rows[::-1]
             if not (cursor := page.next):
                 break

@@ -215,8 +215,8 @@ def test_a_chart_looks_through_no_readings_but_its_own(
 ) -> None:
     query = parse_query(parse_qsl(text), settings, LAST_MS, SERIES)
     with plans_of(database) as plans, database.query() as connection:
-        charts.first_ms(View(connection, query.known), query)
-        assert derived_lines.chart(corrected_view(connection, query.known, NONE), query).lines
+        charts.first_ms(View(connection, query.registry), query)
+        assert derived_lines.chart(corrected_view(connection, query.registry, NONE), query).lines
     found = [scan for plan in plans for scan in scans(plan) if " on readings" in scan]
     assert found
     assert not [scan for scan in found if scan.startswith("Seq Scan")]

@@ -85,8 +85,8 @@ def test_what_the_page_would_not_write_counts_for_nothing(database: Database) ->
 def test_a_query_for_raw_values_has_none(database: Database) -> None:
     loaded(database, ("data", None, 0, 9, {}))
     with database.reader.begin() as connection:
-        assert View(connection, BUILT_IN).corrections_of(Query(known=BUILT_IN))
-        assert not View(connection, BUILT_IN).corrections_of(Query(known=BUILT_IN, raw=True))
+        assert View(connection, BUILT_IN).corrections_of(Query(registry=BUILT_IN))
+        assert not View(connection, BUILT_IN).corrections_of(Query(registry=BUILT_IN, raw=True))
 
 
 ENDS = st.tuples(st.integers(0, 12), st.integers(0, 12)).filter(lambda ends: ends[0] <= ends[1])

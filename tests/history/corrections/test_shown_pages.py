@@ -91,7 +91,7 @@ def _cells(row: Stored, corrections: Corrections) -> dict[str, float | None]:
 
 def page(database: Database, query: Query) -> HistoryPage:
     with database.reader.begin() as connection:
-        return pages.page(View(connection, query.known), query)
+        return pages.page(View(connection, query.registry), query)
 
 
 QUESTIONS = OPTIONS.map(
@@ -141,7 +141,7 @@ def test_a_small_look_at_hours_finds_the_same(
 def test_what_is_new_is_as_it_is_shown(reference: Reference, parameters: dict[str, Any]) -> None:
     query = question(reference, parameters, JSON, since=0, limit=1000)
     with reference.database.reader.begin() as connection:
-        found = pages.newer(View(connection, query.known), query, 0).rows
+        found = pages.newer(View(connection, query.registry), query, 0).rows
     expected = matching(as_shown(reference), parameters)
     assert [row.id for row in found] == sorted(row.id for row in expected)
 
@@ -155,7 +155,7 @@ def test_rows_say_what_is_shown_otherwise(database: Database) -> None:
         correct(connection, "data", "pressure", T + 1, T + 1, offset=2.0)
         correct(connection, "data", "pressure", T + 2, T + 2)
         correct(connection, "data", None, T + 3, T + 3)
-    query = Query(known=BUILT_IN, endpoints=("data",), order="asc", limit=9)
+    query = Query(registry=BUILT_IN, endpoints=("data",), order="asc", limit=9)
     shown, raw = page(database, query), page(database, replace(query, raw=True))
     assert [row.values[0] for row in shown.rows] == [1000.0, 1002.0, None]
     assert [row.corrected for row in shown.rows] == [(), ("pressure",), ("pressure",)]
@@ -172,7 +172,7 @@ def test_a_hidden_reading_without_values_is_marked(database: Database) -> None:
         insert_readings(connection, [Reading("data2", T, (1.0, None, None, None, None))])
         correct(connection, "data2", "co2", T, T)
         correct(connection, "data2", None, T, T)
-    query = Query(known=BUILT_IN, order="asc", limit=9, raw=True)
+    query = Query(registry=BUILT_IN, order="asc", limit=9, raw=True)
     assert page(database, query).rows[0].hidden
 
 

@@ -115,4 +115,4 @@ def test_is_missing_asks_only_the_stations_that_have_it(
     assert (row.endpoint, row.received_at) == ("data2", NINE)
     newest = parse_query(parse_qsl("dew_point__isnull=1&since=0"), settings, NINE, JSON)
     with database.query() as connection:
-        assert len(pages.newer(View(connection, newest.known), newest, 0).rows) == 1
+        assert len(pages.newer(View(connection, newest.registry), newest, 0).rows) == 1

@@ -100,7 +100,7 @@ def chart(
     query = parse_query(parse_qsl(text), known, FIRST + (HOURS + 1) * HOUR + 5 * MINUTE, SERIES)
     with database.reader.begin() as connection:
         return derived_lines.chart(
-            corrected_view(connection, query.known, corrections),
+            corrected_view(connection, query.registry, corrections),
             replace(query, zone=ZoneInfo(zone)),
         )
 

@@ -43,7 +43,7 @@ def chart(
 ) -> Chart:
     query = parse_query(parse_qsl(text), settings, NINE, SERIES)
     with database.reader.begin() as connection:
-        return derived_lines.chart(corrected_view(connection, query.known, corrections), query)
+        return derived_lines.chart(corrected_view(connection, query.registry, corrections), query)
 
 
 def the_line(settings: Settings, database: Database, text: str, **more: Corrections) -> Line:

@@ -92,16 +92,16 @@ def chips(
 
 def _text(query: Query, name: str, value: str, t: Translation) -> str | None:
     if name == "endpoint":
-        return station_name(query.known.by_endpoint[value], t)
+        return station_name(query.registry.by_endpoint[value], t)
     if name == "measurement":
-        return column_name(measurement_of(query.known, value), t)
+        return column_name(measurement_of(query.registry, value), t)
     if name == "limit":
         return t("{n} rows a page", n=value)
     if name == "incomplete":
         return t("incomplete only")
     if name == "order" and value == "asc":
         return t("oldest first")
-    return next((condition(one, query.known, t) for one in query.filters if one.name == name), None)
+    return next((condition(one, query.registry, t) for one in query.filters if one.name == name), None)
 
 
 def comparisons(endpoints: Collection[str], stations: Stations, t: Translation) -> dict[str, str]:
@@ -169,7 +169,7 @@ def _table(
     chosen = query.chosen(station)
     derived = query.chosen_derived(station)
     names = (*chosen, *(one.name for one in derived))
-    columns = [measurement_of(query.known, name) for name in names]
+    columns = [measurement_of(query.registry, name) for name in names]
     beyond = [one for one in derived if any(one.is_beyond(_values(row, station)) for row in rows)]
     labels = [column_name(column, t) for column in columns]
     words = (word for label in labels for word in label.split())

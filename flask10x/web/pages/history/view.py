@@ -268,7 +268,7 @@ def _charts(t: Translation, *, is_corrected: bool) -> dict[str, object]:
             if each.is_of_reading
         },
     }
-    series = _kept("order", "limit", "cursor", *HTML.own - SERIES.own)
+    series = _kept("order", "limit", "cursor", *HTML.parameters - SERIES.parameters)
     return {
         "are_installed": CHARTS.is_file(),
         # In a checkout another thing brings the library than in a package.
@@ -322,7 +322,7 @@ def _updates_url(query: Query) -> str | None:
         return None
     of_readings = query.of_readings()
     chosen = (*of_readings.measurements, *of_readings.derived)
-    kept = _kept("order", "limit", "cursor", "measurement", *HTML.own)
+    kept = _kept("order", "limit", "cursor", "measurement", *HTML.parameters)
     return _address("history.as_json", [*kept, *(("measurement", name) for name in chosen)])
 
 

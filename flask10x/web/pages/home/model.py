@@ -125,7 +125,7 @@ def days_of(view: View, measurements: Iterable[tuple[Station, str]]) -> dict[str
     by_window: dict[Window, list[Query]] = {}
     for station, column in measurements:
         query = Query(
-            known=view.stations,
+            registry=view.stations,
             endpoints=(station.endpoint,),
             measurements=(column,),
             since=Bound(since_ms, "", ""),

@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 from flask10x.errors import QueryError
 from flask10x.history import periods
 from flask10x.history.parameters import unknown_name
-from flask10x.history.period_tables import FoundPeriod, Limit, PeriodRow, RecordList
+from flask10x.history.period_tables import PeriodTable, Limit, PeriodRow, RecordList
 from flask10x.history.periods import ALL
 from flask10x.history.query import number
 from flask10x.readings.labels import band_name, column_name, station_name
@@ -127,7 +127,7 @@ def _limit(above: float | None, below: float | None) -> Limit | None:
 HEADER = ("period", "lowest", "lowest_at", "mean", "highest", "highest_at", "readings")
 
 
-def csv_lines(question: AskedRecords, found: FoundPeriod, zone: tzinfo | None) -> str:
+def csv_lines(question: AskedRecords, found: PeriodTable, zone: tzinfo | None) -> str:
     """A line a row, those without readings too; CRLF, numbers as Python's `str(float)`."""
     header = list(HEADER)
     if question.limit:
@@ -279,7 +279,7 @@ def form_of_errors(details: dict[str, str], t: Translation) -> dict[str, object]
     return {"stations": links, "problems": problems(details, stations, t)}
 
 
-def table(question: AskedRecords, found: FoundPeriod, t: Translation) -> dict[str, object]:
+def table(question: AskedRecords, found: PeriodTable, t: Translation) -> dict[str, object]:
     """The table of a period."""
     measurement, whole = question.measurement, found.whole
     return {
@@ -308,7 +308,7 @@ def table(question: AskedRecords, found: FoundPeriod, t: Translation) -> dict[st
     }
 
 
-def _raw(question: AskedRecords, found: FoundPeriod, t: Translation) -> Link | None:
+def _raw(question: AskedRecords, found: PeriodTable, t: Translation) -> Link | None:
     if question.is_raw:
         return _choice(t("Show corrected values"), False, raw=None)
     return _choice(t("Show values as stored"), False, raw="1") if found.is_corrected else None

@@ -4,7 +4,7 @@ from flask import Response, render_template, request
 
 from flask10x.errors import QueryError
 from flask10x.history import periods
-from flask10x.history.period_tables import Wanted, period_table
+from flask10x.history.period_tables import PeriodRequest, period_table
 from flask10x.history.view import View
 from flask10x.readings.stations import Station
 from flask10x.system import clock
@@ -62,8 +62,8 @@ def _first(view: View) -> Station:
     return next((s for s in stations if newest[s.endpoint].received_at is not None), stations[0])
 
 
-def _requested(question: AskedRecords) -> Wanted:
-    return Wanted(
+def _requested(question: AskedRecords) -> PeriodRequest:
+    return PeriodRequest(
         station=question.station,
         column=question.measurement.column,
         period=question.period,
