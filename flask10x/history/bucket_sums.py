@@ -38,6 +38,7 @@ from flask10x.history.statements import (
     FilterShape,
     Statement,
     conditions_of,
+    rolled_up_in,
 )
 from flask10x.history.sums import fours
 from flask10x.history.view import Extent, View
@@ -525,40 +526,20 @@ def _hours_statement() -> Statement:
             *(func.sum(rollups.c.readings), func.sum(rollups.c.count), total(rollups.c.total)),
             *(func.min(rollups.c.minimum), func.max(rollups.c.maximum)),
         )
-        .select_from(
-            ranges.outerjoin(
-                rollups,
-                and_(
-                    rollups.c.endpoint == ranges.c.endpoint,
-                    rollups.c.measurement == ranges.c.measurement,
-                    rollups.c.hour >= ranges.c.first,
-                    rollups.c.hour < ranges.c.second,
-                ),
-            )
-        )
+        .select_from(ranges.outerjoin(rollups, rolled_up_in(ranges, rollups.c.hour)))
         .group_by(ranges.c.place, _NUMBER)
     )
 
 
 def _days_statement() -> Statement:
-    ranges = spans("days")
+    ranges, of_day = spans("days"), rollup_days.c
     return (
         select(
-            *(ranges.c.place, rollup_days.c.day, rollup_days.c.readings),
-            *(rollup_days.c.count, rollup_days.c.total),
-            *(rollup_days.c.minimum, rollup_days.c.maximum),
+            *(ranges.c.place, of_day.day, of_day.readings),
+            *(of_day.count, of_day.total, of_day.minimum, of_day.maximum),
         )
-        .join_from(
-            ranges,
-            rollup_days,
-            and_(
-                rollup_days.c.endpoint == ranges.c.endpoint,
-                rollup_days.c.measurement == ranges.c.measurement,
-                rollup_days.c.day >= ranges.c.first,
-                rollup_days.c.day < ranges.c.second,
-            ),
-        )
-        .order_by(ranges.c.place, rollup_days.c.day)
+        .join_from(ranges, rollup_days, rolled_up_in(ranges, of_day.day))
+        .order_by(ranges.c.place, of_day.day)
     )
 
 

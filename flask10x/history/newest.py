@@ -17,7 +17,7 @@ from sqlalchemy import Select, literal, select, union_all
 from flask10x.database.expressions import spans
 from flask10x.database.tables import measurement, readings, rollups
 from flask10x.history.pages import EndOfRange, Row, end_rows
-from flask10x.history.statements import STATEMENTS
+from flask10x.history.statements import STATEMENTS, rolled_up_in
 from flask10x.history.sums import ends_of
 from flask10x.history.view import View
 from flask10x.readings.derived import TREND_HOURS, Derived, derived_by_station
@@ -127,7 +127,9 @@ def _recent(view: View, places: Sequence[Place]) -> dict[Place, OlderValue]:
 def _rolled_up(view: View, newest: Mapping[Place, int]) -> dict[Place, OlderValue]:
     """The values of the newest hour that has any, before these instants."""
     places = list(newest)
-    hours = [(*place, at // HOUR_MS - HOURS_BACK, at // HOUR_MS, 0) for place, at in newest.items()]
+    hours = [
+        (*place, at // HOUR_MS - HOURS_BACK, at // HOUR_MS + 1, 0) for place, at in newest.items()
+    ]
     newest_hours = view.connection.execute(_NEWEST_HOURS, {"hours": json.dumps(hours)})
     ends = {places[place]: ends_of(hour) for place, hour in newest_hours if hour is not None}
     return _values_in(view, ends, is_recent=False)
@@ -200,13 +202,7 @@ _HOURS = spans("hours")
 def _newest_hours() -> Select[Any]:
     newest = (
         select(rollups.c.hour)
-        .where(
-            rollups.c.endpoint == _HOURS.c.endpoint,
-            rollups.c.measurement == _HOURS.c.measurement,
-            rollups.c.hour >= _HOURS.c.first,
-            rollups.c.hour <= _HOURS.c.second,
-            rollups.c.count > 0,
-        )
+        .where(rolled_up_in(_HOURS, rollups.c.hour), rollups.c.count > 0)
         .order_by(rollups.c.hour.desc())
         .limit(1)
     )

@@ -6,7 +6,7 @@ a QueryError, so no answer is ever wider than what was asked.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import lru_cache
@@ -106,12 +106,12 @@ def parse_query(
         filters=reader.filters(),
         incomplete=reader.read("incomplete", _yes) or False,
         order=reader.read("order", _order) or view.order,
-        limit=reader.read("limit", _limit),
+        limit=reader.read("limit", _whole_number(1, MAX_LIMIT)),
         cursor=reader.read("cursor", parse_cursor),
         newer_than=reader.read("since", _id),
         bom=reader.read("bom", _yes) or False,
         raw=reader.read("raw", _yes) or False,
-        buckets=reader.read("buckets", _buckets),
+        buckets=reader.read("buckets", _whole_number(MIN_BUCKETS, MAX_BUCKETS)),
         zone=settings.zone,
         now_ms=now_ms,
         compare=reader.comparison(),
@@ -228,25 +228,20 @@ class _Reader:
         return Bound(ms, text.strip(), text.strip())
 
     def filters(self) -> tuple[Filter, ...]:
-        filters: list[Filter] = []
-        for column, measurement in self._stations.by_column.items():
-            for operator in OPERATORS.values():
-                value = self.read(f"{column}__{operator.key}", operator.parse)
-                if value is not None:
-                    filters.append(Filter(column, operator, value, measurement.unit))
-        return (*filters, *self._of_derived())
-
-    def _of_derived(self) -> Iterator[Filter]:
-        every = derived_by_station(self._stations)
+        derived = derived_by_station(self._stations)
+        columns: dict[str, tuple[str, frozenset[str] | None]] = {
+            column: (measurement.unit, None)
+            for column, measurement in self._stations.by_column.items()
+        }
         for name in names_of_readings(self._stations):
-            endpoints = frozenset(
-                endpoint for endpoint, derived in every.items() if name in derived
-            )
-            unit = measurement_of(self._stations, name).unit
-            for operator in OPERATORS.values():
-                value = self.read(f"{name}__{operator.key}", operator.parse)
-                if value is not None:
-                    yield Filter(name, operator, value, unit, endpoints)
+            endpoints = frozenset(endpoint for endpoint, names in derived.items() if name in names)
+            columns[name] = measurement_of(self._stations, name).unit, endpoints
+        return tuple(
+            Filter(column, operator, value, unit, endpoints)
+            for column, (unit, endpoints) in columns.items()
+            for operator in OPERATORS.values()
+            if (value := self.read(f"{column}__{operator.key}", operator.parse)) is not None
+        )
 
 
 # One value chooses, several choose several.
@@ -298,16 +293,13 @@ def _order(text: str) -> Order:
     return ORDERS[text]
 
 
-def _limit(text: str) -> int:
-    if re.fullmatch(r"[0-9]{1,9}", text) and 1 <= int(text) <= MAX_LIMIT:
-        return int(text)
-    raise WrongValue(Reason("whole_number_needed", low=1, high=MAX_LIMIT))
+def _whole_number(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high:
+            return int(text)
+        raise WrongValue(Reason("whole_number_needed", low=low, high=high))
 
-
-def _buckets(text: str) -> int:
-    if re.fullmatch(r"[0-9]{1,9}", text) and MIN_BUCKETS <= int(text) <= MAX_BUCKETS:
-        return int(text)
-    raise WrongValue(Reason("whole_number_needed", low=MIN_BUCKETS, high=MAX_BUCKETS))
+    return parse
 
 
 def _yes(text: str) -> bool:

@@ -17,6 +17,7 @@ from flask10x.history.corrections import Corrections, Segment
 from flask10x.history.local_time import DAY, HOUR, Step
 from flask10x.history.periods import ALL, Span, parts_of, years_between
 from flask10x.history.query import Query
+from flask10x.history.statements import rolled_up_in
 from flask10x.history.view import View
 from flask10x.readings.stations import Station
 from flask10x.readings.times import DAY_MS, HOUR_MS
@@ -259,7 +260,7 @@ def passed_of(view: View, line: PeriodLine, window: Window, limit: Limit) -> lis
     listed = [
         (
             *(line.endpoint, line.column),
-            *(-(-run.low_ms // HOUR_MS), run.high_ms // HOUR_MS, run.offset_ms),
+            *(-(-run.low_ms // HOUR_MS), run.high_ms // HOUR_MS + 1, run.offset_ms),
             limit.stored(segment),
         )
         for segment, run in runs
@@ -281,16 +282,7 @@ def _passed_hours(above: bool) -> Select[Any]:
     day = floor_div(rollups.c.hour * HOUR_MS + runs.c.third, DAY_MS).label("_day")
     return (
         select(runs.c.place, day, func.sum(case((is_passed, 1), else_=0)))
-        .join_from(
-            runs,
-            rollups,
-            and_(
-                rollups.c.endpoint == runs.c.endpoint,
-                rollups.c.measurement == runs.c.measurement,
-                rollups.c.hour >= runs.c.first,
-                rollups.c.hour <= runs.c.second,
-            ),
-        )
+        .join_from(runs, rollups, rolled_up_in(runs, rollups.c.hour))
         .where(rollups.c.count > 0)
         .group_by(runs.c.place, "_day")
         .order_by(runs.c.place, "_day")

@@ -1,5 +1,6 @@
 """How a station sends: how often, how evenly, with which gaps, and how its clock goes."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -83,30 +84,21 @@ def rhythm_of(times: Sequence[tuple[int, int | None]]) -> Rhythm:
     """
     intervals = sorted((late - early) / 1000 for (late, _), (early, _) in pairwise(times))
     lags = [(arrived - measured) / 1000 for measured, arrived in times if arrived is not None]
-    lag_sec = min(lags, default=None)
-    since_ms = times[-1][0] if len(times) >= READINGS_MAX else None
-    if len(intervals) < INTERVALS_MIN:
-        return Rhythm(
-            readings=len(times),
-            since_ms=since_ms,
-            usual_sec=None,
-            low_sec=None,
-            high_sec=None,
-            gaps=0,
-            longest_gap_sec=None,
-            lag_sec=lag_sec,
-        )
-    usual_sec = _quantile(intervals, 0.5)
-    gaps = [interval for interval in intervals if interval > GAP_INTERVALS * usual_sec]
+    has_enough = len(intervals) >= INTERVALS_MIN
+    low_sec, usual_sec, high_sec = (
+        _quantile(intervals, share) if has_enough else None for share in (0.1, 0.5, 0.9)
+    )
+    gap_sec = math.inf if usual_sec is None else GAP_INTERVALS * usual_sec
+    gaps = [interval for interval in intervals if interval > gap_sec]
     return Rhythm(
         readings=len(times),
-        since_ms=since_ms,
+        since_ms=times[-1][0] if len(times) >= READINGS_MAX else None,
         usual_sec=usual_sec,
-        low_sec=_quantile(intervals, 0.1),
-        high_sec=_quantile(intervals, 0.9),
+        low_sec=low_sec,
+        high_sec=high_sec,
         gaps=len(gaps),
         longest_gap_sec=max(gaps, default=None),
-        lag_sec=lag_sec,
+        lag_sec=min(lags, default=None),
     )
 
 

@@ -13,6 +13,8 @@ from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
+    CTE,
+    Column,
     ColumnElement,
     Connection,
     Float,
@@ -305,6 +307,19 @@ def _branch(query: Query, station: Station, corrections: Corrections) -> Branch:
     pieces = tuple((column, segments) for column, segments in segments_of if segments)
     corrected = CorrectedStation(corrections.whole.get(endpoint, ()), pieces)
     return Branch(endpoint, station.columns, missing, corrected, derived)
+
+
+def rolled_up_in(ranges: CTE, number: Column[int]) -> ColumnElement[bool]:
+    """The condition that a roll-up is of the measurement and the numbers of a span.
+
+    `number` is the hour or the day of the table of roll-ups; the span ends before its second one.
+    """
+    return and_(
+        number.table.c.endpoint == ranges.c.endpoint,
+        number.table.c.measurement == ranges.c.measurement,
+        number >= ranges.c.first,
+        number < ranges.c.second,
+    )
 
 
 # SQLite takes one lower and one upper limit of a range to the index and only filters by others,

@@ -101,7 +101,9 @@ def _text(query: Query, name: str, value: str, t: Translation) -> str | None:
         return t("incomplete only")
     if name == "order" and value == "asc":
         return t("oldest first")
-    return next((condition(one, query.registry, t) for one in query.filters if one.name == name), None)
+    return next(
+        (condition(one, query.registry, t) for one in query.filters if one.name == name), None
+    )
 
 
 def comparisons(endpoints: Collection[str], stations: Stations, t: Translation) -> dict[str, str]:

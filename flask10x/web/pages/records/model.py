@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 from flask10x.errors import QueryError
 from flask10x.history import periods
 from flask10x.history.parameters import unknown_name
-from flask10x.history.period_tables import PeriodTable, Limit, PeriodRow, RecordList
+from flask10x.history.period_tables import Limit, PeriodRow, PeriodTable, RecordList
 from flask10x.history.periods import ALL
 from flask10x.history.query import number
 from flask10x.readings.labels import band_name, column_name, station_name
