@@ -21,7 +21,7 @@ from flask10x.database.database import Database
 from flask10x.readings.reasons import WrongValue, in_language
 from flask10x.readings.times import local_text, parse_bound
 from flask10x.recording import rejected
-from flask10x.recording.rejected import Kept, Selection
+from flask10x.recording.rejected import RejectedRow, Selection
 from flask10x.recording.replay import ReplayOutcome, replay
 from flask10x.system.clock import now_ms
 from flask10x.system.logs import escape
@@ -183,7 +183,7 @@ def _no_such(numbers: list[int]) -> click.ClickException:
     return click.ClickException(_("there is no rejected reading {ids}").format(ids=shown))
 
 
-def _line(config: Settings, row: Kept) -> str:
+def _line(config: Settings, row: RejectedRow) -> str:
     reasons = "; ".join(
         f"{path}: {in_language(reason, chosen())}" for path, reason in row.reasons.items()
     )
@@ -195,7 +195,7 @@ def _line(config: Settings, row: Kept) -> str:
     return f"{row.id} {local_text(row.received_at, config.zone)} {text}"
 
 
-def _facts(config: Settings, row: Kept) -> Iterator[tuple[str, str]]:
+def _facts(config: Settings, row: RejectedRow) -> Iterator[tuple[str, str]]:
     stored = _("reading {id}").format(id=row.reading_id) if row.reading_id else _("not stored")
     yield _("id:"), str(row.id)
     yield _("received:"), local_text(row.received_at, config.zone)

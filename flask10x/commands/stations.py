@@ -27,7 +27,7 @@ from flask10x.readings.parse import BODY_MAX_BYTES, InvalidBody, decode
 from flask10x.readings.reasons import in_language
 from flask10x.readings.stations import BUILT_IN, Station, Stations
 from flask10x.recording import rejected
-from flask10x.recording.rejected import Kept
+from flask10x.recording.rejected import RejectedRow
 from flask10x.system.logs import escape
 from flask10x.system.wording import amount
 from flask10x.translation import chosen
@@ -181,7 +181,7 @@ def _refused(
     return endpoint, None
 
 
-def _newest(config: Settings, endpoint: str | None) -> Kept | None:
+def _newest(config: Settings, endpoint: str | None) -> RejectedRow | None:
     if not engines.of(config).may_be_there():
         return None
     with (

@@ -18,7 +18,7 @@ from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Stations
 from flask10x.recording import rejected
 from flask10x.recording.entry import Entry, warnings_of
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import RejectedReading
 from flask10x.recording.repeats import AcceptedKeys
 
 log = logging.getLogger(__name__)
@@ -175,7 +175,7 @@ def _keep(connection: Connection, refused: Sequence[Refusal], settings: Settings
         counters.add(connection, rejected.EVICTED, evicted)
 
 
-def _refused(stations: Stations, entry: Entry, reason: str) -> Refused:
+def _refused(stations: Stations, entry: Entry, reason: str) -> RejectedReading:
     """The entry with a body that its row may have come from; without its station, by columns."""
     row = entry.row
     endpoint = row["endpoint"]
@@ -185,7 +185,7 @@ def _refused(stations: Stations, entry: Entry, reason: str) -> Refused:
         payload = {name: value for name, value in row.items() if name not in HEAD}
     body = json.dumps(payload).encode()
     reasons = {"database": Reason("database", words=reason)}
-    return Refused(
+    return RejectedReading(
         endpoint,
         entry.arrived_at,
         "application/json",

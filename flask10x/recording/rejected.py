@@ -104,7 +104,7 @@ ROWS_A_TRANSACTION = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RejectedReading:
     """One rejected reading, as it came in."""
 
     endpoint: str
@@ -138,7 +138,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RejectedRow:
     """One row of the table."""
 
     id: int
@@ -149,16 +149,16 @@ class Kept:
     """Of the reading that a replay has stored for it, or None."""
     media_type: str
     reasons: dict[str, str]
-    """As `Refused.reasons`; texts without a code are plain."""
+    """As `RejectedReading.reasons`; texts without a code are plain."""
     hint: str
     body: bytes
     """The whole body; in a list its first LISTED_BODY_BYTES."""
     body_bytes: int
     """The length of the whole body."""
     measured_at: int | None = None
-    """As `Refused.measured_at`."""
+    """As `RejectedReading.measured_at`."""
     key: str = ""
-    """As `Refused.key`."""
+    """As `RejectedReading.key`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,17 +188,17 @@ class Selection:
 class RejectedPage:
     """Rows, newest first, and the cursors of the pages on either side."""
 
-    rows: list[Kept]
+    rows: list[RejectedRow]
     older: Cursor | None
     newer: Cursor | None
 
 
-def keep(connection: Connection, refused: Sequence[Refused], settings: Settings) -> int:
+def keep(connection: Connection, readings: Sequence[RejectedReading], settings: Settings) -> int:
     """Insert the readings in this order; the number of older rows that were deleted for them."""
     newest = select(rejected.c.end_bytes).order_by(rejected.c.id.desc()).limit(1)
     end_bytes = connection.execute(newest).scalar_one_or_none() or 0
     rows = []
-    for reading in refused:
+    for reading in readings:
         end_bytes += reading.size_bytes
         rows.append(_values(reading) | {"end_bytes": end_bytes})
     connection.execute(insert(rejected), rows)
@@ -210,15 +210,15 @@ def newest_id(connection: Connection) -> int:
     return connection.execute(select(func.max(rejected.c.id))).scalar_one() or 0
 
 
-def holds(connection: Connection, number: int, refused: Refused) -> bool:
+def holds(connection: Connection, number: int, reading: RejectedReading) -> bool:
     """Whether the row with this id holds this reading."""
-    of_row = rejected.c.id == number, rejected.c.endpoint == refused.endpoint
-    came = rejected.c.received_at == refused.received_at, rejected.c.body == refused.body
+    of_row = rejected.c.id == number, rejected.c.endpoint == reading.endpoint
+    came = rejected.c.received_at == reading.received_at, rejected.c.body == reading.body
     return connection.execute(select(rejected.c.id).where(*of_row, *came)).first() is not None
 
 
 def keep_latest(
-    connection: Connection, refused: Refused, number: int | None, settings: Settings
+    connection: Connection, reading: RejectedReading, number: int | None, settings: Settings
 ) -> tuple[int, int]:
     """Store the reading in its endpoint's row with this id, so that the table does not grow.
 
@@ -226,12 +226,12 @@ def keep_latest(
     id of the row, and the number of older rows that were deleted.
     """
     if number is not None:
-        of_row = rejected.c.id == number, rejected.c.endpoint == refused.endpoint
+        of_row = rejected.c.id == number, rejected.c.endpoint == reading.endpoint
         waiting = *of_row, rejected.c.reading_id.is_(None)
-        query = update(rejected).where(*waiting).values(_values(refused))
+        query = update(rejected).where(*waiting).values(_values(reading))
         if connection.execute(query).rowcount:
             return number, 0
-    evicted = keep(connection, [refused], settings)
+    evicted = keep(connection, [reading], settings)
     return newest_id(connection), evicted
 
 
@@ -249,16 +249,16 @@ def page(
     return RejectedPage(of_page[::-1], back, onward)
 
 
-def by_id(connection: Connection, number: int) -> Kept | None:
+def by_id(connection: Connection, number: int) -> RejectedRow | None:
     """The row with this id and its whole body, or None."""
     row = connection.execute(_whole(Selection(ids=(number,)))).one_or_none()
     return None if row is None else _row_of(row)
 
 
-def latest(connection: Connection, endpoint: str) -> Kept | None:
+def latest(connection: Connection, endpoint: str) -> RejectedRow | None:
     """The row of this endpoint that came in last, with its whole body; None if there is none.
 
-    Its id need not be the highest: a row of an unknown endpoint is reused (`LatestRefused`).
+    Its id need not be the highest: a row of an unknown endpoint is reused (`LatestRejected`).
     """
     of_endpoint = select(rejected.c.id).where(rejected.c.endpoint == endpoint)
     newest = of_endpoint.order_by(rejected.c.received_at.desc(), rejected.c.id.desc()).limit(1)
@@ -271,7 +271,7 @@ def endpoints(connection: Connection) -> list[str]:
     return list(connection.execute(select(rejected.c.endpoint).distinct()).scalars())
 
 
-def next_after(connection: Connection, selection: Selection, after_id: int) -> list[Kept]:
+def next_after(connection: Connection, selection: Selection, after_id: int) -> list[RejectedRow]:
     """The next rows of the selection after this id, oldest first, with their whole bodies."""
     query = _whole(selection).where(rejected.c.id > after_id).order_by(rejected.c.id)
     return [_row_of(row) for row in connection.execute(query.limit(ROWS_A_TRANSACTION))]
@@ -326,17 +326,17 @@ def _make_room(connection: Connection, max_rows: int, max_bytes: int) -> int:
     return connection.execute(delete(rejected).where(rejected.c.id < first_left)).rowcount
 
 
-def _values(refused: Refused) -> dict[str, object]:
+def _values(reading: RejectedReading) -> dict[str, object]:
     return {
-        "endpoint": refused.endpoint,
-        "received_at": refused.received_at,
-        "media_type": refused.media_type[:LONGEST_MEDIA_TYPE_CHARS],
-        "reasons": json.dumps(dict(refused.reasons)),
-        "hint": refused.hint,
-        "body": refused.body,
-        "codes": refused.codes,
-        "measured_at": refused.measured_at,
-        "digest": bytes.fromhex(refused.key) or None,
+        "endpoint": reading.endpoint,
+        "received_at": reading.received_at,
+        "media_type": reading.media_type[:LONGEST_MEDIA_TYPE_CHARS],
+        "reasons": json.dumps(dict(reading.reasons)),
+        "hint": reading.hint,
+        "body": reading.body,
+        "codes": reading.codes,
+        "measured_at": reading.measured_at,
+        "digest": bytes.fromhex(reading.key) or None,
     }
 
 
@@ -365,7 +365,7 @@ def _listed(selection: Selection, cursor: Cursor | None, rows: int) -> Select[An
 
 
 def _back(
-    connection: Connection, selection: Selection, cursor: Cursor, of_page: list[Kept]
+    connection: Connection, selection: Selection, cursor: Cursor, of_page: list[RejectedRow]
 ) -> Cursor | None:
     """The cursor of the page on the other side; None if it has no row."""
     beyond = cursor.opposite
@@ -373,11 +373,11 @@ def _back(
     return start if connection.execute(_listed(selection, start, 1)).first() else None
 
 
-def _row_of(row: Any) -> Kept:
+def _row_of(row: Any) -> RejectedRow:
     values = row._asdict()
     codes, digest, texts = values.pop("codes"), values.pop("digest"), json.loads(row.reasons)
     reasons, hint = with_codes(texts, row.hint, codes)
-    return Kept(
+    return RejectedRow(
         **values | {"reasons": reasons, "hint": hint, "key": digest.hex() if digest else ""}
     )
 
@@ -394,34 +394,34 @@ ENDPOINTS_MAX = 20
 LATEST_BODY_BYTES = 2000
 
 
-class LatestRefused:
+class LatestRejected:
     """Those of one worker; any thread may call `take`, only the writer's thread the rest."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: dict[str, Refused] = {}
+        self._waiting: dict[str, RejectedReading] = {}
         # The id of the row of each endpoint; None before it has a row.
         self._rows: dict[str, int | None] = {}
-        self._stored: list[tuple[Refused, int]] = []
+        self._stored: list[tuple[RejectedReading, int]] = []
 
     @property
     def size_bytes(self) -> int:
         """The size in the file of the readings that wait to be stored; 0 if none waits."""
         with self._lock:
-            return sum(refused.size_bytes for refused in self._waiting.values())
+            return sum(reading.size_bytes for reading in self._waiting.values())
 
-    def take(self, refused: Refused) -> bool:
+    def take(self, reading: RejectedReading) -> bool:
         """Take a rejected reading in place of the one before it.
 
         Return False if its endpoint is one too many since the worker started. A body over
         LATEST_BODY_BYTES is not kept.
         """
         with self._lock:
-            if refused.endpoint not in self._rows and len(self._rows) >= ENDPOINTS_MAX:
+            if reading.endpoint not in self._rows and len(self._rows) >= ENDPOINTS_MAX:
                 return False
-            self._rows.setdefault(refused.endpoint, None)
-            if len(refused.body) <= LATEST_BODY_BYTES:
-                self._waiting[refused.endpoint] = refused
+            self._rows.setdefault(reading.endpoint, None)
+            if len(reading.body) <= LATEST_BODY_BYTES:
+                self._waiting[reading.endpoint] = reading
             return True
 
     def store(self, connection: Connection, settings: Settings) -> int:
@@ -431,14 +431,14 @@ class LatestRefused:
         evicted, stored = 0, []
         # The commit of a failed call may have been made nevertheless.
         tried = {
-            refused.endpoint: number
-            for refused, number in self._stored
-            if holds(connection, number, refused)
+            reading.endpoint: number
+            for reading, number in self._stored
+            if holds(connection, number, reading)
         }
-        for refused in waiting:
-            row = tried.get(refused.endpoint, self._rows[refused.endpoint])
-            number, deleted = keep_latest(connection, refused, row, settings)
-            stored.append((refused, number))
+        for reading in waiting:
+            row = tried.get(reading.endpoint, self._rows[reading.endpoint])
+            number, deleted = keep_latest(connection, reading, row, settings)
+            stored.append((reading, number))
             evicted += deleted
         self._stored = stored
         return evicted
@@ -446,10 +446,10 @@ class LatestRefused:
     def settle(self) -> None:
         """Forget the stored readings, because they are committed."""
         with self._lock:
-            for refused, number in self._stored:
-                self._rows[refused.endpoint] = number
-                if self._waiting.get(refused.endpoint) is refused:
-                    del self._waiting[refused.endpoint]
+            for reading, number in self._stored:
+                self._rows[reading.endpoint] = number
+                if self._waiting.get(reading.endpoint) is reading:
+                    del self._waiting[reading.endpoint]
         self._stored = []
 
     def forget(self) -> None:
@@ -458,7 +458,7 @@ class LatestRefused:
             self._waiting.clear()
 
 
-def latest_of_no_station(connection: Connection, stations: Collection[str]) -> Kept | None:
+def latest_of_no_station(connection: Connection, stations: Collection[str]) -> RejectedRow | None:
     """The last row of an endpoint that none of these stations has; None if there is none."""
     columns = rejected.c
     others = select(columns.endpoint).where(columns.endpoint.not_in(stations))
@@ -490,7 +490,7 @@ BYTES_PER_SEC = 4096
 class _Tried:
     """A commit that has failed but may have been made: it is repeated with the same rows."""
 
-    chunk: list[Refused] = field(default_factory=list)
+    chunk: list[RejectedReading] = field(default_factory=list)
     dropped: int = 0
     newest: int = 0
     """The id of the last row, if the commit was made."""
@@ -520,28 +520,28 @@ class RejectedQueue:
         self._clock = clock
         self._count = count
         self._lock = threading.Lock()
-        self._waiting: deque[Refused] = deque()
+        self._waiting: deque[RejectedReading] = deque()
         self._waiting_bytes = 0
         self._dropped = 0
         self._not_before_sec = clock()
         self._failing = False
         self._tried = _Tried()
-        self.latest = LatestRefused()
+        self.latest = LatestRejected()
 
     @property
     def depth(self) -> int:
         """How many readings wait to be stored."""
         return len(self._waiting)
 
-    def take(self, refused: Refused) -> None:
+    def take(self, reading: RejectedReading) -> None:
         """Take a rejected reading; if there is no room, it is dropped and counted."""
         with self._lock:
-            self._count(refused.endpoint)
-            if self._waiting_bytes + refused.size_bytes > QUEUE_BYTES:
+            self._count(reading.endpoint)
+            if self._waiting_bytes + reading.size_bytes > QUEUE_BYTES:
                 self._dropped += 1
                 return
-            self._waiting.append(refused)
-            self._waiting_bytes += refused.size_bytes
+            self._waiting.append(reading)
+            self._waiting_bytes += reading.size_bytes
 
     def step(self) -> None:
         """Store some of the readings that wait, if it is time; errors are logged and retried."""
@@ -560,21 +560,21 @@ class RejectedQueue:
                 log.error("Stopping with %d refused readings not kept", self.depth)
                 return
 
-    def _chunk(self) -> tuple[list[Refused], int]:
+    def _chunk(self) -> tuple[list[RejectedReading], int]:
         """The oldest readings that wait, at least one if any does, and their size."""
         if tried := self._tried.chunk:
-            return tried, sum(refused.size_bytes for refused in tried)
-        chunk: list[Refused] = []
+            return tried, sum(reading.size_bytes for reading in tried)
+        chunk: list[RejectedReading] = []
         size_bytes = 0
         with self._lock:
-            for refused in self._waiting:
-                if chunk and size_bytes + refused.size_bytes > CHUNK_BYTES:
+            for reading in self._waiting:
+                if chunk and size_bytes + reading.size_bytes > CHUNK_BYTES:
                     break
-                chunk.append(refused)
-                size_bytes += refused.size_bytes
+                chunk.append(reading)
+                size_bytes += reading.size_bytes
         return chunk, size_bytes
 
-    def _store(self, chunk: list[Refused], size_bytes: int) -> bool:
+    def _store(self, chunk: list[RejectedReading], size_bytes: int) -> bool:
         dropped = self._tried.dropped if self._tried.chunk else self._dropped
         if not chunk:
             # Without a row a failed commit could not be checked.
@@ -598,7 +598,7 @@ class RejectedQueue:
             log.info("The table of rejected readings is full: the oldest %d are gone", evicted)
         return True
 
-    def _commit(self, chunk: list[Refused], dropped: int) -> int:
+    def _commit(self, chunk: list[RejectedReading], dropped: int) -> int:
         with self._database.commit() as connection:
             if self._tried.is_made(connection):
                 return 0
@@ -611,7 +611,7 @@ class RejectedQueue:
             counters.add(connection, EVICTED, evicted)
         return evicted
 
-    def _settle(self, chunk: list[Refused], size_bytes: int, dropped: int) -> None:
+    def _settle(self, chunk: list[RejectedReading], size_bytes: int, dropped: int) -> None:
         """Forget a chunk that is stored, and take `dropped` off the count of dropped readings."""
         with self._lock:
             for _ in chunk:

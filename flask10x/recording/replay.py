@@ -21,7 +21,7 @@ from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Stations
 from flask10x.recording import batch, rejected
 from flask10x.recording.entry import Entry
-from flask10x.recording.rejected import Kept, Selection
+from flask10x.recording.rejected import RejectedRow, Selection
 from flask10x.recording.repeats import AcceptedKeys, accepted_ms_by_key
 
 REPEATED: dict[str, str] = {"key": Reason("already_stored")}
@@ -67,7 +67,7 @@ def replay(
         yield from outcomes
 
 
-def _check(settings: Settings, row: Kept) -> Reading | dict[str, str]:
+def _check(settings: Settings, row: RejectedRow) -> Reading | dict[str, str]:
     """The reading by today's settings, or the reasons why it is invalid."""
     station = settings.stations.by_endpoint.get(row.endpoint)
     if station is None:
@@ -83,7 +83,7 @@ def _check(settings: Settings, row: Kept) -> Reading | dict[str, str]:
     return replace(reading, arrived_at=row.received_at) if late else reading
 
 
-def _outcome(row: Kept, result: Reading | dict[str, str]) -> ReplayOutcome:
+def _outcome(row: RejectedRow, result: Reading | dict[str, str]) -> ReplayOutcome:
     if isinstance(result, Reading):
         return ReplayOutcome(row.id, row.endpoint, True, result.remarks)
     return ReplayOutcome(row.id, row.endpoint, False, result)
@@ -92,7 +92,7 @@ def _outcome(row: Kept, result: Reading | dict[str, str]) -> ReplayOutcome:
 def _store_good(
     connection: Connection,
     settings: Settings,
-    checked: list[tuple[Kept, Reading | dict[str, str]]],
+    checked: list[tuple[RejectedRow, Reading | dict[str, str]]],
 ) -> list[ReplayOutcome]:
     """Store and mark the readings; those that were replayed or purged meanwhile are left out."""
     still_waiting = rejected.waiting_ids(connection, [row.id for row, _ in checked])
@@ -110,7 +110,7 @@ def _store_good(
 
 
 def _store(
-    connection: Connection, stations: Stations, row: Kept, entry: Entry, keys: AcceptedKeys
+    connection: Connection, stations: Stations, row: RejectedRow, entry: Entry, keys: AcceptedKeys
 ) -> dict[str, str] | None:
     """Store and mark one reading; None, or the reasons why it is not stored."""
     if keys.has(entry):

@@ -39,7 +39,7 @@ _python = logging.Formatter()
 
 
 def escape(text: str) -> str:
-    r"""The text with whatever plays tricks on a screen or breaks its line as `\n`, `\x1b`."""
+    r"""The text with characters that steer a screen or break its line as `\n`, `\x1b`."""
     # What nearly every line is, seen forty times as fast as by a search.
     if text.isascii() and text.isprintable():
         return text
@@ -121,7 +121,7 @@ class StderrLines(logging.Handler):
         with suppress(Exception):
             text = f"{self.format(record)}\n"
             if self._lost:
-                text = f"WARNING {self._lost} lines lost here, nobody read them\n{text}"
+                text = f"WARNING {self._lost} lines lost here: stderr was full\n{text}"
             self._write(("\n" * self._is_torn + text).encode(errors="backslashreplace"))
 
     def _write(self, data: bytes) -> None:

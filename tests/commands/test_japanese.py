@@ -21,7 +21,7 @@ from flask10x.database.database import Database
 from flask10x.database.paths import database_path, shown_name
 from flask10x.readings.reasons import Reason
 from flask10x.recording import rejected
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import RejectedReading
 from tests.support import databases
 from tests.support.commands import run_command
 from tests.support.csv_folder import FIRST_MS, HEADER, NAME, lines, store
@@ -308,7 +308,7 @@ def test_why_a_reading_was_refused(database: Database, settings: Settings, tmp_p
     reasons = {"pressure": Reason("missing"), "temperature": Reason("above_maximum", limit="80")}
     body = b'{"temperature": 99}'
     with database.commit() as connection:
-        rejected.keep(connection, [Refused("data", FIRST_MS, "", body, reasons)], settings)
+        rejected.keep(connection, [RejectedReading("data", FIRST_MS, "", body, reasons)], settings)
 
     assert said(tmp_path, "rejected", "list") == (
         "1 2025-08-24 10:46:40 /data"

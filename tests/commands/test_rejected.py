@@ -11,7 +11,7 @@ from flask10x.commands.rejected import command
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.recording import rejected
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import RejectedReading
 from tests.support import databases
 from tests.support.both_engines import no_table
 from tests.support.databases import environment_of
@@ -32,7 +32,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def kept(database: Database, settings: Settings) -> Database:
     """Three refused readings, the last with everything that could confuse a terminal."""
-    odd = Refused(
+    odd = RejectedReading(
         "data4",
         AT + 60_000,
         "text/pl\x1bain",
@@ -41,8 +41,10 @@ def kept(database: Database, settings: Settings) -> Database:
         "hint\r\n2025-08-24 10:46:40 INFO faked",
     )
     wanted = [
-        Refused("data", AT, "application/json", HALF, MISSING),
-        Refused("data", AT + 1000, "", b"{}", MISSING | {"temperature": "required field missing"}),
+        RejectedReading("data", AT, "application/json", HALF, MISSING),
+        RejectedReading(
+            "data", AT + 1000, "", b"{}", MISSING | {"temperature": "required field missing"}
+        ),
         odd,
     ]
     with database.commit() as connection:

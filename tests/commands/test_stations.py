@@ -17,7 +17,7 @@ from flask10x.errors import SettingsError, StationsError
 from flask10x.maintenance import station_changes
 from flask10x.readings.stations import BUILT_IN, Measurement, Station
 from flask10x.recording import rejected
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import RejectedReading
 from tests.support import databases
 from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
@@ -93,7 +93,7 @@ def run(*arguments: str, answers: str | bytes | None = None) -> Result:
     return CliRunner().invoke(command, arguments, input=answers)
 
 
-def refuse(database: Database, settings: Settings, *refused: Refused) -> None:
+def refuse(database: Database, settings: Settings, *refused: RejectedReading) -> None:
     with database.commit() as connection:
         rejected.keep(connection, refused, settings)
 
@@ -289,10 +289,10 @@ def test_add_takes_the_last_refused_body(
     refuse(
         database,
         settings,
-        Refused("balcony", AT, "application/json", b'{"old": 1}', reasons),
-        Refused("balcony", AT + 2, "application/json", BODY, reasons),
-        Refused("shed", AT + 1, "application/json", b'{"soil": 433}', reasons),
-        Refused("data", AT + 3, "application/json", b'{"pressure": 1}', reasons),
+        RejectedReading("balcony", AT, "application/json", b'{"old": 1}', reasons),
+        RejectedReading("balcony", AT + 2, "application/json", BODY, reasons),
+        RejectedReading("shed", AT + 1, "application/json", b'{"soil": 433}', reasons),
+        RejectedReading("data", AT + 3, "application/json", b'{"pressure": 1}', reasons),
     )
     # A path is enough; the hint of the 404 names no option.
     assert run("add", "balcony", "--yes").exit_code == 0

@@ -10,7 +10,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.readings.reasons import Reason
 from flask10x.recording import rejected
-from flask10x.recording.rejected import Refused, codes_of, with_codes
+from flask10x.recording.rejected import RejectedReading, codes_of, with_codes
 from tests.support.rows import execute, select
 
 MISSING, BELOW = Reason("missing"), Reason("below_minimum", limit=0)
@@ -75,7 +75,7 @@ def test_what_is_not_known_stays_a_text(column: str | None) -> None:
 
 
 def test_the_table_keeps_them_beside_the_texts(database: Database, settings: Settings) -> None:
-    refused = Refused("data2", 1, "", b"{}", {"co2": BELOW, "humidity": MISSING}, HINT)
+    refused = RejectedReading("data2", 1, "", b"{}", {"co2": BELOW, "humidity": MISSING}, HINT)
     with database.commit() as connection:
         rejected.keep(connection, [refused], settings)
     assert select(database.path, "SELECT reasons, hint FROM rejected") == [
@@ -99,5 +99,5 @@ def test_the_table_keeps_them_beside_the_texts(database: Database, settings: Set
 def test_codes_count_among_the_bytes() -> None:
     reasons = {"pressure": Reason("database", words="x" * 500)}
     texts = {path: str(reason) for path, reason in reasons.items()}
-    coded, plain = (Refused("data", 1, "", b"{}", r) for r in (reasons, texts))
+    coded, plain = (RejectedReading("data", 1, "", b"{}", r) for r in (reasons, texts))
     assert (coded.size_bytes, plain.size_bytes) == (1536, 1024)

@@ -8,19 +8,21 @@ from flask10x.config.settings import Settings
 from flask10x.database.cursors import Cursor
 from flask10x.database.database import Database
 from flask10x.recording import rejected
-from flask10x.recording.rejected import Refused, Selection
+from flask10x.recording.rejected import RejectedReading, Selection
 from tests.conftest import MakeSettings
 from tests.support.rows import select
 
 AT = 1_756_000_000_000
 
 
-def refused(number: int, body: bytes = b"{}", endpoint: str = "data") -> Refused:
+def refused(number: int, body: bytes = b"{}", endpoint: str = "data") -> RejectedReading:
     reasons = {"pressure": "required field missing"}
-    return Refused(endpoint, AT + number, "application/json", body, reasons, f"hint {number}")
+    return RejectedReading(
+        endpoint, AT + number, "application/json", body, reasons, f"hint {number}"
+    )
 
 
-def keep(database: Database, settings: Settings, *wanted: Refused) -> int:
+def keep(database: Database, settings: Settings, *wanted: RejectedReading) -> int:
     with database.commit() as connection:
         return rejected.keep(connection, wanted, settings)
 
@@ -69,7 +71,7 @@ def test_a_list_shows_the_beginning_of_a_long_body(database: Database, settings:
 def test_texts_from_a_sender_can_be_kept_whatever_they_are(
     database: Database, settings: Settings
 ) -> None:
-    odd = Refused("data", AT, "x" * 5000, b"", {"a": "\ud800\x00'"}, "\x1b[2J")
+    odd = RejectedReading("data", AT, "x" * 5000, b"", {"a": "\ud800\x00'"}, "\x1b[2J")
     keep(database, settings, odd)
     ((media_type, reasons, hint),) = select(
         database.path, "SELECT media_type, reasons, hint FROM rejected"

@@ -13,7 +13,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.errors import LockTimeout
 from flask10x.readings.reasons import Reason
-from flask10x.recording.rejected import Refused, RejectedQueue
+from flask10x.recording.rejected import RejectedQueue, RejectedReading
 from flask10x.recording.writer import Writer
 from tests.conftest import MakeSettings
 from tests.support.both_engines import BUSY, make_impatient, refuse, without_holder, write_lock
@@ -46,9 +46,9 @@ def rejected_queue(settings: Settings, database: Database, clock: Clock) -> Reje
     return RejectedQueue(settings, database, clock)
 
 
-def refused(number: int = 0, body: bytes = TYPICAL) -> Refused:
+def refused(number: int = 0, body: bytes = TYPICAL) -> RejectedReading:
     reasons = {"ds18b20.temperature": Reason("missing")}
-    return Refused("data4", number, "application/json", body, reasons)
+    return RejectedReading("data4", number, "application/json", body, reasons)
 
 
 def kept(database: Database) -> list[int]:

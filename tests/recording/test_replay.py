@@ -10,7 +10,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording import batch, rejected, replay
-from flask10x.recording.rejected import Refused, Selection
+from flask10x.recording.rejected import RejectedReading, Selection
 from flask10x.recording.repeats import key_of
 from flask10x.recording.replay import ReplayOutcome
 from flask10x.recording.shared_queue import SharedQueues, WorkerSlot
@@ -35,7 +35,9 @@ def accepting(make_settings: MakeSettings) -> Settings:
 
 def keep(database: Database, settings: Settings, *bodies: bytes, media_type: str = "") -> None:
     reasons = {"pressure": "required field missing"}
-    wanted = [Refused("data", AT + n, media_type, body, reasons) for n, body in enumerate(bodies)]
+    wanted = [
+        RejectedReading("data", AT + n, media_type, body, reasons) for n, body in enumerate(bodies)
+    ]
     with database.commit() as connection:
         rejected.keep(connection, wanted, settings)
 
@@ -52,7 +54,7 @@ def test_flat_bodies_are_good_once_partial_readings_are_accepted(
     body = b'{"co2_ppm": 650, "mq2_voltage": "0.97", "temperature_dht11": null}'
     reasons = {"mh_z19": "required field missing"}
     with database.commit() as connection:
-        one = Refused("data4", AT, "application/json", body, reasons)
+        one = RejectedReading("data4", AT, "application/json", body, reasons)
         rejected.keep(connection, [one], settings)
     (outcome,) = replayed(settings, database)
     assert not outcome.good
@@ -202,7 +204,7 @@ def test_a_station_that_is_gone(database: Database, accepting: Settings) -> None
 
 def test_a_late_reading_keeps_both_of_its_times(database: Database, accepting: Settings) -> None:
     """Refused by the checks, and then by the database."""
-    late = Refused("data", AT, "", NO_PRESSURE, {}, measured_at=AT - 5000)
+    late = RejectedReading("data", AT, "", NO_PRESSURE, {}, measured_at=AT - 5000)
     with database.commit() as connection:
         rejected.keep(connection, [late], accepting)
     assert [o.good for o in replayed(accepting, database)] == [True]
@@ -223,7 +225,7 @@ def test_a_key_that_is_stored_is_not_stored_by_a_replay(
 ) -> None:
     """A board that sends again what was refused has all of its tries kept."""
     keys = [key_of("data", key) for key in (b"a", b"a", b"b", b"c")]
-    tries = [Refused("data", AT, "", NO_PRESSURE, {}, key=key) for key in keys]
+    tries = [RejectedReading("data", AT, "", NO_PRESSURE, {}, key=key) for key in keys]
     with database.commit() as connection:
         rejected.keep(connection, tries, accepting)
         entries = [batch.entry_of(BUILT_IN, pico(1), key=keys[2])]

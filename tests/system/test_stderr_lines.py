@@ -53,7 +53,7 @@ def test_nobody_waits_for_a_reader_and_the_lost_lines_are_counted(
     lost, last = all_of(reading).decode().splitlines()[-2:]
     assert last == "again"
     number = int(lost.split()[1])
-    assert lost == f"WARNING {number} lines lost here, nobody read them"
+    assert lost == f"WARNING {number} lines lost here: stderr was full"
     assert 100 < number < 200
 
 

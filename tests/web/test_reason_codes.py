@@ -16,7 +16,7 @@ from flask10x.readings.parse import InvalidReading, near_names, parse, payload_o
 from flask10x.readings.reasons import ENGLISH, Reason, in_language
 from flask10x.readings.stations import BUILT_IN, Fault
 from flask10x.recording import rejected
-from flask10x.recording.rejected import Kept, Selection
+from flask10x.recording.rejected import RejectedRow, Selection
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
 from flask10x.translation import translation
@@ -456,7 +456,7 @@ def test_a_question_that_took_too_long() -> None:
     )
 
 
-def newest(database: Database) -> Kept:
+def newest(database: Database) -> RejectedRow:
     with database.reader.begin() as connection:
         return rejected.page(connection, Selection(), None, 1).rows[0]
 

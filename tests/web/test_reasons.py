@@ -10,7 +10,7 @@ from flask10x.database.error_codes import QueryTooLong
 from flask10x.errors import QueryError
 from flask10x.readings.reasons import Reason, in_language
 from flask10x.recording import rejected
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import RejectedReading
 from flask10x.runtime.store import Store
 from flask10x.translation import translation
 
@@ -109,7 +109,7 @@ def test_other_reasons_of_readings(client: FlaskClient, store: Store) -> None:
 
 
 def test_what_sqlite_says_stays_and_is_marked_as_english(client: FlaskClient, store: Store) -> None:
-    refusal = Refused("data", 1, "", b"{}", {"database": "CHECK constraint failed"})
+    refusal = RejectedReading("data", 1, "", b"{}", {"database": "CHECK constraint failed"})
     with store.database.commit() as connection:
         rejected.keep(connection, [refusal], store.settings)
     page = client.get("/history/rejected", headers={"Accept-Language": "ja"}).text

@@ -13,7 +13,7 @@ from flask10x.readings.parse import InvalidReading, no_object
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Station, Stations
 from flask10x.recording.batch import Receipt
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import RejectedReading
 from flask10x.recording.repeats import key_of
 from flask10x.runtime.store import Store
 from flask10x.system.last_requests import UNKNOWN_MAX
@@ -32,7 +32,7 @@ ITEMS_MAX = 1000
 # Only the first mistakes of a batch are logged; a thousand lines would push out all others.
 LOGGED_MAX = 20
 
-Item = Sent | Refused | Outcome
+Item = Sent | RejectedReading | Outcome
 """A reading; a rejected one; or a result, if there is nothing to keep."""
 
 
@@ -77,7 +77,7 @@ def _dry_run(store: Store, items: Sequence[Item], ack: str) -> Outcome:
     for item in items:
         if isinstance(item, Outcome):
             results.append(item)
-        elif isinstance(item, Refused):
+        elif isinstance(item, RejectedReading):
             results.append(_refusal(store, item))
         else:
             results.append(take.dry_run(store, item, ack, repeats))
@@ -157,7 +157,7 @@ def _note(
         take.note(store, endpoint, environ, body, status)
 
 
-def _refusal(store: Store, refused: Refused) -> Outcome:
+def _refusal(store: Store, refused: RejectedReading) -> Outcome:
     stations = store.settings.stations
     if refused.endpoint in stations.by_endpoint:
         return invalid(refused.reasons, refused.hint)
@@ -224,7 +224,7 @@ class Items:
             if value.get(ENDPOINT) not in (None, station.endpoint, f"/{station.endpoint}"):
                 reasons = {ENDPOINT: Reason("other_station", own=station.endpoint)}
                 body = _body(value)
-                return Refused(station.endpoint, self.arrived_at, JSON_TYPE, body, reasons)
+                return RejectedReading(station.endpoint, self.arrived_at, JSON_TYPE, body, reasons)
             return self._sent(station, value, number)
         payload, hint = (value, "") if isinstance(value, Mapping) else ({}, no_object(value))
         key, body = self._key(station, b"", number), _body(value)
@@ -236,7 +236,7 @@ class Items:
             item = item_of(value, now_ms, self.store.settings.zone)
         except InvalidReading as error:
             # The whole item is kept, because its data alone would look like a valid new reading.
-            return Refused(station.endpoint, now_ms, JSON_TYPE, _body(value), error.details)
+            return RejectedReading(station.endpoint, now_ms, JSON_TYPE, _body(value), error.details)
         key, body = self._key(station, item.id, number), _body(item.data)
         return Sent(station, item.data, body, JSON_TYPE, now_ms, "", item.measured_ms, key)
 
@@ -253,7 +253,7 @@ class Items:
         if name in stations.by_endpoint:
             return unknown(name, stations)
         reasons = {ENDPOINT: Reason("no_such_station")}
-        return Refused(name, self.arrived_at, JSON_TYPE, _body(value.get(DATA)), reasons)
+        return RejectedReading(name, self.arrived_at, JSON_TYPE, _body(value.get(DATA)), reasons)
 
 
 def _body(value: object) -> bytes:

@@ -14,7 +14,7 @@ from flask10x.readings.parse import BODY_MAX_BYTES, InvalidBody, InvalidReading
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Station, Stations
 from flask10x.recording.batch import Receipt
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import RejectedReading
 from flask10x.recording.repeats import key_of, key_of_body
 from flask10x.runtime.store import Store
 from flask10x.system import clock
@@ -124,7 +124,7 @@ def _too_large(store: Store, station: Station, *, dry_run: bool) -> Outcome:
     log.log(level, "/%s body over %d bytes", station.endpoint, BODY_MAX_BYTES)
     reasons = {"body": Reason("too_large", n=BODY_MAX_BYTES)}
     if not dry_run:
-        refused = Refused(station.endpoint, clock.now_ms(), request.mimetype, b"", reasons)
+        refused = RejectedReading(station.endpoint, clock.now_ms(), request.mimetype, b"", reasons)
         store.writer.rejected_queue.take(refused)
     return Outcome({"error": "body too large", "limit_bytes": BODY_MAX_BYTES}, 413)
 
@@ -135,4 +135,6 @@ def _refuse(
     if dry_run:
         return invalid(details)
     now_ms = clock.now_ms()
-    return take.refuse(store, Refused(station.endpoint, now_ms, request.mimetype, raw, details))
+    return take.refuse(
+        store, RejectedReading(station.endpoint, now_ms, request.mimetype, raw, details)
+    )

@@ -13,7 +13,7 @@ from flask10x.readings.parse import Reading, near_names
 from flask10x.readings.stations import Station
 from flask10x.readings.times import iso_text
 from flask10x.recording.batch import Receipt
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import RejectedReading
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.last_requests import LastRequest
@@ -249,10 +249,10 @@ def repeated(station: Station) -> Outcome:
     return Outcome({"status": DUPLICATE})
 
 
-def rejection(sent: Sent, error: parse.InvalidReading) -> Refused:
+def rejection(sent: Sent, error: parse.InvalidReading) -> RejectedReading:
     """The rejected reading to be kept and answered."""
     hint = sent.hint or near_names(sent.station, sent.payload)
-    return Refused(
+    return RejectedReading(
         sent.station.endpoint,
         sent.arrived_at,
         sent.media_type,
@@ -264,7 +264,7 @@ def rejection(sent: Sent, error: parse.InvalidReading) -> Refused:
     )
 
 
-def refuse(store: Store, refused: Refused, level: int = logging.ERROR) -> Outcome:
+def refuse(store: Store, refused: RejectedReading, level: int = logging.ERROR) -> Outcome:
     """Keep a rejected reading, and give the reasons in the log and in the answer."""
     about = refused.hint and f" ({refused.hint})"
     log.log(level, "/%s validation error: %s%s", refused.endpoint, refused.reasons, about)

@@ -12,7 +12,7 @@ from flask10x.config.station_keys import ENDPOINT, RESERVED_ENDPOINTS
 from flask10x.errors import nearest
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Stations
-from flask10x.recording.rejected import LATEST_BODY_BYTES, Refused
+from flask10x.recording.rejected import LATEST_BODY_BYTES, RejectedReading
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.logs import Pace
@@ -60,7 +60,7 @@ class UnknownStations:
         """Keep the body as the last of this endpoint; False if there are too many endpoints."""
         body = request.stream.read(LATEST_BODY_BYTES + 1)
         reasons = {"endpoint": Reason("no_such_station")}
-        refused = Refused(name, clock.now_ms(), request.mimetype, body, reasons)
+        refused = RejectedReading(name, clock.now_ms(), request.mimetype, body, reasons)
         return self._store.writer.rejected_queue.latest.take(refused)
 
 

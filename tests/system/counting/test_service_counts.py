@@ -5,14 +5,14 @@ import pytest
 from flask10x.database.database import Database
 from flask10x.errors import QueueFull
 from flask10x.readings.reasons import Reason
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import RejectedReading
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges, StationTotals
 from tests.support.rows import pico
 
 
 def test_a_reading_is_counted_once_by_what_has_become_of_it(writer: Writer, gauges: Gauges) -> None:
-    refused = Refused("data", 1, "application/json", b"{}", {"pressure": Reason("missing")})
+    refused = RejectedReading("data", 1, "application/json", b"{}", {"pressure": Reason("missing")})
     writer.submit(pico(1))
     writer.submit(pico(2))
     writer.rejected_queue.take(refused)

@@ -17,7 +17,7 @@ from flask10x.database.database import Database
 from flask10x.readings.parse import Reading
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import RejectedReading
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.gauges import Gauges
@@ -157,7 +157,7 @@ def test_refusals_are_in_the_readers_language(
     client: FlaskClient, database: Database, settings: Settings
 ) -> None:
     at = 1_756_000_000_000
-    one = Refused("data", at, "", b"{}", {"pressure": "required field missing"})
+    one = RejectedReading("data", at, "", b"{}", {"pressure": "required field missing"})
     with database.commit() as connection:
         rejected.keep(connection, [one], settings)
     assert "2025-08-24 10:46:40: pressure: required field missing" in page(client)

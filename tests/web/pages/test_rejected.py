@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.recording import rejected
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import RejectedReading
 from flask10x.runtime.store import Store
 from tests.support.rows import execute
 
@@ -17,17 +17,21 @@ AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
 SCRIPT = "<script>alert(1)</script>"
 
 
-def keep(database: Database, settings: Settings, *wanted: Refused) -> None:
+def keep(database: Database, settings: Settings, *wanted: RejectedReading) -> None:
     with database.commit() as connection:
         rejected.keep(connection, wanted, settings)
 
 
-def refused(number: int, body: bytes = b"{}", endpoint: str = "data") -> Refused:
-    return Refused(endpoint, AT + 1000 * number, "", body, {"pressure": "required field missing"})
+def refused(number: int, body: bytes = b"{}", endpoint: str = "data") -> RejectedReading:
+    return RejectedReading(
+        endpoint, AT + 1000 * number, "", body, {"pressure": "required field missing"}
+    )
 
 
 def test_json(client: FlaskClient, database: Database, settings: Settings) -> None:
-    odd = Refused("data4", AT, "text/html", f'"{SCRIPT}\x1b"'.encode() + b"\xff", {}, SCRIPT)
+    odd = RejectedReading(
+        "data4", AT, "text/html", f'"{SCRIPT}\x1b"'.encode() + b"\xff", {}, SCRIPT
+    )
     keep(database, settings, odd, refused(1, b"x" * 1001))
     answer = client.get("/history/rejected/json")
     assert answer.status_code == 200
@@ -141,7 +145,7 @@ def test_a_bad_query_is_refused(client: FlaskClient, query: str, details: dict[s
 def test_the_page_shows_them_and_nothing_is_markup(
     client: FlaskClient, database: Database, settings: Settings
 ) -> None:
-    odd = Refused("data4", AT, SCRIPT, f"{SCRIPT}\x1b\n".encode(), {SCRIPT: SCRIPT}, SCRIPT)
+    odd = RejectedReading("data4", AT, SCRIPT, f"{SCRIPT}\x1b\n".encode(), {SCRIPT: SCRIPT}, SCRIPT)
     keep(database, settings, odd, refused(1, b"x" * 1234))
     execute(database.path, "UPDATE rejected SET reading_id = 77 WHERE id = 2")
     page = client.get("/history/rejected")

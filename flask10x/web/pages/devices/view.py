@@ -16,7 +16,7 @@ from flask10x.readings.stations import Station
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected
 from flask10x.recording.entry import WARNINGS
-from flask10x.recording.rejected import Kept, Selection
+from flask10x.recording.rejected import RejectedRow, Selection
 from flask10x.runtime.store import Store
 from flask10x.system.last_requests import LastRequest, UnknownName
 from flask10x.system.logs import escape
@@ -54,7 +54,7 @@ class Device:
     """Of the last 24 hours, or as far of them as the newest readings that are looked at reach."""
     warned: dict[str, int]
     """Path of a field to how many stored readings had a fault or nothing there."""
-    rejected: list[Kept]
+    rejected: list[RejectedRow]
     """The newest ones among the last REJECTED_LOOKED_AT of the house."""
     trial: str
     """A command that asks what would become of a reading, and stores nothing."""
@@ -93,9 +93,9 @@ def as_page() -> str:
     )
 
 
-def _rejected(connection: Connection) -> defaultdict[str, list[Kept]]:
+def _rejected(connection: Connection) -> defaultdict[str, list[RejectedRow]]:
     """By endpoint, each the newest first."""
-    by_endpoint: defaultdict[str, list[Kept]] = defaultdict(list)
+    by_endpoint: defaultdict[str, list[RejectedRow]] = defaultdict(list)
     rows = rejected.page(connection, Selection(), None, REJECTED_LOOKED_AT).rows
     # A row that was written over keeps its old id.
     for row in sorted(rows, key=lambda row: row.received_at, reverse=True):
@@ -212,7 +212,7 @@ def _seconds(value: float) -> str:
     return f"{value:.1f}" if value < TENTHS_BELOW_SEC else f"{value:.0f}"
 
 
-def _why(reading: Kept, t: Translation) -> str:
+def _why(reading: RejectedRow, t: Translation) -> str:
     """All reasons in one line, in the reader's language where they are known in it."""
     parts = [f"{path}: {in_language(why, t)}" for path, why in reading.reasons.items()]
     parts += [in_language(reading.hint, t)] if reading.hint else []

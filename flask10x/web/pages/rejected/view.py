@@ -10,7 +10,7 @@ from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.reasons import Reason, in_language
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected
-from flask10x.recording.rejected import Kept, RejectedPage, Selection
+from flask10x.recording.rejected import RejectedPage, RejectedRow, Selection
 from flask10x.system import clock
 from flask10x.system.logs import escape
 from flask10x.translation import N_, Translation
@@ -90,7 +90,7 @@ def _url(view: str, query: Query, cursor: Cursor | None) -> str:
     return f"{path}?{text}" if text else path
 
 
-def _as_object(kept: Kept) -> dict[str, object]:
+def _as_object(kept: RejectedRow) -> dict[str, object]:
     return {
         "id": kept.id,
         "endpoint": kept.endpoint,
@@ -105,7 +105,7 @@ def _as_object(kept: Kept) -> dict[str, object]:
     }
 
 
-def _as_cells(kept: Kept, t: Translation) -> dict[str, object]:
+def _as_cells(kept: RejectedRow, t: Translation) -> dict[str, object]:
     """What the table shows, each text in a form that can play no tricks on a screen."""
     station = context.store().settings.stations.by_endpoint.get(kept.endpoint)
     names = {m.path: column_name(m, t) for m in station.measurements} if station else {}
@@ -126,7 +126,7 @@ def _as_cells(kept: Kept, t: Translation) -> dict[str, object]:
     }
 
 
-def _measured(kept: Kept) -> str | None:
+def _measured(kept: RejectedRow) -> str | None:
     """When a late one was measured, local time; None for one that has not said so."""
     if kept.measured_at is None:
         return None

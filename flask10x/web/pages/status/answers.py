@@ -28,7 +28,7 @@ from flask10x.history.view import View
 from flask10x.readings.labels import station_name
 from flask10x.readings.times import DAY_MS, local_text
 from flask10x.recording import rejected
-from flask10x.recording.rejected import Kept, Selection
+from flask10x.recording.rejected import RejectedRow, Selection
 from flask10x.runtime import facts, periodic_tasks
 from flask10x.runtime.alerting.verdicts import of_backup, of_disk, of_export, rules_of, worst
 from flask10x.runtime.facts import (
@@ -99,7 +99,7 @@ class Facts:
     """What is known now; None stands for what could not be read, and `reasons` says why."""
 
     stations: list[Latest] | None = None
-    rejected: Kept | None = None
+    rejected: RejectedRow | None = None
     """The newest reading that was rejected in the last day; None also when there was none."""
     stored: int | None = None
     """How many readings were ever stored."""
@@ -502,7 +502,7 @@ class Answers:
             time=self._time(one.row.received_at) if one.row else "–",
         )
 
-    def _rejected(self, reading: Kept) -> str:
+    def _rejected(self, reading: RejectedRow) -> str:
         station = self._settings.stations.by_endpoint.get(reading.endpoint)
         return self._t(
             "A reading of {name} was rejected at {time}; it is kept.",

@@ -9,7 +9,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.readings.parse import Reading
 from flask10x.recording import rejected
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import RejectedReading
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.runtime.alerting.measurement_watches import NewReadings, Scope
 from flask10x.runtime.alerting.refusal_watches import NewRefusals
@@ -35,7 +35,7 @@ class Log:
         for reading in readings:
             self.gauges.note_received(reading.endpoint, self.clock.monotonic_ms)
 
-    def refuse(self, *refused: Refused) -> None:
+    def refuse(self, *refused: RejectedReading) -> None:
         """As the writer does with those that something is wrong with."""
         with self.database.commit() as connection:
             rejected.keep(connection, refused, self.settings)

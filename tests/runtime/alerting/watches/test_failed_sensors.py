@@ -9,7 +9,7 @@ from flask10x.history import rollups
 from flask10x.readings.parse import Reading
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import BUILT_IN, Station
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import RejectedReading
 from flask10x.runtime.alerting.refusal_watches import FailedSensors, LastValue, last_value_in
 from tests.runtime.alerting.watches.conftest import Log
 from tests.runtime.alerting.watches.home import HOUR_MS, MINUTE_MS, Noted
@@ -48,7 +48,7 @@ class Home:
 
     def refused(self, reasons: Mapping[str, str], hint: str = "") -> list[str]:
         at = self.log.clock.wall_ms
-        body = Refused(self.station.endpoint, at, "application/json", b"{}", reasons, hint)
+        body = RejectedReading(self.station.endpoint, at, "application/json", b"{}", reasons, hint)
         self.log.refuse(body)
         return self.step(60)
 

@@ -2,7 +2,7 @@
 
 from flask10x.config.alerts.rules import RefusedSender
 from flask10x.readings.reasons import Reason
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import RejectedReading
 from flask10x.runtime.alerting.refusal_watches import RefusedSenders
 from tests.runtime.alerting.watches.conftest import Log
 from tests.runtime.alerting.watches.home import DAY_MS
@@ -10,9 +10,9 @@ from tests.runtime.alerting.watches.home import DAY_MS
 RULE = RefusedSender(readings=4, within_sec=3600)
 
 
-def refused(log: Log, endpoint: str = "data") -> Refused:
+def refused(log: Log, endpoint: str = "data") -> RejectedReading:
     reasons = {"pressure": Reason("below_minimum", limit="0")}
-    return Refused(endpoint, log.clock.wall_ms, "application/json", b"{}", reasons)
+    return RejectedReading(endpoint, log.clock.wall_ms, "application/json", b"{}", reasons)
 
 
 def watch_of(log: Log) -> RefusedSenders:

@@ -16,7 +16,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.recording import rejected
-from flask10x.recording.rejected import Refused
+from flask10x.recording.rejected import RejectedReading
 from flask10x.recording.writer import Writer
 from flask10x.runtime import facts, periodic_tasks
 from flask10x.runtime.facts import Room
@@ -200,7 +200,7 @@ def test_a_refused_reading(
 ) -> None:
     send(writer, gauges)
     for at_ms, mood in ((clock.now_ms() - 2 * DAY_MS, "good"), (clock.now_ms() - 60_000, "warn")):
-        refused = Refused("data2", at_ms, "", b"{}", {"co2": "required field missing"})
+        refused = RejectedReading("data2", at_ms, "", b"{}", {"co2": "required field missing"})
         with database.commit() as connection:
             rejected.keep(connection, [refused], settings)
         page = in_both_languages(client)
