@@ -59,9 +59,9 @@ def parsed_by_systemd(folder: Path, text: str) -> dict[str, str]:
         check=True,
         encoding="utf-8",
     )
-    found = dict(line.split("=", 1) for line in ran.stdout.splitlines())
+    result = dict(line.split("=", 1) for line in ran.stdout.splitlines())
     # The machine has some of its own there.
-    return {n: _unescaped(value) for n, value in found.items() if re.fullmatch("[A-Gab12]+", n)}
+    return {n: _unescaped(value) for n, value in result.items() if re.fullmatch("[A-Gab12]+", n)}
 
 
 def _unescaped(value: str) -> str:
@@ -90,11 +90,11 @@ def test_systemd_reads_the_same_of_anything(tmp_path_factory: pytest.TempPathFac
     def same(pieces: list[str]) -> None:
         text = "".join(pieces)
         try:
-            found = list(environment_file.assignments(text))
+            result = list(environment_file.assignments(text))
         except SettingsError:
             return
-        if all(each.value for each in found):
-            assert parsed_by_systemd(folder, text) == {each.name: each.value for each in found}
+        if all(each.value for each in result):
+            assert parsed_by_systemd(folder, text) == {each.name: each.value for each in result}
 
     same()
 
@@ -156,10 +156,10 @@ def test_the_environment_wins_over_the_file(file: Path) -> None:
 
 
 def test_an_installed_program_reads_the_file_of_the_service(service: Path) -> None:
-    found = taken_over({})
+    result = taken_over({})
 
-    assert found["FLASK10X_PORT"] == "9000"
-    assert found["FLASK10X_DATA_DIR"] == str(environment_file.SERVICE_DATA_DIR)
+    assert result["FLASK10X_PORT"] == "9000"
+    assert result["FLASK10X_DATA_DIR"] == str(environment_file.SERVICE_DATA_DIR)
 
 
 def test_the_data_folder_of_the_file_is_the_services(service: Path) -> None:
@@ -223,10 +223,12 @@ def test_a_file_that_may_not_be_read_says_who_may(
     with pytest.raises(SettingsError) as caught:
         taken_over({"FLASK10X_ENV_FILE": str(file)})
 
-    said = str(caught.value)
-    assert said.startswith(f"cannot read {file}, which has the settings of the service: Permission")
-    assert "sudo -u flask10x" in said
-    assert f"sudo chown root:flask10x {file}; sudo chmod 640 {file}" in said
+    text_shown = str(caught.value)
+    assert text_shown.startswith(
+        f"cannot read {file}, which has the settings of the service: Permission"
+    )
+    assert "sudo -u flask10x" in text_shown
+    assert f"sudo chown root:flask10x {file}; sudo chmod 640 {file}" in text_shown
 
 
 @pytest.mark.parametrize(
@@ -294,8 +296,10 @@ def test_a_tz_that_is_no_zone_is_refused_unless_the_setting_says_which(file: Pat
     file.write_text("\nTZ=Asia/Tokio\n")
     environ = {"FLASK10X_ENV_FILE": str(file)}
 
-    (said,) = loaded(environ, "s.zone").stderr.splitlines()[-1:]
-    assert said.endswith(f"{file}, line 2: TZ is 'Asia/Tokio': a zone such as Asia/Tokyo is needed")
+    (text_shown,) = loaded(environ, "s.zone").stderr.splitlines()[-1:]
+    assert text_shown.endswith(
+        f"{file}, line 2: TZ is 'Asia/Tokio': a zone such as Asia/Tokyo is needed"
+    )
     environ["FLASK10X_TIMEZONE"] = "Asia/Tokyo"
     assert loaded(environ, "s.zone").stdout == "Asia/Tokyo\n"
 
@@ -320,9 +324,9 @@ def test_the_file_is_read_once_for_all_that_a_process_starts(file: Path) -> None
 )
 def test_a_wrong_setting_is_named_with_file_and_line(file: Path, line: str, message: str) -> None:
     file.write_text(f"# settings\n\n{line}\n")
-    said = loaded({"FLASK10X_ENV_FILE": str(file)}, "s").stderr
+    text_shown = loaded({"FLASK10X_ENV_FILE": str(file)}, "s").stderr
 
-    assert said.startswith(f"{file}, line 3: {message}")
+    assert text_shown.startswith(f"{file}, line 3: {message}")
 
 
 def test_an_environment_that_is_given_is_all_there_is(service: Path) -> None:

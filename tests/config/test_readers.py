@@ -46,7 +46,7 @@ def test_is_taken(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"),
+    ("raw", "message"),
     [
         ("mysql://x", "'mysql://x': sqlite:////absolute/path"),
         ("", "'': sqlite:////absolute/path"),
@@ -63,11 +63,11 @@ def test_is_taken(url: str) -> None:
         ("postgresql+psycopg://u@db/x/y", "postgresql+psycopg://user@host:5432/database is needed"),
     ],
 )
-def test_what_is_wrong_is_named(raw: Any, said: str) -> None:
+def test_what_is_wrong_is_named(raw: Any, message: str) -> None:
     with pytest.raises(SettingsError) as raised:
         read(raw)
     assert str(raised.value).startswith(f"{PLACE} is {raw!r}: ")
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,12 @@ def test_a_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
 def test_a_station_of_its_own_altitude_keeps_it(tmp_path: Path) -> None:
     file = tmp_path / "stations.toml"
     file.write_text("[stations.data]\naltitude_m = 0\n", encoding="utf-8")
-    found = settings.load({"FLASK10X_STATIONS": str(file), "FLASK10X_ALTITUDE_M": "35.5"})
-    assert [s.altitude_m for s in found.stations.all] == [0, 35.5, 35.5, 35.5]
-    assert found.stations.file == str(file)
+    loaded = settings.load({"FLASK10X_STATIONS": str(file), "FLASK10X_ALTITUDE_M": "35.5"})
+    assert [s.altitude_m for s in loaded.stations.all] == [0, 35.5, 35.5, 35.5]
+    assert loaded.stations.file == str(file)
 
 
 def test_without_one_nobody_has_any() -> None:
-    found = settings.load({}, stations=BUILT_IN)
-    assert found.stations is BUILT_IN
-    assert all(s.altitude_m is None for s in found.stations.all)
+    loaded = settings.load({}, stations=BUILT_IN)
+    assert loaded.stations is BUILT_IN
+    assert all(s.altitude_m is None for s in loaded.stations.all)

@@ -141,7 +141,7 @@ def test_what_a_station_is_without_keys() -> None:
 
 
 def test_the_built_in_stations_come_first_and_can_be_adjusted() -> None:
-    found = station_file.parse(
+    result = station_file.parse(
         (
             BALCONY
             + """
@@ -160,18 +160,18 @@ unit = "lx"
         FILE,
     )
 
-    assert [s.endpoint for s in found.all] == ["data", "data2", "data3", "data4", "balcony"]
-    assert found.all[:3] == BUILT_IN.all[:3]
-    kitchen, former = found.by_endpoint["data4"], BUILT_IN.by_endpoint["data4"]
+    assert [s.endpoint for s in result.all] == ["data", "data2", "data3", "data4", "balcony"]
+    assert result.all[:3] == BUILT_IN.all[:3]
+    kitchen, former = result.by_endpoint["data4"], BUILT_IN.by_endpoint["data4"]
     assert (kitchen.label, kitchen.interval_sec) == ("Kitchen", 20)
     assert kitchen.columns == (*former.columns, "lux")
     assert kitchen.csv_header == (*former.csv_header, "lux")
     changed = replace(former.measurements[3], minimum=-30, faults=())
-    kept = [m for m in former.measurements if m.column != "temperature_ds18b20"]
-    assert [*kitchen.measurements[:3], *kitchen.measurements[4:6]] == kept
+    is_kept = [m for m in former.measurements if m.column != "temperature_ds18b20"]
+    assert [*kitchen.measurements[:3], *kitchen.measurements[4:6]] == is_kept
     assert kitchen.measurements[3] == changed
-    assert found.columns == (*BUILT_IN.columns, "lux", "pm25")
-    assert found.file == str(FILE)
+    assert result.columns == (*BUILT_IN.columns, "lux", "pm25")
+    assert result.file == str(FILE)
 
 
 def test_bands_of_a_built_in_station_can_be_set_and_turned_off() -> None:
@@ -183,8 +183,8 @@ bands = []
 [stations.data3]
 outside = false
 """
-    found = station_file.parse(text.encode(), FILE).by_endpoint
-    bedroom, outside = found["data2"], found["data3"]
+    result = station_file.parse(text.encode(), FILE).by_endpoint
+    bedroom, outside = result["data2"], result["data3"]
     assert [[b.label for b in bedroom.bands_of(m)] for m in bedroom.measurements] == [
         *(["Air the room"], [], ["Dry", "Very dry"], [], []),
     ]
@@ -204,8 +204,8 @@ def test_they_are_one_thing_that_nobody_changes() -> None:
 # Which file
 
 
-def load(folder: Path, **given: str) -> Settings:
-    variables = {f"FLASK10X_{name}": value for name, value in given.items()}
+def load(folder: Path, **values: str) -> Settings:
+    variables = {f"FLASK10X_{name}": value for name, value in values.items()}
     return settings.load({"FLASK10X_DATA_DIR": str(folder)} | variables)
 
 
@@ -273,8 +273,8 @@ def test_who_is_named_elsewhere_is_looked_for_among_all_stations(tmp_path: Path)
         "accept,balcony=reject": {"data", "data2", "data3", "data4"},
     }
     for value, accepted in partial.items():
-        given = {"PARTIAL_READINGS": value} if value else {}
-        assert load(tmp_path, **given).partial_readings == accepted
+        values = {"PARTIAL_READINGS": value} if value else {}
+        assert load(tmp_path, **values).partial_readings == accepted
     with pytest.raises(SettingsError, match=r"\(data, data2, data3, data4, balcony\)"):
         load(tmp_path, PARTIAL_READINGS="balkony=accept")
 
@@ -287,7 +287,7 @@ NO_TEXT = "a text of 1 to 64 characters is needed, in one line, no blank at eith
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("lable = 'x'", "lable: unknown key (did you mean label?)"),
         ("x = 1", "x: unknown key"),
@@ -324,13 +324,13 @@ NO_TEXT = "a text of 1 to 64 characters is needed, in one line, no blank at eith
         ("altitude_m = true", "altitude_m: is True: metres above sea level from -430 to 800"),
     ],
 )
-def test_a_wrong_key_of_a_station(line: str, said: str) -> None:
+def test_a_wrong_key_of_a_station(line: str, message: str) -> None:
     (mistake,) = mistakes(f"# 1\n{STATION}# 3\n{line}\n{CO2}")
-    assert mistake.startswith(f"line 4: [stations.balcony] {said}")
+    assert mistake.startswith(f"line 4: [stations.balcony] {message}")
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("pat = 'x'", "pat: unknown key (did you mean path?)"),
         ("path = 'a..b'", "path: is 'a..b': the name of a field is needed, dots between"),
@@ -388,13 +388,13 @@ def test_a_wrong_key_of_a_station(line: str, said: str) -> None:
         ),
     ],
 )
-def test_a_wrong_key_of_a_measurement(line: str, said: str) -> None:
+def test_a_wrong_key_of_a_measurement(line: str, message: str) -> None:
     (mistake,) = mistakes(f"{STATION}{CO2}# 4\n{line}\n")
-    assert mistake.startswith(f"line 5: [stations.balcony.measurements.co2] {said}")
+    assert mistake.startswith(f"line 5: [stations.balcony.measurements.co2] {message}")
 
 
 @pytest.mark.parametrize(
-    ("unit", "said"),
+    ("unit", "message"),
     [
         ("C", "is 'C': write it \"°C\""),
         ("℃", "is '℃': write it \"°C\""),
@@ -404,9 +404,9 @@ def test_a_wrong_key_of_a_measurement(line: str, said: str) -> None:
         ("x" * 17, f"is '{'x' * 17}': a text of 1 to 16 characters"),
     ],
 )
-def test_a_wrong_unit(unit: str, said: str) -> None:
+def test_a_wrong_unit(unit: str, message: str) -> None:
     (mistake,) = mistakes(f"[stations.x.measurements.y]\nunit = '{unit}'")
-    assert mistake.startswith(f"line 2: [stations.x.measurements.y] unit: {said}")
+    assert mistake.startswith(f"line 2: [stations.x.measurements.y] unit: {message}")
 
 
 @pytest.mark.parametrize("unit", ["", "lx", "µg/m³", "kPa", "mV", "°F", "Mbar", "%"])
@@ -420,7 +420,7 @@ COLUMN_WANTED = "small letters a to z, digits and single _ are needed, a letter 
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[station.x]", ["line 1: station: unknown key (did you mean stations?)"]),
         ("stations = 5", ["line 1: stations: is 5: a table is needed"]),
@@ -533,19 +533,19 @@ COLUMN_WANTED = "small letters a to z, digits and single _ are needed, a letter 
         ("a = [1,\n\n", ["line 3: Invalid value"]),
     ],
 )
-def test_a_wrong_file(text: str, said: list[str]) -> None:
-    assert mistakes(text) == said
+def test_a_wrong_file(text: str, message: list[str]) -> None:
+    assert mistakes(text) == message
 
 
 def test_a_file_that_is_no_text() -> None:
-    for written, said in (
+    for written, message in (
         (b"# 1\n# \xff", "line 2: the text is not UTF-8"),
         (b"#" * 1_000_001, "line 1: it has more than 1000000 bytes"),
         (b"a = " + b"[" * 100_000, "line 1: it is nested too deeply"),
     ):
         with pytest.raises(StationsError) as caught:
             station_file.parse(written, FILE)
-        assert caught.value.mistakes == [f"{FILE}: {said}"]
+        assert caught.value.mistakes == [f"{FILE}: {message}"]
 
 
 TWO = """[stations.x]
@@ -564,7 +564,7 @@ unit = ""
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("values", "message"),
     [
         (
             {"x": "ambient_channel = 7", "y": "ambient_channel = '7'"},
@@ -608,9 +608,9 @@ unit = ""
         ),
     ],
 )
-def test_what_two_must_not_have_alike(given: dict[str, str], said: str) -> None:
-    text = TWO.format(**dict.fromkeys("xaby", "") | given)
-    assert mistakes(text) == [said]
+def test_what_two_must_not_have_alike(values: dict[str, str], message: str) -> None:
+    text = TWO.format(**dict.fromkeys("xaby", "") | values)
+    assert mistakes(text) == [message]
 
 
 def test_two_may_have_one_influx_with_other_tags() -> None:
@@ -619,7 +619,7 @@ def test_two_may_have_one_influx_with_other_tags() -> None:
 
 
 def test_all_mistakes_are_said_in_the_order_of_the_file() -> None:
-    found = mistakes(
+    result = mistakes(
         "[stations.x.measurements.hour]\n"  # 1, and no unit
         "minimum = 'a'\n"  # 2
         "[stations.x]\n"
@@ -628,7 +628,7 @@ def test_all_mistakes_are_said_in_the_order_of_the_file() -> None:
         "[stations.y]\n"  # 6
         "[other]\n"  # 7
     )
-    assert [one.partition(":")[0] for one in found] == [
+    assert [one.partition(":")[0] for one in result] == [
         *("line 1", "line 1", "line 2", "line 4", "line 5", "line 6", "line 7")
     ]
 
@@ -659,8 +659,8 @@ def test_the_longest_reading_has_room_in_the_queue() -> None:
     shorter = "".join(one.format(number, f"{number}{'x' * 24}") for number in range(10, 26))
     assert len(stations(shorter)) == 1
     (mistake,) = mistakes(shorter.replace("x" * 24, "x" * 25))
-    said = "line 1: [stations.x.measurements] paths and names are "
-    assert mistake.startswith(said)
+    message = "line 1: [stations.x.measurements] paths and names are "
+    assert mistake.startswith(message)
     assert mistake.endswith(" bytes too long, all together")
 
 

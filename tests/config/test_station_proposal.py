@@ -104,7 +104,7 @@ def test_numbers_in_fahrenheit_are_not_taken_for_celsius() -> None:
 
 def test_a_body_of_the_contracts_bedroom() -> None:
     """The measured bodies become what the built-in station has, in their own order."""
-    known = {m.path: m for m in BUILT_IN.by_endpoint["data2"].measurements}
+    usual = {m.path: m for m in BUILT_IN.by_endpoint["data2"].measurements}
     lines = shared("real/data2.jsonl").read_text(encoding="utf-8").splitlines()
     body = json.loads(lines[0])
     station = propose("balcony", body, BUILT_IN).station
@@ -112,9 +112,9 @@ def test_a_body_of_the_contracts_bedroom() -> None:
         *("temperature", "pressure", "humidity", "gas_res", "co2")
     ]
     for measurement in station.measurements:
-        former = known[measurement.path]
-        found = (measurement.column, measurement.unit, measurement.quantity)
-        assert found == (former.column, former.unit, former.quantity)
+        former = usual[measurement.path]
+        result = (measurement.column, measurement.unit, measurement.quantity)
+        assert result == (former.column, former.unit, former.quantity)
         assert (measurement.minimum, measurement.maximum) == (former.minimum, former.maximum)
     for line in lines[::50]:
         if None not in (body := json.loads(line)).values():

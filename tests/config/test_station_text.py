@@ -21,8 +21,8 @@ def read(text: str) -> Stations:
 
 def test_the_first_file_is_the_built_in_stations() -> None:
     text = station_text.rendered(BUILT_IN.all)
-    found = read(text)
-    assert (found.all, found.columns) == (BUILT_IN.all, BUILT_IN.columns)
+    stations = read(text)
+    assert (stations.all, stations.columns) == (BUILT_IN.all, BUILT_IN.columns)
     assert 'csv_header = "Tempereture"\n' in text
     assert (
         '    { value = 85, sensor = "DS18B20", reason = "after_power_on", warning_only = true },\n'
@@ -105,5 +105,5 @@ partial_aliases = ["f.g"]
 
 @given(files())
 def test_whatever_was_read_reads_back(text: str) -> None:
-    found = read(text)
-    assert read(station_text.rendered(found.all)).all == found.all
+    stations = read(text)
+    assert read(station_text.rendered(stations.all)).all == stations.all

@@ -32,10 +32,10 @@ a = [[1, 2], [3]]
 
 
 def test_each_name_has_its_line() -> None:
-    found = lines_of(FILE)
+    lines = lines_of(FILE)
 
     assert {
-        ".".join(map(str, path)): line for path, line in found.items() if path[0] == "stations"
+        ".".join(map(str, path)): line for path, line in lines.items() if path[0] == "stations"
     } == {
         "stations": 3,
         "stations.balcony": 3,
@@ -54,9 +54,9 @@ def test_each_name_has_its_line() -> None:
         "stations.a.b.measurements.t.faults.1.sensor": 13,
         "stations.a.b.measurements.t.path": 15,
     }
-    assert found["list", 0, "x"] == 17
-    assert (found["list", 1], found["list", 1, "x", "y"]) == (18, 19)
-    assert (found["list", 1, "z"], found["list", 1, "z", "a", 1, 0]) == (20, 21)
+    assert lines["list", 0, "x"] == 17
+    assert (lines["list", 1], lines["list", 1, "x", "y"]) == (18, 19)
+    assert (lines["list", 1, "z"], lines["list", 1, "z", "a", 1, 0]) == (20, 21)
 
 
 def test_a_table_that_stands_behind_its_own_part_has_its_own_line() -> None:
@@ -66,12 +66,12 @@ def test_a_table_that_stands_behind_its_own_part_has_its_own_line() -> None:
 def paths(value: Any) -> set[tuple[str | int, ...]]:
     """Every path into a decoded document."""
     items = enumerate(value) if isinstance(value, list) else value.items()
-    found: set[tuple[str | int, ...]] = set()
+    lines: set[tuple[str | int, ...]] = set()
     for name, inner in items:
-        found.add((name,))
+        lines.add((name,))
         if isinstance(inner, dict | list):
-            found |= {(name, *path) for path in paths(inner)}
-    return found
+            lines |= {(name, *path) for path in paths(inner)}
+    return lines
 
 
 @pytest.mark.parametrize(
@@ -89,5 +89,5 @@ def paths(value: Any) -> set[tuple[str | int, ...]]:
     ],
 )
 def test_all_that_tomllib_reads_is_found(text: str) -> None:
-    found = set(lines_of(text))
-    assert paths(tomllib.loads(text)) == found
+    lines = set(lines_of(text))
+    assert paths(tomllib.loads(text)) == lines

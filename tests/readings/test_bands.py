@@ -25,8 +25,8 @@ HUMIDITY = USUAL["humidity", "%"]
     ],
 )
 def test_a_limit_is_still_outside_its_band(value: float | None, label: str | None) -> None:
-    found = band_of(CO2, value)
-    assert (found.label if found else None) == label
+    result = band_of(CO2, value)
+    assert (result.label if result else None) == label
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def test_a_limit_is_still_outside_its_band(value: float | None, label: str | Non
     [(40, None), (39.9, "Dry"), (30, "Dry"), (29.9, "Very dry"), (0, "Very dry")],
 )
 def test_below_the_lower_limit_is_the_worse_band(value: float, label: str | None) -> None:
-    found = band_of(HUMIDITY, value)
-    assert (found.label if found else None) == label
+    result = band_of(HUMIDITY, value)
+    assert (result.label if result else None) == label
 
 
 def test_the_worst_counts_and_of_one_level_the_narrowest() -> None:
@@ -46,8 +46,8 @@ def test_the_worst_counts_and_of_one_level_the_narrowest() -> None:
         Band(below=-10, label="cold"),
         Band(below=0, label="cool"),
     )
-    found = [band_of(bands, value) for value in (35, -5, -15)]
-    assert [band.label for band in found if band] == ["bad", "cool", "cold"]
+    result = [band_of(bands, value) for value in (35, -5, -15)]
+    assert [band.label for band in result if band] == ["bad", "cool", "cold"]
     assert band_of(bands[:1] + bands[2:], 35) == bands[0]
 
 

@@ -66,9 +66,9 @@ def test_no_row(line: bytes) -> None:
 
 def test_a_repeated_hour_stands_for_both() -> None:
     """2025-10-26 02:30 comes twice in Berlin, an hour apart."""
-    found = read(PICO, b"2025-10-26 02:30:00,1.0,2.0\r\n", BERLIN)
-    assert found is not None
-    assert found.latest_ms - found.earliest_ms == 3_600_999
+    result = read(PICO, b"2025-10-26 02:30:00,1.0,2.0\r\n", BERLIN)
+    assert result is not None
+    assert result.latest_ms - result.earliest_ms == 3_600_999
 
 
 @pytest.mark.parametrize(

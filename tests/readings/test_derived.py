@@ -74,15 +74,15 @@ ATMOSPHERE += [(609.6, 11.1, 942.099)]
 @pytest.mark.parametrize("temperature", DEW_POINTS)
 def test_the_dew_point_is_that_of_the_table(temperature: int) -> None:
     for humidity, expected in zip(range(30, 100, 10), DEW_POINTS[temperature], strict=True):
-        found = derived.dew_point(float(temperature), float(humidity), PYTHON)
-        assert found == pytest.approx(expected, abs=0.1), humidity
+        result = derived.dew_point(float(temperature), float(humidity), PYTHON)
+        assert result == pytest.approx(expected, abs=0.1), humidity
 
 
 @pytest.mark.parametrize("temperature", SATURATED)
 def test_saturated_vapour_has_the_pressure_and_the_density_of_the_table(temperature: int) -> None:
     pressure_hpa, density = SATURATED[temperature]
-    found = derived.saturation_hpa(float(temperature), PYTHON)
-    assert found == pytest.approx(pressure_hpa, rel=0.004)
+    result = derived.saturation_hpa(float(temperature), PYTHON)
+    assert result == pytest.approx(pressure_hpa, rel=0.004)
     density_found = derived.absolute_humidity(float(temperature), 100.0, PYTHON)
     assert density_found == pytest.approx(density, rel=0.008)
 
@@ -95,8 +95,8 @@ def test_saturated_air_is_at_its_dew_point() -> None:
 @pytest.mark.parametrize("humidity", DISCOMFORT)
 def test_the_discomfort_index_is_the_published_one(humidity: int) -> None:
     for temperature, expected in zip((28.0, 30.0), DISCOMFORT[humidity], strict=True):
-        found = derived.discomfort_index(temperature, float(humidity), PYTHON)
-        assert found == pytest.approx(expected, abs=1e-9)
+        result = derived.discomfort_index(temperature, float(humidity), PYTHON)
+        assert result == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_discomfort_index_where_half_and_where_all_are_uncomfortable() -> None:
@@ -121,9 +121,9 @@ def test_the_wbgt_is_the_published_regression() -> None:
 def test_the_pressure_at_sea_level_is_that_of_the_standard_atmosphere(
     altitude_m: float, temperature: float, pressure: float
 ) -> None:
-    found = derived.sea_level_pressure(pressure, temperature, altitude_m, PYTHON)
+    result = derived.sea_level_pressure(pressure, temperature, altitude_m, PYTHON)
     # The usual moisture makes 0.2 hPa of 70 at 600 m; the table is rounded to 0.1 °C.
-    assert found == pytest.approx(1013.25, abs=0.3)
+    assert result == pytest.approx(1013.25, abs=0.3)
 
 
 def test_the_moisture_of_the_air_has_no_steps() -> None:
@@ -155,8 +155,8 @@ def of_own(*measurements: Measurement, outside: bool = False) -> dict[str, Deriv
 
 
 def test_the_built_in_stations() -> None:
-    found = {endpoint: [*own] for endpoint, own in derived_by_station(BUILT_IN).items()}
-    assert found == {
+    result = {endpoint: [*own] for endpoint, own in derived_by_station(BUILT_IN).items()}
+    assert result == {
         "data": ["pressure_trend", "outdoor_difference"],
         "data2": [*OF_PAIR, "pressure_trend", "outdoor_difference"],
         "data3": [*OF_PAIR, "pressure_trend"],
@@ -180,33 +180,33 @@ def test_all_names_come_in_the_order_of_the_kinds() -> None:
 
 def test_the_pressure_at_sea_level_needs_an_altitude() -> None:
     higher = Stations(tuple(replace(s, altitude_m=35.0) for s in BUILT_IN.all))
-    found = derived_by_station(higher)
-    assert [e for e, own in found.items() if "sea_level_pressure" in own] == [
+    result = derived_by_station(higher)
+    assert [e for e, own in result.items() if "sea_level_pressure" in own] == [
         *("data", "data2", "data3"),
     ]
-    assert found["data"]["sea_level_pressure"].inputs == ("pressure", "temperature")
+    assert result["data"]["sea_level_pressure"].inputs == ("pressure", "temperature")
     values = {"pressure": 1009.0, "temperature": 20.0}
-    assert found["data"]["sea_level_pressure"].of(values) == pytest.approx(1013.1, abs=0.1)
+    assert result["data"]["sea_level_pressure"].of(values) == pytest.approx(1013.1, abs=0.1)
 
 
 def test_a_second_pair_has_names_of_its_own() -> None:
-    found = of_own(
+    result = of_own(
         measured("temperature", "temperature", "°C"),
         measured("humidity_sht31", "humidity", "%", "sht31.humidity"),
         measured("humidity_dht11", "humidity", "%", "dht11.humidity"),
         measured("warmth", "temperature", "°C", "sht31.temperature"),
     )
-    assert found["dew_point"].inputs == ("warmth", "humidity_sht31")
-    assert found["dew_point_dht11"].inputs == ("temperature", "humidity_dht11")
-    assert found["dew_point_dht11"].measurement.label == "Dew point (DHT11)"
-    assert found["dew_point_dht11"].measurement.label_ja == "露点温度（DHT11）"
+    assert result["dew_point"].inputs == ("warmth", "humidity_sht31")
+    assert result["dew_point_dht11"].inputs == ("temperature", "humidity_dht11")
+    assert result["dew_point_dht11"].measurement.label == "Dew point (DHT11)"
+    assert result["dew_point_dht11"].measurement.label_ja == "露点温度（DHT11）"
 
 
 def test_a_humidity_in_another_unit_has_none() -> None:
-    found = of_own(
+    result = of_own(
         measured("temperature", "temperature", "°C"), measured("moisture", "humidity", "g/kg")
     )
-    assert [*found] == ["outdoor_difference"]
+    assert [*result] == ["outdoor_difference"]
 
 
 def test_outside_there_is_no_difference_to_outside() -> None:
@@ -227,9 +227,9 @@ def test_a_measured_column_of_the_name_is_the_column() -> None:
 
 
 def test_a_derived_value_is_a_measurement_to_pages() -> None:
-    found = measurement_of(BUILT_IN, "wbgt")
-    assert (found.column, found.unit, found.quantity) == ("wbgt", "°C", "wbgt")
-    assert found.label_ja == "暑さ指数（WBGT）参考値"
+    result = measurement_of(BUILT_IN, "wbgt")
+    assert (result.column, result.unit, result.quantity) == ("wbgt", "°C", "wbgt")
+    assert result.label_ja == "暑さ指数（WBGT）参考値"
     with pytest.raises(KeyError):
         measurement_of(BUILT_IN, "wbgt_x")
 

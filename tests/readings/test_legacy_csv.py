@@ -216,9 +216,9 @@ lines = st.lists(
 
 
 @given(lines, st.sampled_from(["\n", "\r\n"]))
-def test_the_fast_way_reads_what_the_careful_way_reads(found: list[str], end: str) -> None:
+def test_the_fast_way_reads_what_the_careful_way_reads(result: list[str], end: str) -> None:
     layout = Layout(BUILT_IN.by_endpoint["data"], header_of(PICO.encode()))
-    block = "".join(line + end for line in found).encode("utf-8", "surrogatepass")
+    block = "".join(line + end for line in result).encode("utf-8", "surrogatepass")
     zone = ZoneInfo("Europe/Berlin")
     fast = LegacyReader(layout, zone).read(block)
     # A letter in the block keeps it from the fast way.

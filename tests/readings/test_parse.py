@@ -293,8 +293,8 @@ def test_a_fault_value_within_the_range_is_refused_too() -> None:
         path="t", column="t", quantity="t", csv_header="t", unit="°C", faults=(fault,)
     )
     station = Station(endpoint="x", label="x", csv_name="x.csv", measurements=(measurement,))
-    said = "85 is what DHT22 gives instead of a measurement: taken as missing"
-    assert details_of(station, {"t": 85}) == {"t": said}
+    message = "85 is what DHT22 gives instead of a measurement: taken as missing"
+    assert details_of(station, {"t": 85}) == {"t": message}
     # It has no limits.
     assert parse(station, {"t": -1e300}, RECEIVED_AT).values == (-1e300,)
 

@@ -48,7 +48,7 @@ CONTRACT = {
 
 
 def test_stations_are_the_contracts() -> None:
-    found = {
+    stated = {
         s.endpoint: (
             s.csv_name,
             ",".join(s.csv_header),
@@ -56,8 +56,8 @@ def test_stations_are_the_contracts() -> None:
         )
         for s in BUILT_IN.all
     }
-    assert found == CONTRACT
-    assert list(found) == list(CONTRACT) == list(BUILT_IN.by_endpoint)
+    assert stated == CONTRACT
+    assert list(stated) == list(CONTRACT) == list(BUILT_IN.by_endpoint)
 
 
 def test_columns_are_the_contracts() -> None:
@@ -99,7 +99,7 @@ def test_what_each_column_measures() -> None:
 
 
 def test_the_known_fault_values() -> None:
-    found = {
+    stated = {
         (station.endpoint, measurement.path): [
             (fault.value, fault.warning_only) for fault in measurement.faults
         ]
@@ -107,7 +107,7 @@ def test_the_known_fault_values() -> None:
         for measurement in station.measurements
         if measurement.faults
     }
-    assert found == {
+    assert stated == {
         ("data2", "co2"): [(-1, False)],
         ("data4", "mh_z19.co2"): [(-1, False)],
         ("data4", "ds18b20.temperature"): [(-127, False), (85, True)],

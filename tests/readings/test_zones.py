@@ -46,7 +46,7 @@ def test_a_setting_is_its_own_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "name"),
+    ("variable", "name"),
     [
         ("Asia/Tokyo", "Asia/Tokyo"),
         (":Asia/Tokyo", "Asia/Tokyo"),
@@ -58,8 +58,8 @@ def test_a_setting_is_its_own_name() -> None:
         ("No/Where", "No/Where"),
     ],
 )
-def test_the_environments_zone(monkeypatch: pytest.MonkeyPatch, given: str, name: str) -> None:
-    monkeypatch.setenv("TZ", given)
+def test_the_environments_zone(monkeypatch: pytest.MonkeyPatch, variable: str, name: str) -> None:
+    monkeypatch.setenv("TZ", variable)
     assert zone_name_of(None) == name
 
 
@@ -111,7 +111,7 @@ def test_a_name_that_nobody_knows(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("zone", "other"),
     [
         ("Asia/Tokyo", "Japan"),
         ("Asia/Tokyo", "JST-9"),
@@ -123,12 +123,12 @@ def test_a_name_that_nobody_knows(name: str) -> None:
         ("UTC", "UTC0"),
     ],
 )
-def test_the_same_times(one: str, other: str) -> None:
-    assert first_difference(zone_of(one), zone_of(other), START, END) is None
+def test_the_same_times(zone: str, other: str) -> None:
+    assert first_difference(zone_of(zone), zone_of(other), START, END) is None
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "first"),
+    ("zone", "other", "first"),
     [
         ("Asia/Tokyo", "UTC", "2025-06-01 00:00"),
         # The same in summer, not in winter.
@@ -139,10 +139,10 @@ def test_the_same_times(one: str, other: str) -> None:
         ("Australia/Lord_Howe", "<+1030>-10:30", "2025-10-04 15:30"),
     ],
 )
-def test_the_first_time_that_differs(one: str, other: str, first: str) -> None:
-    found = first_difference(zone_of(one), zone_of(other), START, END)
-    assert found is not None
-    assert datetime.fromtimestamp(found / 1000, UTC).strftime("%Y-%m-%d %H:%M") == first
+def test_the_first_time_that_differs(zone: str, other: str, first: str) -> None:
+    instant = first_difference(zone_of(zone), zone_of(other), START, END)
+    assert instant is not None
+    assert datetime.fromtimestamp(instant / 1000, UTC).strftime("%Y-%m-%d %H:%M") == first
 
 
 def test_seoul_had_summer_time_in_1988(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,18 +159,22 @@ def test_the_systems_zone_is_compared_too(system_zone: Callable[[str], None]) ->
     assert first_difference(None, zone_of("UTC"), START, START + DAY_MS) == START
 
 
-@pytest.mark.parametrize("given", ["Asia/Tokio", ":Asia/Tokio", "/nope", "Tokyo"])
-def test_a_slip_of_the_pen_in_tz_is_no_zone(given: str, system_zone: Callable[[str], None]) -> None:
-    system_zone(given)
-    assert unknown_tz() == given.removeprefix(":")
+@pytest.mark.parametrize("variable", ["Asia/Tokio", ":Asia/Tokio", "/nope", "Tokyo"])
+def test_a_slip_of_the_pen_in_tz_is_no_zone(
+    variable: str, system_zone: Callable[[str], None]
+) -> None:
+    system_zone(variable)
+    assert unknown_tz() == variable.removeprefix(":")
 
 
 @pytest.mark.parametrize(
-    "given",
+    "variable",
     ["", "UTC", "UTC0", "GMT", "JST-9", "<+00>0", "AEST-10AEDT", "Asia/Tokyo", ":/etc/localtime"],
 )
-def test_what_the_c_library_knows_is_a_zone(given: str, system_zone: Callable[[str], None]) -> None:
-    system_zone(given)
+def test_what_the_c_library_knows_is_a_zone(
+    variable: str, system_zone: Callable[[str], None]
+) -> None:
+    system_zone(variable)
     assert unknown_tz() == ""
 
 

@@ -173,14 +173,14 @@ def test_a_file_with_every_key() -> None:
 
 
 def test_an_empty_file_changes_nothing() -> None:
-    found = alerts("")
-    assert (found.rules, found.channels, found.file) == (DEFAULT.rules, (), str(FILE))
+    result = alerts("")
+    assert (result.rules, result.channels, result.file) == (DEFAULT.rules, (), str(FILE))
 
 
 @pytest.mark.parametrize("rule", DEFAULT.rules, ids=lambda rule: rule.name)
 def test_what_is_on_by_default_can_be_turned_off(rule: Silence | Disk | BackupOverdue) -> None:
-    found = alerts(f"[rules.{rule.name}]\non = false\n")
-    assert found.rules == tuple(other for other in DEFAULT.rules if other is not rule)
+    result = alerts(f"[rules.{rule.name}]\non = false\n")
+    assert result.rules == tuple(other for other in DEFAULT.rules if other is not rule)
 
 
 @pytest.mark.parametrize(
@@ -194,9 +194,11 @@ def test_a_rule_called_like_its_kind_needs_no_key(name: str, rule: Queue) -> Non
 
 def test_a_rule_for_all_stations_leaves_out_those_that_have_one_of_their_own() -> None:
     text = '[rules.silence_pico]\nkind = "silence"\nstations = ["data"]\nafter_min = 60\n'
-    found = alerts(text).by_name
-    assert found["silence_pico"] == Silence(name="silence_pico", stations=("data",), after_sec=3600)
-    assert found["silence"] == Silence(stations=("data2", "data3", "data4"))
+    result = alerts(text).by_name
+    assert result["silence_pico"] == Silence(
+        name="silence_pico", stations=("data",), after_sec=3600
+    )
+    assert result["silence"] == Silence(stations=("data2", "data3", "data4"))
 
     everyone = text.replace('["data"]', '["data", "data2", "data3", "data4"]')
     assert "silence" not in alerts(everyone).by_name
@@ -222,7 +224,7 @@ def test_a_station_of_the_file_of_stations_can_be_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('language = "jp"', "line 1: language: is 'jp': one of en, ja is needed"),
         ("dayly_max = 1", "line 1: dayly_max: unknown key (did you mean daily_max?)"),
@@ -323,12 +325,12 @@ def test_a_station_of_the_file_of_stations_can_be_named() -> None:
         ),
     ],
 )
-def test_what_is_said_of_a_mistake(text: str, said: str) -> None:
-    assert mistakes(text) == [said]
+def test_what_is_said_of_a_mistake(text: str, message: str) -> None:
+    assert mistakes(text) == [message]
 
 
 @pytest.mark.parametrize(
-    ("keys", "said"),
+    ("keys", "message"),
     [
         (
             "above = 1500",
@@ -372,8 +374,8 @@ def test_what_is_said_of_a_mistake(text: str, said: str) -> None:
         ("above = inf\nclear = 1", "6: [rules.stuffy] above: is inf: a number is needed"),
     ],
 )
-def test_a_limit_and_its_end_go_together(keys: str, said: str) -> None:
-    assert mistakes(f"{STUFFY}{keys}\n") == [f"line {said}"]
+def test_a_limit_and_its_end_go_together(keys: str, message: str) -> None:
+    assert mistakes(f"{STUFFY}{keys}\n") == [f"line {message}"]
 
 
 @pytest.mark.parametrize(
@@ -414,8 +416,8 @@ def test_an_address_has_a_host_that_can_be_asked(url: str | int, key: str) -> No
     quoted = f'"{url}"' if isinstance(url, str) else url
     written = f"{key} = {quoted}\n"
     text = written if key == "base_url" else f'[ways.x]\nkind = "webhook"\n{written}'
-    (said,) = mistakes(text)
-    assert f"{key}: is {url!r}: an address such as http" in said
+    (message,) = mistakes(text)
+    assert f"{key}: is {url!r}: an address such as http" in message
 
 
 def test_an_address_has_no_password_and_that_of_the_pages_no_query() -> None:

@@ -34,9 +34,9 @@ def test_the_file_changes_nothing() -> None:
 
 
 def test_the_examples_are_right_and_have_each_kind() -> None:
-    found = alert_file.parse(used().encode(), FILE, BUILT_IN)
-    assert {rule.kind for rule in found.rules} == {*KINDS}
-    assert len(found.channels) == len(CHANNELS)
+    alerts = alert_file.parse(used().encode(), FILE, BUILT_IN)
+    assert {rule.kind for rule in alerts.rules} == {*KINDS}
+    assert len(alerts.channels) == len(CHANNELS)
 
 
 def test_the_examples_have_each_key() -> None:

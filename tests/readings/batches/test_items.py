@@ -20,7 +20,7 @@ DATA = BUILT_IN.by_endpoint["data"]
 
 
 @pytest.mark.parametrize(
-    ("said", "zone", "ms"),
+    ("message", "zone", "ms"),
     [
         ({"measured_at": 1_756_000_000}, None, 1_756_000_000_000),
         ({"measured_at": 1_756_000_000.25}, None, 1_756_000_000_250),
@@ -47,12 +47,14 @@ DATA = BUILT_IN.by_endpoint["data"]
         ({}, None, None),
     ],
 )
-def test_when_it_was_measured(said: dict[str, object], zone: tzinfo | None, ms: int | None) -> None:
-    assert measured_ms(said, NOW_MS, zone) == ms
+def test_when_it_was_measured(
+    message: dict[str, object], zone: tzinfo | None, ms: int | None
+) -> None:
+    assert measured_ms(message, NOW_MS, zone) == ms
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         {"measured_at": "2019-12-31T23:59:59Z"},
         {"measured_at": 1_577_836_799.9},
@@ -84,9 +86,9 @@ def test_when_it_was_measured(said: dict[str, object], zone: tzinfo | None, ms: 
         {"age_s": 10**9},
     ],
 )
-def test_what_is_no_time_of_a_measurement(said: dict[str, object]) -> None:
+def test_what_is_no_time_of_a_measurement(message: dict[str, object]) -> None:
     with pytest.raises(InvalidReading) as caught:
-        measured_ms(said, NOW_MS, UTC)
+        measured_ms(message, NOW_MS, UTC)
     assert len(caught.value.details) == 1
 
 
@@ -109,8 +111,8 @@ def test_whatever_is_said_it_is_a_plausible_time_or_an_error(at: object, age: ob
 )
 def test_an_item(own: object, key: bytes) -> None:
     data = {"temperature": 25}
-    said = {"endpoint": "data", "data": data, "age_s": 60, "id": own}
-    assert item_of(said, NOW_MS, UTC) == Item(data, NOW_MS - 60_000, key)
+    message = {"endpoint": "data", "data": data, "age_s": 60, "id": own}
+    assert item_of(message, NOW_MS, UTC) == Item(data, NOW_MS - 60_000, key)
 
 
 @pytest.mark.parametrize("own", ["", "あ" * 86, 1.0, True, [], {}, 10**255])
@@ -127,7 +129,7 @@ def test_a_few_strange_keys_are_named_in_short() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("result", "expected"),
     [
         ({"data": {}, "age_s": 1}, True),
         ({"data": {}, "endpoint": "data", "measured_at": 1, "id": 1}, True),
@@ -137,8 +139,10 @@ def test_a_few_strange_keys_are_named_in_short() -> None:
         ({"temperature": 25, "age_s": 1}, False),
     ],
 )
-def test_what_is_an_item_in_an_array_of_a_station(found: dict[str, object], expected: bool) -> None:
-    assert is_item(found, DATA) is expected
+def test_what_is_an_item_in_an_array_of_a_station(
+    result: dict[str, object], expected: bool
+) -> None:
+    assert is_item(result, DATA) is expected
 
 
 def test_a_station_may_have_a_field_of_that_name() -> None:
