@@ -97,7 +97,9 @@ def test_a_folder_that_cannot_be_made_is_one_line(service: MakeService, options:
 
     assert running.process.wait(20) == 1
     (line,) = [line for line in running.output().splitlines() if "Starting gunicorn" not in line]
-    assert line.startswith(f"flask10x: FLASK10X_DATA_DIR is {running.data_dir}: a file stands ")
+    assert line.startswith(
+        f"flask10x: FLASK10X_DATA_DIR is {running.data_dir}: a file is in the place "
+    )
 
 
 @pytest.mark.parametrize("options", [[], ["--development"]], ids=["production", "development"])
