@@ -96,6 +96,10 @@ class Translation:
             return texts[first]
         return self(N_("{longer} {shorter}"), longer=texts[first], shorter=texts[first + 1])
 
+    def sentences(self, texts: Iterable[str]) -> str:
+        """`The card is full. Readings wait.`; in Japanese there is no space between them."""
+        return (" " if self.language == "en" else "").join(texts)
+
     def listed(self, texts: Iterable[str]) -> str:
         """`Bedroom, Outside`."""
         return self.context("list", ", ").join(texts)

@@ -35,7 +35,7 @@ Stamp = tuple[tuple[int, int, int, int] | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class KnownAlerts:
+class ActiveAlerts:
     """What is wrong now, as far as the state file tells."""
 
     active: tuple[Alert, ...] = ()
@@ -45,7 +45,7 @@ class KnownAlerts:
     @property
     def silent(self) -> frozenset[str]:
         """The endpoints of the stations of whose silence there is an alert."""
-        return frozenset(one.subject for one in self.active if one.kind == "silence")
+        return frozenset(alert.subject for alert in self.active if alert.kind == "silence")
 
 
 class AlertState:
@@ -64,16 +64,16 @@ class AlertState:
         )
         self._lock = threading.Lock()
         self._stamp: Stamp | None = None
-        self._known = KnownAlerts()
+        self._current = ActiveAlerts()
         self._troubled_ms: int | None = None
 
-    def known(self) -> KnownAlerts:
+    def current(self) -> ActiveAlerts:
         """The active alerts, in the order of their entry; never raises and hardly ever waits."""
         stamp = self._look()
         with self._lock:
             if stamp != self._stamp and not self._rests():
                 self._read(stamp)
-            return self._known
+            return self._current
 
     @contextmanager
     def reading(self) -> Iterator[Connection | None]:
@@ -99,13 +99,13 @@ class AlertState:
     def _read(self, stamp: Stamp) -> None:
         try:
             with self.reading() as connection:
-                found = state_file.active(connection, clock.now_ms()) if connection else ()
+                active = state_file.active(connection, clock.now_ms()) if connection else ()
         except DBAPIError as error:
-            self._known, self._stamp = KnownAlerts(trouble=reason_of(error)), None
+            self._current, self._stamp = ActiveAlerts(trouble=reason_of(error)), None
             self._troubled_ms = clock.monotonic_ms()
             return
-        self._known, self._troubled_ms = KnownAlerts(tuple(found)), None
-        newest_ms = max((one[3] // NS_PER_MS for one in stamp if one), default=0)
+        self._current, self._troubled_ms = ActiveAlerts(tuple(active)), None
+        newest_ms = max((part[3] // NS_PER_MS for part in stamp if part), default=0)
         self._stamp = stamp if newest_ms + STAMP_MS < clock.now_ms() else None
 
     def _look(self) -> Stamp:
@@ -114,8 +114,8 @@ class AlertState:
 
 def state() -> AlertState:
     """That of the application that answers."""
-    found: AlertState = current_app.extensions[EXTENSION]
-    return found
+    alert_state: AlertState = current_app.extensions[EXTENSION]
+    return alert_state
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int, int] | None:

@@ -50,16 +50,16 @@ class Link:
 
 def caption(query: Query, t: Translation) -> str:
     """`Bedroom, from 2025-08-24, CO₂ ≥ 1000 ppm, newest first`."""
-    known = query.registry
-    names = [station_name(known.by_endpoint[endpoint], t) for endpoint in query.endpoints]
+    stations = query.registry
+    names = [station_name(stations.by_endpoint[endpoint], t) for endpoint in query.endpoints]
     parts = names or [t("all stations")]
     parts += [
-        column_name(measurement_of(known, name), t)
+        column_name(measurement_of(stations, name), t)
         for name in (*query.measurements, *query.derived)
     ]
     parts += [t("from {time}", time=query.since.phrase)] if query.since else []
     parts += [t("to {time}", time=query.until.phrase)] if query.until else []
-    parts += [condition(one, known, t) for one in query.filters]
+    parts += [condition(each, stations, t) for each in query.filters]
     parts += [t("incomplete only")] if query.incomplete else []
     parts += [t("as stored, without corrections")] if query.raw else []
     parts.append(t("newest first") if query.order == "desc" else t("oldest first"))
@@ -91,10 +91,10 @@ def problems(
     }
 
 
-def condition(one: Filter, known: Stations, t: Translation) -> str:
+def condition(each: Filter, stations: Stations, t: Translation) -> str:
     """`CO₂ ≥ 1000 ppm`."""
-    name = column_name(measurement_of(known, one.column), t)
-    if one.operator is IS_NULL:
-        return t("{name} missing", name=name) if one.value else t("{name} present", name=name)
-    value = f"{one.text} {one.unit}".rstrip()
-    return f"{name} {one.operator.label} {value}"
+    name = column_name(measurement_of(stations, each.column), t)
+    if each.operator is IS_NULL:
+        return t("{name} missing", name=name) if each.value else t("{name} present", name=name)
+    value = f"{each.text} {each.unit}".rstrip()
+    return f"{name} {each.operator.label} {value}"

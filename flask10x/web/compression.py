@@ -36,14 +36,14 @@ def _compress(answer: Response) -> Response:
     if answer.is_streamed and not static:
         return answer
     answer.vary.add("Accept-Encoding")
-    wanted = request.accept_encodings.best_match(["gzip", "identity"]) == "gzip"
-    if not wanted or answer.status_code == HTTPStatus.PARTIAL_CONTENT:
+    takes_gzip = request.accept_encodings.best_match(["gzip", "identity"]) == "gzip"
+    if not takes_gzip or answer.status_code == HTTPStatus.PARTIAL_CONTENT:
         return answer
     answer.direct_passthrough = False
     body = answer.get_data()
     answer.close()
     if len(body) >= LEAST_BYTES:
-        _replace(answer, _kept(body, answer.mimetype) if static else _packed(body))
+        _replace(answer, _packed_once(body, answer.mimetype) if static else _packed(body))
     return answer
 
 
@@ -63,7 +63,7 @@ def _packed(body: bytes) -> bytes:
 # Our files are the same for everybody, and fewer than these; a Pi takes some milliseconds for the
 # largest, once.
 @lru_cache(maxsize=128)
-def _kept(body: bytes, mimetype: str) -> bytes:
+def _packed_once(body: bytes, mimetype: str) -> bytes:
     if mimetype in WITH_COMMENTS:
         body = COMMENTS.sub(b"", body)
     return gzip.compress(body, KEPT_LEVEL, mtime=0)

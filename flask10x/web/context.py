@@ -14,14 +14,14 @@ from flask10x.system import clock
 
 def store() -> Store:
     """The store of the application that answers; it was made with the application."""
-    found: Store = current_app.extensions["flask10x"]
-    return found
+    opened: Store = current_app.extensions["flask10x"]
+    return opened
 
 
 def store_or_waiting() -> Store | Waiting:
     """The same for a view that answers while the database is missing, too."""
-    found: Store | Waiting = current_app.extensions["flask10x"]
-    return found
+    opened: Store | Waiting = current_app.extensions["flask10x"]
+    return opened
 
 
 @contextmanager

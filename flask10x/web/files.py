@@ -33,11 +33,11 @@ def _words_of(scripts: tuple[str, ...], language: Language) -> str:
     return json.dumps(words, ensure_ascii=False, sort_keys=True)
 
 
-def _sentences(script: str, seen: set[str]) -> Iterator[str]:
+def _sentences(script: str, scripts_read: set[str]) -> Iterator[str]:
     """What a script and those that it imports say; each is read once."""
-    seen.add(script)
+    scripts_read.add(script)
     source = OF_PAGES.get(script, SHARED / script).read_text(encoding="utf-8")
     yield from SENTENCE.findall(source)
     for imported in IMPORTED.findall(source):
-        if imported not in seen:
-            yield from _sentences(imported, seen)
+        if imported not in scripts_read:
+            yield from _sentences(imported, scripts_read)

@@ -15,7 +15,7 @@ def init_app(app: Flask, settings: Settings, access: Access) -> None:
 
     def count() -> int:
         # The page `/` is open to all.
-        return len(state().known().active) if access.lets_read() else 0
+        return len(state().current().active) if access.lets_read() else 0
 
     app.context_processor(
         lambda: {

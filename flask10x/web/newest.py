@@ -41,7 +41,7 @@ def latest(
 
     With `raw` the newest reading is as it was stored, also one that is hidden.
     """
-    silent = state().known().silent
+    silent = state().current().silent
     return [
         Latest(
             station=station,

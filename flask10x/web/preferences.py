@@ -35,8 +35,8 @@ def language() -> Language:
     """The language chosen before, else the browser's, else English."""
     chosen = request.cookies.get("lang")
     offered = request.accept_languages.best_match(sorted(LANGUAGES))
-    known = (one for wanted in (chosen, offered) for one in LANGUAGES if one == wanted)
-    return next(known, DEFAULT)
+    names = (name for choice in (chosen, offered) for name in LANGUAGES if name == choice)
+    return next(names, DEFAULT)
 
 
 def texts() -> Translation:
@@ -59,8 +59,8 @@ def _switch() -> Response | None:
     }
     if not chosen or request.method != "GET" or not _is_page():
         return None
-    kept = [pair for pair in request.args.items(multi=True) if pair[0] not in chosen]
-    answer = redirect(_address(kept), 303)
+    others = [pair for pair in request.args.items(multi=True) if pair[0] not in chosen]
+    answer = redirect(_address(others), 303)
     for name, value in chosen.items():
         answer.set_cookie(
             name, value, max_age=COOKIE_SEC, path=request.script_root or "/", samesite="Lax"
@@ -113,6 +113,6 @@ def _for_templates() -> dict[str, object]:
 def _switch_url(**choice: str) -> str:
     """The address of this view with a choice; of its page on an answer to a form."""
     names = set(choice)
-    kept = [pair for pair in request.args.items(multi=True) if pair[0] not in names]
+    others = [pair for pair in request.args.items(multi=True) if pair[0] not in names]
     page = url_for(f"{request.blueprint}.as_page") if request.method == "POST" else ""
-    return f"{page}?{urlencode([*kept, *choice.items()], safe=':')}"
+    return f"{page}?{urlencode([*others, *choice.items()], safe=':')}"

@@ -46,8 +46,8 @@ def readyz() -> Response | tuple[Response, int]:
     more: dict[str, Any] = {"queue_oldest_seconds": _oldest_sec(store)}
     if failing := periodic_tasks.failing(store.gauges):
         more["failing"] = failing
-    found = obstacles(store.database, store.writer, store.gauges)
-    reasons = [obstacle.text for obstacle in found]
+    unmet = obstacles(store.database, store.writer, store.gauges)
+    reasons = [obstacle.text for obstacle in unmet]
     if state := server_state(store.settings, store.database):
         more["database"] = state.as_json()
         reasons += map(str, state.obstacles)
@@ -64,10 +64,10 @@ def metrics() -> tuple[Response, int]:
 
     JSON, unless a format of Prometheus is wanted more.
     """
-    wanted = prometheus.wanted(request.accept_mimetypes)
-    found, status = _as_json() if wanted == "json" else (prometheus.answer(wanted), 200)
-    found.vary.add("Accept")
-    return found, status
+    kind = prometheus.format_of(request.accept_mimetypes)
+    answer, status = _as_json() if kind == "json" else (prometheus.answer(kind), 200)
+    answer.vary.add("Accept")
+    return answer, status
 
 
 def _as_json() -> tuple[Response, int]:

@@ -23,7 +23,7 @@ MEDIA_TYPES: dict[TextFormat, str] = {
 _JSON = ("application/json", "application/*", "*/*")
 
 
-def wanted(accept: MIMEAccept) -> Format:
+def format_of(accept: MIMEAccept) -> Format:
     """What `/metrics` answers: JSON unless a format of Prometheus is wanted more."""
     best = text_format(accept)
     quality = _quality(accept, (MEDIA_TYPES[best],))
@@ -39,8 +39,8 @@ def text_format(accept: MIMEAccept) -> TextFormat:
 
 def _quality(accept: MIMEAccept, names: tuple[str, ...]) -> float:
     """The highest that the header gives to one of these; 0 when it names none."""
-    given = ((value.partition(";")[0].strip().lower(), quality) for value, quality in accept)
-    return max((quality for name, quality in given if name in names), default=0)
+    types = ((value.partition(";")[0].strip().lower(), quality) for value, quality in accept)
+    return max((quality for name, quality in types if name in names), default=0)
 
 
 blueprint = Routes("prometheus", __name__)
@@ -49,9 +49,9 @@ blueprint = Routes("prometheus", __name__)
 @blueprint.get("/metrics/prometheus", without_store=True)
 def numbers() -> Response:
     """Text, or OpenMetrics where it is wanted as much; always 200, whatever can't be read."""
-    found = answer(text_format(request.accept_mimetypes))
-    found.vary.add("Accept")
-    return found
+    response = answer(text_format(request.accept_mimetypes))
+    response.vary.add("Accept")
+    return response
 
 
 def answer(kind: TextFormat) -> Response:

@@ -80,22 +80,22 @@ class ScrapedNumbers(Collector):
         yield gauge_of_each("scrape_part_success", text, "part", self._parts)
 
     def _alerts(self) -> Iterator[Metric]:
-        known = state().known()
-        self._parts["alerts"] = int(not known.trouble)
-        if not known.trouble:
-            yield from alerts(self._store.settings.alerts, known.active)
+        file = state().current()
+        self._parts["alerts"] = int(not file.trouble)
+        if not file.trouble:
+            yield from alerts(self._store.settings.alerts, file.active)
 
     def _part(self, name: str, look: Callable[[], Iterable[Metric]]) -> list[Metric]:
         """What it finds; nothing when it can't be found out."""
         try:
-            found = list(look())
+            families = list(look())
         except (*UNREADABLE, DatabaseUnreachable, QueryError, OSError) as error:
             log.debug("/metrics: no numbers of %s: %s", name, error)
-            found = []
+            families = []
             self._parts[name] = 0
         else:
             self._parts[name] = 1
-        return found
+        return families
 
 
 def _stored(store: Store) -> Iterator[Metric]:
@@ -124,7 +124,9 @@ def gauge(name: str, text: str, value: float) -> Metric:
 
 def gauge_of_each(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
     """One for each value of a label."""
-    return gauges(name, text, (label,), {(given,): value for given, value in values.items()})
+    return gauges(
+        name, text, (label,), {(own_label,): value for own_label, value in values.items()}
+    )
 
 
 def gauges(
@@ -132,8 +134,8 @@ def gauges(
 ) -> Metric:
     """One for each set of values of several labels, in the order of their names."""
     family = GaugeMetricFamily(PREFIX + name, text, labels=labels)
-    for given, value in values.items():
-        family.add_metric(given, value)
+    for own_labels, value in values.items():
+        family.add_metric(own_labels, value)
     return family
 
 
@@ -145,8 +147,8 @@ def counter(name: str, text: str, value: float) -> Metric:
 def counter_of_each(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
     """One for each value of a label."""
     family = CounterMetricFamily(PREFIX + name, text, labels=[label])
-    for given, value in values.items():
-        family.add_metric([given], value)
+    for own_label, value in values.items():
+        family.add_metric([own_label], value)
     return family
 
 
@@ -176,7 +178,7 @@ def service(settings: Settings, shared: Gauges) -> Iterator[Metric]:
     text = "The versions that run, as labels; always 1."
     yield gauges("build_info", text, ("version", "python", "sqlite"), {versions: 1})
     labels: dict[tuple[str, ...], float] = {}
-    labels |= {(one.endpoint, one.label): 1 for one in settings.stations.all}
+    labels |= {(station.endpoint, station.label): 1 for station in settings.stations.all}
     text = "The label of each station; always 1."
     yield gauges("station_info", text, ("station", "label"), labels)
     yield gauge(
@@ -198,13 +200,13 @@ def service(settings: Settings, shared: Gauges) -> Iterator[Metric]:
 def _readings(settings: Settings, shared: Gauges) -> Iterator[Metric]:
     totals = {name: shared.station_totals(name) for name in settings.stations.by_endpoint}
     text = "Readings taken into the queue since the service started; repeats may be among them."
-    accepted = {name: one.accepted for name, one in totals.items()}
+    accepted = {name: total.accepted for name, total in totals.items()}
     yield counter_of_each("readings_accepted", text, "station", accepted)
     text = "Readings with something wrong in them since the service started."
-    refused = {name: one.refused for name, one in totals.items()}
+    refused = {name: total.refused for name, total in totals.items()}
     yield counter_of_each("readings_refused", text, "station", refused)
     text = "Readings answered with 503 since the service started, for the sender to try again."
-    turned_away = {name: one.turned_away for name, one in totals.items()}
+    turned_away = {name: total.turned_away for name, total in totals.items()}
     yield counter_of_each("readings_turned_away", text, "station", turned_away)
 
 
@@ -301,32 +303,32 @@ def stations(store: Store, last: Mapping[str, int | None]) -> Iterator[Metric]:
     `last` is what the database knows of it, and may be empty: what came since the service started
     is known without.
     """
-    known = store.settings.stations.all
+    every_station = store.settings.stations.all
     silence = _silence(store, last)
     text = "When the last stored reading of the station came; not there before the first."
-    heard = {name: at / SECOND_MS for name, at in last.items() if at is not None}
-    yield gauge_of_each("station_last_received_timestamp_seconds", text, "station", heard)
+    received = {name: at / SECOND_MS for name, at in last.items() if at is not None}
+    yield gauge_of_each("station_last_received_timestamp_seconds", text, "station", received)
     text = "For how long the station has sent nothing, whatever the wall clock says."
     yield gauge_of_each("station_inactivity_seconds", text, "station", silence)
-    alerted = state().known().silent
+    alerted = state().current().silent
     silent = {}
-    for one in known:
+    for station in every_station:
         verdict = silence_of(
-            one,
-            last.get(one.endpoint),
+            station,
+            last.get(station.endpoint),
             store.settings,
             store.gauges,
-            is_alerted=one.endpoint in alerted,
+            is_alerted=station.endpoint in alerted,
         )
         if verdict.state != "never":
-            silent[one.endpoint] = int(verdict.is_missed)
+            silent[station.endpoint] = int(verdict.is_missed)
     text = "1 while a station that has sent before is missed: silent for longer than its limit."
     yield gauge_of_each("station_silent", text, "station", silent)
 
 
 def values(store: Store, stored: StoredNumbers) -> Iterator[Metric]:
     """The newest reading of each station that was heard in the last hour."""
-    found: dict[tuple[str, ...], float] = {}
+    newest_values: dict[tuple[str, ...], float] = {}
     times: dict[str, float] = {}
     silence = _silence(store, stored.last_received)
     for station in store.settings.stations.all:
@@ -336,20 +338,20 @@ def values(store: Store, stored: StoredNumbers) -> Iterator[Metric]:
         times[name] = row.received_at / SECOND_MS
         for measurement, value in zip(station.measurements, row.values, strict=True):
             if value is not None:
-                found[name, measurement.column, measurement.unit] = value
+                newest_values[name, measurement.column, measurement.unit] = value
     text = "The newest value of each measurement; not there when its station is silent for an hour."
-    yield gauges("measurement_value", text, ("station", "measurement", "unit"), found)
+    yield gauges("measurement_value", text, ("station", "measurement", "unit"), newest_values)
     text = "When the newest values of each station were measured."
     yield gauge_of_each("measurement_timestamp_seconds", text, "station", times)
 
 
 def _silence(store: Store, last: Mapping[str, int | None]) -> dict[str, int]:
     """For how many seconds each station has sent nothing; without those that never did."""
-    found = {
+    seconds = {
         name: inactive_sec(store.gauges.station(name).last_received_ms, last.get(name))
         for name in store.settings.stations.by_endpoint
     }
-    return {name: sec for name, sec in found.items() if sec is not None}
+    return {name: sec for name, sec in seconds.items() if sec is not None}
 
 
 def database(settings: Settings) -> Iterator[Metric]:
@@ -381,18 +383,22 @@ def server(store: Store) -> Iterator[Metric]:
     state = server_state(store.settings, store.database)
     if state is None:
         return
-    known = state.primary
-    if known is None:
+    primary = state.primary
+    if primary is None:
         raise DatabaseUnreachable(state.reason)
-    yield gauge("database_size_bytes", "The size of the database.", known.database_bytes)
+    yield gauge("database_size_bytes", "The size of the database.", primary.database_bytes)
     text = "Standbys that the server knows of."
-    yield gauge("database_standbys", text, len(known.standbys))
-    if known.hidden:
+    yield gauge("database_standbys", text, len(primary.standbys))
+    if primary.hidden:
         return
     text = "Standbys that have what is committed synchronously."
-    yield gauge("database_synchronous_standbys", text, known.synchronous)
+    yield gauge("database_synchronous_standbys", text, primary.synchronous)
     text = "What is not yet on the disk of each standby."
-    lags = {one.name: one.lag_bytes for one in known.standbys if one.lag_bytes is not None}
+    lags = {
+        standby.name: standby.lag_bytes
+        for standby in primary.standbys
+        if standby.lag_bytes is not None
+    }
     if lags:
         yield gauge_of_each("database_standby_lag_bytes", text, "standby", lags)
 

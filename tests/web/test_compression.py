@@ -63,8 +63,8 @@ def test_scripts_and_styles_leave_their_comments_at_home(client: FlaskClient, na
 def test_the_licence_of_others_stays_in_their_file() -> None:
     others = b"/*! uPlot */\nvar a = 1; // no line of its own\n/** ours */\n  // ours\nvar b;\n"
     kept = b"/*! uPlot */\nvar a = 1; // no line of its own\nvar b;\n"
-    assert gzip.decompress(compression._kept(others, "text/javascript")) == kept
-    assert gzip.decompress(compression._kept(others, "text/html")) == others
+    assert gzip.decompress(compression._packed_once(others, "text/javascript")) == kept
+    assert gzip.decompress(compression._packed_once(others, "text/html")) == others
 
 
 @pytest.mark.usefixtures("many")

@@ -10,7 +10,7 @@ from flask10x.config.settings import Settings
 from flask10x.readings.times import iso_text
 from flask10x.translation import Translation
 from flask10x.web import context, preferences
-from flask10x.web.pages.alerts.model import AlertWords, AskedAlerts, asked_alerts, find_alerts
+from flask10x.web.pages.alerts.model import AlertsQuery, AlertWords, alerts_query, listed_alerts
 
 DEFAULT_LIMIT = 50
 
@@ -26,9 +26,9 @@ def as_json() -> Response:
     The next page is in the Link header, too. Raises QueryError, and what reading the state file
     raises.
     """
-    question = asked_alerts(request.args, DEFAULT_LIMIT)
+    question = alerts_query(request.args, DEFAULT_LIMIT)
     settings, t = context.store_or_waiting().settings, preferences.texts()
-    state = find_alerts(question)
+    state = listed_alerts(question)
 
     def objects(alerts: Sequence[Alert]) -> list[dict[str, object]]:
         return [_alert(alert, state.messages.get(alert.id, ()), settings, t) for alert in alerts]
@@ -54,7 +54,7 @@ def as_json() -> Response:
     return answer
 
 
-def _url(question: AskedAlerts, before: int) -> str:
+def _url(question: AlertsQuery, before: int) -> str:
     limit = None if question.limit == DEFAULT_LIMIT else question.limit
     return url_for("alerts.as_json", before=before, limit=limit)
 

@@ -4,7 +4,7 @@ import pytest
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
-from flask10x.web.prometheus import text_format, wanted
+from flask10x.web.prometheus import format_of, text_format
 
 OPENMETRICS = "application/openmetrics-text"
 # What programs send: Prometheus 2.53 and 3, VictoriaMetrics' vmagent, Firefox, axios, curl.
@@ -49,7 +49,7 @@ def parsed(header: str) -> MIMEAccept:
 def test_metrics_stay_json_unless_a_format_of_prometheus_is_wanted_more(
     header: str, expected: str
 ) -> None:
-    assert wanted(parsed(header)) == expected
+    assert format_of(parsed(header)) == expected
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,12 @@ class CardMark:
 
 def of_stations(settings: Settings, t: Translation, now_ms: int) -> dict[str, list[CardMark]]:
     """The marks of each endpoint that has any, in the order of their entry."""
-    found: dict[str, list[CardMark]] = {}
+    marked: dict[str, list[CardMark]] = {}
     reader = AlertReader(settings, t, now_ms)
-    for alert in state().known().active:
+    for alert in state().current().active:
         if station_of(alert.subject) in settings.stations.by_endpoint:
-            found.setdefault(station_of(alert.subject), []).append(_mark(alert, reader))
-    return found
+            marked.setdefault(station_of(alert.subject), []).append(_mark(alert, reader))
+    return marked
 
 
 def of_chart(chart: Chart, settings: Settings, t: Translation) -> list[dict[str, object]]:
@@ -47,9 +47,9 @@ def of_chart(chart: Chart, settings: Settings, t: Translation) -> list[dict[str,
         return []
     shown = {(line.station.endpoint, line.measurement.column) for line in chart.lines}
     endpoints = {endpoint for endpoint, _ in shown}
-    found = _active_within(chart.window.first_ms, chart.window.last_ms)
-    mine = [one for one in found if _is_shown(one, shown, endpoints)][:MOST_SPANS]
-    return [_span(one, settings, t) for one in reversed(mine)]
+    alerts = _active_within(chart.window.first_ms, chart.window.last_ms)
+    mine = [alert for alert in alerts if _is_shown(alert, shown, endpoints)][:MOST_SPANS]
+    return [_span(alert, settings, t) for alert in reversed(mine)]
 
 
 def _active_within(first_ms: int, last_ms: int) -> list[Alert]:

@@ -37,7 +37,7 @@ MAX_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class AskedAlerts:
+class AlertsQuery:
     """A page of them, the newest first."""
 
     before: int | None
@@ -45,7 +45,7 @@ class AskedAlerts:
     limit: int
 
 
-def asked_alerts(args: MultiDict[str, str], default_limit: int) -> AskedAlerts:
+def alerts_query(args: MultiDict[str, str], default_limit: int) -> AlertsQuery:
     """What the query string asks for; raises QueryError that names every wrong parameter."""
     errors = {name: Reason("unknown_parameter") for name in args if name not in ("before", "limit")}
     errors |= {
@@ -61,7 +61,7 @@ def asked_alerts(args: MultiDict[str, str], default_limit: int) -> AskedAlerts:
         errors.setdefault("limit", Reason("whole_number_needed", low=1, high=MAX_LIMIT))
     if errors or limit is None:
         raise QueryError(errors)
-    return AskedAlerts(before if "before" in args else None, limit)
+    return AlertsQuery(before if "before" in args else None, limit)
 
 
 def _count_of(text: str, most: int) -> int | None:
@@ -100,7 +100,7 @@ def until_ms(duration: Duration, now_ms: int, settings: Settings) -> int:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FoundAlerts:
+class ListedAlerts:
     """Alerts, mutes and messages; nothing where there is no state file."""
 
     active: Sequence[Alert] = ()
@@ -114,33 +114,33 @@ class FoundAlerts:
     """The messages that have not arrived, each with its alert; None for one that has none."""
 
 
-def find_alerts(question: AskedAlerts) -> FoundAlerts:
+def listed_alerts(question: AlertsQuery) -> ListedAlerts:
     """What is there now; raises sqlalchemy.exc.DBAPIError when the file can't be read."""
     with state().reading() as connection:
-        return FoundAlerts() if connection is None else _read(connection, question)
+        return ListedAlerts() if connection is None else _read(connection, question)
 
 
-def _read(connection: Connection, question: AskedAlerts) -> FoundAlerts:
+def _read(connection: Connection, question: AlertsQuery) -> ListedAlerts:
     now_ms = clock.now_ms()
     active = state_file.active(connection, now_ms)
     past = state_file.past(connection, question.before, question.limit + 1)
     shown = past[: question.limit]
-    return FoundAlerts(
+    return ListedAlerts(
         active=active,
         past=shown,
         has_older=len(past) > len(shown),
         muted=state_file.muted(connection, now_ms),
-        messages=state_file.messages_of(connection, [one.id for one in (*active, *shown)]),
+        messages=state_file.messages_of(connection, [alert.id for alert in (*active, *shown)]),
         troubled=_troubled(connection),
     )
 
 
 def _troubled(connection: Connection) -> list[tuple[AlertMessage, Alert | None]]:
-    found = state_file.troubled(connection)
+    messages = state_file.troubled(connection)
     alerts = state_file.by_id(
-        connection, {one.alert_id for one in found if one.alert_id is not None}
+        connection, {message.alert_id for message in messages if message.alert_id is not None}
     )
-    return [(one, alerts.get(one.alert_id or 0)) for one in found]
+    return [(message, alerts.get(message.alert_id or 0)) for message in messages]
 
 
 # Alerts of a number that goes on changing.
@@ -159,29 +159,34 @@ class NewestValue:
 
 def newest_values(store: Store | Waiting, alerts: Iterable[Alert]) -> dict[str, NewestValue]:
     """By the subject of the alert; without those that can't be told now."""
-    subjects = {one.subject for one in alerts if one.kind in OF_VALUES}
-    endpoints = {station_of(one) for one in subjects}
+    subjects = {alert.subject for alert in alerts if alert.kind in OF_VALUES}
+    endpoints = {station_of(subject) for subject in subjects}
     if isinstance(store, Waiting) or not subjects or store.database.damage.obstacle:
         return {}
-    stations = [one for one in store.settings.stations.all if one.endpoint in endpoints]
+    stations = [station for station in store.settings.stations.all if station.endpoint in endpoints]
     try:
         with context.view() as view:
-            found = {one.station.endpoint: one for one in latest(view, store, stations, raw=True)}
+            newest = {
+                subject.station.endpoint: subject
+                for subject in latest(view, store, stations, raw=True)
+            }
     except (DBAPIError, TimeoutError, QueryError):
         return {}
-    values = {one: _value(found.get(station_of(one)), column_of(one)) for one in subjects}
+    values = {
+        subject: _value(newest.get(station_of(subject)), column_of(subject)) for subject in subjects
+    }
     return {subject: value for subject, value in values.items() if value is not None}
 
 
-def _value(known: Latest | None, column: str) -> NewestValue | None:
-    if known is None or known.row is None:
+def _value(newest: Latest | None, column: str) -> NewestValue | None:
+    if newest is None or newest.row is None:
         return None
-    pairs = zip(known.station.measurements, known.row.values, strict=True)
+    pairs = zip(newest.station.measurements, newest.row.values, strict=True)
     return next(
         (
-            NewestValue(value, one.unit, known.row.received_at)
-            for one, value in pairs
-            if one.column == column and value is not None
+            NewestValue(value, measurement.unit, newest.row.received_at)
+            for measurement, value in pairs
+            if measurement.column == column and value is not None
         ),
         None,
     )
@@ -208,10 +213,10 @@ class AlertWords:
 
     def muted(self, rule: str, subject: str) -> str:
         """The title of an alert that there may not be; of a rule that is gone its name."""
-        known = self._settings.alerts.by_name.get(rule)
-        if known is None:
+        watched = self._settings.alerts.by_name.get(rule)
+        if watched is None:
             return f"{escape(rule)} ({self._speaker.name(subject)})"
-        return self.title(_without_facts(known, subject))
+        return self.title(_without_facts(watched, subject))
 
     def time(self, ms: int) -> str:
         """Local, to the minute."""
@@ -391,7 +396,7 @@ class AlertReader:
         """An alert with its messages, the oldest first."""
         ended, (see_url, see) = alert.ended_ms, self._see(alert)
         last_ms = self.now_ms if ended is None else ended
-        sent = dict.fromkeys(one.channel for one in messages if one.state == "sent")
+        sent = dict.fromkeys(message.channel for message in messages if message.state == "sent")
         return ShownAlert(
             id=alert.id,
             rule=alert.rule,
@@ -403,7 +408,7 @@ class AlertReader:
             lasting=self.t.duration(max(0, last_ms - alert.since_ms) // MS_PER_SEC),
             is_recovered=alert.ended == "recovered",
             muted_until=self._muted(alert),
-            messages=[self.message(one) for one in messages],
+            messages=[self.message(message) for message in messages],
             channels=self.t.listed(map(escape, sent)),
             next_reminder=self._next(alert, messages),
             see_url=see_url,
@@ -438,32 +443,32 @@ class AlertReader:
         text = self.t("Last value: {value} ({time})", value=value, time=self.instant(at).text)
         return [*lines[:1], text, *lines[1:]]
 
-    def _message_text(self, one: AlertMessage) -> str:
-        t, occasion = self.t, self.t(OCCASIONS[one.occasion])
-        values = {"channel": escape(one.channel), "occasion": occasion}
-        settled = "" if one.settled_ms is None else self.instant(one.settled_ms).text
-        if one.state == "sent":
+    def _message_text(self, message: AlertMessage) -> str:
+        t, occasion = self.t, self.t(OCCASIONS[message.occasion])
+        values = {"channel": escape(message.channel), "occasion": occasion}
+        settled = "" if message.settled_ms is None else self.instant(message.settled_ms).text
+        if message.state == "sent":
             return t("{time}: {occasion} sent by {channel}", time=settled, **values)
-        if one.state == "given_up":
+        if message.state == "given_up":
             return t(
                 "{occasion} by {channel}: given up at {time} (tries: {n})",
                 time=settled,
-                n=one.tries,
+                n=message.tries,
                 **values,
             )
-        if one.state != "waiting":
-            return t(UNSENT[one.state], **values)
-        if one.trouble:
+        if message.state != "waiting":
+            return t(UNSENT[message.state], **values)
+        if message.trouble:
             return t(
                 "{occasion} by {channel}: failed (tries: {n}), tried again at {time}",
-                n=one.tries,
-                time=self.instant(one.due_ms).text,
+                n=message.tries,
+                time=self.instant(message.due_ms).text,
                 **values,
             )
-        if one.due_ms > self.now_ms:
+        if message.due_ms > self.now_ms:
             return t(
                 "{occasion} by {channel}: not before {time}",
-                time=self.instant(one.due_ms).text,
+                time=self.instant(message.due_ms).text,
                 **values,
             )
         return t("{occasion} by {channel}: about to be sent", **values)
@@ -479,7 +484,9 @@ class AlertReader:
 
     def _next(self, alert: Alert, messages: Iterable[AlertMessage]) -> ShownTime | None:
         """When the next reminder is due; None where none will come as things are."""
-        is_notified = any(one.occasion == "entry" and one.state == "sent" for one in messages)
+        is_notified = any(
+            message.occasion == "entry" and message.state == "sent" for message in messages
+        )
         due_ms = alert.reminded_ms + self.settings.alerts.reminder_after_sec * MS_PER_SEC
         if alert.ended_ms is not None or not is_notified or due_ms < self.now_ms:
             return None
@@ -491,12 +498,12 @@ class AlertReader:
         if station is None:
             return url_for("status_page.as_page"), self.t("Status")
         column = column_of(alert.subject)
-        asked = {"endpoint": station.endpoint}
-        asked |= {"measurement": column} if column in station.columns else {}
-        asked |= self._around(alert)
+        query = {"endpoint": station.endpoint}
+        query |= {"measurement": column} if column in station.columns else {}
+        query |= self._around(alert)
         if alert.kind == "refused":
-            return _address("rejected.as_page", asked), self.t("Rejected readings")
-        return _address("history_page.as_page", asked), self.t("Chart")
+            return _address("rejected.as_page", query), self.t("Rejected readings")
+        return _address("history_page.as_page", query), self.t("Chart")
 
     def _around(self, alert: Alert) -> dict[str, str]:
         """The time of it, with some before and after."""
@@ -509,5 +516,5 @@ class AlertReader:
         return around
 
 
-def _address(endpoint: str, asked: dict[str, str]) -> str:
-    return f"{url_for(endpoint)}?{urlencode(asked, safe=':')}"
+def _address(endpoint: str, query: dict[str, str]) -> str:
+    return f"{url_for(endpoint)}?{urlencode(query, safe=':')}"

@@ -40,14 +40,14 @@ from flask10x.web.pages.alerts.model import (
     DURATIONS,
     AlertReader,
     AlertsModel,
-    AskedAlerts,
+    AlertsQuery,
     Duration,
-    FoundAlerts,
+    ListedAlerts,
     PastPage,
     WatchedRule,
     WatchedSubject,
-    asked_alerts,
-    find_alerts,
+    alerts_query,
+    listed_alerts,
     newest_values,
     until_ms,
 )
@@ -122,32 +122,32 @@ def _field(name: str) -> str:
 
 
 def _duration(text: str) -> Duration:
-    for one in DURATIONS:
-        if one == text:
-            return one
+    for duration in DURATIONS:
+        if duration == text:
+            return duration
     raise QueryError({"for": Reason("one_of_needed", known=", ".join(DURATIONS))})
 
 
 def _check(rule: str, subject: str, settings: Settings) -> None:
     """Only what can have an alert can be muted: a mistyped name would mute nothing."""
-    if any((one.rule, one.subject) == (rule, subject) for one in state().known().active):
+    if any((alert.rule, alert.subject) == (rule, subject) for alert in state().current().active):
         return
-    known = settings.alerts.by_name.get(rule)
-    if known is None:
+    watched = settings.alerts.by_name.get(rule)
+    if watched is None:
         raise QueryError({"rule": _unknown("rule", rule, tuple(settings.alerts.by_name))})
-    subjects = watched_by(known, settings.stations)
+    subjects = watched_by(watched, settings.stations)
     if subject not in subjects:
         raise QueryError({"subject": _unknown("subject of this rule", subject, subjects)})
 
 
-def _unknown(what: str, wrong: str, known: tuple[str, ...]) -> str:
-    near = nearest(wrong, known)
+def _unknown(what: str, wrong: str, names: tuple[str, ...]) -> str:
+    near = nearest(wrong, names)
     meant = f" (did you mean {near}?)" if near else ""
-    return f"no {what}{meant}: {', '.join(known)}"
+    return f"no {what}{meant}: {', '.join(names)}"
 
 
 def _note(rule: str, subject: str, what: str) -> None:
-    about = ", ".join(escape(one) for one in (rule, subject) if one)
+    about = ", ".join(escape(name) for name in (rule, subject) if name)
     log.info("Alerts of %s %s, by %s", about, what, access.sender())
 
 
@@ -170,15 +170,15 @@ def as_page() -> tuple[str, int]:
     """
     errors: dict[str, str] = {}
     try:
-        question = asked_alerts(request.args, PAGE_ALERTS)
+        question = alerts_query(request.args, PAGE_ALERTS)
     except QueryError as error:
-        question, errors = AskedAlerts(before=None, limit=PAGE_ALERTS), error.details
-    found, trouble = FoundAlerts(), ""
+        question, errors = AlertsQuery(before=None, limit=PAGE_ALERTS), error.details
+    alerts, trouble = ListedAlerts(), ""
     try:
-        found = find_alerts(question)
+        alerts = listed_alerts(question)
     except DBAPIError as error:
         trouble = reason_of(error)
-    return _rendered(found, trouble, question, errors), 400 if errors else 200
+    return _rendered(alerts, trouble, question, errors), 400 if errors else 200
 
 
 @blueprint.errorhandler(LockTimeout)
@@ -188,8 +188,8 @@ def unavailable(error: Exception) -> Response:
     """The state file can't be read, or not be written to: 503, as a page where a form was sent."""
     reason = reason_of(error)
     if request.method == "POST":
-        question = AskedAlerts(before=None, limit=PAGE_ALERTS)
-        answer = make_response(_rendered(FoundAlerts(), reason, question, {}))
+        question = AlertsQuery(before=None, limit=PAGE_ALERTS)
+        answer = make_response(_rendered(ListedAlerts(), reason, question, {}))
     else:
         answer = jsonify(error="alerts unavailable", reason=reason)
     answer.status_code = 503
@@ -201,25 +201,27 @@ blueprint.register_error_handler(QueryError, read_errors.invalid)
 
 
 def _rendered(
-    found: FoundAlerts, trouble: str, question: AskedAlerts, errors: dict[str, str]
+    alerts: ListedAlerts, trouble: str, question: AlertsQuery, errors: dict[str, str]
 ) -> str:
     store, t, now_ms = context.store_or_waiting(), preferences.texts(), clock.now_ms()
     settings = store.settings
-    reader = AlertReader(settings, t, now_ms, newest_values(store, found.active))
-    here = {one.id for one in found.active}
+    reader = AlertReader(settings, t, now_ms, newest_values(store, alerts.active))
+    here = {each.id for each in alerts.active}
     morning = reader.instant(until_ms("morning", now_ms, settings)).text
     model = AlertsModel(
         trouble=trouble,
         problems=problems(errors, settings.stations, t),
         channels=_names(settings.alerts, t),
         commands=() if settings.alerts.channels else answers.set_up_alerts(),
-        active=[reader.alert(one, found.messages.get(one.id, ())) for one in found.active],
+        active=[reader.alert(each, alerts.messages.get(each.id, ())) for each in alerts.active],
         troubled=[
-            reader.message(one, alert) for one, alert in found.troubled if one.alert_id not in here
+            reader.message(message, alert)
+            for message, alert in alerts.troubled
+            if message.alert_id not in here
         ],
-        muted=[reader.mute(one) for one in found.muted],
-        past=_past(found, question, reader),
-        rules=[_rule(rule, found, reader) for rule in settings.alerts.rules],
+        muted=[reader.mute(mute) for mute in alerts.muted],
+        past=_past(alerts, question, reader),
+        rules=[_rule(rule, alerts, reader) for rule in settings.alerts.rules],
         durations={
             "1h": t("1 hour"),
             "morning": t("until the morning ({time})", time=morning),
@@ -231,20 +233,20 @@ def _rendered(
     return render_template("alerts/template.html", model=model)
 
 
-def _past(found: FoundAlerts, question: AskedAlerts, reader: AlertReader) -> PastPage:
-    shown, own = found.past, "alerts.as_page"
-    older = url_for(own, before=shown[-1].id, _anchor="past") if found.has_older else None
+def _past(alerts: ListedAlerts, question: AlertsQuery, reader: AlertReader) -> PastPage:
+    shown, page = alerts.past, "alerts.as_page"
+    older = url_for(page, before=shown[-1].id, _anchor="past") if alerts.has_older else None
     return PastPage(
-        alerts=[reader.alert(one, found.messages.get(one.id, ())) for one in shown],
+        alerts=[reader.alert(alert, alerts.messages.get(alert.id, ())) for alert in shown],
         older_url=older,
-        newest_url=url_for(own, _anchor="past") if question.before is not None else None,
+        newest_url=url_for(page, _anchor="past") if question.before is not None else None,
     )
 
 
-def _rule(rule: Rule, found: FoundAlerts, reader: AlertReader) -> WatchedRule:
+def _rule(rule: Rule, alerts: ListedAlerts, reader: AlertReader) -> WatchedRule:
     settings, t = reader.settings, reader.t
-    wrong = [one.subject for one in found.active if one.rule == rule.name]
-    muted = [one.subject for one in found.muted if one.rule == rule.name]
+    wrong = [each.subject for each in alerts.active if each.rule == rule.name]
+    muted = [each.subject for each in alerts.muted if each.rule == rule.name]
     states = [
         _state(t("active"), N_("active: {names}"), wrong, reader) if wrong else t("all clear")
     ]
@@ -256,8 +258,8 @@ def _rule(rule: Rule, found: FoundAlerts, reader: AlertReader) -> WatchedRule:
         state=t.listed(states),
         is_wrong=bool(wrong),
         subjects=[
-            WatchedSubject(subject=one, name=name_of(one, settings.stations, t))
-            for one in watched_by(rule, settings.stations)
+            WatchedSubject(subject=each, name=name_of(each, settings.stations, t))
+            for each in watched_by(rule, settings.stations)
         ],
     )
 
@@ -265,7 +267,7 @@ def _rule(rule: Rule, found: FoundAlerts, reader: AlertReader) -> WatchedRule:
 def _state(alone: str, named: str, subjects: Sequence[str], reader: AlertReader) -> str:
     """A state and what has it; the service as a whole needs no name."""
     t, stations = reader.t, reader.settings.stations
-    names = t.listed(name_of(one, stations, t) for one in subjects if one)
+    names = t.listed(name_of(subject, stations, t) for subject in subjects if subject)
     return t(named, names=names) if names else alone
 
 

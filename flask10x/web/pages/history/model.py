@@ -57,16 +57,16 @@ class StationTable:
     """Whether it is narrow enough for a phone."""
 
 
-def limits_of(one: Derived, t: Translation) -> str:
+def limits_of(derived: Derived, t: Translation) -> str:
     """`Estimated WBGT is only computed for: …`, with the limits of each of its inputs."""
     inputs = []
-    for quantity, ends in zip(one.kind.inputs, one.kind.limits, strict=True):
+    for quantity, ends in zip(derived.kind.inputs, derived.kind.limits, strict=True):
         low, high = (f"{end:g}" for end in ends)
         name, unit = t(COLUMNS[quantity]), UNITS[quantity]
         inputs.append(t("{name} {low} to {high} {unit}", name=name, low=low, high=high, unit=unit))
     return t(
         "{name} is only computed for: {inputs}.",
-        name=column_name(one.measurement, t),
+        name=column_name(derived.measurement, t),
         inputs=t.listed(inputs),
     )
 
@@ -102,7 +102,7 @@ def _text(query: Query, name: str, value: str, t: Translation) -> str | None:
     if name == "order" and value == "asc":
         return t("oldest first")
     return next(
-        (condition(one, query.registry, t) for one in query.filters if one.name == name), None
+        (condition(each, query.registry, t) for each in query.filters if each.name == name), None
     )
 
 
@@ -170,9 +170,13 @@ def _table(
 ) -> StationTable:
     chosen = query.chosen(station)
     derived = query.chosen_derived(station)
-    names = (*chosen, *(one.name for one in derived))
+    names = (*chosen, *(computed.name for computed in derived))
     columns = [measurement_of(query.registry, name) for name in names]
-    beyond = [one for one in derived if any(one.is_beyond(_values(row, station)) for row in rows)]
+    beyond = [
+        computed
+        for computed in derived
+        if any(computed.is_beyond(_values(row, station)) for row in rows)
+    ]
     labels = [column_name(column, t) for column in columns]
     words = (word for label in labels for word in label.split())
     usual = all(len(word) <= LONGEST_WORD_CHARS for word in words)
@@ -181,7 +185,7 @@ def _table(
         columns=columns,
         names=labels,
         rows=[_row(row, station, chosen, derived, text_of) for row in rows],
-        limits=[limits_of(one, t) for one in beyond],
+        limits=[limits_of(computed, t) for computed in beyond],
         fits=usual and len(columns) <= TABLET_COLUMNS,
         narrow=usual and len(columns) <= PHONE_COLUMNS,
     )
@@ -198,8 +202,8 @@ def _row(
     cells = [_cell(value, m.unit) for m, value in pairs if m.column in chosen]
     computed, values = derived_values(row, station, derived), _values(row, station)
     cells += [
-        BEYOND if one.is_beyond(values) else _cell(computed[one.name], one.kind.unit)
-        for one in derived
+        BEYOND if each.is_beyond(values) else _cell(computed[each.name], each.kind.unit)
+        for each in derived
     ]
     return TableRow(time=text_of(row.received_at), cells=cells, is_hidden=row.hidden)
 

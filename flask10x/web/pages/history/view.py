@@ -148,14 +148,14 @@ def _halt() -> dict[str, object] | None:
 # --- Addresses: this page with a change ------------------------------------------------------
 
 
-def _kept(*without: str) -> Pairs:
+def _parameters(*without: str) -> Pairs:
     """The parameters as they came, so that a time counted back from now stays one."""
-    given = request.args.items(multi=True)
-    return [(name, value) for name, value in given if value.strip() and name not in without]
+    pairs = request.args.items(multi=True)
+    return [(name, value) for name, value in pairs if value.strip() and name not in without]
 
 
 def _only(*names: str) -> Pairs:
-    return [pair for pair in _kept() if pair[0] in names]
+    return [pair for pair in _parameters() if pair[0] in names]
 
 
 def _address(endpoint: str, pairs: Pairs) -> str:
@@ -167,7 +167,7 @@ def _address(endpoint: str, pairs: Pairs) -> str:
 
 def _ranged(start: str | None, end: str | None = None) -> str:
     """This page over another range of time, from its first rows."""
-    pairs = _kept("from", "to", "cursor")
+    pairs = _parameters("from", "to", "cursor")
     pairs += [("from", start)] if start else []
     pairs += [("to", end)] if end else []
     return _address(_OWN, pairs)
@@ -177,9 +177,9 @@ def _same_query(endpoint: str, query: Query, cursor: Cursor | None = None, **mor
     """The same query at another route; a time counted back from now is fixed."""
     own_page = endpoint == _OWN
     order = not own_page or query.order != HTML.order
-    own = query.query_string(cursor, limit=own_page, order=order, compare=own_page)
+    text = query.query_string(cursor, limit=own_page, order=order, compare=own_page)
     off = urlencode(_only("off") if own_page else [])
-    parts = (own, off, urlencode(more))
+    parts = (text, off, urlencode(more))
     joined = "&".join(part for part in parts if part)
     return url_for(endpoint) + (f"?{joined}" if joined else "")
 
@@ -189,10 +189,12 @@ def _same_query(endpoint: str, query: Query, cursor: Cursor | None = None, **mor
 
 def _card_url(card: Card) -> str:
     """This page with only the station, or with all of them again."""
-    kept = [pair for pair in _kept("endpoint", "cursor", "measurement") if "__" not in pair[0]]
+    pairs = [
+        pair for pair in _parameters("endpoint", "cursor", "measurement") if "__" not in pair[0]
+    ]
     endpoint = card.station.endpoint
     is_chosen = request.args.getlist("endpoint") == [endpoint]
-    return _address(_OWN, kept + [("endpoint", endpoint)] * (not is_chosen))
+    return _address(_OWN, pairs + [("endpoint", endpoint)] * (not is_chosen))
 
 
 def _form(query: Query | None, details: dict[str, str], t: Translation) -> dict[str, object]:
@@ -217,7 +219,7 @@ def _form(query: Query | None, details: dict[str, str], t: Translation) -> dict[
         "conditions": conditions,
         "is_open": bool(details),
         "has_open_conditions": bool(conditions) or any("__" in name for name in details),
-        "chips": chips(query, _kept("cursor"), partial(_address, _OWN), t) if query else [],
+        "chips": chips(query, _parameters("cursor"), partial(_address, _OWN), t) if query else [],
         "unfiltered_url": _address(_OWN, _only("from", "to", *_VIEW)),
         "comparisons": comparisons(endpoints, stations, t),
         "rejected_url": _address("rejected.as_page", _only("endpoint", "from", "to")),
@@ -253,7 +255,7 @@ def _dates(query: Query, zone: tzinfo | None) -> str:
 def _charts(t: Translation, *, is_corrected: bool) -> dict[str, object]:
     """What the scripts draw, and where they get it."""
     is_raw, stations = "raw" in request.args, _stations()
-    turned = _kept("raw", "cursor") + [("raw", "1")] * (not is_raw)
+    turned = _parameters("raw", "cursor") + [("raw", "1")] * (not is_raw)
     derived = [measurement_of(stations, name) for name in derived_names(stations)]
     measurements = [*stations.by_column.values(), *derived]
     names = {
@@ -268,7 +270,7 @@ def _charts(t: Translation, *, is_corrected: bool) -> dict[str, object]:
             if each.is_of_reading
         },
     }
-    series = _kept("order", "limit", "cursor", *HTML.parameters - SERIES.parameters)
+    series = _parameters("order", "limit", "cursor", *HTML.parameters - SERIES.parameters)
     return {
         "are_installed": CHARTS.is_file(),
         # In a checkout another thing brings the library than in a package.
@@ -299,11 +301,11 @@ def _table(
         "reached": None if page.reached is None else text_of(page.reached),
         "removed_days": content.removed_days,
         "is_oldest_first": query.order == "asc",
-        "turned_url": _address(_OWN, _kept("order", "cursor") + turned),
+        "turned_url": _address(_OWN, _parameters("order", "cursor") + turned),
         "stations": station_tables(page.rows, of_readings, text_of, t),
         "next": page.next and _same_query(_OWN, query, page.next),
         "prev": page.prev and _same_query(_OWN, query, page.prev),
-        "start": query.cursor and _address(_OWN, _kept("cursor")),
+        "start": query.cursor and _address(_OWN, _parameters("cursor")),
         # A file has no values that need several readings, but what they come from.
         "csv": _same_query("history.as_csv", of_readings),
         "excel": _same_query("history.as_csv", of_readings, bom="1"),
@@ -322,8 +324,8 @@ def _updates_url(query: Query) -> str | None:
         return None
     of_readings = query.of_readings()
     chosen = (*of_readings.measurements, *of_readings.derived)
-    kept = _kept("order", "limit", "cursor", "measurement", *HTML.parameters)
-    return _address("history.as_json", [*kept, *(("measurement", name) for name in chosen)])
+    pairs = _parameters("order", "limit", "cursor", "measurement", *HTML.parameters)
+    return _address("history.as_json", [*pairs, *(("measurement", name) for name in chosen)])
 
 
 def _no_rows(query: Query, newest: Mapping[str, int | None], now_ms: int) -> dict[str, object]:

@@ -83,12 +83,12 @@ class DayOfValues:
     @property
     def lowest(self) -> DayPart | None:
         """Where the least value of the local day is."""
-        return min(self._today, key=lambda one: one.minimum, default=None)
+        return min(self._today, key=lambda step: step.minimum, default=None)
 
     @property
     def highest(self) -> DayPart | None:
         """Where the greatest is."""
-        return max(self._today, key=lambda one: one.maximum, default=None)
+        return max(self._today, key=lambda step: step.maximum, default=None)
 
     @property
     def hourly_change(self) -> float | None:
@@ -102,17 +102,17 @@ class DayOfValues:
 
     @property
     def _today(self) -> list[DayPart]:
-        return [one for one in self.steps if one.end_ms > self.today_ms]
+        return [step for step in self.steps if step.end_ms > self.today_ms]
 
     @property
     def _hour_ago(self) -> int:
         return self.now_ms - HOUR_MS
 
     def _average(self, end_ms: int, within_ms: int) -> float | None:
-        found = [one for one in self.steps if end_ms - within_ms < one.end_ms <= end_ms + NOW_MS]
-        found = [one for one in found if one.first_ms < end_ms]
-        count = sum(one.count for one in found)
-        return sum(one.average * one.count for one in found) / count if count else None
+        steps = [step for step in self.steps if end_ms - within_ms < step.end_ms <= end_ms + NOW_MS]
+        steps = [step for step in steps if step.first_ms < end_ms]
+        count = sum(step.count for step in steps)
+        return sum(step.average * step.count for step in steps) / count if count else None
 
 
 def days_of(view: View, measurements: Iterable[tuple[Station, str]]) -> dict[str, DayOfValues]:
@@ -156,8 +156,8 @@ def _steps(chart: Chart, line: Line) -> list[DayPart]:
     if chart.window is None:
         return []
     ends = list(pairwise(chart.window.starts))
-    found = (_part(*ends[place], line.buckets[place]) for place in line.places)
-    return [one for one in found if one is not None]
+    parts = (_part(*ends[place], line.buckets[place]) for place in line.places)
+    return [part for part in parts if part is not None]
 
 
 def _part(first_ms: int, end_ms: int, bucket: Bucket) -> DayPart | None:
@@ -208,7 +208,7 @@ class Sparkline:
     last: tuple[float, float]
     """Where it ends."""
     marks: Sequence[AxisMark]
-    said: str
+    label: str
     """What it shows, for those who don't see it."""
 
 
@@ -276,8 +276,8 @@ LEAST_SPAN = {"°C": 2.0, "%": 6.0, "ppm": 150.0, "hPa": 3.0}
 TEXT_ROOM = 12.0
 
 
-def sparkline(day: DayOfValues, unit: str, zone: tzinfo | None, said: str) -> Sparkline | None:
-    """None where there are not two points to draw a line between; `said` tells what it shows."""
+def sparkline(day: DayOfValues, unit: str, zone: tzinfo | None, label: str) -> Sparkline | None:
+    """None where there are not two points to draw a line between; `label` tells what it shows."""
     points = list(_points(day.steps))
     if len(points) < 2:  # noqa: PLR2004
         return None
@@ -289,7 +289,7 @@ def sparkline(day: DayOfValues, unit: str, zone: tzinfo | None, said: str) -> Sp
         ),
         last=parts[-1][-1],
         marks=list(_marks(day, zone)),
-        said=said,
+        label=label,
     )
 
 
@@ -298,9 +298,9 @@ def _points(steps: Sequence[DayPart]) -> Iterator[tuple[int, float]]:
     quarters: dict[int, list[DayPart]] = {}
     for step in steps:
         quarters.setdefault(step.first_ms // POINT_MS, []).append(step)
-    for quarter, found in quarters.items():
-        count = sum(one.count for one in found)
-        average = sum(one.average * one.count for one in found) / count
+    for quarter, parts in quarters.items():
+        count = sum(part.count for part in parts)
+        average = sum(part.average * part.count for part in parts) / count
         yield quarter * POINT_MS + POINT_MS // 2, average
 
 
@@ -366,15 +366,19 @@ CLOCK = slice(11, 16)
 
 def home(view: View, store: Store, t: Translation) -> Home:
     """A tile of each station that has ever sent; raises what reading raises."""
-    every = cards(view, store, t)
+    all_cards = cards(view, store, t)
     marked = marks.of_stations(store.settings, t, view.now_ms)
-    heard = [card for card in every if card.silence.state != "never"]
+    sending = [card for card in all_cards if card.silence.state != "never"]
     days = days_of(
         view,
-        [(card.station, main_of(card.values).measurement.column) for card in heard if card.values],
+        [
+            (card.station, main_of(card.values).measurement.column)
+            for card in sending
+            if card.values
+        ],
     )
     tiles = []
-    for card in heard:
+    for card in sending:
         endpoint, main = card.station.endpoint, main_of(card.values) if card.values else None
         link = urlencode({"endpoint": endpoint, "from": "-24h"})
         tile = Tile(
@@ -387,8 +391,8 @@ def home(view: View, store: Store, t: Translation) -> Home:
         tiles.append(tile)
     return Home(
         tiles=tiles,
-        without_data=[station_name(card.station, t) for card in every if card not in heard],
-        is_well=not state().known().active and all(card.is_well for card in heard),
+        without_data=[station_name(card.station, t) for card in all_cards if card not in sending],
+        is_well=not state().current().active and all(card.is_well for card in sending),
     )
 
 
@@ -423,8 +427,8 @@ def _line(
     unit = measurement.unit
     low, high = (f"{rounded(end(values), unit)} {unit}" for end in (min, max))
     name = column_name(measurement, t)
-    said = t("{name} of the last 24 hours, from {low} to {high}", name=name, low=low, high=high)
-    return sparkline(day, unit, zone, said)
+    label = t("{name} of the last 24 hours, from {low} to {high}", name=name, low=low, high=high)
+    return sparkline(day, unit, zone, label)
 
 
 def _extreme(step: DayPart | None, end: str, unit: str, zone: tzinfo | None) -> Extreme | None:
@@ -441,8 +445,8 @@ def main_of(values: Sequence[Value]) -> Value:
     for value in ranked:
         if value.is_known:
             quantity = value.measurement.quantity
-            same = (one for one in ranked if one.measurement.quantity == quantity)
-            return next((one for one in same if not one.is_missing), value)
+            same = (other for other in ranked if other.measurement.quantity == quantity)
+            return next((other for other in same if not other.is_missing), value)
     return ranked[0]
 
 

@@ -77,26 +77,26 @@ class NotesReader:
         """`Bedroom: CO₂`."""
         if column is None:
             return self._station(endpoint)
-        known = self._stations.by_column.get(column)
-        name = column_name(known, self._t) if known else column
+        measurement = self._stations.by_column.get(column)
+        name = column_name(measurement, self._t) if measurement else column
         return self._t("{station}: {name}", station=self._station(endpoint), name=name)
 
-    def change(self, one: Correction) -> str:
+    def change(self, correction: Correction) -> str:
         """`hidden`, `× 1.02 − 0.5 °C`."""
-        if one.kind == "hide":
+        if correction.kind == "hide":
             return self._t("hidden")
-        known = self._stations.by_column.get(one.measurement or "")
-        gain, offset = 1.0 if one.gain is None else one.gain, one.offset or 0.0
+        measurement = self._stations.by_column.get(correction.measurement or "")
+        gain, offset = 1.0 if correction.gain is None else correction.gain, correction.offset or 0.0
         parts = [f"× {gain:g}"] if gain != 1 else []
         if offset or not parts:
             sign = "+" if offset >= 0 else "\N{MINUS SIGN}"
-            unit = known.unit if known else ""
+            unit = measurement.unit if measurement else ""
             parts.append(f"{sign}{abs(offset):g} {unit}".rstrip())
         return " ".join(parts)
 
     def _station(self, endpoint: str) -> str:
-        known = self._stations.by_endpoint.get(endpoint)
-        return station_name(known, self._t) if known else endpoint
+        station = self._stations.by_endpoint.get(endpoint)
+        return station_name(station, self._t) if station else endpoint
 
     def _when(self, first_ms: int | None, last_ms: int | None) -> str:
         first = "" if first_ms is None else local_text(first_ms, self._zone)
@@ -155,19 +155,19 @@ class NotesForm:
         about = self._about()
         first_ms, last_ms = self._bound("from", end=False), self._bound("to", end=True)
         if kind == "note":
-            found: WrittenNote | Correction = self._note(about, first_ms, last_ms)
+            written: WrittenNote | Correction = self._note(about, first_ms, last_ms)
         else:
-            found = self._correction(kind, about, first_ms, last_ms)
+            written = self._correction(kind, about, first_ms, last_ms)
         if first_ms is not None and last_ms is not None and first_ms > last_ms:
             self._errors.setdefault("from", Reason("from_after_to"))
         if self._errors:
             raise QueryError(self._errors)
-        return found
+        return written
 
     def _kind(self) -> Kind:
-        for one in KINDS:
-            if self._fields["what"] == one:
-                return one
+        for kind in KINDS:
+            if self._fields["what"] == kind:
+                return kind
         raise QueryError({"what": ONE_OF_KINDS})
 
     def _note(self, about: About, first_ms: int | None, last_ms: int | None) -> WrittenNote:
@@ -226,8 +226,8 @@ class NotesForm:
         if station is None:
             self._errors["about"] = Reason("no_such_station")
         elif column and column not in station.columns:
-            known = ", ".join(station.columns)
-            self._errors["about"] = Reason("unknown_measurement", known=known)
+            columns = ", ".join(station.columns)
+            self._errors["about"] = Reason("unknown_measurement", known=columns)
         return About(endpoint, column or None)
 
     def _bound(self, name: str, *, end: bool) -> int | None:

@@ -22,37 +22,37 @@ COLUMNS = (
 )
 
 
-def note_object(one: WrittenNote, zone: tzinfo | None) -> dict[str, object]:
+def note_object(note: WrittenNote, zone: tzinfo | None) -> dict[str, object]:
     """A note; times with milliseconds and the offset."""
     return {
-        "id": one.id,
-        "endpoint": one.endpoint,
-        "from": iso_text(one.first_ms, zone),
-        "to": iso_text(one.last_ms, zone),
-        "from_ms": one.first_ms,
-        "to_ms": one.last_ms,
-        "text": one.text,
-        "written": iso_text(one.written_at, zone),
-        "undone": _maybe(one.undone_at, zone),
+        "id": note.id,
+        "endpoint": note.endpoint,
+        "from": iso_text(note.first_ms, zone),
+        "to": iso_text(note.last_ms, zone),
+        "from_ms": note.first_ms,
+        "to_ms": note.last_ms,
+        "text": note.text,
+        "written": iso_text(note.written_at, zone),
+        "undone": _maybe(note.undone_at, zone),
     }
 
 
-def correction_object(one: Correction, zone: tzinfo | None) -> dict[str, object]:
+def correction_object(correction: Correction, zone: tzinfo | None) -> dict[str, object]:
     """A correction; an end that is open is null."""
     return {
-        "id": one.id,
-        "endpoint": one.endpoint,
-        "measurement": one.measurement,
-        "from": _maybe(one.first_ms, zone),
-        "to": _maybe(one.last_ms, zone),
-        "from_ms": one.first_ms,
-        "to_ms": one.last_ms,
-        "kind": one.kind,
-        "gain": one.gain,
-        "offset": one.offset,
-        "text": one.reason,
-        "written": iso_text(one.written_at, zone),
-        "undone": _maybe(one.undone_at, zone),
+        "id": correction.id,
+        "endpoint": correction.endpoint,
+        "measurement": correction.measurement,
+        "from": _maybe(correction.first_ms, zone),
+        "to": _maybe(correction.last_ms, zone),
+        "from_ms": correction.first_ms,
+        "to_ms": correction.last_ms,
+        "kind": correction.kind,
+        "gain": correction.gain,
+        "offset": correction.offset,
+        "text": correction.reason,
+        "written": iso_text(correction.written_at, zone),
+        "undone": _maybe(correction.undone_at, zone),
     }
 
 
@@ -102,9 +102,9 @@ def beside_chart(
     written = annotations.corrections_within(view.written_corrections, endpoints, *ends)
     reader = NotesReader(settings, t)
     return {
-        "notes": [note_object(one, settings.zone) for one in notes],
+        "notes": [note_object(note, settings.zone) for note in notes],
         "corrections": [
-            correction_object(one, settings.zone) | {"change": reader.change(one)}
-            for one in written[:MOST_MARKS]
+            correction_object(correction, settings.zone) | {"change": reader.change(correction)}
+            for correction in written[:MOST_MARKS]
         ],
     }

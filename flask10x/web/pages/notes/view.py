@@ -66,14 +66,14 @@ def add() -> AnyResponse | tuple[str, int]:
     """
     store, now_ms = context.store(), clock.now_ms()
     try:
-        found = NotesForm(request.form, store.settings, now_ms).read()
+        written = NotesForm(request.form, store.settings, now_ms).read()
         with store.database.commit() as connection:
-            is_new = annotations.last_same(connection, found) is None
-            number = _add(connection, found) if is_new else 0
+            is_new = annotations.last_same(connection, written) is None
+            number = _add(connection, written) if is_new else 0
     except QueryError as error:
         return _rendered(_sent(), error.details)
     if is_new:
-        log.info("%s %d written, by %s", _WORDS[_kind(found)], number, access.sender())
+        log.info("%s %d written, by %s", _WORDS[_kind(written)], number, access.sender())
     return redirect(url_for("notes.as_page", _anchor="written"), 303)
 
 
@@ -89,8 +89,8 @@ def undo() -> AnyResponse:
     if not (number.isascii() and number.isdecimal() and len(number) <= 18):  # noqa: PLR2004
         raise QueryError({"id": "the number of one of them is needed"})
     with context.store().database.commit() as connection:
-        found = annotations.undo(connection, what, int(number), clock.now_ms())
-    if found:
+        is_undone = annotations.undo(connection, what, int(number), clock.now_ms())
+    if is_undone:
         log.info("%s %s taken back, by %s", _WORDS[what], number, access.sender())
     return redirect(url_for("notes.as_page", _anchor="written"), 303)
 
@@ -171,12 +171,12 @@ LABELS = {
 """What the forms call their fields."""
 
 
-def _kind(found: WrittenNote | Correction) -> annotations.Kind:
-    return "note" if isinstance(found, WrittenNote) else found.kind
+def _kind(written: WrittenNote | Correction) -> annotations.Kind:
+    return "note" if isinstance(written, WrittenNote) else written.kind
 
 
-def _add(connection: Connection, found: WrittenNote | Correction) -> int:
-    if not annotations.has_room(connection, _kind(found)):
+def _add(connection: Connection, written: WrittenNote | Correction) -> int:
+    if not annotations.has_room(connection, _kind(written)):
         raise QueryError(
             {
                 "what": preferences.texts()(
@@ -184,7 +184,7 @@ def _add(connection: Connection, found: WrittenNote | Correction) -> int:
                 )
             }
         )
-    return annotations.add(connection, found)
+    return annotations.add(connection, written)
 
 
 def _sent() -> dict[str, str]:
@@ -208,11 +208,11 @@ def _all() -> tuple[list[WrittenNote], list[Correction]]:
 
 def _json() -> str:
     zone, (notes, corrections) = context.store().settings.zone, _all()
-    found: dict[str, object] = {
-        "notes": [note_object(one, zone) for one in notes],
-        "corrections": [correction_object(one, zone) for one in corrections],
+    objects: dict[str, object] = {
+        "notes": [note_object(note, zone) for note in notes],
+        "corrections": [correction_object(correction, zone) for correction in corrections],
     }
-    return readable(found) + "\n"
+    return readable(objects) + "\n"
 
 
 def _file(text: str, content_type: str, name: str) -> Response:
@@ -243,8 +243,8 @@ def _rendered(fields: dict[str, str], errors: dict[str, str], message: str = "")
 
 
 def _problems(errors: dict[str, str], t: Translation) -> dict[str, dict[str, str | None]]:
-    found = problems(errors, context.store().settings.stations, t)
+    by_field = problems(errors, context.store().settings.stations, t)
     return {
-        name: one | {"label": t(LABELS[name]) if name in LABELS else None}
-        for name, one in found.items()
+        name: problem | {"label": t(LABELS[name]) if name in LABELS else None}
+        for name, problem in by_field.items()
     }

@@ -32,7 +32,7 @@ NAMES = ("endpoint", "measurement", "period", "above", "below", "raw")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AskedRecords:
+class RecordsQuery:
     """A measurement of a station over a period, and the limit whose hours are counted."""
 
     station: Station
@@ -44,7 +44,7 @@ class AskedRecords:
     """Whether values are those that were stored, without corrections."""
 
 
-class _Asked:
+class _Parameters:
     """Reads the parameters and collects what is wrong with them."""
 
     def __init__(self, args: MultiDict[str, str], *, blank_is_absent: bool) -> None:
@@ -58,21 +58,21 @@ class _Asked:
             elif len(args.getlist(name)) > 1:
                 self.errors[name] = Reason("given_times", n=len(args.getlist(name)))
 
-    def given(self, name: str) -> str | None:
+    def text(self, name: str) -> str | None:
         """The text of a parameter; None when it is absent, empty or wrong already."""
         return None if name in self.errors else self._args.get(name)
 
-    def chosen(self, name: str, code: str, known: tuple[str, ...], default: str) -> str:
+    def chosen(self, name: str, code: str, names: tuple[str, ...], default: str) -> str:
         """One of the known names; the default when none is given, or a wrong one."""
-        text = self.given(name)
-        if text is None or text in known:
+        text = self.text(name)
+        if text is None or text in names:
             return text or default
-        self.errors[name] = unknown_name(code, text, known, known=", ".join(known))
+        self.errors[name] = unknown_name(code, text, names, known=", ".join(names))
         return default
 
-    def read(self, name: str, parse: Callable[[str], T]) -> T | None:
+    def parsed(self, name: str, parse: Callable[[str], T]) -> T | None:
         """The parsed value; None when it is absent, or wrong and now among the errors."""
-        text = self.given(name)
+        text = self.text(name)
         if text is None:
             return None
         try:
@@ -82,34 +82,36 @@ class _Asked:
             return None
 
 
-def asked_records(
+def records_query(
     args: MultiDict[str, str],
     stations: Stations,
     first: Station,
     this_month: str,
     *,
     blank_is_absent: bool,
-) -> AskedRecords:
+) -> RecordsQuery:
     """What the query string asks for, of the station `first` where it names none.
 
     `blank_is_absent` is for a page: a browser sends the empty fields of a form. Raises QueryError
     that names every wrong parameter.
     """
-    given = _Asked(args, blank_is_absent=blank_is_absent)
-    known = tuple(stations.by_endpoint)
+    parameters = _Parameters(args, blank_is_absent=blank_is_absent)
+    endpoints = tuple(stations.by_endpoint)
     station = stations.by_endpoint[
-        given.chosen("endpoint", "unknown_station", known, first.endpoint)
+        parameters.chosen("endpoint", "unknown_station", endpoints, first.endpoint)
     ]
-    column = given.chosen("measurement", "unknown_measurement", station.columns, station.columns[0])
-    period = given.read("period", periods.checked) or this_month
-    above, below = given.read("above", number), given.read("below", number)
+    column = parameters.chosen(
+        "measurement", "unknown_measurement", station.columns, station.columns[0]
+    )
+    period = parameters.parsed("period", periods.checked) or this_month
+    above, below = parameters.parsed("above", number), parameters.parsed("below", number)
     if above is not None and below is not None:
-        given.errors["below"] = Reason("above_or_below")
-    if (raw := given.given("raw")) not in (None, "1"):
-        given.errors["raw"] = Reason("yes_needed")
-    if given.errors:
-        raise QueryError(given.errors)
-    return AskedRecords(
+        parameters.errors["below"] = Reason("above_or_below")
+    if (raw := parameters.text("raw")) not in (None, "1"):
+        parameters.errors["raw"] = Reason("yes_needed")
+    if parameters.errors:
+        raise QueryError(parameters.errors)
+    return RecordsQuery(
         station=station,
         measurement=station.measurements[station.columns.index(column)],
         period=period,
@@ -127,13 +129,13 @@ def _limit(above: float | None, below: float | None) -> Limit | None:
 HEADER = ("period", "lowest", "lowest_at", "mean", "highest", "highest_at", "readings")
 
 
-def csv_lines(question: AskedRecords, found: PeriodTable, zone: tzinfo | None) -> str:
+def csv_lines(question: RecordsQuery, period: PeriodTable, zone: tzinfo | None) -> str:
     """A line a row, those without readings too; CRLF, numbers as Python's `str(float)`."""
     header = list(HEADER)
     if question.limit:
         side = "above" if question.limit.above else "below"
         header.append(f"hours_{side}_{question.limit.value}")
-    rows = [_cells(row, zone, passed=question.limit is not None) for row in found.rows]
+    rows = [_cells(row, zone, passed=question.limit is not None) for row in period.rows]
     return "".join(",".join(cells) + "\r\n" for cells in (header, *rows))
 
 
@@ -159,7 +161,7 @@ def _time(ms: int | None, zone: tzinfo | None) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Told:
+class DatedValue:
     """A value as people read it, and when it was."""
 
     text: str
@@ -188,10 +190,10 @@ class RecordsRow:
     """The table or the chart of this line alone."""
     kind: str
     """`weekday`, `saturday`, `sunday`, or empty for a month or a year."""
-    lowest: Told | None
+    lowest: DatedValue | None
     mean: str
     mean_exact: str
-    highest: Told | None
+    highest: DatedValue | None
     passed: str
     bar: Bar | None
 
@@ -208,7 +210,7 @@ KINDS = {
 }
 
 
-def form(question: AskedRecords, t: Translation, now_ms: int) -> dict[str, object]:
+def form(question: RecordsQuery, t: Translation, now_ms: int) -> dict[str, object]:
     """What can be chosen beside this table."""
     zone, stations = context.store().settings.zone, context.store().settings.stations.all
     month, limit = periods.month_of(now_ms, zone), question.limit
@@ -236,7 +238,7 @@ def form(question: AskedRecords, t: Translation, now_ms: int) -> dict[str, objec
         # Nothing was received after now.
         "later": later and later <= month[: len(later)] and _url({"period": later}),
         # The parameters that the form of the limit keeps.
-        "args": _kept(without=("above", "below")),
+        "args": _parameters(without=("above", "below")),
         "period": "" if question.period == ALL else _named(question.period, t),
         "limit": "" if limit is None else f"{limit.value:.15g}",
         "is_below": limit is not None and not limit.above,
@@ -246,8 +248,8 @@ def form(question: AskedRecords, t: Translation, now_ms: int) -> dict[str, objec
     }
 
 
-def _usual_limits(question: AskedRecords, t: Translation) -> list[Link]:
-    measurement, given = question.measurement, question.limit
+def _usual_limits(question: RecordsQuery, t: Translation) -> list[Link]:
+    measurement, chosen = question.measurement, question.limit
     choices = []
     for band in question.station.bands_of(measurement):
         above, value = band.above is not None, band.below if band.above is None else band.above
@@ -263,8 +265,8 @@ def _usual_limits(question: AskedRecords, t: Translation) -> list[Link]:
             label=band_name(band, t),
             limit=_passed(limit, measurement, t),
         )
-        choices.append(Link(name=name, url=_url(sides), is_chosen=limit == given))
-    if choices and given:
+        choices.append(Link(name=name, url=_url(sides), is_chosen=limit == chosen))
+    if choices and chosen:
         choices.append(_choice(t("no limit"), False, above=None, below=None))
     return choices
 
@@ -279,9 +281,9 @@ def form_of_errors(details: dict[str, str], t: Translation) -> dict[str, object]
     return {"stations": links, "problems": problems(details, stations, t)}
 
 
-def table(question: AskedRecords, found: PeriodTable, t: Translation) -> dict[str, object]:
+def table(question: RecordsQuery, period: PeriodTable, t: Translation) -> dict[str, object]:
     """The table of a period."""
-    measurement, whole = question.measurement, found.whole
+    measurement, whole = question.measurement, period.whole
     return {
         "caption": t(
             "{station}, {name}: {period}",
@@ -290,34 +292,36 @@ def table(question: AskedRecords, found: PeriodTable, t: Translation) -> dict[st
             period=_named(question.period, t),
         ),
         "first_column": {"day": t("Day"), "month": t("Month"), "year": t("Year")}[
-            _kind(found.rows)
+            _kind(period.rows)
         ],
         # The heading of the hours beyond the limit; empty when there is no limit.
         "passed_column": _passed_column(question.limit, measurement, t),
         # Whether those hours are told by their averages.
-        "is_estimated": found.is_estimated and question.limit is not None,
-        "rows": [_row(row, question, whole, t) for row in found.rows],
+        "is_estimated": period.is_estimated and question.limit is not None,
+        "rows": [_row(row, question, whole, t) for row in period.rows],
         # All rows together; None when there is no reading.
         "whole": _row(whole, question, whole, t) if whole.bucket.count else None,
-        "lists": [(t(KINDS[one.kind]), _days(one, question, t)) for one in found.records],
+        "lists": [
+            (t(KINDS[records.kind]), _days(records, question, t)) for records in period.records
+        ],
         "csv": _url({}, "records.as_csv"),
         "chart": _chart(question, whole.span.first_ms, whole.span.last_ms),
         "unit": measurement.unit,
-        "is_corrected": found.is_corrected,
-        "raw": _raw(question, found, t),
+        "is_corrected": period.is_corrected,
+        "raw": _raw(question, period, t),
     }
 
 
-def _raw(question: AskedRecords, found: PeriodTable, t: Translation) -> Link | None:
+def _raw(question: RecordsQuery, period: PeriodTable, t: Translation) -> Link | None:
     if question.is_raw:
         return _choice(t("Show corrected values"), False, raw=None)
-    return _choice(t("Show values as stored"), False, raw="1") if found.is_corrected else None
+    return _choice(t("Show values as stored"), False, raw="1") if period.is_corrected else None
 
 
 # --- Addresses -------------------------------------------------------------------------------
 
 
-def _kept(without: Sequence[str] = ()) -> dict[str, str]:
+def _parameters(without: Sequence[str] = ()) -> dict[str, str]:
     return {
         name: text
         for name, text in request.args.items()
@@ -327,7 +331,7 @@ def _kept(without: Sequence[str] = ()) -> dict[str, str]:
 
 def _url(changed: dict[str, str | None], endpoint: str = "records.as_page") -> str:
     """This table with a change; None leaves a parameter out."""
-    pairs = {k: v for k, v in (_kept() | changed).items() if v is not None}
+    pairs = {k: v for k, v in (_parameters() | changed).items() if v is not None}
     path = url_for(endpoint)
     return f"{path}?{urlencode(pairs, safe=':')}" if pairs else path
 
@@ -339,7 +343,7 @@ def _choice(name: str, is_chosen: bool, **changed: str | None) -> Link:
     return Link(name=name, url=_url(changed), is_chosen=is_chosen)
 
 
-def _chart(question: AskedRecords, first_ms: int, last_ms: int) -> str:
+def _chart(question: RecordsQuery, first_ms: int, last_ms: int) -> str:
     zone = context.store().settings.zone
     pairs = [
         ("endpoint", question.station.endpoint),
@@ -371,7 +375,7 @@ def _named(name: str, t: Translation) -> str:
     return t("{month} {year}", year=parts[0], month=month)
 
 
-def _row(row: PeriodRow, question: AskedRecords, whole: PeriodRow, t: Translation) -> RecordsRow:
+def _row(row: PeriodRow, question: RecordsQuery, whole: PeriodRow, t: Translation) -> RecordsRow:
     name, unit = row.span.name, question.measurement.unit
     is_day = len(name) == DAY_CHARS
     return RecordsRow(
@@ -380,18 +384,18 @@ def _row(row: PeriodRow, question: AskedRecords, whole: PeriodRow, t: Translatio
         if is_day
         else _url({"period": name}),
         kind=_weekday(name) if is_day else "",
-        lowest=_told(row.bucket.minimum, row.lowest_at, row, question, t),
+        lowest=_extreme(row.bucket.minimum, row.lowest_at, row, question, t),
         mean="" if row.mean is None else rounded(row.mean, unit),
         mean_exact="" if row.mean is None else str(row.mean),
-        highest=_told(row.bucket.maximum, row.highest_at, row, question, t),
+        highest=_extreme(row.bucket.maximum, row.highest_at, row, question, t),
         passed="" if row.passed_hours is None else f"{row.passed_hours:.1f}",
         bar=_bar(row, whole),
     )
 
 
-def _told(
-    value: float | None, at: int | None, row: PeriodRow, question: AskedRecords, t: Translation
-) -> Told | None:
+def _extreme(
+    value: float | None, at: int | None, row: PeriodRow, question: RecordsQuery, t: Translation
+) -> DatedValue | None:
     """A value with its hour in a table of days, else with its day."""
     if value is None or at is None:
         return None
@@ -403,7 +407,7 @@ def _told(
         at_text = t("{day}, {hour}", day=_day(text[:DAY_CHARS], t), hour=at_text)
     if row.span.name == ALL:
         at_text = t("{day} {year}", day=at_text, year=text[:4])
-    return Told(
+    return DatedValue(
         text=rounded(value, question.measurement.unit),
         exact=str(value),
         at=at_text,
@@ -448,14 +452,14 @@ def _passed(limit: Limit, measurement: Measurement, t: Translation) -> str:
     return t("above {value}", value=value) if limit.above else t("below {value}", value=value)
 
 
-def _days(records: RecordList, question: AskedRecords, t: Translation) -> list[Told]:
+def _days(records: RecordList, question: RecordsQuery, t: Translation) -> list[DatedValue]:
     zone, unit = context.store().settings.zone, question.measurement.unit
     days = []
     for record in records.days:
         name = local_text(record.at_ms, zone)[:DAY_CHARS]
         span = periods.span_of(name, zone)
         days.append(
-            Told(
+            DatedValue(
                 text=rounded(record.value, unit),
                 exact=json.dumps(record.value),
                 at=t("{day} {year}", day=_day(name, t), year=name[:4]),

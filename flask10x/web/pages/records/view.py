@@ -12,7 +12,7 @@ from flask10x.translation import N_
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.page import Page
 from flask10x.web.pages.records import model
-from flask10x.web.pages.records.model import AskedRecords, asked_records
+from flask10x.web.pages.records.model import RecordsQuery, records_query
 
 blueprint = Page("records", __name__, text=N_("Records"), group="main")
 read_errors.register(blueprint)
@@ -24,7 +24,7 @@ def as_page() -> tuple[str, int]:
     t = preferences.texts()
     with context.view() as view:
         try:
-            question = _asked(view, blank_is_absent=True)
+            question = _question(view, blank_is_absent=True)
         except QueryError as error:
             form = model.form_of_errors(error.details, t)
             return render_template("records/template.html", form=form, table=None), 400
@@ -37,7 +37,7 @@ def as_page() -> tuple[str, int]:
 def as_csv() -> Response:
     """The rows of the table with all digits."""
     with context.view() as view:
-        question = _asked(view, blank_is_absent=False)
+        question = _question(view, blank_is_absent=False)
         table = period_table(view, _requested(question))
     lines = model.csv_lines(question, table, view.zone)
     answer = Response(lines, content_type="text/csv; charset=utf-8")
@@ -46,9 +46,9 @@ def as_csv() -> Response:
     return answer
 
 
-def _asked(view: View, *, blank_is_absent: bool) -> AskedRecords:
+def _question(view: View, *, blank_is_absent: bool) -> RecordsQuery:
     this_month = periods.month_of(view.now_ms, view.zone)
-    return asked_records(
+    return records_query(
         request.args, view.stations, _first(view), this_month, blank_is_absent=blank_is_absent
     )
 
@@ -62,7 +62,7 @@ def _first(view: View) -> Station:
     return next((s for s in stations if newest[s.endpoint].received_at is not None), stations[0])
 
 
-def _requested(question: AskedRecords) -> PeriodRequest:
+def _requested(question: RecordsQuery) -> PeriodRequest:
     return PeriodRequest(
         station=question.station,
         column=question.measurement.column,

@@ -34,7 +34,7 @@ def as_json() -> Response:
     """An array, the newest first; the neighbouring pages are in the Link header."""
     query = _query(JSON)
     page = _page(query)
-    body = readable([_as_object(kept) for kept in page.rows])
+    body = readable([_as_object(reading) for reading in page.rows])
     answer = Response(body + "\n", mimetype="application/json")
     ends = (("next", page.older), ("prev", page.newer))
     links = [f'<{_url("as_json", query, at)}>; rel="{name}"' for name, at in ends if at]
@@ -57,7 +57,7 @@ def as_page() -> tuple[str, int]:
         "json": _url("as_json", query, query.cursor),
     }
     t = preferences.texts()
-    rows = [_as_cells(kept, t) for kept in page.rows]
+    rows = [_as_cells(reading, t) for reading in page.rows]
     shown = {"query": query, "caption": caption(query, t), "rows": rows}
     return render_template("rejected/template.html", **_form({}), **shown, urls=urls), 200
 
@@ -65,7 +65,7 @@ def as_page() -> tuple[str, int]:
 def _query(view: QueryDefaults) -> Query:
     pairs = list(request.args.items(multi=True))
     query = parse_query(pairs, context.store().settings, clock.now_ms(), view)
-    errors = {one.name: NO_MEASUREMENTS for one in query.filters}
+    errors = {each.name: NO_MEASUREMENTS for each in query.filters}
     errors |= {"measurement": NO_MEASUREMENTS} if query.narrowed else {}
     errors |= {"incomplete": NO_MEASUREMENTS} if query.incomplete else {}
     if query.order != "desc":
@@ -90,47 +90,47 @@ def _url(view: str, query: Query, cursor: Cursor | None) -> str:
     return f"{path}?{text}" if text else path
 
 
-def _as_object(kept: RejectedRow) -> dict[str, object]:
+def _as_object(reading: RejectedRow) -> dict[str, object]:
     return {
-        "id": kept.id,
-        "endpoint": kept.endpoint,
-        "timestamp": local_text(kept.received_at, context.store().settings.zone),
-        "measured_at": _measured(kept),
-        "reasons": kept.reasons,
-        "hint": kept.hint,
-        "content_type": kept.media_type,
-        "body": kept.body.decode("utf-8", "backslashreplace"),
-        "body_bytes": kept.body_bytes,
-        "reading_id": kept.reading_id,
+        "id": reading.id,
+        "endpoint": reading.endpoint,
+        "timestamp": local_text(reading.received_at, context.store().settings.zone),
+        "measured_at": _measured(reading),
+        "reasons": reading.reasons,
+        "hint": reading.hint,
+        "content_type": reading.media_type,
+        "body": reading.body.decode("utf-8", "backslashreplace"),
+        "body_bytes": reading.body_bytes,
+        "reading_id": reading.reading_id,
     }
 
 
-def _as_cells(kept: RejectedRow, t: Translation) -> dict[str, object]:
+def _as_cells(reading: RejectedRow, t: Translation) -> dict[str, object]:
     """What the table shows, each text in a form that can play no tricks on a screen."""
-    station = context.store().settings.stations.by_endpoint.get(kept.endpoint)
+    station = context.store().settings.stations.by_endpoint.get(reading.endpoint)
     names = {m.path: column_name(m, t) for m in station.measurements} if station else {}
     return {
-        "id": kept.id,
-        "time": local_text(kept.received_at, context.store().settings.zone),
-        "measured_at": _measured(kept),
-        "endpoint": escape(kept.endpoint),
+        "id": reading.id,
+        "time": local_text(reading.received_at, context.store().settings.zone),
+        "measured_at": _measured(reading),
+        "endpoint": escape(reading.endpoint),
         "station": station and station_name(station, t),
         "reasons": [
             {"name": names.get(path), "path": escape(path), **_in_language(why, t)}
-            for path, why in kept.reasons.items()
+            for path, why in reading.reasons.items()
         ],
-        "hint": kept.hint and _in_language(kept.hint, t),
-        "body": rejected.text_of(kept.body),
-        "more_bytes": kept.body_bytes - len(kept.body),
-        "reading_id": kept.reading_id,
+        "hint": reading.hint and _in_language(reading.hint, t),
+        "body": rejected.text_of(reading.body),
+        "more_bytes": reading.body_bytes - len(reading.body),
+        "reading_id": reading.reading_id,
     }
 
 
-def _measured(kept: RejectedRow) -> str | None:
+def _measured(reading: RejectedRow) -> str | None:
     """When a late one was measured, local time; None for one that has not said so."""
-    if kept.measured_at is None:
+    if reading.measured_at is None:
         return None
-    return local_text(kept.measured_at, context.store().settings.zone)
+    return local_text(reading.measured_at, context.store().settings.zone)
 
 
 def _in_language(reason: str, t: Translation) -> dict[str, str]:

@@ -143,39 +143,39 @@ class Facts:
 
 def gathered(store: Store | Waiting, now_ms: int) -> Facts:
     """All facts that can be read now; raises nothing."""
-    known = Facts(has_database=isinstance(store, Store), alerts=state().known().active)
-    with known.part("backup"):
-        known.backup = facts.newest_backup(store.settings.backup_dir, store.settings.zone, now_ms)
+    result = Facts(has_database=isinstance(store, Store), alerts=state().current().active)
+    with result.part("backup"):
+        result.backup = facts.newest_backup(store.settings.backup_dir, store.settings.zone, now_ms)
     if isinstance(store, Store):
-        with known.part("database"), _patient(store.database) as connection:
-            _read_database(known, store, context.view_of(connection))
+        with result.part("database"), _patient(store.database) as connection:
+            _read_database(result, store, context.view_of(connection))
         # After that, by which it is known whether the server answers.
-        known.server = server_state(store.settings, store.database)
-        if known.card is None:
-            with known.part("card"):
+        result.server = server_state(store.settings, store.database)
+        if result.card is None:
+            with result.part("card"):
                 # How the disk fills only the database can tell.
                 free = room(store.database.path.parent)
-                known.card = CardRoom(room=free, rows_a_day=None, bytes_a_day=None)
-    return known
+                result.card = CardRoom(room=free, rows_a_day=None, bytes_a_day=None)
+    return result
 
 
-def _read_database(known: Facts, store: Store, view: View) -> None:
+def _read_database(result: Facts, store: Store, view: View) -> None:
     stations, connection = view.stations, view.connection
     # Not a part: where the first statement meets a lock, so would each of the others.
     began = beginning(connection)
-    known.began_at, known.stored = began.at, view.last_id
-    with known.part("stations"):
-        known.stations = latest(view, store, stations.all)
-    with known.part("rejected"):
+    result.began_at, result.stored = began.at, view.last_id
+    with result.part("stations"):
+        result.stations = latest(view, store, stations.all)
+    with result.part("rejected"):
         last_day = Selection(since_ms=view.now_ms - DAY_MS)
-        known.rejected = next(iter(rejected.page(connection, last_day, None, 1).rows), None)
-    with known.part("exports"):
-        known.exports = facts.export_lags(connection, stations, began.imports)
-        known.csv_host = csv_owner.of_files(connection)
-    with known.part("retention"):
-        known.retention = outlooks(store.settings, store.database, view)
-    with known.part("card"):
-        known.card = facts.card(store.settings, view, began)
+        result.rejected = next(iter(rejected.page(connection, last_day, None, 1).rows), None)
+    with result.part("exports"):
+        result.exports = facts.export_lags(connection, stations, began.imports)
+        result.csv_host = csv_owner.of_files(connection)
+    with result.part("retention"):
+        result.retention = outlooks(store.settings, store.database, view)
+    with result.part("card"):
+        result.card = facts.card(store.settings, view, began)
 
 
 @contextmanager
@@ -438,15 +438,17 @@ LENGTHS = ((730, 365, N_("{n} years")), (60, 30, N_("{n} months")), (2, 1, N_("{
 class Answers:
     """Makes the answers from the facts, in the reader's language; raises nothing."""
 
-    def __init__(self, settings: Settings, known: Facts, t: Translation, now_ms: int) -> None:
-        self._settings, self._facts, self._t, self._now_ms = settings, known, t, now_ms
+    def __init__(
+        self, settings: Settings, gathered_facts: Facts, t: Translation, now_ms: int
+    ) -> None:
+        self._settings, self._facts, self._t, self._now_ms = settings, gathered_facts, t, now_ms
         self._path = database_path(settings)
 
     def all(self, store: Store | Waiting, alerts: AlertState) -> list[StatusAnswer]:
         """In the order in which a reading goes."""
         return [
             *(self.received(), self.stored(store), self.exported(), self.backed_up()),
-            *(self.card(), *self.kept(), self.alerting(alerts)),
+            *(self.card(), *self.retention(), self.alerting(alerts)),
         ]
 
     def received(self) -> StatusAnswer:
@@ -455,10 +457,10 @@ class Answers:
         if stations is None:
             return self._unknown("received", "stations")
         never, awaited, silent = (
-            [one for one in stations if one.silence.state == name]
+            [newest for newest in stations if newest.silence.state == name]
             for name in ("never", "awaited", "silent")
         )
-        missed = [one for one in stations if one.silence.is_missed]
+        missed = [newest for newest in stations if newest.silence.is_missed]
         example = (missed or stations)[0].station
         command = model.trial(example, *address(request.host))
         trial = replace(self._remedy("trial"), command=command)
@@ -477,7 +479,7 @@ class Answers:
             names = self._names(awaited)
             mood = "unknown"
             text = t("The service has just started and waits for: {names}.", names=names)
-        details = [self._silent(one) for one in silent]
+        details = [self._silent(newest) for newest in silent]
         details += [t("No data yet: {names}", names=self._names(never))] if never else []
         if rejected_reading:
             mood = "warn"
@@ -487,19 +489,19 @@ class Answers:
         return StatusAnswer("received", mood, text, details=details, remedies=remedies)
 
     def _names(self, stations: list[Latest]) -> str:
-        return self._t.listed(station_name(one.station, self._t) for one in stations)
+        return self._t.listed(station_name(newest.station, self._t) for newest in stations)
 
-    def _silent(self, one: Latest) -> str:
+    def _silent(self, newest: Latest) -> str:
         sentence = (
             N_("{name}: no data for {duration}, last at {time}")
-            if one.silence.is_missed
+            if newest.silence.is_missed
             else N_("{name}: no data for {duration}, last at {time}; no longer watched")
         )
         return self._t(
             sentence,
-            name=station_name(one.station, self._t),
-            duration=self._t.duration(one.silence.age_sec or 0),
-            time=self._time(one.row.received_at) if one.row else "–",
+            name=station_name(newest.station, self._t),
+            duration=self._t.duration(newest.silence.age_sec or 0),
+            time=self._time(newest.row.received_at) if newest.row else "–",
         )
 
     def _rejected(self, reading: RejectedRow) -> str:
@@ -543,7 +545,7 @@ class Answers:
         return StatusAnswer(
             "stored",
             "warn" if name == "suspected" else "wrong",
-            " ".join(self._t(sentence, **values) for sentence in HINDRANCES[name]),
+            self._t.sentences(self._t(text, **values) for text in HINDRANCES[name]),
             reason,
             self._numbers(store),
             [self._remedy(each, file=file) for each in names],
@@ -566,7 +568,7 @@ class Answers:
             warnings = server.warnings if server else []
             remedies, notices = (
                 [],
-                [t(SERVER[one.name], **one.values) for one in (*obstacles, *warnings)],
+                [t(SERVER[notice.name], **notice.values) for notice in (*obstacles, *warnings)],
             )
             if obstacles:
                 text = t("Commits wait for a standby: nothing more is stored before one follows.")
@@ -576,14 +578,14 @@ class Answers:
         return StatusAnswer("stored", mood, text, "", details, [*map(self._remedy, remedies)])
 
     def _numbers(self, store: Store | Waiting) -> list[str]:
-        t, known = self._t, self._facts
+        t, own_facts = self._t, self._facts
         lines = []
-        if known.stored is not None:
-            lines.append(t("Readings stored so far: {n}", n=f"{known.stored:,}"))
+        if own_facts.stored is not None:
+            lines.append(t("Readings stored so far: {n}", n=f"{own_facts.stored:,}"))
         if isinstance(store, Store) and (waiting := store.queues.length()):
             lines.append(t("Waiting to be stored: {n}", n=f"{waiting:,}"))
-        if known.server is not None and known.server.primary is not None:
-            lines += self._servers(known.server.primary)
+        if own_facts.server is not None and own_facts.server.primary is not None:
+            lines += self._servers(own_facts.server.primary)
         return lines
 
     def _servers(self, primary: Primary) -> Iterator[str]:
@@ -641,16 +643,16 @@ class Answers:
 
     def backed_up(self) -> StatusAnswer:
         """Whether there is a backup that is not too old; where it lies."""
-        t, backup, known = self._t, self._facts.backup, self._facts
-        if "backup" in known.reasons or (backup is None and not known.has_database):
+        t, backup, own_facts = self._t, self._facts.backup, self._facts
+        if "backup" in own_facts.reasons or (backup is None and not own_facts.has_database):
             return self._unknown("backed_up", "backup")
         is_overdue = worst(
-            of_backup(rule, backup, known.began_at, self._now_ms, known.alert_of(rule.name))
+            of_backup(rule, backup, own_facts.began_at, self._now_ms, own_facts.alert_of(rule.name))
             for rule in rules_of(self._settings.alerts, BackupOverdue())
         ).is_firing
         start, folder = self._remedy("back_up_nightly"), self._settings.backup_dir
         if backup is None:
-            mood: Mood = "warn" if is_overdue or known.stored is None else "off"
+            mood: Mood = "warn" if is_overdue or own_facts.stored is None else "off"
             text = t("There is no backup in {folder}.", folder=folder)
             return StatusAnswer("backed_up", mood, text, remedies=[start])
         remedies = [start] if is_overdue else []
@@ -719,50 +721,55 @@ class Answers:
             t("At this pace it is full in {span} (about {date}).", span=span(days, t), date=date),
         ]
 
-    def kept(self) -> list[StatusAnswer]:
+    def retention(self) -> list[StatusAnswer]:
         """None where no station has its readings removed, and where that can't be told."""
         t, stations = self._t, self._facts.retention
         if not stations:
             return []
-        late = [one for one in stations if one.is_late(self._now_ms)]
+        late = [outlook for outlook in stations if outlook.is_late(self._now_ms)]
         text = t(
             "Old readings are removed; their hourly and daily totals stay. The database "
             "file does not get smaller: new readings take the room."
         )
         if late:
             why = dict.fromkeys(map(self._why, late))
-            text = " ".join(
-                (t("Some readings should have been removed a week ago or earlier."), *why)
-            )
-        details = [" ".join(self._retention(one)) for one in stations]
+            overdue = t("Some readings should have been removed a week ago or earlier.")
+            text = t.sentences([overdue, *why])
+        details = [t.sentences(self._outlook(outlook)) for outlook in stations]
         repairs = [*dict.fromkeys(self._repairs(late))]
         return [StatusAnswer("kept", "warn" if late else "good", text, "", details, repairs)]
 
-    def _why(self, one: Outlook) -> str:
-        return self._t(REASONS[one.obstacle or "other"], file=one.path or one.station.csv_name)
+    def _why(self, outlook: Outlook) -> str:
+        return self._t(
+            REASONS[outlook.obstacle or "other"], file=outlook.path or outlook.station.csv_name
+        )
 
     def _repairs(self, late: list[Outlook]) -> Iterator[Remedy]:
-        for one in late:
-            if one.obstacle == "archived_gone":
-                yield self._remedy("archived_file", path=f"/.../{one.station.csv_name}")
-            if one.command and "--verify" not in one.command:
-                yield self._remedy("fix", arguments=shlex.split(one.command)[1:])
+        for outlook in late:
+            if outlook.obstacle == "archived_gone":
+                yield self._remedy("archived_file", path=f"/.../{outlook.station.csv_name}")
+            if outlook.command and "--verify" not in outlook.command:
+                yield self._remedy("fix", arguments=shlex.split(outlook.command)[1:])
         if late:
             yield self._remedy("compare")
 
-    def _retention(self, one: Outlook) -> Iterator[str]:
+    def _outlook(self, outlook: Outlook) -> Iterator[str]:
         t = self._t
-        yield t("{name}: kept for {days} days.", name=station_name(one.station, t), days=one.days)
-        if one.gone.last_ms is not None:
-            n, last = f"{one.gone.readings:,}", self._time(one.gone.last_ms)
+        yield t(
+            "{name}: kept for {days} days.",
+            name=station_name(outlook.station, t),
+            days=outlook.days,
+        )
+        if outlook.gone.last_ms is not None:
+            n, last = f"{outlook.gone.readings:,}", self._time(outlook.gone.last_ms)
             yield t("{n} are removed, up to {time}.", n=n, time=last)
-        if one.oldest_at is not None and one.goes_at is not None:
-            oldest, goes = self._time(one.oldest_at), self._time(one.goes_at)
+        if outlook.oldest_at is not None and outlook.goes_at is not None:
+            oldest, goes = self._time(outlook.oldest_at), self._time(outlook.goes_at)
             yield t("Next: that of {time}, on {date}.", time=oldest, date=goes)
         else:
             yield t("There is none to remove yet.")
-        if one.obstacle:
-            yield self._why(one)
+        if outlook.obstacle:
+            yield self._why(outlook)
 
     def alerting(self, alerts: AlertState) -> StatusAnswer:
         """Which alerts are active, and whether messages of them arrive."""
@@ -770,7 +777,7 @@ class Answers:
         if not self._facts.has_database and not path_of(self._settings).exists():
             # No alert is looked for then (`runtime/waiting.py`).
             return self._unknown("alerting")
-        file = alerts.known()
+        file = alerts.current()
         failing, trouble = _failing(alerts)
         if reason := file.trouble or trouble:
             self._facts.reasons["alerting"] = reason
@@ -880,4 +887,4 @@ def _failing(alerts: AlertState) -> tuple[AlertMessage | None, str]:
     except DBAPIError as error:
         return None, reason_of(error)
     # One that was given up is told of by its alert.
-    return next((one for one in messages if one.state == "waiting"), None), ""
+    return next((message for message in messages if message.state == "waiting"), None), ""

@@ -36,12 +36,16 @@ def as_page() -> str:
     return render_template(
         "uptime/template.html",
         model=model,
-        names=[station_name(one.station, t) for one in model.stations],
+        names=[station_name(station.station, t) for station in model.stations],
         tables=(
-            (t("The last 30 days"), t("Day"), _rows([one.days for one in model.stations])),
-            (t("The last 12 months"), t("Month"), _rows([one.months for one in model.stations])),
+            (t("The last 30 days"), t("Day"), _rows([station.days for station in model.stations])),
+            (
+                t("The last 12 months"),
+                t("Month"),
+                _rows([station.months for station in model.stations]),
+            ),
         ),
-        gaps=[_gaps(one, settings, t) for one in model.stations],
+        gaps=[_gaps(station, settings, t) for station in model.stations],
         until=local_text(model.until_ms, settings.zone)[:MINUTE_CHARS],
         percent=_percent,
     )
@@ -51,26 +55,26 @@ def as_page() -> str:
 def as_json() -> Response:
     """The same for programs; times are local with their offset."""
     model, zone = _uptime(), context.store().settings.zone
-    stations = {one.station.endpoint: one for one in model.stations}
+    stations = {station.station.endpoint: station for station in model.stations}
     return jsonify(
         until=iso_text(model.until_ms, zone),
         prepared=model.is_prepared,
         stations={
             endpoint: {
-                "first": iso_text(one.first_ms, zone),
-                "usual_interval_seconds": one.usual_sec,
-                "days": [_share_object(each) for each in one.days],
-                "months": [_share_object(each) for each in one.months],
+                "first": iso_text(station.first_ms, zone),
+                "usual_interval_seconds": station.usual_sec,
+                "days": [_share_object(each) for each in station.days],
+                "months": [_share_object(each) for each in station.months],
                 "gaps": [
                     {
                         "from": iso_text(gap.first_ms, zone),
                         "to": iso_text(gap.end_ms, zone),
                         "seconds": _seconds(gap),
                     }
-                    for gap in one.gaps
+                    for gap in station.gaps
                 ],
             }
-            for endpoint, one in stations.items()
+            for endpoint, station in stations.items()
         },
     )
 
@@ -83,7 +87,7 @@ def _uptime() -> Uptime:
 def _rows(columns: Sequence[Sequence[Share]]) -> list[Row]:
     """The rows of these columns, without those before the first reading of all."""
     rows = [Row(shares[0].name, shares) for shares in zip(*columns, strict=True)]
-    return [row for row in rows if any(one.readings or one.expected for one in row.shares)]
+    return [row for row in rows if any(share.readings or share.expected for share in row.shares)]
 
 
 def _percent(share: Share) -> str:
@@ -91,7 +95,7 @@ def _percent(share: Share) -> str:
     return "–" if share.share is None else f"{int(share.share * 1000) / 10:g} %"
 
 
-def _gaps(one: StationUptime, settings: Settings, t: Translation) -> list[str]:
+def _gaps(station: StationUptime, settings: Settings, t: Translation) -> list[str]:
     return [
         t(
             "{first} to {end} ({duration})",
@@ -99,7 +103,7 @@ def _gaps(one: StationUptime, settings: Settings, t: Translation) -> list[str]:
             end=local_text(gap.end_ms, settings.zone)[:MINUTE_CHARS],
             duration=t.duration(_seconds(gap)),
         )
-        for gap in one.gaps
+        for gap in station.gaps
     ]
 
 

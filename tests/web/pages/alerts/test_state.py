@@ -79,7 +79,7 @@ def age(rows: AlertRows) -> None:
 def test_there_is_no_file_and_none_is_made(
     state: AlertState, tmp_path: Path, reads: list[Path]
 ) -> None:
-    known = state.known()
+    known = state.current()
     assert (known.active, known.trouble, reads) == ((), "", [])
     assert list(tmp_path.iterdir()) == []
     with state.reading() as connection:
@@ -93,14 +93,14 @@ def test_a_file_that_nobody_writes_to_is_read_once(
     age(rows)
     reads.clear()
     for _ in range(5):
-        assert [alert.rule for alert in state.known().active] == ["disk"]
+        assert [alert.rule for alert in state.current().active] == ["disk"]
     assert len(reads) == 1
 
 
 def test_what_was_written_is_seen_at_once(state: AlertState, rows: AlertRows) -> None:
     for number in range(1, 4):
         rows.alert("silence", f"data{number}")
-        assert len(state.known().active) == number
+        assert len(state.current().active) == number
 
 
 def test_a_file_that_was_just_written_to_is_read_again(
@@ -110,8 +110,8 @@ def test_a_file_that_was_just_written_to_is_read_again(
     rows.alert("disk")
     clocks.wall_ms = rows.path.stat().st_mtime_ns // 1_000_000 + STAMP_MS - 1
     reads.clear()
-    state.known()
-    state.known()
+    state.current()
+    state.current()
     assert len(reads) == 2
 
 
@@ -119,12 +119,12 @@ def test_a_file_that_is_none_is_said_and_left_alone_for_a_while(
     state: AlertState, rows: AlertRows, reads: list[Path], clocks: Clocks
 ) -> None:
     rows.path.write_bytes(b"no database at all, but long enough to be looked at" * 20)
-    assert "SQLITE_NOTADB" in state.known().trouble
-    state.known()
+    assert "SQLITE_NOTADB" in state.current().trouble
+    state.current()
     assert len(reads) == 1
     rows.path.unlink()
     clocks.monotonic_ms += TROUBLE_MS
-    assert state.known().trouble == ""
+    assert state.current().trouble == ""
 
 
 def test_the_file_from_before_a_trouble_is_read_again(
@@ -133,13 +133,13 @@ def test_the_file_from_before_a_trouble_is_read_again(
     """Somebody moves it away and back, which leaves its stamp as it was."""
     rows.alert("disk")
     age(rows)
-    assert len(state.known().active) == 1
+    assert len(state.current().active) == 1
     aside = rows.path.rename(rows.path.with_name("aside"))
     rows.path.write_bytes(b"no database at all, but long enough to be looked at" * 20)
-    assert state.known().trouble
+    assert state.current().trouble
     aside.rename(rows.path)
     clocks.monotonic_ms += TROUBLE_MS
-    assert len(state.known().active) == 1
+    assert len(state.current().active) == 1
 
 
 def test_an_alert_without_its_facts_is_one(state: AlertState, rows: AlertRows) -> None:
@@ -147,13 +147,13 @@ def test_an_alert_without_its_facts_is_one(state: AlertState, rows: AlertRows) -
         rows.alert("disk", facts, facts={"free": 1})
         with closing(sqlite3.connect(rows.path)) as connection, connection:
             connection.execute("UPDATE alerts SET facts = subject")
-    assert [dict(alert.facts) for alert in state.known().active] == [{}, {}, {}]
+    assert [dict(alert.facts) for alert in state.current().active] == [{}, {}, {}]
 
 
 @pytest.mark.usefixtures("locked")
 def test_a_locked_file_is_said(state: AlertState, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state_module, "BUSY_TIMEOUT_SEC", 0.0)
-    known = state.known()
+    known = state.current()
     assert known.active == ()
     assert "locked" in known.trouble
 
@@ -162,7 +162,7 @@ def test_a_file_without_tables_is_one_that_is_being_made(
     state: AlertState, rows: AlertRows
 ) -> None:
     rows.path.touch()
-    assert state.known().trouble == ""
+    assert state.current().trouble == ""
 
 
 def test_it_is_read_beside_one_who_writes(state: AlertState, rows: AlertRows) -> None:
@@ -170,7 +170,7 @@ def test_it_is_read_beside_one_who_writes(state: AlertState, rows: AlertRows) ->
     with closing(sqlite3.connect(rows.path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("DELETE FROM alerts")
-        assert len(state.known().active) == 1
+        assert len(state.current().active) == 1
         connection.execute("ROLLBACK")
 
 
@@ -178,7 +178,7 @@ def test_many_threads_ask_at_once(state: AlertState, rows: AlertRows) -> None:
     rows.alert("disk")
     seen: list[int] = []
     threads = [
-        threading.Thread(target=lambda: seen.append(len(state.known().active))) for _ in range(8)
+        threading.Thread(target=lambda: seen.append(len(state.current().active))) for _ in range(8)
     ]
     for thread in threads:
         thread.start()

@@ -18,6 +18,8 @@ from tests.support.rows import execute
 DAY_MS = 86_400_000
 
 ENGLISH = translation("en")
+# Between two sentences.
+SPACE = {"en": " ", "ja": ""}
 
 
 def answers(
@@ -29,7 +31,7 @@ def answers(
                 settings, database, View(connection, settings.stations, settings.zone, now_ms)
             )
         )
-    return Answers(settings, facts, texts, now_ms).kept()
+    return Answers(settings, facts, texts, now_ms).retention()
 
 
 def test_nothing_is_said_where_nothing_is_removed(settings: Settings, database: Database) -> None:
@@ -61,7 +63,8 @@ def test_why_it_does_not_go(
     (answer,) = answers(settings, database, late, texts)
     assert answer.mood == "warn"
     answer_late = texts("Some readings should have been removed a week ago or earlier.")
-    assert answer.text == f"{answer_late} {texts('No export has ever written their CSV file.')}"
+    why = texts("No export has ever written their CSV file.")
+    assert answer.text == f"{answer_late}{SPACE[texts.language]}{why}"
 
 
 @pytest.mark.parametrize("texts", [ENGLISH, translation("ja")])
@@ -80,7 +83,7 @@ def test_what_no_file_proves_is_named_with_its_commands(
     assert answer.details[0].endswith(why)
     (answer,) = answers(settings, database, FIRST_MS + 38 * DAY_MS, texts)
     late = texts("Some readings should have been removed a week ago or earlier.")
-    assert answer.text == f"{late} {why}"
+    assert answer.text == f"{late}{SPACE[texts.language]}{why}"
     assert [remedy.command.partition("flask10x export ")[2] for remedy in answer.remedies] == [
         "--archived /.../PicodataX.csv",
         "--rebuild PicodataX.csv --whole",
