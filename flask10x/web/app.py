@@ -60,7 +60,7 @@ PAGES: tuple[Page, ...] = (
 
 
 def declared(config: Settings) -> tuple[Routes, ...]:
-    """All that the application answers but the files under /static; each says who may ask."""
+    """Return all routes but that of the files under /static, with what each declares of itself."""
     return (
         station_routes.routes(config.stations),
         *(batch.blueprint, ambient_routes.blueprint, influx_routes.routes()),
@@ -78,11 +78,11 @@ def create_app(
     missing: str = "",
     queues: SharedQueues | None = None,
 ) -> Flask:
-    """The web application; its store is made but not opened (`app.extensions["flask10x"]`).
+    """Return the web application with a store that is not open (`app.extensions["flask10x"]`).
 
     Without a keyring the files of tokens are read; without queues the store has its own. `missing`
     says why there is no database; then there is no store either, and nothing is opened or made.
-    Raises SettingsError when they or the settings of the environment are wrong.
+    Raises SettingsError when the tokens or the settings of the environment are wrong.
     """
     config = config or settings.load()
     app = Flask(__name__, template_folder=files.PAGES.name)
@@ -117,7 +117,7 @@ def create_app(
 
 
 def _file(filename: str) -> Response:
-    """A file under /static: one that pages share, or the script or the style of a page."""
+    """Answer with a file under /static: a shared one, or the script or the style of a page."""
     path = files.OF_PAGES.get(filename)
     return send_file(path) if path else current_app.send_static_file(filename)
 

@@ -12,17 +12,23 @@ from flask import Blueprint, current_app, request, url_for
 from flask.typing import RouteCallable
 
 Guard = Literal["always", "open", "read", "station", "stations", "lines", "key", "mute", "notes"]
-"""Which token a request needs where there are any.
+"""Which token a request needs where there are tokens.
 
-`open` needs none, and `always` answers under any name of the host, too. `station` is the token for
-posting to the station that the view is named like. With `stations` and `lines` any token for
-posting lets the request in, and the view asks for each reading; `lines` also takes it from the
-query. `key` is one in the body, so the view asks for it. `mute` is the token for reading or, where
-there is none, the one for posting to all stations; `notes` the one for notes or, where there is
-none, that for muting."""
+| guard | token |
+|---|---|
+| `always` | none, under any name of the host |
+| `open` | none |
+| `read` | one for reading |
+| `station` | one for posting to the station whose endpoint is the name of the view |
+| `stations` | any for posting; the view checks it for each reading |
+| `lines` | the same, also from the query |
+| `key` | one for posting, in the body, where the view checks it |
+| `mute` | one for reading; without such tokens, one for posting to all stations |
+| `notes` | one for notes; without such tokens, as `mute` |
+"""
 OPEN: frozenset[Guard] = frozenset({"always", "open"})
 POSTING: frozenset[Guard] = frozenset({"station", "stations", "lines", "key"})
-Group = Literal["main", "more", "none"]
+Group = Literal["main", "more"]
 # Flask's own route; its files are public anyway.
 STATIC = "static"
 PAGE_VIEW = "as_page"
@@ -69,7 +75,7 @@ class Routes(Blueprint):
 
 
 class Page(Routes):
-    """A page for people; its view is called `as_page`."""
+    """A page for people, whose view is `as_page`."""
 
     def __init__(self, name: str, module: str, *, text: str, group: Group, since: str = "") -> None:
         """`text` is its name in the navigation, in English, `group` its place there.
@@ -82,34 +88,34 @@ class Page(Routes):
 
     @property
     def url(self) -> str:
-        """Where it leads; only within a request."""
+        """The address of the link to it; only within a request."""
         url = url_for(self.view)
         return f"{url}?from={self._since}" if self._since else url
 
     @property
     def is_current(self) -> bool:
-        """Whether it is the page that is shown."""
+        """Whether the request at hand asks for this page."""
         return request.endpoint == self.view
 
 
 def declared() -> tuple[Routes, ...]:
-    """All routes of the application, in the order in which it lists them."""
+    """Return all routes of the application, in the order in which it registered them."""
     return tuple(each for each in current_app.blueprints.values() if isinstance(each, Routes))
 
 
 def pages_of(group: Group) -> list[Page]:
-    """The pages that have this place in the navigation."""
+    """Return the pages that have this place in the navigation."""
     return [page for page in declared() if isinstance(page, Page) and page.group == group]
 
 
 def route_of_request() -> Route | None:
-    """The declaration of the route that is asked; None: Flask's own, or no such address."""
+    """Return the declaration of the route of the request, None for Flask's own or without one."""
     routes = current_app.blueprints.get(request.blueprint or "")
     return routes.routes.get(request.endpoint or "") if isinstance(routes, Routes) else None
 
 
 def guard_of_request() -> Guard | None:
-    """What the request at hand needs; None when there is no such address."""
+    """Return the guard of the request at hand, or None when its address does not exist."""
     route = route_of_request()
     if route is not None:
         return route.guard

@@ -1,4 +1,4 @@
-"""What `/history/series` says beside the lines of a chart: bands, compared lines, nights."""
+"""The bands, compared lines and nights that `/history/series` adds to the lines of a chart."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from flask10x.translation import Translation
 
 
 def bands(lines: Iterable[Line], t: Translation) -> list[dict[str, object]]:
-    """Each band with the line that it is of; labels in the reader's language."""
+    """Return each band with the names of its line; labels are in the reader's language."""
     return [
         {
             "endpoint": line.station.endpoint,
@@ -29,7 +29,7 @@ def bands(lines: Iterable[Line], t: Translation) -> list[dict[str, object]]:
 
 
 def compared_lines(comparison: Comparison | None) -> dict[str, object] | None:
-    """None where nothing is compared."""
+    """Return the compared lines as JSON has them, or None without a comparison."""
     if comparison is None:
         return None
     return {
@@ -54,24 +54,24 @@ def _compared_line(compared: ComparedLine) -> dict[str, object]:
     }
 
 
-# Beyond two weeks a night is a few pixels wide, and the shading hides more than it tells.
+# Beyond two weeks a night is a few pixels wide, and the shading hides the lines.
 LONGEST_MS = 15 * DAY_MS
 DEGREES_A_DAY = 360
 # Of the sun's centre at sunrise: 34' of refraction and 16' of its radius.
 HORIZON_DEGREES = -0.833
 # A pixel of a day's chart is some minutes wide.
 EXACT_MS = 10 * SECOND_MS
-# Two places with two weeks each, for who compares.
+# Two weeks of two places, for a comparison.
 DAYS_KEPT = 64
 
 Span = tuple[int, int]
 
 
 def nights(place: Place, first_ms: int, last_ms: int) -> list[Span]:
-    """Beginning and end of each night of the range, in epoch milliseconds, cut at its ends.
+    """Return beginning and end of each night in the range, in epoch milliseconds, cut at its ends.
 
-    Empty for a range that is longer than about two weeks; one night in the polar night, none where
-    the sun does not set.
+    The list is empty for a range that is longer than about two weeks, and where the sun does not
+    set. The polar night is one night.
     """
     if last_ms - first_ms > LONGEST_MS or not (is_date(first_ms) and is_date(last_ms)):
         return []
@@ -86,7 +86,7 @@ def nights(place: Place, first_ms: int, last_ms: int) -> list[Span]:
 
 
 def _days(place: Place, first_ms: int, last_ms: int) -> Iterator[Span]:
-    """Sunrise and sunset of each day that touches the range, in the order of time."""
+    """Yield sunrise and sunset of each day that touches the range, in the order of time."""
     # In the time of the sun each day has its sunrise before its sunset, whatever the clocks show.
     ahead_ms = round(place.longitude / DEGREES_A_DAY * DAY_MS)
     for day in range((first_ms + ahead_ms) // DAY_MS, (last_ms + ahead_ms) // DAY_MS + 1):
@@ -97,9 +97,9 @@ def _days(place: Place, first_ms: int, last_ms: int) -> Iterator[Span]:
 
 @lru_cache(maxsize=DAYS_KEPT)
 def _day(place: Place, midnight_ms: int) -> Span | None:
-    """Sunrise and sunset of the day that begins at this midnight of the sun; None in polar night.
+    """Return sunrise and sunset of the day from this midnight of the sun; None in the polar night.
 
-    Where the sun is up at a midnight, that one stands for the sunrise or the sunset.
+    Where the sun is up at a midnight, that midnight counts as the sunrise or the sunset.
     """
     noon_ms, next_ms = midnight_ms + DAY_MS // 2, midnight_ms + DAY_MS
     if not _is_up(place, noon_ms):
@@ -110,7 +110,7 @@ def _day(place: Place, midnight_ms: int) -> Span | None:
 
 
 def _border(place: Place, dark_ms: int, light_ms: int) -> int:
-    """When the sun crosses the horizon between a dark and a light moment."""
+    """Return when the sun crosses the horizon between a dark and a light moment."""
     while abs(light_ms - dark_ms) > EXACT_MS:
         middle_ms = (dark_ms + light_ms) // 2
         if _is_up(place, middle_ms):

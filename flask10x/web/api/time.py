@@ -14,7 +14,7 @@ blueprint = Routes("time", __name__)
 
 @blueprint.get("/api/v1/time", guard="open", without_store=True)
 def now() -> Response:
-    """Now, in UTC and in the zone of the house; in whole seconds for boards that have no others."""
+    """Answer with the time in UTC and in the zone of the house, also in whole seconds."""
     now_ms, zone = clock.now_ms(), context.store().settings.zone
     second = now_ms // 1000
     answer = jsonify(
