@@ -27,7 +27,7 @@ from flask10x.server.gunicorn_conf import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_
 from flask10x.system.gauges import Gauges
 from flask10x.system.limits import give_way
 from flask10x.web.access import is_refused
-from flask10x.web.app import create_app
+from flask10x.web.app import SharedMemory, create_app
 from flask10x.web.headers import ALWAYS
 from flask10x.web.ingest.fast_path import Lane, Lanes
 from flask10x.web.limits import (
@@ -235,6 +235,6 @@ def with_threads(app: Flask, settings: Settings) -> Flask:
 
 def compile_templates(settings: Settings, gauges: Gauges, keyring: Keyring) -> None:
     """Compile the pages once for all workers; without a store, so that nothing is opened."""
-    app = create_app(settings, gauges, keyring=keyring, missing="not opened here")
+    app = create_app(settings, SharedMemory(gauges), keyring, missing="not opened here")
     app.jinja_env.bytecode_cache = COMPILED
     compile_all(app.jinja_env)

@@ -15,7 +15,8 @@ from flask10x.errors import Flask10xError
 from flask10x.recording.shared_queue import QueueFile
 from flask10x.runtime.store import Store
 from flask10x.server import address
-from flask10x.web.app import create_app
+from flask10x.system.gauges import Gauges
+from flask10x.web.app import SharedMemory, create_app
 
 
 class Handler(WSGIRequestHandler):
@@ -50,7 +51,9 @@ def _serve(config: Settings, queue_file: QueueFile) -> None:
     headings = station_file.formula_headings(config.stations)
     for warning in (*queue_file.warnings, *headings):
         sys.stderr.write(f"flask10x: {warning}\n")
-    app = create_app(config, queues=queue_file.queues)
+    gauges = Gauges(config.stations.by_endpoint)
+    shared = SharedMemory(gauges, queues=queue_file.queues)
+    app = create_app(config, shared)
     store: Store = app.extensions["flask10x"]
     try:
         store.open()

@@ -271,13 +271,11 @@ STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 def worker_app() -> "Flask":
     """The application of one worker; called in the worker, which reads no file of settings."""
     from flask10x.server.application import with_threads  # noqa: PLC0415
-    from flask10x.web.app import create_app  # noqa: PLC0415
+    from flask10x.web.app import SharedMemory, create_app  # noqa: PLC0415
 
     queues = None if _queue_file is None else _queue_file.queues
-    settings, keyring = _in_force.settings, _in_force.keyring
-    return with_threads(
-        create_app(settings, _gauges, _slot_number, keyring, _missing, queues), settings
-    )
+    settings, shared = _in_force.settings, SharedMemory(_gauges, _slot_number, queues)
+    return with_threads(create_app(settings, shared, _in_force.keyring, _missing), settings)
 
 
 def on_reload(_server: Any) -> None:

@@ -1,6 +1,7 @@
 """The application factory."""
 
 import logging
+from dataclasses import dataclass
 
 from flask import Flask, Response, current_app, jsonify, send_file
 from werkzeug.exceptions import HTTPException
@@ -70,18 +71,27 @@ def declared(config: Settings) -> tuple[Routes, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class SharedMemory:
+    """What the workers of one service have in common, and the place of this worker in it."""
+
+    gauges: Gauges
+    slot_number: int = 0
+    queues: SharedQueues | None = None
+    """None: the store makes its own."""
+
+
 def create_app(
     config: Settings | None = None,
-    gauges: Gauges | None = None,
-    slot_number: int = 0,
+    shared: SharedMemory | None = None,
     keyring: Keyring | None = None,
     missing: str = "",
-    queues: SharedQueues | None = None,
 ) -> Flask:
     """Return the web application with a store that is not open (`app.extensions["flask10x"]`).
 
-    Without a keyring the files of tokens are read; without queues the store has its own. `missing`
-    says why there is no database; then there is no store either, and nothing is opened or made.
+    Without `shared` the application is the only worker; without a keyring the files of tokens are
+    read. `missing` says why there is no database; then there is no store either, and nothing is
+    opened or made.
     Raises SettingsError when the tokens or the settings of the environment are wrong.
     """
     config = config or settings.load()
@@ -92,11 +102,11 @@ def create_app(
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     access = Access(config, keyring or secrets.load_tokens(config))
     access.init_app(app)
-    gauges = gauges or Gauges(config.stations.by_endpoint)
+    shared = shared or SharedMemory(Gauges(config.stations.by_endpoint))
     if missing:
-        app.extensions["flask10x"] = Waiting(config, gauges, slot_number, missing)
+        app.extensions["flask10x"] = Waiting(config, shared.gauges, shared.slot_number, missing)
     else:
-        store = Store(config, gauges, slot_number, queues)
+        store = Store(config, shared.gauges, shared.slot_number, shared.queues)
         app.extensions["flask10x"] = store
         UnknownStations(store, access).init_app(app)
     for routes in declared(config):

@@ -22,7 +22,7 @@ from flask10x.runtime.station_watch import SilenceLearning, StationWatch
 from flask10x.runtime.store import Store
 from flask10x.runtime.worker_watch import QueueWatch, WorkerWatch
 from flask10x.system.gauges import TASKS_MAX, Gauges
-from flask10x.web.app import create_app
+from flask10x.web.app import SharedMemory, create_app
 from tests.e2e.service import wait_until
 from tests.support import databases
 from tests.support.both_engines import readiness
@@ -92,7 +92,7 @@ def store(
 @pytest.fixture
 def clients(store: Store, settings: Settings) -> Iterator[list[FlaskClient]]:
     """Both workers."""
-    apps = [create_app(settings, store.gauges, slot_number=number) for number in (0, 1)]
+    apps = [create_app(settings, SharedMemory(store.gauges, number)) for number in (0, 1)]
     yield [app.test_client() for app in apps]
     for app in apps:
         other: Store = app.extensions["flask10x"]

@@ -26,7 +26,9 @@ gunicorn_conf._compile_templates()
 master = loaded()
 from flask10x.server import application
 app = application.create_app(
-    gunicorn_conf._settings, gunicorn_conf._gauges, 0, gunicorn_conf._in_force.keyring
+    gunicorn_conf._settings,
+    application.SharedMemory(gunicorn_conf._gauges),
+    gunicorn_conf._in_force.keyring,
 )
 store = app.extensions["flask10x"]
 store.open()
