@@ -28,7 +28,7 @@ def command(new: bool) -> None:
         text = _("columns added for the stations: {columns}")
         click.echo(text.format(columns=", ".join(added)))
     text = _("{database} is at version {version}")
-    click.echo(text.format(database=shown_name(config), version=schema.known()[-1]))
+    click.echo(text.format(database=shown_name(config), version=schema.all_revisions()[-1]))
 
 
 def migrate(config: Settings, *, new: bool = False) -> list[str]:

@@ -51,10 +51,10 @@ def _remarks(restored: Restored) -> list[str]:
     if restored.newer:
         text = _("Readings that only the replaced one has: {n}")
         lines.append(text.format(n=restored.newer))
-    if restored.contents.revision != schema.known()[-1]:
+    if restored.contents.revision != schema.all_revisions()[-1]:
         text = _(
             "Its schema is {old}; the next start of the service brings it to {new}, or at once:"
             " flask10x migrate"
         )
-        lines.append(text.format(old=restored.contents.revision, new=schema.known()[-1]))
+        lines.append(text.format(old=restored.contents.revision, new=schema.all_revisions()[-1]))
     return lines

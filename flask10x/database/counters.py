@@ -74,8 +74,8 @@ def write_errors_name(settings: Settings) -> str:
 def write_errors(connection: Connection, settings: Settings, counted: int) -> int:
     """The total of all hosts; of this one what it has `counted`, if it has not saved that yet."""
     saved = values_like(connection, WRITE_ERRORS)
-    own = saved.pop(write_errors_name(settings).removeprefix(WRITE_ERRORS), 0)
-    return sum(saved.values()) + max(own, counted)
+    saved_here = saved.pop(write_errors_name(settings).removeprefix(WRITE_ERRORS), 0)
+    return sum(saved.values()) + max(saved_here, counted)
 
 
 def copy_note(connection: Connection) -> CopyNote | None:

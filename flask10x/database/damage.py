@@ -24,18 +24,18 @@ class Damage:
     def __init__(self, gauges: Gauges | None = None) -> None:
         """Without gauges it is known to this object only, and nobody looks again."""
         self._gauges = gauges
-        self._own = ""
+        self._reason = ""
 
     @property
-    def known(self) -> bool:
+    def is_damaged(self) -> bool:
         """Whether the database is damaged; asked for each reading."""
-        return bool(self._own) or (self._gauges is not None and self._gauges.is_damaged())
+        return bool(self._reason) or (self._gauges is not None and self._gauges.is_damaged())
 
     @property
     def reason(self) -> str:
         """How it showed, and the way out if there is one; empty while nothing is known."""
         if self._gauges is None:
-            return self._own
+            return self._reason
         if copied := self._gauges.rescued:
             return f"{self._gauges.damage}{WAY_OUT.format(copied)}"
         return f"{self._gauges.damage}{STAY if self._gauges.taken_away else ''}"
@@ -48,7 +48,7 @@ class Damage:
     @property
     def obstacle(self) -> str:
         """Why nothing may be written now, as `/readyz` says it; empty while it may."""
-        if self.known:
+        if self.is_damaged:
             return f"the database is damaged: {self.reason}"
         if suspicion := self.suspicion:
             return f"the database is looked at, nothing is written meanwhile: {suspicion}"
@@ -57,25 +57,25 @@ class Damage:
     @property
     def halted(self) -> bool:
         """Whether nothing may be written now, to a damaged or a suspected database."""
-        return self.known or (self._gauges is not None and self._gauges.is_suspected())
+        return self.is_damaged or (self._gauges is not None and self._gauges.is_suspected())
 
     def check(self) -> None:
         """Raises DatabaseDamaged or DatabaseSuspected when nothing may be written now."""
-        self.check_known()
+        self.check_damaged()
         if self.halted:
             raise DatabaseSuspected(self.suspicion)
 
-    def check_known(self) -> None:
+    def check_damaged(self) -> None:
         """Raises DatabaseDamaged when the database is damaged; a suspicion is no reason."""
-        if self.known:
+        if self.is_damaged:
             raise DatabaseDamaged(self.reason)
 
     def report(self, reason: str) -> None:
         """Stop all writing for as long as the service runs; the first reason stays."""
-        if self.known:
+        if self.is_damaged:
             return
         if self._gauges is None:
-            self._own = reason
+            self._reason = reason
         else:
             self._gauges.damage = reason
             self._gauges.suspicion = ""
@@ -91,11 +91,11 @@ class Damage:
                 "The database may be damaged, nothing is written until it was looked at: %s", reason
             )
 
-    def clear(self, suspicion: str, seen: str) -> None:
-        """Let the writing go on after this suspicion; `seen` is what the look has shown.
+    def clear(self, suspicion: str, finding: str) -> None:
+        """Let the writing go on after this suspicion; `finding` is what the look has shown.
 
         Another suspicion stays: it may have come up behind the look.
         """
         if self._gauges is not None and suspicion and suspicion == self.suspicion:
             self._gauges.suspicion = ""
-            log.info("Readings are stored again, no damage was found: %s", seen)
+            log.info("Readings are stored again, no damage was found: %s", finding)

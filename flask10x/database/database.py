@@ -89,10 +89,10 @@ class Database:
         with self.writer.begin() as connection:
             yield connection
         self._connections.check_commit()
-        if self.damage.known:
+        if self.damage.is_damaged:
             # The rescued copy may have begun before this COMMIT has returned.
             log.warning(NO_PROMISE)
-        self.damage.check_known()
+        self.damage.check_damaged()
 
     @contextmanager
     def migration(self) -> Iterator[Connection]:
@@ -113,13 +113,13 @@ class Database:
         `change` is called once for each try. Raises what `commit` raises, which says what is
         stored then.
         """
-        for left in reversed(range(tries or COMMIT_TRIES)):
+        for tries_left in reversed(range(tries or COMMIT_TRIES)):
             try:
                 with self.commit() as connection:
                     change(connection)
                 return
             except (LockTimeout, DBAPIError) as error:
-                if not left or not is_busy(error):
+                if not tries_left or not is_busy(error):
                     raise
                 time.sleep(COMMIT_PAUSE_SEC)
 

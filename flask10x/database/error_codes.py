@@ -68,9 +68,9 @@ def reason_of(error: BaseException) -> str:
     origin = error.orig if isinstance(error, DBAPIError) else error
     # PostgreSQL's text goes on with where in the statement it was; it has a line for each server
     # that was tried when none answers.
-    said = getattr(getattr(origin, "diag", None), "message_primary", None) or str(origin)
+    message = getattr(getattr(origin, "diag", None), "message_primary", None) or str(origin)
     details = error.detail if isinstance(error, StatementError) else ()
-    return "; ".join((f"{code_of(error)}: {' '.join(said.split())}", *details))
+    return "; ".join((f"{code_of(error)}: {' '.join(message.split())}", *details))
 
 
 def is_busy(error: BaseException) -> bool:

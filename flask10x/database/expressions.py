@@ -121,14 +121,14 @@ def total(column: ColumnElement[Any]) -> ColumnElement[float]:
     return _total(column)
 
 
-def greatest(one: ColumnElement[Any], other: Any) -> ColumnElement[int]:
+def greatest(value: ColumnElement[Any], other: Any) -> ColumnElement[int]:
     """The greater of two numbers, neither of which is NULL."""
-    return _greatest(one, other)
+    return _greatest(value, other)
 
 
-def least(one: ColumnElement[Any], other: Any) -> ColumnElement[int]:
+def least(value: ColumnElement[Any], other: Any) -> ColumnElement[int]:
     """The lesser of two numbers, neither of which is NULL."""
-    return _least(one, other)
+    return _least(value, other)
 
 
 def adjusted(

@@ -67,10 +67,10 @@ def existing_columns(connection: Connection) -> set[str]:
 
 def _names(connection: Connection, stations: Stations, rows: Iterable[Cells]) -> tuple[str, ...]:
     """The columns that these rows fill; also those of stations that are no more."""
-    names, known = _usual(stations)
-    if all(map(known.issuperset, rows)):
+    names, usual = _usual(stations)
+    if all(map(usual.issuperset, rows)):
         return names
-    others = set().union(*rows) - known
+    others = set().union(*rows) - usual
     if missing := others - existing_columns(connection):
         raise UnknownColumn(f"there is no column {', '.join(sorted(missing))}")
     return (*names, *sorted(others))

@@ -34,10 +34,10 @@ def shown_name(settings: Settings) -> str:
     scheme, _, rest = settings.database_url.partition("://")
     place, _, options = rest.partition("?")
     account, at, server = place.rpartition("@")
-    given = parse_qs(options).get("host", [])
-    if given and server.startswith("/"):
+    hosts = parse_qs(options).get("host", [])
+    if hosts and server.startswith("/"):
         # Several servers are options of the URL.
-        server = ",".join(given) + server
+        server = ",".join(hosts) + server
     user = account.partition(":")[0]
     return f"{scheme}://{user}{at}{server}"
 

@@ -30,7 +30,7 @@ def note(connection: Connection, queue: str, number: int) -> None:
     dialects.of(connection).set_sequence(connection, _PREFIX + queue, number)
 
 
-def noted(connection: Connection) -> set[str]:
+def queues(connection: Connection) -> set[str]:
     """The queues that there is a note of."""
     names = dialects.of(connection).sequences(connection, _PREFIX)
     return {name.removeprefix(_PREFIX) for name in names}

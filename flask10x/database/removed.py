@@ -48,13 +48,13 @@ def removed_total(connection: Connection) -> int:
 
 def note_removed(connection: Connection, endpoint: str, removed: Removed) -> None:
     """Note in the transaction that removes them how far the station's readings are gone."""
-    noted = upsert(tables.removed).values(
+    statement = upsert(tables.removed).values(
         endpoint=endpoint,
         last_id=removed.last_id,
         last_ms=removed.last_ms,
         readings=removed.readings,
     )
-    connection.execute(noted)
+    connection.execute(statement)
 
 
 # What the removed readings of each hour add up to: the part of a roll-up that no reading can give.
@@ -76,15 +76,15 @@ def removed_of_hour(connection: Connection, endpoint: str, hour: int) -> dict[st
     return {row["measurement"]: dict(row) for row in connection.execute(query).mappings()}
 
 
-def with_removed(one: Sums, other: Sums) -> Sums:
+def with_removed(sums: Sums, other: Sums) -> Sums:
     """The sums of both, which are of the same hour and measurement."""
-    totals = one["total"], other["total"]
-    return one | {
-        "readings": one["readings"] + other["readings"],
-        "count": one["count"] + other["count"],
+    totals = sums["total"], other["total"]
+    return sums | {
+        "readings": sums["readings"] + other["readings"],
+        "count": sums["count"] + other["count"],
         "total": None if None in totals else sum(totals),
-        "minimum": min(_values(one["minimum"], other["minimum"]), default=None),
-        "maximum": max(_values(one["maximum"], other["maximum"]), default=None),
+        "minimum": min(_values(sums["minimum"], other["minimum"]), default=None),
+        "maximum": max(_values(sums["maximum"], other["maximum"]), default=None),
     }
 
 
@@ -95,8 +95,8 @@ def keep_removed_hours(connection: Connection, rows: Iterable[Sums]) -> None:
 
 def restore_removed_hours(connection: Connection) -> None:
     """Put the kept hours into the empty roll-ups, to which the follower adds what is left."""
-    kept = select(*(removed_hours.c[name] for name in _COLUMNS))
-    connection.execute(insert(rollups).from_select(_COLUMNS, kept))
+    rows = select(*(removed_hours.c[name] for name in _COLUMNS))
+    connection.execute(insert(rollups).from_select(_COLUMNS, rows))
 
 
 def fill_removed_hours(connection: Connection, endpoint: str, name: str) -> None:

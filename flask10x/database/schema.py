@@ -58,33 +58,33 @@ def upgrade(settings: Settings, *, new: bool = False, copying: bool = False) -> 
     path = database_path(settings)
     engines.of(settings).prepare_upgrade(new=new)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in reversed(range(LOOKS)):
+    for tries_left in reversed(range(LOOKS)):
         try:
             added = _upgrade(settings, copying)
             break
         except (DatabaseDamaged, SchemaError) as error:
-            if not left or not _may_pass(error):
+            if not tries_left or not _may_pass(error):
                 raise
             time.sleep(LOOK_PAUSE_SEC)
     return added
 
 
 def _upgrade(settings: Settings, copying: bool) -> list[str]:
-    revisions = known()
-    found, fits = _look(settings, revisions[-1], copying)
+    revisions = all_revisions()
+    version, fits = _look(settings, revisions[-1], copying)
     if fits:
         return []
-    if found is not None and found not in revisions:
-        if old := too_old(found, shown_name(settings)):
+    if version is not None and version not in revisions:
+        if old := too_old(version, shown_name(settings)):
             raise SchemaError(old)
         text = _(
             "{path} is at version {version}, made by a newer Flask10X; this one knows {newest}"
         )
         raise SchemaError(
-            text.format(path=shown_name(settings), version=found, newest=revisions[-1])
+            text.format(path=shown_name(settings), version=version, newest=revisions[-1])
         )
     try:
-        if found != revisions[-1]:
+        if version != revisions[-1]:
             _run(settings)
         return _fit(settings)
     except (DBAPIError, CommitNotReplicated) as error:
@@ -105,12 +105,12 @@ def migrations() -> Path:
     return _INSIDE if _INSIDE.is_dir() else CHECKOUT / "migrations"
 
 
-def known() -> list[str]:
+def all_revisions() -> list[str]:
     """Every revision that this program knows, oldest first; the last one is what it needs."""
     after = {}
     for file in (migrations() / "versions").glob("*.py"):
-        found = dict(_ASSIGNED.findall(file.read_text(encoding="utf-8")))
-        after[found["down_revision"]] = found["revision"]
+        assigned = dict(_ASSIGNED.findall(file.read_text(encoding="utf-8")))
+        after[assigned["down_revision"]] = assigned["revision"]
     chain: list[str] = []
     while (following := after.get(chain[-1] if chain else "")) is not None:
         chain.append(following)
@@ -135,11 +135,11 @@ def _look(settings: Settings, newest: str, copying: bool) -> tuple[str | None, b
         return None, False
     try:
         with database.reader() as engine, engine.connect() as connection:
-            found = current(connection)
-            if found == newest and not copying:
+            version = current(connection)
+            if version == newest and not copying:
                 require_finished(settings, connection)
-            fits = found == newest and station_columns.fits(connection, settings.stations)
-            return found, fits
+            fits = version == newest and station_columns.fits(connection, settings.stations)
+            return version, fits
     except DBAPIError as error:
         if is_wrong_sql(error):
             return None, False
@@ -161,7 +161,7 @@ def require_newest(settings: Settings, connection: Connection) -> None:
 
     Raises sqlalchemy.exc.DBAPIError when it can't be read now.
     """
-    at, revisions = None, known()
+    at, revisions = None, all_revisions()
     try:
         at = current(connection)
     except DBAPIError as error:
@@ -182,7 +182,7 @@ def require_newest(settings: Settings, connection: Connection) -> None:
 
 def too_old(version: str, database: str) -> str:
     """Why this program cannot migrate a database of that version; empty if it can."""
-    first = known()[0]
+    first = all_revisions()[0]
     if version >= first:
         return ""
     text = _(
@@ -253,4 +253,4 @@ def _fit_note(settings: Settings) -> Path:
 
 def _fit_text(settings: Settings) -> str:
     stations = station_columns.mark(settings.stations)
-    return f"{shown_name(settings)} {known()[-1]} {stations}\n"
+    return f"{shown_name(settings)} {all_revisions()[-1]} {stations}\n"

@@ -67,8 +67,8 @@ class Primary:
     @property
     def commits_wait(self) -> bool:
         """Whether a synchronous commit waits until another standby comes."""
-        seen = len(self.standbys) if self.hidden else self.synchronous
-        return seen < self.waits_for
+        present = len(self.standbys) if self.hidden else self.synchronous
+        return present < self.waits_for
 
     @property
     def place(self) -> str:

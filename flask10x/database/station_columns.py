@@ -48,7 +48,7 @@ from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
 ROLLED_UP = "rollups.stations"
 
 # The roll-ups of hours and those of days.
-_KEPT = (rollups, rollup_days)
+_ROLLUP_TABLES = (rollups, rollup_days)
 
 # The views of each station, by what their names begin with; the measurements follow.
 _VIEWS = {
@@ -123,17 +123,17 @@ def is_mark_of(value: int, stations: Stations) -> bool:
 def _add(connection: Connection, name: str) -> None:
     # Somebody else may have added it meanwhile.
     if name not in existing_columns(connection):
-        there = dialects.of(connection).quote(name)
+        quoted = dialects.of(connection).quote(name)
         number = NUMBER.compile(dialect=connection.dialect)
-        connection.exec_driver_sql(f"ALTER TABLE readings ADD COLUMN {there} {number}")
+        connection.exec_driver_sql(f"ALTER TABLE readings ADD COLUMN {quoted} {number}")
 
 
 def _fit(connection: Connection, stations: Stations) -> None:
     _renew_views(connection, stations)
     if not rollups_fit(connection, stations):
         _fit_rollups(connection, stations)
-        noted = upsert(counters)
-        connection.execute(noted.values(name=ROLLED_UP, value=mark(stations)))
+        statement = upsert(counters)
+        connection.execute(statement.values(name=ROLLED_UP, value=mark(stations)))
 
 
 @lru_cache(maxsize=8)
@@ -151,31 +151,31 @@ def _fit_rollups(connection: Connection, stations: Stations) -> None:
     """
     for endpoint, name in ((s.endpoint, name) for s in stations.all for name in s.columns):
         removed.fill_removed_hours(connection, endpoint, name)
-    kept = _kept(connection)
-    for endpoint, names in kept.items():
+    rolled_up = _rolled_up_names(connection)
+    for endpoint, names in rolled_up.items():
         station = stations.by_endpoint.get(endpoint)
         _forget(connection, endpoint, names.difference(station.columns if station else ()))
     for station in stations.all:
-        known = kept[station.endpoint].intersection(station.columns)
-        lacking = set(station.columns) - known
+        present = rolled_up[station.endpoint].intersection(station.columns)
+        lacking = set(station.columns) - present
         if not lacking or not _is_rolled_up(connection, station.endpoint):
             continue
         has_values = _is_rolled_up(connection, station.endpoint, lacking) or (
             removed.have_values(connection, station.endpoint, lacking)
         )
-        if not known or has_values:
-            _begin_anew(connection)
+        if not present or has_values:
+            _restart_rollups(connection)
             return
         for name in lacking:
-            _fill(connection, station.endpoint, name, min(known))
+            _fill(connection, station.endpoint, name, min(present))
 
 
-def _kept(connection: Connection) -> defaultdict[str, set[str]]:
+def _rolled_up_names(connection: Connection) -> defaultdict[str, set[str]]:
     """The measurements that have roll-ups, by the station's endpoint."""
-    kept: defaultdict[str, set[str]] = defaultdict(set)
+    names: defaultdict[str, set[str]] = defaultdict(set)
     for endpoint, name in _pairs(connection):
-        kept[endpoint].add(name)
-    return kept
+        names[endpoint].add(name)
+    return names
 
 
 def _pairs(connection: Connection) -> Iterator[tuple[str, str]]:
@@ -188,9 +188,9 @@ def _pairs(connection: Connection) -> Iterator[tuple[str, str]]:
         .limit(1)
     )
     last = {"endpoint": "", "measurement": ""}
-    while found := connection.execute(following, last).one_or_none():
-        last = {"endpoint": found[0], "measurement": found[1]}
-        yield found[0], found[1]
+    while row := connection.execute(following, last).one_or_none():
+        last = {"endpoint": row[0], "measurement": row[1]}
+        yield row[0], row[1]
 
 
 def _is_rolled_up(connection: Connection, endpoint: str, names: Collection[str] = ()) -> bool:
@@ -208,14 +208,14 @@ def _is_rolled_up(connection: Connection, endpoint: str, names: Collection[str] 
 
 
 def _forget(connection: Connection, endpoint: str, names: Collection[str]) -> None:
-    for name, kept in product(names, _KEPT):
-        of_one = kept.c.endpoint == endpoint, kept.c.measurement == name
-        connection.execute(delete(kept).where(*of_one))
+    for name, table in product(names, _ROLLUP_TABLES):
+        of_one = table.c.endpoint == endpoint, table.c.measurement == name
+        connection.execute(delete(table).where(*of_one))
 
 
-def _begin_anew(connection: Connection) -> None:
-    for kept in _KEPT:
-        connection.execute(delete(kept))
+def _restart_rollups(connection: Connection) -> None:
+    for table in _ROLLUP_TABLES:
+        connection.execute(delete(table))
     connection.execute(delete(rollup_zone))
     removed.restore_removed_hours(connection)
     connection.execute(update(followers).where(followers.c.name == rollups.name).values(last_id=0))
@@ -223,27 +223,27 @@ def _begin_anew(connection: Connection) -> None:
 
 def _fill(connection: Connection, endpoint: str, name: str, like: str) -> None:
     """The roll-ups of a measurement without a value, in each hour and day that another one has."""
-    for kept, time in ((rollups, rollups.c.hour), (rollup_days, rollup_days.c.day)):
+    for table, time in ((rollups, rollups.c.hour), (rollup_days, rollup_days.c.day)):
         empty = select(
-            *(kept.c.endpoint, literal(name), time, kept.c.readings),
+            *(table.c.endpoint, literal(name), time, table.c.readings),
             *(literal(0), literal(0.0), null(), null()),
         )
-        there = empty.where(kept.c.endpoint == endpoint, kept.c.measurement == like)
-        connection.execute(insert(kept).from_select(kept.c.keys(), there))
+        rows = empty.where(table.c.endpoint == endpoint, table.c.measurement == like)
+        connection.execute(insert(table).from_select(table.c.keys(), rows))
 
 
 def stale_views(connection: Connection, stations: Stations) -> dict[str, tuple[str, str]]:
     """The views that are to be made: by name what is there now, and what is to be there."""
     engine = dialects.of(connection)
-    there = engine.views(connection)
-    found = {}
+    existing = engine.views(connection)
+    stale = {}
     for station, (prefix, selected) in product(stations.all, _VIEWS.items()):
         name = f"{prefix}{station.endpoint}"
-        old, ours = there.get(name), _view_start(engine, name, selected)
+        old, ours = existing.get(name), _view_start(engine, name, selected)
         new = ours + _view_rest(engine, station)
         if old != new and (old is None or old.startswith(ours)):
-            found[name] = old or "", new
-    return found
+            stale[name] = old or "", new
+    return stale
 
 
 def _renew_views(connection: Connection, stations: Stations) -> None:

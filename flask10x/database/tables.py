@@ -63,10 +63,10 @@ Index("ix_readings_endpoint_received_at", readings.c.endpoint, readings.c.receiv
 
 def measurement(name: str, of: FromClause | None = None) -> ColumnClause[float]:
     """The column of `readings`, or of an alias of it, also one that only this installation has."""
-    found: ColumnClause[float] = column(name, NUMBER)
+    column_: ColumnClause[float] = column(name, NUMBER)
     # `readings.name`: SQLite would take a name alone, in quotes, for a text if there is no column.
-    found.table = readings if of is None else of
-    return found
+    column_.table = readings if of is None else of
+    return column_
 
 
 # Totals that have no row of their own to be counted from.

@@ -104,10 +104,10 @@ class DatabaseCheck:
         version = _version(connection)
         if version is not None and (text := schema.too_old(version, shown_name(self._settings))):
             yield Finding(
-                "FAIL", "schema", text, {"revision": version, "newest": schema.known()[-1]}
+                "FAIL", "schema", text, {"revision": version, "newest": schema.all_revisions()[-1]}
             )
             return
-        is_older = version in schema.known()[:-1]
+        is_older = version in schema.all_revisions()[:-1]
         for name, check in self._checks().items():
             yield from _checked(name, check, connection, is_older=is_older)
 
@@ -136,7 +136,7 @@ class DatabaseCheck:
         return [Finding("FAIL", "integrity", text, {"damages": lines})]
 
     def _schema(self, connection: Connection) -> list[Finding]:
-        version, newest = schema.current(connection), schema.known()[-1]
+        version, newest = schema.current(connection), schema.all_revisions()[-1]
         level: Level = "ok"
         details: dict[str, Any] = {"revision": version, "newest": newest}
         text = _("{version}, the newest").format(version=version)
@@ -147,7 +147,7 @@ class DatabaseCheck:
                 text = _("{file} names columns that the database lacks, {columns}: {mend}")
                 mend = _("restart the service, or run: flask10x migrate")
                 text = text.format(file=stations.file, columns=", ".join(missing), mend=mend)
-        elif version in schema.known():
+        elif version in schema.all_revisions():
             level, text = (
                 "WARN",
                 _(

@@ -146,12 +146,12 @@ def _contents(connection: Connection, path: Path, bar: Bar) -> Contents:
     revision = schema.current(connection)
     if revision is not None and (old := schema.too_old(revision, str(path))):
         raise CopyError(old)
-    if revision not in schema.known():
+    if revision not in schema.all_revisions():
         text = _(
             "{path} has the schema {schema}, which this version of Flask10X does not know;"
             " the newest it knows is {newest}"
         )
-        raise CopyError(text.format(path=path, schema=revision, newest=schema.known()[-1]))
+        raise CopyError(text.format(path=path, schema=revision, newest=schema.all_revisions()[-1]))
     rows = connection.execute(select(func.count()).select_from(readings)).scalar_one()
     return Contents(rows, last_id(connection), revision)
 

@@ -415,7 +415,7 @@ def revision_of(settings: Settings, engine: Engine) -> str | None:
 
 
 def _require_newest(settings: Settings, engine: Engine) -> None:
-    at, newest = revision_of(settings, engine), schema.known()[-1]
+    at, newest = revision_of(settings, engine), schema.all_revisions()[-1]
     if at is None:
         text = _("{database} is no database of Flask10X's: it has no version")
         raise DatabaseCopyError(text.format(database=url_of(settings)))
@@ -597,7 +597,7 @@ def _migrate(target: Settings) -> None:
         return
     with engines.of(target).reader() as engine:
         at = revision_of(target, engine)
-        if at == schema.known()[-1]:
+        if at == schema.all_revisions()[-1]:
             with engine.begin() as connection:
                 if copy_note(connection) is not None:
                     return

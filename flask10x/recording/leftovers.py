@@ -201,7 +201,7 @@ class Leftovers:
         with suppress(OSError):
             # In this order: a worker that stops writes its file before it ends.
             needed = {*living, *self._queues_in_files()}
-            if unneeded := queue_notes.noted(connection) - needed:
+            if unneeded := queue_notes.queues(connection) - needed:
                 # A file that was removed might be back after a power cut.
                 disk.sync(self._folder)
                 queue_notes.forget(connection, unneeded)

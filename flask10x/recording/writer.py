@@ -350,7 +350,7 @@ class Writer:
             raise WriterClosed("the service is stopping")
         if self.dead:
             raise WriterClosed("the writer has died")
-        if self._database.damage.known:
+        if self._database.damage.is_damaged:
             raise WriterClosed("the database is damaged")
         if self.full:
             raise QueueFull(f"queue full, {self._queue.held} wait")

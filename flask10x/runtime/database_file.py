@@ -94,7 +94,7 @@ class Inspection:
     def run(self) -> None:
         """Look whenever it is wanted, unless another worker does, until `close` or a damage."""
         guard = Guard(self.step, "The inspection cannot begin and goes on trying")
-        while not (self._damage.known or self._stop.is_set()):
+        while not (self._damage.is_damaged or self._stop.is_set()):
             if self.wanted:
                 guard.run()
             self._stop.wait(TRY_EVERY_SEC)
@@ -132,7 +132,7 @@ class Inspection:
         try:
             found = self._found_twice()
         except (DBAPIError, DatabaseUnreadable) as error:
-            if self._damage.known or code_of(error) == INTERRUPTED:
+            if self._damage.is_damaged or code_of(error) == INTERRUPTED:
                 return False
             self._note_unreadable(error)
             raise
@@ -280,7 +280,7 @@ class Rescue:
     def begin(self) -> None:
         """Before anything is written: a rescued copy that holds more is the better database."""
         with suppress(OSError):
-            if not self._database.damage.known and (
+            if not self._database.damage.is_damaged and (
                 found := rescue_copy.richer(self._database.path)
             ):
                 self._database.damage.report(str(found))
@@ -392,7 +392,7 @@ class FileWatch:
         """Look once whether the name still leads to the same file."""
         # The connections stay with the file that they have opened, also when it is renamed or
         # deleted; what is written there would be missed by everybody who opens the name.
-        if self._damage.known:
+        if self._damage.is_damaged:
             return
         # The disk has not answered at the start.
         self.begin()

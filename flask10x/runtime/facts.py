@@ -453,7 +453,7 @@ def obstacles_met(database: Database, writer: Writer, gauges: Gauges) -> list[Ob
     """Those that some worker has met already: a look into memory only."""
     damage = database.damage
     if obstacle := damage.obstacle:
-        if damage.known:
+        if damage.is_damaged:
             return [Obstacle("damaged", obstacle, damage.reason)]
         return [Obstacle("suspected", obstacle, damage.suspicion)]
     found = []

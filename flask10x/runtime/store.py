@@ -107,7 +107,7 @@ class Store:
         logs.configure(self.settings)
         log.info("Worker starts: database %s", shown_name(self.settings))
         self._file.begin()
-        if self.database.damage.known:
+        if self.database.damage.is_damaged:
             log.critical("The database is damaged: %s", self.database.damage.reason)
         self._load_totals()
         self.writer.start()
@@ -130,7 +130,7 @@ class Store:
         finally:
             # Should this fail, the writer ends by itself after the main thread, with the database
             # still open.
-            left = self.writer.close(0 if self.database.damage.known else DRAIN_SEC)
+            left = self.writer.close(0 if self.database.damage.is_damaged else DRAIN_SEC)
             self._close_others(left)
         return left
 

@@ -87,7 +87,7 @@ def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     )
     migrations = Config(attributes={"settings": config})
     migrations.set_main_option("script_location", str(schema.migrations()))
-    alembic.command.downgrade(migrations, schema.known()[-2])
+    alembic.command.downgrade(migrations, schema.all_revisions()[-2])
     return config
 
 
@@ -113,7 +113,7 @@ def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def test_an_older_database_is_named_with_the_command_that_migrates_it(
     older: Settings, capsys: pytest.CaptureFixture[str], arguments: str
 ) -> None:
-    at, newest = schema.known()[-2], schema.known()[-1]
+    at, newest = schema.all_revisions()[-2], schema.all_revisions()[-1]
     assert run(*arguments.split()) == 1
     said = capsys.readouterr()
     assert said.out == ""
@@ -127,7 +127,10 @@ def test_a_copy_names_the_older_end(older: Settings, capsys: pytest.CaptureFixtu
     target = f"sqlite:///{older.data_dir}/copy.sqlite3"
     assert run("copy", "--from", url_of(older), "--to", target) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"is at version {schema.known()[-2]}, and {schema.known()[-1]} is needed; run:" in line
+    assert (
+        f"is at version {schema.all_revisions()[-2]}, and {schema.all_revisions()[-1]} is needed;"
+        " run:" in line
+    )
 
 
 def test_a_check_of_an_older_database_says_the_same_once(
@@ -136,8 +139,8 @@ def test_a_check_of_an_older_database_says_the_same_once(
     assert run("check") == 0
     said = capsys.readouterr().out
     assert re.findall("WARN schema: .*", said) == [
-        f"WARN schema: {schema.known()[-2]}; {schema.known()[-1]} is the newest: the next start of"
-        " the service migrates it, or at once: flask10x migrate"
+        f"WARN schema: {schema.all_revisions()[-2]}; {schema.all_revisions()[-1]} is the newest:"
+        " the next start of the service migrates it, or at once: flask10x migrate"
     ]
     assert "no such" not in said
     assert "does not exist" not in said
@@ -159,5 +162,5 @@ def test_a_backup_of_an_older_database_is_made_and_restored(
     assert run("backup") == 0
     (copy,) = older.backup_dir.glob("*.sqlite3")
     assert run("restore", str(copy)) == 0
-    assert f"Its schema is {schema.known()[-2]};" in capsys.readouterr().out
+    assert f"Its schema is {schema.all_revisions()[-2]};" in capsys.readouterr().out
     assert run("migrate") == 0

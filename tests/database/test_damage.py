@@ -86,12 +86,12 @@ def test_it_is_known_to_all_and_the_first_reason_stays(
     gauges: Gauges, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = Damage(gauges), Damage(gauges)
-    assert (first.known, first.reason) == (False, "")
+    assert (first.is_damaged, first.reason) == (False, "")
 
     first.report("page 7")
     second.report("page 8")
 
-    assert (second.known, second.reason) == (True, "page 7")
+    assert (second.is_damaged, second.reason) == (True, "page 7")
     (record,) = caplog.records
     assert record.levelno == logging.CRITICAL
     assert record.getMessage().endswith("nothing is written to it any more: page 7")
@@ -100,8 +100,8 @@ def test_it_is_known_to_all_and_the_first_reason_stays(
 def test_without_gauges_it_is_known_to_itself_only() -> None:
     one, other = Damage(), Damage()
     one.report("page 7")
-    assert (one.known, one.reason) == (True, "page 7")
-    assert (other.known, other.reason) == (False, "")
+    assert (one.is_damaged, one.reason) == (True, "page 7")
+    assert (other.is_damaged, other.reason) == (False, "")
 
 
 def test_a_long_reason_is_cut_where_a_character_ends(gauges: Gauges) -> None:
@@ -284,13 +284,17 @@ def test_a_suspicion_stops_the_writing_until_a_look_finds_nothing(
     shared.damage.suspect("SQLITE_CORRUPT: a test")
     shared.damage.suspect("SQLITE_CORRUPT: another")
     other = Damage(gauges)
-    assert (other.known, other.halted, other.suspicion) == (False, True, "SQLITE_CORRUPT: a test")
+    assert (other.is_damaged, other.halted, other.suspicion) == (
+        False,
+        True,
+        "SQLITE_CORRUPT: a test",
+    )
     with pytest.raises(DatabaseSuspected, match="a test"), shared.commit():
         pytest.fail("nobody may write")
 
     inspect_once(shared, gauges)
 
-    assert (other.known, other.halted, other.suspicion) == (False, False, "")
+    assert (other.is_damaged, other.halted, other.suspicion) == (False, False, "")
     with shared.commit() as connection:
         connection.execute(text(READINGS))
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "INFO"]

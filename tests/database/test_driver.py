@@ -75,7 +75,7 @@ def test_a_value_of_ours_that_cannot_be_encoded_is_no_damage(database: Database)
     with pytest.raises(UnicodeEncodeError) as caught, database.reader.begin() as connection:
         connection.exec_driver_sql(query, ("\ud800",))
     assert kind_of(caught.value) == "row"
-    assert not database.damage.known
+    assert not database.damage.is_damaged
 
 
 def test_whoever_meets_it_says_so(settings: Settings, broken: Path) -> None:

@@ -28,7 +28,7 @@ def insert(connection: Connection) -> None:
 def test_a_note_is_as_old_as_its_transaction(database: Database) -> None:
     with database.commit() as connection:
         assert queue_notes.up_to(connection, "a") == 0
-        assert queue_notes.noted(connection) == set()
+        assert queue_notes.queues(connection) == set()
         queue_notes.note(connection, "a", 3)
         queue_notes.note(connection, "b", 1)
     with pytest.raises(ZeroDivisionError), database.commit() as connection:
@@ -37,10 +37,10 @@ def test_a_note_is_as_old_as_its_transaction(database: Database) -> None:
         raise ZeroDivisionError
     with database.reader.begin() as connection:
         assert queue_notes.up_to(connection, "a") == 3
-        assert queue_notes.noted(connection) == {"a", "b"}
+        assert queue_notes.queues(connection) == {"a", "b"}
     with database.commit() as connection:
         queue_notes.forget(connection, {"a", "never noted"})
-        assert queue_notes.noted(connection) == {"b"}
+        assert queue_notes.queues(connection) == {"b"}
         assert queue_notes.up_to(connection, "a") == 0
 
 

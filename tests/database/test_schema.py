@@ -92,7 +92,9 @@ def test_a_filled_database_of_the_first_version_goes_on(settings: Settings, path
         execute(path, f"INSERT INTO {table} VALUES ({values})")
     before = stored()
     schema.upgrade(settings)
-    assert select(path, "SELECT version_num FROM alembic_version") == [(schema.known()[-1],)]
+    assert select(path, "SELECT version_num FROM alembic_version") == [
+        (schema.all_revisions()[-1],)
+    ]
     assert stored() == before
     assert select(path, "SELECT size_bytes, endpoint FROM exports") == [(259, None)]
     assert select(path, "SELECT count(*) FROM archived_files") == [(0,)]

@@ -16,13 +16,13 @@ def test_the_chain_is_alembics() -> None:
     config = Config()
     config.set_main_option("script_location", str(schema.migrations()))
     scripts = list(ScriptDirectory.from_config(config).walk_revisions())
-    assert schema.known() == [script.revision for script in reversed(scripts)]
-    assert schema.known()[0] == "0012"
+    assert schema.all_revisions() == [script.revision for script in reversed(scripts)]
+    assert schema.all_revisions()[0] == "0012"
 
 
 def test_a_migrated_database_is_at_the_newest(database: Database) -> None:
     with database.reader.begin() as connection:
-        assert schema.current(connection) == schema.known()[-1]
+        assert schema.current(connection) == schema.all_revisions()[-1]
 
 
 @pytest.mark.sqlite_only("on PostgreSQL: tests/postgres/test_schema.py")

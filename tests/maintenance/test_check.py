@@ -39,7 +39,7 @@ from tests.support.outside_faults import small_disk
 from tests.support.rows import execute, pico
 
 # tests/database/test_schema_revisions.py holds it against Alembic.
-NEWEST = schema.known()[-1]
+NEWEST = schema.all_revisions()[-1]
 EXPORTED = "name, first_id, last_id, import_id"
 NO_BYTES = "''" if ON_POSTGRES else "x''"
 AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
@@ -204,7 +204,7 @@ def test_a_file_without_tables(settings: Settings, path: Path) -> None:
 def test_an_older_schema(
     settings: Settings, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "known", lambda: ["0001", NEWEST, "9999"])
+    monkeypatch.setattr(schema, "all_revisions", lambda: ["0001", NEWEST, "9999"])
     assert found(settings, "schema") == [
         f"WARN schema: {NEWEST}; 9999 is the newest: the next start of the service migrates it,"
         " or at once: flask10x migrate"

@@ -85,7 +85,7 @@ def test_the_copy_is_in_and_the_old_one_kept(settings: Settings, path: Path, cop
     path.chmod(0o640)
     before = copy.read_bytes()
     done = restore(settings, copy)
-    assert (done.contents.rows, done.contents.revision) == (2, schema.known()[-1])
+    assert (done.contents.rows, done.contents.revision) == (2, schema.all_revisions()[-1])
     assert done.newer == 1
     assert path.read_bytes() == copy.read_bytes() == before
     assert path.stat().st_mode & 0o777 == 0o640
@@ -509,8 +509,8 @@ def test_a_copy_that_no_migration_goes_on_from_is_refused(
 def test_the_command_says_what_comes_next(
     settings: Settings, path: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    newest = schema.known()[-1]
-    monkeypatch.setattr(schema, "known", lambda: [newest, "9999"])
+    newest = schema.all_revisions()[-1]
+    monkeypatch.setattr(schema, "all_revisions", lambda: [newest, "9999"])
     done = CliRunner().invoke(group, ["restore", str(copy)], env=environment(settings))
     assert done.exit_code == 0, done.output
     assert done.output.splitlines() == [

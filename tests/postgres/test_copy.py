@@ -183,7 +183,7 @@ def test_numbers_of_all_hosts_and_of_none_are_copied(
                 assert queue_notes.up_to(connection, "17") == 9
         # That host has it, so that no other one forgets it.
         with closing(Database(second)) as database, database.reader.begin() as connection:
-            assert queue_notes.noted(connection) == set()
+            assert queue_notes.queues(connection) == set()
 
 
 def test_each_table_is_copied_or_named_as_one_that_is_not() -> None:

@@ -39,8 +39,8 @@ def test_a_host_forgets_none_of_another_one(hosts: dict[str, Database]) -> None:
         with hosts[host].commit() as connection:
             queue_notes.note(connection, f"of the {host}", number)
     with hosts["kitchen"].commit() as connection:
-        assert queue_notes.noted(connection) == {"of the kitchen"}
-        queue_notes.forget(connection, queue_notes.noted(connection))
+        assert queue_notes.queues(connection) == {"of the kitchen"}
+        queue_notes.forget(connection, queue_notes.queues(connection))
     with hosts["cellar"].commit() as connection:
         assert queue_notes.up_to(connection, "of the kitchen") == 0
         assert queue_notes.up_to(connection, "of the cellar") == 5

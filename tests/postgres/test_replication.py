@@ -13,7 +13,7 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.database.postgres.server import wanted
+from flask10x.database.postgres.server import synchronous_standbys
 from flask10x.runtime.facts import NOTICES, server_state
 from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
@@ -172,7 +172,7 @@ def test_commits_that_would_wait_for_ever_are_a_reason(
     [("", 0), ("db2", 1), ("*", 1), ("FIRST 2 (a, b)", 2), ("any 3 (*)", 3), ("2 (a,b)", 2)],
 )
 def test_how_many_standbys_have_to_have_a_commit(names: str, number: int) -> None:
-    assert wanted(names) == number
+    assert synchronous_standbys(names) == number
 
 
 def test_of_several_hosts_the_one_that_is_written_to_is_taken(

@@ -101,10 +101,10 @@ def test_of_hosts_that_migrate_at_once_each_is_content(
         hosts.append(subprocess.Popen(command, env=os.environ | given, stdout=subprocess.PIPE))
     said = [host.communicate()[0].decode() for host in hosts]
     assert [host.returncode for host in hosts] == [0, 0, 0]
-    at = f"{settings.database_url} is at version {schema.known()[-1]}"
+    at = f"{settings.database_url} is at version {schema.all_revisions()[-1]}"
     assert {text.splitlines()[-1] for text in said} == {at}
     versions = other.execute("SELECT version_num FROM alembic_version").fetchall()
-    assert versions == [(schema.known()[-1],)]
+    assert versions == [(schema.all_revisions()[-1],)]
     assert other.execute("SELECT name, last_id FROM log").fetchall() == [("readings", 0)]
     assert columns(other, "v_balcony") == ["id", "time", "soil_wet"]
 

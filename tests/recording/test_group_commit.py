@@ -253,4 +253,4 @@ def test_what_is_noted_of_queues_in_another_file_is_kept(
     workers.first.submit(pico(1))
     assert workers.first.step() == 1
     with database.commit() as connection:
-        assert ("of another file" in queue_notes.noted(connection)) == others_exist
+        assert ("of another file" in queue_notes.queues(connection)) == others_exist

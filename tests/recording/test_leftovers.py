@@ -290,7 +290,7 @@ def test_whoever_comes_late_to_a_file_stores_nothing(
     late.step()
     file.unlink()
     with database.commit() as connection:
-        queue_notes.forget(connection, queue_notes.noted(connection))
+        queue_notes.forget(connection, queue_notes.queues(connection))
     store_all(late, clock)
     assert stored(database) == [1, 2]
 
@@ -341,7 +341,7 @@ def test_whoever_dies_while_storing_it_is_stored_once(
 def noted(database: Database) -> set[str]:
     """The queues whose notes are in the database."""
     with database.reader.begin() as connection:
-        return queue_notes.noted(connection)
+        return queue_notes.queues(connection)
 
 
 def test_what_nobody_needs_any_more_is_forgotten_by_the_next_worker(

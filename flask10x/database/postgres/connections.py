@@ -156,7 +156,7 @@ class PostgresConnections:
         set_sec = 0.0
 
         @event.listens_for(connection, "before_cursor_execute")
-        def shorten(*_given: object) -> None:
+        def shorten(*_arguments: object) -> None:
             nonlocal set_sec
             left_sec = deadline_sec - time.monotonic()
             if left_sec <= 0:
@@ -224,15 +224,15 @@ class PostgresConnections:
             engine.dispose()
 
     def _require_encoding(self, connection: Connection) -> None:
-        found = server.encoding(connection)
-        if found == server.ENCODING:
+        encoding = server.encoding(connection)
+        if encoding == server.ENCODING:
             return
         text = _(
             "the database {path} is in {encoding}, which lacks letters of texts; make one by"
             " createdb --encoding {wanted} --locale C.UTF-8 --template template0"
         )
         name = shown_name(self._settings)
-        raise SchemaError(text.format(path=name, encoding=found, wanted=server.ENCODING))
+        raise SchemaError(text.format(path=name, encoding=encoding, wanted=server.ENCODING))
 
     def probe(self) -> None:
         """Take what a commit needs and give it back, without waiting for it."""
@@ -247,8 +247,8 @@ class PostgresConnections:
         try:
             # What can't be found out now is no error of its own.
             with suppress(DBAPIError, TimeoutError):
-                if said := advice(error, self.reader.url, self._ask):
-                    error.add_detail(said)
+                if text := advice(error, self.reader.url, self._ask):
+                    error.add_detail(text)
         finally:
             self._explains.reset(token)
 
@@ -304,7 +304,7 @@ class PostgresConnections:
         """Without the row that a commit locks nothing would be in order any more."""
 
         @event.listens_for(engine, "after_cursor_execute")
-        def look(_connection: object, cursor: Any, statement: str, *_given: object) -> None:
+        def look(_connection: object, cursor: Any, statement: str, *_arguments: object) -> None:
             if TAKE_THE_TURN not in statement:
                 return
             # It is the last of several statements, each of which has a result.

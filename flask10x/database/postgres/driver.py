@@ -91,14 +91,14 @@ class PatientConnection(psycopg.Connection[Any]):
     def _limited(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         heard_sec = monotonic()
         try:
-            wanted = next(gen)
+            awaited = next(gen)
             while True:
-                ready = yield wanted
+                ready = yield awaited
                 if ready:
                     heard_sec = monotonic()
                 elif monotonic() - heard_sec > self._max_sec:
                     self._give_up(monotonic() - heard_sec)
-                wanted = gen.send(ready)
+                awaited = gen.send(ready)
         except StopIteration as end:
             return end.value
 
@@ -121,12 +121,12 @@ def use(engine: Engine, patience: Patience) -> None:
     """Have the engine's connections end a silence; between transactions it is a short one."""
 
     @event.listens_for(engine, "do_connect")
-    def connect(_dialect: object, _record: object, given: list[Any], named: Any) -> Any:
+    def connect(_dialect: object, _record: object, arguments: list[Any], named: Any) -> Any:
         if _impatience_of_this().gave_up:
             raise NoAnswer("no answer")
-        made = PatientConnection.connect(*given, **named)
-        made.patience = patience
-        return made
+        connection = PatientConnection.connect(*arguments, **named)
+        connection.patience = patience
+        return connection
 
     @event.listens_for(engine, "checkin")
     def give_back(driver: PatientConnection | None, _record: object) -> None:

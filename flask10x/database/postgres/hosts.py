@@ -84,8 +84,8 @@ def is_free(connection: Connection, name: str, host: str, token: str) -> bool:
 
 def token_of(lock: FileLock) -> str:
     """The token of the leases of this host that stand behind the lock; empty before the first."""
-    noted = lock.line()
-    return f"{noted} {boot_id()}" if noted else ""
+    note = lock.line()
+    return f"{note} {boot_id()}" if note else ""
 
 
 class TimedLease:
@@ -137,7 +137,7 @@ class TimedLease:
 
         While the transaction lasts no other host can take it.
         """
-        if not connection.execute(_CHECK, self._own()).first():
+        if not connection.execute(_CHECK, self._holder()).first():
             self._trusted_to_sec = 0.0
             raise LeaseLost(f"another host has the lease '{self.name}'")
 
@@ -148,18 +148,18 @@ class TimedLease:
         self._trusted_to_sec = 0.0
         # It expires by itself.
         with suppress(*_NO_ANSWER), self._database.commit() as connection:
-            connection.execute(_GIVE_BACK, self._own())
+            connection.execute(_GIVE_BACK, self._holder())
 
     def _ask(self) -> None:
         asked_sec = self._monotonic()
-        own = self._own()
+        owner = self._holder()
         # First without a commit, so that a host that waits for it holds up nobody.
         with self._database.reader.begin() as connection:
-            has_it = is_free(connection, **own)
+            has_it = is_free(connection, **owner)
         if has_it:
             with self._database.commit() as connection:
-                found = connection.execute(_TAKE, own | {"lease_ms": int(LEASE_SEC * 1000)})
-                has_it = found.first() is not None
+                rows = connection.execute(_TAKE, owner | {"lease_ms": int(LEASE_SEC * 1000)})
+                has_it = rows.first() is not None
         self.is_taken = not has_it
         if has_it:
             self._trusted_to_sec = asked_sec + TRUSTED_SEC
@@ -171,16 +171,16 @@ class TimedLease:
             log.warning("Another host has the lease '%s' now", self.name)
         self._trusted_to_sec = 0.0
 
-    def _own(self) -> dict[str, str]:
+    def _holder(self) -> dict[str, str]:
         return {"name": self.name, "host": self._host, "token": self._token or self._new_token()}
 
     def _new_token(self) -> str:
         if not self._lock.line():
-            made = secrets.token_hex(TOKEN_BYTES)
+            token = secrets.token_hex(TOKEN_BYTES)
             # On a full disk the next process has another one, and waits until this one expires.
             with suppress(OSError):
-                self._lock.note(made)
-        self._token = token_of(self._lock) or made
+                self._lock.note(token)
+        self._token = token_of(self._lock) or token
         return self._token
 
 
@@ -201,7 +201,7 @@ class LeasedName:
     def step(self) -> None:
         """Hold the name; raises HostNameTaken while another host has it."""
         if not self._lease.hold() and self._lease.is_taken:
-            raise _taken(self._name)
+            raise _name_taken(self._name)
 
 
 class SeveralHosts:
@@ -244,7 +244,7 @@ def check(
     with closing(FileLock(lock_path(database_path(settings), MONITOR))) as lock:
         while not _is_free(settings, name, token_of(lock)):
             if monotonic() >= deadline_sec:
-                raise _taken(name)
+                raise _name_taken(name)
             sleep(CHECK_EVERY_SEC)
 
 
@@ -262,7 +262,7 @@ def _is_free(settings: Settings, name: str, token: str) -> bool:
         connections.leave()
 
 
-def _taken(name: str) -> HostNameTaken:
+def _name_taken(name: str) -> HostNameTaken:
     return HostNameTaken(
         f"another host that is called {name!r} serves this database: give each a name of its own"
         f" ({PREFIX}HOST_NAME)"

@@ -37,13 +37,13 @@ def primary(connection: Connection) -> Primary:
         port=port,
         version=version,
         database_bytes=size,
-        waits_for=wanted(names),
+        waits_for=synchronous_standbys(names),
         standbys=tuple(Standby(*row) for row in connection.execute(_STANDBYS)),
         is_standby=is_standby,
     )
 
 
-def wanted(names: str) -> int:
+def synchronous_standbys(names: str) -> int:
     """How many standbys have to have a commit where `synchronous_standby_names` is this."""
     if not names.strip():
         return 0

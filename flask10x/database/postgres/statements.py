@@ -155,8 +155,8 @@ def noted_origin(connection: Connection, name: str) -> Origin | None:
 
 def note_origin(connection: Connection, name: str) -> None:
     """Note with the file of this name of which history the database is now."""
-    noted = upsert(export_origins).values(name=name, **asdict(origin(connection)))
-    connection.execute(noted)
+    statement = upsert(export_origins).values(name=name, **asdict(origin(connection)))
+    connection.execute(statement)
 
 
 def rename_origin(connection: Connection, name: str, new_name: str) -> None:
@@ -221,9 +221,9 @@ def _make_view_anew(connection: Connection, name: str, statement: str) -> None:
 
 def _make_view(connection: Connection, name: str, statement: str, comment: str) -> None:
     quoted = comment.replace("'", "''")
-    for one in (statement, f"COMMENT ON VIEW {quote(name)} IS '{quoted}'"):
+    for sql in (statement, f"COMMENT ON VIEW {quote(name)} IS '{quoted}'"):
         # What follows a single one would be taken for the name of a parameter.
-        connection.exec_driver_sql(one.replace("%", "%%"))
+        connection.exec_driver_sql(sql.replace("%", "%%"))
 
 
 def insert_rows(
@@ -317,13 +317,13 @@ def _take_ids(connection: Connection, number: int) -> int:
     # Somebody may have put a row with an id of his own: SQLite passes over those, too. Else each
     # reading from then on would be refused, for its id is taken.
     highest = select(func.coalesce(func.max(readings.c.id), 0)).scalar_subquery()
-    taken = (
+    statement = (
         update(log)
         .where(log.c.name == readings.name)
         .values(last_id=greatest(log.c.last_id, highest) + number)
         .returning(log.c.last_id)
     )
-    last: int = connection.execute(taken).scalar_one()
+    last: int = connection.execute(statement).scalar_one()
     return last - number + 1
 
 
@@ -381,7 +381,7 @@ def _in_order(element: InOrder, compiler: SQLCompiler, **kw: Any) -> str:
     """PostgreSQL merges what is in order, but does not put it in order for that by itself."""
     order, most = element._order_by_clauses, element._limit_clause
     selects: Sequence[Any] = element.selects
-    branches = [one.order_by(*order).limit(most) for one in selects]
+    branches = [branch.order_by(*order).limit(most) for branch in selects]
     return compiler.process(union_all(*branches).order_by(*order).limit(most), **kw)
 
 
@@ -392,9 +392,9 @@ def _upsert(element: Upsert, compiler: SQLCompiler, **kw: Any) -> str:
     quote = compiler.preparer.quote
     key = ", ".join(quote(column.name) for column in table.primary_key)
     others = (quote(column.name) for column in table.c if not column.primary_key)
-    taken = ", ".join(f"{name} = excluded.{name}" for name in others)
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
     plain: str = compiler.visit_insert(element, **kw)  # type: ignore[no-untyped-call]
-    return f"{plain} ON CONFLICT ({key}) DO UPDATE SET {taken}"
+    return f"{plain} ON CONFLICT ({key}) DO UPDATE SET {assignments}"
 
 
 @compiles(functions.sum, POSTGRESQL)

@@ -144,13 +144,13 @@ class SqliteConnections:
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
 
 
-def _checkpoint_on_close(driver: sqlite3.Connection, wanted: bool) -> None:
+def _checkpoint_on_close(driver: sqlite3.Connection, checkpoints: bool) -> None:
     """Set whether SQLite checkpoints the WAL when this connection closes as the last one.
 
     https://www.sqlite.org/c3ref/c_dbconfig_defensive.html; Python 3.11 can't set it.
     """
     if sys.version_info >= (3, 12):
-        driver.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, not wanted)
+        driver.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, not checkpoints)
 
 
 def log_version(commit_lock: bool) -> None:
@@ -197,7 +197,7 @@ def _engine(
     @event.listens_for(engine, "connect")
     def prepare(driver: sqlite3.Connection, _record: object) -> None:
         # What closes by itself, after an error or by Python's collector, has no commit lock.
-        _checkpoint_on_close(driver, wanted=False)
+        _checkpoint_on_close(driver, checkpoints=False)
         # Without this the sqlite3 module begins transactions by itself, and late.
         driver.isolation_level = None
         for pragma in pragmas:
@@ -205,7 +205,7 @@ def _engine(
 
     @event.listens_for(engine, "close")
     def close(driver: sqlite3.Connection, _record: object) -> None:
-        _checkpoint_on_close(driver, wanted=checkpoints() and not damage.halted)
+        _checkpoint_on_close(driver, checkpoints=checkpoints() and not damage.halted)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -68,17 +68,17 @@ class Arrival:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen: list[tuple[int, ...]] = []
+        self._states: list[tuple[int, ...]] = []
 
     def __call__(self) -> bool:
         """Look once; whether it is there and was the same for some looks."""
         if missing.holds_nothing(self._path):
-            self._seen.clear()
+            self._states.clear()
             return False
         status = self._path.stat()
-        self._seen.append((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
-        del self._seen[: -self.EQUAL_LOOKS]
-        return len(self._seen) == self.EQUAL_LOOKS and len(set(self._seen)) == 1
+        self._states.append((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+        del self._states[: -self.EQUAL_LOOKS]
+        return len(self._states) == self.EQUAL_LOOKS and len(set(self._states)) == 1
 
 
 class SqliteEngine:

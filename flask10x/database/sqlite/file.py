@@ -118,12 +118,12 @@ def damages(connection: Connection, *, full: bool, advance: Advance | None = Non
     return [line for line in lines if line != "ok"]
 
 
-def unread_page(found: Sequence[str]) -> str:
+def unread_page(findings: Sequence[str]) -> str:
     """The line of such a check that says that a page could not be read; empty when all could.
 
     Lines beside it may only follow from it: what a page points to is found nowhere then.
     """
-    for line in "\n".join(found).splitlines():
+    for line in "\n".join(findings).splitlines():
         code = CODE_IN_FINDING.search(line)
         if code and int(code[1]) & PRIMARY_CODE == sqlite3.SQLITE_IOERR:
             return line
@@ -159,13 +159,13 @@ def _bytes_in_use(connection: Connection) -> int:
 
 def _growth_of(target: Path, advance: Advance) -> Callable[[], None]:
     """Advances by what the file has grown since the last look."""
-    seen = 0
+    size_bytes = 0
 
     def look() -> None:
-        nonlocal seen
-        now = disk.size(target)
-        advance(now - seen)
-        seen = now
+        nonlocal size_bytes
+        current_bytes = disk.size(target)
+        advance(current_bytes - size_bytes)
+        size_bytes = current_bytes
 
     return look
 

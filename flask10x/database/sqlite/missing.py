@@ -119,9 +119,9 @@ def _names(settings: Settings) -> set[str]:
 
 def _folders(database: Path) -> Iterator[Path]:
     """Where a marker outside may lie, the best place first."""
-    given = filter(None, os.environ.get("STATE_DIRECTORY", "").split(":"))
+    of_systemd = filter(None, os.environ.get("STATE_DIRECTORY", "").split(":"))
     of_the_user = _of_the_user()
-    for folder in (*map(Path, given), OF_THE_UNIT, of_the_user):
+    for folder in (*map(Path, of_systemd), OF_THE_UNIT, of_the_user):
         # What lies beside the data, or holds them, goes away with their disk.
         apart = not folder.is_relative_to(database.parent) and not database.is_relative_to(folder)
         if apart and folder.is_absolute() and (folder == of_the_user or _is_there(folder)):

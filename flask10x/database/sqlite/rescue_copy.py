@@ -61,9 +61,9 @@ def make(source: Driver, database: Path, zone: tzinfo | None) -> tuple[Path, int
     sqlite3.Error or sqlalchemy.exc.DBAPIError; then there is no copy.
     """
     folder = database.parent
-    for left in folder.iterdir():
-        if UNFINISHED_NAME.fullmatch(left.name):
-            left.unlink(missing_ok=True)
+    for leftover in folder.iterdir():
+        if UNFINISHED_NAME.fullmatch(leftover.name):
+            leftover.unlink(missing_ok=True)
     _check_room(source, folder)
     unfinished = folder / f".flask10x-rescue-{os.getpid()}.tmp"
     try:
@@ -92,9 +92,9 @@ def _check_room(source: Driver, folder: Path) -> None:
 
 def _check(copy: Path) -> int:
     with open_read_only(copy, immutable=True).connect() as connection:
-        if found := damages(connection, full=False):
+        if findings := damages(connection, full=False):
             text = _("what is still read is damaged: {finding}")
-            raise CopyError(text.format(finding=found[0]))
+            raise CopyError(text.format(finding=findings[0]))
         return sequence(connection, readings.name)
 
 

@@ -91,8 +91,8 @@ def rename_origin(_connection: Connection, _name: str, _new_name: str) -> None:
 
 def columns_of_readings(connection: Connection) -> set[str]:
     """The columns that the table has in this database."""
-    found = connection.exec_driver_sql("SELECT name FROM pragma_table_info(?)", (readings.name,))
-    return set(found.scalars())
+    names = connection.exec_driver_sql("SELECT name FROM pragma_table_info(?)", (readings.name,))
+    return set(names.scalars())
 
 
 def has_functions(connection: Connection, names: Sequence[str]) -> bool:
@@ -100,15 +100,15 @@ def has_functions(connection: Connection, names: Sequence[str]) -> bool:
 
     (https://www.sqlite.org/pragma.html#pragma_function_list)
     """
-    known = func.pragma_function_list().table_valued(column("name"))
-    found = select(known.c.name).where(known.c.name.in_(names)).distinct()
-    return len(connection.execute(found).all()) == len(names)
+    functions = func.pragma_function_list().table_valued(column("name"))
+    query = select(functions.c.name).where(functions.c.name.in_(names)).distinct()
+    return len(connection.execute(query).all()) == len(names)
 
 
 def views(connection: Connection) -> dict[str, str]:
     """By the name of each table, view and index, in lower case, the text that has made it."""
-    found = connection.execute(select(_schema.c.name, _schema.c.sql))
-    return {name.lower(): sql or "" for name, sql in found}
+    rows = connection.execute(select(_schema.c.name, _schema.c.sql))
+    return {name.lower(): sql or "" for name, sql in rows}
 
 
 def make_view(connection: Connection, name: str, statement: str, *, replaces: bool) -> None:

@@ -96,7 +96,7 @@ class DatabaseObstacles:
             rule=self._rule.name,
             kind="database",
             subject="",
-            is_firing=is_firing or self._damage.known,
+            is_firing=is_firing or self._damage.is_damaged,
             since_ms=self._lasting.since_ms,
             facts={"reason": reasons[0] if reasons else None},
         )

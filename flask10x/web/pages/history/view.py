@@ -139,7 +139,7 @@ def _halt() -> dict[str, object] | None:
         # As `/readyz` says it, in English.
         "reason": reason,
         # A suspicion may go by.
-        "is_known": damage.known,
+        "is_known": damage.is_damaged,
         "is_taken_away": bool(store.gauges.taken_away),
         "rescued": store.database.path.with_name(copied) if copied else "",
     }
