@@ -22,14 +22,6 @@ SECRET_MAX_BYTES = 100_000
 OTHERS = stat.S_IROTH | stat.S_IWOTH
 
 
-def read_secret(place: str, named: str) -> bytes:
-    """The content of the file that a setting names; `place` is how messages name the setting.
-
-    Raises SettingsError when this user can't read it, and when others can.
-    """
-    return _bytes_of(place, _secret_path(place, named))
-
-
 def _secret_path(place: str, named: str) -> Path:
     if not named.startswith(CREDENTIAL):
         return Path(named)
@@ -40,7 +32,12 @@ def _secret_path(place: str, named: str) -> Path:
     return Path(folder) / named.removeprefix(CREDENTIAL)
 
 
-def _bytes_of(place: str, path: Path) -> bytes:
+def read_secret(place: str, named: str) -> bytes:
+    """The content of the file that a setting names; `place` is how messages name the setting.
+
+    Raises SettingsError when this user can't read it, and when others can.
+    """
+    path = _secret_path(place, named)
     try:
         with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode

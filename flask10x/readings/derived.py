@@ -393,7 +393,8 @@ def measurement_of(stations: Stations, name: str) -> Measurement:
     return _by_name(stations)[name].measurement
 
 
-def _by_name(stations: Stations) -> dict[str, Derived]:
+@lru_cache(maxsize=8)
+def _by_name(stations: Stations) -> Mapping[str, Derived]:
     """A derived value of each name: those of two stations with one name are of one kind."""
     of_stations = derived_by_station(stations).values()
     return {name: derived for by_name in of_stations for name, derived in by_name.items()}

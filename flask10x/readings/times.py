@@ -88,17 +88,12 @@ def zone_name(zone: tzinfo | None) -> str:
     if zone is not None:
         return str(zone)
     now = datetime.now().astimezone()
-    for name in (_name_in(os.environ.get("TZ", "")), _name_in(str(SYSTEM_ZONE.resolve()))):
+    for name in (zone_name_of(None), _zone_name_in(SYSTEM_ZONE.resolve())):
         # The environment may name another zone than the file does, and there may be no such zone.
         with suppress(ZoneInfoNotFoundError, ValueError, OSError):
             if ZoneInfo(name).utcoffset(now) == now.utcoffset():
                 return name
     return now.isoformat()[-6:]
-
-
-def _name_in(path: str) -> str:
-    """`Asia/Tokyo` of `/usr/share/zoneinfo/Asia/Tokyo`, and of `:Asia/Tokyo` (man 3 tzset)."""
-    return path.rpartition("/zoneinfo/")[2].removeprefix(":")
 
 
 class LocalText:
