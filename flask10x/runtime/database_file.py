@@ -1,8 +1,8 @@
-"""What a worker does for the file of an SQLite database; PostgreSQL looks after its own files.
+"""The care of a worker for the file of an SQLite database; PostgreSQL needs none.
 
-The files are watched from outside: is it still the same one, is its WAL too long? Only names and
-sizes are looked at. Opening the file here and closing it again would free the locks that SQLite
-holds on it in this process (https://www.sqlite.org/howtocorrupt.html).
+The files are watched from outside, by their names and sizes: whether the file is still the same
+one, and whether its WAL is too long. Opening the file here and closing it again would free the
+locks that SQLite holds on it in this process (https://www.sqlite.org/howtocorrupt.html).
 """
 
 import logging
@@ -34,35 +34,34 @@ from flask10x.system.locks import FileLock, lock_path
 
 log = logging.getLogger(__name__)
 
-# The inspection: a look through the whole database file, after each start and at each suspicion.
+# The inspection reads the whole database file, after each start and at each suspicion.
 #
-# Damage on a card sits anywhere, and SQLite meets it only when it reads that page: perhaps years
-# later, perhaps after a checkpoint has spread it. So the file is read once, in the background.
+# Damage on a card may be anywhere, and SQLite notices it only when it reads that page: perhaps
+# years later, perhaps after a checkpoint has spread it. So the file is read once, in the
+# background.
 #
-# A disk that fails for a moment looks like damage to SQLite. So when a statement meets any,
-# nothing is written until the file was read by a connection of its own. Only what is found twice
-# is damage; what can't be read now is not what is broken.
+# A disk that fails for a moment looks like damage to SQLite. So when a statement meets damage,
+# nothing is written until a connection of its own has read the file. Only a finding that repeats is
+# damage, and a page that can't be read now is none.
 
-# How soon a suspicion is looked at, and another worker takes over when the one that looks has been
-# killed.
+# How soon a suspicion is inspected, and another worker takes over from one that was killed.
 TRY_EVERY_SEC = 1.0
-# After a look that could not read everything the next one waits, while nothing is suspected; the
-# pause doubles up to the longest.
+# The pause after an inspection that could not read everything, without a suspicion; it doubles up
+# to the longest.
 FIRST_PAUSE_SEC = 2.0
 LONGEST_PAUSE_SEC = 60.0
-# Between finding damage and looking whether it is still there: longer than a disk takes to come
-# back after a reset of its bus.
+# The pause before damage is checked again: longer than a disk takes after a reset of its bus.
 SECOND_LOOK_SEC = 5.0
 # How SQLite begins its findings.
 HEADING = "*** in database main ***\n"
-# Between two tries to break off a look: the first may come before its statement has begun.
+# The pause between interrupts of an inspection: the first may come before its statement.
 INTERRUPT_EVERY_SEC = 0.1
 INTERRUPTED = "SQLITE_INTERRUPT"
 UNREADABLE = "SQLITE_IOERR"
 
 
 class Inspection:
-    """A thread of each worker; the one that gets the lock looks."""
+    """A thread of each worker; the one that gets the lock inspects the database."""
 
     def __init__(
         self,
@@ -70,7 +69,7 @@ class Inspection:
         gauges: Gauges,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`monotonic` gives seconds; nothing is started yet."""
+        """`monotonic` returns seconds; nothing is started yet."""
         self._monotonic = monotonic
         self._path = database.path
         self._damage = database.damage
@@ -81,33 +80,33 @@ class Inspection:
         )
         self._stop = threading.Event()
         self._driver: Any = None
-        # What was suspected when the look under way has begun.
+        # The suspicion at the beginning of the current inspection.
         self._suspected = ""
         self._pause_sec = FIRST_PAUSE_SEC
         self._look_at_sec = 0.0
         self._thread = threading.Thread(target=self.run, name="inspection", daemon=True)
 
     def start(self) -> None:
-        """Begin in the background."""
+        """Start the thread."""
         self._thread.start()
 
     def run(self) -> None:
-        """Look whenever it is wanted, unless another worker does, until `close` or a damage."""
+        """Inspect the database whenever it is due, until `close` or damage."""
         guard = Guard(self.step, "The inspection cannot begin and goes on trying")
         while not (self._damage.is_damaged or self._stop.is_set()):
-            if self.wanted:
+            if self.is_due:
                 guard.run()
             self._stop.wait(TRY_EVERY_SEC)
 
     @property
-    def wanted(self) -> bool:
-        """Whether it is time to look: at a suspicion at once, for nothing is stored meanwhile."""
+    def is_due(self) -> bool:
+        """Whether to inspect now: at a suspicion at once, for nothing is stored meanwhile."""
         if self._damage.suspicion:
             return True
         return not self._gauges.inspected and self._monotonic() >= self._look_at_sec
 
     def step(self) -> None:
-        """Look once, unless another worker does."""
+        """Inspect the database once, unless another worker does."""
         if self._lock.try_acquire():
             try:
                 self._task.run()
@@ -115,7 +114,7 @@ class Inspection:
                 self._lock.release()
 
     def close(self) -> None:
-        """Break off and wait for the end of the thread."""
+        """Interrupt the inspection and wait for the thread."""
         self._stop.set()
         while self._thread.is_alive():
             running = self._driver
@@ -127,10 +126,10 @@ class Inspection:
         self._lock.close()
 
     def _look(self) -> bool:
-        """Whether it came to an end; False when it was broken off."""
+        """Inspect the database; False when it was interrupted."""
         started = time.monotonic()
         try:
-            found = self._found_twice()
+            damage = self._repeated_damage()
         except (DBAPIError, DatabaseUnreadable) as error:
             if self._damage.is_damaged or code_of(error) == INTERRUPTED:
                 return False
@@ -139,8 +138,8 @@ class Inspection:
         if self._stop.is_set():
             return False
         self._pause_sec = FIRST_PAUSE_SEC
-        if found:
-            self._damage.report(found)
+        if damage:
+            self._damage.report(damage)
             return True
         self._gauges.inspected = 1
         log.info("Looked through the database in %.1f s: sound", time.monotonic() - started)
@@ -150,67 +149,67 @@ class Inspection:
     def _note_unreadable(self, error: Exception) -> None:
         self._look_at_sec = self._monotonic() + self._pause_sec
         self._pause_sec = min(2 * self._pause_sec, LONGEST_PAUSE_SEC)
-        # What it was to look at is still to be looked at, also when nobody meets it again.
+        # The database still has to be inspected, also when no statement meets the page again.
         self._gauges.inspected = 0
         if isinstance(error, DatabaseUnreadable) or code_of(error).startswith(UNREADABLE):
-            seen = f"some of it cannot be read now: {reason_of(error)}"
-            self._damage.clear(self._suspected, seen)
+            result = f"some of it cannot be read now: {reason_of(error)}"
+            self._damage.clear(self._suspected, result)
 
-    def _found_twice(self) -> str:
-        """The damage that is there and still is after a while; empty when there is none."""
-        found = self._check()
-        if not found:
+    def _repeated_damage(self) -> str:
+        """The damage that is still there after a pause; empty when there is none."""
+        damage = self._check()
+        if not damage:
             return ""
-        self._damage.suspect(found)
+        self._damage.suspect(damage)
         self._stop.wait(SECOND_LOOK_SEC)
         return self._check()
 
     def _check(self) -> str:
-        """The first finding of one look, empty when there is none.
+        """Return the first finding of SQLite, empty when there is none.
 
-        Raises DatabaseUnreadable or sqlalchemy.exc.DBAPIError when it can't be read now.
+        Raises DatabaseUnreadable or sqlalchemy.exc.DBAPIError when the file can't be read now.
         """
         self._suspected = self._damage.suspicion
-        # Not a connection that is open already: it remembers pages.
+        # An open connection has pages in its cache, so this one is new.
         with open_read_only(self._path).connect() as connection:
             self._driver = connection.connection.driver_connection
             try:
-                found = [] if self._stop.is_set() else damages(connection, full=False)
+                findings = [] if self._stop.is_set() else damages(connection, full=False)
             finally:
                 self._driver = None
-        if unread := unread_page(found):
+        if unread := unread_page(findings):
             raise DatabaseUnreadable(unread)
-        return found[0].removeprefix(HEADING) if found else ""
+        return findings[0].removeprefix(HEADING) if findings else ""
 
 
-# Rescue: when a file of the database is taken away under the service, what it held is copied.
+# The rescue copies the content of a database whose file is deleted or renamed under the service.
 #
-# Each worker has its own open files, so each looks at them, every second, and compares them with
-# what the names lead to. A connection goes on with the files that it has opened, also when they
-# are renamed or deleted; what it writes there is missed by everybody who opens the names, and gone
-# with the last process that has them open. A connection that is held open since the start still
-# reads everything, for as long as the process lives; the first worker to get the lock makes a copy
-# by it, at once. No file is opened only to look: closing it would free the locks that SQLite holds
-# in this process (https://www.sqlite.org/howtocorrupt.html).
+# Each worker has its own open files, so each compares them every second with the files of these
+# names. A connection keeps the files that it has opened, also when they are renamed or deleted; its
+# writes are missing in files of these names, and lost with the last process that has the old ones
+# open. A connection that is open since the start still reads everything as long as the process
+# lives; the first worker to get the lock makes a copy with it, at once. No file is opened just for
+# this check: closing it would free the locks that SQLite holds in this process
+# (https://www.sqlite.org/howtocorrupt.html).
 
 FileId = tuple[int, int]
 """Device and inode."""
 DESCRIPTORS = Path("/proc/self/fd")
-# What the kernel adds to the name of a file that has none any more.
+# The suffix that the kernel adds to the name of a deleted file.
 DELETED = " (deleted)"
 
 
 class OpenFiles:
-    """The database's file, its WAL and its shared memory, as this process has them open."""
+    """The open files of this process: the database, its WAL and its shared memory."""
 
     def __init__(self, database: Path) -> None:
         self._names = {str(path): path for path in _files_of(database)}
         self._held: dict[FileId, Path] = {}
 
     def lost(self) -> str:
-        """Which of them its name leads to no more; empty while all are in place.
+        """Return which of them has lost its name; empty while all are in place.
 
-        A file that was renamed is known again if it was seen before under its name.
+        A renamed file is recognised if it was seen before under its name.
         """
         held = dict(self._descriptors())
         self._held = held
@@ -220,17 +219,17 @@ class OpenFiles:
             except FileNotFoundError:
                 return f"{path} was deleted or moved away while in use"
             except OSError:
-                # The disk doesn't answer: no reason to believe that the file is another one.
+                # The disk does not answer, which does not mean that the file is another one.
                 continue
             if (status.st_dev, status.st_ino) != file_id:
                 return f"{path} was replaced by another file while in use"
         return ""
 
     def _descriptors(self) -> Iterator[tuple[FileId, Path]]:
-        """What each descriptor of this process leads to, of these files."""
+        """The open descriptors of these files, with the path of each."""
         with suppress(OSError):
             for descriptor in DESCRIPTORS.iterdir():
-                # Others are opened and closed meanwhile.
+                # Other descriptors are opened and closed meanwhile.
                 with suppress(OSError):
                     target = descriptor.readlink()
                     status = os.fstat(int(descriptor.name))
@@ -244,10 +243,10 @@ def _files_of(database: Path) -> list[Path]:
     return [database, beside(database, WAL), beside(database, SHARED_MEMORY)]
 
 
-# It waits for nobody who writes, only while the first connection after a crash recovers the WAL.
+# Only needed while the first connection after a crash recovers the WAL; writers do not block it.
 BUSY_TIMEOUT_SEC = 1.0
-# After a copy that could not be made, on a full disk say, the next try; it doubles up to the
-# longest. A worker that stops tries once more.
+# The pause after a failed copy, on a full disk for example; it doubles up to the longest. A worker
+# that stops tries once more.
 RESCUE_FIRST_PAUSE_SEC = 1.0
 RESCUE_LONGEST_PAUSE_SEC = 60.0
 
@@ -255,7 +254,7 @@ FAILURES = (sqlite3.Error, DBAPIError, OSError, CopyError)
 
 
 class Rescue:
-    """One worker's watch over its open files, and its connection that reads them to the end."""
+    """Watches the open files of a worker, and keeps a connection that can still read them."""
 
     def __init__(
         self,
@@ -264,7 +263,7 @@ class Rescue:
         gauges: Gauges,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nothing is opened but the lock."""
+        """Open only the lock."""
         self._zone = settings.zone
         self._database = database
         self._gauges = gauges
@@ -278,27 +277,27 @@ class Rescue:
         self._failure = ""
 
     def begin(self) -> None:
-        """Before anything is written: a rescued copy that holds more is the better database."""
+        """Report damage when a rescued copy has more readings; called before the first write."""
         with suppress(OSError):
             if not self._database.damage.is_damaged and (
-                found := rescue_copy.richer(self._database.path)
+                richer := rescue_copy.richer(self._database.path)
             ):
-                self._database.damage.report(str(found))
+                self._database.damage.report(str(richer))
         self._hold()
 
     def step(self) -> None:
-        """Look once, and make the copy if it is wanted and nobody has."""
+        """Check the files once, and make the copy if it is needed and not made yet."""
         self._look()
-        if self._wanted() and self._monotonic() >= self._try_at_sec:
+        if self._is_needed() and self._monotonic() >= self._try_at_sec:
             self._copy_alone()
 
     def close(self) -> None:
-        """Make the copy now if it is wanted: what was taken away is gone with this process."""
+        """Make the copy now if it is needed: the files are lost when this process ends."""
         if self._driver is not None:
             self._look()
-        if self._wanted():
+        if self._is_needed():
             self._copy_alone()
-        if self._wanted():
+        if self._is_needed():
             log.critical(
                 "What was stored since %s could not be copied before this worker ends: %s",
                 "the last checkpoint",
@@ -321,13 +320,13 @@ class Rescue:
             self._hold()
 
     def _hold(self) -> None:
-        """Have everything open; a connection opens the WAL with its first read."""
+        """Keep all files open; a connection opens the WAL with its first read."""
         with suppress(sqlite3.Error):
             if self._driver is None:
                 self._driver = connect(self._database.path, "mode=ro", BUSY_TIMEOUT_SEC)
             self._driver.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
 
-    def _wanted(self) -> bool:
+    def _is_needed(self) -> bool:
         return self._lost and self._driver is not None and not self._gauges.rescued
 
     def _copy_alone(self) -> None:
@@ -342,7 +341,7 @@ class Rescue:
             self._lock.release()
 
     def _copy(self, driver: Driver) -> None:
-        # A commit that has begun before the loss was known is acknowledged when it returns.
+        # A commit that began before this is acknowledged when it returns.
         with suppress(LockTimeout, OSError):
             self._database.settle()
         copy, last_id = rescue_copy.make(driver, self._database.path, self._zone)
@@ -383,18 +382,18 @@ class FileWatch:
         self._damage = damage
 
     def begin(self) -> None:
-        """Note which file the database is; before anything is written to it."""
+        """Note which file the database is; called before the first write."""
         if not self._gauges.file_id:
             with suppress(OSError):
                 self._gauges.file_device, self._gauges.file_id = _file_id(self._database)
 
     def watch_identity(self) -> None:
-        """Look once whether the name still leads to the same file."""
-        # The connections stay with the file that they have opened, also when it is renamed or
-        # deleted; what is written there would be missed by everybody who opens the name.
+        """Check once whether the file of this name is still the same."""
+        # The connections keep the file that they have opened, also when it is renamed or deleted;
+        # their writes would be missing in a new file of this name.
         if self._damage.is_damaged:
             return
-        # The disk has not answered at the start.
+        # The disk may not have answered at the start.
         self.begin()
         try:
             file_id = _file_id(self._database)
@@ -402,13 +401,13 @@ class FileWatch:
             self._damage.report(f"{self._database} was deleted or moved away")
             return
         except OSError:
-            # The disk doesn't answer: no reason to believe that the file is another one.
+            # The disk does not answer, which does not mean that the file is another one.
             return
         if file_id != (self._gauges.file_device, self._gauges.file_id):
             self._damage.report(f"{self._database} was replaced by another file")
 
     def watch_wal(self) -> None:
-        """Look once how long the WAL is."""
+        """Check once how long the WAL is."""
         size = 0
         with suppress(OSError):
             size = self._wal.stat().st_size
@@ -431,30 +430,30 @@ def _file_id(path: Path) -> tuple[int, int]:
 
 
 class DatabaseFile:
-    """What a worker does for a file; here nothing, as for a database on a server."""
+    """The care for the file of a database; for one on a server it does nothing."""
 
     def begin(self) -> None:
-        """Before anything is written: note which file it is, and hold it."""
+        """Note which file it is, and open it; called before the first write."""
 
     def inspect(self) -> None:
-        """Look through it in the background."""
+        """Start the inspection in the background."""
 
     def tasks(self) -> list[PeriodicTask]:
-        """What the elected worker does each second."""
+        """Return the tasks of the elected worker."""
         return []
 
     def step(self) -> None:
-        """What each worker does each second."""
+        """Check the open files; called each second by each worker."""
 
     def end_inspection(self) -> None:
-        """Break it off and wait for its end."""
+        """Interrupt the inspection and wait for its end."""
 
     def close(self) -> None:
-        """Copy what is taken away now, and let it go."""
+        """Copy the files if they are lost, and close them."""
 
 
 def database_file_of(settings: Settings, database: Database, gauges: Gauges) -> DatabaseFile:
-    """What a worker does for the database of these settings."""
+    """Return the care for the database of these settings."""
     if database.server is not None:
         return DatabaseFile()
     return WatchedFile(settings, database, gauges)
@@ -464,37 +463,37 @@ class WatchedFile(DatabaseFile):
     """The watch over the file, its inspection, and the rescue of what it held."""
 
     def __init__(self, settings: Settings, database: Database, gauges: Gauges) -> None:
-        """Opens nothing but locks and starts no thread."""
+        """Open only locks, and start no thread."""
         self._settings, self._gauges = settings, gauges
         self.watch = FileWatch(database.path, gauges, database.damage)
         self._rescue = Rescue(settings, database, gauges)
         self.inspection = Inspection(database, gauges)
 
     def begin(self) -> None:
-        """Before anything is written: note which file it is, and hold it."""
+        """See `DatabaseFile`."""
         connections.log_version(self._settings.commit_lock)
         self.watch.begin()
         self._rescue.begin()
 
     def inspect(self) -> None:
-        """Look through it in the background."""
+        """See `DatabaseFile`."""
         self.inspection.start()
 
     def tasks(self) -> list[PeriodicTask]:
-        """What the elected worker does each second."""
+        """See `DatabaseFile`."""
         return [
             PeriodicTask("database file", self.watch.watch_identity, self._gauges),
             PeriodicTask("WAL", self.watch.watch_wal, self._gauges),
         ]
 
     def step(self) -> None:
-        """What each worker does each second."""
+        """See `DatabaseFile`."""
         self._rescue.step()
 
     def end_inspection(self) -> None:
-        """Break it off and wait for its end."""
+        """See `DatabaseFile`."""
         self.inspection.close()
 
     def close(self) -> None:
-        """Copy what is taken away now, and let it go."""
+        """See `DatabaseFile`."""
         self._rescue.close()

@@ -1,4 +1,4 @@
-"""How the service is doing: the facts that alerts, the status page and Prometheus have."""
+"""The state of the service: the facts that alerts, the status page and Prometheus use."""
 
 import json
 import os
@@ -46,7 +46,7 @@ _IMPORTS = select(*(imports.c[name] for name in Import._fields)).order_by(import
 
 @dataclass(frozen=True, slots=True)
 class FirstReading:
-    """The first reading that a station has sent, of those that are kept."""
+    """The oldest stored reading that a station has sent."""
 
     id: int
     came_at: int
@@ -55,7 +55,7 @@ class FirstReading:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What the database holds from its beginning on."""
+    """The first reading of the database, and its imports."""
 
     first: FirstReading | None
     """None while all readings came from files."""
@@ -67,27 +67,27 @@ class Beginning:
 
         None while there was neither.
         """
-        times = [one.imported_at for one in self.imports]
+        times = [imported.imported_at for imported in self.imports]
         times += [] if self.first is None else [self.first.came_at]
         return min(times, default=None)
 
     def imported(self, from_id: int) -> int:
-        """How many of the readings from this id on came from files."""
+        """Return how many of the readings from this id on were imported from files."""
         return sum(
-            one.last_id - max(one.first_id, from_id) + 1
-            for one in self.imports
-            if one.last_id >= from_id
+            imported.last_id - max(imported.first_id, from_id) + 1
+            for imported in self.imports
+            if imported.last_id >= from_id
         )
 
 
 def beginning(connection: Connection) -> Beginning:
-    """What is known now; raises what reading raises. A step into the index for each import."""
+    """Query the beginning; raises what a query raises. A look-up in the index for each import."""
     rows = _imports(connection)
     return Beginning(_first_sent(connection, rows), rows)
 
 
 def _imports(connection: Connection) -> tuple[Import, ...]:
-    """All of them, in the order of their ids."""
+    """All imports, in the order of their ids."""
     return tuple(map(Import._make, connection.execute(_IMPORTS).all()))
 
 
@@ -95,21 +95,21 @@ def _first_sent(connection: Connection, rows: Sequence[Import]) -> FirstReading 
     came_at = ARRIVAL.label("came_at")
     query = select(readings.c.id, came_at).order_by(readings.c.id).limit(1)
     passed = 0
-    for one in rows:
-        # Between two imports there may be ids that no reading has.
-        if one.first_id > passed + 1:
-            between = query.where(readings.c.id > passed, readings.c.id < one.first_id)
+    for imported in rows:
+        # Between two imports there may be ids without a reading.
+        if imported.first_id > passed + 1:
+            between = query.where(readings.c.id > passed, readings.c.id < imported.first_id)
             row = connection.execute(between).one_or_none()
             if row is not None:
                 return FirstReading(row.id, row.came_at)
-        passed = max(passed, one.last_id)
+        passed = max(passed, imported.last_id)
     row = connection.execute(query.where(readings.c.id > passed)).one_or_none()
     return FirstReading(row.id, row.came_at) if row is not None else None
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The room of one disk, in bytes; `free` is what the service itself may use."""
+    """The space of one disk, in bytes; `free` is what the service itself may use."""
 
     free: int
     total: int
@@ -121,34 +121,35 @@ class Room:
 
 
 def room(folder: Path) -> Room:
-    """That of the disk that has this folder; raises OSError."""
+    """Return the space of the disk with this folder; raises OSError."""
     status = os.statvfs(folder)
     return Room(status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize)
 
 
-# A backup that is dated later than this was made while the clock was wrong: it says nothing of now.
+# A backup with a later date than this was made while the clock was wrong, and does not count.
 CLOCK_MARGIN_MS = 24 * 3_600_000
 DATE = "flask10x-%Y%m%d-%H%M%S.sqlite3"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewestBackup:
-    """A finished backup, none newer than it."""
+    """The newest finished backup."""
 
     path: Path
     made_at: int
-    """When it was begun by its name, in UTC epoch milliseconds."""
+    """When it began according to its name, in UTC epoch milliseconds."""
     bytes: int
 
     def age_sec(self, now_ms: int) -> int:
-        """Whole seconds since it was begun; never below 0."""
+        """Return the whole seconds since it began, at least 0."""
         return max(0, now_ms - self.made_at) // 1000
 
 
 def newest_backup(folder: Path, zone: tzinfo | None, now_ms: int) -> NewestBackup | None:
-    """That of the folder, names in the service's zone; None when there is none, or no folder.
+    """Return the newest backup of the folder, or None without a backup or a folder.
 
-    One from the future, made while the clock was wrong, is passed over. Raises OSError.
+    The times in the names are in `zone`. One from the future, made while the clock was wrong, is
+    skipped. Raises OSError.
     """
     try:
         files = finished(folder)
@@ -162,9 +163,9 @@ def newest_backup(folder: Path, zone: tzinfo | None, now_ms: int) -> NewestBacku
 
 
 def _made_at(path: Path, zone: tzinfo | None) -> int:
-    """By its name, which a copy to another disk keeps; where that is no date, by its last change.
+    """The time in its name, which a copy keeps, or else that of its last change.
 
-    In the hour that comes twice when summer time ends it is the first.
+    Of an hour that occurs twice, at the end of summer time, it is the first.
     """
     try:
         named = datetime.strptime(path.name, DATE).replace(tzinfo=zone)
@@ -173,10 +174,11 @@ def _made_at(path: Path, zone: tzinfo | None) -> int:
         return path.stat().st_mtime_ns // 1_000_000
 
 
-# How far the first reading that waits is looked for behind the last one that was exported, before
-# the index is asked: milliseconds. Stations send by turns, so it is mostly among the first dozen.
+# How many ids after the last exported one are searched for the first waiting reading before the
+# index is used, which takes milliseconds. Stations send in turns, so it is mostly among the first
+# dozen.
 LOOK_ROWS = 5000
-# More are not counted: milliseconds on a PC, and nobody needs the number any more.
+# No more are counted, which takes milliseconds on a PC.
 COUNT_MAX = 100_000
 # The time of a file that has no reading with a date yet.
 BEFORE_ALL = -(2**62)
@@ -184,36 +186,36 @@ BEFORE_ALL = -(2**62)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportLag:
-    """How far one station's CSV file is behind."""
+    """How many readings the CSV file of one station lacks."""
 
     station: Station
     is_exported: bool
-    """Whether an export has ever written it; if not, nothing is said of what waits."""
+    """Whether an export has ever written it; if not, the other values are empty."""
     changed_at: int | None
-    """When an export has changed it last, in UTC epoch milliseconds; None when none has."""
+    """When an export last changed it, in UTC epoch milliseconds; None when none has."""
     oldest_at: int | None
-    """When the oldest reading came that is not in it; None when all are."""
+    """When the oldest reading came that it lacks; None when it lacks none."""
     waiting: int
-    """How many are not in it; COUNT_MAX stands for that many or more."""
+    """How many readings it lacks; COUNT_MAX means that many or more."""
 
 
 def export_lags(
     connection: Connection, stations: Stations, imported: Sequence[Import] | None = None
 ) -> list[ExportLag]:
-    """One for each station, in their order, in one statement beside that for the imports.
+    """Return one for each station, in their order, with one query beside that for the imports.
 
-    `imported` are the imports, where these were read before. A reading that came late, after newer
-    ones of its station were exported, is only found when it is among the LOOK_ROWS behind them; so
-    is one that came while the clock was wrong.
+    `imported` are the imports, where they were read before. A reading that came late, after newer
+    ones of its station were exported, is only found among the LOOK_ROWS after them; so is one that
+    came while the clock was wrong.
     """
     if imported is None:
         imported = _imports(connection)
-    # What came from a station's own file does not wait: an export would not append it.
+    # Readings from the file of their own station do not wait: an export would not append them.
     own_files = [
-        (one.endpoint, None, one.first_id, one.last_id, 0)
-        for one in imported
-        if (station := stations.by_endpoint.get(one.endpoint)) is not None
-        and csv_lines.is_name_of(station, Path(one.file).name)
+        (file.endpoint, None, file.first_id, file.last_id, 0)
+        for file in imported
+        if (station := stations.by_endpoint.get(file.endpoint)) is not None
+        and csv_lines.is_name_of(station, Path(file.file).name)
     ]
     files = [(station.endpoint, station.csv_name, 0, 0, 0) for station in stations.all]
     values = {
@@ -276,11 +278,11 @@ _WAITING = _waiting_statement()
 
 
 DAY_MS = 24 * 3_600_000
-# What is usual now: a week has a weekend, and a station that was added last month counts in full.
+# The usual rate is that of a week, which has a weekend; new stations count soon.
 WINDOW_DAYS = 7
-# The hours of one day say nothing yet of how many readings a day brings.
+# Some hours are not enough to know how many readings a day brings.
 DAYS_MIN = 1.0
-# An empty database has some pages already; below so many readings they would count for too much.
+# With fewer readings the pages of an empty database would count for too much.
 ROWS_MIN = 1000
 
 
@@ -290,15 +292,15 @@ class CardRoom:
 
     room: Room
     rows_a_day: float | None
-    """How many readings have come a day in the last WINDOW_DAYS, imported ones left out; None: not
-    known yet."""
+    """The number of readings a day in the last WINDOW_DAYS, without imported ones; None: not known
+    yet."""
     bytes_a_day: float | None
-    """What they add to the database, to the CSV files and to the backups that are on the same
-    disk; None: not known yet."""
+    """The bytes that they add to the database, and to CSV files and backups on the same disk;
+    None: not known yet."""
 
     @property
     def full_in_days(self) -> float | None:
-        """When nothing is free any more, if it goes on like this and no other program writes there.
+        """Return in how many days the disk is full, if no other program writes there.
 
         None: not known yet, or nothing is added.
         """
@@ -306,10 +308,10 @@ class CardRoom:
 
 
 def card(settings: Settings, view: View, began: Beginning | None = None) -> CardRoom:
-    """What is known now. A few steps into the index.
+    """Return the space and how it fills, with a few look-ups in the index.
 
-    `began` is what the database began with, where that was read before. Raises OSError, and what
-    reading the database raises.
+    `began` is the beginning of the database, where it was read before. Raises OSError, and what a
+    query raises.
     """
     path = database_path(settings)
     rows_a_day = _rows_a_day(view, began or beginning(view.connection))
@@ -321,15 +323,15 @@ def card(settings: Settings, view: View, began: Beginning | None = None) -> Card
 
 
 def _rows_a_day(view: View, began: Beginning) -> float | None:
-    """By the ids since the first reading of the window: ids are given one by one."""
+    """The rate by the ids since the first reading of the window: ids increase one by one."""
     sent, from_ms = began.first, view.now_ms - WINDOW_DAYS * DAY_MS
     if sent is None:
         return None
-    # What an import has brought into the window is older than the first that was sent.
+    # Imported readings in the window are older than the first one that was sent.
     is_new = sent.came_at >= from_ms
     first = (sent.id, sent.came_at) if is_new else _first(view, from_ms)
     if first is None:
-        # All have been silent for the whole window.
+        # No station has sent in the whole window.
         return 0.0
     first_id, first_at = first
     days = (view.now_ms - first_at) / DAY_MS
@@ -340,18 +342,18 @@ def _rows_a_day(view: View, began: Beginning) -> float | None:
 
 
 def _first(view: View, from_ms: int) -> tuple[int, int] | None:
-    """The id and the time of the first reading since then."""
+    """Return the id and the time of the first reading since then."""
     listed = [(endpoint, None, from_ms, 0, 0) for endpoint in view.stations.by_endpoint]
     rows = view.connection.execute(_FIRST, {"stations": json.dumps(listed)})
     return min(((number, at) for number, at in rows), default=None)
 
 
 def _first_statement() -> Select[Any]:
-    stations, own = spans("stations"), readings.alias()
+    stations, sent = spans("stations"), readings.alias()
     first = (
-        select(own.c.id)
-        .where(own.c.endpoint == stations.c.endpoint, own.c.received_at >= stations.c.first)
-        .order_by(own.c.received_at)
+        select(sent.c.id)
+        .where(sent.c.endpoint == stations.c.endpoint, sent.c.received_at >= stations.c.first)
+        .order_by(sent.c.received_at)
         .limit(1)
         .scalar_subquery()
     )
@@ -380,19 +382,19 @@ _SIZES = select(
 
 
 def _bytes_a_row(view: View, settings: Settings, path: Path) -> float | None:
-    """What each reading adds: to the database, to its backups and to the CSV files."""
+    """The bytes that a reading adds to the database, its backups and the CSV files."""
     sizes = view.connection.execute(_SIZES).one()
     first_id, oldest_bytes, newest_bytes, csv_bytes, exported = sizes
     rows = view.last_id - first_id + 1 if first_id is not None else 0
-    if gone := sum(one.readings for one in view.removed.values()):
-        rows = view.last_id - gone
+    if removed_rows := sum(removed.readings for removed in view.removed.values()):
+        rows = view.last_id - removed_rows
     if rows < ROWS_MIN:
         return None
     backups = _backups_beside(settings.backup_dir, path.parent)
-    # What the file has for readings, roll-ups and index included, rejected ones left out.
+    # The bytes for readings, with roll-ups and indexes, without rejected readings.
     used = dialects.of(view.connection).file_bytes(view.connection, path)
     stored = max(0, used - (newest_bytes or 0) + (oldest_bytes or 0)) / rows
-    # Of a database on a server the backups are files, too.
+    # The backups of a database on a server are files, too.
     copied = stored or _newest_bytes(backups) / rows
     row_bytes = stored + len(backups) * copied
     if csv_bytes and exported > 0 and _has_csv_files(view.connection, settings, path.parent):
@@ -401,7 +403,7 @@ def _bytes_a_row(view: View, settings: Settings, path: Path) -> float | None:
 
 
 def _backups_beside(folder: Path, data: Path) -> list[Path]:
-    """The backups on the disk of the data: each new one is as much larger."""
+    """The backups on the disk of the data, each of which grows like the database."""
     with suppress(OSError):
         if _is_on_same_disk(folder, data):
             return finished(folder)
@@ -436,38 +438,39 @@ class Obstacle:
 
     kind: Kind
     text: str
-    """In English, for programs and messages."""
+    """The text in English, for programs and messages."""
     reason: str = ""
-    """What the database or the disk has said, where it is that; else empty."""
+    """The error of the database or the disk, where there is one; else empty."""
 
 
 def obstacles(database: Database, writer: Writer, gauges: Gauges) -> list[Obstacle]:
-    """All that are known; when there are none, whether the database takes a write lock now.
+    """Return what keeps readings from being stored; empty when they are stored.
 
-    That may wait for as long as a commit does; nothing is written. Empty when readings are stored.
+    Without a known obstacle it tries to get a write lock, which may wait as long as a commit, and
+    writes nothing.
     """
     return obstacles_met(database, writer, gauges) or _unwritable(database)
 
 
 def obstacles_met(database: Database, writer: Writer, gauges: Gauges) -> list[Obstacle]:
-    """Those that some worker has met already: a look into memory only."""
+    """Return the obstacles that some worker has met; it only reads memory."""
     damage = database.damage
     if obstacle := damage.obstacle:
         if damage.is_damaged:
             return [Obstacle("damaged", obstacle, damage.reason)]
         return [Obstacle("suspected", obstacle, damage.suspicion)]
-    found = []
+    reported = []
     if writer.dead:
-        found.append(Obstacle("dead", "the writer thread has died"))
+        reported.append(Obstacle("dead", "the writer thread has died"))
     if writer.full:
         text = f"the queue is full: {writer.depth} readings wait"
-        found.append(Obstacle("full", text))
+        reported.append(Obstacle("full", text))
     if writer.trouble and not writer.dead:
         text = f"readings cannot be stored: {writer.trouble}"
-        found.append(Obstacle("trouble", text, writer.trouble))
-    if not found and gauges.trouble():
-        found.append(Obstacle("elsewhere", "another worker cannot store readings"))
-    return found
+        reported.append(Obstacle("trouble", text, writer.trouble))
+    if not reported and gauges.trouble():
+        reported.append(Obstacle("elsewhere", "another worker cannot store readings"))
+    return reported
 
 
 def _unwritable(database: Database) -> list[Obstacle]:
@@ -502,10 +505,10 @@ NOTICES = {
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What programs and people are told of the server; programs in English."""
+    """A notice about the server; programs get it in English."""
 
     name: str
-    """Of NOTICES; the pages say it by this name in both languages."""
+    """Its key in NOTICES; the pages have their own text for it."""
     values: dict[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -514,36 +517,36 @@ class Notice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerState:
-    """What could be told."""
+    """The state of the database server."""
 
     primary: Primary | None = None
     reason: str = ""
-    """Why nothing could."""
+    """Why it is not known; empty when it is."""
     is_synchronous: bool = False
-    """Whether commits are to wait for standbys, where there are any to wait for."""
+    """Whether commits wait for standbys, where there are any."""
 
     @property
     def obstacles(self) -> list[Notice]:
-        """What keeps commits from coming to an end."""
-        known = self.primary
-        if known is not None and known.is_standby:
+        """The reasons why commits do not end."""
+        primary = self.primary
+        if primary is not None and primary.is_standby:
             return [Notice("standby")]
-        if known is None or not self.is_synchronous or not known.commits_wait:
+        if primary is None or not self.is_synchronous or not primary.commits_wait:
             return []
-        found = len(known.standbys) if known.hidden else known.synchronous
-        return [Notice("commits_wait", {"found": found, "wanted": known.waits_for})]
+        standbys = len(primary.standbys) if primary.hidden else primary.synchronous
+        return [Notice("commits_wait", {"found": standbys, "wanted": primary.waits_for})]
 
     @property
     def warnings(self) -> list[Notice]:
-        """What nobody notices before a machine dies."""
-        known = self.primary
-        if known is None or known.is_standby or not self.is_synchronous:
+        """The risks that show only when a machine fails."""
+        primary = self.primary
+        if primary is None or primary.is_standby or not self.is_synchronous:
             return []
-        found = [] if known.waits_for else [Notice("one_machine")]
-        return [*found, Notice("hidden")] if known.hidden else found
+        notices = [] if primary.waits_for else [Notice("one_machine")]
+        return [*notices, Notice("hidden")] if primary.hidden else notices
 
     def as_json(self) -> dict[str, Any]:
-        """As `/readyz` has it."""
+        """Return the object for `/readyz`."""
         if self.primary is None:
             return {"engine": "postgresql", "reason": self.reason}
         return {
@@ -566,7 +569,7 @@ class ServerState:
 
 
 def server_state(settings: Settings, database: Database) -> ServerState | None:
-    """What can be said now; it asks no server of which it is known that it does not answer.
+    """Return the state now, without a query when the server is known not to answer.
 
     None for a database that is a file.
     """
@@ -576,7 +579,7 @@ def server_state(settings: Settings, database: Database) -> ServerState | None:
         return ServerState(reason=reason)
     try:
         with database.promptly(), database.query() as connection:
-            found = database.server.primary(connection)
+            primary = database.server.primary(connection)
     except (DBAPIError, TimeoutError, QueryTooLong) as error:
         return ServerState(reason=reason_of(error))
-    return ServerState(primary=found, is_synchronous=settings.commits_synchronously)
+    return ServerState(primary=primary, is_synchronous=settings.commits_synchronously)

@@ -1,9 +1,9 @@
-"""What stations send to other hosts of the same database, which this host's workers do not hear.
+"""The readings that stations send to other hosts of the same database.
 
-The gauges of a host know when each station sent last, by a clock that nobody can set; silence,
-alerts and pages go by them. So every few seconds the newest readings are looked through, by id, and
-what has come by another host is noted as if it had come here: at the earliest at the last look, for
-the clock of the other host may be wrong.
+The gauges of a host have the time of the last reading of each station, by the monotonic clock;
+silence, alerts and pages use them. So every few seconds the newest readings are queried, by id, and
+one that came to another host is noted as if it had come here: at the earliest at the time of the
+last query, for the clock of the other host may be wrong.
 """
 
 from collections.abc import Callable, Collection
@@ -18,7 +18,7 @@ from flask10x.system.gauges import Gauges
 
 # Shorter than any limit of silence that makes sense.
 LOOK_EVERY_MS = 5_000
-# What one look goes through; of more the newest tell when a station was heard last.
+# How many ids one query goes through, the newest ones.
 SPAN_ROWS = 20_000
 
 
@@ -33,7 +33,7 @@ class OtherHosts:
         now_ms: Callable[[], int] = clock.now_ms,
         monotonic_ms: Callable[[], int] = clock.monotonic_ms,
     ) -> None:
-        """Of these stations. Both clocks give milliseconds."""
+        """Watch these stations. Both clocks return milliseconds."""
         self._database = database
         self._gauges = gauges
         self._endpoints = frozenset(endpoints)
@@ -44,17 +44,17 @@ class OtherHosts:
         self._look_at_ms = 0
 
     def step(self) -> bool:
-        """Look if it is time; raises what a query raises."""
+        """Make the query if it is time; raises what a query raises."""
         began_ms = self._monotonic_ms()
         if began_ms < self._look_at_ms:
             return False
         self._look_at_ms = began_ms + LOOK_EVERY_MS
         with self._database.query() as connection:
             head = last_id(connection)
-            found = self._new(connection, head)
-        for endpoint, heard_at in found:
+            newest = self._new(connection, head)
+        for endpoint, received_at in newest:
             if endpoint in self._endpoints:
-                self._note(endpoint, self._now_ms() - heard_at)
+                self._note(endpoint, self._now_ms() - received_at)
         self._last_id, self._looked_ms = head, began_ms
         return True
 
@@ -62,20 +62,20 @@ class OtherHosts:
         if self._last_id is None or head <= self._last_id:
             return []
         after = max(self._last_id, head - SPAN_ROWS)
-        rows = connection.execute(_HEARD, {"after": after, "until": head})
-        return [(row.endpoint, row.heard_at) for row in rows]
+        rows = connection.execute(_RECEIVED, {"after": after, "until": head})
+        return [(row.endpoint, row.received_at) for row in rows]
 
     def _note(self, endpoint: str, age_ms: int) -> None:
         now_ms = self._monotonic_ms()
-        heard_ms = now_ms - min(max(age_ms, 0), now_ms - self._looked_ms)
-        if heard_ms > self._gauges.station(endpoint).last_received_ms:
-            self._gauges.note_received(endpoint, heard_ms)
+        received_ms = now_ms - min(max(age_ms, 0), now_ms - self._looked_ms)
+        if received_ms > self._gauges.station(endpoint).last_received_ms:
+            self._gauges.note_received(endpoint, received_ms)
 
 
 _IMPORTED = exists().where(readings.c.id.between(imports.c.first_id, imports.c.last_id))
 _AT = func.coalesce(readings.c.arrived_at, readings.c.received_at)
-_HEARD = (
-    select(readings.c.endpoint, func.max(_AT).label("heard_at"))
+_RECEIVED = (
+    select(readings.c.endpoint, func.max(_AT).label("received_at"))
     .where(readings.c.id > bindparam("after"), readings.c.id <= bindparam("until"))
     .where(~_IMPORTED)
     .group_by(readings.c.endpoint)

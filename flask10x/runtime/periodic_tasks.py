@@ -1,15 +1,15 @@
-"""Periodic tasks: what runs again and again beside the requests; an error of one ends no other.
+"""Periodic tasks, which run beside the requests; an error of one does not stop the others.
 
-Each has a name. When one fails the log says so once, with the traceback, and once when it works
+Each has a name. When one fails it is logged once, with the traceback, and once more when it works
 again; meanwhile every worker shows its name in `/readyz` and `/metrics/details`.
 
-The monitor does those of the service (contract, 4 and 6.5) in one elected process. Every worker
-runs the thread; the one that holds the lock does the work, the others only try the lock. It is held
-until the process ends, so the next worker takes over within a second of a crash. What has been
-warned of is kept in the gauges, so the new one does not repeat it.
+The monitor runs the tasks of the service (contract, 4 and 6.5) in one elected process. Every worker
+has the thread; the one that holds the lock runs the tasks, the others only try the lock. It is held
+until the process ends, so the next worker takes over within a second of a crash. The gauges have
+the warnings that were logged, so that the new one does not repeat them.
 
-Of several hosts each has an elected process. What is to be done once for the database does the one
-that has the lease, too; the others only ask for it.
+Each of several hosts has an elected process. The one that has the lease also runs the tasks that
+are needed once for the database; the others only try to get it.
 """
 
 import logging
@@ -48,8 +48,8 @@ NAMES = (
     "host name",
     "usual pauses",
 )
-# What a database raises that is locked, full or damaged: the reason says all, not the place in our
-# code where it was met.
+# The errors of a database that is locked, full or damaged: the reason is enough, without a
+# traceback.
 DATABASE_ERRORS = (
     *(DBAPIError, TimeoutError, LockTimeout),
     *(DatabaseDamaged, DatabaseSuspected, DatabaseUnreadable),
@@ -57,16 +57,16 @@ DATABASE_ERRORS = (
 
 
 class PeriodicTask:
-    """One task as the process that does it sees it; only one process does it at a time."""
+    """One task in the process that runs it; only one process does at a time."""
 
     def __init__(
         self, name: str, step: Callable[[], bool | None], gauges: Gauges, trouble: str = ""
     ) -> None:
-        """`step` does it once; it returns False when there was nothing to do yet.
+        """`step` runs it once; it returns False when there was nothing to do yet.
 
-        `trouble` is how a warning begins when the database or its other hosts are the reason;
-        without it such an error is logged like any other. Raises ValueError when the name is not in
-        `NAMES`.
+        `trouble` is the beginning of a warning about an error of the database or of its other
+        hosts; without it such an error is logged like any other. Raises ValueError when the name is
+        not in `NAMES`.
         """
         self._name = name
         self._place = NAMES.index(name)
@@ -75,18 +75,18 @@ class PeriodicTask:
         self._trouble = trouble
 
     def run(self) -> None:
-        """Do it once; raises nothing, so that whatever comes next is done too."""
+        """Run it once; raises nothing, so that the next task runs, too."""
         try:
-            done = self._step()
+            result = self._step()
         except BaseException as error:
-            # SystemExit too: it would end the thread, and Python says nothing of it.
+            # SystemExit, too: it would end the thread without a message.
             self._note_failure(error)
         else:
-            if done is not False:
+            if result is not False:
                 self._note_success()
 
     def leave(self) -> None:
-        """Another host does it now: whether it fails is not known here any more."""
+        """Another host runs it now, so whether it fails is not known here any more."""
         self._gauges.failing_since_ms[self._place] = 0
 
     def _note_failure(self, error: BaseException) -> None:
@@ -109,17 +109,19 @@ class PeriodicTask:
 
 
 class Guard:
-    """Calls a step of a thread's loop, of which no error ends the thread; the first of some in a
-    row is logged."""
+    """Calls a step in the loop of a thread, whose errors do not end the thread.
+
+    The first of several errors in a row is logged.
+    """
 
     def __init__(self, step: Callable[[], object], failed: str) -> None:
-        """`failed` is the line of the log, above the traceback."""
+        """`failed` is the line of the log above the traceback."""
         self._step = step
         self._failed = failed
         self._is_failing = False
 
     def run(self) -> None:
-        """Do it once; raises nothing."""
+        """Call the step once; raises nothing."""
         try:
             self._step()
             self._is_failing = False
@@ -130,7 +132,7 @@ class Guard:
 
 
 def failing_sec(gauges: Gauges) -> dict[str, int | None]:
-    """For how many whole seconds each periodic task has been failing; None while it works."""
+    """Return for how many whole seconds each task has been failing; None while it works."""
     return {
         name: (monotonic_ms() - since_ms) // 1000 if since_ms else None
         for name, since_ms in zip(NAMES, gauges.failing_since_ms, strict=False)
@@ -138,11 +140,11 @@ def failing_sec(gauges: Gauges) -> dict[str, int | None]:
 
 
 def failing(gauges: Gauges) -> list[str]:
-    """The names of the tasks that fail now."""
+    """Return the names of the tasks that fail now."""
     return [name for name, seconds in failing_sec(gauges).items() if seconds is not None]
 
 
-# A queue of 5000 fills in seconds when the disk stalls, and a look at the gauges costs nothing.
+# A queue of 5000 fills in seconds when the disk stalls, and reading the gauges costs nothing.
 TICK_SEC = 1.0
 
 
@@ -157,11 +159,10 @@ class Monitor:
         lease: Lease | None = None,
         of_one_host: Sequence[PeriodicTask] = (),
     ) -> None:
-        """`everywhere` is done by each process, elected or not.
+        """Lock and start nothing yet; the caller closes the lock.
 
-        `of_one_host` come after the other tasks, and only while the lease is held; without a lease
-        there is only this host. Nothing is locked or started yet; the lock remains the caller's to
-        close.
+        `everywhere` is called by each process, elected or not. `of_one_host` run after the other
+        tasks, and only while the lease is held; without a lease there is only this host.
         """
         self._everywhere = Guard(everywhere or (lambda: None), "The open files cannot be watched")
         self._lock = lock
@@ -171,14 +172,14 @@ class Monitor:
         self.elected = False
 
     def run(self, stop: threading.Event) -> None:
-        """Step every second until `stop` is set; nothing but that ends it."""
+        """Step every second until `stop` is set."""
         guard = Guard(self.step, "The monitor failed and goes on trying")
         while not stop.wait(TICK_SEC):
             guard.run()
         self.close()
 
     def step(self) -> None:
-        """Do what is done everywhere; stand for election, or do each periodic task once."""
+        """Call `everywhere`, and run each task once if this process is elected."""
         self._everywhere.run()
         if not self.elected:
             self.elected = self._lock.try_acquire()
@@ -186,14 +187,14 @@ class Monitor:
             for task in self._tasks:
                 task.run()
             for task in self._of_one_host:
-                # Each may take long.
+                # Each may take long, so the lease is checked before each.
                 if self._lease is None or self._lease.hold():
                     task.run()
                 else:
                     task.leave()
 
     def close(self) -> None:
-        """Let another worker take over, or another host."""
+        """Release lock and lease for another worker or host."""
         if self.elected:
             if self._lease is not None:
                 self._lease.give_back()

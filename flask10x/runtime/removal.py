@@ -1,9 +1,8 @@
-"""One piece of a station's oldest readings is removed, once every follower has finished with it.
+"""The removal of the oldest readings of a station, a piece at a time, after every follower.
 
-Readings go in the order of their ids, so what is gone is told by one id. Nothing is removed that
-the CSV file does not prove to have (`export/removable.py`). One transaction deletes the readings,
-keeps what their hours add up to and moves the floor of the file: whatever dies, all of it has
-happened, or nothing.
+Readings are removed in the order of their ids, so one id says how far. A reading is removed only if
+the CSV file has it (`export/removable.py`). One transaction deletes the readings, keeps the sums of
+their hours and moves the floor of the file, so all of it happens, or nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,41 +32,42 @@ from flask10x.readings.stations import Station
 from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS
 from flask10x.system.locks import FileLock, lock_path
 
-# Deleted in one transaction, while the writers wait: 24 ms on a PC of two busy cores.
+# The size of a piece, deleted in one transaction while writers wait: 24 ms on a PC of two busy
+# cores.
 PIECE_ROWS = 200
-# Compared with the file in one step; in a file that an import stands in before older readings it
-# may take several.
+# How many rows one step compares with the file; after an import before older readings a piece may
+# need several steps.
 COMPARED_ROWS = 20_000
-# Looked through for the next readings of a station that hardly ever sends.
+# How many ids one step searches for the next readings of a station that seldom sends.
 SPAN_IDS = 200_000
-# What an export that begins meanwhile reads in the lock file: that this ends at once.
+# The note in the lock file, by which an export knows that the lock is released soon.
 BRIEF = "retention"
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What one step has done."""
+    """The result of one step."""
 
     readings: int = 0
-    """How many are gone with it."""
+    """How many readings it has removed."""
     is_more: bool = False
-    """Whether the next step has something to do at once."""
+    """Whether the next step can continue at once."""
     obstacle: Obstacle | None = None
-    """Why nothing was removed that is old enough."""
+    """Why old readings were not removed."""
     path: str = ""
-    """The archived file that this is about; empty for the station's own."""
+    """The archived file of the obstacle; empty for the file of the station."""
     command: str = field(default="", compare=False)
-    """What clears the obstacle."""
+    """The command that clears the obstacle."""
     difference: str = ""
-    """What the CSV file has instead of a reading; nothing was removed."""
+    """The content of the CSV file that differs from a reading; nothing was removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class OldReadings:
-    """The next readings to go."""
+    """The next readings to be removed."""
 
     rows: Sequence[tuple[int, int]]
-    """Each its id and when it was received."""
+    """The id of each, and when it was received."""
     before: Removed
 
     @property
@@ -76,7 +76,7 @@ class OldReadings:
 
     @property
     def after(self) -> Removed:
-        """How far the station's readings are gone with them."""
+        """Return how far the readings of the station are removed with them."""
         latest = [at for _, at in self.rows]
         if self.before.last_ms is not None:
             latest.append(self.before.last_ms)
@@ -85,8 +85,8 @@ class OldReadings:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownFiles:
-    """What the database knows of the station's files."""
+class StationFiles:
+    """The CSV files of the station according to the database."""
 
     state: State
     archived: Sequence[ArchivedFile]
@@ -99,13 +99,13 @@ class StationRemoval:
         self._settings = settings
         self._database = database
         self._station = station
-        # Up to here there is no reading of the station behind the removed ones.
+        # Up to this id the station has no reading after the removed ones.
         self._empty_to = 0
 
     def step(self, kept_since_ms: int) -> Removal:
-        """Remove the next piece of what was received before, and arrived before, this time.
+        """Remove the next piece of the readings that were received and came before this time.
 
-        Raises what reading and committing raise; then nothing has changed.
+        Raises what a query and a commit raise; then nothing has changed.
         """
         if not self._has_older(kept_since_ms):
             return Removal()
@@ -129,13 +129,13 @@ class StationRemoval:
 
     def _step(self, kept_since_ms: int) -> Removal:
         target = target_of(self._settings, self._database, self._station)
-        known = self._known(target.name)
-        if found := removable.not_ready(target, known.state):
-            return _hindered(target, found)
-        piece, is_more = self._next(known.state, kept_since_ms)
+        files = self._files(target.name)
+        if obstacle := removable.not_ready(target, files.state):
+            return _hindered(target, obstacle)
+        piece, is_more = self._next(files.state, kept_since_ms)
         if piece is None:
             return Removal(is_more=is_more)
-        file = removable.file_for(target, known.state, known.archived, piece.ids[0])
+        file = removable.file_for(target, files.state, files.archived, piece.ids[0])
         if isinstance(file, ReadingObstacle):
             return _hindered(target, file)
         provable = set(file.provable(piece.ids))
@@ -144,17 +144,17 @@ class StationRemoval:
         piece = replace(piece, rows=rows)
         try:
             proof = removable.prove(file, piece.ids, COMPARED_ROWS)
-        except Unproven as found_instead:
-            return Removal(difference=str(found_instead))
-        self._commit(piece, known, file, proof)
+        except Unproven as error:
+            return Removal(difference=str(error))
+        self._commit(piece, files, file, proof)
         return Removal(len(piece.rows) if proof.is_whole else 0, is_more or not proof.is_whole)
 
-    def _known(self, name: str) -> KnownFiles:
+    def _files(self, name: str) -> StationFiles:
         with self._database.reader.begin() as connection:
-            return _known(connection, name, self._station.endpoint)
+            return _files(connection, name, self._station.endpoint)
 
     def _next(self, state: State, kept_since_ms: int) -> tuple[OldReadings | None, bool]:
-        """The next readings that may go, and whether there may be more behind them."""
+        """Return the next readings to be removed, and whether there may be more after them."""
         endpoint = self._station.endpoint
         with self._database.reader.begin() as connection:
             if not self._is_rolled_up(connection):
@@ -166,60 +166,62 @@ class StationRemoval:
             until = min(last, after + SPAN_IDS)
             newest = connection.execute(_NEWEST, {"endpoint": endpoint}).scalar_one_or_none()
             span = {"endpoint": endpoint, "after": after, "until": until, "rows": PIECE_ROWS + 1}
-            found = [(r.id, r.received_at, r.arrived_at) for r in connection.execute(_NEXT, span)]
-        self._empty_to = found[0][0] - 1 if found else until
-        rows = list(_prefix(found, kept_since_ms, newest))
+            following = [
+                (row.id, row.received_at, row.arrived_at) for row in connection.execute(_NEXT, span)
+            ]
+        self._empty_to = following[0][0] - 1 if following else until
+        rows = list(_prefix(following, kept_since_ms, newest))
         if len(rows) > PIECE_ROWS:
             return OldReadings(_whole_hours(rows), before), True
-        is_more = until < last and len(rows) == len(found)
+        is_more = until < last and len(rows) == len(following)
         return (OldReadings(rows, before) if rows else None), is_more
 
     def _commit(
-        self, piece: OldReadings, known: KnownFiles, file: ProvingFile, proof: Proof
+        self, piece: OldReadings, files: StationFiles, file: ProvingFile, proof: Proof
     ) -> None:
-        """Remove the piece if it is proven, else only note how far the file was compared."""
+        """Remove the piece if it is proven, or else note how far the file was compared."""
         with self._database.commit() as connection:
-            if not self._is_unchanged(connection, piece, known):
+            if not self._is_unchanged(connection, piece, files):
                 return
             removable.keep(connection, file, proof.floor)
             if proof.is_whole:
                 self._remove(connection, piece)
 
-    def _is_unchanged(self, connection: Connection, piece: OldReadings, known: KnownFiles) -> bool:
-        """Whether nobody has begun the roll-ups anew, removed readings or exported, meanwhile."""
+    def _is_unchanged(
+        self, connection: Connection, piece: OldReadings, files: StationFiles
+    ) -> bool:
+        """Whether roll-ups, removed readings and exports are as before."""
         return (
             not csv_owner.is_elsewhere(self._settings, connection)
-            and _known(connection, self._station.csv_name, self._station.endpoint) == known
+            and _files(connection, self._station.csv_name, self._station.endpoint) == files
             and removed.removed_of_station(connection, self._station.endpoint) == piece.before
             and rollups.position(connection) >= piece.after.last_id
             and self._is_rolled_up(connection)
         )
 
     def _is_rolled_up(self, connection: Connection) -> bool:
-        """Whether there are hours of these stations' measurements, and all days of them."""
-        made = days.made(connection)
+        """Whether there are hours and days of all measurements of these stations."""
+        rolled_up = days.made(connection)
         fits = rollups_fit(connection, self._settings.stations)
-        return fits and made is not None and made.are_all
+        return fits and rolled_up is not None and rolled_up.are_all
 
     def _remove(self, connection: Connection, piece: OldReadings) -> None:
-        endpoint, last = self._station.endpoint, piece.after.last_id
+        endpoint = self._station.endpoint
         hours = sorted({at // HOUR_MS for _, at in piece.rows})
         columns = self._columns(connection)
-        kept = sum(
-            self._keep(connection, columns, hour, last, piece.before.last_id) for hour in hours
-        )
-        gone = connection.execute(_DELETE, {"ids": piece.ids}).rowcount
-        if not kept == gone == len(piece.rows):
-            text = f"{gone} readings of {endpoint} removed, {kept} kept in hours"
+        in_hours = sum(self._keep(connection, columns, hour, piece) for hour in hours)
+        deleted = connection.execute(_DELETE, {"ids": piece.ids}).rowcount
+        if not in_hours == deleted == len(piece.rows):
+            text = f"{deleted} readings of {endpoint} removed, {in_hours} kept in hours"
             raise RuntimeError(f"{text}, instead of {len(piece.rows)}")
         removed.note_removed(connection, endpoint, piece.after)
         at = rollups.position(connection)
         self._store(connection, hours, at)
 
     def _store(self, connection: Connection, hours: list[int], at: int) -> None:
-        """Roll up these hours and their days anew: two parts may differ from their sum in a bit.
+        """Compute these hours and their days again: the sum of two parts may differ in a bit.
 
-        Nothing is written where they do not.
+        Only rows that differ are written.
         """
         station, changed = self._station, []
         for hour in hours:
@@ -227,61 +229,63 @@ class StationRemoval:
             if rows != stored_sums(connection, station, rollups_table.c.hour, hour):
                 connection.execute(upsert(rollups_table), rows)
             changed += rows
-        made = days.of_hours(self._settings.stations, connection, changed, at)
+        computed = days.of_hours(self._settings.stations, connection, changed, at)
         key = rollup_days.c.day
         new = [
-            row for row in made.rows if row not in stored_sums(connection, station, key, row["day"])
+            row
+            for row in computed.rows
+            if row not in stored_sums(connection, station, key, row["day"])
         ]
-        days.store(connection, replace(made, rows=new))
+        days.store(connection, replace(computed, rows=new))
 
     def _columns(self, connection: Connection) -> tuple[str, ...]:
-        """The station's, and those of which it had values in former times."""
-        own = self._station.columns
-        others = existing_columns(connection).difference(own, HEAD, (readings.c.id.name,))
-        return (*own, *sorted(others))
+        """The columns of the station, and others in which it may have had values before."""
+        columns = self._station.columns
+        former = existing_columns(connection).difference(columns, HEAD, (readings.c.id.name,))
+        return (*columns, *sorted(former))
 
     def _keep(
-        self, connection: Connection, columns: tuple[str, ...], hour: int, last: int, after: int
+        self, connection: Connection, columns: tuple[str, ...], hour: int, piece: OldReadings
     ) -> int:
-        """Add what the readings of the hour that go now add up to; how many they are."""
-        endpoint = self._station.endpoint
-        kept = removed.removed_of_hour(connection, endpoint, hour)
-        found = rollups.of_readings(endpoint, columns, connection, hour, Ids(last, after))
-        known = {*self._station.columns, *kept}
-        rows = [row for row in found if row["measurement"] in known or row["count"]]
-        removed.keep_removed_hours(connection, [_with(kept, row) for row in rows])
-        return int(found[0]["readings"])
+        """Add the sums of the readings of the piece in this hour; return how many they are."""
+        endpoint, last, after = self._station.endpoint, piece.after.last_id, piece.before.last_id
+        stored = removed.removed_of_hour(connection, endpoint, hour)
+        sums = rollups.of_readings(endpoint, columns, connection, hour, Ids(last, after))
+        measurements = {*self._station.columns, *stored}
+        rows = [row for row in sums if row["measurement"] in measurements or row["count"]]
+        removed.keep_removed_hours(connection, [_with(stored, row) for row in rows])
+        return int(sums[0]["readings"])
 
 
-def _known(connection: Connection, name: str, endpoint: str) -> KnownFiles:
-    return KnownFiles(state_of(connection, name), archived.load(connection, endpoint))
+def _files(connection: Connection, name: str, endpoint: str) -> StationFiles:
+    return StationFiles(state_of(connection, name), archived.load(connection, endpoint))
 
 
-def _hindered(target: Target, found: ReadingObstacle) -> Removal:
-    command = removable.command(target, found)
-    return Removal(obstacle=found.obstacle, path=found.path, command=command)
+def _hindered(target: Target, hindrance: ReadingObstacle) -> Removal:
+    command = removable.command(target, hindrance)
+    return Removal(obstacle=hindrance.obstacle, path=hindrance.path, command=command)
 
 
-def _with(kept: dict[str, Sums], row: Sums) -> Sums:
-    """The row and what is kept of its hour, of which it may have had no value before."""
-    if row["measurement"] in kept:
-        return removed.with_removed(kept[row["measurement"]], row)
-    before = max((one["readings"] for one in kept.values()), default=0)
+def _with(stored: dict[str, Sums], row: Sums) -> Sums:
+    """Return the row with the stored sums of its hour, which may lack this measurement."""
+    if row["measurement"] in stored:
+        return removed.with_removed(stored[row["measurement"]], row)
+    before = max((sums["readings"] for sums in stored.values()), default=0)
     return row | {"readings": before + row["readings"]}
 
 
 def _prefix(
-    found: Iterable[tuple[int, int, int]], kept_since_ms: int, newest: int | None
+    following: Iterable[tuple[int, int, int]], kept_since_ms: int, newest: int | None
 ) -> Iterable[tuple[int, int]]:
-    """The rows up to the first that is to stay: the last reading of a station always does."""
-    for number, at, arrived_at in found:
+    """The rows before the first one that is kept; the last reading of a station always is."""
+    for number, at, arrived_at in following:
         if number == newest or at < FIRST_DATE_MS or arrived_at >= kept_since_ms:
             return
         yield number, at
 
 
 def _whole_hours(rows: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """At most PIECE_ROWS, and up to the end of an hour where that leaves any."""
+    """At most PIECE_ROWS, to the end of an hour where there is one."""
     hour = rows[PIECE_ROWS][1] // HOUR_MS
     end = PIECE_ROWS
     while end and rows[end - 1][1] // HOUR_MS == hour:
@@ -302,7 +306,7 @@ _NEWEST = (
     .order_by(readings.c.received_at.desc(), readings.c.id.desc())
     .limit(1)
 )
-# In the order of ids, so not by the index.
+# In the order of ids, so not with the index.
 _NEXT = (
     select(
         readings.c.id,
@@ -314,5 +318,5 @@ _NEXT = (
     .order_by(readings.c.id)
     .limit(bindparam("rows"))
 )
-# By the ids themselves: between those of a station that hardly ever sends lie all of the others.
+# By the ids themselves: between those of a station that seldom sends are all of the others.
 _DELETE = delete(readings).where(readings.c.id.in_(bindparam("ids", expanding=True)))

@@ -1,6 +1,6 @@
-"""Retention: how long each station's readings are kept, and what goes next, and when.
+"""Retention: how long the readings of each station are kept, and when the next are removed.
 
-What removes readings is `removal.py`; a worker that removes nothing does not load it.
+`removal.py` removes readings; a worker that removes none does not load it.
 """
 
 import json
@@ -24,54 +24,55 @@ if TYPE_CHECKING:
 
 
 def days_of(settings: Settings, station: Station) -> int:
-    """After how many days the station's readings are removed; 0: never."""
-    own = station.retention_days
-    return settings.retention_days if own is None else own
+    """Return after how many days the readings of the station are removed; 0: never."""
+    days = station.retention_days
+    return settings.retention_days if days is None else days
 
 
 def kept_since(days: int, now_ms: int) -> int:
-    """Readings received before this, in UTC epoch milliseconds, are old; the start of an hour."""
+    """Return the start of the hour before which readings are old, in UTC epoch milliseconds."""
     return (now_ms - days * DAY_MS) // HOUR_MS * HOUR_MS
 
 
-# What is due goes within minutes; after a long time without power, or behind a reading that is not
-# old yet, it takes longer.
+# Due readings are removed within minutes; after a long time without power, or after a reading that
+# is not old yet, it takes longer.
 LATE_MS = 7 * DAY_MS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outlook:
-    """One station's."""
+    """What is removed of one station, and when."""
 
     station: Station
     days: int
-    """After how many days its readings go."""
-    gone: Removed
+    """After how many days its readings are removed."""
+    removed: Removed
     oldest_at: int | None
-    """When the oldest reading that is left was received, in UTC epoch milliseconds; None when there
-    is none but the last one, which stays."""
+    """When the oldest stored reading was received, in UTC epoch milliseconds; None when there is
+    only
+    the last one, which is kept."""
     obstacle: "Obstacle | None"
-    """What keeps readings that are due."""
+    """Why due readings can't be removed."""
     path: str = ""
-    """The archived file that this is about; empty for the station's own."""
+    """The archived file of the obstacle; empty for the file of the station."""
     command: str = ""
-    """What clears it; empty where that is not known."""
+    """The command that clears the obstacle; empty where none is known."""
 
     @property
     def goes_at(self) -> int | None:
-        """When that one is due, at a whole hour."""
+        """When the oldest one is due, at a whole hour."""
         if self.oldest_at is None:
             return None
         return -(-(self.oldest_at + 1 + self.days * DAY_MS) // HOUR_MS) * HOUR_MS
 
     def is_late(self, now_ms: int) -> bool:
-        """Whether it should have gone long ago."""
+        """Whether it should have been removed long ago."""
         return self.goes_at is not None and now_ms - self.goes_at > LATE_MS
 
 
 def outlooks(settings: Settings, database: Database, view: View) -> list[Outlook]:
-    """One for each station with a number of days; none where nothing is ever removed."""
-    stations = [one for one in view.stations.all if days_of(settings, one)]
+    """Return one for each station whose readings are removed some day."""
+    stations = [station for station in view.stations.all if days_of(settings, station)]
     if not stations:
         return []
     listed = [(station.endpoint, None, 0, 0, 0) for station in stations]
@@ -106,17 +107,17 @@ def _outlook(
 ) -> Outlook:
     connection = view.connection
     oldest, newest = ends
-    gone = view.removed.get(station.endpoint, removed.NOTHING_REMOVED)
+    removed_until = view.removed.get(station.endpoint, removed.NOTHING_REMOVED)
     outlook = Outlook(
         station=station,
         days=days_of(settings, station) or 0,
-        gone=gone,
+        removed=removed_until,
         oldest_at=None if oldest == newest else oldest,
         obstacle=None,
     )
     if outlook.goes_at is None or outlook.goes_at > view.now_ms:
         return outlook
-    # Only here: a worker that removes nothing does without.
+    # Imported here, so that a worker that removes nothing does not load them.
     from flask10x.export import archived, removable  # noqa: PLC0415
     from flask10x.export.outcome import target_of  # noqa: PLC0415
     from flask10x.export.position import state_of  # noqa: PLC0415
@@ -128,7 +129,7 @@ def _outlook(
         target,
         state_of(connection, target.name),
         archived.load(connection, station.endpoint),
-        _next_id(connection, station.endpoint, gone),
+        _next_id(connection, station.endpoint, removed_until),
     )
     if kept_by is None:
         return outlook
@@ -136,10 +137,10 @@ def _outlook(
     return replace(outlook, obstacle=kept_by.obstacle, path=kept_by.path, command=command)
 
 
-def _next_id(connection: Connection, endpoint: str, gone: Removed) -> int:
-    """The id of the reading that goes next; there is one."""
-    # By the index it would read all of the station's entries.
+def _next_id(connection: Connection, endpoint: str, removed_until: Removed) -> int:
+    """Return the id of the next reading to be removed; there is one."""
+    # With the index it would read all entries of the station.
     of_station = unindexed(readings.c.endpoint) == endpoint
-    query = select(readings.c.id).where(of_station, readings.c.id > gone.last_id)
+    query = select(readings.c.id).where(of_station, readings.c.id > removed_until.last_id)
     number: int = connection.execute(query.order_by(readings.c.id).limit(1)).scalar_one()
     return number

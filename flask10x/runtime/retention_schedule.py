@@ -1,4 +1,4 @@
-"""Removing old readings while the service runs, a small piece at a time."""
+"""The periodic task that removes old readings, a small piece at a time."""
 
 import logging
 from collections.abc import Callable
@@ -19,20 +19,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Where it is kept: UTC epoch milliseconds.
+# The counter that stores the clock, in UTC epoch milliseconds.
 NAME = "retention.clock_ms"
 PACE = 2
-# What a start of the service may set it back; each time is a commit.
+# How often it is stored, with a commit; a start of the service may set it back by this.
 SAVE_EVERY_MS = 3_600_000
 
 
 class SlowClock:
-    """The clock of the process that removes readings: never ahead of the wall clock, and slow.
+    """The clock for the removal of readings: never ahead of the wall clock, and slow.
 
-    A Pi has no battery for its clock. One that is set years ahead by mistake would make all
-    readings old at once. So this one follows it at twice its pace at most, by the monotonic clock,
-    and goes on after a start from where it was. Behind a clock that was mended, or after months
-    without power, it is late for as long again: then readings stay a little longer.
+    A Pi has no battery for its clock, and a clock that is set years ahead by mistake would make all
+    readings old at once. So this one follows the wall clock at twice its pace at most, by the
+    monotonic clock, and continues after a start from where it was. After the clock was corrected,
+    or after months without power, it is late for as long again, and readings are kept a little
+    longer.
     """
 
     def __init__(
@@ -45,10 +46,10 @@ class SlowClock:
         self._saved_ms = 0
         self._read_at_ms = 0
 
-    def read(self) -> int:
-        """UTC epoch milliseconds; 0 while nothing was ever exported.
+    def time_ms(self) -> int:
+        """Return UTC epoch milliseconds; 0 while nothing was ever exported.
 
-        Raises what reading and committing raise.
+        Raises what a query and a commit raise.
         """
         now_ms, monotonic_ms = self._now_ms(), self._monotonic_ms()
         if self._at_ms is None:
@@ -79,21 +80,21 @@ class SlowClock:
 
 
 def _last_exported_ms(connection: Connection) -> int:
-    """When the newest exported reading came: the log's own word for what time it is."""
+    """Return when the newest exported reading came, the time according to the log."""
     query = select(func.max(exports.c.last_received_at))
     return connection.execute(query).scalar_one() or 0
 
 
-# Three look-ups for each station.
+# The pause between checks, of three look-ups for each station.
 LOOK_EVERY_MS = 60_000
-# Between two pieces, so that the card is free for readings: 3 million a day are enough to catch up.
+# The pause between two pieces, so that the card is free for readings; 3 million are removed a day.
 PAUSE_MS = 5_000
-# What an export or a person has to do first is said once a day, not each minute.
+# How often the log repeats what an export or a person has to do first.
 SAY_EVERY_MS = 86_400_000
 
 
 class Retention:
-    """Removes a piece of one station after the other; does nothing where no station wants it."""
+    """Removes a piece of one station after the other, of those whose readings are removed."""
 
     def __init__(
         self,
@@ -113,10 +114,10 @@ class Retention:
         self._closed = False
 
     def step(self) -> bool:
-        """Remove a piece if it is time; to be called about once a second.
+        """Remove a piece if it is time, which is called about once a second.
 
-        False when it is not time. Raises what reading and committing raise; after that it is time
-        again a minute later.
+        Returns False when it is not time. Raises what a query and a commit raise; the next try is a
+        minute later.
         """
         if not self._stations:
             return True
@@ -132,23 +133,23 @@ class Retention:
         return True
 
     def close(self) -> None:
-        """Remove no more pieces."""
+        """Stop removing."""
         self._closed = True
 
     def _remove(self) -> bool:
         """Remove a piece of the next station that has one; whether there is more to do."""
-        # Only the host that has the CSV files can prove what they hold.
+        # Only the host that has the CSV files can check their content.
         if csv_owner.are_elsewhere(self._settings, self._database):
             return False
-        now_ms = self._clock.read()
+        now_ms = self._clock.time_ms()
         for _ in self._stations:
             days, endpoint, station = next(self._turns)
-            done = station.step(kept_since(days, now_ms))
-            if done.obstacle:
-                self._say(endpoint, _why(done))
-            if done.difference:
-                self._say(endpoint, f"its CSV file differs: {done.difference}")
-            if done.is_more or done.readings:
+            removal = station.step(kept_since(days, now_ms))
+            if removal.obstacle:
+                self._say(endpoint, _why(removal))
+            if removal.difference:
+                self._say(endpoint, f"its CSV file differs: {removal.difference}")
+            if removal.is_more or removal.readings:
                 return True
         return False
 
@@ -160,19 +161,19 @@ class Retention:
             log.warning("Old readings of %s stay: %s", endpoint, why)
 
 
-def _why(done: "Removal") -> str:
-    """What keeps readings, and what clears it."""
-    why = str(done.obstacle).replace("_", " ")
-    about = f": {done.path}" if done.path else ""
-    return f"{why}{about}; run: {done.command}"
+def _why(removal: "Removal") -> str:
+    """The obstacle, and the command that clears it."""
+    why = str(removal.obstacle).replace("_", " ")
+    about = f": {removal.path}" if removal.path else ""
+    return f"{why}{about}; run: {removal.command}"
 
 
 def _stations(settings: Settings, database: Database) -> list[tuple[int, str, "StationRemoval"]]:
-    """Those that have their readings removed: after how many days, the endpoint, what removes."""
+    """The stations whose readings are removed: after how many days, the endpoint, the removal."""
     days = [(days_of(settings, station), station) for station in settings.stations.all]
     if not any(of_station for of_station, _ in days):
         return []
-    # Only here: what compares CSV files is of no use to a worker that removes nothing.
+    # Imported here, so that a worker that removes nothing does not load what compares CSV files.
     from flask10x.runtime.removal import StationRemoval  # noqa: PLC0415
 
     return [

@@ -1,9 +1,9 @@
-"""Silence: for how long a station has sent nothing, and what the log says (contract, 4 and 6.5).
+"""Silence: how long a station has sent nothing, and its lines in the log (contract, 4 and 6.5).
 
-When a station sent last is in the gauges, by a clock that nobody can set. For the log silence
-counts at the earliest from the start of the service, or from the reload that added the station:
-before that nothing could reach it. The database is only asked which stations have ever sent; one
-that never did is not missed.
+The gauges have the time of the last reading of a station, by the monotonic clock. For the log
+silence counts at the earliest from the start of the service, or from the reload that added the
+station, for nothing could be received before. The database is only queried for the stations that
+have ever sent; one that never did is not silent.
 """
 
 import logging
@@ -27,11 +27,11 @@ from flask10x.runtime.periodic_tasks import DATABASE_ERRORS
 from flask10x.system.clock import monotonic_ms, now_ms
 from flask10x.system.gauges import Gauges
 
-# What was learned is renewed when it is so old.
+# How often a learned time is renewed.
 LEARN_EVERY_MS = 3_600_000
-# One station is learned at a time, for each takes some hundredths of a second.
+# The pause between two stations, for each takes some hundredths of a second.
 LEARN_PAUSE_MS = 1000
-# After a look that has failed: a failing card is left alone.
+# The pause after an error, so that a failing card is not read more often.
 FAILED_PAUSE_MS = 60_000
 
 
@@ -45,49 +45,50 @@ class SilenceLearning:
         learn: Callable[[Station], int | None],
         monotonic_ms: Callable[[], int],
     ) -> None:
-        """`learn` gives after how many seconds the station's silence is longer than usual, None
-        while it has no reading. `monotonic_ms` is of the clock that the gauges go by.
+        """`learn` returns after how many seconds a silence is longer than usual.
+
+        It returns None for a station without a reading. `monotonic_ms` is the clock of the gauges.
         """
         alerts = settings.alerts
         self._stations = [
-            one
-            for one in settings.stations.all
-            if any(rule.after_sec is None for rule in alerts.silences_of(one.endpoint))
+            station
+            for station in settings.stations.all
+            if any(rule.after_sec is None for rule in alerts.silences_of(station.endpoint))
         ]
         self._gauges = gauges
         self._learn = learn
         self._monotonic_ms = monotonic_ms
-        self._asked_ms: dict[str, int] = {}
+        self._learned_ms: dict[str, int] = {}
         self._learn_at_ms = monotonic_ms()
 
     def step(self) -> bool:
-        """Look at the station that waits longest for it, if one does; raises what `learn` does."""
+        """Learn the station that is due the longest, if one is; raises what `learn` raises."""
         now_ms = self._monotonic_ms()
-        waiting = [one for one in self._stations if self._is_due(one, now_ms)]
+        waiting = [station for station in self._stations if self._is_due(station, now_ms)]
         if now_ms < self._learn_at_ms or not waiting:
             return False
-        station = min(waiting, key=lambda one: self._asked_ms.get(one.endpoint, 0))
+        station = min(waiting, key=lambda due: self._learned_ms.get(due.endpoint, 0))
         self._learn_at_ms = now_ms + FAILED_PAUSE_MS
         learned_sec = self._learn(station)
         self._learn_at_ms = now_ms + LEARN_PAUSE_MS
-        self._asked_ms[station.endpoint] = now_ms
+        self._learned_ms[station.endpoint] = now_ms
         if learned_sec is not None:
             self._gauges.station(station.endpoint).learned_sec = learned_sec
         return True
 
     def _is_due(self, station: Station, now_ms: int) -> bool:
-        """Whether it was never looked at, or has sent since, an hour ago or longer."""
-        asked_ms = self._asked_ms.get(station.endpoint)
-        if asked_ms is None:
+        """Whether it was never learned, or an hour ago or longer and has sent since."""
+        learned_ms = self._learned_ms.get(station.endpoint)
+        if learned_ms is None:
             return True
         # The first reading of a new station may take a moment to be stored.
         is_known = self._gauges.station(station.endpoint).learned_sec > 0
-        has_sent = self._gauges.station(station.endpoint).last_received_ms > asked_ms
-        return has_sent and now_ms - asked_ms >= (LEARN_EVERY_MS if is_known else LEARN_PAUSE_MS)
+        has_sent = self._gauges.station(station.endpoint).last_received_ms > learned_ms
+        return has_sent and now_ms - learned_ms >= (LEARN_EVERY_MS if is_known else LEARN_PAUSE_MS)
 
 
 def learn_from(database: Database) -> Callable[[Station], int | None]:
-    """The usual `learn`. It raises what a query raises, but for one that takes too long."""
+    """Return the usual `learn`. It raises what a query raises, unless one takes too long."""
 
     def learn(station: Station) -> int | None:
         try:
@@ -96,7 +97,7 @@ def learn_from(database: Database) -> Callable[[Station], int | None]:
                     return None
                 return usual_silence(connection, station).missed_after_sec
         except QueryTooLong:
-            # Where a card is too slow for it the station is missed later, and not never.
+            # Where the card is too slow a long time is used.
             return usual_silence_of(station, ()).missed_after_sec
 
     return learn
@@ -106,10 +107,10 @@ log = logging.getLogger(__name__)
 
 
 def inactive_sec(last_ms: int, received_at: int | None) -> int | None:
-    """Whole seconds since a station sent; None when it never did.
+    """Return the whole seconds since a station sent; None when it never did.
 
-    `last_ms` is of CLOCK_MONOTONIC, 0 when it has sent nothing since the service started; then
-    `received_at` counts, the wall clock's epoch milliseconds of its newest reading.
+    `last_ms` is the time of CLOCK_MONOTONIC, 0 when it has sent nothing since the service started;
+    then `received_at` counts, the time of its newest reading in UTC epoch milliseconds.
     """
     age_ms = _age_ms(last_ms, received_at)
     return None if age_ms is None else max(0, age_ms) // SECOND_MS
@@ -123,10 +124,10 @@ def silence_of(
     *,
     is_alerted: bool,
 ) -> SilenceVerdict:
-    """The verdict on the station now.
+    """Return the current verdict on a station.
 
-    `received_at` is when the database has heard of it last, in epoch milliseconds; `is_alerted`
-    whether there is an alert of its silence.
+    `received_at` is the time of its newest reading in the database, in UTC epoch milliseconds;
+    `is_alerted` is whether there is an alert of its silence.
     """
     endpoint, last_ms = station.endpoint, gauges.station(station.endpoint).last_received_ms
     awaited_ms = None if last_ms else monotonic_ms() - gauges.station(endpoint).awaited_since_ms
@@ -140,19 +141,19 @@ def silence_of(
 
 
 def _age_ms(last_ms: int, received_at: int | None) -> int | None:
-    """Below 0 where the wall clock stands before the reading."""
+    """The age, below 0 where the wall clock is before the reading."""
     if last_ms:
         return monotonic_ms() - last_ms
     return None if received_at is None else now_ms() - received_at
 
 
-# How soon a database that could not be read is asked again: soon enough for a threshold of
-# minutes, rare enough to leave a failing card alone.
+# The pause before a query is repeated after an error: short enough for a threshold of minutes, long
+# enough for a failing card.
 ASK_EVERY_SEC = 5.0
 
 
 class StationWatch:
-    """Warns once when a station falls silent, and says once when it sends again."""
+    """Logs once when a station falls silent, and once when it sends again."""
 
     def __init__(
         self,
@@ -161,33 +162,33 @@ class StationWatch:
         last_received: Callable[[], Mapping[str, int | None]],
         monotonic: Callable[[], float],
     ) -> None:
-        """Nothing is asked yet.
+        """Make no query yet.
 
-        `last_received` gives, per endpoint, the newest `received_at` (epoch ms) in the database,
-        or None when it never sent; it is called until it has answered once. `monotonic` gives the
-        seconds of the clock that the gauges go by.
+        `last_received` returns the newest `received_at` of each endpoint (UTC epoch milliseconds),
+        or None when it never sent; it is called until it succeeds once. `monotonic` returns the
+        seconds of the clock of the gauges.
         """
         self._settings = settings
         self._gauges = gauges
         self._last_received = last_received
         self._monotonic = monotonic
         self._ask_at_sec = monotonic()
-        self._known: frozenset[str] | None = None
+        self._senders: frozenset[str] | None = None
         self._ask_failed = False
 
     def step(self) -> bool:
-        """Look once at every station; False while it is not known which have ever sent.
+        """Check each station once; False while it is not known which have ever sent.
 
-        A database that can't be read now is logged once. Anything else that `last_received` raises
-        is raised after the look.
+        An error of the database is logged once. Any other error of `last_received` is raised after
+        the check.
         """
         try:
-            if self._known is None and self._monotonic() >= self._ask_at_sec:
+            if self._senders is None and self._monotonic() >= self._ask_at_sec:
                 self._ask_at_sec = self._monotonic() + ASK_EVERY_SEC
-                self._known = self._ask()
+                self._senders = self._ask()
         finally:
             self._look()
-        return self._known is not None
+        return self._senders is not None
 
     def _look(self) -> None:
         for station in self._settings.stations.all:
@@ -198,7 +199,7 @@ class StationWatch:
                 self._watch(station)
 
     def _ask(self) -> frozenset[str] | None:
-        """The endpoints that have ever sent; None when it cannot be read now."""
+        """The endpoints that have ever sent; None after an error."""
         try:
             received = self._last_received()
         except (*DATABASE_ERRORS, OSError) as error:
@@ -212,13 +213,13 @@ class StationWatch:
         endpoint = station.endpoint
         threshold_sec = station.silent_after_sec(self._settings.inactivity_warn_sec)
         last_ms = self._gauges.station(endpoint).last_received_ms
-        if not last_ms and endpoint not in (self._known or ()):
+        if not last_ms and endpoint not in (self._senders or ()):
             return
         last_ms = last_ms or self._gauges.station(endpoint).awaited_since_ms
         inactive_sec = (self._now_ms() - last_ms) // 1000
         verdict = silence(
             Signs(
-                # In whole seconds, as the line has them.
+                # In whole seconds, as in the line of the log.
                 age_ms=inactive_sec * SECOND_MS,
                 awaited_ms=None,
                 after_sec=threshold_sec,

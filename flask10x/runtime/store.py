@@ -1,4 +1,4 @@
-"""Everything behind the web of one worker: database, writer, gauges, monitor."""
+"""The store of one worker: database, writer, gauges and monitors."""
 
 import logging
 import threading
@@ -37,13 +37,13 @@ from flask10x.system.locks import FileLock, lock_path
 
 log = logging.getLogger(__name__)
 
-# It may wait for the card, or for whoever else writes to the state of alerts, and it may be broken
-# off anywhere: what it has written by then is whole.
+# How long a stop waits for the thread of alerts, which may wait for the card or another writer. It
+# may be interrupted anywhere: what it has written by then is complete.
 ALERTS_END_WITHIN_SEC = 2.0
 
 
 class Store:
-    """What the views work with. `open` after the fork, `close` before the process ends."""
+    """The objects that views use. Call `open` after the fork, `close` before the process ends."""
 
     def __init__(
         self,
@@ -52,14 +52,14 @@ class Store:
         slot_number: int = 0,
         queues: SharedQueues | None = None,
     ) -> None:
-        """Makes the objects; opens no connection and starts no thread.
+        """Create the objects, without a connection or a thread.
 
-        Without queues to share it has some of its own, in memory that ends with this process.
+        Without `queues` it has queues of its own, in the memory of this process.
         """
         self.settings = settings
         self.gauges = gauges
         self.slot_number = slot_number
-        """Which row of the gauges is this worker's."""
+        """The row of this worker in the gauges."""
         self.queues = queues or SharedQueues.anonymous(settings.write_queue_maxsize)
         self.database = Database(settings, Damage(gauges))
         self._slot = gauges.slot(slot_number)
@@ -89,7 +89,7 @@ class Store:
             routing = Routing(settings.alerts, settings.zone)
             sharing = AlertSharing(self.database, alert_lease, routing)
         self._alerts = AlertWatcher(settings, self._watches(sharing), sharing=sharing)
-        # A monitor of its own: roll-ups may take minutes.
+        # Alerts have a monitor of their own, because roll-ups may take minutes.
         self._alert_monitor = Monitor(
             self._alert_lock,
             [
@@ -103,7 +103,7 @@ class Store:
         )
 
     def open(self) -> None:
-        """Configure the log and start the writer and the monitor."""
+        """Configure the log, and start the writer and the monitors."""
         logs.configure(self.settings)
         log.info("Worker starts: database %s", shown_name(self.settings))
         self._file.begin()
@@ -117,9 +117,9 @@ class Store:
         self._file.inspect()
 
     def close(self) -> int:
-        """Store what was accepted and close; the number of readings that could not be stored.
+        """Store the accepted readings and close; return how many could not be stored.
 
-        Harmless when it is closed already.
+        A second call does nothing.
         """
         if self._closed:
             return 0
@@ -128,17 +128,16 @@ class Store:
             self._follower.close()
             self._retention.close()
         finally:
-            # Should this fail, the writer ends by itself after the main thread, with the database
-            # still open.
-            left = self.writer.close(0 if self.database.damage.is_damaged else DRAIN_SEC)
-            self._close_others(left)
-        return left
+            # If this fails the writer ends after the main thread, with the database still open.
+            unstored = self.writer.close(0 if self.database.damage.is_damaged else DRAIN_SEC)
+            self._close_rest(unstored)
+        return unstored
 
-    def _close_others(self, left: int) -> None:
+    def _close_rest(self, unstored: int) -> None:
         with ExitStack() as closing:
-            # The last one first; an error of one keeps none of the others from its end.
+            # The last one is called first; an error of one does not skip the others.
             closing.callback(logs.shutdown)
-            closing.callback(log.info, "Worker stops: %d readings not stored", left)
+            closing.callback(log.info, "Worker stops: %d readings not stored", unstored)
             closing.callback(self._slot.release)
             closing.callback(self.database.close)
             closing.callback(self._file.close)
@@ -148,7 +147,7 @@ class Store:
             closing.callback(self._alerts.close)
             closing.callback(self._end, self._alert_thread, ALERTS_END_WITHIN_SEC)
             closing.callback(self._file.end_inspection)
-            # What waits for a server would outlast the time that a stop may take.
+            # Waiting for a server might take longer than a stop may.
             closing.callback(self.database.break_off)
             closing.callback(self._stop.set)
 
@@ -166,31 +165,31 @@ class Store:
         return self.database.hosts.name is not None
 
     def _tasks(self) -> list[PeriodicTask]:
-        """What the elected worker of each host does each second."""
+        """The tasks of the elected worker of each host."""
         gauges = self.gauges
         return [
             *self._file.tasks(),
             PeriodicTask("killed workers", WorkerWatch(gauges).step, gauges),
             PeriodicTask("queues", QueueWatch(self.settings, gauges, self.queues).step, gauges),
-            *self._tasks_beside_others(),
-            # It goes by the CSV files, which are on one host, whichever has the lease.
+            *self._tasks_with_other_hosts(),
+            # Removal needs the CSV files, which are on one host, not the one with the lease.
             self._removing(),
         ]
 
-    def _tasks_beside_others(self) -> list[PeriodicTask]:
-        """What else each host does where there may be several."""
+    def _tasks_with_other_hosts(self) -> list[PeriodicTask]:
+        """The further tasks of each host where there may be several."""
         name = self.database.hosts.hold_name(self.database, self._monitor_lock)
         if name is None:
             return []
-        others = OtherHosts(self.database, self.gauges, self.settings.stations.by_endpoint)
+        other_hosts = OtherHosts(self.database, self.gauges, self.settings.stations.by_endpoint)
         trouble = "Cannot read what came to other hosts"
         return [
             PeriodicTask("host name", name.step, self.gauges, "This host needs another name"),
-            PeriodicTask("other hosts", others.step, self.gauges, trouble),
+            PeriodicTask("other hosts", other_hosts.step, self.gauges, trouble),
         ]
 
     def _tasks_of_one_host(self) -> list[PeriodicTask]:
-        """What is done once for a database; what may take long comes last."""
+        """The tasks that are needed once for a database; those that may take long come last."""
         gauges = self.gauges
         stations = StationWatch(self.settings, gauges, self._last_received, clock.monotonic_sec)
         behind = "Roll-ups cannot be brought up to date"
@@ -211,12 +210,12 @@ class Store:
 
     def _watches(self, sharing: AlertSharing | None) -> list[Watch]:
         settings = self.settings
-        found = watch_list.of(settings, self.database, self.gauges, self.queues, self.writer)
+        watches = watch_list.of(settings, self.database, self.gauges, self.queues, self.writer)
         if sharing is None:
-            return found
+            return watches
         return [
             WhileOurs(watch, sharing) if rule.kind in KINDS else watch
-            for rule, watch in zip(settings.alerts.rules, found, strict=True)
+            for rule, watch in zip(settings.alerts.rules, watches, strict=True)
         ]
 
     def _last_received(self) -> Mapping[str, int | None]:
@@ -229,7 +228,7 @@ class Store:
                 name = counters.write_errors_name(self.settings)
                 saved = counters.value_of(connection, name)
         except DBAPIError as error:
-            # The writer meets the same trouble, reports it and goes on trying.
+            # The writer gets the same error, reports it and tries again.
             log.error("Cannot read the database: %s", reason_of(error))
             return
         self.gauges.load_errors(saved)

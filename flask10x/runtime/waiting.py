@@ -1,12 +1,12 @@
-"""Waiting: what a worker does in place of storing while there is no database to store into.
+"""Waiting for the database: the state of a worker while there is none.
 
-It opens nothing and makes nothing, for what is made now would lie below the mount point of the disk
-that is missing. It looks each second, and ends its worker in order once the database is there; the
-next one is forked with everything ready (`server/gunicorn_conf.py`). On PostgreSQL it waits for the
-server to answer and to take writes.
+It creates nothing, for a new file would be below the mount point of the missing disk. It checks
+each second, and ends its worker once the database is there; the next one is forked with everything
+ready (`server/gunicorn_conf.py`). On PostgreSQL it waits for the server to answer and to accept
+writes.
 
-Where the state of alerts is there, the folder is the right one, and people are told that nothing is
-stored. Each worker looks after that: of several that note an alert it is noted once.
+Where the state file of alerts exists, the folder is the right one, and an alert says that nothing
+is stored. Each worker has the watch for that; an alert is written once also by several workers.
 """
 
 import logging
@@ -31,12 +31,12 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_SEC = 1.0
 
-# The state of alerts may be on a disk that does not answer; it may be broken off anywhere.
+# How long a stop waits: the state of alerts may be on a disk that does not answer.
 END_WITHIN_SEC = 2.0
 
 
 class Waiting:
-    """A worker's place for its store; `open` after the fork, `close` before the process ends."""
+    """Takes the place of a store; call `open` after the fork, `close` before the process ends."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Waiting:
         reason: str = "",
         end_worker: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGTERM),
     ) -> None:
-        """`reason` says what is missing; `end_worker` is called once when it has come."""
+        """`reason` says what is missing; `end_worker` is called once when it is there."""
         self.settings, self.gauges = settings, gauges
         self.is_file = engines.of(settings).is_file
         self._is_there = engines.of(settings).arrival()
@@ -58,15 +58,15 @@ class Waiting:
         self._thread = threading.Thread(target=self._run, name="waiting", daemon=True)
 
     def open(self) -> None:
-        """Configure the log, where it has a folder, and look from now on."""
-        # What lies beside a database on a server is on no disk of that database.
+        """Configure the log, where it has a folder, and start checking."""
+        # The files beside a database on a server are not on a disk of that database.
         logs.configure(self.settings, make_folder=not self.is_file)
         if not self.is_file or path_of(self.settings).exists():
             self._alerts = AlertWatcher(self.settings, self._watches())
         self._thread.start()
 
     def close(self) -> None:
-        """Look no more; harmless when it was never opened."""
+        """Stop checking; does nothing when it was never opened."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(END_WITHIN_SEC)
@@ -76,17 +76,17 @@ class Waiting:
         logs.shutdown()
 
     def step(self) -> bool:
-        """Look once; whether the database is there and can be used."""
+        """Check once whether the database is there and can be used."""
         return self._is_there()
 
     def _run(self) -> None:
         guard = Guard(self._end_when_there, "Cannot look for the database and goes on trying")
-        telling = Guard(self._tell, "Alerts cannot be noted")
+        alerting = Guard(self._alert, "Alerts cannot be noted")
         while not self._stop.wait(LOOK_EVERY_SEC):
             guard.run()
-            telling.run()
+            alerting.run()
 
-    def _tell(self) -> None:
+    def _alert(self) -> None:
         if self._alerts is not None and not self._stop.is_set():
             self._alerts.step()
 

@@ -1,4 +1,4 @@
-"""What one worker logs of all: long queues (contract, 6.5), and workers that were killed."""
+"""The lines of the elected worker about all: long queues (contract, 6.5) and killed workers."""
 
 import logging
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from flask10x.system.gauges import Gauges
 
 log = logging.getLogger(__name__)
 
-# A queue that hovers round the threshold would warn every second if the same line ended it; at
-# half of it the writer is plainly winning.
+# A queue that hovers round the threshold would lead to a warning each second; at half of it the
+# writer is clearly faster.
 CALM_SHARE = 0.5
 
 
 class QueueWatch:
-    """Warns once when any worker's queue is long, and says once when all are short again."""
+    """Logs once when the queue of a worker is long, and once when all are short again."""
 
     def __init__(self, settings: Settings, gauges: Gauges, queues: SharedQueues) -> None:
         self._settings = settings
@@ -25,7 +25,7 @@ class QueueWatch:
         self._queues = queues
 
     def step(self) -> None:
-        """Look once."""
+        """Check once."""
         highest = self._queues.take_peak()
         threshold, maxsize = self._settings.queue_warn_threshold, self._settings.write_queue_maxsize
         if highest >= threshold and not self._gauges.high_water:
@@ -38,28 +38,29 @@ class QueueWatch:
 
 @dataclass(frozen=True)
 class _PendingLogLine:
-    """The total of killed workers, on its way into the log."""
+    """A line with the total of killed workers that is not written yet."""
 
     total: int
     is_written: Callable[[], bool]
 
 
 class WorkerWatch:
-    """Logs killed workers once; again when whoever logged it may have died before it was written.
+    """Logs killed workers once, or again when the process may have died before the line was
+    written.
 
-    The line has the total since the start, so that one which stands twice says nothing wrong.
+    The line has the total since the start, so that it is right also when it is written twice.
     """
 
     def __init__(
         self, gauges: Gauges, receipt: Callable[[], Callable[[], bool]] = logs.receipt
     ) -> None:
-        """`receipt` is asked after a line, and its answer until that line is written."""
+        """`receipt` returns a function that says whether the last line is written."""
         self._gauges = gauges
         self._receipt = receipt
         self._pending_line: _PendingLogLine | None = None
 
     def step(self) -> None:
-        """Look once."""
+        """Check once."""
         if self._pending_line is not None:
             if not self._pending_line.is_written():
                 return

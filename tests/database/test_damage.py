@@ -349,11 +349,11 @@ def test_what_cannot_be_read_now_is_not_what_is_broken(
     assert "Cannot look through the database" in caplog.text
     assert gauges.inspected == 0
     assert inspection._pause_sec == 2 * inspection_module.FIRST_PAUSE_SEC
-    assert not inspection.wanted
+    assert not inspection.is_due
 
     shared.damage.suspect("SQLITE_CORRUPT: a test")
     # Nothing is stored meanwhile, so this one does not wait for the end of the pause.
-    assert inspection.wanted
+    assert inspection.is_due
     inspection.step()
     inspection.close()
     assert (gauges.damage, gauges.suspicion) == ("", "")
@@ -375,7 +375,7 @@ def test_what_comes_up_during_a_look_is_looked_at_again(
     inspection = Inspection(shared, gauges)
     inspection.step()
     assert gauges.suspicion == "SQLITE_CORRUPT: met by another worker"
-    assert inspection.wanted
+    assert inspection.is_due
     inspection.step()
     inspection.close()
     assert gauges.suspicion == ""

@@ -38,41 +38,41 @@ def clocks(database: Database) -> Clocks:
 
 def test_it_begins_with_the_newest_exported_reading(database: Database, clocks: Clocks) -> None:
     clocks.wall += YEARS
-    assert clocks.of(database).read() == NOW - DAY
+    assert clocks.of(database).time_ms() == NOW - DAY
 
 
 def test_it_catches_up_at_twice_the_pace(database: Database, clocks: Clocks) -> None:
     slow = clocks.of(database)
-    slow.read()
+    slow.time_ms()
     clocks.passes(DAY // 2)
-    assert slow.read() == NOW
+    assert slow.time_ms() == NOW
     clocks.passes(10 * DAY)
-    assert slow.read() == clocks.wall
+    assert slow.time_ms() == clocks.wall
 
 
 def test_a_leap_of_the_wall_clock_is_none(database: Database, clocks: Clocks) -> None:
     slow = clocks.of(database)
-    slow.read()
+    slow.time_ms()
     clocks.passes(DAY)
-    assert slow.read() == NOW + DAY
+    assert slow.time_ms() == NOW + DAY
     clocks.wall += YEARS
     clocks.passes(1000)
-    assert slow.read() == NOW + DAY + 2000
+    assert slow.time_ms() == NOW + DAY + 2000
     clocks.wall -= YEARS
-    assert slow.read() == NOW + DAY + 1000
+    assert slow.time_ms() == NOW + DAY + 1000
 
 
 def test_it_goes_on_after_a_start_from_where_it_was(database: Database, clocks: Clocks) -> None:
     slow = clocks.of(database)
-    slow.read()
+    slow.time_ms()
     clocks.passes(SAVE_EVERY_MS)
-    slow.read()
+    slow.time_ms()
     clocks.wall += YEARS
-    assert clocks.of(database).read() == NOW - DAY + 2 * SAVE_EVERY_MS
+    assert clocks.of(database).time_ms() == NOW - DAY + 2 * SAVE_EVERY_MS
     saved = select(database.path, "SELECT value FROM counters WHERE name = 'retention.clock_ms'")
     assert saved == [(NOW - DAY + 2 * SAVE_EVERY_MS,)]
 
 
 def test_before_the_first_export_it_is_1970(database: Database) -> None:
-    assert Clocks().of(database).read() == 0
+    assert Clocks().of(database).time_ms() == 0
     assert select(database.path, "SELECT * FROM counters") == []

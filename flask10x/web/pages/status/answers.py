@@ -760,8 +760,8 @@ class Answers:
             name=station_name(outlook.station, t),
             days=outlook.days,
         )
-        if outlook.gone.last_ms is not None:
-            n, last = f"{outlook.gone.readings:,}", self._time(outlook.gone.last_ms)
+        if outlook.removed.last_ms is not None:
+            n, last = f"{outlook.removed.readings:,}", self._time(outlook.removed.last_ms)
             yield t("{n} are removed, up to {time}.", n=n, time=last)
         if outlook.oldest_at is not None and outlook.goes_at is not None:
             oldest, goes = self._time(outlook.oldest_at), self._time(outlook.goes_at)
