@@ -1,6 +1,6 @@
-"""Notes and corrections as people have written them: listed, added, taken back.
+"""Notes and corrections as people have written them: they are listed, added and undone.
 
-Nothing is ever deleted: what is taken back counts no more and stays in the list.
+Nothing is deleted: an undone entry no longer counts and stays in the list.
 """
 
 from collections.abc import Collection, Sequence
@@ -19,32 +19,32 @@ Kind = Literal["note", "hide", "adjust"]
 # able to fill its card.
 MOST_CORRECTIONS = 500
 MOST_NOTES = 10_000
-# All else is what somebody has said.
+# The other columns are what the author wrote.
 WHEN = "written_at"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WrittenNote:
-    """What somebody has written at a time; milliseconds of UTC, both ends inclusive."""
+    """A note on a range of time, in milliseconds of UTC, both ends inclusive."""
 
     endpoint: str | None
-    """None: of the whole house."""
+    """None when the note is about the whole house."""
     first_ms: int
     last_ms: int
     text: str
     written_at: int
     undone_at: int | None = None
     id: int = 0
-    """0 while it is in no table."""
+    """0 while it is not stored."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Correction:
-    """What is shown otherwise than it was stored, within a range of time."""
+    """Values of a range of time that are shown differently from how they were stored."""
 
     endpoint: str
     measurement: str | None
-    """None: all of the station's; only what is hidden."""
+    """None when all measurements of the station are hidden."""
     first_ms: int | None
     last_ms: int | None
     kind: Literal["hide", "adjust"]
@@ -57,7 +57,7 @@ class Correction:
 
 
 def all_notes(connection: Connection) -> list[WrittenNote]:
-    """Also those that were taken back, the newest time first."""
+    """Return all notes, also the undone ones, the newest time first."""
     query = select(notes).order_by(notes.c.first_ms.desc(), notes.c.id.desc())
     return [WrittenNote(**row._mapping) for row in connection.execute(query)]
 
@@ -65,7 +65,10 @@ def all_notes(connection: Connection) -> list[WrittenNote]:
 def notes_within(
     connection: Connection, endpoints: Collection[str], first_ms: int, last_ms: int
 ) -> list[WrittenNote]:
-    """Those of the house and of these stations that count and touch the range, the oldest first."""
+    """Return the notes of the house and of these stations that count and touch the range.
+
+    The oldest is first.
+    """
     query = (
         select(notes)
         .where(notes.c.undone_at.is_(None))
@@ -77,7 +80,7 @@ def notes_within(
 
 
 def all_corrections(connection: Connection) -> list[Correction]:
-    """Also those that were taken back, the last written one first."""
+    """Return all corrections, also the undone ones, the last written one first."""
     query = select(corrections).order_by(corrections.c.id.desc())
     return [Correction(**row._mapping) for row in connection.execute(query)]
 
@@ -85,7 +88,7 @@ def all_corrections(connection: Connection) -> list[Correction]:
 def corrections_within(
     rows: Sequence[WrittenCorrection], endpoints: Collection[str], first_ms: int, last_ms: int
 ) -> list[Correction]:
-    """Those of these stations that touch the range, the last written one first."""
+    """Return the corrections of these stations that touch the range, the last written one first."""
     return [
         Correction(**row._asdict())
         for row in reversed(rows)
@@ -96,7 +99,7 @@ def corrections_within(
 
 
 def has_room(connection: Connection, kind: Kind) -> bool:
-    """Whether one more of this kind may be added."""
+    """Return whether one more entry of this kind may be added."""
     if kind == "note":
         written = select(func.count()).select_from(notes)
         return connection.execute(written).scalar_one() < MOST_NOTES
@@ -105,17 +108,17 @@ def has_room(connection: Connection, kind: Kind) -> bool:
 
 
 def add(connection: Connection, entry: WrittenNote | Correction) -> int:
-    """Add it; its id, which is no other's of its table."""
+    """Add the entry and return its id in its table."""
     table, values = _row(entry)
     number = connection.execute(insert(table).values(values).returning(table.c.id)).scalar_one()
     return int(number)
 
 
 def last_same(connection: Connection, entry: WrittenNote | Correction) -> int | None:
-    """The id of what was written last of its station, where that counts and says the same.
+    """Return the id of the entry written last for its station if it counts and is equal, else None.
 
-    A form is sent a second time when its answer was lost, or a button pressed twice. What was
-    written before that is none: of corrections the one that was written last counts.
+    A form is sent a second time when its answer was lost, or when a button was pressed twice. An
+    equal entry before the last one is no repetition: the correction that was written last counts.
     """
     table, values = _row(entry)
     of_station = table.c.endpoint.is_not_distinct_from(entry.endpoint)
@@ -131,7 +134,7 @@ def _row(entry: WrittenNote | Correction) -> tuple[Table, dict[str, object]]:
 
 
 def undo(connection: Connection, kind: Kind, number: int, at_ms: int) -> bool:
-    """Take it back; False when there is none that counts."""
+    """Undo an entry; return False when no such entry counts."""
     table: Table = notes if kind == "note" else corrections
     change = (
         update(table)

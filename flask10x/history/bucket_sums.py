@@ -1,6 +1,6 @@
-"""Sums of readings put into the buckets of lines: of readings, of hours and of days.
+"""Adds the sums of readings, hours and days to the buckets of lines.
 
-Lines of any number of stations are read together, in the same few statements.
+The lines of all stations are read together, in the same few statements.
 """
 
 import json
@@ -60,7 +60,7 @@ MOST_FORMS = 200
 
 @dataclass(frozen=True, slots=True)
 class RolledUp:
-    """What can stand for readings."""
+    """Which roll-ups can take the place of readings."""
 
     has_later: bool
     """Whether there are readings that are not in the roll-ups of hours."""
@@ -70,17 +70,17 @@ class RolledUp:
 
 @dataclass(frozen=True, slots=True)
 class SumsRequest:
-    """What is to be summed up."""
+    """The readings whose sums are added to lines, and how their values are shown."""
 
     window: Window
     branches: Mapping[str, Branch]
     """The stations of the lines, by their endpoints."""
     filters: tuple[FilterShape, ...]
     values: Mapping[str, float]
-    """What the filters compare with."""
+    """The values that the filters compare with."""
     corrections: Corrections
     rolled_up: RolledUp | None
-    """None where only the readings themselves will do."""
+    """None when the answer can only be made of readings."""
     extents: Mapping[str, Extent]
 
 
@@ -91,7 +91,7 @@ class ShownLine(NamedTuple):
     ways: Sequence[Way]
 
     def add(self, number: int, place: int, sums: Sequence[Any]) -> None:
-        """Take in stored values of that piece, in the bucket at that place."""
+        """Add the sums of stored values of a piece to the bucket at a place."""
         way = self.ways[number]
         if way != AS_STORED:
             stored = Bucket()
@@ -100,7 +100,7 @@ class ShownLine(NamedTuple):
         self.line.add(place, *sums)
 
     def add_all(self, number: int, parts: Iterable[tuple[int, Sequence[Any]]]) -> None:
-        """The same of many: a place, and count, total, least and greatest there."""
+        """Add the sums of many buckets: each a place, and count, total, least and greatest."""
         if self.ways[number] == AS_STORED:
             self.line.add_all(parts)
             return
@@ -109,35 +109,35 @@ class ShownLine(NamedTuple):
 
 
 class TimePart(NamedTuple):
-    """A part of one of the pieces that were divided."""
+    """A part of a divided piece of time."""
 
     number: int
-    """Which of them, 0 for the first."""
+    """The number of the piece, 0 for the first."""
     low_ms: int
     high_ms: int
 
 
 class WholeDays(NamedTuple):
-    """Local days that lie in a piece."""
+    """The local days that lie in a piece of time."""
 
     number: int
-    """In which piece, 0 for the first."""
+    """The number of the piece, 0 for the first."""
     first: int
     end: int
-    """The one after the last."""
+    """The day after the last one."""
 
 
 @dataclass(slots=True)
 class Parts:
-    """What pieces of time hold, each in the order of time."""
+    """The days, hours and remaining parts of pieces of time, each in the order of time."""
 
     days: list[WholeDays] = field(default_factory=list)
     of_days: list[TimePart] = field(default_factory=list)
-    """The same as time."""
+    """The days as parts of the pieces."""
     hours: list[TimePart] = field(default_factory=list)
     """Whole hours of UTC, each in one bucket."""
     rest: list[TimePart] = field(default_factory=list)
-    """What lies within hours that a piece or a bucket ends in."""
+    """The parts of hours in which a piece or a bucket begins or ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,18 +157,18 @@ class _Group:
 
     @property
     def counted(self) -> str:
-        """Each reading has a row of each measurement; these are counted."""
+        """The measurement whose rows are counted: each reading has a row of each measurement."""
         return self.columns[0]
 
     @property
     def interval_ms(self) -> int:
-        """How often a reading comes, at most."""
+        """The shortest expected time between two readings."""
         usual_ms = self.lines[self.counted].line.interval_ms or SHORTEST_INTERVAL_MS
         return max(usual_ms, SHORTEST_INTERVAL_MS)
 
 
 class _Part(NamedTuple):
-    """A part of a piece of a group."""
+    """A part of one of the pieces of a group."""
 
     group: int
     time: TimePart
@@ -179,27 +179,27 @@ class _Span(NamedTuple):
 
     group: int
     number: int
-    """Of which piece, 0 for the first."""
+    """The number of the piece, 0 for the first."""
     run: Run
     is_later: bool = False
-    """Whether only readings count that are not rolled up yet."""
+    """Whether only readings that are not rolled up yet count."""
 
 
 class _Form(NamedTuple):
-    """What the statements for the readings of stations differ in."""
+    """The properties in which the statements for readings of stations differ."""
 
     is_rolled_up: bool
-    """Whether all of them count; else only those that are not rolled up yet."""
+    """Whether all readings count; otherwise those that are not rolled up yet."""
     columns: tuple[str, ...]
     branch: Branch | None
-    """None where all readings of a station count."""
+    """None when all readings of a station count."""
 
 
 def add_sums(view: View, request: SumsRequest, lines: Sequence[Line]) -> dict[str, int]:
-    """Add what the window holds to the lines, each as it is shown, by the quickest way.
+    """Add the values of the window to the lines, as they are shown.
 
-    How many readings the lines of each endpoint are made of; where they are corrected differently,
-    the number is that of the fullest.
+    Return how many readings the lines of each endpoint are made of. When lines of an endpoint are
+    corrected differently, it is the number of the fullest line.
     """
     by_endpoint: defaultdict[str, list[Line]] = defaultdict(list)
     for line in lines:
@@ -218,7 +218,10 @@ def add_sums(view: View, request: SumsRequest, lines: Sequence[Line]) -> dict[st
 
 
 def _alike(request: SumsRequest, endpoint: str, lines: Sequence[Line]) -> Iterator[_Group]:
-    """The lines of a station by the pieces in which they are shown; none where it has nothing."""
+    """Yield the lines of a station in groups that are shown in the same pieces of time.
+
+    A station without anything in the window has no group.
+    """
     first_ms, last_ms = _ends(request.window, request.extents[endpoint])
     if first_ms > last_ms:
         return
@@ -234,7 +237,10 @@ def _alike(request: SumsRequest, endpoint: str, lines: Sequence[Line]) -> Iterat
 
 
 def _ends(window: Window, extent: Extent) -> tuple[int, int]:
-    """From when to when a station can have anything in the window; the end first where nothing."""
+    """Return the first and the last millisecond at which a station can have values in the window.
+
+    The first one is after the last one when it has none.
+    """
     starts = [ms for ms in (extent.first_ms, extent.first_hour_ms) if ms is not None]
     ends = [ms for ms in (extent.last_ms, extent.last_hour_ms) if ms is not None]
     if not starts or not ends:
@@ -258,7 +264,7 @@ class _Adder:
         self.counts = [0] * len(groups)
 
     def add(self) -> None:
-        """Add all, by the quickest way."""
+        """Add everything: days and hours from roll-ups where these can be used, else readings."""
         rolled_up = self._request.rolled_up
         if rolled_up is None:
             self._add_readings([], [*self._parts(_pieces)])
@@ -281,7 +287,7 @@ class _Adder:
                 yield _Part(place, part)
 
     def _later(self, parts: Iterable[_Part]) -> Iterator[_Part]:
-        """What is not rolled up yet of parts that are taken from roll-ups."""
+        """Yield the ranges of these parts with readings that are not rolled up yet."""
         for place, (number, low_ms, high_ms) in parts:
             ends = self._view.later.get(self._groups[place].endpoint)
             if ends is not None:
@@ -350,14 +356,14 @@ class _Adder:
         by_form: defaultdict[_Form, list[_Span]] = defaultdict(list)
         for span in batch:
             by_form[self._form(span)].append(span)
-        # What is not rolled up yet comes first, as it always did: the sums keep their last bits.
+        # Readings that are not rolled up yet come first, so that sums keep their last bits.
         forms = sorted(by_form, key=itemgetter(0))
         for first in range(0, len(forms), MOST_FORMS):
             some = forms[first : first + MOST_FORMS]
             self._add_forms({form: by_form[form] for form in some})
 
     def _add_forms(self, by_form: Mapping[_Form, Sequence[_Span]]) -> None:
-        """The spans of forms in which those come first that are not rolled up yet."""
+        """Add the spans of some forms; those for readings that are not rolled up yet come first."""
         forms = list(by_form)
         values: dict[str, Any] = {"unit_ms": self._unit_ms, **self._request.values}
         if not forms[0].is_rolled_up:
@@ -402,7 +408,7 @@ class _Adder:
         rows_in: Callable[[_Span], int],
         following: Callable[[_Group, int], int | None],
     ) -> Iterator[list[_Span]]:
-        """The parts in spans, so many at a time as have not more rows than that altogether."""
+        """Yield the parts as lists of spans, each list with at most about `most` rows."""
         batch: list[_Span] = []
         rows = 0
         for span in self._spans_of(parts, piece_ms, following):
@@ -421,7 +427,7 @@ class _Adder:
         piece_ms: int = PIECE_MS,
         following: Callable[[_Group, int], int | None] | None = None,
     ) -> Iterator[_Span]:
-        """The parts cut into shorter ones; where nothing is for long, it goes on behind that."""
+        """Yield the parts in shorter spans; `following` finds the end of a time without rows."""
         for place, (number, first_ms, high_ms) in parts:
             low_ms = first_ms
             while low_ms <= high_ms:
@@ -467,7 +473,8 @@ def _pieces(_place: int, group: _Group) -> list[TimePart]:
 
 
 _BY_LINE, _BY_DAY = itemgetter(0), itemgetter(1)
-# Of the bucket. SQLite would group by a column of this name, which a measurement can't have.
+# The column of the bucket's number. SQLite would group by a column of the table with the same
+# name, which no measurement can have.
 _NUMBER = "_number"
 _NEXT = select(func.min(readings.c.received_at)).where(
     readings.c.endpoint == bindparam("endpoint"), readings.c.received_at >= bindparam("low_ms")
@@ -485,9 +492,9 @@ def _number(at: ColumnElement[Any], ranges: CTE) -> ColumnElement[Any]:
 
 @lru_cache(maxsize=STATEMENTS)
 def _sums(forms: tuple[_Form, ...], filters: tuple[FilterShape, ...]) -> Statement:
-    """Of each span the buckets with their counts and sums, form by form.
+    """Return the statement for the counts and sums of each bucket of each span, form by form.
 
-    All forms have as many columns as the widest.
+    All forms have as many columns as the widest one.
     """
     width = max(len(form.columns) for form in forms)
     selects = [_sums_of(place, form, filters, width) for place, form in enumerate(forms)]
@@ -547,8 +554,8 @@ _HOURS, _DAYS = _hours_statement(), _days_statement()
 
 
 def divided(pieces: Sequence[tuple[int, int]], window: Window, *, by_days: bool) -> Parts:
-    """The parts of these pieces; days are only looked for where they may be used."""
-    # None in most zones.
+    """Divide pieces of time into days, hours and the rest; into days only where `by_days`."""
+    # Most zones have none.
     cuts = [ms for ms in window.starts if ms % HOUR_MS] if window.step.is_of_days else []
     parts = Parts()
     for number, (low_ms, high_ms) in enumerate(pieces):

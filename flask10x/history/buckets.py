@@ -1,4 +1,4 @@
-"""Buckets of a chart: where they lie in a range of time, what they hold, and lines of them."""
+"""Buckets of a chart: where they lie in a range of time, their values, and the lines they form."""
 
 import math
 from bisect import bisect_right
@@ -12,7 +12,7 @@ from typing import Any
 from flask10x.history.local_time import Run, Step, runs, step_for
 from flask10x.readings.stations import Measurement, Station
 
-# One bucket can't do: a range may lie across the border of any two.
+# One bucket is not enough: a range may cross the border between any two.
 MIN_BUCKETS, MAX_BUCKETS = 2, 600
 
 
@@ -24,7 +24,7 @@ class Window:
     last_ms: int
     step: Step
     zone: tzinfo | None = None
-    """In which midnight is looked for; None for the system's own."""
+    """The zone that days begin in; None for the system's own."""
 
     @property
     def bucket_ms(self) -> int:
@@ -33,7 +33,7 @@ class Window:
 
     @cached_property
     def starts(self) -> Sequence[int]:
-        """Where each bucket begins, and where the last one ends: one more than there are buckets.
+        """The beginnings of the buckets and the end of the last one.
 
         The first and the last bucket may lie partly outside the range.
         """
@@ -41,11 +41,11 @@ class Window:
 
     @property
     def unequal_starts(self) -> list[int] | None:
-        """`starts` where the buckets differ in length; None where `bucket_ms` says all."""
+        """`starts` when buckets differ in length; None when `bucket_ms` is the length of all."""
         return list(self.starts) if self.step.is_local else None
 
     def place(self, ms: int) -> int:
-        """Which bucket an instant of the range lies in, 0 for the first."""
+        """Return the number of the bucket that an instant of the range lies in, 0 for the first."""
         if isinstance(self.starts, range):
             return (ms - self.starts.start) // self.starts.step
         return bisect_right(self.starts, ms) - 1
@@ -55,13 +55,13 @@ class Window:
         return self.step.first_days(self.first_ms, self.last_ms, self.zone)
 
     def place_of_day(self, day: int) -> int:
-        """Which bucket a local day of the range lies in; only for steps of days."""
+        """Return the number of the bucket that a local day lies in; only for steps of days."""
         return bisect_right(self._first_days, day) - 1
 
     def runs(self, low_ms: int, high_ms: int) -> Iterator[Run]:
-        """That part of the range, cut where the clock is changed that its buckets go by.
+        """Cut a part of the range where the clock changes that the buckets follow.
 
-        Instants of a run with one `(ms + offset_ms) // step.unit_ms` lie in one bucket.
+        Instants of a run with the same `(ms + offset_ms) // step.unit_ms` lie in the same bucket.
         """
         if self.step.is_local:
             return runs(low_ms, high_ms, self.zone, self.step.offset)
@@ -69,13 +69,13 @@ class Window:
 
 
 def window_for(first_ms: int, last_ms: int, buckets: int, zone: tzinfo | None) -> Window:
-    """The range with the shortest step that needs no more than that many buckets (2 or more)."""
+    """Return the range with the shortest step that needs at most that many buckets (2 or more)."""
     return Window(first_ms, last_ms, step_for(first_ms, last_ms, buckets, zone), zone)
 
 
 @dataclass(slots=True)
 class Bucket:
-    """The values of one measurement in one bucket; parts of it can come one after another."""
+    """The sums of one measurement in one bucket; parts of them can be added one after another."""
 
     count: int = 0
     total: float = 0.0
@@ -84,14 +84,14 @@ class Bucket:
 
     @property
     def average(self) -> float | None:
-        """None where the sum is no number any more."""
+        """None when the sum is beyond what a double can hold."""
         average = self.total / self.count
         return average if math.isfinite(average) else None
 
     def add(
         self, count: int, total: float | None, minimum: float | None, maximum: float | None
     ) -> None:
-        """Take in some more values; `total` is None where SQLite can't tell it."""
+        """Add the sums of more values; `total` is None when it is no number."""
         self.count += count
         self.total += math.nan if total is None else total
         if minimum is not None:
@@ -100,9 +100,9 @@ class Bucket:
             self.maximum = maximum if self.maximum is None else max(self.maximum, maximum)
 
     def adjusted(self, gain: float, offset: float) -> tuple[int, float, float | None, float | None]:
-        """Its count, total, least and greatest when each value is gain (above 0) times it + offset.
+        """Return count, total, least and greatest of gain (above 0) times each value plus offset.
 
-        (`add` takes them.)
+        `add` takes them.
         """
         least, greatest = (
             None if value is None else gain * value + offset
@@ -128,13 +128,13 @@ class Line:
     station: Station
     measurement: Measurement
     interval_ms: int | None
-    """The usual time between two of the station's readings; None when that can't be told."""
+    """The usual time between two readings of the station; None when it is unknown."""
     buckets: dict[int, Bucket] = field(default_factory=dict)
-    """By their place in the window, 0 for the first; those without a value are left out."""
+    """The buckets that have a value, by their place in the window, 0 for the first."""
 
     @property
     def gap_ms(self) -> int | None:
-        """A longer time without a reading is a gap."""
+        """The longest time without a reading that is no gap; None when it is unknown."""
         return None if self.interval_ms is None else GAP_INTERVALS * self.interval_ms
 
     def add(
@@ -145,7 +145,7 @@ class Line:
         minimum: float | None,
         maximum: float | None,
     ) -> None:
-        """Take in values of the bucket at that place; `total` is None where it is no number."""
+        """Add sums to the bucket at a place; `total` is None when it is no number."""
         if place in self.buckets:
             self.buckets[place].add(count, total, minimum, maximum)
         else:
@@ -153,7 +153,7 @@ class Line:
             self.buckets[place] = Bucket(count, number, minimum, maximum)
 
     def add_all(self, parts: Iterable[tuple[int, Sequence[Any]]]) -> None:
-        """The same of many: a place, and count, total, least and greatest there."""
+        """Add the sums of many buckets: each a place, and count, total, least and greatest."""
         buckets = self.buckets
         for place, sums in parts:
             if place in buckets or sums[1] is None:
@@ -163,12 +163,12 @@ class Line:
 
     @property
     def places(self) -> list[int]:
-        """Those of its buckets, in the order of time."""
+        """The places of its buckets, in the order of time."""
         return sorted(self.buckets)
 
 
 def partial_places(line: Line, window: Window, now_ms: int | None) -> list[int]:
-    """The places of the line's buckets that are not whole, in the order of time.
+    """Return the places of the line's incomplete buckets, in the order of time.
 
     Such a bucket is cut by an end of the window or by now, or has far fewer values than those
     around it: the station began or stopped in it, or had a gap.

@@ -1,7 +1,7 @@
 """Readings as lines of a chart: least, average and greatest value of each bucket of time.
 
-SQLite computes the buckets, from readings, or from roll-ups and what they lack. What the answer
-looks like is in docs/en/reference/http-api.md.
+The database computes the buckets from readings, or from roll-ups and the readings that these lack.
+The form of the answer is described in docs/en/reference/http-api.md.
 """
 
 import json
@@ -33,7 +33,7 @@ FIRST_DATE, LAST_DATE = Bound(FIRST_DATE_MS, "", ""), Bound(LAST_DATE_MS, "", ""
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """All lines of a query; `window` is None when neither it nor the readings give a range."""
+    """All lines of a query; `window` is None when query and readings have no range."""
 
     window: Window | None
     source: str
@@ -44,12 +44,11 @@ class Chart:
 def chart(
     view: View, query: Query, window: Window | None = None, *, has_gaps: bool = True
 ) -> Chart:
-    """The lines of every chosen measurement that has a value, in the registry's order.
+    """Return the lines of every chosen measurement that has a value, in the registry's order.
 
-    They show all readings that the filters let through; order, limit and cursor mean nothing here.
-    Values are shown as the corrections say that count for the query (`raw`). A window stands for
-    the query's own range and buckets. Without `has_gaps` the lines don't say how often a reading
-    comes.
+    They show all readings that match the filters; order, limit and cursor have no effect. Values
+    are shown with the corrections unless the query is for raw values. A window replaces the query's
+    own range and buckets. Without `has_gaps` the lines have no usual interval.
     """
     window = window or window_of(view, query)
     if window is None:
@@ -60,9 +59,9 @@ def chart(
 def charts(
     view: View, queries: Sequence[Query], window: Window, *, has_gaps: bool = True
 ) -> list[Chart]:
-    """The charts of several queries in one window, read together.
+    """Return the charts of several queries in one window, read together.
 
-    The queries have the same filters, and stations of their own.
+    The queries have the same filters, and no station in common.
     """
     if not queries:
         return []
@@ -103,9 +102,9 @@ def charts(
 
 
 def waits_for_rollups(view: View, query: Query) -> RollupProgress | None:
-    """How far the roll-ups are when the chart is to be made of them, but they are far behind.
+    """Return the progress of the roll-ups if the chart has to wait for them, else None.
 
-    Else None: the chart takes no longer now than later.
+    It has to when it is to be made of roll-ups that are far behind.
     """
     window = window_of(view, query)
     if window is None or not _is_of_hours(query, window):
@@ -115,7 +114,7 @@ def waits_for_rollups(view: View, query: Query) -> RollupProgress | None:
 
 
 def rolled_up(view: View, query: Query, window: Window) -> RolledUp | None:
-    """What can stand for the readings; None when the roll-ups can't be used."""
+    """Return which roll-ups can take the place of readings; None when none can."""
     if not _is_of_hours(query, window):
         return None
     state = view.rollups
@@ -130,9 +129,9 @@ def _is_of_hours(query: Query, window: Window) -> bool:
 
 
 def window_of(view: View, query: Query) -> Window | None:
-    """From bound to bound; where there is none, as far as there are readings that have a date.
+    """Return the window from bound to bound; without a bound it reaches as far as readings do.
 
-    One whose time is none has no place on the axis, and would leave no room for the others.
+    Readings whose time is no date do not count: they would leave no room for the others.
     """
     ends = held(view, query)
     if ends is None:
@@ -141,7 +140,7 @@ def window_of(view: View, query: Query) -> Window | None:
     window = window_for(first, last, query.buckets or MAX_BUCKETS, query.zone)
     if not _is_of_all(query) or window.step.is_of_hours or removed_ms(view, query, window) is None:
         return window
-    # Hours are the finest that is left, and only whole ones are.
+    # Of removed readings only whole hours are left.
     first, last = first // HOUR_MS * HOUR_MS, (last // HOUR_MS + 1) * HOUR_MS - 1
     return replace(window, first_ms=first, last_ms=last, step=HOUR)
 
@@ -151,10 +150,10 @@ def _is_of_all(query: Query) -> bool:
 
 
 def held(view: View, query: Query) -> tuple[int, int] | None:
-    """The query's range; where a bound lacks, as far as there is anything that has a date.
+    """Return the query's range; without a bound it reaches as far as anything that has a date.
 
-    Of removed readings there are hours and days, which only conditions don't see. None where
-    nothing is there. Both ends, UTC epoch milliseconds, are inclusive.
+    Hours and days of removed readings count, too, unless the query has conditions. None when there
+    is nothing. Both ends, UTC epoch milliseconds, are inclusive.
     """
     first = query.since.ms if query.since else _end_of(view, query, newest=False)
     last = query.until.ms if query.until else _end_of(view, query, newest=True)
@@ -164,7 +163,7 @@ def held(view: View, query: Query) -> tuple[int, int] | None:
 
 
 def _end_of(view: View, query: Query, *, newest: bool) -> int | None:
-    """When the newest or the oldest reading of the query's range that has a date was received."""
+    """Return when the newest or the oldest dated reading of the query's range was received."""
     if not _is_of_all(query):
         dated = replace(
             query, since=query.since or FIRST_DATE, until=query.until or LAST_DATE, cursor=None
@@ -178,9 +177,9 @@ def _end_of(view: View, query: Query, *, newest: bool) -> int | None:
 
 
 def removed_ms(view: View, query: Query, window: Window | None) -> int | None:
-    """Up to when readings of the window were removed, so that only their hours and days are there.
+    """Return up to when readings of the window were removed, in UTC epoch milliseconds.
 
-    None where none of the query's stations has lost any in it. UTC epoch milliseconds.
+    Only their hours and days are left. None when none of the query's stations has lost readings.
     """
     last_ms = _removed_ms(view, query)
     return last_ms if window and last_ms is not None and last_ms >= window.first_ms else None
@@ -193,10 +192,10 @@ def _removed_ms(view: View, query: Query) -> int | None:
 
 
 def first_ms(view: View, query: Query) -> int | None:
-    """Since when there is anything of the query's stations, whatever its range and conditions.
+    """Return when the first reading or hour of the query's stations was, in UTC epoch milliseconds.
 
-    Hours and days are kept longer than readings may be. In UTC epoch milliseconds; None where
-    nothing is there.
+    The range and the conditions of the query have no effect. None when there is nothing. Hours are
+    kept when readings are removed.
     """
     ends = extents(view, _named(query)).values()
     first = min((extent.first_ms for extent in ends if extent.first_ms is not None), default=None)
@@ -209,12 +208,12 @@ def first_ms(view: View, query: Query) -> int | None:
 
 
 def _named(query: Query) -> list[Station]:
-    """The stations that the query names, also those without a chosen measurement."""
+    """Return the stations that the query names, also those without a chosen measurement."""
     return [s for s in query.registry.all if not query.endpoints or s.endpoint in query.endpoints]
 
 
 def extents(view: View, stations: Iterable[Station], *, raw: bool = False) -> Mapping[str, Extent]:
-    """How far readings and hours of each station reach; with `raw` also what is hidden."""
+    """Return the extent of each station; with `raw` hidden readings count, too."""
     raw = raw or not view.corrections.whole
     stations = list(stations)
     lacking = [station for station in stations if (station.endpoint, raw) not in view.extents]
@@ -228,7 +227,7 @@ def extents(view: View, stations: Iterable[Station], *, raw: bool = False) -> Ma
         for endpoint, ranges in pieces.items()
     }
     extents_by_endpoint = _extents_of(view, lacking, few)
-    # Where there is more between them, and they have no reading.
+    # All pieces are looked at where the first or the last few have no reading.
     hidden = [
         s
         for s in lacking
@@ -251,8 +250,8 @@ def _has_ends(extent: Extent, pieces: Sequence[tuple[int, int]]) -> bool:
 def _extents_of(
     view: View, stations: Sequence[Station], pieces: Mapping[str, Sequence[tuple[int, int]]]
 ) -> dict[str, Extent]:
-    """Those of readings in these pieces, and of the hours of all measurements."""
-    # Of a damaged clock there may be hours that are no date.
+    """Return the extents of readings in these pieces, and of the hours of all measurements."""
+    # A damaged clock may have left hours that are no date.
     hours = FIRST_DATE_MS // HOUR_MS, LAST_DATE_MS // HOUR_MS
     listed = [
         (station.endpoint, column, *ends, 0)
@@ -270,7 +269,7 @@ def _extents_of(
 
 
 def _extent_of(ends: Sequence[Sequence[int | None]]) -> Extent:
-    """What the ends of pieces of readings and of hours come to."""
+    """Return the extent of all these ends of pieces of readings and of hours."""
     times = [[ms for ms in column if ms is not None] for column in zip(*ends, strict=True)]
     first, first_hour = (min(times[place], default=None) for place in (0, 2))
     last, last_hour = (max(times[place], default=None) for place in (1, 3))
@@ -283,9 +282,10 @@ def _extent_of(ends: Sequence[Sequence[int | None]]) -> Extent:
 
 
 def intervals(view: View, stations: Sequence[Station], window: Window) -> Mapping[str, int | None]:
-    """The median of the last intervals of the range or, where it is shorter, just before it.
+    """Return the usual time between two readings of each station, in milliseconds.
 
-    In milliseconds, of each station; None where there are too few readings.
+    It is the median of the last INTERVAL_ROWS readings up to the end of the window; None when there
+    are too few.
     """
     last_ms = window.last_ms
     lacking = [s.endpoint for s in stations if (s.endpoint, last_ms) not in view.intervals]
@@ -317,7 +317,10 @@ def _last_times() -> Select[Any]:
 
 
 def _extents() -> Select[Any]:
-    """Each a step in an index."""
+    """Return the statement for the first and the last reading and hour of each span.
+
+    Each is one step in an index.
+    """
     ends = spans("ends")
 
     def end(of: ColumnElement[Any], *conditions: ColumnElement[bool]) -> Any:

@@ -16,15 +16,15 @@ from flask10x.history.view import View
 from flask10x.readings.stations import Station
 from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS, SECOND_MS
 
-# Below it calendars are a matter of historians, and no sensor has measured.
+# No sensor has measured before.
 FIRST_YEAR = 1900
 
 
 def earlier(move: Move, ms: int, zone: tzinfo | None, *, end: bool = False) -> int | None:
-    """The compared instant, for one end of a range; None where there is no such date.
+    """Return the compared instant for one end of a range; None when there is no such date.
 
-    Of a 29 February it is the border of the two days around it: the end of the 28th for an end,
-    else the beginning of the 1st of March.
+    For a 29 February it is the border of the two days around it: the end of 28 February for an
+    end, else the beginning of 1 March.
     """
     wall = _wall(ms, zone)
     if wall.year - move.years < FIRST_YEAR:
@@ -39,10 +39,10 @@ def earlier(move: Move, ms: int, zone: tzinfo | None, *, end: bool = False) -> i
 
 
 def later(move: Move, ms: int, zone: tzinfo | None) -> int | None:
-    """Where a compared instant lies on the axis of the chart.
+    """Return where a compared instant lies on the axis of the chart.
 
-    None where the clock never shows it there: in the hour that a clock change skips, on 29
-    February of other years, and beyond the calendar.
+    None when the clock never shows that time: in the hour that a clock change skips, on 29 February
+    of other years, and beyond the calendar.
     """
     wall = _wall(ms, zone)
     moved = _moved_wall(wall, move.days, move.years)
@@ -53,7 +53,7 @@ def later(move: Move, ms: int, zone: tzinfo | None) -> int | None:
 
 
 def has_leap_day(first_ms: int, last_ms: int, zone: tzinfo | None) -> bool:
-    """Whether a 29 February lies in the range, or a part of one; both ends are included."""
+    """Return whether the range has any part of a 29 February; both ends are included."""
     first, last = _wall(first_ms, zone), _wall(last_ms, zone)
     leap_days = (
         (year, 2, 29) for year in range(first.year, last.year + 1) if calendar.isleap(year)
@@ -63,7 +63,7 @@ def has_leap_day(first_ms: int, last_ms: int, zone: tzinfo | None) -> bool:
 
 
 def _moved_wall(wall: datetime, days: int, years: int) -> datetime | None:
-    """So many days or years later; None for a 29 February or a year that there is not."""
+    """Return the time so many days or years later; None when that date does not exist."""
     try:
         later_day = wall + timedelta(days=days)
         return later_day.replace(year=later_day.year + years)
@@ -72,13 +72,13 @@ def _moved_wall(wall: datetime, days: int, years: int) -> datetime | None:
 
 
 def _wall(ms: int, zone: tzinfo | None) -> datetime:
-    """What the clock shows, to the second; beyond the calendar as at its end."""
+    """Return the time on the wall, to the second; beyond the calendar that of its end."""
     ms = min(max(ms, FIRST_DATE_MS), LAST_DATE_MS)
     return datetime.fromtimestamp(ms // SECOND_MS, zone).replace(tzinfo=None, fold=0)
 
 
 def _instant(wall: datetime, zone: tzinfo | None) -> int:
-    """The first instant at which the clock shows it."""
+    """Return the first instant at which the clock shows this time."""
     return round(wall.replace(tzinfo=zone).timestamp()) * SECOND_MS
 
 
@@ -88,30 +88,30 @@ class ComparedLine:
 
     line: Line
     times_ms: list[int]
-    """Where each bucket begins on the axis."""
+    """The beginning of each bucket on the axis."""
     own_ms: list[int]
-    """When it began."""
+    """The actual beginning of each bucket."""
     averages: list[float | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a chart is compared with."""
+    """The lines that a chart is compared with."""
 
     by: str
     """`day`, `week`, `year` or the endpoint of a station."""
     bucket_ms: int | None
-    """The usual length of a bucket; None when there are no lines."""
+    """The usual length of a bucket; None without lines."""
     has_leap_day: bool
-    """Whether one of the two years has a 29 February in the range, which the other has not."""
+    """Whether one of the two years has a 29 February in the range that the other lacks."""
     lines: list[ComparedLine]
 
 
 def compared(view: View, query: Query, chart: Chart, until_ms: int) -> Comparison | None:
-    """What `query.compare` asks for beside the chart, up to `until_ms` on its axis.
+    """Return what `query.compare` asks for, up to `until_ms` on the axis of the chart.
 
-    None when it asks for nothing. Yesterday's line stands where the clock shows the same time;
-    what the clock never shows on the axis is left out.
+    None when it asks for nothing. A line of another time is drawn where the clock shows the same
+    time; times that the clock never shows on the axis are left out.
     """
     if not query.compare:
         return None
@@ -139,7 +139,7 @@ def _of_time(view: View, query: Query, move: Move, window: Window) -> Comparison
 def _of_station(
     view: View, query: Query, chart: Chart, station: Station, window: Window
 ) -> Comparison:
-    """The station's measurements of what the chart shows, without the lines that it has."""
+    """Return a station's lines of the quantities of the chart, except those it already has."""
     quantities = {line.measurement.quantity for line in chart.lines}
     shown = {line.measurement.column for line in chart.lines if line.station == station}
     of_these = (m.column for m in station.measurements if m.quantity in quantities)
@@ -161,7 +161,10 @@ def _bucket_ms(chart: Chart) -> int | None:
 
 
 def _moved(chart: Chart, moved: Callable[[int], int | None]) -> Iterator[ComparedLine]:
-    """The lines with what has a place on the axis; of two buckets in one place the first."""
+    """Yield the lines with the buckets that have a place on the axis.
+
+    Of two buckets in the same place the first one counts.
+    """
     starts = chart.window.starts if chart.window else ()
     for line in chart.lines:
         places: dict[int, int] = {}

@@ -1,9 +1,8 @@
-"""Corrections: how values are shown otherwise than they were stored.
+"""Corrections: values that are shown differently from how they were stored.
 
-Rows and roll-ups hold what was sent; a correction is applied when they are read, so it can be
-undone at once and the raw value is always there (docs/decisions/0021). What is hidden stays hidden,
-whatever else is written of its time; of several offsets and gains the one that was written last
-counts, alone.
+Rows and roll-ups hold what was sent. A correction is applied when they are read, so it can be
+undone at once and the raw value is never lost (docs/decisions/0021). A hidden value stays hidden
+whatever other corrections say; of several offsets and gains only the last written one counts.
 """
 
 from bisect import bisect_left, bisect_right
@@ -23,8 +22,8 @@ from flask10x.database.tables import corrections
 # So many of a range's shown pieces are looked at for its newest or oldest reading before all of
 # them are.
 FEW_PIECES = 3
-# An end that is left open. No reading is so old or so late, and the hour after it is a number of
-# SQLite still.
+# The ends of a correction that is open there. No reading is so old or so late, and the hour after
+# it is still a number of SQLite.
 FIRST_MS, LAST_MS = -(2**62), 2**62
 
 
@@ -65,38 +64,39 @@ class Corrections:
     """The corrections that count, of all stations."""
 
     by_measurement: Mapping[tuple[str, str], tuple[Segment, ...]] = field(default_factory=dict)
-    """Of an endpoint and a column, in the order of time; they don't overlap, and those of a column
-    hold what is hidden of the whole station, too."""
+    """The segments of an endpoint and a column, in the order of time and without overlaps.
+
+    They include those in which the whole station is hidden."""
     whole: Mapping[str, tuple[Segment, ...]] = field(default_factory=dict)
-    """When whole readings of an endpoint are hidden; they don't overlap either."""
+    """The segments in which whole readings of an endpoint are hidden, without overlaps."""
 
     def __bool__(self) -> bool:
         return bool(self.by_measurement or self.whole)
 
     def of(self, endpoint: str, column: str) -> tuple[Segment, ...]:
-        """The corrected pieces of this measurement, in the order of time."""
+        """Return the corrected segments of this measurement, in the order of time."""
         segments = self.by_measurement.get((endpoint, column))
         return self.whole.get(endpoint, ()) if segments is None else segments
 
     def segments(self, endpoint: str, column: str, first_ms: int, last_ms: int) -> list[Segment]:
-        """All of this range, in the order of time; one piece where nothing is corrected."""
+        """Return this whole range in segments, in the order of time; one without corrections."""
         return divided(self.of(endpoint, column), first_ms, last_ms)
 
     def shown_ranges(self, endpoint: str, first_ms: int, last_ms: int) -> list[tuple[int, int]]:
-        """The pieces of this range in which readings of the station are not hidden."""
+        """Return the pieces of this range in which readings of the station are not hidden."""
         pieces = divided(self.whole.get(endpoint, ()), first_ms, last_ms)
         return [piece.ends for piece in pieces if not piece.hidden]
 
     def touches(self, endpoint: str, columns: Sequence[str]) -> bool:
-        """Whether any reading of this station may be shown otherwise in these columns."""
+        """Return whether a correction affects any of these columns of a station."""
         return endpoint in self.whole or any((endpoint, c) in self.by_measurement for c in columns)
 
     def hides(self, endpoint: str, at_ms: int) -> bool:
-        """Whether the whole reading that was received then is hidden."""
+        """Return whether the whole reading that was received at this time is hidden."""
         return _at(self.whole.get(endpoint, ()), at_ms) is not None
 
     def shown(self, endpoint: str, column: str, at_ms: int, value: float | None) -> float | None:
-        """The value of a reading as it is shown; None when it is missing or hidden."""
+        """Return the value of a reading as it is shown; None when it is missing or hidden."""
         segment = _at(self.of(endpoint, column), at_ms)
         if value is None or segment is None:
             return value
@@ -130,7 +130,7 @@ def divided(segments: Sequence[Segment], first_ms: int, last_ms: int) -> list[Se
 
 
 class WrittenCorrection(NamedTuple):
-    """A row of the table: a correction that counts."""
+    """A row of the table of corrections that counts."""
 
     id: int
     endpoint: str
@@ -145,7 +145,7 @@ class WrittenCorrection(NamedTuple):
 
 
 def written_corrections(connection: Connection) -> tuple[WrittenCorrection, ...]:
-    """All corrections that count now, by their ids; raises what reading raises."""
+    """Return all corrections that count now, by their ids; raises what reading raises."""
     return tuple(map(WrittenCorrection._make, connection.execute(_COUNTING).all()))
 
 
@@ -156,10 +156,10 @@ _COUNTING = (
 )
 
 
-# The rows themselves say whether they are what was worked out before: also in another file.
+# The cache is keyed by the rows themselves, so it also serves another database.
 @lru_cache(maxsize=4)
 def resolved(entries: tuple[WrittenCorrection, ...]) -> Corrections:
-    """What these rows, in the order of their ids, add up to."""
+    """Return the segments of these corrections, which are in the order of their ids."""
     whole: dict[str, list[WrittenCorrection]] = defaultdict(list)
     single: dict[tuple[str, str], list[WrittenCorrection]] = defaultdict(list)
     for entry in entries:
@@ -177,7 +177,7 @@ def resolved(entries: tuple[WrittenCorrection, ...]) -> Corrections:
 
 
 def _segments(entries: Iterable[WrittenCorrection]) -> Iterator[Segment]:
-    """In the order of time, without overlaps; pieces that are corrected alike are one."""
+    """Yield the segments in the order of time, without overlaps; equal neighbours are joined."""
     last: Segment | None = None
     for piece in _pieces(entries):
         if last and last.last_ms + 1 == piece.first_ms and last.way == piece.way:
@@ -191,7 +191,7 @@ def _segments(entries: Iterable[WrittenCorrection]) -> Iterator[Segment]:
 
 
 def _pieces(entries: Iterable[WrittenCorrection]) -> Iterator[Segment]:
-    """A piece for each span between two of their ends in which one of them counts."""
+    """Yield a segment for each span between two ends of entries in which an entry counts."""
     begin: dict[int, list[WrittenCorrection]] = defaultdict(list)
     end: dict[int, list[WrittenCorrection]] = defaultdict(list)
     for entry in entries:
@@ -209,7 +209,7 @@ def _pieces(entries: Iterable[WrittenCorrection]) -> Iterator[Segment]:
 
 
 def _is_sound(entry: WrittenCorrection) -> bool:
-    """Whether it is one that the page writes: somebody with the sqlite3 shell may write others."""
+    """Return whether the page could have written it; other rows can come from an SQL shell."""
     first_ms, last_ms = entry.first_ms, entry.last_ms
     ordered = first_ms is None or last_ms is None or first_ms <= last_ms
     gain, offset = 1.0 if entry.gain is None else entry.gain, entry.offset or 0.0

@@ -1,12 +1,12 @@
-"""Roll-ups of local days, made of those of hours and kept beside them.
+"""Roll-ups of local days, which are made of those of hours.
 
-A day is the sum of its hours, added up exactly (`math.fsum`), so the order in which hours came does
-not matter and computing it again gives the same bits. Where midnight lies within an hour of UTC, as
-in India, the readings of that hour are divided at midnight. An hour whose readings were removed
-since counts whole, to the day that it begins in.
+The total of a day is the exact sum of its hours (`math.fsum`), so it does not depend on the order
+in which hours were added, and computing it again gives the same bits. Where midnight lies within an
+hour of UTC, as in India, the readings of that hour are divided at midnight. An hour whose readings
+were removed since counts as a whole to the day in which it begins.
 
-The days are of one zone, which the table `rollup_zone` names. Whoever rolls up hours keeps the days
-of that zone right; the service makes all of them anew, in pieces, when it runs in another one.
+The days are of one zone, which the table `rollup_zone` names. Each roll-up of hours updates the
+days of that zone. When the service runs in another zone, it makes all days again, in pieces.
 """
 
 import math
@@ -29,10 +29,10 @@ from flask10x.history.sums import Four, Ids
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import DAY_MS, HOUR_MS, zone_name_of, zone_of
 
-# Days of a station that are made anew at a time: some ten milliseconds to compute, one or two to
-# store, while the writers wait.
+# Days of a station that are made at a time: they take some ten milliseconds to compute and one or
+# two to store, during which the writers wait.
 PIECE_DAYS = 100
-# More than a day has, also with an hour that is another one's, too.
+# More hours than a day has, also when one of them is shared with another day.
 DAY_HOURS = 26
 # Before the first day that a reading can be of.
 BEFORE_ALL = MIN_CURSOR_MS // DAY_MS - 2
@@ -44,39 +44,39 @@ Save = Callable[[Database, Callable[[Connection], None]], None]
 
 @dataclass(frozen=True, slots=True)
 class DaysMade:
-    """Which days there are."""
+    """Which days have been made."""
 
     zone: str
     """The name of the zone that they are of."""
     endpoint: str | None = None
-    """While they are made anew: those of the stations before this one are made ..."""
+    """While days are being made: those of the stations before this one are complete ..."""
     day: int | None = None
-    """... and of this one those up to this day; None when all are made."""
+    """... and those of this one up to this day; None when all are made."""
 
     @property
     def are_all(self) -> bool:
-        """Whether each hour that is rolled up is in its day."""
+        """Whether every hour that is rolled up is in its day."""
         return self.endpoint is None
 
 
 @dataclass(frozen=True, slots=True)
 class DayRows:
-    """New rows of days, and the zone that they are of; without one there are no days yet."""
+    """New rows of days, and their zone; None while there are no days."""
 
     zone: str | None = None
     rows: list[Sums] = field(default_factory=list)
     is_known: bool = True
-    """Whether this machine knows the zone; days of another one can't be kept right."""
+    """Whether this machine has rules of the zone; days of another zone can't be updated."""
 
 
 def made(connection: Connection) -> DaysMade | None:
-    """Which days there are; None when none were ever made."""
+    """Return which days have been made; None when none ever were."""
     row = connection.execute(_MADE).one_or_none()
     return None if row is None else DaysMade(*row)
 
 
 def begin(connection: Connection, zone: tzinfo | None) -> None:
-    """From now on days are of this zone; those that there should be are made by `follow`."""
+    """Begin days of this zone; `follow` makes those of the hours that there are."""
     _store(
         connection,
         DaysMade(zone_name_of(zone), *(("", BEFORE_ALL) if _any_hour(connection) else ())),
@@ -84,13 +84,13 @@ def begin(connection: Connection, zone: tzinfo | None) -> None:
 
 
 def begin_where_none(connection: Connection, zone: tzinfo | None) -> None:
-    """The same, unless days were begun before."""
+    """Begin days of this zone unless days were begun before."""
     if made(connection) is None:
         begin(connection, zone)
 
 
 def of_hours(stations: Stations, connection: Connection, hours: list[Sums], last: int) -> DayRows:
-    """The days that these new roll-ups of hours change, of all their hours up to the id `last`."""
+    """Return the days that new roll-ups of hours change, made of all hours up to the id `last`."""
     state = made(connection)
     if state is None:
         return DayRows()
@@ -111,7 +111,7 @@ def of_hours(stations: Stations, connection: Connection, hours: list[Sums], last
 
 
 def store(connection: Connection, rows: DayRows) -> bool:
-    """Put the rows into the table; False, and nothing is, when the days are of another zone now."""
+    """Store the rows; return False without storing them when the days are of another zone now."""
     state = made(connection)
     if (None if state is None else state.zone) != rows.zone:
         return False
@@ -181,9 +181,8 @@ class DayMaker:
 def follow(stations: Stations, database: Database, zone: tzinfo | None, save: Save) -> bool:
     """Make the next piece of the days that are not made yet, or not in this zone.
 
-    Whether there may be more to do. In a zone that this machine has no rules of no days are made.
-    Nothing is locked while it computes. Raises what `save` does, and
-    then nothing has changed.
+    Return whether there may be more to do. No days are made in a zone of which this machine has no
+    rules. Nothing is locked while it computes. Raises what `save` raises; then nothing has changed.
     """
     name = zone_name_of(zone)
     zone_with_rules = zone_of(name)
@@ -201,7 +200,7 @@ def follow(stations: Stations, database: Database, zone: tzinfo | None, save: Sa
         is_more = piece is not None or _any_hour(connection)
 
     def change(connection: Connection) -> None:
-        # Somebody else may have begun anew or rolled up hours meanwhile; then it is done again.
+        # Another process may have begun again or rolled up hours meanwhile.
         if made(connection) != state or _position(connection) != position:
             return
         if piece is None:
@@ -215,7 +214,7 @@ def follow(stations: Stations, database: Database, zone: tzinfo | None, save: Sa
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Days of one station that are next, and which are made when they are."""
+    """The next days of one station, and which days are made once they are stored."""
 
     station: Station | None
     after: int
@@ -224,7 +223,7 @@ class _Piece:
     then: DaysMade
 
     def store(self, connection: Connection) -> None:
-        """Put them into the place of what is there."""
+        """Replace the rows of these days."""
         if self.station is not None:
             old = {"endpoint": self.station.endpoint, "after": self.after, "up_to": self.up_to}
             connection.execute(_FORGET, old | {"columns": self.station.columns})
@@ -256,10 +255,10 @@ def _piece(
 def following(
     station: Station, connection: Connection, after: int, zone: tzinfo | None
 ) -> list[int]:
-    """The next PIECE_DAYS days after this one that have an hour."""
+    """Return the next PIECE_DAYS days after this one that have an hour."""
     bound: dict[str, Any] = {"endpoint": station.endpoint, "measurement": station.columns[0]}
     bound |= {"first": max(day_start(after + 1, zone), MIN_CURSOR_MS) // HOUR_MS}
-    # PostgreSQL sends all that there are, whoever reads only the first of them.
+    # PostgreSQL sends all rows, even when only the first ones are read.
     most = {"most": (PIECE_DAYS + 2) * DAY_HOURS}
     days_after: dict[int, None] = {}
     with connection.execute(_NEXT_HOURS, bound | most) as hours:
@@ -271,7 +270,7 @@ def following(
 
 
 def _days_of(hour: int, zone: tzinfo | None) -> Iterable[int]:
-    """The days that an hour lies in; two where midnight lies within it."""
+    """Return the days that an hour lies in: two when midnight lies within it."""
     first, last = (day_of(ms, zone) for ms in (hour * HOUR_MS, (hour + 1) * HOUR_MS - 1))
     return range(first, last + 1)
 
@@ -296,7 +295,7 @@ def _rows(station: Station, day: int, parts: list[tuple[str, int, Four]]) -> Ite
 
 
 def _total(totals: list[float | None]) -> float | None:
-    """The exact sum, rounded once; None where it is no number."""
+    """Return the exact sum, rounded once; None when it is no number."""
     try:
         total = math.fsum(math.nan if value is None else value for value in totals)
     except (OverflowError, ValueError):

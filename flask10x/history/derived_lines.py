@@ -1,9 +1,9 @@
-"""Derived values as lines of a chart, computed from averages of the lines that they come from.
+"""Derived values as lines of a chart, computed from averages of the lines of their inputs.
 
-Averages of the chart's own buckets where these are short, of hours where they are an hour or more,
-and of days in ranges of many years; what comes out is averaged again. So roll-ups serve them, and
-corrections reach them by their inputs. The engine computes them for whole hours that are rolled up
-and in each of which every input is corrected in one way; all else is computed here.
+The averages are those of the chart's buckets when these are short, of hours when they are an hour
+or longer, and of days in ranges of many years; the results are averaged again. So roll-ups can be
+used, and corrections of inputs have an effect. The database computes the values of whole hours that
+are rolled up and in which every input is corrected in one way; the others are computed here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -39,16 +39,16 @@ from flask10x.readings.times import HOUR_MS
 # More than two years. SQLite takes a microsecond or two for an hour of a formula.
 HOURS_MAX = 20_000
 TREND_MS = TREND_HOURS * HOUR_MS
-# A piece takes a millisecond or two, all hours of a year from their averages take a hundred.
+# A piece takes one or two milliseconds; all hours of a year from their averages take a hundred.
 PIECES_MAX = 20
-# Of the bucket.
+# The column of the bucket's number.
 _NUMBER = "_number"
 
 
 def chart(view: View, query: Query, window: Window | None = None) -> Chart:
-    """As `charts.chart`, with the lines of the derived values that were asked for.
+    """Return the chart of `charts.chart` with the lines of the requested derived values.
 
-    They stand behind the measurements of their station.
+    They come after the measurements of their station.
     """
     plain = charts.chart(view, query, window)
     if plain.window is None or not query.derived:
@@ -63,7 +63,7 @@ def chart(view: View, query: Query, window: Window | None = None) -> Chart:
 
 
 def step_of_averages(window: Window) -> Step:
-    """Of which pieces of time the averages are that derived values are computed from."""
+    """Return the step of the averages from which derived values of the window are computed."""
     if not window.step.is_of_hours:
         return window.step
     return HOUR if window.last_ms - window.first_ms <= HOURS_MAX * HOUR_MS else DAY
@@ -103,7 +103,7 @@ class _LineMaker:
         return self._whole.source if self._pieces is None else "rollups"
 
     def readings(self) -> int:
-        """How many the lines are made of, those that the first trends look back at, too."""
+        """Return how many readings the lines are made of, with earlier ones for trends."""
         stations = [s for s in self._query.stations if self._query.chosen_derived(s)]
         rest = [s for s in stations if s.endpoint not in self._of_whole]
         wider = replace(self._window, first_ms=self._window.first_ms - TREND_MS)
@@ -112,7 +112,7 @@ class _LineMaker:
         return number + sum(chart.readings for chart in counted)
 
     def _counted(self, station: Station) -> Query:
-        """The query that counts the readings of a station."""
+        """Return the query that counts the readings of a station."""
         columns, endpoint = self._query.needed(station), station.endpoint
         if not self._view.corrections_of(self._query).touches(endpoint, columns):
             columns = columns[:1]
@@ -132,11 +132,11 @@ class _LineMaker:
 
 @dataclass(frozen=True, slots=True)
 class Average:
-    """That of a short piece of time."""
+    """The average of a short piece of time."""
 
     value: float
     count: int
-    """How many readings it is of."""
+    """How many readings it is made of."""
 
 
 # When a piece begins, in UTC epoch milliseconds -> its average.
@@ -144,9 +144,9 @@ Averages = Mapping[int, Average]
 
 
 class _Averages:
-    """Averages of measurements in a window, those of all stations of a query read together.
+    """Averages of measurements in a window, read together for all stations of a query.
 
-    They begin so much earlier that there is one three hours before each of the window.
+    They begin three hours before the window, as trends need them.
     """
 
     def __init__(self, view: View, query: Query, window: Window) -> None:
@@ -155,16 +155,16 @@ class _Averages:
         self.source = "readings"
 
     def of(self, station: Station, column: str) -> Averages:
-        """Those of a column that is needed of a station asked for."""
+        """Return the averages of an input of a station of the query."""
         return self._of_query.get((station.endpoint, column), {})
 
     def outside(self, endpoint: str, column: str) -> Averages:
-        """Those of a station that conditions of the query don't mean."""
+        """Return the averages of another station, which the query's conditions do not concern."""
         return self._outside.get((endpoint, column), {})
 
     @property
     def readings(self) -> Mapping[str, int]:
-        """How many the averages of an endpoint are made of, those before the window, too."""
+        """How many readings the averages of each endpoint are made of, with earlier ones."""
         return {query.endpoints[0]: chart.readings for query, chart in self._charts}
 
     @cached_property
@@ -213,13 +213,13 @@ class _Averages:
 
 
 def _add_averages(averages: _Averages, line: Line, derived: Derived, window: Window) -> None:
-    """Add the values of the averages to a line whose buckets are those of the window.
+    """Add the values computed from averages to a line whose buckets are those of the window.
 
-    The averages are of this window, or of a part of it.
+    The averages are of this window or of a part of it.
     """
     first_ms, part = window.starts[0], averages.window
     for start, (value, count) in _values(averages, line.station, derived):
-        # What begins earlier is only there for the trend.
+        # Earlier averages are only there for the trend.
         if start + part.step.width_ms > part.first_ms:
             line.add(window.place(max(start, first_ms)), count, value * count, value, value)
 
@@ -263,7 +263,7 @@ def _values(
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A measurement of a station, at the hour of the value or so many before."""
+    """A measurement of a station in the hour of the value, or so many hours before."""
 
     endpoint: str
     column: str
@@ -272,18 +272,18 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class HourPiece:
-    """Hours of UTC since 1970; those at the ends of a window may be cut by it."""
+    """Hours of UTC since 1970; the window may cut the first and the last one."""
 
     first: int
     end: int
-    """The one after the last."""
+    """The hour after the last one."""
     adjusted: tuple[tuple[float, float], ...] | None
-    """Gain and offset of each input; None where SQLite can't compute the value."""
+    """Gain and offset of each input; None when the database can't compute the values."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """The hours that lie in a segment of an input, by the hour of the value."""
+    """The hours of values whose input lies in one segment."""
 
     first: int
     end: int
@@ -291,7 +291,7 @@ class _Whole:
 
 
 def inputs_of(derived: Derived) -> tuple[Input, ...]:
-    """What it is computed from, in the order of `shown_values.computed`."""
+    """Return the inputs of a derived value, in the order of `statements.computed`."""
     inputs = tuple(Input(derived.endpoint, column) for column in derived.inputs)
     if derived.is_of_reading:
         return inputs
@@ -302,14 +302,14 @@ def inputs_of(derived: Derived) -> tuple[Input, ...]:
 
 @dataclass(frozen=True, slots=True)
 class PieceFinder:
-    """Finds the pieces of one window."""
+    """Divides a window into pieces that can each be computed in one way."""
 
     view: View
     corrections: Corrections
     window: Window
 
     def of(self, derived: Derived) -> list[HourPiece] | None:
-        """All that can hold a value, in the order of time; None where they are too many."""
+        """Return the pieces that can have a value, in order of time; None if they are too many."""
         inputs = inputs_of(derived)
         wholes = [self._wholes(each) for each in inputs]
         if sum(map(len, wholes)) > PIECES_MAX:
@@ -342,7 +342,7 @@ class PieceFinder:
         ]
 
     def _late(self, source: Input) -> Iterator[int]:
-        """The hours of values that readings go into which are not rolled up yet."""
+        """Yield the hours of values with an input that has readings not rolled up yet."""
         progress = self.view.rollups.progress
         if not progress.behind or source.endpoint not in self.view.later:
             return
@@ -358,7 +358,7 @@ class PieceFinder:
 
 
 def _around(first: int, end: int, wholes: list[_Whole]) -> Segment | None:
-    """The segment that all these hours lie in."""
+    """Return the segment that all these hours lie in, if there is one."""
     return next(
         (whole.segment for whole in wholes if whole.first <= first and end <= whole.end), None
     )
@@ -367,7 +367,7 @@ def _around(first: int, end: int, wholes: list[_Whole]) -> Segment | None:
 _LATE = (
     select(floor_div(readings.c.received_at, HOUR_MS))
     .distinct()
-    # Not by the index: these are the last few rows of the table.
+    # These are the last few rows of the table, so the index is of no use.
     .where(unindexed(readings.c.endpoint) == bindparam("endpoint"))
     .where(readings.c.id > bindparam("position"))
     .where(readings.c.received_at >= bindparam("low_ms"))
@@ -378,7 +378,7 @@ _LATE = (
 def _add_hours(view: View, line: Line, derived: Derived, piece: HourPiece, window: Window) -> None:
     """Add the values of a piece's hours to a line whose buckets are those of the window.
 
-    The piece has `adjusted`. An hour belongs to the bucket in which it begins.
+    `adjusted` of the piece is not None. An hour belongs to the bucket in which it begins.
     """
     unit_ms = window.step.unit_ms
     corrected = {
@@ -399,7 +399,7 @@ def _add_hours(view: View, line: Line, derived: Derived, piece: HourPiece, windo
 
 @lru_cache(maxsize=STATEMENTS)
 def _hour_values(derived: Derived) -> Select[Any]:
-    """Count, total, least and greatest of the values of each bucket that has any."""
+    """Return the statement for count, total, least and greatest of each bucket with values."""
     values = by_itself(_values_of_hours(derived))
     value, count = values.c.value, values.c["count"]
     at_ms = values.c.hour * HOUR_MS + bindparam("offset_ms")
@@ -420,7 +420,7 @@ def _values_of_hours(derived: Derived) -> Select[Any]:
 
 
 def _hour_averages(derived: Derived) -> Select[Any]:
-    """The averages of all inputs in each hour, and of how many readings the fewest are."""
+    """Return the statement for each hour's averages of all inputs and the least count of them."""
     base, *others = inputs_of(derived)
     tables = [rollups.alias(f"rollups{place}") for place in range(len(others) + 1)]
     first = tables[0]
@@ -429,7 +429,7 @@ def _hour_averages(derived: Derived) -> Select[Any]:
     for table, each in zip(tables[1:], others, strict=True):
         same = (table.c.endpoint == each.endpoint, table.c.measurement == each.column)
         joined = joined.join(table, and_(*same, table.c.hour == hour - each.hours_before))
-    # A change is told by the later, or the inner, one.
+    # A change counts the readings of the later, or of the inner, input.
     counted = tables if derived.is_of_reading else tables[:1]
     count = first.c["count"] if len(counted) == 1 else least(*(t.c["count"] for t in counted))
     return (

@@ -15,16 +15,16 @@ from flask10x.readings.numbers import all_shortened, shortened
 from flask10x.readings.parse import nested
 from flask10x.readings.times import LocalText, iso_text, zone_name
 
-# Japanese Excel takes a CSV file for Shift_JIS unless it begins with this.
+# Without this mark Japanese Excel reads a CSV file as Shift_JIS.
 BOM = "\ufeff"
 # Of a bound in full, such as `2025-08-24T09:00+09:00`.
 _OFFSET = re.compile(r"(?<=[0-9])([+-][0-9]{2}):([0-9]{2})(?=_|$)")
 
 
 def json_text(value: object) -> str:
-    """The value as JSON; an infinity, which JSON does not know, as null.
+    """Return the value as JSON, with null for an infinity.
 
-    No sender can store one, but somebody with the sqlite3 shell can.
+    No sender can store an infinity, but an SQL shell can.
     """
     try:
         return json.dumps(value, allow_nan=False)
@@ -34,10 +34,10 @@ def json_text(value: object) -> str:
 
 
 def as_object(row: Row, query: Query, text_of: Callable[[int], str]) -> dict[str, object]:
-    """The row as the contract shows it (section 2), with the chosen measurements only.
+    """Return the row as the contract shows it (section 2), with the chosen measurements only.
 
-    Where derived values were asked for, `derived` has those of the station. Of a query for raw
-    values also what is shown otherwise: `hidden`, `corrected`.
+    When derived values were requested, `derived` has those of the station. For raw values `hidden`
+    and `corrected` say which of them are normally shown differently.
     """
     station = query.registry.by_endpoint[row.endpoint]
     chosen = query.chosen(station)
@@ -55,7 +55,7 @@ def as_object(row: Row, query: Query, text_of: Callable[[int], str]) -> dict[str
 
 
 def json_chunks(query: Query, pages: Iterable[list[Row]], zone: tzinfo | None) -> Iterator[str]:
-    """One array, a reading a line: a chunk a page, and one for its end."""
+    """Yield one array with a reading a line: a chunk for each page, and one for the end."""
     text_of, before = LocalText(zone), "[\n"
     for rows in pages:
         objects = [json_text(as_object(row, query, text_of)) for row in rows]
@@ -66,7 +66,7 @@ def json_chunks(query: Query, pages: Iterable[list[Row]], zone: tzinfo | None) -
 
 
 def csv_chunks(query: Query, pages: Iterable[list[Row]], zone: tzinfo | None) -> Iterator[str]:
-    """The header with the first page's rows, then a chunk a page; always at least one."""
+    """Yield the header with the rows of the first page, then a chunk for each page."""
     columns, text_of = (*query.columns, *query.derived), LocalText(zone)
     # Where each station's values go among the columns; a value that was not chosen goes last.
     places = {
@@ -100,9 +100,9 @@ def _derived(
 
 
 def file_name(query: Query, suffix: str) -> str:
-    """`history_data2_co2_from-2025-08-24.csv`: plain ASCII on every system.
+    """Return a name such as `history_data2_co2_from-2025-08-24.csv`, in plain ASCII.
 
-    That for Excel has a name of its own, `…_excel.csv`, so that neither replaces the other.
+    The file for Excel is called `…_excel.csv`, so that neither replaces the other.
     """
     parts = ["history", "-".join(query.endpoints) or "all"]
     parts += ["-".join((*query.measurements, *query.derived))] if query.narrowed else []
@@ -116,9 +116,9 @@ def file_name(query: Query, suffix: str) -> str:
 
 
 def chart_object(chart: Chart, zone: tzinfo | None, now_ms: int | None = None) -> dict[str, object]:
-    """The chart as `/history/series` answers it (docs/en/reference/http-api.md).
+    """Return the chart as `/history/series` answers it (docs/en/reference/http-api.md).
 
-    A bucket that goes on beyond `now_ms`, UTC epoch milliseconds, is told as one that is not whole.
+    A bucket that ends after `now_ms`, UTC epoch milliseconds, is marked as partial.
     """
     window = chart.window
     return {
@@ -137,8 +137,8 @@ def chart_object(chart: Chart, zone: tzinfo | None, now_ms: int | None = None) -
 
 
 def _averages(buckets: Sequence[Bucket], unit: str) -> list[float | None]:
-    """Those of thousands of buckets; None where the sum is no number any more."""
-    # Hardly any ever is.
+    """Return the averages of thousands of buckets; None for a sum beyond what a double can hold."""
+    # That is rare, so it is looked for in all of them at once.
     if not math.isfinite(sum(bucket.total for bucket in buckets)):
         return [shortened(bucket.average, unit) for bucket in buckets]
     return [*all_shortened([bucket.total / bucket.count for bucket in buckets], unit)]

@@ -1,11 +1,11 @@
-"""The local calendar: how far a zone's clock is ahead, when its days begin, and steps of charts.
+"""The local calendar: offsets of a zone's clock, beginnings of days, and steps of charts.
 
 All instants are UTC epoch milliseconds, a day is counted since 1970-01-01 of the local calendar. A
 zone is None for the system's own.
 
-Below two hours a step has one length and counts since 1970 in UTC. Longer ones go by the clock on
-the wall, so that no bucket mixes the mornings of some days with the evenings of others: multiples
-of hours begin at midnight, then come days, weeks from Monday on, months and years.
+A step below two hours has one length and is counted from 1970 in UTC. Longer steps follow the local
+clock, so that no bucket mixes the mornings of some days with the evenings of others: multiples of
+hours begin at midnight; the others are days, weeks from Monday on, months and years.
 """
 
 from bisect import bisect_right
@@ -26,12 +26,12 @@ from flask10x.readings.times import (
     utc_offset,
 )
 
-# A chart of a year of days asks for each again a minute later.
+# A chart of a year of days needs each of them again a minute later.
 DAYS_CACHED = 8192
 
 
 class Run(NamedTuple):
-    """A piece of time, both ends inclusive, in which the clock is not changed."""
+    """A piece of time, both ends inclusive, without a change of the clock."""
 
     low_ms: int
     high_ms: int
@@ -40,13 +40,13 @@ class Run(NamedTuple):
 
 
 def offset_ms(ms: int, zone: tzinfo | None) -> int:
-    """How far the zone's clock is ahead of UTC; where the calendar ends, as at its end."""
+    """Return how far the zone's clock is ahead of UTC; beyond the calendar as at its end."""
     within = min(max(ms, FIRST_DATE_MS), LAST_DATE_MS)
     return utc_offset(within // SECOND_MS, zone) * SECOND_MS
 
 
 def whole_offset_ms(ms: int, zone: tzinfo | None) -> int:
-    """The same in whole hours, rounded down, and the same throughout an hour of UTC."""
+    """Return the offset in whole hours, rounded down; it is the same throughout an hour of UTC."""
     return offset_ms(ms // HOUR_MS * HOUR_MS, zone) // HOUR_MS * HOUR_MS
 
 
@@ -54,10 +54,11 @@ Offset = Callable[[int, tzinfo | None], int]
 
 
 def first_showing(wall_ms: int, zone: tzinfo | None, offset: Offset = offset_ms) -> int:
-    """The first instant at which the clock on the wall shows this or later.
+    """Return the first instant at which the local clock shows this time or a later one.
 
-    `wall_ms` counts as UTC would. A clock that is put back shows a time twice, the first counts;
-    what it skips is the instant of the change. Of two changes within two days nothing is promised.
+    `wall_ms` is the local time as if it were UTC. When a clock shows a time twice, the first one
+    counts; a skipped time is the instant of the change. With two changes within two days the result
+    is undefined.
     """
     before, after = offset(wall_ms - DAY_MS, zone), offset(wall_ms + DAY_MS, zone)
     if before == after or offset(wall_ms - before, zone) == before:
@@ -68,15 +69,15 @@ def first_showing(wall_ms: int, zone: tzinfo | None, offset: Offset = offset_ms)
 
 
 def day_of(ms: int, zone: tzinfo | None) -> int:
-    """The day that an instant lies in."""
+    """Return the day that an instant lies in."""
     day = (ms + offset_ms(ms, zone)) // DAY_MS
-    # Where the clock was put back over midnight, the day that had begun goes on.
+    # When the clock is put back over midnight, the day that has begun goes on.
     return day + 1 if first_showing((day + 1) * DAY_MS, zone) <= ms else day
 
 
 def day_start(day: int, zone: tzinfo | None) -> int:
-    """The instant at which a day begins; a day that a zone has skipped begins with the next."""
-    # The system's zone can become another one (`time.tzset`).
+    """Return the instant at which a day begins; a skipped day begins with the next one."""
+    # The system's zone can change (`time.tzset`).
     return first_showing(day * DAY_MS, None) if zone is None else _start_in(day, zone)
 
 
@@ -88,9 +89,9 @@ def _start_in(day: int, zone: tzinfo) -> int:
 def runs(
     low_ms: int, high_ms: int, zone: tzinfo | None, offset: Offset = offset_ms
 ) -> Iterator[Run]:
-    """The range cut where the clock is changed; it looks at each day.
+    """Cut the range where the clock changes, by looking at each day.
 
-    Of two changes within a day that undo each other nothing is seen.
+    Two changes within a day that undo each other are not noticed.
     """
     start, at = low_ms, low_ms
     current = offset(low_ms, zone)
@@ -107,7 +108,7 @@ def runs(
 
 
 def _change(low_ms: int, high_ms: int, zone: tzinfo | None, offset: Offset) -> int:
-    """The first instant after `low_ms` with another offset than there; `high_ms` has another."""
+    """Return the first instant after `low_ms` with another offset; `high_ms` has another one."""
     before = offset(low_ms, zone)
     while high_ms - low_ms > 1:
         middle = (low_ms + high_ms) // 2
@@ -139,7 +140,7 @@ class Step:
     width_ms: int
     """A bucket's usual length; of a month 30 days, of a year 365."""
     is_local: bool
-    """Whether its buckets go by the clock on the wall, so that not all are equally long."""
+    """Whether its buckets follow the local clock, so that their lengths differ."""
 
     @property
     def is_of_days(self) -> bool:
@@ -153,18 +154,18 @@ class Step:
 
     @property
     def unit_ms(self) -> int:
-        """What the numbers of `runs` count in: days for all steps of days."""
+        """The unit of the numbers of `runs`: a day for all steps of days."""
         return min(self.width_ms, DAY_MS)
 
     @property
     def offset(self) -> Offset:
-        """The clock that its buckets go by: below a day one of whole hours, for those are kept."""
+        """The offset of its buckets: below a day in whole hours, as roll-ups are of hours."""
         if not self.is_local:
             return _utc
         return offset_ms if self.is_of_days else whole_offset_ms
 
     def starts(self, first_ms: int, last_ms: int, zone: tzinfo | None) -> Sequence[int]:
-        """Where the buckets of a range begin, and where its last one ends; at least two."""
+        """Return the beginnings of the buckets of a range, and the end of the last one."""
         if not self.is_local:
             width = self.width_ms
             return range(first_ms // width * width, (last_ms // width + 2) * width, width)
@@ -173,14 +174,14 @@ class Step:
         return self._of_hours(first_ms, last_ms, zone)
 
     def first_days(self, first_ms: int, last_ms: int, zone: tzinfo | None) -> list[int]:
-        """The first day of each bucket of a range; only for steps of days."""
+        """Return the first day of each bucket of a range; only for steps of days."""
         days = self._days(first_ms, last_ms, zone)
         starts = (day_start(day, zone) for day in days)
         later = (day for day, (a, b) in zip(days[1:], pairwise(starts), strict=True) if b > a)
         return [days[0], *later][:-1]
 
     def count(self, first_ms: int, last_ms: int, zone: tzinfo | None) -> int:
-        """How many buckets the range touches, or one or two more where clocks are changed."""
+        """Return how many buckets the range touches; one or two too many when the clock changes."""
         if not self.is_of_days:
             first, last = (ms + self.offset(ms, zone) for ms in (first_ms, last_ms))
             return last // self.width_ms - first // self.width_ms + 1
@@ -188,19 +189,19 @@ class Step:
         return self.number(last) - self.number(first) + 1
 
     def number(self, day: int) -> int:
-        """Which bucket of this step a day lies in; only for steps of days."""
+        """Return the number of the bucket that a day lies in; only for steps of days."""
         return _CALENDAR[self.name][0](day)
 
     def _of_days(self, first_ms: int, last_ms: int, zone: tzinfo | None) -> list[int]:
         return _rising([day_start(day, zone) for day in self._days(first_ms, last_ms, zone)])
 
     def _days(self, first_ms: int, last_ms: int, zone: tzinfo | None) -> list[int]:
-        """The first days of the buckets, and that of the one after the last."""
+        """Return the first days of the buckets, and of the one after the last."""
         first, last = (self.number(day_of(ms, zone)) for ms in (first_ms, last_ms))
         return [_CALENDAR[self.name][1](number) for number in range(first, last + 2)]
 
     def _of_hours(self, first_ms: int, last_ms: int, zone: tzinfo | None) -> list[int]:
-        # From one midnight to another: a bucket begins there, whatever the clock does.
+        # It goes from midnight to midnight, because a bucket always begins there.
         low, high = (
             (ms + whole_offset_ms(ms, zone)) // DAY_MS + days
             for ms, days in ((first_ms, -1), (last_ms, 2))
@@ -211,7 +212,7 @@ class Step:
 
 
 def _rising(starts: list[int]) -> list[int]:
-    """Without what is empty: a day that was skipped."""
+    """Return the beginnings without those of skipped days, which are empty."""
     return [starts[0], *(later for earlier, later in pairwise(starts) if later > earlier)]
 
 
@@ -224,9 +225,10 @@ def _date(day: int) -> date:
 
 
 def _day(year: int, month: int) -> int:
-    """The first day of a month; the calendar's last bucket has the day that it lacks, too.
+    """Return the first day of a month.
 
-    (In Tokyo the year 10000 begins when UTC's 9999 has nine hours to go.)
+    The last bucket of the calendar is a day longer: in Tokyo the year 10000 begins nine hours
+    before the year 9999 of UTC ends.
     """
     if year > LAST_YEAR:
         return _LAST_DAY + 2
@@ -242,7 +244,7 @@ def _years(times: int) -> tuple[Callable[[int], int], Callable[[int], int]]:
     return lambda day: _date(day).year // times, lambda number: _day(number * times, 1)
 
 
-# The bucket that a day lies in, and the first day of a bucket.
+# By name of a step: day -> number of its bucket, and number of a bucket -> its first day.
 _CALENDAR: dict[str, tuple[Callable[[int], int], Callable[[int], int]]] = {
     "day": (lambda day: day, lambda number: number),
     "week": (
@@ -273,12 +275,12 @@ BY_NAME = {step.name: step for step in STEPS}
 
 
 def step_for(first_ms: int, last_ms: int, buckets: int, zone: tzinfo | None) -> Step:
-    """The shortest step that needs no more than that many buckets (2 or more) for the range."""
+    """Return the shortest step that needs at most that many buckets (2 or more) for the range."""
     return next(
         (step for step in STEPS if step.count(first_ms, last_ms, zone) <= buckets), STEPS[-1]
     )
 
 
 def date_of(day: int) -> str:
-    """`2025-08-24`."""
+    """Return a day as `2025-08-24`."""
     return _date(day).isoformat()

@@ -1,9 +1,9 @@
-"""What is known of stations now: the newest readings, older values that they lack, derived values.
+"""The current values of stations: newest readings, older values that they lack, derived values.
 
-A failed sensor may have been silent for a second or for years, and a page asks each time it is
-opened. So the station's last readings are looked through first, then its roll-ups, an entry an
-hour, and then the readings of one hour: some hundred, some thousand and some hundred entries. All
-stations are asked for together.
+A failed sensor may have been silent for a second or for years, and each page view needs its last
+value. So the search goes first through the last readings of the station, then through its roll-ups,
+one an hour, and then through the readings of one hour: some hundred, some thousand and some hundred
+rows. All stations are read together.
 """
 
 import json
@@ -26,12 +26,12 @@ from flask10x.readings.times import HOUR_MS, SECOND_MS
 
 # Four hours of a station that sends twice a minute; a third of a millisecond on a PC.
 RECENT_ROWS = 500
-# A year. What has said nothing for longer is not told: its value would help nobody.
+# A year. An older value is of no use.
 HOURS_BACK = 366 * 24
-# So far from three hours before a reading may be; in ten minutes the pressure hardly ever changes
-# by what a barometer can tell.
+# How far from three hours before a reading may be: in ten minutes the pressure changes by less than
+# a barometer can measure.
 TREND_SLACK_MS = 10 * 60 * SECOND_MS
-# So far apart readings of two stations may be that are compared.
+# How far apart the compared readings of two stations may be.
 APART_MS = 30 * 60 * SECOND_MS
 
 Place = tuple[str, str]
@@ -48,12 +48,12 @@ class OlderValue:
 
 @dataclass(frozen=True, slots=True)
 class NewestReading:
-    """The newest reading of a station that is shown, and what is known beside it."""
+    """The newest reading of a station that is shown, and the values that complete it."""
 
     row: Row | None
-    """None while there is none."""
+    """None while the station has no reading."""
     older: Mapping[str, OlderValue] = field(default_factory=dict)
-    """The newest value of each column that the row lacks, where one is known."""
+    """The newest value of each column that the row lacks, if there is one."""
     derived: Mapping[str, float | None] = field(default_factory=dict)
     """All derived values of the station by name, in the order of their registry; empty without a
     row.
@@ -63,7 +63,7 @@ class NewestReading:
 
 
 def missing_columns(station: Station, row: Row | None) -> tuple[str, ...]:
-    """The columns of the station that its reading lacks; none for no reading."""
+    """Return the columns of the station that its reading lacks; none without a reading."""
     pairs = zip(station.columns, row.values, strict=True) if row else ()
     return tuple(column for column, value in pairs if value is None)
 
@@ -71,7 +71,7 @@ def missing_columns(station: Station, row: Row | None) -> tuple[str, ...]:
 def newest_readings(
     view: View, stations: Sequence[Station], *, raw: bool = False
 ) -> list[NewestReading]:
-    """The newest reading of each of these stations; raises what reading raises.
+    """Return the newest reading of each of these stations; raises what reading raises.
 
     With `raw` the rows are as they were stored, also those that are hidden; older and derived
     values are as they are shown.
@@ -102,11 +102,10 @@ def newest_readings(
 
 
 def older_values(view: View, lacking: Mapping[Place, Row]) -> dict[Place, OlderValue]:
-    """The newest value of each of these columns, which the newest reading of its station lacks.
+    """Return the newest value of each of these columns, which the newest reading lacks.
 
-    A column is left out that has had none among the last RECENT_ROWS readings nor, as far as the
-    roll-ups know, in the HOURS_BACK hours before the newest reading; so is one whose value then is
-    hidden.
+    A column is left out when it has no value in the last RECENT_ROWS readings nor in the roll-ups
+    of the HOURS_BACK hours before the newest reading, or when that value is hidden.
     """
     values = _recent(view, list(lacking))
     rest = [place for place in lacking if place not in values]
@@ -125,7 +124,7 @@ def _recent(view: View, places: Sequence[Place]) -> dict[Place, OlderValue]:
 
 
 def _rolled_up(view: View, newest: Mapping[Place, int]) -> dict[Place, OlderValue]:
-    """The values of the newest hour that has any, before these instants."""
+    """Return the values of the newest hour that has any before these instants."""
     places = list(newest)
     hours = [
         (*place, at // HOUR_MS - HOURS_BACK, at // HOUR_MS + 1, 0) for place, at in newest.items()
@@ -138,7 +137,7 @@ def _rolled_up(view: View, newest: Mapping[Place, int]) -> dict[Place, OlderValu
 def _values_in(
     view: View, ranges: Mapping[Place, tuple[int, int]], *, is_recent: bool
 ) -> dict[Place, OlderValue]:
-    """The newest value of each column in its range, or among the last readings."""
+    """Return the newest value of each column in its range, or among the last readings."""
     if not ranges:
         return {}
     columns = tuple(sorted({column for _, column in ranges}))
@@ -171,7 +170,7 @@ def _newest_values(columns: tuple[str, ...], is_recent: bool) -> Any:
 
 
 def _newest_with_value(ranges: Any, column: str, is_recent: bool) -> Any:
-    """The id of the newest reading of the range that has a value in this column."""
+    """Return the id of the newest reading of the range with a value in this column."""
     rows = readings.alias()
     at: Any = rows.c.received_at
     number: Any = rows.c.id
@@ -224,7 +223,7 @@ class _Derivation:
         self._ends = dict(zip(ends, end_rows(view, list(ends)), strict=True))
 
     def of(self, row: Row) -> dict[str, float | None]:
-        """All derived values of this row's station."""
+        """Return all derived values of the station of this row."""
         values = dict(zip(self._columns(row), row.values, strict=True))
         derived: dict[str, float | None] = {}
         for each in self._of_stations[row.endpoint].values():
@@ -238,7 +237,7 @@ class _Derivation:
         return derived
 
     def _needed(self, row: Row) -> Iterator[EndOfRange]:
-        """The other readings that derived values of this row come from."""
+        """Yield the other readings that derived values of this row are computed from."""
         for each in self._of_stations[row.endpoint].values():
             if each.is_of_reading:
                 continue
@@ -248,7 +247,7 @@ class _Derivation:
                 yield EndOfRange(each.outside[0])
 
     def _earlier(self, row: Row, trend: Derived) -> float | None:
-        """The value of the station's reading nearest to three hours before."""
+        """Return the value of the station's reading nearest to three hours before."""
         at = row.received_at - TREND_HOURS * HOUR_MS
         rows = [near for end in _around(row) if (near := self._ends[end]) is not None]
         nearest = min(rows, key=lambda near: abs(near.received_at - at), default=None)
@@ -269,7 +268,7 @@ class _Derivation:
 
 
 def _around(row: Row) -> tuple[EndOfRange, EndOfRange]:
-    """The readings before and after the instant three hours before."""
+    """Return the readings before and after the instant three hours before."""
     at = row.received_at - TREND_HOURS * HOUR_MS
     return (
         EndOfRange(row.endpoint, at - TREND_SLACK_MS, at, newest=True),

@@ -46,7 +46,7 @@ DOWNLOAD_PAGE_ROWS = 2000
 # file; but its snapshot must end, because meanwhile the WAL only grows.
 DOWNLOAD_TIMES = 10
 # Conditions that each hold in most hours but never together make a page look through everything.
-# People wait that long; sensors wait behind four such pages; and what is left is a link away.
+# People wait that long, sensors wait behind four such pages, and a link leads to the rest.
 SEARCH_SEC = 0.5
 
 
@@ -59,25 +59,25 @@ class Row:
     received_at: int
     """UTC epoch milliseconds."""
     values: tuple[float | None, ...]
-    """In the order of the station's measurements; as they are shown, unless they were asked for as
-    they were stored."""
+    """In the order of the station's measurements; as they are shown, or as they were stored if the
+    query is for raw values."""
     corrected: tuple[str, ...] = ()
-    """The columns that are shown otherwise than they were stored, whatever was asked for."""
+    """The columns that are shown differently from how they were stored, also in a raw row."""
     hidden: bool = False
-    """Whether the reading is one that is not shown, which only a query for raw values has."""
+    """Whether the reading is hidden; only a query for raw values has such rows."""
 
 
 def derived_values(
     row: Row, station: Station, chosen: Sequence[Derived]
 ) -> dict[str, float | None]:
-    """Each of these by its name, from the values of the row of the station as they are shown."""
+    """Return derived values by their names, computed from the shown values of the row."""
     values = dict(zip(station.columns, row.values, strict=True))
     return {derived.name: derived.of(values) for derived in chosen}
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Rows in the order asked for, and where the pages on either side begin."""
+    """Rows in the requested order, and the cursors of the pages on either side."""
 
     rows: list[Row]
     next: Cursor | None
@@ -85,8 +85,8 @@ class HistoryPage:
     prev: Cursor | None
     """Back towards the start; None on a page without a cursor."""
     reached: int | None = None
-    """How far it was looked, in UTC epoch milliseconds, when that was not far enough for a full
-    page nor to the end; the link that leads on has the rest."""
+    """Up to when the search has come, in UTC epoch milliseconds, if it ended before the page was
+    full; None otherwise. The next page has the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +95,16 @@ class Newer:
 
     rows: list[Row]
     last_id: int
-    """How far the log was looked through: the next query's `since`."""
+    """The id up to which the log was searched: the next query's `since`."""
 
 
 def patience_sec(settings: Settings) -> float:
-    """How long a page is searched for: well within what breaks a query off with an error."""
+    """Return how long a search for a page may take: half of the limit for a query at most."""
     return min(SEARCH_SEC, settings.query_timeout_sec / 2)
 
 
 def page(view: View, query: Query, search_sec: float = math.inf) -> HistoryPage:
-    """The page that the query asks for; `query.rows` must not be None.
+    """Return the page of the query; `query.rows` must not be None.
 
     Rows that arrive later never shift or repeat a row of another page. A search that takes longer
     than `search_sec` ends early: the page is short, or even empty, and says so.
@@ -133,7 +133,7 @@ def page(view: View, query: Query, search_sec: float = math.inf) -> HistoryPage:
 def rows_in_pages(
     database: Database, query: Query, page_rows: int = DOWNLOAD_PAGE_ROWS
 ) -> Iterator[list[Row]]:
-    """All rows of the query, a list at a time; oldest first unless the order is `desc`.
+    """Yield all rows of the query in lists; oldest first unless the order is `desc`.
 
     Each list is a short read transaction of its own and no connection is held between two lists,
     so a slow reader never stops a checkpoint. With a limit there is one list, the one of `page`.
@@ -164,11 +164,11 @@ def rows_in_pages(
 
 
 def newer(view: View, query: Query, newer_than: int) -> Newer:
-    """At most `query.rows` readings stored after the id, late ones too; raises as `page` does.
+    """Return at most `query.rows` readings stored after the id, late ones too.
 
-    One answer looks through the ids up to `newer_than` plus NEWER_SPAN_ROWS, so it can be empty
-    while there is more: `last_id` stands still only at the end of the log. It is that end, too,
-    for an id beyond it, as after a restore.
+    One answer covers the ids up to `newer_than` plus NEWER_SPAN_ROWS, so it can be empty while
+    there is more: `last_id` stays the same only at the end of the log. For an id beyond that end,
+    as after a restore, it is the end. Raises what `page` raises.
     """
     if query.rows is None:
         raise ValueError("a page needs a limit")
@@ -186,7 +186,7 @@ def newer(view: View, query: Query, newer_than: int) -> Newer:
 
 
 class EndOfRange(NamedTuple):
-    """The newest reading of a station in a range of time that is shown, or the oldest one."""
+    """Asks for the newest, or the oldest, shown reading of a station in a range of time."""
 
     endpoint: str
     first_ms: int = MIN_CURSOR_MS
@@ -196,10 +196,10 @@ class EndOfRange(NamedTuple):
 
 
 def end_rows(view: View, ends: Sequence[EndOfRange], *, raw: bool = False) -> list[Row | None]:
-    """The row of each end, None where the range has none; one statement for all of them.
+    """Return the row of each end, None when the range has none.
 
-    A second one where a reading is behind more than FEW_PIECES that are hidden. With `raw` readings
-    are as they were stored, also those that are hidden.
+    It takes one statement, and a second one when the first FEW_PIECES pieces that are not hidden
+    have no reading. With `raw` readings are as they were stored, and hidden ones count, too.
     """
     corrections = NONE if raw else view.corrections
     ranges = []
@@ -226,9 +226,9 @@ def end_rows(view: View, ends: Sequence[EndOfRange], *, raw: bool = False) -> li
 def _rows_of(
     view: View, listed: Sequence[tuple[str, None, int, int, int]], *, raw: bool
 ) -> list[tuple[int, Row]]:
-    """The newest or the oldest row of each of these spans that has one, and its place in the list.
+    """Return the newest or the oldest row of each span that has one, with the span's place.
 
-    In the order of these places.
+    They are in the order of the places.
     """
     if not listed:
         return []
@@ -269,10 +269,10 @@ def _back(
     rows: list[Row],
     until_sec: float,
 ) -> Cursor | None:
-    """Where the page on the cursor's far side begins, unless no row is there."""
+    """Return the cursor of the page on the far side of the cursor; None when it has no row."""
     beyond = cursor.opposite
     start = _at(beyond.side, rows[0]) if rows else beyond
-    # A link was made from the row that it begins behind, which is mostly still there.
+    # The cursor was made from the row before the page, which is usually still there.
     near = Cursor(cursor.side, beyond.received_at, cursor.id + (1 if start.side == "after" else -1))
     for cursors in ([beyond, near], [start]):
         newest_first = start.side == "before"
@@ -335,6 +335,6 @@ def _shown(row: Row, columns: tuple[str, ...], corrections: Corrections, *, raw:
 
 @lru_cache(maxsize=STATEMENTS)
 def _cells(branches: tuple[Branch, ...]) -> dict[str, list[int]]:
-    """Where each station's values lie among the columns of them all."""
+    """Return the places of each station's values among the columns of all stations."""
     columns = columns_of(branches)
     return {b.endpoint: [columns.index(column) for column in b.columns] for b in branches}

@@ -1,7 +1,7 @@
-"""What a reader may ask of the history: a query string in, a checked `Query` out.
+"""Reads a query string of the history and returns a checked `Query`.
 
-Nothing is guessed or ignored: a parameter that is unknown, malformed or given twice is named in
-a QueryError, so no answer is ever wider than what was asked.
+Nothing is guessed or ignored: a QueryError names each parameter that is unknown, malformed or
+repeated, so an answer is never wider than the request.
 """
 
 import re
@@ -33,28 +33,28 @@ T = TypeVar("T")
 MAX_LIMIT = 1000
 # The form has some hundred fields, or as many as there are names; a hostile query has thousands.
 MAX_PARAMETERS = 150
-# Suggestions: a comparison with each name costs some 30 µs.
+# For suggestions: each comparison of two names costs some 30 µs.
 MAX_COMPARED = 400
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QueryDefaults:
-    """How one route reads a query string that leaves something out."""
+    """How a route reads a query string, and what it adds to one that leaves something out."""
 
     order: Order
     whole: bool = False
-    """Whether a query without `limit` asks for all rows, not for HISTORY_MAX of them."""
+    """Whether a query without `limit` asks for all rows instead of HISTORY_MAX."""
     blank_is_absent: bool = False
     """Whether `from=` means no `from`, as a browser sends the empty fields of a form."""
     rows: int | None = None
     """How many rows answer a query without `limit`, where HISTORY_MAX would be too many."""
     has_charts: bool = False
-    """Whether it shows derived values that need more than one reading."""
+    """Whether the route shows derived values that need more than one reading."""
     parameters: frozenset[str] = frozenset()
-    """The parameters that it understands of those that only one view does (`ONLY`)."""
+    """The parameters of `ONLY` that the route accepts."""
 
 
-# Parameters that would mean nothing to the other views, and where they belong.
+# Parameters that mean nothing to the other routes, and the route that they belong to.
 ONLY = {
     "since": "/history/json",
     "bom": "/history.csv",
@@ -68,7 +68,7 @@ SERIES = QueryDefaults(
     order="latest", whole=True, has_charts=True, parameters=frozenset({"buckets", "compare"})
 )
 JSON_FILE = QueryDefaults(order="latest", whole=True)
-# What a phone loads and a person looks through at a time.
+# As many rows as a phone loads quickly and a person reads at a time.
 PAGE_ROWS = 50
 HTML = QueryDefaults(
     order="desc",
@@ -82,9 +82,9 @@ HTML = QueryDefaults(
 def parse_query(
     pairs: Sequence[tuple[str, str]], settings: Settings, now_ms: int, view: QueryDefaults
 ) -> Query:
-    """The query that the decoded parameters make, in any order; relative times from `now_ms`.
+    """Return the query of the decoded parameters; relative times are counted from `now_ms`.
 
-    Raises QueryError that names every parameter that is wrong.
+    Raises QueryError, which names every wrong parameter.
     """
     stations = settings.stations
     names = _known_names(stations)
@@ -134,7 +134,7 @@ def _default_limit(view: QueryDefaults, settings: Settings) -> int | None:
 
 
 class _Reader:
-    """Reads the known parameters one by one and collects what is wrong with them."""
+    """Reads the parameters one by one and collects their errors."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class _Reader:
         self._errors = errors
 
     def read(self, name: str, parse: Callable[[str], T]) -> T | None:
-        """The parsed value; None when it is absent, or wrong and now among the errors."""
+        """Return the parsed value; None when it is absent, or wrong and among the errors."""
         if name not in self.values or name in self._errors:
             return None
         try:
@@ -182,7 +182,7 @@ class _Reader:
     def _choice(
         self, name: str, code: str, names: tuple[str, ...], others: tuple[str, ...] = ()
     ) -> tuple[str, ...]:
-        """The known ones that were given, in their own order and each once; not the others."""
+        """Return the chosen ones of `names`, in their order; `others` are allowed, too."""
         chosen = [value for key, value in self._pairs if key == name]
         possible = (*names, *others)
         if unknown := [value for value in chosen if value not in possible]:
@@ -250,7 +250,7 @@ REPEATABLE = ("endpoint", "measurement")
 
 @lru_cache(maxsize=1)
 def _known_names(stations: Stations) -> dict[str, None]:
-    """The names of all parameters that there are, in the order of suggestions."""
+    """Return the names of all parameters, in the order of suggestions."""
     names = (
         *("endpoint", "measurement", "from", "to", "incomplete", "order", "limit", "cursor"),
         "raw",
@@ -267,7 +267,7 @@ def _known_names(stations: Stations) -> dict[str, None]:
 def _wrong_names(
     pairs: Sequence[tuple[str, str]], view: QueryDefaults, names: dict[str, None]
 ) -> dict[str, Reason]:
-    """Parameters that are unknown, another view's, or given twice where once is meant."""
+    """Return errors for parameters that are unknown, of another route, or wrongly repeated."""
     counted = Counter(name for name, _ in pairs)
     unknown = [name for name in counted if name not in names]
     errors = dict.fromkeys(unknown, Reason("unknown_parameter"))
@@ -282,7 +282,7 @@ def _wrong_names(
 
 
 def unknown_name(code: str, wrong: str, names: Iterable[str], **values: str) -> Reason:
-    """The reason with a suggestion, when one of these names is near."""
+    """Return the reason, with a suggestion when one of these names is similar."""
     near = nearest(wrong.lower(), names)
     return Reason(f"{code}_near", near=near, **values) if near else Reason(code, **values)
 

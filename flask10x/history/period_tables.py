@@ -1,4 +1,4 @@
-"""Tables of a month, a year or all years out of the roll-ups, as the corrections that count say."""
+"""Tables of a month, a year or all years, made of roll-ups and shown with corrections."""
 
 import json
 from bisect import bisect_right
@@ -28,14 +28,14 @@ Timed = tuple[int, Bucket]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limit:
-    """A value of which one wants to know for how long it was passed."""
+    """A limit, of which a table says for how long it was passed."""
 
     value: float
     above: bool
-    """Whether above it counts; else below it."""
+    """Whether values above it count; otherwise those below."""
 
     def share(self, bucket: Bucket) -> float | None:
-        """Which share of an hour's readings has passed it; None where only they can tell."""
+        """Return the share of an hour's readings beyond it; None if roll-ups can't tell."""
         if bucket.minimum is None or bucket.maximum is None:
             return 0.0
         lowest, highest = bucket.minimum, bucket.maximum
@@ -46,11 +46,11 @@ class Limit:
         return None
 
     def stored(self, segment: Segment) -> float:
-        """What a stored value of this piece is compared with."""
+        """Return the value with which stored values of a segment are compared."""
         return (self.value - segment.offset) / segment.gain
 
     def is_passed_by(self, value: float | None) -> bool:
-        """Whether this value lies beyond it."""
+        """Return whether this value lies beyond it."""
         if value is None:
             return False
         return value > self.value if self.above else value < self.value
@@ -63,23 +63,23 @@ class PeriodRow:
     span: Span
     bucket: Bucket = field(default_factory=Bucket)
     lowest_at: int | None = None
-    """When the hour or day begins in which the least value was; None: it has no readings."""
+    """The beginning of the hour or day of the least value; None without readings."""
     highest_at: int | None = None
     passed_hours: float | None = None
-    """How long the limit was passed; None where there is no limit or no reading."""
+    """For how many hours the limit was passed; None without a limit or readings."""
 
     @property
     def mean(self) -> float | None:
-        """The mean of its readings; None where it has none."""
+        """The mean of its readings; None without readings."""
         return self.bucket.average if self.bucket.count else None
 
 
 def rows_of(
     spans: Sequence[Span], days: Iterable[Timed], hours: Iterable[Timed] | None = None
 ) -> list[PeriodRow]:
-    """A row for each span, of the days in it.
+    """Return a row for each span, made of the days in it.
 
-    With `hours` the lowest and the highest are told by the hour, else by the day.
+    The times of the lowest and the highest value are those of `hours`, without them of days.
     """
     rows = [PeriodRow(span) for span in spans]
     starts = [span.first_ms for span in spans]
@@ -95,17 +95,17 @@ def rows_of(
 def add_passed(
     rows: Sequence[PeriodRow], hours: Iterable[Timed], limit: Limit, shares: dict[int, float]
 ) -> None:
-    """Add to each row how many hours the limit was passed.
+    """Add to each row for how many hours the limit was passed.
 
-    An hour that is partly beyond it counts by its share of readings, `shares` by the hour's start;
-    one that is not among them counts whole or not at all, by its average.
+    An hour that is partly beyond it counts by its share of readings in `shares`, which are by the
+    hour's start. Without a share it counts fully or not at all, by its average.
     """
     filled = [(start, bucket) for start, bucket in hours if bucket.count]
     add_hours(rows, ((start, _passed(start, bucket, limit, shares)) for start, bucket in filled))
 
 
 def add_hours(rows: Sequence[PeriodRow], passed: Iterable[tuple[int, float]]) -> None:
-    """Add hours that have passed a limit to the rows in whose span they began."""
+    """Add hours beyond a limit to the rows in whose span they began."""
     starts = [row.span.first_ms for row in rows]
     for start, hours in passed:
         if row := _row_at(rows, starts, start):
@@ -120,7 +120,7 @@ def _passed(start: int, bucket: Bucket, limit: Limit, shares: dict[int, float]) 
 
 
 def whole(span: Span, rows: Iterable[PeriodRow]) -> PeriodRow:
-    """All rows together: the last line of a table."""
+    """Return all rows together, as the last line of a table."""
     total_row = PeriodRow(span)
     for row in rows:
         if not row.bucket.count:
@@ -139,7 +139,7 @@ def whole(span: Span, rows: Iterable[PeriodRow]) -> PeriodRow:
 
 
 def _row_at(rows: Sequence[PeriodRow], starts: Sequence[int], ms: int) -> PeriodRow | None:
-    """The row in whose span the instant lies."""
+    """Return the row in whose span the instant lies."""
     place = bisect_right(starts, ms) - 1
     return rows[place] if place >= 0 and ms <= rows[place].span.last_ms else None
 
@@ -172,13 +172,13 @@ def _place(row: PeriodRow, start: int, bucket: Bucket, so_far: Bucket | None = N
 
 # --- Records ---------------------------------------------------------------------------------
 
-# Of each kind so many days: enough to see whether the first one is an odd one out.
+# Days of each kind: enough to see whether the first one is an exception.
 PLACES = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """A day and what makes it one."""
+    """A day with a record value."""
 
     value: float
     at_ms: int
@@ -195,9 +195,9 @@ class RecordList:
 
 
 def records_of(days: Sequence[Timed]) -> list[RecordList]:
-    """The lists of all kinds; none where there is no day.
+    """Return the lists of all kinds; none without days.
 
-    Of days with the same value the earlier one stands first.
+    Of days with the same value the earlier one is first.
     """
     kinds: list[tuple[str, Callable[[Bucket], float | None], bool]] = [
         ("highest", lambda bucket: bucket.maximum, True),
@@ -237,7 +237,7 @@ class PeriodLine(NamedTuple):
     corrections: Corrections
 
     def segments(self, first_ms: int, last_ms: int) -> list[Segment]:
-        """The pieces of the range in which anything of it is shown."""
+        """Return the segments of the range in which it is not hidden."""
         segments = self.corrections.segments(self.endpoint, self.column, first_ms, last_ms)
         return [segment for segment in segments if not segment.hidden]
 
@@ -247,10 +247,10 @@ Passed = tuple[int, int]
 
 
 def passed_of(view: View, line: PeriodLine, window: Window, limit: Limit) -> list[Passed]:
-    """Each day of the window, whose step is a day, that has hours with a value.
+    """Return each day with values of the window, whose step is a day.
 
-    An hour belongs to the day, and to the correction, in which it begins. What is not rolled up
-    yet, the last hour or two, does not count.
+    An hour belongs to the day, and to the correction, in which it begins. Readings that are not
+    rolled up yet, of the last hour or two, do not count.
     """
     runs = [
         (segment, run)
@@ -292,9 +292,9 @@ def _passed_hours(above: bool) -> Select[Any]:
 def shares_of(
     view: View, line: PeriodLine, hours: Iterable[Timed], limit: Limit
 ) -> dict[int, float]:
-    """The share of each hour that lies on both sides of the limit, by the hour's start.
+    """Return the shares of the hours that have readings on both sides of the limit, by their start.
 
-    The hours are in the order of time. The readings of these hours are read, some hundred each.
+    The hours are in the order of time. Their readings are read, some hundred each.
     """
     mixed = [start for start, bucket in hours if limit.share(bucket) is None]
     counts: dict[int, list[int]] = {start: [0, 0] for start in mixed}
@@ -314,7 +314,7 @@ def shares_of(
 
 
 def _runs(starts: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Hours that follow each other as one range, so that there are few statements."""
+    """Yield hours that follow each other as one range."""
     run: list[int] = []
     for start in starts:
         if run and start != run[-1] + HOUR_MS:
@@ -369,21 +369,21 @@ class PeriodRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PeriodTable:
-    """What a period holds."""
+    """The table of a period."""
 
     rows: list[PeriodRow]
     whole: PeriodRow
     """All rows together."""
     records: list[RecordList] = field(default_factory=list)
-    """Of all years only."""
+    """Only for all years."""
     is_estimated: bool = False
-    """Whether the hours beyond the limit are known by averages of hours."""
+    """Whether the hours beyond the limit are counted by averages of hours."""
     is_corrected: bool = False
-    """Whether a value of it is shown otherwise than it was stored."""
+    """Whether a value of it is shown differently from how it was stored."""
 
 
 def period_table(view: View, request: PeriodRequest) -> PeriodTable:
-    """The table of a period; raises what reading raises."""
+    """Return the table of a period; raises what reading raises."""
     query = Query(
         registry=view.stations,
         zone=view.zone,
@@ -422,7 +422,7 @@ class _PeriodReader:
 
     @property
     def line(self) -> PeriodLine:
-        """The measurement that the period is of."""
+        """The measurement of the period."""
         corrections = self.view.corrections_of(self.query)
         return PeriodLine(self.query.endpoints[0], self.query.measurements[0], corrections)
 
@@ -433,7 +433,7 @@ class _PeriodReader:
         return not all(segment.is_raw for segment in segments)
 
     def read(self, step: Step) -> list[Timed]:
-        """Its buckets and when each begins, in the order of time."""
+        """Return its buckets and the beginning of each, in the order of time."""
         window = self._window(step)
         return [
             (window.starts[place], line.buckets[place])
@@ -442,11 +442,11 @@ class _PeriodReader:
         ]
 
     def shares(self, hours: list[Timed], limit: Limit) -> dict[int, float]:
-        """Which share of the readings of its mixed hours has passed the limit."""
+        """Return the shares beyond the limit of its hours with readings on both sides of it."""
         return shares_of(self.view, self.line, hours, limit)
 
     def add_averages(self, rows: list[PeriodRow], limit: Limit) -> None:
-        """Count whole hours by their averages; one by one where there are no roll-ups yet."""
+        """Count hours by their averages, in the database if there are roll-ups."""
         window = self._window(DAY)
         if charts.rolled_up(self.view, self.query, window) is not None:
             add_hours(rows, passed_of(self.view, self.line, window, limit))

@@ -1,6 +1,6 @@
-"""Months, years and all years of the installation's zone, and the parts that each has.
+"""Months, years and all years of the installation's zone, and their parts.
 
-A day is as long as the local calendar has it, 23 or 25 hours where a clock is changed.
+A day is as long as in the local calendar: 23 or 25 hours when the clock changes.
 """
 
 import calendar
@@ -27,7 +27,7 @@ class Span:
 
 
 def checked(text: str) -> str:
-    """The period that a reader names: `2025-08`, `2025` or `all`; raises WrongValue."""
+    """Return the period of this name: `2025-08`, `2025` or `all`; raises WrongValue."""
     text = text.strip()
     if text == ALL:
         return text
@@ -40,12 +40,12 @@ def checked(text: str) -> str:
 
 
 def month_of(ms: int, zone: tzinfo | None) -> str:
-    """The month of the local calendar in which an instant lies: `2025-08`."""
+    """Return the month of the local calendar in which an instant lies, as `2025-08`."""
     return local_text(ms, zone)[: len("2025-08")]
 
 
 def span_of(name: str, zone: tzinfo | None) -> Span:
-    """The day, the month or the year of this name."""
+    """Return the day, the month or the year of this name."""
     first, last = _ends(name)
     return Span(
         name,
@@ -55,7 +55,7 @@ def span_of(name: str, zone: tzinfo | None) -> Span:
 
 
 def parts_of(name: str, zone: tzinfo | None) -> list[Span]:
-    """The days of a month, the months of a year."""
+    """Return the days of a month or the months of a year."""
     first, last = _ends(name)
     if _is_month(name):
         names = [f"{name}-{day:02d}" for day in range(first.day, last.day + 1)]
@@ -65,13 +65,13 @@ def parts_of(name: str, zone: tzinfo | None) -> list[Span]:
 
 
 def years_between(first_ms: int, last_ms: int, zone: tzinfo | None) -> list[Span]:
-    """Each year of the local calendar from one instant to the other."""
+    """Return each year of the local calendar from one instant to another."""
     first, last = (int(local_text(ms, zone)[:4]) for ms in (first_ms, last_ms))
     return [span_of(f"{year:04d}", zone) for year in range(first, last + 1)]
 
 
 def neighbours(name: str) -> tuple[str | None, str | None]:
-    """The month or year before this one and the one after it; None beyond the calendar."""
+    """Return the month or year before this one and the one after it; None beyond the calendar."""
     if name == ALL:
         return None, None
     year, month = int(name[:4]), int(name[5:] or 0)
@@ -85,7 +85,7 @@ def _year(year: int) -> str | None:
 
 
 def _month(number: int) -> str | None:
-    """The month that so many others came before, in a calendar that begins with the year 0."""
+    """Return the month of this number, counted from January of the year 0."""
     year = _year(number // MONTHS)
     return f"{year}-{number % MONTHS + 1:02d}" if year else None
 
@@ -95,7 +95,7 @@ def _is_month(name: str) -> bool:
 
 
 def _ends(name: str) -> tuple[date, date]:
-    """Its first day and its last."""
+    """Return its first and its last day."""
     numbers = [int(part) for part in name.split("-")]
     if len(numbers) == 1:
         return date(numbers[0], 1, 1), date(numbers[0], MONTHS, 31)

@@ -1,4 +1,4 @@
-"""A checked query of the history, its filters, and the query string that stands for it."""
+"""A checked query of the history, its filters, and its query string."""
 
 import math
 import operator
@@ -19,11 +19,11 @@ from flask10x.readings.stations import Station, Stations, columns_of
 
 
 class HourValues(NamedTuple):
-    """What a row of the table `rollups` says of an hour."""
+    """The values of an hour in the table `rollups`."""
 
     readings: ColumnElement[Any]
     values: ColumnElement[Any]
-    """How many of the readings have one."""
+    """How many of the readings have a value."""
     minimum: ColumnElement[Any]
     maximum: ColumnElement[Any]
 
@@ -34,15 +34,15 @@ class Operator:
 
     key: str
     label: str
-    """What the form calls it."""
+    """Its name in the form."""
     parse: Callable[[str], float | bool]
-    """The parameter's text -> its value; raises WrongValue with the reason."""
+    """Takes the text of the parameter and returns its value; raises WrongValue."""
     phrase: Callable[[str], str]
-    """The value's text with its unit -> how a caption goes on after the measurement's name."""
+    """Takes the value's text with its unit and returns the caption after the measurement's name."""
     clause: Callable[[ColumnElement[Any], Any], ColumnElement[bool]]
-    """The column and the value, or a bound parameter for it -> the condition."""
+    """Takes the column and the value, or a parameter for it, and returns the condition."""
     hour: Callable[[HourValues, Any], ColumnElement[bool]]
-    """What is known of an hour and the same value -> whether a value of it can fulfil it."""
+    """Takes an hour and the value and returns the condition that a value of it can match."""
     in_form: bool = False
     """Whether the form offers it for every measurement."""
 
@@ -55,7 +55,7 @@ def _switch(text: str) -> bool:
 
 
 def number(text: str) -> float:
-    """The number that a reader writes; raises WrongValue."""
+    """Return the number in a text; raises WrongValue."""
     if re.fullmatch(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)", text) and math.isfinite(float(text)):
         return float(text)
     raise WrongValue(Reason("number_needed"))
@@ -104,7 +104,7 @@ _ALL = (
     ),
 )
 OPERATORS: dict[str, Operator] = {each.key: each for each in _ALL}
-# The one operator whose value is yes or no, and the only one that a NULL can satisfy.
+# The only operator with a value of yes or no, and the only one that NULL can match.
 IS_NULL = OPERATORS["isnull"]
 
 
@@ -118,7 +118,7 @@ class Filter:
     unit: str
     """The unit of the column."""
     endpoints: frozenset[str] | None = None
-    """Of a derived value the stations that have it; None for a column."""
+    """The stations that have the derived value; None for a column."""
 
     @property
     def name(self) -> str:
@@ -139,26 +139,26 @@ class Filter:
         return f"{self.column} {self.operator.phrase(f'{self.text} {unit}'.rstrip())}"
 
     def can_match(self, station: Station) -> bool:
-        """False when the station lacks the column and the condition never holds for a NULL."""
+        """Return False when the station lacks the column and the condition never holds for NULL."""
         if self.endpoints is not None:
             return station.endpoint in self.endpoints
         return self.column in station.columns or (self.operator is IS_NULL and bool(self.value))
 
 
-# `latest` is how the old server answered: the newest readings, the oldest of them first.
+# `latest` is the order of the old server: the newest readings, the oldest of them first.
 Order = Literal["latest", "asc", "desc"]
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """How far back the compared time lies, by the calendar."""
+    """How far back the compared time is in the calendar."""
 
     days: int = 0
     years: int = 0
 
 
 MOVES = {"day": Move(days=1), "week": Move(days=7), "year": Move(years=1)}
-"""What `compare` calls each."""
+"""By value of the parameter `compare`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,22 +167,22 @@ class Bound:
 
     ms: int
     text: str
-    """As written; for a time counted back from now the instant it meant, so that links stay."""
+    """As written; a relative time is replaced by its instant, so that links stay valid."""
     phrase: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Query:
-    """A checked query; fields are what was given, None or empty where nothing was."""
+    """A checked query; parameters that were left out are None or empty."""
 
     registry: Stations
-    """Those of the installation, which the query is about."""
+    """The stations of the installation."""
     endpoints: tuple[str, ...] = ()
     measurements: tuple[str, ...] = ()
     """Columns of the table `readings`, in the registry's order; empty means all, if
     `derived` is empty too."""
     derived: tuple[str, ...] = ()
-    """Names of derived values, in the order of their registry; only those asked for are shown."""
+    """Names of derived values, in the order of their registry; no others are shown."""
     since: Bound | None = None
     until: Bound | None = None
     filters: tuple[Filter, ...] = ()
@@ -200,43 +200,43 @@ class Query:
     buckets: int | None = None
     """The most buckets of a chart's line."""
     zone: tzinfo | None = None
-    """In which days begin; None for the system's own."""
+    """The zone that days begin in; None for the system's own."""
     now_ms: int | None = None
-    """When it was asked."""
+    """The time of the request."""
     compare: str = ""
-    """What a chart is compared with: a key of `MOVES` or an endpoint."""
+    """A key of `MOVES` or an endpoint with which the chart is compared."""
     default_limit: int | None = None
     """How many rows answer a query without `limit`; None means all of them."""
 
     @property
     def stations(self) -> tuple[Station, ...]:
-        """The stations asked for that have a chosen measurement, in the registry's order."""
+        """The requested stations that have a chosen measurement, in the registry's order."""
         named = (s for s in self.registry.all if not self.endpoints or s.endpoint in self.endpoints)
         return tuple(s for s in named if self.chosen(s) or self.chosen_derived(s))
 
     @property
     def narrowed(self) -> bool:
-        """Whether only some measurements or derived values were asked for."""
+        """Whether only some measurements or derived values were requested."""
         return bool(self.measurements or self.derived)
 
     def chosen(self, station: Station) -> tuple[str, ...]:
-        """The station's columns that were chosen, in the registry's order."""
+        """Return the chosen columns of the station, in the registry's order."""
         if not self.narrowed:
             return station.columns
         return tuple(column for column in station.columns if column in self.measurements)
 
     def chosen_derived(self, station: Station) -> tuple[Derived, ...]:
-        """The station's derived values that were chosen."""
+        """Return the chosen derived values of the station."""
         derived = derived_by_station(self.registry)[station.endpoint]
         return tuple(derived[name] for name in self.derived if name in derived)
 
     def needed(self, station: Station) -> tuple[str, ...]:
-        """The station's columns that were chosen or that what was chosen is computed from."""
+        """Return the chosen columns of the station and the inputs of its chosen derived values."""
         inputs = (column for derived in self.chosen_derived(station) for column in derived.inputs)
         return tuple(dict.fromkeys([*self.chosen(station), *inputs]))
 
     def of_readings(self) -> "Query":
-        """The query with what a reading alone can show: instead of others what these come from."""
+        """Return the query with the inputs instead of derived values that need several readings."""
         others = [
             derived
             for station in self.stations
@@ -255,7 +255,7 @@ class Query:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The chosen columns of all stations asked for, each once."""
+        """The chosen columns of all requested stations, each once."""
         columns = columns_of(self.stations)
         return tuple(c for c in columns if not self.narrowed or c in self.measurements)
 
@@ -273,7 +273,7 @@ class Query:
         newer_than: int | None = None,
         compare: bool = True,
     ) -> str:
-        """The canonical query string of this query, continued at `cursor` or after an id.
+        """Return the canonical query string of this query, continued at `cursor` or after an id.
 
         `limit=False`, `order=False` and `compare=False` leave those out.
         """

@@ -1,4 +1,4 @@
-"""How a station sends: how often, how evenly, with which gaps, and how its clock goes."""
+"""How a station sends: how often, how evenly, with which gaps, and how exact its clock is."""
 
 import math
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from sqlalchemy import Connection, select, union_all
 from flask10x.database.tables import readings
 from flask10x.readings.stations import Station
 
-# So many of the newest readings are looked at: a day of a reading every 45 s.
+# The newest readings that are looked at: a day with a reading every 45 s.
 READINGS_MAX = 2000
 SPAN_MS = 24 * 3_600_000
-# A pause of so many usual intervals is a gap: one reading that is lost or late is none.
+# The usual intervals that make a gap: one lost or late reading is none.
 GAP_INTERVALS = 3
-# Fewer intervals say nothing of what is usual.
+# The fewest intervals that can show what is usual.
 INTERVALS_MIN = 5
 
 
@@ -25,25 +25,25 @@ class Rhythm:
     """The intervals between the readings of a day, by the times at which they were measured."""
 
     readings: int
-    """How many there are; the newest READINGS_MAX at most."""
+    """How many readings there are, at most READINGS_MAX."""
     since_ms: int | None
-    """When the oldest of them was measured, where these are READINGS_MAX and so no whole day.
+    """When the oldest of READINGS_MAX readings was measured, in UTC epoch milliseconds.
 
-    In UTC epoch milliseconds; None: all of the day.
+    None when all readings of the day are included.
     """
     usual_sec: float | None
     """The median interval; None when there are too few."""
     low_sec: float | None
     high_sec: float | None
-    """Eight of ten intervals lie between these two."""
+    """Eight of ten intervals are between `low_sec` and `high_sec`."""
     gaps: int
     """How many pauses are over three usual intervals long."""
     longest_gap_sec: float | None
     lag_sec: float | None
     """The shortest time from a reading's own time to its arrival; None when none had its own.
 
-    A board that buffers has long ones too. The shortest is what its clock is behind ours, or when
-    it is below zero, ahead.
+    A board that buffers has longer ones, too. The shortest one is how far its clock is behind
+    that of the server, or ahead when it is negative.
     """
 
 
@@ -103,5 +103,5 @@ def rhythm_of(times: Sequence[tuple[int, int | None]]) -> Rhythm:
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
-    """The value below which that share of these sorted ones lies."""
+    """Return the value below which that share of the sorted values lies."""
     return values[round(share * (len(values) - 1))]

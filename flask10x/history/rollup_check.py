@@ -1,10 +1,10 @@
-"""Are the roll-ups what the readings give? And all of them anew.
+"""Compares roll-ups with the readings that they are made of, and rebuilds them.
 
-Numbers of readings and of values, least and greatest are compared as they are, totals but for what
-adding up can round. For the engines add up differently: SQLite doubles one after another, and since
-3.43 with a correction (https://www.sqlite.org/lang_aggfunc.html#sumunc), PostgreSQL the decimals
-that they are written as. A database may have been copied from one to the other since, or SQLite
-updated, and of an hour whose readings were removed there is only the sum that was made then.
+Counts, least and greatest values must be equal, totals may differ by rounding. The engines add
+differently: SQLite adds doubles one after another, since 3.43 with a correction
+(https://www.sqlite.org/lang_aggfunc.html#sumunc), PostgreSQL the decimals that they are written as.
+A database may have been copied to the other engine, or SQLite updated, and the sum of an hour whose
+readings were removed can't be computed again.
 """
 
 import math
@@ -27,13 +27,13 @@ from flask10x.history.sums import ends_of, stored_sums
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS, zone_of
 
-# Hours looked at in one short transaction, so that the WAL can begin anew meanwhile.
+# Hours that are compared in one short transaction, so that the WAL can be reset meanwhile.
 PIECE_HOURS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class RollupDifference:
-    """An hour whose roll-ups are not what its readings give."""
+    """An hour whose roll-ups differ from its readings."""
 
     hour: Hour
     stored: list[Sums]
@@ -42,18 +42,18 @@ class RollupDifference:
 
 @dataclass(frozen=True, slots=True)
 class DayDifference:
-    """A day whose roll-ups are not what its hours give."""
+    """A day whose roll-ups differ from its hours."""
 
     endpoint: str
     day: int
-    """Since 1970-01-01, of the zone that the days are of."""
+    """Counted from 1970-01-01, in the zone of the days."""
     stored: list[Sums]
     computed: list[Sums]
 
 
 @dataclass(frozen=True, slots=True)
 class DayComparison:
-    """What a look at some days has found."""
+    """The result of comparing some days."""
 
     days: int
     differences: list[DayDifference]
@@ -61,18 +61,18 @@ class DayComparison:
 
 @dataclass(frozen=True, slots=True)
 class HourComparison:
-    """What a look at some hours has found."""
+    """The result of comparing some hours."""
 
     hours: int
     readings: int
-    """Of these hours, as far as they are rolled up."""
+    """How many readings of these hours are rolled up."""
     differences: list[RollupDifference]
 
 
 def verify(stations: Stations, database: Database) -> Iterator[HourComparison]:
-    """Compare all roll-ups with what the readings give; in short transactions.
+    """Compare all roll-ups of hours with the readings, in short transactions.
 
-    The service may go on meanwhile. Raises what reading raises.
+    The service can go on meanwhile. Raises what reading raises.
     """
     for station in stations.all:
         after = MIN_CURSOR_MS // HOUR_MS - 1
@@ -87,9 +87,9 @@ def verify(stations: Stations, database: Database) -> Iterator[HourComparison]:
 
 
 def verify_days(stations: Stations, database: Database) -> Iterator[DayComparison]:
-    """Compare all days with what the roll-ups of their hours give.
+    """Compare all days with the roll-ups of their hours, in short transactions.
 
-    None while they are being made. In short transactions, as `verify`; raises what reading raises.
+    Days that are still being made are not compared. Raises what reading raises.
     """
     for station in stations.all:
         after: int | None = days.BEFORE_ALL
@@ -100,12 +100,11 @@ def verify_days(stations: Stations, database: Database) -> Iterator[DayCompariso
 
 
 def rebuild(stations: Stations, database: Database, zone: tzinfo | None) -> Iterator[int]:
-    """Compute all roll-ups anew, piece by piece; each time how many ids are left.
+    """Compute all roll-ups again, piece by piece, and yield each time how many ids remain.
 
-    Those of days are of that zone (None for the system's own).
-
-    Charts stay right meanwhile: what is not rolled up yet they take from the readings. Raises
-    LockTimeout or sqlalchemy.exc.DBAPIError when the database could not be written for seconds.
+    Days are of that zone (None for the system's own). Charts stay correct meanwhile, because they
+    take what is not rolled up from the readings. Raises LockTimeout or sqlalchemy.exc.DBAPIError
+    when the database could not be written for seconds.
     """
 
     def forget(connection: Connection) -> None:
@@ -113,14 +112,14 @@ def rebuild(stations: Stations, database: Database, zone: tzinfo | None) -> Iter
         days.begin(connection, zone)
 
     database.commit_change(forget)
-    # Of removed readings there are hours before any is rolled up.
+    # Hours of removed readings are there before any is rolled up.
     yield from rollups.complete(stations, database, zone)
 
 
 def _look_at_days(
     station: Station, connection: Connection, after: int
 ) -> tuple[DayComparison, int | None]:
-    """What the next days are like, and after which the look goes on; None at the end."""
+    """Compare the next days; return the result and the day to go on after, None at the end."""
     made = days.made(connection)
     zone = None if made is None else zone_of(made.zone)
     if made is None or zone is None or not made.are_all:
@@ -157,7 +156,7 @@ def _look(station: Station, connection: Connection, hours: list[int], last: int)
 
 
 def _agree(stored: list[Sums], computed: list[Sums]) -> bool:
-    """Whether these rows, both in the order of the columns, are sums of the same values."""
+    """Return whether these rows, in the order of the columns, are sums of the same values."""
     return len(stored) == len(computed) and all(map(_are_sums_of_same, stored, computed))
 
 
@@ -171,7 +170,7 @@ def _are_sums_of_same(stored: Sums, computed: Sums) -> bool:
     if total == other:
         return True
     if math.isinf(count * greatest):
-        # A sum on the way to a total that a double can hold may have been one that it can't.
+        # A sum on the way may have been beyond what a double can hold, though the total is not.
         return True
     if total is None or other is None:
         return False
@@ -184,7 +183,7 @@ def _are_sums_of_same(stored: Sums, computed: Sums) -> bool:
 
 
 def _hours(connection: Connection, endpoint: str, after: int) -> list[int]:
-    """The next hours that have readings or roll-ups, or both."""
+    """Return the next hours that have readings, roll-ups or both."""
     at = readings.c.received_at
     if after == MAX_CURSOR_MS // HOUR_MS:
         return []

@@ -1,9 +1,9 @@
-"""Roll-ups: what each hour of each measurement adds up to, kept by a follower of the log.
+"""Roll-ups: the sums of each hour of each measurement, kept up to date by a follower of the log.
 
-The follower takes the readings after the last id it has finished and computes every hour that they
-fall into afresh, from all of its readings up to there. So a late or imported reading is no special
-case, and doing it twice does no harm. The new sums, those of the local days that they change
-(`days.py`) and the new position are one transaction.
+The follower takes the readings after the last id it has finished and computes each hour that they
+fall into again, from all of its readings. So late and imported readings are no special case, and
+repeating a piece does no harm. The new sums, the local days that they change (`days.py`) and the
+new position are stored in one transaction.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,9 +25,9 @@ from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS, zone_name_of, zone_of
 
 NAME = "rollups"
-# One piece of the log: a few tenths of a second to compute, beside the writers ...
+# One piece of the log takes a few tenths of a second to compute, beside the writers ...
 PIECE_ROWS = 20_000
-# ... and some milliseconds to store, while they wait; an old file can hold an hour in each row.
+# ... and some milliseconds to store, while they wait. An old file can have an hour in each row.
 PIECE_HOURS = 500
 
 Hour = tuple[str, int]
@@ -37,33 +37,33 @@ Save = Callable[[Database, Change], None]
 
 
 def save_at_once(database: Database, change: Change) -> None:
-    """Raises what `Database.commit` does, at the first try."""
+    """Save a change in one attempt; raises what `Database.commit` raises."""
     with database.commit() as connection:
         change(connection)
 
 
 def position(connection: Connection) -> int:
-    """The last id whose reading is in the roll-ups."""
+    """Return the last id whose reading is in the roll-ups."""
     query = select(followers.c.last_id).where(followers.c.name == NAME)
     return connection.execute(query).scalar_one_or_none() or 0
 
 
 def behind(connection: Connection) -> int:
-    """How many ids the follower has before it."""
+    """Return how many ids the follower has still to take."""
     return progress(connection).behind
 
 
 def progress(connection: Connection) -> RollupProgress:
-    """How far the follower has come; two look-ups."""
+    """Return how far the follower has come."""
     return RollupProgress(position(connection), last_id(connection))
 
 
 def follow(stations: Stations, database: Database, save: Save = save_at_once) -> int:
-    """Take one piece of the log; how many ids are left after it.
+    """Take one piece of the log and return how many ids remain after it.
 
-    Nothing is locked while it computes. Raises what `save` does, and then nothing has changed.
-    Where the roll-ups are those of other stations nothing is left for these: a reload or a restart
-    has yet to come, or has come to other workers.
+    Nothing is locked while it computes. Raises what `save` raises; then nothing has changed. When
+    the roll-ups are those of other stations, it does nothing and returns 0: either this worker or
+    the others have not been reloaded yet.
     """
     with database.reader.begin() as connection:
         begin, end = position(connection), last_id(connection)
@@ -79,7 +79,7 @@ def follow(stations: Stations, database: Database, save: Save = save_at_once) ->
         gone = removed.load_removed(connection)
 
     def change(connection: Connection) -> None:
-        # Somebody else may have followed or begun anew meanwhile; then it is theirs that counts.
+        # Another process may have followed or begun again meanwhile; then its result counts.
         if position(connection) != begin or not rollups_fit(connection, stations):
             return
         # A sum of kept sums and readings may differ in its last bit from that of all readings.
@@ -96,9 +96,9 @@ def follow(stations: Stations, database: Database, save: Save = save_at_once) ->
 
 
 def catch_up(stations: Stations, database: Database) -> Iterator[int]:
-    """Take the log to its end, piece by piece; each time how many ids are left.
+    """Take the log to its end, piece by piece, and yield each time how many ids remain.
 
-    A service may follow beside it, and store readings between the pieces. Raises LockTimeout or
+    A service can follow and store readings meanwhile. Raises LockTimeout or
     sqlalchemy.exc.DBAPIError when the database could not be written for seconds.
     """
     while True:
@@ -109,10 +109,10 @@ def catch_up(stations: Stations, database: Database) -> Iterator[int]:
 
 
 def complete(stations: Stations, database: Database, zone: tzinfo | None) -> Iterator[int]:
-    """As `catch_up`, and make all days that there are to be.
+    """Do what `catch_up` does, and make all days.
 
-    They are of that zone (None for the system's own) where none were ever made, else of the one
-    that they are of. None are made where this machine does not know the zone.
+    Days are of the zone that they already have or else of this one (None for the system's own).
+    None are made when this machine has no rules of the zone.
     """
     with database.reader.begin() as connection:
         before = days.made(connection)
@@ -123,7 +123,7 @@ def complete(stations: Stations, database: Database, zone: tzinfo | None) -> Ite
             lambda connection: days.begin_where_none(connection, zone_with_rules)
         )
     yield from catch_up(stations, database)
-    # Hours that were there before any day.
+    # Days of the hours that were there before.
     while zone_with_rules is not None and days.follow(
         stations, database, zone_with_rules, Database.commit_change
     ):
@@ -131,7 +131,7 @@ def complete(stations: Stations, database: Database, zone: tzinfo | None) -> Ite
 
 
 def forget(connection: Connection) -> None:
-    """Throw all roll-ups away but what only they know; the follower begins anew."""
+    """Delete all roll-ups except those of removed readings; the follower begins again."""
     connection.execute(delete(rollups))
     connection.execute(delete(rollup_days))
     connection.execute(delete(rollup_zone))
@@ -169,7 +169,7 @@ def of_readings(
 def _touched(
     stations: Stations, connection: Connection, begin: int, end: int
 ) -> tuple[list[Hour], int]:
-    """The hours of the next piece of the log, and where the piece ends."""
+    """Return the hours of the next piece of the log, and the last id of the piece."""
     last = min(begin + PIECE_ROWS, end)
     hours: dict[Hour, None] = {}
     for number, endpoint, hour in connection.execute(_NEXT, {"begin": begin, "last": last}):

@@ -1,11 +1,10 @@
-"""Finding the rows of a page, a number of hours at a time, so that it can end early and say so.
+"""Searches for the rows of a page, some hours at a time, so that a search can end early.
 
-Roll-ups hold the readings up to the follower's position and say which hours hold none of the rows,
-and are not read: an hour of which the greatest value is 900 has no reading above 1000. One
-statement walks the hours in the order of a key and says which can hold rows; another one reads
-these, each a range of the index. So nothing is sorted, and nothing read beyond the last row. The
-later readings are the last few rows of the table and are looked through as they are; what comes out
-is the order of both.
+Roll-ups cover the readings up to the follower's position and show which hours have none of the
+rows: an hour whose greatest value is 900 has no reading above 1000. One statement goes through the
+hours in the order of a key and returns those that can have rows; another one reads these, each a
+range of the index. So nothing is sorted, and nothing is read beyond the last row. Later readings
+are the last few rows of the table and are all looked at; both results are merged.
 """
 
 import json
@@ -53,15 +52,15 @@ from flask10x.history.sums import ends_of
 from flask10x.history.view import View
 from flask10x.readings.times import HOUR_MS
 
-# The ends of an hour; those of the first and the last one are where numbers of the column end
-# (`ends_of`), for PostgreSQL has none beyond.
+# The ends of an hour; the first and the last hour are cut short (`ends_of`), because PostgreSQL has
+# no numbers beyond.
 _HOUR = rollups.c.hour
 _FIRST_MS = case((_HOUR <= MIN_CURSOR_MS // HOUR_MS, MIN_CURSOR_MS), else_=_HOUR * HOUR_MS)
 _LAST_MS = case((_HOUR >= MAX_CURSOR_MS // HOUR_MS, MAX_CURSOR_MS), else_=(_HOUR + 1) * HOUR_MS - 1)
 
 
 def can_narrow(shape: PageShape) -> bool:
-    """Whether each station has a condition that roll-ups know something of."""
+    """Return whether each station has a condition that roll-ups can decide in part."""
     return all(
         branch.missing
         or branch.derived
@@ -72,9 +71,10 @@ def can_narrow(shape: PageShape) -> bool:
 
 @lru_cache(maxsize=STATEMENTS)
 def hours_statement(shape: PageShape) -> Statement:
-    """At most `:most` pairs of endpoint and hour, from `:first` to `:last`, that can hold rows.
+    """Return the statement for at most `:most` pairs of endpoint and hour that can have rows.
 
-    By the roll-ups, in the order of hours; a pair may come several times. Only where `can_narrow`.
+    The hours are from `:first` to `:last`, in their order; a pair may be repeated. The shape must
+    fulfil `can_narrow`.
     """
     selects = [
         select(rollups.c.endpoint, rollups.c.hour).where(
@@ -90,13 +90,13 @@ def hours_statement(shape: PageShape) -> Statement:
 
 
 def hours_name(endpoint: str) -> str:
-    """The name of the value of `rows_statement` that lists the station's hours, as JSON."""
+    """Return the name of the parameter of `rows_statement` with the station's hours, as JSON."""
     return f"hours_{endpoint}"
 
 
 @lru_cache(maxsize=STATEMENTS)
 def rows_statement(shape: PageShape) -> Statement:
-    """At most `:rows` rows with an id up to `:position`, of each station's hours (`hours_name`)."""
+    """Return the statement for at most `:rows` rows of hours (`hours_name`), up to `:position`."""
     at = readings.c.received_at
     conditions = [
         unindexed(readings.c.id) <= bindparam("position"),
@@ -105,7 +105,7 @@ def rows_statement(shape: PageShape) -> Statement:
     selects = [
         select_branch(shape.branches)
         .add_columns(rollups.c.hour)
-        # A list could not be read in its order, but a key that it picks from can.
+        # The list has no order, but the key of the roll-ups has.
         .where(rollups.c.endpoint == branch.endpoint, rollups.c.measurement == branch.columns[0])
         .where(rollups.c.hour.in_(listed(hours_name(branch.endpoint))))
         .where(readings.c.endpoint == branch.endpoint, at >= _FIRST_MS, at <= _LAST_MS)
@@ -119,7 +119,7 @@ def rows_statement(shape: PageShape) -> Statement:
 
 @lru_cache(maxsize=STATEMENTS)
 def later_statement(shape: PageShape) -> Statement:
-    """At most `:rows` rows with an id above `:position`, from the same end of the window."""
+    """Return the statement for at most `:rows` rows with an id above `:position`."""
     later = (
         select_rows(shape.branches)
         .where(readings.c.id > bindparam("position"), off_index(shape.branches))
@@ -130,15 +130,15 @@ def later_statement(shape: PageShape) -> Statement:
 
 
 def _possible(branch: Branch, filters: tuple[FilterShape, ...]) -> list[list[ColumnElement[bool]]]:
-    """Conditions on a row of `rollups`: whoever fulfils all of one list is a possible hour."""
+    """Return lists of conditions on a row of `rollups`: one that meets a whole list is possible."""
     missing = branch.missing
     # A measurement that the station does not have is missing in each reading.
     columns = dict.fromkeys(column for column, *_ in filters if column in branch.columns)
     if branch.derived and not columns:
-        # Each reading has a row of its first measurement: all hours, looked through piece by piece.
+        # Each reading has a row of its first measurement, so these are all hours.
         columns = {branch.columns[0]: None}
     if not columns:
-        # By the index that holds no other hours, in their order; so not by the measurement.
+        # There is an index of these hours alone, in their order; so not by the measurement.
         lacking = rollups.c.count < rollups.c.readings
         stored = [lacking, unindexed(rollups.c.measurement).in_(missing)]
         return [stored, *_hidden(branch)]
@@ -158,7 +158,7 @@ def _possible(branch: Branch, filters: tuple[FilterShape, ...]) -> list[list[Col
 
 
 def _hidden(branch: Branch) -> list[list[ColumnElement[bool]]]:
-    """The same for hours in which a value is hidden, which that index does not know."""
+    """Return the conditions on hours in which a value is hidden, which that index lacks."""
     touched = _hidden_hours(branch)
     # Each reading has a row of its first measurement, also one without a value.
     first = rollups.c.measurement == branch.columns[0]
@@ -197,7 +197,7 @@ def _same_hour(other: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bo
 
 
 # The follower takes as many at once (`rollups.PIECE_ROWS`). While there are more, as after an
-# import or an update, pages go without.
+# import or an update, pages do not use roll-ups.
 MOST_ROWS_BEHIND = 20_000
 # So many hours that can hold rows are read before the next look at the clock: about 15 ms on a PC.
 # A page of the rarest filter needs half of them.
@@ -224,7 +224,7 @@ class RowRequest:
 
     @property
     def shape(self) -> PageShape:
-        """What its statements are built from."""
+        """The form of its statements."""
         return PageShape(
             branches=self.branches,
             filters=self.filters,
@@ -235,7 +235,7 @@ class RowRequest:
 
     @property
     def bound(self) -> dict[str, float]:
-        """The values to bind in them."""
+        """The values of the parameters of its statements."""
         ends = parameters_of("low", self.low) | parameters_of("high", self.high)
         return self.values | ends | {"rows": self.rows}
 
@@ -243,7 +243,7 @@ class RowRequest:
 def row_request(
     view: View, query: Query, cursors: Sequence[Cursor], rows: int, *, newest_first: bool
 ) -> RowRequest | None:
-    """The request for rows of a query between these cursors; None where no station can match."""
+    """Return the request for rows of a query between cursors; None when no station can match."""
     branches, filters, values = statement_key(query, view.corrections_of(query))
     if not branches:
         return None
@@ -260,7 +260,7 @@ def row_request(
 
 
 def end_of(view: View, query: Query, *, newest: bool) -> int | None:
-    """When the newest or the oldest reading of the query was received; None when there is none."""
+    """Return when the newest or the oldest reading of the query was received; None without one."""
     request = row_request(view, query, [], 1, newest_first=newest)
     records = find(view, request).records if request else []
     return _PLACE(records[0])[0] if records else None
@@ -272,14 +272,14 @@ class SearchResult:
 
     records: list[Any]
     reached: Cursor | None
-    """From where the search has to go on when it ended early; None when nothing is left out."""
+    """Where the search has to go on if it ended early; None when it is complete."""
 
 
 def find(view: View, request: RowRequest, until_sec: float = math.inf) -> SearchResult:
-    """The rows of the request.
+    """Return the rows of the request.
 
-    Not all of them when the monotonic clock is beyond `until_sec` meanwhile; but some hours are
-    looked through each time.
+    The search ends early when the monotonic clock passes `until_sec`, but covers some hours in any
+    case.
     """
     shape = request.shape
     if _is_short(request) or not can_narrow(shape):
@@ -300,7 +300,7 @@ def find(view: View, request: RowRequest, until_sec: float = math.inf) -> Search
 
 
 def _is_short(request: RowRequest) -> bool:
-    """Whether reading the window costs less than asking where to read."""
+    """Return whether reading the window costs less than looking for possible hours."""
     first, last = ms_of(request.low), ms_of(request.high)
     return first is not None and last is not None and last - first < HOUR_MS // 2
 
@@ -310,7 +310,7 @@ def _records(view: View, statement: Statement, request: RowRequest) -> list[Any]
 
 
 def _up_to(request: RowRequest, record: Any) -> RowRequest:
-    """What lies beyond the record is not read any more."""
+    """Return the request without what lies beyond the record."""
     at, number = _PLACE(record)
     if request.newest_first:
         return replace(request, low=Cursor("after", at, number))
@@ -318,7 +318,7 @@ def _up_to(request: RowRequest, record: Any) -> RowRequest:
 
 
 def _within(records: Iterable[Any], reached: Cursor | None) -> list[Any]:
-    """Those that lie where the search has been, so not on the cursor's side."""
+    """Return the records in the part that was searched, which is not on the cursor's side."""
     if reached is None:
         return [*records]
     start, newest_first = (reached.received_at, reached.id), reached.side == "before"
@@ -326,7 +326,7 @@ def _within(records: Iterable[Any], reached: Cursor | None) -> list[Any]:
 
 
 def _of_hours(view: View, request: RowRequest, until_sec: float) -> tuple[list[Any], Cursor | None]:
-    """The rows of rolled-up hours, and how far it got when it did not get to the end."""
+    """Return the rows of rolled-up hours, and where to go on if the search ended early."""
     shape, bound = request.shape, request.bound
     of_hours, of_rows = hours_statement(shape), rows_statement(shape)
     hours = _hours(view, request)
@@ -353,9 +353,9 @@ def _of_hours(view: View, request: RowRequest, until_sec: float) -> tuple[list[A
 
 
 def _listed(request: RowRequest, possible: Sequence[Any]) -> dict[str, str]:
-    """The hours that `rows_statement` reads of each station.
+    """Return the hours that `rows_statement` reads for each station.
 
-    The last hour is every station's, for it may have been cut off before the pair of another one.
+    The last hour is read for all stations, because the list may end before the pair of another one.
     """
     hours = {branch.endpoint: {possible[-1].hour} for branch in request.branches}
     for endpoint, hour in possible:
@@ -364,16 +364,16 @@ def _listed(request: RowRequest, possible: Sequence[Any]) -> dict[str, str]:
 
 
 def _start_of(hours: range) -> Cursor:
-    """The cursor from which these hours are read, in their order."""
+    """Return the cursor from which these hours are read, in their order."""
     first_ms, last_ms = ends_of(hours[0])
     if hours.step > 0:
         return Cursor("after", first_ms, 0)
-    # Not the beginning of the hour above, which would be looked at again and lead here again.
+    # The beginning of the hour above would lead here again.
     return Cursor("before", last_ms, MAX_CURSOR_ID)
 
 
 def _hours(view: View, request: RowRequest) -> range:
-    """The hours of the window that the stations have readings in or between, as the page goes."""
+    """Return the hours of the window from the stations' first to last reading, in page order."""
     times = [ms for ms in view.connection.execute(_ends(request.branches)).one() if ms is not None]
     if not times:
         return range(0)
@@ -386,7 +386,7 @@ def _hours(view: View, request: RowRequest) -> range:
 
 @lru_cache(maxsize=STATEMENTS)
 def _ends(branches: tuple[Branch, ...]) -> Select[Any]:
-    """When the oldest and the newest reading of each station was received; a step each."""
+    """Return the statement for the times of each station's oldest and newest reading."""
     return select(
         *(
             select(end(readings.c.received_at))

@@ -3,9 +3,9 @@
 | state | when |
 |---|---|
 | `never` | it has never sent |
-| `receiving` | its last reading came within its limit |
-| `awaited` | not so, but the service runs for less than that: what was before it could not hear |
-| `silent` | nothing came for longer than its limit |
+| `receiving` | its last reading arrived within its limit |
+| `awaited` | it did not, but the service has not run for as long as the limit |
+| `silent` | nothing has arrived for longer than its limit |
 
 The limit is that of the rule `silence` that watches the station; without one, what was learned of
 the station (`usual_silence`), and never less than the log waits (INACTIVITY_WARN_SEC). The log has
@@ -27,39 +27,39 @@ from flask10x.readings.times import DAY_MS, SECOND_MS
 
 State = Literal["receiving", "awaited", "silent", "never"]
 
-# A station that was silent for longer before the service started was put away, and is not missed.
+# A station that was silent for longer before the service started was put away and is not missed.
 GONE_MS = 30 * DAY_MS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Signs:
-    """By what it is told."""
+    """The facts that the verdict is made of."""
 
     age_ms: int | None
-    """For how long it has sent nothing; None when it never did."""
+    """How long ago it has sent; None when it never did."""
     awaited_ms: int | None
-    """For how long the service has awaited it; None when it has sent since."""
+    """How long the service has waited for it; None when it has sent since the start."""
     after_sec: int
     """Its limit; see `silent_after_sec`."""
     is_alerted: bool
-    """Whether there is an alert of its silence: it stays until the station sends."""
+    """Whether an alert of its silence is active; it is until the station sends."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SilenceVerdict:
-    """The verdict."""
+    """Whether a station is silent, and since when."""
 
     state: State
     age_sec: int | None
     """Whole seconds since it sent; None when it never did."""
     after_sec: int
-    """After so many seconds without a reading it is silent."""
+    """It is silent after so many seconds without a reading."""
     is_missed: bool
     """Whether it is silent, and was not put away."""
 
 
 def silence(signs: Signs) -> SilenceVerdict:
-    """What these signs say."""
+    """Return the verdict of these facts."""
     state, is_missed = _state(signs)
     age_sec = None if signs.age_ms is None else max(0, signs.age_ms) // SECOND_MS
     return SilenceVerdict(
@@ -76,7 +76,7 @@ def _state(signs: Signs) -> tuple[State, bool]:
         return ("silent", True) if is_silent else ("receiving", False)
     if signs.is_alerted:
         return "silent", True
-    # Below 0 where the clock stands before the reading, as after a boot: then nobody can tell.
+    # The age is negative when the clock is behind the reading, as after a boot.
     if signs.age_ms <= after_ms:
         return "receiving", False
     if signs.age_ms > GONE_MS:
@@ -85,7 +85,7 @@ def _state(signs: Signs) -> tuple[State, bool]:
 
 
 def silent_after_sec(settings: Settings, station: Station, learned_sec: int | None) -> int:
-    """After how long without a reading it is silent; `learned_sec`: None where nothing is yet."""
+    """Return after how long it is silent; `learned_sec` is None when nothing was learned yet."""
     rule = settings.alerts.silence_of(station.endpoint)
     if rule.after_sec is not None:
         return rule.after_sec
@@ -93,18 +93,18 @@ def silent_after_sec(settings: Settings, station: Station, learned_sec: int | No
 
 
 def learned_after_sec(settings: Settings, station: Station, learned_sec: int | None) -> int:
-    """The same where a rule sets no time: what was learned, and never less than the log waits."""
+    """Return the limit without a rule: what was learned, and at least that of the log."""
     return max(station.silent_after_sec(settings.inactivity_warn_sec), learned_sec or 0)
 
 
 LEARNED_DAYS = 7
-# A week of a reading each 30 s; of whoever sends more often the last days are enough.
+# A week with a reading every 30 s; the last days of a station that sends more often are enough.
 READINGS_MAX = 20_000
 # A silence is usual when it comes on so many days: one of every night does, an outage does not.
 USUAL_DAYS = 3
 # Room for a night that gets longer, and for a bad hour of the Wi-Fi.
 MARGIN = 1.5
-# A router that starts anew takes some minutes, and nobody at home can do anything sooner.
+# A router takes some minutes to restart, and people can't react faster.
 LEAST_SEC = 600
 # Fewer pauses say nothing of what is usual.
 PAUSES_MIN = 5
@@ -124,23 +124,26 @@ class UsualSilence:
     """The longest pause that came on USUAL_DAYS days or, while there are fewer days, so many times;
     None when there are too few."""
     missed_after_sec: int
-    """After so many seconds without a reading it is missed."""
+    """It is missed after so many seconds without a reading."""
 
 
 def usual_silence(connection: Connection, station: Station) -> UsualSilence:
-    """That of the station. Looks at up to READINGS_MAX readings: some hundredths of a second."""
+    """Return the usual silence of a station, from up to READINGS_MAX readings.
+
+    It takes some hundredths of a second.
+    """
     newest: int = connection.execute(_newest(station.endpoint)).scalar_one_or_none() or 0
     rows = connection.execute(_pauses(station.endpoint, newest - LEARNED_DAYS * DAY_MS))
     return usual_silence_of(station, ((row.sec, row.day, row.times) for row in rows))
 
 
 def has_sent(connection: Connection, station: Station) -> bool:
-    """Whether it has a reading; without one there is nothing to learn."""
+    """Return whether it has a reading, from which something can be learned."""
     return connection.execute(_newest(station.endpoint)).first() is not None
 
 
 def usual_silence_of(station: Station, pauses: Iterable[tuple[int, int, int]]) -> UsualSilence:
-    """The same of these: whole seconds, the day on which the pause ended, how many there were."""
+    """Return the usual silence of pauses: each whole seconds, the day of its end, and a count."""
     times: Counter[int] = Counter()
     longest: defaultdict[int, int] = defaultdict(int)
     for sec, day, number in pauses:

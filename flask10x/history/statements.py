@@ -1,8 +1,8 @@
-"""The SELECTs of the history and the values in them, built from the form of a query.
+"""The statements of the history, built from the form of a query.
 
-A statement for pages is a UNION ALL with a branch per station, each a range of the one index. The
-values that are asked for are bound when a statement runs. The corrections stand in it as numbers
-that are bound, so it serves until one is written or undone.
+A statement for pages is a UNION ALL with a branch for each station, each a range of the index. The
+values of a query are parameters. Corrections are part of the statement, so it is built again when
+one is written or undone.
 """
 
 import math
@@ -63,22 +63,22 @@ from flask10x.readings.times import HOUR_MS
 
 
 class CorrectedStation(NamedTuple):
-    """What corrects a station's readings in a statement: short, for it is part of its key."""
+    """The corrections of a station in a statement; a part of the key of cached statements."""
 
     hidden: tuple[Segment, ...] = ()
-    """When whole readings are hidden."""
+    """The segments in which whole readings are hidden."""
     columns: tuple[tuple[str, tuple[Segment, ...]], ...] = ()
-    """The corrected ones among the columns that a condition asks for."""
+    """The corrected columns among those that a condition needs."""
 
     def of(self, column: str) -> tuple[Segment, ...]:
-        """The pieces in which this column is corrected."""
+        """Return the segments in which this column is corrected."""
         return dict(self.columns).get(column, ())
 
 
 def shown_value(
     value: ColumnElement[Any], at: ColumnElement[Any], segments: Sequence[Segment]
 ) -> ColumnElement[Any]:
-    """The value of a reading that was received `at`; NULL where it is hidden."""
+    """Return the shown value of a reading that was received `at`; NULL when it is hidden."""
     numbers = {AS_STORED: 0}
     pieces = [(*s.ends, numbers.setdefault(s.way, len(numbers))) for s in segments]
     shown = {number: _adjusted(value, way) for way, number in numbers.items()}
@@ -86,7 +86,7 @@ def shown_value(
 
 
 def within(at: ColumnElement[Any], pieces: Iterable[tuple[int, int]]) -> ColumnElement[bool]:
-    """Whether `at`, not NULL, lies in one of these pieces, each with its first and its last."""
+    """Return the condition that `at`, not NULL, lies in one of these ranges, ends included."""
     joined: list[tuple[int, int, int]] = []
     for first, last in sorted(pieces):
         if joined and first <= joined[-1][1]:
@@ -99,11 +99,11 @@ def within(at: ColumnElement[Any], pieces: Iterable[tuple[int, int]]) -> ColumnE
 def _number_of(
     at: ColumnElement[Any], pieces: Sequence[tuple[int, int, int]]
 ) -> ColumnElement[int]:
-    """The number of the piece that `at` lies in, 0 outside all of them.
+    """Return the number of the piece that `at` lies in; 0 outside all of them.
 
-    Pieces, each with its ends and a number, are in order and do not overlap. A search tree finds
-    the piece of 1,000 in ten comparisons. It is text, for SQLAlchemy would look through elements
-    and parameters of each piece each time that the statement runs.
+    The pieces, each with its ends and a number, are in order and do not overlap. A search tree
+    finds one of 1,000 in ten comparisons. The tree is text, because SQLAlchemy would go through the
+    elements and parameters of every piece whenever the statement runs.
     """
     steps = [(-math.inf, 0)]
     for first, last, number in pieces:
@@ -123,10 +123,10 @@ def _tree(at: str, steps: Sequence[tuple[float, int]]) -> str:
 
 
 def hour_values(hours: Any, at: ColumnElement[Any], segments: Sequence[Segment]) -> HourValues:
-    """What roll-ups say of the hour `at`, as it is shown.
+    """Return the values of the hour `at` as they are shown, from the columns of `rollups`.
 
-    Where a correction begins or ends, least and greatest are those of the hour as it would be
-    shown in the one way or in the other. `hours` has the columns of the table `rollups`.
+    In an hour in which a correction begins or ends, least and greatest are those of the whole hour
+    shown in the one way and in the other.
     """
     ways: dict[tuple[Way, ...], int] = {(AS_STORED,): 0}
     pieces = [
@@ -158,7 +158,7 @@ def hour_values(hours: Any, at: ColumnElement[Any], segments: Sequence[Segment])
 
 
 def _by_hours(segments: Sequence[Segment]) -> list[tuple[int, int, tuple[Way, ...]]]:
-    """The hours, from the first to the last one, that are shown in the same ways."""
+    """Return ranges of hours, first and last included, that are shown in the same ways."""
     pieces: list[tuple[int, int, tuple[Way, ...]]] = []
     for segment in divided(segments, FIRST_MS, LAST_MS):
         first, last = segment.first_ms // HOUR_MS, segment.last_ms // HOUR_MS
@@ -191,7 +191,7 @@ def _adjusted(value: ColumnElement[Any], way: Way) -> ColumnElement[Any]:
 
 
 class _Sql:
-    """Of mathematical functions that both engines call alike.
+    """Mathematical functions with the same name in both engines.
 
     (https://www.sqlite.org/lang_mathfunc.html,
     https://www.postgresql.org/docs/17/functions-math.html)
@@ -212,12 +212,12 @@ _NAMES = ("ln", "exp")
 
 
 def has_functions(connection: Connection) -> bool:
-    """Whether the engine has what the formulas need; not every SQLite was built with it."""
+    """Return whether the engine has the functions of the formulas; not every SQLite has them."""
     return of(connection).has_functions(connection, _NAMES)
 
 
 def derived_value(derived: Derived, inputs: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
-    """The value of a reading, NULL as `Derived.of_inputs` has None; only of those of a reading."""
+    """Return a derived value of one reading; NULL where `Derived.of_inputs` returns None."""
     if derived.kind.formula is None:
         raise ValueError(f"{derived.name} is not of one reading")
     held = computed(derived, inputs)
@@ -225,9 +225,9 @@ def derived_value(derived: Derived, inputs: Sequence[ColumnElement[Any]]) -> Col
 
 
 def computed(derived: Derived, inputs: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
-    """The value, rounded, where its inputs are within their limits; it may be beyond its own.
+    """Return the rounded value if its inputs are within their limits; it may be beyond its own.
 
-    One that is not of a reading has two inputs, as `Derived.change`.
+    A value that needs several readings has two inputs, like `Derived.change`.
     """
     kind = derived.kind
     if kind.formula is None:
@@ -236,19 +236,19 @@ def computed(derived: Derived, inputs: Sequence[ColumnElement[Any]]) -> ColumnEl
         altitude = [derived.altitude_m] if kind.needs_altitude else []
         value, limits = kind.formula(*inputs, *altitude, SQL), kind.limits
     pairs = zip(inputs, limits, strict=True)
-    # Within the CASE, for the logarithm of what is beyond them may be none.
+    # Inside the CASE, because a logarithm of values beyond the limits may not exist.
     within = and_(*(each.between(*ends) for each, ends in pairs))
     return case((within, rounded(value, RESULT_DIGITS)), else_=null())
 
 
 Statement = Select[Any] | CompoundSelect[Any]
-# What limits one end of the window, and by which kind of value.
+# The limit of one end of the window, and its kind.
 End = Bound | Cursor | None
 EndKind = Literal["bound", "cursor"] | None
 FilterShape = tuple[str, str, bool | None]
-# What a page takes to be prepared grows with its stations times their columns. Beyond this a branch
-# finds rows and their values are read once for all branches: 20 stations with 8 measurements each
-# took a fifth of a second, and 200 half a minute.
+# The time to prepare a page grows with its stations times their columns. Beyond this number
+# branches only find rows, and values are read once for all branches: 20 stations with 8
+# measurements each took a fifth of a second, and 200 half a minute.
 WIDE_CELLS = 200
 _HEAD = (readings.c.id, readings.c.endpoint, readings.c.received_at)
 # Each of the 200 stations that there can be has statements of its own.
@@ -256,21 +256,21 @@ STATEMENTS = 512
 
 
 class Branch(NamedTuple):
-    """A station as a statement knows it: short, for it is the key of the statements."""
+    """A station in a statement; a part of the key of cached statements."""
 
     endpoint: str
     columns: tuple[str, ...]
     missing: tuple[str, ...]
-    """Those of which one must be missing; none when any reading will do."""
+    """Columns of which one must be missing; empty when all readings match."""
     corrected: CorrectedStation = CorrectedStation()
-    """What makes its readings match by other values than the stored ones."""
+    """The corrections by which values are compared with conditions."""
     derived: tuple[Derived, ...] = ()
-    """What is computed of it among what the filters ask for."""
+    """The derived values of the filters."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PageShape:
-    """What the statements of a page differ in; all else is bound when they run."""
+    """The form of the statements of a page; all else is a parameter."""
 
     branches: tuple[Branch, ...]
     filters: tuple[FilterShape, ...]
@@ -282,7 +282,7 @@ class PageShape:
 def statement_key(
     query: Query, corrections: Corrections = NONE
 ) -> tuple[tuple[Branch, ...], tuple[FilterShape, ...], dict[str, float]]:
-    """The stations that can match, the form of the filters, and the values to bind."""
+    """Return the stations that can match, the form of the filters, and their values."""
     branches = tuple(
         _branch(query, station, corrections)
         for station in query.stations
@@ -338,21 +338,21 @@ def high_end(until: Bound | None, before: Cursor | None) -> End:
 
 
 def kind_of_end(end: End) -> EndKind:
-    """Which values the end of a statement's window takes."""
+    """Return which kind of parameters the end of a window has."""
     if end is None:
         return None
     return "bound" if isinstance(end, Bound) else "cursor"
 
 
 def ms_of(end: End) -> int | None:
-    """The millisecond of that end, which itself belongs to the window; None for no end."""
+    """Return the millisecond of an end, which belongs to the window; None for an open end."""
     if end is None:
         return None
     return end.ms if isinstance(end, Bound) else end.received_at
 
 
 def parameters_of(name: str, end: End) -> dict[str, int]:
-    """The values of that end, `low` or `high`."""
+    """Return the parameters of an end, `low` or `high`."""
     if end is None:
         return {}
     if isinstance(end, Bound):
@@ -363,7 +363,7 @@ def parameters_of(name: str, end: End) -> dict[str, int]:
 # Building a statement costs as much as running it, and pages differ in few ways.
 @lru_cache(maxsize=STATEMENTS)
 def page_statement(shape: PageShape) -> Statement:
-    """At most `:rows` rows from the oldest of the window, or from its newest (`newest_first`)."""
+    """Return the statement for at most `:rows` rows from one end of the window."""
     selects = [
         select_branch(shape.branches)
         .where(readings.c.endpoint == branch.endpoint)
@@ -375,12 +375,12 @@ def page_statement(shape: PageShape) -> Statement:
 
 
 def select_branch(branches: tuple[Branch, ...]) -> Select[Any]:
-    """What a branch of a UNION ALL selects: rows, or only their heads (`with_values`)."""
+    """Return what a branch of a UNION ALL selects: rows, or only their heads (`with_values`)."""
     return select(*_HEAD) if _is_wide(branches) else select_rows(branches)
 
 
 def with_values(rows: Statement, shape: PageShape) -> Statement:
-    """The found rows in their order; with the values of all stations, if they have none yet."""
+    """Return the rows in their order, with the values of all stations if these are missing."""
     if not _is_wide(shape.branches):
         return rows
     heads = rows.subquery("heads")
@@ -399,9 +399,9 @@ def _is_wide(branches: tuple[Branch, ...]) -> bool:
 def merged(
     selects: Sequence[Select[Any]], names: tuple[str, ...], newest_first: bool, most: str
 ) -> Statement:
-    """The first rows of all of them in the order of the named columns, or backwards.
+    """Return the first rows of all selects in the order of the named columns, or backwards.
 
-    As many as the parameter `most` says.
+    The parameter `most` is their number.
     """
     order = [text(f"{name} DESC" if newest_first else name) for name in names]
     number = bindparam(most, type_=Integer)
@@ -414,7 +414,7 @@ def merged(
 def newer_statement(
     branches: tuple[Branch, ...], filters: tuple[FilterShape, ...], low: EndKind, high: EndKind
 ) -> Statement:
-    """At most `:rows` rows with an id above `:after_id` and up to `:last_id`, by id."""
+    """Return the statement for at most `:rows` rows with ids above `:after_id` up to `:last_id`."""
     number = readings.c.id
     return (
         select_rows(branches)
@@ -427,30 +427,30 @@ def newer_statement(
 
 
 def off_index(branches: tuple[Branch, ...]) -> ColumnElement[bool]:
-    """The condition that a reading is of one of the branches, for a range of ids.
+    """Return the condition that a reading is of one of the branches, for a range of ids.
 
-    A range of ids is short, a station's range of time is not.
+    It makes no use of the index: a range of ids is short, a station's range of time is not.
     """
     endpoint = unindexed(readings.c.endpoint)
     return or_(*(and_(endpoint == b.endpoint, *conditions_of(b)) for b in branches))
 
 
 def columns_of(branches: tuple[Branch, ...]) -> tuple[str, ...]:
-    """The columns of them all, each once."""
+    """Return the columns of all branches, each once."""
     return tuple(dict.fromkeys(column for branch in branches for column in branch.columns))
 
 
 def select_rows(branches: tuple[Branch, ...]) -> Select[Any]:
-    """Id, endpoint and received_at of readings, then all measurements of the stations."""
+    """Select id, endpoint and received_at of readings, then all measurements of the stations."""
     return select(*_HEAD, *map(measurement, columns_of(branches)))
 
 
 def conditions_of(
     branch: Branch, filters: tuple[FilterShape, ...] = ()
 ) -> list[ColumnElement[bool]]:
-    """The conditions on a reading of this station: not hidden, the filters, what must be missing.
+    """Return the conditions on a reading: that it is not hidden, filters, a missing value.
 
-    All of what is shown, not of what is stored, if that is another value.
+    They compare values as they are shown.
     """
     hidden, missing = branch.corrected.hidden, branch.missing
     return [
@@ -463,7 +463,7 @@ def conditions_of(
 def limits(
     low: EndKind, high: EndKind, at: ColumnElement[Any] = readings.c.received_at
 ) -> list[ColumnElement[bool]]:
-    """The conditions of the window of time."""
+    """Return the conditions of the window of time."""
     place = tuple_(at, readings.c.id)
     clauses: list[ColumnElement[bool]] = []
     if low == "bound":
@@ -480,7 +480,7 @@ def limits(
 def filter_clauses(
     filters: tuple[FilterShape, ...], branches: tuple[Branch, ...]
 ) -> list[ColumnElement[bool]]:
-    """The conditions on values; the numbers are bound as `filter0`, `filter1` and so on."""
+    """Return the conditions on values, with the parameters `filter0`, `filter1` and so on."""
     return [
         OPERATORS[key].clause(
             _shown(column, branches), bindparam(f"filter{place}") if missing is None else missing
@@ -490,7 +490,7 @@ def filter_clauses(
 
 
 def _shown(column: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:
-    """The value of a reading of one of these stations as it is shown."""
+    """Return the shown value of a reading of one of these stations."""
     if any(derived.name == column for branch in branches for derived in branch.derived):
         return _computed(column, branches)
     value, at = measurement(column), readings.c.received_at
@@ -502,7 +502,7 @@ def _shown(column: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:
 
 
 def _computed(name: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:
-    """A derived value of a reading; NULL of stations that don't have it."""
+    """Return a derived value of a reading; NULL for stations that don't have it."""
     arms = []
     for branch in branches:
         for derived in branch.derived:

@@ -1,4 +1,4 @@
-"""How completely each station has sent: the share that came of the readings that were expected.
+"""How completely each station has sent: the share of the expected readings that arrived.
 
 Readings are counted by the roll-ups, which count removed ones, too; those that came since the last
 roll-up are counted one by one. A station is expected to send as often as it did with its newest
@@ -26,7 +26,7 @@ DAYS, MONTHS = 30, 12
 GAPS_MAX = 3
 # Enough for a median; of 40 stations they are read in some milliseconds.
 NEWEST_READINGS = 200
-# By then the readings of an hour are stored.
+# So long after its end the readings of an hour are stored.
 SETTLED_MS = 5 * 60_000
 
 
@@ -38,11 +38,11 @@ class Share:
     """`2025-08-24` or `2025-08`."""
     readings: int
     expected: float | None
-    """How many its rhythm leads to expect; None when it has none, or nothing was to be expected."""
+    """How many are expected by its rhythm; None when it has none or nothing was expected."""
 
     @property
     def share(self) -> float | None:
-        """From 0 to 1; more readings than expected are 1."""
+        """From 0 to 1; it is 1 when there are more readings than expected."""
         return None if self.expected is None else min(self.readings / self.expected, 1.0)
 
 
@@ -73,7 +73,7 @@ class Uptime:
     until_ms: int
     stations: Sequence[StationUptime]
     is_prepared: bool = True
-    """Whether the readings of each day of this zone are counted; else the shares wait for it."""
+    """Whether the days of this zone are rolled up; until then there are no shares."""
 
 
 def uptime(view: View) -> Uptime:
@@ -90,7 +90,7 @@ def uptime(view: View) -> Uptime:
 
 
 class _Reader:
-    """Reads the counts of the stations that have sent."""
+    """Reads the counts of the stations that have ever sent."""
 
     def __init__(self, view: View, firsts: dict[str, int], until_ms: int) -> None:
         self._connection, self._zone, self._until_ms = view.connection, view.zone, until_ms

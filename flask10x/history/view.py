@@ -1,7 +1,7 @@
-"""What one request sees of the database: a snapshot, and what its answers have in common.
+"""The view that one request has of the database: a snapshot and facts that its parts share.
 
-Pages, charts and tables ask for the same few facts (which corrections count, what was removed, how
-far the roll-ups are). Each is read when the first one asks, and once.
+Pages, charts and tables need the same facts (corrections, removed readings, progress of the
+roll-ups). Each is read once, when it is first needed.
 """
 
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ from flask10x.history.corrections import written_corrections as read_corrections
 from flask10x.history.query import Query
 from flask10x.readings.stations import Stations
 
-# How far back a late reading that is not its station's newest is looked for: a hundred pages of the
-# file, a third of a millisecond on a PC.
+# How far back to look for a late reading that is not the newest of its station: a hundred pages of
+# the file, a third of a millisecond on a PC.
 LATE_SPAN_ROWS = 1000
 
 # What is not rolled up yet is read one by one, of all times and stations: an hour's readings, or
@@ -34,14 +34,14 @@ MOST_ROWS_BEHIND = 100_000
 
 @dataclass(frozen=True, slots=True)
 class RollupProgress:
-    """How far the roll-ups are: up to the id `done`, of the `of` that there are."""
+    """The roll-ups include readings up to the id `done`; the last id is `of`."""
 
     done: int
     of: int
 
     @property
     def behind(self) -> int:
-        """How many ids the follower has before it."""
+        """How many ids the follower has still to take."""
         return self.of - self.done
 
     @property
@@ -52,25 +52,25 @@ class RollupProgress:
 
 @dataclass(frozen=True, slots=True)
 class RollupState:
-    """What can be told from roll-ups, and what not."""
+    """Which answers can be made of roll-ups."""
 
     progress: RollupProgress
     fits: bool
-    """Whether they are those of the stations of this view."""
+    """Whether the roll-ups are those of the stations of this view."""
     zone_of_days: str | None
-    """The name of the zone whose days are all made; None while there is none."""
+    """The name of the zone for which all days are made; None until they are."""
 
 
 class NewestTimes(NamedTuple):
-    """Of a station's newest reading, also one that is hidden; UTC epoch milliseconds."""
+    """The times of a station's newest reading, hidden or not, in UTC epoch milliseconds."""
 
     received_at: int | None
-    """None when it has no reading."""
+    """None when the station has no reading."""
     arrived_at: int | None
 
 
 class Extent(NamedTuple):
-    """How far the readings and the hours of a station reach that have a date.
+    """How far the dated readings and hours of a station reach.
 
     In UTC epoch milliseconds, both ends inclusive; None where there are none.
     """
@@ -94,53 +94,53 @@ class View:
         zone: tzinfo | None = None,
         now_ms: int = 0,
     ) -> None:
-        """`stations` are those of the installation; zone None is the system's own."""
+        """`stations` are those of the installation; a zone of None is the system's own."""
         self.connection = connection
         self.stations = stations
         self.zone = zone
         self.now_ms = now_ms
         self.extents: dict[tuple[str, bool], Extent] = {}
-        """What was read of the extents of stations (`charts.extents`)."""
+        """The extents of stations that were read (`charts.extents`)."""
         self.intervals: dict[tuple[str, int], int | None] = {}
-        """And of how often they send (`charts.intervals`)."""
+        """The usual intervals that were read (`charts.intervals`)."""
 
     @cached_property
     def written_corrections(self) -> tuple[WrittenCorrection, ...]:
-        """The corrections that count, as they were written, in the order of their ids."""
+        """The corrections that count as they were written, by their ids."""
         return read_corrections(self.connection)
 
     @cached_property
     def corrections(self) -> Corrections:
-        """What the corrections that count add up to."""
+        """The corrections that count, as segments of time."""
         return resolved(self.written_corrections)
 
     def corrections_of(self, query: Query) -> Corrections:
-        """Those that the query's answer is made with: none when it asks for what was stored."""
+        """Return the corrections of the query's answer: none when it asks for raw values."""
         return NONE if query.raw else self.corrections
 
     @cached_property
     def removed(self) -> Mapping[str, Removed]:
-        """What was removed of each station, by its endpoint; nothing of one that lost nothing."""
+        """How much was removed of each station; stations that lost nothing are left out."""
         return removed.load_removed(self.connection)
 
     @cached_property
     def rollups(self) -> RollupState:
-        """How far the roll-ups are, and whether they fit."""
-        position, last, mark, zone, begun_anew = self.connection.execute(_ROLLUPS).one()
+        """The progress of the roll-ups, and whether they can be used."""
+        position, last, mark, zone, unfinished = self.connection.execute(_ROLLUPS).one()
         return RollupState(
             progress=RollupProgress(position or 0, last or 0),
             fits=is_mark_of(mark or 0, self.stations),
-            zone_of_days=zone if begun_anew is None else None,
+            zone_of_days=zone if unfinished is None else None,
         )
 
     @property
     def last_id(self) -> int:
-        """The highest id that a reading ever had; 0 before the first."""
+        """The highest id that a reading ever had; 0 before the first one."""
         return self.rollups.progress.of
 
     @cached_property
     def later(self) -> Mapping[str, tuple[int, int]]:
-        """From when to when each station has readings that are not rolled up yet."""
+        """The first and last time of each station's readings that are not rolled up yet."""
         progress = self.rollups.progress
         if not progress.behind:
             return {}
@@ -159,10 +159,10 @@ class View:
 
     @cached_property
     def last_received(self) -> Mapping[str, int | None]:
-        """When each station was heard last, in UTC epoch milliseconds; None: it has no reading.
+        """When each station sent last, in UTC epoch milliseconds; None when it has no reading.
 
-        A late reading counts when it arrived. One that is older than another of its station is only
-        found among the last LATE_SPAN_ROWS of all stations.
+        A late reading counts by its arrival. If it is not the newest of its station, it is only
+        found among the last LATE_SPAN_ROWS readings.
         """
         arrivals = {endpoint: times.arrived_at for endpoint, times in self.newest.items()}
         after = {"after_id": self.last_id - LATE_SPAN_ROWS}
@@ -172,7 +172,7 @@ class View:
         return arrivals
 
 
-# In the order of the index it would read all of it.
+# By the index, the whole table would be read.
 _ENDPOINT = unindexed(readings.c.endpoint)
 _RECENT_ARRIVALS = (
     select(_ENDPOINT, func.max(ARRIVAL))
@@ -180,19 +180,19 @@ _RECENT_ARRIVALS = (
     .group_by(_ENDPOINT)
 )
 _LATER = (
-    # Not by the index: these are the last few rows of the table.
+    # These are the last few rows of the table, so the index is of no use.
     select(_ENDPOINT, func.min(readings.c.received_at), func.max(readings.c.received_at))
     .where(readings.c.id > bindparam("after_id"))
     .group_by(_ENDPOINT)
 )
-# Each a look-up of one row.
+# Each part looks up one row.
 _ROLLUPS = select(
     select(followers.c.last_id).where(followers.c.name == rollups.name).scalar_subquery(),
     last_id_of(readings),
     select(counters.c.value).where(counters.c.name == ROLLED_UP).scalar_subquery(),
     *(
         select(column).scalar_subquery()
-        # The latter is where they are made anew.
+        # The second one is set while days are being made.
         for column in (rollup_zone.c.zone, rollup_zone.c.after_endpoint)
     ),
 )
@@ -200,7 +200,7 @@ _ROLLUPS = select(
 
 @lru_cache
 def _newest(endpoints: tuple[str, ...]) -> Select[Any]:
-    """When each station's newest reading was measured, and has arrived; steps into the index."""
+    """Return the statement for when each station's newest reading was measured and has arrived."""
     return select(
         *(
             select(value)
