@@ -1,4 +1,4 @@
-"""Damage: the database file is broken or gone, so nobody writes to it any more.
+"""Damage: the database file is broken or gone, so nothing is written to it any more.
 
 What is left of the file and its WAL may be the only copy, and it is the evidence of what happened.
 So there is no commit, no checkpoint, no new database; people decide, and start the service again.
@@ -22,7 +22,7 @@ class Damage:
     """Whether the database is damaged: known to every worker as soon as one has met it."""
 
     def __init__(self, gauges: Gauges | None = None) -> None:
-        """Without gauges it is known to this object only, and nobody looks again."""
+        """Without gauges only this object knows of it, and there is no further inspection."""
         self._gauges = gauges
         self._reason = ""
 
@@ -42,7 +42,7 @@ class Damage:
 
     @property
     def suspicion(self) -> str:
-        """What a statement has met that nobody has looked at yet; empty when there is nothing."""
+        """What a statement met and no inspection has looked at yet; empty if there is nothing."""
         return self._gauges.suspicion if self._gauges is not None else ""
 
     @property

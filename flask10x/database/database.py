@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 # export is too much to lose to it.
 COMMIT_TRIES = 10
 COMMIT_PAUSE_SEC = 0.2
-# How soon a probe sees that whoever held SQLite's own lock has let it go.
+# How soon a probe sees that SQLite's own lock is free again.
 PROBE_PAUSE_SEC = 0.025
 NO_PROMISE = (
     "A commit ended only after the damage was known: it counts as not made, though the file may"
@@ -56,7 +56,7 @@ class Database:
         """A write transaction: BEGIN IMMEDIATE, and COMMIT when the block ends.
 
         Raises DatabaseDamaged, DatabaseSuspected, LockTimeout or sqlalchemy.exc.DBAPIError; then
-        nothing of the block is stored, or nobody can say whether it is: an error of the COMMIT, or
+        nothing of the block is stored, or it is unknown whether it is: an error of the COMMIT, or
         a damage that became known during it. After CommitNotReplicated it is stored, but on one
         machine only.
         """
@@ -85,7 +85,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """As `commit`, for whoever has the turn."""
+        """As `commit`, for a thread that has the turn."""
         with self.writer.begin() as connection:
             yield connection
         self._connections.check_commit()
@@ -96,7 +96,7 @@ class Database:
 
     @contextmanager
     def migration(self) -> Iterator[Connection]:
-        """As `commit`, for whoever makes what a commit needs; of several hosts one at a time."""
+        """As `commit`, to create what a commit needs; of several hosts one at a time."""
         with self.turn():
             with self._connections.migration() as connection:
                 yield connection
@@ -155,7 +155,7 @@ class Database:
             time.sleep(PROBE_PAUSE_SEC)
 
     def promptly(self) -> AbstractContextManager[None]:
-        """For who asks how the service is: in the block no server is waited for longer than 1.5 s.
+        """In the block no server is waited for longer than 1.5 s: for questions about the service.
 
         Raises sqlalchemy.exc.DBAPIError or TimeoutError when it does not answer, which takes no
         longer, however many ask at once.

@@ -16,10 +16,10 @@ from flask10x.database.server import Origin
 
 
 class Statements(Protocol):
-    """What both have."""
+    """The functions of `sqlite/statements.py` and `postgres/statements.py`."""
 
     def sequence(self, connection: Connection, name: str) -> int:
-        """The number that is kept under this name; 0 when none is."""
+        """Return the number stored under this name, or 0 if there is none."""
 
     def set_sequence(
         self, connection: Connection, name: str, number: int, host: str | None = None
@@ -33,16 +33,16 @@ class Statements(Protocol):
         """By each name under which a number is kept the host whose it is, where one is known."""
 
     def forget_sequence(self, connection: Connection, name: str) -> None:
-        """Keep nothing under this name any more."""
+        """Delete the number stored under this name."""
 
     def owner(self, connection: Connection, name: str) -> str | None:
-        """The host to which this belongs; None while it belongs to nobody, or there is one host."""
+        """Return the host that owns this; None without an owner, or where there is one host."""
 
     def set_owner(self, connection: Connection, name: str, host: str) -> None:
-        """It belongs to this host from now on."""
+        """Make this host the owner."""
 
     def origin(self, connection: Connection) -> Origin | None:
-        """Of which history the database is now; None of an engine that tells no such thing."""
+        """Return the present history of the database; None where the engine has no such thing."""
 
     def noted_origin(self, connection: Connection, name: str) -> Origin | None:
         """That of which the file of this name was when `note_origin` was called last."""
@@ -54,18 +54,18 @@ class Statements(Protocol):
         """The same with the file under its new name; what was noted with that is forgotten."""
 
     def columns_of_readings(self, connection: Connection) -> set[str]:
-        """The columns that the table has in this database."""
+        """Return the columns that the table `readings` has in this database."""
 
     def has_functions(self, connection: Connection, names: Sequence[str]) -> bool:
         """Whether it has these mathematical functions."""
 
     LOCAL_TIME: str
-    """The time of a reading in the zone of whoever looks, as SQL."""
+    """The time of a reading as SQL, in the time zone of the session."""
     NAME_BYTES: int | None
     """How long a name may be; None for no limit."""
 
     def quote(self, name: str) -> str:
-        """The name as it stands in a statement."""
+        """Return the name as a statement needs it, quoted if necessary."""
 
     def views(self, connection: Connection) -> dict[str, str]:
         """By the name of each table, view and index the statement by which we have made it.
@@ -89,7 +89,7 @@ class Statements(Protocol):
         """Insert one of them; its id."""
 
     def waits_briefly(self, connection: Connection, wait_ms: int) -> AbstractContextManager[None]:
-        """In the block nothing waits for longer than that for whoever locks it."""
+        """In the block a statement waits no longer than this for a lock."""
 
     def file_bytes(self, connection: Connection, path: Path) -> int:
         """How much of the disk of this path the database has in use."""
@@ -116,7 +116,7 @@ class Statements(Protocol):
         """Whether the engine has already ended the transaction because of an error in it."""
 
     def begin_again(self, connection: Connection) -> None:
-        """Begin anew what the engine has rolled back, while the commit lock is still held."""
+        """Begin a transaction again that the engine rolled back; the commit lock is still held."""
 
 
 def of(connection: Connection) -> Statements:

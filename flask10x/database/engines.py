@@ -72,7 +72,7 @@ class DatabaseEngine(Protocol):
     """Whether the database is a file of this machine, whose disk may be away; else it is on a
     server."""
     lack: str
-    """What is wrong where there is none, as the end of a sentence: `is missing`."""
+    """What is wrong without a database, as the end of a sentence: `is missing`."""
     unreadable: type[SchemaError]
     """The error of a database that can't be read or written now."""
 
@@ -94,7 +94,7 @@ class DatabaseEngine(Protocol):
         """Raise DatabaseMissing, with what helps, when there was a database and is none now."""
 
     def is_new(self) -> bool:
-        """Whether there is no database yet, as far as can be told without a server."""
+        """Whether there is no database yet, as far as is known without asking a server."""
 
     def remember(self) -> bool:
         """Note that there is a database, so that `missing` can tell; False where nothing can."""
@@ -106,7 +106,7 @@ class DatabaseEngine(Protocol):
         """
 
     def may_be_there(self) -> bool:
-        """Whether there is a file; who asks a server learns it from that."""
+        """Whether the file exists; True for a server, which has to be asked."""
 
     def require(self) -> Path:
         """The path beside which a database that was migrated once has its locks.

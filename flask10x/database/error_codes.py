@@ -28,7 +28,7 @@ ROW_ERRORS = (
 # Codes that say that the file itself is broken; every other one may pass.
 DAMAGE_ERRORS = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
-# Codes that say that somebody else is writing: SQLite's, a lock that was not to be had in time, a
+# Codes that say that another session is writing: SQLite's, a lock that was not to be had in time, a
 # deadlock, two transactions of which one has to be made again; and a transaction that the server
 # has ended because this host stood still in it.
 BUSY_ERRORS = ("SQLITE_BUSY", "55P03", "40P01", "40001", "25P03")
@@ -74,5 +74,5 @@ def reason_of(error: BaseException) -> str:
 
 
 def is_busy(error: BaseException) -> bool:
-    """Whether somebody else is writing at the moment, so that a later try may succeed."""
+    """Whether another session is writing at the moment, so that a later try may succeed."""
     return isinstance(error, LockTimeout) or code_of(error).startswith(BUSY_ERRORS)

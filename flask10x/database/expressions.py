@@ -173,7 +173,7 @@ def in_order(
 ) -> CompoundSelect[Any]:
     """The first rows of them all in this order, at most so many; each is read no further than that.
 
-    Whoever gives an order in which an index has each of them has nothing sorted.
+    Nothing is sorted if an index has each of them in this order.
     """
     whole = InOrder(union_all(*selects).keyword, *selects)
     return whole.order_by(*order).limit(most)

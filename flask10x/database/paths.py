@@ -10,7 +10,7 @@ from flask10x.config.settings import Settings
 
 # What belongs to a database file beside it. Committed rows may be in the first two only.
 WAL, JOURNAL, SHARED_MEMORY = "-wal", "-journal", "-shm"
-# What stands for the file where the readings are in PostgreSQL.
+# The name in place of the file where the readings are in PostgreSQL.
 NO_FILE = "flask10x.postgresql"
 # What a URL of the setting begins with.
 SCHEME = "sqlite:///"

@@ -27,7 +27,7 @@ NOTHING_REMOVED = Removed()
 
 
 def load_removed(connection: Connection) -> dict[str, Removed]:
-    """What is gone, by the station's endpoint; nothing of a station from which nothing is."""
+    """Return what is removed, by the endpoint of each station of which anything is."""
     return {
         row.endpoint: Removed(row.last_id, row.last_ms, row.readings)
         for row in connection.execute(select(tables.removed))
@@ -59,8 +59,8 @@ def note_removed(connection: Connection, endpoint: str, removed: Removed) -> Non
 
 # What the removed readings of each hour add up to: the part of a roll-up that no reading can give.
 #
-# A roll-up is this and the readings that are left, whoever computes it and when. So a late reading
-# of a removed hour adds to it, and all roll-ups can be made anew without the removed readings.
+# A roll-up is the sum of this and of the readings that are left. So a late reading of a removed
+# hour adds to it, and all roll-ups can be recomputed without the removed readings.
 
 Sums = dict[str, Any]
 """A row of the table `rollups`, and of `removed_hours`."""
@@ -89,7 +89,7 @@ def with_removed(sums: Sums, other: Sums) -> Sums:
 
 
 def keep_removed_hours(connection: Connection, rows: Iterable[Sums]) -> None:
-    """Have these rows from now on."""
+    """Store these rows in `removed_hours`."""
     connection.execute(upsert(removed_hours), list(rows))
 
 

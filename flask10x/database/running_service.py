@@ -23,8 +23,8 @@ POLL_SEC = 0.1
 # It answers in milliseconds; half of this is what a sender with a short temper waits.
 ANSWER_TIMEOUT_SEC = 5.0
 
-# How `flask10x migrate` tells the service that the database is damaged. It starts all the same, and
-# answers 503 with the reason. Here, because the master has no use for Alembic in its memory.
+# The exit status of `flask10x migrate` when the database is damaged. The service starts anyway and
+# answers 503 with the reason. It is here, because the master does not load Alembic.
 DAMAGED_STATUS = 4
 DAMAGED = "flask10x: the database is damaged: "
 

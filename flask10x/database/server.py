@@ -25,7 +25,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Standby:
-    """A server that follows; None stands for what the role may not see, or what is not known."""
+    """A server that follows; None means that the role may not see it, or that it is unknown."""
 
     name: str
     state: str | None

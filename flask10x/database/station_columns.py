@@ -52,7 +52,7 @@ _ROLLUP_TABLES = (rollups, rollup_days)
 
 # The views of each station, by what their names begin with; the measurements follow.
 _VIEWS = {
-    # As in the first migration: in the zone of whoever looks.
+    # As in the first migration: in the time zone of the session.
     "v_": "SELECT id, {local_time} AS time, ",
     # For Grafana and others that want seconds. A condition on `received_at` finds the index, one on
     # `time` does not (docs/decisions/0030).
@@ -110,7 +110,7 @@ def fit(database: Database, stations: Stations) -> list[str]:
 def rollups_fit(connection: Connection, stations: Stations) -> bool:
     """Whether the roll-ups are those of these stations, each with these measurements.
 
-    While they are not, whoever works with these stations neither follows nor reads them.
+    Until they do, a process with these stations neither updates nor reads them.
     """
     return is_mark_of(totals.value_of(connection, ROLLED_UP), stations)
 
@@ -121,7 +121,7 @@ def is_mark_of(value: int, stations: Stations) -> bool:
 
 
 def _add(connection: Connection, name: str) -> None:
-    # Somebody else may have added it meanwhile.
+    # Another process may have added it since.
     if name not in existing_columns(connection):
         quoted = dialects.of(connection).quote(name)
         number = NUMBER.compile(dialect=connection.dialect)
@@ -146,8 +146,8 @@ def mark(stations: Stations) -> int:
 def _fit_rollups(connection: Connection, stations: Stations) -> None:
     """Give each station the roll-ups of its measurements, and forget those of others.
 
-    A column without a value needs no reading. For another one all are computed anew by the
-    follower: it has one position for all stations.
+    A column without a value needs no reading. For another one the follower recomputes
+    all roll-ups: it has one position for all stations.
     """
     for endpoint, name in ((s.endpoint, name) for s in stations.all for name in s.columns):
         removed.fill_removed_hours(connection, endpoint, name)
@@ -254,7 +254,7 @@ def _renew_views(connection: Connection, stations: Stations) -> None:
 
 
 def _view_start(engine: Statements, name: str, selected: str) -> str:
-    """What its statement begins with; one that begins otherwise is somebody else's."""
+    """Return how the statement of our view begins; a view that begins otherwise is not ours."""
     return f"CREATE VIEW {engine.quote(name)} AS {selected.format(local_time=engine.LOCAL_TIME)}"
 
 

@@ -113,7 +113,7 @@ exports = _table(
 )
 
 # CSV files that an export has written and that another one has followed: set aside by the export,
-# or moved away by somebody. A file is known by its station, size and checksum. The columns are
+# or moved away by a person. A file is known by its station, size and checksum. The columns are
 # those of `exports`, and those of `export_floors` for the same.
 archived_files = _table(
     "archived_files",
@@ -122,7 +122,7 @@ archived_files = _table(
     Column("checksum", WHOLE, primary_key=True, autoincrement=False),
     # What it was called while it was written.
     Column("name", TEXT, nullable=False),
-    # NULL when somebody has moved it away, and not said where it is.
+    # NULL when it was moved away to an unknown place.
     Column("path", TEXT),
     Column("first_id", WHOLE, nullable=False),
     Column("last_id", WHOLE, nullable=False),
@@ -248,9 +248,9 @@ rollup_days = _table(
     sqlite_with_rowid=False,
 )
 
-# In which zone the days are; one row, none while there are no days. While they are made anew, as in
-# another zone, those of the stations up to this one and of this one's days up to this one are made;
-# NULL when all are.
+# The zone of the days in one row; none while there are no days. While they are recomputed, for
+# another zone, those of the stations up to `after_endpoint` are done, and of that one those up to
+# `after_day`; NULL when all are.
 rollup_zone = _table(
     "rollup_zone",
     Column("id", WHOLE, primary_key=True),
@@ -322,7 +322,7 @@ removed_hours = _table(
 )
 
 # Up to where a CSV file was compared with the readings before any were removed: no row below this
-# floor is gone. It is that of the file with this `exports.first_id`, and of no one begun anew.
+# floor is gone. It is that of the file with this `exports.first_id`, and of no later file.
 export_floors = _table(
     "export_floors",
     Column("name", TEXT, primary_key=True),
@@ -361,7 +361,7 @@ leases = Table(
     Column("expires_at", WHOLE, nullable=False),
 )
 
-# What belongs to one host until somebody moves it: `csv` to the one that has the CSV files.
+# What belongs to one host until it is moved: `csv` to the one that has the CSV files.
 owners = Table(
     "owners",
     shared_metadata,
@@ -369,7 +369,7 @@ owners = Table(
     Column("host", TEXT, nullable=False),
 )
 
-# Of which history of the database the readings in each CSV file are, as PostgreSQL tells it.
+# Of which history of the database the readings in each CSV file are, as PostgreSQL reports it.
 export_origins = Table(
     "export_origins",
     shared_metadata,

@@ -1,4 +1,4 @@
-"""What an error of PostgreSQL means for whoever operates the service, and what helps against it.
+"""What an error of PostgreSQL means for an operator of the service, and what helps against it.
 
 The server's own words name a lock that was not to be had, a right or a statement. Who holds the
 lock, which GRANT is missing, and that the server is a standby, has to be asked for.
@@ -29,7 +29,7 @@ NO_CONNECT = "CONNECT"
 # All that is shown of another session's statement. The rest may hold a password, in a literal,
 # between dollars or in a comment, and everybody who reaches `/readyz` reads the reason.
 KEYWORD = re.compile(r"\s*([A-Za-z]+)")
-# Somebody may lock what the question reads.
+# What the question reads may be locked, too.
 ASK_MS = 200
 
 _IS_STANDBY = sql("SELECT pg_is_in_recovery()")
@@ -88,7 +88,7 @@ def advice(error: BaseException, url: URL, ask: Ask) -> str:
 
 
 def holder(connection: Connection) -> str:
-    """Who keeps others from committing at this moment; empty where that can't be told."""
+    """Return which session blocks commits at this moment; empty where it is unknown."""
     connection.execute(_WAIT_BRIEFLY)
     for question in (_HOLD_A_TABLE, _HOLD_THE_TURN):
         if row := connection.execute(question).first():

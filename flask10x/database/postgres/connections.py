@@ -46,15 +46,15 @@ WRITE_SILENCE_SEC = 30.0
 # off, must not keep the others from it. It is the server that ends it. A healthy host takes
 # milliseconds between two statements, and one that was ended for nothing tries once more.
 IDLE_MS = 3_000
-# The same where nobody waits: a backup or an export writes to a slow disk between two statements,
-# and a migration that was ended has to be begun anew.
+# The same where no commit waits: a backup or an export writes to a slow disk between two
+# statements, and a migration that was ended has to start again.
 READ_IDLE_MS = 3_600_000
 MIGRATION_IDLE_MS = 30_000
 IDLE_LIMIT = "idle_in_transaction_session_timeout"
 # PostgreSQL knows `transaction_timeout` from this version on; an older one refuses its name
 # (https://www.postgresql.org/docs/17/runtime-config-client.html#GUC-TRANSACTION-TIMEOUT).
 TRANSACTION_TIMEOUT_SINCE = 170_000
-# What has no limit of its own may take minutes: a check, hours that are rolled up anew.
+# What has no limit of its own may take minutes: a check, hours that are recomputed.
 READ_SILENCE_SEC = 600.0
 # The limit is the server's; this is for one that does not answer.
 BEYOND_LIMIT_SEC = 5.0
@@ -67,9 +67,9 @@ CONNECT_TIMEOUT_SEC = 5
 KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 # What was sent and never acknowledged ends a connection after so long, at the latest.
 TCP_USER_TIMEOUT_MS = 11_000
-# SQLSTATE of a statement that took longer than it may, or that somebody has cancelled.
+# SQLSTATE of a statement that took longer than it may, or was cancelled.
 CANCELED = "57014"
-# The row that whoever commits holds (`tables.py`): the lock is let go only after the commit can be
+# The row that each commit locks (`tables.py`): the lock is let go only after the commit can be
 # seen, so the next one sees all of the one before.
 TAKE_THE_TURN = "SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE"
 # How to put it back: ids are not used twice, also those of rows that were removed.
@@ -214,7 +214,7 @@ class PostgresConnections:
                 longer = f"SET LOCAL lock_timeout = {MIGRATION_TIMEOUT_MS}"
                 settings = f"{_settings(connection, MIGRATION_IDLE_MS)}; {self._synchronous}"
                 connection.exec_driver_sql(f"{settings}; {longer}; {TAKE_THE_MIGRATION}")
-                # Who changes a table waits for those who read it, and all others wait behind him.
+                # A change of a table waits for its readers, and all other sessions wait behind it.
                 connection.exec_driver_sql(self._waits)
                 self._require_encoding(connection)
                 if inspect(connection).has_table(log.name):
@@ -291,7 +291,7 @@ class PostgresConnections:
             if context.connection is None or context.is_disconnect:
                 self.no_answer = reason_of(context.original_exception)
             error, connection = context.sqlalchemy_exception, context.connection
-            # Who does not wait tries again at once; `explain` is called for the last try.
+            # A probe does not wait and tries again at once; `explain` is called for the last try.
             tries = connection is not None and connection.get_execution_options().get(NO_WAIT_NAME)
             if isinstance(error, DBAPIError) and not tries:
                 self.explain(error)
@@ -364,7 +364,7 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         "connect_timeout": CONNECT_TIMEOUT_SEC,
         "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
         **KEEPALIVES,
-        # Of whom others wait for a lock is told by it.
+        # It names the session that others wait for (`advice.py`).
         "application_name": f"flask10x {settings.host_name}",
         # Else a database in SQL_ASCII answers with bytes, and cannot be refused for what it is.
         "client_encoding": "UTF8",
@@ -375,7 +375,7 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         # Whichever of them is the one that is written to.
         arguments["target_session_attrs"] = "read-write"
     for name in arguments.keys() & url.query.keys():
-        # Who operates the database knows better.
+        # The operator's own value counts.
         del arguments[name]
     options: dict[str, Any] = {"isolation_level": "READ COMMITTED"}
     if mode == "read":

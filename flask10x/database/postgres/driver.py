@@ -1,7 +1,7 @@
 """psycopg's connection, which breaks off when the server says nothing for too long.
 
 A server that stands still keeps its connections, its kernel acknowledges what is sent and answers
-every keepalive, and no limit of the server's own ends a statement. So whoever waits has the limit:
+every keepalive, and no limit of the server's own ends a statement. So the client has the limit:
 psycopg gives control back ten times a second (its `_WAIT_INTERVAL`).
 """
 
@@ -44,7 +44,7 @@ class NoAnswer(psycopg.OperationalError):
 
 @dataclass(slots=True)
 class _Impatience:
-    """That of one who asks how the service is."""
+    """The limit of a request that asks about the state of the service."""
 
     max_sec: float = inf
     gave_up: bool = False
@@ -65,14 +65,14 @@ def impatient(max_sec: float) -> Iterator[None]:
 
 
 class TurnLost(psycopg.InternalError):
-    """What a commit locks is not there; nothing can be stored before somebody puts it back."""
+    """What a commit locks is not there; nothing can be stored until it is put back."""
 
 
 class PatientConnection(psycopg.Connection[Any]):
     """A connection on which a silence has an end."""
 
     silence_max_sec = ANSWER_WITHIN_SEC
-    """For how long the server may be silent: each row it sends begins it anew."""
+    """For how long the server may be silent: each row that it sends restarts it."""
     patience = Patience()
 
     def wait(self, gen: Generator[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
@@ -107,7 +107,7 @@ class PatientConnection(psycopg.Connection[Any]):
         return min(self.silence_max_sec, self.patience.max_sec, _impatience_of_this().max_sec)
 
     def _give_up(self, silent_sec: float) -> None:
-        # What was asked may still be done: it counts as an error of which nobody knows the outcome.
+        # What was asked may still be done: it counts as an error with an unknown outcome.
         self.pgconn.finish()
         _impatience_of_this().gave_up = True
         raise NoAnswer(f"no answer for {silent_sec:.0f} s")
@@ -156,7 +156,7 @@ def allow_silence(connection: Connection, max_sec: float) -> None:
 
 
 class Answering:
-    """Asks a server whether it answers: one question at a time, whoever wants to know.
+    """Asks a server whether it answers: one question at a time for all threads.
 
     A server that stands still is noticed after the limits of a connection only, and a new
     connection to one of several hosts waits for each of them. So a thread of its own waits, and who
@@ -172,7 +172,7 @@ class Answering:
     def require(self, within_sec: float) -> None:
         """Return when the server answers; raises DBAPIError or TimeoutError.
 
-        That is at the latest so long after the question was put, whoever has put it.
+        It takes at most this long after the question was asked, by whichever thread.
         """
         look = self._begun()
         if not look.is_over.wait(max(0.0, look.began_sec + within_sec - monotonic())):
@@ -191,7 +191,7 @@ class Answering:
                 try:
                     threading.Thread(target=self._look.run, name="answering", daemon=True).start()
                 except RuntimeError:
-                    # Out of threads: it is found out by whoever reads.
+                    # Out of threads: the next read finds out.
                     self._look.is_over.set()
             return self._look
 

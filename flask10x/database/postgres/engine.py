@@ -78,7 +78,7 @@ class PostgresEngine:
             return False
 
     def may_be_there(self) -> bool:
-        """Who asks the server learns it."""
+        """Only the server can tell."""
         return True
 
     def require(self) -> Path:

@@ -12,9 +12,9 @@ in a commit, and commits are made one after the other, whichever host makes them
 in which `check` has found the lease to be its own ends before another host can have it. A host that
 was frozen and goes on later finds it gone.
 
-Whoever asks for a lease holds the lock file of the same name on his host. What is noted in that
-file is the token of the lease, so that the next process of the host goes on with it at once. With
-it goes which run of the machine this is: a clone of its card has the same name and the same file.
+The process that asks for a lease holds the lock file of the same name on its host. That file has
+the token of the lease, so that the next process of the host continues it at once. The boot id of
+the machine belongs to the token: a clone of its card has the same name and the same file.
 """
 
 import logging
@@ -83,7 +83,7 @@ def is_free(connection: Connection, name: str, host: str, token: str) -> bool:
 
 
 def token_of(lock: FileLock) -> str:
-    """The token of the leases of this host that stand behind the lock; empty before the first."""
+    """Return the token of this host's leases under the lock; empty before the first lease."""
     note = lock.line()
     return f"{note} {boot_id()}" if note else ""
 
@@ -99,7 +99,7 @@ class TimedLease:
         lock: FileLock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Asks for nothing yet. `lock` is the one of this host that stands before the lease."""
+        """Asks for nothing yet. The process holds `lock` before it asks for the lease."""
         self.name = name
         self._database = database
         self._host = host
@@ -153,7 +153,7 @@ class TimedLease:
     def _ask(self) -> None:
         asked_sec = self._monotonic()
         owner = self._holder()
-        # First without a commit, so that a host that waits for it holds up nobody.
+        # First without a commit, so that a host that waits for it delays no commit.
         with self._database.reader.begin() as connection:
             has_it = is_free(connection, **owner)
         if has_it:

@@ -75,7 +75,7 @@ _views = text(
 # The option of a connection that says which host has it (HOST_NAME).
 HOST = "flask10x_host"
 
-# Not `pg_control_checkpoint()`: it tells the timeline of before until the first checkpoint after a
+# Not `pg_control_checkpoint()`: it has the former timeline until the first checkpoint after a
 # promotion. The name of a segment of the WAL begins with that of the insertions, in hexadecimal.
 _origin = text(
     "SELECT CAST(system_identifier AS TEXT),"
@@ -92,7 +92,7 @@ _columns = table(
 
 
 def sequence(connection: Connection, name: str) -> int:
-    """The number that is kept under this name; 0 when none is."""
+    """Return the number stored under this name, or 0 if there is none."""
     query = select(log.c.last_id).where(log.c.name == name)
     return connection.execute(query).scalar_one_or_none() or 0
 
@@ -106,7 +106,7 @@ def set_sequence(connection: Connection, name: str, number: int, host: str | Non
 def sequences(connection: Connection, prefix: str) -> list[str]:
     """The names that begin so under which this host keeps a number.
 
-    Whether another one still needs its own, nobody here knows.
+    It is unknown here whether another host still needs its own.
     """
     query = select(log.c.name).where(
         log.c.name.startswith(prefix, autoescape=True), log.c.host == _host(connection)
@@ -120,7 +120,7 @@ def hosts_of_sequences(connection: Connection) -> dict[str, str | None]:
 
 
 def forget_sequence(connection: Connection, name: str) -> None:
-    """Keep nothing under this name any more."""
+    """Delete the number stored under this name."""
     connection.execute(delete(log).where(log.c.name == name))
 
 
@@ -130,18 +130,18 @@ def _host(connection: Connection) -> str:
 
 
 def owner(connection: Connection, name: str) -> str | None:
-    """The host to which this belongs; None while it belongs to nobody."""
+    """Return the host that owns this, or None."""
     query = select(owners.c.host).where(owners.c.name == name)
     return connection.execute(query).scalar_one_or_none()
 
 
 def set_owner(connection: Connection, name: str, host: str) -> None:
-    """It belongs to this host from now on."""
+    """Make this host the owner."""
     connection.execute(upsert(owners).values(name=name, host=host))
 
 
 def origin(connection: Connection) -> Origin:
-    """Of which history the database is now."""
+    """Return the present history of the database."""
     return Origin(*connection.execute(_origin).one())
 
 
@@ -167,7 +167,7 @@ def rename_origin(connection: Connection, name: str, new_name: str) -> None:
 
 
 def columns_of_readings(connection: Connection) -> set[str]:
-    """The columns that the table has in this database."""
+    """Return the columns that the table `readings` has in this database."""
     query = select(_columns.c.column_name).where(
         _columns.c.table_schema == func.current_schema(),
         _columns.c.table_name == readings.name,
@@ -199,7 +199,7 @@ def make_view(connection: Connection, name: str, statement: str, *, replaces: bo
         return
     try:
         with attempt(connection):
-            # Whoever may read it may read it then, too.
+            # This keeps the rights to read it.
             replacing = statement.replace("CREATE", "CREATE OR REPLACE", 1)
             _make_view(connection, name, replacing, statement)
     except DBAPIError as error:
@@ -313,8 +313,8 @@ def begin_again(_connection: Connection) -> None:
 
 
 def _take_ids(connection: Connection, number: int) -> int:
-    """The first of so many ids that follow the last one; whoever has them commits before others."""
-    # Somebody may have put a row with an id of his own: SQLite passes over those, too. Else each
+    """The first of so many ids that follow the last one; they are committed in this order."""
+    # A person may have inserted a row with an id: SQLite skips those, too. Else each
     # reading from then on would be refused, for its id is taken.
     highest = select(func.coalesce(func.max(readings.c.id), 0)).scalar_subquery()
     statement = (
@@ -349,7 +349,7 @@ def _arrays_of(name: str) -> str:
     """The type of arrays with values of this column; what stations.toml adds are measurements."""
     type_ = readings.c[name].type if name in readings.c else NUMBER
     dialect = PGDialect()  # type: ignore[no-untyped-call]
-    # An array has the collation of its elements, which stands nowhere but in a column's definition.
+    # An array has the collation of its elements, which only a column's definition may name.
     return ARRAY(Text() if isinstance(type_, Text) else type_).compile(dialect=dialect)
 
 

@@ -56,8 +56,8 @@ def existing_database(settings: Settings) -> Path:
 def open_read_only(path: Path, *, immutable: bool = False, snapshots: bool = False) -> Engine:
     """An engine whose connections can change nothing: closing one never checkpoints the WAL.
 
-    `immutable` is for a file that nobody else has open and that has no WAL: nothing is locked and
-    nothing written beside it. With `snapshots` each transaction sees the file as it was when it
+    `immutable` is for a file without a WAL that no other process has open: nothing is locked, and
+    nothing is written beside it. With `snapshots` each transaction sees the file as it was when it
     began to read; without, each statement does.
     """
     query = f"mode=ro{'&immutable=1' if immutable else ''}"
@@ -81,7 +81,7 @@ def copy_into(path: Path, target: Path, bar: Bar = unseen) -> None:
     """Write a consistent copy of a database that others go on using into a new file.
 
     The copy is one file, defragmented, without a WAL, and not yet on the disk. Until it is
-    complete the WAL of the original can't begin anew, so it grows with every commit.
+    complete the WAL of the original can't be reused, so it grows with every commit.
     Raises OSError or sqlalchemy.exc.DBAPIError; then the target is worthless.
     """
     # An empty file is as good to SQLite as none (https://www.sqlite.org/lang_vacuum.html).

@@ -3,7 +3,7 @@
 A disk that is not mounted leaves an empty folder behind, which looks like a first start. So every
 database that was in use has two markers: a file beside it, which stays when the database alone is
 deleted, and a file outside, which stays when the whole disk is away. Not for `instance/` of a
-checkout: it is no disk, and who deletes it wants to begin anew.
+checkout: it is no disk, and people delete it to start over.
 
 Nothing here opens a database by SQLite. Use it in processes that have none open: closing a
 descriptor of the file would drop SQLite's locks (https://www.sqlite.org/howtocorrupt.html, 2.2).
@@ -61,7 +61,7 @@ def reason(settings: Settings) -> str:
 def holds_nothing(path: Path) -> bool:
     """Whether there is no file, an empty one, or a database in which no table was ever made.
 
-    False when the file can't be looked at: whoever opens it says why.
+    False when the file can't be looked at: opening it shows why.
     """
     try:
         with path.open("rb") as file:

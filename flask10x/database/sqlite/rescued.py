@@ -21,7 +21,7 @@ POLL_SEC = 0.05
 
 
 def copies(database: Path) -> list[Path]:
-    """The rescued copies of a database that nobody has used yet, oldest first; raises OSError."""
+    """Return the unused rescued copies of a database, oldest first; raises OSError."""
     name = re.compile(re.escape(database.name + RESCUED) + TIME)
     return sorted(path for path in database.parent.iterdir() if name.fullmatch(path.name))
 

@@ -29,7 +29,7 @@ _schema = table("sqlite_schema", column("name"), column("sql"))
 
 
 def sequence(connection: Connection, name: str) -> int:
-    """The number that is kept under this name; 0 when none is.
+    """Return the number stored under this name, or 0 if there is none.
 
     That of a table whose ids are never used twice is the highest one that a row ever had, also when
     that row is gone (https://www.sqlite.org/autoinc.html).
@@ -58,7 +58,7 @@ def hosts_of_sequences(connection: Connection) -> dict[str, str | None]:
 
 
 def forget_sequence(connection: Connection, name: str) -> None:
-    """Keep nothing under this name any more."""
+    """Delete the number stored under this name."""
     connection.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = ?", (name,))
 
 
@@ -72,7 +72,7 @@ def set_owner(_connection: Connection, _name: str, _host: str) -> None:
 
 
 def origin(_connection: Connection) -> Origin | None:
-    """Always None: nothing tells one history of a file from another."""
+    """Always None: a file has one history."""
     return None
 
 
@@ -90,7 +90,7 @@ def rename_origin(_connection: Connection, _name: str, _new_name: str) -> None:
 
 
 def columns_of_readings(connection: Connection) -> set[str]:
-    """The columns that the table has in this database."""
+    """Return the columns that the table `readings` has in this database."""
     names = connection.exec_driver_sql("SELECT name FROM pragma_table_info(?)", (readings.name,))
     return set(names.scalars())
 
@@ -174,7 +174,7 @@ def rolled_back(connection: Connection) -> bool:
 
 
 def begin_again(connection: Connection) -> None:
-    """Begin anew what SQLite has rolled back, while the commit lock is still held."""
+    """Begin a transaction again that SQLite rolled back; the commit lock is still held."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
