@@ -288,71 +288,6 @@ class ShownAlert:
     """What that is called."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShownMute:
-    """A rule and a subject of which nothing is sent for a while."""
-
-    rule: str
-    subject: str
-    title: str
-    until: ShownTime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WatchedSubject:
-    """A subject of a rule, to be chosen."""
-
-    subject: str
-    name: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WatchedRule:
-    """One rule that is on."""
-
-    name: str
-    sentence: str
-    channels: str
-    """The names of the channels, where it has channels of its own; empty: all."""
-    state: str
-    is_wrong: bool
-    """Whether an alert of it is active."""
-    subjects: Sequence[WatchedSubject]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PastPage:
-    """A page of the alerts that are over, the newest first."""
-
-    alerts: Sequence[ShownAlert]
-    older_url: str | None
-    newest_url: str | None
-    """None on the first page."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AlertsModel:
-    """The whole page."""
-
-    trouble: str
-    """Why the state file can't be read; empty when it was."""
-    problems: Mapping[str, Mapping[str, str | None]]
-    """What is wrong with the query string."""
-    channels: str
-    """The names of the channels by which messages go; empty: no message is sent."""
-    commands: Sequence[str]
-    """What sets a channel, as it is typed on this machine; empty where there is one."""
-    active: Sequence[ShownAlert]
-    troubled: Sequence[ShownMessage]
-    """Messages that have not arrived and stand at no active alert."""
-    muted: Sequence[ShownMute]
-    past: PastPage
-    rules: Sequence[WatchedRule]
-    durations: Mapping[Duration, str]
-    """For how long something can be muted, in words."""
-    json_url: str
-
-
 # What a chart shows on both sides of an alert.
 AROUND_MS = HOUR_MS
 MS_PER_SEC = 1000
@@ -413,15 +348,6 @@ class AlertReader:
             next_reminder=self._next(alert, messages),
             see_url=see_url,
             see=see,
-        )
-
-    def mute(self, mute: Mute) -> ShownMute:
-        """A mute that has not ended."""
-        return ShownMute(
-            rule=mute.rule,
-            subject=mute.subject,
-            title=self.words.muted(mute.rule, mute.subject),
-            until=self.instant(mute.until_ms),
         )
 
     def message(self, message: AlertMessage, of: Alert | None = None) -> ShownMessage:

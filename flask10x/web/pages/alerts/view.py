@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from flask import (
-    Blueprint,
     Response,
     jsonify,
     make_response,
@@ -21,7 +20,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from flask10x.alerts import shared_alerts, state_file
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.subjects import name_of, sentence, watched_by
-from flask10x.config.alerts.rules import Alerts, Rule
+from flask10x.config.alerts.rules import Rule
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import CommitNotReplicated, LockTimeout, QueryError, nearest
@@ -29,7 +28,7 @@ from flask10x.readings.reasons import Reason
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.logs import escape
-from flask10x.translation import N_, Translation
+from flask10x.translation import N_
 from flask10x.web import access, context, preferences, read_errors
 from flask10x.web.alert_state import state
 from flask10x.web.api import alerts as api
@@ -39,13 +38,9 @@ from flask10x.web.page import Page
 from flask10x.web.pages.alerts.model import (
     DURATIONS,
     AlertReader,
-    AlertsModel,
     AlertsQuery,
     Duration,
     ListedAlerts,
-    PastPage,
-    WatchedRule,
-    WatchedSubject,
     alerts_query,
     listed_alerts,
     newest_values,
@@ -55,21 +50,20 @@ from flask10x.web.pages.status import answers
 
 log = logging.getLogger(__name__)
 
-# Muting: nothing is sent of a rule and a subject for a while. Forms of the page, no JavaScript.
-#
-# Who may see the alerts may mute them, for a family has one token for its pages. Where only tokens
-# for posting are set, it takes the one for all stations (`web/access.py`).
+blueprint = Page("alerts", __name__, text=N_("Alerts"), group="main")
+api.register(blueprint)
 
 # The thread that waits also answers sensors, some of which give up after 3 s (contract, section 7).
 WAITS_SEC = 1.0
 
 
-def register(blueprint: Blueprint) -> None:
-    """Add the two routes that the forms post to."""
-    blueprint.post("/alerts/mute", guard="mute")(mute)
-    blueprint.post("/alerts/unmute", guard="mute")(unmute)
+# Muting: nothing is sent of a rule and a subject for a while. Forms of the page, no JavaScript.
+#
+# Who may see the alerts may mute them, for a family has one token for its pages. Where only tokens
+# for posting are set, it takes the one for all stations (`web/access.py`).
 
 
+@blueprint.post("/alerts/mute", guard="mute")
 def mute() -> AnyResponse:
     """Mute `rule` and `subject` for the time `for`; then the page, by GET.
 
@@ -86,6 +80,7 @@ def mute() -> AnyResponse:
     return _to_page()
 
 
+@blueprint.post("/alerts/unmute", guard="mute")
 def unmute() -> AnyResponse:
     """End the mute of `rule` and `subject`, if there is one; then the page, by GET.
 
@@ -155,10 +150,6 @@ def _to_page() -> AnyResponse:
     return redirect(url_for("alerts.as_page", _anchor="muted"), 303)
 
 
-blueprint = Page("alerts", __name__, text=N_("Alerts"), group="main")
-api.register(blueprint)
-register(blueprint)
-
 PAGE_ALERTS = 20
 
 
@@ -208,19 +199,28 @@ def _rendered(
     reader = AlertReader(settings, t, now_ms, newest_values(store, alerts.active))
     here = {each.id for each in alerts.active}
     morning = reader.instant(until_ms("morning", now_ms, settings)).text
-    model = AlertsModel(
+    alerts_page, shown = "alerts.as_page", alerts.past
+    return render_template(
+        "alerts/template.html",
         trouble=trouble,
         problems=problems(errors, settings.stations, t),
-        channels=_names(settings.alerts, t),
-        commands=() if settings.alerts.channels else answers.set_up_alerts(),
+        channels=t.listed(escape(channel.name) for channel in settings.alerts.channels),
+        # What sets a channel, as it is typed on this machine.
+        commands=answers.set_up_alerts(),
         active=[reader.alert(each, alerts.messages.get(each.id, ())) for each in alerts.active],
+        # Messages that have not arrived, of no active alert.
         troubled=[
             reader.message(message, alert)
             for message, alert in alerts.troubled
             if message.alert_id not in here
         ],
-        muted=[reader.mute(mute) for mute in alerts.muted],
-        past=_past(alerts, question, reader),
+        muted=[
+            (mute, reader.words.muted(mute.rule, mute.subject), reader.instant(mute.until_ms))
+            for mute in alerts.muted
+        ],
+        past=[reader.alert(each, alerts.messages.get(each.id, ())) for each in shown],
+        older_url=alerts.has_older and url_for(alerts_page, before=shown[-1].id, _anchor="past"),
+        newest_url=question.before is not None and url_for(alerts_page, _anchor="past"),
         rules=[_rule(rule, alerts, reader) for rule in settings.alerts.rules],
         durations={
             "1h": t("1 hour"),
@@ -228,40 +228,30 @@ def _rendered(
             "1d": t("1 day"),
             "1w": t("1 week"),
         },
-        json_url=url_for("alerts.as_json"),
-    )
-    return render_template("alerts/template.html", model=model)
-
-
-def _past(alerts: ListedAlerts, question: AlertsQuery, reader: AlertReader) -> PastPage:
-    shown, page = alerts.past, "alerts.as_page"
-    older = url_for(page, before=shown[-1].id, _anchor="past") if alerts.has_older else None
-    return PastPage(
-        alerts=[reader.alert(alert, alerts.messages.get(alert.id, ())) for alert in shown],
-        older_url=older,
-        newest_url=url_for(page, _anchor="past") if question.before is not None else None,
     )
 
 
-def _rule(rule: Rule, alerts: ListedAlerts, reader: AlertReader) -> WatchedRule:
+def _rule(rule: Rule, alerts: ListedAlerts, reader: AlertReader) -> dict[str, object]:
+    """What the page shows of a rule that is on."""
     settings, t = reader.settings, reader.t
-    wrong = [each.subject for each in alerts.active if each.rule == rule.name]
+    firing = [each.subject for each in alerts.active if each.rule == rule.name]
     muted = [each.subject for each in alerts.muted if each.rule == rule.name]
     states = [
-        _state(t("active"), N_("active: {names}"), wrong, reader) if wrong else t("all clear")
+        _state(t("active"), N_("active: {names}"), firing, reader) if firing else t("all clear")
     ]
     states += [_state(t("muted"), N_("muted: {names}"), muted, reader)] if muted else []
-    return WatchedRule(
-        name=rule.name,
-        sentence=sentence(rule, settings.stations, t),
-        channels=t.listed(map(escape, rule.channels)),
-        state=t.listed(states),
-        is_wrong=bool(wrong),
-        subjects=[
-            WatchedSubject(subject=each, name=name_of(each, settings.stations, t))
-            for each in watched_by(rule, settings.stations)
-        ],
-    )
+    return {
+        "name": rule.name,
+        "sentence": sentence(rule, settings.stations, t),
+        # Where it has channels of its own.
+        "channels": t.listed(map(escape, rule.channels)),
+        "state": t.listed(states),
+        "is_firing": bool(firing),
+        "subjects": {
+            subject: name_of(subject, settings.stations, t)
+            for subject in watched_by(rule, settings.stations)
+        },
+    }
 
 
 def _state(alone: str, named: str, subjects: Sequence[str], reader: AlertReader) -> str:
@@ -269,7 +259,3 @@ def _state(alone: str, named: str, subjects: Sequence[str], reader: AlertReader)
     t, stations = reader.t, reader.settings.stations
     names = t.listed(name_of(subject, stations, t) for subject in subjects if subject)
     return t(named, names=names) if names else alone
-
-
-def _names(alerts: Alerts, t: Translation) -> str:
-    return t.listed(escape(channel.name) for channel in alerts.channels)
