@@ -38,7 +38,7 @@ def stored(writer: Writer, database: Database) -> list[tuple[Any, ...]]:
     return select(database.path, "SELECT endpoint, received_at, arrived_at FROM readings")
 
 
-def kept(store: Store) -> list[tuple[Any, ...]]:
+def rejected_rows(store: Store) -> list[tuple[Any, ...]]:
     store.writer.rejected_queue.finish()
     query = "SELECT endpoint, received_at, measured_at, reasons, body FROM rejected"
     return select(store.database.path, query)
@@ -94,7 +94,7 @@ def test_each_item_has_a_result_and_the_good_ones_are_stored(
         ("data", NOW_MS, None),
         ("data", 1_755_999_900_000, NOW_MS),
     ]
-    rejected = {row[0]: row for row in kept(store)}
+    rejected = {row[0]: row for row in rejected_rows(store)}
     assert rejected["data"][1:3] == (NOW_MS, NOW_MS - 60_000)
     assert json.loads(rejected["data"][4]) == {"pressure": -1, "temperature": "寒い"}
     assert rejected["data4"][2] == 1_755_993_600_000
@@ -143,7 +143,7 @@ def test_what_is_said_of_an_item_is_checked_and_then_all_of_it_is_kept(
             "results": [{"error": "validation failed", "details": details}],
         },
     )
-    ((endpoint, _, measured_at, _, body),) = kept(store)
+    ((endpoint, _, measured_at, _, body),) = rejected_rows(store)
     assert (endpoint, measured_at, json.loads(body)) == ("data", None, item(**more))
 
 
@@ -346,7 +346,7 @@ def test_a_stations_route_takes_an_array_of_readings_and_items(
         ("data", NOW_MS, None),
         ("data", NOW_MS - 10_000, NOW_MS),
     ]
-    assert [row[4] for row in kept(store)] == [
+    assert [row[4] for row in rejected_rows(store)] == [
         b"7",
         json.dumps(GOOD | {"temperature": None}).encode(),
         json.dumps({"data": GOOD, "endpoint": "data4"}).encode(),
@@ -372,10 +372,10 @@ def test_the_token_has_to_be_one_for_each_station(
             return client.post(DOOR, json=body, headers={"Authorization": f"Bearer {token}"})
 
         assert post("none-0123456789abcdef").status_code == 401
-        own = post("own-0123456789abcdef")
-        assert own.status_code == 200
-        assert own.json["results"][0] == {"status": "enqueued"}
-        assert own.json["results"][1]["error"] == "unauthorized"
+        answer = post("own-0123456789abcdef")
+        assert answer.status_code == 200
+        assert answer.json["results"][0] == {"status": "enqueued"}
+        assert answer.json["results"][1]["error"] == "unauthorized"
         # Its sender throws away what gets a 400.
         assert post("own-0123456789abcdef", [item(endpoint="data2")]).status_code == 401
         every = post("all-0123456789abcdef").json["results"]

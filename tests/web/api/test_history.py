@@ -25,8 +25,8 @@ from tests.support.rows import INFINITY, execute, insert_readings, pico, select
 
 def link(client: FlaskClient, url: str, name: str) -> str | None:
     header = client.get(url).headers.get("Link", "")
-    found = re.search(rf'<([^>]*)>; rel="{name}"', header)
-    return found[1] if found else None
+    link = re.search(rf'<([^>]*)>; rel="{name}"', header)
+    return link[1] if link else None
 
 
 # --- JSON ------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ def test_an_infinity_that_a_person_has_stored_is_null(
     for url in ("/history/json", "/history/json?since=0", "/history.json"):
         answer = client.get(url)
         assert answer.status_code == 200
-        assert [one["data"] for one in answer.get_json()] == values
+        assert [reading["data"] for reading in answer.get_json()] == values
     pressure, temperature = client.get("/history/series").get_json()["series"]
     assert (pressure["min"], pressure["avg"], pressure["max"]) == ([None] * 2,) * 3
     assert (temperature["min"], temperature["max"]) == ([25.5, None], [25.5, None])
@@ -103,7 +103,7 @@ def test_json_without_parameters_is_the_old_answer(client: FlaskClient) -> None:
 @pytest.mark.usefixtures("four")
 def test_json_of_some_measurements(client: FlaskClient) -> None:
     answer = client.get("/history/json?measurement=co2&measurement=temperature_dht11").get_json()
-    assert [(one["endpoint"], one["data"]) for one in answer] == [
+    assert [(reading["endpoint"], reading["data"]) for reading in answer] == [
         ("data2", {"co2": 650.0}),
         ("data4", {"mh_z19": {"co2": 612.0}, "dht11": {"temperature": 26.0}}),
     ]
@@ -111,12 +111,12 @@ def test_json_of_some_measurements(client: FlaskClient) -> None:
 
 @pytest.mark.usefixtures("four")
 def test_incomplete_readings_lack_one_of_the_chosen_measurements(client: FlaskClient) -> None:
-    def found(asked: str) -> list[str]:
-        return [one["endpoint"] for one in client.get(f"/history/json?{asked}").get_json()]
+    def stations(query: str) -> list[str]:
+        return [reading["endpoint"] for reading in client.get(f"/history/json?{query}").get_json()]
 
-    assert found("incomplete=1") == ["data3", "data4"]
-    assert found("incomplete=1&measurement=gas_resistance") == ["data3"]
-    assert found("incomplete=1&measurement=co2") == []
+    assert stations("incomplete=1") == ["data3", "data4"]
+    assert stations("incomplete=1&measurement=gas_resistance") == ["data3"]
+    assert stations("incomplete=1&measurement=co2") == []
 
 
 @pytest.mark.usefixtures("four")
@@ -127,7 +127,7 @@ def test_the_last_id_leads_to_what_is_new(client: FlaskClient, writer: Writer) -
     writer.submit(Reading("data3", NINE, (1.0, 2.0, 3.0, 4.0)))
     writer.step()
     after = client.get("/history/json?endpoint=data&since=4")
-    assert [one["data"]["pressure"] for one in after.get_json()] == [7.0]
+    assert [reading["data"]["pressure"] for reading in after.get_json()] == [7.0]
     assert after.headers["X-Last-Id"] == "6"
     assert "Link" not in after.headers
     assert client.get("/history/json?since=6").get_json() == []
@@ -142,19 +142,19 @@ def test_json_of_an_empty_database(client: FlaskClient) -> None:
 @pytest.mark.usefixtures("four")
 def test_links_are_relative_and_keep_the_filters(client: FlaskClient) -> None:
     url = "/history/json?order=desc&limit=1&temperature__gt=20&from=2025-08-24T00:00%2B09:00"
-    kept = "from=2025-08-24T00:00%2B09:00&temperature__gt=20&order=desc&limit=1"
+    query = "from=2025-08-24T00:00%2B09:00&temperature__gt=20&order=desc&limit=1"
     answer = client.get(url)
-    assert [one["endpoint"] for one in answer.get_json()] == ["data3"]
+    assert [reading["endpoint"] for reading in answer.get_json()] == ["data3"]
     assert answer.headers["Link"] == (
-        f'</history/json?{kept}&cursor=before:{NINE + 2 * MINUTE}:3>; rel="next"'
+        f'</history/json?{query}&cursor=before:{NINE + 2 * MINUTE}:3>; rel="next"'
     )
     following = link(client, url, "next")
     assert following
     answer = client.get(following)
-    assert [one["endpoint"] for one in answer.get_json()] == ["data2"]
+    assert [reading["endpoint"] for reading in answer.get_json()] == ["data2"]
     assert answer.headers["Link"] == (
-        f'</history/json?{kept}&cursor=before:{NINE + MINUTE}:2>; rel="next", '
-        f'</history/json?{kept}&cursor=after:{NINE + MINUTE}:2>; rel="prev"'
+        f'</history/json?{query}&cursor=before:{NINE + MINUTE}:2>; rel="next", '
+        f'</history/json?{query}&cursor=after:{NINE + MINUTE}:2>; rel="prev"'
     )
 
 
@@ -162,12 +162,12 @@ def test_following_next_reads_everything_once(client: FlaskClient, writer: Write
     for number in range(25):
         writer.submit(pico(number, NINE + number // 3))
     writer.step()
-    seen: list[float] = []
+    pressures: list[float] = []
     url: str | None = "/history/json?order=asc&limit=4"
     while url:
-        seen += [one["data"]["pressure"] for one in client.get(url).get_json()]
+        pressures += [reading["data"]["pressure"] for reading in client.get(url).get_json()]
         url = link(client, url, "next")
-    assert seen == list(range(25))
+    assert pressures == list(range(25))
 
 
 @pytest.mark.parametrize("path", ["/history/json", "/history.csv", "/history.json"])
@@ -326,8 +326,8 @@ def test_the_json_file_holds_what_json_answers(client: FlaskClient, query: str) 
 
 @pytest.mark.usefixtures("many")
 def test_the_json_file_is_not_cut_at_history_max(client: FlaskClient) -> None:
-    found = client.get("/history.json").get_json()
-    assert [one["data"]["pressure"] for one in found] == list(range(4500))
+    readings = client.get("/history.json").get_json()
+    assert [reading["data"]["pressure"] for reading in readings] == list(range(4500))
 
 
 # --- When the database can't be read ---------------------------------------------------------
@@ -366,7 +366,9 @@ def test_after_the_trouble_everything_works_again(
     writer.submit(pico(1000, NINE))
     assert writer.step() == 1
     assert select(database.path, "SELECT pressure FROM readings") == [(1000.0,)]
-    assert [one["data"]["pressure"] for one in client.get("/history/json").get_json()] == [1000.0]
+    assert [reading["data"]["pressure"] for reading in client.get("/history/json").get_json()] == [
+        1000.0
+    ]
 
 
 @pytest.mark.usefixtures("many")

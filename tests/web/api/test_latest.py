@@ -18,7 +18,7 @@ from tests.support.rows import INFINITY, execute, pico
 ENDPOINTS = ["data", "data2", "data3", "data4"]
 
 
-def asked(client: FlaskClient, query: str = "") -> Any:
+def latest(client: FlaskClient, query: str = "") -> Any:
     answer = client.get(f"/api/v1/latest{query}")
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-store"
@@ -27,15 +27,15 @@ def asked(client: FlaskClient, query: str = "") -> Any:
 
 @pytest.mark.usefixtures("four")
 def test_the_values_are_those_of_the_history(client: FlaskClient) -> None:
-    stations = asked(client)["stations"]
+    stations = latest(client)["stations"]
     assert list(stations) == ENDPOINTS
-    for endpoint, found in stations.items():
+    for endpoint, station in stations.items():
         (reading,) = client.get(f"/history/json?endpoint={endpoint}&limit=1").get_json()
-        assert found["data"] == reading["data"]
+        assert station["data"] == reading["data"]
         # The newest reading of these is what both show.
-        assert found["received_at"][:19].replace("T", " ") == reading["timestamp"]
-        assert found["measurements"].keys() == found["units"].keys()
-        assert found == asked(client, f"?station={endpoint}") | {"age_s": found["age_s"]}
+        assert station["received_at"][:19].replace("T", " ") == reading["timestamp"]
+        assert station["measurements"].keys() == station["units"].keys()
+        assert station == latest(client, f"?station={endpoint}") | {"age_s": station["age_s"]}
 
 
 def test_a_station_in_full(
@@ -47,7 +47,7 @@ def test_a_station_in_full(
         f" VALUES ('data3', {NINE + 2 * 60_000}, 30.20312, 61, 994.5)",
     )
     monkeypatch.setattr(time, "time_ns", lambda: (NINE + 2 * 60_000 + 12_000) * 1_000_000)
-    answer = asked(client, "?station=data3")
+    answer = latest(client, "?station=data3")
     derived, units = answer.pop("derived"), answer.pop("derived_units")
     assert answer == {
         "endpoint": "data3",
@@ -80,17 +80,17 @@ def test_a_station_in_full(
 
 
 def test_every_key_is_there_before_the_first_reading(client: FlaskClient) -> None:
-    found = asked(client, "?station=data")
-    assert (found["state"], found["age_s"], found["received_at"]) == ("never", None, None)
-    assert found["measurements"] == found["data"] == {"pressure": None, "temperature": None}
-    assert found["missing"] == []
+    station = latest(client, "?station=data")
+    assert (station["state"], station["age_s"], station["received_at"]) == ("never", None, None)
+    assert station["measurements"] == station["data"] == {"pressure": None, "temperature": None}
+    assert station["missing"] == []
 
 
 def test_no_key_is_hidden_by_a_method_in_a_template(client: FlaskClient) -> None:
     """Jinja looks for an attribute of a dict before it looks for a key."""
-    found = client.get("/api/v1/latest").get_json()
-    objects = [found, *found["stations"].values()]
-    assert not [key for one in objects for key in one if hasattr(dict, key)]
+    station = client.get("/api/v1/latest").get_json()
+    objects = [station, *station["stations"].values()]
+    assert not [key for each in objects for key in each if hasattr(dict, key)]
 
 
 def test_age_and_state_are_those_of_the_card(
@@ -98,10 +98,10 @@ def test_age_and_state_are_those_of_the_card(
 ) -> None:
     gauges.note_received("data", 5_000_000)
     monkeypatch.setattr(time, "monotonic_ns", lambda: 5_120_000 * 1_000_000)
-    assert asked(client)["stations"]["data"]["state"] == "receiving"
+    assert latest(client)["stations"]["data"]["state"] == "receiving"
     monkeypatch.setattr(time, "monotonic_ns", lambda: 5_121_000 * 1_000_000)
-    found = asked(client)["stations"]["data"]
-    assert (found["state"], found["age_s"]) == ("silent", 121)
+    station = latest(client)["stations"]["data"]
+    assert (station["state"], station["age_s"]) == ("silent", 121)
     assert 'class="card silent"' in client.get("/history").text
 
 
@@ -111,7 +111,7 @@ def test_the_newest_reading_counts_not_the_last_that_was_stored(
     for reading in (pico(1, NINE), pico(2, NINE - 1000)):
         writer.submit(reading)
         writer.step()
-    assert asked(client, "?station=data")["measurements"]["pressure"] == 1.0
+    assert latest(client, "?station=data")["measurements"]["pressure"] == 1.0
 
 
 def test_an_infinity_that_a_person_has_stored_is_null(
@@ -122,8 +122,8 @@ def test_an_infinity_that_a_person_has_stored_is_null(
         "INSERT INTO readings (endpoint, received_at, pressure, temperature)"
         f" VALUES ('data', {NINE}, {INFINITY}, 25.5)",
     )
-    found = asked(client, "?station=data")
-    assert found["measurements"] == {"pressure": None, "temperature": 25.5}
+    station = latest(client, "?station=data")
+    assert station["measurements"] == {"pressure": None, "temperature": 25.5}
 
 
 @pytest.mark.parametrize(
@@ -168,12 +168,12 @@ def test_a_database_that_cannot_be_read_is_a_503(client: FlaskClient, store: Sto
 
 @pytest.mark.usefixtures("four")
 def test_raw_values_are_those_that_were_stored(client: FlaskClient, database: Database) -> None:
-    before = asked(client, "?station=data")
+    before = latest(client, "?station=data")
     with database.commit() as connection:
         correct(connection, "data", "temperature", None, None, offset=-0.5)
     stored = before["measurements"]["temperature"]
-    assert asked(client, "?station=data")["measurements"]["temperature"] == stored - 0.5
-    assert asked(client, "?raw=1")["stations"]["data"]["measurements"] == before["measurements"]
+    assert latest(client, "?station=data")["measurements"]["temperature"] == stored - 0.5
+    assert latest(client, "?raw=1")["stations"]["data"]["measurements"] == before["measurements"]
     answer = client.get("/api/v1/latest?raw=yes&raws=1")
     assert answer.status_code == 400
     assert answer.get_json()["details"].keys() == {"raw", "raws"}

@@ -61,8 +61,8 @@ def test_midnight_sun_and_polar_night() -> None:
 
 
 def test_the_last_nights_before_the_midnight_sun() -> None:
-    found = nights(TROMSOE, ms("2025-05-14 12:00"), ms("2025-05-24 12:00"))
-    lengths = [until - begin for begin, until in found]
+    spans = nights(TROMSOE, ms("2025-05-14 12:00"), ms("2025-05-24 12:00"))
+    lengths = [until - begin for begin, until in spans]
     assert len(lengths) == 3
     assert lengths == sorted(lengths, reverse=True)
 

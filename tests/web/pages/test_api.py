@@ -25,7 +25,9 @@ def page(client: FlaskClient, language: str = "en", **headers: str) -> str:
 
 
 def commands(text: str) -> list[str]:
-    return [html.unescape(found) for found in re.findall(r"<pre[^>]*>(.*?)</pre>", text, re.DOTALL)]
+    return [
+        html.unescape(command) for command in re.findall(r"<pre[^>]*>(.*?)</pre>", text, re.DOTALL)
+    ]
 
 
 def test_programs_get_the_specification_once(client: FlaskClient, settings: Settings) -> None:
@@ -68,33 +70,33 @@ def test_what_the_specification_says_is_said_in_japanese(
     client: FlaskClient, settings: Settings
 ) -> None:
     document = specification(settings, declared(settings))
-    said = {found["description"] for found in document["components"]["responses"].values()}
+    texts = {part["description"] for part in document["components"]["responses"].values()}
     for methods in document["paths"].values():
-        for one in methods.values():
-            said |= {found.get("description", "") for found in one["responses"].values()}
-            said |= {found.get("description", "") for found in one.get("parameters", ())}
-    for name, found in document["components"]["parameters"].items():
-        said |= set() if "__" in name else {found["description"]}
+        for operation in methods.values():
+            texts |= {part.get("description", "") for part in operation["responses"].values()}
+            texts |= {part.get("description", "") for part in operation.get("parameters", ())}
+    for name, part in document["components"]["parameters"].items():
+        texts |= set() if "__" in name else {part["description"]}
     t = translation("ja")
-    assert [text for text in said - {""} if t(text) == text] == []
+    assert [text for text in texts - {""} if t(text) == text] == []
     assert "トークンがないか、正しくありません。" in page(client, "ja")
     assert "The token is missing or wrong." in page(client)
 
 
 def test_commands_are_for_the_address_of_this_reader(client: FlaskClient) -> None:
     text = page(client, Host="pi.local:8888")
-    found = commands(text)
-    assert "curl -s http://pi.local:8888/healthz" in found
-    posts = [one for one in found if "--data-binary" in one]
+    pasted = commands(text)
+    assert "curl -s http://pi.local:8888/healthz" in pasted
+    posts = [command for command in pasted if "--data-binary" in command]
     assert len(posts) > 5
-    assert all(shlex.split(one)[-1].endswith("?dry_run=1") for one in posts)
+    assert all(shlex.split(command)[-1].endswith("?dry_run=1") for command in posts)
     assert "$TOKEN" not in text
 
 
 def test_a_strange_name_of_the_host_cannot_leave_its_word(client: FlaskClient) -> None:
-    for one in commands(page(client, Host="a'$(reboot)")):
-        assert "$(reboot)" not in one or "$(reboot)" in shlex.split(one)[-1]
-        assert shlex.split(one)[0] == "curl"
+    for command in commands(page(client, Host="a'$(reboot)")):
+        assert "$(reboot)" not in command or "$(reboot)" in shlex.split(command)[-1]
+        assert shlex.split(command)[0] == "curl"
 
 
 @pytest.fixture

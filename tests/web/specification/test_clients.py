@@ -82,4 +82,4 @@ def test_openapi_typescript(document: Path, tmp_path: Path) -> None:
     assert [line for line in lines if str(document) not in line and line] == []
     run(BIN / "tsc", "--noEmit", "--strict", types)
     text = types.read_text(encoding="utf-8")
-    assert all(f'"/{one.endpoint}": {{' in text for one in BUILT_IN.all)
+    assert all(f'"/{station.endpoint}": {{' in text for station in BUILT_IN.all)

@@ -10,7 +10,12 @@ from flask.testing import FlaskClient
 from flask10x.config.settings import Settings
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
-from tests.web.specification.test_specification import asked, in_earnest, operations, specification
+from tests.web.specification.test_specification import (
+    answer_to,
+    in_earnest,
+    operations,
+    specification,
+)
 
 jsonschema = pytest.importorskip("jsonschema", reason="the extra `tools` is missing: make tools")
 pytestmark = pytest.mark.tools
@@ -48,7 +53,7 @@ def test_without_a_token(guarded: Settings, host: str, origin: str) -> None:
 def check(client: FlaskClient, settings: Settings, headers: dict[str, str]) -> None:
     document = specification(settings)
     for path, _, operation in operations(settings):
-        answer = asked(client, in_earnest(path, operation), headers)
+        answer = answer_to(client, in_earnest(path, operation), headers)
         content = operation["responses"][str(answer.status_code)].get("content", {"text/html": {}})
         rules = content.get(answer.mimetype)
         assert rules is not None, f"{path}: {answer.status_code} {answer.mimetype}"

@@ -72,7 +72,7 @@ def routes_of(app: Flask) -> set[tuple[str, str]]:
 
 
 def described(document: dict[str, Any]) -> set[tuple[str, str]]:
-    return {(method, path) for path, found in document["paths"].items() for method in found}
+    return {(method, path) for path, methods in document["paths"].items() for method in methods}
 
 
 @pytest.mark.parametrize("stations", [BUILT_IN, WITH_BALCONY, HOUSE], ids=["4", "5", "more"])
@@ -109,8 +109,8 @@ def test_its_limits_and_names_are_those_of_the_program(settings: Settings) -> No
     paths = {path: operation for path, _, operation in operations(settings)}
 
     def values(schema: str, name: str) -> list[str]:
-        found: list[str] = schemas[schema]["properties"][name]["enum"]
-        return found
+        names: list[str] = schemas[schema]["properties"][name]["enum"]
+        return names
 
     assert values("Alert", "kind") == [*get_args(Kind)]
     assert values("AlertMessage", "occasion") == [*get_args(Occasion)]
@@ -123,7 +123,9 @@ def test_its_limits_and_names_are_those_of_the_program(settings: Settings) -> No
     assert parameters["limit"]["schema"]["maximum"] == MAX_LIMIT
     buckets = parameters["buckets"]["schema"]
     assert (buckets["minimum"], buckets["maximum"]) == (MIN_BUCKETS, MAX_BUCKETS)
-    before, limit = (one["schema"]["maximum"] for one in paths["/api/v1/alerts"]["parameters"])
+    before, limit = (
+        parameter["schema"]["maximum"] for parameter in paths["/api/v1/alerts"]["parameters"]
+    )
     assert (before, limit) == (alerts.MAX_ID, alerts.MAX_LIMIT)
     assert schemas["Items"]["maxItems"] == ITEMS_MAX
     array = paths["/api/v2/channels/{channel}/dataarray"]["requestBody"]["content"][JSON]["schema"]
@@ -147,7 +149,7 @@ def test_its_limits_and_names_are_those_of_the_program(settings: Settings) -> No
 def test_no_schema_has_a_title(settings: Settings) -> None:
     """Generators of clients would name a class after it: `PicoBME280`."""
     schemas = specification(settings)["components"]["schemas"]
-    assert not [name for name, found in schemas.items() if "title" in found]
+    assert not [name for name, schema in schemas.items() if "title" in schema]
 
 
 def test_an_added_station_has_a_path_and_schemas_of_its_own(settings: Settings) -> None:
@@ -176,7 +178,9 @@ def test_a_field_may_be_missing_where_partial_readings_are_accepted(settings: Se
     # A bad value is warned of, too; one usable value is needed.
     *_usable, anything = schemas["Reading_data"]["properties"]["pressure"]["anyOf"]
     assert anything.keys() == {"description"}
-    assert [one["required"] for one in schemas["Reading_data"]["allOf"][0]["anyOf"]] == [
+    assert [
+        alternative["required"] for alternative in schemas["Reading_data"]["allOf"][0]["anyOf"]
+    ] == [
         ["pressure"],
         ["temperature"],
     ]
@@ -222,7 +226,7 @@ def test_the_samples_are_answered_and_leave_nothing(
 ) -> None:
     for path, _, operation in operations(settings):
         sample = sample_of(path, operation)
-        answer = asked(client, sample)
+        answer = answer_to(client, sample)
         # The house of this test has no measurement of the line protocol, and no channel.
         refused = path.endswith("/write") or "{channel}" in path
         assert (answer.status_code == 200) is not refused, path
@@ -230,7 +234,7 @@ def test_the_samples_are_answered_and_leave_nothing(
     assert length() == 0
 
 
-def asked(
+def answer_to(
     client: FlaskClient, sample: Sample, headers: dict[str, str] | None = None
 ) -> TestResponse:
     """The answer to a sample."""
@@ -250,7 +254,7 @@ def in_earnest(path: str, operation: JsonObject) -> Sample:
 def test_what_is_answered_without_a_database_is_described(settings: Settings) -> None:
     app = create_app(settings, missing="there was a database")
     for path, _, operation in operations(settings):
-        answer = asked(app.test_client(), in_earnest(path, operation))
+        answer = answer_to(app.test_client(), in_earnest(path, operation))
         assert str(answer.status_code) in operation["responses"], path
     app.extensions["flask10x"].close()
 
@@ -267,7 +271,7 @@ def test_what_is_answered_without_a_token_is_described(
     document = specification(settings, read_token=True, write_token=True)
     for path, _, operation in made.operations(document):
         sample = in_earnest(path, resolved(operation, document))
-        is_refused = asked(app.test_client(), sample).status_code == 401
+        is_refused = answer_to(app.test_client(), sample).status_code == 401
         # Ambient's clients have the token in the body, which is looked at later.
         assert is_refused is ({} not in operation["security"]), path
     app.extensions["flask10x"].close()
@@ -276,8 +280,8 @@ def test_what_is_answered_without_a_token_is_described(
 @pytest.fixture
 def length(app: Flask) -> Callable[[], int]:
     """How many readings wait."""
-    found: Callable[[], int] = app.extensions["flask10x"].queues.length
-    return found
+    queue_length: Callable[[], int] = app.extensions["flask10x"].queues.length
+    return queue_length
 
 
 def test_forms_are_sent_as_forms(settings: Settings) -> None:
@@ -287,13 +291,13 @@ def test_forms_are_sent_as_forms(settings: Settings) -> None:
 
 
 def test_tokens_are_asked_for_where_there_are_some(settings: Settings) -> None:
-    def security(*, wanted: bool) -> tuple[object, object, object]:
-        paths = specification(settings, read_token=wanted, write_token=wanted)["paths"]
+    def security(*, needed: bool) -> tuple[object, object, object]:
+        paths = specification(settings, read_token=needed, write_token=needed)["paths"]
         get, post = paths["/metrics"]["get"], paths["/data"]["post"]
         return get["security"], post["security"], paths["/healthz"]["get"]["security"]
 
     none: dict[str, list[str]] = {}
     read: list[object] = [{"read": []}, {"readPassword": []}]
     write: list[object] = [{"write": []}]
-    assert security(wanted=False) == ([none, *read], [none, *write], [none])
-    assert security(wanted=True) == (read, write, [none])
+    assert security(needed=False) == ([none, *read], [none, *write], [none])
+    assert security(needed=True) == (read, write, [none])
