@@ -35,13 +35,13 @@ def exported(settings: Settings, database: Database) -> Path:
 def refused(settings: Settings, database: Database) -> str:
     """The message of an export that touches nothing, neither file nor database."""
     path = csv_file(settings)
-    before, known = path.read_bytes(), select(database_file(settings), "SELECT * FROM exports")
+    before, positions = path.read_bytes(), select(database_file(settings), "SELECT * FROM exports")
     outcome = export(settings, database, PICO)[0]
     assert outcome.failed
     assert outcome.rows == 0
     assert path.read_bytes() == before
-    assert [found.name for found in path.parent.iterdir()] == ["PicodataX.csv"]
-    assert select(database_file(settings), "SELECT * FROM exports") == known
+    assert [file.name for file in path.parent.iterdir()] == ["PicodataX.csv"]
+    assert select(database_file(settings), "SELECT * FROM exports") == positions
     assert select(database_file(settings), "SELECT * FROM export_intents") == []
     return outcome.text
 
@@ -225,6 +225,6 @@ def test_another_heading_of_the_station(
     before = exported.read_bytes()
     outcome = export(settings, database, [renamed])[0]
     assert "started a new file, as the station's columns have changed" in outcome.text
-    (kept,) = settings.csv_dir.glob("PicodataX-until-*.csv")
-    assert kept.read_bytes() == before
+    (archived,) = settings.csv_dir.glob("PicodataX-until-*.csv")
+    assert archived.read_bytes() == before
     assert exported.read_bytes().startswith(b"current_time,Pressure,Humidity\r\n")

@@ -105,8 +105,8 @@ def place(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Pl
     """Five readings of one station; nothing is exported yet."""
     settings = make_settings(DATA_DIR=tmp_path / "data")
     lay_new_database(settings.data_dir / databases.FILE_NAME)
-    with runs(settings.data_dir) as found:
-        place = Place(settings, found)
+    with runs(settings.data_dir) as process:
+        place = Place(settings, process)
         values = (
             f"('data', {1756000000000 + 1000 * n}, {990.5 + n}, {'NULL' if n == 1 else 25.0})"
             for n in range(5)
@@ -209,10 +209,10 @@ def test_killed_while_a_new_file_begins_for_other_columns(place: Place) -> None:
         place.store_one_more()
         assert place.runs.run("PicodataX.csv") == 0, (died, place.runs.errors)
         assert place.runs.run("--verify PicodataX.csv") == 0, (died, place.runs.errors)
-        kept, file = sorted(place.file.parent.iterdir())
+        archived, file = sorted(place.file.parent.iterdir())
         assert file == place.file, died
-        assert kept.match("PicodataX-until-*.csv"), died
-        assert kept.read_bytes() == HEADER + b"".join(ROWS[:2]), died
+        assert archived.match("PicodataX-until-*.csv"), died
+        assert archived.read_bytes() == HEADER + b"".join(ROWS[:2]), died
         assert file.read_bytes() == new, died
         assert select(place.database, "SELECT * FROM export_intents") == [], died
         places.add(died.split()[0])

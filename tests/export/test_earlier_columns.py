@@ -60,10 +60,10 @@ def files(settings: Settings) -> dict[str, bytes]:
 
 
 def test_a_new_file_begins(wetter: Settings, database: Database) -> None:
-    kept = wetter.csv_dir / KEPT
+    archived = wetter.csv_dir / KEPT
     outcome = dry_run(wetter, database, pico(wetter))[0]
     assert outcome.text == (
-        f"2 rows would be appended; would start a new file, as {CHANGED}; the old file: {kept}"
+        f"2 rows would be appended; would start a new file, as {CHANGED}; the old file: {archived}"
     )
     outcome = verify(wetter, database, pico(wetter))[0]
     assert (outcome.failed, outcome.rows) == (False, 2)
@@ -74,7 +74,8 @@ def test_a_new_file_begins(wetter: Settings, database: Database) -> None:
 
     outcome = export(wetter, database, pico(wetter))[0]
     assert (
-        outcome.text == f"2 rows appended; started a new file, as {CHANGED}; the old file is {kept}"
+        outcome.text
+        == f"2 rows appended; started a new file, as {CHANGED}; the old file is {archived}"
     )
     assert files(wetter) == {KEPT: OLD, NAME: NEW}
     outcome = export(wetter, database, pico(wetter))[0]
@@ -174,9 +175,9 @@ def store_wet(database: Database, *numbers: int) -> None:
     execute(database.path, f"INSERT INTO readings {columns} VALUES {', '.join(values)}")
 
 
-@pytest.mark.parametrize("left", [0, 60, 100])
+@pytest.mark.parametrize("size", [0, 60, 100])
 def test_the_last_values_of_a_measurement_that_is_taken_out(
-    wetter: Settings, database: Database, monkeypatch: pytest.MonkeyPatch, left: int
+    wetter: Settings, database: Database, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     """They go into the old file, also when the export dies and leaves some or all bytes of them."""
     export(wetter, database, pico(wetter))
@@ -191,7 +192,7 @@ def test_the_last_values_of_a_measurement_that_is_taken_out(
         patch.setattr("flask10x.export.file.CsvFile.sync", die)
         export(back, database, pico(back))
     assert csv_file(back).read_bytes() == NEW + wet(5, 6)
-    csv_file(back).write_bytes(NEW + wet(5, 6)[:left])
+    csv_file(back).write_bytes(NEW + wet(5, 6)[:size])
     assert not dry_run(back, database, pico(back))[0].failed
     assert not export(back, database, pico(back))[0].failed
     second = f"PicodataX-until-{DAY}-2.csv"

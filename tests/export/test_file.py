@@ -80,7 +80,7 @@ def test_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "start", "found"),
+    ("line", "start", "expected"),
     [
         (b"cd\n", 3, True),
         (b"ab\n", 3, False),
@@ -92,18 +92,18 @@ def test_lines(tmp_path: Path) -> None:
     ],
 )
 def test_a_line_is_found_across_blocks(
-    tmp_path: Path, line: bytes, start: int, found: bool
+    tmp_path: Path, line: bytes, start: int, expected: bool
 ) -> None:
     with opened(tmp_path / "a.csv", b"ab\ncd\n0123456789\nef\n") as file:
-        assert file.has_line(line, start) is found
+        assert file.has_line(line, start) is expected
 
 
 @given(st.binary(max_size=12), st.binary(max_size=12), st.binary(max_size=12))
 def test_the_same_end(
-    tmp_path_factory: pytest.TempPathFactory, one: bytes, other: bytes, end: bytes
+    tmp_path_factory: pytest.TempPathFactory, left_part: bytes, right_part: bytes, end: bytes
 ) -> None:
     folder = tmp_path_factory.mktemp("files")
-    first, second = one + end, other + end
+    first, second = left_part + end, right_part + end
     lengths = range(min(len(first), len(second)) + 1)
     longest = max(n for n in lengths if first[len(first) - n :] == second[len(second) - n :])
     with opened(folder / "a", first) as a, opened(folder / "b", second) as b:

@@ -71,10 +71,10 @@ def test_a_full_file_system(settings: Settings, database: Database) -> None:
     # The rows of the export need another page of the tmpfs than the old ones.
     old = HEADER + line(0) * ((4096 - len(HEADER)) // len(line(0)))
     store(settings, *[1, 2, 3, 4, 5, 6, 7, 8, 9] * 4)
-    kept = settings.data_dir / "kept"
-    kept.mkdir()
-    (kept / "old.csv").write_bytes(old)
-    paths = {"CSV": settings.csv_dir, "OLD": kept / "old.csv", "KEPT": kept}
+    copies = settings.data_dir / "kept"
+    copies.mkdir()
+    (copies / "old.csv").write_bytes(old)
+    paths = {"CSV": settings.csv_dir, "OLD": copies / "old.csv", "KEPT": copies}
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", FULL],
         env=environ(settings)
@@ -92,6 +92,6 @@ def test_a_full_file_system(settings: Settings, database: Database) -> None:
     assert done.stderr == (
         f"{csv_file(settings)}: cannot be read or written: No space left on device\n"
     )
-    assert (kept / "full.csv").read_bytes() == old
+    assert (copies / "full.csv").read_bytes() == old
     expected = old + lines(*[1, 2, 3, 4, 5, 6, 7, 8, 9] * 4)
-    assert (kept / "mended.csv").read_bytes() == expected
+    assert (copies / "mended.csv").read_bytes() == expected

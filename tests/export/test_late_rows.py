@@ -64,8 +64,8 @@ def test_the_last_time_in_the_file_is_that_of_the_last_row(
     settings: Settings, make_settings: MakeSettings, database: Database, late: Path
 ) -> None:
     """It is what a command in another zone is told from."""
-    known = select(database.path, "SELECT last_received_at, last_time FROM exports")
-    assert known == [(FIRST_MS - 400, "2025-08-24 10:46:39")]
+    last_rows = select(database.path, "SELECT last_received_at, last_time FROM exports")
+    assert last_rows == [(FIRST_MS - 400, "2025-08-24 10:46:39")]
     assert export(make_settings(TIMEZONE="UTC"), database, PICO)[0].failed
     outcome = export(make_settings(TIMEZONE="Japan"), database, PICO)[0]
     assert outcome.text == "0 rows appended; its time zone is Japan now, it was Asia/Tokyo"

@@ -50,12 +50,12 @@ def open_intents(settings: Settings) -> list[tuple[object, ...]]:
 
 def refused(settings: Settings, database: Database) -> str:
     """The message of an export that touches nothing and leaves the intent open."""
-    path, known = csv_file(settings), open_intents(settings)
+    path, intents = csv_file(settings), open_intents(settings)
     before = path.read_bytes() if path.exists() else None
     outcome = export(settings, database, PICO)[0]
     assert outcome.failed
     assert (path.read_bytes() if path.exists() else None) == before
-    assert open_intents(settings) == known
+    assert open_intents(settings) == intents
     return outcome.text
 
 
@@ -91,12 +91,12 @@ def test_what_is_complete_is_synced_before_it_counts(
 def test_any_part_of_it_is_cut_off(
     settings: Settings, database: Database, interrupted: Path
 ) -> None:
-    known = {
+    intents = {
         table: select(database_file(settings), f"SELECT * FROM {table}")[0]
         for table in ("exports", "export_intents")
     }
     for length in range(len(APPENDED)):
-        for table, row in known.items():
+        for table, row in intents.items():
             places = ", ".join("NULL" if value is None else repr(value) for value in row)
             execute(
                 database_file(settings),
@@ -169,8 +169,8 @@ def test_the_file_was_moved_away(settings: Settings, database: Database, interru
 
 def test_a_dry_run_only_looks(settings: Settings, database: Database, interrupted: Path) -> None:
     interrupted.write_bytes(BEFORE + APPENDED[:10])
-    known = open_intents(settings)
+    intents = open_intents(settings)
     outcome = dry_run(settings, database, PICO)[0]
     assert outcome.text == ("3 rows would be appended; 10 bytes of an interrupted export cut off")
     assert interrupted.read_bytes() == BEFORE + APPENDED[:10]
-    assert open_intents(settings) == known
+    assert open_intents(settings) == intents

@@ -59,13 +59,13 @@ def lines(*numbers: int) -> bytes:
 def files(settings: Settings) -> dict[str, bytes]:
     """Those of the stations that were added."""
     built_in = {station.csv_name for station in BUILT_IN.all}
-    found = (path for path in settings.csv_dir.iterdir() if path.name not in built_in)
-    return {path.name: path.read_bytes() for path in found}
+    matching = (path for path in settings.csv_dir.iterdir() if path.name not in built_in)
+    return {path.name: path.read_bytes() for path in matching}
 
 
 def of(outcomes: list[FileOutcome], name: str) -> FileOutcome:
-    (found,) = (one for one in outcomes if one.path.name == name)
-    return found
+    (matching,) = (each for each in outcomes if each.path.name == name)
+    return matching
 
 
 def test_a_station_that_gets_another_name_and_back(having: With, database: Database) -> None:
@@ -83,10 +83,10 @@ def test_a_station_that_gets_another_name_and_back(having: With, database: Datab
     assert "it is the file of /balcony: the next export begins a new one" in checked.text
     assert not checked.failed
     done = of(export(veranda, database), NAME)
-    kept = balcony.csv_dir / KEPT
+    archived = balcony.csv_dir / KEPT
     assert done.text == (
         "2 rows appended; a new file was begun, as this was the file of /balcony; that one is"
-        f" {kept}"
+        f" {archived}"
     )
     assert files(balcony) == {KEPT: HEADER + lines(0, 1, 2), NAME: HEADER + lines(3, 4)}
     assert of(export(veranda, database), NAME).text == "0 rows appended"
@@ -129,10 +129,10 @@ def test_a_station_whose_file_gets_another_name(having: With, database: Database
     store(database, "balcony", 2)
     renamed = having(replace(BALCONY_1, csv_name="Veranda.csv"))
     done = of(export(renamed, database), "Veranda.csv")
-    kept = renamed.csv_dir / KEPT
+    archived = renamed.csv_dir / KEPT
     assert done.text == (
         "1 row appended; it goes on after Balcony.csv, which the station had before; that one is"
-        f" {kept}"
+        f" {archived}"
     )
     assert files(renamed) == {KEPT: HEADER + lines(0, 1), "Veranda.csv": HEADER + lines(2)}
 
@@ -400,13 +400,13 @@ def test_an_export_that_dies_while_a_file_is_handed_over(
     export(having(BALCONY_1), database)
     store(database, "balcony", 2)
     store(database, "veranda", 3)
-    veranda, save, left = having(VERANDA), position.save_state, [saved]
+    veranda, save, saves_left = having(VERANDA), position.save_state, [saved]
 
-    def die(*given: Any, **named: Any) -> State:
-        if not left[0]:
+    def die(*arguments: Any, **named: Any) -> State:
+        if not saves_left[0]:
             raise KeyboardInterrupt
-        left[0] -= 1
-        return save(*given, **named)
+        saves_left[0] -= 1
+        return save(*arguments, **named)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(append, "save_state", die)

@@ -63,7 +63,7 @@ def refused(settings: Settings, database: Database) -> Callable[[], str]:
         outcome = rebuild(settings, database, PICO)[0]
         assert outcome.failed
         assert csv_file(settings).read_bytes() == before
-        assert [found.name for found in settings.csv_dir.iterdir()] == ["PicodataX.csv"]
+        assert [file.name for file in settings.csv_dir.iterdir()] == ["PicodataX.csv"]
         assert select(database_file(settings), "SELECT * FROM export_intents") == []
         return outcome.text
 
@@ -97,7 +97,7 @@ def test_an_older_database_mended(settings: Settings, database: Database, rebuil
     imported(settings, 4, 5, after=2)
     assert rebuilt().text == "5 rows written"
     assert csv_file(settings).read_bytes() == HEADER + lines(0, 1, 2, 3, 8)
-    assert [found.name for found in settings.csv_dir.iterdir()] == ["PicodataX.csv"]
+    assert [file.name for file in settings.csv_dir.iterdir()] == ["PicodataX.csv"]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_shorter_file_has_nothing_to_keep(
     export(settings, database, PICO)
     csv_file(settings).write_bytes(HEADER + lines(0, 1) + b"2025-08-24 10:4")
     assert rebuilt().text == "3 rows written"
-    assert [found.name for found in settings.csv_dir.iterdir()] == ["PicodataX.csv"]
+    assert [file.name for file in settings.csv_dir.iterdir()] == ["PicodataX.csv"]
 
 
 def test_rows_that_only_the_file_has(

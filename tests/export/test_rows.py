@@ -63,9 +63,9 @@ def test_each_row_once(is_imported: list[bool], data: st.DataObject) -> None:
             after = data.draw(st.integers(0, len(is_imported)))
             ranges.append(Import(len(ranges) + 1, number, number + length - 1, after))
         number += length
-    found = ids(in_file_order(0, len(is_imported), len(ranges), ranges))
-    assert sorted(found) == list(range(1, len(is_imported) + 1))
-    alive = [number for number in found if not is_imported[number - 1]]
+    numbers = ids(in_file_order(0, len(is_imported), len(ranges), ranges))
+    assert sorted(numbers) == list(range(1, len(is_imported) + 1))
+    alive = [number for number in numbers if not is_imported[number - 1]]
     assert alive == sorted(alive)
 
 

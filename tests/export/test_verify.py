@@ -39,12 +39,12 @@ def verified(settings: Settings, database: Database) -> Verify:
 
     def run() -> FileOutcome:
         tables = ("exports", "export_intents")
-        known = [select(database_file(settings), f"SELECT * FROM {table}") for table in tables]
+        contents = [select(database_file(settings), f"SELECT * FROM {table}") for table in tables]
         path = csv_file(settings)
         before = path.read_bytes() if path.exists() else None
         outcome = verify(settings, database, PICO)[0]
         assert (path.read_bytes() if path.exists() else None) == before
-        for table, rows in zip(tables, known, strict=True):
+        for table, rows in zip(tables, contents, strict=True):
             assert select(database_file(settings), f"SELECT * FROM {table}") == rows
         return outcome
 

@@ -83,8 +83,8 @@ def exported_to(settings: Settings, database: Database, content: bytes, last_id:
 def test_a_command_in_another_zone_writes_nothing(settings: Settings, export_in: In) -> None:
     store(settings, 0, 1)
     assert export_in("Asia/Tokyo").text == "2 rows appended"
-    before, known = csv_file(settings).read_bytes(), exports_row(settings)
-    assert known[0][-3:] == ("Asia/Tokyo", FIRST_MS + 1123, "2025-08-24 10:46:41")
+    before, saved = csv_file(settings).read_bytes(), exports_row(settings)
+    assert saved[0][-3:] == ("Asia/Tokyo", FIRST_MS + 1123, "2025-08-24 10:46:41")
     store(settings, 2)
     for action in (dry_run, export):
         outcome = export_in("UTC", action)
@@ -102,7 +102,7 @@ def test_a_command_in_another_zone_writes_nothing(settings: Settings, export_in:
         " --rebuild PicodataX.csv"
     )
     assert csv_file(settings).read_bytes() == before
-    assert exports_row(settings) == known
+    assert exports_row(settings) == saved
     assert export_in("Asia/Tokyo").text == "1 row appended"
     assert csv_file(settings).read_bytes() == HEADER + lines(0, 1, 2)
     assert not export_in("Asia/Tokyo", verify).failed

@@ -211,9 +211,14 @@ def test_an_import_that_was_cut_short_is_run_again(
     row = "2025-08-24 10:46:40,1.0,2.0"
     write(path, *[row] * 50, *[f"2025-08-24 11:00:00,{n}.0,2.0" for n in range(50)])
     for blocks in (1, 3, 7):
-        left = iter(range(blocks))
+        blocks_left = iter(range(blocks))
         with pytest.raises(StopIteration):
-            run(settings, database, path, advance=lambda _, left=left: next(left))
+            run(
+                settings,
+                database,
+                path,
+                advance=lambda _, blocks_left=blocks_left: next(blocks_left),
+            )
     stored_before = len(stored(database))
     assert 40 < stored_before < 100
     assert run(settings, database, path) == (100 - stored_before, stored_before, 0)
@@ -351,11 +356,11 @@ def test_a_service_gets_its_turn_after_one_transaction(
     monkeypatch.setattr(old_file, "BLOCK_BYTES", 40)
     write(path, *(f"2025-08-24 10:46:{second},1.0,2.0" for second in range(10, 16)))
     service = FairLock(lock_path(database.path, "commit"))
-    seen: list[int] = []
+    counts: list[int] = []
 
     def commit() -> None:
         service.acquire(30)
-        seen.append(len(stored(database)))
+        counts.append(len(stored(database)))
         service.release()
 
     committing = threading.Thread(target=commit)
@@ -363,7 +368,7 @@ def test_a_service_gets_its_turn_after_one_transaction(
 
     def insert_while_it_waits(self: Any, *arguments: Any) -> None:
         insert(self, *arguments)
-        if not seen and not committing.ident:
+        if not counts and not committing.ident:
             committing.start()
             while not service._ticket:
                 committing.join(0.001)
@@ -372,7 +377,7 @@ def test_a_service_gets_its_turn_after_one_transaction(
     assert run(settings, database, path) == (6, 0, 0)
     committing.join()
     service.close()
-    assert 0 < seen[0] < 6
+    assert 0 < counts[0] < 6
 
 
 def test_a_file_of_the_export_is_read_in_its_own_zone_only(

@@ -53,7 +53,7 @@ rows = st.builds(
 )
 # Mostly in the order of time, as files are.
 files = st.lists(rows, max_size=25) | st.lists(rows, max_size=25).map(
-    lambda found: sorted(found, key=lambda row: row.second)
+    lambda rows_of_file: sorted(rows_of_file, key=lambda row: row.second)
 )
 live = st.lists(st.tuples(seconds, st.integers(0, 999), pressures), max_size=8)
 lines_a_block = st.integers(1, 6)
@@ -133,8 +133,8 @@ def check(database: Database, file: list[Row], there: Counter[Line]) -> None:
     # For Counters `|` is the larger of both.
     assert local_rows(database, BERLIN) == there | in_file
     # Nothing was exported, so each row of the file must be known to be in it.
-    known = "EXISTS (SELECT 1 FROM imports WHERE readings.id BETWEEN first_id AND last_id)"
-    assert local_rows(database, BERLIN, known) == in_file
+    is_imported = "EXISTS (SELECT 1 FROM imports WHERE readings.id BETWEEN first_id AND last_id)"
+    assert local_rows(database, BERLIN, is_imported) == in_file
     overlapping = (
         "SELECT count(*) FROM imports AS a JOIN imports AS b ON a.id < b.id"
         " AND a.first_id <= b.last_id AND b.first_id <= a.last_id"
@@ -156,8 +156,8 @@ def test_an_empty_database_has_the_file_in_its_order(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(old_file, "BLOCK_BYTES", block_lines * 30)
         run(berlin, database, path)
-    found = select(database.path, "SELECT received_at, pressure FROM readings ORDER BY id")
+    rows_of_file = select(database.path, "SELECT received_at, pressure FROM readings ORDER BY id")
     assert [
         (f"{datetime.fromtimestamp(ms // 1000, BERLIN):%Y-%m-%d %H:%M:%S}", pressure)
-        for ms, pressure in found
+        for ms, pressure in rows_of_file
     ] == [row.local for row in file]

@@ -27,11 +27,11 @@ def test_blocks_are_the_file_cut_at_line_ends(
     path.write_bytes(b"header\n" + content)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(old_file, "BLOCK_BYTES", size)
-        found = list(blocks(path, 7))
-        assert b"".join(block for _, block in found) == content
-        assert all(block.endswith(b"\n") for _, block in found[:-1])
+        parts = list(blocks(path, 7))
+        assert b"".join(block for _, block in parts) == content
+        assert all(block.endswith(b"\n") for _, block in parts[:-1])
         start = 7
-        for end, block in found:
+        for end, block in parts:
             assert end - start == len(block)
             # What is read again later is the same.
             assert b"".join(b for _, b in blocks(path, start, end)) == block
@@ -43,11 +43,11 @@ def test_an_endless_line_does_not_fill_the_memory(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"first\n" + b"\0" * 10_000_000 + b"\nlast\n")
-    found = list(blocks(path, 0))
-    assert [block.count(b"\n") for _, block in found] == [1, 2]
-    assert len(found[1][1]) < 300_000
-    assert found[1][1].endswith(b"\nlast\n")
-    assert found[1][0] == path.stat().st_size
+    parts = list(blocks(path, 0))
+    assert [block.count(b"\n") for _, block in parts] == [1, 2]
+    assert len(parts[1][1]) < 300_000
+    assert parts[1][1].endswith(b"\nlast\n")
+    assert parts[1][0] == path.stat().st_size
     assert first_line(path) == b"first\n"
 
 

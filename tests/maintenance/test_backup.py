@@ -172,8 +172,8 @@ def test_the_last_good_one_stays_while_the_newer_ones_have_changed(
     for name in old[2:]:
         (folder / name).write_text("y")
     done = backup(settings, folder, keep=3)
-    left = [*pair(old[1]), *pair(old[3]), *pair(old[4]), *pair(done.path.name)]
-    assert names(folder) == sorted(left)
+    leftovers = [*pair(old[1]), *pair(old[3]), *pair(old[4]), *pair(done.path.name)]
+    assert names(folder) == sorted(leftovers)
     assert done.warnings == (
         f"the backup {folder / old[4]} has changed since it was made, its SHA-256 is another one",
         f"the backup {folder / old[3]} has changed since it was made, its SHA-256 is another one",
@@ -182,8 +182,8 @@ def test_the_last_good_one_stays_while_the_newer_ones_have_changed(
     # The next one is good, too, so it may go.
     time.sleep(1)
     after = backup(settings, folder, keep=3)
-    left = [*pair(old[4]), *pair(done.path.name), *pair(after.path.name)]
-    assert (names(folder), after.warnings) == (sorted(left), ())
+    leftovers = [*pair(old[4]), *pair(done.path.name), *pair(after.path.name)]
+    assert (names(folder), after.warnings) == (sorted(leftovers), ())
 
 
 def test_the_new_one_stays_when_the_clock_is_behind(
@@ -259,15 +259,15 @@ def test_what_a_killed_backup_left_takes_no_room(
     """Else a card that one power cut has filled would never get a backup again."""
     store(writer, 1)
     folder.mkdir()
-    left = folder / ".flask10x-backup-12.tmp"
-    left.write_bytes(b"x" * 1000)
+    leftovers = folder / ".flask10x-backup-12.tmp"
+    leftovers.write_bytes(b"x" * 1000)
     free = backup_module.source_sizes(settings).needed - 1001
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: free)
     with pytest.raises(BackupError, match="not enough space"):
         backup(settings, folder)
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: free + 1)
     assert backup(settings, folder).rows == 1
-    assert not left.exists()
+    assert not leftovers.exists()
 
 
 @pytest.mark.sqlite_only("the room of a file")
@@ -305,11 +305,11 @@ def test_leftovers_go_but_not_those_of_a_running_backup(
     settings: Settings, database: Database, folder: Path
 ) -> None:
     folder.mkdir()
-    left = [".flask10x-backup-12.tmp", ".flask10x-backup-12.tmp-journal"]
-    left += [".flask10x-backup-12.tmp.sha256", "flask10x-20240101-000000.sqlite3.sha256"]
-    for name in [*left, ".flask10x-backup-x.tmp", "flask10x.tmp"]:
+    leftovers = [".flask10x-backup-12.tmp", ".flask10x-backup-12.tmp-journal"]
+    leftovers += [".flask10x-backup-12.tmp.sha256", "flask10x-20240101-000000.sqlite3.sha256"]
+    for name in [*leftovers, ".flask10x-backup-x.tmp", "flask10x.tmp"]:
         (folder / name).write_text("x")
-    (folder / left[-1]).write_text(sum_of_x("flask10x-20240101-000000.sqlite3"))
+    (folder / leftovers[-1]).write_text(sum_of_x("flask10x-20240101-000000.sqlite3"))
     other = FileLock(folder / LOCK)
     assert other.try_acquire()
     with pytest.raises(BackupRunning, match=r"another backup into .*usb is running"):
@@ -317,7 +317,7 @@ def test_leftovers_go_but_not_those_of_a_running_backup(
     done = run(settings, str(folder))
     assert (done.returncode, done.stdout) == (3, "")
     assert "another backup into" in done.stderr
-    assert left[0] in names(folder)
+    assert leftovers[0] in names(folder)
     other.close()
     done_at_last = backup(settings, folder)
     rest = [".flask10x-backup-x.tmp", *pair(done_at_last.path.name), "flask10x.tmp"]
@@ -335,11 +335,11 @@ def test_a_sum_stays_when_its_backup_is_compressed_or_elsewhere(
     (folder / f"{moved}.sha256").write_text(f"{'0' * 64}  {moved}\n")
     # Also beside what a killed backup has left, of the same bytes as the compressed one.
     (folder / ".flask10x-backup-12.tmp").write_text("x")
-    kept = [f"{compressed}.gz", f"{compressed}.sha256", f"{moved}.sha256"]
+    remaining = [f"{compressed}.gz", f"{compressed}.sha256", f"{moved}.sha256"]
     done = backup(settings, folder)
-    assert names(folder) == [*kept, *pair(done.path.name)]
+    assert names(folder) == [*remaining, *pair(done.path.name)]
     done = backup(settings, folder, keep=1)
-    assert names(folder) == [*kept, *pair(done.path.name)]
+    assert names(folder) == [*remaining, *pair(done.path.name)]
 
 
 def test_a_backup_that_gets_no_name_leaves_no_sum(

@@ -56,7 +56,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: (AT + 60_000) * 1_000_000)
 
 
-def found(settings: Settings, name: str, *, full: bool = False) -> list[str]:
+def findings_of(settings: Settings, name: str, *, full: bool = False) -> list[str]:
     """The lines of this name."""
     return [str(f) for f in check(settings, full=full) if f.name == name]
 
@@ -111,11 +111,11 @@ def test_a_heading_that_is_a_formula_is_worth_a_look(settings: Settings, writer:
     (m, *others) = (pico_station := BUILT_IN.all[0]).measurements
     measurements = (replace(m, csv_header="=1+1"), *others)
     stations = Stations((replace(pico_station, measurements=measurements),), "/etc/s.toml")
-    assert found(replace(settings, stations=stations), "heading") == [
+    assert findings_of(replace(settings, stations=stations), "heading") == [
         f"WARN heading: /etc/s.toml: stations.data.measurements.{m.column}: csv_header is '=1+1',"
         " which a spreadsheet takes for a formula; '1+1' is none"
     ]
-    assert found(settings, "heading") == []
+    assert findings_of(settings, "heading") == []
 
 
 @pytest.mark.sqlite_only("the file of the database")
@@ -133,15 +133,15 @@ def test_nothing_is_written(settings: Settings, writer: Writer, path: Path) -> N
 def test_as_json(settings: Settings, writer: Writer) -> None:
     store(writer, pico(1, AT))
     checked = run(settings, "--json")
-    found = json.loads(checked.output)
-    assert (checked.exit_code, found["status"]) == (0, "WARN")
-    assert found["findings"][3] == {
+    answer = json.loads(checked.output)
+    assert (checked.exit_code, answer["status"]) == (0, "WARN")
+    assert answer["findings"][3] == {
         "level": "ok",
         "name": "schema",
         "text": f"{NEWEST}, the newest",
         "details": {"revision": NEWEST, "newest": NEWEST},
     }
-    stations = [f["details"] for f in found["findings"] if f["name"] == "station"]
+    stations = [f["details"] for f in answer["findings"] if f["name"] == "station"]
     assert stations[0]["last_received"] == "2025-08-24 10:46:40"
     assert stations[1] == {"endpoint": "data2"}
 
@@ -171,7 +171,7 @@ def test_overwritten_pages(settings: Settings, writer: Writer, path: Path) -> No
         checked = run(settings, *arguments)
         assert checked.exit_code == 1
         assert checked.exception is None or isinstance(checked.exception, SystemExit)
-    (line,) = found(settings, "integrity")
+    (line,) = findings_of(settings, "integrity")
     assert line.startswith("FAIL integrity: quick_check: ")
     assert line.endswith("; stop the service, keep the files, restore a backup")
     assert path.read_bytes() == before
@@ -205,7 +205,7 @@ def test_an_older_schema(
     settings: Settings, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema, "all_revisions", lambda: ["0001", NEWEST, "9999"])
-    assert found(settings, "schema") == [
+    assert findings_of(settings, "schema") == [
         f"WARN schema: {NEWEST}; 9999 is the newest: the next start of the service migrates it,"
         " or at once: flask10x migrate"
     ]
@@ -216,19 +216,19 @@ def test_a_schema_that_no_migration_goes_on_from(
     settings: Settings, writer: Writer, path: Path
 ) -> None:
     execute(path, "UPDATE alembic_version SET version_num = '0011'")
-    assert found(settings, "schema") == [
+    assert findings_of(settings, "schema") == [
         f"FAIL schema: {shown_name(settings)} is at version 0011, and this program can migrate"
         ' databases from version 0012 on; see docs/en/howto/update.md, "Coming from a database'
         ' older than 0012"'
     ]
     # What else that database has may be of another form.
-    assert found(settings, "follower") == []
+    assert findings_of(settings, "follower") == []
     assert run(settings).exit_code == 1
 
 
 def test_a_newer_schema(settings: Settings, writer: Writer, path: Path) -> None:
     execute(path, "UPDATE alembic_version SET version_num = '0999'")
-    assert found(settings, "schema") == [
+    assert findings_of(settings, "schema") == [
         f"FAIL schema: 0999 is unknown to this version, which knows up to {NEWEST}"
     ]
     assert run(settings).exit_code == 1
@@ -239,7 +239,7 @@ def test_a_column_that_stations_toml_names_and_the_database_lacks(
 ) -> None:
     file = settings.data_dir / "stations.toml"
     file.write_text('[stations.data.measurements.wet]\nunit = "%"\nminimum = 0\n')
-    assert found(make_settings(), "schema") == [
+    assert findings_of(make_settings(), "schema") == [
         f"WARN schema: {file} names columns that the database lacks, wet:"
         " restart the service, or run: flask10x migrate"
     ]
@@ -287,7 +287,7 @@ def test_a_follower_that_is_behind_and_one_that_is_late(
     store(writer, pico(2, AT))
     execute(path, "INSERT INTO followers VALUES ('hourly', 2)")
     execute(path, f"INSERT INTO exports ({EXPORTED}) VALUES ('PicodataX.csv', 0, 1, 0)")
-    assert found(settings, "follower") == [
+    assert findings_of(settings, "follower") == [
         "ok   follower: BedRoomEnv.csv is 0 rows behind",
         "ok   follower: LR_env.csv is 0 rows behind",
         "WARN follower: OutsideEnv.csv is 1 row behind, the oldest of 2025-08-22 22:46:40",
@@ -300,10 +300,14 @@ def test_a_late_reading_is_behind_since_it_came_in(
     settings: Settings, writer: Writer, path: Path, now: None
 ) -> None:
     store(writer, replace(pico(1, AT - 36 * 3_600_000), arrived_at=AT))
-    assert found(settings, "follower")[3] == "ok   follower: PicodataX.csv is 1 row behind"
+    assert findings_of(settings, "follower")[3] == "ok   follower: PicodataX.csv is 1 row behind"
     execute(path, "UPDATE readings SET arrived_at = NULL")
-    assert found(settings, "follower")[3].startswith("WARN follower: PicodataX.csv is 1 row behind")
-    assert found(settings, "station")[0].startswith("ok   station: /data sent last 2025-08-22")
+    assert findings_of(settings, "follower")[3].startswith(
+        "WARN follower: PicodataX.csv is 1 row behind"
+    )
+    assert findings_of(settings, "station")[0].startswith(
+        "ok   station: /data sent last 2025-08-22"
+    )
 
 
 def test_the_file_of_a_station_that_is_no_more(
@@ -316,20 +320,20 @@ def test_the_file_of_a_station_that_is_no_more(
         " VALUES ('Balcony.csv', 0, 0, 0, 'UTC')",
     )
     text = "Balcony.csv is the file of no station that there is; nothing is appended to it"
-    assert found(settings, "follower")[0] == f"ok   follower: {text}"
-    assert found(settings, "zone") == ["ok   zone: Asia/Tokyo"]
+    assert findings_of(settings, "follower")[0] == f"ok   follower: {text}"
+    assert findings_of(settings, "zone") == ["ok   zone: Asia/Tokyo"]
 
 
 def test_how_far_the_rollups_are(
     settings: Settings, writer: Writer, database: Database, path: Path
 ) -> None:
     store(writer, pico(1), pico(2))
-    assert found(settings, "rollups") == ["ok   rollups: 2 rows behind"]
+    assert findings_of(settings, "rollups") == ["ok   rollups: 2 rows behind"]
     rollups.follow(BUILT_IN, database)
-    assert found(settings, "rollups") == ["ok   rollups: 0 rows behind"]
-    assert len(found(settings, "follower")) == 4
+    assert findings_of(settings, "rollups") == ["ok   rollups: 0 rows behind"]
+    assert len(findings_of(settings, "follower")) == 4
     execute(path, "UPDATE followers SET last_id = 5")
-    assert found(settings, "rollups") == [
+    assert findings_of(settings, "rollups") == [
         "FAIL rollups: at 5, beyond the last reading 2: flask10x rollups --rebuild"
     ]
 
@@ -339,8 +343,10 @@ def test_roll_ups_that_wait_for_a_restart(settings: Settings, writer: Writer) ->
     store(writer, pico(1))
     fewer = replace(settings, stations=Stations(BUILT_IN.all[1:], "fewer.toml"))
     schema.upgrade(fewer)
-    assert found(fewer, "rollups") == ["ok   rollups: 1 row behind"]
-    assert found(replace(settings, stations=Stations(BUILT_IN.all, "mine.toml")), "rollups") == [
+    assert findings_of(fewer, "rollups") == ["ok   rollups: 1 row behind"]
+    assert findings_of(
+        replace(settings, stations=Stations(BUILT_IN.all, "mine.toml")), "rollups"
+    ) == [
         "WARN rollups: the rollups are not yet those of the measurements in mine.toml; restart the"
         " service, or run: flask10x migrate"
     ]
@@ -372,7 +378,7 @@ def test_a_file_is_not_behind_by_what_was_imported_from_it(
         f"{insert} ('data', '/old/PicodataX.csv', 4, 4, 0)",
         f"{insert} ('data', '/old/other.csv', 6, 6, 0)",
     )
-    lines = found(settings, "follower")
+    lines = findings_of(settings, "follower")
     assert lines[-1] == (
         "WARN follower: PicodataX.csv is 3 rows behind, the oldest of 2025-08-22 22:46:39"
     )
@@ -380,7 +386,7 @@ def test_a_file_is_not_behind_by_what_was_imported_from_it(
         "FAIL follower: LR_env.csv is at 8, beyond the last reading 7: an older database?"
     )
     execute(path, "UPDATE exports SET last_id = 6 WHERE name = 'PicodataX.csv'")
-    assert found(settings, "follower")[-1] == "ok   follower: PicodataX.csv is 1 row behind"
+    assert findings_of(settings, "follower")[-1] == "ok   follower: PicodataX.csv is 1 row behind"
 
 
 def test_a_csv_file_in_another_zone(
@@ -388,9 +394,9 @@ def test_a_csv_file_in_another_zone(
 ) -> None:
     store(writer, pico(1, AT))
     export(settings, database)
-    assert found(settings, "zone") == ["ok   zone: Asia/Tokyo"]
-    assert found(make_settings(TIMEZONE="Japan"), "zone") == ["ok   zone: Japan"]
-    lines = found(make_settings(TIMEZONE="UTC"), "zone")
+    assert findings_of(settings, "zone") == ["ok   zone: Asia/Tokyo"]
+    assert findings_of(make_settings(TIMEZONE="Japan"), "zone") == ["ok   zone: Japan"]
+    lines = findings_of(make_settings(TIMEZONE="UTC"), "zone")
     assert lines[-1] == (
         "WARN zone: PicodataX.csv: the file was written in the time zone Asia/Tokyo, this command"
         " runs in UTC: 2025-08-24 10:46:40 there is 2025-08-24 01:46:40 here: run the command with"
@@ -401,7 +407,7 @@ def test_a_csv_file_in_another_zone(
 
 def test_no_zone_was_noted(settings: Settings, writer: Writer, path: Path) -> None:
     execute(path, f"INSERT INTO exports ({EXPORTED}) VALUES ('PicodataX.csv', 0, 1, 0)")
-    assert found(settings, "zone") == ["ok   zone: Asia/Tokyo"]
+    assert findings_of(settings, "zone") == ["ok   zone: Asia/Tokyo"]
 
 
 def test_a_follower_ahead_of_the_database(
@@ -409,7 +415,7 @@ def test_a_follower_ahead_of_the_database(
 ) -> None:
     store(writer, pico(1, AT))
     execute(path, f"INSERT INTO exports ({EXPORTED}) VALUES ('PicodataX.csv', 0, 7, 0)")
-    assert found(settings, "follower")[-1] == (
+    assert findings_of(settings, "follower")[-1] == (
         "FAIL follower: PicodataX.csv is at 7, beyond the last reading 1: an older database?"
     )
 
@@ -430,7 +436,7 @@ def served(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 def test_a_silent_station(settings: Settings, writer: Writer, now: None) -> None:
     store(writer, pico(1, AT), Reading("data3", AT - 61_000, (1.0, 2.0, 3.0, 4.0)))
-    assert {line[:4] for line in found(settings, "station")} == {"ok  "}
+    assert {line[:4] for line in findings_of(settings, "station")} == {"ok  "}
 
 
 @pytest.mark.usefixtures("served")
@@ -439,7 +445,7 @@ def test_a_silent_station_while_the_service_runs(
 ) -> None:
     # Of one that has sent a single time nothing is known: it may send each hour.
     store(writer, pico(1, AT), Reading("data3", AT - 3_541_000, (1.0, 2.0, 3.0, 4.0)))
-    assert found(settings, "station") == [
+    assert findings_of(settings, "station") == [
         "ok   station: /data sent last 2025-08-24 10:46:40, 60 s ago",
         "ok   station: /data2 never sent",
         "WARN station: /data3 sent last 2025-08-24 09:47:39, 60 min ago",
@@ -448,8 +454,8 @@ def test_a_silent_station_while_the_service_runs(
     # One that sends each half an hour has three of them.
     slow = (replace(station, interval_sec=1800) for station in BUILT_IN.all)
     settings = replace(settings, stations=Stations(tuple(slow)))
-    assert {line[:4] for line in found(settings, "station")} == {"ok  "}
-    (line,) = found(settings, "service")
+    assert {line[:4] for line in findings_of(settings, "station")} == {"ok  "}
+    (line,) = findings_of(settings, "service")
     assert line.startswith(f"ok   service: process {os.getpid()}, runs since 20")
     assert line.endswith(", stores readings")
 
@@ -461,18 +467,18 @@ def test_a_station_is_silent_since_its_last_reading_came_in(
     late = Reading("data3", AT - 3_600_000, (1.0, 2.0, 3.0, 4.0), arrived_at=AT - 20_000)
     store(writer, pico(1, AT - 62_000), late)
     watched = replace(settings, alerts=Alerts(rules=(Silence(after_sec=120),)))
-    shown = found(watched, "station")
+    shown = findings_of(watched, "station")
     assert shown[0] == "WARN station: /data sent last 2025-08-24 10:45:38, 2 min ago"
     assert shown[2] == "ok   station: /data3 sent last 2025-08-24 10:46:20, 80 s ago"
     slow = replace(BUILT_IN.by_endpoint["data"], interval_sec=41)
-    known = replace(settings, stations=Stations((slow, *BUILT_IN.all[1:])))
-    assert found(known, "station")[0].startswith("ok   station: /data sent last")
+    with_slow = replace(settings, stations=Stations((slow, *BUILT_IN.all[1:])))
+    assert findings_of(with_slow, "station")[0].startswith("ok   station: /data sent last")
 
 
 def test_a_service_that_does_not_answer(make_settings: MakeSettings, writer: Writer) -> None:
     settings = make_settings(BIND="127.0.0.1:1")
     lock = hold_database(settings)
-    (line,) = found(settings, "service")
+    (line,) = findings_of(settings, "service")
     lock.close()
     assert line.startswith(f"FAIL service: process {os.getpid()}, runs since 20")
     assert "; no answer from 127.0.0.1:1/readyz: ConnectionRefusedError" in line
@@ -484,19 +490,19 @@ def test_a_service_that_does_not_answer(make_settings: MakeSettings, writer: Wri
 @pytest.mark.sqlite_only("a backup needs the room of a file")
 def test_space(settings: Settings, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: 16_000_000)
-    assert found(settings, "space") == [
+    assert findings_of(settings, "space") == [
         f"WARN space: 16.0 MB free in {settings.data_dir}; a backup needs 16.0 MB, 16.0 MB free in"
         f" {settings.data_dir}/backups"
     ]
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: 15_999_999)
-    assert found(settings, "space")[0].startswith("FAIL space: 16.0 MB free")
+    assert findings_of(settings, "space")[0].startswith("FAIL space: 16.0 MB free")
 
 
 @pytest.mark.sqlite_only("the WAL")
 def test_a_long_wal(settings: Settings, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     store(writer, pico(1))
     monkeypatch.setattr(health, "LONG_WAL_BYTES", 1)
-    assert found(settings, "WAL") == [
+    assert findings_of(settings, "WAL") == [
         "WARN WAL: 0.0 MB: a reader that does not end keeps it from being reused"
     ]
 
@@ -509,10 +515,10 @@ def test_a_rescued_copy_is_wrong_as_long_as_it_holds_more(
     copy = path.with_name("flask10x.sqlite3.rescued-20250824-090000")
     copy_into(path, copy)
     text = f"the database has all that is in {copy}; delete it or move it away"
-    assert found(settings, "rescued") == [f"WARN rescued: {text}"]
+    assert findings_of(settings, "rescued") == [f"WARN rescued: {text}"]
 
     execute(path, "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'readings'")
-    (line,) = found(settings, "rescued")
+    (line,) = findings_of(settings, "rescued")
     assert line.startswith(f"FAIL rescued: {copy.name} holds readings that the database lacks (1)")
     assert f"flask10x restore {copy}" in line
     assert run(settings).exit_code == 1
@@ -531,57 +537,61 @@ def test_a_version_that_can_lose_rows(
     level: str,
 ) -> None:
     monkeypatch.setattr(connections.sqlite3, "sqlite_version_info", version)  # type: ignore[attr-defined]
-    (line,) = found(make_settings(COMMIT_LOCK=lock), "SQLite")
+    (line,) = findings_of(make_settings(COMMIT_LOCK=lock), "SQLite")
     assert line.startswith(level)
     assert ("FLASK10X_COMMIT_LOCK is off" in line) == (level == "WARN")
 
 
 def test_backups(settings: Settings, writer: Writer) -> None:
-    assert found(settings, "backup") == [f"WARN backup: there is none in {settings.backup_dir}"]
+    assert findings_of(settings, "backup") == [
+        f"WARN backup: there is none in {settings.backup_dir}"
+    ]
     settings.backup_dir.mkdir()
     (settings.backup_dir / ".flask10x-backup-1.tmp").write_text("x")
-    assert found(settings, "backup") == [f"WARN backup: there is none in {settings.backup_dir}"]
+    assert findings_of(settings, "backup") == [
+        f"WARN backup: there is none in {settings.backup_dir}"
+    ]
     newest = settings.backup_dir / "flask10x-20250824-090000.sqlite3"
     newest.write_text("x")
     unproven = f"; without a SHA-256: {newest}"
-    assert found(settings, "backup") == [f"ok   backup: {newest}, 0 s old{unproven}"]
+    assert findings_of(settings, "backup") == [f"ok   backup: {newest}, 0 s old{unproven}"]
     then = time.time() - 49 * 3600
     os.utime(newest, (then, then))
-    assert found(settings, "backup") == [f"WARN backup: {newest}, 2 days old{unproven}"]
+    assert findings_of(settings, "backup") == [f"WARN backup: {newest}, 2 days old{unproven}"]
 
 
 def test_backups_that_have_changed(settings: Settings, writer: Writer) -> None:
     """Of the newest one any check says it; of the others only one that reads them all."""
     older, newest = (backup(settings, settings.backup_dir).path for _ in range(2))
-    (line,) = found(settings, "backup")
+    (line,) = findings_of(settings, "backup")
     assert re.fullmatch(rf"ok   backup: {re.escape(str(newest))}, \d+ s old", line)
     size = older.stat().st_size
     with open(older, "r+b") as file:
         file.seek(size - 1)
         file.write(b"x")
-    (line,) = found(settings, "backup")
+    (line,) = findings_of(settings, "backup")
     assert line.startswith("ok   ")
     changed = "; changed since it was made, by its SHA-256: {}; do not rely on it, and make a new"
-    (line,) = found(settings, "backup", full=True)
+    (line,) = findings_of(settings, "backup", full=True)
     assert line.startswith(f"FAIL backup: {newest}, ")
     assert changed.format(older) in line
     os.truncate(newest, size - 1)
-    (line,) = found(settings, "backup")
+    (line,) = findings_of(settings, "backup")
     assert line.startswith(f"FAIL backup: {newest}, ")
     assert changed.format(newest) in line
     noted = newest.with_name(f"{newest.name}.sha256")
     noted.unlink()
     os.mkfifo(noted)
     text = f"cannot look into {settings.backup_dir}: {noted} is no regular file, so it has no sum"
-    assert found(settings, "backup") == [f"WARN backup: {text}"]
+    assert findings_of(settings, "backup") == [f"WARN backup: {text}"]
 
 
 def test_readings_that_a_stop_has_left(settings: Settings, writer: Writer, path: Path) -> None:
-    assert found(settings, "leftovers") == ["ok   leftovers: none"]
+    assert findings_of(settings, "leftovers") == ["ok   leftovers: none"]
     file = path.with_name("leftover-20250824-090000-1234abcd.jsonl")
     file.write_text("x")
     text = f"a stop could not store the readings in {file}"
-    assert found(settings, "leftovers") == [f"WARN leftovers: {text}"]
+    assert findings_of(settings, "leftovers") == [f"WARN leftovers: {text}"]
 
 
 def test_the_worst_level_counts() -> None:
@@ -605,7 +615,7 @@ def test_times_that_are_no_dates_are_named_by_their_ids(
     settings: Settings, writer: Writer, path: Path
 ) -> None:
     store(writer, *(pico(1000.0 + number, AT) for number in range(9)))
-    assert found(settings, "times") == []
+    assert findings_of(settings, "times") == []
     execute(path, f"UPDATE readings SET received_at = {2**63 - 1} WHERE id > 2")
     execute(path, f"UPDATE readings SET received_at = -{2**62} WHERE id = 4")
     execute(
@@ -613,13 +623,15 @@ def test_times_that_are_no_dates_are_named_by_their_ids(
         "INSERT INTO rejected (endpoint, received_at, end_bytes, media_type, reasons, hint, body)"
         f" VALUES ('data', {2**60}, 1, '', '{{}}', '', {NO_BYTES})",
     )
-    (line,) = found(settings, "times")
+    (line,) = findings_of(settings, "times")
     assert line.startswith("WARN times: no dates: readings 3, 4, 5, 6, 7 and 2 more; rejected 1; ")
-    assert found(settings, "station")[0].startswith(
+    assert findings_of(settings, "station")[0].startswith(
         f"ok   station: /data sent last {2**63 - 1} ms, "
     )
     # What no export takes is never behind.
-    (follower,) = (one for one in found(settings, "follower") if "PicodataX.csv" in one)
+    (follower,) = (
+        finding for finding in findings_of(settings, "follower") if "PicodataX.csv" in finding
+    )
     assert follower == "ok   follower: PicodataX.csv is 2 rows behind"
 
 

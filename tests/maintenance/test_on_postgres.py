@@ -61,22 +61,22 @@ def test_a_backup_is_not_restored_in_the_place_of_a_server(
     server: Settings, tmp_path: Path
 ) -> None:
     done = backup(server, tmp_path / "backups")
-    wanted = f"flask10x copy --from sqlite:///{done.path} --to postgresql"
+    command = f"flask10x copy --from sqlite:///{done.path} --to postgresql"
     with pytest.raises(RestoreError) as refused:
         restore(server, done.path)
-    assert wanted in str(refused.value)
+    assert command in str(refused.value)
 
 
 def test_a_check_looks_at_the_server(server: Settings) -> None:
     # What a service never has: two zones of the days.
     with closing(Database(server)) as database, database.commit() as connection:
         connection.execute(delete(rollup_zone))
-    found = {finding.name: str(finding) for finding in check(server)}
-    assert found["PostgreSQL"].startswith("ok   PostgreSQL: 1")
-    assert found["encoding"] == "ok   encoding: UTF8"
-    assert found["standby"].startswith("WARN standby: none is asked for")
-    assert found["schema"].startswith("ok ")
-    assert not {"integrity", "WAL", "rescued", "SQLite"} & set(found)
+    findings = {finding.name: str(finding) for finding in check(server)}
+    assert findings["PostgreSQL"].startswith("ok   PostgreSQL: 1")
+    assert findings["encoding"] == "ok   encoding: UTF8"
+    assert findings["standby"].startswith("WARN standby: none is asked for")
+    assert findings["schema"].startswith("ok ")
+    assert not {"integrity", "WAL", "rescued", "SQLite"} & set(findings)
 
 
 def test_a_server_that_does_not_answer_is_a_finding(server: Settings) -> None:

@@ -99,10 +99,10 @@ def test_the_copy_is_in_and_the_old_one_kept(settings: Settings, path: Path, cop
 def test_a_rescued_copy_that_was_used_is_kept_and_put_aside(
     settings: Settings, path: Path, copy: Path
 ) -> None:
-    found = copy.rename(path.with_name("flask10x.sqlite3.rescued-20250824-090000"))
-    done = restore(settings, found)
+    rescued = copy.rename(path.with_name("flask10x.sqlite3.rescued-20250824-090000"))
+    done = restore(settings, rescued)
     assert done.used == path.with_name("flask10x.sqlite3.rescued-20250824-090000.restored")
-    assert done.used.exists() and not found.exists()
+    assert done.used.exists() and not rescued.exists()
     assert select(path, PRESSURES) == NEW
 
 
@@ -458,7 +458,7 @@ LONG_PLACES = [("chmod", 1), *(("fsync", n) for n in (1, 2, 3)), ("fdatasync", 1
     [
         *[("write", 1), ("fdatasync", 3), ("fdatasync", 6), ("link", 1), ("rename", 1)],
         ("fsync", 4),
-        *(pytest.param(*one, marks=pytest.mark.long) for one in LONG_PLACES),
+        *(pytest.param(*place, marks=pytest.mark.long) for place in LONG_PLACES),
     ],
 )
 def test_a_killed_restore_leaves_the_old_or_the_new(
