@@ -227,13 +227,13 @@ class _FileExport:
 
     def save_news(self) -> None:
         """Save the position where it says more of the file than was saved before."""
-        before, position, gone = self.resolution.position, self.position, None
+        before, position, former = self.resolution.position, self.position, None
         if before is not None and position.mark == NOTHING:
             # A new file takes the place of the last export's, which may have been moved away.
             place = archived.elsewhere(self.target, before)
-            gone = archived.archived(self.target, before, self.floor, place)
-        if gone or self.history or _is_news(before, position):
-            self.save(State(position), gone)
+            former = archived.archived(self.target, before, self.floor, place)
+        if former or self.history or _is_news(before, position):
+            self.save(State(position), former)
 
     def append_dropped(self) -> int:
         """Append to an old file up to the last new row with a value of a dropped column.
@@ -349,8 +349,8 @@ def _end_file(database: Database, former: Target, state: State, position: Positi
     """Append the last rows of the station that had the file before, and set the file aside."""
     if not former.path.exists() and not former.rows.count(former.rows.new(position.last_id)):
         place = archived.elsewhere(former, position)
-        gone = archived.archived(former, position, state.floor, place)
-        save_state(database, former, state, State(None), lambda c: archived.record(c, gone))
+        file = archived.archived(former, position, state.floor, place)
+        save_state(database, former, state, State(None), lambda c: archived.record(c, file))
         return FileOutcome(former.path, "")
     missing = _in_no_file(former, position)
     _export_file(database, former)
@@ -471,7 +471,7 @@ def _of_former_station(
 
 # The open intent. It was committed before the file was touched, so the file has all, some or none
 # of the intended bytes. All: the position is moved. Some: they are cut off, to be appended again.
-# Anything else is somebody else's, and nothing is touched.
+# Anything else comes from another program, and nothing is touched.
 
 
 def _resolve(target: Target, file: CsvFile | None, state: State) -> Resolution:
@@ -559,7 +559,7 @@ def _resolve_rebuild(
 
 
 def _floor_of_rebuilt(target: Target, state: State, intent: Intent) -> Floor | None:
-    """The one that the rebuild kept, or its first line where archived files have what is above."""
+    """Return the floor that the rebuild kept, or the file's first line where that is archived."""
     floor = state.floor
     if floor is not None and floor.first_id == intent.from_id:
         return floor

@@ -1,6 +1,6 @@
 """The CSV files that an export has written and that another file has followed.
 
-An export has given them another name, or somebody has moved them away. Their readings are in no
+An export has given them another name, or they were moved away by hand. Their readings are in no
 other file, so the database records what they were: a reading in one of them is removed only after
 its row there was compared (`removable.py`). A file is identified by its station, its size and its
 checksum, wherever it is.

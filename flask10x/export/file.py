@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from gettext import gettext as _
+from gettext import ngettext
 from itertools import count, takewhile
 from pathlib import Path
 from types import TracebackType
@@ -62,6 +63,18 @@ class CountedLines:
         if lines.rows and (not self.rows or lines.number < self.number):
             self.number, self.line = lines.number, lines.line
         self.rows += lines.rows
+
+    def in_other_zone(self) -> str:
+        """Say that so many rows were written in another time zone, and which is the first."""
+        if not self.rows:
+            return ""
+        text = ngettext(
+            "{n} row was written in another time zone, line {number}, {line}: not to be imported",
+            "{n} rows were written in another time zone, the first is line {number}, {line}: not to"
+            " be imported",
+            self.rows,
+        )
+        return text.format(n=self.rows, number=self.number, line=repr(self.line))
 
 
 class CsvFile:

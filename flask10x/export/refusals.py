@@ -8,7 +8,7 @@ from gettext import gettext as _
 from pathlib import Path
 
 from flask10x.errors import ExportError
-from flask10x.export import other_zone_lines, repair_commands
+from flask10x.export import repair_commands
 from flask10x.export.file import CountedLines
 from flask10x.system import wording
 
@@ -49,7 +49,7 @@ def rewritten(path: Path) -> ExportError:
 
 def foreign(path: Path, line: bytes, offset: int) -> ExportError:
     """The end of the file is no row of an export."""
-    text = _("somebody else's line follows the last exported row, at byte {offset}: {line}")
+    text = _("a line of another program follows the last exported row, at byte {offset}: {line}")
     return _import_and_rebuild(path, text.format(offset=offset, line=_shown(line)))
 
 
@@ -84,8 +84,8 @@ def lost_rows(path: Path, line: bytes, expected: bytes) -> ExportError:
 def not_ours(path: Path, tail: bytes, offset: int) -> ExportError:
     """An export was interrupted, and the file does not go on with what it wrote."""
     text = _(
-        "an export was interrupted at byte {offset}, but what follows there is somebody else's:"
-        " {bytes}"
+        "an export was interrupted at byte {offset}, but what follows there is from another"
+        " program: {bytes}"
     )
     return _import_and_rebuild(path, text.format(offset=offset, bytes=_shown(tail)))
 
@@ -150,7 +150,7 @@ def unknown_rows(
     text = text.format(n=rows.rows, number=rows.number, line=_shown(rows.line))
     take_in = repair_commands.import_(path)
     if other_zone.rows:
-        text = f"{text}; {other_zone_lines.in_words(other_zone)}"
+        text = f"{text}; {other_zone.in_other_zone()}"
         take_in = _("import the file's other rows, from a copy without those in another folder")
     elif zone_before:
         in_its_zone = _("in the time zone of the file, {zone}: {take_in}")

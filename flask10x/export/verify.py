@@ -102,8 +102,8 @@ def verify(
 
 def _verify(database: Database, target: Target, *, bar: Bar, retention_days: int) -> FileOutcome:
     state, compared = load_state(database, target.name), ComparedRows()
-    own, target = target, of_its_station(target, state.position)
-    if target is not own:
+    requested, target = target, of_its_station(target, state.position)
+    if target is not requested:
         text = _("it is the file of /{endpoint}: the next export begins a new one")
         compared.notes.append(text.format(endpoint=target.station.endpoint))
     difference = ""
@@ -121,7 +121,7 @@ def _verify(database: Database, target: Target, *, bar: Bar, retention_days: int
     except Difference as error:
         difference = str(error)
     station_days = target.station.retention_days
-    if target is own and (retention_days if station_days is None else station_days):
+    if target is requested and (retention_days if station_days is None else station_days):
         compared.notes += _kept_by(database, target, state)
     if difference:
         text = _("{rows}; DIFFERENT: {difference}").format(rows=compared, difference=difference)

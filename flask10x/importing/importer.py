@@ -157,7 +157,7 @@ Offsets = tuple[int, int]
 
 
 def key_of(block: Block, row: InsertRow) -> Key:
-    """What makes this row of the block the same as another."""
+    """Return what makes this row of the block the same as another."""
     return block.second(row[1]), row[2:]
 
 

@@ -355,7 +355,7 @@ def _spare_last_good(old: list[Path], recent: list[Path]) -> tuple[list[Path], l
 
 
 def _is_good(path: Path) -> bool:
-    """Whether it has not changed, as far as can be told: one without a sum may be good."""
+    """Whether it has not changed as far as its sum shows; without a sum it may be good."""
     try:
         return backup_files.is_unchanged(path) is not False
     except OSError:

@@ -70,10 +70,8 @@ def _server(server: Server, connection: Connection) -> Iterator[Finding]:
     encoding = server.encoding(connection)
     level, text = "ok", encoding
     if encoding != server.ENCODING:
-        level, text = (
-            "FAIL",
-            _("{encoding}: make a new database with {wanted}, and copy: flask10x copy"),
-        )
+        level = "FAIL"
+        text = _("{encoding}: make a new database with {wanted}, and copy: flask10x copy")
         text = text.format(encoding=encoding, wanted=server.ENCODING)
     yield Finding(level, "encoding", text, {"encoding": encoding})
 

@@ -148,20 +148,16 @@ class DatabaseCheck:
                 mend = _("restart the service, or run: flask10x migrate")
                 text = text.format(file=stations.file, columns=", ".join(missing), mend=mend)
         elif version in schema.all_revisions():
-            level, text = (
-                "WARN",
-                _(
-                    "{version}; {newest} is the newest: the next start of the service migrates it,"
-                    " or at once: flask10x migrate"
-                ).format(version=version, newest=newest),
+            level = "WARN"
+            text = _(
+                "{version}; {newest} is the newest: the next start of the service migrates it,"
+                " or at once: flask10x migrate"
             )
+            text = text.format(version=version, newest=newest)
         else:
-            level, text = (
-                "FAIL",
-                _("{version} is unknown to this version, which knows up to {newest}").format(
-                    version=version, newest=newest
-                ),
-            )
+            level = "FAIL"
+            text = _("{version} is unknown to this version, which knows up to {newest}")
+            text = text.format(version=version, newest=newest)
         return [Finding(level, "schema", text, details)]
 
     def _followers(self, connection: Connection) -> list[Finding]:

@@ -127,7 +127,7 @@ def readings_of(connection: Connection) -> CopiedTable:
     return readings_with(existing_columns(connection))
 
 
-def others() -> list[CopiedTable]:
+def other_tables() -> list[CopiedTable]:
     """Return all other tables, in the order of their names."""
     tables = []
     for name in sorted(metadata.tables.keys() - {readings.name}):
@@ -220,7 +220,7 @@ def parts(source: Look, copy: Look, table: CopiedTable) -> Iterator[Part]:
 def differences(source: Connection, copy: Connection) -> Iterator[Compared]:
     """Compare all tables in parts, and the numbers beside them."""
     columns = existing_columns(source) | existing_columns(copy)
-    for table in (readings_with(columns), *others()):
+    for table in (readings_with(columns), *other_tables()):
         for part in parts(partial(piece, source), partial(piece, copy), table):
             rows = max(len(part.in_source), len(part.in_copy))
             is_same = part.in_source == part.in_copy
@@ -312,7 +312,7 @@ def fill_others(source: Connection, target: Database, advance: Advance) -> None:
         with target.reader.begin() as connection:
             return piece(connection, table, after)
 
-    for table in others():
+    for table in other_tables():
         for part in parts(partial(piece, source), copied, table):
             if part.in_source != part.in_copy:
                 with target.commit() as connection:
@@ -324,7 +324,9 @@ def fill_others(source: Connection, target: Database, advance: Advance) -> None:
 
 def rows_of_others(source: Connection) -> int:
     """Return how many rows those tables have."""
-    counts = (select(func.count()).select_from(table.sql).where(table.rows) for table in others())
+    counts = (
+        select(func.count()).select_from(table.sql).where(table.rows) for table in other_tables()
+    )
     return sum(source.execute(query).scalar_one() for query in counts)
 
 
@@ -353,7 +355,7 @@ def analyze(target: Database) -> None:
 
     Raises sqlalchemy.exc.DBAPIError.
     """
-    names = [readings.name, *dict.fromkeys(table.name for table in others())]
+    names = [readings.name, *dict.fromkeys(table.name for table in other_tables())]
     # Of a large table it reads many pages: a reader waits longer for its server than a commit does.
     with target.reader.begin() as connection:
         dialects.of(connection).analyze(connection, names)
@@ -426,8 +428,8 @@ def _require_newest(settings: Settings, engine: Engine) -> None:
             "{database} is at version {version}, and {newest} is needed; run:"
             " FLASK10X_DATABASE_URL={database} flask10x migrate"
         )
-        named = {"database": url_of(settings), "version": at, "newest": newest}
-        raise DatabaseCopyError(text.format(**named))
+        text = text.format(database=url_of(settings), version=at, newest=newest)
+        raise DatabaseCopyError(text)
 
 
 # Tables that only change together with a number of a row, a position or a number of removed rows.
@@ -450,7 +452,7 @@ def check_ends(source: Settings, target: Settings) -> None:
 
 def check_target(source: Settings, target: Settings, connection: Connection) -> None:
     """Raise DatabaseCopyError when it is neither empty nor left as a copy of the source."""
-    note, named = copy_note(connection), {"source": url_of(source), "target": url_of(target)}
+    note = copy_note(connection)
     if note is None:
         full = list(_full(connection))
         if full:
@@ -458,19 +460,19 @@ def check_target(source: Settings, target: Settings, connection: Connection) -> 
                 "{target} is in use, it has rows in {tables}: name an empty database, where"
                 " {source} goes whole"
             )
-            raise DatabaseCopyError(text.format(tables=", ".join(full), **named))
+            raise _error(text, source, target, tables=", ".join(full))
         return
     if note.source != url_of(source):
         text = _(
             "{target} is a copy of {other}: go on with --from {other}, or name an empty database"
         )
-        raise DatabaseCopyError(text.format(other=note.source, **named))
+        raise _error(text, source, target, other=note.source)
     if note.is_finished and note.state != state_of(connection):
         text = _(
             "{target} was written since it became a copy of {source}: a service or a command works"
             " with it; name an empty database, where {source} goes whole"
         )
-        raise DatabaseCopyError(text.format(**named))
+        raise _error(text, source, target)
 
 
 def check_history(source: Settings, target: Settings, there: Connection, here: Connection) -> None:
@@ -487,14 +489,17 @@ def check_history(source: Settings, target: Settings, there: Connection, here: C
         "{target} has readings up to {id} that {source} does not have like that: that is not the"
         " database which was copied before; name an empty one to copy it whole"
     )
-    named = {"source": url_of(source), "target": url_of(target)}
-    raise DatabaseCopyError(text.format(id=at, **named))
+    raise _error(text, source, target, id=at)
+
+
+def _error(text: str, source: Settings, target: Settings, **values: object) -> DatabaseCopyError:
+    return DatabaseCopyError(text.format(source=url_of(source), target=url_of(target), **values))
 
 
 def state_of(connection: Connection) -> int:
     """Return a number for what a database holds; another one as soon as something was written."""
     digest = sha256(repr(sorted(sequences(connection).items())).encode())
-    for table in others():
+    for table in other_tables():
         if table.sql in FOLLOWING:
             continue
         after = None
@@ -508,7 +513,7 @@ def _full(connection: Connection) -> Iterable[str]:
     """Yield the tables that have a row."""
     if last_id(connection) or connection.execute(select(readings.c.id).limit(1)).first():
         yield readings.name
-    for table in others():
+    for table in other_tables():
         rows = select(table.sql).where(table.rows)
         if table.sql is counters:
             # This one is made with the tables, for the stations that there are.
@@ -559,9 +564,8 @@ def copy(source: Settings, target: Settings, bar: Bar = unseen) -> CopyOutcome:
                 return _copy(source, target, there, database, bar)
     except DBAPIError as error:
         text = _("{source} cannot be copied into {target}: {reason}; what is copied stays")
-        named = {"source": url_of(source), "target": url_of(target)}
         reason = " ".join(reason_of(error).split())
-        raise DatabaseCopyError(text.format(reason=reason, **named)) from error
+        raise _error(text, source, target, reason=reason) from error
 
 
 def _copy(
@@ -633,8 +637,7 @@ def verify(source: Settings, target: Settings, bar: Bar = unseen) -> Iterator[Co
                 yield compared
     except DBAPIError as error:
         text = _("{source} and {target} cannot be compared: {reason}")
-        named = {"source": url_of(source), "target": url_of(target)}
-        raise DatabaseCopyError(text.format(reason=reason_of(error), **named)) from error
+        raise _error(text, source, target, reason=reason_of(error)) from error
 
 
 def in_words(difference: RowDifference) -> list[str]:

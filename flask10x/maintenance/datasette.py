@@ -1,6 +1,6 @@
 """The metadata of the tables for Datasette: names and units of columns, and hidden tables.
 
-Its format: https://docs.datasette.io/en/stable/metadata.html. Units stand in the descriptions,
+Its format: https://docs.datasette.io/en/stable/metadata.html. Units are in the descriptions,
 which every version of Datasette shows.
 """
 

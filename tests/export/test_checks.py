@@ -124,8 +124,8 @@ def test_somebody_elses_line(
 ) -> None:
     exported.write_bytes(HEADER + lines(0, 1, 2) + tail)
     assert refused(settings, database) == (
-        f"somebody else's line follows the last exported row, at byte 131: {tail!r}; nothing was"
-        f" written. Mend it: flask10x import {exported}; {REBUILD}"
+        f"a line of another program follows the last exported row, at byte 131: {tail!r}; nothing"
+        f" was written. Mend it: flask10x import {exported}; {REBUILD}"
     )
     then_it_goes_on(settings, database, HEADER + lines(0, 1, 2))
 

@@ -116,7 +116,7 @@ def test_the_old_file_can_be_rebuilt_instead(wetter: Settings, database: Databas
     [
         (b"current_time,Pressure\r\n", "the file is shorter than after the last export"),
         (OLD.replace(b"990.5", b"111.5"), "the first line is"),
-        (OLD + b"garbage\r\n", "somebody else's line follows the last exported row"),
+        (OLD + b"garbage\r\n", "a line of another program follows the last exported row"),
         (OLD + line(2), "an older database was restored: the next row to append"),
         (OLD + line(7), "the file is ahead of the database by 1 row"),
     ],

@@ -117,7 +117,7 @@ def test_nobody_elses_bytes_are_cut_off(
     for tail in (b"hello\r\n", APPENDED[:40] + b"hello\r\n", APPENDED[:-1] + b"X", b"\0" * 64):
         interrupted.write_bytes(BEFORE + tail)
         assert refused(settings, database) == (
-            "an export was interrupted at byte 99, but what follows there is somebody else's:"
+            "an export was interrupted at byte 99, but what follows there is from another program:"
             f" {tail!r}; nothing was written. Mend it: flask10x import {interrupted};"
             " flask10x export --rebuild PicodataX.csv"
         )
@@ -130,7 +130,7 @@ def test_a_foreign_line_after_all_of_it(
     interrupted.write_bytes(content)
     outcome = export(settings, database, PICO)[0]
     assert outcome.text.startswith(
-        "somebody else's line follows the last exported row, at byte 163: b'hello\\r\\n'"
+        "a line of another program follows the last exported row, at byte 163: b'hello\\r\\n'"
     )
     assert interrupted.read_bytes() == content
     # What was found complete is so, whatever follows it.
