@@ -65,8 +65,8 @@ def test_quiet_hours_let_the_urgent_pass_but_nothing_of_the_same_alert() -> None
     assert due.head([held, urgent], ALERTS, night, TOKYO) == due.Head(urgent, 0)
     # A rule that was made urgent between entry and recovery.
     recovery = message(2, alert=1, rule="disk")
-    found = due.head([held, recovery], ALERTS, night, TOKYO)
-    assert found == due.Head(held, at("2026-11-27 07:00"))
+    next_message = due.head([held, recovery], ALERTS, night, TOKYO)
+    assert next_message == due.Head(held, at("2026-11-27 07:00"))
     # So is one that failed before the quiet hours began.
     tried = message(1, tries=1, due_ms=night)
     assert due.head([tried, urgent], ALERTS, night, TOKYO) == due.Head(urgent, 0)
@@ -75,8 +75,8 @@ def test_quiet_hours_let_the_urgent_pass_but_nothing_of_the_same_alert() -> None
 def test_what_is_said_of_the_limit_holds_nothing_else_of_its_kind() -> None:
     night = at("2026-11-27 03:00")
     limits = [message(1, alert=None, rule=""), message(2, alert=None, rule="disk")]
-    found = due.head(limits, ALERTS, night, TOKYO)
-    assert found == due.Head(limits[1], 0)
+    next_message = due.head(limits, ALERTS, night, TOKYO)
+    assert next_message == due.Head(limits[1], 0)
 
 
 def test_a_clock_that_was_wrong_holds_nothing_back() -> None:
@@ -105,8 +105,8 @@ def test_what_waits_for_a_way_that_is_gone_hides_no_other(tmp_path: Path) -> Non
     with file.writing() as connection:
         rows = [row | {"way": "pager"}] * (due.LOOKED_AT + 1) + [row | {"way": "phone"}]
         connection.execute(state_file.messages.insert(), rows)
-        found = due.waiting(connection)
-        assert {channel: len(messages) for channel, messages in found.items()} == {
+        next_message = due.waiting(connection)
+        assert {channel: len(messages) for channel, messages in next_message.items()} == {
             "pager": due.LOOKED_AT,
             "phone": 1,
         }

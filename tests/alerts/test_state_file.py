@@ -24,7 +24,7 @@ def test_it_is_private_with_all_that_is_beside_it(file: StateFile) -> None:
     try:
         with file.writing() as connection:
             state_file.mute(connection, "silence", "data2", 5)
-        modes = {one.name: one.stat().st_mode & 0o777 for one in file.path.parent.iterdir()}
+        modes = {entry.name: entry.stat().st_mode & 0o777 for entry in file.path.parent.iterdir()}
     finally:
         os.umask(before)
     names = ("alerts.sqlite3", "alerts.sqlite3-wal", "alerts.sqlite3-shm")
@@ -51,8 +51,8 @@ def test_many_threads_may_use_it_at_once(file: StateFile) -> None:
             return len(state_file.muted(connection, 0))
 
     with ThreadPoolExecutor(12) as threads:
-        found = list(threads.map(use, range(24)))
-    assert max(found) == 24
+        counts = list(threads.map(use, range(24)))
+    assert max(counts) == 24
 
 
 def test_what_fails_leaves_nothing(file: StateFile) -> None:
@@ -84,7 +84,7 @@ def test_it_is_put_aside_with_what_sqlite_keeps_beside_it(tmp_path: Path) -> Non
     beside(path, WAL).write_bytes(b"its WAL")
     beside(path, SHARED_MEMORY).write_bytes(b"made again from the WAL")
     aside = put_aside(StateFile(path), ValueError("why"), "20250824-120000")
-    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == {
+    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == {
         "alerts.sqlite3.damaged-20250824-120000": b"broken",
         "alerts.sqlite3.damaged-20250824-120000-wal": b"its WAL",
     }

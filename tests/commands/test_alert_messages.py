@@ -38,11 +38,11 @@ class FakeTry:
     """Ends at once, as its receiver says."""
 
     troubles: dict[str, str]
-    given: list[dict[str, str]]
+    content: list[dict[str, str]]
 
     def __init__(self, job: Job) -> None:
         job_given = json.loads(job.input)
-        self.given.append(json.loads(job_given["body"]))
+        self.content.append(json.loads(job_given["body"]))
         self.receiver = job.receiver
         self.trouble = self.troubles.get(job_given["url"], "")
 
@@ -57,7 +57,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FLASK10X_TIMEZONE", "Asia/Tokyo")
     monkeypatch.setattr(alert_commands, "Try", FakeTry)
     monkeypatch.setattr(FakeTry, "troubles", {}, raising=False)
-    monkeypatch.setattr(FakeTry, "given", [], raising=False)
+    monkeypatch.setattr(FakeTry, "content", [], raising=False)
     (tmp_path / "alerts.toml").write_text(CHANNELS)
     return tmp_path
 
@@ -67,27 +67,27 @@ def run(*arguments: str) -> Result:
 
 
 def test_a_test_goes_by_each_way_in_its_language() -> None:
-    done = run("test")
-    assert (done.exit_code, done.stdout) == (0, "phone: sent\nmail: sent\n")
-    assert [body["title"] for body in FakeTry.given] == [
+    result = run("test")
+    assert (result.exit_code, result.stdout) == (0, "phone: sent\nmail: sent\n")
+    assert [body["title"] for body in FakeTry.content] == [
         "Flask10Xのテスト通知",
         "Flask10X test message",
     ]
-    assert {body["occasion"] for body in FakeTry.given} == {"test"}
+    assert {body["occasion"] for body in FakeTry.content} == {"test"}
 
 
 def test_a_test_by_one_way_only() -> None:
     assert run("test", "--way", "mail").stdout == "mail: sent\n"
-    done = run("test", "--way", "male")
-    assert done.exit_code == 2
-    assert "there is no 'male'; did you mean mail? There are: phone, mail" in done.stderr
+    result = run("test", "--way", "male")
+    assert result.exit_code == 2
+    assert "there is no 'male'; did you mean mail? There are: phone, mail" in result.stderr
 
 
 def test_what_was_not_taken_is_said() -> None:
     FakeTry.troubles["http://phone.example/hook"] = "status:404"
-    done = run("test")
-    assert (done.exit_code, done.stdout) == (1, "mail: sent\n")
-    assert done.stderr == "phone: not sent: it answered 404\n"
+    result = run("test")
+    assert (result.exit_code, result.stdout) == (1, "mail: sent\n")
+    assert result.stderr == "phone: not sent: it answered 404\n"
     with speaking("ja"):
         assert run("test").stderr == "phone: 送れませんでした: 応答は404でした\n"
 
@@ -96,9 +96,9 @@ def test_urls_that_cannot_be_read_are_said(folder: Path) -> None:
     (folder / "alerts.toml").write_text(
         f'[ways.line]\nkind = "apprise"\nurls_file = "{folder}/urls"\n'
     )
-    done = run("test")
-    assert done.exit_code == 1
-    assert done.stderr.startswith("line: not sent: the file with the secret can't be read")
+    result = run("test")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("line: not sent: the file with the secret can't be read")
     urls = folder / "urls"
     urls.write_text("json://a\njson://b\njson://c\n")
     urls.chmod(0o600)
@@ -106,9 +106,9 @@ def test_urls_that_cannot_be_read_are_said(folder: Path) -> None:
 
 def test_without_a_way_there_is_nothing_to_test(folder: Path) -> None:
     (folder / "alerts.toml").unlink()
-    done = run("test")
-    assert done.exit_code == 1
-    assert "alerts.toml has no channel for messages" in done.stderr
+    result = run("test")
+    assert result.exit_code == 1
+    assert "alerts.toml has no channel for messages" in result.stderr
 
 
 # deliver
@@ -133,9 +133,9 @@ def waiting(folder: Path) -> Path:
 def tries(folder: Path) -> int:
     file = StateFile(folder / "alerts.sqlite3")
     with file.reading() as connection:
-        found = connection.execute(state_file.messages.select()).one().tries
+        tries = connection.execute(state_file.messages.select()).one().tries
     file.close()
-    return int(found)
+    return int(tries)
 
 
 @pytest.fixture
@@ -150,11 +150,11 @@ def no_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_lingering")
 def test_deliver_sends_what_is_due_and_says_in_the_log_what_it_could_not(waiting: Path) -> None:
-    done = run("deliver")
-    assert (done.exit_code, done.stdout, tries(waiting)) == (0, "", 1)
+    result = run("deliver")
+    assert (result.exit_code, result.stdout, tries(waiting)) == (0, "", 1)
     line = "Message 1 (limit) to pager could not be sent, and is tried again: alerts.toml has no"
     assert line in (waiting / "logs" / "flask10x.log").read_text()
-    assert done.stderr.startswith(f"flask10x: {line}")
+    assert result.stderr.startswith(f"flask10x: {line}")
 
 
 @pytest.mark.usefixtures("no_lingering")
@@ -162,15 +162,15 @@ def test_a_mistake_that_a_reload_has_refused_keeps_no_message(waiting: Path) -> 
     in_force = packed(settings.load())
     (waiting / "alerts.toml").write_text("[rules.silence]\nafter_minutes = 3\n")
     assert run("deliver").exit_code == 1
-    done = CliRunner().invoke(command, ["deliver", "--settings-given"], input=in_force)
-    assert (done.exit_code, tries(waiting)) == (0, 1)
+    result = CliRunner().invoke(command, ["deliver", "--settings-given"], input=in_force)
+    assert (result.exit_code, tries(waiting)) == (0, 1)
 
 
 @pytest.mark.usefixtures("no_lingering")
-@pytest.mark.parametrize("given", [b"", b"rubbish", pickle.dumps(("0.1", None))])
-def test_settings_of_another_version_are_read_anew(waiting: Path, given: bytes) -> None:
-    done = CliRunner().invoke(command, ["deliver", "--settings-given"], input=given)
-    assert (done.exit_code, tries(waiting)) == (0, 1)
+@pytest.mark.parametrize("content", [b"", b"rubbish", pickle.dumps(("0.1", None))])
+def test_settings_of_another_version_are_read_anew(waiting: Path, content: bytes) -> None:
+    result = CliRunner().invoke(command, ["deliver", "--settings-given"], input=content)
+    assert (result.exit_code, tries(waiting)) == (0, 1)
 
 
 @pytest.mark.usefixtures("no_lingering")
@@ -187,9 +187,9 @@ def test_deliver_does_nothing_while_another_one_does_or_nothing_is_there(waiting
 @pytest.mark.usefixtures("no_lingering")
 def test_a_state_file_that_is_none_is_said(waiting: Path) -> None:
     (waiting / "alerts.sqlite3").write_bytes(b"no database at all" * 100)
-    done = run("deliver")
-    assert done.exit_code == 1
-    assert "the state of alerts cannot be used: SQLITE_NOTADB" in done.stderr
+    result = run("deliver")
+    assert result.exit_code == 1
+    assert "the state of alerts cannot be used: SQLITE_NOTADB" in result.stderr
 
 
 def test_the_service_starts_this_command() -> None:

@@ -147,14 +147,14 @@ def test_check_of_a_backup(settings: Settings, readings: Database, tmp_path: Pat
 def test_restore_leaves_the_database_as_it_was(
     settings: Settings, readings: Database, tmp_path: Path
 ) -> None:
-    made = backup(settings, tmp_path / "usb").path
+    copy = backup(settings, tmp_path / "usb").path
     before = readings.path.read_bytes()
     there = set(settings.data_dir.iterdir())
-    ended = interrupted(settings, "PRAGMA integrity_check", "restore", str(made))
+    ended = interrupted(settings, "PRAGMA integrity_check", "restore", str(copy))
     assert ended == (1, "", "\nAborted!\n")
     assert readings.path.read_bytes() == before
-    left = set(settings.data_dir.iterdir()) - there
-    assert [path for path in left if path.suffix != ".lock"] == []
+    remaining = set(settings.data_dir.iterdir()) - there
+    assert [path for path in remaining if path.suffix != ".lock"] == []
 
 
 @pytest.mark.parametrize(

@@ -34,16 +34,18 @@ def run_script(settings: Settings, *options: str) -> subprocess.CompletedProcess
 
 def test_the_script_for_cron(settings: Settings, database: Database) -> None:
     csv_folder.store(settings, 0)
-    done = run_script(settings)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == f"{settings.csv_dir}/PicodataX.csv: 1 row appended"
-    assert len(done.stdout.splitlines()) == 4
+    result = run_script(settings)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[0] == f"{settings.csv_dir}/PicodataX.csv: 1 row appended"
+    assert len(result.stdout.splitlines()) == 4
     # It starts in a blink on a Pi because it loads neither Flask nor Alembic.
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
     assert "sqlalchemy" in imported
     assert not imported & {"flask", "werkzeug", "alembic", "gunicorn", "portalocker"}
-    known = select(database_file(settings), "SELECT name, last_id FROM exports WHERE last_id > 0")
-    assert known == [("PicodataX.csv", 1)]
+    positions = select(
+        database_file(settings), "SELECT name, last_id FROM exports WHERE last_id > 0"
+    )
+    assert positions == [("PicodataX.csv", 1)]
 
 
 @pytest.mark.parametrize("option", ["--dry-run", "--help", "--no-such-option"])
@@ -51,9 +53,9 @@ def test_the_script_takes_options_as_the_command_does(
     settings: Settings, database: Database, option: str
 ) -> None:
     csv_folder.store(settings, 0)
-    done = run_script(settings, option)
-    assert (done.returncode == 0) == (option != "--no-such-option")
-    assert "would be appended" in done.stdout + done.stderr or option != "--dry-run"
+    result = run_script(settings, option)
+    assert (result.returncode == 0) == (option != "--no-such-option")
+    assert "would be appended" in result.stdout + result.stderr or option != "--dry-run"
     assert not settings.csv_dir.exists()
 
 
@@ -61,18 +63,18 @@ def test_two_exports_at_once(settings: Settings, database: Database) -> None:
     csv_folder.store(settings, 0)
     lock = FileLock(lock_path(database_file(settings), "export"))
     assert lock.try_acquire()
-    done = run_script(settings)
+    result = run_script(settings)
     lock.close()
-    assert done.returncode == 3
-    assert "another export or an import is running; this one did nothing" in done.stderr
+    assert result.returncode == 3
+    assert "another export or an import is running; this one did nothing" in result.stderr
     assert not settings.csv_dir.exists()
 
 
 @pytest.mark.sqlite_only("a file that is not there")
 def test_without_a_database(settings: Settings) -> None:
-    done = run_script(settings)
-    assert done.returncode == 1
-    assert "there is no database" in done.stderr
+    result = run_script(settings)
+    assert result.returncode == 1
+    assert "there is no database" in result.stderr
     assert not (settings.data_dir / "flask10x.sqlite3").exists()
 
 
@@ -81,18 +83,18 @@ def test_without_a_database_a_rescued_copy_is_named(settings: Settings) -> None:
     settings.data_dir.mkdir(exist_ok=True)
     copy = settings.data_dir / "flask10x.sqlite3.rescued-20250824-090000"
     copy.touch()
-    done = run_script(settings)
-    assert done.returncode == 1
-    assert f"{copy} holds what it had: flask10x restore {copy}" in done.stderr
-    assert "migrate" not in done.stderr
+    result = run_script(settings)
+    assert result.returncode == 1
+    assert f"{copy} holds what it had: flask10x restore {copy}" in result.stderr
+    assert "migrate" not in result.stderr
 
 
 def test_a_failure_shows_in_the_exit_status(settings: Settings, database: Database) -> None:
     csv_folder.store(settings, 0)
     csv_folder.put(settings, b"something else")
-    done = run_script(settings)
-    assert done.returncode == 1
-    assert "PicodataX.csv: the first line is" in done.stderr
+    result = run_script(settings)
+    assert result.returncode == 1
+    assert "PicodataX.csv: the first line is" in result.stderr
 
 
 def flask10x(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -107,22 +109,22 @@ def flask10x(settings: Settings, *arguments: str) -> subprocess.CompletedProcess
 def test_the_command(settings: Settings, database: Database) -> None:
     csv_folder.store(settings, 0)
     path = csv_file(settings)
-    done = flask10x(settings, "--dry-run", "PicodataX.csv")
-    assert (done.returncode, done.stdout) == (0, f"{path}: 1 row would be appended\n")
-    done = flask10x(settings, "PicodataX.csv")
-    assert (done.returncode, done.stdout) == (0, f"{path}: 1 row appended\n")
-    done = flask10x(settings, "--verify", "PicodataX.csv")
+    result = flask10x(settings, "--dry-run", "PicodataX.csv")
+    assert (result.returncode, result.stdout) == (0, f"{path}: 1 row would be appended\n")
+    result = flask10x(settings, "PicodataX.csv")
+    assert (result.returncode, result.stdout) == (0, f"{path}: 1 row appended\n")
+    result = flask10x(settings, "--verify", "PicodataX.csv")
     at = "2025-08-24 10:46:40"
-    assert (done.returncode, done.stdout) == (0, f"{path}: 1 row, {at} to {at}, equal\n")
+    assert (result.returncode, result.stdout) == (0, f"{path}: 1 row, {at} to {at}, equal\n")
     path.write_bytes(b"")
-    done = flask10x(settings, "--verify", "PicodataX.csv")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
+    result = flask10x(settings, "--verify", "PicodataX.csv")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
         f"{path}: 0 rows; DIFFERENT: the file of the last export is gone; the next export"
         " starts a new one\n"
     )
-    done = flask10x(settings, "--rebuild", "PicodataX.csv")
-    assert (done.returncode, done.stdout) == (0, f"{path}: 1 row written\n")
+    result = flask10x(settings, "--rebuild", "PicodataX.csv")
+    assert (result.returncode, result.stdout) == (0, f"{path}: 1 row written\n")
 
 
 def test_an_archived_file_is_named(settings: Settings, database: Database) -> None:
@@ -131,18 +133,18 @@ def test_an_archived_file_is_named(settings: Settings, database: Database) -> No
     place = settings.data_dir / "2025.csv"
     csv_file(settings).rename(place)
     assert flask10x(settings).returncode == 0
-    done = flask10x(settings, "--archived", str(csv_file(settings)))
-    assert done.returncode == 1
-    assert done.stderr == (
+    result = flask10x(settings, "--archived", str(csv_file(settings)))
+    assert result.returncode == 1
+    assert result.stderr == (
         f"flask10x: {csv_file(settings)}: it is no file that an export has written and that was"
         " moved away later\n"
     )
-    done = flask10x(settings, "--archived", str(place))
-    assert done.stdout == f"{place}: an archived file of /data, which was PicodataX.csv\n"
+    result = flask10x(settings, "--archived", str(place))
+    assert result.stdout == f"{place}: an archived file of /data, which was PicodataX.csv\n"
     found = select(database_file(settings), "SELECT endpoint, path, last_id FROM archived_files")
     assert found == [("data", str(place), 2)]
-    done = flask10x(settings, "--verify", "--archived", str(place))
-    assert "--archived cannot be combined with other options" in done.stderr
+    result = flask10x(settings, "--verify", "--archived", str(place))
+    assert "--archived cannot be combined with other options" in result.stderr
 
 
 def test_wrong_arguments(settings: Settings, database: Database) -> None:
@@ -153,13 +155,13 @@ def test_wrong_arguments(settings: Settings, database: Database) -> None:
         ["--dry-run", "--rebuild"],
         ["--rebuild", "--verify"],
     ):
-        done = flask10x(settings, *arguments)
-        assert done.returncode == 2
-        assert "Usage: " in done.stderr
-    assert "--rebuild and --verify do not go together" in done.stderr
+        result = flask10x(settings, *arguments)
+        assert result.returncode == 2
+        assert "Usage: " in result.stderr
+    assert "--rebuild and --verify do not go together" in result.stderr
     assert not settings.csv_dir.exists()
-    done = flask10x(settings, "BedRoom.csv")
-    assert done.stderr.splitlines()[-1] == (
+    result = flask10x(settings, "BedRoom.csv")
+    assert result.stderr.splitlines()[-1] == (
         "Error: Invalid value for FILES: there is no 'BedRoom.csv'; did you mean BedRoomEnv.csv?"
         " There are: PicodataX.csv, BedRoomEnv.csv, OutsideEnv.csv, LR_env.csv"
     )
@@ -170,11 +172,11 @@ def test_positions_are_synced_even_if_readings_are_not(
 ) -> None:
     """With NORMAL a power cut may take the last commits back; the files would be ahead of them."""
     found: list[object] = []
-    asked = "SHOW synchronous_commit" if ON_POSTGRES else "PRAGMA synchronous"
+    query = "SHOW synchronous_commit" if ON_POSTGRES else "PRAGMA synchronous"
 
     def look(_: Settings, database: Database, __: object) -> list[FileOutcome]:
         with database.writer.connect() as connection:
-            found.append(connection.exec_driver_sql(asked).scalar_one())
+            found.append(connection.exec_driver_sql(query).scalar_one())
         return []
 
     for name, value in environment_of(settings.data_dir).items():
@@ -189,6 +191,6 @@ def test_positions_are_synced_even_if_readings_are_not(
 def test_an_older_database_asks_for_its_migration(settings: Settings) -> None:
     database_file(settings).parent.mkdir(exist_ok=True)
     sqlite3.connect(database_file(settings)).close()
-    done = flask10x(settings)
-    assert done.returncode == 1
-    assert "the database is older than this program; run: flask10x migrate" in done.stderr
+    result = flask10x(settings)
+    assert result.returncode == 1
+    assert "the database is older than this program; run: flask10x migrate" in result.stderr

@@ -82,10 +82,10 @@ def count(database: Database) -> int:
 
 def test_a_line_for_each_file(settings: Settings, database: Database, tmp_path: Path) -> None:
     path = write(tmp_path / NAME, ROW, ROW)
-    done = run_import(settings, measured_csv(), path)
-    assert done.stderr == ""
-    assert done.returncode == 0
-    assert done.stdout == (
+    result = run_import(settings, measured_csv(), path)
+    assert result.stderr == ""
+    assert result.returncode == 0
+    assert result.stdout == (
         "BedRoomEnv.csv: 20000 rows read, 20000 stored, 0 present, 0 rejected\n"
         "PicodataX.csv: 2 rows read, 2 stored, 0 present, 0 rejected\n"
     )
@@ -140,8 +140,8 @@ def test_days_that_a_killed_import_has_left_are_made_by_the_service(
         pass
     monkeypatch.setattr(days, "follow", die)
     path = write(tmp_path / NAME, ROW)
-    done = CliRunner().invoke(group, ["import", str(path)], env=environment(settings))
-    assert (done.exit_code, "interrupted" in done.stderr) == (0, True)
+    result = CliRunner().invoke(group, ["import", str(path)], env=environment(settings))
+    assert (result.exit_code, "interrupted" in result.stderr) == (0, True)
     monkeypatch.undo()
     of_days = "SELECT sum(readings) FROM rollup_days WHERE measurement = 'pressure'"
     assert select(database.path, of_days) == [(1,)]
@@ -180,10 +180,10 @@ def test_charts_that_are_not_ready_are_said(
         raise error
 
     monkeypatch.setattr(rollups, "follow", follow)
-    done = CliRunner().invoke(group, ["import", str(path)], env=environment(settings))
-    assert done.exit_code == 0
-    assert done.stdout == "PicodataX.csv: 50 rows read, 50 stored, 0 present, 0 rejected\n"
-    assert done.stderr == (
+    result = CliRunner().invoke(group, ["import", str(path)], env=environment(settings))
+    assert result.exit_code == 0
+    assert result.stdout == "PicodataX.csv: 50 rows read, 50 stored, 0 present, 0 rejected\n"
+    assert result.stderr == (
         "flask10x: the rows are stored, but the charts of long ranges are not ready:"
         f" {reason}; the service goes on with them\n"
     )
@@ -235,10 +235,10 @@ def test_rejected_rows(settings: Settings, database: Database, tmp_path: Path) -
     path = write(tmp_path / NAME, ROW, "2025-08-24 10:46:41,x,2.0", ROW)
     with path.open("ab") as file:
         file.write(b"2025-08-24 10:46:42,3.0,4")
-    done = run_import(settings, path)
-    assert done.returncode == 4
-    assert done.stdout == "PicodataX.csv: 4 rows read, 2 stored, 0 present, 2 rejected\n"
-    assert done.stderr == f"PicodataX.csv: see {path}.rejected.csv\n"
+    result = run_import(settings, path)
+    assert result.returncode == 4
+    assert result.stdout == "PicodataX.csv: 4 rows read, 2 stored, 0 present, 2 rejected\n"
+    assert result.stderr == f"PicodataX.csv: see {path}.rejected.csv\n"
     assert Path(f"{path}.rejected.csv").read_bytes() == (
         b"line,reason,row\r\n"
         b"3,Pressure: not a number: 'x',\"2025-08-24 10:46:41,x,2.0\"\r\n"
@@ -246,9 +246,9 @@ def test_rejected_rows(settings: Settings, database: Database, tmp_path: Path) -
     )
     assert count(database) == 2
 
-    done = run_import(settings, "--accept-last-line", path)
-    assert done.returncode == 4
-    assert done.stdout == "PicodataX.csv: 4 rows read, 1 stored, 2 present, 1 rejected\n"
+    result = run_import(settings, "--accept-last-line", path)
+    assert result.returncode == 4
+    assert result.stdout == "PicodataX.csv: 4 rows read, 1 stored, 2 present, 1 rejected\n"
 
     write(path, ROW, ROW)
     assert run_import(settings, path).returncode == 0
@@ -260,27 +260,27 @@ def test_a_file_that_fails_does_not_keep_the_others_from_being_imported(
 ) -> None:
     path = write(tmp_path / NAME, ROW)
     other = write(tmp_path / "other.csv", ROW)
-    done = run_import(settings, other, tmp_path / "none.csv", path)
-    assert done.returncode == 1
-    assert done.stdout == "PicodataX.csv: 1 row read, 1 stored, 0 present, 0 rejected\n"
-    assert done.stderr == (
+    result = run_import(settings, other, tmp_path / "none.csv", path)
+    assert result.returncode == 1
+    assert result.stdout == "PicodataX.csv: 1 row read, 1 stored, 0 present, 0 rejected\n"
+    assert result.stderr == (
         f"flask10x: {other}: no station has a file of this name; say which one with --endpoint;"
         " its header is that of data\n"
         f"flask10x: {tmp_path}/none.csv: there is no such file\n"
     )
-    done = run_import(settings, "--endpoint", "data", other)
-    assert (done.returncode, done.stderr) == (0, "")
-    done = run_import(settings, "--endpoint", "outside", other)
-    assert done.returncode == 2
-    assert "there is no 'outside'; there are: data, data2, data3, data4" in done.stderr
+    result = run_import(settings, "--endpoint", "data", other)
+    assert (result.returncode, result.stderr) == (0, "")
+    result = run_import(settings, "--endpoint", "outside", other)
+    assert result.returncode == 2
+    assert "there is no 'outside'; there are: data, data2, data3, data4" in result.stderr
 
 
 def test_a_column_that_is_not_there_is_told(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
     path = write(tmp_path / NAME, "2025-08-24 10:46:40,1.0", header="current_time,Pressure")
-    done = run_import(settings, path)
-    assert (done.returncode, done.stderr) == (
+    result = run_import(settings, path)
+    assert (result.returncode, result.stderr) == (
         0,
         "PicodataX.csv: it has no column Tempereture\n",
     )
@@ -290,18 +290,18 @@ def test_not_while_an_export_runs(settings: Settings, database: Database, tmp_pa
     path = write(tmp_path / NAME, ROW)
     lock = FileLock(lock_path(database.path, "export"))
     assert lock.try_acquire()
-    done = run_import(settings, path)
+    result = run_import(settings, path)
     lock.close()
-    assert done.returncode == 3
-    assert done.stderr == ("flask10x: an export or an import is running; this one did nothing\n")
+    assert result.returncode == 3
+    assert result.stderr == ("flask10x: an export or an import is running; this one did nothing\n")
     assert count(database) == 0
 
 
 def test_without_a_database(settings: Settings, tmp_path: Path) -> None:
     databases.lay_empty_database(database_path(settings))
-    done = run_import(settings, write(tmp_path / NAME, ROW))
-    assert done.returncode == 1
-    assert f"there is no database {shown_name(settings)}; start the service" in done.stderr
+    result = run_import(settings, write(tmp_path / NAME, ROW))
+    assert result.returncode == 1
+    assert f"there is no database {shown_name(settings)}; start the service" in result.stderr
     assert not database_path(settings).exists()
 
 
@@ -309,24 +309,24 @@ def test_a_database_of_an_older_program(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
     execute(database.path, "UPDATE alembic_version SET version_num = '0012'")
-    done = run_import(settings, write(tmp_path / NAME, ROW))
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"flask10x: {shown_name(settings)} is at version 0012, and ")
-    assert done.stderr.endswith("is older than this program; run: flask10x migrate\n")
+    result = run_import(settings, write(tmp_path / NAME, ROW))
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"flask10x: {shown_name(settings)} is at version 0012, and ")
+    assert result.stderr.endswith("is older than this program; run: flask10x migrate\n")
 
 
 def test_a_database_that_is_none(settings: Settings, tmp_path: Path) -> None:
     """Something else is in the place of the file, or the server has none of this name."""
     if not databases.ON_POSTGRES:
         database_path(settings).write_bytes(b"something else" * 1000)
-    done = run_import(settings, write(tmp_path / NAME, ROW), write(tmp_path / "LR_env.csv", ROW))
-    assert (done.returncode, done.stdout) == (1, "")
+    result = run_import(settings, write(tmp_path / NAME, ROW), write(tmp_path / "LR_env.csv", ROW))
+    assert (result.returncode, result.stdout) == (1, "")
     if databases.ON_POSTGRES:
-        (line,) = done.stderr.splitlines()
+        (line,) = result.stderr.splitlines()
         assert line.startswith(f"flask10x: {shown_name(settings)} cannot be read: ")
         assert line.endswith(f'database "{databases.name_of(tmp_path)}" does not exist')
         return
-    first, second = done.stderr.splitlines()
+    first, second = result.stderr.splitlines()
     assert first.startswith(f"flask10x: {tmp_path}/{NAME}: the database cannot be used: SQLITE_NOT")
     assert second.endswith("LR_env.csv: its header is that of data, not of data4")
 
@@ -334,7 +334,7 @@ def test_a_database_that_is_none(settings: Settings, tmp_path: Path) -> None:
 def test_a_bar_on_a_terminal(settings: Settings, database: Database) -> None:
     terminal, child = pty.openpty()
     with open(terminal, "rb", buffering=0) as screen:
-        done = subprocess.run(
+        result = subprocess.run(
             arguments(measured_csv()),
             env=environment(settings) | {"TERM": "xterm"},
             stdout=subprocess.PIPE,
@@ -344,18 +344,18 @@ def test_a_bar_on_a_terminal(settings: Settings, database: Database) -> None:
         )
         shown = screen.read(65_536)
     os.close(child)
-    assert done.returncode == 0
-    assert done.stdout.startswith(b"BedRoomEnv.csv: 20000 rows read, 20000 stored")
+    assert result.returncode == 0
+    assert result.stdout.startswith(b"BedRoomEnv.csv: 20000 rows read, 20000 stored")
     assert b"BedRoomEnv.csv" in shown
     assert b"100%" in shown
 
 
 def test_neither_flask_nor_alembic_is_loaded(settings: Settings, database: Database) -> None:
     script = "import sys; from flask10x.commands import import_; print(*sys.modules)"
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
-    assert not {"flask", "werkzeug", "alembic", "gunicorn"} & set(done.stdout.split())
+    assert not {"flask", "werkzeug", "alembic", "gunicorn"} & set(result.stdout.split())
 
 
 @pytest.fixture
@@ -388,9 +388,9 @@ def test_it_goes_on_where_it_was_killed(
     assert -signal.SIGKILL in ends
     before = count(database)
 
-    done = run_import(settings, long_file)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == (
+    result = run_import(settings, long_file)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == (
         f"BedRoomEnv.csv: 80000 rows read, {80_000 - before} stored, {before} present, 0 rejected\n"
     )
     if not databases.ON_POSTGRES:

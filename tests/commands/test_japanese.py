@@ -96,10 +96,10 @@ def choices(command: click.Command) -> set[str]:
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_each_help_is_japanese(words: tuple[str, ...], tmp_path: Path) -> None:
-    done = run(tmp_path, *words, "--help")
+    result = run(tmp_path, *words, "--help")
 
-    shown = done.stdout.decode()
-    assert (done.returncode, done.stderr) == (0, b"")
+    shown = result.stdout.decode()
+    assert (result.returncode, result.stderr) == (0, b"")
     assert shown.startswith("使い方: flask10x")
     assert max(map(columns, shown.splitlines())) <= 80
     options = re.compile(r"-{1,2}\w[\w-]*")
@@ -148,21 +148,21 @@ def test_each_option_has_a_help_that_is_looked_up() -> None:
 def test_what_was_not_understood_is_said_in_japanese(
     arguments: list[str], said: str, tmp_path: Path
 ) -> None:
-    done = run(tmp_path, *arguments)
+    result = run(tmp_path, *arguments)
 
-    assert done.returncode == 2
-    assert said in done.stderr.decode()
-    assert "Usage" not in done.stderr.decode()
+    assert result.returncode == 2
+    assert said in result.stderr.decode()
+    assert "Usage" not in result.stderr.decode()
 
 
 def test_a_command_says_in_japanese_what_it_did(tmp_path: Path) -> None:
     databases.lay_empty_database(tmp_path / databases.FILE_NAME)
 
-    done = run_anew(tmp_path, "migrate")
+    result = run_anew(tmp_path, "migrate")
 
     database = shown_name(load(environment_of(tmp_path)))
     text = rf"{re.escape(database)} の形式のバージョンは \d{{4}} です\n"
-    assert re.fullmatch(text, done.stdout.decode())
+    assert re.fullmatch(text, result.stdout.decode())
 
 
 @pytest.mark.parametrize(
@@ -175,17 +175,17 @@ def test_a_command_says_in_japanese_what_it_did(tmp_path: Path) -> None:
     ],
 )
 def test_english_is_to_be_had(tmp_path: Path, environment: dict[str, str]) -> None:
-    done = run_anew(tmp_path, "--help", **environment)
+    result = run_anew(tmp_path, "--help", **environment)
 
-    assert done.stdout.startswith(b"Usage: flask10x")
-    assert done.stdout.isascii()
+    assert result.stdout.startswith(b"Usage: flask10x")
+    assert result.stdout.isascii()
 
 
 def test_japanese_comes_in_the_encoding_of_the_terminal(tmp_path: Path) -> None:
-    done = run_anew(tmp_path, "--help", language="ja_JP.eucJP", PYTHONIOENCODING="euc-jp")
+    result = run_anew(tmp_path, "--help", language="ja_JP.eucJP", PYTHONIOENCODING="euc-jp")
 
-    assert done.returncode == 0
-    assert done.stdout.decode("euc-jp").startswith("使い方: flask10x")
+    assert result.returncode == 0
+    assert result.stdout.decode("euc-jp").startswith("使い方: flask10x")
 
 
 def test_the_version_is_for_programs(tmp_path: Path) -> None:
@@ -205,17 +205,17 @@ def test_json_is_for_programs(tmp_path: Path) -> None:
 
 
 def test_the_service_speaks_english(tmp_path: Path) -> None:
-    done = run_anew(tmp_path, "serve", FLASK10X_WORKERS="0")
+    result = run_anew(tmp_path, "serve", FLASK10X_WORKERS="0")
 
-    assert done.returncode == 1
-    assert done.stderr.startswith(b"flask10x: FLASK10X_WORKERS is ")
+    assert result.returncode == 1
+    assert result.stderr.startswith(b"flask10x: FLASK10X_WORKERS is ")
 
 
 def said(folder: Path, *arguments: str, status: int = 0) -> str:
     """What a command prints in Japanese, on either stream; it ends with this status."""
-    done = run(folder, *arguments, FLASK10X_TIMEZONE="Asia/Tokyo")
-    text = (done.stdout + done.stderr).decode()
-    assert done.returncode == status, text
+    result = run(folder, *arguments, FLASK10X_TIMEZONE="Asia/Tokyo")
+    text = (result.stdout + result.stderr).decode()
+    assert result.returncode == status, text
     return text
 
 
@@ -323,8 +323,8 @@ def test_why_a_reading_was_refused(database: Database, settings: Settings, tmp_p
 
 
 def test_a_wrong_setting(tmp_path: Path) -> None:
-    done = run_anew(tmp_path, "check", FLASK10X_WORKERS="0", FLASK10X_LOG_LEVEL="loud")
+    result = run_anew(tmp_path, "check", FLASK10X_WORKERS="0", FLASK10X_LOG_LEVEL="loud")
 
-    assert done.returncode == 1
-    assert done.stderr.decode().startswith("flask10x: FLASK10X_")
-    assert "は正しくありません: " in done.stderr.decode()
+    assert result.returncode == 1
+    assert result.stderr.decode().startswith("flask10x: FLASK10X_")
+    assert "は正しくありません: " in result.stderr.decode()

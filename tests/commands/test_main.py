@@ -29,8 +29,8 @@ def test_migrate_says_which_database_is_at_which_version(
     database = folder / "flask10x.sqlite3"
     for _ in range(2):
         assert run("migrate") == 0
-        said = capsys.readouterr().out
-        assert re.fullmatch(rf"{re.escape(str(database))} is at version \d{{4}}\n", said)
+        output = capsys.readouterr().out
+        assert re.fullmatch(rf"{re.escape(str(database))} is at version \d{{4}}\n", output)
     assert database.is_file()
 
 
@@ -40,8 +40,8 @@ def test_migrate_names_the_setting_of_a_folder_that_cannot_be_made(
     folder.write_text("")
 
     assert run("migrate") == 1
-    said = capsys.readouterr().err
-    assert said == (
+    output = capsys.readouterr().err
+    assert output == (
         f"flask10x: FLASK10X_DATA_DIR is {folder}: a file is in the place of a folder:"
         f" [Errno 17] File exists: '{folder}'\n"
     )
@@ -73,11 +73,11 @@ def test_what_the_system_refuses_is_one_line(
     monkeypatch.setattr(main.group, "main", refused)
 
     assert run("export") == 1
-    (said,) = capsys.readouterr().err.splitlines()
-    assert said.startswith(
+    (output,) = capsys.readouterr().err.splitlines()
+    assert output.startswith(
         f"flask10x: [Errno 13] Permission denied: '/somewhere'; user {process_user()} may not: "
     )
-    assert said.endswith("(sudo -u flask10x), or change the owner of the file")
+    assert output.endswith("(sudo -u flask10x), or change the owner of the file")
 
 
 def test_a_mistake_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,9 +115,9 @@ def test_an_older_database_is_named_with_the_command_that_migrates_it(
 ) -> None:
     at, newest = schema.all_revisions()[-2], schema.all_revisions()[-1]
     assert run(*arguments.split()) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err == (
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err == (
         f"flask10x: {shown_name(older)} is at version {at}, and {newest} is needed: the database"
         " is older than this program; run: flask10x migrate\n"
     )
@@ -137,13 +137,13 @@ def test_a_check_of_an_older_database_says_the_same_once(
     older: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("check") == 0
-    said = capsys.readouterr().out
-    assert re.findall("WARN schema: .*", said) == [
+    output = capsys.readouterr().out
+    assert re.findall("WARN schema: .*", output) == [
         f"WARN schema: {schema.all_revisions()[-2]}; {schema.all_revisions()[-1]} is the newest:"
         " the next start of the service migrates it, or at once: flask10x migrate"
     ]
-    assert "no such" not in said
-    assert "does not exist" not in said
+    assert "no such" not in output
+    assert "does not exist" not in output
 
 
 def test_an_older_database_is_migrated_without_a_loss(

@@ -37,9 +37,9 @@ def test_a_broker(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
     assert "FLASK10X_MQTT_URL is not set: mqtt://host or" in refusal(capsys)
     for url in ("mqtt://a:secret@b", "http://b", "mqtt://", "mqtt://b:0", "mqtt://b/x", "b"):
         monkeypatch.setenv("FLASK10X_MQTT_URL", url)
-        said = refusal(capsys)
-        assert "mqtt://host or mqtts://user@host:8883 is needed, without a password" in said
-        assert "secret" not in said
+        output = refusal(capsys)
+        assert "mqtt://host or mqtts://user@host:8883 is needed, without a password" in output
+        assert "secret" not in output
     monkeypatch.setenv("FLASK10X_MQTT_URL", "mqtt://b")
     monkeypatch.setenv("FLASK10X_MQTT_PASSWORD_FILE", "/not/there")
     assert "FLASK10X_MQTT_PASSWORD_FILE: user" in refusal(capsys)
@@ -57,16 +57,16 @@ def test_a_token_for_all_stations_where_there_are_tokens(
     tokens.write_text("balcony 0123456789abcdef\n")
     tokens.chmod(0o600)
     monkeypatch.setenv("FLASK10X_WRITE_TOKENS_FILE", str(tokens))
-    said = refusal(capsys)
-    assert f"FLASK10X_WRITE_TOKENS_FILE is {tokens}: a line of * and a token is needed" in said
-    assert "0123456789abcdef" not in said
+    output = refusal(capsys)
+    assert f"FLASK10X_WRITE_TOKENS_FILE is {tokens}: a line of * and a token is needed" in output
+    assert "0123456789abcdef" not in output
 
 
 def test_its_package(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "flask10x.mqtt.subscriber", raising=False)
     monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
-    said = refusal(capsys)
-    assert "the package paho-mqtt is missing: pip install 'flask10x[mqtt]'" in said
+    output = refusal(capsys)
+    assert "the package paho-mqtt is missing: pip install 'flask10x[mqtt]'" in output
 
 
 def test_nobody_else(capsys: pytest.CaptureFixture[str], folder: Path) -> None:

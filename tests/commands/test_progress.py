@@ -145,7 +145,7 @@ def test_backup_and_restore(filled: Settings, tmp_path: Path) -> None:
     [["export", "--rebuild"], ["export", "--verify"], ["rollups", "--verify"], ["backup"]],
 )
 def test_nothing_is_drawn_into_a_file(filled: Settings, arguments: list[str]) -> None:
-    done = in_words(run_command(arguments, environment_of(filled.data_dir)))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "%" not in done.stdout
-    assert "\r" not in done.stdout
+    result = in_words(run_command(arguments, environment_of(filled.data_dir)))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "%" not in result.stdout
+    assert "\r" not in result.stdout

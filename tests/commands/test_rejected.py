@@ -30,7 +30,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def kept(database: Database, settings: Settings) -> Database:
+def filled(database: Database, settings: Settings) -> Database:
     """Three refused readings, the last with everything that could confuse a terminal."""
     odd = RejectedReading(
         "data4",
@@ -56,10 +56,10 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(command, arguments)
 
 
-def test_list_shows_the_newest_first_a_line_each(kept: Database) -> None:
-    done = run("list")
-    assert done.exit_code == 0
-    third, second, first = done.stdout.splitlines()
+def test_list_shows_the_newest_first_a_line_each(filled: Database) -> None:
+    result = run("list")
+    assert result.exit_code == 0
+    third, second, first = result.stdout.splitlines()
     assert first == "1 2025-08-24 10:46:40 /data pressure: required field missing"
     assert second == (
         "2 2025-08-24 10:46:41 /data pressure: required field missing;"
@@ -71,21 +71,21 @@ def test_list_shows_the_newest_first_a_line_each(kept: Database) -> None:
     assert third.endswith("x…")
 
 
-def test_list_can_be_narrowed(kept: Database) -> None:
+def test_list_can_be_narrowed(filled: Database) -> None:
     assert run("list", "--endpoint", "data4").stdout.count("\n") == 1
     assert run("list", "--to", "2025-08-24 10:46:40").stdout.startswith("1 ")
-    done = run("list", "--endpoint", "daat2")
-    assert (done.exit_code, done.stdout) == (2, "")
-    assert "there is no 'daat2'; did you mean data2? There are: data, data2" in done.stderr
+    result = run("list", "--endpoint", "daat2")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "there is no 'daat2'; did you mean data2? There are: data, data2" in result.stderr
     # What is kept of a path that no station has can be asked for, too.
-    execute(kept.path, "UPDATE rejected SET endpoint = 'balcony' WHERE id = 3")
+    execute(filled.path, "UPDATE rejected SET endpoint = 'balcony' WHERE id = 3")
     assert run("list", "--endpoint", "balcony").stdout.startswith("3 ")
-    done = run("list", "--limit", "1")
-    assert done.stdout.startswith("3 ")
-    assert done.stderr == "flask10x: there are older ones; this shows 1\n"
+    result = run("list", "--limit", "1")
+    assert result.stdout.startswith("3 ")
+    assert result.stderr == "flask10x: there are older ones; this shows 1\n"
 
 
-def test_show_has_everything_and_plays_no_tricks(kept: Database) -> None:
+def test_show_has_everything_and_plays_no_tricks(filled: Database) -> None:
     assert run("show", "3").stdout.splitlines() == [
         "id:           3",
         "received:     2025-08-24 10:47:40",
@@ -100,26 +100,28 @@ def test_show_has_everything_and_plays_no_tricks(kept: Database) -> None:
     ]
 
 
-def test_show_gives_the_bytes_of_a_body(kept: Database) -> None:
+def test_show_gives_the_bytes_of_a_body(filled: Database) -> None:
     assert run("show", "3", "--body").stdout_bytes == b"\x1b]0;title\x07\xff\n\xe2\x80\xae"
 
 
-def test_show_of_what_is_not_there(kept: Database) -> None:
-    done = run("show", "4")
-    assert (done.exit_code, done.stderr) == (1, "Error: there is no rejected reading 4\n")
+def test_show_of_what_is_not_there(filled: Database) -> None:
+    result = run("show", "4")
+    assert (result.exit_code, result.stderr) == (1, "Error: there is no rejected reading 4\n")
 
 
-def test_replay_after_a_change_of_settings(kept: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = run("replay")
-    assert (done.exit_code, done.stdout.splitlines()[0]) == (0, "0 stored, 3 still rejected")
-    assert "  2 × /data pressure: required field missing" in done.stdout
+def test_replay_after_a_change_of_settings(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = run("replay")
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "0 stored, 3 still rejected")
+    assert "  2 × /data pressure: required field missing" in result.stdout
 
     monkeypatch.setenv("FLASK10X_PARTIAL_READINGS", "data=accept")
     assert run("replay", "--dry-run").stdout.startswith("1 would be stored, 2 still rejected\n")
-    assert select(kept.path, "SELECT count(*) FROM readings") == [(0,)]
+    assert select(filled.path, "SELECT count(*) FROM readings") == [(0,)]
     assert run("replay").stdout.startswith("1 stored, 2 still rejected\n")
     assert run("replay").stdout.startswith("0 stored, 2 still rejected\n")
-    assert select(kept.path, "SELECT endpoint, received_at, temperature FROM readings") == [
+    assert select(filled.path, "SELECT endpoint, received_at, temperature FROM readings") == [
         ("data", AT, 25.5)
     ]
     assert run("list", "--endpoint", "data").stdout.startswith("2 ")
@@ -131,33 +133,33 @@ def test_replay_after_a_change_of_settings(kept: Database, monkeypatch: pytest.M
     assert "stored as:    reading 1" in run("show", "1").stdout
 
 
-def test_replay_of_an_id_that_is_still_refused_fails(kept: Database) -> None:
+def test_replay_of_an_id_that_is_still_refused_fails(filled: Database) -> None:
     assert run("replay", "2").exit_code == 1
 
 
-def test_purge_has_to_be_told_which(kept: Database) -> None:
+def test_purge_has_to_be_told_which(filled: Database) -> None:
     for arguments in ([], ["--all", "--endpoint", "data"], ["1", "--all"]):
-        done = run("purge", *arguments)
-        assert done.exit_code == 2
-        assert "say which" in done.stderr
+        result = run("purge", *arguments)
+        assert result.exit_code == 2
+        assert "say which" in result.stderr
     assert run("purge", "1", "9").stdout == "1 deleted\n"
-    execute(kept.path, "UPDATE rejected SET reading_id = 5 WHERE id = 2")
+    execute(filled.path, "UPDATE rejected SET reading_id = 5 WHERE id = 2")
     assert run("purge", "--replayed").stdout == "1 deleted\n"
     assert run("purge", "--to", "2025-08-24 10:46").stdout == "0 deleted\n"
     assert run("purge", "--all").stdout == "1 deleted\n"
 
 
-def test_a_bad_time_is_named(kept: Database) -> None:
-    done = run("list", "--from", "yesterday")
-    assert done.exit_code == 2
-    assert "Invalid value for --from: not a time" in done.stderr
+def test_a_bad_time_is_named(filled: Database) -> None:
+    result = run("list", "--from", "yesterday")
+    assert result.exit_code == 2
+    assert "Invalid value for --from: not a time" in result.stderr
 
 
 def test_without_a_database_or_its_table(tmp_path: Path, database: Database) -> None:
     execute(database.path, "DROP TABLE rejected")
-    done = run("list")
-    assert done.exit_code == 1
-    assert no_table("rejected") in done.stderr
+    result = run("list")
+    assert result.exit_code == 1
+    assert no_table("rejected") in result.stderr
     databases.empty(database.path)
     shell = [sys.executable, "-m", "flask10x", "rejected", "list"]
     gone = subprocess.run(shell, capture_output=True, text=True, check=False)
@@ -165,19 +167,19 @@ def test_without_a_database_or_its_table(tmp_path: Path, database: Database) -> 
     assert gone.stderr.startswith("flask10x: there is no database")
 
 
-def test_an_empty_list_says_that_it_is_empty(kept: Database) -> None:
-    done = run("list", "--from", "2999-01-01")
-    assert (done.exit_code, done.stdout) == (0, "")
-    assert done.stderr == "flask10x: no rejected reading matches\n"
+def test_an_empty_list_says_that_it_is_empty(filled: Database) -> None:
+    result = run("list", "--from", "2999-01-01")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "flask10x: no rejected reading matches\n"
 
 
 def test_replay_names_the_ids_that_there_are_not(
-    kept: Database, monkeypatch: pytest.MonkeyPatch
+    filled: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLASK10X_PARTIAL_READINGS", "accept")
-    done = run("replay", "1", "8", "9")
-    assert done.exit_code == 1
-    assert done.stdout.startswith("1 stored, 0 still rejected")
-    assert done.stderr.endswith("there is no rejected reading 8, 9\n")
+    result = run("replay", "1", "8", "9")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("1 stored, 0 still rejected")
+    assert result.stderr.endswith("there is no rejected reading 8, 9\n")
     again = run("replay", "1")
     assert (again.exit_code, again.stdout) == (0, "0 stored, 0 still rejected\n")

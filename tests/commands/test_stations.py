@@ -99,8 +99,8 @@ def refuse(database: Database, settings: Settings, *refused: RejectedReading) ->
 
 
 def test_init_writes_the_built_in_stations_and_never_over_a_file(file: Path) -> None:
-    done = run("init")
-    assert (done.exit_code, done.stdout) == (0, f"{file} was written\n")
+    result = run("init")
+    assert (result.exit_code, result.stdout) == (0, f"{file} was written\n")
     assert settings_module.load().stations.all == BUILT_IN.all
     assert file.read_text(encoding="utf-8").startswith(
         station_text.EXAMPLE.read_text(encoding="utf-8")
@@ -142,9 +142,9 @@ def test_check_says_what_would_change(file: Path, tmp_path: Path, database: Data
     )
     (folder / "balcony.csv").touch()
 
-    done = run("check")
-    assert done.exit_code == 0
-    assert done.stdout.splitlines() == [
+    result = run("check")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
         f"{file}: no mistake; 5 stations, 1 of them added",
         f"{name_of_database()}: new columns: lux, illuminance",
         f"{folder}/PicodataX.csv: the next export begins a new file; the old one keeps its bytes",
@@ -156,9 +156,9 @@ def test_check_says_what_would_change(file: Path, tmp_path: Path, database: Data
 def test_check_names_every_mistake_with_its_line(file: Path, tmp_path: Path) -> None:
     file.write_text("[stations.x]\nlable = 'y'\n[stations.x.measurements.z]\n")
     for arguments in ((), (str(file),)):
-        done = run("check", *arguments)
-        assert (done.exit_code, done.stdout) == (1, "")
-        assert done.stderr.splitlines() == [
+        result = run("check", *arguments)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.splitlines() == [
             f"{file}: line 2: [stations.x] lable: unknown key (did you mean label?)",
             f"{file}: line 3: [stations.x.measurements.z] unit: is missing;"
             ' write unit = "" for a number without a unit',
@@ -180,10 +180,10 @@ def test_add_proposes_what_an_example_has_and_asks(file: Path, example: Path) ->
     assert "nothing was added" in refused.stderr
     assert not file.exists()
 
-    done = run("add", "/balcony", "--from-json", str(example), answers="\n")
-    assert done.exit_code == 0
-    assert done.stderr == "left out: device: it is a text\n"
-    shown, asked, *rest = done.stdout.partition(f"\nAdd it to {file}? [Y/n]: ")
+    result = run("add", "/balcony", "--from-json", str(example), answers="\n")
+    assert result.exit_code == 0
+    assert result.stderr == "left out: device: it is a text\n"
+    shown, asked, *rest = result.stdout.partition(f"\nAdd it to {file}? [Y/n]: ")
     assert (shown, asked != "") == (ENTRY, True)
     told = without_columns(rest[0])
     assert told[-4:-1] == [
@@ -217,9 +217,9 @@ def test_add_makes_the_columns_so_that_no_start_has_to(
 ) -> None:
     with database.commit() as connection:
         insert_readings(connection, [pico(1013.0)])
-    done = run("add", "balcony", "--from-json", str(example), "--yes")
-    assert done.exit_code == 0
-    assert f"{name_of_database()}: a new column: illuminance" in done.stdout
+    result = run("add", "balcony", "--from-json", str(example), "--yes")
+    assert result.exit_code == 0
+    assert f"{name_of_database()}: a new column: illuminance" in result.stdout
     columns = select(database.path, "SELECT pressure, illuminance FROM readings")
     assert columns == [(1013.0, None)]
     other = run("add", "attic", "--from-json", str(example), "--yes")
@@ -238,12 +238,12 @@ def test_add_goes_through_a_link_and_leaves_it(file: Path, tmp_path: Path, examp
 
 def test_add_writes_nothing_beside_a_mistake(file: Path, example: Path) -> None:
     file.write_text("[stations.x]\n")
-    done = run("add", "balcony", "--from-json", str(example), "--yes")
-    assert isinstance(done.exception, StationsError)
+    result = run("add", "balcony", "--from-json", str(example), "--yes")
+    assert isinstance(result.exception, StationsError)
     # The station itself may be one that the file can't have: its CSV file is another's.
     file.write_text("[stations.x]\ncsv_file = 'Balcony.csv'\n[stations.x.measurements.y]\nunit=''")
-    done = run("add", "balcony", "--from-json", str(example), "--yes")
-    assert "csv_file: x has the same" in str(done.exception)
+    result = run("add", "balcony", "--from-json", str(example), "--yes")
+    assert "csv_file: x has the same" in str(result.exception)
     assert file.read_text().endswith("unit=''")
 
 
@@ -300,9 +300,9 @@ def test_add_takes_the_last_refused_body(
     assert run("add", "--from-refused", "--yes").exit_code == 0
     assert settings_module.load().stations.by_endpoint["shed"].columns == ("soil",)
     for arguments in (["--from-refused"], ["attic", "--from-refused"], ["attic", "--yes"]):
-        done = run("add", *arguments)
-        assert done.exit_code == 1
-        assert "no body is kept that came to a path without a station" in done.stderr
+        result = run("add", *arguments)
+        assert result.exit_code == 1
+        assert "no body is kept that came to a path without a station" in result.stderr
     asked = run("add", "attic", answers="")
     assert (
         f"{name_of_database()} has no body that came to /attic, so its fields are asked"
@@ -316,9 +316,9 @@ def test_columns_that_cannot_be_added_now_are_left_to_the_restart(
     # Its views go with it.
     cascade, code = (" CASCADE", "42P01") if databases.ON_POSTGRES else ("", "SQLITE_")
     execute(database.path, f"DROP TABLE readings{cascade}")
-    done = run("add", "balcony", "--from-json", str(example), "--yes")
-    assert done.exit_code == 0
-    assert f"the database cannot be used: {code}" in done.stdout
+    result = run("add", "balcony", "--from-json", str(example), "--yes")
+    assert result.exit_code == 0
+    assert f"the database cannot be used: {code}" in result.stdout
     assert "balcony" in file.read_text(encoding="utf-8")
 
 
@@ -338,9 +338,9 @@ def test_columns_that_cannot_be_added_now_are_left_to_the_restart(
     ],
 )
 def test_what_add_refuses(file: Path, arguments: list[str], body: bytes, said: str) -> None:
-    done = run("add", *arguments, "--yes", "--from-json", "-", answers=body)
-    assert done.exit_code in (1, 2)
-    assert said in done.stderr
+    result = run("add", *arguments, "--yes", "--from-json", "-", answers=body)
+    assert result.exit_code in (1, 2)
+    assert said in result.stderr
     assert not file.exists()
 
 
@@ -357,9 +357,9 @@ def test_add_goes_on_beside_an_old_heading_and_check_names_it(file: Path, exampl
     entry = '[stations.rail.measurements.v]\nunit = "V"\ncsv_header = "@door"\n'
     file.write_text(entry, encoding="utf-8")
     assert run("add", "garden", "--from-json", str(example), "--yes").exit_code == 0
-    done = run("check")
-    assert done.exit_code == 0
-    assert f"{file}: stations.rail.measurements.v: csv_header is '@door', which" in done.stdout
+    result = run("check")
+    assert result.exit_code == 0
+    assert f"{file}: stations.rail.measurements.v: csv_header is '@door', which" in result.stdout
 
 
 def test_add_asks_when_there_is_no_example(file: Path) -> None:
@@ -369,13 +369,13 @@ def test_add_asks_when_there_is_no_example(file: Path) -> None:
         *("soil", "C", "", "x", "0", ""),  # Neither is C a unit nor x a number.
         *("", "y"),
     ]
-    done = run("add", answers="".join(f"{answer}\n" for answer in answers))
-    assert done.exit_code == 0, done.output
+    result = run("add", answers="".join(f"{answer}\n" for answer in answers))
+    assert result.exit_code == 0, result.output
     shed = settings_module.load().stations.by_endpoint["shed"]
     assert (shed.label, shed.csv_name) == ("Shed", "shed.csv")
     assert [(m.column, m.path, m.unit, m.minimum, m.maximum) for m in shed.measurements] == [
         ("co2", "env.co2", "ppm", 0, 5000),
         ("soil", "soil", "", 0, None),
     ]
-    assert "curl" not in done.stdout
+    assert "curl" not in result.stdout
     assert file.exists()

@@ -157,9 +157,9 @@ def test_without_room_there_is_no_half_copy_and_it_is_tried_again(
     for _ in range(3):
         rescue.step()
     assert set(database.path.parent.iterdir()) == before
-    told = [r for r in caplog.records if "cannot be copied yet" in r.getMessage()]
-    assert len(told) == 1
-    assert "not enough space" in told[0].getMessage()
+    lines = [r for r in caplog.records if "cannot be copied yet" in r.getMessage()]
+    assert len(lines) == 1
+    assert "not enough space" in lines[0].getMessage()
 
     monkeypatch.undo()
     rescue.step()
@@ -178,8 +178,8 @@ def test_a_folder_that_is_gone_is_to_be_made_again(
     rescue.step()
     shutil.rmtree(folder)
     rescue.step()
-    (told,) = [r.getMessage() for r in caplog.records if "cannot be copied yet" in r.getMessage()]
-    assert told.endswith(f"; make the folder again: mkdir -p {folder}")
+    (lines,) = [r.getMessage() for r in caplog.records if "cannot be copied yet" in r.getMessage()]
+    assert lines.endswith(f"; make the folder again: mkdir -p {folder}")
     assert database.damage.reason.endswith(
         "; do not stop the service before what was stored is copied"
     )

@@ -77,8 +77,8 @@ def folder(settings: Settings) -> Path:
 def test_a_process_whose_closing_is_skipped_ends_and_stores_what_it_has(
     settings: Settings, folder: Path, how: str
 ) -> None:
-    done = run(folder, OPENED, "store.open()", SUBMITTED, ENDS[how])
-    assert done.returncode != 0, done.stderr
+    result = run(folder, OPENED, "store.open()", SUBMITTED, ENDS[how])
+    assert result.returncode != 0, result.stderr
     rows = select(database_path(settings), "SELECT received_at FROM readings ORDER BY id")
     assert rows == [(at_ms,) for at_ms in range(20)]
 
@@ -96,11 +96,11 @@ def test_it_leaves_to_the_next_start_what_it_cannot_store(
 
 def test_a_clock_that_ends_costs_no_reading(settings: Settings, folder: Path) -> None:
     """The log can't be written then, nor a connection be opened."""
-    done = run(folder, OPENED, "store.open()", SUBMITTED, CLOCK_ENDS)
-    assert done.returncode != 0, done.stderr
+    result = run(folder, OPENED, "store.open()", SUBMITTED, CLOCK_ENDS)
+    assert result.returncode != 0, result.stderr
     stored = len(select(database_path(settings), "SELECT 1 FROM readings"))
-    left = sum(len([*entries_of(file)]) for file in leftover_files(folder))
-    assert stored + left == 20
+    unstored = sum(len([*entries_of(file)]) for file in leftover_files(folder))
+    assert stored + unstored == 20
 
 
 @pytest.mark.tools
@@ -117,9 +117,9 @@ def test_a_thread_that_cannot_be_made_ends_the_process(
         "threading.Thread.start = start\n"
     )
     for closing in ("store.open()", "try: store.open()\nfinally: store.close()"):
-        done = run(folder, OPENED, refusing, closing)
-        assert done.returncode == 1
-        assert done.stderr.splitlines()[-1] == "RuntimeError: can't start new thread"
+        result = run(folder, OPENED, refusing, closing)
+        assert result.returncode == 1
+        assert result.stderr.splitlines()[-1] == "RuntimeError: can't start new thread"
 
 
 def test_what_fails_while_a_store_closes_keeps_nothing_open(

@@ -146,12 +146,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tls") / "both.pem"
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
     name = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
-    made = subprocess.run(
+    generated = subprocess.run(
         [openssl, "req", "-x509", *curve, *name, "-keyout", "-", "-out", "-"],
         capture_output=True,
         check=True,
     )
-    path.write_bytes(made.stdout)
+    path.write_bytes(generated.stdout)
     return path
 
 
@@ -191,9 +191,13 @@ needs_apprise = pytest.mark.skipif(
 
 def tries(channel: Apprise, occasion: str = "entry") -> list[Try]:
     envelope = Envelope(key="1-1", occasion=occasion, text=TEXT)
-    made = [Try(job) for job in jobs_of(channel, envelope, 0)]
-    wait_until(lambda: sum(one.look() for one in made) == len(made), WITHIN_SEC, "all have ended")
-    return made
+    started = [Try(job) for job in jobs_of(channel, envelope, 0)]
+    wait_until(
+        lambda: sum(attempt.look() for attempt in started) == len(started),
+        WITHIN_SEC,
+        "all have ended",
+    )
+    return started
 
 
 def a_way(tmp_path: Path, *urls: str) -> Apprise:
@@ -212,8 +216,8 @@ def json_url(receiver: Receiver) -> str:
 def test_title_body_link_and_type_arrive(tmp_path: Path) -> None:
     with receiving() as receiver:
         channel = a_way(tmp_path, json_url(receiver))
-        assert [one.trouble for one in tries(channel)] == [""]
-        assert [one.trouble for one in tries(channel, "recovery")] == [""]
+        assert [attempt.trouble for attempt in tries(channel)] == [""]
+        assert [attempt.trouble for attempt in tries(channel, "recovery")] == [""]
         entry, recovery = (request.json() for request in receiver.received)
     assert entry["title"] == TEXT.title
     assert entry["message"] == f"{TEXT.body}\n{TEXT.url}"
@@ -226,9 +230,9 @@ def test_each_url_is_a_receiver_of_its_own(tmp_path: Path) -> None:
     with receiving() as good, receiving() as bad:
         bad.answers = [answering(401)]
         channel = a_way(tmp_path, json_url(bad), json_url(good), "nonsense://x y")
-        made = tries(channel)
-        assert [one.trouble for one in made] == ["status:401", "", "bad_url"]
-        assert len({one.receiver for one in made}) == 3
+        started = tries(channel)
+        assert [attempt.trouble for attempt in started] == ["status:401", "", "bad_url"]
+        assert len({attempt.receiver for attempt in started}) == 3
         assert len(good.received) == 1
 
 
@@ -238,8 +242,8 @@ def test_one_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("flask10x.alerts.delivery.jobs.APPRISE_LIMIT_SEC", 3.0)
     with receiving() as receiver:
         receiver.answers = [hang(receiver)]
-        (one,) = tries(a_way(tmp_path, json_url(receiver)))
-        assert one.trouble in ("no_answer", "not_taken")
+        (attempt,) = tries(a_way(tmp_path, json_url(receiver)))
+        assert attempt.trouble in ("no_answer", "not_taken")
 
 
 @needs_apprise
@@ -265,7 +269,7 @@ socket.socket.connect = refuse
 socket.getaddrinfo = refuse
 print(attempt.notify({{"url": {url!r}, "title": "t", "body": "b", "type": "info"}}))
 """
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
@@ -273,7 +277,7 @@ print(attempt.notify({{"url": {url!r}, "title": "t", "body": "b", "type": "info"
         timeout=WITHIN_SEC,
         env={"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)},
     )
-    assert done.stdout.splitlines()[-1] == "not_taken"
+    assert result.stdout.splitlines()[-1] == "not_taken"
     assert not list(tmp_path.iterdir())
 
 

@@ -48,10 +48,10 @@ class Home:
     lines: list[tuple[int, str]] = field(default_factory=list)
 
     def begin_try(self, job: Job) -> Any:
-        given = json.loads(job.input)
-        trouble = self.says(given["url"])
+        job_input = json.loads(job.input)
+        trouble = self.says(job_input["url"])
         if trouble == TAKEN:
-            self.sent.append(given)
+            self.sent.append(job_input)
         return FakeTry(job.receiver, trouble)
 
     def sleep(self, seconds: float) -> None:
@@ -72,16 +72,16 @@ class Home:
         row = {"rule": rule, "kind": "silence", "subject": subject, "since_ms": self.now_ms}
         row |= {"entered_ms": self.now_ms, "facts": "{}", "reminded_ms": self.now_ms} | values
         with self.state.writing() as connection:
-            made = connection.execute(insert(state_file.alerts).values(row))
-        return int((made.inserted_primary_key or (0,))[0])
+            inserted = connection.execute(insert(state_file.alerts).values(row))
+        return int((inserted.inserted_primary_key or (0,))[0])
 
     def message(self, alert: int | None, occasion: str = "entry", channel: str = "phone") -> int:
         row = {"alert_id": alert, "occasion": occasion, "way": channel, "created_ms": self.now_ms}
         with self.state.writing() as connection:
-            made = connection.execute(
+            inserted = connection.execute(
                 insert(state_file.messages).values(row | {"due_ms": self.now_ms})
             )
-        return int((made.inserted_primary_key or (0,))[0])
+        return int((inserted.inserted_primary_key or (0,))[0])
 
     def rows(self, *names: str) -> list[tuple[Any, ...]]:
         columns = [state_file.messages.c[name] for name in names]
@@ -93,7 +93,7 @@ class Home:
 
     def occasions(self) -> list[tuple[str, str]]:
         """Of what was sent: channel and occasion."""
-        bodies = [json.loads(one["body"]) for one in self.sent]
+        bodies = [json.loads(job["body"]) for job in self.sent]
         return [(body["way"], body["occasion"]) for body in bodies]
 
 
@@ -118,12 +118,12 @@ def test_each_way_gets_it_once_in_its_language(home: Home) -> None:
     home.deliver()
     home.deliver()
     assert home.states() == ["sent", "sent"]
-    bodies = {one["url"]: json.loads(one["body"]) for one in home.sent}
+    bodies = {job["url"]: json.loads(job["body"]) for job in home.sent}
     assert {url: body["title"] for url, body in bodies.items()} == {
         "http://phone/": "「寝室」からデータが届いていません",
         "http://mail/": "Bedroom: no data",
     }
-    assert {one["key"] for one in home.sent} == {f"{NINE}-{number}" for number in numbers}
+    assert {job["key"] for job in home.sent} == {f"{NINE}-{number}" for number in numbers}
     assert bodies["http://phone/"]["rule"] == "silence"
     assert bodies["http://phone/"]["since"] == "2025-08-24T09:00:00.250+09:00"
     assert home.lines == []
@@ -180,10 +180,10 @@ def test_a_way_that_hangs_holds_up_no_other(home: Home) -> None:
 
 
 def test_nothing_overtakes_what_is_tried_again(home: Home) -> None:
-    one, other = home.alert("data"), home.alert("data2")
-    home.message(one)
+    alert_id, other = home.alert("data"), home.alert("data2")
+    home.message(alert_id)
     home.message(other)
-    home.message(one, "recovery")
+    home.message(alert_id, "recovery")
     answers = ["status:503", "no_answer", TAKEN]
     home.says = lambda _url: answers.pop(0) if answers else TAKEN
     home.deliver()
@@ -204,7 +204,7 @@ def test_what_was_tried_when_the_process_was_killed_is_tried_again(home: Home) -
         home.deliver(killed)
     home.says = lambda _url: TAKEN
     home.deliver()
-    assert [one["key"] for one in home.sent] == [f"{NINE}-1"]
+    assert [job["key"] for job in home.sent] == [f"{NINE}-1"]
     assert home.rows("state", "tries") == [("sent", 2)]
 
 
@@ -372,7 +372,7 @@ def test_of_several_urls_only_those_that_failed_are_tried_again(home: Home, tmp_
     home.says = lambda _url: TAKEN
     home.now_ms += HOUR
     home.deliver()
-    assert [one["url"] for one in home.sent] == ["json://mother", "json://father"]
+    assert [job["url"] for job in home.sent] == ["json://mother", "json://father"]
     assert home.states() == ["sent"]
     with home.state.reading() as connection:
         assert connection.execute(select(state_file.taken)).all() == []

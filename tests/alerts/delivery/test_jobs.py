@@ -18,15 +18,15 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
 def ended(job: Job) -> Try:
-    made = Try(job)
-    wait_until(made.look, WITHIN_SEC, "the try has ended")
-    return made
+    attempt = Try(job)
+    wait_until(attempt.look, WITHIN_SEC, "the try has ended")
+    return attempt
 
 
 def webhook(url: str, limit_sec: float = 5.0) -> Job:
     job = {"kind": "webhook", "url": url, "body": "{}", "key": "1", "secret": "", "timestamp": 1}
-    given = json.dumps(job | {"limit_sec": limit_sec}).encode()
-    return Job(receiver="", limit_sec=limit_sec, input=given)
+    job_text = json.dumps(job | {"limit_sec": limit_sec}).encode()
+    return Job(receiver="", limit_sec=limit_sec, input=job_text)
 
 
 def program(text: str, limit_sec: float = 5.0) -> Job:
@@ -61,11 +61,11 @@ def test_no_receiver_keeps_a_try_beyond_its_limit(attack: Attack) -> None:
 
 def test_what_hangs_in_the_process_itself_is_ended_from_outside() -> None:
     now_ms = 0
-    one = Try(webhook("http://192.0.2.1/", limit_sec=60), monotonic_ms=lambda: now_ms)
-    assert not one.look()
+    attempt = Try(webhook("http://192.0.2.1/", limit_sec=60), monotonic_ms=lambda: now_ms)
+    assert not attempt.look()
     now_ms = 75_000
-    assert one.look()
-    assert one.trouble == "no_answer"
+    assert attempt.look()
+    assert attempt.trouble == "no_answer"
 
 
 def test_the_process_of_a_try_loads_neither_the_settings_nor_sqlalchemy() -> None:
@@ -73,10 +73,10 @@ def test_the_process_of_a_try_loads_neither_the_settings_nor_sqlalchemy() -> Non
         "import sys; import flask10x.alerts.delivery.attempt; "
         "sys.exit(bool({'sqlalchemy', 'flask10x.config.settings'} & sys.modules.keys()))"
     )
-    done = ended(program(code))
+    finished = ended(program(code))
     assert ATTEMPT[-1] == "flask10x.alerts.delivery.attempt"
-    assert done.trouble in ("", "exit:1")
-    assert done.trouble == ""
+    assert finished.trouble in ("", "exit:1")
+    assert finished.trouble == ""
 
 
 # Commands
@@ -108,9 +108,9 @@ def test_how_a_program_has_ended(text: str, trouble: str) -> None:
 @pytest.mark.parametrize("path", ["/nowhere/at/all", "/etc/passwd", "/bin/\0"])
 def test_a_program_that_cannot_be_started(path: str) -> None:
     job = Job(receiver="", limit_sec=1, input=b"", arguments=(path,))
-    one = Try(job)
-    assert one.look()
-    assert one.trouble == "no_program"
+    attempt = Try(job)
+    assert attempt.look()
+    assert attempt.trouble == "no_program"
 
 
 def test_a_program_that_does_not_end_is_killed_with_all_that_it_has_started(tmp_path: Path) -> None:
@@ -127,12 +127,12 @@ os.rename({str(noted) + "~"!r}, {str(noted)!r})
 time.sleep(300)
 """
     now_ms = 0
-    one = Try(program(text, limit_sec=30), monotonic_ms=lambda: now_ms)
+    attempt = Try(program(text, limit_sec=30), monotonic_ms=lambda: now_ms)
     wait_until(noted.exists, WITHIN_SEC, "the program has started another")
-    assert not one.look()
+    assert not attempt.look()
     now_ms = 30_000
-    assert one.look()
-    assert one.trouble == "no_answer"
+    assert attempt.look()
+    assert attempt.trouble == "no_answer"
     child = int(noted.read_text())
     wait_until(lambda: not is_alive(child), WITHIN_SEC, "it is gone too")
 

@@ -121,8 +121,8 @@ def test_without_a_language_messages_are_in_that_of_the_system(
 
 
 def test_init_writes_what_changes_nothing_and_never_over_a_file(file: Path) -> None:
-    done = run("init")
-    assert (done.exit_code, done.stdout) == (0, f"{file} was written\n")
+    result = run("init")
+    assert (result.exit_code, result.stdout) == (0, f"{file} was written\n")
     assert file.read_text(encoding="utf-8") == alert_file.example_in("en")
     assert settings_module.load().alerts.rules == DEFAULT.rules
 
@@ -138,9 +138,9 @@ def test_init_follows_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_check_says_what_is_on_without_a_file(file: Path) -> None:
-    done = run("check")
-    assert (done.exit_code, done.stderr) == (0, NO_CHANNEL)
-    assert done.stdout.splitlines() == [
+    result = run("check")
+    assert (result.exit_code, result.stderr) == (0, NO_CHANNEL)
+    assert result.stdout.splitlines() == [
         f"{file}: no such file, so the defaults apply; rules: 4, channels: 0",
         *STANDARD,
         "not on: threshold, rate, failed_sensor, refused, queue, export",
@@ -150,7 +150,7 @@ def test_check_says_what_is_on_without_a_file(file: Path) -> None:
 
 def test_check_says_each_rule_and_way_in_plain_words(file: Path) -> None:
     file.write_text(OWN)
-    done = run("check")
+    result = run("check")
     lines = [
         "rule silence: No data from a station for 10 min: Pico, Bedroom",
         *STANDARD[1:3],
@@ -165,8 +165,8 @@ def test_check_says_each_rule_and_way_in_plain_words(file: Path) -> None:
         "channel house: JSON to https://example.org/hook, not signed; in English; 20 a day at most",
         "channel speaker: the program /bin/sh -c cat; in Japanese; 3 a day at most",
     ]
-    assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
         f"{file}: no mistake; rules: 10, channels: 2",
         *lines,
         "not on: backup",
@@ -178,9 +178,9 @@ def test_check_says_each_rule_and_way_in_plain_words(file: Path) -> None:
 
 def test_check_names_each_mistake_and_takes_another_file(file: Path, tmp_path: Path) -> None:
     file.write_text('daily_max = 0\n[rules.silence]\nstations = ["dta2"]\n')
-    done = run("check")
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr.splitlines() == [
+    result = run("check")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == [
         f"{file}: line 1: daily_max: is 0: a whole number from 1 to 1000 is needed",
         f"{file}: line 3: [rules.silence] stations: there is no station dta2 (did you mean data2?)",
     ]
@@ -208,9 +208,9 @@ def test_check_warns_of_what_keeps_messages_away(
         f'[ways.d]\nkind = "apprise"\nurls_file = "{tmp_path}/urls"\n'
         '[ways.e]\nkind = "apprise"\nurls_file = "credential:urls"\n'
     )
-    done = run("check")
-    lines = done.stderr.splitlines()
-    assert done.exit_code == 0
+    result = run("check")
+    lines = result.stderr.splitlines()
+    assert result.exit_code == 0
     assert lines[:3] == [
         f"warning: [ways.a] secret_file {open_to_all}: everybody may read or write it: chmod o="
         f" {open_to_all}",

@@ -52,10 +52,10 @@ def test_each_kind_of_rule_has_its_watch_and_all_look_without_an_error(
     ]
     store.writer.submit(pico(1, clock.now_ms()))
     store.writer.step()
-    asked: list[str] = []
+    queries: list[str] = []
 
-    def note(*given: Any) -> None:
-        asked.append(given[2])
+    def note(*arguments: Any) -> None:
+        queries.append(arguments[2])
 
     began = Moment(clock.now_ms(), clock.monotonic_ms())
     for seconds in range(1, 21):
@@ -70,4 +70,4 @@ def test_each_kind_of_rule_has_its_watch_and_all_look_without_an_error(
             event.listen(store.database.reader, "before_cursor_execute", note)
         # The machine of a test may be as full as it likes.
         assert firing <= {"disk"}
-    assert asked == []
+    assert queries == []

@@ -71,9 +71,9 @@ def alerts(settings: Settings) -> tuple[list[Alert], list[Alert]]:
     """Those that are active, and those that are past."""
     file = StateFile(path_of(settings))
     with file.reading() as connection:
-        found = state_file.active(connection, 0), state_file.past(connection)
+        listed = state_file.active(connection, 0), state_file.past(connection)
     file.close()
-    return found
+    return listed
 
 
 def occasions(settings: Settings) -> list[str]:
@@ -116,7 +116,7 @@ def test_the_next_one_goes_on_from_the_file(
     disk.is_full = False
     other.step()
     watcher.step()
-    assert [len(found) for found in alerts(home)] == [0, 1]
+    assert [len(listed) for listed in alerts(home)] == [0, 1]
     other.close()
 
 
@@ -127,10 +127,10 @@ def test_of_two_that_enter_it_at_once_one_does(home: Settings, disk: FullDisk) -
     disk.is_full = True
     first.step()
     second.step()
-    assert [len(found) for found in alerts(home)] == [1, 0]
+    assert [len(listed) for listed in alerts(home)] == [1, 0]
     disk.is_full = False
     second.step()
-    assert [len(found) for found in alerts(home)] == [0, 1]
+    assert [len(listed) for listed in alerts(home)] == [0, 1]
     first.close()
     second.close()
 
@@ -182,7 +182,7 @@ def test_what_cannot_be_written_waits_and_is_told_in_order(
         other.execute("ALTER TABLE elsewhere RENAME TO messages")
     for _ in range(2):
         watcher.step()
-    assert [len(found) for found in alerts(home)] == [1, 1]
+    assert [len(listed) for listed in alerts(home)] == [1, 1]
     assert occasions(home) == ["entry", "recovery", "entry"]
 
 
@@ -224,7 +224,7 @@ def test_a_file_that_people_have_deleted_is_begun_anew(
     watcher.step()
     path_of(home).unlink()
     watcher.step()
-    assert [len(found) for found in alerts(home)] == [1, 0]
+    assert [len(listed) for listed in alerts(home)] == [1, 0]
     assert occasions(home) == ["entry"]
 
 

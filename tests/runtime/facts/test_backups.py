@@ -25,24 +25,24 @@ def test_without_a_folder_or_a_backup_there_is_none(tmp_path: Path) -> None:
 
 def test_the_newest_counts_by_the_time_in_its_name(tmp_path: Path) -> None:
     lay(tmp_path, "20250823-233000", "20250824-080000", "20250822-030000")
-    found = facts.newest_backup(tmp_path, TOKYO, NINE_MS)
-    assert found is not None
-    assert (found.path.name, found.bytes) == ("flask10x-20250824-080000.sqlite3", 4)
-    assert found.made_at == NINE_MS - HOUR_MS
-    assert found.age_sec(NINE_MS) == 3600
-    assert found.age_sec(found.made_at - 5) == 0
+    newest = facts.newest_backup(tmp_path, TOKYO, NINE_MS)
+    assert newest is not None
+    assert (newest.path.name, newest.bytes) == ("flask10x-20250824-080000.sqlite3", 4)
+    assert newest.made_at == NINE_MS - HOUR_MS
+    assert newest.age_sec(NINE_MS) == 3600
+    assert newest.age_sec(newest.made_at - 5) == 0
 
 
 def test_one_of_a_wrong_clock_hides_no_older_one(tmp_path: Path) -> None:
     lay(tmp_path, "20360101-000000", "20250824-080000")
-    found = facts.newest_backup(tmp_path, TOKYO, NINE_MS)
-    assert found is not None
-    assert found.made_at == NINE_MS - HOUR_MS
+    newest = facts.newest_backup(tmp_path, TOKYO, NINE_MS)
+    assert newest is not None
+    assert newest.made_at == NINE_MS - HOUR_MS
 
 
 def test_a_name_that_is_no_date_goes_by_its_last_change(tmp_path: Path) -> None:
     lay(tmp_path, "20259999-999999")
     os.utime(tmp_path / "flask10x-20259999-999999.sqlite3", (NINE_MS // 1000, NINE_MS // 1000))
-    found = facts.newest_backup(tmp_path, TOKYO, NINE_MS)
-    assert found is not None
-    assert found.made_at == NINE_MS
+    newest = facts.newest_backup(tmp_path, TOKYO, NINE_MS)
+    assert newest is not None
+    assert newest.made_at == NINE_MS

@@ -25,21 +25,21 @@ def fill(database: Database, rows: int, days: float) -> None:
         )
 
 
-def seen(settings: Settings, database: Database) -> CardRoom:
+def card_of(settings: Settings, database: Database) -> CardRoom:
     with database.reader.begin() as connection:
         view = View(connection, settings.stations, settings.zone, NOW_MS)
         return facts.card(settings, view)
 
 
 def test_an_empty_database_tells_nothing(settings: Settings, database: Database) -> None:
-    found = seen(settings, database)
+    found = card_of(settings, database)
     assert (found.rows_a_day, found.bytes_a_day, found.full_in_days) == (None, None, None)
     assert 0 < found.room.free <= found.room.total
 
 
 def test_the_hours_of_one_day_are_too_few(settings: Settings, database: Database) -> None:
     fill(database, 1200, 0.9)
-    assert seen(settings, database).rows_a_day is None
+    assert card_of(settings, database).rows_a_day is None
 
 
 @pytest.mark.sqlite_only("how its file grows")
@@ -48,7 +48,7 @@ def test_days_of_readings_tell_when(
 ) -> None:
     fill(database, 2000, 4)
     monkeypatch.setattr(facts, "room", lambda _: Room(10_000_000, 100_000_000))
-    found = seen(settings, database)
+    found = card_of(settings, database)
     assert found.rows_a_day == pytest.approx(500, rel=0.01)
     size = database.path.stat().st_size
     assert found.bytes_a_day == pytest.approx(size / 4, rel=0.01)
@@ -57,7 +57,7 @@ def test_days_of_readings_tell_when(
 
 def test_only_the_last_week_counts(settings: Settings, database: Database) -> None:
     fill(database, 3000, 30)
-    assert seen(settings, database).rows_a_day == pytest.approx(100, rel=0.02)
+    assert card_of(settings, database).rows_a_day == pytest.approx(100, rel=0.02)
 
 
 def test_imported_readings_are_no_growth(settings: Settings, database: Database) -> None:
@@ -67,7 +67,7 @@ def test_imported_readings_are_no_growth(settings: Settings, database: Database)
         "INSERT INTO imports (endpoint, file, first_id, last_id, imported_at)"
         " VALUES ('data', '/old/PicodataX.csv', 101, 1100, 1)",
     )
-    assert seen(settings, database).rows_a_day == pytest.approx(250, rel=0.01)
+    assert card_of(settings, database).rows_a_day == pytest.approx(250, rel=0.01)
 
 
 @pytest.mark.parametrize("sent", [0, 10])
@@ -81,7 +81,7 @@ def test_days_that_an_import_has_brought_along_tell_nothing(
         "INSERT INTO imports (endpoint, file, first_id, last_id, imported_at)"
         f" VALUES ('data', '/old/PicodataX.csv', 1, 2000, {NOW_MS})",
     )
-    found = seen(settings, database)
+    found = card_of(settings, database)
     assert (found.rows_a_day, found.bytes_a_day) == (None, None)
 
 
@@ -89,7 +89,7 @@ def test_each_backup_beside_the_database_grows_with_it(
     settings: Settings, database: Database
 ) -> None:
     fill(database, 2000, 4)
-    alone = seen(settings, database).bytes_a_day
+    alone = card_of(settings, database).bytes_a_day
     assert alone is not None
     settings.backup_dir.mkdir()
     for day in (1, 2):
@@ -98,14 +98,14 @@ def test_each_backup_beside_the_database_grows_with_it(
     # On PostgreSQL the database itself is not on this disk, and a backup has 100 bytes a reading.
     assert (alone == 0) == POSTGRES
     grows = 500 * 2 * 100 if POSTGRES else 3 * alone
-    assert seen(settings, database).bytes_a_day == pytest.approx(grows, rel=0.01)
+    assert card_of(settings, database).bytes_a_day == pytest.approx(grows, rel=0.01)
 
 
 def test_the_csv_files_beside_the_database_grow_with_it(
     settings: Settings, database: Database
 ) -> None:
     fill(database, 2000, 4)
-    alone = seen(settings, database).bytes_a_day
+    alone = card_of(settings, database).bytes_a_day
     assert alone is not None
     settings.csv_dir.mkdir(exist_ok=True)
     execute(
@@ -113,7 +113,7 @@ def test_the_csv_files_beside_the_database_grow_with_it(
         "INSERT INTO exports (name, first_id, last_id, import_id, last_received_at, size_bytes,"
         " changed_ns) VALUES ('PicodataX.csv', 0, 2000, 0, 1, 80000, 1)",
     )
-    assert seen(settings, database).bytes_a_day == pytest.approx(alone + 500 * 40, rel=0.01)
+    assert card_of(settings, database).bytes_a_day == pytest.approx(alone + 500 * 40, rel=0.01)
 
 
 def test_a_house_that_sends_no_more_fills_nothing(settings: Settings, database: Database) -> None:

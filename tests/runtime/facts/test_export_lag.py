@@ -25,8 +25,8 @@ def store_readings(database: Database, readings: Sequence[Reading]) -> None:
 
 def lag_of(settings: Settings, database: Database, endpoint: str) -> ExportLag:
     with database.reader.begin() as connection:
-        found = export_lags(connection, settings.stations)
-    return next(lag for lag in found if lag.station.endpoint == endpoint)
+        lags = export_lags(connection, settings.stations)
+    return next(lag for lag in lags if lag.station.endpoint == endpoint)
 
 
 def told(lag: ExportLag) -> tuple[bool, int | None, int]:

@@ -13,12 +13,12 @@ from tests.support.rows import execute
 @pytest.mark.sqlite_only("the check is of its file")
 def test_the_check_says_what_is_gone(settings: Settings, database: Database) -> None:
     execute(database.path, f"INSERT INTO removed VALUES ('data', 7, {FIRST_MS}, 5)")
-    found = [
-        one
-        for one in DatabaseCheck(settings, full=False, served=False).look(database.path)
-        if one.name == "removed"
+    findings = [
+        finding
+        for finding in DatabaseCheck(settings, full=False, served=False).look(database.path)
+        if finding.name == "removed"
     ]
-    assert [one.text for one in found] == [
+    assert [finding.text for finding in findings] == [
         "/data: 5 readings up to 2025-08-24 10:46:40 removed; their hours and days are kept"
     ]
     with database.reader.begin() as connection:
@@ -26,5 +26,5 @@ def test_the_check_says_what_is_gone(settings: Settings, database: Database) -> 
 
 
 def test_the_check_says_nothing_where_nothing_is(settings: Settings, database: Database) -> None:
-    found = DatabaseCheck(settings, full=False, served=False).look(database.path)
-    assert "removed" not in [one.name for one in found]
+    findings = DatabaseCheck(settings, full=False, served=False).look(database.path)
+    assert "removed" not in [finding.name for finding in findings]

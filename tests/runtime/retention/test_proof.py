@@ -80,10 +80,14 @@ def obstacle(settings: Settings, database: Database) -> tuple[str | None, str, s
     (*_, done) = removal_of(settings, database)
     own = replace(settings, retention_days=30)
     with database.reader.begin() as connection:
-        found = outlooks(
+        outlook = outlooks(
             own, database, View(connection, own.stations, own.zone, ALL_MS + 60 * 86_400_000)
         )[0]
-    assert (found.obstacle, found.path, found.command) == (done.obstacle, done.path, done.command)
+    assert (outlook.obstacle, outlook.path, outlook.command) == (
+        done.obstacle,
+        done.path,
+        done.command,
+    )
     return done.obstacle, done.path, done.command
 
 
@@ -157,22 +161,22 @@ def test_a_file_that_was_set_aside_is_compared(
     finish(wetter, database)
     store(settings, 6, 7)
     assert KEPT in exported(wetter, database)
-    kept = settings.csv_dir / KEPT
-    content = kept.read_bytes()
+    copy = settings.csv_dir / KEPT
+    content = copy.read_bytes()
     assert content == HEADER + lines(*range(5))
     if change == "delete":
-        kept.unlink()
+        copy.unlink()
     elif change != "none":
-        kept.write_bytes(b"" if change == "empty" else content.replace(b"993.5", b"113.5"))
+        copy.write_bytes(b"" if change == "empty" else content.replace(b"993.5", b"113.5"))
     if change != "none":
         assert removed(wetter, database) == 0
         why = "archived_gone" if change == "delete" else "archived_changed"
         assert obstacle(wetter, database) == (
             why,
-            str(kept),
+            str(copy),
             "flask10x export --rebuild PicodataX.csv --whole",
         )
-        kept.write_bytes(content)
+        copy.write_bytes(content)
     assert removed(wetter, database) == 6
     assert not verify(wetter, database, [wetter.stations.by_endpoint["data"]])[0].failed
 
@@ -204,8 +208,8 @@ def test_a_measurement_that_is_taken_out_before_the_export(
     store(settings, 8, 9)
     text = exported(settings, database)
     assert text.startswith("5 rows appended; ")
-    kept = settings.csv_dir / KEPT
-    assert kept.read_bytes() == WET_HEADER + wet_lines(0, 1, 5, 6, 7)
+    copy = settings.csv_dir / KEPT
+    assert copy.read_bytes() == WET_HEADER + wet_lines(0, 1, 5, 6, 7)
     assert csv_file(settings).read_bytes() == HEADER + lines(8, 9)
     assert removed(settings, database) == 6
     assert not verify(settings, database, [PICO])[0].failed

@@ -183,10 +183,10 @@ def test_rows_of_others_cost_a_removal_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It deletes its own by their ids: between them may lie millions, and the writers wait."""
-    columns, others = "endpoint, received_at, temperature", 20_000
+    columns, of_others = "endpoint, received_at, temperature", 20_000
     execute(
         database.path,
-        f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {others})"
+        f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {of_others})"
         f" INSERT INTO readings ({columns}) SELECT 'data3', {old(3)}, 1 FROM n",
     )
     store(settings, 10, 11)

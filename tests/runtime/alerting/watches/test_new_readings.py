@@ -21,27 +21,27 @@ def pico(at_ms: int, temperature: float | None = 20.0, came_ms: int | None = Non
     return Reading("data", at_ms, (1000.0, temperature), arrived_at=came_ms)
 
 
-def times(found: Sequence[NewReading]) -> list[int]:
-    return [one.at_ms for one in found]
+def times(samples: Sequence[NewReading]) -> list[int]:
+    return [sample.at_ms for sample in samples]
 
 
 def test_each_is_given_once_with_the_columns_that_are_asked_for(log: Log) -> None:
-    found = log.readings_of(COLUMNS)
-    assert times(found.of(log.moment())) == []
+    samples = log.readings_of(COLUMNS)
+    assert times(samples.of(log.moment())) == []
     log.store(pico(NINE_MS, 21.5), Reading("data3", NINE_MS + 1, (1.0, 55.0, 3.0, 4.0)))
     log.store(Reading("data2", NINE_MS, (1.0, 2.0, 3.0, 4.0, 5.0)))
     now = log.moment(after_sec=1)
-    given = [(one.endpoint, one.values) for one in found.of(now)]
+    given = [(sample.endpoint, sample.values) for sample in samples.of(now)]
     assert given == [("data", {"temperature": 21.5}), ("data3", {"humidity": 55.0})]
-    assert found.of(now) is found.of(now)
-    assert times(found.of(log.moment(after_sec=1))) == []
+    assert samples.of(now) is samples.of(now)
+    assert times(samples.of(log.moment(after_sec=1))) == []
 
 
 def test_nothing_is_asked_while_nothing_comes(log: Log) -> None:
-    found = log.readings_of(COLUMNS)
+    samples = log.readings_of(COLUMNS)
     log.store(pico(NINE_MS))
     for _ in range(10):
-        found.of(log.moment(after_sec=1))
+        samples.of(log.moment(after_sec=1))
     asked: list[str] = []
 
     def note(*given: Any) -> None:
@@ -49,95 +49,99 @@ def test_nothing_is_asked_while_nothing_comes(log: Log) -> None:
 
     event.listen(log.database.reader, "before_cursor_execute", note)
     for _ in range(40):
-        found.of(log.moment(after_sec=1))
+        samples.of(log.moment(after_sec=1))
     assert asked == []
     log.store(pico(NINE_MS + MINUTE_MS))
-    assert times(found.of(log.moment(after_sec=1))) == [NINE_MS + MINUTE_MS]
+    assert times(samples.of(log.moment(after_sec=1))) == [NINE_MS + MINUTE_MS]
     assert asked
 
 
 def test_what_waits_to_be_stored_is_found_when_it_is(log: Log) -> None:
-    found = log.readings_of(COLUMNS)
-    found.of(log.moment())
+    samples = log.readings_of(COLUMNS)
+    samples.of(log.moment())
     marks = log.queues[0].marks
     log.queues[0].use()
     marks.appended = marks.settled + 1
     log.gauges.note_received("data", log.clock.monotonic_ms)
     for _ in range(30):
-        assert times(found.of(log.moment(after_sec=1))) == []
+        assert times(samples.of(log.moment(after_sec=1))) == []
     log.store(pico(NINE_MS))
     marks.settled = marks.appended
-    assert times(found.of(log.moment(after_sec=30))) == [NINE_MS]
+    assert times(samples.of(log.moment(after_sec=30))) == [NINE_MS]
 
 
 def test_a_batch_is_given_in_the_order_of_its_times_and_older_ones_are_left_out(log: Log) -> None:
-    found = log.readings_of(COLUMNS)
-    found.of(log.moment())
+    samples = log.readings_of(COLUMNS)
+    samples.of(log.moment())
     log.store(pico(NINE_MS + 3), pico(NINE_MS + 1), pico(NINE_MS + 2))
-    assert times(found.of(log.moment(after_sec=1))) == [NINE_MS + 1, NINE_MS + 2, NINE_MS + 3]
+    assert times(samples.of(log.moment(after_sec=1))) == [NINE_MS + 1, NINE_MS + 2, NINE_MS + 3]
     log.store(pico(NINE_MS), pico(NINE_MS + 4))
-    assert times(found.of(log.moment(after_sec=1))) == [NINE_MS + 4]
+    assert times(samples.of(log.moment(after_sec=1))) == [NINE_MS + 4]
 
 
 def test_only_what_came_an_hour_later_is_late(log: Log) -> None:
-    found = log.readings_of(COLUMNS)
-    found.of(log.moment())
+    samples = log.readings_of(COLUMNS)
+    samples.of(log.moment())
     log.store(
         pico(NINE_MS, came_ms=NINE_MS + HOUR_MS + 1),
         pico(NINE_MS + 1, came_ms=NINE_MS + HOUR_MS + 1),
         pico(NINE_MS + 2),
     )
-    assert [one.is_late for one in found.of(log.moment(after_sec=1))] == [True, False, False]
+    assert [sample.is_late for sample in samples.of(log.moment(after_sec=1))] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_a_clock_that_was_ahead_makes_nobody_deaf(log: Log) -> None:
-    found = log.readings_of(COLUMNS)
-    found.of(log.moment())
+    samples = log.readings_of(COLUMNS)
+    samples.of(log.moment())
     log.store(pico(NINE_MS + 300 * DAY_MS))
-    assert len(found.of(log.moment(after_sec=1))) == 1
+    assert len(samples.of(log.moment(after_sec=1))) == 1
     log.store(pico(NINE_MS))
-    assert times(found.of(log.moment(after_sec=1))) == [NINE_MS]
+    assert times(samples.of(log.moment(after_sec=1))) == [NINE_MS]
     log.store(pico(NINE_MS - 1))
-    assert times(found.of(log.moment(after_sec=1))) == []
+    assert times(samples.of(log.moment(after_sec=1))) == []
 
 
 def test_after_a_restart_the_newest_are_given_once_more(log: Log) -> None:
     log.store(*(pico(NINE_MS + n * MINUTE_MS) for n in range(600)))
-    found = log.readings_of(COLUMNS)
-    given = times(found.of(log.moment()))
+    samples = log.readings_of(COLUMNS)
+    given = times(samples.of(log.moment()))
     assert (given[0], given[-1]) == (NINE_MS + 479 * MINUTE_MS, NINE_MS + 599 * MINUTE_MS)
     log.store(pico(NINE_MS + 600 * MINUTE_MS))
-    assert times(found.of(log.moment(after_sec=1))) == [NINE_MS + 600 * MINUTE_MS]
+    assert times(samples.of(log.moment(after_sec=1))) == [NINE_MS + 600 * MINUTE_MS]
 
 
 def test_what_comes_from_a_file_is_none(log: Log) -> None:
-    found = log.readings_of(COLUMNS)
-    found.of(log.moment())
+    samples = log.readings_of(COLUMNS)
+    samples.of(log.moment())
     log.store(pico(NINE_MS + 1), pico(NINE_MS + 2))
     execute(
         log.database.path,
         "INSERT INTO imports (endpoint, file, first_id, last_id, imported_at)"
         " VALUES ('data', '/old/x.csv', 1, 1, 1)",
     )
-    assert times(found.of(log.moment(after_sec=1))) == [NINE_MS + 2]
+    assert times(samples.of(log.moment(after_sec=1))) == [NINE_MS + 2]
 
 
 def test_much_comes_in_pieces(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measurement_watches, "SPAN_ROWS", 4)
-    found = log.readings_of(COLUMNS)
-    found.of(log.moment())
+    samples = log.readings_of(COLUMNS)
+    samples.of(log.moment())
     log.store(*(pico(NINE_MS + n) for n in range(10)))
-    counts = [len(found.of(log.moment(after_sec=30))) for _ in range(4)]
+    counts = [len(samples.of(log.moment(after_sec=30))) for _ in range(4)]
     assert counts == [4, 4, 2, 0]
 
 
 def test_an_error_is_the_same_for_all_who_ask_at_one_step(log: Log) -> None:
-    found = log.readings_of({"data": ("no_such_column",)})
+    samples = log.readings_of({"data": ("no_such_column",)})
     now = log.moment()
     with pytest.raises(Exception, match="no_such_column") as first:
-        found.of(now)
+        samples.of(now)
     with pytest.raises(Exception, match="no_such_column") as second:
-        found.of(now)
+        samples.of(now)
     assert first.value is second.value
 
 
@@ -154,10 +158,10 @@ def test_no_statement_looks_through_the_table(log: Log) -> None:
             plans.extend(row.detail for row in rows)
 
     event.listen(log.database.reader, "before_cursor_execute", explain)
-    found = log.readings_of(COLUMNS)
-    found.of(log.moment())
+    samples = log.readings_of(COLUMNS)
+    samples.of(log.moment())
     log.store(pico(NINE_MS + 1))
-    assert len(found.of(log.moment(after_sec=1))) == 1
+    assert len(samples.of(log.moment(after_sec=1))) == 1
     of_readings = {plan for plan in plans if "readings" in plan}
     assert of_readings == {
         "SEARCH readings USING INDEX ix_readings_endpoint_received_at (endpoint=?)",
