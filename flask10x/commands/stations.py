@@ -211,7 +211,7 @@ def _check(endpoint: str, stations: Stations) -> None:
     if not ENDPOINT.fullmatch(endpoint):
         reason = chosen()(ENDPOINT_NEEDED)
     elif endpoint in RESERVED_ENDPOINTS:
-        reason = _("the service answers /{name} itself").format(name=endpoint)
+        reason = _("/{name} is an address of the service").format(name=endpoint)
     elif endpoint in stations.by_endpoint:
         text = _("there is a station {name} already; its entry can be changed in the file")
         reason = text.format(name=endpoint)

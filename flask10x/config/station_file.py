@@ -58,7 +58,10 @@ def station_mistakes(path: KeyPath, stations: Collection[Station]) -> Iterator[M
     yield from _repeated(path, "influx", lines)
     for station in stations:
         if station.influx_tags and not station.influx:
-            yield Mistake((*path, station.endpoint, "influx_tags"), _("there is no influx"))
+            yield Mistake(
+                (*path, station.endpoint, "influx_tags"),
+                _("needs the key influx, which is missing"),
+            )
     yield from _unit_mistakes(path, stations)
 
 
@@ -156,7 +159,7 @@ class StationTables(Tables):
         if not ENDPOINT.fullmatch(endpoint):
             self.wrong(path, nearly_right(endpoint, ENDPOINT, chosen()(ENDPOINT_NEEDED)), True)
         if endpoint in RESERVED_ENDPOINTS:
-            self.wrong(path, _("the service answers /{name} itself").format(name=endpoint), True)
+            self.wrong(path, _("/{name} is an address of the service").format(name=endpoint), True)
         values = self._values(path, raw, STATION_KEYS, built_in, others=("measurements",))
         if isinstance(raw, dict):
             measurements = self._measurements(path, raw.get("measurements", {}), built_in)
@@ -183,7 +186,7 @@ class StationTables(Tables):
             if measurement:
                 by_column[column] = measurement
         if not tables and not built_in:
-            text = _("there is none; write [{table}]")
+            text = _("the station has no measurement: write [{table}]")
             self.wrong(path, text.format(table=".".join(map(str, (*path, "temperature")))))
         if len(by_column) > MAX_MEASUREMENTS:
             self.wrong(path, _("more than {n} measurements").format(n=MAX_MEASUREMENTS), True)
@@ -198,7 +201,7 @@ class StationTables(Tables):
         if not COLUMN.fullmatch(column):
             self.wrong(path, nearly_right(column, COLUMN, chosen()(COLUMN_NEEDED)), is_table=True)
         elif column in RESERVED_COLUMNS:
-            self.wrong(path, _("the database has {name} for itself").format(name=column), True)
+            self.wrong(path, _("{name} is a name that the database uses").format(name=column), True)
         values = self._values(path, raw, MEASUREMENT_KEYS, built_in, others=("faults", "bands"))
         lists = raw if isinstance(raw, dict) else {}
         faults = self._faults((*path, "faults"), lists["faults"]) if "faults" in lists else None
@@ -284,7 +287,7 @@ class StationTables(Tables):
         for key in keys:
             fixed = getattr(built_in, key.field)
             if key.fixed and values.get(key.field, fixed) != fixed:
-                text = _("is {value} at the built-in station, and stays so")
+                text = _("must stay {value} at a built-in station")
                 self.wrong((*path, key.name), text.format(value=repr(fixed)))
         return values
 

@@ -326,7 +326,7 @@ def test_columns_that_cannot_be_added_now_are_left_to_the_restart(
     ("arguments", "body", "said"),
     [
         (["data"], BODY, "there is a station data already"),
-        (["history"], BODY, "the service answers /history itself"),
+        (["history"], BODY, "/history is an address of the service"),
         (["A"], BODY, "small letters a to z, digits, - and _ are needed"),
         ([], BODY, "its path is missing: flask10x stations add ENDPOINT"),
         (["x", "--from-refused"], BODY, "--from-json and --from-refused do not go together"),

@@ -317,7 +317,7 @@ NO_TEXT = "a text of 1 to 64 characters is needed, in one line, no blank at eith
         ("influx = ''", f"influx: is '': {NO_TEXT}"),
         ("influx_tags = 'x'", "influx_tags: is 'x': tags such as { node = "),
         ("influx_tags = { node = 1 }", f"influx_tags: is 1: {NO_TEXT}"),
-        ("influx_tags = { node = 'x' }", "influx_tags: there is no influx"),
+        ("influx_tags = { node = 'x' }", "influx_tags: needs the key influx, which is missing"),
         ("outside = 1", "outside: is 1: true or false is needed"),
         ("altitude_m = 801", "altitude_m: is 801: metres above sea level from -430 to 800"),
         ("altitude_m = '35'", "altitude_m: is '35': metres above sea level from -430 to 800"),
@@ -429,7 +429,7 @@ COLUMN_WANTED = "small letters a to z, digits and single _ are needed, a letter 
         (
             "\n[stations.x]",
             [
-                "line 2: [stations.x] measurements: there is none;"
+                "line 2: [stations.x] measurements: the station has no measurement:"
                 " write [stations.x.measurements.temperature]"
             ],
         ),
@@ -458,7 +458,7 @@ COLUMN_WANTED = "small letters a to z, digits and single _ are needed, a letter 
         ),
         (
             "[stations.history.measurements.y]\nunit = ''",
-            ["line 1: [stations.history] the service answers /history itself"],
+            ["line 1: [stations.history] /history is an address of the service"],
         ),
         (
             "[stations.x.measurements.Temp]\nunit = ''",
@@ -470,20 +470,17 @@ COLUMN_WANTED = "small letters a to z, digits and single _ are needed, a letter 
         ),
         (
             "[stations.x.measurements.hour]\nunit = ''",
-            ["line 1: [stations.x.measurements.hour] the database has hour for itself"],
+            ["line 1: [stations.x.measurements.hour] hour is a name that the database uses"],
         ),
         (
             "[stations.data]\ncsv_file = 'data.csv'",
-            [
-                "line 2: [stations.data] csv_file: is 'PicodataX.csv' at the built-in station,"
-                " and stays so"
-            ],
+            ["line 2: [stations.data] csv_file: must stay 'PicodataX.csv' at a built-in station"],
         ),
         (
             "[stations.data.measurements.pressure]\nunit = 'kPa'",
             [
-                "line 2: [stations.data.measurements.pressure] unit: is 'hPa' at the built-in"
-                " station, and stays so"
+                "line 2: [stations.data.measurements.pressure] unit: must stay 'hPa' at a built-in"
+                " station"
             ],
         ),
         (
