@@ -271,8 +271,7 @@ class _Adder:
             return
         by_days = rolled_up.has_days and self._window.step.is_of_days
         divisions = [divided(group.pieces, self._window, by_days=by_days) for group in self._groups]
-        self._add_days(divisions)
-        self._add_hours([*self._parts(lambda place, _: divisions[place].hours)])
+        self._add_rolled_up(divisions)
         later: list[_Part] = []
         if rolled_up.has_later:
             of_rollups = self._parts(
@@ -295,20 +294,53 @@ class _Adder:
                 if cut.low_ms <= cut.high_ms:
                     yield _Part(place, cut)
 
-    def _add_days(self, divisions: Sequence[Parts]) -> None:
-        listed = [
+    def _add_rolled_up(self, divisions: Sequence[Parts]) -> None:
+        """Add days and hours from their roll-ups, the days with the first batch of hours."""
+        lines = [
             (place, column, parts.days[0].first, parts.days[-1].end)
             for place, parts in enumerate(divisions)
             if parts.days
             for column in self._groups[place].columns
         ]
-        if not listed:
-            return
-        days = [(self._groups[place].endpoint, *rest, 0) for place, *rest in listed]
-        rows = self._rows(_DAYS, {"days": json.dumps(days)})
+        hours = [*self._parts(lambda place, _: divisions[place].hours)]
+        batches = self._batches(hours, YEAR_MS, MOST_HOURS, self._hours_in, self._next_hour)
+        batch = next(batches, [])
+        if lines or batch:
+            days = [(self._groups[place].endpoint, *rest, 0) for place, *rest in lines]
+            of_days, of_hours = self._rolled_up(days, batch)
+            self._add_days(divisions, lines, of_days)
+            self._add_hours(batch, of_hours)
+        for batch in batches:
+            self._add_hours(batch, self._rolled_up([], batch)[1])
+
+    def _rolled_up(
+        self, days: Sequence[tuple[Any, ...]], batch: Sequence[_Span]
+    ) -> tuple[list[Any], list[Any]]:
+        """Return the rows of days, in the order of their lines, and those of hours."""
+        hours = [
+            (
+                *(self._groups[span.group].endpoint, column),
+                *(-(-span.run.low_ms // HOUR_MS), -(-(span.run.high_ms + 1) // HOUR_MS)),
+                span.run.offset_ms,
+            )
+            for span in batch
+            for column in self._groups[span.group].columns
+        ]
+        values = {"days": json.dumps(days), "hours": json.dumps(hours), "unit_ms": self._unit_ms}
+        rows: tuple[list[Any], list[Any]] = ([], [])
+        for is_of_hours, *row in self._rows(_ROLLED_UP, values):
+            rows[is_of_hours].append(row)
+        return sorted(rows[0], key=itemgetter(0, 1)), rows[1]
+
+    def _add_days(
+        self,
+        divisions: Sequence[Parts],
+        lines: Sequence[tuple[int, str, int, int]],
+        rows: Sequence[Any],
+    ) -> None:
         place_of = {day: self._window.place_of_day(day) for day in {row[1] for row in rows}}
         for number, of_line in groupby(rows, _BY_LINE):
-            place, column, *_ = listed[number]
+            place, column, *_ = lines[number]
             group, days_of_line = self._groups[place], list(of_line)
             for piece, first, end in divisions[place].days:
                 of_piece = days_of_line[bisect_left(days_of_line, first, key=_BY_DAY) :]
@@ -318,28 +350,18 @@ class _Adder:
                 if column == group.counted:
                     self.counts[place] += sum(row[2] for row in of_piece)
 
-    def _add_hours(self, parts: Sequence[_Part]) -> None:
-        for batch in self._batches(parts, YEAR_MS, MOST_HOURS, self._hours_in, self._next_hour):
-            # An hour belongs to where it begins.
-            lines = [(span, column) for span in batch for column in self._groups[span.group].lines]
-            listed = [
-                (
-                    *(self._groups[span.group].endpoint, column),
-                    *(-(-span.run.low_ms // HOUR_MS), -(-(span.run.high_ms + 1) // HOUR_MS)),
-                    span.run.offset_ms,
-                )
-                for span, column in lines
-            ]
-            values = {"hours": json.dumps(listed), "unit_ms": self._unit_ms}
-            for number, step, rows, *sums in self._rows(_HOURS, values):
-                if not rows:
-                    continue
-                span, column = lines[number]
-                group = self._groups[span.group]
-                if sums[0]:
-                    group.lines[column].add(span.number, self._place(span.run, step), sums)
-                if column == group.counted:
-                    self.counts[span.group] += rows
+    def _add_hours(self, batch: Sequence[_Span], rows: Sequence[Any]) -> None:
+        # An hour belongs to where it begins.
+        lines = [(span, column) for span in batch for column in self._groups[span.group].columns]
+        for number, step, readings_of_hours, *sums in rows:
+            if not readings_of_hours:
+                continue
+            span, column = lines[number]
+            group = self._groups[span.group]
+            if sums[0]:
+                group.lines[column].add(span.number, self._place(span.run, step), sums)
+            if column == group.counted:
+                self.counts[span.group] += readings_of_hours
 
     def _add_readings(self, later: Sequence[_Part], all_of: Sequence[_Part]) -> None:
         batches = self._batches(
@@ -525,32 +547,25 @@ def _sums_of(place: int, form: _Form, filters: tuple[FilterShape, ...], width: i
     )
 
 
-def _hours_statement() -> Statement:
-    ranges = spans("hours")
-    return (
+def _rolled_up_statement() -> Statement:
+    """Return the statement for the sums of days (0), and of hours in buckets (1)."""
+    days, hours, of_day = spans("days"), spans("hours"), rollup_days.c
+    return union_all(
         select(
-            *(ranges.c.place, _number(rollups.c.hour * HOUR_MS, ranges)),
+            *(literal_column("0").label("is_of_hours"), days.c.place, of_day.day),
+            *(of_day.readings, of_day.count, of_day.total, of_day.minimum, of_day.maximum),
+        ).join_from(days, rollup_days, rolled_up_in(days, of_day.day)),
+        select(
+            *(literal_column("1"), hours.c.place, _number(rollups.c.hour * HOUR_MS, hours)),
             *(func.sum(rollups.c.readings), func.sum(rollups.c.count), total(rollups.c.total)),
             *(func.min(rollups.c.minimum), func.max(rollups.c.maximum)),
         )
-        .select_from(ranges.outerjoin(rollups, rolled_up_in(ranges, rollups.c.hour)))
-        .group_by(ranges.c.place, _NUMBER)
+        .select_from(hours.outerjoin(rollups, rolled_up_in(hours, rollups.c.hour)))
+        .group_by(hours.c.place, _NUMBER),
     )
 
 
-def _days_statement() -> Statement:
-    ranges, of_day = spans("days"), rollup_days.c
-    return (
-        select(
-            *(ranges.c.place, of_day.day, of_day.readings),
-            *(of_day.count, of_day.total, of_day.minimum, of_day.maximum),
-        )
-        .join_from(ranges, rollup_days, rolled_up_in(ranges, of_day.day))
-        .order_by(ranges.c.place, of_day.day)
-    )
-
-
-_HOURS, _DAYS = _hours_statement(), _days_statement()
+_ROLLED_UP = _rolled_up_statement()
 
 
 def divided(pieces: Sequence[tuple[int, int]], window: Window, *, by_days: bool) -> Parts:

@@ -4,19 +4,36 @@ Pages, charts and tables need the same facts (corrections, removed readings, pro
 roll-ups). Each is read once, when it is first needed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import (
+    Connection,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    null,
+    select,
+    union_all,
+)
 
-from flask10x.database import removed
 from flask10x.database.expressions import last_id_of, unindexed
 from flask10x.database.removed import Removed
 from flask10x.database.station_columns import ROLLED_UP, is_mark_of
-from flask10x.database.tables import ARRIVAL, counters, followers, readings, rollup_zone, rollups
+from flask10x.database.tables import (
+    ARRIVAL,
+    counters,
+    followers,
+    readings,
+    removed,
+    rollup_zone,
+    rollups,
+)
 from flask10x.history.corrections import NONE, Corrections, WrittenCorrection, resolved
 from flask10x.history.corrections import written_corrections as read_corrections
 from flask10x.history.query import Query
@@ -119,14 +136,19 @@ class View:
         return NONE if query.raw else self.corrections
 
     @cached_property
+    def _facts(self) -> Sequence[Any]:
+        """The state of the roll-ups, and a row for each station of which readings were removed."""
+        return self.connection.execute(_FACTS).all()
+
+    @cached_property
     def removed(self) -> Mapping[str, Removed]:
         """How much was removed of each station; stations that lost nothing are left out."""
-        return removed.load_removed(self.connection)
+        return {endpoint: Removed(*numbers) for endpoint, *numbers, _, _ in self._facts if endpoint}
 
     @cached_property
     def rollups(self) -> RollupState:
         """The progress of the roll-ups, and whether they can be used."""
-        position, last, mark, zone, unfinished = self.connection.execute(_ROLLUPS).one()
+        _, position, last, mark, zone, unfinished = next(row for row in self._facts if not row[0])
         return RollupState(
             progress=RollupProgress(position or 0, last or 0),
             fits=is_mark_of(mark or 0, self.stations),
@@ -185,15 +207,20 @@ _LATER = (
     .where(readings.c.id > bindparam("after_id"))
     .group_by(_ENDPOINT)
 )
-# Each part looks up one row.
-_ROLLUPS = select(
-    select(followers.c.last_id).where(followers.c.name == rollups.name).scalar_subquery(),
-    last_id_of(readings),
-    select(counters.c.value).where(counters.c.name == ROLLED_UP).scalar_subquery(),
-    *(
-        select(column).scalar_subquery()
-        # The second one is set while days are being made.
-        for column in (rollup_zone.c.zone, rollup_zone.c.after_endpoint)
+# The first SELECT looks up single rows. Its last column is set while days are being made.
+_NO_TEXT = cast(null(), Text)
+_FACTS = union_all(
+    select(
+        _NO_TEXT.label("endpoint"),
+        select(followers.c.last_id).where(followers.c.name == rollups.name).scalar_subquery(),
+        last_id_of(readings),
+        select(counters.c.value).where(counters.c.name == ROLLED_UP).scalar_subquery(),
+        select(rollup_zone.c.zone).scalar_subquery(),
+        select(rollup_zone.c.after_endpoint).scalar_subquery(),
+    ),
+    select(
+        *(removed.c.endpoint, removed.c.last_id, removed.c.last_ms, removed.c.readings),
+        *(_NO_TEXT, _NO_TEXT),
     ),
 )
 

@@ -32,6 +32,9 @@ MOST = {
     "/history": 12,
     "/history?from=-24h": 12,
     "/history/series?from=-24h": 8,
+    # Of hours, and of days.
+    "/history/series?buckets=60": 8,
+    "/history/series?buckets=5": 8,
     "/records": 10,
     "/api/v1/latest": 8,
     "/api/v1/uptime": 6,
