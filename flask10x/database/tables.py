@@ -225,12 +225,10 @@ rollups = _table(
     sqlite_with_rowid=False,
 )
 # The hours that lack a value: a look for incomplete readings passes over all others.
-Index(
-    "ix_rollups_missing",
-    rollups.c.endpoint,
-    rollups.c.hour,
-    sqlite_where=rollups.c.count < rollups.c.readings,
-    postgresql_where=rollups.c.count < rollups.c.readings,
+# `postgres/statements.py` has the condition for PostgreSQL, whose dialect would be loaded for it.
+INCOMPLETE = rollups.c.count < rollups.c.readings
+incomplete_hours = Index(
+    "ix_rollups_missing", rollups.c.endpoint, rollups.c.hour, sqlite_where=INCOMPLETE
 )
 
 # The same of each day of the installation's zone, made of its hours in the same transaction. `day`

@@ -71,4 +71,5 @@ def test_the_service_loads_nothing_that_only_a_command_needs(settings: Settings)
     assert [m for m in alone if m in NOT_ALONE] == []
     assert "flask10x.web.pages.history.view" in master[0]
     assert "sqlalchemy.dialects.sqlite.pysqlite" in master[0]
+    assert [m for m in master[0] if m.startswith("sqlalchemy.dialects.postgresql")] == []
     assert master[1] == [], "an event loop is made after the fork"

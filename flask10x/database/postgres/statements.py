@@ -45,7 +45,15 @@ from flask10x.database.expressions import (
     upsert,
 )
 from flask10x.database.server import Origin
-from flask10x.database.tables import NUMBER, export_origins, log, owners, readings
+from flask10x.database.tables import (
+    INCOMPLETE,
+    NUMBER,
+    export_origins,
+    incomplete_hours,
+    log,
+    owners,
+    readings,
+)
 
 LOCAL_TIME = "to_char(to_timestamp(received_at / 1000), 'YYYY-MM-DD HH24:MI:SS')"
 # https://www.postgresql.org/docs/17/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
@@ -67,6 +75,7 @@ NEARLY_MAX, NEARLY_0 = "1.797693134862315e308", "1e-323"
 
 logger = logging.getLogger(__name__)
 
+incomplete_hours.dialect_options["postgresql"]["where"] = INCOMPLETE
 quote = PGDialect(paramstyle="named").identifier_preparer.quote  # type: ignore[no-untyped-call]
 _views = text(
     "SELECT relname, obj_description(oid, 'pg_class') FROM pg_class"
