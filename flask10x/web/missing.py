@@ -1,4 +1,4 @@
-"""What is answered while the database is missing: a 503 with the reason, and a page for people.
+"""The answers while the database is missing: a 503 with the reason, and a page for people.
 
 The routes and their access check are the usual ones; only no view is called that needs a store.
 """
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class MissingDatabase:
-    """Answers for every view that needs the database."""
+    """Answers in place of every view that needs the database."""
 
     def __init__(self, settings: Settings, reason: str) -> None:
         """`reason` says what is missing and what helps, in one line."""
@@ -30,7 +30,7 @@ class MissingDatabase:
         self._pace = Pace()
 
     def init_app(self, app: Flask) -> None:
-        """Answer before the view; after what else is asked of a request."""
+        """Answer before the view, and after the access check."""
         app.before_request(self._answer)
 
     def _answer(self) -> Response | None:
@@ -60,5 +60,5 @@ class MissingDatabase:
 
 
 def unavailable(reason: str) -> Response:
-    """The answer to a program that asks for what is in the database; `reason` says why not."""
+    """Return the answer to a program that asks for what is in the database."""
     return not_now(jsonify(error="database unavailable", reason=reason))

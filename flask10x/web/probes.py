@@ -1,4 +1,4 @@
-"""Is it up, can it store, how is it doing (contract, section 2)."""
+"""The probes: does the process answer, can it store, and its numbers (contract, section 2)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,17 +27,17 @@ blueprint = Routes("status", __name__)
 
 @blueprint.get("/healthz", guard="always", without_store=True)
 def healthz() -> Response:
-    """Always 200: the process answers. `readyz` says whether it can store."""
+    """Answer 200 always: the process answers. `readyz` says whether it can store."""
     return jsonify(status="ok")
 
 
 @blueprint.get("/readyz", guard="open", without_store=True)
 def readyz() -> Response | tuple[Response, int]:
-    """200 when readings can be stored, else 503 with every reason.
+    """Answer 200 when readings can be stored, else 503 with every reason.
 
     `failing` names the tasks that fail, and is left out while all work. It changes no status:
     readings are stored without them. On PostgreSQL `database` says which server it is, what its
-    standbys are at, and `warnings` what nobody notices before a machine dies.
+    standbys are at, and `warnings` names what only the loss of a machine would show.
     """
     store = context.store_or_waiting()
     if isinstance(store, Waiting):
@@ -60,7 +60,7 @@ def readyz() -> Response | tuple[Response, int]:
 
 @blueprint.get("/metrics", without_store=True)
 def metrics() -> tuple[Response, int]:
-    """The same numbers from every worker: they come from the database and the shared gauges.
+    """Answer with the same numbers in every worker, from the database and the shared gauges.
 
     JSON, unless a format of Prometheus is wanted more.
     """
@@ -92,7 +92,7 @@ def _as_json() -> tuple[Response, int]:
 
 
 def _oldest_sec(store: Store) -> float | None:
-    """How long the reading that waits longest has waited, rounded up to the millisecond."""
+    """Return how long the oldest waiting reading has waited, rounded up to the millisecond."""
     oldest_ms = store.queues.oldest_ms()
     if oldest_ms is None:
         return None
@@ -101,7 +101,7 @@ def _oldest_sec(store: Store) -> float | None:
 
 @blueprint.get("/metrics/details")
 def details() -> tuple[Response, int]:
-    """What `metrics` has no key for: refused readings, warnings, failing tasks, roll-ups."""
+    """Answer with what `metrics` has no key for: rejected readings, warnings, tasks, roll-ups."""
     store = context.store()
     try:
         with store.database.promptly(), store.database.reader.begin() as connection:
@@ -127,13 +127,13 @@ def details() -> tuple[Response, int]:
 
 
 def _of_host(store: Store) -> dict[str, Any]:
-    """Which host says so, where there may be several: what waits and fails is that of one."""
+    """Return the name of this host where there may be several, for its queue and its errors."""
     host = store.database.hosts.name
     return {} if host is None else {"host": host}
 
 
 def _warnings(stations: Stations, counted: dict[str, int]) -> dict[str, dict[str, int]]:
-    """Each station's fields with the number of stored readings that had a warning of them."""
+    """Return, for each station, the number of stored readings with a warning of each field."""
     return {
         station.endpoint: {
             measurement.path: counted.get(f"{station.endpoint}.{measurement.path}", 0)

@@ -24,21 +24,21 @@ _JSON = ("application/json", "application/*", "*/*")
 
 
 def format_of(accept: MIMEAccept) -> Format:
-    """What `/metrics` answers: JSON unless a format of Prometheus is wanted more."""
+    """Return the format of `/metrics`: JSON unless a format of Prometheus is preferred."""
     best = text_format(accept)
     quality = _quality(accept, (MEDIA_TYPES[best],))
     return best if quality > _quality(accept, _JSON) else "json"
 
 
 def text_format(accept: MIMEAccept) -> TextFormat:
-    """What `/metrics/prometheus` answers: text unless OpenMetrics is wanted as much."""
+    """Return the format of `/metrics/prometheus`: text unless OpenMetrics is preferred as much."""
     quality = _quality(accept, (MEDIA_TYPES["openmetrics"],))
     least = _quality(accept, (MEDIA_TYPES["text"],))
     return "openmetrics" if quality and quality >= least else "text"
 
 
 def _quality(accept: MIMEAccept, names: tuple[str, ...]) -> float:
-    """The highest that the header gives to one of these; 0 when it names none."""
+    """Return the highest quality that the header gives to one of these; 0 when it names none."""
     types = ((value.partition(";")[0].strip().lower(), quality) for value, quality in accept)
     return max((quality for name, quality in types if name in names), default=0)
 
@@ -48,14 +48,14 @@ blueprint = Routes("prometheus", __name__)
 
 @blueprint.get("/metrics/prometheus", without_store=True)
 def numbers() -> Response:
-    """Text, or OpenMetrics where it is wanted as much; always 200, whatever can't be read."""
+    """Answer with all numbers, always as a 200; what can't be read is left out."""
     response = answer(text_format(request.accept_mimetypes))
     response.vary.add("Accept")
     return response
 
 
 def answer(kind: TextFormat) -> Response:
-    """All numbers in this format."""
+    """Return all numbers in this format."""
     # Most services are never scraped, and a Pi does without some megabytes gladly.
     from prometheus_client import exposition  # noqa: PLC0415
 

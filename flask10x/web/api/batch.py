@@ -50,8 +50,8 @@ def _outcome(store: Store, requested: Options) -> Outcome:
     except InvalidBody as error:
         return invalid({READINGS: Reason("array_needed", n=ITEMS_MAX)}, error.hint)
     commits = requested.commits or store.settings.ack == "committed"
-    known = items.of_any(values)
-    return outcome_of(store, known, request.environ, commits=commits, dry_run=requested.dry_run)
+    sent = items.of_any(values)
+    return outcome_of(store, sent, request.environ, commits=commits, dry_run=requested.dry_run)
 
 
 def _opens() -> Callable[[str], bool]:
