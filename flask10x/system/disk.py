@@ -53,14 +53,14 @@ def leave_to_owner(file: int | Path, folder: Path) -> None:
             os.chown(file, owner.st_uid, owner.st_gid, follow_symlinks=isinstance(file, int))
 
 
-def leave_to_same_owner(made: int, former: os.stat_result) -> None:
+def leave_to_same_owner(fd: int, former: os.stat_result) -> None:
     """Give an open file mode and owner of the one that it replaces; raises OSError.
 
     Else root, by sudo, would take the file away from the service's user.
     """
-    os.fchmod(made, former.st_mode & 0o777)
+    os.fchmod(fd, former.st_mode & 0o777)
     with suppress(PermissionError):
-        os.fchown(made, former.st_uid, former.st_gid)
+        os.fchown(fd, former.st_uid, former.st_gid)
 
 
 def free_bytes(folder: Path) -> int:
