@@ -21,7 +21,7 @@ from flask10x.database.sqlite import driver
 from flask10x.system import clock
 
 EXTENSION = "flask10x.alerts"
-# Readers wait for nobody in WAL mode; what locks it all the same is a tool, or its recovery.
+# In WAL mode readers wait for no writer; only a tool, or the recovery of the file, locks it.
 BUSY_TIMEOUT_SEC = 0.1
 # After a trouble the file is left alone for so long, or each page would wait for its lock.
 TROUBLE_MS = 5_000

@@ -18,7 +18,7 @@ from flask10x.runtime.store import Store
 from flask10x.translation import Translation
 from flask10x.web.newest import Latest, latest
 
-# The sign of a degree and of a percentage stands closer to its number than a unit of letters.
+# The sign of a degree and of a percentage is written closer to its number than a unit of letters.
 CLOSE_UNITS = ("°C", "%")
 
 # The trial reading of README.md.

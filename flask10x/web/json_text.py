@@ -1,4 +1,4 @@
-"""JSON that people can read: Japanese stands in it as it is."""
+"""JSON that people can read: Japanese is not escaped."""
 
 import json
 from typing import Any

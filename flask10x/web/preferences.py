@@ -70,7 +70,7 @@ def _switch() -> Response | None:
 
 def prefers_page() -> bool:
     """Whether the one who asks would rather have a page than JSON."""
-    # JSON stands first: it is for all who take anything.
+    # JSON comes first: it is for clients that accept anything.
     return request.accept_mimetypes.best_match([JSON_TYPE, HTML_TYPE]) == HTML_TYPE
 
 

@@ -1,6 +1,6 @@
 """`/metrics/prometheus`, and the answer of `/metrics` to a program that wants such a format.
 
-The format is negotiated (RFC 9110, 12.5.1). Whoever names no format of Prometheus gets JSON
+The format is negotiated (RFC 9110, 12.5.1). A client that names no format of Prometheus gets JSON
 (contract, section 2): so do `*/*`, browsers, and the `application/json, text/plain, */*` of many
 JavaScript programs.
 """

@@ -1,7 +1,7 @@
 """All numbers of one scrape for Prometheus; what can't be found out is left out, and said to be.
 
 Each part is looked at by itself: when the database can't be read, or the folder of backups, the
-rest is answered all the same. Names and units are as https://prometheus.io/docs/practices/naming/
+rest is still answered. Names and units are as https://prometheus.io/docs/practices/naming/
 has them. This is loaded with the first scrape: prometheus_client takes some megabytes.
 """
 

@@ -96,7 +96,7 @@ def is_future(query: Query, now_ms: int) -> bool:
 
 
 def _range(start_ms: int, end_ms: int, zone: tzinfo | None) -> Range | None:
-    """Whole seconds, for an end stands for all of its second; None where no bound can be."""
+    """Whole seconds, because an end includes its whole second; None where no bound can be."""
     if start_ms < DAY_MS or not is_date(end_ms):
         return None
     return Range(_text(start_ms, zone, end=False), _text(end_ms, zone, end=True))

@@ -1,4 +1,4 @@
-// Ages grow while nobody asks the server, and what is too old is not shown as if it still came in.
+// Ages grow without a request to the server, and what is too old is not shown as current.
 
 import { duration, t } from "./texts.js";
 

@@ -1,10 +1,10 @@
-// When something was wrong: shaded in the chart of what it was about, and told beside the cursor.
+// When something was wrong: shaded in the chart of what it was about, and shown beside the cursor.
 
 import { colourOf } from "./colours.js";
 import { t } from "./texts.js";
 
 const BAR_PIXELS = 3;
-// More would make a summary that nobody listens to.
+// A longer summary would be too long to listen to.
 const MOST_TOLD = 3;
 
 /** The layer of the alerts of a chart; null where it has none. */
@@ -15,7 +15,7 @@ export function alertsLayer(group, answer, { clock, nowMs }) {
   const colour = colourOf("--warn");
   return {
     under: (chart) => shade(chart, alerts, colour),
-    told: (ms) => {
+    textAt: (ms) => {
       const alert = alertAt(alerts, ms);
       return alert ? said(alert) : "";
     },

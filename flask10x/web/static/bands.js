@@ -1,4 +1,4 @@
-// Bands: from which value on a measurement deserves a look. A pale zone with its word, and told beside the cursor.
+// Bands: the values outside the comfortable range. A tinted zone with its word, and a text beside the cursor.
 
 import { colourOf } from "./colours.js";
 import { nearestTo } from "./lines.js";
@@ -28,7 +28,7 @@ export function bandsLayer(group, answer) {
   return {
     under: (chart) => zones.forEach((zone) => shade(chart, zone)),
     over: (chart) => zones.forEach((zone) => write(chart, zone, card)),
-    told: (ms) => said(group.map((series, place) => bandOf(own[place], valueAt(series, ms, answer)))).join("\n"),
+    textAt: (ms) => said(group.map((series, place) => bandOf(own[place], valueAt(series, ms, answer)))).join("\n"),
     says: zones.length ? t("Tinted: outside the comfortable range.") : "",
     summary: said(group.map((series, place) => worstOf(own[place], series.avg))).join("; "),
   };

@@ -14,7 +14,7 @@ const MOST_BUCKETS = 300;
 const LEAST_BUCKETS = 60;
 // A bucket takes two pixels: a finer line looks no different, and twice as much would be sent.
 const BUCKET_PIXELS = 2;
-// From this width on two charts stand beside each other (flask10x.css).
+// From this width on two charts are beside each other (flask10x.css).
 const TWO_COLUMNS_PX = 1100;
 const REFRESH_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -36,7 +36,7 @@ let aheadMs = 0;
 let nextDraw = null;
 let pauseMs = FIRST_PAUSE_MS;
 
-// Whether an earlier visit has told what mouse and fingers do.
+// Whether an earlier visit has explained what mouse and fingers do.
 let isHinted = false;
 
 export function start() {

@@ -5,7 +5,7 @@ const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 2]];
 // The second line of a station is as far as can be from its first.
 const NEXT_LINE = 3;
 
-/** The colour that a variable of the style sheet stands for now. Read by its name it is still `light-dark(…)`,
+/** The present colour of a variable of the style sheet. Read by its name it is still `light-dark(…)`,
  * which a canvas does not know; as the colour of an element it is one of the two. */
 export function colourOf(variable) {
   const element = document.body.appendChild(document.createElement("span"));

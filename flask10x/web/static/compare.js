@@ -25,7 +25,7 @@ export function compareLayer(group, answer, { clock, styles }) {
       seen = chart;
       for (const line of lines) if (isSeen(chart, line)) stroke(chart, line);
     },
-    told: (ms) => toldOf(lines.filter((line) => isSeen(seen, line)), ms, (own) => clock.bucket(own, own + bucketMs)),
+    textAt: (ms) => textsAt(lines.filter((line) => isSeen(seen, line)), ms, (own) => clock.bucket(own, own + bucketMs)),
     range: () => (values.length ? [least(values), greatest(values)] : null),
     says: [t("Wide and faint: {what}.", { what }), ...(hasLeapDay ? [t("29 February has no counterpart.")] : [])].join(BETWEEN_SENTENCES),
     summary: lines.map((line) => summaryOf(line, what, TIMES.includes(by))).join("; "),
@@ -64,16 +64,16 @@ function stroke(chart, { places, avg, reach, colour }) {
 }
 
 /** `2025-08-23 09:00 – 09:05: Bedroom 812 ppm, Living room 640 ppm`, a line for each time. */
-function toldOf(lines, ms, timeOf) {
-  const told = new Map();
+function textsAt(lines, ms, timeOf) {
+  const texts = new Map();
   for (const line of lines) {
     const near = nearest(line, ms);
     if (near < 0) continue;
     const time = timeOf(line.own_ms[near]);
-    told.set(time, [...(told.get(time) ?? []), `${nameOf(line)} ${textOf(line.avg[near], line.unit)}`]);
+    texts.set(time, [...(texts.get(time) ?? []), `${nameOf(line)} ${textOf(line.avg[near], line.unit)}`]);
   }
   const comma = t(", ");
-  return [...told].map(([time, values]) => `${time}: ${values.join(comma)}`).join("\n");
+  return [...texts].map(([time, values]) => `${time}: ${values.join(comma)}`).join("\n");
 }
 
 /** The bucket nearest to a time, but no further away than a gap; -1 for none. */

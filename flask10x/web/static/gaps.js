@@ -1,4 +1,4 @@
-// Where a line has no data: told under the cursor and hatched in the chart.
+// Where a line has no data: shown under the cursor and hatched in the chart.
 
 import { endOf, isShown } from "./lines.js";
 

@@ -3,7 +3,7 @@
 // A layer is an object; each of its parts may be missing:
 //   under(chart)  draws behind the lines, over(chart) on top of them; `chart` is uPlot's: `chart.ctx`, `chart.bbox`
 //                 (in pixels of the canvas), `chart.valToPos(value, "x" or "y", true)`
-//   told(ms)      the text for this time beside the cursor, "" for none; several lines are parted by "\n"
+//   textAt(ms)    the text for this time beside the cursor, "" for none; several lines are parted by "\n"
 //   range()       [low, high] that the axis of values has to show too, or null
 //   says          a text for the line above the charts, said once however many charts have it
 //   summary       what somebody who does not see the picture should know

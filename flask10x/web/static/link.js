@@ -58,7 +58,7 @@ export async function reachable() {
   }
 }
 
-/** What a request has shown; a reader who waits for it is told of a failure `atOnce`. */
+/** What a request has shown; a reader who waits for it sees a failure `atOnce`. */
 export function note(isAnswered, atOnce = false) {
   triedAt = performance.now();
   if (isAnswered) {
@@ -85,7 +85,7 @@ function come() {
   isAway = false;
   delete page.dataset.lost;
   if (notice) notice.hidden = true;
-  // What the worker shows stands at the address that was asked for.
+  // What the worker shows has the address that was requested.
   if (page.dataset.offline) location.reload();
   else for (const listener of listeners) listener();
 }
@@ -96,7 +96,7 @@ function since() {
   return (isToday ? clock.time : clock.moment).format(answeredAt);
 }
 
-/** For how long, beside the time: it changes each second, so nobody has it read to them. */
+/** For how long, beside the time: it changes each second, so screen readers do not read it. */
 function count() {
   const text = `(${duration((Date.now() - answeredAt) / 1000)})`;
   const shown = notice.querySelector(".for");

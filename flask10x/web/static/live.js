@@ -1,4 +1,4 @@
-// What is new: asked for every ten seconds, told politely, shown when the reader wants it.
+// New readings: asked for every ten seconds, announced politely, shown when the reader wants them.
 
 import { grow } from "./ages.js";
 import * as link from "./link.js";
@@ -7,7 +7,7 @@ import { onChange, show } from "./view.js";
 
 const EVERY_MS = 10_000;
 const CARDS_EVERY_MS = 30_000;
-// An answer to `since` holds at most this many; more are told as "more than".
+// An answer to `since` holds at most this many; more are announced as "more than".
 const MOST = 999;
 
 let lastId = null;
@@ -22,7 +22,7 @@ export function start() {
     if (names.includes("cards")) drawnAt = performance.now();
   });
   document.addEventListener("click", press);
-  // Who comes back to the page is told at once.
+  // A reader who comes back to the page sees them at once.
   document.addEventListener("visibilitychange", ask);
   setInterval(ask, EVERY_MS);
   link.onReturn(() => {

@@ -1,4 +1,4 @@
-// Notes of people and corrections: marked in the charts, told beside the cursor; the link that writes a note.
+// Notes of people and corrections: marked in the charts, shown beside the cursor; the link that writes a note.
 
 import { colourOf } from "./colours.js";
 import { t } from "./texts.js";
@@ -19,7 +19,7 @@ export function notesLayer(group, answer, { clock }) {
   const colours = { note: colourOf("--series-4"), correction: colourOf("--quiet") };
   return {
     under: (chart) => draw(chart, notes, corrections, colours),
-    told: (ms) =>
+    textAt: (ms) =>
       [
         ...notes.filter((one) => one.from_ms - near <= ms && ms <= one.to_ms + near).map(noteText),
         ...corrections.filter((one) => one.from_ms <= ms && ms <= one.to_ms).map(correctionText),

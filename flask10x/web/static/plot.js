@@ -12,7 +12,7 @@ import { Tooltip } from "./tooltip.js";
 import { followFingers } from "./touch.js";
 
 const SIGN_WIDTH = 26;
-// More would make a summary that nobody listens to.
+// A longer summary would be too long to listen to.
 const GAPS_TOLD = 3;
 const SPIKES_TOLD = 3;
 const TICK_PIXELS = 4;
@@ -217,9 +217,9 @@ export class Plot {
     const cursor = chart.posToVal(left, "x");
     const time = this.#timeAt(cursor, this.data[0][idx]);
     const shown = this.group.map((_, place) => place).filter((place) => isShown(chart, place));
-    const lines = shown.map((place) => this.#told(place, time));
+    const lines = shown.map((place) => this.#textOf(place, time));
     const isRead = Plot.read === this;
-    const texts = isRead ? this.layers.flatMap((layer) => layer.told?.(cursor)?.split("\n") ?? []).filter(Boolean) : [];
+    const texts = isRead ? this.layers.flatMap((layer) => layer.textAt?.(cursor)?.split("\n") ?? []).filter(Boolean) : [];
     const { left: edge, top, height } = chart.over.getBoundingClientRect();
     const place = { x: edge + left, y: (isRead && this.mouseY) || top + height / 2, isRead, isByKeys: this.isByKeys };
     this.tooltip.show({ at: isRead ? this.#when(shown, time) : "", lines: lines.filter(({ value }) => value), texts }, place);
@@ -242,7 +242,7 @@ export class Plot {
   }
 
   /** A line of the box beside the cursor; without a value where there is nothing to tell. */
-  #told(place, time) {
+  #textOf(place, time) {
     const line = { style: this.styles[place], name: nameOf(this.group[place]), value: "", range: "" };
     const gap = this.gaps[place].find(([from, to]) => from <= time && time <= to);
     if (gap) return { ...line, value: this.#gap(gap) };
@@ -257,7 +257,7 @@ export class Plot {
     return { value: textOf(series.avg[i], this.unit), range: Plot.read === this ? about.filter(Boolean).join(" · ") : "" };
   }
 
-  /** The time of the bucket that is told of, or the time itself where no line has one. */
+  /** The time of the bucket at the cursor, or the time itself where no line has one. */
   #when(shown, time) {
     for (const place of shown) {
       const near = nearestTo(this.group[place], time, this.answer);
@@ -276,7 +276,7 @@ export class Plot {
     if (width < 4) return;
     const [from, to] = [left, left + width].map((x) => chart.posToVal(x, "x"));
     chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-    // The other charts are told of the same drag, and tell it again.
+    // The other charts get the same drag, and report it again.
     if (Plot.zooming) return;
     Plot.zooming = true;
     setTimeout(() => (Plot.zooming = false));

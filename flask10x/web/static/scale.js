@@ -17,7 +17,7 @@ const LEAST_FAR = 2;
 const LEAST_FAR_PART = 0.1;
 const TRIANGLE_PIXELS = 7;
 const FONT_PIXELS = 11;
-// Marks that stand closer are one, with the value that is furthest away.
+// Marks that are closer are one, with the value that is furthest away.
 const MARK_PIXELS = 56;
 
 // An infinity in the database is null here.

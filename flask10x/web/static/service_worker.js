@@ -5,7 +5,7 @@
 const OURS = "flask10x-";
 // A new number where a file of ALONE has changed.
 const STORE = `${OURS}2`;
-// The service may stand below another server's path.
+// The service may be below another server's path.
 const ROOT = new URL("../", location.href).pathname;
 const PAGES = [ROOT, `${ROOT}history`];
 const MARK = "<html ";
@@ -19,7 +19,7 @@ const OF_FRONT = [502, 504];
 
 addEventListener("install", (event) => {
   skipWaiting();
-  // Where there is no room for it the worker serves all the same.
+  // Where there is no room for it the worker still serves.
   event.waitUntil(prepare().catch(() => {}));
 });
 addEventListener("activate", (event) => event.waitUntil(tidy()));

@@ -2,7 +2,7 @@
 
 import { note, reachable } from "./link.js";
 
-// The service may stand below another server's path, so addresses are beside this file's own.
+// The service may be below another server's path, so addresses are beside this file's own.
 const WORKER = new URL("service_worker.js", import.meta.url);
 const ROOT = new URL("../", import.meta.url);
 

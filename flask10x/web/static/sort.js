@@ -5,7 +5,7 @@ import { t } from "./texts.js";
 import { onChange } from "./view.js";
 
 const NEXT = { none: "descending", descending: "ascending", ascending: "none" };
-// What a table was sorted by stays when it is drawn anew: `{column, direction}` by its station.
+// What a table was sorted by stays when it is drawn again: `{column, direction}` by its station.
 const chosen = new Map();
 // The rows as the server has sent them.
 const sent = new WeakMap();

@@ -2,7 +2,7 @@
 // the names of its stations and columns.
 
 const words = JSON.parse(document.body.dataset.words ?? "{}");
-const told = JSON.parse(document.querySelector("[data-texts]")?.dataset.texts ?? "{}");
+const names = JSON.parse(document.querySelector("[data-texts]")?.dataset.texts ?? "{}");
 
 /** An English sentence in the language of the page, its {names} replaced. */
 export const t = (english, values = {}) => filled(words[english] ?? english, values);
@@ -15,15 +15,15 @@ export function plural(singular, many, n) {
 const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 
 /** Names of stations and of columns, as the table calls them, and of what columns measure. */
-export const stationName = (endpoint) => told.stations?.[endpoint] ?? endpoint;
-export const columnName = (column) => told.columns?.[column] ?? column;
+export const stationName = (endpoint) => names.stations?.[endpoint] ?? endpoint;
+export const columnName = (column) => names.columns?.[column] ?? column;
 /** How many digits behind the point a value in this unit has; undefined in a unit that an operator has named. */
-export const digitsOfUnit = (unit) => told.digits?.[unit];
+export const digitsOfUnit = (unit) => names.digits?.[unit];
 /** Of which readings a derived value is computed, as a sentence; empty of a measurement. */
-export const limitsOf = (name) => told.limits?.[name] ?? "";
-export const quantityName = (quantity) => told.quantities?.[quantity] ?? quantity;
+export const limitsOf = (name) => names.limits?.[name] ?? "";
+export const quantityName = (quantity) => names.quantities?.[quantity] ?? quantity;
 
-/** What stands between two sentences. */
+/** What separates two sentences. */
 export const BETWEEN_SENTENCES = document.documentElement.lang === "ja" ? "" : " ";
 
 const UNITS = [

@@ -1,4 +1,4 @@
-// The values at the cursor, in a box beside it: nothing of the page moves, and the time that is told of stays in sight.
+// The values at the cursor, in a box beside it: nothing of the page moves, and its time stays visible.
 
 import { signOf } from "./colours.js";
 

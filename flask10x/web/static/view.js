@@ -68,7 +68,7 @@ async function again() {
   else note(false, true);
 }
 
-/** Follow links and the back and forward buttons without loading everything anew. */
+/** Follow links and the back and forward buttons without loading everything again. */
 export function followLinks() {
   document.addEventListener("click", (event) => {
     if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;

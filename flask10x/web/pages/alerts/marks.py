@@ -41,7 +41,7 @@ def of_stations(settings: Settings, t: Translation, now_ms: int) -> dict[str, li
 def of_chart(chart: Chart, settings: Settings, t: Translation) -> list[dict[str, object]]:
     """The alerts of the lines of a chart, as `/history/series` has them; the oldest first.
 
-    Without those when the state file can't be read: the lines are there all the same.
+    Empty when the state file cannot be read: the chart is drawn without alerts.
     """
     if chart.window is None:
         return []

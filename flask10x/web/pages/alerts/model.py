@@ -158,7 +158,7 @@ class NewestValue:
 
 
 def newest_values(store: Store | Waiting, alerts: Iterable[Alert]) -> dict[str, NewestValue]:
-    """By the subject of the alert; without those that can't be told now."""
+    """The newest values by the subject of the alert; without those that cannot be read now."""
     subjects = {alert.subject for alert in alerts if alert.kind in OF_VALUES}
     endpoints = {station_of(subject) for subject in subjects}
     if isinstance(store, Waiting) or not subjects or store.database.damage.obstacle:
@@ -192,7 +192,7 @@ def _value(newest: Latest | None, column: str) -> NewestValue | None:
     )
 
 
-# `2025-08-24 09:00`: nobody reads seconds here.
+# `2025-08-24 09:00`: seconds do not matter here.
 TO_THE_MINUTE = 16
 
 

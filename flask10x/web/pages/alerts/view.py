@@ -155,7 +155,7 @@ PAGE_ALERTS = 20
 
 @blueprint.get("/alerts", without_store=True)
 def as_page() -> tuple[str, int]:
-    """All of it; a state file that can't be read is said on the page, which answers all the same.
+    """The whole page; it says when the state file cannot be read.
 
     400 with the first page when the query is wrong.
     """

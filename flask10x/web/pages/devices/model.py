@@ -15,7 +15,7 @@ from flask10x.translation import Translation
 # (docs/en/howto/send-late.md).
 Kind = Literal["pico.py", "esp32.ino", "computer.py", "shell.sh"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-# Of a station whose interval nobody has named: the slowest of the boards that are known.
+# The interval of a station that has none in its settings: that of the slowest known board.
 EVERY_SEC = 60
 # Some 150 bytes each: 30 KB of the 200 KB that MicroPython leaves free on a Pico W.
 KEPT_MAX = 200
@@ -64,7 +64,7 @@ def trial(station: Station, host: str, port: int) -> str:
 
 
 def _quotable(sample: dict[str, object]) -> str:
-    """As JSON that may stand between the single quotes of a shell, whatever its fields' names."""
+    """As JSON that is safe between the single quotes of a shell, whatever its fields' names."""
     return json.dumps(sample).replace("'", "\\u0027")
 
 

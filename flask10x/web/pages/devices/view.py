@@ -29,7 +29,7 @@ from flask10x.web.pages.devices.model import KINDS, Kind
 blueprint = Page("devices", __name__, text=N_("Devices"), group="more")
 read_errors.register(blueprint)
 
-# A name or an address, and a port: what may stand in the text of a program.
+# A name or an address, and a port, which are safe in the text of a program.
 HOST = re.compile(r"(?P<name>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::(?P<port>[0-9]{1,5}))?")
 # What boards can look up in most homes, and the port of the contract.
 USUAL_HOST, USUAL_PORT = "raspberrypi.local", 8888

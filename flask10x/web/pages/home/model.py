@@ -50,7 +50,7 @@ def in_words(ms: int, zone: tzinfo | None, t: Translation) -> str:
     )
 
 
-# Steps of five minutes: nobody asks when exactly it was coldest, and a day has 288 of them.
+# Steps of five minutes are exact enough for the coldest moment, and a day has 288 of them.
 MOST_BUCKETS = 320
 # Two such steps, or one reading of a station that sends less often: a single value is noise.
 NOW_MS = 10 * 60_000
@@ -75,7 +75,7 @@ class DayOfValues:
     steps: Sequence[DayPart]
     """In the order of time; there is none where readings are missing."""
     gap_ms: int | None
-    """A longer time without a reading is a gap; None when that can't be told."""
+    """A longer time without a reading is a gap; None when the interval is unknown."""
     today_ms: int
     """When the local day began."""
     now_ms: int
@@ -360,7 +360,7 @@ def _hours(day: DayOfValues, zone: tzinfo | None) -> Iterator[tuple[int, int]]:
 ASKED_FIRST = ("temperature", "co2", "humidity")
 # Of derived values; the others are in charts and downloads for who asks for them.
 COMPUTED = ("dew_point", "discomfort_index")
-# `2025-08-24 09:00:12`: where the hour and the minute stand.
+# The hour and the minute of `2025-08-24 09:00:12`.
 CLOCK = slice(11, 16)
 
 
@@ -441,7 +441,7 @@ def _extreme(step: DayPart | None, end: str, unit: str, zone: tzinfo | None) -> 
 def main_of(values: Sequence[Value]) -> Value:
     """What a tile shows large: of what is asked first the first that is known now, or ever was."""
     ranked = sorted(values, key=_rank)
-    # A sensor that failed an hour ago is still that of the room, unless another one stands in.
+    # A sensor that failed an hour ago is still that of the room, unless another one replaces it.
     for value in ranked:
         if value.is_known:
             quantity = value.measurement.quantity

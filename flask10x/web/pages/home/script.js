@@ -8,7 +8,7 @@ import * as link from "./link.js";
 const EVERY_MS = 30_000;
 // A try that gets no answer must not keep the next from being made.
 const PATIENCE_MS = 15_000;
-// Once a day the page itself is loaded anew, for the script of a newer version: at night, on the wall only.
+// Once a day, at night, the page on the wall loads itself again for the script of a newer version.
 const RELOAD_HOUR = "04";
 const RELOAD_AFTER_MS = 12 * 3_600_000;
 const PARTS = ["today", "tiles", "unheard", "alerts-link"];
@@ -26,7 +26,7 @@ async function refresh() {
   if (!fresh.getElementById("tiles")) throw new Error("no tiles");
   const focused = document.activeElement?.closest(".tile")?.id;
   for (const id of PARTS) {
-    // A part that is no more goes, too: nobody is named as never heard of beside his own tile.
+    // A part that is no more goes, too: a station with a tile is not also listed as one without data.
     document.getElementById(id)?.replaceWith(...[fresh.getElementById(id)].filter(Boolean));
   }
   if (focused) document.getElementById(focused)?.querySelector("a")?.focus({ preventScroll: true });
@@ -65,7 +65,7 @@ function isNight() {
   return isOnWall && performance.now() - loadedAt > RELOAD_AFTER_MS && clock.time.format(Date.now()).startsWith(RELOAD_HOUR);
 }
 
-/** Ages grow while nobody asks the server. */
+/** Ages grow without a request to the server. */
 function tick() {
   grow((performance.now() - drawnAt) / 1000);
   const shown = document.getElementById("clock");

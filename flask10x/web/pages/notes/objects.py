@@ -82,7 +82,7 @@ def _maybe(ms: int | None, zone: tzinfo | None) -> str | None:
     return None if ms is None else iso_text(ms, zone)
 
 
-# More marks than that can't be told apart.
+# A reader cannot distinguish more marks than that.
 MOST_MARKS = 200
 
 

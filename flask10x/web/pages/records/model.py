@@ -296,7 +296,7 @@ def table(question: RecordsQuery, period: PeriodTable, t: Translation) -> dict[s
         ],
         # The heading of the hours beyond the limit; empty when there is no limit.
         "passed_column": _passed_column(question.limit, measurement, t),
-        # Whether those hours are told by their averages.
+        # Whether those hours are estimated from averages.
         "is_estimated": period.is_estimated and question.limit is not None,
         "rows": [_row(row, question, whole, t) for row in period.rows],
         # All rows together; None when there is no reading.

@@ -96,7 +96,7 @@ class StatusAnswer:
 
 @dataclass(kw_only=True, slots=True)
 class Facts:
-    """What is known now; None stands for what could not be read, and `reasons` says why."""
+    """What is known now; a fact is None when it could not be read, and `reasons` says why."""
 
     stations: list[Latest] | None = None
     rejected: RejectedRow | None = None
@@ -722,7 +722,7 @@ class Answers:
         ]
 
     def retention(self) -> list[StatusAnswer]:
-        """None where no station has its readings removed, and where that can't be told."""
+        """How long readings are kept; empty where none are removed, or that cannot be read."""
         t, stations = self._t, self._facts.retention
         if not stations:
             return []
@@ -886,5 +886,5 @@ def _failing(alerts: AlertState) -> tuple[AlertMessage | None, str]:
             messages = state_file.troubled(connection, 1) if connection else []
     except DBAPIError as error:
         return None, reason_of(error)
-    # One that was given up is told of by its alert.
+    # A message that was given up is shown with its alert.
     return next((message for message in messages if message.state == "waiting"), None), ""
