@@ -214,7 +214,8 @@ def _form(query: Query | None, details: dict[str, str], t: Translation) -> dict[
         # Those of the derived values that conditions can compare.
         "derived_of_reading": measurements(names_of_readings(stations)),
         "operators": OPERATORS.values(),
-        "operator_names": OPERATOR_NAMES,
+        # Each is said of every measurement.
+        "operator_names": {key: t(text) for key, text in OPERATOR_NAMES.items()},
         "page_rows": PAGE_ROWS,
         "conditions": conditions,
         "is_open": bool(details),
