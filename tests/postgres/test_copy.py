@@ -254,7 +254,7 @@ def test_a_broken_off_copy_goes_on_and_no_service_starts_on_it(
             copy(source, target)
     with pytest.raises(SchemaError, match=r"unfinished copy of sqlite:///.*source.sqlite3; run: "):
         schema.upgrade(target)
-    monkeypatch.setattr(copying, "follow", killed)
+    monkeypatch.setattr(copying, "remove_removed", killed)
     with pytest.raises(Killed):
         copy(source, target)
     monkeypatch.undo()
