@@ -327,10 +327,9 @@ class _Adder:
             for column in self._groups[span.group].columns
         ]
         values = {"days": json.dumps(days), "hours": json.dumps(hours), "unit_ms": self._unit_ms}
-        rows: tuple[list[Any], list[Any]] = ([], [])
-        for is_of_hours, *row in self._rows(_ROLLED_UP, values):
-            rows[is_of_hours].append(row)
-        return sorted(rows[0], key=itemgetter(0, 1)), rows[1]
+        rows = self._rows(_ROLLED_UP, values)
+        of_days, of_hours = ([row for row in rows if row[0] == kind] for kind in (0, 1))
+        return sorted(of_days, key=itemgetter(1, 2)), of_hours
 
     def _add_days(
         self,
@@ -338,22 +337,22 @@ class _Adder:
         lines: Sequence[tuple[int, str, int, int]],
         rows: Sequence[Any],
     ) -> None:
-        place_of = {day: self._window.place_of_day(day) for day in {row[1] for row in rows}}
-        for number, of_line in groupby(rows, _BY_LINE):
+        place_of = {day: self._window.place_of_day(day) for day in {row[2] for row in rows}}
+        for number, of_line in groupby(rows, itemgetter(1)):
             place, column, *_ = lines[number]
             group, days_of_line = self._groups[place], list(of_line)
             for piece, first, end in divisions[place].days:
                 of_piece = days_of_line[bisect_left(days_of_line, first, key=_BY_DAY) :]
                 of_piece = of_piece[: bisect_left(of_piece, end, key=_BY_DAY)]
-                parts = ((place_of[row[1]], row[3:]) for row in of_piece if row[3])
+                parts = ((place_of[row[2]], row[4:]) for row in of_piece if row[4])
                 group.lines[column].add_all(piece, parts)
                 if column == group.counted:
-                    self.counts[place] += sum(row[2] for row in of_piece)
+                    self.counts[place] += sum(row[3] for row in of_piece)
 
     def _add_hours(self, batch: Sequence[_Span], rows: Sequence[Any]) -> None:
         # An hour belongs to where it begins.
         lines = [(span, column) for span in batch for column in self._groups[span.group].columns]
-        for number, step, readings_of_hours, *sums in rows:
+        for _, number, step, readings_of_hours, *sums in rows:
             if not readings_of_hours:
                 continue
             span, column = lines[number]
@@ -393,7 +392,7 @@ class _Adder:
         for place, form in enumerate(forms):
             values[f"spans{place}"] = json.dumps([*map(self._listed, by_form[form])])
         rows = self._rows(_sums(tuple(forms), self._request.filters), values)
-        for place, number, step, count, *sums in sorted(rows, key=_BY_LINE):
+        for place, number, step, count, *sums in sorted(rows, key=_BY_FORM):
             if not count:
                 continue
             span = by_form[forms[place]][number]
@@ -494,7 +493,7 @@ def _pieces(_place: int, group: _Group) -> list[TimePart]:
     return [TimePart(number, *piece) for number, piece in enumerate(group.pieces)]
 
 
-_BY_LINE, _BY_DAY = itemgetter(0), itemgetter(1)
+_BY_FORM, _BY_DAY = itemgetter(0), itemgetter(2)
 # The column of the bucket's number. SQLite would group by a column of the table with the same
 # name, which no measurement can have.
 _NUMBER = "_number"
