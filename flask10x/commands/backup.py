@@ -19,7 +19,7 @@ from flask10x.maintenance.backup import DEFAULT_KEEP, backup
     type=click.IntRange(min=1),
     default=DEFAULT_KEEP,
     show_default=True,
-    help="How many backups the folder holds afterwards; the oldest go.",
+    help="How many backups to keep in the folder; the oldest are deleted.",
 )
 def command(folder: Path | None, keep: int) -> None:
     """Back the database up into FOLDER, by default FLASK10X_BACKUP_DIR.

@@ -17,7 +17,7 @@ from flask10x.maintenance.check_database import Finding, worst
 @translated.option("--full", is_flag=True, help="Compare each index with its table too: slower.")
 @translated.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
 def command(full: bool, as_json: bool) -> None:
-    """Look at the database, the space, the service, the exports and the backups.
+    """Check the database, the free space, the service, the exports and the backups.
 
     Changes nothing and can be run at any time. Each line begins with ok, WARN (worth a look) or
     FAIL (wrong). Exit status: 1 when any line says FAIL, else 0.

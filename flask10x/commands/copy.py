@@ -17,15 +17,17 @@ SHOWN_DIFFERENCES = 10
 
 
 @translated.command()
-@translated.option("--from", "source", metavar="URL", required=True, help="What is copied.")
-@translated.option("--to", "target", metavar="URL", required=True, help="What becomes the copy.")
+@translated.option("--from", "source", metavar="URL", required=True, help="The database to copy.")
+@translated.option(
+    "--to", "target", metavar="URL", required=True, help="The database to copy into."
+)
 @translated.option("--verify", "verifies", is_flag=True, help="Compare the two row for row.")
 def command(source: str, target: str, verifies: bool) -> None:
     """Copy all that is kept from one database into another, from SQLite to PostgreSQL or back.
 
-    A URL is one as FLASK10X_DATABASE_URL has it. The source is only read, and a service may go on
+    URLs are written as in FLASK10X_DATABASE_URL. The source is only read, and a service may go on
     writing it: the same command again brings what is new. The target has to be empty, or a copy of
-    this source that was not written since. What was interrupted goes on where it was.
+    this source that was not written since. An interrupted copy goes on from where it was.
 
     Exit status: 1 when --verify finds a difference.
     """

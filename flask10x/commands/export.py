@@ -32,7 +32,7 @@ Action = Callable[[Settings, Database, Sequence[Station]], list[FileOutcome]]
 @click.argument("files", nargs=-1, metavar="[FILES]...")
 @translated.option("--dry-run", is_flag=True, help="Say what would be appended.")
 @translated.option("--verify", is_flag=True, help="Compare files and database.")
-@translated.option("--rebuild", is_flag=True, help="Write the files afresh.")
+@translated.option("--rebuild", is_flag=True, help="Rewrite the files from the database.")
 @translated.option("--whole", is_flag=True, help="With --rebuild: also what an archived file has.")
 @translated.option(
     "--archived",
@@ -47,9 +47,9 @@ Action = Callable[[Settings, Database, Sequence[Station]], list[FileOutcome]]
 def command(
     files: tuple[str, ...], whole: bool, moved: bool, place: Path | None, **actions: bool
 ) -> None:
-    """Append each station's new readings to its CSV file, and say so in a line a file.
+    """Append each station's new readings to its CSV file, and print one line for each file.
 
-    FILES are names such as BedRoomEnv.csv; without any it is all of them.
+    FILES are names such as BedRoomEnv.csv; the default is all of them.
 
     Exit status: 0 when every file is up to date (or equal), 1 when one is not, 3 when another
     export runs.

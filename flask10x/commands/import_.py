@@ -35,13 +35,13 @@ REJECTED_STATUS = 4
 @translated.option(
     "--accept-last-line",
     is_flag=True,
-    help="Take a last line that has no line end; otherwise it is rejected as torn.",
+    help="Take a last line that has no line end; otherwise it is rejected as incomplete.",
 )
 def command(files: tuple[Path, ...], endpoint: str | None, accept_last_line: bool) -> None:
     """Store the rows of old CSV FILES that the database does not have yet.
 
     It can be run again at any time, also on a file that has grown. Rows that can't be read go to
-    FILE.rejected.csv. At last the charts are brought up to date. Exit status: 0 when all rows are
+    FILE.rejected.csv. Finally the charts are brought up to date. Exit status: 0 when all rows are
     stored, 4 when rows were rejected, 1 when a file can't be imported, 3 when an export or another
     import runs.
     """

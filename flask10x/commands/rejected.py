@@ -143,7 +143,7 @@ def replay_command(config: Settings, selection: Selection, dry_run: bool) -> Non
 @translated.option("--replayed", is_flag=True, help="Only those that a replay has stored.")
 @translated.option("--all", "everything", is_flag=True, help="All of them.")
 def purge_command(config: Settings, selection: Selection, replayed: bool, everything: bool) -> None:
-    """Delete rejected readings permanently; say which."""
+    """Delete the given rejected readings permanently."""
     selection = replace(selection, replayed=replayed or None)
     if everything == bool(selection.clauses()):
         raise click.UsageError(_("say which: an ID or options, or --all alone"))

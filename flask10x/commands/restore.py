@@ -18,7 +18,7 @@ from flask10x.system.wording import amount
 @translated.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def command(file: Path) -> None:
-    """Put FILE, a backup, in the place of the database; the service must be stopped.
+    """Replace the database with the backup FILE; the service must be stopped.
 
     FILE is checked first and stays where it is. What it replaces is kept beside the database.
     """

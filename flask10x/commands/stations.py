@@ -251,7 +251,7 @@ def _say_what_is_next(config: Settings, endpoint: str, body: Mapping[str, object
 
 @click.group(cls=translated.TranslatedGroup)
 def command() -> None:
-    """Add stations without a change of the program: the file stations.toml.
+    """Add stations without changing the program: the file stations.toml.
 
     FLASK10X_STATIONS says where it is.
     """

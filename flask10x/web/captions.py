@@ -25,7 +25,7 @@ FIELDS = {
     "from": N_("From"),
     "to": N_("To"),
     "order": N_("Order"),
-    "limit": N_("Rows a page"),
+    "limit": N_("Rows per page"),
     "cursor": N_("Place of the page"),
     "since": N_("Since"),
     "incomplete": N_("Only incomplete readings"),

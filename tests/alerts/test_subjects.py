@@ -43,12 +43,12 @@ BURST = Rate(name="burst", station="data", column="pressure", fall=5, within_sec
         (
             STUFFY,
             "Bedroom CO₂ above 1500 ppm for 10 min; ends at 1200 ppm",
-            "寝室のCO₂が10分以上 1500 ppm を上回る（1200 ppm で解除）",
+            "寝室のCO₂が10分以上 1500 ppm を上回る（1200 ppm で解消）",
         ),
         (
             FROST,
             "Outside Temperature below 0 °C; ends at 1.5 °C",
-            "屋外の温度が 0 °C を下回る（1.5 °C で解除）",
+            "屋外の温度が 0 °C を下回る（1.5 °C で解消）",
         ),
         (BURST, "Pico Pressure falls by 5 hPa within 2 h", "Picoの気圧が2時間以内に 5 hPa 下がる"),
         (

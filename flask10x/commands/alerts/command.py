@@ -41,7 +41,7 @@ POLL_SEC = 0.02
 
 @click.group(cls=translated.TranslatedGroup)
 def command() -> None:
-    """Alerts and the messages of them: the file alerts.toml.
+    """Alerts and their messages: the file alerts.toml.
 
     FLASK10X_ALERTS says where it is.
     """

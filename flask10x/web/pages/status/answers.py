@@ -664,7 +664,7 @@ class Answers:
             host, _ = address(request.host)
             remedies.append(self._remedy("copy_backups", source=f"pi@{host}:{folder}/"))
         sentence = (
-            N_("The newest backup is from {time} ({size}): that is {age} old.")
+            N_("The newest backup is from {time} ({size}): {age} ago.")
             if is_overdue
             else N_("The newest backup is from {time} ({size}).")
         )
@@ -714,7 +714,7 @@ class Answers:
             return [t("How fast it fills is known after a day and 1,000 readings.")]
         pace = t("Each day adds about {size}.", size=size(card.bytes_a_day))
         if days is None or days > FAR_DAYS:
-            return [pace, t("At this pace it is not full within 20 years.")]
+            return [pace, t("At this pace it takes more than 20 years to fill up.")]
         date = self._time(self._now_ms + round(days * DAY_MS)).partition(" ")[0]
         return [
             pace,

@@ -515,7 +515,7 @@ def fill(database: Database, days: int, rows_a_day: int = 1440) -> None:
     ("free", "mood", "said"),
     [
         (20_000_000_000, "good", "20.0 GB of 32.0 GB are free (62 %)."),
-        (1_700_000_000, "good", "not full within 20 years"),
+        (1_700_000_000, "good", "more than 20 years to fill up"),
         (1_500_000_000, "wrong", "nearly full: 1.5 GB of 32.0 GB are free (5 %)"),
     ],
 )
