@@ -212,7 +212,7 @@ def export_lags(
         imported = _imports(connection)
     # Readings from the file of their own station do not wait: an export would not append them.
     own_files = [
-        (file.endpoint, None, file.first_id, file.last_id, 0)
+        (file.endpoint, station.csv_name, file.first_id, file.last_id, 0)
         for file in imported
         if (station := stations.by_endpoint.get(file.endpoint)) is not None
         and csv_lines.is_name_of(station, Path(file.file).name)
@@ -241,10 +241,18 @@ def _lag(station: Station, row: Row[Any] | None) -> ExportLag:
 def _waiting_statement() -> Select[Any]:
     """Of each file that an export has written: when it changed, and what waits for it."""
     files, own_files, row = spans("files"), spans("own_files"), readings.c
+    # Each reading that waits is compared with each of these: what an export has passed is left out.
+    later = (
+        select(own_files.c.endpoint, own_files.c.first, own_files.c.second)
+        .join(exports, exports.c.name == own_files.c.measurement)
+        .where(own_files.c.second > exports.c.last_id)
+        .cte("later")
+        .prefix_with("MATERIALIZED")
+    )
     imported = (
-        select(own_files.c.place)
-        .where(own_files.c.endpoint == row.endpoint)
-        .where(row.id.between(own_files.c.first, own_files.c.second))
+        select(later.c.first)
+        .where(later.c.endpoint == row.endpoint)
+        .where(row.id.between(later.c.first, later.c.second))
         .correlate(readings)
         .exists()
     )

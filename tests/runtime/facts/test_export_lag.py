@@ -94,6 +94,45 @@ def test_what_came_from_the_stations_own_file_is_not_exported(
     assert told(lag_of(settings, database, "data")) == (True, None, 0)
 
 
+def steps(settings: Settings, database: Database) -> int:
+    """How many hundred steps of SQLite's virtual machine the look takes."""
+    count = 0
+
+    def step() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    with database.reader.begin() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.set_progress_handler(step, 100)
+        try:
+            export_lags(connection, settings.stations)
+        finally:
+            driver.set_progress_handler(None, 0)
+    return count
+
+
+@pytest.mark.sqlite_only("its steps")
+def test_imports_that_an_export_has_passed_are_not_compared_with_what_waits(
+    settings: Settings, database: Database
+) -> None:
+    settings.csv_dir.mkdir()
+    store_readings(database, [pico(n, NINE_MS + n) for n in range(1, 401)])
+    export(settings, database)
+    store_readings(database, [pico(n, NINE_MS + n) for n in range(401, 1401)])
+    before = steps(settings, database)
+    for number in range(1, 301):
+        execute(
+            database.path,
+            "INSERT INTO imports (endpoint, file, first_id, last_id, imported_at)"
+            f" VALUES ('data', '/old/PicodataX.csv', {number}, {number}, 1)",
+        )
+    assert told(lag_of(settings, database, "data")) == (True, NINE_MS + 401, 1000)
+    # Compared one by one, they would take some hundred times as many.
+    assert steps(settings, database) < 2 * before
+
+
 @pytest.mark.sqlite_only("how it plans a query")
 def test_no_statement_looks_through_the_table(settings: Settings, database: Database) -> None:
     settings.csv_dir.mkdir()
