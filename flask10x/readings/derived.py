@@ -18,7 +18,7 @@ from flask10x.translation import N_, translation
 
 
 class Functions(Protocol):
-    """The functions in formulas: of numbers here, of SQL expressions in `history/derived/`."""
+    """The functions in formulas: of numbers here, of SQL expressions in `history/statements`."""
 
     def ln(self, value: Any, /) -> Any:
         """The natural logarithm of a number above 0."""

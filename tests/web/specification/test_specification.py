@@ -40,10 +40,8 @@ NOT_DESCRIBED = {"HEAD", "OPTIONS"}
 """Flask answers them by itself."""
 
 
-# Pages, their forms and what belongs to them.
-FOR_PEOPLE = {
-    *(("get", path) for path in ("/", "/alerts", "/api", "/devices", "/history", "/notes")),
-    *(("get", path) for path in ("/history/rejected", "/records", "/status", "/uptime")),
+# What belongs to pages: their forms, files and programs for boards.
+OF_PAGES = {
     *(("get", path) for path in ("/devices/{name}/{kind}", "/static/{filename}")),
     *(("post", path) for path in ("/alerts/mute", "/alerts/unmute", "/notes/undo", "/notes/write")),
 }
@@ -82,8 +80,15 @@ def test_every_route_for_programs_is_described_and_nothing_else(
     settings = replace(settings, stations=stations)
     app = create_app(settings)
     try:
-        assert described(specification(settings)) == routes_of(app) - FOR_PEOPLE
-        assert routes_of(app) >= FOR_PEOPLE
+        routes, client = routes_of(app), app.test_client()
+        assert routes >= OF_PAGES
+        pages = {
+            (method, path)
+            for method, path in routes - OF_PAGES
+            if method == "get" and client.get(path).mimetype == "text/html"
+        }
+        assert {("get", "/"), ("get", "/history")} <= pages
+        assert described(specification(settings)) == routes - OF_PAGES - pages
     finally:
         app.extensions["flask10x"].close()
 
