@@ -12,8 +12,8 @@ from tests.support.html import words
 
 WITHIN_SEC = 20.0
 # On PostgreSQL a worker waits for the lock of the log, or for the one that does.
-HELD = ["Another program holds the database"]
-HELD += ["Another host or program holds what a commit needs"] if POSTGRES else []
+HELD = ["Another program has locked the database."]
+HELD += ["Another host or program holds the lock that a commit needs."] if POSTGRES else []
 
 
 def storing(service: Service) -> str:
@@ -52,7 +52,7 @@ def test_what_happens_to_the_database_is_said_by_every_worker(service: MakeServi
     if POSTGRES:
         return
     running.database.with_name(f"{running.database.name}-wal").unlink()
-    wait_until_said(running, "All that was stored is in a copy.")
+    wait_until_said(running, "Everything that was stored is in a copy.")
     for _ in range(10):
         assert "flask10x restore" in storing(running)
         assert ".rescued-" in storing(running)
