@@ -22,7 +22,7 @@ from flask10x.config.station_keys import (
     RESERVED_ENDPOINTS,
     STATION_KEYS,
 )
-from flask10x.config.toml import Document, Key, KeyPath, Mistake, Tables, nearly_right
+from flask10x.config.toml import Document, KeyPath, Mistake, Tables, nearly_right
 from flask10x.errors import StationsError
 from flask10x.readings.bands import Band
 from flask10x.readings.csv_lines import FORMULA_BEGINNINGS, is_formula
@@ -160,7 +160,7 @@ class StationTables(Tables):
             self.wrong(path, nearly_right(endpoint, ENDPOINT, chosen()(ENDPOINT_NEEDED)), True)
         if endpoint in RESERVED_ENDPOINTS:
             self.wrong(path, _("/{name} is an address of the service").format(name=endpoint), True)
-        values = self._values(path, raw, STATION_KEYS, built_in, others=("measurements",))
+        values = self.fields(path, raw, STATION_KEYS, others=("measurements",), built_in=built_in)
         if isinstance(raw, dict):
             measurements = self._measurements(path, raw.get("measurements", {}), built_in)
         if values is None or len(self.mistakes) > before:
@@ -202,7 +202,9 @@ class StationTables(Tables):
             self.wrong(path, nearly_right(column, COLUMN, chosen()(COLUMN_NEEDED)), is_table=True)
         elif column in RESERVED_COLUMNS:
             self.wrong(path, _("{name} is a name that the database uses").format(name=column), True)
-        values = self._values(path, raw, MEASUREMENT_KEYS, built_in, others=("faults", "bands"))
+        values = self.fields(
+            path, raw, MEASUREMENT_KEYS, others=("faults", "bands"), built_in=built_in
+        )
         lists = raw if isinstance(raw, dict) else {}
         faults = self._faults((*path, "faults"), lists["faults"]) if "faults" in lists else None
         bands = self._bands((*path, "bands"), lists["bands"]) if "bands" in lists else None
@@ -271,25 +273,6 @@ class StationTables(Tables):
             return ()
         results = [make((*path, number), inner) for number, inner in enumerate(raw)]
         return tuple(result for result in results if result is not None)
-
-    def _values(
-        self,
-        path: KeyPath,
-        raw: Any,
-        keys: Iterable[Key],
-        built_in: Station | Measurement | None,
-        others: tuple[str, ...],
-    ) -> dict[str, Any] | None:
-        """The fields that the keys of a table give, and the defaults of a new one."""
-        values = self.fields(path, raw, keys, others=others, is_new=built_in is None)
-        if values is None or built_in is None:
-            return values
-        for key in keys:
-            fixed = getattr(built_in, key.field)
-            if key.fixed and values.get(key.field, fixed) != fixed:
-                text = _("must stay {value} at a built-in station")
-                self.wrong((*path, key.name), text.format(value=repr(fixed)))
-        return values
 
 
 # The built-in stations are always there; an entry for one changes only the keys that it has.

@@ -317,11 +317,13 @@ class Tables:
         keys: Iterable[Key],
         *,
         others: Collection[str] = (),
-        is_new: bool = True,
+        built_in: object | None = None,
     ) -> dict[str, Any] | None:
         """The fields that the keys of a table give, or None after a mistake, which is noted.
 
-        A table that makes something new has the defaults, too. Keys in `others` are read elsewhere.
+        With `built_in` the table changes that object and must keep the values of its fixed keys.
+        Without it the table makes something new and has the defaults, too. Keys in `others` are
+        read elsewhere.
         """
         before = len(self.mistakes)
         rows = self.table(path, raw)
@@ -331,10 +333,10 @@ class Tables:
         values: dict[str, Any] = {}
         for name, value in rows.items():
             if key := by_name.get(name):
-                values[key.field] = self.read((*path, name), key.read, value)
+                values[key.field] = self._field((*path, name), key, value, built_in)
             elif name not in others:
                 self.unknown((*path, name), [*by_name, *others])
-        for key in by_name.values() if is_new else ():
+        for key in () if built_in else by_name.values():
             if key.name in rows:
                 continue
             if key.needed:
@@ -342,3 +344,14 @@ class Tables:
             elif key.default:
                 values[key.field] = key.default(str(path[-1]))
         return None if len(self.mistakes) > before else values
+
+    def _field(self, path: KeyPath, key: Key, raw: Any, built_in: object | None) -> Any:
+        """The value of a key; a wrong one and a change of a fixed one are noted."""
+        before = len(self.mistakes)
+        value = self.read(path, key.read, raw)
+        if key.fixed and built_in and len(self.mistakes) == before:
+            fixed = getattr(built_in, key.field)
+            if value != fixed:
+                text = _("must stay {value} at a built-in station")
+                self.wrong(path, text.format(value=repr(fixed)))
+        return value

@@ -630,6 +630,23 @@ def test_all_mistakes_are_said_in_the_order_of_the_file() -> None:
     ]
 
 
+def test_a_changed_fixed_key_is_reported_beside_other_mistakes() -> None:
+    result = mistakes(
+        "[stations.data]\n"
+        "label = 3\n"
+        "csv_file = 'Foo.csv'\n"  # 3, fixed
+        "[stations.data.measurements.pressure]\n"
+        "minimum = 'a'\n"
+        "unit = 'kPa'\n"  # 6, fixed
+        "path = 'p'\n"  # 7, fixed
+    )
+    assert [mistake.partition(":")[0] for mistake in result] == [
+        *("line 2", "line 3", "line 5", "line 6", "line 7")
+    ]
+    fixed = [mistake for mistake in result if "must stay" in mistake]
+    assert [mistake.partition(":")[0] for mistake in fixed] == ["line 3", "line 6", "line 7"]
+
+
 def test_a_name_that_could_confuse_a_terminal_is_shown_as_an_escape() -> None:
     (mistake,) = mistakes('[stations.x]\n"\\u001b[2J" = 1\n[stations.x.measurements.y]\nunit=""')
     assert mistake == "line 2: [stations.x] '\\x1b[2J': unknown key"
