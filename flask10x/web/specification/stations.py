@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from typing import Any
 
 from flask10x.config.settings import Settings
 from flask10x.history.query import IS_NULL, OPERATORS
 from flask10x.readings.derived import derived_names, measurement_of, names_of_readings
 from flask10x.readings.labels import station_name
+from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.translation import translation
 from flask10x.web.ingest.batch import ITEMS_MAX
@@ -45,6 +47,7 @@ USUAL_CHANNEL, USUAL_FIELDS = "12345", {"d1": 25.1, "d2": 52}
 USUAL_LINE = "balcony,node=1 temperature=25.1"
 KEY = "0123456789abcdef"
 CREATED_MS = 1_756_000_812_000
+RECEIVED, SILENT_SEC = "2025-08-24 09:00:12", 12
 
 
 def schema(name: str) -> JsonObject:
@@ -61,7 +64,7 @@ def paths(settings: Settings, operation: JsonObject) -> dict[str, JsonObject]:
 
 
 def fill_in(settings: Settings, document: JsonObject) -> None:
-    """Give the document the schemas and parameters of these stations, and examples of bodies."""
+    """Give the document the schemas and parameters of these stations, and examples with them."""
     components, stations = document["components"], settings.stations
     components["schemas"] |= schemas(settings)
     components["parameters"] |= conditions(stations)
@@ -73,10 +76,25 @@ def fill_in(settings: Settings, document: JsonObject) -> None:
         body = document["paths"][path]["post"]["requestBody"]
         for content in body["content"].values():
             content["examples"] = {"one": {"value": example}}
+    names = stations.by_endpoint
+    unknown = _answer(document["paths"]["/api/v1/latest"]["get"], "404")
+    unknown["hint"] = Reason("unknown_station", known=", ".join(names))
+    metrics = _answer(document["paths"]["/metrics"]["get"], "200")
+    metrics["last_received"] = dict.fromkeys(names, RECEIVED)
+    metrics["inactivity_seconds"] = dict.fromkeys(names, SILENT_SEC)
+
+
+def _answer(operation: JsonObject, status: str) -> JsonObject:
+    """The example of the operation's JSON answer with this status, of which it has one."""
+    (example,) = operation["responses"][status]["content"]["application/json"]["examples"].values()
+    answer: JsonObject = example["value"]
+    return answer
 
 
 def _posting(station: Station, operation: JsonObject) -> JsonObject:
+    operation = deepcopy(operation)
     body, name = example_body(station), station.endpoint
+    _answer(operation, "400")["details"] = {station.measurements[0].path: Reason("missing")}
     array = {"type": "array", "minItems": 1, "maxItems": ITEMS_MAX}
     array["items"] = {"anyOf": [schema(f"Reading_{name}"), schema(f"OwnItem_{name}")]}
     late = [{"data": body, "age_s": 600, "id": "boot 7, reading 41"}]

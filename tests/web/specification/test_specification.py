@@ -1,15 +1,18 @@
 """The specification says all that programs may ask; its stations are the house's."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
+from werkzeug.datastructures import Authorization
+from werkzeug.test import EnvironBuilder, TestResponse
 
 from flask10x.alerts.alert import MessageState, Occasion
 from flask10x.config.alerts.rules import Kind
@@ -22,7 +25,7 @@ from flask10x.readings.batches import FIRST_MS, KEY_HEADER, KEY_MAX_BYTES
 from flask10x.readings.protocols import PRECISIONS_NS
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.runtime import periodic_tasks
-from flask10x.web.access import OTHER_ORIGIN, UNKNOWN_HOST
+from flask10x.web.access import OTHER_ORIGIN, UNKNOWN_HOST, is_refused
 from flask10x.web.app import create_app, declared
 from flask10x.web.ingest.batch import ITEMS_MAX
 from flask10x.web.limits import RETRY_AFTER_SEC
@@ -126,6 +129,7 @@ def test_its_limits_and_names_are_those_of_the_program(settings: Settings) -> No
     assert parameters["compare"]["schema"]["anyOf"][0]["enum"] == [*MOVES]
     assert parameters["precision"]["schema"]["enum"] == [*PRECISIONS_NS]
     assert parameters["limit"]["schema"]["maximum"] == MAX_LIMIT
+    assert parameters["limit"] == parameters["limit_of_all"] | {"example": 10}
     buckets = parameters["buckets"]["schema"]
     assert (buckets["minimum"], buckets["maximum"]) == (MIN_BUCKETS, MAX_BUCKETS)
     before, limit = (
@@ -239,6 +243,52 @@ def test_the_samples_are_answered_and_leave_nothing(
     assert length() == 0
 
 
+@pytest.mark.parametrize("stations", [BUILT_IN, WITH_BALCONY, HOUSE], ids=["4", "5", "more"])
+def test_the_examples_of_answers_have_the_fields_and_the_stations_of_the_house(
+    settings: Settings, stations: Stations
+) -> None:
+    document = specification(replace(settings, stations=stations))
+
+    def example(method: str, path: str, status: str) -> JsonObject:
+        content = document["paths"][path][method]["responses"][status]["content"][JSON]
+        (found,) = content["examples"].values()
+        value: JsonObject = found["value"]
+        return value
+
+    for station in stations.all:
+        assert example("post", f"/{station.endpoint}", "400") == {
+            "error": "validation failed",
+            "details": {station.measurements[0].path: "required field missing"},
+        }
+    names = [*stations.by_endpoint]
+    metrics = example("get", "/metrics", "200")
+    assert [*metrics["last_received"]] == [*metrics["inactivity_seconds"]] == names
+    hint = f"unknown station (known: {', '.join(names)})"
+    assert example("get", "/api/v1/latest", "404") == {"error": "not found", "hint": hint}
+
+
+def test_the_examples_of_refusals_are_answers(client: FlaskClient, settings: Settings) -> None:
+    paths = specification(settings)["paths"]
+    for station in settings.stations.all:
+        content = paths[f"/{station.endpoint}"]["post"]["responses"]["400"]["content"][JSON]
+        body = deepcopy(example_body(station))
+        *objects, field = station.measurements[0].path.split(".")
+        del reduce(dict.__getitem__, objects, body)[field]
+        answer = client.post(f"/{station.endpoint}?dry_run=1", json=body)
+        assert answer.json == content["examples"]["wrong"]["value"]
+    unknown = paths["/api/v1/latest"]["get"]["responses"]["404"]["content"][JSON]
+    answer = client.get("/api/v1/latest?station=qqqqqq")
+    assert answer.json == unknown["examples"]["name"]["value"]
+
+
+def test_the_samples_of_files_and_charts_are_of_all_rows(settings: Settings) -> None:
+    addresses = [sample_of(path, operation).address for path, _, operation in operations(settings)]
+    assert "/history.csv?from=-24h" in addresses
+    assert "/history.json?from=-24h" in addresses
+    assert "/history/series?from=-24h&buckets=24" in addresses
+    assert "/history/json?from=-24h&limit=10" in addresses
+
+
 def answer_to(
     client: FlaskClient, sample: Sample, headers: dict[str, str] | None = None
 ) -> TestResponse:
@@ -306,3 +356,77 @@ def test_tokens_are_asked_for_where_there_are_some(settings: Settings) -> None:
     write: list[object] = [{"write": []}]
     assert security(needed=False) == ([none, *read], [none, *write], [none])
     assert security(needed=True) == (read, write, [none])
+
+
+READ, WRITE = "read-0123456789abcdef", "write-0123456789abcdef"
+CREDENTIALS = {
+    "none": None,
+    "write": Authorization("bearer", token=WRITE),
+    "read": Authorization("bearer", token=READ),
+    "readPassword": Authorization("basic", {"username": "pi", "password": READ}),
+}
+"""What a request brings, by the name of its security scheme."""
+
+
+@pytest.fixture(
+    params=[(), ("write",), ("write", "read"), ("read",)],
+    ids=lambda names: " and ".join(names) or "no tokens",
+)
+def with_tokens(
+    request: pytest.FixtureRequest, make_settings: MakeSettings, tmp_path: Path
+) -> Iterator[tuple[Flask, tuple[str, ...]]]:
+    """An application, and the kinds of tokens that it has."""
+    files = {name: tmp_path / name for name in request.param}
+    for name, file in files.items():
+        file.write_text(f"* {WRITE if name == 'write' else READ}\n")
+        file.chmod(0o600)
+    settings = make_settings(
+        **{f"{name.upper()}_TOKENS_FILE": file for name, file in files.items()},
+        STATIONS=stations_file(tmp_path),
+    )
+    app = create_app(settings, missing="there was a database")
+    yield app, request.param
+    app.extensions["flask10x"].close()
+
+
+def stations_file(folder: Path) -> Path:
+    """A file that adds a station."""
+    file = folder / "stations.toml"
+    file.write_text("[stations.balcony.measurements.temperature]\nunit = '°C'\n", encoding="utf-8")
+    return file
+
+
+def let_in(app: Flask, method: str, address: str) -> set[str]:
+    """The credentials with which the access check leaves a request to its view."""
+    return {
+        name
+        for name, authorization in CREDENTIALS.items()
+        if not is_refused(
+            app, EnvironBuilder(address, method=method, auth=authorization).get_environ()
+        )
+    }
+
+
+def test_the_specification_wants_what_the_access_check_wants(
+    with_tokens: tuple[Flask, tuple[str, ...]],
+) -> None:
+    app, _ = with_tokens
+    document = app.test_client().get("/openapi.json", auth=CREDENTIALS["read"]).json
+    assert document is not None
+    assert ("post", "/balcony") in described(document)
+    for path, method, operation in made.operations(document):
+        address = sample_of(path, resolved(operation, document)).address
+        enough = {name for scheme in operation["security"] for name in scheme or CREDENTIALS}
+        assert let_in(app, method.upper(), address) == enough, (method, path)
+
+
+@pytest.mark.parametrize("path", ["/alerts/mute", "/alerts/unmute"])
+def test_who_may_mute(with_tokens: tuple[Flask, tuple[str, ...]], path: str) -> None:
+    app, tokens = with_tokens
+    enough = {
+        (): {*CREDENTIALS},
+        ("write",): {"write"},
+        ("write", "read"): {"read", "readPassword"},
+        ("read",): {"read", "readPassword"},
+    }
+    assert let_in(app, "POST", path) == enough[tokens]
