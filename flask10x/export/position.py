@@ -1,8 +1,8 @@
 """How far each CSV file has come and what is about to be done to it.
 
-The tables `exports` and `export_intents`; `tables.py` says what their columns mean. They are
-changed only from the state that the export has read or saved last: an export that was suspended for
-long and goes on, while another host has taken the files over, changes nothing
+The tables `exports` and `export_intents`; `database/tables.py` says what their columns mean. They
+are changed only from the state that the export has read or saved last: an export that was suspended
+for long and goes on, while another host has taken the files over, changes nothing
 (docs/decisions/0034).
 """
 

@@ -55,7 +55,7 @@ from flask10x.system.progress import Advance, Bar, unseen
 # Readings are only ever added at the end of their table and, by RETENTION_DAYS, removed: they are
 # followed by their ids. All else is compared piece by piece in the order of the keys, and a piece
 # that differs is replaced. Numbers are compared as numbers: SQLite has one zero only
-# (`readings/minus_zero.py`).
+# (`readings/numbers.py`).
 #
 # Not copied: what a process holds for the moment (`leases`), which host has the CSV files
 # (`owners`), the history of a server that they are of (`export_origins`), which no other server

@@ -50,6 +50,18 @@ def test_each_link_leads_to_a_file() -> None:
     assert missing == []
 
 
+def test_each_module_that_a_comment_names_is_there() -> None:
+    """By its path from the folder of its own module, from the package, or from the top."""
+    package = ROOT / "flask10x"
+    missing = [
+        (str(module.relative_to(ROOT)), name)
+        for module in sorted(package.rglob("*.py"))
+        for name in re.findall(r"`([\w./]+\.py)`", read(module))
+        if not any((folder / name).is_file() for folder in (module.parent, package, ROOT))
+    ]
+    assert missing == []
+
+
 def test_the_changelog_has_the_headings_of_keep_a_changelog() -> None:
     text = read(FRAME[0])
     sections = re.findall(r"^## \[(.+)\](?: - \d{4}-\d\d-\d\d)?$", text, re.M)

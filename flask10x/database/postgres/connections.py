@@ -69,8 +69,8 @@ KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count"
 TCP_USER_TIMEOUT_MS = 11_000
 # SQLSTATE of a statement that took longer than it may, or was cancelled.
 CANCELED = "57014"
-# The row that each commit locks (`tables.py`): the lock is let go only after the commit can be
-# seen, so the next one sees all of the one before.
+# The row that each commit locks (`database/tables.py`): the lock is let go only after the commit
+# can be seen, so the next one sees all of the one before.
 TAKE_THE_TURN = "SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE"
 # How to put it back: ids are not used twice, also those of rows that were removed.
 PUT_BACK = (

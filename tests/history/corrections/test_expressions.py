@@ -52,6 +52,13 @@ def test_each_moment_is_shown_as_the_corrections_say() -> None:
         connection.close()
 
 
+def test_hidden_readings_do_not_divide_an_offset() -> None:
+    alone = sql_of(written((0, None, 0.5)))
+    hidden = sql_of(written((0, None, 0.5), *((10 * n, 10 * n, None) for n in range(1, 200))))
+    assert alone.count("0.5") == hidden.count("0.5") == 1
+    assert hidden.count("THEN NULL") == 1
+
+
 def test_a_reading_is_compared_with_few_of_the_corrections() -> None:
     hidden = sql_of(written((0, None, 0.5), *((10 * n, 10 * n, None) for n in range(1, 200))))
     depths, depth = [0], 0
