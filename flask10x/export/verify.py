@@ -18,12 +18,12 @@ from flask10x.database.database import Database
 from flask10x.export import archived, removable, repair_commands, zone
 from flask10x.export.checks import find_old_bytes, has_floor
 from flask10x.export.earlier_columns import as_written, of_its_station
-from flask10x.export.file import NOTHING, CsvFile, Mark
+from flask10x.export.file import NOTHING, CountedLines, CsvFile, Mark
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import Position, State, exported_rows, load_state
 from flask10x.export.rows import IdSpan, Target
 from flask10x.readings import csv_lines, numbers
-from flask10x.readings.csv_lines import Lines
+from flask10x.readings.csv_lines import Lines, LogRow
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
 from flask10x.system.progress import Advance, Bar, unseen
@@ -43,6 +43,8 @@ class ComparedRows:
     """The rows that were there before Flask10X."""
     first: bytes = b""
     last: bytes = b""
+    other_zone: CountedLines = field(default_factory=CountedLines)
+    """Rows that were written in another time zone than this command's."""
     minus_zeros: int = 0
     """Values that are -0.0, for which the database has 0.0."""
     notes: list[str] = field(default_factory=list)
@@ -106,7 +108,7 @@ def _verify(database: Database, target: Target, *, bar: Bar, retention_days: int
     if target is not requested:
         text = _("it is the file of /{endpoint}: the next export begins a new one")
         compared.notes.append(text.format(endpoint=target.station.endpoint))
-    difference = ""
+    differences: list[str] = []
     try:
         with (
             CsvFile.open(target.path, write=False) or nullcontext() as file,
@@ -119,15 +121,26 @@ def _verify(database: Database, target: Target, *, bar: Bar, retention_days: int
             comparison = FileComparison(written, file, compared, advance) if file else None
             _compare(target, comparison, state, compared)
     except Difference as error:
-        difference = str(error)
+        differences.append(str(error))
     station_days = target.station.retention_days
     if target is requested and (retention_days if station_days is None else station_days):
         compared.notes += _kept_by(database, target, state)
-    if difference:
-        text = _("{rows}; DIFFERENT: {difference}").format(rows=compared, difference=difference)
+    if compared.other_zone.rows:
+        differences.insert(0, _in_other_zone(target, compared))
+    if differences:
+        text = _("{rows}; DIFFERENT: {difference}")
+        text = text.format(rows=compared, difference="; ".join(differences))
         return FileOutcome(target.path, text, compared.rows, failed=True)
     equal = _("{rows}, equal").format(rows=compared)
     return FileOutcome(target.path, "; ".join((equal, *compared.notes)), compared.rows)
+
+
+def _in_other_zone(target: Target, compared: ComparedRows) -> str:
+    """Say which rows are in another time zone; all of them may be in that of the service."""
+    is_all = compared.other_zone.rows == compared.rows - compared.before
+    mend = repair_commands.other_zone if is_all else repair_commands.rebuild
+    text = _("{what}. Mend it: {commands}")
+    return text.format(what=compared.other_zone.in_other_zone(), commands=mend(target.path))
 
 
 def _kept_by(database: Database, target: Target, state: State) -> Iterator[str]:
@@ -303,20 +316,30 @@ def _compare_exported(
             comparison.compared.add(texts[0].encode(), texts[-1].encode(), len(page))
             offset += len(expected)
         else:
-            offset = _compare_lines(comparison, offset, end, texts)
+            rows = zip(page, texts, strict=True)
+            offset = _compare_lines(comparison, offset, end, rows)
         comparison.advance(len(expected))
     if offset < end:
         raise comparison.differs(file.line(offset), b"")
 
 
-def _compare_lines(comparison: FileComparison, offset: int, end: int, texts: Iterable[str]) -> int:
-    """Compare one line after the other, from `offset` on; return where they end."""
-    for expected in map(str.encode, texts):
+def _compare_lines(
+    comparison: FileComparison, offset: int, end: int, rows: Iterable[tuple[LogRow, str]]
+) -> int:
+    """Compare one line after the other, from `offset` on; return where they end.
+
+    A row in another time zone, as a killed rebuild may have left it, is only counted.
+    """
+    station, compared = comparison.target.station, comparison.compared
+    for row, text in rows:
+        expected = text.encode()
         line = comparison.file.line(offset) if offset < end else b""
-        comparison.compared.minus_zeros += numbers.minus_zero_cells(line)
+        compared.minus_zeros += numbers.minus_zero_cells(line)
         if lines_without_minus_zero(line) != expected:
-            raise comparison.differs(line, expected)
-        comparison.compared.add(line, line, 1)
+            if not csv_lines.in_other_zone(station, line, row):
+                raise comparison.differs(line, expected)
+            compared.other_zone.add(compared.next_number, line)
+        compared.add(line, line, 1)
         offset += len(line)
     return offset
 

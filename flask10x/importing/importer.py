@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from gettext import gettext as _
+from hashlib import file_digest
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, exists, func, insert, select, update
 
 from flask10x.config.settings import Settings
 from flask10x.database import removed
@@ -38,44 +39,116 @@ from flask10x.database.tables import (
     readings,
 )
 from flask10x.errors import ImportRefused
-from flask10x.importing.old_file import RejectedRows, blocks, first_line
+from flask10x.importing.old_file import RejectedRows, blocks, first_line, last_line
 from flask10x.readings import csv_lines, numbers
+from flask10x.readings.csv_lines import Lines
 from flask10x.readings.legacy_csv import Block, Layout, LegacyReader, header_of
+from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station, Stations
-from flask10x.readings.times import other_zone
+from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS, other_zone, zone_name_of
 from flask10x.system.clock import now_ms
 from flask10x.system.progress import Advance
 from flask10x.system.wording import amount
 
+# A file of the export is imported only in the time zone in which it was written.
+#
+# Each of its rows would else become a reading that never existed.
+
 
 def check_zone(settings: Settings, database: Database, path: Path, station: Station) -> None:
-    """Raise ImportRefused for the station's file of the export in another time zone than this.
-
-    Each of its rows would else become a reading that never existed. While a rebuild is interrupted,
-    the time zone of the file is unknown.
-    """
+    """Raise ImportRefused for the station's file of the export in another time zone than this."""
     exported = settings.csv_dir / station.csv_name
     if not exported.exists() or not path.samefile(exported):
         return
-    position = select(exports).where(
-        exports.c.name == station.csv_name, exports.c.endpoint == station.endpoint
-    )
-    rebuild = select(export_intents.c.name).where(
+    query = select(exports).where(exports.c.name == station.csv_name)
+    rebuild = select(export_intents).where(
         export_intents.c.name == station.csv_name, export_intents.c.import_id.is_not(None)
     )
     first = select(func.min(readings.c.received_at)).where(readings.c.endpoint == station.endpoint)
     with database.reader.begin() as connection:
-        row = connection.execute(position).one_or_none()
+        position = connection.execute(query).one_or_none()
+        intent = connection.execute(rebuild).one_or_none()
         first_ms = connection.execute(first).scalar_one()
-        intent = connection.execute(rebuild).first()
-    if intent is not None:
-        raise ImportRefused(_("an export was interrupted; run: flask10x export"))
-    if row is None or row.zone is None:
+    if position is not None and position.endpoint not in (None, station.endpoint):
         return
-    last = row.last_received_at, row.last_time
-    if other := other_zone(row.zone, settings.zone, last, first_ms, now_ms()):
-        text = _("{what}: run the command with the service's settings")
-        raise ImportRefused(text.format(what=other))
+    if intent is not None and _is_of(path, intent):
+        # The rebuild was killed before it saved the zone, so that of the position may be another.
+        rows = _last_rows(database, station, intent.from_id, intent.to_id)
+        line = lines_without_minus_zero(last_line(path, intent.length))
+        if line not in [Lines(settings.zone).bytes([row]) for row in rows]:
+            raise ImportRefused(_("an export was interrupted; run: flask10x export"))
+        return
+    if position is None:
+        return
+    if position.zone is None:
+        _check_unknown_zone(settings, database, path, station, position)
+        return
+    last = position.last_received_at, position.last_time
+    if other := other_zone(position.zone, settings.zone, last, first_ms, now_ms()):
+        raise _in_other_zone(str(other))
+
+
+def _in_other_zone(what: str) -> ImportRefused:
+    text = _("{what}: run the command with the service's settings")
+    return ImportRefused(text.format(what=what))
+
+
+def _is_of(path: Path, intent: Row[Any]) -> bool:
+    """Whether the file is the new one of this rebuild."""
+    if path.stat().st_size != intent.length:
+        return False
+    with open(path, "rb") as file:
+        is_same: bool = file_digest(file, "sha256").hexdigest() == intent.sha256
+    return is_same
+
+
+def _check_unknown_zone(
+    settings: Settings, database: Database, path: Path, station: Station, position: Row[Any]
+) -> None:
+    """Raise ImportRefused where the last exported row is in another zone.
+
+    A version before this one has saved such a position for the file of a rebuild that was killed.
+    Anything else in the place of the row says nothing about a zone.
+    """
+    if position.size_bytes is None:
+        return
+    line = last_line(path, position.size_bytes)
+    for row in _last_rows(database, station, position.first_id, position.last_id):
+        expected = Lines(settings.zone).bytes([row])
+        if lines_without_minus_zero(line) == expected:
+            return
+        if csv_lines.in_other_zone(station, line, row):
+            text = _(
+                "an exported row of the file is {line}; this command, in the time zone {zone},"
+                " would have written {expected}"
+            )
+            zone = zone_name_of(settings.zone)
+            raise _in_other_zone(text.format(line=repr(line), zone=zone, expected=repr(expected)))
+
+
+def _last_rows(
+    database: Database, station: Station, first_id: int, last_id: int
+) -> list[csv_lines.LogRow]:
+    """Return the rows that may be the last one of the file: the last that was received, and of all.
+
+    Of readings with `first_id < id <= last_id`: (id, received_at, values...).
+    """
+    number, columns = readings.c.id, (measurement(name) for name in station.columns)
+    was_imported = exists().where(
+        imports.c.endpoint == station.endpoint,
+        number.between(imports.c.first_id, imports.c.last_id),
+    )
+    query = select(number, readings.c.received_at, *columns).where(
+        unindexed(readings.c.endpoint) == station.endpoint,
+        number > first_id,
+        number <= last_id,
+        # Another time has no line.
+        readings.c.received_at.between(FIRST_DATE_MS, LAST_DATE_MS),
+    )
+    last = query.order_by(number.desc()).limit(1)
+    with database.reader.begin() as connection:
+        rows = [connection.execute(each).first() for each in (last.where(~was_imported), last)]
+    return [tuple(row) for row in rows if row is not None]
 
 
 # Where rows came from: the table `imports`, ranges of ids that an old file already holds.

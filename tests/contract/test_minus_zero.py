@@ -210,3 +210,13 @@ def test_an_interrupted_export_behind_it(
     )
     assert csv_file(settings).read_bytes() == HEADER + minus(0) + zero(1) + zero(2)
     assert one(verify(settings, database, PICO)).endswith(f"equal; {ONE}")
+
+
+def test_the_first_and_last_rows_of_a_file_whose_zone_is_unknown(
+    settings: Settings, database: Database
+) -> None:
+    store(settings, 0, 1)
+    export(settings, database, PICO)
+    execute(database_file(settings), "UPDATE exports SET zone = NULL, last_time = NULL")
+    put(settings, HEADER + minus(0) + minus(1))
+    assert one(export(settings, database, PICO)) == f"0 rows appended; {TWO}"

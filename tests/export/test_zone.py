@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -70,7 +69,10 @@ def exports_row(settings: Settings) -> list[tuple[object, ...]]:
 
 
 def exported_to(settings: Settings, database: Database, content: bytes, last_id: int) -> None:
-    """A file that the export has brought to this reading, whatever is in it."""
+    """A file that the export has brought to this reading, whatever is in it, with an unknown zone.
+
+    So did an export of earlier versions leave what a killed rebuild had written.
+    """
     with CsvFile.open(put(settings, content), write=False) or nullcontext() as file:
         assert file is not None
         position = Position(
@@ -243,6 +245,78 @@ def test_a_file_that_is_begun_anew_may_have_another_zone(settings: Settings, exp
 # Rows in another zone, which a rebuild writes in this one.
 
 
+def test_a_zone_that_is_unknown_is_found_out_by_the_next_export(
+    settings: Settings, database: Database, export_in: In
+) -> None:
+    store(settings, 0, 1)
+    exported_to(settings, database, HEADER + lines(0, 1), 2)
+    outcome = export_in("UTC")
+    assert outcome.text == (
+        "an exported row of the file is b'2025-08-24 10:46:40,990.5,25.0\\r\\n'; this command, in"
+        " the time zone UTC, would have written b'2025-08-24 01:46:40,990.5,25.0\\r\\n'; nothing"
+        " was written. Mend it: run the command with the service's settings, or, if the zone was"
+        " changed on purpose, flask10x export --rebuild PicodataX.csv"
+    )
+    assert "run the command with the service's settings" in export_in("UTC", verify).text
+    assert exports_row(settings)[0][-3:] == (None, None, None)
+    assert export_in("Asia/Tokyo").text == "0 rows appended"
+    assert exports_row(settings)[0][-3:] == ("Asia/Tokyo", FIRST_MS + 1123, "2025-08-24 10:46:41")
+
+
+def test_an_import_in_another_zone_is_refused_while_the_zone_is_unknown(
+    settings: Settings, make_settings: MakeSettings, database: Database
+) -> None:
+    store(settings, 0, 1)
+    exported_to(settings, database, HEADER + lines(0, 1), 2)
+    put(settings, HEADER + lines(0, 1, 2))
+    path = csv_file(settings)
+    with pytest.raises(ImportRefused, match=r"an exported row of the file is .* settings$"):
+        import_file(make_settings(TIMEZONE="UTC"), database, path)
+    outcome = import_file(settings, database, path)
+    assert (outcome.stored, outcome.present) == (1, 2)
+
+
+def test_another_line_in_the_place_of_an_exported_row_says_nothing_about_a_zone(
+    settings: Settings, make_settings: MakeSettings, database: Database
+) -> None:
+    store(settings, 0, 1)
+    exported_to(settings, database, HEADER + lines(0, 1), 2)
+    put(settings, HEADER + lines(0, 5))
+    assert import_file(make_settings(TIMEZONE="UTC"), database, csv_file(settings)).stored == 2
+
+
+def test_a_file_without_exported_rows_takes_the_zone_of_the_next_export(
+    settings: Settings, database: Database, export_in: In
+) -> None:
+    exported_to(settings, database, HEADER, 0)
+    assert export_in("UTC").text == "0 rows appended"
+    store(settings, 0)
+    assert export_in("Asia/Tokyo").failed
+
+
+@pytest.mark.parametrize("last", [(0, 1), (1, 0)])
+def test_a_mixed_file_is_refused_in_either_zone(
+    settings: Settings, database: Database, export_in: In, last: tuple[int, int]
+) -> None:
+    store(settings, 0, 1)
+    mixed = HEADER + (line(0) + in_utc(1) if last == (0, 1) else in_utc(0) + line(1))
+    exported_to(settings, database, mixed, 2)
+    for zone in ("UTC", "Asia/Tokyo"):
+        assert "an exported row of the file is" in export_in(zone).text
+    assert export_in("Asia/Tokyo", rebuild).rows == 2
+    assert csv_file(settings).read_bytes() == HEADER + lines(0, 1)
+
+
+def test_a_difference_beside_is_said_too(
+    settings: Settings, database: Database, export_in: In
+) -> None:
+    store(settings, 0, 1, 2)
+    exported_to(settings, database, HEADER + line(0) + in_utc(1) + line(3), 3)
+    assert "imported. Mend it: flask10x export --rebuild PicodataX.csv; line 4: the file has" in (
+        export_in("Asia/Tokyo", verify).text
+    )
+
+
 def test_a_row_that_a_command_in_utc_has_written_is_mended_without_an_import(
     settings: Settings, database: Database, export_in: In
 ) -> None:
@@ -251,7 +325,11 @@ def test_a_row_that_a_command_in_utc_has_written_is_mended_without_an_import(
     exported_to(settings, database, mixed, 3)
     outcome = export_in("Asia/Tokyo", verify)
     assert outcome.failed
-    assert "DIFFERENT: line 3: the file has b'2025-08-24 01:46:41,991.5,25.0" in outcome.text
+    assert outcome.text == (
+        "3 rows, 2025-08-24 10:46:40 to 2025-08-24 10:46:42; DIFFERENT: 1 row was written in"
+        " another time zone, line 3, b'2025-08-24 01:46:41,991.5,25.0\\r\\n': not to"
+        " be imported. Mend it: flask10x export --rebuild PicodataX.csv"
+    )
     outcome = export_in("Asia/Tokyo", rebuild)
     assert outcome.text == (
         f"3 rows written; the old file is kept as {csv_file(settings)}.old; 1 row was written in"
@@ -339,23 +417,104 @@ def written_to_the_end(file: CsvFile, data: bytes, _start: int) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.fixture
+def rebuild_killed_in(monkeypatch: pytest.MonkeyPatch, export_in: In) -> Callable[..., None]:
+    """Kill a rebuild in this zone, before or after its file takes the name."""
+
+    def run(zone: str, *, before: bool = False) -> None:
+        def stop(*_arguments: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            if before:
+                patch.setattr("flask10x.export.rebuild.keep_old", stop)
+            else:
+                patch.setattr("flask10x.system.disk.sync", stop)
+            export_in(zone, rebuild)
+
+    return run
+
+
 def test_an_interrupted_rebuild_in_a_new_zone(
-    settings: Settings, database: Database, export_in: In, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, export_in: In, rebuild_killed_in: Callable[..., None]
 ) -> None:
     store(settings, 0)
     export_in("Asia/Tokyo")
-
-    def stop(_path: Path) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("flask10x.system.disk.sync", stop)
-        with pytest.raises(KeyboardInterrupt):
-            export_in("UTC", rebuild)
+    rebuild_killed_in("UTC")
     assert csv_file(settings).read_bytes() == HEADER + in_utc(0)
     assert "an exported row of the file is" in export_in("Asia/Tokyo").text
     assert "an interrupted rebuild was found to be complete" not in export_in("Asia/Tokyo").text
-    with pytest.raises(ImportRefused, match="an export was interrupted"):
-        import_file(settings, database, csv_file(settings))
     assert not export_in("UTC").failed
     assert exports_row(settings)[0][-3:] == ("UTC", FIRST_MS + 123, "2025-08-24 01:46:40")
+
+
+def test_rows_of_an_interrupted_rebuild_in_a_new_zone_are_known(
+    settings: Settings, export_in: In, rebuild_killed_in: Callable[..., None]
+) -> None:
+    store(settings, 0, 1, 2)
+    export_in("Asia/Tokyo")
+    rebuild_killed_in("UTC")
+    assert export_in("Asia/Tokyo", verify).text == (
+        "3 rows, 2025-08-24 01:46:40 to 2025-08-24 01:46:42; DIFFERENT: 3 rows were written in"
+        " another time zone, the first is line 2, b'2025-08-24 01:46:40,990.5,25.0\\r\\n': not to"
+        " be imported. Mend it: run the command with the service's settings, or, if the zone was"
+        " changed on purpose, flask10x export --rebuild PicodataX.csv; an export was interrupted;"
+        " run: flask10x export"
+    )
+
+
+def test_a_file_of_an_interrupted_rebuild_is_imported_in_its_zone_only(
+    settings: Settings,
+    make_settings: MakeSettings,
+    database: Database,
+    export_in: In,
+    rebuild_killed_in: Callable[..., None],
+) -> None:
+    put(settings, HEADER + lines(7))
+    path, utc = csv_file(settings), make_settings(TIMEZONE="UTC")
+    assert import_file(settings, database, path).stored == 1
+    for number in (0, 1):
+        # Once with an imported row alone, and once with one that was received, too.
+        rebuild_killed_in("UTC")
+        with pytest.raises(ImportRefused, match="an export was interrupted"):
+            import_file(settings, database, path)
+        assert import_file(utc, database, path).stored == 0
+        assert not export_in("UTC").failed
+        store(settings, number)
+        export_in("Asia/Tokyo", rebuild)
+
+
+def test_a_file_is_imported_after_a_rebuild_in_its_zone_was_interrupted(
+    settings: Settings,
+    make_settings: MakeSettings,
+    database: Database,
+    export_in: In,
+    rebuild_killed_in: Callable[..., None],
+) -> None:
+    store(settings, 0, 1)
+    export_in("Asia/Tokyo")
+    put(settings, HEADER + line(1) + line(0))
+    rebuild_killed_in("Asia/Tokyo")
+    assert csv_file(settings).read_bytes() == HEADER + lines(0, 1)
+    outcome = import_file(settings, database, csv_file(settings))
+    assert (outcome.stored, outcome.present) == (0, 2)
+    with pytest.raises(ImportRefused, match="an export was interrupted"):
+        import_file(make_settings(TIMEZONE="UTC"), database, csv_file(settings))
+
+
+def test_a_file_is_imported_after_a_rebuild_was_given_up(
+    settings: Settings,
+    make_settings: MakeSettings,
+    database: Database,
+    export_in: In,
+    rebuild_killed_in: Callable[..., None],
+) -> None:
+    store(settings, 0)
+    export_in("Asia/Tokyo")
+    rebuild_killed_in("UTC", before=True)
+    assert csv_file(settings).read_bytes() == HEADER + line(0)
+    put(settings, HEADER + lines(0, 1))
+    outcome = import_file(settings, database, csv_file(settings))
+    assert (outcome.stored, outcome.present) == (1, 1)
+    with pytest.raises(ImportRefused, match="the file was written in the time zone Asia/Tokyo"):
+        import_file(make_settings(TIMEZONE="UTC"), database, csv_file(settings))
