@@ -79,8 +79,9 @@ def test_a_service_in_trouble_is_told_of_by_backup_and_check(
     assert checked.returncode == 1
     (line,) = [line for line in checked.stdout.splitlines() if " service: " in line]
     assert line.startswith(f"FAIL service: process {running.pid}, runs since 20")
-    # Which of the two workers answers decides how much it knows of the reason.
-    reason = r"(SQLITE_BUSY|55P03|another worker).*; readings have waited for \d+ s$"
+    # Which of the two workers answers decides how much it knows of the reason. Where the roll-ups'
+    # commit waits for the database, the writer waits for the lock that they hold.
+    reason = r"(SQLITE_BUSY|55P03|LockTimeout|another worker).*; readings have waited for \d+ s$"
     assert re.search(reason, line), line
     running.wait_for_rows(2)
     assert backup(settings_of(running), tmp_path / "backups").rows == 2
