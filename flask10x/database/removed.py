@@ -41,11 +41,6 @@ def removed_of_station(connection: Connection, endpoint: str) -> Removed:
     return NOTHING_REMOVED if row is None else Removed(row.last_id, row.last_ms, row.readings)
 
 
-def removed_total(connection: Connection) -> int:
-    """How many readings are gone, of all stations."""
-    return connection.execute(select(func.sum(tables.removed.c.readings))).scalar_one() or 0
-
-
 def note_removed(connection: Connection, endpoint: str, removed: Removed) -> None:
     """Note in the transaction that removes them how far the station's readings are gone."""
     statement = upsert(tables.removed).values(

@@ -22,7 +22,7 @@ def test_the_check_says_what_is_gone(settings: Settings, database: Database) -> 
         "/data: 5 readings up to 2025-08-24 10:46:40 removed; their hours and days are kept"
     ]
     with database.reader.begin() as connection:
-        assert removed.removed_total(connection) == 5
+        assert removed.removed_of_station(connection, "data").readings == 5
 
 
 def test_the_check_says_nothing_where_nothing_is(settings: Settings, database: Database) -> None:

@@ -33,7 +33,6 @@ from flask10x.web import access, context, preferences, read_errors
 from flask10x.web.alert_state import state
 from flask10x.web.api import alerts as api
 from flask10x.web.captions import problems
-from flask10x.web.limits import RETRY_AFTER_SEC
 from flask10x.web.page import Page
 from flask10x.web.pages.alerts.model import (
     DURATIONS,
@@ -183,9 +182,7 @@ def unavailable(error: Exception) -> Response:
         answer = make_response(_rendered(ListedAlerts(), reason, question, {}))
     else:
         answer = jsonify(error="alerts unavailable", reason=reason)
-    answer.status_code = 503
-    answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
-    return answer
+    return read_errors.not_now(answer)
 
 
 blueprint.register_error_handler(QueryError, read_errors.invalid)

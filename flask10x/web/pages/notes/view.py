@@ -137,9 +137,7 @@ def unwritable(error: Exception) -> Response:
         )
     except (*read_errors.UNREADABLE, *UNWRITABLE):
         page = render_template("unavailable.html", seconds=RETRY_AFTER_SEC)
-    answer = current_app.make_response((page, 503))
-    answer.headers["Retry-After"] = str(RETRY_AFTER_SEC)
-    return answer
+    return read_errors.not_now(current_app.make_response(page))
 
 
 @blueprint.errorhandler(CommitNotReplicated)
