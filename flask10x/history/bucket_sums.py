@@ -260,7 +260,7 @@ class _Adder:
         self._view, self._request, self._groups = view, request, groups
         self._connection, self._window = view.connection, request.window
         self._unit_ms = request.window.step.unit_ms
-        self._runs: dict[tuple[int, int], list[Run]] = {}
+        self._runs: dict[int, list[Run]] = {}
         self.counts = [0] * len(groups)
 
     def add(self) -> None:
@@ -366,7 +366,8 @@ class _Adder:
         batches = self._batches(
             all_of, PIECE_MS, MOST_READINGS, self._readings_in, self._next_reading
         )
-        first = [span._replace(is_later=True) for span in self._spans_of(later)]
+        of_later = self._spans_of(later, YEAR_MS, self._next_reading)
+        first = [span._replace(is_later=True) for span in of_later]
         for batch in batches:
             self._add_batch([*first, *batch])
             first = []
@@ -445,29 +446,39 @@ class _Adder:
     def _spans_of(
         self,
         parts: Iterable[_Part],
-        piece_ms: int = PIECE_MS,
-        following: Callable[[_Group, int], int | None] | None = None,
+        piece_ms: int,
+        following: Callable[[_Group, int], int | None],
     ) -> Iterator[_Span]:
         """Yield the parts in shorter spans; `following` finds the end of a time without rows."""
         for place, (number, first_ms, high_ms) in parts:
             low_ms = first_ms
             while low_ms <= high_ms:
                 reach_ms = min(low_ms + piece_ms - 1, high_ms)
-                for clock in self._clocks(self._groups[place]):
-                    if clock.low_ms <= reach_ms and clock.high_ms >= low_ms:
-                        ends = max(clock.low_ms, low_ms), min(clock.high_ms, reach_ms)
-                        yield _Span(place, number, Run(*ends, clock.offset_ms))
+                for run in self._runs_of(low_ms, reach_ms):
+                    yield _Span(place, number, run)
                 low_ms = reach_ms + 1
-                if following is not None and low_ms <= high_ms:
+                if low_ms <= high_ms:
                     next_ms = following(self._groups[place], low_ms)
                     low_ms = high_ms + 1 if next_ms is None else max(low_ms, next_ms)
 
-    def _clocks(self, group: _Group) -> list[Run]:
-        """The times between changes of the clock, from a group's first piece to its last."""
-        ends = group.pieces[0][0], group.pieces[-1][1]
-        if ends not in self._runs:
-            self._runs[ends] = [*self._window.runs(*ends)]
-        return self._runs[ends]
+    def _runs_of(self, low_ms: int, high_ms: int) -> Iterator[Run]:
+        """Yield the window's runs of a time. Each change of the clock is looked for once."""
+        runs: list[Run] = []
+        for block in range(low_ms // PIECE_MS, high_ms // PIECE_MS + 1):
+            for run in self._runs_in(block):
+                if runs and runs[-1].offset_ms == run.offset_ms:
+                    runs[-1] = runs[-1]._replace(high_ms=run.high_ms)
+                else:
+                    runs.append(run)
+        for run in runs:
+            if run.low_ms <= high_ms and run.high_ms >= low_ms:
+                yield Run(max(run.low_ms, low_ms), min(run.high_ms, high_ms), run.offset_ms)
+
+    def _runs_in(self, block: int) -> list[Run]:
+        if block not in self._runs:
+            ends = block * PIECE_MS, (block + 1) * PIECE_MS - 1
+            self._runs[block] = [*self._window.runs(*ends)]
+        return self._runs[block]
 
     def _readings_in(self, span: _Span) -> int:
         length_ms = span.run.high_ms - span.run.low_ms + 1

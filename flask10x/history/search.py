@@ -287,14 +287,14 @@ def find(view: View, request: RowRequest, until_sec: float = math.inf) -> Search
     behind = view.rollups.progress.behind
     if behind > MOST_ROWS_BEHIND or not view.rollups.fits:
         return SearchResult(_records(view, page_statement(shape), request), None)
-    position = {"position": view.rollups.progress.done}
-    request = replace(request, values=request.values | position)
+    done = view.rollups.progress.done
+    request = replace(request, values=request.values | {"position": done})
     later: list[Any] = []
     if behind:
         later = _records(view, later_statement(shape), request)
     if len(later) == request.rows:
         request = _up_to(request, later[-1])
-    rolled_up, reached = _of_hours(view, request, until_sec)
+    rolled_up, reached = _of_hours(view, request, until_sec) if done else ([], None)
     both = sorted([*rolled_up, *_within(later, reached)], key=_PLACE, reverse=request.newest_first)
     return SearchResult(both[: request.rows], reached if len(both) < request.rows else None)
 

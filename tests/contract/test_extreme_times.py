@@ -4,7 +4,9 @@ Bounds that a reader writes, `received_at` that somebody has written by hand, a 
 """
 
 import json
+import math
 import re
+from datetime import tzinfo
 from itertools import product
 from pathlib import Path
 from urllib.parse import urlencode
@@ -20,7 +22,8 @@ from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.paths import database_path
-from flask10x.history import rollup_check, rollups
+from flask10x.history import local_time, pages, rollup_check, rollups
+from flask10x.readings import times
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.store import Store
 from flask10x.system import clock
@@ -156,16 +159,24 @@ def test_a_row_whose_time_is_no_date_is_shown_by_its_number(
 @pytest.mark.parametrize("query", ["", "pressure__gte=0"])
 @pytest.mark.parametrize("rolled_up", [False, True])
 def test_paging_passes_rows_of_any_time_both_ways(
-    client: FlaskClient, settings: Settings, store: Store, order: str, query: str, rolled_up: bool
+    client: FlaskClient,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    order: str,
+    query: str,
+    rolled_up: bool,
 ) -> None:
-    times = sorted((*NO_DATES, *EDGES))
-    insert(settings, *times)
+    # A search that ends early makes a short page (test_query_time.py), and on a busy machine so
+    # would this one.
+    monkeypatch.setattr(pages, "SEARCH_SEC", math.inf)
+    all_times = sorted((*NO_DATES, *EDGES))
+    insert(store.settings, *all_times)
     if rolled_up:
         roll_up(store.database)
     for path in ("/history/json", *([] if query or order == "asc" else [REJECTED[1]])):
         forth = pages_of(client, f"{path}?order={order}&limit=2&{query}", "next")
         seen = [one["timestamp"] for page in forth for one in page[1]]
-        assert len(seen) == len(set(seen)) == len(times)
+        assert len(seen) == len(set(seen)) == len(all_times)
         back = pages_of(client, forth[-1][0], "prev")
         assert [page[1] for page in back[::-1]] == [page[1] for page in forth]
 
@@ -224,6 +235,32 @@ def test_a_chart_shows_what_has_a_place_on_its_axis(
     insert(settings, -1)
     assert client.get("/history/series").get_json()["readings"] == 3
     assert client.get("/history/series?to=2025-08-25").get_json()["readings"] == 3
+
+
+@pytest.mark.parametrize("rolled_up", [False, True])
+def test_a_chart_of_the_whole_calendar_looks_at_few_of_its_days(
+    client: FlaskClient,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    rolled_up: bool,
+) -> None:
+    insert(store.settings, *EDGES)
+    if rolled_up:
+        roll_up(store.database)
+        insert(store.settings, *EDGES)
+    days: list[int] = []
+
+    def counted(second: int, zone: tzinfo | None) -> int:
+        days.append(second)
+        return times.utc_offset(second, zone)
+
+    monkeypatch.setattr(local_time, "utc_offset", counted)
+    chart = client.get("/history/series").get_json()
+    on_axis = [ms for ms in EDGES if times.FIRST_DATE_MS <= ms <= times.LAST_DATE_MS]
+    assert chart["readings"] == len(on_axis) * (2 if rolled_up else 1)
+    number = len(days)
+    # The calendar has 3.7 million days.
+    assert number < 100_000
 
 
 # --- The clock -------------------------------------------------------------------------------
