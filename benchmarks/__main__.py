@@ -21,10 +21,10 @@ def main() -> int:
         against.compare(given.against, bench)
         return 0
     if not given.render:
-        if not servers.compiler():
+        if not servers.COMPILER:
             print("a C compiler is missing: sudo apt install gcc libc6-dev", file=sys.stderr)
             return 1
-        is_kept = not (given.only_print or given.rows)
+        is_kept = not given.rows
         for name in given.only or list(ROWS):
             _measure(name, bench, is_kept)
         if not is_kept:
@@ -64,7 +64,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="how often each side (default 5)")
     parser.add_argument("--seconds", type=int, default=4, help="of a run at full load (default 4)")
     parser.add_argument("--rows", type=int, help="so many readings in each database; only print")
-    parser.add_argument("--print", dest="only_print", action="store_true", help="write nothing")
     parser.add_argument("--against", metavar="COMMIT", help="only compare with another commit")
     parser.add_argument("--render", action="store_true", help="measure nothing, write the page")
     return parser.parse_args()

@@ -1,6 +1,5 @@
 """Rows about readings that come while others ask for much: charts, downloads, commands."""
 
-import itertools
 import subprocess
 import sys
 import threading
@@ -28,9 +27,6 @@ BEGINS_SEC = 1.0
 IMPORT_ROWS = 300_000
 FILTER = "/history/series?co2__gte=1000"
 CHART = "/history/series"
-
-# Of the commands, over all rounds.
-NUMBERS = itertools.count()
 
 Activity = Callable[[Service], AbstractContextManager[object]]
 
@@ -62,8 +58,8 @@ def commands(bench: Bench) -> Iterator[Run]:
     activities: dict[str, Activity] = {
         "alone": lambda _: nullcontext(),
         "download": lambda service: load.people(service.port, "/history.csv", 1),
-        "export": partial(running, arguments=lambda *_: ["export", "--rebuild"]),
-        "backup": partial(running, arguments=lambda _, n: ["backup", f"backups-{n}"]),
+        "export": partial(running, arguments=lambda _: ["export", "--rebuild"]),
+        "backup": partial(running, arguments=lambda _: ["backup", f"backups-{time.time_ns()}"]),
         "import": partial(running, arguments=_import),
     }
     with bench.place() as place:
@@ -78,14 +74,14 @@ def commands(bench: Bench) -> Iterator[Run]:
 
 
 @contextmanager
-def running(service: Service, arguments: Callable[[Service, int], list[str]]) -> Iterator[None]:
+def running(service: Service, arguments: Callable[[Service], list[str]]) -> Iterator[None]:
     """A command of ours over and over while the block runs; raises when one fails."""
     stop, failed = threading.Event(), []
     current: list[subprocess.Popen[bytes]] = []
 
     def loop() -> None:
         while not stop.is_set():
-            command = [sys.executable, "-m", "flask10x", *arguments(service, next(NUMBERS))]
+            command = [sys.executable, "-m", "flask10x", *arguments(service)]
             process = subprocess.Popen(
                 command, cwd=service.folder, env=service.environment,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -110,7 +106,7 @@ def running(service: Service, arguments: Callable[[Service, int], list[str]]) ->
         raise RuntimeError(f"beside the readings: {failed[0]}")
 
 
-def _import(service: Service, _number: int) -> list[str]:
+def _import(service: Service) -> list[str]:
     """`flask10x import` of a file about a year that no file imported so far is about."""
     number = len(list(service.folder.glob("old-*")))
     path = service.folder / f"old-{number}" / "BedRoomEnv.csv"

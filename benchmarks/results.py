@@ -10,12 +10,12 @@ import os
 import platform
 import sqlite3
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 FILE = Path(__file__).with_name("results.jsonl")
 PROJECT = Path(__file__).parents[1]
@@ -44,25 +44,15 @@ class Spread:
 
 def spread(values: Sequence[float]) -> Spread:
     """Of at least one value; raises ValueError for none."""
-    ordered = sorted(values)
-    if not ordered:
-        raise ValueError("no values")
-    quarter, three_quarters = percentile(ordered, 25), percentile(ordered, 75)
-    return Spread(median(ordered), quarter, three_quarters, ordered[0], ordered[-1])
+    quarter, three_quarters = percentile(values, 25), percentile(values, 75)
+    return Spread(median(values), quarter, three_quarters, min(values), max(values))
 
 
-def percentile(values: Iterable[float], percent: float) -> float:
-    """The value below which that share lies, between neighbours in proportion; NaN for no values.
-
-    https://en.wikipedia.org/wiki/Percentile#Second_variant,_C_=_1
-    """
-    ordered = sorted(values)
-    if not ordered:
-        return math.nan
-    place = (len(ordered) - 1) * percent / 100
-    below = math.floor(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The value below which that share lies, interpolated; NaN for no values."""
+    if len(values) < 2:
+        return max(values, default=math.nan)
+    return quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 def latencies(values_ms: Sequence[float]) -> dict[str, float]:

@@ -16,15 +16,15 @@ from benchmarks import load
 from benchmarks.filled import database_of
 from benchmarks.results import Run
 from tests.e2e.senders import ask
-from tests.e2e.service import PROJECT, Service, processes, reserved_port, wait_until
+from tests.e2e.service import PATIENCE_SEC, PROJECT, Service, processes, reserved_port, wait_until
 
-START_WITHIN_SEC = 20.0
 ANSWER_WITHIN_SEC, LONG_MS = 600.0, 5000
 # As it is delivered; the tests' own default keeps more.
 LOG_MAX_BYTES = 1_000_000
 # Of two workers, the one that does less has to do that share of what the other does; with less,
 # the connections had come to lie on one, and the run says nothing about two.
 BUSY_SHARE = 0.4
+COMPILER = shutil.which("cc") or shutil.which("gcc")
 SLOW_SYNC = Path(__file__).with_name("slowsync.c")
 
 
@@ -89,7 +89,7 @@ def floor(folder: Path) -> Iterator[Floor]:
         )  # fmt: skip
         try:
             server = Floor(port, process.pid)
-            wait_until(server.is_ready, START_WITHIN_SEC, "the floor answers")
+            wait_until(server.is_ready, PATIENCE_SEC, "the floor answers")
             yield server
         finally:
             process.terminate()
@@ -158,14 +158,9 @@ def asked_ms(port: int, path: str, times: int) -> float:
     return median(answers_ms[1:])
 
 
-def compiler() -> str | None:
-    """The C compiler of this machine."""
-    return shutil.which("cc") or shutil.which("gcc")
-
-
 def slower_sync(folder: Path) -> Callable[[int], dict[str, str]]:
     """Compile the library that stands for a slow disk; what a service needs for so many ms."""
     library = folder / "slowsync.so"
     options = ["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(library)]
-    subprocess.run([str(compiler()), *options, str(SLOW_SYNC)], check=True)
+    subprocess.run([str(COMPILER), *options, str(SLOW_SYNC)], check=True)
     return lambda ms: {"LD_PRELOAD": str(library), "SLOWSYNC_MS": str(ms)}
