@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.routing import Rule
 
 from flask10x.config import environment_file
 from flask10x.config import settings as settings_module
@@ -22,6 +23,7 @@ from flask10x.database.paths import database_path
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
+from flask10x.server.application import CompiledTemplates
 from flask10x.system import logs
 from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
@@ -53,6 +55,22 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 postgres.announce()
 databases.check_engine()
+
+# Tests make thousands of applications, and each would compile its templates and routes: of the
+# 100 ms of processor time that a page takes then, 10 remain. What has another source or other
+# parts is compiled.
+Flask.jinja_options = {"bytecode_cache": CompiledTemplates()}
+_compile_builder, _builders = Rule._compile_builder, dict[str, Callable[..., tuple[str, str]]]()
+
+
+def _compiled_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+    key = repr((append_unknown, rule.rule, rule._trace, rule.defaults))
+    if key not in _builders:
+        _builders[key] = _compile_builder(rule, append_unknown)
+    return _builders[key]
+
+
+setattr(Rule, "_compile_builder", _compiled_once)  # noqa: B010
 
 # A machine that is full of tests may take longer for a page than a home waits for one.
 PATIENT = {"QUERY_TIMEOUT_SEC": "60"}
