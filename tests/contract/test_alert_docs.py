@@ -84,7 +84,7 @@ def shown_receiver(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         command = [sys.executable, "-c", program]
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.DEVNULL)
         try:
-            wait_until(lambda: answers(port), 20, "it listens")
+            wait_until(lambda: answers(port), 60, "it listens")
             yield f"http://127.0.0.1:{port}/", output
         finally:
             process.kill()
@@ -135,7 +135,7 @@ def test_the_shown_program_gets_the_message(
     (job,) = jobs_of(Command(name="syslog", arguments=(str(program),)), envelope, 0)
     assert "FLASK10X_BIND" not in job.environment
     one = Try(job)
-    wait_until(one.look, 20, "it has ended")
+    wait_until(one.look, 60, "it has ended")
     assert one.trouble == ""
     assert (tmp_path / "logged").read_text() == "-t flask10x-alert -- entry: 寝室\n"
 

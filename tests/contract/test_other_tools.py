@@ -160,7 +160,7 @@ def described(path: Path, tmp_path: Path) -> Iterator[str]:
             yield address
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(25)
 
 
 def answers(address: str) -> bool:

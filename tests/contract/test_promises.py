@@ -57,7 +57,7 @@ def with_settings(**given: object) -> pytest.MarkDecorator:
 
 def wait_for(writer: Writer, readings: int) -> None:
     """Return when so many wait in the queue."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while writer.depth < readings:
         assert time.monotonic() < deadline
         time.sleep(0.001)

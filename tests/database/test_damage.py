@@ -212,7 +212,7 @@ def test_the_inspection_looks_once(
     for _ in range(2):
         inspection = Inspection(shared, gauges)
         inspection.start()
-        wait_until(lambda: gauges.inspected, 10, "it has looked")
+        wait_until(lambda: gauges.inspected, 60, "it has looked")
         inspection.close()
     assert (gauges.inspected, gauges.damage) == (1, "")
     (record,) = caplog.records

@@ -170,7 +170,7 @@ def waits_for_processor(workers: Iterable[int]) -> dict[Path, int]:
 def starved_sec(before: dict[Path, int], workers: Iterable[int]) -> float:
     """How long the one thread that had to wait longest for a processor has waited since then."""
     now = waits_for_processor(workers)
-    return max((now[thread] - before.get(thread, now[thread]) for thread in now), default=0) / 1e9
+    return max((now[thread] - before.get(thread, 0) for thread in now), default=0) / 1e9
 
 
 def healthy(port: int) -> bool:

@@ -13,13 +13,12 @@ import pytest
 from paho.mqtt import publish
 
 from tests.e2e.senders import HOST
-from tests.e2e.service import Service, reserved_port, wait_until
+from tests.e2e.service import PATIENCE_SEC, Service, reserved_port, wait_until
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
 needs_mosquitto = pytest.mark.skipif(
     MOSQUITTO is None, reason="mosquitto is not installed: MQTT is not tested with a real broker"
 )
-START_WITHIN_SEC = 10.0
 # As docs/en/howto/mqtt.md has it, but for the port and who may sign in.
 CONFIGURATION = """\
 listener {port} 127.0.0.1
@@ -55,7 +54,7 @@ class _Process:
         if self._process is None:
             return 0
         self._process.send_signal(how)
-        status = self._process.wait(START_WITHIN_SEC)
+        status = self._process.wait(PATIENCE_SEC)
         self._process = None
         return status
 
@@ -74,7 +73,7 @@ class Mosquitto(_Process):
     def start(self) -> None:
         """Start it and wait until it answers."""
         self._launch([str(MOSQUITTO), "-c", str(self._configuration)], dict(os.environ))
-        wait_until(self._answers, START_WITHIN_SEC, f"mosquitto answers\n{self.output()}")
+        wait_until(self._answers, PATIENCE_SEC, f"mosquitto answers\n{self.output()}")
 
     def _answers(self) -> bool:
         with socket.socket() as sock:
@@ -103,9 +102,7 @@ class Bridge(_Process):
         before = self._connected()
         environment = self._service.environment | self._settings
         self._launch([self._service.python, "-m", "flask10x", "mqtt"], environment)
-        wait_until(
-            lambda: self._connected() > before, START_WITHIN_SEC, f"connected\n{self.output()}"
-        )
+        wait_until(lambda: self._connected() > before, PATIENCE_SEC, f"connected\n{self.output()}")
 
     def _connected(self) -> int:
         return self.output().count("Connected to the broker")

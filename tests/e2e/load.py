@@ -74,7 +74,7 @@ class Load:
         ends = time.monotonic() + BURST_SEC
         enough = len(self.acknowledged) + BURST_ANSWERS
         wait_until(
-            lambda: time.monotonic() > ends and len(self.acknowledged) >= enough, 15, "a burst"
+            lambda: time.monotonic() > ends and len(self.acknowledged) >= enough, 60, "a burst"
         )
 
     def check_answers(self) -> None:

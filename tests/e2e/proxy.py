@@ -65,7 +65,7 @@ class Proxy:
         self._process = subprocess.Popen(
             [*self._command, "-g", "daemon off;"], stdin=subprocess.DEVNULL
         )
-        wait_until(self._listens, 20, f"nginx listens\n{self.errors()}")
+        wait_until(self._listens, 60, f"nginx listens\n{self.errors()}")
 
     def _listens(self) -> bool:
         with socket.socket() as sock:
@@ -75,7 +75,7 @@ class Proxy:
         """End it with all its connections."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
-            self._process.wait(20)
+            self._process.wait(60)
             self._process = None
 
     def errors(self) -> str:

@@ -222,7 +222,7 @@ def test_a_bad_file_keeps_it_from_starting(
     file = secret(tmp_path / "write", f"{WRITE}\n")
     running = service(start=False, write_tokens_file=file)
     running.launch(*options)
-    assert running.process.wait(20) != 0
+    assert running.process.wait(25) != 0
     assert running.output() == (
         f"flask10x: FLASK10X_WRITE_TOKENS_FILE is {file}: line 1: two words are needed:"
         " one of *, data, data2, data3, data4, and the token\n"

@@ -73,7 +73,7 @@ def test_a_reload_brings_a_station_and_a_mistake_changes_nothing(service: MakeSe
     assert "flask10x stations add balcony" in refused.json["hint"]
 
     # What the hint says and a reload are enough, with what was refused as the example.
-    wait_until(lambda: running.rows("SELECT 1 FROM rejected") != [], 10, "the body is kept")
+    wait_until(lambda: running.rows("SELECT 1 FROM rejected") != [], 60, "the body is kept")
     added = running.command("stations", "add", "balcony", "--yes").stdout
     named = shown_name(settings_module.load(running.environment))
     assert f"{named}: a new column: moisture\n" in added
@@ -140,7 +140,7 @@ def test_columns_that_cannot_be_added_leave_all_and_a_station_left_out_its_rows(
 
     (running.data_dir / "stations.toml").write_text("[stations.data5]\n")
     running.launch()
-    wait_until(lambda: running.process.poll() is not None, 10, "a start is refused")
+    wait_until(lambda: running.process.poll() is not None, 25, "a start is refused")
     assert running.process.poll() == 1
     assert f"{running.data_dir / 'stations.toml'}: line 1: " in running.output()
 

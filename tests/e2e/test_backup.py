@@ -71,7 +71,7 @@ def test_a_service_in_trouble_is_told_of_by_backup_and_check(
     with write_lock(running.database):
         assert running.post("data2", reading_of(2)).status == 200
         done = backup(settings_of(running), tmp_path / "backups")
-        wait_until(lambda: running.get("/readyz").status == 503, 10, "/readyz is 503")
+        wait_until(lambda: running.get("/readyz").status == 503, 25, "/readyz is 503")
         checked = running.command("check")
     (warning,) = done.warnings
     assert "the service cannot store its newest readings now" in warning

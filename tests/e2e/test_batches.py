@@ -118,7 +118,7 @@ def test_a_batch_into_a_full_queue_is_stored_once_whatever_happens(service: Make
         assert answer.headers["retry-after"] == "5"
         assert answer.json["results"][-1] == {"status": "queued_failed"}
         # The other worker has room for the rest, and knows what waits in the queue of the first.
-        wait_until(lambda: running.post(DOOR, body).status == 200, 20, "the other one takes it")
+        wait_until(lambda: running.post(DOOR, body).status == 200, 60, "the other one takes it")
         assert counts(running.post(DOOR, body)) == (0, 100, 0)
         running.close()
     running.start()

@@ -42,7 +42,7 @@ def test_a_database_is_held_by_one_service_until_it_stops(service: MakeService) 
 
     second = service(start=False)
     second.launch()
-    status = second.process.wait(20)
+    status = second.process.wait(25)
     assert status != 0
     assert f"process {first.pid}" in second.output()
     assert "Traceback" not in second.output()
@@ -100,7 +100,7 @@ def kill_one_worker(service: Service) -> None:
         living = service.workers()
         return victim not in living and len(living) == WORKERS
 
-    wait_until(replaced, 10, "the killed worker is replaced")
+    wait_until(replaced, 25, "the killed worker is replaced")
 
 
 @pytest.mark.tools
@@ -112,8 +112,8 @@ def test_when_the_master_is_killed_the_workers_store_what_they_have_and_leave(
     with load.running():
         load.burst()
         os.kill(running.pid, signal.SIGKILL)
-        assert running.process.wait(10) == -signal.SIGKILL
-        wait_until(lambda: not running.members(), 5, "the orphaned workers are gone")
+        assert running.process.wait(25) == -signal.SIGKILL
+        wait_until(lambda: not running.members(), 25, "the orphaned workers are gone")
     load.check_answers()
     check_rows(running, [load])
 
@@ -142,7 +142,7 @@ def test_a_lock_held_by_another_process_fills_the_queue_and_loses_nothing(
     assert 20 <= len(held.acknowledged) <= 2 * 20, "each worker queues what its bound allows"
 
     running.wait_for_rows(1 + len(held.acknowledged))
-    wait_until(lambda: running.get("/readyz").status == 200, 5, "/readyz is 200 again")
+    wait_until(lambda: running.get("/readyz").status == 200, 25, "/readyz is 200 again")
     assert running.post("data2", reading_of(1_000_000)).status == 200
     running.wait_for_rows(2 + len(held.acknowledged))
     stored = running.rows("SELECT gas_resistance FROM readings ORDER BY 1")

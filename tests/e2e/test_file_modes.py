@@ -63,8 +63,8 @@ def test_what_a_service_keeps(stopped: Service) -> None:
         assert kept.post("data", BODY).status == 200
         kept.wait_for_rows(number + 1)
     reserve = kept.data_dir / "leftover.reserve-0"
-    wait_until(reserve.exists, 10, "a reserve is set aside")
-    wait_until((kept.log_dir / "flask10x.log.1").exists, 10, "the log was rotated")
+    wait_until(reserve.exists, 60, "a reserve is set aside")
+    wait_until((kept.log_dir / "flask10x.log.1").exists, 60, "the log was rotated")
     run(kept, "backup")
     run(kept, "export")
     found = modes(kept.data_dir)

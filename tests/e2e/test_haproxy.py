@@ -57,7 +57,7 @@ def port(tmp_path: Path, hosts: list[Service]) -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(25)
 
 
 def answers(port: int) -> bool:

@@ -59,7 +59,7 @@ def test_messages_are_stored_once_whoever_is_killed(service: MakeService, tmp_pa
             wait_for_readings(running, 3)
             command.end(signal.SIGKILL)
             broker.publish(TOPIC, [reading(4)])
-            wait_until(lambda: broker.keeps('"temperature": 4'), 10, "the broker keeps it")
+            wait_until(lambda: broker.keeps('"temperature": 4'), 60, "the broker keeps it")
             broker.end(signal.SIGKILL)
             broker.start()
             command.start()
@@ -148,7 +148,7 @@ def test_a_backlog_is_stored_once_whatever_is_killed_while_it_is_drained(
             values = [number / 100 for number in range(3 * BACKLOG)]
             broker.publish(TOPIC, [reading(value) for value in values])
             last = f'"temperature": {values[-1]},'
-            wait_until(lambda: broker.keeps(last), 10, "the broker keeps them")
+            wait_until(lambda: broker.keeps(last), 60, "the broker keeps them")
             command.start()
             for number in range(3):
                 wait_for_readings(running, 100 * number + 1)
@@ -178,7 +178,7 @@ def test_messages_are_stored_once_whatever_is_killed_again_and_again(
             for number in range(ROUNDS):
                 texts = [f"{number}.{decimals}" for decimals in range(1, EACH)]
                 broker.publish(TOPIC, [reading(float(text)) for text in texts])
-                wait_until(lambda texts=texts: all_are_safe(broker, running, texts), 10, "safe")  # type: ignore[misc]
+                wait_until(lambda texts=texts: all_are_safe(broker, running, texts), 60, "safe")  # type: ignore[misc]
                 kill_one(number, running, broker, command)
             wait_for_readings(running, ROUNDS * (EACH - 1))
             assert command.end(signal.SIGTERM) == 0

@@ -38,7 +38,7 @@ def kill_a_worker(service: Service) -> None:
         after = service.workers()
         return len(after) == WORKERS and victim not in after
 
-    wait_until(replaced, 20, "a killed worker is replaced")
+    wait_until(replaced, 25, "a killed worker is replaced")
 
 
 def kill_all_workers(service: Service) -> None:

@@ -134,7 +134,7 @@ def wait_for_numbers(
     def stored() -> list[float]:
         return [number for (number,) in service.rows(query, endpoint)]
 
-    wait_until(lambda: len(stored()) >= count, 10, f"{count} readings of {endpoint}")
+    wait_until(lambda: len(stored()) >= count, 60, f"{count} readings of {endpoint}")
     assert stored() == list(range(count))
     assert service.rows("SELECT count(*) FROM rejected") == [(0,)]
 
@@ -219,5 +219,5 @@ def test_the_program_of_the_shell(running: Service, tmp_path: Path) -> None:
         for _ in range(5):
             run(["sh", script], tmp_path)
         assert network.happened[:3] == list(fates)
-    wait_until(lambda: running.rows(query) == [(before + 5,)], 10, "five readings")
+    wait_until(lambda: running.rows(query) == [(before + 5,)], 60, "five readings")
     assert list((tmp_path / "waiting-data").iterdir()) == []

@@ -36,7 +36,7 @@ need_strace = pytest.mark.skipif(
 def test_a_stop_while_workers_boot_is_not_missed(service: MakeService, delay_sec: float) -> None:
     running = service(start=False)
     running.launch()
-    wait_until(lambda: "Listening at" in running.output(), 20, "the master listens")
+    wait_until(lambda: "Listening at" in running.output(), 60, "the master listens")
     # The moment itself is what is tested: between the fork and the worker's signal handlers.
     time.sleep(delay_sec)
     running.stop(signal.SIGTERM, within_sec=PROMPTLY_SEC)
@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(service: MakeService, options:
     running.data_dir.write_text("")
     running.launch(*options)
 
-    assert running.process.wait(20) == 1
+    assert running.process.wait(25) == 1
     (line,) = [line for line in running.output().splitlines() if "Starting gunicorn" not in line]
     assert line.startswith(
         f"flask10x: FLASK10X_DATA_DIR is {running.data_dir}: a file is in the place "
@@ -109,7 +109,7 @@ def test_a_port_in_use_is_one_line(service: MakeService, options: list[str]) -> 
         bind = f"127.0.0.1:{other.getsockname()[1]}"
         running.environment["FLASK10X_BIND"] = bind
         running.launch(*options)
-        assert running.process.wait(20) == 1
+        assert running.process.wait(25) == 1
 
     (line,) = [line for line in running.output().splitlines() if "Starting gunicorn" not in line]
     assert line.startswith(f"flask10x: FLASK10X_BIND is {bind}: another program listens there; ")
@@ -141,7 +141,7 @@ def test_a_socket_file_for_a_proxy_in_front(service: MakeService, options: list[
             client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
             return client.recv(100).startswith(b"HTTP/1")
 
-    wait_until(answers, 20, "/healthz answers over the socket file")
+    wait_until(answers, 60, "/healthz answers over the socket file")
     assert Running("1", f"unix:{path}", 0).ask("/healthz") == {"status": "ok"}
     running.stop()
 
@@ -182,7 +182,7 @@ def test_a_log_that_cannot_be_written_keeps_nobody_from_storing(service: MakeSer
 
     # A worker tells it after its start has been seen.
     said = "; going on without a log file"
-    wait_until(lambda: running.output().count(said) >= WORKERS, 20, "both workers have told it")
+    wait_until(lambda: running.output().count(said) >= WORKERS, 60, "both workers have told it")
     running.stop()
     output = running.output().splitlines()
     (line,) = {line for line in output if line.startswith("flask10x: FLASK10X_LOG_DIR")}

@@ -76,6 +76,6 @@ def reload_workers(service: Service) -> None:
         after = service.workers()
         return len(after) == service.number_of_workers and not before & after
 
-    wait_until(replaced, 20, "all workers are replaced")
+    wait_until(replaced, 25, "all workers are replaced")
     assert service.process.poll() is None
     assert service.get("/healthz").json == {"status": "ok"}

@@ -47,7 +47,7 @@ def answers_for(service: Service, sender: Sender, seconds: float) -> None:
 
 def wait_for_said(service: Service, text: str) -> None:
     """Return when it is on standard error: without descriptors a master can't open the log."""
-    wait_until(lambda: text in service.output(), 10, text)
+    wait_until(lambda: text in service.output(), 60, text)
 
 
 def check_recovered(service: Service, sender: Sender, *others: Posted) -> None:
@@ -66,7 +66,7 @@ def wait_for_serving_workers(service: Service) -> list[int]:
     def all_serve() -> bool:
         with raw_connection(service.port) as sock:
             sock.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n")
-            wait_until(lambda: service.worker_of(sock) is not None, 10, "somebody takes it")
+            wait_until(lambda: service.worker_of(sock) is not None, 60, "somebody takes it")
             serving.add(service.worker_of(sock))
         return len(serving) == WORKERS
 
@@ -77,7 +77,7 @@ def wait_for_serving_workers(service: Service) -> list[int]:
 def kill_one(service: Service) -> None:
     victim = wait_for_serving_workers(service)[0]
     os.kill(victim, signal.SIGKILL)
-    wait_until(lambda: victim not in service.workers(), 10, "it is gone")
+    wait_until(lambda: victim not in service.workers(), 25, "it is gone")
 
 
 def test_workers_out_of_descriptors_wait_and_do_not_die(
@@ -99,7 +99,7 @@ def test_workers_out_of_descriptors_wait_and_do_not_die(
         assert running.workers() == set(workers)
     (shown, *_) = [line for line in running.log() if "No connection can be taken" in line]
     assert " WARNING " in shown and "open files " in shown
-    wait_until(lambda: sender.post() is not None, 20, "it answers again")
+    wait_until(lambda: sender.post() is not None, 25, "it answers again")
     answers = Sender(running, sender.numbers)
     answers_for(running, answers, 1)
     assert set(running.workers()) == set(workers)
@@ -165,7 +165,7 @@ def test_a_first_start_without_threads_ends(service: MakeService, what: str) -> 
     hooked(running, "FAULT_NO_THREADS").write_text(what)
     running.launch()
     assert running.process.wait(30) != 0
-    wait_until(lambda: not running.members(), 10, "nobody is left behind")
+    wait_until(lambda: not running.members(), 25, "nobody is left behind")
 
 
 # Gunicorn waits half a minute for the workers that it could not make.

@@ -46,7 +46,7 @@ def test_a_writer_thread_that_dies_takes_nothing_along(
         for _ in range(times):
             before = set(wait_for_ready_workers(running))
             marker.touch()
-            wait_until(lambda: not marker.exists(), 10, "a writer has found the marker")
+            wait_until(lambda: not marker.exists(), 60, "a writer has found the marker")
             wait_until(lambda: before - running.workers(), 30, "its worker has ended")  # noqa: B023
         wait_for_ready_workers(running)
     load.check_answers()
@@ -87,7 +87,7 @@ def test_a_task_that_fails_is_named_by_both_workers_and_silences_no_alarm(
     running.start()
     wait_for_ready_workers(running)
     assert running.post("data2", reading_of(1)).status == 200
-    wait_until(lambda: failing(running) == {("killed workers",)}, 10, "both workers name it")
+    wait_until(lambda: failing(running) == {("killed workers",)}, 25, "both workers name it")
     seconds = running.get("/metrics/details").json["failing_seconds"]
     assert isinstance(seconds["killed workers"], int) and seconds["queues"] is None
     running.wait_for_line("WARNING Endpoint 'data2' inactive for")
@@ -95,11 +95,11 @@ def test_a_task_that_fails_is_named_by_both_workers_and_silences_no_alarm(
     # Whichever of them is the monitor: its successor repeats nothing.
     for worker in running.workers():
         os.kill(worker, signal.SIGKILL)
-        wait_until(lambda: worker not in running.workers(), 10, "it is gone")  # noqa: B023
+        wait_until(lambda: worker not in running.workers(), 25, "it is gone")  # noqa: B023
         wait_for_ready_workers(running)
         assert failing(running) == {("killed workers",)}
     marker.unlink()
-    wait_until(lambda: failing(running) == {()}, 10, "both workers see that it works")
+    wait_until(lambda: failing(running) == {()}, 25, "both workers see that it works")
     running.stop()
 
     lines = running.log()

@@ -149,11 +149,11 @@ def test_killed_workers(
             for victim in victims:
                 os.kill(victim, signal.SIGKILL)
             dead += len(victims)
-            wait_until(lambda: not {*victims} & used.workers(), 10, "they are gone")  # noqa: B023
+            wait_until(lambda: not {*victims} & used.workers(), 25, "they are gone")  # noqa: B023
         wait_for_ready_workers(used)
     load.check_answers()
     assert used.process.poll() is None
-    wait_until(lambda: told_of(used) == times, 10, "the log tells of every killed worker")
+    wait_until(lambda: told_of(used) == times, 25, "the log tells of every killed worker")
     check_in_flight([load], times)
     check_kills(used, [load], promise, shape, worker=times)
 
@@ -171,7 +171,7 @@ def test_a_killed_master(
         with load.running():
             settle(load)
             os.kill(used.pid, signal.SIGKILL)
-            used.process.wait(10)
+            used.process.wait(25)
             wait_until(lambda: not used.members(), 30, "the orphaned workers are gone")
         load.check_answers()
     # A worker that has hardly begun has no application to stop.
@@ -222,8 +222,8 @@ def kill_while_it_boots(service: Service) -> None:
 def kill_all(service: Service) -> None:
     """SIGKILL for every process of the service, at one moment."""
     os.killpg(service.pid, signal.SIGKILL)
-    service.process.wait(10)
-    wait_until(lambda: not service.members(), 10, "everything is gone")
+    service.process.wait(25)
+    wait_until(lambda: not service.members(), 25, "everything is gone")
 
 
 def told_of(service: Service) -> int:
@@ -285,7 +285,7 @@ def test_workers_killed_during_a_reload(
             settle(load)
             before = set(wait_for_ready_workers(running))
             running.process.send_signal(signal.SIGHUP)
-            wait_until(lambda: running.workers() - before, 20, "new ones come")  # noqa: B023
+            wait_until(lambda: running.workers() - before, 25, "new ones come")  # noqa: B023
             moment()
             victim = random.choice(sorted(running.workers()))
             os.kill(victim, signal.SIGKILL)

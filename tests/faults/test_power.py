@@ -158,8 +158,8 @@ def stored(service: Service) -> set[int]:
 def kill(service: Service) -> None:
     """Everything stops at once."""
     os.killpg(service.pid, signal.SIGKILL)
-    service.process.wait(10)
-    wait_until(lambda: not service.members(), 10, "everything is gone")
+    service.process.wait(25)
+    wait_until(lambda: not service.members(), 25, "everything is gone")
 
 
 def stored_after_cut(service: Service) -> set[int]:

@@ -132,8 +132,8 @@ def test_a_read_that_fails_at_the_start_is_tried_again(
     running, reads = frail
     reads.strike()
     running.launch()
-    wait_until(lambda: reads.has_struck, 10, "a read has failed")
-    wait_until(lambda: answers(running), 20, "it answers")
+    wait_until(lambda: reads.has_struck, 60, "a read has failed")
+    wait_until(lambda: answers(running), 60, "it answers")
     Sender(running, numbers).check_goes_on()
     running.stop()
     assert lines(running, FOUND) == []

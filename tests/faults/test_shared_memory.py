@@ -60,7 +60,7 @@ def test_memory_that_is_full_refuses_and_loses_nothing(
             settle_on(load, 503)
             victim = wait_for_ready_workers(running)[0]
             os.kill(victim, signal.SIGKILL)
-            wait_until(lambda: victim not in running.workers(), 10, "it is gone")
+            wait_until(lambda: victim not in running.workers(), 25, "it is gone")
             wait_for_ready_workers(running)
             kill_all(running)
         ballast.unlink()
@@ -92,7 +92,7 @@ def test_without_shared_memory_a_killed_worker_still_loses_nothing(
                 settle(load)
                 victim = wait_for_ready_workers(running)[0]
                 os.kill(victim, signal.SIGKILL)
-                wait_until(lambda: victim not in running.workers(), 10, "gone")  # noqa: B023
+                wait_until(lambda: victim not in running.workers(), 25, "gone")  # noqa: B023
             wait_for_ready_workers(running)
         load.check_answers()
         goes_on(running, [load])
@@ -157,7 +157,7 @@ def test_a_start_beside_workers_whose_master_was_killed_takes_what_they_leave(
                 wait_until(lambda: len(load.sent) > before + 8, 30, "more come")  # noqa: B023
                 orphans = running.members() - {running.pid}
                 os.kill(running.pid, signal.SIGKILL)
-                running.process.wait(10)
+                running.process.wait(25)
                 if number % 2:
                     os.kill(min(orphans), signal.SIGKILL)
                 following.launch()

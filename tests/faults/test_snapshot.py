@@ -85,10 +85,10 @@ def test_a_reader_that_holds_a_snapshot(
             churn(running.database, ALARM_BYTES)
             sender = Sender(running, numbers)
             sender.post_for(seconds)
-            wait_until(lambda: lines(running, "WARNING"), 20, "the log warns")
+            wait_until(lambda: lines(running, "WARNING"), 60, "the log warns")
             longest = wal_bytes(running)
         wait_until(lambda: wal_bytes(running) <= LIMIT_BYTES, 30, "the WAL is short again")
-        wait_until(lambda: lines(running, "INFO"), 20, "the log says so")
+        wait_until(lambda: lines(running, "INFO"), 60, "the log says so")
     assert load.statuses.keys() == {200}, "nobody has waited for the reader"
     load.check_answers()
     sender.check_goes_on()

@@ -108,7 +108,7 @@ def test_poison_readings_inside_good_batches(
     good = [number for number in sender.sent if number % 7]
     running.wait_for_rows(len(good))
     # The last reading is poison: it is refused after the last good one is a row.
-    wait_until(lambda: running.get("/metrics").json["queue_length"] == 0, 20, "nothing waits")
+    wait_until(lambda: running.get("/metrics").json["queue_length"] == 0, 60, "nothing waits")
     execute(running.database, refuse_no_more("readings"))
     sender.check_goes_on()
     running.stop()
@@ -292,7 +292,7 @@ def failing_sync(service: Service) -> Iterator[None]:
         command += ["-p", str(pid)]
     tracer = subprocess.Popen(command, stderr=subprocess.PIPE)
     try:
-        wait_until(lambda: tracer.poll() is not None or traced(service), 10, "strace is attached")
+        wait_until(lambda: tracer.poll() is not None or traced(service), 25, "strace is attached")
         if tracer.poll() is not None:
             assert tracer.stderr is not None
             pytest.skip(f"strace cannot attach here: {tracer.stderr.read().decode().strip()}")

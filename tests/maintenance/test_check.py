@@ -554,10 +554,10 @@ def test_backups(settings: Settings, writer: Writer) -> None:
     newest = settings.backup_dir / "flask10x-20250824-090000.sqlite3"
     newest.write_text("x")
     unproven = f"; without a SHA-256: {newest}"
-    assert findings_of(settings, "backup") == [f"ok   backup: {newest}, 0 s old{unproven}"]
-    then = time.time() - 49 * 3600
-    os.utime(newest, (then, then))
-    assert findings_of(settings, "backup") == [f"WARN backup: {newest}, 2 days old{unproven}"]
+    for hours, said in ((3.5, "ok   backup: {}, 3 h old"), (49, "WARN backup: {}, 2 days old")):
+        then = time.time() - hours * 3600
+        os.utime(newest, (then, then))
+        assert findings_of(settings, "backup") == [said.format(newest) + unproven]
 
 
 def test_backups_that_have_changed(settings: Settings, writer: Writer) -> None:

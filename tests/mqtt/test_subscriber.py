@@ -177,7 +177,7 @@ def test_by_which_version_a_broker_is_connected_to(
         socket.create_server(("127.0.0.1", 0)) as listener,
         closing(Deliveries(tmp_path / "deliveries")) as deliveries,
     ):
-        listener.settimeout(10)
+        listener.settimeout(60)
         broker = Thread(target=accept, args=[listener])
         broker.start()
         made = subscriber(Service(), deliveries, listener.getsockname()[1])

@@ -95,7 +95,7 @@ def test_another_host_takes_over_from_one_that_was_killed_and_keeps_it(pair: Pai
     killed = one.members()
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not one.members(), 10, "it is dead")
+    wait_until(lambda: not one.members(), 25, "it is dead")
     assert len(killed) > 1, "a master and its workers"
     took_sec = pair.wait_for("other")
     sys.stdout.write(f"after a kill: {took_sec:.1f} s\n")
@@ -110,7 +110,7 @@ def test_a_host_that_stood_still_finds_its_leases_gone(pair: Pair) -> None:
     for pid in frozen:
         os.kill(pid, signal.SIGSTOP)
     try:
-        wait_until(lambda: {state_of(pid) for pid in frozen} == {"T"}, 10, "it stands still")
+        wait_until(lambda: {state_of(pid) for pid in frozen} == {"T"}, 60, "it stands still")
         pair.wait_for("other", FROZEN_WITHIN_SEC)
         assert {state_of(pid) for pid in frozen} == {"T"}, "it has gone on"
         assert other.post("data", GOOD).status == 200

@@ -485,7 +485,7 @@ def test_a_dead_thread_is_said_and_ends_the_worker(
     writer._store = die  # type: ignore[method-assign]
     writer.start()
     writer.submit(pico(1))
-    assert ended.wait(10)
+    assert ended.wait(60)
     assert writer.dead
     assert gauges.trouble()
     with pytest.raises(WriterClosed):

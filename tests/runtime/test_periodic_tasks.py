@@ -250,6 +250,6 @@ def test_an_inspection_that_cannot_begin_is_said_once_and_tried_again(
 
     monkeypatch.setattr(inspection._lock, "try_acquire", try_acquire)
     inspection.start()
-    wait_until(lambda: store.gauges.inspected, 10, "it has looked")
+    wait_until(lambda: store.gauges.inspected, 60, "it has looked")
     errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
     assert errors == ["The inspection cannot begin and goes on trying"]

@@ -68,7 +68,7 @@ def test_people_are_told_where_the_state_of_alerts_is_there(
                 {"reason": "no database here"}
             ]
 
-    wait_until(told, 10, "it is noted once")
+    wait_until(told, 60, "it is noted once")
     for worker in workers:
         worker.close()
     file.close()
@@ -83,14 +83,14 @@ def test_a_state_of_alerts_that_does_not_answer_does_not_hold_up_its_end(
 
     def hang(_watcher: AlertWatcher) -> None:
         is_asked.set()
-        goes_on.wait(10)
+        goes_on.wait(60)
         has_ended.set()
 
     monkeypatch.setattr(AlertWatcher, "step", hang)
     path_of(settings).touch()
     worker = Waiting(settings, Gauges(BUILT_IN.by_endpoint), 0, "no database here")
     worker.open()
-    assert is_asked.wait(10)
+    assert is_asked.wait(60)
     worker.close()
     assert not has_ended.is_set()
     goes_on.set()

@@ -221,7 +221,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
         running.start()
         tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'messages'"
         file = running.data_dir / NAME
-        wait_until(lambda: file.exists() and in_file(file, tables) == [(1,)], 10, "it watches")
+        wait_until(lambda: file.exists() and in_file(file, tables) == [(1,)], 60, "it watches")
         yield Home(running, clock, receiver)
         running.stop()
 

@@ -42,7 +42,7 @@ class Receiver:
         return f"http://{host}:{self.port}/hook"
 
     def serve(self, connection: socket.socket) -> None:
-        connection.settimeout(5)
+        connection.settimeout(60)
         with connection, suppress(OSError):
             if self.tls:
                 connection = self.tls.wrap_socket(connection, server_side=True)
@@ -87,7 +87,7 @@ def receiving(host: str = "127.0.0.1") -> Iterator[Receiver]:
         finally:
             receiver.stopping.set()
             for thread in (accepting, *threads):
-                thread.join(10)
+                thread.join(60)
 
 
 def hang(receiver: Receiver) -> Behave:

@@ -59,7 +59,7 @@ def test_a_call_whose_thread_is_prepared_needs_none_later(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
-    assert call.wait(5)
+    assert call.wait(60)
 
     call.close()
 
@@ -74,9 +74,9 @@ def test_a_call_without_a_thread_has_not_begun(monkeypatch: pytest.MonkeyPatch) 
     with monkeypatch.context() as without_threads:
         without_threads.setattr(threading.Thread, "start", refuse)
         with pytest.raises(RuntimeError):
-            call.wait(5)
+            call.wait(60)
 
     assert not call.busy
-    assert call.wait(5)
+    assert call.wait(60)
     assert given_back == []
     call.close()

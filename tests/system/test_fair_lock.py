@@ -58,7 +58,7 @@ lock, mark = FairLock(path), path.with_suffix(".mark")
 own = str(os.getpid())
 
 def dies(process):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":

@@ -70,7 +70,7 @@ def crashed_leader(scene: Scene) -> int:
     """PostgreSQL of the leader is killed; Patroni is not."""
     postmaster = scene.cluster.leader().postmaster
     crashed = scene.cluster.crash_leader()
-    wait_until(lambda: not is_alive(postmaster), 10, "PostgreSQL is dead")
+    wait_until(lambda: not is_alive(postmaster), 60, "PostgreSQL is dead")
     assert crashed.processes(), "Patroni lives"
     return 1
 
@@ -79,7 +79,7 @@ def frozen_leader(scene: Scene) -> int:
     """The leader does nothing for a while, and goes on as if nothing had been."""
     with taken_over(scene, "pg-leader-frozen"):
         frozen = scene.cluster.leader()
-        wait_until(lambda: is_frozen(frozen), 10, "the leader stands still")
+        wait_until(lambda: is_frozen(frozen), 60, "the leader stands still")
         time.sleep(LONGER_THAN_TTL_SEC)
         assert frozen.is_frozen()
     frozen.thaw()
@@ -130,7 +130,7 @@ def terminated_commits(scene: Scene) -> int:
 def cancelled_waits(scene: Scene) -> int:
     """Commits that wait for the standby are cancelled: while it is frozen, say, so that they do."""
     standby = scene.cluster.standbys()[0]
-    wait_until(lambda: is_frozen(standby), 10, "the standby stands still")
+    wait_until(lambda: is_frozen(standby), 60, "the standby stands still")
     cancelled = scene.cluster.cancel_waits(ENDING_FOR_SEC)
     standby.thaw()
     return cancelled
@@ -199,7 +199,7 @@ def catch_with_the_turn(scene: Scene, host: Service) -> set[int]:
     """Stop all of this host while it holds the row of `log`; the server's processes that wait."""
     for _ in range(CATCHES_MAX):
         signal_all(host, signal.SIGSTOP)
-        wait_until(lambda: {state_of(pid) for pid in host.members()} <= {*"TZ"}, 10, "it is still")
+        wait_until(lambda: {state_of(pid) for pid in host.members()} <= {*"TZ"}, 25, "it is still")
         if held := scene.cluster.holders_of_the_turn():
             time.sleep(HELD_FOR_SEC)
             if held := held & scene.cluster.holders_of_the_turn():

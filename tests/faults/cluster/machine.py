@@ -133,7 +133,7 @@ class Machine:
             self.signal(signal.SIGKILL)
             return not self.processes()
 
-        wait_until(none_left, 20, f"{self.name} is dead")
+        wait_until(none_left, 60, f"{self.name} is dead")
         for child in self._children:
             child.wait()
         self._children.clear()

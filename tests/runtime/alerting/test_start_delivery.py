@@ -52,7 +52,7 @@ def test_it_is_started_when_something_is_due_and_not_twice_at_once(
     due.at_ms = clock.now_ms()
     for _ in range(3):
         delivery.step()
-    wait_until(lambda: started(tmp_path), 10, "it has started")
+    wait_until(lambda: started(tmp_path), 60, "it has started")
     delivery.step()
     assert started(tmp_path) == 1
     delivery.close()
@@ -66,7 +66,7 @@ def test_it_is_started_again_when_it_has_ended_and_more_is_due(due: Due, tmp_pat
         delivery.step()
         return started(tmp_path) >= 2
 
-    wait_until(twice, 10, "it has started twice")
+    wait_until(twice, 60, "it has started twice")
     delivery.close()
 
 
@@ -80,13 +80,13 @@ def test_one_that_fails_is_not_started_each_second(
         delivery.step()
         return "has ended with status 3" in caplog.text
 
-    wait_until(said, 10, "the log says that it has failed")
+    wait_until(said, 60, "the log says that it has failed")
     delivery.step()
     assert started(tmp_path) == 1
     later_ms = clock.monotonic_ms() + start_delivery.PAUSE_MS
     monkeypatch.setattr(clock, "monotonic_ms", lambda: later_ms)
     delivery.step()
-    wait_until(lambda: started(tmp_path) == 2, 10, "it is tried again")
+    wait_until(lambda: started(tmp_path) == 2, 60, "it is tried again")
     delivery.close()
 
 
@@ -100,7 +100,7 @@ def test_it_is_not_started_while_somebody_else_is_sending(due: Due, tmp_path: Pa
     assert delivery.is_running is False
     other.close()
     delivery.step()
-    wait_until(lambda: started(tmp_path), 10, "it has started")
+    wait_until(lambda: started(tmp_path), 60, "it has started")
     delivery.close()
 
 
@@ -112,14 +112,14 @@ def test_one_of_a_killed_worker_ends_with_the_elected_one(
     note = "import os; f.write(str(os.getpid())); f.flush()"
     held = f"{hold}; {note}; open('held', 'w'); import time; time.sleep(60)"
     with subprocess.Popen([sys.executable, "-S", "-c", held], cwd=tmp_path) as other:
-        wait_until((tmp_path / "held").exists, 10, "it is sending")
+        wait_until((tmp_path / "held").exists, 60, "it is sending")
         delivery = Delivery(due, tmp_path / "lock", script(tmp_path))
         if is_elected:
             delivery.step()
         delivery.close()
         if not is_elected:
             other.kill()
-        assert other.wait(10) == -(signal.SIGTERM if is_elected else signal.SIGKILL)
+        assert other.wait(25) == -(signal.SIGTERM if is_elected else signal.SIGKILL)
 
 
 def test_one_that_finds_nothing_to_do_is_not_started_each_second(
@@ -129,7 +129,7 @@ def test_one_that_finds_nothing_to_do_is_not_started_each_second(
     delivery = Delivery(due, tmp_path / "lock", script(tmp_path))
     due.at_ms = 0
     delivery.step()
-    wait_until(lambda: not delivery.is_running, 10, "it has ended")
+    wait_until(lambda: not delivery.is_running, 60, "it has ended")
     delivery.step()
     assert delivery.is_running is False
     delivery.close()
@@ -145,7 +145,7 @@ def test_it_has_nothing_of_the_worker_and_outlives_it(due: Due, tmp_path: Path) 
     delivery = Delivery(due, tmp_path / "lock", script(tmp_path, look))
     due.at_ms = 0
     delivery.step()
-    wait_until(lambda: not delivery.is_running, 10, "it has ended")
+    wait_until(lambda: not delivery.is_running, 60, "it has ended")
     text = seen.read_text()
     assert text.startswith("[True, ")
     assert text.count("/dev/null") == 1
