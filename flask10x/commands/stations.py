@@ -35,11 +35,6 @@ from flask10x.translation import chosen
 Limits = tuple[float | None, float | None]
 
 
-def ask_endpoint() -> str:
-    """Ask for the path of the station."""
-    return str(click.prompt(_("Path of the station, such as balcony for /balcony")))
-
-
 def ask_station(name: str, stations: Stations) -> Station:
     """Ask for the name and the measurements of a station, at least one."""
     label = _ask(_("Its name on the pages"), station_keys.label, name)
@@ -145,7 +140,8 @@ def add_command(
     if endpoint is None:
         if yes or example:
             raise click.UsageError(_("its path is missing: flask10x stations add ENDPOINT"))
-        endpoint = ask_endpoint().removeprefix("/")
+        question = _("Path of the station, such as balcony for /balcony")
+        endpoint = str(click.prompt(question)).removeprefix("/")
         _check(endpoint, stations)
     if body is None:
         proposal = Proposal(ask_station(endpoint, stations), ())

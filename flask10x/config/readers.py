@@ -4,8 +4,8 @@ A value of a file has one of TOML's types, and in the environment it is a text. 
 WrongEntry with what is needed instead.
 """
 
-import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from gettext import gettext as _
@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask10x.errors import SettingsError, nearest
@@ -63,16 +63,10 @@ def nearly(text: str, name: str, names: Iterable[str]) -> str:
 
 def number(raw: Any) -> float:
     """A finite number, as it is written."""
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not _is_finite(raw):
-        raise WrongEntry(raw, _("a number is needed"))
-    return raw
-
-
-def _is_finite(raw: float) -> bool:
-    try:
-        return math.isfinite(raw)
-    except OverflowError:
-        return False
+    # A whole number may have more digits than a double can hold.
+    if isinstance(raw, int | float) and type(raw) is not bool and abs(raw) <= sys.float_info.max:
+        return raw
+    raise WrongEntry(raw, _("a number is needed"))
 
 
 def within(
@@ -406,25 +400,14 @@ secret_place = matching(
 )
 """Where a secret file is. It is not looked at: programs without access read the settings too."""
 
-DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerAddress:
-    """The parts of a URL."""
-
-    host: str
-    port: int
-    has_tls: bool
-    user: str
-    """Empty: anonymous."""
+MQTT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
 def mqtt_url(raw: Any) -> str:
     """Reads `mqtt://host`, `mqtts://user@host:8883`; a password belongs into a file."""
     try:
         url = urlsplit(raw if isinstance(raw, str) else "")
-        is_right = url.scheme in DEFAULT_PORTS and url.hostname and url.port != 0
+        is_right = url.scheme in MQTT_PORTS and url.hostname and url.port != 0
     except ValueError:
         is_right = False
     if not is_right or url.path.strip("/") or url.query or url.fragment or url.password is not None:
@@ -432,14 +415,6 @@ def mqtt_url(raw: Any) -> str:
         needed = _("mqtt://host or mqtts://user@host:8883 is needed, without a password")
         raise WrongEntry("...", needed)
     return str(raw)
-
-
-def broker_address(url: str) -> BrokerAddress:
-    """The parts of a URL that `mqtt_url` has read."""
-    parts = urlsplit(url)
-    port = parts.port or DEFAULT_PORTS[parts.scheme]
-    user = unquote(parts.username or "")
-    return BrokerAddress(parts.hostname or "", port, parts.scheme == "mqtts", user)
 
 
 ACCEPT, REJECT = "accept", "reject"
@@ -466,10 +441,9 @@ def accepting_partial(stations: Stations, words: Mapping[str, str]) -> frozenset
     `words` has ACCEPT or REJECT by endpoint, and under the empty text for all other stations. A
     station without a word decides itself.
     """
-    others = words.get("")
 
     def word_of(station: Station) -> str:
         own_word = ACCEPT if station.accepts_partial else REJECT
-        return words.get(station.endpoint, others or own_word)
+        return words.get(station.endpoint, words.get("", own_word))
 
     return frozenset(s.endpoint for s in stations.all if word_of(s) == ACCEPT)

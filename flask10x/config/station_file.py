@@ -205,15 +205,13 @@ class StationTables(Tables):
         values = self.fields(
             path, raw, MEASUREMENT_KEYS, others=("faults", "bands"), built_in=built_in
         )
-        lists = raw if isinstance(raw, dict) else {}
-        faults = self._faults((*path, "faults"), lists["faults"]) if "faults" in lists else None
-        bands = self._bands((*path, "bands"), lists["bands"]) if "bands" in lists else None
+        lists: dict[str, Any] = {}
+        for key, read in (("faults", self._faults), ("bands", self._bands)):
+            if isinstance(raw, dict) and key in raw:
+                lists[key] = read((*path, key), raw[key])
         if values is None or len(self.mistakes) > before:
             return None
-        if faults is not None:
-            values["faults"] = faults
-        if bands is not None:
-            values["bands"] = bands
+        values |= lists
         measurement = (
             replace(built_in, **values) if built_in else Measurement(column=column, **values)
         )

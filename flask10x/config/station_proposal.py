@@ -24,7 +24,7 @@ from flask10x.translation import N_, translation
 
 
 @dataclass(frozen=True, slots=True)
-class UsualMeasurement:
+class Usual:
     """A measurement that many boards send."""
 
     column: str
@@ -32,10 +32,10 @@ class UsualMeasurement:
     unit: str
     minimum: float | None
     maximum: float | None
-    names: frozenset[str]
-    """Its names on boards, in small letters and digits only."""
     label: str
     """Its English name; the catalogue has the Japanese one."""
+    names: str
+    """Its names on boards, in small letters and digits only, with blanks between them."""
 
     def holds(self, value: float) -> bool:
         """Whether the value is within the range."""
@@ -43,52 +43,43 @@ class UsualMeasurement:
         return above and (self.maximum is None or value <= self.maximum)
 
 
-def _usual(
-    column: str, unit: str, limits: tuple[float | None, float | None], names: str, label: str
-) -> UsualMeasurement:
-    return UsualMeasurement(column, unit, *limits, frozenset(names.split()), label)
-
-
 # Of two with the same name the first whose range holds the value is taken.
 USUAL_MEASUREMENTS = (
-    _usual(
+    Usual(
         "temperature",
         "°C",
-        (-50, 150),
-        "temperature temp tmp t tempc tempcelsius airtemp 温度 気温",
+        -50,
+        150,
         N_("Temperature"),
+        "temperature temp tmp t tempc tempcelsius airtemp 温度 気温",
     ),
-    _usual(
-        "humidity", "%", (0, 100), "humidity hum humid h rh relativehumidity 湿度", N_("Humidity")
-    ),
-    _usual(
+    Usual("humidity", "%", 0, 100, N_("Humidity"), "humidity hum humid h rh relativehumidity 湿度"),
+    Usual(
         "pressure",
         "hPa",
-        (0, 2000),
-        "pressure press pres p baro barometer airpressure 気圧",
+        0,
+        2000,
         N_("Pressure"),
+        "pressure press pres p baro barometer airpressure 気圧",
     ),
     # As sensor.community's firmware and many libraries give it.
-    _usual(
+    Usual(
         "pressure_pa",
         "Pa",
-        (30_000, 120_000),
-        "pressure press pres p baro airpressure",
+        30_000,
+        120_000,
         N_("Pressure"),
+        "pressure press pres p baro airpressure",
     ),
-    _usual("co2", "ppm", (0, 200_000), "co2 carbondioxide co2ppm 二酸化炭素", N_("CO2")),
-    _usual("voltage", "V", (0, None), "voltage volt volts v vcc vin 電圧", N_("Voltage")),
-    _usual(
-        "battery_voltage", "V", (0, None), "battv vbat batteryvoltage batvoltage", N_("Battery")
-    ),
-    _usual("gas_resistance", "Ω", (0, None), "gasresistance gasres gas", N_("Gas resistance")),
-    _usual(
-        "illuminance", "lx", (0, None), "illuminance lux light brightness 照度", N_("Illuminance")
-    ),
-    _usual("pm1", "µg/m³", (0, None), "pm1 pm01", N_("PM1")),
-    _usual("pm25", "µg/m³", (0, None), "pm25 sdsp2 p2", N_("PM2.5")),
-    _usual("pm10", "µg/m³", (0, None), "pm10 sdsp1 p1", N_("PM10")),
-    _usual("rssi", "dBm", (None, None), "rssi wifirssi signal", N_("Signal")),
+    Usual("co2", "ppm", 0, 200_000, N_("CO2"), "co2 carbondioxide co2ppm 二酸化炭素"),
+    Usual("voltage", "V", 0, None, N_("Voltage"), "voltage volt volts v vcc vin 電圧"),
+    Usual("battery_voltage", "V", 0, None, N_("Battery"), "battv vbat batteryvoltage batvoltage"),
+    Usual("gas_resistance", "Ω", 0, None, N_("Gas resistance"), "gasresistance gasres gas"),
+    Usual("illuminance", "lx", 0, None, N_("Illuminance"), "illuminance lux light brightness 照度"),
+    Usual("pm1", "µg/m³", 0, None, N_("PM1"), "pm1 pm01"),
+    Usual("pm25", "µg/m³", 0, None, N_("PM2.5"), "pm25 sdsp2 p2"),
+    Usual("pm10", "µg/m³", 0, None, N_("PM10"), "pm10 sdsp1 p1"),
+    Usual("rssi", "dBm", None, None, N_("Signal"), "rssi wifirssi signal"),
 )
 # Fields with a time or a sender, which are no measurements.
 NOT_MEASURED = frozenset(
@@ -104,7 +95,7 @@ def plain_name(name: str) -> str:
     return re.sub(r"[\W_]", "", name.lower())
 
 
-def known_as(name: str, value: float | None) -> UsualMeasurement | None:
+def known_as(name: str, value: float | None) -> Usual | None:
     """The usual measurement with a name and a value; None for an unknown name.
 
     The name may begin with that of its sensor: `BME280_temperature`, `sht31-humidity`.
@@ -112,7 +103,7 @@ def known_as(name: str, value: float | None) -> UsualMeasurement | None:
     parts = re.split(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])", name)
     tails = [plain_name("".join(parts[begin:])) for begin in range(len(parts))]
     for tail in tails:
-        named = [usual for usual in USUAL_MEASUREMENTS if tail in usual.names]
+        named = [usual for usual in USUAL_MEASUREMENTS if tail in usual.names.split()]
         if named:
             fits = [usual for usual in named if value is None or usual.holds(value)]
             return fits[0] if fits else named[0]
@@ -144,7 +135,7 @@ class _Field:
     path: str
     value: float | None
     unit: str
-    usual: UsualMeasurement | None
+    usual: Usual | None
 
     @property
     def name(self) -> str:
@@ -291,7 +282,7 @@ def _names(field: _Field, *, is_alone: bool) -> Iterator[str]:
     yield _plain_column(f"{field.name}_{field.unit}")
     # There are fewer columns than these names.
     for number in range(2, 10_000):
-        yield f"{field.name[: COLUMN_CHARS - 5]}_{number}"
+        yield f"{field.name[: COLUMN_CHARS - 5].rstrip('_')}_{number}"
 
 
 def _plain_column(name: str) -> str:

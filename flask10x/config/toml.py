@@ -20,7 +20,8 @@ from flask10x.translation import N_, chosen
 KeyPath = tuple[str | int, ...]
 
 _SPACE = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
-_NAME = re.compile(r"""[A-Za-z0-9_-]+|"(?:\\.|[^"\\\n])*"|'[^'\n]*'""")
+_NAME = r"""(?:[A-Za-z0-9_-]+|"(?:\\.|[^"\\\n])*"|'[^'\n]*')"""
+_KEY = re.compile(rf"{_NAME}(?:[ \t]*\.[ \t]*{_NAME})*")
 # Three quotes first: two of them are an empty string otherwise.
 _STRING = re.compile(
     r'''"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*\'''', re.DOTALL
@@ -113,16 +114,15 @@ class _Places:
         self._at += 1
 
     def _names(self) -> list[str]:
-        """A dotted name, up to what follows it."""
+        """The names of a dotted key, up to what follows it."""
+        self._skip()
+        value: Any = tomllib.loads(f"{self._match(_KEY)} = 0")
+        self._skip()
         names = []
-        while True:
-            self._skip()
-            name = self._match(_NAME)
-            names.append(next(iter(tomllib.loads(f"{name} = 0"))))
-            self._skip()
-            if self._text[self._at] != ".":
-                return names
-            self._at += 1
+        while value:
+            ((name, value),) = value.items()
+            names.append(name)
+        return names
 
     def _note(self, path: KeyPath, at: int) -> None:
         self.written[path] = at

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event
 from time import monotonic, time_ns
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -22,7 +23,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from flask10x.config import secrets
-from flask10x.config.readers import BrokerAddress, broker_address
+from flask10x.config.readers import MQTT_PORTS
 from flask10x.config.settings import PREFIX, Settings
 from flask10x.errors import SettingsError
 from flask10x.mqtt.handover import POSTED_MAX, Handover, Message, Result, ServiceAway, next_to_post
@@ -32,12 +33,23 @@ from flask10x.mqtt.handover import POSTED_MAX, Handover, Message, Result, Servic
 class Broker:
     """The broker that has the messages."""
 
-    address: BrokerAddress
+    host: str
+    port: int
+    has_tls: bool
+    user: str
+    """Empty: anonymous."""
     password: str
     """Empty if it needs none."""
 
     def __str__(self) -> str:
-        return f"{self.address.host}:{self.address.port}"
+        return f"{self.host}:{self.port}"
+
+
+def broker_at(url: str, password: str = "") -> Broker:
+    """The broker at a URL that `mqtt_url` has read."""
+    parts = urlsplit(url)
+    port, user = parts.port or MQTT_PORTS[parts.scheme], unquote(parts.username or "")
+    return Broker(parts.hostname or "", port, parts.scheme == "mqtts", user, password)
 
 
 def broker_of(settings: Settings) -> Broker:
@@ -52,7 +64,7 @@ def broker_of(settings: Settings) -> Broker:
     if named := settings.mqtt_password_file:
         place = f"{PREFIX}MQTT_PASSWORD_FILE"
         password = secrets.read_secret(place, named).decode("utf-8", "replace").strip("\r\n")
-    return Broker(broker_address(settings.mqtt_url), password)
+    return broker_at(settings.mqtt_url, password)
 
 
 FIRST_SEC, LONGEST_SEC = 1.0, 60.0
@@ -249,10 +261,9 @@ class Subscriber:
             protocol=version,
             manual_ack=True,
         )
-        address = self._broker.address
-        if address.user:
-            client.username_pw_set(address.user, self._broker.password or None)
-        if address.has_tls:
+        if self._broker.user:
+            client.username_pw_set(self._broker.user, self._broker.password or None)
+        if self._broker.has_tls:
             client.tls_set()
         client.on_connect = self._connected
         client.on_subscribe = self._subscribed
@@ -262,14 +273,12 @@ class Subscriber:
     def _connect(self) -> bool:
         if self._to_broker.rest_sec():
             return False
-        address = self._broker.address
         self._is_unanswered = True
         try:
             is_5 = self._client.protocol == MQTTProtocolVersion.MQTTv5
             options: dict[str, Any] = {"clean_start": False, "properties": _session()}
-            self._client.connect(
-                address.host, address.port, KEEPALIVE_SEC, **(options if is_5 else {})
-            )
+            place = (self._broker.host, self._broker.port)
+            self._client.connect(*place, KEEPALIVE_SEC, **(options if is_5 else {}))
         except (OSError, ValueError) as error:
             self._hung_up = 0
             self._away(f"cannot be reached: {error}")

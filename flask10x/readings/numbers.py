@@ -208,13 +208,9 @@ def rounded(value: float, unit: str) -> str:
     if not isfinite(value) or abs(value) >= LARGE:
         return str(value)
     if unit in DIGITS:
-        return _without_minus_zero(f"{value:.{DIGITS[unit]}f}")
+        # -0.04 °C is shown as 0.0.
+        return f"{value:z.{DIGITS[unit]}f}"
     return f"{value:.{TELLING_DIGITS}g}" if abs(value) < 1 else f"{value:.1f}".removesuffix(".0")
-
-
-def _without_minus_zero(text: str) -> str:
-    """-0.04 °C is shown as 0.0."""
-    return text.removeprefix("-") if not text.strip("-0.") else text
 
 
 def shortened(average: float | None, unit: str) -> float | None:
@@ -224,9 +220,7 @@ def shortened(average: float | None, unit: str) -> float | None:
     """
     if average is None or not isfinite(average):
         return average
-    if unit in DIGITS:
-        return round(average, DIGITS[unit] + MORE_DIGITS)
-    return float(f"{average:.{AVERAGE_DIGITS}g}")
+    return all_shortened([average], unit)[0]
 
 
 def all_shortened(averages: Sequence[float], unit: str) -> list[float]:

@@ -7,8 +7,9 @@ import json
 import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import islice
 from json import JSONDecodeError
 from typing import Any, Literal
 
@@ -33,6 +34,8 @@ ARRAY = re.compile(rb"[\s\x00\xef\xbb\xbf\xfe\xff]*\[")
 # The words of which a body that was cut off may end with a part; an empty rest is one of each.
 WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 NOT_NUMBERS = ("nan", "inf", "-nan", "-inf")
+# What a decoded value is called that is neither an object nor a number.
+OTHER_KINDS = {type(None): "null", bool: "true or false", list: "list", str: "string"}
 
 
 class InvalidBody(Flask10xError):
@@ -49,10 +52,8 @@ def payload_of(raw: bytes, media_type: str) -> tuple[dict[str, object], Reason |
     `media_type` is that of the Content-Type, in lower case and without parameters; empty when
     there was none, which means JSON (contract, 6.7).
     """
-    if media_type and not JSON_TYPE.fullmatch(media_type):
-        return {}, Reason("other_type", type=media_type[:SHOWN_TYPE_CHARS])
     try:
-        return decode(raw), ""
+        return decode(raw, media_type), ""
     except InvalidBody as error:
         return {}, error.hint
 
@@ -69,27 +70,6 @@ def value_of(raw: bytes, media_type: str) -> object:
     """
     if media_type and not JSON_TYPE.fullmatch(media_type):
         raise InvalidBody(Reason("other_type", type=media_type[:SHOWN_TYPE_CHARS]))
-    return _json_value(raw)
-
-
-def decode(raw: bytes) -> dict[str, object]:
-    """The JSON object in `raw`, which is UTF-8 (or UTF-16, UTF-32) with or without a BOM.
-
-    Of a key given twice the last value counts. `NaN`, `Infinity` and numbers too large for a
-    double come through as floats that are not finite. Raises InvalidBody for anything else.
-    """
-    value = _json_value(raw)
-    if not isinstance(value, dict):
-        raise InvalidBody(no_object(value))
-    return value
-
-
-def no_object(value: object) -> Reason:
-    """The hint for a decoded value that is no object."""
-    return Reason("no_json_object", kind=_kind(value))
-
-
-def _json_value(raw: bytes) -> object:
     if not raw.strip():
         raise InvalidBody(Reason("empty_body"))
     text = _text(raw)
@@ -99,6 +79,24 @@ def _json_value(raw: bytes) -> object:
         raise InvalidBody(_hint(text, error)) from None
     except RecursionError:
         raise InvalidBody(Reason("nested_too_deeply")) from None
+
+
+def decode(raw: bytes, media_type: str = "") -> dict[str, object]:
+    """The JSON object in `raw`, which is UTF-8 (or UTF-16, UTF-32) with or without a BOM.
+
+    Of a key given twice the last value counts. `NaN`, `Infinity` and numbers too large for a
+    double come through as floats that are not finite. `media_type` as in `payload_of`. Raises
+    InvalidBody for anything else.
+    """
+    value = value_of(raw, media_type)
+    if not isinstance(value, dict):
+        raise InvalidBody(no_object(value))
+    return value
+
+
+def no_object(value: object) -> Reason:
+    """The hint for a decoded value that is no object."""
+    return Reason("no_json_object", kind=OTHER_KINDS.get(type(value), "number"))
 
 
 def _whole_number(digits: str) -> float:
@@ -144,19 +142,6 @@ def _ends_early(text: str, error: JSONDecodeError) -> bool:
     )
 
 
-def _kind(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true or false"
-        case list():
-            return "list"
-        case str():
-            return "string"
-    return "number"
-
-
 # Comparing takes time for each, and an answer is short; a reading has a handful of fields.
 STRANGE_MAX = 20
 
@@ -172,9 +157,11 @@ def near_names(
     fields are ignored, because senders add some (contract, section 1). With `partial` the partial
     aliases are known, too.
     """
-    paths = [[*_paths(m, partial=partial)] for m in station.measurements]
+    paths = [[_names(place) for place in _places(m, partial)] for m in station.measurements]
     names_in = _objects(paths)
-    unfilled = _objects(aliases for aliases in paths if not _is_there(aliases, payload))
+    unfilled = _objects(
+        places for places in paths if all(_at(path, payload) is None for path in places)
+    )
     pairs = [
         pair
         for path, names in unfilled.items()
@@ -200,14 +187,16 @@ def _objects(measurements: Iterable[Iterable[FieldPath]]) -> dict[FieldPath, set
     return names
 
 
-def _paths(measurement: Measurement, *, partial: bool) -> Iterator[FieldPath]:
+def _places(measurement: Measurement, partial: bool) -> tuple[str, ...]:
+    """Where a payload may hold the measurement, in the order in which it is looked for."""
     more = measurement.partial_aliases if partial else ()
-    for path in (measurement.path, *measurement.aliases, *more):
-        yield tuple(path.split("."))
+    return (measurement.path, *measurement.aliases, *more)
 
 
-def _is_there(paths: Iterable[FieldPath], payload: Mapping[str, object]) -> bool:
-    return any(_at(path, payload) is not None for path in paths)
+# There are as many as the stations have: this is done for each number of each reading.
+@cache
+def _names(path: str) -> FieldPath:
+    return tuple(path.split("."))
 
 
 def _at(path: FieldPath, payload: Mapping[str, object]) -> object:
@@ -224,11 +213,9 @@ def _near(
     holder = _at(path, payload)
     if not isinstance(holder, Mapping):
         return
-    missing = sorted(name for name in unfilled if name not in holder)
-    if not missing:
-        return
+    missing = sorted(unfilled - holder.keys())
     strange = (key for key in holder if key not in names and _shown(key))
-    for key, _ in zip(strange, range(STRANGE_MAX), strict=False):
+    for key in islice(strange, STRANGE_MAX):
         if near := nearest(key.lower(), missing):
             yield ".".join((*path, key)), ".".join((*path, near))
 
@@ -298,7 +285,7 @@ def parse(
     for measurement in station.measurements:
         try:
             raw, place = _raw_value(measurement, payload, partial=partial)
-            value = _value(measurement, raw, refuse_faults=partial)
+            value, fault = _value(measurement, raw, refuse_faults=partial)
         except _WrongField as error:
             details[error.path] = error.reason
             values.append(None)
@@ -306,7 +293,7 @@ def parse(
             values.append(value)
             if place:
                 elsewhere[measurement.path] = Reason("read_at", place=place)
-            if fault := _fault(measurement, value):
+            if fault:
                 suspect[measurement.path] = _reason_of(fault)
     if details and (not partial or all(value is None for value in values)):
         raise InvalidReading(details)
@@ -349,13 +336,16 @@ def nested(
     return payload
 
 
-def _value(measurement: Measurement, raw: object, *, refuse_faults: bool) -> float:
+def _value(
+    measurement: Measurement, raw: object, *, refuse_faults: bool
+) -> tuple[float, Fault | None]:
+    """The value, and the fault that it may be a sign of."""
     path = measurement.path
     try:
         value = without_minus_zero(_number(raw, measurement.unit))
     except WrongValue as error:
         raise _WrongField(path, error.reason) from None
-    fault = _fault(measurement, value)
+    fault = next((fault for fault in measurement.faults if fault.value == value), None)
     silent = fault if fault and not fault.warning_only else None
     if silent and refuse_faults:
         raise _WrongField(path, _reason_of(silent))
@@ -366,11 +356,7 @@ def _value(measurement: Measurement, raw: object, *, refuse_faults: bool) -> flo
     # Behind the limits: the built-in stations' fault values are outside, with the old words.
     if silent:
         raise _WrongField(path, _reason_of(silent))
-    return value
-
-
-def _fault(measurement: Measurement, value: float) -> Fault | None:
-    return next((fault for fault in measurement.faults if fault.value == value), None)
+    return value, fault
 
 
 def _reason_of(fault: Fault) -> Reason:
@@ -384,30 +370,21 @@ def _raw_value(
 
     The second value is the alias if it is one for partial readings, else an empty text.
     """
-    try:
-        return _value_at(measurement.path, payload), ""
-    except _WrongField:
-        for alias in measurement.aliases:
-            with suppress(_WrongField):
-                return _value_at(alias, payload), ""
-        for alias in measurement.partial_aliases if partial else ():
-            with suppress(_WrongField):
-                return _value_at(alias, payload), alias
-        raise
+    for place in _places(measurement, partial):
+        if (value := _at(_names(place), payload)) is not None:
+            return value, place if place in measurement.partial_aliases else ""
+    raise _missing(_names(measurement.path), payload)
 
 
-def _value_at(path: str, payload: Mapping[str, object]) -> object:
-    """What the payload has at `path`; the error names the object that is missing."""
-    value: object = payload
-    walked: list[str] = []
-    for name in path.split("."):
-        if not isinstance(value, Mapping):
-            raise _WrongField(".".join(walked), Reason("not_an_object"))
-        walked.append(name)
-        value = value.get(name)
-        if value is None:
-            raise _WrongField(".".join(walked), Reason("missing"))
-    return value
+def _missing(path: FieldPath, payload: Mapping[str, object]) -> _WrongField:
+    """The error of a field that is missing, or of the object around it, missing or no object."""
+    around = path[:-1]
+    holder = _at(around, payload)
+    if holder is None:
+        return _missing(around, payload)
+    if isinstance(holder, Mapping):
+        return _WrongField(".".join(path), Reason("missing"))
+    return _WrongField(".".join(around), Reason("not_an_object"))
 
 
 def _number(raw: object, unit: str) -> float:

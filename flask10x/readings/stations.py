@@ -7,7 +7,7 @@ service is `settings.stations`: the four built-in ones, adjusted and added to by
 
 import json
 import sys
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -108,8 +108,11 @@ class Station:
 
     def __post_init__(self) -> None:
         used = {name for m in self.measurements for name in (m.path, *m.aliases)}
-        free = tuple(_without(used, measurement) for measurement in self.measurements)
-        object.__setattr__(self, "measurements", free)
+        measurements = []
+        for measurement in self.measurements:
+            free = tuple(name for name in measurement.partial_aliases if name not in used)
+            measurements.append(replace(measurement, partial_aliases=free))
+        object.__setattr__(self, "measurements", tuple(measurements))
         object.__setattr__(self, "columns", tuple(m.column for m in self.measurements))
         headers = ("current_time", *(m.csv_header for m in self.measurements))
         object.__setattr__(self, "csv_header", headers)
@@ -123,14 +126,6 @@ class Station:
     def silent_after_sec(self, at_least_sec: int) -> int:
         """The seconds without a reading until it is silent: three intervals, if it has one."""
         return max(at_least_sec, SILENT_INTERVALS * (self.interval_sec or 0))
-
-
-def _without(used: Container[str], measurement: Measurement) -> Measurement:
-    """The measurement without the partial aliases that are used otherwise."""
-    free = tuple(name for name in measurement.partial_aliases if name not in used)
-    if free == measurement.partial_aliases:
-        return measurement
-    return replace(measurement, partial_aliases=free)
 
 
 # With 19 digits and a sign, which no time and no number of an entry needs.

@@ -5,14 +5,13 @@ import os
 import re
 import stat
 from gettext import gettext as _
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 
 CHECKSUM_SUFFIX = ".sha256"
 # As sha256sum writes it, of a text or of bytes.
 CHECKSUM_LINE = re.compile(rb"([0-9a-fA-F]{64}) [ *][^\n]+\n?")
 CHECKSUM_LINE_MAX_BYTES = 4096
-READ_BYTES = 1_000_000
 
 
 def checksum_path(path: Path) -> Path:
@@ -31,12 +30,9 @@ def digest_of(path: Path) -> str:
     The cache of a file that was just written proves nothing about the disk, so the kernel is asked
     to drop it; it keeps bytes that are not on the disk yet.
     """
-    digest = sha256()
     with open(path, "rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        while data := file.read(READ_BYTES):
-            digest.update(data)
-    return digest.hexdigest()
+        return file_digest(file, "sha256").hexdigest()
 
 
 def noted_checksum(path: Path) -> str | None:

@@ -16,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, tzinfo
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import NamedTuple, TextIO
 from concurrent_log_handler import ConcurrentRotatingFileHandler
 
 from flask10x.config.settings import PREFIX, Settings, process_user
+from flask10x.readings.times import SECOND_MS, LocalText
 from flask10x.system import disk, limits
 
 TRACEBACK_INDENT = "    "
@@ -76,23 +76,6 @@ class StderrFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return LogLine.of(record).text()
-
-
-class FileTimes:
-    """Formats the time at the beginning of each line of the file, in one zone."""
-
-    def __init__(self, zone: tzinfo | None) -> None:
-        self._zone = zone
-        self._second = -1
-        self._text = ""
-
-    def text(self, created: float) -> str:
-        # Lines that are written together belong to few seconds.
-        if self._second != int(created):
-            self._second = int(created)
-            now = datetime.fromtimestamp(self._second, self._zone)
-            self._text = now.strftime("%Y-%m-%d %H:%M:%S ")
-        return self._text
 
 
 # Lines on stderr must never block, even if no process reads them.
@@ -285,7 +268,7 @@ class LogFile(ConcurrentRotatingFileHandler):
             encoding="utf-8",
             newline="",
         )
-        self._times = FileTimes(settings.zone)
+        self._local_time = LocalText(settings.zone)
         self._complained = self._exhausted = False
 
     def write(self, lines: list[LogLine]) -> bool:
@@ -293,7 +276,9 @@ class LogFile(ConcurrentRotatingFileHandler):
 
         Return False if the process has no descriptor for the file, so that another try may succeed.
         """
-        text = "\n".join(line.text(self._times.text(line.created)) for line in lines)
+        text = "\n".join(
+            line.text(f"{self._local_time(int(line.created) * SECOND_MS)} ") for line in lines
+        )
         self._exhausted = False
         self.handle(logging.makeLogRecord({"msg": text}))
         return not self._exhausted

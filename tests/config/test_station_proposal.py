@@ -58,6 +58,29 @@ TEMPERATURE: Row = ("temperature", "temperature", "°C", -50, 150)
             {"a": {"x": 1}, "b": {"x": 2}},
             [("x_a", "a.x", "", None, None), ("x_b", "b.x", "", None, None)],
         ),
+        # A number behind a name that was cut at a `_`, which a column can't have twice.
+        (
+            {
+                "a": {"a_name_of_so_many_words_of_mine": 1},
+                "b": {"a_name_of_so_many_words_of_mine": 2},
+            },
+            [
+                (
+                    "a_name_of_so_many_words_of_mine",
+                    "a.a_name_of_so_many_words_of_mine",
+                    "",
+                    None,
+                    None,
+                ),
+                (
+                    "a_name_of_so_many_words_of_2",
+                    "b.a_name_of_so_many_words_of_mine",
+                    "",
+                    None,
+                    None,
+                ),
+            ],
+        ),
         ({"X": 1, "x": 2}, [("x", "X", "", None, None), ("x_2", "x", "", None, None)]),
         # Neither texts nor lists, nor what says when.
         ({"ip": "192.168.1.4", "mac": "5c:cf:7f", "at": "2025-08-24T10:00:00Z"}, []),

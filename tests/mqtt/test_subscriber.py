@@ -12,9 +12,8 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from flask10x.config.readers import broker_address
 from flask10x.mqtt.handover import POSTED_MAX, Handover, Message, Result
-from flask10x.mqtt.subscriber import Broker, Deliveries, Pauses, Subscriber
+from flask10x.mqtt.subscriber import Deliveries, Pauses, Subscriber, broker_at
 
 ENDPOINTS = {"home/balcony": "balcony", "home/shed": "shed"}
 
@@ -35,7 +34,7 @@ class Service(Handover):
 
 
 def subscriber(service: Service, deliveries: Deliveries, port: int = 1883) -> Subscriber:
-    broker = Broker(broker_address(f"mqtt://127.0.0.1:{port}"), "")
+    broker = broker_at(f"mqtt://127.0.0.1:{port}")
     return Subscriber(broker, "test", ENDPOINTS, service, deliveries)
 
 
