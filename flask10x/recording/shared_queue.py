@@ -381,6 +381,14 @@ class WorkerSlot:
     number: int
     """Of the slot, 0 to 63."""
 
+    @classmethod
+    def alone(
+        cls, settings: Settings, gauges: Gauges | None = None, number: int = 0
+    ) -> "WorkerSlot":
+        """A slot with queues of its own, and with gauges of its own unless some are passed."""
+        gauges = gauges or Gauges(settings.stations.by_endpoint)
+        return cls(gauges, SharedQueues.anonymous(settings.write_queue_maxsize), number)
+
     @property
     def numbers(self) -> Slot:
         """The gauges that only this worker writes."""

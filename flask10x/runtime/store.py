@@ -20,7 +20,7 @@ from flask10x.database.hosts import MONITOR
 from flask10x.database.paths import shown_name
 from flask10x.history.view import View
 from flask10x.recording.repeats import Repeats
-from flask10x.recording.shared_queue import SharedQueues, WorkerSlot
+from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.recording.writer import DRAIN_SEC, Writer
 from flask10x.runtime import database_file
 from flask10x.runtime.alerting import watch_list
@@ -32,7 +32,6 @@ from flask10x.runtime.rollup_schedule import Follower
 from flask10x.runtime.station_watch import SilenceLearning, StationWatch, learn_from
 from flask10x.runtime.worker_watch import QueueWatch, WorkerWatch
 from flask10x.system import clock, limits, logs
-from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock, lock_path
 
 log = logging.getLogger(__name__)
@@ -45,25 +44,12 @@ ALERTS_END_WITHIN_SEC = 2.0
 class Store:
     """The objects that views use. Call `open` after the fork, `close` before the process ends."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        gauges: Gauges,
-        slot_number: int = 0,
-        queues: SharedQueues | None = None,
-    ) -> None:
-        """Create the objects, without a connection or a thread.
-
-        Without `queues` it has queues of its own, in the memory of this process.
-        """
-        self.settings = settings
-        self.gauges = gauges
-        self.slot_number = slot_number
-        """The row of this worker in the gauges."""
-        self.queues = queues or SharedQueues.anonymous(settings.write_queue_maxsize)
+    def __init__(self, settings: Settings, slot: WorkerSlot) -> None:
+        """Create the objects of the worker that has this slot, without a connection or a thread."""
+        self.settings, self.slot = settings, slot
+        gauges = self.gauges = slot.gauges
+        self.queues = slot.queues
         self.database = Database(settings, Damage(gauges))
-        self._slot = gauges.slot(slot_number)
-        slot = WorkerSlot(gauges, self.queues, slot_number)
         self.writer = Writer(settings, self.database, slot)
         self.repeats = Repeats(self.database, self.queues)
         self._closed = False
@@ -138,7 +124,7 @@ class Store:
             # The last one is called first; an error of one does not skip the others.
             closing.callback(logs.shutdown)
             closing.callback(log.info, "Worker stops: %d readings not stored", unstored)
-            closing.callback(self._slot.release)
+            closing.callback(self.slot.numbers.release)
             closing.callback(self.database.close)
             closing.callback(self._file.close)
             closing.callback(self._monitor_lock.close)

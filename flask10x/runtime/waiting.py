@@ -21,11 +21,11 @@ from flask10x.config.settings import Settings
 from flask10x.database import engines
 from flask10x.database.damage import Damage
 from flask10x.database.paths import shown_name
+from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.runtime.alerting.service_watches import DatabaseObstacles
 from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.periodic_tasks import Guard
 from flask10x.system import logs
-from flask10x.system.gauges import Gauges
 
 log = logging.getLogger(__name__)
 
@@ -41,16 +41,14 @@ class Waiting:
     def __init__(
         self,
         settings: Settings,
-        gauges: Gauges,
-        slot_number: int,
+        slot: WorkerSlot,
         reason: str = "",
         end_worker: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGTERM),
     ) -> None:
         """`reason` says what is missing; `end_worker` is called once when it is there."""
-        self.settings, self.gauges = settings, gauges
+        self.settings, self.gauges, self._slot = settings, slot.gauges, slot
         self.is_file = engines.of(settings).is_file
         self._is_there = engines.of(settings).arrival()
-        self._slot = gauges.slot(slot_number)
         self._end_worker = end_worker
         self.reason = reason
         self._alerts: AlertWatcher | None = None
@@ -72,7 +70,7 @@ class Waiting:
             self._thread.join(END_WITHIN_SEC)
         if self._alerts is not None:
             self._alerts.close()
-        self._slot.release()
+        self._slot.numbers.release()
         logs.shutdown()
 
     def step(self) -> bool:

@@ -22,12 +22,13 @@ from flask10x.config.secrets import Keyring
 from flask10x.config.settings import Settings
 from flask10x.readings.parse import BODY_MAX_BYTES
 from flask10x.recording.batch import Receipt
+from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.recording.writer import DRAIN_SEC
 from flask10x.server.gunicorn_conf import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SEC
 from flask10x.system.gauges import Gauges
 from flask10x.system.limits import give_way
 from flask10x.web.access import is_refused
-from flask10x.web.app import SharedMemory, create_app
+from flask10x.web.app import create_app
 from flask10x.web.headers import ALWAYS
 from flask10x.web.ingest.fast_path import Lane, Lanes
 from flask10x.web.limits import (
@@ -235,6 +236,7 @@ def with_threads(app: Flask, settings: Settings) -> Flask:
 
 def compile_templates(settings: Settings, gauges: Gauges, keyring: Keyring) -> None:
     """Compile the pages once for all workers; without a store, so that nothing is opened."""
-    app = create_app(settings, SharedMemory(gauges), keyring, missing="not opened here")
+    slot = WorkerSlot.alone(settings, gauges)
+    app = create_app(settings, slot, keyring, missing="not opened here")
     app.jinja_env.bytecode_cache = COMPILED
     compile_all(app.jinja_env)

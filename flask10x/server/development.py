@@ -12,11 +12,11 @@ from flask10x.config.settings import Settings
 from flask10x.database import engines
 from flask10x.database.running_service import hold_database
 from flask10x.errors import Flask10xError
-from flask10x.recording.shared_queue import QueueFile
+from flask10x.recording.shared_queue import QueueFile, WorkerSlot
 from flask10x.runtime.store import Store
 from flask10x.server import address
 from flask10x.system.gauges import Gauges
-from flask10x.web.app import SharedMemory, create_app
+from flask10x.web.app import create_app
 
 
 class Handler(WSGIRequestHandler):
@@ -51,9 +51,8 @@ def _serve(config: Settings, queue_file: QueueFile) -> None:
     headings = station_file.formula_headings(config.stations)
     for warning in (*queue_file.warnings, *headings):
         sys.stderr.write(f"flask10x: {warning}\n")
-    gauges = Gauges(config.stations.by_endpoint)
-    shared = SharedMemory(gauges, queues=queue_file.queues)
-    app = create_app(config, shared)
+    slot = WorkerSlot(Gauges(config.stations.by_endpoint), queue_file.queues, 0)
+    app = create_app(config, slot)
     store: Store = app.extensions["flask10x"]
     try:
         store.open()

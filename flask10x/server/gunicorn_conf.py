@@ -31,7 +31,7 @@ from flask10x.database.damage import Damage
 from flask10x.database.paths import database_path
 from flask10x.database.running_service import DAMAGED, DAMAGED_STATUS, hold_database
 from flask10x.errors import Flask10xError, HostNameTaken, SchemaError, SettingsError
-from flask10x.recording.shared_queue import QueueFile
+from flask10x.recording.shared_queue import QueueFile, WorkerSlot
 from flask10x.server import migration
 from flask10x.server.address import greet, require_free
 from flask10x.server.worker import REQUEST_WITHIN_SEC, Worker
@@ -271,11 +271,14 @@ STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 def worker_app() -> "Flask":
     """The application of one worker; called in the worker, which reads no file of settings."""
     from flask10x.server.application import with_threads  # noqa: PLC0415
-    from flask10x.web.app import SharedMemory, create_app  # noqa: PLC0415
+    from flask10x.web.app import create_app  # noqa: PLC0415
 
-    queues = None if _queue_file is None else _queue_file.queues
-    settings, shared = _in_force.settings, SharedMemory(_gauges, _slot_number, queues)
-    return with_threads(create_app(settings, shared, _in_force.keyring, _missing), settings)
+    settings = _in_force.settings
+    if _queue_file is None:
+        slot = WorkerSlot.alone(settings, _gauges, _slot_number)
+    else:
+        slot = WorkerSlot(_gauges, _queue_file.queues, _slot_number)
+    return with_threads(create_app(settings, slot, _in_force.keyring, _missing), settings)
 
 
 def on_reload(_server: Any) -> None:

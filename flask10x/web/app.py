@@ -1,7 +1,6 @@
 """The application factory."""
 
 import logging
-from dataclasses import dataclass
 
 from flask import Flask, Response, current_app, jsonify, send_file
 from werkzeug.exceptions import HTTPException
@@ -9,10 +8,9 @@ from werkzeug.exceptions import HTTPException
 from flask10x.config import secrets, settings
 from flask10x.config.secrets import Keyring
 from flask10x.config.settings import Settings
-from flask10x.recording.shared_queue import SharedQueues
+from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
-from flask10x.system.gauges import Gauges
 from flask10x.web import (
     compression,
     files,
@@ -71,25 +69,15 @@ def declared(config: Settings) -> tuple[Routes, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SharedMemory:
-    """What the workers of one service have in common, and the place of this worker in it."""
-
-    gauges: Gauges
-    slot_number: int = 0
-    queues: SharedQueues | None = None
-    """None: the store makes its own."""
-
-
 def create_app(
     config: Settings | None = None,
-    shared: SharedMemory | None = None,
+    slot: WorkerSlot | None = None,
     keyring: Keyring | None = None,
     missing: str = "",
 ) -> Flask:
     """Return the web application with a store that is not open (`app.extensions["flask10x"]`).
 
-    Without `shared` the application is the only worker; without a keyring the files of tokens are
+    Without `slot` the application is the only worker; without a keyring the files of tokens are
     read. `missing` says why there is no database; then there is no store either, and nothing is
     opened or made.
     Raises SettingsError when the tokens or the settings of the environment are wrong.
@@ -102,11 +90,11 @@ def create_app(
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     access = Access(config, keyring or secrets.load_tokens(config))
     access.init_app(app)
-    shared = shared or SharedMemory(Gauges(config.stations.by_endpoint))
+    slot = slot or WorkerSlot.alone(config)
     if missing:
-        app.extensions["flask10x"] = Waiting(config, shared.gauges, shared.slot_number, missing)
+        app.extensions["flask10x"] = Waiting(config, slot, missing)
     else:
-        store = Store(config, shared.gauges, shared.slot_number, shared.queues)
+        store = Store(config, slot)
         app.extensions["flask10x"] = store
         UnknownStations(store, access).init_app(app)
     for routes in declared(config):

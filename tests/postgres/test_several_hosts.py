@@ -98,7 +98,7 @@ def test_errors_of_two_hosts_add_up(running: RunningHosts, hosts: Hosts) -> None
     for client in running.client.values():
         assert client.get("/metrics", headers=JSON).get_json()["write_error_total"] == 17
     # What is not saved yet.
-    one._slot.errors += 2
+    one.slot.numbers.errors += 2
     assert running.client["one"].get("/metrics", headers=JSON).get_json()["write_error_total"] == 19
 
 

@@ -11,6 +11,7 @@ from flask10x.database.database import Database
 from flask10x.database.postgres.hosts import LeasedName
 from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN
+from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.runtime import periodic_tasks
 from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.database_file import FileWatch, Inspection, WatchedFile
@@ -22,7 +23,7 @@ from flask10x.runtime.station_watch import SilenceLearning, StationWatch
 from flask10x.runtime.store import Store
 from flask10x.runtime.worker_watch import QueueWatch, WorkerWatch
 from flask10x.system.gauges import TASKS_MAX, Gauges
-from flask10x.web.app import SharedMemory, create_app
+from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
 from tests.support import databases
 from tests.support.both_engines import readiness
@@ -92,7 +93,9 @@ def store(
 @pytest.fixture
 def clients(store: Store, settings: Settings) -> Iterator[list[FlaskClient]]:
     """Both workers."""
-    apps = [create_app(settings, SharedMemory(store.gauges, number)) for number in (0, 1)]
+    apps = [
+        create_app(settings, WorkerSlot.alone(settings, store.gauges, number)) for number in (0, 1)
+    ]
     yield [app.test_client() for app in apps]
     for app in apps:
         other: Store = app.extensions["flask10x"]

@@ -10,6 +10,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.history import days, rollups
 from flask10x.readings.stations import BUILT_IN
+from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.runtime.periodic_tasks import PeriodicTask, failing
 from flask10x.runtime.rollup_schedule import EVERY_SEC, LOOK_EVERY_SEC, Follower
 from flask10x.runtime.store import Store
@@ -178,7 +179,7 @@ def test_the_elected_process_follows(
     stepped: list[str] = []
     monkeypatch.setattr(Follower, "step", lambda _: stepped.append("step"))
     monkeypatch.setattr(Follower, "close", lambda _: stepped.append("close"))
-    store = Store(settings, Gauges(BUILT_IN.by_endpoint))
+    store = Store(settings, WorkerSlot.alone(settings))
     store._monitor.step()
     assert stepped == ["step"]
     store.close()

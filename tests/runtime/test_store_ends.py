@@ -10,11 +10,10 @@ import pytest
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.paths import database_path
-from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.entry import entries_of, leftover_files
+from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.runtime.database_file import WatchedFile
 from flask10x.runtime.store import Store
-from flask10x.system.gauges import Gauges
 from tests.support import databases
 from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
@@ -29,10 +28,10 @@ from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording import writer
 from flask10x.runtime import store as store_module
-from flask10x.system.gauges import Gauges
+from flask10x.recording.shared_queue import WorkerSlot
 writer.DRAIN_SEC = store_module.DRAIN_SEC = 1.0
 config = settings.load(json.loads(sys.argv[1]) | {"FLASK10X_COMMIT_INTERVAL_SEC": "60"})
-store = store_module.Store(config, Gauges(BUILT_IN.by_endpoint))
+store = store_module.Store(config, WorkerSlot.alone(config))
 """
 SUBMITTED = "[store.writer.submit(Reading('data', at_ms, (1.0, 2.0))) for at_ms in range(20)]\n"
 # What Python says of a clock beyond the year 2262, wherever it is asked for the time.
@@ -125,7 +124,7 @@ def test_a_thread_that_cannot_be_made_ends_the_process(
 def test_what_fails_while_a_store_closes_keeps_nothing_open(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Store(settings, Gauges(BUILT_IN.by_endpoint))
+    store = Store(settings, WorkerSlot.alone(settings))
     store.open()
 
     def fail(*_: object) -> None:

@@ -12,6 +12,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
 from flask10x.database.sqlite.engine import Arrival
 from flask10x.readings.stations import BUILT_IN
+from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.runtime import waiting
 from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.waiting import Waiting
@@ -22,7 +23,7 @@ from tests.support.new_database import lay_new_database
 
 @pytest.mark.sqlite_only("a file that is copied")
 def test_a_copy_that_is_still_written_is_not_taken(settings: Settings) -> None:
-    worker = Waiting(settings, Gauges(BUILT_IN.by_endpoint), 0)
+    worker = Waiting(settings, WorkerSlot.alone(settings))
     path = database_path(settings)
     assert not worker.step()
     lay_new_database(path)
@@ -40,7 +41,7 @@ def test_a_copy_that_is_still_written_is_not_taken(settings: Settings) -> None:
 def test_its_end_is_no_killed_worker(settings: Settings) -> None:
     gauges = Gauges(BUILT_IN.by_endpoint)
     gauges.slot(0).claim(1234)
-    worker = Waiting(settings, gauges, 0)
+    worker = Waiting(settings, WorkerSlot.alone(settings, gauges))
     worker.open()
     worker.close()
     gauges.record_killed(1234)
@@ -56,7 +57,7 @@ def test_people_are_told_where_the_state_of_alerts_is_there(
     with file.writing() as connection:
         assert state_file.active(connection, 0) == []
     workers = [
-        Waiting(settings, Gauges(BUILT_IN.by_endpoint), number, "no database here")
+        Waiting(settings, WorkerSlot.alone(settings, number=number), "no database here")
         for number in (0, 1)
     ]
     for worker in workers:
@@ -88,7 +89,7 @@ def test_a_state_of_alerts_that_does_not_answer_does_not_hold_up_its_end(
 
     monkeypatch.setattr(AlertWatcher, "step", hang)
     path_of(settings).touch()
-    worker = Waiting(settings, Gauges(BUILT_IN.by_endpoint), 0, "no database here")
+    worker = Waiting(settings, WorkerSlot.alone(settings), "no database here")
     worker.open()
     assert is_asked.wait(60)
     worker.close()
@@ -97,7 +98,7 @@ def test_a_state_of_alerts_that_does_not_answer_does_not_hold_up_its_end(
 
 
 def test_nothing_is_made_where_it_is_not(settings: Settings) -> None:
-    worker = Waiting(settings, Gauges(BUILT_IN.by_endpoint), 0, "no database here")
+    worker = Waiting(settings, WorkerSlot.alone(settings), "no database here")
     worker.open()
     worker.close()
     assert not path_of(settings).exists()

@@ -27,7 +27,7 @@ master = loaded()
 from flask10x.server import application
 app = application.create_app(
     gunicorn_conf._settings,
-    application.SharedMemory(gunicorn_conf._gauges),
+    application.WorkerSlot.alone(gunicorn_conf._settings, gunicorn_conf._gauges),
     gunicorn_conf._in_force.keyring,
 )
 store = app.extensions["flask10x"]

@@ -10,10 +10,11 @@ from flask10x.config.settings import Settings
 from flask10x.database.counters import write_errors_name
 from flask10x.database.database import Database
 from flask10x.readings.parse import Reading
+from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
-from flask10x.web.app import SharedMemory, create_app
+from flask10x.web.app import create_app
 from tests.support.both_engines import (
     BUSY,
     POSTGRES,
@@ -162,7 +163,7 @@ def test_silence_is_counted_from_the_last_accepted_reading(
 def test_every_worker_counts_silence_alike(
     client: FlaskClient, settings: Settings, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = create_app(settings, SharedMemory(gauges, slot_number=1))
+    other = create_app(settings, WorkerSlot.alone(settings, gauges, 1))
     gauges.note_received("data4", 5_000_000)
     monkeypatch.setattr(time, "monotonic_ns", lambda: 5_145_000_000_000)
     found = client.get("/metrics").json
@@ -204,7 +205,7 @@ def test_a_second_worker_adds_no_errors_that_the_first_has_saved(
     store.open()
     store.gauges.slot(0).errors = 2
     execute(database.path, "UPDATE counters SET value = 42")
-    other = Store(settings, store.gauges, 1)
+    other = Store(settings, WorkerSlot.alone(settings, store.gauges, 1))
     other.open()
     found = client.get("/metrics").json
     other.close()

@@ -58,7 +58,7 @@ def note(store: Store, endpoint: str, environ: Mapping[str, Any], body: bytes, s
 
 def note_unknown(store: Store, name: str, path: str, sender: str) -> None:
     """Note a reading for a name that no station has, which came to this path from this address."""
-    store.gauges.note_unknown(store.slot_number, name, path, sender)
+    store.gauges.note_unknown(store.slot.number, name, path, sender)
 
 
 log = logging.getLogger(__name__)

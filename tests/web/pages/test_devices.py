@@ -18,10 +18,11 @@ from flask10x.readings.parse import Reading
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedReading
+from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.gauges import Gauges
-from flask10x.web.app import SharedMemory, create_app
+from flask10x.web.app import create_app
 from flask10x.web.limits import CONFLICTS
 from flask10x.web.pages.devices.model import KINDS
 from tests.conftest import MakeSettings
@@ -95,7 +96,7 @@ def test_a_station_that_was_added_is_unknown_no_more(
     (tmp_path / "stations.toml").write_text(text, encoding="utf-8")
     config = make_settings()
     gauges.add_stations([one.endpoint for one in config.stations.all])
-    app = create_app(config, SharedMemory(gauges))
+    app = create_app(config, WorkerSlot.alone(config, gauges))
     try:
         shown = page(app.test_client())
     finally:

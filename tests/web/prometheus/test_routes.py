@@ -17,11 +17,12 @@ from flask10x.config.settings import Settings
 from flask10x.database import counters
 from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong
+from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.recording.writer import Writer
 from flask10x.runtime import facts
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
-from flask10x.web.app import SharedMemory, create_app
+from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
 from tests.support.both_engines import POSTGRES, database_bytes
 from tests.support.html import MINUTE, NINE
@@ -169,7 +170,7 @@ def test_the_newest_backup(client: FlaskClient, settings: Settings) -> None:
 def test_every_worker_says_the_same(
     client: FlaskClient, settings: Settings, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = create_app(settings, SharedMemory(gauges, slot_number=1))
+    other = create_app(settings, WorkerSlot.alone(settings, gauges, 1))
     for number, one in enumerate((client, other.test_client())):
         one.post("/data", json={"pressure": 1013.2, "temperature": number})
         one.post("/data", json={})
