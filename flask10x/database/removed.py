@@ -1,7 +1,7 @@
 """How far each station's readings were removed (RETENTION_DAYS), in the order of their ids."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, exists, func, insert, literal, null, select
@@ -36,20 +36,12 @@ def load_removed(connection: Connection) -> dict[str, Removed]:
 
 def removed_of_station(connection: Connection, endpoint: str) -> Removed:
     """What is gone of this station."""
-    query = select(tables.removed).where(tables.removed.c.endpoint == endpoint)
-    row = connection.execute(query).one_or_none()
-    return NOTHING_REMOVED if row is None else Removed(row.last_id, row.last_ms, row.readings)
+    return load_removed(connection).get(endpoint, NOTHING_REMOVED)
 
 
 def note_removed(connection: Connection, endpoint: str, removed: Removed) -> None:
     """Note in the transaction that removes them how far the station's readings are gone."""
-    statement = upsert(tables.removed).values(
-        endpoint=endpoint,
-        last_id=removed.last_id,
-        last_ms=removed.last_ms,
-        readings=removed.readings,
-    )
-    connection.execute(statement)
+    connection.execute(upsert(tables.removed).values(endpoint=endpoint, **asdict(removed)))
 
 
 # What the removed readings of each hour add up to: the part of a roll-up that no reading can give.

@@ -206,6 +206,20 @@ accepted_keys = _table(
     sqlite_with_rowid=False,
 )
 
+
+def _sums() -> tuple[Column[Any], ...]:
+    """What the readings of a time add up to."""
+    return (
+        # How many readings there are, and how many of them have a value.
+        Column("readings", WHOLE, nullable=False),
+        Column("count", WHOLE, nullable=False),
+        # NULL where SQLite can't tell it: the sum of numbers near the end of a double.
+        Column("total", NUMBER),
+        Column("minimum", NUMBER),
+        Column("maximum", NUMBER),
+    )
+
+
 # What the readings of one hour add up to, those up to the position of the follower `rollups`. A row
 # for each measurement of the station, also for one that was missing all the time. A row is short,
 # because a longer one than a fifth of a page would spill over.
@@ -215,13 +229,7 @@ rollups = _table(
     Column("measurement", TEXT, primary_key=True),
     # Hours of UTC since 1970.
     Column("hour", WHOLE, primary_key=True),
-    # How many readings the hour has, and how many of them have a value.
-    Column("readings", WHOLE, nullable=False),
-    Column("count", WHOLE, nullable=False),
-    # NULL where SQLite can't tell it: the sum of numbers near the end of a double.
-    Column("total", NUMBER),
-    Column("minimum", NUMBER),
-    Column("maximum", NUMBER),
+    *_sums(),
     sqlite_with_rowid=False,
 )
 # The hours that lack a value: a look for incomplete readings passes over all others.
@@ -238,11 +246,7 @@ rollup_days = _table(
     Column("endpoint", TEXT, primary_key=True),
     Column("measurement", TEXT, primary_key=True),
     Column("day", WHOLE, primary_key=True),
-    Column("readings", WHOLE, nullable=False),
-    Column("count", WHOLE, nullable=False),
-    Column("total", NUMBER),
-    Column("minimum", NUMBER),
-    Column("maximum", NUMBER),
+    *_sums(),
     sqlite_with_rowid=False,
 )
 
@@ -311,11 +315,7 @@ removed_hours = _table(
     Column("endpoint", TEXT, primary_key=True),
     Column("hour", WHOLE, primary_key=True),
     Column("measurement", TEXT, primary_key=True),
-    Column("readings", WHOLE, nullable=False),
-    Column("count", WHOLE, nullable=False),
-    Column("total", NUMBER),
-    Column("minimum", NUMBER),
-    Column("maximum", NUMBER),
+    *_sums(),
     sqlite_with_rowid=False,
 )
 

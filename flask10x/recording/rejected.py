@@ -260,10 +260,12 @@ def latest(connection: Connection, endpoint: str) -> RejectedRow | None:
 
     Its id need not be the highest: a row of an unknown endpoint is reused (`LatestRejected`).
     """
-    of_endpoint = select(rejected.c.id).where(rejected.c.endpoint == endpoint)
-    newest = of_endpoint.order_by(rejected.c.received_at.desc(), rejected.c.id.desc()).limit(1)
-    number = connection.execute(newest).scalar_one_or_none()
-    return None if number is None else by_id(connection, number)
+    return _latest(connection, rejected.c.endpoint == endpoint)
+
+
+def latest_of_no_station(connection: Connection, stations: Collection[str]) -> RejectedRow | None:
+    """The last row of an endpoint that none of these stations has; None if there is none."""
+    return _latest(connection, rejected.c.endpoint.not_in(stations))
 
 
 def endpoints(connection: Connection) -> list[str]:
@@ -304,6 +306,14 @@ def purge(database: Database, selection: Selection) -> Iterator[int]:
 def text_of(body: bytes) -> str:
     r"""The body in one line, with characters that confuse a screen as `\n`, `\xff`, `\u202e`."""
     return escape(body.decode("utf-8", "backslashreplace"))
+
+
+def _latest(connection: Connection, condition: ColumnElement[bool]) -> RejectedRow | None:
+    # By the id first: a sort of whole rows would read every body.
+    newest_first = rejected.c.received_at.desc(), rejected.c.id.desc()
+    query = select(rejected.c.id).where(condition).order_by(*newest_first).limit(1)
+    number = connection.execute(query).scalar_one_or_none()
+    return None if number is None else by_id(connection, number)
 
 
 def _make_room(connection: Connection, max_rows: int, max_bytes: int) -> int:
@@ -402,7 +412,8 @@ class LatestRejected:
         self._waiting: dict[str, RejectedReading] = {}
         # The id of the row of each endpoint; None before it has a row.
         self._rows: dict[str, int | None] = {}
-        self._stored: list[tuple[RejectedReading, int]] = []
+        self.stored: list[tuple[RejectedReading, int]] = []
+        """What the last call of `store` has stored, and the ids of the rows."""
 
     @property
     def size_bytes(self) -> int:
@@ -428,43 +439,26 @@ class LatestRejected:
         """Store the readings that wait; the number of older rows that were deleted for them."""
         with self._lock:
             waiting = [*self._waiting.values()]
-        evicted, stored = 0, []
-        # The commit of a failed call may have been made nevertheless.
-        tried = {
-            reading.endpoint: number
-            for reading, number in self._stored
-            if holds(connection, number, reading)
-        }
+        evicted, self.stored = 0, []
         for reading in waiting:
-            row = tried.get(reading.endpoint, self._rows[reading.endpoint])
+            row = self._rows[reading.endpoint]
             number, deleted = keep_latest(connection, reading, row, settings)
-            stored.append((reading, number))
+            self.stored.append((reading, number))
             evicted += deleted
-        self._stored = stored
         return evicted
 
     def settle(self) -> None:
         """Forget the stored readings, because they are committed."""
         with self._lock:
-            for reading, number in self._stored:
+            for reading, number in self.stored:
                 self._rows[reading.endpoint] = number
                 if self._waiting.get(reading.endpoint) is reading:
                     del self._waiting[reading.endpoint]
-        self._stored = []
 
     def forget(self) -> None:
         """Forget all readings that wait, because the database refuses them."""
         with self._lock:
             self._waiting.clear()
-
-
-def latest_of_no_station(connection: Connection, stations: Collection[str]) -> RejectedRow | None:
-    """The last row of an endpoint that none of these stations has; None if there is none."""
-    columns = rejected.c
-    others = select(columns.endpoint).where(columns.endpoint.not_in(stations))
-    newest_row = others.order_by(columns.received_at.desc(), columns.id.desc()).limit(1)
-    endpoint = connection.execute(newest_row).scalar_one_or_none()
-    return None if endpoint is None else latest(connection, endpoint)
 
 
 log = logging.getLogger(__name__)
@@ -490,14 +484,12 @@ BYTES_PER_SEC = 4096
 class _Tried:
     """A commit that has failed but may have been made: it is repeated with the same rows."""
 
-    chunk: list[RejectedReading] = field(default_factory=list)
-    dropped: int = 0
-    newest: int = 0
-    """The id of the last row, if the commit was made."""
-
-    def is_made(self, connection: Connection) -> bool:
-        """Whether the row with that id holds the last reading."""
-        return bool(self.chunk) and holds(connection, self.newest, self.chunk[-1])
+    chunk: list[RejectedReading]
+    dropped: int
+    last: RejectedReading
+    """The reading that it has stored last."""
+    last_id: int
+    """The id of its row, if the commit was made."""
 
 
 class RejectedQueue:
@@ -525,7 +517,7 @@ class RejectedQueue:
         self._dropped = 0
         self._not_before_sec = clock()
         self._failing = False
-        self._tried = _Tried()
+        self._tried: _Tried | None = None
         self.latest = LatestRejected()
 
     @property
@@ -562,8 +554,8 @@ class RejectedQueue:
 
     def _chunk(self) -> tuple[list[RejectedReading], int]:
         """The oldest readings that wait, at least one if any does, and their size."""
-        if tried := self._tried.chunk:
-            return tried, sum(reading.size_bytes for reading in tried)
+        if self._tried:
+            return self._tried.chunk, sum(reading.size_bytes for reading in self._tried.chunk)
         chunk: list[RejectedReading] = []
         size_bytes = 0
         with self._lock:
@@ -575,21 +567,19 @@ class RejectedQueue:
         return chunk, size_bytes
 
     def _store(self, chunk: list[RejectedReading], size_bytes: int) -> bool:
-        dropped = self._tried.dropped if self._tried.chunk else self._dropped
-        if not chunk:
-            # Without a row a failed commit could not be checked.
-            dropped = 0
+        # Without a row a failed commit could not be checked.
+        dropped = self._tried.dropped if self._tried else self._dropped if chunk else 0
         try:
             evicted = self._commit(chunk, dropped)
         except Exception as error:
             self._fail(error)
             if kind_of(error) == "store":
                 return False
-            self._tried = _Tried()
+            self._tried = None
             self._settle(chunk, size_bytes, dropped=-len(chunk))
             self.latest.forget()
             return True
-        self._failing, self._tried = False, _Tried()
+        self._failing, self._tried = False, None
         self.latest.settle()
         self._settle(chunk, size_bytes, dropped)
         if dropped:
@@ -600,13 +590,16 @@ class RejectedQueue:
 
     def _commit(self, chunk: list[RejectedReading], dropped: int) -> int:
         with self._database.commit() as connection:
-            if self._tried.is_made(connection):
+            tried = self._tried
+            if tried and holds(connection, tried.last_id, tried.last):
                 return 0
             evicted = 0
             if chunk:
                 evicted = keep(connection, chunk, self._settings)
-                self._tried = _Tried(chunk, dropped, newest_id(connection))
+                self._tried = _Tried(chunk, dropped, chunk[-1], newest_id(connection))
             evicted += self.latest.store(connection, self._settings)
+            if self.latest.stored and not chunk:
+                self._tried = _Tried(chunk, dropped, *self.latest.stored[-1])
             counters.add(connection, DROPPED, dropped)
             counters.add(connection, EVICTED, evicted)
         return evicted

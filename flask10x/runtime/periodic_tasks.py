@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
+from flask10x.database.engine import Lease
 from flask10x.database.error_codes import reason_of
-from flask10x.database.hosts import Lease
 from flask10x.errors import (
     DatabaseDamaged,
     DatabaseSuspected,

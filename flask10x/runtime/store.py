@@ -15,8 +15,8 @@ from flask10x.config.settings import Settings
 from flask10x.database import counters
 from flask10x.database.damage import Damage
 from flask10x.database.database import Database
+from flask10x.database.engine import MONITOR
 from flask10x.database.error_codes import reason_of
-from flask10x.database.hosts import MONITOR
 from flask10x.database.paths import shown_name
 from flask10x.history.view import View
 from flask10x.recording.repeats import Repeats
@@ -164,13 +164,13 @@ class Store:
 
     def _tasks_with_other_hosts(self) -> list[PeriodicTask]:
         """The further tasks of each host where there may be several."""
-        name = self.database.hosts.hold_name(self.database, self._monitor_lock)
-        if name is None:
+        hold_name = self.database.hosts.hold_name(self.database, self._monitor_lock)
+        if hold_name is None:
             return []
         other_hosts = OtherHosts(self.database, self.gauges, self.settings.stations.by_endpoint)
         trouble = "Cannot read what came to other hosts"
         return [
-            PeriodicTask("host name", name.step, self.gauges, "This host needs another name"),
+            PeriodicTask("host name", hold_name, self.gauges, "This host needs another name"),
             PeriodicTask("other hosts", other_hosts.step, self.gauges, trouble),
         ]
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from flask10x.config.settings import Settings
 from flask10x.recording.shared_queue import SharedQueues
@@ -36,14 +35,6 @@ class QueueWatch:
             log.info("Write queue is low again: %d/%d", highest, maxsize)
 
 
-@dataclass(frozen=True)
-class _PendingLogLine:
-    """A line with the total of killed workers that is not written yet."""
-
-    total: int
-    is_written: Callable[[], bool]
-
-
 class WorkerWatch:
     """Logs killed workers once, or again when the process may have died before the line was
     written.
@@ -57,15 +48,16 @@ class WorkerWatch:
         """`receipt` returns a function that says whether the last line is written."""
         self._gauges = gauges
         self._receipt = receipt
-        self._pending_line: _PendingLogLine | None = None
+        # The total in the last line, and whether that line is written; None when it is.
+        self._pending_line: tuple[int, Callable[[], bool]] | None = None
 
     def step(self) -> None:
         """Check once."""
         if self._pending_line is not None:
-            if not self._pending_line.is_written():
+            total, is_written = self._pending_line
+            if not is_written():
                 return
-            self._gauges.killed_logged = self._pending_line.total
-            self._pending_line = None
+            self._gauges.killed_logged, self._pending_line = total, None
         killed = self._gauges.killed
         new = killed - self._gauges.killed_logged
         if not new:
@@ -75,4 +67,4 @@ class WorkerWatch:
             " the readings that they had accepted are kept and stored",
             *(new, killed),
         )
-        self._pending_line = _PendingLogLine(killed, self._receipt())
+        self._pending_line = killed, self._receipt()

@@ -8,7 +8,7 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.database.hosts import MONITOR
+from flask10x.database.engine import MONITOR
 from flask10x.database.paths import database_path
 from flask10x.database.postgres import hosts as host_names
 from flask10x.database.postgres.hosts import CHECK_EVERY_SEC, LEASE_SEC, LeasedName

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.config.settings import Settings
+from flask10x.database.engine import Connections
 from flask10x.database.error_codes import (
     WRITE_BUSY_TIMEOUT_MS,
     QueryTooLong,
@@ -108,7 +109,7 @@ LIMIT_STAYS_WITHIN = 0.75
 PROMPT_SEC = 1.5
 
 
-class PostgresConnections:
+class PostgresConnections(Connections):
     """The connections of one process to PostgreSQL: an engine to read and one to write."""
 
     def __init__(self, settings: Settings, busy_timeout_ms: int = WRITE_BUSY_TIMEOUT_MS) -> None:
@@ -117,7 +118,6 @@ class PostgresConnections:
         self._warnings: list[str] = []
         self._commits = False
         self._patience = driver.Patience()
-        self.no_answer = ""
         self.reader = _engine(settings, "read")
         self.writer = _engine(settings, "write")
         self._is_closed = False

@@ -8,9 +8,11 @@ psycopg gives control back ten times a second (its `_WAIT_INTERVAL`).
 import logging
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from time import monotonic
 from typing import Any
@@ -167,48 +169,41 @@ class Answering:
         """`question` is answered, or raises what reading a database raises."""
         self._question = question
         self._lock = threading.Lock()
-        self._look: _Look | None = None
+        self._began_sec = 0.0
+        self._answer: Future[object] | None = None
 
     def require(self, within_sec: float) -> None:
         """Return when the server answers; raises DBAPIError or TimeoutError.
 
         It takes at most this long after the question was asked, by whichever thread.
         """
-        look = self._begun()
-        if not look.is_over.wait(max(0.0, look.began_sec + within_sec - monotonic())):
-            silent_sec = monotonic() - look.began_sec
+        answer, began_sec = self._begun()
+        wait([answer], max(0.0, began_sec + within_sec - monotonic()))
+        if not answer.done():
+            silent_sec = monotonic() - began_sec
             raise DBAPIError("", None, NoAnswer(f"no answer for {silent_sec:.0f} s"))
-        if isinstance(look.error, DBAPIError):
+        error = answer.exception()
+        if isinstance(error, DBAPIError):
             # Several threads may raise it.
-            raise DBAPIError("", None, look.error.orig or look.error)
-        if look.error is not None:
-            raise TimeoutError(str(look.error))
+            raise DBAPIError("", None, error.orig or error)
+        if error is not None:
+            raise TimeoutError(str(error))
 
-    def _begun(self) -> "_Look":
+    def _begun(self) -> tuple["Future[object]", float]:
+        """What becomes the answer, and when the question was asked."""
         with self._lock:
-            if self._look is None or self._look.is_over.is_set():
-                self._look = _Look(self._question)
+            if self._answer is None or self._answer.done():
+                self._answer, self._began_sec = Future(), monotonic()
+                ask = partial(self._ask, self._answer)
                 try:
-                    threading.Thread(target=self._look.run, name="answering", daemon=True).start()
+                    threading.Thread(target=ask, name="answering", daemon=True).start()
                 except RuntimeError:
                     # Out of threads: the next read finds out.
-                    self._look.is_over.set()
-            return self._look
+                    self._answer.set_result(None)
+            return self._answer, self._began_sec
 
-
-class _Look:
-    """One question, and what came of it."""
-
-    def __init__(self, question: Callable[[], object]) -> None:
-        self._question = question
-        self.began_sec = monotonic()
-        self.is_over = threading.Event()
-        self.error: Exception | None = None
-
-    def run(self) -> None:
+    def _ask(self, answer: "Future[object]") -> None:
         try:
-            self._question()
-        except Exception as error:
-            self.error = error
-        finally:
-            self.is_over.set()
+            answer.set_result(self._question())
+        except BaseException as error:
+            answer.set_exception(error)

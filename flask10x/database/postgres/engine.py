@@ -1,4 +1,4 @@
-"""A database on a server of PostgreSQL, as `engines.DatabaseEngine` describes it.
+"""A database on a server of PostgreSQL, as `DatabaseEngine` describes it.
 
 psycopg and SQLAlchemy are loaded only by what asks the server.
 """
@@ -9,9 +9,8 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
-from flask10x.database.hosts import Hosts
+from flask10x.database.engine import DatabaseEngine, Hosts
 from flask10x.database.paths import database_path, shown_name
 from flask10x.database.server import Server
 from flask10x.errors import DatabaseUnreachable, SchemaError
@@ -22,17 +21,13 @@ if TYPE_CHECKING:
     from flask10x.database.postgres.connections import PostgresConnections
 
 
-class PostgresEngine:
+class PostgresEngine(DatabaseEngine):
     """The database of these settings, on its server."""
 
     is_file = False
     # A server may be away, or refuse what the service needs; it makes no sense to look for a file.
     lack = "cannot be used"
-    unreadable: type[SchemaError] = DatabaseUnreachable
-
-    def __init__(self, settings: Settings) -> None:
-        """Asks nothing yet."""
-        self._settings = settings
+    unreadable = DatabaseUnreachable
 
     @property
     def hosts(self) -> Hosts:
@@ -48,21 +43,6 @@ class PostgresEngine:
 
         return server
 
-    def missing(self) -> str:
-        """Nothing: there is no file whose disk could be away."""
-        return ""
-
-    def require_not_missing(self) -> None:
-        """Only the server can tell."""
-
-    def is_new(self) -> bool:
-        """Only the server can tell."""
-        return False
-
-    def remember(self) -> bool:
-        """There is no disk that could be away."""
-        return True
-
     def arrival(self) -> Callable[[], bool]:
         """What asks whether the server answers and is no standby."""
         return self._takes_writes
@@ -76,10 +56,6 @@ class PostgresEngine:
                 return not server.primary(connection).is_standby
         except DBAPIError:
             return False
-
-    def may_be_there(self) -> bool:
-        """Only the server can tell."""
-        return True
 
     def require(self) -> Path:
         """The path beside which this host has its locks.
@@ -103,9 +79,6 @@ class PostgresEngine:
             text = _("there is no database {path}; start the service, or run: flask10x migrate")
             raise SchemaError(text.format(path=name))
         return database_path(self._settings)
-
-    def prepare_upgrade(self, *, new: bool) -> None:
-        """Nothing lies beside it that could be in the way."""
 
     @contextmanager
     def reader(self) -> "Iterator[Engine]":

@@ -27,8 +27,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.config.settings import PREFIX, Settings
+from flask10x.database.engine import MONITOR, Hosts, Lease, Transactions
 from flask10x.database.error_codes import QueryTooLong
-from flask10x.database.hosts import MONITOR, Transactions
 from flask10x.database.paths import database_path
 from flask10x.database.postgres.connections import PostgresConnections
 from flask10x.errors import CommitNotReplicated, HostNameTaken, LeaseLost, LockTimeout
@@ -88,8 +88,8 @@ def token_of(lock: FileLock) -> str:
     return f"{note} {boot_id()}" if note else ""
 
 
-class TimedLease:
-    """A lease as one host has it, for some seconds each time; see `database.hosts.Lease`."""
+class TimedLease(Lease):
+    """A lease as one host has it, for some seconds each time."""
 
     def __init__(
         self,
@@ -204,21 +204,20 @@ class LeasedName:
             raise _name_taken(self._name)
 
 
-class SeveralHosts:
-    """This host among those that may share the database; see `database.hosts.Hosts`."""
+class SeveralHosts(Hosts):
+    """This host among those that may share the database."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._name = settings.host_name
-        self.name: str | None = self._name
+        self.name: str = settings.host_name
 
     def lease(self, database: Transactions, name: str, lock: FileLock) -> TimedLease:
         """What one host at a time has under this name."""
-        return TimedLease(database, name, self._name, lock)
+        return TimedLease(database, name, self.name, lock)
 
-    def hold_name(self, database: Transactions, lock: FileLock) -> LeasedName:
-        """The name, held by the process that holds the lock."""
-        return LeasedName(database, self._name, lock)
+    def hold_name(self, database: Transactions, lock: FileLock) -> Callable[[], None]:
+        """What holds the name for the process that holds the lock."""
+        return LeasedName(database, self.name, lock).step
 
     def check_name(self) -> None:
         """Raise HostNameTaken when another host of this name serves the database."""

@@ -12,7 +12,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from gettext import gettext as _
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
+from flask10x.database.engine import Connections
 from flask10x.database.error_codes import (
     DAMAGE_ERRORS,
     QueryTooLong,
@@ -62,7 +63,7 @@ ONLY_EXISTING = {"uri": "true", "mode": "rw"}
 Mode = Literal["read", "write"]
 
 
-class SqliteConnections:
+class SqliteConnections(Connections):
     """The connections of one process to the database file: an engine to read and one to write."""
 
     def __init__(self, settings: Settings, damage: Damage, busy_timeout_ms: int) -> None:
@@ -70,7 +71,6 @@ class SqliteConnections:
         self._busy_timeout_ms = busy_timeout_ms
         self._damage = damage
         self._checkpoints = False
-        self.no_answer = ""
         engine = partial(_engine, settings, damage, lambda: self._checkpoints)
         self.reader = engine("read", READ_BUSY_TIMEOUT_MS)
         self.writer = engine("write", busy_timeout_ms)
@@ -95,17 +95,6 @@ class SqliteConnections:
             if not connection.invalidated:
                 driver.set_progress_handler(None, 0)
 
-    def promptly(self) -> AbstractContextManager[None]:
-        """There is no server to wait for."""
-        return nullcontext()
-
-    def explain(self, error: DBAPIError) -> None:
-        """SQLite's own words say it."""
-
-    def migration(self) -> AbstractContextManager[Connection]:
-        """A write transaction as any other."""
-        return self.writer.begin()
-
     def probe(self) -> None:
         """Take the write lock and give it back, without waiting for it."""
         with self.writer.connect() as connection:
@@ -116,12 +105,6 @@ class SqliteConnections:
                     nothing.rollback()
             finally:
                 driver.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}").close()
-
-    def check_commit(self) -> None:
-        """What SQLite has committed is on the disk."""
-
-    def break_off(self) -> None:
-        """Nothing: SQLite's own limits of time are short, and there is no server."""
 
     def close(self, *engines: Engine) -> None:
         """Close under the commit lock; the last connection of all processes checkpoints."""

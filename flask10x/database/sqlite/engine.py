@@ -1,6 +1,6 @@
-"""A database that is a file of SQLite, as `engines.DatabaseEngine` describes it.
+"""A database that is a file of SQLite, as `DatabaseEngine` describes it.
 
-It has one host. SQLAlchemy is loaded only by what opens the file.
+SQLAlchemy is loaded only by what opens the file.
 """
 
 from collections.abc import Callable, Iterator
@@ -8,56 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
-from flask10x.database.hosts import Hosts, Transactions
+from flask10x.database.engine import DatabaseEngine
 from flask10x.database.paths import database_path
-from flask10x.database.server import Server
 from flask10x.database.sqlite import missing
 from flask10x.errors import SchemaError
 from flask10x.system import disk
-from flask10x.system.locks import FileLock
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Engine
 
     from flask10x.database.sqlite.connections import SqliteConnections
-
-
-class OwnLease:
-    """What one host at a time has, where there is no other."""
-
-    is_held = True
-
-    def hold(self) -> bool:
-        """Whether this host has it: always."""
-        return True
-
-    def check(self, _connection: "Connection") -> None:
-        """No other host can have it."""
-
-    def give_back(self) -> None:
-        """No other host wants it."""
-
-
-class OneHost:
-    """A file has one host, which has all that several would share."""
-
-    name: str | None = None
-
-    def lease(self, _database: Transactions, _name: str, _lock: FileLock) -> OwnLease:
-        """This host has it."""
-        return OwnLease()
-
-    def hold_name(self, _database: Transactions, _lock: FileLock) -> None:
-        """It has no use for a name."""
-
-    def check_name(self) -> None:
-        """No other host can have it."""
-
-    def holders(self, _connection: "Connection") -> dict[str, str]:
-        """No host needs a lease."""
-        return {}
 
 
 class Arrival:
@@ -81,26 +42,16 @@ class Arrival:
         return len(self._states) == self.EQUAL_LOOKS and len(set(self._states)) == 1
 
 
-class SqliteEngine:
+class SqliteEngine(DatabaseEngine):
     """The file of these settings."""
 
     is_file = True
     lack = "is missing"
-    unreadable: type[SchemaError] = SchemaError
-    hosts: Hosts = OneHost()
-    server: Server | None = None
-
-    def __init__(self, settings: Settings) -> None:
-        """Looks at nothing yet."""
-        self._settings = settings
+    unreadable = SchemaError
 
     def missing(self) -> str:
         """What is missing and what helps, when there was a database and there is none now."""
         return missing.reason(self._settings)
-
-    def require_not_missing(self) -> None:
-        """Raise DatabaseMissing when there was a database and is none now."""
-        missing.require(self._settings)
 
     def is_new(self) -> bool:
         """Whether there is no file, an empty one, or one in which no table was ever made."""

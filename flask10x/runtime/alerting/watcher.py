@@ -20,8 +20,8 @@ from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.transitions import Changes, Routing
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
+from flask10x.database.engine import Lease
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
-from flask10x.database.hosts import Lease
 from flask10x.errors import CommitNotReplicated, LeaseLost, LockTimeout
 from flask10x.runtime.alerting import start_delivery
 from flask10x.runtime.alerting.start_delivery import Delivery, lock_path
