@@ -25,11 +25,11 @@ FAULTS = {
         "リーダーの PostgreSQL と Patroni を 35 秒間凍結",
     ),
     "pg-leader-unplugged": (
-        "nobody hears the leader for 35 s",
+        "the leader's network is cut for 35 s",
         "リーダーのネットワークを 35 秒間切断",
     ),
     "pg-leader-parted": (
-        "the other nodes do not hear the leader for 35 s, the services do",
+        "only the other nodes are cut off from the leader, for 35 s",
         "リーダーとほかのノードの間だけを 35 秒間切断",
     ),
     "pg-standby-killed": ("the standby's machine dies", "同期中のノードのマシンが停止"),
@@ -55,7 +55,7 @@ FAULTS = {
         "サービスホストが停止し、5 秒後に起動",
     ),
     "pg-host-frozen": (
-        "a service host stands still in the middle of a commit",
+        "a service host is frozen in the middle of a commit",
         "サービスホストがコミットの途中で凍結",
     ),
     "pg-restarted": (
@@ -75,9 +75,9 @@ RUNS = {
 }
 WHOLE = (
     "{server}: {faults} faults in {minutes} minutes.\nOf {acknowledged} readings that were"
-    " acknowledged {lost} are lost and {doubled} stored twice.\nWho reads by id has missed"
-    " {missed}; the CSV file differs in {csv} rows.\n",
-    "{server}: {minutes} 分間に障害 {faults} 回。\n保存したと答えた測定値 {acknowledged} 件のうち、"
+    " acknowledged {lost} are lost and {doubled} stored twice.\nReadings missed by a program that"
+    " reads by id: {missed}; the CSV file differs in {csv} rows.\n",
+    "{server}: {minutes} 分間に障害 {faults} 回。\n200 を返した測定値 {acknowledged} 件のうち、"
     "消失 {lost}、二重保存 {doubled}。\nid 順に読むプログラムの読み落とし {missed}、"
     "CSV ファイルとの違い {csv} 行。\n",
 )
@@ -85,7 +85,7 @@ WHOLE = (
 UNKEYED = (
     "Without a key {unkeyed_acknowledged} were acknowledged of {unkeyed_sent}, and"
     " {unkeyed_stored} are stored.\n",
-    "キーなしの送信 {unkeyed_sent} 件のうち、保存したと答えたもの {unkeyed_acknowledged}、"
+    "キーなしの送信 {unkeyed_sent} 件のうち、200 を返したもの {unkeyed_acknowledged}、"
     "保存されているもの {unkeyed_stored}。\n",
 )
 UNKEYED_ADDED_UP = ("unkeyed_sent", "unkeyed_acknowledged", "unkeyed_stored")

@@ -69,7 +69,7 @@ FAULTS = {
         "負荷中に読み手が古いスナップショットを保持",
     ),
     "power-cut": ("power cut under load (shim)", "負荷中に停電（模擬）"),
-    "writer-dies": ("writer thread dies under load", "負荷中に書き込みスレッドが死ぬ"),
+    "writer-dies": ("writer thread dies under load", "負荷中の書き込みスレッドの異常終了"),
     "clock-jump": ("clock jumps by a day, both ways", "時計が前後に 1 日ずれる"),
     "two-services": (
         "two services start on one database",
