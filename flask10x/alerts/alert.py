@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from flask10x.config.alerts.rules import Kind
+from flask10x.config.alerts.rules import Kind, Rule
 
 Fact = str | float | int | None
 Facts = Mapping[str, Fact]
@@ -60,12 +60,27 @@ class Verdict:
     facts: Facts = field(default_factory=dict)
     """The values for its message."""
 
+    @classmethod
+    def of(
+        cls, rule: Rule, is_firing: bool | None, since_ms: int, facts: Facts, subject: str = ""
+    ) -> "Verdict":
+        """Return the verdict of this rule."""
+        return cls(
+            rule=rule.name,
+            kind=rule.kind,
+            subject=subject,
+            is_firing=is_firing,
+            since_ms=since_ms,
+            facts=facts,
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alert:
     """One alert of the state file."""
 
-    id: int
+    id: int = 0
+    """0: it is not written yet."""
     rule: str
     kind: Kind
     subject: str
@@ -74,14 +89,14 @@ class Alert:
     """When the condition of its rule began to hold."""
     firing_since_ms: int
     """When the alert fired: later than `since_ms` where its rule waits for some time."""
-    ended_ms: int | None
+    ended_ms: int | None = None
     """None while it is active."""
-    ended: Ended | None
+    ended: Ended | None = None
     facts: Facts
     """The facts when it fired."""
-    end_facts: Facts
+    end_facts: Facts = field(default_factory=dict)
     """The facts when it was resolved; empty while it is active."""
-    muted_until_ms: int | None
+    muted_until_ms: int | None = None
     """The end of its mute; None when it is not muted."""
     reminded_ms: int = 0
     """The time of the last reminder, or else when it fired."""
@@ -94,6 +109,8 @@ class AlertMessage:
     id: int
     alert_id: int | None
     """None for a test, and for the message about the daily limit."""
+    rule: str
+    """The name of the rule of its alert; empty without an alert."""
     occasion: Occasion
     channel: str
     created_ms: int

@@ -5,12 +5,13 @@ over.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from flask10x.alerts import state_file
+from flask10x.alerts.alert import AlertMessage
 from flask10x.config.alerts.rules import Alerts, QuietHours
 from flask10x.readings.times import SECOND_MS
 
@@ -26,30 +27,6 @@ GIVEN_UP_AFTER_TRIES = 20
 LOOKED_AT = 1000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WaitingMessage:
-    """A message that waits to be sent; times are UTC epoch milliseconds."""
-
-    id: int
-    alert_id: int | None
-    """None for the message about the daily limit."""
-    rule: str
-    """The name of the rule of the alert; empty without an alert."""
-    occasion: str
-    channel: str
-    created_ms: int
-    due_ms: int
-    tries: int
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The next message of a channel, and the earliest time at which it may be tried."""
-
-    message: WaitingMessage
-    due_ms: int
-
-
 def day_start_ms(now_ms: int, zone: tzinfo | None) -> int:
     """Return when the day of this moment began in this zone."""
     midnight = datetime.combine(local(now_ms, zone).date(), time(), zone)
@@ -61,84 +38,52 @@ def pause_ms(tries: int) -> int:
     return PAUSES_SEC[min(tries, len(PAUSES_SEC)) - 1] * SECOND_MS
 
 
-def is_given_up(message: WaitingMessage, now_ms: int) -> bool:
+def is_given_up(message: AlertMessage, now_ms: int) -> bool:
     """Whether a message whose try has failed is given up."""
     is_old = now_ms - message.created_ms >= GIVEN_UP_AFTER_MS
     return is_old and message.tries >= GIVEN_UP_AFTER_TRIES
 
 
-def waiting(connection: Connection) -> dict[str, list[WaitingMessage]]:
-    """Return the waiting messages by channel, in the order in which they were created."""
+def heads(
+    connection: Connection, alerts: Alerts, now_ms: int, zone: tzinfo | None
+) -> dict[str, AlertMessage]:
+    """Return the next message of each channel that has one, as `head` does."""
     m = state_file.messages.c
     channels = select(m.way).where(m.state == "waiting").distinct().order_by(m.way)
-    return {
-        channel: waiting_of(connection, channel)
+    waiting = {
+        channel: state_file.waiting(connection, channel, LOOKED_AT)
         for channel in connection.execute(channels).scalars()
+    }
+    return {
+        channel: message
+        for channel, messages in waiting.items()
+        if (message := head(messages, alerts, now_ms, zone))
     }
 
 
-def waiting_of(connection: Connection, channel: str) -> list[WaitingMessage]:
-    """Return the waiting messages of one channel, the first LOOKED_AT."""
-    m, a = state_file.messages.c, state_file.alerts.c
-    query = (
-        select(
-            *(
-                m.id,
-                m.alert_id,
-                m.occasion,
-                m.way.label("channel"),
-                m.created_ms,
-                m.due_ms,
-                m.tries,
-            ),
-            func.coalesce(a.rule, "").label("rule"),
-        )
-        .outerjoin_from(state_file.messages, state_file.alerts, m.alert_id == a.id)
-        .where(m.state == "waiting", m.way == channel)
-        .order_by(m.id)
-        .limit(LOOKED_AT)
-    )
-    return [WaitingMessage(**row._mapping) for row in connection.execute(query)]
-
-
 def head(
-    messages: Sequence[WaitingMessage], alerts: Alerts, now_ms: int, zone: tzinfo | None
-) -> Head | None:
-    """Return the next message of a channel, or None when none waits.
+    messages: Sequence[AlertMessage], alerts: Alerts, now_ms: int, zone: tzinfo | None
+) -> AlertMessage | None:
+    """Return the next message of a channel, due when it may be tried; None when none waits.
 
     It is the oldest one, whether or not it is due: a message that is tried again blocks those after
     it. Only one that quiet hours hold lets others pass, but none of its own alert.
     """
-    held: Head | None = None
+    held: AlertMessage | None = None
     held_alerts: set[int | None] = set()
     for message in messages:
-        until_ms = _held_until(alerts, message.rule, now_ms, zone)
-        if until_ms is None and message.alert_id not in held_alerts:
-            return Head(message, _due_ms(message, now_ms))
+        quiet_until_ms = after_quiet_hours_ms(now_ms, message.rule, alerts.quiet_hours, zone)
+        is_held = quiet_until_ms > now_ms
+        if not is_held and message.alert_id not in held_alerts:
+            return replace(message, due_ms=_due_ms(message, now_ms))
         if message.alert_id is not None:
             held_alerts.add(message.alert_id)
-        if held is None and until_ms is not None:
-            held = Head(message, until_ms)
+        if held is None and is_held:
+            held = replace(message, due_ms=quiet_until_ms)
     return held
 
 
-def next_due_ms(
-    connection: Connection, alerts: Alerts, now_ms: int, zone: tzinfo | None
-) -> int | None:
-    """Return when the next message of any channel is due, or None when none waits.
-
-    It may be in the past.
-    """
-    heads = [head(messages, alerts, now_ms, zone) for messages in waiting(connection).values()]
-    return min((queued.due_ms for queued in heads if queued), default=None)
-
-
-def _held_until(alerts: Alerts, rule: str, now_ms: int, zone: tzinfo | None) -> int | None:
-    due_ms = after_quiet_hours_ms(now_ms, rule, alerts.quiet_hours, zone)
-    return due_ms if due_ms > now_ms else None
-
-
-def _due_ms(message: WaitingMessage, now_ms: int) -> int:
+def _due_ms(message: AlertMessage, now_ms: int) -> int:
     """Quiet hours are checked each time, so a message without a try is due at once."""
     if not message.tries or message.due_ms - now_ms > LONGEST_PAUSE_MS:
         return min(message.due_ms, now_ms)

@@ -63,20 +63,20 @@ def load(connection: Connection) -> dict[Key, SharedAlert]:
 
 def put(connection: Connection, changed: Changes, now_ms: int) -> None:
     """Store these changes; an alert that is stored already stays."""
-    for alert, ended, _ in changed.ended:
+    for alert in changed.ended:
         which = _is(alert.rule, alert.subject)
-        if ended == "recovered":
+        if alert.ended == "recovered":
             connection.execute(update(active_alerts).where(*which).values(ended_ms=now_ms))
         else:
             connection.execute(delete(active_alerts).where(*which))
-    for verdict in changed.firing:
-        which = _is(verdict.rule, verdict.subject)
+    for alert in changed.firing:
+        which = _is(alert.rule, alert.subject)
         # One that has ended, and whose last messages wait, makes room.
         connection.execute(
             delete(active_alerts).where(*which, active_alerts.c.ended_ms.is_not(None))
         )
         if connection.execute(select(active_alerts.c.rule).where(*which)).first() is None:
-            values = transitions.row_of(verdict, now_ms) | {"ways": ""}
+            values = transitions.row_of(alert) | {"ways": ""}
             connection.execute(active_alerts.insert().values(values))
     for alert in changed.reminders:
         which = _is(alert.rule, alert.subject)
@@ -100,8 +100,7 @@ def muted(connection: Connection, now_ms: int) -> list[Mute]:
 
 def mute(connection: Connection, rule: str, subject: str, until_ms: int) -> None:
     """Mute it on all hosts; each sees it some seconds later."""
-    until = Mute(rule=rule, subject=subject, until_ms=until_ms)
-    state_file.put_mute(connection, alert_mutes, until)
+    state_file.put_mute(connection, alert_mutes, rule, subject, until_ms)
 
 
 def unmute(connection: Connection, rule: str, subject: str) -> None:

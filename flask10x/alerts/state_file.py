@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -335,10 +335,11 @@ def by_id(connection: Connection, ids: Collection[int]) -> dict[int, Alert]:
 
 def messages_of(connection: Connection, alert_ids: Sequence[int]) -> dict[int, list[AlertMessage]]:
     """Return the messages of each of these alerts, in the order in which they were created."""
+    of_alerts = _with_rule().where(messages.c.alert_id.in_(alert_ids)).order_by(messages.c.id)
     by_alert: dict[int, list[AlertMessage]] = {number: [] for number in alert_ids}
-    query = select(messages).where(messages.c.alert_id.in_(alert_ids)).order_by(messages.c.id)
-    for row in connection.execute(query):
-        by_alert[row.alert_id].append(_message(row))
+    for message in _messages(connection, of_alerts):
+        if message.alert_id is not None:
+            by_alert[message.alert_id].append(message)
     return by_alert
 
 
@@ -346,9 +347,15 @@ def troubled(connection: Connection, limit: int = 50) -> list[AlertMessage]:
     """Return the messages whose last try failed or that were given up, the newest first."""
     c = messages.c
     failing = and_(c.state == "waiting", c.trouble != "")
-    query = select(messages).where(failing | (c.state == "given_up"))
-    rows = connection.execute(query.order_by(c.id.desc()).limit(limit))
-    return [_message(row) for row in rows]
+    which = _with_rule().where(failing | (c.state == "given_up"))
+    return _messages(connection, which.order_by(c.id.desc()).limit(limit))
+
+
+def waiting(connection: Connection, channel: str, limit: int) -> list[AlertMessage]:
+    """Return the first waiting messages of a channel, in the order in which they were created."""
+    c = messages.c
+    which = _with_rule().where(c.state == "waiting", c.way == channel)
+    return _messages(connection, which.order_by(c.id).limit(limit))
 
 
 def settle_waiting(
@@ -399,9 +406,14 @@ def _facts(text: str) -> dict[str, Any]:
     return {}
 
 
-def _message(row: Row[Any]) -> AlertMessage:
-    values = dict(row._mapping)
-    return AlertMessage(channel=values.pop("way"), **values)
+def _with_rule() -> Select[Any]:
+    is_alert = alerts.c.id == messages.c.alert_id
+    return select(messages, alerts.c.rule).outerjoin_from(messages, alerts, is_alert)
+
+
+def _messages(connection: Connection, query: Select[Any]) -> list[AlertMessage]:
+    rows = (dict(row) for row in connection.execute(query).mappings())
+    return [AlertMessage(channel=row.pop("way"), rule=row.pop("rule") or "", **row) for row in rows]
 
 
 def mute(connection: Connection, rule: str, subject: str, until_ms: int) -> None:
@@ -409,16 +421,17 @@ def mute(connection: Connection, rule: str, subject: str, until_ms: int) -> None
 
     Waiting messages are not sent any more; one that is being sent at this moment may still arrive.
     """
-    put_mute(connection, mutes, Mute(rule=rule, subject=subject, until_ms=until_ms))
+    put_mute(connection, mutes, rule, subject, until_ms)
     alert = alerts.c
     muted_alerts = select(alert.id).where(alert.rule == rule, alert.subject == subject)
     is_muted = messages.c.alert_id.in_(muted_alerts)
     settle_waiting(connection, "muted", clock.now_ms(), is_muted)
 
 
-def put_mute(connection: Connection, table: Table, mute: Mute) -> None:
+def put_mute(connection: Connection, table: Table, rule: str, subject: str, until_ms: int) -> None:
     """Store a mute in this table, or in that of all hosts."""
-    connection.execute(upsert(table).values(**asdict(mute), created_ms=clock.now_ms()))
+    values = {"rule": rule, "subject": subject, "until_ms": until_ms}
+    connection.execute(upsert(table).values(values | {"created_ms": clock.now_ms()}))
 
 
 def unmute(connection: Connection, rule: str, subject: str, table: Table = mutes) -> None:

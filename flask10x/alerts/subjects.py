@@ -21,7 +21,7 @@ from flask10x.config.alerts.rules import (
 from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.stations import Station, Stations
 from flask10x.system.logs import escape
-from flask10x.translation import Translation
+from flask10x.translation import N_, Translation
 
 
 def station_of(subject: str) -> str:
@@ -69,86 +69,60 @@ def stations_of(endpoints: Sequence[str], stations: Stations) -> tuple[Station, 
     )
 
 
+# By the kind of rule; some kinds have several.
+SENTENCES = {
+    "silence": N_("No data from a station for {span}: {where}"),
+    "silence.learned": N_("No data from a station for longer than usual: {where}"),
+    "failed_sensor": N_("A sensor gives no value or a fault value {n} times in a row: {where}"),
+    "refused": N_("{n} readings rejected within {span}: {where}"),
+    "threshold.above": N_("{name} above {limit}; ends at {clear}"),
+    "threshold.above.for": N_("{name} above {limit} for {span}; ends at {clear}"),
+    "threshold.below": N_("{name} below {limit}; ends at {clear}"),
+    "threshold.below.for": N_("{name} below {limit} for {span}; ends at {clear}"),
+    "rate.rise": N_("{name} rises by {change} within {span}"),
+    "rate.fall": N_("{name} falls by {change} within {span}"),
+    "queue": N_("Many readings waiting to be stored for {span}"),
+    "disk": N_("Less than {n} % of the disk is free"),
+    "database": N_("The database is damaged or missing, or readings cannot be stored for {span}"),
+    "export": N_("Readings in no CSV file for {span}"),
+    "backup": N_("The newest backup is older than {span}"),
+}
+
+
 def sentence(rule: Rule, stations: Stations, t: Translation) -> str:
     """Return the condition of a rule in words, without its name in the file."""
+    key: str = rule.kind
+    values: dict[str, object] = {"span": t.exactly(_span_sec(rule))}
     match rule:
-        case Silence() | FailedSensor() | RefusedSender():
-            return _of_stations(rule, stations, t)
+        case Silence():
+            key += ".learned" if rule.after_sec is None else ""
+            values["where"] = _where(rule.stations, stations, t)
+        case FailedSensor() | RefusedSender():
+            values |= {"n": rule.readings, "where": _where(rule.stations, stations, t)}
         case Threshold():
-            return _threshold(rule, stations, t)
+            key += ".below" if rule.above is None else ".above"
+            key += ".for" if rule.for_sec else ""
+            limit = rule.below if rule.above is None else rule.above
+            values |= _of_measurement(rule, stations, t, limit=limit, clear=rule.clear)
         case Rate():
-            return _rate(rule, stations, t)
-    return _of_the_service(rule, t)
-
-
-def _of_stations(
-    rule: Silence | FailedSensor | RefusedSender, stations: Stations, t: Translation
-) -> str:
-    where = _where(rule.stations, stations, t)
-    match rule:
-        case FailedSensor():
-            return t(
-                "A sensor gives no value or a fault value {n} times in a row: {where}",
-                n=rule.readings,
-                where=where,
-            )
-        case RefusedSender():
-            span = t.exactly(rule.within_sec)
-            return t(
-                "{n} readings rejected within {span}: {where}",
-                n=rule.readings,
-                span=span,
-                where=where,
-            )
-    if rule.after_sec is None:
-        return t("No data from a station for longer than usual: {where}", where=where)
-    span = t.exactly(rule.after_sec)
-    return t("No data from a station for {span}: {where}", span=span, where=where)
-
-
-def _threshold(rule: Threshold, stations: Stations, t: Translation) -> str:
-    values = {
-        "name": name_of(f"{rule.station}.{rule.column}", stations, t),
-        "limit": _value(rule.below if rule.above is None else rule.above, rule, stations),
-        "clear": _value(rule.clear, rule, stations),
-    }
-    if not rule.for_sec:
-        if rule.above is None:
-            return t("{name} below {limit}; ends at {clear}", **values)
-        return t("{name} above {limit}; ends at {clear}", **values)
-    span = t.exactly(rule.for_sec)
-    if rule.above is None:
-        return t("{name} below {limit} for {span}; ends at {clear}", span=span, **values)
-    return t("{name} above {limit} for {span}; ends at {clear}", span=span, **values)
-
-
-def _rate(rule: Rate, stations: Stations, t: Translation) -> str:
-    name = name_of(f"{rule.station}.{rule.column}", stations, t)
-    span = t.exactly(rule.within_sec)
-    if rule.rise is None:
-        change = _value(rule.fall, rule, stations)
-        return t("{name} falls by {change} within {span}", name=name, change=change, span=span)
-    change = _value(rule.rise, rule, stations)
-    return t("{name} rises by {change} within {span}", name=name, change=change, span=span)
-
-
-def _of_the_service(
-    rule: Queue | Disk | DatabaseTrouble | ExportOverdue | BackupOverdue, t: Translation
-) -> str:
-    match rule:
-        case Queue():
-            return t("Many readings waiting to be stored for {span}", span=t.exactly(rule.for_sec))
+            key += ".fall" if rule.rise is None else ".rise"
+            change = rule.fall if rule.rise is None else rule.rise
+            values |= _of_measurement(rule, stations, t, change=change)
         case Disk():
-            return t("Less than {n} % of the disk is free", n=f"{rule.free_percent:g}")
-        case DatabaseTrouble():
-            return t(
-                "The database is damaged or missing, or readings cannot be stored for {span}",
-                span=t.exactly(rule.for_sec),
-            )
-        case ExportOverdue():
-            return t("Readings in no CSV file for {span}", span=t.exactly(rule.after_sec))
-        case BackupOverdue():
-            return t("The newest backup is older than {span}", span=t.exactly(rule.after_sec))
+            values["n"] = f"{rule.free_percent:g}"
+    return t(SENTENCES[key], **values)
+
+
+def _span_sec(rule: Rule) -> int:
+    """The length of time of a rule, 0 where it has none."""
+    match rule:
+        case Silence() | ExportOverdue() | BackupOverdue():
+            return rule.after_sec or 0
+        case Rate() | RefusedSender():
+            return rule.within_sec
+        case Threshold() | Queue() | DatabaseTrouble():
+            return rule.for_sec
+    return 0
 
 
 def _where(endpoints: tuple[str, ...], stations: Stations, t: Translation) -> str:
@@ -157,6 +131,11 @@ def _where(endpoints: tuple[str, ...], stations: Stations, t: Translation) -> st
     return t.listed(station_name(station, t) for station in stations_of(endpoints, stations))
 
 
-def _value(value: float | None, rule: Threshold | Rate, stations: Stations) -> str:
+def _of_measurement(
+    rule: Threshold | Rate, stations: Stations, t: Translation, **values: float | None
+) -> dict[str, str]:
+    """The name of the measurement, and these values with its unit."""
     measurement = stations.by_column.get(rule.column)
-    return f"{value:.10g} {measurement.unit if measurement else ''}".rstrip()
+    unit = measurement.unit if measurement else ""
+    texts = {name: f"{value:.10g} {unit}".rstrip() for name, value in values.items()}
+    return texts | {"name": name_of(f"{rule.station}.{rule.column}", stations, t)}

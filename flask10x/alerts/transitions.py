@@ -5,7 +5,7 @@ that is killed in between sends none or all of them, and the next one continues 
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
@@ -13,9 +13,10 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, se
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from flask10x.alerts import state_file
-from flask10x.alerts.alert import Active, Alert, Ended, MessageState, Occasion, Verdict
+from flask10x.alerts.alert import Active, Alert, Facts, MessageState, Occasion, Verdict
 from flask10x.alerts.due import after_quiet_hours_ms
-from flask10x.config.alerts.rules import Alerts, Rate, Rule, Threshold
+from flask10x.alerts.subjects import watched_by
+from flask10x.config.alerts.rules import Alerts, Kind
 from flask10x.readings.stations import Stations
 
 _alerts, _messages = state_file.alerts.c, state_file.messages.c
@@ -30,9 +31,11 @@ REMINDERS_KEPT_MS = 30 * 24 * 3_600_000
 class Changes:
     """Changes of alerts that are to be written."""
 
-    firing: tuple[Verdict, ...] = ()
-    ended: tuple[tuple[Alert, Ended, Verdict | None], ...] = ()
+    firing: tuple[Alert, ...] = ()
+    ended: tuple[Alert, ...] = ()
+    """The alerts as they are after their end."""
     reminders: tuple[Alert, ...] = ()
+    """The alerts as they are before their reminder."""
 
     def __bool__(self) -> bool:
         return bool(self.firing or self.ended or self.reminders)
@@ -62,7 +65,11 @@ class Routing:
 
 
 def changes(
-    active: Active, verdicts: Iterable[Verdict], unwatched: Iterable[Alert], due: Iterable[Alert]
+    active: Active,
+    verdicts: Iterable[Verdict],
+    unwatched: Iterable[Alert],
+    due: Iterable[Alert],
+    now_ms: int,
 ) -> Changes:
     """Return what these verdicts change of the active alerts.
 
@@ -73,63 +80,51 @@ def changes(
     for verdict in verdicts:
         newest.setdefault((verdict.rule, verdict.subject), verdict)
     unwatched_by_key = {(alert.rule, alert.subject): alert for alert in unwatched}
-    ended: list[tuple[Alert, Ended, Verdict | None]] = []
-    ended += [(alert, "unwatched", None) for alert in unwatched_by_key.values()]
+    ended = [
+        replace(alert, ended_ms=now_ms, ended="unwatched") for alert in unwatched_by_key.values()
+    ]
     firing = []
     for key, verdict in newest.items():
         alert = active.get(key)
         if verdict.is_firing and alert is None:
-            firing.append(verdict)
+            firing.append(_fired(verdict, now_ms))
         elif verdict.is_firing is False and alert is not None and key not in unwatched_by_key:
-            ended.append((alert, "recovered", verdict))
-    ended_ids = {alert.id for alert, _, _ in ended}
+            facts = verdict.facts
+            ended.append(replace(alert, ended_ms=now_ms, ended="recovered", end_facts=facts))
+    ended_ids = {alert.id for alert in ended}
     return Changes(tuple(firing), tuple(ended), tuple(a for a in due if a.id not in ended_ids))
 
 
-def is_watched(alert: Alert, alerts: Alerts, stations: Stations) -> bool:
-    """Whether its rule and its station still exist and belong together."""
-    rule = alerts.by_name.get(alert.rule)
-    if rule is None or rule.kind != alert.kind:
-        return False
-    if not alert.subject:
-        return True
-    endpoint, _, column = alert.subject.partition(".")
-    station = stations.by_endpoint.get(endpoint)
-    if station is None or (column and column not in station.columns):
-        return False
-    return _is_of(rule, endpoint, column)
+def _fired(verdict: Verdict, now_ms: int) -> Alert:
+    return Alert(
+        rule=verdict.rule,
+        kind=verdict.kind,
+        subject=verdict.subject,
+        # A clock that was set back meanwhile must not let it begin after it fires.
+        since_ms=min(verdict.since_ms, now_ms),
+        firing_since_ms=now_ms,
+        facts=verdict.facts,
+        reminded_ms=now_ms,
+    )
 
 
-def _is_of(rule: Rule, endpoint: str, column: str) -> bool:
-    if isinstance(rule, Threshold | Rate):
-        return (rule.station, rule.column) == (endpoint, column)
-    stations: tuple[str, ...] = getattr(rule, "stations", ())
-    return not stations or endpoint in stations
+def watched(alerts: Alerts, stations: Stations) -> frozenset[tuple[str, Kind, str]]:
+    """Return the rule, kind and subject of every alert that these settings can have."""
+    return frozenset(
+        (rule.name, rule.kind, subject)
+        for rule in alerts.rules
+        for subject in watched_by(rule, stations)
+    )
 
 
 def after(active: Active, changed: Changes, now_ms: int) -> dict[tuple[str, str], Alert]:
-    """Return the active alerts after these changes; one that is not written yet has id 0."""
+    """Return the active alerts after these changes."""
     remaining = dict(active)
-    for alert, _, _ in changed.ended:
+    for alert in changed.ended:
         del remaining[alert.rule, alert.subject]
     for alert in changed.reminders:
         remaining[alert.rule, alert.subject] = replace(alert, reminded_ms=now_ms)
-    for verdict in changed.firing:
-        remaining[verdict.rule, verdict.subject] = Alert(
-            id=0,
-            rule=verdict.rule,
-            kind=verdict.kind,
-            subject=verdict.subject,
-            since_ms=min(verdict.since_ms, now_ms),
-            firing_since_ms=now_ms,
-            ended_ms=None,
-            ended=None,
-            facts=verdict.facts,
-            end_facts={},
-            muted_until_ms=None,
-            reminded_ms=now_ms,
-        )
-    return remaining
+    return remaining | {(alert.rule, alert.subject): alert for alert in changed.firing}
 
 
 def write(connection: Connection, changed: Changes, routing: Routing, now_ms: int) -> None:
@@ -138,10 +133,10 @@ def write(connection: Connection, changed: Changes, routing: Routing, now_ms: in
     What another process has written meanwhile is not written again, so it is notified once.
     """
     step = _Step(connection, routing, now_ms)
-    for alert, ended, verdict in changed.ended:
-        step.end(alert, ended, verdict)
-    for verdict in changed.firing:
-        step.fire(verdict)
+    for alert in changed.ended:
+        step.end(alert)
+    for alert in changed.firing:
+        step.fire(alert)
     for alert in changed.reminders:
         step.remind(alert)
     if changed.firing:
@@ -151,7 +146,7 @@ def write(connection: Connection, changed: Changes, routing: Routing, now_ms: in
 def notify_again(connection: Connection, alert: Alert, routing: Routing, now_ms: int) -> None:
     """Create the messages that it fires for the channels that have none sent or waiting."""
     step = _Step(connection, routing, now_ms)
-    notified = _channels(connection, alert.id, ("waiting", "sent"))
+    notified = _channels(connection, alert.id, "waiting", "sent")
     channels = [name for name in routing.channels(alert.rule) if name not in notified]
     step.notify(alert.id, alert, "entry", channels)
 
@@ -164,37 +159,36 @@ class _Step:
     routing: Routing
     now_ms: int
 
-    def fire(self, verdict: Verdict) -> None:
+    def fire(self, alert: Alert) -> None:
         """Create an alert, unless another process has created it."""
-        row = insert_or(state_file.alerts).values(row_of(verdict, self.now_ms))
+        row = insert_or(state_file.alerts).values(row_of(alert))
         inserted = self.connection.execute(row.on_conflict_do_nothing().returning(_alerts.id))
         alert_id = inserted.scalar_one_or_none()
         if alert_id is not None:
-            self.notify(alert_id, verdict, "entry", self.routing.channels(verdict.rule))
+            self.notify(alert_id, alert, "entry", self.routing.channels(alert.rule))
 
-    def end(self, alert: Alert, ended: Ended, verdict: Verdict | None) -> None:
+    def end(self, alert: Alert) -> None:
         """End an alert, unless another process has ended it."""
-        facts = dict(verdict.facts) if verdict else {}
         ending = (
             update(state_file.alerts)
             .where(*_is_active(alert))
             .values(
                 ended_ms=func.max(self.now_ms, _alerts.entered_ms),
-                ended=ended,
-                end_facts=json.dumps(facts, ensure_ascii=False),
+                ended=alert.ended,
+                end_facts=_json(alert.end_facts),
             )
             .returning(_alerts.id)
         )
         alert_id = self.connection.execute(ending).scalar_one_or_none()
         if alert_id is None:
             return
-        if ended == "unwatched":
+        if alert.ended == "unwatched":
             of_it = _messages.alert_id == alert_id
             state_file.settle_waiting(self.connection, "dropped", self.now_ms, of_it)
             return
         # The channels that were notified that it fires are notified of its end, whatever channels
         # the rule names since.
-        notified = _channels(self.connection, alert_id, ("waiting", "sent"))
+        notified = _channels(self.connection, alert_id, "waiting", "sent")
         channels = [channel for channel in self.routing.all_channels if channel in notified]
         self.notify(alert_id, alert, "recovery", channels)
 
@@ -207,8 +201,7 @@ class _Step:
         if alert_id is None or self._is_muted(alert):
             return
         # Without a network the message that waits already says the same.
-        unsent: tuple[MessageState, ...] = ("waiting",)
-        waiting = _channels(self.connection, alert_id, unsent)
+        waiting = _channels(self.connection, alert_id, "waiting")
         channels = [
             channel for channel in self.routing.channels(alert.rule) if channel not in waiting
         ]
@@ -216,7 +209,7 @@ class _Step:
         _forget_reminders(self.connection, alert_id, self.now_ms)
 
     def notify(
-        self, alert_id: int, about: Alert | Verdict, occasion: Occasion, channels: Iterable[str]
+        self, alert_id: int, about: Alert, occasion: Occasion, channels: Iterable[str]
     ) -> None:
         """Create a message to each of these channels; it is not sent when the alert is muted."""
         state: MessageState = "muted" if self._is_muted(about) else "waiting"
@@ -233,8 +226,8 @@ class _Step:
                 )
             )
 
-    def _is_muted(self, about: Alert | Verdict) -> bool:
-        return state_file.is_muted(self.connection, about.rule, about.subject, self.now_ms)
+    def _is_muted(self, alert: Alert) -> bool:
+        return state_file.is_muted(self.connection, alert.rule, alert.subject, self.now_ms)
 
 
 def _is_active(alert: Alert) -> tuple[ColumnElement[bool], ...]:
@@ -247,21 +240,24 @@ def _is_active(alert: Alert) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def row_of(verdict: Verdict, now_ms: int) -> dict[str, str | int]:
-    """Return the columns of an alert that fires now."""
+def row_of(alert: Alert) -> dict[str, str | int]:
+    """Return the columns of an active alert."""
     return {
-        "rule": verdict.rule,
-        "kind": verdict.kind,
-        "subject": verdict.subject,
-        # A clock that was set back meanwhile must not let it begin after it fires.
-        "since_ms": min(verdict.since_ms, now_ms),
-        "entered_ms": now_ms,
-        "facts": json.dumps(dict(verdict.facts), ensure_ascii=False),
-        "reminded_ms": now_ms,
+        "rule": alert.rule,
+        "kind": alert.kind,
+        "subject": alert.subject,
+        "since_ms": alert.since_ms,
+        "entered_ms": alert.firing_since_ms,
+        "facts": _json(alert.facts),
+        "reminded_ms": alert.reminded_ms,
     }
 
 
-def _channels(connection: Connection, alert_id: int, states: Collection[MessageState]) -> set[str]:
+def _json(facts: Facts) -> str:
+    return json.dumps(dict(facts), ensure_ascii=False)
+
+
+def _channels(connection: Connection, alert_id: int, *states: MessageState) -> set[str]:
     """Return the channels that have a message of the alert in one of these states."""
     query = select(_messages.way).where(_messages.alert_id == alert_id, _messages.state.in_(states))
     return set(connection.execute(query).scalars())

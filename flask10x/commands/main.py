@@ -30,8 +30,8 @@ COMMANDS = (
     "mqtt",
     "datasette",
 )
-# One name is a keyword of Python, and one command is a folder.
-MODULES = {"import": "import_", "alerts": "alerts.command"}
+# One name is a keyword of Python.
+MODULES = {"import": "import_"}
 
 
 class _Commands(translated.TranslatedGroup):

@@ -33,7 +33,7 @@ def enter(connection: Connection, subject: str, now_ms: int) -> None:
     verdict = Verdict(
         rule="silence", kind="silence", subject=subject, is_firing=True, since_ms=now_ms - 5000
     )
-    write(connection, changes({}, [verdict], [], []), ROUTING, now_ms)
+    write(connection, changes({}, [verdict], [], [], now_ms), ROUTING, now_ms)
 
 
 def times(connection: Connection) -> dict[str, tuple[int, int, int]]:

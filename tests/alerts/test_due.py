@@ -1,5 +1,6 @@
 """When messages go: quiet hours, pauses, order."""
 
+from dataclasses import replace
 from datetime import datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -7,7 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from flask10x.alerts import due, state_file
-from flask10x.alerts.due import WaitingMessage, after_quiet_hours_ms
+from flask10x.alerts.alert import AlertMessage
+from flask10x.alerts.due import after_quiet_hours_ms
 from flask10x.alerts.state_file import StateFile
 from flask10x.config.alerts.rules import Alerts, QuietHours
 
@@ -22,8 +24,8 @@ def at(text: str, zone: ZoneInfo = TOKYO) -> int:
 
 def message(
     number: int, *, alert: int | None = 1, rule: str = "silence", tries: int = 0, due_ms: int = 0
-) -> WaitingMessage:
-    return WaitingMessage(
+) -> AlertMessage:
+    return AlertMessage(
         id=number,
         alert_id=alert,
         rule=rule,
@@ -32,6 +34,9 @@ def message(
         created_ms=0,
         due_ms=due_ms,
         tries=tries,
+        state="waiting",
+        settled_ms=None,
+        trouble="",
     )
 
 
@@ -56,34 +61,36 @@ def test_the_oldest_one_is_next_and_blocks_while_it_is_tried_again() -> None:
     now = at("2026-11-27 12:00")
     retried = message(1, tries=3, due_ms=now + 60_000)
     assert due.head([], ALERTS, now, TOKYO) is None
-    assert due.head([retried, message(2)], ALERTS, now, TOKYO) == due.Head(retried, now + 60_000)
+    assert due.head([retried, message(2)], ALERTS, now, TOKYO) == replace(
+        retried, due_ms=now + 60_000
+    )
 
 
 def test_quiet_hours_let_the_urgent_pass_but_nothing_of_the_same_alert() -> None:
     night = at("2026-11-27 03:00")
     held, urgent = message(1), message(2, alert=2, rule="disk")
-    assert due.head([held, urgent], ALERTS, night, TOKYO) == due.Head(urgent, 0)
+    assert due.head([held, urgent], ALERTS, night, TOKYO) == replace(urgent, due_ms=0)
     # A rule that was made urgent between entry and recovery.
     recovery = message(2, alert=1, rule="disk")
     next_message = due.head([held, recovery], ALERTS, night, TOKYO)
-    assert next_message == due.Head(held, at("2026-11-27 07:00"))
+    assert next_message == replace(held, due_ms=at("2026-11-27 07:00"))
     # So is one that failed before the quiet hours began.
     tried = message(1, tries=1, due_ms=night)
-    assert due.head([tried, urgent], ALERTS, night, TOKYO) == due.Head(urgent, 0)
+    assert due.head([tried, urgent], ALERTS, night, TOKYO) == replace(urgent, due_ms=0)
 
 
 def test_what_is_said_of_the_limit_holds_nothing_else_of_its_kind() -> None:
     night = at("2026-11-27 03:00")
     limits = [message(1, alert=None, rule=""), message(2, alert=None, rule="disk")]
     next_message = due.head(limits, ALERTS, night, TOKYO)
-    assert next_message == due.Head(limits[1], 0)
+    assert next_message == replace(limits[1], due_ms=0)
 
 
 def test_a_clock_that_was_wrong_holds_nothing_back() -> None:
     now, year_ms = at("2026-11-27 12:00"), 365 * 86_400_000
     for tries in (0, 5):
         ahead = message(1, tries=tries, due_ms=now + year_ms)
-        assert due.head([ahead], ALERTS, now, TOKYO) == due.Head(ahead, now)
+        assert due.head([ahead], ALERTS, now, TOKYO) == replace(ahead, due_ms=now)
 
 
 def test_when_the_next_message_of_any_way_is_due(tmp_path: Path) -> None:
@@ -91,11 +98,15 @@ def test_when_the_next_message_of_any_way_is_due(tmp_path: Path) -> None:
     file = StateFile(tmp_path / "alerts.sqlite3")
     rows = (("phone", 1, now + 700), ("phone", 0, now), ("mail", 2, now + 500))
     with file.writing() as connection:
-        assert due.next_due_ms(connection, ALERTS, now, TOKYO) is None
+        assert due.heads(connection, ALERTS, now, TOKYO) == {}
         for channel, tries, due_ms in rows:
             values = {"occasion": "entry", "way": channel, "created_ms": 0, "due_ms": due_ms}
             connection.execute(state_file.messages.insert().values(values | {"tries": tries}))
-        assert due.next_due_ms(connection, ALERTS, now, TOKYO) == now + 500
+        heads = due.heads(connection, ALERTS, now, TOKYO)
+        assert {way: message.due_ms for way, message in heads.items()} == {
+            "phone": now + 700,
+            "mail": now + 500,
+        }
     file.close()
 
 
@@ -105,8 +116,9 @@ def test_what_waits_for_a_way_that_is_gone_hides_no_other(tmp_path: Path) -> Non
     with file.writing() as connection:
         rows = [row | {"way": "pager"}] * (due.LOOKED_AT + 1) + [row | {"way": "phone"}]
         connection.execute(state_file.messages.insert(), rows)
-        next_message = due.waiting(connection)
-        assert {channel: len(messages) for channel, messages in next_message.items()} == {
+        heads = due.heads(connection, ALERTS, at("2026-11-27 12:00"), TOKYO)
+        waiting = {way: state_file.waiting(connection, way, due.LOOKED_AT) for way in heads}
+        assert {channel: len(messages) for channel, messages in waiting.items()} == {
             "pager": due.LOOKED_AT,
             "phone": 1,
         }

@@ -14,7 +14,7 @@ from sqlalchemy.sql.dml import UpdateBase
 from flask10x.alerts import state_file, transitions
 from flask10x.alerts.alert import Alert, AlertMessage, Verdict
 from flask10x.alerts.state_file import StateFile
-from flask10x.alerts.transitions import Changes, Routing, after, changes, is_watched, write
+from flask10x.alerts.transitions import Changes, Routing, after, changes, watched, write
 from flask10x.config.alerts.rules import Alerts, Disk, QuietHours, Silence, Threshold, Webhook
 from flask10x.readings.stations import BUILT_IN
 from tests.support.alert_rows import threshold_of
@@ -44,10 +44,11 @@ class Home:
         """One step with these verdicts, everything in memory forgotten before."""
         with self.file.reading() as connection:
             active = {(a.rule, a.subject): a for a in state_file.active(connection, self.now_ms)}
-        gone = [a for a in active.values() if not is_watched(a, self.alerts, BUILT_IN)]
+        possible = watched(self.alerts, BUILT_IN)
+        gone = [a for a in active.values() if (a.rule, a.kind, a.subject) not in possible]
         after_ms = self.alerts.reminder_after_sec * 1000
         due = [a for a in active.values() if self.now_ms - a.reminded_ms >= after_ms]
-        if found := changes(active, verdicts, gone, due):
+        if found := changes(active, verdicts, gone, due, self.now_ms):
             with self.file.writing() as connection:
                 if killed_at is not None:
                     Killer(connection, killed_at)
@@ -82,7 +83,7 @@ class Home:
                 state_file.messages.select().order_by(state_file.messages.c.id)
             )
             values = [dict(row._mapping) for row in rows]
-            return [AlertMessage(channel=each.pop("way"), **each) for each in values]
+            return [AlertMessage(channel=each.pop("way"), rule="", **each) for each in values]
 
     def told(self, channel: str = "phone") -> list[str]:
         """The occasions of what goes or has gone this channel."""
@@ -223,7 +224,8 @@ def test_what_is_watched(
 ) -> None:
     home.see(home.silent(True, subject))
     (alert,) = home.active()
-    assert is_watched(alert, Alerts(rules=(rule,)), BUILT_IN) == is_still_watched
+    possible = watched(Alerts(rules=(rule,)), BUILT_IN)
+    assert ((alert.rule, alert.kind, alert.subject) in possible) == is_still_watched
 
 
 def test_at_night_a_message_waits_and_an_urgent_one_does_not(file: StateFile) -> None:
@@ -260,7 +262,7 @@ def test_its_end_is_not_told_while_it_is_muted(home: Home) -> None:
 def test_of_one_end_two_processes_tell_once(home: Home) -> None:
     home.see(home.silent(True))
     active = {(alert.rule, alert.subject): alert for alert in home.active()}
-    late = changes(active, [home.silent(False)], [], [])
+    late = changes(active, [home.silent(False)], [], [], home.now_ms)
     home.see(home.silent(False))
     home.now_ms += 1
     with home.file.writing() as connection:
@@ -274,7 +276,7 @@ def test_of_one_end_two_processes_tell_once(home: Home) -> None:
 
 
 def test_of_one_entry_two_processes_tell_once(home: Home) -> None:
-    late = changes({}, [home.silent(True)], [], [])
+    late = changes({}, [home.silent(True)], [], [], home.now_ms)
     home.see(home.silent(True))
     with home.file.writing() as connection:
         write(connection, late, Routing(ALERTS, None), home.now_ms)
@@ -283,11 +285,11 @@ def test_of_one_entry_two_processes_tell_once(home: Home) -> None:
 
 
 def test_what_could_not_be_written_yet_is_active_all_the_same(home: Home) -> None:
-    found = changes({}, [home.silent(True), home.silent(True, "data3")], [], [])
+    found = changes({}, [home.silent(True), home.silent(True, "data3")], [], [], NOON_MS)
     active = after({}, found, NOON_MS)
     reminded = after(active, Changes(reminders=(active["silence", "data2"],)), NOON_MS + 5)
     assert reminded["silence", "data2"].reminded_ms == NOON_MS + 5
-    over = changes(active, [home.silent(False)], [], [])
+    over = changes(active, [home.silent(False)], [], [], home.now_ms)
     assert after(active, over, NOON_MS + 1) == {("silence", "data3"): active["silence", "data3"]}
     with home.file.writing() as connection:
         write(connection, found, Routing(ALERTS, None), NOON_MS)

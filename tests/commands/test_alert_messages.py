@@ -12,8 +12,8 @@ from sqlalchemy import insert
 from flask10x.alerts import state_file
 from flask10x.alerts.delivery.jobs import Job
 from flask10x.alerts.state_file import StateFile
-from flask10x.commands.alerts import command as alert_commands
-from flask10x.commands.alerts.command import command
+from flask10x.commands import alerts as alert_commands
+from flask10x.commands.alerts import command
 from flask10x.config import settings
 from flask10x.runtime.alerting import start_delivery
 from flask10x.runtime.alerting.start_delivery import packed

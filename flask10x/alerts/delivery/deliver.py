@@ -15,9 +15,8 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.alerts import due, state_file
-from flask10x.alerts.alert import Alert
+from flask10x.alerts.alert import Alert, AlertMessage
 from flask10x.alerts.delivery.jobs import Envelope, Job, NotSendable, Try, jobs_of
-from flask10x.alerts.due import WaitingMessage
 from flask10x.alerts.messages import Speaker, Text, trouble_in
 from flask10x.alerts.state_file import StateFile
 from flask10x.config.alerts.rules import Channel
@@ -49,7 +48,7 @@ class Unsent:
 class UnderWay:
     """A message that is being sent, by a try for each receiver of its channel."""
 
-    message: WaitingMessage
+    message: AlertMessage
     tries: list[Try]
     trouble: str = ""
     """Why it can't be sent at all."""
@@ -117,36 +116,32 @@ class MessageDelivery:
         while self._ended:
             try:
                 with self.state.writing() as connection:
-                    lines = [
-                        line for ended in self._ended for line in self._write(connection, ended)
-                    ]
+                    lines = [self._write(connection, ended) for ended in self._ended]
             except DBAPIError:
                 if self.monotonic_ms() >= given_up_ms:
                     raise
                 self.sleep(IDLE_SEC)
                 continue
             self._ended.clear()
-            for level, text in lines:
+            for level, text in filter(None, lines):
                 self.say(level, text)
 
-    def _write(self, connection: Connection, ended: UnderWay) -> list[tuple[int, str]]:
+    def _write(self, connection: Connection, ended: UnderWay) -> tuple[int, str] | None:
+        """Write a result; return the level and the text of its line in the log, if it has one."""
         message, now_ms = ended.message, self.now_ms()
         trouble, received_by = ended.outcome()
         tries = message.tries + 1
         if not trouble:
             _settle(connection, message.id, "sent", now_ms)
-            if message.tries:
-                return [(logging.INFO, f"{_called(message)} was sent, at try {tries}")]
-            return []
+            text = f"{_called(message)} was sent, at try {tries}"
+            return (logging.INFO, text) if message.tries else None
         if due.is_given_up(message, now_ms):
             _settle(connection, message.id, "given_up", now_ms, trouble)
             text = f"{_called(message)} was given up after {tries} tries: "
-            return [(logging.ERROR, text + trouble_in("en", trouble))]
+            return logging.ERROR, text + trouble_in("en", trouble)
         _note_failure(connection, message.id, trouble, received_by)
-        if message.tries:
-            return []
         text = f"{_called(message)} could not be sent, and is tried again: "
-        return [(logging.WARNING, text + trouble_in("en", trouble))]
+        return None if message.tries else (logging.WARNING, text + trouble_in("en", trouble))
 
     def _begin_all(self) -> int | None:
         """Call `_begin`; an error of the state file is raised only when no try is under way."""
@@ -160,16 +155,17 @@ class MessageDelivery:
     def _begin(self) -> int | None:
         """Begin the due message of each free channel; return when the next one is due, or None."""
         alerts, zone, now_ms = self.settings.alerts, self.settings.zone, self.now_ms()
-        heads: dict[str, int] = {}
         with self.state.reading() as connection:
-            for channel, messages in due.waiting(connection).items():
-                head = due.head(messages, alerts, now_ms, zone)
-                if head and channel not in self._under_way:
-                    heads[channel] = head.due_ms
-        ready = [channel for channel, due_ms in heads.items() if due_ms <= now_ms]
-        for channel in ready:
-            self._begin_next(channel, now_ms)
-        return min(heads.values(), default=None)
+            heads = due.heads(connection, alerts, now_ms, zone)
+        free = {
+            channel: message.due_ms
+            for channel, message in heads.items()
+            if channel not in self._under_way
+        }
+        for channel, due_ms in free.items():
+            if due_ms <= now_ms:
+                self._begin_next(channel, now_ms)
+        return min(free.values(), default=None)
 
     def _begin_next(self, channel: str, now_ms: int) -> None:
         with self.state.writing() as connection:
@@ -192,7 +188,7 @@ class MessageDelivery:
         tries = [self.begin_try(job) for job in jobs if job.receiver not in receivers]
         self._under_way[channel] = UnderWay(message, tries)
 
-    def _jobs(self, message: WaitingMessage, alert: Alert | None) -> Sequence[Job]:
+    def _jobs(self, message: AlertMessage, alert: Alert | None) -> Sequence[Job]:
         channel = self._channel(message.channel)
         if channel is None:
             raise NotSendable("no_way")
@@ -205,17 +201,18 @@ class MessageDelivery:
 
     def _next_message(
         self, connection: Connection, channel: str, now_ms: int
-    ) -> tuple[WaitingMessage, Alert | None] | None:
+    ) -> tuple[AlertMessage, Alert | None] | None:
         """Note the next try, and return its message and alert, or None when none is due.
 
         Settles the messages before it that are not to be sent.
         """
         alerts, zone = self.settings.alerts, self.settings.zone
         while True:
-            head = due.head(due.waiting_of(connection, channel), alerts, now_ms, zone)
-            if head is None or head.due_ms > now_ms:
+            waiting = state_file.waiting(connection, channel, due.LOOKED_AT)
+            message = due.head(waiting, alerts, now_ms, zone)
+            if message is None or message.due_ms > now_ms:
                 return None
-            message, number = head.message, head.message.alert_id
+            number = message.alert_id
             alert = None if number is None else state_file.by_id(connection, [number]).get(number)
             unsent = _unsent(connection, message, alert, now_ms)
             if unsent is None and not message.tries:
@@ -225,7 +222,7 @@ class MessageDelivery:
             _settle(connection, message.id, unsent.state, now_ms, unsent.trouble)
 
     def _over_limit(
-        self, connection: Connection, message: WaitingMessage, now_ms: int
+        self, connection: Connection, message: AlertMessage, now_ms: int
     ) -> Unsent | None:
         """Check the daily limit; the last message of a day says that it is reached."""
         channel = self._channel(message.channel)
@@ -246,16 +243,15 @@ class MessageDelivery:
         return Unsent("over_limit")
 
     def _channel(self, name: str) -> Channel | None:
-        return next(
-            (channel for channel in self.settings.alerts.channels if channel.name == name), None
-        )
+        channels = self.settings.alerts.channels
+        return next((channel for channel in channels if channel.name == name), None)
 
     def _daily_max(self, channel: Channel) -> int:
         return channel.daily_max or self.settings.alerts.daily_max
 
 
 def enveloped(
-    settings: Settings, message: WaitingMessage, alert: Alert | None, text: Text
+    settings: Settings, message: AlertMessage, alert: Alert | None, text: Text
 ) -> Envelope:
     """Return the message with the facts for programs; times are ISO 8601 with the offset."""
     facts: dict[str, object] = {"way": message.channel}
@@ -278,13 +274,13 @@ def enveloped(
     )
 
 
-def _called(message: WaitingMessage) -> str:
+def _called(message: AlertMessage) -> str:
     of = f" of the rule {message.rule}" if message.rule else ""
     return f"Message {message.id} ({message.occasion}{of}) to {message.channel}"
 
 
 def _unsent(
-    connection: Connection, message: WaitingMessage, alert: Alert | None, now_ms: int
+    connection: Connection, message: AlertMessage, alert: Alert | None, now_ms: int
 ) -> Unsent | None:
     if message.alert_id is None:
         return None
@@ -297,13 +293,13 @@ def _unsent(
         # After days without a network one reminder is enough, and none when it is resolved.
         return Unsent("dropped", "outdated")
     if message.occasion == "recovery":
-        return _without_entry(_states_of_others(connection, message))
+        earlier = select(_m.state).where(*same, _m.occasion.in_(("entry", "reminder")))
+        return _without_entry(set(connection.execute(earlier).scalars()))
     return None
 
 
-def _without_entry(by_occasion: dict[str, set[str]]) -> Unsent | None:
-    """Why a channel that had no message that the alert fires gets none of its end."""
-    states = by_occasion.get("entry", set()) | by_occasion.get("reminder", set())
+def _without_entry(states: Collection[str]) -> Unsent | None:
+    """Why a channel gets no message of the end, by the states of its messages before that."""
     if "sent" in states:
         return None
     reasons: tuple[NeverSent, ...] = ("muted", "over_limit", "given_up")
@@ -313,29 +309,24 @@ def _without_entry(by_occasion: dict[str, set[str]]) -> Unsent | None:
 # The messages of the state file
 
 
-def _note_try(connection: Connection, message: WaitingMessage, now_ms: int) -> bool:
+def _note_try(connection: Connection, message: AlertMessage, now_ms: int) -> bool:
     """Note a try before it begins, so that one that is killed counts.
 
     Return False when the message does not wait any more.
     """
     tries = message.tries + 1
-    changed = connection.execute(
-        update(state_file.messages)
-        .where(_m.id == message.id, _m.state == "waiting", _m.tries == message.tries)
-        .values(tries=tries, due_ms=now_ms + due.pause_ms(tries))
-    )
-    return changed.rowcount == 1
+    which = _m.id == message.id, _m.state == "waiting", _m.tries == message.tries
+    noted = update(state_file.messages).where(*which)
+    due_ms = now_ms + due.pause_ms(tries)
+    return connection.execute(noted.values(tries=tries, due_ms=due_ms)).rowcount == 1
 
 
 def _note_failure(
     connection: Connection, number: int, trouble: str, received_by: Collection[str]
 ) -> None:
     """Note that a try failed with this code, and which receivers have taken the message."""
-    connection.execute(
-        update(state_file.messages)
-        .where(_m.id == number, _m.state == "waiting")
-        .values(trouble=trouble)
-    )
+    waiting = update(state_file.messages).where(_m.id == number, _m.state == "waiting")
+    connection.execute(waiting.values(trouble=trouble))
     for receiver in received_by:
         row = insert(state_file.taken).prefix_with("OR IGNORE")
         connection.execute(row.values(message_id=number, receiver=receiver))
@@ -360,17 +351,6 @@ def _received_by(connection: Connection, number: int) -> set[str]:
     """Return the receivers that have taken it at an earlier try."""
     query = select(state_file.taken.c.receiver).where(state_file.taken.c.message_id == number)
     return set(connection.execute(query).scalars())
-
-
-def _states_of_others(connection: Connection, message: WaitingMessage) -> dict[str, set[str]]:
-    """Return the states of the other messages of its alert and channel, by occasion."""
-    query = select(_m.occasion, _m.state).where(
-        _m.alert_id == message.alert_id, _m.way == message.channel, _m.id != message.id
-    )
-    states: dict[str, set[str]] = {}
-    for occasion, state in connection.execute(query):
-        states.setdefault(occasion, set()).add(state)
-    return states
 
 
 def _count(connection: Connection, *which: ColumnElement[bool]) -> int:

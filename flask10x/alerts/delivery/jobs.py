@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import IO, Any, Literal
 
 from flask10x.alerts.messages import Text
@@ -59,14 +59,7 @@ class Envelope:
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON object for webhooks and commands."""
-        return {
-            "id": self.key,
-            "occasion": self.occasion,
-            "title": self.text.title,
-            "body": self.text.body,
-            "url": self.text.url,
-            **self.facts,
-        }
+        return {"id": self.key, "occasion": self.occasion, **asdict(self.text), **self.facts}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

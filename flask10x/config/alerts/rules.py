@@ -174,12 +174,19 @@ OVERDUE = key("after_h", hours(1, MAX_H))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Silence:
+class _AnyRule:
+    """The fields that all rules have, beside their kind."""
+
+    name: str
+    channels: tuple[str, ...] = ()
+    """The names of the channels that get its messages; empty: all channels."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Silence(_AnyRule):
     """A station that has stopped sending."""
 
     name: str = "silence"
-    channels: tuple[str, ...] = ()
-    """The names of the channels that get its messages; empty: all channels."""
     stations: tuple[str, ...] = field(default=(), metadata=STATIONS)
     """The endpoints that it watches; empty: all."""
     after_sec: int | None = field(default=None, metadata=key("after_min", minutes(0.5, MAX_MIN)))
@@ -188,10 +195,9 @@ class Silence:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Threshold:
+class Threshold(_AnyRule):
     """A measurement above or below a limit for some time; exactly one of them is set."""
 
-    name: str
     station: str = field(metadata=STATION)
     column: str = field(metadata=MEASUREMENT)
     above: float | None = field(default=None, metadata=key("above", number))
@@ -209,94 +215,84 @@ class Threshold:
     """The value at which the alert ends: at most `above`, or at least `below`."""
     for_sec: int = field(default=0, metadata=FOR)
     """For how long it has to last before it is an alert."""
-    channels: tuple[str, ...] = ()
     kind: Literal["threshold"] = "threshold"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rate:
+class Rate(_AnyRule):
     """A measurement that rises or falls by an amount within a time; exactly one of them is set."""
 
-    name: str
     station: str = field(metadata=STATION)
     column: str = field(metadata=MEASUREMENT)
     rise: float | None = field(default=None, metadata=key("rise", change))
     fall: float | None = field(default=None, metadata=key("fall", change))
     within_sec: int = field(metadata=key("within_min", minutes(0.5, 24 * 60)))
-    channels: tuple[str, ...] = ()
     kind: Literal["rate"] = "rate"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FailedSensor:
+class FailedSensor(_AnyRule):
     """A measurement that was missing or a fault value in a number of readings in a row."""
 
     name: str = "failed_sensor"
     stations: tuple[str, ...] = field(default=(), metadata=STATIONS)
     readings: int = field(default=10, metadata=READINGS)
-    channels: tuple[str, ...] = ()
     kind: Literal["failed_sensor"] = "failed_sensor"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RefusedSender:
+class RefusedSender(_AnyRule):
     """A station of which a number of readings was rejected within a time."""
 
     name: str = "refused"
     stations: tuple[str, ...] = field(default=(), metadata=STATIONS)
     readings: int = field(default=10, metadata=READINGS)
     within_sec: int = field(default=HOUR_SEC, metadata=key("within_min", minutes(1, 24 * 60)))
-    channels: tuple[str, ...] = ()
     kind: Literal["refused"] = "refused"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Queue:
+class Queue(_AnyRule):
     """Readings wait to be stored: the queue is above its warning threshold for some time."""
 
     name: str = "queue"
     for_sec: int = field(default=60, metadata=FOR)
-    channels: tuple[str, ...] = ()
     kind: Literal["queue"] = "queue"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Disk:
+class Disk(_AnyRule):
     """Less than a percentage of the database's disk is free."""
 
     name: str = "disk"
     free_percent: float = field(default=5, metadata=key("free_percent", within(0.1, 90)))
-    channels: tuple[str, ...] = ()
     kind: Literal["disk"] = "disk"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DatabaseTrouble:
+class DatabaseTrouble(_AnyRule):
     """The database is damaged or missing, or readings can't be stored for some time."""
 
     name: str = "database"
     for_sec: int = field(default=60, metadata=FOR)
-    channels: tuple[str, ...] = ()
     kind: Literal["database"] = "database"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ExportOverdue:
+class ExportOverdue(_AnyRule):
     """Readings have not been exported to a CSV file for some time."""
 
     name: str = "export"
     after_sec: int = field(default=2 * DAY_SEC, metadata=OVERDUE)
-    channels: tuple[str, ...] = ()
     kind: Literal["export"] = "export"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BackupOverdue:
+class BackupOverdue(_AnyRule):
     """The newest backup, or without one the first reading or import, is older than a time."""
 
     name: str = "backup"
     after_sec: int = field(default=3 * DAY_SEC, metadata=OVERDUE)
-    channels: tuple[str, ...] = ()
     kind: Literal["backup"] = "backup"
 
 
@@ -315,13 +311,10 @@ Rule = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Webhook:
-    """A channel: signed JSON is posted to a URL."""
+class _AnyChannel:
+    """The fields that all channels have."""
 
     name: str
-    url: str = field(metadata=key("url", webhook_url))
-    secret_file: str = field(default="", metadata=key("secret_file", secret_place))
-    """A path, or `credential:` and a name, as in the settings; empty: unsigned."""
     language: Language | None = field(default=None, metadata=LANGUAGE)
     """None: the language of the file."""
     daily_max: int | None = field(default=None, metadata=DAILY_MAX)
@@ -329,25 +322,28 @@ class Webhook:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Command:
-    """A channel: a program is run, the message in its environment and on its standard input."""
+class Webhook(_AnyChannel):
+    """A channel: signed JSON is posted to a URL."""
 
-    name: str
-    arguments: tuple[str, ...] = field(metadata=key("command", arguments))
-    """The program, an absolute path, and what it is given."""
-    language: Language | None = field(default=None, metadata=LANGUAGE)
-    daily_max: int | None = field(default=None, metadata=DAILY_MAX)
+    url: str = field(metadata=key("url", webhook_url))
+    secret_file: str = field(default="", metadata=key("secret_file", secret_place))
+    """A path, or `credential:` and a name, as in the settings; empty: unsigned."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Apprise:
+class Command(_AnyChannel):
+    """A channel: a program is run, the message in its environment and on its standard input."""
+
+    arguments: tuple[str, ...] = field(metadata=key("command", arguments))
+    """The program, an absolute path, and its arguments."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Apprise(_AnyChannel):
     """A channel: messages go to Apprise's URLs (extra `flask10x[alerts]`)."""
 
-    name: str
     urls_file: str = field(metadata=key("urls_file", secret_place))
     """A secret file with a URL a line."""
-    language: Language | None = field(default=None, metadata=LANGUAGE)
-    daily_max: int | None = field(default=None, metadata=DAILY_MAX)
 
 
 Channel = Webhook | Command | Apprise

@@ -48,16 +48,37 @@ REPLAY_PAGE_ROWS = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NewReading:
-    """One stored reading of a station."""
+class Measured:
+    """What a station has measured at one time."""
 
     endpoint: str
     at_ms: int
     """When it was measured, in UTC epoch milliseconds."""
-    values: dict[str, float | None]
-    """By column, those that some rule needs."""
     is_late: bool
     """Whether it is too old to fire or to resolve an alert by itself."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewReading(Measured):
+    """One stored reading of a station."""
+
+    values: dict[str, float | None]
+    """By column, those that some rule needs."""
+
+
+M = TypeVar("M", bound=Measured)
+
+
+def in_order(readings: Iterable[M], newest: dict[str, int], now: Moment) -> Iterator[M]:
+    """Return the readings by their time, without those that are older than the newest one before.
+
+    `newest` has that time of each station, and is kept up to date. A time far ahead does not count.
+    """
+    for reading in sorted(readings, key=lambda reading: reading.at_ms):
+        newest_ms = newest.get(reading.endpoint, reading.at_ms)
+        if reading.at_ms >= newest_ms or newest_ms > now.wall_ms + AHEAD_MS:
+            newest[reading.endpoint] = reading.at_ms
+            yield reading
 
 
 def measured(of: Measurement, value: float | None) -> float | None:
@@ -137,7 +158,7 @@ class NewReadings(SharedQuery[NewReading]):
         else:
             return ()
         self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
-        return list(self._in_order(samples, now))
+        return list(in_order(samples, self._newest, now))
 
     def _is_time(self, now: Moment) -> bool:
         """Whether readings may have been stored since the last query, as far as memory says."""
@@ -210,15 +231,6 @@ class NewReadings(SharedQuery[NewReading]):
             is_late=row.arrived_at is not None and row.arrived_at - row.received_at > LATE_MS,
         )
 
-    def _in_order(self, samples: list[NewReading], now: Moment) -> Iterator[NewReading]:
-        for sample in sorted(samples, key=lambda sample: sample.at_ms):
-            newest_ms = self._newest.get(sample.endpoint)
-            if newest_ms is not None and newest_ms > now.wall_ms + AHEAD_MS:
-                newest_ms = None
-            if newest_ms is None or sample.at_ms >= newest_ms:
-                self._newest[sample.endpoint] = sample.at_ms
-                yield sample
-
 
 _HEAD = (readings.c.id, readings.c.endpoint, readings.c.received_at, readings.c.arrived_at)
 
@@ -229,13 +241,16 @@ def _imported(connection: Connection, after: int) -> list[range]:
     return [range(row.first_id, row.last_id + 1) for row in connection.execute(query)]
 
 
-class OfMeasurement(ABC):
+R = TypeVar("R", Rate, Threshold)
+
+
+class OfMeasurement(ABC, Generic[R]):
     """Evaluates a rule on one measurement of one station."""
 
-    def __init__(self, rule: Rate | Threshold, of: Measurement, readings: NewReadings) -> None:
+    def __init__(self, rule: R, of: Measurement, readings: NewReadings) -> None:
         """`readings` must have the column of the rule."""
+        self._rule: R = rule
         self._of = of
-        self._kind, self._name, self._station = rule.kind, rule.name, rule.station
         self._readings = readings
         self._subject = f"{rule.station}.{rule.column}"
         # None: not known before the first reading.
@@ -246,30 +261,27 @@ class OfMeasurement(ABC):
 
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
         """See `Watch`."""
-        alert = active.get((self._name, self._subject))
+        alert = active.get((self._rule.name, self._subject))
         if self._is_firing is None and alert is not None:
             self._go_on(alert)
         for sample in self._readings.of(now):
-            if sample.endpoint == self._station:
-                self._take(sample)
-        if self._is_firing is None:
-            return
-        yield Verdict(
-            rule=self._name,
-            kind=self._kind,
-            subject=self._subject,
-            is_firing=self._is_firing,
-            since_ms=self._changed_ms,
-            facts=self._facts,
-        )
+            if sample.endpoint != self._rule.station:
+                continue
+            value = measured(self._of, sample.values[self._rule.column])
+            if value is not None:
+                self._take(sample, value)
+        if self._is_firing is not None:
+            yield Verdict.of(
+                self._rule, self._is_firing, self._changed_ms, self._facts, self._subject
+            )
 
     def _go_on(self, alert: Alert) -> None:
         """Continue an alert that another process has created."""
         self._is_firing, self._changed_ms = True, alert.since_ms
 
     @abstractmethod
-    def _take(self, sample: NewReading) -> None:
-        """Take a reading of the station, which may lack the measurement."""
+    def _take(self, sample: NewReading, value: float) -> None:
+        """Take a reading of the station that has this value of the measurement."""
 
 
 # After a longer pause the time begins again, because it is not known what was in between. Shorter
@@ -277,7 +289,7 @@ class OfMeasurement(ABC):
 PAUSE_MAX_MS = 24 * 3_600_000
 
 
-class LimitPassed(OfMeasurement):
+class LimitPassed(OfMeasurement[Threshold]):
     """Fires while one measurement of one station is beyond a limit.
 
     The time counts from the first measured value beyond the limit until a value is back at `clear`.
@@ -288,7 +300,6 @@ class LimitPassed(OfMeasurement):
     def __init__(self, rule: Threshold, of: Measurement, readings: NewReadings) -> None:
         """`readings` must have the column of the rule."""
         super().__init__(rule, of, readings)
-        self._rule = rule
         # When the first value beyond the limit was measured; None while it is back.
         self._beyond_ms: int | None = None
 
@@ -296,10 +307,7 @@ class LimitPassed(OfMeasurement):
         super()._go_on(alert)
         self._beyond_ms = alert.since_ms
 
-    def _take(self, sample: NewReading) -> None:
-        value = measured(self._of, sample.values[self._rule.column])
-        if value is None:
-            return
+    def _take(self, sample: NewReading, value: float) -> None:
         is_beyond, is_back = self._compared(value)
         if sample.at_ms - self._last_ms > PAUSE_MAX_MS and not self._is_firing:
             self._beyond_ms = None
@@ -349,7 +357,7 @@ MEDIAN_OF = 3
 CLEAR_SHARE = 0.5
 
 
-class FastChange(OfMeasurement):
+class FastChange(OfMeasurement[Rate]):
     """Fires while one measurement of one station changes fast.
 
     Medians of three readings in a row are compared, so that a single wild value of a sensor or a
@@ -359,7 +367,6 @@ class FastChange(OfMeasurement):
     def __init__(self, rule: Rate, of: Measurement, readings: NewReadings) -> None:
         """`readings` must have the column of the rule."""
         super().__init__(rule, of, readings)
-        self._rule = rule
         self._sign, self._limit = (1, rule.rise) if rule.rise is not None else (-1, rule.fall or 0)
         self._values: deque[float] = deque(maxlen=MEDIAN_OF)
         # Times and medians within the time of the rule, only those that no later one exceeds: the
@@ -367,10 +374,7 @@ class FastChange(OfMeasurement):
         # two days of replayed readings would keep a Pi busy for a minute.
         self._extremes: deque[tuple[int, float]] = deque()
 
-    def _take(self, sample: NewReading) -> None:
-        value = measured(self._of, sample.values[self._rule.column])
-        if value is None:
-            return
+    def _take(self, sample: NewReading, value: float) -> None:
         at_ms, within_ms = sample.at_ms, self._rule.within_sec * 1000
         if not 0 <= at_ms - self._last_ms <= within_ms:
             # Values before a pause say nothing about the speed of a change.

@@ -28,9 +28,11 @@ from flask10x.runtime.alerting.measurement_watches import (
     AHEAD_MS,
     LATE_MS,
     STALE_MS,
+    Measured,
     NewReading,
     NewReadings,
     SharedQuery,
+    in_order,
     measured,
 )
 from flask10x.system.gauges import Gauges
@@ -76,13 +78,10 @@ class NewRefusals(SharedQuery[RefusedReading]):
             return False
         self._soon_ms = now.monotonic_ms + LOOK_PAUSE_MS
         counted = sum(self._gauges.station_totals(name).refused for name in self._endpoints)
-        is_time = self._has_more or now.monotonic_ms >= self._look_at_ms
-        if counted != self._counted:
-            # A counted reading may be stored only after the next query.
-            is_time = self._has_more = True
-        else:
-            self._has_more = False
-        self._counted = counted
+        has_counted = counted != self._counted
+        is_time = has_counted or self._has_more or now.monotonic_ms >= self._look_at_ms
+        # A counted reading may be stored only after the next query.
+        self._has_more, self._counted = has_counted, counted
         if is_time:
             self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
         return is_time
@@ -167,20 +166,15 @@ class RefusedSenders:
         is_firing = bool(times) and len(times) >= self._rule.readings * share
         newest = self._newest.get(endpoint)
         field, reason = next(iter(newest.reasons.items()), ("", "")) if newest else ("", "")
-        yield Verdict(
-            rule=self._rule.name,
-            kind="refused",
-            subject=endpoint,
-            is_firing=is_firing,
-            since_ms=now.wall_ms - (now.monotonic_ms - times[0] if is_firing else 0),
-            facts={
-                "readings": len(times),
-                "within_sec": self._rule.within_sec,
-                "reason": str(reason) or None,
-                "reason_ja": in_language(reason, translation("ja")) or None,
-                "field": field or None,
-            },
-        )
+        since_ms = now.wall_ms - (now.monotonic_ms - times[0] if is_firing else 0)
+        facts = {
+            "readings": len(times),
+            "within_sec": self._rule.within_sec,
+            "reason": str(reason) or None,
+            "reason_ja": in_language(reason, translation("ja")) or None,
+            "field": field or None,
+        }
+        yield Verdict.of(self._rule, is_firing, since_ms, facts, endpoint)
 
 
 # A sensor that never existed fails in each reading. Whether there was one is looked up again after
@@ -221,12 +215,10 @@ class _Sensor:
         return f"{self.station.endpoint}.{self.of.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Outcome(Measured):
     """Which sensors of its station one reading has values of, and which have failed."""
 
-    at_ms: int
-    is_late: bool
     values: dict[str, float | None] = field(default_factory=dict)
     """The good values by column, None where the value is not known."""
     faults: dict[str, float | None] = field(default_factory=dict)
@@ -264,8 +256,8 @@ class FailedSensors:
 
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
         """See `Watch`; sensors that are and were good get no verdict."""
-        for endpoint, outcome in self._in_order(now):
-            for sensor in self._sensors[endpoint]:
+        for outcome in in_order(self._outcomes(now), self._newest, now):
+            for sensor in self._sensors[outcome.endpoint]:
                 self._take(sensor, outcome, now)
         for sensors in self._sensors.values():
             for sensor in sensors:
@@ -273,24 +265,13 @@ class FailedSensors:
                 if alert is not None or sensor.is_firing:
                     yield from self._verdicts(sensor, alert, now)
 
-    def _in_order(self, now: Moment) -> Iterator[tuple[str, _Outcome]]:
-        """The new readings; a rejected one that is older than a stored one is left out."""
-        outcomes = [
-            (sample.endpoint, _of_sample(self._stations[sample.endpoint], sample))
-            for sample in self._new.of(now)
-            if sample.endpoint in self._stations
-        ]
-        outcomes += [
-            (refusal.endpoint, _of_refusal(self._stations[refusal.endpoint], refusal, now))
-            for refusal in self._refusals.of(now)
-            if refusal.endpoint in self._stations and not refusal.hint
-        ]
-        for endpoint, outcome in sorted(outcomes, key=lambda pair: pair[1].at_ms):
-            newest_ms = self._newest.get(endpoint)
-            is_newer = newest_ms is None or outcome.at_ms >= newest_ms
-            if is_newer or (newest_ms or 0) > now.wall_ms + AHEAD_MS:
-                self._newest[endpoint] = outcome.at_ms
-                yield endpoint, outcome
+    def _outcomes(self, now: Moment) -> Iterator[_Outcome]:
+        for sample in self._new.of(now):
+            if station := self._stations.get(sample.endpoint):
+                yield _of_sample(station, sample)
+        for refusal in self._refusals.of(now):
+            if (station := self._stations.get(refusal.endpoint)) and not refusal.hint:
+                yield _of_refusal(station, refusal, now)
 
     def _take(self, sensor: _Sensor, outcome: _Outcome, now: Moment) -> None:
         column = sensor.of.column
@@ -306,9 +287,7 @@ class FailedSensors:
         if outcome.is_late:
             return
         has_failed = sensor.failures >= self._rule.readings
-        if not has_failed and sensor.failures and sensor.is_firing:
-            return
-        if not has_failed and sensor.failures and sensor.is_firing is None:
+        if not has_failed and sensor.failures and sensor.is_firing is not False:
             # After a restart fewer failures are known than the alert counted, if there is one.
             return
         sensor.is_firing = has_failed and self._was_there(sensor, now)
@@ -332,18 +311,12 @@ class FailedSensors:
             "last_value_at": last.at_ms if last else None,
             "fault": sensor.fault,
         }
-        yield Verdict(
-            rule=self._rule.name,
-            kind="failed_sensor",
-            subject=sensor.subject,
-            is_firing=sensor.is_firing,
-            since_ms=sensor.since_ms or now.wall_ms,
-            facts=facts,
-        )
+        since_ms = sensor.since_ms or now.wall_ms
+        yield Verdict.of(self._rule, sensor.is_firing, since_ms, facts, sensor.subject)
 
 
 def _of_sample(station: Station, sample: NewReading) -> _Outcome:
-    outcome = _Outcome(sample.at_ms, sample.is_late)
+    outcome = _Outcome(endpoint=sample.endpoint, at_ms=sample.at_ms, is_late=sample.is_late)
     for of in station.measurements:
         value = sample.values[of.column]
         if measured(of, value) is None:
@@ -356,7 +329,7 @@ def _of_sample(station: Station, sample: NewReading) -> _Outcome:
 def _of_refusal(station: Station, refusal: RefusedReading, now: Moment) -> _Outcome:
     is_late = refusal.received_at - refusal.measured_at > LATE_MS
     is_late = is_late or now.wall_ms - refusal.received_at > STALE_MS
-    outcome = _Outcome(refusal.measured_at, is_late)
+    outcome = _Outcome(endpoint=refusal.endpoint, at_ms=refusal.measured_at, is_late=is_late)
     if not any(warned_paths(station, {path: text}) for path, text in refusal.reasons.items()):
         # It was rejected as a whole, or by the database.
         return outcome

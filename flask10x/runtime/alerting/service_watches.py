@@ -1,7 +1,10 @@
 """The rules on the service as a whole: `database`, `queue`, `disk`, `export` and `backup`.
 
-The verdicts of the last three are in `verdicts.py`, which the status page uses, too. They are
-evaluated once a minute; the first two only read memory, and wait until a condition has lasted.
+The watches of the last three and the page `/status` call the same functions for their verdicts, so
+an alert and the page never differ. Such a function gets the rule, its facts, the current time of
+the wall clock in UTC epoch milliseconds, and the active alert of the rule, if there is one. These
+watches are evaluated once a minute; the first two only read memory, and wait until a condition has
+lasted.
 """
 
 import threading
@@ -9,16 +12,101 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
-from flask10x.alerts.alert import Active, Moment, Verdict
-from flask10x.config.alerts.rules import BackupOverdue, DatabaseTrouble, Disk, ExportOverdue, Queue
+from flask10x.alerts.alert import Active, Alert, Facts, Moment, Verdict
+from flask10x.config.alerts.rules import (
+    Alerts,
+    BackupOverdue,
+    DatabaseTrouble,
+    Disk,
+    ExportOverdue,
+    Queue,
+)
 from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
 from flask10x.recording.shared_queue import SharedQueues
-from flask10x.runtime.alerting import verdicts
 from flask10x.runtime.facts import ExportLag, NewestBackup, Room, room
 from flask10x.runtime.periodic_tasks import DATABASE_ERRORS
 from flask10x.runtime.worker_watch import CALM_SHARE
+
+# This much more than the limit must be free to resolve the alert, or a rotated log would do it.
+CLEAR_POINTS = 1
+
+R = TypeVar("R", Disk, ExportOverdue, BackupOverdue)
+
+
+def rules_of(alerts: Alerts, usual: R) -> tuple[R, ...]:
+    """Return the enabled rules of this kind, or the usual one where there is none."""
+    return tuple(rule for rule in alerts.rules if isinstance(rule, type(usual))) or (usual,)
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the first verdict that is firing, or else the first."""
+    candidates = tuple(verdicts)
+    return next((verdict for verdict in candidates if verdict.is_firing), candidates[0])
+
+
+def of_disk(rule: Disk, room: Room, now_ms: int, alert: Alert | None) -> Verdict:
+    """Fires while less than `free_percent` is free; CLEAR_POINTS more resolve it."""
+    limit = rule.free_percent if alert is None else rule.free_percent + CLEAR_POINTS
+    since_ms = now_ms if alert is None else alert.since_ms
+    percent = round(room.free_percent, 1)
+    facts = {"free_bytes": room.free, "free_percent": percent, "total_bytes": room.total}
+    return Verdict.of(rule, room.free_percent < limit, since_ms, facts)
+
+
+def of_backup(
+    rule: BackupOverdue,
+    newest: NewestBackup | None,
+    began_at: int | None,
+    now_ms: int,
+    alert: Alert | None,
+) -> Verdict:
+    """Fires while the newest backup is older than `after_sec`.
+
+    Without a backup the time counts from `began_at`, when the first reading came or the first
+    import was made; it is None while there was neither, and then no backup is overdue.
+    """
+    base_ms = began_at if newest is None else newest.made_at
+    is_firing: bool | None = False
+    since_ms = now_ms
+    if base_ms is not None:
+        due_ms = base_ms + rule.after_sec * 1000
+        is_firing = now_ms > due_ms
+        since_ms = due_ms if is_firing else now_ms
+        if not is_firing and _is_clock_behind(now_ms, alert):
+            is_firing = None
+    newest_at = newest.made_at if newest else None
+    facts: Facts = {"newest_at": newest_at, "after_sec": rule.after_sec}
+    return Verdict.of(rule, is_firing, since_ms, facts)
+
+
+def of_export(
+    rule: ExportOverdue, lags: Sequence[ExportLag], now_ms: int, alert: Alert | None
+) -> Verdict:
+    """Fires while a reading waits for longer than `after_sec` for its CSV file."""
+    after_ms = rule.after_sec * 1000
+    overdue = [
+        (lag.oldest_at, lag)
+        for lag in lags
+        if lag.oldest_at is not None and now_ms - lag.oldest_at > after_ms
+    ]
+    if not overdue:
+        return Verdict.of(rule, None if _is_clock_behind(now_ms, alert) else False, now_ms, {})
+    oldest_at, lag = min(overdue, key=lambda pair: pair[0])
+    waiting = sum(late.waiting for _, late in overdue)
+    facts: Facts = {"oldest_at": oldest_at, "readings": waiting, "station": lag.station.endpoint}
+    return Verdict.of(rule, True, oldest_at + after_ms, facts)
+
+
+def _is_clock_behind(now_ms: int, alert: Alert | None) -> bool:
+    """Whether the alert fired after the current time: then the wall clock is wrong, as after a
+    boot.
+
+    Rules that count days can't be decided until it is set.
+    """
+    return alert is not None and now_ms < alert.firing_since_ms
 
 
 class Lasting:
@@ -92,14 +180,9 @@ class DatabaseObstacles:
         """See `Watch`; it only reads memory."""
         reasons = self._obstacles()
         is_firing = self._lasting.step(bool(reasons), now, (self._rule.name, "") in active)
-        yield Verdict(
-            rule=self._rule.name,
-            kind="database",
-            subject="",
-            is_firing=is_firing or self._damage.is_damaged,
-            since_ms=self._lasting.since_ms,
-            facts={"reason": reasons[0] if reasons else None},
-        )
+        is_firing = is_firing or self._damage.is_damaged
+        facts = {"reason": reasons[0] if reasons else None}
+        yield Verdict.of(self._rule, is_firing, self._lasting.since_ms, facts)
 
 
 class LongQueue:
@@ -125,22 +208,13 @@ class LongQueue:
             self._is_long = is_active
         self._is_long = longest >= (threshold * CALM_SHARE if self._is_long else threshold)
         is_firing = self._lasting.step(self._is_long, now, is_active)
-        yield Verdict(
-            rule=self._rule.name,
-            kind="queue",
-            subject="",
-            is_firing=is_firing,
-            since_ms=self._lasting.since_ms,
-            facts={
-                "waiting": self._queues.length(),
-                "threshold": threshold,
-                "capacity": self._settings.write_queue_maxsize,
-            },
-        )
+        capacity = self._settings.write_queue_maxsize
+        facts = {"waiting": self._queues.length(), "threshold": threshold, "capacity": capacity}
+        yield Verdict.of(self._rule, is_firing, self._lasting.since_ms, facts)
 
 
 class FullDisk(SlowWatch):
-    """Fires by `verdicts.of_disk`, and adds in how many days the disk is full."""
+    """Fires by `of_disk`, and adds in how many days the disk is full."""
 
     def __init__(
         self,
@@ -159,7 +233,7 @@ class FullDisk(SlowWatch):
 
     def _look(self, now: Moment, active: Active) -> Sequence[Verdict]:
         alert = active.get((self._rule.name, ""))
-        verdict = verdicts.of_disk(self._rule, self._room(self._folder), now.wall_ms, alert)
+        verdict = of_disk(self._rule, self._room(self._folder), now.wall_ms, alert)
         if not verdict.is_firing:
             self._since_ms = None
             return [replace(verdict, since_ms=now.wall_ms)]
@@ -190,7 +264,7 @@ class OverdueExport(SlowWatch):
 
     def _look(self, now: Moment, active: Active) -> Sequence[Verdict]:
         alert = active.get((self._rule.name, ""))
-        return [verdicts.of_export(self._rule, self._lags(), now.wall_ms, alert)]
+        return [of_export(self._rule, self._lags(), now.wall_ms, alert)]
 
 
 # How long the other rules wait for the folder of backups: it may be on another machine that does
@@ -228,7 +302,7 @@ class OverdueBackup(SlowWatch):
         has_answered = self._read_folder(now.wall_ms)
         began_at = self._began_at() if has_answered and self._newest is None else None
         alert = active.get((self._rule.name, ""))
-        verdict = verdicts.of_backup(self._rule, self._newest, began_at, now.wall_ms, alert)
+        verdict = of_backup(self._rule, self._newest, began_at, now.wall_ms, alert)
         if self._newest is None and not has_answered:
             return [replace(verdict, is_firing=None)]
         return [verdict]

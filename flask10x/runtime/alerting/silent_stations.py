@@ -7,7 +7,7 @@ The verdict is that of `history/silence.py`, as everywhere.
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
@@ -30,20 +30,51 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_MS = 60_000
 
 
-class StationSource(Protocol):
-    """The facts about stations that are not in the gauges."""
+class StoredStations:
+    """What the gauges do not have of a station; a query raises its own errors."""
+
+    def __init__(self, settings: Settings, database: Database, gauges: Gauges) -> None:
+        """Open nothing yet."""
+        self._settings = settings
+        self._database = database
+        self._gauges = gauges
 
     def last_received(self) -> Mapping[str, int | None]:
         """Return when the newest reading of each station came, in UTC epoch milliseconds.
 
-        None for a station without readings. Makes a query.
+        None for a station without readings.
         """
+        with self._database.query() as connection:
+            return View(connection, self._settings.stations).last_received
 
     def values(self, station: Station) -> str:
-        """Return the newest values of the station as a text; makes a query."""
+        """Return the newest values as a text such as `25.1 °C, 1013.2 hPa`."""
+        with self._database.query() as connection:
+            newest = _newest(connection, station)
+        if newest is None:
+            return ""
+        values: Iterable[tuple[Measurement, float | None]]
+        values = zip(station.measurements, newest[2:], strict=True)
+        return ", ".join(
+            f"{round(value, 2):g} {measured.unit}".rstrip()
+            for measured, value in values
+            if value is not None
+        )
 
     def learned_after_sec(self, station: Station) -> int | None:
-        """Return the learned time, where the rule sets none; None while it is not known."""
+        """Return what the periodic task has learned, at least the time of the log.
+
+        None while it is not known. Makes no query.
+        """
+        learned_sec = self._gauges.station(station.endpoint).learned_sec
+        return learned_after_sec(self._settings, station, learned_sec) if learned_sec else None
+
+
+def _newest(connection: Connection, station: Station) -> Row[Any] | None:
+    at = readings.c.received_at
+    columns = (readings.c.arrived_at, at, *map(measurement, station.columns))
+    query = select(*columns).where(readings.c.endpoint == station.endpoint)
+    return connection.execute(query.order_by(at.desc()).limit(1)).one_or_none()
 
 
 class SilentStations:
@@ -54,7 +85,7 @@ class SilentStations:
     """
 
     def __init__(
-        self, rule: Silence, stations: Iterable[Station], gauges: Gauges, source: StationSource
+        self, rule: Silence, stations: Iterable[Station], gauges: Gauges, source: StoredStations
     ) -> None:
         """Read nothing yet."""
         self._rule = rule
@@ -124,52 +155,4 @@ class SilentStations:
         }
         if is_missed and alert is None:
             facts["values"] = self._source.values(station)
-        yield Verdict(
-            rule=self._rule.name,
-            kind="silence",
-            subject=station.endpoint,
-            is_firing=is_firing,
-            since_ms=last_at,
-            facts=facts,
-        )
-
-
-class StoredStations:
-    """The source that reads the database; its methods raise what a query raises."""
-
-    def __init__(self, settings: Settings, database: Database, gauges: Gauges) -> None:
-        """Open nothing yet."""
-        self._settings = settings
-        self._database = database
-        self._gauges = gauges
-
-    def last_received(self) -> Mapping[str, int | None]:
-        """See `StationSource`."""
-        with self._database.query() as connection:
-            return View(connection, self._settings.stations).last_received
-
-    def values(self, station: Station) -> str:
-        """Return a text such as `25.1 °C, 1013.2 hPa`, without missing values."""
-        with self._database.query() as connection:
-            newest = _newest(connection, station)
-        if newest is None:
-            return ""
-        values: Iterable[tuple[Measurement, float | None]]
-        values = zip(station.measurements, newest[2:], strict=True)
-        return ", ".join(
-            f"{round(value, 2):g} {measured.unit}".rstrip()
-            for measured, value in values
-            if value is not None
-        )
-
-    def learned_after_sec(self, station: Station) -> int | None:
-        """Return what the periodic task has learned, at least the time of the log."""
-        learned_sec = self._gauges.station(station.endpoint).learned_sec
-        return learned_after_sec(self._settings, station, learned_sec) if learned_sec else None
-
-
-def _newest(connection: Connection, station: Station) -> Row[Any] | None:
-    at = readings.c.received_at
-    columns = (readings.c.arrived_at, at, *map(measurement, station.columns))
-    query = select(*columns).where(readings.c.endpoint == station.endpoint)
-    return connection.execute(query.order_by(at.desc()).limit(1)).one_or_none()
+        yield Verdict.of(self._rule, is_firing, last_at, facts, station.endpoint)

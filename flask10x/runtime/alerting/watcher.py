@@ -144,8 +144,8 @@ class WhileOurs:
 
 def _select(changes: Changes, has_kind: Callable[[str], bool]) -> Changes:
     return Changes(
-        firing=tuple(verdict for verdict in changes.firing if has_kind(verdict.kind)),
-        ended=tuple(end for end in changes.ended if has_kind(end[0].kind)),
+        firing=tuple(alert for alert in changes.firing if has_kind(alert.kind)),
+        ended=tuple(alert for alert in changes.ended if has_kind(alert.kind)),
         reminders=tuple(alert for alert in changes.reminders if has_kind(alert.kind)),
     )
 
@@ -176,6 +176,7 @@ class AlertWatcher:
         self._settings = settings
         self._sharing = sharing
         self._routing = Routing(settings.alerts, settings.zone)
+        self._watched = transitions.watched(settings.alerts, settings.stations)
         self._watches = [_Guarded(watch) for watch in watches]
         self._file = StateFile(path_of(settings))
         packed = start_delivery.packed(settings)
@@ -248,8 +249,9 @@ class AlertWatcher:
 
     def _look(self, now: Moment, active: dict[tuple[str, str], Alert]) -> None:
         verdicts = [verdict for watch in self._watches for verdict in watch.step(now, active)]
-        unwatched, due_alerts = self._unwatched(active.values()), self._due(active.values(), now)
-        changes = transitions.changes(active, verdicts, unwatched, due_alerts)
+        changes = transitions.changes(
+            active, verdicts, self._unwatched(active), self._due(active, now), now.wall_ms
+        )
         if changes and self._sharing is not None:
             changes = self._sharing.agreed(changes, now.wall_ms)
         if changes:
@@ -277,14 +279,17 @@ class AlertWatcher:
         with suppress(DBAPIError):
             self._delivery.step()
 
-    def _unwatched(self, active: Iterable[Alert]) -> list[Alert]:
-        alerts, stations = self._settings.alerts, self._settings.stations
-        return [alert for alert in active if not transitions.is_watched(alert, alerts, stations)]
+    def _unwatched(self, active: Active) -> list[Alert]:
+        return [
+            alert
+            for alert in active.values()
+            if (alert.rule, alert.kind, alert.subject) not in self._watched
+        ]
 
-    def _due(self, active: Iterable[Alert], now: Moment) -> list[Alert]:
+    def _due(self, active: Active, now: Moment) -> list[Alert]:
         """The alerts whose reminder is due."""
         after_ms = self._settings.alerts.reminder_after_sec * 1000
-        return [alert for alert in active if now.wall_ms - alert.reminded_ms >= after_ms]
+        return [alert for alert in active.values() if now.wall_ms - alert.reminded_ms >= after_ms]
 
     def _next_due_ms(self) -> int | None:
         now_ms, monotonic_ms = clock.now_ms(), clock.monotonic_ms()
@@ -293,9 +298,8 @@ class AlertWatcher:
         if is_due or monotonic_ms >= self._look_at_ms:
             self._look_at_ms = monotonic_ms + LOOK_EVERY_MS
             with self._file.reading() as connection:
-                self._due_ms = due.next_due_ms(
-                    connection, self._settings.alerts, now_ms, self._settings.zone
-                )
+                heads = due.heads(connection, self._settings.alerts, now_ms, self._settings.zone)
+            self._due_ms = min((message.due_ms for message in heads.values()), default=None)
         return self._due_ms
 
 
@@ -328,15 +332,14 @@ class _Guarded:
 
 def _lines(changes: Changes) -> Iterator[str]:
     """The lines for the log."""
-    for verdict in changes.firing:
-        yield f"Alert: {_named(verdict)} {_shown(verdict.facts)}".rstrip()
-    for alert, ended, last in changes.ended:
-        facts = _shown(last.facts) if last else ""
-        yield f"Alert over ({ended}): {_named(alert)} {facts}".rstrip()
+    for alert in changes.firing:
+        yield f"Alert: {_named(alert)} {_shown(alert.facts)}".rstrip()
+    for alert in changes.ended:
+        yield f"Alert over ({alert.ended}): {_named(alert)} {_shown(alert.end_facts)}".rstrip()
 
 
-def _named(of: Verdict | Alert) -> str:
-    return f"{of.rule} {of.subject}".rstrip()
+def _named(alert: Alert) -> str:
+    return f"{alert.rule} {alert.subject}".rstrip()
 
 
 def _shown(facts: Mapping[str, Fact]) -> str:

@@ -30,7 +30,13 @@ from flask10x.readings.times import DAY_MS, local_text
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedRow, Selection
 from flask10x.runtime import facts, periodic_tasks
-from flask10x.runtime.alerting.verdicts import of_backup, of_disk, of_export, rules_of, worst
+from flask10x.runtime.alerting.service_watches import (
+    of_backup,
+    of_disk,
+    of_export,
+    rules_of,
+    worst,
+)
 from flask10x.runtime.facts import (
     CardRoom,
     ExportLag,

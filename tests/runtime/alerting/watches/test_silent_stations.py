@@ -27,10 +27,11 @@ from tests.support.rows import insert_readings, pico
 PICO = (BUILT_IN.by_endpoint["data"],)
 
 
-class House:
+class House(StoredStations):
     """One station, and what the database has of it."""
 
     def __init__(self, rule: Silence | None = None) -> None:
+        # The methods below read nothing of what it has by itself.
         self.clock, self.noted = Clock(), Noted()
         self.gauges = Gauges(BUILT_IN.by_endpoint)
         self.stored_at: int | None = NINE_MS - HOUR_MS

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from flask10x.commands.alerts import command as alert_commands
-from flask10x.commands.alerts.command import command
+from flask10x.commands import alerts as alert_commands
+from flask10x.commands.alerts import command
 from flask10x.config import settings as settings_module
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import DEFAULT

@@ -1,20 +1,26 @@
-"""`flask10x alerts`: the file of alerts, and test messages."""
+"""`flask10x alerts`: the file of alerts, test messages, and the process that sends messages."""
 
+import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from gettext import gettext as _
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Event
 
 import click
+from sqlalchemy.exc import DBAPIError
 
+from flask10x.alerts.delivery.deliver import MessageDelivery
 from flask10x.alerts.delivery.jobs import Envelope, NotSendable, Try, jobs_of
 from flask10x.alerts.messages import Speaker, trouble_in
+from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.subjects import sentence
 from flask10x.commands import translated
-from flask10x.commands.alerts import deliver
 from flask10x.commands.options import check_names
 from flask10x.config import secrets, settings
 from flask10x.config.alerts import file as alert_file
@@ -29,10 +35,13 @@ from flask10x.config.alerts.rules import (
     Webhook,
 )
 from flask10x.config.settings import Settings
+from flask10x.database.error_codes import reason_of
 from flask10x.errors import AlertsError, SettingsError
 from flask10x.maintenance import own_files
 from flask10x.readings.stations import Stations
-from flask10x.system import clock
+from flask10x.runtime.alerting import start_delivery
+from flask10x.system import clock, limits, logs
+from flask10x.system.locks import FileLock
 from flask10x.system.logs import escape
 from flask10x.translation import chosen
 
@@ -243,8 +252,46 @@ def _unreadable(key: str, named: str) -> Iterator[str]:
         yield str(error)
 
 
-command.add_command(init_command)
-command.add_command(check_command)
-command.add_command(list_command)
-command.add_command(test_command)
-command.add_command(deliver.command)
+@translated.command("deliver", hidden=True)
+@click.option("--settings-given", is_flag=True, hidden=True)
+def deliver_command(settings_given: bool) -> None:
+    """Send the messages that are due, and end. The service starts it by itself.
+
+    Does nothing while another one runs.
+    """
+    # Its messages go to the journal, like the log.
+    translated.speak_english()
+    # Readings have priority over messages.
+    limits.give_way()
+    limits.end_first()
+    config = start_delivery.unpacked(sys.stdin.buffer) if settings_given else None
+    config = config or settings.load()
+    path = path_of(config)
+    if not path.exists():
+        return
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with closing(FileLock(start_delivery.lock_path(config))) as lock:
+        if not lock.try_acquire():
+            return
+        # A service that stops ends the process of this id, also if the worker that started it was
+        # killed.
+        lock.note(str(os.getpid()))
+        with closing(StateFile(path)) as state:
+            delivery = MessageDelivery(config, state, lambda level, text: _say(config, level, text))
+            try:
+                delivery.run(stop.is_set)
+            except DBAPIError as error:
+                reason = _("the state of alerts cannot be used: {reason}")
+                raise click.ClickException(reason.format(reason=reason_of(error))) from error
+
+
+def _say(config: Settings, level: int, text: str) -> None:
+    logs.write_line(config, level, text)
+    if level >= logging.WARNING:
+        sys.stderr.write(f"flask10x: {text}\n")
+
+
+for subcommand in (init_command, check_command, list_command, test_command, deliver_command):
+    command.add_command(subcommand)
