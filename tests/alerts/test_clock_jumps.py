@@ -77,7 +77,7 @@ def test_a_clock_that_is_set_back_takes_the_times_along(connection: Connection) 
     assert times(connection)["data2"][1] == SHUTDOWN_MS - 1000
 
 
-def test_whoever_comes_next_notices_what_happened_meanwhile(connection: Connection) -> None:
+def test_the_next_process_notices_a_jump_of_the_clock_meanwhile(connection: Connection) -> None:
     WallClock("this boot").follow(connection, Moment(1_030_000, 30_000))
     enter(connection, "data2", 1_031_000)
     other = WallClock("this boot")
@@ -88,7 +88,7 @@ def test_whoever_comes_next_notices_what_happened_meanwhile(connection: Connecti
     assert times(connection)["data2"][1] == SHUTDOWN_MS - 9000, "a boot is no jump"
 
 
-def test_nothing_is_written_for_less_than_anybody_sees(connection: Connection) -> None:
+def test_a_small_jump_writes_nothing(connection: Connection) -> None:
     wall_clock = WallClock("this boot")
     wall_clock.follow(connection, Moment(SHUTDOWN_MS, 30_000))
     enter(connection, "data2", SHUTDOWN_MS)

@@ -79,7 +79,7 @@ def test_quiet_hours_let_the_urgent_pass_but_nothing_of_the_same_alert() -> None
     assert due.head([tried, urgent], ALERTS, night, TOKYO) == replace(urgent, due_ms=0)
 
 
-def test_what_is_said_of_the_limit_holds_nothing_else_of_its_kind() -> None:
+def test_a_message_about_the_limit_holds_up_no_other() -> None:
     night = at("2026-11-27 03:00")
     limits = [message(1, alert=None, rule=""), message(2, alert=None, rule="disk")]
     next_message = due.head(limits, ALERTS, night, TOKYO)
@@ -93,7 +93,7 @@ def test_a_clock_that_was_wrong_holds_nothing_back() -> None:
         assert due.head([ahead], ALERTS, now, TOKYO) == replace(ahead, due_ms=now)
 
 
-def test_when_the_next_message_of_any_way_is_due(tmp_path: Path) -> None:
+def test_when_the_next_message_of_each_channel_is_due(tmp_path: Path) -> None:
     now = at("2026-11-27 12:00")
     file = StateFile(tmp_path / "alerts.sqlite3")
     rows = (("phone", 1, now + 700), ("phone", 0, now), ("mail", 2, now + 500))
@@ -110,7 +110,7 @@ def test_when_the_next_message_of_any_way_is_due(tmp_path: Path) -> None:
     file.close()
 
 
-def test_what_waits_for_a_way_that_is_gone_hides_no_other(tmp_path: Path) -> None:
+def test_messages_of_a_removed_channel_hide_no_other(tmp_path: Path) -> None:
     file = StateFile(tmp_path / "alerts.sqlite3")
     row = {"occasion": "entry", "created_ms": 0, "due_ms": 0}
     with file.writing() as connection:

@@ -57,7 +57,9 @@ def home(settings: Settings) -> Settings:
     return replace(settings, alerts=Alerts(base_url=BASE + "/"))
 
 
-def test_an_entry_says_what_since_when_the_last_value_what_to_do_and_where(home: Settings) -> None:
+def test_a_firing_message_says_what_since_when_the_last_value_what_to_do_and_where(
+    home: Settings,
+) -> None:
     text = Speaker(home, "en").alert(alert("silence", "data2"), "entry")
     assert text.title == "Bedroom: no data"
     assert text.body.splitlines() == [
@@ -69,7 +71,7 @@ def test_an_entry_says_what_since_when_the_last_value_what_to_do_and_where(home:
     assert text.url == f"{BASE}/history?endpoint=data2&from=2025-08-24T03%3A00%2B09%3A00"
 
 
-def test_a_reason_of_a_refusal_is_told_in_the_language_of_the_message(home: Settings) -> None:
+def test_the_reason_of_a_rejection_is_in_the_language_of_the_message(home: Settings) -> None:
     facts = FACTS["refused"] | {"reason_ja": "下限の 0 を下回っています"}
     refused = alert("refused", "data2", facts=facts)
     assert "co2: 下限の 0 を下回っています" in Speaker(home, "ja").alert(refused, "entry").body
@@ -78,7 +80,7 @@ def test_a_reason_of_a_refusal_is_told_in_the_language_of_the_message(home: Sett
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("occasion", ["reminder", "recovery"])
-def test_what_comes_later_says_no_value_of_the_entry_as_that_of_now(
+def test_a_later_message_shows_no_old_value_as_the_present_one(
     home: Settings, language: Language, occasion: str
 ) -> None:
     text = Speaker(home, language).alert(alert("threshold", "data2.co2"), occasion)
@@ -98,7 +100,7 @@ def test_the_same_in_japanese(home: Settings) -> None:
     assert "endpoint=data2&measurement=co2&from=" in text.url
 
 
-def test_a_recovery_says_how_long_it_was_and_what_it_is_now(home: Settings) -> None:
+def test_a_resolved_message_says_how_long_it_lasted_and_the_value_then(home: Settings) -> None:
     ended = alert(
         "threshold",
         "data2.co2",
@@ -127,25 +129,25 @@ def test_a_reminder_says_that_it_lasts(home: Settings) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("occasion", ["entry", "recovery", "reminder"])
 @pytest.mark.parametrize("kind", FACTS)
-def test_each_kind_can_be_told_with_all_facts_and_with_none(
+def test_each_kind_has_a_text_with_all_facts_and_with_none(
     home: Settings, kind: Kind, occasion: str, language: Language
 ) -> None:
     subject = {"threshold": "data2.co2", "rate": "data.temperature", "failed_sensor": "data2.co2"}
     speaker = Speaker(home, language)
     for facts in (FACTS[kind], dict.fromkeys(FACTS[kind]), {}):
-        told = alert(kind, subject.get(kind, "data2" if kind in ("silence", "refused") else ""))
-        text = speaker.alert(replace(told, facts=facts, ended_ms=NINE + MINUTE), occasion)
+        base = alert(kind, subject.get(kind, "data2" if kind in ("silence", "refused") else ""))
+        text = speaker.alert(replace(base, facts=facts, ended_ms=NINE + MINUTE), occasion)
         assert text.title
         assert text.body.count("\n") >= 1
         assert text.url.startswith(f"{BASE}/")
         assert not re.search(r"[{}]|\bNone\b|\n\n", text.title + text.body)
 
 
-@pytest.mark.parametrize(("days", "said"), [(0, "1 day."), (1, "1 day."), (40, "40 days.")])
-def test_when_the_disk_is_full_is_told_in_days(home: Settings, days: int, said: str) -> None:
+@pytest.mark.parametrize(("days", "text"), [(0, "1 day."), (1, "1 day."), (40, "40 days.")])
+def test_the_time_until_the_disk_is_full_is_in_days(home: Settings, days: int, text: str) -> None:
     facts = {"full_in_days": days, "free_bytes": 9, "free_percent": 1}
     full = alert("disk", facts=facts)
-    assert f"full in about {said}" in Speaker(home, "en").alert(full, "entry").body
+    assert f"full in about {text}" in Speaker(home, "en").alert(full, "entry").body
     assert f"あと{max(days, 1)}日ほどで" in Speaker(home, "ja").alert(full, "entry").body
 
 
@@ -162,7 +164,7 @@ def test_links_lead_to_the_page_of_the_matter(home: Settings) -> None:
     assert speaker.limit(NINE, 20).url == speaker.test("phone").url == f"{BASE}/alerts"
 
 
-def test_the_limit_and_a_test_are_told(home: Settings) -> None:
+def test_the_texts_of_the_limit_and_of_a_test(home: Settings) -> None:
     limit = Speaker(home, "ja").limit(NINE, 20)
     assert (limit.title, "20件" in limit.body) == ("今日の通知はここまでです", True)
     assert limit.body.startswith("8月24日（日）は、")
@@ -177,7 +179,7 @@ def test_what_others_have_written_breaks_no_line(home: Settings) -> None:
     assert len(body) < 1000
 
 
-def test_troubles_are_told_and_unknown_ones_shown() -> None:
+def test_troubles_have_a_text_and_unknown_codes_are_shown() -> None:
     assert trouble_in("en", "status:503") == "it answered 503"
     assert trouble_in("ja", "no_answer") == "時間内に応答がありません"
     assert trouble_in("en", "of_tomorrow:1") == "of_tomorrow:1"
@@ -188,9 +190,7 @@ def test_troubles_are_told_and_unknown_ones_shown() -> None:
     ("value", "shown"),
     [(650, "650 ppm"), (650.0, "650 ppm"), (25.126, "25.13 ppm"), (0.00123, "0.00123 ppm")],
 )
-def test_numbers_have_the_digits_that_tell_something(
-    home: Settings, value: float, shown: str
-) -> None:
+def test_numbers_have_significant_digits(home: Settings, value: float, shown: str) -> None:
     facts = {"value": value, "limit": 1, "above": 1}
     text = Speaker(home, "en").alert(alert("threshold", "data2.co2", facts=facts), "entry")
     assert text.title == f"Bedroom CO₂ too high: {shown}"

@@ -1,4 +1,4 @@
-"""From verdicts to alerts: each entry and each recovery once, whatever happens in between."""
+"""From verdicts to alerts: each fires and is resolved once, whatever happens in between."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -48,11 +48,11 @@ class Home:
         gone = [a for a in active.values() if (a.rule, a.kind, a.subject) not in possible]
         after_ms = self.alerts.reminder_after_sec * 1000
         due = [a for a in active.values() if self.now_ms - a.reminded_ms >= after_ms]
-        if found := changes(active, verdicts, gone, due, self.now_ms):
+        if changed := changes(active, verdicts, gone, due, self.now_ms):
             with self.file.writing() as connection:
                 if killed_at is not None:
                     Killer(connection, killed_at)
-                write(connection, found, Routing(self.alerts, None), self.now_ms)
+                write(connection, changed, Routing(self.alerts, None), self.now_ms)
                 if killed_at is not None:
                     raise _Killed
 
@@ -85,8 +85,8 @@ class Home:
             values = [dict(row._mapping) for row in rows]
             return [AlertMessage(channel=each.pop("way"), rule="", **each) for each in values]
 
-    def told(self, channel: str = "phone") -> list[str]:
-        """The occasions of what goes or has gone this channel."""
+    def occasions(self, channel: str = "phone") -> list[str]:
+        """The occasions of the messages that wait for this channel or were sent to it."""
         return [
             m.occasion
             for m in self.messages()
@@ -99,11 +99,11 @@ def home(file: StateFile) -> Home:
     return Home(file)
 
 
-def test_an_alert_is_told_once_at_its_entry_and_once_at_its_end(home: Home) -> None:
+def test_an_alert_has_a_message_when_it_fires_and_one_when_it_is_resolved(home: Home) -> None:
     for is_firing in (False, True, True, None, True, False, False, None):
         home.see(home.silent(is_firing))
         home.now_ms += 1000
-    assert home.told("phone") == home.told("mail") == ["entry", "recovery"]
+    assert home.occasions("phone") == home.occasions("mail") == ["entry", "recovery"]
     assert home.active() == []
     with home.file.reading() as connection:
         (alert,) = state_file.past(connection)
@@ -112,20 +112,22 @@ def test_an_alert_is_told_once_at_its_entry_and_once_at_its_end(home: Home) -> N
     assert alert.facts == {"after_sec": 120}
 
 
-def test_a_rule_chooses_its_ways(home: Home) -> None:
+def test_a_rule_chooses_its_channels(home: Home) -> None:
     home.see(Verdict(rule="disk", kind="disk", subject="", is_firing=True, since_ms=NOON_MS))
-    assert (home.told("phone"), home.told("mail")) == ([], ["entry"])
+    assert (home.occasions("phone"), home.occasions("mail")) == ([], ["entry"])
 
 
-def test_who_was_told_of_it_is_told_of_its_end_whatever_ways_the_rule_has_now(home: Home) -> None:
+def test_notified_channels_get_the_end_whatever_channels_the_rule_has_now(
+    home: Home,
+) -> None:
     home.see(home.silent(True))
     home.send()
     home.alerts = replace(ALERTS, rules=(Silence(channels=("mail",)), Disk()))
     home.see(home.silent(False))
-    assert home.told("phone") == home.told("mail") == ["entry", "recovery"]
+    assert home.occasions("phone") == home.occasions("mail") == ["entry", "recovery"]
 
 
-def test_a_way_that_is_new_tells_of_it_with_the_next_reminder(home: Home) -> None:
+def test_a_new_channel_gets_the_next_reminder(home: Home) -> None:
     home.alerts = replace(ALERTS, channels=())
     home.see(home.silent(True))
     home.alerts = ALERTS
@@ -134,7 +136,7 @@ def test_a_way_that_is_new_tells_of_it_with_the_next_reminder(home: Home) -> Non
     home.now_ms += 24 * HOUR_MS
     home.see(home.silent(True))
     home.see(home.silent(False))
-    assert home.told("phone") == home.told("mail") == ["reminder", "recovery"]
+    assert home.occasions("phone") == home.occasions("mail") == ["reminder", "recovery"]
 
 
 def test_of_what_lasts_for_years_the_reminders_of_a_month_are_kept(home: Home) -> None:
@@ -148,25 +150,25 @@ def test_of_what_lasts_for_years_the_reminders_of_a_month_are_kept(home: Home) -
                 connection.execute(state_file.taken.insert().values(message_id=last, receiver="x"))
         home.now_ms += 24 * HOUR_MS
         home.see(home.silent(True))
-    assert home.told() == ["entry"] + 31 * ["reminder"]
+    assert home.occasions() == ["entry"] + 31 * ["reminder"]
     home.see(home.silent(False))
-    assert home.told()[-1] == "recovery"
+    assert home.occasions()[-1] == "recovery"
 
 
-def test_a_reminder_comes_each_day_once_the_entry_was_sent(home: Home) -> None:
+def test_a_reminder_comes_each_day_once_the_first_message_was_sent(home: Home) -> None:
     home.see(home.silent(True))
     home.now_ms += 24 * HOUR_MS
     home.see(home.silent(True))
-    assert home.told() == ["entry"], "the one that waits says the same"
+    assert home.occasions() == ["entry"], "the message that waits says the same"
     home.send()
     for _ in range(48):
         home.now_ms += HOUR_MS
         home.see(home.silent(None))
         home.send()
-    assert home.told() == ["entry", "reminder", "reminder"]
+    assert home.occasions() == ["entry", "reminder", "reminder"]
 
 
-def test_what_is_muted_is_noted_and_not_told(home: Home) -> None:
+def test_a_muted_alert_is_noted_without_a_message(home: Home) -> None:
     with home.file.writing() as connection:
         state_file.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
     home.see(home.silent(True), home.silent(True, "data3"))
@@ -174,10 +176,12 @@ def test_what_is_muted_is_noted_and_not_told(home: Home) -> None:
     assert [alert.muted_until_ms for alert in home.active()] == [None, NOON_MS + HOUR_MS]
     home.now_ms += 2 * HOUR_MS
     home.see(home.silent(False), home.silent(False, "data3"))
-    assert home.told() == ["entry", "recovery"], "whoever was not told of it, not of its end either"
+    assert home.occasions() == ["entry", "recovery"], (
+        "a channel without the first message gets none of the end"
+    )
 
 
-def test_who_is_reminded_after_a_mute_is_told_of_the_end(home: Home) -> None:
+def test_a_channel_with_a_reminder_after_a_mute_is_notified_of_the_end(home: Home) -> None:
     with home.file.writing() as connection:
         state_file.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
     home.see(home.silent(True))
@@ -185,20 +189,20 @@ def test_who_is_reminded_after_a_mute_is_told_of_the_end(home: Home) -> None:
     home.see(home.silent(True))
     home.send()
     home.see(home.silent(False))
-    assert home.told() == ["reminder", "recovery"]
+    assert home.occasions() == ["reminder", "recovery"]
 
 
-def test_unmuted_it_is_told_again(home: Home) -> None:
+def test_an_unmuted_alert_has_messages_again(home: Home) -> None:
     with home.file.writing() as connection:
         state_file.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
         state_file.mute(connection, "silence", "data2", home.now_ms + 2 * HOUR_MS)
         assert [m.until_ms for m in state_file.muted(connection, 0)] == [NOON_MS + 2 * HOUR_MS]
         state_file.unmute(connection, "silence", "data2")
     home.see(home.silent(True))
-    assert home.told() == ["entry"]
+    assert home.occasions() == ["entry"]
 
 
-def test_what_nobody_watches_any_more_ends_in_silence(home: Home) -> None:
+def test_an_alert_that_is_not_watched_any_more_ends_without_a_message(home: Home) -> None:
     home.see(home.silent(True), home.silent(True, "data3"))
     home.alerts = replace(ALERTS, rules=(Silence(stations=("data2",)), Disk()))
     home.see(home.silent(True))
@@ -244,10 +248,10 @@ def test_what_waits_when_it_is_muted_is_not_sent_any_more(home: Home) -> None:
         state_file.mute(connection, "silence", "data2", home.now_ms + HOUR_MS)
     assert [m.state for m in home.messages()] == ["muted", "muted", "waiting", "waiting"]
     home.see(home.silent(False))
-    assert home.told() == ["entry"], "who was not told of it is not told of its end"
+    assert home.occasions() == ["entry"], "a channel without the first message gets none of the end"
 
 
-def test_its_end_is_not_told_while_it_is_muted(home: Home) -> None:
+def test_the_end_of_a_muted_alert_has_no_message(home: Home) -> None:
     home.see(home.silent(True))
     home.send()
     with home.file.writing() as connection:
@@ -259,7 +263,7 @@ def test_its_end_is_not_told_while_it_is_muted(home: Home) -> None:
     }
 
 
-def test_of_one_end_two_processes_tell_once(home: Home) -> None:
+def test_two_processes_that_end_an_alert_notify_once(home: Home) -> None:
     home.see(home.silent(True))
     active = {(alert.rule, alert.subject): alert for alert in home.active()}
     late = changes(active, [home.silent(False)], [], [], home.now_ms)
@@ -267,35 +271,35 @@ def test_of_one_end_two_processes_tell_once(home: Home) -> None:
     home.now_ms += 1
     with home.file.writing() as connection:
         write(connection, late, Routing(ALERTS, None), home.now_ms)
-    assert home.told() == ["entry", "recovery"]
+    assert home.occasions() == ["entry", "recovery"]
     home.see(home.silent(True))
     with home.file.writing() as connection:
         write(connection, late, Routing(ALERTS, None), home.now_ms)
-    assert home.told() == ["entry", "recovery", "entry"], "that is another alert"
+    assert home.occasions() == ["entry", "recovery", "entry"], "that is another alert"
     assert len(home.active()) == 1
 
 
-def test_of_one_entry_two_processes_tell_once(home: Home) -> None:
+def test_two_processes_that_create_an_alert_notify_once(home: Home) -> None:
     late = changes({}, [home.silent(True)], [], [], home.now_ms)
     home.see(home.silent(True))
     with home.file.writing() as connection:
         write(connection, late, Routing(ALERTS, None), home.now_ms)
-    assert home.told() == ["entry"]
+    assert home.occasions() == ["entry"]
     assert len(home.active()) == 1
 
 
 def test_what_could_not_be_written_yet_is_active_all_the_same(home: Home) -> None:
-    found = changes({}, [home.silent(True), home.silent(True, "data3")], [], [], NOON_MS)
-    active = after({}, found, NOON_MS)
+    changed = changes({}, [home.silent(True), home.silent(True, "data3")], [], [], NOON_MS)
+    active = after({}, changed, NOON_MS)
     reminded = after(active, Changes(reminders=(active["silence", "data2"],)), NOON_MS + 5)
     assert reminded["silence", "data2"].reminded_ms == NOON_MS + 5
     over = changes(active, [home.silent(False)], [], [], home.now_ms)
     assert after(active, over, NOON_MS + 1) == {("silence", "data3"): active["silence", "data3"]}
     with home.file.writing() as connection:
-        write(connection, found, Routing(ALERTS, None), NOON_MS)
+        write(connection, changed, Routing(ALERTS, None), NOON_MS)
         write(connection, over, Routing(ALERTS, None), NOON_MS + 1)
     assert [alert.subject for alert in home.active()] == ["data3"]
-    assert home.told() == ["entry", "entry", "recovery"]
+    assert home.occasions() == ["entry", "entry", "recovery"]
 
 
 def test_of_past_alerts_only_the_newest_are_kept(
@@ -334,7 +338,7 @@ class Killer:
             self._left -= 1
 
 
-# Of a rule and a subject: what is found, and before which write of it the process is killed, if it
+# Of a rule and a subject: the verdict, and before which write of it the process is killed, if it
 # is; 9 is after the last one, before the commit.
 SEEN = st.tuples(
     st.sampled_from([True, False, None]),
@@ -345,32 +349,34 @@ SEEN = st.tuples(
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seen=st.lists(SEEN, max_size=12))
-def test_whoever_is_killed_has_told_nothing_or_all(
+def test_a_killed_process_has_written_no_message_or_all(
     tmp_path_factory: pytest.TempPathFactory, seen: list[tuple[bool | None, int | None, str]]
 ) -> None:
     """Entries and recoveries take turns, with a message for each channel, whatever dies when."""
     home = Home(StateFile(tmp_path_factory.mktemp("home") / "alerts.sqlite3"))
-    kept = []
+    verdicts = []
     for is_firing, killed_at, then in seen:
         home.now_ms += 1000
         try:
             home.see(home.silent(is_firing), killed_at=killed_at)
-            kept.append(is_firing)
+            verdicts.append(is_firing)
         except _Killed:
             pass
         if then == "send":
             home.send()
         home.now_ms += 24 * HOUR_MS if then == "wait a day" else 0
-    told = [firing for firing in kept if firing is not None]
-    changed = [now for before, now in zip([False, *told], told, strict=False) if before != now]
+    decided = [firing for firing in verdicts if firing is not None]
+    changed = [
+        now for before, now in zip([False, *decided], decided, strict=False) if before != now
+    ]
     for channel in ("phone", "mail"):
-        occasions = [one for one in home.told(channel) if one != "reminder"]
+        occasions = [each for each in home.occasions(channel) if each != "reminder"]
         assert occasions == ["entry" if firing else "recovery" for firing in changed]
-    assert [bool(home.active())] == [bool(told) and told[-1]]
+    assert [bool(home.active())] == [bool(decided) and decided[-1]]
     home.file.close()
 
 
-def test_whoever_is_killed_at_any_write_has_told_nothing(home: Home) -> None:
+def test_a_process_that_is_killed_at_any_write_has_written_nothing(home: Home) -> None:
     for is_firing in (True, False):
         before = home.messages(), home.active()
         for write_number in (0, 1, 2, 9):
@@ -378,4 +384,4 @@ def test_whoever_is_killed_at_any_write_has_told_nothing(home: Home) -> None:
                 home.see(home.silent(is_firing), killed_at=write_number)
             assert (home.messages(), home.active()) == before
         home.see(home.silent(is_firing))
-    assert home.told("phone") == home.told("mail") == ["entry", "recovery"]
+    assert home.occasions("phone") == home.occasions("mail") == ["entry", "recovery"]

@@ -66,7 +66,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(command, arguments)
 
 
-def test_a_test_goes_by_each_way_in_its_language() -> None:
+def test_a_test_goes_to_each_channel_in_its_language() -> None:
     result = run("test")
     assert (result.exit_code, result.stdout) == (0, "phone: sent\nmail: sent\n")
     assert [body["title"] for body in FakeTry.content] == [
@@ -76,14 +76,14 @@ def test_a_test_goes_by_each_way_in_its_language() -> None:
     assert {body["occasion"] for body in FakeTry.content} == {"test"}
 
 
-def test_a_test_by_one_way_only() -> None:
+def test_a_test_of_one_channel_only() -> None:
     assert run("test", "--way", "mail").stdout == "mail: sent\n"
     result = run("test", "--way", "male")
     assert result.exit_code == 2
     assert "there is no 'male'; did you mean mail? There are: phone, mail" in result.stderr
 
 
-def test_what_was_not_taken_is_said() -> None:
+def test_a_test_that_was_not_taken_names_its_reason() -> None:
     FakeTry.troubles["http://phone.example/hook"] = "status:404"
     result = run("test")
     assert (result.exit_code, result.stdout) == (1, "mail: sent\n")
@@ -92,7 +92,7 @@ def test_what_was_not_taken_is_said() -> None:
         assert run("test").stderr == "phone: 送れませんでした: 応答は404でした\n"
 
 
-def test_urls_that_cannot_be_read_are_said(folder: Path) -> None:
+def test_urls_that_cannot_be_read_are_a_reason(folder: Path) -> None:
     (folder / "alerts.toml").write_text(
         f'[ways.line]\nkind = "apprise"\nurls_file = "{folder}/urls"\n'
     )
@@ -104,7 +104,7 @@ def test_urls_that_cannot_be_read_are_said(folder: Path) -> None:
     urls.chmod(0o600)
 
 
-def test_without_a_way_there_is_nothing_to_test(folder: Path) -> None:
+def test_without_a_channel_there_is_nothing_to_test(folder: Path) -> None:
     (folder / "alerts.toml").unlink()
     result = run("test")
     assert result.exit_code == 1
@@ -168,7 +168,7 @@ def test_a_mistake_that_a_reload_has_refused_keeps_no_message(waiting: Path) -> 
 
 @pytest.mark.usefixtures("no_lingering")
 @pytest.mark.parametrize("content", [b"", b"rubbish", pickle.dumps(("0.1", None))])
-def test_settings_of_another_version_are_read_anew(waiting: Path, content: bytes) -> None:
+def test_settings_of_another_version_are_read_again(waiting: Path, content: bytes) -> None:
     result = CliRunner().invoke(command, ["deliver", "--settings-given"], input=content)
     assert (result.exit_code, tries(waiting)) == (0, 1)
 
@@ -185,7 +185,7 @@ def test_deliver_does_nothing_while_another_one_does_or_nothing_is_there(waiting
 
 
 @pytest.mark.usefixtures("no_lingering")
-def test_a_state_file_that_is_none_is_said(waiting: Path) -> None:
+def test_a_state_file_that_is_no_database_is_an_error(waiting: Path) -> None:
     (waiting / "alerts.sqlite3").write_bytes(b"no database at all" * 100)
     result = run("deliver")
     assert result.exit_code == 1

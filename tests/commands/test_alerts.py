@@ -148,7 +148,7 @@ def test_check_says_what_is_on_without_a_file(file: Path) -> None:
     ]
 
 
-def test_check_says_each_rule_and_way_in_plain_words(file: Path) -> None:
+def test_check_shows_each_rule_and_channel_in_plain_words(file: Path) -> None:
     file.write_text(OWN)
     result = run("check")
     lines = [

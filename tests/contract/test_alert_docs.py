@@ -153,7 +153,7 @@ def is_said(shown: str, texts: Iterable[str]) -> bool:
     )
 
 
-def test_the_shown_troubles_are_those_that_are_said() -> None:
+def test_the_documented_troubles_are_those_of_the_program() -> None:
     (_, english), (_, japanese) = (
         page.split(heading)
         for page, heading in (

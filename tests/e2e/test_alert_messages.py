@@ -68,13 +68,13 @@ def occasions(receiver: Receiver) -> list[str]:
 
 
 def sender(home: Service) -> int:
-    """Who holds the lock of whoever delivers."""
+    """The process that holds the lock of the delivery."""
     inode = (home.data_dir / "alerts-delivery.lock").stat().st_ino
     lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
     return next(int(words[4]) for words in lines if words[5].endswith(f":{inode}"))
 
 
-def test_a_webhook_that_never_answers_delays_no_reading_and_no_other_way(
+def test_a_webhook_that_never_answers_delays_no_reading_and_no_other_channel(
     home: Service, phone: Receiver, mail: Receiver
 ) -> None:
     phone.answers = [hang(phone)]
@@ -90,7 +90,7 @@ def test_a_webhook_that_never_answers_delays_no_reading_and_no_other_way(
     # All of that while the first one still waits for its answer, or for the next try.
     assert ("phone", "entry", "waiting") in rows(home, STATES)
     phone.answers = [answering(204)]
-    wait_until(lambda: occasions(phone)[-1] == "recovery", WITHIN_SEC, "it is told as well")
+    wait_until(lambda: occasions(phone)[-1] == "recovery", WITHIN_SEC, "it is sent as well")
     keys = [request.headers["Idempotency-Key"] for request in phone.received]
     # As often as it was tried the entry had one key.
     assert len(set(keys)) == 2
@@ -116,7 +116,7 @@ def test_a_sender_that_is_killed_before_the_answer_is_known_sends_it_again(
     home.stop()
 
 
-def test_a_stop_does_not_wait_for_a_receiver_and_the_next_start_tells_it(
+def test_a_stop_does_not_wait_for_a_receiver_and_the_next_start_sends_it(
     home: Service, phone: Receiver, mail: Receiver
 ) -> None:
     phone.answers = [hang(phone)]
@@ -131,7 +131,7 @@ def test_a_stop_does_not_wait_for_a_receiver_and_the_next_start_tells_it(
     wait_until(lambda: not Path(f"/proc/{delivering}").exists(), WITHIN_SEC, "it has ended")
     home.start()
     sent = ("phone", "entry", "sent")
-    wait_until(lambda: sent in rows(home, STATES), WITHIN_SEC, "it is told after all")
+    wait_until(lambda: sent in rows(home, STATES), WITHIN_SEC, "it is sent after all")
     assert (occasions(mail), set(occasions(phone))) == (["entry"], {"entry"})
     home.stop()
     assert SECRET not in "".join(home.log())

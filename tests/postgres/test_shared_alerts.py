@@ -1,4 +1,4 @@
-"""Alerts of the database are told by one host, once, whichever host that is; mutes hold on all."""
+"""One host sends the messages of alerts of the database, once; mutes hold on all hosts."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
@@ -95,7 +95,7 @@ class Telephone:
 
     def active(self) -> list[str]:
         with self.file.reading() as state:
-            return sorted(one.rule for one in state_file.active(state, 0))
+            return sorted(alert.rule for alert in state_file.active(state, 0))
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def phones(hosts: Hosts, world: World) -> Iterator[tuple[Telephone, Telephone]]:
         yield one, other
 
 
-def test_one_host_tells_and_the_other_shows_the_same(
+def test_one_host_notifies_and_the_other_shows_the_same(
     phones: tuple[Telephone, Telephone], world: World
 ) -> None:
     one, other = phones
@@ -133,7 +133,7 @@ def test_one_host_tells_and_the_other_shows_the_same(
     assert (one.sent(), other.sent()) == (["entry", "recovery"], [])
 
 
-def test_what_concerns_one_host_it_tells_itself(
+def test_a_host_notifies_of_its_own_alerts(
     phones: tuple[Telephone, Telephone], world: World
 ) -> None:
     one, other = phones
@@ -146,7 +146,7 @@ def test_what_concerns_one_host_it_tells_itself(
 
 @pytest.mark.tools
 @pytest.mark.parametrize("follows", [True, False])
-def test_who_takes_over_tells_nothing_again_and_says_when_it_is_over(
+def test_a_host_that_takes_over_repeats_nothing_and_notifies_of_the_end(
     hosts: Hosts, phones: tuple[Telephone, Telephone], world: World, follows: bool
 ) -> None:
     one, other = phones
@@ -186,7 +186,7 @@ def test_what_a_killed_host_could_not_send_the_other_sends(
 
 
 @pytest.mark.tools
-def test_a_recovery_that_a_killed_host_could_not_send_the_other_sends(
+def test_a_resolved_message_that_a_killed_host_could_not_send_the_other_sends(
     hosts: Hosts, phones: tuple[Telephone, Telephone], world: World
 ) -> None:
     one, other = phones
@@ -211,7 +211,7 @@ def test_a_host_that_begins_again_sends_what_it_had_in_hand(
         assert again.sent() == ["entry"]
 
 
-def test_a_frozen_host_that_goes_on_tells_nothing(
+def test_a_frozen_host_that_goes_on_sends_nothing(
     hosts: Hosts, phones: tuple[Telephone, Telephone], world: World
 ) -> None:
     one, other = phones

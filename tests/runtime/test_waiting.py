@@ -48,7 +48,7 @@ def test_its_end_is_no_killed_worker(settings: Settings) -> None:
     assert gauges.killed == 0
 
 
-def test_people_are_told_where_the_state_of_alerts_is_there(
+def test_an_alert_fires_where_the_state_of_alerts_exists(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "LOOK_EVERY_SEC", 0.01)
@@ -63,13 +63,13 @@ def test_people_are_told_where_the_state_of_alerts_is_there(
     for worker in workers:
         worker.open()
 
-    def told() -> bool:
+    def is_noted() -> bool:
         with file.reading() as connection:
             return [alert.facts for alert in state_file.active(connection, 0)] == [
                 {"reason": "no database here"}
             ]
 
-    wait_until(told, 60, "it is noted once")
+    wait_until(is_noted, 60, "it is noted once")
     for worker in workers:
         worker.close()
     file.close()

@@ -92,7 +92,7 @@ def test_anything_else_is_none_and_no_redirect_is_followed(receiver: Receiver, s
         (b"SSH-2.0-OpenSSH_9.2\r\n", "no_http"),
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000, "no_http"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000, "no_http"),
-        # The body is nobody's business, however long it is said to be.
+        # The body is not read, whatever its length.
         (b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n" + b"x" * 100_000, ""),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno chunk", ""),
     ],
@@ -102,7 +102,7 @@ def test_strange_answers(receiver: Receiver, answer: bytes, trouble: str) -> Non
     assert attempt.post(job(receiver.url)) == trouble
 
 
-def test_a_port_that_nobody_listens_on() -> None:
+def test_a_port_without_a_listener() -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         assert attempt.post(job(f"http://127.0.0.1:{sock.getsockname()[1]}/")) == "refused"
@@ -140,7 +140,7 @@ def test_what_the_network_says(
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for `localhost` that nobody has signed, with its key."""
+    """A certificate for `localhost` without a signature of others, with its key."""
     if (openssl := shutil.which("openssl")) is None:
         pytest.skip("openssl is not installed: no certificate can be made")
     path = tmp_path_factory.mktemp("tls") / "both.pem"
@@ -281,7 +281,7 @@ print(attempt.notify({{"url": {url!r}, "title": "t", "body": "b", "type": "info"
     assert not list(tmp_path.iterdir())
 
 
-def test_without_the_package_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
     job: dict[str, Any] = {"url": "json://x", "title": "", "body": "", "type": "info"}
     assert attempt.notify(job) == "no_apprise"

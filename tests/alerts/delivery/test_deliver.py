@@ -38,7 +38,7 @@ class FakeTry:
 
 @dataclass
 class Home:
-    """A state file, a clock, and receivers that are told what to say."""
+    """A state file, a clock, and receivers whose answers a test sets."""
 
     settings: Settings
     state: StateFile
@@ -112,7 +112,7 @@ def with_alerts(home: Home, **changes: Any) -> None:
     home.settings = replace(home.settings, alerts=replace(home.settings.alerts, **changes))
 
 
-def test_each_way_gets_it_once_in_its_language(home: Home) -> None:
+def test_each_channel_gets_a_message_once_in_its_language(home: Home) -> None:
     alert = home.alert()
     numbers = [home.message(alert, channel=channel) for channel in ("phone", "mail")]
     home.deliver()
@@ -129,7 +129,7 @@ def test_each_way_gets_it_once_in_its_language(home: Home) -> None:
     assert home.lines == []
 
 
-def test_what_fails_is_tried_again_by_the_same_key_and_said_once(home: Home) -> None:
+def test_a_failed_message_is_tried_again_with_the_same_key_and_logged_once(home: Home) -> None:
     home.message(home.alert())
     home.says = lambda _url: "status:500"
     home.deliver()
@@ -156,7 +156,7 @@ def test_the_process_ends_by_itself_when_the_next_try_is_minutes_away(home: Home
     assert (home.rows("tries"), home.now_ms < NINE + MINUTE) == ([(3,)], True)
 
 
-def test_a_way_that_hangs_holds_up_no_other(home: Home) -> None:
+def test_a_channel_that_hangs_holds_up_no_other(home: Home) -> None:
     home.says = lambda url: None if "phone" in url else TAKEN
     for subject in ("data", "data2", "data3"):
         alert = home.alert(subject)
@@ -219,7 +219,7 @@ def test_after_a_signal_only_what_is_under_way_is_finished(home: Home) -> None:
 # What is never sent
 
 
-def test_a_recovery_goes_only_to_who_was_told(home: Home) -> None:
+def test_a_resolved_message_goes_only_to_channels_that_were_notified(home: Home) -> None:
     for state in ("muted", "over_limit", "given_up", "sent"):
         alert = home.alert(f"data{len(home.rows('id'))}")
         entry = home.message(alert)
@@ -276,7 +276,7 @@ def test_after_a_week_it_is_given_up(home: Home) -> None:
     assert [level for level, _text in home.lines] == [logging.WARNING, logging.ERROR]
 
 
-def test_a_way_that_is_gone_is_said_and_holds_up_no_other(home: Home) -> None:
+def test_a_removed_channel_is_a_reason_and_holds_up_no_other(home: Home) -> None:
     alert = home.alert()
     for channel in ("pager", "phone"):
         home.message(alert, channel=channel)
@@ -290,7 +290,7 @@ def test_a_way_that_is_gone_is_said_and_holds_up_no_other(home: Home) -> None:
 # The limit of a day
 
 
-def test_what_no_text_can_be_made_of_holds_up_no_other_way(home: Home) -> None:
+def test_a_message_without_a_text_holds_up_no_other_channel(home: Home) -> None:
     """A kind of a newer version, say."""
     home.message(home.alert(kind="flood"), channel="mail")
     home.message(home.alert("data"), channel="phone")
@@ -320,7 +320,7 @@ def test_the_last_message_of_a_day_says_that_it_is_the_last(home: Home) -> None:
     assert home.states()[6:] == ["sent", "sent"]
 
 
-def test_a_limit_of_its_own_for_a_way(home: Home) -> None:
+def test_a_channel_may_have_its_own_limit(home: Home) -> None:
     (phone, mail) = home.settings.alerts.channels
     with_alerts(home, channels=(replace(phone, daily_max=2), mail))
     for number in range(3):
@@ -332,7 +332,7 @@ def test_a_limit_of_its_own_for_a_way(home: Home) -> None:
     assert home.states()[1:6:2] == ["sent"] * 3
 
 
-def test_one_a_day_is_the_one_that_says_so(home: Home) -> None:
+def test_with_a_limit_of_one_the_message_about_the_limit_is_sent(home: Home) -> None:
     with_alerts(home, daily_max=1)
     home.message(home.alert())
     home.deliver()

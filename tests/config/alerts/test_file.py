@@ -118,11 +118,11 @@ def alerts(text: str, stations: Stations = BUILT_IN) -> Alerts:
 
 
 def mistakes(text: str) -> list[str]:
-    """What is said of the file, without its name, which stands before each."""
+    """The mistakes of the file, without its name, with which each begins."""
     with pytest.raises(AlertsError) as caught:
         alerts(text)
-    assert all(one.startswith(f"{FILE}: ") for one in caught.value.mistakes)
-    return [one.removeprefix(f"{FILE}: ") for one in caught.value.mistakes]
+    assert all(mistake.startswith(f"{FILE}: ") for mistake in caught.value.mistakes)
+    return [mistake.removeprefix(f"{FILE}: ") for mistake in caught.value.mistakes]
 
 
 def test_a_file_with_every_key() -> None:
@@ -325,7 +325,7 @@ def test_a_station_of_the_file_of_stations_can_be_named() -> None:
         ),
     ],
 )
-def test_what_is_said_of_a_mistake(text: str, message: str) -> None:
+def test_the_message_of_a_mistake(text: str, message: str) -> None:
     assert mistakes(text) == [message]
 
 
@@ -431,7 +431,11 @@ def test_an_address_has_no_password_and_that_of_the_pages_no_query() -> None:
 
 def test_all_mistakes_are_named_from_the_top_down() -> None:
     text = '[ways.x]\nkind = "mail"\n[rules.disk]\nfree_percent = 0\nways = ["y"]\n'
-    assert [one.partition(":")[0] for one in mistakes(text)] == ["line 2", "line 4", "line 5"]
+    assert [mistake.partition(":")[0] for mistake in mistakes(text)] == [
+        "line 2",
+        "line 4",
+        "line 5",
+    ]
 
 
 @given(st.text(alphabet='abkindrulesways[].="\n10 ', max_size=60))

@@ -76,11 +76,11 @@ def test_one_that_fails_is_not_started_each_second(
     delivery = Delivery(due, tmp_path / "lock", script(tmp_path, "raise SystemExit(3)"))
     due.at_ms = 0
 
-    def said() -> bool:
+    def is_logged() -> bool:
         delivery.step()
         return "has ended with status 3" in caplog.text
 
-    wait_until(said, 60, "the log says that it has failed")
+    wait_until(is_logged, 60, "the log says that it has failed")
     delivery.step()
     assert started(tmp_path) == 1
     later_ms = clock.monotonic_ms() + start_delivery.PAUSE_MS
@@ -90,7 +90,7 @@ def test_one_that_fails_is_not_started_each_second(
     delivery.close()
 
 
-def test_it_is_not_started_while_somebody_else_is_sending(due: Due, tmp_path: Path) -> None:
+def test_it_is_not_started_while_another_process_is_sending(due: Due, tmp_path: Path) -> None:
     other = FileLock(tmp_path / "lock")
     other.acquire(1)
     delivery = Delivery(due, other.path, script(tmp_path))
@@ -139,7 +139,7 @@ def test_it_has_nothing_of_the_worker_and_outlives_it(due: Due, tmp_path: Path) 
     lock = FileLock(tmp_path / "of-the-worker.lock")
     lock.acquire(1)
     seen = tmp_path / "seen"
-    files = "[os.path.realpath(one) for one in os.scandir('/proc/self/fd')]"
+    files = "[os.path.realpath(file) for file in os.scandir('/proc/self/fd')]"
     note = f"open({str(seen)!r}, 'w').write(repr([os.getsid(0) == os.getpid(), *{files}]))"
     look = f"import os; {note}"
     delivery = Delivery(due, tmp_path / "lock", script(tmp_path, look))

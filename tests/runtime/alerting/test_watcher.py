@@ -153,7 +153,7 @@ def test_a_watch_that_fails_hinders_no_other_and_ends_nothing(
     watcher.close()
 
 
-def test_a_broken_file_is_put_aside_and_told_of_anew(
+def test_a_broken_file_is_put_aside_and_its_alerts_fire_again(
     watcher: AlertWatcher, disk: FullDisk, home: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = path_of(home)
@@ -167,7 +167,7 @@ def test_a_broken_file_is_put_aside_and_told_of_anew(
     assert "The state of alerts was broken" in caplog.text
 
 
-def test_what_cannot_be_written_waits_and_is_told_in_order(
+def test_changes_that_cannot_be_written_wait_and_are_written_in_order(
     watcher: AlertWatcher, disk: FullDisk, home: Settings
 ) -> None:
     watcher.step()
@@ -217,7 +217,7 @@ def test_what_was_made_before_is_sent_while_nothing_can_be_written(
     watcher.close()
 
 
-def test_a_file_that_people_have_deleted_is_begun_anew(
+def test_a_deleted_file_is_created_again(
     watcher: AlertWatcher, disk: FullDisk, home: Settings
 ) -> None:
     disk.is_full = True
@@ -244,7 +244,7 @@ def test_a_folder_that_is_gone_is_not_made_again(
     assert len(alerts(home)[0]) == 1
 
 
-def test_a_clock_that_is_set_right_reminds_nobody(
+def test_a_clock_that_is_set_right_makes_no_reminder(
     home: Settings, disk: FullDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A Pi boots in 1970, a full disk is an alert at once, and then the network is there."""

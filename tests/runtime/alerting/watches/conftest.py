@@ -39,8 +39,8 @@ class Log:
         """As the writer does with those that something is wrong with."""
         with self.database.commit() as connection:
             rejected.keep(connection, refused, self.settings)
-        for one in refused:
-            self.gauges.count_refused(0, one.endpoint)
+        for reading in refused:
+            self.gauges.count_refused(0, reading.endpoint)
 
     def readings_of(self, columns: Mapping[str, Collection[str]]) -> NewReadings:
         return NewReadings(self.database, self.gauges, self.queues, Scope(columns=columns))

@@ -1,4 +1,4 @@
-"""A clock that a test moves, and what a watch says at it."""
+"""A clock that a test moves, and what a watch decides at it."""
 
 from collections.abc import Iterable
 
@@ -29,27 +29,27 @@ class Noted:
 
     def __init__(self) -> None:
         self.active: dict[tuple[str, str], Alert] = {}
-        self.told: list[str] = []
+        self.changes: list[str] = []
         self.last: dict[str, Verdict] = {}
 
     def step(self, watch: Watch, now: Moment) -> list[str]:
-        """What is told of this step: `+subject` of an entry, `-subject` of a recovery."""
-        told = []
+        """Return the changes: `+subject` when it fires, `-subject` when it is resolved."""
+        changes = []
         for verdict in watch.step(now, self.active):
             key = (verdict.rule, verdict.subject)
             self.last[verdict.subject] = verdict
             if verdict.is_firing and key not in self.active:
                 self.active[key] = alert_of(verdict, now)
-                told.append(f"+{verdict.subject}")
+                changes.append(f"+{verdict.subject}")
             elif verdict.is_firing is False and key in self.active:
                 del self.active[key]
-                told.append(f"-{verdict.subject}")
-        self.told += told
-        return told
+                changes.append(f"-{verdict.subject}")
+        self.changes += changes
+        return changes
 
 
 def alert_of(verdict: Verdict, now: Moment) -> Alert:
-    """The alert that this verdict enters."""
+    """The alert that this verdict makes."""
     return active_alert(
         verdict.rule, verdict.kind, verdict.subject, verdict.since_ms, firing_since_ms=now.wall_ms
     )
@@ -75,6 +75,6 @@ def active_alert(
     )
 
 
-def said(verdicts: Iterable[Verdict]) -> list[bool | None]:
+def firing(verdicts: Iterable[Verdict]) -> list[bool | None]:
     """Whether each is firing."""
     return [verdict.is_firing for verdict in verdicts]

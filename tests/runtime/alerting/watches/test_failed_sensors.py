@@ -24,7 +24,7 @@ class Home:
     def __init__(self, log: Log, station: Station) -> None:
         self.log, self.station = log, station
         self.asked = 0
-        self.kept: LastValue | None = None
+        self.stored_value: LastValue | None = None
         self.restart()
 
     def restart(self) -> None:
@@ -35,7 +35,7 @@ class Home:
 
     def last_value(self, _station: Station, _of: object) -> LastValue | None:
         self.asked += 1
-        return self.kept
+        return self.stored_value
 
     def step(self, seconds: float) -> list[str]:
         return self.log.noted.step(self.watch, self.log.moment(after_sec=seconds))
@@ -98,7 +98,7 @@ def test_a_sensor_that_was_never_there_is_not_missed(bedroom: Home) -> None:
 
 
 def test_one_that_was_there_long_ago_is(bedroom: Home) -> None:
-    bedroom.kept = LastValue(5, 4100.0)
+    bedroom.stored_value = LastValue(5, 4100.0)
     for _ in range(2):
         bedroom.stored(650.0, 20.0, 50.0, 1000.0, None)
     assert bedroom.stored(650.0, 20.0, 50.0, 1000.0, None) == ["+data2.gas_resistance"]
@@ -111,8 +111,8 @@ def test_a_value_that_may_be_a_fault_counts_when_it_comes_again_and_again(
     living_room.stored(650.0, 1.0, 1.0, 22.0, 20.0, 50.0)
     for _ in range(2):
         assert living_room.stored(650.0, 1.0, 1.0, 85.0, 20.0, 50.0) == []
-    told = living_room.stored(650.0, 1.0, 1.0, 85.0, 20.0, 50.0)
-    assert told == ["+data4.temperature_ds18b20"]
+    changes = living_room.stored(650.0, 1.0, 1.0, 85.0, 20.0, 50.0)
+    assert changes == ["+data4.temperature_ds18b20"]
     assert living_room.log.noted.last["data4.temperature_ds18b20"].facts["fault"] == 85.0
 
 
@@ -125,13 +125,13 @@ def test_where_the_whole_reading_is_refused_its_reasons_count(bedroom: Home) -> 
     assert bedroom.stored(600.0, 20.0, 50.0, 1000.0, 5000.0) == ["-data2.co2"]
 
 
-def test_a_missing_object_stands_for_all_in_it(living_room: Home) -> None:
+def test_a_missing_object_means_all_fields_in_it(living_room: Home) -> None:
     living_room.stored(650.0, 1.0, 1.0, 22.0, 20.0, 50.0)
     fault = Reason("sensor_silent", value="-127", sensor="DS18B20")
     for _ in range(2):
         living_room.refused({"dht11": Reason("missing"), "ds18b20.temperature": fault})
-    told = living_room.refused({"dht11": Reason("missing"), "ds18b20.temperature": fault})
-    assert sorted(told) == [
+    changes = living_room.refused({"dht11": Reason("missing"), "ds18b20.temperature": fault})
+    assert sorted(changes) == [
         "+data4.humidity_dht11",
         "+data4.temperature_dht11",
         "+data4.temperature_ds18b20",
@@ -150,12 +150,12 @@ def test_a_field_that_was_no_reason_was_good(bedroom: Home) -> None:
 def test_a_body_that_cannot_be_read_says_nothing_of_sensors(bedroom: Home) -> None:
     bedroom.stored(650.0, 20.0, 50.0, 1000.0, 5000.0)
     for _ in range(5):
-        every = dict.fromkeys([one.path for one in BEDROOM.measurements], Reason("missing"))
+        every = dict.fromkeys([m.path for m in BEDROOM.measurements], Reason("missing"))
         assert bedroom.refused(every, hint=Reason("empty_body")) == []
         assert bedroom.refused({"database": Reason("database", words="full")}) == []
 
 
-def test_late_readings_tell_nothing_by_themselves(bedroom: Home) -> None:
+def test_late_readings_fire_nothing_by_themselves(bedroom: Home) -> None:
     bedroom.stored(650.0, 20.0, 50.0, 1000.0, 5000.0)
     for _ in range(5):
         assert bedroom.stored(None, 20.0, 50.0, 1000.0, 5000.0, late=True) == []
@@ -166,7 +166,7 @@ def test_late_readings_tell_nothing_by_themselves(bedroom: Home) -> None:
 def test_what_failed_before_a_station_was_put_away_is_no_alert(
     bedroom: Home, is_refused: bool
 ) -> None:
-    bedroom.kept = LastValue(1, 20.0)
+    bedroom.stored_value = LastValue(1, 20.0)
     for _ in range(5):
         if is_refused:
             bedroom.refused({"co2": Reason("missing")})
@@ -176,7 +176,7 @@ def test_what_failed_before_a_station_was_put_away_is_no_alert(
     bedroom.log.clock.moment(after_sec=2 * 86_400)
     bedroom.restart()
     bedroom.step(60)
-    assert bedroom.log.noted.told == []
+    assert bedroom.log.noted.changes == []
 
 
 def test_a_restart_neither_ends_nor_repeats_it(bedroom: Home) -> None:
@@ -186,7 +186,7 @@ def test_a_restart_neither_ends_nor_repeats_it(bedroom: Home) -> None:
     bedroom.restart()
     bedroom.stored(None, 20.0, 50.0, 1000.0, 5000.0)
     bedroom.stored(650.0, 20.0, 50.0, 1000.0, 5000.0)
-    assert bedroom.log.noted.told == ["+data2.co2", "-data2.co2"]
+    assert bedroom.log.noted.changes == ["+data2.co2", "-data2.co2"]
 
 
 def test_a_restart_in_the_middle_goes_on_counting(bedroom: Home) -> None:
@@ -197,7 +197,7 @@ def test_a_restart_in_the_middle_goes_on_counting(bedroom: Home) -> None:
     assert bedroom.stored(None, 20.0, 50.0, 1000.0, 5000.0) == ["+data2.co2"]
 
 
-def test_the_last_value_is_found_by_the_roll_ups(log: Log) -> None:
+def test_the_last_value_comes_from_the_roll_ups(log: Log) -> None:
     at = log.clock.wall_ms
     rows = [(650.0, 4000.0), (640.0, None), (630.0, None)]
     log.store(

@@ -11,7 +11,7 @@ from flask10x.config.alerts.rules import Rate
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.alerting.measurement_watches import FastChange, NewReading
 from tests.runtime.alerting.watches.home import MINUTE_MS, NINE_MS, Clock, Noted
-from tests.runtime.alerting.watches.test_limit_passed import Given
+from tests.runtime.alerting.watches.test_limit_passed import Source
 
 TEMPERATURE = BUILT_IN.by_endpoint["data"].measurements[1]
 FALL = Rate(name="window", station="data", column="temperature", fall=3, within_sec=900)
@@ -23,11 +23,11 @@ class Room:
 
     def __init__(self, rule: Rate) -> None:
         self.rule = rule
-        self.clock, self.noted, self.given = Clock(), Noted(), Given()
+        self.clock, self.noted, self.source = Clock(), Noted(), Source()
         self.restart()
 
     def restart(self) -> None:
-        self.watch = FastChange(self.rule, TEMPERATURE, self.given)  # type: ignore[arg-type]
+        self.watch = FastChange(self.rule, TEMPERATURE, self.source)  # type: ignore[arg-type]
 
     def measures(self, *values: float | None, every_min: float = 1, late: bool = False) -> None:
         for value in values:
@@ -35,20 +35,20 @@ class Room:
             new = NewReading(
                 endpoint="data", at_ms=now.wall_ms, values={"temperature": value}, is_late=late
             )
-            self.given.next.append(new)
+            self.source.next.append(new)
             self.noted.step(self.watch, now)
 
     @property
-    def told(self) -> str:
-        return "".join(told[0] for told in self.noted.told)
+    def changes(self) -> str:
+        return "".join(change[0] for change in self.noted.changes)
 
 
-def test_an_open_window_is_told_and_is_over_when_it_falls_no_more() -> None:
+def test_an_open_window_fires_until_the_value_falls_no_more() -> None:
     room = Room(FALL)
     room.measures(*[20.0] * 20, 19.0, 18.0, 17.0)
-    assert room.told == ""
+    assert room.changes == ""
     room.measures(16.5)
-    assert room.told == "+"
+    assert room.changes == "+"
     entry = room.noted.last["data.temperature"]
     assert entry.facts == {
         "value": 17.0,
@@ -60,18 +60,18 @@ def test_an_open_window_is_told_and_is_over_when_it_falls_no_more() -> None:
         "measured_at": NINE_MS + 24 * MINUTE_MS,
     }
     room.measures(*[16.0] * 12)
-    assert room.told == "+"
+    assert room.changes == "+"
     room.measures(*[16.0] * 6)
-    assert room.told == "+-"
+    assert room.changes == "+-"
 
 
 def test_a_rise_is_no_fall() -> None:
     room = Room(FALL)
     room.measures(*[float(n) for n in range(15, 40)])
-    assert room.told == ""
+    assert room.changes == ""
     rising = Room(RISE)
     rising.measures(*[float(n) for n in range(15, 40)])
-    assert rising.told == "+"
+    assert rising.changes == "+"
     assert rising.noted.last["data.temperature"].facts["rise"] == 1
 
 
@@ -80,21 +80,21 @@ def test_a_rise_is_no_fall() -> None:
 def test_one_wild_value_is_no_change(rule: Rate, wild: float) -> None:
     room = Room(rule)
     room.measures(*[20.0] * 10, wild, *[20.0] * 10)
-    assert room.told == ""
+    assert room.changes == ""
 
 
 def test_two_in_a_row_are_one() -> None:
     room = Room(RISE)
     room.measures(*[20.0] * 10, 24.0)
-    assert room.told == ""
+    assert room.changes == ""
     room.measures(24.0)
-    assert room.told == "+"
+    assert room.changes == "+"
 
 
 def test_a_slow_change_is_none() -> None:
     room = Room(RISE)
     room.measures(*[20 + n * 0.19 for n in range(120)])
-    assert room.told == ""
+    assert room.changes == ""
 
 
 def test_what_was_before_a_pause_is_not_compared() -> None:
@@ -102,21 +102,21 @@ def test_what_was_before_a_pause_is_not_compared() -> None:
     room.measures(*[20.0] * 10)
     room.measures(30.0, every_min=16)
     room.measures(*[30.0] * 10)
-    assert room.told == ""
+    assert room.changes == ""
 
 
 def test_a_missing_value_is_left_out() -> None:
     room = Room(RISE)
     room.measures(*[20.0] * 10, None, 24.0, None, 24.0)
-    assert room.told == "+"
+    assert room.changes == "+"
 
 
-def test_late_readings_do_not_tell_by_themselves() -> None:
+def test_late_readings_do_not_fire_by_themselves() -> None:
     room = Room(RISE)
     room.measures(*[20.0] * 10, *[25.0] * 5, late=True)
-    assert room.told == ""
+    assert room.changes == ""
     room.measures(25.0)
-    assert room.told == "+"
+    assert room.changes == "+"
 
 
 def test_a_restart_repeats_nothing() -> None:
@@ -124,9 +124,9 @@ def test_a_restart_repeats_nothing() -> None:
     room.measures(*[20.0] * 10, 24.0, 24.0)
     room.restart()
     room.noted.step(room.watch, room.clock.moment(after_sec=1))
-    assert room.told == "+"
+    assert room.changes == "+"
     room.measures(*[24.0] * 5)
-    assert room.told == "+-"
+    assert room.changes == "+-"
 
 
 @given(values=st.lists(st.integers(0, 9).map(float), min_size=3, max_size=60))
@@ -136,10 +136,10 @@ def test_it_is_compared_with_the_first_lowest_or_highest_within_the_time(
 ) -> None:
     room = Room(rule)
     room.measures(*values)
-    said = next(iter(room.watch.step(room.clock.moment(), {})))
+    verdict = next(iter(room.watch.step(room.clock.moment(), {})))
     within = [median(values[n - 3 : n]) for n in range(3, len(values) + 1)][-16:]
     before = min(within) if rule.rise else max(within)
-    assert (said.facts["before"], said.facts["value"]) == (before, within[-1])
+    assert (verdict.facts["before"], verdict.facts["value"]) == (before, within[-1])
 
 
 def test_a_long_time_costs_no_more_for_each_reading() -> None:

@@ -67,7 +67,7 @@ def test_a_disk_that_does_not_answer_is_an_error_until_it_does() -> None:
             watch.step(clock.moment(after_sec=1), {})
     assert card.looks == 1
     card.error = None
-    assert [one.is_firing for one in watch.step(clock.moment(after_sec=60), {})] == [False]
+    assert [verdict.is_firing for verdict in watch.step(clock.moment(after_sec=60), {})] == [False]
 
 
 def test_a_database_that_cannot_be_read_only_leaves_out_when_it_is_full() -> None:

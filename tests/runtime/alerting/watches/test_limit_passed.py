@@ -26,15 +26,15 @@ CO2 = BUILT_IN.by_endpoint["data2"].measurements[0]
 KEY = ("stuffy", "data2.co2")
 
 
-class Given:
+class Source:
     """In place of what is stored: the readings that a test gives."""
 
     def __init__(self) -> None:
         self.next: list[NewReading] = []
 
     def of(self, _now: object) -> Sequence[NewReading]:
-        given, self.next = self.next, []
-        return given
+        readings, self.next = self.next, []
+        return readings
 
 
 class Room:
@@ -42,32 +42,32 @@ class Room:
 
     def __init__(self, rule: Threshold | None = None) -> None:
         self.rule = rule or threshold_of()
-        self.clock, self.noted, self.given = Clock(), Noted(), Given()
+        self.clock, self.noted, self.source = Clock(), Noted(), Source()
         self.restart()
 
     def restart(self) -> None:
-        self.watch = LimitPassed(self.rule, CO2, self.given)  # type: ignore[arg-type]
+        self.watch = LimitPassed(self.rule, CO2, self.source)  # type: ignore[arg-type]
 
     def measures(self, *values: float | None, late: bool = False, every_min: float = 1) -> None:
         for value in values:
             now = self.clock.moment(after_sec=60 * every_min)
-            self.given.next.append(
+            self.source.next.append(
                 NewReading(endpoint="data2", at_ms=now.wall_ms, values={"co2": value}, is_late=late)
             )
             self.noted.step(self.watch, now)
 
     @property
-    def told(self) -> str:
+    def changes(self) -> str:
         """`+` for each entry and `-` for each recovery."""
-        return "".join(told[0] for told in self.noted.told)
+        return "".join(change[0] for change in self.noted.changes)
 
 
 def test_it_has_to_last_and_ends_when_it_has_come_back() -> None:
     room = Room()
     room.measures(*[1501.0] * 10)
-    assert room.told == ""
+    assert room.changes == ""
     room.measures(1600.0)
-    assert room.told == "+"
+    assert room.changes == "+"
     entry = room.noted.last["data2.co2"]
     assert entry.since_ms == NINE_MS + MINUTE_MS
     assert entry.facts == {
@@ -80,64 +80,64 @@ def test_it_has_to_last_and_ends_when_it_has_come_back() -> None:
         "measured_at": NINE_MS + 11 * MINUTE_MS,
     }
     room.measures(1499.0, 1201.0, 1600.0, 1201.0)
-    assert room.told == "+"
+    assert room.changes == "+"
     room.measures(1200.0)
-    assert room.told == "+-"
+    assert room.changes == "+-"
     assert room.noted.last["data2.co2"].facts["value"] == 1200.0
 
 
 def test_the_limit_itself_is_not_beyond_it() -> None:
     room = Room()
     room.measures(*[1500.0] * 30)
-    assert room.told == ""
+    assert room.changes == ""
 
 
 def test_below_is_the_same_upside_down() -> None:
     rule = Threshold(name="stuffy", station="data2", column="co2", below=400, clear=450)
     room = Room(rule)
     room.measures(400.0, 399.0, 420.0, 399.0)
-    assert room.told == "+"
+    assert room.changes == "+"
     room.measures(449.0)
-    assert room.told == "+"
+    assert room.changes == "+"
     room.measures(450.0)
-    assert room.told == "+-"
+    assert room.changes == "+-"
     assert room.noted.last["data2.co2"].facts["above"] == 0
 
 
 def test_a_value_that_hovers_round_the_limit_makes_one_alert() -> None:
     room = Room()
     room.measures(*[1490.0, 1510.0] * 60)
-    assert room.told == "+"
+    assert room.changes == "+"
 
 
 def test_a_missing_value_says_nothing_and_a_fault_value_neither() -> None:
     room = Room()
     room.measures(*[1600.0, None, -1.0] * 5)
-    assert room.told == "+"
+    assert room.changes == "+"
     room.measures(None, -1.0)
-    assert room.told == "+"
+    assert room.changes == "+"
 
 
-def test_a_pause_of_a_day_begins_the_time_anew() -> None:
+def test_after_a_pause_of_a_day_the_time_begins_again() -> None:
     room = Room()
     room.measures(1600.0)
     room.measures(1600.0, every_min=25 * 60)
-    assert room.told == ""
+    assert room.changes == ""
     room.measures(1600.0, every_min=9 * 60)
-    assert room.told == "+"
+    assert room.changes == "+"
 
 
 def test_late_readings_neither_raise_nor_end_it_but_count_for_how_long() -> None:
     room = Room()
     room.measures(*[1600.0] * 30, late=True)
-    assert room.told == ""
+    assert room.changes == ""
     room.measures(1600.0)
-    assert room.told == "+"
+    assert room.changes == "+"
     assert room.noted.last["data2.co2"].since_ms == NINE_MS + MINUTE_MS
     room.measures(900.0, late=True)
-    assert room.told == "+"
+    assert room.changes == "+"
     room.measures(900.0)
-    assert room.told == "+-"
+    assert room.changes == "+-"
 
 
 def test_a_restart_in_the_middle_of_an_alert_repeats_nothing() -> None:
@@ -148,17 +148,17 @@ def test_a_restart_in_the_middle_of_an_alert_repeats_nothing() -> None:
     room.measures(1300.0)
     room.restart()
     room.measures(1300.0)
-    assert room.told == "+"
+    assert room.changes == "+"
     room.restart()
     room.measures(1100.0)
-    assert room.told == "+-"
+    assert room.changes == "+-"
 
 
-def test_before_any_reading_nothing_is_said() -> None:
+def test_before_any_reading_there_is_no_verdict() -> None:
     room = Room()
     assert list(room.watch.step(room.clock.moment(), {})) == []
     active = {KEY: active_alert("stuffy", "threshold", "data2.co2", NINE_MS)}
-    assert [one.is_firing for one in room.watch.step(room.clock.moment(), active)] == [True]
+    assert [verdict.is_firing for verdict in room.watch.step(room.clock.moment(), active)] == [True]
 
 
 @pytest.mark.parametrize("stored", [5, 30])
@@ -171,7 +171,7 @@ def test_what_is_stored_is_seen_also_from_before_a_restart(log: Log, stored: int
     assert log.noted.step(watch, log.moment()) == (["+data2.co2"] if stored > 10 else [])
     log.store(*(reading(minute) for minute in range(stored, stored + 7)))
     log.noted.step(watch, log.moment(after_sec=1))
-    assert log.noted.told == ["+data2.co2"]
+    assert log.noted.changes == ["+data2.co2"]
     assert log.noted.last["data2.co2"].since_ms == NINE_MS
 
 
@@ -187,23 +187,23 @@ def test_a_new_rule_says_nothing_of_a_station_that_was_put_away(log: Log) -> Non
 
 def expected(values: Sequence[float], for_min: int) -> str:
     """The rule in other words, on the whole list: above 1500 until 1200, for so many minutes."""
-    told, begun = "", None
+    changes, begun = "", None
     for minute, value in enumerate(values):
         if value <= 1200:
-            told += "-" if told.endswith("+") else ""
+            changes += "-" if changes.endswith("+") else ""
             begun = None
         elif value > 1500 and begun is None:
             begun = minute
         if begun is not None and value > 1500 and minute - begun >= for_min:
-            told += "" if told.endswith("+") else "+"
-    return told
+            changes += "" if changes.endswith("+") else "+"
+    return changes
 
 
 AIR = st.lists(st.sampled_from([1100.0, 1200.0, 1300.0, 1500.0, 1501.0, 1700.0]), max_size=40)
 
 
 @given(values=AIR, for_min=st.integers(0, 5), restarts=st.sets(st.integers(0, 39)))
-def test_any_course_of_values_is_told_by_the_rule(
+def test_any_course_of_values_follows_the_rule(
     values: list[float], for_min: int, restarts: set[int]
 ) -> None:
     """Entries and recoveries take turns, whenever the service restarts, where all is replayed."""
@@ -220,7 +220,7 @@ def test_any_course_of_values_is_told_by_the_rule(
     for minute, value in enumerate(values):
         if minute in restarts:
             room.restart()
-            room.given.next = list(seen)
+            room.source.next = list(seen)
         room.measures(value)
         seen.append(
             NewReading(
@@ -230,14 +230,14 @@ def test_any_course_of_values_is_told_by_the_rule(
                 is_late=False,
             )
         )
-    assert room.told == expected(values, for_min)
+    assert room.changes == expected(values, for_min)
 
 
-def test_a_clock_that_was_set_back_lets_the_time_begin_anew() -> None:
+def test_after_a_clock_was_set_back_the_time_begins_again() -> None:
     room = Room()
     room.measures(1600.0)
     room.clock.wall_ms -= 30 * DAY_MS
     room.measures(*[1600.0] * 10)
-    assert room.told == ""
+    assert room.changes == ""
     room.measures(1600.0)
-    assert room.told == "+"
+    assert room.changes == "+"

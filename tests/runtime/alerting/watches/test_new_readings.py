@@ -25,14 +25,14 @@ def times(samples: Sequence[NewReading]) -> list[int]:
     return [sample.at_ms for sample in samples]
 
 
-def test_each_is_given_once_with_the_columns_that_are_asked_for(log: Log) -> None:
+def test_each_reading_is_returned_once_with_the_columns_of_the_rules(log: Log) -> None:
     samples = log.readings_of(COLUMNS)
     assert times(samples.of(log.moment())) == []
     log.store(pico(NINE_MS, 21.5), Reading("data3", NINE_MS + 1, (1.0, 55.0, 3.0, 4.0)))
     log.store(Reading("data2", NINE_MS, (1.0, 2.0, 3.0, 4.0, 5.0)))
     now = log.moment(after_sec=1)
-    given = [(sample.endpoint, sample.values) for sample in samples.of(now)]
-    assert given == [("data", {"temperature": 21.5}), ("data3", {"humidity": 55.0})]
+    returned = [(sample.endpoint, sample.values) for sample in samples.of(now)]
+    assert returned == [("data", {"temperature": 21.5}), ("data3", {"humidity": 55.0})]
     assert samples.of(now) is samples.of(now)
     assert times(samples.of(log.moment(after_sec=1))) == []
 
@@ -44,8 +44,8 @@ def test_nothing_is_asked_while_nothing_comes(log: Log) -> None:
         samples.of(log.moment(after_sec=1))
     asked: list[str] = []
 
-    def note(*given: Any) -> None:
-        asked.append(given[2])
+    def note(*returned: Any) -> None:
+        asked.append(returned[2])
 
     event.listen(log.database.reader, "before_cursor_execute", note)
     for _ in range(40):
@@ -56,7 +56,7 @@ def test_nothing_is_asked_while_nothing_comes(log: Log) -> None:
     assert asked
 
 
-def test_what_waits_to_be_stored_is_found_when_it_is(log: Log) -> None:
+def test_a_reading_in_the_queue_is_returned_once_it_is_stored(log: Log) -> None:
     samples = log.readings_of(COLUMNS)
     samples.of(log.moment())
     marks = log.queues[0].marks
@@ -70,7 +70,7 @@ def test_what_waits_to_be_stored_is_found_when_it_is(log: Log) -> None:
     assert times(samples.of(log.moment(after_sec=30))) == [NINE_MS]
 
 
-def test_a_batch_is_given_in_the_order_of_its_times_and_older_ones_are_left_out(log: Log) -> None:
+def test_a_batch_is_returned_in_the_order_of_its_times_without_older_readings(log: Log) -> None:
     samples = log.readings_of(COLUMNS)
     samples.of(log.moment())
     log.store(pico(NINE_MS + 3), pico(NINE_MS + 1), pico(NINE_MS + 2))
@@ -94,7 +94,7 @@ def test_only_what_came_an_hour_later_is_late(log: Log) -> None:
     ]
 
 
-def test_a_clock_that_was_ahead_makes_nobody_deaf(log: Log) -> None:
+def test_after_a_clock_that_was_ahead_new_readings_are_returned(log: Log) -> None:
     samples = log.readings_of(COLUMNS)
     samples.of(log.moment())
     log.store(pico(NINE_MS + 300 * DAY_MS))
@@ -105,11 +105,11 @@ def test_a_clock_that_was_ahead_makes_nobody_deaf(log: Log) -> None:
     assert times(samples.of(log.moment(after_sec=1))) == []
 
 
-def test_after_a_restart_the_newest_are_given_once_more(log: Log) -> None:
+def test_after_a_restart_the_newest_are_returned_once_more(log: Log) -> None:
     log.store(*(pico(NINE_MS + n * MINUTE_MS) for n in range(600)))
     samples = log.readings_of(COLUMNS)
-    given = times(samples.of(log.moment()))
-    assert (given[0], given[-1]) == (NINE_MS + 479 * MINUTE_MS, NINE_MS + 599 * MINUTE_MS)
+    returned = times(samples.of(log.moment()))
+    assert (returned[0], returned[-1]) == (NINE_MS + 479 * MINUTE_MS, NINE_MS + 599 * MINUTE_MS)
     log.store(pico(NINE_MS + 600 * MINUTE_MS))
     assert times(samples.of(log.moment(after_sec=1))) == [NINE_MS + 600 * MINUTE_MS]
 

@@ -10,7 +10,7 @@ from flask10x.config.alerts.rules import BackupOverdue
 from flask10x.runtime.alerting import service_watches
 from flask10x.runtime.alerting.service_watches import OverdueBackup
 from flask10x.runtime.facts import NewestBackup
-from tests.runtime.alerting.watches.home import DAY_MS, NINE_MS, Clock, Noted, active_alert, said
+from tests.runtime.alerting.watches.home import DAY_MS, NINE_MS, Clock, Noted, active_alert, firing
 
 
 class Folder:
@@ -62,7 +62,7 @@ def test_without_any_the_oldest_reading_counts(folder: Folder) -> None:
 
 def test_an_empty_database_needs_none(folder: Folder) -> None:
     folder.first_at = None
-    assert said(folder.watch().step(Clock().moment(), {})) == [False]
+    assert firing(folder.watch().step(Clock().moment(), {})) == [False]
 
 
 def test_a_stick_that_was_pulled_out_takes_no_backup_back(folder: Folder) -> None:
@@ -83,11 +83,11 @@ def test_a_folder_that_never_answers_holds_up_nothing(
     watch = folder.watch()
     folder.answers.clear()
     for _ in range(3):
-        assert said(watch.step(clock.moment(after_sec=60), {})) == [None]
+        assert firing(watch.step(clock.moment(after_sec=60), {})) == [None]
     folder.made_at = NINE_MS
     folder.answers.set()
     monkeypatch.setattr(service_watches, "PATIENCE_SEC", 10)
-    assert said(watch.step(clock.moment(after_sec=60), {})) == [False]
+    assert firing(watch.step(clock.moment(after_sec=60), {})) == [False]
 
 
 def test_a_clock_that_is_not_set_yet_ends_nothing(folder: Folder) -> None:
@@ -95,4 +95,4 @@ def test_a_clock_that_is_not_set_yet_ends_nothing(folder: Folder) -> None:
     folder.made_at = NINE_MS - 5 * DAY_MS
     active = {("backup", ""): active_alert("backup", "backup", "", NINE_MS - 2 * DAY_MS)}
     clock.wall_ms = NINE_MS - 4 * DAY_MS
-    assert said(folder.watch().step(clock.moment(), active)) == [None]
+    assert firing(folder.watch().step(clock.moment(), active)) == [None]

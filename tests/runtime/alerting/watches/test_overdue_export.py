@@ -17,7 +17,7 @@ def lag(endpoint: str, oldest_at: int | None, waiting: int) -> ExportLag:
     )
 
 
-def test_what_waits_for_two_days_is_told_once_for_all_files() -> None:
+def test_readings_that_wait_for_two_days_are_one_alert_for_all_files() -> None:
     clock, noted = Clock(), Noted()
     lags = [lag("data", NINE_MS + HOUR_MS, 7), lag("data2", NINE_MS, 40), lag("data3", None, 0)]
     watch = OverdueExport(ExportOverdue(after_sec=2 * 86_400), lambda: lags)

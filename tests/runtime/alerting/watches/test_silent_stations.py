@@ -1,4 +1,4 @@
-"""Stations that send no more: told once, and over with the next reading."""
+"""Stations that send no more: they fire once, and the next reading resolves it."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -42,7 +42,7 @@ class House(StoredStations):
         self.restart()
 
     def restart(self) -> None:
-        """The service starts anew; the alerts stay."""
+        """The service starts again; the alerts stay."""
         self.gauges.add_stations(["data"])
         self.gauges.station("data").awaited_since_ms = self.clock.monotonic_ms
         self.watch = SilentStations(self.rule, PICO, self.gauges, self)
@@ -66,7 +66,7 @@ class House(StoredStations):
         return self.noted.step(self.watch, self.clock.moment(after_sec=seconds))
 
 
-def test_it_is_told_once_and_is_over_with_the_next_reading() -> None:
+def test_it_fires_once_and_the_next_reading_resolves_it() -> None:
     house = House()
     house.after(1)
     house.send()
@@ -112,7 +112,7 @@ def test_a_restart_neither_ends_nor_repeats_it() -> None:
     assert house.after(100_000) == []
     house.send()
     assert house.after(1) == ["-data"]
-    assert house.noted.told == ["+data", "-data"]
+    assert house.noted.changes == ["+data", "-data"]
 
 
 def test_a_station_that_has_never_sent_is_not_missed() -> None:
@@ -215,7 +215,7 @@ def store_all(database: Database) -> Callable[..., None]:
     return store
 
 
-def test_the_database_tells_when_and_what_came_last(
+def test_when_and_what_came_last_is_in_the_database(
     database: Database, settings: Settings, store_all: Callable[..., None]
 ) -> None:
     station, gauges = settings.stations.by_endpoint["data3"], Gauges(BUILT_IN.by_endpoint)
