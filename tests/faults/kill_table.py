@@ -9,7 +9,7 @@ COUNTED = ("times", "sent", "acknowledged", "unanswered", "stored", "lost", "dou
 # What `record_kills` calls it, and what people do, in the order of the table.
 VICTIMS = {
     "killed-worker": ("workers, one or both at once", "ワーカー（1 つ、または両方同時）"),
-    "killed-master": ("the master", "マスタ"),
+    "killed-master": ("the master", "マスター"),
     "killed-all": (
         "everything, also while it starts",
         "全プロセス（起動の途中を含む）",

@@ -27,7 +27,7 @@ MARKER = ".known"
 OF_THE_UNIT = Path("/var/lib/flask10x-known")
 TEXT = """Flask10X keeps a database at {path}
 While this file is here and that one is not, no new database is made: its disk may not be mounted.
-To make a new one all the same: flask10x migrate --new
+To make a new one anyway: flask10x migrate --new
 """
 # https://www.sqlite.org/fileformat.html#the_database_header: the first page holds the list of
 # tables, a leaf without a cell when there is none.
