@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -35,6 +35,7 @@ from flask10x.history.local_time import Run, day_of, day_start
 from flask10x.history.statements import (
     STATEMENTS,
     Branch,
+    CorrectedStation,
     FilterShape,
     Statement,
     conditions_of,
@@ -193,6 +194,8 @@ class _Form(NamedTuple):
     columns: tuple[str, ...]
     branch: Branch | None
     """None when all readings of a station count."""
+    is_of_one: bool = False
+    """Whether each span lies in one step of the buckets."""
 
 
 def add_sums(view: View, request: SumsRequest, lines: Sequence[Line]) -> dict[str, int]:
@@ -376,8 +379,9 @@ class _Adder:
 
     def _add_batch(self, batch: Sequence[_Span]) -> None:
         by_form: defaultdict[_Form, list[_Span]] = defaultdict(list)
-        for span in batch:
-            by_form[self._form(span)].append(span)
+        # The key of a form holds all corrections of a station.
+        for (place, is_later), alike in groupby(batch, attrgetter("group", "is_later")):
+            by_form[self._form(self._groups[place], is_later)] += alike
         # Readings that are not rolled up yet come first, so that sums keep their last bits.
         forms = sorted(by_form, key=itemgetter(0))
         for first in range(0, len(forms), MOST_FORMS):
@@ -386,38 +390,50 @@ class _Adder:
 
     def _add_forms(self, by_form: Mapping[_Form, Sequence[_Span]]) -> None:
         """Add the spans of some forms; those for readings that are not rolled up yet come first."""
-        forms = list(by_form)
+        forms = [
+            form._replace(is_of_one=all(self._is_of_one(span.run) for span in spans_of_form))
+            for form, spans_of_form in by_form.items()
+        ]
+        listed = list(by_form.values())
         values: dict[str, Any] = {"unit_ms": self._unit_ms, **self._request.values}
         if not forms[0].is_rolled_up:
             values["after_id"] = self._view.rollups.progress.done
-        for place, form in enumerate(forms):
-            values[f"spans{place}"] = json.dumps([*map(self._listed, by_form[form])])
+        for place, spans_of_form in enumerate(listed):
+            values[f"spans{place}"] = json.dumps([*map(self._listed, spans_of_form)])
         rows = self._rows(_sums(tuple(forms), self._request.filters), values)
         for place, number, step, count, *sums in sorted(rows, key=_BY_FORM):
             if not count:
                 continue
-            span = by_form[forms[place]][number]
+            span = listed[place][number]
             group = self._groups[span.group]
             self.counts[span.group] += count
-            bucket = self._place(span.run, step)
+            run = span.run
+            bucket = self._window.place(run.low_ms) if step is None else self._place(run, step)
             for line, part in zip(group.lines.values(), fours(sums), strict=False):
                 if part[0]:
                     line.add(span.number, bucket, part)
 
-    def _rows(self, statement: Statement, values: dict[str, Any]) -> list[Any]:
-        return list(self._connection.execute(statement, values))
+    def _rows(self, statement: Statement, values: dict[str, Any]) -> Sequence[Any]:
+        return self._connection.execute(statement, values).all()
 
     def _listed(self, span: _Span) -> tuple[str, None, int, int, int]:
         run = span.run
         return self._groups[span.group].endpoint, None, run.low_ms, run.high_ms, run.offset_ms
 
-    def _form(self, span: _Span) -> _Form:
-        group = self._groups[span.group]
+    def _form(self, group: _Group, is_later: bool) -> _Form:
         # Pieces leave out what is hidden.
         branch = self._request.branches[group.endpoint]
         has_conditions = self._request.filters or branch.missing
-        shown = branch._replace(corrected=branch.corrected._replace(hidden=()))
-        return _Form(not span.is_later, group.columns, shown if has_conditions else None)
+        hidden, columns = branch.corrected
+        corrected = CorrectedStation((), tuple(each for each in columns if each[1] != hidden))
+        shown = branch._replace(corrected=corrected) if has_conditions else None
+        return _Form(not is_later, group.columns, shown)
+
+    def _is_of_one(self, run: Run) -> bool:
+        return self._step(run, run.low_ms) == self._step(run, run.high_ms)
+
+    def _step(self, run: Run, ms: int) -> int:
+        return (ms + run.offset_ms) // self._unit_ms
 
     def _place(self, run: Run, step: int) -> int:
         return self._window.place(max(step * self._unit_ms - run.offset_ms, run.low_ms))
@@ -455,11 +471,19 @@ class _Adder:
             while low_ms <= high_ms:
                 reach_ms = min(low_ms + piece_ms - 1, high_ms)
                 for run in self._runs_of(low_ms, reach_ms):
-                    yield _Span(place, number, run)
+                    for part in self._halves(run):
+                        yield _Span(place, number, part)
                 low_ms = reach_ms + 1
                 if low_ms <= high_ms:
                     next_ms = following(self._groups[place], low_ms)
                     low_ms = high_ms + 1 if next_ms is None else max(low_ms, next_ms)
+
+    def _halves(self, run: Run) -> tuple[Run, ...]:
+        """Cut a short run where a step ends, so that a statement need not tell steps apart."""
+        border_ms = self._step(run, run.high_ms) * self._unit_ms - run.offset_ms
+        if run.low_ms < border_ms <= run.low_ms + self._unit_ms:
+            return run._replace(high_ms=border_ms - 1), run._replace(low_ms=border_ms)
+        return (run,)
 
     def _runs_of(self, low_ms: int, high_ms: int) -> Iterator[Run]:
         """Yield the window's runs of a time. Each change of the clock is looked for once."""
@@ -545,15 +569,17 @@ def _sums_of(place: int, form: _Form, filters: tuple[FilterShape, ...], width: i
         conditions += [readings.c.id > bindparam("after_id")]
     sums = [part for column in form.columns for part in sums_of(measurement(column))]
     lacking = [cast(null(), Integer), *(cast(null(), NUMBER) for _ in range(3))]
+    # SQLite sorts the readings by what they are grouped by.
+    number = [] if form.is_of_one else [_number(at, ranges)]
     return (
         select(
             literal_column(str(place)).label("form"),
-            *(ranges.c.place, _number(at, ranges), func.count(readings.c.id)),
+            *(ranges.c.place, *(number or [cast(null(), Integer)]), func.count(readings.c.id)),
             *sums,
             *(lacking * (width - len(form.columns))),
         )
         .select_from(ranges.outerjoin(readings, and_(*conditions)))
-        .group_by(ranges.c.place, _NUMBER)
+        .group_by(ranges.c.place, *number)
     )
 
 

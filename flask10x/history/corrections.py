@@ -84,8 +84,10 @@ class Corrections:
 
     def shown_ranges(self, endpoint: str, first_ms: int, last_ms: int) -> list[tuple[int, int]]:
         """Return the pieces of this range in which readings of the station are not hidden."""
-        pieces = divided(self.whole.get(endpoint, ()), first_ms, last_ms)
-        return [piece.ends for piece in pieces if not piece.hidden]
+        hidden = within(self.whole.get(endpoint, ()), first_ms, last_ms)
+        starts = [first_ms, *(segment.last_ms + 1 for segment in hidden)]
+        ends = [*(segment.first_ms - 1 for segment in hidden), last_ms]
+        return [(low, high) for low, high in zip(starts, ends, strict=True) if low <= high]
 
     def touches(self, endpoint: str, columns: Sequence[str]) -> bool:
         """Return whether a correction affects any of these columns of a station."""
@@ -113,12 +115,17 @@ def _at(segments: tuple[Segment, ...], at_ms: int) -> Segment | None:
     return segment if segment and segment.first_ms <= at_ms else None
 
 
+def within(segments: Sequence[Segment], first_ms: int, last_ms: int) -> Sequence[Segment]:
+    """Return those of these segments, in the order of time, that reach into this range."""
+    begin = bisect_left(segments, first_ms, key=_LAST)
+    return segments[begin : bisect_right(segments, last_ms, key=_FIRST)]
+
+
 def divided(segments: Sequence[Segment], first_ms: int, last_ms: int) -> list[Segment]:
     """These segments, in the order of time, and what lies before, between and behind them."""
     pieces: list[Segment] = []
     after_ms = first_ms
-    begin = bisect_left(segments, first_ms, key=_LAST)
-    for segment in segments[begin : bisect_right(segments, last_ms, key=_FIRST)]:
+    for segment in within(segments, first_ms, last_ms):
         begin_ms, end_ms = max(segment[0], first_ms), min(segment[1], last_ms)
         if after_ms < begin_ms:
             pieces.append(Segment(after_ms, begin_ms - 1))
