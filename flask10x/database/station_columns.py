@@ -2,7 +2,7 @@
 
 A column is only ever added: what a former station has sent stays, and its views with it. Each
 station has two views, for people at a shell and for Grafana and the like; a view of that name that
-somebody else has made stays. Nothing here is written when nothing is missing, so a start only
+another program has made stays. Nothing here is written when nothing is missing, so a start only
 looks.
 """
 

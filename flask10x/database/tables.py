@@ -162,7 +162,7 @@ imports = _table(
     Column("file", TEXT, nullable=False),
     Column("first_id", WHOLE, nullable=False),
     Column("last_id", WHOLE, nullable=False),
-    # The highest reading that was already stored of those that stand before these in the file;
+    # The highest reading that was already stored of those before these in the file;
     # 0 when there is none. It is what puts them back into their place.
     Column("after_id", WHOLE, nullable=False, server_default=text("0")),
     Column("imported_at", WHOLE, nullable=False),

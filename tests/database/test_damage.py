@@ -1,4 +1,4 @@
-"""A database that is broken: who finds it, who is told, and that nobody writes any more."""
+"""A database that is broken: what notices it, what reports it, and that writing ends."""
 
 import logging
 import sqlite3
@@ -82,7 +82,7 @@ def fill(path: Path) -> None:
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def test_it_is_known_to_all_and_the_first_reason_stays(
+def test_all_workers_see_it_and_the_first_reason_stays(
     gauges: Gauges, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = Damage(gauges), Damage(gauges)
@@ -97,7 +97,7 @@ def test_it_is_known_to_all_and_the_first_reason_stays(
     assert record.getMessage().endswith("nothing is written to it any more: page 7")
 
 
-def test_without_gauges_it_is_known_to_itself_only() -> None:
+def test_without_gauges_other_objects_do_not_see_it() -> None:
     one, other = Damage(), Damage()
     one.report("page 7")
     assert (one.is_damaged, one.reason) == (True, "page 7")
@@ -119,15 +119,15 @@ def test_reading_a_broken_page_is_enough(shared: Database, gauges: Gauges) -> No
 
     assert gauges.suspicion == "SQLITE_CORRUPT: database disk image is malformed"
     with pytest.raises(DatabaseSuspected, match="malformed"), shared.commit():
-        pytest.fail("nobody may write")
+        pytest.fail("nothing may be written")
     inspect_once(shared, gauges)
     assert gauges.suspicion == ""
     assert gauges.damage.startswith(("Tree ", "SQLITE_CORRUPT: "))
     with pytest.raises(DatabaseDamaged), shared.commit():
-        pytest.fail("nobody may write")
+        pytest.fail("nothing may be written")
 
 
-def test_a_file_that_is_no_database_is_found_when_it_is_opened(
+def test_a_file_that_is_no_database_is_damage_when_it_is_opened(
     shared: Database, gauges: Gauges
 ) -> None:
     shared.path.write_bytes(b"no database" * 400)
@@ -148,7 +148,7 @@ def test_an_error_that_may_pass_is_no_damage(shared: Database, gauges: Gauges) -
     assert gauges.damage == ""
 
 
-def test_nobody_makes_a_new_database(settings: Settings) -> None:
+def test_no_worker_makes_a_new_database(settings: Settings) -> None:
     database = Database(settings)
     with pytest.raises(DBAPIError, match="unable to open"), database.commit():
         pytest.fail("there is no database")
@@ -165,7 +165,7 @@ def test_a_damaged_database_is_not_checkpointed_when_a_process_ends(
         assert wal.exists() == left
 
 
-def test_nobody_checkpoints_at_the_end_while_another_has_the_commit_lock(
+def test_no_checkpoint_at_the_end_while_another_has_the_commit_lock(
     settings: Settings, tmp_path: Path
 ) -> None:
     schema.upgrade(settings)
@@ -219,7 +219,7 @@ def test_the_inspection_looks_once(
     assert record.getMessage().startswith("Looked through the database in ")
 
 
-def test_the_inspection_finds_pages_that_nobody_reads(shared: Database, gauges: Gauges) -> None:
+def test_the_inspection_reports_pages_that_no_query_reads(shared: Database, gauges: Gauges) -> None:
     fill(shared.path)
     with shared.path.open("r+b") as file:
         file.seek(40 * 512)
@@ -229,7 +229,7 @@ def test_the_inspection_finds_pages_that_nobody_reads(shared: Database, gauges: 
     assert gauges.inspected == 0
 
 
-def test_an_inspection_that_is_told_to_stop_says_nothing(
+def test_an_inspection_that_is_stopped_reports_nothing(
     shared: Database, gauges: Gauges, caplog: pytest.LogCaptureFixture
 ) -> None:
     inspection = Inspection(shared, gauges)
@@ -290,7 +290,7 @@ def test_a_suspicion_stops_the_writing_until_a_look_finds_nothing(
         "SQLITE_CORRUPT: a test",
     )
     with pytest.raises(DatabaseSuspected, match="a test"), shared.commit():
-        pytest.fail("nobody may write")
+        pytest.fail("nothing may be written")
 
     inspect_once(shared, gauges)
 
@@ -301,7 +301,7 @@ def test_a_suspicion_stops_the_writing_until_a_look_finds_nothing(
     assert caplog.records[-1].getMessage().endswith("found: the database is sound")
 
 
-def test_what_is_found_once_only_is_no_damage(
+def test_what_is_seen_once_only_is_no_damage(
     shared: Database, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = looks(monkeypatch, ["Tree 3 page 7: wrong"], [])
@@ -309,7 +309,7 @@ def test_what_is_found_once_only_is_no_damage(
     assert (left, gauges.damage, gauges.suspicion, gauges.inspected) == ([], "", "", 1)
 
 
-def test_nobody_writes_between_the_two_findings(
+def test_no_process_writes_between_the_two_looks(
     shared: Database, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks(monkeypatch, ["Tree 3 page 7: wrong"], ["Tree 3 page 7: wrong"])
@@ -417,14 +417,14 @@ def test_a_stop_breaks_off_a_look_that_is_just_beginning(
 def test_a_database_that_is_suspected_gives_back_its_lock_file(
     settings: Settings, shared: Database
 ) -> None:
-    """Not only at the end of the process: whoever stores leftovers opens one again and again."""
+    """Not only at the end of the process: storing leftovers opens one again and again."""
     before = sorted(DESCRIPTORS.iterdir())
     with closing(Database(settings, shared.damage)):
         shared.damage.suspect("page 7")
     assert sorted(DESCRIPTORS.iterdir()) == before
 
 
-def test_what_is_committed_while_the_damage_becomes_known_is_not_promised(
+def test_what_is_committed_while_damage_is_reported_is_not_promised(
     shared: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The copy that is made then may lack it."""

@@ -78,18 +78,18 @@ def test_a_value_of_ours_that_cannot_be_encoded_is_no_damage(database: Database)
     assert not database.damage.is_damaged
 
 
-def test_whoever_meets_it_says_so(settings: Settings, broken: Path) -> None:
+def test_each_program_that_reads_it_says_so(settings: Settings, broken: Path) -> None:
     damage = Damage(Gauges(BUILT_IN.by_endpoint))
     database = Database(settings, damage)
     with pytest.raises(DBAPIError), database.reader.begin() as connection:
         connection.exec_driver_sql("SELECT 1 FROM readings")
     assert damage.suspicion.startswith("SQLITE_CORRUPT: malformed database schema (v_data2)")
     with pytest.raises(DatabaseSuspected), database.commit():
-        pytest.fail("nobody may write")
+        pytest.fail("nothing may be written")
     database.close()
 
 
-def test_a_start_is_told(settings: Settings, broken: Path) -> None:
+def test_a_start_reports_it(settings: Settings, broken: Path) -> None:
     with pytest.raises(DatabaseDamaged, match=QUOTED):
         schema.upgrade(settings)
 
@@ -99,7 +99,7 @@ def test_a_file_cannot_be_made_single(broken: Path) -> None:
         make_single_file(broken)
 
 
-def test_the_check_quotes_what_it_found_in_other_bytes(database: Database) -> None:
+def test_the_check_quotes_undecodable_bytes_with_escapes(database: Database) -> None:
     """The name of an index with wrong contents, say, comes in a row of the answer."""
     with closing(sqlite3.connect(database.path)) as other:
         other.execute("CREATE INDEX spoilt ON counters (value)")
@@ -112,8 +112,8 @@ def test_the_check_quotes_what_it_found_in_other_bytes(database: Database) -> No
                       " WHERE name = 'spoilt'")  # fmt: skip
         other.commit()
     with open_read_only(database.path).connect() as connection:
-        found = damages(connection, full=True)
-        assert any("index s\\xff" in line for line in found), found
+        lines = damages(connection, full=True)
+        assert any("index s\\xff" in line for line in lines), lines
 
 
 @pytest.mark.parametrize("seed", range(TRIES))

@@ -1,4 +1,4 @@
-"""Ctrl+C while a statement runs is Ctrl+C to whoever runs it, not a fault of the database."""
+"""Ctrl+C while a statement runs is Ctrl+C to its caller, not a fault of the database."""
 
 import _thread
 import sqlite3
@@ -81,7 +81,7 @@ def test_what_breaks_off_on_purpose_stays_an_interrupt(driver: Driver) -> None:
     assert code_of(caught.value) == "SQLITE_INTERRUPT"
 
 
-def test_another_handler_begins_anew(driver: Driver) -> None:
+def test_another_handler_forgets_what_the_last_one_raised(driver: Driver) -> None:
     def fail() -> int:
         raise BrokenPipeError
 

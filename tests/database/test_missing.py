@@ -97,7 +97,7 @@ def test_a_new_one_leaves_the_rest_of_the_old_one(settings: Settings, outside: P
 
 
 def test_a_checkout_keeps_no_marker_outside(make_settings: MakeSettings, outside: Path) -> None:
-    """Whoever deletes `instance/` wants to begin anew."""
+    """A person who deletes `instance/` wants to start over."""
     settings = make_settings(DATA_DIR=CHECKOUT / "instance" / "nowhere")
     assert missing.remember(settings)
     assert list(outside.iterdir()) == []

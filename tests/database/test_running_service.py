@@ -46,14 +46,14 @@ def port() -> Iterator[int]:
         thread.join()
 
 
-def test_nobody_runs(settings: Settings) -> None:
+def test_no_service_runs(settings: Settings) -> None:
     assert running(settings) is None
     lock = hold_database(settings)
     lock.close()
     assert running(settings) is None
 
 
-def test_the_running_one_is_known_with_its_address(settings: Settings) -> None:
+def test_a_running_service_is_returned_with_its_address(settings: Settings) -> None:
     began = time.time()
     lock = hold_database(settings)
     service = running(settings)

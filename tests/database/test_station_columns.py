@@ -115,7 +115,7 @@ def test_what_a_former_station_has_left_stays(
     assert select(path, 'SELECT "soil.wet" FROM "v_balcony-1"') == [(4.0,)]
 
 
-def test_a_view_follows_its_station_and_that_of_somebody_else_is_left_alone(
+def test_a_view_follows_its_station_and_that_of_another_program_is_left_alone(
     settings: Settings, path: Path
 ) -> None:
     schema.upgrade(replace(settings, stations=Stations((soil("data", BUILT_IN.all[0]),))))
@@ -256,9 +256,7 @@ def test_a_measurement_that_has_values_already_is_computed(
     assert differing(stations, rolled_up) == []
 
 
-def test_a_station_that_comes_back_is_computed_anew(
-    settings: Settings, rolled_up: Database
-) -> None:
+def test_a_station_that_comes_back_is_recomputed(settings: Settings, rolled_up: Database) -> None:
     fewer = Stations(BUILT_IN.all[1:])
     schema.upgrade(replace(settings, stations=fewer))
     assert select(rolled_up.path, "SELECT DISTINCT endpoint FROM rollups") == [("data3",)]

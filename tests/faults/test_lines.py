@@ -190,7 +190,7 @@ def quiet() -> Iterator[None]:
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("refuses", [False, True], ids=["all-good", "some-refused"])
 @repeated(5, 150)
-def test_whoever_is_killed_at_whatever_line_each_reading_is_stored_once(
+def test_each_reading_is_stored_once_whichever_line_a_worker_is_killed_at(
     make_settings: MakeSettings, tmp_path: Path, times: int, refuses: bool
 ) -> None:
     killed = 0
@@ -211,7 +211,7 @@ def test_whoever_is_killed_at_whatever_line_each_reading_is_stored_once(
 
 @pytest.mark.usefixtures("quiet")
 @repeated(2, 150)
-def test_whoever_is_killed_at_whatever_line_each_key_is_stored_once(
+def test_each_key_is_stored_once_whichever_line_a_worker_is_killed_at(
     make_settings: MakeSettings, tmp_path: Path, times: int
 ) -> None:
     """However often it is sent; of those that the database refuses none is stored, all are kept."""

@@ -124,7 +124,7 @@ def wait_for_answers(boards: list[Board]) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_each_key_is_stored_once_whoever_is_killed(
+def test_each_key_is_stored_once_whichever_process_is_killed(
     service: MakeService, promise: dict[str, Any]
 ) -> None:
     """A worker, and then all of it, while boards send again what was not answered."""

@@ -1,4 +1,4 @@
-"""What an operator is told when the server refuses: what it is, and what helps against it."""
+"""What an operator reads when the server refuses: what it is, and what helps against it."""
 
 from dataclasses import replace
 from typing import Any
@@ -46,9 +46,7 @@ def readyz(settings: Settings) -> tuple[int, dict[str, Any]]:
         app.extensions["flask10x"].close()
 
 
-def test_a_role_without_rights_is_told_the_grants_that_it_needs(
-    hosts: Hosts, plain: Settings
-) -> None:
+def test_a_role_without_rights_gets_the_grants_that_it_needs(hosts: Hosts, plain: Settings) -> None:
     with pytest.raises(DatabaseUnreachable) as caught:
         schema.upgrade(plain)
     assert str(caught.value).endswith(
@@ -86,7 +84,7 @@ def test_a_schema_that_the_role_may_not_use_does_not_look_like_one_without_table
     schema.upgrade(plain)
 
 
-def test_a_role_that_may_not_connect_is_told_so(hosts: Hosts, plain: Settings) -> None:
+def test_a_role_that_may_not_connect_gets_the_grant_for_it(hosts: Hosts, plain: Settings) -> None:
     hosts.run(f'REVOKE CONNECT ON DATABASE "{hosts.name}" FROM PUBLIC')
     with pytest.raises(DatabaseUnreachable) as caught:
         schema.upgrade(plain)
@@ -185,7 +183,7 @@ def test_of_a_statement_only_its_keyword_is_shown(
         assert "geheim" not in str(answer)
 
 
-def test_a_host_is_known_by_its_name_to_those_who_wait_for_it(hosts: Hosts) -> None:
+def test_a_host_that_waits_sees_the_name_of_the_one_that_holds_the_lock(hosts: Hosts) -> None:
     one, other = hosts.database("one"), hosts.database("other")
     with one.commit(), pytest.raises(DBAPIError) as caught, other.commit():
         pass
@@ -193,7 +191,7 @@ def test_a_host_is_known_by_its_name_to_those_who_wait_for_it(hosts: Hosts) -> N
     assert "; held by flask10x one (process " in reason_of(caught.value)
 
 
-def test_a_role_that_is_read_only_is_told_so(hosts: Hosts) -> None:
+def test_a_role_that_is_read_only_gets_that_reason(hosts: Hosts) -> None:
     read_only = "SET default_transaction_read_only = on"
     hosts.run(f'ALTER DATABASE "{hosts.name}" {read_only}')
     with pytest.raises(DBAPIError) as caught, hosts.database("one").commit():

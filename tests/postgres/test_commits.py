@@ -1,6 +1,6 @@
-"""A commit of which nobody knows, and one that is on one machine only: stored once, said when so.
+"""A commit of unknown outcome, and one that is on one machine only: stored once, said when so.
 
-A standby that nobody is makes each COMMIT wait, after it was made here.
+A standby that does not exist makes each COMMIT wait, after it was made here.
 """
 
 import threading
@@ -38,7 +38,7 @@ def writer(server: PostgresServer, tmp_path: Path) -> Iterator[Writer]:
 @contextmanager
 def standby_away(server: PostgresServer) -> Iterator[None]:
     """Synchronous commits wait for one that is not there."""
-    name_standby(server, "nobody")
+    name_standby(server, "no_standby")
     try:
         yield
     finally:
@@ -94,7 +94,9 @@ def test_a_stop_does_not_wait_for_the_standby(server: PostgresServer, writer: Wr
     assert rows(server, STORED) == [(7.0,)]
 
 
-def test_without_replication_wanted_nothing_waits(server: PostgresServer, tmp_path: Path) -> None:
+def test_where_no_replication_is_asked_for_nothing_waits(
+    server: PostgresServer, tmp_path: Path
+) -> None:
     server.drop(NAME)
     settings = settings_on(server, tmp_path, SYNCHRONOUS="NORMAL")
     with standby_away(server), writer_on(settings) as writer:

@@ -94,7 +94,7 @@ def test_the_sums_of_one_engine_are_right_on_the_other(
         assert totals != totals_of(database)
     copy(target, back)
     assert wrong_sums(back) == differences(target, back) == []
-    # A reading that somebody has changed by the least that its sensor shows.
+    # A reading that a person has changed by the least that its sensor shows.
     with closing(Database(back)) as database, database.commit() as connection:
         connection.exec_driver_sql("UPDATE readings SET pressure = pressure + 0.1 WHERE id = 9000")
     assert len(wrong_sums(back)) == 1
@@ -143,10 +143,10 @@ def totals_of(database: Database) -> list[float]:
 
 def test_the_planner_knows_what_was_copied(source: Settings, target: Settings) -> None:
     copy(source, target)
-    known = "SELECT reltuples FROM pg_class WHERE relname = 'readings'"
+    rows_by_statistics = "SELECT reltuples FROM pg_class WHERE relname = 'readings'"
     with closing(Database(target)) as database, database.reader.begin() as connection:
         number = connection.execute(select(func.count()).select_from(readings)).scalar_one()
-        assert connection.exec_driver_sql(known).scalar_one() == number > 0
+        assert connection.exec_driver_sql(rows_by_statistics).scalar_one() == number > 0
 
 
 @pytest.mark.tools
@@ -341,8 +341,8 @@ def copy_and_kill(source: Settings, target: Settings) -> None:
         "from flask10x.commands.main import main; main()"
     )
     ends = ("copy", "--from", source.database_url, "--to", target.database_url)
-    given = {"FLASK10X_DATA_DIR": str(source.data_dir), "FLASK10X_ENV_FILE": ""}
-    process = subprocess.Popen([sys.executable, "-c", command, *ends], env=os.environ | given)
+    environment = {"FLASK10X_DATA_DIR": str(source.data_dir), "FLASK10X_ENV_FILE": ""}
+    process = subprocess.Popen([sys.executable, "-c", command, *ends], env=os.environ | environment)
     try:
         wait_until(lambda: copied_to(target) > before, 60, "a piece is copied")
         assert process.poll() is None

@@ -56,9 +56,9 @@ class Engine:
 
     def do(self, action: Callable[..., list[FileOutcome]], **given: Any) -> None:
         outcomes = action(self.settings, self.database, **given)
-        assert not [str(one) for one in outcomes if one.failed]
+        assert not [str(file) for file in outcomes if file.failed]
         folder = str(self.settings.data_dir)
-        self.said += [str(one).replace(folder, "") for one in outcomes]
+        self.said += [str(file).replace(folder, "") for file in outcomes]
 
     def files(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in self.settings.csv_dir.iterdir()}
@@ -67,8 +67,8 @@ class Engine:
 @pytest.fixture
 def engines(tmp_path: Path) -> Iterator[tuple[Engine, Engine]]:
     folder = tmp_path / "sqlite"
-    given = {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_TIMEZONE": ZONE}
-    settings = settings_module.load(given)
+    environment = {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_TIMEZONE": ZONE}
+    settings = settings_module.load(environment)
     schema.upgrade(settings)
     with csv_hosts(tmp_path) as hosts, closing(Database(settings)) as database:
         yield Engine(settings, database), Engine(*hosts.opened("one", TIMEZONE=ZONE))
@@ -76,7 +76,7 @@ def engines(tmp_path: Path) -> Iterator[tuple[Engine, Engine]]:
 
 def readings(begin_ms: int) -> list[Reading]:
     """Of all stations, some of them within a second, through the hour that is there twice."""
-    found = []
+    written = []
     for number, value in enumerate(NUMBERS):
         at_ms = begin_ms + number * HOUR_MS // 4
         bodies: dict[str, dict[str, object]] = {
@@ -94,8 +94,8 @@ def readings(begin_ms: int) -> list[Reading]:
         }
         for place, (endpoint, body) in enumerate(bodies.items()):
             station = BUILT_IN.by_endpoint[endpoint]
-            found.append(parse(station, body, at_ms + 999 * place, partial=True))
-    return found
+            written.append(parse(station, body, at_ms + 999 * place, partial=True))
+    return written
 
 
 def late(begin_ms: int) -> list[Reading]:

@@ -128,7 +128,7 @@ def test_the_same_readings_but_more_of_them_in_the_file_are_refused(files: Files
     assert "the database nothing; nothing was written" in files.export().text
 
 
-def test_a_file_that_is_gone_proves_nothing_and_is_begun_anew(files: Files) -> None:
+def test_a_file_that_is_gone_proves_nothing_and_is_begun_again(files: Files) -> None:
     files.path.unlink()
     files.hosts.store(3)
     outcome = files.export()
@@ -200,9 +200,9 @@ class Failover:
 
     def settings(self, server: PostgresServer) -> Settings:
         """Of the host, with its database on this server."""
-        given = {"DATA_DIR": self._folder, "DATABASE_URL": server.url("readings")}
-        given |= {"TIMEZONE": "Asia/Tokyo", "HOST_NAME": "school-1"}
-        return settings_module.load({f"FLASK10X_{k}": str(v) for k, v in given.items()})
+        values = {"DATA_DIR": self._folder, "DATABASE_URL": server.url("readings")}
+        values |= {"TIMEZONE": "Asia/Tokyo", "HOST_NAME": "school-1"}
+        return settings_module.load({f"FLASK10X_{k}": str(v) for k, v in values.items()})
 
     def store(self, server: PostgresServer, *numbers: int) -> None:
         with closing(Database(self.settings(server))) as database, database.commit() as connection:
@@ -237,7 +237,7 @@ def failover(tmp_path: Path) -> Iterator[Failover]:
 def test_a_promotion_that_lost_nothing_is_gone_on_with(failover: Failover) -> None:
     wait_until_caught_up(failover.primary, failover.standby)
     failover.promote()
-    # Told at once, also before the first checkpoint of the new timeline.
+    # Reported at once, also before the first checkpoint of the new timeline.
     failover.store(failover.standby, 3)
     outcome = failover.export(failover.standby)
     assert outcome.text.startswith("1 row appended; the database has another history now (")

@@ -100,7 +100,7 @@ def test_a_copy_that_is_not_what_the_last_export_left_is_not_taken_over(hosts: C
     copied = hosts.file("school-2")
     copied.parent.mkdir()
     copied.write_bytes(hosts.file("school-1").read_bytes()[:-1])
-    (outcome,) = (one for one in take_over(*second) if one.path == copied)
+    (outcome,) = (moved for moved in take_over(*second) if moved.path == copied)
     assert outcome.failed
     assert "it is not what the last export left" in outcome.text
     with pytest.raises(ExportElsewhere, match="belong to the host school-1"):
@@ -149,7 +149,7 @@ def test_an_export_that_was_stopped_and_goes_on_overwrites_no_newer_position(
     def frozen(file: CsvFile, data: bytes, start: int) -> None:
         monkeypatch.setattr(CsvFile, "append", appends)
         shutil.copytree(hosts.file("school-1").parent, hosts.file("school-2").parent)
-        assert not any(one.failed for one in take_over(*second))
+        assert not any(moved.failed for moved in take_over(*second))
         hosts.store(2)
         assert export(*second, PICO)[0].rows == 2
         appends(file, data, start)
@@ -166,7 +166,7 @@ def test_an_export_that_was_stopped_and_goes_on_overwrites_no_newer_position(
 def test_two_processes_that_move_the_same_position_by_turns(
     hosts: CsvHosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both are of the same name, as of two containers that nobody has named."""
+    """Both are of the same name, as of two containers without a name of their own."""
     hosts.store(0)
     settings, database = hosts.opened("school-1")
     appends = CsvFile.append
@@ -220,11 +220,11 @@ def test_a_host_that_was_stopped_and_goes_on_renames_no_file(
     hosts.file("school-1").rename(hosts.file("school-1").with_name("Pico.csv"))
     looks = checks.find_old_bytes
 
-    def frozen(*given: Any) -> Mark | None:
+    def frozen(*arguments: Any) -> Mark | None:
         monkeypatch.setattr(earlier_columns, "find_old_bytes", looks)
         with second[1].commit() as connection:
             csv_owner.give(connection, "school-2")
-        return looks(*given)
+        return looks(*arguments)
 
     monkeypatch.setattr(earlier_columns, "find_old_bytes", frozen)
     (outcome,) = export(renamed, first[1], [station])
@@ -325,7 +325,7 @@ def test_the_page_of_another_host_leads_to_the_one_that_exports(hosts: CsvHosts)
     csv_owner.claim(*first)
     export(*first)
     hosts.store(1)
-    told = {}
+    answers = {}
     for settings, database in (first, second):
         with database.reader.begin() as connection:
             facts = Facts(
@@ -335,9 +335,9 @@ def test_the_page_of_another_host_leads_to_the_one_that_exports(hosts: CsvHosts)
         now_ms = FIRST_MS + 9 * DAY_MS
         answer = Answers(settings, facts, translation("en"), now_ms).exported()
         assert answer.mood == "warn"
-        (told[settings.host_name],) = answer.remedies
-    assert "systemctl" in told["school-1"].command
-    assert (told["school-2"].command, told["school-2"].text) == (
+        (answers[settings.host_name],) = answer.remedies
+    assert "systemctl" in answers["school-1"].command
+    assert (answers["school-2"].command, answers["school-2"].text) == (
         "",
         "The host school-1 has the CSV files: see what its export says there.",
     )

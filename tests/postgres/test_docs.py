@@ -57,8 +57,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]
                 run(server, line.replace(" --pwprompt", ""))
         url = server.url(NAME).replace("postgres@", f"{NAME}@")
         folder = tmp_path_factory.mktemp("service")
-        given = {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_DATABASE_URL": url}
-        settings = settings_module.load(given)
+        environment = {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_DATABASE_URL": url}
+        settings = settings_module.load(environment)
         schema.upgrade(settings)
         with closing(Database(settings)) as database, database.commit() as connection:
             for row in rows_to_insert():
@@ -111,8 +111,8 @@ def plain(value: Any) -> Any:
 
 
 def rows(connection: psycopg.Connection[Any], query: str) -> list[tuple[Any, ...]]:
-    found = connection.execute(query.encode()).fetchall()
-    return [tuple(map(plain, row)) for row in found]
+    fetched = connection.execute(query.encode()).fetchall()
+    return [tuple(map(plain, row)) for row in fetched]
 
 
 def test_both_pages_make_the_same_database(server: PostgresServer) -> None:
@@ -230,12 +230,12 @@ def test_grafana_may_ask_as_it_asks_sqlite(
             example(TOOLS, language, label, "text") for label in ("Grafana", "Grafana by hours")
         )
     ]
-    found = [(FROM_SEC, 1100.0), (FROM_SEC + 60, 1200.0), (FROM_SEC + 180, 800.0)]
-    assert rows(reader, asked[0]) == found
+    expected = [(FROM_SEC, 1100.0), (FROM_SEC + 60, 1200.0), (FROM_SEC + 180, 800.0)]
+    assert rows(reader, asked[0]) == expected
     assert rows(reader, asked[1]) == [(hour * 3600, 750.0)]
     (column,) = re.findall(r"`\$__timeFilter\((.*)\)`", on_postgres(TOOLS, language))
     other = re.sub("received_at BETWEEN .*", f"{column} BETWEEN '{FROM}' AND '{TO}'", asked[0])
-    assert rows(reader, other) == found
+    assert rows(reader, other) == expected
 
 
 @in_both_languages

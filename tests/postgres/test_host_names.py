@@ -114,7 +114,7 @@ def test_a_database_that_does_not_answer_says_nothing_of_names(hosts: Hosts) -> 
 
 
 @pytest.mark.usefixtures("first")
-def test_a_name_is_no_lease_that_people_are_told_of(hosts: Hosts) -> None:
+def test_a_name_is_no_lease_that_people_see(hosts: Hosts) -> None:
     with hosts.database("any").reader.begin() as connection:
         assert host_names.holders(connection) == {}
 
@@ -125,8 +125,8 @@ def test_services_of_one_name(hosts: Hosts, tmp_path: Path) -> None:
 
         def service(folder: str) -> Service:
             url = postgres.shared().url(hosts.name)
-            given = {"database_url": url, "host_name": NAME, "workers": 2}
-            made = Service(tmp_path / folder, stack.enter_context(reserved_port()), given)
+            overrides = {"database_url": url, "host_name": NAME, "workers": 2}
+            made = Service(tmp_path / folder, stack.enter_context(reserved_port()), overrides)
             made.starts_migrated = False
             stack.callback(made.discard)
             return made
@@ -141,7 +141,7 @@ def test_services_of_one_name(hosts: Hosts, tmp_path: Path) -> None:
         assert refused.stderr.splitlines()[-1] == f"flask10x: {TAKEN}"
         assert first.get("/readyz").status == 200
         first.stop()
-        # Else whoever waits for the name would have it at each restart.
+        # Else a host that waits for the name would have it at each restart.
         assert hosts.run(held) == [(1,)]
         first.start()
         first.stop()

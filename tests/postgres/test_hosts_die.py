@@ -54,10 +54,10 @@ class Pair:
     def wait_for(self, host: str, within_sec: float = EXPIRED_WITHIN_SEC) -> float:
         """How many seconds it took until this host had all leases."""
         began = time.monotonic()
-        wanted = [(name, host) for name in LEASES]
+        leases = [(name, host) for name in LEASES]
 
         def has_all() -> bool:
-            return sorted(self.hosts.run(HOLDERS)) == wanted
+            return sorted(self.hosts.run(HOLDERS)) == leases
 
         wait_until(has_all, within_sec, f"{host} has the leases")
         return time.monotonic() - began
@@ -70,17 +70,17 @@ def pair(hosts: Hosts, tmp_path: Path) -> Iterator[Pair]:
         services = {}
         for host in ("one", "other"):
             url = postgres.shared().url(hosts.name)
-            given = {"database_url": url, "host_name": host, "workers": 2, "ack": "committed"}
-            made = Service(tmp_path / host, stack.enter_context(reserved_port()), given)
+            overrides = {"database_url": url, "host_name": host, "workers": 2, "ack": "committed"}
+            made = Service(tmp_path / host, stack.enter_context(reserved_port()), overrides)
             made.starts_migrated = False
             stack.callback(made.discard)
             services[host] = made
-        found = Pair(hosts, services)
+        running = Pair(hosts, services)
         services["one"].start()
-        found.wait_for("one")
+        running.wait_for("one")
         services["other"].start()
         services["other"].wait_for_workers()
-        yield found
+        yield running
 
 
 def test_a_host_that_stops_gives_its_leases_back(pair: Pair) -> None:

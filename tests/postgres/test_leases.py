@@ -26,7 +26,7 @@ def test_the_first_host_has_it_and_keeps_it(hosts: Hosts) -> None:
     assert names(hosts) == {"monitor": "one"}
 
 
-def test_a_lease_that_is_given_back_is_free_at_once(hosts: Hosts) -> None:
+def test_a_lease_that_is_released_is_free_at_once(hosts: Hosts) -> None:
     one, other = LeaseOfHost(hosts, "one"), LeaseOfHost(hosts, "other")
     assert one.hold()
     one.lease.give_back()
@@ -53,13 +53,13 @@ def test_a_lease_that_has_expired_is_taken_and_its_former_holder_can_do_nothing(
         other.lease.check(connection)
 
 
-def test_a_lease_that_nobody_else_has_taken_is_still_ones_own(hosts: Hosts) -> None:
-    one = LeaseOfHost(hosts, "one")
-    assert one.hold()
+def test_a_lease_that_no_other_host_has_taken_is_still_held(hosts: Hosts) -> None:
+    first = LeaseOfHost(hosts, "one")
+    assert first.hold()
     hosts.run(EXPIRE)
-    with one.database.commit() as connection:
-        one.lease.check(connection)
-    assert one.hold()
+    with first.database.commit() as connection:
+        first.lease.check(connection)
+    assert first.hold()
 
 
 def test_a_lease_that_ends_later_than_any_can_has_expired(hosts: Hosts) -> None:
@@ -94,20 +94,20 @@ def test_clocks_that_differ_by_some_seconds_take_no_lease_from_its_holder(hosts:
 
 
 def test_who_could_not_renew_it_goes_by_it_for_less_than_it_lasts(hosts: Hosts) -> None:
-    one = LeaseOfHost(hosts, "one")
-    assert one.hold()
-    one.clock.now_sec += TRUSTED_SEC - 0.1
-    assert one.lease.is_held
-    one.clock.now_sec += 0.1
-    assert not one.lease.is_held
+    first = LeaseOfHost(hosts, "one")
+    assert first.hold()
+    first.clock.now_sec += TRUSTED_SEC - 0.1
+    assert first.lease.is_held
+    first.clock.now_sec += 0.1
+    assert not first.lease.is_held
 
 
-def test_without_an_answer_of_the_database_nobody_has_it(hosts: Hosts) -> None:
-    one = LeaseOfHost(hosts, "one")
+def test_without_an_answer_of_the_database_no_host_has_it(hosts: Hosts) -> None:
+    first = LeaseOfHost(hosts, "one")
     hosts.run("ALTER TABLE leases RENAME TO elsewhere")
-    assert not one.hold()
+    assert not first.hold()
     hosts.run("ALTER TABLE elsewhere RENAME TO leases")
-    assert one.hold()
+    assert first.hold()
 
 
 def test_the_next_process_of_a_host_goes_on_with_it_at_once(hosts: Hosts) -> None:
@@ -116,7 +116,7 @@ def test_the_next_process_of_a_host_goes_on_with_it_at_once(hosts: Hosts) -> Non
     assert after.hold()
 
 
-def test_hosts_with_the_same_name_are_told_apart(hosts: Hosts) -> None:
+def test_hosts_with_the_same_name_are_distinguished(hosts: Hosts) -> None:
     one, other = LeaseOfHost(hosts, "one"), LeaseOfHost(hosts, "one")
     assert one.hold()
     other.lock.note("x" * 16)

@@ -74,7 +74,7 @@ def database(hosts: Hosts) -> Database:
 
 @pytest.fixture
 def other(hosts: Hosts) -> Iterator[Any]:
-    """Somebody else's connection, each statement a transaction."""
+    """Another program's connection, each statement a transaction."""
     with closing(postgres.shared().connect(hosts.name)) as connection:
         yield connection
 
@@ -103,8 +103,8 @@ def test_who_follows_misses_nothing_of_several_hosts(
     ended = False
     while not ended:
         ended = all(process.poll() is not None for process in processes)
-        found = other.execute("SELECT id FROM readings WHERE id > %s ORDER BY id", (last,))
-        new = [number for (number,) in found]
+        ids = other.execute("SELECT id FROM readings WHERE id > %s ORDER BY id", (last,))
+        new = [number for (number,) in ids]
         assert new == list(range(last + 1, last + 1 + len(new)))
         last += len(new)
         looks += bool(new)
@@ -119,11 +119,11 @@ def test_who_follows_misses_nothing_of_several_hosts(
 
 
 def _of_host(settings: Settings, number: int) -> list[str]:
-    given = (settings.data_dir, settings.database_url, number, COMMITS, ROWS)
-    return [str(value) for value in given]
+    arguments = (settings.data_dir, settings.database_url, number, COMMITS, ROWS)
+    return [str(value) for value in arguments]
 
 
-def test_a_row_that_somebody_has_put_with_an_id_is_passed_over(
+def test_a_row_that_a_person_has_inserted_with_an_id_is_passed_over(
     database: Database, other: Any
 ) -> None:
     """As on SQLite; it would keep all later readings from being stored."""
@@ -182,7 +182,7 @@ def test_what_is_refused_costs_its_row_only(hosts: Hosts, database: Database, ot
     writer.close(5)
 
 
-def test_who_waits_too_long_for_another_host_is_told_that_it_is_busy(
+def test_waiting_too_long_for_another_host_is_the_error_that_it_is_busy(
     database: Database, other: Any
 ) -> None:
     with other.transaction():
@@ -222,14 +222,14 @@ def test_a_query_that_takes_too_long_is_broken_off(hosts: Hosts) -> None:
 
 
 def test_a_transaction_leaves_nothing_set_in_its_session(database: Database) -> None:
-    """PgBouncer gives the session to somebody else then."""
+    """PgBouncer gives the session to another client then."""
 
     def settings_of(connection: Connection) -> list[str]:
         driver: Any = connection.connection.driver_connection
         driver.rollback()
-        found = [driver.execute(f"SHOW {name}").fetchone()[0] for name in SET]
+        values = [driver.execute(f"SHOW {name}").fetchone()[0] for name in SET]
         driver.rollback()
-        return found
+        return values
 
     for engine in (database.reader, database.writer):
         with engine.connect() as connection:

@@ -21,17 +21,17 @@ def hosts(tmp_path: Path) -> Iterator[dict[str, Database]]:
     server.create(NAME)
     with ExitStack() as open_databases:
         open_databases.callback(server.drop, NAME)
-        found = {}
+        answers = {}
         for host in ("kitchen", "cellar"):
-            given = {
+            environment = {
                 "FLASK10X_DATA_DIR": str(tmp_path / host),
                 "FLASK10X_DATABASE_URL": server.url(NAME),
                 "FLASK10X_HOST_NAME": host,
             }
-            settings = settings_module.load(given)
+            settings = settings_module.load(environment)
             schema.upgrade(settings)
-            found[host] = open_databases.enter_context(closing(Database(settings)))
-        yield found
+            answers[host] = open_databases.enter_context(closing(Database(settings)))
+        yield answers
 
 
 def test_a_host_forgets_none_of_another_one(hosts: dict[str, Database]) -> None:

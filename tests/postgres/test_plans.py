@@ -44,12 +44,12 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     folder, server = tmp_path_factory.mktemp("plans"), postgres.shared()
     name = databases.name_of(folder)
     server.create(name, databases.template())
-    given = {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_DATABASE_URL": server.url(name)}
+    environment = {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_DATABASE_URL": server.url(name)}
     with server.connect(name) as connection:
         connection.execute(FILL)
         connection.execute(f"UPDATE log SET last_id = {ROWS} WHERE name = 'readings'")
         connection.execute("ANALYZE")
-    yield settings_module.load(given | {"FLASK10X_TIMEZONE": "Asia/Tokyo"})
+    yield settings_module.load(environment | {"FLASK10X_TIMEZONE": "Asia/Tokyo"})
     server.drop(name)
 
 
@@ -67,18 +67,18 @@ def database(settings: Settings) -> Iterator[Database]:
 @contextmanager
 def plans_of(database: Database) -> Iterator[list[Plan]]:
     """The plan of each SELECT of readings or roll-ups in the block, as PostgreSQL tells it."""
-    found: list[Plan] = []
+    plans: list[Plan] = []
 
-    def explain(*given: Any) -> None:
-        connection, _cursor, statement, parameters = given[:4]
+    def explain(*arguments: Any) -> None:
+        connection, _cursor, statement, parameters = arguments[:4]
         asked = re.search(r"\b(FROM|JOIN) (readings|rollups)\b", statement)
         if asked and not statement.startswith("EXPLAIN"):
             plan = connection.exec_driver_sql(f"EXPLAIN (COSTS OFF) {statement}", parameters)
-            found.append([line.strip() for line in plan.scalars()])
+            plans.append([line.strip() for line in plan.scalars()])
 
     event.listen(database.reader, "before_cursor_execute", explain)
     try:
-        yield found
+        yield plans
     finally:
         event.remove(database.reader, "before_cursor_execute", explain)
 
@@ -124,25 +124,25 @@ def test_each_branch_is_a_range_of_the_index_and_nothing_is_sorted(
         ).rows
     plan = plans[0]
     assert sorts(plan) == []
-    found = scans(plan)
-    assert len(found) == (1 if "endpoint" in text else 4)
-    assert all(re.match(rf"Index Scan (Backward )?using {PLACE} on readings", s) for s in found)
+    scanned = scans(plan)
+    assert len(scanned) == (1 if "endpoint" in text else 4)
+    assert all(re.match(rf"Index Scan (Backward )?using {PLACE} on readings", s) for s in scanned)
     ranges = [step for step in plan if step.startswith("Index Cond: ")]
-    assert len(ranges) == len(found)
+    assert len(ranges) == len(scanned)
     assert all("(endpoint = " in step and limits in step for step in ranges)
 
 
 def test_a_deep_page_reads_as_much_as_the_first(database: Database, settings: Settings) -> None:
     """Counted in blocks, which nothing else changes."""
-    found = []
+    scanned = []
 
-    def explain(*given: Any) -> None:
-        connection, _cursor, statement, parameters = given[:4]
+    def explain(*arguments: Any) -> None:
+        connection, _cursor, statement, parameters = arguments[:4]
         if "FROM readings" in statement and not statement.startswith("EXPLAIN"):
             asked = f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {statement}"
             plan = connection.exec_driver_sql(asked, parameters).scalars().all()
             buffers = next(line for line in plan if "Buffers:" in line)
-            found.append(sum(map(int, re.findall(r"(?:hit|read)=(\d+)", buffers))))
+            scanned.append(sum(map(int, re.findall(r"(?:hit|read)=(\d+)", buffers))))
 
     event.listen(database.reader, "before_cursor_execute", explain)
     try:
@@ -153,10 +153,10 @@ def test_a_deep_page_reads_as_much_as_the_first(database: Database, settings: Se
                 ).rows
     finally:
         event.remove(database.reader, "before_cursor_execute", explain)
-    first, *_others = found
+    first, *_others = scanned
     # 20 rows of four stations, with the way down into each part of the index.
     assert first < 60
-    assert max(found) < first + 20
+    assert max(scanned) < first + 20
 
 
 @pytest.mark.parametrize("text", ["", "&endpoint=data", "&incomplete=1&co2__gt=5"])
@@ -177,7 +177,7 @@ def test_what_was_last_received_is_a_step_into_the_index_for_each_station(
 ) -> None:
     with plans_of(database) as plans, database.reader.begin() as connection:
         assert View(connection, BUILT_IN).last_received
-    times, recent = (found for found in map(scans, plans) if found)
+    times, recent = (scanned for scanned in map(scans, plans) if scanned)
     assert all(f"using {PLACE} on readings" in scan for scan in times)
     assert len(times) == 8
     assert recent == ["Index Scan using readings_pkey on readings"]
@@ -217,6 +217,6 @@ def test_a_chart_looks_through_no_readings_but_its_own(
     with plans_of(database) as plans, database.query() as connection:
         charts.first_ms(View(connection, query.registry), query)
         assert derived_lines.chart(corrected_view(connection, query.registry, NONE), query).lines
-    found = [scan for plan in plans for scan in scans(plan) if " on readings" in scan]
-    assert found
-    assert not [scan for scan in found if scan.startswith("Seq Scan")]
+    of_readings = [scan for plan in plans for scan in scans(plan) if " on readings" in scan]
+    assert of_readings
+    assert not [scan for scan in of_readings if scan.startswith("Seq Scan")]

@@ -18,8 +18,8 @@ SET = "SET LOCAL statement_timeout"
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     server = postgres.shared()
-    given = {"DATA_DIR": tmp_path, "DATABASE_URL": server.url(), "QUERY_TIMEOUT_SEC": 1}
-    settings = settings_module.load({f"FLASK10X_{name}": str(v) for name, v in given.items()})
+    values = {"DATA_DIR": tmp_path, "DATABASE_URL": server.url(), "QUERY_TIMEOUT_SEC": 1}
+    settings = settings_module.load({f"FLASK10X_{name}": str(v) for name, v in values.items()})
     database = Database(settings)
     yield database
     database.close()
@@ -78,12 +78,12 @@ def test_a_float_comes_as_it_is_whatever_the_server_says(database: Database) -> 
     try:
         with server.connect() as admin:
             admin.execute(f"ALTER DATABASE {name} SET extra_float_digits = -6".encode())
-        given = {"DATA_DIR": database.path.parent, "DATABASE_URL": server.url(name)}
-        settings = settings_module.load({f"FLASK10X_{key}": str(v) for key, v in given.items()})
+        values = {"DATA_DIR": database.path.parent, "DATABASE_URL": server.url(name)}
+        settings = settings_module.load({f"FLASK10X_{key}": str(v) for key, v in values.items()})
         few = Database(settings)
         with few.query() as connection:
-            found = connection.exec_driver_sql("SELECT 0.1::float8 + 0.2::float8").scalar_one()
+            total = connection.exec_driver_sql("SELECT 0.1::float8 + 0.2::float8").scalar_one()
         few.close()
-        assert found == 0.1 + 0.2
+        assert total == 0.1 + 0.2
     finally:
         server.drop(name)

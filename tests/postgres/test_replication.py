@@ -72,10 +72,10 @@ def text_of(settings: Settings, path: str) -> str:
 def test_readyz_says_which_server_it_is_and_what_follows(
     server: PostgresServer, settings: Settings
 ) -> None:
-    status, found = readyz(settings)
-    assert (status, found["status"]) == (200, "ready")
-    assert "warnings" not in found
-    database = found["database"]
+    status, answer = readyz(settings)
+    assert (status, answer["status"]) == (200, "ready")
+    assert "warnings" not in answer
+    database = answer["database"]
     (standby,) = database.pop("standbys")
     version = rows(server, "SHOW server_version")[0][0]
     assert database == {
@@ -93,22 +93,22 @@ def test_readyz_warns_of_one_machine_and_of_what_it_may_not_see(
     server: PostgresServer, settings: Settings
 ) -> None:
     name_standby(server, "")
-    status, found = readyz(settings)
-    assert (status, found["warnings"]) == (200, [NOTICES["one_machine"]])
+    status, answer = readyz(settings)
+    assert (status, answer["warnings"]) == (200, [NOTICES["one_machine"]])
     assert "同期スタンバイがない" in text_of(settings, "/status?lang=ja")
     name_standby(server, "db2, db3")
     with server.connect(NAME) as connection:
         connection.execute("CREATE ROLE plain LOGIN")
         connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO plain")
     plain = settings_as(settings, "plain")
-    status, found = readyz(plain)
-    assert (status, found["warnings"]) == (200, [NOTICES["hidden"]])
-    assert found["database"]["synchronous_standbys"] is None
-    assert [one["lag_bytes"] for one in found["database"]["standbys"]] == [None]
+    status, answer = readyz(plain)
+    assert (status, answer["warnings"]) == (200, [NOTICES["hidden"]])
+    assert answer["database"]["synchronous_standbys"] is None
+    assert [one["lag_bytes"] for one in answer["database"]["standbys"]] == [None]
     with server.connect(NAME) as connection:
         connection.execute("GRANT pg_monitor TO plain")
-    status, found = readyz(plain)
-    assert (status, found["database"]["synchronous_standbys"]) == (200, 1)
+    status, answer = readyz(plain)
+    assert (status, answer["database"]["synchronous_standbys"]) == (200, 1)
 
 
 def settings_as(settings: Settings, role: str) -> Settings:
@@ -158,13 +158,13 @@ def test_commits_that_would_wait_for_ever_are_a_reason(
     server: PostgresServer, standby: PostgresServer, settings: Settings
 ) -> None:
     name_standby(server, "FIRST 2 (db2, db3)")
-    wanted = NOTICES["commits_wait"].format(found=1, wanted=2)
+    waiting = NOTICES["commits_wait"].format(found=1, wanted=2)
     with closing(Database(settings)) as database:
         state = server_state(settings, database)
         assert state is not None
-        assert [str(one) for one in state.obstacles] == [wanted]
-    status, found = readyz(settings)
-    assert (status, found["reasons"]) == (503, [wanted])
+        assert [str(one) for one in state.obstacles] == [waiting]
+    status, answer = readyz(settings)
+    assert (status, answer["reasons"]) == (503, [waiting])
 
 
 @pytest.mark.parametrize(
@@ -200,11 +200,11 @@ def test_a_standby_alone_is_not_taken_for_the_database(
         assert writer.step() == 0
         assert writer.trouble.startswith("25006: ")
         assert writer.trouble.endswith(f"; {NOTICES['standby']}")
-    status, found = readyz(alone)
+    status, answer = readyz(alone)
     assert status == 503
-    assert NOTICES["standby"] in found["reasons"]
+    assert NOTICES["standby"] in answer["reasons"]
     # What it says of others is of no use to who wants to write.
-    assert "warnings" not in found
+    assert "warnings" not in answer
     page = text_of(alone, "/status?lang=en")
     assert "The server is a standby, or only reads: it takes no writes." in page
     assert "no synchronous standby" not in page

@@ -93,9 +93,9 @@ def test_a_stop_ends_in_time_while_a_commit_waits_for_a_standby(
 ) -> None:
     with service_on(server, tmp_path, workers=2, ack="committed") as service:
         assert service.post("data2", reading_of(1)).status == 200
-        name_standby(server, "nobody")
+        name_standby(server, "no_standby")
         try:
-            # Nobody is told that it is stored.
+            # No sender gets the answer that it is stored.
             assert service.post("data2", reading_of(2)).status == 503
             wait_until(lambda: bool(rows(server, WAITS)), WITHIN_SEC, "a COMMIT waits")
             answer = service.get("/readyz")

@@ -143,8 +143,8 @@ def _fill(settings: Settings, database: Database) -> None:
     _remove_first_hours(database)
     with database.commit() as connection:
         insert_readings(connection, every[-LATER:])
-        for one in _written():
-            annotations.add(connection, one)
+        for written in _written():
+            annotations.add(connection, written)
 
 
 def _remove_first_hours(database: Database) -> None:
@@ -212,10 +212,10 @@ def _get(app: Flask, path: str) -> Any:
     return answer.text.splitlines()
 
 
-def _nearly(found: Any, *, is_average: bool = False) -> Any:
+def _nearly(value: Any, *, is_average: bool = False) -> Any:
     """What equals it; averages, alone, but for their last bits."""
-    if isinstance(found, dict):
-        return {name: _nearly(one, is_average=name == "avg") for name, one in found.items()}
-    if isinstance(found, list):
-        return [_nearly(one, is_average=is_average) for one in found]
-    return pytest.approx(found, rel=BITS, abs=NOTHING) if found and is_average else found
+    if isinstance(value, dict):
+        return {name: _nearly(one, is_average=name == "avg") for name, one in value.items()}
+    if isinstance(value, list):
+        return [_nearly(one, is_average=is_average) for one in value]
+    return pytest.approx(value, rel=BITS, abs=NOTHING) if value and is_average else value

@@ -45,21 +45,21 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
     """Those of a database that was never migrated."""
     server, name = postgres.shared(), databases.name_of(tmp_path)
     server.create(name)
-    given = {"FLASK10X_DATA_DIR": str(tmp_path), "FLASK10X_DATABASE_URL": server.url(name)}
-    yield settings_module.load(given)
+    environment = {"FLASK10X_DATA_DIR": str(tmp_path), "FLASK10X_DATABASE_URL": server.url(name)}
+    yield settings_module.load(environment)
     server.drop(name)
 
 
 @pytest.fixture
 def other(settings: Settings) -> Iterator[Any]:
-    """Somebody else's connection; what fails in it undoes nothing before it."""
+    """Another program's connection; what fails in it undoes nothing before it."""
     with postgres.shared().connect(databases.name_of(settings.data_dir)) as connection:
         yield connection
 
 
 def columns(other: Any, view: str) -> list[str]:
-    found = other.execute(f'SELECT * FROM "{view}" LIMIT 0')
-    return [column.name for column in found.description]
+    result = other.execute(f'SELECT * FROM "{view}" LIMIT 0')
+    return [column.name for column in result.description]
 
 
 def wetter(station: Station, name: str, path: str = "") -> Station:
@@ -93,12 +93,14 @@ def test_of_hosts_that_migrate_at_once_each_is_content(
         folder = tmp_path / f"host{number}"
         folder.mkdir()
         (folder / "stations.toml").write_text(STATIONS, encoding="utf-8")
-        given = {
+        environment = {
             "FLASK10X_DATA_DIR": str(folder),
             "FLASK10X_DATABASE_URL": settings.database_url,
         }
         command = [sys.executable, "-m", "flask10x", "migrate"]
-        hosts.append(subprocess.Popen(command, env=os.environ | given, stdout=subprocess.PIPE))
+        hosts.append(
+            subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.PIPE)
+        )
     said = [host.communicate()[0].decode() for host in hosts]
     assert [host.returncode for host in hosts] == [0, 0, 0]
     at = f"{settings.database_url} is at version {schema.all_revisions()[-1]}"
@@ -173,12 +175,12 @@ def test_who_reads_for_long_holds_up_no_commit_but_a_new_column(
     schema.upgrade(settings)
     monkeypatch.setattr("flask10x.database.database.WRITE_BUSY_TIMEOUT_MS", 20)
     monkeypatch.setattr("flask10x.database.database.COMMIT_PAUSE_SEC", 0.001)
-    wanted = replace(settings, stations=WITH_BALCONY)
+    changed = replace(settings, stations=WITH_BALCONY)
     with other.transaction():
         other.execute("SELECT count(*) FROM readings")
         with pytest.raises(DatabaseUnreachable, match="55P03"):
-            schema.upgrade(wanted)
-    assert schema.upgrade(wanted) == ["soil_wet"]
+            schema.upgrade(changed)
+    assert schema.upgrade(changed) == ["soil_wet"]
 
 
 def test_views_get_columns_and_keep_who_may_read_them(settings: Settings, other: Any) -> None:
@@ -213,17 +215,17 @@ def test_a_view_upon_which_others_have_built_stays(settings: Settings, other: An
 def test_a_path_too_long_for_a_name_is_shown_by_its_column(settings: Settings, other: Any) -> None:
     """PostgreSQL would cut it, and two might become one."""
     station = wetter(wetter(BALCONY, "depth", f"{LONG}1"), "deeper", f"{LONG}2")
-    wanted = replace(settings, stations=Stations((*BUILT_IN.all, station)))
-    assert schema.upgrade(wanted) == ["soil_wet", "depth", "deeper"]
+    changed = replace(settings, stations=Stations((*BUILT_IN.all, station)))
+    assert schema.upgrade(changed) == ["soil_wet", "depth", "deeper"]
     assert columns(other, "v_balcony-1")[-2:] == ["depth", "deeper"]
-    assert schema.upgrade(wanted) == []
+    assert schema.upgrade(changed) == []
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/St_Johns", "Europe/Berlin"])
 def test_the_time_of_a_view_is_that_of_sqlite(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, zone: str
 ) -> None:
-    """In the zone of whoever looks."""
+    """In the zone of the session that reads it."""
     moments = [0, 999, -1, -1500, 1_756_000_000_999, 1_711_846_800_000, 4_102_444_799_000]
     monkeypatch.setenv("TZ", zone)
     time.tzset()

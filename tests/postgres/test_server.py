@@ -89,7 +89,7 @@ def test_a_new_database_is_as_its_template_is() -> None:
 
 
 def is_running(pid: str) -> bool:
-    """Whether the process lives; one that nobody has waited for does not."""
+    """Whether the process lives; one without a `waitpid` does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Two hosts on one database: what each does, and what is told of both."""
+"""Two hosts on one database: what each does, and what is shown of both."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -167,7 +167,7 @@ def test_a_key_that_two_hosts_get_at_the_same_moment_is_stored_once(
     for store in (one, other):
         store.writer.step()
     assert hosts.run("SELECT endpoint FROM readings") == [("data",)]
-    # And whoever asks later hears it of either host.
+    # And a later request shows it of either host.
     again = running.client["other"].post(
         "/data", json=BODY, headers={"Idempotency-Key": "the same"}
     )

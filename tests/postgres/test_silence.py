@@ -1,4 +1,4 @@
-"""A server that stands still: nobody waits for it for ever, and all goes on when it does."""
+"""A server that does not answer: nothing waits for it for ever, and all goes on when it answers."""
 
 import os
 import time
@@ -53,7 +53,7 @@ def database(
 
 
 @pytest.mark.tools
-def test_a_statement_a_commit_and_a_ping_are_given_up(
+def test_a_statement_a_commit_and_a_ping_are_broken_off(
     server: PostgresServer, database: Database
 ) -> None:
     with pytest.raises(DBAPIError) as commit, database.commit() as connection:
@@ -118,7 +118,7 @@ def test_a_commit_that_was_made_after_all_is_not_made_again(
         assert writer.step() == 0
         event.remove(writer._database.writer, "commit", freezes)
         server.thaw()
-        # It was made by then, but nobody was told.
+        # It was made by then, but no sender was answered.
         wait_until(lambda: stored(server) == [(1, 8.0)], 60, "the COMMIT is made")
         assert writer.step() == 1
     assert stored(server) == [(1, 8.0)]

@@ -52,7 +52,7 @@ def outcome(receipt: Receipt) -> str:
     return "duplicate" if receipt.is_duplicate else receipt.refusal or "stored"
 
 
-def test_of_one_key_the_first_is_stored_whoever_has_taken_the_others(
+def test_of_one_key_the_first_is_stored_whichever_workers_have_taken_the_others(
     workers: Workers, database: Database
 ) -> None:
     """In one commit, in a later one, and after a restart; without a key each is another one."""
@@ -163,8 +163,8 @@ def test_the_same_again_after_its_window_is_a_new_reading(
     times = (0, 59_999, 60_000, 119_000, 61_000)
     receipts = [submit(workers.first, n, A, 60_000, AT + ms) for n, ms in enumerate(times)]
     workers.first.step()
-    found = ["stored", "duplicate", "stored", "duplicate", "duplicate"]
-    assert [*map(outcome, receipts)] == found
+    outcomes = ["stored", "duplicate", "stored", "duplicate", "duplicate"]
+    assert [*map(outcome, receipts)] == outcomes
     late = Receipt()
     reading = Reading("data", 0, (9.0, 9.0), arrived_at=AT + 119_999)
     workers.first.submit(reading, late, A, 60_000)
@@ -174,7 +174,7 @@ def test_the_same_again_after_its_window_is_a_new_reading(
     assert select(database.path, KEYS) == [(0, bytes.fromhex(A), AT)]
 
 
-def test_as_many_keys_as_are_promised_are_known_and_no_more_than_twice_as_many_kept(
+def test_as_many_keys_as_are_promised_are_recognised_and_no_more_than_twice_as_many_kept(
     settings: Settings, database: Database
 ) -> None:
     few, numbers = replace(settings, idempotency_max_rows=10), range(95)
@@ -211,10 +211,10 @@ def test_old_generations_go_a_piece_at_a_time(settings: Settings, database: Data
     def commit_keys(some: list[str]) -> int:
         entries = [entry_of(BUILT_IN, pico(1), key=key) for key in some]
         with database.commit() as connection:
-            known = AcceptedKeys(connection, some)
+            accepted = AcceptedKeys(connection, some)
             for entry in entries:
-                known.add(entry)
-            known.write(150)
+                accepted.add(entry)
+            accepted.write(150)
         ((left,),) = select(database.path, "SELECT count(*) FROM accepted_keys")
         return int(left)
 
@@ -246,13 +246,13 @@ def test_a_reading_without_a_key_costs_one_byte(
 
 @contextmanager
 def statements(database: Database) -> Iterator[list[str]]:
-    found: list[str] = []
+    looked_up: list[str] = []
 
     def note(_connection: Any, _cursor: Any, text: str, *_: Any) -> None:
-        found.append(text)
+        looked_up.append(text)
 
     event.listen(database.writer, "before_cursor_execute", note)
-    yield found
+    yield looked_up
     event.remove(database.writer, "before_cursor_execute", note)
 
 

@@ -14,7 +14,7 @@ from tests.conftest import MakeSettings
 from tests.recording.test_group_commit import Workers, counted_commits
 from tests.support.rows import pico
 
-# Nobody waits for so long here: what is stored was not waited for in vain.
+# No test waits for so long: what is stored was not waited for in vain.
 LONG_SEC = 1000
 SOON_SEC = 30
 
@@ -100,7 +100,7 @@ def test_the_worker_that_gets_the_last_one_commits_them_all(
     assert (len(commits), patient.first.depth) == (1, 0)
 
 
-def test_company_that_does_not_come_holds_nobody_up(workers: Workers) -> None:
+def test_readings_that_do_not_come_delay_no_commit(workers: Workers) -> None:
     workers.gauges.expected_rows, workers.gauges.commit_us = 3, LONG_SEC * 1_000_000
     workers.first.start()
     assert submitted(workers.first, 1).wait(SOON_SEC)

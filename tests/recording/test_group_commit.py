@@ -1,4 +1,4 @@
-"""One commit for the queues of all workers, whoever makes it and whoever dies."""
+"""One commit for the queues of all workers, whichever worker makes it and whichever is killed."""
 
 import os
 import signal
@@ -85,7 +85,7 @@ def test_one_commit_stores_what_waits_in_all_queues_its_own_first(
     assert len(commits) == 2
 
 
-def test_who_finds_its_readings_stored_only_tells_who_waits_for_them(
+def test_a_worker_whose_readings_are_stored_only_informs_the_requests(
     workers: Workers, database: Database
 ) -> None:
     """Also when it has waited for its turn meanwhile."""
@@ -125,8 +125,8 @@ def test_a_refusal_reaches_the_worker_that_has_taken_the_reading(
     # Their places may be needed before it looks.
     assert workers.second.submit(pico(4)) == 1
     workers.second.step()
-    found = {number: receipt.refusal for number, receipt in receipts.items()}
-    assert found == {1: "", 2: f"{REFUSED}: two is not wanted", 3: ""}
+    refusals = {number: receipt.refusal for number, receipt in receipts.items()}
+    assert refusals == {1: "", 2: f"{REFUSED}: two is not wanted", 3: ""}
     (record,) = caplog.records
     assert '"pressure": 2' in record.message
     assert stored(database) == [1, 3, 4]
@@ -190,7 +190,7 @@ def test_who_is_killed_round_its_commit_stores_nothing_twice(
 def test_what_a_killed_worker_has_left_is_stored_by_the_others(
     workers: Workers, database: Database
 ) -> None:
-    """Before anybody takes its slot over, and also at a stop."""
+    """Before another worker takes its slot over, and also at a stop."""
     for number in (1, 2):
         workers.second.submit(pico(number))
     workers.gauges.record_killed(4712)

@@ -73,7 +73,7 @@ def a_writer(settings: Settings, database: Database) -> Iterator[Writer]:
 
 
 def stop_locked(settings: Settings, readings: list[Reading]) -> None:
-    """A worker that has accepted these and stops while somebody else holds the write lock."""
+    """A worker that has accepted these and stops while another process holds the write lock."""
     with write_lock(database_path(settings)):
         stop_in_vain(settings, readings)
 
@@ -185,7 +185,7 @@ def test_what_equals_a_row_is_stored_all_the_same(
 def test_what_a_failed_commit_has_left_in_the_wal_is_not_stored_twice(
     make_settings: MakeSettings, settings: Settings, database: Database, leftovers: Leftovers
 ) -> None:
-    """After a start SQLite may recover rows of a commit that was told to have failed."""
+    """After a start SQLite may recover rows of a commit that was reported as failed."""
     twins = [LEFT[0], LEFT[1], LEFT[0], LEFT[0], LEFT[2]]
     few = make_settings(BATCH_MAX_ROWS=3)
     with closing(Database(few)) as failing, a_writer(few, failing) as writer:
@@ -266,7 +266,7 @@ def test_a_rest_is_left_to_the_next_start(
 
 
 def test_two_workers_store_a_file_once(in_pairs: Settings, database: Database) -> None:
-    """One of them at a time; and whoever has read it before the other removed it stores nothing."""
+    """One of them at a time; the other one, which has read it before, stores nothing."""
     stop_locked(in_pairs, FIVE)
     clocks = Clock(), Clock()
     first, second = (Leftovers(in_pairs, database, clock) for clock in clocks)
@@ -280,7 +280,7 @@ def test_two_workers_store_a_file_once(in_pairs: Settings, database: Database) -
     assert stored(database) == [1, 2, 3, 4, 5]
 
 
-def test_whoever_comes_late_to_a_file_stores_nothing(
+def test_a_worker_that_comes_late_to_a_file_stores_nothing(
     in_pairs: Settings, database: Database, clock: Clock
 ) -> None:
     """Also where locks between processes do not work, and all that was noted is forgotten."""
@@ -317,7 +317,7 @@ database.close()
     "call",
     [CALLS[0], *(pytest.param(call, marks=pytest.mark.long) for call in CALLS[1:])],
 )
-def test_whoever_dies_while_storing_it_is_stored_once(
+def test_it_is_stored_once_if_a_worker_dies_meanwhile(
     in_pairs: Settings, database: Database, clock: Clock, call: str
 ) -> None:
     environment = {
@@ -344,7 +344,7 @@ def noted(database: Database) -> set[str]:
         return queue_notes.queues(connection)
 
 
-def test_what_nobody_needs_any_more_is_forgotten_by_the_next_worker(
+def test_notes_that_are_not_needed_any_more_are_forgotten_by_the_next_worker(
     settings: Settings, database: Database
 ) -> None:
     stop_locked(settings, LEFT)
@@ -564,7 +564,7 @@ def test_a_full_disk_has_room_for_it(
             ballast = fill_up(folder)
             for left in (LEFT[:1], LEFT[1:2]):
                 stop_in_vain(settings, left)
-                # What the first has not needed of its reserve, somebody else takes.
+                # What the first has not needed of its reserve, another one takes.
                 ballast.append(*fill_up(folder))
             assert not list(folder.glob("leftover.reserve-*"))
             stop_in_vain(settings, LEFT[2:])

@@ -1,4 +1,4 @@
-"""The file of the queues: found again after a death of everything, and never somebody else's."""
+"""The file of the queues: used again after a death of all, and never that of another user."""
 
 import errno
 import os
@@ -34,25 +34,23 @@ def path(settings: Settings, memory: Path) -> Path:
     return queue_path(database_path(settings))
 
 
-def test_what_waited_at_a_death_is_found_by_the_next_service(
-    settings: Settings, path: Path
-) -> None:
+def test_the_next_service_stores_what_waited_at_a_death(settings: Settings, path: Path) -> None:
     killed = QueueFile(settings)
     killed.queues[3].claim()
     fill(killed.queues[3], 1, 2)
     assert killed.remove() == 2
     ids = killed.queues.ids()
     del killed
-    found = QueueFile(settings)
-    assert (found.inherited, found.warnings) == (2, [])
-    assert found.queues.ids() == ids
-    assert pressures(found.queues[3].waiting(10)) == [1, 2]
-    found.queues[3].settle(2)
-    assert found.remove() == 0
+    inherited = QueueFile(settings)
+    assert (inherited.inherited, inherited.warnings) == (2, [])
+    assert inherited.queues.ids() == ids
+    assert pressures(inherited.queues[3].waiting(10)) == [1, 2]
+    inherited.queues[3].settle(2)
+    assert inherited.remove() == 0
     assert not path.exists()
 
 
-def test_nobody_else_can_read_it(settings: Settings, path: Path) -> None:
+def test_no_other_user_can_read_it(settings: Settings, path: Path) -> None:
     umask = os.umask(0o777)
     try:
         QueueFile(settings)
@@ -73,7 +71,7 @@ def test_each_database_and_each_user_has_its_own(
 
 
 def put_link(path: Path) -> None:
-    target = path.with_name("of somebody")
+    target = path.with_name("of another user")
     target.write_bytes(b"theirs")
     path.symlink_to(target)
 
@@ -94,12 +92,12 @@ def put_folder(path: Path) -> None:
 
 
 @pytest.mark.parametrize("put", [put_link, put_readable, put_linked, put_folder])
-def test_what_somebody_else_may_have_put_there_is_left_alone(
+def test_what_another_user_may_have_put_there_is_left_alone(
     settings: Settings, path: Path, memory: Path, put: object
 ) -> None:
     assert callable(put)
     put(path)
-    before = {one.name: one.lstat().st_mtime_ns for one in memory.iterdir()}
+    before = {file.name: file.lstat().st_mtime_ns for file in memory.iterdir()}
     made = QueueFile(settings)
     (warning,) = made.warnings
     assert warning.startswith(f"{path} cannot be used: ")
@@ -107,7 +105,7 @@ def test_what_somebody_else_may_have_put_there_is_left_alone(
     fill(made.queues[0], 1)
     made.queues[0].settle(1)
     assert made.remove() == 0
-    assert {one.name: one.lstat().st_mtime_ns for one in memory.iterdir()} == before
+    assert {file.name: file.lstat().st_mtime_ns for file in memory.iterdir()} == before
 
 
 def test_a_file_of_another_user_is_left_alone(
@@ -161,7 +159,7 @@ def test_what_waits_in_memory_without_a_name_is_lost_and_said_to_be(
 
 
 @pytest.mark.parametrize("begun", [b"", bytes(20_000)])
-def test_a_file_that_nobody_has_filled_is_made_again(
+def test_a_file_that_was_never_filled_is_made_again(
     settings: Settings, path: Path, begun: bytes
 ) -> None:
     path.write_bytes(begun)
@@ -183,14 +181,14 @@ def test_files_of_other_versions_are_all_kept_for_them(settings: Settings, path:
         warnings = QueueFile(settings).warnings
         assert path.read_bytes().startswith(MAGIC)
     kept = [path.with_suffix(suffix) for suffix in (".other", ".other-1", ".other-2")]
-    assert [one.read_bytes() for one in kept] == texts
+    assert [kept_path.read_bytes() for kept_path in kept] == texts
     said = "is of another version, which can store what waits in it"
-    assert warnings == [f"{one} {said}" for one in kept]
+    assert warnings == [f"{kept_path} {said}" for kept_path in kept]
     assert QueueFile(settings).warnings == warnings, "as long as they lie there"
     assert QueueFile(settings).queues.others_exist
 
 
-def test_a_name_that_cannot_be_given_up_leaves_the_file_where_it_is(
+def test_a_name_that_cannot_be_removed_leaves_the_file_where_it_is(
     settings: Settings, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_other_version(path, b"Flask10X queue 3")
@@ -247,17 +245,17 @@ def test_no_descriptor_is_left_open(settings: Settings) -> None:
 @pytest.fixture
 def worker(settings: Settings) -> Iterator[int]:
     """The process id of a worker that has inherited the file; its master is gone."""
-    told, tells = os.pipe()
+    reading, writing = os.pipe()
     master = os.fork()
     if master == 0:
         held = QueueFile(settings)
         if os.fork() == 0:
-            os.write(tells, b"%d\n" % os.getpid())
+            os.write(writing, b"%d\n" % os.getpid())
             signal.pause()
         os._exit(held.inherited)
     os.waitpid(master, 0)
-    os.close(tells)
-    with open(told) as pipe:
+    os.close(writing)
+    with open(reading) as pipe:
         pid = int(pipe.readline())
     yield pid
     end(pid)
@@ -271,7 +269,7 @@ def end(pid: int) -> None:
 def test_two_services_never_have_one_queue(
     settings: Settings, worker: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody has deleted the lock file beside the database, say."""
+    """A person has deleted the lock file beside the database, say."""
     assert worker
     monkeypatch.setattr(shared_queue, "DYING_SEC", 0.0)
     with pytest.raises(ServiceRunning, match="stop it first"):
@@ -289,7 +287,7 @@ def test_who_still_dies_is_waited_for(
 def test_a_file_that_was_removed_while_it_was_waited_for_is_made_again(
     settings: Settings, path: Path, worker: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without its name, nobody would find what waits in it after a death of all."""
+    """Without its name, the next start would not see what waits in it after a death of all."""
 
     def stop(_sec: float) -> None:
         path.unlink(missing_ok=True)

@@ -68,7 +68,7 @@ def test_what_is_read_is_what_was_kept(reasons: dict[str, Reason], hint: str) ->
         '[["below_minimum",{"limit":"0"}],null]',
     ],
 )
-def test_what_is_not_known_stays_a_text(column: str | None) -> None:
+def test_a_text_without_a_code_stays_a_text(column: str | None) -> None:
     reasons, hint = with_codes({"co2": "below minimum 0"}, "", column)
     assert (reasons, hint) == ({"co2": "below minimum 0"}, "")
     assert codes(reasons["co2"]) is None

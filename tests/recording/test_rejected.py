@@ -126,7 +126,7 @@ def test_what_is_counted_covers_what_the_file_needs(database: Database, settings
     many = [refused(n, b"x" * (n * 7 % 1500)) for n in range(1, 501)]
     keep(database, settings, *many)
     needed = (select(database.path, "PRAGMA page_count")[0][0] - before) * 512
-    counted = sum(one.size_bytes for one in many)
+    counted = sum(reading.size_bytes for reading in many)
     # Interior pages are the few percent that are not counted.
     assert needed <= counted * 1.06
 
@@ -145,7 +145,7 @@ def test_pages_go_both_ways_and_new_rows_shift_nothing(
     assert listed(database, "before:1", rows=3) == ([], "", "after:0")
 
 
-def test_a_selection_meets_all_that_is_given(database: Database, settings: Settings) -> None:
+def test_a_selection_meets_all_its_conditions(database: Database, settings: Settings) -> None:
     keep(
         database,
         settings,
@@ -172,7 +172,7 @@ def test_purge_deletes_the_selection_in_short_transactions(
     keep(database, settings, *(refused(n) for n in range(450)), refused(1, endpoint="data4"))
     assert list(rejected.purge(database, Selection(endpoints=("data",)))) == [200, 200, 50]
     assert select(database.path, "SELECT id, endpoint FROM rejected") == [(451, "data4")]
-    # An id is never used twice, so nobody replays another reading than the one that was shown.
+    # An id is never used twice, so a replay takes no other reading than the one that was shown.
     assert list(rejected.purge(database, Selection())) == [1]
     keep(database, settings, refused(2))
     assert select(database.path, "SELECT id FROM rejected") == [(452,)]

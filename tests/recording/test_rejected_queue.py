@@ -241,11 +241,11 @@ def test_what_a_commit_of_unknown_end_has_kept_is_not_kept_again(
         if made:
             with commit() as connection:
                 yield connection
-            raise LockTimeout("nobody knows")
+            raise LockTimeout("outcome unknown")
         with pytest.raises(OSError), commit() as connection:
             yield connection
             raise OSError
-        raise LockTimeout("nobody knows")
+        raise LockTimeout("outcome unknown")
 
     # Its row is there, or was there and is gone.
     rejected_queue.latest.take(replace(refused(1), endpoint="porch"))

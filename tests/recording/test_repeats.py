@@ -48,7 +48,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return now
 
 
-def test_a_key_is_known_while_it_waits_and_once_it_is_stored(
+def test_a_repeat_is_recognised_while_its_reading_waits_and_once_it_is_stored(
     workers: Workers, repeats: Repeats
 ) -> None:
     """Of whichever worker; also when it came after an earlier question."""
@@ -89,7 +89,7 @@ def test_each_line_is_read_once_and_nothing_is_kept_of_what_is_settled(
     assert repeats._waiting == {}
 
 
-def test_a_key_is_known_while_its_reading_lies_in_a_file(
+def test_a_repeat_is_recognised_while_its_reading_lies_in_a_file(
     workers: Workers, repeats: Repeats, settings: Settings, database: Database
 ) -> None:
     leftovers = Leftovers(settings, database, Clock())
@@ -104,7 +104,7 @@ def test_a_key_is_known_while_its_reading_lies_in_a_file(
     leftovers.close()
 
 
-def test_a_key_is_known_while_its_reading_goes_from_a_queue_into_a_file(
+def test_a_repeat_is_recognised_while_its_reading_goes_from_a_queue_into_a_file(
     workers: Workers,
     repeats: Repeats,
     settings: Settings,
@@ -123,7 +123,7 @@ def test_a_key_is_known_while_its_reading_goes_from_a_queue_into_a_file(
     leftovers.close()
 
 
-def test_a_file_is_read_once_and_what_nobody_can_store_is_not_known(
+def test_a_file_is_read_once_and_one_that_cannot_be_stored_has_no_keys(
     repeats: Repeats, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who sends again what lies in a broken file has it stored."""
@@ -149,16 +149,16 @@ def test_the_window_counts_wherever_the_first_one_is(
     # It is a repeat itself, and will not be stored.
     submit(workers.first, 1, A, 60_000, AT + 30_000)
     for _ in ("waiting", "stored"):
-        found = []
+        repeats_seen = []
         for ms in (0, 59_999, 60_000, -59_999, -60_000):
             now[0] = AT + ms
-            found.append(bool(repeats.among({A: 60_000})))
-        assert found == [True, True, False, True, False]
+            repeats_seen.append(bool(repeats.among({A: 60_000})))
+        assert repeats_seen == [True, True, False, True, False]
         assert repeats.among({A: 0}), "without a window for ever"
         workers.first.step()
 
 
-def test_what_the_database_has_refused_is_not_known(
+def test_what_the_database_has_refused_has_no_repeat(
     workers: Workers, repeats: Repeats, database: Database
 ) -> None:
     execute(database.path, NO_TWO)
@@ -168,7 +168,7 @@ def test_what_the_database_has_refused_is_not_known(
     assert not repeats.among({A: 0})
 
 
-def test_nothing_is_known_of_a_database_that_cannot_be_read(
+def test_no_repeat_is_recognised_in_a_database_that_cannot_be_read(
     workers: Workers, repeats: Repeats, database: Database
 ) -> None:
     submit(workers.first, 1, A)

@@ -35,11 +35,11 @@ def accepting(make_settings: MakeSettings) -> Settings:
 
 def keep(database: Database, settings: Settings, *bodies: bytes, media_type: str = "") -> None:
     reasons = {"pressure": "required field missing"}
-    wanted = [
+    refused = [
         RejectedReading("data", AT + n, media_type, body, reasons) for n, body in enumerate(bodies)
     ]
     with database.commit() as connection:
-        rejected.keep(connection, wanted, settings)
+        rejected.keep(connection, refused, settings)
 
 
 def replayed(settings: Settings, database: Database, **wanted: object) -> list[ReplayOutcome]:
@@ -54,8 +54,8 @@ def test_flat_bodies_are_good_once_partial_readings_are_accepted(
     body = b'{"co2_ppm": 650, "mq2_voltage": "0.97", "temperature_dht11": null}'
     reasons = {"mh_z19": "required field missing"}
     with database.commit() as connection:
-        one = RejectedReading("data4", AT, "application/json", body, reasons)
-        rejected.keep(connection, [one], settings)
+        rejected_reading = RejectedReading("data4", AT, "application/json", body, reasons)
+        rejected.keep(connection, [rejected_reading], settings)
     (outcome,) = replayed(settings, database)
     assert not outcome.good
     (outcome,) = replayed(make_settings(PARTIAL_READINGS="data4=accept"), database)
@@ -176,7 +176,7 @@ def test_two_replays_at_once_store_it_once(
 def test_a_reading_that_the_database_refused_can_be_replayed(
     database: Database, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Somebody's trigger refused it; it was answered with 200, so it must not be lost."""
+    """An operator's trigger refused it; it was answered with 200, so it must not be lost."""
     trigger = refuse("readings", "NEW.pressure = 2", "two is not wanted")
     execute(database.path, trigger)
     queues = SharedQueues.anonymous(settings.write_queue_maxsize)

@@ -37,7 +37,7 @@ def test_what_comes_after_a_file_does_not_count_as_what_is_in_it(
     assert stored(database) == [3, 1, 2]
 
 
-def test_of_a_queue_without_an_owner_nobody_else_makes_a_file(
+def test_of_a_queue_without_an_owner_only_the_master_makes_a_file(
     workers: Workers,  # noqa: F811
     database: Database,
     tmp_path: Path,

@@ -84,7 +84,7 @@ def test_what_is_settled_waits_no_more(queue: SharedQueue) -> None:
 def test_what_a_stop_has_saved_during_a_commit_stays_settled(
     queue: SharedQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is in a file, so that whoever takes the slot over would store it a second time."""
+    """It is in a file, so that the next owner of the slot would store it a second time."""
     fill(queue, 1, 2, 3)
     read = os.pread
 
@@ -99,7 +99,7 @@ def test_what_a_stop_has_saved_during_a_commit_stays_settled(
 
 
 def test_of_two_that_settle_at_once_one_waits(queue: SharedQueue, tmp_path: Path) -> None:
-    """Between its look at the mark and its store nobody else may store."""
+    """Between its look at the mark and its store no other process may store."""
     fill(queue, 1, 2, 3)
     begun, gone_on = os.pipe(), os.pipe()
     pid = os.fork()
@@ -212,10 +212,10 @@ def test_why_the_database_has_refused_some_reaches_the_owner(queue: SharedQueue)
     queue.note_not_stored(entries, {2: "two is not wanted", 3: "長" * 1000})
     assert pressures(queue.waiting(10)) == [1, 2, 3], "it may have to be stored all the same"
     queue.settle(3)
-    found = queue.not_stored(*queue.unreleased())
-    assert found.keys() == {2, 3}
-    assert found[2] == "two is not wanted"
-    shown = found[3] or ""
+    reasons = queue.not_stored(*queue.unreleased())
+    assert reasons.keys() == {2, 3}
+    assert reasons[2] == "two is not wanted"
+    shown = reasons[3] or ""
     assert shown == "長" * len(shown) != ""
 
 
@@ -295,7 +295,7 @@ class Killed(BaseException):
 
 
 class Steps:
-    """Lets whoever takes the step with this number die before it, whatever the step is."""
+    """Lets the process that takes the step with this number die before it, whatever the step is."""
 
     def __init__(self, dies_at: int) -> None:
         self._left = dies_at
@@ -335,10 +335,10 @@ ACTIONS = st.sampled_from(["append", "append", "commit", "commit one", "release"
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example([("append", 0), ("append", 0), ("commit", 2), ("commit one", 0)])
 @given(st.lists(st.tuples(ACTIONS, st.integers(0, 12)), max_size=40))
-def test_whoever_dies_at_any_point_each_entry_is_stored_once(
+def test_each_entry_is_stored_once_wherever_a_worker_dies(
     stepping: Callable[[int], None], actions: list[tuple[str, int]]
 ) -> None:
-    """A model of workers and of the database; `dies_at` 0 is an action that nobody dies in."""
+    """A model of workers and of the database; `dies_at` 0 is an action in which no process dies."""
     stepping(0)
     queues = SharedQueues.anonymous(PLACES)
     queue = queues[0]
@@ -354,7 +354,7 @@ def test_whoever_dies_at_any_point_each_entry_is_stored_once(
             return
         done = noted if queue.in_doubt else queue.marks.settled
         queue.try_up_to(entries[-1].number)
-        stored.extend(pressures([one for one in entries if one.number > done]))
+        stored.extend(pressures([pressure for pressure in entries if pressure.number > done]))
         noted = max(noted, entries[-1].number)
         queue.settle(entries[-1].number)
 
@@ -379,7 +379,7 @@ def test_whoever_dies_at_any_point_each_entry_is_stored_once(
             queue.claim()
     stepping(0)
     commit(PLACES)
-    assert [one for one in stored if one in acknowledged] == acknowledged
+    assert [pressure for pressure in stored if pressure in acknowledged] == acknowledged
     assert len(set(stored)) == len(stored)
     assert set(stored) <= set(range(1, len(actions) + 1))
 
@@ -400,7 +400,7 @@ def test_a_full_file_system_is_no_signal(tmp_path: Path) -> None:
     assert queues.length() == 0
 
 
-def test_a_queue_is_looked_at_once_its_slot_was_given_out() -> None:
+def test_a_queue_is_read_once_its_slot_was_assigned() -> None:
     queues = SharedQueues.anonymous(10)
     assert queues.not_empty() == []
 

@@ -350,7 +350,7 @@ def test_a_refusal_that_rolls_everything_back_costs_its_row_only(
 
 @contextmanager
 def commits_in_doubt(database: Database) -> Iterator[None]:
-    """Each commit is told to have failed, and is there all the same."""
+    """Each commit is reported as failed, and is there all the same."""
     usual = database.transaction
 
     @contextmanager
@@ -364,7 +364,7 @@ def commits_in_doubt(database: Database) -> Iterator[None]:
     database.transaction = usual  # type: ignore[method-assign]
 
 
-def test_a_commit_that_was_told_to_have_failed_is_not_made_again(
+def test_a_commit_that_was_reported_as_failed_is_not_made_again(
     writer: Writer, database: Database
 ) -> None:
     """As when the disk did not sync, and the WAL was recovered before the batch is tried again."""
@@ -393,7 +393,9 @@ def test_a_thread_that_dies_right_after_its_commit_leaves_nothing_to_store_twice
     assert select(database.path, STORED) == [(1.0,)]
 
 
-def test_what_such_a_commit_refused_is_told_as_refused(writer: Writer, database: Database) -> None:
+def test_what_such_a_commit_refused_is_reported_as_refused(
+    writer: Writer, database: Database
+) -> None:
     execute(
         database.path,
         refuse("readings", "NEW.pressure = 2", "two is not wanted"),
@@ -455,7 +457,7 @@ def test_what_is_in_a_file_does_not_wait_any_more(
 def test_a_batch_whose_commit_outlasts_the_database_stays_in_hand(
     settings: Settings, database: Database, queues: SharedQueues
 ) -> None:
-    """The rescued copy may lack it, so nobody is told that it is stored: it goes into a file."""
+    """The rescued copy may lack it, so it does not count as stored: it goes into a file."""
     gauges = Gauges(BUILT_IN.by_endpoint)
     writer = Writer(settings, database, WorkerSlot(gauges, queues, 0), end_worker=lambda: None)
     receipt = Receipt()

@@ -9,7 +9,7 @@ Said = Callable[[], list[str]]
 
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> Said:
-    """Its lines, level and message, each told once."""
+    """Its lines, level and message, each returned once."""
 
     def new_lines() -> list[str]:
         lines = [f"{record.levelname} {record.getMessage()}" for record in caplog.records]

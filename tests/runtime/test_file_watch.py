@@ -49,7 +49,7 @@ def wal_of(database: Path, size: int) -> None:
     os.truncate(wal, size)
 
 
-def test_a_long_wal_is_warned_of_once_and_its_end_is_told(
+def test_a_long_wal_is_warned_of_once_and_its_end_is_logged(
     files: FileWatch, database: Path, gauges: Gauges, said: Said
 ) -> None:
     look(files)

@@ -153,7 +153,9 @@ def test_silence_is_warned_of_once_and_ends_with_a_line(house: House, said: Said
     assert said() == []
 
 
-def test_killed_workers_are_told_of_once_whoever_is_elected(house: House, said: Said) -> None:
+def test_killed_workers_are_logged_once_whichever_process_is_elected(
+    house: House, said: Said
+) -> None:
     first, second = house.monitor(), house.monitor()
     first.step()
     house.record_killed(4711)
@@ -179,7 +181,9 @@ def test_killed_workers_are_told_of_once_whoever_is_elected(house: House, said: 
     assert said() == []
 
 
-def test_what_a_killed_monitor_may_not_have_written_is_told_again(house: House, said: Said) -> None:
+def test_what_a_killed_monitor_may_not_have_written_is_logged_again(
+    house: House, said: Said
+) -> None:
     house.written = False
     first, second = house.monitor(), house.monitor()
     house.record_killed(4711)
@@ -395,7 +399,7 @@ def test_a_peak_between_two_steps_is_seen_once(house: House, said: Said) -> None
 
 
 def test_two_half_full_queues_are_no_backlog(house: House, said: Said) -> None:
-    """The limit is each worker's own: 2500 + 2500 refuses nobody."""
+    """The limit is each worker's own: 2500 + 2500 refuses no reading."""
     house.let_wait(0, 2500)
     house.let_wait(1, 2500)
 
@@ -467,7 +471,7 @@ def test_the_next_one_takes_over_and_repeats_nothing(house: House, said: Said) -
     assert said() == ["INFO Endpoint 'data' is sending again after 231s"]
 
 
-def test_a_station_that_came_back_while_nobody_watched(house: House, said: Said) -> None:
+def test_a_station_that_came_back_while_no_process_was_elected(house: House, said: Said) -> None:
     house.last["data3"] = YESTERDAY_MS
     house.wait(145)
     first = house.monitor()
@@ -532,7 +536,7 @@ def test_the_thread_gives_the_lock_back(house: House, monkeypatch: pytest.Monkey
 
 
 class Worker:
-    """A forked process with a monitor that steps when told to."""
+    """A forked process with a monitor that steps on request."""
 
     def __init__(self, house: House) -> None:
         orders, self._order = os.pipe()
@@ -569,7 +573,7 @@ class Worker:
         os.close(self._answer)
 
 
-def test_a_killed_worker_is_succeeded_and_the_warning_stands_once(house: House) -> None:
+def test_a_killed_worker_is_succeeded_and_the_warning_is_logged_once(house: House) -> None:
     house.last["data3"] = YESTERDAY_MS
     house.wait(145)
     first, second = Worker(house), Worker(house)

@@ -155,9 +155,9 @@ def test_a_task_that_fails_is_named_and_ends_no_other(
     faults.raised.clear()
     step(store)
     step(store)
-    (told,) = [record for record in caplog.records if record.name.endswith(".periodic_tasks")]
-    assert told.levelno == logging.INFO
-    assert told.getMessage().startswith(f"The periodic task '{name}' works again after ")
+    (line,) = [record for record in caplog.records if record.name.endswith(".periodic_tasks")]
+    assert line.levelno == logging.INFO
+    assert line.getMessage().startswith(f"The periodic task '{name}' works again after ")
     for client in clients:
         ready = readiness(client.get("/readyz").get_json())
         assert ready == {"status": "ready", "queue_oldest_seconds": None}
@@ -185,7 +185,7 @@ def test_an_error_in_the_rollups_leaves_the_silence_alarm(
     assert "Endpoint 'data3' inactive for" in caplog.text
 
 
-def test_a_failing_task_stands_beside_the_reasons(
+def test_a_failing_task_is_shown_beside_the_reasons(
     store: Store, faults: Faults, clients: list[FlaskClient]
 ) -> None:
     faults.raised["queues"] = ValueError("a bug")
@@ -201,7 +201,7 @@ def test_a_failing_task_stands_beside_the_reasons(
     }
 
 
-def test_whoever_is_elected_next_repeats_nothing_and_tells_the_end(
+def test_the_next_elected_process_repeats_nothing_and_logs_the_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, logger="flask10x")

@@ -88,7 +88,7 @@ def test_what_is_taken_away_is_copied_whole(
     rescue.step()
     assert house.gauges.damage == ""
     take(database, suffix)
-    # Acknowledged before anybody has noticed.
+    # Acknowledged before a worker has noticed.
     store(database, 2)
     rescue.step()
 
@@ -116,7 +116,7 @@ def test_another_file_under_the_name_is_noticed(house: House, suffix: str) -> No
     check_copy(house.copies(), 1)
 
 
-def test_a_file_that_is_renamed_is_known_again(house: House) -> None:
+def test_a_file_that_is_renamed_is_recognised(house: House) -> None:
     database, rescue = house.worker()
     store(database)
     rescue.step()
@@ -213,7 +213,7 @@ def test_a_copy_that_breaks_off_leaves_nothing(
     assert not list(database.path.parent.glob(".flask10x-rescue-*"))
 
 
-def test_a_stop_makes_the_copy_that_nobody_has_made(
+def test_a_stop_makes_the_copy_that_was_not_made_yet(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     database, rescue = house.worker()

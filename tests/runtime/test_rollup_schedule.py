@@ -45,8 +45,8 @@ def put(database: Database, count: int) -> None:
 
 
 def position(database: Database) -> int:
-    found = select(database.path, POSITION)
-    return int(found[0][0]) if found else 0
+    positions = select(database.path, POSITION)
+    return int(positions[0][0]) if positions else 0
 
 
 def test_days_are_made_where_a_former_version_kept_none(
@@ -107,7 +107,7 @@ def test_many_are_taken_at_once_a_piece_a_step(
     assert positions == [10, 20, 20]
 
 
-def test_trouble_is_told_once_and_tried_again(
+def test_trouble_is_logged_once_and_tried_again(
     database: Database, follower: Follower, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     task = PeriodicTask(
@@ -122,9 +122,9 @@ def test_trouble_is_told_once_and_tried_again(
         task.run()
         clock.now += LOOK_EVERY_SEC
         task.run()
-    told = f"Roll-ups cannot be brought up to date: {BUSY}"
+    warning = f"Roll-ups cannot be brought up to date: {BUSY}"
     (record,) = caplog.records
-    assert (record.levelno, without_holder(record.getMessage())) == (logging.WARNING, told)
+    assert (record.levelno, without_holder(record.getMessage())) == (logging.WARNING, warning)
     assert position(database) == 0
     task.run()
     assert position(database) == 0
@@ -133,7 +133,7 @@ def test_trouble_is_told_once_and_tried_again(
     assert position(database) == 3
 
 
-def test_an_error_nobody_expects_is_tried_again_no_sooner(
+def test_an_unexpected_error_is_tried_again_no_sooner(
     database: Database, follower: Follower, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[float] = []

@@ -52,7 +52,7 @@ def test_each_station_is_learned_in_a_second_of_its_own(settings: Settings) -> N
     for _ in range(8):
         house.after(1)
     assert house.asked == ["data", "data2", "data3", "data4"]
-    assert [house.gauges.station(one).learned_sec for one in house.asked] == [1, 2, 3, 4]
+    assert [house.gauges.station(endpoint).learned_sec for endpoint in house.asked] == [1, 2, 3, 4]
 
 
 def test_it_is_renewed_each_hour_and_only_while_they_send(settings: Settings) -> None:
@@ -124,7 +124,7 @@ def learn(database: Database) -> Callable[[int, int], int | None]:
     return learn
 
 
-def test_the_database_tells(learn: Callable[[int, int], int | None]) -> None:
+def test_the_database_has_the_usual_pauses(learn: Callable[[int, int], int | None]) -> None:
     assert learn(0, 1) is None
     assert learn(1, 1) == 3600
     assert learn(9, 120) == 3 * 7200

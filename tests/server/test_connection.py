@@ -103,7 +103,7 @@ def test_nothing_in_time_is_an_end_without_a_word(ends: Ends, first: bytes) -> N
     ],
 )
 @pytest.mark.parametrize("closes", [True, False])
-def test_a_request_that_breaks_off_is_told_how_much_came(
+def test_a_request_that_breaks_off_is_answered_with_how_much_came(
     ends: Ends,
     monkeypatch: pytest.MonkeyPatch,
     expected: tuple[int | None, bytes] | None,
@@ -206,7 +206,7 @@ def test_one_that_waits_too_many_cuts_off_the_one_that_waits_longest(
     assert ends.waiting == {}
 
 
-def test_a_slow_reader_holds_up_nobody_and_gets_everything(ends: Ends) -> None:
+def test_a_slow_reader_delays_no_others_and_gets_everything(ends: Ends) -> None:
     slow, theirs = ends.pair()
     slow.sendall(b"head")
     sending = in_greenlet(slow.sendall, MUCH)
@@ -218,7 +218,7 @@ def test_a_slow_reader_holds_up_nobody_and_gets_everything(ends: Ends) -> None:
     assert received(theirs) == len(b"head" + MUCH)
 
 
-def test_a_reader_that_takes_nothing_is_given_up(
+def test_a_reader_that_takes_nothing_is_cut_off(
     ends: Ends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "READER_STALL_SEC", 0.05)
@@ -258,7 +258,7 @@ def test_a_head_goes_out_with_its_body_or_alone(ends: Ends) -> None:
     assert theirs.recv(10) == b"head"
 
 
-def test_a_sender_is_told_to_go_on_when_somebody_waits_for_its_body(ends: Ends) -> None:
+def test_a_sender_gets_100_continue_when_its_body_is_waited_for(ends: Ends) -> None:
     """Gunicorn says it also when the body is here already, or was refused."""
     ours, theirs = ends.pair()
     theirs.setblocking(False)
@@ -272,7 +272,7 @@ def test_a_sender_is_told_to_go_on_when_somebody_waits_for_its_body(ends: Ends) 
     assert outcome(reading) == b"{}"
 
 
-def test_a_sender_that_reads_nothing_need_not_be_told_to_go_on(ends: Ends) -> None:
+def test_a_sender_that_reads_nothing_needs_no_100_continue(ends: Ends) -> None:
     """It has answers unread: a client that sends request after request, and what follows them."""
     raw, theirs = socket.socketpair()
     ours = Connection(raw, ends.waiting)

@@ -74,7 +74,7 @@ def imported(module: ast.Module) -> list[str]:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_only_names_are_used_that_the_libraries_show_to_everybody(name: str) -> None:
+def test_only_public_names_of_the_libraries_are_used(name: str) -> None:
     module = tree(name)
     used = [part for dotted in imported(module) for part in dotted.split(".")]
     for node in ast.walk(module):

@@ -95,7 +95,7 @@ def test_a_fork_that_fails_ends_nothing(bench: Bench, code: int) -> None:
     assert bench.pause_sec() == 2 * FIRST_PAUSE_SEC
 
 
-def test_before_anybody_has_served_it_ends_everything(bench: Bench) -> None:
+def test_before_any_worker_has_served_it_ends_everything(bench: Bench) -> None:
     bench.gauges.serving = 0
     bench.arbiter.error = OSError(EAGAIN, "the reason")
     with pytest.raises(OSError, match="the reason"):

@@ -67,7 +67,7 @@ def test_equal_lines_count_as_one(lines: tuple[bytes, ...], version: bytes) -> N
             {"Host": "pi:8888, ", "Content-Type": "application/json, Application/JSON"},
             b"{}",
         ),
-        # How long the body is nobody can know.
+        # How long the body is cannot be known.
         ((*USUAL, b"Content-Length: 20"), {"Content-Length": "2, 20"}, b""),
         ((*USUAL, b"Content-Length: +2"), {"Content-Length": "2, +2"}, b""),
         ((*USUAL, b"Content-Length: 02", IDENTITY), {"Content-Length": "2, 02"}, b""),
@@ -82,7 +82,7 @@ def test_different_lines_are_noted(
 
 
 def test_only_a_request_whose_length_was_said_once_is_not_the_last() -> None:
-    """Somebody on the way may have understood the others otherwise, and see a second request."""
+    """A proxy on the way may have understood the others otherwise, and see a second request."""
     assert not parsed(*USUAL).should_close()
     assert not parsed(*USUAL, JSON, HOST).should_close()
     for line in (LENGTH, IDENTITY, b"Content-Length: 3"):
@@ -91,7 +91,7 @@ def test_only_a_request_whose_length_was_said_once_is_not_the_last() -> None:
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 def test_identity_without_a_length_is_a_request_without_a_body(version: bytes) -> None:
-    """What follows may be its body to somebody else, so it is no second request."""
+    """What follows may be its body to a proxy, so it is no second request."""
     for lines in ((HOST, IDENTITY), (HOST, IDENTITY, b"transfer-encoding: Identity")):
         request = parsed(*lines, version=version)
         assert request.body.read() == b""
@@ -134,7 +134,7 @@ DANGEROUS = {
 
 
 @pytest.mark.parametrize("lines", DANGEROUS.values(), ids=DANGEROUS.keys())
-def test_what_could_be_two_requests_to_somebody_else_is_refused(lines: tuple[bytes, ...]) -> None:
+def test_what_could_be_two_requests_to_a_proxy_is_refused(lines: tuple[bytes, ...]) -> None:
     assert refused(*lines)
 
 

@@ -56,7 +56,7 @@ def environ(path: str = "/history", method: str = "GET", body: bytes = b"") -> d
 
 
 def start(*_: Any) -> Any:
-    """WSGI's `start_response`, which nobody here asks what it was told."""
+    """WSGI's `start_response`, whose arguments no test here looks at."""
 
 
 def asked(app: Any, number: int = 1, **kwargs: Any) -> bytes:
@@ -68,7 +68,7 @@ def tells_thread(_environ: Any, _start: Any) -> Iterable[bytes]:
 
 
 @pytest.mark.parametrize("conflicts", [{}, {"Host": "a, b"}])
-def test_the_application_is_told_of_lines_that_differ(conflicts: dict[str, str]) -> None:
+def test_the_application_gets_the_lines_that_differ(conflicts: dict[str, str]) -> None:
     def tells(environ: Any, _start: Any) -> Iterable[bytes]:
         return [str(environ.get(CONFLICTS)).encode()]
 
@@ -129,7 +129,7 @@ def test_a_key_and_an_array_are_for_other_threads_which_no_page_holds_up(
         ({"ACK": "committed"}, "at_once"),
     ],
 )
-def test_with_committed_nobody_asks_for_a_key_first(given: dict[str, str], lane: str) -> None:
+def test_with_committed_no_key_is_looked_up_first(given: dict[str, str], lane: str) -> None:
     names = {"DATA_DIR": "/nowhere", "REPEAT_WINDOW_SEC": "60"} | given
     lanes = Lanes(settings.load({f"FLASK10X_{name}": value for name, value in names.items()}))
     assert lanes(environ("/data", "POST"), b"{}") == lane
@@ -142,7 +142,7 @@ def test_with_committed_nobody_asks_for_a_key_first(given: dict[str, str], lane:
 
 def test_only_so_many_large_bodies_are_held() -> None:
     ring = threading.Event()
-    told: list[Any] = []
+    lines: list[Any] = []
 
     def app(_environ: Any, _start: Any) -> Iterable[bytes]:
         assert ring.wait(20)
@@ -151,7 +151,7 @@ def test_only_so_many_large_bodies_are_held() -> None:
     both = threads(app)
 
     def note(*head: Any) -> Any:
-        told.append(head)
+        lines.append(head)
 
     def post(length: int) -> bytes:
         made = environ("/api/v1/readings", "POST", b"[]") | {"CONTENT_LENGTH": str(length)}
@@ -161,7 +161,7 @@ def test_only_so_many_large_bodies_are_held() -> None:
     gevent.sleep(0)
     small = gevent.spawn(post, BODY_MAX_BYTES)
     assert b"too many large bodies" in post(BODY_MAX_BYTES + 1)
-    ((status, head),) = told
+    ((status, head),) = lines
     assert status.startswith("503 ") and dict(head)["Retry-After"] == "5"
     ring.set()
     gevent.joinall([*asking, small], 20)
@@ -298,7 +298,7 @@ def test_an_answer_without_the_body_is_the_last_one(path: str, reads: bool) -> N
         ("2", True, True, True),
     ],
 )
-def test_a_body_that_nobody_wants_is_not_waited_for(
+def test_a_body_that_is_refused_is_not_waited_for(
     length: str, refuses: bool, is_here: bool, is_read: bool
 ) -> None:
     asked: list[bytes] = []

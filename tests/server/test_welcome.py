@@ -1,4 +1,4 @@
-"""The addresses that are told at the start, and the QR code of one."""
+"""The addresses that are shown at the start, and the QR code of one."""
 
 import io
 import socket
@@ -49,11 +49,11 @@ def test_the_addresses(make_settings: MakeSettings, bind: str, expected: list[st
 
 
 @pytest.mark.usefixtures("at_home")
-def test_a_name_that_is_not_served_is_not_told(
+def test_a_name_that_is_not_served_is_not_shown(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    told = list(address.addresses(make_settings(ALLOWED_HOSTS="house.example")))
-    assert told == [LOCAL, HOME]
+    shown = list(address.addresses(make_settings(ALLOWED_HOSTS="house.example")))
+    assert shown == [LOCAL, HOME]
     monkeypatch.setattr(address, "AVAHI", tmp_path / "nothing")
     assert list(address.addresses(make_settings())) == [LOCAL, HOME]
 

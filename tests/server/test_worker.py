@@ -113,14 +113,14 @@ def test_a_worker_without_descriptors_ends_with_an_error_and_no_abort(
         worker.patch()
 
 
-@pytest.mark.parametrize(("version", "told"), [("1.1", True), ("1.0", False)])
-def test_only_who_knows_the_answer_is_told_to_send_the_body(
-    worker: Worker, version: str, told: bool
+@pytest.mark.parametrize(("version", "is_asked"), [("1.1", True), ("1.0", False)])
+def test_100_continue_is_sent_only_where_the_head_is_not_refused(
+    worker: Worker, version: str, is_asked: bool
 ) -> None:
     handling, client = connected(worker)
     head = f"POST /data HTTP/{version}\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
     client.sendall(head.encode())
-    assert (b"100 Continue" in received(client)) is told
+    assert (b"100 Continue" in received(client)) is is_asked
     client.sendall(b"{}")
     assert b"200 OK" in received(client)
     client.close()

@@ -27,7 +27,7 @@ NO_TABLE, NO_SCHEMA = "42P01", "3F000"
 # name of the right is in each of them.
 NO_CONNECT = "CONNECT"
 # All that is shown of another session's statement. The rest may hold a password, in a literal,
-# between dollars or in a comment, and everybody who reaches `/readyz` reads the reason.
+# between dollars or in a comment, and `/readyz` shows the reason to all who reach it.
 KEYWORD = re.compile(r"\s*([A-Za-z]+)")
 # What the question reads may be locked, too.
 ASK_MS = 200

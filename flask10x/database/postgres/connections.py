@@ -99,7 +99,7 @@ BY_INDEX = (
     "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off;"
     " SET LOCAL enable_mergejoin = off"
 )
-# PostgreSQL limits each statement. Before a further one less time is left: the limit is set anew
+# PostgreSQL limits each statement. Before a further one less time is left: the limit is set again
 # once so much less is that it matters, for each time is a way to the server and back.
 LIMIT_STAYS_WITHIN = 0.75
 

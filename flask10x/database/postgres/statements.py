@@ -214,10 +214,10 @@ def make_view(connection: Connection, name: str, statement: str, *, replaces: bo
     except DBAPIError as error:
         if code_of(error) != OTHER_COLUMNS:
             raise
-        _make_view_anew(connection, name, statement)
+        _make_other_view(connection, name, statement)
 
 
-def _make_view_anew(connection: Connection, name: str, statement: str) -> None:
+def _make_other_view(connection: Connection, name: str, statement: str) -> None:
     try:
         with attempt(connection):
             connection.exec_driver_sql(f"DROP VIEW {quote(name)}")

@@ -42,7 +42,7 @@ PAGE_BYTES = 512
 # A checkpoint copies each changed page once however often it changed, so a longer WAL means
 # fewer bytes; 4 MB is also the most that the WAL file keeps after a burst.
 WAL_BYTES = 4_000_000
-# A commit goes on into the WAL for as long as anybody reads an old state of the database: pages do
+# A commit goes on into the WAL for as long as a connection reads an old state: pages do
 # for milliseconds, a backup for minutes, a forgotten shell for ever. Four times its usual length is
 # past what a burst and our own readers cause.
 LONG_WAL_BYTES = 4 * WAL_BYTES

@@ -171,10 +171,10 @@ def _growth_of(target: Path, advance: Advance) -> Callable[[], None]:
 
 
 def make_single_file(path: Path) -> None:
-    """Bring the WAL into its database and remove it, so that the file stands for itself.
+    """Bring the WAL into its database and remove it, so that the file is complete by itself.
 
     Hold the commit lock. Raises sqlite3.Error and leaves everything as it is: SQLITE_BUSY when
-    anybody else has the database open.
+    another connection has the database open.
     """
     driver = connect(path, "mode=rw", WRITE_BUSY_TIMEOUT_MS / 1000)
     try:

@@ -1,4 +1,4 @@
-"""Roll-ups keep what removed readings add up to: exact, verified, made anew, added to."""
+"""Roll-ups keep what removed readings add up to: exact, verified, recomputed, added to."""
 
 from datetime import UTC
 
@@ -92,19 +92,19 @@ def test_an_hour_without_a_reading_left_stays(emptied: Database) -> None:
     assert differences(emptied) == 0
 
 
-def test_all_roll_ups_are_made_anew_as_they_were(emptied: Database) -> None:
+def test_all_roll_ups_are_recomputed_as_they_were(emptied: Database) -> None:
     before = select(emptied.path, TABLE)
     list(rollup_check.rebuild(BUILT_IN, emptied, UTC))
     assert select(emptied.path, TABLE) == before
     assert differences(emptied) == 0
 
 
-def test_while_they_are_made_anew_nothing_counts_twice(emptied: Database) -> None:
+def test_while_they_are_recomputed_nothing_counts_twice(emptied: Database) -> None:
     emptied.commit_change(rollups.forget)
     assert of_nine(emptied) == (2, 2, 8.0, 1.0, 7.0)
 
 
-def test_a_difference_in_a_removed_hour_is_found(emptied: Database) -> None:
+def test_verify_reports_a_difference_in_a_removed_hour(emptied: Database) -> None:
     with emptied.commit() as connection:
         connection.exec_driver_sql(f"UPDATE rollups SET total = 3 WHERE hour = {NUMBER}")
     assert differences(emptied) == 1
@@ -120,9 +120,9 @@ def test_a_measurement_that_comes_later_had_no_value_there(emptied: Database) ->
         assert last_id(connection) == 4
 
 
-def test_sums_that_nobody_can_tell_stay_so() -> None:
-    one = {"readings": 1, "count": 1, "total": None, "minimum": 1e308, "maximum": 1e308}
+def test_sums_that_no_double_can_hold_stay_so() -> None:
+    sums = {"readings": 1, "count": 1, "total": None, "minimum": 1e308, "maximum": 1e308}
     other = {"readings": 2, "count": 0, "total": 0.0, "minimum": None, "maximum": None}
     both = {"readings": 3, "count": 1, "total": None, "minimum": 1e308, "maximum": 1e308}
-    assert removed.with_removed(one, other) == both
+    assert removed.with_removed(sums, other) == both
     assert removed.with_removed(other, other) == other | {"readings": 4}

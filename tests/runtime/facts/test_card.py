@@ -31,10 +31,10 @@ def card_of(settings: Settings, database: Database) -> CardRoom:
         return facts.card(settings, view)
 
 
-def test_an_empty_database_tells_nothing(settings: Settings, database: Database) -> None:
-    found = card_of(settings, database)
-    assert (found.rows_a_day, found.bytes_a_day, found.full_in_days) == (None, None, None)
-    assert 0 < found.room.free <= found.room.total
+def test_of_an_empty_database_no_rate_is_known(settings: Settings, database: Database) -> None:
+    card = card_of(settings, database)
+    assert (card.rows_a_day, card.bytes_a_day, card.full_in_days) == (None, None, None)
+    assert 0 < card.room.free <= card.room.total
 
 
 def test_the_hours_of_one_day_are_too_few(settings: Settings, database: Database) -> None:
@@ -48,11 +48,11 @@ def test_days_of_readings_tell_when(
 ) -> None:
     fill(database, 2000, 4)
     monkeypatch.setattr(facts, "room", lambda _: Room(10_000_000, 100_000_000))
-    found = card_of(settings, database)
-    assert found.rows_a_day == pytest.approx(500, rel=0.01)
+    card = card_of(settings, database)
+    assert card.rows_a_day == pytest.approx(500, rel=0.01)
     size = database.path.stat().st_size
-    assert found.bytes_a_day == pytest.approx(size / 4, rel=0.01)
-    assert found.full_in_days == pytest.approx(10_000_000 / (size / 4), rel=0.01)
+    assert card.bytes_a_day == pytest.approx(size / 4, rel=0.01)
+    assert card.full_in_days == pytest.approx(10_000_000 / (size / 4), rel=0.01)
 
 
 def test_only_the_last_week_counts(settings: Settings, database: Database) -> None:
@@ -81,8 +81,8 @@ def test_days_that_an_import_has_brought_along_tell_nothing(
         "INSERT INTO imports (endpoint, file, first_id, last_id, imported_at)"
         f" VALUES ('data', '/old/PicodataX.csv', 1, 2000, {NOW_MS})",
     )
-    found = card_of(settings, database)
-    assert (found.rows_a_day, found.bytes_a_day) == (None, None)
+    card = card_of(settings, database)
+    assert (card.rows_a_day, card.bytes_a_day) == (None, None)
 
 
 def test_each_backup_beside_the_database_grows_with_it(
@@ -119,7 +119,7 @@ def test_the_csv_files_beside_the_database_grow_with_it(
 def test_a_house_that_sends_no_more_fills_nothing(settings: Settings, database: Database) -> None:
     fill(database, 2000, 4)
     with database.reader.begin() as connection:
-        found = facts.card(
+        card = facts.card(
             settings, View(connection, settings.stations, settings.zone, NOW_MS + 30 * DAY_MS)
         )
-    assert (found.rows_a_day, found.bytes_a_day, found.full_in_days) == (0, 0, None)
+    assert (card.rows_a_day, card.bytes_a_day, card.full_in_days) == (0, 0, None)

@@ -66,7 +66,7 @@ def test_a_late_reading_waits_since_it_came(settings: Settings, database: Databa
     assert told(lag_of(settings, database, "data")) == (True, NINE_MS + 9, 1)
 
 
-def test_the_first_is_found_behind_many_of_another_station(
+def test_the_first_reading_may_come_after_many_of_another_station(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(facts, "LOOK_ROWS", 3)

@@ -1,4 +1,4 @@
-"""What hinders storing is told without a query, but for the look whether the file can be locked."""
+"""Obstacles are reported without a query, but for the look whether the file can be locked."""
 
 import pytest
 
@@ -7,17 +7,19 @@ from flask10x.runtime.store import Store
 
 
 @pytest.mark.sqlite_only("a damage that is known")
-def test_what_is_known_is_told_without_a_look_at_the_file(store: Store) -> None:
+def test_an_obstacle_is_reported_without_a_look_at_the_file(store: Store) -> None:
     assert facts.obstacles_met(store.database, store.writer, store.gauges) == []
     assert facts.obstacles(store.database, store.writer, store.gauges) == []
     store.gauges.slot(7).trouble = 1
     store.database.path.unlink()
-    found = facts.obstacles_met(store.database, store.writer, store.gauges)
-    assert [obstacle.text for obstacle in found] == ["another worker cannot store readings"]
+    obstacles = facts.obstacles_met(store.database, store.writer, store.gauges)
+    assert [obstacle.text for obstacle in obstacles] == ["another worker cannot store readings"]
 
 
 def test_damage_is_the_only_reason(store: Store) -> None:
     store.writer.dead = True
     store.gauges.damage = "page 5 is no page"
-    found = facts.obstacles(store.database, store.writer, store.gauges)
-    assert [obstacle.text for obstacle in found] == ["the database is damaged: page 5 is no page"]
+    obstacles = facts.obstacles(store.database, store.writer, store.gauges)
+    assert [obstacle.text for obstacle in obstacles] == [
+        "the database is damaged: page 5 is no page"
+    ]

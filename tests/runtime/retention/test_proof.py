@@ -118,7 +118,7 @@ def test_rows_of_a_file_in_another_folder_stay(
 
 
 def test_what_was_in_a_file_that_is_gone_stays(settings: Settings, database: Database) -> None:
-    """Deleted, or on a disk that is not mounted: the export begins anew, and says what to do."""
+    """Deleted, or on a disk that is not mounted: the export begins again, and says what to do."""
     store(settings, *range(5))
     exported(settings, database)
     csv_file(settings).unlink()
@@ -256,7 +256,7 @@ def test_an_archived_file_is_named(settings: Settings, database: Database, tmp_p
 def test_a_changed_archive_is_read_once(
     settings: Settings, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until somebody touches it; and archived files of other readings are not asked for."""
+    """Until a person changes it; and archived files of other readings are not asked for."""
     places = []
     for year in range(3):
         store(settings, 3 * year, 3 * year + 1)

@@ -87,12 +87,12 @@ class Files(RuleBasedStateMachine):
             patch.object(earlier_columns, "now_ms", lambda: self.day_ms),
             patch("flask10x.export.rows.PAGE_ROWS", 2),
         ]
-        for one in self.patches:
-            one.start()
+        for started in self.patches:
+            started.start()
 
     def teardown(self) -> None:
-        for one in self.patches:
-            one.stop()
+        for started in self.patches:
+            started.stop()
         self.database.close()
         shutil.rmtree(self.folder)
 
@@ -166,7 +166,7 @@ class Files(RuleBasedStateMachine):
 
     @rule(count=st.integers(min_value=2, max_value=6))
     def day(self, count: int) -> None:
-        """What a home has without anybody's hand; of what is exported little is old yet."""
+        """What a home has without a person's hand; of what is exported little is old yet."""
         for _ in range(count):
             self._store(*self.next_row())
         self.export()
@@ -203,11 +203,11 @@ class Files(RuleBasedStateMachine):
     def export_that_dies(self, commits: int) -> None:
         left, save = [commits], position.save_state
 
-        def die(*given: Any, **named: Any) -> State:
+        def die(*arguments: Any, **named: Any) -> State:
             if not left[0]:
                 raise Died
             left[0] -= 1
-            return save(*given, **named)
+            return save(*arguments, **named)
 
         with patch.object(append, "save_state", die), suppress(Died):
             export(self.settings, self.database)
@@ -336,8 +336,8 @@ class Files(RuleBasedStateMachine):
     def are_in_files(self, rows: list[Row]) -> None:
         """Each as often as it is there, in files that have rows of its station."""
         found = Counter(line for path in self.files() for line in self.lines_of(path))
-        wanted = Counter(self.possible_lines(row) for row in rows)
-        for lines, times in wanted.items():
+        expected = Counter(self.possible_lines(row) for row in rows)
+        for lines, times in expected.items():
             assert sum(found[line] for line in set(lines)) >= times, lines
 
     def lines_of(self, path: Path) -> list[bytes]:
@@ -353,13 +353,13 @@ class Files(RuleBasedStateMachine):
         """Each reading is in a file, or something says which is not."""
         if failed:
             return
-        found = {line for path in self.files() for line in self.lines_of(path)}
+        lines = {line for path in self.files() for line in self.lines_of(path)}
         target = target_of(self.settings, self.database, self.station)
         with self.database.reader.begin() as connection:
             state = state_of(connection, target.name)
             files = archived.load(connection, self.station.endpoint)
         for number, row in self.readings().items():
-            if found.isdisjoint(self.possible_lines(row)):
+            if lines.isdisjoint(self.possible_lines(row)):
                 hindered = removable.hindrance(target, state, files, number)
                 assert row[0] != self.station.endpoint or hindered, (number, row)
         self.no_mixed_files()

@@ -1,4 +1,4 @@
-"""Old readings go only once everybody has finished with them, and nothing else is lost."""
+"""Old readings go only once every follower has finished with them, and nothing else is lost."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -130,8 +130,8 @@ def test_only_sums_of_measurements_are_kept(settings: Settings, database: Databa
     assert all_steps(StationRemoval(settings, database, PICO), old(7)) == 5
     kept = "SELECT measurement, readings, count FROM removed_hours ORDER BY 1"
     # What a column of former times has is kept, and what the station never had is not.
-    found = [("dust", 5, 1), ("noise", 5, 1), ("pressure", 5, 5), ("temperature", 5, 5)]
-    assert select(database.path, kept) == found
+    expected = [("dust", 5, 1), ("noise", 5, 1), ("pressure", 5, 5), ("temperature", 5, 5)]
+    assert select(database.path, kept) == expected
 
 
 def test_the_last_reading_of_a_station_stays(database: Database, finished: StationRemoval) -> None:
@@ -203,9 +203,9 @@ def test_rows_of_others_cost_a_removal_nothing(
         keep(connection, rows)
         handled(connection, lambda: thousands_of_steps.append(None))
 
-    def noted(connection: Connection, *given: Any, note: Any = removed.note_removed) -> None:
+    def noted(connection: Connection, *arguments: Any, note: Any = removed.note_removed) -> None:
         handled(connection, None)
-        note(connection, *given)
+        note(connection, *arguments)
 
     monkeypatch.setattr(removed, "keep_removed_hours", kept)
     monkeypatch.setattr(removed, "note_removed", noted)
@@ -273,14 +273,14 @@ def test_nothing_goes_during_an_export(database: Database, finished: StationRemo
 def test_a_row_that_changed_meanwhile_keeps_all(
     database: Database, finished: StationRemoval, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Roll-ups that are begun anew between the look and the commit."""
+    """Roll-ups that are begun again between the look and the commit."""
     prove = removable.prove
 
-    def begun_anew(*given: Any) -> object:
+    def begun_again(*arguments: Any) -> object:
         database.commit_change(rollups.forget)
-        return prove(*given)
+        return prove(*arguments)
 
-    monkeypatch.setattr(removable, "prove", begun_anew)
+    monkeypatch.setattr(removable, "prove", begun_again)
     finished.step(old(90))
     assert len(ids(database)) == 8
 
@@ -502,7 +502,7 @@ def test_an_import_brings_no_removed_reading_back(
     assert ids(database) == [5, 6, 7, 8]
 
 
-def test_a_file_that_was_begun_anew_has_no_floor(
+def test_a_file_that_was_begun_again_has_no_floor(
     settings: Settings, database: Database, finished: StationRemoval
 ) -> None:
     all_steps(finished, old(6))

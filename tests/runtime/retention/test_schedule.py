@@ -80,14 +80,14 @@ def test_old_readings_go_in_pieces_with_pauses(
     assert task.step()
     assert readings(database) == 10
     time.passes(31 * DAY_MS)
-    found = []
+    removed = []
     for _ in range(4):
         task.step()
-        found.append(readings(database))
+        removed.append(readings(database))
         time.passes(PAUSE_MS - 1)
         assert task.step() is False
         time.passes(1)
-    assert found == [7, 4, 1, 1]
+    assert removed == [7, 4, 1, 1]
 
 
 def test_why_they_stay_is_said_once_a_day(
