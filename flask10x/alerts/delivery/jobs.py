@@ -85,16 +85,15 @@ def jobs_of(channel: Channel, envelope: Envelope, now_ms: int) -> list[Job]:
 
 
 def _webhook(channel: Webhook, envelope: Envelope, now_ms: int) -> Job:
-    job = {
-        "kind": "webhook",
-        "limit_sec": WEBHOOK_LIMIT_SEC,
-        "url": channel.url,
-        "secret": _secret(channel.name, channel.secret_file).strip() if channel.secret_file else "",
-        "key": envelope.key,
-        "timestamp": now_ms // SECOND_MS,
-        "body": json.dumps(envelope.as_json(), ensure_ascii=False),
-    }
-    return Job(receiver="", limit_sec=WEBHOOK_LIMIT_SEC, input=json.dumps(job).encode())
+    return _for_attempt(
+        "webhook",
+        WEBHOOK_LIMIT_SEC,
+        url=channel.url,
+        secret=_secret(channel.name, channel.secret_file).strip() if channel.secret_file else "",
+        key=envelope.key,
+        timestamp=now_ms // SECOND_MS,
+        body=json.dumps(envelope.as_json(), ensure_ascii=False),
+    )
 
 
 def _command(channel: Command, envelope: Envelope) -> Job:
@@ -116,16 +115,20 @@ def _command(channel: Command, envelope: Envelope) -> Job:
 
 
 def _apprise(url: str, envelope: Envelope) -> Job:
-    job = {
-        "kind": "apprise",
-        "limit_sec": APPRISE_LIMIT_SEC,
-        "url": url,
-        "title": envelope.text.title,
-        "body": f"{envelope.text.body}\n{envelope.text.url}".rstrip(),
-        "type": TYPES.get(envelope.occasion, "info"),
-    }
-    receiver = hashlib.sha256(url.encode()).hexdigest()[:RECEIVER_DIGITS]
-    return Job(receiver=receiver, limit_sec=APPRISE_LIMIT_SEC, input=json.dumps(job).encode())
+    return _for_attempt(
+        "apprise",
+        APPRISE_LIMIT_SEC,
+        hashlib.sha256(url.encode()).hexdigest()[:RECEIVER_DIGITS],
+        url=url,
+        title=envelope.text.title,
+        body=f"{envelope.text.body}\n{envelope.text.url}".rstrip(),
+        type=TYPES.get(envelope.occasion, "info"),
+    )
+
+
+def _for_attempt(kind: str, limit_sec: float, receiver: str = "", **values: object) -> Job:
+    job = {"kind": kind, "limit_sec": limit_sec, **values}
+    return Job(receiver=receiver, limit_sec=limit_sec, input=json.dumps(job).encode())
 
 
 def _urls(channel: Apprise) -> list[str]:

@@ -15,11 +15,9 @@ from flask10x.config.alerts.rules import (
     RULES,
     Alerts,
     Channel,
-    FailedSensor,
+    OfStations,
     QuietHours,
-    RefusedSender,
     Rule,
-    Silence,
     keys_of,
 )
 from flask10x.config.readers import nearly, one_of, switch
@@ -274,22 +272,15 @@ def _limit_mistakes(values: Mapping[str, Any], measurement: Measurement) -> Iter
 
 def shared_out(rules: Sequence[Rule], stations: Stations) -> tuple[Rule, ...]:
     """The rules; a rule for all stations gets those that no other rule of its kind names."""
+    of_stations = [rule for rule in rules if isinstance(rule, OfStations)]
+    named = {(rule.kind, endpoint) for rule in of_stations for endpoint in rule.stations}
     shared: list[Rule] = []
     for rule in rules:
-        if isinstance(rule, Silence | FailedSensor | RefusedSender) and not rule.stations:
-            named = {
-                endpoint
-                for other in rules
-                if other.kind == rule.kind
-                for endpoint in getattr(other, "stations", ())
-            }
-            rest = tuple(e for e in stations.by_endpoint if e not in named)
-            if not rest:
-                continue
-            if named:
-                shared.append(replace(rule, stations=rest))
-                continue
-        shared.append(rule)
+        if not isinstance(rule, OfStations) or rule.stations:
+            shared.append(rule)
+        elif rest := tuple(e for e in stations.by_endpoint if (rule.kind, e) not in named):
+            has_all = len(rest) == len(stations.by_endpoint)
+            shared.append(replace(rule, stations=() if has_all else rest))
     return tuple(shared)
 
 

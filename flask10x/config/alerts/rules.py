@@ -183,12 +183,18 @@ class _AnyRule:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Silence(_AnyRule):
+class OfStations(_AnyRule):
+    """The fields of the rules that watch each of their stations."""
+
+    stations: tuple[str, ...] = field(default=(), metadata=STATIONS)
+    """The endpoints that it watches; empty: all."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Silence(OfStations):
     """A station that has stopped sending."""
 
     name: str = "silence"
-    stations: tuple[str, ...] = field(default=(), metadata=STATIONS)
-    """The endpoints that it watches; empty: all."""
     after_sec: int | None = field(default=None, metadata=key("after_min", minutes(0.5, MAX_MIN)))
     """None: learned from the last days of each station."""
     kind: Literal["silence"] = "silence"
@@ -231,21 +237,19 @@ class Rate(_AnyRule):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FailedSensor(_AnyRule):
+class FailedSensor(OfStations):
     """A measurement that was missing or a fault value in a number of readings in a row."""
 
     name: str = "failed_sensor"
-    stations: tuple[str, ...] = field(default=(), metadata=STATIONS)
     readings: int = field(default=10, metadata=READINGS)
     kind: Literal["failed_sensor"] = "failed_sensor"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RefusedSender(_AnyRule):
+class RefusedSender(OfStations):
     """A station of which a number of readings was rejected within a time."""
 
     name: str = "refused"
-    stations: tuple[str, ...] = field(default=(), metadata=STATIONS)
     readings: int = field(default=10, metadata=READINGS)
     within_sec: int = field(default=HOUR_SEC, metadata=key("within_min", minutes(1, 24 * 60)))
     kind: Literal["refused"] = "refused"
