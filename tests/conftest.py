@@ -23,7 +23,6 @@ from flask10x.database.paths import database_path
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
-from flask10x.server.application import CompiledTemplates
 from flask10x.system import logs
 from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
@@ -58,7 +57,9 @@ databases.check_engine()
 
 # Tests make thousands of applications, and each would compile its templates and routes: of the
 # 100 ms of processor time that a page takes then, 10 remain. What has another source or other
-# parts is compiled.
+# parts is compiled. The import reads the settings of the environment, so it comes after the above.
+from flask10x.server.application import CompiledTemplates  # noqa: E402
+
 Flask.jinja_options = {"bytecode_cache": CompiledTemplates()}
 _compile_builder, _builders = Rule._compile_builder, dict[str, Callable[..., tuple[str, str]]]()
 
