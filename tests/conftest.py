@@ -52,6 +52,10 @@ os.environ[environment_file.VARIABLE] = ""
 # background: the program rightly leaves it so, and a test that presses Ctrl+C would wait in vain.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# Where pytest makes the folders of tests, unless somebody says so: a COMMIT waits for the disk, and
+# tests make tens of thousands.
+if memory := postgres.in_memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 postgres.announce()
 databases.check_engine()
 
@@ -75,6 +79,9 @@ setattr(Rule, "_compile_builder", _compiled_once)  # noqa: B010
 
 # A machine that is full of tests may take longer for a page than a home waits for one.
 PATIENT = {"QUERY_TIMEOUT_SEC": "60"}
+# They take half a minute and more each. What a process begins with is not left over at the end,
+# when the others have nothing to do.
+LONGEST = ("tests/simulated_month/", "tests/e2e/test_specification.py")
 # The threads of a store that is closed.
 ENDING = ("writer", "monitor", "alerts")
 MakeSettings = Callable[..., Settings]
@@ -195,8 +202,9 @@ def four(writer: Writer) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not of the engine of this run."""
+    """Leave out what is not of the engine of this run, and begin with the longest."""
     databases.keep_what_is_of_the_engine(config, items)
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,12 +2,21 @@
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from flask10x.config.settings import READERS
 from tests.e2e.conftest import flood, service  # noqa: F401
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """On the disk: its faults are real, and some tests mount something in the place of memory."""
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -336,7 +336,7 @@ def announce() -> None:
     """Say to all processes of this run which folder the shared server will have, if one asks."""
     if FOLDER_VARIABLE not in os.environ:
         name = f"flask10x-tests-{os.getpid()}-{secrets.token_hex(4)}"
-        os.environ[FOLDER_VARIABLE] = str((_in_memory() or _reachable()) / name)
+        os.environ[FOLDER_VARIABLE] = str((in_memory() or _reachable()) / name)
         os.environ[RUN_VARIABLE] = str(os.getpid())
 
 
@@ -385,8 +385,8 @@ def _reachable_folder() -> Path:
     return folder
 
 
-def _in_memory() -> Path | None:
-    """A folder for some thousand databases that live for a moment: the disk takes thrice the time.
+def in_memory() -> Path | None:
+    """A folder for thousands of databases that live for a moment: the disk takes thrice the time.
 
     None where there is none, or not the room for the log and for what tests fill.
     """
