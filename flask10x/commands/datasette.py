@@ -12,7 +12,7 @@ from flask10x.errors import SettingsError
 from flask10x.maintenance import datasette
 
 
-@click.command(cls=translated.TranslatedCommand)
+@translated.command()
 def command() -> None:
     """Write a metadata file for Datasette: names and units of columns, and what to hide."""
     config = settings.load()

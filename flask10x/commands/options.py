@@ -8,7 +8,7 @@ from gettext import gettext as _
 import click
 
 from flask10x.errors import nearest
-from flask10x.system.progress import Advance, unseen
+from flask10x.system.progress import Advance
 
 # How often a bar is drawn: one of 36 characters with a percentage needs no more.
 DRAWN_TIMES = 200
@@ -57,15 +57,15 @@ def progress(label: str, length: int) -> Iterator[Advance]:
     It shows 100 % of `length` at the end of the block. Where standard error is no terminal, nothing
     is shown.
     """
-    if not sys.stderr.isatty():
-        with unseen(label, length) as advance:
-            yield advance
-        return
     steps = max(1, length)
     # Drawing costs more than reading a line of a file.
     drawn = max(1, steps // DRAWN_TIMES)
     with click.progressbar(
-        length=steps, label=label, file=sys.stderr, update_min_steps=drawn
+        length=steps,
+        label=label,
+        file=sys.stderr,
+        update_min_steps=drawn,
+        hidden=not sys.stderr.isatty(),
     ) as bar:
         position = 0
 

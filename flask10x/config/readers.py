@@ -6,7 +6,7 @@ WrongEntry with what is needed instead.
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from gettext import gettext as _
 from importlib.util import find_spec
@@ -70,12 +70,15 @@ def number(raw: Any) -> float:
 
 
 def within(
-    low: float, high: float, needed: str = N_("a number from {low} to {high} is needed")
-) -> Callable[[Any], float]:
-    """A number within these limits, both included."""
+    low: float,
+    high: float,
+    needed: str = N_("a number from {low} to {high} is needed"),
+    kinds: Container[type] = (int, float),
+) -> Callable[[Any], Any]:
+    """A number of one of these kinds within these limits, both included."""
 
-    def read(raw: Any) -> float:
-        if isinstance(raw, int | float) and type(raw) is not bool and low <= raw <= high:
+    def read(raw: Any) -> Any:
+        if type(raw) in kinds and low <= raw <= high:
             return raw
         raise WrongEntry(raw, chosen()(needed, low=low, high=high))
 
@@ -84,15 +87,9 @@ def within(
 
 def whole(
     low: int, high: int, needed: str = N_("a whole number from {low} to {high} is needed")
-) -> Callable[[Any], int]:
+) -> Callable[[Any], Any]:
     """A whole number within these limits, both included."""
-
-    def read(raw: Any) -> int:
-        if type(raw) is int and low <= raw <= high:
-            return raw
-        raise WrongEntry(raw, chosen()(needed, low=low, high=high))
-
-    return read
+    return within(low, high, needed, (int,))
 
 
 def from_text(convert: Callable[[str], Any], read: Reader) -> Reader:

@@ -325,15 +325,19 @@ def nested(
     """
     payload: dict[str, Any] = {}
     for measurement, value in zip(station.measurements, values, strict=True):
-        if columns and measurement.column not in columns:
-            continue
-        path = measurement.path
-        *objects, key = path.split(".")
-        holder = payload
-        for name in objects:
-            holder = holder.setdefault(name, {})
-        holder[key] = value
+        if not columns or measurement.column in columns:
+            put(payload, measurement.path, value)
     return payload
+
+
+def put(payload: dict[str, Any], path: str, value: object) -> None:
+    """Set the value at the path; the objects around it are made, also in place of another value."""
+    *objects, key = path.split(".")
+    for name in objects:
+        if not isinstance(payload.get(name), dict):
+            payload[name] = {}
+        payload = payload[name]
+    payload[key] = value
 
 
 def _value(

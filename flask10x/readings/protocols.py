@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from urllib.parse import parse_qsl
 
-from flask10x.readings.parse import LONGEST_INT_CHARS
+from flask10x.readings.parse import LONGEST_INT_CHARS, put
 from flask10x.readings.stations import Station, Stations
 
 # Enough that no two different readings of one moment ever get one key.
@@ -34,22 +34,11 @@ def item_object(
     data: ItemObject = {name: value for name, value in fields.items() if name not in named.values()}
     for path, name in named.items():
         if name in fields:
-            _put(data, path, fields[name])
+            put(data, path, fields[name])
     item: ItemObject = {"endpoint": station.endpoint, "data": data}
     if measured_at is not None:
         item |= {"measured_at": measured_at, "id": _key(measured_at, fields)}
     return item
-
-
-def _put(data: ItemObject, path: str, value: object) -> None:
-    *objects, key = path.split(".")
-    holder = data
-    for name in objects:
-        inner = holder.get(name)
-        if not isinstance(inner, dict):
-            inner = holder[name] = {}
-        holder = inner
-    holder[key] = value
 
 
 def _key(measured_at: object, fields: Mapping[str, object]) -> str:

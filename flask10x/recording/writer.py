@@ -173,9 +173,9 @@ class GroupCommit:
             rows = sum(len(portion.entries) for portion in portions)
             took_sec = time.monotonic() - began_sec
             self._delay.expect(rows, took_sec)
-            counts = self._slot.gauges.counts
-            counts.batch_rows.observe(self._slot.number, rows)
-            counts.commit_us.observe(self._slot.number, int(took_sec * 1e6))
+            gauges = self._slot.gauges
+            gauges.batch_rows.observe(self._slot.number, rows)
+            gauges.commit_times_us.observe(self._slot.number, int(took_sec * 1e6))
         batch.log_refusals(refused)
         self._slot.numbers.errors += len(refused)
         return rows

@@ -93,27 +93,6 @@ class StationTotals:
     """Valid readings without room in the queue, or while nothing could be stored."""
 
 
-class ServiceCounts:
-    """The counts of all workers since the service started; make it before the fork."""
-
-    def __init__(self, slots: int, stations: int) -> None:
-        """For so many workers at once, and so many stations."""
-        self.accepted = SharedCounts(slots, stations)
-        self.refused = SharedCounts(slots, stations)
-        self.turned_away = SharedCounts(slots, stations)
-        self.batch_rows = SharedHistogram(slots, BATCH_ROWS_BOUNDS)
-        """How many readings each commit has settled."""
-        # A 32-bit Pi writes its sum in two halves; the upper one changes once in 71 minutes of
-        # commits.
-        self.commit_us = SharedHistogram(slots, COMMIT_US_BOUNDS)
-        """How long each commit took, in microseconds."""
-
-    def of_station(self, column: int) -> StationTotals:
-        """The totals of the station that has this column."""
-        counts = (self.accepted, self.refused, self.turned_away)
-        return StationTotals(*(count.total(column) for count in counts))
-
-
 # Gauges are the few numbers that every worker must show alike.
 #
 # They lie in one anonymous shared memory, which the master makes before it forks.
@@ -234,7 +213,10 @@ class Gauges(Structure):
         ("_rescued_text", c_char * TEXT_BYTES),
         ("_stations", StationTimes * STATION_NAMES_MAX),
     )
-    __slots__ = ("_places", "_requests", "_unknown", "counts")
+    __slots__ = (
+        *("_accepted", "_places", "_refused", "_requests", "_turned_away", "_unknown"),
+        *("batch_rows", "commit_times_us"),
+    )
 
     high_water: int
     """1 from the warning of a high queue until the queues are low again, else 0."""
@@ -267,8 +249,10 @@ class Gauges(Structure):
     slots: "Array[Slot]"
     """One for each worker, by its number."""
 
-    counts: ServiceCounts
-    """What the workers have counted; the rows are those of the slots."""
+    batch_rows: SharedHistogram
+    """How many readings each commit has settled."""
+    commit_times_us: SharedHistogram
+    """How long each commit took, in microseconds."""
 
     _damage_text: bytes
     _suspicion_text: bytes
@@ -285,7 +269,13 @@ class Gauges(Structure):
         self._places: dict[str, int] = {}
         self._requests = LastRequests(STATION_NAMES_MAX)
         self._unknown = UnknownNames(SLOTS)
-        self.counts = ServiceCounts(SLOTS, STATION_NAMES_MAX)
+        self._accepted = SharedCounts(SLOTS, STATION_NAMES_MAX)
+        self._refused = SharedCounts(SLOTS, STATION_NAMES_MAX)
+        self._turned_away = SharedCounts(SLOTS, STATION_NAMES_MAX)
+        self.batch_rows = SharedHistogram(SLOTS, BATCH_ROWS_BOUNDS)
+        # A 32-bit Pi writes its sum in two halves; the upper one changes once in 71 minutes of
+        # commits.
+        self.commit_times_us = SharedHistogram(SLOTS, COMMIT_US_BOUNDS)
         self.add_stations(endpoints)
 
     def add_stations(self, endpoints: Iterable[str]) -> None:
@@ -365,19 +355,20 @@ class Gauges(Structure):
 
     def count_accepted(self, slot_number: int, endpoint: str) -> None:
         """Count a reading that was queued; only the owner of the slot calls it."""
-        self.counts.accepted.add(slot_number, self._places[endpoint])
+        self._accepted.add(slot_number, self._places[endpoint])
 
     def count_refused(self, slot_number: int, endpoint: str) -> None:
         """Count an invalid reading; only the owner of the slot calls it."""
-        self.counts.refused.add(slot_number, self._places[endpoint])
+        self._refused.add(slot_number, self._places[endpoint])
 
     def count_turned_away(self, slot_number: int, endpoint: str) -> None:
         """Count a reading that could not be queued; only the owner of the slot calls it."""
-        self.counts.turned_away.add(slot_number, self._places[endpoint])
+        self._turned_away.add(slot_number, self._places[endpoint])
 
     def station_totals(self, endpoint: str) -> StationTotals:
         """The counts of the station by all workers since the service started."""
-        return self.counts.of_station(self._places[endpoint])
+        counts = (self._accepted, self._refused, self._turned_away)
+        return StationTotals(*(count.total(self._places[endpoint]) for count in counts))
 
     def note_request(self, endpoint: str, request: LastRequest) -> None:
         """Keep the last request of the station's board; any worker may call it."""

@@ -212,9 +212,9 @@ def _readings(settings: Settings, shared: Gauges) -> Iterator[Metric]:
 
 def _commits(shared: Gauges) -> Iterator[Metric]:
     text = "How many readings each commit has settled."
-    yield histogram("commit_readings", text, shared.counts.batch_rows.read())
+    yield histogram("commit_readings", text, shared.batch_rows.read())
     text = "How long each commit of readings took."
-    took = shared.counts.commit_us.read()
+    took = shared.commit_times_us.read()
     yield histogram("commit_duration_seconds", text, took, US_A_SECOND)
 
 

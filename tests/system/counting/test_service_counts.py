@@ -37,7 +37,7 @@ def test_each_commit_is_observed_with_all_its_readings(
     for number in range(7):
         writer.submit(pico(number))
     writer.step()
-    rows, took = gauges.counts.batch_rows.read(), gauges.counts.commit_us.read()
+    rows, took = gauges.batch_rows.read(), gauges.commit_times_us.read()
     assert rows.sum == 8
     assert dict(zip(rows.bounds, rows.at_most, strict=False))[5] == 1
     assert dict(zip(rows.bounds, rows.at_most, strict=False))[10] == 2
