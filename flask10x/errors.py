@@ -69,11 +69,11 @@ class DatabaseSuspected(Flask10xError):
 
 
 class DatabaseUnreadable(Flask10xError):
-    """Pages of the database can't be read now, so nobody knows whether it is sound."""
+    """Pages of the database can't be read now, so it is unknown whether it is sound."""
 
 
 class DatabaseMissing(Flask10xError):
-    """There was a database and there is none now, so nobody makes a new one; the text says what
+    """There was a database and there is none now, and no new one is made; the text says what
     helps."""
 
 

@@ -90,7 +90,7 @@ class Translation:
         """`2 days 3 hours`, `10 minutes`: the two longest units in full, rounded down."""
         counts = (seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60, seconds % 60)
         units = zip(counts, UNITS_IN_FULL, strict=True)
-        texts = [self(one) if n == 1 else self(many, n=n) for n, (one, many) in units]
+        texts = [self(single) if n == 1 else self(many, n=n) for n, (single, many) in units]
         first = next((place for place, n in enumerate(counts) if n), len(counts) - 1)
         if not any(counts[first + 1 : first + 2]):
             return texts[first]

@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: through the project's own engine, while nobody else commits.
+"""How Alembic reaches the database: by the project's own engine, with no other commits meanwhile.
 
 A REAL column of `readings` that the tables of the code lack is that of a station, present or
 former. One of a present station is expected, so that `alembic check` finds it missing.

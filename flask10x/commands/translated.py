@@ -23,7 +23,7 @@ import click
 
 from flask10x.translation import CATALOGUES, DOMAIN, of_messages
 
-# What gettext looks into when nobody has chosen: this domain has no catalogue.
+# The domain of gettext before a language is chosen, which has no catalogue.
 NO_DOMAIN = "messages"
 # Any Japanese text; an encoding that has no word for it can't show a message either.
 SAMPLE = "日本語"
@@ -76,7 +76,7 @@ _PIECE = re.compile(
     rf"[{OPENING}]*(?:(?:\d[\d,.]* )?(?:{NARROW}+(?: (?={HIRAGANA}))?|[ァ-ー]+|[一-龠々]+|[^\s])"
     rf"{HIRAGANA}*)[{CLOSING}]*|\s+"
 )
-# The end of a line within Japanese stands for nothing, elsewhere for a space.
+# The end of a line within Japanese is dropped, elsewhere it becomes a space.
 _BETWEEN_WIDE = re.compile(r"(?<=[^\x00-\x7f])\n(?=[^\x00-\x7f])")
 # As click: a value's column is never narrower, whatever the terminal.
 LEAST_COLUMNS = 10

@@ -243,7 +243,7 @@ class Reading:
 
     @property
     def remarks(self) -> dict[str, str]:
-        """What the sender is told in the answer: the warnings, and which fields were elsewhere."""
+        """What the answer says to the sender: the warnings, and which fields were elsewhere."""
         return {**self.warnings, **self.elsewhere}
 
 

@@ -4,7 +4,7 @@ Linux has few descriptors and threads for a service in a container, or beside a 
 them. A process that has used them up works again as soon as some are free.
 
 A chart of a long range lets SQLite sort in 10 to 20 MB of memory. glibc keeps freed memory below a
-block in use for the next chart: with two workers these were 32 MB for ever (benchmarks/memory.md).
+block in use for the next chart: with two workers 32 MB never came back (benchmarks/memory.md).
 """
 
 import ctypes

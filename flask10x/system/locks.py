@@ -25,7 +25,8 @@ from flask10x.system import disk
 # around every commit is a `FairLock`. The kernel frees a lock when its last holder dies, so no lock
 # can be left over.
 
-# Most of these locks are held for minutes or for ever, and few processes wait for one.
+# Most of these locks are held for minutes or as long as the service runs, and few processes wait
+# for one.
 FIRST_WAIT_SEC = 0.001
 LONGEST_WAIT_SEC = 0.02
 

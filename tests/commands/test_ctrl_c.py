@@ -1,4 +1,4 @@
-"""Ctrl+C in a long command is told as one, leaves nothing half, and calls nothing damaged."""
+"""Ctrl+C in a long command is reported as such, leaves nothing half done, and damages nothing."""
 
 import signal
 import subprocess
@@ -25,14 +25,14 @@ WAITING = (
     " WHERE datname = current_database() AND NOT granted"
 )
 
-# Runs the command, whose statement STATEMENT of SQLite stands still at its first look around.
+# Runs the command, whose statement STATEMENT of SQLite waits at its first look around.
 STANDING = """
 import sys, time
 from flask10x.commands.main import main
 from flask10x.database.sqlite import file
 from flask10x.database.sqlite.driver import Driver
 
-wanted, file.STEPS_BETWEEN_SIGNALS = sys.argv[1], 20
+statement, file.STEPS_BETWEEN_SIGNALS = sys.argv[1], 20
 begun = set()
 usual = Driver.set_progress_handler
 
@@ -45,7 +45,7 @@ def set_progress_handler(driver, look, steps):
         return look()
 
     def note(sql):
-        if sql.startswith(wanted):
+        if sql.startswith(statement):
             begun.add(sql)
 
     driver.set_trace_callback(note)
@@ -69,7 +69,7 @@ def interrupted(settings: Settings, statement: str, *arguments: str, language: s
 
 
 def interrupted_at(settings: Settings, table: str, *arguments: str, language: str = "C") -> Ended:
-    """Press it while the command waits for the server, which lets nobody read this table."""
+    """Press it while the command waits for the server, which has locked this table."""
     path = database_path(settings)
     with on_postgres(path) as holder, holder.transaction():
         holder.execute(f"LOCK TABLE {table}")

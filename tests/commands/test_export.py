@@ -141,8 +141,8 @@ def test_an_archived_file_is_named(settings: Settings, database: Database) -> No
     )
     result = flask10x(settings, "--archived", str(place))
     assert result.stdout == f"{place}: an archived file of /data, which was PicodataX.csv\n"
-    found = select(database_file(settings), "SELECT endpoint, path, last_id FROM archived_files")
-    assert found == [("data", str(place), 2)]
+    rows = select(database_file(settings), "SELECT endpoint, path, last_id FROM archived_files")
+    assert rows == [("data", str(place), 2)]
     result = flask10x(settings, "--verify", "--archived", str(place))
     assert "--archived cannot be combined with other options" in result.stderr
 
@@ -171,12 +171,12 @@ def test_positions_are_synced_even_if_readings_are_not(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With NORMAL a power cut may take the last commits back; the files would be ahead of them."""
-    found: list[object] = []
+    values: list[object] = []
     query = "SHOW synchronous_commit" if ON_POSTGRES else "PRAGMA synchronous"
 
     def look(_: Settings, database: Database, __: object) -> list[FileOutcome]:
         with database.writer.connect() as connection:
-            found.append(connection.exec_driver_sql(query).scalar_one())
+            values.append(connection.exec_driver_sql(query).scalar_one())
         return []
 
     for name, value in environment_of(settings.data_dir).items():
@@ -184,7 +184,7 @@ def test_positions_are_synced_even_if_readings_are_not(
     monkeypatch.setenv("FLASK10X_SYNCHRONOUS", "NORMAL")
     monkeypatch.setattr(command, "export", look)
     assert command.run() == 0
-    assert found == ["on" if ON_POSTGRES else 2]
+    assert values == ["on" if ON_POSTGRES else 2]
 
 
 @pytest.mark.sqlite_only("an empty database on a server is none yet")

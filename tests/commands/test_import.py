@@ -58,16 +58,16 @@ def interrupted_charts(path: Path) -> Iterator[Callable[[int], None]]:
         yield interrupt
 
 
-def arguments(*given: str | Path) -> list[str]:
-    return [sys.executable, "-m", "flask10x", "import", *map(str, given)]
+def arguments(*files: str | Path) -> list[str]:
+    return [sys.executable, "-m", "flask10x", "import", *map(str, files)]
 
 
 def environment(settings: Settings) -> dict[str, str]:
     return {**environment_of(settings.data_dir), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
 
 
-def run_import(settings: Settings, *given: str | Path) -> subprocess.CompletedProcess[str]:
-    return in_words(run_command(["import", *map(str, given)], environment(settings)))
+def run_import(settings: Settings, *files: str | Path) -> subprocess.CompletedProcess[str]:
+    return in_words(run_command(["import", *map(str, files)], environment(settings)))
 
 
 def behind(database: Database) -> int:
@@ -174,9 +174,9 @@ def test_charts_that_are_not_ready_are_said(
     monkeypatch.setattr(rollups, "PIECE_ROWS", 20)
     pieces = iter([rollups.follow])
 
-    def follow(*given: Any) -> int:
+    def follow(*arguments: Any) -> int:
         for piece in pieces:
-            return piece(*given)
+            return piece(*arguments)
         raise error
 
     monkeypatch.setattr(rollups, "follow", follow)
@@ -219,11 +219,11 @@ def test_an_export_need_not_wait_for_the_charts(
     free = []
     follow = rollups.follow
 
-    def look(*given: Any) -> int:
+    def look(*arguments: Any) -> int:
         lock = FileLock(lock_path(database.path, "export"))
         free.append(lock.try_acquire())
         lock.close()
-        return follow(*given)
+        return follow(*arguments)
 
     monkeypatch.setattr(rollups, "follow", look)
     path = write(tmp_path / NAME, ROW)
@@ -275,9 +275,7 @@ def test_a_file_that_fails_does_not_keep_the_others_from_being_imported(
     assert "there is no 'outside'; there are: data, data2, data3, data4" in result.stderr
 
 
-def test_a_column_that_is_not_there_is_told(
-    settings: Settings, database: Database, tmp_path: Path
-) -> None:
+def test_a_missing_column_is_named(settings: Settings, database: Database, tmp_path: Path) -> None:
     path = write(tmp_path / NAME, "2025-08-24 10:46:40,1.0", header="current_time,Pressure")
     result = run_import(settings, path)
     assert (result.returncode, result.stderr) == (

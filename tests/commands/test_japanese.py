@@ -28,7 +28,7 @@ from tests.support.csv_folder import FIRST_MS, HEADER, NAME, lines, store
 from tests.support.databases import environment_of
 from tests.support.rows import select
 
-# Words that are the same in Japanese: names, formats, levels, and what stands for a value.
+# Words that are the same in Japanese: names, formats, levels, and placeholders of values.
 SAME = {
     *("CSV", "JSON", "SQLite", "Flask", "Flask10X", "WARN", "FAIL", "ok", "id", "Content-Type"),
     *("OPTIONS", "COMMAND", "ARGS", "ID", "TIME", "FILE", "FILES", "FOLDER", "INTEGER", "RANGE"),
@@ -53,7 +53,7 @@ def run(
     return run_command(arguments, variables(folder, language) | environment)
 
 
-def run_anew(
+def run_in_new_process(
     folder: Path, *arguments: str, language: str = "ja_JP.UTF-8", **environment: str
 ) -> subprocess.CompletedProcess[bytes]:
     """The same by a new Python, which takes its encoding from the environment."""
@@ -67,22 +67,22 @@ def run_anew(
 
 
 def variables(folder: Path, language: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LANG", "LC_", "PYTHON"))}
-    return kept | {"LANG": language, **environment_of(folder), "COLUMNS": "80"}
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("LANG", "LC_", "PYTHON"))}
+    return environ | {"LANG": language, **environment_of(folder), "COLUMNS": "80"}
 
 
 def commands() -> list[tuple[tuple[str, ...], click.Command]]:
     """Each command and subcommand, by its words."""
-    found: list[tuple[tuple[str, ...], click.Command]] = [((), main.group)]
-    for words, command in found:
+    commands: list[tuple[tuple[str, ...], click.Command]] = [((), main.group)]
+    for words, command in commands:
         if isinstance(command, click.Group):
             context = click.Context(command)
             inner = (
                 (name, command.get_command(context, name))
                 for name in command.list_commands(context)
             )
-            found += [((*words, name), each) for name, each in inner if each]
-    return found
+            commands += [((*words, name), each) for name, each in inner if each]
+    return commands
 
 
 COMMANDS = dict(commands())
@@ -158,7 +158,7 @@ def test_what_was_not_understood_is_said_in_japanese(
 def test_a_command_says_in_japanese_what_it_did(tmp_path: Path) -> None:
     databases.lay_empty_database(tmp_path / databases.FILE_NAME)
 
-    result = run_anew(tmp_path, "migrate")
+    result = run_in_new_process(tmp_path, "migrate")
 
     database = shown_name(load(environment_of(tmp_path)))
     text = rf"{re.escape(database)} の形式のバージョンは \d{{4}} です\n"
@@ -175,14 +175,16 @@ def test_a_command_says_in_japanese_what_it_did(tmp_path: Path) -> None:
     ],
 )
 def test_english_is_to_be_had(tmp_path: Path, environment: dict[str, str]) -> None:
-    result = run_anew(tmp_path, "--help", **environment)
+    result = run_in_new_process(tmp_path, "--help", **environment)
 
     assert result.stdout.startswith(b"Usage: flask10x")
     assert result.stdout.isascii()
 
 
 def test_japanese_comes_in_the_encoding_of_the_terminal(tmp_path: Path) -> None:
-    result = run_anew(tmp_path, "--help", language="ja_JP.eucJP", PYTHONIOENCODING="euc-jp")
+    result = run_in_new_process(
+        tmp_path, "--help", language="ja_JP.eucJP", PYTHONIOENCODING="euc-jp"
+    )
 
     assert result.returncode == 0
     assert result.stdout.decode("euc-jp").startswith("使い方: flask10x")
@@ -199,13 +201,13 @@ def test_json_is_for_programs(tmp_path: Path) -> None:
         json.loads(run(tmp_path, "check", "--json", language=language).stdout)
         for language in ("ja_JP.UTF-8", "C.UTF-8")
     )
-    texts = [[finding["text"] for finding in found["findings"]] for found in (japanese, english)]
+    texts = [[finding["text"] for finding in report["findings"]] for report in (japanese, english)]
     assert all(text.isascii() for text in texts[0])
     assert len(texts[0]) == len(texts[1])
 
 
 def test_the_service_speaks_english(tmp_path: Path) -> None:
-    result = run_anew(tmp_path, "serve", FLASK10X_WORKERS="0")
+    result = run_in_new_process(tmp_path, "serve", FLASK10X_WORKERS="0")
 
     assert result.returncode == 1
     assert result.stderr.startswith(b"flask10x: FLASK10X_WORKERS is ")
@@ -265,9 +267,9 @@ def names_and_numbers(settings: Settings) -> set[str]:
 def test_a_backup_and_its_restore(settings: Settings, tmp_path: Path) -> None:
     store(settings, 1)
 
-    made = said(tmp_path, "backup")
+    printed = said(tmp_path, "backup")
     (file,) = settings.backup_dir.glob("*.sqlite3")
-    assert re.fullmatch(rf"{re.escape(str(file))}: 1 行、[\d.]+ MB、[\d.]+ 秒\n", made)
+    assert re.fullmatch(rf"{re.escape(str(file))}: 1 行、[\d.]+ MB、[\d.]+ 秒\n", printed)
     if databases.ON_POSTGRES:
         refused = said(tmp_path, "restore", str(file), status=1)
         assert refused.startswith(f"flask10x: 測定値は {shown_name(settings)} にあり、")
@@ -323,7 +325,7 @@ def test_why_a_reading_was_refused(database: Database, settings: Settings, tmp_p
 
 
 def test_a_wrong_setting(tmp_path: Path) -> None:
-    result = run_anew(tmp_path, "check", FLASK10X_WORKERS="0", FLASK10X_LOG_LEVEL="loud")
+    result = run_in_new_process(tmp_path, "check", FLASK10X_WORKERS="0", FLASK10X_LOG_LEVEL="loud")
 
     assert result.returncode == 1
     assert result.stderr.decode().startswith("flask10x: FLASK10X_")

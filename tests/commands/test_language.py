@@ -42,7 +42,7 @@ def english_afterwards() -> Iterator[None]:
         ({"LANG": "ja_JP.UTF-8", "LANGUAGE": "fr"}, False),
         ({"LANG": "ja_JP.UTF-8", "LANGUAGE": ""}, True),
         ({"LANGUAGE": "ja"}, True),
-        # Whoever asks for the locale C, asks for English.
+        # The locale C is English.
         ({"LC_ALL": "C", "LANGUAGE": "ja"}, False),
         ({"LC_ALL": "C.UTF-8", "LANG": "ja_JP.UTF-8", "LANGUAGE": "ja:en"}, False),
         ({"LANG": "POSIX", "LANGUAGE": "ja"}, False),

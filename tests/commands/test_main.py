@@ -51,7 +51,7 @@ def test_migrate_names_the_setting_of_a_folder_that_cannot_be_made(
     ("arguments", "meant"),
     [(("exprot",), "export"), (("restor",), "restore"), (("rejected", "lsit"), "list")],
 )
-def test_a_mistyped_command_is_told_which_was_meant(
+def test_the_error_of_a_mistyped_command_names_the_nearest_one(
     arguments: tuple[str, ...], meant: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*arguments) == 2
@@ -59,7 +59,9 @@ def test_a_mistyped_command_is_told_which_was_meant(
     assert last == f"Error: No such command '{arguments[-1]}'. Did you mean '{meant}'?"
 
 
-def test_a_command_that_is_near_none_is_told_of_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_of_a_command_that_is_near_none_names_none(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert run("quux") == 2
     assert capsys.readouterr().err.splitlines()[-1] == "Error: No such command 'quux'."
 

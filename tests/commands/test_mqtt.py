@@ -69,7 +69,7 @@ def test_its_package(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     assert "the package paho-mqtt is missing: pip install 'flask10x[mqtt]'" in output
 
 
-def test_nobody_else(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+def test_a_second_one_does_not_start(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     lock = FileLock(folder / LOCK_NAME)
     assert lock.try_acquire()
     assert "another flask10x mqtt has these stations already" in refusal(capsys)

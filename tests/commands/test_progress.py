@@ -48,7 +48,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def filled(settings: Settings, model: Path) -> Settings:
-    """The settings of a copy of it that nobody has open."""
+    """The settings of a copy of it that no process has open."""
     if databases.ON_POSTGRES:
         databases.lay(settings.data_dir, databases.name_of(model.parent))
     else:
@@ -57,7 +57,7 @@ def filled(settings: Settings, model: Path) -> Settings:
 
 
 def rebuild(settings: Settings, *names: str) -> None:
-    """Export anew, where nobody sees a bar."""
+    """Export again, without a bar."""
     environment = {
         **environment_of(settings.data_dir),
         "FLASK10X_TIMEZONE": "Asia/Tokyo",

@@ -40,7 +40,7 @@ def filled(database: Database, settings: Settings) -> Database:
         {"mh_z19": "must be \u202ean object", "mq_2.voltage": "x" * 300},
         "hint\r\n2025-08-24 10:46:40 INFO faked",
     )
-    wanted = [
+    readings = [
         RejectedReading("data", AT, "application/json", HALF, MISSING),
         RejectedReading(
             "data", AT + 1000, "", b"{}", MISSING | {"temperature": "required field missing"}
@@ -48,7 +48,7 @@ def filled(database: Database, settings: Settings) -> Database:
         odd,
     ]
     with database.commit() as connection:
-        rejected.keep(connection, wanted, settings)
+        rejected.keep(connection, readings, settings)
     return database
 
 
@@ -137,7 +137,7 @@ def test_replay_of_an_id_that_is_still_refused_fails(filled: Database) -> None:
     assert run("replay", "2").exit_code == 1
 
 
-def test_purge_has_to_be_told_which(filled: Database) -> None:
+def test_purge_needs_an_id_or_an_option(filled: Database) -> None:
     for arguments in ([], ["--all", "--endpoint", "data"], ["1", "--all"]):
         result = run("purge", *arguments)
         assert result.exit_code == 2

@@ -185,13 +185,13 @@ def test_add_proposes_what_an_example_has_and_asks(file: Path, example: Path) ->
     assert result.stderr == "left out: device: it is a text\n"
     shown, asked, *rest = result.stdout.partition(f"\nAdd it to {file}? [Y/n]: ")
     assert (shown, asked != "") == (ENTRY, True)
-    told = without_columns(rest[0])
-    assert told[-4:-1] == [
+    lines = without_columns(rest[0])
+    assert lines[-4:-1] == [
         f"{file}: added",
         "The service takes it over by a restart, or by: sudo systemctl reload flask10x",
         "Then it can be tried; this stores nothing:",
     ]
-    words = shlex.split(told[-1])
+    words = shlex.split(lines[-1])
     assert json.loads(words[words.index("-d") + 1]) == json.loads(BODY)
     assert words[-1] == "http://localhost:8888/balcony?dry_run=1"
     assert file.read_text(encoding="utf-8") == (f"{station_text.rendered(BUILT_IN.all)}\n{ENTRY}")
@@ -200,7 +200,7 @@ def test_add_proposes_what_an_example_has_and_asks(file: Path, example: Path) ->
 
 
 @pytest.mark.parametrize("mine", ["", "# mine", "# mine\r\n", "[stations.data] # x\n\n\n"])
-def test_add_keeps_what_stands_in_the_file(file: Path, example: Path, mine: str) -> None:
+def test_add_keeps_the_rest_of_the_file(file: Path, example: Path, mine: str) -> None:
     file.write_bytes(mine.encode())
     file.chmod(0o600)
     assert run("add", "balcony", "--from-json", str(example), "--yes").exit_code == 0

@@ -45,7 +45,7 @@ def test_english_looks_as_click_makes_it(width: int) -> None:
     assert ours.getvalue() == clicks.getvalue()
 
 
-def test_what_follows_a_wide_word_of_usage_stands_below_it() -> None:
+def test_usage_is_indented_by_the_columns_of_a_wide_word() -> None:
     formatter = Formatter(width=50)
 
     formatter.write_usage("program", "[OPTIONS] " + "[one|another]..." * 3, prefix="使い方: ")

@@ -149,9 +149,9 @@ def taken_over(environ: dict[str, str]) -> dict[str, str]:
 
 
 def test_the_environment_wins_over_the_file(file: Path) -> None:
-    given = {"FLASK10X_ENV_FILE": str(file), "FLASK10X_WORKERS": "1"}
+    environ = {"FLASK10X_ENV_FILE": str(file), "FLASK10X_WORKERS": "1"}
 
-    assert taken_over(given) == {"FLASK10X_WORKERS": "1", "FLASK10X_PORT": "9000"}
+    assert taken_over(environ) == {"FLASK10X_WORKERS": "1", "FLASK10X_PORT": "9000"}
     assert environment_file.loaded_file() == file
 
 
@@ -329,5 +329,5 @@ def test_a_wrong_setting_is_named_with_file_and_line(file: Path, line: str, mess
     assert text_shown.startswith(f"{file}, line 3: {message}")
 
 
-def test_an_environment_that_is_given_is_all_there_is(service: Path) -> None:
+def test_an_environment_that_is_passed_in_is_not_added_to(service: Path) -> None:
     assert settings_module.load({}).bind == "0.0.0.0:8888"

@@ -102,7 +102,7 @@ def test_a_station_of_its_own_altitude_keeps_it(tmp_path: Path) -> None:
     assert loaded.stations.file == str(file)
 
 
-def test_without_one_nobody_has_any() -> None:
+def test_without_an_altitude_no_station_has_any() -> None:
     loaded = settings.load({}, stations=BUILT_IN)
     assert loaded.stations is BUILT_IN
     assert all(s.altitude_m is None for s in loaded.stations.all)

@@ -63,7 +63,7 @@ def test_defaults_are_the_contracts() -> None:
     assert loaded.zone is None
 
 
-def test_every_setting_can_be_given() -> None:
+def test_every_setting_can_be_set() -> None:
     assert settings.READERS.keys() == {field.name for field in fields(Settings)} | {"port"}
 
 

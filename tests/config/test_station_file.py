@@ -68,12 +68,12 @@ def stations(text: str) -> tuple[Station, ...]:
 
 
 def mistakes(text: str) -> list[str]:
-    """What is said of the file, without its name, which stands before each."""
+    """The mistakes in the file, without its name, with which each begins."""
     with pytest.raises(StationsError) as caught:
         station_file.parse(text.encode(), FILE)
     assert str(caught.value) == "; ".join(caught.value.mistakes)
-    assert all(one.startswith(f"{FILE}: ") for one in caught.value.mistakes)
-    return [one.removeprefix(f"{FILE}: ") for one in caught.value.mistakes]
+    assert all(mistake.startswith(f"{FILE}: ") for mistake in caught.value.mistakes)
+    return [mistake.removeprefix(f"{FILE}: ") for mistake in caught.value.mistakes]
 
 
 def test_a_station_with_every_key() -> None:
@@ -191,14 +191,14 @@ outside = false
     assert [b.label for b in outside.bands_of(outside.measurements[0])] == ["Hot", "Very hot"]
 
 
-def test_they_are_one_thing_that_nobody_changes() -> None:
-    one, other = (station_file.parse(b"", FILE) for _ in range(2))
-    assert one.all == other.all == BUILT_IN.all
-    assert len({one, other, BUILT_IN}) == 3
+def test_they_cannot_be_changed() -> None:
+    first, other = (station_file.parse(b"", FILE) for _ in range(2))
+    assert first.all == other.all == BUILT_IN.all
+    assert len({first, other, BUILT_IN}) == 3
     with pytest.raises(FrozenInstanceError):
-        one.columns = ()  # type: ignore[misc]
+        first.columns = ()  # type: ignore[misc]
     with pytest.raises(TypeError):
-        one.by_endpoint["x"] = one.all[0]  # type: ignore[index]
+        first.by_endpoint["x"] = first.all[0]  # type: ignore[index]
 
 
 # Which file
@@ -625,7 +625,7 @@ def test_all_mistakes_are_said_in_the_order_of_the_file() -> None:
         "[stations.y]\n"  # 6
         "[other]\n"  # 7
     )
-    assert [one.partition(":")[0] for one in result] == [
+    assert [mistake.partition(":")[0] for mistake in result] == [
         *("line 1", "line 1", "line 2", "line 4", "line 5", "line 6", "line 7")
     ]
 
@@ -653,13 +653,13 @@ def test_a_name_that_could_confuse_a_terminal_is_shown_as_an_escape() -> None:
 
 
 def test_how_many_there_may_be() -> None:
-    one = "[stations.s{}.measurements.a]\nunit = ''\n"
-    assert len(stations("".join(map(one.format, range(196))))) == 196
-    (mistake,) = mistakes("".join(map(one.format, range(197))))
+    entry = "[stations.s{}.measurements.a]\nunit = ''\n"
+    assert len(stations("".join(map(entry.format, range(196))))) == 196
+    (mistake,) = mistakes("".join(map(entry.format, range(197))))
     assert mistake == "line 1: [stations] more than 200 stations"
-    one = "[stations.x.measurements.a{}]\nunit = ''\n"
-    assert len(stations("".join(map(one.format, range(16))))[0].columns) == 16
-    (mistake,) = mistakes("".join(map(one.format, range(17))))
+    entry = "[stations.x.measurements.a{}]\nunit = ''\n"
+    assert len(stations("".join(map(entry.format, range(16))))[0].columns) == 16
+    (mistake,) = mistakes("".join(map(entry.format, range(17))))
     assert mistake == "line 1: [stations.x.measurements] more than 16 measurements"
     columns = "".join(f"[stations.s{n // 16}.measurements.c{n}]\nunit = ''\n" for n in range(190))
     assert len(stations(columns)) == 12
@@ -669,8 +669,8 @@ def test_how_many_there_may_be() -> None:
 
 def test_the_longest_reading_has_room_in_the_queue() -> None:
     assert station_file.LINE_BYTES == shared_queue.LINE_BYTES
-    one = "[stations.x.measurements.measurement_with_a_long_name_{}]\nunit = ''\npath = '{}'\n"
-    shorter = "".join(one.format(number, f"{number}{'x' * 24}") for number in range(10, 26))
+    entry = "[stations.x.measurements.measurement_with_a_long_name_{}]\nunit = ''\npath = '{}'\n"
+    shorter = "".join(entry.format(number, f"{number}{'x' * 24}") for number in range(10, 26))
     assert len(stations(shorter)) == 1
     (mistake,) = mistakes(shorter.replace("x" * 24, "x" * 25))
     message = "line 1: [stations.x.measurements] paths and names are "
@@ -697,7 +697,7 @@ def test_the_names_of_all_routes_are_reserved_and_no_others(app: Flask) -> None:
     assert first - {"", *BUILT_IN.by_endpoint} | {"ping", "query", "setup"} == RESERVED_ENDPOINTS
 
 
-# What stands where something else should: of each kind that TOML has.
+# A value of each kind that TOML has.
 VALUES = (
     *("5", "-0.5", "nan", "true", '""', '"a.b"', "[]", '["a", 1]', "{}", "{ a = 1 }"),
     *("1979-05-27", "07:32:00", "[[1], [2]]", "[{ value = 1 }]", '"\\u0000"', "0x10"),
@@ -705,7 +705,7 @@ VALUES = (
 
 
 @given(st.integers(0, BALCONY.count(" = ") - 1), st.sampled_from(VALUES))
-def test_whatever_a_key_is_given_is_taken_or_named_with_its_line(number: int, value: str) -> None:
+def test_any_value_of_a_key_is_accepted_or_named_with_its_line(number: int, value: str) -> None:
     lines = BALCONY.split("\n")
     keys = [at for at, line in enumerate(lines) if re.match(r"\w+ = [^\[]", line)]
     at = keys[number % len(keys)]

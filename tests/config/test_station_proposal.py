@@ -47,7 +47,7 @@ TEMPERATURE: Row = ("temperature", "temperature", "°C", -50, 150)
         ({"BMP_pressure": "100325.0"}, [("pressure_pa", "BMP_pressure", "Pa", 30000, 120000)]),
         ({"SDS_P2": "3"}, [("pm25", "SDS_P2", "µg/m³", 0, None)]),
         ({"pm25": "3 µg/m³"}, [("pm25", "pm25", "µg/m³", 0, None)]),
-        # What nobody knows is a number without a range.
+        # An unknown name is a number without a range.
         ({"soil": 433}, [("soil", "soil", "", None, None)]),
         ({"soil": "12.5 lx"}, [("soil", "soil", "lx", None, None)]),
         ({"9v": "3.7V"}, [("m_9v", "9v", "V", None, None)]),

@@ -72,8 +72,8 @@ def files(draw: st.DrawFn) -> str:
     low, high = draw(RANGES)
     label, unit, tag = draw(TEXTS), "x" + draw(TEXTS), draw(TEXTS)
     faults = ", ".join(
-        f"{{ value = {value}, sensor = {quoted(sensor)}, warning_only = {str(kept).lower()} }}"
-        for value, sensor, kept in draw(FAULTS)
+        f"{{ value = {value}, sensor = {quoted(sensor)}, warning_only = {str(is_stored).lower()} }}"
+        for value, sensor, is_stored in draw(FAULTS)
     )
     return f"""
 [stations.data4]

@@ -25,7 +25,7 @@ def loaded(make_settings: MakeSettings, file: Path, text: str, kind: str = "WRIT
     return secrets.load_tokens(make_settings(**{f"{kind}_TOKENS_FILE": file}))
 
 
-def test_nobody_needs_a_token_by_default(make_settings: MakeSettings) -> None:
+def test_no_token_is_needed_by_default(make_settings: MakeSettings) -> None:
     assert secrets.load_tokens(make_settings()) == Keyring(write=None, read=None)
 
 
@@ -85,10 +85,10 @@ def test_what_is_wrong_is_said_with_its_line_and_without_the_token(
 ) -> None:
     with pytest.raises(SettingsError) as caught:
         loaded(make_settings, file, text)
-    told = str(caught.value)
-    assert told.startswith(f"FLASK10X_WRITE_TOKENS_FILE is {file}: {message}")
-    assert ONE[:15] not in told
-    assert TWO not in told
+    error = str(caught.value)
+    assert error.startswith(f"FLASK10X_WRITE_TOKENS_FILE is {file}: {message}")
+    assert ONE[:15] not in error
+    assert TWO not in error
 
 
 def test_a_station_has_no_reading_token(make_settings: MakeSettings, file: Path) -> None:

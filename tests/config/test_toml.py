@@ -59,7 +59,7 @@ def test_each_name_has_its_line() -> None:
     assert (lines["list", 1, "z"], lines["list", 1, "z", "a", 1, 0]) == (20, 21)
 
 
-def test_a_table_that_stands_behind_its_own_part_has_its_own_line() -> None:
+def test_a_table_behind_a_part_of_it_has_its_own_line() -> None:
     assert lines_of("[a.b]\n[a]\n")[("a",)] == 2
 
 

@@ -50,7 +50,7 @@ def test_another_message_under_the_same_number(deliveries: Deliveries) -> None:
     assert deliveries.first_came_ns(7, COLD, is_marked=True) > came
 
 
-def test_they_are_known_after_an_end(path: Path, deliveries: Deliveries) -> None:
+def test_they_are_recognised_after_a_restart(path: Path, deliveries: Deliveries) -> None:
     came = deliveries.first_came_ns(7, WARM, is_marked=False)
     again = Deliveries(path)
     assert again.first_came_ns(7, WARM, is_marked=True) == came

@@ -47,10 +47,10 @@ def post(said: Any) -> list[Result]:
 def test_a_message_is_settled_when_it_is_stored_or_never_will_be(
     result: dict[str, object], is_settled: bool
 ) -> None:
-    found = post(lambda numbers: {"results": [{"status": "committed"}, result, result]})
-    assert found[0] == SETTLED
-    assert [one.is_settled for one in found] == [True, is_settled, is_settled]
-    assert bool(found[1].error) == ("error" in result or not is_settled)
+    results = post(lambda numbers: {"results": [{"status": "committed"}, result, result]})
+    assert results[0] == SETTLED
+    assert [each.is_settled for each in results] == [True, is_settled, is_settled]
+    assert bool(results[1].error) == ("error" in result or not is_settled)
 
 
 def test_a_message_for_which_a_post_is_refused_holds_up_no_other() -> None:

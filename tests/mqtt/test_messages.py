@@ -42,10 +42,10 @@ def test_a_payload_is_an_item() -> None:
 def test_a_reading_keeps_its_time_while_the_service_is_away(
     payload: bytes, waited_sec: float, said: dict[str, object]
 ) -> None:
-    found = item(payload, waited_sec)
-    assert {name: found[name] for name in ("measured_at", "age_s") if name in found} == said
-    assert found["data"] == {"temperature": 1}
-    assert found["id"] == f"mqtt-{CAME}"
+    posted = item(payload, waited_sec)
+    assert {name: posted[name] for name in ("measured_at", "age_s") if name in posted} == said
+    assert posted["data"] == {"temperature": 1}
+    assert posted["id"] == f"mqtt-{CAME}"
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,9 @@ class Service(Handover):
 
     def post(self, messages: Sequence[Message], _now_ns: int) -> list[Result]:
         self.posted.append(len(messages))
-        known = [message.endpoint == "balcony" for message in messages]
+        of_station = [message.endpoint == "balcony" for message in messages]
         self.stored += [(m.number, m.payload) for m in messages if m.endpoint == "balcony"]
-        return [Result(is_known, "" if is_known else "unknown station") for is_known in known]
+        return [Result(is_known, "" if is_known else "unknown station") for is_known in of_station]
 
 
 def subscriber(service: Service, deliveries: Deliveries, port: int = 1883) -> Subscriber:
@@ -38,27 +38,27 @@ def subscriber(service: Service, deliveries: Deliveries, port: int = 1883) -> Su
     return Subscriber(broker, "test", ENDPOINTS, service, deliveries)
 
 
-def come(made: Subscriber, number: int, payload: bytes, topic: str = "home/balcony") -> None:
+def come(session: Subscriber, number: int, payload: bytes, topic: str = "home/balcony") -> None:
     message = MQTTMessage(number, topic.encode())
     message.payload, message.qos = payload, 1
-    made._came(made._client, None, message)
+    session._came(session._client, None, message)
 
 
-def answer(made: Subscriber) -> None:
+def answer(session: Subscriber) -> None:
     """As a broker that takes the connection."""
     flags, reason = ConnectFlags(session_present=True), ReasonCode(PacketTypes.CONNACK)
-    made._connected(made._client, None, flags, reason, None)
+    session._connected(session._client, None, flags, reason, None)
 
 
 def test_what_a_killed_broker_has_lost_is_stored_all_the_same(tmp_path: Path) -> None:
     service = Service()
     with closing(Deliveries(tmp_path / "deliveries")) as deliveries:
-        made = subscriber(service, deliveries)
-        come(made, 1, b"lost")
-        come(made, 2, b"kept")
-        made._lost(MQTTErrorCode.MQTT_ERR_CONN_LOST)
-        come(made, 2, b"kept")
-        made._hand_over()
+        session = subscriber(service, deliveries)
+        come(session, 1, b"lost")
+        come(session, 2, b"kept")
+        session._lost(MQTTErrorCode.MQTT_ERR_CONN_LOST)
+        come(session, 2, b"kept")
+        session._hand_over()
     # The one that has come once more is the one to acknowledge, and is posted once.
     assert service.stored == [(0, b"lost"), (2, b"kept")]
 
@@ -66,12 +66,12 @@ def test_what_a_killed_broker_has_lost_is_stored_all_the_same(tmp_path: Path) ->
 def test_messages_that_must_wait_hold_up_no_others(tmp_path: Path) -> None:
     service = Service()
     with closing(Deliveries(tmp_path / "deliveries")) as deliveries:
-        made = subscriber(service, deliveries)
+        session = subscriber(service, deliveries)
         for number in range(1, POSTED_MAX + 1):
-            come(made, number, b"%d" % number, "home/shed")
-        come(made, POSTED_MAX + 1, b"good")
-        made._hand_over()
-        made._hand_over()
+            come(session, number, b"%d" % number, "home/shed")
+        come(session, POSTED_MAX + 1, b"good")
+        session._hand_over()
+        session._hand_over()
     assert service.stored == [(POSTED_MAX + 1, b"good")]
 
 
@@ -82,23 +82,23 @@ def test_messages_that_must_wait_hold_up_no_others(tmp_path: Path) -> None:
 def test_a_backlog_goes_in_whole_posts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, coming: int, posted: list[int]
 ) -> None:
-    """The client reads one message at each call, and each post waits for a commit."""
+    """The session reads one message at each call, and each post waits for a commit."""
     service, stop = Service(), Event()
     with closing(Deliveries(tmp_path / "deliveries")) as deliveries:
-        made = subscriber(service, deliveries)
+        session = subscriber(service, deliveries)
         numbers = iter(range(1, coming + 1))
 
         def read_one(_timeout_sec: float) -> MQTTErrorCode:
             number = next(numbers, None)
             if number is not None:
-                come(made, number, b"%d" % number)
-            elif not made._waiting:
+                come(session, number, b"%d" % number)
+            elif not session._waiting:
                 stop.set()
             return MQTTErrorCode.MQTT_ERR_SUCCESS
 
-        monkeypatch.setattr(made._client, "connect", lambda *_where, **_how: answer(made))
-        monkeypatch.setattr(made._client, "loop", read_one)
-        made.run(stop)
+        monkeypatch.setattr(session._client, "connect", lambda *_where, **_how: answer(session))
+        monkeypatch.setattr(session._client, "loop", read_one)
+        session.run(stop)
     assert service.posted == posted
     assert service.stored == [(number, b"%d" % number) for number in range(1, coming + 1)]
 
@@ -106,10 +106,10 @@ def test_a_backlog_goes_in_whole_posts(
 def test_a_connection_lost_among_a_backlog_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What came before is posted, and acknowledged to nobody: it comes again."""
+    """What came before is posted and not acknowledged, so it comes again."""
     service, stop = Service(), Event()
     with closing(Deliveries(tmp_path / "deliveries")) as deliveries:
-        made = subscriber(service, deliveries)
+        session = subscriber(service, deliveries)
         answers = iter([MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_CONN_LOST])
 
         def read_one(_timeout_sec: float) -> MQTTErrorCode:
@@ -117,14 +117,14 @@ def test_a_connection_lost_among_a_backlog_is_noticed(
                 stop.set()
                 return MQTTErrorCode.MQTT_ERR_SUCCESS
             if answer == MQTTErrorCode.MQTT_ERR_SUCCESS:
-                come(made, 1, b"first")
+                come(session, 1, b"first")
             return answer
 
-        monkeypatch.setattr(made._client, "connect", lambda *_where, **_how: answer(made))
-        monkeypatch.setattr(made._client, "loop", read_one)
+        monkeypatch.setattr(session._client, "connect", lambda *_where, **_how: answer(session))
+        monkeypatch.setattr(session._client, "loop", read_one)
         monkeypatch.setattr("flask10x.mqtt.subscriber.FIRST_SEC", 0.0)
-        made._to_broker = Pauses()
-        made.run(stop)
+        session._to_broker = Pauses()
+        session.run(stop)
     assert service.stored == [(0, b"first")]
 
 
@@ -179,8 +179,8 @@ def test_by_which_version_a_broker_is_connected_to(
         listener.settimeout(60)
         broker = Thread(target=accept, args=[listener])
         broker.start()
-        made = subscriber(Service(), deliveries, listener.getsockname()[1])
-        made._to_broker = Pauses()
-        made.run(stop)
+        session = subscriber(Service(), deliveries, listener.getsockname()[1])
+        session._to_broker = Pauses()
+        session.run(stop)
         broker.join()
     assert asked == versions

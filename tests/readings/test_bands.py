@@ -73,10 +73,10 @@ def test_a_room_has_the_usual_ones_and_the_outside_has_none() -> None:
 def test_what_was_set_counts_also_when_it_is_none_at_all() -> None:
     station = BUILT_IN.by_endpoint["data2"]
     co2 = station.measurements[0]
-    own = (Band(above=800, label="stale"),)
-    assert station.bands_of(replace(co2, bands=own)) == own
+    bands = (Band(above=800, label="stale"),)
+    assert station.bands_of(replace(co2, bands=bands)) == bands
     assert station.bands_of(replace(co2, bands=())) == ()
-    assert replace(station, outside=True).bands_of(replace(co2, bands=own)) == own
+    assert replace(station, outside=True).bands_of(replace(co2, bands=bands)) == bands
 
 
 def test_another_unit_is_not_taken_for_the_usual_one() -> None:

@@ -64,7 +64,7 @@ def test_no_row(line: bytes) -> None:
     assert not is_ours(PICO, line, TOKYO)
 
 
-def test_a_repeated_hour_stands_for_both() -> None:
+def test_a_line_in_a_repeated_hour_covers_both_instants() -> None:
     """2025-10-26 02:30 comes twice in Berlin, an hour apart."""
     result = read(PICO, b"2025-10-26 02:30:00,1.0,2.0\r\n", BERLIN)
     assert result is not None

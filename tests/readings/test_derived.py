@@ -139,7 +139,7 @@ def measured(column: str, quantity: str, unit: str, path: str = "") -> Measureme
 
 
 def with_station(*measurements: Measurement, outside: bool = False) -> Stations:
-    own = Station(
+    station = Station(
         endpoint="own",
         label="Own",
         csv_name="own.csv",
@@ -147,7 +147,7 @@ def with_station(*measurements: Measurement, outside: bool = False) -> Stations:
         outside=outside,
         altitude_m=40.0,
     )
-    return Stations((*BUILT_IN.all, own))
+    return Stations((*BUILT_IN.all, station))
 
 
 def of_own(*measurements: Measurement, outside: bool = False) -> dict[str, Derived]:
@@ -155,7 +155,7 @@ def of_own(*measurements: Measurement, outside: bool = False) -> dict[str, Deriv
 
 
 def test_the_built_in_stations() -> None:
-    result = {endpoint: [*own] for endpoint, own in derived_by_station(BUILT_IN).items()}
+    result = {endpoint: [*by_name] for endpoint, by_name in derived_by_station(BUILT_IN).items()}
     assert result == {
         "data": ["pressure_trend", "outdoor_difference"],
         "data2": [*OF_PAIR, "pressure_trend", "outdoor_difference"],
@@ -181,7 +181,7 @@ def test_all_names_come_in_the_order_of_the_kinds() -> None:
 def test_the_pressure_at_sea_level_needs_an_altitude() -> None:
     higher = Stations(tuple(replace(s, altitude_m=35.0) for s in BUILT_IN.all))
     result = derived_by_station(higher)
-    assert [e for e, own in result.items() if "sea_level_pressure" in own] == [
+    assert [e for e, names in result.items() if "sea_level_pressure" in names] == [
         *("data", "data2", "data3"),
     ]
     assert result["data"]["sea_level_pressure"].inputs == ("pressure", "temperature")
@@ -221,7 +221,7 @@ def test_a_measured_column_of_the_name_is_the_column() -> None:
         measured("humidity", "humidity", "%"),
         measured("dew_point", "temperature", "°C"),
     )
-    assert all("dew_point" not in own for own in derived_by_station(stations).values())
+    assert all("dew_point" not in names for names in derived_by_station(stations).values())
     assert "wbgt" in derived_by_station(stations)["own"]
     assert measurement_of(stations, "dew_point").path == "dew_point"
 
@@ -255,13 +255,13 @@ def test_a_derived_value_is_a_measurement_to_pages() -> None:
 def test_beyond_its_limits_there_is_no_value(
     name: str, temperature: float | None, humidity: float | None
 ) -> None:
-    own = derived_by_station(BUILT_IN)["data2"][name]
-    assert own.of({"temperature": temperature, "humidity": humidity}) is None
-    assert own.of({"temperature": 25.0, "humidity": 60.0}) is not None
+    derived = derived_by_station(BUILT_IN)["data2"][name]
+    assert derived.of({"temperature": temperature, "humidity": humidity}) is None
+    assert derived.of({"temperature": 25.0, "humidity": 60.0}) is not None
 
 
 def test_what_needs_other_readings_has_no_value_of_one() -> None:
-    own = derived_by_station(BUILT_IN)["data2"]
-    assert not own["pressure_trend"].is_of_reading
-    assert own["pressure_trend"].of({"pressure": 1013.0}) is None
-    assert own["outdoor_difference"].outside == ("data3", "temperature")
+    derived = derived_by_station(BUILT_IN)["data2"]
+    assert not derived["pressure_trend"].is_of_reading
+    assert derived["pressure_trend"].of({"pressure": 1013.0}) is None
+    assert derived["outdoor_difference"].outside == ("data3", "temperature")

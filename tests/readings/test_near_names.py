@@ -42,7 +42,7 @@ def test_a_field(payload: dict[str, object], hint: str) -> None:
         ({"mh-z19": {"co2": 1}}, "unknown field mh-z19: did you mean mh_z19?"),
         ({"dht11": {"humidty": 1}}, "unknown field dht11.humidty: did you mean dht11.humidity?"),
         ({"dht11": [1], "mq_2": None}, ""),
-        # A name that belongs elsewhere is near none of the names where it stands.
+        # A name that belongs elsewhere is near none of the names in its object.
         ({"humidity": 1}, ""),
     ],
 )
@@ -57,7 +57,7 @@ def test_only_some_strange_fields_are_compared() -> None:
     assert near_names(DATA, {"presure": 1, **strange}) != ""
 
 
-def test_a_name_is_near_to_an_alias_too_and_what_stands_at_one_is_not_missing() -> None:
+def test_a_name_is_near_to_an_alias_too_and_a_field_at_an_alias_is_not_missing() -> None:
     balcony = Station(
         endpoint="balcony",
         label="Balcony",

@@ -1,4 +1,4 @@
-"""Texts and the numbers they stand for, each typed by hand."""
+"""Texts and the numbers in them, each typed by hand."""
 
 import math
 

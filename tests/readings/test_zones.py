@@ -17,7 +17,7 @@ START, END = (int(datetime(year, 6, 1, tzinfo=UTC).timestamp() * 1000) for year 
 
 @pytest.fixture
 def localtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stands for /etc/localtime, with no TZ in the environment."""
+    """In the place of /etc/localtime, with no TZ in the environment."""
     monkeypatch.delenv("TZ", raising=False)
     path = tmp_path / "localtime"
     monkeypatch.setattr(times, "SYSTEM_ZONE", path)
@@ -106,7 +106,7 @@ def test_a_file_that_names_nothing_goes_by_its_own_name(localtime: Path, content
 @pytest.mark.parametrize(
     "name", ["", "No/Where", "/etc/localtime", "EST5EDT4", "a\0b", "é", "x" * 5000]
 )
-def test_a_name_that_nobody_knows(name: str) -> None:
+def test_a_name_of_no_zone(name: str) -> None:
     assert zone_of(name) is None
 
 

@@ -7,7 +7,7 @@ import pytest
 from flask10x.system.locks import BlockingCall
 
 
-def test_it_is_busy_until_what_nobody_wants_is_given_back() -> None:
+def test_it_is_busy_until_an_unwanted_result_is_given_back() -> None:
     """Who found it idle went on while it was still giving back, and had two places in the line."""
     returns, given_back = threading.Event(), threading.Event()
     seen: list[bool] = []

@@ -1,4 +1,4 @@
-"""The lock for commits: one holder at a time, in the order of the requests, whoever dies."""
+"""The lock for commits: one holder at a time, in the order of the requests, also after a death."""
 
 import fcntl
 import random
@@ -55,7 +55,7 @@ from flask10x.errors import LockTimeout
 from flask10x.system.locks import FairLock
 path, timeout_sec = Path(sys.argv[1]), int(sys.argv[2]) / 1000
 lock, mark = FairLock(path), path.with_suffix(".mark")
-own = str(os.getpid())
+process_id = str(os.getpid())
 
 def dies(process):
     deadline = time.monotonic() + 60
@@ -75,11 +75,11 @@ while True:
         continue
     before = mark.read_text()
     if before and not dies(before):
-        path.with_suffix(".two").write_text(f"{own} beside {before}")
-    mark.write_text(own)
+        path.with_suffix(".two").write_text(f"{process_id} beside {before}")
+    mark.write_text(process_id)
     os.sched_yield()
-    if mark.read_text() != own:
-        path.with_suffix(".two").write_text(own)
+    if mark.read_text() != process_id:
+        path.with_suffix(".two").write_text(process_id)
     mark.write_text("")
     with path.with_suffix(".turns").open("a") as file:
         file.write(".")
@@ -107,7 +107,7 @@ def other(path: Path) -> Iterator[FairLock]:
 
 
 class Asker:
-    """A process that asks for the lock when it is told to."""
+    """A process that asks for the lock on command."""
 
     def __init__(self, path: Path, name: str, program: str = ASK) -> None:
         self.process = subprocess.Popen(
@@ -215,7 +215,7 @@ def test_it_is_given_in_the_order_of_the_requests(
     assert order(path) == "cadbe"
 
 
-def test_who_asks_again_overtakes_nobody_who_waits(
+def test_a_second_request_does_not_overtake_a_waiting_one(
     path: Path, lock: FairLock, ask: Callable[..., Asker]
 ) -> None:
     lock.acquire(0)
@@ -243,7 +243,7 @@ def test_the_death_of_a_holder_lets_the_next_one_in(path: Path, ask: Callable[..
     assert order(path) == "abc"
 
 
-def test_the_death_of_one_who_waits_lets_nobody_past_an_earlier_one(
+def test_the_death_of_a_waiting_process_lets_no_other_past_an_earlier_one(
     path: Path, lock: FairLock, ask: Callable[..., Asker]
 ) -> None:
     lock.acquire(0)
@@ -343,7 +343,7 @@ def test_who_gave_up_keeps_its_place_for_the_next_request(
     pass_on(later)
 
 
-def test_who_gave_up_stands_in_nobody_s_way(
+def test_a_request_that_was_given_up_delays_no_other(
     path: Path, lock: FairLock, other: FairLock, ask: Callable[..., Asker]
 ) -> None:
     lock.acquire(0)
@@ -399,10 +399,10 @@ def test_it_is_given_back_once(lock: FairLock, other: FairLock) -> None:
 
 
 def test_without_rivals_there_is_no_thread(lock: FairLock, other: FairLock) -> None:
-    for one in (lock, other):
-        one.acquire(0)
-        one.release()
-        assert one._turn._thread is None
+    for each in (lock, other):
+        each.acquire(0)
+        each.release()
+        assert each._turn._thread is None
 
 
 def test_nothing_is_written(path: Path, lock: FairLock, other: FairLock) -> None:
@@ -479,7 +479,7 @@ def contend(path: Path, kills: int, seed: int) -> int:
     return turns.stat().st_size - seen
 
 
-def test_there_are_never_two_holders_whoever_is_killed(path: Path) -> None:
+def test_there_are_never_two_holders_whichever_process_is_killed(path: Path) -> None:
     assert contend(path, kills=3, seed=1)
 
 

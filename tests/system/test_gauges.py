@@ -253,7 +253,7 @@ def test_a_station_that_is_added_has_its_own_place_in_processes_forked_later(
     ]
 
 
-def test_a_station_that_was_there_before_begins_anew() -> None:
+def test_a_station_that_was_there_before_begins_again() -> None:
     gauges = Gauges(["data", "balcony"])
     for station in ("data", "balcony"):
         gauges.note_received(station, 1)

@@ -44,11 +44,11 @@ def test_what_is_too_long_is_cut_and_keeps_to_its_place() -> None:
     requests = LastRequests(2)
     requests.note(1, request(b"next"))
     requests.note(0, request(b"x" * 3 * PLACE_BYTES))
-    found = requests.at(0)
-    assert found is not None
-    assert found.body_bytes == 3 * PLACE_BYTES
-    assert set(found.body) == set(b"x")
-    assert len(found.body) > PLACE_BYTES // 2
+    last = requests.at(0)
+    assert last is not None
+    assert last.body_bytes == 3 * PLACE_BYTES
+    assert set(last.body) == set(b"x")
+    assert len(last.body) > PLACE_BYTES // 2
     assert requests.at(1) == request(b"next")
 
 
@@ -88,8 +88,8 @@ def test_a_board_that_goes_on_sending_stays_whatever_strangers_name() -> None:
         names.note(0, f"t{at_ms}", f"/t{at_ms}", f"2001:db8::{at_ms:x}", at_ms)
     rows = names.all(1)
     assert len(rows) == UNKNOWN_MAX
-    assert [(one.times, one.at_ms) for one in rows if one.name == "freezer"] == [(80, 1951)]
-    assert sum(one.sender == "192.0.2.66" for one in rows) <= UNKNOWN_OF_ONE_SENDER_MAX
+    assert [(row.times, row.at_ms) for row in rows if row.name == "freezer"] == [(80, 1951)]
+    assert sum(row.sender == "192.0.2.66" for row in rows) <= UNKNOWN_OF_ONE_SENDER_MAX
 
 
 def test_one_address_leaves_room_for_the_others() -> None:
@@ -98,7 +98,7 @@ def test_one_address_leaves_room_for_the_others() -> None:
         for name in ("a", "b", "c", f"s{at_ms}", f"s{at_ms}"):
             names.note(0, name, f"/{name}", "192.0.2.66", at_ms)
     names.note(0, "freezer", "/freezer", "192.0.2.7", 100)
-    assert "freezer" in [one.name for one in names.all(1)]
+    assert "freezer" in [row.name for row in names.all(1)]
     assert len(names.all(1)) == UNKNOWN_OF_ONE_SENDER_MAX + 1
 
 

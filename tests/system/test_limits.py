@@ -10,10 +10,10 @@ from flask10x.system import limits
 def test_what_is_in_use_and_the_limits() -> None:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     shown = limits.in_use()
-    found = re.fullmatch(r"open files (\d+) of (\d+), threads of this user (\d+) of (.+)", shown)
-    assert found is not None, shown
-    assert 0 < int(found[1]) <= int(found[2]) == soft
-    assert int(found[3]) >= 1
+    match = re.fullmatch(r"open files (\d+) of (\d+), threads of this user (\d+) of (.+)", shown)
+    assert match is not None, shown
+    assert 0 < int(match[1]) <= int(match[2]) == soft
+    assert int(match[3]) >= 1
 
 
 def test_without_a_descriptor_there_is_a_line_too() -> None:

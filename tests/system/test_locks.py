@@ -42,13 +42,13 @@ def test_one_object_gives_its_lock_once(path: Path) -> None:
 
 
 def test_two_objects_exclude_each_other(path: Path) -> None:
-    one, other = FileLock(path), FileLock(path)
-    assert one.try_acquire()
+    lock, other = FileLock(path), FileLock(path)
+    assert lock.try_acquire()
     with pytest.raises(LockTimeout, match=r"flask10x\.commit\.lock was held elsewhere for 0\.05 s"):
         other.acquire(0.05)
-    one.release()
+    lock.release()
     other.acquire(0)
-    one.close()
+    lock.close()
     other.close()
 
 

@@ -55,7 +55,7 @@ def until(condition: Callable[[], object]) -> None:
 
 @pytest.fixture
 def collecting_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread writes only when it is told to."""
+    """The thread writes only when the test lets it."""
     monkeypatch.setattr(logs, "COLLECT_SEC", 3600.0)
 
 
@@ -112,7 +112,7 @@ def test_asking_for_a_receipt_has_the_lines_written_at_once(tmp_path: Path) -> N
     assert (tmp_path / "flask10x.log").read_text().endswith("ERROR The last words\n")
 
 
-def test_the_thread_writes_without_being_told(tmp_path: Path) -> None:
+def test_the_thread_writes_by_itself(tmp_path: Path) -> None:
     logs.configure(given(tmp_path))
     for number in range(2):
         log.info("line %d", number)
@@ -168,8 +168,8 @@ def test_what_a_stalled_card_has_no_room_for_is_counted(
     moving.set()
 
     lost = "WARNING 5 lines of the log were lost: the file stalled"
-    kept = [f"WARNING line {number}" for number in range(3)]
-    assert messages(tmp_path) == ["INFO being written", *kept, lost]
+    in_file = [f"WARNING line {number}" for number in range(3)]
+    assert messages(tmp_path) == ["INFO being written", *in_file, lost]
     assert capsys.readouterr().err.count("WARNING line") == 8
     log.info("next")
     assert messages(tmp_path)[-2:] == [lost, "INFO next"]
@@ -422,11 +422,11 @@ def test_old_generations_are_dropped(tmp_path: Path) -> None:
     files = sorted(tmp_path.glob("flask10x.log*"), reverse=True)
     assert [file.name for file in files] == ["flask10x.log.2", "flask10x.log.1", "flask10x.log"]
     assert all(file.stat().st_size < 1000 + 35 for file in files)
-    kept = "".join(file.read_text("utf-8") for file in files).splitlines()
-    assert [line[20:] for line in kept] == [
-        f"INFO line {number:04d}" for number in range(1000 - len(kept), 1000)
+    lines = "".join(file.read_text("utf-8") for file in files).splitlines()
+    assert [line[20:] for line in lines] == [
+        f"INFO line {number:04d}" for number in range(1000 - len(lines), 1000)
     ]
-    assert len(kept) > 2 * 1000 / 35
+    assert len(lines) > 2 * 1000 / 35
 
 
 @pytest.mark.usefixtures("collecting_for_ever")
@@ -590,7 +590,7 @@ def test_a_folder_of_another_user_is_said_and_mended_by_the_next_configuration(
     assert messages(folder) == ["INFO back"]
 
 
-def test_a_card_that_stalls_keeps_nobody_waiting(
+def test_a_card_that_stalls_delays_no_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moving = threading.Event()

@@ -15,17 +15,17 @@ def niceness() -> int:
 
 def after(times: int) -> int:
     """The niceness of a new thread that gives way so often."""
-    found: list[int] = []
+    niceness_of_thread: list[int] = []
 
     def run() -> None:
         for _ in range(times):
             give_way()
-        found.append(niceness())
+        niceness_of_thread.append(niceness())
 
     thread = threading.Thread(target=run)
     thread.start()
     thread.join()
-    return found[0]
+    return niceness_of_thread[0]
 
 
 @pytest.mark.parametrize("times", [1, 3])

@@ -1,4 +1,4 @@
-"""Stderr that nobody reads: no line waits for it, and the next that goes out counts those lost."""
+"""Stderr without a reader: no line waits for it, and the next line counts those that were lost."""
 
 import logging
 import os
@@ -40,7 +40,7 @@ def test_a_line_goes_out_at_once(pipe: tuple[int, StderrLines]) -> None:
     assert os.read(reading, 100).decode() == "部屋\n"
 
 
-def test_nobody_waits_for_a_reader_and_the_lost_lines_are_counted(
+def test_no_line_waits_for_a_reader_and_the_lost_lines_are_counted(
     pipe: tuple[int, StderrLines],
 ) -> None:
     reading, lines = pipe

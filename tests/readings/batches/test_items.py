@@ -106,19 +106,19 @@ def test_whatever_is_said_it_is_a_plausible_time_or_an_error(at: object, age: ob
 
 
 @pytest.mark.parametrize(
-    ("own", "key"),
+    ("sent_id", "key"),
     [("reading 1", b"reading 1"), (17, b"17"), ("温度", "温度".encode()), (None, b"")],
 )
-def test_an_item(own: object, key: bytes) -> None:
+def test_an_item(sent_id: object, key: bytes) -> None:
     data = {"temperature": 25}
-    message = {"endpoint": "data", "data": data, "age_s": 60, "id": own}
+    message = {"endpoint": "data", "data": data, "age_s": 60, "id": sent_id}
     assert item_of(message, NOW_MS, UTC) == Item(data, NOW_MS - 60_000, key)
 
 
-@pytest.mark.parametrize("own", ["", "あ" * 86, 1.0, True, [], {}, 10**255])
-def test_what_is_no_id(own: object) -> None:
+@pytest.mark.parametrize("sent_id", ["", "あ" * 86, 1.0, True, [], {}, 10**255])
+def test_what_is_no_id(sent_id: object) -> None:
     with pytest.raises(InvalidReading) as caught:
-        item_of({"data": {}, "id": own}, NOW_MS, UTC)
+        item_of({"data": {}, "id": sent_id}, NOW_MS, UTC)
     assert list(caught.value.details) == ["id"]
 
 
@@ -146,5 +146,5 @@ def test_what_is_an_item_in_an_array_of_a_station(
 
 
 def test_a_station_may_have_a_field_of_that_name() -> None:
-    own = replace(DATA, measurements=(replace(DATA.measurements[0], path="data.pressure"),))
-    assert not is_item({"data": {"pressure": 1000}}, own)
+    with_data = replace(DATA, measurements=(replace(DATA.measurements[0], path="data.pressure"),))
+    assert not is_item({"data": {"pressure": 1000}}, with_data)

@@ -167,22 +167,22 @@ def test_no_text_breaks_the_reader_and_each_line_is_one_thing(body: str) -> None
 
 
 def test_lines_of_telegraf_become_readings_with_their_times() -> None:
-    made, problems = point_items(STATIONS, sent.TELEGRAF_LINES.decode())
+    items, problems = point_items(STATIONS, sent.TELEGRAF_LINES.decode())
     assert problems == []
-    (first_line, first), (second_line, second) = made
+    (first_line, first), (second_line, second) = items
     assert (first_line, second_line) == (1, 2)
     # The tag `host` is Telegraf's own and none of ours.
     assert first["data"] == {"temperature": 25.1, "air": {"humidity": 52.5}}
     assert first["measured_at"] == 1795665600.0
     assert second["data"] == {"temperature": 25.2, "air": {"humidity": 53}}
     assert first["id"] != second["id"]
-    assert point_items(STATIONS, sent.TELEGRAF_LINES.decode())[0] == made
+    assert point_items(STATIONS, sent.TELEGRAF_LINES.decode())[0] == items
 
 
 def test_fields_in_lines_of_their_own_are_one_reading() -> None:
-    made, problems = point_items(STATIONS, sent.ESPHOME_LINES.decode(), "s")
+    items, problems = point_items(STATIONS, sent.ESPHOME_LINES.decode(), "s")
     assert problems == []
-    ((line, item),) = made
+    ((line, item),) = items
     assert line == 1
     assert item["data"] == {"temperature": 25.1, "air": {"humidity": 52.5}}
     assert item["measured_at"] == 1795665600.0
@@ -190,18 +190,18 @@ def test_fields_in_lines_of_their_own_are_one_reading() -> None:
 
 def test_a_field_that_comes_again_begins_the_next_reading() -> None:
     body = "balcony,node=esp8266-123 temperature=1\nbalcony,node=esp8266-123 temperature=2\n"
-    made, _ = point_items(STATIONS, body)
-    assert [(line, item["data"]) for line, item in made] == [
+    items, _ = point_items(STATIONS, body)
+    assert [(line, item["data"]) for line, item in items] == [
         (1, {"temperature": 1.0}),
         (2, {"temperature": 2.0}),
     ]
-    assert all("id" not in item and "measured_at" not in item for _, item in made)
+    assert all("id" not in item and "measured_at" not in item for _, item in items)
 
 
 def test_a_line_of_no_station_is_named() -> None:
     body = "balcony,node=other temperature=1\ncpu,host=x usage=1\nbalcony,node=esp8266-123 a=1\n"
-    made, problems = point_items(STATIONS, body)
-    assert [line for line, _ in made] == [3]
+    items, problems = point_items(STATIONS, body)
+    assert [line for line, _ in items] == [3]
     assert problems == [
         LineProblem(
             1, "no station of stations.toml has the measurement and tags 'balcony,node=other'"
