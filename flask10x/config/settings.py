@@ -20,15 +20,6 @@ from zoneinfo import ZoneInfo
 from flask10x.config import environment_file, readers, station_file
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import Alerts
-from flask10x.config.readers import (
-    HIGHEST_PORT,
-    POSTGRESQL,
-    Place,
-    WrongEntry,
-    choice,
-    from_text,
-    seconds,
-)
 from flask10x.errors import SettingsError, nearest
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import unknown_tz
@@ -44,7 +35,7 @@ FILES = {CONFIG, environment_file.VARIABLE}
 
 def whole(low: int, high: int) -> readers.Reader:
     """A whole number within these limits, both included."""
-    return from_text(int, readers.whole(low, high))
+    return readers.from_text(int, readers.whole(low, high))
 
 
 def _setting(read: readers.Reader, default: Any) -> Any:
@@ -94,9 +85,11 @@ class Settings:
     bind: str = _setting(readers.bind, lambda above: f"0.0.0.0:{above.get('port') or 8888}")
     workers: int = _setting(whole(1, 16), 2)
     threads: int = _setting(whole(1, 64), 2)
-    ack: Literal["enqueued", "committed"] = _setting(choice("enqueued", "committed"), "enqueued")
+    ack: Literal["enqueued", "committed"] = _setting(
+        readers.choice("enqueued", "committed"), "enqueued"
+    )
     # A stopping worker waits REQUEST_CEILING_SEC (10) for its requests; all are answered by then.
-    ack_timeout_sec: float = _setting(seconds(0.1, 8), 2.0)
+    ack_timeout_sec: float = _setting(readers.seconds(0.1, 8), 2.0)
     partial_readings: frozenset[str] = _dependent(
         readers.partial_readings, lambda above: readers.accepting_partial(above["stations"], {})
     )
@@ -106,11 +99,13 @@ class Settings:
     rejected_max_bytes: int = _setting(whole(1_000_000, 100_000_000_000), 100_000_000)
     # A batch has 1000 readings, and a sender that repeats one must find all its keys known.
     idempotency_max_rows: int = _setting(whole(1000, 10_000_000), 50_000)
-    repeat_window_sec: float = _setting(seconds(0, 86_400), 0)
+    repeat_window_sec: float = _setting(readers.seconds(0, 86_400), 0)
     """How long the same body is a repeat, at stations without a window in `stations.toml`."""
-    retention_days: int = _setting(from_text(int, readers.retention_days), readers.NEVER_REMOVED)
+    retention_days: int = _setting(
+        readers.from_text(int, readers.retention_days), readers.NEVER_REMOVED
+    )
     timezone: str = _setting(readers.time_zone, "")
-    place: Place | None = _setting(readers.coordinates, None)
+    place: readers.Place | None = _setting(readers.coordinates, None)
     """The place by whose sun nights are shaded in charts; None: they are not shaded."""
     write_tokens_file: str = _setting(readers.secret_place, "")
     read_tokens_file: str = _setting(readers.secret_place, "")
@@ -120,31 +115,31 @@ class Settings:
     """The address of the broker for `flask10x mqtt`; empty: none."""
     mqtt_password_file: str = _setting(readers.secret_place, "")
     """As the files of tokens; empty: the broker needs no password."""
-    altitude_m: float | None = _setting(from_text(float, readers.altitude), None)
+    altitude_m: float | None = _setting(readers.from_text(float, readers.altitude), None)
     """The altitude above sea level of stations without one in `stations.toml`; None: unknown."""
     allowed_hosts: tuple[str, ...] = _setting(readers.host_names, ())
     """Names in lower case, a leading dot for all below it; empty: any name."""
     history_max: int = _setting(whole(1, 10_000), 1000)
-    query_timeout_sec: float = _setting(seconds(0.1, 60), 2.0)
+    query_timeout_sec: float = _setting(readers.seconds(0.1, 60), 2.0)
     write_queue_maxsize: int = _setting(whole(1, 1_000_000), 5000)
     queue_warn_threshold: int = _setting(
         whole(1, 1_000_000), lambda above: max(1, above["write_queue_maxsize"] * 80 // 100)
     )
     write_retries: int = _setting(whole(0, 1000), 3)
-    write_backoff_base_sec: float = _setting(seconds(0.001, 60), 0.05)
+    write_backoff_base_sec: float = _setting(readers.seconds(0.001, 60), 0.05)
     batch_max_rows: int = _setting(whole(1, 100_000), 500)
-    commit_interval_sec: float = _setting(seconds(0, 600), 0.1)
-    synchronous: Literal["FULL", "NORMAL"] = _setting(choice("FULL", "NORMAL"), "FULL")
+    commit_interval_sec: float = _setting(readers.seconds(0, 600), 0.1)
+    synchronous: Literal["FULL", "NORMAL"] = _setting(readers.choice("FULL", "NORMAL"), "FULL")
     commit_lock: bool = _setting(readers.switch_word, True)
     inactivity_warn_sec: int = _setting(whole(1, 1_000_000), 120)
-    log_level: str = _setting(choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
+    log_level: str = _setting(readers.choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
     log_max_bytes: int = _setting(whole(1000, 1_000_000_000), 1_000_000)
     log_backup_count: int = _setting(whole(1, 1000), 5)
 
     @property
     def on_postgres(self) -> bool:
         """Whether the readings are in PostgreSQL; else they are in a file of SQLite."""
-        return self.database_url.startswith(POSTGRESQL)
+        return self.database_url.startswith(readers.POSTGRESQL)
 
     @property
     def commits_synchronously(self) -> bool:
@@ -159,7 +154,7 @@ class Settings:
 
 # `port` is another way to write `bind`, so it has no value of its own.
 READERS: dict[str, Callable[..., Any]] = {
-    "port": whole(1, HIGHEST_PORT),
+    "port": whole(1, readers.HIGHEST_PORT),
     **{row.name: row.metadata["read"] for row in fields(Settings)},
 }
 _DEPENDENT = {row.name for row in fields(Settings) if "depends" in row.metadata}
@@ -193,7 +188,7 @@ def load(
             values[row.name] = default(values) if callable(default) else default
     if environ is os.environ and not values["timezone"] and (tz := unknown_tz()):
         place = environment_file.place_of("TZ")
-        raise WrongEntry(tz, _("a zone such as Asia/Tokyo is needed")).of_setting(place)
+        raise readers.WrongEntry(tz, _("a zone such as Asia/Tokyo is needed")).of_setting(place)
     values["stations"] = readers.at_altitude(values["stations"], values["altitude_m"])
     _check(values, entries)
     return Settings(**values)
@@ -217,7 +212,7 @@ def _file_of(setting: str, name: str) -> Path:
             return readers.file(entries[setting].raw)
         folder = entries.get("data_dir")
         return (readers.folder(folder.raw) if folder else default_data_dir()) / name
-    except WrongEntry as error:
+    except readers.WrongEntry as error:
         raise error.of_setting(
             entries[setting if setting in entries else "data_dir"].place
         ) from None
@@ -240,7 +235,7 @@ def _read(name: str, entries: _Entries, values: Mapping[str, Any]) -> Any:
     place, raw = entries[name]
     try:
         return READERS[name](raw, values) if name in _DEPENDENT else READERS[name](raw)
-    except WrongEntry as error:
+    except readers.WrongEntry as error:
         raise error.of_setting(place) from None
     except (FileNotFoundError, NotADirectoryError) as error:
         text = _("{place}: there is no file {path}; flask10x {command} init makes it")
@@ -271,7 +266,7 @@ def _from_file(path: str | None) -> _Entries:
             raise SettingsError(text.format(place=entries[name].place, key=key))
         # The environment can't hold one, and no path may.
         if isinstance(value, str) and "\0" in value:
-            raise WrongEntry(value, _("there is a NUL character in it")).of_setting(place)
+            raise readers.WrongEntry(value, _("there is a NUL character in it")).of_setting(place)
         entries[name] = _Entry(place, value)
     return entries
 

@@ -5,19 +5,7 @@ import unicodedata
 from gettext import gettext as _
 from typing import Any
 
-from flask10x.config.readers import (
-    ACCEPT,
-    REJECT,
-    WrongEntry,
-    altitude,
-    line,
-    matching,
-    number,
-    one_of,
-    retention_days,
-    switch,
-    whole,
-)
+from flask10x.config import readers
 from flask10x.config.toml import Key
 from flask10x.readings.bands import LEVELS
 from flask10x.readings.numbers import CASE_FREE, OTHER_UNITS, SAME, SPELLINGS
@@ -68,54 +56,56 @@ FAULT_CODES = {
 }
 
 
-label = line(LABEL_CHARS)
-name = line(PATH_CHARS)
+label = readers.line(LABEL_CHARS)
+name = readers.line(PATH_CHARS)
 """A name that a protocol gives to something."""
-csv_file = matching(
+csv_file = readers.matching(
     r"\w[\w.-]{0,59}\.csv", N_("a name such as Balcony.csv is needed, without a folder")
 )
 
 
 def partial(raw: Any) -> bool:
     """Whether incomplete readings are accepted."""
-    return one_of((REJECT, ACCEPT))(raw) == ACCEPT
+    return readers.one_of((readers.REJECT, readers.ACCEPT))(raw) == readers.ACCEPT
 
 
 def channel(raw: Any) -> str:
     """The number of a channel of Ambient's, as a text or a number."""
     text = raw if isinstance(raw, str) else str(raw) if type(raw) is int else ""
     if not re.fullmatch(r"[0-9]{1,20}", text):
-        raise WrongEntry(raw, _("the number of a channel is needed"))
+        raise readers.WrongEntry(raw, _("the number of a channel is needed"))
     return text
 
 
 def topic(raw: Any) -> str:
     """A topic of MQTT for one station, so without wildcards."""
     if not isinstance(raw, str) or set(raw) & set("+#"):
-        raise WrongEntry(raw, _("a topic such as home/balcony is needed, without + and #"))
-    return line(TOPIC_CHARS)(raw)
+        raise readers.WrongEntry(raw, _("a topic such as home/balcony is needed, without + and #"))
+    return readers.line(TOPIC_CHARS)(raw)
 
 
 def tags(raw: Any) -> tuple[tuple[str, str], ...]:
     """Tags of the line protocol and their values."""
     if not isinstance(raw, dict) or len(raw) > MAX_TAGS:
         needed = _("tags such as {example} are needed, at most {n}")
-        raise WrongEntry(raw, needed.format(example='{ node = "esp8266-123" }', n=MAX_TAGS))
+        raise readers.WrongEntry(raw, needed.format(example='{ node = "esp8266-123" }', n=MAX_TAGS))
     return tuple((name(tag), name(value)) for tag, value in raw.items())
 
 
 def path(raw: Any) -> str:
     """Where a body holds a number: `temperature`, or `env.temperature` in an object."""
     if not isinstance(raw, str) or not all(raw.split(".")) or re.search(r"\s", raw):
-        raise WrongEntry(raw, _("the name of a field is needed, dots between the objects: env.co2"))
-    return line(PATH_CHARS)(raw)
+        raise readers.WrongEntry(
+            raw, _("the name of a field is needed, dots between the objects: env.co2")
+        )
+    return readers.line(PATH_CHARS)(raw)
 
 
 def paths(raw: Any) -> tuple[str, ...]:
     """A list of such places."""
     if not isinstance(raw, list) or len(raw) > MAX_ALIASES:
         needed = _('a list such as ["temp", "env.t"] is needed, of {n} at most')
-        raise WrongEntry(raw, needed.format(n=MAX_ALIASES))
+        raise readers.WrongEntry(raw, needed.format(n=MAX_ALIASES))
     return tuple(path(entry) for entry in raw)
 
 
@@ -127,9 +117,11 @@ ENDPOINT_NEEDED = N_("small letters a to z, digits, - and _ are needed, a letter
 
 def header(raw: Any) -> str:
     """A heading of a CSV file."""
-    text = line(LABEL_CHARS)(raw)
+    text = readers.line(LABEL_CHARS)(raw)
     if set(text) & set(',"') or text == "current_time":
-        raise WrongEntry(raw, _("a heading without commas and quotes is needed, not current_time"))
+        raise readers.WrongEntry(
+            raw, _("a heading without commas and quotes is needed, not current_time")
+        )
     return text
 
 
@@ -137,11 +129,11 @@ def unit(raw: Any) -> str:
     """A unit that senders' texts are converted to, any other text, or empty for none."""
     if raw == "":
         return ""
-    text = line(UNIT_CHARS)(raw)
+    text = readers.line(UNIT_CHARS)(raw)
     if re.match(r"[0-9.,+-]", text):
-        raise WrongEntry(raw, _("a unit begins with no digit, sign or point"))
+        raise readers.WrongEntry(raw, _("a unit begins with no digit, sign or point"))
     if (usual := same_unit(text)) not in ("", text):
-        raise WrongEntry(raw, _("write it {unit}").format(unit=f'"{usual}"'))
+        raise readers.WrongEntry(raw, _("write it {unit}").format(unit=f'"{usual}"'))
     return text
 
 
@@ -169,22 +161,22 @@ STATION_KEYS = (
     Key("label", label, default=_ITSELF),
     Key("label_ja", label),
     Key("csv_file", csv_file, "csv_name", default=csv_file_of, fixed=True),
-    Key("interval_sec", whole(1, 1_000_000)),
+    Key("interval_sec", readers.whole(1, 1_000_000)),
     Key("partial", partial, "accepts_partial"),
-    Key("repeat_window_sec", whole(0, 86_400)),
-    Key("retention_days", retention_days),
+    Key("repeat_window_sec", readers.whole(0, 86_400)),
+    Key("retention_days", readers.retention_days),
     Key("ambient_channel", channel),
     Key("mqtt_topic", topic),
     Key("influx", name),
     Key("influx_tags", tags),
-    Key("outside", switch),
-    Key("altitude_m", altitude),
+    Key("outside", readers.switch),
+    Key("altitude_m", readers.altitude),
 )
 MEASUREMENT_KEYS = (
     Key("path", path, default=_ITSELF, fixed=True),
     Key("aliases", paths),
     Key("partial_aliases", paths),
-    Key("quantity", matching(COLUMN.pattern, COLUMN_NEEDED), default=_ITSELF, fixed=True),
+    Key("quantity", readers.matching(COLUMN.pattern, COLUMN_NEEDED), default=_ITSELF, fixed=True),
     Key("label", label),
     Key("label_ja", label),
     Key(
@@ -194,22 +186,22 @@ MEASUREMENT_KEYS = (
         missing=N_('is missing; write unit = "" for a number without a unit'),
         fixed=True,
     ),
-    Key("minimum", number),
-    Key("maximum", number),
+    Key("minimum", readers.number),
+    Key("maximum", readers.number),
     Key("csv_header", header, default=_ITSELF, fixed=True),
-    Key("ambient", one_of(f"d{number}" for number in range(1, 9))),
+    Key("ambient", readers.one_of(f"d{number}" for number in range(1, 9))),
     Key("influx", name),
 )
 FAULT_KEYS = (
-    Key("value", number, needed=True),
+    Key("value", readers.number, needed=True),
     Key("sensor", label, needed=True),
-    Key("reason", one_of(FAULT_CODES), "code"),
-    Key("warning_only", switch),
+    Key("reason", readers.one_of(FAULT_CODES), "code"),
+    Key("warning_only", readers.switch),
 )
 BAND_KEYS = (
-    Key("above", number),
-    Key("below", number),
-    Key("level", one_of(LEVELS)),
+    Key("above", readers.number),
+    Key("below", readers.number),
+    Key("level", readers.one_of(LEVELS)),
     Key("label", label, needed=True),
     Key("label_ja", label),
 )

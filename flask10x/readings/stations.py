@@ -210,11 +210,15 @@ _QUANTITIES: Mapping[str, tuple[str, float | None, float | None]] = MappingProxy
 def _measurement(
     csv_header: str, quantity: str, path: str = "", sensor: str = "", **others: Any
 ) -> Measurement:
-    """A measurement of a built-in station; a second sensor of a quantity names its column."""
+    """A measurement of a built-in station; of one of two sensors of a quantity by the sensor."""
     unit, minimum, maximum = _QUANTITIES[quantity]
+    column = f"{quantity}_{sensor}" if sensor else quantity
+    if sensor:
+        path = f"{sensor}.{quantity}"
+        others["partial_aliases"] = (f"{sensor}_{quantity}", column)
     return Measurement(
         path=path or quantity,
-        column=f"{quantity}_{sensor}" if sensor else quantity,
+        column=column,
         quantity=quantity,
         csv_header=csv_header,
         unit=unit,
@@ -281,27 +285,10 @@ BUILT_IN = Stations(
                     "Voltage", "voltage", "mq_2.voltage", partial_aliases=("voltage", "mq2_voltage")
                 ),
                 _measurement(
-                    "Temperature_DS18B20",
-                    "temperature",
-                    "ds18b20.temperature",
-                    "ds18b20",
-                    partial_aliases=("ds18b20_temperature", "temperature_ds18b20"),
-                    faults=DS18B20_FAULTS,
+                    "Temperature_DS18B20", "temperature", sensor="ds18b20", faults=DS18B20_FAULTS
                 ),
-                _measurement(
-                    "Temperature_DHT11",
-                    "temperature",
-                    "dht11.temperature",
-                    "dht11",
-                    partial_aliases=("dht11_temperature", "temperature_dht11"),
-                ),
-                _measurement(
-                    "Humidity_DHT11",
-                    "humidity",
-                    "dht11.humidity",
-                    "dht11",
-                    partial_aliases=("dht11_humidity", "humidity_dht11"),
-                ),
+                _measurement("Temperature_DHT11", "temperature", sensor="dht11"),
+                _measurement("Humidity_DHT11", "humidity", sensor="dht11"),
             ),
         ),
     )
