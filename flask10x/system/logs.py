@@ -276,9 +276,10 @@ class LogFile(ConcurrentRotatingFileHandler):
 
         Return False if the process has no descriptor for the file, so that another try may succeed.
         """
-        text = "\n".join(
-            line.text(f"{self._local_time(int(line.created) * SECOND_MS)} ") for line in lines
-        )
+        # Lines that are written together belong to few seconds.
+        seconds = {int(line.created) for line in lines}
+        times = {second: f"{self._local_time(second * SECOND_MS)} " for second in seconds}
+        text = "\n".join(line.text(times[int(line.created)]) for line in lines)
         self._exhausted = False
         self.handle(logging.makeLogRecord({"msg": text}))
         return not self._exhausted
