@@ -12,6 +12,7 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
+from flask10x.mqtt import subscriber as subscriber_module
 from flask10x.mqtt.handover import POSTED_MAX, Handover, Message, Result
 from flask10x.mqtt.subscriber import Deliveries, Pauses, Subscriber, broker_at
 
@@ -84,6 +85,8 @@ def test_a_backlog_goes_in_whole_posts(
 ) -> None:
     """The session reads one message at each call, and each post waits for a commit."""
     service, stop = Service(), Event()
+    # A slow machine may need longer than a session waits for more messages.
+    monkeypatch.setattr(subscriber_module, "GATHERED_SEC", 60)
     with closing(Deliveries(tmp_path / "deliveries")) as deliveries:
         session = subscriber(service, deliveries)
         numbers = iter(range(1, coming + 1))
