@@ -19,7 +19,6 @@ from gettext import ngettext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
@@ -51,7 +50,6 @@ from flask10x.export.position import (
     mark_of,
     names_of,
     rename,
-    save_floor,
     save_state,
     with_file,
 )
@@ -105,7 +103,7 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
     handed_over = _hand_over(database, target)
     if handed_over:
         # It begins behind the files that the station has had so far.
-        target = replace(target, rows=target.rows.of(target.station))
+        target = replace(target, rows=FileRows(database, target.station))
     with CsvFile.open(target.path, write=True) or nullcontext() as file:
         run = _FileExport(database, target, file)
         archived.check_owner(database, target, file, run.before.position)
@@ -197,12 +195,7 @@ class _FileExport:
             if intent.import_id is not None:
                 forget_second_names(path)
 
-        def save_its_floor(connection: Connection) -> None:
-            if resolution.position is not None and resolution.floor is not None:
-                save_floor(connection, self.target.name, resolution.floor)
-
-        state = State(resolution.position)
-        self.stored = save_state(self.database, self.target, self.stored, state, save_its_floor)
+        self.save(resolution.position)
 
     def look(self) -> None:
         """Find the position for new rows.
@@ -219,8 +212,15 @@ class _FileExport:
             self.database, self.written, self.file, self.floor, position
         )
 
-    def save(self, state: State, file: ArchivedFile | None = None) -> None:
-        """Save the state of the file, and the file that was archived."""
+    def save(
+        self,
+        position: Position | None,
+        *,
+        intent: Intent | None = None,
+        file: ArchivedFile | None = None,
+    ) -> None:
+        """Save the position and the intent, and the file that was archived."""
+        state = State(position, intent, self.floor)
         self.stored = save_state(
             self.database, self.target, self.stored, state, lambda c: archived.record(c, file)
         )
@@ -233,7 +233,7 @@ class _FileExport:
             place = archived.elsewhere(self.target, before)
             former = archived.archived(self.target, before, self.floor, place)
         if former or self.history or _is_news(before, position):
-            self.save(State(position), former)
+            self.save(position, file=former)
 
     def append_dropped(self) -> int:
         """Append to an old file up to the last new row with a value of a dropped column.
@@ -255,7 +255,7 @@ class _FileExport:
     def set_aside(self, path: Path) -> None:
         """Give the file this name, once the database has what the file is."""
         file = archived.archived(self.target, self.position, self.floor, path)
-        self.save(State(self.position), file)
+        self.save(self.position, file=file)
         set_aside(self.target, path)
 
     def begin_new_file(self) -> None:
@@ -275,7 +275,7 @@ class _FileExport:
             for piece in _pieces(target, position):
                 mark = position.mark
                 intent = _intent_of(piece, position.last_id, mark.size_bytes)
-                self.save(State(position, intent))
+                self.save(position, intent=intent)
                 file = file or created.enter_context(CsvFile.create(target.path))
                 file.append(piece.data, mark.size_bytes)
                 if mark == NOTHING:
@@ -287,7 +287,7 @@ class _FileExport:
                     position = replace(
                         position, last_received_at=piece.last_received_at, last_time=last_time
                     )
-                self.save(State(position))
+                self.save(position)
                 rows += piece.rows
         return rows
 
@@ -356,7 +356,7 @@ def _end_file(database: Database, former: Target, state: State, position: Positi
     _export_file(database, former)
     run, path = _FileExport(database, former, None), archived_path(former)
     run.set_aside(path)
-    run.save(State(None))
+    run.save(None)
     text = _("a new file was begun, as this was the file of /{endpoint}; that one is {path}")
     text = text.format(endpoint=former.station.endpoint, path=path)
     return FileOutcome(path, "; ".join(filter(None, (text, missing))), failed=bool(missing))
@@ -402,7 +402,7 @@ def _leave_file(database: Database, target: Target, name: str) -> str:
         path = archived_path(former)
         run.set_aside(path)
     place = archived.elsewhere(former, run.position)
-    run.save(State(None), archived.archived(former, run.position, run.floor, place))
+    run.save(None, file=archived.archived(former, run.position, run.floor, place))
     text = _("it goes on after {name}, which the station had before; that one is {path}")
     return text.format(name=name, path=path or _("gone"))
 

@@ -49,9 +49,9 @@ class ArchivedFile:
         return str(self.position.endpoint)
 
 
-def load(connection: Connection, endpoint: str) -> list[ArchivedFile]:
-    """Return the archived files of the station, the newest first."""
-    query = select(table).where(table.c.endpoint == endpoint)
+def load(connection: Connection, *endpoints: str) -> list[ArchivedFile]:
+    """Return the archived files of these stations, the newest first."""
+    query = select(table).where(table.c.endpoint.in_(endpoints))
     newest = query.order_by(table.c.last_id.desc(), table.c.size_bytes, table.c.checksum)
     return [_of(row) for row in connection.execute(newest)]
 

@@ -12,7 +12,7 @@ from flask10x.database import csv_owner
 from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import Flask10xError
-from flask10x.export.rows import FileRows, Target
+from flask10x.export.rows import FileRows, Log, Target
 from flask10x.readings.csv_lines import header
 from flask10x.readings.stations import Station
 from flask10x.readings.times import zone_name_of
@@ -46,8 +46,13 @@ def for_each(
     return [_outcome(settings, database, station, do) for station in stations]
 
 
-def target_of(settings: Settings, database: Database, station: Station) -> Target:
-    """Return the station's file; raises what reading the database raises."""
+def target_of(
+    settings: Settings, database: Database, station: Station, log: Log | None = None
+) -> Target:
+    """Return the station's file, as of now or of the moment of `log`.
+
+    Raises what reading the database raises.
+    """
     return Target(
         station=station,
         name=station.csv_name,
@@ -55,7 +60,7 @@ def target_of(settings: Settings, database: Database, station: Station) -> Targe
         zone=settings.zone,
         zone_name=zone_name_of(settings.zone),
         header=header(station),
-        rows=FileRows(database, station),
+        rows=FileRows(database, station, log),
         host=csv_owner.host_of(settings),
     )
 

@@ -7,7 +7,7 @@ for long and goes on, while another host has taken the files over, changes nothi
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, fields, replace
 from gettext import gettext as _
 from pathlib import PurePath
@@ -105,7 +105,11 @@ class State:
     position: Position | None
     intent: Intent | None = None
     floor: Floor | None = None
-    """Set by the removal of readings; an export saves only that of a rebuilt file."""
+    """Set by the removal of readings; None is stored where it is that of another file."""
+
+
+# In the order of the fields of State.
+STATE_TABLES = (exports, export_intents, export_floors)
 
 
 def load_state(database: Database, name: str) -> State:
@@ -116,8 +120,14 @@ def load_state(database: Database, name: str) -> State:
 
 def state_of(connection: Connection, name: str) -> State:
     """Return the same at the moment of the connection's transaction."""
-    state = _state(connection, name)
-    return replace(state, floor=_load_floor(connection, name, state.position))
+    return states_of(connection, [name])[name]
+
+
+def states_of(connection: Connection, names: Collection[str]) -> dict[str, State]:
+    """Return all that the database has about the files of these names, by their names."""
+    queries = (select(table).where(table.c.name.in_(names)) for table in STATE_TABLES)
+    rows = [{row["name"]: row for row in connection.execute(query).mappings()} for query in queries]
+    return {name: _state(*(by_name.get(name) for by_name in rows)) for name in names}
 
 
 def names_of(connection: Connection, endpoint: str) -> list[str]:
@@ -141,15 +151,6 @@ def endpoints_of(connection: Connection) -> list[str]:
         endpoints.append(endpoint)
         query = after.where(readings.c.endpoint > endpoint)
     return endpoints
-
-
-def _load_floor(connection: Connection, name: str, position: Position | None) -> Floor | None:
-    """Return the floor of the file at this position, or None when it has none."""
-    columns = [export_floors.c[field.name] for field in fields(Floor)]
-    row = connection.execute(select(*columns).where(export_floors.c.name == name)).one_or_none()
-    if row is None or position is None or row.first_id != position.first_id:
-        return None
-    return Floor(**row._mapping)
 
 
 def save_floor(connection: Connection, name: str, floor: Floor) -> None:
@@ -206,25 +207,20 @@ def save_state(
     state by now, or the file belongs to another host, and LockTimeout or
     sqlalchemy.exc.DBAPIError when the commit failed for seconds; then nothing is changed.
     """
-    name = target.name
-
-    def first_id(of: State) -> int | None:
-        return of.position.first_id if of.position else None
+    name, state = target.name, _with_own_floor(state)
+    values = (
+        columns_of_position(state.position) if state.position else None,
+        asdict(state.intent) if state.intent else None,
+        asdict(state.floor) if state.floor else None,
+    )
 
     def change(connection: Connection) -> None:
         _require(connection, target, stored)
         of(connection).note_origin(connection, name)
-        tables = [exports, export_intents]
-        if first_id(stored) != first_id(state):
-            # Another file: its rows were not compared.
-            tables.append(export_floors)
-        for table in tables:
+        for table, row in zip(STATE_TABLES, values, strict=True):
             connection.execute(delete(table).where(table.c.name == name))
-        if state.position is not None:
-            values = columns_of_position(state.position)
-            connection.execute(insert(exports).values(name=name, **values))
-        if state.intent is not None:
-            connection.execute(insert(export_intents).values(name=name, **asdict(state.intent)))
+            if row is not None:
+                connection.execute(insert(table).values(name=name, **row))
         also(connection)
 
     database.commit_change(change)
@@ -240,9 +236,9 @@ def rename(database: Database, target: Target, stored: State, new_name: str) -> 
 
     def change(connection: Connection) -> None:
         _require(connection, target, stored)
-        if _state(connection, new_name).position is not None:
+        if state_of(connection, new_name).position is not None:
             raise _changed_meanwhile()
-        for table in (exports, export_intents, export_floors):
+        for table in STATE_TABLES:
             connection.execute(delete(table).where(table.c.name == new_name))
             connection.execute(update(table).where(table.c.name == name).values(name=new_name))
         of(connection).rename_origin(connection, name, new_name)
@@ -269,7 +265,7 @@ def _rename_earlier(connection: Connection, station: Station, new_name: str) -> 
 def _require(connection: Connection, target: Target, stored: State) -> None:
     """Raise ExportError unless this host has the file and its state is the stored one."""
     csv_owner.require(connection, target.host)
-    if _state(connection, target.name) != replace(stored, floor=None):
+    if state_of(connection, target.name) != stored:
         raise _changed_meanwhile()
 
 
@@ -277,16 +273,23 @@ def _changed_meanwhile() -> ExportError:
     return ExportError(_("something else has changed the position of the file meanwhile"))
 
 
-def _state(connection: Connection, name: str) -> State:
-    """Return the state without its floor."""
-    position = select(exports).where(exports.c.name == name)
-    row = connection.execute(position).mappings().one_or_none()
-    columns = [export_intents.c[field.name] for field in fields(Intent)]
-    intent = select(*columns).where(export_intents.c.name == name)
-    intent_row = connection.execute(intent).mappings().one_or_none()
-    return State(
-        position_of_columns(row) if row else None, Intent(**intent_row) if intent_row else None
+def _state(
+    position: RowMapping | None, intent: RowMapping | None, floor: RowMapping | None
+) -> State:
+    """Return the state that is in these rows of the tables; another file's floor is ignored."""
+    state = State(
+        position_of_columns(position) if position else None,
+        Intent(**{field.name: intent[field.name] for field in fields(Intent)}) if intent else None,
+        Floor(**{field.name: floor[field.name] for field in fields(Floor)}) if floor else None,
     )
+    return _with_own_floor(state)
+
+
+def _with_own_floor(state: State) -> State:
+    """Return the state without its floor where that is of another file of the name."""
+    position, floor = state.position, state.floor
+    is_own = position is not None and floor is not None and floor.first_id == position.first_id
+    return state if is_own else replace(state, floor=None)
 
 
 def columns_of_position(position: Position) -> dict[str, Any]:

@@ -18,8 +18,6 @@ from gettext import ngettext
 from itertools import chain
 from pathlib import Path
 
-from sqlalchemy import Connection
-
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.errors import ExportError
@@ -37,7 +35,6 @@ from flask10x.export.position import (
     first_line_floor,
     load_state,
     names_of,
-    save_floor,
     save_state,
     with_file,
 )
@@ -467,7 +464,7 @@ def _put_in_place(
         new.path.unlink()
         text, mark = _("{rows} as before").format(rows=rows), old.mark(new.checksum)
     else:
-        intended = State(state.position, _intent_of(new, position))
+        intended = replace(state, intent=_intent_of(new, position))
         state = save_state(database, target, state, intended)
         text = _("{rows} written").format(rows=rows)
         if old is not None and new.same_bytes < old.size:
@@ -476,12 +473,8 @@ def _put_in_place(
         new.path.replace(path)
         disk.sync(path.parent)
         mark = _mark(path, new.checksum)
-
-    def save_its_floor(connection: Connection) -> None:
-        if new.floor is not None:
-            save_floor(connection, target.name, new.floor)
-
-    save_state(database, target, state, State(replace(position, mark=mark)), save_its_floor)
+    new_state = State(replace(position, mark=mark), floor=new.floor)
+    save_state(database, target, state, new_state)
     return text
 
 

@@ -7,7 +7,7 @@ can't be made again from the database.
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from gettext import gettext as _
@@ -91,16 +91,15 @@ class ProvingFile:
         """The rows that an export has written into it, in its order."""
         return exported_rows(self.target, self.position, None)[1]
 
-    def provable(self, ids: Sequence[int]) -> list[int]:
-        """Return those of these readings that it has, with all of their values."""
-        missing = self.missing(ids)
-        return [number for number in ids if number in self and not missing[number]]
+    def provable(self, values: Mapping[int, Sequence[str]]) -> list[int]:
+        """Return the ids of readings that it has, of those with values in these columns."""
+        return [
+            number for number, columns in values.items() if number in self and self.has(columns)
+        ]
 
-    def missing(self, ids: Sequence[int]) -> dict[int, list[str]]:
-        """Return the columns of values for which the file has no column, by the readings' ids."""
-        columns = self.target.station.columns
-        values = self.target.rows.columns_with_values(ids)
-        return {n: [name for name in names if name not in columns] for n, names in values.items()}
+    def has(self, columns: Sequence[str]) -> bool:
+        """Whether the file has all of these columns."""
+        return set(self.target.station.columns).issuperset(columns)
 
 
 def not_ready(target: Target, state: State) -> ReadingObstacle | None:
@@ -111,21 +110,26 @@ def not_ready(target: Target, state: State) -> ReadingObstacle | None:
 
 
 def file_for(
-    target: Target, state: State, files: Sequence[ArchivedFile], number: int
+    target: Target,
+    state: State,
+    files: Sequence[ArchivedFile],
+    number: int,
+    columns: Sequence[str],
 ) -> ProvingFile | ReadingObstacle:
     """Return the file that can prove the reading of this id, or the first obstacle.
 
-    Reads first lines, and an archived file that was touched. Raises OSError or ExportError when
-    that fails.
+    `columns` are those of which the reading has a value. Reads first lines, and an archived file
+    that was touched. Raises OSError or ExportError when that fails.
     """
     first_obstacle: ReadingObstacle | None = None
     for file in _files_with(target, state, files, number):
         if number in file:
             result = _look(file)
             if isinstance(result, ProvingFile):
-                if not (columns := result.missing([number])[number]):
+                if result.has(columns):
                     return result
-                result = ReadingObstacle("values_in_no_file", ", ".join(columns))
+                missing = (c for c in columns if c not in result.target.station.columns)
+                result = ReadingObstacle("values_in_no_file", ", ".join(missing))
             first_obstacle = first_obstacle or result
     if first_obstacle is not None:
         return first_obstacle
@@ -134,12 +138,16 @@ def file_for(
 
 
 def hindrance(
-    target: Target, state: State, files: Sequence[ArchivedFile], number: int
+    target: Target,
+    state: State,
+    files: Sequence[ArchivedFile],
+    number: int,
+    columns: Sequence[str],
 ) -> ReadingObstacle | None:
     """Return what keeps the reading; None when a file can prove it. Raises as `file_for` does."""
     if obstacle := not_ready(target, state):
         return obstacle
-    file = file_for(target, state, files, number)
+    file = file_for(target, state, files, number, columns)
     return file if isinstance(file, ReadingObstacle) else None
 
 

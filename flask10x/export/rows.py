@@ -9,7 +9,8 @@ reads the file could not interpret it. It stops no other one, and each outcome n
 """
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import tzinfo
 from functools import lru_cache
@@ -24,17 +25,18 @@ from sqlalchemy import (
     case,
     false,
     func,
+    literal,
     literal_column,
     or_,
     select,
 )
 from sqlalchemy.types import REAL
 
-from flask10x.database import removed
 from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
 from flask10x.database.expressions import unindexed
 from flask10x.database.insert import HEAD, existing_columns
+from flask10x.database.removed import NOTHING_REMOVED, Removed, load_removed
 from flask10x.database.tables import archived_files, exports, imports, measurement, readings
 from flask10x.readings import csv_lines
 from flask10x.readings.csv_lines import Lines, LogRow, ParsedLine
@@ -99,11 +101,47 @@ class Import:
         return IdSpan(self.first_id - 1, self.last_id)
 
 
-def load_imports(connection: Connection, station: Station) -> list[Import]:
-    """Return the station's imports in their order, from files of whatever name."""
+def load_imports(connection: Connection, endpoints: Collection[str]) -> dict[str, list[Import]]:
+    """Return the imports of these stations in their order, from files of whatever name."""
     columns = (imports.c[field.name] for field in fields(Import))
-    query = select(*columns).where(imports.c.endpoint == station.endpoint)
-    return [Import(*row) for row in connection.execute(query.order_by(imports.c.id))]
+    query = select(imports.c.endpoint, *columns).where(imports.c.endpoint.in_(endpoints))
+    of_stations = defaultdict[str, list[Import]](list)
+    for endpoint, *values in connection.execute(query.order_by(imports.c.id)):
+        of_stations[endpoint].append(Import(*values))
+    return of_stations
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The end of the log, and what of some stations is in which file, at one moment."""
+
+    head: int
+    imports: Mapping[str, list[Import]]
+    """By the endpoints, as what follows."""
+    removed: Mapping[str, Removed]
+    ends: Mapping[str, list[tuple[str, int]]]
+    """The names of files, empty for an archived one, and their last readings."""
+
+    def archived_to(self, station: Station) -> int:
+        """Return the last reading that another file of the station has than the one of its name."""
+        ends = self.ends.get(station.endpoint, [])
+        return max((last_id for name, last_id in ends if name != station.csv_name), default=0)
+
+
+def load_log(connection: Connection, endpoints: Collection[str]) -> Log:
+    """Return what the database has about the files of these stations."""
+    ends = defaultdict[str, list[tuple[str, int]]](list)
+    of_files = select(exports.c.endpoint, exports.c.name, exports.c.last_id)
+    file = archived_files.c
+    of_archived = select(file.endpoint, literal(""), func.max(file.last_id)).group_by(file.endpoint)
+    for endpoint, name, end in (*connection.execute(of_files), *connection.execute(of_archived)):
+        ends[endpoint].append((name, end))
+    return Log(
+        head=last_id(connection),
+        imports=load_imports(connection, endpoints),
+        removed=load_removed(connection),
+        ends=ends,
+    )
 
 
 def first_received(connection: Connection, station: Station) -> int | None:
@@ -111,6 +149,16 @@ def first_received(connection: Connection, station: Station) -> int | None:
     query = select(func.min(readings.c.received_at)).where(readings.c.endpoint == station.endpoint)
     first_ms: int | None = connection.execute(query).scalar_one()
     return first_ms
+
+
+def columns_with_values(connection: Connection, ids: Sequence[int]) -> dict[int, list[str]]:
+    """Return the columns of which each of these readings has a value, by their ids."""
+    columns = sorted(existing_columns(connection).difference(ROW_COLUMNS))
+    query = select(readings.c.id, *map(measurement, columns)).where(readings.c.id.in_(ids))
+    return {
+        number: [name for name, value in zip(columns, values, strict=True) if value is not None]
+        for number, *values in connection.execute(query)
+    }
 
 
 def live(after: int, until: int, ranges: list[Import]) -> Iterator[IdSpan]:
@@ -154,15 +202,18 @@ def behind(spans: list[IdSpan], last_id: int) -> list[IdSpan]:
 class FileRows:
     """The rows of a station, as its file has them; a view of the log at one moment."""
 
-    def __init__(self, database: Database, station: Station) -> None:
+    def __init__(self, database: Database, station: Station, log: Log | None = None) -> None:
+        if log is None:
+            with database.reader.begin() as connection:
+                log = load_log(connection, [station.endpoint])
         self._database = database
+        self._log = log
         self.station = station
-        with database.reader.begin() as connection:
-            self.head = last_id(connection)
-            self.all_imports = load_imports(connection, station)
-            """All imports, also those of files of other names, whose readings are exported."""
-            self.removed = removed.removed_of_station(connection, station.endpoint)
-            self.archived_to = _archived_to(connection, station)
+        self.head = log.head
+        self.all_imports = log.imports.get(station.endpoint, [])
+        """All imports, also those of files of other names, whose readings are exported."""
+        self.removed = log.removed.get(station.endpoint, NOTHING_REMOVED)
+        self.archived_to = log.archived_to(station)
         self.imports = [each for each in self.all_imports if each.is_from_file_of(station)]
 
     @property
@@ -171,8 +222,9 @@ class FileRows:
         return max((each.id for each in self.imports), default=0)
 
     def of(self, station: Station) -> "FileRows":
-        """Return the rows of the station with these columns."""
-        return FileRows(self._database, station)
+        """Return the rows of this station at the same moment, or now when it is another one."""
+        is_same = station.endpoint == self.station.endpoint
+        return FileRows(self._database, station, self._log if is_same else None)
 
     def new(self, last_id: int) -> list[IdSpan]:
         """Return what is to be appended to a file that has come to `last_id`."""
@@ -271,12 +323,8 @@ class FileRows:
 
     def columns_with_values(self, ids: Sequence[int]) -> dict[int, list[str]]:
         """Return the columns of which each of these readings has a value, by their ids."""
-        columns = sorted(self.columns_in_table().difference(ROW_COLUMNS))
-        query = select(readings.c.id, *map(measurement, columns))
-        return {
-            number: [name for name, value in zip(columns, values, strict=True) if value is not None]
-            for number, *values in self._all(query.where(readings.c.id.in_(ids)))
-        }
+        with self._database.reader.begin() as connection:
+            return columns_with_values(connection, ids)
 
     def columns_in_table(self) -> set[str]:
         """Return all columns that the table of readings has."""
@@ -363,19 +411,6 @@ class Target:
         """Return the line that would be appended to a file that has come to `last_id`."""
         row = self.rows.first(self.rows.new(last_id))
         return None if row is None else Lines(self.zone).bytes([row])
-
-
-def _archived_to(connection: Connection, station: Station) -> int:
-    """Return the last reading that another file of the station has than the one of its name."""
-    ends = (
-        select(func.max(archived_files.c.last_id)).where(
-            archived_files.c.endpoint == station.endpoint
-        ),
-        select(func.max(exports.c.last_id)).where(
-            exports.c.endpoint == station.endpoint, exports.c.name != station.csv_name
-        ),
-    )
-    return max(connection.execute(end).scalar_one() or 0 for end in ends)
 
 
 def _of_station(station: Station, columns: tuple[Any, ...]) -> Select[Any]:

@@ -150,7 +150,8 @@ def _kept_by(database: Database, target: Target, state: State) -> Iterator[str]:
         return
     with database.reader.begin() as connection:
         files = archived.load(connection, target.station.endpoint)
-    if obstacle := removable.hindrance(target, state, files, row[0]):
+    (columns,) = target.rows.columns_with_values([row[0]]).values()
+    if obstacle := removable.hindrance(target, state, files, row[0], columns):
         text = _("old readings stay in the database, for {why}; run: {command}")
         why, command = removable.in_words(obstacle), removable.command(target, obstacle)
         yield text.format(why=why, command=command)

@@ -22,7 +22,8 @@ def difference(target: Target, position: Position | None) -> OtherZone | None:
     """Return how the zone of the file differs from this command's; None when it does not."""
     if position is None or position.zone is None:
         return None
-    first_ms = target.rows.first_received()
+    # The zones of one name have the same times.
+    first_ms = None if position.zone == target.zone_name else target.rows.first_received()
     return times.other_zone(position.zone, target.zone, position.last_row, first_ms, now_ms())
 
 

@@ -367,9 +367,8 @@ def _behind(connection: Connection, at: int, station: Station | None) -> tuple[i
         # Or SQLite would read all of the station's entries in the index instead of the tail.
         query = query.where(unindexed(readings.c.endpoint) == station.endpoint)
         # Rows that came from the station's file are not appended to it again.
-        imports = [
-            each for each in load_imports(connection, station) if each.is_from_file_of(station)
-        ]
+        all_imports = load_imports(connection, [station.endpoint])[station.endpoint]
+        imports = [each for each in all_imports if each.is_from_file_of(station)]
     tails = [
         connection.execute(query.where(id_ > span.after, id_ <= span.until)).one()
         for span in live(at, HIGHEST_ID, imports)

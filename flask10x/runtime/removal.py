@@ -135,10 +135,11 @@ class StationRemoval:
         piece, is_more = self._next(files.state, kept_since_ms)
         if piece is None:
             return Removal(is_more=is_more)
-        file = removable.file_for(target, files.state, files.archived, piece.ids[0])
+        number, values = piece.ids[0], target.rows.columns_with_values(piece.ids)
+        file = removable.file_for(target, files.state, files.archived, number, values[number])
         if isinstance(file, ReadingObstacle):
             return _hindered(target, file)
-        provable = set(file.provable(piece.ids))
+        provable = set(file.provable(values))
         rows = list(takewhile(lambda row: row[0] in provable, piece.rows))
         is_more = is_more or len(rows) < len(piece.rows)
         piece = replace(piece, rows=rows)

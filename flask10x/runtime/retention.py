@@ -4,10 +4,11 @@
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Select, func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner, removed
@@ -48,9 +49,10 @@ class Outlook:
     """After how many days its readings are removed."""
     removed: Removed
     oldest_at: int | None
-    """When the oldest stored reading was received, in UTC epoch milliseconds; None when there is
-    only
-    the last one, which is kept."""
+    """When the oldest stored reading was received, in UTC epoch milliseconds.
+
+    None when there is only the last one, which is kept.
+    """
     obstacle: "Obstacle | None"
     """Why due readings can't be removed."""
     path: str = ""
@@ -75,12 +77,28 @@ def outlooks(settings: Settings, database: Database, view: View) -> list[Outlook
     stations = [station for station in view.stations.all if days_of(settings, station)]
     if not stations:
         return []
-    listed = [(station.endpoint, None, 0, 0, 0) for station in stations]
-    ends = view.connection.execute(_ENDS, {"stations": json.dumps(listed)}).all()
-    return [
-        _outlook(settings, database, view, stations[place], (oldest, newest))
+    ends = view.connection.execute(_ENDS, _listed(stations, view.removed)).all()
+    listed = [
+        Outlook(
+            station=stations[place],
+            days=days_of(settings, stations[place]),
+            removed=view.removed.get(stations[place].endpoint, removed.NOTHING_REMOVED),
+            oldest_at=None if oldest == newest else oldest,
+            obstacle=None,
+        )
         for place, oldest, newest in ends
     ]
+    due = [each for each in listed if each.goes_at is not None and each.goes_at <= view.now_ms]
+    hindered = {each.station: each for each in _with_obstacles(settings, database, view, due)}
+    return [hindered.get(each.station, each) for each in listed]
+
+
+def _listed(stations: Sequence[Station], removed_until: Mapping[str, Removed]) -> dict[str, str]:
+    """Return the parameter of the statements below: the stations, and the last removed readings."""
+    nothing = removed.NOTHING_REMOVED
+    endpoints = [station.endpoint for station in stations]
+    listed = [(name, None, removed_until.get(name, nothing).last_id, 0, 0) for name in endpoints]
+    return {"stations": json.dumps(listed)}
 
 
 def _ends_statement() -> Select[Any]:
@@ -95,52 +113,56 @@ def _ends_statement() -> Select[Any]:
     return select(stations.c.place, *ends).order_by(stations.c.place)
 
 
+def _next_ids_statement() -> Select[Any]:
+    """Return the query of the next reading of each station to be removed."""
+    stations = spans("stations")
+    # With the index it would read all entries of the station.
+    of_station = unindexed(readings.c.endpoint) == stations.c.endpoint
+    following = select(readings.c.id).where(of_station, readings.c.id > stations.c.first)
+    first = following.order_by(readings.c.id).limit(1).correlate(stations).scalar_subquery()
+    return select(stations.c.endpoint, first)
+
+
 _ENDS = _ends_statement()
+_NEXT_IDS = _next_ids_statement()
 
 
-def _outlook(
-    settings: Settings,
-    database: Database,
-    view: View,
-    station: Station,
-    ends: tuple[int | None, int | None],
-) -> Outlook:
-    connection = view.connection
-    oldest, newest = ends
-    removed_until = view.removed.get(station.endpoint, removed.NOTHING_REMOVED)
-    outlook = Outlook(
-        station=station,
-        days=days_of(settings, station) or 0,
-        removed=removed_until,
-        oldest_at=None if oldest == newest else oldest,
-        obstacle=None,
-    )
-    if outlook.goes_at is None or outlook.goes_at > view.now_ms:
-        return outlook
+def _with_obstacles(
+    settings: Settings, database: Database, view: View, due: Sequence[Outlook]
+) -> list[Outlook]:
+    """Return the same with what keeps the next reading of each; all of them have one."""
+    if not due:
+        return []
     # Imported here, so that a worker that removes nothing does not load them.
     from flask10x.export import archived, removable  # noqa: PLC0415
     from flask10x.export.outcome import target_of  # noqa: PLC0415
-    from flask10x.export.position import state_of  # noqa: PLC0415
+    from flask10x.export.position import states_of  # noqa: PLC0415
+    from flask10x.export.rows import columns_with_values, load_log  # noqa: PLC0415
 
+    connection, stations = view.connection, [each.station for each in due]
     if csv_owner.is_elsewhere(settings, connection):
-        return replace(outlook, obstacle="other_host")
-    target = target_of(settings, database, station)
-    kept_by = removable.hindrance(
-        target,
-        state_of(connection, target.name),
-        archived.load(connection, station.endpoint),
-        _next_id(connection, station.endpoint, removed_until),
-    )
-    if kept_by is None:
-        return outlook
-    command = removable.command(target, kept_by)
-    return replace(outlook, obstacle=kept_by.obstacle, path=kept_by.path, command=command)
-
-
-def _next_id(connection: Connection, endpoint: str, removed_until: Removed) -> int:
-    """Return the id of the next reading to be removed; there is one."""
-    # With the index it would read all entries of the station.
-    of_station = unindexed(readings.c.endpoint) == endpoint
-    query = select(readings.c.id).where(of_station, readings.c.id > removed_until.last_id)
-    number: int = connection.execute(query.order_by(readings.c.id).limit(1)).scalar_one()
-    return number
+        return [replace(each, obstacle="other_host") for each in due]
+    endpoints = [station.endpoint for station in stations]
+    log, files = load_log(connection, endpoints), archived.load(connection, *endpoints)
+    states = states_of(connection, [station.csv_name for station in stations])
+    following = connection.execute(_NEXT_IDS, _listed(stations, view.removed)).all()
+    ids: dict[str, int] = dict(following)
+    values = columns_with_values(connection, list(ids.values()))
+    outlooks = []
+    for outlook in due:
+        target = target_of(settings, database, outlook.station, log)
+        number = ids[outlook.station.endpoint]
+        archived_files = [file for file in files if file.endpoint == outlook.station.endpoint]
+        state = states[target.name]
+        kept_by = removable.hindrance(target, state, archived_files, number, values[number])
+        outlooks.append(
+            outlook
+            if kept_by is None
+            else replace(
+                outlook,
+                obstacle=kept_by.obstacle,
+                path=kept_by.path,
+                command=removable.command(target, kept_by),
+            )
+        )
+    return outlooks

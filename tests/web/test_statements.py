@@ -73,13 +73,13 @@ def house(tmp_path: Path, make_settings: MakeSettings) -> Iterator[MakeHouse]:
     """Makes an application with so many stations, corrections and readings of some days."""
     apps: list[Flask] = []
 
-    def make(stations: int = 4, corrections: int = 0) -> Flask:
+    def make(stations: int = 4, corrections: int = 0, age_days: int = 0, **values: object) -> Flask:
         folder = tmp_path / str(len(apps))
         folder.mkdir()
         rooms = "".join(ROOM.format(number=number) for number in range(stations - 4))
         (folder / "stations.toml").write_text(rooms, encoding="utf-8")
-        settings = make_settings(DATA_DIR=folder)
-        store(settings, corrections)
+        settings = make_settings(DATA_DIR=folder, **values)
+        store(settings, corrections, clock.now_ms() - age_days * DAY_MS)
         apps.append(create_app(settings))
         return apps[-1]
 
@@ -88,10 +88,10 @@ def house(tmp_path: Path, make_settings: MakeSettings) -> Iterator[MakeHouse]:
         app.extensions["flask10x"].close()
 
 
-def store(settings: Settings, corrections: int) -> None:
+def store(settings: Settings, corrections: int, now_ms: int) -> None:
     """Readings of each station, rolled up and exported but for the last, and corrections."""
     lay_new_database(database_path(settings))
-    database, stations, now_ms = Database(settings), settings.stations, clock.now_ms()
+    database, stations = Database(settings), settings.stations
     station_columns.fit(database, stations)
     older = [
         reading(station, number, now_ms - number * HOUR_MS)
@@ -172,3 +172,12 @@ def test_more_stations_and_corrections_take_no_more_statements(house: MakeHouse)
         expected = counted(few, path)
         assert counted(many, path) == expected, path
         assert counted(corrected, path) == expected, path
+
+
+def test_overdue_readings_of_more_stations_take_no_more_statements(house: MakeHouse) -> None:
+    few, many = (house(n, age_days=40, RETENTION_DAYS=30) for n in (4, 40))
+    few.test_client().get("/status")
+    statements, transactions = counted(few, "/status")
+    assert transactions == 1
+    assert counted(many, "/status") == (statements, transactions)
+    assert "Some readings should have been removed" in many.test_client().get("/status").text

@@ -187,7 +187,8 @@ class Files(RuleBasedStateMachine):
         with self.database.reader.begin() as connection:
             state = state_of(connection, target.name)
             files = archived.load(connection, self.station.endpoint)
-        hindered = removable.hindrance(target, state, files, number)
+        columns = target.rows.columns_with_values([number])[number]
+        hindered = removable.hindrance(target, state, files, number, columns)
         command = removable.command(target, hindered) if hindered else ""
         if "--rebuild" in command:
             self.rebuild(is_whole="--whole" in command)
@@ -360,7 +361,8 @@ class Files(RuleBasedStateMachine):
             files = archived.load(connection, self.station.endpoint)
         for number, row in self.readings().items():
             if lines.isdisjoint(self.possible_lines(row)):
-                hindered = removable.hindrance(target, state, files, number)
+                columns = target.rows.columns_with_values([number])[number]
+                hindered = removable.hindrance(target, state, files, number, columns)
                 assert row[0] != self.station.endpoint or hindered, (number, row)
         self.no_mixed_files()
 
