@@ -1,7 +1,7 @@
 """The house as a test: what may import what (docs/decisions/0003). It doubles as the map.
 
 A module may import its own folder and the layers below; folders of one layer never see each other.
-That is the wall between `recording`, `history`, `export` and `importing`.
+That is the wall between `recording`, `history`, `export` and `alerts`.
 """
 
 import ast
@@ -16,8 +16,8 @@ LAYERS = (
     ("config",),
     ("system",),
     ("database",),
-    ("recording", "history", "export", "importing", "alerts"),
-    ("runtime", "maintenance", "mqtt"),
+    ("recording", "history", "export", "alerts"),
+    ("runtime", "importing", "maintenance", "mqtt"),
     ("web", "commands"),
     ("server", "__main__"),
 )

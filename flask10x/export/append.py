@@ -532,7 +532,7 @@ def _resolve_rebuild(
 ) -> Resolution:
     """Either the rebuilt file has taken the name, or it is thrown away."""
     before = state.position
-    if file is None or file.size != intent.length or file.sha256() != intent.sha256:
+    if file is None or not file.is_whole(intent.length, intent.sha256):
         note = _("an interrupted rebuild was given up")
         return Resolution(before, note=note, floor=state.floor)
     rebuilt = Position(

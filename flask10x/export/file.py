@@ -207,6 +207,10 @@ class CsvFile:
             digest.update(block)
         return digest.hexdigest()
 
+    def is_whole(self, size: int, sha256: str) -> bool:
+        """Whether it has this size and SHA-256."""
+        return self.size == size and self.sha256() == sha256
+
     def has_line(self, line: bytes, start: int) -> bool:
         """Whether the file has the whole line behind `start`, itself the end of a line.
 

@@ -122,11 +122,6 @@ class Log:
     ends: Mapping[str, list[tuple[str, int]]]
     """The names of files, empty for an archived one, and their last readings."""
 
-    def archived_to(self, station: Station) -> int:
-        """Return the last reading that another file of the station has than the one of its name."""
-        ends = self.ends.get(station.endpoint, [])
-        return max((last_id for name, last_id in ends if name != station.csv_name), default=0)
-
 
 def load_log(connection: Connection, endpoints: Collection[str]) -> Log:
     """Return what the database has about the files of these stations."""
@@ -213,7 +208,11 @@ class FileRows:
         self.all_imports = log.imports.get(station.endpoint, [])
         """All imports, also those of files of other names, whose readings are exported."""
         self.removed = log.removed.get(station.endpoint, NOTHING_REMOVED)
-        self.archived_to = log.archived_to(station)
+        own, ends = station.csv_name, log.ends.get(station.endpoint, [])
+        self.archived_to = max((last_id for name, last_id in ends if name != own), default=0)
+        """The last reading that another file of the station has than the one of its name."""
+        self.exported_to = max((last_id for name, last_id in ends if name in ("", own)), default=0)
+        """The last reading that this one has, or one before it that was archived."""
         self.imports = [each for each in self.all_imports if each.is_from_file_of(station)]
 
     @property

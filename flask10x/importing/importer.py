@@ -13,40 +13,35 @@ import sys
 import time
 from bisect import bisect_right, insort
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from gettext import gettext as _
-from hashlib import file_digest
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
 from flask10x.config.settings import Settings
-from flask10x.database import removed
 from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
 from flask10x.database.expressions import unindexed
 from flask10x.database.insert import InsertRow, insert_station_rows
-from flask10x.database.tables import (
-    archived_files,
-    export_intents,
-    exports,
-    imports,
-    measurement,
-    readings,
-)
+from flask10x.database.tables import imports, measurement, readings
 from flask10x.errors import ImportRefused
-from flask10x.importing.old_file import RejectedRows, blocks, first_line, last_line
+from flask10x.export import zone
+from flask10x.export.file import CsvFile
+from flask10x.export.outcome import target_of
+from flask10x.export.position import Position, load_state
+from flask10x.export.rows import FileRows, IdSpan, Import, Target, live
+from flask10x.importing.old_file import RejectedRows, blocks, first_line
 from flask10x.readings import csv_lines, numbers
-from flask10x.readings.csv_lines import Lines
+from flask10x.readings.csv_lines import Lines, LogRow
 from flask10x.readings.legacy_csv import Block, Layout, LegacyReader, header_of
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station, Stations
-from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS, other_zone, zone_name_of
-from flask10x.system.clock import now_ms
 from flask10x.system.progress import Advance
 from flask10x.system.wording import amount
 
@@ -60,32 +55,26 @@ def check_zone(settings: Settings, database: Database, path: Path, station: Stat
     exported = settings.csv_dir / station.csv_name
     if not exported.exists() or not path.samefile(exported):
         return
-    query = select(exports).where(exports.c.name == station.csv_name)
-    rebuild = select(export_intents).where(
-        export_intents.c.name == station.csv_name, export_intents.c.import_id.is_not(None)
-    )
-    first = select(func.min(readings.c.received_at)).where(readings.c.endpoint == station.endpoint)
-    with database.reader.begin() as connection:
-        position = connection.execute(query).one_or_none()
-        intent = connection.execute(rebuild).one_or_none()
-        first_ms = connection.execute(first).scalar_one()
+    state = load_state(database, station.csv_name)
+    position, intent = state.position, state.intent
     if position is not None and position.endpoint not in (None, station.endpoint):
         return
-    if intent is not None and _is_of(path, intent):
-        # The rebuild was killed before it saved the zone, so that of the position may be another.
-        rows = _last_rows(database, station, intent.from_id, intent.to_id)
-        line = lines_without_minus_zero(last_line(path, intent.length))
-        if line not in [Lines(settings.zone).bytes([row]) for row in rows]:
-            raise ImportRefused(_("an export was interrupted; run: flask10x export"))
-        return
-    if position is None:
-        return
-    if position.zone is None:
-        _check_unknown_zone(settings, database, path, station, position)
-        return
-    last = position.last_received_at, position.last_time
-    if other := other_zone(position.zone, settings.zone, last, first_ms, now_ms()):
-        raise _in_other_zone(str(other))
+    target = target_of(settings, database, station)
+    with CsvFile.open(path, write=False) or nullcontext() as file:
+        if file is None:
+            return
+        is_rebuild = intent is not None and intent.import_id is not None
+        if intent and is_rebuild and file.is_whole(intent.length, intent.sha256):
+            # The rebuild was killed before it saved the zone, so that of the position may be
+            # another.
+            line = lines_without_minus_zero(file.line_before(intent.length))
+            rows = _last_rows(target.rows, intent.from_id, intent.to_id)
+            if line not in [Lines(settings.zone).bytes([row]) for row in rows]:
+                raise ImportRefused(_("an export was interrupted; run: flask10x export"))
+        elif position is not None and position.zone is None:
+            _check_unknown_zone(target, file, position)
+        elif other := zone.difference(target, position):
+            raise _in_other_zone(str(other))
 
 
 def _in_other_zone(what: str) -> ImportRefused:
@@ -93,62 +82,34 @@ def _in_other_zone(what: str) -> ImportRefused:
     return ImportRefused(text.format(what=what))
 
 
-def _is_of(path: Path, intent: Row[Any]) -> bool:
-    """Whether the file is the new one of this rebuild."""
-    if path.stat().st_size != intent.length:
-        return False
-    with open(path, "rb") as file:
-        is_same: bool = file_digest(file, "sha256").hexdigest() == intent.sha256
-    return is_same
-
-
-def _check_unknown_zone(
-    settings: Settings, database: Database, path: Path, station: Station, position: Row[Any]
-) -> None:
+def _check_unknown_zone(target: Target, file: CsvFile, position: Position) -> None:
     """Raise ImportRefused where the last exported row is in another zone.
 
     A version before this one has saved such a position for the file of a rebuild that was killed.
     Anything else in the place of the row says nothing about a zone.
     """
-    if position.size_bytes is None:
-        return
-    line = last_line(path, position.size_bytes)
-    for row in _last_rows(database, station, position.first_id, position.last_id):
-        expected = Lines(settings.zone).bytes([row])
+    line = file.line_before(position.mark.size_bytes)
+    for row in _last_rows(target.rows, position.first_id, position.last_id):
+        expected = Lines(target.zone).bytes([row])
         if lines_without_minus_zero(line) == expected:
             return
-        if csv_lines.in_other_zone(station, line, row):
+        if csv_lines.in_other_zone(target.station, line, row):
             text = _(
                 "an exported row of the file is {line}; this command, in the time zone {zone},"
                 " would have written {expected}"
             )
-            zone = zone_name_of(settings.zone)
-            raise _in_other_zone(text.format(line=repr(line), zone=zone, expected=repr(expected)))
+            text = text.format(line=repr(line), zone=target.zone_name, expected=repr(expected))
+            raise _in_other_zone(text)
 
 
-def _last_rows(
-    database: Database, station: Station, first_id: int, last_id: int
-) -> list[csv_lines.LogRow]:
+def _last_rows(rows: FileRows, first_id: int, last_id: int) -> list[LogRow]:
     """Return the rows that may be the last one of the file: the last that was received, and of all.
 
     Of readings with `first_id < id <= last_id`: (id, received_at, values...).
     """
-    number, columns = readings.c.id, (measurement(name) for name in station.columns)
-    was_imported = exists().where(
-        imports.c.endpoint == station.endpoint,
-        number.between(imports.c.first_id, imports.c.last_id),
-    )
-    query = select(number, readings.c.received_at, *columns).where(
-        unindexed(readings.c.endpoint) == station.endpoint,
-        number > first_id,
-        number <= last_id,
-        # Another time has no line.
-        readings.c.received_at.between(FIRST_DATE_MS, LAST_DATE_MS),
-    )
-    last = query.order_by(number.desc()).limit(1)
-    with database.reader.begin() as connection:
-        rows = [connection.execute(each).first() for each in (last.where(~was_imported), last)]
-    return [tuple(row) for row in rows if row is not None]
+    received = list(live(first_id, last_id, rows.all_imports))
+    last = rows.last(received), rows.last([IdSpan(first_id, last_id)])
+    return [row for row in last if row is not None]
 
 
 # Where rows came from: the table `imports`, ranges of ids that an old file already holds.
@@ -160,14 +121,12 @@ def _last_rows(
 class ImportedRanges:
     """The ranges of a station's rows that a file holds, with those of earlier imports of it."""
 
-    def __init__(self, connection: Connection, station: Station, path: Path) -> None:
+    def __init__(self, earlier: Iterable[Import], station: Station, path: Path) -> None:
         self._station = station
         self._file = str(path.absolute())
-        query = select(imports.c.first_id, imports.c.last_id, imports.c.file).where(
-            imports.c.endpoint == station.endpoint
+        self._earlier = sorted(
+            (each.first_id, each.last_id) for each in earlier if self._is_alike(each.file)
         )
-        rows = connection.execute(query)
-        self._earlier = sorted((first, last) for first, last, file in rows if self._is_alike(file))
         # Key, last_id and after_id of the range that was recorded last.
         self._latest: tuple[int, int, int] | None = None
 
@@ -439,12 +398,10 @@ class _Import:
         self._after_id = 0
         self.left_out = 0
         """Rows so far that may be readings that were removed."""
-        with database.reader.begin() as connection:
-            self._imported_ranges = ImportedRanges(connection, layout.station, path)
-            self._exported = _exported(connection, layout.station, path.name)
-            self._removed_ms = removed.removed_of_station(
-                connection, layout.station.endpoint
-            ).last_ms
+        rows = FileRows(database, layout.station)
+        self._imported_ranges = ImportedRanges(rows.all_imports, layout.station, path)
+        self._exported = _exported(rows, path.name)
+        self._removed_ms = rows.removed.last_ms
 
     def store(self, block: Block, start: int, end: int) -> int:
         """Insert the rows of the block that are not stored yet; return their number.
@@ -501,17 +458,9 @@ class _Import:
                 next_id += count
 
 
-def _exported(connection: Connection, station: Station, name: str) -> int:
+def _exported(rows: FileRows, name: str) -> int:
     """Return the last id that the export has brought into the file of this name or one before."""
-    if not csv_lines.is_name_of(station, name):
+    if not csv_lines.is_name_of(rows.station, name):
         # The export writes no such file, so it needs nothing about stored rows.
         return sys.maxsize
-    queries = [
-        select(exports.c.last_id).where(
-            exports.c.name == station.csv_name, exports.c.endpoint == station.endpoint
-        ),
-        select(func.max(archived_files.c.last_id)).where(
-            archived_files.c.endpoint == station.endpoint
-        ),
-    ]
-    return max(connection.execute(query).scalar_one_or_none() or 0 for query in queries)
+    return rows.exported_to

@@ -24,15 +24,6 @@ def first_line(path: Path) -> bytes:
         return file.readline(LONGEST_LINE)
 
 
-def last_line(path: Path, end: int) -> bytes:
-    """Read the line that ends at that offset, or the end of one that is too long for a row."""
-    start = max(0, end - CUT_BYTES)
-    with open(path, "rb") as file:
-        file.seek(start)
-        data = file.read(end - start)
-    return data[data[:-1].rfind(b"\n") + 1 :]
-
-
 def blocks(path: Path, start: int, end: int | None = None) -> Iterator[tuple[int, bytes]]:
     """Yield whole lines, together about BLOCK_BYTES, with the offset at which they end.
 
