@@ -171,7 +171,7 @@ class DatabaseEngine:
     def missing(self) -> str:
         """What is missing and what helps, when there was a database and there is none now.
 
-        Empty when there is one, when there never was any, or where only a server could tell.
+        Empty when there is one, when there never was any, or where only a server knows.
         """
         return ""
 
@@ -185,7 +185,7 @@ class DatabaseEngine:
         return False
 
     def remember(self) -> bool:
-        """Note that there is a database, so that `missing` can tell; False where nothing can."""
+        """Note that there is a database, for `missing`; whether the note outlives its disk."""
         return True
 
     @abstractmethod

@@ -48,7 +48,7 @@ def url_of(settings: Settings) -> str:
 
 
 def named_path(settings: Settings) -> Path:
-    """The same as it is set, links in it and all."""
+    """The path of the database file as the setting has it, with the links in it."""
     # As SQLAlchemy reads it: options come after a question mark.
     return Path(unquote(settings.database_url.removeprefix(SCHEME).partition("?")[0]))
 

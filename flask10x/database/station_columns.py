@@ -233,7 +233,7 @@ def _fill(connection: Connection, endpoint: str, name: str, like: str) -> None:
 
 
 def stale_views(connection: Connection, stations: Stations) -> dict[str, tuple[str, str]]:
-    """The views that are to be made: by name what is there now, and what is to be there."""
+    """The views to make: by name their present statement, empty without one, and the new one."""
     engine = dialects.of(connection)
     existing = engine.views(connection)
     stale = {}

@@ -213,7 +213,7 @@ def _sums() -> tuple[Column[Any], ...]:
         # How many readings there are, and how many of them have a value.
         Column("readings", WHOLE, nullable=False),
         Column("count", WHOLE, nullable=False),
-        # NULL where SQLite can't tell it: the sum of numbers near the end of a double.
+        # NULL where no double can hold it: of numbers near the greatest one.
         Column("total", NUMBER),
         Column("minimum", NUMBER),
         Column("maximum", NUMBER),
@@ -309,7 +309,7 @@ removed = _table(
 )
 
 # What the removed readings of an hour add up to; as `rollups`, which has them and those that are
-# left. Kept for ever: nothing else can tell it.
+# left. Kept for ever: no reading is left to compute them from.
 removed_hours = _table(
     "removed_hours",
     Column("endpoint", TEXT, primary_key=True),
@@ -377,8 +377,8 @@ export_origins = Table(
     Column("timeline", WHOLE, nullable=False),
 )
 
-# The alerts that one host tells of for all: those that are active, and those that are over of which
-# a channel is still to be notified. All times are UTC epoch milliseconds.
+# The alerts of which one host notifies for all: those that are active, and those that are over of
+# which a channel is still to be notified. All times are UTC epoch milliseconds.
 active_alerts = Table(
     "active_alerts",
     shared_metadata,

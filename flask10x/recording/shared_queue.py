@@ -146,7 +146,7 @@ class SharedQueue:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether entries that wait may be settled already: `queue_notes.up_to` tells."""
+        """Whether entries that wait may be settled already: `queue_notes.up_to` says it."""
         return max(self.marks.tried, self.marks.saved) > self.marks.settled
 
     def use(self) -> None:

@@ -414,7 +414,7 @@ class FileWatch:
         if size >= LONG_WAL_BYTES and not self._gauges.long_wal:
             self._gauges.long_wal = 1
             log.warning(
-                "%s has grown to %d MB: somebody reads an old state of the database for long,"
+                "%s has grown to %d MB: a program reads an old state of the database for long,"
                 " such as a sqlite3 shell with an open transaction; end it",
                 self._wal.name,
                 size // 1_000_000,

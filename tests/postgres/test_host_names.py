@@ -11,7 +11,7 @@ from flask10x.database.database import Database
 from flask10x.database.engine import MONITOR
 from flask10x.database.paths import database_path
 from flask10x.database.postgres import hosts as host_names
-from flask10x.database.postgres.hosts import CHECK_EVERY_SEC, LEASE_SEC, LeasedName
+from flask10x.database.postgres.hosts import CHECK_EVERY_SEC, LEASE_SEC, LeasedName, SeveralHosts
 from flask10x.errors import HostNameTaken
 from flask10x.system.locks import FileLock, lock_path
 from tests.e2e.service import Service, reserved_port, wait_until
@@ -60,7 +60,7 @@ def check(settings: Settings, meanwhile: Callable[[], object] = lambda: None) ->
         clock.now_sec += seconds
         meanwhile()
 
-    host_names.check(settings, clock, sleep)
+    SeveralHosts(settings).check_name(clock, sleep)
     return clock.now_sec - began_sec
 
 
@@ -115,8 +115,9 @@ def test_a_database_that_does_not_answer_says_nothing_of_names(hosts: Hosts) -> 
 
 @pytest.mark.usefixtures("first")
 def test_a_name_is_no_lease_that_people_see(hosts: Hosts) -> None:
-    with hosts.database("any").reader.begin() as connection:
-        assert host_names.holders(connection) == {}
+    database = hosts.database("any")
+    with database.reader.begin() as connection:
+        assert database.hosts.holders(connection) == {}
 
 
 @pytest.mark.tools

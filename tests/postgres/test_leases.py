@@ -2,7 +2,6 @@
 
 import pytest
 
-from flask10x.database.postgres import hosts as leases
 from flask10x.database.postgres.hosts import TRUSTED_SEC
 from flask10x.errors import LeaseLost
 from tests.postgres.hosts import Hosts, LeaseOfHost
@@ -13,8 +12,9 @@ IN_A_DAY = f"UPDATE leases SET expires_at = {NOW} + 86400000"
 
 
 def names(hosts: Hosts) -> dict[str, str]:
-    with hosts.database("any").reader.begin() as connection:
-        return leases.holders(connection)
+    database = hosts.database("any")
+    with database.reader.begin() as connection:
+        return database.hosts.holders(connection)
 
 
 def test_the_first_host_has_it_and_keeps_it(hosts: Hosts) -> None:

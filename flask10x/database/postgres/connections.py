@@ -1,4 +1,4 @@
-"""What only PostgreSQL knows of connections: time limits, one commit at a time, the standby's word.
+"""What only PostgreSQL knows of connections: time limits, one commit at a time, warnings.
 
 Everything of a session is set for a transaction only, so that PgBouncer may give each transaction
 another connection (https://www.pgbouncer.org/features.html, transaction pooling).
@@ -43,7 +43,7 @@ Mode = Literal["read", "write"]
 # How long the server may say nothing after a statement: what a commit runs takes parts of a second,
 # and a COMMIT also waits for the standby.
 WRITE_SILENCE_SEC = 30.0
-# How long one may do nothing in a transaction that commits: a host that stands still, or is cut
+# How long one may do nothing in a transaction that commits: a host that hangs, or is cut
 # off, must not keep the others from it. It is the server that ends it. A healthy host takes
 # milliseconds between two statements, and one that was ended for nothing tries once more.
 IDLE_MS = 3_000

@@ -1,6 +1,6 @@
 """psycopg's connection, which breaks off when the server says nothing for too long.
 
-A server that stands still keeps its connections, its kernel acknowledges what is sent and answers
+A server that hangs keeps its connections, its kernel acknowledges what is sent and answers
 every keepalive, and no limit of the server's own ends a statement. So the client has the limit:
 psycopg gives control back ten times a second (its `_WAIT_INTERVAL`).
 """
@@ -140,7 +140,7 @@ def send_whole(engine: Engine) -> None:
     """Have a statement with many rows of parameters go to the server at once, as a whole.
 
     psycopg sends them one after the other, and until the last one the server waits in the middle of
-    them, where no limit of an idle transaction counts: a host that stands still then would keep all
+    them, where no limit of an idle transaction counts: a host that hangs then would keep all
     others from committing.
     """
 
@@ -160,7 +160,7 @@ def allow_silence(connection: Connection, max_sec: float) -> None:
 class Answering:
     """Asks a server whether it answers: one question at a time for all threads.
 
-    A server that stands still is noticed after the limits of a connection only, and a new
+    A server that hangs is noticed after the limits of a connection only, and a new
     connection to one of several hosts waits for each of them. So a thread of its own waits, and who
     asks while it does gets no answer from then on.
     """

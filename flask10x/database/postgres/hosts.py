@@ -184,12 +184,6 @@ class TimedLease(Lease):
         return self._token
 
 
-def holders(connection: Connection) -> dict[str, str]:
-    """By the name of each lease that any host may have the name of the one that has it."""
-    rows = connection.execute(_HOLDERS)
-    return {row.name: row.host for row in rows if not row.name.startswith(HOST)}
-
-
 class LeasedName:
     """The name of this host: a periodic task of one of its workers."""
 
@@ -219,32 +213,27 @@ class SeveralHosts(Hosts):
         """What holds the name for the process that holds the lock."""
         return LeasedName(database, self.name, lock).step
 
-    def check_name(self) -> None:
-        """Raise HostNameTaken when another host of this name serves the database."""
-        check(self._settings)
+    def check_name(
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Raise HostNameTaken when another host of this name serves the database.
+
+        One that was killed is waited for, until its lease has expired. A database that does not
+        answer says nothing: the periodic task asks it again.
+        """
+        deadline_sec = monotonic() + LEASE_SEC + CHECK_EVERY_SEC
+        with closing(FileLock(lock_path(database_path(self._settings), MONITOR))) as lock:
+            while not _is_free(self._settings, self.name, token_of(lock)):
+                if monotonic() >= deadline_sec:
+                    raise _name_taken(self.name)
+                sleep(CHECK_EVERY_SEC)
 
     def holders(self, connection: Connection) -> dict[str, str]:
-        """By the name of each lease that a host has the name of that host."""
-        return holders(connection)
-
-
-def check(
-    settings: Settings,
-    monotonic: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """Raise HostNameTaken when another host of this name serves the database.
-
-    One that was killed is waited for, until its lease has expired. A database that does not answer
-    says nothing: the periodic task asks it again.
-    """
-    name = settings.host_name
-    deadline_sec = monotonic() + LEASE_SEC + CHECK_EVERY_SEC
-    with closing(FileLock(lock_path(database_path(settings), MONITOR))) as lock:
-        while not _is_free(settings, name, token_of(lock)):
-            if monotonic() >= deadline_sec:
-                raise _name_taken(name)
-            sleep(CHECK_EVERY_SEC)
+        """By the name of each lease that any host may have the name of the one that has it."""
+        rows = connection.execute(_HOLDERS)
+        return {row.name: row.host for row in rows if not row.name.startswith(HOST)}
 
 
 def _is_free(settings: Settings, name: str, token: str) -> bool:

@@ -241,7 +241,7 @@ def insert_rows(
     """Insert these readings in their order, each the values of these columns.
 
     By one statement that goes to the server as a whole, also its rows. A COPY is quicker, but while
-    the server waits for its rows no limit of time ends it: a host that stands still then would keep
+    the server waits for its rows no limit of time ends it: a host that hangs then would keep
     all others from committing (docs/decisions/0032).
     """
     first = _take_ids(connection, len(rows))

@@ -34,7 +34,7 @@ STEPS_BETWEEN_SIGNALS = 100_000
 # roll-ups: 26 steps in SQLite 3.46. Only the bar on a terminal hangs on it.
 STEPS_OF_A_READING = 26
 
-# How a finding tells of a page that could not be read, `error code=8458` say; the last eight bits
+# How a finding names a page that could not be read, `error code=8458` say; the last eight bits
 # of such a code are the primary one (https://www.sqlite.org/rescode.html).
 CODE_IN_FINDING = re.compile(r"\berror code=([0-9]+)")
 PRIMARY_CODE = 0xFF
