@@ -11,13 +11,12 @@ import shutil
 import stat
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from gettext import gettext as _
 from gettext import ngettext
 from itertools import count, takewhile
 from pathlib import Path
-from types import TracebackType
 
 from flask10x.errors import ExportError
 from flask10x.readings.numbers import lines_without_minus_zero
@@ -77,7 +76,7 @@ class CountedLines:
         return text.format(n=self.rows, number=self.number, line=repr(self.line))
 
 
-class CsvFile:
+class CsvFile(AbstractContextManager["CsvFile"]):
     """An open file. Close it, or use it in `with`."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
@@ -114,15 +113,7 @@ class CsvFile:
         disk.leave_to_owner(file._descriptor, path.parent)
         return file
 
-    def __enter__(self) -> "CsvFile":
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -3,8 +3,8 @@
 import csv
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import TextIO
 
 from flask10x.readings.legacy_csv import LONGEST_LINE, Rejection
@@ -46,7 +46,7 @@ def blocks(path: Path, start: int, end: int | None = None) -> Iterator[tuple[int
         yield start, rest
 
 
-class RejectedRows:
+class RejectedRows(AbstractContextManager["RejectedRows"]):
     """The lines that could not be read, as a CSV file of line number, reason and line.
 
     It is beside the old file, or in another folder when that one can't be written, and is created
@@ -79,15 +79,7 @@ class RejectedRows:
         csv.writer(file).writerow(self.HEADER)
         return file
 
-    def __enter__(self) -> "RejectedRows":
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
         if self._file is not None:
             self._file.close()
         elif error is None:

@@ -108,7 +108,7 @@ def test_a_copy_with_the_same_bytes_is_gone_on_with(
     then_it_goes_on(settings, database, HEADER + lines(0, 1, 2))
 
 
-def test_a_file_that_nobody_touched_is_not_read(
+def test_an_untouched_file_is_not_read(
     settings: Settings, database: Database, exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("flask10x.export.file.CsvFile.read", None)
@@ -145,7 +145,7 @@ def test_rows_that_the_database_does_not_have(
 
 @contextmanager
 def put_back_afterwards(settings: Settings) -> Iterator[None]:
-    """What the block does to the database, which nobody has open, is undone."""
+    """What the block does to the database, which no process has open, is undone."""
     if not databases.ON_POSTGRES:
         backup = settings.data_dir / "backup"
         shutil.copy(database_file(settings), backup)
@@ -219,7 +219,7 @@ def test_no_file(settings: Settings, database: Database) -> None:
 def test_another_heading_of_the_station(
     settings: Settings, database: Database, exported: Path
 ) -> None:
-    """Nobody has touched the file, but rows of other columns would not fit it."""
+    """The file is untouched, but rows of other columns would not fit it."""
     *others, last = PICO[0].measurements
     renamed = replace(PICO[0], measurements=(*others, replace(last, csv_header="Humidity")))
     before = exported.read_bytes()

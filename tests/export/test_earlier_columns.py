@@ -105,7 +105,7 @@ def test_the_old_file_can_be_rebuilt_instead(wetter: Settings, database: Databas
         f"{NAME}.old": OLD,
         NAME: NEW_HEADER + gap + NEW.removeprefix(NEW_HEADER),
     }
-    # And with columns that are gone, which nobody can look up any more.
+    # And with columns that are gone, which can not be looked up any more.
     back = replace(wetter, stations=BUILT_IN)
     assert rebuild(back, database, pico(back))[0].rows == 4
     assert files(back)[NAME] == HEADER + lines(0, 1, 2, 3)

@@ -1,4 +1,4 @@
-"""Late readings, whose times go back: they stand where they were stored, at the file's end."""
+"""Late readings, whose times go back: their rows are in the order of storing, at the file's end."""
 
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def test_the_export_goes_on_behind_them(settings: Settings, database: Database, 
 def test_the_last_time_in_the_file_is_that_of_the_last_row(
     settings: Settings, make_settings: MakeSettings, database: Database, late: Path
 ) -> None:
-    """It is what a command in another zone is told from."""
+    """A command in another zone is recognised by it."""
     last_rows = select(database.path, "SELECT last_received_at, last_time FROM exports")
     assert last_rows == [(FIRST_MS - 400, "2025-08-24 10:46:39")]
     assert export(make_settings(TIMEZONE="UTC"), database, PICO)[0].failed

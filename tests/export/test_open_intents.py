@@ -1,4 +1,4 @@
-"""An interrupted export: its bytes are recognised to the last one, and nobody else's are cut."""
+"""An interrupted export: its bytes are recognised to the last one, and no others are cut."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_complete(settings: Settings, database: Database, interrupted: Path) -> 
 def test_what_is_complete_is_synced_before_it_counts(
     settings: Settings, database: Database, interrupted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever died had not waited for the disk, and a power cut may follow."""
+    """The killed process had not waited for the disk, and a power cut may follow."""
     open_when_synced: list[tuple[str, int]] = []
 
     def noting(name: str, real: Callable[..., None]) -> Callable[..., None]:
@@ -111,7 +111,7 @@ def test_any_part_of_it_is_cut_off(
         assert open_intents(settings) == []
 
 
-def test_nobody_elses_bytes_are_cut_off(
+def test_bytes_of_other_programs_are_not_cut_off(
     settings: Settings, database: Database, interrupted: Path
 ) -> None:
     for tail in (b"hello\r\n", APPENDED[:40] + b"hello\r\n", APPENDED[:-1] + b"X", b"\0" * 64):

@@ -68,7 +68,7 @@ def test_a_link_that_leads_in_a_circle_stops_one_file_only(
 
 
 @pytest.mark.parametrize("action", [export, rebuild])
-def test_the_file_behind_a_link_is_begun_anew(
+def test_a_new_file_is_made_behind_a_link(
     settings: Settings, database: Database, tmp_path: Path, action: Action
 ) -> None:
     """It was archived, and the link stayed."""

@@ -172,7 +172,7 @@ def test_rows_that_only_the_file_has(
     assert "rows of the file are not in the database: 1, the first is line 3" in refused()
 
 
-def test_a_file_that_was_begun_anew(
+def test_a_file_that_an_export_began_after_another(
     settings: Settings, database: Database, rebuilt: Rebuild, refused: Callable[[], str]
 ) -> None:
     store(settings, 0, 1)

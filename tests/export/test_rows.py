@@ -54,7 +54,7 @@ def test_two_imports_at_one_place_stand_in_the_order_of_their_making() -> None:
 
 @given(st.lists(st.booleans(), max_size=30), st.data())
 def test_each_row_once(is_imported: list[bool], data: st.DataObject) -> None:
-    """Whatever was imported and wherever it stands, each id comes once."""
+    """Each id comes once, whatever was imported and wherever its place is."""
     ranges: list[Import] = []
     number = 1
     for imported_now, group in itertools.groupby(is_imported):

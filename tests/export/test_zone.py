@@ -230,7 +230,7 @@ def test_rows_that_only_the_old_file_has_are_imported_in_its_zone(
     ) in outcome.text
 
 
-def test_a_file_that_is_begun_anew_may_have_another_zone(settings: Settings, export_in: In) -> None:
+def test_a_new_file_may_have_another_zone(settings: Settings, export_in: In) -> None:
     store(settings, 0)
     export_in("Asia/Tokyo")
     csv_file(settings).rename(settings.data_dir / "archive.csv")
@@ -245,7 +245,7 @@ def test_a_file_that_is_begun_anew_may_have_another_zone(settings: Settings, exp
 # Rows in another zone, which a rebuild writes in this one.
 
 
-def test_a_zone_that_is_unknown_is_found_out_by_the_next_export(
+def test_the_next_export_recognises_an_unknown_zone(
     settings: Settings, database: Database, export_in: In
 ) -> None:
     store(settings, 0, 1)
@@ -374,7 +374,7 @@ def test_equal_readings_all_in_another_zone(
     assert csv_file(settings).read_bytes() == HEADER + constant_lines(*range(0, 120, 5))
 
 
-def test_a_time_that_this_zone_never_had_is_known_as_well(
+def test_a_time_that_this_zone_never_had_is_recognised_too(
     settings: Settings, database: Database, export_in: In
 ) -> None:
     """02:30 of a night in which Berlin went from 02:00 to 03:00 at once."""
@@ -448,7 +448,7 @@ def test_an_interrupted_rebuild_in_a_new_zone(
     assert exports_row(settings)[0][-3:] == ("UTC", FIRST_MS + 123, "2025-08-24 01:46:40")
 
 
-def test_rows_of_an_interrupted_rebuild_in_a_new_zone_are_known(
+def test_rows_of_an_interrupted_rebuild_in_a_new_zone_are_recognised(
     settings: Settings, export_in: In, rebuild_killed_in: Callable[..., None]
 ) -> None:
     store(settings, 0, 1, 2)
@@ -502,7 +502,7 @@ def test_a_file_is_imported_after_a_rebuild_in_its_zone_was_interrupted(
         import_file(make_settings(TIMEZONE="UTC"), database, csv_file(settings))
 
 
-def test_a_file_is_imported_after_a_rebuild_was_given_up(
+def test_a_file_is_imported_after_an_abandoned_rebuild(
     settings: Settings,
     make_settings: MakeSettings,
     database: Database,

@@ -64,7 +64,7 @@ def test_rejected_rows_lie_beside_the_file(tmp_path: Path) -> None:
     )
 
 
-def test_a_later_run_begins_anew(tmp_path: Path) -> None:
+def test_a_later_run_replaces_the_file(tmp_path: Path) -> None:
     path = tmp_path / "LR_env.csv"
     for line in (2, 3):
         with RejectedRows(path, tmp_path) as rejected:

@@ -210,7 +210,7 @@ def test_no_backup_is_overwritten(
     ]
 
 
-def test_what_cannot_be_removed_is_told(
+def test_a_warning_names_what_cannot_be_removed(
     settings: Settings, database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.mkdir()

@@ -52,7 +52,7 @@ def path(settings: Settings) -> Path:
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock stands a minute after `AT`."""
+    """The clock is a minute after `AT`."""
     monkeypatch.setattr(time, "time_ns", lambda: (AT + 60_000) * 1_000_000)
 
 
@@ -636,7 +636,7 @@ def test_times_that_are_no_dates_are_named_by_their_ids(
 
 
 @pytest.mark.parametrize("below", ["", "x"])
-def test_a_file_where_a_folder_is_needed_is_told_with_the_setting(
+def test_a_file_where_a_folder_is_needed_is_reported_with_the_setting(
     make_settings: MakeSettings, tmp_path: Path, below: str
 ) -> None:
     file = tmp_path / "file"

@@ -74,7 +74,7 @@ def test_a_closed_folder_keeps_everybody_out(settings: Settings, folder: Path) -
     assert check_modes(settings).level == "ok"
 
 
-def test_without_read_tokens_nobody_is_kept_out(settings: Settings, folder: Path) -> None:
+def test_without_read_tokens_every_mode_is_fine(settings: Settings, folder: Path) -> None:
     (folder / FILES[0]).chmod(0o644)
     finding = check_modes(replace(settings, read_tokens_file=""))
     assert str(finding) == "ok   modes: reading needs no token"
