@@ -87,7 +87,7 @@ def slow_readers(port: int) -> Iterator[Socks]:
 
 
 def slow_page_readers(port: int) -> Iterator[Socks]:
-    """Eight pages of the history that nobody reads at all."""
+    """Eight pages of the history that are never read."""
     line = b"GET /history/json?limit=1000 HTTP/1.1\r\nHost: pi\r\n\r\n"
     return _connected(port, 8, line)
 
