@@ -3,7 +3,7 @@
 import json
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from itertools import accumulate, islice
@@ -123,12 +123,9 @@ class Handover:
         return [_result(result) for result in results]
 
     def _answer(self, body: bytes) -> Any:
-        connection = connection_to(self._bind, ANSWER_TIMEOUT_SEC)
-        try:
+        with closing(connection_to(self._bind, ANSWER_TIMEOUT_SEC)) as connection:
             connection.request("POST", PATH, body, self._headers)
             return json.loads(connection.getresponse().read())
-        finally:
-            connection.close()
 
 
 def next_to_post(waiting: Sequence[Message]) -> list[Message]:
