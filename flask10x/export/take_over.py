@@ -19,7 +19,7 @@ from flask10x.export import repair_commands
 from flask10x.export.checks import find_old_bytes
 from flask10x.export.file import NOTHING, CsvFile
 from flask10x.export.outcome import FileOutcome, for_each
-from flask10x.export.position import Position, State, load_state, state_of
+from flask10x.export.position import Position, State, load_state, states_of
 from flask10x.export.rows import Target
 from flask10x.readings.stations import Station
 
@@ -37,27 +37,25 @@ def take_over(
     if host is None:
         raise ExportElsewhere(_("the database is a file of this host: the CSV files are its own"))
     others = [station for station in settings.stations.all if station not in rewritten]
+    names = [station.csv_name for station in others]
+
+    def owner_and_states(connection: Connection) -> tuple[str | None, dict[str, State]]:
+        return csv_owner.of_files(connection), states_of(connection, names)
+
     with database.reader.begin() as connection:
-        before = _owner_and_states(connection, others)
+        before = owner_and_states(connection)
     outcomes = for_each(settings, database, others, _look)
     if any(outcome.failed for outcome in outcomes):
         return outcomes
 
     def change(connection: Connection) -> None:
-        if _owner_and_states(connection, others) != before:
+        if owner_and_states(connection) != before:
             text = _("the host {owner} has exported, or taken the files over, just now")
             raise ExportElsewhere(text.format(owner=csv_owner.of_files(connection)))
         csv_owner.give(connection, host)
 
     database.commit_change(change)
     return outcomes
-
-
-def _owner_and_states(
-    connection: Connection, stations: Sequence[Station]
-) -> tuple[str | None, list[State]]:
-    states = [state_of(connection, station.csv_name) for station in stations]
-    return csv_owner.of_files(connection), states
 
 
 def _look(database: Database, target: Target) -> FileOutcome:
