@@ -1,16 +1,18 @@
 """`GET /api/v1/alerts`: the same as the page, for programs."""
 
-from collections.abc import Sequence
-
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from flask10x.alerts.alert import Alert, AlertMessage
 from flask10x.alerts.subjects import column_of, station_of
-from flask10x.config.settings import Settings
-from flask10x.readings.times import iso_text
-from flask10x.translation import Translation
+from flask10x.system import clock
 from flask10x.web import context, preferences
-from flask10x.web.pages.alerts.model import AlertsQuery, AlertWords, alerts_query, listed_alerts
+from flask10x.web.pages.alerts.model import (
+    AlertReader,
+    AlertsQuery,
+    ListedAlerts,
+    alerts_query,
+    listed_alerts,
+)
 
 DEFAULT_LIMIT = 50
 
@@ -30,20 +32,14 @@ def as_json() -> Response:
     settings, t = context.store_or_waiting().settings, preferences.texts()
     state = listed_alerts(question)
 
-    def objects(alerts: Sequence[Alert]) -> list[dict[str, object]]:
-        return [_alert(alert, state.messages.get(alert.id, ()), settings, t) for alert in alerts]
-
+    reader = AlertReader(settings, t, clock.now_ms())
     older = _url(question, state.past[-1].id) if state.has_older else None
     answer = jsonify(
-        active=objects(state.active),
-        past=objects(state.past),
+        active=[_alert(alert, state, reader) for alert in state.active],
+        past=[_alert(alert, state, reader) for alert in state.past],
         next=older,
         muted=[
-            {
-                "rule": mute.rule,
-                "subject": mute.subject,
-                "until": iso_text(mute.until_ms, settings.zone),
-            }
+            {"rule": mute.rule, "subject": mute.subject, "until": reader.iso(mute.until_ms)}
             for mute in state.muted
         ],
     )
@@ -59,9 +55,7 @@ def _url(question: AlertsQuery, before: int) -> str:
     return url_for("alerts.as_json", before=before, limit=limit)
 
 
-def _alert(
-    alert: Alert, messages: Sequence[AlertMessage], settings: Settings, t: Translation
-) -> dict[str, object]:
+def _alert(alert: Alert, state: ListedAlerts, reader: AlertReader) -> dict[str, object]:
     return {
         "id": alert.id,
         "rule": alert.rule,
@@ -69,19 +63,19 @@ def _alert(
         "subject": alert.subject,
         "station": station_of(alert.subject) or None,
         "measurement": column_of(alert.subject) or None,
-        "title": AlertWords(settings, t).title(alert),
-        "since": iso_text(alert.since_ms, settings.zone),
-        "entered": iso_text(alert.firing_since_ms, settings.zone),
-        "ended": _time(alert.ended_ms, settings),
+        "title": reader.title(alert),
+        "since": reader.iso(alert.since_ms),
+        "entered": reader.iso(alert.firing_since_ms),
+        "ended": reader.iso(alert.ended_ms),
         "how_ended": alert.ended,
         "facts": alert.facts,
         "end_facts": alert.end_facts,
-        "muted_until": _time(alert.muted_until_ms, settings),
-        "messages": [_message(message, settings) for message in messages],
+        "muted_until": reader.iso(alert.muted_until_ms),
+        "messages": [_message(message, reader) for message in state.messages.get(alert.id, ())],
     }
 
 
-def _message(message: AlertMessage, settings: Settings) -> dict[str, object]:
+def _message(message: AlertMessage, reader: AlertReader) -> dict[str, object]:
     return {
         "id": message.id,
         "occasion": message.occasion,
@@ -89,11 +83,7 @@ def _message(message: AlertMessage, settings: Settings) -> dict[str, object]:
         "state": message.state,
         "tries": message.tries,
         "trouble": message.trouble or None,
-        "created": _time(message.created_ms, settings),
-        "due": _time(message.due_ms, settings) if message.state == "waiting" else None,
-        "settled": _time(message.settled_ms, settings),
+        "created": reader.iso(message.created_ms),
+        "due": reader.iso(message.due_ms) if message.state == "waiting" else None,
+        "settled": reader.iso(message.settled_ms),
     }
-
-
-def _time(ms: int | None, settings: Settings) -> str | None:
-    return None if ms is None else iso_text(ms, settings.zone)

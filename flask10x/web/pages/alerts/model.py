@@ -29,7 +29,7 @@ from flask10x.system.logs import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context
 from flask10x.web.alert_state import state
-from flask10x.web.newest import Latest, latest
+from flask10x.web.newest import latest
 
 MAX_LIMIT = 1000
 # Ids of SQLite's rows.
@@ -147,81 +147,36 @@ def _troubled(connection: Connection) -> list[tuple[AlertMessage, Alert | None]]
 OF_VALUES = ("threshold", "rate")
 
 
-@dataclass(frozen=True, slots=True)
-class NewestValue:
-    """A stored value, in the unit of its measurement."""
-
-    value: float
-    unit: str
-    received_at: int
-    """UTC epoch milliseconds."""
+NewestValues = Mapping[str, tuple[float, str, int]]
+"""By the subject of an alert: a stored value, its unit, when it was received (UTC epoch ms)."""
 
 
-def newest_values(store: Store | Waiting, alerts: Iterable[Alert]) -> dict[str, NewestValue]:
-    """The newest values by the subject of the alert; without those that cannot be read now."""
-    subjects = {alert.subject for alert in alerts if alert.kind in OF_VALUES}
-    endpoints = {station_of(subject) for subject in subjects}
-    if isinstance(store, Waiting) or not subjects or store.database.damage.obstacle:
+def newest_values(store: Store | Waiting, alerts: Iterable[Alert]) -> NewestValues:
+    """The newest values of the stations of these alerts; empty where they cannot be read now."""
+    endpoints = {station_of(alert.subject) for alert in alerts if alert.kind in OF_VALUES}
+    if isinstance(store, Waiting) or not endpoints or store.database.damage.obstacle:
         return {}
     stations = [station for station in store.settings.stations.all if station.endpoint in endpoints]
     try:
         with context.view() as view:
-            newest = {
-                subject.station.endpoint: subject
-                for subject in latest(view, store, stations, raw=True)
-            }
+            newest = latest(view, store, stations, raw=True)
     except (DBAPIError, TimeoutError, QueryError):
         return {}
-    values = {
-        subject: _value(newest.get(station_of(subject)), column_of(subject)) for subject in subjects
+    return {
+        f"{each.station.endpoint}.{measurement.column}": (
+            value,
+            measurement.unit,
+            each.row.received_at,
+        )
+        for each in newest
+        if each.row is not None
+        for measurement, value in zip(each.station.measurements, each.row.values, strict=True)
+        if value is not None
     }
-    return {subject: value for subject, value in values.items() if value is not None}
-
-
-def _value(newest: Latest | None, column: str) -> NewestValue | None:
-    if newest is None or newest.row is None:
-        return None
-    pairs = zip(newest.station.measurements, newest.row.values, strict=True)
-    return next(
-        (
-            NewestValue(value, measurement.unit, newest.row.received_at)
-            for measurement, value in pairs
-            if measurement.column == column and value is not None
-        ),
-        None,
-    )
 
 
 # `2025-08-24 09:00`: seconds do not matter here.
 TO_THE_MINUTE = 16
-
-
-class AlertWords:
-    """Alerts in one language, for the stations of these settings."""
-
-    def __init__(self, settings: Settings, t: Translation) -> None:
-        self._settings = settings
-        self._speaker = Speaker(settings, t.language)
-
-    def title(self, alert: Alert) -> str:
-        """What is wrong with what, as the title of its message."""
-        return self._speaker.alert(alert, "entry").title
-
-    def lines(self, alert: Alert) -> list[str]:
-        """Since when, what is known of it, and what to do."""
-        return self._speaker.alert(alert, "entry").body.splitlines()
-
-    def muted(self, rule: str, subject: str) -> str:
-        """The title of an alert that there may not be; of a rule that is gone its name."""
-        watched = self._settings.alerts.by_name.get(rule)
-        if watched is None:
-            return f"{escape(rule)} ({self._speaker.name(subject)})"
-        return self.title(_without_facts(watched, subject))
-
-    def time(self, ms: int) -> str:
-        """Local, to the minute."""
-        text = local_text(ms, self._settings.zone)
-        return text[:TO_THE_MINUTE] if is_date(ms) else text
 
 
 def _without_facts(rule: Rule, subject: str) -> Alert:
@@ -240,54 +195,6 @@ def _without_facts(rule: Rule, subject: str) -> Alert:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShownTime:
-    """A time of the page."""
-
-    text: str
-    """Local, to the minute."""
-    iso: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShownMessage:
-    """What a page shows of one message."""
-
-    about: str
-    """The title of its alert, where it is shown apart from its alert; else empty."""
-    text: str
-    trouble: str
-    """Why the last try failed; empty where none has."""
-    is_bad: bool
-    """Whether it has not arrived and needs attention."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShownAlert:
-    """One alert, active or over."""
-
-    id: int
-    rule: str
-    subject: str
-    title: str
-    lines: Sequence[str]
-    """Since when, the last value, what to do."""
-    since: ShownTime
-    ended: ShownTime | None
-    lasting: str
-    is_recovered: bool
-    """Whether it is over because nothing is wrong any more."""
-    muted_until: ShownTime | None
-    messages: Sequence[ShownMessage]
-    channels: str
-    """The names of the channels that were notified of it; empty: none."""
-    next_reminder: ShownTime | None
-    see_url: str
-    """Where to see more of it."""
-    see: str
-    """What that is called."""
-
-
 # What a chart shows on both sides of an alert.
 AROUND_MS = HOUR_MS
 MS_PER_SEC = 1000
@@ -300,125 +207,117 @@ OCCASIONS = {
     "limit": N_("Note that the day's limit is reached"),
     "test": N_("Test"),
 }
-UNSENT = {
+OUTCOMES = {
+    "sent": N_("{time}: {occasion} sent by {channel}"),
+    "given_up": N_("{occasion} by {channel}: given up at {time} (tries: {n})"),
     "muted": N_("{occasion} by {channel}: not sent, because it was muted"),
     "over_limit": N_("{occasion} by {channel}: not sent, because the day's limit was reached"),
     "dropped": N_("{occasion} by {channel}: not sent, because it is no longer watched"),
+    "failed": N_("{occasion} by {channel}: failed (tries: {n}), tried again at {time}"),
+    "later": N_("{occasion} by {channel}: not before {time}"),
+    "due": N_("{occasion} by {channel}: about to be sent"),
 }
-"""Why a message was not sent."""
+"""What became of a message: its state, and of a waiting one `failed`, `later` or `due`."""
 
 
-@dataclass(frozen=True, slots=True)
 class AlertReader:
-    """Who looks, and when."""
+    """Words alerts and their messages for one reader, who looks now."""
 
-    settings: Settings
-    t: Translation
-    now_ms: int
-    values: Mapping[str, NewestValue] = field(default_factory=dict)
-    """The newest ones, by the subject of an alert."""
+    def __init__(
+        self, settings: Settings, t: Translation, now_ms: int, values: NewestValues | None = None
+    ) -> None:
+        self.settings, self.t, self.now_ms = settings, t, now_ms
+        self._speaker = Speaker(settings, t.language)
+        self._values = values or {}
 
-    @property
-    def words(self) -> AlertWords:
-        """Alerts in this reader's language."""
-        return AlertWords(self.settings, self.t)
+    def title(self, alert: Alert) -> str:
+        """What is wrong with what, as the title of its message."""
+        return self._speaker.alert(alert, "entry").title
 
-    def instant(self, ms: int) -> ShownTime:
-        """A time for this reader."""
-        return ShownTime(text=self.words.time(ms), iso=iso_text(ms, self.settings.zone))
-
-    def alert(self, alert: Alert, messages: Sequence[AlertMessage]) -> ShownAlert:
-        """An alert with its messages, the oldest first."""
-        ended, (see_url, see) = alert.ended_ms, self._see(alert)
-        last_ms = self.now_ms if ended is None else ended
-        sent = dict.fromkeys(message.channel for message in messages if message.state == "sent")
-        return ShownAlert(
-            id=alert.id,
-            rule=alert.rule,
-            subject=alert.subject,
-            title=self.words.title(alert),
-            lines=self._lines(alert) if ended is None else (),
-            since=self.instant(alert.since_ms),
-            ended=None if ended is None else self.instant(ended),
-            lasting=self.t.duration(max(0, last_ms - alert.since_ms) // MS_PER_SEC),
-            is_recovered=alert.ended == "recovered",
-            muted_until=self._muted(alert),
-            messages=[self.message(message) for message in messages],
-            channels=self.t.listed(map(escape, sent)),
-            next_reminder=self._next(alert, messages),
-            see_url=see_url,
-            see=see,
-        )
-
-    def message(self, message: AlertMessage, of: Alert | None = None) -> ShownMessage:
-        """What became of a message; apart from its alert, `of` says what it is about."""
-        return ShownMessage(
-            about="" if of is None else self.words.title(of),
-            text=self._message_text(message),
-            trouble="" if message.state == "sent" else self._why(message.trouble),
-            is_bad=message.state == "given_up"
-            or (message.state == "waiting" and bool(message.trouble)),
-        )
-
-    def _lines(self, alert: Alert) -> list[str]:
-        """As it was at its entry; behind the first, what it is now."""
-        lines, newest = self.words.lines(alert), self.values.get(alert.subject)
-        if newest is None or alert.kind not in OF_VALUES:
+    def lines(self, alert: Alert) -> list[str]:
+        """Since when, what is known of it and what to do, as it fired; second, the value now."""
+        lines = self._speaker.alert(alert, "entry").body.splitlines()
+        if alert.kind not in OF_VALUES or alert.subject not in self._values:
             return lines
-        value, at = f"{newest.value:.{DIGITS}g} {newest.unit}".rstrip(), newest.received_at
-        text = self.t("Last value: {value} ({time})", value=value, time=self.instant(at).text)
+        number, unit, at = self._values[alert.subject]
+        value = f"{number:.{DIGITS}g} {unit}".rstrip()
+        text = self.t("Last value: {value} ({time})", value=value, time=self.time(at))
         return [*lines[:1], text, *lines[1:]]
 
-    def _message_text(self, message: AlertMessage) -> str:
-        t, occasion = self.t, self.t(OCCASIONS[message.occasion])
-        values = {"channel": escape(message.channel), "occasion": occasion}
-        settled = "" if message.settled_ms is None else self.instant(message.settled_ms).text
+    def title_of_mute(self, mute: Mute) -> str:
+        """The title of an alert that there may not be; of a rule that is gone its name."""
+        rule = self.settings.alerts.by_name.get(mute.rule)
+        if rule is None:
+            return f"{escape(mute.rule)} ({self._speaker.name(mute.subject)})"
+        return self.title(_without_facts(rule, mute.subject))
+
+    def time(self, ms: int | None) -> str:
+        """Local, to the minute; empty for None."""
+        if ms is None:
+            return ""
+        text = local_text(ms, self.settings.zone)
+        return text[:TO_THE_MINUTE] if is_date(ms) else text
+
+    def iso(self, ms: int | None) -> str | None:
+        """The same for programs; None for None."""
+        return None if ms is None else iso_text(ms, self.settings.zone)
+
+    def lasting(self, alert: Alert) -> str:
+        """How long it lasted, or has lasted so far."""
+        last_ms = self.now_ms if alert.ended_ms is None else alert.ended_ms
+        return self.t.duration(max(0, last_ms - alert.since_ms) // MS_PER_SEC)
+
+    def is_muted(self, alert: Alert) -> bool:
+        """Whether no message of it is sent now."""
+        return (alert.muted_until_ms or 0) > self.now_ms
+
+    def since(self, alert: Alert) -> str:
+        """The words before its title on the card of its station."""
+        time = self.time(alert.since_ms)
+        if self.is_muted(alert):
+            return self.t("Alert since {time}, muted:", time=time)
+        return self.t("Alert since {time}:", time=time)
+
+    def channels(self, messages: Iterable[AlertMessage]) -> str:
+        """The names of the channels that were notified by these; empty: none."""
+        sent = dict.fromkeys(message.channel for message in messages if message.state == "sent")
+        return self.t.listed(map(escape, sent))
+
+    def trouble(self, message: AlertMessage) -> str:
+        """Why the last try failed; empty where none has, or a later one has not."""
         if message.state == "sent":
-            return t("{time}: {occasion} sent by {channel}", time=settled, **values)
-        if message.state == "given_up":
-            return t(
-                "{occasion} by {channel}: given up at {time} (tries: {n})",
-                time=settled,
-                n=message.tries,
-                **values,
-            )
-        if message.state != "waiting":
-            return t(UNSENT[message.state], **values)
-        if message.trouble:
-            return t(
-                "{occasion} by {channel}: failed (tries: {n}), tried again at {time}",
-                n=message.tries,
-                time=self.instant(message.due_ms).text,
-                **values,
-            )
-        if message.due_ms > self.now_ms:
-            return t(
-                "{occasion} by {channel}: not before {time}",
-                time=self.instant(message.due_ms).text,
-                **values,
-            )
-        return t("{occasion} by {channel}: about to be sent", **values)
+            return ""
+        return escape(trouble_in(self.t.language, message.trouble))
 
-    def _why(self, trouble: str) -> str:
-        return escape(trouble_in(self.t.language, trouble))
+    def is_bad(self, message: AlertMessage) -> bool:
+        """Whether it has not arrived and needs attention."""
+        is_tried_again = message.state == "waiting" and bool(message.trouble)
+        return message.state == "given_up" or is_tried_again
 
-    def _muted(self, alert: Alert) -> ShownTime | None:
-        until = alert.muted_until_ms
-        if alert.ended_ms is not None or until is None or until <= self.now_ms:
-            return None
-        return self.instant(until)
+    def text(self, message: AlertMessage) -> str:
+        """What became of a message."""
+        state, at_ms = str(message.state), message.settled_ms
+        if message.state == "waiting":
+            state, at_ms = "later" if message.due_ms > self.now_ms else "due", message.due_ms
+            state = "failed" if message.trouble else state
+        return self.t(
+            OUTCOMES[state],
+            channel=escape(message.channel),
+            occasion=self.t(OCCASIONS[message.occasion]),
+            time=self.time(at_ms),
+            n=message.tries,
+        )
 
-    def _next(self, alert: Alert, messages: Iterable[AlertMessage]) -> ShownTime | None:
-        """When the next reminder is due; None where none will come as things are."""
+    def next_reminder(self, alert: Alert, messages: Iterable[AlertMessage]) -> str:
+        """When the next one of an active alert is due; empty where none will come as it is now."""
         is_notified = any(
             message.occasion == "entry" and message.state == "sent" for message in messages
         )
         due_ms = alert.reminded_ms + self.settings.alerts.reminder_after_sec * MS_PER_SEC
-        if alert.ended_ms is not None or not is_notified or due_ms < self.now_ms:
-            return None
-        return None if due_ms < (alert.muted_until_ms or 0) else self.instant(due_ms)
+        least_ms = max(self.now_ms, alert.muted_until_ms or 0)
+        return self.time(due_ms) if is_notified and due_ms >= least_ms else ""
 
-    def _see(self, alert: Alert) -> tuple[str, str]:
+    def see(self, alert: Alert) -> tuple[str, str]:
         """Where to see more of it, and what that is called."""
         station = self.settings.stations.by_endpoint.get(station_of(alert.subject))
         if station is None:

@@ -195,28 +195,21 @@ def _rendered(
     settings = store.settings
     reader = AlertReader(settings, t, now_ms, newest_values(store, alerts.active))
     here = {each.id for each in alerts.active}
-    morning = reader.instant(until_ms("morning", now_ms, settings)).text
-    alerts_page, shown = "alerts.as_page", alerts.past
+    morning = reader.time(until_ms("morning", now_ms, settings))
+    alerts_page = "alerts.as_page"
     return render_template(
         "alerts/template.html",
+        alerts=alerts,
+        reader=reader,
         trouble=trouble,
         problems=problems(errors, settings.stations, t),
         channels=t.listed(escape(channel.name) for channel in settings.alerts.channels),
         # What sets a channel, as it is typed on this machine.
         commands=answers.set_up_alerts(),
-        active=[reader.alert(each, alerts.messages.get(each.id, ())) for each in alerts.active],
         # Messages that have not arrived, of no active alert.
-        troubled=[
-            reader.message(message, alert)
-            for message, alert in alerts.troubled
-            if message.alert_id not in here
-        ],
-        muted=[
-            (mute, reader.words.muted(mute.rule, mute.subject), reader.instant(mute.until_ms))
-            for mute in alerts.muted
-        ],
-        past=[reader.alert(each, alerts.messages.get(each.id, ())) for each in shown],
-        older_url=alerts.has_older and url_for(alerts_page, before=shown[-1].id, _anchor="past"),
+        troubled={message: of for message, of in alerts.troubled if message.alert_id not in here},
+        older_url=alerts.has_older
+        and url_for(alerts_page, before=alerts.past[-1].id, _anchor="past"),
         newest_url=question.before is not None and url_for(alerts_page, _anchor="past"),
         rules=[_rule(rule, alerts, reader) for rule in settings.alerts.rules],
         durations={

@@ -37,6 +37,7 @@ from flask10x.web.captions import Link, caption, problems
 from flask10x.web.cards import Card, cards, trial_command
 from flask10x.web.page import Page
 from flask10x.web.pages.alerts import marks
+from flask10x.web.pages.alerts.model import AlertReader
 from flask10x.web.pages.history.model import (
     Pairs,
     chips,
@@ -93,10 +94,11 @@ def as_page() -> tuple[str, int]:
     except QueryError as error:
         query, details = None, error.details
         content = _content(None, t)
-    marked = marks.of_stations(store.settings, t, now_ms)
+    marked = marks.of_stations(store.settings)
     page = render_template(
         "history/template.html",
         halt=_halt(),
+        reader=AlertReader(store.settings, t, now_ms),
         cards=[
             (card, _card_url(card), marked.get(card.station.endpoint, ())) for card in content.cards
         ],

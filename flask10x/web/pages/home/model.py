@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from flask import url_for
 
+from flask10x.alerts.alert import Alert
 from flask10x.history import charts
 from flask10x.history.buckets import Bucket, Line, Window
 from flask10x.history.charts import Chart
@@ -25,7 +26,6 @@ from flask10x.translation import N_, Translation
 from flask10x.web.alert_state import state
 from flask10x.web.cards import Card, Value, cards
 from flask10x.web.pages.alerts import marks
-from flask10x.web.pages.alerts.marks import CardMark
 
 WEEKDAYS = (
     *(N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday")),
@@ -233,7 +233,8 @@ class Tile:
     main: MainValue | None
     """None where it is silent for so long that nothing is known of it any more."""
     others: Sequence[Value]
-    alerts: Sequence[CardMark]
+    alerts: Sequence[Alert]
+    """The active ones of the station."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -367,7 +368,7 @@ CLOCK = slice(11, 16)
 def home(view: View, store: Store, t: Translation) -> Home:
     """A tile of each station that has ever sent; raises what reading raises."""
     all_cards = cards(view, store, t)
-    marked = marks.of_stations(store.settings, t, view.now_ms)
+    marked = marks.of_stations(store.settings)
     sending = [card for card in all_cards if card.silence.state != "never"]
     days = days_of(
         view,

@@ -13,6 +13,7 @@ from flask10x.web import context, preferences
 from flask10x.web.access import EXTENSION, Access
 from flask10x.web.cards import trial_command
 from flask10x.web.page import Page
+from flask10x.web.pages.alerts.model import AlertReader
 from flask10x.web.pages.home import model
 from flask10x.web.pages.home.model import CLOCK, Home, in_words
 from flask10x.web.read_errors import UNREADABLE
@@ -39,6 +40,7 @@ def as_page() -> str:
         is_kiosk=request.args.get("kiosk", "") not in ("", "0"),
         trial=trial_command(),
         stations=settings.stations.all,
+        reader=AlertReader(settings, t, now_ms),
     )
 
 

@@ -56,7 +56,7 @@ from flask10x.translation import N_, Translation
 from flask10x.web import context
 from flask10x.web.alert_state import AlertState, state
 from flask10x.web.newest import Latest, latest
-from flask10x.web.pages.alerts.model import AlertWords
+from flask10x.web.pages.alerts.model import AlertReader
 from flask10x.web.pages.devices import model
 from flask10x.web.pages.devices.view import address
 
@@ -788,7 +788,8 @@ class Answers:
         if reason := file.trouble or trouble:
             self._facts.reasons["alerting"] = reason
             return self._unknown("alerting")
-        details = [self._alert(alert) for alert in file.active]
+        reader = AlertReader(self._settings, t, self._now_ms)
+        details = [self._alert(alert, reader) for alert in file.active]
         if failing:
             details.append(
                 t(
@@ -799,7 +800,7 @@ class Answers:
             )
         if not self._settings.alerts.channels:
             details.append(t("Notifications are off: alerts.toml names no channel."))
-        n, is_loud = len(file.active), not all(map(self._is_muted, file.active))
+        n, is_loud = len(file.active), not all(map(reader.is_muted, file.active))
         page = Remedy(
             text=t("Details, and muting:"), url=url_for("alerts.as_page"), link=t("Alerts")
         )
@@ -807,13 +808,9 @@ class Answers:
         text = t("Active alerts: {n}", n=n) if n else t("No alert is active.")
         return StatusAnswer("alerting", mood, text, "", details, [page] if n or failing else [])
 
-    def _is_muted(self, alert: Alert) -> bool:
-        return (alert.muted_until_ms or 0) > self._now_ms
-
-    def _alert(self, alert: Alert) -> str:
-        t, words = self._t, AlertWords(self._settings, self._t)
-        title, time = words.title(alert), words.time(alert.since_ms)
-        if self._is_muted(alert):
+    def _alert(self, alert: Alert, reader: AlertReader) -> str:
+        t, title, time = self._t, reader.title(alert), reader.time(alert.since_ms)
+        if reader.is_muted(alert):
             return t("{title}, since {time} (muted)", title=title, time=time)
         return t("{title}, since {time}", title=title, time=time)
 
