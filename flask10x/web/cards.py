@@ -2,12 +2,11 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flask import request
 
-from flask10x.history.silence import SilenceVerdict, State
+from flask10x.history.silence import SilenceVerdict
 from flask10x.history.view import View
 from flask10x.readings.bands import Band, band_of
 from flask10x.readings.derived import derived_by_station
@@ -26,14 +25,6 @@ TRIAL = (
     "curl -H 'Content-Type: application/json' "
     """-d '{"pressure": "1013.2hPa", "temperature": 25.1}'"""
 )
-
-# Which texts say how long ago a station has sent.
-AGE_KINDS: Mapping[State, str] = {
-    "receiving": "age",
-    "awaited": "awaited",
-    "silent": "silent",
-    "never": "age",
-}
 
 
 def age_text(kind: str, seconds: int, t: Translation) -> str:
@@ -139,7 +130,7 @@ class _Cards:
     def card(self, newest: Latest, stations: Stations) -> Card:
         station, silence, row = newest.station, newest.silence, newest.row
         seconds, received_at = silence.age_sec, row.received_at if row else None
-        kind = AGE_KINDS[silence.state]
+        kind = silence.state if silence.state in ("awaited", "silent") else "age"
         computed = derived_by_station(stations)[station.endpoint].items()
         derived = ((each.measurement, newest.derived.get(name)) for name, each in computed)
         pairs = zip(station.measurements, row.values, strict=True) if row else ()

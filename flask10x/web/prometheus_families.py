@@ -9,7 +9,6 @@ import logging
 import platform
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client.metrics_core import (
@@ -29,7 +28,8 @@ from flask10x.database.dialects import last_id
 from flask10x.database.paths import WAL, beside, database_path
 from flask10x.database.sqlite import connections
 from flask10x.errors import DatabaseUnreachable, QueryError
-from flask10x.history.pages import EndOfRange, Row, end_rows
+from flask10x.history.pages import EndOfRange, end_rows
+from flask10x.history.view import View
 from flask10x.readings.times import SECOND_MS
 from flask10x.recording import rejected
 from flask10x.runtime import facts, periodic_tasks
@@ -99,10 +99,12 @@ class ScrapedNumbers(Collector):
 
 
 def _stored(store: Store) -> Iterator[Metric]:
-    stored = stored_numbers(store)
-    yield from totals(stored)
-    yield from stations(store, stored.last_received)
-    yield from values(store, stored)
+    """What one state of the database has; raises QueryTooLong, or `read_errors.UNREADABLE`."""
+    with store.database.promptly(), store.database.query() as connection:
+        view = context.view_of(connection)
+        yield from totals(store, view)
+        yield from stations(store, view.last_received)
+        yield from values(store, view)
 
 
 def _backup(store: Store) -> Iterator[Metric]:
@@ -231,70 +233,29 @@ def queue(store: Store) -> Iterator[Metric]:
     yield gauge("queue_capacity", text, store.settings.write_queue_maxsize)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoredNumbers:
-    """One state of the database; times are UTC epoch milliseconds."""
-
-    stored: int
-    """Readings ever stored."""
-    write_errors: int
-    rejected_kept: int
-    rejected_evicted: int
-    rejected_dropped: int
-    rollups_behind: int
-    """Readings that are in no roll-up yet."""
-    last_received: Mapping[str, int | None]
-    """When each station was heard last; None when it has no reading."""
-    leases: dict[str, str]
-    """Which host has each lease, where there may be several hosts."""
-    newest: dict[str, Row | None]
-    """Each station's newest reading by the time it was measured, as it was stored."""
-
-
-def stored_numbers(store: Store) -> StoredNumbers:
-    """Raises QueryTooLong, or what reading raises: `read_errors.UNREADABLE`."""
-    stations = store.settings.stations
-    with store.database.promptly(), store.database.query() as connection:
-        view = context.view_of(connection)
-        ends = [EndOfRange(endpoint) for endpoint in stations.by_endpoint]
-        rows = end_rows(view, ends, raw=True)
-        return StoredNumbers(
-            stored=view.last_id,
-            write_errors=counters.write_errors(
-                connection, store.settings, store.gauges.errors_total()
-            ),
-            rejected_kept=last_id(connection, "rejected"),
-            rejected_evicted=counters.value_of(connection, rejected.EVICTED),
-            rejected_dropped=counters.value_of(connection, rejected.DROPPED),
-            rollups_behind=view.rollups.progress.behind,
-            last_received=view.last_received,
-            leases=store.database.hosts.holders(connection),
-            newest=dict(zip(stations.by_endpoint, rows, strict=True)),
-        )
-
-
 # The last value of a station that has ended would be a straight line in every graph, and an alert
 # on it would never end. Slow stations send every quarter of an hour or so.
 VALUE_FOR_SEC = 3600
 
 
-def totals(stored: StoredNumbers) -> Iterator[Metric]:
+def totals(store: Store, view: View) -> Iterator[Metric]:
     """What the database has counted; these outlive a restart of the service."""
-    yield counter("readings_stored", "Readings ever stored.", stored.stored)
+    connection = view.connection
+    yield counter("readings_stored", "Readings ever stored.", view.last_id)
     text = "Failed commits, and readings that the database has refused."
-    yield counter("write_errors", text, stored.write_errors)
+    errors = counters.write_errors(connection, store.settings, store.gauges.errors_total())
+    yield counter("write_errors", text, errors)
     text = "Refused readings that were kept among the rejected ones."
-    yield counter("rejected_kept", text, stored.rejected_kept)
+    yield counter("rejected_kept", text, last_id(connection, "rejected"))
     text = "Kept refused readings that had to go for newer ones."
-    yield counter("rejected_evicted", text, stored.rejected_evicted)
+    yield counter("rejected_evicted", text, counters.value_of(connection, rejected.EVICTED))
     text = "Refused readings that were not kept because they came too fast."
-    yield counter("rejected_dropped", text, stored.rejected_dropped)
+    yield counter("rejected_dropped", text, counters.value_of(connection, rejected.DROPPED))
     text = "Stored readings that are in no hourly roll-up yet."
-    yield gauge("rollups_pending_readings", text, stored.rollups_behind)
-    if stored.leases:
+    yield gauge("rollups_pending_readings", text, view.rollups.progress.behind)
+    if leases := store.database.hosts.holders(connection):
         text = "Which host does what is done once for a database; always 1."
-        holders: dict[tuple[str, ...], float] = dict.fromkeys(stored.leases.items(), 1)
-        yield gauges("lease_holder", text, ("lease", "host"), holders)
+        yield gauges("lease_holder", text, ("lease", "host"), dict.fromkeys(leases.items(), 1))
 
 
 def stations(store: Store, last: Mapping[str, int | None]) -> Iterator[Metric]:
@@ -326,13 +287,16 @@ def stations(store: Store, last: Mapping[str, int | None]) -> Iterator[Metric]:
     yield gauge_of_each("station_silent", text, "station", silent)
 
 
-def values(store: Store, stored: StoredNumbers) -> Iterator[Metric]:
-    """The newest reading of each station that was heard in the last hour."""
+def values(store: Store, view: View) -> Iterator[Metric]:
+    """The newest reading of each station that was heard in the last hour, as it was stored."""
     newest_values: dict[tuple[str, ...], float] = {}
     times: dict[str, float] = {}
-    silence = _silence(store, stored.last_received)
-    for station in store.settings.stations.all:
-        name, row = station.endpoint, stored.newest[station.endpoint]
+    silence = _silence(store, view.last_received)
+    rows = end_rows(
+        view, [EndOfRange(name) for name in store.settings.stations.by_endpoint], raw=True
+    )
+    for station, row in zip(store.settings.stations.all, rows, strict=True):
+        name = station.endpoint
         if row is None or silence.get(name, 0) > VALUE_FOR_SEC:
             continue
         times[name] = row.received_at / SECOND_MS

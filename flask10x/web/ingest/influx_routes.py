@@ -3,7 +3,6 @@
 import logging
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -45,14 +44,9 @@ class WriteRefused(Exception):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
-class LinesOutcome:
-    """The outcome of the lines of a request."""
-
-    outcome: Outcome
-    """Of their readings, as of a batch."""
-    problems: Sequence[LineProblem]
-    """The lines that are no readings, and the first lines of the refused readings."""
+LinesOutcome = tuple[Outcome, Sequence[LineProblem]]
+"""The outcome of the readings of a request, as of a batch, and the lines that are no readings with
+the first lines of the refused readings."""
 
 
 def routes() -> Routes:
@@ -69,22 +63,22 @@ def routes() -> Routes:
 def _receive(pace: Pace) -> Response:
     dry_run = options().dry_run
     try:
-        result = _write(dry_run=dry_run)
+        outcome, problems = _write(dry_run=dry_run)
     except WriteRefused as refusal:
         level = logging.DEBUG if dry_run else logging.ERROR
         log.log(level, "%s refused: %s", request.path, refusal)
         return _error(refusal.status, str(refusal))
     if dry_run:
-        lines = [{"line": p.number, "error": p.why} for p in result.problems]
+        lines = [{"line": p.number, "error": p.why} for p in problems]
         # Without a line nothing is wrong, as in a real request.
-        is_empty = not lines and not result.outcome.body["results"]
-        status = 200 if is_empty else result.outcome.status
-        return answered(Outcome({**result.outcome.body, "lines": lines}, status))
-    if result.outcome.asks_again:
+        is_empty = not lines and not outcome.body["results"]
+        status = 200 if is_empty else outcome.status
+        return answered(Outcome({**outcome.body, "lines": lines}, status))
+    if outcome.asks_again:
         answer = _error(503, "readings cannot be taken now")
-        answer.headers.extend(result.outcome.headers)
+        answer.headers.extend(outcome.headers)
         return answer
-    if not result.problems:
+    if not problems:
         # As InfluxDB: some senders accept no other answer.
         answer = Response(status=204)
         del answer.headers["Content-Type"]
@@ -92,9 +86,9 @@ def _receive(pace: Pace) -> Response:
     # One kind for all texts: they contain values and times, so nearly all would be new kinds.
     more = pace.turn(request.path)
     if more is not None:
-        first = result.problems[0]
+        first = problems[0]
         log.warning("%s line %d refused: %s%s", request.path, first.number, first.why, more)
-    return _partial(result)
+    return _partial(outcome, problems)
 
 
 def _write(*, dry_run: bool) -> LinesOutcome:
@@ -120,7 +114,7 @@ def _write(*, dry_run: bool) -> LinesOutcome:
         for (number, _), result in zip(values, results, strict=True)
         if "error" in result
     ]
-    return LinesOutcome(outcome, sorted([*problems, *refused], key=lambda problem: problem.number))
+    return outcome, sorted([*problems, *refused], key=lambda problem: problem.number)
 
 
 def _body() -> bytes:
@@ -154,16 +148,15 @@ def _reason(result: Mapping[str, object]) -> str:
     return f"{result['error']}"
 
 
-def _partial(result: LinesOutcome) -> Response:
+def _partial(outcome: Outcome, problems: Sequence[LineProblem]) -> Response:
     """A 400, as InfluxDB's: the other lines are stored, and these never would be."""
-    problems = result.problems[:SHOWN_PROBLEMS]
-    text = "; ".join(f"line {p.number}: {p.why[:SHOWN_CHARS]}" for p in problems)
-    counts = result.outcome.body
+    text = "; ".join(f"line {p.number}: {p.why[:SHOWN_CHARS]}" for p in problems[:SHOWN_PROBLEMS])
+    counts = outcome.body
     if counts["accepted"] or counts["duplicate"]:
-        text = f"partial write: {text} dropped={len(result.problems)}"
+        text = f"partial write: {text} dropped={len(problems)}"
     # Telegraf's influxdb_v2 drops lines after a 400, and sends them again after a 401.
-    is_wrong_token = all(problem.why == UNAUTHORIZED for problem in result.problems)
-    return _error(401 if is_wrong_token else 400, text, result.problems[0].number)
+    is_wrong_token = all(problem.why == UNAUTHORIZED for problem in problems)
+    return _error(401 if is_wrong_token else 400, text, problems[0].number)
 
 
 def _error(status: int, text: str, line: int | None = None) -> Response:

@@ -24,33 +24,6 @@ FORM = "application/x-www-form-urlencoded"
 CONDITION = "__"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShownAnswer:
-    """One status of an operation."""
-
-    status: str
-    description: str
-    example: str
-    """As JSON; empty: none."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShownOperation:
-    """One operation as the page shows it."""
-
-    anchor: str
-    method: str
-    path: str
-    summary: str
-    fields: tuple[tuple[str, str, str, str], ...]
-    """Of a station: path, unit, least and greatest value."""
-    parameters: tuple[tuple[str, str], ...]
-    conditions: bool
-    """Whether it also takes conditions on measurements."""
-    curl: str
-    answers: tuple[ShownAnswer, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A request that can be tried by hand, and leaves nothing behind."""
@@ -62,18 +35,10 @@ class Sample:
     media_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Specification:
-    """The document, and how it is sent."""
-
-    document: JsonObject
-    text: str
-
-
 @blueprint.get("/openapi.json", without_store=True)
 def as_json() -> Response:
     """The specification; it changes with the stations only, so that clients keep it by its ETag."""
-    answer = Response(_specification().text, mimetype="application/json")
+    answer = Response(_specification()[1], mimetype="application/json")
     answer.add_etag()
     answer.headers["Cache-Control"] = "no-cache"
     answer.make_conditional(request)
@@ -83,24 +48,26 @@ def as_json() -> Response:
 @blueprint.get("/api", without_store=True)
 def as_page() -> str:
     """All operations, with commands that can be pasted."""
-    document, t = _specification().document, preferences.texts()
+    (document, _), t = _specification(), preferences.texts()
     access: Access = current_app.extensions[EXTENSION]
-    groups: dict[str, list[ShownOperation]] = {tag["name"]: [] for tag in document["tags"]}
+    groups: dict[str, list[JsonObject]] = {tag["name"]: [] for tag in document["tags"]}
     for path, method, operation in operations(document):
-        shown = _shown(path, method, resolved(operation, document), t)
-        groups[operation["tags"][0]].append(shown)
+        shown = _shown(path, resolved(operation, document), t)
+        groups[operation["tags"][0]].append(shown | {"path": path, "method": method.upper()})
     return render_template(
         "api/template.html",
         groups=groups,
         titles={tag["name"]: tag["description"] for tag in document["tags"]},
+        limit=_limit,
+        first_example=_first_example,
         base=_base(),
         with_token=access.wants_token_to_read or access.wants_token_to_post,
         fetch=_curl("/openapi.json", ["-o", "openapi.json"], with_token=access.wants_token_to_read),
     )
 
 
-def _specification() -> Specification:
-    """The specification for this request."""
+def _specification() -> tuple[JsonObject, str]:
+    """The specification for this request, and its text."""
     access: Access = current_app.extensions[EXTENSION]
     return _made(
         context.store_or_waiting().settings,
@@ -119,9 +86,9 @@ def _made(
     *,
     write_token: bool,
     read_token: bool,
-) -> Specification:
+) -> tuple[JsonObject, str]:
     document = specification(settings, routes, root, write_token=write_token, read_token=read_token)
-    return Specification(document, readable(document) + "\n")
+    return document, readable(document) + "\n"
 
 
 def resolved(operation: JsonObject, document: JsonObject) -> JsonObject:
@@ -140,36 +107,19 @@ def resolved(operation: JsonObject, document: JsonObject) -> JsonObject:
     }
 
 
-def _shown(path: str, method: str, operation: JsonObject, t: Translation) -> ShownOperation:
+def _shown(path: str, operation: JsonObject, t: Translation) -> JsonObject:
+    """An operation as the page shows it: the parameters without the conditions on measurements."""
     station = context.store_or_waiting().settings.stations.by_endpoint.get(path[1:])
     # The specification is in English, so the label of the station in it is, too.
     summary = t(operation["summary"].partition(":")[0] if station else operation["summary"])
-    parameters = operation["parameters"]
-    return ShownOperation(
-        anchor=operation["operationId"],
-        method=method.upper(),
-        path=path,
-        summary=f"{summary}: {station_name(station, t)}" if station else summary,
-        fields=tuple(
-            (field.path, field.unit, _limit(field.minimum), _limit(field.maximum))
-            for field in (station.measurements if station else ())
-        ),
-        parameters=tuple(
-            (parameter["name"], t(parameter["description"]))
-            for parameter in parameters
-            if CONDITION not in parameter["name"]
-        ),
-        conditions=any(CONDITION in parameter["name"] for parameter in parameters),
-        curl=_command(sample_of(path, operation), with_token={} not in operation["security"]),
-        answers=tuple(
-            ShownAnswer(
-                status=status,
-                description=t(answer["description"]),
-                example=_first_example(answer),
-            )
-            for status, answer in operation["responses"].items()
-        ),
-    )
+    parameters = [each for each in operation["parameters"] if CONDITION not in each["name"]]
+    return operation | {
+        "summary": f"{summary}: {station_name(station, t)}" if station else summary,
+        "station": station,
+        "parameters": parameters,
+        "has_conditions": len(parameters) < len(operation["parameters"]),
+        "curl": _command(sample_of(path, operation), with_token={} not in operation["security"]),
+    }
 
 
 def _first_example(answer: JsonObject) -> str:

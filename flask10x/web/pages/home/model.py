@@ -170,31 +170,12 @@ def _part(first_ms: int, end_ms: int, bucket: Bucket) -> DayPart | None:
     return DayPart(first_ms, end_ms, bucket.count, average, minimum, maximum)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Extreme:
-    """The least or greatest value of today, and the local time of it, `05:40`."""
-
-    text: str
-    time: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Trend:
-    """By how much a value is another one than an hour ago."""
-
-    direction: str
-    """`up`, `down` or `level`."""
-    text: str
-    """In words, with sign and unit."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AxisMark:
-    """A full hour below the line of the day."""
-
-    x: float
-    text: str
-    is_midnight: bool
+Extreme = tuple[str, str]
+"""The least or greatest value of today, and the local time of it, `05:40`."""
+Trend = tuple[str, str]
+"""By how much a value is another one than an hour ago: `up`, `down` or `level`, and in words."""
+AxisMark = tuple[float, str, bool]
+"""A full hour below the line of the day: its place, its text, whether it is midnight."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -217,10 +198,10 @@ class MainValue:
     """What a tile shows large."""
 
     value: Value
-    trend: Trend | None
-    lowest: Extreme | None
-    highest: Extreme | None
-    sparkline: Sparkline | None
+    trend: Trend | None = None
+    lowest: Extreme | None = None
+    highest: Extreme | None = None
+    sparkline: Sparkline | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -255,11 +236,11 @@ def trend(change: float | None, unit: str, t: Translation) -> Trend | None:
         return None
     text = rounded(change, unit)
     if not text.strip("-0."):
-        return Trend(direction="level", text=t("steady"))
+        return "level", t("steady")
     if change < 0:
         # A hyphen is short, and the line breaks after it.
-        return Trend(direction="down", text=t("{change} in 1 h", change=text.replace("-", "−")))
-    return Trend(direction="up", text=t("{change} in 1 h", change=f"+{text}"))
+        return "down", t("{change} in 1 h", change=text.replace("-", "−"))
+    return "up", t("{change} in 1 h", change=f"+{text}")
 
 
 # The view box; the template has the same. The line keeps its proportions whatever its width is, so
@@ -344,7 +325,7 @@ def _marks(day: DayOfValues, zone: tzinfo | None) -> Iterator[AxisMark]:
     for at_ms, hour in _hours(day, zone):
         x = _x(day, at_ms)
         if since_ms + HOUR_MS < at_ms < day.now_ms and x < RIGHT - TEXT_ROOM:
-            yield AxisMark(x=x, text=f"{hour}:00", is_midnight=hour == 0)
+            yield x, f"{hour}:00", hour == 0
 
 
 def _hours(day: DayOfValues, zone: tzinfo | None) -> Iterator[tuple[int, int]]:
@@ -407,7 +388,7 @@ def _main(
     value: Value, card: Card, day: DayOfValues | None, zone: tzinfo | None, t: Translation
 ) -> MainValue:
     if day is None:
-        return MainValue(value=value, trend=None, lowest=None, highest=None, sparkline=None)
+        return MainValue(value=value)
     unit = value.measurement.unit
     is_current = card.silence.state == "receiving" and not value.is_missing
     return MainValue(
@@ -436,7 +417,7 @@ def _extreme(step: DayPart | None, end: str, unit: str, zone: tzinfo | None) -> 
     if step is None:
         return None
     time = local_text(step.first_ms, zone)[CLOCK] if is_date(step.first_ms) else ""
-    return Extreme(text=rounded(getattr(step, end), unit), time=time)
+    return rounded(getattr(step, end), unit), time
 
 
 def main_of(values: Sequence[Value]) -> Value:

@@ -18,26 +18,6 @@ from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.times import iso_text, local_text, parse_bound
 from flask10x.translation import Translation
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WrittenLine:
-    """A note or a correction in the list."""
-
-    kind: Kind
-    id: int
-    when: str
-    about: str
-    text: str
-    """The text of a note; the reason of a correction, which may be empty."""
-    change: str
-    """What a correction does, in words; empty for a note."""
-    written: str
-    undone: str
-    """When it was undone; empty while it counts."""
-    see_url: str
-    """The history at this time; empty where a range has no two ends."""
-
-
 # So much is shown around a single moment.
 AROUND_MS = 3 * 3_600_000
 
@@ -50,36 +30,18 @@ class NotesReader:
         self._zone: tzinfo | None = settings.zone
         self._t = t
 
-    def line(self, written: WrittenNote | Correction) -> WrittenLine:
-        """A line of the list."""
-        if isinstance(written, WrittenNote):
-            kind: Kind = "note"
-            about = (
-                self._station(written.endpoint) if written.endpoint else self._t("the whole house")
-            )
-            text, change = written.text, ""
-        else:
-            kind, text, change = written.kind, written.reason, self.change(written)
-            about = self.about(written.endpoint, written.measurement)
-        return WrittenLine(
-            kind=kind,
-            id=written.id,
-            when=self._when(written.first_ms, written.last_ms),
-            about=about,
-            text=text,
-            change=change,
-            written=local_text(written.written_at, self._zone),
-            undone="" if written.undone_at is None else local_text(written.undone_at, self._zone),
-            see_url=self._see(written.endpoint, written.first_ms, written.last_ms),
-        )
-
-    def about(self, endpoint: str, column: str | None) -> str:
+    def about(self, written: WrittenNote | Correction) -> str:
         """`Bedroom: CO₂`."""
-        if column is None:
-            return self._station(endpoint)
+        if not written.endpoint:
+            return self._t("the whole house")
+        station = self._stations.by_endpoint.get(written.endpoint)
+        name = station_name(station, self._t) if station else written.endpoint
+        if isinstance(written, WrittenNote) or written.measurement is None:
+            return name
+        column = written.measurement
         measurement = self._stations.by_column.get(column)
-        name = column_name(measurement, self._t) if measurement else column
-        return self._t("{station}: {name}", station=self._station(endpoint), name=name)
+        label = column_name(measurement, self._t) if measurement else column
+        return self._t("{station}: {name}", station=name, name=label)
 
     def change(self, correction: Correction) -> str:
         """`hidden`, `× 1.02 − 0.5 °C`."""
@@ -94,13 +56,13 @@ class NotesReader:
             parts.append(f"{sign}{abs(offset):g} {unit}".rstrip())
         return " ".join(parts)
 
-    def _station(self, endpoint: str) -> str:
-        station = self._stations.by_endpoint.get(endpoint)
-        return station_name(station, self._t) if station else endpoint
+    def time(self, ms: int | None) -> str:
+        """Local; empty for None."""
+        return "" if ms is None else local_text(ms, self._zone)
 
-    def _when(self, first_ms: int | None, last_ms: int | None) -> str:
-        first = "" if first_ms is None else local_text(first_ms, self._zone)
-        last = "" if last_ms is None else local_text(last_ms, self._zone)
+    def when(self, written: WrittenNote | Correction) -> str:
+        """Its range of time."""
+        first, last = self.time(written.first_ms), self.time(written.last_ms)
         if first == last:
             return first or self._t("always")
         if not last:
@@ -109,7 +71,9 @@ class NotesReader:
             return self._t("to {time}", time=last)
         return f"{first} – {last}"
 
-    def _see(self, endpoint: str | None, first_ms: int | None, last_ms: int | None) -> str:
+    def see_url(self, written: WrittenNote | Correction) -> str:
+        """The history at this time; empty where a range has no two ends."""
+        endpoint, first_ms, last_ms = written.endpoint, written.first_ms, written.last_ms
         if first_ms is None or last_ms is None:
             return ""
         around = AROUND_MS if last_ms - first_ms < AROUND_MS else 0

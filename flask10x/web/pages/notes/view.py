@@ -222,8 +222,7 @@ def _file(text: str, content_type: str, name: str) -> Response:
 def _rendered(fields: dict[str, str], errors: dict[str, str], message: str = "") -> tuple[str, int]:
     """The page with what the forms begin with, what is wrong with them, and what became of one."""
     settings, t = context.store().settings, preferences.texts()
-    reader, (notes, corrections) = NotesReader(settings, t), _all()
-    lines = [*map(reader.line, notes), *map(reader.line, corrections)]
+    notes, corrections = _all()
     what = fields["what"] if fields["what"] in KINDS else "note"
     page = render_template(
         "notes/template.html",
@@ -233,9 +232,13 @@ def _rendered(fields: dict[str, str], errors: dict[str, str], message: str = "")
         # Which form is open.
         what=what if any(fields.values()) else "",
         stations=settings.stations.all,
-        notes=[line for line in lines if not line.undone and line.kind == "note"],
-        corrections=[line for line in lines if not line.undone and line.kind != "note"],
-        undone=[line for line in lines if line.undone],
+        reader=NotesReader(settings, t),
+        notes=[note for note in notes if note.undone_at is None],
+        corrections=[each for each in corrections if each.undone_at is None],
+        undone=[
+            *(note for note in notes if note.undone_at is not None),
+            *(each for each in corrections if each.undone_at is not None),
+        ],
     )
     return page, 400 if errors else 200
 

@@ -14,7 +14,13 @@ from werkzeug.datastructures import MultiDict
 from flask10x.errors import QueryError
 from flask10x.history import periods
 from flask10x.history.parameters import unknown_name
-from flask10x.history.period_tables import Limit, PeriodRow, PeriodTable, RecordList
+from flask10x.history.period_tables import (
+    Limit,
+    PeriodRequest,
+    PeriodRow,
+    PeriodTable,
+    RecordList,
+)
 from flask10x.history.periods import ALL
 from flask10x.history.query import number
 from flask10x.readings.labels import band_name, column_name, station_name
@@ -31,17 +37,13 @@ T = TypeVar("T")
 NAMES = ("endpoint", "measurement", "period", "above", "below", "raw")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordsQuery:
+class RecordsQuery(PeriodRequest):
     """A measurement of a station over a period, and the limit whose hours are counted."""
 
-    station: Station
-    measurement: Measurement
-    period: str
-    """`2025-08`, `2025` or `all`."""
-    limit: Limit | None
-    is_raw: bool
-    """Whether values are those that were stored, without corrections."""
+    @property
+    def measurement(self) -> Measurement:
+        """That of its column."""
+        return self.station.measurements[self.station.columns.index(self.column)]
 
 
 class _Parameters:
@@ -113,7 +115,7 @@ def records_query(
         raise QueryError(parameters.errors)
     return RecordsQuery(
         station=station,
-        measurement=station.measurements[station.columns.index(column)],
+        column=column,
         period=period,
         limit=_limit(above, below),
         is_raw=raw is not None,
@@ -170,32 +172,6 @@ class DatedValue:
     at: str
     url: str
     """The chart of that hour or day."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bar:
-    """From the lowest to the highest of a row, in thousandths of the table's whole range."""
-
-    left: int
-    width: int
-    mean: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordsRow:
-    """A line of the table."""
-
-    name: str
-    url: str
-    """The table or the chart of this line alone."""
-    kind: str
-    """`weekday`, `saturday`, `sunday`, or empty for a month or a year."""
-    lowest: DatedValue | None
-    mean: str
-    mean_exact: str
-    highest: DatedValue | None
-    passed: str
-    bar: Bar | None
 
 
 THOUSANDTHS = 1000
@@ -298,9 +274,12 @@ def table(question: RecordsQuery, period: PeriodTable, t: Translation) -> dict[s
         "passed_column": _passed_column(question.limit, measurement, t),
         # Whether those hours are estimated from averages.
         "is_estimated": period.is_estimated and question.limit is not None,
-        "rows": [_row(row, question, whole, t) for row in period.rows],
+        "rows": [(row, *_named_link(row, question, t), _bar(row, whole)) for row in period.rows],
         # All rows together; None when there is no reading.
-        "whole": _row(whole, question, whole, t) if whole.bucket.count else None,
+        "whole": whole if whole.bucket.count else None,
+        "lowest": lambda row: _extreme(row.bucket.minimum, row.lowest_at, row, question, t),
+        "highest": lambda row: _extreme(row.bucket.maximum, row.highest_at, row, question, t),
+        "rounded": lambda value: rounded(value, measurement.unit),
         "lists": [
             (t(KINDS[records.kind]), _days(records, question, t)) for records in period.records
         ],
@@ -375,22 +354,12 @@ def _named(name: str, t: Translation) -> str:
     return t("{month} {year}", year=parts[0], month=month)
 
 
-def _row(row: PeriodRow, question: RecordsQuery, whole: PeriodRow, t: Translation) -> RecordsRow:
-    name, unit = row.span.name, question.measurement.unit
-    is_day = len(name) == DAY_CHARS
-    return RecordsRow(
-        name=_day(name, t) if is_day else _named(name, t),
-        url=_chart(question, row.span.first_ms, row.span.last_ms)
-        if is_day
-        else _url({"period": name}),
-        kind=_weekday(name) if is_day else "",
-        lowest=_extreme(row.bucket.minimum, row.lowest_at, row, question, t),
-        mean="" if row.mean is None else rounded(row.mean, unit),
-        mean_exact="" if row.mean is None else str(row.mean),
-        highest=_extreme(row.bucket.maximum, row.highest_at, row, question, t),
-        passed="" if row.passed_hours is None else f"{row.passed_hours:.1f}",
-        bar=_bar(row, whole),
-    )
+def _named_link(row: PeriodRow, question: RecordsQuery, t: Translation) -> tuple[str, str, str]:
+    """Its name, the address of its table or chart, and its kind: empty for a month or a year."""
+    name = row.span.name
+    if len(name) != DAY_CHARS:
+        return _named(name, t), _url({"period": name}), ""
+    return _day(name, t), _chart(question, row.span.first_ms, row.span.last_ms), _weekday(name)
 
 
 def _extreme(
@@ -429,7 +398,8 @@ def _weekday(name: str) -> str:
     )
 
 
-def _bar(row: PeriodRow, whole: PeriodRow) -> Bar | None:
+def _bar(row: PeriodRow, whole: PeriodRow) -> tuple[int, int, int] | None:
+    """Its range and its mean in thousandths of the table's whole range: left end, width, mean."""
     low, high = whole.bucket.minimum, whole.bucket.maximum
     lowest, highest, mean = row.bucket.minimum, row.bucket.maximum, row.mean
     if low is None or high is None or lowest is None or highest is None or mean is None:
@@ -437,7 +407,7 @@ def _bar(row: PeriodRow, whole: PeriodRow) -> Bar | None:
     if not 0 < (width := high - low) < inf:
         return None
     left, middle, right = (round(THOUSANDTHS * (v - low) / width) for v in (lowest, mean, highest))
-    return Bar(left=left, width=right - left, mean=middle)
+    return left, right - left, middle
 
 
 def _passed_column(limit: Limit | None, measurement: Measurement, t: Translation) -> str:

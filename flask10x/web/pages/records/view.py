@@ -4,7 +4,7 @@ from flask import Response, render_template, request
 
 from flask10x.errors import QueryError
 from flask10x.history import periods
-from flask10x.history.period_tables import PeriodRequest, period_table
+from flask10x.history.period_tables import period_table
 from flask10x.history.view import View
 from flask10x.readings.stations import Station
 from flask10x.system import clock
@@ -28,7 +28,7 @@ def as_page() -> tuple[str, int]:
         except QueryError as error:
             form = model.form_of_errors(error.details, t)
             return render_template("records/template.html", form=form, table=None), 400
-        table = period_table(view, _requested(question))
+        table = period_table(view, question)
     form, shown = model.form(question, t, clock.now_ms()), model.table(question, table, t)
     return render_template("records/template.html", form=form, table=shown), 200
 
@@ -38,7 +38,7 @@ def as_csv() -> Response:
     """The rows of the table with all digits."""
     with context.view() as view:
         question = _question(view, blank_is_absent=False)
-        table = period_table(view, _requested(question))
+        table = period_table(view, question)
     lines = model.csv_lines(question, table, view.zone)
     answer = Response(lines, content_type="text/csv; charset=utf-8")
     name = f"records_{question.station.endpoint}_{question.measurement.column}_{question.period}"
@@ -60,13 +60,3 @@ def _first(view: View) -> Station:
         return stations[0]
     newest = view.newest
     return next((s for s in stations if newest[s.endpoint].received_at is not None), stations[0])
-
-
-def _requested(question: RecordsQuery) -> PeriodRequest:
-    return PeriodRequest(
-        station=question.station,
-        column=question.measurement.column,
-        period=question.period,
-        limit=question.limit,
-        is_raw=question.is_raw,
-    )
