@@ -26,7 +26,7 @@ from flask10x.web import context, preferences, read_errors
 from flask10x.web.api.series import bands, compared_lines, nights
 from flask10x.web.limits import DOWNLOADS_MAX
 from flask10x.web.page import Routes
-from flask10x.web.pages.alerts import marks
+from flask10x.web.pages.alerts.model import alerts_of_chart
 from flask10x.web.pages.notes.objects import beside_chart
 from flask10x.web.read_errors import not_now
 
@@ -100,7 +100,7 @@ def as_series() -> Response:
     beside = {
         "first_ms": first_ms,
         "removed_ms": removed_ms,
-        "alerts": marks.of_chart(chart, store.settings, t),
+        "alerts": alerts_of_chart(chart, store.settings, t),
         "bands": bands(chart.lines, t),
         "nights": _nights(query, chart),
         "derived_step": _derived_step(query, chart),

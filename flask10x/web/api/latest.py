@@ -18,8 +18,8 @@ from flask10x.readings.stations import Station
 from flask10x.readings.times import iso_text
 from flask10x.translation import translation
 from flask10x.web import context, read_errors
+from flask10x.web.cards import Latest, latest
 from flask10x.web.json_text import readable
-from flask10x.web.newest import Latest, latest
 from flask10x.web.page import Routes
 
 blueprint = Routes("latest", __name__)

@@ -3,7 +3,6 @@
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
 from flask import Response, abort, render_template, request
 from sqlalchemy import Connection
@@ -18,7 +17,7 @@ from flask10x.recording import rejected
 from flask10x.recording.entry import WARNINGS
 from flask10x.recording.rejected import RejectedRow, Selection
 from flask10x.runtime.store import Store
-from flask10x.system.last_requests import LastRequest, UnknownName
+from flask10x.system.last_requests import UnknownName
 from flask10x.system.logs import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences, read_errors
@@ -43,24 +42,6 @@ REJECTED_LOOKED_AT = 500
 REJECTED_SHOWN = 3
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Device:
-    """One board as the page shows it."""
-
-    station: Station
-    request: LastRequest | None
-    """The last one since the service started."""
-    rhythm: list[str]
-    """Of the last 24 hours, or as far of them as the newest readings that are looked at reach."""
-    warned: dict[str, int]
-    """Path of a field to how many stored readings had a fault or nothing there."""
-    rejected: list[RejectedRow]
-    """The newest ones among the last REJECTED_LOOKED_AT of the house."""
-    trial: str
-    """A command that asks what would become of a reading, and stores nothing."""
-    programs: dict[Kind, str]
-
-
 @blueprint.get("/devices")
 def as_page() -> str:
     """All boards, in the order of the stations."""
@@ -70,15 +51,17 @@ def as_page() -> str:
         warnings = counters.values_like(view.connection, WARNINGS)
         rejected_of = _rejected(view.connection)
     devices = [
-        Device(
-            station=station,
-            request=store.gauges.last_request(station.endpoint),
-            rhythm=_rhythm(rhythm_of[station.endpoint], t),
-            warned=_of_station(station, warnings),
-            rejected=rejected_of[station.endpoint][:REJECTED_SHOWN],
-            trial=model.trial(station, *address(request.host)),
-            programs={kind: _program(kind, station, t) for kind in KINDS},
-        )
+        {
+            "station": station,
+            # The last one since the service started.
+            "request": store.gauges.last_request(station.endpoint),
+            "rhythm": _rhythm(rhythm_of[station.endpoint], t),
+            "warned": _of_station(station, warnings),
+            "rejected": rejected_of[station.endpoint][:REJECTED_SHOWN],
+            # Asks what would become of a reading, and stores nothing.
+            "trial": model.trial(station, *address(request.host)),
+            "programs": {kind: _program(kind, station, t) for kind in KINDS},
+        }
         for station in store.settings.stations.all
     ]
     return render_template(
@@ -104,6 +87,7 @@ def _rejected(connection: Connection) -> defaultdict[str, list[RejectedRow]]:
 
 
 def _of_station(station: Station, warnings: dict[str, int]) -> dict[str, int]:
+    """Path of a field to how many stored readings had a fault or nothing there."""
     prefix = f"{station.endpoint}."
     return {n.removeprefix(prefix): count for n, count in warnings.items() if n.startswith(prefix)}
 

@@ -36,8 +36,7 @@ from flask10x.web.captions import OPERATORS as OPERATOR_NAMES
 from flask10x.web.captions import Link, caption, problems
 from flask10x.web.cards import Card, cards, trial_command
 from flask10x.web.page import Page
-from flask10x.web.pages.alerts import marks
-from flask10x.web.pages.alerts.model import AlertReader
+from flask10x.web.pages.alerts.model import AlertReader, alerts_of_stations
 from flask10x.web.pages.history.model import (
     Pairs,
     chips,
@@ -94,7 +93,7 @@ def as_page() -> tuple[str, int]:
     except QueryError as error:
         query, details = None, error.details
         content = _content(None, t)
-    marked = marks.of_stations(store.settings)
+    marked = alerts_of_stations(store.settings)
     page = render_template(
         "history/template.html",
         halt=_halt(),

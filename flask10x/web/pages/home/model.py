@@ -25,7 +25,7 @@ from flask10x.runtime.store import Store
 from flask10x.translation import N_, Translation
 from flask10x.web.alert_state import state
 from flask10x.web.cards import Card, Value, cards
-from flask10x.web.pages.alerts import marks
+from flask10x.web.pages.alerts.model import alerts_of_stations
 
 WEEKDAYS = (
     *(N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday")),
@@ -349,7 +349,7 @@ CLOCK = slice(11, 16)
 def home(view: View, store: Store, t: Translation) -> Home:
     """A tile of each station that has ever sent; raises what reading raises."""
     all_cards = cards(view, store, t)
-    marked = marks.of_stations(store.settings)
+    marked = alerts_of_stations(store.settings)
     sending = [card for card in all_cards if card.silence.state != "never"]
     days = days_of(
         view,

@@ -55,7 +55,7 @@ from flask10x.system.logs import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context
 from flask10x.web.alert_state import AlertState, state
-from flask10x.web.newest import Latest, latest
+from flask10x.web.cards import Latest, latest
 from flask10x.web.pages.alerts.model import AlertReader
 from flask10x.web.pages.devices import model
 from flask10x.web.pages.devices.view import address

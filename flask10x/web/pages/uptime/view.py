@@ -1,7 +1,6 @@
 """`/uptime` as a page and as JSON: the share of the expected readings that each station sent."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from flask import Response, jsonify, render_template
 
@@ -19,14 +18,6 @@ MINUTE_CHARS = 16
 
 blueprint = Page("uptime", __name__, text=N_("Uptime"), group="more")
 read_errors.register(blueprint)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A day or a month of all stations."""
-
-    name: str
-    shares: tuple[Share, ...]
 
 
 @blueprint.get("/uptime")
@@ -84,10 +75,10 @@ def _uptime() -> Uptime:
         return uptime(view)
 
 
-def _rows(columns: Sequence[Sequence[Share]]) -> list[Row]:
-    """The rows of these columns, without those before the first reading of all."""
-    rows = [Row(shares[0].name, shares) for shares in zip(*columns, strict=True)]
-    return [row for row in rows if any(share.readings or share.expected for share in row.shares)]
+def _rows(columns: Sequence[Sequence[Share]]) -> list[tuple[Share, ...]]:
+    """The days or months of all stations, without those before the first reading of all."""
+    rows = zip(*columns, strict=True)
+    return [row for row in rows if any(share.readings or share.expected for share in row)]
 
 
 def _percent(share: Share) -> str:
