@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.sansio.utils import host_is_trusted
 
 from flask10x.config.secrets import ALL, Keyring, Tokens
@@ -174,14 +174,19 @@ class Access:
             log.warning("%s refused: %s%s, from %s%s", place, refusal.why, shown, sender(), more)
 
 
+def current() -> Access:
+    """Return that of the application that answers."""
+    access: Access = current_app.extensions[EXTENSION]
+    return access
+
+
 def is_refused(app: Flask, environ: "WSGIEnvironment") -> bool:
     """Whether the application refuses this request whatever its body is, so it need not be read.
 
     The answer and the line in the log follow when the application gets the request.
     """
-    access: Access = app.extensions[EXTENSION]
     with app.request_context(environ):
-        return access.refusal() is not None
+        return current().refusal() is not None
 
 
 def sender() -> str:

@@ -1,9 +1,6 @@
 """The application factory."""
 
-import logging
-
-from flask import Flask, Response, current_app, jsonify, send_file
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response, current_app, send_file
 
 from flask10x.config import secrets, settings
 from flask10x.config.secrets import Keyring
@@ -21,6 +18,7 @@ from flask10x.web import (
     preferences,
     probes,
     prometheus,
+    read_errors,
 )
 from flask10x.web.access import Access
 from flask10x.web.api import batch, history, latest, time
@@ -40,8 +38,6 @@ from flask10x.web.pages.records import view as records_page
 from flask10x.web.pages.rejected import view as rejected_page
 from flask10x.web.pages.status import view as status_page
 from flask10x.web.pages.uptime import view as uptime_page
-
-log = logging.getLogger(__name__)
 
 # In the order of the navigation; a phone has room for five short names beside "More".
 PAGES: tuple[Page, ...] = (
@@ -107,8 +103,7 @@ def create_app(
     offline.init_app(app, access)
     compression.init_app(app)
     no_such_page.init_app(app)
-    app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _unexpected)
+    read_errors.init_app(app)
     if access.lets_any_sensor_in and not missing:
         app.wsgi_app = FastPath(app)  # type: ignore[method-assign]
     return app
@@ -118,16 +113,3 @@ def _file(filename: str) -> Response:
     """Answer with a file under /static: a shared one, or the script or the style of a page."""
     path = files.OF_PAGES.get(filename)
     return send_file(path) if path else current_app.send_static_file(filename)
-
-
-def _http_error(error: HTTPException) -> Response:
-    """Flask's own refusals (404, 405, ...) as short JSON, their headers kept."""
-    answer = error.get_response()
-    answer.set_data(jsonify(error=error.name.lower()).get_data())
-    answer.content_type = "application/json"
-    return Response(answer.get_data(), answer.status_code, answer.headers)
-
-
-def _unexpected(error: Exception) -> tuple[Response, int]:
-    log.error("Unexpected failure", exc_info=error)
-    return jsonify(error="internal server error"), 500

@@ -1,19 +1,17 @@
 """`POST /api/v1/readings`: readings of any stations, also late ones, in one request."""
 
 import logging
-from collections.abc import Callable
 from functools import partial
 
-from flask import Response, current_app, request
+from flask import Response, request
 
-from flask10x.errors import QueryError
 from flask10x.readings import parse
 from flask10x.readings.parse import InvalidBody, InvalidReading
 from flask10x.readings.reasons import Reason
 from flask10x.runtime.store import Store
 from flask10x.system import clock
-from flask10x.web import context, read_errors
-from flask10x.web.access import EXTENSION, Access, token_of_request
+from flask10x.web import access, context
+from flask10x.web.access import token_of_request
 from flask10x.web.ingest.batch import ITEMS_MAX, Items, outcome_of
 from flask10x.web.ingest.options import Options, answered, body_within, options, request_key
 from flask10x.web.ingest.take import Outcome, invalid
@@ -22,8 +20,6 @@ from flask10x.web.page import Routes
 
 log = logging.getLogger(__name__)
 blueprint = Routes("batch", __name__)
-blueprint.register_error_handler(QueryError, read_errors.invalid)
-
 READINGS = "readings"
 
 
@@ -44,20 +40,16 @@ def _outcome(store: Store, requested: Options) -> Outcome:
         return Outcome({"error": "body too large", "limit_bytes": BATCH_MAX_BYTES}, 413)
     try:
         values = _values(raw)
-        items = Items(store, clock.now_ms(), request_key(), _opens())
+        opens = partial(access.current().opens, token_of_request())
+        items = Items(store, clock.now_ms(), request_key(), opens)
     except InvalidReading as error:
         return invalid(error.details)
     except InvalidBody as error:
         return invalid({READINGS: Reason("array_needed", n=ITEMS_MAX)}, error.hint)
-    commits = requested.commits or store.settings.ack == "committed"
     sent = items.of_any(values)
-    return outcome_of(store, sent, request.environ, commits=commits, dry_run=requested.dry_run)
-
-
-def _opens() -> Callable[[str], bool]:
-    """Whether the token of the request at hand is one for a station."""
-    access: Access = current_app.extensions[EXTENSION]
-    return partial(access.opens, token_of_request())
+    return outcome_of(
+        store, sent, request.environ, dry_run=requested.dry_run, waits=requested.commits
+    )
 
 
 def _values(raw: bytes) -> list[object]:

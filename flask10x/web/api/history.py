@@ -32,7 +32,6 @@ from flask10x.web.read_errors import not_now
 
 log = logging.getLogger(__name__)
 blueprint = Routes("history", __name__)
-read_errors.register(blueprint)
 
 _pace = Pace()
 _downloads = threading.BoundedSemaphore(DOWNLOADS_MAX)

@@ -17,13 +17,12 @@ from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Station
 from flask10x.readings.times import iso_text
 from flask10x.translation import translation
-from flask10x.web import context, read_errors
+from flask10x.web import context
 from flask10x.web.cards import Latest, latest
 from flask10x.web.json_text import readable
 from flask10x.web.page import Routes
 
 blueprint = Routes("latest", __name__)
-read_errors.register(blueprint)
 
 STATION, RAW = "station", "raw"
 

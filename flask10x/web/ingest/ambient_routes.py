@@ -3,16 +3,14 @@
 import logging
 from http import HTTPStatus
 
-from flask import Response, current_app, request
+from flask import Response, request
 
-from flask10x.errors import QueryError
 from flask10x.readings import protocols
 from flask10x.readings.parse import InvalidBody, decode
 from flask10x.readings.stations import Station
 from flask10x.runtime.store import Store
 from flask10x.system import clock
-from flask10x.web import context, read_errors
-from flask10x.web.access import EXTENSION, Access
+from flask10x.web import access, context
 from flask10x.web.ingest.batch import ITEMS_MAX, JSON_TYPE, Item, Items, outcome_of
 from flask10x.web.ingest.options import answered, body_within, options
 from flask10x.web.ingest.take import DRY_RUN, Outcome, sent_of
@@ -29,7 +27,6 @@ blueprint = Routes(
     __name__,
     url_prefix="/api/v2/channels/<channel>",
 )
-blueprint.register_error_handler(QueryError, read_errors.invalid)
 
 
 @blueprint.post("/data", guard="key")
@@ -65,9 +62,9 @@ def _receive(channel: str, *, many: bool, is_form: bool = False) -> Response:
     store = context.store()
     station = protocols.station_of_channel(store.settings.stations, channel)
     endpoint = station.endpoint if station else ""
-    access: Access = current_app.extensions[EXTENSION]
-    if refusal := access.refusal_of_key(protocols.write_key(payload), endpoint):
-        return access.answer(refusal)
+    checks = access.current()
+    if refusal := checks.refusal_of_key(protocols.write_key(payload), endpoint):
+        return checks.answer(refusal)
     if station is None:
         return answered(_unknown(channel))
     entries = payload.get("data") if many else None
@@ -75,8 +72,7 @@ def _receive(channel: str, *, many: bool, is_form: bool = False) -> Response:
         outcome = _too_large("limit_readings", ITEMS_MAX)
     else:
         items = _items(store, station, raw, payload, many=many)
-        commits = store.settings.ack == "committed"
-        outcome = outcome_of(store, items, request.environ, commits=commits, dry_run=dry_run)
+        outcome = outcome_of(store, items, request.environ, dry_run=dry_run)
         outcome = outcome if dry_run else _shortened(outcome)
     return answered(outcome)
 

@@ -41,15 +41,16 @@ def outcome_of(
     items: Sequence[Item],
     environ: "WSGIEnvironment",
     *,
-    commits: bool,
     dry_run: bool,
+    waits: bool = False,
 ) -> Outcome:
     """The answer to these items, with their results in the same order.
 
-    Valid readings are queued and the others kept. With `commits` it waits until all are committed,
-    or for ACK_TIMEOUT_SEC. With `dry_run` it is the answer that they would get. `environ` is that
-    of the request.
+    Valid readings are queued and the others kept. With ACK=committed, or if it `waits`, it is given
+    when all are committed, or after ACK_TIMEOUT_SEC. With `dry_run` it is the answer that they
+    would get. `environ` is that of the request.
     """
+    commits = waits or store.settings.ack == "committed"
     if dry_run:
         return _dry_run(store, items, "committed" if commits else "enqueued")
     until_sec = monotonic() + store.settings.ack_timeout_sec

@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from flask import Response, current_app, request
+from flask import Response, request
 
-from flask10x.errors import QueryError
 from flask10x.readings import protocols
 from flask10x.readings.protocols import PRECISIONS_NS, LineProblem
 from flask10x.system import clock
 from flask10x.system.logs import Pace
-from flask10x.web import context, read_errors
-from flask10x.web.access import EXTENSION, Access, token_of_request
+from flask10x.web import access, context
+from flask10x.web.access import token_of_request
 from flask10x.web.ingest.batch import ITEMS_MAX, Items, outcome_of
 from flask10x.web.ingest.options import answered, body_within, options
 from flask10x.web.ingest.take import Outcome
@@ -52,7 +51,6 @@ the first lines of the refused readings."""
 def routes() -> Routes:
     """Both routes; refused lines that a writer keeps sending are logged once a minute."""
     blueprint = Routes("influx", __name__)
-    blueprint.register_error_handler(QueryError, read_errors.invalid)
     view = partial(_receive, Pace())
     for path in (V1, V2):
         name = path[1:].replace("/", "_")
@@ -103,11 +101,9 @@ def _write(*, dry_run: bool) -> LinesOutcome:
     values, problems = protocols.point_items(store.settings.stations, body, precision)
     if len(values) > ITEMS_MAX:
         raise WriteRefused(413, f"more than {ITEMS_MAX} readings")
-    access: Access = current_app.extensions[EXTENSION]
-    opens = partial(access.opens, token_of_request())
+    opens = partial(access.current().opens, token_of_request())
     items = Items(store, clock.now_ms(), b"", opens).of_any([value for _, value in values])
-    commits = store.settings.ack == "committed"
-    outcome = outcome_of(store, items, request.environ, commits=commits, dry_run=dry_run)
+    outcome = outcome_of(store, items, request.environ, dry_run=dry_run)
     results: Any = outcome.body["results"]
     refused = [
         LineProblem(number, _reason(result))

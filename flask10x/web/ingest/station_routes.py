@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 from flask import Response, request
 
-from flask10x.errors import QueryError
 from flask10x.readings import parse
 from flask10x.readings.parse import BODY_MAX_BYTES, InvalidBody, InvalidReading
 from flask10x.readings.reasons import Reason
@@ -18,7 +17,7 @@ from flask10x.recording.rejected import RejectedReading
 from flask10x.recording.repeats import key_of, key_of_body
 from flask10x.runtime.store import Store
 from flask10x.system import clock
-from flask10x.web import context, read_errors
+from flask10x.web import context
 from flask10x.web.ingest import take
 from flask10x.web.ingest.batch import ITEMS_MAX, Items, outcome_of
 from flask10x.web.ingest.options import answered, body_within, options, request_key
@@ -35,7 +34,6 @@ SHOWN_VALUES_CHARS = 100
 def routes(stations: Stations) -> Routes:
     """The routes of these stations; each view is named like its station's endpoint."""
     blueprint = Routes("ingest", __name__)
-    blueprint.register_error_handler(QueryError, read_errors.invalid)
     for station in stations.all:
         blueprint.add_url_rule(
             f"/{station.endpoint}",
@@ -64,8 +62,7 @@ def _outcome(store: Store, station: Station, *, dry_run: bool) -> Outcome:
         return _refuse(store, station, raw, error.details, dry_run=dry_run)
     if values:
         items = Items(store, clock.now_ms(), key, lambda _: True).of(station, values)
-        commits = store.settings.ack == "committed"
-        return outcome_of(store, items, request.environ, commits=commits, dry_run=dry_run)
+        return outcome_of(store, items, request.environ, dry_run=dry_run)
     sent = _sent(store, station, raw, key)
     if dry_run:
         return take.dry_run(store, sent, store.settings.ack)

@@ -185,9 +185,6 @@ def unavailable(error: Exception) -> Response:
     return read_errors.not_now(answer)
 
 
-blueprint.register_error_handler(QueryError, read_errors.invalid)
-
-
 def _rendered(
     alerts: ListedAlerts, trouble: str, question: AlertsQuery, errors: dict[str, str]
 ) -> str:

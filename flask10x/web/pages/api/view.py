@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlencode
 
-from flask import Response, current_app, render_template, request
+from flask import Response, render_template, request
 
 from flask10x.config.settings import Settings
 from flask10x.readings.labels import station_name
 from flask10x.translation import N_, Translation
-from flask10x.web import context, preferences
-from flask10x.web.access import EXTENSION, Access
+from flask10x.web import access, context, preferences
 from flask10x.web.json_text import readable
 from flask10x.web.page import Page, Routes, declared
 from flask10x.web.specification.document import JsonObject, operations, specification
@@ -49,7 +48,7 @@ def as_json() -> Response:
 def as_page() -> str:
     """All operations, with commands that can be pasted."""
     (document, _), t = _specification(), preferences.texts()
-    access: Access = current_app.extensions[EXTENSION]
+    checks = access.current()
     groups: dict[str, list[JsonObject]] = {tag["name"]: [] for tag in document["tags"]}
     for path, method, operation in operations(document):
         shown = _shown(path, resolved(operation, document), t)
@@ -61,20 +60,20 @@ def as_page() -> str:
         limit=_limit,
         first_example=_first_example,
         base=_base(),
-        with_token=access.wants_token_to_read or access.wants_token_to_post,
-        fetch=_curl("/openapi.json", ["-o", "openapi.json"], with_token=access.wants_token_to_read),
+        with_token=checks.wants_token_to_read or checks.wants_token_to_post,
+        fetch=_curl("/openapi.json", ["-o", "openapi.json"], with_token=checks.wants_token_to_read),
     )
 
 
 def _specification() -> tuple[JsonObject, str]:
     """The specification for this request, and its text."""
-    access: Access = current_app.extensions[EXTENSION]
+    checks = access.current()
     return _made(
         context.store_or_waiting().settings,
         declared(),
         request.script_root or "/",
-        write_token=access.wants_token_to_post,
-        read_token=access.wants_token_to_read,
+        write_token=checks.wants_token_to_post,
+        read_token=checks.wants_token_to_read,
     )
 
 

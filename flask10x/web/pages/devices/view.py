@@ -20,13 +20,12 @@ from flask10x.runtime.store import Store
 from flask10x.system.last_requests import UnknownName
 from flask10x.system.logs import escape
 from flask10x.translation import N_, Translation
-from flask10x.web import context, preferences, read_errors
+from flask10x.web import context, preferences
 from flask10x.web.page import Page
 from flask10x.web.pages.devices import model
 from flask10x.web.pages.devices.model import KINDS, Kind
 
 blueprint = Page("devices", __name__, text=N_("Devices"), group="more")
-read_errors.register(blueprint)
 
 # A name or an address, and a port, which are safe in the text of a program.
 HOST = re.compile(r"(?P<name>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::(?P<port>[0-9]{1,5}))?")

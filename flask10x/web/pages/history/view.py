@@ -31,7 +31,7 @@ from flask10x.readings.stations import Measurement, Stations
 from flask10x.readings.times import LocalText, local_text
 from flask10x.system import clock
 from flask10x.translation import N_, Translation
-from flask10x.web import context, preferences, read_errors
+from flask10x.web import context, preferences
 from flask10x.web.captions import OPERATORS as OPERATOR_NAMES
 from flask10x.web.captions import Link, caption, problems
 from flask10x.web.cards import Card, cards, trial_command
@@ -54,7 +54,6 @@ blueprint = Page(
     group="main",
     since="-24h",
 )
-read_errors.register(blueprint)
 
 # `make static` puts it there; a wheel brings it along, or is not built.
 CHARTS = Path(__file__).parents[2] / "static" / "vendor" / "uPlot.iife.min.js"

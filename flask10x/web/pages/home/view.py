@@ -2,15 +2,14 @@
 
 import logging
 
-from flask import current_app, render_template, request
+from flask import render_template, request
 
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.readings.times import local_text, zone_name
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.translation import N_, Translation
-from flask10x.web import context, preferences
-from flask10x.web.access import EXTENSION, Access
+from flask10x.web import access, context, preferences
 from flask10x.web.cards import trial_command
 from flask10x.web.page import Page
 from flask10x.web.pages.alerts.model import AlertReader
@@ -47,8 +46,7 @@ def as_page() -> str:
 def _shown(t: Translation) -> tuple[Home | None, str]:
     """The tiles, or why there are none: `token`, `missing` or `unreadable`."""
     store = context.store_or_waiting()
-    access: Access = current_app.extensions[EXTENSION]
-    if not access.lets_read():
+    if not access.current().lets_read():
         return None, "token"
     if not isinstance(store, Store):
         return None, "missing"

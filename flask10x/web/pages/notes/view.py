@@ -39,7 +39,6 @@ from flask10x.web.pages.notes.objects import correction_object, csv_text, note_o
 
 log = logging.getLogger(__name__)
 blueprint = Page("notes", __name__, text=N_("Notes"), group="more")
-read_errors.register(blueprint)
 
 # Another process writes for too long, or nothing may be written any more.
 UNWRITABLE = (LockTimeout, DatabaseDamaged, DatabaseSuspected)

@@ -9,13 +9,12 @@ from flask10x.history.view import View
 from flask10x.readings.stations import Station
 from flask10x.system import clock
 from flask10x.translation import N_
-from flask10x.web import context, preferences, read_errors
+from flask10x.web import context, preferences
 from flask10x.web.page import Page
 from flask10x.web.pages.records import model
 from flask10x.web.pages.records.model import RecordsQuery, records_query
 
 blueprint = Page("records", __name__, text=N_("Records"), group="main")
-read_errors.register(blueprint)
 
 
 @blueprint.get("/records")

@@ -14,13 +14,12 @@ from flask10x.recording.rejected import RejectedPage, RejectedRow, Selection
 from flask10x.system import clock
 from flask10x.system.logs import escape
 from flask10x.translation import N_, Translation
-from flask10x.web import context, preferences, read_errors
+from flask10x.web import context, preferences
 from flask10x.web.captions import caption, problems
 from flask10x.web.json_text import readable
 from flask10x.web.page import Page
 
 blueprint = Page("rejected", __name__, text=N_("Rejected readings"), group="more")
-read_errors.register(blueprint)
 
 JSON = QueryDefaults(order="desc")
 HTML = QueryDefaults(order="desc", blank_is_absent=True)

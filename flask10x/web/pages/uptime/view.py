@@ -9,7 +9,7 @@ from flask10x.history.uptime import Gap, Share, StationUptime, Uptime, uptime
 from flask10x.readings.labels import station_name
 from flask10x.readings.times import iso_text, local_text
 from flask10x.translation import N_, Translation
-from flask10x.web import context, preferences, read_errors
+from flask10x.web import context, preferences
 from flask10x.web.page import Page
 
 # `2025-08-24 09:00` of a local time.
@@ -17,7 +17,6 @@ MINUTE_CHARS = 16
 
 
 blueprint = Page("uptime", __name__, text=N_("Uptime"), group="more")
-read_errors.register(blueprint)
 
 
 @blueprint.get("/uptime")
