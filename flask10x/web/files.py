@@ -1,4 +1,4 @@
-"""The files under `/static`, and the words of those that are scripts.
+"""The files under `/static`, the words of those that are scripts, and files to download.
 
 A script says `t("An English sentence")`, as Python and templates do. A page in another language
 hands over the translations of exactly what its scripts say: they are read from the sources.
@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from flask import Response
+
 from flask10x.translation import Language, translation
 
 PAGES, SHARED = Path(__file__).with_name("pages"), Path(__file__).with_name("static")
@@ -19,6 +21,13 @@ OF_PAGES |= {f"{path.parent.name}.css": path for path in PAGES.glob("*/style.css
 
 SENTENCE = re.compile(r'\b(?:t|plural)\("([^"\\]+)"')
 IMPORTED = re.compile(r'\bfrom "\./([\w/]+\.js)"')
+
+
+def download(body: str | Iterable[str], content_type: str, name: str) -> Response:
+    """Return an answer that a browser saves as a file of this name."""
+    answer = Response(body, content_type=content_type)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
 
 
 def words_of(scripts: Iterable[str], language: Language) -> str:

@@ -149,8 +149,16 @@ def _silence(store: Store, last: Mapping[str, int | None]) -> dict[str, dict[str
         "last_received": {
             name: None if at is None else local_text(at, zone) for name, at in last.items()
         },
-        "inactivity_seconds": {
-            endpoint: inactive_sec(store.gauges.station(endpoint).last_received_ms, last[endpoint])
-            for endpoint in store.settings.stations.by_endpoint
-        },
+        "inactivity_seconds": inactivity_sec(store, last),
+    }
+
+
+def inactivity_sec(store: Store, last: Mapping[str, int | None]) -> dict[str, int | None]:
+    """Return for how many seconds each station has sent nothing; None if it never has.
+
+    `last` is what the database knows of it, and may lack stations.
+    """
+    return {
+        endpoint: inactive_sec(store.gauges.station(endpoint).last_received_ms, last.get(endpoint))
+        for endpoint in store.settings.stations.by_endpoint
     }

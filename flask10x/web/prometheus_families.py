@@ -34,7 +34,7 @@ from flask10x.readings.times import SECOND_MS
 from flask10x.recording import rejected
 from flask10x.runtime import facts, periodic_tasks
 from flask10x.runtime.facts import room, server_state
-from flask10x.runtime.station_watch import inactive_sec, silence_of
+from flask10x.runtime.station_watch import silence_of
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.system import disk
@@ -42,6 +42,7 @@ from flask10x.system.clock import monotonic_ms, now_ms
 from flask10x.system.gauges import Gauges, Histogram
 from flask10x.web import context
 from flask10x.web.alert_state import state
+from flask10x.web.probes import inactivity_sec
 from flask10x.web.read_errors import UNREADABLE
 
 log = logging.getLogger(__name__)
@@ -311,11 +312,8 @@ def values(store: Store, view: View) -> Iterator[Metric]:
 
 def _silence(store: Store, last: Mapping[str, int | None]) -> dict[str, int]:
     """For how many seconds each station has sent nothing; without those that never did."""
-    seconds = {
-        name: inactive_sec(store.gauges.station(name).last_received_ms, last.get(name))
-        for name in store.settings.stations.by_endpoint
-    }
-    return {name: sec for name, sec in seconds.items() if sec is not None}
+    seconds = inactivity_sec(store, last).items()
+    return {name: sec for name, sec in seconds if sec is not None}
 
 
 def database(settings: Settings) -> Iterator[Metric]:

@@ -1,6 +1,5 @@
 """Ranges of time of the history page: the quick ones, the neighbours of one, a wider one."""
 
-from dataclasses import dataclass
 from datetime import tzinfo
 
 from flask10x.history.query import Bound, Query
@@ -30,12 +29,8 @@ LENGTH_MS = {name: hours * HOUR_MS for name, hours in _SPAN_MS.items()}
 ROUNDED_MS = 2 * SECOND_MS
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """`from` and `to` as texts that `parse_bound` reads."""
-
-    start: str
-    end: str
+Range = tuple[str, str]
+"""`from` and `to` as texts that `parse_bound` reads."""
 
 
 def quick_name(start: str, end: str) -> str | None:
@@ -99,7 +94,7 @@ def _range(start_ms: int, end_ms: int, zone: tzinfo | None) -> Range | None:
     """Whole seconds, because an end includes its whole second; None where no bound can be."""
     if start_ms < DAY_MS or not is_date(end_ms):
         return None
-    return Range(_text(start_ms, zone, end=False), _text(end_ms, zone, end=True))
+    return _text(start_ms, zone, end=False), _text(end_ms, zone, end=True)
 
 
 def _text(ms: int, zone: tzinfo | None, *, end: bool) -> str:

@@ -29,7 +29,8 @@ EN, JA = translation("en"), translation("ja")
 def test_every_table_of_words_is_whole_and_has_no_other() -> None:
     assert captions.OPERATORS.keys() == OPERATORS.keys()
     assert model.OCCASIONS.keys() == {*get_args(Occasion)}
-    assert model.UNSENT.keys() == {*get_args(MessageState)} - {"waiting", "sent", "given_up"}
+    of_waiting = {"failed", "later", "due"}
+    assert model.OUTCOMES.keys() == {*get_args(MessageState)} - {"waiting"} | of_waiting
     assert notes.LABELS.keys() == {*FIELDS, "reason", "id"}
     assert answers.REASONS.keys() == {*get_args(Obstacle), "other"}
     assert answers.SERVER.keys() == {*NOTICES}

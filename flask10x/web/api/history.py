@@ -24,6 +24,7 @@ from flask10x.system import clock
 from flask10x.system.logs import Pace
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.api.series import bands, compared_lines, nights
+from flask10x.web.files import download
 from flask10x.web.limits import DOWNLOADS_MAX
 from flask10x.web.page import Routes
 from flask10x.web.pages.alerts.model import alerts_of_chart
@@ -166,9 +167,7 @@ def _download(chunks: Iterator[str], content_type: str, name: str) -> Response:
     # The first rows are read before the status is sent, so that an unreadable database is a 503 and
     # not an empty file.
     next(body)
-    answer = Response(body, content_type=content_type)
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer
+    return download(body, content_type, name)
 
 
 def _being_prepared(progress: RollupProgress) -> Response:

@@ -19,7 +19,8 @@ from flask10x.web.specification import stations
 JsonObject = dict[str, Any]
 
 FIXED = Path(__file__).with_name("openapi.json")
-"""Its `x-station` is the operation of each station, its parameter `conditions` every condition.
+"""Its `x-station` is the operation of each station, `x-schemas` are the schemas of each that differ
+in the endpoint only, and its parameter `conditions` is every condition.
 
 The names of stations and fields in examples are empty there. `limit_of_all` is `limit` without an
 example, for what is requested as a whole: commands made of the examples do not cut it.

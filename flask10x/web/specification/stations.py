@@ -37,7 +37,6 @@ REAL_BODIES: dict[str, JsonObject] = {
         "dht11": {"temperature": 25, "humidity": 52},
     },
 }
-NULL: JsonObject = {"type": "null"}
 OBJECT: JsonObject = {"type": "object"}
 # No regular language, so no pattern: what is nearly right would make a client refuse what is taken.
 NUMBER_WITH_UNIT = "number-with-unit"
@@ -66,7 +65,7 @@ def paths(settings: Settings, operation: JsonObject) -> dict[str, JsonObject]:
 def fill_in(settings: Settings, document: JsonObject) -> None:
     """Give the document the schemas and parameters of these stations, and examples with them."""
     components, stations = document["components"], settings.stations
-    components["schemas"] |= schemas(settings)
+    components["schemas"] |= schemas(settings, document.pop("x-schemas"))
     components["parameters"] |= conditions(stations)
     components["parameters"]["channel"]["example"] = next(
         (station.ambient_channel for station in stations.all if station.ambient_channel),
@@ -206,20 +205,26 @@ def _value_at(body: object, path: str) -> object:
     return body
 
 
-def schemas(settings: Settings) -> dict[str, JsonObject]:
-    """The schemas of each station, and those in which all of them are named."""
+def schemas(settings: Settings, templates: JsonObject) -> dict[str, JsonObject]:
+    """The schemas of each station, and those in which all of them are named.
+
+    `templates` are those that are the same for all stations but for the endpoint.
+    """
     every: list[tuple[str, JsonObject]] = []
     for station in settings.stations.all:
         partial = station.endpoint in settings.partial_readings
         every.append((f"Reading_{station.endpoint}", _body(station, partial=partial)))
         every.append((f"Values_{station.endpoint}", _values(station)))
-        every.append((f"HistoryReading_{station.endpoint}", _history_reading(station)))
-        every.append((f"Item_{station.endpoint}", _item(station, is_own=False)))
-        every.append((f"OwnItem_{station.endpoint}", _item(station, is_own=True)))
+        every += _of_endpoint(station.endpoint, templates)
         if station.ambient_channel:
             reading = _ambient_reading(station, partial=partial)
             every.append((f"AmbientReading_{station.endpoint}", reading))
     return {**dict(every), **_of_all(settings.stations)}
+
+
+def _of_endpoint(endpoint: str, templates: JsonObject) -> Iterator[tuple[str, JsonObject]]:
+    for name, template in templates.items():
+        yield f"{name}_{endpoint}", json.loads(json.dumps(template).replace("{endpoint}", endpoint))
 
 
 def _of_all(stations: Stations) -> dict[str, JsonObject]:
@@ -377,36 +382,3 @@ def _values(station: Station) -> JsonObject:
         value = {"type": ["number", "null"], "description": _with_unit(measurement)}
         _put(values, measurement.path, value, OBJECT)
     return values
-
-
-def _history_reading(station: Station) -> JsonObject:
-    time = {"type": "string", "description": "Local time: `2025-08-24 09:00:12`."}
-    return {
-        "type": "object",
-        "required": ["endpoint", "timestamp", "data"],
-        "properties": {
-            "endpoint": {"const": station.endpoint},
-            "timestamp": time,
-            "data": schema(f"Values_{station.endpoint}"),
-            "derived": schema("Derived"),
-        },
-    }
-
-
-def _item(station: Station, *, is_own: bool) -> JsonObject:
-    """An item of a batch; at the path of the station (`is_own`) it need not name the station."""
-    names = [station.endpoint, f"/{station.endpoint}"]
-    return {
-        "type": "object",
-        "required": ["data"] if is_own else ["endpoint", "data"],
-        "properties": {
-            "endpoint": {"enum": [*names, None] if is_own else names},
-            "data": schema(f"Reading_{station.endpoint}"),
-            "measured_at": schema("MeasuredAt"),
-            "age_s": schema("AgeSeconds"),
-            "id": schema("ItemKey"),
-        },
-        "additionalProperties": False,
-        # One time is enough; null is none.
-        "allOf": [_any_of({"properties": {name: NULL}} for name in ("age_s", "measured_at"))],
-    }

@@ -242,8 +242,8 @@ def _ranges(query: Query | None, now_ms: int) -> dict[str, object]:
     return {
         "quick": quick,
         "dates": "" if until_now else _dates(query, zone),
-        "earlier": earlier and _ranged(earlier.start, earlier.end),
-        "later": later and _ranged(later.start, later.end),
+        "earlier": earlier and _ranged(*earlier),
+        "later": later and _ranged(*later),
     }
 
 

@@ -25,6 +25,7 @@ from flask10x.system import clock
 from flask10x.translation import N_, Translation
 from flask10x.web import access, context, preferences, read_errors
 from flask10x.web.captions import problems
+from flask10x.web.files import download
 from flask10x.web.json_text import readable
 from flask10x.web.limits import RETRY_AFTER_SEC
 from flask10x.web.page import Page
@@ -105,7 +106,7 @@ def as_json() -> Response:
 def as_json_file() -> Response:
     """The same as a file to keep."""
     _no_parameters()
-    return _file(_json(), "application/json", "notes.json")
+    return download(_json(), "application/json", "notes.json")
 
 
 @blueprint.get("/notes.csv")
@@ -114,7 +115,7 @@ def as_csv() -> Response:
     _no_parameters()
     notes, corrections = _all()
     text = csv_text(notes, corrections, context.store().settings.zone)
-    return _file(text, "text/csv; charset=utf-8", "notes.csv")
+    return download(text, "text/csv; charset=utf-8", "notes.csv")
 
 
 @blueprint.errorhandler(LockTimeout)
@@ -210,12 +211,6 @@ def _json() -> str:
         "corrections": [correction_object(correction, zone) for correction in corrections],
     }
     return readable(objects) + "\n"
-
-
-def _file(text: str, content_type: str, name: str) -> Response:
-    answer = Response(text, content_type=content_type)
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer
 
 
 def _rendered(fields: dict[str, str], errors: dict[str, str], message: str = "") -> tuple[str, int]:

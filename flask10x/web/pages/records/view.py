@@ -10,6 +10,7 @@ from flask10x.readings.stations import Station
 from flask10x.system import clock
 from flask10x.translation import N_
 from flask10x.web import context, preferences
+from flask10x.web.files import download
 from flask10x.web.page import Page
 from flask10x.web.pages.records import model
 from flask10x.web.pages.records.model import RecordsQuery, records_query
@@ -39,10 +40,8 @@ def as_csv() -> Response:
         question = _question(view, blank_is_absent=False)
         table = period_table(view, question)
     lines = model.csv_lines(question, table, view.zone)
-    answer = Response(lines, content_type="text/csv; charset=utf-8")
-    name = f"records_{question.station.endpoint}_{question.measurement.column}_{question.period}"
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
-    return answer
+    name = f"records_{question.station.endpoint}_{question.column}_{question.period}.csv"
+    return download(lines, "text/csv; charset=utf-8", name)
 
 
 def _question(view: View, *, blank_is_absent: bool) -> RecordsQuery:
