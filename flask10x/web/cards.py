@@ -149,8 +149,8 @@ class Card:
     """What is computed from the newest reading; what can't be is left out."""
 
     @property
-    def telling_units(self) -> set[str]:
-        """The units that tell what a value is, for no other value of the station has them."""
+    def unique_units(self) -> set[str]:
+        """The units that only one value of the station has, so that they say what it is."""
         units = Counter(value.measurement.unit for value in self.values)
         return {unit for unit, n in units.items() if n == 1 and unit in DIGITS}
 

@@ -89,7 +89,7 @@ def test_a_rule_is_muted_by_keys_alone(browser: Browser) -> None:
     browser.wait(lambda: len(browser.all("#muted li")) == 1, "the end of the mute")
 
 
-def test_the_time_of_an_alert_is_shaded_and_told(browser: Browser) -> None:
+def test_the_time_of_an_alert_is_shaded_and_described(browser: Browser) -> None:
     browser.open("/history?from=-24h&endpoint=data2&measurement=co2", charts=1)
     assert "alert: " in browser.attribute(".plot", "aria-label")
     browser.wait(lambda: "Shaded: an alert" in browser.one("#charts-about").text, "the legend")

@@ -62,7 +62,7 @@ def told_at(browser: Browser, hour: float) -> str:
     return browser.one(".tooltip").text
 
 
-def test_a_band_is_told_where_a_value_lies_in_it(page: Browser) -> None:
+def test_a_band_is_named_where_a_value_lies_in_it(page: Browser) -> None:
     page.open(f"{DAY}&lang=en", charts=1)
     assert "Tinted: " in page.one("#charts-about").text
     assert "Air the room now, above 1500 ppm: Bedroom" in page.attribute(".plot", "aria-label")
@@ -108,7 +108,7 @@ def yesterday(housed: Service) -> None:
 
 
 @pytest.mark.usefixtures("yesterday")
-def test_another_day_is_chosen_drawn_and_told_with_its_date(page: Browser) -> None:
+def test_another_day_is_chosen_drawn_and_named_with_its_date(page: Browser) -> None:
     page.open(f"{DAY}&lang=en", charts=1)
     Select(page.one("#compare select")).select_by_visible_text("Compare with previous day")
     page.wait(lambda: "compare=day" in page.path, "the address")

@@ -82,7 +82,7 @@ def test_fingers_zoom(browser: Browser) -> None:
         browser.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
 
 
-def test_a_gap_is_hatched_and_told(browser: Browser) -> None:
+def test_a_gap_is_hatched_and_described(browser: Browser) -> None:
     # The house's Pico has been silent from 25 to 22.5 hours ago.
     pico = "/history?from=-28h&endpoint=data&measurement=pressure"
     browser.open(pico, charts=1)

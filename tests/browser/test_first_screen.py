@@ -68,7 +68,7 @@ def test_a_chip_takes_its_condition_away(browser: Browser) -> None:
     assert browser.script("return window.same"), "the page was loaded anew"
 
 
-def test_the_table_stands_there_before_the_charts(browser: Browser) -> None:
+def test_the_table_is_there_before_the_charts(browser: Browser) -> None:
     blocked = {"urls": ["*uPlot*", "*/history/series*"]}
     browser.driver.execute_cdp_cmd("Network.setBlockedURLs", blocked)
     try:

@@ -112,7 +112,7 @@ def test_the_buttons_zoom_too(browser: Browser) -> None:
     browser.wait(lambda: rows(browser), "the table")
 
 
-def test_the_cursor_tells_the_values_by_mouse_and_by_keys(browser: Browser) -> None:
+def test_the_cursor_shows_the_values_by_mouse_and_by_keys(browser: Browser) -> None:
     browser.open(f"{DAY}&measurement=co2", charts=1)
     plot = browser.one(".plot")
     assert browser.attribute(".plot", "aria-label").startswith("CO₂ (ppm). Bedroom: lowest ")
@@ -148,7 +148,7 @@ def test_a_line_that_is_switched_off_stays_off(browser: Browser) -> None:
     assert "off=" not in browser.path
 
 
-def test_lines_break_at_gaps_and_lone_points_are_found(browser: Browser) -> None:
+def test_lines_break_at_gaps_and_lone_points_are_marked(browser: Browser) -> None:
     browser.open(DAY, charts=QUANTITIES)
     series = {
         "gap_ms": 180,
@@ -291,7 +291,7 @@ def test_charts_go_on_under_a_mouse_that_was_left_there(browser: Browser) -> Non
     browser.wait(lambda: browser.script(asked) > before, "the charts are fetched again")
 
 
-def test_a_server_that_does_not_answer_is_told_of(browser: Browser, house: Service) -> None:
+def test_a_server_that_does_not_answer_is_announced(browser: Browser, house: Service) -> None:
     browser.open(f"{DAY}&endpoint=data2", charts=QUANTITIES)
     network = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
     look = "document.dispatchEvent(new Event('visibilitychange'))"

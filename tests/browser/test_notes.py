@@ -56,7 +56,7 @@ def point_at(browser: Browser, hour: float) -> str:
     return browser.one(".tooltip").text
 
 
-def test_a_note_is_written_where_the_cursor_was_and_told_there(page: Browser) -> None:
+def test_a_note_is_written_where_the_cursor_was_and_shown_there(page: Browser) -> None:
     page.resize(1280, 900)
     page.open(f"{DAY}&lang=en", charts=1)
     point_at(page, 9.1)

@@ -157,7 +157,7 @@ def test_on_a_phone_the_ranges_and_their_arrows_take_one_line(
     assert len(steps) == 2 and len({step.rect["y"] for step in steps}) == 1
 
 
-def test_the_button_of_a_picker_stands_in_its_field_also_beside_an_error(browser: Browser) -> None:
+def test_the_button_of_a_picker_is_in_its_field_also_beside_an_error(browser: Browser) -> None:
     browser.open("/history?from=foo")
     field, button = browser.one('[name="from"]').rect, browser.one(".pick").rect
     assert field["x"] < button["x"] < field["x"] + field["width"] - button["width"]

@@ -101,7 +101,7 @@ Promise.all(["plot", "clock", "colours"].map((name) => import(`/static/${name}.j
 """  # noqa: E501
 
 
-def test_what_lies_beyond_is_marked_and_told(browser: Browser) -> None:
+def test_what_lies_beyond_is_marked_and_described(browser: Browser) -> None:
     browser.open("/history?from=-24h&measurement=co2", charts=1)
     highest, written, summary, told, _ = browser.promise(DRAWN, ANSWER)
     assert 24 < highest < 30
@@ -135,7 +135,7 @@ def test_buckets_end_where_the_next_begin(browser: Browser) -> None:
     assert browser.promise(script, plain, [0, 60]) == [60, 120]
 
 
-def test_the_time_of_a_bucket_is_told_from_its_start_to_its_end(browser: Browser) -> None:
+def test_the_time_of_a_bucket_is_shown_from_its_start_to_its_end(browser: Browser) -> None:
     browser.open("/")
     script = (
         "import('/static/clock.js').then(({ Clock }) =>"

@@ -44,7 +44,7 @@ def test_a_missing_value_comes_last(browser: Browser) -> None:
         assert browser.texts("#table tbody td:last-child")[0] != "–"
 
 
-def test_a_table_stays_sorted_when_it_is_drawn_anew(browser: Browser) -> None:
+def test_a_table_stays_sorted_when_it_is_drawn_again(browser: Browser) -> None:
     browser.open(BEDROOM)
     browser.wait(lambda: browser.all(f"{HEAD} button"), "the buttons")[0].click()
     browser.script("window.old = document.querySelector('#table table')")

@@ -49,7 +49,7 @@ def test_downloads_say_their_zone_and_each_is_a_file_of_its_own(
     assert not [name for name in names if "-09-00" in name]
 
 
-def test_after_an_arrow_the_range_is_still_told(browser: Browser) -> None:
+def test_after_an_arrow_the_range_is_still_shown(browser: Browser) -> None:
     browser.open("/history?from=-24h")
     browser.one(".ranges .step").click()
     browser.wait(lambda: "to=" in browser.path, "the day before")

@@ -78,7 +78,7 @@ def test_days_that_are_alike_make_a_level_line(page: Browser, days: int) -> None
     assert max(drawn) - min(drawn) < 1, drawn
 
 
-def test_one_wrong_value_flattens_nothing_and_is_told(page: Browser) -> None:
+def test_one_wrong_value_flattens_nothing_and_is_described(page: Browser) -> None:
     page.open("/history?from=-7d&measurement=temperature", charts=1)
     written = page.script("return window.written")
     assert any(text.startswith("85.0") for text in written), written

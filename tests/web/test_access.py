@@ -165,7 +165,7 @@ def test_the_token_of_one_station(locked: FlaskClient) -> None:
         "Bearer " + "x" * 10_000,
     ],
 )
-def test_whatever_stands_in_the_header(locked: FlaskClient, header: str) -> None:
+def test_any_text_in_the_header(locked: FlaskClient, header: str) -> None:
     asked = {"Authorization": header}
     assert refused(locked.get("/history/json", headers=asked), "Basic", "Bearer")
     assert refused(locked.post("/data", json=BODIES["data"], headers=asked), "Bearer")
@@ -405,7 +405,7 @@ def test_sensors_and_our_own_pages_post(client: FlaskClient, headers: dict[str, 
     assert client.post("/data", json=BODIES["data"], headers=headers).status_code == 200
 
 
-def test_null_is_nobodys_origin_also_without_a_host(client: FlaskClient) -> None:
+def test_null_is_another_origin_also_without_a_host(client: FlaskClient) -> None:
     asked = {"HTTP_HOST": ""}
     headers = {"Origin": "null"}
     answer = client.post("/data", json={}, headers=headers, environ_overrides=asked)

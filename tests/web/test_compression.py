@@ -95,7 +95,7 @@ def test_a_sensor_never_gets_it(client: FlaskClient) -> None:
         assert answer.headers["Content-Length"] == str(len(answer.data))
 
 
-def test_a_browser_that_has_the_file_is_told_so(client: FlaskClient) -> None:
+def test_a_browser_that_has_the_file_gets_304(client: FlaskClient) -> None:
     first = get(client, "/static/flask10x.css", headers=GZIP)
     etag = first.headers["ETag"]
     assert etag.startswith("W/")

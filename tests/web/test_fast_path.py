@@ -1,4 +1,4 @@
-"""Which requests go without Flask, and that nobody can tell by the answer."""
+"""Which requests go without Flask, and that their answers are the same."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -66,7 +66,7 @@ def test_both_ways_give_the_same_answer(
     )
 
 
-def test_a_full_queue_and_a_bug_are_told_alike(
+def test_a_full_queue_and_a_bug_have_the_usual_answers(
     client: FlaskClient, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> int:

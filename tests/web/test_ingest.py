@@ -50,7 +50,7 @@ def test_every_bad_field_is_named(
     assert writer.depth == 0
 
 
-def test_a_field_of_nearly_the_right_name_is_told(
+def test_a_field_of_nearly_the_right_name_is_named(
     client: FlaskClient, store: Store, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = client.post("/data", json={"presure": 1013, "temperature": 25})
@@ -68,7 +68,7 @@ def test_a_field_of_nearly_the_right_name_is_told(
     assert select(database.path, "SELECT hint FROM rejected") == [(hint,)]
 
 
-def test_a_field_of_nearly_the_right_name_is_told_of_a_partial_reading(
+def test_a_field_of_nearly_the_right_name_is_named_in_a_partial_reading(
     make_settings: MakeSettings, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = create_app(make_settings(PARTIAL_READINGS="accept"))

@@ -31,7 +31,7 @@ def app(make_settings: MakeSettings, tmp_path: Path) -> Iterator[Flask]:
     assert not settings.data_dir.exists(), "something was made on the wrong disk"
 
 
-def test_who_may_read_is_told_why(client: FlaskClient) -> None:
+def test_readers_get_the_reason(client: FlaskClient) -> None:
     assert client.get("/history").status_code == 401
     answer = client.get("/history/json", headers={"Authorization": f"Bearer {TOKEN}"})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
@@ -103,7 +103,9 @@ def test_without_a_rescued_copy_none_is_named(client: FlaskClient) -> None:
     assert re.findall("<code>(.*?)</code>", page) == helps
 
 
-def test_what_people_are_told_of_can_be_muted(make_settings: MakeSettings, tmp_path: Path) -> None:
+def test_alerts_can_be_muted_while_the_database_is_missing(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
     settings = make_settings(DATA_DIR=tmp_path / "other")
     app, form = create_app(settings, missing=WHY), {"rule": "database", "subject": ""}
     client = app.test_client()

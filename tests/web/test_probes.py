@@ -101,7 +101,7 @@ def test_metrics_of_an_empty_store(client: FlaskClient, settings: Settings) -> N
     }
 
 
-def test_readiness_tells_how_long_the_oldest_reading_has_waited(
+def test_readiness_says_how_long_the_oldest_reading_has_waited(
     client: FlaskClient, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer.submit(pico(1))

@@ -10,7 +10,6 @@ from flask10x.history.parameters import HTML, parse_query
 from flask10x.web.ranges import (
     LENGTH_MS,
     QUICK,
-    Range,
     name_of_length,
     neighbours,
     quick_name,
@@ -40,18 +39,20 @@ def test_each_quick_range_is_as_long_as_it_says(settings: Settings) -> None:
         ("-25h", "", None),
     ],
 )
-def test_a_quick_range_is_known_by_its_parameters(start: str, end: str, name: str | None) -> None:
+def test_a_quick_range_is_recognised_by_its_parameters(
+    start: str, end: str, name: str | None
+) -> None:
     assert quick_name(start, end) == name
 
 
 @pytest.mark.parametrize("name", LENGTH_MS)
-def test_after_an_arrow_a_range_is_known_by_its_length(settings: Settings, name: str) -> None:
+def test_after_an_arrow_a_range_is_recognised_by_its_length(settings: Settings, name: str) -> None:
     asked = [("from", str(QUICK[name]))]
     for _ in range(3):
         query = parse_query(asked, settings, NINE, HTML)
         earlier, _later = neighbours(query.since, query.until, NINE, TOKYO)
         assert earlier is not None
-        asked = [("from", earlier.start), ("to", earlier.end)]
+        asked = [*zip(("from", "to"), earlier, strict=True)]
         moved = parse_query(asked, settings, NINE, HTML)
         assert name_of_length(moved.since, moved.until) == name
 
@@ -70,8 +71,8 @@ def test_neighbours_touch_and_are_as_long(settings: Settings) -> None:
     pairs = [("from", "2025-08-24 06:00"), ("to", "2025-08-24 06:59")]
     query = parse_query(pairs, settings, NINE, HTML)
     assert neighbours(query.since, query.until, NINE, TOKYO) == (
-        Range("2025-08-24 05:00:00", "2025-08-24 05:59:59"),
-        Range("2025-08-24 07:00:00", "2025-08-24 07:59:59"),
+        ("2025-08-24 05:00:00", "2025-08-24 05:59:59"),
+        ("2025-08-24 07:00:00", "2025-08-24 07:59:59"),
     )
     assert neighbours(query.since, query.until, NINE - 2 * HOUR - 1000, TOKYO)[1] is None
     assert neighbours(None, query.until, NINE, TOKYO) == (None, None)
@@ -85,7 +86,7 @@ def test_neighbours_in_an_hour_that_comes_twice_touch_too(settings: Settings) ->
         assert query.since and query.until
         _, later = neighbours(query.since, query.until, NINE + 365 * 24 * HOUR, new_york.zone)
         assert later is not None
-        asked = [("from", later.start), ("to", later.end)]
+        asked = [*zip(("from", "to"), later, strict=True)]
         after = parse_query(asked, new_york, NINE, HTML)
         assert after.since and after.until
         assert after.since.ms == query.until.ms + 1

@@ -339,7 +339,7 @@ def check(reason: str, code: str, english: str, japanese: str) -> None:
 
 
 def test_what_a_page_is_refused_for_has_a_code() -> None:
-    """No sentence stands in the place of a reason: a page in Japanese would show it in English."""
+    """No sentence replaces a reason: a page in Japanese would show it in English."""
     bare = []
     for path in sorted(PACKAGE.glob("web/**/*.py")):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

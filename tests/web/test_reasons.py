@@ -39,14 +39,14 @@ def test_a_reason_is_japanese_on_the_page_and_english_in_json(
     wrong = page.text.split('role="alert"')[1].split("</div>")[0]
     for reason in re.findall(r"<li>.*?: (.*?)</li>", wrong):
         assert JAPANESE.search(reason), reason
-    told = client.get(f"/history/rejected/json?{query}", headers={"Accept-Language": "ja"})
-    assert not JAPANESE.search(str(told.get_json()["details"]))
+    answer = client.get(f"/history/rejected/json?{query}", headers={"Accept-Language": "ja"})
+    assert not JAPANESE.search(str(answer.get_json()["details"]))
 
 
 @pytest.mark.parametrize(
     "query", ["co2__gt=1", "order=asc", "since=x", "since=1&order=asc", "from="]
 )
-def test_reasons_of_other_routes_are_known_too(client: FlaskClient, query: str) -> None:
+def test_reasons_of_other_routes_are_translated_too(client: FlaskClient, query: str) -> None:
     path = "/history/json" if "since" in query or query == "from=" else "/history/rejected/json"
     answer = client.get(f"{path}?{query}")
     assert answer.status_code == 400

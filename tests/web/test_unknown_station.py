@@ -1,4 +1,4 @@
-"""A POST to no station: the 404 says what helps, and the last body is kept for whoever adds it."""
+"""A POST to no station: the 404 says what helps, and the last body is kept for the operator."""
 
 import json
 from pathlib import Path

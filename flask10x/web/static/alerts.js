@@ -5,22 +5,22 @@ import { t } from "./texts.js";
 
 const BAR_PIXELS = 3;
 // A longer summary would be too long to listen to.
-const MOST_TOLD = 3;
+const MOST_LISTED = 3;
 
 /** The layer of the alerts of a chart; null where it has none. */
 export function alertsLayer(group, answer, { clock, nowMs }) {
   const alerts = alertsOf(group, answer, nowMs);
   if (!alerts.length) return null;
-  const said = ({ title, from_ms: from, to_ms: to }) => t("alert: {title} ({span})", { title, span: clock.span(from, to) });
+  const textOf = ({ title, from_ms: from, to_ms: to }) => t("alert: {title} ({span})", { title, span: clock.span(from, to) });
   const colour = colourOf("--warn");
   return {
     under: (chart) => shade(chart, alerts, colour),
     textAt: (ms) => {
       const alert = alertAt(alerts, ms);
-      return alert ? said(alert) : "";
+      return alert ? textOf(alert) : "";
     },
     says: t("Shaded: an alert was active."),
-    summary: alerts.slice(-MOST_TOLD).map(said).join("; "),
+    summary: alerts.slice(-MOST_LISTED).map(textOf).join("; "),
   };
 }
 

@@ -24,19 +24,19 @@ export function bandsLayer(group, answer) {
   const { unit } = group[0];
   const zones = shared.map((band) => ({ ...band, colour: colourOf(COLOURS[band.level]) }));
   const card = colourOf("--card");
-  const said = (found) => saidOf(found, unit, group.map(nameOf));
+  const textOf = (bands) => textOfLines(bands, unit, group.map(nameOf));
   return {
     under: (chart) => zones.forEach((zone) => shade(chart, zone)),
     over: (chart) => zones.forEach((zone) => write(chart, zone, card)),
-    textAt: (ms) => said(group.map((series, place) => bandOf(own[place], valueAt(series, ms, answer)))).join("\n"),
+    textAt: (ms) => textOf(group.map((series, place) => bandOf(own[place], valueAt(series, ms, answer)))).join("\n"),
     says: zones.length ? t("Tinted: outside the comfortable range.") : "",
-    summary: said(group.map((series, place) => worstOf(own[place], series.avg))).join("; "),
+    summary: textOf(group.map((series, place) => worstOf(own[place], series.avg))).join("; "),
   };
 }
 
-/** Each band once, with the names of all lines that are in it; `found` has a band, or none, for each line. */
-function saidOf(found, unit, lineNames) {
-  const texts = found.map((band) => band && textOfBand(band, unit));
+/** Each band once, with the names of all lines that are in it; `bands` has a band, or none, for each line. */
+function textOfLines(bands, unit, lineNames) {
+  const texts = bands.map((band) => band && textOfBand(band, unit));
   const different = [...new Set(texts)].filter(Boolean);
   return different.map((text) => `${text}: ${names.format(lineNames.filter((_, place) => texts[place] === text))}`);
 }

@@ -176,7 +176,7 @@ function about(answer) {
   const zone = answer.zone || t("the server");
   const madeOf = t("Readings: {readings}; one point is {span}; times of {zone}.", { readings: answer.readings, span: stepOf(answer), zone });
   const series = plots.flatMap((plot) => plot.group);
-  const said = [
+  const remarks = [
     [series.some(({ min, max }) => min.some((low, i) => low !== max[i])), t("Pale band: from the lowest to the highest value.")],
     [series.some(({ partial }) => partial?.length), t("Faint: incomplete interval.")],
     [plots.some((plot) => plot.isCut), t("▲▼: far beyond the scale.")],
@@ -188,7 +188,7 @@ function about(answer) {
   const removed = isOfHours ? t("Readings up to {time} were removed; their hours remain.", { time: new Clock(answer.zone).text(answer.removed_ms) }) : "";
   // Where a derived value has none, nothing need be missing.
   const limits = plots.flatMap((plot) => plot.group.filter((_, place) => plot.gaps[place].length).map((one) => limitsOf(one.measurement)));
-  return sentences([madeOf, removed, ...said.filter(([holds]) => holds).map(([, text]) => text), ...says, ...new Set(limits)]);
+  return sentences([madeOf, removed, ...remarks.filter(([holds]) => holds).map(([, text]) => text), ...says, ...new Set(limits)]);
 }
 
 const sentences = (texts) => texts.filter(Boolean).join(BETWEEN_SENTENCES);

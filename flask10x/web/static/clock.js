@@ -11,7 +11,7 @@ const language = document.documentElement.lang;
 /** Formats instants in a zone; a name that the browser does not know means the browser's own. */
 export class Clock {
   constructor(zone) {
-    this.zone = known(zone) ? zone : undefined;
+    this.zone = isZone(zone) ? zone : undefined;
     const format = (options) => new Intl.DateTimeFormat(language, { timeZone: this.zone, hourCycle: "h23", ...options });
     this.time = format({ hour: "2-digit", minute: "2-digit" });
     this.second = format({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
@@ -66,7 +66,7 @@ export class Clock {
   }
 }
 
-function known(zone) {
+function isZone(zone) {
   try {
     return Boolean(zone && new Intl.DateTimeFormat("en", { timeZone: zone }));
   } catch {

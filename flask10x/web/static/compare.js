@@ -4,7 +4,7 @@ import { colourOf } from "./colours.js";
 import { isShown } from "./lines.js";
 import { textOf } from "./numbers.js";
 import { nameOf } from "./plot.js";
-import { greatest, known, least } from "./scale.js";
+import { greatest, least, measured } from "./scale.js";
 import { BETWEEN_SENTENCES, stationName, t } from "./texts.js";
 
 const WIDTH_PIXELS = 4;
@@ -18,7 +18,7 @@ export function compareLayer(group, answer, { clock, styles }) {
   if (!mine.length) return null;
   const lines = mine.map((one) => lineOf(one, bucketMs, { group, answer, styles }));
   const what = TIMES.includes(by) ? {day: t("previous day"), week: t("previous week"), year: t("previous year")}[by] : stationName(by);
-  const values = known(lines.flatMap(({ avg }) => avg));
+  const values = measured(lines.flatMap(({ avg }) => avg));
   let seen = null;
   return {
     under: (chart) => {
@@ -84,7 +84,7 @@ function nearest({ places, avg, reach }, ms) {
 }
 
 function summaryOf(line, what, isTime) {
-  const values = known(line.avg);
+  const values = measured(line.avg);
   const [low, high, last] = [least(values), greatest(values), values.at(-1)].map((value) => textOf(value, line.unit));
   const name = isTime ? `${what} ${nameOf(line)}` : nameOf(line);
   return t("{name}: lowest {low}, highest {high}, last {last}", { name, low, high, last });

@@ -40,7 +40,7 @@ function help() {
 }
 
 function press(css) {
-  const found = document.querySelector(css);
-  found?.click();
-  return Boolean(found);
+  const target = document.querySelector(css);
+  target?.click();
+  return Boolean(target);
 }

@@ -75,19 +75,19 @@ export function aligned(group, answer) {
 
 /** The places of points that have no neighbour to draw a line to. */
 export function lonely(values) {
-  const found = [];
+  const places = [];
   let before = null;
   let candidate = -1;
   values.forEach((value, place) => {
     if (value === undefined) return;
     if (value === null) {
-      if (candidate >= 0) found.push(candidate);
+      if (candidate >= 0) places.push(candidate);
       candidate = -1;
     } else {
       candidate = before === null ? place : -1;
     }
     before = value;
   });
-  if (candidate >= 0) found.push(candidate);
-  return found;
+  if (candidate >= 0) places.push(candidate);
+  return places;
 }

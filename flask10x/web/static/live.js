@@ -11,7 +11,7 @@ const CARDS_EVERY_MS = 30_000;
 const MOST = 999;
 
 let lastId = null;
-let found = 0;
+let unseen = 0;
 let paused = false;
 let drawnAt = performance.now();
 
@@ -45,14 +45,14 @@ const resting = () => document.hidden || paused || !table()?.dataset.live;
 /** Begin at what the table shows. */
 function take() {
   lastId = table()?.dataset.lastId ?? null;
-  found = 0;
+  unseen = 0;
   const pause = document.getElementById("pause");
   if (pause) pause.hidden = false;
   showState();
 }
 
 async function ask() {
-  if (resting() || lastId === null || found > MOST) return;
+  if (resting() || lastId === null || unseen > MOST) return;
   const address = new URL(table().dataset.live, location.href);
   address.searchParams.set("since", lastId);
   try {
@@ -62,17 +62,17 @@ async function ask() {
     const readings = await answer.json();
     if (asked !== lastId) return;
     lastId = answer.headers.get("X-Last-Id") ?? lastId;
-    tell(readings.length);
+    addUnseen(readings.length);
   } catch {
     announce(t("No answer from the server; trying again"), true);
   }
 }
 
-function tell(number) {
-  found += number;
+function addUnseen(number) {
+  unseen += number;
   if (number) show(location.href, ["cards"]).catch(() => {});
-  if (found > MOST) announce(t("Show more than {n} new readings", { n: MOST }));
-  else if (found) announce(plural("Show {n} new reading", "Show {n} new readings", found));
+  if (unseen > MOST) announce(t("Show more than {n} new readings", { n: MOST }));
+  else if (unseen) announce(plural("Show {n} new reading", "Show {n} new readings", unseen));
   else announce("");
 }
 

@@ -40,8 +40,8 @@ export function correctionsOf(group, answer) {
 
 const noteText = ({ text }) => t("Note: {text}", { text });
 const correctionText = ({ change, text }) => {
-  const said = text ? `${change} (${text})` : change;
-  return t("Corrected: {change}", { change: said });
+  const withReason = text ? `${change} (${text})` : change;
+  return t("Corrected: {change}", { change: withReason });
 };
 
 /** A line with a dot at each note, a pale strip where it lasts; a bar at the foot of what is corrected. */

@@ -5,7 +5,7 @@ import { gapsOf, hatch, stripOf } from "./gaps.js";
 import { aligned, columnOf, COLUMNS, endOf, isShown, lonely, nearestTo, placeOf } from "./lines.js";
 import { numberOf, textOf } from "./numbers.js";
 import { followShift } from "./pan.js";
-import { beyond, greatest, known, least, limitsOf, markSpikes } from "./scale.js";
+import { beyond, greatest, least, limitsOf, markSpikes, measured } from "./scale.js";
 import { isOff, turn } from "./switched.js";
 import { columnName, quantityName, stationName, t } from "./texts.js";
 import { Tooltip } from "./tooltip.js";
@@ -162,7 +162,7 @@ export class Plot {
       hooks: {
         drawAxes: [...this.#drawn("under"), (chart) => hatch(chart, this.gaps, styles)],
         draw: [...this.#drawn("over"), (chart) => markSpikes(chart, this.#spikes(chart), this.unit, { text: ink, ground })],
-        setCursor: [(chart) => this.#tell(chart)],
+        setCursor: [(chart) => this.#showValues(chart)],
         setSelect: [(chart) => this.#select(chart)],
       },
     };
@@ -180,7 +180,7 @@ export class Plot {
       return Object.fromEntries(["avg", "min", "max"].map((name) => [name, places.map((i) => series[name][i])]));
     };
     const lines = this.group.filter((series) => !isOff(series)).map((series) => limitsOf(within(series)));
-    const ends = known([...lines, ...this.layers.map((layer) => layer.range?.() ?? null)]).flat();
+    const ends = measured([...lines, ...this.layers.map((layer) => layer.range?.() ?? null)]).flat();
     return roomy(ends.length ? [least(ends), greatest(ends)] : [null, null]);
   }
 
@@ -211,7 +211,7 @@ export class Plot {
   #ofMouse = (_, __, handler) => (event) => (this.isTouched || (event.shiftKey && event.type === "mousedown") ? null : handler(event));
 
   /** The values at the cursor, beside it. */
-  #tell(chart) {
+  #showValues(chart) {
     const { idx, left } = chart.cursor;
     if (!(left >= 0) || idx === null || idx === undefined) return this.tooltip.hide();
     const cursor = chart.posToVal(left, "x");
@@ -228,7 +228,7 @@ export class Plot {
 
   /** The box beside the cursor goes where the page has scrolled the chart. */
   follow() {
-    if (this.tooltip.isShown) this.#tell(this.chart);
+    if (this.tooltip.isShown) this.#showValues(this.chart);
   }
 
   /** Take the cursor away. */

@@ -10,7 +10,7 @@ const FAR_SPANS = 1.5;
 const LONGEST_SPIKE = 2;
 // So far from its averages a line's minima and maxima are shown, in spans of the averages.
 const ROOM_SPANS = 2;
-// Nobody can tell a spike from fewer values.
+// Fewer values do not show what a spike is.
 const LEAST_VALUES = 5;
 // A line that hardly moves has no spikes that matter: in units, and as a part of its value.
 const LEAST_FAR = 2;
@@ -21,18 +21,18 @@ const FONT_PIXELS = 11;
 const MARK_PIXELS = 56;
 
 // An infinity in the database is null here.
-export const known = (values) => values.filter((value) => value !== null);
-export const least = (values) => known(values).reduce((a, b) => Math.min(a, b), Infinity);
-export const greatest = (values) => known(values).reduce((a, b) => Math.max(a, b), -Infinity);
+export const measured = (values) => values.filter((value) => value !== null);
+export const least = (values) => measured(values).reduce((a, b) => Math.min(a, b), Infinity);
+export const greatest = (values) => measured(values).reduce((a, b) => Math.max(a, b), -Infinity);
 
 /** `[low, high]` of the values without spikes; null without values. */
 function usual(values, leastFar) {
-  const sorted = known(values).sort((one, other) => one - other);
+  const sorted = measured(values).sort((one, other) => one - other);
   if (!sorted.length) return null;
   const tail = sorted.length < LEAST_VALUES ? 0 : Math.max(1, Math.floor(sorted.length * TAIL));
   const [low, high] = [sorted[tail], sorted.at(-1 - tail)];
   const far = Math.max(FAR_SPANS * (high - low), leastFar);
-  const kept = known(withoutSpikes(values, (value) => value < low - far || value > high + far));
+  const kept = measured(withoutSpikes(values, (value) => value < low - far || value > high + far));
   return [least(kept), greatest(kept)];
 }
 
@@ -54,7 +54,7 @@ function withoutSpikes(values, isFar) {
   return kept;
 }
 
-const median = (values) => known(values).sort((one, other) => one - other)[Math.floor(known(values).length / 2)] ?? 0;
+const median = (values) => measured(values).sort((one, other) => one - other)[Math.floor(measured(values).length / 2)] ?? 0;
 
 /** `[low, high]` that a line has to be seen in, from its buckets `avg`, `min`, `max`; null without values. */
 export function limitsOf({ avg, min, max }) {

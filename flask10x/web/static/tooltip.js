@@ -48,7 +48,7 @@ function lineOf({ style, name, value, range }) {
   return line;
 }
 
-const textLine = (textContent) => make("p", { className: "told", textContent });
+const textLine = (textContent) => make("p", { className: "remark", textContent });
 
 function make(tag, properties) {
   return Object.assign(document.createElement(tag), properties);

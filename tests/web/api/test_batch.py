@@ -313,7 +313,7 @@ def test_what_waits_for_its_commit_learns_there_that_it_is_a_repeat(client: Flas
     assert statuses == [["committed", "duplicate", "committed"], ["duplicate"] * 3]
 
 
-def test_a_late_reading_is_told_in_the_log_with_its_time(
+def test_a_late_reading_is_logged_with_its_time(
     client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -385,7 +385,7 @@ def test_the_token_has_to_be_one_for_each_station(
         app.extensions["flask10x"].close()
 
 
-def test_boards_are_told_the_time(client: FlaskClient) -> None:
+def test_boards_get_the_time(client: FlaskClient) -> None:
     answer = client.get("/api/v1/time")
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.json == {

@@ -149,7 +149,9 @@ def test_nothing_is_guessed(client: FlaskClient, query: str, details: dict[str, 
         ("<kitchen>", "unknown station (known: data, data2, data3, data4)"),
     ],
 )
-def test_an_unknown_station_is_told_the_near_one(client: FlaskClient, name: str, hint: str) -> None:
+def test_an_unknown_station_gets_the_nearest_name(
+    client: FlaskClient, name: str, hint: str
+) -> None:
     answer = client.get("/api/v1/latest", query_string={"station": name})
     assert answer.status_code == 404
     assert answer.get_json() == {"error": "not found", "hint": hint}

@@ -110,7 +110,7 @@ def guarded(make_settings: MakeSettings, tmp_path: Path) -> Flask:
     return create_app(make_settings(**files), missing="there was a database")
 
 
-def test_tokens_are_wanted_and_told_of_also_without_a_database(guarded: Flask) -> None:
+def test_tokens_are_required_and_explained_also_without_a_database(guarded: Flask) -> None:
     client = guarded.test_client()
     assert client.get("/openapi.json").status_code == 401
     assert client.get("/api").status_code == 401

@@ -118,12 +118,12 @@ def test_how_often_it_sends_is_said_of_what_was_looked_at(
     # The 2,000th is 1,999 intervals old.
     since = local_text(now_ms - 1999 * 30_000, ZoneInfo("Asia/Tokyo"))
     shown, japanese = page(client), page(client, "ja")
-    assert f"<li>The newest 2000 readings, since {since}</li><li>Every 30 s, evenly</li>" in shown
+    assert f"<li>The newest 2,000 readings, since {since}</li><li>Every 30 s, evenly</li>" in shown
     assert "<li>Readings in the last 24 hours: 100</li><li>Every 60 s, evenly</li>" in shown
     assert "<li>Usually every 4.5 s; eight of ten times 1.5 to 6.5 s</li>" in shown
     assert "<li>No reading in the last 24 hours.</li>" in shown
     assert (
-        f"<li>最新の測定値2000件（{since}以降）</li><li>30秒ごと（ばらつきなし）</li>" in japanese
+        f"<li>最新の測定値2,000件（{since}以降）</li><li>30秒ごと（ばらつきなし）</li>" in japanese
     )
     assert "<li>直近24時間の測定値: 100件</li>" in japanese
 

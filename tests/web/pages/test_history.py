@@ -180,12 +180,12 @@ def test_each_thing_that_is_set_has_a_chip_that_takes_it_away(client: FlaskClien
 
 
 @pytest.mark.usefixtures("four")
-def test_a_unit_tells_a_value_only_where_it_is_alone_and_there(client: FlaskClient) -> None:
+def test_a_unit_replaces_the_name_only_where_it_is_unique_and_shown(client: FlaskClient) -> None:
     cards = client.get("/history").text.split("<article")[1:]
-    told = [re.findall(r'<dt( class="told")?>([^<]*)<', card) for card in cards]
-    assert all(name for name, _ in (*told[0], *told[1]))
-    assert [label for name, label in told[2] if not name] == ["Gas resistance"]
-    assert [label for name, label in told[3] if name] == ["CO₂", "Voltage", "Humidity (DHT11)"]
+    names = [re.findall(r'<dt( class="named-by-unit")?>([^<]*)<', card) for card in cards]
+    assert all(name for name, _ in (*names[0], *names[1]))
+    assert [label for name, label in names[2] if not name] == ["Gas resistance"]
+    assert [label for name, label in names[3] if name] == ["CO₂", "Voltage", "Humidity (DHT11)"]
 
 
 def test_a_station_that_was_never_heard_says_so(client: FlaskClient) -> None:
@@ -242,7 +242,7 @@ def test_without_its_filters_the_page_looks_at_readings_as_before(client: FlaskC
     links = [unescape(one) for one in re.findall(r'href="(/history\?[^"]*)"', page)]
     plain = [parse_qs(urlsplit(one).query) for one in links if "pressure__gte" not in one]
     kept = {name: [value] for name, value in view.items()}
-    # That of the chips, that of the empty table, and the navigation's, which begins anew.
+    # Those of the chips and of the empty table, and that of the navigation without a query.
     assert plain.count(kept | {"from": ["-1h"]}) == 2, plain
     assert '<input type="hidden" name="raw" value="1">' in page
     assert 'name="raw"' not in client.get("/history").text
@@ -421,7 +421,7 @@ def test_an_empty_database_shows_how_to_send_the_first_reading(
     assert "curl -H" not in client.get("/history?from=-1h&to=-1h").text
 
 
-# --- What the scripts are told ---------------------------------------------------------------
+# --- What the scripts get --------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("four")
@@ -458,8 +458,8 @@ def test_the_page_says_how_to_get_the_charts(
     assert "make static" not in text
     (charts,) = [a for a in Outline(text).all("section") if a.get("id") == "charts"]
     assert charts["data-series"] == "/history/series?from=-6h"
-    told = json.loads(str(charts["data-texts"]))
-    assert told["stations"]["data2"] == "Bedroom"
+    texts = json.loads(str(charts["data-texts"]))
+    assert texts["stations"]["data2"] == "Bedroom"
     assert "data-words" not in text
     japanese = client.get("/history", headers={"Accept-Language": "ja"}).text
     words = json.loads(str(Outline(japanese).all("body")[0]["data-words"]))
@@ -503,7 +503,7 @@ def test_a_sound_database_has_no_notice(client: FlaskClient) -> None:
     ("language", "title"),
     [("en", "Readings are not being stored"), ("ja", "測定値を保存していません")],
 )
-def test_a_damaged_database_is_told_at_the_top(
+def test_a_damaged_database_is_announced_at_the_top(
     client: FlaskClient, store: Store, language: str, title: str
 ) -> None:
     store.database.damage.report("x<y>-wal was deleted")
@@ -534,7 +534,7 @@ def test_the_notice_says_to_wait_for_the_copy(client: FlaskClient, store: Store)
     assert "flask10x restore" not in notice
 
 
-def test_a_suspicion_is_told_as_one(client: FlaskClient, store: Store) -> None:
+def test_a_suspicion_is_announced_as_one(client: FlaskClient, store: Store) -> None:
     store.database.damage.suspect("malformed")
     notice = section(client.get("/history").text, "halt")
     assert "storing resumes by itself" in notice and "malformed" in notice

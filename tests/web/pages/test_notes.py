@@ -65,7 +65,7 @@ def test_what_is_sent_again_is_written_once(client: FlaskClient) -> None:
             assert client.post("/notes/write", data=form).status_code == 303
     found = written_down(client)
     assert len(found["notes"]) == 1 and len(found["corrections"]) == 2
-    # What was undone may be said anew.
+    # What was undone may be written again.
     client.post("/notes/undo", data={"what": "note", "id": str(found["notes"][0]["id"])})
     client.post("/notes/write", data=NOTE)
     assert len(written_down(client)["notes"]) == 2
@@ -89,7 +89,7 @@ def test_the_last_one_that_has_room_may_be_sent_again(
 
 
 @pytest.mark.parametrize("path", ["/notes/write", "/notes/undo"])
-def test_what_is_on_one_machine_only_is_saved_and_that_is_said(
+def test_what_is_on_one_machine_only_is_saved_and_the_page_says_so(
     client: FlaskClient, database: Database, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     client.post("/notes/write", data=NOTE)
@@ -351,7 +351,7 @@ def test_a_page_of_another_origin_writes_nothing(client: FlaskClient) -> None:
     assert written_down(client)["notes"] == []
 
 
-def test_a_link_to_a_form_that_there_is_not_is_told(client: FlaskClient) -> None:
+def test_a_link_to_an_unknown_form_is_refused(client: FlaskClient) -> None:
     assert client.get("/notes?what=hide").status_code == 200
     answer = client.get("/notes?what=hidee")
     assert answer.status_code == 400

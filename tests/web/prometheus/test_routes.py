@@ -1,4 +1,4 @@
-"""What a scrape is told, parsed back by Prometheus' own parsers."""
+"""What a scrape gets, parsed back by Prometheus' own parsers."""
 
 import os
 import shutil

@@ -21,6 +21,7 @@ from flask10x.system.last_requests import UnknownName
 from flask10x.system.logs import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
+from flask10x.web.files import download
 from flask10x.web.page import Page
 from flask10x.web.pages.devices import model
 from flask10x.web.pages.devices.model import KINDS, Kind
@@ -112,8 +113,8 @@ def as_program(name: str, kind: str) -> Response:
     station = context.store().settings.stations.by_endpoint.get(name)
     if station is None or kind not in KINDS:
         abort(404)
-    answer = Response(_program(kind, station, preferences.texts()), mimetype="text/plain")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}-{kind}"'
+    text = _program(kind, station, preferences.texts())
+    answer = download(text, "text/plain; charset=utf-8", f"{name}-{kind}")
     answer.vary.update(("Accept-Language", "Cookie"))
     return answer
 
@@ -162,16 +163,16 @@ def _intervals(rhythm: Rhythm, t: Translation) -> Iterator[str]:
         yield t(sentence, usual=usual, low=low, high=high)
     if rhythm.gaps:
         longest = t.duration(round(rhythm.longest_gap_sec or 0))
-        yield t("Gaps: {n}, the longest {longest}", n=rhythm.gaps, longest=longest)
+        yield t("Gaps: {n}, the longest {longest}", n=f"{rhythm.gaps:,}", longest=longest)
     else:
         yield t("No gap")
 
 
 def _looked_at(rhythm: Rhythm, t: Translation) -> str:
     if rhythm.since_ms is None:
-        return t("Readings in the last 24 hours: {n}", n=rhythm.readings)
+        return t("Readings in the last 24 hours: {n}", n=f"{rhythm.readings:,}")
     since = local_text(rhythm.since_ms, context.store().settings.zone)
-    return t("The newest {n} readings, since {since}", n=rhythm.readings, since=since)
+    return t("The newest {n} readings, since {since}", n=f"{rhythm.readings:,}", since=since)
 
 
 def _clock(lag_sec: float | None, t: Translation) -> str:

@@ -1,4 +1,4 @@
-"""The state file of the application's data folder, and a clock that stands."""
+"""The state file of the application's data folder, and a fixed clock."""
 
 import pytest
 

@@ -119,7 +119,7 @@ def test_every_page_says_how_many_are_active(
     assert "count" not in link(client.get(path).text)
 
 
-def test_the_open_page_tells_strangers_nothing(
+def test_the_open_page_shows_strangers_no_alert(
     make_settings: MakeSettings, database: Database, rows: AlertRows, tmp_path: Path
 ) -> None:
     tokens = tmp_path / "read"

@@ -79,7 +79,7 @@ def test_what_is_wrong_comes_first_with_its_messages(client: FlaskClient, rows: 
 
 
 @pytest.mark.usefixtures("four")
-def test_the_newest_value_stands_beside_that_of_the_beginning(
+def test_the_newest_value_is_beside_that_of_the_beginning(
     client: FlaskClient, rows: AlertRows
 ) -> None:
     facts = {"value": 1720.0, "limit": 1500, "above": 1}
@@ -128,16 +128,14 @@ def test_what_became_of_a_message(
     assert said in section(page(client), "active")
 
 
-def test_an_alert_that_nobody_was_told_of(client: FlaskClient, rows: AlertRows) -> None:
+def test_an_alert_without_a_message(client: FlaskClient, rows: AlertRows) -> None:
     rows.alert("silence", "data2")
     active = section(page(client), "active")
     assert "No notification yet." in active
     assert "Next:" not in active
 
 
-def test_a_message_of_none_that_is_active_stands_apart(
-    client: FlaskClient, rows: AlertRows
-) -> None:
+def test_a_message_without_an_active_alert_is_apart(client: FlaskClient, rows: AlertRows) -> None:
     over = rows.alert("silence", "data2", NINE_MS, NINE_MS + HOUR_MS)
     rows.message(over, "waiting", occasion="recovery", tries=2, trouble="refused")
     rows.message(None, "given_up", occasion="test", tries=9, trouble="<b>")
@@ -147,7 +145,7 @@ def test_a_message_of_none_that_is_active_stands_apart(
     assert "&lt;b&gt;" in client.get("/alerts").text
 
 
-def test_a_mute_stands_at_its_alert_and_in_the_list(client: FlaskClient, rows: AlertRows) -> None:
+def test_a_mute_is_at_its_alert_and_in_the_list(client: FlaskClient, rows: AlertRows) -> None:
     rows.alert("silence", "data2")
     rows.mute("silence", "data2", NOW_MS + HOUR_MS)
     rows.mute("silence", "data", NOW_MS + 2 * HOUR_MS)

@@ -86,7 +86,7 @@ def test_there_is_no_file_and_none_is_made(
         assert connection is None
 
 
-def test_a_file_that_nobody_writes_to_is_read_once(
+def test_an_unchanged_file_is_read_once(
     state: AlertState, rows: AlertRows, reads: list[Path]
 ) -> None:
     rows.alert("disk")

@@ -105,7 +105,7 @@ def test_all_is_well(client: FlaskClient, writer: Writer, gauges: Gauges) -> Non
     assert "No data yet: Bedroom, Outside, Living room" in page.said["received"]
     assert "Readings stored so far: 1" in page.said["stored"]
     assert "(2.5 MB)" in page.said["backed_up"]
-    # On which disks a server has its data nobody knows here.
+    # The service does not know on which disks a server has its data.
     assert ("is on the same card" in page.said["backed_up"]) == (not POSTGRES)
     assert page.commands["stored"] == page.commands["card"] == page.commands["received"] == []
 
@@ -322,10 +322,10 @@ def test_work_beside_the_storing_that_fails(client: FlaskClient, gauges: Gauges)
     assert "roll-ups" in page.said["stored"]
 
 
-def test_a_locked_database_holds_nobody_up(
+def test_a_locked_database_does_not_delay_the_page(
     client: FlaskClient, store: Store, writer: Writer, gauges: Gauges
 ) -> None:
-    """Not even one that nobody may read: it takes a quarter of a second, and not the usual five."""
+    """Also one that no reader may open: it takes a quarter of a second, and not the usual five."""
     send(writer, gauges)
     store.database.reader.dispose()
     store.database.writer.dispose()
@@ -386,7 +386,7 @@ def test_a_missing_database(waiting: Flask, tmp_path: Path) -> None:
 
 
 def test_an_alert_of_a_missing_database(make_settings: MakeSettings, tmp_path: Path) -> None:
-    """People are told of it where the state of alerts is there."""
+    """People see it where the state of alerts is there."""
     app = create_app(make_settings(DATA_DIR=tmp_path), missing="there was a database")
     AlertRows(tmp_path).alert("database")
     page = in_both_languages(app.test_client())
@@ -494,7 +494,7 @@ def test_an_import_into_a_new_installation(
         send(writer, gauges)
 
 
-def test_backups_that_nobody_may_read(
+def test_backups_that_the_service_may_not_read(
     client: FlaskClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.backup_dir.write_text("a file in the place of the folder")
