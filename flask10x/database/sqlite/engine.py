@@ -5,13 +5,14 @@ SQLAlchemy is loaded only by what opens the file.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flask10x.database.damage import Damage
 from flask10x.database.engine import DatabaseEngine
 from flask10x.database.paths import database_path
-from flask10x.database.sqlite import missing
+from flask10x.database.sqlite import missing, rescued
 from flask10x.errors import SchemaError
 from flask10x.system import disk
 
@@ -71,15 +72,21 @@ class SqliteEngine(DatabaseEngine):
 
     def require(self) -> Path:
         """The file; raises DatabaseMissing or SchemaError when there is none."""
-        from flask10x.database.sqlite.file import existing_database  # noqa: PLC0415
-
-        return existing_database(self._settings)
+        self.require_not_missing()
+        path = database_path(self._settings)
+        if not path.exists():
+            if instead := rescued.instead_of(path):
+                # Into a new one the service would store nothing while the copy holds more.
+                raise SchemaError(_("there is no database {path}").format(path=path) + instead)
+            text = _("there is no database {path}; start the service, or run: flask10x migrate")
+            raise SchemaError(text.format(path=path))
+        return path
 
     def prepare_upgrade(self, *, new: bool) -> None:
         """Set aside the WAL of a file that is gone; without `new` raise DatabaseMissing then."""
         path = database_path(self._settings)
         if not new:
-            missing.require(self._settings)
+            self.require_not_missing()
         elif missing.holds_nothing(path):
             missing.set_aside_rest(path, disk.moment(self._settings.zone))
 

@@ -12,19 +12,15 @@ from typing import Any
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.config.settings import Settings
 from flask10x.database.error_codes import (
     DAMAGE_ERRORS,
     WRITE_BUSY_TIMEOUT_MS,
     code_of,
     reason_of,
 )
-from flask10x.database.paths import database_path
-from flask10x.database.sqlite import missing, rescued
 from flask10x.database.sqlite.connections import READ_BUSY_TIMEOUT_MS
 from flask10x.database.sqlite.driver import Driver, connect, replace_undecodable
 from flask10x.database.sqlite.statements import SQLITE
-from flask10x.errors import SchemaError
 from flask10x.system import disk
 from flask10x.system.progress import Advance, Bar, unseen
 
@@ -38,19 +34,6 @@ STEPS_OF_A_READING = 26
 # of such a code are the primary one (https://www.sqlite.org/rescode.html).
 CODE_IN_FINDING = re.compile(r"\berror code=([0-9]+)")
 PRIMARY_CODE = 0xFF
-
-
-def existing_database(settings: Settings) -> Path:
-    """Where the database is; raises DatabaseMissing or SchemaError when there is none."""
-    missing.require(settings)
-    path = database_path(settings)
-    if not path.exists():
-        if instead := rescued.instead_of(path):
-            # Into a new one the service would store nothing while the copy holds more.
-            raise SchemaError(_("there is no database {path}").format(path=path) + instead)
-        text = _("there is no database {path}; start the service, or run: flask10x migrate")
-        raise SchemaError(text.format(path=path))
-    return path
 
 
 def open_read_only(path: Path, *, immutable: bool = False, snapshots: bool = False) -> Engine:

@@ -19,7 +19,6 @@ from pathlib import Path
 from flask10x.config.settings import Settings, default_data_dir
 from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside, database_path, named_path
 from flask10x.database.sqlite import rescued
-from flask10x.errors import DatabaseMissing
 from flask10x.system import disk
 
 MARKER = ".known"
@@ -34,12 +33,6 @@ To make a new one anyway: flask10x migrate --new
 HEADER_BYTES = 100
 MAGIC = b"SQLite format 3\0"
 LEAF = 0x0D
-
-
-def require(settings: Settings) -> None:
-    """Raise DatabaseMissing, with what helps, when there was a database and there is none now."""
-    if why := reason(settings):
-        raise DatabaseMissing(why)
 
 
 def reason(settings: Settings) -> str:
