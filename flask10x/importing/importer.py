@@ -400,7 +400,10 @@ class _Import:
         """Rows so far that may be readings that were removed."""
         rows = FileRows(database, layout.station)
         self._imported_ranges = ImportedRanges(rows.all_imports, layout.station, path)
-        self._exported = _exported(rows, path.name)
+        # The last id that the export has brought into the file of this name or one before. It never
+        # writes a file of another name, for which nothing is needed about stored rows.
+        is_own = csv_lines.is_name_of(layout.station, path.name)
+        self._exported = rows.exported_to if is_own else sys.maxsize
         self._removed_ms = rows.removed.last_ms
 
     def store(self, block: Block, start: int, end: int) -> int:
@@ -456,11 +459,3 @@ class _Import:
             self._imported_ranges.add(connection, first_id, first_id + count - 1, after_id)
             if not row_id:
                 next_id += count
-
-
-def _exported(rows: FileRows, name: str) -> int:
-    """Return the last id that the export has brought into the file of this name or one before."""
-    if not csv_lines.is_name_of(rows.station, name):
-        # The export writes no such file, so it needs nothing about stored rows.
-        return sys.maxsize
-    return rows.exported_to
