@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
@@ -24,7 +25,6 @@ from typing import NamedTuple, TextIO
 from concurrent_log_handler import ConcurrentRotatingFileHandler
 
 from flask10x.config.settings import PREFIX, Settings, process_user
-from flask10x.readings.times import SECOND_MS, LocalText
 from flask10x.system import disk, limits
 
 TRACEBACK_INDENT = "    "
@@ -268,7 +268,7 @@ class LogFile(ConcurrentRotatingFileHandler):
             encoding="utf-8",
             newline="",
         )
-        self._local_time = LocalText(settings.zone)
+        self._zone = settings.zone
         self._complained = self._exhausted = False
 
     def write(self, lines: list[LogLine]) -> bool:
@@ -278,7 +278,10 @@ class LogFile(ConcurrentRotatingFileHandler):
         """
         # Lines that are written together belong to few seconds.
         seconds = {int(line.created) for line in lines}
-        times = {second: f"{self._local_time(second * SECOND_MS)} " for second in seconds}
+        times = {
+            second: f"{datetime.fromtimestamp(second, self._zone):%Y-%m-%d %H:%M:%S} "
+            for second in seconds
+        }
         text = "\n".join(line.text(times[int(line.created)]) for line in lines)
         self._exhausted = False
         self.handle(logging.makeLogRecord({"msg": text}))

@@ -187,6 +187,16 @@ def test_without_a_zone_the_systems_time(tmp_path: Path, monkeypatch: pytest.Mon
     assert text_of(tmp_path) == "2025-08-24 05:30:12 INFO started\n"
 
 
+def test_the_last_day_of_the_calendar_is_a_date(tmp_path: Path) -> None:
+    logs.configure(given(tmp_path, timezone="Asia/Tokyo"))
+    last = record("started")
+    last.created = 253_402_267_400.5
+
+    log.handle(last)
+
+    assert text_of(tmp_path) == "9999-12-31 23:43:20 INFO started\n"
+
+
 def test_warnings_go_to_stderr_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(given(tmp_path))
 
