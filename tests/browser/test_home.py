@@ -32,6 +32,9 @@ def small_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture(scope="module")
 def reader(small_house: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with chromium(tmp_path_factory.mktemp("profile"), base_of(small_house)) as browser:
+        # A worker that is there, but asked for nothing, would lead away from the page.
+        source = "delete Navigator.prototype.serviceWorker"
+        browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
         browser.resize(768, 1024)
         yield browser
 
