@@ -52,7 +52,12 @@ def column_name(measurement: Measurement, t: Translation) -> str:
 
 def band_name(band: Band, t: Translation) -> str:
     """The name of a band."""
-    return t(band.label) if band in _OWN_BANDS else label_of(band, t)
+    return t(band.label) if is_own(band) else label_of(band, t)
+
+
+def is_own(band: Band) -> bool:
+    """Whether its name is ours, and not one that somebody has chosen."""
+    return band in _OWN_BANDS
 
 
 def label_of(named: Station | Measurement | Band, t: Translation) -> str:

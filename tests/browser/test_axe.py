@@ -28,6 +28,8 @@ OPEN = "for (const one of document.querySelectorAll('details')) one.open = true"
 STATES = {
     "home": ("/", OPEN),
     "lost": ("/", LOST),
+    "wall": ("/?kiosk=1", "document.body.classList.remove('night')"),
+    "night": ("/?kiosk=1", "document.body.classList.add('night')"),
     "records": ("/records", OPEN),
     "notes": ("/notes", OPEN),
     "alerts": ("/alerts", OPEN),

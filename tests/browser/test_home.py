@@ -1,14 +1,25 @@
 """The home in a browser: on the wall for months, without the service, and opened without it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from flask10x.database.database import Database
+from flask10x.database.insert import insert_rows, row_of
+from flask10x.database.paths import database_path
+from flask10x.database.station_columns import add_missing
+from flask10x.readings.parse import Reading
+from flask10x.system.clock import now_ms
+from flask10x.web.app import create_app
+from flask10x.web.pages.home import model
 from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of, needs_browser
+from tests.browser.test_narrow import served
+from tests.conftest import MakeSettings
 from tests.e2e.conftest import make_services
 from tests.e2e.service import Service
+from tests.support.new_database import lay_new_database
 
 pytestmark = pytest.mark.tools
 
@@ -71,8 +82,8 @@ def test_the_wall_holds_nothing_of_old_tiles(reader: Browser) -> None:
 
 # Where the number and the unit of a small value do not stand in one line.
 BROKEN = """
-return [...document.querySelectorAll('.others dd')]
-  .filter((value) => value.querySelector('small:not(.band, .since)')?.getClientRects().length > 1)
+return [...document.querySelectorAll('.headline dd')]
+  .filter((value) => value.querySelector('.figure')?.getClientRects().length > 1)
   .map((value) => value.textContent)"""
 
 
@@ -83,7 +94,7 @@ def test_no_unit_is_broken_on_the_wall(reader: Browser, small_house: Service) ->
     small_house.wait_for_rows(before + 1)
     reader.resize(1280, 900)
     reader.open(WALL)
-    assert any("1009.2" in text for text in reader.texts(".others dd"))
+    assert any("996.2" in text for text in reader.texts(".headline dd"))
     assert reader.script(BROKEN) == []
     reader.resize(768, 1024)
 
@@ -135,3 +146,274 @@ def test_the_last_home_and_history_are_there_without_the_service(
             small_house.start()
         browser.open("/")
         assert not browser.one(".offline").is_displayed()
+
+
+# Nine stations, of which one is a freezer, one has a long name and one a single value.
+STATIONS = """
+[stations.freezer]
+label = "Freezer"
+measurements.temperature = { unit = "°C", bands = [] }
+measurements.battery = { unit = "V" }
+
+[stations.kids]
+label = "The children's playroom"
+measurements.temperature = { unit = "°C" }
+measurements.co2 = { unit = "ppm" }
+
+[stations.bath]
+measurements.temperature = { unit = "°C" }
+measurements.humidity = { unit = "%" }
+
+[stations.cellar]
+measurements.temperature = { unit = "°C" }
+
+[stations.barometer]
+measurements.pressure = { unit = "hPa" }
+
+[stations.attic]
+measurements.temperature = { unit = "°C" }
+
+[stations.shed]
+measurements.temperature = { unit = "°C" }
+
+[stations.porch]
+measurements.temperature = { unit = "°C" }
+"""
+# In the order in which they begin to send. Bad air in one room, an empty value in another.
+HOUSE: tuple[tuple[str, tuple[float | None, ...]], ...] = (
+    ("data2", (1502.0, 18.4, 38.0, 1009.2, 54190.0)),
+    ("data4", (1157.0, 512.0, 1.23, 19.9, 20.0, 50.0)),
+    ("freezer", (-18.2, 3.1)),
+    ("data3", (6.8, 71.0, 1009.2, 54190.0)),
+    ("data", (1009.2, 19.6)),
+    ("kids", (21.4, 812.0)),
+    ("bath", (23.1, 58.0)),
+    ("cellar", (11.2,)),
+    ("barometer", (1009.2,)),
+    ("attic", (9.1,)),
+    ("shed", (4.0,)),
+    ("porch", (3.0,)),
+)
+SCREENS = (
+    *((800, 480), (1024, 600), (1280, 800), (1280, 900), (1024, 768), (1920, 1080)),
+    *((2560, 1080), (2560, 1600), (3840, 2160)),
+    *((480, 800), (600, 1024), (768, 1024), (1080, 1920), (2160, 3840)),
+)
+MOST_ON_WALL = 9
+# What does not fit: the page, a tile, or what is in it; a main value that is too small or covered.
+WRONG_ON_WALL = """
+const wrong = [];
+const page = document.documentElement;
+if (page.scrollHeight > innerHeight || page.scrollWidth > innerWidth)
+  wrong.push(`scrolls: ${page.scrollWidth} x ${page.scrollHeight}`);
+const isWithin = (inner, outer) => inner.left >= outer.left - 1 && inner.right <= outer.right + 1
+  && inner.top >= outer.top - 1 && inner.bottom <= outer.bottom + 1;
+const areUpon = (one, other) => one.left < other.right - 1 && other.left < one.right - 1
+  && one.top < other.bottom - 1 && other.top < one.bottom - 1;
+// The box of a text is higher than its digits.
+const inked = ({ left, right, top, bottom }) =>
+  ({ left, right, top: top + 0.15 * (bottom - top), bottom: bottom - 0.15 * (bottom - top) });
+const screen = { left: 0, top: 0, right: innerWidth, bottom: innerHeight };
+const say = document.querySelector('.say');
+if (say.offsetHeight > 1.5 * parseFloat(getComputedStyle(say).lineHeight)) wrong.push('lines');
+for (const tile of document.querySelectorAll('.tile')) {
+  const box = tile.getBoundingClientRect();
+  if (!isWithin(box, screen)) wrong.push(`${tile.id}: out of the screen`);
+  const value = tile.querySelector('.value');
+  const range = document.createRange();
+  range.selectNodeContents(value);
+  const text = inked(range.getBoundingClientRect());
+  if (parseFloat(getComputedStyle(value).fontSize) < 0.08 * innerHeight)
+    wrong.push(`${tile.id}: ${getComputedStyle(value).fontSize}`);
+  if (!isWithin(text, box)) wrong.push(`${tile.id}: the value is cut`);
+  const seconds = [...tile.querySelectorAll('.second .figure')];
+  if (seconds.length > 2) wrong.push(`${tile.id}: ${seconds.length} others`);
+  for (const second of seconds) {
+    if (!isWithin(second.getBoundingClientRect(), box)) wrong.push(`${tile.id}: ${second.innerText}`);
+    if (areUpon(inked(second.getBoundingClientRect()), text)) wrong.push(`${tile.id}: covered`);
+  }
+  const name = inked(tile.querySelector('h2').getBoundingClientRect());
+  if (areUpon(name, text)) wrong.push(`${tile.id}: the name is covered`);
+  const line = tile.querySelector('.line .stroke')?.getBoundingClientRect();
+  if (line && !isWithin(line, box)) wrong.push(`${tile.id}: the line is cut`);
+}
+return wrong;
+"""  # noqa: E501
+
+
+@pytest.fixture
+def growing(
+    make_settings: MakeSettings, tmp_path: Path
+) -> Iterator[tuple[Browser, Callable[[int], None]]]:
+    """A house on whose page there are as many stations as are wanted, each with a day."""
+    needs_browser()
+    (tmp_path / "stations.toml").write_text(STATIONS, encoding="utf-8")
+    settings = make_settings()
+    lay_new_database(database_path(settings))
+    database = Database(settings)
+    add_missing(database, settings.stations)
+    sending: list[str] = []
+
+    def grow(n: int) -> None:
+        now = now_ms()
+        with database.writer.begin() as connection:
+            for endpoint, values in HOUSE[len(sending) : n]:
+                readings = [
+                    Reading(endpoint, now - minutes * 60_000, values)
+                    for minutes in range(1430, -1, -10)
+                ]
+                rows = [row_of(settings.stations, reading) for reading in readings]
+                insert_rows(connection, settings.stations, rows)
+                sending.append(endpoint)
+
+    with (
+        chromium(tmp_path / "profile", "") as browser,
+        served(create_app(settings)) as browser.base,
+    ):
+        yield browser, grow
+    database.close()
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_wall_fits_every_screen(
+    growing: tuple[Browser, Callable[[int], None]], language: str
+) -> None:
+    browser, grow = growing
+    browser.open(f"/?lang={language}")
+    wrong = {}
+    for n in range(1, MOST_ON_WALL + 1):
+        grow(n)
+        browser.resize(*SCREENS[0])
+        browser.open(WALL)
+        assert len(browser.all(".tile")) == n
+        for screen in SCREENS:
+            browser.resize(*screen)
+            if found := browser.script(WRONG_ON_WALL):
+                wrong[n, screen] = found
+    assert list(wrong.items())[:9] == []
+
+
+EDGE = """
+const colour = (name) => {
+  const probe = document.createElement('p');
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+};
+const edges = ['data2', 'data4', 'data'].map((endpoint) => {
+  const style = getComputedStyle(document.getElementById(`tile-${endpoint}`));
+  return [style.borderLeftColor, parseFloat(style.borderLeftWidth) >= 5];
+});
+return [edges, ['--wrong', '--warn', '--line'].map(colour)];
+"""
+
+
+@pytest.mark.parametrize("path", ["/", WALL])
+def test_the_edge_of_a_tile_has_the_colour_of_its_band(
+    growing: tuple[Browser, Callable[[int], None]], path: str
+) -> None:
+    browser, grow = growing
+    grow(5)
+    browser.open(path)
+    edges, (warning, notice, line) = browser.script(EDGE)
+    assert edges == [[warning, True], [notice, True], [line, False]]
+    # Its width says so, too, where the system has chosen the colours.
+    forced = {"features": [{"name": "forced-colors", "value": "active"}]}
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", forced)
+    edges, _ = browser.script(EDGE)
+    assert [is_wide for _, is_wide in edges] == [True, True, False]
+
+
+LIGHT = """
+const parts = (name) => getComputedStyle(document.querySelector(name))
+  [name === 'body' ? 'backgroundColor' : 'color'].match(/\\d+/g).slice(0, 3).map(Number);
+return [Math.max(...parts('body')), Math.max(...parts('.value'))];
+"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_wall_is_dim_by_night(
+    growing: tuple[Browser, Callable[[int], None]], theme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser, grow = growing
+    grow(3)
+    browser.open(f"/?theme={theme}")
+    hour = 15
+    monkeypatch.setattr(model, "is_night", lambda _settings, _now_ms: hour == 23)
+    browser.open(WALL)
+    ground, text = browser.script(LIGHT)
+    assert max(ground, text) > 200
+    # It becomes so by itself, as the page does for months.
+    hour = 23
+    browser.promise(REFRESH, 1)
+    ground, text = browser.script(LIGHT)
+    assert ground == 0
+    assert 100 < text < 170
+
+
+# The places of what is in the same slot of tiles beside each other.
+SLOTS = """
+const rows = new Map();
+for (const tile of document.querySelectorAll('.tile')) {
+  const box = tile.getBoundingClientRect();
+  const of = (css, side) => {
+    const part = tile.querySelector(css);
+    return part ? Math.round(part.getBoundingClientRect()[side]) : null;
+  };
+  const slots = [box.bottom, of('.value', 'bottom'), of('.second .figure', 'bottom'),
+    of('.line', 'top'), of('.others, .extremes:not(.hidden)', 'top')];
+  const top = Math.round(box.top);
+  rows.set(top, [...(rows.get(top) ?? []), slots]);
+}
+return [...rows.values()];
+"""
+WIDTHS = (360, 768, 1280, 1920)
+
+
+def test_tiles_of_the_home_share_their_baselines(
+    growing: tuple[Browser, Callable[[int], None]],
+) -> None:
+    browser, grow = growing
+    wrong = []
+    for n in range(1, len(HOUSE) + 1):
+        grow(n)
+        browser.open("/?lang=en")
+        assert len(browser.all(".tile .value")) == n
+        for width in WIDTHS:
+            browser.resize(width, 900)
+            for row in browser.script(SLOTS):
+                for slot in zip(*row, strict=True):
+                    if len({place for place in slot if place is not None}) > 1:
+                        wrong.append((n, width, slot))
+            if browser.script("return document.documentElement.scrollWidth") > width:
+                wrong.append((n, width, ("scrolls",)))
+    assert wrong == []
+
+
+def test_the_home_begins_with_what_deserves_attention(
+    growing: tuple[Browser, Callable[[int], None]],
+) -> None:
+    browser, grow = growing
+    grow(3)
+    browser.open("/?lang=en")
+    said = browser.one(".say")
+    assert said.text == (
+        "Bedroom: CO₂ 1502 ppm, air the room now. Bedroom: Humidity 38.0%, dry."
+        " Living room: CO₂ 1157 ppm, air the room."
+    )
+    assert said.rect["y"] < browser.one(".tile").rect["y"]
+    # Beside the temperature stands the CO₂ with its word; volts and ohms are folded.
+    assert browser.one("#tile-data2 .value").text.startswith("18.4")
+    assert browser.one("#tile-data2 .second .figure").text.startswith("1502")
+    assert "Air the room now" in browser.one("#tile-data2 .second").text
+    assert not browser.one("#folded-data2 dl").is_displayed()
+    assert "Gas resistance" in browser.attribute("#folded-data2", "textContent")
+    # What was opened stays open.
+    browser.one("#folded-data2 summary").click()
+    browser.promise(REFRESH, 1)
+    assert browser.one("#folded-data2 dl").is_displayed()
+    # A tap on the sentence leads to more about it.
+    browser.one(".say a").click()
+    browser.wait(lambda: "endpoint=data2" in browser.path, "the bedroom")

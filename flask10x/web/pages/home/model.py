@@ -1,9 +1,9 @@
 """What the home shows: a tile for each station, the line of its day, and what has changed."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, tzinfo
+from datetime import date, time, tzinfo
 from itertools import pairwise
 from math import isfinite
 from urllib.parse import urlencode
@@ -11,21 +11,27 @@ from urllib.parse import urlencode
 from flask import url_for
 
 from flask10x.alerts.alert import Alert
+from flask10x.config.alerts.rules import BackupOverdue
+from flask10x.config.settings import Settings
 from flask10x.history import charts
 from flask10x.history.buckets import Bucket, Line, Window
 from flask10x.history.charts import Chart
 from flask10x.history.query import Bound, Query
 from flask10x.history.view import View
-from flask10x.readings.labels import column_name, station_name
+from flask10x.readings.bands import LEVELS, Band, Level
+from flask10x.readings.labels import column_name, is_own, station_name
 from flask10x.readings.numbers import rounded
 from flask10x.readings.reasons import WrongValue
 from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import DAY_MS, HOUR_MS, is_date, local_text, parse_bound
+from flask10x.runtime.alerting.service_watches import of_backup, rules_of
+from flask10x.runtime.facts import beginning, newest_backup, obstacles_met
 from flask10x.runtime.store import Store
 from flask10x.translation import N_, Translation
 from flask10x.web.alert_state import state
-from flask10x.web.cards import Card, Value, cards
-from flask10x.web.pages.alerts.model import alerts_of_stations
+from flask10x.web.captions import badge
+from flask10x.web.cards import Age, Card, Value, cards
+from flask10x.web.pages.alerts.model import AlertReader, alerts_of_stations
 
 WEEKDAYS = (
     *(N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday")),
@@ -170,12 +176,24 @@ def _part(first_ms: int, end_ms: int, bucket: Bucket) -> DayPart | None:
     return DayPart(first_ms, end_ms, bucket.count, average, minimum, maximum)
 
 
-Extreme = tuple[str, str]
-"""The least or greatest value of today, and the local time of it, `05:40`."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extreme:
+    """The least or greatest value of today."""
+
+    text: str
+    time: str
+    """The local time of it, `05:40`."""
+    at: tuple[float, float] | None = None
+    """Where it is on the line of the day, in hundredths of width and height."""
+
+
 Trend = tuple[str, str]
 """By how much a value is another one than an hour ago: `up`, `down` or `level`, and in words."""
+Point = tuple[int, float, float]
+"""A point of the line: its instant in UTC epoch milliseconds, and its place in the view box."""
 AxisMark = tuple[float, str, bool]
-"""A full hour below the line of the day: its place, its text, whether it is midnight."""
+"""A full hour below the line of the day: its place in hundredths of the width, its text, whether it
+is midnight."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,8 +204,8 @@ class Sparkline:
     """Path data of the averages; broken where readings are missing."""
     area: str
     """The same, closed at the bottom."""
-    last: tuple[float, float]
-    """Where it ends."""
+    points: Sequence[Point]
+    """All of them, the last one where it ends."""
     marks: Sequence[AxisMark]
     label: str
     """What it shows, for those who don't see it."""
@@ -213,9 +231,52 @@ class Tile:
     """Its last day, with charts."""
     main: MainValue | None
     """None where it is silent for so long that nothing is known of it any more."""
+    second: Value | None
+    """What stands beside it: CO₂ where there is any."""
     others: Sequence[Value]
+    """A line of them."""
+    folded: Sequence[Value]
+    """The rest, and what sensors give beside what people ask for: volts, ohms."""
     alerts: Sequence[Alert]
     """The active ones of the station."""
+
+    @property
+    def level(self) -> Level | None:
+        """The worst band of its values."""
+        levels = [value.band.level for value in self.values if value.band]
+        return max(levels, key=LEVELS.index, default=None)
+
+    @property
+    def values(self) -> list[Value]:
+        """All that it shows, by what is asked first."""
+        main = [self.main.value] if self.main else []
+        return [*main, *([self.second] if self.second else []), *self.others, *self.folded]
+
+    @property
+    def on_wall(self) -> list[Value]:
+        """The two beside the main one on the wall, each of a unit of its own.
+
+        There is not always room for their names.
+        """
+        by_unit = {value.measurement.unit: value for value in reversed(self.values)}
+        shown = [value for value in self.values if by_unit[value.measurement.unit] is value]
+        main = self.main.value if self.main else None
+        return [value for value in shown if value is not main and value.measurement.unit][:2]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attention:
+    """One sentence of what deserves attention, in words."""
+
+    text: str
+    level: Level
+    url: str
+    """Where there is more about it."""
+    station: str = ""
+    age: Age | None = None
+    """Of a silent station, in the place of the text: it goes on counting."""
+    is_house: bool = True
+    """Whether it is about the house, which those before the wall can see to."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -226,8 +287,8 @@ class Home:
     """Of the stations that have ever sent."""
     without_data: Sequence[str]
     """The names of the others."""
-    is_well: bool
-    """Whether all that have ever sent do so now, and nothing is wrong."""
+    attention: Sequence[Attention]
+    """What deserves it, the most urgent first; none when all is well."""
 
 
 def trend(change: float | None, unit: str, t: Translation) -> Trend | None:
@@ -243,19 +304,19 @@ def trend(change: float | None, unit: str, t: Translation) -> Trend | None:
     return "up", t("{change} in 1 h", change=f"+{text}")
 
 
-# The view box; the template has the same. The line keeps its proportions whatever its width is, so
-# that dots are round and letters are not stretched.
+# The view box; the template has the same. It is stretched to the room of the tile; what must not
+# be, letters and strokes, is placed by hundredths of it.
 WIDTH, HEIGHT = 320.0, 84.0
-# Above the line is room for its own thickness, below for the hours.
-TOP, BOTTOM = 6.0, 64.0
-LEFT, RIGHT = 4.0, 312.0
+# Above the line is room for its greatest value, below for the least and the hours.
+TOP, BOTTOM = 19.0, 57.0
+LEFT, RIGHT = 4.0, 314.0
 # A quarter of an hour is 3 units wide: finer than that no eye sees.
 POINT_MS = 15 * 60_000
 MARK_HOURS = (0, 6, 12, 18)
 # A room in which nothing happens has a flat line, not the noise of its sensor over all the height.
 LEAST_SPAN = {"°C": 2.0, "%": 6.0, "ppm": 150.0, "hPa": 3.0}
 # Where hours would run out of the box, or into one another, they are left out.
-TEXT_ROOM = 12.0
+TEXT_ROOM = 16.0
 
 
 def sparkline(day: DayOfValues, unit: str, zone: tzinfo | None, label: str) -> Sparkline | None:
@@ -267,9 +328,9 @@ def sparkline(day: DayOfValues, unit: str, zone: tzinfo | None, label: str) -> S
     return Sparkline(
         line=" ".join(_path(part) for part in parts),
         area=" ".join(
-            f"{_path(part)}L{part[-1][0]:g} {BOTTOM:g}L{part[0][0]:g} {BOTTOM:g}Z" for part in parts
+            f"{_path(part)}L{part[-1][1]:g} {BOTTOM:g}L{part[0][1]:g} {BOTTOM:g}Z" for part in parts
         ),
-        last=parts[-1][-1],
+        points=[point for part in parts for point in part],
         marks=list(_marks(day, zone)),
         label=label,
     )
@@ -288,23 +349,22 @@ def _points(steps: Sequence[DayPart]) -> Iterator[tuple[int, float]]:
 
 def _parts(
     points: Sequence[tuple[int, float]], day: DayOfValues, unit: str
-) -> Iterator[list[tuple[float, float]]]:
-    """The line in pieces between the gaps, in the units of the view box."""
+) -> Iterator[list[Point]]:
+    """The line in pieces between the gaps."""
     values = [value for _, value in points]
     low, high = min(values), max(values)
     span = max(high - low, LEAST_SPAN.get(unit, abs(high) / 50) or 1)
     low = (low + high - span) / 2
     longest_ms = max(2 * POINT_MS, day.gap_ms or 0)
-    part: list[tuple[float, float]] = []
+    part: list[Point] = []
     before_ms = points[0][0]
     for at_ms, value in points:
         if part and at_ms - before_ms > longest_ms:
             yield part
             part = []
         before_ms = at_ms
-        part.append(
-            (_x(day, at_ms), round(BOTTOM - (value - low) / span * (BOTTOM - TOP) * 0.94 - 2, 1))
-        )
+        y = round(BOTTOM - (value - low) / span * (BOTTOM - TOP) * 0.94 - 2, 1)
+        part.append((at_ms, _x(day, at_ms), y))
     yield part
 
 
@@ -313,11 +373,11 @@ def _x(day: DayOfValues, ms: int) -> float:
     return round(max(LEFT, min(RIGHT, LEFT + (ms - since_ms) / DAY_MS * (RIGHT - LEFT))), 1)
 
 
-def _path(points: Sequence[tuple[float, float]]) -> str:
+def _path(points: Sequence[Point]) -> str:
     """A point alone is a dot: a line of no length with round ends."""
     first, *others = points
     rest = others or [first]
-    return f"M{first[0]:g} {first[1]:g}L" + " ".join(f"{x:g} {y:g}" for x, y in rest)
+    return f"M{first[1]:g} {first[2]:g}L" + " ".join(f"{x:g} {y:g}" for _, x, y in rest)
 
 
 def _marks(day: DayOfValues, zone: tzinfo | None) -> Iterator[AxisMark]:
@@ -325,7 +385,11 @@ def _marks(day: DayOfValues, zone: tzinfo | None) -> Iterator[AxisMark]:
     for at_ms, hour in _hours(day, zone):
         x = _x(day, at_ms)
         if since_ms + HOUR_MS < at_ms < day.now_ms and x < RIGHT - TEXT_ROOM:
-            yield x, f"{hour}:00", hour == 0
+            yield _percent(x, WIDTH), f"{hour}:00", hour == 0
+
+
+def _percent(place: float, whole: float) -> float:
+    return round(place / whole * 100, 1)
 
 
 def _hours(day: DayOfValues, zone: tzinfo | None) -> Iterator[tuple[int, int]]:
@@ -340,6 +404,15 @@ def _hours(day: DayOfValues, zone: tzinfo | None) -> Iterator[tuple[int, int]]:
 
 # What people ask of a room first; of a station without any of them it is its first measurement.
 ASKED_FIRST = ("temperature", "co2", "humidity")
+# What stands beside that, and in which order the others follow.
+SECOND = ("co2", "humidity", "temperature", "pressure", "dew_point")
+# So many are in a line below that; in a line, so that tiles beside each other have one height.
+IN_LINE = 3
+# What a sensor gives is not what people ask for.
+RAW_UNITS = frozenset({"V", "Ω"})
+RAW_QUANTITIES = frozenset({"analog_value"})
+# When the page on the wall is dim, where no quiet hours of messages say when people sleep.
+NIGHT = (time(22, 0), time(6, 0))
 # Of derived values; the others are in charts and downloads for who asks for them.
 COMPUTED = ("dew_point", "discomfort_index")
 # The hour and the minute of `2025-08-24 09:00:12`.
@@ -359,22 +432,33 @@ def home(view: View, store: Store, t: Translation) -> Home:
             if card.values
         ],
     )
-    tiles = []
-    for card in sending:
-        endpoint, main = card.station.endpoint, main_of(card.values) if card.values else None
-        link = urlencode({"endpoint": endpoint, "from": "-24h"})
-        tile = Tile(
-            card=card,
-            url=f"{url_for('history_page.as_page')}?{link}",
-            main=_main(main, card, days.get(endpoint), view.zone, t) if main else None,
-            others=[*_others(card, main)],
-            alerts=marked.get(endpoint, []),
-        )
-        tiles.append(tile)
     return Home(
-        tiles=tiles,
+        tiles=[_tile(card, days.get(card.station.endpoint), view, t, marked) for card in sending],
         without_data=[station_name(card.station, t) for card in all_cards if card not in sending],
-        is_well=not state().current().active and all(card.is_well for card in sending),
+        attention=[*_attention(sending, view, store, t)],
+    )
+
+
+def _tile(
+    card: Card,
+    day: DayOfValues | None,
+    view: View,
+    t: Translation,
+    marked: Mapping[str, Sequence[Alert]],
+) -> Tile:
+    endpoint, main = card.station.endpoint, main_of(card.values) if card.values else None
+    others = sorted(_others(card, main), key=lambda value: _rank_beside(value, main))
+    shown = [value for value in others if not _is_raw(value)][: 1 + IN_LINE]
+    # Of a station that measures nothing else, better its voltage than nothing.
+    shown = shown or others[:1]
+    return Tile(
+        card=card,
+        url=_url(card),
+        main=_main(main, card, day, view.zone, t) if main else None,
+        second=next(iter(shown), None),
+        others=shown[1:],
+        folded=[value for value in others if value not in shown],
+        alerts=marked.get(endpoint, []),
     )
 
 
@@ -384,6 +468,120 @@ def _others(card: Card, main: Value | None) -> Iterator[Value]:
     yield from (value for value in card.derived if value.measurement.column in COMPUTED)
 
 
+def _is_raw(value: Value) -> bool:
+    measurement = value.measurement
+    return measurement.unit in RAW_UNITS or measurement.quantity in RAW_QUANTITIES
+
+
+def _rank_beside(value: Value, main: Value | None) -> int:
+    """Another sensor of the same quantity tells less than one of another quantity."""
+    quantity, column = value.measurement.quantity, value.measurement.column
+    if column in SECOND and column in COMPUTED:
+        return SECOND.index(column)
+    if main is not None and quantity == main.measurement.quantity:
+        return len(SECOND) + 1
+    return SECOND.index(quantity) if quantity in SECOND else len(SECOND)
+
+
+Banded = tuple[Card, Value, Band]
+"""A value of a station that lies in a band."""
+
+
+def _attention(
+    sending: Sequence[Card], view: View, store: Store, t: Translation
+) -> Iterator[Attention]:
+    """What keeps readings from being stored, alerts, values, silence, then what can wait."""
+    status = url_for("status_page.as_page")
+    if obstacles_met(store.database, store.writer, store.gauges):
+        yield Attention(text=t("New readings are not being stored."), level="warning", url=status)
+    banded = [
+        (card, value, value.band)
+        for card in sending
+        for value in (*card.values, *card.derived)
+        if value.band
+    ]
+    urgent = [each for each in banded if each[2].level == "warning"]
+    silent = [card for card in sending if not card.is_well]
+    said = {f"{card.station.endpoint}.{value.measurement.column}" for card, value, _ in urgent}
+    said |= {card.station.endpoint for card in silent}
+    reader = AlertReader(store.settings, t, view.now_ms)
+    for alert in state().current().active:
+        if alert.kind not in ("silence", "threshold") or alert.subject not in said:
+            url = f"{url_for('alerts.as_page')}#alert-{alert.id}"
+            yield Attention(text=t("{text}.", text=reader.title(alert)), level="warning", url=url)
+    for card, value, band in urgent:
+        yield _of_value(card, value, band, t)
+    for card in silent:
+        name, link = station_name(card.station, t), _url(card)
+        text = "" if card.age else t("{station}: {words}.", station=name, words=t("awaited"))
+        yield Attention(text=text, station=name, level="notice", url=link, age=card.age)
+    yield from _notices(banded, t)
+    yield from _of_backup(view, store, t)
+
+
+def _notices(banded: Sequence[Banded], t: Translation) -> Iterator[Attention]:
+    """Each band once, with its stations: in a dry winter it is that of every room."""
+    by_word: dict[str, list[Banded]] = {}
+    for card, value, band in banded:
+        if band.level == "notice":
+            by_word.setdefault(badge(band, t), []).append((card, value, band))
+    for word, places in by_word.items():
+        if len(places) == 1:
+            yield _of_value(*places[0], t)
+        else:
+            names = t.listed(dict.fromkeys(station_name(card.station, t) for card, *_ in places))
+            text = t("{word}: {stations}.", word=word, stations=names)
+            yield Attention(text=text, level="notice", url=_url(places[0][0]))
+
+
+def _of_value(card: Card, value: Value, band: Band, t: Translation) -> Attention:
+    """`Bedroom: CO₂ 1502 ppm, air the room.`"""
+    unit = value.unit if value.is_close else f" {value.unit}".rstrip()
+    text = t(
+        "{station}: {name} {value}, {word}.",
+        station=station_name(card.station, t),
+        name=column_name(value.measurement, t),
+        value=f"{value.text}{unit}",
+        word=_within_sentence(band, t),
+    )
+    return Attention(text=text, level=band.level, url=_url(card))
+
+
+def _within_sentence(band: Band, t: Translation) -> str:
+    """Its word with a small letter, unless somebody has chosen it."""
+    word = badge(band, t)
+    return f"{word[:1].lower()}{word[1:]}" if is_own(band) else word
+
+
+def _of_backup(view: View, store: Store, t: Translation) -> Iterator[Attention]:
+    """When the page of the status says so, too."""
+    settings = store.settings
+    try:
+        newest = newest_backup(settings.backup_dir, view.zone, view.now_ms)
+    except OSError:
+        return
+    rules, began_at = rules_of(settings.alerts, BackupOverdue()), beginning(view.connection).at
+    if any(of_backup(rule, newest, began_at, view.now_ms, None).is_firing for rule in rules):
+        age = t.duration(newest.age_sec(view.now_ms)) if newest else ""
+        text = t("The newest backup is {age} old.", age=age) if newest else t("No backup yet.")
+        yield Attention(
+            text=text, level="notice", url=url_for("status_page.as_page"), is_house=False
+        )
+
+
+def _url(card: Card) -> str:
+    link = urlencode({"endpoint": card.station.endpoint, "from": "-24h"})
+    return f"{url_for('history_page.as_page')}?{link}"
+
+
+def is_night(settings: Settings, now_ms: int) -> bool:
+    """Whether people sleep: within the quiet hours of messages, or else from 22:00 to 6:00."""
+    quiet = settings.alerts.quiet_hours
+    begin, end = (quiet.start, quiet.end) if quiet else NIGHT
+    now = time.fromisoformat(local_text(now_ms, settings.zone)[CLOCK])
+    return begin <= now < end if begin <= end else now >= begin or now < end
+
+
 def _main(
     value: Value, card: Card, day: DayOfValues | None, zone: tzinfo | None, t: Translation
 ) -> MainValue:
@@ -391,12 +589,13 @@ def _main(
         return MainValue(value=value)
     unit = value.measurement.unit
     is_current = card.silence.state == "receiving" and not value.is_missing
+    drawn = _line(day, value.measurement, zone, t)
     return MainValue(
         value=value,
         trend=trend(day.hourly_change, unit, t) if is_current else None,
-        lowest=_extreme(day.lowest, "minimum", unit, zone),
-        highest=_extreme(day.highest, "maximum", unit, zone),
-        sparkline=_line(day, value.measurement, zone, t),
+        lowest=_extreme(day.lowest, "minimum", unit, zone, drawn),
+        highest=_extreme(day.highest, "maximum", unit, zone, drawn),
+        sparkline=drawn,
     )
 
 
@@ -413,11 +612,17 @@ def _line(
     return sparkline(day, unit, zone, label)
 
 
-def _extreme(step: DayPart | None, end: str, unit: str, zone: tzinfo | None) -> Extreme | None:
+def _extreme(
+    step: DayPart | None, end: str, unit: str, zone: tzinfo | None, drawn: Sparkline | None
+) -> Extreme | None:
     if step is None:
         return None
-    time = local_text(step.first_ms, zone)[CLOCK] if is_date(step.first_ms) else ""
-    return rounded(getattr(step, end), unit), time
+    clock = local_text(step.first_ms, zone)[CLOCK] if is_date(step.first_ms) else ""
+    text = rounded(getattr(step, end), unit)
+    if drawn is None:
+        return Extreme(text=text, time=clock)
+    _, x, y = min(drawn.points, key=lambda point: abs(point[0] - step.first_ms))
+    return Extreme(text=text, time=clock, at=(_percent(x, WIDTH), _percent(y, HEIGHT)))
 
 
 def main_of(values: Sequence[Value]) -> Value:

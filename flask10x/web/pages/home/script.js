@@ -25,10 +25,14 @@ async function refresh() {
   const fresh = new DOMParser().parseFromString(await page(), "text/html");
   if (!fresh.getElementById("tiles")) throw new Error("no tiles");
   const focused = document.activeElement?.closest(".tile")?.id;
+  const open = [...document.querySelectorAll(".tile details[open]")].map(({ id }) => id);
   for (const id of PARTS) {
     // A part that is no more goes, too: a station with a tile is not also listed as one without data.
     document.getElementById(id)?.replaceWith(...[fresh.getElementById(id)].filter(Boolean));
   }
+  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  // On the wall it is dim by night.
+  document.body.className = fresh.body.className;
   if (focused) document.getElementById(focused)?.querySelector("a")?.focus({ preventScroll: true });
   drawnAt = performance.now();
 }

@@ -37,6 +37,7 @@ def as_page() -> str:
         time=local_text(now_ms, settings.zone)[CLOCK],
         zone=zone_name(settings.zone),
         is_kiosk=request.args.get("kiosk", "") not in ("", "0"),
+        is_night=model.is_night(settings, now_ms),
         trial=trial_command(),
         stations=settings.stations.all,
         reader=AlertReader(settings, t, now_ms),

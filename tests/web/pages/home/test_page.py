@@ -1,14 +1,21 @@
 """The home at `/`: what its tiles say, and that it answers whatever happens."""
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, time
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
+from flask10x.config.alerts.rules import QuietHours
+from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.readings.parse import Reading
 from flask10x.runtime import station_watch
 from flask10x.system import clock
+from flask10x.web.pages.home import model
 from tests.conftest import MakeApp
 from tests.support.html import MINUTE, NINE, Outline, words
 from tests.support.rows import execute, insert_readings
@@ -57,7 +64,7 @@ def test_a_tile_says_the_value_its_trend_and_todays_ends(
     assert "+0.6 in 1 h" in text
     assert "Low 18.2 at 04:00" in text and "High 24.7 at 08:55" in text
     assert "1013.0" in text.replace("\u00a0", " ")
-    assert len(Outline(page).all("svg")) == 1
+    assert len([svg for svg in Outline(page).all("svg") if svg.get("role") == "img"]) == 1
     assert "No data yet: Bedroom, Outside, Living room" in text
     japanese = words(client.get("/", headers={"Accept-Language": "ja"}).text)
     assert "8月24日（日）" in japanese and "1時間で+0.6" in japanese
@@ -126,3 +133,82 @@ def test_the_dew_point_and_the_discomfort_index_stand_among_the_small_values(
     store_readings(Reading("data3", NINE, (25.0, 60.0, 1013.0, None)))
     text = words(client.get("/", headers={"Accept-Language": "en"}).text)
     assert "Dew point 16.7" in text and "Discomfort index 72.8" in text
+
+
+# The sentence before the tiles.
+
+BAD_AIR = Reading("data2", NINE, (1502.0, 18.4, 45.0, 1009.2, 54190.0))
+DRY = Reading("data3", NINE, (20.0, 38.0, 1009.2, 54190.0))
+
+
+def said(client: FlaskClient, language: str = "en", path: str = "/") -> str:
+    page = client.get(path, headers={"Accept-Language": language}).text
+    sentence = page.partition('<p class="say">')[2].partition("</p>")[0]
+    return re.sub("<[^>]*>", "", sentence).strip()
+
+
+@pytest.mark.usefixtures("at_nine")
+def test_all_is_well_where_nothing_deserves_attention(
+    client: FlaskClient, store_readings: Store
+) -> None:
+    store_readings(pico(0, 22.5))
+    assert said(client) == said(client, path="/?kiosk=1") == "All is well."
+    assert said(client, "ja") == "すべて正常です。"
+
+
+@pytest.mark.usefixtures("at_nine")
+def test_the_sentence_says_what_deserves_attention_the_worst_first(
+    app: Flask, client: FlaskClient, store_readings: Store
+) -> None:
+    store_readings(pico(30, 22.5), BAD_AIR)
+    # Longer than it could be waited for.
+    gauges = app.extensions["flask10x"].gauges
+    gauges.station("data").awaited_since_ms = clock.monotonic_ms() - 60 * MINUTE
+    assert said(client) == ("Bedroom: CO₂ 1502 ppm, air the room now. Pico: no data for 30 min.")
+    assert said(client, "ja") == "寝室：CO₂ 1502 ppm、すぐに換気。Pico：30分前から受信なし。"
+
+
+@pytest.mark.usefixtures("at_nine")
+def test_rooms_of_one_band_are_named_together(client: FlaskClient, store_readings: Store) -> None:
+    living_room = Reading("data4", NINE, (700.0, 512.0, 1.2, 20.0, 20.0, 35.0))
+    bedroom = Reading("data2", NINE, (700.0, 20.0, 38.0, 1009.2, 54190.0))
+    store_readings(living_room)
+    assert said(client) == "Living room: Humidity (DHT11) 35.0%, dry."
+    store_readings(bedroom)
+    assert said(client) == "Dry: Bedroom, Living room."
+    assert said(client, "ja") == "乾燥：寝室、居間。"
+
+
+@pytest.mark.usefixtures("at_nine")
+def test_a_house_without_a_backup_is_said_to_be(
+    client: FlaskClient, database: Database, store_readings: Store
+) -> None:
+    store_readings(pico(60 * 24 * 40, 22.5), pico(0, 22.5))
+    execute(database.path, "UPDATE readings SET arrived_at = received_at")
+    assert said(client) == "No backup yet."
+    # Who stands before the wall can't make one.
+    assert said(client, path="/?kiosk=1") == "All is well."
+
+
+@pytest.mark.parametrize(
+    ("hours", "local", "is_night"),
+    [
+        (None, "21:59", False),
+        (None, "22:00", True),
+        (None, "05:59", True),
+        (None, "06:00", False),
+        (("23:30", "07:00"), "22:00", False),
+        (("23:30", "07:00"), "06:59", True),
+        (("01:00", "05:00"), "00:30", False),
+        (("01:00", "05:00"), "01:00", True),
+    ],
+)
+def test_the_wall_is_dim_when_people_sleep(
+    settings: Settings, hours: tuple[str, str] | None, local: str, *, is_night: bool
+) -> None:
+    quiet = hours and QuietHours(
+        start=time.fromisoformat(hours[0]), end=time.fromisoformat(hours[1])
+    )
+    settings = replace(settings, alerts=replace(settings.alerts, quiet_hours=quiet))
+    at = datetime.fromisoformat(f"2025-08-24T{local}:00+09:00")
+    assert model.is_night(settings, round(at.timestamp() * 1000)) is is_night
