@@ -17,7 +17,7 @@ MOST_BYTES = 150_000
 COLOURS = 128
 DESK, PHONE = (1280, 1000), (360, 780)
 # The tiles of four stations, and no empty page below them.
-HOME = (1280, 590)
+HOME = (1280, 840)
 PICTURES = {
     "home": ("/", "en", "light", HOME),
     "home.ja": ("/", "ja", "light", HOME),
