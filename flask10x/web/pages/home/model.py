@@ -483,6 +483,8 @@ def _rank_beside(value: Value, main: Value | None) -> int:
     return SECOND.index(quantity) if quantity in SECOND else len(SECOND)
 
 
+# So many silent stations are named one by one, with how long they have been so.
+FEW = 2
 Banded = tuple[Card, Value, Band]
 """A value of a station that lies in a band."""
 
@@ -491,9 +493,9 @@ def _attention(
     sending: Sequence[Card], view: View, store: Store, t: Translation
 ) -> Iterator[Attention]:
     """What keeps readings from being stored, alerts, values, silence, then what can wait."""
-    status = url_for("status_page.as_page")
     if obstacles_met(store.database, store.writer, store.gauges):
-        yield Attention(text=t("New readings are not being stored."), level="warning", url=status)
+        text, url = t("New readings are not being stored."), url_for("status_page.as_page")
+        yield Attention(text=text, level="warning", url=url)
     banded = [
         (card, value, value.band)
         for card in sending
@@ -511,12 +513,24 @@ def _attention(
             yield Attention(text=t("{text}.", text=reader.title(alert)), level="warning", url=url)
     for card, value, band in urgent:
         yield _of_value(card, value, band, t)
+    yield from _of_silence(silent, t)
+    yield from _notices(banded, t)
+    yield from _of_backup(view, store, t)
+
+
+def _of_silence(silent: Sequence[Card], t: Translation) -> Iterator[Attention]:
+    if len(silent) > FEW:
+        # After a restart all are awaited, for a minute.
+        for state_of, word in (("silent", t("No data")), ("awaited", t("Awaited"))):
+            cards_of = [card for card in silent if card.silence.state == state_of]
+            if names := t.listed(station_name(card.station, t) for card in cards_of):
+                text = t("{word}: {stations}.", word=word, stations=names)
+                yield Attention(text=text, level="notice", url=url_for("status_page.as_page"))
+        return
     for card in silent:
         name, link = station_name(card.station, t), _url(card)
         text = "" if card.age else t("{station}: {words}.", station=name, words=t("awaited"))
         yield Attention(text=text, station=name, level="notice", url=link, age=card.age)
-    yield from _notices(banded, t)
-    yield from _of_backup(view, store, t)
 
 
 def _notices(banded: Sequence[Banded], t: Translation) -> Iterator[Attention]:

@@ -138,7 +138,6 @@ def test_the_dew_point_and_the_discomfort_index_stand_among_the_small_values(
 # The sentence before the tiles.
 
 BAD_AIR = Reading("data2", NINE, (1502.0, 18.4, 45.0, 1009.2, 54190.0))
-DRY = Reading("data3", NINE, (20.0, 38.0, 1009.2, 54190.0))
 
 
 def said(client: FlaskClient, language: str = "en", path: str = "/") -> str:
@@ -177,6 +176,24 @@ def test_rooms_of_one_band_are_named_together(client: FlaskClient, store_reading
     store_readings(bedroom)
     assert said(client) == "Dry: Bedroom, Living room."
     assert said(client, "ja") == "乾燥：寝室、居間。"
+
+
+@pytest.mark.usefixtures("at_nine")
+def test_several_silent_stations_are_named_together(
+    app: Flask, client: FlaskClient, store_readings: Store
+) -> None:
+    hour = NINE - 60 * MINUTE
+    store_readings(
+        pico(60, 22.5),
+        Reading("data2", hour, (700.0, 20.0, 50.0, 1009.2, 54190.0)),
+        Reading("data3", hour, (20.0, 50.0, 1009.2, 54190.0)),
+    )
+    assert said(client) == "Awaited: Pico, Bedroom, Outside."
+    for endpoint in ("data", "data2"):
+        gauges = app.extensions["flask10x"].gauges
+        gauges.station(endpoint).awaited_since_ms = clock.monotonic_ms() - 60 * MINUTE
+    assert said(client) == "No data: Pico, Bedroom. Awaited: Outside."
+    assert said(client, "ja") == "受信なし：Pico、寝室。受信待ち：屋外。"
 
 
 @pytest.mark.usefixtures("at_nine")
