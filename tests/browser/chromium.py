@@ -70,6 +70,11 @@ class Browser:
         """The address without the server."""
         return self.driver.current_url.removeprefix(self.base)
 
+    @property
+    def about(self) -> str:
+        """How the history says its charts are to be read, also while that is folded."""
+        return self.attribute("#charts-about", "textContent")
+
     # What is there
 
     def all(self, css: str) -> list[WebElement]:

@@ -77,6 +77,17 @@ def window(house: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield browser
 
 
+@pytest.mark.parametrize(("size", "most_px"), [((1280, 900), 320), ((360, 740), 360)])
+def test_with_five_stations_charts_still_come_first(
+    browser: Browser, size: tuple[int, int], most_px: int
+) -> None:
+    browser.resize(*size)
+    browser.open("/history", charts=5)
+    assert len(browser.all("#cards .card")) == 5
+    top = "return document.querySelector('.plot').getBoundingClientRect().top"
+    assert browser.script(top) <= most_px
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("language", "size", "station", "light", "current"),
@@ -113,10 +124,10 @@ def test_it_is_on_the_page_like_the_others(
     # Nor does the name of a column that has no label leave its card.
     assert browser.script(WIDE_CARDS) == []
 
-    browser.one("#filter details > summary").click()
-    browser.one("#filter details details > summary").click()
+    browser.one("#filter .panel > summary").click()
+    browser.one("#filter .panel details > summary").click()
     field = browser.one('input[name="light_bh1750__gte"]')
     field.send_keys("300")
-    browser.one('#filter button[type="submit"]').click()
+    browser.one('#filter .panel button[type="submit"]').click()
     browser.wait(lambda: "light_bh1750__gte=300" in browser.path, "the filter")
     browser.wait(lambda: set(browser.texts("#table caption strong")) == {station}, "its rows only")

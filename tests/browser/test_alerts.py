@@ -92,7 +92,7 @@ def test_a_rule_is_muted_by_keys_alone(browser: Browser) -> None:
 def test_the_time_of_an_alert_is_shaded_and_described(browser: Browser) -> None:
     browser.open("/history?from=-24h&endpoint=data2&measurement=co2", charts=1)
     assert "alert: " in browser.attribute(".plot", "aria-label")
-    browser.wait(lambda: "Shaded: an alert" in browser.one("#charts-about").text, "the legend")
+    browser.wait(lambda: "Shaded: an alert" in browser.about, "the legend")
     place = browser.one(".chart").rect
     # In the middle of the alert, nine hours ago, then four hours ago.
     over = browser.one(".plot .u-over")

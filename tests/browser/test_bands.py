@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 from selenium.webdriver import ActionChains
-from selenium.webdriver.support.ui import Select
 
 from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of, needs_browser
@@ -64,7 +63,7 @@ def told_at(browser: Browser, hour: float) -> str:
 
 def test_a_band_is_named_where_a_value_lies_in_it(page: Browser) -> None:
     page.open(f"{DAY}&lang=en", charts=1)
-    assert "Tinted: " in page.one("#charts-about").text
+    assert "Tinted: " in page.about
     assert "Air the room now, above 1500 ppm: Bedroom" in page.attribute(".plot", "aria-label")
     assert "Living room" not in page.attribute(".plot", "aria-label").partition("Air the")[2]
     assert "Air the room" not in told_at(page, 6.3)
@@ -76,7 +75,7 @@ def test_a_band_is_named_where_a_value_lies_in_it(page: Browser) -> None:
 
 def test_bands_and_nights_are_drawn(page: Browser) -> None:
     page.open(f"{DAY}&lang=en&theme=light", charts=1)
-    assert "Darker: night." in page.one("#charts-about").text
+    assert "Darker: night." in page.about
     night, day = (page.script(PIXEL, hour, 0.7) for hour in (3.3, 14.3))
     in_band, worse = (page.script(PIXEL, 8.3, height) for height in (0.4, 0.1))
     assert len({tuple(one) for one in (night, day, in_band, worse)}) == 4
@@ -92,7 +91,7 @@ def test_a_chart_without_bands_says_nothing_of_them(page: Browser, housed: Servi
         f" VALUES ('data', {DAY_MS}, 1010), ('data', {DAY_MS + HOUR_MS}, 1011)",
     )
     page.open("/history?from=2025-01-01&to=2025-01-01&endpoint=data&lang=en", charts=1)
-    assert "Tinted" not in page.one("#charts-about").text
+    assert "Tinted" not in page.about
     assert page.errors() == []
 
 
@@ -110,18 +109,18 @@ def yesterday(housed: Service) -> None:
 @pytest.mark.usefixtures("yesterday")
 def test_another_day_is_chosen_drawn_and_named_with_its_date(page: Browser) -> None:
     page.open(f"{DAY}&lang=en", charts=1)
-    Select(page.one("#compare select")).select_by_visible_text("Compare with previous day")
+    page.one("#compare summary").click()
+    page.link("previous day").click()
     page.wait(lambda: "compare=day" in page.path, "the address")
-    about = page.one("#charts-about")
-    page.wait(lambda: "Wide and faint: previous day." in about.text, "the legend")
+    page.wait(lambda: "Wide and faint: previous day." in page.about, "the legend")
     assert "2024-12-31 12:15 – 12:20: Bedroom 900 ppm" in told_at(page, 12.3)
     assert "previous day Bedroom: lowest 900 ppm" in page.attribute(".plot", "aria-label")
     page.driver.back()
-    page.wait(lambda: "Wide and faint" not in about.text, "the way back")
-    assert Select(page.one("#compare select")).first_selected_option.text == "Compare with …"
+    page.wait(lambda: "Wide and faint" not in page.about, "the way back")
+    assert page.one("#compare summary").text == "Compare"
     # 2024 had a 29 February, but not in this range.
     page.open(f"{DAY}&lang=ja&compare=year", charts=1)
-    assert "太く薄い線は前年。" in page.one("#charts-about").text
+    assert "太く薄い線は前年。" in page.about
     assert "寝室 700 ppm" in told_at(page, 12.3)
     # The form of the filters keeps the choice.
     page.script("document.querySelector('#filters').requestSubmit()")
@@ -132,7 +131,7 @@ def test_another_station_is_drawn_beside_one(page: Browser) -> None:
     one = DAY.replace("&endpoint=data4", "")
     page.resize(360, 740)
     page.open(f"{one}&lang=en&compare=data4", charts=1)
-    assert "Wide and faint: Living room." in page.one("#charts-about").text
+    assert "Wide and faint: Living room." in page.about
     assert page.script("return document.documentElement.scrollWidth") == 360
     page.resize(1280, 900)
     page.open(f"{one}&lang=en&compare=data4", charts=1)

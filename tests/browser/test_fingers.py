@@ -34,8 +34,7 @@ def send(browser: Browser, kind: str, points: list[dict[str, float]]) -> None:
 
 
 def drawn(browser: Browser, bucket: str) -> None:
-    about = browser.one("#charts-about")
-    browser.wait(lambda: f"one point is {bucket}" in about.text, f"points of {bucket}")
+    browser.wait(lambda: f"one point is {bucket}" in browser.about, f"points of {bucket}")
 
 
 def hours(browser: Browser) -> float:
@@ -52,13 +51,10 @@ def test_fingers_zoom(browser: Browser) -> None:
         "Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2}
     )
     try:
-        browser.open("/")
-        browser.script("localStorage.clear()")
         browser.open(CO2, charts=1)
-        assert "pinch to zoom" in browser.one(".hint.drag").text
-        # Once is enough.
-        browser.open(CO2, charts=1)
-        assert not browser.one(".hint.drag").is_displayed()
+        browser.one(".about > summary").click()
+        assert "pinch to zoom" in browser.one(".about").text
+        browser.one(".about > summary").click()
         touch(browser, [0.5], [0.52])
         assert browser.path == CO2
         # One finger reads.
@@ -86,7 +82,7 @@ def test_a_gap_is_hatched_and_described(browser: Browser) -> None:
     # The house's Pico has been silent from 25 to 22.5 hours ago.
     pico = "/history?from=-28h&endpoint=data&measurement=pressure"
     browser.open(pico, charts=1)
-    assert "Hatched: no data." in browser.one("#charts-about").text
+    assert "Hatched: no data." in browser.about
     assert ", no data " in browser.attribute(".plot", "aria-label")
     over = browser.one(".plot .u-over")
     across = round(over.size["width"] * (4 / 28 - 0.5))
@@ -94,7 +90,7 @@ def test_a_gap_is_hatched_and_described(browser: Browser) -> None:
     browser.wait(lambda: "no data" in browser.one(".tooltip").text, "beside the cursor")
     # Where conditions leave readings out, there may well be data.
     browser.open(f"{pico}&pressure__gt=1", charts=1)
-    assert "Hatched" not in browser.one("#charts-about").text
+    assert "Hatched" not in browser.about
 
 
 def test_gaps_reach_from_the_last_bucket_to_the_next_and_never_beyond_now(browser: Browser) -> None:

@@ -39,12 +39,12 @@ def drag(browser: Browser, chart: WebElement, start: float, end: float) -> None:
 
 def test_a_filter_is_an_address(browser: Browser) -> None:
     browser.open(DAY, charts=QUANTITIES)
-    browser.one("#filter summary").click()
+    browser.one("#filter .panel > summary").click()
     browser.one('input[name="endpoint"][value="data2"]').click()
     browser.one('input[name="measurement"][value="co2"]').click()
-    browser.one('#filter button[type="submit"]').click()
+    browser.one('#filter .panel button[type="submit"]').click()
     browser.wait(lambda: "measurement=co2" in browser.path, "the form is sent")
-    assert browser.path == "/history?endpoint=data2&measurement=co2&from=-24h"
+    assert browser.path == f"{DAY}&endpoint=data2&measurement=co2"
     browser.wait(lambda: len(browser.all(".chart canvas")) == 1, "one chart")
     assert browser.texts("#table thead th") == ["Time", "CO₂\nppm"]
     assert browser.texts("#table caption strong") == ["Bedroom"]
@@ -79,14 +79,13 @@ def test_pages_lead_on_and_back_also_by_keys(browser: Browser) -> None:
 
 def test_dragging_zooms_and_back_leads_back(browser: Browser) -> None:
     browser.open(f"{DAY}&endpoint=data2", charts=QUANTITIES)
-    about = browser.one("#charts-about")
-    assert "one point is 5 min" in about.text
+    assert "one point is 5 min" in browser.about
     drag(browser, browser.all(".chart")[0], 0.5, 0.75)
     browser.wait(lambda: "to=" in browser.path, "the address of the zoom")
     asked = parse_qs(urlsplit(browser.path).query)
     start, end = (datetime.strptime(asked[name][0], FORMAT) for name in ("from", "to"))  # noqa: DTZ007
     assert abs((end - start) - timedelta(hours=6)) < timedelta(minutes=15)
-    browser.wait(lambda: "one point is 2 min" in about.text, "finer values")
+    browser.wait(lambda: "one point is 2 min" in browser.about, "finer values")
     browser.wait(lambda: rows(browser), "the table")
     newest = datetime.strptime(rows(browser)[0].split("\t")[0], FORMAT)  # noqa: DTZ007
     assert start <= newest <= end
@@ -95,7 +94,7 @@ def test_dragging_zooms_and_back_leads_back(browser: Browser) -> None:
     (japanese,) = browser.all('#switches [lang="ja"]')
     assert asked["from"][0][:10] in str(japanese.get_attribute("href"))
     browser.driver.back()
-    browser.wait(lambda: "one point is 5 min" in about.text, "the values from before")
+    browser.wait(lambda: "one point is 5 min" in browser.about, "the values from before")
     assert browser.path == f"{DAY}&endpoint=data2"
     assert browser.attribute('[name="from"]', "value") == "-24h"
 
@@ -133,13 +132,13 @@ def test_the_cursor_shows_the_values_by_mouse_and_by_keys(browser: Browser) -> N
 def test_a_line_that_is_switched_off_stays_off(browser: Browser) -> None:
     browser.open(f"{DAY}&measurement=co2", charts=1)
     browser.all(".chart .keys button")[0].click()
-    first, about = ".chart .keys button", browser.one("#charts-about")
+    first = ".chart .keys button"
     assert browser.attribute(first, "aria-pressed") == "false"
-    before = about.text
+    before = browser.about
     assert "off=data2.co2" in browser.path
     assert "off=data2.co2" in browser.attribute("#filter .ranges .choice a", "href")
     browser.one('[data-zoom="in"]').click()
-    browser.wait(lambda: about.text != before, "the charts are drawn anew")
+    browser.wait(lambda: browser.about != before, "the charts are drawn anew")
     assert browser.attribute(first, "aria-pressed") == "false"
     browser.open(browser.path, charts=1)
     assert browser.attribute(first, "aria-pressed") == "false"
@@ -308,7 +307,7 @@ def test_a_server_that_does_not_answer_is_announced(browser: Browser, house: Ser
 def test_an_empty_range_says_so_and_leads_wider(browser: Browser) -> None:
     browser.open("/history?from=2000-01-01&to=2000-01-02")
     browser.wait(
-        lambda: browser.one("#charts-about").text == "No values to draw in this range.", ""
+        lambda: browser.one("#charts-state").text == "No values to draw in this range.", ""
     )
     assert "The last reading of" in browser.one(".empty").text
     assert not browser.one('[data-zoom="in"]').is_enabled()
@@ -320,6 +319,7 @@ def test_keys_go_to_the_filter_but_not_while_typing(browser: Browser) -> None:
     browser.open(DAY, charts=QUANTITIES)
     press(browser, "/")
     assert browser.script("return document.activeElement.name") == "endpoint"
+    browser.one(".when > summary").click()
     field = browser.one('[name="from"]')
     field.clear()
     field.send_keys("n/p")
@@ -338,7 +338,7 @@ def test_the_first_tab_leads_past_the_head_of_the_page(browser: Browser) -> None
 
 def test_the_picker_writes_what_the_filter_reads(browser: Browser) -> None:
     browser.open(DAY, charts=QUANTITIES)
-    browser.one("#filter summary").click()
+    browser.one("#filter .panel > summary").click()
     browser.script(
         "const picker = document.querySelector('input[type=datetime-local]');"
         "picker.value = '2026-01-02T03:04'; picker.dispatchEvent(new Event('change'))"
@@ -354,6 +354,7 @@ def test_a_download_holds_what_is_filtered(
     browser.driver.execute_cdp_cmd("Browser.setDownloadBehavior", behaviour)
     browser.open("/history?endpoint=data2&measurement=co2&from=-24h&co2__gt=500", charts=1)
     asked = browser.attribute('a[href*="bom=1"]', "href").removeprefix(browser.base)
+    browser.one(".downloads summary").click()
     browser.link("CSV (Excel)").click()
     (file,) = browser.wait(lambda: list(tmp_path.glob("*.csv")), "the download")
     assert file.name.startswith("history_data2_co2_from-")
@@ -378,5 +379,7 @@ def test_the_curl_command_asks_the_same(browser: Browser, house: Service) -> Non
     browser.open("/history?endpoint=data2&from=-1d&co2__gt=500", charts=QUANTITIES)
     command = browser.attribute("#curl", "value")
     assert command.startswith(f"curl '{browser.base}/history.json?endpoint=data2&from=")
-    browser.one("#copy").click()
-    browser.wait(lambda: browser.one("#copy").text == "Copied", "it is copied")
+    browser.one(".downloads summary").click()
+    copy = browser.one('[data-copies="curl"]')
+    copy.click()
+    browser.wait(lambda: copy.text == "Copied", "it is copied")

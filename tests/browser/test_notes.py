@@ -68,7 +68,7 @@ def test_a_note_is_written_where_the_cursor_was_and_shown_there(page: Browser) -
     page.open(f"{DAY}&lang=en", charts=1)
     assert "Note: opened a window" in point_at(page, 9.1)
     assert "Note:" not in point_at(page, 15.1)
-    assert ". A line with a dot is a note." in page.one("#charts-about").text
+    assert ". A line with a dot is a note." in page.about
 
 
 def test_a_correction_is_seen_and_undone(page: Browser) -> None:

@@ -53,9 +53,10 @@ def test_no_link_of_the_history_ends_in_the_browsers_own_page(
     reader.wait(lambda: reader.path == "/history?from=-7d", "the range")
 
 
-# What stands for "it sends" on a card: the colours of its edge and of its sign.
-LOOKS = """return [getComputedStyle(document.querySelector('#cards .card')).borderTopColor,
-  getComputedStyle(document.querySelector('#cards .card .sign')).backgroundColor]"""
+# What stands for "it sends" on a chip: the colours of the edge and the ground of its sign.
+LOOKS = """const { borderTopColor, backgroundColor } =
+  getComputedStyle(document.querySelector('#cards .card .sign'));
+return [borderTopColor, backgroundColor]"""
 BACK_WITHIN_SEC = 10
 
 

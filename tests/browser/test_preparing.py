@@ -76,7 +76,7 @@ def follow(service: Service, readings: int) -> None:
 
 
 def about(page: Browser) -> str:
-    return page.one("#charts-about").text
+    return page.one("#charts-state").text or page.about
 
 
 def percent(page: Browser) -> int | None:

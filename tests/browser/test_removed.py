@@ -28,7 +28,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         with chromium(tmp_path_factory.mktemp("profile"), base_of(service)) as browser:
             browser.open(DAY)
             browser.wait(lambda: browser.all(".plot"), "no chart")
-            assert "removed" not in browser.one("#charts").text
+            assert "removed" not in browser.about
             last_ms = DAY_MS + 90 * MINUTE_MS
             execute(
                 service.database,
@@ -46,13 +46,13 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     ],
     ids=["en", "ja"],
 )
-def test_the_line_above_the_charts_says_so(page: Browser, language: str, text: str) -> None:
+def test_the_note_of_the_charts_says_so(page: Browser, language: str, text: str) -> None:
     page.open(f"{DAY}&lang={language}")
     page.wait(lambda: page.all(".plot"), "no chart")
-    assert text in page.one("#charts").text
+    assert text in page.about
     # Buckets of days are what they always were.
     page.open(
         f"/history?endpoint=data2&measurement=co2&from=2023-01-01&to=2025-01-01&lang={language}"
     )
     page.wait(lambda: page.all(".plot"), "no chart")
-    assert text not in page.one("#charts").text
+    assert text not in page.about

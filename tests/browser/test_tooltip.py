@@ -11,10 +11,10 @@ pytestmark = pytest.mark.tools
 DAY = "/history?from=-24h"
 QUANTITIES = 5
 # The place of everything on the page but of what floats, and of words that grow with their age:
-# those of a missing value say when it was there last.
+# those of a missing value say when it was there last. The bar goes with the window.
 PLACES = """
 return [...document.querySelectorAll("body *")]
-  .filter((one) => !one.closest(".tooltip, .u-over, .state, .missing, [data-age]"))
+  .filter((one) => !one.closest(".tooltip, .u-over, .state, .missing, [data-age], .bar"))
   .map((one) => one.getBoundingClientRect())
   .filter(({ width, height }) => width || height)
   .map(({ x, y, width, height }) => [x, y + scrollY, width, height].map(Math.round).join())

@@ -88,10 +88,10 @@ def test_a_page_that_is_not_there_is_one_to_read(browser: Browser) -> None:
 
 def test_the_pale_band_is_explained(browser: Browser) -> None:
     browser.open("/history?from=-24h&measurement=co2", charts=1)
-    assert re.search(r"[Pp]ale.*lowest.*highest", browser.one("#charts").text)
+    assert re.search(r"[Pp]ale.*lowest.*highest", browser.about)
 
 
 def test_japanese_as_a_japanese_would_write_it(browser: Browser) -> None:
     browser.open("/history?from=-24h&measurement=co2&lang=ja", charts=1)
-    assert "分ごとの平均" in browser.one("#charts").text
+    assert "分ごとの平均" in browser.about
     assert "古い記録へ" in browser.one("main").text

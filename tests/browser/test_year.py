@@ -112,7 +112,7 @@ def test_a_value_is_rounded_by_its_measurement_and_exact_where_asked(
     page: Browser, year: Service
 ) -> None:
     exact = "30008.071029971998"
-    page.open("/history?from=-24h&limit=2")
+    page.open("/history?from=-24h&endpoint=data2&limit=2")
     for where in ("#cards", "#table"):
         assert exact not in page.one(where).text
         assert "30008" in page.one(where).text.replace(",", "")

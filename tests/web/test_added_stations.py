@@ -150,7 +150,8 @@ def test_the_page_calls_it_by_its_labels(
     title: str,
     caption: str,
 ) -> None:
-    text = client.get("/history?endpoint=garden-2&light_bh1750__gte=300", headers=headers).text
+    asked = "endpoint=garden-2&light_bh1750__gte=300&from=all"
+    text = client.get(f"/history?{asked}", headers=headers).text
     page = Outline(text)
     assert (table_names(text), body_rows(text)[0][1:]) == ([station], ["19.8", "350.5", "–"])
     assert caption in words(text)
@@ -184,7 +185,11 @@ def test_readings_of_a_station_that_is_no_more_break_nothing(
 ) -> None:
     urls = [
         *("/history", "/history/json", "/history/json?since=0", "/history.csv", "/history.json"),
-        *("/history/series", "/history?temperature__lt=99", "/history?incomplete=1"),
+        *(
+            "/history/series",
+            "/history?temperature__lt=99&from=all",
+            "/history?incomplete=1&from=all",
+        ),
         *("/history/json?temperature__lt=99", "/history/rejected", "/metrics", "/"),
     ]
     before = {url: client.get(url) for url in urls}

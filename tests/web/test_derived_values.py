@@ -83,7 +83,9 @@ def test_what_needs_several_readings_is_only_in_charts(client: FlaskClient, path
 
 
 def test_the_page_has_it_in_the_table_and_in_its_links(client: FlaskClient) -> None:
-    page = client.get("/history?measurement=dew_point&measurement=pressure_trend&endpoint=data2")
+    page = client.get(
+        "/history?measurement=dew_point&measurement=pressure_trend&endpoint=data2&from=all"
+    )
     assert page.status_code == 200
     assert "<span>Dew point</span> <small>°C</small>" in page.text
     assert '<td role="cell" class="number" title="17.632" data-label="Dew point"' in page.text
@@ -98,7 +100,7 @@ def test_the_page_says_of_which_readings_it_is_not_computed(
     client: FlaskClient, database: Database
 ) -> None:
     """The readings of a cold room are whole: nothing is missing in them."""
-    asked = "/history?measurement=wbgt&measurement=dew_point&endpoint=data2"
+    asked = "/history?measurement=wbgt&measurement=dew_point&endpoint=data2&from=all"
     assert "hint limits" not in client.get(asked).text
     execute(
         database.path,

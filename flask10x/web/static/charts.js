@@ -18,11 +18,11 @@ const BUCKET_PIXELS = 2;
 const TWO_COLUMNS_PX = 1100;
 const REFRESH_MS = 60_000;
 const HOUR_MS = 3_600_000;
+// The start of a range that has none; an address without one is that of the last day.
+const ALL = "all";
 // How long to wait before asking again for charts that are being prepared: at first, and at most.
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 30_000;
-
-const HINTED = "charts.hinted";
 
 const trail = new Trail();
 let plots = [];
@@ -36,13 +36,12 @@ let aheadMs = 0;
 let nextDraw = null;
 let pauseMs = FIRST_PAUSE_MS;
 
-// Whether an earlier visit has explained what mouse and fingers do.
-let isHinted = false;
-
 export function start() {
   if (!globalThis.uPlot || !document.getElementById("plots")) return;
-  document.querySelector(".charts-head").hidden = false;
-  isHinted = wasHinted();
+  const tools = document.querySelector(".tools");
+  tools.hidden = false;
+  // A phone has no room for them in the bar, where its fingers do the same.
+  if (matchMedia("(max-width: 40rem)").matches) document.querySelector(".about > div").append(tools);
   draw();
   onChange((names) => {
     if (!names.includes("filter")) return;
@@ -58,17 +57,6 @@ export function start() {
   addEventListener("scroll", () => plots.forEach((plot) => plot.follow()), { passive: true });
   setInterval(() => !document.hidden && isLive() && !isLookedAt() && draw(), REFRESH_MS);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => shown && redraw(shown));
-}
-
-/** Whether this browser has shown the hints before; from now on it has. One that keeps nothing shows them again. */
-function wasHinted() {
-  try {
-    const before = localStorage.getItem(HINTED);
-    localStorage.setItem(HINTED, "1");
-    return before !== null;
-  } catch {
-    return false;
-  }
 }
 
 const now = () => Date.now() + aheadMs;
@@ -132,7 +120,7 @@ function address(box) {
 
 function redraw(answer) {
   // A range that goes on until now shows how long nothing has come.
-  if (isLive() && new URL(location.href).searchParams.has("from")) answer.to_ms = Math.max(answer.to_ms, now());
+  if (isLive() && range()[0] !== ALL) answer.to_ms = Math.max(answer.to_ms, now());
   shown = answer;
   for (const plot of plots) plot.destroy();
   const clock = new Clock(answer.zone);
@@ -143,7 +131,6 @@ function redraw(answer) {
   });
   const box = document.getElementById("plots");
   box.hidden = !plots.length;
-  for (const hint of document.querySelectorAll(".charts-head .drag")) hint.hidden = !plots.length || isHinted;
   for (const tool of document.querySelectorAll("[data-zoom]")) {
     tool.hidden = false;
     tool.disabled = !wayTo(tool.dataset.zoom);
@@ -151,7 +138,8 @@ function redraw(answer) {
   box.replaceChildren(...plots.map((plot) => plot.figure));
   for (const plot of plots) plot.draw();
   jump();
-  say(plots.length ? about(answer) : sentences([t("No values to draw in this range."), ...measurements().map(limitsOf)]));
+  say(plots.length ? "" : sentences([t("No values to draw in this range."), ...measurements().map(limitsOf)]));
+  document.getElementById("charts-about").textContent = plots.length ? about(answer) : t("Nothing is drawn yet.");
 }
 
 /** The charts push the table down; who came for the table is taken along, once. */
@@ -204,9 +192,10 @@ function stepOf({ step, bucket_ms: bucketMs }) {
   return named[step] ?? exactly(Math.max(1, Math.round(bucketMs / 1000)));
 }
 
+/** What keeps charts from being there; what they show is explained where the bar has its sign for it. */
 function say(text) {
-  const about = document.getElementById("charts-about");
-  if (about.textContent !== text) about.textContent = text;
+  const state = document.getElementById("charts-state");
+  if (state.textContent !== text) state.textContent = text;
 }
 
 /** Show the range that was chosen in a chart: the address changes, table and charts follow. */
@@ -253,7 +242,7 @@ function wayTo(button) {
   if (button === "reset") {
     // Who came by a link to a range has nothing to go back to but everything.
     const first = trail.first(here());
-    return first ? JSON.parse(first) : range()[1] === null ? null : [null, null];
+    return first ? JSON.parse(first) : range()[1] === null ? null : [ALL, null];
   }
   const last = button === "out" ? trail.last(here()) : null;
   if (last) return JSON.parse(last);
@@ -261,7 +250,7 @@ function wayTo(button) {
   const view = seen();
   const [from, to] = (button === "in" ? nearer(view) : wider(view)) ?? [];
   if (from === undefined) return null;
-  if (from <= view.firstMs && to >= view.nowMs) return [null, null];
+  if (from <= view.firstMs && to >= view.nowMs) return [ALL, null];
   // So long before now, and not since then: it goes on like the range that it comes from.
   return to >= view.nowMs ? [relative(to - from), null] : written(from, to, view.nowMs);
 }

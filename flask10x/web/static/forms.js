@@ -1,5 +1,5 @@
 // What a form can do more with a script: a picker beside each time, fields left out when empty,
-// and a button that copies the curl command.
+// and buttons that copy a field.
 
 /** Give each time field the browser's own picker; the text field stays, for `-24h` and the like. */
 export function addPickers() {
@@ -39,12 +39,12 @@ export function leaveOutEmpty() {
   });
 }
 
-/** The clipboard is only there over HTTPS and on localhost; elsewhere the command is selected. */
-export function copyCurl() {
+/** The clipboard is only there over HTTPS and on localhost; elsewhere the text is selected. */
+export function copyFields() {
   document.addEventListener("click", async (event) => {
-    const button = event.target.closest("#copy");
+    const button = event.target.closest("[data-copies]");
     if (!button) return;
-    const field = document.getElementById("curl");
+    const field = document.getElementById(button.dataset.copies);
     field.select();
     const copied = navigator.clipboard
       ? await navigator.clipboard.writeText(field.value).then(() => true, () => false)

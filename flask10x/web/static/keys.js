@@ -25,9 +25,9 @@ export function listen() {
 
 function toFilter() {
   const filter = document.getElementById("filter");
-  const details = filter.querySelector("details");
-  if (details) details.open = true;
-  filter.querySelector("input").focus();
+  const panel = filter.querySelector("details.panel") ?? filter.querySelector("details");
+  if (panel) panel.open = true;
+  (panel ?? filter).querySelector("input").focus();
   return true;
 }
 

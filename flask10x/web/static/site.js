@@ -60,12 +60,16 @@ if (document.documentElement.dataset.offline === "alone") {
   document.documentElement.lang = chosen === "ja" ? "ja" : "en";
 }
 
-const more = document.querySelector("details.more");
-document.addEventListener("click", (event) => {
-  if (more?.open && !more.contains(event.target) && !event.target.closest?.(".switches")) more.open = false;
+const openDrops = () => document.querySelectorAll("details:is(.more, .drop)[open]");
+document.addEventListener("click", ({ target }) => {
+  for (const drop of openDrops()) {
+    if (!drop.contains(target) && !(drop.matches(".more") && target.closest?.(".switches"))) drop.open = false;
+  }
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || !more?.open) return;
-  more.open = false;
-  more.querySelector("summary").focus();
+  if (event.key !== "Escape") return;
+  for (const drop of openDrops()) {
+    drop.open = false;
+    drop.querySelector("summary").focus();
+  }
 });

@@ -3,10 +3,10 @@
 import { ask, note, reachable } from "./link.js";
 import { follow } from "./site.js";
 
-const PARTS = ["cards", "filter", "compare", "table"];
+const PARTS = ["cards", "filter", "conditions", "table"];
 // Links that only change the table, and those that change the whole view.
 const PAGES = "#table .pages a";
-const VIEWS = "#filter .ranges a, #filter .chips a, #cards h2 a, #table .empty a, #table thead a";
+const VIEWS = "#filter :is(.ranges, .months, #compare) a, #conditions a, #cards h2 a, #table .empty a, #table thead a";
 const listeners = [];
 // Which address the parts show.
 let shown = location.search;
@@ -33,7 +33,9 @@ function replace(fresh, names) {
     const part = fresh.getElementById(name);
     if (!old || !part) continue;
     const focused = old.contains(document.activeElement) ? pathTo(document.activeElement, old) : null;
+    const { scrollLeft } = old;
     old.replaceWith(part);
+    part.scrollLeft = scrollLeft;
     if (focused) part.querySelector(focused)?.focus({ preventScroll: true });
   }
   const charts = document.getElementById("charts");

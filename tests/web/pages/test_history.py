@@ -35,7 +35,7 @@ def section(text: str, identity: str) -> str:
 
 @pytest.mark.usefixtures("four")
 def test_the_table_shows_the_newest_first(client: FlaskClient) -> None:
-    answer = client.get("/history")
+    answer = client.get("/history?from=all")
     assert (answer.status_code, answer.content_type) == (200, "text/html; charset=utf-8")
     assert "4 readings on this page: all stations, newest first" in answer.text
     assert table_names(answer.text) == ["Pico", "Bedroom", "Outside", "Living room"]
@@ -49,14 +49,15 @@ def test_the_table_shows_the_newest_first(client: FlaskClient) -> None:
 
 @pytest.mark.usefixtures("four")
 def test_a_rounded_value_has_its_exact_one_beside_it(client: FlaskClient) -> None:
-    text = section(client.get("/history").text, "table")
+    text = section(client.get("/history?from=all").text, "table")
     exact = re.findall(r'<td [^>]*title="([^"]*)"[^>]*>([^<]*)<', text)
     assert exact == [("1013.25", "1013.2"), ("30.20312", "30.2"), ("1e-05", "0.000")]
 
 
 @pytest.mark.usefixtures("four")
 def test_the_table_has_the_chosen_measurements_of_the_chosen_stations(client: FlaskClient) -> None:
-    text = client.get("/history?endpoint=data2&endpoint=data3&measurement=co2&measurement=humidity")
+    asked = "endpoint=data2&endpoint=data3&measurement=co2&measurement=humidity&from=all"
+    text = client.get(f"/history?{asked}")
     assert table_names(text.text) == ["Bedroom", "Outside"]
     assert body_rows(text.text) == [
         ["2025-08-24 09:01:00", "650", "48.0"],
@@ -70,8 +71,8 @@ def test_a_station_without_rows_on_the_page_has_no_table(
 ) -> None:
     writer.submit(pico(1013.25, NINE))
     writer.step()
-    for query in ("", "?measurement=co2&measurement=pressure"):
-        text = client.get(f"/history{query}").text
+    for query in ("", "&measurement=co2&measurement=pressure"):
+        text = client.get(f"/history?from=all{query}").text
         assert table_names(text) == ["Pico"]
         assert body_rows(text) == [["2025-08-24 09:00:00", "1013.2", "25.1"][: 2 if query else 3]]
 
@@ -91,11 +92,11 @@ def test_a_page_has_fifty_rows(client: FlaskClient, writer: Writer) -> None:
     for number in range(120):
         writer.submit(pico(number, NINE + number))
     writer.step()
-    text = client.get("/history").text
+    text = client.get("/history?from=all").text
     assert [row[1] for row in body_rows(text)] == [f"{n}.0" for n in range(119, 69, -1)]
     (older,) = Outline(text).hrefs("/history?cursor=before")
     assert body_rows(client.get(older).text)[0][1] == "69.0"
-    assert len(body_rows(client.get("/history?limit=100").text)) == 100
+    assert len(body_rows(client.get("/history?limit=100&from=all").text)) == 100
 
 
 @pytest.mark.usefixtures("four")
@@ -175,7 +176,7 @@ def test_each_thing_that_is_set_has_a_chip_that_takes_it_away(client: FlaskClien
         "oldest first": f"/history?{kept}&co2__gte=500&measurement=co2&limit=7",
         "Clear all": "/history?from=-24h",
     }
-    assert chips("incomplete=1") == {"incomplete only": "/history"}
+    assert chips("incomplete=1") == {"incomplete only": "/history?from=-24h"}
     assert chips("from=-24h&to=now") == chips("") == chips("endpoint=data&limit=0") == {}
 
 
@@ -251,7 +252,8 @@ def test_without_its_filters_the_page_looks_at_readings_as_before(client: FlaskC
 def test_the_filter_unfolds_only_when_it_is_wrong(client: FlaskClient) -> None:
     def unfolded(query: str) -> list[bool]:
         filters = section(client.get(f"/history?{query}").text, "filter")
-        return [tag.endswith(" open>") for tag in re.findall("<details[^>]*>", filters)]
+        panel = filters.partition('class="drop panel"')[2].partition("</form>")[0]
+        return [tag.endswith(" open>") for tag in re.findall("<details[^>]*>|^[^>]*>", panel)]
 
     assert unfolded("endpoint=data&from=-24h") == unfolded("measurement=co2") == [False, False]
     assert unfolded("incomplete=1") == unfolded("co2__gte=") == [False, False]
@@ -262,7 +264,9 @@ def test_the_filter_unfolds_only_when_it_is_wrong(client: FlaskClient) -> None:
 
 @pytest.mark.usefixtures("four")
 def test_the_pages_lead_to_each_other(client: FlaskClient) -> None:
-    kept = "endpoint=data&endpoint=data2&limit=1"
+    kept = "endpoint=data&endpoint=data2&limit=1&from=all"
+
+    paged = kept.removesuffix("&from=all")
 
     def hrefs(url: str) -> list[str]:
         page = client.get(url).text
@@ -274,10 +278,10 @@ def test_the_pages_lead_to_each_other(client: FlaskClient) -> None:
         return Outline(f"<nav {text}</nav>").hrefs("/history")
 
     (older,) = hrefs(f"/history?{kept}")
-    assert older == f"/history?{kept}&cursor=before:{NINE + MINUTE}:2#table"
+    assert older == f"/history?{paged}&cursor=before:{NINE + MINUTE}:2&from=all#table"
     start, newer = hrefs(older)
     assert start == f"/history?{kept}#table"
-    assert newer == f"/history?{kept}&cursor=after:{NINE}:1#table"
+    assert newer == f"/history?{paged}&cursor=after:{NINE}:1&from=all#table"
     assert table_names(client.get(newer).text) == ["Bedroom"]
 
 
@@ -311,7 +315,7 @@ def test_quick_ranges_keep_everything_else(client: FlaskClient) -> None:
     kept = {"endpoint": ["data2"], "co2__gt": ["1"]}
     assert list(found) == ["←", "1 h", "6 h", "24 h", "7 d", "30 d", "1 y", "All", "→"]
     assert found["24 h"] == {**kept, "from": ["-24h"]}
-    assert found["All"] == kept
+    assert found["All"] == {**kept, "from": ["all"]}
     assert found["←"] == {
         **kept,
         "from": ["2025-08-22 00:00:00"],
@@ -329,7 +333,7 @@ def test_the_chosen_range_is_marked_and_nothing_is_later_than_now(client: FlaskC
     (chosen,) = [a for a in Outline(f"<nav {text}</nav>").all("a") if "aria-current" in a]
     assert chosen["href"] == "/history?from=-24h"
     assert "→" not in text and "←" in text
-    assert "←" not in ranges(client, "")
+    assert "←" not in ranges(client, "from=all")
 
 
 def test_after_an_arrow_the_length_is_marked_and_the_dates_are_shown(client: FlaskClient) -> None:
@@ -397,14 +401,14 @@ def test_an_empty_result_says_so_and_offers_a_wider_one(client: FlaskClient) -> 
     assert "Outside:" not in empty
     assert "Wider range: All" in empty
     assert "Without the conditions" not in empty
-    narrow = client.get("/history?endpoint=data&temperature__gt=100&limit=9").text
+    narrow = client.get("/history?endpoint=data&temperature__gt=100&limit=9&from=all").text
     assert "Look wider" not in narrow
     assert "Without the conditions" in narrow
-    assert "/history?endpoint=data" in Outline(narrow).hrefs("/history")
+    assert "/history?endpoint=data&from=all" in Outline(narrow).hrefs("/history")
 
 
 def test_an_empty_database_says_so(client: FlaskClient) -> None:
-    text = client.get("/history").text
+    text = client.get("/history?from=all").text
     assert "No reading: all stations, newest first." in text
     # Nothing is wider than an empty database, and what it lacks needs no list.
     assert "none yet" not in text and "Look wider" not in client.get("/history?from=-1h").text
@@ -436,7 +440,8 @@ def test_live_updates_ask_for_what_the_page_would_show(client: FlaskClient) -> N
 
     parameters = "endpoint=data2&from=-24h&co2__gt=5"
     assert live(f"{parameters}&limit=9") == (f"/history/json?{parameters}", "4")
-    assert live("") == ("/history/json", "4")
+    assert live("from=all") == ("/history/json", "4")
+    assert live("") == ("/history/json?from=-24h", "4")
     for older in ("order=asc", "to=2025-08-24", "cursor=after:1:1"):
         assert live(older) == (None, None)
 
@@ -472,7 +477,7 @@ def test_a_station_without_a_text_is_called_by_its_label(
     monkeypatch.delitem(labels.STATIONS, "data2")
     writer.submit(Reading("data2", NINE, (650.0, 26.5, 48.0, 996.5, 5419.0)))
     writer.step()
-    assert table_names(client.get("/history").text) == ["Bedroom (MH-Z19, BME680)"]
+    assert table_names(client.get("/history?from=all").text) == ["Bedroom (MH-Z19, BME680)"]
 
 
 class Unmodelled(Undefined):

@@ -22,11 +22,11 @@ def page(client: FlaskClient, database: Database) -> FlaskClient:
 @pytest.mark.parametrize(
     ("query", "is_there"),
     [
-        ("", True),
-        ("?endpoint=data&order=asc", True),
-        ("?limit=2", False),
-        ("?limit=2&order=asc", True),
-        ("?endpoint=data3", False),
+        ("?from=all", True),
+        ("?endpoint=data&order=asc&from=all", True),
+        ("?limit=2&from=all", False),
+        ("?limit=2&order=asc&from=all", True),
+        ("?endpoint=data3&from=all", False),
         ("?from=2025-08-25", False),
         ("?from=2025-08-20&to=2025-08-21", True),
     ],

@@ -1,7 +1,9 @@
 """The tables of the history page, and its chips and choices."""
 
+import calendar
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta, tzinfo
 
 from flask10x.config.settings import Settings
 from flask10x.database.removed import Removed
@@ -11,10 +13,11 @@ from flask10x.readings.derived import UNITS, Derived, measurement_of
 from flask10x.readings.labels import COLUMNS, column_name, station_name
 from flask10x.readings.numbers import NO_VALUE, rounded
 from flask10x.readings.stations import Measurement, Station, Stations
-from flask10x.readings.times import LocalText
+from flask10x.readings.times import LocalText, is_date, local_text
 from flask10x.runtime.retention import days_of
-from flask10x.translation import Translation
+from flask10x.translation import MONTHS, Translation
 from flask10x.web.captions import Link, condition
+from flask10x.web.cards import Value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,8 +118,93 @@ def comparisons(endpoints: Collection[str], stations: Stations, t: Translation) 
     for station in stations.all if endpoints else ():
         if station.endpoint not in endpoints:
             names.setdefault(station.endpoint, station_name(station, t))
-    labels = {name: t("Compare with {name}", name=label) for name, label in names.items()}
-    return {"": t("Compare with …"), **labels}
+    return {"": t("Nothing"), **names}
+
+
+# What people ask of a room, and what a station outside or in a cupboard has instead.
+ASKED_FIRST = ("temperature", "co2", "humidity", "pressure")
+# As many as a chip has room for, besides what deserves a look.
+ON_CHIP = 2
+
+
+def on_chip(values: Sequence[Value]) -> dict[str, int]:
+    """The columns that a station's chip shows, with their places in it.
+
+    The others are there as soon as the station is chosen.
+    """
+    ranked = sorted((value for value in values if value.is_known), key=_rank)
+    quantities: dict[str, str] = {}
+    for value in ranked:
+        quantities.setdefault(value.measurement.quantity, value.measurement.column)
+    shown = list(quantities.values())[:ON_CHIP]
+    shown += [value.measurement.column for value in ranked if value.band]
+    return {column: place for place, column in enumerate(dict.fromkeys(shown))}
+
+
+def _rank(value: Value) -> tuple[int, bool]:
+    quantity = value.measurement.quantity
+    place = ASKED_FIRST.index(quantity) if quantity in ASKED_FIRST else len(ASKED_FIRST)
+    return place, value.is_missing
+
+
+def period(query: Query, now_ms: int, zone: tzinfo | None, t: Translation) -> str:
+    """`28 – 29 Nov`, `29 Nov, 07:35 – 08:35`: when the charts begin and end; at most in minutes."""
+    if query.since is None and query.until is None:
+        return t("All")
+    last = _moment(query.until.ms if query.until else now_ms, zone)
+    first = _moment(query.since.ms, zone) if query.since else None
+    today = _moment(now_ms, zone)[0]
+    if first is None:
+        return t("to {time}", time=_day(last[0], today, t))
+    if first[0] == last[0]:
+        day = _day(last[0], today, t)
+        is_whole = first[1] == "00:00" and last[1] == "23:59"
+        return day if is_whole else f"{day}{t(', ')}{first[1]} – {last[1]}"
+    if (first[0].year, first[0].month) == (today.year, last[0].month):
+        month = t(MONTHS[last[0].month - 1])
+        return t("{first} – {last} {month}", first=first[0].day, last=last[0].day, month=month)
+    return f"{_day(first[0], today, t)} – {_day(last[0], today, t)}"
+
+
+def _moment(ms: int, zone: tzinfo | None) -> tuple[date, str]:
+    """The local day and minute; the ends of the calendar for what is beyond."""
+    if not is_date(ms):
+        return (date.max if ms > 0 else date.min), ""
+    text = local_text(ms, zone)
+    return date.fromisoformat(text[:10]), text[11:16]
+
+
+def _day(day: date, today: date, t: Translation) -> str:
+    month = t(MONTHS[day.month - 1])
+    if day.year == today.year:
+        return t("{day} {month}", day=day.day, month=month)
+    return t("{day} {month} {year}", day=day.day, month=month, year=day.year)
+
+
+def months(
+    now_ms: int, zone: tzinfo | None, t: Translation
+) -> dict[int, list[tuple[str, tuple[str, str]]]]:
+    """The months of this year and the last until now, each with its first and last day."""
+    today = _moment(now_ms, zone)[0]
+    return {
+        year: [
+            (t(MONTHS[month - 1]), _days_of(year, month))
+            for month in range(1, 13)
+            if (year, month) <= (today.year, today.month)
+        ]
+        for year in (today.year, today.year - 1)
+    }
+
+
+def month_before(now_ms: int, zone: tzinfo | None, t: Translation) -> tuple[str, tuple[str, str]]:
+    """The name of the last whole month, with its first and last days."""
+    last = _moment(now_ms, zone)[0].replace(day=1) - timedelta(days=1)
+    name = t("{month} {year}", month=t(MONTHS[last.month - 1]), year=last.year)
+    return name, _days_of(last.year, last.month)
+
+
+def _days_of(year: int, month: int) -> tuple[str, str]:
+    return f"{year}-{month:02d}-01", f"{year}-{month:02d}-{calendar.monthrange(year, month)[1]}"
 
 
 def removed_days(

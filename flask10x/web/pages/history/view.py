@@ -4,13 +4,14 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
 from flask import render_template, request, url_for
+from werkzeug.datastructures import MultiDict
 
 from flask10x.config.settings import is_checkout
 from flask10x.database.cursors import Cursor
@@ -18,7 +19,7 @@ from flask10x.errors import QueryError
 from flask10x.history import pages
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import HTML, PAGE_ROWS, SERIES, parse_query
-from flask10x.history.query import OPERATORS, Query
+from flask10x.history.query import OPERATORS, Bound, Query
 from flask10x.readings.derived import (
     derived_by_station,
     derived_names,
@@ -28,7 +29,7 @@ from flask10x.readings.derived import (
 from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.numbers import DIGITS
 from flask10x.readings.stations import Measurement, Stations
-from flask10x.readings.times import LocalText, local_text
+from flask10x.readings.times import LocalText, iso_text, local_text, parse_bound
 from flask10x.system import clock
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
@@ -42,17 +43,26 @@ from flask10x.web.pages.history.model import (
     chips,
     comparisons,
     limits_of,
+    month_before,
+    months,
+    on_chip,
+    period,
     removed_days,
     station_tables,
 )
 from flask10x.web.ranges import QUICK, is_future, name_of_length, neighbours, quick_name, wider
+
+# What a family looks at first. Programs that ask for no range still get what they always got.
+LAST_DAY = "-24h"
+ALL = "all"
+"""`from` of this page for everything; the other routes have no `from` then."""
 
 blueprint = Page(
     "history_page",
     __name__,
     text=N_("History"),
     group="main",
-    since="-24h",
+    since=LAST_DAY,
 )
 
 # `make static` puts it there; a wheel brings it along, or is not built.
@@ -84,7 +94,7 @@ class Content:
 def as_page() -> tuple[str, int]:
     """Cards, filters, charts and a page of the table; 400 with the form when the query is wrong."""
     store, t, now_ms = context.store(), preferences.texts(), clock.now_ms()
-    parameters = list(request.args.items(multi=True))
+    parameters = [pair for pair in _pairs() if not _is_all(pair)]
     query, details = None, {}
     try:
         query = parse_query(parameters, store.settings, now_ms, HTML)
@@ -98,10 +108,11 @@ def as_page() -> tuple[str, int]:
         halt=_halt(),
         reader=AlertReader(store.settings, t, now_ms),
         cards=[
-            (card, _card_url(card), marked.get(card.station.endpoint, ())) for card in content.cards
+            (card, _card_url(card), marked.get(card.station.endpoint, ()), on_chip(card.values))
+            for card in content.cards
         ],
         form=_form(query, details, t),
-        ranges=_ranges(query, now_ms),
+        ranges=_ranges(query, now_ms, t),
         charts=_charts(t, is_corrected=content.is_corrected),
         table=_table(query, content.page, content, t, now_ms) if query and content.page else None,
     )
@@ -148,10 +159,26 @@ def _halt() -> dict[str, object] | None:
 # --- Addresses: this page with a change ------------------------------------------------------
 
 
+def _pairs() -> Pairs:
+    """The parameters as they came, and the range where they name none: the last day.
+
+    Who turns the pages of a table is somewhere in all of it.
+    """
+    pairs = list(request.args.items(multi=True))
+    names = {name for name, value in pairs if value.strip()}
+    if names & {"from", "to"}:
+        return pairs
+    others = [pair for pair in pairs if pair[0] not in ("from", "to")]
+    return [*others, ("from", ALL if "cursor" in names else LAST_DAY)]
+
+
+def _is_all(pair: tuple[str, str]) -> bool:
+    return pair[0] == "from" and pair[1].strip() == ALL
+
+
 def _parameters(*without: str) -> Pairs:
-    """The parameters as they came, so that a time counted back from now stays one."""
-    pairs = request.args.items(multi=True)
-    return [(name, value) for name, value in pairs if value.strip() and name not in without]
+    """The parameters of this view; a time counted back from now stays one."""
+    return [(name, value) for name, value in _pairs() if value.strip() and name not in without]
 
 
 def _only(*names: str) -> Pairs:
@@ -159,8 +186,8 @@ def _only(*names: str) -> Pairs:
 
 
 def _address(endpoint: str, pairs: Pairs) -> str:
-    # Which lines are switched off means something to this page alone.
-    fit = [pair for pair in pairs if endpoint == _OWN or pair[0] != "off"]
+    # Which lines are switched off means something to this page alone, and so does the word for all.
+    fit = [pair for pair in pairs if endpoint == _OWN or not (pair[0] == "off" or _is_all(pair))]
     path, text = url_for(endpoint), urlencode(fit, safe=":")
     return f"{path}?{text}" if text else path
 
@@ -168,7 +195,7 @@ def _address(endpoint: str, pairs: Pairs) -> str:
 def _ranged(start: str | None, end: str | None = None) -> str:
     """This page over another range of time, from its first rows."""
     pairs = _parameters("from", "to", "cursor")
-    pairs += [("from", start)] if start else []
+    pairs += [("from", start or ALL)] if start or not end else []
     pairs += [("to", end)] if end else []
     return _address(_OWN, pairs)
 
@@ -178,8 +205,9 @@ def _same_query(endpoint: str, query: Query, cursor: Cursor | None = None, **mor
     own_page = endpoint == _OWN
     order = not own_page or query.order != HTML.order
     text = query.query_string(cursor, limit=own_page, order=order, compare=own_page)
-    off = urlencode(_only("off") if own_page else [])
-    parts = (text, off, urlencode(more))
+    is_all = query.since is None and query.until is None
+    own = [*([("from", ALL)] if is_all else []), *_only("off")] if own_page else []
+    parts = (text, urlencode(own), urlencode(more))
     joined = "&".join(part for part in parts if part)
     return url_for(endpoint) + (f"?{joined}" if joined else "")
 
@@ -206,7 +234,7 @@ def _form(query: Query | None, details: dict[str, str], t: Translation) -> dict[
         return [measurement_of(stations, name) for name in names]
 
     return {
-        "args": request.args,
+        "args": MultiDict(_pairs()),
         "problems": problems(details, stations, t),
         "stations": stations.all,
         "columns": measurements(stations.columns),
@@ -222,26 +250,40 @@ def _form(query: Query | None, details: dict[str, str], t: Translation) -> dict[
         "has_open_conditions": bool(conditions) or any("__" in name for name in details),
         "chips": chips(query, _parameters("cursor"), partial(_address, _OWN), t) if query else [],
         "unfiltered_url": _address(_OWN, _only("from", "to", *_VIEW)),
-        "comparisons": comparisons(endpoints, stations, t),
+        "comparisons": [
+            Link(
+                name=name,
+                url=_address(_OWN, _parameters("compare") + [("compare", value)] * bool(value)),
+                is_chosen=value == request.args.get("compare", "").strip(),
+            )
+            for value, name in comparisons(endpoints, stations, t).items()
+        ],
         "rejected_url": _address("rejected.as_page", _only("endpoint", "from", "to")),
     }
 
 
-def _ranges(query: Query | None, now_ms: int) -> dict[str, object]:
+def _ranges(query: Query | None, now_ms: int, t: Translation) -> dict[str, object]:
     """The ranges of time to choose, and the neighbours of this one, where it has any."""
-    until_now = quick_name(request.args.get("from", ""), request.args.get("to", ""))
+    pairs = dict(pair for pair in _pairs() if not _is_all(pair))
+    until_now = quick_name(pairs.get("from", ""), pairs.get("to", ""))
     chosen = query and (until_now or name_of_length(query.since, query.until))
-    quick = [
-        Link(name=name, url=_ranged(start), is_chosen=name == chosen)
-        for name, start in QUICK.items()
-    ]
-    if query is None:
-        return {"quick": quick}
     zone = context.store().settings.zone
+    shown: dict[str, object] = {
+        "quick": [
+            Link(name=name, url=_ranged(start), is_chosen=name == chosen)
+            for name, start in QUICK.items()
+        ],
+        "months": {
+            year: [Link(name=name, url=_ranged(*ends)) for name, ends in named]
+            for year, named in months(now_ms, zone, t).items()
+        },
+    }
+    if query is None:
+        return shown
     earlier, later = neighbours(query.since, query.until, now_ms, zone)
-    return {
-        "quick": quick,
+    return shown | {
         "dates": "" if until_now else _dates(query, zone),
+        "period": period(query, now_ms, zone, t),
         "earlier": earlier and _ranged(*earlier),
         "later": later and _ranged(*later),
     }
@@ -295,6 +337,7 @@ def _table(
     text_of = LocalText(context.store().settings.zone)
     turned = [("order", "asc")] if query.order == "desc" else []
     json_url = _same_query("history.as_json_file", of_readings)
+    month, ends = month_before(now_ms, query.zone, t)
     return {
         "caption": caption(query, t),
         "n": len(page.rows),
@@ -311,11 +354,34 @@ def _table(
         "csv": _same_query("history.as_csv", of_readings),
         "excel": _same_query("history.as_csv", of_readings, bom="1"),
         "json": json_url,
+        "month": month,
+        "month_csv": _same_query("history.as_csv", _within(of_readings, *ends, now_ms)),
+        "all_csv": _same_query("history.as_csv", replace(of_readings, since=None, until=None)),
+        "share": request.host_url.rstrip("/") + _same_query(_OWN, _fixed(query, now_ms)),
+        # Where the address names no range, the page says that there is more.
+        "all_url": "" if {"from", "to", "cursor"} & set(request.args) else _ranged(ALL),
         "curl": f"curl {shlex.quote(request.host_url.rstrip('/') + json_url)}",
         "updates_url": _updates_url(query),
         "last_id": content.last_id,
         "no_rows": None if page.rows else _no_rows(query, content.newest, now_ms),
     }
+
+
+def _within(query: Query, first: str, last: str, now_ms: int) -> Query:
+    """The same query over these days."""
+    since, until = (
+        Bound(parse_bound(text, query.zone, now_ms, end=end), text, text)
+        for text, end in ((first, False), (last, True))
+    )
+    return replace(query, since=since, until=until)
+
+
+def _fixed(query: Query, now_ms: int) -> Query:
+    """The same query with the end that it has now, so that whoever gets it sees the same."""
+    if query.until or query.since is None:
+        return query
+    text = iso_text(now_ms, query.zone)
+    return replace(query, until=Bound(now_ms, text, text))
 
 
 def _updates_url(query: Query) -> str | None:
