@@ -181,6 +181,10 @@ def _day(day: date, today: date, t: Translation) -> str:
     return t("{day} {month} {year}", day=day.day, month=month, year=day.year)
 
 
+# No range may begin on the first of January 1970.
+FIRST_MONTH = (1970, 2)
+
+
 def months(
     now_ms: int, zone: tzinfo | None, t: Translation
 ) -> dict[int, list[tuple[str, tuple[str, str]]]]:
@@ -190,15 +194,21 @@ def months(
         year: [
             (t(MONTHS[month - 1]), _days_of(year, month))
             for month in range(1, 13)
-            if (year, month) <= (today.year, today.month)
+            if FIRST_MONTH <= (year, month) <= (today.year, today.month)
         ]
         for year in (today.year, today.year - 1)
+        if (year, 12) > FIRST_MONTH
     }
 
 
-def month_before(now_ms: int, zone: tzinfo | None, t: Translation) -> tuple[str, tuple[str, str]]:
-    """The name of the last whole month, with its first and last days."""
-    last = _moment(now_ms, zone)[0].replace(day=1) - timedelta(days=1)
+def month_before(
+    now_ms: int, zone: tzinfo | None, t: Translation
+) -> tuple[str, tuple[str, str]] | None:
+    """The name of the last whole month, with its first and last days; None near 1970."""
+    today = _moment(now_ms, zone)[0]
+    if (today.year, today.month) <= FIRST_MONTH:
+        return None
+    last = today.replace(day=1) - timedelta(days=1)
     name = t("{month} {year}", month=t(MONTHS[last.month - 1]), year=last.year)
     return name, _days_of(last.year, last.month)
 

@@ -337,7 +337,7 @@ def _table(
     text_of = LocalText(context.store().settings.zone)
     turned = [("order", "asc")] if query.order == "desc" else []
     json_url = _same_query("history.as_json_file", of_readings)
-    month, ends = month_before(now_ms, query.zone, t)
+    month, ends = month_before(now_ms, query.zone, t) or ("", ("", ""))
     return {
         "caption": caption(query, t),
         "n": len(page.rows),
@@ -355,7 +355,7 @@ def _table(
         "excel": _same_query("history.as_csv", of_readings, bom="1"),
         "json": json_url,
         "month": month,
-        "month_csv": _same_query("history.as_csv", _within(of_readings, *ends, now_ms)),
+        "month_csv": month and _same_query("history.as_csv", _within(of_readings, *ends, now_ms)),
         "all_csv": _same_query("history.as_csv", replace(of_readings, since=None, until=None)),
         "share": request.host_url.rstrip("/") + _same_query(_OWN, _fixed(query, now_ms)),
         # Where the address names no range, the page says that there is more.
