@@ -33,7 +33,11 @@ NO_LONGER_1969_MS = DAY_MS
 # The links of the pages reach back a year at most. They have to work with a clock at 1970, as a Pi
 # without a battery has it. A longer span before 1970 is a mistake.
 CLAMPED_SEC = 366 * 86_400
-SECONDS_PER_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+# A month and a year are as long as the buttons 30d and 1y of the pages.
+SECONDS_PER_UNIT = {
+    **{"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800},
+    **{"mo": 30 * 86_400, "y": 365 * 86_400},
+}
 # No zone has moved its clock twice within a quarter of an hour, so equal offsets at both ends of
 # one mean the same offset throughout.
 QUARTER_SECONDS = 900
@@ -44,7 +48,7 @@ SYSTEM_ZONE = Path("/etc/localtime")
 _TWO_DIGITS = tuple(f"{number:02d}" for number in range(60))
 _CLOCK = tuple(f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(24 * 60))
 
-_RELATIVE = re.compile(r"-([0-9]{1,9})([smhdw])")
+_RELATIVE = re.compile(r"-([0-9]{1,9})(mo|[smhdwy])")
 _ABSOLUTE = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
     r"(?:[T ](?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})"
@@ -146,15 +150,15 @@ def parse_bound(text: str, zone: tzinfo | None, now_ms: int, *, end: bool) -> in
     one for `to`. One that a clock change skips means the change itself: `from` starts with the
     first millisecond after it, `to` ends with the last one before it.
 
-    `-30m`, `-24h`, `-7d` and so on count back from now, a day being 24 hours; up to a year no
-    further than the beginning of 1970. Raises WrongValue with the reason for anything else, and for
-    years outside 1970 to 9999.
+    `-30m`, `-24h`, `-7d`, `-2w`, `-3mo`, `-1y` count back from now, a day being 24 hours, a month
+    30 days and a year 365; up to a year no further than the beginning of 1970. Raises WrongValue
+    with the reason for anything else, and for years outside 1970 to 9999.
     """
     text = text.strip()
     if text == "now":
         return _clamped(now_ms)
-    if relative := _RELATIVE.fullmatch(text):
-        return _counted_back(int(relative[1]) * SECONDS_PER_UNIT[relative[2]], now_ms)
+    if (back_sec := span_sec(text)) is not None:
+        return _counted_back(back_sec, now_ms)
     if absolute := _ABSOLUTE.fullmatch(text):
         return _absolute(absolute, _wall(absolute, end), zone, end)
     if _PLUS_BECAME_SPACE.fullmatch(text):
@@ -188,7 +192,13 @@ def parse_instant(text: str, zone: tzinfo | None) -> int:
 def is_relative(text: str) -> bool:
     """Whether `parse_bound` returns an instant that depends on `now_ms` for this text."""
     text = text.strip()
-    return text == "now" or _RELATIVE.fullmatch(text) is not None
+    return text == "now" or span_sec(text) is not None
+
+
+def span_sec(text: str) -> int | None:
+    """So many seconds `-24h`, `-2w` and the like count back from now; None for another text."""
+    relative = _RELATIVE.fullmatch(text.strip())
+    return int(relative[1]) * SECONDS_PER_UNIT[relative[2]] if relative else None
 
 
 def _counted_back(seconds: int, now_ms: int) -> int:

@@ -11,6 +11,7 @@ from flask10x.readings.times import (
     iso_text,
     local_text,
     parse_bound,
+    span_sec,
 )
 
 QUICK: dict[str, str | None] = {
@@ -34,10 +35,14 @@ Range = tuple[str, str]
 
 
 def quick_name(start: str, end: str) -> str | None:
-    """Which quick range the parameters are, None when they are none of them."""
+    """Which quick range the parameters are, however written; None when they are none of them."""
     if end.strip() not in ("", "now"):
         return None
-    return next((name for name, text in QUICK.items() if (text or "") == start.strip()), None)
+    if not start.strip():
+        return "all"
+    length_sec = span_sec(start)
+    names = (name for name, length in LENGTH_MS.items() if length // SECOND_MS == length_sec)
+    return next(names, None)
 
 
 def name_of_length(since: Bound | None, until: Bound | None) -> str | None:

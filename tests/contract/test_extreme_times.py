@@ -321,7 +321,9 @@ NUMBERS = st.one_of(
 )
 TIMES = st.one_of(
     st.tuples(YEARS, DATES, CLOCKS, OFFSETS).map("".join),
-    st.tuples(st.just("-"), st.integers(0, 10**9).map(str), st.sampled_from("smhdw")).map("".join),
+    st.tuples(st.just("-"), st.integers(0, 10**9).map(str), st.sampled_from([*"smhdwy", "mo"])).map(
+        "".join
+    ),
     NUMBERS.map(str),
     st.just("now"),
 )

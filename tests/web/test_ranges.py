@@ -37,6 +37,14 @@ def test_each_quick_range_is_as_long_as_it_says(settings: Settings) -> None:
         ("", "", "all"),
         ("-24h", "2025-08-24", None),
         ("-25h", "", None),
+        # Written in other units.
+        ("-1d", "", "24h"),
+        ("-1w", "", "7d"),
+        ("-1mo", "", "30d"),
+        ("-1y", "now", "1y"),
+        ("-365d", "", "1y"),
+        ("-2w", "", None),
+        ("yesterday", "", None),
     ],
 )
 def test_a_quick_range_is_recognised_by_its_parameters(
