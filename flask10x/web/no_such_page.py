@@ -1,14 +1,18 @@
 """What a browser shows of an address that there is not; programs get their JSON."""
 
+from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, render_template, request
 
-from flask10x.errors import nearest
 from flask10x.web.page import POSTING, Page, Routes, pages_of
 from flask10x.web.preferences import HTML_TYPE, prefers_page
 
 NOT_FOUND, NOT_ALLOWED = 404, 405
+# Two letters of nine may be wrong: `/nonsense` is not `/notes`, `/histroy` is `/history`.
+SIMILARITY = 0.8
+# No page has a longer name, and the comparison takes its square.
+COMPARED_CHARS = 40
 
 
 def init_app(app: Flask) -> None:
@@ -47,5 +51,8 @@ def _near(poster: object) -> Page | None:
     if isinstance(poster, Page):
         return poster
     pages = {urlsplit(page.url).path: page for page in (*pages_of("main"), *pages_of("more"))}
-    near = nearest(request.path.lower().rstrip("/"), [path for path in pages if path != "/"])
-    return pages[near] if near else None
+    names = [path for path in pages if path != "/"]
+    # `/history/today` begins with the page that was meant.
+    first = f"/{request.path.lower().strip('/').partition('/')[0]}"[:COMPARED_CHARS]
+    near = get_close_matches(first, names, n=1, cutoff=SIMILARITY)
+    return pages[near[0]] if near else None

@@ -1,5 +1,7 @@
 """An address that there is not: a page for people, JSON for programs."""
 
+import re
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -31,7 +33,20 @@ def test_a_switch_leads_to_no_other_server(client: FlaskClient, path: str) -> No
 def test_the_page_that_was_meant_is_named(client: FlaskClient) -> None:
     page = client.get("/histroy/", headers=BROWSER).text
     assert "Perhaps you meant" in page and 'href="/history?from=-24h">History</a></p>' in page
-    assert "Perhaps you meant" not in client.get("/" + "x" * 40, headers=BROWSER).text
+    below = client.get("/notes/today", headers=BROWSER).text
+    assert 'Perhaps you meant: <a href="/notes">Notes</a>' in below
+    assert "Perhaps you meant" not in client.get("/" + "x" * 400, headers=BROWSER).text
+
+
+@pytest.mark.parametrize("path", ["/nonsense", "/login", "/graph", "/store", "/index.html"])
+def test_what_is_like_no_page_suggests_none_but_shows_all(client: FlaskClient, path: str) -> None:
+    page = client.get(path, headers=BROWSER).text
+    assert "Perhaps you meant" not in page
+    shown = page.partition('<ul class="links">')[2]
+    assert re.findall(r">(\w[\w ]*)</a>", shown) == [
+        *("Home", "History", "Records", "Alerts"),
+        *("Notes", "Rejected readings", "Uptime", "Devices", "Status", "API"),
+    ]
 
 
 def test_an_address_of_a_board_says_what_it_is_for(client: FlaskClient) -> None:
