@@ -19,7 +19,7 @@ from flask10x.web.pages.alerts import model
 from flask10x.web.pages.history.view import quantity_names
 from flask10x.web.pages.notes import view as notes
 from flask10x.web.pages.notes.model import FIELDS
-from flask10x.web.pages.status import answers
+from flask10x.web.pages.status import answers, commands
 from tests.support.messages import KEYWORDS, PACKAGE
 from tests.support.stations import GARDEN, HOUSE, LIGHT
 
@@ -40,7 +40,8 @@ def test_every_table_of_words_is_whole_and_has_no_other() -> None:
         *("other", "unreachable"),
     }
     assert answers.HELPFUL.keys() < answers.HINDRANCES.keys()
-    assert answers.COMMANDS.keys() < answers.REMEDIES.keys()
+    assert commands.ONLY_SYSTEMD.keys() | commands.ONLY_CONTAINER.keys() < commands.COMMANDS.keys()
+    assert commands.COMMANDS.keys() < answers.REMEDIES.keys()
 
 
 def test_a_page_hands_over_what_its_scripts_say_and_nothing_else() -> None:

@@ -45,7 +45,7 @@ from flask10x.web.pages.alerts.model import (
     newest_values,
     until_ms,
 )
-from flask10x.web.pages.status import answers
+from flask10x.web.pages.status.commands import shell
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +202,7 @@ def _rendered(
         problems=problems(errors, settings.stations, t),
         channels=t.listed(escape(channel.name) for channel in settings.alerts.channels),
         # What sets a channel, as it is typed on this machine.
-        commands=answers.set_up_alerts(),
+        commands=_commands(settings),
         # Messages that have not arrived, of no active alert.
         troubled={message: of for message, of in alerts.troubled if message.alert_id not in here},
         older_url=alerts.has_older
@@ -246,3 +246,12 @@ def _state(alone: str, named: str, subjects: Sequence[str], reader: AlertReader)
     t, stations = reader.t, reader.settings.stations
     names = t.listed(name_of(subject, stations, t) for subject in subjects if subject)
     return t(named, names=names) if names else alone
+
+
+def _commands(settings: Settings) -> list[str]:
+    """What makes the file of alerts, and checks, tries and applies it once it is edited."""
+    own = shell(settings)
+    return [
+        *(own.flask10x("alerts", word) for word in ("init", "check", "test")),
+        own.reload,
+    ]

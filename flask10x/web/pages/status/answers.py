@@ -2,7 +2,6 @@
 
 import logging
 import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from flask10x.alerts import state_file
 from flask10x.alerts.alert import Alert, AlertMessage
 from flask10x.alerts.state_file import path_of
 from flask10x.config.alerts.rules import BackupOverdue, Disk, ExportOverdue
-from flask10x.config.settings import Settings, process_user
+from flask10x.config.settings import Settings
 from flask10x.database import csv_owner, dialects
 from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong, reason_of
@@ -59,6 +58,7 @@ from flask10x.web.cards import Latest, latest
 from flask10x.web.pages.alerts.model import AlertReader
 from flask10x.web.pages.devices import model
 from flask10x.web.pages.devices.view import address
+from flask10x.web.pages.status.commands import shell
 
 log = logging.getLogger(__name__)
 
@@ -195,32 +195,6 @@ def _patient(database: Database) -> Iterator[Connection]:
         yield connection
 
 
-UNITS = "flask10x flask10x-export.timer flask10x-backup.timer"
-RESTART = "sudo systemctl restart flask10x"
-RELOAD = "sudo systemctl reload flask10x"
-# Do it now, see what it said, and do it each night from now on.
-RUN_TIMER = (
-    "sudo systemctl start {0}\njournalctl -u {0} -n 5\nsudo systemctl enable --now {0}.timer"
-)
-# The service must not run meanwhile.
-RESTORE = "sudo systemctl stop {0}\n{{flask10x}} restore {{file}}\nsudo systemctl start {0}"
-CLEAN = "sudo journalctl --vacuum-size=100M\nsudo apt-get clean"
-SPACE = f"df -h {{folder}}\n{CLEAN}\nsudo du -xhd 1 {{folder}}"
-OWNER = f"ls -l {{folder}}\nsudo chown -R {{user}}: {{folder}}\n{RESTART}"
-
-
-def flask10x(*arguments: str) -> str:
-    """A command of ours, run as the user who runs the service."""
-    # Beside the Python that runs this.
-    program = Path(sys.executable).with_name("flask10x")
-    return f"sudo -u {process_user()} {shlex.join([str(program), *arguments])}"
-
-
-def set_up_alerts() -> tuple[str, ...]:
-    """The commands that make the file of alerts, and check, try and apply it once it is edited."""
-    return (*(flask10x("alerts", word) for word in ("init", "check", "test")), RELOAD)
-
-
 REMEDIES = {
     "log": N_("The log says more:"),
     "reload": N_("Wait, and reload the page."),
@@ -264,30 +238,6 @@ REMEDIES = {
     "board": N_("Check the board: power, cable, Wi-Fi. Switch it off and on again."),
 }
 """What people can do."""
-COMMANDS = {
-    "log": "journalctl -u flask10x -n 50",
-    "restart": RESTART,
-    "kernel": "sudo dmesg | tail -n 50",
-    "space": SPACE,
-    "fewer_backups": "{flask10x} backup --keep 7",
-    "holders": "sudo fuser -v {database}",
-    "owner": OWNER,
-    "backup": "{flask10x} backup /mnt/usb/flask10x",
-    "back_up_nightly": RUN_TIMER.format("flask10x-backup"),
-    "copy_backups": "rsync -a --exclude '.*' {source} flask10x-backups/",
-    "export_nightly": RUN_TIMER.format("flask10x-export"),
-    "export_again": RUN_TIMER.format("flask10x-export"),
-    "archived_file": "{flask10x} export --archived {path}",
-    "fix": "{flask10x} {arguments}",
-    "compare": "{flask10x} export --verify",
-    "restore_backup": RESTORE.format(UNITS),
-    "restore_any": RESTORE.format(UNITS),
-    "restore_rescued": RESTORE.format(UNITS),
-    "restore_copy": "{flask10x} restore {file}",
-    "mount": "lsblk -f\nsudo mount -a",
-    "begin": "{flask10x} migrate --new",
-}
-"""The lines for a shell that belong to a remedy."""
 REASONS = {
     "never_exported": N_("No export has ever written their CSV file."),
     "interrupted": N_("An export was interrupted; the next one repairs it."),
@@ -449,6 +399,7 @@ class Answers:
     ) -> None:
         self._settings, self._facts, self._t, self._now_ms = settings, gathered_facts, t, now_ms
         self._path = database_path(settings)
+        self._shell = shell(settings)
 
     def all(self, store: Store | Waiting, alerts: AlertState) -> list[StatusAnswer]:
         """In the order in which a reading goes."""
@@ -668,7 +619,7 @@ class Answers:
                 t("It is on the same card as the database: if the card fails, both are gone.")
             ]
             host, _ = address(request.host)
-            remedies.append(self._remedy("copy_backups", source=f"pi@{host}:{folder}/"))
+            remedies.append(self._remedy("copy_backups", login=f"pi@{host}"))
         sentence = (
             N_("The newest backup is from {time} ({size}): {age} ago.")
             if is_overdue
@@ -826,21 +777,14 @@ class Answers:
         return StatusAnswer(question, "unknown", text, reason)
 
     def _remedy(self, name: str, **values: object) -> Remedy:
-        values |= {"folder": self._path.parent, "database": self._path}
-        quoted = {name: _quoted(value) for name, value in values.items()}
-        command = COMMANDS.get(name, "")
+        paths = {"folder": self._path.parent, "database": self._path}
         return Remedy(
-            text=self._t(REMEDIES[name], **values),
-            command=command.format(flask10x=flask10x(), user=process_user(), **quoted),
+            text=self._t(REMEDIES[name], **values, **paths),
+            command=self._shell.command(name, **values),
         )
 
     def _time(self, ms: int) -> str:
         return local_text(ms, self._settings.zone)
-
-
-def _quoted(value: object) -> str:
-    """As one word of a shell, or as several where it is a list."""
-    return shlex.join(value) if isinstance(value, list) else shlex.quote(str(value))
 
 
 def _hindrance(obstacle: Obstacle, gauges: Gauges) -> str:

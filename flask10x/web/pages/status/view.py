@@ -13,6 +13,7 @@ from flask10x.web import context, preferences
 from flask10x.web.alert_state import state
 from flask10x.web.page import Page
 from flask10x.web.pages.status.answers import MOODS, Answers, gathered
+from flask10x.web.pages.status.commands import how_it_runs
 
 blueprint = Page("status_page", __name__, text=N_("Status"), group="more")
 
@@ -27,10 +28,15 @@ def as_page() -> str:
     worst = max((answer.mood for answer in answers), key=MOODS.index)
     # What is not in use is no worry.
     whole = "good" if worst == "off" else worst
+    named = [answer for mood in ("wrong", "warn") for answer in answers if answer.mood == mood]
+    if whole == "unknown":
+        named = [answer for answer in answers if answer.mood == whole]
     return render_template(
         "status/template.html",
         answers=answers,
         whole=whole,
-        named=[answer for answer in answers if answer.mood == whole] if whole != "good" else [],
+        # What the first line says.
+        named=named,
+        manner=how_it_runs()[0],
         time=local_text(now_ms, settings.zone),
     )

@@ -230,6 +230,7 @@ def test_where_to_see_more(
     assert re.search(rf'<a href="{re.escape(leads_to)}">{text}</a>', shown)
 
 
+@pytest.mark.usefixtures("under_systemd")
 def test_without_a_way_it_says_how_to_set_one(
     client: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

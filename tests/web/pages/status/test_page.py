@@ -32,6 +32,7 @@ from tests.support.new_database import lay_new_database
 from tests.support.outside_faults import small_disk
 from tests.support.rows import execute, insert_series, pico
 
+pytestmark = pytest.mark.usefixtures("under_systemd")
 DAY_MS = 24 * 3_600_000
 HOST = {"Host": "raspberrypi.local:8888"}
 
@@ -128,6 +129,9 @@ def test_a_silent_station(client: FlaskClient, writer: Writer, gauges: Gauges) -
     page = in_both_languages(client)
     assert page.moods["received"] == "warn"
     assert "No data from: Pico." in page.said["received"]
+    # The first line says what is wrong, not only where.
+    first = words(page.text.partition('<p class="whole warn">')[2].partition("</p>")[0])
+    assert "Running, but needs attention: No data from: Pico." in first
     assert "Pico: no data for 3 h, last at 20" in page.said["received"]
     assert 'href="/devices#data"' in page.text
 

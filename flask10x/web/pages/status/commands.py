@@ -1,0 +1,207 @@
+"""Commands for a shell as they are typed where this service runs.
+
+It runs as a unit of systemd, in a container, or from a terminal: what has started it also stops it,
+has its log and runs something each night.
+"""
+
+import os
+import re
+import shlex
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from flask10x.config.settings import PREFIX, Settings, process_user
+from flask10x.database.paths import database_path
+from flask10x.database.running_service import running
+from flask10x.system.logs import FILE_NAME
+
+Manner = Literal["systemd", "container", "terminal"]
+
+# What the programs that run containers leave in them.
+MARKS = {"docker": Path("/.dockerenv"), "podman": Path("/run/.containerenv")}
+# In which unit of systemd this process is: `0::/system.slice/flask10x.service`.
+CGROUP = Path("/proc/self/cgroup")
+UNIT = re.compile(r":/(?!user\.slice)(?:[^/\n]+/)*?([^/\n]+)\.service(?:/|$)", re.MULTILINE)
+# As in deploy/crontab.example.
+NIGHTLY = {"backup": "35 0 * * *", "export": "5 0 * * *"}
+
+TIMERS = "flask10x-export.timer flask10x-backup.timer"
+# Do it now, see what it said, and do it each night from now on.
+RUN_TIMER = (
+    "sudo systemctl start {0}\njournalctl -u {0} -n 5\nsudo systemctl enable --now {0}.timer"
+)
+CLEAN = "sudo journalctl --vacuum-size=100M\nsudo apt-get clean"
+# Of all manners; `{restart}`, `{offline}` and the like are those of this one.
+COMMANDS = {
+    "kernel": "sudo dmesg | tail -n 50",
+    "space": f"df -h {{folder}}\n{CLEAN}\nsudo du -xhd 1 {{folder}}",
+    "fewer_backups": "{flask10x} backup --keep 7",
+    "holders": "sudo fuser -v {database}",
+    "owner": "ls -l {folder}\nsudo chown -R {user}: {folder}\n{restart}",
+    "backup": "{flask10x} backup /mnt/usb/flask10x",
+    "back_up_nightly": "{nightly_backup}",
+    "copy_backups": "rsync -a --exclude '.*' {login}:{backups}/ flask10x-backups/",
+    "export_nightly": "{nightly_export}",
+    "export_again": "{flask10x} export",
+    "archived_file": "{flask10x} export --archived {path}",
+    "fix": "{flask10x} {arguments}",
+    "compare": "{flask10x} export --verify",
+    # The service must not run meanwhile.
+    **dict.fromkeys(
+        ("restore_backup", "restore_any", "restore_rescued"),
+        "{stop}\n{offline} restore {file}\n{start}",
+    ),
+    "restore_copy": "{flask10x} restore {file}",
+    "mount": "lsblk -f\nsudo mount -a",
+    "begin": "{flask10x} migrate --new",
+    "restart": "{restart}",
+    "log": "{log}",
+}
+"""The lines for a shell that belong to a remedy, by its name."""
+ONLY_SYSTEMD = {
+    "export_again": RUN_TIMER.format("flask10x-export"),
+    "back_up_nightly": RUN_TIMER.format("flask10x-backup"),
+    "export_nightly": RUN_TIMER.format("flask10x-export"),
+}
+ONLY_CONTAINER = {
+    "space": "{engine} exec {name} df -h {folder}\n{engine} system df",
+    "holders": "{engine} top {name}",
+    "owner": "{engine} exec {name} ls -l {folder}\n"
+    "{engine} exec --user root {name} chown -R {user}: {folder}\n{restart}",
+    "copy_backups": "ssh {login} {engine} cp {name}:{backups} - > flask10x-backups.tar",
+    "mount": "{engine} inspect --format '{{{{json .Mounts}}}}' {name}\n{restart}",
+}
+
+
+def how_it_runs() -> tuple[Manner, str]:
+    """How this service runs; and the name of its unit, or of the program of its container."""
+    for engine, mark in MARKS.items():
+        if mark.exists():
+            return "container", engine
+    # Cron is a unit, too, but hands this variable to none of its jobs (man 5 systemd.exec).
+    if "INVOCATION_ID" in os.environ and (unit := _unit()):
+        return "systemd", unit
+    return "terminal", ""
+
+
+def _unit() -> str:
+    """The unit of the system that this process is in; empty: none, or one of a user's session."""
+    try:
+        match = UNIT.search(CGROUP.read_text(encoding="utf-8"))
+    except OSError:
+        return ""
+    return match[1] if match else ""
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Writes commands for this service."""
+
+    settings: Settings
+    manner: Manner
+    by: str
+    """The unit, or the program of the container; empty in a terminal."""
+
+    def command(self, name: str, **values: object) -> str:
+        """The lines of this name, each value as one word of a shell, a list as several."""
+        only = {"systemd": ONLY_SYSTEMD, "container": ONLY_CONTAINER}.get(self.manner, {})
+        lines = only.get(name) or COMMANDS.get(name, "")
+        path = database_path(self.settings)
+        values |= {"folder": path.parent, "database": path, "backups": self.settings.backup_dir}
+        return lines.format(
+            **{name: _quoted(value) for name, value in values.items()},
+            **self._of_the_service(),
+            user=process_user(),
+            flask10x=self.flask10x(),
+            offline=self._offline(),
+            nightly_backup=self._nightly("backup"),
+            nightly_export=self._nightly("export"),
+            engine=self.by,
+            name=_container(),
+        )
+
+    def flask10x(self, *arguments: str) -> str:
+        """A command of ours, run as the user who runs the service."""
+        words = shlex.join([str(_program()), *arguments])
+        if self.manner == "container":
+            return f"{self.by} exec {_container()} {words}"
+        if self.manner == "terminal":
+            return words
+        return f"sudo {words}" if process_user() == "root" else f"sudo -u {process_user()} {words}"
+
+    @property
+    def reload(self) -> str:
+        """What makes the service read its TOML files again."""
+        return self._of_the_service()["reload"]
+
+    def _offline(self) -> str:
+        """The same while the service is stopped, and its container with it."""
+        if self.manner != "container":
+            return self.flask10x()
+        folder = shlex.quote(f"{PREFIX}DATA_DIR={self.settings.data_dir}")
+        image = f"$({self.by} inspect --format '{{{{.Image}}}}' {_container()})"
+        volumes = f"--volumes-from {_container()} --env {folder}"
+        return f"{self.by} run --rm {volumes} {image} {_program()}"
+
+    def _of_the_service(self) -> dict[str, str]:
+        """How it is stopped, started and asked for its log."""
+        if self.manner == "systemd":
+            both = f"{self.by} {TIMERS}"
+            return {
+                "stop": f"sudo systemctl stop {both}",
+                "start": f"sudo systemctl start {both}",
+                "restart": f"sudo systemctl restart {self.by}",
+                "reload": f"sudo systemctl reload {self.by}",
+                "log": f"journalctl -u {self.by} -n 50",
+            }
+        if self.manner == "container":
+            name = _container()
+            return {
+                **{word: f"{self.by} {word} {name}" for word in ("stop", "start", "restart")},
+                "reload": f"{self.by} kill --signal HUP {name}",
+                "log": f"{self.by} logs --tail 50 {name}",
+            }
+        pid, start = self._pid(), f"{self.flask10x()} serve"
+        stop = f"kill {pid} && tail --pid={pid} -f /dev/null"
+        return {
+            "stop": stop,
+            "start": start,
+            "restart": f"{stop}\n{start}",
+            "reload": f"kill -HUP {pid}",
+            "log": f"tail -n 50 {shlex.quote(str(self.settings.log_dir / FILE_NAME))}",
+        }
+
+    def _nightly(self, word: str) -> str:
+        """Do it now, and each night by cron."""
+        now = self.flask10x(word)
+        line = shlex.quote(f"{NIGHTLY[word]} {now}")
+        return f"{now}\n(crontab -l 2>/dev/null; echo {line}) | crontab -"
+
+    def _pid(self) -> str:
+        try:
+            service = running(self.settings)
+        except OSError:
+            service = None
+        return service.pid if service else str(os.getppid())
+
+
+def shell(settings: Settings) -> Shell:
+    """That of this process."""
+    return Shell(settings, *how_it_runs())
+
+
+def _program() -> Path:
+    # Beside the Python that runs this.
+    return Path(sys.executable).with_name("flask10x")
+
+
+def _container() -> str:
+    # Its name within is the beginning of its id, by which it is found from without.
+    return socket.gethostname()
+
+
+def _quoted(value: object) -> str:
+    return shlex.join(value) if isinstance(value, list) else shlex.quote(str(value))
