@@ -189,18 +189,22 @@ def _shown(text: str) -> str:
 # resolution but ±0.5 °C and ±3 % of accuracy, an MH-Z19 1 ppm, a 10-bit converter 5 mV.
 DIGITS: Mapping[str, int] = MappingProxyType({"ppm": 0, "Ω": 0, "V": 3, "°C": 1, "%": 1, "hPa": 1})
 """How many digits after the point a value has in a unit; the scripts of the pages use it too."""
+MINUS = "\N{MINUS SIGN}"
+"""What stands before a negative number that people read: a line breaks after a hyphen."""
 NO_VALUE = "–"
 """What is shown for a missing value."""
 # The significant digits of a number below 1 in another unit.
 TELLING_DIGITS = 3
 # An average of readings is a little more exact than each of them.
 MORE_DIGITS, AVERAGE_DIGITS = 2, 7
+# A pressure and CO₂ are read as 1013.2 and 1502, a resistance as 30,008.
+SEPARATED_FROM = 9999.5
 # From here on a double no longer has a digit behind the point, and all its digits are a long line.
 LARGE = 1e15
 
 
 def rounded(value: float, unit: str) -> str:
-    """`30008` for 30008.071029971998 Ω: the number without its unit.
+    """`30,008` for 30008.071029971998 Ω: the number without its unit, as people read it.
 
     In a unit that DIGITS lacks one digit is shown, or three significant digits of a number
     below 1; a number from 1e15 on, and an infinity, as Python writes it.
@@ -208,9 +212,22 @@ def rounded(value: float, unit: str) -> str:
     if not isfinite(value) or abs(value) >= LARGE:
         return str(value)
     if unit in DIGITS:
-        # -0.04 °C is shown as 0.0.
-        return f"{value:z.{DIGITS[unit]}f}"
-    return f"{value:.{TELLING_DIGITS}g}" if abs(value) < 1 else f"{value:.1f}".removesuffix(".0")
+        return with_digits(value, DIGITS[unit])
+    if abs(value) < 1:
+        sign = MINUS if value < 0 else ""
+        return f"{sign}{abs(value):.{TELLING_DIGITS}g}"
+    return with_digits(value, 1).removesuffix(".0")
+
+
+def with_digits(value: float, digits: int) -> str:
+    """`−18.5`, `30,008`: with so many digits behind the point; -0.04 with one is `0.0`."""
+    text = f"{value:z,.{digits}f}" if abs(value) >= SEPARATED_FROM else f"{value:z.{digits}f}"
+    return text.replace("-", MINUS)
+
+
+def read_back(text: str) -> float:
+    """The value of a text that `rounded` has written."""
+    return float(text.replace(",", "").replace(MINUS, "-"))
 
 
 def shortened(average: float | None, unit: str) -> float | None:

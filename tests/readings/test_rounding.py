@@ -2,21 +2,31 @@
 
 import pytest
 
-from flask10x.readings.numbers import DIGITS, SPELLINGS, all_shortened, rounded, shortened
+from flask10x.readings.numbers import (
+    DIGITS,
+    SPELLINGS,
+    all_shortened,
+    read_back,
+    rounded,
+    shortened,
+)
 
 
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [
-        (30008.071029971998, "Ω", "30008"),
+        (30008.071029971998, "Ω", "30,008"),
         (1013.25, "hPa", "1013.2"),
+        (-18.46, "°C", "−18.5"),
+        (-0.004567, "lx", "−0.00457"),
+        (-1234.5, "lx", "−1234.5"),
         (26.0, "°C", "26.0"),
         (0.43337, "V", "0.433"),
         (650.0, "ppm", "650"),
         (433.0, "", "433"),
         (433.26, "", "433.3"),
         (0.004567, "lx", "0.00457"),
-        (12345.678, "lx", "12345.7"),
+        (12345.678, "lx", "12,345.7"),
         (1e300, "ppm", "1e+300"),
         (float("inf"), "°C", "inf"),
     ],
@@ -25,10 +35,15 @@ def test_a_value_has_as_many_digits_as_it_means(value: float, unit: str, text: s
     assert rounded(value, unit) == text
 
 
+@pytest.mark.parametrize("value", [-30008.0, -18.5, 0.0, 0.25, 1013.2, 123456.5])
+def test_a_rounded_text_is_a_number_again(value: float) -> None:
+    assert read_back(rounded(value, "lx")) == value
+
+
 @pytest.mark.parametrize("value", [-0.0, -0.04])
 def test_nothing_is_minus_zero(value: float) -> None:
     assert rounded(value, "°C") == "0.0"
-    assert rounded(-0.06, "°C") == "-0.1"
+    assert rounded(-0.06, "°C") == "−0.1"
 
 
 def test_each_known_unit_has_its_digits() -> None:

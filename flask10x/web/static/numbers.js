@@ -5,6 +5,8 @@ import { digitsOfUnit } from "./texts.js";
 // Of a number below 1 in another unit: three that tell something.
 const TELLING_DIGITS = 3;
 const MOST_DIGITS = 9;
+// As in numbers.py.
+const SEPARATED_FROM = 9999.5;
 const CLOSE_TO_THE_NUMBER = ["°C", "%", ""];
 
 /** `21.5°C`, `812 ppm`; a dash for what is no number. */
@@ -17,7 +19,9 @@ export function textOf(value, unit) {
 export function numberOf(value, unit) {
   if (!Number.isFinite(value)) return "–";
   const digits = digitsOfUnit(unit) ?? digitsOf(value);
-  return new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false }).format(value);
+  const text = new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: Math.abs(value) >= SEPARATED_FROM }).format(value);
+  // As `rounded` of numbers.py: -0.04 °C is shown as 0.0.
+  return text.replace(/^-(?=[0.]*$)/, "").replace("-", "−");
 }
 
 /** How many digits behind the point a value has in a unit that an operator has named. */

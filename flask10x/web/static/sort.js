@@ -59,7 +59,7 @@ function show(table) {
 /** A missing value comes last, whatever the direction. */
 function byValue(place, direction) {
   const sign = direction === "ascending" ? 1 : -1;
-  const value = (row) => Number.parseFloat(row.cells[place].title || row.cells[place].textContent);
+  const value = (row) => Number.parseFloat(row.cells[place].title || row.cells[place].textContent.replaceAll(",", "").replace("−", "-"));
   return (one, other) => {
     const [a, b] = [value(one), value(other)];
     if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) - Number.isNaN(b);

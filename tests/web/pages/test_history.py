@@ -149,7 +149,7 @@ def test_a_missing_value_keeps_its_place_with_the_last_one_and_its_age(
     assert words(card).endswith(
         "CO₂ 651 ppm Temperature 26.5 °C ▲ missing, 4 min ago"
         " Humidity 48.0 % ▲ missing, 4 min ago"
-        " Pressure 996.6 hPa Gas resistance 30008 Ω ▲ missing, 4 min ago"
+        " Pressure 996.6 hPa Gas resistance 30,008 Ω ▲ missing, 4 min ago"
     )
     assert card.count('datetime="2025-08-24T09:00:00.250+09:00"') == 3
     client.set_cookie("lang", "ja")

@@ -11,7 +11,7 @@ from flask10x.history.pages import HistoryPage, Row, derived_values
 from flask10x.history.query import Query
 from flask10x.readings.derived import UNITS, Derived, measurement_of
 from flask10x.readings.labels import COLUMNS, column_name, station_name
-from flask10x.readings.numbers import NO_VALUE, rounded
+from flask10x.readings.numbers import NO_VALUE, read_back, rounded
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.readings.times import LocalText, is_date, local_text
 from flask10x.runtime.retention import days_of
@@ -314,4 +314,4 @@ def _cell(value: float | None, unit: str) -> Cell:
     if value is None:
         return Cell(text=NO_VALUE, exact=None, missing=True)
     text = rounded(value, unit)
-    return Cell(text=text, exact=None if float(text) == value else str(value), missing=False)
+    return Cell(text=text, exact=None if read_back(text) == value else str(value), missing=False)

@@ -296,11 +296,10 @@ def trend(change: float | None, unit: str, t: Translation) -> Trend | None:
     if change is None:
         return None
     text = rounded(change, unit)
-    if not text.strip("-0."):
+    if not text.strip("0."):
         return "level", t("steady")
     if change < 0:
-        # A hyphen is short, and the line breaks after it.
-        return "down", t("{change} in 1 h", change=text.replace("-", "−"))
+        return "down", t("{change} in 1 h", change=text)
     return "up", t("{change} in 1 h", change=f"+{text}")
 
 
