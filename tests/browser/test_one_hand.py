@@ -26,3 +26,32 @@ def test_the_first_line_of_the_status_says_what_is_wrong(browser: Browser, width
     assert "systemctl" not in browser.one("main").text
     assert "sudo -u" not in browser.one("main").text
     assert browser.script("return document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280, 1920])
+def test_the_records_open_on_the_temperature_with_a_scale(browser: Browser, width: int) -> None:
+    browser.resize(width, 900)
+    browser.open("/records")
+    assert browser.one("#shown").text.startswith("Pico, Temperature")
+    # Each number is above its line in the rows.
+    middles = """return [...document.querySelectorAll(`:is(${arguments[0]}) ${arguments[1]}`)].map(
+      (each) => { const box = each.getBoundingClientRect(); return box.left + box.width / 2 })"""
+    above = browser.script(middles, ".records .scale", "text")
+    lines = browser.script(middles, ".records .range", ".tick")[: len(above)]
+    assert len(above) >= 2
+    # At the ends of the scale a number begins or ends there.
+    assert all(abs(number - line) < 20 for number, line in zip(above, lines, strict=True))
+    assert browser.script("return document.documentElement.scrollWidth") == width
+
+
+def test_weekends_are_tinted_and_no_link_is_red(browser: Browser) -> None:
+    browser.open("/records")
+    colours = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
+    ground, text = "backgroundColor", "color"
+    assert browser.script(colours, ".sunday", ground) == browser.script(
+        colours, ".saturday", ground
+    )
+    assert browser.script(colours, ".sunday", ground) != browser.script(colours, ".weekday", ground)
+    assert browser.script(colours, ".sunday th a", text) == browser.script(
+        colours, ".weekday th a", text
+    )

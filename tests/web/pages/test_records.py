@@ -195,8 +195,30 @@ def test_without_parameters_it_is_this_month_of_the_first_station_that_has_sent(
     client: FlaskClient,
 ) -> None:
     page = client.get("/records").text
-    assert "Bedroom, CO₂" in page
+    assert "Bedroom, Temperature" in page
     assert "No data in this period." in page
+    # A program gets what it has always got, so the page names what it shows.
+    assert 'href="/records.csv?endpoint=data2&amp;measurement=temperature"' in page
+    name = client.get("/records.csv").headers["Content-Disposition"]
+    assert "records_data2_co2_" in name
+
+
+def test_without_a_measurement_a_station_shows_its_temperature(client: FlaskClient) -> None:
+    page = client.get("/records?endpoint=data4&period=2025-08").text
+    assert "Living room, Temperature (DS18B20)" in page
+
+
+def test_the_bars_have_a_scale_of_round_values(client: FlaskClient) -> None:
+    page = client.get(f"{ADDRESS}&period=2025-08").text
+    head = page.partition('<svg class="scale"')[2].partition("</svg>")[0]
+    # Of 400 to 1500 ppm, each line where the value is.
+    assert re.findall(r'x="([\d.]+)%"[^>]*>([^<]+)<', head) == [
+        ("9.1", "500"),
+        ("54.5", "1000"),
+        ("100.0", "1500"),
+    ]
+    assert page.count('<line class="tick" x1="545"') == 3
+    assert "Range <small>ppm</small>" in page
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
-from math import inf
+from math import ceil, floor, inf, log10
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -24,7 +24,7 @@ from flask10x.history.period_tables import (
 from flask10x.history.periods import ALL
 from flask10x.history.query import number
 from flask10x.readings.labels import band_name, column_name, station_name
-from flask10x.readings.numbers import rounded
+from flask10x.readings.numbers import rounded, with_digits
 from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.readings.times import DAY_MS, HOUR_MS, local_text
@@ -34,6 +34,8 @@ from flask10x.web.captions import Link, problems
 
 T = TypeVar("T")
 
+# What a house asks most: how warm it was.
+TEMPERATURE = "°C"
 NAMES = ("endpoint", "measurement", "period", "above", "below", "raw")
 
 
@@ -90,21 +92,20 @@ def records_query(
     first: Station,
     this_month: str,
     *,
-    blank_is_absent: bool,
+    is_page: bool,
 ) -> RecordsQuery:
     """What the query string asks for, of the station `first` where it names none.
 
-    `blank_is_absent` is for a page: a browser sends the empty fields of a form. Raises QueryError
-    that names every wrong parameter.
+    A browser sends the empty fields of a form, and a page opens on what people look at first.
+    Raises QueryError that names every wrong parameter.
     """
-    parameters = _Parameters(args, blank_is_absent=blank_is_absent)
+    parameters = _Parameters(args, blank_is_absent=is_page)
     endpoints = tuple(stations.by_endpoint)
     station = stations.by_endpoint[
         parameters.chosen("endpoint", "unknown_station", endpoints, first.endpoint)
     ]
-    column = parameters.chosen(
-        "measurement", "unknown_measurement", station.columns, station.columns[0]
-    )
+    usual = usual_column(station) if is_page else station.columns[0]
+    column = parameters.chosen("measurement", "unknown_measurement", station.columns, usual)
     period = parameters.parsed("period", periods.checked) or this_month
     above, below = parameters.parsed("above", number), parameters.parsed("below", number)
     if above is not None and below is not None:
@@ -120,6 +121,12 @@ def records_query(
         limit=_limit(above, below),
         is_raw=raw is not None,
     )
+
+
+def usual_column(station: Station) -> str:
+    """The measurement of a station that people look at first: its temperature, if it has one."""
+    degrees = (m.column for m in station.measurements if m.unit == TEMPERATURE)
+    return next(degrees, station.columns[0])
 
 
 def _limit(above: float | None, below: float | None) -> Limit | None:
@@ -283,7 +290,12 @@ def table(question: RecordsQuery, period: PeriodTable, t: Translation) -> dict[s
         "lists": [
             (t(KINDS[records.kind]), _days(records, question, t)) for records in period.records
         ],
-        "csv": _url({}, "records.as_csv"),
+        # With names, for a program gets the first measurement where a page has the temperature.
+        "csv": _url(
+            {"endpoint": question.station.endpoint, "measurement": measurement.column},
+            "records.as_csv",
+        ),
+        "scale": scale(whole),
         "chart": _chart(question, whole.span.first_ms, whole.span.last_ms),
         "unit": measurement.unit,
         "is_corrected": period.is_corrected,
@@ -396,6 +408,36 @@ def _weekday(name: str) -> str:
     return {SATURDAY: "saturday", SUNDAY: "sunday"}.get(
         date.fromisoformat(name).weekday(), "weekday"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A round value below which the bars have a line."""
+
+    at: int
+    """In thousandths of the table's whole range."""
+    text: str
+
+
+# The steps of a scale, times a power of ten; as many as a phone has room for: fewer long numbers.
+STEPS = (1, 2, 5, 10)
+STEPS_MAX, LONG_STEPS_MAX, LONG_FROM = 7, 4, 1000
+
+
+def scale(whole: PeriodRow) -> list[Tick]:
+    """The round values within the range of the bars; empty where these have none."""
+    low, high = whole.bucket.minimum, whole.bucket.maximum
+    if low is None or high is None or not 0 < (width := high - low) < inf:
+        return []
+    most = STEPS_MAX if max(abs(low), abs(high)) < LONG_FROM else LONG_STEPS_MAX
+    power = 10.0 ** floor(log10(width / most))
+    step = next(each * power for each in STEPS if width / (each * power) <= most)
+    values = [n * step for n in range(ceil(low / step), floor(high / step) + 1)]
+    digits = max(0, -floor(log10(step)))
+    return [
+        Tick(round(THOUSANDTHS * (value - low) / width), with_digits(value, digits))
+        for value in values
+    ]
 
 
 def _bar(row: PeriodRow, whole: PeriodRow) -> tuple[int, int, int] | None:

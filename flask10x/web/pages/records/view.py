@@ -13,7 +13,7 @@ from flask10x.web import context, preferences
 from flask10x.web.files import download
 from flask10x.web.page import Page
 from flask10x.web.pages.records import model
-from flask10x.web.pages.records.model import RecordsQuery, records_query
+from flask10x.web.pages.records.model import TEMPERATURE, RecordsQuery, records_query, usual_column
 
 blueprint = Page("records", __name__, text=N_("Records"), group="main")
 
@@ -24,7 +24,7 @@ def as_page() -> tuple[str, int]:
     t = preferences.texts()
     with context.view() as view:
         try:
-            question = _question(view, blank_is_absent=True)
+            question = _question(view, is_page=True)
         except QueryError as error:
             form = model.form_of_errors(error.details, t)
             return render_template("records/template.html", form=form, table=None), 400
@@ -37,24 +37,30 @@ def as_page() -> tuple[str, int]:
 def as_csv() -> Response:
     """The rows of the table with all digits."""
     with context.view() as view:
-        question = _question(view, blank_is_absent=False)
+        question = _question(view, is_page=False)
         table = period_table(view, question)
     lines = model.csv_lines(question, table, view.zone)
     name = f"records_{question.station.endpoint}_{question.column}_{question.period}.csv"
     return download(lines, "text/csv; charset=utf-8", name)
 
 
-def _question(view: View, *, blank_is_absent: bool) -> RecordsQuery:
+def _question(view: View, *, is_page: bool) -> RecordsQuery:
     this_month = periods.month_of(view.now_ms, view.zone)
     return records_query(
-        request.args, view.stations, _first(view), this_month, blank_is_absent=blank_is_absent
+        request.args, view.stations, _first(view, is_page=is_page), this_month, is_page=is_page
     )
 
 
-def _first(view: View) -> Station:
-    """The first station that has sent; the first of all while none has."""
+def _first(view: View, *, is_page: bool) -> Station:
+    """The first station that has sent, on a page one with a temperature; else the first of all."""
     stations = view.stations.all
     if "endpoint" in request.args:
         return stations[0]
     newest = view.newest
-    return next((s for s in stations if newest[s.endpoint].received_at is not None), stations[0])
+    sent = [s for s in stations if newest[s.endpoint].received_at is not None]
+    if is_page:
+        warm = [
+            s for s in sent if s.measurements[s.columns.index(usual_column(s))].unit == TEMPERATURE
+        ]
+        sent = warm or sent
+    return sent[0] if sent else stations[0]
