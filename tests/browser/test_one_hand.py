@@ -55,3 +55,28 @@ def test_weekends_are_tinted_and_no_link_is_red(browser: Browser) -> None:
     assert browser.script(colours, ".sunday th a", text) == browser.script(
         colours, ".weekday th a", text
     )
+
+
+@pytest.mark.parametrize("path", ["/status", "/devices", "/api", "/alerts"])
+def test_a_command_is_copied_by_its_button(browser: Browser, path: str) -> None:
+    browser.open(path)
+    browser.script("for (const each of document.querySelectorAll('main details')) each.open = true")
+    commands = browser.all(".command")
+    assert commands
+    for each in (commands[0], commands[-1]):
+        button = each.find_element("css selector", "button")
+        browser.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+        button.click()
+        browser.wait(lambda button=button: button.text == "Copied", "the copy")  # type: ignore[misc]
+
+
+def test_the_devices_are_seen_together_and_their_programs_unfold(browser: Browser) -> None:
+    browser.open("/devices")
+    heads = browser.all(".device h2")
+    assert len(heads) == 4
+    # The second board begins within the first screen.
+    assert heads[1].location["y"] < 900 and heads[3].location["y"] < 1800
+    program = browser.one(".device .fold .panel summary")
+    assert not program.is_displayed()
+    browser.all(".device .fold > summary")[1].click()
+    assert program.is_displayed()

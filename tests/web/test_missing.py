@@ -88,7 +88,7 @@ def test_a_rescued_copy_is_named_first(make_settings: MakeSettings, tmp_path: Pa
     for language in ("en", "ja"):
         client.set_cookie("lang", language)
         page = client.get("/history").text
-        commands = re.findall("<code>(.*?)</code>", page)
+        commands = re.findall("<pre[^>]*>(.*?)</pre>", page)
         assert commands == [
             f"flask10x restore {escape(str(copy))}",
             "flask10x restore FILE",
@@ -100,7 +100,7 @@ def test_a_rescued_copy_is_named_first(make_settings: MakeSettings, tmp_path: Pa
 def test_without_a_rescued_copy_none_is_named(client: FlaskClient) -> None:
     page = client.get("/history", headers={"Authorization": f"Bearer {TOKEN}"}).text
     helps = [WHY] if POSTGRES else ["flask10x restore FILE", "flask10x migrate --new"]
-    assert re.findall("<code>(.*?)</code>", page) == helps
+    assert re.findall("<(?:code|pre)[^>]*>(.*?)</(?:code|pre)>", page) == helps
 
 
 def test_alerts_can_be_muted_while_the_database_is_missing(

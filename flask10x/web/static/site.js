@@ -73,3 +73,17 @@ document.addEventListener("keydown", (event) => {
     drop.querySelector("summary").focus();
   }
 });
+
+// Commands are copied by a button; where there is no clipboard they are selected (it is only there over HTTPS and on
+// localhost).
+for (const button of document.querySelectorAll(".command button")) button.hidden = false;
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest?.(".command button");
+  if (!button) return;
+  const command = button.previousElementSibling;
+  if (!navigator.clipboard) getSelection().selectAllChildren(command);
+  const isCopied = navigator.clipboard
+    ? await navigator.clipboard.writeText(command.textContent).then(() => true, () => false)
+    : document.execCommand("copy");
+  if (isCopied) button.textContent = button.dataset.copied;
+});

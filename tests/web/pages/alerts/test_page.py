@@ -241,8 +241,8 @@ def test_without_a_way_it_says_how_to_set_one(
     # As it is typed there: no shell finds the program of a virtual environment by its name.
     program = Path(sys.executable).with_name("flask10x")
     for word in ("init", "check", "test"):
-        assert re.search(rf"<code>sudo -u \S+ {program} alerts {word}</code>", shown)
-    assert "<code>sudo systemctl reload flask10x</code>" in shown
+        assert re.search(rf">sudo -u \S+ {program} alerts {word}</pre>", shown)
+    assert ">sudo systemctl reload flask10x</pre>" in shown
 
 
 def test_a_broken_file_is_said_and_the_page_answers(client: FlaskClient, rows: AlertRows) -> None:
