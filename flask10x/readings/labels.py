@@ -1,13 +1,16 @@
-"""The names of stations, measurements and bands, in the reader's language.
+"""The names of stations, measurements, bands and moments, in the reader's language.
 
 Labels of `stations.toml` are shown as they are, `label_ja` in Japanese. The names of built-in
 stations and measurements are in the catalogue.
 """
 
+from datetime import date, tzinfo
+
 from flask10x.readings.bands import USUAL, Band
 from flask10x.readings.derived import KINDS
 from flask10x.readings.stations import BUILT_IN, Measurement, Station
-from flask10x.translation import N_, Translation
+from flask10x.readings.times import is_date, local_text
+from flask10x.translation import MONTHS, N_, WEEKDAYS, Translation
 
 STATIONS = {
     "data": N_("Pico"),
@@ -63,3 +66,35 @@ def is_own(band: Band) -> bool:
 def label_of(named: Station | Measurement | Band, t: Translation) -> str:
     """The label in this language; "" without one."""
     return (t.language == "ja" and named.label_ja) or named.label
+
+
+def moment(ms: int, zone: tzinfo | None, t: Translation, now_ms: int) -> str:
+    """`Sun 29 Nov, 07:35`: local, to the minute; with its year when that is not the year of now."""
+    if not is_date(ms):
+        return local_text(ms, zone)
+    is_this_year = is_date(now_ms) and local_text(now_ms, zone)[:4] == local_text(ms, zone)[:4]
+    sentence = (
+        N_("{weekday} {day} {month}, {clock}")
+        if is_this_year
+        else N_("{weekday} {day} {month} {year}, {clock}")
+    )
+    return t(sentence, **_parts(ms, zone, t))
+
+
+def day_of(ms: int, zone: tzinfo | None, t: Translation) -> str:
+    """`Sun 29 Nov 2026`: the local day, for what lies months ahead."""
+    if not is_date(ms):
+        return local_text(ms, zone)
+    return t("{weekday} {day} {month} {year}", **_parts(ms, zone, t))
+
+
+def _parts(ms: int, zone: tzinfo | None, t: Translation) -> dict[str, object]:
+    text = local_text(ms, zone)
+    day = date.fromisoformat(text[:10])
+    return {
+        "weekday": t(WEEKDAYS[day.weekday()]),
+        "day": day.day,
+        "month": t(MONTHS[day.month - 1]),
+        "year": day.year,
+        "clock": text[11:16],
+    }

@@ -7,16 +7,15 @@ does the browser, so nothing of it is there for who comes next (docs/decisions/0
 
 from flask import Flask, Response, request
 
-from flask10x.readings.times import local_text, zone_name
+from flask10x.readings.labels import moment
+from flask10x.readings.times import zone_name
 from flask10x.system import clock
-from flask10x.web import context
+from flask10x.web import context, preferences
 from flask10x.web.access import Access
 from flask10x.web.page import OPEN, guard_of_request
 
 # A worker may look after the pages above its own folder only when its answer says so.
 WORKER = "service_worker.js"
-# `2025-08-24 09:00:12` to the minute.
-MINUTE_CHARS = 16
 
 
 def init_app(app: Flask, access: Access) -> None:
@@ -42,5 +41,5 @@ def _has_readings(answer: Response) -> bool:
 
 def _made_at() -> str:
     """The local time at which a page is made, to the minute."""
-    zone = context.store_or_waiting().settings.zone
-    return local_text(clock.now_ms(), zone)[:MINUTE_CHARS]
+    now_ms, zone = clock.now_ms(), context.store_or_waiting().settings.zone
+    return moment(now_ms, zone, preferences.texts(), now_ms)

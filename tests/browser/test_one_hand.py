@@ -1,5 +1,7 @@
 """What all pages do in the same way: ranges, dates, commands, refusals."""
 
+import re
+
 import pytest
 
 from tests.browser.chromium import Browser
@@ -80,3 +82,18 @@ def test_the_devices_are_seen_together_and_their_programs_unfold(browser: Browse
     assert not program.is_displayed()
     browser.all(".device .fold > summary")[1].click()
     assert program.is_displayed()
+
+
+# `2026-11-29 07:35`, which programs write.
+ISO = r"\b20\d\d-\d\d-\d\d \d\d:\d\d"
+
+
+@pytest.mark.parametrize("path", ["/status", "/alerts", "/uptime", "/devices"])
+def test_times_are_written_as_people_write_them(browser: Browser, path: str) -> None:
+    for language, form in (
+        ("en", r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d+ \w{3}( \d{4})?, \d\d:\d\d"),
+        ("ja", r"\d+月\d+日（[月火水木金土日]）\d\d:\d\d"),
+    ):
+        browser.open(f"{path}?lang={language}")
+        text = browser.script("return document.querySelector('main').textContent")
+        assert re.search(form, text) and not re.search(ISO, text)

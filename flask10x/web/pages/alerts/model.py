@@ -21,6 +21,7 @@ from flask10x.config.alerts.rules import Rate, Rule
 from flask10x.config.settings import Settings
 from flask10x.errors import QueryError
 from flask10x.history.charts import Chart
+from flask10x.readings.labels import moment
 from flask10x.readings.reasons import Reason
 from flask10x.readings.times import DAY_MS, HOUR_MS, is_date, iso_text, local_text, parse_bound
 from flask10x.runtime.store import Store
@@ -176,10 +177,6 @@ def newest_values(store: Store | Waiting, alerts: Iterable[Alert]) -> NewestValu
     }
 
 
-# `2025-08-24 09:00`: seconds do not matter here.
-TO_THE_MINUTE = 16
-
-
 def _without_facts(rule: Rule, subject: str) -> Alert:
     return Alert(
         id=0,
@@ -256,8 +253,7 @@ class AlertReader:
         """Local, to the minute; empty for None."""
         if ms is None:
             return ""
-        text = local_text(ms, self.settings.zone)
-        return text[:TO_THE_MINUTE] if is_date(ms) else text
+        return moment(ms, self.settings.zone, self.t, self.now_ms)
 
     def iso(self, ms: int | None) -> str | None:
         """The same for programs; None for None."""

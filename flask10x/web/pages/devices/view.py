@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 from flask10x.database import counters
 from flask10x.errors import nearest
 from flask10x.history.rhythm import Rhythm, rhythms
+from flask10x.readings.labels import moment
 from flask10x.readings.reasons import in_language
 from flask10x.readings.stations import Station
-from flask10x.readings.times import local_text
 from flask10x.recording import rejected
 from flask10x.recording.entry import WARNINGS
 from flask10x.recording.rejected import RejectedRow, Selection
@@ -47,6 +47,7 @@ def as_page() -> str:
     """All boards, in the order of the stations."""
     store, t = context.store(), preferences.texts()
     with context.view() as view:
+        now_ms = view.now_ms
         rhythm_of = rhythms(view.connection, view.stations.all, view.now_ms)
         warnings = counters.values_like(view.connection, WARNINGS)
         rejected_of = _rejected(view.connection)
@@ -55,7 +56,7 @@ def as_page() -> str:
             "station": station,
             # The last one since the service started.
             "request": store.gauges.last_request(station.endpoint),
-            "rhythm": _rhythm(rhythm_of[station.endpoint], t),
+            "rhythm": _rhythm(rhythm_of[station.endpoint], t, now_ms),
             "warned": _of_station(station, warnings),
             "rejected": rejected_of[station.endpoint][:REJECTED_SHOWN],
             # Asks what would become of a reading, and stores nothing.
@@ -69,7 +70,7 @@ def as_page() -> str:
         devices=devices,
         unknown=[(name, *_meant(name)) for name in unknown_names(store)],
         looked_at=REJECTED_LOOKED_AT,
-        local_time=lambda ms: local_text(ms, store.settings.zone),
+        local_time=lambda ms: moment(ms, store.settings.zone, t, now_ms),
         visible=escape,
         body_text=rejected.text_of,
         why=lambda reading: _why(reading, t),
@@ -145,10 +146,10 @@ def _meant(unknown: UnknownName) -> tuple[str, str]:
     return f"/{near}" if near else "", f"flask10x stations add {unknown.name}"
 
 
-def _rhythm(rhythm: Rhythm, t: Translation) -> list[str]:
+def _rhythm(rhythm: Rhythm, t: Translation, now_ms: int) -> list[str]:
     if not rhythm.readings:
         return [t("No reading in the last 24 hours.")]
-    return [_looked_at(rhythm, t), *_intervals(rhythm, t), _clock(rhythm.lag_sec, t)]
+    return [_looked_at(rhythm, t, now_ms), *_intervals(rhythm, t), _clock(rhythm.lag_sec, t)]
 
 
 def _intervals(rhythm: Rhythm, t: Translation) -> Iterator[str]:
@@ -168,10 +169,10 @@ def _intervals(rhythm: Rhythm, t: Translation) -> Iterator[str]:
         yield t("No gap")
 
 
-def _looked_at(rhythm: Rhythm, t: Translation) -> str:
+def _looked_at(rhythm: Rhythm, t: Translation, now_ms: int) -> str:
     if rhythm.since_ms is None:
         return t("Readings in the last 24 hours: {n}", n=f"{rhythm.readings:,}")
-    since = local_text(rhythm.since_ms, context.store().settings.zone)
+    since = moment(rhythm.since_ms, context.store().settings.zone, t, now_ms)
     return t("The newest {n} readings, since {since}", n=f"{rhythm.readings:,}", since=since)
 
 

@@ -24,8 +24,8 @@ from flask10x.database.paths import database_path
 from flask10x.database.server import Primary
 from flask10x.database.sqlite import rescued
 from flask10x.history.view import View
-from flask10x.readings.labels import station_name
-from flask10x.readings.times import DAY_MS, local_text
+from flask10x.readings.labels import day_of, moment, station_name
+from flask10x.readings.times import DAY_MS
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedRow, Selection
 from flask10x.runtime import facts, periodic_tasks
@@ -672,7 +672,7 @@ class Answers:
         pace = t("Each day adds about {size}.", size=size(card.bytes_a_day))
         if days is None or days > FAR_DAYS:
             return [pace, t("At this pace it takes more than 20 years to fill up.")]
-        date = self._time(self._now_ms + round(days * DAY_MS)).partition(" ")[0]
+        date = day_of(self._now_ms + round(days * DAY_MS), self._settings.zone, t)
         return [
             pace,
             t("At this pace it is full in {span} (about {date}).", span=span(days, t), date=date),
@@ -784,7 +784,7 @@ class Answers:
         )
 
     def _time(self, ms: int) -> str:
-        return local_text(ms, self._settings.zone)
+        return moment(ms, self._settings.zone, self._t, self._now_ms)
 
 
 def _hindrance(obstacle: Obstacle, gauges: Gauges) -> str:

@@ -6,7 +6,7 @@ long, and is always a 200: what it cannot determine it says so.
 
 from flask import render_template
 
-from flask10x.readings.times import local_text
+from flask10x.readings.labels import moment
 from flask10x.system import clock
 from flask10x.translation import N_
 from flask10x.web import context, preferences
@@ -38,5 +38,5 @@ def as_page() -> str:
         # What the first line says.
         named=named,
         manner=how_it_runs()[0],
-        time=local_text(now_ms, settings.zone),
+        time=moment(now_ms, settings.zone, preferences.texts(), now_ms),
     )

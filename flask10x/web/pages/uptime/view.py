@@ -6,15 +6,11 @@ from flask import Response, jsonify, render_template
 
 from flask10x.config.settings import Settings
 from flask10x.history.uptime import Gap, Share, StationUptime, Uptime, uptime
-from flask10x.readings.labels import station_name
-from flask10x.readings.times import iso_text, local_text
+from flask10x.readings.labels import moment, station_name
+from flask10x.readings.times import iso_text
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
 from flask10x.web.page import Page
-
-# `2025-08-24 09:00` of a local time.
-MINUTE_CHARS = 16
-
 
 blueprint = Page("uptime", __name__, text=N_("Uptime"), group="more")
 
@@ -35,8 +31,8 @@ def as_page() -> str:
                 _rows([station.months for station in model.stations]),
             ),
         ),
-        gaps=[_gaps(station, settings, t) for station in model.stations],
-        until=local_text(model.until_ms, settings.zone)[:MINUTE_CHARS],
+        gaps=[_gaps(station, settings, t, model.until_ms) for station in model.stations],
+        until=moment(model.until_ms, settings.zone, t, model.until_ms),
         percent=_percent,
     )
 
@@ -85,12 +81,12 @@ def _percent(share: Share) -> str:
     return "–" if share.share is None else f"{int(share.share * 1000) / 10:g} %"
 
 
-def _gaps(station: StationUptime, settings: Settings, t: Translation) -> list[str]:
+def _gaps(station: StationUptime, settings: Settings, t: Translation, until_ms: int) -> list[str]:
     return [
         t(
             "{first} to {end} ({duration})",
-            first=local_text(gap.first_ms, settings.zone)[:MINUTE_CHARS],
-            end=local_text(gap.end_ms, settings.zone)[:MINUTE_CHARS],
+            first=moment(gap.first_ms, settings.zone, t, until_ms),
+            end=moment(gap.end_ms, settings.zone, t, until_ms),
             duration=t.duration(_seconds(gap)),
         )
         for gap in station.gaps

@@ -39,9 +39,9 @@ def test_an_alert_is_on_the_card_of_its_station(client: FlaskClient, rows: Alert
     shown = cards(client)
     assert {name for name, card in shown.items() if "alerted" in card} == {"data2", "data3"}
     assert f'href="/alerts#alert-{silent}"' in shown["data3"]
-    assert "Alert since 2025-08-24 09:00:" in shown["data3"]
+    assert "Alert since Sun 24 Aug, 09:00:" in shown["data3"]
     assert f'href="/alerts#alert-{stuffy}"' in shown["data2"]
-    assert "Alert since 2025-08-24 09:00, muted:" in shown["data2"]
+    assert "Alert since Sun 24 Aug, 09:00, muted:" in shown["data2"]
 
 
 @pytest.mark.usefixtures("four")

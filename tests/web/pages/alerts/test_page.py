@@ -67,14 +67,14 @@ def test_what_is_wrong_comes_first_with_its_messages(client: FlaskClient, rows: 
     shown = page(client)
     assert shown.index('id="active"') < shown.index('id="muted"') < shown.index('id="past"')
     active = section(shown, "active")
-    assert "2025-08-24 09:02: Alert sent by phone" in active
-    failed = "Alert by mail: failed (tries: 3), tried again at 2025-08-24 12:01"
+    assert "Sun 24 Aug, 09:02: Alert sent by phone" in active
+    failed = "Alert by mail: failed (tries: 3), tried again at Sun 24 Aug, 12:01"
     assert f"{failed} (the connection was refused)" in active
-    assert "Next: a reminder at 2025-08-25 09:00, if it lasts until then." in active
+    assert "Next: a reminder at Mon 25 Aug, 09:00, if it lasts until then." in active
     assert "measurement=co2&from=2025-08-24+08:00:00" in shown
     assert "active: Bedroom CO₂" in section(shown, "watched")
     japanese = section(page(client, language="ja"), "active")
-    assert "2025-08-24 09:02 phone: 発生の通知を送信しました" in japanese
+    assert "8月24日（日）09:02 phone: 発生の通知を送信しました" in japanese
     assert "（接続が拒否されました）" in japanese
 
 
@@ -87,9 +87,11 @@ def test_the_newest_value_is_beside_that_of_the_beginning(
     rows.alert("gas", "data3.gas_resistance", kind="rate")
     rows.alert("silence", "data")
     active = section(page(client), "active")
-    assert "Last value: 650 ppm (2025-08-24 09:01)" in active
+    assert "Last value: 650 ppm (Sun 24 Aug, 09:01)" in active
     assert active.count("Last value:") == 1
-    assert "最新の値: 650 ppm（2025-08-24 09:01）" in section(page(client, language="ja"), "active")
+    assert "最新の値: 650 ppm（8月24日（日）09:01）" in section(
+        page(client, language="ja"), "active"
+    )
 
 
 def test_without_the_database_the_newest_value_is_left_out(
@@ -103,15 +105,15 @@ def test_without_the_database_the_newest_value_is_left_out(
 @pytest.mark.parametrize(
     ("message", "said"),
     [
-        ({"state": "sent", "occasion": "reminder"}, "2025-08-24 09:02: Reminder sent by phone"),
+        ({"state": "sent", "occasion": "reminder"}, "Sun 24 Aug, 09:02: Reminder sent by phone"),
         ({"state": "waiting"}, "Alert by phone: about to be sent"),
         (
             {"state": "waiting", "due_ms": NOW_MS + HOUR_MS},
-            "Alert by phone: not before 2025-08-24 13:00",
+            "Alert by phone: not before Sun 24 Aug, 13:00",
         ),
         (
             {"state": "given_up", "tries": 40, "trouble": "gone"},
-            "Alert by phone: given up at 2025-08-24 09:02 (tries: 40) (gone)",
+            "Alert by phone: given up at Sun 24 Aug, 09:02 (tries: 40) (gone)",
         ),
         ({"state": "muted"}, "Alert by phone: not sent, because it was muted"),
         (
@@ -151,7 +153,7 @@ def test_a_mute_is_at_its_alert_and_in_the_list(client: FlaskClient, rows: Alert
     rows.mute("silence", "data", NOW_MS + 2 * HOUR_MS)
     rows.mute("stuffy", "data2.co2", NOW_MS)
     shown = page(client)
-    assert "Muted until 2025-08-24 13:00" in section(shown, "active")
+    assert "Muted until Sun 24 Aug, 13:00" in section(shown, "active")
     assert section(shown, "muted").count("Muted until") == 2
     assert "active: Bedroom, muted: Pico, Bedroom" in section(shown, "watched")
 
@@ -179,7 +181,7 @@ def test_each_rule_and_each_alert_can_be_muted_by_a_form(
         *["1h", "morning", "1d", "1w"] * 2,
     ]
     assert any(one.get("id") == f"alert-{alert}" for one in tags.all("article"))
-    assert "until the morning (2025-08-25 07:00)" in client.get("/alerts").text
+    assert "until the morning (Mon 25 Aug, 07:00)" in client.get("/alerts").text
 
 
 def test_past_ones_by_page(client: FlaskClient, rows: AlertRows) -> None:
@@ -192,7 +194,7 @@ def test_past_ones_by_page(client: FlaskClient, rows: AlertRows) -> None:
     rows.message(ids[-1], "sent")
     first = page(client)
     assert re.findall(r'<tr role="row" id="alert-(\d+)"', first) == [str(one) for one in ids[:4:-1]]
-    assert "2025-08-23 09:00 – 2025-08-23 10:30 90 min phone" in section(first, "past")
+    assert "Sat 23 Aug, 09:00 – Sat 23 Aug, 10:30 90 min phone" in section(first, "past")
     assert f'rel="next" href="/alerts?before={ids[5]}#past"' in first
     assert "latest ones" not in first
     second = page(client, f"?before={ids[5]}")

@@ -1,6 +1,7 @@
 """What browsers may keep of the pages, and what makes them an app on a phone."""
 
 import json
+import re
 from pathlib import Path
 
 from flask.testing import FlaskClient
@@ -49,4 +50,5 @@ def test_every_icon_of_the_manifest_is_there(client: FlaskClient) -> None:
 
 
 def test_each_page_says_when_it_was_made(client: FlaskClient) -> None:
-    assert "These are the last values, as of 20" in client.get("/history").text
+    page = client.get("/history").text
+    assert re.search(r"These are the last values, as of \w{3} \d+ \w{3}, \d\d:\d\d\.", page)

@@ -45,8 +45,8 @@ def test_what_goes_next_and_when(make_settings: MakeSettings, database: Database
     (answer,) = answers(settings, database, FIRST_MS)
     assert answer.mood == "good"
     assert answer.details[0] == (
-        "Pico: kept for 30 days. 1,234 are removed, up to 2025-08-24 10:45:40."
-        " Next: that of 2025-08-24 10:46:40, on 2025-09-23 11:00:00."
+        "Pico: kept for 30 days. 1,234 are removed, up to Sun 24 Aug, 10:45."
+        " Next: that of Sun 24 Aug, 10:46, on Tue 23 Sep, 11:00."
     )
     assert answer.details[1].endswith("There is none to remove yet.")
 
