@@ -97,3 +97,22 @@ def test_times_are_written_as_people_write_them(browser: Browser, path: str) -> 
         browser.open(f"{path}?lang={language}")
         text = browser.script("return document.querySelector('main').textContent")
         assert re.search(form, text) and not re.search(ISO, text)
+
+
+def test_a_dark_page_is_printed_dark_on_white(browser: Browser) -> None:
+    text = "return getComputedStyle(document.body).color"
+    line = "document.querySelector('.chart .keys line').getAttribute('stroke')"
+    browser.open("/history?from=-24h&theme=light")
+    browser.wait(lambda: browser.all(".chart .keys line"), "the charts")
+    light = browser.script(text), browser.script(f"return {line}")
+    browser.open("/history?from=-24h&theme=dark")
+    browser.wait(lambda: browser.all(".chart .keys line"), "the charts")
+    assert browser.script(text) != light[0]
+    try:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        browser.wait(
+            lambda: (browser.script(text), browser.script(f"return {line}")) == light,
+            "the colours of paper",
+        )
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

@@ -56,7 +56,8 @@ export function start() {
   // The boxes beside the cursors have their place in the window.
   addEventListener("scroll", () => plots.forEach((plot) => plot.follow()), { passive: true });
   setInterval(() => !document.hidden && isLive() && !isLookedAt() && draw(), REFRESH_MS);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => shown && redraw(shown));
+  // A canvas keeps the colours in which it was drawn: those of the dark are too pale for paper.
+  for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", () => shown && redraw(shown));
 }
 
 const now = () => Date.now() + aheadMs;
