@@ -116,3 +116,31 @@ def test_a_dark_page_is_printed_dark_on_white(browser: Browser) -> None:
         )
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+@pytest.mark.parametrize("width", [360, 1280, 1920])
+def test_all_pages_have_one_width_and_forms_begin_where_their_hints_do(
+    browser: Browser, width: int
+) -> None:
+    browser.resize(width, 900)
+    ends = """return [...document.querySelectorAll(arguments[0])].map((each) => {
+      const box = each.getBoundingClientRect(); return [box.left, box.right].map(Math.round) })"""
+    found: set[tuple[int, ...]] = set()
+    for path, block in (
+        ("/status", "main > .answer"),
+        ("/devices", "main > .device"),
+        ("/api", "main > .device"),
+        ("/notes", "main > .writing"),
+        ("/history/rejected", "main > form"),
+        ("/records", "main > .scroll"),
+    ):
+        browser.open(path)
+        found.update(map(tuple, browser.script(ends, block)))
+    assert len(found) == 1
+    browser.open("/records")
+    choice, limit = browser.one(".choices .choice"), browser.one(".limit label")
+    assert choice.location["x"] == limit.location["x"]
+    browser.open("/notes?what=note")
+    browser.script("document.querySelector('details.write').open = true")
+    hint, field = browser.one("details.write .hint"), browser.one("details.write form label")
+    assert hint.location["x"] == field.location["x"]
