@@ -112,4 +112,8 @@ def create_app(
 def _file(filename: str) -> Response:
     """Answer with a file under /static: a shared one, or the script or the style of a page."""
     path = files.OF_PAGES.get(filename)
-    return send_file(path) if path else current_app.send_static_file(filename)
+    answer = send_file(path) if path else current_app.send_static_file(filename)
+    # A page loads some thirty files: what a browser does not need beside the ETag is kilobytes.
+    for name in ("Content-Disposition", "Last-Modified"):
+        answer.headers.pop(name, None)
+    return answer
