@@ -505,8 +505,11 @@ def _attention(
     silent = [card for card in sending if not card.is_well]
     said = {f"{card.station.endpoint}.{value.measurement.column}" for card, value, _ in urgent}
     said |= {card.station.endpoint for card in silent}
+    backup = [*_of_backup(view, store, t)]
     reader = AlertReader(store.settings, t, view.now_ms)
     for alert in state().current().active:
+        if alert.kind == "backup" and backup:
+            continue
         if alert.kind not in ("silence", "threshold") or alert.subject not in said:
             url = f"{url_for('alerts.as_page')}#alert-{alert.id}"
             yield Attention(text=t("{text}.", text=reader.title(alert)), level="warning", url=url)
@@ -514,7 +517,7 @@ def _attention(
         yield _of_value(card, value, band, t)
     yield from _of_silence(silent, t)
     yield from _notices(banded, t)
-    yield from _of_backup(view, store, t)
+    yield from backup
 
 
 def _of_silence(silent: Sequence[Card], t: Translation) -> Iterator[Attention]:

@@ -17,6 +17,7 @@ from flask10x.runtime import station_watch
 from flask10x.system import clock
 from flask10x.web.pages.home import model
 from tests.conftest import MakeApp
+from tests.support.alert_rows import AlertRows
 from tests.support.html import MINUTE, NINE, Outline, words
 from tests.support.rows import execute, insert_readings
 from tests.support.slow_queries import SlowQueries
@@ -198,10 +199,12 @@ def test_several_silent_stations_are_named_together(
 
 @pytest.mark.usefixtures("at_nine")
 def test_a_house_without_a_backup_is_said_to_be(
-    client: FlaskClient, database: Database, store_readings: Store
+    client: FlaskClient, settings: Settings, database: Database, store_readings: Store
 ) -> None:
     store_readings(pico(60 * 24 * 40, 22.5), pico(0, 22.5))
     execute(database.path, "UPDATE readings SET arrived_at = received_at")
+    assert said(client) == "No backup yet."
+    AlertRows(settings.data_dir).alert("backup")
     assert said(client) == "No backup yet."
     # Who stands before the wall can't make one.
     assert said(client, path="/?kiosk=1") == "All is well."
