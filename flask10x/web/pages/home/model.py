@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 from flask import url_for
 
 from flask10x.alerts.alert import Alert
-from flask10x.config.alerts.rules import BackupOverdue
 from flask10x.config.settings import Settings
 from flask10x.history import charts
 from flask10x.history.buckets import Bucket, Line, Window
@@ -24,8 +23,7 @@ from flask10x.readings.numbers import rounded
 from flask10x.readings.reasons import WrongValue
 from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import DAY_MS, HOUR_MS, is_date, local_text, parse_bound
-from flask10x.runtime.alerting.service_watches import of_backup, rules_of
-from flask10x.runtime.facts import beginning, newest_backup, obstacles_met
+from flask10x.runtime.facts import obstacles_met
 from flask10x.runtime.store import Store
 from flask10x.translation import N_, Translation
 from flask10x.web.alert_state import state
@@ -505,19 +503,18 @@ def _attention(
     silent = [card for card in sending if not card.is_well]
     said = {f"{card.station.endpoint}.{value.measurement.column}" for card, value, _ in urgent}
     said |= {card.station.endpoint for card in silent}
-    backup = [*_of_backup(view, store, t)]
     reader = AlertReader(store.settings, t, view.now_ms)
-    for alert in state().current().active:
-        if alert.kind == "backup" and backup:
-            continue
-        if alert.kind not in ("silence", "threshold") or alert.subject not in said:
+    active = state().current().active
+    for alert in active:
+        is_shown = alert.kind in ("silence", "threshold") and alert.subject in said
+        if not is_shown and alert.kind != "backup":
             url = f"{url_for('alerts.as_page')}#alert-{alert.id}"
             yield Attention(text=t("{text}.", text=reader.title(alert)), level="warning", url=url)
     for card, value, band in urgent:
         yield _of_value(card, value, band, t)
     yield from _of_silence(silent, t)
     yield from _notices(banded, t)
-    yield from backup
+    yield from (_of_backup(alert, view.now_ms, t) for alert in active if alert.kind == "backup")
 
 
 def _of_silence(silent: Sequence[Card], t: Translation) -> Iterator[Attention]:
@@ -569,20 +566,13 @@ def _within_sentence(band: Band, t: Translation) -> str:
     return f"{word[:1].lower()}{word[1:]}" if is_own(band) else word
 
 
-def _of_backup(view: View, store: Store, t: Translation) -> Iterator[Attention]:
-    """When the page of the status says so, too."""
-    settings = store.settings
-    try:
-        newest = newest_backup(settings.backup_dir, view.zone, view.now_ms)
-    except OSError:
-        return
-    rules, began_at = rules_of(settings.alerts, BackupOverdue()), beginning(view.connection).at
-    if any(of_backup(rule, newest, began_at, view.now_ms, None).is_firing for rule in rules):
-        age = t.duration(newest.age_sec(view.now_ms)) if newest else ""
-        text = t("The newest backup is {age} old.", age=age) if newest else t("No backup yet.")
-        yield Attention(
-            text=text, level="notice", url=url_for("status_page.as_page"), is_house=False
-        )
+def _of_backup(alert: Alert, now_ms: int, t: Translation) -> Attention:
+    """As the watch has found it: the folder may be on a machine that does not answer."""
+    text, newest_at = t("No backup yet."), alert.facts.get("newest_at")
+    if isinstance(newest_at, int):
+        age = t.duration(max(now_ms - newest_at, 0) // 1000)
+        text = t("The newest backup is {age} old.", age=age)
+    return Attention(text=text, level="notice", url=url_for("status_page.as_page"), is_house=False)
 
 
 def _url(card: Card) -> str:

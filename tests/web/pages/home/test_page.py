@@ -13,7 +13,7 @@ from flask10x.config.alerts.rules import QuietHours
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.readings.parse import Reading
-from flask10x.runtime import station_watch
+from flask10x.runtime import facts, station_watch
 from flask10x.system import clock
 from flask10x.web.pages.home import model
 from tests.conftest import MakeApp
@@ -119,6 +119,7 @@ def test_it_answers_while_reading_takes_too_long(
     assert "24.1" in words(client.get("/").text)
 
 
+@pytest.mark.usefixtures("at_nine")
 def test_the_wall_has_no_links_that_lead_away(client: FlaskClient, store_readings: Store) -> None:
     store_readings(pico(0, 24.7))
     assert 'class="kiosk"' in client.get("/?kiosk=1").text
@@ -199,15 +200,26 @@ def test_several_silent_stations_are_named_together(
 
 @pytest.mark.usefixtures("at_nine")
 def test_a_house_without_a_backup_is_said_to_be(
-    client: FlaskClient, settings: Settings, database: Database, store_readings: Store
+    client: FlaskClient, settings: Settings, store_readings: Store
 ) -> None:
-    store_readings(pico(60 * 24 * 40, 22.5), pico(0, 22.5))
-    execute(database.path, "UPDATE readings SET arrived_at = received_at")
+    store_readings(pico(0, 22.5))
+    rows = AlertRows(settings.data_dir)
+    rows.alert("backup", facts={"newest_at": None, "after_sec": 1})
     assert said(client) == "No backup yet."
-    AlertRows(settings.data_dir).alert("backup")
-    assert said(client) == "No backup yet."
-    # Who stands before the wall can't make one.
+    # Before the wall there is no way to make one.
     assert said(client, path="/?kiosk=1") == "All is well."
+
+
+@pytest.mark.usefixtures("at_nine")
+def test_how_old_the_newest_backup_is_comes_from_its_alert(
+    client: FlaskClient, settings: Settings, store_readings: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_readings(pico(0, 22.5))
+    # The folder may be on a machine that does not answer, and a page would wait for it.
+    monkeypatch.setattr(facts, "newest_backup", None)
+    newest_at = NINE - 5 * 24 * 60 * MINUTE
+    AlertRows(settings.data_dir).alert("backup", facts={"newest_at": newest_at, "after_sec": 1})
+    assert said(client) == "The newest backup is 5 days old."
 
 
 @pytest.mark.parametrize(
