@@ -1,7 +1,6 @@
 """Each station now: its newest reading, whether it is silent, and a card of it for pages."""
 
 import shlex
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from flask10x.history.silence import SilenceVerdict
 from flask10x.history.view import View
 from flask10x.readings.bands import Band, band_of
 from flask10x.readings.derived import derived_by_station
-from flask10x.readings.numbers import DIGITS, NO_VALUE, rounded
+from flask10x.readings.numbers import NO_VALUE, rounded
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.readings.times import SECOND_MS, is_date, iso_text, local_text
 from flask10x.runtime.station_watch import silence_of
@@ -147,12 +146,6 @@ class Card:
     """All of the station's, each in its place; none when it has no reading."""
     derived: tuple[Value, ...]
     """What is computed from the newest reading; what can't be is left out."""
-
-    @property
-    def unique_units(self) -> set[str]:
-        """The units that only one value of the station has, so that they say what it is."""
-        units = Counter(value.measurement.unit for value in self.values)
-        return {unit for unit, n in units.items() if n == 1 and unit in DIGITS}
 
     @property
     def is_well(self) -> bool:

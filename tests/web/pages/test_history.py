@@ -180,15 +180,6 @@ def test_each_thing_that_is_set_has_a_chip_that_takes_it_away(client: FlaskClien
     assert chips("from=-24h&to=now") == chips("") == chips("endpoint=data&limit=0") == {}
 
 
-@pytest.mark.usefixtures("four")
-def test_a_unit_replaces_the_name_only_where_it_is_unique_and_shown(client: FlaskClient) -> None:
-    cards = client.get("/history").text.split("<article")[1:]
-    names = [re.findall(r'<dt( class="named-by-unit")?>([^<]*)<', card) for card in cards]
-    assert all(name for name, _ in (*names[0], *names[1]))
-    assert [label for name, label in names[2] if not name] == ["Gas resistance"]
-    assert [label for name, label in names[3] if name] == ["CO₂", "Voltage", "Humidity (DHT11)"]
-
-
 def test_a_station_that_was_never_heard_says_so(client: FlaskClient) -> None:
     cards = client.get("/history").text.split("<article")[1:]
     assert len(cards) == 4
