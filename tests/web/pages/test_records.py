@@ -221,6 +221,15 @@ def test_the_bars_have_a_scale_of_round_values(client: FlaskClient) -> None:
     assert "Range <small>ppm</small>" in page
 
 
+def test_a_range_that_no_step_divides_has_no_scale(client: FlaskClient, database: Database) -> None:
+    with database.commit() as connection:
+        narrow = bedroom("2025-10-01 09:00:00", 0.0), bedroom("2025-10-01 10:00:00", 5e-324)
+        insert_readings(connection, narrow)
+    answer = client.get(f"{ADDRESS}&period=2025-10")
+    assert answer.status_code == 200
+    assert 'class="tick"' not in answer.text
+
+
 @pytest.mark.parametrize(
     ("query", "reason"),
     [

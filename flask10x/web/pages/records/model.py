@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from math import ceil, floor, inf, log10
+from sys import float_info
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -427,7 +428,7 @@ STEPS_MAX, LONG_STEPS_MAX, LONG_FROM = 7, 4, 1000
 def scale(whole: PeriodRow) -> list[Tick]:
     """The round values within the range of the bars; empty where these have none."""
     low, high = whole.bucket.minimum, whole.bucket.maximum
-    if low is None or high is None or not 0 < (width := high - low) < inf:
+    if low is None or high is None or not float_info.min < (width := high - low) < inf:
         return []
     most = STEPS_MAX if max(abs(low), abs(high)) < LONG_FROM else LONG_STEPS_MAX
     power = 10.0 ** floor(log10(width / most))
@@ -446,7 +447,7 @@ def _bar(row: PeriodRow, whole: PeriodRow) -> tuple[int, int, int] | None:
     lowest, highest, mean = row.bucket.minimum, row.bucket.maximum, row.mean
     if low is None or high is None or lowest is None or highest is None or mean is None:
         return None
-    if not 0 < (width := high - low) < inf:
+    if not float_info.min < (width := high - low) < inf:
         return None
     left, middle, right = (round(THOUSANDTHS * (v - low) / width) for v in (lowest, mean, highest))
     return left, right - left, middle
