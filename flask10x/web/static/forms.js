@@ -1,5 +1,4 @@
-// What a form can do more with a script: a picker beside each time, fields left out when empty,
-// and buttons that copy a field.
+// What a form can do more with a script: a picker beside each time, and fields left out when empty.
 
 /** Give each time field the browser's own picker; the text field stays, for `-24h` and the like. */
 export function addPickers() {
@@ -36,20 +35,6 @@ export function leaveOutEmpty() {
   // A page that comes back from the browser's cache must be whole again.
   addEventListener("pageshow", () => {
     for (const field of document.querySelectorAll("form :disabled")) field.disabled = false;
-  });
-}
-
-/** The clipboard is only there over HTTPS and on localhost; elsewhere the text is selected. */
-export function copyFields() {
-  document.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-copies]");
-    if (!button) return;
-    const field = document.getElementById(button.dataset.copies);
-    field.select();
-    const copied = navigator.clipboard
-      ? await navigator.clipboard.writeText(field.value).then(() => true, () => false)
-      : document.execCommand("copy");
-    if (copied) button.textContent = button.dataset.copied;
   });
 }
 

@@ -74,16 +74,18 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// Commands are copied by a button; where there is no clipboard they are selected (it is only there over HTTPS and on
-// localhost).
-for (const button of document.querySelectorAll(".command button")) button.hidden = false;
+// What has a button for it is copied: a field by its id, or the command before the button. The clipboard is only there
+// over HTTPS and on localhost; elsewhere the text is selected.
+for (const button of document.querySelectorAll("[data-copied]")) button.hidden = false;
 document.addEventListener("click", async (event) => {
-  const button = event.target.closest?.(".command button");
+  const button = event.target.closest?.("[data-copied]");
   if (!button) return;
-  const command = button.previousElementSibling;
-  if (!navigator.clipboard) getSelection().selectAllChildren(command);
+  const { copies, copied } = button.dataset;
+  const source = copies ? document.getElementById(copies) : button.previousElementSibling;
+  if (copies) source.select();
+  else if (!navigator.clipboard) getSelection().selectAllChildren(source);
   const isCopied = navigator.clipboard
-    ? await navigator.clipboard.writeText(command.textContent).then(() => true, () => false)
+    ? await navigator.clipboard.writeText(copies ? source.value : source.textContent).then(() => true, () => false)
     : document.execCommand("copy");
-  if (isCopied) button.textContent = button.dataset.copied;
+  if (isCopied) button.textContent = copied;
 });

@@ -9,7 +9,7 @@ import * as view from "./view.js";
 
 function prepare(names = ["filter"]) {
   forms.addPickers();
-  for (const copy of document.querySelectorAll("[data-copies]")) copy.hidden = false;
+  for (const copy of document.querySelectorAll("[data-copied]")) copy.hidden = false;
   if (names.includes("filter")) showChosen();
 }
 
@@ -24,7 +24,6 @@ prepare();
 view.onChange(prepare);
 view.followLinks();
 forms.leaveOutEmpty();
-forms.copyFields();
 keys.listen();
 if (document.getElementById("table")) {
   live.start();
