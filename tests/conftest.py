@@ -26,7 +26,7 @@ from flask10x.runtime.store import Store
 from flask10x.system import logs
 from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
-from tests.support import databases, postgres
+from tests.support import commands, databases, postgres
 from tests.support.html import MINUTE, NINE
 from tests.support.new_database import lay_new_database
 
@@ -90,11 +90,17 @@ MakeApp = Callable[..., Flask]
 
 @pytest.fixture(autouse=True, scope="session")
 def markers_apart() -> Iterator[None]:
-    """No test, nor any process of one, leaves a marker of its database in this user's home."""
+    """No test, nor any process of one, leaves or finds a marker of its database in this home."""
     # Not by a fixture for folders: on PostgreSQL only tests that have one are run.
+    of_the_user = Path("~/.local/state/flask10x").expanduser()
+    before = set(of_the_user.glob("*"))
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STATE_DIRECTORY", folder)
+        for name in commands.OF_MARKERS:
+            patch.setenv(name, folder)
         yield
+    # Folders of tests get their names again, and a test that begins in one would miss a database.
+    left = [marker.read_text() for marker in set(of_the_user.glob("*")) - before]
+    assert not [text for text in left if "/pytest-of-" in text]
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ first process. Tests of just that, of a kill or of a signal start `python -m fla
 
 import atexit
 import json
+import os
 import select
 import signal
 import subprocess
@@ -16,11 +17,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from os import kill
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMMAND_WITHIN_SEC = 60.0
+# Where a marker outside the folder of a database may lie.
+OF_MARKERS = ("STATE_DIRECTORY", "XDG_STATE_HOME")
 # The program itself is loaded by the child: some of its texts take their language when they are
 # loaded. The child leaves the loop, so that its interpreter ends as any other.
 DRIVER = """
@@ -86,7 +88,7 @@ class Commands:
             _commands.cache_clear()
             self._driver.kill()
             with suppress(ProcessLookupError):
-                kill(child or self._driver.pid, signal.SIGKILL)
+                os.kill(child or self._driver.pid, signal.SIGKILL)
             raise AssertionError(f"still running after {within_sec} s: {request['arguments']}")
         return status
 
@@ -111,10 +113,13 @@ def run_command(
     folder: Path | None = None,
     umask: int = -1,
 ) -> subprocess.CompletedProcess[bytes]:
-    """`flask10x` with these arguments and exactly this environment; in its folder, if one is given.
+    """`flask10x` with these arguments and this environment; in its folder, if one is given.
 
+    Markers of its database lie where those of this process do, unless the environment says where.
     The exit status is the caller's to check.
     """
+    if not environment.keys() & set(OF_MARKERS):
+        environment = {name: os.environ[name] for name in OF_MARKERS} | dict(environment)
     with tempfile.TemporaryDirectory() as made:
         streams = [Path(made) / name for name in ("output", "errors")]
         for stream in streams:
