@@ -23,6 +23,7 @@ from flask10x.config.alerts.rules import Alerts
 from flask10x.errors import SettingsError, nearest
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import unknown_tz
+from flask10x.translation import N_
 
 PREFIX = environment_file.PREFIX
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -38,17 +39,20 @@ def whole(low: int, high: int) -> readers.Reader:
     return readers.from_text(int, readers.whole(low, high))
 
 
-def _setting(read: readers.Reader, default: Any) -> Any:
-    """A row of the table: how a value is read, and what it is by default.
+def _setting(read: readers.Reader, default: Any, section: str, about: str) -> Any:
+    """A row of the table: how a value is read, its default, its section, and what it does.
 
     A default that is a function gets the settings above it.
     """
-    return field(metadata={"read": read, "default": default})
+    return field(metadata={"read": read, "default": default, "section": section, "about": about})
 
 
-def _dependent(read: Callable[[Any, Mapping[str, Any]], Any], default: Any) -> Any:
+def _dependent(
+    read: Callable[[Any, Mapping[str, Any]], Any], default: Any, section: str, about: str
+) -> Any:
     """A row whose reader gets the settings above it, too."""
-    return field(metadata={"read": read, "default": default, "depends": True})
+    row = {"read": read, "default": default, "section": section, "about": about}
+    return field(metadata={**row, "depends": True})
 
 
 def is_checkout() -> bool:
@@ -61,80 +65,254 @@ def default_data_dir(_settings: Mapping[str, Any] | None = None) -> Path:
     return (CHECKOUT if is_checkout() else Path.cwd()) / "instance"
 
 
+SECTIONS = {
+    "place": N_("Where things are"),
+    "server": N_("Server"),
+    "house": N_("House"),
+    "access": N_("Access"),
+    "broker": N_("Broker"),
+    "storing": N_("Storing"),
+    "answers": N_("Answers and rejected readings"),
+    "watching": N_("Watching"),
+}
+"""How the page `/setup` and `reference/settings.md` group the settings."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """Every setting with its final value; `reference/settings.md` describes each."""
 
-    data_dir: Path = _setting(readers.folder, default_data_dir)
-    database_url: str = _setting(
-        readers.database_url, lambda above: f"sqlite:///{above['data_dir'] / 'flask10x.sqlite3'}"
+    data_dir: Path = _setting(
+        readers.folder, default_data_dir, "place", N_("The folder of everything that is kept.")
     )
-    host_name: str = _setting(readers.host_name, lambda _above: os.uname().nodename)
-    """The name of this host among those that share a database."""
+    database_url: str = _setting(
+        readers.database_url,
+        lambda above: f"sqlite:///{above['data_dir'] / 'flask10x.sqlite3'}",
+        "place",
+        N_("The database of the readings."),
+    )
+    host_name: str = _setting(
+        readers.host_name,
+        lambda _above: os.uname().nodename,
+        "place",
+        N_("The name of this host among those that share the database."),
+    )
     stations: Stations = _setting(
-        lambda raw: station_file.load(readers.file(raw)), station_file.default
+        lambda raw: station_file.load(readers.file(raw)),
+        station_file.default,
+        "place",
+        N_("The file of the stations that were added or changed."),
     )
     """The built-in stations and those of the file that the setting names."""
     alerts: Alerts = _dependent(
-        lambda raw, above: alert_file.load(readers.file(raw), above["stations"]), alert_file.default
+        lambda raw, above: alert_file.load(readers.file(raw), above["stations"]),
+        alert_file.default,
+        "place",
+        N_("The file of alerts: what is watched, and who is notified."),
     )
     """The rules and channels of the file that the setting names."""
-    csv_dir: Path = _setting(readers.folder, lambda above: above["data_dir"] / "csv")
-    log_dir: Path = _setting(readers.folder, lambda above: above["data_dir"] / "logs")
-    backup_dir: Path = _setting(readers.folder, lambda above: above["data_dir"] / "backups")
-    bind: str = _setting(readers.bind, lambda above: f"0.0.0.0:{above.get('port') or 8888}")
-    workers: int = _setting(whole(1, 16), 2)
-    threads: int = _setting(whole(1, 64), 2)
+    csv_dir: Path = _setting(
+        readers.folder,
+        lambda above: above["data_dir"] / "csv",
+        "place",
+        N_("The folder of the CSV files."),
+    )
+    log_dir: Path = _setting(
+        readers.folder,
+        lambda above: above["data_dir"] / "logs",
+        "place",
+        N_("The folder of the log files."),
+    )
+    backup_dir: Path = _setting(
+        readers.folder,
+        lambda above: above["data_dir"] / "backups",
+        "place",
+        N_("The folder of the backups."),
+    )
+    bind: str = _setting(
+        readers.bind,
+        lambda above: f"0.0.0.0:{above.get('port') or 8888}",
+        "server",
+        N_("The address and port at which the service listens."),
+    )
+    workers: int = _setting(
+        whole(1, 16), 2, "server", N_("How many processes receive readings and answer pages.")
+    )
+    threads: int = _setting(
+        whole(1, 64),
+        2,
+        "server",
+        N_("How many threads each process has for pages, charts and downloads."),
+    )
+    history_max: int = _setting(
+        whole(1, 10_000), 1000, "server", N_("How many readings the history shows at once.")
+    )
+    query_timeout_sec: float = _setting(
+        readers.seconds(0.1, 60),
+        2.0,
+        "server",
+        N_("After how many seconds a search in the history is ended."),
+    )
+    setup: Literal["on", "off"] = _setting(
+        readers.choice("on", "off"), "on", "server", N_("Whether there is this page.")
+    )
+    timezone: str = _setting(
+        readers.time_zone, "", "house", N_("The time zone of the pages, CSV files and log.")
+    )
+    place: readers.Place | None = _setting(
+        readers.coordinates,
+        None,
+        "house",
+        N_("Latitude and longitude of the house: charts shade its nights."),
+    )
+    """The place by whose sun nights are shaded in charts; None: they are not shaded."""
+    altitude_m: float | None = _setting(
+        readers.from_text(float, readers.altitude),
+        None,
+        "house",
+        N_("The altitude of the house in metres, for the pressure at sea level."),
+    )
+    """The altitude above sea level of stations without one in `stations.toml`; None: unknown."""
+    write_tokens_file: str = _setting(
+        readers.secret_place, "", "access", N_("The file of the tokens that stations need to send.")
+    )
+    read_tokens_file: str = _setting(
+        readers.secret_place,
+        "",
+        "access",
+        N_("The file of the tokens that people and programs need to read."),
+    )
+    notes_tokens_file: str = _setting(
+        readers.secret_place,
+        "",
+        "access",
+        N_("The file of the tokens that people need to write notes and corrections."),
+    )
+    """An absolute path, or `credential:` and a name; empty: no token is needed."""
+    allowed_hosts: tuple[str, ...] = _setting(
+        readers.host_names, (), "access", N_("The names under which this machine may be called.")
+    )
+    """Names in lower case, a leading dot for all below it; empty: any name."""
+    mqtt_url: str = _setting(
+        readers.mqtt_url, "", "broker", N_("The broker from which flask10x mqtt takes readings.")
+    )
+    """The address of the broker for `flask10x mqtt`; empty: none."""
+    mqtt_password_file: str = _setting(
+        readers.secret_place, "", "broker", N_("The file with the password for the broker.")
+    )
+    """As the files of tokens; empty: the broker needs no password."""
+    write_queue_maxsize: int = _setting(
+        whole(1, 1_000_000), 5000, "storing", N_("How many readings may wait in each process.")
+    )
+    queue_warn_threshold: int = _setting(
+        whole(1, 1_000_000),
+        lambda above: max(1, above["write_queue_maxsize"] * 80 // 100),
+        "storing",
+        N_("From how many waiting readings on the log warns."),
+    )
+    write_retries: int = _setting(
+        whole(0, 1000), 3, "storing", N_("After how many failed commits in a row the log warns.")
+    )
+    write_backoff_base_sec: float = _setting(
+        readers.seconds(0.001, 60),
+        0.05,
+        "storing",
+        N_("The pause after the first failed commit, in seconds."),
+    )
+    batch_max_rows: int = _setting(
+        whole(1, 100_000), 500, "storing", N_("The most readings in one commit.")
+    )
+    commit_interval_sec: float = _setting(
+        readers.seconds(0, 600),
+        0.1,
+        "storing",
+        N_("How many seconds a reading waits for others before it is committed."),
+    )
+    synchronous: Literal["FULL", "NORMAL"] = _setting(
+        readers.choice("FULL", "NORMAL"),
+        "FULL",
+        "storing",
+        N_("FULL: a committed reading survives a power cut. NORMAL: it may be lost in one."),
+    )
+    commit_lock: bool = _setting(
+        readers.switch_word,
+        True,
+        "storing",
+        N_("Whether the processes commit one after another."),
+    )
     ack: Literal["enqueued", "committed"] = _setting(
-        readers.choice("enqueued", "committed"), "enqueued"
+        readers.choice("enqueued", "committed"),
+        "enqueued",
+        "answers",
+        N_("What a sender is promised: its reading is in the queue, or is committed."),
     )
     # A stopping worker waits REQUEST_CEILING_SEC (10) for its requests; all are answered by then.
-    ack_timeout_sec: float = _setting(readers.seconds(0.1, 8), 2.0)
+    ack_timeout_sec: float = _setting(
+        readers.seconds(0.1, 8),
+        2.0,
+        "answers",
+        N_("How many seconds a sender waits for the commit of its reading."),
+    )
     partial_readings: frozenset[str] = _dependent(
-        readers.partial_readings, lambda above: readers.accepting_partial(above["stations"], {})
+        readers.partial_readings,
+        lambda above: readers.accepting_partial(above["stations"], {}),
+        "answers",
+        N_("The stations whose readings are stored even if values are missing or wrong."),
     )
     """The endpoints whose incomplete readings are accepted."""
     # Never 0: the contract says that a rejected reading is kept (6.6).
-    rejected_max_rows: int = _setting(whole(10, 10_000_000), 100_000)
-    rejected_max_bytes: int = _setting(whole(1_000_000, 100_000_000_000), 100_000_000)
+    rejected_max_rows: int = _setting(
+        whole(10, 10_000_000), 100_000, "answers", N_("How many rejected readings are kept.")
+    )
+    rejected_max_bytes: int = _setting(
+        whole(1_000_000, 100_000_000_000),
+        100_000_000,
+        "answers",
+        N_("How many bytes of the database rejected readings may take."),
+    )
     # A batch has 1000 readings, and a sender that repeats one must find all its keys known.
-    idempotency_max_rows: int = _setting(whole(1000, 10_000_000), 50_000)
-    repeat_window_sec: float = _setting(readers.seconds(0, 86_400), 0)
+    idempotency_max_rows: int = _setting(
+        whole(1000, 10_000_000),
+        50_000,
+        "answers",
+        N_("How many keys of accepted readings are known, so that none is stored twice."),
+    )
+    repeat_window_sec: float = _setting(
+        readers.seconds(0, 86_400),
+        0,
+        "answers",
+        N_("For how many seconds an equal reading without a key counts as a repeat; 0: never."),
+    )
     """How long the same body is a repeat, at stations without a window in `stations.toml`."""
     retention_days: int = _setting(
-        readers.from_text(int, readers.retention_days), readers.NEVER_REMOVED
+        readers.from_text(int, readers.retention_days),
+        readers.NEVER_REMOVED,
+        "answers",
+        N_("After how many days readings are removed from the database; 0: never."),
     )
-    timezone: str = _setting(readers.time_zone, "")
-    place: readers.Place | None = _setting(readers.coordinates, None)
-    """The place by whose sun nights are shaded in charts; None: they are not shaded."""
-    write_tokens_file: str = _setting(readers.secret_place, "")
-    read_tokens_file: str = _setting(readers.secret_place, "")
-    notes_tokens_file: str = _setting(readers.secret_place, "")
-    """An absolute path, or `credential:` and a name; empty: no token is needed."""
-    mqtt_url: str = _setting(readers.mqtt_url, "")
-    """The address of the broker for `flask10x mqtt`; empty: none."""
-    mqtt_password_file: str = _setting(readers.secret_place, "")
-    """As the files of tokens; empty: the broker needs no password."""
-    altitude_m: float | None = _setting(readers.from_text(float, readers.altitude), None)
-    """The altitude above sea level of stations without one in `stations.toml`; None: unknown."""
-    allowed_hosts: tuple[str, ...] = _setting(readers.host_names, ())
-    """Names in lower case, a leading dot for all below it; empty: any name."""
-    history_max: int = _setting(whole(1, 10_000), 1000)
-    query_timeout_sec: float = _setting(readers.seconds(0.1, 60), 2.0)
-    write_queue_maxsize: int = _setting(whole(1, 1_000_000), 5000)
-    queue_warn_threshold: int = _setting(
-        whole(1, 1_000_000), lambda above: max(1, above["write_queue_maxsize"] * 80 // 100)
+    inactivity_warn_sec: int = _setting(
+        whole(1, 1_000_000),
+        120,
+        "watching",
+        N_("After how many seconds of silence the log warns of a station."),
     )
-    write_retries: int = _setting(whole(0, 1000), 3)
-    write_backoff_base_sec: float = _setting(readers.seconds(0.001, 60), 0.05)
-    batch_max_rows: int = _setting(whole(1, 100_000), 500)
-    commit_interval_sec: float = _setting(readers.seconds(0, 600), 0.1)
-    synchronous: Literal["FULL", "NORMAL"] = _setting(readers.choice("FULL", "NORMAL"), "FULL")
-    commit_lock: bool = _setting(readers.switch_word, True)
-    inactivity_warn_sec: int = _setting(whole(1, 1_000_000), 120)
-    log_level: str = _setting(readers.choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
-    log_max_bytes: int = _setting(whole(1000, 1_000_000_000), 1_000_000)
-    log_backup_count: int = _setting(whole(1, 1000), 5)
+    log_level: str = _setting(
+        readers.choice("DEBUG", "INFO", "WARNING", "ERROR"),
+        "INFO",
+        "watching",
+        N_("INFO: the log has a line for each reading. WARNING: only what went wrong."),
+    )
+    log_max_bytes: int = _setting(
+        whole(1000, 1_000_000_000),
+        1_000_000,
+        "watching",
+        N_("The size in bytes at which a new log file begins."),
+    )
+    log_backup_count: int = _setting(
+        whole(1, 1000), 5, "watching", N_("How many older log files are kept.")
+    )
+    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Where each setting is that has not its default, as messages name it; no setting itself."""
 
     @property
     def on_postgres(self) -> bool:
@@ -152,12 +330,22 @@ class Settings:
         return ZoneInfo(self.timezone) if self.timezone else None
 
 
+ROWS = tuple(row for row in fields(Settings) if row.metadata)
+"""The rows of the table, in its order."""
+# These belong to the process that the workers are made by: it has bound the socket, locked the
+# database, made the workers and their queues, and holds leases by its name.
+OF_THE_MASTER = (
+    *("database_url", "host_name", "bind", "workers", "threads"),
+    "write_queue_maxsize",
+)
+FOLDERS = ("data_dir", "csv_dir", "log_dir", "backup_dir")
+"""With these, all that a reload does not change."""
 # `port` is another way to write `bind`, so it has no value of its own.
 READERS: dict[str, Callable[..., Any]] = {
     "port": whole(1, readers.HIGHEST_PORT),
-    **{row.name: row.metadata["read"] for row in fields(Settings)},
+    **{row.name: row.metadata["read"] for row in ROWS},
 }
-_DEPENDENT = {row.name for row in fields(Settings) if "depends" in row.metadata}
+_DEPENDENT = {row.name for row in ROWS if "depends" in row.metadata}
 
 
 def load(
@@ -180,7 +368,7 @@ def load(
         values["alerts"] = alerts
     if "port" in entries:
         values["port"] = _read("port", entries, values)
-    for row in fields(Settings):
+    for row in ROWS:
         if row.name in entries and row.name not in values:
             values[row.name] = _read(row.name, entries, values)
         elif row.name not in values:
@@ -191,7 +379,8 @@ def load(
         raise readers.WrongEntry(tz, _("a zone such as Asia/Tokyo is needed")).of_setting(place)
     values["stations"] = readers.at_altitude(values["stations"], values["altitude_m"])
     _check(values, entries)
-    return Settings(**values)
+    places = {name: entry.place for name, entry in entries.items()}
+    return Settings(**values, places=places)
 
 
 def stations_path() -> Path:

@@ -25,7 +25,7 @@ from flask10x.config import secrets, station_file
 from flask10x.config import settings as settings_module
 from flask10x.config.alerts.rules import Alerts
 from flask10x.config.secrets import Keyring
-from flask10x.config.settings import PREFIX, Settings
+from flask10x.config.settings import OF_THE_MASTER, PREFIX, Settings
 from flask10x.database import engines
 from flask10x.database.damage import Damage
 from flask10x.database.paths import database_path
@@ -64,12 +64,6 @@ REQUEST_CEILING_SEC = 10
 # These settings keep strangers out. A file that an editor has emptied is valid TOML, so only a
 # restart opens what one of them has closed.
 CLOSING = ("write_tokens_file", "read_tokens_file", "notes_tokens_file", "allowed_hosts")
-# These settings belong to the master: it has bound the socket, locked the database, made the
-# workers and their queues, and holds leases by its name.
-OF_THE_MASTER = (
-    *("database_url", "host_name", "bind", "workers", "threads"),
-    "write_queue_maxsize",
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from flask10x.web.pages.home import view as home_page
 from flask10x.web.pages.notes import view as notes_page
 from flask10x.web.pages.records import view as records_page
 from flask10x.web.pages.rejected import view as rejected_page
+from flask10x.web.pages.setup import view as setup_page
 from flask10x.web.pages.status import view as status_page
 from flask10x.web.pages.uptime import view as uptime_page
 
@@ -50,6 +51,7 @@ PAGES: tuple[Page, ...] = (
     uptime_page.blueprint,
     devices_page.blueprint,
     status_page.blueprint,
+    setup_page.blueprint,
     api_page.blueprint,
 )
 
@@ -60,7 +62,7 @@ def declared(config: Settings) -> tuple[Routes, ...]:
         station_routes.routes(config.stations),
         *(batch.blueprint, ambient_routes.blueprint, influx_routes.routes()),
         *(history.blueprint, latest.blueprint, time.blueprint),
-        *PAGES,
+        *(page for page in PAGES if page is not setup_page.blueprint or config.setup == "on"),
         *(probes.blueprint, prometheus.blueprint),
     )
 

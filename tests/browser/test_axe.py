@@ -34,6 +34,7 @@ STATES = {
     "notes": ("/notes", OPEN),
     "alerts": ("/alerts", OPEN),
     "uptime": ("/uptime", ""),
+    "setup": ("/setup", ""),
     "nothing": ("/nosuch", ""),
     "cursor": (f"{DAY}&measurement=co2", READ),
     "compared": (f"{BEDROOM}&compare=day", OPEN),

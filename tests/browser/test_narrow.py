@@ -50,7 +50,7 @@ def test_a_long_path_wraps(make_settings: MakeSettings, tmp_path: Path) -> None:
 
 WIDE = (320, 360, 412, 700, 1024)
 PAGES = (
-    *("/", "/history", "/alerts", "/status", "/devices", "/records", "/notes", "/uptime"),
+    *("/", "/history", "/alerts", "/status", "/devices", "/records", "/notes", "/uptime", "/setup"),
     *("/history/rejected", "/api", "/no-such-page"),
 )
 # What of the bar lies upon another part of it, or beyond the edge, while the menu is open.

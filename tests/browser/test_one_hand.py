@@ -88,7 +88,7 @@ def test_the_devices_are_seen_together_and_their_programs_unfold(browser: Browse
 ISO = r"\b20\d\d-\d\d-\d\d \d\d:\d\d"
 
 
-@pytest.mark.parametrize("path", ["/status", "/alerts", "/uptime", "/devices"])
+@pytest.mark.parametrize("path", ["/status", "/alerts", "/uptime", "/setup", "/devices"])
 def test_times_are_written_as_people_write_them(browser: Browser, path: str) -> None:
     for language, form in (
         ("en", r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d+ \w{3}( \d{4})?, \d\d:\d\d"),

@@ -1,0 +1,1 @@
+"""The page `/setup`: each setting, its value, where that is from, and what it does."""
