@@ -37,10 +37,9 @@ from flask10x.config.alerts.rules import (
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import AlertsError, SettingsError
-from flask10x.maintenance import own_files
 from flask10x.readings.stations import Stations
 from flask10x.runtime.alerting import start_delivery
-from flask10x.system import clock, limits, logs
+from flask10x.system import clock, limits, logs, own_files
 from flask10x.system.locks import FileLock
 from flask10x.system.logs import escape
 from flask10x.translation import chosen

@@ -25,13 +25,14 @@ COMMANDS = (
     "check",
     "stations",
     "alerts",
+    "admin-link",
     "rejected",
     "rollups",
     "mqtt",
     "datasette",
 )
-# One name is a keyword of Python.
-MODULES = {"import": "import_"}
+# One name is a keyword of Python, and one has a hyphen.
+MODULES = {"import": "import_", "admin-link": "admin_link"}
 
 
 class _Commands(translated.TranslatedGroup):

@@ -19,9 +19,9 @@ from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import database_path, shown_name
 from flask10x.database.station_columns import add_missing, missing_columns
 from flask10x.errors import LockTimeout, SettingsError
-from flask10x.maintenance import own_files
 from flask10x.readings import csv_lines
 from flask10x.readings.stations import BUILT_IN, Station, Stations
+from flask10x.system import own_files
 
 
 def make_file(path: Path) -> None:

@@ -11,7 +11,9 @@ from typing import Any, Literal
 from flask import Blueprint, current_app, request, url_for
 from flask.typing import RouteCallable
 
-Guard = Literal["always", "open", "read", "station", "stations", "lines", "key", "mute", "notes"]
+Guard = Literal[
+    "always", "open", "read", "station", "stations", "lines", "key", "mute", "notes", "setup"
+]
 """Which token a request needs where there are tokens.
 
 | guard | token |
@@ -25,6 +27,7 @@ Guard = Literal["always", "open", "read", "station", "stations", "lines", "key",
 | `key` | one for posting, in the body, where the view checks it |
 | `mute` | one for reading; without such tokens, one for posting to all stations |
 | `notes` | one for notes; without such tokens, as `mute` |
+| `setup` | one for reading; the view also wants a link, or a form of an administrator's browser |
 """
 OPEN: frozenset[Guard] = frozenset({"always", "open"})
 POSTING: frozenset[Guard] = frozenset({"station", "stations", "lines", "key"})

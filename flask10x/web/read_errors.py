@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 # What a database that can't be read raises: SQLite's own errors, or no free connection in time.
 UNREADABLE = (DBAPIError, TimeoutError)
 # Of the routes that need the database to be read, and nothing else.
-READING: frozenset[Guard] = frozenset({"read", "notes"})
+READING: frozenset[Guard] = frozenset({"read", "notes", "setup"})
 
 
 def init_app(app: Flask) -> None:

@@ -45,13 +45,13 @@ def guards_of(settings: Settings) -> dict[str, Guard]:
     return guards
 
 
-def test_only_these_are_open_and_only_readings_mutes_and_notes_are_posted(
-    app: Flask, settings: Settings
-) -> None:
+def test_only_these_are_open_and_only_these_are_posted(app: Flask, settings: Settings) -> None:
     guards, rules = guards_of(settings), list(app.url_map.iter_rules())
     assert guards.keys() == {rule.endpoint for rule in rules}
     assert {rule.rule for rule in rules if guards[rule.endpoint] in OPEN} == WITHOUT_READINGS
-    posted = {rule.rule for rule in rules if guards[rule.endpoint] in {*POSTING, "mute", "notes"}}
+    posted = {
+        rule.rule for rule in rules if guards[rule.endpoint] in {*POSTING, "mute", "notes", "setup"}
+    }
     assert posted == {path for method, path in documented_routes("en") if method == "POST"}
 
 
@@ -64,6 +64,7 @@ ROWS: tuple[set[Guard], ...] = (
     {"key"},
     {"mute"},
     {"notes"},
+    {"setup"},
 )
 
 

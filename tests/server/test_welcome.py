@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flask10x.server import address
+from flask10x.server.address import greet
+from flask10x.system import address
 from tests.conftest import MakeSettings
 
 
@@ -63,8 +64,8 @@ def test_a_terminal_gets_a_code_for_a_phone_and_a_file_does_not(
     make_settings: MakeSettings,
 ) -> None:
     terminal, file = Terminal(), io.StringIO()
-    address.greet(make_settings(), terminal)
-    address.greet(make_settings(), file)
+    greet(make_settings(), terminal)
+    greet(make_settings(), file)
     line = f"flask10x: the pages are at {LOCAL}, {HOME}, {NAME}\n"
     assert file.getvalue() == line
     assert terminal.getvalue().startswith(line)

@@ -46,6 +46,8 @@ NOT_DESCRIBED = {"HEAD", "OPTIONS"}
 # What belongs to pages: their forms, files and programs for boards.
 OF_PAGES = {
     *(("get", path) for path in ("/devices/{name}/{kind}", "/static/{filename}")),
+    *(("get", f"/setup/{path}") for path in ("link/{link}", "stations/{name}")),
+    *(("post", f"/setup/{path}") for path in ("end", "link", "stations/{name}", "undo")),
     *(("post", path) for path in ("/alerts/mute", "/alerts/unmute", "/notes/undo", "/notes/write")),
 }
 

@@ -1,21 +1,32 @@
-"""`/setup`: each setting, its value, where that is from, and what it does; nothing is changed."""
+"""`/setup`: each setting, its value and where that is from; and what administrators may change.
+
+A browser becomes an administrator's by a link that `flask10x admin-link` prints. It adds stations
+that send already; each change is kept with the file as it was, and can be undone.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from flask import render_template
+from flask import abort, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.config import environment_file
 from flask10x.config.alerts.rules import Alerts
 from flask10x.config.readers import Place
 from flask10x.config.settings import FOLDERS, OF_THE_MASTER, PREFIX, ROWS, SECTIONS, Settings
+from flask10x.config.station_keys import LABEL_CHARS
 from flask10x.database.paths import shown_name
+from flask10x.errors import SettingsError
+from flask10x.readings.labels import moment
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import zone_name_of
+from flask10x.recording import rejected
+from flask10x.system import clock
 from flask10x.translation import N_, Translation
-from flask10x.web import context, preferences
+from flask10x.web import administrators, context, preferences
 from flask10x.web.page import Page
+from flask10x.web.pages.setup import stations
 from flask10x.web.pages.status.commands import shell
 
 blueprint = Page("setup", __name__, text=N_("Settings"), group="more")
@@ -34,18 +45,140 @@ class Row:
 
 
 @blueprint.get("/setup")
-def as_page() -> str:
-    """A table for each group of settings, and how they are changed where the service runs."""
+def as_page(message: str = "", status: int = 200) -> tuple[str, int]:
+    """Administrators, their changes, and a table for each group of settings."""
     settings, t = context.store().settings, preferences.texts()
-    own = shell(settings)
-    return render_template(
+    own, browser, now_ms = shell(settings), administrators.browser(), clock.now_ms()
+    of = administrators.administrators()
+    page = render_template(
         "setup/template.html",
+        message=message,
+        browser=browser,
+        token=administrators.form_token(),
+        browsers=of.browsers if browser else [],
+        changes=of.changes if browser else [],
+        local_time=lambda ms: moment(ms, settings.zone, t, now_ms),
         sections=[(t(title), list(_rows(settings, name, t))) for name, title in SECTIONS.items()],
         manner=own.manner,
         file=environment_file.SERVICE_FILE,
         restart=own.command("restart"),
-        reload=own.reload,
+        link=own.flask10x("admin-link"),
     )
+    return page, status
+
+
+@blueprint.get("/setup/link/<link>")
+def as_link(link: str) -> tuple[str, int]:
+    """The page that a link leads to: nothing happens until its button is pressed."""
+    is_open = administrators.administrators().is_open(link, clock.now_ms())
+    own = shell(context.store().settings)
+    page = render_template(
+        "setup/link.html", link=link, is_open=is_open, command_text=own.flask10x("admin-link")
+    )
+    return page, 200 if is_open else 404
+
+
+@blueprint.post("/setup/link", guard="setup")
+def begin() -> AnyResponse | tuple[str, int]:
+    """Make the browser an administrator's, by a link that works; then `/setup`."""
+    link = request.form.get("link", "")
+    cookie = administrators.administrators().add(
+        link, administrators.name_of_browser(), clock.now_ms()
+    )
+    if cookie is None:
+        return as_link(link)
+    answer = redirect(url_for("setup.as_page"), 303)
+    administrators.keep(answer, cookie)
+    return answer
+
+
+@blueprint.post("/setup/end", guard="setup")
+def end() -> AnyResponse:
+    """End the browser of this number; then `/setup`."""
+    administrators.required()
+    number = request.form.get("number", "")
+    if not number.isdecimal():
+        abort(400)
+    administrators.administrators().end(int(number))
+    return redirect(url_for("setup.as_page"), 303)
+
+
+@blueprint.post("/setup/undo", guard="setup")
+def undo() -> AnyResponse | tuple[str, int]:
+    """Take back the change of this number; then `/setup`. 409 when the file was changed since."""
+    administrators.required()
+    of, t = administrators.administrators(), preferences.texts()
+    number = request.form.get("number", "")
+    change = next((each for each in of.changes if str(each.number) == number), None)
+    if change is None:
+        abort(404)
+    try:
+        if stations.undo(of, change):
+            return redirect(url_for("setup.as_page", _anchor="changes"), 303)
+    except (OSError, SettingsError) as error:
+        return as_page(str(error), 409)
+    message = t(
+        "{path} was changed since then and stays as it is: remove the entry of {name} there.",
+        path=change.path,
+        name=change.station,
+    )
+    return as_page(message, 409)
+
+
+@blueprint.get("/setup/stations/<name>")
+def as_station(name: str) -> tuple[str, int]:
+    """What the board that sends to this path would be as a station, and the form that adds it."""
+    return _station(name, {"label": name, "label_ja": ""}, {})
+
+
+@blueprint.post("/setup/stations/<name>", guard="setup")
+def add(name: str) -> AnyResponse | tuple[str, int]:
+    """Add the station; then `/setup`. 400 with the form as it was sent when something is wrong."""
+    browser, t = administrators.required(), preferences.texts()
+    candidate = stations.candidate(name)
+    if candidate is None:
+        return as_station(name)
+    fields = {field: request.form.get(field, "") for field in stations.LABELS}
+    proposal, wrong = stations.with_labels(candidate.proposal, fields)
+    needed = t("a name of 1 to {n} characters in one line is needed", n=LABEL_CHARS)
+    problems = dict.fromkeys(wrong, needed)
+    if not problems:
+        try:
+            stations.add(administrators.administrators(), browser, proposal)
+        except (OSError, SettingsError) as error:
+            problems = {"file": str(error)}
+        else:
+            return redirect(url_for("setup.as_page", _anchor="changes"), 303)
+    return _station(name, fields, problems)
+
+
+@blueprint.errorhandler(403)
+def forbidden(_error: Exception) -> tuple[str, int]:
+    """The page, which says how a browser becomes an administrator's."""
+    t = preferences.texts()
+    return as_page(t("Nothing was changed: this browser is no administrator's, or was ended."), 403)
+
+
+def _station(endpoint: str, fields: dict[str, str], problems: dict[str, str]) -> tuple[str, int]:
+    settings, t = context.store().settings, preferences.texts()
+    candidate, now_ms = stations.candidate(endpoint), clock.now_ms()
+    own = shell(settings)
+    page = render_template(
+        "setup/station.html",
+        endpoint=endpoint,
+        candidate=candidate,
+        fields=fields,
+        problems=problems,
+        browser=administrators.browser(),
+        token=administrators.form_token(),
+        file=stations.file_of(settings),
+        entry=stations.text_of(candidate.proposal) if candidate else "",
+        local_time=lambda ms: moment(ms, settings.zone, t, now_ms),
+        body_text=rejected.text_of,
+        link=own.flask10x("admin-link"),
+        adding=own.flask10x("stations", "add", endpoint),
+    )
+    return page, 404 if candidate is None else 400 if problems else 200
 
 
 def _rows(settings: Settings, section: str, t: Translation) -> Iterable[Row]:

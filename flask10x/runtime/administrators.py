@@ -1,0 +1,185 @@
+"""The browsers that may set things up, links that make a browser one, and what was changed.
+
+All of it is in `<DATA_DIR>/administrators.json`, with hashes only: neither a link nor a cookie can
+be made of them. Several hosts on one database have a file each.
+"""
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from flask10x.config.settings import Settings
+from flask10x.system import disk, own_files
+from flask10x.system.locks import FileLock
+
+NAME = "administrators.json"
+# Enough to walk from the machine to the phone.
+LINK_MS = 600_000
+# More links or browsers than a household has: the oldest go.
+LINKS_MAX, BROWSERS_MAX = 10, 50
+# A former version of a file is kept with each change.
+CHANGES_MAX = 50
+# The card is written at most once a day for a browser that is used.
+USED_EVERY_MS = 86_400_000
+LOCK_TIMEOUT_SEC = 5.0
+MODE = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """A browser that may set things up; times are UTC epoch milliseconds."""
+
+    number: int
+    digest: str
+    """The SHA-256 of its cookie."""
+    name: str
+    since_ms: int
+    used_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A file that a browser has changed, with all that undoing needs."""
+
+    number: int
+    at_ms: int
+    browser: str
+    """The name of the browser."""
+    station: str
+    """The endpoint of the station that was added."""
+    path: str
+    before: str | None
+    """The file as it was; None: there was none."""
+    after: str
+    """The SHA-256 of the file as it became."""
+    undone_ms: int | None = None
+
+
+@dataclass(slots=True)
+class _State:
+    links: dict[str, int]
+    """The SHA-256 of each link, and when it ends."""
+    browsers: list[Browser]
+    changes: list[Change]
+    last_number: int = 0
+
+    def next_number(self) -> int:
+        self.last_number += 1
+        return self.last_number
+
+
+class Administrators:
+    """Those of one installation; each call reads the file, so that all workers agree."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._path = settings.data_dir / NAME
+
+    @property
+    def browsers(self) -> list[Browser]:
+        """All browsers, the newest first."""
+        return self._load().browsers[::-1]
+
+    @property
+    def changes(self) -> list[Change]:
+        """The last changes, the newest first."""
+        return self._load().changes[::-1]
+
+    def new_link(self, now_ms: int) -> str:
+        """Return the last part of an address that works once, for ten minutes; raises OSError."""
+        link = secrets.token_urlsafe(32)
+        with self._changed() as state:
+            state.links = {d: ends for d, ends in state.links.items() if ends > now_ms}
+            state.links = dict([*state.links.items()][1 - LINKS_MAX :])
+            state.links[_digest(link)] = now_ms + LINK_MS
+        return link
+
+    def is_open(self, link: str, now_ms: int) -> bool:
+        """Whether the link still works."""
+        return self._load().links.get(_digest(link), 0) > now_ms
+
+    def add(self, link: str, name: str, now_ms: int) -> str | None:
+        """Return the cookie that makes a browser one; None for a link that does not work."""
+        cookie = secrets.token_urlsafe(32)
+        with self._changed() as state:
+            if state.links.pop(_digest(link), 0) <= now_ms:
+                return None
+            number = state.next_number()
+            state.browsers.append(Browser(number, _digest(cookie), name, now_ms, now_ms))
+            state.browsers = state.browsers[-BROWSERS_MAX:]
+        return cookie
+
+    def of_cookie(self, cookie: str, now_ms: int) -> Browser | None:
+        """Return the browser that has this cookie, and note that it was used."""
+        digest = _digest(cookie)
+        browser = next((b for b in self._load().browsers if b.digest == digest), None)
+        if browser and now_ms - browser.used_ms > USED_EVERY_MS:
+            with self._changed() as state:
+                state.browsers = [
+                    replace(b, used_ms=now_ms) if b.digest == digest else b for b in state.browsers
+                ]
+        return browser
+
+    def end(self, number: int | None = None) -> int:
+        """End this browser, or all browsers and links; return how many browsers were ended."""
+        with self._changed() as state:
+            before = len(state.browsers)
+            state.browsers = [b for b in state.browsers if number not in (None, b.number)]
+            if number is None:
+                state.links = {}
+            return before - len(state.browsers)
+
+    def note(self, change: Change) -> None:
+        """Keep the change under the next number, or, when it has one, in the place of that one."""
+        with self._changed() as state:
+            if change.number:
+                state.changes = [change if c.number == change.number else c for c in state.changes]
+            else:
+                state.changes.append(replace(change, number=state.next_number()))
+            state.changes = state.changes[-CHANGES_MAX:]
+
+    def _load(self) -> _State:
+        try:
+            stored: dict[str, Any] = json.loads(self._path.read_bytes())
+            return _State(
+                stored["links"],
+                [Browser(**each) for each in stored["browsers"]],
+                [Change(**each) for each in stored["changes"]],
+                stored["last_number"],
+            )
+        except FileNotFoundError:
+            return _State({}, [], [])
+        except (ValueError, KeyError, TypeError):
+            # Damaged: there is no administrator, until a new link makes one.
+            return _State({}, [], [])
+
+    @contextmanager
+    def _changed(self) -> Iterator[_State]:
+        """Write what the block has changed, whole or not at all; one process at a time."""
+        lock = FileLock(self._path.with_name(f".{NAME}.lock"))
+        with closing(lock):
+            lock.acquire(LOCK_TIMEOUT_SEC)
+            state = self._load()
+            yield state
+            if not self._path.exists():
+                disk.make_private(self._path)
+                self._path.chmod(MODE)
+                disk.leave_to_owner(self._path, self._path.parent)
+            data = json.dumps(asdict(state), ensure_ascii=False, indent=1) + "\n"
+            own_files.put_in_place(self._path, data.encode(), self._path.stat())
+
+
+def digest_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file as `Change.after` has it; empty when there is no file."""
+    try:
+        return sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return ""
+
+
+def _digest(secret: str) -> str:
+    return sha256(secret.encode("utf-8", "backslashreplace")).hexdigest()

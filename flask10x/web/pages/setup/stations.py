@@ -1,0 +1,148 @@
+"""A station that sends and is not there yet: what it would be, added by a form, and taken back."""
+
+import logging
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.config import station_file, station_keys, station_text
+from flask10x.config.readers import WrongEntry
+from flask10x.config.settings import Settings
+from flask10x.config.station_keys import ENDPOINT, RESERVED_ENDPOINTS
+from flask10x.config.station_proposal import Proposal, propose
+from flask10x.database.running_service import running
+from flask10x.database.station_columns import add_missing
+from flask10x.errors import LockTimeout
+from flask10x.readings.parse import InvalidBody, decode
+from flask10x.recording import rejected
+from flask10x.recording.rejected import RejectedRow
+from flask10x.runtime.administrators import Administrators, Browser, Change, digest_of_file
+from flask10x.system import clock
+from flask10x.web import context
+
+log = logging.getLogger(__name__)
+LABELS = ("label", "label_ja")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A board that sends to a path of no station: its last body, and the station it would be."""
+
+    row: RejectedRow
+    proposal: Proposal
+
+
+def candidate(endpoint: str) -> Candidate | None:
+    """Return that of this endpoint; None where there is no body of it, or no number in the body."""
+    settings = context.store().settings
+    if not ENDPOINT.fullmatch(endpoint) or endpoint in RESERVED_ENDPOINTS:
+        return None
+    if endpoint in settings.stations.by_endpoint:
+        return None
+    with context.view() as view:
+        row = rejected.latest(view.connection, endpoint)
+    if row is None:
+        return None
+    try:
+        body = decode(row.body)
+    except InvalidBody:
+        return None
+    proposal = propose(endpoint, body, settings.stations)
+    return Candidate(row, proposal) if proposal.station.measurements else None
+
+
+def with_labels(proposal: Proposal, fields: Mapping[str, str]) -> tuple[Proposal, list[str]]:
+    """Return the proposal with the names of a form, and the fields whose name is none."""
+    labels = {name: fields[name].strip() for name in LABELS}
+    wrong = []
+    for name, text in labels.items():
+        try:
+            # Only the Japanese name may be missing.
+            if text or name == "label":
+                station_keys.label(text)
+        except WrongEntry:
+            wrong.append(name)
+    label, label_ja = (labels[name] for name in LABELS)
+    return replace(
+        proposal, station=replace(proposal.station, label=label, label_ja=label_ja)
+    ), wrong
+
+
+def file_of(settings: Settings) -> Path:
+    """Return the file of stations, whether or not it is there."""
+    return Path(settings.stations.file or settings.data_dir / station_file.NAME)
+
+
+def add(of: Administrators, browser: Browser, proposal: Proposal) -> bool:
+    """Add the station to the file; return whether the service takes it over by itself now.
+
+    Raises SettingsError where the file would have a mistake or was changed meanwhile, and OSError
+    where it can't be written; then nothing is changed.
+    """
+    # Only a change needs it, and few homes make one.
+    from flask10x.maintenance import station_changes  # noqa: PLC0415
+
+    store = context.store()
+    path = file_of(store.settings)
+    data, former = station_changes.with_station(path, proposal.station)
+    station_changes.replace_file(path, data, former)
+    of.note(
+        Change(
+            number=0,
+            at_ms=clock.now_ms(),
+            browser=browser.name,
+            station=proposal.station.endpoint,
+            path=str(path),
+            before=None if former is None else former.decode(),
+            after=digest_of_file(path),
+        )
+    )
+    log.info("Station /%s was added by %s", proposal.station.endpoint, browser.name)
+    try:
+        add_missing(store.database, station_file.parse(data, path))
+    except (DBAPIError, LockTimeout) as error:
+        # The reload does it.
+        log.warning("The columns of /%s are not there yet: %s", proposal.station.endpoint, error)
+    return reload(store.settings)
+
+
+def undo(of: Administrators, change: Change) -> bool:
+    """Put the file back as it was before the change; False when it was changed since then.
+
+    Readings that were stored meanwhile stay. Raises OSError when the file can't be written.
+    """
+    from flask10x.maintenance import station_changes  # noqa: PLC0415
+
+    path = Path(change.path)
+    if change.undone_ms is not None or digest_of_file(path) != change.after:
+        return False
+    if change.before is None:
+        path.unlink()
+    else:
+        station_changes.replace_file(path, change.before.encode(), path.read_bytes())
+    of.note(replace(change, undone_ms=clock.now_ms()))
+    log.info("Station /%s was taken back", change.station)
+    reload(context.store().settings)
+    return True
+
+
+def reload(settings: Settings) -> bool:
+    """Let the service read its files again; False where a restart has to do it."""
+    try:
+        service = running(settings)
+    except OSError:
+        return False
+    # The workers' parent reloads by this signal; a development server has none.
+    if service is None or service.pid != str(os.getppid()):
+        return False
+    os.kill(os.getppid(), signal.SIGHUP)
+    return True
+
+
+def text_of(proposal: Proposal) -> str:
+    """Return the entry as it would be in the file, for a file that can't be written."""
+    return station_text.entry(proposal.station)
