@@ -96,13 +96,16 @@ def _paths(database: Path) -> dict[str, str]:
             "SELECT min(received_at), max(received_at) FROM readings WHERE endpoint = 'data2'"
         ).fetchone()
     middle = _iso((oldest + newest) // 2)
-    day = _iso(newest - 86_400_000)
+    day, year = _iso(newest - 86_400_000), _iso(newest - 365 * 86_400_000)
     return {
         "page_ms": "/history/json?limit=50",
         "deep_page_ms": f"/history/json?limit=50&to={middle}",
         "rare_page_ms": "/history/json?limit=50&endpoint=data2&gas_resistance__gte=19997",
         "no_match_ms": "/history/json?limit=50&endpoint=data2&co2__gt=1000000",
         "day_chart_ms": f"/history/series?endpoint=data2&from={day}",
+        # A year as the history draws it, and what that was measured against: the same in weeks.
+        "year_chart_ms": f"/history/series?endpoint=data2&from={year}&buckets=400",
+        "year_of_weeks_ms": f"/history/series?endpoint=data2&from={year}&buckets=60",
         "all_chart_ms": "/history/series?endpoint=data2",
         "whole_chart_ms": "/history/series",
         "filter_chart_ms": "/history/series?endpoint=data2&co2__gte=1000",

@@ -9,7 +9,7 @@ from functools import cached_property
 from statistics import median
 from typing import Any
 
-from flask10x.history.local_time import Run, Step, runs, step_for
+from flask10x.history.local_time import STEPS, Run, Step, runs, step_for
 from flask10x.readings.stations import Measurement, Station
 
 # One bucket is not enough: a range may cross the border between any two.
@@ -68,9 +68,15 @@ class Window:
         return iter((Run(low_ms, high_ms, 0),))
 
 
-def window_for(first_ms: int, last_ms: int, buckets: int, zone: tzinfo | None) -> Window:
+def window_for(
+    first_ms: int,
+    last_ms: int,
+    buckets: int,
+    zone: tzinfo | None,
+    steps: Sequence[Step] = STEPS,
+) -> Window:
     """Return the range with the shortest step that needs at most that many buckets (2 or more)."""
-    return Window(first_ms, last_ms, step_for(first_ms, last_ms, buckets, zone), zone)
+    return Window(first_ms, last_ms, step_for(first_ms, last_ms, buckets, zone, steps), zone)
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from flask10x.history import search
 from flask10x.history.bucket_sums import RolledUp, SumsRequest, add_sums
 from flask10x.history.buckets import MAX_BUCKETS, Line, Window, window_for
 from flask10x.history.corrections import FEW_PIECES, NONE
-from flask10x.history.local_time import HOUR
+from flask10x.history.local_time import DRAWN_STEPS, HOUR, STEPS
 from flask10x.history.query import Bound, Query
 from flask10x.history.statements import statement_key
 from flask10x.history.view import Extent, RollupProgress, View
@@ -137,7 +137,8 @@ def window_of(view: View, query: Query) -> Window | None:
     if ends is None:
         return None
     first, last = ends
-    window = window_for(first, last, query.buckets or MAX_BUCKETS, query.zone)
+    steps = DRAWN_STEPS if query.is_drawn else STEPS
+    window = window_for(first, last, query.buckets or MAX_BUCKETS, query.zone, steps)
     if not _is_of_all(query) or window.step.is_of_hours or removed_ms(view, query, window) is None:
         return window
     # Of removed readings only whole hours are left.

@@ -69,12 +69,28 @@ def step_of_averages(window: Window) -> Step:
     return HOUR if window.last_ms - window.first_ms <= HOURS_MAX * HOUR_MS else DAY
 
 
+def _held(view: View, query: Query, fine: Window) -> Window:
+    """Return the window, and of one of days only the time that has readings.
+
+    The calendar has three million days, and the beginning of each is computed.
+    """
+    if fine.step is not DAY:
+        return fine
+    ends = charts.extents(view, query.stations, raw=query.raw).values()
+    first = [ms for end in ends for ms in (end.first_ms, end.first_hour_ms) if ms is not None]
+    last = [ms for end in ends for ms in (end.last_ms, end.last_hour_ms) if ms is not None]
+    if not first or not last:
+        return fine
+    first_ms, last_ms = max(fine.first_ms, min(first)), min(fine.last_ms, max(last))
+    return replace(fine, first_ms=first_ms, last_ms=last_ms) if first_ms <= last_ms else fine
+
+
 class _LineMaker:
     """Makes the lines of one query in one window."""
 
     def __init__(self, view: View, query: Query, window: Window) -> None:
         self._view, self._query, self._window = view, query, window
-        self._fine = replace(window, step=step_of_averages(window))
+        self._fine = _held(view, query, replace(window, step=step_of_averages(window)))
         self._whole = _Averages(view, query, self._fine)
         self._of_whole: set[str] = set()
         self._parts: dict[tuple[int, int], _Averages] = {}

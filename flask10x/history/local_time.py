@@ -272,12 +272,21 @@ STEPS = (
     *(Step(f"{years}y", years * 365 * DAY_MS, True) for years in _MANY_YEARS),
 )
 BY_NAME = {step.name: step for step in STEPS}
+# Fewer parts of a day than these show its ups and downs as a zigzag, and days themselves say more.
+LEAST_OF_A_DAY = 8
+DRAWN_STEPS = tuple(s for s in STEPS if s.is_of_days or s.width_ms * LEAST_OF_A_DAY <= DAY_MS)
 
 
-def step_for(first_ms: int, last_ms: int, buckets: int, zone: tzinfo | None) -> Step:
+def step_for(
+    first_ms: int,
+    last_ms: int,
+    buckets: int,
+    zone: tzinfo | None,
+    steps: Sequence[Step] = STEPS,
+) -> Step:
     """Return the shortest step that needs at most that many buckets (2 or more) for the range."""
     return next(
-        (step for step in STEPS if step.count(first_ms, last_ms, zone) <= buckets), STEPS[-1]
+        (step for step in steps if step.count(first_ms, last_ms, zone) <= buckets), steps[-1]
     )
 
 

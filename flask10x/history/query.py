@@ -199,6 +199,8 @@ class Query:
     """Whether values are shown as they were stored, without corrections."""
     buckets: int | None = None
     """The most buckets of a chart's line."""
+    is_drawn: bool = False
+    """Whether people see the chart: then no day has too few buckets to show its ups and downs."""
     zone: tzinfo | None = None
     """The zone that days begin in; None for the system's own."""
     now_ms: int | None = None

@@ -201,6 +201,10 @@ MORE_DIGITS, AVERAGE_DIGITS = 2, 7
 SEPARATED_FROM = 9999.5
 # From here on a double no longer has a digit behind the point, and all its digits are a long line.
 LARGE = 1e15
+# A chart is some 200 pixels high, and shows no step of half a pixel.
+CHART_STEPS = 200
+# The scripts show no more (numbers.js).
+MOST_DIGITS = 9
 
 
 def rounded(value: float, unit: str) -> str:
@@ -246,3 +250,22 @@ def all_shortened(averages: Sequence[float], unit: str) -> list[float]:
         digits = DIGITS[unit] + MORE_DIGITS
         return [round(average, digits) for average in averages]
     return [float(f"{average:.{AVERAGE_DIGITS}g}") for average in averages]
+
+
+def packing_digits(values: Sequence[float], unit: str) -> int | None:
+    """How many digits behind the point these values need in a chart; None where it can't be said.
+
+    As many as their pages show, and so many that the chart of their range alone has steps of a
+    pixel at most, but no more than an average has.
+    """
+    low, high = min(values), max(values)
+    greatest = max(high, -low)
+    if not greatest < LARGE:
+        return None
+    shown = DIGITS.get(unit, 1)
+    if unit not in DIGITS and 0 < greatest < 1:
+        shown = TELLING_DIGITS - 1 - math.floor(math.log10(greatest))
+    if shown > MOST_DIGITS:
+        return None
+    needed = math.ceil(math.log10(CHART_STEPS / (high - low))) if high > low else shown
+    return min(max(shown, needed), shown + MORE_DIGITS)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from flask10x.history.query import IS_NULL, Filter, Query
 from flask10x.readings.bands import Band
 from flask10x.readings.derived import measurement_of, names_of_readings
-from flask10x.readings.labels import band_name, column_name, station_name
+from flask10x.readings.labels import band_name, column_name, moment, station_name
 from flask10x.readings.reasons import in_language
 from flask10x.readings.stations import Stations
+from flask10x.readings.times import FIRST_DATE_MS
 from flask10x.translation import N_, Translation
 
 OPERATORS = {
@@ -50,20 +51,41 @@ class Link:
 
 def caption(query: Query, t: Translation) -> str:
     """`Bedroom, from 2025-08-24, CO₂ ≥ 1000 ppm, newest first`."""
+    times = [t("from {time}", time=query.since.phrase)] if query.since else []
+    times += [t("to {time}", time=query.until.phrase)] if query.until else []
+    order = t("newest first") if query.order == "desc" else t("oldest first")
+    return t.listed([*_named(query, t), *times, *_conditions(query, t), order])
+
+
+def printed(query: Query, now_ms: int, t: Translation) -> tuple[str, str]:
+    """`Sat 28 Nov 2026, 07:35 – Sun 29 Nov 2026, 07:35` and `Bedroom, CO₂ ≥ 1000 ppm`, for paper.
+
+    It is read in other years, and what was now when it was printed has a time.
+    """
+    # With its year, in whatever year it is.
+    first, last = (
+        moment(ms, query.zone, t, FIRST_DATE_MS)
+        for ms in (query.since.ms if query.since else 0, query.until.ms if query.until else now_ms)
+    )
+    span = f"{first} – {last}" if query.since else t("to {time}", time=last)
+    return span, t.listed([*_named(query, t), *_conditions(query, t)])
+
+
+def _named(query: Query, t: Translation) -> list[str]:
+    """The stations and measurements that a query names."""
     stations = query.registry
     names = [station_name(stations.by_endpoint[endpoint], t) for endpoint in query.endpoints]
-    parts = names or [t("all stations")]
-    parts += [
+    columns = [
         column_name(measurement_of(stations, name), t)
         for name in (*query.measurements, *query.derived)
     ]
-    parts += [t("from {time}", time=query.since.phrase)] if query.since else []
-    parts += [t("to {time}", time=query.until.phrase)] if query.until else []
-    parts += [condition(each, stations, t) for each in query.filters]
+    return [*(names or [t("all stations")]), *columns]
+
+
+def _conditions(query: Query, t: Translation) -> list[str]:
+    parts = [condition(each, query.registry, t) for each in query.filters]
     parts += [t("incomplete only")] if query.incomplete else []
-    parts += [t("as stored, without corrections")] if query.raw else []
-    parts.append(t("newest first") if query.order == "desc" else t("oldest first"))
-    return t.listed(parts)
+    return parts + ([t("as stored, without corrections")] if query.raw else [])
 
 
 def label(name: str, stations: Stations, t: Translation) -> str | None:

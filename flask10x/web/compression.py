@@ -21,7 +21,8 @@ KEPT_LEVEL = 9
 # lines of their own go, but not the licence of others, `/*! … */`.
 WITH_COMMENTS = frozenset(("text/javascript", "text/css"))
 COMMENTS = re.compile(rb"^[ \t]*(?://[^\n]*|/\*(?!!)(?:[^*]|\*(?!/))*\*/)[ \t]*\n", re.MULTILINE)
-TYPES = frozenset(("text/html", "text/css", "text/javascript", "application/json", "image/svg+xml"))
+TEXTS = frozenset(("text/html", "text/css", "text/javascript", "image/svg+xml"))
+JSON = re.compile(r"application/(?:.+\+)?json")
 
 
 def init_app(app: Flask) -> None:
@@ -30,7 +31,7 @@ def init_app(app: Flask) -> None:
 
 
 def _compress(answer: Response) -> Response:
-    if request.method not in ("GET", "HEAD") or answer.mimetype not in TYPES:
+    if request.method not in ("GET", "HEAD") or not _is_text(answer.mimetype):
         return answer
     static = request.endpoint == "static"
     if answer.is_streamed and not static:
@@ -45,6 +46,10 @@ def _compress(answer: Response) -> Response:
     if len(body) >= LEAST_BYTES:
         _replace(answer, _packed_once(body, answer.mimetype) if static else _packed(body))
     return answer
+
+
+def _is_text(mimetype: str | None) -> bool:
+    return mimetype in TEXTS or JSON.fullmatch(mimetype or "") is not None
 
 
 def _replace(answer: Response, body: bytes) -> None:

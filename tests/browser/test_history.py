@@ -85,7 +85,7 @@ def test_dragging_zooms_and_back_leads_back(browser: Browser) -> None:
     asked = parse_qs(urlsplit(browser.path).query)
     start, end = (datetime.strptime(asked[name][0], FORMAT) for name in ("from", "to"))  # noqa: DTZ007
     assert abs((end - start) - timedelta(hours=6)) < timedelta(minutes=15)
-    browser.wait(lambda: "one point is 2 min" in browser.about, "finer values")
+    browser.wait(lambda: "one point is 1 min" in browser.about, "finer values")
     browser.wait(lambda: rows(browser), "the table")
     newest = datetime.strptime(rows(browser)[0].split("\t")[0], FORMAT)  # noqa: DTZ007
     assert start <= newest <= end

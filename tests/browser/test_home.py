@@ -232,6 +232,9 @@ for (const tile of document.querySelectorAll('.tile')) {
     if (!isWithin(second.getBoundingClientRect(), box)) wrong.push(`${tile.id}: ${second.innerText}`);
     if (areUpon(inked(second.getBoundingClientRect()), text)) wrong.push(`${tile.id}: covered`);
   }
+  for (const one of tile.querySelectorAll('.second .headline'))
+    if (![...one.querySelectorAll('dt, .band')].some((each) => each.offsetWidth > 10))
+      wrong.push(`${tile.id}: ${one.innerText} has no name`);
   const name = inked(tile.querySelector('h2').getBoundingClientRect());
   if (areUpon(name, text)) wrong.push(`${tile.id}: the name is covered`);
   const line = tile.querySelector('.line .stroke')?.getBoundingClientRect();
@@ -369,10 +372,21 @@ for (const tile of document.querySelectorAll('.tile')) {
 }
 return [...rows.values()];
 """
+# The rows whose last tile ends before the others', or whose tiles differ in width.
+HOLES = """
+const ends = new Map();
+for (const tile of document.querySelectorAll('.tile')) {
+  const { top, right, width } = tile.getBoundingClientRect();
+  ends.set(Math.round(top), [...(ends.get(Math.round(top)) ?? []), [right, width].map(Math.round)]);
+}
+const edge = Math.round(document.querySelector('.tiles').getBoundingClientRect().right);
+return [...ends.values()].filter((row) => Math.abs(row.at(-1)[0] - edge) > 1
+  || row.some(([, width]) => Math.abs(width - row[0][1]) > 1));
+"""
 WIDTHS = (360, 768, 1280, 1920)
 
 
-def test_tiles_of_the_home_share_their_baselines(
+def test_tiles_of_the_home_share_their_baselines_and_leave_no_hole(
     growing: tuple[Browser, Callable[[int], None]],
 ) -> None:
     browser, grow = growing
@@ -389,6 +403,8 @@ def test_tiles_of_the_home_share_their_baselines(
                         wrong.append((n, width, slot))
             if browser.script("return document.documentElement.scrollWidth") > width:
                 wrong.append((n, width, ("scrolls",)))
+            if holes := browser.script(HOLES):
+                wrong.append((n, width, tuple(map(str, holes))))
     assert wrong == []
 
 

@@ -1,10 +1,12 @@
 """What all pages do in the same way: ranges, dates, commands, refusals."""
 
 import re
+from datetime import datetime, timedelta
 
 import pytest
 
 from tests.browser.chromium import Browser
+from tests.browser.house import TOKYO
 
 pytestmark = pytest.mark.tools
 
@@ -114,6 +116,49 @@ def test_a_dark_page_is_printed_dark_on_white(browser: Browser) -> None:
             lambda: (browser.script(text), browser.script(f"return {line}")) == light,
             "the colours of paper",
         )
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+DASHES = """
+window.dashes = [];
+const { setLineDash } = CanvasRenderingContext2D.prototype;
+CanvasRenderingContext2D.prototype.setLineDash = function (dash) {
+  window.dashes.push(dash.length);
+  return setLineDash.call(this, dash);
+};
+"""
+
+
+@pytest.mark.parametrize(
+    ("language", "time", "words"),
+    [
+        ("en", "%a {0.day} %b %Y, 09:00 –", ("Bedroom, Outside, CO₂ ≥ 300 ppm", "previous day")),
+        ("ja", "%Y年{0.month}月{0.day}日（", ("寝室、屋外、CO₂ ≥ 300 ppm", "前日")),
+    ],
+)
+@pytest.mark.parametrize("width", [360, 1280])
+def test_on_paper_are_the_charts_and_what_was_chosen(
+    browser: Browser, language: str, time: str, words: tuple[str, ...], width: int
+) -> None:
+    browser.resize(width, 900)
+    day = datetime.now(TOKYO) - timedelta(days=5)
+    chosen = f"from={day:%Y-%m-%d} 09:00&endpoint=data2&endpoint=data3&co2__gte=300&compare=day"
+    browser.open(f"/history?{chosen}&lang={language}&theme=dark")
+    browser.wait(lambda: browser.all(".chart canvas"), "the charts")
+    assert not browser.one(".printed").is_displayed()
+    browser.script(DASHES)
+    try:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        # They are drawn again, so that no line is told by its colour alone.
+        browser.wait(lambda: any(browser.script("return window.dashes")), "dashes")
+        shown = browser.one(".printed").text
+        for word in (day.strftime(time.format(day)), *words):
+            assert word in shown, shown
+        for hidden in ("#bar", "#cards", "#table", "#charts .actions", "#conditions .chips"):
+            assert not browser.one(hidden).is_displayed(), hidden
+        styles = "return [...document.querySelectorAll('.chart')].map((e) => getComputedStyle(e))"
+        assert {*browser.script(f"{styles}.map((one) => one.breakInside)")} == {"avoid"}
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 

@@ -220,7 +220,7 @@ def test_axe_finds_nothing_serious(browser: Browser, theme: str, language: str, 
 
 
 # The second has as many values as there can be: wide charts, and no width of a bucket fits better.
-@pytest.mark.parametrize(("width", "path"), [(1280, DAY), (1090, "/history?from=-4484m")])
+@pytest.mark.parametrize(("width", "path"), [(1280, DAY), (1090, "/history?from=-8984m")])
 def test_the_page_is_light_and_its_table_is_there_before_the_charts(
     browser: Browser, width: int, path: str
 ) -> None:

@@ -38,12 +38,24 @@ CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
   return fillText.call(this, text, ...place);
 };
 """
-# The averages of the whole buckets that the page has asked for.
-DRAWN = """(async () => {
+# What the page has asked for, as it was answered, and the address of the question.
+ANSWER = """
+  const { PACKED, unpacked } = await import("/static/lines.js");
   const [{ name }] = performance.getEntriesByType("resource").filter((one) => one.name.includes("/series?"));
-  const { series: [one] } = await (await fetch(name)).json();
+  const answer = unpacked(await (await fetch(name, { headers: { Accept: PACKED } })).json());
+"""  # noqa: E501
+# The averages of its whole buckets.
+DRAWN = f"""(async () => {{{ANSWER}
+  const {{ series: [one] }} = answer;
   return one.avg.slice(1, -1).filter((_, i) => !one.partial?.includes(i + 1));
-})()"""  # noqa: E501
+}})()"""
+# Its first line beside what programs get of the same buckets.
+BOTH = f"""(async () => {{{ANSWER}
+  const url = new URL(name);
+  url.searchParams.set("buckets", answer.series[0].times_ms.length + 1);
+  const plain = await (await fetch(url)).json();
+  return [answer, plain].map((all) => ({{ ...all, ...all.series[0] }}));
+}})()"""
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +88,20 @@ def test_days_that_are_alike_make_a_level_line(page: Browser, days: int) -> None
     drawn = page.promise(DRAWN)
     assert len(drawn) > 30
     assert max(drawn) - min(drawn) < 1, drawn
+
+
+def test_a_year_is_drawn_in_days_that_begin_at_midnight(page: Browser) -> None:
+    page.open("/history?from=-365d&measurement=co2", charts=1)
+    drawn, plain = page.promise(BOTH)
+    assert (drawn["step"], plain["step"]) == ("day", "day")
+    assert len(drawn["times_ms"]) >= 300
+    tokyo_ms = 9 * HOUR_MS
+    assert {(ms + tokyo_ms) % (24 * HOUR_MS) for ms in drawn["times_ms"]} == {0}
+    for name in ("starts_ms", "times_ms", "partial", "gap_ms", "unit"):
+        assert drawn[name] == plain[name], name
+    for name in ("min", "avg", "max"):
+        pairs = zip(drawn[name], plain[name], strict=True)
+        assert max(abs(one - other) for one, other in pairs) <= 0.5, name
 
 
 def test_one_wrong_value_flattens_nothing_and_is_described(page: Browser) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask10x.history.buckets import Bucket, Window, window_for
-from flask10x.history.local_time import BY_NAME
+from flask10x.history.local_time import BY_NAME, DRAWN_STEPS
 
 SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
 DAY = 24 * HOUR
@@ -47,6 +47,23 @@ NAMED = st.sampled_from(ZONES).map(ZoneInfo)
 )
 def test_usual_ranges(span: int, step: str) -> None:
     assert window_for(T, T + span, 600, ZoneInfo("Asia/Tokyo")).step.name == step
+
+
+@pytest.mark.parametrize(
+    ("span", "step"),
+    [(DAY, "5m"), (30 * DAY, "2h"), (70 * DAY, "3h"), (140 * DAY, "day"), (365 * DAY, "day")],
+)
+def test_no_drawn_day_has_too_few_buckets_to_show_its_ups_and_downs(span: int, step: str) -> None:
+    window = window_for(T, T + span, 600, ZoneInfo("Asia/Tokyo"), DRAWN_STEPS)
+    assert window.step.name == step
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Tokyo", "Australia/Lord_Howe"])
+def test_a_year_in_400_pixels_is_days_from_midnight_to_midnight(zone: str) -> None:
+    window = window_for(T, T + 365 * DAY, 400, ZoneInfo(zone), DRAWN_STEPS)
+    assert len(window.starts) == 367
+    times = [datetime.fromtimestamp(start / 1000, ZoneInfo(zone)) for start in window.starts]
+    assert {(time.hour, time.minute) for time in times} == {(0, 0)}
 
 
 @given(st.integers(0, CENTURIES_MS), st.integers(0, CENTURIES_MS), st.integers(2, 600), NAMED)

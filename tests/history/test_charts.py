@@ -28,11 +28,12 @@ from tests.support.reference import (
     question,
     stored_in,
 )
-from tests.support.rows import execute, insert_readings, pico
+from tests.support.rows import INFINITY, execute, insert_readings, pico
 
 # 2025-08-24 09:00:00 in Tokyo, the zone of the tests.
 NINE = 1_755_993_600_000
-MINUTE = 60_000
+NINE_TEXT = "2025-08-24T09:00"
+MINUTE, DAY = 60_000, 86_400_000
 
 
 def chart(settings: Settings, database: Database, text: str) -> Chart:
@@ -118,6 +119,60 @@ def test_the_answer(client: FlaskClient) -> None:
         "corrections": [],
         "notes": [],
     }
+
+
+PACKED = {"Accept": "application/vnd.flask10x.series+json"}
+
+
+@pytest.mark.usefixtures("bedroom")
+def test_the_page_gets_the_same_packed(client: FlaskClient) -> None:
+    url = "/history/series?endpoint=data2&measurement=co2&buckets=4"
+    plain, answer = client.get(url), client.get(url, headers=PACKED)
+    assert (answer.status_code, answer.content_type) == (200, PACKED["Accept"])
+    assert "Accept" in answer.vary
+    assert b" " not in answer.data.split(b'"series"')[1].split(b'"alerts"')[0]
+    (line,) = answer.get_json()["series"]
+    assert line == {
+        "endpoint": "data2",
+        "measurement": "co2",
+        "quantity": "co2",
+        "unit": "ppm",
+        "interval_ms": MINUTE,
+        "gap_ms": 3 * MINUTE,
+        "times_ms": [NINE, 2 * MINUTE, 4 * MINUTE],
+        "digits": 1,
+        "avg": [6100, 0, -1100],
+        "below": [100, 0, 0],
+        "above": [100, 0, 0],
+        "partial": [2],
+    }
+    assert answer.get_json() | {"series": []} == plain.get_json() | {"series": []}
+
+
+def test_a_compared_line_is_packed_too(client: FlaskClient, writer: Writer) -> None:
+    for ms, co2 in ((NINE - DAY, 600.0), (NINE - DAY + MINUTE, 640.0), (NINE, 500.0)):
+        store(writer, Reading("data2", ms, (co2, 25.0, 50.0, 996.5, 5000.0)))
+    url = f"/history/series?measurement=co2&from={NINE_TEXT}&to={NINE_TEXT}:59&compare=day"
+    (line,) = client.get(url, headers=PACKED).get_json()["compared"]["series"]
+    names = ("times_ms", "own_ms", "digits", "avg")
+    assert [line[name] for name in names] == [[NINE], [NINE - DAY], 0, [600]]
+    assert "below" not in line
+
+
+@pytest.mark.usefixtures("bedroom")
+def test_a_line_with_an_infinity_is_not_packed(client: FlaskClient, database: Database) -> None:
+    execute(database.path, f"UPDATE readings SET co2 = {INFINITY} WHERE co2 = 500")
+    url = "/history/series?measurement=co2&measurement=temperature&buckets=60"
+    infinite, line = client.get(url, headers=PACKED).get_json()["series"]
+    assert infinite["max"][-1] is None and "digits" not in infinite
+    assert infinite["times_ms"] == [NINE, MINUTE, MINUTE, 4 * MINUTE]
+    assert line["digits"] == 3
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html", ""])
+def test_programs_get_plain_json(client: FlaskClient, accept: str) -> None:
+    answer = client.get("/history/series", headers={"Accept": accept})
+    assert answer.content_type == "application/json"
 
 
 def test_no_readings_at_all(client: FlaskClient) -> None:

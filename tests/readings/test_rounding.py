@@ -6,6 +6,7 @@ from flask10x.readings.numbers import (
     DIGITS,
     SPELLINGS,
     all_shortened,
+    packing_digits,
     read_back,
     rounded,
     shortened,
@@ -67,3 +68,27 @@ def test_an_average_has_no_more_digits_than_tell_something(
     assert shortened(average, unit) == short
     if average is not None:
         assert all_shortened([average], unit) == [short]
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "digits"),
+    [
+        # As many as the pages show ...
+        ((400.0, 2000.0), "ppm", 0),
+        ((0.97, 3.25), "V", 3),
+        ((1.0, 900.0), "lx", 1),
+        ((0.001, 0.5), "lx", 3),
+        ((0.0, 0.0), "lx", 1),
+        # ... and more where the values lie close together.
+        ((20.0, 26.0), "°C", 2),
+        ((1013.0, 1013.5), "hPa", 3),
+        ((1013.0, 1013.0001), "hPa", 3),
+        ((21.0, 21.0), "°C", 1),
+        ((-1e15, 0.0), "ppm", None),
+        ((0.0, 1e-300), "lx", None),
+    ],
+)
+def test_a_chart_has_the_digits_that_its_pixels_show(
+    values: tuple[float, ...], unit: str, digits: int | None
+) -> None:
+    assert packing_digits(values, unit) == digits

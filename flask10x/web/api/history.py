@@ -6,6 +6,7 @@ Contract, section 2; parameters, cursors and examples are in docs/en/reference/h
 import logging
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 from flask import Response, jsonify, request, url_for
@@ -34,6 +35,9 @@ from flask10x.web.read_errors import not_now
 log = logging.getLogger(__name__)
 blueprint = Routes("history", __name__)
 
+JSON_TYPE = "application/json"
+# The page asks for it by `Accept`; who asks for nothing of the kind gets plain JSON.
+PACKED_TYPE = "application/vnd.flask10x.series+json"
 _pace = Pace()
 _downloads = threading.BoundedSemaphore(DOWNLOADS_MAX)
 
@@ -83,7 +87,9 @@ def as_series() -> Response:
 
     It is a 503 when the query takes too long only because the roll-ups are behind.
     """
-    store, query, behind = context.store(), _query(SERIES), None
+    kind = request.accept_mimetypes.best_match([JSON_TYPE, PACKED_TYPE]) or JSON_TYPE
+    is_packed = kind == PACKED_TYPE
+    store, query, behind = context.store(), replace(_query(SERIES), is_drawn=is_packed), None
     try:
         with context.view() as view:
             behind = charts.waits_for_rollups(view, query)
@@ -107,11 +113,11 @@ def as_series() -> Response:
         "compared": compared_lines(comparison),
         **noted,
     }
-    lines = formats.chart_object(chart, store.settings.zone, query.now_ms)
-    body = formats.json_text(lines | beside)
-    answer = Response(body + "\n", mimetype="application/json")
+    lines = formats.chart_object(chart, store.settings.zone, query.now_ms) | beside
+    body = formats.json_text(formats.packed(lines) if is_packed else lines, is_dense=is_packed)
+    answer = Response(body + "\n", mimetype=kind)
     # What alerts and bands are called is in the reader's language.
-    answer.vary.update(("Accept-Language", "Cookie"))
+    answer.vary.update(("Accept", "Accept-Language", "Cookie"))
     return answer
 
 

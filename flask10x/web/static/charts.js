@@ -3,17 +3,16 @@
 import { Clock } from "./clock.js";
 import { stylesOf } from "./colours.js";
 import { layersOf } from "./layers.js";
-import { byQuantity } from "./lines.js";
+import { byQuantity, PACKED, unpacked } from "./lines.js";
 import { Plot } from "./plot.js";
 import { BETWEEN_SENTENCES, exactly, limitsOf, t } from "./texts.js";
 import { go, onChange } from "./view.js";
 import { longEnough, nearer, relative, Trail, viewOf, wider, within } from "./zoom.js";
 
-// The server would give 600; of all stations together they weigh too much for a phone.
-const MOST_BUCKETS = 300;
+// What the server gives at most; and what a chart has beside its plot.
+const MOST_BUCKETS = 600;
 const LEAST_BUCKETS = 60;
-// A bucket takes two pixels: a finer line looks no different, and twice as much would be sent.
-const BUCKET_PIXELS = 2;
+const BESIDE_PLOT_PIXELS = 80;
 // From this width on two charts are beside each other (flask10x.css).
 const TWO_COLUMNS_PX = 1100;
 const REFRESH_MS = 60_000;
@@ -81,14 +80,14 @@ async function draw() {
   nextDraw = null;
   box.ariaBusy = "true";
   try {
-    const answer = await fetch(address(box));
+    const answer = await fetch(address(box), { headers: { Accept: PACKED } });
     const values = await answer.json();
     if (number !== asked) return;
     if (values.rollups_behind) return prepare(values.rollups_behind);
     if (!answer.ok) throw new Error(`${answer.status}`);
     aheadMs = (Date.parse(answer.headers.get("Date")) || Date.now()) - Date.now();
     pauseMs = FIRST_PAUSE_MS;
-    redraw(values);
+    redraw(unpacked(values));
   } catch {
     if (number !== asked) return;
     say(t("The values could not be fetched. The table below has them."));
@@ -114,7 +113,8 @@ function address(box) {
   // Hidden while there is nothing to draw.
   const all = box.clientWidth || box.parentElement.clientWidth;
   const width = all / (all < TWO_COLUMNS_PX ? 1 : 2);
-  const buckets = Math.round((width * devicePixelRatio) / BUCKET_PIXELS);
+  // One for each pixel: a year is drawn in days.
+  const buckets = Math.round((width - BESIDE_PLOT_PIXELS) * devicePixelRatio);
   url.searchParams.set("buckets", Math.min(MOST_BUCKETS, Math.max(LEAST_BUCKETS, buckets)));
   return url;
 }

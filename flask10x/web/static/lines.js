@@ -1,5 +1,29 @@
 // The answer of /history/series as columns for uPlot: one axis of time, null where a line breaks.
 
+/** How the page asks for the answer, and the answer as it is otherwise: it comes in a third of the bytes. */
+export const PACKED = "application/vnd.flask10x.series+json";
+export function unpacked(answer) {
+  if (answer.starts_ms) answer.starts_ms = summed(answer.starts_ms);
+  const lines = [...answer.series, ...(answer.compared?.series ?? [])];
+  for (const line of lines) {
+    for (const name of ["times_ms", "own_ms"]) if (line[name]) line[name] = summed(line[name]);
+    if (line.digits === undefined) continue;
+    const scale = 10 ** line.digits;
+    const avg = summed(line.avg);
+    // What is compared has only averages.
+    line.min = line.below?.map((below, i) => (avg[i] - below) / scale);
+    line.max = line.above?.map((above, i) => (avg[i] + above) / scale);
+    line.avg = avg.map((value) => value / scale);
+  }
+  return answer;
+}
+
+/** The numbers of which there are the first one and differences. */
+function summed(differences) {
+  let sum = 0;
+  return differences.map((difference) => (sum += difference));
+}
+
 /** The series of each quantity; what most of them measure comes first. */
 export function byQuantity(answer) {
   const groups = new Map();

@@ -1,5 +1,7 @@
 """Derived values as lines of a chart: from averages, by roll-ups and corrections as well."""
 
+from collections.abc import Sequence
+from datetime import tzinfo
 from urllib.parse import parse_qsl
 
 import pytest
@@ -10,6 +12,7 @@ from flask10x.history import derived_lines
 from flask10x.history.buckets import Line
 from flask10x.history.charts import Chart
 from flask10x.history.corrections import NONE, Corrections, Segment
+from flask10x.history.local_time import Step
 from flask10x.history.parameters import SERIES, parse_query
 from flask10x.history.rollups import catch_up
 from flask10x.readings.derived import derived_by_station
@@ -132,6 +135,26 @@ def test_many_years_are_computed_from_days(settings: Settings, database: Databas
     assert line.buckets[line.places[0]].count == 60
     trend = text.replace("dew_point", "pressure_trend")
     assert chart(settings, database, trend).lines == []
+
+
+def test_the_whole_calendar_costs_no_more_than_what_it_holds(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+
+    def counted(step: Step, first_ms: int, last_ms: int, zone: tzinfo | None) -> Sequence[int]:
+        found = starts(step, first_ms, last_ms, zone)
+        begun.append(len(found))
+        return found
+
+    starts = Step.starts
+    monkeypatch.setattr(Step, "starts", counted)
+    for more in ("", "&humidity__gte=1", "&raw=1"):
+        text = f"endpoint=data2&measurement=dew_point&from=1970-01-01&to=9999-12-31{more}"
+        line = the_line(settings, database, text)
+        assert [line.buckets[place].count for place in line.places] == [60]
+    # The calendar has three million days.
+    assert begun and max(begun) < 1000
 
 
 def test_nothing_stored_is_no_line(settings: Settings, database: Database) -> None:

@@ -34,7 +34,7 @@ from flask10x.system import clock
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
 from flask10x.web.captions import OPERATORS as OPERATOR_NAMES
-from flask10x.web.captions import Link, caption, problems
+from flask10x.web.captions import Link, caption, printed, problems
 from flask10x.web.cards import Card, cards, trial_command
 from flask10x.web.page import Page
 from flask10x.web.pages.alerts.model import AlertReader, alerts_of_stations
@@ -284,6 +284,7 @@ def _ranges(query: Query | None, now_ms: int, t: Translation) -> dict[str, objec
     return shown | {
         "dates": "" if until_now else _dates(query, zone),
         "period": period(query, now_ms, zone, t),
+        "printed": printed(query, now_ms, t),
         "earlier": earlier and _ranged(*earlier),
         "later": later and _ranged(*later),
     }
