@@ -40,18 +40,18 @@ from flask10x.web.pages.setup import view as setup_page
 from flask10x.web.pages.status import view as status_page
 from flask10x.web.pages.uptime import view as uptime_page
 
-# In the order of the navigation; a phone has room for five short names beside "More".
+# In the order of the navigation; a phone has room for four short names beside the menu.
 PAGES: tuple[Page, ...] = (
     home_page.blueprint,
     history_page.blueprint,
     records_page.blueprint,
     alerts_page.blueprint,
     notes_page.blueprint,
-    rejected_page.blueprint,
     uptime_page.blueprint,
     devices_page.blueprint,
-    status_page.blueprint,
     setup_page.blueprint,
+    status_page.blueprint,
+    rejected_page.blueprint,
     api_page.blueprint,
 )
 
