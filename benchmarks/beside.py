@@ -25,6 +25,7 @@ SECONDS = 6
 # They have begun when it is measured.
 BEGINS_SEC = 1.0
 IMPORT_ROWS = 300_000
+OPEN_PAGES = 50
 FILTER = "/history/series?co2__gte=1000"
 CHART = "/history/series"
 
@@ -47,6 +48,20 @@ def people(row: str, path: str, how_many: int, behind: bool, bench: Bench) -> It
                 yield Run(
                     row, "ours", number, values | {f"page_{k}": v for k, v in account.items()}
                 )
+
+
+def pages(bench: Bench) -> Iterator[Run]:
+    """Alone and beside open pages that show each reading, over a million readings, in turn."""
+    with bench.place() as place:
+        bench.lay_database(place, FEWER_ROWS)
+        with servers.ours(place) as ours:
+            for number in range(bench.rounds):
+                yield Run("pages-50", "alone", number, _paced(ours, SECONDS))
+                with load.people(ours.port, "/", OPEN_PAGES, "--follow") as account:
+                    time.sleep(BEGINS_SEC)
+                    values = _paced(ours, SECONDS)
+                values |= {f"page_{name}": value for name, value in account.items()}
+                yield Run("pages-50", "ours", number, values)
 
 
 def _paced(service: Service, seconds: float) -> dict[str, float]:
@@ -131,5 +146,6 @@ ROWS: dict[str, Row] = {
     "filter-4": partial(people, "filter-4", FILTER, 4, False),
     "charts-8": partial(people, "charts-8", CHART, 8, False),
     "charts-8-behind": partial(people, "charts-8-behind", CHART, 8, True),
+    "pages-50": pages,
     "commands": commands,
 }

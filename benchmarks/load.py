@@ -1,4 +1,4 @@
-"""The one load program: readings at a pace or as fast as they are answered, or people with a page.
+"""The one load program: readings at a pace or as fast as they are answered, or people with pages.
 
 A client that sends the next reading only after the last answer leaves out just those readings that
 a slow server would have made wait ("coordinated omission"). At a pace each reading has its moment,
@@ -11,16 +11,19 @@ import heapq
 import json
 import math
 import os
+import random
 import re
 import selectors
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPResponse
 
 from benchmarks.results import latencies
 
@@ -43,6 +46,8 @@ READ_BYTES = 65536
 LATE_MS = 100
 # After a refused connection: a server that is away would else be asked without an end.
 PAUSE_SEC = 0.1
+# As `SPREAD_MS` of `static/live.js`.
+SPREAD_SEC = 0.4
 # The load settles before it counts.
 WARM_UP_SEC = 1.0
 
@@ -263,9 +268,12 @@ def _command(*arguments: object) -> list[str]:
 
 
 @contextmanager
-def people(port: int, path: str, how_many: int) -> Iterator[dict[str, float]]:
-    """People load a page again and again while the block runs; their account is filled in then."""
-    command = _command(port, "--get", path, "--connections", how_many, "--close")
+def people(port: int, path: str, how_many: int, how: str = "--get") -> Iterator[dict[str, float]]:
+    """People load a page again and again while the block runs; their account is filled in then.
+
+    With `--follow` as `how` they have it open, and it loads itself after each event.
+    """
+    command = _command(port, how, path, "--connections", how_many, "--close")
     account: dict[str, float] = {}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -277,16 +285,63 @@ def people(port: int, path: str, how_many: int) -> Iterator[dict[str, float]]:
             account.update(json.loads(output or "{}"))
 
 
+class OpenPage:
+    """A page that is told of readings and then asks for itself, as `static/live.js` does."""
+
+    def __init__(self, port: int, path: str) -> None:
+        self._port, self._path = port, path
+        self._news = threading.Event()
+        self.answers_ms: list[float] = []
+        for run in (self._listen, self._ask):
+            threading.Thread(target=run, daemon=True).start()
+
+    def _get(self, path: str) -> HTTPResponse:
+        connection = HTTPConnection("127.0.0.1", self._port)
+        connection.request("GET", path, headers={"Accept": "text/html", "Accept-Encoding": "gzip"})
+        return connection.getresponse()
+
+    def _listen(self) -> None:
+        last_id = None
+        for line in self._get("/events"):
+            if line.startswith(b"data: "):
+                told = json.loads(line.removeprefix(b"data: "))["last_id"]
+                if None not in (last_id, told) and told != last_id:
+                    self._news.set()
+                last_id = told
+
+    def _ask(self) -> None:
+        while self._news.wait():
+            time.sleep(random.random() * SPREAD_SEC)
+            self._news.clear()
+            began_sec = time.monotonic()
+            self._get(self._path).read()
+            took_sec = time.monotonic() - began_sec
+            self.answers_ms.append(took_sec * 1000)
+            time.sleep(took_sec)
+
+
+def follow(port: int, path: str, how_many: int) -> dict[str, float]:
+    """The account of so many open pages until the input ends."""
+    pages = [OpenPage(port, path) for _ in range(how_many)]
+    sys.stdin.read()
+    answers_ms = [took_ms for page in pages for took_ms in page.answers_ms]
+    return {"answered": float(len(answers_ms)), **latencies(answers_ms or [0.0])}
+
+
 def main() -> None:
     """Print the account of the load that the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
     parser.add_argument("port", type=int)
     parser.add_argument("--get", metavar="PATH", help="GET this until the input ends")
+    parser.add_argument("--follow", metavar="PATH", help="have this page open until then")
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--per-sec", type=float, help="a pace; else as fast as it is answered")
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--close", action="store_true", help="a connection for each request")
     given = parser.parse_args()
+    if given.follow:
+        print(json.dumps(follow(given.port, given.follow, given.connections)))
+        return
     request = GET % given.get.encode() if given.get else POST
     if not given.get:
         with suppress(PermissionError):

@@ -25,6 +25,7 @@ from flask10x.recording.writer import DRAIN_SEC, Writer
 from flask10x.runtime import database_file
 from flask10x.runtime.alerting import watch_list
 from flask10x.runtime.alerting.watcher import AlertSharing, AlertWatcher, WhileOurs
+from flask10x.runtime.new_readings import NewReadings
 from flask10x.runtime.other_hosts import OtherHosts
 from flask10x.runtime.periodic_tasks import Monitor, PeriodicTask
 from flask10x.runtime.retention_schedule import Retention
@@ -52,6 +53,7 @@ class Store:
         self.database = Database(settings, Damage(gauges))
         self.writer = Writer(settings, self.database, slot)
         self.repeats = Repeats(self.database, self.queues)
+        self.new_readings = NewReadings(self.database)
         self._closed = False
         self._stop = threading.Event()
         self._monitor_lock = FileLock(lock_path(self.database.path, MONITOR))
@@ -127,6 +129,7 @@ class Store:
             closing.callback(self.slot.numbers.release)
             closing.callback(self.database.close)
             closing.callback(self._file.close)
+            closing.callback(self.new_readings.close)
             closing.callback(self._monitor_lock.close)
             closing.callback(self._end, self._watch)
             closing.callback(self._alert_lock.close)

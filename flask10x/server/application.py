@@ -24,7 +24,9 @@ from flask10x.readings.parse import BODY_MAX_BYTES
 from flask10x.recording.batch import Receipt
 from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.recording.writer import DRAIN_SEC
+from flask10x.runtime.new_readings import Follower
 from flask10x.server.gunicorn_conf import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SEC
+from flask10x.server.worker import Connection
 from flask10x.system.gauges import Gauges
 from flask10x.system.limits import give_way
 from flask10x.web.access import is_refused
@@ -33,6 +35,7 @@ from flask10x.web.headers import ALWAYS
 from flask10x.web.ingest.fast_path import Lane, Lanes
 from flask10x.web.limits import (
     CONFLICTS,
+    FOLLOWER,
     LARGE_BODIES_MAX,
     RECEIPT,
     RETRY_AFTER_SEC,
@@ -139,6 +142,9 @@ class Threads:
         if lane == "at_once":
             environ[RECEIPT] = self.receipt
             return self._begin(environ, start_response)
+        if lane == "events":
+            environ[FOLLOWER] = partial(self._follower, environ["gunicorn.socket"])
+            return self._begin(environ, start_response)
         pool = self._senders if lane == "senders" else self._others
         return _by_threads(pool, self._pieces(environ, start_response))
 
@@ -146,6 +152,14 @@ class Threads:
         """A receipt for which a greenlet waits, and which the writer's thread settles."""
         event = Event()
         return Receipt(event, partial(self._loop.run_callback_threadsafe, event.set))
+
+    def _follower(self, connection: Connection) -> Follower:
+        """A follower of new readings, which a greenlet waits for and other threads wake."""
+        event = Event()
+        follower = Follower(event, partial(self._loop.run_callback_threadsafe, event.set))
+        connection.request.force_close()
+        connection.follow(follower.end)
+        return follower
 
     def _take_body(self, environ: "WSGIEnvironment") -> bytes:
         """Read the body as far as the application needs it; an unread rest ends the connection."""

@@ -115,6 +115,7 @@ class Connection:
     _head: bytes | None = None
     _body_max_bytes = BODY_MAX_BYTES
     _is_tried = _is_closed = False
+    _end: Callable[[], None] | None = None
 
     def __init__(self, sock: socket.socket, waiting: dict["Connection", None]) -> None:
         sock.setblocking(False)
@@ -197,6 +198,22 @@ class Connection:
             except BlockingIOError:
                 self._wait_for_reader()
 
+    def follow(self, end: Callable[[], None]) -> None:
+        """Let `end` end an answer that has no end by itself, when the client closes its own."""
+        self._end = end
+        self._readable.start(self.hang_up)
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether its answer has no end by itself."""
+        return self._end is not None
+
+    def hang_up(self) -> None:
+        """End an answer that has no end by itself; others end in their time."""
+        if self._end is not None:
+            self._readable.stop()
+            self._end()
+
     def cut(self) -> None:
         """End the connection from another greenlet, without an answer."""
         self.silent = True
@@ -216,6 +233,7 @@ class Connection:
         if self._is_closed:
             return
         self._is_closed = True
+        self._readable.stop()
         try:
             self.sendall(b"")
             self.shutdown(socket.SHUT_WR)
@@ -398,6 +416,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.waiting: dict[Connection, None] = {}
+        self.connections: set[Connection] = set()
         self.pace = Pace()
 
     # Its life
@@ -448,6 +467,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
         gevent.sleep(0)
         for listener in listeners:
             listener.close()
+        for connection in self.connections:
+            connection.hang_up()
         stopped_sec = monotonic()
         pool.join(LINGER_SEC)
         for connection in self.silent():
@@ -463,9 +484,16 @@ class Worker(GeventWorker):  # type: ignore[misc]
         return [connection for connection in self.waiting if connection.silent]
 
     def note_untaken(self, error: OSError) -> None:
-        """After a connection could not be accepted, end an idle one and log the error."""
-        for connection in self.silent()[:1]:
-            connection.cut()
+        """After a connection could not be accepted, end one that needs none, and log the error.
+
+        That is an open page's, which then asks by itself, or an idle one.
+        """
+        open_page = next((one for one in self.connections if one.is_endless), None)
+        if open_page is not None:
+            open_page.hang_up()
+        else:
+            for connection in self.silent()[:1]:
+                connection.cut()
         what = f"No connection can be taken: {error.strerror}"
         self._note("untaken", logging.WARNING, f"{what}; it is tried again ({limits.in_use()})")
 
@@ -483,6 +511,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         task of a proxy here.
         """
         connection = Connection(client, self.waiting)
+        self.connections.add(connection)
         try:
             # Asked once: a stop closes the listener while requests are in flight.
             listener_name = listener.getsockname()
@@ -498,6 +527,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
             with suppress(OSError):
                 self.handle_error(None, connection, addr, error)
         finally:
+            self.connections.discard(connection)
             with suppress(OSError):
                 connection.close()
 

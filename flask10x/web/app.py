@@ -21,7 +21,7 @@ from flask10x.web import (
     read_errors,
 )
 from flask10x.web.access import Access
-from flask10x.web.api import batch, history, latest, time
+from flask10x.web.api import batch, events, history, latest, time
 from flask10x.web.ingest import ambient_routes, influx_routes, station_routes
 from flask10x.web.ingest.fast_path import FastPath
 from flask10x.web.ingest.unknown_station import UnknownStations
@@ -40,18 +40,18 @@ from flask10x.web.pages.setup import view as setup_page
 from flask10x.web.pages.status import view as status_page
 from flask10x.web.pages.uptime import view as uptime_page
 
-# In the order of the navigation; a phone has room for five short names beside "More".
+# In the order of the navigation; a phone has room for four short names beside the menu.
 PAGES: tuple[Page, ...] = (
     home_page.blueprint,
     history_page.blueprint,
     records_page.blueprint,
     alerts_page.blueprint,
     notes_page.blueprint,
-    rejected_page.blueprint,
     uptime_page.blueprint,
     devices_page.blueprint,
-    status_page.blueprint,
     setup_page.blueprint,
+    status_page.blueprint,
+    rejected_page.blueprint,
     api_page.blueprint,
 )
 
@@ -61,7 +61,7 @@ def declared(config: Settings) -> tuple[Routes, ...]:
     return (
         station_routes.routes(config.stations),
         *(batch.blueprint, ambient_routes.blueprint, influx_routes.routes()),
-        *(history.blueprint, latest.blueprint, time.blueprint),
+        *(history.blueprint, latest.blueprint, time.blueprint, events.blueprint),
         *(page for page in PAGES if page is not setup_page.blueprint or config.setup == "on"),
         *(probes.blueprint, prometheus.blueprint),
     )

@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, render_template, request
 
-from flask10x.web.page import POSTING, Page, Routes, pages_of
+from flask10x.web.navigation import all_pages
+from flask10x.web.page import POSTING, Page, Routes
 from flask10x.web.preferences import HTML_TYPE, prefers_page
 
 NOT_FOUND, NOT_ALLOWED = 404, 405
@@ -50,7 +51,7 @@ def _near(poster: object) -> Page | None:
     """The page that was probably meant; that of a form, if it is the address of one."""
     if isinstance(poster, Page):
         return poster
-    pages = {urlsplit(page.url).path: page for page in (*pages_of("main"), *pages_of("more"))}
+    pages = {urlsplit(page.url).path: page for page in all_pages()}
     names = [path for path in pages if path != "/"]
     # `/history/today` begins with the page that was meant.
     first = f"/{request.path.lower().strip('/').partition('/')[0]}"[:COMPARED_CHARS]

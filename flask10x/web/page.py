@@ -31,7 +31,8 @@ Guard = Literal[
 """
 OPEN: frozenset[Guard] = frozenset({"always", "open"})
 POSTING: frozenset[Guard] = frozenset({"station", "stations", "lines", "key"})
-Group = Literal["main", "more"]
+Group = Literal["main", "house", "setup", "programs"]
+"""The few pages that a family opens are in the head of each, the others by group in its menu."""
 # Flask's own route; its files are public anyway.
 STATIC = "static"
 PAGE_VIEW = "as_page"
@@ -80,13 +81,23 @@ class Routes(Blueprint):
 class Page(Routes):
     """A page for people, whose view is `as_page`."""
 
-    def __init__(self, name: str, module: str, *, text: str, group: Group, since: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        *,
+        text: str,
+        group: Group,
+        icon: str = "",
+        since: str = "",
+    ) -> None:
         """`text` is its name in the navigation, in English, `group` its place there.
 
-        `since` is the beginning of the range with which it opens, where it is a page of readings.
+        `icon` is what the menu has beside the name, as the path of an SVG of 24 by 24. `since` is
+        the beginning of the range with which it opens, where it is a page of readings.
         """
         super().__init__(name, module)
-        self.text, self.group, self._since = text, group, since
+        self.text, self.group, self.icon, self._since = text, group, icon, since
         self.view = f"{name}.{PAGE_VIEW}"
 
     @property

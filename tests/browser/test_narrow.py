@@ -56,7 +56,7 @@ PAGES = (
 # What of the bar lies upon another part of it, or beyond the edge, while the menu is open.
 OVERLAPS = """
 document.querySelector('details.more').open = true;
-const parts = '.top .name img, .top > nav > a, .more summary, .more > div, .switches a';
+const parts = '.top > nav > a, .more summary, .more > div';
 const boxes = [...document.querySelectorAll(parts)].map((part) =>
   [part.textContent.trim().slice(0, 20) || part.tagName, part.getBoundingClientRect()]);
 const width = document.documentElement.clientWidth;

@@ -40,6 +40,7 @@ def background(browser: Browser) -> list[int]:
 
 def test_the_language_is_switched_and_stays(browser: Browser) -> None:
     browser.open(DAY, charts=5)
+    browser.one(".more summary").click()
     browser.link("日本語").click()
     browser.wait(lambda: browser.attribute("html", "lang") == "ja", "Japanese")
     assert browser.path == DAY
@@ -47,16 +48,19 @@ def test_the_language_is_switched_and_stays(browser: Browser) -> None:
     assert "寝室" in browser.texts(".card h2 a")
     browser.open("/history/rejected")
     assert browser.one("h1").text == "受け付けなかった測定値"
+    browser.one(".more summary").click()
     browser.link("English").click()
     browser.wait(lambda: browser.one("h1").text == "Rejected readings", "English")
 
 
 def test_the_colours_are_switched_and_stay(browser: Browser) -> None:
     browser.open(DAY, charts=5)
+    browser.one(".more summary").click()
     browser.link("Dark").click()
     browser.wait(lambda: max(background(browser)) < 60, "dark")
     browser.open("/")
     assert max(background(browser)) < 60
+    browser.one(".more summary").click()
     browser.link("Light").click()
     browser.wait(lambda: min(background(browser)) > 200, "light")
 
@@ -177,6 +181,7 @@ def test_everything_but_the_charts_works_without_scripts(house: Service, tmp_pat
         assert "The charts need JavaScript" in browser.driver.page_source
         browser.driver.find_element(By.PARTIAL_LINK_TEXT, "Older").click()
         browser.wait(lambda: "cursor=before" in browser.path, "the next page")
+        browser.one(".more summary").click()
         browser.link("日本語").click()
         browser.wait(lambda: "履歴" in browser.driver.title, "Japanese")
         browser.link("7日").click()

@@ -22,6 +22,7 @@ from tests.e2e.senders import (
     read_answer,
 )
 from tests.e2e.service import Service, reserved_port, wait_until
+from tests.e2e.test_events import open_page
 from tests.e2e.test_golden import check_answer, recorded
 from tests.e2e.test_senders import (
     GOOD,
@@ -110,6 +111,19 @@ def test_the_answers_are_the_same_bytes(
     assert {k: v for k, v in with_nginx.headers.items() if k not in own} == {
         k: v for k, v in without.headers.items() if k not in own
     }
+
+
+def test_open_pages_are_told_at_once_and_keep_no_reading_out(
+    running: Service, proxy: Proxy
+) -> None:
+    """More of them than an address may have requests at work."""
+    with ExitStack() as stack:
+        pages = [stack.enter_context(open_page(proxy.port)) for _ in range(25)]
+        for page in pages:
+            page.event(20)
+        before = running.count()
+        check_stored(running, exchange(proxy.port, sized(GOOD)), before, STORED)
+        assert all(page.event(5)["stations"] for page in pages)
 
 
 def test_the_service_sees_the_name_that_was_asked_for(proxy: Proxy) -> None:

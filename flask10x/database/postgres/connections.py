@@ -389,6 +389,6 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         # After a failover each connection leads to a database that is no more, or only follows.
         pool_pre_ping=True,
         # As those of SQLite: one connection writes.
-        pool_size=settings.threads + 5 if mode == "read" else 1,
+        pool_size=settings.threads + 6 if mode == "read" else 1,
         max_overflow=0,
     )

@@ -169,10 +169,10 @@ def _engine(
     engine = create_engine(
         URL.create(SQLITE, database=database_path(settings).as_uri(), query=ONLY_EXISTING),
         connect_args={"timeout": timeout_ms / 1000, "factory": Driver},
-        # One connection writes; the others would only wait for it. The monitor, the inspection and
-        # the watches of alerts read too, and two threads ask for senders' keys, which no page may
-        # hold up.
-        pool_size=settings.threads + 5 if mode == "read" else 1,
+        # One connection writes; the others would only wait for it. The monitor, the inspection, the
+        # watches of alerts and what tells open pages read too, and two threads ask for senders'
+        # keys, which no page may hold up.
+        pool_size=settings.threads + 6 if mode == "read" else 1,
         max_overflow=0,
     )
     pragmas = _read_pragmas() if mode == "read" else _write_pragmas(settings)

@@ -20,7 +20,10 @@ from flask10x.web.limits import CONFLICTS, RECEIPT, takes_large_body
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-Lane = Literal["at_once", "senders", "others"]
+Lane = Literal["at_once", "senders", "events", "others"]
+
+# What takes no time, and an answer without an end, which would hold a thread for as long.
+OF_THE_MAIN_THREAD: dict[str, Lane] = {"/healthz": "at_once", "/events": "events"}
 
 
 class Lanes:
@@ -43,8 +46,8 @@ class Lanes:
         """The lane of a request with this head and body."""
         path = environ["PATH_INFO"]
         if environ["REQUEST_METHOD"] != "POST":
-            is_health = path == "/healthz" and environ["REQUEST_METHOD"] == "GET"
-            return "at_once" if is_health else "others"
+            is_get = environ["REQUEST_METHOD"] == "GET"
+            return OF_THE_MAIN_THREAD.get(path, "others") if is_get else "others"
         if path not in self._posts:
             return "senders" if takes_large_body(path) else "others"
         has_key = self._posts[path] or "HTTP_IDEMPOTENCY_KEY" in environ

@@ -29,6 +29,7 @@ let shown = null;
 let asked = 0;
 let jumped = false;
 let lookedAt = -Infinity;
+let drawnAt = 0;
 // How far the server's clock is ahead of the browser's.
 let aheadMs = 0;
 // While charts are being prepared: the next question, and the pause before the one after it.
@@ -54,9 +55,15 @@ export function start() {
   for (const name of ["pointermove", "pointerdown", "keydown"]) document.addEventListener(name, look);
   // The boxes beside the cursors have their place in the window.
   addEventListener("scroll", () => plots.forEach((plot) => plot.follow()), { passive: true });
-  setInterval(() => !document.hidden && isLive() && !isLookedAt() && draw(), REFRESH_MS);
+  setInterval(() => document.hidden || freshen(), REFRESH_MS);
   // A canvas keeps the colours in which it was drawn: those of the dark are too pale for paper.
   for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", () => shown && redraw(shown));
+}
+
+/** Draw what has come, once a bucket of it has, unless somebody reads values off a chart. */
+export function freshen() {
+  if (!shown || !isLive() || isLookedAt()) return;
+  if (performance.now() - drawnAt >= Math.min(REFRESH_MS, shown.bucket_ms)) draw();
 }
 
 const now = () => Date.now() + aheadMs;
@@ -123,6 +130,8 @@ function redraw(answer) {
   // A range that goes on until now shows how long nothing has come.
   if (isLive() && range()[0] !== ALL) answer.to_ms = Math.max(answer.to_ms, now());
   shown = answer;
+  drawnAt = performance.now();
+  const focused = plots.findIndex(({ figure }) => figure.contains(document.activeElement));
   for (const plot of plots) plot.destroy();
   const clock = new Clock(answer.zone);
   const stations = order([...new Set(answer.series.map((series) => series.endpoint))]);
@@ -138,6 +147,7 @@ function redraw(answer) {
   }
   box.replaceChildren(...plots.map((plot) => plot.figure));
   for (const plot of plots) plot.draw();
+  plots[focused]?.box.focus({ preventScroll: true });
   jump();
   say(plots.length ? "" : sentences([t("No values to draw in this range."), ...measurements().map(limitsOf)]));
   document.getElementById("charts-about").textContent = plots.length ? about(answer) : t("Nothing is drawn yet.");

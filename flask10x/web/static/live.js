@@ -1,103 +1,136 @@
-// New readings: asked for every ten seconds, announced politely, shown when the reader wants them.
+// A page that is open goes on by itself. New readings are told over one connection, or asked for where nothing comes
+// over it; ages grow without a request to the server, and what is too old is not shown as current.
 
-import { grow } from "./ages.js";
-import * as link from "./link.js";
-import { plural, t } from "./texts.js";
-import { onChange, show } from "./view.js";
+import { note, onReturn, reachable } from "./link.js";
+import { duration, t } from "./texts.js";
 
-const EVERY_MS = 10_000;
-const CARDS_EVERY_MS = 30_000;
-// An answer to `since` holds at most this many; more are announced as "more than".
-const MOST = 999;
+const ADDRESS = new URL("../events", import.meta.url);
+const POLL_MS = 10_000;
+// Something comes every 15 s (web/api/events.py); where nothing does, a proxy holds it back.
+const PATIENCE_MS = 32_000;
+// Then, or where too many pages are open, it is tried again after this.
+const AGAIN_MS = 60_000;
+// All open pages learn of a reading at once, and of a service that is back.
+const SPREAD_MS = 400;
 
-let lastId = null;
-let unseen = 0;
-let paused = false;
-let drawnAt = performance.now();
+let source = null;
+let lastId = Number(document.querySelector("[data-last-id]")?.dataset.lastId) || null;
+let opensAt = 0;
+let heardAt = -Infinity;
+let askedAt = performance.now();
+let restsUntil = 0;
+let listener = null;
+// The stations whose readings came: null is any of them, undefined none.
+let news;
+let timer = 0;
+let isAsking = false;
 
-export function start() {
-  take();
-  onChange((names) => {
-    if (names.includes("table")) take();
-    if (names.includes("cards")) drawnAt = performance.now();
+/** Let `ask(stations)` ask for what the page shows soon after readings came, null of any station. It gives a promise. */
+export function follow(ask) {
+  listener = ask;
+  document.addEventListener("visibilitychange", () => {
+    // A browser has six connections for all pages of a service, so one that nobody sees has none.
+    if (document.hidden) shut(0);
+    else back();
   });
-  document.addEventListener("click", press);
-  // A reader who comes back to the page sees them at once.
-  document.addEventListener("visibilitychange", ask);
-  setInterval(ask, EVERY_MS);
-  link.onReturn(() => {
-    ask();
-    show(location.href, ["cards"]).catch(() => {});
-  });
-  setInterval(() => grow((performance.now() - drawnAt) / 1000), 1000);
-  let cardsAt = performance.now();
-  setInterval(() => {
-    if (document.hidden || paused || performance.now() - cardsAt < CARDS_EVERY_MS) return;
-    cardsAt = performance.now();
-    show(location.href, ["cards"]).catch(() => {});
-  }, 1000);
+  addEventListener("pageshow", ({ persisted }) => persisted && back());
+  onReturn(back);
+  setInterval(tick, 1000);
+  tick();
 }
 
-const table = () => document.getElementById("table");
-// A page further on has no data-live: who reads there is not disturbed.
-const resting = () => document.hidden || paused || !table()?.dataset.live;
+/** Who comes back is not kept waiting. */
+function back() {
+  opensAt = Math.min(opensAt, performance.now());
+  tell(null);
+  tick();
+}
 
-/** Begin at what the table shows. */
-function take() {
-  lastId = table()?.dataset.lastId ?? null;
-  unseen = 0;
-  const pause = document.getElementById("pause");
-  if (pause) pause.hidden = false;
-  showState();
+function tick() {
+  if (document.hidden) return;
+  const now = performance.now();
+  const isHeard = now - heardAt < PATIENCE_MS;
+  if (source && !isHeard && now - opensAt >= PATIENCE_MS) shut(AGAIN_MS);
+  if (!source && now >= opensAt) open();
+  if (!isHeard && now - askedAt >= POLL_MS) tell(null);
+}
+
+function open() {
+  opensAt = performance.now();
+  if (!globalThis.EventSource) return;
+  source = new EventSource(ADDRESS);
+  source.onmessage = ({ data }) => {
+    const { last_id: id, stations } = JSON.parse(data);
+    heardAt = performance.now();
+    note(true);
+    const isNew = id !== lastId && lastId !== null;
+    lastId = id ?? lastId;
+    if (isNew && id !== null) tell(stations);
+  };
+  source.onerror = () => {
+    // One that was heard ends because the service restarts, or the network is gone.
+    const wasHeard = heardAt > opensAt;
+    shut(wasHeard ? 1000 + Math.random() * 2000 : AGAIN_MS);
+    if (wasHeard) reachable();
+  };
+}
+
+/** Close it for so many milliseconds. */
+function shut(ms) {
+  source?.close();
+  source = null;
+  heardAt = -Infinity;
+  opensAt = performance.now() + ms;
+}
+
+function tell(stations) {
+  news = news === undefined ? stations : news && stations && [...news, ...stations];
+  plan();
+}
+
+function plan() {
+  if (news === undefined || timer || isAsking) return;
+  timer = setTimeout(ask, Math.max(Math.random() * SPREAD_MS, restsUntil - performance.now()));
 }
 
 async function ask() {
-  if (resting() || lastId === null || unseen > MOST) return;
-  const address = new URL(table().dataset.live, location.href);
-  address.searchParams.set("since", lastId);
-  try {
-    const answer = await link.ask(address);
-    if (!answer.ok) throw new Error(`${answer.status}`);
-    const asked = lastId;
-    const readings = await answer.json();
-    if (asked !== lastId) return;
-    lastId = answer.headers.get("X-Last-Id") ?? lastId;
-    addUnseen(readings.length);
-  } catch {
-    announce(t("No answer from the server; trying again"), true);
+  const stations = news;
+  timer = 0;
+  news = undefined;
+  isAsking = true;
+  askedAt = performance.now();
+  await listener(stations).catch(() => {});
+  // It rests for as long as the answer took: many pages ask a slow machine less often.
+  restsUntil = 2 * performance.now() - askedAt;
+  isAsking = false;
+  plan();
+}
+
+/** Show the ages of the page as they are so many seconds after its parts were made. */
+export function grow(passedSec) {
+  for (const time of document.querySelectorAll("[data-age]")) {
+    const age = Number(time.dataset.age) + passedSec;
+    if (time.closest(".state")) doubt(time, age);
+    const text = ago(time.dataset.kind, age);
+    if (time.textContent !== text) time.textContent = text;
   }
 }
 
-function addUnseen(number) {
-  unseen += number;
-  if (number) show(location.href, ["cards"]).catch(() => {});
-  if (unseen > MOST) announce(t("Show more than {n} new readings", { n: MOST }));
-  else if (unseen) announce(plural("Show {n} new reading", "Show {n} new readings", unseen));
-  else announce("");
+/** How long ago a station has sent, or a value was measured, as `age_text` of `cards.py` says it. */
+function ago(kind, seconds) {
+  const values = { duration: duration(seconds) };
+  if (kind === "awaited") return t("awaited; last {duration} ago", values);
+  if (kind === "silent") return t("no data for {duration}", values);
+  return t("{duration} ago", values);
 }
 
-function announce(text, isTrouble = false) {
-  const button = document.getElementById("new");
-  button.hidden = !text;
-  button.disabled = isTrouble;
-  if (button.textContent !== text) button.textContent = text;
-}
-
-function press(event) {
-  if (event.target.closest("#new")) {
-    show(location.href).then(
-      () => table().querySelector(".scroll")?.focus({ preventScroll: true }),
-      () => announce(t("No answer from the server; trying again"), true),
-    );
-  }
-  if (event.target.closest("#pause")) {
-    paused = !paused;
-    showState();
-  }
-}
-
-function showState() {
-  const pause = document.getElementById("pause");
-  if (!pause) return;
-  pause.textContent = paused ? t("Resume updates") : t("Pause updates");
+/** A station of which nothing has come for longer than the service waits. */
+function doubt(time, age) {
+  const station = time.closest(".receiving[data-silent-after]");
+  if (!station || age <= Number(station.dataset.silentAfter)) return;
+  station.classList.replace("receiving", "silent");
+  time.dataset.kind = "silent";
+  const state = time.closest(".state");
+  state.replaceChildren(state.querySelector(".sign"), time);
+  document.querySelector(".today .well")?.remove();
 }

@@ -63,7 +63,7 @@ if (document.documentElement.dataset.offline === "alone") {
 const openDrops = () => document.querySelectorAll("details:is(.more, .drop)[open]");
 document.addEventListener("click", ({ target }) => {
   for (const drop of openDrops()) {
-    if (!drop.contains(target) && !(drop.matches(".more") && target.closest?.(".switches"))) drop.open = false;
+    if (!drop.contains(target)) drop.open = false;
   }
 });
 document.addEventListener("keydown", (event) => {

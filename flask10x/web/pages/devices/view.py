@@ -26,7 +26,13 @@ from flask10x.web.page import Page
 from flask10x.web.pages.devices import model
 from flask10x.web.pages.devices.model import KINDS, Kind
 
-blueprint = Page("devices", __name__, text=N_("Devices"), group="more")
+blueprint = Page(
+    "devices",
+    __name__,
+    text=N_("Devices"),
+    group="setup",
+    icon="M7 7h10v10H7zm3-4v4m4-4v4m-4 10v4m4-4v4M3 10h4m-4 4h4m10-4h4m-4 4h4",
+)
 
 # A name or an address, and a port, which are safe in the text of a program.
 HOST = re.compile(r"(?P<name>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::(?P<port>[0-9]{1,5}))?")

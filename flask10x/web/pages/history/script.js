@@ -1,11 +1,24 @@
-// The history page with a script: keys, pickers, live updates, charts. All else works without.
+// The history page with a script: keys, pickers, charts, and new readings, which are announced politely and shown when
+// the reader wants them; chips and charts go on by themselves. All else works without.
 
 import * as charts from "./charts.js";
 import * as forms from "./forms.js";
 import * as keys from "./keys.js";
-import * as live from "./live.js";
+import * as link from "./link.js";
+import { follow, grow } from "./live.js";
 import * as sort from "./sort.js";
-import * as view from "./view.js";
+import { plural, t } from "./texts.js";
+import { followLinks, onChange, show } from "./view.js";
+
+const CARDS_EVERY_MS = 30_000;
+// An answer to `since` holds at most this many; more are announced as "more than".
+const MOST = 999;
+
+let lastId = null;
+let unseen = 0;
+let paused = false;
+let drawnAt = performance.now();
+let cardsAt = drawnAt;
 
 function prepare(names = ["filter"]) {
   forms.addPickers();
@@ -21,12 +34,12 @@ function showChosen() {
 }
 
 prepare();
-view.onChange(prepare);
-view.followLinks();
+onChange(prepare);
+followLinks();
 forms.leaveOutEmpty();
 keys.listen();
 if (document.getElementById("table")) {
-  live.start();
+  startLive();
   sort.start();
   charts.start();
 }
@@ -34,3 +47,94 @@ if (document.getElementById("table")) {
 // Focus and jumps keep clear of the bar, and the heads of tables stop below it.
 const bar = document.getElementById("bar");
 new ResizeObserver(() => document.documentElement.style.setProperty("--bar", `${bar.offsetHeight}px`)).observe(bar);
+
+function startLive() {
+  take();
+  onChange((names) => {
+    if (names.includes("table")) take();
+    if (names.includes("cards")) drawnAt = performance.now();
+  });
+  document.addEventListener("click", press);
+  follow(ask);
+  setInterval(() => {
+    grow((performance.now() - drawnAt) / 1000);
+    if (!document.hidden && !paused && performance.now() - cardsAt >= CARDS_EVERY_MS) showCards();
+  }, 1000);
+}
+
+function showCards() {
+  cardsAt = performance.now();
+  return show(location.href, ["cards"]).catch(() => {});
+}
+
+function table() {
+  return document.getElementById("table");
+}
+
+/** Begin at what the table shows. */
+function take() {
+  lastId = table().dataset.lastId ?? null;
+  unseen = 0;
+  const pause = document.getElementById("pause");
+  if (pause) pause.hidden = false;
+  showState();
+}
+
+async function ask(stations) {
+  if (document.hidden || paused) return;
+  // A page further on has no data-live: who reads there is not disturbed.
+  if (table().dataset.live && lastId !== null && unseen <= MOST && isMine(stations)) await count();
+  await showCards();
+  charts.freshen();
+}
+
+/** Whether the view is of one of these stations; null is any. */
+function isMine(stations) {
+  const chosen = new URLSearchParams(location.search).getAll("endpoint");
+  return !stations || !chosen.length || chosen.some((station) => stations.includes(station));
+}
+
+async function count() {
+  const address = new URL(table().dataset.live, location.href);
+  address.searchParams.set("since", lastId);
+  try {
+    const answer = await link.ask(address);
+    if (!answer.ok) throw new Error(`${answer.status}`);
+    const asked = lastId;
+    const readings = await answer.json();
+    if (asked !== lastId) return;
+    lastId = answer.headers.get("X-Last-Id") ?? lastId;
+    unseen += readings.length;
+    if (unseen > MOST) announce(t("Show more than {n} new readings", { n: MOST }));
+    else if (unseen) announce(plural("Show {n} new reading", "Show {n} new readings", unseen));
+    else announce("");
+  } catch {
+    announce(t("No answer from the server; trying again"), true);
+  }
+}
+
+function announce(text, isTrouble = false) {
+  const button = document.getElementById("new");
+  button.hidden = !text;
+  button.disabled = isTrouble;
+  if (button.textContent !== text) button.textContent = text;
+}
+
+function press(event) {
+  if (event.target.closest("#new")) {
+    show(location.href).then(
+      () => table().querySelector(".scroll")?.focus({ preventScroll: true }),
+      () => announce(t("No answer from the server; trying again"), true),
+    );
+  }
+  if (event.target.closest("#pause")) {
+    paused = !paused;
+    showState();
+  }
+}
+
+function showState() {
+  const pause = document.getElementById("pause");
+  if (!pause) return;
+  pause.textContent = paused ? t("Resume updates") : t("Pause updates");
+}

@@ -287,6 +287,8 @@ class Home:
     """The names of the others."""
     attention: Sequence[Attention]
     """What deserves it, the most urgent first; none when all is well."""
+    last_id: int
+    """Of the log, as far as the tiles know it."""
 
 
 def trend(change: float | None, unit: str, t: Translation) -> Trend | None:
@@ -433,6 +435,7 @@ def home(view: View, store: Store, t: Translation) -> Home:
         tiles=[_tile(card, days.get(card.station.endpoint), view, t, marked) for card in sending],
         without_data=[station_name(card.station, t) for card in all_cards if card not in sending],
         attention=[*_attention(sending, view, store, t)],
+        last_id=view.last_id,
     )
 
 

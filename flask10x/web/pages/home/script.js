@@ -1,9 +1,9 @@
-// The home keeps itself fresh: new tiles every half minute, ages and the clock every second. On the wall it does so
+// The home keeps itself fresh: new tiles with each reading and every half minute, ages and the clock every second. On the wall it does so
 // for months, so nothing of an old tile is held anywhere.
 
-import { grow } from "./ages.js";
 import { Clock } from "./clock.js";
 import * as link from "./link.js";
+import { follow, grow } from "./live.js";
 
 const EVERY_MS = 30_000;
 // A try that gets no answer must not keep the next from being made.
@@ -25,7 +25,10 @@ async function refresh() {
   const fresh = new DOMParser().parseFromString(await page(), "text/html");
   if (!fresh.getElementById("tiles")) throw new Error("no tiles");
   const focused = document.activeElement?.closest(".tile")?.id;
+  const isOnFold = document.activeElement?.matches("summary");
   const open = [...document.querySelectorAll(".tile details[open]")].map(({ id }) => id);
+  const read = scrollY && (document.getElementById(focused) ?? [...document.querySelectorAll(".tile")].find((tile) => topOf(tile) > 0));
+  const top = read && topOf(read);
   for (const id of PARTS) {
     // A part that is no more goes, too: a station with a tile is not also listed as one without data.
     document.getElementById(id)?.replaceWith(...[fresh.getElementById(id)].filter(Boolean));
@@ -33,9 +36,14 @@ async function refresh() {
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   // On the wall it is dim by night.
   document.body.className = fresh.body.className;
-  if (focused) document.getElementById(focused)?.querySelector("a")?.focus({ preventScroll: true });
+  if (focused) document.getElementById(focused)?.querySelector(isOnFold ? "summary" : "a")?.focus({ preventScroll: true });
+  // What is above it may have become longer.
+  const stays = read && document.getElementById(read.id);
+  if (stays) scrollBy({ top: topOf(stays) - top, behavior: "instant" });
   drawnAt = performance.now();
 }
+
+const topOf = (element) => element.getBoundingClientRect().top;
 
 /** The text of this page as it is now. An old tablet has no AbortSignal.timeout. */
 async function page() {
@@ -78,9 +86,6 @@ function tick() {
   if (!document.hidden && performance.now() - askedAt > EVERY_MS) ask();
 }
 
-// Who comes back to the page is not kept waiting, nor is who sees that the service is back.
-document.addEventListener("visibilitychange", () => document.hidden || ask());
-addEventListener("pageshow", (event) => event.persisted && ask());
-link.onReturn(ask);
+if (home.dataset.lastId) follow(ask);
 tick();
 setInterval(tick, 1000);

@@ -39,7 +39,9 @@ from flask10x.web.pages.notes.model import (
 from flask10x.web.pages.notes.objects import correction_object, csv_text, note_object
 
 log = logging.getLogger(__name__)
-blueprint = Page("notes", __name__, text=N_("Notes"), group="more")
+blueprint = Page(
+    "notes", __name__, text=N_("Notes"), group="house", icon="M5 3h14v18H5zm4 5h6m-6 4h6m-6 4h3"
+)
 
 # Another process writes for too long, or nothing may be written any more.
 UNWRITABLE = (LockTimeout, DatabaseDamaged, DatabaseSuspected)

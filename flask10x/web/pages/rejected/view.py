@@ -19,7 +19,13 @@ from flask10x.web.captions import caption, problems
 from flask10x.web.json_text import readable
 from flask10x.web.page import Page
 
-blueprint = Page("rejected", __name__, text=N_("Rejected readings"), group="more")
+blueprint = Page(
+    "rejected",
+    __name__,
+    text=N_("Rejected readings"),
+    group="setup",
+    icon="M12 3a9 9 0 1 0 .1 0zM5.6 5.6l12.8 12.8",
+)
 
 JSON = QueryDefaults(order="desc")
 HTML = QueryDefaults(order="desc", blank_is_absent=True)

@@ -29,7 +29,13 @@ from flask10x.web.page import Page
 from flask10x.web.pages.setup import stations
 from flask10x.web.pages.status.commands import shell
 
-blueprint = Page("setup", __name__, text=N_("Settings"), group="more")
+blueprint = Page(
+    "setup",
+    __name__,
+    text=N_("Settings"),
+    group="setup",
+    icon="M4 7h9m4 0h3M4 17h3m4 0h9M15 5v4m-6 6v4",
+)
 
 
 @dataclass(frozen=True, slots=True)

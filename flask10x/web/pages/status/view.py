@@ -15,7 +15,9 @@ from flask10x.web.page import Page
 from flask10x.web.pages.status.answers import MOODS, Answers, gathered
 from flask10x.web.pages.status.commands import how_it_runs
 
-blueprint = Page("status_page", __name__, text=N_("Status"), group="more")
+blueprint = Page(
+    "status_page", __name__, text=N_("Status"), group="setup", icon="M3 12h4l3-7 4 14 3-7h4"
+)
 
 
 @blueprint.get("/status", without_store=True)

@@ -12,7 +12,9 @@ from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
 from flask10x.web.page import Page
 
-blueprint = Page("uptime", __name__, text=N_("Uptime"), group="more")
+blueprint = Page(
+    "uptime", __name__, text=N_("Uptime"), group="house", icon="M5 20V10m5 10V4m5 16v-8m5 8V7"
+)
 
 
 @blueprint.get("/uptime")

@@ -1,0 +1,157 @@
+"""The head of every page is one row, and its menu is at hand, by thumb, mouse and keyboard."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from tests.browser.chromium import Browser, chromium
+from tests.browser.conftest import base_of
+from tests.e2e.service import Service
+
+SIZES = [(320, 640), (360, 740), (768, 1024), (1280, 900)]
+PHONE_PX = 640
+# What is in the head: the text, the box and the line under the text of each part that is seen.
+HEAD = """
+const box = (part) => part.getBoundingClientRect();
+const parts = [...document.querySelectorAll('.top .name, .top > nav > a, .more summary')]
+  .filter((part) => box(part).width);
+return parts.map((part) => [part.textContent.trim(), box(part).left, box(part).right,
+  box(part).top, box(part).bottom, getComputedStyle(part).textDecorationLine])"""
+# Of the open menu: its box, and of each group its name and its pages with where they begin.
+MENU = """
+const panel = document.querySelector('.more > div').getBoundingClientRect();
+const leftOfText = (link) => {
+  const range = document.createRange();
+  range.selectNode([...link.childNodes].at(-1));
+  return range.getBoundingClientRect().left;
+};
+const groups = [...document.querySelectorAll('.more > div > nav')].map((group) => [
+  group.querySelector('h2').textContent,
+  [...group.querySelectorAll('a')].map((link) => {
+    const icon = link.querySelector('svg').getBoundingClientRect();
+    return [link.textContent.trim(), icon.left, icon.width, leftOfText(link),
+      link.getBoundingClientRect().height, getComputedStyle(link).textDecorationLine];
+  }),
+]);
+return [[panel.left, panel.top, panel.right, panel.bottom], groups]"""
+NAMES = {
+    "en": ["Flask10X", "Home", "History", "Records", "Alerts", "Menu"],
+    "ja": ["Flask10X", "ホーム", "履歴", "記録", "アラート", "メニュー"],
+}
+GROUPS = {
+    "en": [
+        ["House", ["Notes", "Uptime"]],
+        ["Setup", ["Devices", "Settings", "Status", "Rejected readings"]],
+        ["For programs", ["API"]],
+    ],
+    "ja": [
+        ["家", ["メモ", "受信率"]],
+        ["設置と管理", ["端末", "設定", "稼働状況", "受け付けなかった測定値"]],
+        ["プログラム向け", ["API"]],
+    ],
+}
+
+
+@pytest.mark.parametrize("path", ["/", "/history", "/status"])
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_the_head_is_one_row_without_underlines(
+    browser: Browser, path: str, language: str, size: tuple[int, int]
+) -> None:
+    browser.resize(*size)
+    browser.driver.get(f"{browser.base}{path}?lang={language}")
+    parts = browser.script(HEAD)
+    # On a phone "Home" leads where the name does.
+    names = NAMES[language][size[0] <= PHONE_PX :]
+    assert [part[0].split()[0] for part in parts] == names
+    assert parts[0][1] >= 0 and parts[-1][2] <= size[0]
+    for (_, _, right, *_), (_, left, *_) in pairwise(parts):
+        assert right <= left
+    assert all(part[5] == "none" for part in parts)
+    height = browser.script("return document.querySelector('.top').offsetHeight")
+    assert max(part[4] for part in parts) <= height <= 56
+    assert browser.script("return document.documentElement.scrollWidth") <= size[0]
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_the_menu_is_grouped_left_aligned_and_where_the_thumb_is(
+    browser: Browser, language: str, size: tuple[int, int]
+) -> None:
+    browser.resize(*size)
+    browser.driver.get(f"{browser.base}/?lang={language}")
+    browser.one(".more summary").click()
+    (left, top, right, bottom), groups = browser.script(MENU)
+    assert [[name, [link[0] for link in links]] for name, links in groups] == GROUPS[language]
+    links = [link for _, links in groups for link in links]
+    assert len({round(link[1]) for link in links}) == len({round(link[3]) for link in links}) == 1
+    assert all(link[2] >= 16 and link[4] >= 40 and link[5] == "none" for link in links)
+    assert left >= 0 and right <= size[0] and bottom <= size[1]
+    if size[0] <= PHONE_PX:
+        # A sheet at the lower edge, of which what is behind it is still seen.
+        assert (left, right, bottom) == (0, size[0], size[1])
+        assert top >= size[1] * 0.15
+    # Language and colours are in it.
+    choices = browser.all(".more #switches a")
+    assert len(choices) == 5
+    assert all(0 < choice.size["height"] <= 44 for choice in choices)
+    other = "English" if language == "ja" else "日本語"
+    browser.link(other).click()
+    browser.wait(lambda: browser.attribute("html", "lang") != language, other)
+
+
+def test_escape_closes_the_menu_and_the_focus_returns(browser: Browser) -> None:
+    browser.open("/?lang=en")
+    browser.script("document.querySelector('.more summary').focus()")
+    keys = browser.driver.switch_to.active_element
+    keys.send_keys(Keys.ENTER)
+    assert browser.one(".more > div").is_displayed()
+    keys.send_keys(Keys.TAB)
+    active = browser.driver.switch_to.active_element
+    assert active.text == "Notes"
+    active.send_keys(Keys.ESCAPE)
+    assert not browser.one(".more > div").is_displayed()
+    assert browser.driver.switch_to.active_element == browser.one(".more summary")
+
+
+def test_a_page_of_the_menu_is_marked_there_and_at_its_button(browser: Browser) -> None:
+    forced = {"features": [{"name": "forced-colors", "value": "active"}]}
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", forced)
+    try:
+        browser.open("/status?lang=en")
+        browser.one(".more summary").click()
+        marked = (
+            "return [...document.querySelectorAll('.top [aria-current=page], .more .current')]"
+            ".map((one) => [one.textContent.trim(), getComputedStyle(one).outlineStyle])"
+        )
+        assert browser.script(marked) == [["Menu", "solid"], ["Status", "solid"]]
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+@pytest.fixture
+def plain(house: Service, tmp_path: Path) -> Iterator[Browser]:
+    """A browser without scripts."""
+    with chromium(tmp_path / "plain", base_of(house), scripts=False) as browser:
+        yield browser
+
+
+def test_the_menu_opens_and_closes_without_scripts(plain: Browser) -> None:
+    plain.resize(320, 640)
+    plain.open("/?lang=en")
+    plain.one(".more summary").click()
+    assert plain.one(".more > div").is_displayed()
+    # A tap beside the sheet.
+    tap = {"x": 160, "y": 60, "button": "left", "clickCount": 1}
+    for kind in ("mousePressed", "mouseReleased"):
+        plain.driver.execute_cdp_cmd("Input.dispatchMouseEvent", tap | {"type": kind})
+    plain.wait(lambda: not plain.one(".more > div").is_displayed(), "it is closed")
+    plain.one(".more summary").click()
+    plain.link("Dark").click()
+    plain.wait(lambda: plain.attribute("html", "data-theme") == "dark", "dark")
+    plain.one(".more summary").click()
+    plain.link("Devices").click()
+    plain.wait(lambda: plain.path == "/devices", "a page of the menu")
