@@ -14,7 +14,6 @@ from flask10x.commands import translated
 from flask10x.config import secrets, settings
 from flask10x.errors import SettingsError
 from flask10x.mqtt.handover import Handover
-from flask10x.mqtt.subscriber import Deliveries, broker_of
 from flask10x.system.locks import FileLock
 
 LOCK_NAME, DELIVERIES_NAME = "mqtt.lock", "mqtt.deliveries"
@@ -28,22 +27,22 @@ def command() -> None:
     the service. The broker keeps a message until the service has stored it.
     """
     loaded = settings.load()
-    broker = broker_of(loaded)
-    endpoints = {s.mqtt_topic: s.endpoint for s in loaded.stations.all if s.mqtt_topic}
-    if not endpoints:
-        raise SettingsError(_("no station of stations.toml has an mqtt_topic"))
-    handover = Handover(loaded.bind, secrets.own_token(loaded))
     try:
-        from flask10x.mqtt.subscriber import Subscriber  # noqa: PLC0415
+        from flask10x.mqtt import session, subscriber  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("paho"):
             raise
         text = _("the package {name} is missing: pip install 'flask10x[mqtt]'")
         raise click.ClickException(text.format(name="paho-mqtt")) from None
+    broker = session.broker_of(loaded)
+    endpoints = {s.mqtt_topic: s.endpoint for s in loaded.stations.all if s.mqtt_topic}
+    if not endpoints:
+        raise SettingsError(_("no station of stations.toml has an mqtt_topic"))
+    handover = Handover(loaded.bind, secrets.own_token(loaded))
     with closing(FileLock(loaded.data_dir / LOCK_NAME)) as lock:
         if not lock.try_acquire():
             raise click.ClickException(_("another flask10x mqtt has these stations already"))
-        with closing(Deliveries(loaded.data_dir / DELIVERIES_NAME)) as deliveries:
+        with closing(subscriber.Deliveries(loaded.data_dir / DELIVERIES_NAME)) as deliveries:
             # From here on its messages go to the journal, like the log.
             translated.speak_english()
             _log_to_stderr()
@@ -51,7 +50,7 @@ def command() -> None:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: stop.set())
             client_id = f"flask10x-{socket.gethostname()}"
-            Subscriber(broker, client_id, endpoints, handover, deliveries).run(stop)
+            subscriber.Subscriber(broker, client_id, endpoints, handover, deliveries).run(stop)
 
 
 def _log_to_stderr() -> None:
