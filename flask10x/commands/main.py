@@ -29,6 +29,7 @@ COMMANDS = (
     "rollups",
     "mqtt",
     "datasette",
+    "shell",
 )
 # One name is a keyword of Python.
 MODULES = {"import": "import_"}
