@@ -30,7 +30,6 @@ ABOUT_FILES = (
     "maintenance/restore.py",
     "runtime/database_file.py",
     "runtime/database_file.py",
-    "web/alert_state.py",
 )
 
 

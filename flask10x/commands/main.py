@@ -30,6 +30,7 @@ COMMANDS = (
     "rollups",
     "mqtt",
     "datasette",
+    "shell",
 )
 # One name is a keyword of Python, and one has a hyphen.
 MODULES = {"import": "import_", "admin-link": "admin_link"}

@@ -11,9 +11,11 @@ it is shown, because modules are loaded before the language is chosen.
 import gettext
 import inspect
 import io
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from gettext import gettext as _
 from typing import Any
@@ -21,7 +23,7 @@ from unicodedata import east_asian_width
 
 import click
 
-from flask10x.translation import CATALOGUES, DOMAIN, of_messages
+from flask10x.translation import CATALOGUES, DOMAIN, Language, of_messages
 
 # The domain of gettext before a language is chosen, which has no catalogue.
 NO_DOMAIN = "messages"
@@ -39,8 +41,7 @@ def choose_language(environ: Mapping[str, str]) -> None:
     """
     streams = [s for s in (sys.stdout, sys.stderr) if isinstance(s, io.TextIOWrapper)]
     if of_messages(environ) == "ja" and all(map(_shows_japanese, streams)):
-        gettext.bindtextdomain(DOMAIN, CATALOGUES)
-        gettext.textdomain(DOMAIN)
+        _speak_japanese()
     else:
         speak_english()
     for stream in streams:
@@ -51,6 +52,27 @@ def choose_language(environ: Mapping[str, str]) -> None:
 def speak_english() -> None:
     """English from now on, for what programs and the journal read."""
     gettext.textdomain(NO_DOMAIN)
+
+
+def _speak_japanese() -> None:
+    gettext.bindtextdomain(DOMAIN, CATALOGUES)
+    gettext.textdomain(DOMAIN)
+
+
+@contextmanager
+def speaking(language: Language) -> Iterator[None]:
+    """This language in the block, whatever the terminal can show, for what goes into a file."""
+    before, variable = gettext.textdomain(), os.environ.get("LANGUAGE")
+    # The catalogue is found by it.
+    os.environ["LANGUAGE"] = language
+    (_speak_japanese if language == "ja" else speak_english)()
+    try:
+        yield
+    finally:
+        gettext.textdomain(before)
+        os.environ.pop("LANGUAGE")
+        if variable is not None:
+            os.environ["LANGUAGE"] = variable
 
 
 def _shows_japanese(stream: io.TextIOWrapper) -> bool:

@@ -414,6 +414,18 @@ def mqtt_url(raw: Any) -> str:
     return str(raw)
 
 
+# As long as a topic of a station.
+TOPIC_CHARS = 200
+
+
+def mqtt_prefix(raw: Any) -> str:
+    """Reads the beginning of topics, such as `homeassistant`; empty: none."""
+    is_right = isinstance(raw, str) and len(raw) <= TOPIC_CHARS
+    if not is_right or not re.fullmatch(r"(?:[\w.-]+(?:/[\w.-]+)*)?", raw):
+        raise WrongEntry(raw, _("the beginning of topics is needed, such as homeassistant"))
+    return str(raw)
+
+
 ACCEPT, REJECT = "accept", "reject"
 
 

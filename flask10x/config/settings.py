@@ -201,6 +201,13 @@ class Settings:
         readers.secret_place, "", "broker", N_("The file with the password for the broker.")
     )
     """As the files of tokens; empty: the broker needs no password."""
+    mqtt_discovery: str = _setting(
+        readers.mqtt_prefix,
+        "",
+        "broker",
+        N_("The prefix of the topics by which Home Assistant finds stations and alerts."),
+    )
+    """Empty: nothing is published."""
     write_queue_maxsize: int = _setting(
         whole(1, 1_000_000), 5000, "storing", N_("How many readings may wait in each process.")
     )

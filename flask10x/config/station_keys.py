@@ -43,7 +43,6 @@ RESERVED_COLUMNS = frozenset(
 PATH_CHARS = 64
 LABEL_CHARS = 64
 UNIT_CHARS = 16
-TOPIC_CHARS = 200
 MAX_ALIASES = 8
 MAX_TAGS = 8
 # The reason of a fault (`readings/reasons.py`) -> whether its number is stored, with a warning.
@@ -81,7 +80,7 @@ def topic(raw: Any) -> str:
     """A topic of MQTT for one station, so without wildcards."""
     if not isinstance(raw, str) or set(raw) & set("+#"):
         raise readers.WrongEntry(raw, _("a topic such as home/balcony is needed, without + and #"))
-    return readers.line(TOPIC_CHARS)(raw)
+    return readers.line(readers.TOPIC_CHARS)(raw)
 
 
 def tags(raw: Any) -> tuple[tuple[str, str], ...]:

@@ -2,11 +2,12 @@
 
 from flask import Flask
 
+from flask10x.alerts.active import AlertState
 from flask10x.alerts.state_file import path_of
 from flask10x.config.settings import Settings
 from flask10x.translation import N_
 from flask10x.web.access import Access
-from flask10x.web.alert_state import EXTENSION, AlertState, state
+from flask10x.web.alert_state import EXTENSION, state
 from flask10x.web.page import Group, Page, pages_of
 
 # In their order.

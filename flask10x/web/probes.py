@@ -58,6 +58,14 @@ def readyz() -> Response | tuple[Response, int]:
     return jsonify(status="ready", **more), 200
 
 
+def why_not_ready() -> list[str]:
+    """Why no readings can be stored now; empty where they can."""
+    store = context.store_or_waiting()
+    if isinstance(store, Waiting):
+        return [store.reason]
+    return [obstacle.text for obstacle in obstacles(store.database, store.writer, store.gauges)]
+
+
 @blueprint.get("/metrics", without_store=True)
 def metrics() -> tuple[Response, int]:
     """Answer with the same numbers in every worker, from the database and the shared gauges.

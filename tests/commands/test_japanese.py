@@ -34,6 +34,7 @@ SAME = {
     *("OPTIONS", "COMMAND", "ARGS", "ID", "TIME", "FILE", "FILES", "FOLDER", "INTEGER", "RANGE"),
     *("FILE.rejected.csv", "FLASK10X_BACKUP_DIR", "x", "STATION", "BedRoomEnv.csv"),
     *("stations.toml", "FLASK10X_STATIONS", "ENDPOINT", "MQTT", "MQTT_URL", "Datasette"),
+    *("MQTT_DISCOVERY", "Home", "Assistant"),
     *("alerts.toml", "FLASK10X_ALERTS", "NAME"),
     *("PostgreSQL", "URL", "FLASK10X_DATABASE_URL"),
 }

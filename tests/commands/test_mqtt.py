@@ -63,10 +63,18 @@ def test_a_token_for_all_stations_where_there_are_tokens(
 
 
 def test_its_package(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "flask10x.mqtt.subscriber", raising=False)
-    monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
+    ours = [name for name in sys.modules if name.startswith(("flask10x.mqtt", "paho"))]
+    for name in (*ours, "flask10x.commands.mqtt"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.delattr("flask10x.mqtt", raising=False)
+    monkeypatch.setitem(sys.modules, "paho", None)
     output = refusal(capsys)
     assert "the package paho-mqtt is missing: pip install 'flask10x[mqtt]'" in output
+    # The list of all commands needs each of them, but nothing that one of them alone needs.
+    with pytest.raises(SystemExit) as caught:
+        main.main(["--help"])
+    assert caught.value.code == 0
+    assert "mqtt" in capsys.readouterr().out
 
 
 def test_a_second_one_does_not_start(capsys: pytest.CaptureFixture[str], folder: Path) -> None:

@@ -97,7 +97,7 @@ UNSET = {
         "notes_tokens_file",
         "allowed_hosts",
     ),
-    *("mqtt_url", "mqtt_password_file", "altitude_m", "host_name"),
+    *("mqtt_url", "mqtt_password_file", "mqtt_discovery", "altitude_m", "host_name"),
 }
 # Shown as an example of an error.
 MISTYPED = {"FLASK10X_WORKER"}

@@ -15,7 +15,7 @@ from flask10x.web.page import OPEN, POSTING, STATIC, Guard
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = {"GET": {"GET", "HEAD", "OPTIONS"}, "POST": {"POST", "OPTIONS"}}
 STATIC_FILES = "/static/<path:filename>"
-WITHOUT_READINGS = {"/", "/api/v1/time", "/healthz", "/readyz", STATIC_FILES}
+WITHOUT_READINGS = {"/", "/api/v1/time", "/healthz", "/readyz", "/ping", "/health", STATIC_FILES}
 
 
 def text_of(language: str) -> str:

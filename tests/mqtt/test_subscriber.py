@@ -14,7 +14,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from flask10x.mqtt import subscriber as subscriber_module
 from flask10x.mqtt.handover import POSTED_MAX, Handover, Message, Result
-from flask10x.mqtt.subscriber import Deliveries, Pauses, Subscriber, broker_at
+from flask10x.mqtt.session import Pauses, broker_at
+from flask10x.mqtt.subscriber import Deliveries, Subscriber
 
 ENDPOINTS = {"home/balcony": "balcony", "home/shed": "shed"}
 
@@ -125,7 +126,7 @@ def test_a_connection_lost_among_a_backlog_is_noticed(
 
         monkeypatch.setattr(session._client, "connect", lambda *_where, **_how: answer(session))
         monkeypatch.setattr(session._client, "loop", read_one)
-        monkeypatch.setattr("flask10x.mqtt.subscriber.FIRST_SEC", 0.0)
+        monkeypatch.setattr("flask10x.mqtt.session.FIRST_SEC", 0.0)
         session._to_broker = Pauses()
         session.run(stop)
     assert service.stored == [(0, b"first")]
@@ -158,7 +159,7 @@ def test_by_which_version_a_broker_is_connected_to(
     answers: list[bytes | dict[int, bytes]],
     versions: list[int],
 ) -> None:
-    monkeypatch.setattr("flask10x.mqtt.subscriber.FIRST_SEC", 0.0)
+    monkeypatch.setattr("flask10x.mqtt.session.FIRST_SEC", 0.0)
     stop = Event()
     asked: list[int] = []
 

@@ -13,6 +13,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.recording.writer import Writer
 from flask10x.system import clock
+from flask10x.web.app import create_app
 from flask10x.web.ingest.batch import ITEMS_MAX
 from flask10x.web.ingest.influx_routes import LINES_MAX
 from flask10x.web.limits import BATCH_MAX_BYTES
@@ -41,6 +42,30 @@ def settings(tmp_path: Path, make_settings: MakeSettings) -> Settings:
 
 def body_of(answer: TestResponse) -> Any:
     return answer.json
+
+
+def test_clients_find_a_server(client: FlaskClient) -> None:
+    for ask in (client.get, client.head):
+        answer = ask("/ping")
+        assert (answer.status_code, answer.data) == (204, b"")
+        assert answer.headers["X-Influxdb-Version"] == "1.8.10"
+    answer = client.get("/health")
+    assert (answer.status_code, answer.headers["X-Influxdb-Version"]) == (200, "1.8.10")
+    assert answer.json == {
+        "name": "influxdb",
+        "message": "ready for queries and writes",
+        "status": "pass",
+        "checks": [],
+        "version": "1.8.10",
+    }
+
+
+def test_a_damaged_database_is_no_health(client: FlaskClient) -> None:
+    client.application.extensions["flask10x"].database.damage.report("a page is broken")
+    answer = client.get("/health")
+    assert (answer.status_code, answer.json["status"]) == (503, "fail")  # type: ignore[index]
+    assert "a page is broken" in answer.json["message"]  # type: ignore[index]
+    assert client.get("/ping").status_code == 204
 
 
 @pytest.mark.parametrize("address", [V1, V2])
@@ -171,3 +196,16 @@ def test_a_trial_leaves_no_trace(
     assert result["reading"] == {"temperature": 25.1, "air": {"humidity": 52.0}}
     client.post(f"{V1}&dry_run=1&precision=day", data=GOOD)
     assert (writer.depth, writer.rejected_queue.depth, caplog.messages) == (0, 0, [])
+
+
+def test_a_station_may_be_called_health(
+    database: Database, make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    named = BALCONY_TOML.replace("[stations.balcony", "[stations.health")
+    (tmp_path / "stations.toml").write_text(named, encoding="utf-8")
+    app = create_app(make_settings())
+    client = app.test_client()
+    reading = {"temperature": 21, "air": {"humidity": 50}}
+    assert client.post("/health", json=reading).json == {"status": "enqueued"}
+    assert client.get("/health").json["status"] == "pass"  # type: ignore[index]
+    app.extensions["flask10x"].close()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from flask import Response, request
+from flask import Response, jsonify, request
 
 from flask10x.readings import protocols
 from flask10x.readings.protocols import PRECISIONS_NS, LineProblem
@@ -19,6 +19,7 @@ from flask10x.web.ingest.options import answered, body_within, options
 from flask10x.web.ingest.take import Outcome
 from flask10x.web.limits import BATCH_MAX_BYTES
 from flask10x.web.page import Routes
+from flask10x.web.probes import why_not_ready
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,9 @@ LINES_MAX = 5 * ITEMS_MAX
 # The number of zlib for the head and tail of gzip.
 GZIP = 31
 UNAUTHORIZED = "unauthorized"
+# Clients look whether a server is there before they write, and some by which version. The last one
+# that had both addresses for writing and these two.
+VERSION = "1.8.10"
 # An answer is short (contract, section 7).
 SHOWN_PROBLEMS, SHOWN_CHARS = 3, 200
 # The words of InfluxDB 2 for an error.
@@ -55,7 +59,33 @@ def routes() -> Routes:
     for path in (V1, V2):
         name = path[1:].replace("/", "_")
         blueprint.add_url_rule(path, name, view, methods=["POST"], guard="lines")
+    for path, answer in (("/ping", _ping), ("/health", _health)):
+        blueprint.add_url_rule(path, path[1:], answer, guard="open", without_store=True)
     return blueprint
+
+
+def _ping() -> Response:
+    """The process answers."""
+    return _of_version(Response(status=204))
+
+
+def _health() -> Response:
+    """Whether readings can be stored, in the words of InfluxDB."""
+    reasons = why_not_ready()
+    state, message = "pass", "ready for queries and writes"
+    if reasons:
+        state, message = "fail", "; ".join(reasons)
+    answer = jsonify(name="influxdb", message=message, status=state, checks=[], version=VERSION)
+    answer.status_code = 503 if reasons else 200
+    return _of_version(answer)
+
+
+def _of_version(answer: Response) -> Response:
+    if not answer.content_length:
+        del answer.headers["Content-Type"]
+    answer.headers["X-Influxdb-Build"] = "Flask10X"
+    answer.headers["X-Influxdb-Version"] = VERSION
+    return answer
 
 
 def _receive(pace: Pace) -> Response:

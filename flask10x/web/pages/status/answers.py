@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.alerts import state_file
+from flask10x.alerts.active import AlertState
 from flask10x.alerts.alert import Alert, AlertMessage
 from flask10x.alerts.state_file import path_of
 from flask10x.config.alerts.rules import BackupOverdue, Disk, ExportOverdue
@@ -53,7 +54,7 @@ from flask10x.system.gauges import Gauges
 from flask10x.system.logs import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context
-from flask10x.web.alert_state import AlertState, state
+from flask10x.web.alert_state import state
 from flask10x.web.cards import Latest, latest
 from flask10x.web.pages.alerts.model import AlertReader
 from flask10x.web.pages.devices import model

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from flask10x.alerts import active as state_module
+from flask10x.alerts.active import STAMP_MS, TROUBLE_MS, AlertState
 from flask10x.alerts.state_file import NAME
 from flask10x.database.sqlite import driver
 from flask10x.system import clock
-from flask10x.web import alert_state as state_module
-from flask10x.web.alert_state import STAMP_MS, TROUBLE_MS, AlertState
 from tests.support.alert_rows import AlertRows
 
 LONG_AGO_NS = 1_000_000_000

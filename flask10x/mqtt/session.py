@@ -1,0 +1,253 @@
+"""A session with the broker: connected again whenever it is lost, by the version that it speaks.
+
+It runs in one thread, which also does what there is to do between two messages.
+"""
+
+import logging
+from dataclasses import dataclass
+from gettext import gettext as _
+from threading import Event
+from time import monotonic
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from flask10x.config import secrets
+from flask10x.config.readers import MQTT_PORTS
+from flask10x.config.settings import PREFIX, Settings
+from flask10x.errors import SettingsError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """The broker that has the messages."""
+
+    host: str
+    port: int
+    has_tls: bool
+    user: str
+    """Empty: anonymous."""
+    password: str
+    """Empty if it needs none."""
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def broker_at(url: str, password: str = "") -> Broker:
+    """The broker at a URL that `mqtt_url` has read."""
+    parts = urlsplit(url)
+    port, user = parts.port or MQTT_PORTS[parts.scheme], unquote(parts.username or "")
+    return Broker(parts.hostname or "", port, parts.scheme == "mqtts", user, password)
+
+
+def broker_of(settings: Settings) -> Broker:
+    """The broker of MQTT_URL, with the password of MQTT_PASSWORD_FILE.
+
+    Raises SettingsError if MQTT_URL is not set, or the file can't be read.
+    """
+    if not settings.mqtt_url:
+        text = _("{setting} is not set: mqtt://host or mqtt://user@host:1883 is needed")
+        raise SettingsError(text.format(setting=f"{PREFIX}MQTT_URL"))
+    password = ""
+    if named := settings.mqtt_password_file:
+        place = f"{PREFIX}MQTT_PASSWORD_FILE"
+        password = secrets.read_secret(place, named).decode("utf-8", "replace").strip("\r\n")
+    return broker_at(settings.mqtt_url, password)
+
+
+FIRST_SEC, LONGEST_SEC = 1.0, 60.0
+
+
+class Pauses:
+    """The growing pauses between tries of one action."""
+
+    def __init__(self) -> None:
+        self._next_sec = FIRST_SEC
+        self._until_sec = 0.0
+        self._failed = 0
+
+    def begin(self) -> bool:
+        """Begin a pause after a failed try; whether it was the first one, to be logged."""
+        self._until_sec = monotonic() + self._next_sec
+        self._next_sec = min(self._next_sec * 2, LONGEST_SEC)
+        self._failed += 1
+        return self._failed == 1
+
+    def end(self) -> bool:
+        """End the pauses after a successful try; whether a try has failed before it."""
+        had_failed = self._failed > 0
+        self._next_sec, self._until_sec, self._failed = FIRST_SEC, 0.0, 0
+        return had_failed
+
+    def rest_sec(self) -> float:
+        """How long the pause still lasts; 0 if the next try may begin."""
+        return max(0.0, self._until_sec - monotonic())
+
+
+KEEPALIVE_SEC = 60
+# The session never ends, as one of MQTT 3.1.1.
+NEVER_EXPIRES_SEC = 0xFFFF_FFFF
+# The reason code of a broker that does not speak this version.
+UNSUPPORTED_VERSION = 0x84
+# A broker that restarts, and a proxy without its broker, hang up just as a broker that does not
+# know the version. After so many connections in a row the version is the likely reason.
+HANG_UPS = 2
+VERSIONS = {MQTTProtocolVersion.MQTTv5: "5", MQTTProtocolVersion.MQTTv311: "3.1.1"}
+# How soon a stop is noticed while nothing comes.
+LOOKED_EVERY_SEC = 0.5
+
+
+class Session:
+    """One client of the broker. What it is for, a subclass says."""
+
+    # The broker sends so many messages without an acknowledgement, if it speaks MQTT 5 (Receive
+    # Maximum).
+    unacknowledged_max = 20
+    is_kept = False
+    """Whether the broker keeps the session, with its messages, while nobody is connected."""
+
+    def __init__(self, broker: Broker, client_id: str) -> None:
+        """Nothing is connected yet."""
+        self._broker, self._client_id = broker, client_id
+        self._to_broker = Pauses()
+        self._client = self._new_client(MQTTProtocolVersion.MQTTv5)
+        # Whether the broker has not yet answered this connection.
+        self._is_unanswered = False
+        # How many connections of this version in a row the broker has ended without an answer.
+        self._hung_up = 0
+        # Whether the broker has answered that it does not speak MQTT 5.
+        self._is_5_refused = False
+
+    def run(self, stop: Event) -> None:
+        """Be connected until `stop` is set; then disconnect, which ends no session that is kept."""
+        is_connected = False
+        while not stop.is_set():
+            if not is_connected:
+                is_connected = self._connect()
+                if not is_connected:
+                    stop.wait(min(LOOKED_EVERY_SEC, self._to_broker.rest_sec()))
+                    continue
+            error = self._take()
+            if error != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                is_connected = False
+                self._lost(error)
+            else:
+                self._work()
+        if is_connected:
+            self._leave()
+        self._client.disconnect()
+
+    # What a subclass does
+
+    def _prepare(self, client: Client) -> None:
+        """Before a client connects for the first time."""
+
+    def _begin(self, client: Client, flags: ConnectFlags) -> None:
+        """The broker has taken the connection."""
+
+    def _came(self, client: Client, _data: Any, message: MQTTMessage) -> None:
+        """A message has come."""
+
+    def _take(self) -> MQTTErrorCode:
+        """Wait for a message, and take it."""
+        return self._client.loop(LOOKED_EVERY_SEC)
+
+    def _work(self) -> None:
+        """Do what there is to do, connected."""
+
+    def _leave(self) -> None:
+        """Before the last disconnection."""
+
+    # The broker
+
+    @property
+    def _is_5(self) -> bool:
+        return self._client.protocol == MQTTProtocolVersion.MQTTv5
+
+    def _new_client(self, version: MQTTProtocolVersion) -> Client:
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            # In MQTT 5 each connection has this flag itself.
+            clean_session=None if version == MQTTProtocolVersion.MQTTv5 else not self.is_kept,
+            protocol=version,
+            manual_ack=True,
+        )
+        if self._broker.user:
+            client.username_pw_set(self._broker.user, self._broker.password or None)
+        if self._broker.has_tls:
+            client.tls_set()
+        client.on_connect = self._connected
+        client.on_message = self._came
+        self._prepare(client)
+        return client
+
+    def _connect(self) -> bool:
+        if self._to_broker.rest_sec():
+            return False
+        self._is_unanswered = True
+        try:
+            options: dict[str, Any] = {
+                "clean_start": not self.is_kept,
+                "properties": self._properties(),
+            }
+            place = (self._broker.host, self._broker.port)
+            self._client.connect(*place, KEEPALIVE_SEC, **(options if self._is_5 else {}))
+        except (OSError, ValueError) as error:
+            self._hung_up = 0
+            self._away(f"cannot be reached: {error}")
+            return False
+        return True
+
+    def _properties(self) -> Properties:
+        session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        session.SessionExpiryInterval = NEVER_EXPIRES_SEC if self.is_kept else 0
+        session.ReceiveMaximum = self.unacknowledged_max
+        return session
+
+    def _connected(
+        self, client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Any
+    ) -> None:
+        self._is_unanswered, self._hung_up = False, 0
+        if reason.is_failure:
+            self._away(f"refuses: {reason}")
+            client.disconnect()
+            if reason.value == UNSUPPORTED_VERSION:
+                self._is_5_refused = client.protocol == MQTTProtocolVersion.MQTTv5
+                self._change_version()
+            return
+        self._to_broker.end()
+        version = VERSIONS.get(client.protocol, "3.1")
+        log.info("Connected to the broker %s by MQTT %s", self._broker, version)
+        self._begin(client, flags)
+
+    def _lost(self, error: MQTTErrorCode) -> None:
+        # After a refusal the reason is logged already.
+        if not self._to_broker.rest_sec():
+            self._away(f"is lost: {error.name}")
+        if self._is_unanswered:
+            # A broker may hang up without an answer if it does not know the version.
+            self._hung_up += 1
+            if self._hung_up >= HANG_UPS:
+                self._change_version()
+        elif not self._is_5 and not self._is_5_refused:
+            # It may have hung up at MQTT 5 for another reason.
+            self._change_version()
+
+    def _change_version(self) -> None:
+        """Use the other version from now on; both have the same session."""
+        self._hung_up = 0
+        version = MQTTProtocolVersion.MQTTv311 if self._is_5 else MQTTProtocolVersion.MQTTv5
+        self._client = self._new_client(version)
+
+    def _away(self, how: str) -> None:
+        if self._to_broker.begin():
+            log.warning("The broker %s %s", self._broker, how)

@@ -1,0 +1,170 @@
+"""What Home Assistant is told of each entity, in both languages."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from flask10x.alerts.alert import Alert
+from flask10x.config.alerts.rules import Alerts, Disk, FailedSensor, Rate, Silence, Threshold
+from flask10x.config.settings import Settings
+from flask10x.history.newest import NewestReading
+from flask10x.history.pages import Row
+from flask10x.mqtt.discovery import House, Messages, StationNow, topics_of
+from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
+from flask10x.translation import Language
+from tests.support.html import NINE
+
+# The units of each class, https://developers.home-assistant.io/docs/core/entity/sensor; it refuses
+# an entity with another unit.
+UNITS = {
+    "carbon_dioxide": "ppm",
+    "temperature": "°C",
+    "humidity": "%",
+    "atmospheric_pressure": "hPa",
+    "voltage": "V",
+    "moisture": "%",
+}
+RULES = (
+    Silence(stations=("data2",)),
+    FailedSensor(stations=("data2",)),
+    Threshold(name="low", station="data2", column="humidity", below=30, clear=35),
+    Rate(name="fast", station="data2", column="co2", rise=300, within_sec=600),
+    Disk(),
+)
+
+
+def now(station: Station, *values: float | None, age_sec: int = 0) -> StationNow:
+    row = Row(1, station.endpoint, NINE, values)
+    return StationNow(station=station, newest=NewestReading(row), age_sec=age_sec, expires_sec=600)
+
+
+def messages(
+    settings: Settings,
+    *stations: StationNow,
+    language: Language = "en",
+    active: tuple[Alert, ...] = (),
+    is_served: bool = True,
+) -> Messages:
+    alerts = Alerts(rules=RULES, language=language)
+    told = replace(settings, alerts=alerts, mqtt_discovery="homeassistant")
+    house = House(told, topics_of(told, "pi"))
+    return house.messages(stations, active, is_served=is_served)
+
+
+def described(found: Messages) -> dict[str, Any]:
+    """The descriptions by the names of their entities."""
+    texts = {topic: message for topic, message in found.items() if topic.endswith("/config")}
+    objects = [json.loads(message.payload) for message in texts.values() if message]
+    return {each["name"]: each for each in objects}
+
+
+def payload(found: Messages, topic: str) -> Any:
+    message = found[topic]
+    assert message is not None
+    return json.loads(message.payload)
+
+
+@pytest.mark.parametrize(
+    ("language", "names", "of_alerts"),
+    [
+        (
+            "en",
+            ["CO₂", "Temperature", "Humidity", "Pressure", "Gas resistance", "Dew point"],
+            {
+                *("No data", "CO₂: the sensor does not measure", "Humidity below 30 %"),
+                *("CO₂ is rising fast", "The server's disk is nearly full"),
+            },
+        ),
+        (
+            "ja",
+            ["CO₂", "温度", "湿度", "気圧", "ガス抵抗", "露点温度"],
+            {
+                *("受信なし", "CO₂を測れていません", "湿度が 30 % 未満"),
+                *("CO₂が急に上がっています", "サーバーの空き容量が少なくなっています"),
+            },
+        ),
+    ],
+)
+def test_names_are_in_the_language_of_the_house(
+    settings: Settings, language: Language, names: list[str], of_alerts: set[str]
+) -> None:
+    station = BUILT_IN.by_endpoint["data2"]
+    found = described(messages(settings, now(station, *[None] * 5), language=language))
+    assert [*found][:6] == names
+    assert of_alerts <= {*found}
+    ids = {each["default_entity_id"] for each in found.values()}
+    assert {"sensor.bedroom_co2", "binary_sensor.bedroom_no_data"} <= ids
+
+
+def test_each_class_has_its_unit(settings: Settings) -> None:
+    soil = Measurement(path="s", column="soil", quantity="moisture", csv_header="s", unit="%")
+    odd = Measurement(path="o", column="odd", quantity="humidity", csv_header="o", unit="g/kg")
+    garden = Station(endpoint="garden", label="Garden", csv_name="g.csv", measurements=(soil, odd))
+    stations = Stations((*BUILT_IN.all, garden))
+    settings = replace(settings, stations=stations)
+    told = (now(station, *[None] * len(station.columns)) for station in stations.all)
+    found = messages(settings, *told)
+    sensors = {
+        topic: json.loads(message.payload)
+        for topic, message in found.items()
+        if message and topic.startswith("homeassistant/sensor/")
+    }
+    wrong = [
+        topic
+        for topic, sensor in sensors.items()
+        if (kind := sensor.get("device_class")) and UNITS[kind] != sensor["unit_of_measurement"]
+    ]
+    assert wrong == []
+    assert {sensor.get("device_class") for sensor in sensors.values()} == {*UNITS, None}
+    assert {sensor["state_class"] for sensor in sensors.values()} == {"measurement"}
+    assert len({sensor["unique_id"] for sensor in sensors.values()}) == len(sensors)
+    # A difference of 3 °C is not one of 37 °F.
+    (difference,) = (s for t, s in sensors.items() if "data-outdoor_difference" in t)
+    assert (difference["unit_of_measurement"], "device_class" in difference) == ("°C", False)
+
+
+def test_an_old_value_is_never_shown_as_a_new_one(settings: Settings) -> None:
+    station = BUILT_IN.by_endpoint["data2"]
+    state = "flask10x/pi/stations/data2/state"
+    found = messages(settings, now(station, 650.0, 21.25, float("inf"), None, 5419.5, age_sec=60))
+    values = payload(found, state)
+    assert (values["co2"], values["temperature"], values["gas_resistance"]) == (650, 21.25, 5419.5)
+    assert (values["humidity"], values["pressure"]) == (None, None)
+    message = found[state]
+    # The broker keeps it for as long as it is of use.
+    assert message is not None
+    assert message.expires_sec == 540
+    found = messages(settings, now(station, 650.0, *[None] * 4, age_sec=601))
+    assert found[state] is None
+    availability = found["flask10x/pi/stations/data2/availability"]
+    assert availability is not None
+    assert availability.payload == "offline"
+
+
+def test_alerts_are_unknown_without_the_service(settings: Settings) -> None:
+    alert = Alert(
+        id=1,
+        rule="fast",
+        kind="rate",
+        subject="data2.co2",
+        since_ms=NINE,
+        firing_since_ms=NINE,
+        facts={"before": 600.0, "value": 950.0, "within_sec": 600, "rise": 1, "unit": "ppm"},
+    )
+    station = now(BUILT_IN.by_endpoint["data2"], *[None] * 5)
+    found = messages(settings, station, active=(alert,), is_served=False)
+    assert found["flask10x/pi/alerts/availability"].payload == "offline"  # type: ignore[union-attr]
+    said = payload(found, "flask10x/pi/alerts/fast/data2.co2")
+    assert said["state"] == "ON"
+    assert said["message"].startswith("Bedroom CO₂ has risen from 600 ppm to 950 ppm within 10 min")
+    assert payload(found, "flask10x/pi/alerts/disk/service") == {"state": "OFF"}
+    # No rule speaks of a station that has never sent.
+    assert not [topic for topic in messages(settings) if "data2" in topic]
+
+
+def test_names_with_hyphens_stay_apart(settings: Settings) -> None:
+    topics = topics_of(settings, "pi.home 1")
+    assert topics.node == "flask10x/pi_home_1"
+    assert topics.config("binary_sensor", "a-b", "c") != topics.config("binary_sensor", "a", "b-c")
