@@ -169,6 +169,7 @@ STATION_KEYS = (
     Key("influx", name),
     Key("influx_tags", tags),
     Key("outside", readers.switch),
+    Key("chart", readers.one_of(("own", "shared"))),
     Key("altitude_m", readers.altitude),
 )
 MEASUREMENT_KEYS = (

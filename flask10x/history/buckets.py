@@ -139,6 +139,11 @@ class Line:
     """The buckets that have a value, by their place in the window, 0 for the first."""
 
     @property
+    def names(self) -> tuple[str, str]:
+        """The endpoint and the column."""
+        return self.station.endpoint, self.measurement.column
+
+    @property
     def gap_ms(self) -> int | None:
         """The longest time without a reading that is no gap; None when it is unknown."""
         return None if self.interval_ms is None else GAP_INTERVALS * self.interval_ms

@@ -208,6 +208,32 @@ def first_ms(view: View, query: Query) -> int | None:
     return first
 
 
+def begun_before(view: View, query: Query, chart: Chart) -> set[tuple[str, str]]:
+    """Return the names of the lines that have values before the window, by whole hours.
+
+    A derived value has as long as its station has readings, and so have all while roll-ups lack.
+    """
+    if chart.window is None:
+        return set()
+    first_ms, state = chart.window.first_ms, view.rollups
+    reach = extents(view, {line.station for line in chart.lines}, raw=query.raw)
+    begun = {
+        line.names
+        for line in chart.lines
+        if (extent := reach[line.station.endpoint])
+        and min(extent.first_ms or first_ms, extent.first_hour_ms or first_ms) < first_ms
+    }
+    measured = [
+        (*line.names, first_ms // HOUR_MS, 0, 0)
+        for line in chart.lines
+        if line.names in begun and line.measurement.column in line.station.columns
+    ]
+    if not measured or not state.fits or state.progress.is_far_behind:
+        return begun
+    rows = view.connection.execute(_EARLIER, {"ends": json.dumps(measured)})
+    return begun - {(endpoint, column) for endpoint, column, hour in rows if hour is None}
+
+
 def _named(query: Query) -> list[Station]:
     """Return the stations that the query names, also those without a chosen measurement."""
     return [s for s in query.registry.all if not query.endpoints or s.endpoint in query.endpoints]
@@ -346,4 +372,27 @@ def _extents() -> Select[Any]:
     )
 
 
-_LAST_TIMES, _EXTENTS = _last_times(), _extents()
+def _earlier() -> Select[Any]:
+    """Return the statement for the last hour with values before each span.
+
+    Of a sensor that is used it is one step in the index; of one that was added to an old station it
+    looks through the hours in which that had none.
+    """
+    ends = spans("ends")
+    last = (
+        select(rollups.c.hour)
+        .where(
+            rollups.c.endpoint == ends.c.endpoint,
+            rollups.c.measurement == ends.c.measurement,
+            rollups.c.hour < ends.c.first,
+            rollups.c.count > 0,
+        )
+        .order_by(rollups.c.hour.desc())
+        .limit(1)
+        .correlate(ends)
+        .scalar_subquery()
+    )
+    return select(ends.c.endpoint, ends.c.measurement, last)
+
+
+_LAST_TIMES, _EXTENTS, _EARLIER = _last_times(), _extents(), _earlier()

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from itertools import pairwise
 from operator import sub
@@ -119,10 +119,16 @@ def file_name(query: Query, suffix: str) -> str:
     return re.sub(r"[^0-9A-Za-z._+-]+", "-", name) + suffix
 
 
-def chart_object(chart: Chart, zone: tzinfo | None, now_ms: int | None = None) -> dict[str, object]:
+def chart_object(
+    chart: Chart,
+    zone: tzinfo | None,
+    now_ms: int | None = None,
+    begun: Collection[tuple[str, str]] = (),
+) -> dict[str, object]:
     """Return the chart as `/history/series` answers it (docs/en/reference/http-api.md).
 
-    A bucket that ends after `now_ms`, UTC epoch milliseconds, is marked as partial.
+    A bucket that ends after `now_ms`, UTC epoch milliseconds, is marked as partial. `begun` has the
+    names of the lines that have values before the window.
     """
     window = chart.window
     return {
@@ -136,7 +142,11 @@ def chart_object(chart: Chart, zone: tzinfo | None, now_ms: int | None = None) -
         "zone": zone_name(zone),
         "source": chart.source,
         "readings": chart.readings,
-        "series": [_line_object(line, window, now_ms) for line in chart.lines if window],
+        "series": [
+            {**_line_object(line, window, now_ms), "has_begun": line.names in begun}
+            for line in chart.lines
+            if window
+        ],
     }
 
 

@@ -61,6 +61,7 @@ ONLY = {
     "buckets": "/history/series",
     "compare": "/history/series",
     "off": "/history",
+    "unfolded": "/history",
 }
 JSON = QueryDefaults(order="latest", parameters=frozenset({"since"}))
 CSV = QueryDefaults(order="latest", whole=True, parameters=frozenset({"bom"}))
@@ -75,7 +76,7 @@ HTML = QueryDefaults(
     blank_is_absent=True,
     rows=PAGE_ROWS,
     has_charts=True,
-    parameters=frozenset({"compare", "off"}),
+    parameters=frozenset({"compare", "off", "unfolded"}),
 )
 
 
@@ -95,7 +96,7 @@ def parse_query(
     if view.blank_is_absent:
         pairs = [(name, value) for name, value in pairs if value.strip()]
     reader = _Reader(pairs, settings, now_ms, errors)
-    reader.switched_off()
+    reader.view_of_charts()
     query = Query(
         registry=stations,
         endpoints=reader.endpoints(),
@@ -202,9 +203,10 @@ class _Reader:
 
         return self.read("compare", read) or ""
 
-    def switched_off(self) -> None:
-        """Check the lines of the charts that are switched off, `data2.co2,data4.co2`."""
+    def view_of_charts(self) -> None:
+        """Check which lines are switched off, `data2.co2,data4.co2`, and what is unfolded."""
         self.read("off", self._lines)
+        self.read("unfolded", _yes)
 
     def _lines(self, text: str) -> None:
         stations, derived = self._stations.by_endpoint, derived_names(self._stations)

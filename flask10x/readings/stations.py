@@ -101,6 +101,9 @@ class Station:
     """The topic that `flask10x mqtt` subscribes to for it; empty: none."""
     outside: bool = False
     """Whether it is outdoors, where the bands for rooms do not apply."""
+    chart: str = ""
+    """`own`: its lines have charts of their own, `shared`: they are with those of other stations;
+    empty: as its values fit theirs."""
     altitude_m: float | None = None
     """The altitude of its barometer above sea level; None: unknown."""
     columns: tuple[str, ...] = field(init=False)

@@ -35,6 +35,7 @@ FIELDS = {
     "buckets": N_("Buckets"),
     "compare": N_("Compare with"),
     "off": N_("Lines switched off"),
+    "unfolded": N_("All charts"),
     "raw": N_("Values as stored"),
 }
 """What the forms call their parameters."""

@@ -77,6 +77,16 @@ TRIAL = (
 )
 
 
+# What a sensor gives before anything is made of it is not what people ask for.
+_RAW_UNITS = frozenset({"V", "Ω"})
+_RAW_QUANTITIES = frozenset({"analog_value"})
+
+
+def is_of_sensor(measurement: Measurement) -> bool:
+    """Whether a measurement is folded where others are shown: a voltage, a resistance, raw gas."""
+    return measurement.unit in _RAW_UNITS or measurement.quantity in _RAW_QUANTITIES
+
+
 def age_text(kind: str, seconds: int, t: Translation) -> str:
     """How long ago a station has sent, or a value was measured; scripts go on with it each second.
 

@@ -20,7 +20,7 @@ OF_PAGES = {f"{path.parent.name}.js": path for path in PAGES.glob("*/script.js")
 OF_PAGES |= {f"{path.parent.name}.css": path for path in PAGES.glob("*/style.css")}
 
 SENTENCE = re.compile(r'\b(?:t|plural)\("([^"\\]+)"')
-IMPORTED = re.compile(r'\bfrom "\./([\w/]+\.js)"')
+IMPORTED = re.compile(r'\b(?:from |import\()"\./([\w/]+\.js)"')
 
 
 def download(body: str | Iterable[str], content_type: str, name: str) -> Response:

@@ -112,15 +112,15 @@ def test_another_day_is_chosen_drawn_and_named_with_its_date(page: Browser) -> N
     page.one("#compare summary").click()
     page.link("previous day").click()
     page.wait(lambda: "compare=day" in page.path, "the address")
-    page.wait(lambda: "Wide and faint: previous day." in page.about, "the legend")
+    page.wait(lambda: "Grey: previous day." in page.about, "the legend")
     assert "2024-12-31 12:15 – 12:20: Bedroom 900 ppm" in told_at(page, 12.3)
     assert "previous day Bedroom: lowest 900 ppm" in page.attribute(".plot", "aria-label")
     page.driver.back()
-    page.wait(lambda: "Wide and faint" not in page.about, "the way back")
+    page.wait(lambda: "Grey" not in page.about, "the way back")
     assert page.one("#compare summary").text == "Compare"
     # 2024 had a 29 February, but not in this range.
     page.open(f"{DAY}&lang=ja&compare=year", charts=1)
-    assert "太く薄い線は前年。" in page.about
+    assert "灰色の線は前年。" in page.about
     assert "寝室 700 ppm" in told_at(page, 12.3)
     # The form of the filters keeps the choice.
     page.script("document.querySelector('#filters').requestSubmit()")
@@ -131,7 +131,7 @@ def test_another_station_is_drawn_beside_one(page: Browser) -> None:
     one = DAY.replace("&endpoint=data4", "")
     page.resize(360, 740)
     page.open(f"{one}&lang=en&compare=data4", charts=1)
-    assert "Wide and faint: Living room." in page.about
+    assert "Grey: Living room." in page.about
     assert page.script("return document.documentElement.scrollWidth") == 360
     page.resize(1280, 900)
     page.open(f"{one}&lang=en&compare=data4", charts=1)

@@ -8,7 +8,8 @@ from tests.browser.chromium import Browser
 
 pytestmark = pytest.mark.tools
 
-DAY = "/history?from=-24h"
+# With those that are folded.
+DAY = "/history?from=-24h&unfolded=1"
 QUANTITIES = 5
 # The place of everything on the page but of what floats, and of words that grow with their age:
 # those of a missing value say when it was there last. The bar goes with the window.

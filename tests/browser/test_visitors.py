@@ -72,7 +72,7 @@ def test_the_hatching_of_a_gap_covers_no_low_values(browser: Browser) -> None:
 
 
 def test_a_station_looks_the_same_in_all_charts(browser: Browser) -> None:
-    browser.open("/history?from=-24h", charts=5)
+    browser.open("/history?from=-24h&unfolded=1", charts=5)
     signs = browser.script(SIGNS)
     assert "Bedroom" in signs and set(signs.values()) == {1}, signs
 

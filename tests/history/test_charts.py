@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.history import charts
+from flask10x.history import charts, rollups
 from flask10x.history.bucket_sums import PIECE_MS
 from flask10x.history.charts import Chart
 from flask10x.history.parameters import SERIES, parse_query
@@ -66,7 +66,7 @@ def test_the_answer(client: FlaskClient) -> None:
     url = "/history/series?endpoint=data2&measurement=co2&measurement=gas_resistance&buckets=4"
     answer = client.get(url)
     assert (answer.status_code, answer.content_type) == (200, "application/json")
-    shared = {"endpoint": "data2", "interval_ms": MINUTE, "gap_ms": 3 * MINUTE}
+    shared = {"endpoint": "data2", "interval_ms": MINUTE, "gap_ms": 3 * MINUTE, "has_begun": False}
     times = [NINE, NINE + 2 * MINUTE, NINE + 6 * MINUTE]
     co2 = {"endpoint": "data2", "measurement": "co2", "below": None}
     assert answer.get_json() == {
@@ -145,6 +145,7 @@ def test_the_page_gets_the_same_packed(client: FlaskClient) -> None:
         "below": [100, 0, 0],
         "above": [100, 0, 0],
         "partial": [2],
+        "has_begun": False,
     }
     assert answer.get_json() | {"series": []} == plain.get_json() | {"series": []}
 
@@ -173,6 +174,30 @@ def test_a_line_with_an_infinity_is_not_packed(client: FlaskClient, database: Da
 def test_programs_get_plain_json(client: FlaskClient, accept: str) -> None:
     answer = client.get("/history/series", headers={"Accept": accept})
     assert answer.content_type == "application/json"
+
+
+def test_a_line_says_whether_it_began_before_the_range(
+    client: FlaskClient, settings: Settings, database: Database, writer: Writer
+) -> None:
+    hour = 60 * MINUTE
+    store(
+        writer,
+        Reading("data2", NINE, (600.0, 25.0, None, 996.5, None)),
+        # A sensor that is added within the range, and one that was there before.
+        Reading("data2", NINE + 2 * hour, (600.0, 25.0, None, 996.5, 5000.0)),
+        Reading("data2", NINE + 5 * hour, (600.0, 25.0, 50.0, 996.5, None)),
+        Reading("data2", NINE + 6 * hour, (600.0, 25.0, 50.0, 996.5, 5000.0)),
+    )
+    assert rollups.follow(settings.stations, database) == 0
+
+    def begun(start: str) -> dict[str, bool]:
+        names = "".join(f"&measurement={one}" for one in ("co2", "humidity", "gas_resistance"))
+        answer = client.get(f"/history/series?endpoint=data2&from={start}{names}").get_json()
+        return {line["measurement"]: line["has_begun"] for line in answer["series"]}
+
+    assert begun("2025-08-24T13:30") == {"co2": True, "humidity": False, "gas_resistance": True}
+    assert begun("2025-08-24T08:00") == {"co2": False, "humidity": False, "gas_resistance": False}
+    assert begun("2025-08-24T15:00") == {"co2": True, "humidity": True, "gas_resistance": True}
 
 
 def test_no_readings_at_all(client: FlaskClient) -> None:

@@ -96,6 +96,7 @@ def as_series() -> Response:
             chart = derived_lines.chart(view, query)
             comparison = compared(view, query, chart, _shown_until(query, chart))
             first_ms = charts.first_ms(view, query)
+            begun = charts.begun_before(view, query, chart)
             removed_ms = charts.removed_ms(view, query, chart.window)
             noted = beside_chart(view, query, chart, preferences.texts())
     except QueryTooLong:
@@ -113,7 +114,7 @@ def as_series() -> Response:
         "compared": compared_lines(comparison),
         **noted,
     }
-    lines = formats.chart_object(chart, store.settings.zone, query.now_ms) | beside
+    lines = formats.chart_object(chart, store.settings.zone, query.now_ms, begun) | beside
     body = formats.json_text(formats.packed(lines) if is_packed else lines, is_dense=is_packed)
     answer = Response(body + "\n", mimetype=kind)
     # What alerts and bands are called is in the reader's language.

@@ -10,9 +10,6 @@ const COLOURS = { notice: "--warn", warning: "--wrong" };
 const LEVELS = Object.keys(COLOURS);
 const ZONE_ALPHA = 0.08;
 const DASH_PIXELS = [6, 4];
-const FONT_PIXELS = 11;
-const ROOM_PIXELS = 4;
-const HALO_PIXELS = 3;
 
 const names = new Intl.ListFormat(document.documentElement.lang);
 
@@ -23,11 +20,10 @@ export function bandsLayer(group, answer) {
   if (!own.flat().length) return null;
   const { unit } = group[0];
   const zones = shared.map((band) => ({ ...band, colour: colourOf(COLOURS[band.level]) }));
-  const card = colourOf("--card");
   const textOf = (bands) => textOfLines(bands, unit, group.map(nameOf));
   return {
     under: (chart) => zones.forEach((zone) => shade(chart, zone)),
-    over: (chart) => zones.forEach((zone) => write(chart, zone, card)),
+    labels: (chart) => zones.flatMap((zone) => labelOf(chart, zone)),
     textAt: (ms) => textOf(group.map((series, place) => bandOf(own[place], valueAt(series, ms, answer)))).join("\n"),
     says: zones.length ? t("Tinted: outside the comfortable range.") : "",
     summary: textOf(group.map((series, place) => worstOf(own[place], series.avg))).join("; "),
@@ -100,21 +96,8 @@ function shade(chart, zone) {
   ctx.restore();
 }
 
-/** The word of a zone, inside it at its limit, so that it can be read where lines run through it. */
-function write(chart, zone, ground) {
+/** The word of a zone, beside the plot at its limit. */
+function labelOf(chart, zone) {
   const place = placeOf(chart, zone);
-  const [room, height] = [ROOM_PIXELS, FONT_PIXELS].map((pixels) => pixels * devicePixelRatio);
-  if (!place || place.to - place.from < height + room) return;
-  const { ctx, bbox } = chart;
-  const [right, baseline] = [bbox.left + bbox.width - room, zone.above === null ? place.edge + room + height : place.edge - room];
-  ctx.save();
-  ctx.font = `${height}px system-ui, sans-serif`;
-  ctx.textAlign = "right";
-  ctx.strokeStyle = ground;
-  ctx.lineWidth = HALO_PIXELS * devicePixelRatio;
-  ctx.lineJoin = "round";
-  ctx.strokeText(zone.label, right, baseline);
-  ctx.fillStyle = zone.colour;
-  ctx.fillText(zone.label, right, baseline);
-  ctx.restore();
+  return place ? [{ text: zone.label, colour: zone.colour, y: (place.edge - chart.bbox.top) / devicePixelRatio }] : [];
 }

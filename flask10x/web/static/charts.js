@@ -1,11 +1,12 @@
 // The charts of the page: one for each quantity, all over the same range of time.
 
 import { Clock } from "./clock.js";
-import { stylesOf } from "./colours.js";
-import { layersOf } from "./layers.js";
-import { byQuantity, PACKED, unpacked } from "./lines.js";
+import { PLAIN, stylesOf } from "./colours.js";
+import { layersOf, loadLayers } from "./layers.js";
+import { chartsOf, PACKED, unpacked } from "./lines.js";
 import { Plot } from "./plot.js";
-import { BETWEEN_SENTENCES, exactly, limitsOf, t } from "./texts.js";
+import { keep } from "./switched.js";
+import { BETWEEN_SENTENCES, exactly, limitsOf, quantityName, t } from "./texts.js";
 import { go, onChange } from "./view.js";
 import { longEnough, nearer, relative, Trail, viewOf, wider, within } from "./zoom.js";
 
@@ -50,6 +51,8 @@ export function start() {
   });
   // Nobody asks while the page is hidden; who comes back need not wait.
   document.addEventListener("visibilitychange", () => nextDraw && !document.hidden && draw());
+  const folded = document.getElementById("folded");
+  folded.addEventListener("toggle", () => keep("unfolded", folded.open ? "1" : ""));
   document.addEventListener("click", (event) => press(event.target.closest("[data-zoom]")?.dataset.zoom));
   document.addEventListener("dblclick", (event) => event.target.closest(".plot") && press("reset"));
   for (const name of ["pointermove", "pointerdown", "keydown"]) document.addEventListener(name, look);
@@ -57,7 +60,7 @@ export function start() {
   addEventListener("scroll", () => plots.forEach((plot) => plot.follow()), { passive: true });
   setInterval(() => document.hidden || freshen(), REFRESH_MS);
   // A canvas keeps the colours in which it was drawn: those of the dark are too pale for paper.
-  for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", () => shown && redraw(shown));
+  for (const media of ["(prefers-color-scheme: dark)", ...PLAIN]) matchMedia(media).addEventListener("change", () => shown && redraw(shown));
 }
 
 /** Draw what has come, once a bucket of it has, unless somebody reads values off a chart. */
@@ -94,7 +97,9 @@ async function draw() {
     if (!answer.ok) throw new Error(`${answer.status}`);
     aheadMs = (Date.parse(answer.headers.get("Date")) || Date.now()) - Date.now();
     pauseMs = FIRST_PAUSE_MS;
-    redraw(unpacked(values));
+    const answered = unpacked(values);
+    await loadLayers(answered);
+    if (number === asked) redraw(answered);
   } catch {
     if (number !== asked) return;
     say(t("The values could not be fetched. The table below has them."));
@@ -135,22 +140,36 @@ function redraw(answer) {
   for (const plot of plots) plot.destroy();
   const clock = new Clock(answer.zone);
   const stations = order([...new Set(answer.series.map((series) => series.endpoint))]);
-  plots = byQuantity(answer).map((group) => {
+  const groups = chartsOf(answer);
+  plots = groups.map((group) => {
     const context = { clock, nowMs: now(), isFiltered: isFiltered(), styles: stylesOf(group, stations) };
     return new Plot(group, answer, context, layersOf(group, answer, context), zoom);
   });
+  // Where there is nothing else, they are not folded.
+  const folded = groups.every((group) => group.isRaw) ? [] : plots.filter(({ group }) => group.isRaw);
+  const unfolded = plots.filter((plot) => !folded.includes(plot));
   const box = document.getElementById("plots");
   box.hidden = !plots.length;
   for (const tool of document.querySelectorAll("[data-zoom]")) {
     tool.hidden = false;
     tool.disabled = !wayTo(tool.dataset.zoom);
   }
-  box.replaceChildren(...plots.map((plot) => plot.figure));
-  for (const plot of plots) plot.draw();
+  box.replaceChildren(...unfolded.map((plot) => plot.figure));
+  fold(folded);
+  Plot.drawAll(unfolded);
+  Plot.drawAll(folded, unfolded[0]);
   plots[focused]?.box.focus({ preventScroll: true });
   jump();
   say(plots.length ? "" : sentences([t("No values to draw in this range."), ...measurements().map(limitsOf)]));
   document.getElementById("charts-about").textContent = plots.length ? about(answer) : t("Nothing is drawn yet.");
+}
+
+/** What few people look at is behind a line that names it; the address has whether it is open. */
+function fold(folded) {
+  const details = document.getElementById("folded");
+  details.hidden = !folded.length;
+  details.querySelector("summary").textContent = [...new Set(folded.map(({ group }) => quantityName(group[0].quantity)))].join(t(", "));
+  details.querySelector(".charts").replaceChildren(...folded.map((plot) => plot.figure));
 }
 
 /** The charts push the table down; who came for the table is taken along, once. */
@@ -176,7 +195,7 @@ function about(answer) {
   const madeOf = t("Readings: {readings}; one point is {span}; times of {zone}.", { readings: answer.readings, span: stepOf(answer), zone });
   const series = plots.flatMap((plot) => plot.group);
   const remarks = [
-    [series.some(({ min, max }) => min.some((low, i) => low !== max[i])), t("Pale band: from the lowest to the highest value.")],
+    [series.some(({ min, max }) => min.some((low, i) => low !== max[i])), t("Pale band: from the lowest to the highest value; of more than two lines, the one at the cursor.")],
     [series.some(({ partial }) => partial?.length), t("Faint: incomplete interval.")],
     [plots.some((plot) => plot.isCut), t("▲▼: far beyond the scale.")],
     [plots.some((plot) => plot.gaps.flat().length), t("Hatched: no data.")],

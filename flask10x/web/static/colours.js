@@ -1,9 +1,10 @@
 // Colours of the style sheet for a canvas, and the look of each station's line.
 
-// Beside the colour, so that colour is never the only sign.
+// Where colours cannot tell lines apart.
 const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 2]];
-// The second line of a station is as far as can be from its first.
+// The second line of a station is as far as can be from its first, and has so much of its colour.
 const NEXT_LINE = 3;
+const NEXT_PERCENT = 55;
 
 /** The present colour of a variable of the style sheet. Read by its name it is still `light-dark(…)`,
  * which a canvas does not know; as the colour of an element it is one of the two. */
@@ -15,18 +16,24 @@ export function colourOf(variable) {
   return color;
 }
 
-const paler = (colour, percent) => `color-mix(in srgb, ${colour} ${percent}%, transparent)`;
+/** The same colour with so much of it. */
+export const paler = (colour, percent) => `color-mix(in srgb, ${colour} ${percent}%, transparent)`;
 
-/** A station has its colour and its dash in every chart of the page; a second line of it in a chart has its colour
- * and another dash. `stations` are all of the registry, in its order. */
+/** On paper, in colours that a reader forces upon the page, and in browsers that know none of ours (flask10x.css). */
+export const PLAIN = ["print", "(forced-colors: active)"];
+const isPlain = () => PLAIN.some((media) => matchMedia(media).matches) || !CSS.supports("color", "light-dark(#000, #fff)");
+
+/** A station has its colour in every chart of the page, and its dash where lines need one; a second line of it in a
+ * chart has a shade of its colour and another dash. `stations` are all of the registry, in its order. */
 export function stylesOf(group, stations) {
-  const lines = DASHES.length;
+  const [lines, needsDash, text] = [DASHES.length, isPlain(), colourOf("--text")];
   return group.map((series, line) => {
     const station = Math.max(0, stations.indexOf(series.endpoint));
     const before = group.slice(0, line).filter((other) => other.endpoint === series.endpoint).length;
-    const colour = colourOf(`--series-${(station % lines) + 1}`);
+    const first = colourOf(`--series-${(station % lines) + 1}`);
+    const colour = before ? `color-mix(in srgb, ${first} ${NEXT_PERCENT}%, ${text})` : first;
     // Behind the last colour the pairs go on, or the seventh station would look like the first.
-    const dash = DASHES[(station + Math.floor(station / lines) + NEXT_LINE * before) % lines];
+    const dash = needsDash ? DASHES[(station + Math.floor(station / lines) + NEXT_LINE * before) % lines] : [];
     return { colour, dash, band: paler(colour, 20), pale: paler(colour, 45) };
   });
 }

@@ -1,4 +1,4 @@
-// What is compared: the line of another time or of another station, broad and pale behind the others.
+// What is compared: the line of another time or of another station, in a colour of its own behind the others.
 
 import { colourOf } from "./colours.js";
 import { isShown } from "./lines.js";
@@ -7,42 +7,47 @@ import { nameOf } from "./plot.js";
 import { greatest, least, measured } from "./scale.js";
 import { BETWEEN_SENTENCES, stationName, t } from "./texts.js";
 
-const WIDTH_PIXELS = 4;
-const ALPHA = 0.35;
+const WIDTH_PIXELS = 1.5;
 const TIMES = ["day", "week", "year"];
 
 /** The layer of what this chart is compared with; null where there is nothing. */
-export function compareLayer(group, answer, { clock, styles }) {
+export function compareLayer(group, answer, { clock }) {
   const { by, bucket_ms: bucketMs, has_leap_day: hasLeapDay, series = [] } = answer.compared ?? {};
-  const mine = series.filter((one) => one.quantity === group[0].quantity && one.avg.length);
+  // What has no line of its own to be compared with is in the first chart of what it measures.
+  const isMine = (one) => (answer.series.some((other) => isSame(one, other)) ? group.some((other) => isSame(one, other)) : group.isFirst ?? true);
+  const mine = series.filter((one) => one.quantity === group[0].quantity && one.avg.length && isMine(one));
   if (!mine.length) return null;
-  const lines = mine.map((one) => lineOf(one, bucketMs, { group, answer, styles }));
+  const lines = mine.map((one) => lineOf(one, bucketMs, { group, answer }));
+  const colour = colourOf("--past");
   const what = TIMES.includes(by) ? {day: t("previous day"), week: t("previous week"), year: t("previous year")}[by] : stationName(by);
   const values = measured(lines.flatMap(({ avg }) => avg));
   let seen = null;
   return {
     under: (chart) => {
       seen = chart;
-      for (const line of lines) if (isSeen(chart, line)) stroke(chart, line);
+      for (const line of lines) if (isSeen(chart, line)) stroke(chart, line, colour);
     },
     textAt: (ms) => textsAt(lines.filter((line) => isSeen(seen, line)), ms, (own) => clock.bucket(own, own + bucketMs)),
     range: () => (values.length ? [least(values), greatest(values)] : null),
-    says: [t("Wide and faint: {what}.", { what }), ...(hasLeapDay ? [t("29 February has no counterpart.")] : [])].join(BETWEEN_SENTENCES),
+    key: { name: what, colour },
+    says: [t("Grey: {what}.", { what }), ...(hasLeapDay ? [t("29 February has no counterpart.")] : [])].join(BETWEEN_SENTENCES),
     summary: lines.map((line) => summaryOf(line, what, TIMES.includes(by))).join("; "),
   };
 }
 
 /** A line with the places of its buckets on the axis, and the place of the line that it belongs to, -1 for none. */
-function lineOf(series, bucketMs, { group, answer, styles }) {
-  const own = group.findIndex((one) => one.endpoint === series.endpoint && one.measurement === series.measurement);
+function lineOf(series, bucketMs, { group, answer }) {
+  const own = group.findIndex((one) => isSame(one, series));
   const places = series.times_ms.map((ms) => Math.min(answer.to_ms, Math.max(answer.from_ms, ms + bucketMs / 2)));
-  return { ...series, own, places, reach: Math.max(bucketMs, series.gap_ms ?? 0), colour: own < 0 ? colourOf("--quiet") : styles[own].colour };
+  return { ...series, own, places, reach: Math.max(bucketMs, series.gap_ms ?? 0) };
 }
+
+const isSame = (one, other) => one.endpoint === other.endpoint && one.measurement === other.measurement;
 
 /** What is compared with a line goes with it when the reader switches it off. */
 const isSeen = (chart, { own }) => own < 0 || !chart || isShown(chart, own);
 
-function stroke(chart, { places, avg, reach, colour }) {
+function stroke(chart, { places, avg, reach }, colour) {
   const { ctx, bbox } = chart;
   ctx.save();
   ctx.beginPath();
@@ -58,7 +63,7 @@ function stroke(chart, { places, avg, reach, colour }) {
     ctx.lineTo(x, y);
     before = ms;
   });
-  Object.assign(ctx, { strokeStyle: colour, globalAlpha: ALPHA, lineWidth: WIDTH_PIXELS * devicePixelRatio, lineCap: "round", lineJoin: "round" });
+  Object.assign(ctx, { strokeStyle: colour, lineWidth: WIDTH_PIXELS * devicePixelRatio, lineCap: "round", lineJoin: "round" });
   ctx.stroke();
   ctx.restore();
 }

@@ -5,6 +5,8 @@
 //                 (in pixels of the canvas), `chart.valToPos(value, "x" or "y", true)`
 //   textAt(ms)    the text for this time beside the cursor, "" for none; several lines are parted by "\n"
 //   range()       [low, high] that the axis of values has to show too, or null
+//   labels(chart) words beside the plot, each { text, colour, y }: `y` in pixels from the top of the plot
+//   key           { name, colour }: what it draws, for the legend
 //   says          a text for the line above the charts, said once however many charts have it
 //   summary       what somebody who does not see the picture should know
 //
@@ -13,16 +15,26 @@
 // style sheet, `textOf` of numbers.js writes a value with its unit. A figure tells of the cursor with an event
 // "cursor", whose `detail` is its time in milliseconds.
 
-import { alertsLayer } from "./alerts.js";
 import { bandsLayer } from "./bands.js";
-import { compareLayer } from "./compare.js";
-import { nightsLayer } from "./nights.js";
 import { notesLayer } from "./notes.js";
 
-// What is drawn first lies behind the others.
-const KINDS = [nightsLayer, bandsLayer, alertsLayer, compareLayer, notesLayer];
+// What is drawn first lies behind the others. Those that many pages have nothing for are loaded by the first that has.
+const kinds = { nights: null, bands: bandsLayer, alerts: null, compare: null, notes: notesLayer };
+const LATER = {
+  nights: ["nights", () => import("./nights.js").then((module) => module.nightsLayer)],
+  alerts: ["alerts", () => import("./alerts.js").then((module) => module.alertsLayer)],
+  compare: ["compared", () => import("./compare.js").then((module) => module.compareLayer)],
+};
+
+/** Load what this answer needs to be drawn. */
+export async function loadLayers(answer) {
+  const needed = Object.entries(LATER).filter(([name, [key]]) => !kinds[name] && hasAny(answer[key]));
+  await Promise.all(needed.map(async ([name, [, load]]) => (kinds[name] = await load())));
+}
+
+const hasAny = (part) => Boolean(part && (part.length ?? 1));
 
 /** The layers of the chart of these series. A kind that has nothing to show in it gives null. */
 export function layersOf(group, answer, context) {
-  return KINDS.map((kind) => kind(group, answer, context)).filter(Boolean);
+  return Object.values(kinds).map((kind) => kind?.(group, answer, context)).filter(Boolean);
 }

@@ -1,5 +1,8 @@
 // The answer of /history/series as columns for uPlot: one axis of time, null where a line breaks.
 
+import { limitsOf } from "./scale.js";
+import { chartOf, isRaw, placeOfQuantity } from "./texts.js";
+
 /** How the page asks for the answer, and the answer as it is otherwise: it comes in a third of the bytes. */
 export const PACKED = "application/vnd.flask10x.series+json";
 export function unpacked(answer) {
@@ -24,14 +27,73 @@ function summed(differences) {
   return differences.map((difference) => (sum += difference));
 }
 
-/** The series of each quantity; what most of them measure comes first. */
-export function byQuantity(answer) {
-  const groups = new Map();
-  for (const series of answer.series) {
-    if (!groups.has(series.quantity)) groups.set(series.quantity, []);
-    groups.get(series.quantity).push(series);
+// Lines are in charts of their own, or one would press the others flat, where they are further apart than the widest of
+// them is, but not for less than this, in its unit. In any other unit they are apart by more than three times the widest, and
+// more than a part of the value.
+const FAR = { "°C": 10, "%": 40, ppm: 1500, hPa: 20 };
+const FAR_SPANS = 3;
+const FAR_PART = 0.1;
+// What was together in the last drawing parts later, what was apart comes together later: as the range moves on, charts
+// neither come nor go at each reading.
+const KEPT = { together: 1.2, apart: 0.8 };
+// In which chart each line was last.
+const chartBefore = new Map();
+
+/** The lines of each chart of the page: those of one quantity that are near each other. What people ask for comes first,
+ * then what is apart from the others of its quantity, last what a sensor gives that nobody reads: `isRaw` of a group.
+ * `isFirst` is that of its quantity which has the most lines. */
+export function chartsOf(answer) {
+  const groups = grouped(answer.series, ({ quantity }) => quantity).flatMap(parted);
+  groups.forEach((group, number) => group.forEach((series) => chartBefore.set(idOf(series), number)));
+  const rank = (group) => [group.isRaw, !group.isFirst, placeOfQuantity(group[0].quantity)];
+  return groups.sort((one, other) => rank(one).map((value, i) => value - rank(other)[i]).find(Boolean) ?? 0);
+}
+
+export const idOf = ({ endpoint, measurement }) => `${endpoint}.${measurement}`;
+
+/** The lines of a quantity, in groups of lines that are near each other. `stations.toml` may say of a station that its
+ * lines are with the others, or by themselves. */
+function parted(series) {
+  const alone = grouped(series.filter(({ endpoint }) => chartOf(endpoint) === "own"), ({ endpoint }) => endpoint);
+  const others = series.filter(({ endpoint }) => chartOf(endpoint) !== "own");
+  const groups = clustersOf(others.filter(({ endpoint }) => chartOf(endpoint) !== "shared")).sort((one, other) => other.length - one.length);
+  const [first = []] = groups;
+  const most = others.filter((one) => first.includes(one) || chartOf(one.endpoint) === "shared");
+  const all = [most, ...groups.slice(1), ...alone].filter((group) => group.length);
+  return all.map((group, number) => Object.assign(group, { isFirst: !number, isRaw: isRaw(group[0].quantity) }));
+}
+
+function grouped(series, keyOf) {
+  const keys = [...new Set(series.map(keyOf))];
+  return keys.map((key) => series.filter((one) => keyOf(one) === key));
+}
+
+/** The lines parted wherever nothing is for further than each of them moves. */
+function clustersOf(series) {
+  const ranges = series.map((one) => limitsOf(one) ?? [-Infinity, Infinity]);
+  const order = series.map((_, i) => i).sort((one, other) => ranges[one][0] - ranges[other][0]);
+  const clusters = [];
+  let [top, widest, last] = [Infinity, 0, null];
+  for (const i of order) {
+    const [low, high] = ranges[i];
+    const width = Math.max(widest, high - low);
+    const least = FAR[series[i].unit];
+    const far = least ? Math.max(width, least) : Math.max(FAR_SPANS * width, FAR_PART * Math.max(Math.abs(low), Math.abs(top)));
+    if (!clusters.length || low - top > far * kept(series[i], last)) {
+      clusters.push([i]);
+      [top, widest] = [high, high - low];
+    } else {
+      clusters.at(-1).push(i);
+      [top, widest] = [Math.max(top, high), width];
+    }
+    last = series[i];
   }
-  return [...groups.values()].sort((one, other) => other.length - one.length);
+  return clusters.map((places) => places.sort((one, other) => one - other).map((i) => series[i]));
+}
+
+function kept(one, other) {
+  const [place, otherPlace] = [one, other].map((series) => series && chartBefore.get(idOf(series)));
+  return place === undefined || otherPlace === undefined || otherPlace === null ? 1 : KEPT[place === otherPlace ? "together" : "apart"];
 }
 
 // uPlot's columns of a line: averages, minima, maxima, averages of buckets that are not whole.

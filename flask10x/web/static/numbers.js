@@ -19,9 +19,19 @@ export function textOf(value, unit) {
 export function numberOf(value, unit) {
   if (!Number.isFinite(value)) return "–";
   const digits = digitsOfUnit(unit) ?? digitsOf(value);
+  return written(value, digits);
+}
+
+function written(value, digits) {
   const text = new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: Math.abs(value) >= SEPARATED_FROM }).format(value);
   // As `rounded` of numbers.py: -0.04 °C is shown as 0.0.
   return text.replace(/^-(?=[0.]*$)/, "").replace("-", "−");
+}
+
+/** Numbers of an axis, all with as many digits behind the point as the finest of them needs. */
+export function axisTexts(values) {
+  const digits = Math.max(0, ...values.map((value) => (String(Number(value.toPrecision(10))).split(".")[1] ?? "").length));
+  return values.map((value) => written(value, digits));
 }
 
 /** How many digits behind the point a value has in a unit that an operator has named. */

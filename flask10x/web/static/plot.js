@@ -1,22 +1,32 @@
 // One chart: the average as a line in a band from minimum to maximum, for every series of a quantity.
 
-import { colourOf, signOf } from "./colours.js";
+import { colourOf, paler, signOf } from "./colours.js";
 import { gapsOf, hatch, stripOf } from "./gaps.js";
 import { aligned, columnOf, COLUMNS, endOf, isShown, lonely, nearestTo, placeOf } from "./lines.js";
-import { numberOf, textOf } from "./numbers.js";
+import { axisTexts, numberOf, textOf } from "./numbers.js";
 import { followShift } from "./pan.js";
-import { beyond, greatest, least, limitsOf, markSpikes, measured } from "./scale.js";
+import { beyond, greatest, least, limitsOf, markSpikes, measured, spread } from "./scale.js";
 import { isOff, turn } from "./switched.js";
 import { columnName, quantityName, stationName, t } from "./texts.js";
 import { Tooltip } from "./tooltip.js";
 import { followFingers } from "./touch.js";
 
-const SIGN_WIDTH = 26;
+const SIGN_WIDTH = 16;
 // A longer summary would be too long to listen to.
 const GAPS_TOLD = 3;
 const SPIKES_TOLD = 3;
 const TICK_PIXELS = 4;
 const AXIS_GAP_PIXELS = 5;
+const FONT = "12px system-ui, sans-serif";
+// Two lines of text below the plot, their distance from it, and the ticks.
+const FOOT_PIXELS = 40;
+const TOP_PIXELS = 8;
+// Between a line and its name. Words of bands need so much, and names have so much of a chart's width at most.
+const LEAD_PIXELS = 12;
+const WORDS_PIXELS = 64;
+const NAMES_PART = 0.2;
+// A range of each of more lines would hide the others.
+const MOST_RANGES = 2;
 
 /** What a series is called: its station, and its sensor where the station has several. */
 export function nameOf(series) {
@@ -27,8 +37,14 @@ export function nameOf(series) {
   return `${station} ${name.match(/[(（](.+)[)）]$/)?.[1] ?? name}`;
 }
 
+/** What a line is called at its end: without the sensor where its station has no other line in the chart. */
+const endNameOf = (series, group) => (group.some((other) => other !== series && other.endpoint === series.endpoint) ? nameOf(series) : stationName(series.endpoint));
+
 export class Plot {
   static zooming = false;
+  /** Charts below each other have their times below each other: the room for names and values is that of the widest. */
+  static namesPixels = 0;
+  static axisPixels = 0;
   /** The chart that the reader is at; the others show their values at the same time in short. */
   static read = null;
 
@@ -53,15 +69,23 @@ export class Plot {
     this.onZoom = onZoom;
   }
 
-  /** Draw; the figure has to be in the page, for its width counts. */
-  draw() {
-    const { width, height } = this.#size();
+  /** Draw them, alike; the figures have to be in the page, for their width counts. Those that are folded are as wide as
+   * `like` until they are seen. */
+  static drawAll(plots, like) {
+    if (!like) Plot.namesPixels = Plot.axisPixels = 0;
+    Plot.namesPixels = Math.max(Plot.namesPixels, ...plots.map((plot) => plot.#namesWidth()));
+    for (const plot of plots) plot.draw(like);
+    for (const plot of plots) if (plot.axisPixels < Plot.axisPixels) plot.chart.redraw(false, true);
+  }
+
+  draw(like = this) {
+    const { width, height } = this.#size(like);
     this.chart = new uPlot(this.#options(width, height), this.data, this.box);
     this.group.forEach((series, place) => isOff(series) && this.#show(place, false));
     const ways = { view: (range) => this.#view(range), choose: (from, to) => this.onZoom(from, to) };
     followFingers(this.chart, ways);
     followShift(this.chart, ways);
-    this.watch = new ResizeObserver(() => this.chart.setSize(this.#size()));
+    this.watch = new ResizeObserver(() => this.box.clientWidth && this.chart.setSize(this.#size()));
     this.watch.observe(this.box);
   }
 
@@ -76,15 +100,28 @@ export class Plot {
     this.chart.setScale("x", { min: this.range[0], max: this.range[1] });
   }
 
-  #size() {
-    return { width: this.box.clientWidth, height: this.box.clientHeight };
+  #size(like = this) {
+    return { width: this.box.clientWidth || like.box.clientWidth, height: this.box.clientHeight || like.box.clientHeight };
+  }
+
+  #namesWidth() {
+    return widthOf(this.group.map((series) => endNameOf(series, this.group)), `600 ${FONT}`);
+  }
+
+  /** The room beside the plot; what is longer takes two lines there. */
+  #side() {
+    const most = Math.max(WORDS_PIXELS, NAMES_PART * this.box.clientWidth);
+    return Math.min(most, Math.max(WORDS_PIXELS, Plot.namesPixels + 1)) + LEAD_PIXELS;
   }
 
   #caption() {
     const caption = make("figcaption", {});
     const keys = make("ul", { className: "keys" });
-    keys.append(...this.group.map((series, place) => this.#key(series, place)));
-    caption.append(make("strong", { textContent: this.title }), keys);
+    keys.append(...this.layers.flatMap(({ key }) => (key ? [keyOf(key)] : [])), ...this.group.map((series, place) => this.#key(series, place)));
+    const [, name, unit] = this.title.match(/^(.*?)(\s?[(（][^(（]*)?$/);
+    const title = make("strong", { textContent: name });
+    title.append(make("small", { textContent: unit ?? "" }));
+    caption.append(title, keys);
     return caption;
   }
 
@@ -103,6 +140,8 @@ export class Plot {
       turn(series, !shown);
       this.#show(place, shown);
     });
+    for (const name of ["pointerenter", "focus"]) button.addEventListener(name, () => this.#lookAt(place));
+    for (const name of ["pointerleave", "blur"]) button.addEventListener(name, () => this.#lookAt(null));
     const item = make("li", {});
     item.append(button);
     return item;
@@ -114,6 +153,10 @@ export class Plot {
 
   #canvas() {
     this.box = make("div", { className: "plot", tabIndex: 0, role: "img", ariaLabel: this.#summary() });
+    this.footPixels = FOOT_PIXELS + stripOf(this.gaps);
+    this.box.style.setProperty("--around", `${this.footPixels + TOP_PIXELS}px`);
+    this.names = make("div", { className: "names" });
+    this.box.append(this.names);
     this.box.addEventListener("keydown", (event) => this.#step(event));
     this.box.addEventListener("blur", ({ relatedTarget: next }) => next?.closest(".plot") || this.leave());
     // Where the mouse is, for the box beside it; a finger would cover that.
@@ -141,27 +184,28 @@ export class Plot {
   #options(width, height) {
     const { styles } = this;
     const [text, line, ink, ground] = ["--quiet", "--line", "--text", "--card"].map(colourOf);
-    const axis = { stroke: text, font: "12px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: TICK_PIXELS } };
+    const axis = { stroke: text, font: FONT, grid: { stroke: paler(line, 65), width: 1 }, ticks: { stroke: line, width: 1, size: TICK_PIXELS } };
     const strip = stripOf(this.gaps);
     const mouse = (name) => [name, this.#ofMouse];
     const bind = { ...Object.fromEntries(["mousedown", "mousemove", "mouseup", "mouseleave"].map(mouse)), dblclick: () => null };
     return {
       width,
       height,
+      padding: [TOP_PIXELS, () => this.#side(), 0, 0],
       ms: 1,
       tzDate: this.clock.date,
       legend: { show: false },
       cursor: { y: false, sync: { key: "history" }, drag: { x: true, y: false, setScale: false }, points: { size: 7 }, bind },
       scales: { x: { time: true, range: () => this.range }, y: { range: () => this.#values() } },
       axes: [
-        { ...axis, space: 64, size: 40 + strip, gap: AXIS_GAP_PIXELS + strip, values: (_, splits, __, ___, step) => this.clock.labels(splits, step) },
-        { ...axis, size: 54, values: (_, splits) => splits.map((value) => String(Number(value.toPrecision(10)))) },
+        { ...axis, grid: { show: false }, space: 52, size: this.footPixels, gap: AXIS_GAP_PIXELS + strip, values: (_, splits, __, ___, step) => this.clock.labels(splits, step) },
+        { ...axis, ticks: { show: false }, gap: AXIS_GAP_PIXELS, size: (_, texts) => this.#axisWidth(texts ?? []), values: (_, splits) => axisTexts(splits) },
       ],
       series: [{}, ...this.group.flatMap((_, place) => columns(styles[place]))],
-      bands: this.group.map((_, place) => ({ series: [columnOf(place) + 2, columnOf(place) + 1], fill: styles[place].band })),
+      bands: this.group.map((_, place) => ({ series: [columnOf(place) + 2, columnOf(place) + 1], fill: () => (this.#showsRange(place) ? styles[place].band : "transparent") })),
       hooks: {
         drawAxes: [...this.#drawn("under"), (chart) => hatch(chart, this.gaps, styles)],
-        draw: [...this.#drawn("over"), (chart) => markSpikes(chart, this.#spikes(chart), this.unit, { text: ink, ground })],
+        draw: [(chart) => this.#name(chart), ...this.#drawn("over"), (chart) => markSpikes(chart, this.#spikes(chart), this.unit, { text: ink, ground })],
         setCursor: [(chart) => this.#showValues(chart)],
         setSelect: [(chart) => this.#select(chart)],
       },
@@ -170,6 +214,56 @@ export class Plot {
 
   #drawn(part) {
     return this.layers.filter((layer) => layer[part]).map((layer) => (chart) => layer[part](chart));
+  }
+
+  #axisWidth(texts) {
+    this.axisPixels = widthOf(texts, FONT) + AXIS_GAP_PIXELS;
+    return (Plot.axisPixels = Math.max(Plot.axisPixels, this.axisPixels));
+  }
+
+  /** Whether the pale range of a line is shown: of more than two only that of the line at the cursor. */
+  #showsRange(place) {
+    return place === this.at || this.group.filter((series) => !isOff(series)).length <= MOST_RANGES;
+  }
+
+  #lookAt(place) {
+    if (place === (this.at ?? null)) return;
+    this.at = place;
+    this.chart.redraw(false, false);
+  }
+
+  /** The names of lines at their ends, and the words of layers, in the room beside the plot, none upon another. */
+  #name(chart) {
+    const { ctx, over, bbox } = chart;
+    const [width, height] = [over.clientWidth, over.clientHeight];
+    const words = this.layers.flatMap((layer) => layer.labels?.(chart) ?? []);
+    const labels = [...this.group.flatMap((series, place) => this.#end(chart, series, place)), ...words];
+    this.names.replaceChildren(...labels.map(({ text, colour, end }) => make("span", { textContent: text, title: text, className: end ? "end" : "", style: `color: ${colour}` })));
+    this.names.style.cssText = `left: ${over.offsetLeft + width + LEAD_PIXELS}px; top: ${over.offsetTop}px; width: ${this.#side() - LEAD_PIXELS}px`;
+    const elements = [...this.names.children];
+    const heights = elements.map((element) => element.offsetHeight);
+    // What has no room left is still in the legend.
+    while (heights.reduce((sum, one) => sum + one, 0) > height) {
+      heights.pop();
+      elements.pop().remove();
+      labels.pop();
+    }
+    spread(labels.map(({ y }) => y), heights, height).forEach((middle, i) => {
+      elements[i].style.top = `${middle - heights[i] / 2}px`;
+      if (labels[i].isAtEdge) lead(ctx, [bbox.left + bbox.width, bbox.top], [labels[i].y, middle], labels[i].colour);
+    });
+  }
+
+  /** The label of a line, at its last value in sight; none for a line without any. */
+  #end(chart, series, place) {
+    const { min, max } = chart.scales.x;
+    const [whole, part] = [columnOf(place), columnOf(place) + COLUMNS - 1].map((column) => chart.data[column]);
+    const valueAt = (i) => whole[i] ?? part[i];
+    const last = chart.data[0].findLastIndex((ms, i) => min <= ms && ms <= max && Number.isFinite(valueAt(i)));
+    if (last < 0 || !isShown(chart, place)) return [];
+    const y = Math.min(chart.over.clientHeight, Math.max(0, chart.valToPos(valueAt(last), "y")));
+    const isAtEdge = chart.valToPos(chart.data[0][last], "x") > chart.over.clientWidth - LEAD_PIXELS;
+    return [{ text: endNameOf(series, this.group), colour: this.styles[place].colour, end: true, y, isAtEdge }];
   }
 
   /** The range of values: that of the lines that are shown within the range of time, and what the layers have. */
@@ -213,17 +307,31 @@ export class Plot {
   /** The values at the cursor, beside it. */
   #showValues(chart) {
     const { idx, left } = chart.cursor;
-    if (!(left >= 0) || idx === null || idx === undefined) return this.tooltip.hide();
+    if (!(left >= 0) || idx === null || idx === undefined) {
+      this.#lookAt(null);
+      return this.tooltip.hide();
+    }
     const cursor = chart.posToVal(left, "x");
     const time = this.#timeAt(cursor, this.data[0][idx]);
     const shown = this.group.map((_, place) => place).filter((place) => isShown(chart, place));
     const lines = shown.map((place) => this.#textOf(place, time));
     const isRead = Plot.read === this;
-    const texts = isRead ? this.layers.flatMap((layer) => layer.textAt?.(cursor)?.split("\n") ?? []).filter(Boolean) : [];
+    this.#lookAt(isRead ? this.#nearest(shown, idx) : null);
+    const texts = isRead ? this.layers.flatMap(({ textAt, key }) => (textAt?.(cursor)?.split("\n") ?? []).filter(Boolean).map((text) => ({ text, isPast: Boolean(key) }))) : [];
     const { left: edge, top, height } = chart.over.getBoundingClientRect();
     const place = { x: edge + left, y: (isRead && this.mouseY) || top + height / 2, isRead, isByKeys: this.isByKeys };
     this.tooltip.show({ at: isRead ? this.#when(shown, time) : "", lines: lines.filter(({ value }) => value), texts }, place);
     if (isRead) this.figure.dispatchEvent(new CustomEvent("cursor", { detail: cursor, bubbles: true }));
+  }
+
+  /** Which line is nearest to the mouse or finger, of keys the first. */
+  #nearest(shown, idx) {
+    const { top } = this.chart.cursor;
+    const away = (place) => {
+      const value = this.chart.data[columnOf(place)][idx] ?? this.chart.data[columnOf(place) + COLUMNS - 1][idx];
+      return this.isByKeys || !Number.isFinite(value) ? Infinity : Math.abs(this.chart.valToPos(value, "y") - top);
+    };
+    return shown.reduce((best, place) => (away(place) < away(best) ? place : best), shown[0] ?? null);
   }
 
   /** The box beside the cursor goes where the page has scrolled the chart. */
@@ -303,7 +411,7 @@ function columns({ colour, dash, pale }) {
   const isolated = (chart, place, show) => (show ? null : lonely(chart.data[place]));
   // Between two buckets that are not whole, one that is has pale lines to both.
   const alone = (chart, place, show) => isolated(chart, place, show)?.filter((i) => typeof chart.data[place + COLUMNS - 1][i] !== "number") ?? null;
-  const average = (stroke, filter) => ({ stroke, width: 1.75, dash, points: { show: false, size: 5, fill: stroke, filter } });
+  const average = (stroke, filter) => ({ stroke, width: 2, dash, points: { show: false, size: 5, fill: stroke, filter } });
   const edge = { stroke: "transparent", width: 0, points: { show: false } };
   return [average(colour, alone), edge, edge, average(pale, isolated)];
 }
@@ -318,6 +426,33 @@ function roomy([low, high]) {
   if (low === null || high === null) return [0, 1];
   const margin = (high - low) * 0.08 || Math.abs(high) * 0.02 || 1;
   return [low - margin, high + margin];
+}
+
+/** What is not a line of the chart's own, in the legend. */
+function keyOf({ name, colour }) {
+  const item = make("li", { className: "key" });
+  item.append(signOf({ colour, dash: [] }, SIGN_WIDTH), name);
+  return item;
+}
+
+/** A short line from the end of a line of the chart to its name; places in pixels, the corner in those of the canvas. */
+function lead(ctx, [left, top], [from, to], colour) {
+  const [ratio, length] = [devicePixelRatio, LEAD_PIXELS - 3];
+  ctx.save();
+  Object.assign(ctx, { strokeStyle: colour, lineWidth: ratio });
+  ctx.beginPath();
+  ctx.moveTo(left, top + from * ratio);
+  ctx.lineTo(left + length * ratio, top + to * ratio);
+  ctx.stroke();
+  ctx.restore();
+}
+
+const pen = document.createElement("canvas").getContext("2d");
+
+/** How wide the longest of the texts is, in whole pixels. */
+function widthOf(texts, font) {
+  pen.font = font;
+  return Math.ceil(Math.max(0, ...texts.map((text) => pen.measureText(text).width)));
 }
 
 function make(tag, properties) {

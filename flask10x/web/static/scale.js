@@ -68,6 +68,28 @@ export function limitsOf({ avg, min, max }) {
   return [Math.max(Math.min(low, averages[0]), averages[0] - room), Math.min(Math.max(high, averages[1]), averages[1] + room)];
 }
 
+/** Where the middles of labels are that would like to be at `wanted` and have these heights: in the same order, none
+ * upon another, all between 0 and `room`, and as near to where they belong as that allows. */
+export function spread(wanted, heights, room) {
+  const order = wanted.map((_, i) => i).sort((one, other) => wanted[one] - wanted[other]);
+  let below = 0;
+  const offsets = order.map((i) => (below += heights[i]) - heights[i] / 2);
+  // Those that would meet are moved together, around the mean of their places.
+  const clusters = [];
+  order.forEach((i, n) => {
+    let cluster = { sum: wanted[i] - offsets[n], count: 1 };
+    while (clusters.length && clusters.at(-1).sum / clusters.at(-1).count > cluster.sum / cluster.count) {
+      const { sum, count } = clusters.pop();
+      cluster = { sum: sum + cluster.sum, count: count + cluster.count };
+    }
+    clusters.push(cluster);
+  });
+  const starts = clusters.flatMap(({ sum, count }) => Array(count).fill(Math.max(0, Math.min(room - below, sum / count))));
+  const places = [];
+  order.forEach((i, n) => (places[i] = starts[n] + offsets[n]));
+  return places;
+}
+
 /** The buckets of a line that reach beyond the range: `{ i, value, isAbove }`. */
 export function beyond({ min, max }, [low, high]) {
   const above = max.map((value, i) => ({ i, value, isAbove: true })).filter(({ value }) => value !== null && value > high);

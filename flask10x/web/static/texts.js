@@ -22,6 +22,13 @@ export const digitsOfUnit = (unit) => names.digits?.[unit];
 /** Of which readings a derived value is computed, as a sentence; empty of a measurement. */
 export const limitsOf = (name) => names.limits?.[name] ?? "";
 export const quantityName = (quantity) => names.quantities?.[quantity] ?? quantity;
+/** The quantities in the order of their charts: what people ask for first. */
+const quantities = Object.keys(names.quantities ?? {});
+export const placeOfQuantity = (quantity) => quantities.indexOf(quantity);
+/** Whether it is what a sensor gives before anything is made of it, such as a voltage. */
+export const isRaw = (quantity) => Boolean(names.raw?.includes(quantity));
+/** `own` or `shared`, where `stations.toml` says so: whether lines of a station have charts of their own. */
+export const chartOf = (endpoint) => names.charts?.[endpoint];
 
 /** What separates two sentences. */
 export const BETWEEN_SENTENCES = document.documentElement.lang === "ja" ? "" : " ";

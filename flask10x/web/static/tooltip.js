@@ -17,7 +17,7 @@ export class Tooltip {
     return !this.box.hidden;
   }
 
-  /** `lines` are `{ style, name, value, range }`, `texts` what the layers say; `x` and `y` are places in the window:
+  /** `lines` are `{ style, name, value, range }`, `texts` `{ text, isPast }` what the layers say; `x` and `y` are places in the window:
    * of the cursor's line, and of the middle of the box. Of the charts only one is read, and lies before the others.
    * Who moves the cursor by keys hears what is shown. */
   show({ at, lines, texts }, { x, y, isRead, isByKeys }) {
@@ -48,7 +48,7 @@ function lineOf({ style, name, value, range }) {
   return line;
 }
 
-const textLine = (textContent) => make("p", { className: "remark", textContent });
+const textLine = ({ text, isPast }) => make("p", { className: isPast ? "remark past" : "remark", textContent: text });
 
 function make(tag, properties) {
   return Object.assign(document.createElement(tag), properties);

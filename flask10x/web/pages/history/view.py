@@ -35,10 +35,11 @@ from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
 from flask10x.web.captions import OPERATORS as OPERATOR_NAMES
 from flask10x.web.captions import Link, caption, printed, problems
-from flask10x.web.cards import Card, cards, trial_command
+from flask10x.web.cards import Card, cards, is_of_sensor, trial_command
 from flask10x.web.page import Page
 from flask10x.web.pages.alerts.model import AlertReader, alerts_of_stations
 from flask10x.web.pages.history.model import (
+    ASKED_FIRST,
     Pairs,
     chips,
     comparisons,
@@ -70,8 +71,10 @@ CHARTS = Path(__file__).parents[2] / "static" / "vendor" / "uPlot.iife.min.js"
 # A sensor in brackets at the end of a name.
 _SENSOR = re.compile(r"(?<=.)\s*[(（][^()（）]+[)）]$")
 _OWN = "history_page.as_page"
+# What readers switch in the charts, which means something to this page alone.
+_OF_CHARTS = ("off", "unfolded")
 # How readings are looked at, which no filter changes.
-_VIEW = ("raw", "compare", "off")
+_VIEW = ("raw", "compare", *_OF_CHARTS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,8 +189,10 @@ def _only(*names: str) -> Pairs:
 
 
 def _address(endpoint: str, pairs: Pairs) -> str:
-    # Which lines are switched off means something to this page alone, and so does the word for all.
-    fit = [pair for pair in pairs if endpoint == _OWN or not (pair[0] == "off" or _is_all(pair))]
+    # The word for all means something to this page alone, too.
+    fit = [
+        pair for pair in pairs if endpoint == _OWN or not (pair[0] in _OF_CHARTS or _is_all(pair))
+    ]
     path, text = url_for(endpoint), urlencode(fit, safe=":")
     return f"{path}?{text}" if text else path
 
@@ -206,7 +211,7 @@ def _same_query(endpoint: str, query: Query, cursor: Cursor | None = None, **mor
     order = not own_page or query.order != HTML.order
     text = query.query_string(cursor, limit=own_page, order=order, compare=own_page)
     is_all = query.since is None and query.until is None
-    own = [*([("from", ALL)] if is_all else []), *_only("off")] if own_page else []
+    own = [*([("from", ALL)] if is_all else []), *_only(*_OF_CHARTS)] if own_page else []
     parts = (text, urlencode(own), urlencode(more))
     joined = "&".join(part for part in parts if part)
     return url_for(endpoint) + (f"?{joined}" if joined else "")
@@ -306,6 +311,9 @@ def _charts(t: Translation, *, is_corrected: bool) -> dict[str, object]:
         "stations": {station.endpoint: station_name(station, t) for station in stations.all},
         "columns": {each.column: column_name(each, t) for each in measurements},
         "quantities": quantity_names(measurements, t),
+        # Those that are folded, and the stations whose lines are not parted by their values alone.
+        "raw": sorted({each.quantity for each in measurements if is_of_sensor(each)}),
+        "charts": {each.endpoint: each.chart for each in stations.all if each.chart},
         "digits": dict(DIGITS),
         "limits": {
             name: limits_of(each, t)
@@ -416,15 +424,18 @@ def _no_rows(query: Query, newest: Mapping[str, int | None], now_ms: int) -> dic
 
 
 def quantity_names(measurements: Iterable[Measurement], t: Translation) -> dict[str, str]:
-    """The name of each quantity: that of the column called so.
+    """The name of each quantity, in the order of their charts: that of the column called so.
 
-    Where there is none it is another column's, without the sensor in brackets at its end.
+    Where there is none it is another column's, without the sensor in brackets at its end. What
+    people ask of a room comes first.
     """
-    names: dict[str, str] = {}
-    for measurement in measurements:
+    listed = list(measurements)
+    asked = [quantity for quantity in ASKED_FIRST if any(m.quantity == quantity for m in listed)]
+    names = dict.fromkeys(asked, "")
+    for measurement in listed:
         name = column_name(measurement, t)
         if measurement.column == measurement.quantity:
             names[measurement.quantity] = name
-        else:
-            names.setdefault(measurement.quantity, _SENSOR.sub("", name))
+        elif not names.get(measurement.quantity):
+            names[measurement.quantity] = _SENSOR.sub("", name)
     return names

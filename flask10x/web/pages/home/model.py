@@ -28,7 +28,7 @@ from flask10x.runtime.store import Store
 from flask10x.translation import N_, Translation
 from flask10x.web.alert_state import state
 from flask10x.web.captions import badge
-from flask10x.web.cards import Age, Card, Value, cards
+from flask10x.web.cards import Age, Card, Value, cards, is_of_sensor
 from flask10x.web.pages.alerts.model import AlertReader, alerts_of_stations
 
 WEEKDAYS = (
@@ -407,9 +407,6 @@ ASKED_FIRST = ("temperature", "co2", "humidity")
 SECOND = ("co2", "humidity", "temperature", "pressure", "dew_point")
 # So many are in a line below that; in a line, so that tiles beside each other have one height.
 IN_LINE = 3
-# What a sensor gives is not what people ask for.
-RAW_UNITS = frozenset({"V", "Ω"})
-RAW_QUANTITIES = frozenset({"analog_value"})
 # When the page on the wall is dim, where no quiet hours of messages say when people sleep.
 NIGHT = (time(22, 0), time(6, 0))
 # Of derived values; the others are in charts and downloads for who asks for them.
@@ -448,7 +445,7 @@ def _tile(
 ) -> Tile:
     endpoint, main = card.station.endpoint, main_of(card.values) if card.values else None
     others = sorted(_others(card, main), key=lambda value: _rank_beside(value, main))
-    shown = [value for value in others if not _is_raw(value)][: 1 + IN_LINE]
+    shown = [value for value in others if not is_of_sensor(value.measurement)][: 1 + IN_LINE]
     # Of a station that measures nothing else, better its voltage than nothing.
     shown = shown or others[:1]
     return Tile(
@@ -466,11 +463,6 @@ def _others(card: Card, main: Value | None) -> Iterator[Value]:
     """What else is known, and of what is computed the few that say something at a glance."""
     yield from (value for value in card.values if value is not main and value.is_known)
     yield from (value for value in card.derived if value.measurement.column in COMPUTED)
-
-
-def _is_raw(value: Value) -> bool:
-    measurement = value.measurement
-    return measurement.unit in RAW_UNITS or measurement.quantity in RAW_QUANTITIES
 
 
 def _rank_beside(value: Value, main: Value | None) -> int:
