@@ -160,6 +160,42 @@ def test_plots_are_large_and_their_names_meet_nothing(
     assert browser.script("return document.documentElement.scrollWidth") == width
 
 
+WRITTEN = """
+window.written = [];
+const { fillText } = CanvasRenderingContext2D.prototype;
+CanvasRenderingContext2D.prototype.fillText = function (text, x, ...place) {
+  window.written.push([text, x, this.measureText(text).width]);
+  return fillText.call(this, text, x, ...place);
+};
+"""
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("span", ["-24h", "-7d", "-1y"])
+def test_times_below_a_plot_take_no_more_room_than_they_need(
+    browser: Browser, span: str, language: str
+) -> None:
+    browser.resize(360, 740)
+    added = browser.driver.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument", {"source": WRITTEN}
+    )
+    browser.open(f"/history?from={span}&measurement=co2&lang={language}", charts=1)
+    browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+    (box,) = browser.script(BOXES)
+    lines = 1 if span == "-7d" else 2
+    assert box["plot"]["bottom"] - box["over"]["bottom"] == 12 + 14 * lines
+    times = {
+        text: (x, width)
+        for text, x, width in browser.script("return window.written")
+        if not text.replace(",", "").isdecimal()
+    }
+    ends = sorted((x - width / 2, x + width / 2, text) for text, (x, width) in times.items())
+    rows = [one for one in ends if not any(year in one[2] for year in ("20", "年"))]
+    assert len(ends) >= 2, ends
+    if span != "-24h":
+        assert all(a[1] < b[0] for a, b in pairwise(rows)), rows
+
+
 def test_a_line_is_named_at_its_end(browser: Browser) -> None:
     browser.open(f"{DAY}&lang=en", charts=CHARTS)
     co2 = browser.script(BOXES)[1]
@@ -216,8 +252,10 @@ def test_what_matters_comes_first_and_what_few_read_is_folded(browser: Browser) 
     browser.one("#folded > summary").click()
     browser.wait(folded.is_displayed, "the others")
     browser.wait(lambda: "unfolded=1" in browser.path, "the address")
-    width = browser.script("return document.querySelector('#folded canvas').clientWidth")
-    assert width > 500
+    widths = "return [...document.querySelectorAll('.chart')].map((one) => one.offsetWidth)"
+    assert len(set(browser.script(widths))) == 1
+    canvas = "return document.querySelector('#folded canvas').clientWidth"
+    browser.wait(lambda: browser.script(canvas) > 500, "its picture")
     # Links and the form keep it, and so does the page.
     assert "unfolded=1" in browser.attribute(".ranges .choice a", "href")
     assert browser.attribute("#filters [name=unfolded]", "value") == "1"

@@ -17,7 +17,8 @@ export class Clock {
     this.second = format({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
     this.day = format({ month: "short", day: "numeric" });
     this.moment = format({ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
-    this.month = format({ year: "numeric", month: "short" });
+    this.month = format({ month: "short" });
+    this.year = format({ year: "numeric" });
     // Sweden writes ISO 8601, which is also how the table shows a time and how a filter reads it.
     this.iso = new Intl.DateTimeFormat("sv-SE", { timeZone: this.zone, dateStyle: "short", timeStyle: "medium" });
   }
@@ -51,15 +52,15 @@ export class Clock {
   /** For uPlot, which looks at the parts of a Date to place its ticks. */
   date = (ms) => (this.zone ? uPlot.tzDate(new Date(ms), this.zone) : new Date(ms));
 
-  /** The labels of an axis: the day where it changes, else the hour. */
+  /** The labels of an axis: months or hours, below them the year or the day where it changes; or days. */
   labels(splits, stepMs) {
     let shown = "";
     return splits.map((ms) => {
-      if (stepMs >= 28 * DAY_MS) return this.month.format(ms);
-      const day = this.day.format(ms);
-      if (stepMs >= DAY_MS) return day;
-      const clock = (stepMs < 60_000 ? this.second : this.time).format(ms);
-      const text = day === shown ? clock : `${clock}\n${day}`;
+      const isOfMonths = stepMs >= 28 * DAY_MS;
+      const day = (isOfMonths ? this.year : this.day).format(ms);
+      if (stepMs >= DAY_MS && !isOfMonths) return day;
+      const one = (isOfMonths ? this.month : stepMs < 60_000 ? this.second : this.time).format(ms);
+      const text = day === shown ? one : `${one}\n${day}`;
       shown = day;
       return text;
     });

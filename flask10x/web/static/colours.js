@@ -21,7 +21,7 @@ export const paler = (colour, percent) => `color-mix(in srgb, ${colour} ${percen
 
 /** On paper, in colours that a reader forces upon the page, and in browsers that know none of ours (flask10x.css). */
 export const PLAIN = ["print", "(forced-colors: active)"];
-const isPlain = () => PLAIN.some((media) => matchMedia(media).matches) || !CSS.supports("color", "light-dark(#000, #fff)");
+export const isPlain = () => PLAIN.some((media) => matchMedia(media).matches) || !CSS.supports("color", "light-dark(#000, #fff)");
 
 /** A station has its colour in every chart of the page, and its dash where lines need one; a second line of it in a
  * chart has a shade of its colour and another dash. `stations` are all of the registry, in its order. */

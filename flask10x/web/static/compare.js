@@ -1,6 +1,6 @@
 // What is compared: the line of another time or of another station, in a colour of its own behind the others.
 
-import { colourOf } from "./colours.js";
+import { colourOf, isPlain } from "./colours.js";
 import { isShown } from "./lines.js";
 import { textOf } from "./numbers.js";
 import { nameOf } from "./plot.js";
@@ -8,6 +8,8 @@ import { greatest, least, measured } from "./scale.js";
 import { BETWEEN_SENTENCES, stationName, t } from "./texts.js";
 
 const WIDTH_PIXELS = 1.5;
+// Where it has the colour of all lines.
+const PLAIN_DASH = [1, 3];
 const TIMES = ["day", "week", "year"];
 
 /** The layer of what this chart is compared with; null where there is nothing. */
@@ -18,18 +20,18 @@ export function compareLayer(group, answer, { clock }) {
   const mine = series.filter((one) => one.quantity === group[0].quantity && one.avg.length && isMine(one));
   if (!mine.length) return null;
   const lines = mine.map((one) => lineOf(one, bucketMs, { group, answer }));
-  const colour = colourOf("--past");
+  const [colour, dash] = [colourOf("--past"), isPlain() ? PLAIN_DASH : []];
   const what = TIMES.includes(by) ? {day: t("previous day"), week: t("previous week"), year: t("previous year")}[by] : stationName(by);
   const values = measured(lines.flatMap(({ avg }) => avg));
   let seen = null;
   return {
     under: (chart) => {
       seen = chart;
-      for (const line of lines) if (isSeen(chart, line)) stroke(chart, line, colour);
+      for (const line of lines) if (isSeen(chart, line)) stroke(chart, line, colour, dash);
     },
     textAt: (ms) => textsAt(lines.filter((line) => isSeen(seen, line)), ms, (own) => clock.bucket(own, own + bucketMs)),
     range: () => (values.length ? [least(values), greatest(values)] : null),
-    key: { name: what, colour },
+    key: { name: what, colour, dash },
     says: [t("Grey: {what}.", { what }), ...(hasLeapDay ? [t("29 February has no counterpart.")] : [])].join(BETWEEN_SENTENCES),
     summary: lines.map((line) => summaryOf(line, what, TIMES.includes(by))).join("; "),
   };
@@ -47,7 +49,7 @@ const isSame = (one, other) => one.endpoint === other.endpoint && one.measuremen
 /** What is compared with a line goes with it when the reader switches it off. */
 const isSeen = (chart, { own }) => own < 0 || !chart || isShown(chart, own);
 
-function stroke(chart, { places, avg, reach }, colour) {
+function stroke(chart, { places, avg, reach }, colour, dash) {
   const { ctx, bbox } = chart;
   ctx.save();
   ctx.beginPath();
@@ -64,6 +66,7 @@ function stroke(chart, { places, avg, reach }, colour) {
     before = ms;
   });
   Object.assign(ctx, { strokeStyle: colour, lineWidth: WIDTH_PIXELS * devicePixelRatio, lineCap: "round", lineJoin: "round" });
+  ctx.setLineDash(dash.map((length) => length * devicePixelRatio));
   ctx.stroke();
   ctx.restore();
 }

@@ -6,7 +6,7 @@
 //   textAt(ms)    the text for this time beside the cursor, "" for none; several lines are parted by "\n"
 //   range()       [low, high] that the axis of values has to show too, or null
 //   labels(chart) words beside the plot, each { text, colour, y }: `y` in pixels from the top of the plot
-//   key           { name, colour }: what it draws, for the legend
+//   key           { name, colour, dash }: what it draws, for the legend
 //   says          a text for the line above the charts, said once however many charts have it
 //   summary       what somebody who does not see the picture should know
 //

@@ -1,6 +1,6 @@
 // One chart: the average as a line in a band from minimum to maximum, for every series of a quantity.
 
-import { colourOf, paler, signOf } from "./colours.js";
+import { colourOf, isPlain, paler, signOf } from "./colours.js";
 import { gapsOf, hatch, stripOf } from "./gaps.js";
 import { aligned, columnOf, COLUMNS, endOf, isShown, lonely, nearestTo, placeOf } from "./lines.js";
 import { axisTexts, numberOf, textOf } from "./numbers.js";
@@ -18,9 +18,16 @@ const SPIKES_TOLD = 3;
 const TICK_PIXELS = 4;
 const AXIS_GAP_PIXELS = 5;
 const FONT = "12px system-ui, sans-serif";
-// Two lines of text below the plot, their distance from it, and the ticks.
-const FOOT_PIXELS = 40;
+// Below the plot: a line of text with its distance from it, and a second line where days change within hours.
+const FOOT_PIXELS = 26;
+const LINE_PIXELS = 14;
 const TOP_PIXELS = 8;
+// Between two times. No day has a longer name than the 28th of December.
+const APART_PIXELS = 12;
+const LONG_DAY_MS = Date.UTC(2000, 11, 28);
+// So much of the colour of lines has the grid, and less where that is the colour of everything.
+const GRID_PERCENT = 65;
+const PLAIN_GRID_PERCENT = 20;
 // Between a line and its name. Words of bands need so much, and names have so much of a chart's width at most.
 const LEAD_PIXELS = 12;
 const WORDS_PIXELS = 64;
@@ -85,6 +92,8 @@ export class Plot {
     const ways = { view: (range) => this.#view(range), choose: (from, to) => this.onZoom(from, to) };
     followFingers(this.chart, ways);
     followShift(this.chart, ways);
+    // Now it is known how much the times take.
+    if (like === this) this.chart.setSize(this.#size());
     this.watch = new ResizeObserver(() => this.box.clientWidth && this.chart.setSize(this.#size()));
     this.watch.observe(this.box);
   }
@@ -153,8 +162,7 @@ export class Plot {
 
   #canvas() {
     this.box = make("div", { className: "plot", tabIndex: 0, role: "img", ariaLabel: this.#summary() });
-    this.footPixels = FOOT_PIXELS + stripOf(this.gaps);
-    this.box.style.setProperty("--around", `${this.footPixels + TOP_PIXELS}px`);
+    this.#foot([]);
     this.names = make("div", { className: "names" });
     this.box.append(this.names);
     this.box.addEventListener("keydown", (event) => this.#step(event));
@@ -184,7 +192,7 @@ export class Plot {
   #options(width, height) {
     const { styles } = this;
     const [text, line, ink, ground] = ["--quiet", "--line", "--text", "--card"].map(colourOf);
-    const axis = { stroke: text, font: FONT, grid: { stroke: paler(line, 65), width: 1 }, ticks: { stroke: line, width: 1, size: TICK_PIXELS } };
+    const axis = { stroke: text, font: FONT, grid: { stroke: paler(line, isPlain() ? PLAIN_GRID_PERCENT : GRID_PERCENT), width: 1 }, ticks: { stroke: line, width: 1, size: TICK_PIXELS } };
     const strip = stripOf(this.gaps);
     const mouse = (name) => [name, this.#ofMouse];
     const bind = { ...Object.fromEntries(["mousedown", "mousemove", "mouseup", "mouseleave"].map(mouse)), dblclick: () => null };
@@ -198,7 +206,7 @@ export class Plot {
       cursor: { y: false, sync: { key: "history" }, drag: { x: true, y: false, setScale: false }, points: { size: 7 }, bind },
       scales: { x: { time: true, range: () => this.range }, y: { range: () => this.#values() } },
       axes: [
-        { ...axis, grid: { show: false }, space: 52, size: this.footPixels, gap: AXIS_GAP_PIXELS + strip, values: (_, splits, __, ___, step) => this.clock.labels(splits, step) },
+        { ...axis, grid: { show: false }, space: widthOf([this.clock.day.format(LONG_DAY_MS)], FONT) + APART_PIXELS, size: (_, texts) => this.#foot(texts ?? []), gap: AXIS_GAP_PIXELS + strip, values: (_, splits, __, ___, step) => this.clock.labels(splits, step) },
         { ...axis, ticks: { show: false }, gap: AXIS_GAP_PIXELS, size: (_, texts) => this.#axisWidth(texts ?? []), values: (_, splits) => axisTexts(splits) },
       ],
       series: [{}, ...this.group.flatMap((_, place) => columns(styles[place]))],
@@ -214,6 +222,14 @@ export class Plot {
 
   #drawn(part) {
     return this.layers.filter((layer) => layer[part]).map((layer) => (chart) => layer[part](chart));
+  }
+
+  /** How high the axis of times is. It never gets lower, so that nothing moves under fingers. */
+  #foot(texts) {
+    const wanted = FOOT_PIXELS + stripOf(this.gaps) + (texts.some((text) => text.includes("\n")) ? LINE_PIXELS : 0);
+    this.footPixels = Math.max(this.footPixels ?? 0, wanted);
+    this.box.style.setProperty("--around", `${this.footPixels + TOP_PIXELS}px`);
+    return this.footPixels;
   }
 
   #axisWidth(texts) {
@@ -238,7 +254,7 @@ export class Plot {
     const [width, height] = [over.clientWidth, over.clientHeight];
     const words = this.layers.flatMap((layer) => layer.labels?.(chart) ?? []);
     const labels = [...this.group.flatMap((series, place) => this.#end(chart, series, place)), ...words];
-    this.names.replaceChildren(...labels.map(({ text, colour, end }) => make("span", { textContent: text, title: text, className: end ? "end" : "", style: `color: ${colour}` })));
+    this.names.replaceChildren(...labels.map(({ text, colour, end }) => make("span", { textContent: text, className: end ? "end" : "", style: `color: ${colour}` })));
     this.names.style.cssText = `left: ${over.offsetLeft + width + LEAD_PIXELS}px; top: ${over.offsetTop}px; width: ${this.#side() - LEAD_PIXELS}px`;
     const elements = [...this.names.children];
     const heights = elements.map((element) => element.offsetHeight);
@@ -429,9 +445,9 @@ function roomy([low, high]) {
 }
 
 /** What is not a line of the chart's own, in the legend. */
-function keyOf({ name, colour }) {
+function keyOf(key) {
   const item = make("li", { className: "key" });
-  item.append(signOf({ colour, dash: [] }, SIGN_WIDTH), name);
+  item.append(signOf(key, SIGN_WIDTH), key.name);
   return item;
 }
 
