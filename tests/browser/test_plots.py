@@ -147,6 +147,10 @@ def test_plots_are_large_and_their_names_meet_nothing(
         )
         assert each["over"]["x"] - each["chart"]["x"] <= 64
         assert each["chart"]["right"] - each["over"]["right"] <= 0.2 * width + 40
+        # Nothing of the legend is cut off, and each switch of it can be hit.
+        assert all(key["right"] <= each["chart"]["right"] for key in each["keys"])
+        assert all(key["x"] >= each["title"]["right"] for key in each["keys"])
+        assert all(key["width"] >= 16 for key in each["keys"])
         # Names and words of bands are beside the plot, each by itself.
         names = each["names"]
         assert len(names) >= len(each["keys"])

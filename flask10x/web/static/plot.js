@@ -94,7 +94,12 @@ export class Plot {
     followShift(this.chart, ways);
     // Now it is known how much the times take.
     if (like === this) this.chart.setSize(this.#size());
-    this.watch = new ResizeObserver(() => this.box.clientWidth && this.chart.setSize(this.#size()));
+    this.#fit();
+    this.watch = new ResizeObserver(() => {
+      if (!this.box.clientWidth) return;
+      this.#fit();
+      this.chart.setSize(this.#size());
+    });
     this.watch.observe(this.box);
   }
 
@@ -113,6 +118,13 @@ export class Plot {
     return { width: this.box.clientWidth || like.box.clientWidth, height: this.box.clientHeight || like.box.clientHeight };
   }
 
+  /** Names stand in the legend where it has room for all of them. */
+  #fit() {
+    const { classList } = this.keys;
+    classList.remove("short");
+    classList.toggle("short", this.keys.scrollWidth > this.keys.clientWidth);
+  }
+
   #namesWidth() {
     return widthOf(this.group.map((series) => endNameOf(series, this.group)), `600 ${FONT}`);
   }
@@ -125,12 +137,12 @@ export class Plot {
 
   #caption() {
     const caption = make("figcaption", {});
-    const keys = make("ul", { className: "keys" });
-    keys.append(...this.layers.flatMap(({ key }) => (key ? [keyOf(key)] : [])), ...this.group.map((series, place) => this.#key(series, place)));
+    this.keys = make("ul", { className: "keys" });
+    this.keys.append(...this.layers.flatMap(({ key }) => (key ? [keyOf(key)] : [])), ...this.group.map((series, place) => this.#key(series, place)));
     const [, name, unit] = this.title.match(/^(.*?)(\s?[(（][^(（]*)?$/);
     const title = make("strong", { textContent: name });
     title.append(make("small", { textContent: unit ?? "" }));
-    caption.append(title, keys);
+    caption.append(title, this.keys);
     return caption;
   }
 
@@ -447,7 +459,7 @@ function roomy([low, high]) {
 /** What is not a line of the chart's own, in the legend. */
 function keyOf(key) {
   const item = make("li", { className: "key" });
-  item.append(signOf(key, SIGN_WIDTH), key.name);
+  item.append(signOf(key, SIGN_WIDTH), make("span", { textContent: key.name, title: key.name }));
   return item;
 }
 
