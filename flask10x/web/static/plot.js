@@ -4,12 +4,11 @@ import { colourOf, isPlain, paler, signOf } from "./colours.js";
 import { gapsOf, hatch, stripOf } from "./gaps.js";
 import { aligned, columnOf, COLUMNS, endOf, isShown, lonely, nearestTo, placeOf } from "./lines.js";
 import { axisTexts, numberOf, textOf } from "./numbers.js";
-import { followShift } from "./pan.js";
 import { beyond, greatest, least, limitsOf, markSpikes, measured, spread } from "./scale.js";
 import { isOff, turn } from "./switched.js";
 import { columnName, quantityName, stationName, t } from "./texts.js";
 import { Tooltip } from "./tooltip.js";
-import { followFingers } from "./touch.js";
+import { followFingers, followShift } from "./touch.js";
 
 const SIGN_WIDTH = 16;
 // A longer summary would be too long to listen to.

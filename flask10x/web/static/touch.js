@@ -1,7 +1,10 @@
-// Fingers on a chart: one reads values, two zoom and pan. Up and down still scrolls the page (flask10x.css).
+// Fingers on a chart: one reads values, two zoom and pan. Up and down still scrolls the page (flask10x.css). The mouse
+// with the shift key held moves the range.
 
 // Nearer than this, fingers can't tell a range.
 const LEAST_PIXELS = 24;
+// A mouse that moves less than this has been pressed.
+const MOVED_PIXELS = 4;
 
 /** `view(fromMs, toMs)` shows a range while two fingers move, null that of before; `choose(fromMs, toMs)` is the end
  * of it. */
@@ -57,4 +60,34 @@ export function followFingers(chart, { view, choose }) {
   }
   over.addEventListener("pointerup", lift);
   over.addEventListener("pointercancel", lift);
+}
+
+/** `view(range)` shows a range while the mouse moves, null that of before; `choose(fromMs, toMs)` is the end of it. */
+export function followShift(chart, { view, choose }) {
+  const { over } = chart;
+  let start = null;
+
+  over.addEventListener("pointerdown", (event) => {
+    if (event.pointerType !== "mouse" || event.button || !event.shiftKey) return;
+    over.setPointerCapture(event.pointerId);
+    const { min, max } = chart.scales.x;
+    start = { x: event.clientX, range: [min, max], wanted: null };
+  });
+  over.addEventListener("pointermove", (event) => {
+    if (!start) return;
+    const moved = event.clientX - start.x;
+    const [from, to] = start.range;
+    const by = (moved / over.clientWidth) * (to - from);
+    start.wanted = Math.abs(moved) < MOVED_PIXELS ? null : [from - by, to - by];
+    view(start.wanted);
+  });
+  for (const name of ["pointerup", "pointercancel"]) over.addEventListener(name, () => end(name === "pointerup"));
+
+  function end(isChosen) {
+    const wanted = start?.wanted;
+    start = null;
+    if (!wanted) return;
+    if (isChosen) choose(...wanted);
+    else view(null);
+  }
 }
