@@ -34,6 +34,7 @@ mqtt_topic = "home/balcony"
 influx = "balcony"
 influx_tags = { node = "esp8266-123" }
 outside = true
+chart = "own"
 altitude_m = 35.5
 
 [stations.balcony.measurements.temperature]
@@ -92,6 +93,7 @@ def test_a_station_with_every_key() -> None:
             influx="balcony",
             influx_tags=(("node", "esp8266-123"),),
             outside=True,
+            chart="own",
             altitude_m=35.5,
             measurements=(
                 Measurement(

@@ -103,6 +103,7 @@ export class Plot {
   }
 
   destroy() {
+    this.isGone = true;
     this.watch?.disconnect();
     this.chart?.destroy();
   }
@@ -254,7 +255,8 @@ export class Plot {
   }
 
   #lookAt(place) {
-    if (place === (this.at ?? null)) return;
+    // A name that has the focus loses it when its chart is taken away.
+    if (this.isGone || place === (this.at ?? null)) return;
     this.at = place;
     this.chart.redraw(false, false);
   }
