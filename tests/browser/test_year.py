@@ -90,7 +90,9 @@ def test_days_that_are_alike_make_a_level_line(page: Browser, days: int) -> None
     assert max(drawn) - min(drawn) < 1, drawn
 
 
-def test_a_year_is_drawn_in_days_that_begin_at_midnight(page: Browser) -> None:
+@pytest.mark.parametrize("width", [360, 768, 1280, 1920])
+def test_a_year_is_drawn_in_days_that_begin_at_midnight(page: Browser, width: int) -> None:
+    page.resize(width, 900)
     page.open("/history?from=-365d&measurement=co2", charts=1)
     drawn, plain = page.promise(BOTH)
     assert (drawn["step"], plain["step"]) == ("day", "day")
@@ -102,6 +104,7 @@ def test_a_year_is_drawn_in_days_that_begin_at_midnight(page: Browser) -> None:
     for name in ("min", "avg", "max"):
         pairs = zip(drawn[name], plain[name], strict=True)
         assert max(abs(one - other) for one, other in pairs) <= 0.5, name
+    page.resize(1280, 900)
 
 
 def test_one_wrong_value_flattens_nothing_and_is_described(page: Browser) -> None:

@@ -12,7 +12,8 @@ import { longEnough, nearer, relative, Trail, viewOf, wider, within } from "./zo
 
 // What the server gives at most; and what a chart has beside its plot.
 const MOST_BUCKETS = 600;
-const LEAST_BUCKETS = 60;
+// A year is drawn in days on any screen.
+const LEAST_BUCKETS = 370;
 const BESIDE_PLOT_PIXELS = 150;
 // From this width on two charts are beside each other (flask10x.css).
 const TWO_COLUMNS_PX = 1100;
