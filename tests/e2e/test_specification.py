@@ -108,6 +108,8 @@ NARROW_BODIES: dict[str, list[Any]] = {
     "/write": [LINE, ""],
     "/api/v2/write": [LINE, ""],
 }
+# Their answers are read in test_events.py.
+WITHOUT_END = ("/events",)
 # Other parameters of these are for other servers: they are ignored.
 OF_SENDERS = ("/data", "/data2", "/data3", "/data4", "/balcony", "/write", "/api/v2/")
 
@@ -242,6 +244,8 @@ def test_every_answer_is_as_specified(house: Service, document: dict[str, Any], 
     mode = POSITIVE if is_allowed else NEGATIVE
     for result in schema.get_all_operations():
         operation = result.ok()
+        if operation.path in WITHOUT_END:
+            continue
         if how.endswith("edges"):
             at_the_edges(schema, operation, mode, check)
         else:

@@ -117,7 +117,7 @@ def _shown(path: str, operation: JsonObject, t: Translation) -> JsonObject:
         "station": station,
         "parameters": parameters,
         "has_conditions": len(parameters) < len(operation["parameters"]),
-        "curl": _command(sample_of(path, operation), with_token={} not in operation["security"]),
+        "curl": _command_of(path, operation),
     }
 
 
@@ -154,6 +154,14 @@ def sample_of(path: str, operation: JsonObject) -> Sample:
 def _base() -> str:
     """Where this reader has found the service."""
     return f"{request.host_url.rstrip('/')}{request.script_root}"
+
+
+def _command_of(path: str, operation: JsonObject) -> str:
+    """The command of this resolved operation; of an answer without an end the first two events."""
+    with_token = {} not in operation["security"]
+    if "text/event-stream" in operation["responses"]["200"].get("content", {}):
+        return f"{_curl(path, ['-N'], with_token=with_token)} | head -n 4"
+    return _command(sample_of(path, operation), with_token=with_token)
 
 
 def _command(sample: Sample, *, with_token: bool) -> str:
