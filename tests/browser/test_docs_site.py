@@ -50,6 +50,9 @@ FIRST = {
         "停電": "データの保全: 応答、障害、実測値 › 2. 停電や強制終了で失われうる最大量",
         "停止": "運用マニュアル: 起動と運用 › 7. 停止手順",
         "トークン": "アクセスを制限する › トークンのある端末だけに送信を許す",
+        "アンインストール": "アンインストール",
+        "ホームアシスタント": "別の画面に値を表示する",
+        "docker": "サービスとして動かす",
     },
     "en": {
         "shut down": "The manual: starting and running › Switching off, power cuts",
@@ -57,6 +60,8 @@ FIRST = {
             "Durability: answers, faults, figures › 2. What a power cut or a kill can lose"
         ),
         "token": "Limit access › Posting only with a token",
+        "uninstall": "Uninstall",
+        "docker": "Run as a service",
         "silent": "Troubleshooting › A silent station: warnings of silence go on",
     },
 }
@@ -151,7 +156,7 @@ def test_a_reader_finds_words_and_changes_the_language(reader: Browser) -> None:
             for_developers = [bool(FOR_DEVELOPERS.search(link)) for link in links(reader)]
             assert for_developers == sorted(for_developers), word
     found(reader, "en", "backup")
-    assert reader.texts("#search-results a")[:2] == ["Make backups", "Go back to a backup"]
+    assert reader.texts("#search-results a")[:2] == ["Make backups", "Restore a backup"]
     assert found(reader, "ja", "測定所") == set()
     assert reader.texts("#search-count") == ["見つからない。"]
 
