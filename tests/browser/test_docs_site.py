@@ -47,7 +47,7 @@ FIRST = {
         "電源": "運用マニュアル: 起動と運用 › 電源を切る・停電",
         "電源を切る": "運用マニュアル: 起動と運用 › 電源を切る・停電",
         "シャットダウン": "運用マニュアル: 起動と運用 › 電源を切る・停電",
-        "停電": "データの保全: 応答、障害、実測値 › 2. 停電や強制終了で失われうる最大量",
+        "停電": "データの保全: 停電、強制終了、ディスク満杯",
         "停止": "運用マニュアル: 起動と運用 › 7. 停止手順",
         "トークン": "アクセスを制限する › トークンのある端末だけに送信を許す",
         "アンインストール": "アンインストール",
@@ -56,9 +56,7 @@ FIRST = {
     },
     "en": {
         "shut down": "The manual: starting and running › Switching off, power cuts",
-        "power cut": (
-            "Durability: answers, faults, figures › 2. What a power cut or a kill can lose"
-        ),
+        "power cut": "Durability: power cuts, kills, full disks",
         "token": "Limit access › Posting only with a token",
         "uninstall": "Uninstall",
         "docker": "Run as a service",
