@@ -51,7 +51,6 @@ FIRST = {
         "停止": "運用マニュアル: 起動と運用 › 7. 停止手順",
         "トークン": "アクセスを制限する › トークンのある端末だけに送信を許す",
         "アンインストール": "アンインストール",
-        "ホームアシスタント": "別の画面に値を表示する",
         "docker": "サービスとして動かす",
     },
     "en": {
@@ -153,6 +152,8 @@ def test_a_reader_finds_words_and_changes_the_language(reader: Browser) -> None:
             assert reader.texts("#search-results a")[0] == place, word
             for_developers = [bool(FOR_DEVELOPERS.search(link)) for link in links(reader)]
             assert for_developers == sorted(for_developers), word
+    found(reader, "ja", "ホームアシスタント")
+    assert links(reader)[0].endswith("/howto/home-assistant.html")
     found(reader, "en", "backup")
     assert reader.texts("#search-results a")[:2] == ["Make backups", "Restore a backup"]
     assert found(reader, "ja", "測定所") == set()
