@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import fields
+from fnmatch import fnmatch
 from gettext import gettext as _
 from gettext import ngettext
 from itertools import product, zip_longest
@@ -225,6 +226,28 @@ def test_the_readme_has_the_figures_of_the_measured_kills_and_power_cuts(readme:
     for measured in (kills, cuts):
         for name in ("times", "acknowledged"):
             assert f" {sum(run[name] for run in measured):,} " in text.replace("\n", " ")
+
+
+@in_both_languages
+def test_what_the_installation_makes_is_removed(language: str) -> None:
+    page = read(file_of("howto/uninstall", language))
+    suffixes = {".service", ".timer", ".socket"}
+    units = {path.name for path in (ROOT / "deploy").iterdir() if path.suffix in suffixes}
+    text = "\n".join(read(f"deploy/{name}") for name in units)
+    folders = {
+        f"/var/lib/{name}"
+        for names in re.findall("StateDirectory=(.+)", text)
+        for name in names.split()
+    }
+    folders |= set(re.findall(r"/(?:opt|etc)/flask10x", text))
+
+    removed = set(" ".join(re.findall("^sudo rm -rf (.+)$", page, re.MULTILINE)).split())
+    assert folders == {folder for folder in removed if "*" not in folder}
+    assert {
+        name
+        for name in units
+        if not any(fnmatch(f"/etc/systemd/system/{name}", p) for p in removed)
+    } == set()
 
 
 # Settings
