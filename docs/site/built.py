@@ -19,6 +19,8 @@ UNSEEN = {"script", "style", "noscript", "form"}
 LOADING = {"link", "script", "img", "source", "iframe"}
 ADDRESSES = {"href", "src"}
 VOID = {"br", "hr", "img", "input", "link", "meta", "source", "path", "use"}
+# Words by which people search for a page that does not have them: `<!-- search: docker -->`.
+SOUGHT = re.compile(r"\s*search:(.*)", re.DOTALL)
 FETCHED = re.compile(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//")
 
 
@@ -39,6 +41,8 @@ class Page(HTMLParser):
     ids: set[str] = field(default_factory=set)
     # Tag and address.
     links: list[tuple[str, str]] = field(default_factory=list)
+    # What its comments say that people search for.
+    sought: str = ""
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -78,6 +82,10 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         self._add(data)
 
+    def handle_comment(self, data: str) -> None:
+        if match := SOUGHT.fullmatch(data):
+            self.sought += match[1]
+
     def _hidden(self, tag: str, given: dict[str, str]) -> bool:
         return tag in UNSEEN or "headerlink" in given.get("class", "").split()
 
@@ -101,7 +109,8 @@ def write_search(folder: Path) -> None:
     entries = []
     for path in sorted(folder.rglob("*.html")):
         place = path.relative_to(folder).as_posix()
-        parts = read(path).parts
+        page = read(path)
+        parts = page.parts
         if place == "search.html" or not parts:
             continue
         for number, part in enumerate(parts):
@@ -111,6 +120,7 @@ def write_search(folder: Path) -> None:
                     "heading": _plain(part.heading) if number else "",
                     "url": place + (f"#{part.anchor}" if number else ""),
                     "text": _plain(part.text),
+                    "sought": "" if number else _plain(page.sought),
                 }
             )
     # A script, as a page that was opened as a file may not fetch data.

@@ -47,16 +47,18 @@ FIRST = {
         "電源": "運用マニュアル: 起動と運用 › 電源を切る・停電",
         "電源を切る": "運用マニュアル: 起動と運用 › 電源を切る・停電",
         "シャットダウン": "運用マニュアル: 起動と運用 › 電源を切る・停電",
-        "停電": "データの保全: 応答、障害、実測値 › 2. 停電や強制終了で失われうる最大量",
+        "停電": "データの保全: 停電、強制終了、ディスク満杯",
         "停止": "運用マニュアル: 起動と運用 › 7. 停止手順",
         "トークン": "アクセスを制限する › トークンのある端末だけに送信を許す",
+        "アンインストール": "アンインストール",
+        "docker": "サービスとして動かす",
     },
     "en": {
         "shut down": "The manual: starting and running › Switching off, power cuts",
-        "power cut": (
-            "Durability: answers, faults, figures › 2. What a power cut or a kill can lose"
-        ),
+        "power cut": "Durability: power cuts, kills, full disks",
         "token": "Limit access › Posting only with a token",
+        "uninstall": "Uninstall",
+        "docker": "Run as a service",
         "silent": "Troubleshooting › A silent station: warnings of silence go on",
     },
 }
@@ -150,8 +152,10 @@ def test_a_reader_finds_words_and_changes_the_language(reader: Browser) -> None:
             assert reader.texts("#search-results a")[0] == place, word
             for_developers = [bool(FOR_DEVELOPERS.search(link)) for link in links(reader)]
             assert for_developers == sorted(for_developers), word
+    found(reader, "ja", "ホームアシスタント")
+    assert links(reader)[0].endswith("/howto/home-assistant.html")
     found(reader, "en", "backup")
-    assert reader.texts("#search-results a")[:2] == ["Make backups", "Go back to a backup"]
+    assert reader.texts("#search-results a")[:2] == ["Make backups", "Restore a backup"]
     assert found(reader, "ja", "測定所") == set()
     assert reader.texts("#search-count") == ["見つからない。"]
 

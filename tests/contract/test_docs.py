@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import fields
+from fnmatch import fnmatch
 from gettext import gettext as _
 from gettext import ngettext
 from itertools import product, zip_longest
@@ -48,6 +49,7 @@ from flask10x.recording.writer import Writer
 from flask10x.system.wording import amount
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
+from tests.faults import kill_table
 from tests.support.rows import execute
 from tests.support.speaking import speaking
 
@@ -207,6 +209,45 @@ def test_a_page_leads_to_pages_of_its_own_language() -> None:
 def test_no_host_but_the_examples_is_named() -> None:
     hosts = [(name, h) for name in FILES for h in re.findall(r"https?://([^/:\s`)]+)", read(name))]
     assert [(name, host) for name, host in hosts if host not in HOSTS] == []
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.ja.md"])
+def test_the_readme_has_the_figures_of_the_measured_kills_and_power_cuts(readme: str) -> None:
+    runs = [json.loads(line) for line in read("tests/faults/figures.jsonl").splitlines()]
+    kills = [run for run in runs if kill_table.is_kill(run)]
+    cuts = [
+        run
+        for run in runs
+        if (run["fault"], run.get("variant")) == ("power-cut", "ACK=committed, SYNCHRONOUS=FULL")
+    ]
+
+    text = read(readme).split("\n## ", 1)[0]
+    assert sum(run["lost"] + run.get("doubled", 0) for run in kills + cuts) == 0
+    for measured in (kills, cuts):
+        for name in ("times", "acknowledged"):
+            assert f" {sum(run[name] for run in measured):,} " in text.replace("\n", " ")
+
+
+@in_both_languages
+def test_what_the_installation_makes_is_removed(language: str) -> None:
+    page = read(file_of("howto/uninstall", language))
+    suffixes = {".service", ".timer", ".socket"}
+    units = {path.name for path in (ROOT / "deploy").iterdir() if path.suffix in suffixes}
+    text = "\n".join(read(f"deploy/{name}") for name in units)
+    folders = {
+        f"/var/lib/{name}"
+        for names in re.findall("StateDirectory=(.+)", text)
+        for name in names.split()
+    }
+    folders |= set(re.findall(r"/(?:opt|etc)/flask10x", text))
+
+    removed = set(" ".join(re.findall("^sudo rm -rf (.+)$", page, re.MULTILINE)).split())
+    assert folders == {folder for folder in removed if "*" not in folder}
+    assert {
+        name
+        for name in units
+        if not any(fnmatch(f"/etc/systemd/system/{name}", p) for p in removed)
+    } == set()
 
 
 # Settings

@@ -1,6 +1,8 @@
 """The pages of both languages are the same, and `make docs` refuses what readers trip over."""
 
+import importlib
 import importlib.util
+import json
 import re
 import shutil
 import subprocess
@@ -14,6 +16,35 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 LANGUAGES = ("en", "ja")
 BUILD_WITHIN_SEC = 120.0
+# What people type into a search, and the page that they want.
+SOUGHT = {
+    "en": {
+        "uninstall": "howto/uninstall",
+        "docker": "tutorial/service",
+        "upgrade": "howto/update",
+        "home assistant": "howto/home-assistant",
+        "influxdb": "howto/influx",
+        "mqtt": "howto/mqtt",
+        "grafana": "howto/prometheus",
+        "password": "howto/limit-access",
+        "restore": "howto/restore",
+        "weewx": "explanation/compared",
+    },
+    "ja": {
+        "アンインストール": "howto/uninstall",
+        "uninstall": "howto/uninstall",
+        "docker": "tutorial/service",
+        "コンテナ": "tutorial/service",
+        "アップデート": "howto/update",
+        "ホームアシスタント": "howto/home-assistant",
+        "influxdb": "howto/influx",
+        "mqtt": "howto/mqtt",
+        "grafana": "howto/prometheus",
+        "パスワード": "howto/limit-access",
+        "復元": "howto/restore",
+        "weewx": "explanation/compared",
+    },
+}
 
 in_both_languages = pytest.mark.parametrize("language", LANGUAGES)
 
@@ -89,6 +120,39 @@ def test_a_link_of_the_readme_has_the_name_of_its_page(readme: str, language: st
 
     assert links
     assert [link for link in links if not heading_of(ROOT / link[1]).startswith(link[0])] == []
+
+
+@in_both_languages
+def test_what_people_search_for_is_in_a_title_or_named_by_the_page(language: str) -> None:
+    missing = []
+    for word, place in SOUGHT[language].items():
+        page = DOCS / language / f"{place}.md"
+        comments = re.findall(r"<!-- search: (.+) -->", page.read_text(encoding="utf-8"))
+        if word not in " ".join([heading_of(page), *comments]).lower():
+            missing.append((word, place))
+    assert missing == []
+
+
+def test_the_search_gets_the_words_of_a_comment_with_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(DOCS / "site"))
+    built = importlib.import_module("built")
+    (tmp_path / "service.html").write_text(
+        "<article><section id=run><h1>Run</h1><p>It runs.</p><!-- search: docker, ポッドマン -->"
+        "<section id=stop><h2>Stop</h2><p>It stops.</p><!-- example: run --></section></section>"
+        "</article>",
+        encoding="utf-8",
+    )
+
+    built.write_search(tmp_path)
+
+    text = (tmp_path / "sections.js").read_text(encoding="utf-8")
+    entries = json.loads(text.removeprefix("const SECTIONS = ").removesuffix(";\n"))
+    assert [(entry["url"], entry["sought"]) for entry in entries] == [
+        ("service.html", "docker, ポッドマン"),
+        ("service.html#stop", ""),
+    ]
 
 
 def test_a_page_that_is_not_listed_is_refused(copy: Path) -> None:

@@ -5,7 +5,8 @@
 const AROUND = 60;
 // A word in a heading, or in the title of the page, weighs more than in any text; at the beginning of the
 // page, which has no heading, one in the title weighs most. How often it is in the text counts only where
-// no heading has it: else a long section would come before the ones above it in the page.
+// no heading has it: else a long section would come before the ones above it in the page. A word that a comment
+// of the page names as sought weighs as one in its title.
 const TITLE = 1000;
 const HEADING = 100;
 const HITS_MAX = 20;
@@ -25,6 +26,7 @@ function weight(section, words) {
   for (const word of words) {
     const named =
       (plain(section.page).includes(word) ? (section.heading ? HEADING : TITLE) : 0) +
+      (plain(section.sought).includes(word) ? TITLE : 0) +
       (plain(section.heading).includes(word) ? HEADING : 0);
     const found = named || hits(plain(section.text), word);
     if (!found) return 0;
