@@ -7,6 +7,8 @@ import pytest
 
 from tests.browser.chromium import Browser
 from tests.browser.house import TOKYO
+from tests.e2e.service import Service
+from tests.support.rows import execute
 
 pytestmark = pytest.mark.tools
 
@@ -86,19 +88,81 @@ def test_the_devices_are_seen_together_and_their_programs_unfold(browser: Browse
     assert program.is_displayed()
 
 
-# `2026-11-29 07:35`, which programs write.
-ISO = r"\b20\d\d-\d\d-\d\d \d\d:\d\d"
+# `2026-11-29` and `2026-11-29 07:35`, which programs write, and a minus and a number as they do.
+OF_PROGRAMS = re.compile(r"\b20\d\d-\d\d-\d\d|(?<![\w.])-\d|(?<![\d,.:/])\d{5,}(?![\d:])")
+TIMES = {
+    "en": r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d+ \w{3}( \d{4})?, \d\d:\d\d",
+    "ja": r"\d+月\d+日（[月火水木金土日]）\d\d:\d\d",
+}
+# What people read; without commands and examples, which programs read.
+READ = """
+const main = document.querySelector('main').cloneNode(true);
+for (const one of main.querySelectorAll('code, pre, .curl, .lost')) one.remove();
+return [...main.querySelectorAll('*')].flatMap((one) => [...one.childNodes])
+  .filter((one) => one.nodeType === Node.TEXT_NODE).map((one) => one.data.trim()).filter(Boolean)"""
+# What is typed: a hint on a form says it as it is to be typed.
+TYPED = ("-24h", "-0.8", "2025-08-24")
 
 
-@pytest.mark.parametrize("path", ["/status", "/alerts", "/uptime", "/setup", "/devices"])
-def test_times_are_written_as_people_write_them(browser: Browser, path: str) -> None:
-    for language, form in (
-        ("en", r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d+ \w{3}( \d{4})?, \d\d:\d\d"),
-        ("ja", r"\d+月\d+日（[月火水木金土日]）\d\d:\d\d"),
-    ):
-        browser.open(f"{path}?lang={language}")
-        text = browser.script("return document.querySelector('main').textContent")
-        assert re.search(form, text) and not re.search(ISO, text)
+def is_of_programs(text: str) -> bool:
+    return bool(OF_PROGRAMS.search(text)) and not any(example in text for example in TYPED)
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_times_and_numbers_are_written_as_people_write_them(
+    browser: Browser, house: Service, language: str
+) -> None:
+    assert house.post("data3", {"temperature": "warm"}).status == 400
+    note = {"what": "note", "from": "-30m", "text": "opened a window"}
+    offset = {"what": "adjust", "about": "data3.gas_resistance", "offset": "-12000", "from": "-1h"}
+    browser.open(f"/?lang={language}")
+    for fields in (note, offset):
+        browser.open("/notes")
+        browser.script(SENT, fields)
+        browser.wait(lambda: "#written" in browser.path, "what was written")
+    browser.wait(lambda: is_rejected(browser), "the rejected reading")
+    try:
+        for path, has_times in PAGES.items():
+            browser.open(path)
+            texts = browser.script(READ)
+            has_time = any(re.search(TIMES[language], text) for text in texts)
+            assert has_time or not has_times, path
+            assert [text for text in texts if is_of_programs(text)] == [], path
+        assert all("status of 404" in told for told in browser.errors())
+    finally:
+        execute(house.database, "DELETE FROM notes")
+        execute(house.database, "DELETE FROM corrections")
+
+
+def is_rejected(browser: Browser) -> bool:
+    browser.open("/history/rejected")
+    return bool(browser.all(".rejected tbody tr"))
+
+
+# Which always have a date with a time on them.
+PAGES = {
+    **{"/": False, "/?kiosk=1": False, "/records": False, "/nonsense": False, "/api": False},
+    **{"/history": True, "/history?from=2000-01-01&to=2000-01-02": True, "/notes": True},
+    **{"/history/rejected": True, "/status": True, "/alerts": True, "/uptime": True},
+    **{"/devices": True, "/setup": True},
+}
+SENT = """
+const form = document.querySelector(`#${arguments[0].what} form`);
+for (const [name, text] of Object.entries(arguments[0])) form.elements[name].value = text;
+form.requestSubmit();
+"""
+
+
+def test_the_box_beside_the_cursor_has_such_a_time(browser: Browser) -> None:
+    for language in ("en", "ja"):
+        browser.open(f"/history?from=-24h&measurement=co2&lang={language}", charts=1)
+        browser.script(
+            "document.querySelector('.plot').focus();"
+            "document.querySelector('.plot').dispatchEvent("
+            "new KeyboardEvent('keydown', { key: 'ArrowLeft', bubbles: true }))"
+        )
+        browser.wait(lambda: browser.texts(".tooltip .at"), "the box")
+        assert re.match(TIMES[language], browser.texts(".tooltip .at")[0])
 
 
 def test_a_dark_page_is_printed_dark_on_white(browser: Browser) -> None:

@@ -128,7 +128,7 @@ export class Plot {
       const [low, high] = [least(series.min), greatest(series.max)];
       const values = t("{name}: lowest {low}, highest {high}, last {last}", { name: nameOf(series), low: textOf(low, this.unit), high: textOf(high, this.unit), last: textOf(last, this.unit) });
       const spikes = beyond(series, this.values).sort((one, other) => Math.abs(other.value - last) - Math.abs(one.value - last));
-      const cut = spikes.slice(0, SPIKES_TOLD).map(({ i, value }) => t("beyond the scale {value} at {time}", { value: textOf(value, this.unit), time: this.#bucket(place, i) }));
+      const cut = spikes.slice(0, SPIKES_TOLD).map(({ i, value }) => t("off the scale: {value} ({time})", { value: textOf(value, this.unit), time: this.#bucket(place, i) }));
       return [values, ...cut, ...this.gaps[place].slice(-GAPS_TOLD).map((gap) => this.#gap(gap))].join(", ");
     });
     return `${this.title}. ${[...lines, ...this.layers.map((layer) => layer.summary)].filter(Boolean).join("; ")}`;
@@ -263,7 +263,7 @@ export class Plot {
       const near = nearestTo(this.group[place], time, this.answer);
       if (near !== null && placeOf(this.group[place].times_ms[near], this.answer) === time) return this.#bucket(place, near);
     }
-    return this.clock.text(time);
+    return this.clock.moment(time);
   }
 
   #bucket(place, i) {
