@@ -1,6 +1,8 @@
 """What all pages do in the same way: ranges, dates, commands, refusals."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import pytest
@@ -144,7 +146,7 @@ PAGES = {
     **{"/": False, "/?kiosk=1": False, "/records": False, "/nonsense": False, "/api": False},
     **{"/history": True, "/history?from=2000-01-01&to=2000-01-02": True, "/notes": True},
     **{"/history/rejected": True, "/status": True, "/alerts": True, "/uptime": True},
-    **{"/devices": True, "/setup": True},
+    **{"/devices": True, "/setup": False},
 }
 SENT = """
 const form = document.querySelector(`#${arguments[0].what} form`);
@@ -253,3 +255,88 @@ def test_all_pages_have_one_width_and_forms_begin_where_their_hints_do(
     browser.script("document.querySelector('details.write').open = true")
     hint, field = browser.one("details.write .hint"), browser.one("details.write form label")
     assert hint.location["x"] == field.location["x"]
+
+
+@contextmanager
+def emulated(browser: Browser, **media: object) -> Iterator[None]:
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    try:
+        yield
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
+FORCED = {"features": [{"name": "forced-colors", "value": "active"}]}
+# What is in sight and cannot be told from its ground: a text, the edge of a block, a choice.
+LOST = """
+const seen = (css) => [...document.querySelectorAll(css)].filter((one) => one.checkVisibility());
+const style = (one) => getComputedStyle(one);
+const ground = style(document.body).backgroundColor;
+const blocks = '.tile, .card, .chart, .answer, .device, .scroll, .chips a, button, input, .choice';
+// A box, a button within a field, a link that is a button.
+const inside = '[type=checkbox], .pick, [aria-hidden], .link, .sort';
+const edge = (one) => ['Top', 'Left'].some((side) => parseFloat(style(one)[`border${side}Width`])
+  && style(one)[`border${side}Style`] !== 'none' && style(one)[`border${side}Color`] !== ground);
+return [
+  ...seen('main :is(p, h1, h2, h3, td, th, a, dt, dd, li, label, summary)')
+    .filter((one) => style(one).color === ground),
+  ...seen('svg text').filter((one) => style(one).fill === ground
+    || style(one).stroke !== 'none' && style(one).stroke !== ground),
+  ...seen(`main :is(${blocks})`).filter((one) => !edge(one) && !one.matches(inside)),
+  ...seen('.choice [aria-current]').filter((one) => style(one).outlineStyle === 'none'),
+].map((one) => one.outerHTML.slice(0, 90));
+"""
+# The state of a station and of an answer, and the name of a band, are words or signs too.
+ONLY_COLOUR = """
+return [...document.querySelectorAll('.tile .state, .card .state, .answer .state, .band')]
+  .filter((one) => one.checkVisibility() && !one.textContent.trim()).map((one) => one.outerHTML)"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_is_lost_in_colours_that_a_reader_forces(
+    browser: Browser, width: int, theme: str
+) -> None:
+    browser.resize(width, 900)
+    with emulated(browser, **FORCED):
+        browser.open(f"/?theme={theme}")
+        for path in PAGES:
+            browser.open(path)
+            assert browser.script(LOST) == [], path
+            assert browser.script(ONLY_COLOUR) == [], path
+            assert browser.script("return document.documentElement.scrollWidth") == width
+        browser.open("/history?measurement=co2", charts=1)
+        label, halo = (browser.promise(COLOUR, name) for name in ("--warn", "--card"))
+        assert label != halo
+    assert all("status of 404" in told for told in browser.errors())
+
+
+COLOUR = "import('/static/colours.js').then(({ colourOf }) => colourOf(arguments[0]))"
+# What is pale on paper, or of use only on a screen.
+ON_PAPER = """
+const seen = (css) => [...document.querySelectorAll(css)].filter((one) => one.checkVisibility());
+const light = (colour) => {
+  const [r, g, b] = colour.match(/[\\d.]+/g).map(Number);
+  return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
+};
+const words = 'main :is(p, h1, h2, h3, td, th, a, dt, dd, li)';
+return [
+  ...seen(words).filter((one) => one.innerText.trim() && light(getComputedStyle(one).color) > 0.5),
+  ...seen('header.top, form, button, input, select'),
+].map((one) => one.outerHTML.slice(0, 90));
+"""
+
+
+def test_dark_pages_are_printed_on_white_without_what_is_pressed(browser: Browser) -> None:
+    browser.resize(720, 1000)
+    with emulated(browser, media="print"):
+        browser.open("/?theme=dark")
+        for path in PAGES:
+            browser.open(path)
+            # The wall of the night, at any time of the day.
+            browser.script(
+                "document.body.matches('.kiosk') && document.body.classList.add('night')"
+            )
+            assert browser.script(ON_PAPER) == [], path
+            assert browser.script("return document.documentElement.scrollWidth") == 720
+    assert all("status of 404" in told for told in browser.errors())
