@@ -312,6 +312,7 @@ def test_nothing_is_lost_in_colours_that_a_reader_forces(
 
 
 COLOUR = "import('/static/colours.js').then(({ colourOf }) => colourOf(arguments[0]))"
+NIGHT = "document.body.matches('.kiosk') && document.body.classList.add('night')"
 # What is pale on paper, or of use only on a screen.
 ON_PAPER = """
 const seen = (css) => [...document.querySelectorAll(css)].filter((one) => one.checkVisibility());
@@ -334,9 +335,7 @@ def test_dark_pages_are_printed_on_white_without_what_is_pressed(browser: Browse
         for path in PAGES:
             browser.open(path)
             # The wall of the night, at any time of the day.
-            browser.script(
-                "document.body.matches('.kiosk') && document.body.classList.add('night')"
-            )
+            browser.script(NIGHT)
             assert browser.script(ON_PAPER) == [], path
             assert browser.script("return document.documentElement.scrollWidth") == 720
     assert all("status of 404" in told for told in browser.errors())

@@ -89,9 +89,7 @@ def test_the_newest_value_is_beside_that_of_the_beginning(
     active = section(page(client), "active")
     assert "Last value: 650 ppm (Sun 24 Aug, 09:01)" in active
     assert active.count("Last value:") == 1
-    assert "最新の値: 650 ppm（8月24日（日）09:01）" in section(
-        page(client, language="ja"), "active"
-    )
+    assert "最新の値: 650 ppm、8月24日（日）09:01" in section(page(client, language="ja"), "active")
 
 
 def test_without_the_database_the_newest_value_is_left_out(
