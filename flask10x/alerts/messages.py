@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from flask10x.alerts import due, subjects
 from flask10x.alerts.alert import Alert
 from flask10x.config.settings import Settings
+from flask10x.readings.numbers import separated
 from flask10x.readings.stations import Measurement
 from flask10x.readings.times import HOUR_MS, SECOND_MS, is_date, iso_text
 from flask10x.system.logs import escape
@@ -176,7 +177,7 @@ WORDINGS = {
     "database": Wording(
         title=N_("Data cannot be stored"),
         what=(N_("The server has not been able to store data properly since {since}."),),
-        more=(N_("It says: {reason}"),),
+        more=(N_("The server says: {reason}"),),
         do=N_(
             "Check that the disk is plugged in. Do not switch the server off; tell the person who"
             " looks after it."
@@ -412,10 +413,12 @@ def _short(text: str) -> str:
 
 
 def _number(value: float) -> str:
-    """A number such as `650`, `25.1` or `0.0012`, with three digits or more."""
+    """A number such as `650`, `−25.1`, `29,715` or `0.0012`, with three digits or more."""
     if isinstance(value, int) or float(value).is_integer():
-        return f"{value:.0f}" if abs(value) < 1e15 else f"{value:g}"  # noqa: PLR2004
-    return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) >= 1 else f"{value:.3g}"
+        text = f"{value:.0f}" if abs(value) < 1e15 else f"{value:g}"  # noqa: PLR2004
+    else:
+        text = f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) >= 1 else f"{value:.3g}"
+    return separated(text)
 
 
 def _bytes(count: float) -> str:

@@ -19,6 +19,7 @@ from flask10x.config.alerts.rules import (
     Threshold,
 )
 from flask10x.readings.labels import column_name, station_name
+from flask10x.readings.numbers import separated
 from flask10x.readings.stations import Station, Stations
 from flask10x.system.logs import escape
 from flask10x.translation import N_, Translation
@@ -137,5 +138,7 @@ def _of_measurement(
     """The name of the measurement, and these values with its unit."""
     measurement = stations.by_column.get(rule.column)
     unit = measurement.unit if measurement else ""
-    texts = {name: f"{value:.10g} {unit}".rstrip() for name, value in values.items()}
+    texts = {
+        name: f"{separated(f'{value:.10g}')} {unit}".rstrip() for name, value in values.items()
+    }
     return texts | {"name": name_of(f"{rule.station}.{rule.column}", stations, t)}

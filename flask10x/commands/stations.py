@@ -232,7 +232,7 @@ def _add(path: Path, proposal: Proposal, *, is_asked: bool, is_input_taken: bool
 
 
 def _say_what_is_next(config: Settings, endpoint: str, body: Mapping[str, object] | None) -> None:
-    text = _("The service takes it over by a restart, or by: {command}")
+    text = _("Restart the service to apply it, or run: {command}")
     click.echo(text.format(command="sudo systemctl reload flask10x"))
     written = json.dumps(body, ensure_ascii=False) if body is not None else ""
     if not body or len(written) > SHOWN_BODY_CHARS:

@@ -199,6 +199,7 @@ TELLING_DIGITS = 3
 MORE_DIGITS, AVERAGE_DIGITS = 2, 7
 # A pressure and CO₂ are read as 1013.2 and 1502, a resistance as 30,008.
 SEPARATED_FROM = 9999.5
+_DECIMAL = re.compile(r"(-?)([0-9]+)((?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)")
 # From here on a double no longer has a digit behind the point, and all its digits are a long line.
 LARGE = 1e15
 # A chart is some 200 pixels high, and shows no step of half a pixel.
@@ -227,6 +228,15 @@ def with_digits(value: float, digits: int) -> str:
     """`−18.5`, `30,008`: with so many digits behind the point; -0.04 with one is `0.0`."""
     text = f"{value:z,.{digits}f}" if abs(value) >= SEPARATED_FROM else f"{value:z.{digits}f}"
     return text.replace("-", MINUS)
+
+
+def separated(text: str) -> str:
+    """`−12,000.5` for `-12000.5`: the sign and the separators that people read; else as it is."""
+    number = _DECIMAL.fullmatch(text)
+    if number is None:
+        return text
+    sign, whole, rest = number.groups()
+    return f"{sign and MINUS}{f'{int(whole):,}' if len(whole) > len('9999') else whole}{rest}"
 
 
 def read_back(text: str) -> float:

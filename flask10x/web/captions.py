@@ -2,10 +2,17 @@
 
 from dataclasses import dataclass
 
-from flask10x.history.query import IS_NULL, Filter, Query
+from flask10x.history.query import IS_NULL, Bound, Filter, Query
 from flask10x.readings.bands import Band
 from flask10x.readings.derived import measurement_of, names_of_readings
-from flask10x.readings.labels import band_name, column_name, moment, station_name
+from flask10x.readings.labels import (
+    band_name,
+    column_name,
+    end_of_range,
+    moment,
+    station_name,
+)
+from flask10x.readings.numbers import separated
 from flask10x.readings.reasons import in_language
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import FIRST_DATE_MS
@@ -27,7 +34,7 @@ FIELDS = {
     "to": N_("To"),
     "order": N_("Order"),
     "limit": N_("Rows per page"),
-    "cursor": N_("Place of the page"),
+    "cursor": N_("Position of the page"),
     "since": N_("Since"),
     "incomplete": N_("Only incomplete readings"),
     "bom": N_("For Excel"),
@@ -50,10 +57,11 @@ class Link:
     is_chosen: bool = False
 
 
-def caption(query: Query, t: Translation) -> str:
-    """`Bedroom, from 2025-08-24, CO₂ ≥ 1000 ppm, newest first`."""
-    times = [t("from {time}", time=query.since.phrase)] if query.since else []
-    times += [t("to {time}", time=query.until.phrase)] if query.until else []
+def caption(query: Query, t: Translation, now_ms: int) -> str:
+    """`Bedroom, from Sun 24 Aug, CO₂ ≥ 1000 ppm, newest first`."""
+    since, until = ends(query, t, now_ms)
+    times = [t("from {time}", time=since)] if since else []
+    times += [t("to {time}", time=until)] if until else []
     order = t("newest first") if query.order == "desc" else t("oldest first")
     return t.listed([*_named(query, t), *times, *_conditions(query, t), order])
 
@@ -89,6 +97,20 @@ def _conditions(query: Query, t: Translation) -> list[str]:
     return parts + ([t("as stored, without corrections")] if query.raw else [])
 
 
+def ends(query: Query, t: Translation, now_ms: int) -> tuple[str, str]:
+    """The first and the last moment of the query as people write them; empty where it is open."""
+
+    def text(bound: Bound | None, *, last: bool) -> str:
+        if bound is None:
+            return ""
+        if bound.text != bound.phrase:
+            # Counted back from now, where a second means nothing.
+            return moment(bound.ms, query.zone, t, now_ms)
+        return end_of_range(bound.ms, query.zone, t, now_ms, last=last)
+
+    return text(query.since, last=False), text(query.until, last=True)
+
+
 def label(name: str, stations: Stations, t: Translation) -> str | None:
     """What the form calls a parameter: `CO₂ at least`; None for one that it does not have."""
     column, _, key = name.rpartition("__")
@@ -119,5 +141,5 @@ def condition(each: Filter, stations: Stations, t: Translation) -> str:
     name = column_name(measurement_of(stations, each.column), t)
     if each.operator is IS_NULL:
         return t("{name} missing", name=name) if each.value else t("{name} present", name=name)
-    value = f"{each.text} {each.unit}".rstrip()
+    value = f"{separated(each.text)} {each.unit}".rstrip()
     return f"{name} {each.operator.label} {value}"

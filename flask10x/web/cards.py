@@ -94,7 +94,7 @@ def age_text(kind: str, seconds: int, t: Translation) -> str:
     """
     duration = t.duration(seconds)
     if kind == "awaited":
-        return t("awaited; last {duration} ago", duration=duration)
+        return t("waiting; last data {duration} ago", duration=duration)
     if kind == "silent":
         return t("no data for {duration}", duration=duration)
     return t("{duration} ago", duration=duration)

@@ -96,7 +96,7 @@ def test_the_same_in_japanese(home: Settings) -> None:
         "8月24日（日）09:00から、寝室のCO₂が1500 ppmを超えています。"
         "検知したときの値は1612 ppmです。"
     )
-    assert text.body.splitlines()[-1].startswith("対処：")
+    assert text.body.splitlines()[-1].startswith("対処: ")
     assert "endpoint=data2&measurement=co2&from=" in text.url
 
 
@@ -122,7 +122,7 @@ def test_a_resolved_message_says_how_long_it_lasted_and_the_value_then(home: Set
 
 def test_a_reminder_says_that_it_lasts(home: Settings) -> None:
     text = Speaker(home, "ja").alert(alert("silence", "data3"), "reminder")
-    assert text.title == "継続中：「屋外」からデータが届いていません"
+    assert text.title == "継続中: 「屋外」からデータが届いていません"
     assert "8月24日（日）09:00に始まり、まだ続いています。" in text.body
 
 

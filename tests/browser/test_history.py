@@ -1,5 +1,6 @@
 """The history page in a real browser, over a real service with measured data."""
 
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,13 @@ def test_pages_lead_on_and_back_also_by_keys(browser: Browser) -> None:
     assert browser.all("#table[data-live]") == []
 
 
+def time_of(text: str, near: datetime) -> datetime:
+    """The time of a row, `Sun 29 Nov, 07:35:12`, whose year is not written if it is this one."""
+    has_year = bool(re.search(r"\d{4}", text))
+    written = text if has_year else text.replace(",", f" {near.year},")
+    return datetime.strptime(written, "%a %d %b %Y, %H:%M:%S")  # noqa: DTZ007
+
+
 def test_dragging_zooms_and_back_leads_back(browser: Browser) -> None:
     browser.open(f"{DAY}&endpoint=data2", charts=QUANTITIES)
     assert "one point is 5 min" in browser.about
@@ -87,7 +95,7 @@ def test_dragging_zooms_and_back_leads_back(browser: Browser) -> None:
     assert abs((end - start) - timedelta(hours=6)) < timedelta(minutes=15)
     browser.wait(lambda: "one point is 1 min" in browser.about, "finer values")
     browser.wait(lambda: rows(browser), "the table")
-    newest = datetime.strptime(rows(browser)[0].split("\t")[0], FORMAT)  # noqa: DTZ007
+    newest = time_of(rows(browser)[0].split("\t")[0], start)
     assert start <= newest <= end
     assert browser.attribute('[name="from"]', "value") == asked["from"][0]
     # The switches keep what was zoomed to.
@@ -309,7 +317,7 @@ def test_an_empty_range_says_so_and_leads_wider(browser: Browser) -> None:
     browser.wait(
         lambda: browser.one("#charts-state").text == "No values to draw in this range.", ""
     )
-    assert "The last reading of" in browser.one(".empty").text
+    assert "Last readings" in browser.one(".empty").text
     assert not browser.one('[data-zoom="in"]').is_enabled()
     browser.driver.find_element(By.PARTIAL_LINK_TEXT, "Wider range").click()
     browser.wait(lambda: len(rows(browser)) == 50, "the wider range")

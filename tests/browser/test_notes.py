@@ -51,7 +51,7 @@ def point_at(browser: Browser, hour: float) -> str:
     over = browser.one(".plot .u-over")
     offset = round(over.size["width"] * (hour / 24 - 0.5))
     ActionChains(browser.driver).move_to_element_with_offset(over, offset, 0).perform()
-    date = f"2025-01-01 {int(hour):02d}:"
+    date = f"Wed 1 Jan 2025, {int(hour):02d}:"
     browser.wait(lambda: date in browser.one(".tooltip").text, f"the box told no {date}")
     return browser.one(".tooltip").text
 

@@ -1,12 +1,16 @@
 """What all pages do in the same way: ranges, dates, commands, refusals."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import pytest
 
 from tests.browser.chromium import Browser
 from tests.browser.house import TOKYO
+from tests.e2e.service import Service
+from tests.support.rows import execute
 
 pytestmark = pytest.mark.tools
 
@@ -86,19 +90,81 @@ def test_the_devices_are_seen_together_and_their_programs_unfold(browser: Browse
     assert program.is_displayed()
 
 
-# `2026-11-29 07:35`, which programs write.
-ISO = r"\b20\d\d-\d\d-\d\d \d\d:\d\d"
+# `2026-11-29` and `2026-11-29 07:35`, which programs write, and a minus and a number as they do.
+OF_PROGRAMS = re.compile(r"\b20\d\d-\d\d-\d\d|(?<![\w.])-\d|(?<![\d,.:/])\d{5,}(?![\d:])")
+TIMES = {
+    "en": r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d+ \w{3}( \d{4})?, \d\d:\d\d",
+    "ja": r"\d+月\d+日（[月火水木金土日]）\d\d:\d\d",
+}
+# What people read; without commands and examples, which programs read.
+READ = """
+const main = document.querySelector('main').cloneNode(true);
+for (const one of main.querySelectorAll('code, pre, .curl, .lost')) one.remove();
+return [...main.querySelectorAll('*')].flatMap((one) => [...one.childNodes])
+  .filter((one) => one.nodeType === Node.TEXT_NODE).map((one) => one.data.trim()).filter(Boolean)"""
+# What is typed: a hint on a form says it as it is to be typed.
+TYPED = ("-24h", "-0.8", "2025-08-24")
 
 
-@pytest.mark.parametrize("path", ["/status", "/alerts", "/uptime", "/setup", "/devices"])
-def test_times_are_written_as_people_write_them(browser: Browser, path: str) -> None:
-    for language, form in (
-        ("en", r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d+ \w{3}( \d{4})?, \d\d:\d\d"),
-        ("ja", r"\d+月\d+日（[月火水木金土日]）\d\d:\d\d"),
-    ):
-        browser.open(f"{path}?lang={language}")
-        text = browser.script("return document.querySelector('main').textContent")
-        assert re.search(form, text) and not re.search(ISO, text)
+def is_of_programs(text: str) -> bool:
+    return bool(OF_PROGRAMS.search(text)) and not any(example in text for example in TYPED)
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_times_and_numbers_are_written_as_people_write_them(
+    browser: Browser, house: Service, language: str
+) -> None:
+    assert house.post("data3", {"temperature": "warm"}).status == 400
+    note = {"what": "note", "from": "-30m", "text": "opened a window"}
+    offset = {"what": "adjust", "about": "data3.gas_resistance", "offset": "-12000", "from": "-1h"}
+    browser.open(f"/?lang={language}")
+    for fields in (note, offset):
+        browser.open("/notes")
+        browser.script(SENT, fields)
+        browser.wait(lambda: "#written" in browser.path, "what was written")
+    browser.wait(lambda: is_rejected(browser), "the rejected reading")
+    try:
+        for path, has_times in PAGES.items():
+            browser.open(path)
+            texts = browser.script(READ)
+            has_time = any(re.search(TIMES[language], text) for text in texts)
+            assert has_time or not has_times, path
+            assert [text for text in texts if is_of_programs(text)] == [], path
+        assert all("status of 404" in told for told in browser.errors())
+    finally:
+        execute(house.database, "DELETE FROM notes")
+        execute(house.database, "DELETE FROM corrections")
+
+
+def is_rejected(browser: Browser) -> bool:
+    browser.open("/history/rejected")
+    return bool(browser.all(".rejected tbody tr"))
+
+
+# Which always have a date with a time on them.
+PAGES = {
+    **{"/": False, "/?kiosk=1": False, "/records": False, "/nonsense": False, "/api": False},
+    **{"/history": True, "/history?from=2000-01-01&to=2000-01-02": True, "/notes": True},
+    **{"/history/rejected": True, "/status": True, "/alerts": True, "/uptime": True},
+    **{"/devices": True, "/setup": False},
+}
+SENT = """
+const form = document.querySelector(`#${arguments[0].what} form`);
+for (const [name, text] of Object.entries(arguments[0])) form.elements[name].value = text;
+form.requestSubmit();
+"""
+
+
+def test_the_box_beside_the_cursor_has_such_a_time(browser: Browser) -> None:
+    for language in ("en", "ja"):
+        browser.open(f"/history?from=-24h&measurement=co2&lang={language}", charts=1)
+        browser.script(
+            "document.querySelector('.plot').focus();"
+            "document.querySelector('.plot').dispatchEvent("
+            "new KeyboardEvent('keydown', { key: 'ArrowLeft', bubbles: true }))"
+        )
+        browser.wait(lambda: browser.texts(".tooltip .at"), "the box")
+        assert re.match(TIMES[language], browser.texts(".tooltip .at")[0])
 
 
 def test_a_dark_page_is_printed_dark_on_white(browser: Browser) -> None:
@@ -189,3 +255,87 @@ def test_all_pages_have_one_width_and_forms_begin_where_their_hints_do(
     browser.script("document.querySelector('details.write').open = true")
     hint, field = browser.one("details.write .hint"), browser.one("details.write form label")
     assert hint.location["x"] == field.location["x"]
+
+
+@contextmanager
+def emulated(browser: Browser, **media: object) -> Iterator[None]:
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    try:
+        yield
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
+FORCED = {"features": [{"name": "forced-colors", "value": "active"}]}
+# What is in sight and cannot be told from its ground: a text, the edge of a block, a choice.
+LOST = """
+const seen = (css) => [...document.querySelectorAll(css)].filter((one) => one.checkVisibility());
+const style = (one) => getComputedStyle(one);
+const ground = style(document.body).backgroundColor;
+const blocks = '.tile, .card, .chart, .answer, .device, .scroll, .chips a, button, input, .choice';
+// A box, a button within a field, a link that is a button.
+const inside = '[type=checkbox], .pick, [aria-hidden], .link, .sort';
+const edge = (one) => ['Top', 'Left'].some((side) => parseFloat(style(one)[`border${side}Width`])
+  && style(one)[`border${side}Style`] !== 'none' && style(one)[`border${side}Color`] !== ground);
+return [
+  ...seen('main :is(p, h1, h2, h3, td, th, a, dt, dd, li, label, summary)')
+    .filter((one) => style(one).color === ground),
+  ...seen('svg text').filter((one) => style(one).fill === ground
+    || style(one).stroke !== 'none' && style(one).stroke !== ground),
+  ...seen(`main :is(${blocks})`).filter((one) => !edge(one) && !one.matches(inside)),
+  ...seen('.choice [aria-current]').filter((one) => style(one).outlineStyle === 'none'),
+].map((one) => one.outerHTML.slice(0, 90));
+"""
+# The state of a station and of an answer, and the name of a band, are words or signs too.
+ONLY_COLOUR = """
+return [...document.querySelectorAll('.tile .state, .card .state, .answer .state, .band')]
+  .filter((one) => one.checkVisibility() && !one.textContent.trim()).map((one) => one.outerHTML)"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_is_lost_in_colours_that_a_reader_forces(
+    browser: Browser, width: int, theme: str
+) -> None:
+    browser.resize(width, 900)
+    with emulated(browser, **FORCED):
+        browser.open(f"/?theme={theme}")
+        for path in PAGES:
+            browser.open(path)
+            assert browser.script(LOST) == [], path
+            assert browser.script(ONLY_COLOUR) == [], path
+            assert browser.script("return document.documentElement.scrollWidth") == width
+        browser.open("/history?measurement=co2", charts=1)
+        label, halo = (browser.promise(COLOUR, name) for name in ("--warn", "--card"))
+        assert label != halo
+    assert all("status of 404" in told for told in browser.errors())
+
+
+COLOUR = "import('/static/colours.js').then(({ colourOf }) => colourOf(arguments[0]))"
+NIGHT = "document.body.matches('.kiosk') && document.body.classList.add('night')"
+# What is pale on paper, or of use only on a screen.
+ON_PAPER = """
+const seen = (css) => [...document.querySelectorAll(css)].filter((one) => one.checkVisibility());
+const light = (colour) => {
+  const [r, g, b] = colour.match(/[\\d.]+/g).map(Number);
+  return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
+};
+const words = 'main :is(p, h1, h2, h3, td, th, a, dt, dd, li)';
+return [
+  ...seen(words).filter((one) => one.innerText.trim() && light(getComputedStyle(one).color) > 0.5),
+  ...seen('header.top, form, button, input, select'),
+].map((one) => one.outerHTML.slice(0, 90));
+"""
+
+
+def test_dark_pages_are_printed_on_white_without_what_is_pressed(browser: Browser) -> None:
+    browser.resize(720, 1000)
+    with emulated(browser, media="print"):
+        browser.open("/?theme=dark")
+        for path in PAGES:
+            browser.open(path)
+            # The wall of the night, at any time of the day.
+            browser.script(NIGHT)
+            assert browser.script(ON_PAPER) == [], path
+            assert browser.script("return document.documentElement.scrollWidth") == 720
+    assert all("status of 404" in told for told in browser.errors())

@@ -41,8 +41,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.mark.parametrize(
     ("language", "text"),
     [
-        ("en", "Readings up to 2025-01-01 01:30:00 were removed; their hours remain."),
-        ("ja", "2025-01-01 01:30:00 までの測定値は削除済み、1時間ごとの集計のみ。"),
+        ("en", "Readings up to Wed 1 Jan 2025, 01:30 were removed; their hourly means remain."),
+        (
+            "ja",
+            "2025年1月1日（水）01:30までの測定値は削除済みで、1時間ごとの平均だけが残っています。",
+        ),
     ],
     ids=["en", "ja"],
 )

@@ -106,7 +106,7 @@ def test_what_lies_beyond_is_marked_and_described(browser: Browser) -> None:
     highest, written, summary, told, _ = browser.promise(DRAWN, ANSWER)
     assert 24 < highest < 30
     assert written.count("85.0°C") == 1
-    assert "beyond the scale 85.0°C at 1970-01-11" in summary
+    assert "off the scale: 85.0°C (Sun 11 Jan 1970 – Mon 12 Jan 1970)" in summary
     # The last day has not ended.
     assert "incomplete" in told and "24.0°C" in told
 
@@ -149,10 +149,10 @@ def test_the_time_of_a_bucket_is_shown_from_its_start_to_its_end(browser: Browse
         [midnight, midnight + 5000],
     ]
     assert browser.promise(script, asked) == [
-        "1970-01-02 00:00 – 00:05",
-        "1970-01-02",
-        "1970-01-02 – 1970-01-08",
-        "1970-01-02 00:00:00",
+        "Fri 2 Jan 1970, 00:00 – 00:05",
+        "Fri 2 Jan 1970",
+        "Fri 2 Jan 1970 – Thu 8 Jan 1970",
+        "Fri 2 Jan 1970, 00:00:00",
     ]
 
 

@@ -188,7 +188,7 @@ def test_add_proposes_what_an_example_has_and_asks(file: Path, example: Path) ->
     lines = without_columns(rest[0])
     assert lines[-4:-1] == [
         f"{file}: added",
-        "The service takes it over by a restart, or by: sudo systemctl reload flask10x",
+        "Restart the service to apply it, or run: sudo systemctl reload flask10x",
         "Then it can be tried; this stores nothing:",
     ]
     words = shlex.split(lines[-1])

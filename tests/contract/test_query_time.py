@@ -209,11 +209,11 @@ def test_json_says_how_far_it_got_and_links_on(client: FlaskClient) -> None:
 @pytest.mark.usefixtures("long_search")
 def test_the_page_says_how_far_it_got_and_links_on(client: FlaskClient) -> None:
     text = client.get(f"/history?from=all&{BOTH}").text
-    assert "Searched as far as 2025-08-24 11:59:59: all stations" in text
+    assert "Searched as far as Sun 24 Aug 2025, 11:59:59: all stations" in text
     assert "No reading" not in text
     assert 'rel="next"' in text
     japanese = client.get(f"/history?from=all&{BOTH}", headers={"Accept-Language": "ja"}).text
-    assert "2025-08-24 11:59:59 まで検索しました" in japanese
+    assert "2025年8月24日（日）11:59:59まで検索しました" in japanese
 
 
 @pytest.mark.usefixtures("long_search")

@@ -95,7 +95,9 @@ def test_all_give_the_same_verdict(
     assert ("All is well" in words(client.get("/?kiosk=1").text)) == (
         is_known and state.expected != "never"
     )
-    assert ("All stations send as usual." in status) == (is_known and state.expected != "never")
+    assert ("All stations are sending as usual." in status) == (
+        is_known and state.expected != "never"
+    )
     # The command does not know for how long the service runs.
     if state.expected != "awaited":
         assert is_warned_of(store) == state.is_missed

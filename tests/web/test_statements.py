@@ -181,4 +181,4 @@ def test_overdue_readings_of_more_stations_take_no_more_statements(house: MakeHo
     statements, transactions = counted(few, "/status")
     assert transactions == 1
     assert counted(many, "/status") == (statements, transactions)
-    assert "Some readings should have been removed" in many.test_client().get("/status").text
+    assert "Some readings are overdue for removal" in many.test_client().get("/status").text

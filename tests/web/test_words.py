@@ -77,7 +77,7 @@ def test_an_age_is_said_in_its_handiest_unit(seconds: int, english: str, japanes
 def test_a_silence_says_what_is_missing() -> None:
     assert age_text("silent", 3 * 86_400, EN) == "no data for 3 days"
     assert age_text("silent", 3 * 86_400, JA) == "3日前から受信なし"
-    assert age_text("awaited", 60, EN) == "awaited; last 60 s ago"
+    assert age_text("awaited", 60, EN) == "waiting; last data 60 s ago"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from flask10x.database.error_codes import reason_of
 from flask10x.database.tables import measurement, readings
 from flask10x.history.silence import Signs, learned_after_sec, silence
 from flask10x.history.view import View
+from flask10x.readings.numbers import rounded
 from flask10x.readings.stations import Measurement, Station
 from flask10x.runtime.periodic_tasks import DATABASE_ERRORS
 from flask10x.system.gauges import Gauges
@@ -56,7 +57,7 @@ class StoredStations:
         values: Iterable[tuple[Measurement, float | None]]
         values = zip(station.measurements, newest[2:], strict=True)
         return ", ".join(
-            f"{round(value, 2):g} {measured.unit}".rstrip()
+            f"{rounded(value, measured.unit)} {measured.unit}".rstrip()
             for measured, value in values
             if value is not None
         )

@@ -162,7 +162,7 @@ function redraw(answer) {
   plots[focused]?.box.focus({ preventScroll: true });
   jump();
   say(plots.length ? "" : sentences([t("No values to draw in this range."), ...measurements().map(limitsOf)]));
-  document.getElementById("charts-about").textContent = plots.length ? about(answer) : t("Nothing is drawn yet.");
+  document.getElementById("charts-about").textContent = plots.length ? about(answer) : t("Nothing drawn yet.");
 }
 
 /** What few people look at is behind a line that names it; the address has whether it is open. */
@@ -193,7 +193,7 @@ function isFiltered() {
 
 function about(answer) {
   const zone = answer.zone || t("the server");
-  const madeOf = t("Readings: {readings}; one point is {span}; times of {zone}.", { readings: answer.readings, span: stepOf(answer), zone });
+  const madeOf = t("Readings: {readings}; each point covers {span}; times in {zone}.", { readings: answer.readings, span: stepOf(answer), zone });
   const series = plots.flatMap((plot) => plot.group);
   const remarks = [
     [series.some(({ min, max }) => min.some((low, i) => low !== max[i])), t("Pale band: from the lowest to the highest value; of more than two lines, the one at the cursor.")],
@@ -204,7 +204,7 @@ function about(answer) {
   const says = new Set(plots.flatMap((plot) => plot.layers.map((layer) => layer.says ?? "")));
   // Longer buckets are the same with or without readings.
   const isOfHours = answer.removed_ms !== null && answer.bucket_ms === HOUR_MS;
-  const removed = isOfHours ? t("Readings up to {time} were removed; their hours remain.", { time: new Clock(answer.zone).text(answer.removed_ms) }) : "";
+  const removed = isOfHours ? t("Readings up to {time} were removed; their hourly means remain.", { time: new Clock(answer.zone).moment(answer.removed_ms) }) : "";
   // Where a derived value has none, nothing need be missing.
   const limits = plots.flatMap((plot) => plot.group.filter((_, place) => plot.gaps[place].length).map((one) => limitsOf(one.measurement)));
   return sentences([madeOf, removed, ...remarks.filter(([holds]) => holds).map(([, text]) => text), ...says, ...new Set(limits)]);

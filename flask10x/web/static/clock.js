@@ -1,5 +1,7 @@
 // Times as the server's clock shows them, wherever the reader is.
 
+import { t } from "./texts.js";
+
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 // A day is shorter when the clocks go forward.
@@ -15,11 +17,10 @@ export class Clock {
     const format = (options) => new Intl.DateTimeFormat(language, { timeZone: this.zone, hourCycle: "h23", ...options });
     this.time = format({ hour: "2-digit", minute: "2-digit" });
     this.second = format({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
-    this.day = format({ month: "short", day: "numeric" });
-    this.moment = format({ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
     this.month = format({ month: "short" });
     this.year = format({ year: "numeric" });
-    // Sweden writes ISO 8601, which is also how the table shows a time and how a filter reads it.
+    this.names = [{ weekday: "short" }, { month: "short" }].map(format);
+    // Sweden writes ISO 8601, which is how a filter reads a time.
     this.iso = new Intl.DateTimeFormat("sv-SE", { timeZone: this.zone, dateStyle: "short", timeStyle: "medium" });
   }
 
@@ -28,12 +29,35 @@ export class Clock {
     return this.iso.format(ms);
   }
 
-  /** The time of a bucket: `2025-08-24 09:00 – 09:05`, `2025-08-24`, `2025-08-18 – 2025-08-24`. */
+  /** `24 Aug` */
+  day(ms) {
+    return t("{day} {month}", this.#parts(ms));
+  }
+
+  /** `Sun 24 Aug`, with the year where that is not this one. */
+  whole(ms) {
+    const parts = this.#parts(ms);
+    return parts.isThisYear ? t("{weekday} {day} {month}", parts) : t("{weekday} {day} {month} {year}", parts);
+  }
+
+  /** `Sun 24 Aug, 09:00`, as `labels.py` says it. */
+  moment(ms, clock = this.time) {
+    const parts = { ...this.#parts(ms), clock: clock.format(ms) };
+    return parts.isThisYear ? t("{weekday} {day} {month}, {clock}", parts) : t("{weekday} {day} {month} {year}, {clock}", parts);
+  }
+
+  #parts(ms) {
+    const [[year, , day], [weekday, month]] = [this.text(ms).slice(0, 10).split("-"), this.names.map((name) => name.format(ms))];
+    return { year, month, weekday, day: Number(day), isThisYear: year === this.text(Date.now()).slice(0, 4) };
+  }
+
+  /** The time of a bucket: `Sun 24 Aug, 09:00 – 09:05`, `Sun 24 Aug`, `Mon 18 Aug – Sun 24 Aug`. */
   bucket(startMs, endMs) {
-    if (endMs - startMs < MINUTE_MS) return this.text(startMs);
-    const [[day, from], [lastDay]] = [startMs, endMs - 1].map((ms) => this.text(ms).split(" "));
-    if (endMs - startMs < LEAST_DAY_MS) return `${day} ${from.slice(0, 5)} – ${this.time.format(endMs)}`;
-    return day === lastDay ? day : `${day} – ${lastDay}`;
+    const lengthMs = endMs - startMs;
+    if (lengthMs < MINUTE_MS) return this.moment(startMs, this.second);
+    if (lengthMs < LEAST_DAY_MS) return `${this.moment(startMs)} – ${this.time.format(endMs)}`;
+    const [first, last] = [startMs, endMs - 1].map((ms) => this.whole(ms));
+    return first === last ? first : `${first} – ${last}`;
   }
 
   /** The same for the server: in UTC where it might take the text for another instant. It does in an hour that a
@@ -44,9 +68,10 @@ export class Clock {
     return this.zone && !/^[+-]/.test(this.zone) && !twice ? text : `${new Date(ms).toISOString().slice(0, 19)}Z`;
   }
 
-  /** `Nov 24, 22:05 – Nov 25, 00:45` */
+  /** `Mon 24 Nov, 22:05 – Tue 25 Nov, 00:45` */
   span(fromMs, toMs) {
-    return this.moment.formatRange(fromMs, toMs);
+    const isOneDay = this.day(fromMs) === this.day(toMs);
+    return `${this.moment(fromMs)} – ${isOneDay ? this.time.format(toMs) : this.moment(toMs)}`;
   }
 
   /** For uPlot, which looks at the parts of a Date to place its ticks. */
@@ -57,9 +82,9 @@ export class Clock {
     let shown = "";
     return splits.map((ms) => {
       const isOfMonths = stepMs >= 28 * DAY_MS;
-      const day = (isOfMonths ? this.year : this.day).format(ms);
+      const day = isOfMonths ? this.year.format(ms) : this.day(ms);
       if (stepMs >= DAY_MS && !isOfMonths) return day;
-      const one = (isOfMonths ? this.month : stepMs < 60_000 ? this.second : this.time).format(ms);
+      const one = (isOfMonths ? this.month : stepMs < MINUTE_MS ? this.second : this.time).format(ms);
       const text = day === shown ? one : `${one}\n${day}`;
       shown = day;
       return text;

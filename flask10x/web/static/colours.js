@@ -10,10 +10,12 @@ const NEXT_PERCENT = 55;
  * which a canvas does not know; as the colour of an element it is one of the two. */
 export function colourOf(variable) {
   const element = document.body.appendChild(document.createElement("span"));
-  element.style.color = `var(${variable})`;
-  const { color } = getComputedStyle(element);
+  // Where a reader's own colours are forced upon the page, a ground stays one.
+  const property = variable === "--card" ? "backgroundColor" : "color";
+  element.style[property] = `var(${variable})`;
+  const colour = getComputedStyle(element)[property];
   element.remove();
-  return color;
+  return colour;
 }
 
 /** The same colour with so much of it. */

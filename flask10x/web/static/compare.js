@@ -71,7 +71,7 @@ function stroke(chart, { places, avg, reach }, colour, dash) {
   ctx.restore();
 }
 
-/** `2025-08-23 09:00 – 09:05: Bedroom 812 ppm, Living room 640 ppm`, a line for each time. */
+/** `Sat 23 Aug, 09:00 – 09:05: Bedroom 812 ppm, Living room 640 ppm`, a line for each time. */
 function textsAt(lines, ms, timeOf) {
   const texts = new Map();
   for (const line of lines) {

@@ -92,8 +92,8 @@ function come() {
 
 /** Also the day, of what is not of today. */
 function since() {
-  const isToday = clock.day.format(answeredAt) === clock.day.format(Date.now());
-  return (isToday ? clock.time : clock.moment).format(answeredAt);
+  const isToday = clock.day(answeredAt) === clock.day(Date.now());
+  return isToday ? clock.time.format(answeredAt) : clock.moment(answeredAt);
 }
 
 /** For how long, beside the time: it changes each second, so screen readers do not read it. */

@@ -119,7 +119,7 @@ export function grow(passedSec) {
 /** How long ago a station has sent, or a value was measured, as `age_text` of `cards.py` says it. */
 function ago(kind, seconds) {
   const values = { duration: duration(seconds) };
-  if (kind === "awaited") return t("awaited; last {duration} ago", values);
+  if (kind === "awaited") return t("waiting; last data {duration} ago", values);
   if (kind === "silent") return t("no data for {duration}", values);
   return t("{duration} ago", values);
 }

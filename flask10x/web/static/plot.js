@@ -191,7 +191,7 @@ export class Plot {
       const [low, high] = [least(series.min), greatest(series.max)];
       const values = t("{name}: lowest {low}, highest {high}, last {last}", { name: nameOf(series), low: textOf(low, this.unit), high: textOf(high, this.unit), last: textOf(last, this.unit) });
       const spikes = beyond(series, this.values).sort((one, other) => Math.abs(other.value - last) - Math.abs(one.value - last));
-      const cut = spikes.slice(0, SPIKES_TOLD).map(({ i, value }) => t("beyond the scale {value} at {time}", { value: textOf(value, this.unit), time: this.#bucket(place, i) }));
+      const cut = spikes.slice(0, SPIKES_TOLD).map(({ i, value }) => t("off the scale: {value} ({time})", { value: textOf(value, this.unit), time: this.#bucket(place, i) }));
       return [values, ...cut, ...this.gaps[place].slice(-GAPS_TOLD).map((gap) => this.#gap(gap))].join(", ");
     });
     return `${this.title}. ${[...lines, ...this.layers.map((layer) => layer.summary)].filter(Boolean).join("; ")}`;
@@ -218,7 +218,7 @@ export class Plot {
       cursor: { y: false, sync: { key: "history" }, drag: { x: true, y: false, setScale: false }, points: { size: 7 }, bind },
       scales: { x: { time: true, range: () => this.range }, y: { range: () => this.#values() } },
       axes: [
-        { ...axis, grid: { show: false }, space: widthOf([this.clock.day.format(LONG_DAY_MS)], FONT) + APART_PIXELS, size: (_, texts) => this.#foot(texts ?? []), gap: AXIS_GAP_PIXELS + strip, values: (_, splits, __, ___, step) => this.clock.labels(splits, step) },
+        { ...axis, grid: { show: false }, space: widthOf([this.clock.day(LONG_DAY_MS)], FONT) + APART_PIXELS, size: (_, texts) => this.#foot(texts ?? []), gap: AXIS_GAP_PIXELS + strip, values: (_, splits, __, ___, step) => this.clock.labels(splits, step) },
         { ...axis, ticks: { show: false }, gap: AXIS_GAP_PIXELS, size: (_, texts) => this.#axisWidth(texts ?? []), values: (_, splits) => axisTexts(splits) },
       ],
       series: [{}, ...this.group.flatMap((_, place) => columns(styles[place]))],
@@ -400,7 +400,7 @@ export class Plot {
       const near = nearestTo(this.group[place], time, this.answer);
       if (near !== null && placeOf(this.group[place].times_ms[near], this.answer) === time) return this.#bucket(place, near);
     }
-    return this.clock.text(time);
+    return this.clock.moment(time);
   }
 
   #bucket(place, i) {

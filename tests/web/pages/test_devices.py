@@ -77,7 +77,7 @@ def test_a_station_that_is_unknown_is_shown_with_what_helps(
     assert "Add the station: flask10x stations add freezer" in shown
     assert f"data9: {came} 1, from 127.0.0.1 (POST /api/v1/readings)" in shown
     assert "Add the station: flask10x stations add data9" in shown
-    assert "Or correct the path in its program; the nearest is /data" in shown
+    assert "Or correct the path in its program; the closest one is /data" in shown
     assert f"data2: {came} 1, from 127.0.0.1 (POST /Data2/)" in shown
     assert "Correct the path in its program: /data2" in shown
     assert "attic" not in shown
@@ -123,7 +123,7 @@ def test_how_often_it_sends_is_said_of_what_was_looked_at(
     evenly = "</li><li>Every 30 s, evenly</li>"
     assert re.search(f"<li>The newest 2,000 readings, since {english}{evenly}", shown)
     assert "<li>Readings in the last 24 hours: 100</li><li>Every 60 s, evenly</li>" in shown
-    assert "<li>Usually every 4.5 s; eight of ten times 1.5 to 6.5 s</li>" in shown
+    assert "<li>Usually every 4.5 s; 80 % of the time 1.5 to 6.5 s</li>" in shown
     assert "<li>No reading in the last 24 hours.</li>" in shown
     day = f"{since.month}月{since.day}日（{'月火水木金土日'[since.weekday()]}）"
     assert f"{day}{since:%H:%M}以降）</li><li>30秒ごと（ばらつきなし）</li>" in japanese

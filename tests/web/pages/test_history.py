@@ -40,10 +40,10 @@ def test_the_table_shows_the_newest_first(client: FlaskClient) -> None:
     assert "4 readings on this page: all stations, newest first" in answer.text
     assert table_names(answer.text) == ["Pico", "Bedroom", "Outside", "Living room"]
     assert body_rows(answer.text) == [
-        ["2025-08-24 09:00:00", "1013.2", "25.1"],
-        ["2025-08-24 09:01:00", "650", "26.5", "48.0", "996.5", "5419"],
-        ["2025-08-24 09:02:00", "30.2", "61.0", "994.5", "–"],
-        ["2025-08-24 09:03:00", "612", "433", "0.000", "–", "26.0", "52.0"],
+        ["Sun 24 Aug 2025, 09:00:00", "1013.2", "25.1"],
+        ["Sun 24 Aug 2025, 09:01:00", "650", "26.5", "48.0", "996.5", "5419"],
+        ["Sun 24 Aug 2025, 09:02:00", "30.2", "61.0", "994.5", "–"],
+        ["Sun 24 Aug 2025, 09:03:00", "612", "433", "0.000", "–", "26.0", "52.0"],
     ]
 
 
@@ -60,8 +60,8 @@ def test_the_table_has_the_chosen_measurements_of_the_chosen_stations(client: Fl
     text = client.get(f"/history?{asked}")
     assert table_names(text.text) == ["Bedroom", "Outside"]
     assert body_rows(text.text) == [
-        ["2025-08-24 09:01:00", "650", "48.0"],
-        ["2025-08-24 09:02:00", "61.0"],
+        ["Sun 24 Aug 2025, 09:01:00", "650", "48.0"],
+        ["Sun 24 Aug 2025, 09:02:00", "61.0"],
     ]
     assert "Bedroom, Outside, CO₂, Humidity, newest first" in text.text
 
@@ -74,7 +74,9 @@ def test_a_station_without_rows_on_the_page_has_no_table(
     for query in ("", "&measurement=co2&measurement=pressure"):
         text = client.get(f"/history?from=all{query}").text
         assert table_names(text) == ["Pico"]
-        assert body_rows(text) == [["2025-08-24 09:00:00", "1013.2", "25.1"][: 2 if query else 3]]
+        assert body_rows(text) == [
+            ["Sun 24 Aug 2025, 09:00:00", "1013.2", "25.1"][: 2 if query else 3]
+        ]
 
 
 @pytest.mark.usefixtures("four")
@@ -333,9 +335,9 @@ def test_after_an_arrow_the_length_is_marked_and_the_dates_are_shown(client: Fla
     text = page.split('class="ranges"')[1].split("</nav>")[0]
     (chosen,) = [a for a in Outline(f"<nav {text}</nav>").all("a") if "aria-current" in a]
     assert chosen["href"] == "/history?from=-24h"
-    assert '<p class="dates">2025-08-24 00:00:00 – 2025-08-24 23:59:59</p>' in page
+    assert '<p class="dates">Sun 24 Aug 2025</p>' in page
     odd = client.get("/history?from=2025-08-24").text
-    assert '<p class="dates">2025-08-24 00:00:00 –</p>' in odd
+    assert '<p class="dates">Sun 24 Aug 2025 –</p>' in odd
     assert 'class="dates"' not in client.get("/history?from=-24h").text
 
 
@@ -343,8 +345,8 @@ def test_after_an_arrow_the_length_is_marked_and_the_dates_are_shown(client: Fla
 def test_a_range_after_now_says_so(client: FlaskClient) -> None:
     text = client.get("/history?from=2150-01-01&to=2150-01-01").text
     empty = words(text.split('class="empty"')[1].split("</section>")[0])
-    assert "This range begins after now." in empty
-    assert "Show the time until now: " in empty and "Look wider" not in empty
+    assert "This range has not begun yet." in empty
+    assert "Show up to now: " in empty and "Look wider" not in empty
 
 
 def test_no_range_is_marked_when_nothing_was_looked_up(client: FlaskClient) -> None:
@@ -386,21 +388,21 @@ def test_what_was_asked_is_escaped(client: FlaskClient) -> None:
 def test_an_empty_result_says_so_and_offers_a_wider_one(client: FlaskClient) -> None:
     text = client.get("/history?endpoint=data&endpoint=data2&from=-1h").text
     empty = words(text.split('class="empty"')[1].split("</section>")[0])
-    assert "No reading: Pico, Bedroom, from " in empty
-    assert "Pico: 2025-08-24 09:00:00" in empty
-    assert "Bedroom: 2025-08-24 09:01:00" in empty
+    assert "No readings: Pico, Bedroom, from " in empty
+    assert "Pico: Sun 24 Aug 2025, 09:00" in empty
+    assert "Bedroom: Sun 24 Aug 2025, 09:01" in empty
     assert "Outside:" not in empty
     assert "Wider range: All" in empty
-    assert "Without the conditions" not in empty
+    assert "Without conditions" not in empty
     narrow = client.get("/history?endpoint=data&temperature__gt=100&limit=9&from=all").text
     assert "Look wider" not in narrow
-    assert "Without the conditions" in narrow
+    assert "Without conditions" in narrow
     assert "/history?endpoint=data&from=all" in Outline(narrow).hrefs("/history")
 
 
 def test_an_empty_database_says_so(client: FlaskClient) -> None:
     text = client.get("/history?from=all").text
-    assert "No reading: all stations, newest first." in text
+    assert "No readings: all stations, newest first." in text
     # Nothing is wider than an empty database, and what it lacks needs no list.
     assert "none yet" not in text and "Look wider" not in client.get("/history?from=-1h").text
 

@@ -74,7 +74,7 @@ def test_a_late_one_shows_both_of_its_times(
         "2025-08-24 09:46:40",
     )
     page = client.get("/history/rejected", headers={"Accept-Language": "ja"}).text
-    assert "測定 2025-08-24 09:46:40" in page
+    assert "測定 2025年8月24日（日）09:46:40" in page
 
 
 def test_an_empty_body_and_one_that_was_too_large(client: FlaskClient, store: Store) -> None:
@@ -93,7 +93,7 @@ def test_nothing_was_refused(client: FlaskClient) -> None:
     assert (answer.json, answer.headers.get("Link")) == ([], None)
     page = client.get("/history/rejected")
     assert page.status_code == 200
-    assert "No rejected reading: all stations, newest first." in page.text
+    assert "No rejected readings: all stations, newest first." in page.text
 
 
 def test_following_next_and_prev(
@@ -153,7 +153,7 @@ def test_the_page_shows_them_and_nothing_is_markup(
     assert page.content_type == "text/html; charset=utf-8"
     assert "<script>" not in page.text
     assert r"&lt;script&gt;alert(1)&lt;/script&gt;\x1b\n" in page.text
-    assert "2025-08-24 10:46:41" in page.text
+    assert "Sun 24 Aug 2025, 10:46:41" in page.text
     assert "234 bytes more" in page.text
     assert ">77<" in page.text
     assert "Pico <small>data</small>" in page.text

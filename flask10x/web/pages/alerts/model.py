@@ -22,6 +22,7 @@ from flask10x.config.settings import Settings
 from flask10x.errors import QueryError
 from flask10x.history.charts import Chart
 from flask10x.readings.labels import moment
+from flask10x.readings.numbers import separated
 from flask10x.readings.reasons import Reason
 from flask10x.readings.times import DAY_MS, HOUR_MS, is_date, iso_text, local_text, parse_bound
 from flask10x.runtime.store import Store
@@ -207,11 +208,11 @@ OCCASIONS = {
 }
 OUTCOMES = {
     "sent": N_("{time}: {occasion} sent by {channel}"),
-    "given_up": N_("{occasion} by {channel}: given up at {time} (tries: {n})"),
+    "given_up": N_("{occasion} by {channel}: given up on {time} (tries: {n})"),
     "muted": N_("{occasion} by {channel}: not sent, because it was muted"),
     "over_limit": N_("{occasion} by {channel}: not sent, because the day's limit was reached"),
     "dropped": N_("{occasion} by {channel}: not sent, because it is no longer watched"),
-    "failed": N_("{occasion} by {channel}: failed (tries: {n}), tried again at {time}"),
+    "failed": N_("{occasion} by {channel}: failed (tries: {n}), next try on {time}"),
     "later": N_("{occasion} by {channel}: not before {time}"),
     "due": N_("{occasion} by {channel}: about to be sent"),
 }
@@ -238,7 +239,7 @@ class AlertReader:
         if alert.kind not in OF_VALUES or alert.subject not in self._values:
             return lines
         number, unit, at = self._values[alert.subject]
-        value = f"{number:.{DIGITS}g} {unit}".rstrip()
+        value = f"{separated(f'{number:.{DIGITS}g}')} {unit}".rstrip()
         text = self.t("Last value: {value} ({time})", value=value, time=self.time(at))
         return [*lines[:1], text, *lines[1:]]
 

@@ -10,6 +10,7 @@ from flask import Response, render_template, request
 
 from flask10x.config.settings import Settings
 from flask10x.readings.labels import station_name
+from flask10x.readings.numbers import NO_VALUE, separated
 from flask10x.translation import N_, Translation
 from flask10x.web import access, context, preferences
 from flask10x.web.json_text import readable
@@ -130,7 +131,7 @@ def _first_example(answer: JsonObject) -> str:
 
 
 def _limit(value: float | None) -> str:
-    return "–" if value is None else f"{value:g}"
+    return NO_VALUE if value is None else separated(f"{value:g}")
 
 
 def sample_of(path: str, operation: JsonObject) -> Sample:

@@ -160,13 +160,13 @@ def _rhythm(rhythm: Rhythm, t: Translation, now_ms: int) -> list[str]:
 
 def _intervals(rhythm: Rhythm, t: Translation) -> Iterator[str]:
     if rhythm.usual_sec is None or rhythm.low_sec is None or rhythm.high_sec is None:
-        yield t("Too few to tell how often it sends.")
+        yield t("Too few readings to tell how often it sends.")
         return
     usual, low, high = map(_seconds, (rhythm.usual_sec, rhythm.low_sec, rhythm.high_sec))
     if low == high:
         yield t("Every {usual} s, evenly", usual=usual)
     else:
-        sentence = N_("Usually every {usual} s; eight of ten times {low} to {high} s")
+        sentence = N_("Usually every {usual} s; 80 % of the time {low} to {high} s")
         yield t(sentence, usual=usual, low=low, high=high)
     if rhythm.gaps:
         longest = t.duration(round(rhythm.longest_gap_sec or 0))
@@ -186,10 +186,10 @@ def _clock(lag_sec: float | None, t: Translation) -> str:
     if lag_sec is None:
         return t("It sends no times of its own; the time of arrival counts.")
     if abs(lag_sec) < CLOCK_AGREES_SEC:
-        return t("Its clock agrees with ours.")
+        return t("Its clock agrees with the server's.")
     lag = t.duration(round(abs(lag_sec)))
     return (
-        t("Its clock is {lag} ahead of ours.", lag=lag)
+        t("Its clock is {lag} ahead of the server's.", lag=lag)
         if lag_sec < 0
         else t(
             "Its readings are at least {lag} old when they arrive: its clock is behind, "

@@ -10,10 +10,10 @@ from flask10x.database.removed import Removed
 from flask10x.history.pages import HistoryPage, Row, derived_values
 from flask10x.history.query import Query
 from flask10x.readings.derived import UNITS, Derived, measurement_of
-from flask10x.readings.labels import COLUMNS, column_name, station_name
+from flask10x.readings.labels import COLUMNS, Moments, column_name, station_name
 from flask10x.readings.numbers import NO_VALUE, read_back, rounded
 from flask10x.readings.stations import Measurement, Station, Stations
-from flask10x.readings.times import LocalText, is_date, local_text
+from flask10x.readings.times import is_date, local_text
 from flask10x.runtime.retention import days_of
 from flask10x.translation import MONTHS, Translation
 from flask10x.web.captions import Link, condition
@@ -118,7 +118,7 @@ def comparisons(endpoints: Collection[str], stations: Stations, t: Translation) 
     for station in stations.all if endpoints else ():
         if station.endpoint not in endpoints:
             names.setdefault(station.endpoint, station_name(station, t))
-    return {"": t("Nothing"), **names}
+    return {"": t("No comparison"), **names}
 
 
 # What people ask of a room, and what a station outside or in a cupboard has instead.
@@ -247,7 +247,7 @@ BEYOND = Cell(text=NO_VALUE, exact=None, missing=False, beyond=True)
 
 
 def station_tables(
-    rows: Sequence[Row], query: Query, text_of: LocalText, t: Translation
+    rows: Sequence[Row], query: Query, time_of: Moments, t: Translation
 ) -> list[StationTable]:
     """A table of each station that has rows among these, in the order of the stations.
 
@@ -257,14 +257,14 @@ def station_tables(
     for row in rows:
         of_station.setdefault(row.endpoint, []).append(row)
     return [
-        _table(station, of_station[station.endpoint], query, text_of, t)
+        _table(station, of_station[station.endpoint], query, time_of, t)
         for station in query.stations
         if station.endpoint in of_station
     ]
 
 
 def _table(
-    station: Station, rows: list[Row], query: Query, text_of: LocalText, t: Translation
+    station: Station, rows: list[Row], query: Query, time_of: Moments, t: Translation
 ) -> StationTable:
     chosen = query.chosen(station)
     derived = query.chosen_derived(station)
@@ -282,7 +282,7 @@ def _table(
         station=station,
         columns=columns,
         names=labels,
-        rows=[_row(row, station, chosen, derived, text_of) for row in rows],
+        rows=[_row(row, station, chosen, derived, time_of) for row in rows],
         limits=[limits_of(computed, t) for computed in beyond],
         fits=usual and len(columns) <= TABLET_COLUMNS,
         narrow=usual and len(columns) <= PHONE_COLUMNS,
@@ -294,7 +294,7 @@ def _row(
     station: Station,
     chosen: tuple[str, ...],
     derived: tuple[Derived, ...],
-    text_of: LocalText,
+    time_of: Moments,
 ) -> TableRow:
     pairs = zip(station.measurements, row.values, strict=True)
     cells = [_cell(value, m.unit) for m, value in pairs if m.column in chosen]
@@ -303,7 +303,7 @@ def _row(
         BEYOND if each.is_beyond(values) else _cell(computed[each.name], each.kind.unit)
         for each in derived
     ]
-    return TableRow(time=text_of(row.received_at), cells=cells, is_hidden=row.hidden)
+    return TableRow(time=time_of(row.received_at), cells=cells, is_hidden=row.hidden)
 
 
 def _values(row: Row, station: Station) -> dict[str, float | None]:

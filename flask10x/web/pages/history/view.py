@@ -5,7 +5,6 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import tzinfo
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
@@ -26,15 +25,15 @@ from flask10x.readings.derived import (
     measurement_of,
     names_of_readings,
 )
-from flask10x.readings.labels import column_name, station_name
+from flask10x.readings.labels import Moments, column_name, range_of, station_name
 from flask10x.readings.numbers import DIGITS
 from flask10x.readings.stations import Measurement, Stations
-from flask10x.readings.times import LocalText, iso_text, local_text, parse_bound
+from flask10x.readings.times import iso_text, parse_bound
 from flask10x.system import clock
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
 from flask10x.web.captions import OPERATORS as OPERATOR_NAMES
-from flask10x.web.captions import Link, caption, printed, problems
+from flask10x.web.captions import Link, caption, ends, printed, problems
 from flask10x.web.cards import Card, cards, is_of_sensor, trial_command
 from flask10x.web.page import Page
 from flask10x.web.pages.alerts.model import AlertReader, alerts_of_stations
@@ -287,7 +286,7 @@ def _ranges(query: Query | None, now_ms: int, t: Translation) -> dict[str, objec
         return shown
     earlier, later = neighbours(query.since, query.until, now_ms, zone)
     return shown | {
-        "dates": "" if until_now else _dates(query, zone),
+        "dates": "" if until_now else _dates(query, t, now_ms),
         "period": period(query, now_ms, zone, t),
         "printed": printed(query, now_ms, t),
         "earlier": earlier and _ranged(*earlier),
@@ -295,10 +294,11 @@ def _ranges(query: Query | None, now_ms: int, t: Translation) -> dict[str, objec
     }
 
 
-def _dates(query: Query, zone: tzinfo | None) -> str:
-    """`2025-08-24 09:00:00 – 2025-08-25 08:59:59`, open where the range is."""
-    since, until = (bound and local_text(bound.ms, zone) for bound in (query.since, query.until))
-    return f"{since or ''} – {until or ''}".strip()
+def _dates(query: Query, t: Translation, now_ms: int) -> str:
+    """`Sun 24 Aug, 09:00 – 12:00`, open where the range is."""
+    if query.since and query.until:
+        return range_of(query.since.ms, query.until.ms, query.zone, t, now_ms)
+    return " – ".join(ends(query, t, now_ms)).strip()
 
 
 def _charts(t: Translation, *, is_corrected: bool) -> dict[str, object]:
@@ -343,19 +343,19 @@ def _table(
 ) -> dict[str, object]:
     """A page of readings, and where its neighbours, other orders and files of it are."""
     of_readings = query.of_readings()
-    text_of = LocalText(context.store().settings.zone)
+    time_of = Moments(query.zone, t, now_ms, with_second=True)
     turned = [("order", "asc")] if query.order == "desc" else []
     json_url = _same_query("history.as_json_file", of_readings)
-    month, ends = month_before(now_ms, query.zone, t) or ("", ("", ""))
+    month, days = month_before(now_ms, query.zone, t) or ("", ("", ""))
     return {
-        "caption": caption(query, t),
+        "caption": caption(query, t, now_ms),
         "n": len(page.rows),
         # How far a search that ended early has looked.
-        "reached": None if page.reached is None else text_of(page.reached),
+        "reached": None if page.reached is None else time_of(page.reached),
         "removed_days": content.removed_days,
         "is_oldest_first": query.order == "asc",
         "turned_url": _address(_OWN, _parameters("order", "cursor") + turned),
-        "stations": station_tables(page.rows, of_readings, text_of, t),
+        "stations": station_tables(page.rows, of_readings, time_of, t),
         "next": page.next and _same_query(_OWN, query, page.next),
         "prev": page.prev and _same_query(_OWN, query, page.prev),
         "start": query.cursor and _address(_OWN, _parameters("cursor")),
@@ -364,7 +364,7 @@ def _table(
         "excel": _same_query("history.as_csv", of_readings, bom="1"),
         "json": json_url,
         "month": month,
-        "month_csv": month and _same_query("history.as_csv", _within(of_readings, *ends, now_ms)),
+        "month_csv": month and _same_query("history.as_csv", _within(of_readings, *days, now_ms)),
         "all_csv": _same_query("history.as_csv", replace(of_readings, since=None, until=None)),
         "share": request.host_url.rstrip("/") + _same_query(_OWN, _fixed(query, now_ms)),
         # Where the address names no range, the page says that there is more.
@@ -372,7 +372,7 @@ def _table(
         "curl": f"curl {shlex.quote(request.host_url.rstrip('/') + json_url)}",
         "updates_url": _updates_url(query),
         "last_id": content.last_id,
-        "no_rows": None if page.rows else _no_rows(query, content.newest, now_ms),
+        "no_rows": None if page.rows else _no_rows(query, content.newest, t, now_ms),
     }
 
 
@@ -404,9 +404,11 @@ def _updates_url(query: Query) -> str | None:
     return _address("history.as_json", [*pairs, *(("measurement", name) for name in chosen)])
 
 
-def _no_rows(query: Query, newest: Mapping[str, int | None], now_ms: int) -> dict[str, object]:
+def _no_rows(
+    query: Query, newest: Mapping[str, int | None], t: Translation, now_ms: int
+) -> dict[str, object]:
     """What helps on a page without rows."""
-    zone = context.store().settings.zone
+    time_of = Moments(query.zone, t, now_ms)
     times = {station: newest[station.endpoint] for station in query.stations}
     sent = [at for at in times.values() if at is not None]
     # Where nothing has ever come in, no range holds more.
@@ -414,7 +416,7 @@ def _no_rows(query: Query, newest: Mapping[str, int | None], now_ms: int) -> dic
     narrowed = query.filters or query.incomplete or query.cursor
     return {
         "is_future": is_future(query, now_ms),
-        "last": {station: at and local_text(at, zone) for station, at in times.items()},
+        "last": {station: at and time_of(at) for station, at in times.items()},
         "wider": Link(name=name, url=_ranged(QUICK[name])) if name else None,
         "unfiltered_url": _address(_OWN, _only("endpoint", "from", "to", *_VIEW))
         if narrowed

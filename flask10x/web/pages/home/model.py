@@ -515,7 +515,7 @@ def _attention(
 def _of_silence(silent: Sequence[Card], t: Translation) -> Iterator[Attention]:
     if len(silent) > FEW:
         # After a restart all are awaited, for a minute.
-        for state_of, word in (("silent", t("No data")), ("awaited", t("Awaited"))):
+        for state_of, word in (("silent", t("No data")), ("awaited", t("Waiting for data"))):
             cards_of = [card for card in silent if card.silence.state == state_of]
             if names := t.listed(station_name(card.station, t) for card in cards_of):
                 text = t("{word}: {stations}.", word=word, stations=names)
@@ -523,7 +523,7 @@ def _of_silence(silent: Sequence[Card], t: Translation) -> Iterator[Attention]:
         return
     for card in silent:
         name, link = station_name(card.station, t), _url(card)
-        text = "" if card.age else t("{station}: {words}.", station=name, words=t("awaited"))
+        text = "" if card.age else t("{station}: {words}.", station=name, words=t("waiting"))
         yield Attention(text=text, station=name, level="notice", url=link, age=card.age)
 
 

@@ -13,9 +13,10 @@ from flask import url_for
 from flask10x.config.settings import Settings
 from flask10x.errors import QueryError
 from flask10x.history.annotations import Correction, Kind, WrittenNote
-from flask10x.readings.labels import column_name, station_name
+from flask10x.readings.labels import Moments, column_name, end_of_range, range_of, station_name
+from flask10x.readings.numbers import separated
 from flask10x.readings.reasons import Reason, WrongValue
-from flask10x.readings.times import iso_text, local_text, parse_bound
+from flask10x.readings.times import iso_text, parse_bound
 from flask10x.translation import Translation
 
 # So much is shown around a single moment.
@@ -25,10 +26,12 @@ AROUND_MS = 3 * 3_600_000
 class NotesReader:
     """Words what is written; a station or measurement that is no more goes by its own name."""
 
-    def __init__(self, settings: Settings, t: Translation) -> None:
+    def __init__(self, settings: Settings, t: Translation, now_ms: int) -> None:
         self._stations = settings.stations
         self._zone: tzinfo | None = settings.zone
         self._t = t
+        self._now_ms = now_ms
+        self._written = Moments(settings.zone, t, now_ms)
 
     def about(self, written: WrittenNote | Correction) -> str:
         """`Bedroom: CO₂`."""
@@ -49,27 +52,28 @@ class NotesReader:
             return self._t("hidden")
         measurement = self._stations.by_column.get(correction.measurement or "")
         gain, offset = 1.0 if correction.gain is None else correction.gain, correction.offset or 0.0
-        parts = [f"× {gain:g}"] if gain != 1 else []
+        parts = [f"× {separated(f'{gain:g}')}"] if gain != 1 else []
         if offset or not parts:
-            sign = "+" if offset >= 0 else "\N{MINUS SIGN}"
-            unit = measurement.unit if measurement else ""
-            parts.append(f"{sign}{abs(offset):g} {unit}".rstrip())
+            sign, number = "+" if offset >= 0 else "", separated(f"{offset:g}")
+            parts.append(f"{sign}{number} {measurement.unit if measurement else ''}".rstrip())
         return " ".join(parts)
 
     def time(self, ms: int | None) -> str:
-        """Local; empty for None."""
-        return "" if ms is None else local_text(ms, self._zone)
+        """When something was written, to the minute; empty for None."""
+        return "" if ms is None else self._written(ms)
 
     def when(self, written: WrittenNote | Correction) -> str:
         """Its range of time."""
-        first, last = self.time(written.first_ms), self.time(written.last_ms)
-        if first == last:
-            return first or self._t("always")
-        if not last:
+        first_ms, last_ms, now_ms = written.first_ms, written.last_ms, self._now_ms
+        if first_ms is not None and last_ms is not None:
+            return range_of(first_ms, last_ms, self._zone, self._t, now_ms)
+        if first_ms is not None:
+            first = end_of_range(first_ms, self._zone, self._t, now_ms, last=False)
             return self._t("from {time}", time=first)
-        if not first:
+        if last_ms is not None:
+            last = end_of_range(last_ms, self._zone, self._t, now_ms, last=True)
             return self._t("to {time}", time=last)
-        return f"{first} – {last}"
+        return self._t("always")
 
     def see_url(self, written: WrittenNote | Correction) -> str:
         """The history at this time; empty where a range has no two ends."""

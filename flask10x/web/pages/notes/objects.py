@@ -100,7 +100,7 @@ def beside_chart(
     ends = (chart.window.first_ms, chart.window.last_ms)
     notes = annotations.notes_within(view.connection, endpoints, *ends)[-MOST_MARKS:]
     written = annotations.corrections_within(view.written_corrections, endpoints, *ends)
-    reader = NotesReader(settings, t)
+    reader = NotesReader(settings, t, view.now_ms)
     return {
         "notes": [note_object(note, settings.zone) for note in notes],
         "corrections": [

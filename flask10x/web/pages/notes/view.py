@@ -228,7 +228,7 @@ def _rendered(fields: dict[str, str], errors: dict[str, str], message: str = "")
         # Which form is open.
         what=what if any(fields.values()) else "",
         stations=settings.stations.all,
-        reader=NotesReader(settings, t),
+        reader=NotesReader(settings, t, clock.now_ms()),
         notes=[note for note in notes if note.undone_at is None],
         corrections=[each for each in corrections if each.undone_at is None],
         undone=[

@@ -24,12 +24,12 @@ from flask10x.history.period_tables import (
 )
 from flask10x.history.periods import ALL
 from flask10x.history.query import number
-from flask10x.readings.labels import band_name, column_name, station_name
-from flask10x.readings.numbers import rounded, with_digits
+from flask10x.readings.labels import band_name, column_name, period_name, station_name
+from flask10x.readings.numbers import rounded, separated, with_digits
 from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.readings.times import DAY_MS, HOUR_MS, local_text
-from flask10x.translation import MONTHS, N_, WEEKDAYS, Translation
+from flask10x.translation import N_, Translation
 from flask10x.web import context
 from flask10x.web.captions import Link, problems
 
@@ -360,11 +360,7 @@ def _named(name: str, t: Translation) -> str:
     """A day, a month, a year as people write it."""
     if name == ALL:
         return t("All years")
-    parts = name.split("-")
-    if len(parts) == 1:
-        return t("{year}", year=name)
-    month = t(MONTHS[int(parts[1]) - 1])
-    return t("{month} {year}", year=parts[0], month=month)
+    return period_name(name, t)
 
 
 def _named_link(row: PeriodRow, question: RecordsQuery, t: Translation) -> tuple[str, str, str]:
@@ -372,7 +368,11 @@ def _named_link(row: PeriodRow, question: RecordsQuery, t: Translation) -> tuple
     name = row.span.name
     if len(name) != DAY_CHARS:
         return _named(name, t), _url({"period": name}), ""
-    return _day(name, t), _chart(question, row.span.first_ms, row.span.last_ms), _weekday(name)
+    return (
+        period_name(name, t),
+        _chart(question, row.span.first_ms, row.span.last_ms),
+        _weekday(name),
+    )
 
 
 def _extreme(
@@ -384,9 +384,10 @@ def _extreme(
     zone = context.store().settings.zone
     text = local_text(at, zone)
     hourly = len(question.period) == MONTH_CHARS
-    at_text = t("{hour}:00–{hour}:59", hour=text[11:13]) if hourly else _day(text[:DAY_CHARS], t)
+    day = period_name(text[:DAY_CHARS], t)
+    at_text = t("{hour}:00–{hour}:59", hour=text[11:13]) if hourly else day
     if hourly and len(row.span.name) != DAY_CHARS:
-        at_text = t("{day}, {hour}", day=_day(text[:DAY_CHARS], t), hour=at_text)
+        at_text = t("{day}, {hour}", day=day, hour=at_text)
     if row.span.name == ALL:
         at_text = t("{day} {year}", day=at_text, year=text[:4])
     return DatedValue(
@@ -395,14 +396,6 @@ def _extreme(
         at=at_text,
         url=_chart(question, at, at + (HOUR_MS if hourly else DAY_MS) - 1),
     )
-
-
-def _day(name: str, t: Translation) -> str:
-    """`8月24日 (日)`, `Sun 24 Aug`."""
-    day = date.fromisoformat(name)
-    month = t(MONTHS[day.month - 1])
-    weekday = t(WEEKDAYS[day.weekday()])
-    return t("{weekday} {day} {month}", month=month, day=day.day, weekday=weekday, year=day.year)
 
 
 def _weekday(name: str) -> str:
@@ -461,7 +454,7 @@ def _passed_column(limit: Limit | None, measurement: Measurement, t: Translation
 
 def _passed(limit: Limit, measurement: Measurement, t: Translation) -> str:
     """`above 1000 ppm`."""
-    value = f"{limit.value:.15g} {measurement.unit}".rstrip()
+    value = f"{separated(f'{limit.value:.15g}')} {measurement.unit}".rstrip()
     return t("above {value}", value=value) if limit.above else t("below {value}", value=value)
 
 
@@ -475,7 +468,7 @@ def _days(records: RecordList, question: RecordsQuery, t: Translation) -> list[D
             DatedValue(
                 text=rounded(record.value, unit),
                 exact=json.dumps(record.value),
-                at=t("{day} {year}", day=_day(name, t), year=name[:4]),
+                at=t("{day} {year}", day=period_name(name, t), year=name[:4]),
                 url=_chart(question, span.first_ms, span.last_ms),
             )
         )

@@ -6,7 +6,7 @@ from flask10x.database.cursors import Cursor
 from flask10x.errors import QueryError
 from flask10x.history.parameters import QueryDefaults, parse_query
 from flask10x.history.query import Query
-from flask10x.readings.labels import column_name, station_name
+from flask10x.readings.labels import Moments, column_name, station_name
 from flask10x.readings.reasons import Reason, in_language
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected
@@ -61,9 +61,10 @@ def as_page() -> tuple[str, int]:
         "newer": page.newer and _url("as_page", query, page.newer),
         "json": _url("as_json", query, query.cursor),
     }
-    t = preferences.texts()
-    rows = [_as_cells(reading, t) for reading in page.rows]
-    shown = {"query": query, "caption": caption(query, t), "rows": rows}
+    t, now_ms = preferences.texts(), clock.now_ms()
+    time_of = Moments(query.zone, t, now_ms, with_second=True)
+    rows = [_as_cells(reading, time_of, t) for reading in page.rows]
+    shown = {"query": query, "caption": caption(query, t, now_ms), "rows": rows}
     return render_template("rejected/template.html", **_form({}), **shown, urls=urls), 200
 
 
@@ -110,14 +111,14 @@ def _as_object(reading: RejectedRow) -> dict[str, object]:
     }
 
 
-def _as_cells(reading: RejectedRow, t: Translation) -> dict[str, object]:
+def _as_cells(reading: RejectedRow, time_of: Moments, t: Translation) -> dict[str, object]:
     """What the table shows, each text in a form that can play no tricks on a screen."""
     station = context.store().settings.stations.by_endpoint.get(reading.endpoint)
     names = {m.path: column_name(m, t) for m in station.measurements} if station else {}
     return {
         "id": reading.id,
-        "time": local_text(reading.received_at, context.store().settings.zone),
-        "measured_at": _measured(reading),
+        "time": time_of(reading.received_at),
+        "measured_at": None if reading.measured_at is None else time_of(reading.measured_at),
         "endpoint": escape(reading.endpoint),
         "station": station and station_name(station, t),
         "reasons": [

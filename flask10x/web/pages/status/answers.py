@@ -201,11 +201,11 @@ REMEDIES = {
     "reload": N_("Wait, and reload the page."),
     "restart": N_("Start the service again; what waits is not lost:"),
     "kernel": N_("See what the system says about the card:"),
-    "space": N_("Make room, and see what takes it:"),
+    "space": N_("Free some space; this shows what uses it:"),
     "fewer_backups": N_("Keep fewer backups on this card (here 7):"),
     "larger_disk": N_("Or put the data onto a larger disk: docs/en/howto/other-disk.md."),
     "holders": N_("Find the program and end it (python of the service's user is the service):"),
-    "owner": N_("Find out who owns the folder, and give it back to the service:"),
+    "owner": N_("Find out who owns the folder, and return it to the service's user:"),
     "backup": N_("Make a backup onto another disk now:"),
     "back_up_nightly": N_("Make one now, and one each night:"),
     "copy_backups": N_("Copy the backups to another computer, once a day. On that computer:"),
@@ -219,13 +219,13 @@ REMEDIES = {
     "restore_any": N_("Restore a backup, with its path in the place of FILE:"),
     "restore_rescued": N_("Restore the copy:"),
     "restore_copy": N_("A copy of what it held is beside it. Restore that:"),
-    "mount": N_("Is it on another disk? Check that it is connected, and mount it:"),
-    "begin": N_("Only if you want to begin with a new one:"),
+    "mount": N_("If it is on another disk, check that the disk is connected, and mount it:"),
+    "begin": N_("Only to start with a new one:"),
     "continues": N_("The service continues by itself within some seconds."),
     "standby": N_(
         "Start the standby, or take its name out of synchronous_standby_names until then."
     ),
-    "server_room": N_("Make room on the disk of the server."),
+    "server_room": N_("Free some space on the server's disk."),
     "grant": N_("Run the GRANT of the reason as the owner of the tables."),
     "insert": N_("Run the INSERT of the reason as the owner of the tables."),
     "primary": N_(
@@ -301,7 +301,7 @@ KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("OperationalError", "NoAnswer", "ConnectionTimeout", "08", "57P"), "unanswered"),
 )
 """What hinders a commit, by the code with which `error_codes.reason_of` begins."""
-WAIT = N_("Readings wait, and are refused once the queue is full.")
+WAIT = N_("Readings are waiting, and will be refused once the queue is full.")
 RESUME = N_("Storing resumes by itself when this is over.")
 GONE = N_("A file of the database was deleted or moved away. New readings are refused.")
 HINDRANCES = {
@@ -325,7 +325,7 @@ HINDRANCES = {
         N_("The database may be damaged and is being checked. New readings wait."),
         N_("If it is sound, storing resumes by itself within minutes."),
     ),
-    "dead": (N_("The part that stores has stopped. Readings wait or are refused."),),
+    "dead": (N_("Storing has stopped. Readings wait or are refused."),),
     "full_disk": (N_("The card is full."), WAIT, RESUME),
     "busy": (N_("Another program has locked the database."), WAIT, RESUME),
     "denied": (N_("The service may not write to the database."), WAIT),
@@ -351,11 +351,11 @@ HINDRANCES = {
         *(WAIT, RESUME),
     ),
     "queue": (
-        N_("More comes in than can be stored: {n} readings wait, and new ones are refused."),
+        N_("More readings arrive than can be stored: {n} are waiting, and new ones are refused."),
     ),
     "other": (N_("The database cannot be written now."), WAIT),
     "elsewhere": (
-        N_("One of the workers cannot store its readings now; they wait."),
+        N_("One worker cannot store its readings right now; they are waiting."),
         N_("Reload the page until that worker answers: it shows the reason."),
     ),
 }
@@ -423,14 +423,14 @@ class Answers:
         command = model.trial(example, *address(request.host))
         trial = replace(self._remedy("trial"), command=command)
         mood: Mood = "good"
-        text, remedies = t("All stations send as usual."), []
+        text, remedies = t("All stations are sending as usual."), []
         if len(never) == len(stations):
             mood, text, remedies = "warn", t("Nothing has arrived yet."), [trial]
         elif missed:
             mood, text = "warn", t("No data from: {names}.", names=self._names(missed))
             url = url_for("devices.as_page", _anchor=example.endpoint)
             sent = Remedy(
-                text=t("What it has sent last, and how evenly:"), url=url, link=t("Devices")
+                text=t("Its last readings, and how regularly it sends:"), url=url, link=t("Devices")
             )
             remedies = [self._remedy("board"), sent, trial]
         elif awaited:
@@ -451,9 +451,9 @@ class Answers:
 
     def _silent(self, newest: Latest) -> str:
         sentence = (
-            N_("{name}: no data for {duration}, last at {time}")
+            N_("{name}: no data for {duration}, last on {time}")
             if newest.silence.is_missed
-            else N_("{name}: no data for {duration}, last at {time}; no longer watched")
+            else N_("{name}: no data for {duration}, last on {time}; no longer watched")
         )
         return self._t(
             sentence,
@@ -465,7 +465,7 @@ class Answers:
     def _rejected(self, reading: RejectedRow) -> str:
         station = self._settings.stations.by_endpoint.get(reading.endpoint)
         return self._t(
-            "A reading of {name} was rejected at {time}; it is kept.",
+            "A reading from {name} was rejected on {time}; it is kept.",
             name=station_name(station, self._t) if station else escape(reading.endpoint),
             time=self._time(reading.received_at),
         )
@@ -512,7 +512,7 @@ class Answers:
     def _unhindered(self, store: Store) -> StatusAnswer:
         t, server = self._t, self._facts.server
         mood: Mood = "warn"
-        text, notices, remedies = t("Everything that is accepted is stored."), [], ["log"]
+        text, notices, remedies = t("All accepted readings are stored."), [], ["log"]
         if failing := periodic_tasks.failing(store.gauges):
             text = t(
                 "Readings are stored, but some of the work beside that is failing: {names}.",
@@ -579,7 +579,7 @@ class Answers:
         remedies = []
         if verdict.is_firing:
             oldest = self._time(int(verdict.facts["oldest_at"] or 0))
-            text = t("Readings have waited for their CSV file since {time}.", time=oldest)
+            text = t("Readings have been waiting for their CSV file since {time}.", time=oldest)
             # Where to look, when another host has the files.
             host = self._facts.csv_host
             is_here = host in (None, self._settings.host_name)
@@ -589,7 +589,7 @@ class Answers:
             changed_at = max(lag.changed_at or 0 for lag in lags)
             time = self._time(changed_at) if changed_at else "–"
             text = t(
-                "The CSV files are up to date as of the last export, changed at {time}.", time=time
+                "The CSV files are up to date as of the last export, changed on {time}.", time=time
             )
         mood: Mood = "warn" if verdict.is_firing else "good"
         details = [self._waiting(lag) for lag in lags if lag.waiting]
@@ -622,7 +622,7 @@ class Answers:
             host, _ = address(request.host)
             remedies.append(self._remedy("copy_backups", login=f"pi@{host}"))
         sentence = (
-            N_("The newest backup is from {time} ({size}): {age} ago.")
+            N_("The newest backup is from {time} ({size}), {age} ago.")
             if is_overdue
             else N_("The newest backup is from {time} ({size}).")
         )
@@ -691,7 +691,7 @@ class Answers:
         )
         if late:
             why = dict.fromkeys(map(self._why, late))
-            overdue = t("Some readings should have been removed a week ago or earlier.")
+            overdue = t("Some readings are overdue for removal by a week or more.")
             text = t.sentences([overdue, *why])
         details = [t.sentences(self._outlook(outlook)) for outlook in stations]
         repairs = [*dict.fromkeys(self._repairs(late))]
@@ -720,12 +720,12 @@ class Answers:
         )
         if outlook.removed.last_ms is not None:
             n, last = f"{outlook.removed.readings:,}", self._time(outlook.removed.last_ms)
-            yield t("{n} are removed, up to {time}.", n=n, time=last)
+            yield t("{n} readings up to {time} have been removed.", n=n, time=last)
         if outlook.oldest_at is not None and outlook.goes_at is not None:
             oldest, goes = self._time(outlook.oldest_at), self._time(outlook.goes_at)
-            yield t("Next: that of {time}, on {date}.", time=oldest, date=goes)
+            yield t("The next one to go is from {time}, on {date}.", time=oldest, date=goes)
         else:
-            yield t("There is none to remove yet.")
+            yield t("No readings are old enough to be removed yet.")
         if outlook.obstacle:
             yield self._why(outlook)
 
@@ -745,7 +745,7 @@ class Answers:
         if failing:
             details.append(
                 t(
-                    "A message by “{channel}” does not arrive and is tried again: {why}",
+                    "A message by “{channel}” has not arrived and will be tried again: {why}",
                     channel=escape(failing.channel),
                     why=escape(failing.trouble),
                 )
@@ -757,7 +757,7 @@ class Answers:
             text=t("Details, and muting:"), url=url_for("alerts.as_page"), link=t("Alerts")
         )
         mood: Mood = "warn" if is_loud or failing else "good"
-        text = t("Active alerts: {n}", n=n) if n else t("No alert is active.")
+        text = t("Active alerts: {n}", n=n) if n else t("No active alerts.")
         return StatusAnswer("alerting", mood, text, "", details, [page] if n or failing else [])
 
     def _alert(self, alert: Alert, reader: AlertReader) -> str:

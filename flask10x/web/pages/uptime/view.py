@@ -6,7 +6,7 @@ from flask import Response, jsonify, render_template
 
 from flask10x.config.settings import Settings
 from flask10x.history.uptime import Gap, Share, StationUptime, Uptime, uptime
-from flask10x.readings.labels import moment, station_name
+from flask10x.readings.labels import moment, period_name, station_name
 from flask10x.readings.times import iso_text
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
@@ -36,6 +36,7 @@ def as_page() -> str:
         gaps=[_gaps(station, settings, t, model.until_ms) for station in model.stations],
         until=moment(model.until_ms, settings.zone, t, model.until_ms),
         percent=_percent,
+        period_name=lambda name: period_name(name, t),
     )
 
 
@@ -86,7 +87,7 @@ def _percent(share: Share) -> str:
 def _gaps(station: StationUptime, settings: Settings, t: Translation, until_ms: int) -> list[str]:
     return [
         t(
-            "{first} to {end} ({duration})",
+            "{first} – {end} ({duration})",
             first=moment(gap.first_ms, settings.zone, t, until_ms),
             end=moment(gap.end_ms, settings.zone, t, until_ms),
             duration=t.duration(_seconds(gap)),

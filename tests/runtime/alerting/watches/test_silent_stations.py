@@ -226,7 +226,7 @@ def test_when_and_what_came_last_is_in_the_database(
     store_all(Reading("data3", NINE_MS, (30.20312, 61.0, None, 5419.0)), pico(1))
     gauges.station("data3").learned_sec = 60
     assert source.last_received()["data3"] == NINE_MS
-    assert source.values(station) == "30.2 °C, 61 %, 5419 Ω"
+    assert source.values(station) == "30.2 °C, 61.0 %, 5419 Ω"
     # Never less than the log waits.
     assert source.learned_after_sec(station) == 120
     gauges.station("data3").learned_sec = 600

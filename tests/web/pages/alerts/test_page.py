@@ -54,7 +54,7 @@ def test_nothing_is_wrong(client: FlaskClient) -> None:
     assert "None yet." in section(shown, "past")
     assert section(shown, "watched").count("all clear") == 2
     assert "troubled" not in shown
-    assert "Notifications go by: phone" in shown
+    assert "Notifications are sent by: phone" in shown
     assert "異常はありません。" in section(page(client, language="ja"), "active")
 
 
@@ -68,9 +68,9 @@ def test_what_is_wrong_comes_first_with_its_messages(client: FlaskClient, rows: 
     assert shown.index('id="active"') < shown.index('id="muted"') < shown.index('id="past"')
     active = section(shown, "active")
     assert "Sun 24 Aug, 09:02: Alert sent by phone" in active
-    failed = "Alert by mail: failed (tries: 3), tried again at Sun 24 Aug, 12:01"
+    failed = "Alert by mail: failed (tries: 3), next try on Sun 24 Aug, 12:01"
     assert f"{failed} (the connection was refused)" in active
-    assert "Next: a reminder at Mon 25 Aug, 09:00, if it lasts until then." in active
+    assert "Next: a reminder on Mon 25 Aug, 09:00, if it lasts until then." in active
     assert "measurement=co2&from=2025-08-24+08:00:00" in shown
     assert "active: Bedroom CO₂" in section(shown, "watched")
     japanese = section(page(client, language="ja"), "active")
@@ -89,9 +89,7 @@ def test_the_newest_value_is_beside_that_of_the_beginning(
     active = section(page(client), "active")
     assert "Last value: 650 ppm (Sun 24 Aug, 09:01)" in active
     assert active.count("Last value:") == 1
-    assert "最新の値: 650 ppm（8月24日（日）09:01）" in section(
-        page(client, language="ja"), "active"
-    )
+    assert "最新の値: 650 ppm、8月24日（日）09:01" in section(page(client, language="ja"), "active")
 
 
 def test_without_the_database_the_newest_value_is_left_out(
@@ -113,7 +111,7 @@ def test_without_the_database_the_newest_value_is_left_out(
         ),
         (
             {"state": "given_up", "tries": 40, "trouble": "gone"},
-            "Alert by phone: given up at Sun 24 Aug, 09:02 (tries: 40) (gone)",
+            "Alert by phone: given up on Sun 24 Aug, 09:02 (tries: 40) (gone)",
         ),
         ({"state": "muted"}, "Alert by phone: not sent, because it was muted"),
         (

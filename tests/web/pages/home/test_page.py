@@ -190,11 +190,11 @@ def test_several_silent_stations_are_named_together(
         Reading("data2", hour, (700.0, 20.0, 50.0, 1009.2, 54190.0)),
         Reading("data3", hour, (20.0, 50.0, 1009.2, 54190.0)),
     )
-    assert said(client) == "Awaited: Pico, Bedroom, Outside."
+    assert said(client) == "Waiting for data: Pico, Bedroom, Outside."
     for endpoint in ("data", "data2"):
         gauges = app.extensions["flask10x"].gauges
         gauges.station(endpoint).awaited_since_ms = clock.monotonic_ms() - 60 * MINUTE
-    assert said(client) == "No data: Pico, Bedroom. Awaited: Outside."
+    assert said(client) == "No data: Pico, Bedroom. Waiting for data: Outside."
     assert said(client, "ja") == "受信なし：Pico、寝室。受信待ち：屋外。"
 
 

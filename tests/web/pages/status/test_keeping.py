@@ -45,10 +45,10 @@ def test_what_goes_next_and_when(make_settings: MakeSettings, database: Database
     (answer,) = answers(settings, database, FIRST_MS)
     assert answer.mood == "good"
     assert answer.details[0] == (
-        "Pico: kept for 30 days. 1,234 are removed, up to Sun 24 Aug, 10:45."
-        " Next: that of Sun 24 Aug, 10:46, on Tue 23 Sep, 11:00."
+        "Pico: kept for 30 days. 1,234 readings up to Sun 24 Aug, 10:45 have been removed."
+        " The next one to go is from Sun 24 Aug, 10:46, on Tue 23 Sep, 11:00."
     )
-    assert answer.details[1].endswith("There is none to remove yet.")
+    assert answer.details[1].endswith("No readings are old enough to be removed yet.")
 
 
 @pytest.mark.parametrize("texts", [ENGLISH, translation("ja")])
@@ -62,7 +62,7 @@ def test_why_it_does_not_go(
     assert answer.mood == "good"
     (answer,) = answers(settings, database, late, texts)
     assert answer.mood == "warn"
-    answer_late = texts("Some readings should have been removed a week ago or earlier.")
+    answer_late = texts("Some readings are overdue for removal by a week or more.")
     why = texts("No export has ever written their CSV file.")
     assert answer.text == f"{answer_late}{SPACE[texts.language]}{why}"
 
@@ -82,7 +82,7 @@ def test_what_no_file_proves_is_named_with_its_commands(
     why = texts("The archived CSV file that has them is missing: {file}.", file="PicodataX.csv")
     assert answer.details[0].endswith(why)
     (answer,) = answers(settings, database, FIRST_MS + 38 * DAY_MS, texts)
-    late = texts("Some readings should have been removed a week ago or earlier.")
+    late = texts("Some readings are overdue for removal by a week or more.")
     assert answer.text == f"{late}{SPACE[texts.language]}{why}"
     assert [remedy.command.partition("flask10x export ")[2] for remedy in answer.remedies] == [
         "--archived /.../PicodataX.csv",

@@ -130,10 +130,10 @@ def test_a_silent_station(client: FlaskClient, writer: Writer, gauges: Gauges) -
     assert page.moods["received"] == "warn"
     assert "No data from: Pico." in page.said["received"]
     # The first line says what is wrong, not only where.
-    assert re.search(r"last at \w{3} \d+ \w{3}, \d\d:\d\d ", page.said["received"])
+    assert re.search(r"last on \w{3} \d+ \w{3}, \d\d:\d\d ", page.said["received"])
     first = words(page.text.partition('<p class="whole warn">')[2].partition("</p>")[0])
     assert "Running, but needs attention: No data from: Pico." in first
-    assert "Pico: no data for 3 h, last at " in page.said["received"]
+    assert "Pico: no data for 3 h, last on " in page.said["received"]
     assert 'href="/devices#data"' in page.text
 
 
@@ -210,7 +210,7 @@ def test_a_refused_reading(
             rejected.keep(connection, [refused], settings)
         page = in_both_languages(client)
         assert page.moods["received"] == mood
-    assert "A reading of Bedroom was rejected at" in page.said["received"]
+    assert "A reading from Bedroom was rejected on" in page.said["received"]
     assert 'href="/history/rejected"' in page.text
 
 
@@ -308,7 +308,7 @@ def test_other_hindrances(client: FlaskClient, store: Store, writer: Writer) -> 
         assert page.commands["stored"]
         return page.said["stored"]
 
-    assert "One of the workers" in of(lambda: setattr(store.gauges.slot(7), "trouble", 1))
+    assert "One worker cannot store" in of(lambda: setattr(store.gauges.slot(7), "trouble", 1))
     assert "has stopped" in of(lambda: setattr(writer, "dead", True))
 
 
@@ -316,7 +316,7 @@ def test_a_full_queue(client: FlaskClient, writer: Writer) -> None:
     while not writer.full:
         writer.submit(pico(1))
     page = in_both_languages(client)
-    assert "5,000 readings wait" in page.said["stored"]
+    assert "5,000 are waiting" in page.said["stored"]
     assert "Waiting to be stored: 5,000" in page.said["stored"]
 
 
@@ -611,7 +611,7 @@ def test_a_message_that_does_not_arrive(client: FlaskClient, settings: Settings)
     rows.message(ended, "waiting", trouble="OSError: <no way>", tries=3)
     page = in_both_languages(client)
     assert page.moods["alerting"] == "warn"
-    assert "“phone” does not arrive" in page.said["alerting"]
+    assert "“phone” has not arrived" in page.said["alerting"]
     assert "<no way>" in page.said["alerting"]
 
 

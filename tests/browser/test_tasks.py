@@ -1,0 +1,103 @@
+"""What people come for: how many clicks it takes from the page where they begin to the answer."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+from selenium.webdriver import ActionChains
+
+from tests.browser.chromium import Browser
+from tests.browser.house import TOKYO
+from tests.e2e.service import Service
+from tests.support.rows import execute, select
+
+pytestmark = pytest.mark.tools
+
+SCREENS = [(1280, 900), (360, 740)]
+
+
+class Clicks:
+    """A reader who presses what is in sight, and counts."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+        self.n = 0
+
+    def press(self, css: str, text: str = "") -> None:
+        """The element that is shown and has this text."""
+        element = next(
+            one
+            for one in self.browser.all(css)
+            if one.is_displayed() and (not text or text in one.text)
+        )
+        element.click()
+        self.n += 1
+
+
+@pytest.mark.parametrize("size", SCREENS)
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_what_is_wrong_now(browser: Browser, size: tuple[int, int], language: str) -> None:
+    """No click: the sentence of the home, in its first screen, names what needs attention."""
+    browser.resize(*size)
+    browser.open(f"/?lang={language}")
+    said = browser.one(".say")
+    # Of the house's stations the living room has sent nothing for hours.
+    name = {"en": "Living room", "ja": "居間"}[language]
+    assert name in said.text
+    assert said.location["y"] + said.size["height"] <= size[1]
+
+
+@pytest.mark.parametrize("size", SCREENS)
+@pytest.mark.usefixtures("last_week")
+def test_last_night_at_three_beside_last_week(browser: Browser, size: tuple[int, int]) -> None:
+    """Two clicks in the history: compare, the week before. Both values are beside the cursor."""
+    browser.resize(*size)
+    browser.open("/history")
+    browser.wait(lambda: browser.all(".chart canvas"), "the charts")
+    reader = Clicks(browser)
+    reader.press("#compare summary")
+    reader.press("#compare a", "previous week")
+    browser.wait(lambda: "compare=week" in browser.path, "the address")
+    three = last_three()
+    for day in (three, three - timedelta(days=7)):
+        value = rf"{day:%a} {day.day} {day:%b}( \d{{4}})?, 0[23]:\d\d[^°]*°C"
+        browser.wait(lambda value=value: re.search(value, told_at(browser, three)), value)  # type: ignore[misc]
+    assert reader.n <= 2
+
+
+@pytest.fixture
+def last_week(house: Service) -> Iterator[None]:
+    """Readings of the Pico around three o'clock a week ago, where the measured days have none."""
+    three_ms = int((last_three() - timedelta(days=7)).timestamp() * 1000)
+    times = range(three_ms - 20 * MINUTE_MS, three_ms + 20 * MINUTE_MS, MINUTE_MS)
+    rows = ",".join(f"('data', {ms}, 21.5)" for ms in times)
+    (last,) = select(house.database, "SELECT max(id) FROM readings")[0]
+    execute(
+        house.database, f"INSERT INTO readings (endpoint, received_at, temperature) VALUES {rows}"
+    )
+    yield
+    between = f"received_at BETWEEN {times[0]} AND {times[-1]}"
+    execute(house.database, f"DELETE FROM readings WHERE id > {last} AND {between}")
+
+
+MINUTE_MS = 60_000
+
+
+def last_three() -> datetime:
+    now = datetime.now(TOKYO)
+    three = now.replace(hour=3, minute=0, second=0, microsecond=0)
+    # The history begins a day ago.
+    return three if three < now - timedelta(minutes=10) else three - timedelta(days=1)
+
+
+def told_at(browser: Browser, time: datetime) -> str:
+    """What the first chart says at this time of the last 24 hours."""
+    over = browser.all(".plot .u-over")[0]
+    browser.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", over)
+    share = 1 - (datetime.now(TOKYO) - time) / timedelta(days=1)
+    offset = round(over.size["width"] * (share - 0.5))
+    for away in (3, 0):
+        # A chart that was drawn under the mouse sees it when it moves.
+        ActionChains(browser.driver).move_to_element_with_offset(over, offset + away, 0).perform()
+    return "\n".join(browser.texts(".tooltip.read"))
