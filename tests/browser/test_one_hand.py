@@ -225,6 +225,9 @@ def test_on_paper_are_the_charts_and_what_was_chosen(
             assert not browser.one(hidden).is_displayed(), hidden
         styles = "return [...document.querySelectorAll('.chart')].map((e) => getComputedStyle(e))"
         assert {*browser.script(f"{styles}.map((one) => one.breakInside)")} == {"avoid"}
+        # Four and the head fit on a page of A4 and of Letter, 980 px high.
+        high = "return [...document.querySelectorAll('.chart')].map((e) => e.offsetHeight)"
+        assert max(browser.script(high)) < 225
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
