@@ -103,6 +103,14 @@ def test_the_menu_is_grouped_left_aligned_and_where_the_thumb_is(
     browser.wait(lambda: browser.attribute("html", "lang") != language, other)
 
 
+def test_a_page_that_is_shown_without_the_service_has_its_name_also_on_a_phone(
+    browser: Browser,
+) -> None:
+    browser.resize(320, 640)
+    browser.open("/static/offline.html")
+    assert browser.one(".top").text == "Flask10X"
+
+
 def test_escape_closes_the_menu_and_the_focus_returns(browser: Browser) -> None:
     browser.open("/?lang=en")
     browser.script("document.querySelector('.more summary').focus()")

@@ -21,8 +21,9 @@ from flask10x.web.read_errors import not_now
 blueprint = Routes("events", __name__)
 
 # How often something comes without a reading: a page that hears nothing for longer than twice this
-# asks by itself, and a client that has gone without a word is noticed.
-STILL_SEC = 15.0
+# asks by itself, and a client that has gone without a word is noticed. A proxy ends what is still
+# for longer (deploy/cluster: 15 s).
+STILL_SEC = 10.0
 
 
 @blueprint.get("/events")

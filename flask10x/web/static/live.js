@@ -6,8 +6,8 @@ import { duration, t } from "./texts.js";
 
 const ADDRESS = new URL("../events", import.meta.url);
 const POLL_MS = 10_000;
-// Something comes every 15 s (web/api/events.py); where nothing does, a proxy holds it back.
-const PATIENCE_MS = 32_000;
+// Something comes every 10 s (web/api/events.py); where nothing does, a proxy holds it back.
+const PATIENCE_MS = 22_000;
 // Then, or where too many pages are open, it is tried again after this.
 const AGAIN_MS = 60_000;
 // All open pages learn of a reading at once, and of a service that is back.

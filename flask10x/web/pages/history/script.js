@@ -82,9 +82,10 @@ function take() {
 
 async function ask(stations) {
   if (document.hidden || paused) return;
+  const shows = showCards();
   // A page further on has no data-live: who reads there is not disturbed.
   if (table().dataset.live && lastId !== null && unseen <= MOST && isMine(stations)) await count();
-  await showCards();
+  await shows;
   charts.freshen();
 }
 
