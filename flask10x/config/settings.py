@@ -154,7 +154,7 @@ class Settings:
         N_("After how many seconds a search in the history is ended."),
     )
     setup: Literal["on", "off"] = _setting(
-        readers.choice("on", "off"), "on", "server", N_("Whether there is this page.")
+        readers.choice("on", "off"), "on", "server", N_("Whether this page exists.")
     )
     timezone: str = _setting(
         readers.time_zone, "", "house", N_("The time zone of the pages, CSV files and log.")
@@ -190,7 +190,7 @@ class Settings:
     )
     """An absolute path, or `credential:` and a name; empty: no token is needed."""
     allowed_hosts: tuple[str, ...] = _setting(
-        readers.host_names, (), "access", N_("The names under which this machine may be called.")
+        readers.host_names, (), "access", N_("The host names to which the service answers.")
     )
     """Names in lower case, a leading dot for all below it; empty: any name."""
     mqtt_url: str = _setting(
@@ -282,7 +282,7 @@ class Settings:
         whole(1000, 10_000_000),
         50_000,
         "answers",
-        N_("How many keys of accepted readings are known, so that none is stored twice."),
+        N_("How many keys of accepted readings are remembered, so that none is stored twice."),
     )
     repeat_window_sec: float = _setting(
         readers.seconds(0, 86_400),

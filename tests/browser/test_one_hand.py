@@ -283,7 +283,7 @@ const edge = (one) => ['Top', 'Left'].some((side) => parseFloat(style(one)[`bord
 return [
   ...seen('main :is(p, h1, h2, h3, td, th, a, dt, dd, li, label, summary)')
     .filter((one) => style(one).color === ground),
-  ...seen('svg text').filter((one) => style(one).fill === ground
+  ...seen('svg :is(text, tspan)').filter((one) => style(one).fill !== style(document.body).color
     || style(one).stroke !== 'none' && style(one).stroke !== ground),
   ...seen(`main :is(${blocks})`).filter((one) => !edge(one) && !one.matches(inside)),
   ...seen('.choice [aria-current]').filter((one) => style(one).outlineStyle === 'none'),

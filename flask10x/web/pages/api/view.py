@@ -160,7 +160,9 @@ def _base() -> str:
 def _command_of(path: str, operation: JsonObject) -> str:
     """The command of this resolved operation; of an answer without an end the first two events."""
     with_token = {} not in operation["security"]
-    if "text/event-stream" in operation["responses"]["200"].get("content", {}):
+    # `/ping` has nothing but a 204.
+    answer = operation["responses"].get("200", {})
+    if "text/event-stream" in answer.get("content", {}):
         return f"{_curl(path, ['-N'], with_token=with_token)} | head -n 4"
     return _command(sample_of(path, operation), with_token=with_token)
 

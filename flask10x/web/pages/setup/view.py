@@ -162,7 +162,10 @@ def add(name: str) -> AnyResponse | tuple[str, int]:
 def forbidden(_error: Exception) -> tuple[str, int]:
     """The page, which says how a browser becomes an administrator's."""
     t = preferences.texts()
-    return as_page(t("Nothing was changed: this browser is no administrator's, or was ended."), 403)
+    return as_page(
+        t("Nothing was changed: this browser is not an administrator's, or its access has ended."),
+        403,
+    )
 
 
 def _station(endpoint: str, fields: dict[str, str], problems: dict[str, str]) -> tuple[str, int]:
