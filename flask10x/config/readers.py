@@ -12,7 +12,7 @@ from gettext import gettext as _
 from importlib.util import find_spec
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -22,6 +22,16 @@ from flask10x.readings.stations import Station, Stations
 from flask10x.translation import N_, chosen
 
 Reader = Callable[[Any], Any]
+R = TypeVar("R", bound=Reader)
+SCHEMAS: dict[Reader, dict[str, Any]] = {}
+"""What a reader takes from a TOML file, as JSON Schema, for editors (`config/schema.py`)."""
+
+
+def takes(read: R, **schema: Any) -> R:
+    """The reader, after noting what it takes."""
+    SCHEMAS[read] = schema
+    return read
+
 
 # A value or a name is shown up to here in a message about a file.
 SHOWN_CHARS = 60
@@ -82,7 +92,8 @@ def within(
             return raw
         raise WrongEntry(raw, chosen()(needed, low=low, high=high))
 
-    return read
+    kind = "number" if float in kinds else "integer"
+    return takes(read, type=kind, minimum=low, maximum=high)
 
 
 def whole(
@@ -134,7 +145,7 @@ def one_of(words: Iterable[str]) -> Callable[[Any], str]:
         needed = _("one of {words} is needed").format(words=", ".join(words))
         raise WrongEntry(raw, nearly(needed, raw, words) if isinstance(raw, str) else needed)
 
-    return read
+    return takes(read, enum=words)
 
 
 def choice(*words: str) -> Callable[[Any], str]:
@@ -163,7 +174,8 @@ def line(longest: int) -> Callable[[Any], str]:
             raise WrongEntry(raw, needed.format(n=longest))
         return str(raw)
 
-    return read
+    one_line = r"^\S(.*\S)?$"
+    return takes(read, type="string", minLength=1, maxLength=longest, pattern=one_line)
 
 
 def text(raw: Any) -> str:
@@ -182,7 +194,7 @@ def matching(pattern: str, needed: str) -> Callable[[Any], str]:
             raise WrongEntry(raw, chosen()(needed))
         return raw
 
-    return read
+    return takes(read, type="string", pattern=f"^(?:{pattern})$")
 
 
 def path(needed: str) -> Callable[[Any], Path]:
@@ -198,6 +210,11 @@ def path(needed: str) -> Callable[[Any], Path]:
 
 folder = path(N_("a folder is needed"))
 file = path(N_("a file is needed"))
+
+takes(number, type="number")
+takes(switch, type="boolean")
+takes(table, type="object")
+takes(text, type="string", minLength=1)
 
 # Readers of names and addresses.
 
@@ -320,6 +337,9 @@ _days = whole(
 def retention_days(raw: Any) -> int:
     """After how many days readings are removed, or NEVER_REMOVED."""
     return NEVER_REMOVED if raw == NEVER_REMOVED and type(raw) is int else _days(raw)
+
+
+takes(retention_days, anyOf=[{"const": NEVER_REMOVED}, SCHEMAS[_days]])
 
 
 # The beginning of an address of PostgreSQL, with SQLAlchemy's name of psycopg 3.

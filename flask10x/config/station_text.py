@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flask10x.config.station_keys import BAND_KEYS, FAULT_KEYS, MEASUREMENT_KEYS, STATION_KEYS
-from flask10x.config.toml import Key
+from flask10x.config.toml import Key, schema_path
 from flask10x.readings.bands import Band
 from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station
 
@@ -18,9 +18,13 @@ EXAMPLE = Path(__file__).with_name("stations_example.toml")
 
 def rendered(stations: Iterable[Station]) -> str:
     """A whole file, with what each key is for, and these stations."""
-    return EXAMPLE.read_text(encoding="utf-8") + "".join(
-        f"\n{entry(station)}" for station in stations
-    )
+    return head() + "".join(f"\n{entry(station)}" for station in stations)
+
+
+def head() -> str:
+    """What a file begins with: its schema for editors, and what each key is for."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    return text.replace("{schema}", schema_path("stations").as_uri(), 1)
 
 
 def entry(station: Station) -> str:

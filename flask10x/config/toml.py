@@ -179,6 +179,11 @@ def shown(name: str) -> str:
     return name if name.isprintable() else repr(name)
 
 
+def schema_path(name: str) -> Path:
+    """The JSON Schema of a file, `stations` or `alerts`, which `config/schema.py` makes."""
+    return Path(__file__).with_name("schemas") / f"{name}.schema.json"
+
+
 # 200 stations with 16 measurements and all their keys are half of it.
 MAX_FILE_BYTES = 1_000_000
 # A key with a value that begins like none of TOML's.

@@ -93,7 +93,8 @@ def _locked(settings: Settings, path: Path) -> Iterator[None]:
     if service := running(settings):
         text = _(
             "the service (process {pid}) uses {path};"
-            " stop it first: sudo systemctl stop flask10x, or Ctrl+C where it was started by hand"
+            " stop it first: sudo systemctl stop flask10x.socket flask10x, or Ctrl+C where it was"
+            " started by hand"
         )
         raise RestoreError(text.format(pid=service.pid or _("unknown"), path=path))
     with ExitStack() as stack:

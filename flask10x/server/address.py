@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 import time
-from typing import TextIO
+from typing import Any, TextIO
 
 from flask10x.config.settings import PREFIX, Settings
 from flask10x.errors import SettingsError
@@ -27,9 +27,13 @@ def require_free(settings: Settings) -> None:
     """Return once the service can listen at BIND; waits some seconds for one that is stopping.
 
     Raises SettingsError that says why it cannot, and what to do. A socket file is always free,
-    because the lock of the database excludes a second service. So is a socket from systemd.
+    because the lock of the database excludes a second service. So is a socket from systemd, which
+    has to be that of BIND: other programs of this machine, and proxies, go by the setting.
     """
-    if settings.bind.startswith("unix:") or os.environ.get("LISTEN_PID") == str(os.getpid()):
+    if os.environ.get("LISTEN_PID") == str(os.getpid()):
+        _require_same(settings.bind)
+        return
+    if settings.bind.startswith("unix:"):
         return
     deadline = time.monotonic() + FREE_WITHIN_SEC
     while (error := _obstacle(settings.bind)) is not None:
@@ -37,6 +41,37 @@ def require_free(settings: Settings) -> None:
             reason = REMEDIES.get(error.errno or 0, "cannot listen there")
             raise SettingsError(f"{PREFIX}BIND is {settings.bind}: {reason}: {error}")
         time.sleep(POLL_SEC)
+
+
+# The first socket that systemd hands over (man 3 sd_listen_fds).
+FIRST_HANDED = 3
+
+
+def _require_same(bind: str) -> None:
+    with socket.socket(fileno=os.dup(FIRST_HANDED)) as handed:
+        name: Any = handed.getsockname()
+    if isinstance(name, str):
+        held, wanted = {f"unix:{name}"}, {bind}
+    else:
+        host = f"[{name[0]}]" if handed.family == socket.AF_INET6 else name[0]
+        held, wanted = {f"{host}:{name[1]}"}, _named(bind)
+    if held.isdisjoint(wanted):
+        raise SettingsError(
+            f"{PREFIX}BIND is {bind}, but systemd holds {held.pop()}: put the same as ListenStream="
+            " into flask10x.socket (sudo systemctl edit flask10x.socket)"
+        )
+
+
+def _named(bind: str) -> set[str]:
+    """The address, and those of its name where it is a name."""
+    host, _, port = bind.rpartition(":")
+    if host.startswith("["):
+        return {bind}
+    try:
+        found: list[Any] = socket.getaddrinfo(host, int(port), socket.AF_INET, socket.SOCK_STREAM)
+    except (OSError, ValueError):
+        return {bind}
+    return {bind, *(f"{each[4][0]}:{port}" for each in found)}
 
 
 def _obstacle(bind: str) -> OSError | None:

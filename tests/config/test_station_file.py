@@ -17,6 +17,7 @@ from flask10x.errors import SettingsError, StationsError
 from flask10x.readings.bands import Band
 from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station
 from flask10x.recording import shared_queue
+from tests.support import schemas
 
 FILE = Path("/srv/stations.toml")
 
@@ -65,7 +66,9 @@ unit = "µg/m³"
 
 def stations(text: str) -> tuple[Station, ...]:
     """Those of the file that are not built in."""
-    return station_file.parse(text.encode(), FILE).all[4:]
+    read = station_file.parse(text.encode(), FILE).all[4:]
+    schemas.check_right("stations", text)
+    return read
 
 
 def mistakes(text: str) -> list[str]:
@@ -74,6 +77,7 @@ def mistakes(text: str) -> list[str]:
         station_file.parse(text.encode(), FILE)
     assert str(caught.value) == "; ".join(caught.value.mistakes)
     assert all(mistake.startswith(f"{FILE}: ") for mistake in caught.value.mistakes)
+    schemas.check_wrong("stations", text, caught.value.mistakes)
     return [mistake.removeprefix(f"{FILE}: ") for mistake in caught.value.mistakes]
 
 

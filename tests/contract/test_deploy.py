@@ -28,7 +28,7 @@ SERVICES = (
     "flask10x-mqtt.service",
 )
 TIMERS = ("flask10x-export.timer", "flask10x-backup.timer")
-UNITS = (*SERVICES, *TIMERS)
+UNITS = (*SERVICES, *TIMERS, "flask10x.socket")
 COMMAND = "/opt/flask10x/.venv/bin/flask10x"
 ENV_FILE = "/etc/flask10x/flask10x.env"
 # Commented lines of the settings file that are examples, not defaults.
@@ -119,7 +119,10 @@ def test_systemd_does_complain_about_a_mistake(installed: Path) -> None:
 @needs_systemd
 @pytest.mark.parametrize("drop_in", drop_ins(), ids=lambda text: text.splitlines()[1])
 def test_systemd_accepts_the_drop_ins_of_the_documents(installed: Path, drop_in: str) -> None:
-    for name in TIMERS if "[Timer]" in drop_in else SERVICES:
+    names = {"[Timer]": TIMERS, "[Socket]": ("flask10x.socket",)}.get(
+        drop_in.splitlines()[0], SERVICES
+    )
+    for name in names:
         (installed / f"{name}.d").mkdir()
         (installed / f"{name}.d" / "override.conf").write_text(drop_in, encoding="utf-8")
 
@@ -147,6 +150,16 @@ def test_all_services_see_the_same_files_as_the_same_user() -> None:
 @pytest.mark.parametrize("name", TIMERS)
 def test_a_missed_night_is_made_up(name: str) -> None:
     assert unit(name)["Timer"]["Persistent"] == "true"
+
+
+def test_systemd_holds_the_port_of_the_setting() -> None:
+    socket_unit = unit("flask10x.socket")
+    assert socket_unit["Socket"]["ListenStream"] == settings_module.load({}).bind
+    # A crash of the service leaves it open (man 5 systemd.unit).
+    assert not {"StopPropagatedFrom", "PartOf", "BindsTo"} & {*socket_unit["Unit"]}
+    # It comes with the service where it is enabled, and only there: with nginx in front it is not.
+    assert socket_unit["Install"]["WantedBy"] == "sockets.target flask10x.service"
+    assert "Wants" not in unit("flask10x.service")["Unit"]
 
 
 def test_systemd_waits_longer_than_gunicorn() -> None:

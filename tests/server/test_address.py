@@ -45,8 +45,23 @@ def test_an_address_that_is_not_of_this_machine(
     assert str(caught.value).startswith(f"FLASK10X_BIND is {bind}: ")
 
 
-def test_what_needs_no_port(make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_needs_no_port(make_settings: MakeSettings) -> None:
     listening.require_free(make_settings(BIND="unix:/nowhere/s"))
+
+
+def test_a_port_that_systemd_holds_is_that_of_the_setting(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as systemd:
         monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
-        listening.require_free(make_settings(BIND=f"127.0.0.1:{systemd.getsockname()[1]}"))
+        monkeypatch.setattr(listening, "FIRST_HANDED", systemd.fileno())
+        port = systemd.getsockname()[1]
+        for host in ("127.0.0.1", "localhost"):
+            listening.require_free(make_settings(BIND=f"{host}:{port}"))
+        # Behind a proxy it listens on this machine only, and shall not on all addresses.
+        for bind in (f"127.0.0.1:{port + 1}", f"0.0.0.0:{port}", f"[::1]:{port}", "unix:/run/s"):
+            with pytest.raises(SettingsError, match="put the same as ListenStream=") as caught:
+                listening.require_free(make_settings(BIND=bind))
+            assert str(caught.value).startswith(
+                f"FLASK10X_BIND is {bind}, but systemd holds 127.0.0.1:{port}: "
+            )

@@ -290,4 +290,5 @@ EXAMPLE = Path(__file__).with_name("alerts_example.toml")
 
 def example_in(language: Language) -> str:
     """The file that `flask10x alerts init` writes, with messages in this language."""
-    return EXAMPLE.read_text(encoding="utf-8").replace("{language}", language, 1)
+    text = EXAMPLE.read_text(encoding="utf-8").replace("{language}", language, 1)
+    return text.replace("{schema}", toml.schema_path("alerts").as_uri(), 1)

@@ -15,12 +15,14 @@ from typing import Any, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from flask10x.config.readers import (
+    SCHEMAS,
     Reader,
     WrongEntry,
     number,
     one_of,
     secret_place,
     switch,
+    takes,
     text,
     whole,
     within,
@@ -44,12 +46,16 @@ _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
 def minutes(low: float, high: float) -> Callable[[Any], int]:
     """Minutes within these limits, both included, as whole seconds."""
-    return lambda raw: round(within(low, high)(raw) * MINUTE_SEC)
+    return _times(within(low, high), MINUTE_SEC)
 
 
 def hours(low: float, high: float) -> Callable[[Any], int]:
     """Hours within these limits, both included, as whole seconds."""
-    return lambda raw: round(within(low, high)(raw) * HOUR_SEC)
+    return _times(within(low, high), HOUR_SEC)
+
+
+def _times(read: Reader, factor: int) -> Callable[[Any], int]:
+    return takes(lambda raw: round(read(raw) * factor), **SCHEMAS[read])
 
 
 def change(raw: Any) -> float:
@@ -125,6 +131,23 @@ def arguments(raw: Any) -> tuple[str, ...]:
         raise WrongEntry(raw[0], needed)
     return tuple(raw)
 
+
+_NAMES: dict[str, Any] = {"type": "array", "maxItems": MAX_NAMES, "uniqueItems": True}
+_NAMES["items"] = {"type": "string"}
+_PORT = ":(?:[0-9]{0,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_PLACE = rf"^https?://(?:[!-.0-9;->A-Z\\^-~]+|\[[^\]\s]+\])(?:{_PORT})?"
+_HTTP = {"type": "string", "maxLength": URL_CHARS, "pattern": _PLACE + r"(?:[/?][!-\"$-~]*)?$"}
+takes(change, type="number", exclusiveMinimum=0)
+takes(names, **_NAMES, minItems=1)
+takes(rule_names, **_NAMES)
+takes(base_url, **_HTTP | {"pattern": _PLACE + r"(?:/[!-\"$->@-~]*)?$"})
+takes(webhook_url, **_HTTP)
+takes(
+    arguments, type="array", minItems=1, maxItems=MAX_ARGUMENTS, items={"type": "string"},
+    prefixItems=[{"type": "string", "pattern": "^/"}],
+)  # fmt: skip
+# A time of TOML's own is a text with seconds for an editor.
+takes(clock, type="string", pattern=f"^{_CLOCK.pattern}(:[0-9]{{2}}([.][0-9]+)?)?$")
 
 MAX_MESSAGES = 1000
 

@@ -29,6 +29,7 @@ from flask10x.config.alerts.rules import (
 )
 from flask10x.errors import AlertsError, SettingsError
 from flask10x.readings.stations import BUILT_IN, Stations
+from tests.support import schemas
 
 FILE = Path("/srv/alerts.toml")
 STUFFY = """
@@ -114,7 +115,9 @@ command = ["/usr/local/bin/say", "", "--loud"]
 
 
 def alerts(text: str, stations: Stations = BUILT_IN) -> Alerts:
-    return alert_file.parse(text.encode(), FILE, stations)
+    read = alert_file.parse(text.encode(), FILE, stations)
+    schemas.check_right("alerts", text)
+    return read
 
 
 def mistakes(text: str) -> list[str]:
@@ -122,6 +125,7 @@ def mistakes(text: str) -> list[str]:
     with pytest.raises(AlertsError) as caught:
         alerts(text)
     assert all(mistake.startswith(f"{FILE}: ") for mistake in caught.value.mistakes)
+    schemas.check_wrong("alerts", text, caught.value.mistakes)
     return [mistake.removeprefix(f"{FILE}: ") for mistake in caught.value.mistakes]
 
 

@@ -24,7 +24,7 @@ ALTERNATIVES = {"rise"}
 
 def used() -> str:
     """The examples as lines that count; prose has a blank behind its #."""
-    return re.sub(r"^#(?=[^ \n])", "", alert_file.example_in("ja"), flags=re.MULTILINE)
+    return re.sub(r"^#(?=[^ :\n])", "", alert_file.example_in("ja"), flags=re.MULTILINE)
 
 
 def test_the_file_changes_nothing() -> None:

@@ -28,6 +28,7 @@ UNIT = re.compile(r":/(?!user\.slice)(?:[^/\n]+/)*?([^/\n]+)\.service(?:/|$)", r
 # As in deploy/crontab.example.
 NIGHTLY = {"backup": "35 0 * * *", "export": "5 0 * * *"}
 
+UNITS = Path("/etc/systemd/system")
 TIMERS = "flask10x-export.timer flask10x-backup.timer"
 # Do it now, see what it said, and do it each night from now on.
 RUN_TIMER = (
@@ -151,7 +152,7 @@ class Shell:
         if self.manner == "systemd":
             both = f"{self.by} {TIMERS}"
             return {
-                "stop": f"sudo systemctl stop {both}",
+                "stop": f"sudo systemctl stop {_socket_of(self.by)}{both}",
                 "start": f"sudo systemctl start {both}",
                 "restart": f"sudo systemctl restart {self.by}",
                 "reload": f"sudo systemctl reload {self.by}",
@@ -205,3 +206,9 @@ def _container() -> str:
 
 def _quoted(value: object) -> str:
     return shlex.join(value) if isinstance(value, list) else shlex.quote(str(value))
+
+
+def _socket_of(unit: str) -> str:
+    """The unit that holds the port, which would start the service again; "" without one."""
+    name = f"{unit.removesuffix('.service')}.socket"
+    return f"{name} " if (UNITS / name).exists() else ""

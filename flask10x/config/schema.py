@@ -1,0 +1,146 @@
+"""JSON Schemas of `stations.toml` and `alerts.toml`, for editors: names, types and limits of keys.
+
+They are made from the tables that the readers of these files use, so they say the same. What keys
+and tables mean to each other (names that exist, limits in the right order) the program alone knows:
+`flask10x stations check`, `flask10x alerts check`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flask10x.config import station_keys as keys
+from flask10x.config.alerts.file import MAX_CHANNELS, MAX_RULES
+from flask10x.config.alerts.rules import (
+    CHANNELS,
+    KINDS,
+    RULE_KEYS,
+    RULES,
+    Alerts,
+    QuietHours,
+    keys_of,
+)
+from flask10x.config.readers import SCHEMAS
+from flask10x.config.station_file import MAX_BANDS, MAX_FAULTS, MAX_MEASUREMENTS, MAX_STATIONS
+from flask10x.config.toml import Key
+from flask10x.readings.stations import BUILT_IN, Station
+
+Schema = dict[str, Any]
+# A measurement of a built-in station, and one that a file adds.
+KNOWN, NEW = "known", "new"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def text_of(name: str) -> str:
+    """What the file of `toml.schema_path` has to have in it."""
+    made = {"stations": stations, "alerts": alerts}[name]()
+    return json.dumps({"$schema": DIALECT, "title": f"{name}.toml", **made}, indent=2) + "\n"
+
+
+def stations() -> Schema:
+    """Of the file of stations."""
+    built_in = {station.endpoint: _built_in(station) for station in BUILT_IN.all}
+    new = _station(_measurements({}), needed=["measurements"])
+    new["properties"]["measurements"]["minProperties"] = 1
+    taken = "|".join(sorted(keys.RESERVED_ENDPOINTS))
+    names = {"pattern": f"^(?!(?:{taken})$){keys.ENDPOINT.pattern}$"}
+    of_stations = _table(built_in, rest=new, propertyNames=names, maxProperties=MAX_STATIONS)
+    needed = [key.name for key in keys.MEASUREMENT_KEYS if key.needed]
+    parts = {KNOWN: _measurement([]), NEW: _measurement(needed)}
+    return _table({"stations": of_stations}) | {"$defs": parts}
+
+
+def _built_in(station: Station) -> Schema:
+    known = {measurement.column: _part(KNOWN) for measurement in station.measurements}
+    return _station(_measurements(known))
+
+
+def _station(measurements: Schema, needed: Iterable[str] = ()) -> Schema:
+    return _table({**_keys(keys.STATION_KEYS), "measurements": measurements}, needed=needed)
+
+
+def _measurements(known: Mapping[str, Schema]) -> Schema:
+    taken = "|".join(sorted(keys.RESERVED_COLUMNS))
+    names = {"pattern": f"^(?!(?:{taken})$){keys.COLUMN.pattern}$"}
+    return _table(known, rest=_part(NEW), propertyNames=names, maxProperties=MAX_MEASUREMENTS)
+
+
+def _part(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _measurement(needed: Iterable[str]) -> Schema:
+    lists = {
+        "faults": _list(_of(keys.FAULT_KEYS), MAX_FAULTS),
+        "bands": _list(_of(keys.BAND_KEYS) | _one_of("above", "below"), MAX_BANDS),
+    }
+    return _table({**_keys(keys.MEASUREMENT_KEYS), **lists}, needed=needed)
+
+
+def alerts() -> Schema:
+    """Of the file of alerts."""
+    of_kinds: dict[str, Schema] = {kind: _rule(kind, is_named=False) for kind in KINDS}
+    # A rule whose name is that of a kind is of that kind.
+    named: dict[str, Schema] = {kind: _rule(kind, is_named=True) for kind in KINDS}
+    channels = [
+        _table({**_keys(own), "kind": {"const": kind}}, needed=["kind", *_needed(own)])
+        for kind, (_class, own) in CHANNELS.items()
+    ]
+    names = {"pattern": f"^{keys.ENDPOINT.pattern}$"}
+    rest = {"oneOf": [*of_kinds.values()]}
+    return _table(
+        {
+            **_keys(keys_of(Alerts)),
+            "quiet_hours": _of(keys_of(QuietHours)),
+            "rules": _table(named, rest=rest, propertyNames=names, maxProperties=MAX_RULES),
+            "ways": _table(
+                {}, rest={"oneOf": channels}, propertyNames=names, maxProperties=MAX_CHANNELS
+            ),
+        }
+    )
+
+
+def _rule(kind: str, *, is_named: bool) -> Schema:
+    own = RULES[kind][1]
+    table = _table(
+        {**_keys((*own, *RULE_KEYS)), "kind": {"const": kind}},
+        needed=[*_needed(own), *([] if is_named else ["kind"])],
+    )
+    pair = {"threshold": ("above", "below"), "rate": ("rise", "fall")}.get(kind)
+    return table | _one_of(*pair) if pair else table
+
+
+def _of(of: Iterable[Key]) -> Schema:
+    of = [*of]
+    return _table(_keys(of), needed=_needed(of))
+
+
+def _keys(of: Iterable[Key]) -> dict[str, Schema]:
+    return {key.name: SCHEMAS[key.read] for key in of}
+
+
+def _needed(of: Iterable[Key]) -> list[str]:
+    return [key.name for key in of if key.needed]
+
+
+def _table(
+    properties: Mapping[str, Schema],
+    *,
+    needed: Iterable[str] = (),
+    rest: Schema | None = None,
+    **more: Any,
+) -> Schema:
+    """A table with these keys; others are refused, or are `rest`."""
+    table: Schema = {"type": "object", "properties": dict(properties)}
+    if needed := [*needed]:
+        table["required"] = needed
+    return table | {"additionalProperties": False if rest is None else rest} | more
+
+
+def _list(items: Schema, longest: int) -> Schema:
+    return {"type": "array", "items": items, "maxItems": longest}
+
+
+def _one_of(first: str, second: str) -> Schema:
+    """Exactly one of these keys is there."""
+    return {"oneOf": [{"required": [first]}, {"required": [second]}]}
