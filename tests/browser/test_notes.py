@@ -121,7 +121,7 @@ def panel(browser: Browser, text: str) -> str:
 
 def marked(browser: Browser) -> bool:
     """Whether the chart says that a value is beyond its scale."""
-    return bool(re.search("beyond the scale|目盛り外", browser.attribute(".plot", "aria-label")))
+    return bool(re.search("off the scale|目盛り外", browser.attribute(".plot", "aria-label")))
 
 
 def noted(browser: Browser) -> str:
@@ -195,6 +195,8 @@ def test_a_point_is_chosen_by_keys(page: Browser) -> None:
     page.wait(lambda: page.path.startswith("/history"), "the way back")
     assert "endpoint=data2" in page.path
     page.wait(lambda: "a heater was moved" in noted(page), "the text")
+    # The chart has come to stay above it.
+    page.wait(lambda: page.all(".chart canvas"), "the chart")
     page.press("#noted li button")
     page.wait(lambda: "Undone" in " ".join(page.texts(".saved")), "it is undone")
 

@@ -51,7 +51,16 @@ function choose(panel, row, button, ends) {
   }
 }
 
-const charts = () => [...document.querySelectorAll(".chart")].filter((chart) => chart.querySelector("canvas")?.clientWidth);
+/** Those that are seen, not those that are folded. */
+const charts = () => [...document.querySelectorAll(".chart")].filter((chart) => chart.querySelector("canvas")?.clientWidth && !chart.closest("details:not([open])"));
+const titleOf = (chart) => chart.querySelector("figcaption strong").textContent;
+
+/** The title, and the lines where a chart before has the same. */
+function nameOf(chart, all) {
+  const title = titleOf(chart);
+  const isFirst = all.find((other) => titleOf(other) === title) === chart;
+  return isFirst ? title : `${title} ${[...chart.querySelectorAll(".keys button")].map((key) => key.textContent.trim()).join(", ")}`;
+}
 
 /** A button for all charts together, and one for each. */
 function offerPictures(panel) {
@@ -64,9 +73,8 @@ function offerPictures(panel) {
   if (all.length < 2) return;
   for (const chart of all) {
     const button = document.createElement("button");
-    const title = chart.querySelector("figcaption strong").textContent;
-    Object.assign(button, { type: "button", className: "quiet", textContent: title });
-    button.addEventListener("click", () => save([chart], chart.querySelector("figcaption strong").textContent));
+    Object.assign(button, { type: "button", className: "quiet", textContent: nameOf(chart, all) });
+    button.addEventListener("click", () => save([chart], button.textContent));
     row.append(" ", button);
   }
 }
@@ -81,12 +89,7 @@ async function save(chosen, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** The time that is shown: as the address says it that is shared, to the minute; else as the bar has it. */
-function period() {
-  const { searchParams } = new URL(document.getElementById("address").value);
-  const ends = ["from", "to"].map((name) => (searchParams.get(name) ?? "").replace("T", " ").slice(0, 16));
-  return ends.every((end) => /^\d{4}-/.test(end)) ? ends.join(" – ") : document.querySelector(".when .period").lastChild.textContent.trim();
-}
+const period = () => document.getElementById("pictures").dataset.period;
 
 /** The charts below each other, each with its title and its lines; above them the time that they show. */
 function drawn(chosen) {
@@ -108,7 +111,7 @@ function drawn(chosen) {
   write(pen, [...stations, location.host].join(" · "), EDGE, EDGE + 30, `13px ${FONT}`, quiet);
   let top = EDGE + HEAD_HIGH;
   chosen.forEach((chart, i) => {
-    write(pen, chart.querySelector("figcaption strong").textContent, EDGE, top + 10, `600 15px ${FONT}`, text);
+    write(pen, titleOf(chart), EDGE, top + 10, `600 15px ${FONT}`, text);
     keys[i].forEach((row, line) => {
       for (const { x, name, stroke, dash } of row) {
         const y = top + TITLE_HIGH * (line + 1) + 8;
@@ -117,7 +120,17 @@ function drawn(chosen) {
       }
     });
     const canvas = sizes[i];
-    pen.drawImage(canvas, EDGE, top + TITLE_HIGH * (1 + keys[i].length), canvas.width / ratio, canvas.height / ratio);
+    const under = top + TITLE_HIGH * (1 + keys[i].length);
+    pen.drawImage(canvas, EDGE, under, canvas.width / ratio, canvas.height / ratio);
+    // The words at the ends of lines and bands lie beside the canvas.
+    const corner = canvas.getBoundingClientRect();
+    for (const word of chart.querySelectorAll(".names span")) {
+      const { left, top: high, width: wide, height } = word.getBoundingClientRect();
+      const { color, fontWeight, fontSize } = getComputedStyle(word);
+      pen.font = `${fontWeight} ${fontSize} ${FONT}`;
+      pen.fillStyle = color;
+      pen.fillText(word.textContent, EDGE + left - corner.left, under + high - corner.top + height / 2, wide);
+    }
     top += heights[i];
   });
   return picture;
@@ -129,7 +142,7 @@ function linesOf(chart, width) {
   pen.font = `13px ${FONT}`;
   const rows = [];
   let x = Infinity;
-  for (const key of chart.querySelectorAll(".keys [aria-pressed=true]")) {
+  for (const key of chart.querySelectorAll(".keys li:not(:has([aria-pressed=false]))")) {
     const name = key.textContent.trim();
     const line = key.querySelector("line");
     const wide = SIGN_WIDTH + 6 + pen.measureText(name).width + 20;

@@ -88,6 +88,7 @@ _SENSOR = re.compile(r"(?<=.)\s*[(（][^()（）]+[)）]$")
 _OWN = "history_page.as_page"
 # What readers switch in the charts, which means something to this page alone.
 _OF_CHARTS = ("off", "unfolded")
+MINUTE_MS = 60_000
 # Names of the machine at which the reader sits; another one would look for the service at itself.
 LOOPBACK = ("localhost", "127.", "[::1]")
 # How readings are looked at, which no filter changes.
@@ -428,6 +429,8 @@ def _table(
         "files_of_all": _files(replace(of_readings, since=None, until=None)),
         "share": request.host_url.rstrip("/") + (shared := _same_query(_OWN, fixed)),
         "qr": shared.replace(url_for(_OWN), url_for("history_page.as_qr_code"), 1),
+        # To the minute, in a picture.
+        "shared_period": _in_minutes(fixed, now_ms, t),
         # Where it leads elsewhere on another machine.
         "is_of_this_machine": request.host.startswith(LOOPBACK),
         # Where the address names no range, the page says that there is more.
@@ -472,6 +475,15 @@ def _fixed(query: Query, now_ms: int) -> Query:
         )
     )
     return replace(query, since=since, until=until)
+
+
+def _in_minutes(fixed: Query, now_ms: int, t: Translation) -> str:
+    """`Sat 28 Nov, 23:43 – Sun 29 Nov, 23:43`; empty without both ends."""
+    if not (fixed.since and fixed.until):
+        return ""
+    first_ms = fixed.since.ms // MINUTE_MS * MINUTE_MS
+    last_ms = fixed.until.ms // MINUTE_MS * MINUTE_MS + MINUTE_MS - 1
+    return range_of(first_ms, last_ms, fixed.zone, t, now_ms)
 
 
 def _updates_url(query: Query) -> str | None:
