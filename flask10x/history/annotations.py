@@ -85,6 +85,17 @@ def all_corrections(connection: Connection) -> list[Correction]:
     return [Correction(**row._mapping) for row in connection.execute(query)]
 
 
+def entry(connection: Connection, kind: Kind, number: int) -> WrittenNote | Correction | None:
+    """Return the entry of this number, also one that was undone; None when there is none."""
+    table: Table = notes if kind == "note" else corrections
+    row = connection.execute(select(table).where(table.c.id == number)).first()
+    if row is None:
+        return None
+    if kind == "note":
+        return WrittenNote(**row._mapping)
+    return Correction(**row._mapping) if row.kind == kind else None
+
+
 def corrections_within(
     rows: Sequence[WrittenCorrection], endpoints: Collection[str], first_ms: int, last_ms: int
 ) -> list[Correction]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, case, select
+from sqlalchemy import Select, bindparam, case, select
 
 from flask10x.config.settings import Settings
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS, Cursor, Side
@@ -221,6 +221,58 @@ def end_rows(view: View, ends: Sequence[EndOfRange], *, raw: bool = False) -> li
             place, _ = parts[number]
             rows[place] = rows[place] or row
     return rows
+
+
+def row_of(view: View, number: int) -> Row | None:
+    """Return the reading of this id as it is shown, also a hidden one; None when there is none."""
+    stations = view.stations.all
+    branches = tuple(Branch(station.endpoint, station.columns, ()) for station in stations)
+    record = view.connection.execute(_row_of(columns_of(branches)), {"id": number}).first()
+    if record is None or record.endpoint not in view.stations.by_endpoint:
+        return None
+    # What was stored is told, too, so hidden values must not be missing.
+    return _rows([record], branches, view.corrections, raw=True)[0]
+
+
+@lru_cache(maxsize=STATEMENTS)
+def _row_of(columns: tuple[str, ...]) -> Select[Any]:
+    row = readings.c
+    head = (row.id, row.endpoint, row.received_at)
+    return select(*head, *map(measurement, columns)).where(row.id == bindparam("id"))
+
+
+def extreme_id(
+    view: View, end: EndOfRange, column: str, *, highest: bool, raw: bool = False
+) -> int | None:
+    """Return the id of the reading with the highest, or the lowest, shown value in a range.
+
+    None where no value is shown there. With `raw` values are as they were stored.
+    """
+    corrections = NONE if raw else view.corrections
+    shown: list[tuple[float, int]] = []
+    statement = _extreme(column, highest)
+    for segment in corrections.segments(end.endpoint, column, end.first_ms, end.last_ms):
+        if segment.hidden:
+            continue
+        ends = {"endpoint": end.endpoint, "first": segment.first_ms, "last": segment.last_ms}
+        # A gain is above 0, so within a segment the order is that of the stored values.
+        for number, stored in view.connection.execute(statement, ends):
+            shown.append((segment.gain * stored + segment.offset, int(number)))
+    if not shown:
+        return None
+    return (max if highest else min)(shown, key=lambda pair: pair[0])[1]
+
+
+@lru_cache(maxsize=STATEMENTS)
+def _extreme(column: str, highest: bool) -> Select[Any]:
+    row, value = readings.c, measurement(column)
+    return (
+        select(row.id, value)
+        .where(row.endpoint == bindparam("endpoint"), value.is_not(None))
+        .where(row.received_at >= bindparam("first"), row.received_at <= bindparam("last"))
+        .order_by(value.desc() if highest else value, row.received_at, row.id)
+        .limit(1)
+    )
 
 
 def _rows_of(

@@ -41,6 +41,9 @@ ENGLISH = {
     "different_lines": N_("this header comes with different values ({values}): send it once"),
     "database": N_("{words}"),
     "no_such_station": N_("there is no such station"),
+    "too_long_for_code": N_("the address is too long for a QR code"),
+    "no_such_note": N_("there is no such note any more"),
+    "no_such_reading": N_("there is no such reading any more"),
     "already_stored": N_("a reading with its key is stored already"),
     # Of an item of a batch, and of the keys beside its fields.
     "unknown_key": N_("unknown key: an item has {known}"),

@@ -93,6 +93,17 @@ class Access:
         """Whether there are tokens for everything else."""
         return self._keyring.read is not None
 
+    def lets_note(self) -> bool:
+        """Whether the request at hand might write a note or a correction."""
+        return self._without_token("notes") is None
+
+    @property
+    def tokens_for_notes(self) -> str:
+        """The setting that names the file of the tokens for notes; empty where none is needed."""
+        keyring = self._keyring
+        sets = {"NOTES": keyring.notes, "READ": keyring.read, "WRITE": keyring.write}
+        return next((f"{name}_TOKENS_FILE" for name, tokens in sets.items() if tokens), "")
+
     def lets_write(self, station: str) -> bool:
         """Whether the request at hand may post to this station."""
         return self.opens(token_of_request(), station)

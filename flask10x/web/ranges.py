@@ -99,11 +99,14 @@ def _range(start_ms: int, end_ms: int, zone: tzinfo | None) -> Range | None:
     """Whole seconds, because an end includes its whole second; None where no bound can be."""
     if start_ms < DAY_MS or not is_date(end_ms):
         return None
-    return _text(start_ms, zone, end=False), _text(end_ms, zone, end=True)
+    return bound_text(start_ms, zone, end=False), bound_text(end_ms, zone, end=True)
 
 
-def _text(ms: int, zone: tzinfo | None, *, end: bool) -> str:
-    """The local time; in full where a clock change repeats it, which would mean the other hour."""
+def bound_text(ms: int, zone: tzinfo | None, *, end: bool) -> str:
+    """The local time as an end of a range.
+
+    In full where a clock change repeats it, which would mean the other hour.
+    """
     text = local_text(ms, zone)
     meant_ms = parse_bound(text, zone, ms, end=end)
     return text if meant_ms // SECOND_MS == ms // SECOND_MS else iso_text(ms, zone)

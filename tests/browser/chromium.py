@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver import ActionChains
 from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -38,6 +39,8 @@ class Browser:
         self.driver = driver
         self.base = base
         self._errors: list[str] = []
+        self.clicks = 0
+        """How often `press` was called: what people often do takes few clicks."""
 
     # Where it is, and what it looks like
 
@@ -122,6 +125,16 @@ class Browser:
             return condition()
         except StaleElementReferenceException:
             return None
+
+    # What is done
+
+    def press(self, target: WebElement | str, right: int = 0, down: int = 0) -> None:
+        """Click on an element, so far from its middle; a click of those that are counted."""
+        element = self.one(target) if isinstance(target, str) else target
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'nearest'})", element)
+        chain = ActionChains(self.driver)
+        chain.move_to_element_with_offset(element, right, down).click().perform()
+        self.clicks += 1
 
     # What happened
 

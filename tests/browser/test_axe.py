@@ -32,6 +32,8 @@ STATES = {
     "night": ("/?kiosk=1", "document.body.classList.add('night')"),
     "records": ("/records", OPEN),
     "notes": ("/notes", OPEN),
+    "reading": ("/notes?reading=1", ""),
+    "saved": ("/notes?saved=note.1&back=/history", OPEN),
     "alerts": ("/alerts", OPEN),
     "uptime": ("/uptime", ""),
     "setup": ("/setup", ""),

@@ -347,6 +347,7 @@ def test_the_first_tab_leads_past_the_head_of_the_page(browser: Browser) -> None
 def test_the_picker_writes_what_the_filter_reads(browser: Browser) -> None:
     browser.open(DAY, charts=QUANTITIES)
     browser.one("#filter .panel > summary").click()
+    browser.wait(lambda: browser.all(".pick"), "the pickers, which come with the first panel")
     browser.script(
         "const picker = document.querySelector('input[type=datetime-local]');"
         "picker.value = '2026-01-02T03:04'; picker.dispatchEvent(new Event('change'))"

@@ -158,7 +158,7 @@ def test_what_was_written_in_a_form_is_not_lost(reader: Browser, away: Service) 
     finally:
         away.start()
     reader.one("#note [type=submit]").click()
-    reader.wait(lambda: reader.path == "/notes#written", "the list")
+    reader.wait(lambda: reader.path == "/notes?saved=note.1", "the list")
     assert "opened a window" in reader.one(".written").text
 
 

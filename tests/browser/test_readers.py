@@ -168,6 +168,7 @@ def test_on_a_phone_the_ranges_and_their_arrows_take_one_line(
 
 def test_the_button_of_a_picker_is_in_its_field_also_beside_an_error(browser: Browser) -> None:
     browser.open("/history?from=foo")
+    browser.wait(lambda: browser.all(".pick"), "the pickers")
     field, button = browser.one('[name="from"]').rect, browser.one(".pick").rect
     assert field["x"] < button["x"] < field["x"] + field["width"] - button["width"]
     errors = browser.errors()

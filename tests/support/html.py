@@ -47,7 +47,7 @@ class Outline(HTMLParser):
 def body_rows(text: str) -> list[list[str]]:
     """The cells of the bodies of all tables, as a reader sees them."""
     return [
-        [html.unescape(cell) for cell in re.findall(r"<t[hd][^>]*>([^<]*)<", row)]
+        [html.unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(?:<a [^>]*>)?([^<]*)<", row)]
         for body in re.split(r"</?tbody[^>]*>", text)[1::2]
         for row in re.findall(r"<tr[^>]*>.*?</tr>", body)
     ]

@@ -12,8 +12,7 @@
 //
 // `context` is { clock, nowMs, isFiltered, styles }: the server's clock and time, whether conditions leave readings
 // out, and the colour, dash and band of each line of the group. `colourOf` of colours.js reads a variable of the
-// style sheet, `textOf` of numbers.js writes a value with its unit. A figure tells of the cursor with an event
-// "cursor", whose `detail` is its time in milliseconds.
+// style sheet, `textOf` of numbers.js writes a value with its unit.
 
 import { bandsLayer } from "./bands.js";
 import { notesLayer } from "./notes.js";

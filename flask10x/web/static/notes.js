@@ -1,4 +1,4 @@
-// Notes of people and corrections: marked in the charts, shown beside the cursor; the link that writes a note.
+// Notes of people and corrections: marked in the charts, shown beside the cursor.
 
 import { colourOf } from "./colours.js";
 import { t } from "./texts.js";
@@ -10,8 +10,7 @@ const NEAR = 100;
 const MOST_TOLD = 3;
 
 /** The layer of the notes and corrections of a chart; null where it has none. */
-export function notesLayer(group, answer, { clock }) {
-  follow(clock);
+export function notesLayer(group, answer) {
   const notes = (answer.notes ?? []).filter(({ endpoint }) => endpoint === null || group.some((series) => series.endpoint === endpoint));
   const corrections = answer.corrections ? correctionsOf(group, answer) : [];
   if (!notes.length && !corrections.length) return null;
@@ -69,20 +68,4 @@ function draw(chart, notes, corrections, colours) {
     ctx.fill();
   }
   ctx.restore();
-}
-
-let clock = null;
-
-/** From here on the link that writes a note has the time at which the cursor was last. */
-function follow(ofServer) {
-  if (!clock) document.addEventListener("cursor", ({ detail }) => point(detail));
-  clock = ofServer;
-}
-
-function point(ms) {
-  const link = document.getElementById("note-here");
-  if (!link || !Number.isFinite(ms)) return;
-  const url = new URL(link.href);
-  url.searchParams.set("from", clock.parameter(ms));
-  link.href = url;
 }

@@ -53,6 +53,8 @@ export class Plot {
   static axisPixels = 0;
   /** The chart that the reader is at; the others show their values at the same time in short. */
   static read = null;
+  /** The time that was read last, also after the cursor has left. */
+  static readMs = null;
 
   /** `onZoom(fromMs, toMs)` is called when the reader has dragged across the chart. `context` and `layers` are those
    * of layers.js. */
@@ -350,7 +352,7 @@ export class Plot {
     const { left: edge, top, height } = chart.over.getBoundingClientRect();
     const place = { x: edge + left, y: (isRead && this.mouseY) || top + height / 2, isRead, isByKeys: this.isByKeys };
     this.tooltip.show({ at: isRead ? this.#when(shown, time) : "", lines: lines.filter(({ value }) => value), texts }, place);
-    if (isRead) this.figure.dispatchEvent(new CustomEvent("cursor", { detail: cursor, bubbles: true }));
+    if (isRead) Plot.readMs = cursor;
   }
 
   /** Which line is nearest to the mouse or finger, of keys the first. */

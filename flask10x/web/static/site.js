@@ -25,15 +25,17 @@ addEventListener("submit", (event) => {
   const posts = form.getAttribute("method") === "post";
   if (event.defaultPrevented || form.getAttribute("method") === "dialog" || (!posts && isLookedAfter())) return;
   event.preventDefault();
-  send(form);
+  send(form, event.submitter);
 });
 
-async function send(form) {
+async function send(form, button) {
   // Who taps twice sends once.
   if (form.ariaBusy) return;
   form.ariaBusy = "true";
   const isReached = tell(await reachable());
   form.ariaBusy = null;
+  // It would be left out of what is sent.
+  if (button?.name) form.append(Object.assign(document.createElement("input"), { type: "hidden", name: button.name, value: button.value }));
   if (isReached) form.submit();
   else for (const field of form.querySelectorAll(":disabled")) field.disabled = false;
 }

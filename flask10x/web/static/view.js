@@ -3,7 +3,7 @@
 import { ask, note, reachable } from "./link.js";
 import { follow } from "./site.js";
 
-const PARTS = ["cards", "filter", "conditions", "table"];
+const PARTS = ["cards", "filter", "conditions", "noted", "table"];
 // Links that only change the table, and those that change the whole view.
 const PAGES = "#table .pages a";
 const VIEWS = "#filter :is(.ranges, .months, #compare) a, #conditions a, #cards h2 a, #table .empty a, #table thead a";

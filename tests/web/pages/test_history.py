@@ -537,3 +537,30 @@ def test_a_suspicion_is_announced_as_one(client: FlaskClient, store: Store) -> N
     notice = section(client.get("/history").text, "halt")
     assert "storing resumes by itself" in notice and "malformed" in notice
     assert "flask10x restore" not in notice
+
+
+def test_an_address_is_a_code_for_a_phone(client: FlaskClient) -> None:
+    answer = client.get("/history/address.svg?from=2025-08-24&to=2025-08-25")
+    assert (answer.status_code, answer.mimetype) == (200, "image/svg+xml")
+    assert answer.data.startswith(b"<svg") and b"#fff" in answer.data
+    # It is of the page alone, with a query that the page takes.
+    assert client.get("/history/address.svg?from=yesterday").status_code == 400
+    long = client.get(f"/history/address.svg?from=2025-08-24{'&endpoint=data' * 300}")
+    assert long.status_code == 400
+
+
+def test_a_code_cannot_hold_every_address(client: FlaskClient) -> None:
+    answer = client.get(f"/history/address.svg?from=2025-08-24&off={'data2.co2,' * 350}data2.co2")
+    assert answer.status_code == 400
+    assert "the address is too long for a QR code" in answer.text
+
+
+def test_the_files_are_of_the_view_of_the_last_month_and_of_everything(
+    client: FlaskClient,
+) -> None:
+    page = Outline(client.get("/history?endpoint=data2&from=-24h").text)
+    for kind in ("csv", "json"):
+        found = [href for href in page.hrefs(f"/history.{kind}") if "bom" not in href]
+        assert len(found) == 3
+        assert all("endpoint=data2" in href for href in found)
+        assert ["from=" in href for href in found] == [True, True, False]

@@ -1,10 +1,13 @@
 """The page of notes: what is written by its forms, who may, what is undone, and what is kept."""
 
 import csv
+import html
 import io
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Connection
 
+from flask10x.database.damage import Damage
 from flask10x.database.database import Database
 from flask10x.errors import CommitNotReplicated, LockTimeout
 from flask10x.history import annotations
+from flask10x.readings.times import iso_text
 from flask10x.runtime.store import Store
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
@@ -33,7 +38,7 @@ def written_down(client: FlaskClient) -> Any:
 
 def test_a_note_is_kept_and_the_answer_leads_to_it(client: FlaskClient) -> None:
     answer = client.post("/notes/write", data=NOTE | {"text": " 窓を  開けた <b> "})
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/notes#written")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/notes?saved=note.1")
     (note,) = written_down(client)["notes"]
     start = {"from_ms": note["from_ms"], "to_ms": note["to_ms"]}
     assert start == {"from_ms": NINE // 1000 * 1000, "to_ms": NINE // 1000 * 1000}
@@ -286,6 +291,173 @@ def test_no_text_is_a_formula_to_a_spreadsheet(client: FlaskClient, text: str, c
     assert written_down(client)["notes"][0]["text"] == text
 
 
+# --- One reading ------------------------------------------------------------------------------
+
+
+def store(database: Database, *pressures: float) -> None:
+    """Readings of the Pico, one a minute."""
+    with database.commit() as connection:
+        insert_readings(connection, [pico(p, NINE + n * MINUTE) for n, p in enumerate(pressures)])
+
+
+def names(page: str) -> list[str]:
+    """The readings that a page has to choose from."""
+    return re.findall(r'name="reading" value="([^"]+)"', page)
+
+
+def range_of(first: int, last: int) -> str:
+    return f"from={iso_text(first, UTC)}&to={iso_text(last, UTC)}".replace("+", "%2B")
+
+
+def test_a_point_of_a_chart_is_the_reading_with_its_exact_time_and_value(
+    client: FlaskClient, database: Database
+) -> None:
+    store(database, 1000.0, 1085.123, 990.0)
+    whole = range_of(NINE - MINUTE, NINE + 3 * MINUTE)
+    page = client.get(f"/notes?reading=highest&about=data.pressure&{whole}").text
+    assert names(page) == ["2.pressure", "3.pressure"]
+    assert "Sun 24 Aug 2025, 09:01:00" in page and "in full 1085.123" in page
+    page = client.get(f"/notes?reading=lowest&about=data.pressure&{whole}").text
+    assert names(page)[0] == "3.pressure"
+    one = range_of(NINE + MINUTE, NINE + MINUTE)
+    assert names(client.get(f"/notes?reading=near&about=data.pressure&{one}").text) == [
+        "2.pressure",
+        "2",
+    ]
+    assert "/history?endpoint=data&amp;measurement=pressure&amp;from=2025-08-24+08:47:00" in page
+    nothing = range_of(NINE + 9 * MINUTE, NINE + 10 * MINUTE)
+    page = client.get(f"/notes?reading=near&about=data.pressure&{nothing}").text
+    assert "There is no reading here" in page and names(page) == []
+
+
+def test_what_was_corrected_is_told_as_it_is_shown_and_as_it_was_stored(
+    client: FlaskClient, database: Database
+) -> None:
+    store(database, 1000.0, 1010.0)
+    client.post("/notes/write", data=ADJUST)
+    assert "stored as 1000.0" in client.get("/notes?reading=1.pressure").text
+    hide = {"what": "hide", "reading": "2.pressure", "text": "a spike"}
+    assert client.post("/notes/write", data=hide).status_code == 303
+    page = client.get("/notes?reading=2").text
+    assert "a spike" in page and 'name="id" value="2"' in page
+    whole = range_of(NINE, NINE + MINUTE)
+    found = names(client.get(f"/notes?reading=highest&about=data.pressure&{whole}").text)
+    assert found[0] == "1.pressure"
+    found = names(client.get(f"/notes?reading=highest&raw=1&about=data.pressure&{whole}").text)
+    assert found[0] == "2.pressure"
+
+
+@pytest.mark.parametrize(
+    ("form", "measurement"),
+    [({"reading": "2.pressure"}, "pressure"), ({"reading": "2"}, None)],
+)
+def test_a_reading_is_hidden_by_its_number_to_the_millisecond(
+    client: FlaskClient, database: Database, form: dict[str, str], measurement: str | None
+) -> None:
+    store(database, 1000.0, 1085.0)
+    stored = select(database.path, "SELECT * FROM readings")
+    back = {"back": "/history?from=-24h"}
+    answer = client.post("/notes/write", data={"what": "hide", "text": "why"} | form | back)
+    assert answer.status_code == 303
+    page = client.get(answer.headers["Location"]).text
+    assert "Hidden" in page and "why" in page and "it stays stored" in page
+    assert 'class="back" href="/history?from=-24h"' in page
+    (written,) = written_down(client)["corrections"]
+    assert (written["from_ms"], written["to_ms"]) == (NINE + MINUTE, NINE + MINUTE)
+    assert (written["measurement"], written["text"]) == (measurement, "why")
+    undone = client.post("/notes/undo", data={"what": "hide", "id": "1"} | form | back)
+    assert "It is shown again." in client.get(undone.headers["Location"]).text
+    assert select(database.path, "SELECT * FROM readings") == stored
+
+
+def test_a_note_is_written_at_a_reading(client: FlaskClient, database: Database) -> None:
+    store(database, 1000.0)
+    empty = client.post("/notes/write", data={"what": "note", "reading": "1.pressure"})
+    assert empty.status_code == 400 and 'id="error-text"' in empty.text
+    assert names(empty.text)[0] == "1.pressure"
+    form = {"what": "note", "reading": "1.pressure", "text": "moved"}
+    assert client.post("/notes/write", data=form).status_code == 303
+    (note,) = written_down(client)["notes"]
+    assert (note["endpoint"], note["from_ms"], note["text"]) == ("data", NINE, "moved")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "reading=near&about=data9&from=2025-08-24&to=2025-08-25",
+        "reading=near&about=data.co2&from=2025-08-24&to=2025-08-25",
+        "reading=near&about=data&from=yesterday&to=2025-08-25",
+        "reading=near&about=data",
+        "edit=7",
+    ],
+)
+def test_a_reading_that_there_cannot_be_is_refused(client: FlaskClient, query: str) -> None:
+    assert client.get(f"/notes?{query}").status_code == 400
+
+
+@pytest.mark.parametrize("name", ["7", "1.co2", "x", "9" * 30, "1.pressure.x"])
+def test_what_is_no_reading_any_more_is_not_hidden(client: FlaskClient, name: str) -> None:
+    assert client.get("/notes", query_string={"reading": name}).status_code == 200
+    answer = client.post("/notes/write", data={"what": "hide", "reading": name})
+    assert answer.status_code == 400
+    assert "there is no such reading any more" in answer.text
+    assert written_down(client)["corrections"] == []
+
+
+def test_an_edited_note_is_one_and_its_old_text_is_kept(client: FlaskClient) -> None:
+    client.post("/notes/write", data=NOTE)
+    page = client.get("/notes?edit=1").text
+    assert "Edit the note" in page and 'value="opened a window"' in page
+    assert '<option value="data2" selected>' in page and 'value="2025-08-24T09:00:00"' in page
+    edited = NOTE | {"text": "opened both windows", "edit": "1"}
+    for _ in range(2):
+        assert client.post("/notes/write", data=edited).status_code == 303
+    notes = {note["text"]: bool(note["undone"]) for note in written_down(client)["notes"]}
+    assert notes == {"opened both windows": False, "opened a window": True}
+    # Without a change it stays what it is.
+    client.post("/notes/write", data=edited | {"edit": "2"})
+    assert len(written_down(client)["notes"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("referer", "back"),
+    [
+        ("http://localhost/history?endpoint=data2&from=-24h", "/history?endpoint=data2&from=-24h"),
+        ("http://localhost/records", "/records"),
+        ("http://localhost/notes?what=note", ""),
+        ("http://evil.example/history", ""),
+        ("http://localhost//evil.example/", ""),
+        ("http://[", ""),
+    ],
+)
+def test_the_way_back_is_where_one_came_from(client: FlaskClient, referer: str, back: str) -> None:
+    page = client.get("/notes", headers={"Referer": referer}).text
+    found = re.findall(r'class="back" href="([^"]*)"', page)
+    assert [html.unescape(one) for one in found] == [back] * bool(back)
+    is_chosen = '<option value="data2" selected>' in page
+    assert is_chosen == ("endpoint=data2" in back)
+
+
+@pytest.mark.parametrize(
+    "back", ["//evil.example", "/\\evil.example", "http://evil.example", "/\n"]
+)
+def test_no_way_back_leads_to_another_server(client: FlaskClient, back: str) -> None:
+    answer = client.post("/notes/write", data=NOTE | {"back": back})
+    assert answer.headers["Location"] == "/notes?saved=note.1"
+    assert 'class="back"' not in client.get("/notes", query_string={"back": back}).text
+
+
+def test_the_history_lists_what_was_written_of_its_time(client: FlaskClient) -> None:
+    for form in (NOTE, HIDE | {"text": "a spike"}):
+        client.post("/notes/write", data=form)
+    for query, is_there in (("from=2025-08-24", True), ("from=2025-08-25", False)):
+        page = client.get(f"/history?{query}").text
+        noted = page[page.index('<div id="noted">') : page.index('<section id="table"')]
+        assert ("opened a window" in noted, "a spike" in noted) == (is_there, is_there)
+    # Of other stations it lists nothing.
+    assert "opened a window" not in client.get("/history?from=2025-08-24&endpoint=data3").text
+
+
 # --- Who may -----------------------------------------------------------------------------------
 
 
@@ -339,6 +511,27 @@ def test_tokens_for_notes_open_pages_too_but_take_no_readings(
     alone = make_client(notes=NOTES)
     assert alone.get("/notes").status_code == 200
     assert [post(alone, token) for token in ("", NOTES)] == [401, 303]
+
+
+@pytest.mark.usefixtures("database")
+def test_who_needs_a_token_is_told_which_and_how(make_client: Callable[..., FlaskClient]) -> None:
+    said = "FLASK10X_NOTES_TOKENS_FILE"
+    alone = make_client(notes=NOTES)
+    assert said in alone.get("/notes").text
+    own = {"Authorization": f"Bearer {NOTES}"}
+    assert said not in alone.get("/notes", headers=own).text
+    assert "FLASK10X_WRITE_TOKENS_FILE" in make_client(write=WRITE).get("/notes").text
+    assert "TOKENS_FILE" not in make_client().get("/notes").text
+
+
+def test_while_nothing_can_be_written_the_panel_says_so(
+    client: FlaskClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(database, 1000.0)
+    monkeypatch.setattr(Damage, "obstacle", "the database is damaged: a test")
+    page = client.get("/notes?reading=1").text
+    assert "the database is damaged: a test" in page and 'href="/status"' in page
+    assert 'value="hide"' not in page
 
 
 def test_a_page_of_another_origin_writes_nothing(client: FlaskClient) -> None:

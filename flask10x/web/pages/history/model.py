@@ -37,6 +37,7 @@ class Cell:
 class TableRow:
     """A reading; a cell for each column of its table."""
 
+    id: int
     time: str
     cells: list[Cell]
     is_hidden: bool
@@ -303,7 +304,7 @@ def _row(
         BEYOND if each.is_beyond(values) else _cell(computed[each.name], each.kind.unit)
         for each in derived
     ]
-    return TableRow(time=time_of(row.received_at), cells=cells, is_hidden=row.hidden)
+    return TableRow(id=row.id, time=time_of(row.received_at), cells=cells, is_hidden=row.hidden)
 
 
 def _values(row: Row, station: Station) -> dict[str, float | None]:

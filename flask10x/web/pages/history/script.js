@@ -2,7 +2,6 @@
 // the reader wants them; chips and charts go on by themselves. All else works without.
 
 import * as charts from "./charts.js";
-import * as forms from "./forms.js";
 import * as keys from "./keys.js";
 import * as link from "./link.js";
 import { follow, grow } from "./live.js";
@@ -21,7 +20,6 @@ let drawnAt = performance.now();
 let cardsAt = drawnAt;
 
 function prepare(names = ["filter"]) {
-  forms.addPickers();
   for (const copy of document.querySelectorAll("[data-copied]")) copy.hidden = false;
   if (names.includes("filter")) showChosen();
 }
@@ -36,13 +34,30 @@ function showChosen() {
 prepare();
 onChange(prepare);
 followLinks();
-forms.leaveOutEmpty();
 keys.listen();
 if (document.getElementById("table")) {
   startLive();
   sort.start();
   charts.start();
 }
+
+// What one can do with a value, and what the panels of the bar have more with a script, is loaded when somebody wants it.
+let downAt = 0;
+addEventListener("pointerdown", ({ clientX }) => (downAt = clientX));
+addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const chosen = event.target.closest("#table tbody a, #note-here");
+  if (chosen) event.preventDefault();
+  // A drag across a chart chooses a range.
+  else if (!event.target.closest(".u-over") || Math.abs(event.clientX - downAt) > 3) return;
+  import("./reading.js").then((reading) => (chosen ? reading.follow(chosen) : reading.choose(event)));
+}, true);
+addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.matches(".plot")) import("./reading.js").then((reading) => reading.choose(event));
+});
+const fill = (drop) => drop.open && import("./share.js").then((share) => share.fill(drop));
+addEventListener("toggle", ({ target }) => target.matches(".drop") && fill(target), true);
+document.querySelectorAll(".drop").forEach(fill);
 
 // Focus and jumps keep clear of the bar, and the heads of tables stop below it.
 const bar = document.getElementById("bar");

@@ -1,5 +1,6 @@
 """The history as a page; the same query string as JSON and CSV (docs/en/reference/http-api.md)."""
 
+import io
 import json
 import re
 import shlex
@@ -9,16 +10,18 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
-from flask import render_template, request, url_for
+from flask import Response, render_template, request, url_for
 from werkzeug.datastructures import MultiDict
 
 from flask10x.config.settings import is_checkout
 from flask10x.database.cursors import Cursor
 from flask10x.errors import QueryError
-from flask10x.history import pages
+from flask10x.history import annotations, pages
+from flask10x.history.annotations import Correction, WrittenNote
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import HTML, PAGE_ROWS, SERIES, parse_query
 from flask10x.history.query import OPERATORS, Bound, Query
+from flask10x.history.view import View
 from flask10x.readings.derived import (
     derived_by_station,
     derived_names,
@@ -27,8 +30,9 @@ from flask10x.readings.derived import (
 )
 from flask10x.readings.labels import Moments, column_name, range_of, station_name
 from flask10x.readings.numbers import DIGITS
+from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Measurement, Stations
-from flask10x.readings.times import iso_text, parse_bound
+from flask10x.readings.times import parse_bound
 from flask10x.system import clock
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
@@ -50,12 +54,24 @@ from flask10x.web.pages.history.model import (
     removed_days,
     station_tables,
 )
-from flask10x.web.ranges import QUICK, is_future, name_of_length, neighbours, quick_name, wider
+from flask10x.web.pages.notes.model import NotesReader
+from flask10x.web.ranges import (
+    QUICK,
+    bound_text,
+    is_future,
+    name_of_length,
+    neighbours,
+    quick_name,
+    wider,
+)
 
 # What a family looks at first. Programs that ask for no range still get what they always got.
 LAST_DAY = "-24h"
 ALL = "all"
 """`from` of this page for everything; the other routes have no `from` then."""
+
+# As many notes, and corrections, as are read below the charts; a link leads to all of them.
+MOST_NOTED = 12
 
 blueprint = Page(
     "history_page",
@@ -72,6 +88,9 @@ _SENSOR = re.compile(r"(?<=.)\s*[(（][^()（）]+[)）]$")
 _OWN = "history_page.as_page"
 # What readers switch in the charts, which means something to this page alone.
 _OF_CHARTS = ("off", "unfolded")
+MINUTE_MS = 60_000
+# Names of the machine at which the reader sits; another one would look for the service at itself.
+LOOPBACK = ("localhost", "127.", "[::1]")
 # How readings are looked at, which no filter changes.
 _VIEW = ("raw", "compare", *_OF_CHARTS)
 
@@ -90,6 +109,9 @@ class Content:
     """After how many days older readings were removed, where the page has the oldest."""
     page: HistoryPage | None
     """None when the query was wrong."""
+    notes: list[WrittenNote]
+    corrections: list[Correction]
+    """What was written of this time, the newest first."""
 
 
 @blueprint.get("/history")
@@ -116,9 +138,38 @@ def as_page() -> tuple[str, int]:
         form=_form(query, details, t),
         ranges=_ranges(query, now_ms, t),
         charts=_charts(t, is_corrected=content.is_corrected),
+        noted={
+            "reader": NotesReader(store.settings, t, now_ms),
+            "notes": content.notes[:MOST_NOTED],
+            "corrections": content.corrections[:MOST_NOTED],
+            "more": max(len(content.notes), len(content.corrections)) > MOST_NOTED,
+        },
         table=_table(query, content.page, content, t, now_ms) if query and content.page else None,
     )
     return page, 400 if details else 200
+
+
+@blueprint.get("/history/address.svg")
+def as_qr_code() -> Response:
+    """The address of the page with this query, as a QR code for a phone.
+
+    Raises QueryError when the page would refuse the query, or a code cannot hold it.
+    """
+    # Only who looks at a code needs it.
+    import segno  # noqa: PLC0415
+
+    pairs = [pair for pair in _pairs() if not _is_all(pair)]
+    parse_query(pairs, context.store().settings, clock.now_ms(), HTML)
+    text = request.query_string.decode("ascii", "replace")
+    address = f"{request.host_url.rstrip('/')}{url_for(_OWN)}?{text}"
+    try:
+        code = segno.make_qr(address, error="l")
+    except segno.DataOverflowError:
+        raise QueryError({"query": Reason("too_long_for_code")}) from None
+    picture = io.BytesIO()
+    # Dark on light in any colours of the page, or not every phone reads it.
+    code.save(picture, kind="svg", xmldecl=False, omitsize=True, border=3, light="#fff")
+    return Response(picture.getvalue(), mimetype="image/svg+xml")
 
 
 def _content(query: Query | None, t: Translation) -> Content:
@@ -126,6 +177,7 @@ def _content(query: Query | None, t: Translation) -> Content:
     with context.view() as view:
         shown = cards(view, store, t)
         page = pages.page(view, query, pages.patience_sec(store.settings)) if query else None
+        notes, corrections = _written(view, query) if query else ([], [])
         return Content(
             cards=shown,
             is_corrected=bool(view.corrections),
@@ -135,7 +187,18 @@ def _content(query: Query | None, t: Translation) -> Content:
             if query and page
             else None,
             page=page,
+            notes=notes,
+            corrections=corrections,
         )
+
+
+def _written(view: View, query: Query) -> tuple[list[WrittenNote], list[Correction]]:
+    """The notes and corrections within the range of the query, the newest first."""
+    endpoints = [station.endpoint for station in query.stations]
+    first_ms = query.since.ms if query.since else 0
+    ends = (first_ms, query.until.ms if query.until else view.now_ms)
+    notes = annotations.notes_within(view.connection, endpoints, *ends)[::-1]
+    return notes, annotations.corrections_within(view.written_corrections, endpoints, *ends)
 
 
 def _stations() -> Stations:
@@ -342,7 +405,7 @@ def _table(
     query: Query, page: HistoryPage, content: Content, t: Translation, now_ms: int
 ) -> dict[str, object]:
     """A page of readings, and where its neighbours, other orders and files of it are."""
-    of_readings = query.of_readings()
+    of_readings, fixed = query.of_readings(), _fixed(query, now_ms)
     time_of = Moments(query.zone, t, now_ms, with_second=True)
     turned = [("order", "asc")] if query.order == "desc" else []
     json_url = _same_query("history.as_json_file", of_readings)
@@ -360,19 +423,31 @@ def _table(
         "prev": page.prev and _same_query(_OWN, query, page.prev),
         "start": query.cursor and _address(_OWN, _parameters("cursor")),
         # A file has no values that need several readings, but what they come from.
-        "csv": _same_query("history.as_csv", of_readings),
-        "excel": _same_query("history.as_csv", of_readings, bom="1"),
-        "json": json_url,
+        "files": _files(of_readings),
         "month": month,
-        "month_csv": month and _same_query("history.as_csv", _within(of_readings, *days, now_ms)),
-        "all_csv": _same_query("history.as_csv", replace(of_readings, since=None, until=None)),
-        "share": request.host_url.rstrip("/") + _same_query(_OWN, _fixed(query, now_ms)),
+        "files_of_month": month and _files(_within(of_readings, *days, now_ms)),
+        "files_of_all": _files(replace(of_readings, since=None, until=None)),
+        "share": request.host_url.rstrip("/") + (shared := _same_query(_OWN, fixed)),
+        "qr": shared.replace(url_for(_OWN), url_for("history_page.as_qr_code"), 1),
+        # To the minute, in a picture.
+        "shared_period": _in_minutes(fixed, now_ms, t),
+        # Where it leads elsewhere on another machine.
+        "is_of_this_machine": request.host.startswith(LOOPBACK),
         # Where the address names no range, the page says that there is more.
         "all_url": "" if {"from", "to", "cursor"} & set(request.args) else _ranged(ALL),
         "curl": f"curl {shlex.quote(request.host_url.rstrip('/') + json_url)}",
         "updates_url": _updates_url(query),
         "last_id": content.last_id,
         "no_rows": None if page.rows else _no_rows(query, content.newest, t, now_ms),
+    }
+
+
+def _files(query: Query) -> dict[str, str]:
+    """The address of each file of the query's readings by its name, in the order of the page."""
+    return {
+        "CSV": _same_query("history.as_csv", query),
+        "Excel": _same_query("history.as_csv", query, bom="1"),
+        "JSON": _same_query("history.as_json_file", query),
     }
 
 
@@ -386,11 +461,29 @@ def _within(query: Query, first: str, last: str, now_ms: int) -> Query:
 
 
 def _fixed(query: Query, now_ms: int) -> Query:
-    """The same query with the end that it has now, so that whoever gets it sees the same."""
-    if query.until or query.since is None:
+    """The same query with the ends that it has now, so that whoever gets it sees the same.
+
+    Only in whole seconds, for a shorter address is a code that is read from further away.
+    """
+    if query.since is None:
         return query
-    text = iso_text(now_ms, query.zone)
-    return replace(query, until=Bound(now_ms, text, text))
+    since, until = (
+        Bound(ms, text := bound_text(ms, query.zone, end=end), text)
+        for ms, end in (
+            (query.since.ms, False),
+            (query.until.ms if query.until else now_ms, True),
+        )
+    )
+    return replace(query, since=since, until=until)
+
+
+def _in_minutes(fixed: Query, now_ms: int, t: Translation) -> str:
+    """`Sat 28 Nov, 23:43 – Sun 29 Nov, 23:43`; empty without both ends."""
+    if not (fixed.since and fixed.until):
+        return ""
+    first_ms = fixed.since.ms // MINUTE_MS * MINUTE_MS
+    last_ms = fixed.until.ms // MINUTE_MS * MINUTE_MS + MINUTE_MS - 1
+    return range_of(first_ms, last_ms, fixed.zone, t, now_ms)
 
 
 def _updates_url(query: Query) -> str | None:

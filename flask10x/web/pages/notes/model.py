@@ -16,8 +16,10 @@ from flask10x.history.annotations import Correction, Kind, WrittenNote
 from flask10x.readings.labels import Moments, column_name, end_of_range, range_of, station_name
 from flask10x.readings.numbers import separated
 from flask10x.readings.reasons import Reason, WrongValue
-from flask10x.readings.times import iso_text, parse_bound
+from flask10x.readings.times import iso_text, local_text, parse_bound
 from flask10x.translation import Translation
+from flask10x.web.pages.notes.reading import Pointed
+from flask10x.web.ranges import bound_text
 
 # So much is shown around a single moment.
 AROUND_MS = 3 * 3_600_000
@@ -75,6 +77,34 @@ class NotesReader:
             return self._t("to {time}", time=last)
         return self._t("always")
 
+    def field(self, written: WrittenNote | Correction, name: str) -> str:
+        """A field of the form in which it could have been written; empty for an end that is open.
+
+        A note at a moment has one time.
+        """
+        first, last = written.first_ms, written.last_ms
+        if name == "about":
+            measurement = None if isinstance(written, WrittenNote) else written.measurement
+            return About(written.endpoint, measurement).name
+        if name == "text":
+            return written.text if isinstance(written, WrittenNote) else written.reason
+        ms = first if name == "from" else None if last == first else last
+        return "" if ms is None else bound_text(ms, self._zone, end=name == "to")
+
+    def picked(self, text: str, *, end: bool = False) -> str | None:
+        """A time as a browser's picker wants it, `2025-08-24T09:00:00`; None where it can't say it.
+
+        So it is of a time that is no time, and of one that a clock change repeats.
+        """
+        try:
+            ms = parse_bound(text, self._zone, self._now_ms, end=end) if text.strip() else None
+        except WrongValue:
+            return None
+        if ms is None:
+            return ""
+        local = local_text(ms, self._zone)
+        return local.replace(" ", "T") if bound_text(ms, self._zone, end=end) == local else None
+
     def see_url(self, written: WrittenNote | Correction) -> str:
         """The history at this time; empty where a range has no two ends."""
         endpoint, first_ms, last_ms = written.endpoint, written.first_ms, written.last_ms
@@ -89,7 +119,7 @@ class NotesReader:
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ONE_OF_KINDS = Reason("one_of_needed", known=", ".join(KINDS))
-FIELDS = ("what", "about", "from", "to", "gain", "offset", "text")
+FIELDS = ("what", "about", "from", "to", "gain", "offset", "text", "reading", "edit", "back")
 # A note is read beside the cursor of a chart.
 TEXT_CHARS = 300
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -111,17 +141,33 @@ class About:
 class NotesForm:
     """Reads the fields one by one and collects what is wrong with them."""
 
-    def __init__(self, fields: Mapping[str, str], settings: Settings, now_ms: int) -> None:
+    def __init__(
+        self,
+        fields: Mapping[str, str],
+        settings: Settings,
+        now_ms: int,
+        pointed: Pointed | None = None,
+    ) -> None:
+        """`pointed` is the reading that `reading` names, which has station and time by itself."""
         self._fields = {name: fields.get(name, "").strip() for name in FIELDS}
         self._settings = settings
         self._now_ms = now_ms
+        self._pointed = pointed
         self._errors: dict[str, str] = {}
 
     def read(self) -> WrittenNote | Correction:
         """What the fields say; raises QueryError that names every wrong one."""
         kind = self._kind()
-        about = self._about()
-        first_ms, last_ms = self._bound("from", end=False), self._bound("to", end=True)
+        if self._pointed:
+            row, column, _ = self._pointed
+            about = About(row.endpoint, None if kind == "note" else column)
+            first_ms: int | None = row.received_at
+            last_ms: int | None = row.received_at
+        else:
+            if self._fields["reading"]:
+                self._errors["reading"] = Reason("no_such_reading")
+            about = self._about()
+            first_ms, last_ms = self._bound("from", end=False), self._bound("to", end=True)
         if kind == "note":
             written: WrittenNote | Correction = self._note(about, first_ms, last_ms)
         else:

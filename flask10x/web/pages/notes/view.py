@@ -5,6 +5,7 @@ JavaScript; a page of another origin can't send them, as with every POST.
 """
 
 import logging
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from flask import Response, current_app, redirect, render_template, request, url_for
 from sqlalchemy import Connection
@@ -20,7 +21,9 @@ from flask10x.errors import (
 )
 from flask10x.history import annotations
 from flask10x.history.annotations import Correction, WrittenNote
-from flask10x.readings.reasons import Reason
+from flask10x.history.view import View
+from flask10x.readings.reasons import Reason, WrongValue
+from flask10x.readings.times import parse_bound
 from flask10x.system import clock
 from flask10x.translation import N_, Translation
 from flask10x.web import access, context, preferences, read_errors
@@ -37,6 +40,14 @@ from flask10x.web.pages.notes.model import (
     NotesReader,
 )
 from flask10x.web.pages.notes.objects import correction_object, csv_text, note_object
+from flask10x.web.pages.notes.reading import (
+    WHICH,
+    Pointed,
+    described,
+    in_range,
+    name_of,
+    of_name,
+)
 
 log = logging.getLogger(__name__)
 blueprint = Page(
@@ -45,18 +56,23 @@ blueprint = Page(
 
 # Another process writes for too long, or nothing may be written any more.
 UNWRITABLE = (LockTimeout, DatabaseDamaged, DatabaseSuspected)
-# What a link to the page may fill in.
-PREFILLED = ("what", "about", "from", "to")
+# What a link to the page may fill in, and what it may lead to.
+PREFILLED = ("what", "about", "from", "to", "reading", "raw", "edit", "back", "saved")
+# Longer addresses are left out of the way back.
+BACK_MAX_CHARS = 1500
 
 
 @blueprint.get("/notes")
 def as_page() -> tuple[str, int]:
-    """The forms and all that is written; 400 when the query is wrong."""
+    """The forms and all that is written, or a reading; 400 when the query is wrong."""
     unknown = [name for name in request.args if name not in PREFILLED]
     errors: dict[str, str] = {name: _unknown(name) for name in unknown}
     if request.args.get("what") and request.args["what"] not in KINDS:
         errors["what"] = ONE_OF_KINDS
-    return _rendered({name: request.args.get(name, "") for name in FIELDS}, errors)
+    fields = {name: request.args.get(name, "") for name in FIELDS}
+    if fields["edit"] and not errors:
+        fields |= _to_edit(fields["edit"], errors)
+    return _rendered(fields, errors)
 
 
 @blueprint.post("/notes/write", guard="notes")
@@ -68,15 +84,20 @@ def add() -> AnyResponse | tuple[str, int]:
     """
     store, now_ms = context.store(), clock.now_ms()
     try:
-        written = NotesForm(request.form, store.settings, now_ms).read()
+        pointed = _of_form(request.form.get("reading", ""))
+        written = NotesForm(request.form, store.settings, now_ms, pointed).read()
+        edited = _number(request.form.get("edit", "")) if request.form.get("edit") else None
         with store.database.commit() as connection:
-            is_new = annotations.last_same(connection, written) is None
-            number = _add(connection, written) if is_new else 0
+            same = annotations.last_same(connection, written)
+            number = _add(connection, written) if same is None else same
+            # What is edited is written anew, and the old text stays among what was undone.
+            if edited not in (None, number):
+                annotations.undo(connection, "note", edited or 0, now_ms)
     except QueryError as error:
         return _rendered(_sent(), error.details)
-    if is_new:
+    if same is None:
         log.info("%s %d written, by %s", _WORDS[_kind(written)], number, access.sender())
-    return redirect(url_for("notes.as_page", _anchor="written"), 303)
+    return _leading_to(_kind(written), number)
 
 
 @blueprint.post("/notes/undo", guard="notes")
@@ -88,13 +109,11 @@ def undo() -> AnyResponse:
     what, number = request.form.get("what", ""), request.form.get("id", "")
     if what not in KINDS:
         raise QueryError({"what": ONE_OF_KINDS})
-    if not (number.isascii() and number.isdecimal() and len(number) <= 18):  # noqa: PLR2004
-        raise QueryError({"id": "the number of one of them is needed"})
     with context.store().database.commit() as connection:
-        is_undone = annotations.undo(connection, what, int(number), clock.now_ms())
+        is_undone = annotations.undo(connection, what, _number(number), clock.now_ms())
     if is_undone:
         log.info("%s %s taken back, by %s", _WORDS[what], number, access.sender())
-    return redirect(url_for("notes.as_page", _anchor="written"), 303)
+    return _leading_to(what, int(number))
 
 
 @blueprint.get("/api/v1/notes")
@@ -127,16 +146,13 @@ def unwritable(error: Exception) -> Response:
     """Nothing can be written now: 503, with the form as it was sent if the page can be read."""
     log.error("A note cannot be written: %s", error)
     fields = _sent() if request.endpoint == "notes.add" else dict.fromkeys(FIELDS, "")
+    t = preferences.texts()
+    why = t(
+        "nothing was saved: the database takes nothing at the moment. Send it again in a few"
+        " seconds"
+    )
     try:
-        page, _ = _rendered(
-            fields,
-            {
-                "what": preferences.texts()(
-                    "nothing was saved: the database takes nothing at the moment. Send it "
-                    "again in a few seconds"
-                )
-            },
-        )
+        page, _ = _rendered(fields, {"what": why})
     except (*read_errors.UNREADABLE, *UNWRITABLE):
         page = render_template("unavailable.html", seconds=RETRY_AFTER_SEC)
     return read_errors.not_now(current_app.make_response(page))
@@ -146,10 +162,11 @@ def unwritable(error: Exception) -> Response:
 def on_one_machine(error: Exception) -> tuple[str, int]:
     """It is written, and will be on the second machine, too, as soon as that is back: the page."""
     log.warning("What was written is on one machine only: %s", error)
+    t = preferences.texts()
     return _rendered(
-        dict.fromkeys(FIELDS, ""),
+        dict.fromkeys(FIELDS, "") | {"reading": request.form.get("reading", "")},
         {},
-        message=preferences.texts()(
+        message=t(
             "It is saved, but on one machine only: the second server of the database "
             "is away and gets it as soon as it is back. Nothing needs to be done."
         ),
@@ -167,6 +184,9 @@ LABELS = {
     "text": N_("Text"),
     "reason": N_("Why (optional)"),
     "id": N_("Number"),
+    "reading": N_("Reading"),
+    "edit": N_("Note"),
+    "back": N_("Back"),
 }
 """What the forms call their fields."""
 
@@ -176,15 +196,73 @@ def _kind(written: WrittenNote | Correction) -> annotations.Kind:
 
 
 def _add(connection: Connection, written: WrittenNote | Correction) -> int:
+    t = preferences.texts()
     if not annotations.has_room(connection, _kind(written)):
-        raise QueryError(
-            {
-                "what": preferences.texts()(
-                    "there are too many: undo some, or hide a range instead of single readings"
-                )
-            }
-        )
+        why = t("there are too many: undo some, or hide a range instead of single readings")
+        raise QueryError({"what": why})
     return annotations.add(connection, written)
+
+
+def _number(text: str) -> int:
+    if name := name_of(text):
+        return name[0]
+    raise QueryError({"id": "the number of one of them is needed"})
+
+
+def _of_form(name: str) -> Pointed | None:
+    """The reading that a form names; None without one, also without one that there is any more."""
+    with context.view() as view:
+        return of_name(view, name) if name else None
+
+
+def _to_edit(number: str, errors: dict[str, str]) -> dict[str, str]:
+    """The fields of the note that is to be edited; with an error when there is none."""
+    with context.view() as view:
+        note = annotations.entry(view.connection, "note", _number(number))
+    if note is None or note.undone_at is not None:
+        errors["edit"] = Reason("no_such_note")
+        return {"edit": ""}
+    reader = NotesReader(context.store().settings, preferences.texts(), clock.now_ms())
+    return {"what": "note"} | {
+        name: reader.field(note, name) for name in ("about", "from", "to", "text")
+    }
+
+
+def _leading_to(kind: str, number: int) -> AnyResponse:
+    """To the page, which says what became of this one, and to where one came from."""
+    reading = request.form.get("reading", "")
+    more = {"back": _back(), "reading": reading if name_of(reading) else ""}
+    pairs = [("saved", f"{kind}.{number}"), *((name, text) for name, text in more.items() if text)]
+    return redirect(f"{url_for('notes.as_page')}?{urlencode(pairs, safe=':/')}", 303)
+
+
+def _back() -> str:
+    """The address on this site from which the reader came; empty when there is none.
+
+    Forms carry it along; the first page takes it from the browser, which names only ours.
+    """
+    if sent := request.values.get("back", ""):
+        return sent if _is_own(sent) else ""
+    try:
+        came = urlsplit(request.headers.get("Referer", ""))
+    except ValueError:
+        return ""
+    address = f"{came.path}?{came.query}" if came.query else came.path
+    is_other = came.netloc == request.host and not came.path.startswith(url_for("notes.as_page"))
+    return address if is_other and _is_own(address) else ""
+
+
+def _is_own(address: str) -> bool:
+    """Whether it leads to a page of this site: with two slashes it would be another server's."""
+    is_path = address.startswith(f"{request.script_root}/") and address[1:2] not in ("/", "\\")
+    return is_path and address.isprintable() and len(address) <= BACK_MAX_CHARS
+
+
+def _saved(connection: Connection) -> WrittenNote | Correction | None:
+    """What was written or undone last, which the page tells."""
+    kind, _, number = request.args.get("saved", "").partition(".")
+    name = name_of(number)
+    return annotations.entry(connection, kind, name[0]) if kind in KINDS and name else None
 
 
 def _sent() -> dict[str, str]:
@@ -218,25 +296,78 @@ def _json() -> str:
 def _rendered(fields: dict[str, str], errors: dict[str, str], message: str = "") -> tuple[str, int]:
     """The page with what the forms begin with, what is wrong with them, and what became of one."""
     settings, t = context.store().settings, preferences.texts()
-    notes, corrections = _all()
-    what = fields["what"] if fields["what"] in KINDS else "note"
+    template, more = _of_reading(fields, errors, t) if fields["reading"] else _of_all(fields)
+    back, keys = _back(), access.current()
     page = render_template(
-        "notes/template.html",
+        template,
         message=message,
         problems=_problems(errors, t),
         fields_sent=fields,
-        # Which form is open.
-        what=what if any(fields.values()) else "",
-        stations=settings.stations.all,
         reader=NotesReader(settings, t, clock.now_ms()),
-        notes=[note for note in notes if note.undone_at is None],
-        corrections=[each for each in corrections if each.undone_at is None],
-        undone=[
+        back=back,
+        is_back_to_history=urlsplit(back).path == url_for("history_page.as_page"),
+        wants_token="" if keys.lets_note() else keys.tokens_for_notes,
+        obstacle=context.store().database.damage.obstacle,
+        **more,
+    )
+    return page, 400 if errors else 200
+
+
+def _of_reading(
+    fields: dict[str, str], errors: dict[str, str], t: Translation
+) -> tuple[str, dict[str, object]]:
+    """The template of a reading, and what it shows."""
+    with context.view() as view:
+        try:
+            pointed = _pointed(view, fields)
+        except QueryError as error:
+            errors |= error.details
+            pointed = []
+        return "notes/reading.html", {
+            "reading": described(view, pointed, t),
+            "saved": _saved(view.connection),
+        }
+
+
+def _pointed(view: View, fields: dict[str, str]) -> list[Pointed]:
+    if (which := fields["reading"]) not in WHICH:
+        one = of_name(view, which)
+        return [one] if one else []
+    texts = {"from": fields["from"], "to": fields["to"]}
+    try:
+        first_ms, last_ms = (
+            parse_bound(text, view.zone, view.now_ms, end=name == "to")
+            for name, text in texts.items()
+        )
+    except WrongValue as error:
+        raise QueryError({"from": error.reason}) from None
+    abouts = request.args.getlist("about")
+    return in_range(view, which, abouts, (first_ms, last_ms), raw="raw" in request.args)
+
+
+def _of_all(fields: dict[str, str]) -> tuple[str, dict[str, object]]:
+    """The template of the whole page, and what it shows."""
+    settings = context.store().settings
+    with context.view() as view:
+        notes = annotations.all_notes(view.connection)
+        corrections = annotations.all_corrections(view.connection)
+        saved = _saved(view.connection)
+    what = fields["what"] if fields["what"] in KINDS else "note"
+    looked_at = parse_qs(urlsplit(_back()).query).get("endpoint", [])
+    return "notes/template.html", {
+        # Which form is open.
+        "what": what if any(fields[name] for name in FIELDS if name != "back") else "",
+        "stations": settings.stations.all,
+        # The one that the reader has looked at.
+        "station": looked_at[0] if len(looked_at) == 1 else "",
+        "saved": saved,
+        "notes": [note for note in notes if note.undone_at is None],
+        "corrections": [each for each in corrections if each.undone_at is None],
+        "undone": [
             *(note for note in notes if note.undone_at is not None),
             *(each for each in corrections if each.undone_at is not None),
         ],
-    )
-    return page, 400 if errors else 200
+    }
 
 
 def _problems(errors: dict[str, str], t: Translation) -> dict[str, dict[str, str | None]]:
