@@ -34,7 +34,7 @@ def send(browser: Browser, kind: str, points: list[dict[str, float]]) -> None:
 
 
 def drawn(browser: Browser, bucket: str) -> None:
-    browser.wait(lambda: f"one point is {bucket}" in browser.about, f"points of {bucket}")
+    browser.wait(lambda: f"each point covers {bucket}" in browser.about, f"points of {bucket}")
 
 
 def hours(browser: Browser) -> float:

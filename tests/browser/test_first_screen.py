@@ -106,7 +106,7 @@ def test_without_a_range_the_last_day_is_shown_and_the_way_to_all(browser: Brows
     browser.open("/history?lang=en", charts=5)
     assert browser.texts(".ranges [aria-current]") == ["24 h"]
     assert browser.attribute('[name="from"]', "value") == "-24h"
-    assert "one point is 5 min" in browser.about
+    assert "each point covers 5 min" in browser.about
     browser.link("Show all readings").click()
     browser.wait(lambda: browser.path == "/history?from=all", "all of it")
     assert browser.texts(".ranges [aria-current]") == ["All"]

@@ -87,13 +87,13 @@ def time_of(text: str, near: datetime) -> datetime:
 
 def test_dragging_zooms_and_back_leads_back(browser: Browser) -> None:
     browser.open(f"{DAY}&endpoint=data2", charts=QUANTITIES)
-    assert "one point is 5 min" in browser.about
+    assert "each point covers 5 min" in browser.about
     drag(browser, browser.all(".chart")[0], 0.5, 0.75)
     browser.wait(lambda: "to=" in browser.path, "the address of the zoom")
     asked = parse_qs(urlsplit(browser.path).query)
     start, end = (datetime.strptime(asked[name][0], FORMAT) for name in ("from", "to"))  # noqa: DTZ007
     assert abs((end - start) - timedelta(hours=6)) < timedelta(minutes=15)
-    browser.wait(lambda: "one point is 1 min" in browser.about, "finer values")
+    browser.wait(lambda: "each point covers 1 min" in browser.about, "finer values")
     browser.wait(lambda: rows(browser), "the table")
     newest = time_of(rows(browser)[0].split("\t")[0], start)
     assert start <= newest <= end
@@ -102,7 +102,7 @@ def test_dragging_zooms_and_back_leads_back(browser: Browser) -> None:
     (japanese,) = browser.all('#switches [lang="ja"]')
     assert asked["from"][0][:10] in str(japanese.get_attribute("href"))
     browser.driver.back()
-    browser.wait(lambda: "one point is 5 min" in browser.about, "the values from before")
+    browser.wait(lambda: "each point covers 5 min" in browser.about, "the values from before")
     assert browser.path == f"{DAY}&endpoint=data2"
     assert browser.attribute('[name="from"]', "value") == "-24h"
 
