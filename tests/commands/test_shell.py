@@ -62,8 +62,7 @@ def test_each_command_has_a_page_in_both_languages(
         for folder in ("man1", "ja/man1")
     )
     assert english.keys() == japanese.keys()
-    names = {name for name in english if "-" not in name.removeprefix("flask10x-")}
-    assert names == {"flask10x.1", *(f"flask10x-{name}.1" for name in main.COMMANDS)}
+    assert {"flask10x.1", *(f"flask10x-{name}.1" for name in main.COMMANDS)} <= english.keys()
     assert "\n\\fB\\-\\-verify\\fR\nCompare files and database.\n" in english["flask10x-export.1"]
     assert "\nファイルとデータベースを照合。\n" in japanese["flask10x-export.1"]
     assert "\\fBflask10x\\-alerts\\-check\\fR(1)" in english["flask10x-alerts.1"]
