@@ -19,7 +19,7 @@ ENDPOINT = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 # InfluxDB request before they write, which are no unknown stations.
 RESERVED_ENDPOINTS = frozenset(
     {
-        *("alerts", "api", "devices", "events", "healthz", "history", "metrics", "notes"),
+        *("alerts", "api", "devices", "healthz", "history", "metrics", "notes"),
         *("openapi", "readyz", "records", "static", "status", "uptime", "write"),
         *("ping", "query", "setup"),
     }

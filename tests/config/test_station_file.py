@@ -17,6 +17,7 @@ from flask10x.errors import SettingsError, StationsError
 from flask10x.readings.bands import Band
 from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station
 from flask10x.recording import shared_queue
+from tests.conftest import MakeApp
 from tests.support import schemas
 
 FILE = Path("/srv/stations.toml")
@@ -699,10 +700,24 @@ def test_no_column_of_another_table_is_forgotten() -> None:
 
 def test_the_names_of_all_routes_are_reserved_and_no_others(app: Flask) -> None:
     first = {rule.rule.split("/")[1].partition(".")[0] for rule in app.url_map.iter_rules()}
-    # What writers to InfluxDB ask before they write, and a page that is planned.
-    # /health is only asked for: a station of that name is posted to.
-    ours = first - {"", "health", *BUILT_IN.by_endpoint}
-    assert ours | {"ping", "query", "setup"} == RESERVED_ENDPOINTS
+    # What writers to InfluxDB ask before they write.
+    # These two are only asked for: a station of that name is posted to.
+    ours = first - {"", "events", "health", *BUILT_IN.by_endpoint}
+    assert ours | {"ping", "query"} == RESERVED_ENDPOINTS
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("name", ["events", "health"])
+def test_a_station_may_have_the_name_of_what_is_only_asked_for(
+    make_app: MakeApp, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "stations.toml").write_text(
+        f'[stations.{name}.measurements.level]\nunit = ""\n', encoding="utf-8"
+    )
+    client = make_app().test_client()
+    assert client.post(f"/{name}", json={"level": 1}).status_code == 200
+    # Whether or not the writer runs.
+    assert client.get(f"/{name}").status_code in (200, 503)
 
 
 # A value of each kind that TOML has.
