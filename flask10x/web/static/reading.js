@@ -19,6 +19,8 @@ const TRIANGLE_PIXELS = 12;
 // A finger that comes back so near to the time that it reads wants more than to read it.
 const SAME_PIXELS = 28;
 const AWAY_PIXELS = 12;
+// So long after the panel is closed charts may still come that are without what was hidden.
+const REDRAWN_MS = 5000;
 
 let waiting = null;
 let latest = 0;
@@ -141,10 +143,9 @@ function remember() {
 function goBack() {
   const focus = () => document.activeElement === document.body && came()?.focus({ preventScroll: true });
   focus();
-  new MutationObserver((_, watch) => {
-    watch.disconnect();
-    focus();
-  }).observe(document.getElementById("plots"), { childList: true });
+  const watch = new MutationObserver(focus);
+  watch.observe(document.getElementById("charts"), { childList: true, subtree: true });
+  setTimeout(() => watch.disconnect(), REDRAWN_MS);
 }
 
 let box = null;
