@@ -291,23 +291,26 @@ class OpenPage:
     def __init__(self, port: int, path: str) -> None:
         self._port, self._path = port, path
         self._news = threading.Event()
+        self._last_id: int | None = None
         self.answers_ms: list[float] = []
         for run in (self._listen, self._ask):
             threading.Thread(target=run, daemon=True).start()
 
     def _get(self, path: str) -> HTTPResponse:
         connection = HTTPConnection("127.0.0.1", self._port)
-        connection.request("GET", path, headers={"Accept": "text/html", "Accept-Encoding": "gzip"})
+        headers = {"Accept": "text/html", "Accept-Encoding": "gzip"}
+        if self._last_id is not None:
+            headers["Flask10X-Last-Id"] = str(self._last_id)
+        connection.request("GET", path, headers=headers)
         return connection.getresponse()
 
     def _listen(self) -> None:
-        last_id = None
         for line in self._get("/events"):
             if line.startswith(b"data: "):
                 told = json.loads(line.removeprefix(b"data: "))["last_id"]
-                if None not in (last_id, told) and told != last_id:
+                before, self._last_id = self._last_id, told
+                if None not in (before, told) and told != before:
                     self._news.set()
-                last_id = told
 
     def _ask(self) -> None:
         while self._news.wait():

@@ -104,6 +104,7 @@ def create_app(
         MissingDatabase(config, missing).init_app(app)
     offline.init_app(app, access)
     compression.init_app(app)
+    home_page.init_app(app)
     no_such_page.init_app(app)
     read_errors.init_app(app)
     if access.lets_any_sensor_in and not missing:

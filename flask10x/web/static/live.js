@@ -25,7 +25,8 @@ let news;
 let timer = 0;
 let isAsking = false;
 
-/** Let `ask(stations)` ask for what the page shows soon after readings came, null of any station. It gives a promise. */
+/** Let `ask(stations, lastId)` ask for what the page shows soon after readings came, null of any station, up to the one of that id. It
+ * gives a promise. */
 export function follow(ask) {
   listener = ask;
   document.addEventListener("visibilitychange", () => {
@@ -99,7 +100,7 @@ async function ask() {
   news = undefined;
   isAsking = true;
   askedAt = performance.now();
-  await listener(stations).catch(() => {});
+  await listener(stations, lastId).catch(() => {});
   // It rests for as long as the answer took: many pages ask a slow machine less often.
   restsUntil = 2 * performance.now() - askedAt;
   isAsking = false;

@@ -21,8 +21,8 @@ let askedAt = performance.now();
 let asking = false;
 
 /** Ask for the page and put its tiles in the place of those shown. Rejects when it has none. */
-async function refresh() {
-  const fresh = new DOMParser().parseFromString(await page(), "text/html");
+async function refresh(lastId) {
+  const fresh = new DOMParser().parseFromString(await page(lastId), "text/html");
   if (!fresh.getElementById("tiles")) throw new Error("no tiles");
   const focused = document.activeElement?.closest(".tile")?.id;
   const isOnFold = document.activeElement?.matches("summary");
@@ -45,12 +45,12 @@ async function refresh() {
 
 const topOf = (element) => element.getBoundingClientRect().top;
 
-/** The text of this page as it is now. An old tablet has no AbortSignal.timeout. */
-async function page() {
+/** The text of this page as it is now, or as another has got it that has the reading of the id. An old tablet has no AbortSignal.timeout. */
+async function page(lastId) {
   const patience = new AbortController();
   const timer = setTimeout(() => patience.abort(), PATIENCE_MS);
   try {
-    const answer = await link.ask(location.href, { headers: { Accept: "text/html" }, cache: "no-store", signal: patience.signal });
+    const answer = await link.ask(location.href, { headers: { Accept: "text/html", ...(lastId && { "Flask10X-Last-Id": lastId }) }, cache: "no-store", signal: patience.signal });
     if (!answer.ok) throw new Error(`${answer.status}`);
     return await answer.text();
   } finally {
@@ -58,12 +58,12 @@ async function page() {
   }
 }
 
-export async function ask() {
+export async function ask(_stations, lastId) {
   if (asking) return;
   asking = true;
   askedAt = performance.now();
   try {
-    await refresh();
+    await refresh(lastId);
     if (isNight()) location.reload();
   } catch {
     // The notice says when there is no answer.

@@ -1,8 +1,12 @@
 """`GET /`: the home of the house. It answers 200 whatever happens (contract, section 2)."""
 
 import logging
+import time
+from collections.abc import Callable
+from threading import Lock
+from typing import NamedTuple
 
-from flask import render_template, request
+from flask import Flask, current_app, render_template, request
 
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.readings.times import local_text, zone_name
@@ -21,15 +25,73 @@ log = logging.getLogger(__name__)
 blueprint = Page("home", __name__, text=N_("Home"), group="main")
 
 
+# The readings that an open page has heard of (`/events`).
+HEARD = "Flask10X-Last-Id"
+EXTENSION = "flask10x.home"
+# Open pages hear of a reading at once and ask within 0.4 s (static/live.js).
+SHARED_SEC = 1.0
+# Languages, colours and the wall make some of them.
+SHARED_MAX = 16
+
+
+class _Shared(NamedTuple):
+    """A page as it was made, for the others that ask for the same."""
+
+    text: str
+    last_id: int
+    made_sec: float
+
+
+class SharedPages:
+    """The last pages of one worker: fifty that are open are not made fifty times a reading."""
+
+    def __init__(self) -> None:
+        self._pages: dict[tuple[object, ...], _Shared] = {}
+        self._lock = Lock()
+
+    def get(self, key: tuple[object, ...], heard: int, make: Callable[[], tuple[str, int]]) -> str:
+        """Return a page that has the reading `heard` and is at most SHARED_SEC old.
+
+        `make` returns one, and the id of its newest reading. It is called by one thread at a time:
+        those that wait for it get what it has made.
+        """
+        with self._lock:
+            now_sec = time.monotonic()
+            page = self._pages.get(key)
+            if page is None or page.last_id < heard or now_sec - page.made_sec > SHARED_SEC:
+                page = _Shared(*make(), now_sec)
+                self._pages = {key: page} | {
+                    other: each
+                    for other, each in [*self._pages.items()][: SHARED_MAX - 1]
+                    if other != key
+                }
+            return page.text
+
+
+def init_app(app: Flask) -> None:
+    """Let the application share its pages."""
+    app.extensions[EXTENSION] = SharedPages()
+
+
 @blueprint.get("/", guard="open", without_store=True)
 def as_page() -> str:
     """A tile for each station; with `kiosk=1` for a tablet on the wall.
 
     Who may not see readings gets the links alone, and the same while they can't be read.
     """
+    heard = request.headers.get(HEARD, type=int)
+    if heard is None:
+        return _made()[0]
+    shared: SharedPages = current_app.extensions[EXTENSION]
+    chosen = (preferences.language(), preferences.theme(), access.current().lets_read())
+    return shared.get((*chosen, request.url), heard, _made)
+
+
+def _made() -> tuple[str, int]:
+    """The page, and the id of its newest reading: 0 where none may or can be read."""
     settings, t, now_ms = context.store_or_waiting().settings, preferences.texts(), clock.now_ms()
     home, obstacle = _shown(t)
-    return render_template(
+    page = render_template(
         "home/template.html",
         home=home,
         obstacle=obstacle,
@@ -42,6 +104,7 @@ def as_page() -> str:
         stations=settings.stations.all,
         reader=AlertReader(settings, t, now_ms),
     )
+    return page, home.last_id if home else 0
 
 
 def _shown(t: Translation) -> tuple[Home | None, str]:

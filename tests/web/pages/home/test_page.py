@@ -15,7 +15,7 @@ from flask10x.database.database import Database
 from flask10x.readings.parse import Reading
 from flask10x.runtime import facts, station_watch
 from flask10x.system import clock
-from flask10x.web.pages.home import model
+from flask10x.web.pages.home import model, view
 from tests.conftest import MakeApp
 from tests.support.alert_rows import AlertRows
 from tests.support.html import MINUTE, NINE, Outline, words
@@ -244,3 +244,34 @@ def test_the_wall_is_dim_when_people_sleep(
     settings = replace(settings, alerts=replace(settings.alerts, quiet_hours=quiet))
     at = datetime.fromisoformat(f"2025-08-24T{local}:00+09:00")
     assert model.is_night(settings, round(at.timestamp() * 1000)) is is_night
+
+
+@pytest.mark.usefixtures("at_nine")
+def test_open_pages_share_one_that_has_the_reading_they_heard_of(
+    client: FlaskClient, store_readings: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    make = view._made
+
+    def counted() -> tuple[str, int]:
+        made.append(1)
+        return make()
+
+    monkeypatch.setattr(view, "_made", counted)
+
+    def ask(heard: int | None, **headers: str) -> str:
+        own = {} if heard is None else {view.HEARD: str(heard)}
+        return client.get("/", headers=own | headers).text
+
+    store_readings(pico(5, 21.5))
+    first = ask(1)
+    assert "21.5" in first and ask(1) == first and len(made) == 1
+    # Another language, and a page that somebody opens, are made.
+    assert ask(1, **{"Accept-Language": "ja"}) != first and len(made) == 2
+    ask(None)
+    assert len(made) == 3
+    store_readings(pico(4, 22.5))
+    assert ask(1) == first
+    assert "22.5" in ask(2) and len(made) == 4
+    monkeypatch.setattr(view, "SHARED_SEC", -1)
+    assert "22.5" in ask(2) and len(made) == 5
