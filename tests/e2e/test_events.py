@@ -114,6 +114,15 @@ def test_a_page_that_asks_again_while_the_service_stops_holds_nothing_up(
             pass
 
 
+def test_none_keeps_a_thread_by_another_way_to_write_its_path(service: MakeService) -> None:
+    running = service(workers=1, threads=1)
+    with socket.create_connection((HOST, running.port)) as sock:
+        sock.sendall(HEAD.replace(b"/events", b"//events"))
+        sock.settimeout(5)
+        assert sock.recv(12) == b"HTTP/1.1 200"
+        assert running.get("/history").status == 200
+
+
 def test_one_that_has_gone_is_forgotten_at_once(service: MakeService) -> None:
     running = service()
     before = connections(running)
