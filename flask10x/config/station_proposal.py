@@ -230,7 +230,15 @@ def _field(name: str, value: object, units: Mapping[str, str]) -> _Field:
     foreign = units.get(usual.column, usual.unit) if stored is None else usual.unit
     if same_unit(foreign) or foreign == usual.unit:
         return _Field(name, number, usual.unit, usual)
-    return _Field(name, number, FAHRENHEIT.get(foreign, foreign), None)
+    return _Field(name, number, _unit_or_none(FAHRENHEIT.get(foreign, foreign)), None)
+
+
+def _unit_or_none(text: str) -> str:
+    """The text as a unit; empty where no station may have it, as from a board that fails."""
+    try:
+        return unit(text)
+    except WrongEntry:
+        return ""
 
 
 def _read(text: str) -> tuple[float, str | None]:

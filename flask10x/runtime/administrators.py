@@ -7,13 +7,13 @@ be made of them. Several hosts on one database have a file each.
 import json
 import secrets
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from flask10x.config.settings import Settings
+from flask10x.errors import LockTimeout
 from flask10x.system import disk, own_files
 from flask10x.system.locks import FileLock
 
@@ -118,7 +118,8 @@ class Administrators:
         digest = _digest(cookie)
         browser = next((b for b in self._load().browsers if b.digest == digest), None)
         if browser and now_ms - browser.used_ms > USED_EVERY_MS:
-            with self._changed() as state:
+            # What can't be written, as on a full disk, keeps no page from being read.
+            with suppress(OSError, LockTimeout), self._changed() as state:
                 state.browsers = [
                     replace(b, used_ms=now_ms) if b.digest == digest else b for b in state.browsers
                 ]
@@ -146,7 +147,7 @@ class Administrators:
         try:
             stored: dict[str, Any] = json.loads(self._path.read_bytes())
             return _State(
-                stored["links"],
+                dict(stored["links"]),
                 [Browser(**each) for each in stored["browsers"]],
                 [Change(**each) for each in stored["changes"]],
                 stored["last_number"],
@@ -173,12 +174,9 @@ class Administrators:
             own_files.put_in_place(self._path, data.encode(), self._path.stat())
 
 
-def digest_of_file(path: Path) -> str:
-    """Return the SHA-256 of a file as `Change.after` has it; empty when there is no file."""
-    try:
-        return sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError:
-        return ""
+def digest_of(data: bytes) -> str:
+    """Return the SHA-256 of a file's bytes as `Change.after` has it."""
+    return sha256(data).hexdigest()
 
 
 def _digest(secret: str) -> str:

@@ -145,6 +145,9 @@ class Threads:
         if lane == "events":
             environ[FOLLOWER] = partial(self._follower, environ["gunicorn.socket"])
             return self._begin(environ, start_response)
+        # The application takes some paths for another that the lanes don't: `//events`. An answer
+        # without an end would keep the thread.
+        environ[FOLLOWER] = _ended_follower
         pool = self._senders if lane == "senders" else self._others
         return _by_threads(pool, self._pieces(environ, start_response))
 
@@ -191,6 +194,12 @@ class Threads:
             yield from answer
         finally:
             getattr(answer, "close", int)()
+
+
+def _ended_follower() -> Follower:
+    follower = Follower()
+    follower.end()
+    return follower
 
 
 def _length(environ: "WSGIEnvironment") -> int | None:

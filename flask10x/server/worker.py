@@ -114,7 +114,7 @@ class Connection:
     """The request that is being answered, as gunicorn has parsed it."""
     _head: bytes | None = None
     _body_max_bytes = BODY_MAX_BYTES
-    _is_tried = _is_closed = False
+    _is_tried = _is_closed = _is_hung_up = False
     _end: Callable[[], None] | None = None
 
     def __init__(self, sock: socket.socket, waiting: dict["Connection", None]) -> None:
@@ -199,9 +199,15 @@ class Connection:
                 self._wait_for_reader()
 
     def follow(self, end: Callable[[], None]) -> None:
-        """Let `end` end an answer that has no end by itself, when the client closes its own."""
+        """Let `end` end an answer that has no end by itself, when the client closes its own.
+
+        At a stop it ends at once: who asks again while the worker lingers would hold it up.
+        """
         self._end = end
-        self._readable.start(self.hang_up)
+        if self._is_hung_up:
+            end()
+        else:
+            self._readable.start(self.hang_up)
 
     @property
     def is_endless(self) -> bool:
@@ -209,7 +215,8 @@ class Connection:
         return self._end is not None
 
     def hang_up(self) -> None:
-        """End an answer that has no end by itself; others end in their time."""
+        """End an answer that has no end by itself, also the next one; others end in their time."""
+        self._is_hung_up = True
         if self._end is not None:
             self._readable.stop()
             self._end()

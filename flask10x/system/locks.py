@@ -132,7 +132,12 @@ def timed_out(path: Path, timeout_sec: float) -> LockTimeout:
 
 
 def opened(path: Path) -> int:
-    """The descriptor of a lock file, which is made if there is none; raises OSError."""
+    """The descriptor of a lock file, which is made if there is none; raises OSError.
+
+    A folder is locked itself: where people keep their files, no other one appears.
+    """
+    if path.is_dir():
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     flags = os.O_RDWR | os.O_CREAT
     with suppress(FileExistsError):
         fd = disk.private(path, flags | os.O_EXCL)

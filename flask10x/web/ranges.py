@@ -3,6 +3,7 @@
 from datetime import tzinfo
 
 from flask10x.history.query import Bound, Query
+from flask10x.readings.reasons import WrongValue
 from flask10x.readings.times import (
     DAY_MS,
     HOUR_MS,
@@ -105,8 +106,12 @@ def _range(start_ms: int, end_ms: int, zone: tzinfo | None) -> Range | None:
 def bound_text(ms: int, zone: tzinfo | None, *, end: bool) -> str:
     """The local time as an end of a range.
 
-    In full where a clock change repeats it, which would mean the other hour.
+    In full where a clock change repeats it, which would mean the other hour, and at the very first
+    and last bounds, for which the zone has no date that a bound can be.
     """
     text = local_text(ms, zone)
-    meant_ms = parse_bound(text, zone, ms, end=end)
-    return text if meant_ms // SECOND_MS == ms // SECOND_MS else iso_text(ms, zone)
+    try:
+        is_meant = parse_bound(text, zone, ms, end=end) // SECOND_MS == ms // SECOND_MS
+    except WrongValue:
+        is_meant = False
+    return text if is_meant else iso_text(ms, zone)

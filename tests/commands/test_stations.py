@@ -2,7 +2,11 @@
 
 import json
 import shlex
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -18,6 +22,7 @@ from flask10x.maintenance import station_changes
 from flask10x.readings.stations import BUILT_IN, Measurement, Station
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedReading
+from flask10x.system import own_files
 from tests.support import databases
 from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
@@ -263,6 +268,32 @@ def test_a_file_that_was_changed_meanwhile_is_left_alone(file: Path) -> None:
     with pytest.raises(SettingsError, match="was changed meanwhile"):
         station_changes.replace_file(file, written, former)
     assert files_in(file.parent) == []
+
+
+def test_of_two_changes_at_once_one_is_made_and_the_other_says_so(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text("# 1\n")
+    put_in_place, began = own_files.put_in_place, Barrier(2)
+
+    def slow(*taken: Any) -> None:
+        # Where another one is at it, too, it comes between.
+        with suppress(BrokenBarrierError):
+            began.wait(0.5)
+        put_in_place(*taken)
+
+    def change(data: bytes) -> bytes | None:
+        try:
+            station_changes.replace_file(file, data, b"# 1\n")
+        except SettingsError:
+            return None
+        return data
+
+    monkeypatch.setattr(own_files, "put_in_place", slow)
+    with ThreadPoolExecutor(2) as threads:
+        made = [*filter(None, threads.map(change, [b"# 2\n", b"# 3\n"]))]
+    assert made == [file.read_bytes()]
+    assert files_in(file.parent) == [file.name]
 
 
 def test_add_takes_standard_input(file: Path) -> None:

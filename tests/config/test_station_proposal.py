@@ -125,6 +125,12 @@ def test_numbers_in_fahrenheit_are_not_taken_for_celsius() -> None:
     assert rows(body) == [("temperature_f", "Temperature", "°F", None, None)]
 
 
+@pytest.mark.parametrize("unit", ["\ud800", "x" * 999, "-", "a\nb"])
+def test_what_is_no_unit_is_left_out(unit: str) -> None:
+    body: dict[str, object] = {"Temperature": 75, "TempUnit": unit}
+    assert rows(body) == [("temperature_2", "Temperature", "", None, None)]
+
+
 def test_a_body_of_the_contracts_bedroom() -> None:
     """The measured bodies become what the built-in station has, in their own order."""
     usual = {m.path: m for m in BUILT_IN.by_endpoint["data2"].measurements}

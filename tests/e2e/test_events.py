@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -53,6 +54,14 @@ def connections(service: Service) -> int:
     return sum(name.startswith("socket:") for pid in workers for name in open_files(pid))
 
 
+def is_closed(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def test_all_are_told_also_of_what_another_process_has_stored(service: MakeService) -> None:
     running = service(commit_interval_sec=0)
     with ExitStack() as stack:
@@ -81,6 +90,37 @@ def test_a_stop_does_not_wait_for_them_and_ends_their_answers(service: MakeServi
         # Each would have been waited for as long as a request in flight, 10 s.
         assert time.monotonic() - began_sec < 8
         assert one.event(20) is None and other.event(20) is None
+
+
+def test_a_page_that_asks_again_while_the_service_stops_holds_nothing_up(
+    service: MakeService,
+) -> None:
+    running = service(workers=1)
+    with socket.create_connection((HOST, running.port)) as sock:
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert sock.recv(4096)
+        stopping = threading.Thread(target=running.stop)
+        began_sec = time.monotonic()
+        stopping.start()
+        # The browser's connection is there still, and the end of the stream was told already.
+        wait_until(lambda: is_closed(running.port), 20, "it takes no more connections")
+        sock.sendall(HEAD)
+        stopping.join()
+        # It would be waited for as long as a request in flight, 10 s.
+        assert time.monotonic() - began_sec < 8
+        sock.settimeout(20)
+        assert sock.recv(12) == b"HTTP/1.1 200"
+        while sock.recv(4096):
+            pass
+
+
+def test_none_keeps_a_thread_by_another_way_to_write_its_path(service: MakeService) -> None:
+    running = service(workers=1, threads=1)
+    with socket.create_connection((HOST, running.port)) as sock:
+        sock.sendall(HEAD.replace(b"/events", b"//events"))
+        sock.settimeout(5)
+        assert sock.recv(12) == b"HTTP/1.1 200"
+        assert running.get("/history").status == 200
 
 
 def test_one_that_has_gone_is_forgotten_at_once(service: MakeService) -> None:

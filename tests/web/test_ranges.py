@@ -7,9 +7,11 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.history.parameters import HTML, parse_query
+from flask10x.readings.times import parse_bound
 from flask10x.web.ranges import (
     LENGTH_MS,
     QUICK,
+    bound_text,
     name_of_length,
     neighbours,
     quick_name,
@@ -139,6 +141,16 @@ def test_a_range_after_now_leads_to_one_that_is_as_long_and_ends_now(
 ) -> None:
     query = parse_query([("from", "2026-01-01"), ("to", end)], settings, NINE, HTML)
     assert wider(query, NINE - round(newest_hours_ago * HOUR), NINE) == expected
+
+
+@pytest.mark.parametrize("text", ["1970-01-01T00:00:00+00:00", "9999-12-31T23:59:59-12:00"])
+@pytest.mark.parametrize("zone", [TOKYO, ZoneInfo("America/New_York")])
+@pytest.mark.parametrize("end", [False, True])
+def test_the_first_and_the_last_bound_are_written_so_that_they_are_read_back(
+    text: str, zone: ZoneInfo, end: bool
+) -> None:
+    ms = parse_bound(text, zone, NINE, end=end)
+    assert parse_bound(bound_text(ms, zone, end=end), zone, NINE, end=end) == ms
 
 
 def test_nothing_is_wider_than_everything(settings: Settings) -> None:

@@ -45,11 +45,14 @@ def stream() -> Response:
 def _events(new_readings: NewReadings, follower: Follower) -> Iterator[str]:
     seen: News | None = None
     with new_readings.followed_by(follower):
-        while not follower.is_ended:
+        while True:
+            # At least one, by which a page knows that it may soon ask again.
             news = new_readings.news
             yield _event(news, seen)
             seen = news
             follower.wait(STILL_SEC)
+            if follower.is_ended:
+                return
 
 
 def _event(news: News | None, seen: News | None) -> str:

@@ -1,8 +1,10 @@
 """A browser becomes an administrator's, adds a station that sends, and takes it back."""
 
+import errno
 import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -12,7 +14,7 @@ from flask10x.config.settings import Settings
 from flask10x.recording.writer import Writer
 from flask10x.runtime import administrators as module
 from flask10x.runtime.administrators import NAME, Administrators
-from flask10x.system import clock
+from flask10x.system import clock, own_files
 from flask10x.web.administrators import COOKIE
 from tests.conftest import MakeApp
 from tests.support.html import words
@@ -191,6 +193,67 @@ def test_a_damaged_file_makes_no_administrator(
     (settings.data_dir / NAME).write_text("{")
     assert "admin-link" in client.get("/setup").text
     become(client, of)
+
+
+@pytest.mark.parametrize("links", ["[]", '"x"', "null", "7"])
+def test_a_file_of_another_form_makes_none_either(
+    client: FlaskClient, of: Administrators, settings: Settings, links: str
+) -> None:
+    become(client, of)
+    text = f'{{"links": {links}, "browsers": [], "changes": [], "last_number": 1}}'
+    (settings.data_dir / NAME).write_text(text)
+    assert client.post("/setup/link", data={"link": "x"}).status_code == 404
+    become(client, of)
+
+
+@pytest.mark.parametrize("body", ['{"t": 1, "TempUnit": "\\ud800"}', '{"t": 1, "x\\ud800": 1}'])
+def test_what_no_text_can_have_is_shown_by_its_number(
+    client: FlaskClient, writer: Writer, body: str
+) -> None:
+    client.post("/freezer", data=body)
+    writer.rejected_queue.finish()
+    answer = client.get("/setup/stations/freezer")
+    assert answer.status_code == 200 and "ud800" in answer.text
+
+
+@pytest.mark.parametrize("number", ["", "x", "²", "9" * 5000, "7\n"])
+def test_no_browser_has_such_a_number(client: FlaskClient, of: Administrators, number: str) -> None:
+    token = become(client, of)
+    assert client.post("/setup/end", data={"token": token, "number": number}).status_code == 303
+    assert len(of.browsers) == 1
+
+
+@pytest.mark.usefixtures("sends")
+def test_a_full_disk_is_said_and_keeps_no_page_from_being_read(
+    client: FlaskClient,
+    of: Administrators,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token, link = become(client, of), of.new_link(clock.now_ms())
+    put_in_place = own_files.put_in_place
+
+    def full(path: Path, *_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    def only_of_stations(path: Path, *taken: Any) -> None:
+        (full if path.name == NAME else put_in_place)(path, *taken)
+
+    monkeypatch.setattr(own_files, "put_in_place", full)
+    now_ms = clock.now_ms()
+    with monkeypatch.context() as later:
+        later.setattr(clock, "now_ms", lambda: now_ms + 2 * module.USED_EVERY_MS)
+        assert "this browser" in client.get("/setup").text
+    for path, name, value in [("link", "link", link), ("end", "number", of.browsers[0].number)]:
+        answer = client.post(f"/setup/{path}", data={"token": token, name: value})
+        assert answer.status_code == 503 and "No space left on device" in answer.text
+    added = client.post("/setup/stations/freezer", data={"token": token, **FORM})
+    assert added.status_code == 400 and "No space left on device" in added.text
+    # The file is changed: that its former text is not kept does not say otherwise.
+    monkeypatch.setattr(own_files, "put_in_place", only_of_stations)
+    added = client.post("/setup/stations/freezer", data={"token": token, **FORM})
+    assert added.status_code == 303 and of.changes == []
+    assert "[stations.freezer]" in stations_file(settings).read_text()
 
 
 def test_without_the_pages_there_is_nothing_to_attack(make_app: MakeApp) -> None:

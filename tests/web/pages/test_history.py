@@ -549,6 +549,13 @@ def test_an_address_is_a_code_for_a_phone(client: FlaskClient) -> None:
     assert long.status_code == 400
 
 
+@pytest.mark.parametrize(
+    "query", ["from=2025-08-24&to=9999-12-31", "from=1970-01-01T00:00:00%2B00:00"]
+)
+def test_the_last_and_the_first_time_can_be_asked_for(client: FlaskClient, query: str) -> None:
+    assert client.get(f"/history?{query}").status_code == 200
+
+
 def test_a_code_cannot_hold_every_address(client: FlaskClient) -> None:
     answer = client.get(f"/history/address.svg?from=2025-08-24&off={'data2.co2,' * 350}data2.co2")
     assert answer.status_code == 400

@@ -238,7 +238,16 @@ def test_a_link_fills_the_form(client: FlaskClient) -> None:
     assert client.get("/notes?wat=hide").status_code == 400
 
 
-@pytest.mark.parametrize("form", [{}, {"what": "note"}, {"what": "note", "id": "-1"}, {"id": "1"}])
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"what": "note"},
+        {"what": "note", "id": "-1"},
+        {"id": "1"},
+        {"what": "note", "id": "1.co2\n2025-08-24 INFO of somebody else"},
+    ],
+)
 def test_what_can_not_be_undone(client: FlaskClient, form: dict[str, str]) -> None:
     assert client.post("/notes/undo", data=form).status_code == 400
 

@@ -106,14 +106,14 @@ def undo() -> AnyResponse:
 
     Raises QueryError, and what writing raises.
     """
-    what, number = request.form.get("what", ""), request.form.get("id", "")
+    what, number = request.form.get("what", ""), _number(request.form.get("id", ""))
     if what not in KINDS:
         raise QueryError({"what": ONE_OF_KINDS})
     with context.store().database.commit() as connection:
-        is_undone = annotations.undo(connection, what, _number(number), clock.now_ms())
+        is_undone = annotations.undo(connection, what, number, clock.now_ms())
     if is_undone:
-        log.info("%s %s taken back, by %s", _WORDS[what], number, access.sender())
-    return _leading_to(what, int(number))
+        log.info("%s %d taken back, by %s", _WORDS[what], number, access.sender())
+    return _leading_to(what, number)
 
 
 @blueprint.get("/api/v1/notes")
@@ -204,7 +204,8 @@ def _add(connection: Connection, written: WrittenNote | Correction) -> int:
 
 
 def _number(text: str) -> int:
-    if name := name_of(text):
+    name = name_of(text)
+    if name and name[1] is None:
         return name[0]
     raise QueryError({"id": "the number of one of them is needed"})
 

@@ -20,7 +20,7 @@ from flask10x.errors import LockTimeout
 from flask10x.readings.parse import InvalidBody, decode
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedRow
-from flask10x.runtime.administrators import Administrators, Browser, Change, digest_of_file
+from flask10x.runtime.administrators import Administrators, Browser, Change, digest_of
 from flask10x.system import clock
 from flask10x.web import context
 
@@ -81,7 +81,7 @@ def add(of: Administrators, browser: Browser, proposal: Proposal) -> bool:
     """Add the station to the file; return whether the service takes it over by itself now.
 
     Raises SettingsError where the file would have a mistake or was changed meanwhile, and OSError
-    where it can't be written; then nothing is changed.
+    or LockTimeout where it can't be written; then nothing is changed.
     """
     # Only a change needs it, and few homes make one.
     from flask10x.maintenance import station_changes  # noqa: PLC0415
@@ -90,17 +90,16 @@ def add(of: Administrators, browser: Browser, proposal: Proposal) -> bool:
     path = file_of(store.settings)
     data, former = station_changes.with_station(path, proposal.station)
     station_changes.replace_file(path, data, former)
-    of.note(
-        Change(
-            number=0,
-            at_ms=clock.now_ms(),
-            browser=browser.name,
-            station=proposal.station.endpoint,
-            path=str(path),
-            before=None if former is None else former.decode(),
-            after=digest_of_file(path),
-        )
+    change = Change(
+        number=0,
+        at_ms=clock.now_ms(),
+        browser=browser.name,
+        station=proposal.station.endpoint,
+        path=str(path),
+        before=None if former is None else former.decode(),
+        after=digest_of(data),
     )
+    _note(of, change)
     log.info("Station /%s was added by %s", proposal.station.endpoint, browser.name)
     try:
         add_missing(store.database, station_file.parse(data, path))
@@ -113,21 +112,29 @@ def add(of: Administrators, browser: Browser, proposal: Proposal) -> bool:
 def undo(of: Administrators, change: Change) -> bool:
     """Put the file back as it was before the change; False when it was changed since then.
 
-    Readings that were stored meanwhile stay. Raises OSError when the file can't be written.
+    Readings that were stored meanwhile stay. Raises OSError, LockTimeout or SettingsError when the
+    file can't be written, or is being written by somebody else.
     """
     from flask10x.maintenance import station_changes  # noqa: PLC0415
 
     path = Path(change.path)
-    if change.undone_ms is not None or digest_of_file(path) != change.after:
+    present = path.read_bytes() if path.exists() else None
+    if change.undone_ms is not None or present is None or digest_of(present) != change.after:
         return False
-    if change.before is None:
-        path.unlink()
-    else:
-        station_changes.replace_file(path, change.before.encode(), path.read_bytes())
-    of.note(replace(change, undone_ms=clock.now_ms()))
+    before = None if change.before is None else change.before.encode()
+    station_changes.replace_file(path, before, present)
+    _note(of, replace(change, undone_ms=clock.now_ms()))
     log.info("Station /%s was taken back", change.station)
     reload(context.store().settings)
     return True
+
+
+def _note(of: Administrators, change: Change) -> None:
+    """The file is changed already, so what cannot be noted of it, as on a full disk, is logged."""
+    try:
+        of.note(change)
+    except (OSError, LockTimeout) as error:
+        log.warning("The change of /%s is not kept among the changes: %s", change.station, error)
 
 
 def reload(settings: Settings) -> bool:

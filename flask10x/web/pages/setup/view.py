@@ -4,6 +4,7 @@ A browser becomes an administrator's by a link that `flask10x admin-link` prints
 that send already; each change is kept with the file as it was, and can be undone.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -17,17 +18,20 @@ from flask10x.config.readers import Place
 from flask10x.config.settings import FOLDERS, OF_THE_MASTER, PREFIX, ROWS, SECTIONS, Settings
 from flask10x.config.station_keys import LABEL_CHARS
 from flask10x.database.paths import shown_name
-from flask10x.errors import SettingsError
+from flask10x.errors import LockTimeout, SettingsError
 from flask10x.readings.labels import moment
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import zone_name_of
 from flask10x.recording import rejected
 from flask10x.system import clock
+from flask10x.system.logs import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import administrators, context, preferences
 from flask10x.web.page import Page
 from flask10x.web.pages.setup import stations
 from flask10x.web.pages.status.commands import shell
+
+log = logging.getLogger(__name__)
 
 blueprint = Page(
     "setup",
@@ -102,10 +106,10 @@ def begin() -> AnyResponse | tuple[str, int]:
 def end() -> AnyResponse:
     """End the browser of this number; then `/setup`."""
     administrators.required()
-    number = request.form.get("number", "")
-    if not number.isdecimal():
-        abort(400)
-    administrators.administrators().end(int(number))
+    of, number = administrators.administrators(), request.form.get("number", "")
+    for one in of.browsers:
+        if str(one.number) == number:
+            of.end(one.number)
     return redirect(url_for("setup.as_page"), 303)
 
 
@@ -121,7 +125,7 @@ def undo() -> AnyResponse | tuple[str, int]:
     try:
         if stations.undo(of, change):
             return redirect(url_for("setup.as_page", _anchor="changes"), 303)
-    except (OSError, SettingsError) as error:
+    except (OSError, LockTimeout, SettingsError) as error:
         return as_page(str(error), 409)
     message = t(
         "{path} was changed since then and stays as it is: remove the entry of {name} there.",
@@ -151,11 +155,20 @@ def add(name: str) -> AnyResponse | tuple[str, int]:
     if not problems:
         try:
             stations.add(administrators.administrators(), browser, proposal)
-        except (OSError, SettingsError) as error:
+        except (OSError, LockTimeout, SettingsError) as error:
             problems = {"file": str(error)}
         else:
             return redirect(url_for("setup.as_page", _anchor="changes"), 303)
     return _station(name, fields, problems)
+
+
+@blueprint.errorhandler(OSError)
+@blueprint.errorhandler(LockTimeout)
+def unwritable(error: Exception) -> tuple[str, int]:
+    """The page, which says why nothing can be written: the disk is full, or may only be read."""
+    log.error("Nothing can be set up: %s", error)
+    t = preferences.texts()
+    return as_page(t("Nothing was changed: {reason}", reason=str(error)), 503)
 
 
 @blueprint.errorhandler(403)
@@ -184,6 +197,7 @@ def _station(endpoint: str, fields: dict[str, str], problems: dict[str, str]) ->
         entry=stations.text_of(candidate.proposal) if candidate else "",
         local_time=lambda ms: moment(ms, settings.zone, t, now_ms),
         body_text=rejected.text_of,
+        escape=escape,
         link=own.flask10x("admin-link"),
         adding=own.flask10x("stations", "add", endpoint),
     )
