@@ -209,23 +209,25 @@ def first_ms(view: View, query: Query) -> int | None:
 
 
 def begun_before(view: View, query: Query, chart: Chart) -> set[tuple[str, str]]:
-    """Return the names of the lines that have values before the window, by whole hours.
+    """Return the names of the lines that begin later than the window and have values before it.
 
-    A derived value has as long as its station has readings, and so have all while roll-ups lack.
+    By whole hours. A derived value has as long as its station has readings, and so have all while
+    roll-ups lack.
     """
-    if chart.window is None:
+    late = [line for line in chart.lines if 0 not in line.buckets]
+    if chart.window is None or not late:
         return set()
     first_ms, state = chart.window.first_ms, view.rollups
-    reach = extents(view, {line.station for line in chart.lines}, raw=query.raw)
+    reach = extents(view, {line.station for line in late}, raw=query.raw)
     begun = {
         line.names
-        for line in chart.lines
+        for line in late
         if (extent := reach[line.station.endpoint])
         and min(extent.first_ms or first_ms, extent.first_hour_ms or first_ms) < first_ms
     }
     measured = [
         (*line.names, first_ms // HOUR_MS, 0, 0)
-        for line in chart.lines
+        for line in late
         if line.names in begun and line.measurement.column in line.station.columns
     ]
     if not measured or not state.fits or state.progress.is_far_behind:

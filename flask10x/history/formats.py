@@ -128,7 +128,7 @@ def chart_object(
     """Return the chart as `/history/series` answers it (docs/en/reference/http-api.md).
 
     A bucket that ends after `now_ms`, UTC epoch milliseconds, is marked as partial. `begun` has the
-    names of the lines that have values before the window.
+    names of the lines that begin late (`charts.begun_before`).
     """
     window = chart.window
     return {

@@ -176,7 +176,7 @@ def test_programs_get_plain_json(client: FlaskClient, accept: str) -> None:
     assert answer.content_type == "application/json"
 
 
-def test_a_line_says_whether_it_began_before_the_range(
+def test_a_line_says_whether_it_lacks_something_at_the_beginning(
     client: FlaskClient, settings: Settings, database: Database, writer: Writer
 ) -> None:
     hour = 60 * MINUTE
@@ -197,7 +197,10 @@ def test_a_line_says_whether_it_began_before_the_range(
 
     assert begun("2025-08-24T13:30") == {"co2": True, "humidity": False, "gas_resistance": True}
     assert begun("2025-08-24T08:00") == {"co2": False, "humidity": False, "gas_resistance": False}
-    assert begun("2025-08-24T15:00") == {"co2": True, "humidity": True, "gas_resistance": True}
+    # A line that has a value at the beginning lacks nothing there.
+    assert begun("2025-08-24T15:00") == {"co2": False, "humidity": False, "gas_resistance": False}
+    # Its hour has begun with it.
+    assert begun("2025-08-24T14:30") == {"co2": True, "humidity": False, "gas_resistance": True}
 
 
 def test_no_readings_at_all(client: FlaskClient) -> None:
