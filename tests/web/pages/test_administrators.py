@@ -122,6 +122,18 @@ def test_a_station_that_sends_is_added_and_taken_back(
 
 
 @pytest.mark.usefixtures("sends")
+def test_a_form_that_is_sent_twice_adds_the_station_once(
+    client: FlaskClient, of: Administrators, settings: Settings
+) -> None:
+    token = become(client, of)
+    for _ in range(2):
+        answer = client.post("/setup/stations/freezer", data={"token": token, **FORM})
+        assert answer.status_code == 303
+    assert stations_file(settings).read_text().count("[stations.freezer]") == 1
+    assert len(of.changes) == 1
+
+
+@pytest.mark.usefixtures("sends")
 def test_a_file_that_was_changed_since_is_not_undone(
     client: FlaskClient, of: Administrators, settings: Settings
 ) -> None:

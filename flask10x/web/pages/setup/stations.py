@@ -16,7 +16,7 @@ from flask10x.config.station_keys import ENDPOINT, RESERVED_ENDPOINTS
 from flask10x.config.station_proposal import Proposal, propose
 from flask10x.database.running_service import running
 from flask10x.database.station_columns import add_missing
-from flask10x.errors import LockTimeout
+from flask10x.errors import LockTimeout, SettingsError
 from flask10x.readings.parse import InvalidBody, decode
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedRow
@@ -107,6 +107,23 @@ def add(of: Administrators, browser: Browser, proposal: Proposal) -> bool:
         # The reload does it.
         log.warning("The columns of /%s are not there yet: %s", proposal.station.endpoint, error)
     return reload(store.settings)
+
+
+def is_added_already(endpoint: str) -> bool:
+    """Whether the file has the station, of which the service has not heard; if so, it is told.
+
+    So it is when a form is sent twice, or whoever has added the station was killed before the end.
+    """
+    settings = context.store().settings
+    path = file_of(settings)
+    try:
+        present = station_file.parse(path.read_bytes(), path).by_endpoint
+    except (OSError, SettingsError):
+        return False
+    if endpoint not in present:
+        return False
+    reload(settings)
+    return True
 
 
 def undo(of: Administrators, change: Change) -> bool:

@@ -156,8 +156,8 @@ def add(name: str) -> AnyResponse | tuple[str, int]:
         try:
             stations.add(administrators.administrators(), browser, proposal)
         except (OSError, LockTimeout, SettingsError) as error:
-            problems = {"file": str(error)}
-        else:
+            problems = {} if stations.is_added_already(name) else {"file": str(error)}
+        if not problems:
             return redirect(url_for("setup.as_page", _anchor="changes"), 303)
     return _station(name, fields, problems)
 
