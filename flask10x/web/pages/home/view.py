@@ -30,6 +30,8 @@ HEARD = "Flask10X-Last-Id"
 EXTENSION = "flask10x.home"
 # Open pages hear of a reading at once and ask within 0.4 s (static/live.js).
 SHARED_SEC = 1.0
+# A page is made within tenths of a second.
+WAITED_SEC = 1.0
 # Languages, colours and the wall make some of them.
 SHARED_MAX = 16
 
@@ -53,9 +55,12 @@ class SharedPages:
         """Return a page that has the reading `heard` and is at most SHARED_SEC old.
 
         `make` returns one, and the id of its newest reading. It is called by one thread at a time:
-        those that wait for it get what it has made.
+        those that wait for it get what it has made. While it takes long, as from a database that
+        does not answer, they make their own: in a row they would hold all threads for pages.
         """
-        with self._lock:
+        if not self._lock.acquire(timeout=WAITED_SEC):
+            return make()[0]
+        try:
             now_sec = time.monotonic()
             page = self._pages.get(key)
             if page is None or page.last_id < heard or now_sec - page.made_sec > SHARED_SEC:
@@ -66,6 +71,8 @@ class SharedPages:
                     if other != key
                 }
             return page.text
+        finally:
+            self._lock.release()
 
 
 def init_app(app: Flask) -> None:

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, time
+from threading import Barrier
 
 import pytest
 from flask import Flask
@@ -244,6 +246,21 @@ def test_the_wall_is_dim_when_people_sleep(
     settings = replace(settings, alerts=replace(settings.alerts, quiet_hours=quiet))
     at = datetime.fromisoformat(f"2025-08-24T{local}:00+09:00")
     assert model.is_night(settings, round(at.timestamp() * 1000)) is is_night
+
+
+def test_a_page_that_takes_long_to_make_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shared, both = view.SharedPages(), Barrier(2)
+    monkeypatch.setattr(view, "WAITED_SEC", 0.05)
+
+    def make() -> tuple[str, int]:
+        both.wait(20)
+        return "unreadable", 0
+
+    with ThreadPoolExecutor(2) as threads:
+        pages = threads.map(lambda _: shared.get((), 1, make), range(2))
+        assert [*pages] == ["unreadable", "unreadable"]
 
 
 @pytest.mark.usefixtures("at_nine")
