@@ -56,9 +56,11 @@ def _require_same(bind: str) -> None:
         host = f"[{name[0]}]" if handed.family == socket.AF_INET6 else name[0]
         held, wanted = {f"{host}:{name[1]}"}, _named(bind)
     if held.isdisjoint(wanted):
+        # Without the empty line the new address is a second one, and the old one stays the first.
         raise SettingsError(
-            f"{PREFIX}BIND is {bind}, but systemd holds {held.pop()}: put the same as ListenStream="
-            " into flask10x.socket (sudo systemctl edit flask10x.socket)"
+            f"{PREFIX}BIND is {bind}, but systemd holds {held.pop()}: put the same into"
+            " flask10x.socket (sudo systemctl edit flask10x.socket): a line ListenStream= and below"
+            f" it ListenStream={bind.removeprefix('unix:')}"
         )
 
 

@@ -60,7 +60,7 @@ def test_a_port_that_systemd_holds_is_that_of_the_setting(
             listening.require_free(make_settings(BIND=f"{host}:{port}"))
         # Behind a proxy it listens on this machine only, and shall not on all addresses.
         for bind in (f"127.0.0.1:{port + 1}", f"0.0.0.0:{port}", f"[::1]:{port}", "unix:/run/s"):
-            with pytest.raises(SettingsError, match="put the same as ListenStream=") as caught:
+            with pytest.raises(SettingsError, match="a line ListenStream= and below it") as caught:
                 listening.require_free(make_settings(BIND=bind))
             assert str(caught.value).startswith(
                 f"FLASK10X_BIND is {bind}, but systemd holds 127.0.0.1:{port}: "
