@@ -211,8 +211,8 @@ class Connection:
 
     @property
     def is_endless(self) -> bool:
-        """Whether its answer has no end by itself."""
-        return self._end is not None
+        """Whether its answer has no end by itself, and has not been ended yet."""
+        return self._end is not None and not self._is_hung_up
 
     def hang_up(self) -> None:
         """End an answer that has no end by itself, also the next one; others end in their time."""

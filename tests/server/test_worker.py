@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -178,6 +179,21 @@ def test_without_a_descriptor_the_one_that_has_been_silent_longest_goes(worker: 
     for handling, client in (begun, *silent):
         client.close()
         handling.join(WITHIN_SEC)
+
+
+def test_without_a_descriptor_each_time_another_open_page_goes(worker: Worker) -> None:
+    both = [connected(worker) for _ in range(2)]
+    gevent.sleep(0.01)
+    ended: list[int] = []
+    for number, connection in enumerate(worker.connections):
+        connection.follow(partial(ended.append, number))
+    # The first may be held up by a client that reads nothing.
+    for _ in both:
+        worker.note_untaken(OSError(24, "Too many open files"))
+    assert sorted(ended) == [0, 1]
+    for handling, client in both:
+        client.close()
+        handling.kill()
 
 
 def test_a_connection_that_was_taken_just_before_a_stop_is_answered(worker: Worker) -> None:
