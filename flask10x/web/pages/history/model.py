@@ -161,12 +161,18 @@ def period(query: Query, now_ms: int, zone: tzinfo | None, t: Translation) -> st
         day = _day(last[0], today, t)
         if (first[1], last[1]) == ("00:00", "23:59"):
             return day
-        return t("{first} – {last}", first=f"{day}{t(', ')}{first[1]}", last=last[1])
-    if (first[0].year, first[0].month) == (today.year, last[0].month):
+        begin = t("{date}, {clock}", date=day, clock=first[1])
+        return t("{first} – {last}", first=begin, last=last[1])
+    months = {(day.year, day.month) for day in (first[0], last[0])}
+    if months == {(today.year, last[0].month)}:
         month = t(MONTHS[last[0].month - 1])
         return t("{first} – {last} {month}", first=first[0].day, last=last[0].day, month=month)
-    days = (_day(day, today, t) for day in (first[0], last[0]))
-    return t("{first} – {last}", first=next(days), last=next(days))
+    known = (today, today)
+    if first[0].year == last[0].year:
+        # The year is said once, where it belongs in the language.
+        known = (today, last[0]) if t.language == "ja" else (first[0], today)
+    ends = [_day(day, of, t) for day, of in zip((first[0], last[0]), known, strict=True)]
+    return t("{first} – {last}", first=ends[0], last=ends[1])
 
 
 def _moment(ms: int, zone: tzinfo | None) -> tuple[date, str]:
