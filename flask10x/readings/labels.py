@@ -139,6 +139,15 @@ def period_name(name: str, t: Translation) -> str:
     return t("{weekday} {day} {month}", **_parts(name, t))
 
 
+def between(first_ms: int, end_ms: int, zone: tzinfo | None, t: Translation, now_ms: int) -> str:
+    """`Sun 29 Nov, 16:00 – 17:00`, `Sun 29 Nov, 23:00 – Mon 30 Nov, 01:00`: to the minute."""
+    first, end = (moment(ms, zone, t, now_ms) for ms in (first_ms, end_ms))
+    texts = [local_text(ms, zone) for ms in (first_ms, end_ms)]
+    if texts[0][:10] == texts[1][:10] and is_date(first_ms):
+        end = texts[1][11:16]
+    return t("{first} – {last}", first=first, last=end)
+
+
 def range_of(first_ms: int, last_ms: int, zone: tzinfo | None, t: Translation, now_ms: int) -> str:
     """`Sun 29 Nov, 07:35 – 08:35`, `Sat 28 Nov – Sun 29 Nov`; a single second is that moment."""
     first, last = local_text(first_ms, zone), local_text(last_ms, zone)
@@ -151,7 +160,7 @@ def range_of(first_ms: int, last_ms: int, zone: tzinfo | None, t: Translation, n
     if first[:10] == last[:10]:
         begin = moment(first_ms, zone, t, now_ms, with_second=not first.endswith(":00"))
         end = last[11:].removesuffix(":59")
-    return f"{begin} – {end}"
+    return t("{first} – {last}", first=begin, last=end)
 
 
 def _parts(day: str, t: Translation) -> dict[str, object]:

@@ -76,7 +76,9 @@ def printed(query: Query, now_ms: int, t: Translation) -> tuple[str, str]:
         moment(ms, query.zone, t, FIRST_DATE_MS)
         for ms in (query.since.ms if query.since else 0, query.until.ms if query.until else now_ms)
     )
-    span = f"{first} – {last}" if query.since else t("to {time}", time=last)
+    span = (
+        t("{first} – {last}", first=first, last=last) if query.since else t("to {time}", time=last)
+    )
     return span, t.listed([*_named(query, t), *_conditions(query, t)])
 
 

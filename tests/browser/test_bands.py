@@ -84,6 +84,17 @@ def test_bands_and_nights_are_drawn(page: Browser) -> None:
     assert worse[3] > in_band[3] > 0
 
 
+def test_a_line_is_seen_in_the_night_in_colours_that_a_reader_forces(page: Browser) -> None:
+    forced = {"features": [{"name": "forced-colors", "value": "active"}]}
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", forced)
+    try:
+        page.open(f"{DAY}&lang=en&theme=light", charts=1)
+        night, day = (page.script(PIXEL, hour, 0.7) for hour in (3.3, 14.3))
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert day[3] < night[3] < 64
+
+
 def test_a_chart_without_bands_says_nothing_of_them(page: Browser, housed: Service) -> None:
     execute(
         housed.database,

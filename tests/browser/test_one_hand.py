@@ -344,3 +344,33 @@ def test_dark_pages_are_printed_on_white_without_what_is_pressed(browser: Browse
             assert browser.script(ON_PAPER) == [], path
             assert browser.script("return document.documentElement.scrollWidth") == 720
     assert all("status of 404" in told for told in browser.errors())
+
+
+# How far the left edges of these elements are from that of their row's first one.
+INDENTS = """
+return [...document.querySelectorAll(arguments[0])].map((one) => Math.round(
+  one.getBoundingClientRect().left - one.closest('tr').firstElementChild.getBoundingClientRect().left))
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_on_a_phone_values_begin_below_what_they_are_of(browser: Browser, language: str) -> None:
+    browser.resize(360, 740)
+    browser.open(f"/setup?lang={language}")
+    indents = browser.script(INDENTS, ".settings td:nth-child(2)")
+    assert len(indents) > 20 and set(indents) == {0}
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_on_a_phone_what_was_copied_lies_upon_nothing(browser: Browser, language: str) -> None:
+    browser.resize(360, 740)
+    browser.open(f"/history?lang={language}", charts=None)
+    browser.wait(lambda: browser.one(".share button").get_attribute("hidden") is None, "the button")
+    browser.press(".share > summary")
+    button = browser.one(".share [data-copies]")
+    before = button.text
+    browser.press(button)
+    browser.wait(lambda: button.text != before, "the copy")
+    field = browser.one("#address")
+    assert field.rect["x"] + field.rect["width"] <= button.rect["x"]
+    assert button.rect["x"] + button.rect["width"] <= 360

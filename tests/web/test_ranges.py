@@ -8,6 +8,8 @@ import pytest
 from flask10x.config.settings import Settings
 from flask10x.history.parameters import HTML, parse_query
 from flask10x.readings.times import parse_bound
+from flask10x.translation import translation
+from flask10x.web.pages.history.model import period
 from flask10x.web.ranges import (
     LENGTH_MS,
     QUICK,
@@ -155,3 +157,23 @@ def test_the_first_and_the_last_bound_are_written_so_that_they_are_read_back(
 
 def test_nothing_is_wider_than_everything(settings: Settings) -> None:
     assert wider(parse_query([], settings, NINE, HTML), NINE, NINE) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "english", "japanese"),
+    [
+        ("2025-08-23", "2025-08-24", "23 – 24 Aug", "8月23日〜24日"),
+        ("2025-07-30", "2025-08-02", "30 Jul – 2 Aug", "7月30日〜8月2日"),
+        ("2020-01-30", "2020-02-01", "30 Jan – 1 Feb 2020", "2020年1月30日〜2月1日"),
+        ("2024-12-31", "2025-01-01", "31 Dec 2024 – 1 Jan", "2024年12月31日〜1月1日"),
+        ("2025-08-01", "2026-08-02", "1 Aug – 2 Aug 2026", "8月1日〜2026年8月2日"),
+        ("2025-08-23 07:35", "2025-08-23 08:35", "23 Aug, 07:35 – 08:35", "8月23日 07:35〜08:35"),
+        ("2025-08-23", "2025-08-23", "23 Aug", "8月23日"),
+    ],
+)
+def test_a_period_names_what_its_ends_share_once(
+    settings: Settings, start: str, end: str, english: str, japanese: str
+) -> None:
+    query = parse_query([("from", start), ("to", end)], settings, NINE, HTML)
+    said = [period(query, NINE, TOKYO, translation(language)) for language in ("en", "ja")]
+    assert said == [english, japanese]

@@ -4,6 +4,7 @@ import { Clock } from "./clock.js";
 import { PLAIN, stylesOf } from "./colours.js";
 import { layersOf, loadLayers } from "./layers.js";
 import { chartsOf, PACKED, unpacked } from "./lines.js";
+import { written as separated } from "./numbers.js";
 import { Plot } from "./plot.js";
 import { keep } from "./switched.js";
 import { BETWEEN_SENTENCES, exactly, limitsOf, quantityName, t } from "./texts.js";
@@ -193,7 +194,7 @@ function isFiltered() {
 
 function about(answer) {
   const zone = answer.zone || t("the server");
-  const madeOf = t("Readings: {readings}; each point covers {span}; times in {zone}.", { readings: answer.readings, span: stepOf(answer), zone });
+  const madeOf = t("Readings: {readings}; each point covers {span}; times in {zone}.", { readings: separated(answer.readings, 0), span: stepOf(answer), zone });
   const series = plots.flatMap((plot) => plot.group);
   const remarks = [
     [series.some(({ min, max }) => min.some((low, i) => low !== max[i])), t("Pale band: from the lowest to the highest value; of more than two lines, the one at the cursor.")],

@@ -22,7 +22,7 @@ export function numberOf(value, unit) {
   return written(value, digits);
 }
 
-function written(value, digits) {
+export function written(value, digits) {
   const text = new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: Math.abs(value) >= SEPARATED_FROM }).format(value);
   // As `rounded` of numbers.py: -0.04 °C is shown as 0.0.
   return text.replace(/^-(?=[0.]*$)/, "").replace("-", "−");

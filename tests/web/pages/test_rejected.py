@@ -1,5 +1,6 @@
 """`/history/rejected` as a page and as JSON."""
 
+import html
 import re
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from flask10x.database.database import Database
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedReading
 from flask10x.runtime.store import Store
+from flask10x.web.pages.status.commands import shell
 from tests.support.rows import execute
 
 AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
@@ -160,6 +162,7 @@ def test_the_page_shows_them_and_nothing_is_markup(
     assert "Living room <small>data4</small>" in page.text
     assert 'Pressure <code>pressure</code>: <span lang="en">required' in page.text
     assert "2 rejected readings on this page: all stations, newest first" in page.text
+    assert f"{shell(settings).flask10x('rejected', 'replay')}</" in html.unescape(page.text)
 
 
 def test_the_page_keeps_its_filters_in_the_links(

@@ -21,7 +21,7 @@ from flask10x.config.alerts.rules import Rate, Rule
 from flask10x.config.settings import Settings
 from flask10x.errors import QueryError
 from flask10x.history.charts import Chart
-from flask10x.readings.labels import moment
+from flask10x.readings.labels import between, moment
 from flask10x.readings.numbers import separated
 from flask10x.readings.reasons import Reason
 from flask10x.readings.times import DAY_MS, HOUR_MS, is_date, iso_text, local_text, parse_bound
@@ -259,6 +259,11 @@ class AlertReader:
     def iso(self, ms: int | None) -> str | None:
         """The same for programs; None for None."""
         return None if ms is None else iso_text(ms, self.settings.zone)
+
+    def period(self, alert: Alert) -> str:
+        """From when to when it lasted."""
+        ended_ms = self.now_ms if alert.ended_ms is None else alert.ended_ms
+        return between(alert.since_ms, ended_ms, self.settings.zone, self.t, self.now_ms)
 
     def lasting(self, alert: Alert) -> str:
         """How long it lasted, or has lasted so far."""

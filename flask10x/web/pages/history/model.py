@@ -159,12 +159,20 @@ def period(query: Query, now_ms: int, zone: tzinfo | None, t: Translation) -> st
         return t("to {time}", time=_day(last[0], today, t))
     if first[0] == last[0]:
         day = _day(last[0], today, t)
-        is_whole = first[1] == "00:00" and last[1] == "23:59"
-        return day if is_whole else f"{day}{t(', ')}{first[1]} – {last[1]}"
-    if (first[0].year, first[0].month) == (today.year, last[0].month):
+        if (first[1], last[1]) == ("00:00", "23:59"):
+            return day
+        begin = t("{date}, {clock}", date=day, clock=first[1])
+        return t("{first} – {last}", first=begin, last=last[1])
+    months = {(day.year, day.month) for day in (first[0], last[0])}
+    if months == {(today.year, last[0].month)}:
         month = t(MONTHS[last[0].month - 1])
         return t("{first} – {last} {month}", first=first[0].day, last=last[0].day, month=month)
-    return f"{_day(first[0], today, t)} – {_day(last[0], today, t)}"
+    known = (today, today)
+    if first[0].year == last[0].year:
+        # The year is said once, where it belongs in the language.
+        known = (today, last[0]) if t.language == "ja" else (first[0], today)
+    ends = [_day(day, of, t) for day, of in zip((first[0], last[0]), known, strict=True)]
+    return t("{first} – {last}", first=ends[0], last=ends[1])
 
 
 def _moment(ms: int, zone: tzinfo | None) -> tuple[date, str]:

@@ -384,7 +384,7 @@ def _marks(day: DayOfValues, zone: tzinfo | None) -> Iterator[AxisMark]:
     for at_ms, hour in _hours(day, zone):
         x = _x(day, at_ms)
         if since_ms + HOUR_MS < at_ms < day.now_ms and x < RIGHT - TEXT_ROOM:
-            yield _percent(x, WIDTH), f"{hour}:00", hour == 0
+            yield _percent(x, WIDTH), f"{hour:02d}:00", hour == 0
 
 
 def _percent(place: float, whole: float) -> float:
@@ -622,7 +622,11 @@ def _extreme(
     text = rounded(getattr(step, end), unit)
     if drawn is None:
         return Extreme(text=text, time=clock)
-    _, x, y = min(drawn.points, key=lambda point: abs(point[0] - step.first_ms))
+    _, x, _ = min(drawn.points, key=lambda point: abs(point[0] - step.first_ms))
+    # Beyond all of the line that its text is as wide as, also where that goes up or down in a step.
+    middle = min(max(x, 2 * TEXT_ROOM), WIDTH - 2 * TEXT_ROOM)
+    beside = [y for _, at_x, y in drawn.points if abs(at_x - middle) <= 2 * TEXT_ROOM]
+    y = min(beside) if end == "maximum" else max(beside)
     return Extreme(text=text, time=clock, at=(_percent(x, WIDTH), _percent(y, HEIGHT)))
 
 

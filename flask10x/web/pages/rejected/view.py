@@ -18,6 +18,7 @@ from flask10x.web import context, preferences
 from flask10x.web.captions import caption, problems
 from flask10x.web.json_text import readable
 from flask10x.web.page import Page
+from flask10x.web.pages.status.commands import shell
 
 blueprint = Page(
     "rejected",
@@ -148,4 +149,5 @@ def _in_language(reason: str, t: Translation) -> dict[str, str]:
 def _form(errors: dict[str, str]) -> dict[str, object]:
     stations = context.store().settings.stations
     wrong = problems(errors, stations, preferences.texts())
-    return {"args": request.args, "problems": wrong, "stations": stations.all}
+    replay = shell(context.store().settings).flask10x("rejected", "replay")
+    return {"args": request.args, "problems": wrong, "stations": stations.all, "replay": replay}

@@ -6,7 +6,7 @@ from flask import Response, jsonify, render_template
 
 from flask10x.config.settings import Settings
 from flask10x.history.uptime import Gap, Share, StationUptime, Uptime, uptime
-from flask10x.readings.labels import moment, period_name, station_name
+from flask10x.readings.labels import between, moment, period_name, station_name
 from flask10x.readings.times import iso_text
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
@@ -87,10 +87,9 @@ def _percent(share: Share) -> str:
 def _gaps(station: StationUptime, settings: Settings, t: Translation, until_ms: int) -> list[str]:
     return [
         t(
-            "{first} – {end} ({duration})",
-            first=moment(gap.first_ms, settings.zone, t, until_ms),
-            end=moment(gap.end_ms, settings.zone, t, until_ms),
-            duration=t.duration(_seconds(gap)),
+            "{period} ({duration})",
+            period=between(gap.first_ms, gap.end_ms, settings.zone, t, until_ms),
+            duration=t.exactly(_seconds(gap)),
         )
         for gap in station.gaps
     ]

@@ -192,7 +192,8 @@ def test_past_ones_by_page(client: FlaskClient, rows: AlertRows) -> None:
     rows.message(ids[-1], "sent")
     first = page(client)
     assert re.findall(r'<tr role="row" id="alert-(\d+)"', first) == [str(one) for one in ids[:4:-1]]
-    assert "Sat 23 Aug, 09:00 – Sat 23 Aug, 10:30 90 min phone" in section(first, "past")
+    assert "Sat 23 Aug, 09:00 – 10:30 90 min phone" in section(first, "past")
+    assert "Sat 23 Aug, 23:00 – Sun 24 Aug, 00:30 90 min" in section(first, "past")
     assert f'rel="next" href="/alerts?before={ids[5]}#past"' in first
     assert "latest ones" not in first
     second = page(client, f"?before={ids[5]}")

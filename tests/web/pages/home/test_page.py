@@ -73,6 +73,32 @@ def test_a_tile_says_the_value_its_trend_and_todays_ends(
     assert "8月24日（日）" in japanese and "1時間で+0.6" in japanese
 
 
+EXTREME = re.compile(r'<text class="extreme[^>]* y="([\d.]+)%"[^>]*>([\d.]+)')
+
+
+@pytest.mark.usefixtures("at_nine")
+def test_the_greatest_value_stands_above_a_line_that_goes_up_in_a_step(
+    client: FlaskClient, store_readings: Store
+) -> None:
+    # From 04:07 on it is warm: the quarter of an hour in which that began is half as high.
+    store_readings(*(pico(n, 22.0 if n < 293 else 18.0) for n in range(0, 540, 2)))
+    page = client.get("/").text
+    line = page.partition('class="stroke" d="')[2].partition('"')[0]
+    heights = [float(y) / 84 * 100 for y in re.findall(r"[ML ][\d.]+ ([\d.]+)", line)]
+    (lowest_y, lowest), (highest_y, highest) = EXTREME.findall(page)
+    assert (lowest, highest) == ("18.0", "22.0")
+    assert float(highest_y) == pytest.approx(min(heights), abs=0.1)
+    assert float(lowest_y) == pytest.approx(max(heights), abs=0.1)
+    # Clocks of all pages have two digits.
+    assert ">06:00</text>" in page
+
+
+@pytest.mark.usefixtures("at_nine")
+def test_a_day_of_one_value_says_it_once(client: FlaskClient, store_readings: Store) -> None:
+    store_readings(*(pico(n, 22.0) for n in range(0, 120, 10)))
+    assert [text for _, text in EXTREME.findall(client.get("/").text)] == ["22.0"]
+
+
 @pytest.mark.usefixtures("at_nine")
 def test_a_silent_station_is_not_well_and_a_missing_value_keeps_its_place(
     client: FlaskClient, store_readings: Store

@@ -133,6 +133,9 @@ def test_a_silent_station(client: FlaskClient, writer: Writer, gauges: Gauges) -
     assert re.search(r"last on \w{3} \d+ \w{3}, \d\d:\d\d ", page.said["received"])
     first = words(page.text.partition('<p class="whole warn">')[2].partition("</p>")[0])
     assert "Running, but needs attention: No data from: Pico." in first
+    # One sentence after the other, also those that are headlines below.
+    japanese = Shown(client, "ja").text.partition('<p class="whole warn">')[2].partition("</p>")[0]
+    assert "データが届いていません: Pico。 " in f"{words(japanese)} "
     assert "Pico: no data for 3 h, last on " in page.said["received"]
     assert 'href="/devices#data"' in page.text
 
