@@ -1,5 +1,6 @@
 """A house whose last ten days are the measured ones, ending now."""
 
+import re
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -66,3 +67,11 @@ def send(service: Service, co2: float) -> None:
     body = {"co2": co2, "temperature": 26.5, "humidity": 48, "pressure": 996.2, "gas_res": 5419}
     assert service.post("data2", body).status == 200
     service.wait_for_rows(before + 1)
+
+
+def begins(text: str) -> datetime:
+    """The first time in a text of an English page, to the minute: `Sun 29 Nov, 23:55 – 00:00`."""
+    match = re.match(r"\w+ (\d+ \w+)(?: (\d{4}))?, (\d\d:\d\d)", text)
+    assert match, text
+    year = match[2] or datetime.now().astimezone().year
+    return datetime.strptime(f"{match[1]} {year} {match[3]}", "%d %b %Y %H:%M").astimezone()

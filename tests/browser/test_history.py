@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.browser.chromium import Browser
-from tests.browser.house import send
+from tests.browser.house import begins, send
 from tests.e2e.service import Service
 
 DAY = "/history?from=-24h"
@@ -117,14 +117,6 @@ def test_the_buttons_zoom_too(browser: Browser) -> None:
     browser.driver.back()
     browser.wait(lambda: browser.path == f"{DAY}&endpoint=data2", "back")
     browser.wait(lambda: rows(browser), "the table")
-
-
-def begins(told: str) -> datetime:
-    """When the bucket begins of which the tooltip tells: `Sun 29 Nov, 23:55 – 00:00`."""
-    match = re.match(r"\w+ (\d+ \w+)(?: (\d{4}))?, (\d\d:\d\d)", told)
-    assert match, told
-    year = match[2] or datetime.now().astimezone().year
-    return datetime.strptime(f"{match[1]} {year} {match[3]}", "%d %b %Y %H:%M").astimezone()
 
 
 def test_the_cursor_shows_the_values_by_mouse_and_by_keys(browser: Browser) -> None:

@@ -15,7 +15,7 @@ QUANTITIES = 5
 # those of a missing value say when it was there last. The bar goes with the window.
 PLACES = """
 return [...document.querySelectorAll("body *")]
-  .filter((one) => !one.closest(".tooltip, .u-over, .state, .missing, [data-age], .bar"))
+  .filter((one) => !one.closest(".tooltip, .u-over, .cards, .state, .missing, [data-age], .bar"))
   .map((one) => one.getBoundingClientRect())
   .filter(({ width, height }) => width || height)
   .map(({ x, y, width, height }) => [x, y + scrollY, width, height].map(Math.round).join())
