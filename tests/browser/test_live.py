@@ -10,6 +10,8 @@ from tests.browser.chromium import Browser
 from tests.browser.house import send
 from tests.e2e.service import Service
 
+pytestmark = pytest.mark.tools
+
 SHOWS_WITHIN_SEC = 2.0
 SIZES = [(320, 640), (360, 740), (768, 1024), (1280, 900)]
 # What each page has asked for since it was loaded, events included.

@@ -11,6 +11,8 @@ from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of
 from tests.e2e.service import Service
 
+pytestmark = pytest.mark.tools
+
 SIZES = [(320, 640), (360, 740), (768, 1024), (1280, 900)]
 PHONE_PX = 640
 # What is in the head: the text, the box and the line under the text of each part that is seen.

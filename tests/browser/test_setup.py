@@ -12,6 +12,8 @@ from tests.browser.test_readers import AXE
 from tests.e2e.conftest import make_services
 from tests.e2e.service import Service, wait_until
 
+pytestmark = pytest.mark.tools
+
 BODY = {"temperature": -18.2, "battery": "3.1V"}
 # The reload is asked for by the form; the issue of setting up in the browser wants this.
 IN_FORCE_WITHIN_SEC = 60
