@@ -192,8 +192,14 @@ def test_of_several_hosts_the_one_that_is_written_to_is_taken(
 def test_a_standby_alone_is_not_taken_for_the_database(
     standby: PostgresServer, settings: Settings
 ) -> None:
-    has_log = "SELECT to_regclass('log') IS NOT NULL"
-    wait_until(lambda: rows(standby, has_log) == [(True,)], WITHIN_SEC, "the standby follows")
+    def follows() -> bool:
+        try:
+            return rows(standby, "SELECT to_regclass('log') IS NOT NULL") == [(True,)]
+        except psycopg.OperationalError:
+            # The database itself is yet to come.
+            return False
+
+    wait_until(follows, WITHIN_SEC, "the standby follows")
     alone = replace(settings, database_url=standby.url(NAME))
     with writer_on(alone) as writer:
         writer.submit(pico(7))
