@@ -18,7 +18,13 @@ from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import Settings
 from flask10x.config.station_file import MAX_MEASUREMENTS
 from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED, RESERVED_ENDPOINTS
-from flask10x.config.station_proposal import Proposal, known_as, propose, station_of
+from flask10x.config.station_proposal import (
+    Proposal,
+    example_of,
+    known_as,
+    propose,
+    station_of,
+)
 from flask10x.database import engines, schema
 from flask10x.database.paths import shown_name
 from flask10x.errors import SettingsError, StationsError
@@ -198,8 +204,7 @@ def _object(raw: bytes) -> Mapping[str, object]:
     except InvalidBody as error:
         reason = _("the example: {reason}").format(reason=in_language(error.hint, chosen()))
         raise click.ClickException(reason) from None
-    inside = body.get("data")
-    return inside if isinstance(inside, dict) and {"measured_at", "age_s"} & body.keys() else body
+    return example_of(body)
 
 
 def _check(endpoint: str, stations: Stations) -> None:

@@ -151,6 +151,12 @@ class _NotMeasured(Exception):
     """A field is no measurement; the text says why."""
 
 
+def example_of(body: Mapping[str, object]) -> Mapping[str, object]:
+    """The object of the measurements: of an item of a batch only the part that has them."""
+    inside = body.get("data")
+    return inside if isinstance(inside, dict) and {"measured_at", "age_s"} & body.keys() else body
+
+
 def propose(endpoint: str, body: Mapping[str, object], stations: Stations) -> Proposal:
     """The station of this endpoint whose readings look like this body; `stations` exist already."""
     leaves = list(_leaves(body))

@@ -152,10 +152,8 @@ class Administrators:
                 [Change(**each) for each in stored["changes"]],
                 stored["last_number"],
             )
-        except FileNotFoundError:
-            return _State({}, [], [])
-        except (ValueError, KeyError, TypeError):
-            # Damaged: there is no administrator, until a new link makes one.
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            # None yet, or damaged: there is no administrator, until a new link makes one.
             return _State({}, [], [])
 
     @contextmanager

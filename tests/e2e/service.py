@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,10 @@ class Service:
     def launch(self, *options: str) -> None:
         """Start the process, with these options of `serve`, and do not wait for it."""
         self.close()
+        self.spawn(*options)
+
+    def spawn(self, *options: str, inherited: Sequence[int] = ()) -> None:
+        """Start the process with these descriptors; what a former one has left stays."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lay_empty_database()
         with self._output.open("ab") as output:
@@ -140,6 +144,7 @@ class Service:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 umask=self.umask,
+                pass_fds=inherited,
             )
 
     def _has_our_database(self) -> bool:

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -44,19 +43,7 @@ class HeldService(Service):
 
     def launch(self, *options: str) -> None:
         """As systemd starts it: nobody waits until it answers."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lay_empty_database()
-        with self._output.open("ab") as output:
-            self._process = subprocess.Popen(
-                [*self.wrapper, self.python, "-m", "flask10x", "serve", *options],
-                cwd=self.folder,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=[self._listener.fileno()],
-            )
+        self.spawn(*options, inherited=[self._listener.fileno()])
 
     def restart(self) -> None:
         """`systemctl restart`: start at once when the former one has ended."""

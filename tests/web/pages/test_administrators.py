@@ -272,3 +272,14 @@ def test_without_the_pages_there_is_nothing_to_attack(make_app: MakeApp) -> None
     client = make_app(SETUP="off").test_client()
     for path in ("/setup/link", "/setup/end", "/setup/undo", "/setup/stations/x"):
         assert client.post(path).status_code == 404
+
+
+def test_of_an_item_of_a_batch_only_its_measurements_are_proposed(
+    client: FlaskClient, writer: Writer
+) -> None:
+    assert (
+        client.post("/freezer", json={"data": {"temperature": -18}, "age_s": 3}).status_code == 404
+    )
+    writer.rejected_queue.finish()
+    page = client.get("/setup/stations/freezer").text
+    assert "<code>temperature</code>" in page and "data.temperature" not in page

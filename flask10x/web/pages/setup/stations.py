@@ -12,8 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config import station_file, station_keys, station_text
 from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import Settings
-from flask10x.config.station_keys import ENDPOINT, RESERVED_ENDPOINTS
-from flask10x.config.station_proposal import Proposal, propose
+from flask10x.config.station_proposal import Proposal, example_of, propose
 from flask10x.database.running_service import running
 from flask10x.database.station_columns import add_missing
 from flask10x.errors import LockTimeout, SettingsError
@@ -23,6 +22,7 @@ from flask10x.recording.rejected import RejectedRow
 from flask10x.runtime.administrators import Administrators, Browser, Change, digest_of
 from flask10x.system import clock
 from flask10x.web import context
+from flask10x.web.ingest.unknown_station import can_be_endpoint
 
 log = logging.getLogger(__name__)
 LABELS = ("label", "label_ja")
@@ -39,16 +39,14 @@ class Candidate:
 def candidate(endpoint: str) -> Candidate | None:
     """Return that of this endpoint; None where there is no body of it, or no number in the body."""
     settings = context.store().settings
-    if not ENDPOINT.fullmatch(endpoint) or endpoint in RESERVED_ENDPOINTS:
-        return None
-    if endpoint in settings.stations.by_endpoint:
+    if not can_be_endpoint(endpoint) or endpoint in settings.stations.by_endpoint:
         return None
     with context.view() as view:
         row = rejected.latest(view.connection, endpoint)
     if row is None:
         return None
     try:
-        body = decode(row.body)
+        body = example_of(decode(row.body))
     except InvalidBody:
         return None
     proposal = propose(endpoint, body, settings.stations)
@@ -77,8 +75,8 @@ def file_of(settings: Settings) -> Path:
     return Path(settings.stations.file or settings.data_dir / station_file.NAME)
 
 
-def add(of: Administrators, browser: Browser, proposal: Proposal) -> bool:
-    """Add the station to the file; return whether the service takes it over by itself now.
+def add(of: Administrators, browser: Browser, proposal: Proposal) -> None:
+    """Add the station to the file, and let the service take it over.
 
     Raises SettingsError where the file would have a mistake or was changed meanwhile, and OSError
     or LockTimeout where it can't be written; then nothing is changed.
@@ -106,7 +104,7 @@ def add(of: Administrators, browser: Browser, proposal: Proposal) -> bool:
     except (DBAPIError, LockTimeout) as error:
         # The reload does it.
         log.warning("The columns of /%s are not there yet: %s", proposal.station.endpoint, error)
-    return reload(store.settings)
+    reload(store.settings)
 
 
 def is_added_already(endpoint: str) -> bool:
@@ -154,17 +152,15 @@ def _note(of: Administrators, change: Change) -> None:
         log.warning("The change of /%s is not kept among the changes: %s", change.station, error)
 
 
-def reload(settings: Settings) -> bool:
-    """Let the service read its files again; False where a restart has to do it."""
+def reload(settings: Settings) -> None:
+    """Let the service read its files again, unless only a restart does it."""
     try:
         service = running(settings)
     except OSError:
-        return False
+        return
     # The workers' parent reloads by this signal; a development server has none.
-    if service is None or service.pid != str(os.getppid()):
-        return False
-    os.kill(os.getppid(), signal.SIGHUP)
-    return True
+    if service is not None and service.pid == str(os.getppid()):
+        os.kill(os.getppid(), signal.SIGHUP)
 
 
 def text_of(proposal: Proposal) -> str:
