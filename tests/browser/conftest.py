@@ -1,6 +1,9 @@
 """One house and one browser for all tests of this folder; each test begins with a fresh page."""
 
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +11,7 @@ from tests.browser.chromium import CHROMEDRIVER, CHROMIUM, Browser, chromium
 from tests.browser.house import furnish
 from tests.e2e.conftest import make_services
 from tests.e2e.service import PROJECT, Service
+from tests.support.rows import insert_selected
 from tests.support.shared_data import measured_csv
 
 CHARTS = PROJECT / "flask10x" / "web" / "static" / "vendor" / "uPlot.iife.min.js"
@@ -19,6 +23,23 @@ def needs_browser() -> None:
         pytest.skip("there is no browser: apt install chromium chromium-driver")
     if not CHARTS.is_file():
         pytest.skip("there are no charts: make static")
+
+
+@contextmanager
+def house_of_stations(folder: Path, stations: str, rows: tuple[str, str]) -> Iterator[Service]:
+    """A running service with this file of stations.
+
+    `rows` are columns and a query for them, in which `{now}` is this moment in milliseconds.
+    """
+    needs_browser()
+    with make_services(folder) as make:
+        service = make(start=False)
+        service.data_dir.mkdir(parents=True, exist_ok=True)
+        (service.data_dir / "stations.toml").write_text(stations, encoding="utf-8")
+        service.start()
+        columns, query = rows
+        insert_selected(service.database, (columns, query.format(now=time.time_ns() // 1_000_000)))
+        yield service
 
 
 @pytest.fixture(scope="session")

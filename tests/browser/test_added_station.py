@@ -1,15 +1,12 @@
 """A station of `stations.toml` on the page: its card, its charts, its filter, in both languages."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.browser.chromium import Browser, chromium
-from tests.browser.conftest import base_of, needs_browser
-from tests.e2e.conftest import make_services
+from tests.browser.conftest import base_of, house_of_stations
 from tests.e2e.service import Service
-from tests.support.rows import insert_selected
 
 STATIONS = """
 [stations.garden-2]
@@ -60,14 +57,8 @@ SAID = "return [...document.querySelectorAll('.chart .plot')].map((plot) => plot
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    needs_browser()
-    with make_services(tmp_path_factory.mktemp("house")) as make:
-        service = make(start=False)
-        service.data_dir.mkdir(parents=True, exist_ok=True)
-        (service.data_dir / "stations.toml").write_text(STATIONS, encoding="utf-8")
-        service.start()
-        now_ms = time.time_ns() // 1_000_000
-        insert_selected(service.database, (COLUMNS, STORED.format(now=now_ms)))
+    folder = tmp_path_factory.mktemp("house")
+    with house_of_stations(folder, STATIONS, (COLUMNS, STORED)) as service:
         yield service
 
 

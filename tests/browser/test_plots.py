@@ -1,6 +1,5 @@
 """Plots that one wants to look at: sizes, names, order, and what does not belong together apart."""
 
-import time
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 from typing import Any
@@ -9,10 +8,8 @@ import pytest
 from selenium.webdriver import ActionChains
 
 from tests.browser.chromium import Browser, chromium
-from tests.browser.conftest import base_of, needs_browser
-from tests.e2e.conftest import make_services
+from tests.browser.conftest import base_of, house_of_stations
 from tests.e2e.service import Service
-from tests.support.rows import insert_selected
 
 pytestmark = pytest.mark.tools
 
@@ -90,14 +87,8 @@ PICTURES = "return [...document.querySelectorAll('.chart canvas')].map((one) => 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    needs_browser()
-    with make_services(tmp_path_factory.mktemp("plots")) as make:
-        service = make(start=False)
-        service.data_dir.mkdir(parents=True, exist_ok=True)
-        (service.data_dir / "stations.toml").write_text(STATIONS, encoding="utf-8")
-        service.start()
-        now_ms = time.time_ns() // 1_000_000
-        insert_selected(service.database, (COLUMNS, STORED.format(now=now_ms)))
+    folder = tmp_path_factory.mktemp("house")
+    with house_of_stations(folder, STATIONS, (COLUMNS, STORED)) as service:
         yield service
 
 
