@@ -34,6 +34,7 @@ from flask10x.readings.reasons import in_language
 from flask10x.readings.stations import BUILT_IN, Station, Stations
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedRow
+from flask10x.system import own_files
 from flask10x.system.logs import escape
 from flask10x.system.wording import amount
 from flask10x.translation import chosen
@@ -232,7 +233,7 @@ def _add(path: Path, proposal: Proposal, *, is_asked: bool, is_input_taken: bool
         raise click.ClickException(_("nothing was added; to add this, give --yes too"))
     if is_asked and not click.confirm(_("Add it to {path}?").format(path=path), default=True):
         raise click.ClickException(_("nothing was added"))
-    station_changes.replace_file(path, written, former)
+    own_files.replace(path, written, former)
     click.echo(_("{path}: added").format(path=path))
 
 

@@ -1,9 +1,10 @@
-"""Settings: environment variables `FLASK10X_<NAME>` over a TOML file over the defaults.
+"""Settings: environment variables `FLASK10X_<NAME>` over two TOML files over the defaults.
 
 The names are those of the contract, sections 4 and 5. What the environment lacks comes from the
-service's environment file. The TOML file is named by `FLASK10X_CONFIG`; its keys are the names in
-lower or upper case, without the prefix. The class `Settings` is the one table of them: name, type,
-reader, default.
+service's environment file. A TOML file is named by `FLASK10X_CONFIG`; under it is `settings.toml`
+in the data folder, which the pages of `/setup` write. Their keys are the names in lower or upper
+case, without the prefix. The class `Settings` is the one table of them: name, type, reader,
+default.
 """
 
 import os
@@ -17,10 +18,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from flask10x.config import environment_file, readers, station_file
+from flask10x.config import environment_file, readers, station_file, toml
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import Alerts
-from flask10x.errors import SettingsError, nearest
+from flask10x.errors import MistakesInFile, SettingsError, nearest
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import unknown_tz
 from flask10x.translation import N_
@@ -347,6 +348,9 @@ OF_THE_MASTER = (
 )
 FOLDERS = ("data_dir", "csv_dir", "log_dir", "backup_dir")
 """With these, all that a reload does not change."""
+NAME = "settings.toml"
+"""The file in the data folder that the pages of `/setup` write."""
+_NOT_IN_FILE = {*OF_THE_MASTER, *FOLDERS, "port"}
 # `port` is another way to write `bind`, so it has no value of its own.
 READERS: dict[str, Callable[..., Any]] = {
     "port": whole(1, readers.HIGHEST_PORT),
@@ -360,16 +364,18 @@ def load(
     *,
     stations: Stations | None = None,
     alerts: Alerts | None = None,
+    file: bytes | None = None,
 ) -> Settings:
     """The settings of this process; raises SettingsError that names each thing that is wrong.
 
     The default of the environment is that of this process, with the service's environment file.
-    With `stations` the file of stations is not read, with `alerts` that of alerts.
+    With `stations` the file of stations is not read, with `alerts` that of alerts, and with `file`
+    `settings.toml` has these bytes.
     """
     if environ is None:
         environment_file.take_over(os.environ)
         environ = os.environ
-    entries = _entries(environ)
+    entries = _entries(environ, file)
     values: dict[str, Any] = {"stations": stations} if stations else {}
     if alerts:
         values["alerts"] = alerts
@@ -404,14 +410,9 @@ def _file_of(setting: str, name: str) -> Path:
     environment_file.take_over(os.environ)
     entries = _entries(os.environ)
     try:
-        if setting in entries:
-            return readers.file(entries[setting].raw)
-        folder = entries.get("data_dir")
-        return (readers.folder(folder.raw) if folder else default_data_dir()) / name
+        return readers.file(entries[setting].raw) if setting in entries else _folder(entries) / name
     except readers.WrongEntry as error:
-        raise error.of_setting(
-            entries[setting if setting in entries else "data_dir"].place
-        ) from None
+        raise error.of_setting(entries[setting].place) from None
 
 
 class _Entry(NamedTuple):
@@ -439,9 +440,11 @@ def _read(name: str, entries: _Entries, values: Mapping[str, Any]) -> Any:
         raise SettingsError(text) from None
 
 
-def _entries(environ: Mapping[str, str]) -> _Entries:
-    """What the environment and the TOML file have; raises SettingsError for an unknown name."""
+def _entries(environ: Mapping[str, str], file: bytes | None = None) -> _Entries:
+    """What the environment and the TOML files have; raises SettingsError for an unknown name."""
     entries = _from_file(environ.get(CONFIG)) | _from_environment(environ)
+    path = _folder(entries) / NAME
+    entries = (_changeable(path) if file is None else parse(file, path)) | entries
     unknown = [
         _unknown(name, entry.place) for name, entry in entries.items() if name not in READERS
     ]
@@ -450,9 +453,46 @@ def _entries(environ: Mapping[str, str]) -> _Entries:
     return entries
 
 
+def _folder(entries: _Entries) -> Path:
+    """The data folder, which has a file with settings itself."""
+    entry = entries.get("data_dir")
+    if entry is None:
+        return default_data_dir()
+    try:
+        return readers.folder(entry.raw)
+    except readers.WrongEntry as error:
+        raise error.of_setting(entry.place) from None
+
+
+def _changeable(path: Path) -> _Entries:
+    """What `settings.toml` has; raises SettingsError for what only a restart changes."""
+    try:
+        content = toml.read_document(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    return parse(content, path)
+
+
+def parse(content: bytes, path: Path) -> _Entries:
+    """Return the entries of a file `settings.toml` with these bytes, whose values are not read yet.
+
+    Raises SettingsError for a mistake of TOML, and for what only a restart changes.
+    """
+    entries = _named(toml.Document(content, path, MistakesInFile).data, str(path))
+    for name, entry in entries.items():
+        if name in _NOT_IN_FILE:
+            text = _("{place}: only a restart changes this; set {name} in the environment")
+            raise SettingsError(text.format(place=entry.place, name=PREFIX + name.upper()))
+    return entries
+
+
 def _from_file(path: str | None) -> _Entries:
+    return _named(_document(path), path) if path else {}
+
+
+def _named(document: Mapping[str, Any], path: str) -> _Entries:
     entries: _Entries = {}
-    for key, value in _document(path).items() if path else ():
+    for key, value in document.items():
         name, place = key.lower(), f"{path}: {key}"
         if key.upper().startswith(PREFIX):
             text = _("{place}: names are written without {prefix} in this file")

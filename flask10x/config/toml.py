@@ -6,7 +6,7 @@
 import re
 import tomllib
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
@@ -203,6 +203,30 @@ def read_document(path: Path) -> bytes:
     except OSError as error:
         text = _("cannot read {path}: {reason}")
         raise SettingsError(text.format(path=path, reason=error.strerror or error)) from error
+
+
+def edited(content: bytes, edit: Callable[[MutableMapping[str, Any]], None]) -> bytes:
+    """Return a TOML file after a change of its tables, with all its comments and its order.
+
+    `edit` changes a mapping. Raises SettingsError where the text would not read back as exactly
+    that change; then it has to be made by hand. The file has to be TOML.
+    """
+    # Few processes ever change a file.
+    import tomlkit  # noqa: PLC0415
+    from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415
+
+    text = content.decode()
+    plain = tomllib.loads(text)
+    try:
+        document = tomlkit.parse(text)
+        edit(document)
+        written = tomlkit.dumps(document)
+    except TOMLKitError as error:
+        raise SettingsError(str(error)) from error
+    edit(plain)
+    if tomllib.loads(written) != plain:
+        raise SettingsError(_("this change has to be made in the file by hand"))
+    return written.encode()
 
 
 class Document:

@@ -5,7 +5,6 @@ What the file has is never rewritten. Its changes are shown before.
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from gettext import gettext as _
 from gettext import ngettext
 from pathlib import Path
@@ -23,10 +22,6 @@ from flask10x.errors import LockTimeout, SettingsError
 from flask10x.readings import csv_lines
 from flask10x.readings.stations import BUILT_IN, Station, Stations
 from flask10x.system import own_files
-from flask10x.system.locks import FileLock
-
-# Of a change that another process or thread is writing just now.
-LOCK_TIMEOUT_SEC = 5.0
 
 
 def make_file(path: Path) -> None:
@@ -55,25 +50,6 @@ def with_station(path: Path, station: Station) -> tuple[bytes, bytes | None]:
     data = begin + end + b"\n" + station_text.entry(station).encode()
     station_file.parse(data, path)
     return data, former
-
-
-def replace_file(path: Path, data: bytes | None, former: bytes | None) -> None:
-    """Put these bytes in the place of the file, which still is as it was read; None: no file.
-
-    A process that is killed meanwhile leaves the file as it was. Raises SettingsError when the file
-    was changed meanwhile, LockTimeout when another change of it takes too long, and OSError.
-    """
-    real = path.resolve()
-    real.parent.mkdir(parents=True, exist_ok=True)
-    with closing(FileLock(real.parent)) as lock:
-        lock.acquire(LOCK_TIMEOUT_SEC)
-        if (real.read_bytes() if real.exists() else None) != former:
-            text = _("{path} was changed meanwhile; it stays as it is")
-            raise SettingsError(text.format(path=path))
-        if data is None:
-            real.unlink(missing_ok=True)
-        else:
-            own_files.put_in_place(real, data, None if former is None else real.stat())
 
 
 def changes(settings: Settings) -> Iterator[str]:

@@ -50,13 +50,15 @@ class Change:
     at_ms: int
     browser: str
     """The name of the browser."""
-    station: str
-    """The endpoint of the station that was added."""
+    kind: str
+    """What kind of change it is: a key of `changes.SENTENCES`."""
+    name: str
+    """What was changed: an endpoint, a setting, the name of a channel."""
     path: str
     before: str | None
     """The file as it was; None: there was none."""
     after: str
-    """The SHA-256 of the file as it became."""
+    """The SHA-256 of the file as it became; of no bytes where there is none."""
     undone_ms: int | None = None
 
 

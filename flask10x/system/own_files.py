@@ -1,14 +1,18 @@
 """Files that the operator writes, made and replaced without ever being lost half-way."""
 
 import os
+from contextlib import closing
 from gettext import gettext as _
 from pathlib import Path
 
 from flask10x.errors import SettingsError
 from flask10x.system import disk
+from flask10x.system.locks import FileLock
 
 # They have no secrets, and every user who runs a command reads them.
 MODE = 0o644
+# Of a change that another process or thread is writing just now.
+LOCK_TIMEOUT_SEC = 5.0
 
 
 def make(path: Path, text: str) -> None:
@@ -19,6 +23,25 @@ def make(path: Path, text: str) -> None:
     if os.path.lexists(path):
         raise SettingsError(_("there is {path} already; it stays as it is").format(path=path))
     put_in_place(path, text.encode(), None)
+
+
+def replace(path: Path, data: bytes | None, former: bytes | None) -> None:
+    """Put these bytes in the place of the file, which still is as it was read; None: no file.
+
+    A process that is killed meanwhile leaves the file as it was. Raises SettingsError when the file
+    was changed meanwhile, LockTimeout when another change of it takes too long, and OSError.
+    """
+    real = path.resolve()
+    real.parent.mkdir(parents=True, exist_ok=True)
+    with closing(FileLock(real.parent)) as lock:
+        lock.acquire(LOCK_TIMEOUT_SEC)
+        if (real.read_bytes() if real.exists() else None) != former:
+            text = _("{path} was changed meanwhile; it stays as it is")
+            raise SettingsError(text.format(path=path))
+        if data is None:
+            real.unlink(missing_ok=True)
+        else:
+            put_in_place(real, data, None if former is None else real.stat())
 
 
 def put_in_place(path: Path, data: bytes, former: os.stat_result | None) -> None:

@@ -263,10 +263,10 @@ def test_a_file_that_was_changed_meanwhile_is_left_alone(file: Path) -> None:
     written, former = b"# 2\n", file.read_bytes()
     file.write_text("# 3\n")
     with pytest.raises(SettingsError, match="was changed meanwhile"):
-        station_changes.replace_file(file, written, former)
+        own_files.replace(file, written, former)
     file.unlink()
     with pytest.raises(SettingsError, match="was changed meanwhile"):
-        station_changes.replace_file(file, written, former)
+        own_files.replace(file, written, former)
     assert files_in(file.parent) == []
 
 
@@ -284,7 +284,7 @@ def test_of_two_changes_at_once_one_is_made_and_the_other_says_so(
 
     def change(data: bytes) -> bytes | None:
         try:
-            station_changes.replace_file(file, data, b"# 1\n")
+            own_files.replace(file, data, b"# 1\n")
         except SettingsError:
             return None
         return data

@@ -294,3 +294,30 @@ def test_the_same_in_toml(tmp_path: Path) -> None:
     loaded = settings.load({"FLASK10X_CONFIG": str(file)})
     assert loaded.ack == "committed"
     assert loaded.partial_readings == {"data4"}
+
+
+def test_settings_toml_is_below_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / settings.NAME
+    file.write_text('history_max = 500\nplace = "35.68,139.77"\n')
+    environ = {"FLASK10X_DATA_DIR": str(tmp_path)}
+    loaded = settings.load(environ)
+    assert loaded.history_max == 500
+    assert loaded.places["history_max"] == f"{file}: history_max"
+    assert settings.load({**environ, "FLASK10X_HISTORY_MAX": "7"}).history_max == 7
+    assert settings.load(environ, file=b"history_max = 9").history_max == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("workers = 1", "only a restart changes this; set FLASK10X_WORKERS in the environment"),
+        ('data_dir = "/x"', "only a restart"),
+        ("history_mx = 1", "did you mean history_max"),
+        ("history_max = 0", "settings.toml: history_max is 0"),
+        ("history_max = ", "settings.toml: line 1"),
+    ],
+)
+def test_a_mistake_in_settings_toml_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / settings.NAME).write_text(text)
+    with pytest.raises(SettingsError, match=message):
+        settings.load({"FLASK10X_DATA_DIR": str(tmp_path)})

@@ -1,11 +1,12 @@
 """Lines of a TOML file, counted by hand."""
 
 import tomllib
+from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
 
-from flask10x.config.toml import lines_of
+from flask10x.config.toml import edited, lines_of
 
 FILE = '''# A comment with [brackets] = 1
 
@@ -91,3 +92,20 @@ def paths(value: Any) -> set[tuple[str | int, ...]]:
 def test_all_that_tomllib_reads_is_found(text: str) -> None:
     lines = set(lines_of(text))
     assert paths(tomllib.loads(text)) == lines
+
+
+def test_a_change_keeps_comments_and_order() -> None:
+    text = '# Ours.\nb = 1 # one\n\n[x.y] # here\n"k k" = [1,\n 2]\na.c = "z"\n'
+
+    def edit(tables: MutableMapping[str, Any]) -> None:
+        tables["b"] = 2
+        tables["x"]["y"]["a"]["c"] = '"]\n[evil]'
+        tables["x"].setdefault("new", {})["d"] = 3.5
+
+    written = edited(text.encode(), edit).decode()
+    assert written.startswith("# Ours.\nb = 2 # one\n\n[x.y] # here\n")
+    assert "[1,\n 2]" in written
+    assert tomllib.loads(written) == {
+        "b": 2,
+        "x": {"y": {"k k": [1, 2], "a": {"c": '"]\n[evil]'}}, "new": {"d": 3.5}},
+    }

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from flask10x.config.settings import Settings
 from flask10x.recording.writer import Writer
 from flask10x.runtime import administrators as module
-from flask10x.runtime.administrators import NAME, Administrators
+from flask10x.runtime.administrators import NAME, Administrators, digest_of
 from flask10x.system import clock, own_files
 from flask10x.web.administrators import COOKIE
 from tests.conftest import MakeApp
@@ -283,3 +283,22 @@ def test_of_an_item_of_a_batch_only_its_measurements_are_proposed(
     writer.rejected_queue.finish()
     page = client.get("/setup/stations/freezer").text
     assert "<code>temperature</code>" in page and "data.temperature" not in page
+
+
+@pytest.mark.usefixtures("sends")
+def test_a_file_that_was_edited_since_the_page_was_made_is_shown_with_what_would_become_of_it(
+    client: FlaskClient, of: Administrators, settings: Settings
+) -> None:
+    path, token = stations_file(settings), become(client, of)
+    path.write_text("# Before.\n")
+    form = {"token": token, "file": digest_of(b"# Before.\n"), **FORM}
+    path.write_text("# By hand.\n")
+    answer = client.post("/setup/stations/freezer", data=form)
+    assert answer.status_code == 409 and path.read_text() == "# By hand.\n"
+    assert "+[stations.freezer]" in answer.text and "# By hand." in answer.text
+    # The button of that page has all that was typed, and the file as it is now.
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', answer.text))
+    assert fields["label"] == FORM["label"] and fields["label_ja"] == FORM["label_ja"]
+    assert client.post("/setup/stations/freezer", data=fields).status_code == 303
+    assert path.read_text().startswith("# By hand.\n\n[stations.freezer]")
+    assert path.with_name("stations.toml.before").read_text() == "# By hand.\n"

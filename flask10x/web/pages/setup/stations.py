@@ -1,8 +1,6 @@
-"""A station that sends and is not there yet: what it would be, added by a form, and taken back."""
+"""A station that sends and is not there yet: what it would be, and added by a form."""
 
 import logging
-import os
-import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,16 +11,16 @@ from flask10x.config import station_file, station_keys, station_text
 from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import Settings
 from flask10x.config.station_proposal import Proposal, example_of, propose
-from flask10x.database.running_service import running
 from flask10x.database.station_columns import add_missing
 from flask10x.errors import LockTimeout, SettingsError
 from flask10x.readings.parse import InvalidBody, decode
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedRow
-from flask10x.runtime.administrators import Administrators, Browser, Change, digest_of
-from flask10x.system import clock
+from flask10x.runtime.administrators import Browser
 from flask10x.web import context
 from flask10x.web.ingest.unknown_station import can_be_endpoint
+from flask10x.web.pages.setup import changes
+from flask10x.web.pages.setup.changes import Edit
 
 log = logging.getLogger(__name__)
 LABELS = ("label", "label_ja")
@@ -53,6 +51,13 @@ def candidate(endpoint: str) -> Candidate | None:
     return Candidate(row, proposal) if proposal.station.measurements else None
 
 
+def senders() -> list[str]:
+    """Return the paths of no station to which bodies came that could be one's."""
+    with context.view() as view:
+        known = rejected.endpoints(view.connection)
+    return [name for name in known if can_be_endpoint(name) and candidate(name)]
+
+
 def with_labels(proposal: Proposal, fields: Mapping[str, str]) -> tuple[Proposal, list[str]]:
     """Return the proposal with the names of a form, and the fields whose name is none."""
     labels = {name: fields[name].strip() for name in LABELS}
@@ -75,11 +80,11 @@ def file_of(settings: Settings) -> Path:
     return Path(settings.stations.file or settings.data_dir / station_file.NAME)
 
 
-def add(of: Administrators, browser: Browser, proposal: Proposal) -> None:
+def add(browser: Browser, proposal: Proposal) -> None:
     """Add the station to the file, and let the service take it over.
 
-    Raises SettingsError where the file would have a mistake or was changed meanwhile, and OSError
-    or LockTimeout where it can't be written; then nothing is changed.
+    Raises SettingsError where the file would have a mistake, and what `changes.make` raises; then
+    nothing is changed.
     """
     # Only a change needs it, and few homes make one.
     from flask10x.maintenance import station_changes  # noqa: PLC0415
@@ -87,24 +92,16 @@ def add(of: Administrators, browser: Browser, proposal: Proposal) -> None:
     store = context.store()
     path = file_of(store.settings)
     data, former = station_changes.with_station(path, proposal.station)
-    station_changes.replace_file(path, data, former)
-    change = Change(
-        number=0,
-        at_ms=clock.now_ms(),
-        browser=browser.name,
-        station=proposal.station.endpoint,
-        path=str(path),
-        before=None if former is None else former.decode(),
-        after=digest_of(data),
-    )
-    _note(of, change)
-    log.info("Station /%s was added by %s", proposal.station.endpoint, browser.name)
-    try:
-        add_missing(store.database, station_file.parse(data, path))
-    except (DBAPIError, LockTimeout) as error:
-        # The reload does it.
-        log.warning("The columns of /%s are not there yet: %s", proposal.station.endpoint, error)
-    reload(store.settings)
+    endpoint = proposal.station.endpoint
+
+    def add_columns() -> None:
+        try:
+            add_missing(store.database, station_file.parse(data, path))
+        except (DBAPIError, LockTimeout) as error:
+            # The reload does it.
+            log.warning("The columns of /%s are not there yet: %s", endpoint, error)
+
+    changes.make(browser, Edit("station", endpoint, path, former, data), add_columns)
 
 
 def is_added_already(endpoint: str) -> bool:
@@ -120,47 +117,8 @@ def is_added_already(endpoint: str) -> bool:
         return False
     if endpoint not in present:
         return False
-    reload(settings)
+    changes.reload(settings)
     return True
-
-
-def undo(of: Administrators, change: Change) -> bool:
-    """Put the file back as it was before the change; False when it was changed since then.
-
-    Readings that were stored meanwhile stay. Raises OSError, LockTimeout or SettingsError when the
-    file can't be written, or is being written by somebody else.
-    """
-    from flask10x.maintenance import station_changes  # noqa: PLC0415
-
-    path = Path(change.path)
-    present = path.read_bytes() if path.exists() else None
-    if change.undone_ms is not None or present is None or digest_of(present) != change.after:
-        return False
-    before = None if change.before is None else change.before.encode()
-    station_changes.replace_file(path, before, present)
-    _note(of, replace(change, undone_ms=clock.now_ms()))
-    log.info("Station /%s was taken back", change.station)
-    reload(context.store().settings)
-    return True
-
-
-def _note(of: Administrators, change: Change) -> None:
-    """The file is changed already, so what cannot be noted of it, as on a full disk, is logged."""
-    try:
-        of.note(change)
-    except (OSError, LockTimeout) as error:
-        log.warning("The change of /%s is not kept among the changes: %s", change.station, error)
-
-
-def reload(settings: Settings) -> None:
-    """Let the service read its files again, unless only a restart does it."""
-    try:
-        service = running(settings)
-    except OSError:
-        return
-    # The workers' parent reloads by this signal; a development server has none.
-    if service is not None and service.pid == str(os.getppid()):
-        os.kill(os.getppid(), signal.SIGHUP)
 
 
 def text_of(proposal: Proposal) -> str:

@@ -4,7 +4,6 @@ A browser becomes an administrator's by a link that `flask10x admin-link` prints
 that send already; each change is kept with the file as it was, and can be undone.
 """
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,28 +17,22 @@ from flask10x.config.readers import Place
 from flask10x.config.settings import FOLDERS, OF_THE_MASTER, PREFIX, ROWS, SECTIONS, Settings
 from flask10x.config.station_keys import LABEL_CHARS
 from flask10x.database.paths import shown_name
-from flask10x.errors import LockTimeout, SettingsError
+from flask10x.errors import SettingsError
 from flask10x.readings.labels import moment
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import zone_name_of
 from flask10x.recording import rejected
+from flask10x.runtime.administrators import Change
 from flask10x.system import clock
 from flask10x.system.logs import escape
-from flask10x.translation import N_, Translation
+from flask10x.translation import Translation
 from flask10x.web import administrators, context, preferences
-from flask10x.web.page import Page
-from flask10x.web.pages.setup import stations
+from flask10x.web.pages.setup import changes, stations
+from flask10x.web.pages.setup.changes import ChangedMeanwhile, NotWritten
+from flask10x.web.pages.setup.page import blueprint, shown
 from flask10x.web.pages.status.commands import shell
 
-log = logging.getLogger(__name__)
-
-blueprint = Page(
-    "setup",
-    __name__,
-    text=N_("Settings"),
-    group="setup",
-    icon="M4 7h9m4 0h3M4 17h3m4 0h9M15 5v4m-6 6v4",
-)
+__all__ = ["blueprint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +51,26 @@ class Row:
 def as_page(message: str = "", status: int = 200) -> tuple[str, int]:
     """Administrators, their changes, and a table for each group of settings."""
     settings, t = context.store().settings, preferences.texts()
-    own, browser, now_ms = shell(settings), administrators.browser(), clock.now_ms()
+    own, is_browser, now_ms = shell(settings), bool(administrators.browser()), clock.now_ms()
     of = administrators.administrators()
-    page = render_template(
+    return shown(
         "setup/template.html",
+        status,
         message=message,
-        browser=browser,
-        token=administrators.form_token(),
-        browsers=of.browsers if browser else [],
-        changes=of.changes if browser else [],
+        browsers=of.browsers if is_browser else [],
+        changes=[(one, _sentence(one, t)) for one in of.changes] if is_browser else [],
         local_time=lambda ms: moment(ms, settings.zone, t, now_ms),
         sections=[(t(title), list(_rows(settings, name, t))) for name, title in SECTIONS.items()],
         manner=own.manner,
         file=environment_file.SERVICE_FILE,
         restart=own.command("restart"),
-        link=own.flask10x("admin-link"),
     )
-    return page, status
+
+
+def _sentence(change: Change, t: Translation) -> str:
+    """What was changed, in words."""
+    sentence = changes.SENTENCES.get(change.kind, "{name}: {path}")
+    return t(sentence, name=change.name, path=change.path)
 
 
 @blueprint.get("/setup/link/<link>")
@@ -122,17 +118,21 @@ def undo() -> AnyResponse | tuple[str, int]:
     change = next((each for each in of.changes if str(each.number) == number), None)
     if change is None:
         abort(404)
-    try:
-        if stations.undo(of, change):
-            return redirect(url_for("setup.as_page", _anchor="changes"), 303)
-    except (OSError, LockTimeout, SettingsError) as error:
-        return as_page(str(error), 409)
+    if changes.undo(change):
+        return redirect(url_for("setup.as_page", _anchor="changes"), 303)
     message = t(
-        "{path} was changed since then and stays as it is: remove the entry of {name} there.",
+        "{path} was changed since then and stays as it is."
+        " Undo later changes first, or edit it by hand.",
         path=change.path,
-        name=change.station,
     )
     return as_page(message, 409)
+
+
+@blueprint.get("/setup/stations")
+def as_stations() -> tuple[str, int]:
+    """All stations, and the boards that send to paths of none."""
+    of = context.store().settings.stations
+    return shown("setup/stations.html", stations=of.all, senders=stations.senders())
 
 
 @blueprint.get("/setup/stations/<name>")
@@ -154,54 +154,35 @@ def add(name: str) -> AnyResponse | tuple[str, int]:
     problems = dict.fromkeys(wrong, needed)
     if not problems:
         try:
-            stations.add(administrators.administrators(), browser, proposal)
-        except (OSError, LockTimeout, SettingsError) as error:
+            stations.add(browser, proposal)
+        except (NotWritten, OSError, SettingsError) as error:
             problems = {} if stations.is_added_already(name) else {"file": str(error)}
+            if problems and isinstance(error, ChangedMeanwhile):
+                raise
         if not problems:
             return redirect(url_for("setup.as_page", _anchor="changes"), 303)
     return _station(name, fields, problems)
-
-
-@blueprint.errorhandler(OSError)
-@blueprint.errorhandler(LockTimeout)
-def unwritable(error: Exception) -> tuple[str, int]:
-    """The page, which says why nothing can be written: the disk is full, or may only be read."""
-    log.error("Nothing can be set up: %s", error)
-    t = preferences.texts()
-    return as_page(t("Nothing was changed: {reason}", reason=str(error)), 503)
-
-
-@blueprint.errorhandler(403)
-def forbidden(_error: Exception) -> tuple[str, int]:
-    """The page, which says how a browser becomes an administrator's."""
-    t = preferences.texts()
-    return as_page(
-        t("Nothing was changed: this browser is not an administrator's, or its access has ended."),
-        403,
-    )
 
 
 def _station(endpoint: str, fields: dict[str, str], problems: dict[str, str]) -> tuple[str, int]:
     settings, t = context.store().settings, preferences.texts()
     candidate, now_ms = stations.candidate(endpoint), clock.now_ms()
     own = shell(settings)
-    page = render_template(
+    return shown(
         "setup/station.html",
+        404 if candidate is None else 400 if problems else 200,
         endpoint=endpoint,
         candidate=candidate,
         fields=fields,
         problems=problems,
-        browser=administrators.browser(),
-        token=administrators.form_token(),
         file=stations.file_of(settings),
+        seen=changes.seen(changes.present(stations.file_of(settings))),
         entry=stations.text_of(candidate.proposal) if candidate else "",
         local_time=lambda ms: moment(ms, settings.zone, t, now_ms),
         body_text=rejected.text_of,
         escape=escape,
-        link=own.flask10x("admin-link"),
         adding=own.flask10x("stations", "add", endpoint),
     )
-    return page, 404 if candidate is None else 400 if problems else 200
 
 
 def _rows(settings: Settings, section: str, t: Translation) -> Iterable[Row]:

@@ -1,0 +1,170 @@
+"""What administrators change in files that the service reads: written, kept, and taken back.
+
+A form carries the digest of the file that its page was made from, so that what was written by hand
+meanwhile is never lost: the answer then shows the file and what would become of it.
+"""
+
+import logging
+import os
+import signal
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, replace
+from difflib import unified_diff
+from pathlib import Path
+from typing import Any
+
+from flask import request
+
+from flask10x.config import settings as settings_file
+from flask10x.config import toml
+from flask10x.config.settings import Settings
+from flask10x.database.running_service import running
+from flask10x.errors import Flask10xError, LockTimeout, SettingsError
+from flask10x.runtime.administrators import Browser, Change, digest_of
+from flask10x.system import clock, own_files
+from flask10x.translation import N_
+from flask10x.web import administrators, context
+
+log = logging.getLogger(__name__)
+SEEN_FIELD = "file"
+"""The field of a form with the digest of the file as it was when the page was made."""
+SENTENCES = {
+    "station": N_("Station {name} was added to {path}."),
+    "settings": N_("{name} was changed in {path}."),
+}
+"""By kind of change, what the page says of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A file, and what it is to become."""
+
+    kind: str
+    """A key of SENTENCES."""
+    name: str
+    """What the change is about: an endpoint, the name of a channel, of a setting."""
+    path: Path
+    former: bytes | None
+    """The file as it is; None: there is none."""
+    data: bytes | None
+    """The file as it is to become, which its own reader has checked; None: it goes."""
+
+    @property
+    def diff(self) -> str:
+        """The lines that go and come, as `diff -u` writes them."""
+        now, then = ((each or b"").decode(errors="replace") for each in (self.former, self.data))
+        lines = unified_diff(now.splitlines(), then.splitlines(), lineterm="", n=2)
+        # Its first two lines name files.
+        return "\n".join([*lines][2:])
+
+
+class NotWritten(Flask10xError):
+    """An edit was not made, and the file is as it was; the text says why."""
+
+    def __init__(self, edit: Edit, reason: str) -> None:
+        super().__init__(reason)
+        self.edit = edit
+
+
+class ChangedMeanwhile(NotWritten):
+    """The file is no longer the one that the form was made from."""
+
+
+def present(path: Path) -> bytes | None:
+    """Return the bytes of the file; None where there is none. Raises OSError."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def seen(data: bytes | None) -> str:
+    """Return what a form carries in SEEN_FIELD for a file of these bytes."""
+    return digest_of(data or b"")
+
+
+def make(browser: Browser, edit: Edit, first: Callable[[], None] | None = None) -> None:
+    """Write the file, keep the change, do what is to come first, and let the service read the file.
+
+    Raises ChangedMeanwhile and NotWritten; then nothing is changed.
+    """
+    if request.form.get(SEEN_FIELD, seen(edit.former)) != seen(edit.former):
+        raise ChangedMeanwhile(edit, str(edit.path))
+    if edit.data == edit.former:
+        return
+    _replace(edit)
+    change = Change(
+        number=0,
+        at_ms=clock.now_ms(),
+        browser=browser.name,
+        kind=edit.kind,
+        name=edit.name,
+        path=str(edit.path),
+        before=None if edit.former is None else edit.former.decode(),
+        after=digest_of(edit.data or b""),
+    )
+    _note(change)
+    log.info("%s: %s was changed by %s", edit.path, edit.name, browser.name)
+    if first:
+        first()
+    reload(context.store().settings)
+
+
+def undo(change: Change) -> bool:
+    """Put the file back as it was before the change; False when it was changed since then.
+
+    Raises NotWritten when the file can't be written, or is being written by somebody else.
+    """
+    path = Path(change.path)
+    former = present(path)
+    if change.undone_ms is not None or seen(former) != change.after:
+        return False
+    before = None if change.before is None else change.before.encode()
+    _replace(Edit(change.kind, change.name, path, former, before))
+    _note(replace(change, undone_ms=clock.now_ms()))
+    log.info("%s: %s was taken back", path, change.name)
+    reload(context.store().settings)
+    return True
+
+
+def settings_edit(name: str, edit: Callable[[MutableMapping[str, Any]], None]) -> Edit:
+    """Return the edit of `settings.toml` that changes its keys.
+
+    Raises SettingsError where the service could not start with it; the text names the setting.
+    """
+    path = context.store().settings.data_dir / settings_file.NAME
+    former = present(path)
+    data = toml.edited(former or b"", edit)
+    settings_file.load(file=data)
+    return Edit("settings", name, path, former, data)
+
+
+def reload(settings: Settings) -> None:
+    """Let the service read its files again, unless only a restart does it."""
+    try:
+        service = running(settings)
+    except OSError:
+        return
+    # The workers' parent reloads by this signal; a development server has none.
+    if service is not None and service.pid == str(os.getppid()):
+        os.kill(os.getppid(), signal.SIGHUP)
+
+
+def _replace(edit: Edit) -> None:
+    try:
+        if edit.former is not None:
+            beside = edit.path.with_name(f"{edit.path.name}.before")
+            own_files.put_in_place(beside, edit.former, edit.path.stat())
+        own_files.replace(edit.path, edit.data, edit.former)
+    except (OSError, LockTimeout) as error:
+        raise NotWritten(edit, str(error)) from error
+    except SettingsError as error:
+        raise ChangedMeanwhile(edit, str(error)) from error
+
+
+def _note(change: Change) -> None:
+    """The file is changed already, so what cannot be noted of it, as on a full disk, is logged."""
+    try:
+        administrators.administrators().note(change)
+    except (OSError, LockTimeout) as error:
+        log.warning("The change of %s is not kept among the changes: %s", change.path, error)

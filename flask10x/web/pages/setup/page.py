@@ -1,0 +1,87 @@
+"""The frame of the pages of `/setup`: their routes, the list of them, and what they refuse."""
+
+import logging
+from typing import Any
+
+from flask import render_template, request
+
+from flask10x.errors import LockTimeout
+from flask10x.translation import N_
+from flask10x.web import administrators, context, preferences
+from flask10x.web.page import Page
+from flask10x.web.pages.setup.changes import SEEN_FIELD, ChangedMeanwhile, NotWritten, seen
+from flask10x.web.pages.status.commands import shell
+
+log = logging.getLogger(__name__)
+
+blueprint = Page(
+    "setup",
+    __name__,
+    text=N_("Settings"),
+    group="setup",
+    icon="M4 7h9m4 0h3M4 17h3m4 0h9M15 5v4m-6 6v4",
+)
+PARTS = {
+    "setup.as_stations": N_("Stations"),
+    "setup.as_page": N_("All settings"),
+}
+"""The pages, by their views, in the order in which people need them."""
+
+
+def shown(template: str, status: int = 200, **values: Any) -> tuple[str, int]:
+    """Return a page of the setup: with the list of all, the browser and the token of its forms."""
+    own = shell(context.store().settings)
+    page = render_template(
+        template,
+        parts=PARTS,
+        browser=administrators.browser(),
+        token=administrators.form_token(),
+        link=own.flask10x("admin-link"),
+        **values,
+    )
+    return page, status
+
+
+@blueprint.errorhandler(NotWritten)
+def not_written(error: NotWritten) -> tuple[str, int]:
+    """The page of a change that was not made: what the file is now, and what it would become.
+
+    Where the file was changed meanwhile, a button makes the change all the same.
+    """
+    log.warning("Not written: %s: %s", error.edit.path, error)
+    is_changed, own = isinstance(error, ChangedMeanwhile), shell(context.store().settings)
+    fields = [pair for pair in request.form.items(multi=True) if pair[0] != SEEN_FIELD]
+    return shown(
+        "setup/not_written.html",
+        409 if is_changed else 503,
+        edit=error.edit,
+        whole=(error.edit.former or b"").decode(errors="replace"),
+        reason="" if is_changed else str(error),
+        fields=[*fields, (SEEN_FIELD, seen(error.edit.former))],
+        action=request.path,
+        reload=own.command("reload"),
+    )
+
+
+@blueprint.errorhandler(OSError)
+@blueprint.errorhandler(LockTimeout)
+def unwritable(error: Exception) -> tuple[str, int]:
+    """Why nothing can be written: the disk is full, or may only be read."""
+    log.error("Nothing can be set up: %s", error)
+    t = preferences.texts()
+    return refused(t("Nothing was changed: {reason}", reason=str(error)), 503)
+
+
+@blueprint.errorhandler(403)
+def forbidden(_error: Exception) -> tuple[str, int]:
+    """How a browser becomes an administrator's."""
+    t = preferences.texts()
+    return refused(
+        t("Nothing was changed: this browser is not an administrator's, or its access has ended."),
+        403,
+    )
+
+
+def refused(message: str, status: int) -> tuple[str, int]:
+    """Return a page that says why nothing was changed."""
+    return shown("setup/refused.html", status, message=message)
