@@ -167,15 +167,15 @@ def test_a_point_is_chosen_by_keys(page: Browser) -> None:
     page.resize(1280, 900)
     page.open(f"{DAY}&lang=en", charts=1)
     plot = page.one(".plot")
-    page.script("arguments[0].focus()", plot)
+    page.script("window.before = arguments[0]; before.focus()", plot)
     ActionChains(page.driver).send_keys(Keys.ARROW_LEFT, Keys.ENTER).perform()
     assert "Bedroom" in panel(page, "Write a note here")
     assert page.script("return document.activeElement.name") == "text"
     ActionChains(page.driver).send_keys("a heater", Keys.TAB, Keys.TAB, Keys.ENTER).perform()
     assert "a heater" in panel(page, "Saved")
+    page.wait(lambda: page.script("return !before.isConnected"), "the chart was drawn again")
     ActionChains(page.driver).send_keys(Keys.ESCAPE).perform()
     page.wait(lambda: not page.all(PANEL), "it is closed")
-    # Also when the charts have been drawn anew meanwhile.
     page.wait(lambda: page.script("return document.activeElement.className") == "plot", "the focus")
     # The note is read below the chart, edited and undone there.
     page.wait(lambda: "a heater" in noted(page), "the note below the chart")

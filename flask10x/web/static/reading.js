@@ -139,9 +139,10 @@ function remember() {
   came = () => (place < 0 ? [...document.querySelectorAll("#table a")].find((link) => link.href === href) : document.querySelectorAll(".plot")[place]);
 }
 
-/** The focus goes back there. */
+/** The focus goes back there. Until the page is rendered again it may still be in the panel, although that is closed. */
 function goBack() {
-  const focus = () => document.activeElement === document.body && came()?.focus({ preventScroll: true });
+  const isLost = ({ activeElement }) => activeElement === document.body || box.contains(activeElement);
+  const focus = () => !box.open && isLost(document) && came()?.focus({ preventScroll: true });
   focus();
   const watch = new MutationObserver(focus);
   watch.observe(document.getElementById("charts"), { childList: true, subtree: true });
