@@ -306,6 +306,9 @@ def test_nothing_is_lost_in_colours_that_a_reader_forces(
         browser.open(f"/?theme={theme}")
         for path in PAGES:
             browser.open(path)
+            if path == "/history":
+                # The buttons of a chart come with it.
+                browser.wait(lambda: browser.all(".chart .keys button"), "a chart")
             assert browser.script(LOST) == [], path
             assert browser.script(ONLY_COLOUR) == [], path
             assert browser.script("return document.documentElement.scrollWidth") == width
