@@ -404,3 +404,19 @@ alert_mutes = Table(
     Column("until_ms", WHOLE, nullable=False),
     Column("created_ms", WHOLE, nullable=False),
 )
+
+# The last changes that pages of the setup made in files, so that each host makes them in its own.
+setup_files = Table(
+    "setup_files",
+    shared_metadata,
+    Column("name", TEXT, primary_key=True),
+    # One after the other for each file.
+    Column("number", WHOLE, primary_key=True, autoincrement=False),
+    # Where the change was made, and when: UTC epoch milliseconds.
+    Column("host", TEXT, nullable=False),
+    Column("changed_at", WHOLE, nullable=False),
+    # The SHA-256 of the file before and after, of no bytes where there was none; and its text.
+    Column("former_digest", TEXT, nullable=False),
+    Column("digest", TEXT, nullable=False),
+    Column("content", TEXT),
+)

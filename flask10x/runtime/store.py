@@ -30,6 +30,7 @@ from flask10x.runtime.other_hosts import OtherHosts
 from flask10x.runtime.periodic_tasks import Monitor, PeriodicTask
 from flask10x.runtime.retention_schedule import Retention
 from flask10x.runtime.rollup_schedule import Follower
+from flask10x.runtime.setup_files import SetupFiles
 from flask10x.runtime.station_watch import SilenceLearning, StationWatch, learn_from
 from flask10x.runtime.worker_watch import QueueWatch, WorkerWatch
 from flask10x.system import clock, limits, logs
@@ -175,6 +176,12 @@ class Store:
         return [
             PeriodicTask("host name", hold_name, self.gauges, "This host needs another name"),
             PeriodicTask("other hosts", other_hosts.step, self.gauges, trouble),
+            PeriodicTask(
+                "setup files",
+                SetupFiles(self.settings, self.database).step,
+                self.gauges,
+                "Cannot read what other hosts have set up",
+            ),
         ]
 
     def _tasks_of_one_host(self) -> list[PeriodicTask]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -11,7 +12,9 @@ from flask10x.database.database import Database
 from flask10x.database.postgres.hosts import TimedLease
 from flask10x.history import rollups
 from flask10x.readings.parse import Reading
+from flask10x.runtime import setup_files
 from flask10x.runtime.other_hosts import LOOK_EVERY_MS, OtherHosts
+from flask10x.runtime.setup_files import FileChange, SetupFiles
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web.app import create_app
@@ -174,3 +177,47 @@ def test_a_key_that_two_hosts_get_at_the_same_moment_is_stored_once(
     other.writer.step()
     assert again.get_json() == {"status": "duplicate"}
     assert len(hosts.run("SELECT id FROM readings")) == 1
+
+
+def file_of(store: Store) -> Path:
+    return store.settings.data_dir / "stations.toml"
+
+
+def change(store: Store, text: str) -> None:
+    """A page of this host changes the file of stations."""
+    path = file_of(store)
+    former = path.read_bytes() if path.exists() else None
+    made = FileChange(path, former, text.encode())
+    setup_files.replace(made)
+    setup_files.publish(store.settings, store.database, made)
+
+
+def test_what_a_page_changes_on_one_host_is_changed_on_the_others(running: RunningHosts) -> None:
+    one, other = running.start("one"), running.start("other")
+    reloads: list[object] = []
+    follower = SetupFiles(other.settings, other.database, reloads.append)
+    change(one, "# 1\n")
+    # It was away for a while, and takes the newest.
+    change(one, "# 2\n")
+    follower.step()
+    assert file_of(other).read_text() == "# 2\n" and len(reloads) == 1
+    follower.step()
+    change(other, "# 3\n")
+    follower.step()
+    assert len(reloads) == 1
+    SetupFiles(one.settings, one.database, reloads.append).step()
+    assert file_of(one).read_text() == "# 3\n" and len(reloads) == 2
+    assert file_of(one).with_name("stations.toml.before").read_text() == "# 2\n"
+
+
+def test_a_file_that_was_edited_on_a_host_stays_there(
+    running: RunningHosts, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, other = running.start("one"), running.start("other")
+    reloads: list[object] = []
+    follower = SetupFiles(other.settings, other.database, reloads.append)
+    change(one, "# 1\n")
+    file_of(other).write_text("# By hand.\n")
+    follower.step()
+    assert file_of(other).read_text() == "# By hand.\n" and reloads == []
+    assert "was edited on this host; the change of one is not taken over" in caplog.text

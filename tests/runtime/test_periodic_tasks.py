@@ -20,6 +20,7 @@ from flask10x.runtime.other_hosts import OtherHosts
 from flask10x.runtime.periodic_tasks import PeriodicTask
 from flask10x.runtime.retention_schedule import Retention
 from flask10x.runtime.rollup_schedule import Follower
+from flask10x.runtime.setup_files import SetupFiles
 from flask10x.runtime.station_watch import SilenceLearning, StationWatch
 from flask10x.runtime.store import Store
 from flask10x.runtime.worker_watch import QueueWatch, WorkerWatch
@@ -43,11 +44,12 @@ WORK: dict[str, tuple[type, str]] = {
     "other hosts": (OtherHosts, "step"),
     "host name": (LeasedName, "step"),
     "usual pauses": (SilenceLearning, "step"),
+    "setup files": (SetupFiles, "step"),
 }
 # On PostgreSQL there is no file to look after; its tasks are never done.
 OF_FILE = ("database file", "WAL", "inspection")
 # A file of SQLite has one host to itself.
-NEVER_DONE = OF_FILE if databases.ON_POSTGRES else ("other hosts", "host name")
+NEVER_DONE = OF_FILE if databases.ON_POSTGRES else ("other hosts", "host name", "setup files")
 DONE = [name for name in periodic_tasks.NAMES if name not in NEVER_DONE]
 of_file = pytest.mark.sqlite_only("tasks for the file of the database")
 

@@ -5,8 +5,6 @@ meanwhile is never lost: the answer then shows the file and what would become of
 """
 
 import logging
-import os
-import signal
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, replace
 from difflib import unified_diff
@@ -14,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from flask import request
+from sqlalchemy.exc import DBAPIError
 
 from flask10x.config import settings as settings_file
 from flask10x.config import toml
-from flask10x.config.settings import Settings
-from flask10x.database.running_service import running
 from flask10x.errors import Flask10xError, LockTimeout, SettingsError
+from flask10x.runtime import setup_files
 from flask10x.runtime.administrators import Browser, Change, digest_of
-from flask10x.system import clock, own_files
+from flask10x.runtime.setup_files import FileChange, reload
+from flask10x.system import clock
 from flask10x.translation import N_
 from flask10x.web import administrators, context
 
@@ -139,27 +138,19 @@ def settings_edit(name: str, edit: Callable[[MutableMapping[str, Any]], None]) -
     return Edit("settings", name, path, former, data)
 
 
-def reload(settings: Settings) -> None:
-    """Let the service read its files again, unless only a restart does it."""
-    try:
-        service = running(settings)
-    except OSError:
-        return
-    # The workers' parent reloads by this signal; a development server has none.
-    if service is not None and service.pid == str(os.getppid()):
-        os.kill(os.getppid(), signal.SIGHUP)
-
-
 def _replace(edit: Edit) -> None:
+    change = FileChange(edit.path, edit.former, edit.data)
     try:
-        if edit.former is not None:
-            beside = edit.path.with_name(f"{edit.path.name}.before")
-            own_files.put_in_place(beside, edit.former, edit.path.stat())
-        own_files.replace(edit.path, edit.data, edit.former)
+        setup_files.replace(change)
     except (OSError, LockTimeout) as error:
         raise NotWritten(edit, str(error)) from error
     except SettingsError as error:
         raise ChangedMeanwhile(edit, str(error)) from error
+    store = context.store()
+    try:
+        setup_files.publish(store.settings, store.database, change)
+    except (DBAPIError, LockTimeout) as error:
+        log.warning("Other hosts do not learn of the change of %s: %s", edit.path, error)
 
 
 def _note(change: Change) -> None:

@@ -16,6 +16,7 @@ from flask10x.errors import LockTimeout, SettingsError
 from flask10x.readings.parse import InvalidBody, decode
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedRow
+from flask10x.runtime import setup_files
 from flask10x.runtime.administrators import Browser
 from flask10x.web import context
 from flask10x.web.ingest.unknown_station import can_be_endpoint
@@ -117,7 +118,7 @@ def is_added_already(endpoint: str) -> bool:
         return False
     if endpoint not in present:
         return False
-    changes.reload(settings)
+    setup_files.reload(settings)
     return True
 
 
