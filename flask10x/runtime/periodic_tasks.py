@@ -47,6 +47,7 @@ NAMES = (
     "other hosts",
     "host name",
     "usual pauses",
+    "added stations",
 )
 # The errors of a database that is locked, full or damaged: the reason is enough, without a
 # traceback.
