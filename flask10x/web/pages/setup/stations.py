@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +14,14 @@ from flask10x.config import station_file, station_keys, station_proposal, statio
 from flask10x.config.readers import WrongEntry, number
 from flask10x.config.settings import Settings
 from flask10x.config.station_keys import LABEL_CHARS
-from flask10x.config.station_proposal import example_of, labels_of, propose, sent_values
+from flask10x.config.station_proposal import (
+    USUAL_MEASUREMENTS,
+    example_of,
+    known_as,
+    labels_of,
+    propose,
+    sent_values,
+)
 from flask10x.database.station_columns import add_missing
 from flask10x.errors import LockTimeout, SettingsError
 from flask10x.readings.labels import COLUMNS
@@ -22,7 +30,7 @@ from flask10x.readings.stations import Measurement, Station
 from flask10x.recording import rejected
 from flask10x.recording.rejected import LATEST_BODY_BYTES, RejectedRow
 from flask10x.runtime.administrators import Browser
-from flask10x.translation import Translation
+from flask10x.translation import Translation, translation
 from flask10x.web import context
 from flask10x.web.ingest.unknown_station import can_be_endpoint
 from flask10x.web.pages.setup import changes
@@ -30,7 +38,7 @@ from flask10x.web.pages.setup.changes import Edit
 from flask10x.web.pages.setup.senders import MINUS
 
 log = logging.getLogger(__name__)
-MEASUREMENT_FIELDS = ("name", "name_ja", "unit", "minimum", "maximum")
+UNITS = tuple(dict.fromkeys(usual.unit for usual in USUAL_MEASUREMENTS if usual.unit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +105,22 @@ def of_body(endpoint: str, raw: bytes) -> Candidate | None:
     if not proposal.station.measurements:
         return None
     label, label_ja = labels_of(endpoint)
-    station = replace(proposal.station, label=label, label_ja=label_ja)
+    measurements = tuple(map(_named, proposal.station.measurements))
+    station = replace(proposal.station, label=label, label_ja=label_ja, measurements=measurements)
     return Candidate(endpoint, body, station, proposal.left_out)
+
+
+def _named(measurement: Measurement) -> Measurement:
+    """The measurement; one of several sensors with a name that tells them apart."""
+    holder, _, leaf = measurement.path.rpartition(".")
+    usual = known_as(leaf, None)
+    if not holder or usual is None or measurement.label or measurement.column in COLUMNS:
+        return measurement
+    sensor = holder.replace("_", " ")
+    sensor = sensor.upper() if re.search("[0-9]", sensor) else sensor
+    names = (usual.label, translation("ja")(usual.label))
+    label, label_ja = (f"{name} ({sensor})"[:LABEL_CHARS] for name in names)
+    return replace(measurement, label=label, label_ja=label_ja)
 
 
 def is_free(endpoint: str) -> bool:
@@ -156,6 +178,8 @@ class Form:
             label=self._name("label"),
             label_ja=self._name("label_ja", may_be_empty=True),
             csv_name=self._csv_file(),
+            mqtt_topic=self._topic(),
+            accepts_partial=self._fields.get("partial") == "accept",
             measurements=measurements,
         )
 
@@ -175,6 +199,23 @@ class Form:
                 changed = replace(changed, label=label, label_ja=label_ja)
             if f"take-{n}" in self._fields:
                 yield changed
+
+    def _topic(self) -> str:
+        text = self._fields.get("mqtt_topic", "").strip()
+        if not text:
+            return ""
+        try:
+            station_keys.topic(text)
+        except WrongEntry:
+            self.problems["mqtt_topic"] = self._t(
+                "a topic such as home/balcony is needed, without + and #"
+            )
+        others = context.store().settings.stations.all
+        if same := next((s for s in others if s.mqtt_topic == text), None):
+            self.problems["mqtt_topic"] = self._t(
+                "{name} is the topic of /{station}", name=text, station=same.endpoint
+            )
+        return text
 
     def _name(self, field: str, *, may_be_empty: bool = False) -> str:
         text = self._fields.get(field, "").strip()

@@ -7,6 +7,7 @@ that send already; each change is kept with the file as it was, and can be undon
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from flask import abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -15,7 +16,6 @@ from flask10x.config import environment_file
 from flask10x.config.alerts.rules import Alerts
 from flask10x.config.readers import Place
 from flask10x.config.settings import FOLDERS, OF_THE_MASTER, PREFIX, ROWS, SECTIONS, Settings
-from flask10x.config.station_proposal import USUAL_MEASUREMENTS
 from flask10x.database.paths import shown_name
 from flask10x.errors import SettingsError
 from flask10x.readings.labels import moment
@@ -27,14 +27,13 @@ from flask10x.system import clock
 from flask10x.system.logs import escape
 from flask10x.translation import Translation
 from flask10x.web import administrators, context, preferences
-from flask10x.web.pages.setup import changes, senders, stations
+from flask10x.web.pages.setup import boards, changes, senders, stations
 from flask10x.web.pages.setup.changes import ChangedMeanwhile, NotWritten
 from flask10x.web.pages.setup.page import blueprint, refused, shown
-from flask10x.web.pages.setup.stations import Candidate
+from flask10x.web.pages.setup.stations import UNITS, Candidate
 from flask10x.web.pages.status.commands import shell
 
 __all__ = ["blueprint"]
-UNITS = tuple(dict.fromkeys(usual.unit for usual in USUAL_MEASUREMENTS if usual.unit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +175,9 @@ def add(name: str) -> AnyResponse | tuple[str, int]:
             if problems and isinstance(error, ChangedMeanwhile):
                 raise
         if not problems:
+            if board := boards.chosen(request.form):
+                query = urlencode(board | {"path": name, "added": "1"})
+                return redirect(f"{url_for('setup.as_board')}?{query}", 303)
             return redirect(url_for("setup.as_page", _anchor="changes"), 303)
     return _station(candidate, name, Typed(request.form, problems, form.station))
 
@@ -226,6 +228,7 @@ def _station(
         entry=stations.text_of(station) if station else "",
         is_ignored=endpoint in settings.ignored_senders,
         units=UNITS,
+        chosen=boards.chosen(typed.fields) if typed else {},
         local_time=lambda ms: moment(ms, settings.zone, t, now_ms),
         body_text=rejected.text_of,
         escape=escape,
