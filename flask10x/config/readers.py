@@ -241,6 +241,14 @@ def host_names(raw: Any) -> tuple[str, ...]:
     return names
 
 
+def endpoints(raw: Any) -> tuple[str, ...]:
+    """Reads `freezer,attic`: paths of stations; none of an empty text."""
+    names = tuple(name.strip() for name in raw.split(",")) if isinstance(raw, str) and raw else ()
+    if not isinstance(raw, str) or not all(re.fullmatch("[a-z][a-z0-9_-]{0,31}", n) for n in names):
+        raise WrongEntry(raw, _("names such as freezer,attic are needed"))
+    return names
+
+
 def bind(raw: Any) -> str:
     """Reads `address:port` or `unix:/absolute/path`."""
     value = text(raw)

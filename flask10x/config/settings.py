@@ -28,6 +28,8 @@ from flask10x.translation import N_
 
 PREFIX = environment_file.PREFIX
 CHECKOUT = Path(__file__).resolve().parents[2]
+# The head of a phone has room for some twelve letters; more is cut there.
+HOUSE_NAME_CHARS = 40
 # Hosts of BIND that mean the whole machine -> where a program on it asks the service.
 EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S104
 CONFIG = PREFIX + "CONFIG"
@@ -157,6 +159,13 @@ class Settings:
     setup: Literal["on", "off"] = _setting(
         readers.choice("on", "off"), "on", "server", N_("Whether this page exists.")
     )
+    house_name: str = _setting(
+        readers.line(HOUSE_NAME_CHARS),
+        "",
+        "house",
+        N_("The name of the house, at the top of the pages."),
+    )
+    """Empty: it is called Flask10X."""
     timezone: str = _setting(
         readers.time_zone, "", "house", N_("The time zone of the pages, CSV files and log.")
     )
@@ -268,6 +277,12 @@ class Settings:
         N_("The stations whose readings are stored even if values are missing or wrong."),
     )
     """The endpoints whose incomplete readings are accepted."""
+    ignored_senders: tuple[str, ...] = _setting(
+        readers.endpoints,
+        (),
+        "answers",
+        N_("The paths without a station whose boards the pages do not offer to add."),
+    )
     # Never 0: the contract says that a rejected reading is kept (6.6).
     rejected_max_rows: int = _setting(
         whole(10, 10_000_000), 100_000, "answers", N_("How many rejected readings are kept.")

@@ -74,11 +74,16 @@ USUAL_MEASUREMENTS = (
     Usual("co2", "ppm", 0, 200_000, N_("CO2"), "co2 carbondioxide co2ppm 二酸化炭素"),
     Usual("voltage", "V", 0, None, N_("Voltage"), "voltage volt volts v vcc vin 電圧"),
     Usual("battery_voltage", "V", 0, None, N_("Battery"), "battv vbat batteryvoltage batvoltage"),
+    Usual("battery_voltage", "V", 0, 5, N_("Battery"), "battery bat"),
+    Usual("battery", "%", 0, 100, N_("Battery level"), "battery bat batterylevel batterypercent"),
     Usual("gas_resistance", "Ω", 0, None, N_("Gas resistance"), "gasresistance gasres gas"),
     Usual("illuminance", "lx", 0, None, N_("Illuminance"), "illuminance lux light brightness 照度"),
     Usual("pm1", "µg/m³", 0, None, N_("PM1"), "pm1 pm01"),
     Usual("pm25", "µg/m³", 0, None, N_("PM2.5"), "pm25 sdsp2 p2"),
     Usual("pm10", "µg/m³", 0, None, N_("PM10"), "pm10 sdsp1 p1"),
+    Usual("soil_moisture", "%", 0, 100, N_("Soil moisture"), "soilmoisture 土壌水分"),
+    # 1 for open.
+    Usual("door", "", 0, 1, N_("Door open"), "door dooropen contact 扉"),
     Usual("rssi", "dBm", None, None, N_("Signal"), "rssi wifirssi signal"),
 )
 # Fields with a time or a sender, which are no measurements.
@@ -88,6 +93,62 @@ NOT_MEASURED = frozenset(
         *("ages", "id", "deviceid", "sensorid", "seq", "sequence", "version"),
     }
 )
+
+
+PLACES = {
+    "attic": N_("Attic"),
+    "balcony": N_("Balcony"),
+    "basement": N_("Basement"),
+    "bath": N_("Bathroom"),
+    "bathroom": N_("Bathroom"),
+    "bedroom": N_("Bedroom"),
+    "cellar": N_("Basement"),
+    "children": N_("Children's room"),
+    "closet": N_("Closet"),
+    "corridor": N_("Corridor"),
+    "door": N_("Door"),
+    "entrance": N_("Entrance"),
+    "freezer": N_("Freezer"),
+    "fridge": N_("Refrigerator"),
+    "garage": N_("Garage"),
+    "garden": N_("Garden"),
+    "greenhouse": N_("Greenhouse"),
+    "hall": N_("Corridor"),
+    "kidsroom": N_("Children's room"),
+    "kitchen": N_("Kitchen"),
+    "laundry": N_("Laundry room"),
+    "living": N_("Living room"),
+    "livingroom": N_("Living room"),
+    "mailbox": N_("Mailbox"),
+    "office": N_("Study"),
+    "outdoor": N_("Outside"),
+    "outside": N_("Outside"),
+    "pantry": N_("Pantry"),
+    "plant": N_("Plant"),
+    "refrigerator": N_("Refrigerator"),
+    "shed": N_("Shed"),
+    "stairs": N_("Stairs"),
+    "study": N_("Study"),
+    "tatami": N_("Tatami room"),
+    "terrace": N_("Terrace"),
+    "toilet": N_("Toilet"),
+    "veranda": N_("Balcony"),
+    "washroom": N_("Washroom"),
+    "workshop": N_("Workshop"),
+}
+"""Names of stations by what their paths usually are, without hyphens and numbers."""
+
+
+def labels_of(endpoint: str) -> tuple[str, str]:
+    """The names that a path suggests, English and Japanese: `freezer-2` is Freezer 2, 冷凍庫2.
+
+    A path that says nothing is its own name, and has no Japanese one.
+    """
+    match = re.fullmatch(r"(.*?)[_-]?([0-9]*)", endpoint)
+    place = PLACES.get(plain_name(match[1])) if match else None
+    if match is None or place is None:
+        return endpoint, ""
+    return f"{place} {match[2]}".strip(), f"{translation('ja')(place)}{match[2]}"
 
 
 def plain_name(name: str) -> str:
@@ -155,6 +216,15 @@ def example_of(body: Mapping[str, object]) -> Mapping[str, object]:
     """The object of the measurements: of an item of a batch only the part that has them."""
     inside = body.get("data")
     return inside if isinstance(inside, dict) and {"measured_at", "age_s"} & body.keys() else body
+
+
+def sent_values(body: Mapping[str, object]) -> dict[str, object]:
+    """Numbers and texts of a body, as they were sent, by the paths that a proposal has for them."""
+    return {
+        name: value
+        for name, value in _leaves(body)
+        if isinstance(value, int | float | str) and not isinstance(value, bool)
+    }
 
 
 def propose(endpoint: str, body: Mapping[str, object], stations: Stations) -> Proposal:

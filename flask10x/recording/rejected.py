@@ -273,6 +273,13 @@ def endpoints(connection: Connection) -> list[str]:
     return list(connection.execute(select(rejected.c.endpoint).distinct()).scalars())
 
 
+def count_waiting(connection: Connection, endpoint: str) -> int:
+    """How many rows of this endpoint no replay has stored; it reads the whole table."""
+    clauses = Selection(endpoints=(endpoint,), replayed=False).clauses()
+    query = select(func.count()).select_from(rejected).where(*clauses)
+    return int(connection.execute(query).scalar_one())
+
+
 def next_after(connection: Connection, selection: Selection, after_id: int) -> list[RejectedRow]:
     """The next rows of the selection after this id, oldest first, with their whole bodies."""
     query = _whole(selection).where(rejected.c.id > after_id).order_by(rejected.c.id)

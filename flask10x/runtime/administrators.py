@@ -60,6 +60,10 @@ class Change:
     after: str
     """The SHA-256 of the file as it became; of no bytes where there is none."""
     undone_ms: int | None = None
+    replays: bool = False
+    """Whether rejected readings of a new station are to be stored (`added_stations.py`)."""
+    stored: int | None = None
+    """How many of them were stored; None: not yet."""
 
 
 @dataclass(slots=True)

@@ -48,6 +48,7 @@ NAMES = (
     "host name",
     "usual pauses",
     "setup files",
+    "added stations",
 )
 # The errors of a database that is locked, full or damaged: the reason is enough, without a
 # traceback.

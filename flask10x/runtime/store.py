@@ -23,6 +23,7 @@ from flask10x.recording.repeats import Repeats
 from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.recording.writer import DRAIN_SEC, Writer
 from flask10x.runtime import database_file
+from flask10x.runtime.added_stations import AddedStations
 from flask10x.runtime.alerting import watch_list
 from flask10x.runtime.alerting.watcher import AlertSharing, AlertWatcher, WhileOurs
 from flask10x.runtime.new_readings import NewReadings
@@ -162,6 +163,7 @@ class Store:
             PeriodicTask("killed workers", WorkerWatch(gauges).step, gauges),
             PeriodicTask("queues", QueueWatch(self.settings, gauges, self.queues).step, gauges),
             *self._tasks_with_other_hosts(),
+            self._replaying(),
             # Removal needs the CSV files, which are on one host, not the one with the lease.
             self._removing(),
         ]
@@ -197,6 +199,11 @@ class Store:
     def _removing(self) -> PeriodicTask:
         trouble = "Old readings cannot be removed"
         return PeriodicTask("retention", self._retention.step, self.gauges, trouble)
+
+    def _replaying(self) -> PeriodicTask:
+        added = AddedStations(self.settings, self.database, clock.monotonic_sec)
+        trouble = "Rejected readings of a new station cannot be stored"
+        return PeriodicTask("added stations", added.step, self.gauges, trouble)
 
     def _learning(self) -> PeriodicTask:
         learn = learn_from(self.database)

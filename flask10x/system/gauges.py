@@ -378,9 +378,11 @@ class Gauges(Structure):
         """The last request of its board since the service started, or None."""
         return self._requests.at(self._places[endpoint])
 
-    def note_unknown(self, slot_number: int, name: str, path: str, sender: str) -> None:
+    def note_unknown(
+        self, slot_number: int, name: str, path: str, sender: str, *, body: bytes = b""
+    ) -> None:
         """Note a request for an unknown name; only the owner of the slot calls it."""
-        self._unknown.note(slot_number, name, path, sender, clock.now_ms())
+        self._unknown.note(slot_number, name, path, sender, clock.now_ms(), body=body)
 
     def unknown_names(self) -> list[UnknownName]:
         """The unknown names since the service started, the most frequent one first."""

@@ -23,8 +23,10 @@ ROOM_BYTES = PLACE_BYTES - _HEAD.size
 UNKNOWN_MAX = 16
 # A stranger, or one board with a wrong program, leaves room for the other addresses.
 UNKNOWN_OF_ONE_SENDER_MAX = 8
-# A name of 32 characters, a path of 60 that may be 4 bytes each, two addresses, two numbers.
-UNKNOWN_BYTES = 512
+# A name of 32 characters, a path of 60 that may be 4 bytes each, two addresses, two numbers; and a
+# body: readings have 100 to 300 bytes.
+UNKNOWN_BYTES = 1024
+UNKNOWN_BODY_BYTES = 480
 PATH_CHARS, SENDER_CHARS = 60, 100
 
 
@@ -59,6 +61,8 @@ class UnknownName(NamedTuple):
     """When it came, in UTC epoch milliseconds."""
     times: int
     """How many requests have come."""
+    body: bytes = b""
+    """Of the last request; empty when it has more than UNKNOWN_BODY_BYTES."""
 
 
 class _SharedPlaces:
@@ -117,10 +121,16 @@ class UnknownNames(_SharedPlaces):
         """As `_SharedPlaces`."""
         super().__init__(workers * UNKNOWN_MAX, UNKNOWN_BYTES)
         self._lock = threading.Lock()
+        # Most homes never have one, and pages ask for them often.
+        self._is_any = mmap.mmap(-1, 1)
 
-    def note(self, worker: int, name: str, path: str, sender: str, at_ms: int) -> None:
+    def note(
+        self, worker: int, name: str, path: str, sender: str, at_ms: int, *, body: bytes = b""
+    ) -> None:
         """Count a request of this name; only this worker calls it, from any of its threads."""
         path, sender = path[:PATH_CHARS], sender[:SENDER_CHARS]
+        body = body if len(body) <= UNKNOWN_BODY_BYTES else b""
+        self._is_any[0] = 1
         with self._lock:
             rows = {place: row for place, row in self._of(worker) if row is not None}
             of_sender = {place: row for place, row in rows.items() if row.sender == sender}
@@ -130,11 +140,13 @@ class UnknownNames(_SharedPlaces):
                 place = _rarest(of_sender)
             elif place is None:
                 place = next((n for n in self._places_of(worker) if n not in rows), _rarest(rows))
-            self._put(place, marshal.dumps((name, path, sender, at_ms, times)))
+            self._put(place, marshal.dumps((name, path, sender, at_ms, times, body)))
 
     def all(self, workers: int) -> list[UnknownName]:
         """The names of the first so many workers, each once, the most frequent one first."""
         by_name: dict[str, UnknownName] = {}
+        if not self._is_any[0]:
+            return []
         for row in (row for worker in range(workers) for _, row in self._of(worker) if row):
             other = by_name.get(row.name, row._replace(times=0))
             last = max(row, other, key=lambda name: name.at_ms)

@@ -73,7 +73,7 @@ def test_a_station_that_sends_is_added_with_names_and_taken_back(
         browser.one(f"input[name={field}]").send_keys(text)
     assert browser.script(WIDE) == []
     check_by_axe(browser)
-    browser.one(".add-station button").click()
+    browser.one("button[form=add]").click()
     browser.wait(lambda: browser.all("form[action='/setup/undo']"), "it is added")
     wait_until(
         lambda: house.post("freezer", BODY).status == 200, IN_FORCE_WITHIN_SEC, "it is in force"

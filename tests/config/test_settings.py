@@ -27,6 +27,8 @@ def test_defaults_are_the_contracts() -> None:
         bind="0.0.0.0:8888",
         workers=2,
         threads=2,
+        house_name="",
+        ignored_senders=(),
         ack="enqueued",
         ack_timeout_sec=2.0,
         partial_readings=frozenset(),

@@ -100,6 +100,7 @@ UNSET = {
         "allowed_hosts",
     ),
     *("mqtt_url", "mqtt_password_file", "mqtt_discovery", "altitude_m", "host_name"),
+    "ignored_senders",
 }
 # Shown as an example of an error.
 MISTYPED = {"FLASK10X_WORKER"}

@@ -14,6 +14,7 @@ from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.runtime import periodic_tasks
+from flask10x.runtime.added_stations import AddedStations
 from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.database_file import FileWatch, Inspection, WatchedFile
 from flask10x.runtime.other_hosts import OtherHosts
@@ -45,6 +46,7 @@ WORK: dict[str, tuple[type, str]] = {
     "host name": (LeasedName, "step"),
     "usual pauses": (SilenceLearning, "step"),
     "setup files": (SetupFiles, "step"),
+    "added stations": (AddedStations, "step"),
 }
 # On PostgreSQL there is no file to look after; its tasks are never done.
 OF_FILE = ("database file", "WAL", "inspection")

@@ -143,7 +143,7 @@ def _note(
 ) -> None:
     """Note the last item of each station as a request of its board, and unknown names."""
     last: dict[str, tuple[bytes, int]] = {}
-    unknown_names: dict[str, None] = {}
+    unknown_names: dict[str, bytes] = {}
     for item, result in zip(items, results, strict=True):
         if isinstance(item, Outcome):
             continue
@@ -151,9 +151,9 @@ def _note(
         if name in store.settings.stations.by_endpoint:
             last[name] = item.body, result.status
         else:
-            unknown_names[name] = None
-    for name in [*unknown_names][:UNKNOWN_MAX]:
-        take.note_unknown(store, name, environ["PATH_INFO"], sender())
+            unknown_names[name] = item.body
+    for name, body in [*unknown_names.items()][:UNKNOWN_MAX]:
+        take.note_unknown(store, name, environ["PATH_INFO"], sender(), body=body)
     for endpoint, (body, status) in last.items():
         take.note(store, endpoint, environ, body, status)
 

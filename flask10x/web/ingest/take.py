@@ -56,9 +56,9 @@ def note(store: Store, endpoint: str, environ: Mapping[str, Any], body: bytes, s
     store.gauges.note_request(endpoint, request)
 
 
-def note_unknown(store: Store, name: str, path: str, sender: str) -> None:
+def note_unknown(store: Store, name: str, path: str, sender: str, *, body: bytes = b"") -> None:
     """Note a reading for a name that no station has, which came to this path from this address."""
-    store.gauges.note_unknown(store.slot.number, name, path, sender)
+    store.gauges.note_unknown(store.slot.number, name, path, sender, body=body)
 
 
 log = logging.getLogger(__name__)

@@ -48,17 +48,19 @@ class UnknownStations:
         return jsonify(error="not found", hint=hint(name, self._stations)), 404
 
     def _note(self, name: str) -> None:
+        body = b""
         if is_writer := self._access.lets_write(name):
-            note_unknown(self._store, name, request.path, sender())
-        is_known = name in self._stations.by_endpoint or (is_writer and self._keep(name))
+            if name not in self._stations.by_endpoint:
+                body = request.stream.read(LATEST_BODY_BYTES + 1)
+            note_unknown(self._store, name, request.path, sender(), body=body)
+        is_known = name in self._stations.by_endpoint or (is_writer and self._keep(name, body))
         # Strangers can send any name, so all their names are one kind.
         more = self._pace.turn(name if is_known else "")
         if more is not None:
             log.warning("/%s refused: no such station, from %s%s", name, sender(), more)
 
-    def _keep(self, name: str) -> bool:
+    def _keep(self, name: str, body: bytes) -> bool:
         """Keep the body as the last of this endpoint; False if there are too many endpoints."""
-        body = request.stream.read(LATEST_BODY_BYTES + 1)
         reasons = {"endpoint": Reason("no_such_station")}
         refused = RejectedReading(name, clock.now_ms(), request.mimetype, body, reasons)
         return self._store.writer.rejected_queue.latest.take(refused)

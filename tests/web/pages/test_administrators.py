@@ -1,6 +1,7 @@
 """A browser becomes an administrator's, adds a station that sends, and takes it back."""
 
 import errno
+import html
 import re
 import stat
 from pathlib import Path
@@ -10,14 +11,19 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from flask10x.config import station_file
 from flask10x.config.settings import Settings
+from flask10x.database.database import Database
 from flask10x.recording.writer import Writer
 from flask10x.runtime import administrators as module
+from flask10x.runtime.added_stations import SETTLED_SEC, AddedStations
 from flask10x.runtime.administrators import NAME, Administrators, digest_of
 from flask10x.system import clock, own_files
 from flask10x.web.administrators import COOKIE
-from tests.conftest import MakeApp
+from flask10x.web.pages.setup.senders import SENDING_MS
+from tests.conftest import MakeApp, MakeSettings
 from tests.support.html import words
+from tests.support.rows import select
 
 BODY = '{"temperature": -18.2, "battery": "3.1V", "note": "<b>cold</b>"}'
 FORM = {"label": "Freezer", "label_ja": "冷凍庫"}
@@ -302,3 +308,189 @@ def test_a_file_that_was_edited_since_the_page_was_made_is_shown_with_what_would
     assert client.post("/setup/stations/freezer", data=fields).status_code == 303
     assert path.read_text().startswith("# By hand.\n\n[stations.freezer]")
     assert path.with_name("stations.toml.before").read_text() == "# By hand.\n"
+
+
+def form_of(page: str) -> dict[str, str]:
+    """What a browser would send of the form of a station: its texts, and the boxes checked."""
+    form = page.partition('id="add"')[2].partition("</form>")[0]
+    fields = {}
+    for tag in re.findall(r"<input [^>]*>", form):
+        name = re.search(r'name="([^"]*)"', tag)
+        value = re.search(r'value="([^"]*)"', tag)
+        if name and ("checkbox" not in tag or " checked" in tag):
+            fields[name[1]] = html.unescape(value[1]) if value else ""
+    return fields
+
+
+@pytest.mark.usefixtures("sends")
+@pytest.mark.parametrize("path", ["/", "/devices", "/setup/stations"])
+def test_a_board_that_sends_is_offered_in_a_sentence(client: FlaskClient, path: str) -> None:
+    page = client.get(path)
+    assert "freezer is sending: temperature −18.2, battery 3.1V. Add it?" in words(page.text)
+    assert 'href="/setup/stations/freezer"' in page.text
+    japanese = words(client.get(path, headers={"Accept-Language": "ja"}).text)
+    assert "freezer から受信しています（温度 −18.2、電池電圧 3.1V）" in japanese
+    assert "is sending" not in client.get("/?kiosk=1").text
+
+
+def test_only_a_board_that_sends_numbers_now_is_offered(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for body in ("[]", "{}", '{"name": "x"}', "no JSON", '{"t": 1' + " " * 500 + "}"):
+        client.post("/freezer", data=body)
+        assert "is sending" not in client.get("/").text
+    client.post("/freezer", data='{"t": 1}')
+    assert "freezer is sending: t 1." in words(client.get("/").text)
+    now_ms = clock.now_ms()
+    monkeypatch.setattr(clock, "now_ms", lambda: now_ms + SENDING_MS + 1)
+    assert "is sending" not in client.get("/").text
+
+
+def test_what_strangers_send_is_text(client: FlaskClient) -> None:
+    client.post("/freezer", json={"<script>alert(1)</script>": 1, "t": "1<b>"})
+    page = client.get("/").text
+    assert "<script>alert" not in page and "&lt;script&gt;" in page
+
+
+def test_home_does_not_offer_without_the_pages_of_the_setup(make_app: MakeApp) -> None:
+    client = make_app(SETUP="off").test_client()
+    client.post("/freezer", data=BODY)
+    assert "is sending" not in client.get("/").text
+
+
+@pytest.mark.usefixtures("sends")
+def test_the_form_proposes_names_and_everything_can_be_edited(
+    client: FlaskClient, of: Administrators, settings: Settings
+) -> None:
+    token = become(client, of)
+    form = form_of(client.get("/setup/stations/freezer").text)
+    assert form["token"] == token
+    assert (form["label"], form["label_ja"]) == ("Freezer", "冷凍庫")
+    assert form["csv_file"] == "freezer.csv" and form["replay"] == "1"
+    assert [form[f"{name}-0"] for name in ("unit", "minimum", "maximum")] == ["°C", "-50", "150"]
+    edits = {
+        "csv_file": "Cold.csv",
+        "minimum-0": "−30",
+        "maximum-0": "１０",
+        "name-1": "Cell",
+        "name_ja-1": "電池",
+        "unit-1": "mV",
+        "minimum-1": "",
+    }
+    assert client.post("/setup/stations/freezer", data=form | edits).status_code == 303
+    stations = station_file.load(stations_file(settings))
+    station = stations.by_endpoint["freezer"]
+    assert station.csv_name == "Cold.csv"
+    cold, cell = station.measurements
+    assert (cold.column, cold.minimum, cold.maximum) == ("temperature", -30, 10)
+    assert (cell.label, cell.label_ja, cell.unit) == ("Cell", "電池", "mV")
+    assert (cell.path, cell.minimum) == ("battery", None)
+
+
+@pytest.mark.usefixtures("sends")
+@pytest.mark.parametrize(
+    ("field", "text", "reason"),
+    [
+        ("csv_file", "../x.csv", "a name such as Balcony.csv is needed, without a folder"),
+        ("csv_file", "bedroomenv.csv", "bedroomenv.csv is the file of /data2"),
+        ("minimum-0", "cold", "a number such as -18.5 is needed, or nothing"),
+        ("minimum-0", "1e999", "a number such as -18.5 is needed, or nothing"),
+        ("maximum-0", "-60", "has to be above the least value"),
+        ("unit-0", "9", "a unit begins with no digit, sign or point"),
+        ("unit-0", "C", "write it °C"),
+        ("name-1", "x" * 65, "a name of 1 to 64 characters in one line is needed"),
+    ],
+)
+def test_a_mistake_is_said_at_its_field(
+    client: FlaskClient, of: Administrators, settings: Settings, field: str, text: str, reason: str
+) -> None:
+    become(client, of)
+    form = form_of(client.get("/setup/stations/freezer").text) | {field: text, "label": "Mine"}
+    answer = client.post("/setup/stations/freezer", data=form)
+    assert answer.status_code == 400
+    assert f'id="error-{field}">{html.escape(reason)}<' in answer.text
+    again = form_of(answer.text)
+    assert again[field] == text and again["label"] == "Mine"
+    assert not stations_file(settings).exists()
+
+
+@pytest.mark.usefixtures("sends")
+def test_only_the_chosen_measurements_are_taken(
+    client: FlaskClient, of: Administrators, settings: Settings
+) -> None:
+    become(client, of)
+    form = form_of(client.get("/setup/stations/freezer").text)
+    none = {name: text for name, text in form.items() if not name.startswith("take-")}
+    answer = client.post("/setup/stations/freezer", data=none)
+    assert answer.status_code == 400 and "choose at least one measurement" in answer.text
+    one = client.post("/setup/stations/freezer", data=none | {"take-1": "1"})
+    assert one.status_code == 303
+    station = station_file.load(stations_file(settings)).by_endpoint["freezer"]
+    assert [m.path for m in station.measurements] == ["battery"]
+
+
+@pytest.mark.usefixtures("sends")
+def test_a_sender_is_ignored_and_offered_again(
+    client: FlaskClient, of: Administrators, settings: Settings, make_settings: MakeSettings
+) -> None:
+    token = become(client, of)
+    path = "/setup/stations/freezer/ignore"
+    assert client.post(path, data={}).status_code == 403
+    assert client.post(path, data={"token": token}).status_code == 303
+    assert make_settings().ignored_senders == ("freezer",)
+    assert of.changes[0].kind == "ignored"
+    assert client.post(path, data={"token": token, "again": "1"}).status_code == 303
+    assert make_settings().ignored_senders == ()
+    for name in ("data", "..", "a%22b"):
+        answer = client.post(f"/setup/stations/{name}/ignore", data={"token": token})
+        assert answer.status_code == 404
+    assert (settings.data_dir / "settings.toml").read_text() == 'ignored_senders = ""\n'
+
+
+def test_an_ignored_sender_is_not_offered(make_app: MakeApp) -> None:
+    client = make_app(IGNORED_SENDERS="freezer").test_client()
+    client.post("/freezer", data=BODY)
+    client.post("/shed", data=BODY)
+    shown = words(client.get("/setup/stations").text)
+    assert "freezer is sending" not in shown and "shed is sending" in shown
+    assert "Ignored: freezer" in shown
+
+
+def test_a_setting_of_the_environment_is_not_changed_in_vain(
+    make_app: MakeApp, of: Administrators
+) -> None:
+    client = make_app(IGNORED_SENDERS="shed").test_client()
+    token = become(client, of)
+    answer = client.post("/setup/stations/freezer/ignore", data={"token": token})
+    assert answer.status_code == 409 and "FLASK10X_IGNORED_SENDERS" in answer.text
+
+
+@pytest.mark.usefixtures("sends")
+def test_what_was_refused_is_stored_once_the_station_is_in_force(
+    client: FlaskClient,
+    of: Administrators,
+    make_settings: MakeSettings,
+    settings: Settings,
+    database: Database,
+) -> None:
+    become(client, of)
+    page = client.get("/setup/stations/freezer").text
+    assert "Store the 1 reading that was refused meanwhile" in words(page)
+    client.post("/setup/stations/freezer", data=form_of(page))
+    assert "are stored within 20 seconds" in words(client.get("/setup").text)
+    now = [0.0]
+    # The worker of before does not know the station.
+    before = AddedStations(settings, database, lambda: now[0])
+    after = AddedStations(make_settings(), database, lambda: now[0])
+    after.step()
+    assert of.changes[0].stored is None
+    now[0] = SETTLED_SEC
+    before.step()
+    assert of.changes[0].stored is None
+    for _ in range(2):
+        after.step()
+    assert select(database.path, "SELECT endpoint, temperature FROM readings") == [
+        ("freezer", -18.2)
+    ]
+    assert of.changes[0].stored == 1
+    assert "1 reading that was refused before is stored." in words(client.get("/setup").text)

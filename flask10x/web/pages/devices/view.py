@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from flask import Response, abort, render_template, request
 from sqlalchemy import Connection
@@ -16,7 +16,6 @@ from flask10x.readings.stations import Station
 from flask10x.recording import rejected
 from flask10x.recording.entry import WARNINGS
 from flask10x.recording.rejected import RejectedRow, Selection
-from flask10x.runtime.store import Store
 from flask10x.system.last_requests import UnknownName
 from flask10x.system.logs import escape
 from flask10x.translation import N_, Translation
@@ -25,6 +24,7 @@ from flask10x.web.files import download
 from flask10x.web.page import Page
 from flask10x.web.pages.devices import model
 from flask10x.web.pages.devices.model import KINDS, Kind
+from flask10x.web.pages.setup import senders
 
 blueprint = Page(
     "devices",
@@ -74,7 +74,8 @@ def as_page() -> str:
     return render_template(
         "devices/template.html",
         devices=devices,
-        unknown=[(name, *_meant(name)) for name in unknown_names(store)],
+        unknown=[(name, *_meant(name)) for name in senders.unknown_names(store)],
+        senders=senders.sending(store, t),
         looked_at=REJECTED_LOOKED_AT,
         local_time=lambda ms: moment(ms, store.settings.zone, t, now_ms),
         visible=escape,
@@ -97,21 +98,6 @@ def _of_station(station: Station, warnings: dict[str, int]) -> dict[str, int]:
     """Path of a field to how many stored readings had a fault or nothing there."""
     prefix = f"{station.endpoint}."
     return {n.removeprefix(prefix): count for n, count in warnings.items() if n.startswith(prefix)}
-
-
-def unknown_names(store: Store) -> list[UnknownName]:
-    """Names that no station has, to which boards have sent since the service started.
-
-    The one that came most often first. Not those that have become a station since.
-    """
-    stations = store.settings.stations.by_endpoint
-    return [name for name in store.gauges.unknown_names() if not _has_become(name, stations)]
-
-
-def _has_become(unknown: UnknownName, stations: Collection[str]) -> bool:
-    """Whether what was sent so would be a station's now: `/Data2/` never is."""
-    is_its_path = unknown.path.strip("/").lower() == unknown.name
-    return unknown.name in stations and (not is_its_path or unknown.path == f"/{unknown.name}")
 
 
 @blueprint.get("/devices/<name>/<kind>")

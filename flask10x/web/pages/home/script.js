@@ -11,7 +11,7 @@ const PATIENCE_MS = 15_000;
 // Once a day, at night, the page on the wall loads itself again for the script of a newer version.
 const RELOAD_HOUR = "04";
 const RELOAD_AFTER_MS = 12 * 3_600_000;
-const PARTS = ["today", "tiles", "unheard", "alerts-link"];
+const PARTS = ["today", "senders", "tiles", "unheard", "alerts-link"];
 
 const home = document.getElementById("home");
 const clock = new Clock(home.dataset.zone);

@@ -19,6 +19,7 @@ from flask10x.web.page import Page
 from flask10x.web.pages.alerts.model import AlertReader
 from flask10x.web.pages.home import model
 from flask10x.web.pages.home.model import CLOCK, Home, in_words
+from flask10x.web.pages.setup.senders import Sender, sending
 from flask10x.web.read_errors import UNREADABLE
 
 log = logging.getLogger(__name__)
@@ -110,8 +111,14 @@ def _made() -> tuple[str, int]:
         trial=trial_command(),
         stations=settings.stations.all,
         reader=AlertReader(settings, t, now_ms),
+        senders=_senders(home, t),
     )
     return page, home.last_id if home else 0
+
+
+def _senders(home: Home | None, t: Translation) -> list[Sender]:
+    """Boards that could be added, for those who may see readings."""
+    return sending(context.store(), t) if home else []
 
 
 def _shown(t: Translation) -> tuple[Home | None, str]:

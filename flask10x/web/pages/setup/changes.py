@@ -29,6 +29,8 @@ SEEN_FIELD = "file"
 """The field of a form with the digest of the file as it was when the page was made."""
 SENTENCES = {
     "station": N_("Station {name} was added to {path}."),
+    "ignored": N_("{name} is not offered as a station any more, by {path}."),
+    "offered": N_("{name} is offered as a station again, by {path}."),
     "settings": N_("{name} was changed in {path}."),
 }
 """By kind of change, what the page says of it."""
@@ -47,6 +49,8 @@ class Edit:
     """The file as it is; None: there is none."""
     data: bytes | None
     """The file as it is to become, which its own reader has checked; None: it goes."""
+    replays: bool = False
+    """As `Change.replays`."""
 
     @property
     def diff(self) -> str:
@@ -101,6 +105,7 @@ def make(browser: Browser, edit: Edit, first: Callable[[], None] | None = None) 
         path=str(edit.path),
         before=None if edit.former is None else edit.former.decode(),
         after=digest_of(edit.data or b""),
+        replays=edit.replays,
     )
     _note(change)
     log.info("%s: %s was changed by %s", edit.path, edit.name, browser.name)
@@ -124,6 +129,13 @@ def undo(change: Change) -> bool:
     log.info("%s: %s was taken back", path, change.name)
     reload(context.store().settings)
     return True
+
+
+def place_elsewhere(setting: str) -> str:
+    """Return where a setting is that wins over `settings.toml`; empty where none does."""
+    settings = context.store().settings
+    place, ours = settings.places.get(setting, ""), settings.data_dir / settings_file.NAME
+    return "" if place.startswith(f"{ours}: ") else place
 
 
 def settings_edit(name: str, edit: Callable[[MutableMapping[str, Any]], None]) -> Edit:

@@ -1,79 +1,270 @@
-"""A station that sends and is not there yet: what it would be, and added by a form."""
+"""A station that is not there yet: what it would be, as a form, and added."""
 
+import json
 import logging
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.config import station_file, station_keys, station_text
-from flask10x.config.readers import WrongEntry
+from flask10x.config import station_file, station_keys, station_proposal, station_text
+from flask10x.config.readers import WrongEntry, number
 from flask10x.config.settings import Settings
-from flask10x.config.station_proposal import Proposal, example_of, propose
+from flask10x.config.station_keys import LABEL_CHARS
+from flask10x.config.station_proposal import (
+    USUAL_MEASUREMENTS,
+    example_of,
+    known_as,
+    labels_of,
+    propose,
+    sent_values,
+)
 from flask10x.database.station_columns import add_missing
 from flask10x.errors import LockTimeout, SettingsError
+from flask10x.readings.labels import COLUMNS
 from flask10x.readings.parse import InvalidBody, decode
+from flask10x.readings.stations import Measurement, Station
 from flask10x.recording import rejected
-from flask10x.recording.rejected import RejectedRow
+from flask10x.recording.rejected import LATEST_BODY_BYTES, RejectedRow
 from flask10x.runtime import setup_files
 from flask10x.runtime.administrators import Browser
+from flask10x.translation import Translation, translation
 from flask10x.web import context
 from flask10x.web.ingest.unknown_station import can_be_endpoint
 from flask10x.web.pages.setup import changes
 from flask10x.web.pages.setup.changes import Edit
+from flask10x.web.pages.setup.senders import MINUS
 
 log = logging.getLogger(__name__)
-LABELS = ("label", "label_ja")
+UNITS = tuple(dict.fromkeys(usual.unit for usual in USUAL_MEASUREMENTS if usual.unit))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A measurement of the form; `number` is in the names of its fields: `unit-0`."""
+
+    number: int
+    measurement: Measurement
+    sent: str
+    """Its value in the last body."""
+    has_own_name: bool
+    """False: its column has a name on all pages already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A board that sends to a path of no station: its last body, and the station it would be."""
+    """A body that is no station's yet, and the station it would be."""
 
-    row: RejectedRow
-    proposal: Proposal
+    endpoint: str
+    body: Mapping[str, object]
+    station: Station
+    left_out: tuple[tuple[str, str], ...]
+    """Fields that are no measurements, each with the reason."""
+    row: RejectedRow | None = None
+    """Where the body is from; None: from a form."""
+    waiting: int = 0
+    """How many readings were refused, and are kept."""
+
+    @property
+    def rows(self) -> list[Row]:
+        """Those of the form."""
+        sent = sent_values(self.body)
+        return [
+            Row(n, m, str(sent.get(m.path, "")), m.column not in COLUMNS)
+            for n, m in enumerate(self.station.measurements)
+        ]
+
+    @property
+    def text(self) -> str:
+        """The body as a form carries it, so that its fields are those of the page it is from."""
+        return json.dumps(self.body)
 
 
 def candidate(endpoint: str) -> Candidate | None:
     """Return that of this endpoint; None where there is no body of it, or no number in the body."""
-    settings = context.store().settings
-    if not can_be_endpoint(endpoint) or endpoint in settings.stations.by_endpoint:
+    if not is_free(endpoint):
         return None
     with context.view() as view:
         row = rejected.latest(view.connection, endpoint)
-    if row is None:
+        waiting = rejected.count_waiting(view.connection, endpoint) if row else 0
+    found = of_body(endpoint, row.body) if row else None
+    return replace(found, row=row, waiting=waiting) if found else None
+
+
+def of_body(endpoint: str, raw: bytes) -> Candidate | None:
+    """Return that of a body; None where the body has no number, or the endpoint is not free."""
+    if not is_free(endpoint) or len(raw) > 2 * LATEST_BODY_BYTES:
         return None
     try:
-        body = example_of(decode(row.body))
+        body = example_of(decode(raw))
     except InvalidBody:
         return None
-    proposal = propose(endpoint, body, settings.stations)
-    return Candidate(row, proposal) if proposal.station.measurements else None
+    proposal = propose(endpoint, body, context.store().settings.stations)
+    if not proposal.station.measurements:
+        return None
+    label, label_ja = labels_of(endpoint)
+    measurements = tuple(map(_named, proposal.station.measurements))
+    station = replace(proposal.station, label=label, label_ja=label_ja, measurements=measurements)
+    return Candidate(endpoint, body, station, proposal.left_out)
 
 
-def senders() -> list[str]:
-    """Return the paths of no station to which bodies came that could be one's."""
-    with context.view() as view:
-        known = rejected.endpoints(view.connection)
-    return [name for name in known if can_be_endpoint(name) and candidate(name)]
+def _named(measurement: Measurement) -> Measurement:
+    """The measurement; one of several sensors with a name that tells them apart."""
+    holder, _, leaf = measurement.path.rpartition(".")
+    usual = known_as(leaf, None)
+    if not holder or usual is None or measurement.label or measurement.column in COLUMNS:
+        return measurement
+    sensor = holder.replace("_", " ")
+    sensor = sensor.upper() if re.search("[0-9]", sensor) else sensor
+    names = (usual.label, translation("ja")(usual.label))
+    label, label_ja = (f"{name} ({sensor})"[:LABEL_CHARS] for name in names)
+    return replace(measurement, label=label, label_ja=label_ja)
 
 
-def with_labels(proposal: Proposal, fields: Mapping[str, str]) -> tuple[Proposal, list[str]]:
-    """Return the proposal with the names of a form, and the fields whose name is none."""
-    labels = {name: fields[name].strip() for name in LABELS}
-    wrong = []
-    for name, text in labels.items():
+def is_free(endpoint: str) -> bool:
+    """Whether a station could have it, and none has it."""
+    return (
+        can_be_endpoint(endpoint) and endpoint not in context.store().settings.stations.by_endpoint
+    )
+
+
+def fields_of(candidate: Candidate) -> dict[str, str]:
+    """Return the fields of the form as it is proposed."""
+    station = candidate.station
+    fields = {
+        "label": station.label,
+        "label_ja": station.label_ja,
+        "csv_file": station.csv_name,
+        "replay": "1",
+    }
+    for row in candidate.rows:
+        m, n = row.measurement, row.number
+        limits = {f"{name}-{n}": getattr(m, name) for name in ("minimum", "maximum")}
+        fields |= {f"take-{n}": "1", f"unit-{n}": m.unit}
+        fields |= {f"name-{n}": m.label, f"name_ja-{n}": m.label_ja}
+        fields |= {name: "" if v is None else f"{v:.12g}" for name, v in limits.items()}
+    return fields
+
+
+class Form:
+    """What was typed: the station that it makes, and by the names of fields what is wrong."""
+
+    def __init__(self, candidate: Candidate, fields: Mapping[str, str], t: Translation) -> None:
+        """A field that `fields` lacks is as it was proposed."""
+        self.problems: dict[str, str] = {}
+        self._candidate, self._fields, self._t = candidate, fields, t
+        self.station = self._station()
+
+    def _station(self) -> Station:
+        stations, former = context.store().settings.stations, self._candidate.station
+        measurements = tuple(self._measurements())
+        if not measurements:
+            self.problems["take-0"] = self._t("choose at least one measurement")
+        elif [m.unit for m in measurements] != [
+            m.unit for m in former.measurements if m.path in {n.path for n in measurements}
+        ]:
+            # Another unit is another column, and maybe another quantity.
+            pairs = [(m.path, m.unit) for m in measurements]
+            built = station_proposal.station_of(former.endpoint, pairs, stations)
+            names = ("label", "label_ja", "minimum", "maximum")
+            measurements = tuple(
+                replace(new, **{name: getattr(m, name) for name in names})
+                for new, m in zip(built.measurements, measurements, strict=True)
+            )
+        return replace(
+            former,
+            label=self._name("label"),
+            label_ja=self._name("label_ja", may_be_empty=True),
+            csv_name=self._csv_file(),
+            mqtt_topic=self._topic(),
+            accepts_partial=self._fields.get("partial") == "accept",
+            measurements=measurements,
+        )
+
+    def _measurements(self) -> Iterator[Measurement]:
+        for row in self._candidate.rows:
+            m, n = row.measurement, row.number
+            if f"unit-{n}" not in self._fields:
+                yield m
+                continue
+            low, high = self._number(f"minimum-{n}"), self._number(f"maximum-{n}")
+            if low is not None and high is not None and low >= high:
+                self.problems[f"maximum-{n}"] = self._t("has to be above the least value")
+            changed = replace(m, unit=self._unit(f"unit-{n}"), minimum=low, maximum=high)
+            if row.has_own_name:
+                label = self._name(f"name-{n}", may_be_empty=True)
+                label_ja = self._name(f"name_ja-{n}", may_be_empty=True)
+                changed = replace(changed, label=label, label_ja=label_ja)
+            if f"take-{n}" in self._fields:
+                yield changed
+
+    def _topic(self) -> str:
+        text = self._fields.get("mqtt_topic", "").strip()
+        if not text:
+            return ""
         try:
-            # Only the Japanese name may be missing.
-            if text or name == "label":
-                station_keys.label(text)
+            station_keys.topic(text)
         except WrongEntry:
-            wrong.append(name)
-    label, label_ja = (labels[name] for name in LABELS)
-    return replace(
-        proposal, station=replace(proposal.station, label=label, label_ja=label_ja)
-    ), wrong
+            self.problems["mqtt_topic"] = self._t(
+                "a topic such as home/balcony is needed, without + and #"
+            )
+        others = context.store().settings.stations.all
+        if same := next((s for s in others if s.mqtt_topic == text), None):
+            self.problems["mqtt_topic"] = self._t(
+                "{name} is the topic of /{station}", name=text, station=same.endpoint
+            )
+        return text
+
+    def _name(self, field: str, *, may_be_empty: bool = False) -> str:
+        text = self._fields.get(field, "").strip()
+        try:
+            return text if may_be_empty and not text else station_keys.label(text)
+        except WrongEntry:
+            self.problems[field] = self._t(
+                "a name of 1 to {n} characters in one line is needed", n=LABEL_CHARS
+            )
+            return text
+
+    def _csv_file(self) -> str:
+        name = self._fields.get("csv_file", self._candidate.station.csv_name).strip()
+        try:
+            station_keys.csv_file(name)
+        except WrongEntry as error:
+            self.problems["csv_file"] = self._t(error.needed)
+        others = context.store().settings.stations.all
+        same = next((s for s in others if s.csv_name.casefold() == name.casefold()), None)
+        if same:
+            self.problems["csv_file"] = self._t(
+                "{name} is the file of /{station}", name=name, station=same.endpoint
+            )
+        return name
+
+    def _unit(self, field: str) -> str:
+        text = self._fields[field].strip()
+        try:
+            return station_keys.unit(text)
+        except WrongEntry as error:
+            usual = station_keys.same_unit(text)
+            if usual:
+                self.problems[field] = self._t("write it {unit}", unit=usual)
+            else:
+                self.problems[field] = self._t(error.needed)
+            return ""
+
+    def _number(self, field: str) -> float | None:
+        text = unicodedata.normalize("NFKC", self._fields.get(field, "")).strip()
+        if not text:
+            return None
+        try:
+            value = float(text.replace(MINUS, "-"))
+            limit: float = number(int(value) if value.is_integer() else value)
+        except (ValueError, OverflowError):
+            self.problems[field] = self._t("a number such as -18.5 is needed, or nothing")
+            return None
+        return limit
 
 
 def file_of(settings: Settings) -> Path:
@@ -81,7 +272,7 @@ def file_of(settings: Settings) -> Path:
     return Path(settings.stations.file or settings.data_dir / station_file.NAME)
 
 
-def add(browser: Browser, proposal: Proposal) -> None:
+def add(browser: Browser, station: Station, *, replays: bool = False) -> None:
     """Add the station to the file, and let the service take it over.
 
     Raises SettingsError where the file would have a mistake, and what `changes.make` raises; then
@@ -92,17 +283,17 @@ def add(browser: Browser, proposal: Proposal) -> None:
 
     store = context.store()
     path = file_of(store.settings)
-    data, former = station_changes.with_station(path, proposal.station)
-    endpoint = proposal.station.endpoint
+    data, former = station_changes.with_station(path, station)
 
     def add_columns() -> None:
         try:
             add_missing(store.database, station_file.parse(data, path))
         except (DBAPIError, LockTimeout) as error:
             # The reload does it.
-            log.warning("The columns of /%s are not there yet: %s", endpoint, error)
+            log.warning("The columns of /%s are not there yet: %s", station.endpoint, error)
 
-    changes.make(browser, Edit("station", endpoint, path, former, data), add_columns)
+    edit = Edit("station", station.endpoint, path, former, data, replays)
+    changes.make(browser, edit, add_columns)
 
 
 def is_added_already(endpoint: str) -> bool:
@@ -122,6 +313,6 @@ def is_added_already(endpoint: str) -> bool:
     return True
 
 
-def text_of(proposal: Proposal) -> str:
+def text_of(station: Station) -> str:
     """Return the entry as it would be in the file, for a file that can't be written."""
-    return station_text.entry(proposal.station)
+    return station_text.entry(station)

@@ -4,9 +4,10 @@ A browser becomes an administrator's by a link that `flask10x admin-link` prints
 that send already; each change is kept with the file as it was, and can be undone.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from flask import abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -15,11 +16,10 @@ from flask10x.config import environment_file
 from flask10x.config.alerts.rules import Alerts
 from flask10x.config.readers import Place
 from flask10x.config.settings import FOLDERS, OF_THE_MASTER, PREFIX, ROWS, SECTIONS, Settings
-from flask10x.config.station_keys import LABEL_CHARS
 from flask10x.database.paths import shown_name
 from flask10x.errors import SettingsError
 from flask10x.readings.labels import moment
-from flask10x.readings.stations import Stations
+from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import zone_name_of
 from flask10x.recording import rejected
 from flask10x.runtime.administrators import Change
@@ -27,9 +27,10 @@ from flask10x.system import clock
 from flask10x.system.logs import escape
 from flask10x.translation import Translation
 from flask10x.web import administrators, context, preferences
-from flask10x.web.pages.setup import changes, stations
+from flask10x.web.pages.setup import boards, changes, senders, stations
 from flask10x.web.pages.setup.changes import ChangedMeanwhile, NotWritten
-from flask10x.web.pages.setup.page import blueprint, shown
+from flask10x.web.pages.setup.page import blueprint, refused, shown
+from flask10x.web.pages.setup.stations import UNITS, Candidate
 from flask10x.web.pages.status.commands import shell
 
 __all__ = ["blueprint"]
@@ -68,9 +69,19 @@ def as_page(message: str = "", status: int = 200) -> tuple[str, int]:
 
 
 def _sentence(change: Change, t: Translation) -> str:
-    """What was changed, in words."""
+    """What was changed, in words, and what became of readings that were refused before."""
     sentence = changes.SENTENCES.get(change.kind, "{name}: {path}")
-    return t(sentence, name=change.name, path=change.path)
+    text = t(sentence, name=change.name, path=change.path)
+    if not change.replays or change.undone_ms is not None:
+        return text
+    if change.stored is None:
+        return f"{text} {t('Readings that were refused before are stored within 20 seconds.')}"
+    stored = t.plural(
+        "{n} reading that was refused before is stored.",
+        "{n} readings that were refused before are stored.",
+        change.stored,
+    )
+    return f"{text} {stored}"
 
 
 @blueprint.get("/setup/link/<link>")
@@ -131,53 +142,93 @@ def undo() -> AnyResponse | tuple[str, int]:
 @blueprint.get("/setup/stations")
 def as_stations() -> tuple[str, int]:
     """All stations, and the boards that send to paths of none."""
-    of = context.store().settings.stations
-    return shown("setup/stations.html", stations=of.all, senders=stations.senders())
+    store = context.store()
+    return shown(
+        "setup/stations.html",
+        stations=store.settings.stations.all,
+        senders=senders.sending(store, preferences.texts()),
+        ignored=store.settings.ignored_senders,
+    )
 
 
 @blueprint.get("/setup/stations/<name>")
 def as_station(name: str) -> tuple[str, int]:
     """What the board that sends to this path would be as a station, and the form that adds it."""
-    return _station(name, {"label": name, "label_ja": ""}, {})
+    return _station(stations.candidate(name), name)
 
 
 @blueprint.post("/setup/stations/<name>", guard="setup")
 def add(name: str) -> AnyResponse | tuple[str, int]:
     """Add the station; then `/setup`. 400 with the form as it was sent when something is wrong."""
     browser, t = administrators.required(), preferences.texts()
-    candidate = stations.candidate(name)
+    sent = request.form.get("body", "").encode("utf-8", "backslashreplace")
+    candidate = stations.of_body(name, sent) if sent else stations.candidate(name)
     if candidate is None:
         return as_station(name)
-    fields = {field: request.form.get(field, "") for field in stations.LABELS}
-    proposal, wrong = stations.with_labels(candidate.proposal, fields)
-    needed = t("a name of 1 to {n} characters in one line is needed", n=LABEL_CHARS)
-    problems = dict.fromkeys(wrong, needed)
+    form = stations.Form(candidate, request.form, t)
+    problems = form.problems
     if not problems:
         try:
-            stations.add(browser, proposal)
+            stations.add(browser, form.station, replays="replay" in request.form)
         except (NotWritten, OSError, SettingsError) as error:
             problems = {} if stations.is_added_already(name) else {"file": str(error)}
             if problems and isinstance(error, ChangedMeanwhile):
                 raise
         if not problems:
+            if board := boards.chosen(request.form):
+                query = urlencode(board | {"path": name, "added": "1"})
+                return redirect(f"{url_for('setup.as_board')}?{query}", 303)
             return redirect(url_for("setup.as_page", _anchor="changes"), 303)
-    return _station(name, fields, problems)
+    return _station(candidate, name, Typed(request.form, problems, form.station))
 
 
-def _station(endpoint: str, fields: dict[str, str], problems: dict[str, str]) -> tuple[str, int]:
-    settings, t = context.store().settings, preferences.texts()
-    candidate, now_ms = stations.candidate(endpoint), clock.now_ms()
-    own = shell(settings)
+@blueprint.post("/setup/stations/<name>/ignore", guard="setup")
+def ignore(name: str) -> AnyResponse | tuple[str, int]:
+    """Offer a board that sends no more, or again; then `/setup/stations`."""
+    browser, t = administrators.required(), preferences.texts()
+    ignored = {*context.store().settings.ignored_senders}
+    changed = ignored - {name} if "again" in request.form else ignored | {name}
+    if not stations.is_free(name):
+        abort(404)
+    if place := changes.place_elsewhere("ignored_senders"):
+        return refused(t("Nothing was changed: {place} is set. Change it there.", place=place), 409)
+
+    def put(document: MutableMapping[str, Any]) -> None:
+        document["ignored_senders"] = ",".join(sorted(changed))
+
+    edit = changes.settings_edit(name, put)
+    kind = "offered" if "again" in request.form else "ignored"
+    changes.make(browser, replace(edit, kind=kind))
+    return redirect(url_for("setup.as_stations"), 303)
+
+
+class Typed(NamedTuple):
+    """A form as it was sent, and what is wrong with it."""
+
+    fields: Mapping[str, str]
+    problems: Mapping[str, str]
+    station: Station
+
+
+def _station(
+    candidate: Candidate | None, endpoint: str, typed: Typed | None = None
+) -> tuple[str, int]:
+    settings, t, now_ms = context.store().settings, preferences.texts(), clock.now_ms()
+    own, problems = shell(settings), typed.problems if typed else {}
+    station = typed.station if typed else candidate.station if candidate else None
     return shown(
         "setup/station.html",
         404 if candidate is None else 400 if problems else 200,
         endpoint=endpoint,
         candidate=candidate,
-        fields=fields,
+        fields=typed.fields if typed else stations.fields_of(candidate) if candidate else {},
         problems=problems,
         file=stations.file_of(settings),
         seen=changes.seen(changes.present(stations.file_of(settings))),
-        entry=stations.text_of(candidate.proposal) if candidate else "",
+        entry=stations.text_of(station) if station else "",
+        is_ignored=endpoint in settings.ignored_senders,
+        units=UNITS,
+        chosen=boards.chosen(typed.fields) if typed else {},
         local_time=lambda ms: moment(ms, settings.zone, t, now_ms),
         body_text=rejected.text_of,
         escape=escape,

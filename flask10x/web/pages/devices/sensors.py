@@ -1,0 +1,224 @@
+"""Boards with the sensors that are chosen for them: what they send, their wires, their program."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from flask import render_template
+
+from flask10x.config.settings import Settings
+from flask10x.translation import N_, Translation
+from flask10x.web.pages.devices.model import (
+    EVERY_SEC,
+    HOUR_SEC,
+    KEPT_MAX,
+    KEPT_MAX_ON_DISK,
+    TICKS_HOURS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SensorKind:
+    """A sensor that people connect to a board."""
+
+    name: str
+    about: str
+    """What it measures, in English."""
+    values: Mapping[str, float]
+    """What it sends, with likely values."""
+    most: int
+    """How many of it a board can have: addresses, pins."""
+    tasmota: str = ""
+    """Its name in Tasmota's messages; empty: Tasmota sends no number of it."""
+
+
+SENSORS = {
+    "dht22": SensorKind(
+        "DHT22",
+        N_("temperature, humidity"),
+        {"temperature": 21.5, "humidity": 45.0},
+        4,
+        "AM2301",
+    ),
+    "bme280": SensorKind(
+        "BME280",
+        N_("temperature, humidity, pressure"),
+        {"temperature": 21.5, "humidity": 45.0, "pressure": 1013.2},
+        2,
+        "BME280",
+    ),
+    "scd4x": SensorKind(
+        "SCD4x",
+        N_("CO₂, temperature, humidity"),
+        {"co2": 650.0, "temperature": 21.5, "humidity": 45.0},
+        1,
+        "SCD40",
+    ),
+    "ds18b20": SensorKind("DS18B20", N_("temperature"), {"temperature": 21.5}, 4, "DS18B20"),
+    "soil": SensorKind(
+        N_("Soil moisture"), N_("a probe with a voltage"), {"soil_moisture": 40.0}, 3
+    ),
+    "door": SensorKind(N_("Door contact"), N_("1 while it is open"), {"door": 0.0}, 4),
+}
+TASMOTA = {"co2": "CarbonDioxide", "temperature": "Temperature"}
+TASMOTA |= {"humidity": "Humidity", "pressure": "Pressure"}
+
+
+@dataclass(frozen=True, slots=True)
+class BoardKind:
+    """A board, or a program that sends."""
+
+    name: str
+    about: str
+    program: str
+    """The template of its program."""
+    file: str
+    """How the program is called where it goes."""
+    topic: str = ""
+    """The topic of MQTT to which it publishes; empty: it posts."""
+
+
+BOARDS = {
+    "pico": BoardKind("Pico W", N_("MicroPython"), "pico.py", "main.py"),
+    "esp32": BoardKind("ESP32", N_("MicroPython"), "pico.py", "main.py"),
+    "esphome": BoardKind(
+        "ESPHome", N_("ESP32 with a file of settings"), "esphome.yaml", "{name}.yaml"
+    ),
+    "tasmota": BoardKind(
+        "Tasmota", N_("by MQTT"), "tasmota.txt", "tasmota.txt", "tele/{name}/SENSOR"
+    ),
+    "shell": BoardKind(N_("Shell"), N_("on a Raspberry Pi, by cron"), "shell.sh", "send-{name}.sh"),
+    "mqtt": BoardKind(
+        "MQTT", N_("any program, by a broker"), "mqtt.sh", "{name}.sh", "home/{name}"
+    ),
+}
+# GPIO numbers by board and use.
+_OF_ESP32 = {
+    **{"i2c": (21, 22), "dht22": (4, 16, 17, 18), "ds18b20": (23,)},
+    **{"soil": (32, 33, 34), "door": (25, 26, 27, 14)},
+}
+PINS: Mapping[str, Mapping[str, tuple[int, ...]]] = {
+    "pico": {
+        **{"i2c": (4, 5), "dht22": (15, 14, 13, 12), "ds18b20": (22,)},
+        **{"soil": (26, 27, 28), "door": (16, 17, 18, 19)},
+    },
+    "esp32": _OF_ESP32,
+    "esphome": _OF_ESP32,
+    "shell": {
+        **{"i2c": (2, 3), "dht22": (17, 27, 22, 23), "ds18b20": (4,)},
+        **{"door": (5, 6, 13, 19)},
+    },
+}
+PREFIXES = {"pico": "GP"}
+# Above it a message has more measurements than a station.
+MOST_VALUES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """One of those on a board."""
+
+    kind: str
+    """A key of SENSORS."""
+    number: int
+    """From 0."""
+    name: str
+    """Of its values where several sensors measure the same: `ds18b20_2`."""
+
+
+def sensors_of(counts: Mapping[str, int]) -> list[Sensor]:
+    """Return each sensor of a board that has so many of each kind."""
+    return [
+        Sensor(kind, number, kind if counts[kind] == 1 else f"{kind}_{number + 1}")
+        for kind in SENSORS
+        for number in range(counts.get(kind, 0))
+    ]
+
+
+def is_flat(sensors: list[Sensor]) -> bool:
+    """Whether no two measure the same, so that the values need no names of sensors."""
+    names = [name for sensor in sensors for name in SENSORS[sensor.kind].values]
+    return len(names) == len({*names})
+
+
+def body_of(board: str, sensors: list[Sensor]) -> dict[str, object]:
+    """Return a likely body of the board."""
+    if board == "tasmota":
+        return _tasmota(sensors)
+    if is_flat(sensors):
+        return {n: v for sensor in sensors for n, v in SENSORS[sensor.kind].values.items()}
+    return {sensor.name: dict(SENSORS[sensor.kind].values) for sensor in sensors}
+
+
+def _tasmota(sensors: list[Sensor]) -> dict[str, object]:
+    body: dict[str, object] = {"Time": "2026-01-01T09:00:00"}
+    for sensor in sensors:
+        kind = SENSORS[sensor.kind]
+        name = kind.tasmota if sensor.name == sensor.kind else f"{kind.tasmota}-{sensor.number + 1}"
+        body[name] = {TASMOTA[path]: value for path, value in kind.values.items()}
+    return body | {"PressureUnit": "hPa", "TempUnit": "C"}
+
+
+def wires(board: str, sensors: list[Sensor]) -> Iterator[tuple[str, str]]:
+    """Yield each sensor and its wires beside those of power: `SDA → GP4, SCL → GP5`."""
+    pins, prefix = PINS.get(board), PREFIXES.get(board, "GPIO")
+    for sensor in sensors if pins else ():
+        kind, name = SENSORS[sensor.kind], f"{sensor.number + 1}"
+        if sensor.kind in ("bme280", "scd4x"):
+            sda, scl = pins["i2c"] if pins else (0, 0)
+            text = f"SDA → {prefix}{sda}, SCL → {prefix}{scl}"
+            text += ", SDO → 3V3" if sensor.number else ""
+        elif sensor.kind in (pins or {}):
+            of_kind = pins[sensor.kind] if pins else ()
+            text = f"DATA → {prefix}{of_kind[min(sensor.number, len(of_kind) - 1)]}"
+        else:
+            text = f"ADS1115 A{sensor.number}; SDA → GPIO2, SCL → GPIO3"
+        yield (kind.name if sensor.name == sensor.kind else f"{kind.name} {name}"), text
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a board sends to."""
+
+    endpoint: str
+    label: str
+    host: str
+    port: int
+
+
+def program(
+    board: str, sensors: list[Sensor], target: Target, settings: Settings, t: Translation
+) -> str:
+    """Return the program, or the settings, of a board with these sensors.
+
+    `target.host` comes from the address bar, so it must be checked before (`web/access.py`).
+    """
+    kept_max = min(KEPT_MAX, TICKS_HOURS * HOUR_SEC // EVERY_SEC)
+    broker = urlsplit(settings.mqtt_url)
+    sample = json.dumps(body_of(board, sensors))
+    text = render_template(
+        f"devices/programs/{BOARDS[board].program}.txt",
+        t=t,
+        board=board,
+        sensors=sensors,
+        kinds={sensor.kind for sensor in sensors},
+        is_flat=is_flat(sensors),
+        values_of={kind: list(SENSORS[kind].values) for kind in SENSORS},
+        pins=PINS.get(board, {}),
+        station=target.label,
+        endpoint=target.endpoint,
+        host=target.host,
+        port=target.port,
+        broker=broker.hostname or target.host,
+        broker_port=broker.port or 1883,
+        broker_user=broker.username or "flask10x",
+        topic=BOARDS[board].topic.format(name=target.endpoint),
+        every_sec=EVERY_SEC,
+        sample_json=sample,
+        kept_max=kept_max,
+        kept_hours=f"{kept_max * EVERY_SEC / HOUR_SEC:.3g}",
+        kept_max_on_disk=KEPT_MAX_ON_DISK,
+        kept_hours_on_disk=f"{KEPT_MAX_ON_DISK * EVERY_SEC / HOUR_SEC:.3g}",
+    )
+    return f"{text}\n"

@@ -1,0 +1,87 @@
+"""Boards that send to paths of no station, as the pages offer them: from memory, without a query.
+
+So a page that many open, as the home, is not slower while a board knocks.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from flask10x.config.station_proposal import example_of, propose, sent_values
+from flask10x.readings.labels import column_name
+from flask10x.readings.parse import InvalidBody, decode
+from flask10x.readings.stations import Measurement
+from flask10x.runtime.store import Store
+from flask10x.system import clock
+from flask10x.system.last_requests import UnknownName
+from flask10x.translation import Translation
+from flask10x.web.ingest.unknown_station import can_be_endpoint
+
+# Boards that sleep send at least once an hour.
+SENDING_MS = 3_600_000
+# A sentence with more is none.
+VALUES_SHOWN = 4
+VALUE_CHARS = 20
+MINUS = "−"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A board that sends now and could be a station."""
+
+    name: str
+    """Its path, which no station has."""
+    values: str
+    """Names and values of its last body: `temperature −18.2, battery 3.1`."""
+
+
+def unknown_names(store: Store) -> list[UnknownName]:
+    """Names that no station has, to which boards have sent since the service started.
+
+    The one that came most often first. Not those that have become a station since.
+    """
+    stations = store.settings.stations.by_endpoint
+    return [name for name in store.gauges.unknown_names() if not _has_become(name, stations)]
+
+
+def _has_become(unknown: UnknownName, stations: Collection[str]) -> bool:
+    """Whether what was sent so would be a station's now: `/Data2/` never is."""
+    is_its_path = unknown.path.strip("/").lower() == unknown.name
+    return unknown.name in stations and (not is_its_path or unknown.path == f"/{unknown.name}")
+
+
+def sending(store: Store, t: Translation) -> list[Sender]:
+    """Return the boards to offer: not those that are ignored, or have ended."""
+    settings, since_ms = store.settings, clock.now_ms() - SENDING_MS
+    if settings.setup == "off":
+        return []
+    names = [
+        unknown
+        for unknown in unknown_names(store)
+        if unknown.at_ms > since_ms
+        and unknown.name not in settings.ignored_senders
+        and unknown.name not in settings.stations.by_endpoint
+        and can_be_endpoint(unknown.name)
+    ]
+    found = [Sender(unknown.name, _values(store, unknown, t)) for unknown in names]
+    return [sender for sender in found if sender.values]
+
+
+def _values(store: Store, unknown: UnknownName, t: Translation) -> str:
+    """What it sends, in words; empty where no number is in its last body."""
+    try:
+        body = example_of(decode(unknown.body))
+    except InvalidBody:
+        return ""
+    proposal, sent = propose(unknown.name, body, store.settings.stations), sent_values(body)
+    parts = [_value(one, sent, t) for one in proposal.station.measurements]
+    more = [] if len(parts) <= VALUES_SHOWN else ["…"]
+    return t.listed([*parts[:VALUES_SHOWN], *more])
+
+
+def _value(measurement: Measurement, sent: Mapping[str, object], t: Translation) -> str:
+    """`temperature −18.2`, `温度 −18.2`."""
+    name = measurement.path.rpartition(".")[2]
+    if t.language != "en":
+        name = column_name(measurement, t)
+    text = str(sent.get(measurement.path, ""))[:VALUE_CHARS]
+    return f"{name} {text.replace('-', MINUS, 1) if text.startswith('-') else text}"
