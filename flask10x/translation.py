@@ -6,6 +6,8 @@ is translated (docs/decisions/0028-documents-and-translation.md).
 
 import gettext
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
@@ -111,9 +113,29 @@ def translation(language: Language) -> Translation:
     return Translation(language)
 
 
+# The language of the reader of a page, whose mistakes in a form are said as those in a file are.
+_spoken: ContextVar[Language | None] = ContextVar("spoken", default=None)
+
+
+@contextmanager
+def speaking(language: Language) -> Iterator[None]:
+    """Within it `chosen` and `message` have the texts of this language."""
+    token = _spoken.set(language)
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
+
+
 def chosen() -> Translation:
     """The texts of the language in which this process speaks, by `commands/translated.py`."""
-    return translation("ja" if gettext.textdomain() == DOMAIN else "en")
+    return translation(_spoken.get() or ("ja" if gettext.textdomain() == DOMAIN else "en"))
+
+
+def message(english: str) -> str:
+    """The same as `gettext.gettext`, for what pages say, too: within `speaking` in its language."""
+    language = _spoken.get()
+    return gettext.gettext(english) if language is None else translation(language)(english)
 
 
 def of_locale(environ: Mapping[str, str]) -> Language:

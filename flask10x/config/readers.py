@@ -8,18 +8,18 @@ import re
 import sys
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
-from gettext import gettext as _
 from importlib.util import find_spec
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from flask10x.errors import SettingsError, nearest
 from flask10x.readings.derived import HIGHEST_M, LOWEST_M
 from flask10x.readings.stations import Station, Stations
 from flask10x.translation import N_, chosen
+from flask10x.translation import message as _
 
 Reader = Callable[[Any], Any]
 R = TypeVar("R", bound=Reader)
@@ -283,7 +283,11 @@ def time_zone(raw: Any) -> str:
     try:
         ZoneInfo(str(raw))
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise WrongEntry(raw, _("a zone such as Asia/Tokyo is needed")) from None
+        needed = _("a zone such as Asia/Tokyo is needed")
+        zones = {zone.lower(): zone for zone in available_timezones()}
+        if near := nearest(str(raw).lower(), zones):
+            needed += _(" (did you mean {name}?)").format(name=zones[near])
+        raise WrongEntry(raw, needed) from None
     return str(raw)
 
 

@@ -13,7 +13,6 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import tzinfo
-from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -25,6 +24,7 @@ from flask10x.errors import MistakesInFile, SettingsError, nearest
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import unknown_tz
 from flask10x.translation import N_
+from flask10x.translation import message as _
 
 PREFIX = environment_file.PREFIX
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from gettext import gettext as _
 from pathlib import Path
 from typing import Any, TypeVar
 
 from flask10x.config import toml
-from flask10x.config.readers import WrongEntry
+from flask10x.config.readers import WrongEntry, nearly
 from flask10x.config.station_keys import (
     BAND_KEYS,
     COLUMN,
@@ -35,6 +34,7 @@ from flask10x.readings.stations import (
     longest_line_bytes,
 )
 from flask10x.translation import chosen
+from flask10x.translation import message as _
 
 
 def measurement_mistakes(path: KeyPath, measurements: Collection[Measurement]) -> Iterator[Mistake]:
@@ -62,7 +62,23 @@ def station_mistakes(path: KeyPath, stations: Collection[Station]) -> Iterator[M
                 (*path, station.endpoint, "influx_tags"),
                 _("needs the key influx, which is missing"),
             )
+        yield from _tile_mistakes((*path, station.endpoint), station)
     yield from _unit_mistakes(path, stations)
+
+
+def _tile_mistakes(path: KeyPath, station: Station) -> Iterator[Mistake]:
+    """A tile shows measurements of its station that are not hidden, each once."""
+    shown = [measurement.column for measurement in station.shown]
+    for key in ("tile_main", "tile_second"):
+        column = getattr(station, key)
+        if column in station.columns and column not in shown:
+            yield Mistake((*path, key), _("{name} is hidden").format(name=column))
+        elif column and column not in shown:
+            text = _("the station has no measurement {name}").format(name=column)
+            yield Mistake((*path, key), nearly(text, column, shown))
+    if station.tile_main and station.tile_main == station.tile_second:
+        text = _("{other} has the same").format(other="tile_main")
+        yield Mistake((*path, "tile_second"), text)
 
 
 def _path_mistakes(path: KeyPath, measurements: Collection[Measurement]) -> Iterator[Mistake]:
@@ -311,6 +327,13 @@ def formula_headings(stations: Stations) -> list[str]:
             place = {"file": stations.file, "station": station.endpoint, "column": column}
             lines.append(text.format(**place, heading=repr(heading), instead=repr(instead)))
     return lines
+
+
+def mistakes(content: bytes, path: Path) -> list[Mistake]:
+    """What is wrong with a file with these bytes; raises StationsError when it is no TOML."""
+    tables = StationTables()
+    tables.stations(Document(content, path, StationsError).data, str(path))
+    return tables.mistakes
 
 
 def parse(content: bytes, path: Path) -> Stations:

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from gettext import gettext as _
 from typing import Any
 
 from flask10x.config import readers
@@ -10,6 +9,7 @@ from flask10x.config.toml import Key
 from flask10x.readings.bands import LEVELS
 from flask10x.readings.numbers import CASE_FREE, OTHER_UNITS, SAME, SPELLINGS
 from flask10x.translation import N_
+from flask10x.translation import message as _
 
 # Names of columns and of quantities; a path of a station may have a hyphen too.
 # Two _ divide a column from the operator of a filter: `co2__gte=1000`.
@@ -45,6 +45,13 @@ LABEL_CHARS = 64
 UNIT_CHARS = 16
 MAX_ALIASES = 8
 MAX_TAGS = 8
+# So that they can be numbered with room between them, by hand.
+HIGHEST_ORDER = 10_000
+# Rooms and things that have sensors; `web/icons.py` draws them.
+ICONS = (
+    *("living", "bedroom", "kitchen", "bath", "study", "entrance", "fridge", "plant"),
+    *("outside", "garage"),
+)
 # The reason of a fault (`readings/reasons.py`) -> whether its number is stored, with a warning.
 FAULT_CODES = {
     "fault_value": False,
@@ -112,6 +119,9 @@ COLUMN_NEEDED = N_(
     "small letters a to z, digits and single _ are needed, a letter first, 32 at most"
 )
 ENDPOINT_NEEDED = N_("small letters a to z, digits, - and _ are needed, a letter first, 32 at most")
+
+column = readers.matching(COLUMN.pattern, COLUMN_NEEDED)
+"""The name of a measurement of the station, which `station_file.tile_mistakes` looks for."""
 
 
 def header(raw: Any) -> str:
@@ -196,12 +206,16 @@ STATION_KEYS = (
     Key("outside", readers.switch),
     Key("chart", readers.one_of(("own", "shared"))),
     Key("altitude_m", readers.altitude),
+    Key("order", readers.whole(1, HIGHEST_ORDER)),
+    Key("icon", readers.one_of(ICONS)),
+    Key("tile_main", column),
+    Key("tile_second", column),
 )
 MEASUREMENT_KEYS = (
     Key("path", path, default=_ITSELF, fixed=True),
     Key("aliases", paths),
     Key("partial_aliases", paths),
-    Key("quantity", readers.matching(COLUMN.pattern, COLUMN_NEEDED), default=_ITSELF, fixed=True),
+    Key("quantity", column, default=_ITSELF, fixed=True),
     Key("label", label),
     Key("label_ja", label),
     Key(
@@ -216,6 +230,7 @@ MEASUREMENT_KEYS = (
     Key("csv_header", header, default=_ITSELF, fixed=True),
     Key("ambient", readers.one_of(f"d{number}" for number in range(1, 9))),
     Key("influx", name),
+    Key("hidden", readers.switch),
 )
 FAULT_KEYS = (
     Key("value", readers.number, needed=True),

@@ -8,13 +8,13 @@ import tomllib
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
-from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
 from flask10x.config.readers import WrongEntry, nearly, short, table
 from flask10x.errors import MistakesInFile, SettingsError
 from flask10x.translation import N_, chosen
+from flask10x.translation import message as _
 
 # Names of tables and keys, and numbers of the entries of an array, from the outside in.
 KeyPath = tuple[str | int, ...]

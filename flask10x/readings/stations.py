@@ -65,6 +65,8 @@ class Measurement:
     """Its field in Ambient, `d1` to `d8`; empty: none."""
     influx: str = ""
     """Its field in the line protocol; empty: the path."""
+    hidden: bool = False
+    """Whether pages leave it out; it is stored and exported as any other."""
     bands: tuple[Band, ...] | None = None
     """The bands of `stations.toml`; None: the usual ones (`Station.bands_of`), empty: no bands."""
 
@@ -106,6 +108,14 @@ class Station:
     empty: as its values fit theirs."""
     altitude_m: float | None = None
     """The altitude of its barometer above sea level; None: unknown."""
+    order: int | None = None
+    """Its place among the stations on pages, the lowest first; None: after those with one."""
+    icon: str = ""
+    """The name of the drawing beside its name (`config/station_keys.ICONS`); empty: none."""
+    tile_main: str = ""
+    """The column that its tile shows large; empty: what is asked of a room first."""
+    tile_second: str = ""
+    """The column beside that; empty: what is asked next."""
     columns: tuple[str, ...] = field(init=False)
     csv_header: tuple[str, ...] = field(init=False)
 
@@ -119,6 +129,11 @@ class Station:
         object.__setattr__(self, "columns", tuple(m.column for m in self.measurements))
         headers = ("current_time", *(m.csv_header for m in self.measurements))
         object.__setattr__(self, "csv_header", headers)
+
+    @property
+    def shown(self) -> tuple[Measurement, ...]:
+        """The measurements that pages show."""
+        return tuple(measurement for measurement in self.measurements if not measurement.hidden)
 
     def bands_of(self, measurement: Measurement) -> tuple[Band, ...]:
         """The bands of a measurement: those of `stations.toml`, or the usual ones of a room."""
@@ -164,7 +179,7 @@ def columns_of(stations: Iterable[Station]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Stations:
-    """The stations of an installation, in the order of pages and downloads."""
+    """The stations of an installation, in the order of downloads and of their colours."""
 
     all: tuple[Station, ...]
     file: str = ""
@@ -181,6 +196,11 @@ class Stations:
         object.__setattr__(self, "by_endpoint", by_endpoint)
         object.__setattr__(self, "columns", columns_of(self.all))
         object.__setattr__(self, "by_column", _by_column(self.all))
+
+    @property
+    def ordered(self) -> tuple[Station, ...]:
+        """All of them as pages show them: by their `order`, then those without one."""
+        return tuple(sorted(self.all, key=lambda s: (s.order is None, s.order or 0)))
 
     def __reduce__(self) -> tuple[type["Stations"], tuple[tuple[Station, ...], str]]:
         """Another process builds it from its stations, because a mapping proxy can't be pickled."""

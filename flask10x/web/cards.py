@@ -153,7 +153,7 @@ class Card:
     age: Age | None
     """Since its newest reading; None before the first."""
     values: tuple[Value, ...]
-    """All of the station's, each in its place; none when it has no reading."""
+    """Those that pages show, each in its place; none when it has no reading."""
     derived: tuple[Value, ...]
     """What is computed from the newest reading; what can't be is left out."""
 
@@ -169,10 +169,10 @@ def trial_command() -> str:
 
 
 def cards(view: View, store: Store, t: Translation) -> list[Card]:
-    """A card of each station, from its newest reading."""
+    """A card of each station, from its newest reading, in the order of pages."""
     stations = store.settings.stations
     maker = _Cards(view, t)
-    return [maker.card(newest, stations) for newest in latest(view, store, stations.all)]
+    return [maker.card(newest, stations) for newest in latest(view, store, stations.ordered)]
 
 
 class _Cards:
@@ -192,7 +192,7 @@ class _Cards:
             station=station,
             silence=silence,
             age=None if seconds is None else self._age(kind, seconds, received_at),
-            values=tuple(self._value(*pair, newest) for pair in pairs),
+            values=tuple(self._value(*pair, newest) for pair in pairs if not pair[0].hidden),
             derived=tuple(self._value(*pair, newest) for pair in derived if pair[1] is not None),
         )
 

@@ -1,11 +1,17 @@
-"""A newcomer with a browser adds a station that sends, sees its readings, and takes it back."""
+"""With a browser a station is added and taken back, and stations are named and put in order."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
+from selenium.webdriver.common.actions.pointer_input import PointerInput
+from selenium.webdriver.common.keys import Keys
 
+from flask10x.config import station_file
+from flask10x.readings.stations import BUILT_IN
 from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of, needs_browser
 from tests.browser.test_readers import AXE
@@ -18,6 +24,8 @@ BODY = {"temperature": -18.2, "battery": "3.1V"}
 # The reload is asked for by the form; the issue of setting up in the browser wants this.
 IN_FORCE_WITHIN_SEC = 60
 
+BEDROOM = {"co2": 700, "temperature": 21, "humidity": 50, "pressure": 1000, "gas_res": 5000}
+FOCUSED = "return document.activeElement.id"
 WIDE = """
 return [...document.querySelectorAll('main *')].filter(
   (part) => part.getBoundingClientRect().right > document.documentElement.clientWidth + 1
@@ -36,6 +44,13 @@ def house(tmp_path: Path) -> Iterator[Service]:
 def window(house: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with chromium(tmp_path_factory.mktemp("profile"), base_of(house)) as browser:
         yield browser
+
+
+def become(house: Service, browser: Browser) -> None:
+    address = house.command("admin-link").stdout.splitlines()[0]
+    browser.open(urlsplit(address).path)
+    browser.one("main form button").click()
+    browser.wait(lambda: browser.all("form[action='/setup/end']"), "it is an administrator's")
 
 
 def check_by_axe(browser: Browser) -> None:
@@ -93,3 +108,142 @@ def test_a_station_that_sends_is_added_with_names_and_taken_back(
     browser.wait(lambda: not browser.all("form[action='/setup/undo']"), "it is undone")
     wait_until(lambda: house.post("freezer", BODY).status == 404, IN_FORCE_WITHIN_SEC, "it is gone")
     assert not (house.data_dir / "stations.toml").exists()
+
+
+def listed(browser: Browser) -> list[str]:
+    """The stations of the list, as the page has them."""
+    rows: list[str] = browser.script(
+        "return [...document.querySelectorAll('#ordering li')].map((row) => row.id.slice(8))"
+    )
+    return rows
+
+
+def written(house: Service) -> list[str]:
+    path = house.data_dir / "stations.toml"
+    if not path.exists():
+        return []
+    return [one.endpoint for one in station_file.parse(path.read_bytes(), path).ordered]
+
+
+def moved(name: str, place: int) -> list[str]:
+    """The built-in stations with one of them at this place."""
+    names = [one.endpoint for one in BUILT_IN.all if one.endpoint != name]
+    return [*names[:place], name, *names[place:]]
+
+
+def drag(browser: Browser, name: str, over: str, kind: str) -> None:
+    """Move the row by its handle beyond another one, as a mouse or a finger does."""
+    handle = browser.one(f"#station-{name} .handle")
+    to = browser.one(f"#station-{over}")
+    browser.script("arguments[0].scrollIntoView({ block: 'center' })", handle)
+    pointer = PointerInput(kind, kind)
+    actions = ActionBuilder(browser.driver, mouse=pointer)
+    below = handle.location["y"] < to.location["y"]
+    pointer_actions = actions.pointer_action.move_to(handle).pointer_down()
+    # Not at one go: a pointer that jumps is none that drags.
+    pointer_actions.move_to(handle, 0, 12 if below else -12)
+    pointer_actions.move_to(to, 0, to.size["height"] // 3 * (1 if below else -1)).pointer_up()
+    actions.perform()
+
+
+@pytest.mark.parametrize(
+    ("language", "size", "kind"), [("en", (1280, 900), "mouse"), ("ja", (360, 740), "touch")]
+)
+def test_stations_are_put_in_order(
+    house: Service, window: Browser, language: str, size: tuple[int, int], kind: str
+) -> None:
+    browser = window
+
+    def is_kept(names: list[str]) -> bool:
+        """Whether the list is one that the server has made of the file."""
+        is_busy = browser.all("#ordering[aria-busy]")
+        return not is_busy and written(house) == listed(browser) == names
+
+    become(house, browser)
+    browser.resize(*size)
+    browser.open(f"/?lang={language}")
+    browser.open("/setup/stations")
+    assert listed(browser) == ["data", "data2", "data3", "data4"]
+    assert browser.script(WIDE) == []
+    check_by_axe(browser)
+    # By keys: the button keeps the focus, so it is pressed again; at the top the other one has it.
+    browser.script("document.getElementById('up-data3').focus()")
+    for place in (1, 0):
+        browser.wait(lambda: browser.script(FOCUSED) == "up-data3", "the focus")
+        browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
+        browser.wait(partial(is_kept, moved("data3", place)), "it is moved")
+    browser.wait(lambda: browser.script(FOCUSED) == "down-data3", "the focus is beside it")
+    assert "1" in browser.attribute("#ordering-said", "textContent")
+    drag(browser, "data2", "data3", kind)
+    names = ["data2", "data3", "data", "data4"]
+    browser.wait(lambda: is_kept(names), "it is dragged up")
+    drag(browser, "data3", "data4", kind)
+    names = ["data2", "data", "data4", "data3"]
+    browser.wait(lambda: is_kept(names), "it is dragged down")
+    assert browser.errors() == []
+
+
+@pytest.mark.parametrize(
+    ("language", "size", "name"), [("en", (1280, 900), "Guest room"), ("ja", (360, 740), "客間")]
+)
+def test_a_station_is_renamed_and_its_tile_follows(
+    house: Service, window: Browser, language: str, size: tuple[int, int], name: str
+) -> None:
+    browser = window
+    for endpoint, body in (("data", {"pressure": 1000, "temperature": 20}), ("data2", BEDROOM)):
+        assert house.post(endpoint, body).status == 200
+    become(house, browser)
+    browser.resize(*size)
+    browser.open(f"/?lang={language}")
+    browser.open("/setup/stations")
+    browser.one("#up-data2").click()
+    browser.wait(lambda: written(house)[:2] == ["data2", "data"], "it is moved")
+    browser.wait(lambda: not browser.all("#ordering[aria-busy]"), "the list follows")
+    browser.one("#station-data2 a").click()
+    browser.wait(lambda: browser.path == "/setup/stations/data2", "the form")
+    browser.script("for (const one of document.querySelectorAll('main details')) one.open = true")
+    assert browser.script(WIDE) == []
+    check_by_axe(browser)
+    for field, text in (("label", "Guest room"), ("label_ja", "客間"), ("interval_sec", "x")):
+        browser.one(f"input[name={field}]").clear()
+        browser.one(f"input[name={field}]").send_keys(text)
+    browser.one("input[name=icon][value=bedroom]").click()
+    browser.one("form.arranged button").click()
+    browser.wait(lambda: browser.all("#error-interval_sec"), "what is wrong")
+    assert browser.one("input[name=label_ja]").get_attribute("value") == "客間"
+    check_by_axe(browser)
+    browser.one("input[name=interval_sec]").clear()
+    browser.one("form.arranged button").click()
+    browser.wait(lambda: browser.path == "/setup/stations#station-data2", "the list")
+    assert name in browser.one("#station-data2").text
+
+    def tiles() -> list[str]:
+        browser.open("/")
+        return [tile.text.partition("\n")[0] for tile in browser.all(".tile")]
+
+    # Workers of before may still answer.
+    first = "Pico"
+    wait_until(lambda: tiles()[:2] == [name, first], IN_FORCE_WITHIN_SEC, "the home follows")
+    assert browser.script(WIDE) == []
+    assert browser.all("#tile-data2 h2 svg")
+    check_by_axe(browser)
+    for path in ("/setup/house?q=sa", "/setup#changes"):
+        browser.open(path)
+        assert browser.script(WIDE) == []
+        check_by_axe(browser)
+    # Only the form that was refused.
+    assert [one for one in browser.errors() if "status of 400" not in one] == []
+
+
+def test_without_scripts_buttons_put_stations_in_order(
+    house: Service, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("without")
+    with chromium(folder, base_of(house), scripts=False) as browser:
+        become(house, browser)
+        browser.open("/setup/stations")
+        browser.one("#down-data").click()
+        names = ["data2", "data", "data3", "data4"]
+        browser.wait(lambda: written(house) == names, "it is moved")
+        browser.wait(lambda: browser.all("#station-data2 + #station-data"), "the list follows")
+        assert not browser.one(".handle").is_displayed()

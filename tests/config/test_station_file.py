@@ -38,6 +38,10 @@ influx_tags = { node = "esp8266-123" }
 outside = true
 chart = "own"
 altitude_m = 35.5
+order = 2
+icon = "outside"
+tile_main = "pm25"
+tile_second = "temperature"
 
 [stations.balcony.measurements.temperature]
 path = "env.t"
@@ -62,6 +66,10 @@ bands = [
 
 [stations.balcony.measurements.pm25]
 unit = "µg/m³"
+
+[stations.balcony.measurements.lux]
+unit = "lx"
+hidden = true
 """
 
 
@@ -100,6 +108,10 @@ def test_a_station_with_every_key() -> None:
             outside=True,
             chart="own",
             altitude_m=35.5,
+            order=2,
+            icon="outside",
+            tile_main="pm25",
+            tile_second="temperature",
             measurements=(
                 Measurement(
                     path="env.t",
@@ -128,6 +140,14 @@ def test_a_station_with_every_key() -> None:
                 ),
                 Measurement(
                     path="pm25", column="pm25", quantity="pm25", unit="µg/m³", csv_header="pm25"
+                ),
+                Measurement(
+                    path="lux",
+                    column="lux",
+                    quantity="lux",
+                    unit="lx",
+                    csv_header="lux",
+                    hidden=True,
                 ),
             ),
         ),
@@ -329,11 +349,32 @@ NO_TEXT = "a text of 1 to 64 characters is needed, in one line, no blank at eith
         ("altitude_m = 801", "altitude_m: is 801: metres above sea level from -430 to 800"),
         ("altitude_m = '35'", "altitude_m: is '35': metres above sea level from -430 to 800"),
         ("altitude_m = true", "altitude_m: is True: metres above sea level from -430 to 800"),
+        ("order = 0", "order: is 0: a whole number from 1 to 10000 is needed"),
+        ("icon = 'frige'", "icon: is 'frige': one of living, bedroom, kitchen, bath, study,"),
+        ("tile_main = 'CO2'", "tile_main: is 'CO2': small letters a to z, digits"),
+        ("tile_main = 'co'", "tile_main: the station has no measurement co (did you mean co2?)"),
+        ("tile_second = 'x'", "tile_second: the station has no measurement x"),
+        ("tile_main = 'co2'\ntile_second = 'co2'", "tile_second: tile_main has the same"),
     ],
 )
 def test_a_wrong_key_of_a_station(line: str, message: str) -> None:
     (mistake,) = mistakes(f"# 1\n{STATION}# 3\n{line}\n{CO2}")
-    assert mistake.startswith(f"line 4: [stations.balcony] {message}")
+    last = 4 + line.count("\n")
+    assert mistake.startswith(f"line {last}: [stations.balcony] {message}")
+
+
+def test_a_tile_shows_nothing_hidden() -> None:
+    text = f"{STATION}tile_main = 'co2'\n{CO2}hidden = true\n"
+    assert mistakes(text) == ["line 2: [stations.balcony] tile_main: co2 is hidden"]
+
+
+def test_pages_have_an_order_of_their_own() -> None:
+    text = (
+        "[stations.data4]\norder = 1\n[stations.data]\norder = 20\n[stations.data2]\norder = 20\n"
+    )
+    read = station_file.parse(text.encode(), FILE)
+    assert [one.endpoint for one in read.ordered] == ["data4", "data", "data2", "data3"]
+    assert read.all == tuple(read.by_endpoint[one.endpoint] for one in BUILT_IN.all)
 
 
 @pytest.mark.parametrize(
@@ -374,6 +415,7 @@ def test_a_wrong_key_of_a_station(line: str, message: str) -> None:
             "faults = [{ value = 1, sensor = 'x' }, { value = 1.0, sensor = 'y' }]",
             "faults: 1 is there twice",
         ),
+        ("hidden = 'yes'", "hidden: is 'yes': true or false is needed"),
         ("bands = 5", "bands: is 5: a list such as [{ above = 1000, label = "),
         (f"bands = {[{}] * 9}", "bands: is [{}, {}, "),
         ("bands = [5]", "bands: is 5: a table is needed"),

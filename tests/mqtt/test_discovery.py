@@ -1,6 +1,7 @@
 """What Home Assistant is told of each entity, in both languages."""
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from flask10x.history.pages import Row
 from flask10x.mqtt.discovery import House, Messages, StationNow, topics_of
 from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
 from flask10x.translation import Language
+from tests.contract.test_hostile import HOSTILE
 from tests.support.html import NINE
 
 # The units of each class, https://developers.home-assistant.io/docs/core/entity/sensor; it refuses
@@ -123,6 +125,20 @@ def test_each_class_has_its_unit(settings: Settings) -> None:
     # A difference of 3 °C is not one of 37 °F.
     (difference,) = (s for t, s in sensors.items() if "data-outdoor_difference" in t)
     assert (difference["unit_of_measurement"], "device_class" in difference) == ("°C", False)
+
+
+@pytest.mark.parametrize("label", [text for text in HOSTILE if text.isprintable()])
+def test_a_hostile_name_is_a_text_and_no_part_of_an_id(settings: Settings, label: str) -> None:
+    before = messages(settings, now(BUILT_IN.by_endpoint["data2"], *[None] * 5))
+    station = replace(BUILT_IN.by_endpoint["data2"], label=label)
+    found = messages(settings, now(station, *[None] * 5))
+    assert found.keys() == before.keys()
+    for topic, message in found.items():
+        if topic.endswith("/config") and message is not None:
+            one, former = json.loads(message.payload), payload(before, topic)
+            assert one["unique_id"] == former["unique_id"]
+            assert re.fullmatch(r"[a-z_]+\.[a-z0-9_]+", one["default_entity_id"]), one
+            assert one["device"]["name"] in (label, former["device"]["name"])
 
 
 def test_an_old_value_is_never_shown_as_a_new_one(settings: Settings) -> None:

@@ -7,7 +7,7 @@ import { chartsOf, PACKED, unpacked } from "./lines.js";
 import { written as separated } from "./numbers.js";
 import { Plot } from "./plot.js";
 import { keep } from "./switched.js";
-import { BETWEEN_SENTENCES, exactly, limitsOf, quantityName, t } from "./texts.js";
+import { BETWEEN_SENTENCES, exactly, isHidden, limitsOf, quantityName, t } from "./texts.js";
 import { go, onChange } from "./view.js";
 import { longEnough, nearer, relative, Trail, viewOf, wider, within } from "./zoom.js";
 
@@ -99,7 +99,7 @@ async function draw() {
     if (!answer.ok) throw new Error(`${answer.status}`);
     aheadMs = (Date.parse(answer.headers.get("Date")) || Date.now()) - Date.now();
     pauseMs = FIRST_PAUSE_MS;
-    const answered = unpacked(values);
+    const answered = withoutHidden(unpacked(values));
     await loadLayers(answered);
     if (number === asked) redraw(answered);
   } catch {
@@ -109,6 +109,14 @@ async function draw() {
   } finally {
     if (number === asked) box.ariaBusy = "false";
   }
+}
+
+/** The answer without the lines that pages leave out, unless a measurement was asked for. */
+function withoutHidden(answer) {
+  if (new URL(document.getElementById("charts").dataset.series, location.href).searchParams.has("measurement")) return answer;
+  answer.series = answer.series.filter((line) => !isHidden(line));
+  if (answer.compared?.series) answer.compared.series = answer.compared.series.filter((line) => !isHidden(line));
+  return answer;
 }
 
 /** The server is still preparing what it draws from: say how far it is, and ask again. */

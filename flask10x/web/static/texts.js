@@ -29,6 +29,8 @@ export const placeOfQuantity = (quantity) => quantities.indexOf(quantity);
 export const isRaw = (quantity) => Boolean(names.raw?.includes(quantity));
 /** `own` or `shared`, where `stations.toml` says so: whether lines of a station have charts of their own. */
 export const chartOf = (endpoint) => names.charts?.[endpoint];
+/** Whether pages leave out the line: `hidden` in `stations.toml`. */
+export const isHidden = ({ endpoint, measurement }) => Boolean(names.hidden?.[endpoint]?.includes(measurement));
 
 /** What separates two sentences. */
 export const BETWEEN_SENTENCES = document.documentElement.lang === "ja" ? "" : " ";

@@ -50,7 +50,7 @@ REJECTED_SHOWN = 3
 
 @blueprint.get("/devices")
 def as_page() -> str:
-    """All boards, in the order of the stations."""
+    """All boards, in the order of pages."""
     store, t = context.store(), preferences.texts()
     with context.view() as view:
         now_ms = view.now_ms
@@ -69,7 +69,7 @@ def as_page() -> str:
             "trial": model.trial(station, *address(request.host)),
             "programs": {kind: _program(kind, station, t) for kind in KINDS},
         }
-        for station in store.settings.stations.all
+        for station in store.settings.stations.ordered
     ]
     return render_template(
         "devices/template.html",

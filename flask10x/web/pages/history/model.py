@@ -276,6 +276,8 @@ def _table(
     station: Station, rows: list[Row], query: Query, time_of: Moments, t: Translation
 ) -> StationTable:
     chosen = query.chosen(station)
+    if not query.narrowed:
+        chosen = tuple(measurement.column for measurement in station.shown)
     derived = query.chosen_derived(station)
     names = (*chosen, *(computed.name for computed in derived))
     columns = [measurement_of(query.registry, name) for name in names]

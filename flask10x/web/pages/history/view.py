@@ -304,7 +304,7 @@ def _form(query: Query | None, details: dict[str, str], t: Translation) -> dict[
         "args": MultiDict(_pairs()),
         "problems": problems(details, stations, t),
         "stations": stations.all,
-        "columns": measurements(stations.columns),
+        "columns": measurements(_offered(stations)),
         "derived": measurements(derived_names(stations)),
         # Those of the derived values that conditions can compare.
         "derived_of_reading": measurements(names_of_readings(stations)),
@@ -327,6 +327,14 @@ def _form(query: Query | None, details: dict[str, str], t: Translation) -> dict[
         ],
         "rejected_url": _address("rejected.as_page", _only("endpoint", "from", "to")),
     }
+
+
+def _offered(stations: Stations) -> list[str]:
+    """The columns that any station shows, and those that the query names."""
+    shown = {measurement.column for station in stations.all for measurement in station.shown}
+    shown |= {*request.args.getlist("measurement")}
+    shown |= {name.partition("__")[0] for name, value in _pairs() if value.strip()}
+    return [column for column in stations.columns if column in shown]
 
 
 def _ranges(query: Query | None, now_ms: int, t: Translation) -> dict[str, object]:
@@ -377,6 +385,12 @@ def _charts(t: Translation, *, is_corrected: bool) -> dict[str, object]:
         # Those that are folded, and the stations whose lines are not parted by their values alone.
         "raw": sorted({each.quantity for each in measurements if is_of_sensor(each)}),
         "charts": {each.endpoint: each.chart for each in stations.all if each.chart},
+        # Of each station what is only drawn when its measurement is asked for.
+        "hidden": {
+            each.endpoint: [m.column for m in each.measurements if m.hidden]
+            for each in stations.all
+            if each.shown != each.measurements
+        },
         "digits": dict(DIGITS),
         "limits": {
             name: limits_of(each, t)

@@ -422,11 +422,7 @@ def home(view: View, store: Store, t: Translation) -> Home:
     sending = [card for card in all_cards if card.silence.state != "never"]
     days = days_of(
         view,
-        [
-            (card.station, main_of(card.values).measurement.column)
-            for card in sending
-            if card.values
-        ],
+        [(card.station, main_of(card).measurement.column) for card in sending if card.values],
     )
     return Home(
         tiles=[_tile(card, days.get(card.station.endpoint), view, t, marked) for card in sending],
@@ -443,11 +439,9 @@ def _tile(
     t: Translation,
     marked: Mapping[str, Sequence[Alert]],
 ) -> Tile:
-    endpoint, main = card.station.endpoint, main_of(card.values) if card.values else None
+    endpoint, main = card.station.endpoint, main_of(card) if card.values else None
     others = sorted(_others(card, main), key=lambda value: _rank_beside(value, main))
-    shown = [value for value in others if not is_of_sensor(value.measurement)][: 1 + IN_LINE]
-    # Of a station that measures nothing else, better its voltage than nothing.
-    shown = shown or others[:1]
+    shown = beside(card, main)
     return Tile(
         card=card,
         url=_url(card),
@@ -457,6 +451,15 @@ def _tile(
         folded=[value for value in others if value not in shown],
         alerts=marked.get(endpoint, []),
     )
+
+
+def beside(card: Card, main: Value | None) -> list[Value]:
+    """What stands beside the main value, first what `stations.toml` says, and a line of others."""
+    others = sorted(_others(card, main), key=lambda value: _rank_beside(value, main))
+    second = [v for v in others if v.measurement.column == card.station.tile_second]
+    rest = [v for v in others if v not in second and not is_of_sensor(v.measurement)]
+    # Of a station that measures nothing else, better its voltage than nothing.
+    return [*second, *rest][: 1 + IN_LINE] or others[:1]
 
 
 def _others(card: Card, main: Value | None) -> Iterator[Value]:
@@ -630,9 +633,15 @@ def _extreme(
     return Extreme(text=text, time=clock, at=(_percent(x, WIDTH), _percent(y, HEIGHT)))
 
 
-def main_of(values: Sequence[Value]) -> Value:
-    """What a tile shows large: of what is asked first the first that is known now, or ever was."""
-    ranked = sorted(values, key=_rank)
+def main_of(card: Card) -> Value:
+    """What a tile shows large: what `stations.toml` says, where it was ever known.
+
+    Else it is of what is asked first the first that is known now, or ever was.
+    """
+    ranked = sorted(card.values, key=_rank)
+    column = card.station.tile_main
+    if chosen := [v for v in ranked if v.measurement.column == column and v.is_known]:
+        return chosen[0]
     # A sensor that failed an hour ago is still that of the room, unless another one replaces it.
     for value in ranked:
         if value.is_known:

@@ -109,7 +109,7 @@ def _made() -> tuple[str, int]:
         is_kiosk=request.args.get("kiosk", "") not in ("", "0"),
         is_night=model.is_night(settings, now_ms),
         trial=trial_command(),
-        stations=settings.stations.all,
+        stations=settings.stations.ordered,
         reader=AlertReader(settings, t, now_ms),
         senders=_senders(home, t),
     )

@@ -126,8 +126,9 @@ def records_query(
 
 def usual_column(station: Station) -> str:
     """The measurement of a station that people look at first: its temperature, if it has one."""
-    degrees = (m.column for m in station.measurements if m.unit == TEMPERATURE)
-    return next(degrees, station.columns[0])
+    shown = station.shown or station.measurements
+    degrees = (m.column for m in shown if m.unit == TEMPERATURE)
+    return next(degrees, shown[0].column)
 
 
 def _limit(above: float | None, below: float | None) -> Limit | None:
@@ -212,6 +213,7 @@ def form(question: RecordsQuery, t: Translation, now_ms: int) -> dict[str, objec
         "measurements": [
             _choice(column_name(m, t), m is question.measurement, measurement=m.column)
             for m in question.station.measurements
+            if not m.hidden or m is question.measurement
         ],
         "periods": [
             _choice(t("Month"), is_month, period=name_of_month),

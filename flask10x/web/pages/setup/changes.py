@@ -32,6 +32,8 @@ SENTENCES = {
     "ignored": N_("{name} is not offered as a station any more, by {path}."),
     "offered": N_("{name} is offered as a station again, by {path}."),
     "settings": N_("{name} was changed in {path}."),
+    "changed": N_("Station {name} was changed in {path}."),
+    "order": N_("The stations were put in another order in {path}."),
 }
 """By kind of change, what the page says of it."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import render_template, request
 
-from flask10x.errors import LockTimeout
+from flask10x.errors import LockTimeout, SettingsError
 from flask10x.translation import N_
 from flask10x.web import administrators, context, preferences
 from flask10x.web.page import Page
@@ -23,6 +23,7 @@ blueprint = Page(
 )
 PARTS = {
     "setup.as_stations": N_("Stations"),
+    "setup.as_house": N_("House"),
     "setup.as_page": N_("All settings"),
 }
 """The pages, by their views, in the order in which people need them."""
@@ -70,6 +71,13 @@ def unwritable(error: Exception) -> tuple[str, int]:
     log.error("Nothing can be set up: %s", error)
     t = preferences.texts()
     return refused(t("Nothing was changed: {reason}", reason=str(error)), 503)
+
+
+@blueprint.errorhandler(SettingsError)
+def unusable(error: SettingsError) -> tuple[str, int]:
+    """What is wrong with a file that was written by hand, and cannot be read for a form."""
+    t = preferences.texts()
+    return refused(t("Correct this in the file first: {reason}", reason=str(error)), 409)
 
 
 @blueprint.errorhandler(403)

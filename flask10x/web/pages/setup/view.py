@@ -27,13 +27,13 @@ from flask10x.system import clock
 from flask10x.system.logs import escape
 from flask10x.translation import Translation
 from flask10x.web import administrators, context, preferences
-from flask10x.web.pages.setup import boards, changes, senders, stations
+from flask10x.web.pages.setup import boards, changes, house, senders, station_view, stations
 from flask10x.web.pages.setup.changes import ChangedMeanwhile, NotWritten
 from flask10x.web.pages.setup.page import blueprint, refused, shown
 from flask10x.web.pages.setup.stations import UNITS, Candidate
 from flask10x.web.pages.status.commands import shell
 
-__all__ = ["blueprint"]
+__all__ = ["blueprint", "house"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +145,17 @@ def as_stations() -> tuple[str, int]:
     store = context.store()
     return shown(
         "setup/stations.html",
-        stations=store.settings.stations.all,
         senders=senders.sending(store, preferences.texts()),
         ignored=store.settings.ignored_senders,
+        **station_view.listed(),
     )
 
 
 @blueprint.get("/setup/stations/<name>")
 def as_station(name: str) -> tuple[str, int]:
     """What the board that sends to this path would be as a station, and the form that adds it."""
+    if (form := station_view.form_of(name)) is not None:
+        return form
     return _station(stations.candidate(name), name)
 
 
@@ -161,6 +163,8 @@ def as_station(name: str) -> tuple[str, int]:
 def add(name: str) -> AnyResponse | tuple[str, int]:
     """Add the station; then `/setup`. 400 with the form as it was sent when something is wrong."""
     browser, t = administrators.required(), preferences.texts()
+    if (answer := station_view.save(browser, name)) is not None:
+        return answer
     sent = request.form.get("body", "").encode("utf-8", "backslashreplace")
     candidate = stations.of_body(name, sent) if sent else stations.candidate(name)
     if candidate is None:

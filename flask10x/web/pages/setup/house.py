@@ -1,0 +1,174 @@
+"""`/setup/house`: the time zone, the place and the altitude of the house."""
+
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from flask import redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from flask10x.config import settings as settings_file
+from flask10x.config import towns
+from flask10x.config.readers import WrongEntry
+from flask10x.config.settings import PREFIX, READERS, ROWS, Settings
+from flask10x.config.towns import Town
+from flask10x.errors import SettingsError
+from flask10x.readings.times import local_text, zone_name_of
+from flask10x.system import clock
+from flask10x.translation import N_, speaking
+from flask10x.web import administrators, context, preferences
+from flask10x.web.pages.setup import changes, station
+from flask10x.web.pages.setup.page import blueprint, shown
+
+TITLES = {
+    "house_name": N_("Name of the house"),
+    "timezone": N_("Time zone"),
+    "place": N_("Latitude, longitude"),
+    "altitude_m": N_("Altitude in metres"),
+}
+NAMES = tuple(row.name for row in ROWS if row.metadata["section"] == "house")
+"""The settings of this page, in its order."""
+Fields = dict[str, str]
+
+
+@blueprint.get("/setup/house")
+def as_house() -> tuple[str, int]:
+    """The form; with `q` towns of that name, with `town` what one of them says of a house."""
+    fields = _present()
+    chosen = towns.town_of(request.args.get("town", ""))
+    if chosen is not None:
+        fields |= _of_town(chosen)
+    return _form(fields, {}, chosen)
+
+
+@blueprint.post("/setup/house", guard="setup")
+def save_house() -> Response | tuple[str, int]:
+    """Write what was changed to `settings.toml`; 400 with the form when something is wrong."""
+    browser, elsewhere, present = administrators.required(), _elsewhere(), _present()
+    fields = {name: request.form.get(name, "").strip() for name in NAMES if name not in elsewhere}
+    with speaking(preferences.texts().language):
+        values, problems = _values(fields)
+        if problems:
+            return _form(present | fields, problems)
+        changed = [name for name in fields if fields[name] != present[name]]
+
+        def edit(document: MutableMapping[str, Any]) -> None:
+            for name in changed:
+                _put(document, name, values[name])
+
+        try:
+            names = ", ".join(PREFIX + name.upper() for name in changed)
+            of = changes.settings_edit(names, edit)
+        except SettingsError as error:
+            return _form(present | fields, {"file": str(error)})
+    changes.make(browser, of)
+    return redirect(url_for("setup.as_house", saved=1), 303)
+
+
+def _put(document: MutableMapping[str, Any], name: str, value: Any) -> None:
+    """The key may have been written in capitals by hand."""
+    key = next((each for each in document if each.lower() == name), name)
+    if value is None:
+        document.pop(key, None)
+    else:
+        document[key] = value
+
+
+def _values(fields: Fields) -> tuple[dict[str, Any], Fields]:
+    """What the file has for the fields, None where a key goes; and what is wrong, by field."""
+    values: dict[str, Any] = {}
+    problems: Fields = {}
+    for name, text in fields.items():
+        value = station.number(text) if name == "altitude_m" else text
+        if name == "timezone":
+            value = _zone(text)
+        values[name] = value if text else None
+        try:
+            if text:
+                READERS[name](value)
+        except WrongEntry as error:
+            problems[name] = error.needed
+    return values, problems
+
+
+def _zone(text: str) -> str:
+    """The zone of this name in any capitals, or of a town with that name; else the text."""
+    zones = {zone.lower(): zone for zone in available_timezones()}
+    if (zone := zones.get(text.lower().replace(" ", "_"))) is not None:
+        return zone
+    found, _near = towns.search(text)
+    same = {town.zone for town in found if text.lower() in (town.name.lower(), town.name_ja)}
+    return same.pop() if len(same) == 1 else text
+
+
+def _present() -> Fields:
+    """What is set now: by the file as it is, also while the workers still read it."""
+    settings = context.store().settings
+    data, path = _file(settings)
+    in_file = settings_file.parse(data or b"", path)
+    fields = {}
+    for name in NAMES:
+        entry = in_file.get(name)
+        fields[name] = _text(settings, name) if name in _elsewhere() else ""
+        if not fields[name] and entry is not None:
+            fields[name] = str(entry.raw)
+    return fields
+
+
+def _text(settings: Settings, name: str) -> str:
+    value = getattr(settings, name)
+    if value is None:
+        return ""
+    if name == "place":
+        return f"{value.latitude:g},{value.longitude:g}"
+    return f"{value:g}" if name == "altitude_m" else str(value)
+
+
+def _file(settings: Settings) -> tuple[bytes | None, Any]:
+    path = settings.data_dir / settings_file.NAME
+    return changes.present(path), path
+
+
+def _elsewhere() -> Mapping[str, str]:
+    """Where the settings are that this page cannot change, because another place goes first."""
+    settings = context.store().settings
+    own = f"{settings.data_dir / settings_file.NAME}: "
+    places = {name: settings.places.get(name, "") for name in NAMES}
+    return {name: place for name, place in places.items() if place and not place.startswith(own)}
+
+
+def _of_town(town: Town) -> Fields:
+    fields = {"timezone": town.zone, "place": town.place}
+    if town.altitude_m is not None:
+        fields["altitude_m"] = str(town.altitude_m)
+    return {name: text for name, text in fields.items() if name not in _elsewhere()}
+
+
+def _form(fields: Fields, problems: Fields, town: Town | None = None) -> tuple[str, int]:
+    settings, t, now_ms = context.store().settings, preferences.texts(), clock.now_ms()
+    question = request.args.get("q", "").strip()
+    found, near = towns.search(question)
+    data, path = _file(settings)
+    zone = settings.zone
+    if fields["timezone"] in available_timezones():
+        zone = ZoneInfo(fields["timezone"])
+    return shown(
+        "setup/house.html",
+        400 if problems else 200,
+        fields=fields,
+        problems=problems,
+        names=NAMES,
+        titles={name: t(TITLES[name]) for name in NAMES},
+        elsewhere=_elsewhere(),
+        abouts={row.name: t(row.metadata["about"]) for row in ROWS},
+        zones=sorted(available_timezones()),
+        clock=local_text(now_ms, zone)[:16],
+        zone=zone_name_of(zone),
+        question=question,
+        towns=found,
+        near=near,
+        town=town,
+        is_saved="saved" in request.args,
+        file=path,
+        seen=changes.seen(data),
+    )
