@@ -18,7 +18,7 @@ BEYOND = (
     *("the column ", "the quantity ", "there is no", "has no measurement", "would never"),
     *("is the same as", "must stay", "not below maximum", "too long", "the limit:", "name twice"),
     *("more than 200 columns", "more than 200 stations", "not UTF-8", "nested too deeply"),
-    *("has its own kind", "\\u", "\\x"),
+    *("has its own kind", "is hidden", "\\u", "\\x"),
 )
 HAS_JSONSCHEMA = importlib.util.find_spec("jsonschema") is not None
 
