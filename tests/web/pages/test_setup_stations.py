@@ -4,6 +4,8 @@ import html
 import json
 import re
 import tomllib
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,12 @@ from flask10x.config.settings import Settings
 from flask10x.config.station_keys import ICONS as NAMES_OF_ICONS
 from flask10x.database.database import Database
 from flask10x.database.station_columns import add_missing
+from flask10x.errors import SettingsError
 from flask10x.export import append
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.runtime.administrators import Administrators, digest_of
 from flask10x.web.icons import ICONS
+from flask10x.web.pages.setup.station import File, edit_of, sent
 from tests.conftest import MakeApp
 from tests.contract.test_hostile import HOSTILE, MARKUP
 from tests.support.html import Outline, words
@@ -530,27 +534,50 @@ def outside_quotes(tag: str) -> str:
     return re.sub(r'"[^"]*"', '""', tag)
 
 
-@pytest.mark.parametrize("key", KEYS)
-def test_no_field_writes_toml_of_its_own(
-    client: FlaskClient, path: Path, token: str, key: str
-) -> None:
-    assert token
-    before = tomllib.loads(FREEZER)
-    for text in ANY:
-        path.write_text(FREEZER)
-        form = form_of(client, "freezer")
-        if key.startswith("temperature.bands"):
-            form |= {"temperature.bands.0.limit": "5", "temperature.bands.0.label": "x"}
-        form[key] = text
-        answer = client.post("/setup/stations/freezer", data=form)
-        assert answer.status_code in (303, 400), text
-        after = tomllib.loads(path.read_text())
-        if answer.status_code == 400:
-            assert after == before and not MARKUP.search(answer.text)
+def test_no_field_writes_toml_of_its_own(tmp_path: Path) -> None:
+    before, path = tomllib.loads(FREEZER), tmp_path / "stations.toml"
+    path.write_text(FREEZER)
+    of = File(path, FREEZER.encode(), stations(path))
+    one = of.stations.by_endpoint["freezer"]
+    for key, text in product(KEYS, ANY):
+        fields = sent(one, {key: text})
+        try:
+            after = tomllib.loads((edit_of(of, one, fields).data or b"").decode())
+        except SettingsError:
             continue
         assert after.keys() == {"stations"} and after["stations"].keys() == {"freezer"}
         measurements = after["stations"]["freezer"]["measurements"]
         assert measurements.keys() == {"temperature", "battery"}
+        texts = [*texts_of(after)]
+        assert {*texts} - {*texts_of(before)} <= {text.strip(), *USUAL_TEXTS}
+
+
+def texts_of(value: object) -> Iterator[object]:
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from texts_of(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts_of(inner)
+    else:
+        yield value
+
+
+# Of the usual thresholds, which are written with the one that was changed.
+USUAL_TEXTS = {"Hot", "暑い", "Very hot", "厳重警戒の暑さ", "warning", 28, 31}
+
+
+@pytest.mark.parametrize("text", ANY)
+def test_what_was_refused_is_shown_as_text(
+    client: FlaskClient, path: Path, token: str, text: str
+) -> None:
+    assert token
+    form = form_of(client, "freezer") | dict.fromkeys(KEYS, text)
+    answer = client.post("/setup/stations/freezer", data=form)
+    assert answer.status_code == 400 and path.read_text() == FREEZER
+    assert not MARKUP.search(answer.text) and "onfocus=alert(1) a" not in outside_quotes(
+        answer.text
+    )
 
 
 NAMES_OF_FILES = [
