@@ -48,6 +48,8 @@ OF_PAGES = {
     *(("get", path) for path in ("/devices/{name}/{kind}", "/static/{filename}")),
     *(("get", f"/setup/{path}") for path in ("link/{link}", "stations/{name}")),
     *(("post", f"/setup/{path}") for path in ("end", "link", "stations/{name}", "undo")),
+    *(("get", f"/setup/{path}") for path in ("new-station/program", "start/{step}")),
+    *(("post", f"/setup/{path}") for path in ("stations/{name}/ignore", "start/{step}")),
     ("get", "/history/address.svg"),
     *(("post", path) for path in ("/alerts/mute", "/alerts/unmute", "/notes/undo", "/notes/write")),
 }
