@@ -95,6 +95,11 @@ class Administrators:
         """The last changes, the newest first."""
         return self._load().changes[::-1]
 
+    @property
+    def is_new(self) -> bool:
+        """Whether no browser has ever been an administrator's."""
+        return self._load().last_number == 0
+
     def new_link(self, now_ms: int) -> str:
         """Return the last part of an address that works once, for ten minutes; raises OSError."""
         link = secrets.token_urlsafe(32)

@@ -8,7 +8,9 @@ import time
 from typing import Any, TextIO
 
 from flask10x.config.settings import PREFIX, Settings
-from flask10x.errors import SettingsError
+from flask10x.errors import LockTimeout, SettingsError
+from flask10x.runtime.administrators import Administrators
+from flask10x.system import clock
 from flask10x.system.address import addresses, draw
 
 # Gunicorn itself waits as long for a service that is just stopping.
@@ -91,6 +93,7 @@ def _obstacle(bind: str) -> OSError | None:
 def greet(settings: Settings, out: TextIO | None = None) -> None:
     """Write the addresses of the pages, on a terminal with a QR code of the first for phones.
 
+    Until a browser is an administrator's, a terminal also gets a link that makes one, and its code.
     Write nothing if only a proxy can reach the service.
     """
     out = out or sys.stderr
@@ -99,6 +102,22 @@ def greet(settings: Settings, out: TextIO | None = None) -> None:
         return
     out.write(f"flask10x: the pages are at {', '.join(pages)}\n")
     shared = [address for address in pages if not address.startswith("http://localhost")]
+    link = _first_link(settings) if out.isatty() else ""
+    if link:
+        page = (shared or pages)[0]
+        out.write(f"flask10x: set it up at {page}{link} (once, within 10 minutes)\n")
     if shared:
-        draw(shared[0], out)
+        draw(f"{shared[0]}{link}", out)
     out.flush()
+
+
+def _first_link(settings: Settings) -> str:
+    """The path of a link for the first administrator's browser; empty where there was one."""
+    administrators = Administrators(settings)
+    if settings.setup == "off" or not administrators.is_new:
+        return ""
+    try:
+        return f"setup/link/{administrators.new_link(clock.now_ms())}?start=1"
+    except (OSError, LockTimeout):
+        # The pages say how to get one.
+        return ""

@@ -1,13 +1,15 @@
 """The addresses that are shown at the start, and the QR code of one."""
 
 import io
+import re
 import socket
 from pathlib import Path
 
 import pytest
 
+from flask10x.runtime.administrators import Administrators
 from flask10x.server.address import greet
-from flask10x.system import address
+from flask10x.system import address, clock
 from tests.conftest import MakeSettings
 
 
@@ -67,10 +69,32 @@ def test_a_terminal_gets_a_code_for_a_phone_and_a_file_does_not(
     greet(make_settings(), terminal)
     greet(make_settings(), file)
     line = f"flask10x: the pages are at {LOCAL}, {HOME}, {NAME}\n"
+    # A journal keeps what it reads, so it gets no link.
     assert file.getvalue() == line
     assert terminal.getvalue().startswith(line)
     # Version 2 of a QR code has 25 modules, two of them in a line, and a border of 2 on each side.
     assert len(terminal.getvalue().splitlines()) > 12
+
+
+@pytest.mark.usefixtures("at_home")
+def test_a_first_start_on_a_terminal_has_a_link_for_the_first_administrator(
+    make_settings: MakeSettings,
+) -> None:
+    settings, now_ms = make_settings(), clock.now_ms()
+    of = Administrators(settings)
+    terminal = Terminal()
+    greet(settings, terminal)
+    link = re.search(rf"set it up at {HOME}setup/link/(\S+)\?start=1", terminal.getvalue())
+    assert link and of.is_open(link[1], now_ms)
+    # Until there is one, each start has another: the first may have been missed.
+    terminal = Terminal()
+    greet(settings, terminal)
+    assert "setup/link" in terminal.getvalue()
+    assert of.add(link[1], "Firefox", now_ms)
+    for other in (settings, make_settings(SETUP="off")):
+        terminal = Terminal()
+        greet(other, terminal)
+        assert "setup/link" not in terminal.getvalue()
 
 
 def test_a_machine_without_a_network_has_its_own_address_only(

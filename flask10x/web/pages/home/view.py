@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 from flask import Flask, current_app, render_template, request
 
+from flask10x.config.settings import Settings
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.readings.times import local_text, zone_name
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.translation import N_, Translation
-from flask10x.web import access, context, preferences
+from flask10x.web import access, administrators, context, preferences
 from flask10x.web.cards import trial_command
 from flask10x.web.page import Page
 from flask10x.web.pages.alerts.model import AlertReader
@@ -112,6 +113,7 @@ def _made() -> tuple[str, int]:
         stations=settings.stations.ordered,
         reader=AlertReader(settings, t, now_ms),
         senders=_senders(home, t),
+        is_administrator=_is_administrator(home, settings),
     )
     return page, home.last_id if home else 0
 
@@ -119,6 +121,12 @@ def _made() -> tuple[str, int]:
 def _senders(home: Home | None, t: Translation) -> list[Sender]:
     """Boards that could be added, for those who may see readings."""
     return sending(context.store(), t) if home else []
+
+
+def _is_administrator(home: Home | None, settings: Settings) -> bool:
+    """Whether the browser may set up a house without readings: it is led there."""
+    is_empty = home is not None and not home.tiles
+    return is_empty and settings.setup == "on" and administrators.browser() is not None
 
 
 def _shown(t: Translation) -> tuple[Home | None, str]:

@@ -24,6 +24,7 @@ blueprint = Page(
 PARTS = {
     "setup.as_stations": N_("Stations"),
     "setup.as_house": N_("House"),
+    "setup.as_start": N_("First steps"),
     "setup.as_page": N_("All settings"),
 }
 """The pages, by their views, in the order in which people need them."""

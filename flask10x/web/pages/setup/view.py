@@ -27,13 +27,13 @@ from flask10x.system import clock
 from flask10x.system.logs import escape
 from flask10x.translation import Translation
 from flask10x.web import administrators, context, preferences
-from flask10x.web.pages.setup import boards, changes, house, senders, station_view, stations
+from flask10x.web.pages.setup import boards, changes, house, senders, start, station_view, stations
 from flask10x.web.pages.setup.changes import ChangedMeanwhile, NotWritten
 from flask10x.web.pages.setup.page import blueprint, refused, shown
 from flask10x.web.pages.setup.stations import UNITS, Candidate
 from flask10x.web.pages.status.commands import shell
 
-__all__ = ["blueprint", "house"]
+__all__ = ["blueprint", "house", "start"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +97,15 @@ def as_link(link: str) -> tuple[str, int]:
 
 @blueprint.post("/setup/link", guard="setup")
 def begin() -> AnyResponse | tuple[str, int]:
-    """Make the browser an administrator's, by a link that works; then `/setup`."""
+    """Make the browser an administrator's, by a link that works; then `/setup`, or its steps."""
     link = request.form.get("link", "")
     cookie = administrators.administrators().add(
         link, administrators.name_of_browser(), clock.now_ms()
     )
     if cookie is None:
         return as_link(link)
-    answer = redirect(url_for("setup.as_page"), 303)
+    onward = "setup.as_start" if "start" in request.form else "setup.as_page"
+    answer = redirect(url_for(onward), 303)
     administrators.keep(answer, cookie)
     return answer
 
