@@ -209,6 +209,7 @@ TROUBLES = {
     "no_answer": N_("no answer came in time"),
     "no_such_host": N_("no such host, or no network"),
     "refused": N_("the connection was refused"),
+    "host": N_("messages may not go to this host: see FLASK10X_NOTIFY_HOSTS"),
     "unreachable": N_("the connection broke, or the host cannot be reached"),
     "certificate": N_("the certificate of the host is not valid"),
     "tls": N_("TLS failed"),

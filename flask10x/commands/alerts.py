@@ -4,7 +4,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from gettext import gettext as _
@@ -16,8 +15,8 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.alerts.delivery.deliver import MessageDelivery
-from flask10x.alerts.delivery.jobs import Envelope, NotSendable, Try, jobs_of
-from flask10x.alerts.messages import Speaker, trouble_in
+from flask10x.alerts.delivery.jobs import Try, begin_test, end_test
+from flask10x.alerts.messages import trouble_in
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.subjects import sentence
 from flask10x.commands import translated
@@ -39,12 +38,10 @@ from flask10x.database.error_codes import reason_of
 from flask10x.errors import AlertsError, SettingsError
 from flask10x.readings.stations import Stations
 from flask10x.runtime.alerting import start_delivery
-from flask10x.system import clock, limits, logs, own_files
+from flask10x.system import limits, logs, own_files
 from flask10x.system.locks import FileLock
 from flask10x.system.logs import escape
 from flask10x.translation import chosen
-
-POLL_SEC = 0.02
 
 
 @click.group(cls=translated.TranslatedGroup)
@@ -178,30 +175,14 @@ def test_command(names: tuple[str, ...]) -> None:
         raise click.ClickException(_("alerts.toml has no channel for messages"))
     check_names("--way", names, channels)
     chosen = [channel for name, channel in channels.items() if name in (names or channels)]
-    started = [(channel, *_start(config, channel)) for channel in chosen]
+    started = [(channel, *begin_test(config, channel)) for channel in chosen]
     have_failed = [_report(channel, tries, trouble) for channel, tries, trouble in started]
     sys.exit(1 if any(have_failed) else 0)
 
 
-def _start(config: Settings, channel: Channel) -> tuple[Sequence[Try], str]:
-    """Start a try for each receiver; return them, and the trouble where there are none."""
-    now_ms = clock.now_ms()
-    text = Speaker(config, channel.language or config.alerts.language).test(channel.name)
-    envelope = Envelope(
-        key=f"test-{now_ms}", occasion="test", text=text, facts={"way": channel.name}
-    )
-    try:
-        return [Try(job) for job in jobs_of(channel, envelope, now_ms)], ""
-    except NotSendable as error:
-        return [], error.trouble
-
-
 def _report(channel: Channel, tries: Sequence[Try], trouble: str) -> bool:
     """Wait for the tries and print their outcome; whether one of them has failed."""
-    # Each try has to be polled, which ends it after its time limit.
-    while len(tries) > sum(attempt.look() for attempt in tries):
-        time.sleep(POLL_SEC)
-    troubles = [*filter(None, (trouble, *(attempt.trouble for attempt in tries)))]
+    troubles = [*filter(None, (trouble, *end_test(tries)))]
     if not troubles:
         click.echo(_("{channel}: sent").format(channel=channel.name))
         return False

@@ -203,6 +203,13 @@ class Settings:
         readers.host_names, (), "access", N_("The host names to which the service answers.")
     )
     """Names in lower case, a leading dot for all below it; empty: any name."""
+    notify_hosts: tuple[str, ...] = _setting(
+        readers.host_names,
+        (),
+        "access",
+        N_("The hosts to which messages of alerts may go; without them, any."),
+    )
+    """As `allowed_hosts`, or addresses; empty: any."""
     mqtt_url: str = _setting(
         readers.mqtt_url, "", "broker", N_("The broker from which flask10x mqtt takes readings.")
     )

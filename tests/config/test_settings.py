@@ -47,6 +47,7 @@ def test_defaults_are_the_contracts() -> None:
         mqtt_discovery="",
         altitude_m=None,
         allowed_hosts=(),
+        notify_hosts=(),
         history_max=1000,
         query_timeout_sec=2.0,
         write_queue_maxsize=5000,

@@ -98,6 +98,7 @@ UNSET = {
         "read_tokens_file",
         "notes_tokens_file",
         "allowed_hosts",
+        "notify_hosts",
     ),
     *("mqtt_url", "mqtt_password_file", "mqtt_discovery", "altitude_m", "host_name"),
     "ignored_senders",

@@ -9,6 +9,9 @@ A webhook is posted with the standard library alone. Proxies of the environment 
 redirects are not followed, and only the status and the headers of the answer are read. The
 signature covers the time and the body, as those of Stripe and Slack do, so that a recorded request
 can't be sent again later.
+
+Where a message may go is checked where a connection is made, so neither a name that leads elsewhere
+meanwhile nor a library gets round it.
 """
 
 import hashlib
@@ -21,7 +24,8 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -133,6 +137,56 @@ def notify(job: Mapping[str, Any]) -> str:
     return f"status:{statuses.status}" if statuses.status else "not_taken"
 
 
+class Guard:
+    """Refuses connections of this process to hosts that a message may not go to."""
+
+    def __init__(self, hosts: Collection[str], *, loopback: bool) -> None:
+        """`hosts` are all that are allowed, a leading dot for all names below; empty: any host.
+
+        Then `loopback` says whether this machine itself is one, by whatever name.
+        """
+        self._hosts, self._loopback = hosts, loopback
+        self._is_listed = False
+        # Those that this process listens with: a library may talk to itself by one.
+        self._own: list[socket.socket] = []
+        self.has_refused = False
+
+    def look(self, event: str, values: tuple[Any, ...]) -> None:
+        """Look at an audit event of Python; raises OSError, which ends what would have come."""
+        if event == "socket.getaddrinfo":
+            self._is_listed = self._lists(values[0])
+            self._check(self._is_listed or not self._hosts)
+        elif event == "socket.bind":
+            self._own.append(values[0])
+        elif event == "socket.connect" and not self._is_own(values[1]):
+            is_inet = isinstance(values[1], tuple)
+            is_right = self._is_listed if self._hosts else self._loopback or is_inet
+            self._check(is_right and (bool(self._hosts) or self._may_reach(values[1])))
+
+    def _check(self, is_right: bool) -> None:
+        if not is_right:
+            self.has_refused = True
+            raise OSError("a message may not go there")
+
+    def _is_own(self, address: object) -> bool:
+        return any(one.fileno() >= 0 and one.getsockname() == address for one in self._own)
+
+    def _lists(self, host: object) -> bool:
+        name = (host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)).lower()
+        name = name.removesuffix(".")
+        return any(name == h or (h.startswith(".") and name.endswith(h)) for h in self._hosts)
+
+    def _may_reach(self, address: Any) -> bool:
+        if self._loopback:
+            return True
+        try:
+            ip = ip_address(str(address[0]).partition("%")[0])
+        except ValueError:
+            return False
+        ip = getattr(ip, "ipv4_mapped", None) or ip
+        return not (ip.is_loopback or ip.is_unspecified or ip.is_link_local or ip.is_multicast)
+
+
 SENDERS = {"webhook": post, "apprise": notify}
 
 
@@ -141,7 +195,10 @@ def main() -> None:
     job: Mapping[str, Any] = json.load(sys.stdin)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, job["limit_sec"])
-    sys.stdout.write(SENDERS[job["kind"]](job))
+    guard = Guard(job.get("hosts", ()), loopback=job.get("loopback", True))
+    sys.addaudithook(guard.look)
+    trouble = SENDERS[job["kind"]](job)
+    sys.stdout.write("host" if trouble and guard.has_refused else trouble)
 
 
 if __name__ == "__main__":

@@ -197,7 +197,8 @@ class MessageDelivery:
             text = speaker.alert(alert, message.occasion)
         else:
             text = speaker.limit(message.created_ms, self._daily_max(channel))
-        return jobs_of(channel, enveloped(self.settings, message, alert, text), self.now_ms())
+        envelope = enveloped(self.settings, message, alert, text)
+        return jobs_of(channel, envelope, self.now_ms(), self.settings.notify_hosts)
 
     def _next_message(
         self, connection: Connection, channel: str, now_ms: int

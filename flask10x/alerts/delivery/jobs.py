@@ -2,18 +2,21 @@
 
 import hashlib
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any, Literal
 
-from flask10x.alerts.messages import Text
+from flask10x.alerts.messages import Speaker, Text
 from flask10x.config import secrets
 from flask10x.config.alerts.rules import Apprise, Channel, Command, Webhook
+from flask10x.config.settings import Settings
 from flask10x.errors import SettingsError
 from flask10x.readings.times import SECOND_MS
 from flask10x.system import clock
@@ -25,6 +28,8 @@ COMMAND_LIMIT_SEC = 30.0
 APPRISE_LIMIT_SEC = 45.0
 # Enough for a household; each one is a process of 50 MB for some seconds.
 MAX_URLS = 10
+# How often tests are polled for their end.
+POLL_SEC = 0.02
 # Enough to distinguish ten URLs without showing them.
 RECEIVER_DIGITS = 12
 
@@ -75,19 +80,26 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def jobs_of(channel: Channel, envelope: Envelope, now_ms: int) -> list[Job]:
-    """Return a job for each receiver of the channel; raises NotSendable."""
-    if isinstance(channel, Webhook):
-        return [_webhook(channel, envelope, now_ms)]
+def jobs_of(
+    channel: Channel, envelope: Envelope, now_ms: int, hosts: Sequence[str] = ()
+) -> list[Job]:
+    """Return a job for each receiver of the channel; raises NotSendable.
+
+    `hosts` are those to which messages may go; empty: any.
+    """
     if isinstance(channel, Command):
         return [_command(channel, envelope)]
-    return [_apprise(url, envelope) for url in _urls(channel)]
+    reach = {"hosts": [*hosts], "loopback": channel.loopback}
+    if isinstance(channel, Webhook):
+        return [_webhook(channel, envelope, now_ms, reach)]
+    return [_apprise(url, envelope, reach) for url in _urls(channel)]
 
 
-def _webhook(channel: Webhook, envelope: Envelope, now_ms: int) -> Job:
+def _webhook(channel: Webhook, envelope: Envelope, now_ms: int, reach: Mapping[str, Any]) -> Job:
     return _for_attempt(
         "webhook",
         WEBHOOK_LIMIT_SEC,
+        **reach,
         url=channel.url,
         secret=_secret(channel.name, channel.secret_file).strip() if channel.secret_file else "",
         key=envelope.key,
@@ -114,11 +126,12 @@ def _command(channel: Command, envelope: Envelope) -> Job:
     )
 
 
-def _apprise(url: str, envelope: Envelope) -> Job:
+def _apprise(url: str, envelope: Envelope, reach: Mapping[str, Any]) -> Job:
     return _for_attempt(
         "apprise",
         APPRISE_LIMIT_SEC,
         hashlib.sha256(url.encode()).hexdigest()[:RECEIVER_DIGITS],
+        **reach,
         url=url,
         title=envelope.text.title,
         body=f"{envelope.text.body}\n{envelope.text.url}".rstrip(),
@@ -201,6 +214,10 @@ class Try:
             start_new_session=True,
         )
 
+    def end(self) -> None:
+        """Let the next `look` end it."""
+        self._deadline_ms = 0
+
     def look(self) -> bool:
         """Whether it has ended; ends it when its time limit has passed."""
         if self.trouble is not None or self._process is None:
@@ -227,6 +244,38 @@ class Try:
             return "failed"
         self._output.seek(0)
         return self._output.read(MAX_ANSWER_BYTES).decode("ascii", "replace")
+
+
+def begin_test(settings: Settings, channel: Channel) -> tuple[list[Try], str]:
+    """Start a test message to each receiver of the channel, at once.
+
+    Return the tries, and a code of `messages.TROUBLES` where none can be started.
+    """
+    now_ms = clock.now_ms()
+    text = Speaker(settings, channel.language or settings.alerts.language).test(channel.name)
+    envelope = Envelope(
+        key=f"test-{now_ms}", occasion="test", text=text, facts={"way": channel.name}
+    )
+    try:
+        jobs = jobs_of(channel, envelope, now_ms, settings.notify_hosts)
+        return [Try(job) for job in jobs], ""
+    except NotSendable as error:
+        return [], error.trouble
+
+
+def end_test(tries: Sequence[Try], wait_sec: float = math.inf) -> list[str]:
+    """Wait for the tries, and return the trouble of each that has failed.
+
+    What takes longer than `wait_sec` is ended.
+    """
+    until_ms = clock.monotonic_ms() + wait_sec * SECOND_MS
+    # Each try has to be polled, which ends it after its time limit.
+    while len(tries) > sum(attempt.look() for attempt in tries):
+        if clock.monotonic_ms() > until_ms:
+            for attempt in tries:
+                attempt.end()
+        time.sleep(POLL_SEC)
+    return [attempt.trouble for attempt in tries if attempt.trouble]
 
 
 def _file(name: str) -> IO[bytes]:

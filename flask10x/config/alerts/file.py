@@ -22,7 +22,7 @@ from flask10x.config.alerts.rules import (
 )
 from flask10x.config.readers import nearly, one_of, switch
 from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
-from flask10x.config.toml import Document, KeyPath, Tables, nearly_right
+from flask10x.config.toml import Document, KeyPath, Mistake, Tables, nearly_right
 from flask10x.errors import AlertsError
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.translation import Language, chosen
@@ -49,10 +49,17 @@ def load(path: Path, stations: Stations) -> Alerts:
 def parse(content: bytes, path: Path, stations: Stations) -> Alerts:
     """The alerts of a file with these bytes; raises AlertsError with every mistake."""
     document = Document(content, path, AlertsError)
-    tables = AlertTables(stations)
-    alerts = tables.alerts(document.data, str(path))
-    document.check(tables.mistakes)
+    alerts, mistakes = checked(document.data, path, stations)
+    document.check(mistakes)
     return alerts
+
+
+def checked(
+    data: Mapping[str, Any], path: Path, stations: Stations
+) -> tuple[Alerts, list[Mistake]]:
+    """The alerts of a file with these tables, and its mistakes, after which they are incomplete."""
+    tables = AlertTables(stations)
+    return tables.alerts(data, str(path)), tables.mistakes
 
 
 # Each rule is checked once a second, and is a line of the page.

@@ -175,6 +175,7 @@ STATION = key("station", text)
 MEASUREMENT = key("measurement", text)
 LANGUAGE = key("language", one_of(get_args(Language)))
 DAILY_MAX = key("daily_max", whole(1, MAX_MESSAGES))
+LOOPBACK = key("loopback", switch)
 
 
 Kind = Literal[
@@ -355,6 +356,8 @@ class Webhook(_AnyChannel):
     url: str = field(metadata=key("url", webhook_url))
     secret_file: str = field(default="", metadata=key("secret_file", secret_place))
     """A path, or `credential:` and a name, as in the settings; empty: unsigned."""
+    loopback: bool = field(default=True, metadata=LOOPBACK)
+    """Whether this machine itself may be the receiver: not of what a page has set up."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -371,6 +374,8 @@ class Apprise(_AnyChannel):
 
     urls_file: str = field(metadata=key("urls_file", secret_place))
     """A secret file with a URL a line."""
+    loopback: bool = field(default=True, metadata=LOOPBACK)
+    """Whether this machine itself may be the receiver: not of what a page has set up."""
 
 
 Channel = Webhook | Command | Apprise

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from statistics import median
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection, Row, Select, select
 
@@ -241,13 +241,20 @@ def _imported(connection: Connection, after: int) -> list[range]:
     return [range(row.first_id, row.last_id + 1) for row in connection.execute(query)]
 
 
+class ReadingSource(Protocol):
+    """Where a rule on values takes its readings from."""
+
+    def of(self, now: Moment) -> Sequence[NewReading]:
+        """Return the new readings of this step, in the order of their time."""
+
+
 R = TypeVar("R", Rate, Threshold)
 
 
 class OfMeasurement(ABC, Generic[R]):
     """Evaluates a rule on one measurement of one station."""
 
-    def __init__(self, rule: R, of: Measurement, readings: NewReadings) -> None:
+    def __init__(self, rule: R, of: Measurement, readings: ReadingSource) -> None:
         """`readings` must have the column of the rule."""
         self._rule: R = rule
         self._of = of
@@ -297,7 +304,7 @@ class LimitPassed(OfMeasurement[Threshold]):
     alert. A missing value changes nothing.
     """
 
-    def __init__(self, rule: Threshold, of: Measurement, readings: NewReadings) -> None:
+    def __init__(self, rule: Threshold, of: Measurement, readings: ReadingSource) -> None:
         """`readings` must have the column of the rule."""
         super().__init__(rule, of, readings)
         # When the first value beyond the limit was measured; None while it is back.
@@ -364,7 +371,7 @@ class FastChange(OfMeasurement[Rate]):
     cable does not count. So a change is noticed at its second reading.
     """
 
-    def __init__(self, rule: Rate, of: Measurement, readings: NewReadings) -> None:
+    def __init__(self, rule: Rate, of: Measurement, readings: ReadingSource) -> None:
         """`readings` must have the column of the rule."""
         super().__init__(rule, of, readings)
         self._sign, self._limit = (1, rule.rise) if rule.rise is not None else (-1, rule.fall or 0)

@@ -285,3 +285,84 @@ def test_a_missing_package_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "apprise", None)
     job: dict[str, Any] = {"url": "json://x", "title": "", "body": "", "type": "info"}
     assert attempt.notify(job) == "no_apprise"
+
+
+# Where a message may go
+
+
+@pytest.mark.parametrize(
+    ("host", "hosts", "loopback", "is_right"),
+    [
+        ("192.168.1.5", (), False, True),
+        ("2001:db8::1", (), False, True),
+        ("127.0.0.1", (), True, True),
+        *((ip, (), False, False) for ip in ("127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "::")),
+        *((ip, (), False, False) for ip in ("169.254.169.254", "fe80::1%eth0", "224.0.0.1")),
+        ("::ffff:127.0.0.1", (), False, False),
+        ("a name", (), False, False),
+        ("192.168.1.5", ("example.org",), True, False),
+        ("127.0.0.1", ("127.0.0.1",), False, True),
+    ],
+)
+def test_a_connection_is_checked_where_it_is_made(
+    host: str, hosts: tuple[str, ...], loopback: bool, is_right: bool
+) -> None:
+    guard = attempt.Guard(hosts, loopback=loopback)
+
+    def connect() -> None:
+        guard.look("socket.getaddrinfo", (host, 80, 0, 0, 0))
+        guard.look("socket.connect", (None, (host, 80)))
+
+    if is_right:
+        connect()
+    else:
+        with pytest.raises(OSError, match="may not go there"):
+            connect()
+    assert guard.has_refused is not is_right
+
+
+def test_a_socket_of_this_machine_is_no_host() -> None:
+    guard = attempt.Guard((), loopback=False)
+    with pytest.raises(OSError, match="may not go there"):
+        guard.look("socket.connect", (None, "/run/docker.sock"))
+    attempt.Guard((), loopback=True).look("socket.connect", (None, "/run/docker.sock"))
+
+
+def test_a_library_may_talk_to_its_own_process() -> None:
+    guard = attempt.Guard(("example.org",), loopback=False)
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        guard.look("socket.bind", (own, ("127.0.0.1", 0)))
+        guard.look("socket.connect", (None, own.getsockname()))
+    with pytest.raises(OSError, match="may not go there"):
+        guard.look("socket.connect", (None, ("127.0.0.1", 1)))
+
+
+@pytest.mark.parametrize(
+    ("host", "is_right"),
+    [
+        *((host, True) for host in ("example.org", "EXAMPLE.org.", b"example.org", "a.b.home")),
+        *((host, False) for host in ("home", "example.org.evil", "notexample.org", None)),
+    ],
+)
+def test_only_hosts_of_the_list_are_looked_up(host: str | bytes | None, is_right: bool) -> None:
+    guard = attempt.Guard(("example.org", ".home"), loopback=False)
+    if is_right:
+        guard.look("socket.getaddrinfo", (host, 80, 0, 0, 0))
+    else:
+        with pytest.raises(OSError, match="may not go there"):
+            guard.look("socket.getaddrinfo", (host, 80, 0, 0, 0))
+
+
+@pytest.mark.skipif(find_spec("apprise") is None, reason="Apprise is not installed")
+def test_apprise_does_not_reach_this_machine_either(receiver: Receiver, tmp_path: Path) -> None:
+    file = tmp_path / "urls"
+    file.write_text(f"json://localhost:{receiver.port}/\n")
+    file.chmod(0o600)
+    text = Text(title="t", body="b")
+    envelope = Envelope(key="1", occasion="test", text=text)
+    for loopback, trouble in ((False, "host"), (True, "")):
+        channel = Apprise(name="x", urls_file=str(file), loopback=loopback)
+        (started,) = (Try(job) for job in jobs_of(channel, envelope, 0))
+        wait_until(started.look, 60, "the try has ended")
+        assert started.trouble == trouble
+    assert len(receiver.received) == 1

@@ -203,6 +203,7 @@ def _rendered(
         channels=t.listed(escape(channel.name) for channel in settings.alerts.channels),
         # What sets a channel, as it is typed on this machine.
         commands=_commands(settings),
+        may_set_up=settings.setup == "on",
         # Messages that have not arrived, of no active alert.
         troubled={message: of for message, of in alerts.troubled if message.alert_id not in here},
         older_url=alerts.has_older

@@ -92,8 +92,16 @@ def as_page() -> str:
     if heard is None:
         return _made()[0]
     shared: SharedPages = current_app.extensions[EXTENSION]
-    chosen = (preferences.language(), preferences.theme(), access.current().lets_read())
+    chosen = (
+        *(preferences.language(), preferences.theme(), access.current().lets_read()),
+        _may_set_up(),
+    )
     return shared.get((*chosen, request.url), heard, _made)
+
+
+def _may_set_up() -> bool:
+    """Whether the browser is an administrator's, which may make rules of tiles."""
+    return "setup" in current_app.blueprints and administrators.browser() is not None
 
 
 def _made() -> tuple[str, int]:
@@ -110,6 +118,7 @@ def _made() -> tuple[str, int]:
         is_kiosk=request.args.get("kiosk", "") not in ("", "0"),
         is_night=model.is_night(settings, now_ms),
         trial=trial_command(),
+        may_set_up=_may_set_up(),
         stations=settings.stations.ordered,
         reader=AlertReader(settings, t, now_ms),
         senders=_senders(home, t),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from flask import url_for
+from flask import current_app, url_for
 
 from flask10x.errors import QueryError
 from flask10x.history import annotations
@@ -71,6 +71,8 @@ class Reading:
     hidden: list[Correction]
     """What hides it, or a value of it."""
     around_url: str
+    rule_url: str
+    """Where a rule is made of the value; empty: it can't be."""
 
 
 def name_of(text: str) -> tuple[int, str | None] | None:
@@ -170,7 +172,18 @@ def described(view: View, pointed: Sequence[Pointed], t: Translation) -> Reading
         choices=[_choice(view, each, t, named=several) for each in _with_whole(pointed, station)],
         hidden=_hidden(view, pointed),
         around_url=_around_url(view, pointed, several=several),
+        rule_url="" if several else _rule_url(view, pointed[0]),
     )
+
+
+def _rule_url(view: View, pointed: Pointed) -> str:
+    """The form of a rule with this value as its limit."""
+    value = _value(view, pointed)
+    if pointed.column is None or value is None or "setup" not in current_app.blueprints:
+        return ""
+    about = f"{pointed.row.endpoint}.{pointed.column}"
+    text = rounded(value, view.stations.by_column[pointed.column].unit)
+    return url_for("setup.as_rule", kind="threshold", about=about, value=text)
 
 
 def _time(view: View, row: Row, t: Translation) -> str:

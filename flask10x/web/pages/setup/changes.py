@@ -34,6 +34,13 @@ SENTENCES = {
     "settings": N_("{name} was changed in {path}."),
     "changed": N_("Station {name} was changed in {path}."),
     "order": N_("The stations were put in another order in {path}."),
+    "channel": N_("The channel {name} of notifications was added or changed in {path}."),
+    "channel_removed": N_("The channel {name} of notifications was removed from {path}."),
+    "rule": N_("The rule {name} was added or changed in {path}."),
+    "rule_on": N_("The rule {name} was switched on in {path}."),
+    "rule_off": N_("The rule {name} was switched off in {path}."),
+    "rule_removed": N_("The rule {name} was removed from {path}."),
+    "notifications": N_("Times and language of notifications were changed in {path}."),
 }
 """By kind of change, what the page says of it."""
 

@@ -27,13 +27,22 @@ from flask10x.system import clock
 from flask10x.system.logs import escape
 from flask10x.translation import Translation
 from flask10x.web import administrators, context, preferences
-from flask10x.web.pages.setup import boards, changes, house, senders, start, station_view, stations
+from flask10x.web.pages.setup import (
+    boards,
+    changes,
+    house,
+    notifications,
+    senders,
+    start,
+    station_view,
+    stations,
+)
 from flask10x.web.pages.setup.changes import ChangedMeanwhile, NotWritten
 from flask10x.web.pages.setup.page import blueprint, refused, shown
 from flask10x.web.pages.setup.stations import UNITS, Candidate
 from flask10x.web.pages.status.commands import shell
 
-__all__ = ["blueprint", "house", "start"]
+__all__ = ["blueprint", "house", "notifications", "start"]
 
 
 @dataclass(frozen=True, slots=True)

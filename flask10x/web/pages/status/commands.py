@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from flask10x.config.settings import PREFIX, Settings, process_user
+from flask10x.config.settings import CHECKOUT, PREFIX, Settings, is_checkout, process_user
 from flask10x.database.paths import database_path
 from flask10x.database.running_service import running
 from flask10x.system.logs import FILE_NAME
@@ -132,6 +132,18 @@ class Shell:
         if self.manner == "terminal":
             return words
         return f"sudo {words}" if process_user() == "root" else f"sudo -u {process_user()} {words}"
+
+    def installing(self, extra: str) -> str:
+        """What installs the libraries of an extra of the package beside this program."""
+        if self.manner == "terminal" and is_checkout():
+            return f"make {extra}"
+        lock = CHECKOUT / f"requirements-{extra}.lock"
+        words = [sys.executable, "-m", "pip", "install"]
+        named = ["--require-hashes", "--requirement", str(lock)]
+        line = shlex.join([*words, *(named if lock.is_file() else [f"flask10x[{extra}]"])])
+        if self.manner == "container":
+            return f"{self.by} exec --user root {_container()} {line}"
+        return f"sudo {line}" if self.manner == "systemd" else line
 
     @property
     def reload(self) -> str:

@@ -27,7 +27,7 @@ class Room:
         self.restart()
 
     def restart(self) -> None:
-        self.watch = FastChange(self.rule, TEMPERATURE, self.source)  # type: ignore[arg-type]
+        self.watch = FastChange(self.rule, TEMPERATURE, self.source)
 
     def measures(self, *values: float | None, every_min: float = 1, late: bool = False) -> None:
         for value in values:

@@ -46,7 +46,7 @@ class Room:
         self.restart()
 
     def restart(self) -> None:
-        self.watch = LimitPassed(self.rule, CO2, self.source)  # type: ignore[arg-type]
+        self.watch = LimitPassed(self.rule, CO2, self.source)
 
     def measures(self, *values: float | None, late: bool = False, every_min: float = 1) -> None:
         for value in values:
