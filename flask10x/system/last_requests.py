@@ -121,8 +121,8 @@ class UnknownNames(_SharedPlaces):
         """As `_SharedPlaces`."""
         super().__init__(workers * UNKNOWN_MAX, UNKNOWN_BYTES)
         self._lock = threading.Lock()
-        # Most homes never have one, and pages ask for them often.
-        self._is_any = mmap.mmap(-1, 1)
+        # Most homes never have one, and pages ask for them often: which workers have noted any.
+        self._has_any = mmap.mmap(-1, workers)
 
     def note(
         self, worker: int, name: str, path: str, sender: str, at_ms: int, *, body: bytes = b""
@@ -130,7 +130,7 @@ class UnknownNames(_SharedPlaces):
         """Count a request of this name; only this worker calls it, from any of its threads."""
         path, sender = path[:PATH_CHARS], sender[:SENDER_CHARS]
         body = body if len(body) <= UNKNOWN_BODY_BYTES else b""
-        self._is_any[0] = 1
+        self._has_any[worker] = 1
         with self._lock:
             rows = {place: row for place, row in self._of(worker) if row is not None}
             of_sender = {place: row for place, row in rows.items() if row.sender == sender}
@@ -145,9 +145,8 @@ class UnknownNames(_SharedPlaces):
     def all(self, workers: int) -> list[UnknownName]:
         """The names of the first so many workers, each once, the most frequent one first."""
         by_name: dict[str, UnknownName] = {}
-        if not self._is_any[0]:
-            return []
-        for row in (row for worker in range(workers) for _, row in self._of(worker) if row):
+        noting = [worker for worker in range(workers) if self._has_any[worker]]
+        for row in (row for worker in noting for _, row in self._of(worker) if row):
             other = by_name.get(row.name, row._replace(times=0))
             last = max(row, other, key=lambda name: name.at_ms)
             by_name[row.name] = last._replace(times=row.times + other.times)

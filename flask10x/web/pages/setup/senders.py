@@ -5,11 +5,12 @@ So a page that many open, as the home, is not slower while a board knocks.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from flask10x.config.station_proposal import example_of, propose, sent_values
 from flask10x.readings.labels import column_name
 from flask10x.readings.parse import InvalidBody, decode
-from flask10x.readings.stations import Measurement
+from flask10x.readings.stations import Measurement, Stations
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.last_requests import UnknownName
@@ -62,17 +63,19 @@ def sending(store: Store, t: Translation) -> list[Sender]:
         and unknown.name not in settings.stations.by_endpoint
         and can_be_endpoint(unknown.name)
     ]
-    found = [Sender(unknown.name, _values(store, unknown, t)) for unknown in names]
+    stations = settings.stations
+    found = [Sender(one.name, _values(one.name, one.body, stations, t)) for one in names]
     return [sender for sender in found if sender.values]
 
 
-def _values(store: Store, unknown: UnknownName, t: Translation) -> str:
-    """What it sends, in words; empty where no number is in its last body."""
+@lru_cache(maxsize=64)
+def _values(name: str, raw: bytes, stations: Stations, t: Translation) -> str:
+    """What it sends, in words; empty where no number is in its body."""
     try:
-        body = example_of(decode(unknown.body))
+        body = example_of(decode(raw))
     except InvalidBody:
         return ""
-    proposal, sent = propose(unknown.name, body, store.settings.stations), sent_values(body)
+    proposal, sent = propose(name, body, stations), sent_values(body)
     parts = [_value(one, sent, t) for one in proposal.station.measurements]
     more = [] if len(parts) <= VALUES_SHOWN else ["…"]
     return t.listed([*parts[:VALUES_SHOWN], *more])
