@@ -8,13 +8,14 @@ person sees.
 from functools import partial
 from urllib.parse import quote, urlencode
 
-from flask import Flask, Response, redirect, request, url_for
+from flask import Flask, Response, current_app, redirect, request, url_for
 
 from flask10x.readings.labels import column_name, station_name
 from flask10x.translation import Language, Translation, translation
 from flask10x.web.captions import badge
 from flask10x.web.files import words_of
 from flask10x.web.icons import drawing
+from flask10x.web.page import Page
 
 LANGUAGES: dict[Language, str] = {"ja": "日本語", "en": "English"}
 """Each language by what it calls itself."""
@@ -79,7 +80,11 @@ def _is_page() -> bool:
     """Whether the address is one that people look at; one that there is not has a page, too."""
     if request.endpoint is None:
         return prefers_page()
-    return request.endpoint.endswith(".as_page")
+    if request.endpoint.endswith(".as_page"):
+        return True
+    # A part of a page, as those of the setup; its files are for programs, too.
+    of = current_app.blueprints.get(request.blueprint or "")
+    return isinstance(of, Page) and prefers_page()
 
 
 def _address(pairs: list[tuple[str, str]]) -> str:

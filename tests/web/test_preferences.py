@@ -58,6 +58,13 @@ def test_a_switch_sticks_and_leaves_the_address(client: FlaskClient) -> None:
     assert html["data-theme"] == "auto"
 
 
+def test_a_part_of_the_setup_is_switched_too(client: FlaskClient) -> None:
+    page = {"Accept": "text/html"}
+    answer = client.get("/setup/stations?lang=ja", headers=page)
+    assert answer.status_code == 303 and answer.location == "/setup/stations"
+    assert 'lang="ja"' in client.get("/setup/stations", headers=page).text
+
+
 def test_each_page_has_links_to_the_other_choices(client: FlaskClient) -> None:
     page = Outline(client.get("/history?from=-24h&co2__gt=1").text)
     switches = [a for a in page.all("a") if str(a["href"]).startswith("?")]
