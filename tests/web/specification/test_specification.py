@@ -50,6 +50,10 @@ OF_PAGES = {
     ("get", "/setup/new-station/program"),
     *(("post", f"/setup/{path}") for path in ("end", "house", "link", "start/{step}", "undo")),
     *(("post", f"/setup/stations{path}") for path in ("", "/{name}", "/{name}/ignore")),
+    *(
+        ("post", f"/setup/notifications{path}")
+        for path in ("", "/channel", "/remove", "/rule", "/switch", "/test")
+    ),
     ("get", "/history/address.svg"),
     *(("post", path) for path in ("/alerts/mute", "/alerts/unmute", "/notes/undo", "/notes/write")),
 }

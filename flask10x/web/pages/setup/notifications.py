@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any, NamedTuple
 
-from flask import abort, make_response, redirect, request, url_for
+from flask import make_response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.alerts.delivery.jobs import begin_test, end_test
@@ -28,7 +28,7 @@ from flask10x.web import administrators, context, preferences
 from flask10x.web.pages.setup import alerts_file, changes, channels, preview, rules
 from flask10x.web.pages.setup.alerts_file import AlertsFile, WrongFields
 from flask10x.web.pages.setup.channels import SERVICES, Service, WrongField
-from flask10x.web.pages.setup.page import blueprint, shown
+from flask10x.web.pages.setup.page import blueprint, refused, shown
 from flask10x.web.pages.status.commands import shell
 
 log = logging.getLogger(__name__)
@@ -242,6 +242,12 @@ def _file() -> AlertsFile:
     return file
 
 
+def _gone() -> tuple[str, int]:
+    """What a request names is not there any more, or never was."""
+    t = preferences.texts()
+    return refused(t("There is no such channel or rule."), 404)
+
+
 def _back(anchor: str = "") -> AnyResponse:
     return redirect(url_for("setup.as_notifications", _anchor=anchor or None), 303)
 
@@ -267,11 +273,11 @@ def as_channel() -> Answer:
         channel = file.channel(name)
         service = channels.service_of(channel) if channel else None
         if channel is None or service is None:
-            abort(404)
+            return _gone()
         return _channel_form(file, service, _of_channel(channel), {})
     service = SERVICES.get(request.args.get("kind", ""))
     if service is None:
-        abort(404)
+        return _gone()
     taken = [channel.name for channel in file.alerts.channels]
     return _channel_form(file, service, {"new": alerts_file.free_name(service.name, taken)}, {})
 
@@ -324,10 +330,10 @@ def change_channel() -> Answer:
     browser, t, file = administrators.required(), preferences.texts(), _file()
     service = SERVICES.get(request.form.get("kind", ""))
     if service is None:
-        abort(404)
+        return _gone()
     form = _ChannelForm(file, service, t)
     if form.name and (form.channel is None or channels.service_of(form.channel) != service):
-        abort(404)
+        return _gone()
     problems = form.save(browser)
     if problems:
         return _channel_form(file, service, form.values, problems)
@@ -419,7 +425,7 @@ def test_channel() -> Answer:
     t, file = preferences.texts(), _file()
     channel = file.channel(request.form.get("name", ""))
     if channel is None or isinstance(channel, Command):
-        abort(404)
+        return _gone()
     if not _testing.acquire(blocking=False):
         return _page(503, message=t("Another test is still being sent. Try again in a minute."))
     try:
@@ -439,7 +445,7 @@ def remove_notification() -> Answer:
     if name := request.form.get("channel", ""):
         channel = file.channel(name)
         if channel is None or isinstance(channel, Command):
-            abort(404)
+            return _gone()
         if only := file.only_to(name):
             text = t("These rules send to {name} alone: change them first: {rules}")
             text = text.format(name=name, rules=t.listed(only))
@@ -448,7 +454,7 @@ def remove_notification() -> Answer:
     else:
         name = request.form.get("rule", "")
         if not file.table("rules", name):
-            abort(404)
+            return _gone()
         change = _Change(file, "rule_removed", name, (), alerts_file.removed("rules", name))
     if problems := change.make(browser):
         return _page(400, message=t.listed(problems.values()))
@@ -464,7 +470,7 @@ def switch_rule() -> Answer:
     browser, t, file = administrators.required(), preferences.texts(), _file()
     row = file.rule(request.form.get("name", ""))
     if row is None:
-        abort(404)
+        return _gone()
     name, is_on = row.name, request.form.get("on") == "1"
 
     def edit(data: MutableMapping[str, Any]) -> None:
@@ -490,7 +496,7 @@ def as_rule() -> Answer:
     if name := request.args.get("name", ""):
         row = file.rule(name)
         if row is None or row.kind not in alert_rules.KINDS:
-            abort(404)
+            return _gone()
         values = rules.of_rule(row.kind, file.table("rules", name), row.rule) | {"name": name}
         return _rule_form(file, values, {})
     stations = file.settings.stations
@@ -499,7 +505,7 @@ def as_rule() -> Answer:
     else:
         values = {name: value for name, value in rules.sent(request.args).items() if value}
     if values.get("kind") not in rules.KINDS:
-        abort(404)
+        return _gone()
     return _rule_form(file, {**rules.USUAL.get(values["kind"], {}), **values}, {})
 
 
@@ -511,7 +517,7 @@ def change_rule() -> Answer:
     row = file.rule(name) if name else None
     kinds = rules.KINDS if row is None else {row.kind: ""}
     if (name and row is None) or values["kind"] not in kinds:
-        abort(404)
+        return _gone()
     draft = _Draft.of(file, values)
     problems = dict(draft.problems)
     if request.form.get("do") == "show" or problems:
