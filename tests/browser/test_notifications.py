@@ -26,6 +26,7 @@ WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n W
 SELECT 'data2', {now} - i * 60000, CASE WHEN i % 1440 < 60 THEN 1600 ELSE 700 END FROM n
 """,
 )
+SECRET = "s3cret-of-the-house"
 BAD_AIR = {"co2": 1800, "temperature": 21.5, "humidity": 48, "pressure": 996.2, "gas_res": 5419}
 
 
@@ -74,7 +75,7 @@ def add_channel(browser: Browser, receiver: Receiver) -> None:
     browser.one("a[href='/setup/notifications/channel?kind=webhook']").click()
     browser.wait(lambda: browser.all("input[name=url]"), "the form of a webhook")
     browser.one("input[name=url]").send_keys(receiver.url)
-    browser.one("input[name=secret]").send_keys("s3cret-of-the-house")
+    browser.one("input[name=secret]").send_keys(SECRET)
     check(browser)
     browser.one(".notify button").click()
     test = "form[action='/setup/notifications/test'] button"
@@ -82,7 +83,7 @@ def add_channel(browser: Browser, receiver: Receiver) -> None:
     browser.one(test).click()
     browser.wait(lambda: browser.all(".tested[role=status]"), "the test has arrived")
     assert [each.json()["occasion"] for each in receiver.received] == ["test"]
-    assert "s3cret" not in browser.driver.page_source
+    assert SECRET not in browser.driver.page_source
     check(browser)
 
 
@@ -131,3 +132,7 @@ def test_a_notification_arrives_and_a_rule_of_a_chart_is_made_and_taken_back(
     check(browser)
     browser.one("form[action='/setup/undo'] button").click()
     browser.wait(lambda: rules_of(house) == {}, "the rule is undone")
+    files = [path for path in house.data_dir.rglob("*") if path.is_file()]
+    leaks = [path for path in files if SECRET.encode() in path.read_bytes()]
+    assert [path.parent.name for path in leaks] == ["channels"]
+    assert SECRET not in house.output()
