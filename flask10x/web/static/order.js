@@ -1,6 +1,8 @@
 // Stations in the order of their tiles: moved by their handles with a mouse or a finger, and by their buttons, without
 // leaving the page. Without this script the buttons do it by themselves.
 
+import { ask, note, onReturn } from "./link.js";
+
 const FORM = "#ordering";
 let isSaving = false;
 
@@ -20,16 +22,19 @@ async function save(pair, moved, focused) {
   if (pair) sent.append(...pair);
   form.ariaBusy = "true";
   try {
-    const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(sent) });
+    const answer = await ask(form.action, { method: "POST", body: new URLSearchParams(sent) });
     const made = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(FORM);
     // What was refused has a page of its own, which says why.
     if (!answer.ok || !made) return leave(form, pair);
     form.replaceWith(made);
     say(made, moved, focused);
   } catch {
-    leave(form, pair);
+    // Nothing is lost but the move: once the service answers again the page shows the order that it has.
+    note(false, true);
+    onReturn(() => location.reload());
   } finally {
     isSaving = false;
+    form.ariaBusy = null;
   }
 }
 
