@@ -152,6 +152,21 @@ def test_no_field_writes_toml_of_its_own(client: FlaskClient, token: str, tmp_pa
         assert saved(tmp_path) == {} and not MARKUP.search(answer.text)
 
 
+def test_no_name_of_a_house_is_markup(client: FlaskClient, token: str, tmp_path: Path) -> None:
+    for text in (one for one in HOSTILE if one.isprintable()):
+        name = text[:40].strip()
+        assert save(client, token=token, house_name=name) == 303
+        assert saved(tmp_path) == {"house_name": name}
+        environment = databases.variables(tmp_path) | {"FLASK10X_DATA_DIR": str(tmp_path)}
+        named = create_app(settings_module.load(environment))
+        try:
+            for path in ("/", "/?kiosk=1", "/history", "/setup", "/setup/house", "/devices"):
+                page = named.test_client().get(path).text
+                assert name in html.unescape(page) and not MARKUP.search(page), path
+        finally:
+            named.extensions["flask10x"].close()
+
+
 @pytest.mark.parametrize("text", HOSTILE[:9])
 def test_no_search_is_markup(client: FlaskClient, text: str) -> None:
     for name in ("q", "town"):

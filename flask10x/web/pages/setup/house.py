@@ -131,10 +131,8 @@ def _file(settings: Settings) -> tuple[bytes | None, Any]:
 
 def _elsewhere() -> Mapping[str, str]:
     """Where the settings are that this page cannot change, because another place goes first."""
-    settings = context.store().settings
-    own = f"{settings.data_dir / settings_file.NAME}: "
-    places = {name: settings.places.get(name, "") for name in NAMES}
-    return {name: place for name, place in places.items() if place and not place.startswith(own)}
+    places = {name: changes.place_elsewhere(name) for name in NAMES}
+    return {name: place for name, place in places.items() if place}
 
 
 def _of_town(town: Town) -> Fields:
