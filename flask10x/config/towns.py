@@ -118,6 +118,42 @@ Naha 那覇 26.21 127.68 28
 Ishigaki 石垣 24.34 124.16 6
 """
 
+# Old names of zones in astral's list, which a system may lack: Debian has them in tzdata-legacy.
+_ZONES = {
+    "America/Buenos_Aires": "America/Argentina/Buenos_Aires",
+    "America/Godthab": "America/Nuuk",
+    "America/Montreal": "America/Toronto",
+    "America/Virgin": "America/St_Thomas",
+    "America/Yellowknife": "America/Edmonton",
+    "Asia/Harbin": "Asia/Shanghai",
+    "Asia/Rangoon": "Asia/Yangon",
+    "Asia/Saigon": "Asia/Ho_Chi_Minh",
+    "Australia/Canberra": "Australia/Sydney",
+    "Brazil/East": "America/Sao_Paulo",
+    "Etc/GMT": "Europe/Jersey",
+    "Etc/GMT-10": "Pacific/Rarotonga",
+    "Europe/Belfast": "Europe/London",
+    "Europe/Kiev": "Europe/Kyiv",
+    "Pacific/Ponape": "Pacific/Pohnpei",
+    "US/Alaska": "America/Anchorage",
+    "US/Central": "America/Chicago",
+    "US/Eastern": "America/New_York",
+    "US/Hawaii": "Pacific/Honolulu",
+    "US/Mountain": "America/Denver",
+    "US/Pacific": "America/Los_Angeles",
+    "UTC": "Africa/El_Aaiun",
+}
+# Places in astral's list that are on another side of the earth than their town.
+_PLACES = {
+    ("Al Jubail", "Saudi Arabia"): (27.01, 49.66),
+    ("Avarua", "Cook Islands"): (-21.21, -159.78),
+    ("Kingston", "Norfolk Island"): (-29.06, 167.96),
+    ("Nouakchott", "Mauritania"): (18.09, -15.98),
+    ("Sana", "Yemen"): (15.35, 44.20),
+    ("Sana'a", "Yemen"): (15.35, 44.20),
+    ("St. George's", "Grenada"): (12.05, -61.75),
+}
+
 
 @cache
 def towns() -> tuple[Town, ...]:
@@ -139,8 +175,9 @@ def _of_the_world() -> Iterator[Town]:
     japanese = {town.name for town in _of_japan()}
     for one in all_locations(database()):
         if one.timezone != "Asia/Tokyo" or one.name not in japanese:
-            place = one.latitude, one.longitude
-            yield Town(one.name, "", one.region, one.timezone, *place, None)
+            place = _PLACES.get((one.name, one.region), (one.latitude, one.longitude))
+            zone = _ZONES.get(one.timezone, one.timezone)
+            yield Town(one.name, "", one.region, zone, *place, None)
 
 
 def search(text: str) -> tuple[list[Town], str]:

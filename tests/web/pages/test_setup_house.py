@@ -4,7 +4,9 @@ import html
 import re
 import tomllib
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
@@ -211,6 +213,11 @@ def test_each_town_is_a_place_in_a_zone() -> None:
         place = coordinates(town.place)
         assert abs(place.latitude - town.latitude) < 0.01 and time_zone(town.zone)
         assert towns.town_of(town.key)
+        # The sun is at its highest near noon; clocks in the west of China are the furthest from it.
+        january = datetime(2026, 1, 15, tzinfo=ZoneInfo(town.zone))
+        offset = january.utcoffset() or timedelta()
+        apart = (town.longitude - offset / timedelta(hours=1) * 15 + 180) % 360 - 180
+        assert abs(apart) < 38, town
     # Japan lies between Yonaguni and Etorofu.
     for town in towns.towns():
         if town.zone == "Asia/Tokyo":
