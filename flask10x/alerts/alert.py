@@ -15,6 +15,7 @@ message then leaves out the sentence that needs it.
 | database | `reason` |
 | export | `oldest_at`, `readings`, `station` |
 | backup | `newest_at` (None: there is none), `after_sec` |
+| replica | `newest_at`, `after_sec` |
 
 All times are UTC epoch milliseconds.
 """

@@ -202,6 +202,19 @@ WORDINGS = {
         ),
         over=N_("There is a new backup."),
     ),
+    "replica": Wording(
+        title=N_("The replica is not up to date"),
+        what=(
+            N_("New data has not been copied to the replica since {newest_at}."),
+            N_("New data is not being copied to the replica."),
+        ),
+        do=N_(
+            "If the replica is on a USB stick, check that it is plugged in; if it is on a NAS or in"
+            " the cloud, check the network. If that is fine, tell the person who looks after the"
+            " server."
+        ),
+        over=N_("The replica is up to date again."),
+    ),
 }
 # Why a message could not be sent, by the code in the state file. A code is a word, some with a
 # value after a colon, so that neither a URL nor a secret can get into the file, the log or a page.

@@ -14,6 +14,7 @@ from flask10x.config.alerts.rules import (
     Queue,
     Rate,
     RefusedSender,
+    ReplicaOverdue,
     Rule,
     Silence,
     Threshold,
@@ -87,6 +88,7 @@ SENTENCES = {
     "database": N_("The database is damaged or missing, or readings cannot be stored for {span}"),
     "export": N_("Readings in no CSV file for {span}"),
     "backup": N_("The newest backup is older than {span}"),
+    "replica": N_("The replica is behind by more than {span}"),
 }
 
 
@@ -117,7 +119,7 @@ def sentence(rule: Rule, stations: Stations, t: Translation) -> str:
 def _span_sec(rule: Rule) -> int:
     """The length of time of a rule, 0 where it has none."""
     match rule:
-        case Silence() | ExportOverdue() | BackupOverdue():
+        case Silence() | ExportOverdue() | BackupOverdue() | ReplicaOverdue():
             return rule.after_sec or 0
         case Rate() | RefusedSender():
             return rule.within_sec

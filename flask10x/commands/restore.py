@@ -1,28 +1,65 @@
-"""`flask10x restore`: replace the database with a backup."""
+"""`flask10x restore`: replace the database with a backup, or with Litestream's replica."""
 
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from gettext import gettext as _
 from pathlib import Path
 
 import click
 
 from flask10x.commands import translated
+from flask10x.commands.database import opened_alone
+from flask10x.commands.migrate import migrate
 from flask10x.commands.options import progress, remark
 from flask10x.config import settings
+from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.paths import database_path
+from flask10x.maintenance import replica
 from flask10x.maintenance.restore import Restored, restore
+from flask10x.readings.times import local_text
 from flask10x.system import backup_files
 from flask10x.system.wording import amount
 
 
 @translated.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def command(file: Path) -> None:
+@click.argument(
+    "file",
+    required=False,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@translated.option(
+    "--replica",
+    "url",
+    is_flag=False,
+    flag_value="",
+    metavar="[URL]",
+    help="Instead of FILE: restore from the replica that Litestream keeps, CSV files included.",
+)
+@translated.option(
+    "--at",
+    "moment",
+    metavar="TIME",
+    help='With --replica: the state of that time, such as "2025-08-24 09:00".',
+)
+def command(file: Path | None, url: str | None, moment: str | None) -> None:
     """Replace the database with the backup FILE; the service must be stopped.
 
     FILE is checked first and stays where it is. What it replaces is kept beside the database.
+
+    Exit status with --replica: 1 also when a CSV file did not come back to the same bytes.
     """
     config = settings.load()
+    if url is not None:
+        if file is not None:
+            raise click.UsageError(_("--replica and FILE cannot be combined"))
+        sys.exit(_restore_replica(config, url, _at(config, moment)))
+    if moment is not None:
+        raise click.UsageError(_("--at goes with --replica only"))
+    if file is None:
+        raise click.MissingParameter(param_type="argument", param_hint="'FILE'")
     path = database_path(config)
     restored = restore(config, file, progress)
     text = _("{database}: restored from {file}, {rows}")
@@ -57,4 +94,60 @@ def _remarks(restored: Restored) -> list[str]:
             " flask10x migrate"
         )
         lines.append(text.format(old=restored.contents.revision, new=schema.all_revisions()[-1]))
+    return lines
+
+
+def _at(config: Settings, moment: str | None) -> str:
+    """The time as Litestream reads it; empty: the newest."""
+    if moment is None:
+        return ""
+    try:
+        time = datetime.fromisoformat(moment)
+    except ValueError:
+        text = _('a time such as "2025-08-24 09:00" or "2025-08-24 09:00+09:00" is needed')
+        raise click.BadParameter(text, param_hint="--at") from None
+    # Without an offset it is a time of the service's zone, or of the system's.
+    local = time if time.tzinfo else time.replace(tzinfo=config.zone)
+    return local.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _restore_replica(config: Settings, url: str, moment: str) -> int:
+    """Restore the replica and the CSV files; return the exit status."""
+    with replica.fetched(config, url, moment) as file:
+        restored = restore(config, file, progress)
+    text = _("{database}: restored from the replica, {rows}")
+    rows = amount(restored.contents.rows, "row")
+    click.echo(text.format(database=database_path(config), rows=rows))
+    # To this version, with the columns of all stations: the CSV files are made from it.
+    migrate(config)
+    newest = replace(restored.contents, revision=schema.all_revisions()[-1])
+    for line in _remarks(replace(restored, contents=newest)):
+        click.echo(line)
+    running = _("an export or an import is running; the CSV files were not rebuilt")
+    config = replace(config, synchronous="FULL")
+    with opened_alone(config, lock="export", running=running) as database:
+        files = replica.restore_files(config, database, progress)
+    if files.newest_ms is not None:
+        time = local_text(files.newest_ms, config.zone)
+        click.echo(_("The newest reading is of {time}").format(time=time))
+    for outcome in files.outcomes:
+        click.echo(str(outcome), err=outcome.failed)
+    for line in _lost(config, files):
+        remark(line)
+    return 1 if any(outcome.failed for outcome in files.outcomes) else 0
+
+
+def _lost(config: Settings, files: replica.Files) -> list[str]:
+    """What is beside the database, and so in no replica."""
+    lines = []
+    if files.unknown:
+        text = _(
+            "there are readings of {endpoints}, which stations.toml does not define: put its copy"
+            " into {folder}, then: flask10x migrate && flask10x export --rebuild"
+        )
+        endpoints = ", ".join(f"/{endpoint}" for endpoint in files.unknown)
+        lines.append(text.format(endpoints=endpoints, folder=config.data_dir))
+    if files.archived:
+        text = _("archived CSV files are missing; put back your copies: {paths}")
+        lines.append(text.format(paths=", ".join(files.archived)))
     return lines

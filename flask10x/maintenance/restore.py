@@ -25,7 +25,7 @@ from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import is_busy
 from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside, database_path, url_of
 from flask10x.database.running_service import running
-from flask10x.database.sqlite import missing, rescued
+from flask10x.database.sqlite import litestream, missing, rescued
 from flask10x.database.sqlite.file import make_single_file, open_read_only
 from flask10x.errors import CopyError, LockTimeout, RestoreError
 from flask10x.maintenance import copy_check
@@ -97,6 +97,12 @@ def _locked(settings: Settings, path: Path) -> Iterator[None]:
             " started by hand"
         )
         raise RestoreError(text.format(pid=service.pid or _("unknown"), path=path))
+    if (replica := litestream.replica_of(path)) and replica.is_running:
+        text = _(
+            "Litestream has {path} open, and would mix the old and the new database in the"
+            " replica; stop it first: sudo systemctl stop flask10x-litestream"
+        )
+        raise RestoreError(text.format(path=path))
     with ExitStack() as stack:
         for lock in (
             FileLock(lock_path(path, "service")),

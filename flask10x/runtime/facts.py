@@ -13,13 +13,14 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, not_, select
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.config.settings import Settings
-from flask10x.database import dialects
+from flask10x.database import dialects, engines
 from flask10x.database.csv_owner import is_elsewhere
 from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.database.expressions import spans, unindexed
 from flask10x.database.paths import database_path
 from flask10x.database.server import Primary
+from flask10x.database.sqlite import litestream
 from flask10x.database.tables import ARRIVAL, exports, imports, readings, rejected
 from flask10x.errors import LockTimeout
 from flask10x.history.view import View
@@ -172,6 +173,12 @@ def _made_at(path: Path, zone: tzinfo | None) -> int:
         return int(named.timestamp() * 1000)
     except (ValueError, OverflowError, OSError):
         return path.stat().st_mtime_ns // 1_000_000
+
+
+def replica(settings: Settings) -> litestream.Replica | None:
+    """Return how far the replica of the database is; None without one. Raises OSError."""
+    is_file = engines.of(settings).is_file
+    return litestream.replica_of(database_path(settings)) if is_file else None
 
 
 # How many ids after the last exported one are searched for the first waiting reading before the

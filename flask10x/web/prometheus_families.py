@@ -73,6 +73,7 @@ class ScrapedNumbers(Collector):
             if store.database.server is not None:
                 yield from self._part("server", lambda: server(store))
             yield from self._part("backups", lambda: _backup(store))
+            yield from self._part("replica", lambda: replica(store.settings))
         else:
             # The folder may be below the mount point of the disk that is missing.
             self._parts["database"] = 0
@@ -338,6 +339,17 @@ def backup(settings: Settings) -> Iterator[Metric]:
     made_at = newest.made_at / SECOND_MS
     yield gauge("backup_last_timestamp_seconds", "When the newest backup was begun.", made_at)
     yield gauge("backup_last_size_bytes", "The size of the newest backup.", newest.bytes)
+
+
+def replica(settings: Settings) -> Iterator[Metric]:
+    """How far the replica is, if there is one; raises OSError."""
+    found = facts.replica(settings)
+    if found is None:
+        return
+    yield gauge("replica_running", "1 while Litestream answers.", int(found.is_running))
+    if found.synced_at is not None:
+        text = "When the replica last had everything that was stored."
+        yield gauge("replica_synced_timestamp_seconds", text, found.synced_at / SECOND_MS)
 
 
 def server(store: Store) -> Iterator[Metric]:

@@ -31,6 +31,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "database": {"reason": "SQLITE_CORRUPT: database disk image is malformed"},
     "export": {"oldest_at": NINE, "readings": 5, "station": "data2"},
     "backup": {"newest_at": NINE, "after_sec": 259_200},
+    "replica": {"newest_at": NINE, "after_sec": 3600},
 }
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
 

@@ -36,7 +36,7 @@ SAME = {
     *("stations.toml", "FLASK10X_STATIONS", "ENDPOINT", "MQTT", "MQTT_URL", "Datasette"),
     *("MQTT_DISCOVERY", "Home", "Assistant"),
     *("alerts.toml", "FLASK10X_ALERTS", "NAME"),
-    *("PostgreSQL", "URL", "FLASK10X_DATABASE_URL", "QR"),
+    *("PostgreSQL", "URL", "FLASK10X_DATABASE_URL", "QR", "Litestream"),
 }
 # What a check finds of an engine that is well.
 SOUND = (

@@ -15,6 +15,8 @@ import pytest
 from flask10x.config import environment_file
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import READERS
+from flask10x.database.sqlite import litestream
+from flask10x.maintenance import replica
 from flask10x.server import gunicorn_conf
 from tests.e2e.conftest import make_services
 from tests.e2e.service import WORKERS, Service, wait_until
@@ -27,9 +29,11 @@ SERVICES = (
     "flask10x-backup.service",
     "flask10x-mqtt.service",
 )
+REPLICA = "litestream/flask10x-litestream.service"
 TIMERS = ("flask10x-export.timer", "flask10x-backup.timer")
-UNITS = (*SERVICES, *TIMERS, "flask10x.socket")
+UNITS = (*SERVICES, *TIMERS, "flask10x.socket", REPLICA)
 COMMAND = "/opt/flask10x/.venv/bin/flask10x"
+LITESTREAM = "/opt/litestream/bin/litestream"
 ENV_FILE = "/etc/flask10x/flask10x.env"
 # Commented lines of the settings file that are examples, not defaults.
 EXAMPLES = {
@@ -82,12 +86,13 @@ def drop_ins() -> list[str]:
 def installed(tmp_path: Path) -> Path:
     """A folder with the units, their program replaced by one that exists."""
     for name in UNITS:
-        text = (DEPLOY / name).read_text(encoding="utf-8")
-        (tmp_path / name).write_text(text.replace(COMMAND, "/bin/true"), encoding="utf-8")
+        text = (DEPLOY / name).read_text(encoding="utf-8").replace(COMMAND, "/bin/true")
+        text = text.replace(LITESTREAM, "/bin/true")
+        (tmp_path / Path(name).name).write_text(text, encoding="utf-8")
     return tmp_path
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", [*SERVICES, REPLICA])
 def test_no_unit_takes_away_what_a_killed_service_has_left_in_shared_memory(name: str) -> None:
     """The wish of any unit of a user counts when its last one ends (man 5 systemd.exec)."""
     assert unit(name)["Service"]["RemoveIPC"] == "no"
@@ -96,7 +101,7 @@ def test_no_unit_takes_away_what_a_killed_service_has_left_in_shared_memory(name
 def complaints(folder: Path) -> str:
     """What systemd says about the units: unknown keys only show here, not in the exit status."""
     checked = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", *(f"./{name}" for name in UNITS)],
+        ["systemd-analyze", "verify", "--man=no", *(f"./{Path(name).name}" for name in UNITS)],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -122,11 +127,12 @@ def test_systemd_does_complain_about_a_mistake(installed: Path) -> None:
 @pytest.mark.parametrize("drop_in", drop_ins(), ids=lambda text: text.splitlines()[1])
 def test_systemd_accepts_the_drop_ins_of_the_documents(installed: Path, drop_in: str) -> None:
     names = {"[Timer]": TIMERS, "[Socket]": ("flask10x.socket",)}.get(
-        drop_in.splitlines()[0], SERVICES
+        drop_in.splitlines()[0], (*SERVICES, REPLICA)
     )
     for name in names:
-        (installed / f"{name}.d").mkdir()
-        (installed / f"{name}.d" / "override.conf").write_text(drop_in, encoding="utf-8")
+        folder = installed / f"{Path(name).name}.d"
+        folder.mkdir()
+        (folder / "override.conf").write_text(drop_in, encoding="utf-8")
 
     assert complaints(installed) == ""
 
@@ -147,6 +153,27 @@ def test_all_services_see_the_same_files_as_the_same_user() -> None:
     )
     values = {key: {unit(name)["Service"][key] for name in SERVICES} for key in keys}
     assert {key: different for key, different in values.items() if len(different) > 1} == {}
+
+
+def test_litestream_sees_them_too_and_where_the_replica_is() -> None:
+    keys = ("User", "Group", "StateDirectory", "StateDirectoryMode", "UMask", "Environment")
+    own, ours = unit(REPLICA)["Service"], unit("flask10x.service")["Service"]
+    assert {key: own[key] for key in keys} == {key: ours[key] for key in keys}
+    text = (DEPLOY / REPLICA).read_text(encoding="utf-8")
+    files = re.findall(r"^EnvironmentFile=(.*)$", text, re.MULTILINE)
+    place = environment_file.SERVICE_FILE.with_name(replica.ENV_NAME)
+    assert files == [f"-{environment_file.SERVICE_FILE}", str(place)]
+    assert own["ExecStart"].split()[0] == LITESTREAM == str(replica.INSTALLED)
+
+
+def test_a_restore_finds_the_replica_where_litestream_carries_it() -> None:
+    text = (DEPLOY / "litestream" / "litestream.yml").read_text(encoding="utf-8")
+    assert replica.REPLICA in text
+    assert f"path: ${{FLASK10X_DATA_DIR}}/{litestream.SOCKET}\n" in text
+    shown = (DEPLOY / "litestream" / replica.ENV_NAME).read_text(encoding="utf-8")
+    variables = set(re.findall(r"\$\{(LITESTREAM_\w+)\}", replica.REPLICA))
+    assert variables <= set(re.findall(r"^#(\w+)=", shown, re.MULTILINE))
+    assert [line for line in shown.splitlines() if line and line[0] != "#"] == []
 
 
 @pytest.mark.parametrize("name", TIMERS)
@@ -171,7 +198,10 @@ def test_systemd_waits_longer_than_gunicorn() -> None:
     assert int(service["TimeoutStopSec"]) > gunicorn_conf.graceful_timeout
 
 
-@pytest.mark.parametrize("name", ["flask10x.service", "flask10x-mqtt.service"])
+@pytest.mark.parametrize(
+    "name",
+    ["flask10x.service", "flask10x-mqtt.service", REPLICA],
+)
 def test_systemd_never_gives_up(name: str) -> None:
     service = unit(name)
 

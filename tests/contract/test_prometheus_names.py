@@ -13,6 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from flask10x.alerts import state_file
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.config.settings import Settings
+from flask10x.database.paths import database_path
+from flask10x.database.sqlite.litestream import folder_beside
 from tests.support.databases import ON_POSTGRES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +25,11 @@ DASHBOARD = ROOT / "deploy" / "grafana" / "flask10x.json"
 NAME = re.compile(r"\bflask10x_\w+")
 IN_BACKTICKS = re.compile(r"`(flask10x_\w+)`")
 # What only one engine has.
-OF_FILE = {"flask10x_database_wal_size_bytes"}
+OF_FILE = {
+    "flask10x_database_wal_size_bytes",
+    "flask10x_replica_running",
+    "flask10x_replica_synced_timestamp_seconds",
+}
 OF_SERVER = {
     "flask10x_database_standbys",
     "flask10x_database_synchronous_standbys",
@@ -41,6 +47,9 @@ def names(client: FlaskClient, settings: Settings, four: None) -> dict[str, set[
     """Each family of a service that has everything, and the names of its samples."""
     settings.backup_dir.mkdir()
     (settings.backup_dir / "flask10x-20250824-104640.sqlite3").touch()
+    carried = folder_beside(database_path(settings)) / "ltx" / "0"
+    carried.mkdir(parents=True)
+    (carried / "0000000000000001-0000000000000001.ltx").touch()
     file = StateFile(path_of(settings))
     with file.writing() as connection:
         alert = {"rule": "silence", "kind": "silence", "subject": "data", "facts": "{}"}

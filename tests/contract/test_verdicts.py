@@ -18,7 +18,10 @@ from flask10x.config.alerts.rules import (
     Disk,
     ExportOverdue,
     Queue,
+    ReplicaOverdue,
 )
+from flask10x.database.sqlite.litestream import Replica
+from flask10x.runtime import facts
 from flask10x.runtime.alerting import watch_list
 from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.store import Store
@@ -31,6 +34,7 @@ RULES = (
     Disk(free_percent=5),
     BackupOverdue(after_sec=3600),
     ExportOverdue(after_sec=3600),
+    ReplicaOverdue(after_sec=3600),
     Queue(for_sec=0),
     DatabaseTrouble(for_sec=0),
 )
@@ -55,6 +59,11 @@ def back_up(home: Home, ago_ms: int) -> None:
     folder.mkdir()
     (folder / "flask10x-20250824-094640.sqlite3").touch()
     home.patch.setattr(clock, "now_ms", lambda: NOW_MS - 3_600_000 + ago_ms)
+
+
+def replicate(home: Home, ago_ms: int) -> None:
+    synced = Replica(is_running=True, synced_at=NOW_MS - ago_ms)
+    home.patch.setattr(facts, "replica", lambda _settings: synced)
 
 
 def export(home: Home, ago_ms: int) -> None:
@@ -93,6 +102,12 @@ CASES = {
     "disk below": Case("disk", "card", "wrong", lambda home: free(home, 4.99), True),
     "backup in time": Case("backup", "backed_up", "warn", lambda h: back_up(h, 3_600_000), False),
     "backup late": Case("backup", "backed_up", "warn", lambda h: back_up(h, 3_600_001), True),
+    "replica in time": Case(
+        "replica", "replicated", "warn", lambda home: replicate(home, 3_600_000), False
+    ),
+    "replica late": Case(
+        "replica", "replicated", "warn", lambda home: replicate(home, 3_600_001), True
+    ),
     "export in time": Case("export", "exported", "warn", lambda h: export(h, 3_600_000), False),
     "export late": Case("export", "exported", "warn", lambda h: export(h, 3_600_001), True),
     "queue short": Case("queue", "stored", "warn", lambda home: fill_queue(home, 3), False),

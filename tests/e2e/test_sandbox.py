@@ -15,9 +15,10 @@ import pytest
 from flask10x.config import settings as settings_module
 from flask10x.database.running_service import running
 from flask10x.errors import ServiceError
-from tests.contract.test_deploy import DEPLOY, SERVICES, needs_systemd
+from tests.contract.test_deploy import DEPLOY, LITESTREAM, REPLICA, SERVICES, needs_systemd
 from tests.e2e.conftest import MakeService
-from tests.e2e.service import Service, wait_until
+from tests.e2e.service import PATIENCE_SEC, Service, wait_until
+from tests.e2e.test_replica import Litestream, needs_litestream
 from tests.e2e.test_stopping import reload_workers
 from tests.support.strace import need_strace
 
@@ -65,10 +66,12 @@ def forbidden_calls(unit: str) -> set[str]:
 
 
 @needs_systemd
-@pytest.mark.parametrize("unit", SERVICES)
+@pytest.mark.parametrize("unit", [*SERVICES, REPLICA])
 def test_systemd_finds_the_unit_hard(tmp_path: Path, unit: str) -> None:
     text = (DEPLOY / unit).read_text(encoding="utf-8")
-    (tmp_path / unit).write_text(text.replace("/opt/flask10x/.venv/bin/flask10x", "/bin/true"))
+    unit = Path(unit).name
+    text = text.replace("/opt/flask10x/.venv/bin/flask10x", "/bin/true")
+    (tmp_path / unit).write_text(text.replace(LITESTREAM, "/bin/true"))
     command = ["systemd-analyze", "security", "--offline=true", "--no-pager"]
     judged = subprocess.run(
         [*command, f"--threshold={THRESHOLD}", f"./{unit}"],
@@ -80,7 +83,7 @@ def test_systemd_finds_the_unit_hard(tmp_path: Path, unit: str) -> None:
     assert judged.returncode == 0, judged.stdout + judged.stderr
 
 
-@pytest.mark.parametrize("unit", SERVICES)
+@pytest.mark.parametrize("unit", [*SERVICES, REPLICA])
 def test_a_forbidden_call_fails_and_does_not_kill(unit: str) -> None:
     assert lines_of(unit, "SystemCallErrorNumber") == ["EPERM"]
     assert lines_of(unit, "SystemCallArchitectures") == ["native"]
@@ -171,6 +174,20 @@ def test_the_nightly_commands_work_in_their_sandbox(
     assert (done.returncode, done.stderr) == (0, "")
     assert sandbox.violations() == []
     running.stop()
+
+
+@needs_litestream
+@pytest.mark.sqlite_only("Litestream replicates files of SQLite")
+@pytest.mark.usefixtures("need_sandbox")
+def test_litestream_works_in_its_sandbox(service: MakeService, tmp_path: Path) -> None:
+    sandbox = Sandbox(REPLICA, tmp_path / "calls")
+    running = service(ack="committed")
+    litestream = Litestream(running)
+    litestream.start(*sandbox.command)
+    assert running.post("data", GOOD).status == 200
+    wait_until(lambda: len(litestream.carried()) == 1, PATIENCE_SEC, "it carries")
+    litestream.kill()
+    assert sandbox.violations() == []
 
 
 @pytest.mark.usefixtures("need_sandbox")

@@ -189,6 +189,7 @@ Kind = Literal[
     "database",
     "export",
     "backup",
+    "replica",
 ]
 
 
@@ -324,6 +325,15 @@ class BackupOverdue(_AnyRule):
     kind: Literal["backup"] = "backup"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReplicaOverdue(_AnyRule):
+    """The replica that Litestream keeps, where there is one, is older than a time."""
+
+    name: str = "replica"
+    after_sec: int = field(default=HOUR_SEC, metadata=key("after_min", minutes(1, MAX_MIN)))
+    kind: Literal["replica"] = "replica"
+
+
 Rule = (
     Silence
     | Threshold
@@ -335,6 +345,7 @@ Rule = (
     | DatabaseTrouble
     | ExportOverdue
     | BackupOverdue
+    | ReplicaOverdue
 )
 
 
@@ -397,7 +408,9 @@ class QuietHours:
 class Alerts:
     """All of `alerts.toml`: of a running service `settings.alerts`."""
 
-    rules: tuple[Rule, ...] = (Silence(), Disk(), DatabaseTrouble(), BackupOverdue())
+    rules: tuple[Rule, ...] = (
+        *(Silence(), Disk(), DatabaseTrouble(), BackupOverdue(), ReplicaOverdue()),
+    )
     """The rules that are on. The default is for an installation without a file."""
     channels: tuple[Channel, ...] = ()
     language: Language = field(default_factory=lambda: of_locale(os.environ), metadata=LANGUAGE)

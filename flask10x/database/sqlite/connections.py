@@ -31,6 +31,7 @@ from flask10x.database.error_codes import (
     reason_of,
 )
 from flask10x.database.paths import database_path
+from flask10x.database.sqlite import litestream
 from flask10x.database.sqlite.driver import Driver
 from flask10x.database.sqlite.statements import SQLITE
 
@@ -42,6 +43,10 @@ PAGE_BYTES = 512
 # A checkpoint copies each changed page once however often it changed, so a longer WAL means
 # fewer bytes; 4 MB is also the most that the WAL file keeps after a burst.
 WAL_BYTES = 4_000_000
+# Where Litestream runs, it copies the WAL into the database, at 3.2 MB (deploy/litestream/), and
+# then writes: at the same instant as a checkpoint of this SQLite, without our lock, that is what
+# can lose rows. So ours comes only when Litestream does not (docs/decisions/0037-replica.md).
+WAL_BYTES_BESIDE_LITESTREAM = 2 * WAL_BYTES
 # A commit goes on into the WAL for as long as a connection reads an old state: pages do
 # for milliseconds, a backup for minutes, a forgotten shell for ever. Four times its usual length is
 # past what a burst and our own readers cause.
@@ -210,11 +215,13 @@ def _read_pragmas() -> list[str]:
 
 
 def _write_pragmas(settings: Settings) -> list[str]:
+    is_replicated = litestream.is_used(database_path(settings))
+    wal_bytes = WAL_BYTES_BESIDE_LITESTREAM if is_replicated else WAL_BYTES
     return [
         f"page_size = {PAGE_BYTES}",
         "journal_mode = WAL",
         f"synchronous = {settings.synchronous}",
-        f"wal_autocheckpoint = {WAL_BYTES // (PAGE_BYTES + FRAME_HEADER_BYTES)}",
+        f"wal_autocheckpoint = {wal_bytes // (PAGE_BYTES + FRAME_HEADER_BYTES)}",
         f"journal_size_limit = {WAL_BYTES}",
         "foreign_keys = ON",
     ]

@@ -22,9 +22,11 @@ from flask10x.config.alerts.rules import (
     Disk,
     ExportOverdue,
     Queue,
+    ReplicaOverdue,
 )
 from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
+from flask10x.database.sqlite.litestream import Replica
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.runtime.facts import ExportLag, NewestBackup, Room, room
 from flask10x.runtime.periodic_tasks import DATABASE_ERRORS
@@ -33,7 +35,7 @@ from flask10x.runtime.worker_watch import CALM_SHARE
 # This much more than the limit must be free to resolve the alert, or a rotated log would do it.
 CLEAR_POINTS = 1
 
-R = TypeVar("R", Disk, ExportOverdue, BackupOverdue)
+R = TypeVar("R", Disk, ExportOverdue, BackupOverdue, ReplicaOverdue)
 
 
 def rules_of(alerts: Alerts, usual: R) -> tuple[R, ...]:
@@ -80,6 +82,21 @@ def of_backup(
     newest_at = newest.made_at if newest else None
     facts: Facts = {"newest_at": newest_at, "after_sec": rule.after_sec}
     return Verdict.of(rule, is_firing, since_ms, facts)
+
+
+def of_replica(
+    rule: ReplicaOverdue, replica: Replica | None, now_ms: int, alert: Alert | None
+) -> Verdict:
+    """Fires while the replica lacks what was stored `after_sec` ago; never where there is none."""
+    if replica is None or replica.synced_at is None:
+        # Litestream has carried nothing yet, or was removed.
+        return Verdict.of(rule, False, now_ms, {})
+    due_ms = replica.synced_at + rule.after_sec * 1000
+    is_firing: bool | None = now_ms > due_ms
+    if not is_firing and _is_clock_behind(now_ms, alert):
+        is_firing = None
+    facts: Facts = {"newest_at": replica.synced_at, "after_sec": rule.after_sec}
+    return Verdict.of(rule, is_firing, due_ms if is_firing else now_ms, facts)
 
 
 def of_export(
@@ -265,6 +282,20 @@ class OverdueExport(SlowWatch):
     def _look(self, now: Moment, active: Active) -> Sequence[Verdict]:
         alert = active.get((self._rule.name, ""))
         return [of_export(self._rule, self._lags(), now.wall_ms, alert)]
+
+
+class OverdueReplica(SlowWatch):
+    """Fires while the replica lacks what was stored `after_sec` ago."""
+
+    def __init__(self, rule: ReplicaOverdue, replica: Callable[[], Replica | None]) -> None:
+        """`replica` asks Litestream, and looks into its folder."""
+        super().__init__()
+        self._rule = rule
+        self._replica = replica
+
+    def _look(self, now: Moment, active: Active) -> Sequence[Verdict]:
+        alert = active.get((self._rule.name, ""))
+        return [of_replica(self._rule, self._replica(), now.wall_ms, alert)]
 
 
 # How long the other rules wait for the folder of backups: it may be on another machine that does

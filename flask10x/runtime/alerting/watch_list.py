@@ -16,6 +16,7 @@ from flask10x.config.alerts.rules import (
     Queue,
     Rate,
     RefusedSender,
+    ReplicaOverdue,
     Rule,
     Silence,
     Threshold,
@@ -46,6 +47,7 @@ from flask10x.runtime.alerting.service_watches import (
     LongQueue,
     OverdueBackup,
     OverdueExport,
+    OverdueReplica,
 )
 from flask10x.runtime.alerting.silent_stations import SilentStations, StoredStations
 from flask10x.runtime.facts import beginning
@@ -97,7 +99,14 @@ class _Sources:
                 return RefusedSenders(rule, endpoints, self._refusals)
 
     def _of_service(
-        self, rule: Silence | Queue | Disk | DatabaseTrouble | ExportOverdue | BackupOverdue
+        self,
+        rule: Silence
+        | Queue
+        | Disk
+        | DatabaseTrouble
+        | ExportOverdue
+        | BackupOverdue
+        | ReplicaOverdue,
     ) -> Watch:
         match rule:
             case Silence():
@@ -111,9 +120,14 @@ class _Sources:
                 return DatabaseObstacles(rule, self.database.damage, self._obstacles)
             case ExportOverdue():
                 return OverdueExport(rule, self._export_lags)
-            case BackupOverdue():
-                newest = partial(facts.newest_backup, self.settings.backup_dir, self.settings.zone)
-                return OverdueBackup(rule, newest, self._began_at)
+            case BackupOverdue() | ReplicaOverdue():
+                return self._of_copy(rule)
+
+    def _of_copy(self, rule: BackupOverdue | ReplicaOverdue) -> Watch:
+        if isinstance(rule, ReplicaOverdue):
+            return OverdueReplica(rule, partial(facts.replica, self.settings))
+        newest = partial(facts.newest_backup, self.settings.backup_dir, self.settings.zone)
+        return OverdueBackup(rule, newest, self._began_at)
 
     def _measurement(self, rule: Threshold | Rate) -> Measurement:
         of_station = self.settings.stations.by_endpoint[rule.station].measurements

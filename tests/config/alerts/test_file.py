@@ -23,6 +23,7 @@ from flask10x.config.alerts.rules import (
     QuietHours,
     Rate,
     RefusedSender,
+    ReplicaOverdue,
     Silence,
     Threshold,
     Webhook,
@@ -74,6 +75,9 @@ for_min = 0
 
 [rules.backup]
 on = false
+
+[rules.replica]
+after_min = 2
 
 [rules.stuffy_bedroom]
 kind = "threshold"
@@ -135,6 +139,7 @@ def test_a_file_with_every_key() -> None:
             Silence(after_sec=150, channels=("phone",)),
             Disk(free_percent=10),
             DatabaseTrouble(for_sec=0),
+            ReplicaOverdue(after_sec=120),
             Queue(for_sec=180),
             ExportOverdue(after_sec=36 * 3600),
             FailedSensor(readings=5),
@@ -270,13 +275,14 @@ def test_a_station_of_the_file_of_stations_can_be_named() -> None:
         (
             '[rules.x]\nkind = "treshold"',
             "line 2: [rules.x] kind: is 'treshold': one of silence, threshold, rate, failed_sensor,"
-            " refused, queue, disk, database, export, backup is needed (did you mean threshold?)",
+            " refused, queue, disk, database, export, backup, replica is needed (did you mean"
+            " threshold?)",
         ),
         (
             "[rules.slience]",
             "line 1: [rules.slience] kind: is missing: one of silence, threshold, rate,"
-            " failed_sensor, refused, queue, disk, database, export, backup (did you mean"
-            " silence?)",
+            " failed_sensor, refused, queue, disk, database, export, backup, replica (did you"
+            " mean silence?)",
         ),
         (
             "[rules.My-Disk]\nkind = 'disk'",

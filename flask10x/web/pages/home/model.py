@@ -480,6 +480,8 @@ def _rank_beside(value: Value, main: Value | None) -> int:
 
 # So many silent stations are named one by one, with how long they have been so.
 FEW = 2
+# Alerts that no room is the worse for.
+CAN_WAIT = ("backup", "replica")
 Banded = tuple[Card, Value, Band]
 """A value of a station that lies in a band."""
 
@@ -505,7 +507,7 @@ def _attention(
     active = state().current().active
     for alert in active:
         is_shown = alert.kind in ("silence", "threshold") and alert.subject in said
-        if not is_shown and alert.kind != "backup":
+        if not is_shown and alert.kind not in CAN_WAIT:
             url = f"{url_for('alerts.as_page')}#alert-{alert.id}"
             yield Attention(text=t("{text}.", text=reader.title(alert)), level="warning", url=url)
     for card, value, band in urgent:
@@ -513,6 +515,10 @@ def _attention(
     yield from _of_silence(silent, t)
     yield from _notices(banded, t)
     yield from (_of_backup(alert, view.now_ms, t) for alert in active if alert.kind == "backup")
+    for alert in active:
+        if alert.kind == "replica":
+            text, url = t("{text}.", text=reader.title(alert)), url_for("status_page.as_page")
+            yield Attention(text=text, level="notice", url=url, is_house=False)
 
 
 def _of_silence(silent: Sequence[Card], t: Translation) -> Iterator[Attention]:

@@ -16,7 +16,7 @@ from flask10x.alerts import state_file
 from flask10x.alerts.active import AlertState
 from flask10x.alerts.alert import Alert, AlertMessage
 from flask10x.alerts.state_file import path_of
-from flask10x.config.alerts.rules import BackupOverdue, Disk, ExportOverdue
+from flask10x.config.alerts.rules import BackupOverdue, Disk, ExportOverdue, ReplicaOverdue
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner, dialects
 from flask10x.database.database import Database
@@ -24,6 +24,7 @@ from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.database.paths import database_path
 from flask10x.database.server import Primary
 from flask10x.database.sqlite import rescued
+from flask10x.database.sqlite.litestream import Replica
 from flask10x.history.view import View
 from flask10x.readings.labels import day_of, moment, station_name
 from flask10x.readings.times import DAY_MS
@@ -34,6 +35,7 @@ from flask10x.runtime.alerting.service_watches import (
     of_backup,
     of_disk,
     of_export,
+    of_replica,
     rules_of,
     worst,
 )
@@ -120,6 +122,8 @@ class Facts:
     card: CardRoom | None = None
     backup: NewestBackup | None = None
     """None when there is none, too."""
+    replica: Replica | None = None
+    """None without one."""
     server: ServerState | None = None
     """Of a database on PostgreSQL."""
     alerts: Sequence[Alert] = ()
@@ -153,6 +157,8 @@ def gathered(store: Store | Waiting, now_ms: int) -> Facts:
     result = Facts(has_database=isinstance(store, Store), alerts=state().current().active)
     with result.part("backup"):
         result.backup = facts.newest_backup(store.settings.backup_dir, store.settings.zone, now_ms)
+    with result.part("replica"):
+        result.replica = facts.replica(store.settings)
     if isinstance(store, Store):
         with result.part("database"), _patient(store.database) as connection:
             _read_database(result, store, context.view_of(connection))
@@ -209,6 +215,12 @@ REMEDIES = {
     "backup": N_("Make a backup onto another disk now:"),
     "back_up_nightly": N_("Make one now, and one each night:"),
     "copy_backups": N_("Copy the backups to another computer, once a day. On that computer:"),
+    "start_litestream": N_("Start Litestream, and read its messages:"),
+    "log_of_litestream": N_("Read the messages of Litestream:"),
+    "reset_litestream": N_("If it reports a broken file, let it start over with a full copy:"),
+    "reach_replica": N_(
+        "Check that the replica's disk is plugged in, or that the network reaches it."
+    ),
     "export_nightly": N_("Write the CSV files each night:"),
     "export_again": N_("Write them now; for a file changed by hand it prints the fix:"),
     "export_there": N_("The host {host} has the CSV files: see what its export says there."),
@@ -406,7 +418,7 @@ class Answers:
         """In the order in which a reading goes."""
         return [
             *(self.received(), self.stored(store), self.exported(), self.backed_up()),
-            *(self.card(), *self.retention(), self.alerting(alerts)),
+            *(*self.replicated(), self.card(), *self.retention(), self.alerting(alerts)),
         ]
 
     def received(self) -> StatusAnswer:
@@ -634,6 +646,31 @@ class Answers:
         )
         mood = "warn" if is_overdue else "good"
         return StatusAnswer("backed_up", mood, text, details=details, remedies=remedies)
+
+    def replicated(self) -> list[StatusAnswer]:
+        """Whether the replica has what was stored; empty without one."""
+        t, replica = self._t, self._facts.replica
+        if replica is None:
+            is_unknown = "replica" in self._facts.reasons
+            return [self._unknown("replicated", "replica")] if is_unknown else []
+        is_overdue = worst(
+            of_replica(rule, replica, self._now_ms, self._facts.alert_of(rule.name))
+            for rule in rules_of(self._settings.alerts, ReplicaOverdue())
+        ).is_firing
+        synced = self._time(replica.synced_at) if replica.synced_at is not None else "–"
+        remedies: tuple[str, ...] = ()
+        if not replica.is_running:
+            text = t(
+                "Litestream is not running. The replica has everything up to {time}.", time=synced
+            )
+            remedies = ("start_litestream", "reset_litestream")
+        elif is_overdue:
+            text = t("Data since {time} is not in the replica.", time=synced)
+            remedies = ("reach_replica", "log_of_litestream", "reset_litestream")
+        else:
+            text = t("The replica has everything up to {time}.", time=synced)
+        mood: Mood = "warn" if remedies else "good"
+        return [StatusAnswer("replicated", mood, text, "", [], [*map(self._remedy, remedies)])]
 
     def card(self) -> StatusAnswer:
         """How full the disk of the database is, and when it will be."""

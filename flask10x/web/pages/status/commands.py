@@ -16,6 +16,7 @@ from typing import Literal
 from flask10x.config.settings import CHECKOUT, PREFIX, Settings, is_checkout, process_user
 from flask10x.database.paths import database_path
 from flask10x.database.running_service import running
+from flask10x.database.sqlite.litestream import folder_beside
 from flask10x.system.logs import FILE_NAME
 
 Manner = Literal["systemd", "container", "terminal"]
@@ -56,6 +57,9 @@ COMMANDS = {
         "{stop}\n{offline} restore {file}\n{start}",
     ),
     "restore_copy": "{flask10x} restore {file}",
+    "start_litestream": "litestream replicate -config litestream.yml",
+    # As `litestream reset`, which needs the replica's place and keys for it.
+    "reset_litestream": "rm -r {litestream}",
     "mount": "lsblk -f\nsudo mount -a",
     "begin": "{flask10x} migrate --new",
     "restart": "{restart}",
@@ -66,6 +70,11 @@ ONLY_SYSTEMD = {
     "export_again": RUN_TIMER.format("flask10x-export"),
     "back_up_nightly": RUN_TIMER.format("flask10x-backup"),
     "export_nightly": RUN_TIMER.format("flask10x-export"),
+    "start_litestream": "sudo systemctl restart flask10x-litestream\n"
+    "journalctl -u flask10x-litestream -n 20",
+    "log_of_litestream": "journalctl -u flask10x-litestream -n 20",
+    "reset_litestream": "sudo systemctl stop flask10x-litestream\nsudo rm -r {litestream}\n"
+    "sudo systemctl start flask10x-litestream",
 }
 ONLY_CONTAINER = {
     "space": "{engine} exec {name} df -h {folder}\n{engine} system df",
@@ -111,7 +120,12 @@ class Shell:
         only = {"systemd": ONLY_SYSTEMD, "container": ONLY_CONTAINER}.get(self.manner, {})
         lines = only.get(name) or COMMANDS.get(name, "")
         path = database_path(self.settings)
-        values |= {"folder": path.parent, "database": path, "backups": self.settings.backup_dir}
+        values |= {
+            "litestream": folder_beside(path),
+            "folder": path.parent,
+            "database": path,
+            "backups": self.settings.backup_dir,
+        }
         return lines.format(
             **{name: _quoted(value) for name, value in values.items()},
             **self._of_the_service(),

@@ -250,6 +250,16 @@ def test_how_old_the_newest_backup_is_comes_from_its_alert(
     assert said(client) == "The newest backup is 5 days old."
 
 
+@pytest.mark.usefixtures("at_nine")
+def test_a_replica_that_is_behind_can_wait(
+    client: FlaskClient, settings: Settings, store_readings: Store
+) -> None:
+    store_readings(pico(0, 22.5))
+    AlertRows(settings.data_dir).alert("replica", facts={"newest_at": NINE, "after_sec": 1})
+    assert said(client) == "The replica is not up to date."
+    assert said(client, path="/?kiosk=1") == "All is well."
+
+
 @pytest.mark.parametrize(
     ("hours", "local", "is_night"),
     [

@@ -15,6 +15,7 @@ from flask10x.config.alerts.rules import Silence
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.paths import database_path
+from flask10x.database.sqlite.litestream import Replica, folder_beside
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedReading
 from flask10x.recording.writer import Writer
@@ -109,6 +110,30 @@ def test_all_is_well(client: FlaskClient, writer: Writer, gauges: Gauges) -> Non
     # The service does not know on which disks a server has its data.
     assert ("is on the same card" in page.said["backed_up"]) == (not POSTGRES)
     assert page.commands["stored"] == page.commands["card"] == page.commands["received"] == []
+
+
+@pytest.mark.sqlite_only("Litestream replicates files of SQLite")
+def test_a_replica_is_asked_for_where_there_is_one(
+    client: FlaskClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "replicated" not in in_both_languages(client).moods
+    changes = folder_beside(database_path(settings)) / "ltx" / "0"
+    changes.mkdir(parents=True)
+    (changes / "0000000000000001-0000000000000001.ltx").touch()
+    page = in_both_languages(client)
+    assert page.moods["replicated"] == "warn"
+    assert "Litestream is not running." in page.said["replicated"]
+    assert f"rm -r {folder_beside(database_path(settings))}" in page.commands["replicated"][-1]
+    now_ms = clock.now_ms()
+    for age_ms, mood, text in (
+        (1000, "good", "The replica has everything up to"),
+        (3_700_000, "warn", "is not in the replica."),
+    ):
+        synced = Replica(is_running=True, synced_at=now_ms - age_ms)
+        monkeypatch.setattr(facts, "replica", lambda _settings, synced=synced: synced)
+        page = in_both_languages(client)
+        assert page.moods["replicated"] == mood
+        assert text in page.said["replicated"]
 
 
 def test_a_new_house(client: FlaskClient) -> None:
