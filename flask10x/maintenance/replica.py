@@ -129,7 +129,8 @@ def _fetch(folder: Path, command: str, variables: Mapping[str, str], moment: str
     if ran.returncode or not target.exists():
         lines = ran.stdout.strip().splitlines() or [_("it gave no reason")]
         text = _("Litestream cannot restore {url}: {reason}")
-        raise RestoreError(text.format(url=shown(variables[URL]), reason=lines[-1]))
+        reason = lines[-1].removeprefix("Error: ")
+        raise RestoreError(text.format(url=shown(variables[URL]), reason=reason))
     return target
 
 
