@@ -153,9 +153,29 @@ class BackupRunning(BackupError):
     """Another backup writes into the same folder; this one did nothing."""
 
 
+class BackgroundBusy(Flask10xError):
+    """Another command runs beside the service, whose kind is the text; nothing was started."""
+
+
+class UploadRefused(Flask10xError):
+    """What a browser sends is not taken; the text says why, in the reader's language."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
 class RestoreError(Flask10xError):
     """The database was not replaced, it is as it was; the text says why."""
 
 
 class ImportRefused(Flask10xError):
     """A file can't be imported, or not further; the text says why. What is stored stays."""
+
+
+class StationUnknown(ImportRefused):
+    """The name of an old file says no station; `fitting` are the endpoints with its header."""
+
+    def __init__(self, text: str, fitting: Iterable[str]) -> None:
+        super().__init__(text)
+        self.fitting = [*fitting]

@@ -1,5 +1,6 @@
 """`flask10x backup`: a checked copy of the database, while the service may write."""
 
+from gettext import gettext as _
 from pathlib import Path
 
 import click
@@ -9,7 +10,10 @@ from flask10x.commands.database import already_running
 from flask10x.commands.options import progress, remark
 from flask10x.config import settings
 from flask10x.errors import BackupRunning
+from flask10x.maintenance import copy_check
 from flask10x.maintenance.backup import DEFAULT_KEEP, backup
+from flask10x.system import disk
+from flask10x.system.wording import amount
 
 
 @translated.command()
@@ -21,13 +25,23 @@ from flask10x.maintenance.backup import DEFAULT_KEEP, backup
     show_default=True,
     help="How many backups to keep in the folder; the oldest are deleted.",
 )
-def command(folder: Path | None, keep: int) -> None:
+@translated.option(
+    "--verify",
+    "file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Check this backup from its first to its last byte instead of making one.",
+)
+def command(folder: Path | None, keep: int, file: Path | None) -> None:
     """Back the database up into FOLDER, by default FLASK10X_BACKUP_DIR.
 
     Prints the file, its rows, size and the seconds it took. Exit status: 0 when the backup is
     complete, checked and on the disk, 1 when there is none, 3 when another backup is running.
     """
     config = settings.load()
+    if file is not None:
+        _verify(file)
+        return
     try:
         result = backup(config, folder or config.backup_dir, keep, progress)
     except BackupRunning as error:
@@ -35,3 +49,16 @@ def command(folder: Path | None, keep: int) -> None:
     click.echo(str(result))
     for warning in result.warnings:
         remark(warning)
+
+
+def _verify(file: Path) -> None:
+    """Print what the backup holds; raises CopyError when it is damaged or no backup."""
+    copy_check.check_kind(file)
+    copy_check.check_complete(file)
+    with progress(_("sum"), disk.size(file)):
+        has_sum = copy_check.check_unchanged(file, file)
+    contents = copy_check.verify(file, progress)
+    text = _("{file}: unchanged since it was made, and whole: {rows}")
+    if not has_sum:
+        text = _("{file}: whole: {rows}; it has no SHA-256 file, so changes cannot be detected")
+    click.echo(text.format(file=file, rows=amount(contents.rows, "row")))

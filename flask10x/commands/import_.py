@@ -1,6 +1,9 @@
 """`flask10x import`: store the rows of old CSV files in the database."""
 
+import json
 import sys
+from dataclasses import replace
+from datetime import datetime
 from gettext import gettext as _
 from pathlib import Path
 
@@ -11,18 +14,28 @@ from flask10x.commands import translated
 from flask10x.commands.database import opened, opened_alone
 from flask10x.commands.options import check_names, progress, remark
 from flask10x.commands.rollups import follow_under_bar
-from flask10x.config import settings
+from flask10x.config import readers, settings
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
 from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.errors import Flask10xError
+from flask10x.errors import Flask10xError, StationUnknown
 from flask10x.history import days, rollups
-from flask10x.importing.importer import ImportOptions, ImportOutcome, import_file
+from flask10x.importing.importer import (
+    ImportOptions,
+    ImportOutcome,
+    ImportPreview,
+    import_file,
+    preview_file,
+)
+from flask10x.readings.times import zone_name_of
 from flask10x.system.disk import size
+from flask10x.system.wording import amount
 
 FAILED_STATUS = 1
 REJECTED_STATUS = 4
+# The numbers of rows that a preview has.
+COUNTS = ("new", "present", "rejected", "removed")
 
 
 @translated.command()
@@ -37,7 +50,22 @@ REJECTED_STATUS = 4
     is_flag=True,
     help="Take a last line that has no line end; otherwise it is rejected as incomplete.",
 )
-def command(files: tuple[Path, ...], endpoint: str | None, accept_last_line: bool) -> None:
+@translated.option(
+    "--zone",
+    metavar="NAME",
+    help="The time zone of the files' times, where it is not the service's.",
+)
+@translated.option("--dry-run", is_flag=True, help="Say what would be stored, and store nothing.")
+@translated.option(
+    "--json", "as_json", is_flag=True, help="With --dry-run: one JSON object a file."
+)
+def command(
+    files: tuple[Path, ...],
+    endpoint: str | None,
+    accept_last_line: bool,
+    zone: str | None,
+    **output: bool,
+) -> None:
     """Store the rows of old CSV FILES that the database does not have yet.
 
     It can be run again at any time, also on a file that has grown. Rows that can't be read go to
@@ -47,34 +75,110 @@ def command(files: tuple[Path, ...], endpoint: str | None, accept_last_line: boo
     """
     config = settings.load()
     check_names("--endpoint", [endpoint] if endpoint else [], config.stations.by_endpoint)
+    of_files, options = _in_zone(config, zone), ImportOptions(endpoint, accept_last_line)
+    if output["as_json"] and not output["dry_run"]:
+        raise click.UsageError(_("--json goes with --dry-run only"))
+    if output["dry_run"]:
+        sys.exit(_preview(of_files, files, options, as_json=output["as_json"]))
     # The lock of the export, which must not append to a file that is being read.
     running = _("an export or an import is running; this one did nothing")
     with opened_alone(config, lock="export", running=running) as database:
         # An export of another host does not take this lock.
         csv_owner.claim(config, database)
-        statuses = [_import(config, database, file, endpoint, accept_last_line) for file in files]
+        statuses = [_import(of_files, database, file, options) for file in files]
     if set(statuses) != {FAILED_STATUS}:
         # Without the lock: an export may run meanwhile.
         _catch_up(config)
     sys.exit(FAILED_STATUS if FAILED_STATUS in statuses else max(statuses))
 
 
-def _import(
-    config: Settings, database: Database, file: Path, endpoint: str | None, accept_last_line: bool
+def _in_zone(config: Settings, zone: str | None) -> Settings:
+    """Return the settings with which the files are read."""
+    if zone is None:
+        return config
+    try:
+        return replace(config, timezone=readers.time_zone(zone))
+    except readers.WrongEntry as error:
+        raise click.BadParameter(str(error), param_hint="--zone") from None
+
+
+def _preview(
+    config: Settings, files: tuple[Path, ...], options: ImportOptions, *, as_json: bool
 ) -> int:
+    """Print what an import of each file would do, and return the exit status."""
+    statuses = []
+    with opened(config) as database:
+        for file in files:
+            try:
+                with progress(file.name, size(file)) as advance:
+                    preview = preview_file(config, database, file, options, advance)
+            except (Flask10xError, OSError, DBAPIError) as error:
+                reason = _reason(error, file)
+                if as_json:
+                    click.echo(json.dumps(_refusal_as_json(file, reason, error)))
+                statuses.append(_failed(file, reason))
+                continue
+            click.echo(json.dumps(_as_json(preview)) if as_json else _in_words(preview, config))
+            statuses.append(REJECTED_STATUS if preview.rejected else 0)
+    return FAILED_STATUS if FAILED_STATUS in statuses else max(statuses)
+
+
+def _as_json(preview: ImportPreview) -> dict[str, object]:
+    names = ["name", "header", "missing", "first_ms", "last_ms", "rows", *COUNTS]
+    return {
+        "station": preview.station.endpoint,
+        **{name: getattr(preview, name) for name in names},
+        "rejected_name": preview.rejected_path.name if preview.rejected else "",
+    }
+
+
+def _refusal_as_json(file: Path, reason: str, error: Exception) -> dict[str, object]:
+    refusal: dict[str, object] = {"name": file.name, "refused": reason}
+    if isinstance(error, StationUnknown):
+        # Those whose header it has.
+        refusal["stations"] = error.fitting
+    return refusal
+
+
+def _in_words(preview: ImportPreview, config: Settings) -> str:
+    text = _(
+        "{file}: {rows} of {station} from {first} to {last} ({zone}); {new} would be stored,"
+        " {present} present, {rejected} rejected, {removed} left out"
+    )
+    named = {name: getattr(preview, name) for name in COUNTS}
+    first, last = (_local(ms, config) for ms in (preview.first_ms, preview.last_ms))
+    return text.format(
+        file=preview.name,
+        rows=amount(preview.rows, "row"),
+        station=preview.station.endpoint,
+        zone=zone_name_of(config.zone),
+        first=first,
+        last=last,
+        **named,
+    )
+
+
+def _local(ms: int | None, config: Settings) -> str:
+    return "–" if ms is None else f"{datetime.fromtimestamp(ms // 1000, config.zone):%F %T}"
+
+
+def _import(config: Settings, database: Database, file: Path, options: ImportOptions) -> int:
     """Import one file, print its outcome and return the exit status."""
     try:
         with progress(file.name, size(file)) as advance:
-            options = ImportOptions(endpoint, accept_last_line)
             outcome = import_file(config, database, file, options, advance)
-    except Flask10xError as error:
-        return _failed(file, str(error))
-    except OSError as error:
-        return _failed(file, f"{error.strerror}: {error.filename or file}")
-    except DBAPIError as error:
-        reason = _("the database cannot be used: {reason}").format(reason=reason_of(error))
-        return _failed(file, reason)
+    except (Flask10xError, OSError, DBAPIError) as error:
+        return _failed(file, _reason(error, file))
     return _say(outcome)
+
+
+def _reason(error: Exception, file: Path) -> str:
+    """Return why a file can't be imported, in words."""
+    if isinstance(error, OSError):
+        return f"{error.strerror}: {error.filename or file}"
+    if isinstance(error, DBAPIError):
+        return _("the database cannot be used: {reason}").format(reason=reason_of(error))
+    return str(error)
 
 
 def _catch_up(config: Settings) -> None:

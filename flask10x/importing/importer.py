@@ -30,7 +30,7 @@ from flask10x.database.dialects import last_id
 from flask10x.database.expressions import unindexed
 from flask10x.database.insert import InsertRow, insert_station_rows
 from flask10x.database.tables import imports, measurement, readings
-from flask10x.errors import ImportRefused
+from flask10x.errors import ImportRefused, StationUnknown
 from flask10x.export import zone
 from flask10x.export.file import CsvFile
 from flask10x.export.outcome import target_of
@@ -318,6 +318,106 @@ class ImportOptions:
 BY_NAME = ImportOptions()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportPreview:
+    """What an import of a file would do now; the numbers are of rows."""
+
+    name: str
+    station: Station
+    header: tuple[str, ...]
+    """The columns of the file, in its order."""
+    missing: tuple[str, ...]
+    """As in `ImportOutcome`."""
+    first_ms: int | None
+    """The earliest time of a row, in UTC epoch milliseconds; None without a row."""
+    last_ms: int | None
+    new: int
+    """Rows that would be stored."""
+    present: int
+    rejected: int
+    removed: int
+    rejected_path: Path
+
+    @property
+    def rows(self) -> int:
+        """How many rows the file has."""
+        return self.new + self.present + self.rejected + self.removed
+
+
+def preview_file(
+    settings: Settings,
+    database: Database,
+    path: Path,
+    options: ImportOptions = BY_NAME,
+    advance: Advance = lambda _: None,
+) -> ImportPreview:
+    """Return what `import_file` would do; nothing is stored, but rejected rows are written.
+
+    Raises what `import_file` raises.
+    """
+    file = _OldFile(settings, path, options)
+    running = _Import(settings, database, path, file.layout)
+    new = present = 0
+    first_ms: int | None = None
+    last_ms: int | None = None
+    check_zone(settings, database, path, file.layout.station)
+    with RejectedRows(path, settings.csv_dir) as rejected:
+        for block, start, end in file.blocks(rejected, advance):
+            if not block.rows:
+                continue
+            count = running.count_new(block, start, end)
+            new, present = new + count, present + len(block.rows) - count
+            times = [row[1] for row in block.rows]
+            first_ms = min(times) if first_ms is None else min(first_ms, *times)
+            last_ms = max(times) if last_ms is None else max(last_ms, *times)
+    return ImportPreview(
+        name=path.name,
+        station=file.layout.station,
+        header=file.layout.header,
+        missing=file.layout.missing,
+        first_ms=first_ms,
+        last_ms=last_ms,
+        new=new,
+        present=present - running.left_out,
+        rejected=rejected.count,
+        removed=running.left_out,
+        rejected_path=rejected.path,
+    )
+
+
+class _OldFile:
+    """A file whose header has been read."""
+
+    def __init__(self, settings: Settings, path: Path, options: ImportOptions) -> None:
+        """Raises ImportRefused when this is no file of a station, and OSError."""
+        if not path.is_file():
+            raise ImportRefused(
+                _("it is no regular file") if path.exists() else _("there is no such file")
+            )
+        header = first_line(path)
+        columns = header_of(header)
+        station = _station(settings.stations, path.name, columns, options.endpoint)
+        self.layout = Layout(station, columns)
+        self._path, self._begin = path, len(header)
+        self._reader = LegacyReader(self.layout, settings.zone)
+        self._accept_last_line = options.accept_last_line
+
+    def blocks(self, rejected: RejectedRows, advance: Advance) -> Iterator[tuple[Block, int, int]]:
+        """Yield its blocks with the offsets at which they begin and end; write the rejected rows.
+
+        A block is done when the next one is asked for.
+        """
+        start = self._begin
+        advance(start)
+        for end, text_bytes in blocks(self._path, start):
+            is_torn = self._accept_last_line and not text_bytes.endswith(b"\n")
+            block = self._reader.read(text_bytes + b"\n" if is_torn else text_bytes)
+            rejected.write(block.rejections)
+            yield block, start, end
+            advance(end - start)
+            start = end
+
+
 def import_file(
     settings: Settings,
     database: Database,
@@ -333,30 +433,16 @@ def import_file(
     Raises ImportRefused when this is no file of the station, and OSError, LockTimeout or
     sqlalchemy.exc.DBAPIError; what was stored before stays, and the next run goes on from there.
     """
-    if not path.is_file():
-        raise ImportRefused(
-            _("it is no regular file") if path.exists() else _("there is no such file")
-        )
-    header = first_line(path)
-    columns = header_of(header)
-    station = _station(settings.stations, path.name, columns, options.endpoint)
-    layout = Layout(station, columns)
-    reader = LegacyReader(layout, settings.zone)
+    file = _OldFile(settings, path, options)
+    layout = file.layout
     check_zone(settings, database, path, layout.station)
     running = _Import(settings, database, path, layout)
     stored = present = minus_zeros = 0
     with RejectedRows(path, settings.csv_dir) as rejected:
-        start = len(header)
-        advance(start)
-        for end, text_bytes in blocks(path, start):
-            is_torn = options.accept_last_line and not text_bytes.endswith(b"\n")
-            block = reader.read(text_bytes + b"\n" if is_torn else text_bytes)
-            rejected.write(block.rejections)
+        for block, start, end in file.blocks(rejected, advance):
             new = running.store(block, start, end) if block.rows else 0
             stored, present = stored + new, present + len(block.rows) - new
             minus_zeros += block.minus_zeros
-            advance(end - start)
-            start = end
     return ImportOutcome(
         name=path.name,
         stored=stored,
@@ -381,7 +467,7 @@ def _station(
         text = _("no station has a file of this name; say which one with --endpoint")
         if fitting:
             text += _("; its header is that of {station}").format(station=endpoints)
-        raise ImportRefused(text)
+        raise StationUnknown(text, [station.endpoint for station in fitting])
     if fitting and station not in fitting:
         text = _("its header is that of {station}, not of {chosen}")
         raise ImportRefused(text.format(station=endpoints, chosen=station.endpoint))
@@ -411,14 +497,22 @@ class _Import:
 
         `start` and `end` are the offsets of the block.
         """
-        if stored := self._stored_rows.like(block, start, end):
-            new, places = self._compared(block, stored)
-        else:
-            new = [row for row in block.rows if not self._is_removed(row)]
-            places = [(self._after_id, 0)] * len(new)
+        new, places = self._looked_up(block, start, end)
         if places:
             self._database.commit_change(lambda c: self._insert(c, new, places), TRIES)
         return len(new)
+
+    def count_new(self, block: Block, start: int, end: int) -> int:
+        """Return how many rows `store` would insert; nothing is written."""
+        new, _places = self._looked_up(block, start, end)
+        return len(new)
+
+    def _looked_up(self, block: Block, start: int, end: int) -> tuple[list[InsertRow], list[Place]]:
+        """Return the rows that are not stored yet, and the places of all that the export needs."""
+        if stored := self._stored_rows.like(block, start, end):
+            return self._compared(block, stored)
+        new = [row for row in block.rows if not self._is_removed(row)]
+        return new, [(self._after_id, 0)] * len(new)
 
     def _compared(self, block: Block, stored: Stored) -> tuple[list[InsertRow], list[Place]]:
         """Return the block's new rows, and the places of all rows that the export needs."""

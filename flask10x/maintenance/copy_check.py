@@ -49,6 +49,16 @@ def verify(path: Path, bar: Bar = unseen) -> Contents:
         raise CopyError(text) from None
 
 
+def contents_of(path: Path) -> Contents:
+    """Return what a copy holds whose pages were checked before; raises CopyError."""
+    try:
+        with open_read_only(path, immutable=True).connect() as connection:
+            return _known_contents(connection, path)
+    except DBAPIError as error:
+        text = _("{path} cannot be read: {reason}").format(path=path, reason=reason_of(error))
+        raise CopyError(text) from None
+
+
 def check_kind(path: Path) -> None:
     """Raise CopyError, which says what it is, for anything but a file of SQLite; or OSError.
 
@@ -60,7 +70,7 @@ def check_kind(path: Path) -> None:
             head = file.read(HEAD_BYTES)
         if head.startswith(missing.MAGIC):
             return
-        kind = _kind_of_bytes(head)
+        kind = kind_of_bytes(head)
     text = _("{path} is no backup: {kind}")
     raise CopyError(text.format(path=path, kind=kind) + _other_backup(path))
 
@@ -96,7 +106,7 @@ def _other_kind(mode: int) -> str:
     return _("it is a device or a socket, not a file")
 
 
-def _kind_of_bytes(head: bytes) -> str:
+def kind_of_bytes(head: bytes) -> str:
     """Say what a file is that is none of SQLite."""
     if not head:
         return _("the file is empty")
@@ -139,6 +149,10 @@ def _contents(connection: Connection, path: Path, bar: Bar) -> Contents:
     if lines:
         text = _("{path} is damaged: {damages}")
         raise CopyError(text.format(path=path, damages="; ".join(lines[:SHOWN_DAMAGES])))
+    return _known_contents(connection, path)
+
+
+def _known_contents(connection: Connection, path: Path) -> Contents:
     tables = inspect(connection).get_table_names()
     if not {"alembic_version", readings.name} <= set(tables):
         text = _("{path} is no database of Flask10X's: it has no table of readings")
