@@ -1,7 +1,7 @@
 """What several commands share: checks of options, remarks, and a progress bar."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from gettext import gettext as _
 
@@ -12,6 +12,15 @@ from flask10x.system.progress import Advance
 
 # How often a bar is drawn: one of 36 characters with a percentage needs no more.
 DRAWN_TIMES = 200
+
+Report = Callable[[str, int, int], object]
+"""Called with the label of a work, how much of it is done, and its amount."""
+_reports: list[Report] = []
+
+
+def report_to(report: Report) -> None:
+    """Say the progress of this process here from now on, too."""
+    _reports.append(report)
 
 
 def only_one(flags: Mapping[str, bool]) -> str | None:
@@ -68,12 +77,20 @@ def progress(label: str, length: int) -> Iterator[Advance]:
         hidden=not sys.stderr.isatty(),
     ) as bar:
         position = 0
+        _report(label, 0, steps)
 
         def advance_to_the_last(amount: int) -> None:
             nonlocal position
             # The length may be an estimate, so 100 % waits for the end of the work.
             before, position = position, min(steps - 1, position + amount)
             bar.update(position - before)
+            _report(label, position, steps)
 
         yield advance_to_the_last
         bar.update(max(drawn, steps - position))
+        _report(label, steps, steps)
+
+
+def _report(label: str, done: int, total: int) -> None:
+    for report in _reports:
+        report(label, done, total)
