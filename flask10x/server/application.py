@@ -29,6 +29,7 @@ from flask10x.server.gunicorn_conf import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_
 from flask10x.server.worker import Connection
 from flask10x.system.gauges import Gauges
 from flask10x.system.limits import give_way
+from flask10x.web import uploads
 from flask10x.web.access import is_refused
 from flask10x.web.app import create_app
 from flask10x.web.headers import ALWAYS
@@ -39,9 +40,11 @@ from flask10x.web.limits import (
     LARGE_BODIES_MAX,
     RECEIPT,
     RETRY_AFTER_SEC,
+    UPLOAD,
     body_max_bytes,
     takes_large_body,
 )
+from flask10x.web.uploads import Upload, is_upload
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -98,20 +101,26 @@ class Threads:
         number: int,
         refuses: "Callable[[WSGIEnvironment], bool]",
         lane_of: "Callable[[WSGIEnvironment, bytes], Lane]",
+        begin_upload: "Callable[[WSGIEnvironment], Upload | Exception | None]" = lambda _: None,
     ) -> None:
         """Makes `number` threads for pages; raises RuntimeError if the system has none."""
         self._app, self._refuses, self._lane_of = app, refuses, lane_of
+        self._begin_upload = begin_upload
         self._loop = get_hub().loop
         self._others = ThreadPool(number)
         self._others.size = number
         # Its threads are made when needed: most services have no sender that needs one.
         self._senders = ThreadPool(SENDER_THREADS)
+        # Nor does most of them get a file: its thread waits for the card while pages are answered.
+        self._uploads = ThreadPool(1)
         self._large_bodies = 0
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """The answer as WSGI has it (PEP 3333); its first piece comes after the status."""
+        if is_upload(environ):
+            return self._with_upload(environ, start_response)
         if takes_large_body(environ["PATH_INFO"]):
             return self._with_large_body(environ, start_response)
         return self._answer(environ, start_response)
@@ -132,6 +141,31 @@ class Threads:
             yield from self._answer(environ, start_response)
         finally:
             self._large_bodies -= is_large
+
+    def _with_upload(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterator[bytes]:
+        """The answer to a form with files, which go to the disk while they come."""
+        connection, length = environ["gunicorn.socket"], _length(environ)
+        if conflicts := connection.request.conflicts:
+            environ[CONFLICTS] = conflicts
+        connection.request.force_close()
+        upload = self._uploads.apply(self._begin_upload, (environ,))
+        if isinstance(upload, Upload):
+            self._receive(upload, connection.upload(length or 0))
+        environ[UPLOAD], environ["wsgi.input"] = upload, BytesIO()
+        yield from _by_threads(self._others, self._pieces(environ, start_response))
+
+    def _receive(self, upload: Upload, pieces: Iterator[bytes]) -> None:
+        """Hand the pieces over as they come; raises what ends the connection."""
+        try:
+            for piece in pieces:
+                if not self._uploads.apply(upload.feed, (piece,)):
+                    break
+        except BaseException:
+            self._uploads.apply(upload.break_off)
+            raise
+        self._uploads.apply(upload.finish)
 
     def _answer(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -252,7 +286,13 @@ if GRACEFUL_TIMEOUT_SEC <= REQUEST_CEILING_SEC + DRAIN_SEC:
 def with_threads(app: Flask, settings: Settings) -> Flask:
     """The application of one worker, whose slow requests other threads answer."""
     app.jinja_env.bytecode_cache = COMPILED
-    threads = Threads(app.wsgi_app, settings.threads, partial(is_refused, app), Lanes(settings))
+    threads = Threads(
+        app.wsgi_app,
+        settings.threads,
+        partial(is_refused, app),
+        Lanes(settings),
+        partial(uploads.begin, app),
+    )
     app.wsgi_app = threads  # type: ignore[method-assign]
     return app
 

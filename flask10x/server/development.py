@@ -15,6 +15,7 @@ from flask10x.errors import Flask10xError
 from flask10x.recording.shared_queue import QueueFile, WorkerSlot
 from flask10x.runtime.store import Store
 from flask10x.server import address
+from flask10x.system import uploads
 from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
 
@@ -34,6 +35,7 @@ def main() -> None:
         engine = engines.of(config)
         engine.require_not_missing()
         lock = hold_database(config)
+        uploads.remove_leftovers(config.data_dir)
         address.require_free(config)
         migrate(config)
         engine.hosts.check_name()

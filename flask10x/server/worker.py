@@ -114,7 +114,7 @@ class Connection:
     """The request that is being answered, as gunicorn has parsed it."""
     _head: bytes | None = None
     _body_max_bytes = BODY_MAX_BYTES
-    _is_tried = _is_closed = _is_hung_up = False
+    _is_tried = _is_closed = _is_hung_up = _is_upload = False
     _end: Callable[[], None] | None = None
 
     def __init__(self, sock: socket.socket, waiting: dict["Connection", None]) -> None:
@@ -136,7 +136,7 @@ class Connection:
         self._until = self.since_sec + (within_sec if self.silent else REQUEST_WITHIN_SEC)
         self._came_bytes, self._of = len(early), "bytes and no end of the head"
         self._is_head, self._head, self._go_on = True, None, b""
-        self._body_max_bytes = BODY_MAX_BYTES
+        self._body_max_bytes, self._is_upload = BODY_MAX_BYTES, False
 
     def expect(self, length: int | None, max_bytes: int = BODY_MAX_BYTES) -> bool:
         """Expect a body of this length, None for chunks; whether all of it came with the head.
@@ -149,6 +149,26 @@ class Connection:
         self._of = in_chunks if length is None else f"of the {length} bytes of Content-Length"
         return length is not None and length <= self._came_bytes
 
+    def upload(self, length: int) -> Iterator[bytes]:
+        """Yield the pieces of a long body as they come; it may take as long as some do.
+
+        Raises Incomplete when none come for long, or the worker stops.
+        """
+        self.expect(length, length)
+        self._is_upload = True
+        buffer = self.request.unreader.buf
+        early = buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+        rest = length - len(early)
+        if early:
+            yield early[:length]
+        while rest > 0:
+            self._until = monotonic() + READER_STALL_SEC
+            data = self.recv(min(rest, READ_BYTES))
+            rest -= len(data)
+            yield data
+
     def send(self, data: bytes) -> int:
         """Keep gunicorn's `100 Continue` until the body is waited for."""
         self._go_on = data
@@ -160,6 +180,8 @@ class Connection:
         Raises Incomplete if a request that has begun stays incomplete, an error of the parser for a
         wrong size, and ConnectionResetError if the client is to get no answer.
         """
+        if self._is_upload and self._is_hung_up:
+            raise Incomplete("the service stops; send it again")
         if self._is_head and self._came_bytes > HEAD_MAX_BYTES:
             raise LimitRequestHeaders(f"the head has over {HEAD_MAX_BYTES} bytes")
         if self._came_bytes > self._body_max_bytes * (1 + FRAMING_SHARE):
@@ -217,6 +239,9 @@ class Connection:
     def hang_up(self) -> None:
         """End an answer that has no end by itself, also the next one; others end in their time."""
         self._is_hung_up = True
+        if self._is_upload:
+            # What it waits for is its end, then.
+            self.shutdown(socket.SHUT_RD)
         if self._end is not None:
             self._readable.stop()
             self._end()

@@ -24,3 +24,12 @@ def some(numbers: Sequence[int]) -> str:
     first = ", ".join(map(str, numbers[:SHOWN_NUMBERS]))
     more = len(numbers) - SHOWN_NUMBERS
     return _("{numbers} and {n} more").format(numbers=first, n=more) if more > 0 else first
+
+
+def size(count: float) -> str:
+    """`12.3 GB`, `350 MB`, `12 KB`: of powers of ten, as cards are sold."""
+    for unit, length in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if count >= length:
+            number = count / length
+            return f"{number:.1f} {unit}" if number < 100 else f"{number:,.0f} {unit}"  # noqa: PLR2004
+    return f"{count:.0f} B"

@@ -48,10 +48,14 @@ def form_token() -> str:
 def required() -> Browser:
     """Return the browser of a form that may change something; else the answer is a 403."""
     found = browser()
-    sent = request.form.get(TOKEN_FIELD, "").encode()
-    if found is None or not hmac.compare_digest(sent, form_token().encode()):
+    if found is None or not is_equal(request.form.get(TOKEN_FIELD, ""), form_token()):
         abort(403)
     return found
+
+
+def is_equal(sent: str, token: str) -> bool:
+    """Whether a form carries this token."""
+    return hmac.compare_digest(sent.encode("utf-8", "backslashreplace"), token.encode())
 
 
 def keep(answer: Response, cookie: str) -> None:

@@ -11,6 +11,8 @@ RECEIPT = "flask10x.receipt"
 CONFLICTS = "flask10x.conflicts"
 # Likewise what makes the follower of an open page, for which a greenlet waits.
 FOLLOWER = "flask10x.follower"
+# Likewise the files that came while the body was read (`web/uploads.py`), or why they are refused.
+UPLOAD = "flask10x.upload"
 
 # How many downloads of a worker may be on their way at once. Each takes a
 # thread for one page of rows after the other; with many, each and every page would take long.
@@ -50,3 +52,10 @@ def takes_large_body(path: str) -> bool:
 def body_max_bytes(path: str) -> int:
     """The longest body that the route of this path takes."""
     return BATCH_MAX_BYTES if takes_large_body(path) else BODY_MAX_BYTES
+
+
+# The form that brings files; its body is never in memory as a whole.
+UPLOAD_PATH = "/setup/files/upload"
+# A backup of ten million readings, which are four years of five stations. What is larger takes an
+# hour by Wi-Fi, and three times as much has to be free: the file, its copy and the database.
+UPLOAD_MAX_BYTES = 1_000_000_000

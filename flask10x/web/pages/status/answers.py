@@ -54,6 +54,7 @@ from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.system.gauges import Gauges
 from flask10x.system.logs import escape
+from flask10x.system.wording import size
 from flask10x.translation import N_, Translation
 from flask10x.web import context
 from flask10x.web.alert_state import state
@@ -846,15 +847,6 @@ def span(days: float, t: Translation) -> str:
         if days >= from_days:
             return t(sentence, n=int(days / length))
     return t.duration(int(days * SEC_PER_DAY))
-
-
-def size(count: float) -> str:
-    """`12.3 GB`, `350 MB`, `12 KB`: of powers of ten, as cards are sold."""
-    for unit, length in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
-        if count >= length:
-            number = count / length
-            return f"{number:.1f} {unit}" if number < 100 else f"{number:,.0f} {unit}"  # noqa: PLR2004
-    return f"{count:.0f} B"
 
 
 def _is_on_same_disk(backup: NewestBackup, database: Path) -> bool:

@@ -1,0 +1,141 @@
+"""Files that a browser sends, in the data folder until they are used or the service starts again.
+
+They are written as they come, in pieces, so that neither memory nor the card has much of one to
+do at once: a commit waits for what is before it in the queue of the card.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from flask10x.system import disk
+from flask10x.system.locks import FileLock, note_of_holder
+
+NAME = "uploads"
+LOCK = ".lock"
+# A card writes so much in a moment; more would lie in memory, and each commit would wait for it.
+SYNC_EVERY_BYTES = 4_000_000
+# As people call their files; what else a name has may mean something to a shell or a path.
+USUAL_NAME = re.compile(r"\w[\w .()+,-]{0,99}")
+OTHER_NAME = "upload"
+
+
+class Uploads:
+    """The files of one upload; the next one replaces them. One at a time is received."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.folder = data_dir / NAME
+        self._lock: FileLock | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that came, in their order; what was made beside them is not among them."""
+        found = []
+        with suppress(OSError):
+            for folder in self.folder.iterdir():
+                if folder.name.isdigit():
+                    found += [(int(folder.name), path) for path in _first(folder)]
+        return [path for _, path in sorted(found)]
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether files are on their way now; raises OSError."""
+        return note_of_holder(self.folder / LOCK) is not None
+
+    def begin(self) -> bool:
+        """Make room for new files; False when others are being received. Raises OSError."""
+        if not self.folder.is_dir():
+            self.folder.mkdir(mode=0o750)
+            disk.leave_to_owner(self.folder, self.folder.parent)
+        lock = FileLock(self.folder / LOCK)
+        if not lock.try_acquire():
+            lock.close()
+            return False
+        self._lock = lock
+        self.discard()
+        return True
+
+    def discard(self) -> None:
+        """Remove all files, by whom receives them. Raises OSError."""
+        for path in self.folder.iterdir():
+            if path.name.isdigit():
+                shutil.rmtree(path)
+
+    def end(self) -> None:
+        """Let others send files."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def new_file(self, number: int, name: str) -> "NewFile":
+        """Begin a file; each has a folder of its own, so two may have one name. Raises OSError."""
+        folder = self.folder / str(number)
+        folder.mkdir(mode=0o750)
+        disk.leave_to_owner(folder, self.folder)
+        return NewFile(folder / safe_name(name))
+
+    def remove(self) -> None:
+        """Remove all, unless some are being received. Raises OSError."""
+        if self.folder.is_dir():
+            with closing(FileLock(self.folder / LOCK)) as lock:
+                if lock.try_acquire():
+                    self.discard()
+
+
+def _first(folder: Path) -> Iterator[Path]:
+    """The file that came; rejected rows are beside it under a longer name."""
+    names = sorted((path.name for path in folder.iterdir()), key=len)
+    if names:
+        yield folder / names[0]
+
+
+def safe_name(name: str) -> str:
+    """Return the last part of a name that a browser has sent, or another one in its place."""
+    last = re.split(r"[/\\]", name)[-1].strip()
+    return last if USUAL_NAME.fullmatch(last) else OTHER_NAME
+
+
+class NewFile:
+    """A file that is being received."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: BinaryIO = open(path, "xb", buffering=0, opener=disk.private)  # noqa: SIM115
+        disk.leave_to_owner(self._file.fileno(), path.parent)
+        self._unsynced = 0
+
+    def write(self, data: bytes) -> None:
+        """Write the next bytes; raises OSError."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        self._unsynced += len(data)
+        if self._unsynced >= SYNC_EVERY_BYTES:
+            self._sync()
+
+    def close(self) -> None:
+        """End the file; raises OSError when it is not on the disk."""
+        try:
+            self._sync()
+        finally:
+            self._file.close()
+
+    def _sync(self) -> None:
+        self._unsynced = 0
+        os.fdatasync(self._file.fileno())
+        # It is read again much later; memory is for the database.
+        os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def remove_leftovers(data_dir: Path) -> None:
+    """At a start: remove what was sent before, unless a command still works with it."""
+    # Only this needs it, at a start.
+    from flask10x.system.background import Background  # noqa: PLC0415
+
+    with suppress(OSError):
+        if not Background(data_dir).is_running:
+            Uploads(data_dir).remove()
