@@ -7,6 +7,7 @@ from gettext import gettext as _
 from pathlib import Path
 
 import click
+from sqlalchemy.exc import DBAPIError
 
 from flask10x.commands import translated
 from flask10x.commands.database import opened_alone
@@ -15,9 +16,11 @@ from flask10x.commands.options import progress, remark
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database import schema
+from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import database_path
+from flask10x.errors import Flask10xError
 from flask10x.maintenance import replica
-from flask10x.maintenance.restore import Restored, restore
+from flask10x.maintenance.restore import Restored, put_newer_back, restore
 from flask10x.readings.times import local_text
 from flask10x.system import backup_files
 from flask10x.system.wording import amount
@@ -44,7 +47,9 @@ from flask10x.system.wording import amount
     metavar="TIME",
     help='With --replica: the state of that time, such as "2025-08-24 09:00".',
 )
-def command(file: Path | None, url: str | None, moment: str | None) -> None:
+# For the parent of the workers, which has ended them: it holds their lock.
+@click.option("--by-service", is_flag=True, hidden=True)
+def command(file: Path | None, url: str | None, moment: str | None, *, by_service: bool) -> None:
     """Replace the database with the backup FILE; the service must be stopped.
 
     FILE is checked first and stays where it is. What it replaces is kept beside the database.
@@ -61,7 +66,7 @@ def command(file: Path | None, url: str | None, moment: str | None) -> None:
     if file is None:
         raise click.MissingParameter(param_type="argument", param_hint="'FILE'")
     path = database_path(config)
-    restored = restore(config, file, progress)
+    restored = restore(config, file, progress, by_service=by_service)
     text = _("{database}: restored from {file}, {rows}")
     click.echo(text.format(database=path, file=file, rows=amount(restored.contents.rows, "row")))
     if not restored.has_sum:
@@ -72,11 +77,28 @@ def command(file: Path | None, url: str | None, moment: str | None) -> None:
         remark(text.format(**named))
     for line in _remarks(restored):
         click.echo(line)
+    if by_service and restored.replaced:
+        _put_newer_back(config, restored.replaced)
     text = _(
         "The files in {folder} may now have rows that the database lacks; the export"
         " then refuses. Put back CSV files of the same time, or do what the export says."
     )
     click.echo(text.format(folder=config.csv_dir))
+
+
+def _put_newer_back(config: Settings, replaced: Path) -> None:
+    """Put back what was received before the backup was sent; what fails is in the kept file."""
+    try:
+        migrate(config)
+        count = put_newer_back(config, replaced)
+    except (DBAPIError, Flask10xError) as error:
+        text = _("readings received since then are in {path} only: {reason}")
+        reason = reason_of(error) if isinstance(error, DBAPIError) else str(error)
+        remark(text.format(path=replaced, reason=reason))
+        return
+    if count:
+        text = _("Received since then, and put back: {readings}")
+        click.echo(text.format(readings=amount(count, "reading")))
 
 
 def _remarks(restored: Restored) -> list[str]:

@@ -10,23 +10,28 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import tzinfo
+from functools import partial
 from gettext import gettext as _
 from pathlib import Path
 
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database import engines
+from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import is_busy
+from flask10x.database.insert import HEAD, Cells, existing_columns, insert_rows
 from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside, database_path, url_of
 from flask10x.database.running_service import running
 from flask10x.database.sqlite import litestream, missing, rescued
 from flask10x.database.sqlite.file import make_single_file, open_read_only
+from flask10x.database.tables import measurement, readings
 from flask10x.errors import CopyError, LockTimeout, RestoreError
 from flask10x.maintenance import copy_check
 from flask10x.system import disk
@@ -39,6 +44,11 @@ UNFINISHED_NAME = re.compile(r"\.flask10x-restore-[0-9]+\.tmp")
 # Others take these for moments only; a process that holds one for longer is at work.
 LOCK_TIMEOUT_SEC = 2.0
 POLL_SEC = 0.05
+# The only other writer is this one; a person in a shell may hold the database for moments.
+TRIES = 10
+
+Prepare = Callable[[Path, Path, Path], tuple[copy_check.Contents, bool]]
+"""Makes the source a file beside the database; what it holds, and whether it has its sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +66,13 @@ class Restored:
     """The new name of a rescued copy that was restored."""
 
 
-def restore(settings: Settings, source: Path, bar: Bar = unseen) -> Restored:
+def restore(
+    settings: Settings, source: Path, bar: Bar = unseen, *, by_service: bool = False
+) -> Restored:
     """Replace the database by a copy; the service must be stopped.
+
+    With `by_service` the parent of its workers, which has ended them, calls it and holds its lock;
+    senders wait, so the source, which was checked just before, is taken as it is, and is gone.
 
     Raises RestoreError, and CopyError when `source` is damaged, has changed or is not ours; then
     the database is as it was. Killed at any moment, it leaves the old database or the new one in
@@ -72,10 +87,15 @@ def restore(settings: Settings, source: Path, bar: Bar = unseen) -> Restored:
         )
         raise RestoreError(text.format(database=url_of(settings), file=source.absolute()))
     try:
-        with _locked(settings, path):
+        with _locked(settings, path, by_service=by_service):
             _remove_leftovers(path)
-            restored = _replace(settings, source.absolute(), path, bar)
+            prepare = _linked if by_service else partial(_copy, bar=bar)
+            restored = _replace(settings, source.absolute(), path, prepare)
             missing.remember(settings)
+            if by_service:
+                # Its name from before would be a second one of the database.
+                source.unlink(missing_ok=True)
+                return restored
             if source.resolve() in rescued.copies(path):
                 return replace(restored, used=rescued.put_aside(source.resolve()))
             return restored
@@ -87,10 +107,45 @@ def restore(settings: Settings, source: Path, bar: Bar = unseen) -> Restored:
         raise RestoreError(text.format(file=source, database=path, reason=error)) from error
 
 
+def put_newer_back(settings: Settings, replaced: Path) -> int:
+    """Store the readings of the replaced database that are newer than all of their station.
+
+    They are what a new installation has received before its backup was restored; what is older may
+    be in the backup. Returns how many there were. The database has this program's schema. Raises
+    sqlalchemy.exc.DBAPIError or LockTimeout; then none is stored.
+    """
+    with closing(Database(settings)) as database:
+        with database.reader.begin() as connection:
+            newest = {
+                endpoint: _newest(connection, endpoint)
+                for endpoint in settings.stations.by_endpoint
+            }
+        with open_read_only(replaced, immutable=True).connect() as connection:
+            rows = list(_newer(connection, settings, newest))
+        if rows:
+            database.commit_change(lambda c: insert_rows(c, settings.stations, rows), TRIES)
+    return len(rows)
+
+
+def _newest(connection: Connection, endpoint: str) -> int:
+    query = select(func.max(readings.c.received_at)).where(readings.c.endpoint == endpoint)
+    return connection.execute(query).scalar_one() or 0
+
+
+def _newer(connection: Connection, settings: Settings, newest: dict[str, int]) -> Iterator[Cells]:
+    """Yield its rows of the stations that are newer than these, without cells that are empty."""
+    present = existing_columns(connection)
+    names = [name for name in (*HEAD, *settings.stations.columns) if name in present]
+    for row in connection.execute(select(*map(measurement, names)).order_by(readings.c.id)):
+        cells = {name: value for name, value in zip(names, row, strict=True) if value is not None}
+        if cells["endpoint"] in newest and cells["received_at"] > newest[cells["endpoint"]]:
+            yield cells
+
+
 @contextmanager
-def _locked(settings: Settings, path: Path) -> Iterator[None]:
+def _locked(settings: Settings, path: Path, *, by_service: bool) -> Iterator[None]:
     """Hold the locks of all that write; raises RestoreError or LockTimeout."""
-    if service := running(settings):
+    if not by_service and (service := running(settings)):
         text = _(
             "the service (process {pid}) uses {path};"
             " stop it first: sudo systemctl stop flask10x.socket flask10x, or Ctrl+C where it was"
@@ -104,11 +159,13 @@ def _locked(settings: Settings, path: Path) -> Iterator[None]:
         )
         raise RestoreError(text.format(path=path))
     with ExitStack() as stack:
-        for lock in (
-            FileLock(lock_path(path, "service")),
+        locks: list[FileLock | FairLock] = [
             FileLock(lock_path(path, "export")),
             FairLock(lock_path(path, "commit")),
-        ):
+        ]
+        if not by_service:
+            locks.insert(0, FileLock(lock_path(path, "service")))
+        for lock in locks:
             stack.callback(lock.close)
             lock.acquire(LOCK_TIMEOUT_SEC)
         yield
@@ -131,14 +188,13 @@ def _is_second_name(file: Path, path: Path) -> bool:
     )
 
 
-def _replace(settings: Settings, source: Path, path: Path, bar: Bar) -> Restored:
+def _replace(settings: Settings, source: Path, path: Path, prepare: Prepare) -> Restored:
     if path.exists() and source.samefile(path):
         raise RestoreError(_("{path} is the database itself").format(path=source))
     copy_check.check_kind(source)
-    _check_room(source, path.parent)
     unfinished = path.with_name(f".flask10x-restore-{os.getpid()}.tmp")
     try:
-        contents, has_sum = _copy(source, unfinished, path, bar)
+        contents, has_sum = prepare(source, unfinished, path)
         _close_up(path)
         last_id = _last_id(path)
         replaced = _keep(path, _free_name(path, settings.zone))
@@ -165,11 +221,23 @@ def _check_room(source: Path, folder: Path) -> None:
         raise RestoreError(text)
 
 
+def _linked(source: Path, unfinished: Path, path: Path) -> tuple[copy_check.Contents, bool]:
+    """Give the source a second name in the database's folder; copy it from another disk."""
+    copy_check.check_complete(source)
+    try:
+        os.link(source, unfinished)
+    except OSError:
+        return _copy(source, unfinished, path, unseen)
+    _adopt(unfinished, path)
+    return copy_check.contents_of(unfinished), copy_check.check_unchanged(source, unfinished)
+
+
 def _copy(source: Path, unfinished: Path, path: Path, bar: Bar) -> tuple[copy_check.Contents, bool]:
     """Copy the source into the database's folder and check it there.
 
     Returns what it holds, and whether a sum has proven that it is as it was made.
     """
+    _check_room(source, path.parent)
     copy_check.check_complete(source)
     with bar(_("copy"), disk.size(source)) as advance:
         disk.copy(source, unfinished, advance)

@@ -35,7 +35,8 @@ from flask10x.recording.shared_queue import QueueFile, WorkerSlot
 from flask10x.server import migration
 from flask10x.server.address import greet, require_free
 from flask10x.server.worker import REQUEST_WITHIN_SEC, Worker
-from flask10x.system import limits, logs
+from flask10x.system import limits, logs, uploads
+from flask10x.system.background import About, Background
 from flask10x.system.clock import monotonic_ms
 from flask10x.system.gauges import SLOTS, Gauges
 from flask10x.system.logs import Pace
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 GRACEFUL_TIMEOUT_SEC = 30
 # How long a stopping worker waits for requests in flight; then it stores its readings and ends.
 REQUEST_CEILING_SEC = 10
+END_POLL_SEC = 0.05
 
 
 # The settings in force: settings, stations and tokens that were valid when they were last read.
@@ -275,12 +277,15 @@ def worker_app() -> "Flask":
     return with_threads(create_app(settings, slot, _in_force.keyring, _missing), settings)
 
 
-def on_reload(_server: Any) -> None:
+def on_reload(server: Any) -> None:
     """In the master, before new workers are forked: read settings, stations and tokens again.
 
-    A mistake in them ends neither the master nor a worker.
+    A mistake in them ends neither the master nor a worker. Where a page has asked for it, a backup
+    is put in the place of the database first.
     """
     global _in_force  # noqa: PLW0603
+    if not _missing and (asked := Background(_settings.data_dir).take_asked()):
+        _restore(server, *asked)
     former = _in_force
     try:
         _in_force, waiting = read_settings_again(former)
@@ -300,6 +305,34 @@ def on_reload(_server: Any) -> None:
         _warn(station_file.formula_headings(_in_force.settings.stations))
     if line := alerts_line(former.settings.alerts, _in_force.settings.alerts):
         _tell(logging.INFO, line)
+
+
+def _restore(server: Any, about: About, environment: dict[str, str]) -> None:
+    """End all workers, and run the command that replaces the database; it says what came of it.
+
+    They store what they have accepted, and connections wait for the next workers meanwhile.
+    """
+    try:
+        _end_workers(server)
+        Background(_settings.data_dir).start(about, environment).join()
+        _gauges.forget_file()
+        # What was made by an older version is brought to this one.
+        _prepare()
+    except Exception as error:
+        _tell(logging.ERROR, f"A backup could not be restored: {error}")
+        return
+    _tell(logging.WARNING, "The database was replaced from the page of the setup, see there")
+
+
+def _end_workers(server: Any) -> None:
+    """Let all workers end, at last by force."""
+    until_sec = time.monotonic() + GRACEFUL_TIMEOUT_SEC
+    server.kill_workers(signal.SIGTERM)
+    while server.WORKERS:
+        if time.monotonic() > until_sec:
+            server.kill_workers(signal.SIGKILL)
+        time.sleep(END_POLL_SEC)
+        server.reap_workers()
 
 
 def _take_stations(stations: Changes) -> None:
@@ -351,6 +384,7 @@ def on_starting(_server: Any) -> None:
         # The file of the lock would lie on the wrong disk, too.
         if not _missing:
             _held.append(hold_database(_settings))
+            uploads.remove_leftovers(_settings.data_dir)
         require_free(_settings)
         if workers > 1:
             # All workers and the migration share its memory; a single worker would have most of it

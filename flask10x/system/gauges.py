@@ -278,6 +278,10 @@ class Gauges(Structure):
         self.commit_times_us = SharedHistogram(SLOTS, COMMIT_US_BOUNDS)
         self.add_stations(endpoints)
 
+    def forget_file(self) -> None:
+        """Take the file of the database for another one, while no worker runs."""
+        self.file_id = self.file_device = self.inspected = 0
+
     def add_stations(self, endpoints: Iterable[str]) -> None:
         """Expect readings of these stations from now on, also of those that were there before.
 
