@@ -157,13 +157,13 @@ def newest_backup(folder: Path, zone: tzinfo | None, now_ms: int) -> NewestBacku
     except FileNotFoundError:
         return None
     for path in reversed(files):
-        made_at = _made_at(path, zone)
+        made_at = time_of_backup(path, zone)
         if made_at <= now_ms + CLOCK_MARGIN_MS:
             return NewestBackup(path=path, made_at=made_at, bytes=path.stat().st_size)
     return None
 
 
-def _made_at(path: Path, zone: tzinfo | None) -> int:
+def time_of_backup(path: Path, zone: tzinfo | None) -> int:
     """The time in its name, which a copy keeps, or else that of its last change.
 
     Of an hour that occurs twice, at the end of summer time, it is the first.

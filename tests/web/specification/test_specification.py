@@ -54,6 +54,14 @@ OF_PAGES = {
         ("post", f"/setup/notifications{path}")
         for path in ("", "/channel", "/remove", "/rule", "/switch", "/test")
     ),
+    *(("get", f"/setup/files/{path}") for path in ("backups/{name}", "rejected/{number}")),
+    *(
+        ("post", f"/setup/files/{path}")
+        for path in (
+            *("backup", "cancel", "discard", "export", "import", "restore", "retention"),
+            *("upload", "verify"),
+        )
+    ),
     ("get", "/history/address.svg"),
     *(("post", path) for path in ("/alerts/mute", "/alerts/unmute", "/notes/undo", "/notes/write")),
 }

@@ -25,6 +25,7 @@ PARTS = {
     "setup.as_stations": N_("Stations"),
     "setup.as_notifications": N_("Notifications"),
     "setup.as_house": N_("House"),
+    "setup.as_files": N_("Backups and files"),
     "setup.as_start": N_("First steps"),
     "setup.as_page": N_("All settings"),
 }

@@ -30,6 +30,7 @@ from flask10x.web import administrators, context, preferences
 from flask10x.web.pages.setup import (
     boards,
     changes,
+    files_view,
     house,
     notifications,
     senders,
@@ -42,7 +43,7 @@ from flask10x.web.pages.setup.page import blueprint, refused, shown
 from flask10x.web.pages.setup.stations import UNITS, Candidate
 from flask10x.web.pages.status.commands import shell
 
-__all__ = ["blueprint", "house", "notifications", "start"]
+__all__ = ["blueprint", "files_view", "house", "notifications", "start"]
 
 
 @dataclass(frozen=True, slots=True)

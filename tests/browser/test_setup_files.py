@@ -1,0 +1,187 @@
+"""A newcomer with a browser imports a year of old CSV files, and takes a backup to a new house."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.browser.chromium import Browser, chromium
+from tests.browser.conftest import base_of, needs_browser
+from tests.browser.test_setup import check_by_axe
+from tests.e2e.conftest import make_services
+from tests.e2e.service import Service, wait_until
+
+pytestmark = pytest.mark.tools
+
+DONE_WITHIN_SEC = 120
+# Each half an hour, as somebody may have thinned them out.
+ROWS = 2 * 24 * 365
+FIRST = datetime(2022, 1, 1, tzinfo=UTC)
+NAME = "PicodataX.csv"
+
+# The list of the pages goes on to the side on a phone.
+WIDE = """
+return [...document.querySelectorAll('.part *')].filter(
+  (part) => part.getBoundingClientRect().right > document.documentElement.clientWidth + 1
+).map((part) => part.outerHTML.slice(0, 120))
+"""
+FETCH_SUM = """
+return (async () => {
+const bytes = await (await fetch(arguments[0])).arrayBuffer();
+const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+return [...sum].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+})();
+"""
+DROP = """
+const files = new DataTransfer();
+files.items.add(new File([arguments[1]], arguments[0], { type: "text/csv" }));
+document.dispatchEvent(new DragEvent("drop", { dataTransfer: files, cancelable: true }));
+"""
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Service]:
+    needs_browser()
+    with make_services(tmp_path / "house") as make:
+        yield make(commit_interval_sec=0)
+
+
+@pytest.fixture
+def window(house: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with chromium(tmp_path_factory.mktemp("profile"), base_of(house)) as browser:
+        yield browser
+
+
+@pytest.fixture
+def year(tmp_path: Path) -> Path:
+    """A file of a year, with two lines that are none."""
+    times = (FIRST + timedelta(minutes=30 * number) for number in range(ROWS))
+    lines = [f"{at:%Y-%m-%d %H:%M:%S},{990 + at.hour}.5,{20 + at.day}.25" for at in times]
+    text = "\r\n".join(["current_time,Pressure,Tempereture", *lines, "rubbish", "x,1,2", ""])
+    path = tmp_path / NAME
+    path.write_bytes(text.encode())
+    return path
+
+
+def become_administrator(house: Service, browser: Browser) -> None:
+    address = house.command("admin-link").stdout.splitlines()[0]
+    browser.open(urlsplit(address).path)
+    browser.one("main form button").click()
+    browser.wait(lambda: browser.all("form[action='/setup/end']"), "it is an administrator's")
+
+
+def is_done(browser: Browser) -> bool:
+    """Whether what ran has ended, and the page says so."""
+    return bool(browser.all("#run:not([data-running='yes']) .run"))
+
+
+def said(browser: Browser, words: str) -> bool:
+    """Whether what ran says this; a page that is being replaced says nothing."""
+    return words in str(browser.script("return document.getElementById('run')?.innerText ?? ''"))
+
+
+def wait_until_done(browser: Browser) -> None:
+    wait_until(lambda: is_done(browser), DONE_WITHIN_SEC, "the command has ended")
+
+
+def choose(browser: Browser, path: Path) -> None:
+    browser.one("#upload input[type=file]").send_keys(str(path))
+    browser.one("#upload button:not([type])").click()
+
+
+@pytest.mark.parametrize(("language", "size"), [("en", (1280, 900)), ("ja", (360, 740))])
+def test_a_year_of_old_csv_is_imported(
+    house: Service, browser: Browser, year: Path, language: str, size: tuple[int, int]
+) -> None:
+    browser.resize(*size)
+    browser.open(f"/?lang={language}")
+    browser.open("/setup/files")
+    assert "admin-link" in browser.one("main").text and not browser.all("#upload")
+    check_by_axe(browser)
+    become_administrator(house, browser)
+    browser.open("/setup/files")
+    choose(browser, year)
+    preview = "form[action='/setup/files/import']"
+    wait_until(lambda: browser.all(preview), DONE_WITHIN_SEC, "the preview is there")
+    shown = browser.one(".preview").text
+    assert NAME in shown and f"{ROWS:,}" in shown and f"{ROWS + 2:,}" in shown
+    assert browser.script(WIDE) == []
+    check_by_axe(browser)
+    assert house.count() == 0
+    browser.one(f"{preview} button[value=import]").click()
+    wait_until_done(browser)
+    assert (
+        f"{ROWS} stored" in browser.one("#run").text or f"保存 {ROWS}" in browser.one("#run").text
+    )
+    assert house.count() == ROWS
+    assert browser.one("#run a[download]").text == f"{NAME}.rejected.csv"
+    assert browser.script(WIDE) == []
+    check_by_axe(browser)
+    # Once more: nothing is stored twice.
+    browser.one("form[action='/setup/files/discard'] button").click()
+    browser.wait(lambda: browser.all("#upload"), "the files are gone")
+    browser.script(DROP, NAME, year.read_text().replace("\n", "\r\n"))
+    wait_until(lambda: browser.all(preview), DONE_WITHIN_SEC, "the second preview is there")
+    assert browser.one(".preview dd strong").text == "0"
+    assert browser.errors() == []
+
+
+def test_a_backup_is_made_and_restored_into_a_new_house(
+    house: Service, browser: Browser, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    for number in range(20):
+        assert _post(house, number)
+    house.wait_for_rows(20)
+    become_administrator(house, browser)
+    browser.open("/setup/files")
+    browser.one("form[action='/setup/files/backup'] button").click()
+    wait_until_done(browser)
+    link = browser.one("a[href^='/setup/files/backups/']").get_attribute("href") or ""
+    (path,) = (house.data_dir / "backups").glob("*.sqlite3")
+    noted = path.with_name(f"{path.name}.sha256").read_text().split()[0]
+    assert urlsplit(link).path.endswith(path.name)
+    assert browser.script(FETCH_SUM, link) == noted
+    browser.one("form[action='/setup/files/verify'] button").click()
+    wait_until(lambda: said(browser, "unchanged"), DONE_WITHIN_SEC, "it is checked")
+    with (
+        make_services(tmp_path / "new") as make,
+        chromium(tmp_path_factory.mktemp("second"), base_of(new := make())) as second,
+    ):
+        assert _post(new, 100)
+        new.wait_for_rows(1)
+        become_administrator(new, second)
+        second.open("/setup/files")
+        choose(second, path)
+        restore = "form[action='/setup/files/restore'] button"
+        wait_until(lambda: second.all(restore), DONE_WITHIN_SEC, "it is checked")
+        check_by_axe(second)
+        second.one(restore).click()
+        wait_until(lambda: said(second, "put back"), DONE_WITHIN_SEC, "it is restored")
+        # The reading that had come is there, too, and the next ones.
+        assert new.count() == 21
+        assert _post(new, 101)
+        new.wait_for_rows(22)
+        assert list(new.data_dir.glob("*.replaced-*"))
+        new.check_integrity()
+
+
+def test_without_scripts_a_file_is_sent_looked_through_and_imported(
+    house: Service, year: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    profile = tmp_path_factory.mktemp("without")
+    with chromium(profile, base_of(house), scripts=False) as browser:
+        become_administrator(house, browser)
+        browser.open("/setup/files")
+        choose(browser, year)
+        preview = "form[action='/setup/files/import']"
+        wait_until(lambda: browser.all(preview), DONE_WITHIN_SEC, "the page has reloaded itself")
+        browser.one(f"{preview} button[value=import]").click()
+        wait_until_done(browser)
+        assert house.count() == ROWS
+
+
+def _post(house: Service, number: int) -> bool:
+    body = {"temperature": f"{20 + number % 9}.5C", "pressure": f"{1000 + number}.25hPa"}
+    return house.post("data", body).status == 200
