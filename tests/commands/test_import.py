@@ -1,5 +1,6 @@
 """`flask10x import` as people run it: what it prints, its exit status, and being killed."""
 
+import json
 import os
 import pty
 import signal
@@ -93,6 +94,29 @@ def test_a_line_for_each_file(settings: Settings, database: Database, tmp_path: 
         "BedRoomEnv.csv: 20000 rows read, 0 stored, 20000 present, 0 rejected\n"
     )
     assert count(database) == 20_002
+
+
+def test_a_dry_run_says_what_would_be_stored_in_which_zone(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    path, other = write(tmp_path / NAME, ROW, "x"), write(tmp_path / "x.csv", ROW)
+    result = run_import(settings, "--dry-run", path)
+    assert result.returncode == 4
+    assert result.stdout == (
+        "PicodataX.csv: 2 rows of data from 2025-08-24 10:46:40 to 2025-08-24 10:46:40"
+        " (Asia/Tokyo); 1 would be stored, 0 present, 1 rejected, 0 left out\n"
+    )
+    result = run_import(settings, "--dry-run", "--json", "--zone", "UTC", path, other)
+    assert result.returncode == 1
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert (first["first_ms"], first["new"]) == (1_756_032_400_000, 1)
+    assert first["rejected_name"] == f"{NAME}.rejected.csv"
+    assert second["stations"] == ["data"] and "--endpoint" in second["refused"]
+    assert count(database) == 0
+    for wrong in (["--json"], ["--zone", "Mars/Olympus"]):
+        assert run_import(settings, *wrong, path).returncode == 2
+    assert run_import(settings, "--zone", "UTC", path).returncode == 4
+    assert select(database.path, "SELECT received_at FROM readings") == [(1_756_032_400_000,)]
 
 
 @pytest.mark.tools

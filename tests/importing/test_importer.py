@@ -407,3 +407,23 @@ def test_a_file_of_the_export_is_read_in_its_own_zone_only(
         (1, 0, 0)
     )
     assert run(make_settings(TIMEZONE="Japan"), database, path) == (1, 0, 0)
+
+
+def test_a_preview_says_what_the_import_does_and_stores_nothing(
+    settings: Settings, database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(old_file, "BLOCK_BYTES", 2 * LINE_BYTES)
+    # The first is there once, and in the file twice, in two blocks.
+    lines = ["2025-08-24 10:46:40,1.0,2.0", "2025-08-24 10:47:40,3.0,2.0", "x,1.0,2.0"]
+    lines += ["2025-08-24 10:46:40,1.0,2.0", "2025-08-24 10:45:40,5.0,2.0"]
+    run(settings, database, write(path, lines[0]))
+    write(path, *lines)
+    preview = importer.preview_file(settings, database, path)
+    assert len(stored(database)) == 1
+    assert (preview.new, preview.present, preview.rejected) == (3, 1, 1)
+    assert (preview.rows, preview.station.endpoint, preview.missing) == (5, "data", ())
+    assert (preview.first_ms, preview.last_ms) == (AT - 60_000, AT + 60_000)
+    assert preview.rejected_path.read_text().count("\n") == 2
+    assert run(settings, database, path) == (3, 1, 1)
+    again = importer.preview_file(settings, database, path)
+    assert (again.new, again.present) == (0, 4)

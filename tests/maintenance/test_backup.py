@@ -140,6 +140,23 @@ def test_the_command_says_it_in_one_line(settings: Settings, writer: Writer) -> 
     assert done.stderr == ""
 
 
+def test_a_backup_is_checked_by_the_command(settings: Settings, writer: Writer) -> None:
+    store(writer, 1, 2, 3)
+    assert run(settings).returncode == 0
+    name, checksum = names(settings.data_dir / "backups")
+    path = settings.data_dir / "backups" / name
+    done = run(settings, "--verify", str(path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{path}: unchanged since it was made, and whole: 3 rows\n"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"data", b"dato", 1))
+    changed = run(settings, "--verify", str(path))
+    assert changed.returncode == 1 and "has changed since it was made" in changed.stderr
+    path.write_bytes(content)
+    path.with_name(checksum).unlink()
+    assert "it has no SHA-256 file" in run(settings, "--verify", str(path)).stdout
+
+
 def test_the_oldest_go_and_nothing_else(
     settings: Settings, database: Database, folder: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -482,3 +483,30 @@ def test_one_that_was_killed_is_said_to_be_so(client: FlaskClient, settings: Set
     assert "It was ended before it was done" in words(client.get("/setup/files").text)
     (settings.data_dir / "background" / ABOUT).write_text("{")
     assert client.get("/setup/files").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "ActiveState=active\nNextElapseUSecRealtime=@1756049700",
+            "The next one: Mon 25 Aug 2025, 00:35 (flask10x-backup.timer).",
+        ),
+        (
+            "ActiveState=inactive\nNextElapseUSecRealtime=",
+            "flask10x-backup.timer is switched off",
+        ),
+        ("", "The service cannot see whether another is started by itself"),
+    ],
+)
+@pytest.mark.usefixtures("under_systemd")
+def test_when_the_next_backup_comes_is_asked_of_systemd(
+    client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, shown: str
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program = folder / "systemctl"
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{said}\nEND\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    assert shown in words(client.get("/setup/files").text)
