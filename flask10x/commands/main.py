@@ -28,6 +28,7 @@ COMMANDS = (
     "admin-link",
     "rejected",
     "rollups",
+    "verify",
     "mqtt",
     "datasette",
     "shell",

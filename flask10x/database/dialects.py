@@ -118,6 +118,21 @@ class Statements(Protocol):
     def begin_again(self, connection: Connection) -> None:
         """Begin a transaction again that the engine rolled back; the commit lock is still held."""
 
+    def readings_out_of_index(self, connection: Connection, after: int, until: int) -> list[int]:
+        """Return the readings with `after < id <= until` whose time the index does not have.
+
+        Empty where the engine can't be asked.
+        """
+
+    def entry_of_index(self, connection: Connection, number: int) -> tuple[str, int] | None:
+        """Return the endpoint and the time that the index has of a reading; reads all of it.
+
+        None where it has no entry, several, or can't be asked.
+        """
+
+    def changes_rotten_rows(self, connection: Connection) -> AbstractContextManager[None]:
+        """In the block a row may be changed of whose present values the index has no entry."""
+
 
 def of(connection: Connection) -> Statements:
     """Those of the engine that this connection leads to."""

@@ -219,6 +219,10 @@ class DatabaseEngine:
         Nothing is made or changed. Its errors are those of the engine.
         """
 
+    def plain_reader(self) -> "AbstractContextManager[Engine]":
+        """The same, which also returns a text whose bytes have become no text."""
+        return self.reader()
+
     @abstractmethod
     def connections(self, damage: Damage, busy_timeout_ms: int) -> Connections:
         """The connections of this process, none opened yet; a commit waits so long for others."""

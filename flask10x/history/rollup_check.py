@@ -10,7 +10,7 @@ readings were removed can't be computed again.
 import math
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 
 from sqlalchemy import Connection, func, select
@@ -29,6 +29,8 @@ from flask10x.readings.times import HOUR_MS, zone_of
 
 # Hours that are compared in one short transaction, so that the WAL can be reset meanwhile.
 PIECE_HOURS = 500
+# Before the first hour that a reading can be of.
+BEFORE_ALL_HOURS = MIN_CURSOR_MS // HOUR_MS - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class DayComparison:
 
     days: int
     differences: list[DayDifference]
+    rounded: list[DayDifference] = field(default_factory=list)
+    """Days that differ by no more than rounding does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class HourComparison:
     readings: int
     """How many readings of these hours are rolled up."""
     differences: list[RollupDifference]
+    rounded: list[RollupDifference] = field(default_factory=list)
+    """Hours that differ by no more than rounding does."""
 
 
 def verify(stations: Stations, database: Database) -> Iterator[HourComparison]:
@@ -75,15 +81,10 @@ def verify(stations: Stations, database: Database) -> Iterator[HourComparison]:
     The service can go on meanwhile. Raises what reading raises.
     """
     for station in stations.all:
-        after = MIN_CURSOR_MS // HOUR_MS - 1
-        while True:
-            with database.reader.begin() as connection:
-                hours = _hours(connection, station.endpoint, after)
-                last = rollups.position(connection)
-                yield _look(station, connection, hours, last)
-            if not hours:
-                break
-            after = hours[-1]
+        after: int | None = BEFORE_ALL_HOURS
+        while after is not None:
+            look, after = verify_hours_after(station, database, after)
+            yield look
 
 
 def verify_days(stations: Stations, database: Database) -> Iterator[DayComparison]:
@@ -94,9 +95,29 @@ def verify_days(stations: Stations, database: Database) -> Iterator[DayCompariso
     for station in stations.all:
         after: int | None = days.BEFORE_ALL
         while after is not None:
-            with database.reader.begin() as connection:
-                look, after = _look_at_days(station, connection, after)
+            look, after = verify_days_after(station, database, after)
             yield look
+
+
+def verify_hours_after(
+    station: Station, database: Database, after: int
+) -> tuple[HourComparison, int | None]:
+    """Compare the station's next hours in a short transaction.
+
+    Return the result and the hour to go on after, None at the end. Raises what reading raises.
+    """
+    with database.reader.begin() as connection:
+        hours = _hours(connection, station.endpoint, after)
+        look = _look(station, connection, hours, rollups.position(connection))
+    return look, hours[-1] if hours else None
+
+
+def verify_days_after(
+    station: Station, database: Database, after: int
+) -> tuple[DayComparison, int | None]:
+    """Compare the station's next days in a short transaction; as `verify_hours_after`."""
+    with database.reader.begin() as connection:
+        return _look_at_days(station, connection, after)
 
 
 def rebuild(stations: Stations, database: Database, zone: tzinfo | None) -> Iterator[int]:
@@ -135,27 +156,29 @@ def _look_at_days(
         rollup_days.c.day <= up_to,
     )
     numbers = sorted({*of_hours, *connection.execute(of_table).scalars()})
-    differences = []
+    result = DayComparison(len(numbers), [])
     for day in numbers:
         stored = stored_sums(connection, station, rollup_days.c.day, day)
         computed = maker.rows(station, day)
-        if not _agree(stored, computed):
-            differences.append(DayDifference(station.endpoint, day, stored, computed))
-    return DayComparison(len(numbers), differences), None if is_end else up_to
+        if stored != computed:
+            places = result.rounded if agree(stored, computed) else result.differences
+            places.append(DayDifference(station.endpoint, day, stored, computed))
+    return result, None if is_end else up_to
 
 
 def _look(station: Station, connection: Connection, hours: list[int], last: int) -> HourComparison:
-    readings_seen, differences = 0, []
+    readings_seen, differences, rounded = 0, list[RollupDifference](), list[RollupDifference]()
     for hour in hours:
         stored = stored_sums(connection, station, table.c.hour, hour)
         computed = rollups.computed(station, connection, hour, last)
         readings_seen += computed[0]["readings"] if computed else 0
-        if not _agree(stored, computed):
-            differences.append(RollupDifference((station.endpoint, hour), stored, computed))
-    return HourComparison(len(hours), readings_seen, differences)
+        if stored != computed:
+            places = rounded if agree(stored, computed) else differences
+            places.append(RollupDifference((station.endpoint, hour), stored, computed))
+    return HourComparison(len(hours), readings_seen, differences, rounded)
 
 
-def _agree(stored: list[Sums], computed: list[Sums]) -> bool:
+def agree(stored: list[Sums], computed: list[Sums]) -> bool:
     """Return whether these rows, in the order of the columns, are sums of the same values."""
     return len(stored) == len(computed) and all(map(_are_sums_of_same, stored, computed))
 

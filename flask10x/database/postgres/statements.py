@@ -321,6 +321,22 @@ def begin_again(_connection: Connection) -> None:
     raise NotImplementedError
 
 
+def readings_out_of_index(_connection: Connection, _after: int, _until: int) -> list[int]:
+    """Always empty: which way a statement goes is PostgreSQL's choice (amcheck looks at both)."""
+    return []
+
+
+def entry_of_index(_connection: Connection, _number: int) -> tuple[str, int] | None:
+    """Always None."""
+    return None
+
+
+@contextmanager
+def changes_rotten_rows(_connection: Connection) -> Iterator[None]:
+    """Nothing else is needed: an old entry of an index leads to a row that has another value."""
+    yield
+
+
 def _take_ids(connection: Connection, number: int) -> int:
     """The first of so many ids that follow the last one; they are committed in this order."""
     # A person may have inserted a row with an id: SQLite skips those, too. Else each

@@ -101,6 +101,17 @@ class SqliteEngine(DatabaseEngine):
         finally:
             engine.dispose()
 
+    @contextmanager
+    def plain_reader(self) -> "Iterator[Engine]":
+        """The same, which also returns a text whose bytes have become no text."""
+        from flask10x.database.sqlite.file import open_read_only  # noqa: PLC0415
+
+        engine = open_read_only(database_path(self._settings), snapshots=True, plain=True)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
     def connections(self, damage: Damage, busy_timeout_ms: int) -> "SqliteConnections":
         """The connections of this process to the file."""
         from flask10x.database.sqlite.connections import SqliteConnections  # noqa: PLC0415

@@ -36,18 +36,23 @@ CODE_IN_FINDING = re.compile(r"\berror code=([0-9]+)")
 PRIMARY_CODE = 0xFF
 
 
-def open_read_only(path: Path, *, immutable: bool = False, snapshots: bool = False) -> Engine:
+def open_read_only(
+    path: Path, *, immutable: bool = False, snapshots: bool = False, plain: bool = False
+) -> Engine:
     """An engine whose connections can change nothing: closing one never checkpoints the WAL.
 
     `immutable` is for a file without a WAL that no other process has open: nothing is locked, and
     nothing is written beside it. With `snapshots` each transaction sees the file as it was when it
-    began to read; without, each statement does.
+    began to read; without, each statement does. With `plain` a text that is no UTF-8 is
+    returned with escapes.
     """
     query = f"mode=ro{'&immutable=1' if immutable else ''}"
 
     def opened() -> Driver:
         driver = connect(path, query, READ_BUSY_TIMEOUT_MS / 1000)
         driver.set_progress_handler(lambda: 0, STEPS_BETWEEN_SIGNALS)
+        if plain:
+            driver.text_factory = replace_undecodable
         return driver
 
     engine = create_engine(f"{SQLITE}://", creator=opened, poolclass=NullPool)

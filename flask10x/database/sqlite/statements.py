@@ -178,6 +178,46 @@ def begin_again(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+# `unindexed` by hand: the row itself is read, not its entry in the index, and the other way round.
+_OUT_OF_INDEX = """
+SELECT stored.id FROM readings AS stored NOT INDEXED
+WHERE stored.id > ? AND stored.id <= ? AND NOT EXISTS (
+  SELECT 1 FROM readings AS entry INDEXED BY ix_readings_endpoint_received_at
+  WHERE entry.endpoint = stored.endpoint AND entry.received_at = stored.received_at
+  AND entry.id = stored.id
+)
+ORDER BY stored.id
+"""
+_ENTRY = """
+SELECT endpoint, received_at FROM readings INDEXED BY ix_readings_endpoint_received_at WHERE +id = ?
+"""
+
+
+def readings_out_of_index(connection: Connection, after: int, until: int) -> list[int]:
+    """Return the readings with `after < id <= until` whose time the index does not have."""
+    return list(connection.exec_driver_sql(_OUT_OF_INDEX, (after, until)).scalars())
+
+
+def entry_of_index(connection: Connection, number: int) -> tuple[str, int] | None:
+    """Return the endpoint and the time that the index has of a reading; reads all of it."""
+    rows = connection.exec_driver_sql(_ENTRY, (number,)).all()
+    return tuple(rows[0]) if len(rows) == 1 else None
+
+
+@contextmanager
+def changes_rotten_rows(connection: Connection) -> Iterator[None]:
+    """In the block a row may be changed of whose present values the index has no entry.
+
+    SQLite takes a missing entry for damage, unless the schema may be written: only then it leaves
+    the right entry, which is there, as it is (https://www.sqlite.org/pragma.html).
+    """
+    connection.exec_driver_sql("PRAGMA writable_schema = ON")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql("PRAGMA writable_schema = OFF")
+
+
 @lru_cache(maxsize=64)
 def _statement(names: tuple[str, ...], name: str = readings.name) -> str:
     """For `exec_driver_sql` with tuples; a list of dicts through SQLAlchemy is half as fast."""

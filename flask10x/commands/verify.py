@@ -1,0 +1,67 @@
+"""`flask10x verify`: compare all copies of the readings, and repair what is wrong."""
+
+import sys
+from dataclasses import replace
+from gettext import gettext as _
+
+import click
+
+from flask10x.commands import translated
+from flask10x.commands.database import database_errors, opened_alone
+from flask10x.commands.options import progress
+from flask10x.config import settings
+from flask10x.config.settings import Settings
+from flask10x.database.verified import Result
+from flask10x.maintenance.verify.run import verify
+from flask10x.maintenance.verify.wording import Words
+from flask10x.system.wording import amount
+from flask10x.translation import chosen
+
+SHOWN_DIFFERENCES = 50
+
+
+@translated.command()
+@translated.option("--repair", is_flag=True, help="Back up, and put back what is wrong.")
+def command(repair: bool) -> None:
+    """Compare table, roll-ups, CSV files and backups, and say which copy is wrong.
+
+    Can be run while the service runs. It goes on where it was ended before.
+
+    Exit status: 0 when nothing is wrong any more, 1 when something is, 3 when another one runs.
+    """
+    # FULL also where the service uses less: a repair must outlast a power cut.
+    config = replace(settings.load(), synchronous="FULL")
+    running = _("another verify is running; this one did nothing")
+    with opened_alone(config, lock="verify", running=running) as database, database_errors():
+        result = verify(config, database, repair=repair, bar=progress)
+    _say(config, result)
+    sys.exit(1 if result.open else 0)
+
+
+def _say(config: Settings, result: Result) -> None:
+    words = Words(config, chosen())
+    for difference in result.differences[:SHOWN_DIFFERENCES]:
+        click.echo(words.difference(difference))
+    if (more := len(result.differences) - SHOWN_DIFFERENCES) > 0:
+        click.echo(_("and {n} more; the log has them").format(n=more))
+    compared = [amount(result.readings, "reading"), amount(result.lines, "line")]
+    text = _("{readings}, {lines}, {hours} hours and days, {backup}: {n} different, {m} repaired")
+    if result.backup:
+        backup = _("{readings} of {path}")
+        shown = backup.format(
+            readings=amount(result.backup_readings, "reading"), path=result.backup
+        )
+    else:
+        shown = _("no backup")
+    click.echo(
+        text.format(
+            readings=compared[0],
+            lines=compared[1],
+            hours=result.hours,
+            backup=shown,
+            n=len(result.differences),
+            m=len(result.differences) - len(result.open),
+        )
+    )
+    if any(each.wrong for each in result.open):
+        click.echo(_("to put back what is wrong: flask10x verify --repair"))

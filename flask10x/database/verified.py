@@ -1,0 +1,134 @@
+"""What `flask10x verify` has found last, and how far a run of it has come: a file of JSON.
+
+It lies beside the database, so that the pages, the alerts and `flask10x check` of the same host can
+read it without the database. It is written as a whole: a kill leaves the file of before.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from flask10x.config.settings import Settings
+from flask10x.database.paths import database_path
+from flask10x.system import disk
+
+SUFFIX = "-verify.json"
+# Another version's file is no result.
+VERSION = 1
+
+Copy = Literal["table", "index", "hours", "days", "csv", "backup"]
+COPIES: tuple[Copy, ...] = get_args(Copy)
+Kind = Literal["reading", "hour", "day", "file", "backup", "unreadable"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """A place at which the copies differ, or a file that is not as it was written."""
+
+    kind: Kind
+    wrong: tuple[Copy, ...] = ()
+    """The copies that are wrong; empty where it can't be said."""
+    station: str = ""
+    """The endpoint; empty for a file of another kind."""
+    number: int = 0
+    """The id of the reading, the hour since 1970, or the day."""
+    at_ms: int | None = None
+    """When the reading was received, in UTC epoch milliseconds."""
+    path: str = ""
+    """The file, of `file` and `backup`."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """What each copy has, as text, by its name."""
+    right: str = ""
+    """What is right, as text; empty where it can't be said."""
+    is_repaired: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What the last complete run has compared and found."""
+
+    finished_at: int
+    """UTC epoch milliseconds."""
+    seconds: float
+    readings: int
+    """Readings of the table."""
+    lines: int
+    """Lines of CSV files."""
+    hours: int
+    """Hours and days of the roll-ups."""
+    backup: str = ""
+    """The backup whose readings were compared; empty without one."""
+    backup_readings: int = 0
+    differences: tuple[Difference, ...] = ()
+    repaired_at: int | None = None
+
+    @property
+    def open(self) -> tuple[Difference, ...]:
+        """The differences that are not repaired."""
+        return tuple(each for each in self.differences if not each.is_repaired)
+
+
+def path_of(settings: Settings) -> Path:
+    """Return the path of the file."""
+    path = database_path(settings)
+    return path.with_name(path.name + SUFFIX)
+
+
+def load(settings: Settings) -> dict[str, Any]:
+    """Return what the file has, `run` and `result`; empty where there is none or it is damaged.
+
+    Raises OSError when it can't be read.
+    """
+    try:
+        content = json.loads(path_of(settings).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    is_ours = isinstance(content, dict) and content.get("version") == VERSION
+    return content if is_ours else {}
+
+
+def last_result(settings: Settings) -> Result | None:
+    """Return the result of the last complete run; None before the first. Raises OSError."""
+    values = load(settings).get("result")
+    if not isinstance(values, dict):
+        return None
+    with suppress(TypeError, ValueError):
+        differences = tuple(map(_difference, values.pop("differences", ())))
+        names = {each.name for each in fields(Result)}
+        own = {name: value for name, value in values.items() if name in names}
+        return Result(differences=differences, **own)
+    return None
+
+
+def save(
+    settings: Settings, run: Mapping[str, Any] | None, result: Result | None, skipped_backup: str
+) -> None:
+    """Write them, durably; `skipped_backup` has what was wrong before the last repair.
+
+    Raises OSError; then the file is as before.
+    """
+    path = path_of(settings)
+    content = {
+        "version": VERSION,
+        "run": run,
+        "result": None if result is None else asdict(result),
+        "skipped_backup": skipped_backup,
+    }
+    unfinished = path.with_name(f"{path.name}.new")
+    with open(unfinished, "w", encoding="utf-8", opener=disk.private) as file:
+        json.dump(content, file, ensure_ascii=False)
+        disk.leave_to_owner(file.fileno(), path.parent)
+        file.flush()
+    disk.sync(unfinished)
+    unfinished.rename(path)
+    disk.sync(path.parent)
+
+
+def _difference(values: dict[str, Any]) -> Difference:
+    wrong = tuple(name for name in values.pop("wrong", ()) if name in COPIES)
+    names = {each.name for each in fields(Difference)}
+    own = {name: value for name, value in values.items() if name in names}
+    return Difference(wrong=wrong, **own)

@@ -1,0 +1,564 @@
+"""Compares the copies piece by piece; what differs is only noted, `judging.py` says which is wrong.
+
+Each piece is a short transaction, so the service goes on meanwhile and its WAL can be reset. A
+comparison can go on from the place at which another process has left it.
+
+Three things look like a difference and are none: readings that RETENTION_DAYS has removed, readings
+that a backup has and the table does not (a person has deleted them, or a rescue has lost them), and
+a backup of another history of the database, whose ids are those of other readings.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy.exc import DBAPIError
+
+from flask10x.config.settings import Settings
+from flask10x.database import csv_owner, dialects, engines
+from flask10x.database.database import Database
+from flask10x.database.dialects import last_id
+from flask10x.database.error_codes import reason_of
+from flask10x.database.insert import HEAD, existing_columns
+from flask10x.database.removed import load_removed
+from flask10x.database.sqlite.file import open_read_only
+from flask10x.database.tables import archived_files, measurement, readings, rollup_days, rollups
+from flask10x.export import zone
+from flask10x.export.checks import find_old_bytes
+from flask10x.export.earlier_columns import as_written, of_its_station
+from flask10x.export.file import NOTHING, CsvFile
+from flask10x.export.outcome import target_of
+from flask10x.export.position import Position, State, exported_rows, load_state
+from flask10x.export.rows import ROW_COLUMNS, IdSpan, Target, behind
+from flask10x.history import days
+from flask10x.history.rollup_check import (
+    BEFORE_ALL_HOURS,
+    verify_days_after,
+    verify_hours_after,
+)
+from flask10x.history.sums import stored_sums
+from flask10x.readings import csv_lines
+from flask10x.readings.csv_lines import Lines, LogRow
+from flask10x.readings.numbers import lines_without_minus_zero
+from flask10x.readings.stations import Station
+from flask10x.system import backup_files
+
+# Ids of one short transaction.
+PIECE_IDS = 5000
+# A person looks at the first of them; then it is no bit that has changed.
+NOTED_MAX = 2000
+# So many lines in a row that differ are another file, not one with rotten bits.
+OUT_OF_STEP_LINES = 50
+# A bit changes one value. A row that differs in more is another reading with the same id.
+CHANGED_MAX = 2
+
+Row = dict[str, Any]
+"""A reading by its columns; one that the copy lacks is not in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotedLine:
+    """A line of a station's CSV file that is not what the table gives."""
+
+    station: str
+    id: int
+    """The reading whose place it is; of a line without a reading the one before it."""
+    offset: int
+    length: int
+    """0: the file has no line for the reading."""
+    next_id: int | None = None
+    """Of a line without a reading the one behind it."""
+
+
+@dataclass(slots=True)
+class Noted:
+    """What a run has compared, and where copies differ."""
+
+    readings: int = 0
+    lines: int = 0
+    hours: int = 0
+    backup_readings: int = 0
+    backups: dict[str, bool | None] = field(default_factory=dict)
+    """Whether each backup has its SHA-256; None: there is none beside it. The newest is first."""
+    ids: list[int] = field(default_factory=list)
+    """Readings that the backup or the index has otherwise."""
+    file_lines: list[NotedLine] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    """CSV files whose bytes are not those of the last export."""
+    rollup_hours: list[tuple[str, int]] = field(default_factory=list)
+    rollup_days: list[tuple[str, int]] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
+    """Why a comparison could not be made, by its name."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Why a station's lines were not compared, in English: it is no difference."""
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> "Noted":
+        """Return what `as_json` was made of."""
+        noted = cls(**{name.name: values[name.name] for name in fields(cls)})
+        noted.file_lines = [NotedLine(**line) for line in values["file_lines"]]
+        noted.rollup_hours = [(name, number) for name, number in values["rollup_hours"]]
+        noted.rollup_days = [(name, number) for name, number in values["rollup_days"]]
+        return noted
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as an object of JSON."""
+        return asdict(self)
+
+    def add_ids(self, ids: Sequence[int]) -> None:
+        """Note these readings, as long as there is room."""
+        self.ids += ids[: max(0, NOTED_MAX - len(self.ids))]
+
+    def add_line(self, line: NotedLine) -> None:
+        """Note this line, as long as there is room."""
+        if len(self.file_lines) < NOTED_MAX:
+            self.file_lines.append(line)
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """All copies of the readings of these settings."""
+
+    settings: Settings
+    database: Database
+    skipped_backup: str = ""
+    """The backup that was made before the last repair: it has what was wrong then."""
+
+    def backup(self, noted: Noted) -> Path | None:
+        """Return the newest backup that has its SHA-256, or none beside it; else the newest."""
+        paths = [path for path in noted.backups if path != self.skipped_backup]
+        # The order of the others stays.
+        paths.sort(key=lambda path: noted.backups[path] is False)
+        return next((Path(path) for path in paths if Path(path).exists()), None)
+
+
+@contextmanager
+def opened_backup(path: Path | None) -> Iterator[Connection | None]:
+    """A connection that reads this backup, which no process writes."""
+    if path is None:
+        yield None
+        return
+    engine = open_read_only(path, immutable=True, plain=True)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+# ----------------------------------------------------------------------------- backups
+
+
+def compare_backups(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
+    """Compare each backup with its SHA-256, the newest first; a replica would be one more."""
+    try:
+        files = backup_files.finished(copies.settings.backup_dir)
+    except FileNotFoundError:
+        return
+    for path in reversed(files):
+        # The place is a name: the service may have made another backup meanwhile.
+        if at is not None and path.name >= at:
+            continue
+        noted.backups[str(path)] = backup_files.is_unchanged(path)
+        yield path.name
+
+
+# ----------------------------------------------------------------------------- readings
+
+
+def rows_query(names: Sequence[str], after: int, until: int) -> Any:
+    """Return the statement for the readings with `after < id <= until`: the id, these columns."""
+    columns = [readings.c[name] if name in HEAD else measurement(name) for name in names]
+    query = select(readings.c.id, *columns)
+    return query.where(readings.c.id > after, readings.c.id <= until).order_by(readings.c.id)
+
+
+def columns_of(*connections: Connection) -> list[str]:
+    """Return the columns of `readings` without the id that all of these databases have."""
+    names = [existing_columns(connection) for connection in connections]
+    return [*HEAD, *sorted(set.intersection(*names).difference(ROW_COLUMNS))]
+
+
+def all_rows(connection: Connection, query: Any) -> list[tuple[Any, ...]]:
+    """Return the driver's own tuples: SQLAlchemy's rows cost a third of the time."""
+    result = connection.execute(query)
+    try:
+        return list(result.cursor.fetchall()) if result.cursor else []
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise DBAPIError(str(query), None, error) from error
+
+
+def compare_rows(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
+    """Compare the table with its index and with the newest backup, in the order of the ids."""
+    after = at or 0
+    with ExitStack() as stack:
+        table = stack.enter_context(engines.of(copies.settings).plain_reader())
+        backup = stack.enter_context(opened_backup(copies.backup(noted)))
+        with table.begin() as connection:
+            end = last_id(connection)
+            names = columns_of(connection, *_readable(backup))
+        known = 0 if backup is None else _last_row(backup, noted)
+        while after < end:
+            until = min(after + PIECE_IDS, end)
+            saved = None
+            if backup is not None and after < known:
+                saved = _saved_rows(backup, rows_query(names, after, until), noted)
+                known = 0 if saved is None else known
+            _compare_piece(_Piece(table, names, after, until), saved, noted)
+            after = until
+            yield after
+
+
+def _readable(backup: Connection | None) -> list[Connection]:
+    """Return the backup, in a list, where its schema can be read."""
+    try:
+        return [backup] if backup is not None and existing_columns(backup) else []
+    except DBAPIError:
+        return []
+
+
+def _last_row(backup: Connection, noted: Noted) -> int:
+    rows = _saved_rows(backup, select(func.max(readings.c.id)), noted)
+    return rows[0][0] or 0 if rows else 0
+
+
+def _saved_rows(backup: Connection, query: Any, noted: Noted) -> list[tuple[Any, ...]] | None:
+    """Return the rows of the backup; None where it can't be read."""
+    try:
+        return all_rows(backup, query)
+    except DBAPIError as error:
+        # One that has changed since it was made is named anyway.
+        if False not in noted.backups.values():
+            noted.unread["backup"] = unreadable(error)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    table: Engine
+    names: Sequence[str]
+    after: int
+    until: int
+
+
+def _compare_piece(piece: _Piece, saved: list[tuple[Any, ...]] | None, noted: Noted) -> None:
+    with piece.table.begin() as connection:
+        rows = all_rows(connection, rows_query(piece.names, piece.after, piece.until))
+        out = dialects.of(connection).readings_out_of_index(connection, piece.after, piece.until)
+        noted.add_ids(out)
+    noted.readings += len(rows)
+    if saved is None:
+        return
+    noted.backup_readings += len(saved)
+    if saved == rows[: len(saved)]:
+        return
+    of_table = {row[0]: row for row in rows}
+    differing = []
+    for row in saved:
+        other = of_table.get(row[0], row)
+        changed = sum(a != b for a, b in zip(row, other, strict=True))
+        if 0 < changed <= CHANGED_MAX:
+            differing.append(row[0])
+    noted.add_ids([number for number in differing if number not in out])
+
+
+# ----------------------------------------------------------------------------- lines of CSV files
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A station's CSV file as the last export left it, and its rows."""
+
+    target: Target
+    state: State
+    position: Position
+    file: CsvFile
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether its bytes are those of the last export; reads all of them."""
+        return find_old_bytes(self.file, self.position) is not None
+
+    @property
+    def end(self) -> int:
+        """Where the bytes of the last export end."""
+        if self.file.checksum(self.position.mark.size_bytes) == self.position.mark.checksum:
+            return self.position.mark.size_bytes
+        old = find_old_bytes(self.file, self.position)
+        return (old or self.position.mark).size_bytes
+
+    def rows(self) -> tuple[int, list[IdSpan]]:
+        """Return where the rows begin that the table has, too, and which they are."""
+        return exported_rows(self.target, self.position, self.state.floor)
+
+
+@contextmanager
+def open_file(copies: Copies, station: Station, noted: Noted) -> Iterator[OpenFile | None]:
+    """Open the station's file where an export of this host has written it.
+
+    None where there is nothing to compare; `noted.left_out` says why, if that is unusual.
+    """
+    settings, database = copies.settings, copies.database
+    target = target_of(settings, database, station)
+    state = load_state(database, target.name)
+    position = state.position
+    with database.reader.begin() as connection:
+        is_elsewhere = csv_owner.is_elsewhere(settings, connection)
+    if is_elsewhere or position is None or position.mark == NOTHING:
+        yield None
+        return
+    target = of_its_station(target, position)
+    file = CsvFile.open(target.path, write=False)
+    if file is None:
+        # Archived by a person, or moved away: the next export begins a new one.
+        yield None
+        return
+    with closing(file):
+        if state.intent is not None:
+            noted.left_out[station.endpoint] = "an export into its file was interrupted"
+            yield None
+        else:
+            yield OpenFile(as_written(target, file, position), state, position, file)
+
+
+def compare_lines(
+    copies: Copies, station: Station, noted: Noted, at: Any
+) -> Iterator[dict[str, Any]]:
+    """Compare the station's CSV file with the table, and with the checksum of the last export."""
+    with open_file(copies, station, noted) as opened:
+        if opened is None:
+            return
+        path = str(opened.target.path)
+        is_intact = opened.is_intact
+        if not is_intact and path not in noted.files:
+            noted.files.append(path)
+        if why := _why_not(opened):
+            noted.left_out[station.endpoint] = why
+            return
+        yield from _LineComparison(opened, noted, station).pieces(at, is_intact=is_intact)
+
+
+def _why_not(opened: OpenFile) -> str:
+    if opened.target.unknown:
+        return f"the station no longer has {', '.join(opened.target.unknown)}"
+    if zone.difference(opened.target, opened.position):
+        return "its file is in another time zone"
+    return ""
+
+
+class _LineComparison:
+    """Compares what an export has written with the rows of the table, line by line where needed."""
+
+    def __init__(self, opened: OpenFile, noted: Noted, station: Station) -> None:
+        self._opened, self._noted, self._station = opened, noted, station.endpoint
+        self._file, self._end = opened.file, opened.end
+        self._differing_lines = 0
+
+    def pieces(self, at: Any, *, is_intact: bool) -> Iterator[dict[str, Any]]:
+        """Yield the place after each piece."""
+        target, file = self._opened.target, self._file
+        offset, spans = self._opened.rows()
+        # What a place depends on: an append leaves it, a rebuild does not.
+        of_file = [self._opened.position.first_id, self._opened.position.import_id, offset]
+        if at is not None and at["file"] == of_file:
+            offset, spans = at["offset"], behind(spans, at["after"])
+        elif not is_intact:
+            self._compare_imported(offset)
+        lines = Lines(target.zone)
+        pages = target.rows.pages(spans)
+        page, last = next(pages, None), 0
+        while page is not None:
+            following = next(pages, None)
+            texts = [text.encode() for text in lines.texts(page)]
+            expected = b"".join(texts)
+            if file.read(offset, min(len(expected), self._end - offset)) == expected:
+                offset += len(expected)
+            else:
+                beyond = lines.texts(following[:1])[0].encode() if following else None
+                place = self._compare_texts(page, [*texts, beyond], offset)
+                if place is None:
+                    self._noted.left_out[self._station] = "its file is not in step with the table"
+                    return
+                offset = place
+            self._noted.lines += len(page)
+            last = page[-1][0]
+            yield {"file": of_file, "after": last, "offset": offset}
+            page = following
+        self._note_rest(offset, last)
+
+    def _note_rest(self, offset: int, last: int) -> None:
+        while offset < self._end and (line := self._file.line(offset)):
+            self._note(last, offset, len(line), next_id=2**62)
+            offset += len(line)
+            if self._differing_lines > OUT_OF_STEP_LINES:
+                return
+
+    def _compare_texts(
+        self, page: Sequence[LogRow], texts: Sequence[bytes | None], offset: int
+    ) -> int | None:
+        """Compare line by line, and return where the lines end; None when they are out of step.
+
+        A bit that has changed in the file leaves the length of the line, one in the table may
+        change it; so the next line shows where this one ends.
+        """
+        before = 0
+        for row, text, following in zip(page, texts, texts[1:], strict=False):
+            number, expected = row[0], text or b""
+            line = self._line(offset)
+            if lines_without_minus_zero(line) == expected:
+                offset += len(line)
+                self._differing_lines = 0
+            elif self._follows(offset + len(expected), following):
+                self._note(number, offset, len(expected))
+                offset += len(expected)
+            elif line and self._follows(offset + len(line), following):
+                self._note(number, offset, len(line))
+                offset += len(line)
+            elif line and self._has(offset + len(line), expected):
+                self._note(before, offset, len(line), next_id=number)
+                offset += len(line) + len(expected)
+            elif following and self._has(offset, following):
+                self._note(number, offset, 0)
+            else:
+                length = len(expected) if self._ends_line(offset, expected) else len(line)
+                self._note(number, offset, length)
+                offset += length
+            if self._differing_lines > OUT_OF_STEP_LINES:
+                return None
+            before = number
+        return offset
+
+    def _line(self, offset: int) -> bytes:
+        return self._file.line(offset)[: max(0, self._end - offset)]
+
+    def _has(self, offset: int, text: bytes) -> bool:
+        return offset + len(text) <= self._end and self._file.read(offset, len(text)) == text
+
+    def _follows(self, offset: int, following: bytes | None) -> bool:
+        return offset == self._end if following is None else self._has(offset, following)
+
+    def _ends_line(self, offset: int, expected: bytes) -> bool:
+        return self._file.read(offset, len(expected)).endswith(b"\n")
+
+    def _note(self, number: int, offset: int, length: int, next_id: int | None = None) -> None:
+        self._differing_lines += 1
+        self._noted.add_line(NotedLine(self._station, number, offset, length, next_id))
+
+    def _compare_imported(self, end: int) -> None:
+        """Note lines from before Flask10X that are an imported row but for one byte.
+
+        Such a file may have rows that were never imported, and other notations.
+        """
+        target, offset = self._opened.target, len(self._file.line(0))
+        if self._opened.state.floor is not None and self._opened.state.floor.last_id:
+            return
+        spans = target.rows.imported(self._opened.position.import_id)
+        lines = Lines(target.zone)
+        rows = (
+            (row[0], text.encode())
+            for page in target.rows.pages(spans)
+            for row, text in zip(page, lines.texts(page), strict=True)
+        )
+        number, text = next(rows, (0, b""))
+        while text and offset < end:
+            line = self._file.read(offset, len(text))
+            if line != text and _differing_bytes(line, text) != 1:
+                line = self._file.line(offset)
+            else:
+                if line != text:
+                    self._note(number, offset, len(text))
+                number, text = next(rows, (0, b""))
+            offset += len(line)
+
+
+def _differing_bytes(line: bytes, text: bytes) -> int:
+    if len(line) != len(text):
+        return len(text)
+    return sum(a != b for a, b in zip(line, text, strict=True))
+
+
+def compare_archived(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
+    """Compare each archived CSV file whose place is known with its checksum."""
+    file = archived_files.c
+    query = select(file.path, file.size_bytes, file.checksum).where(file.path.is_not(None))
+    with copies.database.reader.begin() as connection:
+        rows = connection.execute(query.order_by(file.path)).all()
+    for path, size, checksum in rows:
+        if at is not None and path <= at:
+            continue
+        opened = CsvFile.open(Path(path), write=False)
+        if opened is not None:
+            with closing(opened):
+                if opened.checksum(size) != checksum:
+                    noted.files.append(path)
+        yield path
+
+
+# ----------------------------------------------------------------------------- roll-ups
+
+
+def compare_hours(copies: Copies, station: Station, noted: Noted, at: Any) -> Iterator[Any]:
+    """Compare the roll-ups of hours with the readings."""
+    after = BEFORE_ALL_HOURS if at is None else at
+    with opened_backup(copies.backup(noted)) as backup:
+        while after is not None:
+            look, after = verify_hours_after(station, copies.database, after)
+            noted.hours += look.hours
+            hours = [each.hour for each in look.differences]
+            # Within rounding a bit may have changed, or another SQLite has added the values.
+            hours += [
+                each.hour
+                for each in look.rounded
+                if saved_sums(backup, station, each.hour[1]) == each.computed
+            ]
+            noted.rollup_hours += hours[: max(0, NOTED_MAX - len(noted.rollup_hours))]
+            yield after
+
+
+def compare_days(copies: Copies, station: Station, noted: Noted, at: Any) -> Iterator[Any]:
+    """Compare the roll-ups of days with those of their hours."""
+    after = days.BEFORE_ALL if at is None else at
+    with opened_backup(copies.backup(noted)) as backup:
+        while after is not None:
+            look, after = verify_days_after(station, copies.database, after)
+            noted.hours += look.days
+            numbers = [each.day for each in look.differences]
+            numbers += [
+                each.day
+                for each in look.rounded
+                if saved_sums(backup, station, each.day, of_days=True) == each.computed
+            ]
+            room = max(0, NOTED_MAX - len(noted.rollup_days))
+            noted.rollup_days += [(station.endpoint, day) for day in numbers[:room]]
+            yield after
+
+
+def saved_sums(
+    backup: Connection | None, station: Station, number: int, *, of_days: bool = False
+) -> list[dict[str, Any]]:
+    """Return the roll-ups of an hour or a day as the backup has them; empty where it has none."""
+    if backup is None:
+        return []
+    try:
+        key = rollup_days.c.day if of_days else rollups.c.hour
+        return stored_sums(backup, station, key, number)
+    except DBAPIError:
+        return []
+
+
+def is_removed(copies: Copies, station: str, number: int) -> bool:
+    """Whether RETENTION_DAYS has removed this reading, perhaps a moment ago."""
+    with copies.database.reader.begin() as connection:
+        gone = load_removed(connection).get(station)
+    return gone is not None and number <= gone.last_id
+
+
+def unreadable(error: Exception) -> str:
+    """Return the reason why a copy can't be read."""
+    return " ".join(reason_of(error).split())
+
+
+def parsed(target: Target, line: bytes) -> csv_lines.ParsedLine | None:
+    """Return what a line says; None for one that is no line of the station any more."""
+    return csv_lines.read(target.station, line, target.zone) if line else None

@@ -1,0 +1,96 @@
+"""What `flask10x verify` has found, in words: for the terminal, the log and the notes."""
+
+from flask10x.config.settings import Settings
+from flask10x.database.verified import Copy, Difference
+from flask10x.readings.labels import station_name
+from flask10x.readings.times import local_text
+from flask10x.translation import N_, Translation, translation
+
+COPIES: dict[Copy, str] = {
+    "table": N_("the table"),
+    "index": N_("the index of the table"),
+    "hours": N_("the roll-ups of hours"),
+    "days": N_("the roll-ups of days"),
+    "csv": N_("the CSV file"),
+    "backup": N_("the backup"),
+}
+
+
+class Words:
+    """Words differences in one language; without one in that of the messages of alerts."""
+
+    def __init__(self, settings: Settings, t: Translation | None = None) -> None:
+        self._settings = settings
+        self._t = t or translation(settings.alerts.language)
+
+    def difference(self, difference: Difference) -> str:
+        """Return where copies differ, what each has, and which is wrong."""
+        t, sentence = self._t, self._place(difference)
+        values = t.listed(
+            t("{copy}: {value}", copy=self._copy(name), value=value)
+            for name, value in difference.values.items()
+            if value
+        )
+        if difference.kind in ("file", "backup", "unreadable"):
+            return t.sentences([sentence, *self._outcome(difference)])
+        what = t("{place}: they differ ({values}).", place=sentence, values=values)
+        return t.sentences([what, *self._outcome(difference)])
+
+    def repaired(self, difference: Difference) -> str:
+        """Return the text of the note that this was repaired."""
+        t, wrong = self._t, [name for name in difference.wrong if name != "backup"]
+        copies = t.listed(map(self._copy, wrong))
+        if difference.kind != "reading":
+            return t("Repaired by flask10x verify: {copies} had changed.", copies=copies)
+        return t(
+            "Repaired by flask10x verify: {copies} had changed; it is again {right}"
+            " (reading {id}).",
+            copies=copies,
+            right=difference.right,
+            id=difference.number,
+        )
+
+    def _copy(self, name: str) -> str:
+        return self._t(COPIES[name]) if name in COPIES else name
+
+    def _place(self, difference: Difference) -> str:
+        t, path, at_ms = self._t, difference.path, difference.at_ms
+        if difference.kind == "backup":
+            return t("{path}: the backup has changed since it was made.", path=path)
+        if difference.kind == "file":
+            return t("{path}: the file is not as the last export has left it.", path=path)
+        if difference.kind == "unreadable":
+            reason = difference.values.get("table", "")
+            return t("Could not be compared ({name}): {reason}.", name=path, reason=reason)
+        station = self._settings.stations.by_endpoint.get(difference.station)
+        name = station_name(station, t) if station else f"/{difference.station}"
+        time = "–" if at_ms is None else local_text(at_ms, self._settings.zone)
+        if difference.kind == "hour":
+            return t("{station}, hour of {time}", station=name, time=time)
+        if difference.kind == "day":
+            return t("{station}, day of {date}", station=name, date=time[:10])
+        return t("{station}, reading {id} of {time}", station=name, id=difference.number, time=time)
+
+    def _outcome(self, difference: Difference) -> list[str]:
+        t, kind, wrong = self._t, difference.kind, difference.wrong
+        if difference.is_repaired:
+            return [t("Wrong: {copies}; repaired.", copies=t.listed(map(self._copy, wrong)))]
+        if kind == "unreadable":
+            return [
+                t(
+                    "If the database itself is damaged, stop the service, keep the files and"
+                    " restore a backup: flask10x restore."
+                )
+            ]
+        if kind == "backup":
+            return [t("Do not rely on it, and make a new one: flask10x backup.")]
+        if kind == "file" and not difference.right:
+            return [t("No other copy shows where; see flask10x export --verify.")]
+        if not wrong:
+            return [t("It cannot be said which is wrong.")]
+        sentences = [t("Wrong: {copies}.", copies=t.listed(map(self._copy, wrong)))]
+        if "index" in wrong:
+            sentences.append(
+                t("Where it can't be repaired, stop the service and run REINDEX in sqlite3.")
+            )
+        return sentences
