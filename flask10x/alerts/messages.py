@@ -215,6 +215,18 @@ WORDINGS = {
         ),
         over=N_("The replica is up to date again."),
     ),
+    "copies": Wording(
+        title=N_("Stored data has changed by itself"),
+        what=(
+            N_("Copies of the readings differ at {differences} places, found on {found_at}."),
+            N_("Copies of the readings differ."),
+        ),
+        do=N_(
+            "The memory card may be wearing out. Tell the person who looks after the server: the"
+            " status page says what differs, and flask10x verify --repair puts back what is known."
+        ),
+        over=N_("The copies of the readings are the same again."),
+    ),
 }
 # Why a message could not be sent, by the code in the state file. A code is a word, some with a
 # value after a colon, so that neither a URL nor a secret can get into the file, the log or a page.

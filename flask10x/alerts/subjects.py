@@ -89,6 +89,7 @@ SENTENCES = {
     "export": N_("Readings in no CSV file for {span}"),
     "backup": N_("The newest backup is older than {span}"),
     "replica": N_("The replica is behind by more than {span}"),
+    "copies": N_("Copies of the readings differ (flask10x verify)"),
 }
 
 

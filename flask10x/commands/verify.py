@@ -42,6 +42,8 @@ def _say(config: Settings, result: Result) -> None:
     words = Words(config, chosen())
     for difference in result.differences[:SHOWN_DIFFERENCES]:
         click.echo(words.difference(difference))
+    for endpoint, reason in result.left_out.items():
+        click.echo(words.left_out(endpoint, reason))
     if (more := len(result.differences) - SHOWN_DIFFERENCES) > 0:
         click.echo(_("and {n} more; the log has them").format(n=more))
     compared = [amount(result.readings, "reading"), amount(result.lines, "line")]
@@ -63,5 +65,5 @@ def _say(config: Settings, result: Result) -> None:
             m=len(result.differences) - len(result.open),
         )
     )
-    if any(each.wrong for each in result.open):
+    if any({*each.wrong} - {"backup"} for each in result.open):
         click.echo(_("to put back what is wrong: flask10x verify --repair"))

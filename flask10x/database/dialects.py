@@ -130,6 +130,9 @@ class Statements(Protocol):
         None where it has no entry, several, or can't be asked.
         """
 
+    def rebuild_index(self, connection: Connection) -> None:
+        """Make the index of the readings from the table; nothing else commits meanwhile."""
+
     def changes_rotten_rows(self, connection: Connection) -> AbstractContextManager[None]:
         """In the block a row may be changed of whose present values the index has no entry."""
 

@@ -63,6 +63,8 @@ class Result:
     """The backup whose readings were compared; empty without one."""
     backup_readings: int = 0
     differences: tuple[Difference, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Why the lines of a station were not compared, by its endpoint."""
     repaired_at: int | None = None
 
     @property

@@ -9,21 +9,24 @@ readings were removed can't be computed again.
 
 import math
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
 from flask10x.database.database import Database
-from flask10x.database.expressions import floor_div
+from flask10x.database.expressions import floor_div, sums_of, unindexed
 from flask10x.database.removed import Sums
-from flask10x.database.tables import readings, rollup_days
+from flask10x.database.tables import measurement, readings, rollup_days
 from flask10x.database.tables import rollups as table
 from flask10x.history import days, rollups
 from flask10x.history.rollups import Hour
-from flask10x.history.sums import ends_of, stored_sums
+from flask10x.history.sums import ends_of, fours, stored_sums
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS, zone_of
 
@@ -167,8 +170,12 @@ def _look_at_days(
 
 
 def _look(station: Station, connection: Connection, hours: list[int], last: int) -> HourComparison:
-    readings_seen, differences, rounded = 0, list[RollupDifference](), list[RollupDifference]()
+    equal = _equal(station, connection, hours, last)
+    readings_seen = sum(equal.values())
+    differences, rounded = list[RollupDifference](), list[RollupDifference]()
     for hour in hours:
+        if hour in equal:
+            continue
         stored = stored_sums(connection, station, table.c.hour, hour)
         computed = rollups.computed(station, connection, hour, last)
         readings_seen += computed[0]["readings"] if computed else 0
@@ -176,6 +183,49 @@ def _look(station: Station, connection: Connection, hours: list[int], last: int)
             places = rounded if agree(stored, computed) else differences
             places.append(RollupDifference((station.endpoint, hour), stored, computed))
     return HourComparison(len(hours), readings_seen, differences, rounded)
+
+
+def _equal(station: Station, connection: Connection, hours: list[int], last: int) -> dict[int, int]:
+    """Return how many readings each hour has whose roll-ups are equal to the last bit.
+
+    Two statements for all hours of a piece: one by one they take fifteen times as long. An hour
+    that is not among them may be equal nevertheless, one of which readings were removed above all.
+    """
+    if not hours:
+        return {}
+    low_ms, high_ms = ends_of(hours[0])[0], ends_of(hours[-1])[1]
+    values = {"endpoint": station.endpoint, "low_ms": low_ms, "high_ms": high_ms, "last_id": last}
+    computed = {
+        hour: [
+            (name, count, *four) for name, four in zip(station.columns, fours(sums), strict=True)
+        ]
+        for hour, count, *sums in connection.execute(_computed(station.columns), values)
+    }
+    names = ("measurement", "readings", "count", "total", "minimum", "maximum")
+    query = select(table.c.hour, *(table.c[name] for name in names)).where(
+        table.c.endpoint == station.endpoint,
+        table.c.measurement.in_(station.columns),
+        table.c.hour >= hours[0],
+        table.c.hour <= hours[-1],
+    )
+    stored = defaultdict[int, set[tuple[Any, ...]]](set)
+    for hour, *row in connection.execute(query):
+        stored[hour].add(tuple(row))
+    return {hour: rows[0][1] for hour, rows in computed.items() if stored[hour] == {*rows}}
+
+
+# Stations with the same columns share a statement.
+@cache
+def _computed(columns: tuple[str, ...]) -> Select[Any]:
+    at, hour = readings.c.received_at, floor_div(readings.c.received_at, HOUR_MS)
+    sums = [part for column in columns for part in sums_of(measurement(column))]
+    query = select(hour, func.count(), *sums).where(
+        readings.c.endpoint == bindparam("endpoint"),
+        at >= bindparam("low_ms"),
+        at <= bindparam("high_ms"),
+        unindexed(readings.c.id) <= bindparam("last_id"),
+    )
+    return query.group_by(hour)
 
 
 def agree(stored: list[Sums], computed: list[Sums]) -> bool:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config import environment_file, station_file
 from flask10x.config.settings import PREFIX, Settings
-from flask10x.database import engines
+from flask10x.database import engines, verified
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import WAL, beside, database_path, shown_name
 from flask10x.database.running_service import Running, naming_the_setting, running
@@ -35,6 +35,7 @@ from flask10x.readings.times import local_text
 from flask10x.recording import entry
 from flask10x.recording.entry import FILES as LEFTOVER_FILES
 from flask10x.system import backup_files, disk
+from flask10x.system.clock import now_ms
 from flask10x.system.logs import FILE_NAME as LOG_NAME
 from flask10x.system.wording import amount, megabytes
 from flask10x.translation import chosen
@@ -161,6 +162,7 @@ def check(settings: Settings, *, full: bool = False) -> list[Finding]:
         *([] if server else [_version(settings)]),
         service,
         _backups(settings, full=full),
+        _copies(settings),
     ]
 
 
@@ -320,3 +322,23 @@ def _backups(settings: Settings, *, full: bool) -> Finding:
         ).format(files=", ".join(changed))
         level = "FAIL"
     return Finding(level, "backup", text, details)
+
+
+def _copies(settings: Settings) -> Finding:
+    """Say what the last `flask10x verify` has found; one that never ran is no warning."""
+    try:
+        result = verified.last_result(settings)
+    except OSError as error:
+        text = _("cannot be read: {reason}").format(reason=error.strerror)
+        return Finding("WARN", "copies", text)
+    if result is None:
+        return Finding("ok", "copies", _("not compared yet: flask10x verify"), {"different": None})
+    seconds = max(0, now_ms() - result.finished_at) // 1000
+    details = {"seconds": seconds, "different": len(result.open)}
+    text = _("compared {span} ago, {n} different").format(
+        span=chosen().duration(seconds), n=len(result.open)
+    )
+    if not result.open:
+        return Finding("ok", "copies", text, details)
+    text = _("{found}: flask10x verify --repair").format(found=text)
+    return Finding("FAIL", "copies", text, details)

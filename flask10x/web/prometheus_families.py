@@ -23,7 +23,7 @@ import flask10x
 from flask10x.alerts.alert import Alert
 from flask10x.config.alerts.rules import Alerts
 from flask10x.config.settings import Settings
-from flask10x.database import counters, engines
+from flask10x.database import counters, engines, verified
 from flask10x.database.dialects import last_id
 from flask10x.database.paths import WAL, beside, database_path
 from flask10x.database.sqlite import connections
@@ -74,6 +74,7 @@ class ScrapedNumbers(Collector):
                 yield from self._part("server", lambda: server(store))
             yield from self._part("backups", lambda: _backup(store))
             yield from self._part("replica", lambda: replica(store.settings))
+            yield from self._part("copies", lambda: copies(store.settings))
         else:
             # The folder may be below the mount point of the disk that is missing.
             self._parts["database"] = 0
@@ -350,6 +351,21 @@ def replica(settings: Settings) -> Iterator[Metric]:
     if found.synced_at is not None:
         text = "When the replica last had everything that was stored."
         yield gauge("replica_synced_timestamp_seconds", text, found.synced_at / SECOND_MS)
+
+
+def copies(settings: Settings) -> Iterator[Metric]:
+    """What `flask10x verify` has found last, if it ever ran; raises OSError."""
+    result = verified.last_result(settings)
+    if result is None:
+        return
+    text = "When all copies of the readings were compared last."
+    yield gauge("verify_last_timestamp_seconds", text, result.finished_at / SECOND_MS)
+    text = "Places at which copies differ that are not repaired, by the copy that is wrong."
+    wrong: dict[str, float] = {
+        name: sum(name in each.wrong for each in result.open) for name in verified.COPIES
+    }
+    wrong["unknown"] = sum(not each.wrong for each in result.open)
+    yield gauge_of_each("verify_differences", text, "wrong", wrong)
 
 
 def server(store: Store) -> Iterator[Metric]:

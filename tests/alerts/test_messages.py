@@ -32,6 +32,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "export": {"oldest_at": NINE, "readings": 5, "station": "data2"},
     "backup": {"newest_at": NINE, "after_sec": 259_200},
     "replica": {"newest_at": NINE, "after_sec": 3600},
+    "copies": {"differences": 2, "found_at": NINE},
 }
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
 

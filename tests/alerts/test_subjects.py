@@ -15,6 +15,7 @@ from flask10x.config.alerts.rules import (
     Rule,
     Silence,
     Threshold,
+    WrongCopies,
 )
 from flask10x.readings.stations import BUILT_IN
 from flask10x.translation import translation
@@ -81,6 +82,11 @@ BURST = Rate(name="burst", station="data", column="pressure", fall=5, within_sec
             BackupOverdue(),
             "The newest backup is older than 3 days",
             "最新のバックアップが3日より古い",
+        ),
+        (
+            WrongCopies(),
+            "Copies of the readings differ (flask10x verify)",
+            "測定値の複製に不一致がある（flask10x verify）",
         ),
     ],
     ids=lambda value: getattr(value, "name", ""),

@@ -27,10 +27,11 @@ SERVICES = (
     "flask10x.service",
     "flask10x-export.service",
     "flask10x-backup.service",
+    "flask10x-verify.service",
     "flask10x-mqtt.service",
 )
 REPLICA = "litestream/flask10x-litestream.service"
-TIMERS = ("flask10x-export.timer", "flask10x-backup.timer")
+TIMERS = ("flask10x-export.timer", "flask10x-backup.timer", "flask10x-verify.timer")
 UNITS = (*SERVICES, *TIMERS, "flask10x.socket", REPLICA)
 COMMAND = "/opt/flask10x/.venv/bin/flask10x"
 LITESTREAM = "/opt/litestream/bin/litestream"
@@ -144,6 +145,14 @@ def test_the_units_start_the_documented_commands() -> None:
     assert unit("flask10x-backup.service")["Service"]["ExecStart"] == f"{COMMAND} backup"
     assert unit("flask10x-mqtt.service")["Service"]["ExecStart"] == f"{COMMAND} mqtt"
     assert unit("flask10x-backup.timer")["Timer"]["OnCalendar"] == "*-*-* 00:35:00"
+    assert unit("flask10x-verify.service")["Service"]["ExecStart"] == f"{COMMAND} verify"
+    assert unit("flask10x-verify.timer")["Timer"]["OnCalendar"] == "Sun *-*-* 02:05:00"
+
+
+def test_the_comparison_never_takes_the_card_from_readings() -> None:
+    service = unit("flask10x-verify.service")["Service"]
+
+    assert (service["Nice"], service["IOSchedulingClass"]) == ("19", "idle")
 
 
 def test_all_services_see_the_same_files_as_the_same_user() -> None:
@@ -314,11 +323,12 @@ def run_by_cron(folder: Path, line: str) -> list[str]:
         "print(config.data_dir, config.csv_dir, oct(os.umask(0)), sep='\\n')\n"
     )
     command, programs = re.subn(
-        r"/opt/flask10x/\.venv/bin/(python /opt/flask10x/scripts/export_csv\.py|flask10x backup) ",
+        r"/opt/flask10x/\.venv/bin/"
+        r"(python /opt/flask10x/scripts/export_csv\.py|flask10x backup|flask10x verify) ",
         f"{sys.executable} {script} ",
         line.split(maxsplit=5)[5],
     )
-    command, loggers = re.subn(r"logger -t flask10x-(export|backup)$", "cat", command)
+    command, loggers = re.subn(r"logger -t flask10x-(export|backup|verify)$", "cat", command)
     assert (programs, loggers) == (1, 1)
     ran = subprocess.run(
         ["/bin/sh", "-c", command],
@@ -347,7 +357,8 @@ def test_the_crontab_is_one_that_cron_understands() -> None:
     text = (DEPLOY / "crontab.example").read_text(encoding="utf-8")
     environment = dict(environment_of("flask10x-export.service"))
 
-    assert [line.split(" * * * ")[0] for line in cron_lines()] == ["5 0", "35 0"]
+    times = [line.split(" umask")[0] for line in cron_lines()]
+    assert times == ["5 0 * * *", "35 0 * * *", "5 2 * * 0"]
     # cron ends the command at a percent sign.
     assert "%" not in "".join(cron_lines())
     # It would win over the file of the service, which a data folder elsewhere is named in.

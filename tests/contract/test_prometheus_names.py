@@ -13,8 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from flask10x.alerts import state_file
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.config.settings import Settings
+from flask10x.database import verified
 from flask10x.database.paths import database_path
 from flask10x.database.sqlite.litestream import folder_beside
+from flask10x.database.verified import Result
 from tests.support.databases import ON_POSTGRES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +52,8 @@ def names(client: FlaskClient, settings: Settings, four: None) -> dict[str, set[
     carried = folder_beside(database_path(settings)) / "ltx" / "0"
     carried.mkdir(parents=True)
     (carried / "0000000000000001-0000000000000001.ltx").touch()
+    result = Result(finished_at=1, seconds=1.0, readings=1, lines=1, hours=1)
+    verified.save(settings, None, result, "")
     file = StateFile(path_of(settings))
     with file.writing() as connection:
         alert = {"rule": "silence", "kind": "silence", "subject": "data", "facts": "{}"}

@@ -19,8 +19,11 @@ from flask10x.config.alerts.rules import (
     ExportOverdue,
     Queue,
     ReplicaOverdue,
+    WrongCopies,
 )
+from flask10x.database import verified
 from flask10x.database.sqlite.litestream import Replica
+from flask10x.database.verified import Difference, Result
 from flask10x.runtime import facts
 from flask10x.runtime.alerting import watch_list
 from flask10x.runtime.alerting.watcher import AlertWatcher
@@ -37,6 +40,7 @@ RULES = (
     ReplicaOverdue(after_sec=3600),
     Queue(for_sec=0),
     DatabaseTrouble(for_sec=0),
+    WrongCopies(),
 )
 NOW_MS = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
 
@@ -86,6 +90,14 @@ def hinder(home: Home, trouble: str) -> None:
     home.store.writer.trouble = trouble
 
 
+def compare(home: Home, *, is_repaired: bool) -> None:
+    difference = Difference(kind="reading", wrong=("table",), is_repaired=is_repaired)
+    result = Result(
+        finished_at=NOW_MS, seconds=1, readings=1, lines=1, hours=1, differences=(difference,)
+    )
+    verified.save(home.store.settings, None, result, "")
+
+
 @dataclass(frozen=True)
 class Case:
     """How a rule comes to its limit, and what the page calls it."""
@@ -110,6 +122,12 @@ CASES = {
     ),
     "export in time": Case("export", "exported", "warn", lambda h: export(h, 3_600_000), False),
     "export late": Case("export", "exported", "warn", lambda h: export(h, 3_600_001), True),
+    "copies repaired": Case(
+        "copies", "compared", "warn", lambda h: compare(h, is_repaired=True), False
+    ),
+    "copies differ": Case(
+        "copies", "compared", "warn", lambda h: compare(h, is_repaired=False), True
+    ),
     "queue short": Case("queue", "stored", "warn", lambda home: fill_queue(home, 3), False),
     "queue long": Case("queue", "stored", "warn", lambda home: fill_queue(home, 4), True),
     "stored": Case("database", "stored", "wrong", lambda home: hinder(home, ""), False),

@@ -160,7 +160,7 @@ def answers(service: Service) -> bool:
 
 
 @pytest.mark.usefixtures("need_sandbox")
-@pytest.mark.parametrize("command", ["export", "backup"])
+@pytest.mark.parametrize("command", ["export", "backup", "verify"])
 def test_the_nightly_commands_work_in_their_sandbox(
     service: MakeService, tmp_path: Path, command: str
 ) -> None:

@@ -97,13 +97,14 @@ def test_a_good_database(settings: Settings, writer: Writer, path: Path) -> None
         "ok   SQLite",
         "WARN service",
         "ok   backup",
+        "ok   copies",
     ]
     assert lines[0] == "ok   settings: no environment file"
     assert lines[1] == f"ok   database: {path}, 0.0 MB with its WAL"
     assert lines[2] == "ok   integrity: quick_check finds nothing wrong"
     assert lines[3] == f"ok   schema: {NEWEST}, the newest"
-    assert lines[-2] == "WARN service: does not run"
-    assert lines[-1].startswith(f"ok   backup: {done.path}, ")
+    assert lines[-3] == "WARN service: does not run"
+    assert lines[-2].startswith(f"ok   backup: {done.path}, ")
     assert "integrity_check finds nothing" in run(settings, "--full").output
 
 

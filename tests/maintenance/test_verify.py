@@ -3,30 +3,40 @@
 import random
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import verified
 from flask10x.database.database import Database
-from flask10x.database.verified import Result
+from flask10x.database.verified import Difference, Result
 from flask10x.export.append import export
 from flask10x.history import rollups
 from flask10x.maintenance.backup import backup
-from flask10x.maintenance.verify import run
+from flask10x.maintenance.verify import comparing, run
 from flask10x.readings.stations import BUILT_IN
 from tests.conftest import MakeSettings
+from tests.support import databases
+from tests.support.commands import run_command
 from tests.support.new_database import lay_new_database
 from tests.support.rot import StoredValue, flip, stored_values
-from tests.support.rows import execute
+from tests.support.rows import execute, select
 
 FIRST_MS = 1_756_000_000_000
 SAVED, EXPORTED, ALL = 300, 340, 360
 """How many readings the backup has, the CSV files, and the table."""
 STATIONS = ("data", "data2")
+# Those that a verify may touch, and those of what it reads.
+TABLES = (
+    *("readings", "rollups", "rollup_days", "rollup_zone", "followers", "removed_hours"),
+    *("exports", "export_intents", "imports", "corrections", "counters"),
+)
 COLUMNS = {
     "data": ("pressure", "temperature"),
     "data2": ("co2", "temperature", "humidity", "pressure"),
@@ -57,17 +67,14 @@ class House:
             return run.verify(self.settings, database, repair=repair)
 
     def contents(self) -> dict[str, object]:
-        """All rows of all tables and the bytes of all files, without what a repair adds."""
-        with closing(sqlite3.connect(self.file)) as connection:
-            names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-            tables = [name for (name,) in names if name not in ("notes", "sqlite_sequence")]
-            of_tables = {
-                name: sorted(map(repr, connection.execute(f"SELECT * FROM {name}")))
-                for name in tables
-            }
-            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        """All rows of the tables and the bytes of all files, without what a repair adds."""
+        of_tables = {
+            name: sorted(map(repr, select(self.file, f"SELECT * FROM {name}"))) for name in TABLES
+        }
+        if not databases.ON_POSTGRES:
+            assert select(self.file, "PRAGMA integrity_check") == [("ok",)]
         of_files = {path.name: path.read_bytes() for path in self.settings.csv_dir.iterdir()}
-        return of_tables | of_files
+        return {**of_tables, **of_files}
 
 
 def fill(settings: Settings, first: int, last: int) -> None:
@@ -94,9 +101,8 @@ def roll_up(settings: Settings) -> None:
             pass
 
 
-@pytest.fixture
-def house(make_settings: MakeSettings, tmp_path: Path) -> House:
-    settings = make_settings(DATA_DIR=tmp_path / "data")
+def furnish(settings: Settings) -> None:
+    """Fill, roll up, export and back up; then some readings in the files only, and some in none."""
     lay_new_database(settings.data_dir / "flask10x.sqlite3")
     fill(settings, 0, SAVED)
     roll_up(settings)
@@ -109,8 +115,25 @@ def house(make_settings: MakeSettings, tmp_path: Path) -> House:
     fill(settings, EXPORTED, ALL)
     roll_up(settings)
     settings.log_dir.mkdir(exist_ok=True)
-    pristine = tmp_path / "pristine"
-    shutil.copytree(settings.data_dir, pristine)
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A furnished folder of SQLite, made once."""
+    folder = tmp_path_factory.mktemp("pristine")
+    if not databases.ON_POSTGRES:
+        environment = {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_TIMEZONE": "Asia/Tokyo"}
+        furnish(settings_module.load(environment))
+    return folder
+
+
+@pytest.fixture
+def house(make_settings: MakeSettings, tmp_path: Path, pristine: Path) -> House:
+    settings = make_settings(DATA_DIR=tmp_path / "data")
+    if databases.ON_POSTGRES:
+        furnish(settings)
+    else:
+        shutil.copytree(pristine, settings.data_dir)
     return House(settings, pristine)
 
 
@@ -197,7 +220,7 @@ FLIPS: dict[str, Flip] = {
 @pytest.mark.parametrize("flips", [2, pytest.param(100, marks=pytest.mark.long)])
 @pytest.mark.parametrize("copy", ["table", "hours", "days", "csv", "backup"])
 def test_each_bit_is_found_named_and_put_back(house: House, copy: str, flips: int) -> None:
-    before, wrong = house.contents(), []
+    before, wrong = house.contents(), list[tuple[object, ...]]()
     for number in range(flips):
         place = FLIPS[copy](house, random.Random(f"{copy} {number}"))
         result = house.verify(repair=True)
@@ -209,3 +232,254 @@ def test_each_bit_is_found_named_and_put_back(house: House, copy: str, flips: in
             wrong.append((number, place, "not as before", result.differences))
         house.renew()
     assert wrong == []
+
+
+@pytest.fixture
+def table_wrong(house: House) -> int:
+    """The id of a reading whose temperature has changed since it was exported and backed up."""
+    execute(house.file, "UPDATE readings SET temperature = temperature + 8 WHERE id = 101")
+    return 101
+
+
+def only(result: Result) -> Difference:
+    assert len(result.differences) == 1, result.differences
+    (difference,) = result.differences
+    return difference
+
+
+def saved_temperature(house: House) -> float:
+    """What the newest backup has, a file of SQLite on either engine."""
+    with closing(sqlite3.connect(house.newest_backup)) as connection:
+        row = connection.execute("SELECT temperature FROM readings WHERE id = 101").fetchone()
+    return float(row[0])
+
+
+def test_without_repair_nothing_is_touched(house: House, table_wrong: int) -> None:
+    before = house.contents()
+    difference = only(house.verify())
+    assert (difference.kind, difference.wrong, difference.number) == ("reading", ("table",), 101)
+    assert not difference.is_repaired
+    assert house.contents() == before
+    assert len([*house.settings.backup_dir.glob("*.sqlite3")]) == 1
+
+
+def test_a_repair_comes_after_a_backup_with_a_note_and_a_line(
+    house: House, table_wrong: int
+) -> None:
+    right = saved_temperature(house)
+    difference = only(house.verify(repair=True))
+    assert difference.is_repaired
+    assert select(house.file, "SELECT temperature FROM readings WHERE id = 101") == [(right,)]
+    # The new backup has what was wrong.
+    assert len([*house.settings.backup_dir.glob("*.sqlite3")]) == 2
+    assert saved_temperature(house) == right + 8
+    ((endpoint, at, text),) = select(house.file, "SELECT endpoint, first_ms, text FROM notes")
+    assert (endpoint, at) == ("data", difference.at_ms)
+    assert "the table had changed" in text and f"temperature {right}" in text
+    log = (house.settings.log_dir / "flask10x.log").read_text()
+    assert "INFO Pico, reading 101 of " in log and "Wrong: the table; repaired." in log
+    # It is no copy to compare with.
+    assert house.verify().differences == ()
+
+
+def test_a_column_of_stations_toml_is_repaired_too(house: House) -> None:
+    """The backup is from before it was added."""
+    execute(
+        house.file,
+        "ALTER TABLE readings ADD COLUMN battery DOUBLE PRECISION"
+        if databases.ON_POSTGRES
+        else "ALTER TABLE readings ADD COLUMN battery REAL",
+    )
+    execute(house.file, "UPDATE readings SET battery = 3.5, temperature = 7 WHERE id = 101")
+    right = saved_temperature(house)
+    assert only(house.verify(repair=True)).is_repaired
+    query = "SELECT temperature, battery FROM readings WHERE id = 101"
+    assert select(house.file, query) == [(right, 3.5)]
+
+
+def test_a_change_before_the_newest_backup_is_seen_by_file_and_roll_up(
+    house: House, table_wrong: int
+) -> None:
+    """The backup has the wrong value, too: it says no more than the table."""
+    house.newest_backup.with_name(f"{house.newest_backup.name}.sha256").unlink()
+    house.newest_backup.unlink()
+    backup(house.settings, house.settings.backup_dir)
+    difference = only(house.verify(repair=True))
+    assert difference.wrong == ("table", "backup")
+    assert difference.is_repaired
+
+
+def test_what_no_copy_decides_is_said_to_be_so(house: House) -> None:
+    """A reading that is in no file and no backup; its hour shows that something has changed."""
+    number = ALL - 1
+    execute(house.file, f"UPDATE readings SET pressure = pressure + 8 WHERE id = {number}")
+    before = house.contents()
+    result = house.verify(repair=True)
+    assert {each.kind for each in result.differences} == {"hour"}
+    assert [each.wrong for each in result.differences] == [()]
+    assert house.contents() == before
+    assert len(result.open) == 1
+
+
+def test_a_table_and_a_changed_file_alone_prove_themselves_by_the_checksum(house: House) -> None:
+    """Without a backup the file's checksum says which of the two has changed."""
+    shutil.rmtree(house.settings.backup_dir)
+    path = house.csv("data")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b",25.0", b",29.0", 1) if b",25.0" in content else
+                     content[:-4] + bytes([content[-4] ^ 1]) + content[-3:])  # fmt: skip
+    execute(house.file, "DELETE FROM rollups", "DELETE FROM rollup_days")
+    result = house.verify(repair=True)
+    of_lines = [each for each in result.differences if each.kind == "reading"]
+    assert [each.wrong for each in of_lines] == [("csv",)]
+    assert path.read_bytes() == content
+
+
+def test_readings_that_were_removed_on_purpose_are_no_difference(house: House) -> None:
+    execute(
+        house.file,
+        "INSERT INTO removed_hours SELECT endpoint, hour, measurement, readings, count, total,"
+        " minimum, maximum FROM rollups WHERE endpoint = 'data' AND hour <= 487778",
+        "DELETE FROM readings WHERE endpoint = 'data' AND received_at < 1756004400000",
+        "INSERT INTO removed (endpoint, last_id, last_ms, readings) SELECT 'data', min(id) - 1, 0,"
+        " 1 FROM readings WHERE endpoint = 'data'",
+    )
+    with closing(Database(house.settings)) as database:
+        first = select(house.file, "SELECT min(id) FROM readings WHERE endpoint = 'data'")[0][0]
+        size = sum(
+            map(len, house.csv("data").read_bytes().splitlines(keepends=True)[: first // 2 + 1])
+        )
+        assert size
+        checksum = zlib.crc32(house.csv("data").read_bytes()[:size])
+        execute(
+            house.file,
+            "INSERT INTO export_floors (name, first_id, last_id, size_bytes, checksum)"
+            f" VALUES ('PicodataX.csv', 0, {first - 2}, {size}, {checksum})",
+        )
+        assert run.verify(house.settings, database).differences == ()
+
+
+def test_a_station_without_a_file_and_late_readings_are_no_difference(house: House) -> None:
+    at = FIRST_MS + 30_000
+    execute(
+        house.file,
+        "INSERT INTO readings (endpoint, received_at, arrived_at, temperature)"
+        f" VALUES ('data3', {at}, {at + 86_400_000}, 5.5)",
+        "INSERT INTO readings (endpoint, received_at, arrived_at, pressure, temperature)"
+        f" VALUES ('data', {at}, {at + 86_400_000}, 990.0, 5.5)",
+    )
+    roll_up(house.settings)
+    assert house.verify().differences == ()
+
+
+def test_readings_that_only_a_backup_has_are_no_difference(house: House) -> None:
+    """A person, or a rescue of a damaged file, may have left them out; their file has them."""
+    execute(house.file, "DELETE FROM readings WHERE id = 7")
+    result = house.verify()
+    assert "reading" not in {each.kind for each in result.differences}
+
+
+def test_a_backup_of_another_history_is_no_witness(house: House) -> None:
+    """A restored backup gives ids to other readings than the lost database did."""
+    execute(
+        house.file,
+        "UPDATE readings SET received_at = received_at + 1000000000, pressure = 1, temperature = 2"
+        " WHERE id = 359",
+    )
+    with closing(sqlite3.connect(house.newest_backup)) as connection:
+        connection.execute(
+            "INSERT INTO readings (id, endpoint, received_at, pressure, temperature)"
+            f" VALUES (360, 'data', {FIRST_MS}, 7.0, 8.0)"
+        )
+        connection.commit()
+    path = house.newest_backup
+    path.with_name(f"{path.name}.sha256").unlink()
+    assert "reading" not in {each.kind for each in house.verify().differences}
+
+
+@pytest.mark.sqlite_only("damages its file")
+def test_a_broken_page_is_said_to_be_unreadable(house: House) -> None:
+    place = next(each for each in stored_values(house.file, "readings") if each.row == (150,))
+    size = 4096
+    start = place.offset // size * size
+    with house.file.open("r+b") as file:
+        file.seek(start)
+        file.write(bytes(64))
+    result = house.verify(repair=True)
+    assert "unreadable" in {each.kind for each in result.differences}
+    # A page is no value: what is left of the file is for a rescue.
+    assert not any(each.is_repaired for each in result.differences)
+    assert len([*house.settings.backup_dir.glob("*.sqlite3")]) == 1
+
+
+@pytest.mark.sqlite_only("flips bits of its file")
+def test_an_entry_of_the_index_is_put_back(house: House) -> None:
+    """The table has another time than the index; file and backup have that of the table."""
+    before = house.contents()
+    place = next(
+        each
+        for each in stored_values(house.file, "ix_readings_endpoint_received_at")
+        if each.row == (51,)
+    )
+    flip(house.file, place.offset + place.length - 3, 4)
+    difference = only(house.verify(repair=True))
+    assert (difference.wrong, difference.number) == (("index",), 51)
+    assert difference.is_repaired
+    assert house.contents() == before
+
+
+def test_a_lost_sector_of_a_file_is_written_again(house: House) -> None:
+    path = house.csv("data2")
+    content = path.read_bytes()
+    path.write_bytes(content[:2048] + bytes(512) + content[2560:])
+    result = house.verify(repair=True)
+    assert {each.wrong for each in result.differences} == {("csv",)}
+    assert result.open == ()
+    assert path.read_bytes() == content
+
+
+def test_a_damaged_result_is_none(house: House) -> None:
+    house.verify()
+    verified.path_of(house.settings).write_bytes(b'{"version": 1, "result": {"x": 1')
+    assert verified.last_result(house.settings) is None
+    assert house.verify().differences == ()
+
+
+def test_a_run_that_was_killed_goes_on_where_it_was(
+    house: House, monkeypatch: pytest.MonkeyPatch, table_wrong: int
+) -> None:
+    monkeypatch.setattr(comparing, "PIECE_IDS", 50)
+    monkeypatch.setattr(run, "SAVE_EVERY_SEC", 0.0)
+    pieces, most = list[int](), [4]
+    compare = comparing._compare_piece
+
+    def look(piece: comparing._Piece, *others: Any) -> None:
+        if len(pieces) == most[0]:
+            raise KeyboardInterrupt
+        pieces.append(piece.after)
+        compare(piece, *others)
+
+    monkeypatch.setattr(comparing, "_compare_piece", look)
+    with pytest.raises(KeyboardInterrupt):
+        house.verify()
+    assert pieces == [0, 50, 100, 150]
+    pieces.clear()
+    most[0] = 100
+    result = house.verify()
+    assert pieces == [200, 250, 300, 350]
+    assert (result.readings, only(result).number) == (ALL, table_wrong)
+
+
+@pytest.mark.parametrize("is_wrong", [False, True])
+def test_the_command_says_what_differs(house: House, is_wrong: bool) -> None:
+    if is_wrong:
+        execute(house.file, "UPDATE readings SET temperature = temperature + 8 WHERE id = 101")
+    environment = databases.environment_of(house.settings.data_dir)
+    environment["FLASK10X_TIMEZONE"] = "Asia/Tokyo"
+    done = run_command(["verify"], environment)
+    assert done.returncode == int(is_wrong)
+    said = done.stdout.decode()
+    assert f"{ALL} readings, {EXPORTED} lines" in said
+    assert ("Wrong: the table." in said) == is_wrong
+    done = run_command(["verify", "--repair"], environment)
+    assert (done.returncode, b"1 repaired" in done.stdout) == (0, is_wrong)

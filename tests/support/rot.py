@@ -25,10 +25,13 @@ class StoredValue(NamedTuple):
 
 
 def stored_values(path: Path, table: str) -> list[StoredValue]:
-    """Return where the values of a table are that have bytes, those of its key left out."""
+    """Return where the values of a table or an index are, those of its key left out."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        query = "SELECT rootpage FROM sqlite_schema WHERE name = ? AND type = 'table'"
-        (root,) = connection.execute(query, (table,)).fetchone()
+        query = "SELECT rootpage, type FROM sqlite_schema WHERE name = ?"
+        root, kind = connection.execute(query, (table,)).fetchone()
+        if kind == "index":
+            query = "SELECT name FROM pragma_index_xinfo(?)"
+            indexed = [name or "id" for (name,) in connection.execute(query, (table,))]
         info = connection.execute("SELECT name, pk FROM pragma_table_info(?)", (table,)).fetchall()
     keys = [name for name, place in sorted(info, key=lambda row: row[1]) if place]
     others = [name for name, place in info if not place]
@@ -37,10 +40,12 @@ def stored_values(path: Path, table: str) -> list[StoredValue]:
     found = []
     for offset, rowid in _cells(data, root, 65536 if size == 1 else size):
         names = [name for name, _ in info] if rowid else [*keys, *others]
+        if kind == "index":
+            names, keys = indexed, ["id"]
         values = dict(zip(names, _record(data, offset), strict=False))
         key = (rowid,) if rowid else tuple(_value(data, values[name]) for name in keys)
-        for name, (kind, start, length) in values.items():
-            if name not in keys and length and kind:
+        for name, (_kind, start, length) in values.items():
+            if name not in keys and length:
                 found.append(StoredValue(key, name, start, length))
     return found
 

@@ -190,6 +190,7 @@ Kind = Literal[
     "export",
     "backup",
     "replica",
+    "copies",
 ]
 
 
@@ -334,6 +335,14 @@ class ReplicaOverdue(_AnyRule):
     kind: Literal["replica"] = "replica"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WrongCopies(_AnyRule):
+    """`flask10x verify` has found that copies of the readings differ, and they still do."""
+
+    name: str = "copies"
+    kind: Literal["copies"] = "copies"
+
+
 Rule = (
     Silence
     | Threshold
@@ -346,6 +355,7 @@ Rule = (
     | ExportOverdue
     | BackupOverdue
     | ReplicaOverdue
+    | WrongCopies
 )
 
 
@@ -410,6 +420,7 @@ class Alerts:
 
     rules: tuple[Rule, ...] = (
         *(Silence(), Disk(), DatabaseTrouble(), BackupOverdue(), ReplicaOverdue()),
+        WrongCopies(),
     )
     """The rules that are on. The default is for an installation without a file."""
     channels: tuple[Channel, ...] = ()

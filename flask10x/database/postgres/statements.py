@@ -331,6 +331,10 @@ def entry_of_index(_connection: Connection, _number: int) -> tuple[str, int] | N
     return None
 
 
+def rebuild_index(_connection: Connection) -> None:
+    """Nothing: no entry is known to be wrong (`entry_of_index`)."""
+
+
 @contextmanager
 def changes_rotten_rows(_connection: Connection) -> Iterator[None]:
     """Nothing else is needed: an old entry of an index leads to a row that has another value."""

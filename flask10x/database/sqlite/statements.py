@@ -204,6 +204,11 @@ def entry_of_index(connection: Connection, number: int) -> tuple[str, int] | Non
     return tuple(rows[0]) if len(rows) == 1 else None
 
 
+def rebuild_index(connection: Connection) -> None:
+    """Make the index of the readings from the table; a million of them take a second on a PC."""
+    connection.exec_driver_sql("REINDEX ix_readings_endpoint_received_at")
+
+
 @contextmanager
 def changes_rotten_rows(connection: Connection) -> Iterator[None]:
     """In the block a row may be changed of whose present values the index has no entry.

@@ -92,8 +92,10 @@ class Noted:
     rollup_days: list[tuple[str, int]] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
     """Why a comparison could not be made, by its name."""
+    is_damaged: bool = False
+    """Whether pages of the database are broken, not values: then nothing is repaired."""
     left_out: dict[str, str] = field(default_factory=dict)
-    """Why a station's lines were not compared, in English: it is no difference."""
+    """Why a station's lines were not compared, by its endpoint: a key of `wording.LEFT_OUT`."""
 
     @classmethod
     def of_json(cls, values: Mapping[str, Any]) -> "Noted":
@@ -316,7 +318,7 @@ def open_file(copies: Copies, station: Station, noted: Noted) -> Iterator[OpenFi
         return
     with closing(file):
         if state.intent is not None:
-            noted.left_out[station.endpoint] = "an export into its file was interrupted"
+            noted.left_out[station.endpoint] = "interrupted"
             yield None
         else:
             yield OpenFile(as_written(target, file, position), state, position, file)
@@ -341,9 +343,9 @@ def compare_lines(
 
 def _why_not(opened: OpenFile) -> str:
     if opened.target.unknown:
-        return f"the station no longer has {', '.join(opened.target.unknown)}"
+        return "columns"
     if zone.difference(opened.target, opened.position):
-        return "its file is in another time zone"
+        return "zone"
     return ""
 
 
@@ -378,7 +380,7 @@ class _LineComparison:
                 beyond = lines.texts(following[:1])[0].encode() if following else None
                 place = self._compare_texts(page, [*texts, beyond], offset)
                 if place is None:
-                    self._noted.left_out[self._station] = "its file is not in step with the table"
+                    self._noted.left_out[self._station] = "out_of_step"
                     return
                 offset = place
             self._noted.lines += len(page)
@@ -403,8 +405,8 @@ class _LineComparison:
         change it; so the next line shows where this one ends.
         """
         before = 0
-        for row, text, following in zip(page, texts, texts[1:], strict=False):
-            number, expected = row[0], text or b""
+        for place, (row, following) in enumerate(zip(page, texts[1:], strict=False)):
+            number, expected = row[0], texts[place] or b""
             line = self._line(offset)
             if lines_without_minus_zero(line) == expected:
                 offset += len(line)
@@ -421,7 +423,8 @@ class _LineComparison:
             elif following and self._has(offset, following):
                 self._note(number, offset, 0)
             else:
-                length = len(expected) if self._ends_line(offset, expected) else len(line)
+                is_in_step = self._is_in_step(offset, texts[place:])
+                length = len(expected) if is_in_step else len(line)
                 self._note(number, offset, length)
                 offset += length
             if self._differing_lines > OUT_OF_STEP_LINES:
@@ -438,8 +441,15 @@ class _LineComparison:
     def _follows(self, offset: int, following: bytes | None) -> bool:
         return offset == self._end if following is None else self._has(offset, following)
 
-    def _ends_line(self, offset: int, expected: bytes) -> bool:
-        return self._file.read(offset, len(expected)).endswith(b"\n")
+    def _is_in_step(self, offset: int, texts: Sequence[bytes | None]) -> bool:
+        """Whether one of the next lines is where it would be if no length had changed."""
+        for text in texts[:OUT_OF_STEP_LINES]:
+            if text is None:
+                return offset == self._end
+            if self._has(offset, text):
+                return True
+            offset += len(text)
+        return False
 
     def _note(self, number: int, offset: int, length: int, next_id: int | None = None) -> None:
         self._differing_lines += 1

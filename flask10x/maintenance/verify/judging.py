@@ -8,9 +8,10 @@ hour were made when the reading came, and those of its day add up to them.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from flask10x.maintenance.verify.comparing import (
     parsed,
     rows_query,
     saved_sums,
+    unreadable,
 )
 from flask10x.readings.csv_lines import Lines
 from flask10x.readings.numbers import lines_without_minus_zero
@@ -52,6 +54,8 @@ from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS, zone_o
 VOTE = 1.0
 SAME_BACKUP, SOUND_BACKUP, CHANGED_BACKUP = 0.5, 1.5, 0.25
 INTACT_FILE = 2.0
+# Each reads a whole CSV file for each of the readings that it may have been.
+PROOFS_MAX = 50
 
 Sums = dict[str, Any]
 
@@ -106,6 +110,8 @@ class Judge:
         self._lost = [line for line in noted.file_lines if line.next_id is not None]
         self._rows: dict[int, Row | None] = {}
         self._alternatives: dict[int, Row] = {}
+        self._entries: dict[int, tuple[str, int] | None] = {}
+        self._proofs = 0
 
     def __enter__(self) -> "Judge":
         return self
@@ -114,12 +120,20 @@ class Judge:
         self._stack.close()
 
     def judgements(self) -> list[Judgement]:
-        """Return one for each reading, hour, day and file that differs."""
+        """Return one for each reading, hour, day and file that differs.
+
+        An index with a wrong entry is not in order, so that readings of other hours are not found,
+        either: then no hour can be judged before the entry is repaired.
+        """
         of_readings = [*self._readings()]
+        is_in_order = not any("index" in each.difference.wrong for each in of_readings)
+        of_rollups = self.of_rollups(of_readings) if is_in_order else []
+        return [*of_readings, *of_rollups, *self._of_files(of_readings)]
+
+    def of_rollups(self, of_readings: Sequence[Judgement] = ()) -> list[Judgement]:
+        """Return one for each hour and day that differs, beside these readings."""
         of_hours = [*self._hours(of_readings)]
-        of_days = [*self._days(of_hours)]
-        of_files = [*self._of_files(of_readings)]
-        return [*of_readings, *of_hours, *of_days, *of_files]
+        return [*of_hours, *self._days(of_hours)]
 
     # ------------------------------------------------------------------------- readings
 
@@ -134,7 +148,8 @@ class Judge:
             if row is not None and (saved := self._saved(number)) is not None:
                 self._alternatives[number] = row | saved[1]
         for number, row in self._rows.items():
-            if row is not None and (judgement := self._judge(number, row)):
+            judgement = None if row is None else self._judge_readable(number, row)
+            if judgement is not None:
                 yield judgement
 
     def _row(self, connection: Connection, number: int) -> Row | None:
@@ -159,6 +174,13 @@ class Judge:
                         self._lines[lost.station, number] = lost
                         yield number
                         return
+
+    def _judge_readable(self, number: int, stored: Row) -> Judgement | None:
+        try:
+            return self._judge(number, stored)
+        except DBAPIError as error:
+            self._noted.unread[f"reading {number}"] = unreadable(error)
+            return None
 
     def _judge(self, number: int, stored: Row) -> Judgement | None:
         candidates = self._candidates(number, stored)
@@ -244,6 +266,9 @@ class Judge:
 
     def _proven(self, number: int, candidates: Sequence[Row]) -> Row | None:
         """Return the only reading with whose line the file has the checksum of the last export."""
+        self._proofs += 1
+        if self._proofs > PROOFS_MAX:
+            return None
         proven = [row for row in candidates if self._is_proven(number, row)]
         return proven[0] if len(proven) == 1 else None
 
@@ -267,8 +292,20 @@ class Judge:
     # ------------------------------------------------------------------------- what copies have
 
     def _entry(self, number: int) -> tuple[str, int] | None:
+        """Return what the index has of the reading; None where it can't be asked."""
+        if number not in self._entries:
+            self._entries[number] = self._read_entry(number)
+        return self._entries[number]
+
+    def _read_entry(self, number: int) -> tuple[str, int] | None:
+        row = self._rows.get(number)
+        if row is None or not engines.of(self._copies.settings).is_file:
+            return None
         with self._table.begin() as connection:
-            return dialects.of(connection).entry_of_index(connection, number)
+            statements = dialects.of(connection)
+            if statements.readings_out_of_index(connection, number - 1, number):
+                return statements.entry_of_index(connection, number)
+        return row["endpoint"], row["received_at"]
 
     def _newest(self, number: int) -> Row | None:
         """Return the columns of the reading in the newest backup; None where it has none."""
@@ -437,10 +474,17 @@ class Judge:
     def _hours(self, of_readings: Sequence[Judgement]) -> Iterator[Judgement]:
         for endpoint, hour in dict.fromkeys(self._noted.rollup_hours):
             if (station := self._stations.get(endpoint)) is not None:
-                with self._copies.database.reader.begin() as connection:
-                    difference = self._hour(connection, station, hour, of_readings)
-                if difference is not None:
+                look = partial(self._hour, station=station, hour=hour, of_readings=of_readings)
+                if (difference := self._look(look)) is not None:
                     yield Judgement(difference=difference)
+
+    def _look(self, look: Callable[[Connection], Difference | None]) -> Difference | None:
+        try:
+            with self._copies.database.reader.begin() as connection:
+                return look(connection)
+        except DBAPIError as error:
+            self._noted.unread["roll-ups"] = unreadable(error)
+            return None
 
     def _hour(
         self,
@@ -456,8 +500,8 @@ class Judge:
         of_hour = [each for each in of_readings if place in _hours_of(each)]
         right = {
             each.difference.number: each.right
-            for each in of_hour
-            if each.right is not None and "table" in each.difference.wrong
+            for each in of_readings
+            if each.right is not None and {"table", "index"} & {*each.difference.wrong}
         }
         is_explained = bool(right) and agree(
             stored, self._sums(connection, station, hour, last, right)
@@ -501,6 +545,8 @@ class Judge:
             for_stored, for_stated = for_stored + is_stored, for_stated + (not is_stored)
         if not removed_of_hour(connection, station.endpoint, hour):
             for_stated += self._covered(connection, station, hour, last)
+        if _has_same_totals(stored, stated):
+            for_stated += VOTE
         made = days.made(connection)
         zone = None if made is None or not made.are_all else zone_of(made.zone)
         if zone is None:
@@ -543,9 +589,8 @@ class Judge:
     def _days(self, of_hours: Sequence[Judgement]) -> Iterator[Judgement]:
         for endpoint, day in dict.fromkeys(self._noted.rollup_days):
             if (station := self._stations.get(endpoint)) is not None:
-                with self._copies.database.reader.begin() as connection:
-                    difference = self._day(connection, station, day, of_hours)
-                if difference is not None:
+                look = partial(self._day, station=station, day=day, of_hours=of_hours)
+                if (difference := self._look(look)) is not None:
                     yield Judgement(difference=difference)
 
     def _day(
@@ -591,8 +636,11 @@ class Judge:
                  if (opened := self._file(each)) and str(opened.target.path) == path),
                 "",
             )  # fmt: skip
-            if station and self.replacements(station, of_readings) is not None:
-                if not any(each.line and each.line.station == station for each in of_readings):
+            replaced = self.replacements(station, of_readings) if station else None
+            lines = [each.line for each in of_readings if each.line is not None]
+            if replaced is not None:
+                # It may have been repaired since it was compared.
+                if replaced and station not in [line.station for line in lines]:
                     yield _of_file(path, station, "the first line")
                 continue
             yield _of_file(path, station, "")
@@ -654,7 +702,10 @@ def _winner(candidates: Sequence[Row], votes: Sequence[float]) -> Row | None:
 
 def _hours_of(judgement: Judgement) -> set[tuple[str, int]]:
     rows = filter(None, (judgement.stored, judgement.right))
-    return {(row["endpoint"], row["received_at"] // HOUR_MS) for row in rows}
+    places = {(row["endpoint"], row["received_at"] // HOUR_MS) for row in rows}
+    if judgement.entry is not None:
+        places.add((judgement.entry[0], judgement.entry[1] // HOUR_MS))
+    return places
 
 
 def _sums_of(endpoint: str, name: str, hour: int, values: Sequence[float | None]) -> Sums:
@@ -669,6 +720,24 @@ def _sums_of(endpoint: str, name: str, hour: int, values: Sequence[float | None]
         "minimum": min(present, default=None),
         "maximum": max(present, default=None),
     }
+
+
+def _has_same_totals(stored: Sequence[Sums], stated: Sequence[Sums]) -> bool:
+    """Whether no reading can have changed: that would have changed the total of its hour.
+
+    A value of 0 that is gone would not, so no value may be missing that was counted.
+    """
+    others = {row["measurement"]: row for row in stored}
+    for row in stated:
+        other = others.get(row["measurement"])
+        if other is None or None in (row["total"], other["total"]):
+            return False
+        same = ("readings", "count", "minimum", "maximum")
+        if not agree([other | {name: row[name] for name in same}], [row]):
+            return False
+        if row["count"] < min(other["count"], row["readings"]):
+            return False
+    return bool(stated)
 
 
 def _differing(candidates: Sequence[Row]) -> list[str]:

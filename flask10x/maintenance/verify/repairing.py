@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, column, table, update
 
 from flask10x.database import csv_owner, dialects
 from flask10x.database.expressions import upsert
-from flask10x.database.insert import HEAD
-from flask10x.database.tables import measurement, readings, rollup_days, rollups
+from flask10x.database.running_service import running
+from flask10x.database.tables import readings, rollup_days, rollups
 from flask10x.database.verified import Difference
 from flask10x.export.file import CsvFile, fresh_path
 from flask10x.history import annotations, days
@@ -73,20 +73,22 @@ class Repairs:
     def _reading(self, judgement: Judgement) -> bool:
         """Set the wrong columns of the reading, unless it has changed since it was judged.
 
-        An entry of the index that is wrong goes with a change of the reading that has its values.
+        An index with a wrong entry is made from the table, while no service has readings to store.
         """
         number, stored, right = judgement.difference.number, judgement.stored, judgement.right
         if right is None or self.judge.row(number) != stored:
             return False
-        wrong_entry = judgement.entry if "index" in judgement.difference.wrong else None
+        has_wrong_entry = "index" in judgement.difference.wrong
+        if has_wrong_entry and running(self.copies.settings) is not None:
+            return False
 
         def change(connection: Connection) -> None:
             statements = dialects.of(connection)
             with statements.changes_rotten_rows(connection):
-                if wrong_entry is not None:
-                    at = dict(zip(("endpoint", "received_at"), wrong_entry, strict=True))
-                    _set(connection, number, at)
-                _set(connection, number, right)
+                if changed := {n: right[n] for n in right if right[n] != stored.get(n)}:
+                    _set(connection, number, changed)
+            if has_wrong_entry:
+                statements.rebuild_index(connection)
             names = columns_of(connection)
             rows = all_rows(connection, rows_query(names, number - 1, number))
             is_right = bool(rows) and dict(zip(names, rows[0][1:], strict=True)) == right
@@ -187,12 +189,9 @@ class Repairs:
 
 
 def _set(connection: Connection, number: int, values: Row) -> None:
-    """Set these columns of a reading."""
-    columns = {
-        readings.c[name] if name in HEAD else measurement(name): value
-        for name, value in values.items()
-    }
-    connection.execute(update(readings).where(readings.c.id == number).values(columns))
+    """Set these columns of a reading, also those that only this installation has."""
+    rows = table(readings.name, column("id"), *map(column, values))
+    connection.execute(update(rows).where(rows.c.id == number).values(values))
 
 
 def _rewrite(path: Path, replaced: Sequence[Replacement]) -> None:

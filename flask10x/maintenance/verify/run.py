@@ -19,8 +19,9 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config.settings import Settings
 from flask10x.database import engines, verified
 from flask10x.database.database import Database
+from flask10x.database.error_codes import DAMAGE_ERRORS, code_of
 from flask10x.database.verified import Difference, Result
-from flask10x.errors import BackupError, CopyError, ExportError
+from flask10x.errors import BackupError, CopyError, ExportError, Flask10xError
 from flask10x.maintenance.backup import backup, write_copy
 from flask10x.maintenance.verify.comparing import (
     NOTED_MAX,
@@ -75,9 +76,9 @@ def verify(
 ) -> Result:
     """Compare all copies, with `repair` put back what is wrong, and return what was found.
 
-    The caller holds the lock `verify`. Raises OSError where the result can't be kept, BackupError
-    or ExportError where a repair can't begin; then nothing is repaired. What can't be compared is a
-    difference of the result.
+    The caller holds the lock `verify`. Raises OSError where the result can't be kept, and what a
+    backup or a commit raises where a repair fails; the result is kept then. What can't be compared
+    is a difference of the result.
     """
     return _Verification(settings, database, bar).result(repair=repair)
 
@@ -110,9 +111,13 @@ class _Verification:
             differences = [each.difference for each in judgements]
             repaired_at = self._former.repaired_at if self._former else None
             skipped = self._copies.skipped_backup
-            if repair and any(_can_be_repaired(each) for each in judgements):
-                skipped, differences = self._repair(stack, judge, judgements)
-                repaired_at = now_ms()
+            failure: Exception | None = None
+            if repair and not noted.is_damaged and any(map(_can_be_repaired, judgements)):
+                try:
+                    skipped, differences = self._repair(stack, judge, judgements)
+                    repaired_at = now_ms()
+                except (Flask10xError, DBAPIError, OSError) as error:
+                    failure = error
         result = Result(
             finished_at=now_ms(),
             seconds=round(time.monotonic() - self._began_sec, 1),
@@ -122,10 +127,13 @@ class _Verification:
             backup=str(self._copies.backup(noted) or ""),
             backup_readings=noted.backup_readings,
             differences=tuple(differences[:NOTED_MAX]),
+            left_out=noted.left_out,
             repaired_at=repaired_at,
         )
         verified.save(self._settings, None, result, skipped)
         self._log(result)
+        if failure is not None:
+            raise failure
         return result
 
     def _tasks(self) -> dict[str, Compare]:
@@ -151,6 +159,7 @@ class _Verification:
                     self._save()
         except (DBAPIError, OSError, ExportError, ValueError) as error:
             run.noted.unread[name] = unreadable(error)
+            run.noted.is_damaged |= code_of(error).startswith(DAMAGE_ERRORS)
 
     def _save(self) -> None:
         now_sec = time.monotonic()
@@ -187,14 +196,18 @@ class _Verification:
                 raise
             # What is to be repaired is what makes a copy unsound.
             made = _unsound_copy(self._settings)
-        return str(made), Repairs(self._copies, judge).all(judgements)
+        repairs = Repairs(self._copies, judge)
+        differences = repairs.all(judgements)
+        if any("index" in each.wrong and each.is_repaired for each in differences):
+            # They could not be judged before.
+            differences += repairs.all(judge.of_rollups())
+        return str(made), differences
 
     def _log(self, result: Result) -> None:
         words = Words(self._settings, translation("en"))
         for difference in result.differences:
             level = logging.INFO if difference.is_repaired else logging.WARNING
-            text = f"Copies differ: {words.difference(difference)}"
-            logs.write_line(self._settings, level, text)
+            logs.write_line(self._settings, level, words.difference(difference))
 
 
 def _unsound_copy(settings: Settings) -> Path:

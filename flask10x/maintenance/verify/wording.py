@@ -16,6 +16,15 @@ COPIES: dict[Copy, str] = {
 }
 
 
+LEFT_OUT = {
+    "interrupted": N_("an export into it was interrupted; the next one repairs it"),
+    "columns": N_("the station no longer has some of its columns"),
+    "zone": N_("it is in another time zone"),
+    "out_of_step": N_("it is another file than the database has; see flask10x export --verify"),
+}
+"""Why the lines of a CSV file are not compared."""
+
+
 class Words:
     """Words differences in one language; without one in that of the messages of alerts."""
 
@@ -36,11 +45,21 @@ class Words:
         what = t("{place}: they differ ({values}).", place=sentence, values=values)
         return t.sentences([what, *self._outcome(difference)])
 
+    def left_out(self, endpoint: str, reason: str) -> str:
+        """Return that the lines of a station's file were not compared, and why."""
+        station = self._settings.stations.by_endpoint.get(endpoint)
+        name = station.csv_name if station else endpoint
+        return self._t(
+            "{name}: its lines were not compared: {reason}",
+            name=name,
+            reason=self._t(LEFT_OUT[reason]),
+        )
+
     def repaired(self, difference: Difference) -> str:
         """Return the text of the note that this was repaired."""
         t, wrong = self._t, [name for name in difference.wrong if name != "backup"]
         copies = t.listed(map(self._copy, wrong))
-        if difference.kind != "reading":
+        if difference.kind != "reading" or not difference.right:
             return t("Repaired by flask10x verify: {copies} had changed.", copies=copies)
         return t(
             "Repaired by flask10x verify: {copies} had changed; it is again {right}"
@@ -82,7 +101,7 @@ class Words:
                     " restore a backup: flask10x restore."
                 )
             ]
-        if kind == "backup":
+        if kind == "backup" or wrong == ("backup",):
             return [t("Do not rely on it, and make a new one: flask10x backup.")]
         if kind == "file" and not difference.right:
             return [t("No other copy shows where; see flask10x export --verify.")]
@@ -91,6 +110,6 @@ class Words:
         sentences = [t("Wrong: {copies}.", copies=t.listed(map(self._copy, wrong)))]
         if "index" in wrong:
             sentences.append(
-                t("Where it can't be repaired, stop the service and run REINDEX in sqlite3.")
+                t("With the service stopped, flask10x verify --repair makes the index again.")
             )
         return sentences

@@ -1,6 +1,6 @@
-"""The rules on the service as a whole: `database`, `queue`, `disk`, `export` and `backup`.
+"""The rules on the service as a whole: `database`, `queue`, `disk`, `export`, `backup`, `copies`.
 
-The watches of the last three and the page `/status` call the same functions for their verdicts, so
+The watches of the last four and the page `/status` call the same functions for their verdicts, so
 an alert and the page never differ. Such a function gets the rule, its facts, the current time of
 the wall clock in UTC epoch milliseconds, and the active alert of the rule, if there is one. These
 watches are evaluated once a minute; the first two only read memory, and wait until a condition has
@@ -23,10 +23,12 @@ from flask10x.config.alerts.rules import (
     ExportOverdue,
     Queue,
     ReplicaOverdue,
+    WrongCopies,
 )
 from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
 from flask10x.database.sqlite.litestream import Replica
+from flask10x.database.verified import Result
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.runtime.facts import ExportLag, NewestBackup, Room, room
 from flask10x.runtime.periodic_tasks import DATABASE_ERRORS
@@ -35,7 +37,7 @@ from flask10x.runtime.worker_watch import CALM_SHARE
 # This much more than the limit must be free to resolve the alert, or a rotated log would do it.
 CLEAR_POINTS = 1
 
-R = TypeVar("R", Disk, ExportOverdue, BackupOverdue, ReplicaOverdue)
+R = TypeVar("R", Disk, ExportOverdue, BackupOverdue, ReplicaOverdue, WrongCopies)
 
 
 def rules_of(alerts: Alerts, usual: R) -> tuple[R, ...]:
@@ -115,6 +117,14 @@ def of_export(
     waiting = sum(late.waiting for _, late in overdue)
     facts: Facts = {"oldest_at": oldest_at, "readings": waiting, "station": lag.station.endpoint}
     return Verdict.of(rule, True, oldest_at + after_ms, facts)
+
+
+def of_copies(rule: WrongCopies, result: Result | None, now_ms: int) -> Verdict:
+    """Fires while the last `flask10x verify` has found what was not repaired."""
+    if result is None:
+        return Verdict.of(rule, False, now_ms, {})
+    facts: Facts = {"differences": len(result.open), "found_at": result.finished_at}
+    return Verdict.of(rule, bool(result.open), result.finished_at, facts)
 
 
 def _is_clock_behind(now_ms: int, alert: Alert | None) -> bool:
@@ -362,3 +372,16 @@ class OverdueBackup(SlowWatch):
             self._failure = error
             return
         self._newest = newest or self._newest
+
+
+class DifferingCopies(SlowWatch):
+    """Fires while copies differ; a repair, or a run that finds nothing, resolves it."""
+
+    def __init__(self, rule: WrongCopies, result: Callable[[], Result | None]) -> None:
+        """`result` reads a small file beside the database."""
+        super().__init__()
+        self._rule = rule
+        self._result = result
+
+    def _look(self, now: Moment, _active: Active) -> Sequence[Verdict]:
+        return [of_copies(self._rule, self._result(), now.wall_ms)]

@@ -20,8 +20,10 @@ from flask10x.config.alerts.rules import (
     Rule,
     Silence,
     Threshold,
+    WrongCopies,
 )
 from flask10x.config.settings import Settings
+from flask10x.database import verified
 from flask10x.database.database import Database
 from flask10x.history.view import View
 from flask10x.readings.stations import Measurement, Station, Stations
@@ -43,6 +45,7 @@ from flask10x.runtime.alerting.refusal_watches import (
 )
 from flask10x.runtime.alerting.service_watches import (
     DatabaseObstacles,
+    DifferingCopies,
     FullDisk,
     LongQueue,
     OverdueBackup,
@@ -82,6 +85,8 @@ class _Sources:
         """Return the watch of one rule."""
         if isinstance(rule, Threshold | Rate | FailedSensor | RefusedSender):
             return self._of_readings(rule)
+        if isinstance(rule, WrongCopies):
+            return DifferingCopies(rule, partial(verified.last_result, self.settings))
         return self._of_service(rule)
 
     def _of_readings(self, rule: Threshold | Rate | FailedSensor | RefusedSender) -> Watch:

@@ -79,6 +79,9 @@ on = false
 [rules.replica]
 after_min = 2
 
+[rules.copies]
+on = false
+
 [rules.stuffy_bedroom]
 kind = "threshold"
 station = "data2"
@@ -275,14 +278,14 @@ def test_a_station_of_the_file_of_stations_can_be_named() -> None:
         (
             '[rules.x]\nkind = "treshold"',
             "line 2: [rules.x] kind: is 'treshold': one of silence, threshold, rate, failed_sensor,"
-            " refused, queue, disk, database, export, backup, replica is needed (did you mean"
-            " threshold?)",
+            " refused, queue, disk, database, export, backup, replica, copies is needed (did you"
+            " mean threshold?)",
         ),
         (
             "[rules.slience]",
             "line 1: [rules.slience] kind: is missing: one of silence, threshold, rate,"
-            " failed_sensor, refused, queue, disk, database, export, backup, replica (did you"
-            " mean silence?)",
+            " failed_sensor, refused, queue, disk, database, export, backup, replica, copies (did"
+            " you mean silence?)",
         ),
         (
             "[rules.My-Disk]\nkind = 'disk'",

@@ -17,6 +17,7 @@ from flask10x.config.alerts.rules import (
     Rate,
     RefusedSender,
     Silence,
+    WrongCopies,
 )
 from flask10x.config.settings import Settings
 from flask10x.runtime.alerting import watch_list
@@ -27,7 +28,7 @@ from tests.support.rows import pico
 
 EVERY_RULE = (
     *(Silence(), Queue(), Disk(), DatabaseTrouble(), ExportOverdue(), BackupOverdue()),
-    *(threshold_of(), FailedSensor(), RefusedSender()),
+    *(WrongCopies(), threshold_of(), FailedSensor(), RefusedSender()),
     Rate(name="window", station="data3", column="temperature", fall=3, within_sec=900),
 )
 
@@ -45,6 +46,7 @@ def test_each_kind_of_rule_has_its_watch_and_all_look_without_an_error(
         "DatabaseObstacles",
         "OverdueExport",
         "OverdueBackup",
+        "DifferingCopies",
         "LimitPassed",
         "FailedSensors",
         "RefusedSenders",

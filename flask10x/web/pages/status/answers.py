@@ -16,15 +16,22 @@ from flask10x.alerts import state_file
 from flask10x.alerts.active import AlertState
 from flask10x.alerts.alert import Alert, AlertMessage
 from flask10x.alerts.state_file import path_of
-from flask10x.config.alerts.rules import BackupOverdue, Disk, ExportOverdue, ReplicaOverdue
+from flask10x.config.alerts.rules import (
+    BackupOverdue,
+    Disk,
+    ExportOverdue,
+    ReplicaOverdue,
+    WrongCopies,
+)
 from flask10x.config.settings import Settings
-from flask10x.database import csv_owner, dialects
+from flask10x.database import csv_owner, dialects, verified
 from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.database.paths import database_path
 from flask10x.database.server import Primary
 from flask10x.database.sqlite import rescued
 from flask10x.database.sqlite.litestream import Replica
+from flask10x.database.verified import Copy, Result
 from flask10x.history.view import View
 from flask10x.readings.labels import day_of, moment, station_name
 from flask10x.readings.times import DAY_MS
@@ -33,6 +40,7 @@ from flask10x.recording.rejected import RejectedRow, Selection
 from flask10x.runtime import facts, periodic_tasks
 from flask10x.runtime.alerting.service_watches import (
     of_backup,
+    of_copies,
     of_disk,
     of_export,
     of_replica,
@@ -125,6 +133,8 @@ class Facts:
     """None when there is none, too."""
     replica: Replica | None = None
     """None without one."""
+    copies: Result | None = None
+    """What `flask10x verify` has found last; None before its first run."""
     server: ServerState | None = None
     """Of a database on PostgreSQL."""
     alerts: Sequence[Alert] = ()
@@ -160,6 +170,8 @@ def gathered(store: Store | Waiting, now_ms: int) -> Facts:
         result.backup = facts.newest_backup(store.settings.backup_dir, store.settings.zone, now_ms)
     with result.part("replica"):
         result.replica = facts.replica(store.settings)
+    with result.part("copies"):
+        result.copies = verified.last_result(store.settings)
     if isinstance(store, Store):
         with result.part("database"), _patient(store.database) as connection:
             _read_database(result, store, context.view_of(connection))
@@ -215,6 +227,8 @@ REMEDIES = {
     "owner": N_("Find out who owns the folder, and return it to the service's user:"),
     "backup": N_("Make a backup onto another disk now:"),
     "back_up_nightly": N_("Make one now, and one each night:"),
+    "verify_weekly": N_("Compare all copies now, and each week:"),
+    "verify_repair": N_("Have a backup made, and what is wrong put back:"),
     "copy_backups": N_("Copy the backups to another computer, once a day. On that computer:"),
     "start_litestream": N_("Start Litestream, and read its messages:"),
     "log_of_litestream": N_("Read the messages of Litestream:"),
@@ -297,6 +311,15 @@ SERVER = {
     ),
 }
 """What a server of the database lacks."""
+WRONG_COPIES: dict[Copy, str] = {
+    "table": N_("Wrong in the database: {n}"),
+    "index": N_("Wrong in the index of the database: {n}"),
+    "hours": N_("Wrong in the hourly totals: {n}"),
+    "days": N_("Wrong in the daily totals: {n}"),
+    "csv": N_("Wrong in the CSV files: {n}"),
+    "backup": N_("Wrong in a backup: {n}"),
+}
+"""By the copy how many places of it are wrong."""
 # Where SQLite's codes begin so (https://www.sqlite.org/rescode.html), this is what people do.
 KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("SQLITE_FULL",), "full_disk"),
@@ -419,7 +442,8 @@ class Answers:
         """In the order in which a reading goes."""
         return [
             *(self.received(), self.stored(store), self.exported(), self.backed_up()),
-            *(*self.replicated(), self.card(), *self.retention(), self.alerting(alerts)),
+            *(*self.replicated(), self.compared(), self.card(), *self.retention()),
+            self.alerting(alerts),
         ]
 
     def received(self) -> StatusAnswer:
@@ -672,6 +696,56 @@ class Answers:
             text = t("The replica has everything up to {time}.", time=synced)
         mood: Mood = "warn" if remedies else "good"
         return [StatusAnswer("replicated", mood, text, "", [], [*map(self._remedy, remedies)])]
+
+    def compared(self) -> StatusAnswer:
+        """Whether the copies of the readings are the same, by the last `flask10x verify`."""
+        t, result = self._t, self._facts.copies
+        if "copies" in self._facts.reasons or (result is None and not self._facts.has_database):
+            return self._unknown("compared", "copies")
+        if result is None:
+            text = t("The copies of the readings have not been compared yet.")
+            return StatusAnswer("compared", "off", text, remedies=[self._remedy("verify_weekly")])
+        verdict = worst(
+            of_copies(rule, result, self._now_ms)
+            for rule in rules_of(self._settings.alerts, WrongCopies())
+        )
+        time = self._time(result.finished_at)
+        details = [
+            t(
+                "Compared: {readings} readings, {lines} lines of CSV files, {hours} hours and days,"
+                " {saved} readings of a backup.",
+                readings=f"{result.readings:,}",
+                lines=f"{result.lines:,}",
+                hours=f"{result.hours:,}",
+                saved=f"{result.backup_readings:,}",
+            )
+        ]
+        if not verdict.is_firing:
+            text = t("Everything agreed when it was compared on {time}.", time=time)
+            if result.differences:
+                n = f"{len(result.differences):,}"
+                text = t("What was wrong has been repaired on {time}: {n}", time=time, n=n)
+            return StatusAnswer("compared", "good", text, details=details)
+        text = t(
+            "Places at which copies differ, found on {time}: {n}",
+            time=time,
+            n=f"{len(result.open):,}",
+        )
+        can_repair = any({*each.wrong} - {"backup"} for each in result.open)
+        has_wrong_backup = any("backup" in each.wrong for each in result.open)
+        helpful = "back_up_nightly" if has_wrong_backup else "log"
+        remedies = [self._remedy("verify_repair" if can_repair else helpful)]
+        return StatusAnswer(
+            "compared", "warn", text, "", [*self._wrong(result), *details], remedies
+        )
+
+    def _wrong(self, result: Result) -> Iterator[str]:
+        """Say how often each copy is wrong."""
+        for copy, sentence in WRONG_COPIES.items():
+            if n := sum(copy in each.wrong for each in result.open):
+                yield self._t(sentence, n=f"{n:,}")
+        if n := sum(not each.wrong for each in result.open):
+            yield self._t("It cannot be said which copy is wrong: {n}", n=f"{n:,}")
 
     def card(self) -> StatusAnswer:
         """How full the disk of the database is, and when it will be."""

@@ -27,7 +27,7 @@ MARKS = {"docker": Path("/.dockerenv"), "podman": Path("/run/.containerenv")}
 CGROUP = Path("/proc/self/cgroup")
 UNIT = re.compile(r":/(?!user\.slice)(?:[^/\n]+/)*?([^/\n]+)\.service(?:/|$)", re.MULTILINE)
 # As in deploy/crontab.example.
-NIGHTLY = {"backup": "35 0 * * *", "export": "5 0 * * *"}
+NIGHTLY = {"backup": "35 0 * * *", "export": "5 0 * * *", "verify": "5 2 * * 0"}
 
 UNITS = Path("/etc/systemd/system")
 TIMERS = "flask10x-export.timer flask10x-backup.timer"
@@ -45,6 +45,8 @@ COMMANDS = {
     "owner": "ls -l {folder}\nsudo chown -R {user}: {folder}\n{restart}",
     "backup": "{flask10x} backup /mnt/usb/flask10x",
     "back_up_nightly": "{nightly_backup}",
+    "verify_weekly": "{nightly_verify}",
+    "verify_repair": "{flask10x} verify --repair",
     "copy_backups": "rsync -a --exclude '.*' {login}:{backups}/ flask10x-backups/",
     "export_nightly": "{nightly_export}",
     "export_again": "{flask10x} export",
@@ -75,6 +77,7 @@ ONLY_SYSTEMD = {
     "log_of_litestream": "journalctl -u flask10x-litestream -n 20",
     "reset_litestream": "sudo systemctl stop flask10x-litestream\nsudo rm -r {litestream}\n"
     "sudo systemctl start flask10x-litestream",
+    "verify_weekly": RUN_TIMER.format("flask10x-verify"),
 }
 ONLY_CONTAINER = {
     "space": "{engine} exec {name} df -h {folder}\n{engine} system df",
@@ -134,6 +137,7 @@ class Shell:
             offline=self._offline(),
             nightly_backup=self._nightly("backup"),
             nightly_export=self._nightly("export"),
+            nightly_verify=self._nightly("verify"),
             engine=self.by,
             name=_container(),
         )

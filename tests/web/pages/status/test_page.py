@@ -99,6 +99,7 @@ def test_all_is_well(client: FlaskClient, writer: Writer, gauges: Gauges) -> Non
         "stored": "good",
         "exported": "off",
         "backed_up": "good",
+        "compared": "off",
         "card": "good",
         "alerting": "good",
     }
@@ -404,6 +405,7 @@ def test_a_missing_database(waiting: Flask, tmp_path: Path) -> None:
         "stored": "wrong",
         "exported": "unknown",
         "backed_up": "unknown",
+        "compared": "unknown",
         "card": "unknown",
         "alerting": "unknown",
     }
