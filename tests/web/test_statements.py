@@ -182,3 +182,11 @@ def test_overdue_readings_of_more_stations_take_no_more_statements(house: MakeHo
     assert transactions == 1
     assert counted(many, "/status") == (statements, transactions)
     assert "Some readings are overdue for removal" in many.test_client().get("/status").text
+
+
+def test_a_board_that_could_be_added_takes_no_more_statements(house: MakeHouse) -> None:
+    app = house()
+    expected = counted(app, "/")
+    assert app.test_client().post("/freezer", json={"temperature": -18.2}).status_code == 404
+    assert counted(app, "/") == expected
+    assert "freezer is sending" in app.test_client().get("/").text
