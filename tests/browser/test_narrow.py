@@ -52,6 +52,7 @@ WIDE = (320, 360, 412, 700, 1024)
 PAGES = (
     *("/", "/history", "/alerts", "/status", "/devices", "/records", "/notes", "/uptime", "/setup"),
     *("/history/rejected", "/api", "/no-such-page"),
+    *("/setup/stations", "/setup/stations/data2", "/setup/house?q=sa"),
 )
 # What of the bar lies upon another part of it, or beyond the edge, while the menu is open.
 OVERLAPS = """

@@ -147,7 +147,8 @@ PAGES = {
     **{"/": False, "/?kiosk=1": False, "/records": False, "/nonsense": False, "/api": False},
     **{"/history": True, "/history?from=2000-01-01&to=2000-01-02": True, "/notes": True},
     **{"/history/rejected": True, "/status": True, "/alerts": True, "/uptime": True},
-    **{"/devices": True, "/setup": False},
+    **{"/devices": True, "/setup": False, "/setup/stations": False},
+    **{"/setup/stations/data2": False, "/setup/house": True},
 }
 SENT = """
 const form = document.querySelector(`#${arguments[0].what} form`);
@@ -278,7 +279,7 @@ const style = (one) => getComputedStyle(one);
 const ground = style(document.body).backgroundColor;
 const blocks = '.tile, .card, .chart, .answer, .device, .scroll, .chips a, button, input, .choice';
 // A box, a button within a field, a link that is a button.
-const inside = '[type=checkbox], .pick, [aria-hidden], .link, .sort';
+const inside = '[type=checkbox], [type=radio], .pick, [aria-hidden], .link, .sort';
 const edge = (one) => ['Top', 'Left'].some((side) => parseFloat(style(one)[`border${side}Width`])
   && style(one)[`border${side}Style`] !== 'none' && style(one)[`border${side}Color`] !== ground);
 return [

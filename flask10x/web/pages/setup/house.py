@@ -13,7 +13,8 @@ from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import PREFIX, READERS, ROWS, Settings
 from flask10x.config.towns import Town
 from flask10x.errors import SettingsError
-from flask10x.readings.times import local_text, zone_name_of
+from flask10x.readings.labels import moment
+from flask10x.readings.times import zone_name_of
 from flask10x.system import clock
 from flask10x.translation import N_, speaking
 from flask10x.web import administrators, context, preferences
@@ -160,7 +161,7 @@ def _form(fields: Fields, problems: Fields, town: Town | None = None) -> tuple[s
         elsewhere=_elsewhere(),
         abouts={row.name: t(row.metadata["about"]) for row in ROWS},
         zones=sorted(available_timezones()),
-        clock=local_text(now_ms, zone)[:16],
+        clock=moment(now_ms, zone, t, now_ms),
         zone=zone_name_of(zone),
         question=question,
         towns=found,
