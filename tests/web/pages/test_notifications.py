@@ -62,6 +62,8 @@ free_percent = 2.5
 after_h = 72
 [rules.backup]
 after_h = 30.5
+[rules.replica]
+after_min = 90
 """
 
 

@@ -595,7 +595,7 @@ def _rule_form(
         values=values,
         problems=problems,
         kind=values["kind"],
-        labels=rules.LABELS,
+        labels=rules.LABELS | rules.LABELS_OF_KIND.get(values["kind"], {}),
         title=_sentence(rule, t) if values.get("name") and rule else t(_title(values["kind"])),
         directions=rules.DIRECTIONS.get(values["kind"], {}),
         keys=[key.name for key in alert_rules.RULES[values["kind"]][1]],

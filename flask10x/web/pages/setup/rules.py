@@ -39,6 +39,8 @@ LABELS = {
     "stations": N_("Stations"),
     "channels": N_("Send to"),
 }
+# Nothing is learned of it.
+LABELS_OF_KIND = {"replica": {"after_min": N_("For how long, in minutes")}}
 DIRECTIONS = {
     "threshold": {"above": N_("is above"), "below": N_("is below")},
     "rate": {"rise": N_("rises by"), "fall": N_("falls by")},
