@@ -20,6 +20,7 @@ STANDARD = [
     "rule database: The database is damaged or missing, or readings cannot be stored for 60 s;"
     " on by default",
     "rule backup: The newest backup is older than 3 days; on by default",
+    "rule replica: The replica is behind by more than 60 min; on by default",
     "rule copies: Copies of the readings differ (flask10x verify); on by default",
 ]
 REMINDER = "reminder: while an alert lasts, after 24 h"
@@ -142,7 +143,7 @@ def test_check_says_what_is_on_without_a_file(file: Path) -> None:
     result = run("check")
     assert (result.exit_code, result.stderr) == (0, NO_CHANNEL)
     assert result.stdout.splitlines() == [
-        f"{file}: no such file, so the defaults apply; rules: 5, channels: 0",
+        f"{file}: no such file, so the defaults apply; rules: 6, channels: 0",
         *STANDARD,
         "not on: threshold, rate, failed_sensor, refused, queue, export",
         REMINDER,
@@ -155,7 +156,7 @@ def test_check_shows_each_rule_and_channel_in_plain_words(file: Path) -> None:
     lines = [
         "rule silence: No data from a station for 10 min: Pico, Bedroom",
         *STANDARD[1:3],
-        STANDARD[4],
+        *STANDARD[4:],
         "rule queue: Many readings waiting to be stored for 60 s",
         "rule refused: 10 readings rejected within 60 min: all stations",
         "rule failed_sensor: A sensor gives no value or a fault value 10 times in a row: all"
@@ -169,7 +170,7 @@ def test_check_shows_each_rule_and_channel_in_plain_words(file: Path) -> None:
     ]
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [
-        f"{file}: no mistake; rules: 11, channels: 2",
+        f"{file}: no mistake; rules: 12, channels: 2",
         *lines,
         "not on: backup",
         REMINDER,
