@@ -199,7 +199,7 @@ def test_drill(stored: Service, litestream: Litestream) -> None:
     assert sorted(numbers) == list(range(1, len(numbers) + 1))
     times = sender.acknowledged
     lost_numbers = times.keys() - numbers.keys()
-    lost_sec = died - min((times[number] for number in lost_numbers), default=died)
+    lost_sec = max(0.0, died - min((times[number] for number in lost_numbers), default=died))
     assert lost_sec < LOST_MAX_SEC
     figures = (len(times), len(lost_numbers), round(lost_sec, 2), round(restored_sec, 2))
     sys.stdout.write(f"acknowledged, lost, seconds lost, seconds to restore: {figures}\n")
