@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 from sqlalchemy import insert
 
 from flask10x.alerts import state_file
+from flask10x.alerts.delivery import jobs
 from flask10x.alerts.delivery.jobs import Job
 from flask10x.alerts.state_file import StateFile
-from flask10x.commands import alerts as alert_commands
 from flask10x.commands.alerts import command
 from flask10x.config import settings
 from flask10x.runtime.alerting import start_delivery
@@ -55,7 +55,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in environment_of(tmp_path).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("FLASK10X_TIMEZONE", "Asia/Tokyo")
-    monkeypatch.setattr(alert_commands, "Try", FakeTry)
+    monkeypatch.setattr(jobs, "Try", FakeTry)
     monkeypatch.setattr(FakeTry, "troubles", {}, raising=False)
     monkeypatch.setattr(FakeTry, "content", [], raising=False)
     (tmp_path / "alerts.toml").write_text(CHANNELS)
