@@ -104,6 +104,10 @@ class ServiceRunning(Flask10xError):
     """Another service owns this database; the text names its process id."""
 
 
+class CommandFailed(Flask10xError):
+    """A command of the system that was run has failed; the text names it."""
+
+
 class ServiceError(Flask10xError):
     """The running service could not be asked, or did not answer as it should."""
 

@@ -16,6 +16,7 @@ from flask10x.errors import Flask10xError
 
 COMMANDS = (
     "serve",
+    "service",
     "migrate",
     "export",
     "import",

@@ -17,13 +17,23 @@ from flask10x.errors import DatabaseDamaged
 
 @translated.command()
 @translated.option("--new", is_flag=True, help="Make a new one where there was one before.")
-def command(new: bool) -> None:
+@translated.option(
+    "--back-to",
+    metavar="VERSION",
+    help="Back to this version of the database, for an older Flask10X; stop the service first.",
+)
+def command(new: bool, back_to: str | None) -> None:
     """Make the database, or bring it to this program's version; `serve` does it by itself.
 
     Where there was a database and is none now, its disk may not be mounted: then only --new makes
     one. A database that is there is never replaced. Exit status: 4 when the database is damaged.
     """
     config = settings.load()
+    if back_to is not None:
+        schema.downgrade(config, back_to)
+        text = _("{database} is at version {version}")
+        click.echo(text.format(database=shown_name(config), version=back_to))
+        return
     if added := migrate(config, new=new):
         text = _("columns added for the stations: {columns}")
         click.echo(text.format(columns=", ".join(added)))

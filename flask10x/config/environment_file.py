@@ -6,6 +6,7 @@ files, and check readings by other rules than the service (docs/decisions/0026-s
 
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -23,6 +24,15 @@ TZ = "TZ"
 PROGRAM = Path("/opt/flask10x")
 SERVICE_FILE = Path("/etc/flask10x/flask10x.env")
 SERVICE_DATA_DIR = Path("/var/lib/flask10x")
+# The units of the system, where `flask10x service install` writes them.
+SYSTEM_UNITS = Path("/etc/systemd/system")
+UNIT = "flask10x.service"
+# What it writes of a unit says which program it starts, with which file and data.
+_OF_UNIT = re.compile(
+    rf'^ExecStart="?(?P<program>[^"\n]+?)"? serve$|^EnvironmentFile=-(?P<file>.+)$'
+    rf'|^Environment="?{PREFIX}DATA_DIR=(?P<data>[^"\n]+?)"?(?: LANGUAGE=en)?$',
+    re.MULTILINE,
+)
 
 # The grammar of systemd.exec(5), EnvironmentFile=. Quotes count at the beginning of a value only;
 # elsewhere a backslash keeps the character behind it, and joins a line with the next one.
@@ -51,21 +61,53 @@ class Assignment:
     line: int
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The service that a unit starts: its program, its environment file, its data folder."""
+
+    program: Path
+    file: Path
+    data_dir: Path
+
+
+def user_units(environ: Mapping[str, str]) -> Path:
+    """The folder with the units of the user of this process (man 5 systemd.unit)."""
+    config = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or "/", ".config")
+    return Path(config, "systemd", "user")
+
+
+def service_of(units: Path) -> Service | None:
+    """The service whose unit is in this folder; None without one that says all three."""
+    try:
+        text = (units / UNIT).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    said: dict[str, str] = {}
+    for match in _OF_UNIT.finditer(text):
+        said |= {key: value for key, value in match.groupdict().items() if value}
+    if said.keys() < {"program", "file", "data"}:
+        return None
+    # A percent sign is written twice in a unit.
+    paths = {key: Path(value.replace("%%", "%")) for key, value in said.items()}
+    return Service(paths["program"], paths["file"], paths["data"])
+
+
 def take_over(environ: MutableMapping[str, str]) -> None:
     """Add to the environment what it lacks and the service's file has: our settings, and TZ.
 
     The file is that of FLASK10X_ENV_FILE, which may be empty for none; without it the service's
-    own, for a program in PROGRAM or a data folder that is the service's. It is read once: processes
-    that this one starts inherit its variables, so that a new worker never reads a file that is
-    being changed. Raises SettingsError when it can't be read, or has a line that systemd ignores.
+    own, for a program in PROGRAM, one that a unit starts, or a data folder that is the service's.
+    It is read once: processes that this one starts inherit its variables, so that a new worker
+    never reads a file that is being changed. Raises SettingsError when it can't be read, or has a
+    line that systemd ignores.
     """
-    path = _file_for(environ)
+    path, data_dir = _file_for(environ)
     text = None if path is None else _text(path, needed=VARIABLE in environ)
     if path is not None and text is not None:
         _add(environ, path, text)
     # The units set it. Their file may be missing, but not this folder once the service has run.
-    if path == SERVICE_FILE and (text is not None or SERVICE_DATA_DIR.is_dir()):
-        environ.setdefault(DATA_DIR, str(SERVICE_DATA_DIR))
+    if data_dir is not None and (text is not None or data_dir.is_dir()):
+        environ.setdefault(DATA_DIR, str(data_dir))
     environ[VARIABLE] = ""
 
 
@@ -106,15 +148,24 @@ def _wrong_line(number: int, reason: str) -> SettingsError:
     return SettingsError(_("line {number}: {reason}").format(number=number, reason=reason))
 
 
-def _file_for(environ: Mapping[str, str]) -> Path | None:
+def _file_for(environ: Mapping[str, str]) -> tuple[Path | None, Path | None]:
+    """The environment file to be read, and the data folder that belongs to it."""
     named = environ.get(VARIABLE)
     if named is not None:
-        return Path(named) if named else None
+        # The service's own by its name, whoever names it.
+        path = Path(named) if named else None
+        return path, SERVICE_DATA_DIR if path == SERVICE_FILE else None
     # systemd has read the file as root; the user of the unit may not.
     if environ.get("SYSTEMD_EXEC_PID") == str(os.getpid()) and DATA_DIR in environ:
-        return None
+        return None, None
     installed = PROGRAM.resolve() in Path(__file__).resolve().parents
-    return SERVICE_FILE if installed or environ.get(DATA_DIR) == str(SERVICE_DATA_DIR) else None
+    if installed or environ.get(DATA_DIR) == str(SERVICE_DATA_DIR):
+        return SERVICE_FILE, SERVICE_DATA_DIR
+    for units in (SYSTEM_UNITS, user_units(environ)):
+        service = service_of(units)
+        if service is not None and service.program == Path(sys.prefix, "bin", "flask10x"):
+            return service.file, service.data_dir
+    return None, None
 
 
 def _text(path: Path, *, needed: bool) -> str | None:

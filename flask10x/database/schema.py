@@ -197,7 +197,23 @@ def is_wrong_sql(error: Exception) -> bool:
     return code_of(error).startswith(WRONG_SQL) and code_of(error) != NOT_GRANTED
 
 
-def _run(settings: Settings) -> None:
+def downgrade(settings: Settings, revision: str) -> None:
+    """Bring the database back to an older revision, for the version of the program that knows it.
+
+    What only newer revisions have is dropped; readings stay. Raises SchemaError when this program
+    does not know the revision, or the database can't be changed now.
+    """
+    if revision not in all_revisions():
+        text = _("there is no version {version}; there are: {names}")
+        raise SchemaError(text.format(version=revision, names=", ".join(all_revisions())))
+    try:
+        _run(settings, back_to=revision)
+    except (DBAPIError, CommitNotReplicated) as error:
+        text = _("{path} cannot be migrated: {reason}")
+        raise _described(text, settings, error) from error
+
+
+def _run(settings: Settings, back_to: str = "") -> None:
     # Nearly no start has anything to migrate; the others need not load Alembic.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -205,7 +221,10 @@ def _run(settings: Settings) -> None:
     config = Config()
     config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
     config.attributes["settings"] = settings
-    command.upgrade(config, "head")
+    if back_to:
+        command.downgrade(config, back_to)
+    else:
+        command.upgrade(config, "head")
 
 
 def _fit(settings: Settings) -> list[str]:

@@ -37,6 +37,7 @@ SAME = {
     *("MQTT_DISCOVERY", "Home", "Assistant"),
     *("alerts.toml", "FLASK10X_ALERTS", "NAME"),
     *("PostgreSQL", "URL", "FLASK10X_DATABASE_URL", "QR", "Litestream"),
+    *("systemd", "root", "VERSION", "TARGET", "deb", "wheel"),
 }
 # What a check finds of an engine that is well.
 SOUND = (

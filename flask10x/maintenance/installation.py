@@ -1,0 +1,334 @@
+"""The service of this installation under systemd: written, started, taken away again.
+
+Each command that changes the machine is said before it runs. What is there already, settings, data
+and an own choice of what is enabled, stays as it is.
+"""
+
+import json
+import os
+import pwd
+import shlex
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from gettext import gettext as _
+from pathlib import Path
+from typing import Any
+
+from flask10x.config import settings as settings_module
+from flask10x.errors import CommandFailed, ServiceError
+from flask10x.system import units
+from flask10x.system.units import Place
+
+Say = Callable[[str], None]
+
+# The environment of a command that is run as another user: that of root names root's files.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+KEPT_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG", "TERM")
+# As the settings are: secrets stay with root and the service.
+SETTINGS_MODE, FOLDER_MODE = 0o640, 0o750
+UNIT_MODE = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command, by whom it is run, and what it finds in its environment beside the usual."""
+
+    words: Sequence[str]
+    account: str = ""
+    """The user; empty for the one of this process."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+
+    def __str__(self) -> str:
+        before = [f"{name}={value}" for name, value in self.environment.items()]
+        words = ["env", *before, *self.words] if before else list(self.words)
+        return shlex.join(["sudo", "-u", self.account, *words] if self._is_another() else words)
+
+    def _is_another(self) -> bool:
+        return bool(self.account) and self.account != settings_module.process_user()
+
+    def _arguments(self) -> dict[str, Any]:
+        if not self._is_another():
+            return {"env": {**os.environ, **self.environment}}
+        account = pwd.getpwnam(self.account)
+        kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        own = {"HOME": account.pw_dir, "USER": self.account, "PATH": PATH}
+        groups = os.getgrouplist(self.account, account.pw_gid)
+        return {
+            "env": {**kept, **own, **self.environment},
+            "user": account.pw_uid,
+            "group": account.pw_gid,
+            "extra_groups": groups,
+            # A folder that this user may not enter would end the command.
+            "cwd": self.folder or "/",
+        }
+
+    def run(self) -> None:
+        """Run it, with its output where ours goes; raises CommandFailed."""
+        status = self._done(capture=False).returncode
+        if status:
+            text = _("{command} failed, exit status {status}")
+            raise CommandFailed(text.format(command=self, status=status))
+
+    def output(self) -> str:
+        """What it prints, whatever its exit status; raises CommandFailed when it is not there."""
+        return str(self._done(capture=True).stdout)
+
+    def _done(self, *, capture: bool) -> "subprocess.CompletedProcess[str]":
+        arguments = {"cwd": self.folder, **self._arguments()}
+        try:
+            return subprocess.run(  # noqa: S603
+                self.words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if capture else None,
+                stderr=subprocess.DEVNULL if capture else None,
+                text=True,
+                check=False,
+                **arguments,
+            )
+        except OSError as error:
+            text = _("{command} could not be run: {reason}")
+            raise CommandFailed(text.format(command=self, reason=error)) from error
+
+
+def run(say: Say, *commands: Command) -> None:
+    """Run commands one after the other, each said before; raises CommandFailed."""
+    for command in commands:
+        say(f"$ {command}")
+        command.run()
+
+
+def own_command(place: Place, *words: str) -> Command:
+    """A command of ours as the user of the service, who may read and write its files."""
+    return Command([str(units.program()), *words], "" if place.is_user else place.account)
+
+
+def install(place: Place, say: Say, *, start: bool) -> None:
+    """Write the units of this version, enable those that are new, and start the service.
+
+    Raises ServiceError when this program can't be a service there, CommandFailed, OSError.
+    """
+    _require_place(place)
+    is_booted = _is_booted(place)
+    if not place.is_user:
+        _make_account(place, say)
+    _make_folders(place, say)
+    added = write_units(place, say)
+    if is_booted:
+        run(say, Command(place.systemctl("daemon-reload")))
+    chosen = [name for name in added if _is_to_be_enabled(name, place, say)]
+    if chosen:
+        run(say, Command(place.systemctl("enable", "--quiet", *chosen)))
+    if place.is_user:
+        _linger(place, say)
+    if not is_booted:
+        say(_("systemd does not run here: the service starts at the next boot"))
+    elif start:
+        start_service(place, say)
+
+
+def start_service(place: Place, say: Say) -> None:
+    """Start or restart the service, with the units that are enabled beside it.
+
+    Raises CommandFailed with the command that shows why.
+    """
+    beside = [name for name in units.names() if name.endswith((".socket", ".timer"))]
+    enabled = [n for n in beside if _unit_state(place, n) == "enabled"]
+    held = units.property_of(place, units.SOCKET, "ActiveState") == "active"
+    try:
+        runs = units.property_of(place, units.SERVICE, "ActiveState") == "active"
+        if units.SOCKET in enabled and runs and not held:
+            # A socket of systemd's takes over the port that the service itself has.
+            run(say, Command(place.systemctl("stop", units.SERVICE)))
+        if enabled:
+            run(say, Command(place.systemctl("start", *enabled)))
+        run(say, Command(place.systemctl("restart", units.SERVICE)))
+    except CommandFailed as error:
+        text = _("{error}; why: {command}")
+        raise CommandFailed(text.format(error=error, command=place.journal())) from error
+
+
+def uninstall(place: Place, say: Say) -> None:
+    """Stop the service and take its units away; settings, drop-ins and data stay."""
+    ours = [name for name in units.names() if (place.units / name).exists()]
+    if _is_booted(place):
+        order = sorted(ours, key=lambda name: not name.endswith(".socket"))
+        run(say, Command(place.systemctl("disable", "--quiet", "--now", *order)))
+    for name in ours:
+        say(f"$ rm {place.units / name}")
+        (place.units / name).unlink()
+    if _is_booted(place):
+        run(say, Command(place.systemctl("daemon-reload")))
+
+
+def write_units(place: Place, say: Say) -> list[str]:
+    """Write the units that differ; returns the names of those that were not there."""
+    place.units.mkdir(parents=True, exist_ok=True)
+    added = []
+    for name in units.names():
+        path, text = place.units / name, units.text_of(name, place)
+        if not path.exists():
+            added.append(name)
+        elif path.read_text(encoding="utf-8") == text:
+            continue
+        say(_("writes {path}").format(path=path))
+        _write(path, text, UNIT_MODE)
+    return added
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text, encoding="utf-8")
+    beside.chmod(mode)
+    beside.replace(path)
+
+
+def _require_place(place: Place) -> None:
+    """Raise ServiceError where systemd could not run this program for that user."""
+    if shutil.which("systemctl") is None:
+        raise ServiceError(_("systemd is not on this machine: flask10x serve runs without it"))
+    if place.is_user:
+        if os.geteuid() == 0:
+            raise ServiceError(_("--user is for a user of the machine, not for root"))
+        if " " in f"{place.data}{place.settings}":
+            text = _("{path}: a service can't have a space in its paths")
+            raise ServiceError(text.format(path=place.data))
+        return
+    if os.geteuid() != 0:
+        text = _("only root may do this: {command}; or --user, for a service of your own")
+        raise ServiceError(text.format(command=place.own("service", "install")))
+    _require_visible_program()
+
+
+def _require_visible_program() -> None:
+    own = units.program()
+    if any(own.resolve().is_relative_to(home) or own.is_relative_to(home) for home in units.HOMES):
+        text = _(
+            "{program} is in a home folder, which a service of the system cannot see: install the"
+            " program in another folder, or run without sudo: {command}"
+        )
+        command = shlex.join([str(own), "service", "install", "--user"])
+        raise ServiceError(text.format(program=own, command=command))
+    for folder in own.parents:
+        if not folder.stat().st_mode & stat.S_IXOTH:
+            text = _("other users may not enter {folder}, so the service could not run {program}")
+            raise ServiceError(text.format(folder=folder, program=own))
+
+
+def _is_booted(place: Place) -> bool:
+    if not place.is_user:
+        return units.BOOTED.is_dir()
+    return bool(units.answer(place.systemctl("show-environment")))
+
+
+def _make_account(place: Place, say: Say) -> None:
+    try:
+        pwd.getpwnam(place.account)
+        return
+    except KeyError:
+        words = ["useradd", "--system", "--user-group", "--home-dir", str(place.data)]
+        words += ["--no-create-home", "--shell", "/usr/sbin/nologin", place.account]
+        run(say, Command(words))
+
+
+def _make_folders(place: Place, say: Say) -> None:
+    """The folder of the settings and their file; that of the data where systemd makes none."""
+    folders = [place.settings.parent, *([place.data] if place.is_user else [])]
+    for folder in folders:
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
+            folder.chmod(FOLDER_MODE)
+            _give(folder, place)
+    if place.settings.exists():
+        return
+    say(_("writes {path}").format(path=place.settings))
+    _write(place.settings, units.text_of(place.settings.name, place), SETTINGS_MODE)
+    _give(place.settings, place)
+
+
+def _give(path: Path, place: Place) -> None:
+    if not place.is_user:
+        shutil.chown(path, group=place.account)
+
+
+def _is_to_be_enabled(name: str, place: Place, say: Say) -> bool:
+    """Whether a unit is started at boot: the socket only at the address that the settings say."""
+    if name == units.BY_HAND or "[Install]" not in units.text_of(name, place):
+        return False
+    if name != units.SOCKET:
+        return True
+    bind, held = settings_module.load().bind, _held(place)
+    if bind == held or (place.units / f"{name}.d").is_dir():
+        return True
+    text = _(
+        "{unit} is not enabled: the service listens at {bind}, and it at {held}"
+        " (docs/en/howto/port.md)"
+    )
+    say(text.format(unit=name, bind=bind, held=held))
+    return False
+
+
+def _held(place: Place) -> str:
+    lines = units.text_of(units.SOCKET, place).splitlines()
+    return next(line.partition("=")[2] for line in lines if line.startswith("ListenStream="))
+
+
+def _linger(place: Place, say: Say) -> None:
+    """Let a user's units run while the user is not logged in; a remark where that is root's."""
+    command = Command(["loginctl", "enable-linger", place.account])
+    try:
+        run(say, command)
+    except CommandFailed:
+        text = _("so that it starts at boot, and not when you log in: sudo {command}")
+        say(text.format(command=command))
+
+
+def _unit_state(place: Place, name: str) -> str:
+    return units.property_of(place, name, "UnitFileState")
+
+
+@dataclass(frozen=True, slots=True)
+class UnitState:
+    """What systemd says of a unit."""
+
+    name: str
+    active: str
+    enabled: str
+    following: str
+    """When a timer starts its unit next; empty for others."""
+
+
+def states(place: Place) -> list[UnitState]:
+    """The state of each unit of this version that is installed."""
+    return [
+        UnitState(
+            name,
+            units.property_of(place, name, "ActiveState"),
+            _unit_state(place, name),
+            units.property_of(place, name, "NextElapseUSecRealtime")
+            if name.endswith(".timer")
+            else "",
+        )
+        for name in units.names()
+        if (place.units / name).exists()
+    ]
+
+
+def failures(place: Place) -> dict[str, str]:
+    """What `flask10x check` calls wrong, by its name; raises CommandFailed without an answer."""
+    findings = checked(place)["findings"]
+    return {found["name"]: found["text"] for found in findings if found["level"] == "FAIL"}
+
+
+def checked(place: Place) -> dict[str, Any]:
+    """The answer of `flask10x check`; raises CommandFailed without one."""
+    command = own_command(place, "check", "--json")
+    try:
+        answer: dict[str, Any] = json.loads(command.output())
+    except ValueError as error:
+        text = _("{command} gave no answer")
+        raise CommandFailed(text.format(command=command)) from error
+    return answer
