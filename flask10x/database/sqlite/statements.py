@@ -25,7 +25,8 @@ NAME_BYTES: int | None = None
 
 _dialect = sqlite_dialect.dialect(paramstyle="qmark")
 quote = _dialect.identifier_preparer.quote
-_schema = table("sqlite_schema", column("name"), column("sql"))
+# By its old name: SQLite 3.40 (Debian 12) finds no column by the new one.
+_schema = table("sqlite_master", column("name"), column("sql"))
 
 
 def sequence(connection: Connection, name: str) -> int:
