@@ -56,7 +56,7 @@ ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESS
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop mqtt alerts postgres messages compiled test test-python test-postgres tools tools-once tools-postgres soak figures docs bench bench-engines bench-growth check format format-check lint types migrations wheel lock lock-check clean
+.PHONY: help run develop mqtt alerts postgres messages compiled test test-python test-postgres tools tools-once tools-postgres soak figures docs bench bench-engines bench-growth check format format-check lint types migrations wheel deb lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -164,6 +164,9 @@ wheel: $(VENV)/.develop $(CHARTS) ## build the wheel into dist/, with the chart 
 	$(BIN)/python -m build --no-isolation
 
 # The old lock's versions may contradict new ranges in pyproject.toml, so they do not bind here.
+deb: $(VENV)/.develop $(CHARTS) ## build the Debian packages into dist/, for amd64 and arm64 (`make deb ARCHITECTURES=arm64` for one)
+	$(BIN)/python deploy/debian/build.py $(ARCHITECTURES)
+
 lock: | $(BIN)/python ## renew requirements.lock: the newest versions that pyproject.toml allows
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version $(firstword $(LOCK_PYTHONS)) \

@@ -30,6 +30,8 @@ KEPT_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG", "TERM")
 # As the settings are: secrets stay with root and the service.
 SETTINGS_MODE, FOLDER_MODE = 0o640, 0o750
 UNIT_MODE = 0o644
+# Whose units run while they are not logged in (man 1 loginctl).
+LINGERING = Path("/var/lib/systemd/linger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +281,8 @@ def _held(place: Place) -> str:
 def _linger(place: Place, say: Say) -> None:
     """Let a user's units run while the user is not logged in; a remark where that is root's."""
     command = Command(["loginctl", "enable-linger", place.account])
+    if (LINGERING / place.account).exists():
+        return
     try:
         run(say, command)
     except CommandFailed:

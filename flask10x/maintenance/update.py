@@ -214,12 +214,19 @@ class Package(Way):
             run(say, Command(["apt-get", "update"]))
         # A file is one by its slash.
         what = str(Path(target).resolve()) if target else NAME
-        run(say, Command(["apt-get", "install", "--yes", what]))
+        run(say, self._apt("install", "--yes", what))
 
     def put_back(self, say: Say) -> None:
         (former,) = self._former()
-        words = ["apt-get", "install", "--yes", "--allow-downgrades", "--reinstall", str(former)]
-        run(say, Command(words))
+        words = ["install", "--yes", "--allow-downgrades", "--reinstall", str(former)]
+        run(say, self._apt(*words))
+
+    @staticmethod
+    def _apt(*words: str) -> Command:
+        # Else deploy/debian/preinst makes a second backup, and dpkg asks about the settings.
+        keep = ["-o", "Dpkg::Options::=--force-confold"]
+        environment = {"DEBIAN_FRONTEND": "noninteractive", "UPDATE_WITHOUT_BACKUP": "1"}
+        return Command(["apt-get", *keep, *words], environment=environment)
 
     @staticmethod
     def _former() -> list[Path]:
@@ -268,7 +275,8 @@ def update(place: Place, target: str, say: Say) -> bool:
         method.renew(target, say)
         if method.writes_units:
             run(say, own_installer(place))
-            run(say, Command(place.systemctl("restart", units.SERVICE)))
+            # Of its units, too, those that are new.
+            installation.start_service(place, say)
         wrong = _wrong_since(place, wrong_before)
     except CommandFailed as error:
         wrong = {NAME: str(error)}
@@ -384,11 +392,16 @@ def _owner(path: Path) -> str:
 
 
 def _linked(source: str, target: str) -> None:
-    """A second name of a file, which takes no space; a copy where there can't be one."""
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:
-        shutil.copy2(source, target, follow_symlinks=False)
+    """A second name of a file, which takes no space; a copy where there can't be one.
+
+    Libraries are replaced as whole files; what is beside them, as the notes of pipx, is written
+    again in its place.
+    """
+    with suppress(OSError):
+        if "site-packages" in source:
+            os.link(source, target, follow_symlinks=False)
+            return
+    shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _give_like(model: Path, made: Path) -> None:

@@ -1,0 +1,175 @@
+"""The Debian package: what is in it, and what it does to a system that is booted for it."""
+
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from flask10x import __version__
+from tests.support.booted import Machine, booted
+
+PROJECT = Path(__file__).resolve().parents[2]
+DEBIAN = PROJECT / "deploy" / "debian"
+DATABASE = "/var/lib/flask10x/flask10x.sqlite3"
+COUNT = """
+import sqlite3, sys
+print(sqlite3.connect(sys.argv[1]).execute("SELECT count(*) FROM readings").fetchone()[0])
+"""
+# Boards that send while a command runs, and what came of it.
+SEND = """
+import json, subprocess, sys, time
+from tests.e2e.test_held_port import Senders
+senders = Senders(8888)
+with senders.sending():
+    time.sleep(2)
+    done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
+    time.sleep(2)
+print(json.dumps({"status": done.returncode, "said": done.stdout + done.stderr,
+    "answered": len(senders.answered), "refused": senders.refused}))
+"""
+
+
+def build_script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("build", DEBIAN / "build.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["build"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_only_builds_is_not_in_it() -> None:
+    text = (PROJECT / "requirements.lock").read_text()
+    kept = set(re.findall(r"^([a-z0-9-]+)==", build_script().running_lock(text), re.M))
+    assert {"flask", "gevent", "greenlet", "zope-interface", "sqlalchemy", "mako"} <= kept
+    assert not {"hatchling", "trove-classifiers", "pathspec"} & kept
+    assert kept < set(re.findall(r"^([a-z0-9-]+)==", text, re.M))
+
+
+@pytest.mark.parametrize("name", ["preinst", "postinst", "prerm", "postrm"])
+def test_the_shell_understands_its_scripts(name: str) -> None:
+    subprocess.run(["sh", "-n", DEBIAN / name], check=True)
+
+
+def architecture() -> str:
+    if shutil.which("dpkg") is None:
+        pytest.skip("dpkg is not installed: no package is built here")
+    return subprocess.run(
+        ["dpkg", "--print-architecture"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def build(into: Path, *architectures: str) -> Path:
+    words = [sys.executable, str(DEBIAN / "build.py"), *architectures, "--into", str(into)]
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1795000000"}
+    subprocess.run(words, check=True, env=environment, capture_output=True)
+    (file,) = into.glob("*.deb")
+    return file
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("package"), architecture())
+
+
+def next_version(package: Path, folder: Path) -> Path:
+    """The same as another version, packed quickly."""
+    root = folder / "next"
+    subprocess.run(["dpkg-deb", "-R", package, root], check=True)
+    control = root / "DEBIAN" / "control"
+    control.write_text(re.sub("^Version: .*", "Version: 9.0.0", control.read_text(), flags=re.M))
+    words = ["dpkg-deb", "-Zgzip", "-z1", "--root-owner-group", "--build", str(root)]
+    subprocess.run([*words, str(package.parent)], check=True, capture_output=True)
+    shutil.rmtree(root)
+    return package.parent / f"flask10x_9.0.0_{architecture()}.deb"
+
+
+@pytest.mark.long
+def test_it_is_the_same_bytes_each_time(package: Path, tmp_path: Path) -> None:
+    again = build(tmp_path, architecture())
+    assert hashlib.sha256(package.read_bytes()).digest() == (
+        hashlib.sha256(again.read_bytes()).digest()
+    )
+
+
+@pytest.mark.long
+def test_lintian_has_nothing_to_say(package: Path) -> None:
+    if shutil.which("lintian") is None:
+        pytest.skip("lintian is not installed: nobody judges the package")
+    judged = subprocess.run(
+        ["lintian", "--allow-root", package], capture_output=True, text=True, check=False
+    )
+    assert (judged.stdout + judged.stderr, judged.returncode) == ("", 0)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_it_is_installed_updated_removed_and_purged(package: Path, tmp_path: Path) -> None:
+    newer = next_version(package, tmp_path)
+    with booted(tmp_path, package.parent) as machine:
+        installed = machine.run("dpkg", "-i", f"/packages/{package.name}")
+        assert installed.returncode == 0, installed.stderr
+        assert "http://localhost:8888/setup/link/" in installed.stdout
+        assert is_active(machine)
+        said = machine.run("flask10x", "--version").stdout
+        assert said == f"flask10x, version {__version__}\n"
+
+        sent = send_while(machine, "dpkg", "-i", f"/packages/{newer.name}")
+        assert (sent["status"], sent["refused"]) == (0, []), sent["said"]
+        assert "a backup before the update" in sent["said"]
+        assert len(list(machine.path("/var/lib/flask10x/backups").glob("*.sqlite3"))) == 1
+        assert is_active(machine)
+
+        removed = machine.run("dpkg", "--remove", "flask10x")
+        assert "the readings are still in /var/lib/flask10x" in removed.stdout
+        assert rows(machine) == sent["answered"] > 0
+        assert machine.path("/etc/flask10x/flask10x.env").exists()
+        assert not machine.path("/opt/flask10x").exists()
+
+        purged = machine.run("dpkg", "--purge", "flask10x")
+        assert purged.returncode == 0, purged.stderr
+        assert "deletes /var/lib/flask10x (" in purged.stdout
+        left = ["/var/lib/flask10x", "/var/lib/flask10x-known", "/etc/flask10x", "/opt/flask10x"]
+        assert [name for name in left if machine.path(name).exists()] == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_it_does_not_come_over_a_checkout(package: Path, tmp_path: Path) -> None:
+    with booted(tmp_path, package.parent) as machine:
+        machine.path("/opt/flask10x").mkdir(parents=True)
+        machine.path("/opt/flask10x/pyproject.toml").touch()
+        refused = machine.run("dpkg", "-i", f"/packages/{package.name}")
+        assert refused.returncode != 0
+        assert "Flask10X was installed another way" in refused.stderr
+        assert not machine.path("/etc/flask10x").exists()
+
+
+def is_active(machine: Machine) -> bool:
+    return machine.run("systemctl", "is-active", "flask10x").stdout == "active\n"
+
+
+def send_while(machine: Machine, *words: str) -> dict[str, Any]:
+    within = machine.command(*words)
+    sender = machine.command(sys.executable, "-c", SEND, *within, only_network=True)
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(sender, env=environment, capture_output=True, text=True, check=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def rows(machine: Machine) -> int:
+    # There, because SQLite follows /proc/<pid>/root to the files of this system.
+    counted = machine.run("/usr/bin/python3", "-c", COUNT, DATABASE)
+    assert counted.returncode == 0, counted.stderr
+    return int(counted.stdout)

@@ -1,0 +1,101 @@
+"""A system that is booted for a test: this one's files with a layer in memory, its own systemd.
+
+It has its own network, so the ports of the service are free there. Nothing of it is left.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.service import wait_until
+
+# In a mount namespace of its own: nothing of it is seen outside, and all goes with its end.
+BOOT = """
+set -e
+mount --make-rprivate /
+mount -t tmpfs none "$0"
+mkdir "$0/upper" "$0/work" "$0/root"
+mount -t overlay none -o "lowerdir=/,upperdir=$0/upper,workdir=$0/work" "$0/root"
+umount -l /sys/fs/cgroup
+mount -t cgroup2 none /sys/fs/cgroup
+# It keeps packages from starting services, where this system is an image for builds.
+rm -f "$0/root/usr/sbin/policy-rc.d"
+exec systemd-nspawn --quiet --directory="$0/root" --bind-ro="$1:/packages" --boot --register=no \\
+  --keep-unit --private-network --console=read-only
+"""
+BOOT_WITHIN_SEC = 60.0
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root"}
+
+
+@dataclass
+class Machine:
+    """The booted system, by its first process."""
+
+    leader: int
+
+    def command(self, *words: str, only_network: bool = False) -> list[str]:
+        """A command in it; with `only_network` this system's program in its network."""
+        parts = ["--net"] if only_network else ["--mount", "--uts", "--ipc", "--net", "--pid"]
+        return ["nsenter", f"--target={self.leader}", *parts, "--", *words]
+
+    def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """The outcome of a command in it, whatever its status."""
+        return subprocess.run(
+            self.command(*words), env=ENVIRONMENT, capture_output=True, text=True, check=False
+        )
+
+    def path(self, name: str) -> Path:
+        """A file of it, as seen from here."""
+        return Path(f"/proc/{self.leader}/root{name}")
+
+
+@contextmanager
+def booted(folder: Path, packages: Path) -> Iterator[Machine]:
+    """Boot a system, with this folder as /packages; the test is skipped where that can't be."""
+    needed = ("systemd-nspawn", "unshare", "nsenter")
+    missing = [name for name in needed if shutil.which(name) is None]
+    if os.geteuid() or missing:
+        pytest.skip(f"no systemd is booted here: {missing or 'only root may'}")
+    output = folder / "boot"
+    command = ["unshare", "--mount", "bash", "-c", BOOT, str(folder), str(packages)]
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+        )
+    try:
+        wait_until(lambda: process.poll() is not None or _leader(process), 30, "it is there")
+        leader = _leader(process)
+        if leader is None:
+            pytest.skip(f"no systemd is booted here: {output.read_text()[-300:]}")
+        machine = Machine(leader)
+        wait_until(lambda: _is_up(machine), BOOT_WITHIN_SEC, "systemd has booted")
+        yield machine
+    finally:
+        with_leader = [_leader(process), process.pid]
+        for pid in filter(None, with_leader):
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+def _is_up(machine: Machine) -> bool:
+    state = machine.run("systemctl", "is-system-running").stdout.strip()
+    return state in ("running", "degraded")
+
+
+def _leader(process: "subprocess.Popen[bytes]") -> int | None:
+    """The systemd that systemd-nspawn, which the process has become, has started."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    try:
+        for child in children.read_text().split():
+            if Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
+                return int(child)
+    except OSError:
+        pass
+    return None
