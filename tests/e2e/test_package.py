@@ -94,7 +94,9 @@ def next_version(package: Path, folder: Path) -> Path:
     return package.parent / f"flask10x_9.0.0_{architecture()}.deb"
 
 
+# Packing takes a minute of one core, and several on a machine that is busy.
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_it_is_the_same_bytes_each_time(package: Path, tmp_path: Path) -> None:
     again = build(tmp_path, architecture())
     assert hashlib.sha256(package.read_bytes()).digest() == (
@@ -103,6 +105,7 @@ def test_it_is_the_same_bytes_each_time(package: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_lintian_has_nothing_to_say(package: Path) -> None:
     if shutil.which("lintian") is None:
         pytest.skip("lintian is not installed: nobody judges the package")
