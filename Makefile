@@ -163,10 +163,10 @@ migrations: $(VENV)/.develop ## do the migrations make the tables that the code 
 wheel: $(VENV)/.develop $(CHARTS) ## build the wheel into dist/, with the chart library
 	$(BIN)/python -m build --no-isolation
 
-# The old lock's versions may contradict new ranges in pyproject.toml, so they do not bind here.
 deb: $(VENV)/.develop $(CHARTS) ## build the Debian packages into dist/, for amd64 and arm64 (`make deb ARCHITECTURES=arm64` for one)
 	$(BIN)/python deploy/debian/build.py $(ARCHITECTURES)
 
+# The old lock's versions may contradict new ranges in pyproject.toml, so they do not bind here.
 lock: | $(BIN)/python ## renew requirements.lock: the newest versions that pyproject.toml allows
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version $(firstword $(LOCK_PYTHONS)) \

@@ -295,7 +295,11 @@ def value_of(name: str, text: str) -> object:
 
 def test_each_environment_variable_of_the_program_is_documented() -> None:
     sources = [*ROOT.glob("flask10x/**/*.py"), *ROOT.glob("scripts/*.py")]
-    sources += [path for path in ROOT.glob("deploy/**/*") if path.is_file()]
+    sources += [
+        path
+        for path in ROOT.glob("deploy/**/*")
+        if path.is_file() and path.parent.name != "__pycache__"
+    ]
     named = {name for path in sources for name in VARIABLE.findall(path.read_text())}
 
     for language in LANGUAGES:

@@ -212,7 +212,8 @@ def test_an_import_that_was_cut_short_is_run_again(
     write(path, *[row] * 50, *[f"2025-08-24 11:00:00,{n}.0,2.0" for n in range(50)])
     for blocks in (1, 3, 7):
         blocks_left = iter(range(blocks))
-        with pytest.raises(StopIteration):
+        # A generator makes it of the end of another one.
+        with pytest.raises(RuntimeError, match="StopIteration"):
             run(
                 settings,
                 database,

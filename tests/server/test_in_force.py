@@ -47,7 +47,8 @@ def test_a_line_says_what_a_reload_has_brought() -> None:
         daily_max=1,
     )
     assert gunicorn_conf.alerts_line(former, now) == (
-        "Alerts of this reload: rule queue added; rule silence changed; rule database, backup gone;"
+        "Alerts of this reload: rule queue added; rule silence changed;"
+        " rule database, backup, replica, copies gone;"
         " channel speaker changed; the keys that hold for all of them changed"
     )
     assert gunicorn_conf.alerts_line(former, replace(former, file="/srv/alerts.toml")) == ""

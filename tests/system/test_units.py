@@ -115,6 +115,9 @@ def test_a_command_finds_the_settings_of_the_service_that_starts_its_program(
     own_place.settings.parent.mkdir()
     own_place.settings.write_text("FLASK10X_PORT=9123\n")
     monkeypatch.setattr(sys, "prefix", "/srv/house/env")
+    # Messages of this process name the file from then on.
+    monkeypatch.setattr(environment_file, "_files", [])
+    monkeypatch.setattr(environment_file, "_places", {})
     monkeypatch.setattr(environment_file, "SYSTEM_UNITS", tmp_path / "none")
     monkeypatch.setattr(environment_file, "user_units", lambda _environ: own_place.units)
     environ: dict[str, str] = {}
