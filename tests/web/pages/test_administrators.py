@@ -4,6 +4,7 @@ import errno
 import html
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.support.html import words
 from tests.support.rows import select
 
 BODY = '{"temperature": -18.2, "battery": "3.1V", "note": "<b>cold</b>"}'
+EMPTY = digest_of(b"")
 FORM = {"label": "Freezer", "label_ja": "冷凍庫"}
 
 
@@ -150,6 +152,42 @@ def test_a_file_that_was_changed_since_is_not_undone(
     answer = client.post("/setup/undo", data={"token": token, "number": of.changes[0].number})
     assert answer.status_code == 409 and "stays as it is" in answer.text
     assert path.read_text() == changed
+
+
+@pytest.mark.usefixtures("sends")
+def test_a_station_that_a_rule_names_is_not_undone(
+    client: FlaskClient, of: Administrators, settings: Settings
+) -> None:
+    """Or the service would not start any more after the next power cut."""
+    token = become(client, of)
+    client.post("/setup/stations/freezer", data={"token": token, **FORM})
+    alerts = settings.data_dir / "alerts.toml"
+    alerts.write_text('[rules.silence]\nstations = ["freezer"]\n')
+    undo = {"token": token, "number": of.changes[0].number}
+    answer = client.post("/setup/undo", data=undo)
+    assert answer.status_code == 409 and "there is no station freezer" in answer.text
+    assert stations_file(settings).exists() and of.changes[0].undone_ms is None
+    alerts.unlink()
+    assert client.post("/setup/undo", data=undo).status_code == 303
+    assert not stations_file(settings).exists()
+
+
+@pytest.mark.usefixtures("sends")
+def test_a_rule_of_a_station_that_is_gone_does_not_come_back(
+    client: FlaskClient, of: Administrators, settings: Settings
+) -> None:
+    token = become(client, of)
+    client.post("/setup/stations/freezer", data={"token": token, **FORM})
+    alerts = settings.data_dir / "alerts.toml"
+    rule = '[rules.frozen]\nkind = "silence"\nstations = ["freezer"]\n'
+    of.note(
+        replace(of.changes[0], number=0, kind="rule", path=str(alerts), before=rule, after=EMPTY)
+    )
+    of_rule, of_station = of.changes
+    client.post("/setup/undo", data={"token": token, "number": of_station.number})
+    answer = client.post("/setup/undo", data={"token": token, "number": of_rule.number})
+    assert answer.status_code == 409 and "there is no station freezer" in answer.text
+    assert not alerts.exists()
 
 
 @pytest.mark.usefixtures("sends")

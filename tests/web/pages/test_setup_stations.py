@@ -101,6 +101,20 @@ def save(client: FlaskClient, name: str, **changed: str) -> int:
     return client.post(f"/setup/stations/{name}", data=form).status_code
 
 
+def test_a_limit_stays_where_a_rule_of_alerts_needs_it(
+    client: FlaskClient, path: Path, token: str, settings: Settings
+) -> None:
+    assert token
+    (settings.data_dir / "alerts.toml").write_text(
+        '[rules.warm]\nkind = "threshold"\nstation = "freezer"\nmeasurement = "temperature"\n'
+        "above = -15\nclear = -16\n"
+    )
+    form = form_of(client, "freezer") | {"temperature.maximum": "-20"}
+    answer = client.post("/setup/stations/freezer", data=form)
+    assert answer.status_code == 400 and "[rules.warm] above" in answer.text
+    assert path.read_text() == FREEZER
+
+
 @pytest.mark.usefixtures("four", "path")
 def test_the_list_has_all_stations_in_both_languages(client: FlaskClient, token: str) -> None:
     page = client.get("/setup/stations").text

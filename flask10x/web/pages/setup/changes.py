@@ -15,8 +15,10 @@ from flask import request
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config import settings as settings_file
-from flask10x.config import toml
+from flask10x.config import station_file, toml
+from flask10x.config.alerts import file as alert_file
 from flask10x.errors import Flask10xError, LockTimeout, SettingsError
+from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.runtime import setup_files
 from flask10x.runtime.administrators import Browser, Change, digest_of
 from flask10x.runtime.setup_files import FileChange, reload
@@ -98,12 +100,14 @@ def seen(data: bytes | None) -> str:
 def make(browser: Browser, edit: Edit, first: Callable[[], None] | None = None) -> None:
     """Write the file, keep the change, do what is to come first, and let the service read the file.
 
-    Raises ChangedMeanwhile and NotWritten; then nothing is changed.
+    Raises ChangedMeanwhile and NotWritten, and SettingsError where another file would not fit any
+    more; then nothing is changed.
     """
     if request.form.get(SEEN_FIELD, seen(edit.former)) != seen(edit.former):
         raise ChangedMeanwhile(edit, str(edit.path))
     if edit.data == edit.former:
         return
+    _check(edit)
     _replace(edit)
     change = Change(
         number=0,
@@ -126,14 +130,17 @@ def make(browser: Browser, edit: Edit, first: Callable[[], None] | None = None) 
 def undo(change: Change) -> bool:
     """Put the file back as it was before the change; False when it was changed since then.
 
-    Raises NotWritten when the file can't be written, or is being written by somebody else.
+    Raises NotWritten when the file can't be written, or is being written by somebody else, and
+    SettingsError where the service could not start with it.
     """
     path = Path(change.path)
     former = present(path)
     if change.undone_ms is not None or seen(former) != change.after:
         return False
     before = None if change.before is None else change.before.encode()
-    _replace(Edit(change.kind, change.name, path, former, before))
+    edit = Edit(change.kind, change.name, path, former, before)
+    _check(edit)
+    _replace(edit)
     _note(replace(change, undone_ms=clock.now_ms()))
     log.info("%s: %s was taken back", path, change.name)
     reload(context.store().settings)
@@ -157,6 +164,36 @@ def settings_edit(name: str, edit: Callable[[MutableMapping[str, Any]], None]) -
     data = toml.edited(former or b"", edit)
     settings_file.load(file=data)
     return Edit("settings", name, path, former, data)
+
+
+def _check(edit: Edit) -> None:
+    """Raises SettingsError where the service could not start with the files as they become.
+
+    Rules of alerts name stations, and their limits are within those of a measurement.
+    """
+    paths = setup_files.paths(context.store().settings)
+    stations, alerts = paths[station_file.NAME], paths[alert_file.NAME]
+    if edit.path == paths[settings_file.NAME]:
+        settings_file.load(file=edit.data or b"")
+    elif edit.path == alerts and edit.data is not None:
+        alert_file.parse(edit.data, alerts, _stations(present(stations), stations))
+    elif edit.path == stations:
+        become, rules = _stations(edit.data, stations), present(alerts)
+        if rules is not None and _fit(rules, alerts, edit):
+            alert_file.parse(rules, alerts, become)
+
+
+def _fit(rules: bytes, path: Path, edit: Edit) -> bool:
+    """Whether the file of alerts is right until now; its own mistakes are corrected there."""
+    try:
+        alert_file.parse(rules, path, _stations(edit.former, edit.path))
+    except SettingsError:
+        return False
+    return True
+
+
+def _stations(data: bytes | None, path: Path) -> Stations:
+    return BUILT_IN if data is None else station_file.parse(data, path)
 
 
 def _replace(edit: Edit) -> None:

@@ -130,12 +130,11 @@ def save(browser: Browser, name: str) -> Response | tuple[str, int] | None:
     fields = station.sent(one, request.form)
     try:
         with speaking(preferences.texts().language):
-            edit = station.edit_of(of, one, fields)
+            changes.make(browser, station.edit_of(of, one, fields))
     except Mistakes as error:
         return _form(of, one, fields, error.by_field)
     except SettingsError as error:
         return _form(of, one, fields, {"file": str(error)})
-    changes.make(browser, edit)
     return redirect(url_for("setup.as_stations", _anchor=f"station-{name}"), 303)
 
 

@@ -25,7 +25,7 @@ from flask10x.recording import rejected
 from flask10x.runtime.administrators import Change
 from flask10x.system import clock
 from flask10x.system.logs import escape
-from flask10x.translation import Translation
+from flask10x.translation import Translation, speaking
 from flask10x.web import administrators, context, preferences
 from flask10x.web.pages.setup import (
     boards,
@@ -133,14 +133,22 @@ def end() -> AnyResponse:
 
 @blueprint.post("/setup/undo", guard="setup")
 def undo() -> AnyResponse | tuple[str, int]:
-    """Take back the change of this number; then `/setup`. 409 when the file was changed since."""
+    """Take back the change of this number; then `/setup`. 409 when the file was changed since.
+
+    Or when the service could not start without it, as without a station that a rule names.
+    """
     administrators.required()
     of, t = administrators.administrators(), preferences.texts()
     number = request.form.get("number", "")
     change = next((each for each in of.changes if str(each.number) == number), None)
     if change is None:
         abort(404)
-    if changes.undo(change):
+    try:
+        with speaking(t.language):
+            is_undone = changes.undo(change)
+    except SettingsError as error:
+        return as_page(t("Nothing was changed: {reason}", reason=str(error)), 409)
+    if is_undone:
         return redirect(url_for("setup.as_page", _anchor="changes"), 303)
     message = t(
         "{path} was changed since then and stays as it is."
