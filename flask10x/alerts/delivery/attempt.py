@@ -159,9 +159,21 @@ class Guard:
         elif event == "socket.bind":
             self._own.append(values[0])
         elif event == "socket.connect" and not self._is_own(values[1]):
-            is_inet = isinstance(values[1], tuple)
-            is_right = self._is_listed if self._hosts else self._loopback or is_inet
-            self._check(is_right and (bool(self._hosts) or self._may_reach(values[1])))
+            self._check_address(values[1])
+        elif event in ("socket.sendto", "socket.sendmsg") and values[1] is not None:
+            # Without a connection; a name is looked up by the call itself, of which no event tells.
+            self._look_up(values[1])
+            self._check_address(values[1])
+
+    def _look_up(self, address: object) -> None:
+        if isinstance(address, tuple):
+            self._is_listed = self._lists(address[0])
+            self._check(self._is_listed or not self._hosts)
+
+    def _check_address(self, address: object) -> None:
+        is_inet = isinstance(address, tuple)
+        is_right = self._is_listed if self._hosts else self._loopback or is_inet
+        self._check(is_right and (bool(self._hosts) or self._may_reach(address)))
 
     def _check(self, is_right: bool) -> None:
         if not is_right:

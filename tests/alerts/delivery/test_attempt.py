@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -326,6 +327,24 @@ def test_a_socket_of_this_machine_is_no_host() -> None:
     with pytest.raises(OSError, match="may not go there"):
         guard.look("socket.connect", (None, "/run/docker.sock"))
     attempt.Guard((), loopback=True).look("socket.connect", (None, "/run/docker.sock"))
+
+
+@pytest.mark.parametrize("event", ["socket.sendto", "socket.sendmsg"])
+def test_a_datagram_goes_where_a_connection_may(event: str) -> None:
+    """The call that sends it looks its host up, so no other event names it."""
+    cases: tuple[tuple[str, tuple[str, ...], bool], ...] = (
+        ("127.0.0.1", (), False),
+        ("localhost", (), False),
+        ("192.168.1.5", (), True),
+        ("192.168.1.5", ("example.org",), False),
+        ("example.org", ("example.org",), True),
+    )
+    for host, hosts, is_right in cases:
+        guard = attempt.Guard(hosts, loopback=False)
+        with nullcontext() if is_right else pytest.raises(OSError, match="may not go there"):
+            guard.look(event, (None, (host, 514)))
+    # Of one that is connected, which was checked.
+    guard.look(event, (None, None))
 
 
 def test_a_library_may_talk_to_its_own_process() -> None:
