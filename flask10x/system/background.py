@@ -104,6 +104,8 @@ class Background:
         with closing(FileLock(self.folder / LOCK)) as lock:
             if not lock.try_acquire():
                 raise BackgroundBusy(lock.line().partition(" ")[2])
+            # The process of the last one may be another program's by now.
+            lock.note("")
             self._forget()
             data = json.dumps(asdict(about), ensure_ascii=False)
             with open(self.folder / ABOUT, "w", encoding="utf-8", opener=disk.private) as file:
@@ -124,6 +126,7 @@ class Background:
         with closing(FileLock(self.folder / LOCK)) as lock:
             if not lock.try_acquire():
                 raise BackgroundBusy(lock.line().partition(" ")[2])
+            lock.note("")
             data = json.dumps([asdict(about), dict(environment)], ensure_ascii=False)
             own_files.put_in_place(self.folder / ASKED, data.encode(), None)
 
@@ -190,6 +193,7 @@ class Background:
             return
         with closing(FileLock(self.folder / LOCK)) as lock:
             if lock.try_acquire():
+                lock.note("")
                 self._forget()
 
     def _forget(self) -> None:

@@ -48,6 +48,25 @@ def test_a_second_one_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     assert ended and ended.status == 0 and ended.progress is None
 
 
+def test_a_cancel_while_one_begins_ends_no_other_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The note of the last command has a number that the system may have given away since."""
+    beside = Background(tmp_path)
+    beside.start(about("--version"), {}).join()
+    killed: list[int] = []
+    monkeypatch.setattr(background.os, "kill", lambda pid, _signal: killed.append(pid))
+
+    def spawn(*_arguments: object) -> None:
+        beside.cancel()
+        raise OSError
+
+    monkeypatch.setattr(beside, "_spawn", spawn)
+    with pytest.raises(OSError):
+        beside.start(about("--version"), {})
+    assert not killed
+
+
 def test_the_progress_is_written_at_a_pace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now_sec = [100.0]
     monkeypatch.setattr(background, "monotonic", lambda: now_sec[0])
