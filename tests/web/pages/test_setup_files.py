@@ -394,6 +394,11 @@ def test_a_backup_is_restored_only_where_it_was_checked_and_the_database_is_new(
     assert "Send the backup first" in refused()
     ran(settings, "check", 0, "whole")
     assert "Restore this backup" in client.get("/setup/files").text
+    coming = Uploads(settings.data_dir)
+    assert coming.begin()
+    coming.new_file(0, "other.sqlite3").close()
+    assert "Send the backup first" in refused()
+    coming.end()
     monkeypatch.setattr(files, "EMPTY_MAX_READINGS", -1)
     assert "not a new one" in refused()
     monkeypatch.undo()

@@ -192,8 +192,11 @@ def restore() -> AnyResponse | tuple[str, int]:
     run = Background(settings.data_dir).current()
     with context.view() as view:
         why_not = files.why_not_restored(settings, view.last_id, t)
-    sent = Uploads(settings.data_dir).files
-    if run is None or run.about.kind != "check" or run.status != 0 or len(sent) != 1:
+    of_uploads = Uploads(settings.data_dir)
+    sent = of_uploads.files
+    # Another file may be on its way to the place of the one that was checked.
+    is_checked = run is not None and run.about.kind == "check" and run.status == 0
+    if not is_checked or len(sent) != 1 or of_uploads.is_receiving:
         why_not = t("Send the backup first; it is checked before it is restored.")
     if why_not:
         return as_files(why_not, 409)
