@@ -224,9 +224,17 @@ def edited(content: bytes, edit: Callable[[MutableMapping[str, Any]], None]) -> 
     except TOMLKitError as error:
         raise SettingsError(str(error)) from error
     edit(plain)
-    if tomllib.loads(written) != plain:
+    if not _reads_as(written, plain):
         raise SettingsError(_("this change has to be made in the file by hand"))
     return written.encode()
+
+
+def _reads_as(text: str, tables: Mapping[str, Any]) -> bool:
+    try:
+        return tomllib.loads(text) == tables
+    except tomllib.TOMLDecodeError:
+        # As after a new table beside dotted keys of the same one.
+        return False
 
 
 class Document:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flask10x.config.toml import edited, lines_of
+from flask10x.errors import SettingsError
 
 FILE = '''# A comment with [brackets] = 1
 
@@ -109,3 +110,15 @@ def test_a_change_keeps_comments_and_order() -> None:
         "b": 2,
         "x": {"y": {"k k": [1, 2], "a": {"c": '"]\n[evil]'}}, "new": {"d": 3.5}},
     }
+
+
+def test_a_change_that_would_be_no_toml_is_made_by_hand() -> None:
+    """The library puts a table of its own beside dotted keys, which may not be."""
+
+    def edit(document: MutableMapping[str, Any]) -> None:
+        measurements = document["stations"]["data3"]["measurements"]
+        measurements["temperature"]["bands"] = [{"above": 3, "label": "z"}]
+
+    text = b"[stations.data3]\nmeasurements.temperature.label = 'a'\n"
+    with pytest.raises(SettingsError, match="by hand"):
+        edited(text + b"measurements.humidity.label = 'b'\n", edit)

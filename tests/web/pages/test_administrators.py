@@ -485,6 +485,32 @@ def test_a_sender_is_ignored_and_offered_again(
     assert (settings.data_dir / "settings.toml").read_text() == 'ignored_senders = ""\n'
 
 
+def test_senders_that_were_ignored_a_moment_ago_stay_so(
+    client: FlaskClient, of: Administrators, settings: Settings
+) -> None:
+    """The workers read the file some time after it was written; and keys may be in capitals."""
+    token = become(client, of)
+    file = settings.data_dir / "settings.toml"
+    file.write_text('IGNORED_SENDERS = "car"\n')
+    for name in ("shed", "freezer"):
+        client.post(f"/setup/stations/{name}/ignore", data={"token": token})
+    assert file.read_text() == 'IGNORED_SENDERS = "car,freezer,shed"\n'
+
+
+@pytest.mark.parametrize("wrong", [b"[x\n", b'x = "\xe9"\n', b"ignored_senders = 3\n"])
+def test_a_file_of_settings_with_mistakes_is_named_and_stays(
+    client: FlaskClient, of: Administrators, settings: Settings, wrong: bytes
+) -> None:
+    token = become(client, of)
+    file = settings.data_dir / "settings.toml"
+    file.write_bytes(wrong)
+    for path in ("start/house", "files/retention", "stations/freezer/ignore"):
+        form = {"token": token, "house_name": "Ours", "days": "800"}
+        answer = client.post(f"/setup/{path}", data=form)
+        assert answer.status_code == 409 and file.name in answer.text
+    assert file.read_bytes() == wrong
+
+
 def test_an_ignored_sender_is_not_offered(make_app: MakeApp) -> None:
     client = make_app(IGNORED_SENDERS="freezer").test_client()
     client.post("/freezer", data=BODY)

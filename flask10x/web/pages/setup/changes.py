@@ -5,7 +5,7 @@ meanwhile is never lost: the answer then shows the file and what would become of
 """
 
 import logging
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from difflib import unified_diff
 from pathlib import Path
@@ -157,13 +157,29 @@ def place_elsewhere(setting: str) -> str:
 def settings_edit(name: str, edit: Callable[[MutableMapping[str, Any]], None]) -> Edit:
     """Return the edit of `settings.toml` that changes its keys.
 
-    Raises SettingsError where the service could not start with it; the text names the setting.
+    Raises SettingsError where the service could not start with it, or the file has mistakes
+    already; the text names the setting.
     """
     path = context.store().settings.data_dir / settings_file.NAME
     former = present(path)
+    settings_file.parse(former or b"", path)
     data = toml.edited(former or b"", edit)
     settings_file.load(file=data)
     return Edit("settings", name, path, former, data)
+
+
+def put(document: MutableMapping[str, Any], name: str, value: Any) -> None:
+    """Give a key of `settings.toml` this value, None takes it out; also one in capitals."""
+    key = key_of(document, name)
+    if value is None:
+        document.pop(key, None)
+    else:
+        document[key] = value
+
+
+def key_of(document: Mapping[str, Any], name: str) -> str:
+    """Return the key of a setting as it is in the document, or as it would be."""
+    return next((each for each in document if each.lower() == name), name)
 
 
 def _check(edit: Edit) -> None:

@@ -217,7 +217,7 @@ def set_retention() -> AnyResponse | tuple[str, int]:
     try:
         days = readers.from_text(int, readers.retention_days)(raw)
         edit = changes.settings_edit(
-            "retention_days", lambda keys: keys.update(retention_days=days)
+            "retention_days", lambda keys: changes.put(keys, "retention_days", days)
         )
     except WrongEntry:
         return as_files(status=400, problems={"days": _days_needed()})

@@ -55,7 +55,7 @@ def save_house() -> Response | tuple[str, int]:
 
         def edit(document: MutableMapping[str, Any]) -> None:
             for name in changed:
-                _put(document, name, values[name])
+                changes.put(document, name, values[name])
 
         try:
             names = ", ".join(PREFIX + name.upper() for name in changed)
@@ -64,15 +64,6 @@ def save_house() -> Response | tuple[str, int]:
             return _form(present | fields, {"file": str(error)})
     changes.make(browser, of)
     return redirect(url_for("setup.as_house", saved=1), 303)
-
-
-def _put(document: MutableMapping[str, Any], name: str, value: Any) -> None:
-    """The key may have been written in capitals by hand."""
-    key = next((each for each in document if each.lower() == name), name)
-    if value is None:
-        document.pop(key, None)
-    else:
-        document[key] = value
 
 
 def _values(fields: Fields) -> tuple[dict[str, Any], Fields]:

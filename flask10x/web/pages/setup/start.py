@@ -64,12 +64,7 @@ def save_step(step: str) -> AnyResponse | tuple[str, int]:
 
     def put(document: MutableMapping[str, Any]) -> None:
         for name, text in changed.items():
-            # The key may have been written in capitals by hand.
-            key = next((each for each in document if each.lower() == name), name)
-            if text:
-                document[key] = text
-            else:
-                document.pop(key, None)
+            changes.put(document, name, text or None)
 
     if changed:
         name = ", ".join(PREFIX + name.upper() for name in changed)

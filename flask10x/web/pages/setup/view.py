@@ -13,9 +13,18 @@ from flask import abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.config import environment_file
+from flask10x.config import settings as settings_file
 from flask10x.config.alerts.rules import Alerts
-from flask10x.config.readers import Place
-from flask10x.config.settings import FOLDERS, OF_THE_MASTER, PREFIX, ROWS, SECTIONS, Settings
+from flask10x.config.readers import Place, WrongEntry
+from flask10x.config.settings import (
+    FOLDERS,
+    OF_THE_MASTER,
+    PREFIX,
+    READERS,
+    ROWS,
+    SECTIONS,
+    Settings,
+)
 from flask10x.database.paths import shown_name
 from flask10x.errors import SettingsError
 from flask10x.readings.labels import moment
@@ -209,15 +218,20 @@ def add(name: str) -> AnyResponse | tuple[str, int]:
 def ignore(name: str) -> AnyResponse | tuple[str, int]:
     """Offer a board that sends no more, or again; then `/setup/stations`."""
     browser, t = administrators.required(), preferences.texts()
-    ignored = {*context.store().settings.ignored_senders}
-    changed = ignored - {name} if "again" in request.form else ignored | {name}
     if not stations.is_free(name):
         abort(404)
     if place := changes.place_elsewhere("ignored_senders"):
         return refused(t("Nothing was changed: {place} is set. Change it there.", place=place), 409)
 
     def put(document: MutableMapping[str, Any]) -> None:
-        document["ignored_senders"] = ",".join(sorted(changed))
+        # As the file is, also while the workers still read it.
+        key = changes.key_of(document, "ignored_senders")
+        try:
+            ignored = {*READERS["ignored_senders"](document.get(key, ""))}
+        except WrongEntry as error:
+            raise error.of_setting(f"{settings_file.NAME}: {key}") from error
+        changed = ignored - {name} if "again" in request.form else ignored | {name}
+        changes.put(document, "ignored_senders", ",".join(sorted(changed)))
 
     edit = changes.settings_edit(name, put)
     kind = "offered" if "again" in request.form else "ignored"
