@@ -21,6 +21,7 @@ from flask10x.runtime.added_stations import SETTLED_SEC, AddedStations
 from flask10x.runtime.administrators import NAME, Administrators, digest_of
 from flask10x.system import clock, own_files
 from flask10x.web.administrators import COOKIE
+from flask10x.web.pages.setup import changes
 from flask10x.web.pages.setup.senders import SENDING_MS
 from tests.conftest import MakeApp, MakeSettings
 from tests.support.html import words
@@ -483,6 +484,26 @@ def test_a_sender_is_ignored_and_offered_again(
         answer = client.post(f"/setup/stations/{name}/ignore", data={"token": token})
         assert answer.status_code == 404
     assert (settings.data_dir / "settings.toml").read_text() == 'ignored_senders = ""\n'
+
+
+@pytest.mark.usefixtures("sends")
+def test_what_was_killed_before_its_end_is_ended_by_the_next_try(
+    client: FlaskClient,
+    of: Administrators,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token, reloads = become(client, of), list[Settings]()
+    monkeypatch.setattr(changes, "reload", reloads.append)
+    # The file was written, and neither noted nor read.
+    (settings.data_dir / "settings.toml").write_text('house_name = "Ours"\n')
+    client.post("/setup/house", data={"token": token, "house_name": "Ours"})
+    assert len(reloads) == 1 and not of.changes
+    client.post("/setup/stations/freezer", data={"token": token, **FORM})
+    stations_file(settings).unlink()
+    undo = {"token": token, "number": of.changes[0].number}
+    assert client.post("/setup/undo", data=undo).status_code == 303
+    assert of.changes[0].undone_ms and len(reloads) == 3
 
 
 def test_senders_that_were_ignored_a_moment_ago_stay_so(

@@ -106,6 +106,8 @@ def make(browser: Browser, edit: Edit, first: Callable[[], None] | None = None) 
     if request.form.get(SEEN_FIELD, seen(edit.former)) != seen(edit.former):
         raise ChangedMeanwhile(edit, str(edit.path))
     if edit.data == edit.former:
+        # Who made it before may have been killed before the service was to read it.
+        reload(context.store().settings)
         return
     _check(edit)
     _replace(edit)
@@ -135,12 +137,15 @@ def undo(change: Change) -> bool:
     """
     path = Path(change.path)
     former = present(path)
-    if change.undone_ms is not None or seen(former) != change.after:
-        return False
     before = None if change.before is None else change.before.encode()
-    edit = Edit(change.kind, change.name, path, former, before)
-    _check(edit)
-    _replace(edit)
+    # Who took it back may have been killed before that was noted.
+    is_back = former == before
+    if change.undone_ms is not None or not (is_back or seen(former) == change.after):
+        return False
+    if not is_back:
+        edit = Edit(change.kind, change.name, path, former, before)
+        _check(edit)
+        _replace(edit)
     _note(replace(change, undone_ms=clock.now_ms()))
     log.info("%s: %s was taken back", path, change.name)
     reload(context.store().settings)
