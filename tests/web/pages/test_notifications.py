@@ -156,6 +156,14 @@ def test_what_is_left_empty_is_kept_and_undoing_brings_the_former_secret_back(
     assert TOKEN in Path(first["urls_file"]).read_text()
 
 
+def test_a_secret_that_was_typed_is_not_kept_by_the_browser_when_the_file_has_changed(
+    client: FlaskClient, settings: Settings, token: str
+) -> None:
+    answer = client.post(f"{PAGE}/channel", data=telegram(token, file="0" * 64))
+    assert answer.status_code == 409 and answer.headers["Cache-Control"] == "no-store"
+    assert TOKEN in answer.text and not secrets_of(settings)
+
+
 def test_secrets_that_nothing_names_any_more_are_removed(
     client: FlaskClient,
     of: Administrators,

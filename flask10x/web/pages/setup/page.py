@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from flask import render_template, request
+from flask import Response, make_response, render_template, request
 
 from flask10x.errors import LockTimeout, SettingsError
 from flask10x.translation import N_
@@ -47,7 +47,7 @@ def shown(template: str, status: int = 200, **values: Any) -> tuple[str, int]:
 
 
 @blueprint.errorhandler(NotWritten)
-def not_written(error: NotWritten) -> tuple[str, int]:
+def not_written(error: NotWritten) -> Response:
     """The page of a change that was not made: what the file is now, and what it would become.
 
     Where the file was changed meanwhile, a button makes the change all the same.
@@ -55,7 +55,7 @@ def not_written(error: NotWritten) -> tuple[str, int]:
     log.warning("Not written: %s: %s", error.edit.path, error)
     is_changed, own = isinstance(error, ChangedMeanwhile), shell(context.store().settings)
     fields = [pair for pair in request.form.items(multi=True) if pair[0] != SEEN_FIELD]
-    return shown(
+    page = shown(
         "setup/not_written.html",
         409 if is_changed else 503,
         edit=error.edit,
@@ -65,6 +65,10 @@ def not_written(error: NotWritten) -> tuple[str, int]:
         action=request.path,
         reload=own.command("reload"),
     )
+    answer = make_response(page)
+    # Among what was typed may be the secret of a channel.
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 @blueprint.errorhandler(OSError)
