@@ -160,6 +160,4 @@ def replace(change: FileChange) -> None:
     too long, and OSError; then the file is as it was.
     """
     path, former = change.path, change.former
-    if former is not None:
-        own_files.put_in_place(path.with_name(f"{path.name}.before"), former, path.stat())
-    own_files.replace(path, change.data, former)
+    own_files.replace(path, change.data, former, path.with_name(f"{path.name}.before"))

@@ -25,11 +25,14 @@ def make(path: Path, text: str) -> None:
     put_in_place(path, text.encode(), None)
 
 
-def replace(path: Path, data: bytes | None, former: bytes | None) -> None:
+def replace(
+    path: Path, data: bytes | None, former: bytes | None, beside: Path | None = None
+) -> None:
     """Put these bytes in the place of the file, which still is as it was read; None: no file.
 
-    A process that is killed meanwhile leaves the file as it was. Raises SettingsError when the file
-    was changed meanwhile, LockTimeout when another change of it takes too long, and OSError.
+    With `beside` the former ones, if there are any, are put there first. A process that is killed
+    meanwhile leaves the file as it was. Raises SettingsError when the file was changed meanwhile,
+    LockTimeout when another change of it takes too long, and OSError.
     """
     real = path.resolve()
     real.parent.mkdir(parents=True, exist_ok=True)
@@ -38,6 +41,8 @@ def replace(path: Path, data: bytes | None, former: bytes | None) -> None:
         if (real.read_bytes() if real.exists() else None) != former:
             text = _("{path} was changed meanwhile; it stays as it is")
             raise SettingsError(text.format(path=path))
+        if former is not None and beside is not None:
+            put_in_place(beside, former, real.stat())
         if data is None:
             real.unlink(missing_ok=True)
         else:

@@ -1,5 +1,6 @@
 """A command beside the service: one at a time, and how far it is and how it ended is known."""
 
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def test_a_cancel_while_one_begins_ends_no_other_process(
     beside = Background(tmp_path)
     beside.start(about("--version"), {}).join()
     killed: list[int] = []
-    monkeypatch.setattr(background.os, "kill", lambda pid, _signal: killed.append(pid))
+    monkeypatch.setattr(os, "kill", lambda pid, _signal: killed.append(pid))
 
     def spawn(*_arguments: object) -> None:
         beside.cancel()

@@ -15,10 +15,13 @@ from flask.testing import FlaskClient
 from flask10x.config import station_file
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
+from flask10x.errors import SettingsError
 from flask10x.recording.writer import Writer
 from flask10x.runtime import administrators as module
+from flask10x.runtime import setup_files
 from flask10x.runtime.added_stations import SETTLED_SEC, AddedStations
 from flask10x.runtime.administrators import NAME, Administrators, digest_of
+from flask10x.runtime.setup_files import FileChange
 from flask10x.system import clock, own_files
 from flask10x.web.administrators import COOKIE
 from flask10x.web.pages.setup import changes
@@ -484,6 +487,16 @@ def test_a_sender_is_ignored_and_offered_again(
         answer = client.post(f"/setup/stations/{name}/ignore", data={"token": token})
         assert answer.status_code == 404
     assert (settings.data_dir / "settings.toml").read_text() == 'ignored_senders = ""\n'
+
+
+def test_a_change_that_comes_second_leaves_the_former_version_alone(tmp_path: Path) -> None:
+    """Or two at once remove each other's half-written files."""
+    path, before = tmp_path / "a.toml", tmp_path / "a.toml.before"
+    path.write_bytes(b"one")
+    setup_files.replace(FileChange(path, b"one", b"two"))
+    with pytest.raises(SettingsError):
+        setup_files.replace(FileChange(path, b"zero", b"three"))
+    assert (path.read_bytes(), before.read_bytes()) == (b"two", b"one")
 
 
 @pytest.mark.usefixtures("sends")
