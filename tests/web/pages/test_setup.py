@@ -58,6 +58,19 @@ def test_it_says_how_a_setting_is_changed_where_the_service_runs(
         assert ("sudo systemctl restart flask10x" in text) == (manner == "systemd")
 
 
+@pytest.mark.parametrize("path", ["", "/stations/plant", "/new-station", "/start/place"])
+def test_each_page_is_in_the_list_of_all(client: FlaskClient, path: str) -> None:
+    page = client.get(f"/setup{path}?lang=en", follow_redirects=True).text
+    listed = re.search(r'<nav aria-label="Settings">(.*?)</nav>', page)
+    assert listed is not None
+    assert listed[1].count("aria-current") == 1
+    assert re.findall(r'href="(.*?)"', listed[1])[4:] == [
+        "/setup",
+        "/setup#administrators",
+        "/setup/start",
+    ]
+
+
 def test_it_can_be_left_out(make_app: MakeApp) -> None:
     client = make_app(SETUP="off").test_client()
     assert client.get("/setup").status_code == 404

@@ -499,9 +499,9 @@ def test_one_that_was_killed_is_said_to_be_so(client: FlaskClient, settings: Set
         ),
         (
             "ActiveState=inactive\nNextElapseUSecRealtime=",
-            "flask10x-backup.timer is switched off",
+            "flask10x-backup.timer is off",
         ),
-        ("", "The service cannot see whether another is started by itself"),
+        ("", "The service knows of no schedule for it"),
     ],
 )
 @pytest.mark.usefixtures("under_systemd")

@@ -26,8 +26,8 @@ PARTS = {
     "setup.as_notifications": N_("Notifications"),
     "setup.as_house": N_("House"),
     "setup.as_files": N_("Backups and files"),
-    "setup.as_start": N_("First steps"),
     "setup.as_page": N_("All settings"),
+    "setup.as_start": N_("First steps"),
 }
 """The pages, by their views, in the order in which people need them."""
 
