@@ -375,6 +375,15 @@ def test_a_board_that_sends_is_offered_in_a_sentence(client: FlaskClient, path: 
     assert "is sending" not in client.get("/?kiosk=1").text
 
 
+def test_what_is_offered_can_be_added_at_once(client: FlaskClient, of: Administrators) -> None:
+    token = become(client, of)
+    assert client.post("/freezer", data=BODY).status_code == 404
+    page = client.get("/setup/stations/freezer")
+    assert page.status_code == 200 and "-18.2" in words(page.text).replace("−", "-")
+    added = client.post("/setup/stations/freezer", data={**form_of(page.text), "token": token})
+    assert added.status_code == 303
+
+
 def test_only_a_board_that_sends_numbers_now_is_offered(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,7 +64,7 @@ class Candidate:
     left_out: tuple[tuple[str, str], ...]
     """Fields that are no measurements, each with the reason."""
     row: RejectedRow | None = None
-    """Where the body is from; None: from a form."""
+    """Where the body is from; None: from a form, or not written down yet."""
     waiting: int = 0
     """How many readings were refused, and are kept."""
 
@@ -90,8 +90,16 @@ def candidate(endpoint: str) -> Candidate | None:
     with context.view() as view:
         row = rejected.latest(view.connection, endpoint)
         waiting = rejected.count_waiting(view.connection, endpoint) if row else 0
-    found = of_body(endpoint, row.body) if row else None
+    # Pages offer it at once, and what was refused is written down some seconds later.
+    body = row.body if row else _last_body(endpoint)
+    found = of_body(endpoint, body) if body else None
     return replace(found, row=row, waiting=waiting) if found else None
+
+
+def _last_body(endpoint: str) -> bytes:
+    """What was sent to it last; empty where that is unknown."""
+    names = context.store().gauges.unknown_names()
+    return next((one.body for one in names if one.name == endpoint), b"")
 
 
 def of_body(endpoint: str, raw: bytes) -> Candidate | None:
