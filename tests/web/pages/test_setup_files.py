@@ -23,6 +23,7 @@ from flask10x.system import disk
 from flask10x.system.background import ABOUT, LOCK, OUTPUT, STATUS, About, Background
 from flask10x.system.locks import FileLock
 from flask10x.system.uploads import NewFile, Uploads, remove_leftovers, safe_name
+from flask10x.translation import Language, of_messages, translation
 from flask10x.web import limits, uploads
 from flask10x.web.pages.setup import files
 from tests.conftest import MakeApp
@@ -202,6 +203,11 @@ def test_a_backup_is_downloaded_whole_or_from_the_middle_and_nothing_else_is(
         *("flask10x-20250101-000000.sqlite3", f"{BACKUP}%00", f".%2F{BACKUP}", "%2Fetc%2Fpasswd"),
     ):
         assert client.get(f"/setup/files/backups/{name}").status_code == 404, name
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_a_command_speaks_as_its_reader_does(settings: Settings, language: Language) -> None:
+    assert of_messages(files.environment(settings, translation(language))) == language
 
 
 def test_names_of_files_are_no_paths() -> None:

@@ -212,7 +212,8 @@ def environment(settings: Settings, t: Translation) -> dict[str, str]:
     """Return the environment of a command for this service, which speaks as its reader does."""
     folders = {name: getattr(settings, name) for name in FOLLOWED}
     own = {f"{PREFIX}{name.upper()}": str(value) for name, value in folders.items() if value}
-    return {**own, "LANGUAGE": t.language, "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
+    # LANGUAGE does not count in the locale C, whatever its encoding is.
+    return {**own, "LANGUAGE": t.language, "LC_ALL": "en_US.UTF-8", "PYTHONUTF8": "1"}
 
 
 def shown(run: Run, t: Translation) -> Shown:
