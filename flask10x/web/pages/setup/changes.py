@@ -33,7 +33,7 @@ SENTENCES = {
     "station": N_("Station {name} was added to {path}."),
     "ignored": N_("{name} is not offered as a station any more, by {path}."),
     "offered": N_("{name} is offered as a station again, by {path}."),
-    "settings": N_("{name} was changed in {path}."),
+    "settings": N_("Changed in {path}: {name}."),
     "changed": N_("Station {name} was changed in {path}."),
     "order": N_("The stations were put in another order in {path}."),
     "channel": N_("The channel {name} of notifications was added or changed in {path}."),

@@ -6,6 +6,7 @@ that send already; each change is kept with the file as it was, and can be undon
 
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -90,7 +91,7 @@ def as_page(message: str = "", status: int = 200) -> tuple[str, int]:
 def _sentence(change: Change, t: Translation) -> str:
     """What was changed, in words, and what became of readings that were refused before."""
     sentence = changes.SENTENCES.get(change.kind, "{name}: {path}")
-    text = t(sentence, name=change.name, path=change.path)
+    text = t(sentence, name=_named(change, t), path=Path(change.path).name)
     if not change.replays or change.undone_ms is not None:
         return text
     if change.stored is None:
@@ -101,6 +102,14 @@ def _sentence(change: Change, t: Translation) -> str:
         change.stored,
     )
     return f"{text} {stored}"
+
+
+def _named(change: Change, t: Translation) -> str:
+    """What was changed; a setting of the house as its page calls it."""
+    if change.kind != "settings":
+        return change.name
+    names = {f"{PREFIX}{name.upper()}": t(title) for name, title in house.TITLES.items()}
+    return t.listed([names.get(one, one) for one in change.name.split(", ")])
 
 
 @blueprint.get("/setup/link/<link>")
