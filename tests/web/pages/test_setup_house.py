@@ -66,7 +66,8 @@ def test_a_town_gives_zone_place_and_altitude(
     assert saved(tmp_path) == {"timezone": "Asia/Tokyo", "place": "43.06,141.35", "altitude_m": 17}
     again = client.get("/setup/house?saved=1").text
     assert 'value="Asia/Tokyo"' in again and "Saved." in words(again)
-    assert "Changed in settings.toml: Time zone, Latitude, longitude" in words(client.get("/setup").text)
+    changed = "Changed in settings.toml: Time zone, Latitude, longitude"
+    assert changed in words(client.get("/setup").text)
 
 
 def test_what_is_by_hand_in_the_file_stays(client: FlaskClient, token: str, tmp_path: Path) -> None:
