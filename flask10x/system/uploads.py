@@ -22,6 +22,8 @@ SYNC_EVERY_BYTES = 4_000_000
 # As people call their files; what else a name has may mean something to a shell or a path.
 USUAL_NAME = re.compile(r"\w[\w .()+,-]{0,99}")
 OTHER_NAME = "upload"
+# A name has 255 in a folder, and rejected rows are in a file with a longer one.
+NAME_MAX_BYTES = 240
 
 
 class Uploads:
@@ -96,7 +98,8 @@ def _first(folder: Path) -> Iterator[Path]:
 def safe_name(name: str) -> str:
     """Return the last part of a name that a browser has sent, or another one in its place."""
     last = re.split(r"[/\\]", name)[-1].strip()
-    return last if USUAL_NAME.fullmatch(last) else OTHER_NAME
+    is_usual = USUAL_NAME.fullmatch(last) and len(last.encode()) <= NAME_MAX_BYTES
+    return last if is_usual else OTHER_NAME
 
 
 class NewFile:

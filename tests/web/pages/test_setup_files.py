@@ -223,6 +223,7 @@ def test_names_of_files_are_no_paths() -> None:
         "a\nb.csv": "upload",
         "=cmd|'x'.csv": "upload",
         "x" * 300: "upload",
+        "居" * 90: "upload",
         "": "upload",
     }.items():
         assert safe_name(sent) == name
