@@ -114,7 +114,7 @@ def test_a_notification_arrives_and_a_rule_of_a_chart_is_made_and_taken_back(
     # The page of the value of the chart had a limit, too.
     limits = "return [...document.querySelectorAll('text.limit')].map((text) => text.textContent)"
     browser.wait(lambda: browser.script(limits) == ["1500 ppm"], "the limit is in the chart")
-    said = browser.texts("section.past [role=status]")[0]
+    said = browser.texts("[aria-labelledby=past] [role=status]")[0]
     assert "10" in said or "11" in said
     assert len(browser.all(".firings li")) in (10, 11)
     check(browser)
