@@ -14,6 +14,7 @@ pytestmark = pytest.mark.tools
 
 SHOWS_WITHIN_SEC = 2.0
 SIZES = [(320, 640), (360, 740), (768, 1024), (1280, 900)]
+LOW_PX = 600
 # What each page has asked for since it was loaded, events included.
 ASKED = "return performance.getEntriesByType('resource').map(({name}) => name)"
 # The page asks for nothing by a clock: only events tell it then.
@@ -60,7 +61,8 @@ def test_an_open_page_shows_a_reading_soon_after_its_commit(
 def test_what_is_read_stays_where_it_is(
     browser: Browser, house: Service, path: str, size: tuple[int, int]
 ) -> None:
-    browser.resize(*size)
+    # Both pages are longer than that, so that they are scrolled.
+    browser.resize(size[0], LOW_PX)
     browser.open(path)
     if path == "/history":
         drawn = "const box = document.querySelector('#plots'); return box.ariaBusy === 'false'"
