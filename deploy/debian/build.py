@@ -250,7 +250,7 @@ def lay_out_control(layout: Layout, architecture: str) -> None:
 
 
 def settle(layout: Layout, seconds: int) -> None:
-    """Give each file the same rights and time, whoever builds it and when."""
+    """Give each file the same rights and time, independent of who builds it and when."""
     programs = {layout.root / PROGRAM, *(layout.root / "DEBIAN" / name for name in SCRIPTS)}
     programs.add(layout.root / "opt/flask10x/scripts/export_csv.py")
     for path in [layout.root, *layout.root.rglob("*")]:

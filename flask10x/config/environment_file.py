@@ -152,7 +152,7 @@ def _file_for(environ: Mapping[str, str]) -> tuple[Path | None, Path | None]:
     """The environment file to be read, and the data folder that belongs to it."""
     named = environ.get(VARIABLE)
     if named is not None:
-        # The service's own by its name, whoever names it.
+        # The service's own by its name, whichever unit has it.
         path = Path(named) if named else None
         return path, SERVICE_DATA_DIR if path == SERVICE_FILE else None
     # systemd has read the file as root; the user of the unit may not.

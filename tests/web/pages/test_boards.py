@@ -27,7 +27,7 @@ PAGE = "/setup/new-station"
 # Those without Tasmota's names, and all that one board can have at once.
 ONE = {"bme280": 1, "soil": 1, "door": 1}
 MANY = {"dht22": 2, "scd4x": 1, "ds18b20": 2, "soil": 1, "door": 2}
-# What stands for the modules of a board, as their documents have them.
+# What replaces the modules of a board, as their documents have them.
 MODULES = {
     "machine": """
 class Pin:

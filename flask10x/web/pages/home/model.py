@@ -454,7 +454,7 @@ def _tile(
 
 
 def beside(card: Card, main: Value | None) -> list[Value]:
-    """What stands beside the main value, first what `stations.toml` says, and a line of others."""
+    """What is beside the main value, first what `stations.toml` says, and a line of others."""
     others = sorted(_others(card, main), key=lambda value: _rank_beside(value, main))
     second = [v for v in others if v.measurement.column == card.station.tile_second]
     rest = [v for v in others if v not in second and not is_of_sensor(v.measurement)]

@@ -356,7 +356,7 @@ def _days_needed() -> str:
 
 
 def _removals(days: int | None) -> list[files.Removal] | None:
-    """Return what would go; None where nobody asks, it takes too long, or can't be read."""
+    """Return what would go; None where it is not asked for, it takes too long, or can't be read."""
     if days is None:
         return None
     store, t = context.store(), preferences.texts()
