@@ -140,6 +140,7 @@ def test_stations_that_have_sent_are_described_in_the_language_of_the_house(
             assert {name.partition("-")[0] for name in heard.configs()} == {
                 *("sensor balcony", "sensor data2", "binary_sensor warm", "binary_sensor silence"),
                 *("binary_sensor disk", "binary_sensor database", "binary_sensor backup"),
+                *("binary_sensor replica", "binary_sensor copies"),
             }
             described = heard.config("sensor", "balcony-temperature")
             assert described.pop("origin")["name"] == "Flask10X"

@@ -392,7 +392,8 @@ def test_a_backup_is_restored_only_where_it_was_checked_and_the_database_is_new(
 
     monkeypatch.setattr(files, "_has_parent", lambda _settings: True)
     assert "Send the backup first" in refused()
-    content = sqlite3.connect(":memory:").serialize() or b"SQLite format 3\0" + b"\0" * 100
+    with closing(sqlite3.connect(":memory:")) as connection:
+        content = connection.serialize() or b"SQLite format 3\0" + b"\0" * 100
     assert send(client, token, ("b.sqlite3", content))[0] == 303
     (sent,) = Uploads(settings.data_dir).files
     assert started[-1].arguments == ["backup", "--verify", str(sent)]
