@@ -183,9 +183,9 @@ class Administrators:
             own_files.put_in_place(self._path, data.encode(), self._path.stat())
 
 
-def digest_of(data: bytes) -> str:
-    """Return the SHA-256 of a file's bytes as `Change.after` has it."""
-    return sha256(data).hexdigest()
+def digest_of(data: bytes | None) -> str:
+    """Return the SHA-256 of a file's bytes as `Change.after` has it; of no bytes without a file."""
+    return sha256(data or b"").hexdigest()
 
 
 def _digest(secret: str) -> str:

@@ -52,6 +52,14 @@ def paths(settings: Settings) -> dict[str, Path]:
     }
 
 
+def present(path: Path) -> bytes | None:
+    """Return the bytes of the file; None where there is none. Raises OSError."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
 def publish(settings: Settings, database: Database, change: FileChange) -> None:
     """Note the change for the other hosts, if there may be any; raises what a commit raises."""
     host = database.hosts.name
@@ -62,8 +70,8 @@ def publish(settings: Settings, database: Database, change: FileChange) -> None:
         "name": names[0],
         "host": host,
         "changed_at": clock.now_ms(),
-        "former_digest": digest_of(change.former or b""),
-        "digest": digest_of(change.data or b""),
+        "former_digest": digest_of(change.former),
+        "digest": digest_of(change.data),
         "content": None if change.data is None else change.data.decode(),
     }
     for left in reversed(range(TRIES)):
@@ -134,8 +142,8 @@ class SetupFiles:
         query = select(setup_files).where(table.name == name).order_by(table.number)
         with self._database.query() as connection:
             rows = connection.execute(query).all()
-        former = path.read_bytes() if path.exists() else None
-        digest, newest = digest_of(former or b""), rows[-1]
+        former = present(path)
+        digest, newest = digest_of(former), rows[-1]
         if digest == newest.digest:
             return False
         known = {row.digest for row in rows} | {row.former_digest for row in rows}

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -74,3 +75,11 @@ def browser(window: Browser) -> Iterator[Browser]:
 
 def base_of(service: Service) -> str:
     return f"http://127.0.0.1:{service.port}"
+
+
+def become_administrator(house: Service, browser: Browser) -> None:
+    """Make the browser an administrator's, by the address that the command prints."""
+    address = house.command("admin-link").stdout.splitlines()[0]
+    browser.open(urlsplit(address).path)
+    browser.one("main form button").click()
+    browser.wait(lambda: browser.all("form[action='/setup/end']"), "it is an administrator's")

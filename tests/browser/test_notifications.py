@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.browser.chromium import Browser, chromium
-from tests.browser.conftest import base_of, needs_browser
+from tests.browser.conftest import base_of, become_administrator, needs_browser
 from tests.browser.test_setup import IN_FORCE_WITHIN_SEC, WIDE, check_by_axe
 from tests.e2e.conftest import make_services
 from tests.e2e.service import Service, wait_until
@@ -50,13 +50,6 @@ def house(tmp_path: Path) -> Iterator[Service]:
 def window(house: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with chromium(tmp_path_factory.mktemp("profile"), base_of(house)) as browser:
         yield browser
-
-
-def become_administrator(house: Service, browser: Browser) -> None:
-    address = house.command("admin-link").stdout.splitlines()[0]
-    browser.open(urlsplit(address).path)
-    browser.one("main form button").click()
-    browser.wait(lambda: browser.all("form[action='/setup/end']"), "it is an administrator's")
 
 
 def check(browser: Browser) -> None:

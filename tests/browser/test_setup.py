@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from selenium.webdriver.common.actions.action_builder import ActionBuilder
@@ -14,7 +13,7 @@ from selenium.webdriver.common.keys import Keys
 from flask10x.config import station_file
 from flask10x.readings.stations import BUILT_IN
 from tests.browser.chromium import Browser, chromium
-from tests.browser.conftest import base_of, needs_browser
+from tests.browser.conftest import base_of, become_administrator, needs_browser
 from tests.browser.test_readers import AXE
 from tests.e2e.conftest import make_services
 from tests.e2e.load import Load, check_rows, stored_numbers
@@ -49,13 +48,6 @@ def window(house: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield browser
 
 
-def become(house: Service, browser: Browser) -> None:
-    address = house.command("admin-link").stdout.splitlines()[0]
-    browser.open(urlsplit(address).path)
-    browser.one("main form button").click()
-    browser.wait(lambda: browser.all("form[action='/setup/end']"), "it is an administrator's")
-
-
 def check_by_axe(browser: Browser) -> None:
     """Where it is installed."""
     if AXE.is_file():
@@ -80,7 +72,7 @@ def test_a_station_that_sends_is_added_with_names_and_taken_back(
     # Not yet: the page says how, and the address that the command prints makes it an administrator.
     assert "admin-link" in browser.one("main").text
     assert browser.all("input[name=label]") == []
-    become(house, browser)
+    become_administrator(house, browser)
     browser.open("/setup/stations/freezer")
     assert "-18.2" in browser.one("main pre").text
     for field, text in (("label", "Freezer"), ("label_ja", "冷凍庫")):
@@ -159,7 +151,7 @@ def test_stations_are_put_in_order(
         is_busy = browser.all("#ordering[aria-busy]")
         return not is_busy and written(house) == listed(browser) == names
 
-    become(house, browser)
+    become_administrator(house, browser)
     browser.resize(*size)
     browser.open(f"/?lang={language}")
     browser.open("/setup/stations")
@@ -192,7 +184,7 @@ def test_a_station_is_renamed_and_its_tile_follows(
     browser = window
     for endpoint, body in (("data", {"pressure": 1000, "temperature": 20}), ("data2", BEDROOM)):
         assert house.post(endpoint, body).status == 200
-    become(house, browser)
+    become_administrator(house, browser)
     browser.resize(*size)
     browser.open(f"/?lang={language}")
     browser.open("/setup/stations")
@@ -240,7 +232,7 @@ def test_without_scripts_buttons_put_stations_in_order(
 ) -> None:
     folder = tmp_path_factory.mktemp("without")
     with chromium(folder, base_of(house), scripts=False) as browser:
-        become(house, browser)
+        become_administrator(house, browser)
         browser.open("/setup/stations")
         browser.one("#down-data").click()
         names = ["data2", "data", "data3", "data4"]
@@ -259,7 +251,7 @@ ACKNOWLEDGED = 2000
 def test_adding_and_undoing_a_station_under_load_loses_nothing(
     house: Service, browser: Browser
 ) -> None:
-    become(house, browser)
+    become_administrator(house, browser)
     begun = time.monotonic()
 
     def paced(number: int) -> object:
@@ -316,7 +308,7 @@ def test_a_new_house_is_set_up_in_five_steps_and_gets_a_board(
     browser.resize(*size)
     browser.open(f"/?lang={language}")
     assert browser.all("main a[href='/setup/start']") == []
-    become(house, browser)
+    become_administrator(house, browser)
     browser.open("/")
     browser.one("main a[href='/setup/start']").click()
     browser.wait(lambda: browser.path == "/setup/start", "the first step")

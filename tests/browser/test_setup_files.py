@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.browser.chromium import Browser, chromium
-from tests.browser.conftest import base_of, needs_browser
+from tests.browser.conftest import base_of, become_administrator, needs_browser
 from tests.browser.test_setup import check_by_axe
 from tests.e2e.conftest import make_services
 from tests.e2e.service import Service, wait_until
@@ -63,13 +63,6 @@ def year(tmp_path: Path) -> Path:
     path = tmp_path / NAME
     path.write_bytes(text.encode())
     return path
-
-
-def become_administrator(house: Service, browser: Browser) -> None:
-    address = house.command("admin-link").stdout.splitlines()[0]
-    browser.open(urlsplit(address).path)
-    browser.one("main form button").click()
-    browser.wait(lambda: browser.all("form[action='/setup/end']"), "it is an administrator's")
 
 
 def is_done(browser: Browser) -> bool:

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from flask10x.config.alerts.rules import DEFAULT, KINDS, Alerts, Channel, Rule
 from flask10x.config.settings import Settings
 from flask10x.config.toml import Mistake
 from flask10x.errors import AlertsError, SettingsError
+from flask10x.runtime import setup_files
 from flask10x.translation import Language
 from flask10x.web.pages.setup import changes
 from flask10x.web.pages.setup.changes import Edit
@@ -127,14 +128,14 @@ def _reasons(mistakes: Sequence[Mistake], at: tuple[str, ...]) -> dict[str, str]
 
 def load(settings: Settings) -> AlertsFile:
     """Return the file of these settings, whether or not it is there. Raises OSError."""
-    path = Path(settings.alerts.file or settings.data_dir / alert_file.NAME)
-    former = changes.present(path)
+    path = setup_files.paths(settings)[alert_file.NAME]
+    former = setup_files.present(path)
     try:
         alerts = DEFAULT if former is None else alert_file.parse(former, path, settings.stations)
     except AlertsError as error:
         return AlertsFile(path, settings, former, {}, settings.alerts, str(error))
     data = {} if former is None else tomllib.loads(former.decode())
-    return AlertsFile(path, settings, former, data, replace(alerts))
+    return AlertsFile(path, settings, former, data, alerts)
 
 
 def put(table: MutableMapping[str, Any], values: Mapping[str, Any], keys: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
 from flask10x.errors import SettingsError
 from flask10x.readings.labels import station_name
 from flask10x.readings.stations import Station
+from flask10x.runtime import setup_files
 from flask10x.translation import Translation
 from flask10x.web import context, preferences
 from flask10x.web.files import download
@@ -80,7 +81,7 @@ def as_board() -> tuple[str, int]:
         fields=fields,
         units=UNITS,
         chosen=chosen(request.args),
-        seen=changes.seen(changes.present(stations.file_of(settings))),
+        seen=changes.seen(setup_files.present(stations.file_of(settings))),
         adding=shell(settings).flask10x("stations", "add", board.path) if board else "",
         escape=str,
         file=stations.file_of(settings),

@@ -21,7 +21,7 @@ from flask10x.errors import Flask10xError, LockTimeout, SettingsError
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.runtime import setup_files
 from flask10x.runtime.administrators import Browser, Change, digest_of
-from flask10x.runtime.setup_files import FileChange, reload
+from flask10x.runtime.setup_files import FileChange, present, reload
 from flask10x.system import clock
 from flask10x.translation import N_
 from flask10x.web import administrators, context
@@ -84,17 +84,9 @@ class ChangedMeanwhile(NotWritten):
     """The file is no longer the one that the form was made from."""
 
 
-def present(path: Path) -> bytes | None:
-    """Return the bytes of the file; None where there is none. Raises OSError."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-
-
 def seen(data: bytes | None) -> str:
     """Return what a form carries in SEEN_FIELD for a file of these bytes."""
-    return digest_of(data or b"")
+    return digest_of(data)
 
 
 def make(browser: Browser, edit: Edit, first: Callable[[], None] | None = None) -> None:
@@ -119,7 +111,7 @@ def make(browser: Browser, edit: Edit, first: Callable[[], None] | None = None) 
         name=edit.name,
         path=str(edit.path),
         before=None if edit.former is None else edit.former.decode(),
-        after=digest_of(edit.data or b""),
+        after=digest_of(edit.data),
         replays=edit.replays,
     )
     _note(change)
@@ -155,7 +147,7 @@ def undo(change: Change) -> bool:
 def place_elsewhere(setting: str) -> str:
     """Return where a setting is that wins over `settings.toml`; empty where none does."""
     settings = context.store().settings
-    place, ours = settings.places.get(setting, ""), settings.data_dir / settings_file.NAME
+    place, ours = settings.places.get(setting, ""), setup_files.paths(settings)[settings_file.NAME]
     return "" if place.startswith(f"{ours}: ") else place
 
 
@@ -165,7 +157,7 @@ def settings_edit(name: str, edit: Callable[[MutableMapping[str, Any]], None]) -
     Raises SettingsError where the service could not start with it, or the file has mistakes
     already; the text names the setting.
     """
-    path = context.store().settings.data_dir / settings_file.NAME
+    path = setup_files.paths(context.store().settings)[settings_file.NAME]
     former = present(path)
     settings_file.parse(former or b"", path)
     data = toml.edited(former or b"", edit)

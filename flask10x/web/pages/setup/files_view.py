@@ -12,7 +12,6 @@ from flask import abort, redirect, request, send_file, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.config import readers
-from flask10x.config import settings as settings_file
 from flask10x.config.readers import WrongEntry
 from flask10x.database import engines
 from flask10x.database.error_codes import reason_of
@@ -81,7 +80,7 @@ def as_files(
         kept_days=settings.retention_days,
         own_days=files.own_days(settings),
         removals=_removals(days),
-        is_set_outside=_is_set_outside(),
+        is_set_outside=changes.place_elsewhere("retention_days"),
         local_time=lambda ms: files.local(ms, settings.zone, t),
         commands={
             "backup": own.flask10x("backup"),
@@ -366,10 +365,3 @@ def _removals(days: int | None) -> list[files.Removal] | None:
     except FAILURES as error:
         log.warning("What would be removed cannot be counted: %s", reason_of(error))
         return None
-
-
-def _is_set_outside() -> str:
-    """Return where the environment or a file of the operator sets the retention; else empty."""
-    settings = context.store().settings
-    place = settings.places.get("retention_days", "")
-    return "" if settings_file.NAME in place else place

@@ -1,6 +1,7 @@
 """`/setup/house`: the time zone, the place and the altitude of the house."""
 
 from collections.abc import Mapping, MutableMapping
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -15,6 +16,7 @@ from flask10x.config.towns import Town
 from flask10x.errors import SettingsError
 from flask10x.readings.labels import moment
 from flask10x.readings.times import zone_name_of
+from flask10x.runtime import setup_files
 from flask10x.system import clock
 from flask10x.translation import N_, speaking
 from flask10x.web import administrators, context, preferences
@@ -116,9 +118,9 @@ def _text(settings: Settings, name: str) -> str:
     return f"{value:g}" if name == "altitude_m" else str(value)
 
 
-def _file(settings: Settings) -> tuple[bytes | None, Any]:
-    path = settings.data_dir / settings_file.NAME
-    return changes.present(path), path
+def _file(settings: Settings) -> tuple[bytes | None, Path]:
+    path = setup_files.paths(settings)[settings_file.NAME]
+    return setup_files.present(path), path
 
 
 def _elsewhere() -> Mapping[str, str]:

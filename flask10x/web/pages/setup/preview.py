@@ -9,6 +9,7 @@ from flask10x.history.local_time import day_of as number_of_day
 from flask10x.history.local_time import day_start
 from flask10x.history.view import View
 from flask10x.readings.labels import day_of, moment, station_name
+from flask10x.readings.numbers import MINUS
 from flask10x.readings.times import DAY_MS
 from flask10x.runtime.alerting import backtest
 from flask10x.runtime.alerting.backtest import Backtest, Past
@@ -175,7 +176,7 @@ def _drawing(view: View, hours: Past, rule: Rule | None, t: Translation) -> Draw
 
 
 def _value(value: float, unit: str) -> str:
-    return f"{rules.number_text(round(value, 2)).replace('-', '−')} {unit}".rstrip()
+    return f"{rules.number_text(round(value, 2)).replace('-', MINUS)} {unit}".rstrip()
 
 
 def _path(points: list[tuple[float, float]]) -> str:

@@ -9,6 +9,7 @@ from werkzeug.datastructures import MultiDict
 
 from flask10x.config.alerts.rules import RULES, Rule, Threshold
 from flask10x.readings.labels import column_name, station_name
+from flask10x.readings.numbers import MINUS
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.translation import N_, Translation
 
@@ -234,7 +235,7 @@ class Reader:
         return next((one for one in measurements if one.column == column), None)
 
     def _number(self, name: str, *, is_needed: bool) -> float | int | None:
-        text = self.values.get(name, "").replace("−", "-").replace(",", ".")
+        text = self.values.get(name, "").replace(MINUS, "-").replace(",", ".")
         if not text:
             if is_needed:
                 self.problems[name] = self.t("a number is needed")

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from flask10x.config.station_proposal import example_of, propose, sent_values
 from flask10x.readings.labels import column_name
+from flask10x.readings.numbers import MINUS
 from flask10x.readings.parse import InvalidBody, decode
 from flask10x.readings.stations import Measurement, Stations
 from flask10x.runtime.store import Store
@@ -22,7 +23,6 @@ SENDING_MS = 3_600_000
 # A sentence with more is none.
 VALUES_SHOWN = 4
 VALUE_CHARS = 20
-MINUS = "−"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,11 @@ from flask import abort, current_app, redirect, request, url_for
 from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
+from flask10x.config import settings as settings_file
 from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import PREFIX, READERS, Settings
 from flask10x.readings.times import local_text, zone_name_of
+from flask10x.runtime import setup_files
 from flask10x.system import clock
 from flask10x.system.address import addresses
 from flask10x.translation import N_, Translation
@@ -89,7 +91,7 @@ def _step(step: str, fields: Mapping[str, str], problems: Mapping[str, str]) -> 
         fields=fields,
         problems=problems,
         elsewhere={name: changes.place_elsewhere(name) for name in fields},
-        seen=changes.seen(changes.present(settings.data_dir / "settings.toml")),
+        seen=changes.seen(setup_files.present(setup_files.paths(settings)[settings_file.NAME])),
         zones=_zones() if step == "place" else (),
         zone=zone_name_of(settings.zone),
         now=local_text(clock.now_ms(), settings.zone)[:16],

@@ -17,11 +17,13 @@ from flask10x.config.toml import Mistake
 from flask10x.errors import SettingsError
 from flask10x.readings.bands import USUAL, Band
 from flask10x.readings.labels import COLUMNS, band_name, station_name
+from flask10x.readings.numbers import MINUS
 from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
+from flask10x.runtime import setup_files
 from flask10x.translation import message as _
 from flask10x.translation import translation
 from flask10x.web import context
-from flask10x.web.pages.setup import changes, stations
+from flask10x.web.pages.setup import stations
 from flask10x.web.pages.setup.changes import Edit
 
 Fields = dict[str, str]
@@ -65,7 +67,7 @@ class Mistakes(SettingsError):
 def file() -> File:
     """Return the file of stations; raises StationsError where it has mistakes, and OSError."""
     path = stations.file_of(context.store().settings)
-    data = changes.present(path)
+    data = setup_files.present(path)
     read = BUILT_IN if data is None else station_file.parse(data, path)
     return File(path, data, read)
 
@@ -240,7 +242,7 @@ def _value(key: str, text: str, built_in: Station | None = None) -> Any:
 
 def number(text: str) -> int | float | str:
     """Return the number that people have typed, in full width, too; the text where it is none."""
-    plain = unicodedata.normalize("NFKC", text).replace("−", "-")
+    plain = unicodedata.normalize("NFKC", text).replace(MINUS, "-")
     if re.fullmatch(r"[+-]?[0-9]{1,15}", plain):
         return int(plain)
     if re.fullmatch(r"[+-]?[0-9]{1,15}\.[0-9]{1,15}", plain):

@@ -25,6 +25,7 @@ from flask10x.config.station_proposal import (
 from flask10x.database.station_columns import add_missing
 from flask10x.errors import LockTimeout, SettingsError
 from flask10x.readings.labels import COLUMNS
+from flask10x.readings.numbers import MINUS
 from flask10x.readings.parse import InvalidBody, decode
 from flask10x.readings.stations import Measurement, Station
 from flask10x.recording import rejected
@@ -36,7 +37,6 @@ from flask10x.web import context
 from flask10x.web.ingest.unknown_station import can_be_endpoint
 from flask10x.web.pages.setup import changes
 from flask10x.web.pages.setup.changes import Edit
-from flask10x.web.pages.setup.senders import MINUS
 
 log = logging.getLogger(__name__)
 UNITS = tuple(dict.fromkeys(usual.unit for usual in USUAL_MEASUREMENTS if usual.unit))
@@ -277,7 +277,7 @@ class Form:
 
 def file_of(settings: Settings) -> Path:
     """Return the file of stations, whether or not it is there."""
-    return Path(settings.stations.file or settings.data_dir / station_file.NAME)
+    return setup_files.paths(settings)[station_file.NAME]
 
 
 def add(browser: Browser, station: Station, *, replays: bool = False) -> None:
@@ -305,9 +305,10 @@ def add(browser: Browser, station: Station, *, replays: bool = False) -> None:
 
 
 def is_added_already(endpoint: str) -> bool:
-    """Whether the file has the station, of which the service has not heard; if so, it is told.
+    """Whether the file has the station, of which the service has not heard; then it reads it.
 
-    So it is when a form is sent twice, or whoever has added the station was killed before the end.
+    So it is when a form is sent twice, or the process that added the station was killed before the
+    end.
     """
     settings = context.store().settings
     path = file_of(settings)

@@ -32,6 +32,7 @@ from flask10x.readings.labels import moment
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import zone_name_of
 from flask10x.recording import rejected
+from flask10x.runtime import setup_files
 from flask10x.runtime.administrators import Change
 from flask10x.system import clock
 from flask10x.system.logs import escape
@@ -270,7 +271,7 @@ def _station(
         fields=typed.fields if typed else stations.fields_of(candidate) if candidate else {},
         problems=problems,
         file=stations.file_of(settings),
-        seen=changes.seen(changes.present(stations.file_of(settings))),
+        seen=changes.seen(setup_files.present(stations.file_of(settings))),
         entry=stations.text_of(station) if station else "",
         is_ignored=endpoint in settings.ignored_senders,
         units=UNITS,
