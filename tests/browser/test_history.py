@@ -229,21 +229,41 @@ def test_the_newest_bucket_has_its_place_in_the_chart(browser: Browser) -> None:
     assert "lowest 5.0 hPa, highest 6.0 hPa, last 6.0 hPa" in summary
 
 
+# The page asks only when somebody looks at it; it says what it has planned and how often it asked.
+ONLY_LOOKS = """
+globalThis.EventSource = undefined;
+globalThis.setInterval = () => 0;
+const [later, never, real] = [setTimeout, clearTimeout, fetch];
+globalThis.planned = new Set();
+globalThis.setTimeout = (what, ...rest) => {
+  const id = later((...values) => { planned.delete(id); what(...values); }, ...rest);
+  planned.add(id);
+  return id;
+};
+globalThis.clearTimeout = (id) => { planned.delete(id); never(id); };
+globalThis.asked = 0;
+globalThis.fetch = (...all) => { asked += 1; return real(...all); };
+"""
+LOOK = "document.dispatchEvent(new Event('visibilitychange'));"
+
+
 def test_what_is_new_is_announced_and_shown_when_asked_for(
     browser: Browser, house: Service
 ) -> None:
-    browser.open(f"{DAY}&endpoint=data2", charts=QUANTITIES)
+    with browser.before_scripts(ONLY_LOOKS):
+        browser.open(f"{DAY}&endpoint=data2", charts=QUANTITIES)
     before = rows(browser)
-    look = "document.dispatchEvent(new Event('visibilitychange'))"
 
     send(house, 1234)
-    browser.script(look)
+    browser.script(LOOK)
     browser.wait(lambda: browser.one("#new").text == "Show 1 new reading", "it is announced")
     assert rows(browser) == before
     browser.wait(lambda: "1234" in browser.texts(".card")[1], "the card shows it")
     send(house, 1235)
-    browser.script(look)
+    browser.script(LOOK)
     browser.wait(lambda: browser.one("#new").text == "Show 2 new readings", "both are counted")
+    # With it the look has ended.
+    browser.wait(lambda: "1235" in browser.texts(".card")[1], "the card shows the second")
     browser.one("#new").click()
     browser.wait(lambda: "1235" in rows(browser)[0], "they are shown")
     assert "1234" in rows(browser)[1] and rows(browser)[2:] == before[:48]
@@ -252,10 +272,13 @@ def test_what_is_new_is_announced_and_shown_when_asked_for(
     browser.one("#pause").click()
     assert browser.one("#pause").text == "Resume updates"
     send(house, 1236)
-    browser.script(look)
-    browser.one("#pause").click()
+    planned, asked = browser.script(f"{LOOK} return [planned.size, asked]")
+    assert planned == 1
+    browser.wait(lambda: browser.script("return planned.size") == 0, "its time has come")
+    assert browser.script("return asked") == asked
     assert not browser.one("#new").is_displayed()
-    browser.script(look)
+    browser.one("#pause").click()
+    browser.script(LOOK)
     browser.wait(lambda: browser.one("#new").text == "Show 1 new reading", "after the pause")
 
 
@@ -276,11 +299,8 @@ globalThis.setInterval = (what, ms) => every(what, ms / 100);
 
 
 def test_charts_go_on_under_a_mouse_that_was_left_there(browser: Browser) -> None:
-    added = browser.driver.execute_cdp_cmd(
-        "Page.addScriptToEvaluateOnNewDocument", {"source": HURRY}
-    )
-    browser.open(f"{DAY}&measurement=co2", charts=1)
-    browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+    with browser.before_scripts(HURRY):
+        browser.open(f"{DAY}&measurement=co2", charts=1)
     # A hurried chart may be drawn anew between finding it and going there: so to its place.
     place = browser.script(
         "const over = document.querySelector('.plot .u-over'); over.scrollIntoView();"

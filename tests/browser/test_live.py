@@ -1,8 +1,7 @@
 """An open page shows what comes, within 2 s of its commit, and moves nothing that is read."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
@@ -21,17 +20,6 @@ ASKED = "return performance.getEntriesByType('resource').map(({name}) => name)"
 WITHOUT_CLOCKS = "globalThis.setInterval = () => 0;"
 
 
-@contextmanager
-def before_scripts(browser: Browser, script: str) -> Iterator[None]:
-    """In the block each page that is opened runs this first."""
-    command = "Page.addScriptToEvaluateOnNewDocument"
-    added = browser.driver.execute_cdp_cmd(command, {"source": script})
-    try:
-        yield
-    finally:
-        browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
-
-
 def shown_after(browser: Browser, house: Service, co2: int, shows: Callable[[], str]) -> float:
     """Send this value; how long after its commit the page shows it."""
     send(house, co2)
@@ -46,7 +34,7 @@ def test_an_open_page_shows_a_reading_soon_after_its_commit(
     browser: Browser, house: Service, path: str, language: str
 ) -> None:
     co2 = 600 + 10 * len(path) + (1 if language == "ja" else 0)
-    with before_scripts(browser, WITHOUT_CLOCKS):
+    with browser.before_scripts(WITHOUT_CLOCKS):
         browser.driver.get(f"{browser.base}{path}{'&' if '?' in path else '?'}lang={language}")
     text = lambda: browser.one("#tiles, #cards").text  # noqa: E731
     # The quickest of them: other programs of the machine may take its time.
@@ -118,7 +106,7 @@ globalThis.EventSource = class extends real {
 
 
 def test_a_page_that_nobody_sees_has_no_connection(browser: Browser, house: Service) -> None:
-    with before_scripts(browser, OPEN):
+    with browser.before_scripts(OPEN):
         browser.open("/")
     states = "return sources.map((one) => one.readyState)"
     browser.wait(lambda: browser.script(states) == [1], "it is open")
@@ -144,7 +132,7 @@ OLD = "delete globalThis.EventSource;"
 def test_without_events_a_page_asks_every_ten_seconds(
     browser: Browser, house: Service, path: str, obstacle: str
 ) -> None:
-    with before_scripts(browser, obstacle):
+    with browser.before_scripts(obstacle):
         browser.open(path)
     co2 = 1100 + len(path + obstacle)
     assert shown_after(browser, house, co2, lambda: browser.one("main").text) < 20
