@@ -25,6 +25,8 @@ OPTIONS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--disable-dev-shm-usage", "--hide-scrollbars", "--force-prefers-reduced-motion"),
 )
+# A page that begins with this changes only by what is done to it: no clock or event lets it ask.
+STILL = "globalThis.EventSource = undefined; globalThis.setInterval = () => 0;"
 T = TypeVar("T")
 
 

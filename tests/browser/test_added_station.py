@@ -116,6 +116,7 @@ def test_it_is_on_the_page_like_the_others(
     assert browser.script(WIDE_CARDS) == []
 
     browser.one("#filter .panel > summary").click()
+    browser.wait(lambda: browser.all(".pick"), "the pickers, which come with the first panel")
     browser.one("#filter .panel details > summary").click()
     field = browser.one('input[name="light_bh1750__gte"]')
     field.send_keys("300")

@@ -9,7 +9,7 @@ import pytest
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.support.ui import Select
 
-from tests.browser.chromium import Browser
+from tests.browser.chromium import STILL, Browser
 from tests.browser.test_readers import AXE
 from tests.e2e.service import Service
 from tests.support import databases
@@ -90,7 +90,8 @@ def test_a_rule_is_muted_by_keys_alone(browser: Browser) -> None:
 
 
 def test_the_time_of_an_alert_is_shaded_and_described(browser: Browser) -> None:
-    browser.open("/history?from=-24h&endpoint=data2&measurement=co2", charts=1)
+    with browser.before_scripts(STILL):
+        browser.open("/history?from=-24h&endpoint=data2&measurement=co2", charts=1)
     assert "alert: " in browser.attribute(".plot", "aria-label")
     browser.wait(lambda: "Shaded: an alert" in browser.about, "the legend")
     place = browser.one(".chart").rect

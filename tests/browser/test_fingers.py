@@ -34,6 +34,12 @@ def send(browser: Browser, kind: str, points: list[dict[str, float]]) -> None:
     browser.driver.execute_cdp_cmd("Input.dispatchTouchEvent", event)
 
 
+def read(browser: Browser) -> str:
+    """What the box beside the cursor says; nothing until it has values."""
+    text = browser.one(".tooltip").text
+    return text if "ppm" in text else ""
+
+
 def drawn(browser: Browser, bucket: str) -> None:
     browser.wait(lambda: f"each point covers {bucket}" in browser.about, f"points of {bucket}")
 
@@ -60,15 +66,14 @@ def test_fingers_zoom(browser: Browser) -> None:
         assert browser.path == CO2
         # One finger reads.
         touch(browser, [0.25], [0.4], [0.5])
-        early = browser.one(".tooltip").text
-        assert "ppm" in early
+        early = browser.wait(lambda: read(browser), "the values there")
         touch(browser, [0.5], [0.8])
-        assert begins(browser.one(".tooltip").text) > begins(early)
+        browser.wait(lambda: begins(read(browser)) > begins(early), "those of a later time")
         assert browser.path == CO2
         touch(browser, [0.4, 0.6], [0.3, 0.7], [0.1, 0.9])
         drawn(browser, "1 min")
         assert 5 < hours(browser) < 7
-        assert not browser.one(".tooltip").is_displayed()
+        browser.wait(lambda: not browser.one(".tooltip").is_displayed(), "none any more")
         touch(browser, [0.4, 0.6], [0.3, 0.7], [0.1, 0.9])
         drawn(browser, "15 s")
         assert 1.2 < hours(browser) < 1.8
@@ -140,7 +145,7 @@ def test_a_question_mark_lists_the_keys_and_holds_the_others(browser: Browser) -
     assert browser.path == CO2
     ActionChains(browser.driver).send_keys("+").perform()
     browser.wait(lambda: "from=-12h" in browser.path, "a key zooms")
-    browser.wait(browser.one('[data-zoom="reset"]').is_enabled, "the way back")
+    browser.wait(lambda: browser.one('[data-zoom="reset"]').is_enabled(), "the way back")
     ActionChains(browser.driver).send_keys("0").perform()
     browser.wait(lambda: browser.path == CO2, "and another leads back")
 

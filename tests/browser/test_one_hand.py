@@ -53,16 +53,24 @@ def test_the_records_open_on_the_temperature_with_a_scale(browser: Browser, widt
 
 
 def test_weekends_are_tinted_and_no_link_is_red(browser: Browser) -> None:
-    browser.open("/records")
-    colours = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
-    ground, text = "backgroundColor", "color"
-    assert browser.script(colours, ".sunday", ground) == browser.script(
-        colours, ".saturday", ground
-    )
-    assert browser.script(colours, ".sunday", ground) != browser.script(colours, ".weekday", ground)
-    assert browser.script(colours, ".sunday th a", text) == browser.script(
-        colours, ".weekday th a", text
-    )
+    # The ten measured days are of two months at the beginning of one.
+    now = datetime.now(TOKYO)
+    grounds, texts = {}, {}
+    for month in {f"{now - timedelta(days=ago):%Y-%m}" for ago in (0, 8)}:
+        browser.open(f"/records?period={month}")
+        for day, ground, text in browser.script(TINTS):
+            grounds[day], texts[day] = ground, text
+    assert grounds["sunday"] == grounds["saturday"] != grounds["weekday"]
+    assert texts["sunday"] == texts["weekday"]
+
+
+# Of each kind of day its name, the colour of its row, and that of the link in it.
+TINTS = """
+const rows = [...document.querySelectorAll('.records :is(.saturday, .sunday, .weekday)')];
+return rows.filter((row) => row.querySelector('th a')).map((row) => [
+  ['saturday', 'sunday', 'weekday'].find((day) => row.classList.contains(day)),
+  getComputedStyle(row).backgroundColor, getComputedStyle(row.querySelector('th a')).color])
+"""
 
 
 @pytest.mark.parametrize("path", ["/status", "/devices", "/api", "/alerts"])

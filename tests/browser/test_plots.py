@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from selenium.webdriver import ActionChains
 
-from tests.browser.chromium import Browser, chromium
+from tests.browser.chromium import STILL, Browser, chromium
 from tests.browser.conftest import base_of, house_of_stations
 from tests.e2e.service import Service
 
@@ -171,11 +171,8 @@ def test_times_below_a_plot_take_no_more_room_than_they_need(
     browser: Browser, span: str, language: str
 ) -> None:
     browser.resize(360, 740)
-    added = browser.driver.execute_cdp_cmd(
-        "Page.addScriptToEvaluateOnNewDocument", {"source": WRITTEN}
-    )
-    browser.open(f"/history?from={span}&measurement=co2&lang={language}", charts=1)
-    browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+    with browser.before_scripts(WRITTEN):
+        browser.open(f"/history?from={span}&measurement=co2&lang={language}", charts=1)
     (box,) = browser.script(BOXES)
     lines = 1 if span == "-7d" else 2
     assert box["plot"]["bottom"] - box["over"]["bottom"] == 12 + 14 * lines
@@ -219,7 +216,8 @@ def test_lines_are_solid_where_colours_tell_them_apart(browser: Browser, media: 
 
 
 def test_of_many_lines_only_that_at_the_cursor_shows_its_range(browser: Browser) -> None:
-    browser.open("/history?from=-7d&lang=en", charts=CHARTS)
+    with browser.before_scripts(STILL):
+        browser.open("/history?from=-7d&lang=en", charts=CHARTS)
     before = browser.script(PICTURES)
     overs = browser.all("#plots .u-over")
     # Two lines, whose ranges are always there; then four.

@@ -4,7 +4,7 @@ import pytest
 from selenium.webdriver import ActionChains
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.browser.chromium import Browser
+from tests.browser.chromium import STILL, Browser
 
 pytestmark = pytest.mark.tools
 
@@ -73,7 +73,8 @@ def check_beside(browser: Browser, chart: int) -> None:
 @pytest.mark.parametrize("width", [360, 768, 1280, 1600])
 def test_nothing_moves_under_a_mouse(browser: Browser, width: int) -> None:
     browser.resize(width, 900)
-    browser.open(DAY, charts=QUANTITIES)
+    with browser.before_scripts(STILL):
+        browser.open(DAY, charts=QUANTITIES)
     before = browser.script(PLACES)
     charts = browser.all(".plot .u-over")
     for over in charts:
@@ -92,7 +93,8 @@ def test_nothing_moves_under_a_finger(browser: Browser) -> None:
     emulated = "Emulation.setTouchEmulationEnabled"
     browser.driver.execute_cdp_cmd(emulated, {"enabled": True, "maxTouchPoints": 2})
     try:
-        browser.open(DAY, charts=QUANTITIES)
+        with browser.before_scripts(STILL):
+            browser.open(DAY, charts=QUANTITIES)
         before = browser.script(PLACES)
         charts = browser.all(".plot .u-over")
         for over in charts:
