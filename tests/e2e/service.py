@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +85,11 @@ def processes() -> Iterator[tuple[int, int, int]]:
 def open_files(pid: int) -> list[str]:
     """What the descriptors of a process point to."""
     targets = []
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            targets.append(str(descriptor.readlink()))
-        except FileNotFoundError:
-            continue
+    # The process may end meanwhile, and each of its files be closed.
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                targets.append(str(descriptor.readlink()))
     return targets
 
 

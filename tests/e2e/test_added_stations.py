@@ -100,6 +100,7 @@ def test_a_reload_brings_a_station_and_a_mistake_changes_nothing(service: MakeSe
 
     put(running, BALCONY + "minimun = 3\n")
     assert running.post("balcony", body_of(2)).status == 200
+    running.wait_for_line("Reload failed")
     (line,) = [line for line in running.log() if "Reload failed" in line]
     assert f"{running.data_dir / 'stations.toml'}: line {BALCONY.count(chr(10)) + 1}: " in line
     assert "minimun" in line and "minimum" in line
@@ -120,6 +121,7 @@ def test_columns_that_cannot_be_added_leave_all_and_a_station_left_out_its_rows(
     with write_lock(running.database):
         put(running, BALCONY + CELLAR)
     assert running.post("cellar", {"level": 1}).status == 404
+    running.wait_for_line("Reload failed")
     (line,) = [line for line in running.log() if "Reload failed" in line]
     assert ("55P03" if POSTGRES else "SQLITE_BUSY") in line
     put(running, BALCONY + CELLAR)
@@ -131,6 +133,7 @@ def test_columns_that_cannot_be_added_leave_all_and_a_station_left_out_its_rows(
     assert list(running.get("/metrics").json["last_received"]) == ENDPOINTS
     assert running.get("/history").status == running.get("/history/json").status == 200
     assert stored(running) == [1, 2, 7]
+    running.wait_for_line("balcony, cellar not accepted any more")
     told = [line.partition(" Stations of this reload: ")[::2] for line in running.log()]
     assert [(head.split()[-1], what) for head, what in told if what] == [
         ("INFO", "cellar added"),

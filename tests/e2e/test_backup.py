@@ -112,6 +112,7 @@ def test_restore_needs_a_stopped_service_and_gives_the_old_state_back(
     running = service(commit_interval_sec=0)
     for number in (1, 2):
         assert running.post("data2", reading_of(number)).status == 200
+    running.wait_for_rows(2)
     assert running.command("backup").returncode == 0
     (copy,) = (running.data_dir / "backups").glob("flask10x-*.sqlite3")
     assert running.post("data2", reading_of(3)).status == 200

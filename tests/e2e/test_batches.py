@@ -89,9 +89,16 @@ def test_a_late_reading_is_of_its_time_and_its_station_is_heard(running: Service
     assert [reading["timestamp"] for reading in shown] == ["2025-08-24 11:00:00"]
 
 
+def details(service: Service) -> object:
+    """What it counts; how far the roll-ups are changes by itself, and of how many is counted."""
+    answer = service.get("/metrics/details").json
+    del answer["rollups"]["done"]
+    return answer
+
+
 def test_a_dry_run_leaves_nothing(running: Service) -> None:
     lines, rows = len(running.settled_log()), running.count()
-    metrics = running.get("/metrics/details").json
+    metrics = details(running)
     batch = [item(1, id="dry"), item(2, data={}), item(3, endpoint="new"), 7]
     for path, body, status in (
         (DOOR, batch, 200),
@@ -104,7 +111,7 @@ def test_a_dry_run_leaves_nothing(running: Service) -> None:
         answer = running.post(f"{path}?dry_run=1", body)
         assert (answer.status, b'"enqueued"' in answer.body) == (status, status == 200)
     assert running.count() == rows
-    assert running.get("/metrics/details").json == metrics
+    assert details(running) == metrics
     assert running.log()[lines:] == []
 
 

@@ -136,7 +136,7 @@ def test_a_lock_held_by_another_process_fills_the_queue_and_loses_nothing(
 
     with write_lock(running.database):
         held = HeldLock(running)
-        held.post_for(3.0)
+        held.post_until_refused(3.0)
         held.check_not_ready()
     assert held.refused > 0
     assert 20 <= len(held.acknowledged) <= 2 * 20, "each worker queues what its bound allows"
@@ -161,12 +161,12 @@ class HeldLock:
         self.acknowledged: list[float] = []
         self.refused = 0
 
-    def post_for(self, seconds: float) -> None:
-        """Post numbered readings one after the other; each is answered in time."""
+    def post_until_refused(self, seconds: float) -> None:
+        """Post numbered readings so long, and until one is refused; each is answered in time."""
         ends = time.monotonic() + seconds
         for number in itertools.count(1):
             started = time.monotonic()
-            if started > ends:
+            if started > ends and self.refused:
                 return
             answer = self._service.post("data2", reading_of(number))
             assert time.monotonic() - started < LATEST_ANSWER_SEC

@@ -46,18 +46,17 @@ def hosts(tmp_path: Path) -> Iterator[list[Service]]:
 @pytest.fixture
 def port(tmp_path: Path, hosts: list[Service]) -> Iterator[int]:
     """That of the HAProxy."""
-    with reserved_port() as port, reserved_port() as status_port:
-        pass
-    file = tmp_path / "haproxy.cfg"
-    file.write_text(localized(port, status_port, hosts), encoding="utf-8")
     assert HAPROXY is not None
-    process = subprocess.Popen([HAPROXY, "-db", "-f", str(file)], stdin=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: answers(port), NOTICED_WITHIN_SEC, "HAProxy passes on")
-        yield port
-    finally:
-        process.terminate()
-        process.wait(25)
+    with reserved_port() as port, reserved_port() as status_port:
+        file = tmp_path / "haproxy.cfg"
+        file.write_text(localized(port, status_port, hosts), encoding="utf-8")
+        process = subprocess.Popen([HAPROXY, "-db", "-f", str(file)], stdin=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: answers(port), NOTICED_WITHIN_SEC, "HAProxy passes on")
+            yield port
+        finally:
+            process.terminate()
+            process.wait(25)
 
 
 def answers(port: int) -> bool:

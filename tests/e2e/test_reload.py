@@ -70,6 +70,7 @@ def test_a_revoked_token_stays_out_after_a_mistake(service: MakeService, tmp_pat
         " FLASK10X_READ_TOKENS_FILE"
         f" is {tmp_path / 'read'}: line 2: two words are needed"
     )
+    running.wait_for_line("Reload failed")
     (line,) = [line for line in running.log() if "Reload failed" in line]
     assert wanted in line
     assert running.output().count(wanted) == 1
