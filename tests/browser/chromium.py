@@ -19,6 +19,8 @@ CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 # A busy machine takes long to start a process of the browser.
 WITHIN_SEC = 40.0
 POLL_SEC = 0.02
+# axe takes seconds for a page, and many times that on a busy machine.
+SCRIPT_WITHIN_SEC = 120.0
 # A browser in a container, that asks nobody but the page's server.
 OPTIONS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -182,6 +184,7 @@ def chromium(folder: Path, base: str, *, scripts: bool = True) -> Iterator[Brows
         options.add_experimental_option("prefs", blocked)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Driver(str(CHROMEDRIVER)))
+    driver.set_script_timeout(SCRIPT_WITHIN_SEC)
     # Tests break the page's own line to the service, and weigh what comes over it.
     driver.execute_cdp_cmd("Network.enable", {})
     driver.execute_cdp_cmd("Network.setBypassServiceWorker", {"bypass": True})

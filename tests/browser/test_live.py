@@ -12,6 +12,15 @@ from tests.e2e.service import Service
 pytestmark = pytest.mark.tools
 
 SHOWS_WITHIN_SEC = 2.0
+# A machine that is full of work needs more: a second, in which a worker sees what another has
+# stored and the pages take turns, and some times what this browser needs for the page alone.
+TURNS_SEC, TIMES = 1.0, 10
+ALONE = """(async () => {
+  const began = performance.now();
+  const answer = await fetch(location.href, { cache: "no-store" });
+  new DOMParser().parseFromString(await answer.text(), "text/html");
+  return (performance.now() - began) / 1000;
+})()"""
 SIZES = [(320, 640), (360, 740), (768, 1024), (1280, 900)]
 LOW_PX = 600
 # What each page has asked for since it was loaded, events included.
@@ -37,9 +46,13 @@ def test_an_open_page_shows_a_reading_soon_after_its_commit(
     with browser.before_scripts(WITHOUT_CLOCKS):
         browser.driver.get(f"{browser.base}{path}{'&' if '?' in path else '?'}lang={language}")
     text = lambda: browser.one("#tiles, #cards").text  # noqa: E731
-    # The quickest of them: other programs of the machine may take its time.
-    took_sec = [shown_after(browser, house, co2 + number * 200, text) for number in range(3)]
-    assert min(took_sec) < SHOWS_WITHIN_SEC
+    took_sec, within_sec = [], []
+    for number in range(3):
+        took_sec.append(shown_after(browser, house, co2 + number * 200, text))
+        within_sec.append(max(SHOWS_WITHIN_SEC, TURNS_SEC + TIMES * browser.promise(ALONE)))
+    # One of them: other programs of the machine may take its time for a moment.
+    pairs = [*zip(took_sec, within_sec, strict=True)]
+    assert any(took < within for took, within in pairs), pairs
     asked = browser.script(ASKED)
     assert len([name for name in asked if name.endswith("/events")]) <= 1
 

@@ -230,6 +230,21 @@ class Service:
         """GET over a connection of its own."""
         return ask(self.port, "GET", path)
 
+    def get_from_each(self, path: str) -> list[Answer]:
+        """GET until each worker that runs now has answered; the last answer of each."""
+        request = f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+        answers: dict[int | None, Answer] = {}
+
+        def all_have_answered() -> bool:
+            with raw_connection(self.port) as sock:
+                sock.sendall(request)
+                answer = read_answer(sock)
+                answers[self.worker_of(sock)] = answer
+            return self.workers() <= answers.keys()
+
+        wait_until(all_have_answered, PATIENCE_SEC, "each worker has answered")
+        return [answer for worker, answer in answers.items() if worker in self.workers()]
+
     def post(
         self, endpoint: str, body: bytes | object, content_type: str | None = JSON_TYPE
     ) -> Answer:

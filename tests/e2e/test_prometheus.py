@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.e2e.conftest import make_services
-from tests.e2e.senders import HOST, raw_connection, read_answer, reading_of
+from tests.e2e.senders import HOST, reading_of
 from tests.e2e.service import PROJECT, Service, reserved_port, wait_until
 from tests.support import databases
 
@@ -184,19 +184,10 @@ def test_both_workers_say_the_same(house: tuple[Service, Prometheus]) -> None:
     service, _ = house
     wait_until(lambda: service.get("/metrics").json["queue_length"] == 0, 60, "all is stored")
     counted = re.compile(r"^flask10x_(?:readings|commit|write|rejected)\w*(?:\{.*\})? .*$", re.M)
-    said: dict[int | None, str] = {}
-
-    def all_have_answered() -> bool:
-        with raw_connection(service.port) as sock:
-            sock.sendall(f"GET /metrics/prometheus HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
-            text = read_answer(sock).body.decode()
-            said[service.worker_of(sock)] = "\n".join(counted.findall(text))
-        return service.workers() <= said.keys()
-
-    wait_until(all_have_answered, 25, "each worker has answered")
-    assert len({*said.values()}) == 1
+    texts = [answer.body.decode() for answer in service.get_from_each("/metrics/prometheus")]
+    (said,) = {"\n".join(counted.findall(text)) for text in texts}
     host = f'host="{HOST_NAME}",' if databases.ON_POSTGRES else ""
-    assert f'flask10x_readings_refused_total{{{host}station="data"}} 20.0' in said.popitem()[1]
+    assert f'flask10x_readings_refused_total{{{host}station="data"}} 20.0' in said
 
 
 def test_a_silent_station_fires_a_shipped_rule(house: tuple[Service, Prometheus]) -> None:

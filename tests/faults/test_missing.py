@@ -126,7 +126,12 @@ def check_goes_on(service: Service, rows: int) -> None:
     """It stores again, without a restart, beside the readings that are there."""
     master = service.pid
     wait_until_ready(service)
-    wait_until(lambda: {service.get("/readyz").status for _ in range(5)} == {200}, 30, "both do")
+    ready = [200] * service.number_of_workers
+    wait_until(
+        lambda: [answer.status for answer in service.get_from_each("/readyz")] == ready,
+        30,
+        "both workers do",
+    )
     assert service.pid == master
     assert service.post("data", GOOD).status == 200
     service.wait_for_rows(rows)

@@ -31,7 +31,8 @@ function replace(fresh, names) {
   for (const name of [...names, "switches", "alerts-link"]) {
     const old = document.getElementById(name);
     const part = fresh.getElementById(name);
-    if (!old || !part) continue;
+    // What is the same stays: somebody may just be pressing it.
+    if (!old || !part || old.isEqualNode(part)) continue;
     const focused = old.contains(document.activeElement) ? pathTo(document.activeElement, old) : null;
     const { scrollLeft } = old;
     old.replaceWith(part);
