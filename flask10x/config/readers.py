@@ -22,8 +22,8 @@ from flask10x.translation import N_, chosen
 from flask10x.translation import message as _
 
 Reader = Callable[[Any], Any]
-R = TypeVar("R", bound=Reader)
-SCHEMAS: dict[Reader, dict[str, Any]] = {}
+R = TypeVar("R", bound=Callable[..., Any])
+SCHEMAS: dict[Callable[..., Any], dict[str, Any]] = {}
 """What a reader takes from a TOML file, as JSON Schema, for editors (`config/schema.py`)."""
 
 
@@ -31,6 +31,16 @@ def takes(read: R, **schema: Any) -> R:
     """The reader, after noting what it takes."""
     SCHEMAS[read] = schema
     return read
+
+
+def any_case(words: Iterable[str]) -> str:
+    """The regular expression of one of these words in upper or lower case."""
+    # Patterns of JSON Schema have no flag for it.
+    return f"^(?:{'|'.join(map(_in_any_case, words))})$"
+
+
+def _in_any_case(word: str) -> str:
+    return "".join(f"[{c.upper()}{c.lower()}]" if c.isalpha() else c for c in word)
 
 
 # A value or a name is shown up to here in a message about a file.
@@ -114,7 +124,17 @@ def from_text(convert: Callable[[str], Any], read: Reader) -> Reader:
         except (ValueError, OverflowError):
             return read(raw)
 
-    return read_text
+    # A schema knows no limits of a number in a text.
+    written = {"type": "string", "pattern": _AS_TEXT[convert]}
+    return takes(read_text, anyOf=[SCHEMAS[read], written])
+
+
+_DIGITS = "[0-9]+(?:_[0-9]+)*"
+_AS_TEXT: dict[Callable[[str], Any], str] = {
+    int: rf"^\s*[+-]?{_DIGITS}\s*$",
+    float: rf"^\s*[+-]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?\s*$",
+}
+"""How a number is written in a text, by the function that reads it."""
 
 
 def seconds(low: float, high: float) -> Reader:
@@ -129,10 +149,17 @@ def switch(raw: Any) -> bool:
     return raw
 
 
+SWITCH_WORDS = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
+
+
 def switch_word(raw: Any) -> bool:
     """A setting that is `true`, `on`, `1` or one of their opposites."""
-    words = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
-    return switch(words.get(str(raw).lower(), raw))
+    return switch(SWITCH_WORDS.get(str(raw).lower(), raw))
+
+
+def _words(words: Iterable[str]) -> dict[str, Any]:
+    """The schema of a text that is one of these words, in upper or lower case."""
+    return {"type": "string", "pattern": any_case(words)}
 
 
 def one_of(words: Iterable[str]) -> Callable[[Any], str]:
@@ -152,7 +179,11 @@ def choice(*words: str) -> Callable[[Any], str]:
     """A setting that is one of these words, in upper or lower case."""
     spellings = {word.lower(): word for word in words}
     read = one_of(words)
-    return lambda raw: read(spellings.get(str(raw).lower(), raw))
+
+    def read_word(raw: Any) -> str:
+        return read(spellings.get(str(raw).lower(), raw))
+
+    return takes(read_word, anyOf=[{"enum": [*words]}, _words(words)])
 
 
 def table(raw: Any) -> dict[str, Any]:
@@ -205,7 +236,7 @@ def path(needed: str) -> Callable[[Any], Path]:
             raise WrongEntry(raw, chosen()(needed))
         return Path(raw).expanduser().absolute()
 
-    return read
+    return takes(read, type="string", minLength=1)
 
 
 folder = path(N_("a folder is needed"))
@@ -213,6 +244,7 @@ file = path(N_("a file is needed"))
 
 takes(number, type="number")
 takes(switch, type="boolean")
+takes(switch_word, anyOf=[{"type": "boolean"}, {"enum": [0, 1]}, _words(SWITCH_WORDS)])
 takes(table, type="object")
 takes(text, type="string", minLength=1)
 
@@ -241,12 +273,25 @@ def host_names(raw: Any) -> tuple[str, ...]:
     return names
 
 
+def _comma_separated(item: str) -> dict[str, Any]:
+    """The schema of a text of such items, with blanks around them."""
+    return {"type": "string", "pattern": rf"^\s*{item}\s*(?:,\s*{item}\s*)*$"}
+
+
+_LABEL_IN_ANY_CASE = _LABEL.replace("a-z", "A-Za-z")
+takes(host_names, **_comma_separated(rf"\.?{_LABEL_IN_ANY_CASE}(?:\.{_LABEL_IN_ANY_CASE})*\.?"))
+
+
 def endpoints(raw: Any) -> tuple[str, ...]:
     """Reads `freezer,attic`: paths of stations; none of an empty text."""
     names = tuple(name.strip() for name in raw.split(",")) if isinstance(raw, str) and raw else ()
-    if not isinstance(raw, str) or not all(re.fullmatch("[a-z][a-z0-9_-]{0,31}", n) for n in names):
+    if not isinstance(raw, str) or not all(re.fullmatch(_ENDPOINT, n) for n in names):
         raise WrongEntry(raw, _("names such as freezer,attic are needed"))
     return names
+
+
+_ENDPOINT = "[a-z][a-z0-9_-]{0,31}"
+takes(endpoints, anyOf=[{"const": ""}, _comma_separated(_ENDPOINT)])
 
 
 def bind(raw: Any) -> str:
@@ -254,9 +299,9 @@ def bind(raw: Any) -> str:
     value = text(raw)
     host, _colon, port = value.rpartition(":")
     if value.startswith("unix:"):
-        if not re.fullmatch(r"unix:/\S*[^\s/]", value):
+        if not re.fullmatch(_UNIX, value):
             raise WrongEntry(raw, _("unix:/absolute/path/to/a.sock is needed"))
-    elif not (re.fullmatch(r"[A-Za-z0-9_.-]+", host) or _is_ipv6(host)):
+    elif not (re.fullmatch(_HOST, host) or _is_ipv6(host)):
         needed = _(
             "address:port such as 0.0.0.0:8888 or [::]:8888 is needed, or unix:/absolute/path"
         )
@@ -264,6 +309,14 @@ def bind(raw: Any) -> str:
     elif not _is_port(port):
         raise WrongEntry(raw, _("a port from 1 to 65535 is needed after the last colon"))
     return value
+
+
+_UNIX, _HOST, _PORT = r"unix:/\S*[^\s/]", "[A-Za-z0-9_.-]+", "[0-9]{1,5}"
+takes(
+    bind,
+    type="string",
+    pattern=rf"^(?:{_UNIX}|(?!unix:)(?:{_HOST}|\[[0-9A-Fa-f:.]+(?:%.+)?\]):{_PORT})$",
+)
 
 
 def _is_ipv6(host: str) -> bool:
@@ -275,7 +328,7 @@ def _is_ipv6(host: str) -> bool:
 
 
 def _is_port(digits: str) -> bool:
-    return re.fullmatch("[0-9]{1,5}", digits) is not None and 1 <= int(digits) <= HIGHEST_PORT
+    return re.fullmatch(_PORT, digits) is not None and 1 <= int(digits) <= HIGHEST_PORT
 
 
 def time_zone(raw: Any) -> str:
@@ -291,6 +344,8 @@ def time_zone(raw: Any) -> str:
     return str(raw)
 
 
+# Which zones there are depends on the machine.
+takes(time_zone, type="string", pattern="^[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*$")
 altitude = within(LOWEST_M, HIGHEST_M, N_("metres above sea level from {low} to {high} are needed"))
 """Metres, within the limits of the formula of the pressure at sea level."""
 
@@ -330,6 +385,8 @@ def coordinates(raw: Any) -> Place:
         raise WrongEntry(raw, needed)
     return Place(latitude, longitude)
 
+
+takes(coordinates, type="string", pattern=f"^{_NUMBER},{_NUMBER}$")
 
 # A digit too few would remove readings for good. Alerts learn from a week, and people look at a
 # month.
@@ -391,6 +448,9 @@ def database_url(raw: Any) -> str:
     return value
 
 
+takes(database_url, type="string", pattern=f"^(?:sqlite:////|{re.escape(POSTGRESQL)})")
+
+
 def _other(value: str) -> str:
     """What is needed in place of an address of another kind."""
     if _OTHER_SCHEME.match(value):
@@ -446,6 +506,9 @@ def mqtt_url(raw: Any) -> str:
     return str(raw)
 
 
+_SCHEMES = "|".join(map(_in_any_case, MQTT_PORTS))
+takes(mqtt_url, type="string", pattern=rf"^(?:{_SCHEMES})://(?:[^/?#:]*@)?[^/?#@]+/*$")
+
 # As long as a topic of a station.
 TOPIC_CHARS = 200
 
@@ -457,6 +520,10 @@ def mqtt_prefix(raw: Any) -> str:
         raise WrongEntry(raw, _("the beginning of topics is needed, such as homeassistant"))
     return str(raw)
 
+
+# A `\w` of other programs has ASCII only.
+_LEVEL = r"(?:[\w.-]|[^\x00-\x7F])+"
+takes(mqtt_prefix, type="string", maxLength=TOPIC_CHARS, pattern=f"^(?:{_LEVEL}(?:/{_LEVEL})*)?$")
 
 ACCEPT, REJECT = "accept", "reject"
 
@@ -474,6 +541,9 @@ def partial_readings(raw: Any, settings: Mapping[str, Any]) -> frozenset[str]:
             raise WrongEntry(raw, needed.format(stations=", ".join(stations.by_endpoint)))
         words[endpoint] = word
     return accepting_partial(stations, words)
+
+
+takes(partial_readings, **_comma_separated(rf"(?:[a-z0-9_-]+\s*=\s*)?(?:{ACCEPT}|{REJECT})"))
 
 
 def accepting_partial(stations: Stations, words: Mapping[str, str]) -> frozenset[str]:

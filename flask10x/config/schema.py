@@ -1,14 +1,15 @@
-"""JSON Schemas of `stations.toml` and `alerts.toml`, for editors: names, types and limits of keys.
+"""JSON Schemas of the TOML files, for editors: names, types and limits of keys.
 
 They are made from the tables that the readers of these files use, so they say the same. What keys
 and tables mean to each other (names that exist, limits in the right order) the program alone knows:
-`flask10x stations check`, `flask10x alerts check`.
+`flask10x stations check`, `flask10x alerts check`, `flask10x check`.
 """
 
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from flask10x.config import settings as settings_file
 from flask10x.config import station_keys as keys
 from flask10x.config.alerts.file import MAX_CHANNELS, MAX_RULES
 from flask10x.config.alerts.rules import (
@@ -20,7 +21,7 @@ from flask10x.config.alerts.rules import (
     QuietHours,
     keys_of,
 )
-from flask10x.config.readers import SCHEMAS
+from flask10x.config.readers import SCHEMAS, any_case
 from flask10x.config.station_file import MAX_BANDS, MAX_FAULTS, MAX_MEASUREMENTS, MAX_STATIONS
 from flask10x.config.toml import Key
 from flask10x.readings.stations import BUILT_IN, Station
@@ -29,12 +30,37 @@ Schema = dict[str, Any]
 # A measurement of a built-in station, and one that a file adds.
 KNOWN, NEW = "known", "new"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+NAMES = ("stations", "alerts", "settings", "flask10x")
+"""The files with a schema, without `.toml`; the last one is what `FLASK10X_CONFIG` names."""
 
 
 def text_of(name: str) -> str:
     """What the file of `toml.schema_path` has to have in it."""
-    made = {"stations": stations, "alerts": alerts}[name]()
-    return json.dumps({"$schema": DIALECT, "title": f"{name}.toml", **made}, indent=2) + "\n"
+    of = {"stations": stations, "alerts": alerts, "settings": settings, "flask10x": all_settings}
+    made = {"$schema": DIALECT, "title": f"{name}.toml", **of[name]()}
+    return json.dumps(made, indent=2) + "\n"
+
+
+def settings() -> Schema:
+    """Of `settings.toml`, which may not have what only a restart changes."""
+    return _settings(row for row in settings_file.READERS if row not in settings_file.NOT_IN_FILE)
+
+
+def all_settings() -> Schema:
+    """Of the file that `FLASK10X_CONFIG` names."""
+    return _settings(settings_file.READERS)
+
+
+def _settings(names: Iterable[str]) -> Schema:
+    of_rows = {row.name: row.metadata for row in settings_file.ROWS}
+    rows, spellings = {}, {}
+    for name in names:
+        rows[name] = dict(SCHEMAS[settings_file.READERS[name]])
+        if of_row := of_rows.get(name):
+            rows[name]["description"] = of_row["about"]
+        # In capitals, as in the environment, it is the same setting.
+        spellings[any_case([name])] = {"$ref": f"#/properties/{name}"}
+    return _table(rows, patternProperties=spellings)
 
 
 def stations() -> Schema:

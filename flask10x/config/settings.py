@@ -101,14 +101,19 @@ class Settings:
         N_("The name of this host among those that share the database."),
     )
     stations: Stations = _setting(
-        lambda raw: station_file.load(readers.file(raw)),
+        readers.takes(
+            lambda raw: station_file.load(readers.file(raw)), **readers.SCHEMAS[readers.file]
+        ),
         station_file.default,
         "place",
         N_("The file of the stations that were added or changed."),
     )
     """The built-in stations and those of the file that the setting names."""
     alerts: Alerts = _dependent(
-        lambda raw, above: alert_file.load(readers.file(raw), above["stations"]),
+        readers.takes(
+            lambda raw, above: alert_file.load(readers.file(raw), above["stations"]),
+            **readers.SCHEMAS[readers.file],
+        ),
         alert_file.default,
         "place",
         N_("The file of alerts: what is watched, and who is notified."),
@@ -372,7 +377,8 @@ FOLDERS = ("data_dir", "csv_dir", "log_dir", "backup_dir")
 """With these, all that a reload does not change."""
 NAME = "settings.toml"
 """The file in the data folder that the pages of `/setup` write."""
-_NOT_IN_FILE = {*OF_THE_MASTER, *FOLDERS, "port"}
+NOT_IN_FILE = {*OF_THE_MASTER, *FOLDERS, "port"}
+"""What that file may not have."""
 # `port` is another way to write `bind`, so it has no value of its own.
 READERS: dict[str, Callable[..., Any]] = {
     "port": whole(1, readers.HIGHEST_PORT),
@@ -502,7 +508,7 @@ def parse(content: bytes, path: Path) -> _Entries:
     """
     entries = _named(toml.Document(content, path, MistakesInFile).data, str(path))
     for name, entry in entries.items():
-        if name in _NOT_IN_FILE:
+        if name in NOT_IN_FILE:
             text = _("{place}: only a restart changes this; set {name} in the environment")
             raise SettingsError(text.format(place=entry.place, name=PREFIX + name.upper()))
     return entries

@@ -180,8 +180,13 @@ def shown(name: str) -> str:
 
 
 def schema_path(name: str) -> Path:
-    """The JSON Schema of a file, `stations` or `alerts`, which `config/schema.py` makes."""
+    """The JSON Schema of a file, one of `schema.NAMES`, which `config/schema.py` makes."""
     return Path(__file__).with_name("schemas") / f"{name}.schema.json"
+
+
+def schema_line(name: str) -> str:
+    """The line that names the schema of a file for editors, with its end; a file begins with it."""
+    return "#:schema " + schema_path(name).as_uri() + "\n"
 
 
 # 200 stations with 16 measurements and all their keys are half of it.

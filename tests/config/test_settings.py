@@ -1,5 +1,6 @@
 """Settings: defaults as the contract names them, and clear refusals."""
 
+import json
 import socket
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from flask10x.config.readers import Place
 from flask10x.config.settings import Settings
 from flask10x.errors import SettingsError
 from flask10x.readings.stations import BUILT_IN
+from tests.support import schemas
 
 
 def test_defaults_are_the_contracts() -> None:
@@ -106,86 +108,86 @@ def test_port_alone_changes_the_bind() -> None:
     assert settings.load({"FLASK10X_PORT": "9000"}).bind == "0.0.0.0:9000"
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("WORKER", "2", "unknown setting FLASK10X_WORKER (did you mean FLASK10X_WORKERS?)"),
-        ("WORKERS", "two", "FLASK10X_WORKERS is 'two': a whole number from 1 to 16 is needed"),
-        ("WORKERS", "0", "FLASK10X_WORKERS is '0': a whole number from 1 to 16 is needed"),
-        ("COMMIT_INTERVAL_SEC", "nan", "FLASK10X_COMMIT_INTERVAL_SEC is 'nan': seconds"),
-        ("COMMIT_INTERVAL_SEC", "601", "COMMIT_INTERVAL_SEC is '601': seconds from 0 to 600"),
-        ("SYNCHRONOUS", "off", "FLASK10X_SYNCHRONOUS is 'off': one of FULL, NORMAL is needed"),
-        ("RETENTION_DAYS", "3", "RETENTION_DAYS is '3': a whole number of days from 30 to 36500"),
-        ("RETENTION_DAYS", "a year", "is 'a year': a whole number of days from 30 to 36500"),
-        ("COMMIT_LOCK", "maybe", "FLASK10X_COMMIT_LOCK is 'maybe': true or false is needed"),
-        (
-            "MQTT_DISCOVERY",
-            "home/#",
-            "is 'home/#': the beginning of topics is needed, such as home",
-        ),
-        ("ACK", "stored", "FLASK10X_ACK is 'stored': one of enqueued, committed is needed"),
-        ("ACK_TIMEOUT_SEC", "9", "FLASK10X_ACK_TIMEOUT_SEC is '9': seconds from 0.1 to 8"),
-        ("PARTIAL_READINGS", "yes", "PARTIAL_READINGS is 'yes': accept or reject is needed, or"),
-        ("PARTIAL_READINGS", "data5=accept", "such as data4=accept (data, data2, data3, data4)"),
-        ("PARTIAL_READINGS", "data4=accept,data4=reject", "accept or reject is needed"),
-        ("PARTIAL_READINGS", "accept,", "accept or reject is needed"),
-        ("PARTIAL_READINGS", "=accept", "accept or reject is needed"),
-        ("REJECTED_MAX_ROWS", "0", "a whole number from 10 to 10000000 is needed"),
-        ("IDEMPOTENCY_MAX_ROWS", "999", "a whole number from 1000 to 10000000 is needed"),
-        ("REPEAT_WINDOW_SEC", "-1", "REPEAT_WINDOW_SEC is '-1': seconds from 0 to 86400"),
-        ("ALTITUDE_M", "35m", "FLASK10X_ALTITUDE_M is '35m': metres above sea level from -430 to"),
-        ("ALTITUDE_M", "801", "FLASK10X_ALTITUDE_M is '801': metres above sea level from -430"),
-        ("ALTITUDE_M", "nan", "FLASK10X_ALTITUDE_M is 'nan': metres above sea level"),
-        ("TIMEZONE", "Asia/Tokio", "FLASK10X_TIMEZONE is 'Asia/Tokio': a zone such as Asia/Tokyo"),
-        ("PLACE", "Tokyo", "FLASK10X_PLACE is 'Tokyo': latitude and longitude in degrees such as"),
-        ("PLACE", "35.68", "FLASK10X_PLACE is '35.68': latitude and longitude in degrees such as"),
-        ("PLACE", "35.68;139.77", "latitude and longitude in degrees such as 35.68,139.77"),
-        ("PLACE", "35,68,139,77", "latitude and longitude in degrees such as 35.68,139.77"),
-        ("PLACE", "nan,0", "latitude and longitude in degrees such as 35.68,139.77"),
-        ("PLACE", "139.77,35.68", "a latitude from -90 to 90 comes first, then a longitude"),
-        ("PLACE", "0,180.1", "then a longitude from -180 to 180"),
-        ("HOST_NAME", "", "FLASK10X_HOST_NAME is '': a name such as school-1 is needed"),
-        ("HOST_NAME", "the first", "HOST_NAME is 'the first': a name such as school-1 is needed"),
-        ("HOST_NAME", "-a", "HOST_NAME is '-a': a name such as school-1 is needed"),
-        ("HOST_NAME", "a" * 254, "a name such as school-1 is needed, of letters, digits, dots"),
-        ("DATABASE_URL", "mysql://x", "FLASK10X_DATABASE_URL is 'mysql://x': sqlite:////"),
-        ("BIND", "8888", "FLASK10X_BIND is '8888': address:port such as 0.0.0.0:8888"),
-        ("BIND", "localhost", "FLASK10X_BIND is 'localhost': address:port"),
-        ("BIND", ":8888", "FLASK10X_BIND is ':8888': address:port"),
-        ("BIND", "::1:8888", "FLASK10X_BIND is '::1:8888': address:port"),
-        ("BIND", "[::1:8888", "FLASK10X_BIND is '[::1:8888': address:port"),
-        ("BIND", "[nobody]:8888", "FLASK10X_BIND is '[nobody]:8888': address:port"),
-        ("BIND", "http://pi:8888", "FLASK10X_BIND is 'http://pi:8888': address:port"),
-        ("BIND", "a, b:8888", "FLASK10X_BIND is 'a, b:8888': address:port"),
-        ("BIND", "0.0.0.0:0", "FLASK10X_BIND is '0.0.0.0:0': a port from 1 to 65535 is needed"),
-        ("BIND", "0.0.0.0:65536", "FLASK10X_BIND is '0.0.0.0:65536': a port from 1 to 65535"),
-        ("BIND", "0.0.0.0:http", "FLASK10X_BIND is '0.0.0.0:http': a port from 1 to 65535"),
-        ("BIND", "0.0.0.0:", "FLASK10X_BIND is '0.0.0.0:': a port from 1 to 65535"),
-        (
-            "BIND",
-            "unix:flask10x.sock",
-            "FLASK10X_BIND is 'unix:flask10x.sock': unix:/absolute/path",
-        ),
-        ("BIND", "unix:/run/", "FLASK10X_BIND is 'unix:/run/': unix:/absolute/path"),
-        ("BIND", "unix:8888", "FLASK10X_BIND is 'unix:8888': unix:/absolute/path"),
-        ("DATA_DIR", "", "FLASK10X_DATA_DIR is '': a folder is needed"),
-        ("WRITE_TOKENS_FILE", "tokens", "is 'tokens': /absolute/path is needed, or credential:"),
-        ("READ_TOKENS_FILE", "credential:", "/absolute/path is needed, or credential: and a name"),
-        ("READ_TOKENS_FILE", "credential:../x", "/absolute/path is needed"),
-        ("ALLOWED_HOSTS", "", "FLASK10X_ALLOWED_HOSTS is '': a text is needed"),
-        ("ALLOWED_HOSTS", "*", "names such as raspberrypi.local,.home.arpa are needed"),
-        ("ALLOWED_HOSTS", "pi.local:8888", "are needed, without ports"),
-        ("ALLOWED_HOSTS", "http://pi", "are needed, without ports"),
-        ("ALLOWED_HOSTS", "a,,b", "are needed, without ports"),
-        ("ALLOWED_HOSTS", "a..b", "are needed, without ports"),
-        ("ALLOWED_HOSTS", "a..", "are needed, without ports"),
-        ("ALLOWED_HOSTS", ".", "are needed, without ports"),
-        ("ALLOWED_HOSTS", "é.local", "are needed, without ports"),
-        ("QUERY_TIMEOUT_SEC", "0", "seconds from 0.1 to 60 are needed"),
-        ("CONFIG", "/nowhere.toml", "FLASK10X_CONFIG: cannot read /nowhere.toml"),
-        ("QUEUE_WARN_THRESHOLD", "5001", "above FLASK10X_WRITE_QUEUE_MAXSIZE 5000"),
-    ],
-)
+WRONG = [
+    ("WORKER", "2", "unknown setting FLASK10X_WORKER (did you mean FLASK10X_WORKERS?)"),
+    ("WORKERS", "two", "FLASK10X_WORKERS is 'two': a whole number from 1 to 16 is needed"),
+    ("WORKERS", "0", "FLASK10X_WORKERS is '0': a whole number from 1 to 16 is needed"),
+    ("COMMIT_INTERVAL_SEC", "nan", "FLASK10X_COMMIT_INTERVAL_SEC is 'nan': seconds"),
+    ("COMMIT_INTERVAL_SEC", "601", "COMMIT_INTERVAL_SEC is '601': seconds from 0 to 600"),
+    ("SYNCHRONOUS", "off", "FLASK10X_SYNCHRONOUS is 'off': one of FULL, NORMAL is needed"),
+    ("RETENTION_DAYS", "3", "RETENTION_DAYS is '3': a whole number of days from 30 to 36500"),
+    ("RETENTION_DAYS", "a year", "is 'a year': a whole number of days from 30 to 36500"),
+    ("COMMIT_LOCK", "maybe", "FLASK10X_COMMIT_LOCK is 'maybe': true or false is needed"),
+    (
+        "MQTT_DISCOVERY",
+        "home/#",
+        "is 'home/#': the beginning of topics is needed, such as home",
+    ),
+    ("ACK", "stored", "FLASK10X_ACK is 'stored': one of enqueued, committed is needed"),
+    ("ACK_TIMEOUT_SEC", "9", "FLASK10X_ACK_TIMEOUT_SEC is '9': seconds from 0.1 to 8"),
+    ("PARTIAL_READINGS", "yes", "PARTIAL_READINGS is 'yes': accept or reject is needed, or"),
+    ("PARTIAL_READINGS", "data5=accept", "such as data4=accept (data, data2, data3, data4)"),
+    ("PARTIAL_READINGS", "data4=accept,data4=reject", "accept or reject is needed"),
+    ("PARTIAL_READINGS", "accept,", "accept or reject is needed"),
+    ("PARTIAL_READINGS", "=accept", "accept or reject is needed"),
+    ("REJECTED_MAX_ROWS", "0", "a whole number from 10 to 10000000 is needed"),
+    ("IDEMPOTENCY_MAX_ROWS", "999", "a whole number from 1000 to 10000000 is needed"),
+    ("REPEAT_WINDOW_SEC", "-1", "REPEAT_WINDOW_SEC is '-1': seconds from 0 to 86400"),
+    ("ALTITUDE_M", "35m", "FLASK10X_ALTITUDE_M is '35m': metres above sea level from -430 to"),
+    ("ALTITUDE_M", "801", "FLASK10X_ALTITUDE_M is '801': metres above sea level from -430"),
+    ("ALTITUDE_M", "nan", "FLASK10X_ALTITUDE_M is 'nan': metres above sea level"),
+    ("TIMEZONE", "Asia/Tokio", "FLASK10X_TIMEZONE is 'Asia/Tokio': a zone such as Asia/Tokyo"),
+    ("PLACE", "Tokyo", "FLASK10X_PLACE is 'Tokyo': latitude and longitude in degrees such as"),
+    ("PLACE", "35.68", "FLASK10X_PLACE is '35.68': latitude and longitude in degrees such as"),
+    ("PLACE", "35.68;139.77", "latitude and longitude in degrees such as 35.68,139.77"),
+    ("PLACE", "35,68,139,77", "latitude and longitude in degrees such as 35.68,139.77"),
+    ("PLACE", "nan,0", "latitude and longitude in degrees such as 35.68,139.77"),
+    ("PLACE", "139.77,35.68", "a latitude from -90 to 90 comes first, then a longitude"),
+    ("PLACE", "0,180.1", "then a longitude from -180 to 180"),
+    ("HOST_NAME", "", "FLASK10X_HOST_NAME is '': a name such as school-1 is needed"),
+    ("HOST_NAME", "the first", "HOST_NAME is 'the first': a name such as school-1 is needed"),
+    ("HOST_NAME", "-a", "HOST_NAME is '-a': a name such as school-1 is needed"),
+    ("HOST_NAME", "a" * 254, "a name such as school-1 is needed, of letters, digits, dots"),
+    ("DATABASE_URL", "mysql://x", "FLASK10X_DATABASE_URL is 'mysql://x': sqlite:////"),
+    ("BIND", "8888", "FLASK10X_BIND is '8888': address:port such as 0.0.0.0:8888"),
+    ("BIND", "localhost", "FLASK10X_BIND is 'localhost': address:port"),
+    ("BIND", ":8888", "FLASK10X_BIND is ':8888': address:port"),
+    ("BIND", "::1:8888", "FLASK10X_BIND is '::1:8888': address:port"),
+    ("BIND", "[::1:8888", "FLASK10X_BIND is '[::1:8888': address:port"),
+    ("BIND", "[nobody]:8888", "FLASK10X_BIND is '[nobody]:8888': address:port"),
+    ("BIND", "http://pi:8888", "FLASK10X_BIND is 'http://pi:8888': address:port"),
+    ("BIND", "a, b:8888", "FLASK10X_BIND is 'a, b:8888': address:port"),
+    ("BIND", "0.0.0.0:0", "FLASK10X_BIND is '0.0.0.0:0': a port from 1 to 65535 is needed"),
+    ("BIND", "0.0.0.0:65536", "FLASK10X_BIND is '0.0.0.0:65536': a port from 1 to 65535"),
+    ("BIND", "0.0.0.0:http", "FLASK10X_BIND is '0.0.0.0:http': a port from 1 to 65535"),
+    ("BIND", "0.0.0.0:", "FLASK10X_BIND is '0.0.0.0:': a port from 1 to 65535"),
+    (
+        "BIND",
+        "unix:flask10x.sock",
+        "FLASK10X_BIND is 'unix:flask10x.sock': unix:/absolute/path",
+    ),
+    ("BIND", "unix:/run/", "FLASK10X_BIND is 'unix:/run/': unix:/absolute/path"),
+    ("BIND", "unix:8888", "FLASK10X_BIND is 'unix:8888': unix:/absolute/path"),
+    ("DATA_DIR", "", "FLASK10X_DATA_DIR is '': a folder is needed"),
+    ("WRITE_TOKENS_FILE", "tokens", "is 'tokens': /absolute/path is needed, or credential:"),
+    ("READ_TOKENS_FILE", "credential:", "/absolute/path is needed, or credential: and a name"),
+    ("READ_TOKENS_FILE", "credential:../x", "/absolute/path is needed"),
+    ("ALLOWED_HOSTS", "", "FLASK10X_ALLOWED_HOSTS is '': a text is needed"),
+    ("ALLOWED_HOSTS", "*", "names such as raspberrypi.local,.home.arpa are needed"),
+    ("ALLOWED_HOSTS", "pi.local:8888", "are needed, without ports"),
+    ("ALLOWED_HOSTS", "http://pi", "are needed, without ports"),
+    ("ALLOWED_HOSTS", "a,,b", "are needed, without ports"),
+    ("ALLOWED_HOSTS", "a..b", "are needed, without ports"),
+    ("ALLOWED_HOSTS", "a..", "are needed, without ports"),
+    ("ALLOWED_HOSTS", ".", "are needed, without ports"),
+    ("ALLOWED_HOSTS", "é.local", "are needed, without ports"),
+    ("QUERY_TIMEOUT_SEC", "0", "seconds from 0.1 to 60 are needed"),
+    ("CONFIG", "/nowhere.toml", "FLASK10X_CONFIG: cannot read /nowhere.toml"),
+    ("QUEUE_WARN_THRESHOLD", "5001", "above FLASK10X_WRITE_QUEUE_MAXSIZE 5000"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "message"), WRONG)
 def test_a_bad_setting_is_named(name: str, value: str, message: str) -> None:
     with pytest.raises(SettingsError) as caught:
         settings.load({f"FLASK10X_{name}": value})
@@ -223,6 +225,83 @@ def test_a_float_or_switch_in_toml_is_no_whole_number(tmp_path: Path) -> None:
     file.write_text("workers = 2.5\n")
     with pytest.raises(SettingsError, match=r"workers is 2\.5"):
         settings.load({"FLASK10X_CONFIG": str(file)})
+    assert not schemas.takes("flask10x", "workers = 2.5")
+
+
+# Limits of a number in a text, what there is (stations, zones) and what settings mean to each
+# other.
+BEYOND_THE_SCHEMA = {
+    *(("WORKERS", "0"), ("COMMIT_INTERVAL_SEC", "601"), ("RETENTION_DAYS", "3")),
+    *(("ACK_TIMEOUT_SEC", "9"), ("REJECTED_MAX_ROWS", "0"), ("IDEMPOTENCY_MAX_ROWS", "999")),
+    *(("REPEAT_WINDOW_SEC", "-1"), ("ALTITUDE_M", "801"), ("QUERY_TIMEOUT_SEC", "0")),
+    *(("PLACE", "139.77,35.68"), ("PLACE", "0,180.1"), ("TIMEZONE", "Asia/Tokio")),
+    *(("BIND", "0.0.0.0:0"), ("BIND", "0.0.0.0:65536"), ("QUEUE_WARN_THRESHOLD", "5001")),
+    *(("PARTIAL_READINGS", "data5=accept"), ("PARTIAL_READINGS", "data4=accept,data4=reject")),
+}
+
+
+@pytest.mark.skipif(not schemas.HAS_JSONSCHEMA, reason="jsonschema is not installed")
+def test_the_schema_refuses_what_the_program_refuses() -> None:
+    taken = {
+        (name, value)
+        for name, value, _message in WRONG
+        if schemas.takes("flask10x", f"{name.lower()} = {json.dumps(value)}")
+    }
+    assert taken == BEYOND_THE_SCHEMA
+
+
+RIGHT = r"""
+workers = 2
+WORKERS = "2"
+Workers = " +1_6 "
+commit_interval_sec = 0.5
+commit_interval_sec = 5
+commit_interval_sec = "5e-1"
+commit_interval_sec = ".5"
+synchronous = "normal"
+ack = "Committed"
+log_level = "warning"
+setup = "OFF"
+commit_lock = false
+commit_lock = 0
+commit_lock = "On"
+retention_days = 0
+retention_days = "365"
+altitude_m = -3.5
+house_name = "山の家"
+timezone = "Asia/Tokyo"
+timezone = "Etc/GMT+9"
+place = "35.68, 139.77"
+place = "-35,+139.5"
+allowed_hosts = " RaspberryPi.local., .home.arpa,pi"
+notify_hosts = "ntfy.sh"
+ignored_senders = ""
+ignored_senders = "freezer, attic_2"
+partial_readings = " data4 = accept , reject"
+write_tokens_file = "/etc/flask10x/tokens"
+read_tokens_file = "credential:read"
+mqtt_url = "mqtts://home@broker:8883"
+MQTT_URL = "MQTT://[::1]/"
+mqtt_discovery = ""
+mqtt_discovery = "家/homeassistant"
+host_name = "school-1"
+bind = "raspberrypi.local:8888"
+bind = "[fe80::1]:8888"
+bind = "unix:/run/flask10x/flask10x.sock"
+port = 9000
+port = "9000"
+data_dir = "~/flask10x"
+csv_dir = "csv"
+database_url = "sqlite:////srv/x.sqlite3"
+""".strip().split("\n")
+
+
+def test_the_schema_takes_what_the_program_takes(tmp_path: Path) -> None:
+    file = tmp_path / "flask10x.toml"
+    for line in RIGHT:
+        file.write_text(line)
+        settings.load({"FLASK10X_CONFIG": str(file)})
+        schemas.check_right("flask10x", line)
 
 
 @pytest.mark.parametrize(
@@ -255,6 +334,7 @@ def test_a_mistake_in_the_file_is_named_with_the_file(
     with pytest.raises(SettingsError) as caught:
         settings.load({"FLASK10X_CONFIG": str(file)})
     assert str(caught.value).startswith(message.format(file))
+    schemas.check_wrong("flask10x", text, [message])
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
@@ -301,7 +381,9 @@ def test_the_same_in_toml(tmp_path: Path) -> None:
 
 def test_settings_toml_is_below_the_environment(tmp_path: Path) -> None:
     file = tmp_path / settings.NAME
-    file.write_text('history_max = 500\nplace = "35.68,139.77"\n')
+    text = 'history_max = 500\nplace = "35.68,139.77"\n'
+    file.write_text(text)
+    schemas.check_right("settings", text)
     environ = {"FLASK10X_DATA_DIR": str(tmp_path)}
     loaded = settings.load(environ)
     assert loaded.history_max == 500
@@ -324,3 +406,4 @@ def test_a_mistake_in_settings_toml_is_named(tmp_path: Path, text: str, message:
     (tmp_path / settings.NAME).write_text(text)
     with pytest.raises(SettingsError, match=message):
         settings.load({"FLASK10X_DATA_DIR": str(tmp_path)})
+    schemas.check_wrong("settings", text, [message])

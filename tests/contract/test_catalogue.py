@@ -157,10 +157,10 @@ def _words(shown: ast.expr) -> str:
     return "".join(str(text.value) for text in texts).replace("flask10x", "")
 
 
-# Layers that make sentences for the command line, and what begins a command for the shell or a
-# table of TOML.
+# Layers that make sentences for the command line, and what begins a command for the shell, or a
+# table or the first line of a TOML file.
 SPEAKING = ("commands", "config", "export", "importing", "maintenance")
-SHELL = ("flask10x ", "mv ", "rm ", "sudo systemctl ", "{ ")
+SHELL = ("flask10x ", "mv ", "rm ", "sudo systemctl ", "{ ", "#:schema ")
 
 
 def _texts(value: ast.expr | None) -> Iterator[str]:

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 from flask10x.config import station_file
 from flask10x.config.settings import Settings
+from flask10x.config.toml import schema_line
 from flask10x.database.database import Database
 from flask10x.errors import SettingsError
 from flask10x.recording.writer import Writer
@@ -495,7 +496,8 @@ def test_a_sender_is_ignored_and_offered_again(
     for name in ("data", "..", "a%22b"):
         answer = client.post(f"/setup/stations/{name}/ignore", data={"token": token})
         assert answer.status_code == 404
-    assert (settings.data_dir / "settings.toml").read_text() == 'ignored_senders = ""\n'
+    written = schema_line("settings") + 'ignored_senders = ""\n'
+    assert (settings.data_dir / "settings.toml").read_text() == written
 
 
 def test_a_change_that_comes_second_leaves_the_former_version_alone(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 
 from flask10x.config.settings import Settings
+from flask10x.config.toml import schema_line
 from flask10x.database.database import Database
 from flask10x.errors import BackgroundBusy
 from flask10x.export.append import export
@@ -456,7 +457,8 @@ def test_what_would_be_removed_and_what_proves_it(
         assert answer.status_code == 400 and "a whole number of days" in answer.text
     answer = client.post("/setup/files/retention", data={"token": token, "days": "730"})
     assert answer.status_code == 303
-    assert (settings.data_dir / "settings.toml").read_text() == "retention_days = 730\n"
+    written = schema_line("settings") + "retention_days = 730\n"
+    assert (settings.data_dir / "settings.toml").read_text() == written
 
 
 @pytest.mark.usefixtures("database")

@@ -7,6 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.config.settings import Settings
+from flask10x.config.toml import schema_line
 from flask10x.runtime.administrators import Administrators
 from flask10x.system import address, clock
 from flask10x.web.pages.setup.start import STEPS
@@ -47,7 +48,8 @@ def test_what_is_typed_is_kept_and_the_next_step_follows(
     assert answer.headers["Location"] == "/setup/start/place"
     answer = client.post("/setup/start/place", data={"token": token, "place": "43.1,141.4"})
     assert answer.headers["Location"] == "/setup/start/board"
-    assert file_of(settings).read_text() == 'house_name = "山の家"\nplace = "43.1,141.4"\n'
+    written = 'house_name = "山の家"\nplace = "43.1,141.4"\n'
+    assert file_of(settings).read_text() == schema_line("settings") + written
     loaded = make_settings()
     assert loaded.house_name == "山の家" and loaded.place is not None
     assert [change.name for change in of.changes] == ["FLASK10X_PLACE", "FLASK10X_HOUSE_NAME"]

@@ -118,7 +118,7 @@ class AlertsFile:
     def _beginning(self) -> bytes:
         if self.former is not None:
             return self.former
-        return f"#:schema {toml.schema_path('alerts').as_uri()}\n".encode()
+        return toml.schema_line("alerts").encode()
 
 
 def _reasons(mistakes: Sequence[Mistake], at: tuple[str, ...]) -> dict[str, str]:

@@ -160,7 +160,8 @@ def settings_edit(name: str, edit: Callable[[MutableMapping[str, Any]], None]) -
     path = setup_files.paths(context.store().settings)[settings_file.NAME]
     former = present(path)
     settings_file.parse(former or b"", path)
-    data = toml.edited(former or b"", edit)
+    beginning = toml.schema_line("settings").encode() if former is None else former
+    data = toml.edited(beginning, edit)
     settings_file.load(file=data)
     return Edit("settings", name, path, former, data)
 
