@@ -8,12 +8,13 @@ functions: a master with one worker never loads it.
 
 import gc
 import logging
+import math
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
@@ -34,6 +35,7 @@ from flask10x.errors import Flask10xError, HostNameTaken, SchemaError, SettingsE
 from flask10x.recording.shared_queue import QueueFile, WorkerSlot
 from flask10x.server import migration
 from flask10x.server.address import greet, require_free
+from flask10x.server.systemd import Reporting, Systemd, Writing
 from flask10x.server.worker import REQUEST_WITHIN_SEC, Worker
 from flask10x.system import limits, logs, uploads
 from flask10x.system.background import About, Background
@@ -42,6 +44,8 @@ from flask10x.system.gauges import SLOTS, Gauges
 from flask10x.system.logs import Pace
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from flask import Flask
 
     from flask10x.recording.shared_queue import SharedQueues
@@ -238,6 +242,9 @@ _missing = ""
 _looks_again = False
 _slot_number = 0
 _replacing: Replacing | None = None
+# Gunicorn would say that it is ready when it listens, before a worker answers.
+_systemd = Systemd(os.environ, os.getpid())
+_reporting: Reporting | None = None
 
 bind = _settings.bind
 workers = _settings.workers
@@ -284,6 +291,8 @@ def on_reload(server: Any) -> None:
     is put in the place of the database first.
     """
     global _in_force  # noqa: PLW0603
+    if _reporting is not None:
+        _reporting.begin_reload()
     if not _missing and (asked := Background(_settings.data_dir).take_asked()):
         _restore(server, *asked)
     former = _in_force
@@ -314,7 +323,8 @@ def _restore(server: Any, about: About, environment: dict[str, str]) -> None:
     """
     try:
         _end_workers(server)
-        Background(_settings.data_dir).start(about, environment).join()
+        with _unwatched():
+            Background(_settings.data_dir).start(about, environment).join()
         _gauges.forget_file()
         # What was made by an older version is brought to this one.
         _prepare()
@@ -344,11 +354,27 @@ def _take_stations(stations: Changes) -> None:
     # The file that would be opened now may not be the one that the WAL belongs to.
     if obstacle := Damage(_gauges).obstacle:
         raise SchemaError(obstacle)
-    status, messages = migration.run(_in_force.settings, starts=False)
+    with _unwatched():
+        status, messages = migration.run(_in_force.settings, starts=False)
     if status != 0:
         sys.stderr.write(messages)
         raise SchemaError(migration.last_of(messages))
     _warn_of_migration(messages)
+
+
+def _unwatched() -> "AbstractContextManager[None]":
+    """What may take hours and keeps this process from reporting that it is well."""
+    return nullcontext() if _reporting is None else _reporting.away()
+
+
+def _writing() -> Writing:
+    """What `Reporting` asks of the readings that wait."""
+    return Writing(
+        queues=None if _queue_file is None else _queue_file.queues,
+        # A server may wait for a standby, for as long as that is away.
+        may_wait_sec=_in_force.settings.commit_interval_sec if _engine.is_file else math.inf,
+        is_halted=Damage(_gauges).halted,
+    )
 
 
 def _tell(level: int, line: str) -> None:
@@ -410,7 +436,8 @@ def _prepare() -> None:
     global _missing  # noqa: PLW0603
     path = database_path(_settings)
     is_first = _engine.is_new()
-    status, messages = migration.run(_in_force.settings, starts=True)
+    with _unwatched():
+        status, messages = migration.run(_in_force.settings, starts=True)
     if status == DAMAGED_STATUS:
         sys.stderr.write(messages)
         _gauges.damage = messages.rpartition(DAMAGED)[2].strip()
@@ -463,8 +490,9 @@ def _open_queues() -> None:
 
 def when_ready(server: Any) -> None:
     """In the master, which listens and is about to fork: greet with the address of the pages."""
-    global _replacing  # noqa: PLW0603
+    global _replacing, _reporting  # noqa: PLW0603
     _replacing = Replacing(server, _gauges, lambda line: _tell(logging.WARNING, line))
+    _reporting = Reporting(server, _systemd, _gauges, _writing)
     if workers > 1:
         _compile_templates()
     # Loaded modules stay to the end. Without this the collector visits them all again at the end of
