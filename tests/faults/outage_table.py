@@ -33,6 +33,14 @@ FAULTS = {
         "リーダーとほかのノードの間だけを 35 秒間切断",
     ),
     "pg-standby-killed": ("the standby's machine dies", "同期中のノードのマシンが停止"),
+    "pg-standby-unplugged": (
+        "the network of the standby that confirms is cut",
+        "同期中のノードのネットワークを切断",
+    ),
+    "pg-services-parted": (
+        "both service hosts are cut off from all nodes for 20 s",
+        "両サービスホストと全ノードの間を 20 秒間切断",
+    ),
     "pg-commit-terminated": (
         "connections are ended during COMMIT, for 8 s",
         "COMMIT 中の接続を 8 秒間切断し続ける",
@@ -57,6 +65,18 @@ FAULTS = {
     "pg-host-frozen": (
         "a service host is frozen in the middle of a commit",
         "サービスホストがコミットの途中で凍結",
+    ),
+    "pg-host-unplugged": (
+        "a service host is cut off from all nodes for 35 s",
+        "サービスホスト 1 台と全ノードの間を 35 秒間切断",
+    ),
+    "pg-host-clock": (
+        "the clock of a service host jumps by a day, both ways",
+        "サービスホストの時計が前後に 1 日ずれる",
+    ),
+    "pg-leader-clock": (
+        "the same of the leader's PostgreSQL",
+        "リーダーの PostgreSQL の時計が前後に 1 日ずれる",
     ),
     "pg-restarted": (
         "one server without a standby, away for 3 s",

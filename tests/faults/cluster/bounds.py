@@ -55,6 +55,10 @@ BOUNDS: dict[str, Bound] = {
         from_end=False,
         is_noticed=False,
     ),
+    # The server gives it up, and Patroni names the third node.
+    "pg-standby-unplugged": Bound(
+        STANDBY_SILENCE_SEC + 2 * LOOP_SEC + BOARD_SEC + BUSY_SEC, from_end=False
+    ),
     # A commit that was broken off is tried again at once, so boards may notice nothing of it.
     "pg-commit-terminated": Bound(CONNECT_SEC + BUSY_SEC, from_end=True, is_noticed=False),
     "pg-wait-cancelled": Bound(STANDBY_SILENCE_SEC + BUSY_SEC, from_end=True),
@@ -66,6 +70,20 @@ BOUNDS: dict[str, Bound] = {
     # The kernel closes its connections, so nobody waits for it; boards ask the other host.
     "pg-host-killed": Bound(BOARD_SEC + BUSY_SEC, from_end=False),
     "pg-host-frozen": Bound(ROW_HELD_SEC + BUSY_SEC, from_end=False),
+    # The server ends its transaction, and the other goes on.
+    "pg-host-unplugged": Bound(ROW_HELD_SEC + BOARD_SEC + BUSY_SEC, from_end=False),
+    # A commit under way is given up after its silence, or its packets are sent again before.
+    "pg-services-parted": Bound(
+        COMMIT_SILENCE_SEC + CONNECT_SEC + BOARD_SEC + BUSY_SEC, from_end=True
+    ),
+    # Storing goes by no clock that people set.
+    "pg-host-clock": Bound(BOARD_SEC + BUSY_SEC, from_end=False, is_noticed=False),
+    # Of the server's own limits some end at once: replication begins again, and transactions.
+    "pg-leader-clock": Bound(
+        STANDBY_SILENCE_SEC + 2 * LOOP_SEC + BOARD_SEC + BUSY_SEC,
+        from_end=False,
+        is_noticed=False,
+    ),
     # One server: it is there again, and the service tries, later each time.
     "pg-restarted": Bound(CONNECT_SEC + BUSY_SEC, from_end=True),
     "pg-hour-away": Bound(CONNECT_SEC + BUSY_SEC, from_end=True),

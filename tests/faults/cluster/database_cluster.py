@@ -25,6 +25,8 @@ PROGRAMS = {
     "/usr/lib/postgresql/17/bin/postgres": "postgresql-17",
     "/usr/sbin/ip": "iproute2",
     "/usr/sbin/mkfs.ext4": "e2fsprogs",
+    "/usr/sbin/nft": "nftables",
+    "/usr/bin/cc": "gcc",
 }
 NAME = "flask10x"
 PASSWORD = "secret-flask10x"
@@ -230,6 +232,36 @@ class DatabaseCluster:
         leader = self.leader()
         leader.part()
         return leader
+
+    def unplug_standby(self) -> Machine:
+        """Pull the cable of the synchronous standby; `plug` of the machine ends it."""
+        standby = self.standbys()[0]
+        standby.unplug()
+        return standby
+
+    @contextmanager
+    def parted_services(self) -> Iterator[None]:
+        """While the block runs, no service host hears any machine; they hear each other."""
+        self._network.part_services()
+        try:
+            yield
+        finally:
+            self._network.join_services()
+
+    @contextmanager
+    def silenced(self, group: int) -> Iterator[None]:
+        """While the block runs, no machine hears the processes of this group."""
+        self._network.silence(group)
+        try:
+            yield
+        finally:
+            self._network.let_speak()
+
+    def now_sec(self, machine: Machine) -> float:
+        """What PostgreSQL of this machine takes for the time, in seconds since 1970."""
+        with self.connected(machine) as connection:
+            statement = "SELECT extract(epoch FROM clock_timestamp())"
+            return float(connection.execute(statement).fetchone()[0])
 
     def fill_leaders_disk(self) -> Machine:
         """No room on the leader's disk; `free_disk` of the machine ends it."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tests.e2e.service import Service, wait_until
 from tests.faults.cluster.bounds import BOUNDS
 from tests.faults.cluster.database_cluster import DatabaseCluster
-from tests.faults.cluster.hosts import start, wait_until_ready
+from tests.faults.cluster.hosts import group_of, set_clock, start, wait_until_ready
 from tests.faults.cluster.machine import Machine, state_of
 
 # Longer than Patroni's `ttl`: meanwhile another one leads.
@@ -23,6 +23,10 @@ FULL_FOR_SEC = 20.0
 AWAY_FOR_SEC = 20.0
 ENDING_FOR_SEC = 8.0
 DEAD_HOST_FOR_SEC = 5.0
+# Seconds by which a clock is wrong, one after the other: as after a wrong setting, and mended.
+DAY_SEC = 86_400
+JUMPS_SEC = (DAY_SEC, 0, -DAY_SEC, 0)
+WRONG_FOR_SEC = 6.0
 # A host is stopped until it is caught between two statements of a commit: about each third try.
 CATCHES_MAX = 300
 # So long it has to have been silent to be the one that stands still.
@@ -120,6 +124,57 @@ def parted_leader(scene: Scene) -> int:
         time.sleep(LONGER_THAN_TTL_SEC)
     parted.join()
     return 1
+
+
+def unplugged_standby(scene: Scene) -> int:
+    """Nobody hears the machine that confirms commits any more."""
+    (name,) = scene.cluster.confirming()
+    silent = scene.cluster.unplug_standby()
+    assert silent.name == name
+    bound_sec = BOUNDS["pg-standby-unplugged"].within_sec
+    wait_until(lambda: scene.cluster.confirming() - {name}, bound_sec, f"{name} is replaced")
+    time.sleep(DEAD_HOST_FOR_SEC)
+    silent.plug()
+    return 1
+
+
+def parted_services(scene: Scene) -> int:
+    """The nodes hear each other, and no service host hears any of them."""
+    with scene.cluster.parted_services():
+        time.sleep(AWAY_FOR_SEC)
+        assert not scene.cluster.leaders(), "they are heard"
+    return 1
+
+
+def unplugged_host(scene: Scene) -> int:
+    """No node hears one service host any more; boards reach it as before."""
+    host = random.choice(scene.hosts)
+    with scene.cluster.silenced(group_of(host)):
+        time.sleep(LONGER_THAN_TTL_SEC)
+        assert host.get("/readyz").status == 503, "it hears the database"
+    return 1
+
+
+def wrong_clock_of_host(scene: Scene) -> int:
+    """The clock of a service host jumps by a day, both ways, and is mended each time."""
+    host = random.choice(scene.hosts)
+    for wrong_by_sec in JUMPS_SEC:
+        set_clock(host, wrong_by_sec)
+        time.sleep(WRONG_FOR_SEC)
+        shown_ms = host.get("/api/v1/time").json["epoch_ms"]
+        assert abs(shown_ms / 1000 - time.time() - wrong_by_sec) < DAY_SEC / 2
+    return len(JUMPS_SEC)
+
+
+def wrong_clock_of_leader(scene: Scene) -> int:
+    """The same of the leader's PostgreSQL, by whose clock leases expire."""
+    leader = scene.cluster.leader()
+    for wrong_by_sec in JUMPS_SEC:
+        leader.set_clock(wrong_by_sec)
+        time.sleep(WRONG_FOR_SEC)
+        shown_sec = scene.cluster.now_sec(leader)
+        assert abs(shown_sec - time.time() - wrong_by_sec) < DAY_SEC / 2
+    return len(JUMPS_SEC)
 
 
 def terminated_commits(scene: Scene) -> int:
@@ -233,6 +288,11 @@ FAULTS: dict[str, Fault] = {
     "pg-disk-full": full_disk,
     "pg-power-cut": power_cut,
     "pg-leader-crashed": crashed_leader,
+    "pg-standby-unplugged": unplugged_standby,
+    "pg-host-unplugged": unplugged_host,
+    "pg-host-clock": wrong_clock_of_host,
+    "pg-services-parted": parted_services,
+    "pg-leader-clock": wrong_clock_of_leader,
     "pg-database-away": database_away,
 }
 

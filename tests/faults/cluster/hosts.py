@@ -1,5 +1,6 @@
 """Two service hosts on one database: a service each, with folders of its own."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ NUMBER = 2
 READY_WITHIN_SEC = 90.0
 # Beside this lie the locks and queues of a service on PostgreSQL; it is never made itself.
 FILE_NAME = "flask10x.postgresql"
+HOOKS = Path(__file__).parents[1] / "hooks"
 
 
 @contextmanager
@@ -32,9 +34,38 @@ def service_hosts(folder: Path, url: str, number: int = NUMBER) -> Iterator[list
 
 
 def start(service: Service) -> None:
-    """Start it, and return when it takes readings; it may have to migrate the database first."""
+    """Start it, and return when it takes readings; it may have to migrate the database first.
+
+    It has a clock that `set_clock` makes wrong and, for root, a group of its own by which its
+    packets are known. Commands on its settings have neither, and are quicker.
+    """
+    usual, clock = service.environment, _clock_of(service)
+    service.folder.mkdir(parents=True, exist_ok=True)
+    set_clock(service, 0)
+    python_path = f"{HOOKS}{os.pathsep}{usual['PYTHONPATH']}"
+    service.environment = usual | {"FAULT_CLOCK": str(clock), "PYTHONPATH": python_path}
+    if os.geteuid() == 0:
+        service.wrapper = ("setpriv", f"--regid={group_of(service)}", "--clear-groups")
     service.launch()
+    service.environment, service.wrapper = usual, ()
     wait_until_ready(service)
+
+
+def group_of(service: Service) -> int:
+    """The group of its processes, which no other service has."""
+    return service.port
+
+
+def set_clock(service: Service, wrong_by_sec: int) -> None:
+    """Let the clock of this host be wrong by so many seconds."""
+    # At once: one that reads it meanwhile finds the former or the new number.
+    new = _clock_of(service).with_suffix(".new")
+    new.write_text(str(wrong_by_sec))
+    new.replace(_clock_of(service))
+
+
+def _clock_of(service: Service) -> Path:
+    return service.folder / "clock"
 
 
 def wait_until_ready(service: Service) -> None:

@@ -6,15 +6,17 @@ They run on the files of deploy/cluster, with addresses and places of the test.
 import os
 import shutil
 import signal
+import struct
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 
 from tests.e2e.service import PROJECT, wait_until
 from tests.faults.cluster.disk import Disk
-from tests.faults.cluster.network import Network
+from tests.faults.cluster.network import Network, run
 
 DEPLOYED = PROJECT / "deploy" / "cluster"
+CLOCK_SOURCE = Path(__file__).with_name("clockjump.c")
 HOSTS = (11, 12, 13)
 # The addresses of the deployed files.
 EXAMPLE_NETWORK = "10.0.0."
@@ -49,6 +51,7 @@ class Machine:
         self._etcd_disk = Disk(self._folder / "etcd-disk", ETCD_DISK_BYTES)
         self._filler = self._disk.path / "filler"
         self._children: list[subprocess.Popen[bytes]] = []
+        self._clock, self._clock_shim = self._folder / "clock", self._folder / "clockjump.so"
 
     @property
     def data(self) -> Path:
@@ -68,6 +71,9 @@ class Machine:
             shutil.chown(place, USER, USER)
         for disk in (self._disk, self._etcd_disk):
             disk.sync()
+        options = ["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(self._clock_shim)]
+        run("cc", *options, str(CLOCK_SOURCE))
+        self.set_clock(0)
         settings = self._folder / "patroni.yml"
         settings.write_text(self._localized("patroni.yml"), encoding="utf-8")
         shutil.chown(settings, USER, USER)
@@ -95,7 +101,8 @@ class Machine:
         # Not the disk that tests fill: etcd is to live on.
         self._run("etcd", {**settings, "ETCD_LOG_LEVEL": "warn"}, "/usr/bin/etcd")
         patroni = ("/usr/bin/patroni", str(self._folder / "patroni.yml"))
-        self._run("patroni", {"LC_ALL": "C.UTF-8"}, *patroni)
+        clock = {"LD_PRELOAD": str(self._clock_shim), "CLOCKJUMP": str(self._clock)}
+        self._run("patroni", {"LC_ALL": "C.UTF-8", **clock}, *patroni)
 
     def _run(self, name: str, environment: dict[str, str], *command: str) -> None:
         # Not `ip netns exec`, which makes a mount namespace that holds the disks of all machines.
@@ -184,6 +191,12 @@ class Machine:
     def thaw(self) -> None:
         """Let them go on, as if nothing had been."""
         self.signal(signal.SIGCONT)
+
+    def set_clock(self, wrong_by_sec: int) -> None:
+        """Let PostgreSQL's clock be wrong by so many seconds."""
+        # In place: processes have it in their memory.
+        with self._clock.open("r+b" if self._clock.exists() else "wb") as file:
+            file.write(struct.pack("q", wrong_by_sec))
 
     # Its network and its disk
 

@@ -7,6 +7,7 @@ Packets that are cut vanish without an answer, as by a pulled cable.
 import os
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 # For measurements between networks (RFC 2544), so that no real machine has it.
@@ -88,13 +89,37 @@ class Network:
     def join(self, host: int) -> None:
         """They hear each other again."""
         for other in self._others(host):
-            for one, two in ((host, other), (other, host)):
-                place = ("to", self.address(two), "dev", "eth0")
-                subprocess.run(
-                    ["ip", "-n", self.space(one), "neigh", "flush", "nud", "permanent", *place],
-                    capture_output=True,
-                    check=False,
-                )
+            self._lead(host, other)
+            self._lead(other, host)
+
+    def part_services(self) -> None:
+        """What the machines send to the services vanishes; the machines hear each other."""
+        for host in self._hosts:
+            self._mislead(host, GATEWAY)
+
+    def join_services(self) -> None:
+        """The services hear the machines again."""
+        for host in self._hosts:
+            self._lead(host, GATEWAY)
+
+    def silence(self, group: int) -> None:
+        """What processes of this group send to the machines vanishes."""
+        table = ("inet", self._name)
+        run("nft", "add", "table", *table)
+        hook = "{ type filter hook output priority 0 ; }"
+        run("nft", "add", "chain", *table, "out", hook)
+        to = ("ip", "daddr", f"{self.address(0)}/24")
+        run("nft", "add", "rule", *table, "out", "meta", "skgid", str(group), *to, "drop")
+
+    def let_speak(self) -> None:
+        """All are heard again."""
+        with suppress(AssertionError):
+            run("nft", "delete", "table", "inet", self._name)
+
+    def _lead(self, host: int, other: int) -> None:
+        place = ("to", self.address(other), "dev", "eth0")
+        command = ["ip", "-n", self.space(host), "neigh", "flush", "nud", "permanent", *place]
+        subprocess.run(command, capture_output=True, check=False)
 
     def _mislead(self, host: int, other: int) -> None:
         place = (self.address(other), "lladdr", NOWHERE, "dev", "eth0", "nud", "permanent")
@@ -105,6 +130,7 @@ class Network:
 
     def close(self) -> None:
         """Take the namespaces and the bridge away, as far as they are there."""
+        self.let_speak()
         for host in self._hosts:
             # The namespace takes its end of the link along, and that the other end.
             subprocess.run(
