@@ -4,13 +4,13 @@ import argparse
 import sys
 import time
 
-from benchmarks import against, beside, engines, growth, ingest, report, results, servers
+from benchmarks import against, beside, boards, engines, growth, ingest, report, results, servers
 from benchmarks.servers import Bench, Row
 
 FOLDER = results.PROJECT / "build" / "bench"
 ROWS: dict[str, Row] = ingest.ROWS | beside.ROWS
-# Those that `make bench` leaves to `make bench-growth` and `make bench-engines`.
-LONG_ROWS: dict[str, Row] = {"growth": growth.growth} | engines.ROWS
+# Those that `make bench` leaves to `make bench-growth`, `-engines` and `-boards`.
+LONG_ROWS: dict[str, Row] = {"growth": growth.growth} | engines.ROWS | boards.ROWS
 
 
 def main() -> int:
@@ -59,7 +59,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--only", nargs="+", metavar="ROW", choices=[*ROWS, *LONG_ROWS],
-        help=f"these rows, of {', '.join(ROWS | LONG_ROWS)}; all but the last three",
+        help=f"these rows, of {', '.join(ROWS | LONG_ROWS)}; all but the last {len(LONG_ROWS)}",
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=5, help="how often each side (default 5)")
     parser.add_argument("--seconds", type=int, default=4, help="of a run at full load (default 4)")

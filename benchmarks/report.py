@@ -1,8 +1,7 @@
-"""The tables of docs/{en,ja}/explanation/performance.md, from results.jsonl and tables.toml."""
+"""The tables of `performance.md` and `growth.md` (docs/{en,ja}/explanation), from results.jsonl."""
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -11,7 +10,9 @@ from benchmarks.aims import LINES, TABLES, Line, Outcome, outcome
 from benchmarks.results import Run, Spread, spread
 
 LANGUAGES = ("en", "ja")
-PAGES = tuple(results.PROJECT / f"docs/{name}/explanation/performance.md" for name in LANGUAGES)
+EXPLANATIONS = tuple(results.PROJECT / f"docs/{name}/explanation" for name in LANGUAGES)
+PAGES = tuple(folder / "performance.md" for folder in EXPLANATIONS)
+GROWTH_PAGES = tuple(folder / "growth.md" for folder in EXPLANATIONS)
 MET = ("met", "達成")
 NOT_MEASURED = ("not measured", "未測定")
 COMMITS = ("commits", "コミット")
@@ -137,6 +138,68 @@ def engines_table(runs: Sequence[Run], language: int) -> list[str]:
     return lines
 
 
+def boards_table(runs: Sequence[Run], language: int) -> list[str]:
+    """What boards that send each minute get for answers, and what that costs."""
+    lines = [_heading("boards", language), "|---|---:|---|" + "---:|" * 10]
+    for run in (run for run in runs if run.row == "boards"):
+        place, size, stage = run.side.split("; ")
+        v = run.values
+        cores = v["service_cpu"] + v.get("database_cpu", 0.0)
+        cells = [
+            number(v["stored_per_sec"]),
+            f"{v['answered_200'] * 100:.1f} %",
+            *(number(v[name]) for name in ("p50_ms", "p99_ms", "max_ms")),
+            number(v["refused"]),
+            number(v["unanswered"] + v["not_connected"]),
+            f"{cores:.2f}",
+            number(v["memory_mb"]),
+            number(v["queue_most"]),
+        ]
+        words = [_word(name, language) for name in (place, stage)]
+        lines.append(_row(words[0], f"{int(size):,}", words[1], *cells))
+    return [*lines, "", _counted_sentence([run for run in runs if run.row == "boards"], language)]
+
+
+def _word(name: str, language: int) -> str:
+    words: dict[str, list[str]] = TABLES["words"][0]
+    return words[name][language] if name in words else name
+
+
+def _counted_sentence(of: Sequence[Run], language: int) -> str:
+    names = ("acknowledged", "lost", "twice", "twice_without_key")
+    # Those that are there twice are counted since the first run of a place with so many boards.
+    last = {run.side.rpartition("; ")[0]: run.values for run in of}
+    numbers = {name: sum(values[name] for values in last.values()) for name in names[2:]}
+    numbers |= {name: sum(run.values[name] for run in of) for name in names[:2]}
+    sender = max((run.values["sender_cpu"] for run in of), default=math.nan)
+    shown = {name: number(value) for name, value in numbers.items()}
+    text: str = TABLES["sentences"][0]["boards"][language]
+    return text.format(**shown, sender=f"{sender:.2f}")
+
+
+def knee_table(runs: Sequence[Run], language: int) -> list[str]:
+    """The 99th percentile of the answers for more and more boards; bold where it is too long."""
+    of = {tuple(run.side.split("; ")): run.values for run in runs if run.row == "knee"}
+    places = list(dict.fromkeys(place for place, _ in of))
+    sizes = sorted({int(size) for _, size in of})
+    heading = [_heading("knee", language), *(_word(place, language) for place in places)]
+    lines = [_row(*heading), "|---:|---:|" + "---:|" * len(places)]
+    for size in sizes:
+        cells = [_knee_cell(of.get((place, str(size))), language) for place in places]
+        lines.append(_row(f"{size:,}", number(size / 60), *cells))
+    return lines
+
+
+def _knee_cell(values: Mapping[str, float] | None, language: int) -> str:
+    if values is None:
+        return "–"
+    shown = f"{number(values['p99_ms'])} ms"
+    if values["is_borne"]:
+        return shown
+    answered = number(values["answered_200"] * 100)
+    return f"**{shown}** ({_word('answered', language).format(answered)})"
+
+
 def _medians(runs: Sequence[Run], row: str, side: str, line: Mapping[str, Any]) -> float:
     of = [run.values for run in runs if (run.row, run.side) == (row, side)]
     values = [values[line["value"]] for values in of if line["value"] in values]
@@ -174,6 +237,8 @@ def parts(
         "beside": (beside_table(runs, language), beside),
         "growth": (growth_table(runs, language), ["growth"]),
         "engines": (engines_table(runs, language), ["engines"]),
+        "boards": (boards_table(runs, language), ["boards"]),
+        "knee": (knee_table(runs, language), ["knee"]),
     }
     return {
         name: "\n".join([*lines, "", *taken_text(on, rows, language)]).strip()
@@ -191,11 +256,14 @@ def put_into(text: str, name: str, made: str) -> str:
     return f"{before}{begin}\n{made}\n{end}{after}"
 
 
-def write(pages: Sequence[Path] = PAGES) -> None:
+def write() -> None:
     """Put what was measured into the pages of both languages."""
     on, runs = results.read()
-    for language, page in enumerate(pages):
-        text = page.read_text(encoding="utf-8")
-        for name, made in parts(on, runs, language).items():
-            text = put_into(text, name, made)
-        page.write_text(text, encoding="utf-8")
+    for language, pages in enumerate(zip(PAGES, GROWTH_PAGES, strict=True)):
+        made = parts(on, runs, language)
+        of_growth = {name: made.pop(name) for name in ("boards", "knee")}
+        for page, of_page in zip(pages, (made, of_growth), strict=True):
+            text = page.read_text(encoding="utf-8")
+            for name, part in of_page.items():
+                text = put_into(text, name, part)
+            page.write_text(text, encoding="utf-8")
