@@ -195,6 +195,20 @@ rejected = _table(
     sqlite_autoincrement=True,
 )
 
+# Readings for paths that no station has, until the station is added; but not the last one of each,
+# which is in `rejected` (`recording/unknown_readings.py`).
+unknown_readings = _table(
+    "unknown_readings",
+    Column("id", WHOLE, primary_key=True, autoincrement=False),
+    Column("endpoint", TEXT, nullable=False),
+    # This and the others as in `rejected`.
+    Column("received_at", WHOLE, nullable=False),
+    Column("measured_at", WHOLE),
+    Column("digest", LargeBinary),
+    Column("media_type", TEXT, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
 # The keys of accepted readings, for a while: a reading with one of these is a repeat and is not
 # stored again (`recording/repeats.py`).
 accepted_keys = _table(

@@ -34,6 +34,8 @@ from flask10x.database.sqlite.connections import PAGE_BYTES
 from flask10x.database.tables import rejected
 from flask10x.errors import LockTimeout
 from flask10x.readings.reasons import FIXED, Reason
+from flask10x.recording import unknown_readings
+from flask10x.recording.unknown_readings import Condition, UnknownReading, Waiting
 from flask10x.system.logs import escape
 
 # The column `codes` of a rejected reading: codes and values of its reasons, for pages.
@@ -121,6 +123,9 @@ class RejectedReading:
     """When it was measured, UTC epoch milliseconds; None if its sender gave no time."""
     key: str = ""
     """By which a replay recognises that it is stored (`repeats.key_of`); empty: it has none."""
+    is_storable: bool = False
+    """Of a path that no station has: whether a station could store it, so that it is kept when the
+    next one comes."""
 
     codes: str | None = field(init=False, repr=False)
     """The content of the column of that name."""
@@ -171,6 +176,14 @@ class Selection:
     until_ms: int | None = None
     replayed: bool | None = None
 
+    @property
+    def of_unknown(self) -> Condition | None:
+        """The same of `unknown_readings`, which have no id here and no replay has stored; or None,
+        where none of them meets it."""
+        if self.ids or self.replayed:
+            return None
+        return Condition(self.endpoints, self.since_ms, self.until_ms)
+
     def clauses(self) -> list[ColumnElement[bool]]:
         """The conditions in SQL."""
         columns = rejected.c
@@ -217,22 +230,17 @@ def holds(connection: Connection, number: int, reading: RejectedReading) -> bool
     return connection.execute(select(rejected.c.id).where(*of_row, *came)).first() is not None
 
 
-def keep_latest(
-    connection: Connection, reading: RejectedReading, number: int | None, settings: Settings
-) -> tuple[int, int]:
-    """Store the reading in its endpoint's row with this id, so that the table does not grow.
+def replace_waiting(
+    connection: Connection, number: int, endpoint: str, reading: RejectedReading
+) -> bool:
+    """Put the reading in the place of this endpoint's row with this id; whether that waits there.
 
-    If there is no such row, or a replay has stored a reading for it, a row is inserted. Return the
-    id of the row, and the number of older rows that were deleted.
+    If there is no such row, or a replay has stored a reading for it, nothing is changed.
     """
-    if number is not None:
-        of_row = rejected.c.id == number, rejected.c.endpoint == reading.endpoint
-        waiting = *of_row, rejected.c.reading_id.is_(None)
-        query = update(rejected).where(*waiting).values(_values(reading))
-        if connection.execute(query).rowcount:
-            return number, 0
-    evicted = keep(connection, [reading], settings)
-    return newest_id(connection), evicted
+    of_row = rejected.c.id == number, rejected.c.endpoint == endpoint
+    waiting = *of_row, rejected.c.reading_id.is_(None)
+    query = update(rejected).where(*waiting).values(_values(reading))
+    return bool(connection.execute(query).rowcount)
 
 
 def page(
@@ -273,11 +281,18 @@ def endpoints(connection: Connection) -> list[str]:
     return list(connection.execute(select(rejected.c.endpoint).distinct()).scalars())
 
 
-def count_waiting(connection: Connection, endpoint: str) -> int:
-    """How many rows of this endpoint no replay has stored; it reads the whole table."""
+def waiting(connection: Connection, endpoint: str) -> Waiting | None:
+    """How many readings of this endpoint a replay would look at, those of `unknown_readings`
+    included; None without any. It reads both tables whole."""
     clauses = Selection(endpoints=(endpoint,), replayed=False).clauses()
-    query = select(func.count()).select_from(rejected).where(*clauses)
-    return int(connection.execute(query).scalar_one())
+    times = func.min(rejected.c.received_at), func.max(rejected.c.received_at)
+    here = Waiting(*connection.execute(select(func.count(), *times).where(*clauses)).one())
+    there = unknown_readings.waiting(connection, Condition((endpoint,)))
+    found = [one for one in (here, there) if one and one.readings]
+    if not found:
+        return None
+    counts, firsts, lasts = zip(*found, strict=True)
+    return Waiting(sum(counts), min(firsts), max(lasts))
 
 
 def next_after(connection: Connection, selection: Selection, after_id: int) -> list[RejectedRow]:
@@ -299,15 +314,19 @@ def mark_replayed(connection: Connection, number: int, reading_id: int) -> None:
 
 
 def purge(database: Database, selection: Selection) -> Iterator[int]:
-    """Delete the selection in short transactions; yields the number of rows of each."""
+    """Delete the selection in short transactions, with what of `unknown_readings` meets it; yields
+    the number of rows of each."""
     ids = select(rejected.c.id).where(*selection.clauses()).order_by(rejected.c.id)
     some_ids = ids.limit(ROWS_A_TRANSACTION).scalar_subquery()
     while True:
         with database.commit() as connection:
             rows = connection.execute(delete(rejected).where(rejected.c.id.in_(some_ids))).rowcount
         if not rows:
-            return
+            break
         yield rows
+    if condition := selection.of_unknown:
+        with database.commit() as connection:
+            yield unknown_readings.purge(connection, condition)
 
 
 def text_of(body: bytes) -> str:
@@ -399,73 +418,212 @@ def _row_of(row: Any) -> RejectedRow:
     )
 
 
-# Readings of unknown endpoints: the newest of each endpoint is kept, and no other.
+# Readings of unknown endpoints: the newest of each endpoint is a row here, for the operator to add
+# the station by. Those before it, if the station could store them, are `unknown_readings`.
 #
-# They help the operator to add the station. A board with a wrong address sends for months, and
-# strangers can name any endpoint. So each worker keeps few, and stores the next one in the same row
-# of the table `rejected`: they never evict other rows.
+# A board with a wrong address sends for months, and strangers can name any endpoint. So each worker
+# has few places, and stores the next one in the same row of the table `rejected`: they never evict
+# other rows. An endpoint of which nothing is known yet gets a place that was needed only once, or
+# not for a day, and only once it has sent again: who names many endpoints once needs no place.
 
 # A home rarely adds as many boards between two starts of a worker.
 ENDPOINTS_MAX = 20
 # Readings have 100 to 300 bytes.
 LATEST_BODY_BYTES = 2000
+# Further endpoints that have sent once, with what they have sent: at most a megabyte.
+NEWCOMERS_MAX = 500
+# A board that sleeps longer than this is no loss for what the next one brings.
+PLACE_KEPT_SEC = 86_400.0
+# A sender that repeats its backlog for hours has no more readings in it.
+KEYS_MAX = 2000
+
+
+@dataclass(slots=True)
+class _Place:
+    """What a worker has of one endpoint."""
+
+    endpoint: str
+    row: int | None = None
+    """The id of its row in `rejected`; None before it has one."""
+    row_of: str = ""
+    """The endpoint of that row: of a place that was another's it is still that one."""
+    held: RejectedReading | None = None
+    """What the row holds."""
+    waiting: list[RejectedReading] = field(default_factory=list)
+    """What is still to be stored; of these, so many are in the transaction that is tried now:"""
+    tried: int = 0
+    times: int = 0
+    heard_sec: float = 0.0
+    keys: dict[str, None] = field(default_factory=dict)
+    """The last keys of its readings: a sender repeats them until the station is there."""
+
+    def is_repeat(self, key: str) -> bool:
+        """Whether a reading with this key has come before; from now on it has."""
+        if not key:
+            return False
+        is_repeat = key in self.keys
+        self.keys[key] = None
+        if len(self.keys) > KEYS_MAX:
+            del self.keys[next(iter(self.keys))]
+        return is_repeat
 
 
 class LatestRejected:
     """Those of one worker; any thread may call `take`, only the writer's thread the rest."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock` gives monotonic seconds."""
+        self._clock = clock
         self._lock = threading.Lock()
-        self._waiting: dict[str, RejectedReading] = {}
-        # The id of the row of each endpoint; None before it has a row.
-        self._rows: dict[str, int | None] = {}
+        self._places: dict[str, _Place] = {}
+        self._newcomers: dict[str, RejectedReading] = {}
+        self._waiting_bytes = 0
+        # The rows since the table of unknown readings was last counted; at first it is unknown.
+        self._uncounted = unknown_readings.ROWS_BETWEEN_COUNTS
+        self._inserted = 0
         self.stored: list[tuple[RejectedReading, int]] = []
-        """What the last call of `store` has stored, and the ids of the rows."""
+        """The last reading of each endpoint that the last call of `store` has stored, and its id
+        in `rejected`."""
 
     @property
     def size_bytes(self) -> int:
-        """The size in the file of the readings that wait to be stored; 0 if none waits."""
+        """The size in the file of what the next call of `store` stores; 0 if nothing waits."""
         with self._lock:
-            return sum(reading.size_bytes for reading in self._waiting.values())
+            return sum(
+                reading.size_bytes
+                for place, count in self._next()
+                for reading in place.waiting[:count]
+            )
 
     def take(self, reading: RejectedReading) -> bool:
-        """Take a rejected reading in place of the one before it.
+        """Take a rejected reading; one before it that can't be stored later is forgotten.
 
-        Return False if its endpoint is one too many since the worker started. A body over
-        LATEST_BODY_BYTES is not kept.
+        Return False if its endpoint is one too many. A body over LATEST_BODY_BYTES is not kept.
         """
         with self._lock:
-            if reading.endpoint not in self._rows and len(self._rows) >= ENDPOINTS_MAX:
+            place = self._places.get(reading.endpoint) or self._new_place(reading)
+            if place is None:
                 return False
-            self._rows.setdefault(reading.endpoint, None)
-            if len(reading.body) <= LATEST_BODY_BYTES:
-                self._waiting[reading.endpoint] = reading
+            place.times += 1
+            place.heard_sec = self._clock()
+            if len(reading.body) <= LATEST_BODY_BYTES and not place.is_repeat(reading.key):
+                self._add(place, reading)
             return True
 
+    def _new_place(self, reading: RejectedReading) -> _Place | None:
+        """The place of an endpoint that has none; None if there is no room for another one."""
+        if len(self._places) < ENDPOINTS_MAX:
+            place = _Place(reading.endpoint)
+        elif (free := self._free()) and (first := self._newcomers.pop(reading.endpoint, None)):
+            del self._places[free.endpoint]
+            place = _Place(reading.endpoint, free.row, free.row_of)
+            place.is_repeat(first.key)
+            self._add(place, first)
+        else:
+            if reading.is_storable:
+                self._newcomers[reading.endpoint] = reading
+            if len(self._newcomers) > NEWCOMERS_MAX:
+                del self._newcomers[next(iter(self._newcomers))]
+            return None
+        self._places[place.endpoint] = place
+        return place
+
+    def _free(self) -> _Place | None:
+        """The place that is needed least; None if all are needed."""
+        ended_sec = self._clock() - PLACE_KEPT_SEC
+        free = [
+            place
+            for place in self._places.values()
+            if not place.waiting and (place.times == 1 or place.heard_sec < ended_sec)
+        ]
+        return min(free, key=lambda place: place.heard_sec, default=None)
+
+    def _add(self, place: _Place, reading: RejectedReading) -> None:
+        is_full = self._waiting_bytes + reading.size_bytes > QUEUE_BYTES
+        if len(place.waiting) > place.tried and (is_full or not place.waiting[-1].is_storable):
+            dropped = place.waiting.pop()
+            self._waiting_bytes -= dropped.size_bytes
+            place.keys.pop(dropped.key, None)
+        place.waiting.append(reading)
+        self._waiting_bytes += reading.size_bytes
+
+    def _next(self) -> list[tuple[_Place, int]]:
+        """The places of the next transaction, and how many of the waiting readings of each."""
+        portions, left_bytes = [], CHUNK_BYTES
+        for place in self._places.values():
+            count = 0
+            for reading in place.waiting:
+                if left_bytes < CHUNK_BYTES and reading.size_bytes > left_bytes:
+                    break
+                left_bytes -= reading.size_bytes
+                count += 1
+            if count:
+                portions.append((place, count))
+        return portions
+
     def store(self, connection: Connection, settings: Settings) -> int:
-        """Store the readings that wait; the number of older rows that were deleted for them."""
+        """Store readings that wait; the number of older rows of `rejected` that were deleted."""
         with self._lock:
-            waiting = [*self._waiting.values()]
-        evicted, self.stored = 0, []
-        for reading in waiting:
-            row = self._rows[reading.endpoint]
-            number, deleted = keep_latest(connection, reading, row, settings)
-            self.stored.append((reading, number))
+            portions = [(place, place.waiting[:count]) for place, count in self._next()]
+            for place, batch in portions:
+                place.tried = len(batch)
+        evicted, self.stored, self._inserted = 0, [], 0
+        for place, batch in portions:
+            number, deleted = self._store(connection, place, batch, settings)
+            self.stored.append((batch[-1], number))
             evicted += deleted
+        if self._uncounted + self._inserted >= unknown_readings.ROWS_BETWEEN_COUNTS:
+            unknown_readings.make_room(connection)
+            self._inserted = -self._uncounted
         return evicted
+
+    def _store(
+        self,
+        connection: Connection,
+        place: _Place,
+        batch: list[RejectedReading],
+        settings: Settings,
+    ) -> tuple[int, int]:
+        """Store these; the id of the row of the last one, and how many older rows are deleted."""
+        last, earlier, row, evicted = batch[-1], batch[:-1], place.row, 0
+        if row is not None and replace_waiting(connection, row, place.row_of, last):
+            earlier = [place.held, *earlier] if place.held else earlier
+        else:
+            evicted = keep(connection, [last], settings)
+            row = newest_id(connection)
+        unknown = [_unknown(reading) for reading in earlier if reading.is_storable]
+        unknown_readings.keep(connection, unknown)
+        self._inserted += len(unknown)
+        return row, evicted
 
     def settle(self) -> None:
         """Forget the stored readings, because they are committed."""
         with self._lock:
+            self._uncounted += self._inserted
+            self._inserted = 0
             for reading, number in self.stored:
-                self._rows[reading.endpoint] = number
-                if self._waiting.get(reading.endpoint) is reading:
-                    del self._waiting[reading.endpoint]
+                place = self._places[reading.endpoint]
+                stored = place.waiting[: place.tried]
+                del place.waiting[: place.tried]
+                self._waiting_bytes -= sum(one.size_bytes for one in stored)
+                place.row, place.row_of, place.held = number, place.endpoint, reading
+                place.tried = 0
+            self.stored = []
 
     def forget(self) -> None:
         """Forget all readings that wait, because the database refuses them."""
         with self._lock:
-            self._waiting.clear()
+            for place in self._places.values():
+                place.waiting.clear()
+                place.keys.clear()
+                place.tried = 0
+            self._waiting_bytes = 0
+            self.stored = []
+
+
+def _unknown(reading: RejectedReading) -> UnknownReading:
+    times = reading.received_at, reading.measured_at
+    return UnknownReading(reading.endpoint, *times, reading.key, reading.media_type, reading.body)
 
 
 log = logging.getLogger(__name__)
@@ -525,7 +683,7 @@ class RejectedQueue:
         self._not_before_sec = clock()
         self._failing = False
         self._tried: _Tried | None = None
-        self.latest = LatestRejected()
+        self.latest = LatestRejected(clock)
 
     @property
     def depth(self) -> int:

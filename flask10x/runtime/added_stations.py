@@ -5,18 +5,21 @@ the service was killed in between, and once: the change keeps how many were stor
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.recording.rejected import PAUSE_SEC, Selection
-from flask10x.recording.replay import replay
+from flask10x.recording.replay import ReplayOutcome, replay, replay_unknown
+from flask10x.recording.unknown_readings import Condition
 from flask10x.runtime.administrators import NAME, Administrators, Change
 
 log = logging.getLogger(__name__)
 # A worker of before stores what it has just refused before it ends.
 SETTLED_SEC = PAUSE_SEC + 1
+# It may end later, and another host may hear of the station later: then a second time is enough.
+AGAIN_SEC = 60.0
 
 
 class AddedStations:
@@ -28,6 +31,8 @@ class AddedStations:
         self._begun_sec = clock()
         self._path = settings.data_dir / NAME
         self._looked_at: tuple[int, int] | None = None
+        # The changes whose readings are looked for a second time, and when.
+        self._again_sec: dict[int, float] = {}
 
     def step(self) -> None:
         """Store what waits; it costs a look at the time of a file when nothing does.
@@ -38,23 +43,42 @@ class AddedStations:
             state = self._path.stat()
         except FileNotFoundError:
             return
-        looked_at = state.st_mtime_ns, state.st_ino
-        if looked_at == self._looked_at:
+        now_sec, looked_at = self._clock(), (state.st_mtime_ns, state.st_ino)
+        again = [number for number, at in self._again_sec.items() if at <= now_sec]
+        if looked_at == self._looked_at and not again:
             return
         administrators = Administrators(self._settings)
-        due = [change for change in administrators.changes if self._is_due(change)]
-        if not due:
+        asked = [change for change in administrators.changes if self._is_asked(change)]
+        due = [change for change in asked if change.stored is None]
+        if self._looked_at is None:
+            # The process before may have ended in between.
+            self._again_sec |= {c.number: now_sec + AGAIN_SEC for c in asked if c not in due}
+        if not due and not again:
             self._looked_at = looked_at
-        elif self._clock() - self._begun_sec >= SETTLED_SEC:
+        elif now_sec - self._begun_sec >= SETTLED_SEC:
             for change in due:
-                stored = self._replay(change.name)
-                log.info("/%s: rejected readings stored: %d", change.name, stored)
-                administrators.note(replace(change, stored=stored))
+                self._store(administrators, change)
+                self._again_sec[change.number] = now_sec + AGAIN_SEC
+            for change in asked:
+                if change.number in again:
+                    self._store(administrators, change)
+            for number in again:
+                del self._again_sec[number]
 
-    def _replay(self, endpoint: str) -> int:
-        outcomes = replay(self._settings, self._database, Selection(endpoints=(endpoint,)))
-        return sum(outcome.good for outcome in outcomes)
+    def _store(self, administrators: Administrators, change: Change) -> None:
+        outcomes = self._replay(change)
+        stored = sum(outcome.good for outcome in outcomes)
+        if stored or change.stored is None:
+            log.info("/%s: rejected readings stored: %d", change.name, stored)
+            administrators.note(replace(change, stored=(change.stored or 0) + stored))
 
-    def _is_due(self, change: Change) -> bool:
-        is_asked = change.replays and change.stored is None and change.undone_ms is None
+    def _replay(self, change: Change) -> Iterable[ReplayOutcome]:
+        names = (change.name,)
+        if change.stored is None:
+            return replay(self._settings, self._database, Selection(endpoints=names))
+        # What is rejected of the station itself meanwhile is not asked for.
+        return replay_unknown(self._settings, self._database, Condition(names))
+
+    def _is_asked(self, change: Change) -> bool:
+        is_asked = change.replays and change.undone_ms is None
         return is_asked and change.name in self._settings.stations.by_endpoint

@@ -4,7 +4,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from flask10x.system.last_requests import UNKNOWN_MAX
 from flask10x.web.access import sender
 from flask10x.web.ingest import take
 from flask10x.web.ingest.take import DRY_RUN, DUPLICATE, Outcome, Queued, Sent, invalid
-from flask10x.web.ingest.unknown_station import can_be_endpoint, hint
+from flask10x.web.ingest.unknown_station import can_be_endpoint, hint, is_storable
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -217,7 +217,7 @@ class Items:
             return UNAUTHORIZED
         station = self.store.settings.stations.by_endpoint.get(name)
         if station is None:
-            return self._unknown(name, value)
+            return self._unknown(name, value, number)
         return self._sent(station, value, number)
 
     def _of(self, station: Station, value: object, number: int) -> Item:
@@ -228,7 +228,7 @@ class Items:
                 return RejectedReading(station.endpoint, self.arrived_at, JSON_TYPE, body, reasons)
             return self._sent(station, value, number)
         payload, hint = (value, "") if isinstance(value, Mapping) else ({}, no_object(value))
-        key, body = self._key(station, b"", number), _body(value)
+        key, body = self._key(station.endpoint, b"", number), _body(value)
         return Sent(station, payload, body, JSON_TYPE, self.arrived_at, hint, None, key)
 
     def _sent(self, station: Station, value: Mapping[str, object], number: int) -> Item:
@@ -238,23 +238,34 @@ class Items:
         except InvalidReading as error:
             # The whole item is kept, because its data alone would look like a valid new reading.
             return RejectedReading(station.endpoint, now_ms, JSON_TYPE, _body(value), error.details)
-        key, body = self._key(station, item.id, number), _body(item.data)
+        key, body = self._key(station.endpoint, item.id, number), _body(item.data)
         return Sent(station, item.data, body, JSON_TYPE, now_ms, "", item.measured_ms, key)
 
-    def _key(self, station: Station, item_id: bytes, number: int) -> str:
+    def _key(self, endpoint: str, item_id: bytes, number: int) -> str:
         """The key of an item with this id; an empty id is none."""
         sent = item_id or (self.key and b"%b\0%d" % (self.key, number))
-        return key_of(station.endpoint, sent) if sent else ""
+        return key_of(endpoint, sent) if sent else ""
 
-    def _unknown(self, name: str, value: Mapping[str, object]) -> Item:
-        """Its data are kept until the station is added, as those of a POST to its path are."""
+    def _unknown(self, name: str, value: Mapping[str, object], number: int) -> Item:
+        """Its data are kept until the station is added, as those of a POST to its path are.
+
+        Its sender keeps it, too, and sends it again, so that it needs a key to be stored once.
+        """
         name, stations = name.strip("/").lower(), self.store.settings.stations
         if not can_be_endpoint(name):
             return Outcome({"error": "unknown station"}, 404)
         if name in stations.by_endpoint:
             return unknown(name, stations)
         reasons = {ENDPOINT: Reason("no_such_station")}
-        return RejectedReading(name, self.arrived_at, JSON_TYPE, _body(value.get(DATA)), reasons)
+        body = _body(value.get(DATA))
+        refused = RejectedReading(name, self.arrived_at, JSON_TYPE, body, reasons)
+        try:
+            item = item_of(value, self.arrived_at, self.store.settings.zone)
+        except InvalidReading:
+            return refused
+        key = self._key(name, item.id, number)
+        can_wait = bool(key) and is_storable(name, body, JSON_TYPE, stations)
+        return replace(refused, measured_at=item.measured_ms, key=key, is_storable=can_wait)
 
 
 def _body(value: object) -> bytes:

@@ -1,7 +1,8 @@
 """A POST to a path that no station has gets a 404 that says how to add the station.
 
 The last body of each such endpoint is kept (`recording/rejected.py`), so that
-`flask10x stations add` can propose the entry.
+`flask10x stations add` can propose the entry; and the readings before it, to be stored once the
+station is there.
 """
 
 import logging
@@ -9,15 +10,18 @@ import logging
 from flask import Flask, Response, jsonify, request
 
 from flask10x.config.station_keys import ENDPOINT, RESERVED_ENDPOINTS
+from flask10x.config.station_proposal import propose
 from flask10x.errors import nearest
+from flask10x.readings.parse import InvalidReading, payload_of
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Stations
 from flask10x.recording.rejected import LATEST_BODY_BYTES, RejectedReading
+from flask10x.recording.repeats import key_of
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.logs import Pace
 from flask10x.web.access import Access, sender
-from flask10x.web.ingest.options import means_dry_run
+from flask10x.web.ingest.options import means_dry_run, request_key
 from flask10x.web.ingest.take import DRY_RUN, note_unknown
 
 log = logging.getLogger(__name__)
@@ -61,9 +65,30 @@ class UnknownStations:
 
     def _keep(self, name: str, body: bytes) -> bool:
         """Keep the body as the last of this endpoint; False if there are too many endpoints."""
-        reasons = {"endpoint": Reason("no_such_station")}
-        refused = RejectedReading(name, clock.now_ms(), request.mimetype, body, reasons)
+        refused = RejectedReading(
+            *(name, clock.now_ms(), request.mimetype, body),
+            {"endpoint": Reason("no_such_station")},
+            key=_key(name),
+            is_storable=is_storable(name, body, request.mimetype, self._stations),
+        )
         return self._store.writer.rejected_queue.latest.take(refused)
+
+
+def _key(name: str) -> str:
+    """The key that the sender gave the reading; empty without one that can be used."""
+    try:
+        key = request_key()
+    except InvalidReading:
+        return ""
+    return key_of(name, key) if key else ""
+
+
+def is_storable(name: str, body: bytes, media_type: str, stations: Stations) -> bool:
+    """Whether the body is a reading that a station of this name could store."""
+    if not 0 < len(body) <= LATEST_BODY_BYTES:
+        return False
+    payload, _ = payload_of(body, media_type)
+    return bool(payload) and bool(propose(name, payload, stations).station.measurements)
 
 
 def can_be_endpoint(name: str) -> bool:

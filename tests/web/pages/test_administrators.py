@@ -20,7 +20,7 @@ from flask10x.errors import SettingsError
 from flask10x.recording.writer import Writer
 from flask10x.runtime import administrators as module
 from flask10x.runtime import setup_files
-from flask10x.runtime.added_stations import SETTLED_SEC, AddedStations
+from flask10x.runtime.added_stations import AGAIN_SEC, SETTLED_SEC, AddedStations
 from flask10x.runtime.administrators import NAME, Administrators, digest_of
 from flask10x.runtime.setup_files import FileChange
 from flask10x.system import clock, own_files
@@ -572,6 +572,41 @@ def test_a_setting_of_the_environment_is_not_changed_in_vain(
     token = become(client, of)
     answer = client.post("/setup/stations/freezer/ignore", data={"token": token})
     assert answer.status_code == 409 and "FLASK10X_IGNORED_SENDERS" in answer.text
+
+
+def test_all_that_was_refused_is_stored_even_what_comes_from_another_worker_later(
+    client: FlaskClient,
+    of: Administrators,
+    writer: Writer,
+    make_settings: MakeSettings,
+    database: Database,
+) -> None:
+    for number in range(500):
+        body = {"temperature": number % 30, "battery": 3.1}
+        assert client.post("/freezer", json=body).status_code == 404
+    writer.rejected_queue.finish()
+    become(client, of)
+    page = client.get("/setup/stations/freezer").text
+    assert "Store the 500 readings that were refused meanwhile From " in words(page)
+    for _ in range(2):
+        client.post("/setup/stations/freezer", data=form_of(page))
+    client.post("/freezer", json={"temperature": 31, "battery": 3.1})
+    now = [0.0]
+    after = AddedStations(make_settings(), database, lambda: now[0])
+    stored = "SELECT count(*) FROM readings"
+    for now[0] in (SETTLED_SEC, SETTLED_SEC + 1):
+        after.step()
+        assert select(database.path, stored) == [(500,)]
+    # The worker of before ends late.
+    client.post("/freezer", json={"temperature": 32, "battery": 3.1})
+    writer.rejected_queue.finish()
+    restarted = AddedStations(make_settings(), database, lambda: now[0])
+    for pause_sec in (1, 2 * AGAIN_SEC, AGAIN_SEC):
+        now[0] += pause_sec
+        after.step()
+        restarted.step()
+    assert select(database.path, stored) == [(501,)]
+    assert "501 readings that were refused before are stored." in words(client.get("/setup").text)
 
 
 @pytest.mark.usefixtures("sends")

@@ -30,6 +30,7 @@ from flask10x.readings.parse import InvalidBody, decode
 from flask10x.readings.stations import Measurement, Station
 from flask10x.recording import rejected
 from flask10x.recording.rejected import LATEST_BODY_BYTES, RejectedRow
+from flask10x.recording.unknown_readings import Waiting
 from flask10x.runtime import setup_files
 from flask10x.runtime.administrators import Browser
 from flask10x.translation import Translation, translation
@@ -65,8 +66,8 @@ class Candidate:
     """Fields that are no measurements, each with the reason."""
     row: RejectedRow | None = None
     """Where the body is from; None: from a form, or not written down yet."""
-    waiting: int = 0
-    """How many readings were refused, and are kept."""
+    waiting: Waiting | None = None
+    """The readings that were refused and are kept."""
 
     @property
     def rows(self) -> list[Row]:
@@ -89,7 +90,7 @@ def candidate(endpoint: str) -> Candidate | None:
         return None
     with context.view() as view:
         row = rejected.latest(view.connection, endpoint)
-        waiting = rejected.count_waiting(view.connection, endpoint) if row else 0
+        waiting = rejected.waiting(view.connection, endpoint) if row else None
     # Pages offer it at once, and what was refused is written down some seconds later.
     body = row.body if row else _last_body(endpoint)
     found = of_body(endpoint, body) if body else None
