@@ -19,6 +19,7 @@ from tests.support.rows import execute, select
 ALL_STATIONS = "0123456789abcdef-all"
 ONE_STATION = "0123456789abcdef-one"
 NOT_FOUND = {"error": "not found"}
+AT = 1_756_000_000
 KEPT = "SELECT endpoint, body, reasons FROM rejected ORDER BY id"
 REASONS = '{"endpoint": "there is no such station"}'
 
@@ -174,3 +175,22 @@ def test_the_page_and_the_list_show_it(client: FlaskClient, writer: Writer) -> N
     found = client.get("/history/rejected/json").json
     assert found is not None
     assert (found[0]["endpoint"], found[0]["body"]) == ("balcony", '{"temperature": 1}')
+
+
+def test_items_of_a_batch_wait_with_their_times_if_they_have_a_key(
+    client: FlaskClient, writer: Writer, database: Database
+) -> None:
+    """Its sender keeps them until the station is there, and sends them again and again."""
+    items = [
+        {"endpoint": "balcony", "data": {"temperature": n}, "id": f"b{n}", "measured_at": AT + n}
+        for n in range(5)
+    ]
+    unnamed = [{"endpoint": "balcony", "data": {"temperature": 9}}] * 2
+    for _ in range(3):
+        answer = client.post("/api/v1/readings", json=[*items, *unnamed, items[0]])
+        assert answer.status_code == 404
+    store_later(writer)
+    query = "SELECT measured_at, digest IS NULL FROM {} ORDER BY id"
+    waiting = select(database.path, query.format("unknown_readings"))
+    assert waiting == [((AT + n) * 1000, 0) for n in range(5)]
+    assert select(database.path, query.format("rejected")) == [(None, 1)]

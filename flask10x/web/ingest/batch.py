@@ -264,7 +264,7 @@ class Items:
         except InvalidReading:
             return refused
         key = self._key(name, item.id, number)
-        can_wait = bool(key) and is_storable(name, body, JSON_TYPE, stations)
+        can_wait = bool(key) and is_storable(body, JSON_TYPE)
         return replace(refused, measured_at=item.measured_ms, key=key, is_storable=can_wait)
 
 

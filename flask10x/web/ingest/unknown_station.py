@@ -6,11 +6,12 @@ station is there.
 """
 
 import logging
+import re
 
 from flask import Flask, Response, jsonify, request
 
 from flask10x.config.station_keys import ENDPOINT, RESERVED_ENDPOINTS
-from flask10x.config.station_proposal import propose
+from flask10x.config.station_proposal import sent_values
 from flask10x.errors import nearest
 from flask10x.readings.parse import InvalidReading, payload_of
 from flask10x.readings.reasons import Reason
@@ -25,6 +26,8 @@ from flask10x.web.ingest.options import means_dry_run, request_key
 from flask10x.web.ingest.take import DRY_RUN, note_unknown
 
 log = logging.getLogger(__name__)
+# What the text of a number begins with: `21.5C`, `−3`.
+NUMBER = re.compile(r"\s*[+\-\u2212]?[0-9\uff10-\uff19]")
 
 
 class UnknownStations:
@@ -69,7 +72,7 @@ class UnknownStations:
             *(name, clock.now_ms(), request.mimetype, body),
             {"endpoint": Reason("no_such_station")},
             key=_key(name),
-            is_storable=is_storable(name, body, request.mimetype, self._stations),
+            is_storable=is_storable(body, request.mimetype),
         )
         return self._store.writer.rejected_queue.latest.take(refused)
 
@@ -83,12 +86,17 @@ def _key(name: str) -> str:
     return key_of(name, key) if key else ""
 
 
-def is_storable(name: str, body: bytes, media_type: str, stations: Stations) -> bool:
-    """Whether the body is a reading that a station of this name could store."""
+def is_storable(body: bytes, media_type: str) -> bool:
+    """Whether the body has a number that a station could store.
+
+    Which measurement it is takes too long to say for each body that comes.
+    """
     if not 0 < len(body) <= LATEST_BODY_BYTES:
         return False
     payload, _ = payload_of(body, media_type)
-    return bool(payload) and bool(propose(name, payload, stations).station.measurements)
+    return any(
+        not isinstance(value, str) or NUMBER.match(value) for value in sent_values(payload).values()
+    )
 
 
 def can_be_endpoint(name: str) -> bool:
