@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
-from flask10x.database.server import Server
+from flask10x.database.server import ReadServer, Server
 from flask10x.errors import DatabaseMissing, SchemaError
 from flask10x.system.locks import FileLock
 
@@ -117,6 +117,18 @@ class Connections:
         """
         return nullcontext()
 
+    def late_reader(self) -> "AbstractContextManager[Connection | None]":
+        """A read transaction on a standby that is late by DELAY_MAX_SEC at most.
+
+        None where there is none, or the primary has to answer. An error of the block raises
+        StandbyFailed: the primary may answer yet.
+        """
+        return nullcontext()
+
+    def read_server(self, _within_sec: float) -> ReadServer | None:
+        """How the standby is that is read from, found within that time; None without one."""
+        return None
+
     def explain(self, error: "DBAPIError") -> None:
         """Add to the error what else can be found out now, and what helps."""
 
@@ -166,6 +178,10 @@ class DatabaseEngine:
     @property
     def server(self) -> Server | None:
         """What the server says of itself; None for a file."""
+        return None
+
+    def read_server(self) -> ReadServer | None:
+        """How the standby is that is named to be read from; None where none is."""
         return None
 
     def missing(self) -> str:
@@ -218,6 +234,10 @@ class DatabaseEngine:
 
         Nothing is made or changed. Its errors are those of the engine.
         """
+
+    def caught_up(self) -> "AbstractContextManager[Engine | None]":
+        """As `reader`, of a standby that has all that is committed now; None where none has."""
+        return nullcontext()
 
     def plain_reader(self) -> "AbstractContextManager[Engine]":
         """The same, which also returns a text whose bytes have become no text."""

@@ -31,7 +31,12 @@ def shown_name(settings: Settings) -> str:
     """The database as people know it: the path, or the URL without a password and options."""
     if not settings.on_postgres:
         return str(database_path(settings))
-    scheme, _, rest = settings.database_url.partition("://")
+    return without_password(settings.database_url)
+
+
+def without_password(url: str) -> str:
+    """A URL of PostgreSQL without its password and options."""
+    scheme, _, rest = url.partition("://")
     place, _, options = rest.partition("?")
     account, at, server = place.rpartition("@")
     hosts = parse_qs(options).get("host", [])

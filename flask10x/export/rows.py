@@ -364,10 +364,13 @@ class FileRows:
 
     def _page(self, after: int, until: int) -> list[LogRow]:
         query = _page_of(self.station, PAGE_ROWS)
-        with self._database.reader.begin() as connection:
+
+        def read(connection: Connection) -> list[LogRow]:
             result = connection.execute(query, {"after": after, "until": until})
             # The driver's own tuples: SQLAlchemy's rows cost a tenth of an export's time.
             return list(result.cursor.fetchall()) if result.cursor else []
+
+        return self._database.until(until, read)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, case, select
+from sqlalchemy import Connection, Select, bindparam, case, select
 
 from flask10x.config.settings import Settings
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS, Cursor, Side
@@ -131,29 +131,30 @@ def page(view: View, query: Query, search_sec: float = math.inf) -> HistoryPage:
 
 
 def rows_in_pages(
-    database: Database, query: Query, page_rows: int = DOWNLOAD_PAGE_ROWS
+    database: Database,
+    query: Query,
+    page_rows: int = DOWNLOAD_PAGE_ROWS,
+    *,
+    may_be_late: bool = False,
 ) -> Iterator[list[Row]]:
     """Yield all rows of the query in lists; oldest first unless the order is `desc`.
 
     Each list is a short read transaction of its own and no connection is held between two lists,
     so a slow reader never stops a checkpoint. With a limit there is one list, the one of `page`.
+    Each may come from a standby, where that `may_be_late`.
     Raises QueryTooLong when one list takes DOWNLOAD_TIMES as long as a page may.
     """
+    read = database.late if may_be_late else database.newest
     if query.rows is not None:
-        with database.query(DOWNLOAD_TIMES) as connection:
-            rows = page(View(connection, query.registry), query).rows
-        yield rows
+        yield database.late(
+            lambda c: page(View(c, query.registry), query).rows, times=DOWNLOAD_TIMES
+        )
         return
     side: Side = "before" if query.order == "desc" else "after"
     cursors = {query.cursor.side: query.cursor} if query.cursor else {}
     while True:
-        until_sec = time.monotonic() + SEARCH_SEC
-        with database.query(DOWNLOAD_TIMES) as connection:
-            view = View(connection, query.registry)
-            request = search.row_request(
-                view, query, list(cursors.values()), page_rows, newest_first=side == "before"
-            )
-            rows, cursor = _fetch(view, query, request, until_sec)
+        next_rows = partial(_next_rows, query, list(cursors.values()), page_rows)
+        rows, cursor = read(next_rows, times=DOWNLOAD_TIMES)
         if rows:
             yield rows
         if len(rows) == page_rows:
@@ -161,6 +162,18 @@ def rows_in_pages(
         if cursor is None:
             return
         cursors[side] = cursor
+
+
+def _next_rows(
+    query: Query, cursors: list[Cursor], page_rows: int, connection: Connection
+) -> tuple[list[Row], Cursor | None]:
+    """Return a list of `rows_in_pages`, and where it has come to when its search ended early."""
+    until_sec = time.monotonic() + SEARCH_SEC
+    view = View(connection, query.registry)
+    request = search.row_request(
+        view, query, cursors, page_rows, newest_first=query.order == "desc"
+    )
+    return _fetch(view, query, request, until_sec)
 
 
 def newer(view: View, query: Query, newer_than: int) -> Newer:

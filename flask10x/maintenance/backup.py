@@ -7,6 +7,7 @@ its bytes beside it. It holds every reading that was answered with 200 before th
 `_settle`.
 """
 
+import logging
 import os
 import re
 import time
@@ -16,6 +17,7 @@ from datetime import tzinfo
 from gettext import gettext as _
 from pathlib import Path
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
@@ -35,6 +37,8 @@ from flask10x.system.backup_files import finished, sums_of
 from flask10x.system.locks import FileLock
 from flask10x.system.progress import Bar, unseen
 from flask10x.system.wording import amount, megabytes
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +85,36 @@ def _write_from_server(settings: Settings, target: Path, bar: Bar) -> None:
     """Copy what one REPEATABLE READ transaction sees, while others commit."""
     # A power cut may damage it, as only a whole file gets its final name.
     copy = replace(
-        settings, database_url=f"sqlite:///{target}", commit_lock=False, synchronous="NORMAL"
+        settings,
+        database_url=f"sqlite:///{target}",
+        database_read_url="",
+        commit_lock=False,
+        synchronous="NORMAL",
     )
-    with snapshots(settings) as source, source.begin() as snapshot:
+    with engines.of(settings).caught_up() as standby:
+        if standby is not None:
+            try:
+                _fill(standby, copy, bar)
+                make_single_file(target)
+            except DBAPIError as error:
+                # What the primary has removed meanwhile may not wait there for a long snapshot.
+                log.warning("The primary is backed up, not the standby: %s", reason_of(error))
+                for path in (target, *(beside(target, suffix) for suffix in (JOURNAL, WAL))):
+                    path.unlink(missing_ok=True)
+            else:
+                return
+    with snapshots(settings) as source:
+        _fill(source, copy, bar)
+    make_single_file(target)
+
+
+def _fill(source: Engine, copy: Settings, bar: Bar) -> None:
+    with source.begin() as snapshot:
         schema.upgrade(copy)
         with closing(Database(copy)) as database:
             fill_whole(snapshot, database, bar)
             with database.commit() as connection:
                 fill_sequences(snapshot, connection)
-    make_single_file(target)
 
 
 def _bytes_on(server: Server, settings: Settings) -> int:

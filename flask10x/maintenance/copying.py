@@ -382,7 +382,7 @@ def settings_of(settings: Settings, place: str, url: str) -> Settings:
     Raises SettingsError, naming the place, for a wrong URL.
     """
     try:
-        end = replace(settings, database_url=database_url(url))
+        end = replace(settings, database_url=database_url(url), database_read_url="")
     except WrongEntry as error:
         raise error.of_setting(place) from None
     # In a folder of data the locks of both engines have the same names: a service that goes on with

@@ -19,7 +19,7 @@ from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.database.expressions import spans, unindexed
 from flask10x.database.paths import database_path
-from flask10x.database.server import Primary
+from flask10x.database.server import Primary, ReadServer
 from flask10x.database.sqlite import litestream
 from flask10x.database.tables import ARRIVAL, exports, imports, readings, rejected
 from flask10x.errors import LockTimeout
@@ -539,6 +539,8 @@ class ServerState:
     """Why it is not known; empty when it is."""
     is_synchronous: bool = False
     """Whether commits wait for standbys, where there are any."""
+    read_server: ReadServer | None = None
+    """The standby that pages are read from; None where none is named."""
 
     @property
     def obstacles(self) -> list[Notice]:
@@ -564,7 +566,7 @@ class ServerState:
         """Return the object for `/readyz`."""
         if self.primary is None:
             return {"engine": "postgresql", "reason": self.reason}
-        return {
+        return self._read_from() | {
             "engine": "postgresql",
             "host": self.primary.host,
             "port": self.primary.port,
@@ -582,6 +584,22 @@ class ServerState:
             ],
         }
 
+    def _read_from(self) -> dict[str, Any]:
+        server = self.read_server
+        if server is None:
+            return {}
+        return {
+            "read_from": {
+                "standby": server.place or None,
+                "delay_seconds": server.delay_sec,
+                "obstacle": str(server) if server.obstacle else None,
+            }
+        }
+
+
+# How long a page of the state waits for what the standby says, which takes milliseconds.
+STANDBY_WITHIN_SEC = 1.0
+
 
 def server_state(settings: Settings, database: Database) -> ServerState | None:
     """Return the state now, without a query when the server is known not to answer.
@@ -597,4 +615,8 @@ def server_state(settings: Settings, database: Database) -> ServerState | None:
             primary = database.server.primary(connection)
     except (DBAPIError, TimeoutError, QueryTooLong) as error:
         return ServerState(reason=reason_of(error))
-    return ServerState(primary=primary, is_synchronous=settings.commits_synchronously)
+    return ServerState(
+        primary=primary,
+        is_synchronous=settings.commits_synchronously,
+        read_server=database.read_server(STANDBY_WITHIN_SEC),
+    )

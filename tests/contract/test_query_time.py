@@ -104,7 +104,11 @@ def test_a_download_broken_off_in_the_middle_is_logged(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     chunks = pages.rows_in_pages
-    monkeypatch.setattr(pages, "rows_in_pages", lambda database, query: chunks(database, query, 10))
+    monkeypatch.setattr(
+        pages,
+        "rows_in_pages",
+        lambda database, query, **given: chunks(database, query, 10, **given),
+    )
     monkeypatch.setattr(pages, "DOWNLOAD_TIMES", 10_000)
     answer = client.get("/history.csv", buffered=False)
     parts = iter(answer.response)

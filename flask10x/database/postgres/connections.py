@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import replace
 from gettext import gettext as _
 from typing import Any, Literal
 
@@ -34,11 +35,13 @@ from flask10x.database.error_codes import (
 from flask10x.database.paths import shown_name
 from flask10x.database.postgres import driver, server
 from flask10x.database.postgres.advice import Question, advice
+from flask10x.database.postgres.standby import StandbyReader
 from flask10x.database.postgres.statements import HOST, READS_CATALOG
+from flask10x.database.server import ReadServer
 from flask10x.database.tables import log
-from flask10x.errors import CommitNotReplicated, SchemaError
+from flask10x.errors import CommitNotReplicated, SchemaError, StandbyFailed
 
-Mode = Literal["read", "write"]
+Mode = Literal["read", "write", "standby"]
 
 # How long the server may say nothing after a statement: what a commit runs takes parts of a second,
 # and a COMMIT also waits for the standby.
@@ -120,6 +123,11 @@ class PostgresConnections(Connections):
         self._patience = driver.Patience()
         self.reader = _engine(settings, "read")
         self.writer = _engine(settings, "write")
+        self._standby: StandbyReader | None = None
+        if settings.database_read_url:
+            standby = _engine(replace(settings, database_url=settings.database_read_url), "standby")
+            driver.use(standby, self._patience)
+            self._standby = StandbyReader(standby, self.reader)
         self._is_closed = False
         self._answering = driver.Answering(self._ask_nothing)
         self._explains = ContextVar("explains", default=True)
@@ -133,10 +141,13 @@ class PostgresConnections(Connections):
         self._hear(self.writer)
         driver.send_whole(self.writer)
 
-        @event.listens_for(self.reader, "begin")
         def begin_reading(connection: Connection) -> None:
             connection.exec_driver_sql(_settings(connection, READ_IDLE_MS))
             driver.allow_silence(connection, READ_SILENCE_SEC)
+
+        event.listen(self.reader, "begin", begin_reading)
+        if self._standby is not None:
+            event.listen(self._standby.engine, "begin", begin_reading)
 
         @event.listens_for(self.writer, "begin")
         def begin_writing(connection: Connection) -> None:
@@ -176,6 +187,34 @@ class PostgresConnections(Connections):
             if code_of(error) == CANCELED:
                 raise QueryTooLong(timeout_sec) from error
             raise
+
+    @contextmanager
+    def late_reader(self) -> Iterator[Connection | None]:
+        """A read transaction on the standby; None where the primary has to answer.
+
+        An error of the block raises StandbyFailed: what is read may have been in the way of what
+        the standby replays, or lie in a table that it has not got yet.
+        """
+        connection = self._standby.connect() if self._standby is not None else None
+        if self._standby is None or connection is None:
+            yield None
+            return
+        try:
+            with connection, connection.begin():
+                yield connection
+        except (DBAPIError, TimeoutError) as error:
+            if not isinstance(error, DBAPIError) or error.connection_invalidated:
+                self._standby.failed(error)
+            raise StandbyFailed(reason_of(error)) from error
+
+    def caught_up(self) -> Engine | None:
+        """The engine of the standby once it has what is committed now; None where it has not."""
+        standby = self._standby
+        return standby.engine if standby is not None and standby.catches_up() else None
+
+    def read_server(self, within_sec: float) -> ReadServer | None:
+        """How the standby is, found within that time; None without one."""
+        return self._standby.now(within_sec) if self._standby is not None else None
 
     @contextmanager
     def promptly(self) -> Iterator[None]:
@@ -276,6 +315,8 @@ class PostgresConnections(Connections):
     def close(self, *engines: Engine) -> None:
         """Close the connections of these engines."""
         self._is_closed = self._is_closed or self.reader in engines
+        if self._standby is not None and self.reader in engines:
+            self._standby.close()
         for engine in engines:
             engine.dispose()
 
@@ -373,12 +414,12 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
     }
     if _names_several(url):
         # Whichever of them is the one that is written to.
-        arguments["target_session_attrs"] = "read-write"
+        arguments["target_session_attrs"] = "standby" if mode == "standby" else "read-write"
     for name in arguments.keys() & url.query.keys():
         # The operator's own value counts.
         del arguments[name]
     options: dict[str, Any] = {"isolation_level": "READ COMMITTED"}
-    if mode == "read":
+    if mode != "write":
         # A page of several statements is of one moment.
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     options[HOST] = settings.host_name
@@ -389,6 +430,6 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         # After a failover each connection leads to a database that is no more, or only follows.
         pool_pre_ping=True,
         # As those of SQLite: one connection writes.
-        pool_size=settings.threads + 6 if mode == "read" else 1,
+        pool_size=settings.threads + 6 if mode != "write" else 1,
         max_overflow=0,
     )

@@ -50,7 +50,8 @@ def as_json() -> Response:
     that is short because its search ended early has X-Searched-To.
     """
     store, query = context.store(), _query(JSON)
-    with context.view() as view:
+    # Who follows the log asks for what comes after an id: no standby has forgotten one.
+    with context.view() if query.newer_than is not None else context.late_view() as view:
         page, last = _page_or_newer(view, query)
     text_of = LocalText(store.settings.zone)
     objects = [formats.as_object(row, query, text_of) for row in page.rows]
@@ -67,7 +68,7 @@ def as_json() -> Response:
 def as_csv() -> Response:
     """Stream every row of the query, or as many as its limit says."""
     store, query = context.store(), _query(CSV)
-    rows = pages.rows_in_pages(store.database, query)
+    rows = pages.rows_in_pages(store.database, query, may_be_late=context.may_be_late())
     chunks = formats.csv_chunks(query, rows, store.settings.zone)
     return _download(chunks, "text/csv; charset=utf-8", formats.file_name(query, ".csv"))
 
@@ -76,7 +77,7 @@ def as_csv() -> Response:
 def as_json_file() -> Response:
     """Stream the same rows as one array, as a file to keep."""
     store, query = context.store(), _query(JSON_FILE)
-    rows = pages.rows_in_pages(store.database, query)
+    rows = pages.rows_in_pages(store.database, query, may_be_late=context.may_be_late())
     chunks = formats.json_chunks(query, rows, store.settings.zone)
     return _download(chunks, "application/json", formats.file_name(query, ".json"))
 
@@ -91,7 +92,7 @@ def as_series() -> Response:
     is_packed = kind == PACKED_TYPE
     store, query, behind = context.store(), replace(_query(SERIES), is_drawn=is_packed), None
     try:
-        with context.view() as view:
+        with context.late_view() as view:
             behind = charts.waits_for_rollups(view, query)
             chart = derived_lines.chart(view, query)
             comparison = compared(view, query, chart, _shown_until(query, chart))

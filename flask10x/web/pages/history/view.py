@@ -174,7 +174,7 @@ def as_qr_code() -> Response:
 
 def _content(query: Query | None, t: Translation) -> Content:
     store = context.store()
-    with context.view() as view:
+    with context.late_view() as view:
         shown = cards(view, store, t)
         page = pages.page(view, query, pages.patience_sec(store.settings)) if query else None
         notes, corrections = _written(view, query) if query else ([], [])
