@@ -34,6 +34,8 @@ CHARTS = {
     "chart_station_ms": "from=-365d&endpoint=data2",
     "chart_all_ms": "from=-365d",
 }
+# (https://sqlite.org/dbstat.html)
+SIZE = "SELECT sum(pgsize) FROM dbstat WHERE aggregate = 1 AND name LIKE '%readings%'"
 CONNECTIONS = {"enqueued": 4, "committed": 16}
 
 
@@ -67,6 +69,16 @@ class Both:
             self.data(engine).mkdir(parents=True, exist_ok=True)
             _run(self.data(engine), "migrate", **self.settings(engine, "full"))
         return (bench.rows or ROWS_STORED) / copy_sec
+
+    def readings_bytes(self, engine: str) -> float:
+        """What the readings of `fill` and their indexes take."""
+        if engine == POSTGRES:
+            with self._server.connect("full") as connection:
+                (row,) = connection.execute("SELECT pg_total_relation_size('readings')").fetchall()
+        else:
+            with closing(sqlite3.connect(self.data(engine) / "flask10x.sqlite3")) as file:
+                row = file.execute(SIZE).fetchone()
+        return float(row[0])
 
 
 def _run(data: Path, *arguments: str, **settings: object) -> float:
@@ -104,6 +116,9 @@ def engines(bench: Bench) -> Iterator[Run]:
         both = Both(place, server)
         yield from _ingest(both, bench)
         yield Run("engines", POSTGRES, 0, {"copy_per_sec": both.fill(bench)})
+        for engine in ENGINES:
+            size = both.readings_bytes(engine) / (bench.rows or ROWS_STORED)
+            yield Run("engines", engine, 0, {"bytes_per_reading": size})
         yield from _pages(both, bench)
         yield from _csv_files(both, bench)
 

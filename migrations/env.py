@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Any
 
 from alembic import context
-from sqlalchemy import Column, Index, MetaData
+from sqlalchemy import Column, MetaData
 from sqlalchemy.types import DOUBLE_PRECISION, REAL
 
 from flask10x.config import settings as settings_module
@@ -49,10 +49,6 @@ def expected(stations: Stations, dialect: str) -> MetaData:
     for name in stations.columns:
         if name not in there.c:
             there.append_column(Column(name, NUMBER))
-    if dialect == "postgresql":
-        (place,) = there.indexes
-        there.indexes.remove(place)
-        Index(place.name, *place.columns, there.c.id)
     return with_stations
 
 

@@ -56,8 +56,8 @@ readings = _table(
 )
 ARRIVAL = func.coalesce(readings.c.arrived_at, readings.c.received_at)
 """When the service got a reading: a late one was received after it was measured."""
-# The only index: a lone commit pays a page for each one (docs/decisions/0006).
-# On PostgreSQL the id is its last column, as it is by itself in each index of SQLite.
+# The only index: a lone commit pays a page for each one (docs/decisions/0006). Without the id,
+# which each index of SQLite has by itself, its pages are full on PostgreSQL (docs/decisions/0031).
 Index("ix_readings_endpoint_received_at", readings.c.endpoint, readings.c.received_at)
 
 

@@ -1,4 +1,4 @@
-"""On PostgreSQL no page sorts readings, or looks through more of them than it shows.
+"""On PostgreSQL a page sorts only readings of one moment, and looks through few that it hides.
 
 A table of some thousand rows is enough for the planner to want an index as it does in a large one.
 """
@@ -96,40 +96,72 @@ def sorts(plan: Plan) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("text", "limits"),
+    ("text", "limits", "hidden"),
     [
-        ("", ""),
-        ("order=asc", ""),
-        (f"cursor=before:{MIDDLE}", "(ROW(received_at, id) < "),
-        (f"order=asc&cursor=after:{MIDDLE}", "(ROW(received_at, id) > "),
-        ("from=2025-08-24", "(received_at >= "),
-        ("to=2025-08-24", "(received_at <= "),
-        (f"from=2025-08-01&to=2025-08-27&cursor=before:{MIDDLE}", "(ROW(received_at, id) < "),
-        ("co2__isnull=1", ""),
-        ("endpoint=data2", ""),
-        (f"endpoint=data2&cursor=before:{MIDDLE}", "(ROW(received_at, id) < "),
+        ("", "", ""),
+        ("order=asc", "", ""),
+        (f"cursor=before:{MIDDLE}", f"(received_at <= '{MIDDLE_MS}'", "(received_at, id) < "),
+        (
+            f"order=asc&cursor=after:{MIDDLE}",
+            f"(received_at >= '{MIDDLE_MS}'",
+            "(received_at, id) > ",
+        ),
+        ("from=2025-08-24", "(received_at >= ", ""),
+        ("to=2025-08-24", "(received_at <= ", ""),
+        (
+            f"from=2025-08-01&to=2025-08-27&cursor=before:{MIDDLE}",
+            f"(received_at <= '{MIDDLE_MS}'",
+            "(received_at, id) < ",
+        ),
+        ("co2__isnull=1", "", ""),
+        ("endpoint=data2", "", ""),
+        (
+            f"endpoint=data2&cursor=before:{MIDDLE}",
+            f"(received_at <= '{MIDDLE_MS}'",
+            "(received_at, id) < ",
+        ),
     ],
 )
-def test_each_branch_is_a_range_of_the_index_and_nothing_is_sorted(
+def test_each_branch_is_a_range_of_the_index_and_only_one_moment_is_sorted(
     database: Database,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
     text: str,
     limits: str,
+    hidden: str,
 ) -> None:
+    """The index has the times: readings of the same one are put in order, or left out, by id."""
     monkeypatch.setattr(search, "MOST_ROWS_BEHIND", -1)
     with plans_of(database) as plans, database.reader.begin() as connection:
         assert pages.page(
             View(connection, settings.stations), ask(settings, f"limit=20&{text}")
         ).rows
     plan = plans[0]
-    assert sorts(plan) == []
     scanned = scans(plan)
     assert len(scanned) == (1 if "endpoint" in text else 4)
     assert all(re.match(rf"Index Scan (Backward )?using {PLACE} on readings", s) for s in scanned)
+    assert [step.removeprefix("->").strip() for step in sorts(plan)] == ["Incremental Sort"] * len(
+        scanned
+    )
+    presorted = [step for step in plan if step.startswith("Presorted Key: ")]
+    assert len(presorted) == len(scanned)
+    assert all(re.fullmatch(r"Presorted Key: (readings(_\d)?\.)?received_at", s) for s in presorted)
     ranges = [step for step in plan if step.startswith("Index Cond: ")]
     assert len(ranges) == len(scanned)
     assert all("(endpoint = " in step and limits in step for step in ranges)
+    filters = [step for step in plan if step.startswith("Filter: ") and "ROW" in step]
+    assert len(filters) == (len(scanned) if hidden else 0)
+    assert all(f"ROW{hidden}" in step for step in filters)
+
+
+def test_the_pages_of_both_indexes_are_full(settings: Settings) -> None:
+    """A number more in an entry, and PostgreSQL would fill them to little more than a half."""
+    sizes = f"SELECT pg_relation_size('{PLACE}'), pg_relation_size('readings_pkey')"
+    with postgres.shared().connect(databases.name_of(settings.data_dir)) as connection:
+        (found,) = connection.execute(sizes).fetchall()
+    of_places, of_ids = found
+    assert of_places / ROWS < 35
+    assert of_ids / ROWS < 22
 
 
 def test_a_deep_page_reads_as_much_as_the_first(database: Database, settings: Settings) -> None:
