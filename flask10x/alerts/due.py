@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from flask10x.alerts import state_file
 from flask10x.alerts.alert import AlertMessage
-from flask10x.config.alerts.rules import Alerts, QuietHours
+from flask10x.config.alerts.rules import Alerts, QuietHours, is_between
 from flask10x.readings.times import SECOND_MS
 
 # The pauses before the second try, the third and so on; the last one repeats. A router that
@@ -101,7 +101,7 @@ def after_quiet_hours_ms(
     if quiet is None or rule in quiet.urgent:
         return now_ms
     now = local(now_ms, zone)
-    if not _is_within(now.time(), quiet):
+    if not is_between(now.time(), quiet.start, quiet.end):
         return now_ms
     day = now.date() if now.time() < quiet.end else now.date() + timedelta(days=1)
     end = datetime.combine(day, quiet.end)
@@ -113,9 +113,3 @@ def after_quiet_hours_ms(
 def local(ms: int, zone: tzinfo | None) -> datetime:
     """Return the moment in this zone; None is that of the system."""
     return datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone)
-
-
-def _is_within(now: time, quiet: QuietHours) -> bool:
-    if quiet.start <= quiet.end:
-        return quiet.start <= now < quiet.end
-    return now >= quiet.start or now < quiet.end

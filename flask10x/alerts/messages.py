@@ -6,7 +6,7 @@ whatever that of the process is.
 
 import string
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,7 +22,7 @@ from flask10x.translation import MONTHS, N_, WEEKDAYS, Language, translation
 # A chart begins this much before the alert, so that it shows the usual values, too.
 SHOWN_BEFORE_MS = 6 * HOUR_MS
 # Kinds whose link leads to the readings of their station; that of the others is the status page.
-OF_READINGS = {"silence", "threshold", "rate", "failed_sensor"}
+OF_READINGS = {"silence", "threshold", "rate", "stuck", "failed_sensor"}
 # Facts in the unit of the measurement.
 VALUES = {"value", "before", "limit", "clear", "change", "last_value"}
 DAY_SEC = 86_400
@@ -122,6 +122,19 @@ WORDINGS = {
         ),
         do=N_("Check what it is like there: is a window open, or a heater off?"),
         over=N_("{name} is no longer falling fast."),
+    ),
+    "stuck": Wording(
+        title=N_("{name} does not change: {value}"),
+        later=N_("{name} does not change"),
+        what=(
+            N_("{name} has been {value} since {since}, though its board is sending."),
+            N_("{name} has not changed since {since}, though its board is sending."),
+        ),
+        do=N_(
+            "Check the sensor: is it plugged in, is it wet or covered? If all is fine, unplug the"
+            " board and plug it in again after 10 seconds."
+        ),
+        over=N_("{name} changes again."),
     ),
     "failed_sensor": Wording(
         title=N_("{name}: the sensor does not measure"),
@@ -417,9 +430,20 @@ class Speaker:
         return template.format(**{name: values[name] for name in names})
 
 
+# It also ends with the hours of its rule, whatever the value is then.
+OVER_AFTER_HOURS = N_(
+    "{name} is back to normal, or the hours of the rule ({from} to {to}) are over."
+)
+WORDINGS |= {
+    f"{name}.hours": replace(WORDINGS[name], over=OVER_AFTER_HOURS)
+    for name in ("threshold.above", "threshold.below")
+}
+
+
 def _key(alert: Alert) -> str:
     if alert.kind == "threshold":
-        return "threshold.above" if alert.facts.get("above", 1) else "threshold.below"
+        name = "threshold.above" if alert.facts.get("above", 1) else "threshold.below"
+        return f"{name}.hours" if alert.facts.get("from") else name
     if alert.kind == "rate":
         return "rate.rise" if alert.facts.get("rise", 1) else "rate.fall"
     return alert.kind

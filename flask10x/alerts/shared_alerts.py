@@ -20,7 +20,7 @@ from flask10x.database.tables import active_alerts, alert_mutes
 
 # The kinds of rules that are about the database, and not about one host.
 KINDS: frozenset[Kind] = frozenset(
-    ("silence", "threshold", "rate", "failed_sensor", "refused", "export")
+    ("silence", "threshold", "rate", "stuck", "failed_sensor", "refused", "export")
 )
 _alerts, _messages = state_file.alerts.c, state_file.messages.c
 Key = tuple[str, str]

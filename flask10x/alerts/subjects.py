@@ -17,6 +17,7 @@ from flask10x.config.alerts.rules import (
     ReplicaOverdue,
     Rule,
     Silence,
+    Stuck,
     Threshold,
 )
 from flask10x.readings.labels import column_name, station_name
@@ -51,7 +52,7 @@ def name_of(subject: str, stations: Stations, t: Translation) -> str:
 
 def watched_by(rule: Rule, stations: Stations) -> tuple[str, ...]:
     """Return the subjects that a rule can have alerts of, in the order of the stations."""
-    if rule.kind in ("threshold", "rate"):
+    if rule.kind in ("threshold", "rate", "stuck"):
         return (f"{rule.station}.{rule.column}",)
     if rule.kind in ("silence", "refused"):
         return tuple(station.endpoint for station in stations_of(rule.stations, stations))
@@ -83,6 +84,7 @@ SENTENCES = {
     "threshold.below.for": N_("{name} below {limit} for {span}; ends at {clear}"),
     "rate.rise": N_("{name} rises by {change} within {span}"),
     "rate.fall": N_("{name} falls by {change} within {span}"),
+    "stuck": N_("{name} has the same value for {span}"),
     "queue": N_("Many readings waiting to be stored for {span}"),
     "disk": N_("Less than {n} % of the disk is free"),
     "database": N_("The database is damaged or missing, or readings cannot be stored for {span}"),
@@ -108,6 +110,15 @@ def sentence(rule: Rule, stations: Stations, t: Translation) -> str:
             key += ".for" if rule.for_sec else ""
             limit = rule.below if rule.above is None else rule.above
             values |= _of_measurement(rule, stations, t, limit=limit, clear=rule.clear)
+            if rule.start and rule.end:
+                return t(
+                    "{condition} (from {start} to {end})",
+                    condition=t(SENTENCES[key], **values),
+                    start=f"{rule.start:%H:%M}",
+                    end=f"{rule.end:%H:%M}",
+                )
+        case Stuck():
+            values |= _of_measurement(rule, stations, t)
         case Rate():
             key += ".fall" if rule.rise is None else ".rise"
             change = rule.fall if rule.rise is None else rule.rise
@@ -124,7 +135,7 @@ def _span_sec(rule: Rule) -> int:
             return rule.after_sec or 0
         case Rate() | RefusedSender():
             return rule.within_sec
-        case Threshold() | Queue() | DatabaseTrouble():
+        case Threshold() | Stuck() | Queue() | DatabaseTrouble():
             return rule.for_sec
     return 0
 
@@ -136,7 +147,7 @@ def _where(endpoints: tuple[str, ...], stations: Stations, t: Translation) -> st
 
 
 def _of_measurement(
-    rule: Threshold | Rate, stations: Stations, t: Translation, **values: float | None
+    rule: Threshold | Rate | Stuck, stations: Stations, t: Translation, **values: float | None
 ) -> dict[str, str]:
     """The name of the measurement, and these values with its unit."""
     measurement = stations.by_column.get(rule.column)

@@ -133,6 +133,8 @@ def _rule(kind: str, *, is_named: bool) -> Schema:
         needed=[*_needed(own), *([] if is_named else ["kind"])],
     )
     pair = {"threshold": ("above", "below"), "rate": ("rise", "fall")}.get(kind)
+    if any(key.name == "from" for key in own):
+        table["dependentRequired"] = {"from": ["to"], "to": ["from"]}
     return table | _one_of(*pair) if pair else table
 
 

@@ -73,6 +73,7 @@ USUAL_DIGITS = 1
 # What an alert is called beside the name of its station.
 ALERT_NAMES = {
     "silence": N_("No data"),
+    "stuck": N_("{name} does not change"),
     "failed_sensor": N_("{name}: the sensor does not measure"),
     "refused": N_("Readings rejected"),
 }

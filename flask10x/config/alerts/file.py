@@ -194,6 +194,7 @@ def mistakes_of(
     if kind == "threshold":
         yield from _only_one(values, "above", "below")
         yield from _clear_mistakes(values)
+        yield from _hours_mistakes(values)
     elif kind == "rate":
         yield from _only_one(values, "rise", "fall")
     if stations is None:
@@ -220,6 +221,14 @@ def _clear_mistakes(values: Mapping[str, Any]) -> Iterator[KeyMistake]:
     if "above" not in values and clear < values.get("below", clear):
         text = _("is {value}, below the limit: at least below = {limit} is needed")
         yield "clear", text.format(value=clear, limit=values["below"])
+
+
+def _hours_mistakes(values: Mapping[str, Any]) -> Iterator[KeyMistake]:
+    for name, field, other in (("from", "start", "end"), ("to", "end", "start")):
+        if field not in values and other in values:
+            yield name, _("is missing: when it is watched needs from and to")
+    if "start" in values and values["start"] == values.get("end"):
+        yield "to", _("is the same as from")
 
 
 def _unknown_station(key: str, endpoint: str, stations: Stations) -> Iterator[KeyMistake]:

@@ -92,6 +92,11 @@ def clock(raw: Any) -> time:
     return time(int(match[1]), int(match[2]))
 
 
+def is_between(now: time, start: time, end: time) -> bool:
+    """Whether it is `start` or later, and not `end` yet, which may be on the next day."""
+    return start <= now < end if start <= end else now >= start or now < end
+
+
 def base_url(raw: Any) -> str:
     """The address of the pages, without the slash at its end."""
     address = _address(raw, _("an address such as http://raspberrypi.local:8888 is needed"))
@@ -182,6 +187,7 @@ Kind = Literal[
     "silence",
     "threshold",
     "rate",
+    "stuck",
     "failed_sensor",
     "refused",
     "queue",
@@ -247,6 +253,10 @@ class Threshold(_AnyRule):
     """The value at which the alert ends: at most `above`, or at least `below`."""
     for_sec: int = field(default=0, metadata=FOR)
     """For how long it has to last before it is an alert."""
+    start: time | None = field(default=None, metadata=key("from", clock))
+    """When it begins to be watched each day, a time of the service's zone; None: always."""
+    end: time | None = field(default=None, metadata=key("to", clock))
+    """When that ends, maybe on the next day; None where `start` is."""
     kind: Literal["threshold"] = "threshold"
 
 
@@ -260,6 +270,16 @@ class Rate(_AnyRule):
     fall: float | None = field(default=None, metadata=key("fall", change))
     within_sec: int = field(metadata=key("within_min", minutes(0.5, 24 * 60)))
     kind: Literal["rate"] = "rate"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stuck(_AnyRule):
+    """A measurement whose value is the same for some time, though its station sends."""
+
+    station: str = field(metadata=STATION)
+    column: str = field(metadata=MEASUREMENT)
+    for_sec: int = field(default=6 * HOUR_SEC, metadata=key("for_min", minutes(1, MAX_MIN)))
+    kind: Literal["stuck"] = "stuck"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -347,6 +367,7 @@ Rule = (
     Silence
     | Threshold
     | Rate
+    | Stuck
     | FailedSensor
     | RefusedSender
     | Queue

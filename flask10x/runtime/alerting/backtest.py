@@ -7,15 +7,27 @@ nothing. What is still more than ROWS_MAX is left out, the oldest first.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby, pairwise
+from operator import itemgetter
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import func, select
 
-from flask10x.alerts.alert import Moment
+from flask10x.alerts.alert import Alert, Moment, Watch
 from flask10x.alerts.subjects import stations_of
-from flask10x.config.alerts.rules import Rate, Rule, Silence, Threshold
+from flask10x.config.alerts.rules import (
+    FailedSensor,
+    Rate,
+    RefusedSender,
+    Rule,
+    Silence,
+    Stuck,
+    Threshold,
+)
 from flask10x.config.settings import Settings
-from flask10x.database.tables import measurement, readings
+from flask10x.database.counters import value_of
+from flask10x.database.tables import measurement, readings, rejected
 from flask10x.history.buckets import Bucket, Window
 from flask10x.history.charts import chart, removed_ms, window_of
 from flask10x.history.query import Bound, Query
@@ -23,11 +35,20 @@ from flask10x.history.silence import Signs, learned_after_sec, silence, usual_si
 from flask10x.history.view import View
 from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import DAY_MS, SECOND_MS
+from flask10x.recording.rejected import EVICTED
 from flask10x.runtime.alerting.measurement_watches import (
     LATE_MS,
     FastChange,
     LimitPassed,
     NewReading,
+    Unchanged,
+)
+from flask10x.runtime.alerting.refusal_watches import (
+    FailedSensors,
+    RefusedReading,
+    RefusedSenders,
+    last_value,
+    refusal_of,
 )
 
 DAYS = 30
@@ -44,7 +65,7 @@ class Firing:
     at_ms: int
     ended_ms: int | None
     """None: it would still be active."""
-    station: str = ""
+    subject: str = ""
     """The endpoint, where the rule watches several."""
 
 
@@ -109,11 +130,90 @@ def backtest(view: View, settings: Settings, rule: Rule, hours: Past | None) -> 
     match rule:
         case Threshold():
             return _of_limit(view, rule, hours)
-        case Rate():
+        case Rate() | Stuck():
             return _of_change(view, rule)
+        case FailedSensor():
+            return _of_sensors(view, rule)
+        case RefusedSender():
+            return _of_senders(view, rule)
         case Silence():
             return _of_silence(view, settings, rule)
     return None
+
+
+def _of_sensors(view: View, rule: FailedSensor) -> Backtest:
+    stations = stations_of(rule.stations, view.stations)
+    most = ROWS_MAX // max(1, len(stations))
+    since_ms, firings = _since_ms(view), []
+    refusals = _refusals(view, since_ms)
+    for station in stations:
+        samples = _samples(view, station, since_ms, most)
+        if len(samples) == most:
+            since_ms = max(since_ms, samples[0].at_ms)
+        own = [one for one in refusals if one.endpoint == station.endpoint]
+        stored, rejected_source = _Stored[NewReading](), _Stored[RefusedReading]()
+        last = partial(last_value, view.connection)
+        watch = FailedSensors(rule, [station], stored, rejected_source, last)
+        steps: list[_Step] = [(one.at_ms, stored, one) for one in samples]
+        steps += [(one.received_at, rejected_source, one) for one in own]
+        steps.sort(key=itemgetter(0))
+        firings += _firings(rule, watch, steps)
+    return Backtest(_in_order(firings, since_ms), since_ms)
+
+
+def _of_senders(view: View, rule: RefusedSender) -> Backtest:
+    endpoints = [station.endpoint for station in stations_of(rule.stations, view.stations)]
+    since_ms = _since_ms(view)
+    refusals = [one for one in _refusals(view, since_ms) if one.endpoint in endpoints]
+    if refusals and value_of(view.connection, EVICTED):
+        # Older ones were deleted for newer ones, maybe.
+        since_ms = max(since_ms, refusals[0].received_at)
+    source = _Stored[RefusedReading]()
+    watch = RefusedSenders(rule, endpoints, source)
+    came: list[_Step] = [(one.received_at, source, one) for one in refusals]
+    # An alert ends when some of them are long enough ago.
+    past = [(at + rule.within_sec * SECOND_MS, source, None) for at, _, _ in came]
+    steps = sorted([*came, *(one for one in past if one[0] <= view.now_ms)], key=itemgetter(0))
+    return Backtest(_in_order(_firings(rule, watch, steps), since_ms), since_ms)
+
+
+def _in_order(firings: Iterable[Firing], since_ms: int) -> list[Firing]:
+    later = [one for one in firings if one.at_ms >= since_ms]
+    return sorted(later, key=lambda one: one.at_ms)
+
+
+def _refusals(view: View, since_ms: int) -> list[RefusedReading]:
+    """The rejected readings of the last days that are kept, the newest ROWS_MAX."""
+    columns = rejected.c
+    query = (
+        select(
+            *(columns.endpoint, columns.received_at, columns.measured_at),
+            *(columns.reasons, columns.hint, columns.codes),
+        )
+        .where(columns.received_at >= since_ms, columns.received_at <= view.now_ms)
+        .order_by(columns.id.desc())
+        .limit(ROWS_MAX)
+    )
+    found = [refusal_of(row) for row in view.connection.execute(query)]
+    return sorted(found, key=lambda one: one.received_at)
+
+
+def _samples(view: View, station: Station, since_ms: int, most: int) -> list[NewReading]:
+    """The newest readings of a station with all that it measures, in the order of time."""
+    at = readings.c.received_at
+    query = select(at, readings.c.arrived_at, *map(measurement, station.columns)).where(
+        readings.c.endpoint == station.endpoint, at >= since_ms, at <= view.now_ms
+    )
+    rows = view.connection.execute(query.order_by(at.desc()).limit(most)).all()
+    return [
+        NewReading(
+            endpoint=station.endpoint,
+            at_ms=row[0],
+            values=dict(zip(station.columns, row[2:], strict=True)),
+            is_late=row[1] is not None and row[1] - row[0] > LATE_MS,
+        )
+        for row in rows[::-1]
+    ]
 
 
 def _since_ms(view: View, hours: Past | None = None) -> int:
@@ -134,11 +234,12 @@ def _of_limit(view: View, rule: Threshold, hours: Past | None) -> Backtest:
             places = places[len(places) - number :]
             since_ms = hours.ends(place)[1] + 1
             break
-    source = _Stored()
-    watch = LimitPassed(rule, _measurement(view, rule), source)
+    source = _Stored[NewReading]()
+    watch = LimitPassed(rule, _measurement(view, rule), source, view.zone)
     runs = [_run(hours, since_ms, run) for run in _runs(places)]
     samples = (one for first_ms, last_ms in runs for one in _rows(view, rule, first_ms, last_ms))
-    return Backtest(_firings(watch, source, samples), since_ms)
+    steps = ((one.at_ms, source, one) for one in samples)
+    return Backtest(_firings(rule, watch, steps), since_ms)
 
 
 def _run(hours: Past, since_ms: int, places: Sequence[int]) -> tuple[int, int]:
@@ -170,14 +271,16 @@ def _runs(places: Iterable[int]) -> Iterator[list[int]]:
         yield [place for _, place in run]
 
 
-def _of_change(view: View, rule: Rate) -> Backtest:
+def _of_change(view: View, rule: Rate | Stuck) -> Backtest:
     since_ms = _since_ms(view)
     samples = [*_rows(view, rule, since_ms, view.now_ms, newest=ROWS_MAX)]
     if len(samples) == ROWS_MAX:
         since_ms = samples[0].at_ms
-    source = _Stored()
-    watch = FastChange(rule, _measurement(view, rule), source)
-    return Backtest(_firings(watch, source, samples), since_ms)
+    source = _Stored[NewReading]()
+    of = _measurement(view, rule)
+    watch = FastChange(rule, of, source) if isinstance(rule, Rate) else Unchanged(rule, of, source)
+    steps = ((one.at_ms, source, one) for one in samples)
+    return Backtest(_firings(rule, watch, steps), since_ms)
 
 
 def _of_silence(view: View, settings: Settings, rule: Silence) -> Backtest:
@@ -213,7 +316,11 @@ def _arrivals(view: View, station: Station, since_ms: int, most: int) -> list[in
 
 
 def _rows(
-    view: View, rule: Threshold | Rate, first_ms: int, last_ms: int, newest: int | None = None
+    view: View,
+    rule: Threshold | Rate | Stuck,
+    first_ms: int,
+    last_ms: int,
+    newest: int | None = None,
 ) -> Iterator[NewReading]:
     """The readings of the rule's station in this range, in the order of time."""
     at = readings.c.received_at
@@ -236,32 +343,52 @@ def _rows(
         )
 
 
+T = TypeVar("T")
+
+
 @dataclass(slots=True)
-class _Stored:
+class _Stored(Generic[T]):
     """Hands one stored reading after another to a watch."""
 
-    samples: list[NewReading] = field(default_factory=list)
+    samples: list[T] = field(default_factory=list)
 
-    def of(self, _now: Moment) -> Sequence[NewReading]:
+    def of(self, _now: Moment) -> Sequence[T]:
         return self.samples
 
 
-def _firings(
-    watch: LimitPassed | FastChange, source: _Stored, samples: Iterable[NewReading]
-) -> list[Firing]:
+_Step = tuple[int, _Stored[Any], Any]
+"""A time, and the reading that comes then from a source; None: only time has passed."""
+
+
+def _firings(rule: Rule, watch: Watch, steps: Iterable[_Step]) -> list[Firing]:
     firings: list[Firing] = []
-    began_ms: int | None = None
-    for sample in samples:
-        source.samples = [sample]
-        for verdict in watch.step(Moment(sample.at_ms, sample.at_ms), {}):
-            if verdict.is_firing and began_ms is None:
-                began_ms = sample.at_ms
-            elif not verdict.is_firing and began_ms is not None:
-                firings.append(Firing(began_ms, sample.at_ms))
-                began_ms = None
-    return firings if began_ms is None else [*firings, Firing(began_ms, None)]
+    active: dict[tuple[str, str], Alert] = {}
+    for at_ms, source, sample in steps:
+        source.samples = [] if sample is None else [sample]
+        for verdict in list(watch.step(Moment(at_ms, at_ms), active)):
+            key = rule.name, verdict.subject
+            if verdict.is_firing and key not in active:
+                active[key] = Alert(
+                    rule=rule.name,
+                    kind=rule.kind,
+                    subject=verdict.subject,
+                    since_ms=at_ms,
+                    firing_since_ms=at_ms,
+                    facts={},
+                )
+            elif verdict.is_firing is False and key in active:
+                alert = active.pop(key)
+                firings.append(_firing(alert, at_ms))
+        source.samples = []
+    return [*firings, *(_firing(alert, None) for alert in active.values())]
 
 
-def _measurement(view: View, rule: Threshold | Rate) -> Measurement:
+def _firing(alert: Alert, ended_ms: int | None) -> Firing:
+    # What a rule on one measurement is about is known to who reads it.
+    is_one = alert.kind in ("threshold", "rate", "stuck")
+    return Firing(alert.since_ms, ended_ms, "" if is_one else alert.subject)
+
+
+def _measurement(view: View, rule: Threshold | Rate | Stuck) -> Measurement:
     of_station = view.stations.by_endpoint[rule.station].measurements
     return next(one for one in of_station if one.column == rule.column)

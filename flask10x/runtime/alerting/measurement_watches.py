@@ -1,4 +1,5 @@
-"""The rules on values: `threshold`, a value beyond a limit, and `rate`, one that changes fast.
+"""The rules on values: `threshold`, a value beyond a limit; `rate`, one that changes fast; and
+`stuck`, one that does not change.
 
 All rules on values share one query for the readings that came since the last step. No query is made
 while no reading comes. The readings of a station are in the order of their measurement; one that is
@@ -10,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from itertools import chain
 from statistics import median
 from typing import Any, Generic, Protocol, TypeVar
@@ -17,7 +19,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from sqlalchemy import Connection, Row, Select, select
 
 from flask10x.alerts.alert import Active, Alert, Fact, Moment, Verdict
-from flask10x.config.alerts.rules import Rate, Threshold
+from flask10x.alerts.due import local
+from flask10x.config.alerts.rules import Rate, Stuck, Threshold, is_between
 from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
 from flask10x.database.expressions import unindexed
@@ -248,7 +251,7 @@ class ReadingSource(Protocol):
         """Return the new readings of this step, in the order of their time."""
 
 
-R = TypeVar("R", Rate, Threshold)
+R = TypeVar("R", Rate, Stuck, Threshold)
 
 
 class OfMeasurement(ABC, Generic[R]):
@@ -301,12 +304,22 @@ class LimitPassed(OfMeasurement[Threshold]):
 
     The time counts from the first measured value beyond the limit until a value is back at `clear`.
     Values between the two change nothing, so a value that hovers round the limit leads to one
-    alert. A missing value changes nothing.
+    alert. A missing value changes nothing. A value that was measured outside the hours of the rule
+    counts as one that is back.
     """
 
-    def __init__(self, rule: Threshold, of: Measurement, readings: ReadingSource) -> None:
-        """`readings` must have the column of the rule."""
+    def __init__(
+        self,
+        rule: Threshold,
+        of: Measurement,
+        readings: ReadingSource,
+        zone: tzinfo | None = None,
+    ) -> None:
+        """`readings` must have the column of the rule; its hours are of this zone, None: that of
+        the system.
+        """
         super().__init__(rule, of, readings)
+        self._zone = zone
         # When the first value beyond the limit was measured; None while it is back.
         self._beyond_ms: int | None = None
 
@@ -315,7 +328,7 @@ class LimitPassed(OfMeasurement[Threshold]):
         self._beyond_ms = alert.since_ms
 
     def _take(self, sample: NewReading, value: float) -> None:
-        is_beyond, is_back = self._compared(value)
+        is_beyond, is_back = self._compared(value) if self._is_watched(sample) else (False, True)
         if sample.at_ms - self._last_ms > PAUSE_MAX_MS and not self._is_firing:
             self._beyond_ms = None
         self._last_ms = sample.at_ms
@@ -349,6 +362,14 @@ class LimitPassed(OfMeasurement[Threshold]):
             "for_sec": self._rule.for_sec,
             "measured_at": at_ms,
         }
+        if self._rule.start and self._rule.end:
+            self._facts |= {"from": f"{self._rule.start:%H:%M}", "to": f"{self._rule.end:%H:%M}"}
+
+    def _is_watched(self, sample: NewReading) -> bool:
+        start, end = self._rule.start, self._rule.end
+        if start is None or end is None:
+            return True
+        return is_between(local(sample.at_ms, self._zone).time(), start, end)
 
     def _compared(self, value: float) -> tuple[bool, bool]:
         """Whether the value is beyond the limit, and whether it is back."""
@@ -417,5 +438,57 @@ class FastChange(OfMeasurement[Rate]):
             "change": change,
             "rise": 1 if self._sign > 0 else 0,
             "within_sec": self._rule.within_sec,
+            "measured_at": at_ms,
+        }
+
+
+# A board that sends each hour has the same value several times by chance.
+SAME_READINGS_MIN = 5
+
+
+class Unchanged(OfMeasurement[Stuck]):
+    """Fires while one measurement of one station has the same value for some time.
+
+    The time counts from the first reading with the value, and again after a pause that is
+    longer than the time of the rule. A missing value changes nothing.
+    """
+
+    def __init__(self, rule: Stuck, of: Measurement, readings: ReadingSource) -> None:
+        """`readings` must have the column of the rule."""
+        super().__init__(rule, of, readings)
+        self._value: float | None = None
+        self._since_ms = 0
+        self._times = 0
+
+    def _go_on(self, alert: Alert) -> None:
+        super()._go_on(alert)
+        self._since_ms = alert.since_ms
+
+    def _take(self, sample: NewReading, value: float) -> None:
+        at_ms, for_ms = sample.at_ms, self._rule.for_sec * 1000
+        # After a pause it is not known what was in between.
+        is_new = value != self._value or at_ms - self._last_ms > for_ms
+        is_continued = self._value is None and self._is_firing is True
+        self._last_ms, self._value = at_ms, value
+        if is_continued:
+            self._times = SAME_READINGS_MIN
+        elif is_new or at_ms < self._since_ms:
+            self._since_ms, self._times = at_ms, 0
+        self._times += 1
+        if not sample.is_late:
+            self._decide(value, at_ms, is_continued=is_continued)
+
+    def _decide(self, value: float, at_ms: int, *, is_continued: bool) -> None:
+        has_lasted = at_ms - self._since_ms >= self._rule.for_sec * 1000
+        is_firing = is_continued or (has_lasted and self._times >= SAME_READINGS_MIN)
+        if is_firing and not self._is_firing:
+            self._changed_ms = self._since_ms
+        elif not is_firing:
+            self._changed_ms = at_ms
+        self._is_firing = is_firing
+        self._facts = {
+            "value": value,
+            "unit": self._of.unit,
+            "for_sec": self._rule.for_sec,
             "measured_at": at_ms,
         }

@@ -11,8 +11,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Connection, Select, select
 
 from flask10x.alerts.alert import Active, Alert, Fact, Moment, Verdict
 from flask10x.config.alerts.rules import FailedSensor, RefusedSender
@@ -30,7 +31,7 @@ from flask10x.runtime.alerting.measurement_watches import (
     STALE_MS,
     Measured,
     NewReading,
-    NewReadings,
+    ReadingSource,
     SharedQuery,
     in_order,
     measured,
@@ -95,7 +96,7 @@ class NewRefusals(SharedQuery[RefusedReading]):
                 after, until = head - REPLAYED_ROWS, head
             else:
                 after, until = self._last_id, min(head, self._last_id + SPAN_ROWS)
-            refusals = [_refusal(row) for row in connection.execute(self._between(after, until))]
+            refusals = [refusal_of(row) for row in connection.execute(self._between(after, until))]
         self._last_id = until
         self._has_more = self._has_more or until < head
         return refusals
@@ -113,7 +114,8 @@ class NewRefusals(SharedQuery[RefusedReading]):
         )
 
 
-def _refusal(row: Row[tuple[str, int, int, str, str, str]]) -> RefusedReading:
+def refusal_of(row: Any) -> RefusedReading:
+    """Return the reading of a row with endpoint, times, reasons, hint and codes."""
     reasons, hint = with_codes(json.loads(row.reasons), row.hint, row.codes)
     return RefusedReading(
         endpoint=row.endpoint,
@@ -130,11 +132,18 @@ CLEAR_SHARE = 0.5
 TIMES_MAX = 10_000
 
 
+class RefusalSource(Protocol):
+    """Where a rule on rejected readings takes them from."""
+
+    def of(self, now: Moment) -> Sequence[RefusedReading]:
+        """Return the new ones of this step, the oldest first."""
+
+
 class RefusedSenders:
     """Fires for each station with `readings` rejected readings within `within_sec`."""
 
     def __init__(
-        self, rule: RefusedSender, endpoints: Collection[str], refusals: NewRefusals
+        self, rule: RefusedSender, endpoints: Collection[str], refusals: RefusalSource
     ) -> None:
         """`refusals` must have these endpoints."""
         self._rule = rule
@@ -235,8 +244,8 @@ class FailedSensors:
         self,
         rule: FailedSensor,
         stations: Iterable[Station],
-        new: NewReadings,
-        refusals: NewRefusals,
+        new: ReadingSource,
+        refusals: RefusalSource,
         last_value: LastValueOf,
     ) -> None:
         """`new` must have all columns of the stations, `refusals` the endpoints.
@@ -351,27 +360,32 @@ def _fault_in(reason: str | None) -> float | None:
 
 
 def last_value_in(database: Database) -> LastValueOf:
-    """Return the usual `last_value`, which uses the roll-ups, for no index has the values."""
+    """Return the usual `last_value`, which makes a query of its own."""
 
-    def last_value(station: Station, of: Measurement) -> LastValue | None:
-        hours = (
-            select(rollups.c.hour)
-            .where(rollups.c.endpoint == station.endpoint, rollups.c.measurement == of.column)
-            .where(rollups.c["count"] > 0)
-            .order_by(rollups.c.hour.desc())
-            .limit(1)
-        )
-        at, value = readings.c.received_at, measurement(of.column)
+    def in_database(station: Station, of: Measurement) -> LastValue | None:
         with database.query() as connection:
-            hour = connection.execute(hours).scalar_one_or_none()
-            if hour is None:
-                return None
-            within = select(at, value).where(
-                readings.c.endpoint == station.endpoint,
-                at.between(hour * HOUR_MS, (hour + 1) * HOUR_MS - 1),
-                value.is_not(None),
-            )
-            row = connection.execute(within.order_by(at.desc()).limit(1)).one_or_none()
-        return LastValue(*row) if row else LastValue(hour * HOUR_MS, None)
+            return last_value(connection, station, of)
 
-    return last_value
+    return in_database
+
+
+def last_value(connection: Connection, station: Station, of: Measurement) -> LastValue | None:
+    """Return the last good value by the roll-ups, for no index has the values; None: none."""
+    hours = (
+        select(rollups.c.hour)
+        .where(rollups.c.endpoint == station.endpoint, rollups.c.measurement == of.column)
+        .where(rollups.c["count"] > 0)
+        .order_by(rollups.c.hour.desc())
+        .limit(1)
+    )
+    at, value = readings.c.received_at, measurement(of.column)
+    hour = connection.execute(hours).scalar_one_or_none()
+    if hour is None:
+        return None
+    within = select(at, value).where(
+        readings.c.endpoint == station.endpoint,
+        at.between(hour * HOUR_MS, (hour + 1) * HOUR_MS - 1),
+        value.is_not(None),
+    )
+    row = connection.execute(within.order_by(at.desc()).limit(1)).one_or_none()
+    return LastValue(*row) if row else LastValue(hour * HOUR_MS, None)

@@ -19,6 +19,7 @@ from flask10x.config.alerts.rules import (
     ReplicaOverdue,
     Rule,
     Silence,
+    Stuck,
     Threshold,
     WrongCopies,
 )
@@ -36,6 +37,7 @@ from flask10x.runtime.alerting.measurement_watches import (
     LimitPassed,
     NewReadings,
     Scope,
+    Unchanged,
 )
 from flask10x.runtime.alerting.refusal_watches import (
     FailedSensors,
@@ -83,18 +85,21 @@ class _Sources:
 
     def watch(self, rule: Rule) -> Watch:
         """Return the watch of one rule."""
-        if isinstance(rule, Threshold | Rate | FailedSensor | RefusedSender):
+        if isinstance(rule, Threshold | Rate | Stuck | FailedSensor | RefusedSender):
             return self._of_readings(rule)
         if isinstance(rule, WrongCopies):
             return DifferingCopies(rule, partial(verified.last_result, self.settings))
         return self._of_service(rule)
 
-    def _of_readings(self, rule: Threshold | Rate | FailedSensor | RefusedSender) -> Watch:
+    def _of_readings(self, rule: Threshold | Rate | Stuck | FailedSensor | RefusedSender) -> Watch:
         match rule:
             case Threshold():
-                return LimitPassed(rule, self._measurement(rule), self._readings)
+                of, zone = self._measurement(rule), self.settings.zone
+                return LimitPassed(rule, of, self._readings, zone)
             case Rate():
                 return FastChange(rule, self._measurement(rule), self._readings)
+            case Stuck():
+                return Unchanged(rule, self._measurement(rule), self._readings)
             case FailedSensor():
                 stations = self._stations(rule.stations)
                 last_value = last_value_in(self.database)
@@ -134,7 +139,7 @@ class _Sources:
         newest = partial(facts.newest_backup, self.settings.backup_dir, self.settings.zone)
         return OverdueBackup(rule, newest, self._began_at)
 
-    def _measurement(self, rule: Threshold | Rate) -> Measurement:
+    def _measurement(self, rule: Threshold | Rate | Stuck) -> Measurement:
         of_station = self.settings.stations.by_endpoint[rule.station].measurements
         return next(measurement for measurement in of_station if measurement.column == rule.column)
 
@@ -165,9 +170,9 @@ def scope_of(rules: Sequence[Rule], stations: Stations) -> Scope:
     replayed_sec = replayed_rows = 0
     for rule in rules:
         match rule:
-            case Threshold() | Rate():
+            case Threshold() | Rate() | Stuck():
                 columns[rule.station][rule.column] = None
-                lasting_sec = rule.for_sec if isinstance(rule, Threshold) else rule.within_sec
+                lasting_sec = rule.within_sec if isinstance(rule, Rate) else rule.for_sec
                 replayed_sec = max(replayed_sec, 2 * lasting_sec)
             case FailedSensor():
                 for station in stations_of(rule.stations, stations):

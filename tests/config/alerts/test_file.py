@@ -277,15 +277,15 @@ def test_a_station_of_the_file_of_stations_can_be_named() -> None:
         ),
         (
             '[rules.x]\nkind = "treshold"',
-            "line 2: [rules.x] kind: is 'treshold': one of silence, threshold, rate, failed_sensor,"
-            " refused, queue, disk, database, export, backup, replica, copies is needed (did you"
-            " mean threshold?)",
+            "line 2: [rules.x] kind: is 'treshold': one of silence, threshold, rate, stuck,"
+            " failed_sensor, refused, queue, disk, database, export, backup, replica, copies is"
+            " needed (did you mean threshold?)",
         ),
         (
             "[rules.slience]",
             "line 1: [rules.slience] kind: is missing: one of silence, threshold, rate,"
-            " failed_sensor, refused, queue, disk, database, export, backup, replica, copies (did"
-            " you mean silence?)",
+            " stuck, failed_sensor, refused, queue, disk, database, export, backup, replica, copies"
+            " (did you mean silence?)",
         ),
         (
             "[rules.My-Disk]\nkind = 'disk'",
@@ -354,6 +354,14 @@ def test_the_message_of_a_mistake(text: str, message: str) -> None:
         (
             "above = 2\nbelow = 1\nclear = 1",
             "7: [rules.stuffy] below: above or below is needed, not both",
+        ),
+        (
+            'above = 1500\nclear = 1200\nfrom = "18:00"',
+            "2: [rules.stuffy] to: is missing: when it is watched needs from and to",
+        ),
+        (
+            'above = 1500\nclear = 1200\nfrom = "18:00"\nto = 18:00:00',
+            "9: [rules.stuffy] to: is the same as from",
         ),
         (
             "above = 1500\nclear = 1501",

@@ -1,6 +1,8 @@
 """How often a rule would have fired: the same as the watch says of all readings, one by one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, time
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -8,14 +10,25 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from flask10x.alerts.alert import Moment
-from flask10x.config.alerts.rules import FailedSensor, Rate, Silence, Threshold
+from flask10x.config.alerts.rules import (
+    BackupOverdue,
+    FailedSensor,
+    Rate,
+    RefusedSender,
+    Rule,
+    Silence,
+    Stuck,
+    Threshold,
+)
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.history.view import View
 from flask10x.readings.parse import Reading
+from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import HOUR_MS
+from flask10x.recording.rejected import RejectedReading, keep
 from flask10x.runtime.alerting import backtest as module
 from flask10x.runtime.alerting.backtest import Backtest, Firing, backtest, past
 from flask10x.runtime.alerting.measurement_watches import LimitPassed, NewReading
@@ -42,9 +55,7 @@ def stored(database: Database, *readings: Reading) -> None:
         insert_readings(connection, readings)
 
 
-def asked(
-    database: Database, settings: Settings, rule: Threshold | Rate | Silence
-) -> Backtest | None:
+def asked(database: Database, settings: Settings, rule: Rule) -> Backtest | None:
     with database.query() as connection:
         view = View(connection, settings.stations, settings.zone, NOW_MS)
         hours = past(view, "data2", "co2") if not isinstance(rule, Silence) else None
@@ -141,8 +152,60 @@ def test_a_fast_change_is_counted(database: Database, settings: Settings) -> Non
     assert result is not None and len(result.firings) == 1
 
 
+def test_a_stuck_sensor_is_counted(database: Database, settings: Settings) -> None:
+    changing = [co2(400 - n, 700 + n % 3) for n in range(200)]
+    same = [co2(200 - n, 650) for n in range(100)]
+    stored(database, *changing, *same, *(co2(100 - n, 700 + n % 3) for n in range(100)))
+    rule = Stuck(name="x", station="data2", column="co2", for_sec=3600)
+    result = asked(database, settings, rule)
+    assert result is not None
+    begin, end = (NOW_MS - ago * MINUTE_MS for ago in (140, 100))
+    assert [(one.at_ms, one.ended_ms, one.subject) for one in result.firings] == [(begin, end, "")]
+
+
+def test_the_hours_of_a_rule_are_counted_only(database: Database, settings: Settings) -> None:
+    stored(database, *(co2(48 * 60 - n, 1200) for n in range(48 * 60)))
+    always = asked(database, settings, rule_of())
+    nightly = asked(database, settings, replace(rule_of(), start=time(18), end=time(9)))
+    assert always is not None and nightly is not None
+    assert (len(always.firings), len(nightly.firings)) == (1, 2)
+    hours = [
+        datetime.fromtimestamp(one.at_ms / 1000, settings.zone).hour for one in nightly.firings
+    ]
+    assert 18 in hours
+
+
+def test_a_failed_sensor_is_counted(database: Database, settings: Settings) -> None:
+    stored(database, *(co2(100 - n, None if 40 <= n < 60 else 700) for n in range(100)))
+    result = asked(database, settings, FailedSensor(stations=("data2",), readings=10))
+    assert result is not None
+    times = [NOW_MS - ago * MINUTE_MS for ago in (51, 40)]
+    assert [(one.at_ms, one.ended_ms, one.subject) for one in result.firings] == [
+        (*times, "data2.co2")
+    ]
+
+
+def test_rejected_readings_are_counted(database: Database, settings: Settings) -> None:
+    reasons = {"co2": Reason("missing")}
+    readings = [
+        RejectedReading("data2", NOW_MS - ago * MINUTE_MS, "", b"{}", reasons)
+        for ago in (*range(500, 490, -1), *range(300, 295, -1), *range(12, 2, -1))
+    ]
+    with database.commit() as connection:
+        keep(connection, readings, settings)
+    result = asked(database, settings, RefusedSender(readings=10, within_sec=3600))
+    assert result is not None
+    # The first ends when half of them are an hour ago.
+    begins = [NOW_MS - ago * MINUTE_MS for ago in (491, 3)]
+    ended = NOW_MS - (495 - 60) * MINUTE_MS
+    assert [(one.at_ms, one.ended_ms) for one in result.firings] == [
+        (begins[0], ended),
+        (begins[1], None),
+    ]
+
+
 def test_other_kinds_are_not_counted(database: Database, settings: Settings) -> None:
     with database.query() as connection:
         view = View(connection, settings.stations, settings.zone, NOW_MS)
-        assert backtest(view, settings, FailedSensor(), None) is None
+        assert backtest(view, settings, BackupOverdue(), None) is None
         assert past(view, "data2", "co2") is None

@@ -44,6 +44,13 @@ station = "data3"
 measurement = "temperature"
 below = -2.5
 clear = 0
+from = "18:00"
+to = "09:00"
+[rules.same]
+kind = "stuck"
+station = "data3"
+measurement = "humidity"
+for_min = 180
 [rules.window]
 kind = "rate"
 station = "data2"
@@ -361,6 +368,32 @@ def test_a_rule_is_made_changed_switched_off_and_on_and_removed(
     assert "The rule data2_co2_above was removed from" in page
 
 
+def test_a_limit_has_hours_and_a_sensor_may_be_stuck(
+    client: FlaskClient, settings: Settings, token: str
+) -> None:
+    page = client.get(f"{PAGE}/rule?template=frost").text
+    assert 'name="from" type="time" value="18:00"' in page
+    assert 'name="to" type="time" value="09:00"' in page
+    for wrong in ("25:00", "6 pm", "18:61"):
+        answer = client.post(f"{PAGE}/rule", data=limit(token, **{"from": wrong, "to": "09:00"}))
+        assert answer.status_code == 400
+        assert "a time such as 18:00 is needed" in answer.text and wrong in answer.text
+    for hours in ({"from": "18:00"}, {"from": "18:00", "to": "18:00"}):
+        answer = client.post(f"{PAGE}/rule", data=limit(token, **hours))
+        assert answer.status_code == 400 and 'id="error-to"' in answer.text, hours
+    typed = {"from": "１８：００", "to": "9時"}
+    assert client.post(f"{PAGE}/rule", data=limit(token, **typed)).status_code == 303
+    rule = alerts_of(settings)["rules"]["data2_co2_above"]
+    assert (rule["from"], rule["to"]) == ("18:00", "09:00")
+    assert "for 10 min; ends at 1200 ppm (from 18:00 to 09:00)" in words(client.get(PAGE).text)
+
+    stuck = {"token": token, "kind": "stuck", "about": "data2.humidity", "for_min": "180"}
+    assert client.post(f"{PAGE}/rule", data=stuck).status_code == 303
+    made = {"kind": "stuck", "station": "data2", "measurement": "humidity", "for_min": 180}
+    assert alerts_of(settings)["rules"]["data2_humidity_stuck"] == made
+    assert "has the same value for 3 h" in words(client.get(PAGE).text)
+
+
 def test_a_rule_keeps_what_was_written_by_hand(
     client: FlaskClient, settings: Settings, token: str
 ) -> None:
@@ -527,7 +560,8 @@ def test_rules_of_each_kind_can_be_changed(
     before = alerts_of(settings)
     for name, table in before["rules"].items():
         page = client.get(f"{PAGE}/rule?name={name}").text
-        fields = dict(re.findall(r'<input name="(\w+)" inputmode="decimal" value="([^"]*)"', page))
+        inputs = r'<input name="(\w+)" (?:inputmode="decimal"|type="time") value="([^"]*)"'
+        fields = dict(re.findall(inputs, page))
         chosen = re.findall(r'value="([^"]+)" selected', page)
         fields |= dict(zip(("about", "direction"), chosen, strict=False))
         stations = re.findall(r'name="stations" value="(\w+)" checked', page)

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from flask10x.alerts.subjects import name_of
 from flask10x.config.alerts.rules import Rule
 from flask10x.database.error_codes import QueryTooLong
 from flask10x.history.local_time import day_of as number_of_day
 from flask10x.history.local_time import day_start
 from flask10x.history.view import View
-from flask10x.readings.labels import day_of, moment, station_name
+from flask10x.readings.labels import day_of, moment
 from flask10x.readings.numbers import MINUS
 from flask10x.readings.times import DAY_MS
 from flask10x.runtime.alerting import backtest
@@ -97,8 +98,9 @@ def _firing(view: View, one: backtest.Firing, t: Translation) -> str:
     else:
         span = t.duration((one.ended_ms - one.at_ms) // 1000)
         text = t("{time}, for {span}", time=time, span=span)
-    station = view.stations.by_endpoint.get(one.station)
-    return t("{station}: {text}", station=station_name(station, t), text=text) if station else text
+    if not one.subject:
+        return text
+    return t("{station}: {text}", station=name_of(one.subject, view.stations, t), text=text)
 
 
 def _time(view: View, ms: int, t: Translation) -> str:

@@ -1,8 +1,10 @@
 """The form of a rule: its fields, what a template or a chart fills in, and its table."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import time
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
@@ -14,6 +16,8 @@ from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.translation import N_, Translation
 
 DIGITS = 10
+HOURS = ("from", "to")
+HOURS_A_DAY, MINUTES_AN_HOUR = 24, 60
 # Of the distance between a limit and the end of its alert, where a form leaves that empty.
 CLEAR_SHARE = 0.1
 LEAST_CLEAR = {"°C": 0.5, "ppm": 50.0, "%": 2.0, "hPa": 1.0, "V": 0.1}
@@ -22,7 +26,8 @@ KINDS = {
     "threshold": N_("A value is above or below a limit"),
     "rate": N_("A value changes fast"),
     "silence": N_("A station sends no data"),
-    "failed_sensor": N_("A sensor is stuck: it gives no value, or a fault value"),
+    "stuck": N_("A sensor is stuck: its value does not change"),
+    "failed_sensor": N_("A sensor gives no value, or a fault value"),
     "refused": N_("Readings of a station are rejected"),
 }
 """The kinds that a new rule may be of."""
@@ -32,6 +37,8 @@ LABELS = {
     "value": N_("Value"),
     "clear": N_("Ends at (empty: a little before that)"),
     "for_min": N_("For how long, in minutes"),
+    "from": N_("Only from (empty: always)"),
+    "to": N_("to"),
     "within_min": N_("Within how many minutes"),
     "after_min": N_("After how many minutes (empty: learned from each station)"),
     "readings": N_("In how many readings"),
@@ -51,6 +58,7 @@ DIRECTIONS = {
 USUAL = {
     "threshold": {"direction": "above", "for_min": "10"},
     "rate": {"direction": "fall", "within_min": "15"},
+    "stuck": {"for_min": "360"},
     "failed_sensor": {"readings": "10"},
     "refused": {"readings": "10", "within_min": "60"},
 }
@@ -89,11 +97,18 @@ TEMPLATES = {
     "frost": Template(
         N_("Frost tonight"),
         "threshold",
-        {"direction": "below", "value": "3", "clear": "4", "for_min": "10"},
+        {
+            "direction": "below",
+            "value": "2",
+            "clear": "3",
+            "for_min": "10",
+            "from": "18:00",
+            "to": "09:00",
+        },
         r"temperature",
         r"outside|outdoor|garden|balcony|屋外|外|庭|ベランダ|data3",
     ),
-    "stuck": Template(N_("Sensor stuck"), "failed_sensor", {"readings": "10"}),
+    "stuck": Template(N_("Sensor stuck"), "stuck", {"for_min": "360"}, r"temperature|humidity"),
     "battery": Template(
         N_("Battery low"),
         "threshold",
@@ -161,13 +176,20 @@ def of_rule(kind: str, table: Mapping[str, Any], rule: Rule | None) -> dict[str,
         if key.name in ("stations", "ways"):
             values[key.name] = [*table.get(key.name, ())]
         elif value is not None:
-            values[key.name] = number_text(value) if isinstance(value, int | float) else str(value)
+            values[key.name] = _text(value)
     if "station" in values:
         values["about"] = f"{values.pop('station')}.{values.pop('measurement', '')}"
     for direction in DIRECTIONS.get(kind, ()):
         if direction in values:
             values |= {"direction": direction, "value": values.pop(direction)}
     return values
+
+
+def _text(value: Any) -> str:
+    """A value of the file as a form has it."""
+    if isinstance(value, time):
+        return f"{value:%H:%M}"
+    return number_text(value) if isinstance(value, int | float) else str(value)
 
 
 _UNITS_SEC = {"min": 60, "h": 3600}
@@ -207,10 +229,12 @@ class Reader:
         table: dict[str, Any] = {}
         if "stations" in keys:
             table["stations"] = self.values["stations"] or None
-        if kind in DIRECTIONS:
+        if "station" in keys:
             self._add_subject(table)
         for name in keys:
-            if name in LABELS and name not in ("stations", "clear"):
+            if name in HOURS:
+                table[name] = self._clock(name)
+            elif name in LABELS and name not in ("stations", "clear"):
                 table[name] = self._number(name, is_needed=name in ("within_min", "readings"))
         if "clear" in keys:
             table["clear"] = self._clear(table)
@@ -218,14 +242,16 @@ class Reader:
 
     def _add_subject(self, table: dict[str, Any]) -> None:
         station, _, column = self.values["about"].partition(".")
-        directions, measurement = DIRECTIONS[self.values["kind"]], self._measurement()
-        if measurement is None:
+        if self._measurement() is None:
             self.problems["about"] = self.t("choose a measurement")
+        table |= {"station": station, "measurement": column}
+        directions = DIRECTIONS.get(self.values["kind"])
+        if directions is None:
+            return
         direction = self.values["direction"]
         if direction not in directions:
             direction = next(iter(directions))
         table |= dict.fromkeys(directions)
-        table |= {"station": station, "measurement": column}
         table[direction] = self._number("value", is_needed=True)
 
     def _measurement(self) -> Measurement | None:
@@ -245,6 +271,18 @@ class Reader:
             return None
         value = float(text)
         return int(value) if value.is_integer() else value
+
+    def _clock(self, name: str) -> str | None:
+        """A time of the day as the file has it; None for an empty field."""
+        text = unicodedata.normalize("NFKC", self.values.get(name, ""))
+        match = re.fullmatch(r"([0-9]{1,2})[:.時]?([0-9]{2})?分?(:[0-9]{2})?", text)
+        if not text:
+            return None
+        hour, minute = (int(match[1]), int(match[2] or 0)) if match else (HOURS_A_DAY, 0)
+        if hour >= HOURS_A_DAY or minute >= MINUTES_AN_HOUR:
+            self.problems[name] = self.t("a time such as 18:00 is needed, or nothing")
+            return None
+        return f"{hour:02}:{minute:02}"
 
     def _clear(self, table: Mapping[str, Any]) -> float | int | None:
         """The value at which the alert ends: that of the form, or one a little before the limit."""
@@ -275,7 +313,9 @@ def name_for(values: Mapping[str, Any], taken: Iterable[str]) -> str:
     """Return a name for a new rule: `freezer_temperature_above`."""
     kind = values["kind"]
     words = [kind]
-    if kind in DIRECTIONS:
+    if values["about"] and kind not in DIRECTIONS:
+        words = [*values["about"].split("."), kind]
+    elif kind in DIRECTIONS:
         words = [*values["about"].split("."), values["direction"] or kind]
     elif len(values["stations"]) == 1:
         words = [*values["stations"], kind]

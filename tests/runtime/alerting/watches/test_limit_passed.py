@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask10x.config.alerts.rules import Threshold
+from flask10x.config.alerts.rules import Threshold, is_between
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.alerting.measurement_watches import LimitPassed, NewReading
@@ -241,3 +243,29 @@ def test_after_a_clock_was_set_back_the_time_begins_again() -> None:
     assert room.changes == ""
     room.measures(1600.0)
     assert room.changes == "+"
+
+
+def test_outside_its_hours_a_value_counts_as_one_that_is_back() -> None:
+    """09:00 UTC is 18:00 in Tokyo."""
+    rule = replace(threshold_of(), for_sec=0, start=time(18, 0), end=time(19, 0))
+    room = Room(rule)
+    room.watch = LimitPassed(rule, CO2, room.source, ZoneInfo("Asia/Tokyo"))
+    local = datetime.fromtimestamp(NINE_MS / 1000, ZoneInfo("Asia/Tokyo"))
+    until_begin_min = (18 - local.hour) % 24 * 60 - local.minute - 1
+    room.measures(1600.0, every_min=until_begin_min)
+    assert room.changes == ""
+    room.measures(1600.0, every_min=2)
+    assert room.changes == "+"
+    assert {"from": "18:00", "to": "19:00"}.items() <= room.noted.last["data2.co2"].facts.items()
+    room.measures(*[1600.0] * 50)
+    assert room.changes == "+"
+    room.measures(*[1600.0] * 10)
+    assert room.changes == "+-"
+    # On the next day again, over midnight too.
+    room.measures(1600.0, every_min=23 * 60)
+    assert room.changes == "+-+"
+
+
+def test_the_hours_of_a_rule_may_include_midnight() -> None:
+    times = {time(23, 59): True, time(0, 0): True, time(9, 0): False, time(12, 0): False}
+    assert {at: is_between(at, time(18, 0), time(9, 0)) for at in times} == times
