@@ -138,11 +138,12 @@ def _channel_line(channel: Channel, alerts: Alerts) -> str:
 
 def _channel(channel: Channel) -> str:
     match channel:
-        case Webhook(secret_file=""):
-            return _("JSON to {url}, not signed").format(url=channel.url)
         case Webhook():
+            url = channel.url or _("the address in {file}").format(file=channel.url_file)
+            if not channel.secret_file:
+                return _("JSON to {url}, not signed").format(url=url)
             text = _("JSON to {url}, signed with the secret in {file}")
-            return text.format(url=channel.url, file=channel.secret_file)
+            return text.format(url=url, file=channel.secret_file)
         case Command():
             return _("the program {command}").format(command=escape(" ".join(channel.arguments)))
         case Apprise():
@@ -211,6 +212,8 @@ def _warnings(alerts: Alerts) -> Iterator[str]:
 def _warnings_of(channel: Channel) -> Iterator[str]:
     match channel:
         case Webhook():
+            if channel.url_file:
+                yield from _unreadable("url_file", channel.url_file)
             if channel.secret_file:
                 yield from _unreadable("secret_file", channel.secret_file)
         case Command():

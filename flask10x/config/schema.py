@@ -110,6 +110,7 @@ def alerts() -> Schema:
     named: dict[str, Schema] = {kind: _rule(kind, is_named=True) for kind in KINDS}
     channels = [
         _table({**_keys(own), "kind": {"const": kind}}, needed=["kind", *_needed(own)])
+        | (_one_of("url", "url_file") if kind == "webhook" else {})
         for kind, (_class, own) in CHANNELS.items()
     ]
     names = {"pattern": f"^{keys.ENDPOINT.pattern}$"}

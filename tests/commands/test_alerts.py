@@ -145,7 +145,7 @@ def test_check_says_what_is_on_without_a_file(file: Path) -> None:
     assert result.stdout.splitlines() == [
         f"{file}: no such file, so the defaults apply; rules: 6, channels: 0",
         *STANDARD,
-        "not on: threshold, rate, failed_sensor, refused, queue, export",
+        "not on: threshold, rate, stuck, failed_sensor, refused, queue, export",
         REMINDER,
     ]
 
@@ -172,7 +172,7 @@ def test_check_shows_each_rule_and_channel_in_plain_words(file: Path) -> None:
     assert result.stdout.splitlines() == [
         f"{file}: no mistake; rules: 12, channels: 2",
         *lines,
-        "not on: backup",
+        "not on: stuck, backup",
         REMINDER,
         "quiet hours: 22:00 to 07:00, but not for database, disk",
     ]

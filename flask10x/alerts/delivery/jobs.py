@@ -15,7 +15,8 @@ from typing import IO, Any, Literal
 
 from flask10x.alerts.messages import Speaker, Text
 from flask10x.config import secrets
-from flask10x.config.alerts.rules import Apprise, Channel, Command, Webhook
+from flask10x.config.alerts.rules import Apprise, Channel, Command, Webhook, webhook_url
+from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import Settings
 from flask10x.errors import SettingsError
 from flask10x.readings.times import SECOND_MS
@@ -100,12 +101,23 @@ def _webhook(channel: Webhook, envelope: Envelope, now_ms: int, reach: Mapping[s
         "webhook",
         WEBHOOK_LIMIT_SEC,
         **reach,
-        url=channel.url,
+        url=url_of(channel),
         secret=_secret(channel.name, channel.secret_file).strip() if channel.secret_file else "",
         key=envelope.key,
         timestamp=now_ms // SECOND_MS,
         body=json.dumps(envelope.as_json(), ensure_ascii=False),
     )
+
+
+def url_of(channel: Webhook) -> str:
+    """Return the address of a webhook; raises NotSendable when its file has none."""
+    if not channel.url_file:
+        return channel.url
+    url = _secret(channel.name, channel.url_file).strip()
+    try:
+        return webhook_url(url)
+    except WrongEntry:
+        raise NotSendable("bad_url") from None
 
 
 def _command(channel: Command, envelope: Envelope) -> Job:

@@ -161,7 +161,12 @@ class AlertTables(Tables):
             return None
         channel_class, keys = CHANNELS[kind]
         values = self.fields(path, table, keys, others=("kind",))
-        return None if values is None else channel_class(name=name, **values)
+        mistakes = list(_only_one(values or {}, "url", "url_file")) if kind == "webhook" else []
+        if values is None:
+            return None
+        for key, reason in mistakes:
+            self.wrong((*path, key), reason)
+        return None if mistakes else channel_class(name=name, **values)
 
     def _quiet_hours(self, raw: Any, names: Collection[str]) -> QuietHours | None:
         path: KeyPath = ("quiet_hours",)

@@ -393,9 +393,11 @@ class _AnyChannel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Webhook(_AnyChannel):
-    """A channel: signed JSON is posted to a URL."""
+    """A channel: signed JSON is posted to a URL; exactly one of the first two is set."""
 
-    url: str = field(metadata=key("url", webhook_url))
+    url: str = field(default="", metadata=key("url", webhook_url))
+    url_file: str = field(default="", metadata=key("url_file", secret_place))
+    """A secret file with the URL, for one that carries a token."""
     secret_file: str = field(default="", metadata=key("secret_file", secret_place))
     """A path, or `credential:` and a name, as in the settings; empty: unsigned."""
     loopback: bool = field(default=True, metadata=LOOPBACK)

@@ -19,7 +19,7 @@ from flask10x.readings.stations import BUILT_IN
 
 FILE = Path("/srv/alerts.toml")
 # What the examples can't have beside what they have.
-ALTERNATIVES = {"rise"}
+ALTERNATIVES = {"rise", "url_file"}
 
 
 def used() -> str:

@@ -21,7 +21,7 @@ from flask10x.system import clock, disk
 from flask10x.translation import translation
 from flask10x.web.administrators import COOKIE
 from flask10x.web.pages.setup import channels
-from flask10x.web.pages.setup.channels import SERVICES, WrongField, secret_of
+from flask10x.web.pages.setup.channels import SERVICES, WrongField
 from tests.conftest import MakeApp
 from tests.support.html import words
 from tests.support.receiver import Receiver, answering, receiving
@@ -195,7 +195,9 @@ def test_no_page_file_or_log_has_a_secret(
 ) -> None:
     caplog.set_level("DEBUG")
     client.post(f"{PAGE}/channel", data=telegram(token))
-    client.post(f"{PAGE}/channel", data=webhook(token, "https://example.org/x", secret=SECRET))
+    client.post(
+        f"{PAGE}/channel", data=webhook(token, f"https://example.org/{TOKEN}", secret=SECRET)
+    )
     mail = {"token": token, "kind": "mail", "new": "mail", "secret": f"{SECRET}!", **MAIL}
     client.post(f"{PAGE}/channel", data=mail)
     client.post(f"{PAGE}/switch", data={"token": token, "name": "disk", "on": "0"})
@@ -207,7 +209,7 @@ def test_no_page_file_or_log_has_a_secret(
     diff = re.findall(r"<pre[^>]*>(.*?)</pre>", refused.text, re.DOTALL)
     assert any("[ways.other]" in text for text in diff)
     assert not any(TOKEN in text for text in diff)
-    assert len(secrets_of(settings)) == 3
+    assert len(secrets_of(settings)) == 4
     pages = [f"{PAGE}/channel?name={name}" for name in ("phone", "house", "mail")]
     for page in (PAGE, "/setup", "/alerts", "/status", "/api/v1/alerts", *pages):
         text = client.get(page).text
@@ -261,6 +263,33 @@ def test_only_hosts_of_the_list_are_reached_and_redirects_are_not_followed(
         answer = open_client.post(f"{PAGE}/test", data={"token": token, "name": "house"})
         assert "it answered 302" in words(answer.text)
         assert other.received == [] and len(receiver.received) == 1
+
+
+def test_an_address_that_was_in_the_file_works_and_goes_into_a_private_one(
+    open_client: FlaskClient, of: Administrators, receiver: Receiver
+) -> None:
+    token = become(open_client, of)
+    settings: Settings = open_client.application.extensions["flask10x"].settings
+    path = settings.data_dir / "alerts.toml"
+    path.write_text(f'[ways.house]\nkind = "webhook"\nurl = "{receiver.url}/{TOKEN}"\n')
+    test = {"token": token, "name": "house"}
+    assert "sent and accepted" in words(open_client.post(f"{PAGE}/test", data=test).text)
+    # The form has it no more, and what is left empty stays.
+    form = webhook(token, "", name="house", daily_max="5")
+    assert open_client.post(f"{PAGE}/channel", data=form).status_code == 303
+    (way,) = alerts_of(settings)["ways"].values()
+    assert (way["daily_max"], "url" in way, "loopback" in way) == (5, False, False)
+    (secret,) = secrets_of(settings)
+    assert way["url_file"] == str(secret) and secret.stat().st_mode & 0o777 == 0o600
+    assert secret.read_text() == f"{receiver.url}/{TOKEN}\n" and TOKEN not in path.read_text()
+    assert "sent and accepted" in words(open_client.post(f"{PAGE}/test", data=test).text)
+    # Another address is another receiver, which may not be this machine by itself.
+    form = webhook(token, "https://example.org/other", name="house")
+    assert open_client.post(f"{PAGE}/channel", data=form).status_code == 303
+    (way,) = alerts_of(settings)["ways"].values()
+    assert way["url_file"] != str(secret) and way["loopback"] is False
+    wrong = open_client.post(f"{PAGE}/channel", data=webhook(token, "example.org", name="house"))
+    assert wrong.status_code == 400 and "https://example.org/hook is needed" in wrong.text
 
 
 def test_a_program_is_shown_and_neither_made_nor_changed_here(
@@ -337,10 +366,11 @@ def test_what_is_wrong_is_said_at_its_field_in_the_readers_language(
 )
 def test_a_url_of_apprise_names_no_file_of_this_machine(url: str, is_right: bool) -> None:
     if is_right:
-        assert secret_of(SERVICES["apprise"], {"secret": url}) == f"{url}\n"
+        made = channels.secrets_of(SERVICES["apprise"], {"secret": url})
+        assert made == {"urls_file": f"{url}\n"}
         return
     with pytest.raises(WrongField):
-        secret_of(SERVICES["apprise"], {"secret": url})
+        channels.secrets_of(SERVICES["apprise"], {"secret": url})
 
 
 def test_a_rule_is_made_changed_switched_off_and_on_and_removed(
@@ -543,9 +573,11 @@ def test_only_administrators_see_where_a_channel_leads(
     path = settings.data_dir / "alerts.toml"
     path.write_text('[ways.house]\nkind = "webhook"\nurl = "http://ha.local/api/webhook/abc"\n')
     stranger = app.test_client()
+    # The whole address may be a secret.
+    assert "http://ha.local/…" in client.get(PAGE).text
     for page in (PAGE, f"{PAGE}/channel?name=house"):
-        assert "webhook/abc" in client.get(page).text
-        assert "webhook/abc" not in stranger.get(page).text
+        assert "webhook/abc" not in client.get(page).text
+        assert "ha.local" not in stranger.get(page).text
     path.write_text("[ways.house]\nurl = http://ha.local/api/webhook/abc\n")
     assert "webhook/abc" in client.get(PAGE).text
     for page in (PAGE, f"{PAGE}/channel?kind=ntfy", f"{PAGE}/rule?kind=silence"):
@@ -640,7 +672,9 @@ def test_apprise_that_is_missing_is_said_with_its_command(
 
 def test_urls_are_as_apprise_reads_them() -> None:
     made = {
-        name: secret_of(SERVICES[name], {"server": "", "user": "", "secret": ""} | values).strip()
+        name: channels.secrets_of(
+            SERVICES[name], {"server": "", "user": "", "secret": ""} | values
+        )["urls_file"].strip()
         for name, values in {
             "ntfy": {"topic": "house-1"},
             "line": {"secret": "a/b+" * 12 + "==", "user": "U" + "0" * 32},

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import time
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from flask10x.alerts.delivery.jobs import MAX_URLS
+from flask10x.alerts.delivery.jobs import MAX_URLS, NotSendable, url_of
 from flask10x.config import secrets
 from flask10x.config.alerts.rules import Apprise, Channel, Webhook, webhook_url
 from flask10x.config.readers import WrongEntry
@@ -290,7 +290,7 @@ SERVICES = {
                 " your own. With a secret it is signed."
             ),
             (
-                Field("url", N_("Address"), "https://example.org/hook", is_secret=False),
+                Field("url", N_("Address"), "https://example.org/hook"),
                 Field("secret", N_("Secret for the signature"), is_needed=False),
             ),
         ),
@@ -323,25 +323,44 @@ def service_of(channel: Channel) -> Service | None:
     return SERVICES["apprise"]
 
 
-def secret_of(service: Service, values: Mapping[str, str]) -> str:
-    """Return the text of the secret file that these fields make; "" for none.
+def secrets_of(
+    service: Service, values: Mapping[str, str], *, keeps: bool = False
+) -> dict[str, str]:
+    """Return the texts of the secret files that these fields make, by the keys that name them.
 
-    Raises WrongField.
+    With `keeps` an address that is left empty stays as it is. Raises WrongField.
     """
     for field in service.fields:
         text = values[field.name]
-        if field.is_needed and not text:
+        if field.is_needed and not text and not (keeps and service.url is None):
             raise WrongField(field.name, N_("this is needed"))
         if len(text) > SECRET_CHARS or not (text.isprintable() or field.is_long):
             raise WrongField(field.name, N_("this is too long, or has a control character"))
     if service.url is not None:
-        return f"{service.url(values)}\n"
+        return {"urls_file": f"{service.url(values)}\n"}
     try:
-        webhook_url(values["url"])
+        if values["url"]:
+            webhook_url(values["url"])
     except WrongEntry:
         text = N_("an address such as https://example.org/hook is needed, without a password")
         raise WrongField("url", text) from None
-    return f"{values['secret']}\n" if values["secret"] else ""
+    texts = {"url_file": values["url"], "secret_file": values["secret"]}
+    return {key: f"{text}\n" for key, text in texts.items() if text}
+
+
+def address_of(channel: Channel | None) -> str:
+    """Return the whole address of a webhook, which may be secret; empty where there is none."""
+    with suppress(NotSendable):
+        return url_of(channel) if isinstance(channel, Webhook) else ""
+    return ""
+
+
+def host_of(channel: Webhook) -> str:
+    """Return where a webhook leads to, without what may be secret; empty where that is unknown."""
+    with suppress(ValueError):
+        address = urlsplit(address_of(channel))
+        return f"{address.scheme}://{address.netloc.rpartition('@')[2]}/…"
+    return ""
 
 
 def keep(settings: Settings, name: str, text: str) -> Path:

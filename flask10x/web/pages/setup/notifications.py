@@ -5,8 +5,9 @@ form was sent with comes back with it where something is wrong.
 """
 
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -113,7 +114,7 @@ def _folder_of_secrets(file: AlertsFile) -> str:
     is_used = any(
         str(table.get(key, "")).startswith(f"{folder}/")
         for table in file.data.get("ways", {}).values()
-        for key in ("urls_file", "secret_file")
+        for key in ("urls_file", "url_file", "secret_file")
     )
     return folder if is_used else ""
 
@@ -124,7 +125,7 @@ def _channel_row(channel: Channel, file: AlertsFile, t: Translation) -> ChannelR
         case Command():
             label, about = t("Program"), " ".join(channel.arguments)
         case Webhook():
-            label, about = t("Webhook"), channel.url
+            label, about = t("Webhook"), channels.host_of(channel)
         case Apprise():
             label, about = t(service.label) if service else "Apprise", ""
     named = [rule.name for rule in file.alerts.rules if channel.name in rule.channels]
@@ -287,7 +288,6 @@ def _of_channel(channel: Channel) -> dict[str, str]:
         "name": channel.name,
         "language": channel.language or "",
         "daily_max": str(channel.daily_max or ""),
-        "url": channel.url if isinstance(channel, Webhook) else "",
     }
 
 
@@ -308,8 +308,7 @@ def _channel_form(
         values=values,
         problems=problems,
         # Its secret is set, and stays where the fields of it are left empty.
-        is_set=present is not None
-        and not (isinstance(present, Webhook) and not present.secret_file),
+        is_set=present is not None,
         languages=LANGUAGES,
         installing=[
             own.installing(extra)
@@ -356,18 +355,31 @@ class _ChannelForm:
 
     def save(self, browser: Browser) -> dict[str, str]:
         """Make the change, and return what is wrong, by field."""
-        problems, text = self._check(), ""
+        problems, texts = self._check(), {}
         # Of a channel that is there what is left empty stays as it is.
-        if self.channel is None or any(self.values[f.name] for f in self._service.fields):
+        is_new = self.channel is None
+        if is_new or any(self.values[f.name] for f in self._service.fields):
             try:
-                text = channels.secret_of(self._service, self.values)
+                texts = channels.secrets_of(self._service, self.values, keeps=not is_new)
             except WrongField as error:
                 problems[error.field] = self._t(error.text)
         if problems:
             return problems
-        name = self.name or self.values["new"]
-        path = channels.keep(self._file.settings, name, text) if text else None
-        values = self._table(str(path) if path else None)
+        if isinstance(self.channel, Webhook) and self.channel.url and "url_file" not in texts:
+            # It was written by hand, or by an earlier version: it may be a secret.
+            texts["url_file"] = f"{self.channel.url}\n"
+        name, paths = self.name or self.values["new"], {}
+        try:
+            for key, text in texts.items():
+                paths[key] = channels.keep(self._file.settings, name, text)
+            return self._put(browser, name, paths)
+        except OSError:
+            _remove(paths.values())
+            raise
+
+    def _put(self, browser: Browser, name: str, paths: Mapping[str, Path]) -> dict[str, str]:
+        """Name the secret files in the file of alerts, or remove them again."""
+        values = self._table({key: str(path) for key, path in paths.items()})
 
         def edit(data: MutableMapping[str, Any]) -> None:
             tables = alerts_file.tables_of(data, "ways")
@@ -380,8 +392,8 @@ class _ChannelForm:
             problems = _Change(self._file, "channel", name, ("ways", name), edit).make(browser)
             is_named = not problems
         finally:
-            if path and not is_named:
-                path.unlink(missing_ok=True)
+            if not is_named:
+                _remove(paths.values())
         return problems
 
     def _check(self) -> dict[str, str]:
@@ -400,22 +412,26 @@ class _ChannelForm:
             problems["daily_max"] = t("a whole number from 1 to {limit} is needed", limit=1000)
         return problems
 
-    def _table(self, path: str | None) -> dict[str, Any]:
+    def _table(self, paths: Mapping[str, str]) -> dict[str, Any]:
         most = self.values["daily_max"]
-        table: dict[str, Any] = {"kind": "apprise" if self._service.url else "webhook"}
-        if self._service.url is None:
-            table["url"] = self.values["url"]
-        if path:
-            table["urls_file" if self._service.url else "secret_file"] = path
+        table: dict[str, Any] = {"kind": "apprise" if self._service.url else "webhook", **paths}
+        if "url_file" in paths:
+            table["url"] = None
         table["language"] = self.values["language"] or None
         table["daily_max"] = int(most) if most else None
         # What was set up by hand keeps what it may reach, unless it goes elsewhere from now on.
-        is_elsewhere = isinstance(self.channel, Webhook) and self.channel.url != self.values.get(
-            "url"
-        )
-        if self.channel is None or path or is_elsewhere:
+        leads_elsewhere = self._service.url is not None and bool(paths)
+        if self._service.url is None and self.values["url"]:
+            former = channels.address_of(self.channel)
+            leads_elsewhere = self.values["url"] != former
+        if self.channel is None or leads_elsewhere:
             table["loopback"] = False
         return table
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 @blueprint.post("/setup/notifications/test", guard="setup")
