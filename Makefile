@@ -56,7 +56,7 @@ ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESS
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop mqtt alerts postgres messages compiled test test-python test-postgres tools tools-once tools-postgres soak figures docs bench bench-engines bench-growth check format format-check lint types migrations wheel deb lock lock-check clean
+.PHONY: help run develop mqtt alerts postgres messages compiled test test-python test-postgres tools tools-once tools-postgres soak figures docs bench bench-engines bench-growth check format format-check lint types migrations wheel deb image lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -165,6 +165,9 @@ wheel: $(VENV)/.develop $(CHARTS) ## build the wheel into dist/, with the chart 
 
 deb: $(VENV)/.develop $(CHARTS) ## build the Debian packages into dist/, for amd64 and arm64 (`make deb ARCHITECTURES=arm64` for one)
 	$(BIN)/python deploy/debian/build.py $(ARCHITECTURES)
+
+image: $(VENV)/.develop $(CHARTS) ## build the images into dist/, as `make deb` (needs podman and mmdebstrap)
+	$(BIN)/python deploy/container/image.py $(ARCHITECTURES)
 
 # The old lock's versions may contradict new ranges in pyproject.toml, so they do not bind here.
 lock: | $(BIN)/python ## renew requirements.lock: the newest versions that pyproject.toml allows

@@ -37,7 +37,8 @@ from flask10x.commands.main import main
 sys.exit(main())
 """
 # What is of no use where nothing is compiled and no test runs.
-NOT_NEEDED = ("*.c", "*.cpp", "*.h", "*.hpp", "*.pxd", "*.pyx", "*.pyi")
+NOT_NEEDED = ("*.c", "*.cpp", "*.h", "*.hpp", "*.pxd", "*.pyx", "*.pyi", "*.po", "*.pot")
+TESTED = ("alembic", "gevent", "greenlet", "sqlalchemy")
 NOTES_OF_INSTALLERS = ("RECORD", "REQUESTED", "INSTALLER", "direct_url.json", "uv_cache.json")
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 
@@ -120,7 +121,7 @@ def install_libraries(layout: Layout, platform: str, wheel: Path, folder: Path) 
         _merge(target, layout.libraries)
         name = f"python{python}"
         (layout.libraries.parents[1] / name).symlink_to("python3")
-    _thin(layout.libraries)
+    thin(layout.libraries)
 
 
 def _merge(source: Path, target: Path) -> None:
@@ -137,9 +138,10 @@ def _merge(source: Path, target: Path) -> None:
             raise SystemExit(f"{path} differs between Pythons, so one folder can't have both")
 
 
-def _thin(libraries: Path) -> None:
+def thin(libraries: Path) -> None:
+    """Remove what is of no use to a service that runs, and notes that differ each time."""
     for folder in [*libraries.glob("*/tests"), *libraries.glob("*/testing")]:
-        if folder.parent.name in ("gevent", "greenlet"):
+        if folder.parent.name in TESTED:
             shutil.rmtree(folder)
     # For libev by cffi, which is not locked for Linux.
     unneeded = [libraries.glob("gevent/lib*/_corecffi.abi3.so")]

@@ -42,6 +42,8 @@ def install(user: bool, no_start: bool) -> None:
     Settings and data that are there stay, and units that you have disabled stay disabled. Prints
     the addresses of the pages, and the link of `flask10x admin-link`.
     """
+    if units.container() and not units.BOOTED.exists():
+        raise _of_a_container()
     place = units.installed() or (units.of_the_user() if user else units.of_the_system())
     if place.units == units.PACKAGED_UNITS:
         raise ServiceError(_("the Debian package has installed the service"))
@@ -123,12 +125,22 @@ def _begin_again(place: Place) -> str:
 def _installed_place() -> Place:
     """The place of the service; raises ServiceError when this program is none."""
     place = units.installed()
+    if place is None and units.container():
+        raise _of_a_container()
     if place is None:
         text = _("{program} is not a service; run: {command}")
         raise ServiceError(
             text.format(program=units.program(), command=_begin_again(units.of_the_system()))
         )
     return place
+
+
+def _of_a_container() -> ServiceError:
+    text = _(
+        "this runs in a container of {engine}: it is started, updated and removed on its host;"
+        " docs/en/howto/container.md has the commands"
+    )
+    return ServiceError(text.format(engine=units.container()))
 
 
 def _welcome(place: Place) -> None:

@@ -72,7 +72,7 @@ class LogLine(NamedTuple):
 
 
 class StderrFormatter(logging.Formatter):
-    """Formats lines without a time, because journald adds its own."""
+    """Formats lines without a time, because journald, or what runs a container, adds its own."""
 
     def format(self, record: logging.LogRecord) -> str:
         return LogLine.of(record).text()
@@ -139,6 +139,8 @@ def _descriptor(stream: TextIO) -> int | None:
 # together.
 
 FILE_NAME = "flask10x.log"
+# In the place of the folder: a container keeps what is said there, and gunicorn's lines on stderr.
+STDOUT = Path("/dev/stdout")
 # So there are two writes a second however much is logged. A line has to be in the file within a
 # second, so half a second is left for the card and for the other processes.
 COLLECT_SEC = 0.5
@@ -371,7 +373,7 @@ _collectors: list[Collector] = []
 
 
 def configure(settings: Settings, *, make_folder: bool = True) -> None:
-    """Log to `<LOG_DIR>/flask10x.log`, and from WARNING up to stderr.
+    """Log to `<LOG_DIR>/flask10x.log`, and from WARNING up to stderr; or all of it to stdout.
 
     Call it in each process, in workers after the fork; another call applies new settings. The file
     is shared safely: it is locked for the lines of half a second, and rotated under the same lock.
@@ -382,15 +384,15 @@ def configure(settings: Settings, *, make_folder: bool = True) -> None:
     `make_folder` a missing folder silently means no file.
     """
     shutdown()
+    if settings.log_dir == STDOUT:
+        _say_on(StderrLines(sys.stdout), settings.log_level)
+        return
     file = LogFile(settings)
     is_wanted = make_folder or settings.log_dir.is_dir()
     trouble = _trouble_with(file) if is_wanted else None
-    logging.raiseExceptions = False
-    logging.getLogger(_OURS).setLevel(settings.log_level)
     stderr = StderrLines()
     stderr.setLevel(logging.WARNING)
-    stderr.setFormatter(StderrFormatter())
-    _install(stderr, _OURS)
+    _say_on(stderr, settings.log_level)
     if not is_wanted:
         return
     if trouble is None:
@@ -404,6 +406,13 @@ def configure(settings: Settings, *, make_folder: bool = True) -> None:
             f"flask10x: {PREFIX}LOG_DIR is {settings.log_dir}: user {process_user()} cannot write"
             f" there: {trouble}; going on without a log file\n"
         )
+
+
+def _say_on(lines: StderrLines, level: str) -> None:
+    logging.raiseExceptions = False
+    logging.getLogger(_OURS).setLevel(level)
+    lines.setFormatter(StderrFormatter())
+    _install(lines, _OURS)
 
 
 def _install(handler: logging.Handler, *names: str) -> None:
@@ -425,9 +434,13 @@ def _collectors_do(step: Callable[[Collector], None]) -> None:
 
 def write_line(settings: Settings, level: int, text: str) -> None:
     """Write one line from a process that can make no thread; after an error it is lost."""
+    line = LogLine(time.time(), logging.getLevelName(level), text)
     with suppress(Exception):
+        if settings.log_dir == STDOUT:
+            os.write(sys.stdout.fileno(), f"{line.text()}\n".encode())
+            return
         file = LogFile(settings)
-        file.write([LogLine(time.time(), logging.getLevelName(level), text)])
+        file.write([line])
         file.close()
 
 

@@ -29,6 +29,8 @@ BY_HAND = "flask10x-mqtt.service"
 KINDS = (".service", ".socket", ".timer")
 # While it exists, systemd is what runs this machine (man 3 sd_booted).
 BOOTED = Path("/run/systemd/system")
+# What the programs that run containers leave in them.
+MARKS = {"docker": Path("/.dockerenv"), "podman": Path("/run/.containerenv")}
 # What a unit can't see: ProtectHome= of flask10x.service.
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 
@@ -95,6 +97,11 @@ def installed() -> Place | None:
     if packaged is not None and packaged.program == own:
         return Place(PACKAGED_UNITS, SERVICE_FILE, SERVICE_DATA_DIR, "flask10x")
     return None
+
+
+def container() -> str:
+    """The program that runs the container in which this is; "" outside of one."""
+    return next((engine for engine, mark in MARKS.items() if mark.exists()), "")
 
 
 def program() -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from flask10x import __version__
 from flask10x.config import environment_file
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import READERS
@@ -225,6 +226,41 @@ def test_each_choice_of_a_unit_stands_under_a_comment_of_its_paragraph(name: str
     bare = [p for p in paragraphs if "#" not in p and "[Install]" not in p and "[Unit]" not in p]
 
     assert bare == []
+
+
+# The container
+
+
+def test_the_files_of_the_container_name_this_version_and_one_volume() -> None:
+    folder = DEPLOY / "container"
+    compose, quadlet = ((folder / n).read_text() for n in ("compose.yaml", "flask10x.container"))
+    assert f"localhost/flask10x:{__version__}}}" in compose
+    assert f"\nImage=localhost/flask10x:{__version__}\n" in quadlet
+    for text in (compose, quadlet, (folder / "Containerfile").read_text()):
+        assert str(environment_file.SERVICE_DATA_DIR) in text
+        assert "flask10x-answers" in text
+    # What was accepted is stored before the container is killed.
+    grace = re.findall(r"^(?:  stop_grace_period: |StopTimeout=)(\d+)", compose + quadlet, re.M)
+    assert len(grace) == 2
+    assert min(map(int, grace)) > gunicorn_conf.graceful_timeout
+
+
+def test_podman_makes_a_unit_of_the_container() -> None:
+    generator = Path("/usr/lib/systemd/system-generators/podman-system-generator")
+    if not generator.exists():
+        pytest.skip("podman is not installed: no unit is made of its file here")
+    made = subprocess.run(
+        [generator, "--dryrun"],
+        env={"QUADLET_UNIT_DIRS": str(DEPLOY / "container")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert made.stderr == "" or "error" not in made.stderr.lower(), made.stderr
+    start = re.search("^ExecStart=.*$", made.stdout, re.MULTILINE)
+    assert start
+    for words in ("--read-only", "--cap-drop all", "--sdnotify=container", "--hostname flask10x"):
+        assert words in start[0]
 
 
 # The service as systemd starts it

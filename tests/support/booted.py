@@ -1,6 +1,7 @@
-"""A system that is booted for a test: this one's files with a layer in memory, its own systemd.
+"""A system that is booted for a test: this one's files, or a folder's, with a layer in memory.
 
-It has its own network, so the ports of the service are free there. Nothing of it is left.
+It has its own systemd and network, so the ports of the service are free there. Nothing of it is
+left.
 """
 
 import os
@@ -22,7 +23,7 @@ set -e
 mount --make-rprivate /
 mount -t tmpfs none "$0"
 mkdir "$0/upper" "$0/work" "$0/root"
-mount -t overlay none -o "lowerdir=/,upperdir=$0/upper,workdir=$0/work" "$0/root"
+mount -t overlay none -o "lowerdir=$2,upperdir=$0/upper,workdir=$0/work" "$0/root"
 umount -l /sys/fs/cgroup
 mount -t cgroup2 none /sys/fs/cgroup
 # It keeps packages from starting services, where this system is an image for builds.
@@ -57,14 +58,14 @@ class Machine:
 
 
 @contextmanager
-def booted(folder: Path, packages: Path) -> Iterator[Machine]:
-    """Boot a system, with this folder as /packages; the test is skipped where that can't be."""
+def booted(folder: Path, packages: Path, of: Path = Path("/")) -> Iterator[Machine]:
+    """Boot a system of these files, with a folder as /packages; skipped where that can't be."""
     needed = ("systemd-nspawn", "unshare", "nsenter")
     missing = [name for name in needed if shutil.which(name) is None]
     if os.geteuid() or missing:
         pytest.skip(f"no systemd is booted here: {missing or 'only root may'}")
     output = folder / "boot"
-    command = ["unshare", "--mount", "bash", "-c", BOOT, str(folder), str(packages)]
+    command = ["unshare", "--mount", "bash", "-c", BOOT, str(folder), str(packages), str(of)]
     with output.open("w") as file:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True

@@ -210,6 +210,20 @@ def test_warnings_go_to_stderr_as_well(tmp_path: Path, capsys: pytest.CaptureFix
     assert capsys.readouterr().err == f"{warning}\n{error}\n"
 
 
+def test_in_the_place_of_a_folder_stdout_gets_all_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = given(tmp_path, log_dir="/dev/stdout")
+    logs.configure(config)
+    log.info("/data OK enqueued")
+    log.warning("Write queue high watermark reached: %d/%d", 4000, 5000)
+    logs.shutdown()
+    said = capsys.readouterr()
+    warning = "WARNING Write queue high watermark reached: 4000/5000"
+    assert (said.out, said.err) == (f"INFO /data OK enqueued\n{warning}\n", "")
+    assert not (tmp_path / "logs").exists()
+
+
 def test_the_level_is_a_setting(tmp_path: Path) -> None:
     logs.configure(given(tmp_path, log_level="WARNING"))
     log.info("not wanted")

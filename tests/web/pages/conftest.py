@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from flask10x.system import units
 from flask10x.web.pages.status import commands
 
 
@@ -19,7 +20,7 @@ class Runs:
         """As by `make run`."""
         self._patch.delenv("INVOCATION_ID", raising=False)
         self._patch.setattr(
-            commands, "MARKS", {name: self._folder / name for name in ("docker", "podman")}
+            units, "MARKS", {name: self._folder / name for name in ("docker", "podman")}
         )
 
     def under_systemd(self, cgroup: str = "0::/system.slice/flask10x.service\n") -> None:

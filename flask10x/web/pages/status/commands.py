@@ -17,12 +17,11 @@ from flask10x.config.settings import CHECKOUT, PREFIX, Settings, is_checkout, pr
 from flask10x.database.paths import database_path
 from flask10x.database.running_service import running
 from flask10x.database.sqlite.litestream import folder_beside
+from flask10x.system import units
 from flask10x.system.logs import FILE_NAME
 
 Manner = Literal["systemd", "container", "terminal"]
 
-# What the programs that run containers leave in them.
-MARKS = {"docker": Path("/.dockerenv"), "podman": Path("/run/.containerenv")}
 # In which unit of systemd this process is: `0::/system.slice/flask10x.service`.
 CGROUP = Path("/proc/self/cgroup")
 UNIT = re.compile(r":/(?!user\.slice)(?:[^/\n]+/)*?([^/\n]+)\.service(?:/|$)", re.MULTILINE)
@@ -91,9 +90,8 @@ ONLY_CONTAINER = {
 
 def how_it_runs() -> tuple[Manner, str]:
     """How this service runs; and the name of its unit, or of the program of its container."""
-    for engine, mark in MARKS.items():
-        if mark.exists():
-            return "container", engine
+    if engine := units.container():
+        return "container", engine
     # Cron is a unit, too, but hands this variable to none of its jobs (man 5 systemd.exec).
     if "INVOCATION_ID" in os.environ and (unit := _unit()):
         return "systemd", unit
