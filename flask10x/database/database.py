@@ -65,6 +65,7 @@ class Database:
         machine only.
         """
         with self.turn(), self.transaction() as connection:
+            self._connections.begin(connection)
             yield connection
 
     def prepare(self) -> None:
@@ -89,7 +90,10 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """As `commit`, for a thread that has the turn."""
+        """As `commit`, for a thread that has the turn.
+
+        Of several hosts others may still commit before the first statement whose result is needed.
+        """
         with self.writer.begin() as connection:
             yield connection
         self._connections.check_commit()

@@ -143,6 +143,9 @@ class Connections:
     def probe(self) -> None:
         """Take what a commit needs and give it back, without waiting for it."""
 
+    def begin(self, connection: "Connection") -> None:
+        """Have a transaction of `writer` begun: no other one commits before its end."""
+
     def check_commit(self) -> None:
         """Raise CommitNotReplicated when the commit that has just ended is on one machine only."""
 

@@ -38,6 +38,9 @@ class Expression(FunctionElement[Any]):
     inherit_cache = True
 
 
+LATER = "flask10x_later"
+"""The option of a statement whose result nobody needs, and that may be run with the next one, or
+with the COMMIT. An error of it is an error of that."""
 Sql = str | Callable[..., str]
 """The SQL of an expression: a format that takes that of its arguments, or a function of them."""
 
@@ -196,4 +199,9 @@ def spans(name: str) -> CTE:
 
 def last_id_of(table: Table) -> ColumnElement[int]:
     """The highest id that a row of this table ever had; NULL before the first."""
-    return _last_id(literal_column(f"'{table.name}'"))
+    return number_of(table.name)
+
+
+def number_of(name: str) -> ColumnElement[int]:
+    """The number that is kept under this name (`Statements.set_sequence`); NULL for none."""
+    return _last_id(literal_column(f"'{name}'"))

@@ -13,12 +13,22 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, select, tuple_
+from sqlalchemy import (
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal,
+    select,
+    tuple_,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask10x.database import dialects
 from flask10x.database.database import Database
-from flask10x.database.expressions import upsert
+from flask10x.database.expressions import LATER, number_of, upsert
 from flask10x.database.tables import accepted_keys
 from flask10x.recording.entry import Entry, entries_of, leftover_files
 from flask10x.recording.shared_queue import SharedQueue, SharedQueues
@@ -83,7 +93,11 @@ class AcceptedKeys:
     def __init__(self, connection: Connection, keys: Collection[str]) -> None:
         """For entries with these keys, "" being none. Without a key no statement is run."""
         self._connection = connection
-        rows = list(_rows(connection, filter(None, keys)))
+        rows = list(_rows(connection, filter(None, keys), _FIND_WITH_STATE))
+        self._generation = self._count = 0
+        if rows:
+            self._generation, self._count = rows[0].newest or 0, rows[0].kept or 0
+        rows = [row for row in rows if row.digest is not None]
         self._accepted_ms = {row.digest.hex(): row.at for row in rows}
         self._generations = {row.digest.hex(): row.generation for row in rows}
         self._new: dict[str, int] = {}
@@ -104,9 +118,7 @@ class AcceptedKeys:
         """Store the keys that were added; a generation is full with `rows_max` of them."""
         if not self._new:
             return
-        generation = self._connection.execute(_NEWEST).scalar_one() or 0
-        dialect = dialects.of(self._connection)
-        count = dialect.sequence(self._connection, _COUNT)
+        generation, count = self._generation, self._count
         if count >= rows_max:
             generation, count = generation + 1, 0
         rows = [
@@ -115,7 +127,9 @@ class AcceptedKeys:
         ]
         self._connection.execute(_KEEP, rows)
         renewed = sum(self._generations.get(key) == generation for key in self._new)
-        dialect.set_sequence(self._connection, _COUNT, count + len(rows) - renewed)
+        dialects.of(self._connection).set_sequence(
+            self._connection, _COUNT, count + len(rows) - renewed
+        )
         expired_rows = max(EXPIRED_ROWS_MIN, 2 * len(rows))
         self._connection.execute(_REMOVE, {"before": generation - 1, "rows_max": expired_rows})
 
@@ -125,25 +139,35 @@ _COLUMNS = accepted_keys.c
 _PRIMARY_KEY = (_COLUMNS.generation, _COLUMNS.digest)
 _NEWEST = select(func.max(_COLUMNS.generation))
 _OF_TWO = [_NEWEST.scalar_subquery(), _NEWEST.scalar_subquery() - 1]
-_FIND = (
-    select(*_PRIMARY_KEY, _COLUMNS.at)
-    .where(
-        _COLUMNS.generation.in_(_OF_TWO), _COLUMNS.digest.in_(bindparam("digests", expanding=True))
+_IS_ASKED_FOR = and_(
+    _COLUMNS.generation.in_(_OF_TWO), _COLUMNS.digest.in_(bindparam("digests", expanding=True))
+)
+_FIND = select(*_PRIMARY_KEY, _COLUMNS.at).where(_IS_ASKED_FOR).order_by(_COLUMNS.generation)
+# With what a commit needs besides, so that it asks once; one row without a key if there is none.
+_FIND_WITH_STATE = (
+    select(
+        *_PRIMARY_KEY,
+        _COLUMNS.at,
+        _NEWEST.scalar_subquery().label("newest"),
+        number_of(_COUNT).label("kept"),
     )
+    .select_from(select(literal(1)).subquery().outerjoin(accepted_keys, _IS_ASKED_FOR))
     .order_by(_COLUMNS.generation)
 )
-_KEEP = upsert(accepted_keys)
+_KEEP = upsert(accepted_keys).execution_options(**{LATER: True})
 _EXPIRED = select(*_PRIMARY_KEY).where(_COLUMNS.generation < bindparam("before"))
-_REMOVE = delete(accepted_keys).where(
-    tuple_(*_PRIMARY_KEY).in_(_EXPIRED.limit(bindparam("rows_max")))
+_REMOVE = (
+    delete(accepted_keys)
+    .where(tuple_(*_PRIMARY_KEY).in_(_EXPIRED.limit(bindparam("rows_max"))))
+    .execution_options(**{LATER: True})
 )
 
 
-def _rows(connection: Connection, keys: Iterable[str]) -> Iterator[Any]:
+def _rows(connection: Connection, keys: Iterable[str], find: Select[Any] = _FIND) -> Iterator[Any]:
     """The rows of these keys, those of the newest generation last."""
     remaining = iter(keys)
     while digests := [bytes.fromhex(key) for key in islice(remaining, KEYS_A_QUERY)]:
-        yield from connection.execute(_FIND, {"digests": digests})
+        yield from connection.execute(find, {"digests": digests})
 
 
 def _digest(kind: bytes, endpoint: str, content: bytes) -> str:

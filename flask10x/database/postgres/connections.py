@@ -5,7 +5,7 @@ another connection (https://www.pgbouncer.org/features.html, transaction pooling
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
@@ -75,7 +75,22 @@ TCP_USER_TIMEOUT_MS = 11_000
 CANCELED = "57014"
 # The row that each commit locks (`database/tables.py`): the lock is let go only after the commit
 # can be seen, so the next one sees all of the one before.
-TAKE_THE_TURN = "SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE"
+# Where the row is missing that no setting has this name is the error: what follows is sent without
+# waiting for an answer, and must not be done.
+TURN_LOST = "flask10x.turn_lost"
+TAKE_THE_TURN = (
+    "SELECT coalesce((SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE),"  # noqa: S608
+    f" CAST(current_setting('{TURN_LOST}') AS BIGINT))"
+)
+TAKE_THE_TURN_NOW = TAKE_THE_TURN.replace("FOR UPDATE", "FOR UPDATE NOWAIT")
+# A role or a database may have another level by default; one that only reads is meant to be so.
+BEGIN = {
+    "read": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    "write": "BEGIN ISOLATION LEVEL READ COMMITTED",
+}
+# What warns before the COMMIT does not speak of it, and does not come.
+BEFORE_COMMIT = "SET LOCAL client_min_messages = error"
+COMMIT = "SET LOCAL client_min_messages = warning; COMMIT"
 # How to put it back: ids are not used twice, also those of rows that were removed.
 PUT_BACK = (
     "INSERT INTO log (name, last_id) SELECT 'readings', greatest(max(id), (SELECT max(last_id)"
@@ -92,16 +107,14 @@ MIGRATION_TIMEOUT_MS = 60_000
 # What decides how a statement is run: parallel workers are for one who asks much once, not for many
 # pages at once, and to compile a page's statement takes longer than the statement. And a float has
 # to come as it was stored, whatever the server's own setting says.
-PLANNING = (
-    "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off;"
-    " SET LOCAL extra_float_digits = 1"
-)
+PLANNING: dict[str, object] = {
+    "max_parallel_workers_per_gather": 0,
+    "jit": "off",
+    "extra_float_digits": 1,
+}
 # What pages ask for lies in ranges of an index. Of ranges that come as a list the planner knows
 # nothing, and would rather read the whole table, or the whole of an index to join it.
-BY_INDEX = (
-    "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off;"
-    " SET LOCAL enable_mergejoin = off"
-)
+BY_INDEX = dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off")
 # PostgreSQL limits each statement. Before a further one less time is left: the limit is set again
 # once so much less is that it matters, for each time is a way to the server and back.
 LIMIT_STAYS_WITHIN = 0.75
@@ -134,16 +147,15 @@ class PostgresConnections(Connections):
         for engine in (self.reader, self.writer):
             driver.use(engine, self._patience)
             self._note_answers(engine)
-        self._require_turn(self.writer)
         synchronous = "on" if settings.commits_synchronously else "off"
-        self._synchronous = f"SET LOCAL synchronous_commit = {synchronous}"
-        self._waits = f"SET LOCAL lock_timeout = {busy_timeout_ms}"
+        self._synchronous = {"synchronous_commit": synchronous}
+        self._waits = {"lock_timeout": busy_timeout_ms}
         self._hear(self.writer)
-        driver.send_whole(self.writer)
+        driver.send_together(self.writer)
 
         def begin_reading(connection: Connection) -> None:
-            connection.exec_driver_sql(_settings(connection, READ_IDLE_MS))
-            driver.allow_silence(connection, READ_SILENCE_SEC)
+            begin = (BEGIN["read"], _set(_settings(connection, READ_IDLE_MS)))
+            driver.of(connection).begin(begin, then_silence_max_sec=READ_SILENCE_SEC)
 
         event.listen(self.reader, "begin", begin_reading)
         if self._standby is not None:
@@ -153,9 +165,9 @@ class PostgresConnections(Connections):
         def begin_writing(connection: Connection) -> None:
             no_wait = connection.get_execution_options().get(NO_WAIT_NAME)
             driver.allow_silence(connection, WRITE_SILENCE_SEC)
-            take = f"{TAKE_THE_TURN} NOWAIT" if no_wait else TAKE_THE_TURN
-            settings = _settings(connection, IDLE_MS)
-            connection.exec_driver_sql(f"{settings}; {self._synchronous}; {self._waits}; {take}")
+            take = TAKE_THE_TURN_NOW if no_wait else TAKE_THE_TURN
+            settings = _settings(connection, IDLE_MS) | self._synchronous | self._waits
+            driver.of(connection).begin((BEGIN["write"], _set(settings), BEFORE_COMMIT, take))
 
     @contextmanager
     def limit(self, connection: Connection, timeout_sec: float) -> Iterator[None]:
@@ -176,9 +188,8 @@ class PostgresConnections(Connections):
                 # First, for this is asked of that statement, too.
                 set_sec = left_sec
                 timeout_ms = max(1, int(left_sec * 1000))
-                connection.exec_driver_sql(
-                    f"SET LOCAL statement_timeout = {timeout_ms}; {BY_INDEX}"
-                )
+                limit = BY_INDEX | {"statement_timeout": timeout_ms}
+                driver.of(connection).add(_set(limit))
 
         driver.allow_silence(connection, timeout_sec + BEYOND_LIMIT_SEC)
         try:
@@ -228,8 +239,8 @@ class PostgresConnections(Connections):
 
     def _ask_nothing(self) -> None:
         pool = self.reader.pool
-        with self.reader.begin():
-            pass
+        with self.reader.begin() as connection:
+            driver.send(connection)
         if self._is_closed:
             # The answer came after the other connections were closed. A connection goes back to the
             # pool that it came from, and closing has given the engine another pool.
@@ -262,11 +273,13 @@ class PostgresConnections(Connections):
         try:
             with engine.begin() as connection:
                 driver.allow_silence(connection, MIGRATION_SILENCE_SEC)
-                longer = f"SET LOCAL lock_timeout = {MIGRATION_TIMEOUT_MS}"
-                settings = f"{_settings(connection, MIGRATION_IDLE_MS)}; {self._synchronous}"
-                connection.exec_driver_sql(f"{settings}; {longer}; {TAKE_THE_MIGRATION}")
+                longer = {"lock_timeout": MIGRATION_TIMEOUT_MS}
+                settings = _settings(connection, MIGRATION_IDLE_MS) | self._synchronous | longer
+                begin = (BEGIN["write"], _set(settings), BEFORE_COMMIT, TAKE_THE_MIGRATION)
+                driver.of(connection).begin(begin)
+                driver.send(connection)
                 # A change of a table waits for its readers, and all other sessions wait behind it.
-                connection.exec_driver_sql(self._waits)
+                connection.exec_driver_sql(_set(self._waits))
                 self._require_encoding(connection)
                 if inspect(connection).has_table(log.name):
                     connection.exec_driver_sql(TAKE_THE_TURN)
@@ -287,8 +300,16 @@ class PostgresConnections(Connections):
 
     def probe(self) -> None:
         """Take what a commit needs and give it back, without waiting for it."""
-        with self.writer.connect().execution_options(**NO_WAIT) as connection:
-            connection.begin().rollback()
+        connections = self.writer.connect().execution_options(**NO_WAIT)
+        with connections as connection, connection.begin() as transaction:
+            driver.send(connection)
+            transaction.rollback()
+
+    def begin(self, connection: Connection) -> None:
+        """Have the transaction begun, and the turn taken, before anything else is done."""
+        driver.allow_silence(connection, driver.ANSWER_WITHIN_SEC)
+        driver.send(connection)
+        driver.allow_silence(connection, WRITE_SILENCE_SEC)
 
     def explain(self, error: DBAPIError) -> None:
         """Add to the error what else can be found out now, and what helps."""
@@ -343,32 +364,17 @@ class PostgresConnections(Connections):
         def failed(context: ExceptionContext) -> None:
             if context.connection is None or context.is_disconnect:
                 self.no_answer = reason_of(context.original_exception)
+            if TURN_LOST in str(context.original_exception):
+                raise DBAPIError("", None, _turn_lost()) from context.original_exception
             error, connection = context.sqlalchemy_exception, context.connection
             # A probe does not wait and tries again at once; `explain` is called for the last try.
             tries = connection is not None and connection.get_execution_options().get(NO_WAIT_NAME)
             if isinstance(error, DBAPIError) and not tries:
                 self.explain(error)
 
-        @event.listens_for(engine, "begin")
-        def answered(_connection: Connection) -> None:
-            self.no_answer = ""
-
-    def _require_turn(self, engine: Engine) -> None:
-        """Without the row that a commit locks nothing would be in order any more."""
-
         @event.listens_for(engine, "after_cursor_execute")
-        def look(_connection: object, cursor: Any, statement: str, *_arguments: object) -> None:
-            if TAKE_THE_TURN not in statement:
-                return
-            # It is the last of several statements, each of which has a result.
-            while cursor.nextset():
-                pass
-            if not cursor.rowcount:
-                text = _(
-                    "the table log has lost its row 'readings', and nothing is stored before it is"
-                    " back; as the owner of the tables: {statement}"
-                )
-                raise driver.TurnLost(text.format(statement=PUT_BACK))
+        def answered(*_arguments: object) -> None:
+            self.no_answer = ""
 
     def _hear(self, engine: Engine) -> None:
         """Take down what warns of a commit."""
@@ -376,6 +382,7 @@ class PostgresConnections(Connections):
         @event.listens_for(engine, "connect")
         def hear(driver: Any, _record: object) -> None:
             driver.add_notice_handler(self._notice)
+            driver.end = COMMIT
 
         @event.listens_for(engine, "begin")
         def begin(_connection: Connection) -> None:
@@ -392,17 +399,30 @@ class PostgresConnections(Connections):
             self._warnings.append(str(notice.message_primary))
 
 
-def _settings(connection: Connection, idle_ms: int) -> str:
-    """What a transaction sets first, as one text of SQL.
+def _settings(connection: Connection, idle_ms: int) -> dict[str, object]:
+    """What a transaction sets first.
 
     Limits of time are ours alone: an administrator sets those of a role or a database for people
     who forget a session, and they would end a backup.
     """
-    limits = f"SET LOCAL statement_timeout = 0; SET LOCAL {IDLE_LIMIT} = {idle_ms}"
-    session: Any = connection.connection.driver_connection
-    if session.info.server_version >= TRANSACTION_TIMEOUT_SINCE:
-        limits += "; SET LOCAL transaction_timeout = 0"
-    return f"{PLANNING}; {limits}"
+    limits: dict[str, object] = {"statement_timeout": 0, IDLE_LIMIT: idle_ms}
+    if driver.of(connection).info.server_version >= TRANSACTION_TIMEOUT_SINCE:
+        limits["transaction_timeout"] = 0
+    return PLANNING | limits
+
+
+def _set(values: Mapping[str, object]) -> str:
+    """A statement that sets this for the transaction: one for all takes a fifth of the time."""
+    settings = (f"set_config('{name}', '{value}', true)" for name, value in values.items())
+    return f"SELECT {', '.join(settings)}"
+
+
+def _turn_lost() -> driver.TurnLost:
+    text = _(
+        "the table log has lost its row 'readings', and nothing is stored before it is"
+        " back; as the owner of the tables: {statement}"
+    )
+    return driver.TurnLost(text.format(statement=PUT_BACK))
 
 
 def _names_several(url: URL) -> bool:
@@ -423,6 +443,7 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         "client_encoding": "UTF8",
         # Statements that are prepared belong to a session.
         "prepare_threshold": None,
+        "cursor_factory": driver.WritingCursor if mode == "write" else driver.ReadingCursor,
     }
     if _names_several(url):
         # Whichever of them is the one that is written to.
@@ -430,17 +451,10 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
     for name in arguments.keys() & url.query.keys():
         # The operator's own value counts.
         del arguments[name]
-    options: dict[str, Any] = {"isolation_level": "READ COMMITTED"}
-    if mode != "write":
-        # A page of several statements is of one moment.
-        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    options[HOST] = settings.host_name
     return create_engine(
         url,
         connect_args=arguments,
-        execution_options=options,
-        # After a failover each connection leads to a database that is no more, or only follows.
-        pool_pre_ping=True,
+        execution_options={HOST: settings.host_name},
         # As those of SQLite: one connection writes.
         pool_size=settings.threads + 6 if mode != "write" else 1,
         max_overflow=0,

@@ -1,8 +1,12 @@
-"""psycopg's connection, which breaks off when the server says nothing for too long.
+"""psycopg's connection, which ends a silence, and needs few ways to the server and back.
 
 A server that hangs keeps its connections, its kernel acknowledges what is sent and answers
 every keepalive, and no limit of the server's own ends a statement. So the client has the limit:
 psycopg gives control back ten times a second (its `_WAIT_INTERVAL`).
+
+What needs no answer waits for the next statement that does, and goes to the server with it: the
+begin of a transaction, what it sets, what it only writes. All that still waits goes with its end.
+The transaction is ours, psycopg has none (`autocommit`).
 """
 
 import logging
@@ -15,19 +19,25 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf
 from time import monotonic
-from typing import Any
+from typing import Any, Self, cast
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import DBAPIError, TimeoutError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, TimeoutError
+
+from flask10x.database.expressions import LATER
 
 # Each refused batch would be two lines of the log: what psycopg warns of is that it passes over
 # what it raises besides, when it ends what an error has ended already.
 logging.getLogger(psycopg.__name__).setLevel(logging.ERROR)
 
-# How long the server may be silent where it has nothing to do: a ping, the begin of a transaction.
+# How long the server may be silent where it has nothing to do: a question whether it is there, the
+# begin of a transaction by itself.
 ANSWER_WITHIN_SEC = 5.0
+# For how long a connection that was heard is not asked whether it still leads anywhere. A server
+# that ends says so to each of its connections; one whose machine is gone says nothing.
+HEARD_WITHIN_SEC = ANSWER_WITHIN_SEC
 # What a stopping process still has time for.
 ENDING_SEC = 1.0
 
@@ -71,11 +81,83 @@ class TurnLost(psycopg.InternalError):
 
 
 class PatientConnection(psycopg.Connection[Any]):
-    """A connection on which a silence has an end."""
+    """A connection on which a silence has an end, and some statements wait for the next one."""
 
     silence_max_sec = ANSWER_WITHIN_SEC
     """For how long the server may be silent: each row that it sends restarts it."""
     patience = Patience()
+    end = "COMMIT"
+    """The statements that end a transaction."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._waiting: list[str] = []
+        self._begins = False
+        self._then_silence_max_sec = 0.0
+        self._heard_sec = monotonic()
+
+    def begin(self, statements: Sequence[str], then_silence_max_sec: float = 0.0) -> None:
+        """Begin a transaction by these statements with the first one that is executed.
+
+        Where the server may be silent for longer after that than `silence_max_sec`, they go by
+        themselves first, so that one that does not answer at all is noticed early.
+        """
+        self._waiting, self._begins = list(statements), True
+        self._then_silence_max_sec = then_silence_max_sec
+
+    def allow_silence(self, max_sec: float) -> None:
+        """From now on the server may be silent for so long."""
+        self.silence_max_sec, self._then_silence_max_sec = max_sec, 0.0
+
+    def send_begin(self) -> None:
+        """Send what is to go by itself, if anything is."""
+        if self._waiting and self._then_silence_max_sec:
+            self._send(self.take_waiting())
+            self.allow_silence(self._then_silence_max_sec)
+
+    def cursor(self, name: str = "", **named: Any) -> Any:
+        """As psycopg's; a cursor with a name is one of the server's, for which nothing waits."""
+        if name:
+            self.send_begin()
+            self._send(self.take_waiting())
+        return super().cursor(name, **named) if name else super().cursor(**named)
+
+    def _send(self, statements: Sequence[str]) -> None:
+        if statements:
+            psycopg.ClientCursor(self).execute("; ".join(statements).encode())
+
+    def add(self, statement: str) -> None:
+        """Have a statement go with the next one that is executed, or with the COMMIT."""
+        self._waiting.append(statement)
+        self._begins = False
+
+    def take_waiting(self) -> list[str]:
+        """What waits, for what sends it now."""
+        waiting, self._waiting, self._begins = self._waiting, [], False
+        return waiting
+
+    def commit(self) -> None:
+        """End the transaction, and send what waits before its end."""
+        waiting = [] if self._begins else self._waiting
+        self._waiting = []
+        if waiting or self.pgconn.transaction_status != TransactionStatus.IDLE:
+            self._send((*waiting, self.end))
+
+    def rollback(self) -> None:
+        """Undo the transaction; what waits is forgotten."""
+        self._waiting = []
+        super().rollback()
+
+    def require_alive(self) -> None:
+        """Raise psycopg.Error when the server has ended, or does not answer a question.
+
+        It is asked when it has not been heard for some seconds.
+        """
+        # Its last words, and that nothing follows them.
+        for _ in range(2):
+            self.pgconn.consume_input()
+        if monotonic() - self._heard_sec > HEARD_WITHIN_SEC:
+            self.execute("")
 
     def wait(self, gen: Generator[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
         """All that psycopg waits for goes through this; raises NoAnswer."""
@@ -102,6 +184,7 @@ class PatientConnection(psycopg.Connection[Any]):
                     self._give_up(monotonic() - heard_sec)
                 awaited = gen.send(ready)
         except StopIteration as end:
+            self._heard_sec = monotonic()
             return end.value
 
     @property
@@ -115,6 +198,39 @@ class PatientConnection(psycopg.Connection[Any]):
         raise NoAnswer(f"no answer for {silent_sec:.0f} s")
 
 
+class WritingCursor(psycopg.ClientCursor[Any]):
+    """Sends what waits and its own statement as one text; the result is that of its own."""
+
+    def execute(self, query: Any, params: Any = None, **named: Any) -> Self:
+        """As psycopg's."""
+        # First, for what is no text leaves all as it was.
+        text = self.mogrify(query, params)
+        super().execute("; ".join((*_driver_of(self).take_waiting(), text)).encode(), **named)
+        while self.nextset():
+            pass
+        return self
+
+
+class ReadingCursor(psycopg.Cursor[Any]):
+    """Sends what waits and its own statement without an answer in between.
+
+    Its parameters stay apart from the statement: a page's have to be what they are, and not what a
+    text of them would be.
+    """
+
+    def execute(self, query: Any, params: Any = None, **named: Any) -> Self:
+        """As psycopg's."""
+        connection = _driver_of(self)
+        connection.send_begin()
+        if not (waiting := connection.take_waiting()):
+            return super().execute(query, params, **named)
+        with connection.pipeline():
+            for statement in waiting:
+                psycopg.Cursor(connection).execute(statement.encode())
+            super().execute(query, params, **named)
+        return self
+
+
 def _impatience_of_this() -> _Impatience:
     return _impatience.get(None) or _Impatience()
 
@@ -126,35 +242,71 @@ def use(engine: Engine, patience: Patience) -> None:
     def connect(_dialect: object, _record: object, arguments: list[Any], named: Any) -> Any:
         if _impatience_of_this().gave_up:
             raise NoAnswer("no answer")
-        connection = PatientConnection.connect(*arguments, **named)
+        connection = PatientConnection.connect(*arguments, autocommit=True, **named)
         connection.patience = patience
         return connection
+
+    @event.listens_for(engine, "checkout")
+    def look(driver: PatientConnection, _record: object, _proxy: object) -> None:
+        try:
+            driver.require_alive()
+        except psycopg.Error as error:
+            # All others lead to the same server.
+            raise InvalidatePoolError from error
 
     @event.listens_for(engine, "checkin")
     def give_back(driver: PatientConnection | None, _record: object) -> None:
         if driver is not None:
-            driver.silence_max_sec = ANSWER_WITHIN_SEC
+            driver.allow_silence(ANSWER_WITHIN_SEC)
 
 
-def send_whole(engine: Engine) -> None:
-    """Have a statement with many rows of parameters go to the server at once, as a whole.
+def send_together(engine: Engine) -> None:
+    """Have statements whose result is not needed wait for the next one, or the COMMIT.
 
-    psycopg sends them one after the other, and until the last one the server waits in the middle of
-    them, where no limit of an idle transaction counts: a host that hangs then would keep all
-    others from committing.
+    Also a statement with many rows of parameters goes to the server at once, as a whole. psycopg
+    sends them one after the other, and until the last one the server waits in the middle of them,
+    where no limit of an idle transaction counts: a host that hangs then would keep all others from
+    committing.
     """
 
-    @event.listens_for(engine, "do_executemany")
-    def run(cursor: Any, statement: str, rows: Sequence[Any], _context: object) -> bool:
-        texts = psycopg.ClientCursor(cursor.connection)
-        cursor.execute("; ".join(texts.mogrify(statement.encode(), row) for row in rows))
+    @event.listens_for(engine, "do_execute")
+    def run(cursor: WritingCursor, statement: str, values: Any, context: Any) -> bool:
+        if not context.execution_options.get(LATER):
+            return False
+        _driver_of(cursor).add(cursor.mogrify(statement.encode(), values))
         return True
+
+    @event.listens_for(engine, "do_executemany")
+    def run_many(cursor: WritingCursor, statement: str, rows: Sequence[Any], context: Any) -> bool:
+        texts = "; ".join(cursor.mogrify(statement.encode(), row) for row in rows)
+        if context.execution_options.get(LATER):
+            _driver_of(cursor).add(texts)
+        else:
+            cursor.execute(texts.encode())
+        return True
+
+
+def of(connection: Connection) -> PatientConnection:
+    """The connection to the server behind one of SQLAlchemy's."""
+    driver: Any = connection.connection.driver_connection
+    return cast("PatientConnection", driver)
+
+
+def send(connection: Connection) -> None:
+    """Send what waits, if anything does; raises sqlalchemy.exc.DBAPIError."""
+    *before, last = of(connection).take_waiting() or [""]
+    if last:
+        of(connection).begin(before)
+        connection.exec_driver_sql(last)
+
+
+def _driver_of(cursor: psycopg.Cursor[Any]) -> PatientConnection:
+    return cast("PatientConnection", cursor.connection)
 
 
 def allow_silence(connection: Connection, max_sec: float) -> None:
     """Until the connection goes back to its engine, its server may be silent for so long."""
-    driver: Any = connection.connection.driver_connection
-    driver.silence_max_sec = max_sec
+    of(connection).allow_silence(max_sec)
 
 
 class Answering:

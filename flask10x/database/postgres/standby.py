@@ -242,15 +242,9 @@ class StandbyReader:
 
 def _replayed(connection: Connection) -> Replayed:
     """Ask outside of a transaction: the one that follows sees as much at least."""
-    session: Any = connection.connection.driver_connection
-    before = session.autocommit
-    session.autocommit = True
-    try:
-        with driver.impatient(ANSWER_WITHIN_SEC):
-            return Replayed._make(session.execute(_STANDBY).fetchone())
-    finally:
-        if not session.closed:
-            session.autocommit = before
+    with driver.impatient(ANSWER_WITHIN_SEC):
+        row: Any = driver.of(connection).execute(_STANDBY).fetchone()
+    return Replayed._make(row)
 
 
 def judged(replayed: Replayed, positions: list[Position], now_sec: float) -> ReadServer:

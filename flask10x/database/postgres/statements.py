@@ -35,15 +35,16 @@ from sqlalchemy.sql.compiler import SQLCompiler, TypeCompiler
 
 from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.expressions import (
+    LATER,
     SPAN_NUMBERS,
     SPAN_TEXTS,
     SPAN_VALUE,
     InOrder,
     Upsert,
     define,
-    greatest,
     upsert,
 )
+from flask10x.database.postgres.driver import send
 from flask10x.database.server import Origin
 from flask10x.database.tables import (
     INCOMPLETE,
@@ -109,7 +110,10 @@ def sequence(connection: Connection, name: str) -> int:
 def set_sequence(connection: Connection, name: str, number: int, host: str | None = None) -> None:
     """Keep this number under the name, as one of this host or of another one."""
     values = {"name": name, "last_id": number, "host": host or _host(connection)}
-    connection.execute(upsert(log).values(values))
+    connection.execute(_KEEP_NUMBER, values)
+
+
+_KEEP_NUMBER = upsert(log).execution_options(**{LATER: True})
 
 
 def sequences(connection: Connection, prefix: str) -> list[str]:
@@ -244,13 +248,12 @@ def insert_rows(
     the server waits for its rows no limit of time ends it: a host that hangs then would keep
     all others from committing (docs/decisions/0032).
     """
-    first = _take_ids(connection, len(rows))
-    if len(rows) == 1:
-        connection.exec_driver_sql(_statement(("id", *names)), (first, *rows[0]))
-        return
-    ids = range(first, first + len(rows))
-    arrays = tuple(map(_array, (ids, *zip(*rows, strict=True))))
-    connection.exec_driver_sql(_statement_of_arrays(("id", *names)), arrays)
+    arrays = tuple(map(_array, zip(*rows, strict=True)))
+    connection.exec_driver_sql(
+        _statement_of_arrays(names),
+        (len(rows), len(rows), *arrays),
+        execution_options={LATER: True},
+    )
 
 
 def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, ...]) -> int:
@@ -268,6 +271,7 @@ def put_rows(
     (https://www.psycopg.org/psycopg3/docs/basic/copy.html)
     """
     statement = f"COPY {quote(into)} ({', '.join(map(quote, names))}) FROM STDIN"
+    send(connection)
     driver: Any = connection.connection.driver_connection
     errors = connection.dialect.loaded_dbapi.Error
     try:
@@ -343,17 +347,19 @@ def changes_rotten_rows(_connection: Connection) -> Iterator[None]:
 
 def _take_ids(connection: Connection, number: int) -> int:
     """The first of so many ids that follow the last one; they are committed in this order."""
-    # A person may have inserted a row with an id: SQLite skips those, too. Else each
-    # reading from then on would be refused, for its id is taken.
-    highest = select(func.coalesce(func.max(readings.c.id), 0)).scalar_subquery()
-    statement = (
-        update(log)
-        .where(log.c.name == readings.name)
-        .values(last_id=greatest(log.c.last_id, highest) + number)
-        .returning(log.c.last_id)
-    )
-    last: int = connection.execute(statement).scalar_one()
+    last: int = connection.exec_driver_sql(_TAKE, (number,)).scalar_one()
     return last - number + 1
+
+
+# A person may have inserted a row with an id: SQLite skips those, too. Else each reading from then
+# on would be refused, for its id is taken.
+_TAKE = (
+    "UPDATE log SET last_id = greatest(last_id,"
+    " (SELECT coalesce(max(id), 0) FROM readings)) + %s"
+    " WHERE name = 'readings' RETURNING last_id"
+)
+# The place of a row among its mates, from 1: no column of a station has such a name.
+_PLACE = '"#"'
 
 
 @lru_cache(maxsize=64)
@@ -368,10 +374,15 @@ def _statement(names: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=64)
 def _statement_of_arrays(names: tuple[str, ...]) -> str:
-    """For `exec_driver_sql` with an array for each column, as `_array` writes it."""
+    """For `exec_driver_sql` with the number of rows and an array for each column (`_array`)."""
     columns = ", ".join(map(quote, names)).replace("%", "%%")
     arrays = ", ".join(f"CAST(%s AS {_arrays_of(name)})" for name in names)
-    return f"INSERT INTO readings ({columns}) SELECT * FROM unnest({arrays})"  # noqa: S608
+    given = ", ".join(f"given.{quote(name)}" for name in names).replace("%", "%%")
+    return (
+        f"WITH taken AS ({_TAKE}) INSERT INTO readings (id, {columns})"  # noqa: S608
+        f" SELECT (SELECT last_id FROM taken) - %s + {_PLACE}, {given}"
+        f" FROM unnest({arrays}) WITH ORDINALITY AS given ({columns}, {_PLACE})"
+    )
 
 
 def _arrays_of(name: str) -> str:
