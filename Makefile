@@ -42,12 +42,15 @@ AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 ONCE := tests/browser tests/postgres tests/e2e/test_wheel.py $(wildcard tests/test_*.py) \
   $(addprefix tests/contract/test_,alert_docs.py catalogue.py cluster_files.py developer_docs.py docs.py docs_site.py) \
   $(addprefix tests/contract/test_,home_assistant.py lists.py lock.py prometheus_names.py routes.py tutorial.py)
-# Besides these on PostgreSQL: what happens before a reading is stored and after one was read. Of the running service
-# what stores and starts; tests that have no folder, so no database, leave themselves out (tests/support/databases.py).
+# Besides these on PostgreSQL: what happens before a reading is stored and after one was read, by the pages too: who is let
+# in, in which language and with which headers, and what is only about files. Of the running service what stores and starts;
+# tests that have no folder, so no database, leave themselves out (tests/support/databases.py).
 STORING := added_stations backup batches closing committed crashes golden import one_worker real_data rejected starting \
   status stopping
 NO_ENGINE := $(ONCE) tests/contract/test_deploy.py \
   $(addprefix tests/,alerts config faults/cluster mqtt readings server simulated_month system) \
+  $(addprefix tests/web/test_,access.py compression.py headers.py preferences.py ranges.py reasons.py) \
+  $(addprefix tests/web/pages/,home/test_no_such_page.py test_boards.py test_setup_house.py) tests/history/test_parameters.py \
   $(filter-out $(STORING:%=tests/e2e/test_%.py),$(wildcard tests/e2e/test_*.py))
 ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal \
   $(addprefix --ignore=,$(NO_ENGINE))

@@ -3,7 +3,8 @@
 import ast
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from flask10x.readings.reasons import ENGLISH as REASONS
@@ -86,26 +87,33 @@ def test_a_message_is_a_plain_text() -> None:
     wrong = [
         f"{path.relative_to(PACKAGE)}:{call.lineno}"
         for path in paths
-        for call in calls(ast.parse(path.read_text(encoding="utf-8")))
+        for call in calls(nodes(path))
         if _name(call) in KEYWORDS
         for argument in call.args
         if not isinstance(argument, ALLOWED.get(_name(call), NOT_PUT_TOGETHER))
     ]
     for path, function in functions(paths):
-        names = [n for n in ast.walk(function) if isinstance(n, ast.Name) and n.id == "_"]
+        inside = [*ast.walk(function)]
+        names = [n for n in inside if isinstance(n, ast.Name) and n.id == "_"]
         is_stored = any(isinstance(name.ctx, ast.Store) for name in names)
-        if is_stored and any(_name(call) == "_" for call in calls(function)):
+        if is_stored and any(_name(call) == "_" for call in calls(inside)):
             wrong.append(f"{path.relative_to(PACKAGE)}: {function.name}")
     assert wrong == []
 
 
-def calls(tree: ast.AST) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Of a module."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def calls(found: Iterable[ast.AST]) -> Iterator[ast.Call]:
+    return (node for node in found if isinstance(node, ast.Call))
 
 
 def functions(paths: list[Path]) -> Iterator[tuple[Path, ast.FunctionDef]]:
     for path in paths:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.FunctionDef):
                 yield path, node
 
@@ -139,9 +147,7 @@ def test_what_users_of_the_command_line_read_is_a_message() -> None:
     """No sentence is written where it is raised or shown, past the catalogue."""
     bare = []
     for path in OF_COMMANDS:
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(call, ast.Call):
-                continue
+        for call in calls(nodes(path)):
             name = call.func.attr if isinstance(call.func, ast.Attribute) else _name(call)
             if name in READ and len(call.args) > READ[name]:
                 words = _words(call.args[READ[name]])

@@ -1,6 +1,7 @@
 """Senders: clients as they are found in the field, from keep-alive loops to raw sockets."""
 
 import json
+import select
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -116,7 +117,7 @@ class Client:
     def post(self, endpoint: str, body: bytes, content_type: str = JSON_TYPE) -> Answer:
         """Post one body; raises what the connection raises, and can be used again after that."""
         headers = self._headers | ({"Content-Type": content_type} if content_type else {})
-        if time.monotonic() - self._answered_at_sec > IDLE_SEC:
+        if time.monotonic() - self._answered_at_sec > IDLE_SEC or self._was_closed:
             self._connection.close()
         try:
             self._connection.request("POST", f"/{endpoint}", body, headers)
@@ -128,6 +129,12 @@ class Client:
         if not self._keep_alive:
             self._connection.close()
         return answer
+
+    @property
+    def _was_closed(self) -> bool:
+        """Whether the service has closed the connection since its answer, as urllib3 looks."""
+        sock: socket.socket | None = self._connection.sock
+        return sock is not None and bool(select.select([sock], [], [], 0)[0])
 
     def close(self) -> None:
         """Close the connection."""

@@ -37,7 +37,7 @@ WORKERS = 2
 PATIENCE_SEC = 60.0
 # The unit's TimeoutStopSec has to be longer than gunicorn's graceful_timeout; this is the latter.
 STOP_WITHIN_SEC = 30.0
-COMMAND_WITHIN_SEC = 60.0
+COMMAND_WITHIN_SEC = 120.0
 # Many things are waited for by looking through all processes, or by asking the service: who has
 # waited for long looks less often.
 POLL_SEC, LONGEST_POLL_SEC = 0.005, 0.05
@@ -231,19 +231,20 @@ class Service:
         return ask(self.port, "GET", path)
 
     def get_from_each(self, path: str) -> list[Answer]:
-        """GET until each worker that runs now has answered; the last answer of each."""
+        """GET until each worker that runs now has answered; all answers, in their order."""
         request = f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
-        answers: dict[int | None, Answer] = {}
+        answers: list[Answer] = []
+        asked: set[int | None] = set()
 
         def all_have_answered() -> bool:
             with raw_connection(self.port) as sock:
                 sock.sendall(request)
-                answer = read_answer(sock)
-                answers[self.worker_of(sock)] = answer
-            return self.workers() <= answers.keys()
+                answers.append(read_answer(sock))
+                asked.add(self.worker_of(sock))
+            return self.workers() <= asked
 
         wait_until(all_have_answered, PATIENCE_SEC, "each worker has answered")
-        return [answer for worker, answer in answers.items() if worker in self.workers()]
+        return answers
 
     def post(
         self, endpoint: str, body: bytes | object, content_type: str | None = JSON_TYPE

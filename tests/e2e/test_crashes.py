@@ -150,7 +150,9 @@ def test_a_lock_held_by_another_process_fills_the_queue_and_loses_nothing(
     running.stop()
     # A thread writes the log; after the stop it is whole.
     warnings = [line for line in running.log() if " WARNING " in line]
-    assert len(warnings) == 1, warnings
+    # What is held for long is said, too.
+    others = [line for line in warnings if "Cannot store readings, " not in line]
+    assert len(others) == 1 and len(warnings) <= 1 + WORKERS, warnings
 
 
 class HeldLock:

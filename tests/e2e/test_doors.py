@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.conftest import make_services
 from tests.e2e.senders import HOST, Answer, raw_connection, read_answer
-from tests.e2e.service import PROJECT, Service
+from tests.e2e.service import PATIENCE_SEC, PROJECT, Service
 from tests.support import foreign_requests as sent
 from tests.support.balcony import BALCONY_TOML
 
@@ -103,7 +103,7 @@ def test_ambients_own_client_sends_here(home: Service) -> None:
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SEC * 3,
         check=True,
     )
     assert ran.stdout == "200\n"

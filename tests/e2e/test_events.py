@@ -24,14 +24,15 @@ class OpenPage:
         self._came = b""
 
     def event(self, within_sec: float) -> Any:
-        """The next event that names a reading; None at the end of the answer."""
+        """The next event of readings that came, or the first; None at the end of the answer."""
         until = time.monotonic() + within_sec
         while True:
             event, found, rest = self._came.partition(b"\n\n")
             if found:
                 self._came = rest
                 told = json.loads(event.rpartition(b"data: ")[2])
-                if told["last_id"] is not None:
+                # Something comes each ten seconds, and is of no station.
+                if told["last_id"] is not None and told["stations"] != []:
                     return told
                 continue
             self._sock.settimeout(max(0.001, until - time.monotonic()))
@@ -62,8 +63,10 @@ def is_closed(port: int) -> bool:
     return False
 
 
-def test_all_are_told_also_of_what_another_process_has_stored(service: MakeService) -> None:
+def test_all_are_told_and_none_is_waited_for(service: MakeService) -> None:
+    """Also of what another process has stored; one that has gone is forgotten at once."""
     running = service(commit_interval_sec=0)
+    running.wait_for_workers()
     with ExitStack() as stack:
         pages = [stack.enter_context(open_page(running.port)) for _ in range(PAGES)]
         firsts = {page.event(20)["last_id"] for page in pages}
@@ -79,10 +82,10 @@ def test_all_are_told_also_of_what_another_process_has_stored(service: MakeServi
         assert running.command("import", str(old)).returncode == 0
         for page in pages:
             assert page.event(20) == {"last_id": 2, "stations": ["data2"]}
-
-
-def test_a_stop_does_not_wait_for_them_and_ends_their_answers(service: MakeService) -> None:
-    running = service()
+        # A worker that was still starting has opened its own by now, too.
+        opened = connections(running)
+        assert opened >= PAGES
+    wait_until(lambda: connections(running) <= opened - PAGES, 12, "their connections are closed")
     with open_page(running.port) as one, open_page(running.port) as other:
         assert one.event(20) and other.event(20)
         began_sec = time.monotonic()
@@ -92,10 +95,14 @@ def test_a_stop_does_not_wait_for_them_and_ends_their_answers(service: MakeServi
         assert one.event(20) is None and other.event(20) is None
 
 
-def test_a_page_that_asks_again_while_the_service_stops_holds_nothing_up(
-    service: MakeService,
-) -> None:
-    running = service(workers=1)
+def test_none_keeps_a_thread_or_a_stop(service: MakeService) -> None:
+    """By another way to write its path, and by asking again while the service stops."""
+    running = service(workers=1, threads=1)
+    with socket.create_connection((HOST, running.port)) as sock:
+        sock.sendall(HEAD.replace(b"/events", b"//events"))
+        sock.settimeout(5)
+        assert sock.recv(12) == b"HTTP/1.1 200"
+        assert running.get("/history").status == 200
     with socket.create_connection((HOST, running.port)) as sock:
         sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert sock.recv(4096)
@@ -112,27 +119,6 @@ def test_a_page_that_asks_again_while_the_service_stops_holds_nothing_up(
         assert sock.recv(12) == b"HTTP/1.1 200"
         while sock.recv(4096):
             pass
-
-
-def test_none_keeps_a_thread_by_another_way_to_write_its_path(service: MakeService) -> None:
-    running = service(workers=1, threads=1)
-    with socket.create_connection((HOST, running.port)) as sock:
-        sock.sendall(HEAD.replace(b"/events", b"//events"))
-        sock.settimeout(5)
-        assert sock.recv(12) == b"HTTP/1.1 200"
-        assert running.get("/history").status == 200
-
-
-def test_one_that_has_gone_is_forgotten_at_once(service: MakeService) -> None:
-    running = service()
-    running.wait_for_workers()
-    with ExitStack() as stack:
-        pages = [stack.enter_context(open_page(running.port)) for _ in range(PAGES)]
-        assert all(page.event(20) for page in pages)
-        # A worker that was still starting has opened its own by now, too.
-        opened = connections(running)
-        assert opened >= PAGES
-    wait_until(lambda: connections(running) <= opened - PAGES, 12, "their connections are closed")
 
 
 def test_they_keep_no_reading_out_where_files_are_few(service: MakeService) -> None:

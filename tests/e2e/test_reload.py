@@ -57,8 +57,17 @@ def revoked(make: MakeService, folder: Path, **settings: Any) -> Service:
     return running
 
 
-def test_a_revoked_token_stays_out_after_a_mistake(service: MakeService, tmp_path: Path) -> None:
-    running = revoked(service, tmp_path)
+def test_only_a_reload_reads_again_and_a_revoked_token_stays_out_after_a_mistake(
+    service: MakeService, tmp_path: Path
+) -> None:
+    running = service(read_tokens_file=secret(tmp_path / "read", f"* {OLD}\n"))
+    secret(tmp_path / "read", f"* {NEW}\n")
+    kill_all_workers(running)
+    # Else the two workers would differ, and nobody had asked for the change.
+    assert statuses(running) == ({200}, {401})
+    reload_workers(running)
+    check_only_new(running)
+
     secret(tmp_path / "read", f"* {NEW}\n{OLD}\n")
     reload_workers(running)
     check_only_new(running)
@@ -105,16 +114,6 @@ def test_a_mistake_of_the_other_file_keeps_the_tokens(service: MakeService, tmp_
     check_only_new(running)
     # Not even a mistake that no reader has a message for.
     toml.write_text('data_dir = "~nobody-of-this-name/data"\n')
-    reload_workers(running)
-    check_only_new(running)
-
-
-def test_only_a_reload_reads_again(service: MakeService, tmp_path: Path) -> None:
-    running = service(read_tokens_file=secret(tmp_path / "read", f"* {OLD}\n"))
-    secret(tmp_path / "read", f"* {NEW}\n")
-    kill_all_workers(running)
-    # Else the two workers would differ, and nobody had asked for the change.
-    assert statuses(running) == ({200}, {401})
     reload_workers(running)
     check_only_new(running)
 

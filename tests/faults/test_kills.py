@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
+from tests.e2e.senders import LATEST_ANSWER_SEC
 from tests.e2e.service import WORKERS, Service, wait_until
 from tests.e2e.test_crashes import has_opened_the_database
 from tests.e2e.test_stopping import reload_workers
@@ -138,7 +139,7 @@ def test_killed_workers(
 ) -> None:
     used.start()
     load = Load(used.port, numbers, shape.senders, body_of)
-    dead = 0
+    dead, boots_sec = 0, []
     with load.running():
         while dead < times:
             settle(load)
@@ -146,12 +147,15 @@ def test_killed_workers(
             # Sometimes both at once: nobody is there to go on with what they leave.
             victims = workers if times - dead > 1 and not random.randrange(5) else workers[:1]
             random.shuffle(victims)
+            began = time.monotonic()
             for victim in victims:
                 os.kill(victim, signal.SIGKILL)
             dead += len(victims)
             wait_until(lambda: not {*victims} & used.workers(), 25, "they are gone")  # noqa: B023
-        wait_for_ready_workers(used)
-    load.check_answers()
+            wait_for_ready_workers(used)
+            boots_sec.append(time.monotonic() - began)
+    # Who sends while both are away waits for one of them, which a busy machine starts slowly.
+    load.check_answers(max(LATEST_ANSWER_SEC, 2 * max(boots_sec)))
     assert used.process.poll() is None
     wait_until(lambda: told_of(used) == times, 25, "the log tells of every killed worker")
     check_in_flight([load], times)

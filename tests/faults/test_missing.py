@@ -126,12 +126,11 @@ def check_goes_on(service: Service, rows: int) -> None:
     """It stores again, without a restart, beside the readings that are there."""
     master = service.pid
     wait_until_ready(service)
-    ready = [200] * service.number_of_workers
-    wait_until(
-        lambda: [answer.status for answer in service.get_from_each("/readyz")] == ready,
-        30,
-        "both workers do",
-    )
+
+    def both_do() -> bool:
+        return {answer.status for answer in service.get_from_each("/readyz")} == {200}
+
+    wait_until(both_do, 30, "both workers do")
     assert service.pid == master
     assert service.post("data", GOOD).status == 200
     service.wait_for_rows(rows)

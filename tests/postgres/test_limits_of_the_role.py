@@ -11,7 +11,8 @@ from flask10x.database.database import Database
 from tests.postgres.hosts import Hosts
 from tests.support import postgres
 
-LIMIT_MS, LONGER_SEC = 200, 0.3
+# Until a new connection says otherwise the limits hold, also on a busy machine.
+LIMIT_MS, LONGER_SEC = 600, 0.7
 LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
 
 

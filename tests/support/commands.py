@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-COMMAND_WITHIN_SEC = 60.0
+COMMAND_WITHIN_SEC = 120.0
 # Where a marker outside the folder of a database may lie.
 OF_MARKERS = ("STATE_DIRECTORY", "XDG_STATE_HOME")
 # The program itself is loaded by the child: some of its texts take their language when they are
