@@ -227,7 +227,7 @@ def start_inspected(service: Service) -> None:
     ("region", "words"),
     [
         pytest.param(THE_HEADER, ["SQLITE_NOTADB"], id="the header", marks=pytest.mark.long),
-        pytest.param(FOUR_PAGES, CORRUPT, id="four pages of data"),
+        pytest.param(FOUR_PAGES, CORRUPT, id="four pages of data", marks=pytest.mark.tools),
         pytest.param(MANY_PAGES, CORRUPT, id="many pages", marks=pytest.mark.long),
     ],
 )

@@ -33,6 +33,7 @@ def hooked(service: Service, name: str) -> Path:
     return steer
 
 
+@pytest.mark.tools
 @harder_promise
 @repeated(1, 50)
 def test_a_writer_thread_that_dies_takes_nothing_along(

@@ -104,6 +104,7 @@ class SlowRequest:
             self._sender.acknowledged.append(self._number)
 
 
+@pytest.mark.tools
 @repeated(1, 10)
 def test_what_a_stop_cannot_store_is_stored_by_the_next_start(
     service: MakeService, numbers: Iterator[int], times: int

@@ -80,31 +80,32 @@ def test_a_full_queue_and_a_bug_have_the_usual_answers(
         assert short.status_code >= 500
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"data": b""},
-        {"headers": {"Idempotency-Key": "1"}},
-        {"query_string": "dry_run=1"},
-        {"data": b"[" + GOOD + b"]"},
-        {"headers": {"Origin": "http://evil.example"}},
-        {"headers": {"Sec-Fetch-Site": "cross-site"}},
-        {"content_type": "application/json; charset=utf-8"},
-        {"content_type": "text/plain"},
-        {"content_type": None},
-        {"data": b" " * (BODY_MAX_BYTES + 1)},
-        {"environ_overrides": {"CONTENT_LENGTH": "+5"}},
-        {"environ_overrides": {"CONTENT_LENGTH": "\u0665"}},
-        {"environ_overrides": {"CONTENT_LENGTH": ""}},
-        {"environ_overrides": {"CONTENT_LENGTH": str(len(GOOD) + 1)}},
-    ],
-)
+UNUSUAL: list[dict[str, Any]] = [
+    {"data": b""},
+    {"headers": {"Idempotency-Key": "1"}},
+    {"query_string": "dry_run=1"},
+    {"data": b"[" + GOOD + b"]"},
+    {"headers": {"Origin": "http://evil.example"}},
+    {"headers": {"Sec-Fetch-Site": "cross-site"}},
+    {"content_type": "application/json; charset=utf-8"},
+    {"content_type": "text/plain"},
+    {"content_type": None},
+    {"data": b" " * (BODY_MAX_BYTES + 1)},
+    {"environ_overrides": {"CONTENT_LENGTH": "+5"}},
+    {"environ_overrides": {"CONTENT_LENGTH": "\u0665"}},
+    {"environ_overrides": {"CONTENT_LENGTH": ""}},
+    {"environ_overrides": {"CONTENT_LENGTH": str(len(GOOD) + 1)}},
+]
+
+
 def test_whatever_is_out_of_the_ordinary_goes_flasks_way(
-    client: FlaskClient, asked_flask: list[str], given: dict[str, Any]
+    client: FlaskClient, asked_flask: list[str]
 ) -> None:
-    body = given.pop("data", GOOD)
-    post(client, body, **given)
-    assert asked_flask == ["/data"]
+    for given in UNUSUAL:
+        body = given.get("data", GOOD)
+        post(client, body, **{name: value for name, value in given.items() if name != "data"})
+        assert asked_flask == ["/data"], given
+        asked_flask.clear()
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/data"), ("POST", "/data9"), ("GET", "/")])

@@ -186,39 +186,38 @@ def test_a_sensor_is_adjusted_everywhere(client: FlaskClient, database: Database
     assert "1999.2" in client.get("/history?from=all").text.replace(",", "")
 
 
-@pytest.mark.parametrize(
-    ("form", "wrong"),
-    [
-        (NOTE | {"text": " "}, {"text"}),
-        (NOTE | {"text": "x" * 301}, {"text"}),
-        (NOTE | {"from": ""}, {"from"}),
-        (NOTE | {"from": "yesterday"}, {"from"}),
-        (NOTE | {"about": "data9"}, {"about"}),
-        (NOTE | {"to": "2025-08-23"}, {"from"}),
-        (HIDE | {"to": ""}, {"to"}),
-        (HIDE | {"about": ""}, {"about"}),
-        (HIDE | {"about": "data.co2"}, {"about"}),
-        (ADJUST | {"about": "data"}, {"about"}),
-        (ADJUST | {"gain": "0"}, {"gain"}),
-        (ADJUST | {"gain": "-1"}, {"gain"}),
-        (ADJUST | {"gain": "1", "offset": "0"}, {"offset"}),
-        (ADJUST | {"offset": "1e3"}, {"offset"}),
-        (ADJUST | {"offset": "nan", "gain": "x"}, {"gain", "offset"}),
-        ({"what": "delete"}, {"what"}),
-        ({}, {"what"}),
-    ],
-)
-def test_a_form_that_is_wrong_comes_back_with_what_is_wrong(
-    client: FlaskClient, form: dict[str, str], wrong: set[str]
-) -> None:
-    answer = client.post("/notes/write", data=form)
-    assert answer.status_code == 400
-    assert answer.text.count('class="error summary"') == 1
-    for name in wrong - {"what"}:
-        assert f'id="error-{name}"' in answer.text
-    assert written_down(client) == {"notes": [], "corrections": []}
-    if "text" in form and "text" not in wrong:
-        assert 'value="opened a window"' in answer.text
+# A form, and the fields that are wrong in it.
+WRONG: list[tuple[dict[str, str], set[str]]] = [
+    (NOTE | {"text": " "}, {"text"}),
+    (NOTE | {"text": "x" * 301}, {"text"}),
+    (NOTE | {"from": ""}, {"from"}),
+    (NOTE | {"from": "yesterday"}, {"from"}),
+    (NOTE | {"about": "data9"}, {"about"}),
+    (NOTE | {"to": "2025-08-23"}, {"from"}),
+    (HIDE | {"to": ""}, {"to"}),
+    (HIDE | {"about": ""}, {"about"}),
+    (HIDE | {"about": "data.co2"}, {"about"}),
+    (ADJUST | {"about": "data"}, {"about"}),
+    (ADJUST | {"gain": "0"}, {"gain"}),
+    (ADJUST | {"gain": "-1"}, {"gain"}),
+    (ADJUST | {"gain": "1", "offset": "0"}, {"offset"}),
+    (ADJUST | {"offset": "1e3"}, {"offset"}),
+    (ADJUST | {"offset": "nan", "gain": "x"}, {"gain", "offset"}),
+    ({"what": "delete"}, {"what"}),
+    ({}, {"what"}),
+]
+
+
+def test_a_form_that_is_wrong_comes_back_with_what_is_wrong(client: FlaskClient) -> None:
+    for form, wrong in WRONG:
+        answer = client.post("/notes/write", data=form)
+        assert answer.status_code == 400, form
+        assert answer.text.count('class="error summary"') == 1, form
+        for name in wrong - {"what"}:
+            assert f'id="error-{name}"' in answer.text, form
+        assert written_down(client) == {"notes": [], "corrections": []}, form
+        if "text" in form and "text" not in wrong:
+            assert 'value="opened a window"' in answer.text, form
 
 
 def test_there_are_only_so_many(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
