@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.browser.chromium import CHROMEDRIVER, CHROMIUM, Browser, chromium
-from tests.browser.house import furnish
+from tests.browser.house import PATIENT, furnish
 from tests.e2e.conftest import make_services
 from tests.e2e.service import PROJECT, Service
 from tests.support.rows import insert_selected
@@ -34,7 +34,7 @@ def house_of_stations(folder: Path, stations: str, rows: tuple[str, str]) -> Ite
     """
     needs_browser()
     with make_services(folder) as make:
-        service = make(start=False)
+        service = make(start=False, **PATIENT)
         service.data_dir.mkdir(parents=True, exist_ok=True)
         (service.data_dir / "stations.toml").write_text(stations, encoding="utf-8")
         service.start()
@@ -49,8 +49,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     needs_browser()
     measured_csv()
     with make_services(tmp_path_factory.mktemp("house")) as make:
-        # A machine that is full of work answers all the same.
-        service = make(commit_interval_sec=0, query_timeout_sec=30)
+        service = make(commit_interval_sec=0, **PATIENT)
         furnish(service)
         yield service
 

@@ -7,6 +7,7 @@ from selenium.webdriver import ActionChains
 
 from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of, needs_browser
+from tests.browser.house import PATIENT
 from tests.e2e.conftest import make_services
 from tests.e2e.service import Service
 from tests.support.rows import execute
@@ -32,7 +33,7 @@ def housed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A house in Tokyo, with a day on which the bedroom's CO2 rises from 400 to 1840 ppm."""
     needs_browser()
     with make_services(tmp_path_factory.mktemp("housed")) as make:
-        service = make(place="35.66,139.74")
+        service = make(place="35.66,139.74", **PATIENT)
         values = ",".join(
             f"('data2', {DAY_MS + n * HOUR_MS // 4}, {400 + 15 * n}),"
             f"('data4', {DAY_MS + n * HOUR_MS // 4}, 420)"

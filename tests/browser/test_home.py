@@ -15,6 +15,7 @@ from flask10x.web.app import create_app
 from flask10x.web.pages.home import model
 from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of, needs_browser
+from tests.browser.house import PATIENT
 from tests.browser.test_narrow import served
 from tests.conftest import MakeSettings
 from tests.e2e.conftest import make_services
@@ -32,7 +33,7 @@ def small_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service of its own, for it is stopped and started."""
     needs_browser()
     with make_services(tmp_path_factory.mktemp("small")) as make:
-        service = make(commit_interval_sec=0)
+        service = make(commit_interval_sec=0, **PATIENT)
         bedroom = {"co2": 700, "temperature": 22.5, "humidity": 48, "pressure": 996, "gas_res": 5}
         assert service.post("data2", bedroom).status == 200
         assert service.post("data", {"pressure": 996.2, "temperature": 21.5}).status == 200

@@ -12,6 +12,7 @@ from selenium.webdriver.support.ui import Select
 
 from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of, needs_browser
+from tests.browser.house import PATIENT
 from tests.browser.test_axe import serious
 from tests.e2e.conftest import make_services
 from tests.e2e.service import Service
@@ -30,7 +31,7 @@ DAY = "/history?from=2025-01-01&to=2025-01-01&endpoint=data2&measurement=co2"
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     needs_browser()
     with make_services(tmp_path_factory.mktemp("noted")) as make:
-        service: Service = make()
+        service: Service = make(**PATIENT)
         values = ",".join(f"('data2', {DAY_MS + n * 15 * MINUTE_MS}, 400)" for n in range(96))
         values += f",('data2', {SPIKE_MS}, 9000.25)"
         execute(

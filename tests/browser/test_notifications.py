@@ -10,6 +10,7 @@ import pytest
 
 from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of, become_administrator, needs_browser
+from tests.browser.house import PATIENT
 from tests.browser.test_setup import IN_FORCE_WITHIN_SEC, WIDE, check_by_axe
 from tests.e2e.conftest import make_services
 from tests.e2e.service import Service, wait_until
@@ -40,7 +41,7 @@ def receiver() -> Iterator[Receiver]:
 def house(tmp_path: Path) -> Iterator[Service]:
     needs_browser()
     with make_services(tmp_path) as make:
-        service = make(commit_interval_sec=0, notify_hosts="127.0.0.1")
+        service = make(commit_interval_sec=0, notify_hosts="127.0.0.1", **PATIENT)
         columns, query = STORED
         insert_selected(service.database, (columns, query.format(now=time.time_ns() // 1_000_000)))
         yield service

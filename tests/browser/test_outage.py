@@ -9,6 +9,7 @@ import pytest
 
 from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of, needs_browser
+from tests.browser.house import PATIENT
 from tests.e2e.conftest import make_services
 from tests.e2e.service import Service
 
@@ -20,7 +21,7 @@ def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service of its own, for it is stopped and started."""
     needs_browser()
     with make_services(tmp_path_factory.mktemp("away")) as make:
-        service = make(commit_interval_sec=0)
+        service = make(commit_interval_sec=0, **PATIENT)
         assert service.post("data", {"pressure": 996.2, "temperature": 21.5}).status == 200
         service.wait_for_rows(1)
         yield service

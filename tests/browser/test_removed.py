@@ -6,6 +6,7 @@ import pytest
 
 from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of, needs_browser
+from tests.browser.house import PATIENT
 from tests.e2e.conftest import make_services
 from tests.support.rows import execute
 
@@ -20,7 +21,7 @@ DAY = "/history?endpoint=data2&measurement=co2&from=2025-01-01&to=2025-01-01"
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     needs_browser()
     with make_services(tmp_path_factory.mktemp("removed")) as make:
-        service = make()
+        service = make(**PATIENT)
         values = ",".join(f"('data2', {DAY_MS + n * 15 * MINUTE_MS}, 400)" for n in range(96))
         execute(
             service.database, f"INSERT INTO readings (endpoint, received_at, co2) VALUES {values}"

@@ -14,6 +14,7 @@ from flask10x.config import station_file
 from flask10x.readings.stations import BUILT_IN
 from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of, become_administrator, needs_browser
+from tests.browser.house import PATIENT
 from tests.browser.test_readers import AXE
 from tests.e2e.conftest import make_services
 from tests.e2e.load import Load, check_rows, stored_numbers
@@ -39,7 +40,7 @@ return [...document.querySelectorAll('main *')].filter(
 def house(tmp_path: Path) -> Iterator[Service]:
     needs_browser()
     with make_services(tmp_path) as make:
-        yield make(commit_interval_sec=0)
+        yield make(commit_interval_sec=0, **PATIENT)
 
 
 @pytest.fixture

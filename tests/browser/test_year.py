@@ -11,6 +11,7 @@ import pytest
 from flask10x.system.clock import now_ms
 from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of, needs_browser
+from tests.browser.house import PATIENT
 from tests.browser.test_history import drag
 from tests.e2e.conftest import make_services
 from tests.e2e.service import Service
@@ -63,7 +64,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service that knows its zone from TZ alone, and has a reading an hour."""
     needs_browser()
     with make_services(tmp_path_factory.mktemp("year")) as make:
-        service = make(start=False)
+        service = make(start=False, **PATIENT)
         del service.environment["FLASK10X_TIMEZONE"]
         service.environment["TZ"] = "Asia/Tokyo"
         service.start()
