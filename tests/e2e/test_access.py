@@ -254,6 +254,7 @@ def credentials(folder: Path, text: str) -> Iterator[Path]:
     folder.chmod(0o700)
 
 
+@pytest.mark.tools
 def test_a_credential_of_systemd(service: MakeService, tmp_path: Path) -> None:
     running = service(start=False, write_tokens_file="credential:write-tokens")
     with credentials(tmp_path / "credentials", f"data {WRITE}\n") as folder:

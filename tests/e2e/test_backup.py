@@ -105,6 +105,7 @@ def test_check_beside_a_service_that_is_well(service: MakeService) -> None:
     assert "WARN service: does not run" in running.command("check").stdout
 
 
+@pytest.mark.tools
 @pytest.mark.sqlite_only("only a file can be put back")
 def test_restore_needs_a_stopped_service_and_gives_the_old_state_back(
     service: MakeService,

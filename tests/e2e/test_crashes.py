@@ -1,15 +1,12 @@
 """Processes killed outright, and a second service on the same database."""
 
 import itertools
-import os
-import signal
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import MakeService
-from tests.e2e.load import Load, check_rows, stored_numbers
 from tests.e2e.senders import LATEST_ANSWER_SEC, Answer, check_ingest_answer, reading_of
 from tests.e2e.service import WORKERS, Service, open_files, wait_until
 from tests.support import postgres
@@ -61,70 +58,6 @@ def check_master_holds_no_handle(running: Service) -> None:
     held = [database_files(running, worker) for worker in running.workers()]
     assert str(running.database) in set().union(*held), "a worker does hold it"
     assert database_files(running, running.pid) == set()
-
-
-def test_a_killed_worker_is_replaced_and_the_service_goes_on(service: MakeService) -> None:
-    running = service()
-    before = Load(running.port, itertools.count(1))
-    with before.running():
-        before.burst()
-    running.wait_for_rows(len(before.acknowledged))
-
-    during = Load(running.port, itertools.count(1_000_000))
-    with during.running():
-        during.burst()
-        kill_one_worker(running)
-        during.burst()
-    during.check_answers()
-    assert running.process.poll() is None
-
-    after = Load(running.port, itertools.count(2_000_000))
-    with after.running():
-        after.burst()
-    assert after.statuses.keys() == {200}
-    assert after.broken == []
-    running.stop()
-    numbers = stored_numbers(running).keys()
-    assert {*before.acknowledged, *during.acknowledged, *after.acknowledged} <= numbers
-    assert numbers <= {*before.sent, *during.sent, *after.sent}
-    running.check_integrity()
-
-
-def kill_one_worker(service: Service) -> None:
-    service.wait_for_workers()
-    workers = service.workers()
-    victim = min(workers)
-    os.kill(victim, signal.SIGKILL)
-
-    def replaced() -> bool:
-        living = service.workers()
-        return victim not in living and len(living) == WORKERS
-
-    wait_until(replaced, 25, "the killed worker is replaced")
-
-
-@pytest.mark.tools
-def test_when_the_master_is_killed_the_workers_store_what_they_have_and_leave(
-    service: MakeService,
-) -> None:
-    running = service()
-    load = Load(running.port)
-    with load.running():
-        load.burst()
-        os.kill(running.pid, signal.SIGKILL)
-        assert running.process.wait(25) == -signal.SIGKILL
-        wait_until(lambda: not running.members(), 25, "the orphaned workers are gone")
-    load.check_answers()
-    check_rows(running, [load])
-
-    again = Load(running.port, itertools.count(1_000_000))
-    running.start()
-    with again.running():
-        again.burst()
-    assert again.statuses.keys() == {200}
-    running.stop()
-    check_rows(running, [load, again])
-    running.check_integrity()
 
 
 def test_a_lock_held_by_another_process_fills_the_queue_and_loses_nothing(

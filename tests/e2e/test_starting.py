@@ -123,7 +123,7 @@ def test_it_says_where_to_look(running: Service) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        pytest.param([], id="production"),
+        pytest.param([], id="production", marks=pytest.mark.tools),
         pytest.param(["--development"], id="development", marks=pytest.mark.long),
     ],
 )
@@ -169,6 +169,7 @@ def test_the_service_speaks_english_in_a_japanese_locale(service: MakeService) -
     assert "csv_header is '+5V rail', which a spreadsheet takes for a formula" in log
 
 
+@pytest.mark.tools
 def test_a_log_that_cannot_be_written_keeps_nobody_from_storing(service: MakeService) -> None:
     running = service(start=False)
     running.data_dir.mkdir(parents=True)

@@ -49,6 +49,7 @@ def test_a_stop_under_load_loses_nothing(
     running.check_integrity()
 
 
+@pytest.mark.tools
 def test_sighup_under_load_replaces_the_workers_and_loses_nothing(
     service: MakeService, numbers: Iterator[int]
 ) -> None:
