@@ -59,6 +59,11 @@ NOT_NEEDED = (
         "*/lib/valgrind/*",
     ),
     *(
+        "*/share/doc/*",
+        "*/libselinux.so.*",
+        "*/libpcre2-8.so.*",
+        "*/libacl.so.*",
+        "*/libmd.so.*",
         "*/libdb-5.3.so",
         "*/_dbm.*.so",
         "*/libmvec.so.*",

@@ -40,6 +40,8 @@ sys.exit(main())
 NOT_NEEDED = ("*.c", "*.cpp", "*.h", "*.hpp", "*.pxd", "*.pyx", "*.pyi", "*.po", "*.pot")
 TESTED = ("alembic", "gevent", "greenlet", "sqlalchemy")
 NOTES_OF_INSTALLERS = ("RECORD", "REQUESTED", "INSTALLER", "direct_url.json", "uv_cache.json")
+# What builds in a checkout, and has nothing to build elsewhere.
+BUILDING = ("image.py", "install.py", "release.py")
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 
 
@@ -143,8 +145,10 @@ def thin(libraries: Path) -> None:
     for folder in [*libraries.glob("*/tests"), *libraries.glob("*/testing")]:
         if folder.parent.name in TESTED:
             shutil.rmtree(folder)
-    # For libev by cffi, which is not locked for Linux.
+    # For libev by cffi, which is not locked for Linux; a resolver that is not chosen; what Apprise,
+    # which alone reads YAML, does not take.
     unneeded = [libraries.glob("gevent/lib*/_corecffi.abi3.so")]
+    unneeded += [libraries.glob("gevent/resolver/cares*.so"), libraries.glob("yaml/_yaml*.so")]
     unneeded += [libraries.rglob(pattern) for pattern in NOT_NEEDED]
     unneeded += [libraries.glob(f"*.dist-info/{name}") for name in NOTES_OF_INSTALLERS]
     for path in [path for paths in unneeded for path in paths]:
@@ -165,7 +169,7 @@ def lay_out_program(layout: Layout) -> None:
     for folder in ("docs/en", "docs/ja", "docs/pictures", "scripts"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / folder, home / folder, ignore=ignored)
-    ignored = shutil.ignore_patterns("debian", "__pycache__")
+    ignored = shutil.ignore_patterns("debian", "__pycache__", *BUILDING)
     shutil.copytree(ROOT / "deploy", home / "deploy", ignore=ignored)
     shutil.copyfile(ROOT / "CHANGELOG.md", home / "CHANGELOG.md")
     _copy(units(), root / "usr/lib/systemd/system")

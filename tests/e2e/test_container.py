@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -199,7 +200,14 @@ class Container:
 
     def wait(self) -> None:
         """Return once it answers."""
-        wait_until(lambda: ask(self.port, "GET", "/readyz").status == 200, 120, "it answers")
+        wait_until(self._answers, 240, "it answers")
+
+    def _answers(self) -> bool:
+        try:
+            return ask(self.port, "GET", "/readyz").status == 200
+        except (OSError, HTTPException):
+            # What listens is the test's socket, also before the service is there.
+            return False
 
 
 @pytest.fixture
