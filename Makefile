@@ -59,7 +59,7 @@ ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESS
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop mqtt alerts postgres messages compiled test test-python test-postgres tools tools-once tools-postgres soak figures docs bench bench-engines bench-growth check format format-check lint types migrations wheel deb image lock lock-check clean
+.PHONY: help run develop mqtt alerts postgres messages compiled test test-python test-postgres tools tools-once tools-postgres soak figures docs bench bench-engines bench-growth check format format-check lint types migrations wheel deb image release lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -171,6 +171,11 @@ deb: $(VENV)/.develop $(CHARTS) ## build the Debian packages into dist/, for amd
 
 image: $(VENV)/.develop $(CHARTS) ## build the images into dist/, as `make deb` (needs podman and mmdebstrap)
 	$(BIN)/python deploy/container/image.py $(ARCHITECTURES)
+
+# `make release RELEASE=--trial` of whatever the checkout has.
+release: $(VENV)/.develop $(CHARTS) ## build all files of a release into dist/, twice, compare and try them (RELEASING.md)
+	$(BIN)/python deploy/release.py $(RELEASE)
+	RELEASED=$(abspath dist) $(BIN)/python -m pytest -m long tests/e2e/test_release.py
 
 # The old lock's versions may contradict new ranges in pyproject.toml, so they do not bind here.
 lock: | $(BIN)/python ## renew requirements.lock: the newest versions that pyproject.toml allows
