@@ -62,7 +62,7 @@ databases.check_engine()
 # Tests make thousands of applications, and each would compile its templates and routes: of the
 # 100 ms of processor time that a page takes then, 10 remain. What has another source or other
 # parts is compiled. The import reads the settings of the environment, so it comes after the above.
-from flask10x.server.application import CompiledTemplates  # noqa: E402
+from flask10x.server.templates import CompiledTemplates  # noqa: E402
 
 Flask.jinja_options = {"bytecode_cache": CompiledTemplates()}
 _compile_builder, _builders = Rule._compile_builder, dict[str, Callable[..., tuple[str, str]]]()

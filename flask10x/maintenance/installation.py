@@ -12,6 +12,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from gettext import gettext as _
 from pathlib import Path
@@ -24,6 +25,8 @@ from flask10x.system.units import Place
 
 Say = Callable[[str], None]
 
+# What compiles the templates of the pages; it is not imported, for it is above this layer.
+COMPILER = "flask10x.server.templates"
 # The environment of a command that is run as another user: that of root names root's files.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 KEPT_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG", "TERM")
@@ -118,6 +121,7 @@ def install(place: Place, say: Say, *, start: bool) -> None:
     if not place.is_user:
         _make_account(place, say)
     _make_folders(place, say)
+    _compile_pages()
     added = write_units(place, say)
     if is_booted:
         run(say, Command(place.systemctl("daemon-reload")))
@@ -130,6 +134,12 @@ def install(place: Place, say: Say, *, start: bool) -> None:
         say(_("systemd does not run here: the service starts at the next boot"))
     elif start:
         start_service(place, say)
+
+
+def _compile_pages() -> None:
+    """Compile the pages, so that no start has to; the service may not write beside its program."""
+    with suppress(CommandFailed):
+        Command([str(units.program().with_name("python")), "-m", COMPILER]).output()
 
 
 def start_service(place: Place, say: Say) -> None:

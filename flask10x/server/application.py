@@ -15,23 +15,18 @@ from flask import Flask
 from gevent import get_hub
 from gevent.event import Event
 from gevent.threadpool import ThreadPool
-from jinja2 import BytecodeCache, Environment
-from jinja2.bccache import Bucket
 
-from flask10x.config.secrets import Keyring
 from flask10x.config.settings import Settings
 from flask10x.readings.parse import BODY_MAX_BYTES
 from flask10x.recording.batch import Receipt
-from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.recording.writer import DRAIN_SEC
 from flask10x.runtime.new_readings import Follower
 from flask10x.server.gunicorn_conf import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SEC
+from flask10x.server.templates import COMPILED
 from flask10x.server.worker import Connection
-from flask10x.system.gauges import Gauges
 from flask10x.system.limits import give_way
 from flask10x.web import uploads
 from flask10x.web.access import is_refused
-from flask10x.web.app import create_app
 from flask10x.web.headers import ALWAYS
 from flask10x.web.ingest.fast_path import Lane, Lanes
 from flask10x.web.limits import (
@@ -48,37 +43,6 @@ from flask10x.web.uploads import Upload, is_upload
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-
-# The templates are compiled once for this process and its forks.
-#
-# A compiler that ran in each worker would write to shared pages of memory: 2 MB a worker
-# (docs/decisions/0035).
-
-
-class CompiledTemplates(BytecodeCache):
-    """Jinja's cache of bytecode, in memory. A template that has changed is compiled again."""
-
-    def __init__(self) -> None:
-        self._code: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        """For Jinja: load the compiled template if there is one."""
-        if code := self._code.get(bucket.key):
-            bucket.bytecode_from_string(code)
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        """For Jinja: keep the template that it has compiled."""
-        self._code[bucket.key] = bucket.bytecode_to_string()
-
-
-COMPILED = CompiledTemplates()
-
-
-def compile_all(environment: Environment) -> None:
-    """Compile every template."""
-    for name in environment.list_templates(extensions=("html", "txt")):
-        environment.get_template(name)
 
 
 # A long answer lets others go first after so many bytes; a shorter one is a single job.
@@ -295,11 +259,3 @@ def with_threads(app: Flask, settings: Settings) -> Flask:
     )
     app.wsgi_app = threads  # type: ignore[method-assign]
     return app
-
-
-def compile_templates(settings: Settings, gauges: Gauges, keyring: Keyring) -> None:
-    """Compile the pages once for all workers; without a store, so that nothing is opened."""
-    slot = WorkerSlot.alone(settings, gauges)
-    app = create_app(settings, slot, keyring, missing="not opened here")
-    app.jinja_env.bytecode_cache = COMPILED
-    compile_all(app.jinja_env)

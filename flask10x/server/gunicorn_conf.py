@@ -508,9 +508,9 @@ def when_ready(server: Any) -> None:
 
 
 def _compile_templates() -> None:
-    from flask10x.server import application  # noqa: PLC0415
+    from flask10x.server import templates  # noqa: PLC0415
 
-    application.compile_templates(_settings, _gauges, _in_force.keyring)
+    templates.compile_templates(_settings, _gauges, _in_force.keyring)
 
 
 _hold_stops = partial(signal.pthread_sigmask, signal.SIG_BLOCK, STOPS)

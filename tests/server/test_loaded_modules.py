@@ -22,12 +22,13 @@ def loaded():
              if os.path.exists(f"/proc/self/fd/{fd}") or os.path.islink(f"/proc/self/fd/{fd}")]
     return [sorted(sys.modules), [name for name in files if "eventpoll" in name]]
 
+from flask10x.server import application
 gunicorn_conf._compile_templates()
 master = loaded()
-from flask10x.server import application
-app = application.create_app(
+from flask10x.web.app import create_app
+app = create_app(
     gunicorn_conf._settings,
-    application.WorkerSlot.alone(gunicorn_conf._settings, gunicorn_conf._gauges),
+    gunicorn_conf.WorkerSlot.alone(gunicorn_conf._settings, gunicorn_conf._gauges),
     gunicorn_conf._in_force.keyring,
 )
 store = app.extensions["flask10x"]
