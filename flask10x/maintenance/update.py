@@ -152,14 +152,16 @@ class Checkout(Environment):
         return _("a checkout, in {folder}").format(folder=self.folder)
 
     def keep(self, say: Say) -> None:
-        self._note.write_text(self._git("rev-parse", "HEAD").output())
+        commit = self._git("rev-parse", "HEAD").output().strip()
+        self._note.write_text(f"{commit} {self._branch()}")
         super().keep(say)
 
     def renew(self, target: str, say: Say) -> None:
-        if target:
-            run(say, self._git("fetch", "--tags"), self._git("checkout", target))
-        else:
-            run(say, self._git("pull", "--ff-only"))
+        run(say, self._git("fetch", "--tags"))
+        if target or not self._branch():
+            run(say, self._git("checkout", "--quiet", target or self._newest_tag()))
+        if self._branch():
+            run(say, self._git("merge", "--ff-only", "@{upstream}"))
         run(say, Command(["make", "-C", str(self.folder), "static"], _owner(self.folder)))
         for lock in self._locks():
             self._pip(say, "--require-hashes", "--requirement", str(self.folder / lock))
@@ -167,12 +169,28 @@ class Checkout(Environment):
         self._pip(say, "--no-deps", "--no-build-isolation", *source)
 
     def put_back(self, say: Say) -> None:
-        run(say, self._git("reset", "--keep", self._note.read_text().strip()))
+        commit, _space, branch = self._note.read_text().partition(" ")
+        if branch and branch != self._branch():
+            run(say, self._git("checkout", "--quiet", branch))
+        run(say, self._git("reset", "--quiet", "--keep", commit))
         super().put_back(say)
 
     @property
     def _note(self) -> Path:
-        return self.folder / ".git" / "flask10x-former"
+        # In a work tree of its own, `.git` is a file.
+        path = self._git("rev-parse", "--git-path", "flask10x-former").output().strip()
+        return self.folder / path
+
+    def _branch(self) -> str:
+        """The branch that is followed; "" where a tag or a commit was checked out."""
+        return self._git("symbolic-ref", "--quiet", "--short", "HEAD").output().strip()
+
+    def _newest_tag(self) -> str:
+        tags = self._git("tag", "--list", "v*", "--sort=-version:refname").output().split()
+        if not tags:
+            text = _("{folder} follows no branch, and its repository has no tag: name a version")
+            raise CommandFailed(text.format(folder=self.folder))
+        return tags[0]
 
     def _locks(self) -> Iterator[str]:
         for lock, module in LOCKS.items():

@@ -63,6 +63,8 @@ class Senders:
     """Boards that send a reading each second, each over a connection of its own."""
 
     port: int
+    name: str = ""
+    """What their keys begin with: others may have sent to this service before."""
     answered: dict[str, int] = field(default_factory=dict)
     """How often each reading was sent until it had its 200."""
     slowest_sec: float = 0.0
@@ -88,7 +90,7 @@ class Senders:
         number = 0
         while not self._stop.is_set():
             began = time.monotonic()
-            self._send(f"{sender}-{number}", sender * 10_000 + number)
+            self._send(f"{self.name}{sender}-{number}", sender * 10_000 + number)
             number += 1
             self._stop.wait(max(0.0, EVERY_SEC - (time.monotonic() - began)))
 

@@ -26,15 +26,16 @@ print(sqlite3.connect(sys.argv[1]).execute("SELECT count(*) FROM readings").fetc
 """
 # Boards that send while a command runs, and what came of it.
 SEND = """
-import json, subprocess, sys, time
+import json, subprocess, sys, time, uuid
 from tests.e2e.test_held_port import Senders
-senders = Senders(8888)
+senders = Senders(8888, uuid.uuid4().hex)
 with senders.sending():
     time.sleep(2)
     done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
     time.sleep(2)
 print(json.dumps({"status": done.returncode, "said": done.stdout + done.stderr,
-    "answered": len(senders.answered), "refused": senders.refused}))
+    "answered": len(senders.answered), "refused": senders.refused,
+    "slowest_sec": senders.slowest_sec}))
 """
 
 

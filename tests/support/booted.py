@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,9 +79,10 @@ def booted(folder: Path, packages: Path, of: Path = Path("/")) -> Iterator[Machi
         wait_until(lambda: _is_up(machine), BOOT_WITHIN_SEC, "systemd has booted")
         yield machine
     finally:
-        with_leader = [_leader(process), process.pid]
-        for pid in filter(None, with_leader):
-            os.kill(pid, signal.SIGKILL)
+        for pid in filter(None, [_leader(process), process.pid]):
+            # The first of them ends the second.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.wait()
 
 

@@ -1,0 +1,205 @@
+"""`flask10x service update` of a checkout, in a system that is booted for it.
+
+A repository has versions: one that is well, one whose check is not, one that does not start, one
+that cannot be installed. Each is asked for while boards send.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_package import is_active, rows, send_while
+from tests.support.booted import Machine, booted
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+
+PROJECT = Path(__file__).resolve().parents[2]
+VENDOR = Path("flask10x/web/static/vendor")
+CHECKOUT = "/opt/flask10x"
+PYTHON, PROGRAM = f"{CHECKOUT}/.venv/bin/python", f"{CHECKOUT}/.venv/bin/flask10x"
+# Debian's: another may be in a home, which the service does not see.
+BASE = "/usr/bin/python3"
+# Nothing is fetched from elsewhere.
+ENVIRONMENT = ("env", "-u", "PYTHONPATH", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/packages/wheels")
+MIGRATION = '''"""A table of the next version.
+
+Revision: 9000, after {before}
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9000"
+down_revision = "{before}"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table("of_the_next", sa.Column("id", sa.Integer(), primary_key=True))
+
+
+def downgrade() -> None:
+    op.drop_table("of_the_next")
+'''
+
+
+class Repository:
+    """A bare repository, and a clone in which its versions are made."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bare, self._clone = folder / "flask10x.git", folder.parent / "clone"
+        self._git_in(PROJECT, "clone", "--quiet", "--bare", str(PROJECT), str(self.bare))
+        self._git_in(self.bare, "branch", "--force", "main", "HEAD")
+        self._git_in(self.bare, "symbolic-ref", "HEAD", "refs/heads/main")
+        self._git_in(folder, "clone", "--quiet", str(self.bare), str(self._clone))
+
+    def _git_in(self, folder: Path, *words: str) -> None:
+        who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+        subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
+
+    def change(self, name: str, pattern: str, new: str) -> None:
+        """Replace what the pattern finds first in a file, which it has to."""
+        path = self._clone / name
+        text, count = re.subn(pattern, new, path.read_text(), count=1, flags=re.M)
+        assert count == 1, (name, pattern)
+        path.write_text(text)
+
+    def version(self, number: str, *, on_main: bool) -> None:
+        """Commit it all as this version, with a tag; only there, or also on the branch."""
+        self.change("flask10x/__init__.py", r'^__version__ = ".*"', f'__version__ = "{number}"')
+        self._git_in(self._clone, "add", "--all")
+        self._git_in(self._clone, "commit", "--quiet", "--message", number)
+        self._git_in(self._clone, "tag", f"v{number}")
+        self._git_in(self._clone, "push", "--quiet", "origin", f"v{number}")
+        if on_main:
+            self._git_in(self._clone, "push", "--quiet", "origin", "HEAD:main")
+        else:
+            self._git_in(self._clone, "reset", "--quiet", "--hard", "origin/main")
+
+    def migrate(self) -> None:
+        """Give the next version a migration."""
+        versions = self._clone / "migrations" / "versions"
+        newest = max(path.name[:4] for path in versions.glob("[0-9]*.py"))
+        (versions / "9000_next.py").write_text(MIGRATION.format(before=newest))
+
+
+@pytest.fixture
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    # The booted system has a file system of its own in `tmp_path`.
+    packages = tmp_path_factory.mktemp("repository") / "packages"
+    packages.mkdir()
+    say_version = "import sys; print('%d.%d' % sys.version_info[:2])"
+    version = subprocess.run([BASE, "-c", say_version], check=True, capture_output=True, text=True)
+    words = [
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes"),
+        *("--only-binary=:all:", "--python-version", version.stdout.strip()),
+        *("--dest", str(packages / "wheels"), "--requirement", str(PROJECT / "requirements.lock")),
+    ]
+    fetched = subprocess.run(words, check=False)
+    if fetched.returncode:
+        pytest.skip("the packages of the lock cannot be fetched")
+    shutil.copytree(PROJECT / VENDOR, packages / "vendor")
+    return Repository(packages)
+
+
+@pytest.fixture
+def machine(repository: Repository, tmp_path: Path) -> Iterator[Machine]:
+    """The first version, installed as docs/en/tutorial/service.md says for a checkout."""
+    repository.version("2.0.0", on_main=True)
+    with booted(tmp_path, repository.bare.parent) as machine:
+        install = [
+            ("git", "clone", "--quiet", "/packages/flask10x.git", CHECKOUT),
+            # In the place of `make static`, which needs a network.
+            ("cp", "-r", "/packages/vendor", f"{CHECKOUT}/{VENDOR.parent}"),
+            (BASE, "-m", "venv", f"{CHECKOUT}/.venv"),
+            pip("--require-hashes", "--requirement", f"{CHECKOUT}/requirements.lock"),
+            pip("--no-deps", "--no-build-isolation", CHECKOUT),
+            (PROGRAM, "service", "install"),
+        ]
+        for words in install:
+            done = machine.run(*words)
+            assert done.returncode == 0, (words, done.stdout, done.stderr, journal(machine))
+        assert is_active(machine)
+        yield machine
+
+
+def journal(machine: Machine) -> str:
+    return machine.run("journalctl", "--no-pager", "-u", "flask10x", "-n", "30").stdout
+
+
+def pip(*words: str) -> tuple[str, ...]:
+    return (*ENVIRONMENT, PYTHON, "-m", "pip", "install", "--quiet", *words)
+
+
+def update(machine: Machine, *target: str, slowest_sec: float = 60.0) -> tuple[int, str]:
+    """The update under load: its status and what it says; no sender was refused, none lost."""
+    before = rows(machine)
+    sent = send_while(machine, *ENVIRONMENT, PROGRAM, "service", "update", *target)
+    assert sent["refused"] == [], sent["said"]
+    assert rows(machine) == before + sent["answered"], sent["said"]
+    assert sent["slowest_sec"] < slowest_sec
+    return sent["status"], sent["said"]
+
+
+def version_of(machine: Machine) -> str:
+    return machine.run(PROGRAM, "--version").stdout.rpartition(" ")[2].strip()
+
+
+def has_table(machine: Machine) -> bool:
+    look = "SELECT count(*) FROM sqlite_master WHERE name = 'of_the_next'"
+    script = (
+        f"import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute({look!r}).fetchone())"
+    )
+    database = "/var/lib/flask10x/flask10x.sqlite3"
+    return machine.run("/usr/bin/python3", "-c", script, database).stdout == "(1,)\n"
+
+
+def test_a_checkout_is_updated_and_goes_back_by_itself(
+    repository: Repository, machine: Machine
+) -> None:
+    repository.migrate()
+    repository.version("3.0.0", on_main=True)
+    status, said = update(machine)
+    assert (status, version_of(machine), has_table(machine)) == (0, "3.0.0", True), said
+    assert is_active(machine)
+    assert len(list(machine.path("/var/lib/flask10x/backups").glob("*.sqlite3"))) == 1
+
+    # Back to a tag, whose program does not know the table.
+    status, said = update(machine, "v2.0.0")
+    assert (status, version_of(machine)) == (1, "3.0.0"), said
+    assert is_active(machine)
+
+    # What a check finds, after its start has brought the database to it.
+    repository.change(
+        "flask10x/maintenance/check.py",
+        r'return Finding\("ok", "service"',
+        'return Finding("FAIL", "service"',
+    )
+    repository.version("4.0.0", on_main=False)
+    status, said = update(machine, "v4.0.0")
+    assert (status, version_of(machine), has_table(machine)) == (1, "3.0.0", True), said
+    assert "FAIL since the update: service" in said
+
+    # What ends its start.
+    repository.change("flask10x/commands/serve.py", r"^import os$", "import os_")
+    repository.version("5.0.0", on_main=False)
+    status, said = update(machine, "v5.0.0")
+    assert (status, version_of(machine)) == (1, "3.0.0"), said
+
+    # What pip refuses.
+    repository.change("requirements.lock", r"--hash=sha256:[0-9a-f]{8}", "--hash=sha256:00000000")
+    repository.version("6.0.0", on_main=False)
+    status, said = update(machine, "v6.0.0")
+    assert (status, version_of(machine)) == (1, "3.0.0"), said
+
+    # After all of that it is on its branch, and the next one is taken; then a tag, and the newest.
+    repository.version("7.0.0", on_main=True)
+    for target, expected in (("", "7.0.0"), ("v3.0.0", "3.0.0"), ("", "7.0.0")):
+        status, said = update(machine, *filter(None, [target]))
+        assert (status, version_of(machine)) == (0, expected), said
