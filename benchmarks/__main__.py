@@ -4,13 +4,24 @@ import argparse
 import sys
 import time
 
-from benchmarks import against, beside, boards, engines, growth, ingest, report, results, servers
+from benchmarks import (
+    against,
+    beside,
+    boards,
+    engines,
+    growth,
+    hosts,
+    ingest,
+    report,
+    results,
+    servers,
+)
 from benchmarks.servers import Bench, Row
 
 FOLDER = results.PROJECT / "build" / "bench"
 ROWS: dict[str, Row] = ingest.ROWS | beside.ROWS
 # Those that `make bench` leaves to `make bench-growth`, `-engines` and `-boards`.
-LONG_ROWS: dict[str, Row] = {"growth": growth.growth} | engines.ROWS | boards.ROWS
+LONG_ROWS: dict[str, Row] = {"growth": growth.growth} | engines.ROWS | hosts.ROWS | boards.ROWS
 
 
 def main() -> int:

@@ -94,7 +94,7 @@ def _run(data: Path, *arguments: str, **settings: object) -> float:
 
 
 @contextmanager
-def _both(bench: Bench) -> Iterator[tuple[Path, PostgresServer]]:
+def on_postgres(bench: Bench) -> Iterator[tuple[Path, PostgresServer]]:
     """A folder, and a server of PostgreSQL in it that ends with the block."""
     with bench.place() as place:
         # As root the server runs as another user.
@@ -112,7 +112,7 @@ def engines(bench: Bench) -> Iterator[Run]:
     if reason := obstacle():
         print(f"The engines are not compared: {reason}")
         return
-    with _both(bench) as (place, server):
+    with on_postgres(bench) as (place, server):
         both = Both(place, server)
         yield from _ingest(both, bench)
         yield Run("engines", POSTGRES, 0, {"copy_per_sec": both.fill(bench)})

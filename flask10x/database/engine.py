@@ -172,6 +172,10 @@ class DatabaseEngine:
     unreadable: type[SchemaError]
     """The error of a database that can't be read or written now."""
 
+    commit_delay_max_sec: float = 0.001
+    """How long a commit waits at most for readings that senders are about to send: where it takes
+    longer, they gather by themselves while it runs."""
+
     def __init__(self, settings: Settings) -> None:
         """Looks at nothing yet, and asks nothing."""
         self._settings = settings

@@ -9,7 +9,7 @@ new ones. When the database refuses a row, that row is logged, counted and kept 
 readings, and the rest of its batch is stored.
 
 The thread sleeps until its queue has a reading, and is woken once for all that come until none is
-left. With ACK=committed it then waits for at most about a millisecond (`CommitDelay`), and informs
+left. With ACK=committed it then waits for some milliseconds at most (`CommitDelay`), and informs
 each request of what has become of its reading.
 """
 
@@ -29,7 +29,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
-from flask10x.database import counters, queue_notes
+from flask10x.database import counters, engines, queue_notes
 from flask10x.database.database import Database
 from flask10x.database.error_codes import kind_of, reason_of
 from flask10x.errors import LockTimeout, QueueFull, QueueUnreadable, WriterClosed
@@ -51,21 +51,19 @@ from flask10x.system.gauges import Gauges
 # the last of them commits them all, without a rival for the lock. A wait in vain costs no more than
 # a commit, and a lone sender never waits.
 
-# Where a commit takes longer than this, readings gather by themselves while it runs.
-COMMIT_DELAY_MAX_SEC = 0.001
-
 
 class CommitDelay:
     """The number of readings that the next commit waits for; it is the same for all workers."""
 
-    def __init__(self, gauges: Gauges, queues: SharedQueues) -> None:
+    def __init__(self, gauges: Gauges, queues: SharedQueues, max_sec: float) -> None:
         """Nothing is expected before the first commit."""
         self._gauges, self._queues = gauges, queues
+        self.max_sec = max_sec
 
     @property
     def wait_sec(self) -> float:
         """The longest time to wait for them: as long as the last commit took, or less."""
-        return min(self._gauges.commit_us / 1e6, COMMIT_DELAY_MAX_SEC)
+        return min(self._gauges.commit_us / 1e6, self.max_sec)
 
     def is_full(self) -> bool:
         """Whether as many readings wait as are expected; called for each reading."""
@@ -279,7 +277,8 @@ class Writer:
         count_refused = partial(slot.gauges.count_refused, slot.number)
         self.rejected_queue = RejectedQueue(settings, database, clock, count_refused)
         self._leftovers = Leftovers(settings, database, clock)
-        self._delay = CommitDelay(slot.gauges, slot.queues)
+        delay_max_sec = engines.of(settings).commit_delay_max_sec
+        self._delay = CommitDelay(slot.gauges, slot.queues, delay_max_sec)
         self._group_commit = GroupCommit(settings, database, slot, self._leftovers, self._delay)
         self._places = min(settings.write_queue_maxsize, slot.queues.places)
         self._receipts: deque[tuple[int, Receipt]] = deque()

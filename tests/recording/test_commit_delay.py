@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event
 
 from flask10x.database.database import Database
-from flask10x.recording import writer as writer_module
+from flask10x.database.engine import DatabaseEngine
 from flask10x.recording.batch import Receipt
 from flask10x.recording.writer import CommitDelay, Writer
 from tests.conftest import MakeSettings
@@ -16,6 +16,8 @@ from tests.support.rows import pico
 
 # No test waits for so long: what is stored was not waited for in vain.
 LONG_SEC = 1000
+# That of a file.
+MAX_SEC = DatabaseEngine.commit_delay_max_sec
 SOON_SEC = 30
 
 
@@ -30,7 +32,8 @@ def workers(make_settings: MakeSettings, database: Database) -> Iterator[Workers
 @pytest.fixture
 def patient(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> Workers:
     """Workers that expect three readings together, and wait for them for long."""
-    monkeypatch.setattr(writer_module, "COMMIT_DELAY_MAX_SEC", LONG_SEC)
+    for worker in (workers.first, workers.second):
+        monkeypatch.setattr(worker._delay, "max_sec", LONG_SEC)
     workers.gauges.expected_rows, workers.gauges.commit_us = 3, LONG_SEC * 1_000_000
     return workers
 
@@ -44,7 +47,7 @@ def submitted(writer: Writer, number: float) -> Receipt:
 def test_what_a_commit_had_and_what_came_while_it_ran_is_expected_again(
     workers: Workers, database: Database
 ) -> None:
-    expected = CommitDelay(workers.gauges, workers.queues)
+    expected = CommitDelay(workers.gauges, workers.queues, MAX_SEC)
     assert expected.is_full()
     workers.first.submit(pico(1))
     workers.second.submit(pico(2))
@@ -63,7 +66,7 @@ def test_what_a_commit_had_and_what_came_while_it_ran_is_expected_again(
 
 
 def test_a_sender_that_is_alone_is_never_waited_for(workers: Workers) -> None:
-    expected = CommitDelay(workers.gauges, workers.queues)
+    expected = CommitDelay(workers.gauges, workers.queues, MAX_SEC)
     for number in range(3):
         workers.first.submit(pico(number))
         assert expected.is_full()
@@ -73,7 +76,7 @@ def test_a_sender_that_is_alone_is_never_waited_for(workers: Workers) -> None:
 def test_the_wait_is_as_long_as_the_last_commit_but_a_millisecond_at_most(
     workers: Workers,
 ) -> None:
-    expected = CommitDelay(workers.gauges, workers.queues)
+    expected = CommitDelay(workers.gauges, workers.queues, MAX_SEC)
     assert expected.wait_sec == 0
     expected.expect(2, 0.0005)
     assert expected.wait_sec == 0.0005

@@ -28,6 +28,9 @@ class PostgresEngine(DatabaseEngine):
     # A server may be away, or refuse what the service needs; it makes no sense to look for a file.
     lack = "cannot be used"
     unreadable = DatabaseUnreachable
+    # A commit that is sent has its readings, and waits for those of other hosts: what comes
+    # meanwhile had better go with it.
+    commit_delay_max_sec = 0.005
 
     @property
     def hosts(self) -> Hosts:

@@ -248,10 +248,14 @@ def insert_rows(
     the server waits for its rows no limit of time ends it: a host that hangs then would keep
     all others from committing (docs/decisions/0032).
     """
-    arrays = tuple(map(_array, zip(*rows, strict=True)))
+    # Of most columns no reading of a batch has a value, and each takes time while others wait.
+    columns = zip(names, zip(*rows, strict=True), strict=True)
+    filled = {
+        name: _array(values) for name, values in columns if any(v is not None for v in values)
+    }
     connection.exec_driver_sql(
-        _statement_of_arrays(names),
-        (len(rows), len(rows), *arrays),
+        _statement_of_arrays(tuple(filled)),
+        (len(rows), len(rows), *filled.values()),
         execution_options={LATER: True},
     )
 
