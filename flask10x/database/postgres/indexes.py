@@ -8,7 +8,7 @@ neither readers nor commits
 
 import time
 
-from sqlalchemy import Connection, Engine, Row, bindparam, text
+from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.database.error_codes import code_of
@@ -26,7 +26,12 @@ _found = text(
     "SELECT indnatts > 2 AS is_wide, indisvalid, EXISTS (SELECT"
     " FROM pg_stat_progress_create_index WHERE index_relid = indexrelid) AS is_made"
     " FROM pg_index WHERE indexrelid = to_regclass(:name)"
-).bindparams(bindparam("name"))
+)
+# None: as the session began. The last one is of PostgreSQL 17.
+_limit = text(
+    "SELECT set_config(name, coalesce(CAST(:limit AS TEXT), reset_val), false) FROM pg_settings"
+    " WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout')"
+)
 
 
 def exchange(engine: Engine) -> None:
@@ -40,7 +45,7 @@ def exchange(engine: Engine) -> None:
         if _look(connection, PLACE) is None:
             return
         # Those of a role or a database are for people who forget a session.
-        connection.exec_driver_sql("SET statement_timeout = 0; SET lock_timeout = 0")
+        connection.execute(_limit, {"limit": "0"})
         while _is_wide(connection):
             try:
                 _replace(connection)
@@ -51,7 +56,7 @@ def exchange(engine: Engine) -> None:
         for name in (NEW, FORMER):
             connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         # A pool between us and the server may give the session to others.
-        connection.exec_driver_sql("RESET statement_timeout; RESET lock_timeout")
+        connection.execute(_limit, {"limit": None})
 
 
 def _replace(connection: Connection) -> None:
