@@ -22,7 +22,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.database import Database
 from flask10x.database.postgres import statements as on_postgres
-from flask10x.database.postgres.connections import TAKE_THE_MIGRATION
+from flask10x.database.postgres.connections import TAKE_THE_MIGRATION, PostgresConnections
 from flask10x.database.sqlite import statements as on_sqlite
 from flask10x.errors import DatabaseUnreachable, SchemaError
 from flask10x.readings.stations import BUILT_IN, Station, Stations
@@ -217,13 +217,10 @@ def test_an_exchange_that_was_broken_off_is_ended(
 def test_of_hosts_that_exchange_an_index_at_once_each_is_content(
     at_0014: Settings, other: Any
 ) -> None:
-    variables = {
-        "FLASK10X_DATA_DIR": str(at_0014.data_dir),
-        "FLASK10X_DATABASE_URL": at_0014.database_url,
-    }
-    command = [sys.executable, "-m", "flask10x", "migrate"]
-    hosts = [subprocess.Popen(command, env=os.environ | variables) for _ in range(3)]
-    assert [host.wait() for host in hosts] == [0, 0, 0]
+    with ThreadPoolExecutor(3) as hosts:
+        done = [hosts.submit(PostgresConnections(at_0014).prepare_migration) for _ in range(3)]
+    assert [each.result() for each in done] == [None, None, None]
+    schema.upgrade(at_0014)
     assert is_exchanged(other)
 
 
