@@ -3,12 +3,11 @@
 import json
 import re
 import socket
-from contextlib import ExitStack
 
 import pytest
 
 from tests.e2e.conftest import MakeService
-from tests.e2e.senders import Answer, ask, raw_connection, read_answer, reading_of
+from tests.e2e.senders import HOST, Answer, ask, raw_connection, read_answer, reading_of
 from tests.e2e.service import Service, wait_until
 
 ASKED_TIMES = 10
@@ -35,25 +34,22 @@ METRICS = {
 
 
 def post_through_both_workers(service: Service, endpoint: str) -> int:
-    """Post over several connections at once until each worker has taken one; how many were sent."""
+    """Post, each time over another connection, until each worker has taken one; how many times."""
     service.wait_for_workers()
     body = json.dumps(BODIES[endpoint]).encode()
-    head = f"POST /{endpoint} HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-    with ExitStack() as stack:
-        sockets: list[socket.socket] = []
-        workers: set[int] = set()
-        while workers != service.workers():
-            assert len(sockets) < 40, "one worker takes every connection"
-            sock = stack.enter_context(raw_connection(service.port))
-            # Half a request holds the connection open until it is known who accepted it.
-            sock.sendall(head + body[:-1])
-            sockets.append(sock)
-            workers.add(accepted_by(service, sock))
-        for sock in sockets:
-            sock.sendall(body[-1:])
-        answers = [read_answer(sock) for sock in sockets]
-    assert [answer.status for answer in answers] == [200] * len(sockets)
-    return len(sockets)
+    head = f"POST /{endpoint} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {len(body)}\r\n\r\n"
+    taken: list[int | None] = []
+
+    def both_have_taken_one() -> bool:
+        with raw_connection(service.port) as sock:
+            sock.sendall(head.encode() + body)
+            assert read_answer(sock).status == 200
+            # Its worker keeps the connection for some seconds.
+            taken.append(service.worker_of(sock))
+        return service.workers() <= {*taken}
+
+    wait_until(both_have_taken_one, 60, "each worker takes one")
+    return len(taken)
 
 
 def accepted_by(service: Service, sock: socket.socket) -> int:
