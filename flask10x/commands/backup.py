@@ -32,7 +32,9 @@ from flask10x.system.wording import amount
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Check this backup from its first to its last byte instead of making one.",
 )
-def command(folder: Path | None, keep: int, file: Path | None) -> None:
+# For a file that a browser has sent.
+@click.option("--sent", is_flag=True, hidden=True)
+def command(folder: Path | None, keep: int, file: Path | None, *, sent: bool) -> None:
     """Back the database up into FOLDER, by default FLASK10X_BACKUP_DIR.
 
     Prints the file, its rows, size and the seconds it took. Exit status: 0 when the backup is
@@ -40,7 +42,7 @@ def command(folder: Path | None, keep: int, file: Path | None) -> None:
     """
     config = settings.load()
     if file is not None:
-        _verify(file)
+        _verify(file, is_sent=sent)
         return
     try:
         result = backup(config, folder or config.backup_dir, keep, progress)
@@ -51,13 +53,15 @@ def command(folder: Path | None, keep: int, file: Path | None) -> None:
         remark(warning)
 
 
-def _verify(file: Path) -> None:
+def _verify(file: Path, *, is_sent: bool) -> None:
     """Print what the backup holds; raises CopyError when it is damaged or no backup."""
     copy_check.check_kind(file)
     copy_check.check_complete(file)
     with progress(_("sum"), disk.size(file)):
         has_sum = copy_check.check_unchanged(file, file)
     contents = copy_check.verify(file, progress)
+    if is_sent:
+        copy_check.check_objects(file)
     text = _("{file}: unchanged since it was made, and whole: {rows}")
     if not has_sum:
         text = _("{file}: whole: {rows}; it has no SHA-256 file, so changes cannot be detected")

@@ -1,13 +1,15 @@
 """Checks of copies of a database: whether they are whole, unchanged, and of Flask10X."""
 
+import re
 import shlex
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, func, inspect, select
+from sqlalchemy import ColumnElement, Connection, func, inspect, literal_column, select, table
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.database import schema
@@ -16,10 +18,12 @@ from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import JOURNAL, WAL, beside
 from flask10x.database.sqlite import missing
 from flask10x.database.sqlite.file import STEPS_OF_A_READING, damages, open_read_only
-from flask10x.database.tables import readings
+from flask10x.database.tables import metadata, readings
 from flask10x.errors import CopyError
 from flask10x.system import backup_files, disk
+from flask10x.system.logs import escape
 from flask10x.system.progress import Bar, unseen
+from flask10x.translation import N_
 
 SHOWN_DAMAGES = 3
 # How files begin that may be taken for a backup.
@@ -128,6 +132,60 @@ def _other_backup(path: Path) -> str:
             text = _("; the newest backup there that has its SHA-256 is {other}")
             return text.format(other=other)
     return ""
+
+
+# Beside the tables of the program: those of its tools, and what SQLite and Litestream make.
+OTHER_TABLES = {
+    *("alembic_version", "sqlite_sequence", "sqlite_stat1", "sqlite_stat4"),
+    *("_litestream_seq", "_litestream_lock"),
+}
+# A view of a station: columns of the readings of one endpoint, and nothing that is called.
+_TIMES = (
+    r"datetime\(received_at / 1000, 'unixepoch', 'localtime'\) AS time",
+    "received_at / 1000 AS time, received_at",
+)
+_VIEW = re.compile(
+    "".join(
+        (
+            'CREATE VIEW "?(?:v|epoch)_[a-z0-9_-]+"? AS SELECT id, ',
+            f"(?:{'|'.join(_TIMES)})",
+            "[^();]* FROM readings WHERE endpoint = '[a-z0-9_-]+'",
+        )
+    )
+)
+_KINDS = {"trigger": N_("a trigger"), "view": N_("a view"), "table": N_("a table")}
+
+
+def check_objects(path: Path) -> None:
+    """Raise CopyError when the copy has a trigger, a view or a table that is not the program's.
+
+    It would run with what the service stores or reads: a copy that a browser has sent may be from
+    anyone.
+    """
+    columns: list[ColumnElement[Any]] = [*map(literal_column, ("type", "name", "sql"))]
+    query = select(*columns).select_from(table("sqlite_master"))
+    try:
+        with open_read_only(path, immutable=True).connect() as connection:
+            objects = connection.execute(query).all()
+    except DBAPIError as error:
+        text = _("{path} cannot be read: {reason}").format(path=path, reason=reason_of(error))
+        raise CopyError(text) from None
+    for kind, name, sql in objects:
+        if not _is_ours(kind, name, sql or ""):
+            text = _(
+                "{path} has {kind} that is not Flask10X's: {name}. It would run within the service;"
+                " remove it from the backup, or restore by the command, with the service stopped"
+            )
+            known = _(_KINDS[kind]) if kind in _KINDS else kind
+            raise CopyError(text.format(path=path, kind=known, name=escape(name)))
+
+
+def _is_ours(kind: str, name: str, sql: str) -> bool:
+    if kind == "table":
+        is_plain = not re.match(r"\s*CREATE\s+VIRTUAL\b", sql, re.IGNORECASE)
+        return is_plain and name in {*metadata.tables, *OTHER_TABLES}
+    # Those of other tables are refused with them.
+    return kind == "index" or (kind == "view" and _VIEW.fullmatch(sql) is not None)
 
 
 def check_complete(path: Path) -> None:

@@ -224,6 +224,7 @@ def _check_room(source: Path, folder: Path) -> None:
 def _linked(source: Path, unfinished: Path, path: Path) -> tuple[copy_check.Contents, bool]:
     """Give the source a second name in the database's folder; copy it from another disk."""
     copy_check.check_complete(source)
+    copy_check.check_objects(source)
     try:
         os.link(source, unfinished)
     except OSError:

@@ -279,3 +279,49 @@ def packing_digits(values: Sequence[float], unit: str) -> int | None:
         return None
     needed = math.ceil(math.log10(CHART_STEPS / (high - low))) if high > low else shown
     return min(max(shown, needed), shown + MORE_DIGITS)
+
+
+# What people type into a field for a number: digits of any width, a decimal comma, and whatever
+# their keyboard has in the place of a minus; a Japanese one has the long vowel there.
+_MINUS_SIGNS = str.maketrans(dict.fromkeys("\u2212\u2010\u2011\u2012\u2013\u2014\u2015\u30fc", "-"))
+_POINTS = str.maketrans({"\u3002": ".", "\u3001": ","})
+_TYPED = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})")
+_GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?")
+_ANY = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?")
+
+
+class NotTyped(ValueError):
+    """A text that is no number; `nearest` is what may be meant, or empty."""
+
+    def __init__(self, text: str, nearest: tuple[str, ...]) -> None:
+        super().__init__(text)
+        self.nearest = nearest
+
+
+def number_meant(text: str) -> str:
+    """Return what may be meant by a text that is no number: `25`, `1500 / 1.5`, or empty."""
+    try:
+        return str(typed_number(text))
+    except NotTyped as error:
+        return " / ".join(error.nearest)
+
+
+def typed_number(text: str) -> int | float:
+    """Return the number that people have typed into a form; raises NotTyped.
+
+    `1,500` may mean two numbers, and is refused with both.
+    """
+    plain = unicodedata.normalize("NFKC", text).translate(_MINUS_SIGNS).translate(_POINTS)
+    plain = re.sub(r"(?<=^[+-])\s+", "", plain.strip())
+    if _GROUPED.fullmatch(plain):
+        if plain.count(",") == 1 and "." not in plain:
+            raise NotTyped(text, (plain.replace(",", ""), plain.replace(",", ".").rstrip("0")))
+        plain = plain.replace(",", "")
+    elif plain.count(",") == 1 and "." not in plain:
+        plain = plain.replace(",", ".")
+    if not _TYPED.fullmatch(plain):
+        has_exponent = re.search("[0-9][eE][+-]?[0-9]", plain)
+        found = None if has_exponent else _ANY.search(plain.replace(",", "."))
+        raise NotTyped(text, (found[0],) if found else ())
+    value = float(plain)
+    return int(plain) if plain.lstrip("+-").isdecimal() else without_minus_zero(value)

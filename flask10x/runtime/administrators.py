@@ -4,12 +4,15 @@ All of it is in `<DATA_DIR>/administrators.json`, with hashes only: neither a li
 be made of them. Several hosts on one database have a file each.
 """
 
+import errno
 import json
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from flask10x.config.settings import Settings
@@ -28,6 +31,7 @@ CHANGES_MAX = 50
 USED_EVERY_MS = 86_400_000
 LOCK_TIMEOUT_SEC = 5.0
 MODE = 0o600
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,8 @@ class _State:
     browsers: list[Browser]
     changes: list[Change]
     last_number: int = 0
+    has_begun: bool = False
+    """Whether a browser has gone through the steps of a new installation, or left them out."""
 
     def next_number(self) -> int:
         self.last_number += 1
@@ -99,6 +105,17 @@ class Administrators:
     def is_new(self) -> bool:
         """Whether no browser has ever been an administrator's."""
         return self._load().last_number == 0
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a browser has gone through the steps of a new installation."""
+        return self._load().has_begun
+
+    def begin(self) -> None:
+        """Note that a browser has; what can't be written is noted the next time."""
+        if not self.has_begun:
+            with suppress(OSError, LockTimeout), self._changed() as state:
+                state.has_begun = True
 
     def new_link(self, now_ms: int) -> str:
         """Return the last part of an address that works once, for ten minutes; raises OSError."""
@@ -137,8 +154,11 @@ class Administrators:
         return browser
 
     def end(self, number: int | None = None) -> int:
-        """End this browser, or all browsers and links; return how many browsers were ended."""
-        with self._changed() as state:
+        """End this browser, or all browsers and links; return how many browsers were ended.
+
+        It needs no room on the disk.
+        """
+        with self._changed(is_shorter=True) as state:
             before = len(state.browsers)
             state.browsers = [b for b in state.browsers if number not in (None, b.number)]
             if number is None:
@@ -162,14 +182,19 @@ class Administrators:
                 [Browser(**each) for each in stored["browsers"]],
                 [Change(**each) for each in stored["changes"]],
                 stored["last_number"],
+                stored.get("has_begun", False),
             )
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             # None yet, or damaged: there is no administrator, until a new link makes one.
             return _State({}, [], [])
 
     @contextmanager
-    def _changed(self) -> Iterator[_State]:
-        """Write what the block has changed, whole or not at all; one process at a time."""
+    def _changed(self, *, is_shorter: bool = False) -> Iterator[_State]:
+        """Write what the block has changed, whole or not at all; one process at a time.
+
+        With `is_shorter` it is written on a full disk, too, over what there is. After a power cut
+        in between no browser is an administrator's.
+        """
         lock = FileLock(self._path.with_name(f".{NAME}.lock"))
         with closing(lock):
             lock.acquire(LOCK_TIMEOUT_SEC)
@@ -180,7 +205,22 @@ class Administrators:
                 self._path.chmod(MODE)
                 disk.leave_to_owner(self._path, self._path.parent)
             data = json.dumps(asdict(state), ensure_ascii=False, indent=1) + "\n"
-            own_files.put_in_place(self._path, data.encode(), self._path.stat())
+            try:
+                own_files.put_in_place(self._path, data.encode(), self._path.stat())
+            except OSError as error:
+                if not is_shorter or error.errno not in FULL:
+                    raise
+                _write_over(self._path, data.encode())
+
+
+def _write_over(path: Path, data: bytes) -> None:
+    """Write the bytes into the file that is there, which is at least as long; raises OSError."""
+    with path.open("r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        # JSON may end with blanks, and a file that keeps its length needs no room.
+        file.write(data.ljust(size))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def digest_of(data: bytes | None) -> str:

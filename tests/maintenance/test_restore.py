@@ -22,7 +22,9 @@ from flask10x.database.running_service import hold_database
 from flask10x.errors import CopyError, RestoreError
 from flask10x.history import annotations
 from flask10x.history.annotations import WrittenNote
+from flask10x.maintenance import copy_check
 from flask10x.maintenance.backup import backup
+from flask10x.maintenance.copy_check import check_objects
 from flask10x.maintenance.copying import copy as copy_database
 from flask10x.maintenance.restore import restore
 from flask10x.system import backup_files, disk
@@ -376,6 +378,36 @@ def test_a_backup_without_its_sum_is_restored_and_named(
         " cannot be detected\n"
     )
     assert select(path, PRESSURES) == NEW
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("CREATE TRIGGER x AFTER INSERT ON readings BEGIN DELETE FROM notes; END", "a trigger"),
+        ("CREATE VIEW x AS SELECT 1", "a view"),
+        # Called as one of ours, it is none.
+        ("CREATE VIEW v_x AS SELECT id, (SELECT 1) AS time FROM readings", "a view"),
+        ("CREATE TABLE x (y)", "a table"),
+        ("CREATE VIRTUAL TABLE x USING fts5(y)", "a table"),
+    ],
+)
+@pytest.mark.usefixtures("untouched")
+def test_a_copy_that_was_sent_has_nothing_that_is_not_ours(
+    settings: Settings, copy: Path, statement: str, named: str
+) -> None:
+    """A trigger would run with each reading that is stored."""
+    check_objects(copy)
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute(statement)
+        connection.commit()
+    name = "v_x" if " v_x " in statement else "x"
+    with pytest.raises(CopyError, match=rf"has {named} that is not Flask10X's: {name}\b"):
+        check_objects(copy)
+    backup_files.checksum_path(copy).unlink()
+    with pytest.raises(CopyError, match="not Flask10X's"):
+        restore(settings, copy, by_service=True)
+    # An operator's own is taken by the command.
+    assert copy_check.verify(copy).rows
 
 
 @pytest.mark.usefixtures("untouched")

@@ -5,11 +5,14 @@ import pytest
 from flask10x.readings.numbers import (
     DIGITS,
     SPELLINGS,
+    NotTyped,
     all_shortened,
+    number_meant,
     packing_digits,
     read_back,
     rounded,
     shortened,
+    typed_number,
 )
 
 
@@ -92,3 +95,49 @@ def test_a_chart_has_the_digits_that_its_pixels_show(
     values: tuple[float, ...], unit: str, digits: int | None
 ) -> None:
     assert packing_digits(values, unit) == digits
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("25", 25),
+        (" 25.50 ", 25.5),
+        ("25,5", 25.5),
+        ("２５．５", 25.5),
+        ("２５，５", 25.5),
+        ("−15.5", -15.5),
+        ("－１５", -15),
+        ("ー3", -3),
+        ("– 3", -3),
+        ("3。5", 3.5),
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("-0.0", 0.0),
+        ("1,234,567", 1234567),
+        ("1,234.5", 1234.5),
+        ("0,125", 0.125),
+    ],
+)
+def test_a_number_is_read_as_people_type_it(text: str, value: float) -> None:
+    assert typed_number(text) == value
+    assert isinstance(typed_number(text), type(value))
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("1,500", "1500 / 1.5"),
+        ("25 °C", "25"),
+        ("about −3,5", "-3.5"),
+        ("1e3", ""),
+        ("", ""),
+        ("cold", ""),
+        ("1.2.3", "1.2"),
+        ("nan", ""),
+        ("9" * 40, "9" * 15),
+    ],
+)
+def test_what_is_no_number_has_one_that_may_be_meant(text: str, meant: str) -> None:
+    with pytest.raises(NotTyped):
+        typed_number(text)
+    assert number_meant(text) == meant

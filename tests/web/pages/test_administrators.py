@@ -305,9 +305,8 @@ def test_a_full_disk_is_said_and_keeps_no_page_from_being_read(
     with monkeypatch.context() as later:
         later.setattr(clock, "now_ms", lambda: now_ms + 2 * module.USED_EVERY_MS)
         assert "this browser" in client.get("/setup").text
-    for path, name, value in [("link", "link", link), ("end", "number", of.browsers[0].number)]:
-        answer = client.post(f"/setup/{path}", data={"token": token, name: value})
-        assert answer.status_code == 503 and "No space left on device" in answer.text
+    answer = client.post("/setup/link", data={"token": token, "link": link})
+    assert answer.status_code == 503 and "No space left on device" in answer.text
     added = client.post("/setup/stations/freezer", data={"token": token, **FORM})
     assert added.status_code == 400 and "No space left on device" in added.text
     # The file is changed: that its former text is not kept does not say otherwise.
@@ -315,6 +314,30 @@ def test_a_full_disk_is_said_and_keeps_no_page_from_being_read(
     added = client.post("/setup/stations/freezer", data={"token": token, **FORM})
     assert added.status_code == 303 and of.changes == []
     assert "[stations.freezer]" in stations_file(settings).read_text()
+
+
+def test_a_browser_is_ended_even_on_a_full_disk(
+    app: Flask, client: FlaskClient, of: Administrators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = app.test_client()
+    become(lost, of)
+    token = become(client, of)
+    (own, other) = of.browsers
+    size = of._path.stat().st_size
+
+    def full(path: Path, *_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(own_files, "put_in_place", full)
+    answer = client.post("/setup/end", data={"token": token, "number": other.number})
+    assert answer.status_code == 303
+    assert of.browsers == [own] and of._path.stat().st_size == size
+    assert '/setup/end"' not in lost.get("/setup").text
+    # Another fault is no reason to write over the file.
+    broken = OSError(errno.EIO, "Input/output error")
+    monkeypatch.setattr(own_files, "put_in_place", lambda *_: (_ for _ in ()).throw(broken))
+    assert client.post("/setup/end", data={"token": token, "number": own.number}).status_code == 503
+    assert of.browsers == [own]
 
 
 def test_without_the_pages_there_is_nothing_to_attack(make_app: MakeApp) -> None:

@@ -131,3 +131,15 @@ def test_an_administrators_browser_is_led_there_while_the_house_is_empty(
     assert answer.headers["Location"] == "/setup/start"
     assert token_of(client.get("/setup/start").text)
     assert 'href="/setup/start"' in client.get("/").text
+
+
+def test_once_gone_through_they_are_not_offered_any_more(
+    client: FlaskClient, of: Administrators
+) -> None:
+    become(client, of)
+    client.get("/setup/start/backup")
+    assert "five short steps" in words(client.get("/").text)
+    client.application.test_client().get("/setup/start/done")
+    assert not of.has_begun
+    client.get("/setup/start/done")
+    assert of.has_begun and "five short steps" not in words(client.get("/").text)

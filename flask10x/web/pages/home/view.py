@@ -133,9 +133,10 @@ def _senders(home: Home | None, t: Translation) -> list[Sender]:
 
 
 def _is_administrator(home: Home | None, settings: Settings) -> bool:
-    """Whether the browser may set up a house without readings: it is led there."""
-    is_empty = home is not None and not home.tiles
-    return is_empty and settings.setup == "on" and administrators.browser() is not None
+    """Whether the browser may set up a house without readings, and has not begun to."""
+    if home is None or home.tiles or settings.setup == "off" or not administrators.browser():
+        return False
+    return not administrators.administrators().has_begun
 
 
 def _shown(t: Translation) -> tuple[Home | None, str]:

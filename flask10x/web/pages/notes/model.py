@@ -1,6 +1,5 @@
 """The page `/notes`: what its template shows, in the reader's words, and its checked form."""
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from flask10x.config.settings import Settings
 from flask10x.errors import QueryError
 from flask10x.history.annotations import Correction, Kind, WrittenNote
 from flask10x.readings.labels import Moments, column_name, end_of_range, range_of, station_name
-from flask10x.readings.numbers import separated
+from flask10x.readings.numbers import NotTyped, number_meant, separated, typed_number
 from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.times import iso_text, local_text, parse_bound
 from flask10x.translation import Translation
@@ -255,14 +254,15 @@ class NotesForm:
             return None
 
     def _number(self, name: str, default: float) -> float:
-        text = self._fields[name].replace("\N{MINUS SIGN}", "-")
+        text = self._fields[name]
         if not text:
             return default
-        if re.fullmatch(r"[+-]?(?:[0-9]{1,15}\.?[0-9]{0,15}|\.[0-9]{1,15})", text):
-            number = float(text)
-            if math.isfinite(number):
-                return number
-        self._errors[name] = Reason("number_needed")
+        try:
+            return float(typed_number(text))
+        except NotTyped:
+            near = number_meant(text)
+            code, values = ("number_needed_near", {"near": near}) if near else ("number_needed", {})
+            self._errors[name] = Reason(code, **values)
         return default
 
     def _text(self) -> str:

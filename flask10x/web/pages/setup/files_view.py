@@ -147,7 +147,9 @@ def upload() -> AnyResponse | tuple[str, int]:
     if browser is None:
         abort(403)
     if kind == "backup":
-        return _started_by(browser, "backup", "--verify", str(sent.files[0]), kind="check")
+        return _started_by(
+            browser, "backup", "--verify", str(sent.files[0]), "--sent", kind="check"
+        )
     return _preview(browser, received.fields)
 
 

@@ -21,7 +21,7 @@ from flask10x.system import clock
 from flask10x.translation import N_, speaking
 from flask10x.web import administrators, context, preferences
 from flask10x.web.pages.setup import changes, station
-from flask10x.web.pages.setup.page import blueprint, shown
+from flask10x.web.pages.setup.page import blueprint, shown, with_nearest
 
 TITLES = {
     "house_name": N_("Name of the house"),
@@ -81,7 +81,8 @@ def _values(fields: Fields) -> tuple[dict[str, Any], Fields]:
             if text:
                 READERS[name](value)
         except WrongEntry as error:
-            problems[name] = error.needed
+            is_number = name == "altitude_m"
+            problems[name] = with_nearest(error.needed, text) if is_number else error.needed
     return values, problems
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from flask import Response, make_response, render_template, request
 
 from flask10x.errors import LockTimeout, SettingsError
+from flask10x.readings.numbers import number_meant
 from flask10x.translation import N_
 from flask10x.web import administrators, context, preferences
 from flask10x.web.page import Page
@@ -100,3 +101,11 @@ def forbidden(_error: Exception) -> tuple[str, int]:
 def refused(message: str, status: int) -> tuple[str, int]:
     """Return a page that says why nothing was changed."""
     return shown("setup/refused.html", status, message=message)
+
+
+def with_nearest(needed: str, text: str) -> str:
+    """Return what a field for a number needs, with what may be meant by its text."""
+    meant = number_meant(text)
+    if not meant:
+        return needed
+    return needed + preferences.texts()(" (did you mean {name}?)", name=meant)

@@ -11,9 +11,10 @@ from werkzeug.datastructures import MultiDict
 
 from flask10x.config.alerts.rules import RULES, Rule, Threshold
 from flask10x.readings.labels import column_name, station_name
-from flask10x.readings.numbers import MINUS
+from flask10x.readings.numbers import NotTyped, typed_number
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.translation import N_, Translation
+from flask10x.web.pages.setup.page import with_nearest
 
 DIGITS = 10
 HOURS = ("from", "to")
@@ -261,16 +262,18 @@ class Reader:
         return next((one for one in measurements if one.column == column), None)
 
     def _number(self, name: str, *, is_needed: bool) -> float | int | None:
-        text = self.values.get(name, "").replace(MINUS, "-").replace(",", ".")
+        text = self.values.get(name, "")
         if not text:
             if is_needed:
                 self.problems[name] = self.t("a number is needed")
             return None
-        if not re.fullmatch(r"[+-]?[0-9]{1,12}(\.[0-9]{1,9})?", text):
-            self.problems[name] = self.t("a number such as 25 or -15.5 is needed")
+        try:
+            value = typed_number(text)
+        except NotTyped:
+            needed = self.t("a number such as 25 or -15.5 is needed")
+            self.problems[name] = with_nearest(needed, text)
             return None
-        value = float(text)
-        return int(value) if value.is_integer() else value
+        return int(value) if float(value).is_integer() else value
 
     def _clock(self, name: str) -> str | None:
         """A time of the day as the file has it; None for an empty field."""

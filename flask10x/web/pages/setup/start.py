@@ -47,6 +47,8 @@ def as_start() -> tuple[str, int]:
 def as_step(step: str) -> tuple[str, int]:
     """One of the steps, or `done`; 404 for another."""
     settings = context.store().settings
+    if step == "done" and administrators.browser():
+        administrators.administrators().begin()
     fields = {name: _text(settings, name) for name in FIELDS.get(step, ())}
     return _step(step, fields, {})
 

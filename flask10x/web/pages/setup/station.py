@@ -3,8 +3,6 @@
 The forms are about the file as it is, also while the workers still read it.
 """
 
-import re
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,7 @@ from flask10x.config.toml import Mistake
 from flask10x.errors import SettingsError
 from flask10x.readings.bands import USUAL, Band
 from flask10x.readings.labels import COLUMNS, band_name, station_name
-from flask10x.readings.numbers import MINUS
+from flask10x.readings.numbers import NotTyped, typed_number
 from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
 from flask10x.runtime import setup_files
 from flask10x.translation import message as _
@@ -25,6 +23,7 @@ from flask10x.translation import translation
 from flask10x.web import context
 from flask10x.web.pages.setup import stations
 from flask10x.web.pages.setup.changes import Edit
+from flask10x.web.pages.setup.page import with_nearest
 
 Fields = dict[str, str]
 """What a form has, by the names of its fields; a box that is not ticked is empty."""
@@ -242,12 +241,10 @@ def _value(key: str, text: str, built_in: Station | None = None) -> Any:
 
 def number(text: str) -> int | float | str:
     """Return the number that people have typed, in full width, too; the text where it is none."""
-    plain = unicodedata.normalize("NFKC", text).replace(MINUS, "-")
-    if re.fullmatch(r"[+-]?[0-9]{1,15}", plain):
-        return int(plain)
-    if re.fullmatch(r"[+-]?[0-9]{1,15}\.[0-9]{1,15}", plain):
-        return float(plain)
-    return text
+    try:
+        return typed_number(text)
+    except NotTyped:
+        return text
 
 
 def _band_edits(
@@ -325,10 +322,12 @@ def _problem(mistake: Mistake, station: Station, fields: Fields) -> tuple[str, s
         return "file", mistake.text
     key = str(names[-1])
     text = fields.get(field, "")
+    is_number = key in (*NUMBERS, *LIMITS, "above", "below")
     try:
-        _READERS[key](number(text) if key in (*NUMBERS, *LIMITS, "above", "below") else text)
+        _READERS[key](number(text) if is_number else text)
     except WrongEntry as error:
-        return field, error.needed
+        is_text = is_number and isinstance(number(text), str)
+        return field, with_nearest(error.needed, text) if is_text else error.needed
     except KeyError:
         pass
     return field, mistake.reason

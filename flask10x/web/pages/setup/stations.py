@@ -3,7 +3,6 @@
 import json
 import logging
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from flask10x.config.station_proposal import (
 from flask10x.database.station_columns import add_missing
 from flask10x.errors import LockTimeout, SettingsError
 from flask10x.readings.labels import COLUMNS
-from flask10x.readings.numbers import MINUS
+from flask10x.readings.numbers import typed_number
 from flask10x.readings.parse import InvalidBody, decode
 from flask10x.readings.stations import Measurement, Station
 from flask10x.recording import rejected
@@ -38,6 +37,7 @@ from flask10x.web import context
 from flask10x.web.ingest.unknown_station import can_be_endpoint
 from flask10x.web.pages.setup import changes
 from flask10x.web.pages.setup.changes import Edit
+from flask10x.web.pages.setup.page import with_nearest
 
 log = logging.getLogger(__name__)
 UNITS = tuple(dict.fromkeys(usual.unit for usual in USUAL_MEASUREMENTS if usual.unit))
@@ -264,14 +264,15 @@ class Form:
             return ""
 
     def _number(self, field: str) -> float | None:
-        text = unicodedata.normalize("NFKC", self._fields.get(field, "")).strip()
+        text = self._fields.get(field, "").strip()
         if not text:
             return None
         try:
-            value = float(text.replace(MINUS, "-"))
-            limit: float = number(int(value) if value.is_integer() else value)
-        except (ValueError, OverflowError):
-            self.problems[field] = self._t("a number such as -18.5 is needed, or nothing")
+            value = typed_number(text)
+            limit: float = number(int(value) if float(value).is_integer() else value)
+        except ValueError:
+            needed = self._t("a number such as -18.5 is needed, or nothing")
+            self.problems[field] = with_nearest(needed, text)
             return None
         return limit
 
