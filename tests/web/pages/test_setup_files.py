@@ -397,7 +397,7 @@ def test_a_backup_is_restored_only_where_it_was_checked_and_the_database_is_new(
         content = connection.serialize() or b"SQLite format 3\0" + b"\0" * 100
     assert send(client, token, ("b.sqlite3", content))[0] == 303
     (sent,) = Uploads(settings.data_dir).files
-    assert started[-1].arguments == ["backup", "--verify", str(sent)]
+    assert started[-1].arguments == ["backup", "--verify", str(sent), "--sent"]
     assert started[-1].kind == "check"
     ran(settings, "check", 1)
     assert "Send the backup first" in refused()
