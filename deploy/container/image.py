@@ -1,8 +1,8 @@
-"""Build the images: `make image`, as an archive for podman and docker, the same bytes each time.
+"""Build the images: `make image`, as an archive for podman and docker.
 
 The base is made of Debian's packages, which are unpacked and not run, so that of another machine
 needs no emulation. Needs podman and mmdebstrap. Nothing is fetched in the build itself: pip has
-fetched the locked wheels before.
+fetched the locked wheels before. Whether two builds are the same bytes, `make release` compares.
 """
 
 import hashlib
