@@ -177,12 +177,15 @@ class Database:
     def until(self, last: int, read: Callable[[Connection], T]) -> T:
         """What `read` returns of a server that has all readings up to this id; without a limit.
 
-        Of one at the same moment: a later removal may be missing. Raises what reading raises.
+        A later removal may be missing. Of a range of ids the planner of PostgreSQL would read the
+        whole of a table of some 100,000 rows, for each part of it. Raises what reading raises.
         """
         with suppress(StandbyFailed), self._connections.late_reader() as connection:
             if connection is not None and last_id(connection) >= last:
+                self._connections.by_index(connection)
                 return read(connection)
         with self.reader.begin() as connection:
+            self._connections.by_index(connection)
             return read(connection)
 
     def read_server(self, within_sec: float) -> ReadServer | None:

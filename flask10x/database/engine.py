@@ -125,6 +125,9 @@ class Connections:
         """
         return nullcontext()
 
+    def by_index(self, connection: "Connection") -> None:
+        """Let the transaction read by an index where the planner would read a whole table."""
+
     def read_server(self, _within_sec: float) -> ReadServer | None:
         """How the standby is that is read from, found within that time; None without one."""
         return None

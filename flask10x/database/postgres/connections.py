@@ -218,6 +218,10 @@ class PostgresConnections(Connections):
                 self._standby.failed(error)
             raise StandbyFailed(reason_of(error)) from error
 
+    def by_index(self, connection: Connection) -> None:
+        """Let the transaction read by an index where the planner would read a whole table."""
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+
     def caught_up(self) -> Engine | None:
         """The engine of the standby once it has what is committed now; None where it has not."""
         standby = self._standby
