@@ -110,6 +110,7 @@ def settings_of(folder: Path, url: str, **given: object) -> Settings:
         "TIMEZONE": "Asia/Tokyo",
         "ACK": "committed",
         "ACK_TIMEOUT_SEC": 8,
+        "QUERY_TIMEOUT_SEC": 60,
     }
     return settings_module.load({f"FLASK10X_{n}": str(v) for n, v in (values | given).items()})
 

@@ -103,7 +103,9 @@ def settings(server: PostgresServer, standby: PostgresServer, tmp_path: Path) ->
         tmp_path,
         DATABASE_READ_URL=standby.url(NAME),
         ACK="committed",
+        ACK_TIMEOUT_SEC=8,
         COMMIT_INTERVAL_SEC=0,
+        QUERY_TIMEOUT_SEC=60,
     )
     follow(server, standby)
     return settings

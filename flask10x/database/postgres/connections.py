@@ -220,7 +220,7 @@ class PostgresConnections(Connections):
 
     def by_index(self, connection: Connection) -> None:
         """Let the transaction read by an index where the planner would read a whole table."""
-        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        driver.of(connection).add(_set({"enable_seqscan": "off"}))
 
     def caught_up(self) -> Engine | None:
         """The engine of the standby once it has what is committed now; None where it has not."""
