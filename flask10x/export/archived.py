@@ -18,6 +18,7 @@ from flask10x.database import csv_owner
 from flask10x.database.database import Database
 from flask10x.database.expressions import upsert
 from flask10x.database.tables import archived_files as table
+from flask10x.database.tables import exports
 from flask10x.errors import ExportError
 from flask10x.export import refusals
 from flask10x.export.file import NOTHING, CsvFile
@@ -64,20 +65,20 @@ def check_owner(
     `position` is that of the file. Where it has none, its bytes are compared with the files of the
     other stations.
     """
-    endpoint = target.station.endpoint
-    archived_elsewhere = select(table).where(table.c.endpoint != endpoint)
+    endpoint, path = target.station.endpoint, str(target.path.resolve())
+    is_other = exports.c.endpoint.is_distinct_from(endpoint) & (exports.c.name != target.name)
+    # One row and not all positions: this is asked for each file of an export.
+    at_path = select(exports.c.endpoint).where(is_other, exports.c.path == path)
     with database.reader.begin() as connection:
-        positions = load_positions(connection)
+        for owner in connection.execute(at_path).scalars():
+            raise refusals.of_other_station(target.path, str(owner), path)
+        if file is None or position is not None:
+            return
+        positions = load_positions(connection).values()
+        archived_elsewhere = select(table).where(table.c.endpoint != endpoint)
         files = [_of(row).position for row in connection.execute(archived_elsewhere)]
-    positions = {name: other for name, other in positions.items() if other.endpoint != endpoint}
-    path = str(target.path.resolve())
-    for name, other in positions.items():
-        if name != target.name and other.path == path:
-            raise refusals.of_other_station(target.path, str(other.endpoint), other.path)
-    if file is None or position is not None:
-        return
     header_bytes = len(file.line(0))
-    for other in (*positions.values(), *files):
+    for other in (*(each for each in positions if each.endpoint != endpoint), *files):
         size = other.mark.size_bytes
         is_longer = header_bytes < size <= file.size
         if is_longer and file.checksum(size) == other.mark.checksum:

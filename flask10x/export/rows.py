@@ -126,9 +126,12 @@ class Log:
 def load_log(connection: Connection, endpoints: Collection[str]) -> Log:
     """Return what the database has about the files of these stations."""
     ends = defaultdict[str, list[tuple[str, int]]](list)
+    # Of these only: an export asks for each station by itself.
     of_files = select(exports.c.endpoint, exports.c.name, exports.c.last_id)
+    of_files = of_files.where(exports.c.endpoint.in_(endpoints))
     file = archived_files.c
     of_archived = select(file.endpoint, literal(""), func.max(file.last_id)).group_by(file.endpoint)
+    of_archived = of_archived.where(file.endpoint.in_(endpoints))
     for endpoint, name, end in (*connection.execute(of_files), *connection.execute(of_archived)):
         ends[endpoint].append((name, end))
     return Log(
