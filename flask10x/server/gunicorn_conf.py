@@ -262,6 +262,11 @@ keepalive = 5
 control_socket_disable = True
 # Each connection is a file of the process, which may have 1,024; gunicorn's 1,000 is too near.
 worker_connections = 500
+# So many more wait to be accepted, on all workers together: those that are answered within a second
+# of some hundreds. Of a longer line the last have given up before it is their turn, and so have
+# those who come then: after a power cut ten thousand boards get fewer answers, not more
+# (docs/decisions/0038). Who finds no place tries again by TCP, after a second.
+backlog = 256
 worker_class = Worker
 # `server/worker.py` is made for this parser, also where the faster one is installed.
 http_parser = "python"
