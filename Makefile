@@ -59,7 +59,7 @@ ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESS
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop mqtt alerts postgres messages compiled test test-python test-postgres tools tools-once tools-postgres soak figures docs bench bench-engines bench-growth check format format-check lint types migrations wheel deb image release lock lock-check clean
+.PHONY: help run develop mqtt alerts postgres messages compiled test test-python test-postgres tools tools-once tools-postgres soak figures docs bench bench-boards bench-engines bench-growth check format format-check lint types migrations wheel deb image release lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -137,6 +137,9 @@ bench-engines: $(VENV)/.bench ## the same comparison for 10 million readings, as
 
 bench-growth: $(VENV)/.bench ## the same for 1, 10 and 100 million readings (an hour, 20 GB in build/bench)
 	$(BIN)/python -m benchmarks --only growth $(BENCH)
+
+bench-boards: $(VENV)/.bench ## how many boards one machine bears, for explanation/growth.md (40 minutes; both engines where PostgreSQL is installed)
+	$(BIN)/python -m benchmarks --only boards knee $(BENCH)
 
 messages: $(VENV)/.develop ## bring the Japanese catalogue up to the texts in the code, and compile it
 	$(BIN)/python -m tests.support.messages

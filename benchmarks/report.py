@@ -10,6 +10,9 @@ from benchmarks.aims import LINES, TABLES, Line, Outcome, outcome
 from benchmarks.results import Run, Spread, spread
 
 LANGUAGES = ("en", "ja")
+MINUTE_SEC = 60
+# What the processor time of more boards is computed from.
+USUAL = "SQLite; 10000; steady"
 EXPLANATIONS = tuple(results.PROJECT / f"docs/{name}/explanation" for name in LANGUAGES)
 PAGES = tuple(folder / "performance.md" for folder in EXPLANATIONS)
 GROWTH_PAGES = tuple(folder / "growth.md" for folder in EXPLANATIONS)
@@ -144,14 +147,14 @@ def boards_table(runs: Sequence[Run], language: int) -> list[str]:
     for run in (run for run in runs if run.row == "boards"):
         place, size, stage = run.side.split("; ")
         v = run.values
-        cores = v["service_cpu"] + v.get("database_cpu", 0.0)
+        cores = v.get("service_cpu", math.nan) + v.get("database_cpu", 0.0)
         cells = [
             number(v["stored_per_sec"]),
             f"{v['answered_200'] * 100:.1f} %",
             *(number(v[name]) for name in ("p50_ms", "p99_ms", "max_ms")),
             number(v["refused"]),
             number(v["unanswered"] + v["not_connected"]),
-            f"{cores:.2f}",
+            number(cores),
             number(v["memory_mb"]),
             number(v["queue_most"]),
         ]
@@ -177,6 +180,50 @@ def _counted_sentence(of: Sequence[Run], language: int) -> str:
     return text.format(**shown, sender=f"{sender:.2f}")
 
 
+def answer_table(runs: Sequence[Run], language: int) -> list[str]:
+    """How many boards there may be: what was measured, and what follows from it."""
+    lines = [_heading("answer", language), "|---|---|---|"]
+    usual = {run.side: run.values for run in runs if run.row == "boards"}.get(USUAL)
+    for line in TABLES["answer"]:
+        numbers = _numbers_of(line, runs, usual)
+        if numbers is not None:
+            cells = (line[f"{name}_{LANGUAGES[language]}"] for name in ("boards", "takes"))
+            how = _word(line["how"], language)
+            lines.append(_row(*(cell.format(**numbers) for cell in cells), how))
+    return lines
+
+
+def _numbers_of(
+    line: Mapping[str, Any], runs: Sequence[Run], usual: Mapping[str, float] | None
+) -> dict[str, str] | None:
+    """What the texts of a line name in braces; None when it was not measured."""
+    if "place" in line:
+        of = {run.side.rpartition("; ")[2]: run.values for run in runs if _is_at(run, line)}
+        borne = [int(size) for size, values in of.items() if values["is_borne"]]
+        not_borne = [int(size) for size, values in of.items() if not values["is_borne"]]
+        if not borne:
+            return None
+        return {
+            "most": f"{max(borne):,}",
+            "per_sec": number(max(borne) / MINUTE_SEC),
+            "p99": number(of[str(max(borne))]["p99_ms"]),
+            "beyond": f"{min(not_borne):,}" if not_borne else "–",
+        }
+    if usual is None:
+        return {} if line["how"] == "limit" else None
+    cores = usual["service_cpu"] / usual["boards"]
+    return {
+        "p99": number(usual["p99_ms"]),
+        "usual_cores": f"{usual['service_cpu']:.2f}",
+        "memory": number(usual["memory_mb"]),
+        "cores": number(cores * line.get("boards", 0)),
+    }
+
+
+def _is_at(run: Run, line: Mapping[str, Any]) -> bool:
+    return run.row == "knee" and run.side.rpartition("; ")[0] == line["place"]
+
+
 def knee_table(runs: Sequence[Run], language: int) -> list[str]:
     """The 99th percentile of the answers for more and more boards; bold where it is too long."""
     of = {tuple(run.side.split("; ")): run.values for run in runs if run.row == "knee"}
@@ -186,7 +233,7 @@ def knee_table(runs: Sequence[Run], language: int) -> list[str]:
     lines = [_row(*heading), "|---:|---:|" + "---:|" * len(places)]
     for size in sizes:
         cells = [_knee_cell(of.get((place, str(size))), language) for place in places]
-        lines.append(_row(f"{size:,}", number(size / 60), *cells))
+        lines.append(_row(f"{size:,}", number(size / MINUTE_SEC), *cells))
     return lines
 
 
@@ -237,6 +284,7 @@ def parts(
         "beside": (beside_table(runs, language), beside),
         "growth": (growth_table(runs, language), ["growth"]),
         "engines": (engines_table(runs, language), ["engines"]),
+        "answer": (answer_table(runs, language), ["boards", "knee"]),
         "boards": (boards_table(runs, language), ["boards"]),
         "knee": (knee_table(runs, language), ["knee"]),
     }
@@ -261,7 +309,7 @@ def write() -> None:
     on, runs = results.read()
     for language, pages in enumerate(zip(PAGES, GROWTH_PAGES, strict=True)):
         made = parts(on, runs, language)
-        of_growth = {name: made.pop(name) for name in ("boards", "knee")}
+        of_growth = {name: made.pop(name) for name in ("answer", "boards", "knee")}
         for page, of_page in zip(pages, (made, of_growth), strict=True):
             text = page.read_text(encoding="utf-8")
             for name, part in of_page.items():
