@@ -139,7 +139,8 @@ def install(place: Place, say: Say, *, start: bool) -> None:
 def _compile_pages() -> None:
     """Compile the pages, so that no start has to; the service may not write beside its program."""
     with suppress(CommandFailed):
-        Command([str(units.program().with_name("python")), "-m", COMPILER]).output()
+        # Not the program that may be in the folder where the command was given.
+        Command([str(units.program().with_name("python")), "-P", "-m", COMPILER]).output()
 
 
 def start_service(place: Place, say: Say) -> None:
