@@ -292,7 +292,9 @@ class DatabaseCluster:
 
     def terminate_commits(self, seconds: float) -> int:
         """End the services' connections in the middle of a COMMIT, for so long; how many."""
-        return self._end(seconds, "pg_terminate_backend", "query ILIKE 'COMMIT%'")
+        # What is sent ends with it, and it is where the server waits for a disk or a standby.
+        waits = "lower(wait_event) IN ('syncrep', 'walsync', 'walwrite')"
+        return self._end(seconds, "pg_terminate_backend", f"query ILIKE '%COMMIT' AND {waits}")
 
     def cancel_waits(self, seconds: float) -> int:
         """Cancel commits that wait for the standby, for so long; how many were cancelled."""
