@@ -5,11 +5,11 @@ What only one engine knows is in `sqlite/connections.py` and `postgres/connectio
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
@@ -265,3 +265,18 @@ class Database:
             yield
         finally:
             self._lock.release()
+
+
+def all_rows(
+    connection: Connection, query: Select[Any], values: Mapping[str, Any] | None = None
+) -> list[tuple[Any, ...]]:
+    """Return the driver's own tuples: SQLAlchemy's rows cost a third of the time.
+
+    Raises DBAPIError, also when it fails at a later row.
+    """
+    result = connection.execute(query, values)
+    try:
+        return list(result.cursor.fetchall()) if result.cursor else []
+    except connection.dialect.loaded_dbapi.Error as error:
+        statement = str(query.compile(dialect=connection.dialect))
+        raise DBAPIError(statement, None, error) from error

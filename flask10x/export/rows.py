@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import REAL
 
-from flask10x.database.database import Database
+from flask10x.database.database import Database, all_rows
 from flask10x.database.dialects import last_id
 from flask10x.database.expressions import unindexed
 from flask10x.database.insert import HEAD, existing_columns
@@ -369,9 +369,7 @@ class FileRows:
         query = _page_of(self.station, PAGE_ROWS)
 
         def read(connection: Connection) -> list[LogRow]:
-            result = connection.execute(query, {"after": after, "until": until})
-            # The driver's own tuples: SQLAlchemy's rows cost a tenth of an export's time.
-            return list(result.cursor.fetchall()) if result.cursor else []
+            return [*all_rows(connection, query, {"after": after, "until": until})]
 
         return self._database.until(until, read)
 

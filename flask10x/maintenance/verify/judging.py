@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.database import dialects, engines
+from flask10x.database.database import all_rows
 from flask10x.database.removed import removed_of_hour, with_removed
 from flask10x.database.tables import measurement, readings, rollup_days, rollups
 from flask10x.database.verified import Copy, Difference
@@ -35,7 +36,6 @@ from flask10x.maintenance.verify.comparing import (
     NotedLine,
     OpenFile,
     Row,
-    all_rows,
     columns_of,
     is_removed,
     open_file,

@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection, column, table, update
 
 from flask10x.database import csv_owner, dialects
+from flask10x.database.database import all_rows
 from flask10x.database.expressions import upsert
 from flask10x.database.running_service import running
 from flask10x.database.tables import readings, rollup_days, rollups
@@ -22,7 +23,7 @@ from flask10x.history import annotations, days
 from flask10x.history import rollups as follower
 from flask10x.history.annotations import WrittenNote
 from flask10x.history.sums import stored_sums
-from flask10x.maintenance.verify.comparing import Copies, Row, all_rows, columns_of, rows_query
+from flask10x.maintenance.verify.comparing import Copies, Row, columns_of, rows_query
 from flask10x.maintenance.verify.judging import Judge, Judgement, Replacement
 from flask10x.maintenance.verify.wording import Words
 from flask10x.readings.times import HOUR_MS, zone_of
