@@ -16,7 +16,7 @@ from flask10x.config.settings import Settings
 from flask10x.readings.numbers import separated
 from flask10x.readings.stations import Measurement
 from flask10x.readings.times import HOUR_MS, SECOND_MS, is_date, iso_text
-from flask10x.system.logs import escape
+from flask10x.system.wording import escape
 from flask10x.translation import MONTHS, N_, WEEKDAYS, Language, translation
 
 # A chart begins this much before the alert, so that it shows the usual values, too.

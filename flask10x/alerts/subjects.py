@@ -23,7 +23,7 @@ from flask10x.config.alerts.rules import (
 from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.numbers import separated
 from flask10x.readings.stations import Station, Stations
-from flask10x.system.logs import escape
+from flask10x.system.wording import escape
 from flask10x.translation import N_, Translation
 
 

@@ -40,7 +40,7 @@ from flask10x.readings.stations import Stations
 from flask10x.runtime.alerting import start_delivery
 from flask10x.system import limits, logs, own_files
 from flask10x.system.locks import FileLock
-from flask10x.system.logs import escape
+from flask10x.system.wording import escape
 from flask10x.translation import chosen
 
 

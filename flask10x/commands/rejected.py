@@ -24,7 +24,7 @@ from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedRow, Selection
 from flask10x.recording.replay import ReplayOutcome, replay
 from flask10x.system.clock import now_ms
-from flask10x.system.logs import escape
+from flask10x.system.wording import escape
 from flask10x.translation import chosen
 
 LISTED_ROWS = 20

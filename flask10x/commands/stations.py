@@ -35,8 +35,7 @@ from flask10x.readings.stations import BUILT_IN, Station, Stations
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedRow
 from flask10x.system import own_files
-from flask10x.system.logs import escape
-from flask10x.system.wording import amount
+from flask10x.system.wording import amount, escape
 from flask10x.translation import chosen
 
 Limits = tuple[float | None, float | None]

@@ -36,7 +36,7 @@ from flask10x.errors import LockTimeout
 from flask10x.readings.reasons import FIXED, Reason
 from flask10x.recording import unknown_readings
 from flask10x.recording.unknown_readings import Condition, UnknownReading, Waiting
-from flask10x.system.logs import escape
+from flask10x.system.wording import escape
 
 # The column `codes` of a rejected reading: codes and values of its reasons, for pages.
 #
@@ -326,7 +326,9 @@ def purge(database: Database, selection: Selection) -> Iterator[int]:
         yield rows
     if condition := selection.of_unknown:
         with database.commit() as connection:
-            yield unknown_readings.purge(connection, condition)
+            rows = unknown_readings.purge(connection, condition)
+        if rows:
+            yield rows
 
 
 def text_of(body: bytes) -> str:

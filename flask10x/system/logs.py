@@ -26,24 +26,11 @@ from concurrent_log_handler import ConcurrentRotatingFileHandler
 
 from flask10x.config.settings import PREFIX, Settings, process_user
 from flask10x.system import disk, limits
+from flask10x.system.wording import escape
 
 TRACEBACK_INDENT = "    "
 
-# Characters that break a line, steer a terminal, or show a line in another order than it has.
-CONTROL = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
-)
-
 _python = logging.Formatter()
-
-
-def escape(text: str) -> str:
-    r"""The text with characters that steer a screen or break its line as `\n`, `\x1b`."""
-    # What nearly every line is, seen forty times as fast as by a search.
-    if text.isascii() and text.isprintable():
-        return text
-    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 class LogLine(NamedTuple):

@@ -1,11 +1,18 @@
-"""Amounts of things and bytes, as the command line writes them."""
+"""Amounts of things and bytes, as the command line writes them, and texts of others, safely."""
 
+import re
 from collections.abc import Sequence
 from gettext import gettext as _
 from gettext import ngettext
 
 # A line for people: enough to begin with.
 SHOWN_NUMBERS = 5
+
+# Characters that break a line, steer a terminal, or show a line in another order than it has.
+CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
 
 
 def amount(number: int, thing: str) -> str:
@@ -33,3 +40,11 @@ def size(count: float) -> str:
             number = count / length
             return f"{number:.1f} {unit}" if number < 100 else f"{number:,.0f} {unit}"  # noqa: PLR2004
     return f"{count:.0f} B"
+
+
+def escape(text: str) -> str:
+    r"""The text with characters that steer a screen or break its line as `\n`, `\x1b`."""
+    # What nearly every line is, seen forty times as fast as by a search.
+    if text.isascii() and text.isprintable():
+        return text
+    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask.json.provider import DefaultJSONProvider
 
-from flask10x.system.logs import CONTROL
+from flask10x.system.wording import CONTROL
 
 
 class JsonProvider(DefaultJSONProvider):

@@ -12,7 +12,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.export import append
 from flask10x.recording.writer import Writer
-from flask10x.system import logs
+from flask10x.system import logs, wording
 
 HOSTILE = [
     "two\r\nlines",
@@ -129,9 +129,9 @@ def test_in_paths_and_headers(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_the_log_escapes_what_a_screen_would_obey(text: str) -> None:
-    assert logs.escape(text).isprintable()
+    assert wording.escape(text).isprintable()
 
 
 def test_the_log_leaves_what_people_write() -> None:
     for text in ("温度　25.1 °C", "Réaumur", "ﾊﾟｽｶﾙ", "😀", "a\u00a0b"):
-        assert logs.escape(text) == text
+        assert wording.escape(text) == text

@@ -28,7 +28,7 @@ from flask10x.readings.times import DAY_MS, HOUR_MS, is_date, iso_text, local_te
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.system import clock
-from flask10x.system.logs import escape
+from flask10x.system.wording import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context
 from flask10x.web.alert_state import state

@@ -27,7 +27,7 @@ from flask10x.errors import CommitNotReplicated, LockTimeout, QueryError, neares
 from flask10x.readings.reasons import Reason
 from flask10x.runtime.store import Store
 from flask10x.system import clock
-from flask10x.system.logs import escape
+from flask10x.system.wording import escape
 from flask10x.translation import N_
 from flask10x.web import access, context, preferences, read_errors
 from flask10x.web.alert_state import state

@@ -17,7 +17,7 @@ from flask10x.recording import rejected
 from flask10x.recording.entry import WARNINGS
 from flask10x.recording.rejected import RejectedRow, Selection
 from flask10x.system.last_requests import UnknownName
-from flask10x.system.logs import escape
+from flask10x.system.wording import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
 from flask10x.web.files import download

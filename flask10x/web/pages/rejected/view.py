@@ -12,7 +12,7 @@ from flask10x.readings.times import local_text
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedPage, RejectedRow, Selection
 from flask10x.system import clock
-from flask10x.system.logs import escape
+from flask10x.system.wording import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
 from flask10x.web.captions import caption, problems

@@ -35,7 +35,7 @@ from flask10x.recording import rejected
 from flask10x.runtime import setup_files
 from flask10x.runtime.administrators import Change
 from flask10x.system import clock
-from flask10x.system.logs import escape
+from flask10x.system.wording import escape
 from flask10x.translation import Translation, speaking
 from flask10x.web import administrators, context, preferences
 from flask10x.web.pages.setup import (

@@ -61,8 +61,7 @@ from flask10x.runtime.retention import Outlook, outlooks
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.system.gauges import Gauges
-from flask10x.system.logs import escape
-from flask10x.system.wording import size
+from flask10x.system.wording import escape, size
 from flask10x.translation import N_, Translation
 from flask10x.web import context
 from flask10x.web.alert_state import state
