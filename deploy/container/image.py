@@ -20,9 +20,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(ROOT / "deploy" / "debian")]
-import install  # noqa: E402
-
 import build  # noqa: E402
+import install  # noqa: E402
 
 SUITE = "trixie"
 PYTHON = "3.13"

@@ -463,6 +463,9 @@ def database_read_url(raw: Any) -> str:
     return value
 
 
+takes(database_read_url, type="string", pattern=f"^(?:{re.escape(POSTGRESQL)}|$)")
+
+
 def _other(value: str) -> str:
     """What is needed in place of an address of another kind."""
     if _OTHER_SCHEME.match(value):

@@ -21,9 +21,8 @@ from flask10x.database.sqlite.file import STEPS_OF_A_READING, damages, open_read
 from flask10x.database.tables import metadata, readings
 from flask10x.errors import CopyError
 from flask10x.system import backup_files, disk
-from flask10x.system.logs import escape
 from flask10x.system.progress import Bar, unseen
-from flask10x.translation import N_
+from flask10x.system.wording import escape
 
 SHOWN_DAMAGES = 3
 # How files begin that may be taken for a backup.
@@ -153,7 +152,6 @@ _VIEW = re.compile(
         )
     )
 )
-_KINDS = {"trigger": N_("a trigger"), "view": N_("a view"), "table": N_("a table")}
 
 
 def check_objects(path: Path) -> None:
@@ -176,8 +174,12 @@ def check_objects(path: Path) -> None:
                 "{path} has {kind} that is not Flask10X's: {name}. It would run within the service;"
                 " remove it from the backup, or restore by the command, with the service stopped"
             )
-            known = _(_KINDS[kind]) if kind in _KINDS else kind
-            raise CopyError(text.format(path=path, kind=known, name=escape(name)))
+            shown = _kinds().get(kind, kind)
+            raise CopyError(text.format(path=path, kind=shown, name=escape(name)))
+
+
+def _kinds() -> dict[str, str]:
+    return {"trigger": _("a trigger"), "view": _("a view"), "table": _("a table")}
 
 
 def _is_ours(kind: str, name: str, sql: str) -> bool:

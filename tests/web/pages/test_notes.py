@@ -552,6 +552,13 @@ def test_a_page_of_another_origin_writes_nothing(client: FlaskClient) -> None:
     assert written_down(client)["notes"] == []
 
 
+def test_what_may_be_meant_by_a_number_is_named(client: FlaskClient) -> None:
+    answer = client.post("/notes/write", data=ADJUST | {"offset": "1,500"})
+    assert answer.status_code == 400
+    needed = "a plain number such as 25 or -0.5 is needed (did you mean 1500 / 1.5?)"
+    assert needed in answer.text
+
+
 def test_a_link_to_an_unknown_form_is_refused(client: FlaskClient) -> None:
     assert client.get("/notes?what=hide").status_code == 200
     answer = client.get("/notes?what=hidee")
