@@ -26,6 +26,12 @@ class Statements(Protocol):
     ) -> None:
         """Keep this number under the name, as one of this host or of another one."""
 
+    def raise_sequence(self, connection: Connection, name: str, number: int) -> None:
+        """Keep this number, which is higher than the one that is kept.
+
+        Where it is not, a server that does late what was sent long ago does nothing of it.
+        """
+
     def sequences(self, connection: Connection, prefix: str) -> list[str]:
         """The names that begin so under which this host keeps a number."""
 

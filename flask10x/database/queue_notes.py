@@ -26,8 +26,11 @@ def up_to(connection: Connection, queue: str) -> int:
 
 
 def note(connection: Connection, queue: str, number: int) -> None:
-    """Note in the transaction that settles them that the entries up to this one are settled."""
-    dialects.of(connection).set_sequence(connection, _PREFIX + queue, number)
+    """Note in the transaction that settles them that the entries up to this one are settled.
+
+    It is one that settles more than is noted, else its commit may fail.
+    """
+    dialects.of(connection).raise_sequence(connection, _PREFIX + queue, number)
 
 
 def queues(connection: Connection) -> set[str]:

@@ -1,6 +1,7 @@
 """A server that does not answer: nothing waits for it for ever, and all goes on when it answers."""
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from flask10x.database.postgres import connections, driver
 from flask10x.web.app import create_app
 from tests.e2e.attacks import waits_for_processor
 from tests.e2e.service import wait_until
-from tests.postgres.service import rows, settings_on, writer_on
+from tests.postgres.service import NAME, rows, settings_on, writer_on
 from tests.support.postgres import PostgresServer, own_server
 from tests.support.rows import pico
 
@@ -130,6 +131,36 @@ def test_a_commit_that_was_made_after_all_is_not_made_again(
         wait_until(lambda: stored(server) == [(1, 8.0)], 60, "the COMMIT is made")
         assert writer.step() == 1
     assert stored(server) == [(1, 8.0)]
+
+
+def test_a_commit_that_its_server_has_not_begun_is_not_made_after_its_repetition(
+    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "WRITE_SILENCE_SEC", SOON_SEC)
+    server.drop(NAME)
+    with writer_on(settings_on(server, tmp_path)) as writer:
+        # Its connection is there then, and its queue has a note.
+        writer.submit(pico(7))
+        assert writer.step() == 1
+        frozen: list[int] = []
+
+        def freeze_backend(connection: Connection) -> None:
+            frozen.append(driver.of(connection).info.backend_pid)
+            os.kill(frozen[0], signal.SIGSTOP)
+
+        event.listen(writer._database.writer, "commit", freeze_backend)
+        writer.submit(pico(8))
+        assert writer.step() == 0
+        event.remove(writer._database.writer, "commit", freeze_backend)
+        # What was sent to the frozen one lies there, and its lock is free.
+        writer.submit(pico(9))
+        assert writer.step() == 2
+        os.kill(frozen[0], signal.SIGCONT)
+        ended = f"SELECT pid FROM pg_stat_activity WHERE pid = {frozen[0]}"
+        wait_until(lambda: not rows(server, ended), 60, "the frozen one has done what was sent")
+        writer.submit(pico(10))
+        assert writer.step() == 1
+    assert stored(server) == [(number - 6, float(number)) for number in range(7, 11)]
 
 
 @pytest.mark.tools

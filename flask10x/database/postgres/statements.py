@@ -116,6 +116,25 @@ def set_sequence(connection: Connection, name: str, number: int, host: str | Non
 _KEEP_NUMBER = upsert(log).execution_options(**{LATER: True})
 
 
+def raise_sequence(connection: Connection, name: str, number: int) -> None:
+    """Keep this number, which is higher than the one that is kept; else the transaction fails.
+
+    A commit is one text, and what was sent to a backend that stands still it may run after the
+    batch was stored by another connection.
+    """
+    values = (name, number, _host(connection))
+    connection.exec_driver_sql(_RAISE_NUMBER, values, execution_options={LATER: True})
+
+
+# That no setting has this name is the error.
+_RAISE_NUMBER = (
+    "INSERT INTO log AS kept (name, last_id, host) VALUES (%s, %s, %s)"
+    " ON CONFLICT (name) DO UPDATE SET host = excluded.host, last_id = CASE"
+    " WHEN kept.last_id < excluded.last_id THEN excluded.last_id"
+    " ELSE CAST(current_setting('flask10x.settled_before') AS BIGINT) END"
+)
+
+
 def sequences(connection: Connection, prefix: str) -> list[str]:
     """The names that begin so under which this host keeps a number.
 

@@ -47,6 +47,11 @@ def set_sequence(connection: Connection, name: str, number: int, _host: str | No
         connection.exec_driver_sql(statement, (number, name))
 
 
+def raise_sequence(connection: Connection, name: str, number: int) -> None:
+    """Keep this number: here nothing is done late."""
+    set_sequence(connection, name, number)
+
+
 def sequences(connection: Connection, prefix: str) -> list[str]:
     """The names that begin so under which a number is kept."""
     query = "SELECT name FROM sqlite_sequence WHERE substr(name, 1, ?) = ?"
