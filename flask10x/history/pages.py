@@ -146,9 +146,7 @@ def rows_in_pages(
     """
     read = database.late if may_be_late else database.newest
     if query.rows is not None:
-        yield database.late(
-            lambda c: page(View(c, query.registry), query).rows, times=DOWNLOAD_TIMES
-        )
+        yield read(lambda c: page(View(c, query.registry), query).rows, times=DOWNLOAD_TIMES)
         return
     side: Side = "before" if query.order == "desc" else "after"
     cursors = {query.cursor.side: query.cursor} if query.cursor else {}

@@ -249,6 +249,12 @@ def test_who_changes_something_sees_it(
             assert client.get_cookie("flask10x-changed")
             assert "Window open" in client.get("/history?from=2025-08-24&to=2025-08-25").text
             assert LATE in app.test_client().get("/history").text
+            store(app, 2)
+            for query in ("", "?limit=5"):
+                lines = client.get(f"/history.csv{query}").text.splitlines()
+                # Of one that has changed nothing the newest reading may be missing.
+                others = app.test_client().get(f"/history.csv{query}").text.splitlines()
+                assert len(lines) == len(others) + 1, query
 
 
 @tools
