@@ -8,7 +8,7 @@ import json
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -301,10 +301,22 @@ def next_after(connection: Connection, selection: Selection, after_id: int) -> l
     return [_row_of(row) for row in connection.execute(query.limit(ROWS_A_TRANSACTION))]
 
 
-def waiting_ids(connection: Connection, ids: Sequence[int]) -> set[int]:
-    """The ids among these whose rows exist and were not replayed."""
-    query = select(rejected.c.id).where(rejected.c.id.in_(ids), rejected.c.reading_id.is_(None))
-    return set(connection.execute(query).scalars())
+def still_waiting(connection: Connection, rows: Iterable[RejectedRow]) -> set[int]:
+    """The ids of those that exist, were not replayed, and hold what was read.
+
+    The row of an unknown endpoint may hold the next reading by now (`LatestRejected`).
+    """
+    expected = {row.id: (row.endpoint, row.received_at, row.key, row.body_bytes) for row in rows}
+    of_row = rejected.c.id, rejected.c.endpoint, rejected.c.received_at, rejected.c.digest
+    length = func.length(rejected.c.body).label("body_bytes")
+    query = select(*of_row, length).where(rejected.c.id.in_(expected))
+    found = connection.execute(query.where(rejected.c.reading_id.is_(None)))
+    return {
+        row.id
+        for row in found
+        if expected[row.id]
+        == (row.endpoint, row.received_at, (row.digest or b"").hex(), row.body_bytes)
+    }
 
 
 def mark_replayed(connection: Connection, number: int, reading_id: int) -> None:

@@ -171,8 +171,8 @@ def _store_good(
     settings: Settings,
     checked: list[tuple[RejectedRow, Reading | dict[str, str]]],
 ) -> list[ReplayOutcome]:
-    """Store and mark the readings; those that were replayed or purged meanwhile are left out."""
-    still_waiting = rejected.waiting_ids(connection, [row.id for row, _ in checked])
+    """Store and mark the readings; those that were replayed, purged or replaced are left out."""
+    still_waiting = rejected.still_waiting(connection, [row for row, _ in checked])
     waiting = [(row, result) for row, result in checked if row.id in still_waiting]
     keys = AcceptedKeys(connection, {row.key for row, _ in waiting})
     outcomes = []

@@ -1,6 +1,7 @@
 """The table of rejected readings: what is kept, for how long, and in what order it is shown."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -163,7 +164,10 @@ def test_a_selection_meets_all_its_conditions(database: Database, settings: Sett
     assert listed(database, since_ms=AT + 2, until_ms=AT + 3)[0] == [3, 2]
     assert listed(database, ids=(1, 4, 9))[0] == [4, 1]
     with database.reader.begin() as connection:
-        assert rejected.waiting_ids(connection, [1, 3, 9]) == {1}
+        rows = rejected.next_after(connection, Selection(), 0)
+        assert rejected.still_waiting(connection, rows) == {1, 2, 4}
+        others = [replace(rows[0], received_at=AT), replace(rows[1], id=9)]
+        assert rejected.still_waiting(connection, others) == set()
 
 
 def test_purge_deletes_the_selection_in_short_transactions(

@@ -13,12 +13,14 @@ from flask10x.database.database import Database
 from flask10x.database.station_columns import add_missing
 from flask10x.errors import LockTimeout
 from flask10x.readings.reasons import Reason
+from flask10x.recording import replay as replay_module
 from flask10x.recording import unknown_readings
 from flask10x.recording.rejected import (
     ENDPOINTS_MAX,
     PLACE_KEPT_SEC,
     RejectedQueue,
     RejectedReading,
+    RejectedRow,
     Selection,
     purge,
     waiting,
@@ -225,6 +227,33 @@ def test_a_replay_that_fails_halfway_loses_and_doubles_nothing(
     outcomes = [outcome for pair in zip(*both, strict=False) for outcome in pair]
     assert outcomes and counted(database) == 0
     assert sorted(at for at, _ in select(database.path, STORED)) == [AT + n for n in range(250)]
+
+
+def test_what_comes_during_a_replay_to_a_host_that_lacks_the_station_is_stored_once(
+    rejected_queue: RejectedQueue,
+    clock: Clock,
+    database: Database,
+    with_porch: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its last reading has the row that the replay has just read."""
+    rejected_queue.latest.take(sent(0))
+    rejected_queue.step()
+    check, coming = replay_module._check, iter((sent(1),))
+
+    def check_late(settings: Settings, row: RejectedRow) -> object:
+        for reading in coming:
+            rejected_queue.latest.take(reading)
+            clock.now_sec += 20
+            rejected_queue.step()
+        return check(settings, row)
+
+    monkeypatch.setattr(replay_module, "_check", check_late)
+    chosen = Selection(endpoints=("porch",))
+    assert [outcome.good for outcome in replay(with_porch, database, chosen)] == [True]
+    assert select(database.path, STORED) == [(AT, 0.0)]
+    assert [outcome.good for outcome in replay(with_porch, database, chosen)] == [True]
+    assert select(database.path, STORED) == [(AT, 0.0), (AT + 1, 1.0)]
 
 
 @pytest.mark.parametrize("made", [True, False])
