@@ -351,3 +351,8 @@ def test_a_purge_deletes_them_too(database: Database) -> None:
     assert sum(purge(database, Selection(endpoints=("porch",)))) == 5
     assert sum(purge(database, Selection(until_ms=2))) == 3
     assert counted(database) == 2
+    # What it has said is done.
+    begun = purge(database, Selection())
+    assert next(begun) == 2
+    del begun
+    assert counted(database) == 0
