@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
-from flask10x.database import schema
+from flask10x.database import counters, schema
 from flask10x.database.database import Database
 from flask10x.database.postgres import statements as on_postgres
 from flask10x.database.postgres.connections import TAKE_THE_MIGRATION, PostgresConnections
@@ -81,6 +81,17 @@ def test_a_database_that_lacks_letters_gets_no_tables(settings: Settings, encodi
     with server.connect(name) as connection:
         tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
         assert connection.execute(tables).fetchone() == (0,)
+
+
+def test_texts_are_stored_as_they_are_whatever_the_url_says(settings: Settings, other: Any) -> None:
+    settings = replace(settings, database_url=f"{settings.database_url}?client_encoding=latin1")
+    schema.upgrade(settings)
+    with closing(Database(settings)) as database:
+        with database.commit() as connection:
+            counters.add(connection, LONG, 1)
+        with database.reader.begin() as connection:
+            assert counters.value_of(connection, LONG) == 1
+    assert other.execute("SELECT name FROM counters").fetchall() == [(LONG,)]
 
 
 @pytest.mark.tools

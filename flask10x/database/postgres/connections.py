@@ -452,8 +452,8 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
     if _names_several(url):
         # Whichever of them is the one that is written to.
         arguments["target_session_attrs"] = "standby" if mode == "standby" else "read-write"
-    for name in arguments.keys() & url.query.keys():
-        # The operator's own value counts.
+    for name in arguments.keys() & (url.query.keys() - {"client_encoding"}):
+        # The operator's own value counts; but what is sent is in UTF-8.
         del arguments[name]
     return create_engine(
         url,
