@@ -34,6 +34,12 @@ def test_a_long_statement_is_broken_off(database: Database) -> None:
         sleep(connection, 60)
 
 
+def test_one_whose_rows_come_in_portions_is_broken_off(database: Database) -> None:
+    with pytest.raises(QueryTooLong), database.query() as connection:
+        streamed = connection.execution_options(yield_per=10)
+        streamed.exec_driver_sql("SELECT pg_sleep(4)").all()
+
+
 def test_many_short_ones_have_the_time_together(database: Database) -> None:
     done = 0
     # So long that a busy machine gets through the first of them.

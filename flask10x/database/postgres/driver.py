@@ -91,6 +91,7 @@ class PatientConnection(psycopg.Connection[Any]):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self.server_cursor_factory = StreamingCursor
         self._waiting: list[str] = []
         self._begins = False
         self._then_silence_max_sec = 0.0
@@ -115,12 +116,10 @@ class PatientConnection(psycopg.Connection[Any]):
             self._send(self.take_waiting())
             self.allow_silence(self._then_silence_max_sec)
 
-    def cursor(self, name: str = "", **named: Any) -> Any:
-        """As psycopg's; a cursor with a name is one of the server's, for which nothing waits."""
-        if name:
-            self.send_begin()
-            self._send(self.take_waiting())
-        return super().cursor(name, **named) if name else super().cursor(**named)
+    def send_waiting(self) -> None:
+        """Send what waits by itself."""
+        self.send_begin()
+        self._send(self.take_waiting())
 
     def _send(self, statements: Sequence[str]) -> None:
         if statements:
@@ -229,6 +228,15 @@ class ReadingCursor(psycopg.Cursor[Any]):
                 psycopg.Cursor(connection).execute(statement.encode())
             super().execute(query, params, **named)
         return self
+
+
+class StreamingCursor(psycopg.ServerCursor[Any]):
+    """Sends what waits before its own statement, whose rows come a portion at a time."""
+
+    def execute(self, query: Any, params: Any = None, **named: Any) -> Self:
+        """As psycopg's."""
+        _driver_of(self).send_waiting()
+        return super().execute(query, params, **named)
 
 
 def _impatience_of_this() -> _Impatience:
