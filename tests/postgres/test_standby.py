@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from sqlalchemy import text
 from flask10x.config.settings import Settings
 from flask10x.database import engines
 from flask10x.database.database import Database
+from flask10x.database.postgres import driver
 from flask10x.database.postgres import standby as module
 from flask10x.database.postgres.standby import Position, Replayed, judged
 from flask10x.errors import StandbyFailed
@@ -357,6 +359,31 @@ def test_a_frozen_one_costs_a_page_a_second(
         finally:
             standby.thaw()
         wait_for(app, "")
+
+
+@tools
+def test_so_does_one_whose_connection_was_not_used_for_some_time(
+    settings: Settings,
+    server: PostgresServer,
+    standby: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with application(settings) as app:
+        store(app, 1)
+        follow(server, standby)
+        wait_for(app, "")
+        # Such a connection is asked first whether it still leads anywhere.
+        monkeypatch.setattr(driver, "HEARD_WITHIN_SEC", 0.0)
+        monkeypatch.setattr(driver, "ANSWER_WITHIN_SEC", WITHIN_SEC)
+        monkeypatch.setattr(driver.PatientConnection, "silence_max_sec", WITHIN_SEC)
+        assert numbers(app) == [1]
+        standby.freeze()
+        try:
+            began_sec = monotonic()
+            assert numbers(app) == [1]
+            assert monotonic() - began_sec < WITHIN_SEC / 2
+        finally:
+            standby.thaw()
 
 
 @tools

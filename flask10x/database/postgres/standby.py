@@ -127,7 +127,9 @@ class StandbyReader:
             return None
         connection: Connection | None = None
         try:
-            connection = self.engine.connect()
+            # Also the question whether it leads anywhere, where it was not heard lately.
+            with driver.impatient(ANSWER_WITHIN_SEC):
+                connection = self.engine.connect()
             server = self._server_of(connection)
         except (DBAPIError, psycopg.Error, TimeoutError) as error:
             server = _away(error)
