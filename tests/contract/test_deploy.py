@@ -195,6 +195,8 @@ def test_a_missed_night_is_made_up(name: str) -> None:
 def test_systemd_holds_the_port_of_the_setting() -> None:
     socket_unit = unit("flask10x.socket")
     assert socket_unit["Socket"]["ListenStream"] == settings_module.load({}).bind
+    # Gunicorn leaves it as it is where the socket listens already.
+    assert int(socket_unit["Socket"]["Backlog"]) == gunicorn_conf.backlog
     # A crash of the service leaves it open (man 5 systemd.unit).
     assert not {"StopPropagatedFrom", "PartOf", "BindsTo"} & {*socket_unit["Unit"]}
     # It comes with the service where it is enabled, and only there: with nginx in front it is not.
