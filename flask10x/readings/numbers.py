@@ -287,7 +287,12 @@ _MINUS_SIGNS = str.maketrans(dict.fromkeys("\u2212\u2010\u2011\u2012\u2013\u2014
 _POINTS = str.maketrans({"\u3002": ".", "\u3001": ","})
 _TYPED = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})")
 _GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?")
-_ANY = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?")
+# `1 500` and `1'500`, whose separators are never a decimal point.
+_SEPARATED = re.compile(r"(?<![\w.,])[0-9]{1,3}(?:[\s'\u2019_][0-9]{3})+(?![0-9])")
+# A number within another text; the triangles are how accounts in Japan write a minus.
+_ANY = re.compile(r"[+-]?(?:[0-9][0-9.,]*|[.,][0-9]+)")
+_TRIANGLES = str.maketrans("\u25b2\u25b3", "--")
+_EXPONENT = re.compile("[0-9][eE][+-]?[0-9]")
 
 
 class NotTyped(ValueError):
@@ -311,17 +316,40 @@ def typed_number(text: str) -> int | float:
 
     `1,500` may mean two numbers, and is refused with both.
     """
+    # NFKC would turn 10² into 102.
+    if any(char.isnumeric() and not char.isdecimal() for char in text):
+        raise NotTyped(text, ())
     plain = unicodedata.normalize("NFKC", text).translate(_MINUS_SIGNS).translate(_POINTS)
     plain = re.sub(r"(?<=^[+-])\s+", "", plain.strip())
+    values = _values_of(plain)
+    if len(values) == 1:
+        return values[0]
+    if not values and not _EXPONENT.search(plain):
+        values = _values_within(plain)
+    raise NotTyped(text, tuple(str(value).removesuffix(".0") for value in values))
+
+
+def _values_within(plain: str) -> tuple[int | float, ...]:
+    """What the number within a text may mean; none of several is the one that is meant."""
+    signed = re.sub(r"(?<=[+-])\s+", "", plain.translate(_TRIANGLES))
+    joined = _SEPARATED.sub(lambda match: re.sub("[^0-9]", "", match[0]), signed)
+    found = _ANY.findall(joined)
+    return _values_of(found[0].rstrip(",.")) if len(found) == 1 else ()
+
+
+def _values_of(plain: str) -> tuple[int | float, ...]:
+    """What a text of digits, points and commas may mean; none where it is no number."""
     if _GROUPED.fullmatch(plain):
+        whole = plain.replace(",", "")
         if plain.count(",") == 1 and "." not in plain:
-            raise NotTyped(text, (plain.replace(",", ""), plain.replace(",", ".").rstrip("0")))
-        plain = plain.replace(",", "")
+            return _value_of(whole), _value_of(plain.replace(",", "."))
+        plain = whole
     elif plain.count(",") == 1 and "." not in plain:
         plain = plain.replace(",", ".")
-    if not _TYPED.fullmatch(plain):
-        has_exponent = re.search("[0-9][eE][+-]?[0-9]", plain)
-        found = None if has_exponent else _ANY.search(plain.replace(",", "."))
-        raise NotTyped(text, (found[0],) if found else ())
-    value = float(plain)
-    return int(plain) if plain.lstrip("+-").isdecimal() else without_minus_zero(value)
+    return (_value_of(plain),) if _TYPED.fullmatch(plain) else ()
+
+
+def _value_of(plain: str) -> int | float:
+    if plain.lstrip("+-").isdecimal():
+        return int(plain)
+    return without_minus_zero(float(plain))
