@@ -306,9 +306,10 @@ class NotTyped(ValueError):
 def number_meant(text: str) -> str:
     """Return what may be meant by a text that is no number: `25`, `1500 / 1.5`, or empty."""
     try:
-        return str(typed_number(text))
+        typed_number(text)
     except NotTyped as error:
         return " / ".join(error.nearest)
+    return ""
 
 
 def typed_number(text: str) -> int | float:

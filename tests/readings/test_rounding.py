@@ -120,6 +120,7 @@ def test_a_chart_has_the_digits_that_its_pixels_show(
 )
 def test_a_number_is_read_as_people_type_it(text: str, value: float) -> None:
     assert typed_number(text) == value
+    assert not number_meant(text)
     assert isinstance(typed_number(text), type(value))
 
 

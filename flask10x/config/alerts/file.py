@@ -231,7 +231,7 @@ def _clear_mistakes(values: Mapping[str, Any]) -> Iterator[KeyMistake]:
 def _hours_mistakes(values: Mapping[str, Any]) -> Iterator[KeyMistake]:
     for name, field, other in (("from", "start", "end"), ("to", "end", "start")):
         if field not in values and other in values:
-            yield name, _("is missing: when it is watched needs from and to")
+            yield name, _("is missing: from and to are needed together")
     if "start" in values and values["start"] == values.get("end"):
         yield "to", _("is the same as from")
 

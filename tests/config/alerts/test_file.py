@@ -357,7 +357,7 @@ def test_the_message_of_a_mistake(text: str, message: str) -> None:
         ),
         (
             'above = 1500\nclear = 1200\nfrom = "18:00"',
-            "2: [rules.stuffy] to: is missing: when it is watched needs from and to",
+            "2: [rules.stuffy] to: is missing: from and to are needed together",
         ),
         (
             'above = 1500\nclear = 1200\nfrom = "18:00"\nto = 18:00:00',

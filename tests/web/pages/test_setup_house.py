@@ -101,6 +101,8 @@ def test_each_mistake_is_said_at_its_field(
     answer = client.post("/setup/house", data={"token": token, "place": "1,2", field: text})
     (error,) = re.findall(rf'id="error-{field}">([^<]*)<', answer.text)
     assert answer.status_code == 400 and needed in html.unescape(error)
+    # What is a number, but not one of these, is no mistyped one.
+    assert f"did you mean {text}" not in error
     assert f'name="{field}" value="{text}"' in answer.text and saved(tmp_path) == {}
     assert field == "place" or 'name="place" value="1,2"' in answer.text
 

@@ -6,6 +6,7 @@ form was sent with comes back with it where something is wrong.
 
 import logging
 from collections.abc import Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
@@ -19,17 +20,26 @@ from flask10x.alerts.messages import trouble_in
 from flask10x.alerts.subjects import sentence
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts import rules as alert_rules
-from flask10x.config.alerts.rules import Apprise, Channel, Command, Rule, Webhook
+from flask10x.config.alerts.rules import (
+    MAX_H,
+    MAX_MESSAGES,
+    Apprise,
+    Channel,
+    Command,
+    Rule,
+    Webhook,
+)
 from flask10x.config.readers import Reader, WrongEntry
 from flask10x.config.station_keys import ENDPOINT
 from flask10x.errors import SettingsError
+from flask10x.readings.numbers import NotTyped, typed_number
 from flask10x.runtime.administrators import Browser
 from flask10x.translation import N_, Translation
 from flask10x.web import administrators, context, preferences
 from flask10x.web.pages.setup import alerts_file, changes, channels, preview, rules
 from flask10x.web.pages.setup.alerts_file import AlertsFile, WrongFields
 from flask10x.web.pages.setup.channels import SERVICES, Service, WrongField
-from flask10x.web.pages.setup.page import blueprint, refused, shown
+from flask10x.web.pages.setup.page import blueprint, refused, shown, with_nearest
 from flask10x.web.pages.status.commands import shell
 
 log = logging.getLogger(__name__)
@@ -41,6 +51,8 @@ _testing = Lock()
 LANGUAGES = {"": "", "en": "English", "ja": "日本語"}
 FIELD_OF_KEY = dict.fromkeys(("above", "below", "rise", "fall"), "value")
 FIELD_OF_KEY |= {"station": "about", "measurement": "about", "ways": "channels"}
+# Half an hour is a time; half a message is none.
+FRACTIONS = {"reminder_after_h"}
 GENERAL = ("base_url", "from", "to", "reminder_after_h", "daily_max")
 
 
@@ -164,11 +176,8 @@ def change_notifications() -> Answer:
     if sent["base_url"]:
         needed = t("an address such as http://raspberrypi.local:8888 is needed")
         _read(alert_rules.base_url, sent["base_url"], "base_url", problems, needed)
-    for name, limit in (("reminder_after_h", 744), ("daily_max", 1000)):
-        is_right = sent[name].isascii() and sent[name].isdecimal() and len(sent[name]) < 5  # noqa: PLR2004
-        if sent[name] and not (is_right and 1 <= int(sent[name]) <= limit):
-            problems[name] = t("a whole number from 1 to {limit} is needed", limit=limit)
-        table[name] = int(sent[name]) if sent[name] and name not in problems else None
+    for name, limit in (("reminder_after_h", MAX_H), ("daily_max", MAX_MESSAGES)):
+        table[name] = _number(sent[name], limit, name, problems, t)
 
     def edit(data: MutableMapping[str, Any]) -> None:
         alerts_file.put(data, table, [*table])
@@ -204,6 +213,24 @@ def _read(read: Reader, raw: str, name: str, problems: dict[str, str], needed: s
         read(raw)
     except WrongEntry:
         problems[name] = needed
+
+
+def _number(
+    text: str, limit: int, name: str, problems: dict[str, str], t: Translation
+) -> int | float | None:
+    """The number of a field, from 1 on; None for an empty one, and for what is none."""
+    if not text:
+        return None
+    with suppress(NotTyped):
+        value = typed_number(text)
+        value = int(value) if float(value).is_integer() else value
+        if 1 <= value <= limit and (isinstance(value, int) or name in FRACTIONS):
+            return value
+    needed = N_("a whole number from {low} to {high} is needed")
+    if name in FRACTIONS:
+        needed = N_("a number from {low} to {high} is needed")
+    problems[name] = with_nearest(t(needed, low=1, high=limit), text)
+    return None
 
 
 # Changes of the file
@@ -351,6 +378,7 @@ class _ChannelForm:
             self.values["secret"] = self.values["secret"].replace("\r\n", "\n")
         self.name = self.values["name"]
         self._file, self._service, self._t = file, service, t
+        self._daily_max: int | float | None = None
         self.channel = file.channel(self.name) if self.name else None
 
     def save(self, browser: Browser) -> dict[str, str]:
@@ -397,7 +425,7 @@ class _ChannelForm:
         return problems
 
     def _check(self) -> dict[str, str]:
-        t, problems, most = self._t, {}, self.values["daily_max"]
+        t, problems = self._t, dict[str, str]()
         taken = {channel.name for channel in self._file.alerts.channels}
         if not self.name and not ENDPOINT.fullmatch(self.values["new"]):
             problems["new"] = t(
@@ -407,18 +435,15 @@ class _ChannelForm:
             problems["new"] = t("there is a channel of this name already")
         if self.values["language"] not in LANGUAGES:
             problems["language"] = t("one of the languages is needed")
-        is_number = most.isascii() and most.isdecimal() and len(most) <= 4  # noqa: PLR2004
-        if most and not (is_number and 1 <= int(most) <= 1000):  # noqa: PLR2004
-            problems["daily_max"] = t("a whole number from 1 to {limit} is needed", limit=1000)
+        self._daily_max = _number(self.values["daily_max"], MAX_MESSAGES, "daily_max", problems, t)
         return problems
 
     def _table(self, paths: Mapping[str, str]) -> dict[str, Any]:
-        most = self.values["daily_max"]
         table: dict[str, Any] = {"kind": "apprise" if self._service.url else "webhook", **paths}
         if "url_file" in paths:
             table["url"] = None
         table["language"] = self.values["language"] or None
-        table["daily_max"] = int(most) if most else None
+        table["daily_max"] = self._daily_max
         # What was set up by hand keeps what it may reach, unless it goes elsewhere from now on.
         leads_elsewhere = self._service.url is not None and bool(paths)
         if self._service.url is None and self.values["url"]:
