@@ -30,12 +30,23 @@ GROUP = "flask10x:x:8888:\n"
 # Answers whether the service does, for those who watch a container. Nothing else is loaded for it.
 ANSWERS = """#!/opt/flask10x/.venv/bin/python3 -ISE
 import os
+import socket
 import sys
 from http.client import HTTPConnection
 
-port = os.environ.get("FLASK10X_PORT") or os.environ.get("FLASK10X_BIND", "").rpartition(":")[2]
-connection = HTTPConnection("127.0.0.1", int(port or 8888), timeout=8)
+bind = os.environ.get("FLASK10X_BIND", "")
+host, _, port = bind.rpartition(":")
+host = host.strip("[]")
+is_unix = host == "unix"
+if host in ("", "0.0.0.0", "::") or is_unix:
+    host = "127.0.0.1"
+number = 8888 if is_unix else int(os.environ.get("FLASK10X_PORT") or port or 8888)
+connection = HTTPConnection(host, number, timeout=8)
 try:
+    if is_unix:
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(8)
+        connection.sock.connect(port)
     connection.request("GET", "/healthz")
     sys.exit(connection.getresponse().status != 200)
 except OSError as error:

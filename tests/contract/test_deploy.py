@@ -263,6 +263,41 @@ def test_podman_makes_a_unit_of_the_container() -> None:
     assert start
     for words in ("--read-only", "--cap-drop all", "--sdnotify=container", "--hostname flask10x"):
         assert words in start[0]
+    # What systemd listens with is in the network of the machine, and so is who asks for its health.
+    assert "--network host" in start[0]
+
+
+@pytest.mark.parametrize("place", ["", "0.0.0.0:{port}", "127.0.0.2:{port}", "unix:{path}"])
+def test_a_container_asks_for_its_health_where_the_service_listens(
+    tmp_path: Path, place: str
+) -> None:
+    text = (DEPLOY / "container" / "install.py").read_text(encoding="utf-8")
+    script = re.search('^ANSWERS = """(.*?)"""', text, re.MULTILINE | re.DOTALL)
+    assert script
+    path = tmp_path / "a.sock"
+    if place.startswith("unix:"):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        port = 0
+    else:
+        listener = socket.socket()
+        listener.bind(("127.0.0.2" if "127.0.0.2" in place else "127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    names = {"FLASK10X_BIND": place.format(port=port, path=path)}
+    names |= {} if place else {"FLASK10X_PORT": str(port)}
+    words = [sys.executable, "-c", script[1]]
+    with listener:
+        refused = subprocess.run(words, env=names, capture_output=True, text=True, check=False)
+        assert refused.returncode == 1 and "refused" in refused.stderr
+        listener.listen()
+        for status, code in (("200 OK", 0), ("503 Service Unavailable", 1)):
+            with subprocess.Popen(words, env=names) as asking:
+                connection, _ = listener.accept()
+                with connection:
+                    assert connection.recv(1000).startswith(b"GET /healthz ")
+                    answer = f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"
+                    connection.sendall(answer.encode())
+                assert asking.wait(10) == code
 
 
 # The service as systemd starts it
