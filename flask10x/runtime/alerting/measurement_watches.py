@@ -450,7 +450,7 @@ class Unchanged(OfMeasurement[Stuck]):
     """Fires while one measurement of one station has the same value for some time.
 
     The time counts from the first reading with the value, and again after a pause that is
-    longer than the time of the rule. A missing value changes nothing.
+    longer than the time of the rule, unless it fires already. A missing value changes nothing.
     """
 
     def __init__(self, rule: Stuck, of: Measurement, readings: ReadingSource) -> None:
@@ -466,8 +466,9 @@ class Unchanged(OfMeasurement[Stuck]):
 
     def _take(self, sample: NewReading, value: float) -> None:
         at_ms, for_ms = sample.at_ms, self._rule.for_sec * 1000
-        # After a pause it is not known what was in between.
-        is_new = value != self._value or at_ms - self._last_ms > for_ms
+        # After a pause it is not known what was in between; an alert ends with another value alone.
+        is_after_pause = not self._is_firing and at_ms - self._last_ms > for_ms
+        is_new = value != self._value or is_after_pause
         is_continued = self._value is None and self._is_firing is True
         self._last_ms, self._value = at_ms, value
         if is_continued:

@@ -74,6 +74,18 @@ def test_a_board_that_was_silent_or_sends_seldom_says_nothing_of_its_sensor() ->
     assert seldom.changes == "+"
 
 
+def test_an_alert_outlives_a_pause_after_which_the_value_is_the_same() -> None:
+    """Its end says that the value changes again."""
+    room = Room()
+    room.measures(*[650.0] * 7)
+    room.measures(650.0, every_min=300)
+    assert room.changes == "+"
+    room.measures(*[650.0] * 3)
+    assert room.changes == "+"
+    room.measures(650.2, every_min=300)
+    assert room.changes == "+-"
+
+
 def test_late_readings_do_not_decide() -> None:
     room = Room()
     room.measures(*[650.0] * 10, late=True)
