@@ -18,7 +18,7 @@ from flask10x.readings.labels import moment
 from flask10x.readings.times import zone_name_of
 from flask10x.runtime import setup_files
 from flask10x.system import clock
-from flask10x.translation import N_, speaking
+from flask10x.translation import N_, chosen, speaking
 from flask10x.web import administrators, context, preferences
 from flask10x.web.pages.setup import changes, station
 from flask10x.web.pages.setup.page import blueprint, shown, with_nearest
@@ -81,8 +81,9 @@ def _values(fields: Fields) -> tuple[dict[str, Any], Fields]:
             if text:
                 READERS[name](value)
         except WrongEntry as error:
-            is_number = name == "altitude_m"
-            problems[name] = with_nearest(error.needed, text) if is_number else error.needed
+            problems[name] = error.needed
+            if name == "altitude_m":
+                problems[name] = with_nearest(chosen(), error.needed, text)
     return values, problems
 
 

@@ -229,7 +229,7 @@ def _number(
     needed = N_("a whole number from {low} to {high} is needed")
     if name in FRACTIONS:
         needed = N_("a number from {low} to {high} is needed")
-    problems[name] = with_nearest(t(needed, low=1, high=limit), text)
+    problems[name] = with_nearest(t, t(needed, low=1, high=limit), text)
     return None
 
 

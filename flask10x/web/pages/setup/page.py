@@ -7,7 +7,7 @@ from flask import Response, make_response, render_template, request
 
 from flask10x.errors import LockTimeout, SettingsError
 from flask10x.readings.numbers import number_meant
-from flask10x.translation import N_
+from flask10x.translation import N_, Translation
 from flask10x.web import administrators, context, preferences
 from flask10x.web.page import Page
 from flask10x.web.pages.setup.changes import SEEN_FIELD, ChangedMeanwhile, NotWritten, seen
@@ -103,9 +103,9 @@ def refused(message: str, status: int) -> tuple[str, int]:
     return shown("setup/refused.html", status, message=message)
 
 
-def with_nearest(needed: str, text: str) -> str:
+def with_nearest(t: Translation, needed: str, text: str) -> str:
     """Return what a field for a number needs, with what may be meant by its text."""
     meant = number_meant(text)
     if not meant:
         return needed
-    return needed + preferences.texts()(" (did you mean {name}?)", name=meant)
+    return needed + t(" (did you mean {name}?)", name=meant)

@@ -271,7 +271,7 @@ class Reader:
             value = typed_number(text)
         except NotTyped:
             needed = self.t("a number such as 25 or -15.5 is needed")
-            self.problems[name] = with_nearest(needed, text)
+            self.problems[name] = with_nearest(self.t, needed, text)
             return None
         return int(value) if float(value).is_integer() else value
 

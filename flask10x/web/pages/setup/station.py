@@ -18,8 +18,8 @@ from flask10x.readings.labels import COLUMNS, band_name, station_name
 from flask10x.readings.numbers import NotTyped, typed_number
 from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
 from flask10x.runtime import setup_files
+from flask10x.translation import chosen, translation
 from flask10x.translation import message as _
-from flask10x.translation import translation
 from flask10x.web import context
 from flask10x.web.pages.setup import stations
 from flask10x.web.pages.setup.changes import Edit
@@ -327,7 +327,7 @@ def _problem(mistake: Mistake, station: Station, fields: Fields) -> tuple[str, s
         _READERS[key](number(text) if is_number else text)
     except WrongEntry as error:
         is_text = is_number and isinstance(number(text), str)
-        return field, with_nearest(error.needed, text) if is_text else error.needed
+        return field, with_nearest(chosen(), error.needed, text) if is_text else error.needed
     except KeyError:
         pass
     return field, mistake.reason

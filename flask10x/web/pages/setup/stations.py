@@ -272,7 +272,7 @@ class Form:
             limit: float = number(int(value) if float(value).is_integer() else value)
         except ValueError:
             needed = self._t("a number such as -18.5 is needed, or nothing")
-            self.problems[field] = with_nearest(needed, text)
+            self.problems[field] = with_nearest(self._t, needed, text)
             return None
         return limit
 
