@@ -374,6 +374,27 @@ def test_a_url_of_apprise_names_no_file_of_this_machine(url: str, is_right: bool
         channels.secrets_of(SERVICES["apprise"], {"secret": url})
 
 
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        (f"{PAGE}/rule?template=freezer", ("value", "clear")),
+        ("/setup/stations/data2", (r"[^ ]+\.(?:minimum|maximum)", "altitude_m")),
+        ("/history?endpoint=data2", (r"\w+__[gl]te?",)),
+        ("/records?endpoint=data2", ("above|below",)),
+    ],
+)
+def test_a_phone_shows_a_minus_where_a_number_may_be_below_zero(
+    client: FlaskClient, token: str, four: None, page: str, names: tuple[str, ...]
+) -> None:
+    """The keys of "decimal" and "numeric" have none on an iPhone."""
+    assert token and four is None
+    text = client.get(page, follow_redirects=True).text
+    for name in names:
+        inputs = re.findall(rf'<input name="(?:{name})"[^>]*>', text)
+        assert inputs, name
+        assert not [each for each in inputs if "inputmode" in each], name
+
+
 def test_a_rule_is_made_changed_switched_off_and_on_and_removed(
     client: FlaskClient, of: Administrators, settings: Settings, token: str
 ) -> None:
@@ -526,6 +547,7 @@ def test_times_and_language_are_set(client: FlaskClient, settings: Settings, tok
         "daily_max": 5,
         "quiet_hours": {"from": "22:00", "to": "07:00", "urgent": ["disk", "silence"]},
     }
+    assert 'name="reminder_after_h" inputmode="decimal"' in client.get(PAGE).text
     wrong = {"from": "25:00", "to": "22:00", "base_url": "ftp://x", "daily_max": "²"}
     for name, text in wrong.items():
         answer = client.post(PAGE, data={**form, name: text})
@@ -600,7 +622,7 @@ def test_rules_of_each_kind_can_be_changed(
     before = alerts_of(settings)
     for name, table in before["rules"].items():
         page = client.get(f"{PAGE}/rule?name={name}").text
-        inputs = r'<input name="(\w+)" (?:inputmode="decimal"|type="time") value="([^"]*)"'
+        inputs = r'<input name="(\w+)" (?:inputmode="decimal" |type="time" )?value="([^"]*)"'
         fields = dict(re.findall(inputs, page))
         chosen = re.findall(r'value="([^"]+)" selected', page)
         fields |= dict(zip(("about", "direction"), chosen, strict=False))
