@@ -259,7 +259,7 @@ def test_the_server_has_to_be_the_one_of_the_certificate(
 def test_a_password_changes_while_the_service_runs(
     empty: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    """Each connection reads the file anew; until it has the password what comes waits."""
+    """Each connection reads the file; until it has the password what comes waits."""
     file = tmp_path / "passwords"
     note_password(file, "first")
     if place == "PGPASSFILE":

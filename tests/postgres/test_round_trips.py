@@ -212,7 +212,9 @@ def test_a_server_that_was_restarted_is_found_again_without_an_error(
     settings: Settings, way: Way, hosts: Hosts
 ) -> None:
     """Without having been asked: its end is known from the connection."""
-    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
+    # Other tests have databases of their own on the server.
+    ours = "application_name = %s AND datname = current_database()"
+    end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}"
     with writer_on(settings) as writer, database_on(settings) as database:
         for number in range(2):
             writer.submit(pico(number))
