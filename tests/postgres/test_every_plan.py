@@ -2,9 +2,11 @@
 
 The statements are those of the running code: pages, API, readings, export, roll-ups, retention,
 alerts, a backup and a check are made on a database with statistics, and each statement is explained
-where it is about to be run, with the settings of its transaction. `plans.json` has in which ways
-each part of the program reaches the large tables. When that changes the test says so; with
-PLANS=renew it writes the file anew, to be read like any other change.
+where it is about to be run, with the settings of its transaction. `plans.json` has by which indexes
+each part of the program reaches the large tables. Whether an index is read with its table, alone or
+as a bitmap is left to the planner: it chooses by a sample, which differs from one run to the next.
+When an index changes the test says so; with PLANS=renew it writes the file, to be read like any
+other change.
 """
 
 import json
@@ -107,7 +109,7 @@ PATHS = (
 )
 
 
-# Those that may: what they do has to look at all of it, or at one row, whichever.
+# Those that may: what they do has to look at all of it, or at any one row.
 MAY = (
     # A backup says how much it copies.
     r"SELECT count\(\*\) AS count_1 \nFROM \w+ \nWHERE true$",
@@ -134,7 +136,7 @@ class Plans:
 
     def explain(self, connection: Any, _cursor: Any, statement: str, *rest: Any) -> None:
         parameters = rest[0]
-        # What threads of the service do beside it comes whenever it comes.
+        # What threads of the service do beside it comes at any time.
         part = self.part if threading.get_ident() == self._own else "beside"
         # Alerts are in a file of SQLite.
         if connection.dialect.name != "postgresql":
@@ -148,8 +150,8 @@ class Plans:
             table, kind = node.get("Relation Name"), node["Node Type"]
             if table not in LARGE or kind in ("ModifyTable", "LockRows"):
                 continue
-            index = node.get("Index Name")
-            self.ways[part].add(" ".join(filter(None, (f"{table}:", kind, index))))
+            indexes = [one["Index Name"] for one in _nodes(node) if "Index Name" in one]
+            self.ways[part].update(f"{table}: {index}" for index in indexes or ["whole"])
             if kind == "Seq Scan" and not any(re.match(may, statement) for may in MAY):
                 self.whole[statement] = part
 
