@@ -51,14 +51,14 @@ FIRST = {
         "停止": "運用マニュアル: 起動と運用 › 7. 停止手順",
         "トークン": "アクセスを制限する › トークンのある端末だけに送信を許す",
         "アンインストール": "アンインストール",
-        "docker": "サービスとして動かす",
+        "docker": "Docker と podman: コンテナで動かす",
     },
     "en": {
         "shut down": "The manual: starting and running › Switching off, power cuts",
         "power cut": "Durability: power cuts, kills, full disks",
         "token": "Limit access › Posting only with a token",
         "uninstall": "Uninstall",
-        "docker": "Run as a service",
+        "docker": "Docker and podman: run it in a container",
         "silent": "Troubleshooting › A silent station: warnings of silence go on",
     },
 }

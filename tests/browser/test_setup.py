@@ -29,8 +29,9 @@ IN_FORCE_WITHIN_SEC = 60
 
 BEDROOM = {"co2": 700, "temperature": 21, "humidity": 50, "pressure": 1000, "gas_res": 5000}
 FOCUSED = "return document.activeElement.id"
+# The list of the pages is one line on a phone, which scrolls by itself.
 WIDE = """
-return [...document.querySelectorAll('main *')].filter(
+return [...document.querySelectorAll('main *:not(.setup > nav > ul *)')].filter(
   (part) => part.getBoundingClientRect().right > document.documentElement.clientWidth + 1
 ).map((part) => part.outerHTML.slice(0, 120))
 """

@@ -20,7 +20,7 @@ BUILD_WITHIN_SEC = 120.0
 SOUGHT = {
     "en": {
         "uninstall": "howto/uninstall",
-        "docker": "tutorial/service",
+        "docker": "howto/container",
         "upgrade": "howto/update",
         "home assistant": "howto/home-assistant",
         "influxdb": "howto/influx",
@@ -33,8 +33,8 @@ SOUGHT = {
     "ja": {
         "アンインストール": "howto/uninstall",
         "uninstall": "howto/uninstall",
-        "docker": "tutorial/service",
-        "コンテナ": "tutorial/service",
+        "docker": "howto/container",
+        "コンテナ": "howto/container",
         "アップデート": "howto/update",
         "ホームアシスタント": "howto/home-assistant",
         "influxdb": "howto/influx",
