@@ -39,8 +39,8 @@ class Expression(FunctionElement[Any]):
 
 
 LATER = "flask10x_later"
-"""The option of a statement whose result nobody needs, and that may be run with the next one, or
-with the COMMIT. An error of it is an error of that."""
+"""The option of a statement whose result is not needed. It may be run with the next one, or with
+the COMMIT; its error is then an error of that."""
 Sql = str | Callable[..., str]
 """The SQL of an expression: a format that takes that of its arguments, or a function of them."""
 

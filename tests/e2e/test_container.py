@@ -142,7 +142,7 @@ class Container:
         return port
 
     def start(self) -> None:
-        """As flask10x.container starts it; nobody waits until it answers."""
+        """As flask10x.container starts it, without a wait for its answers."""
         limits = f"--ulimit=nofile={os.sysconf('SC_OPEN_MAX')}"
         words = ["run", "--detach", "--replace", "--name", self.name, "--hostname", self.name]
         words += ["--read-only", "--cap-drop=all", "--security-opt=no-new-privileges", limits]

@@ -42,7 +42,7 @@ class HeldService(Service):
         self.wrapper = ("bash", "-c", HAND_OVER, str(listener.fileno()))
 
     def launch(self, *options: str) -> None:
-        """As systemd starts it: nobody waits until it answers."""
+        """As systemd starts it, without a wait for its answers."""
         self.spawn(*options, inherited=[self._listener.fileno()])
 
     def restart(self) -> None:

@@ -63,7 +63,7 @@ def test_only_a_reload_reads_again_and_a_revoked_token_stays_out_after_a_mistake
     running = service(read_tokens_file=secret(tmp_path / "read", f"* {OLD}\n"))
     secret(tmp_path / "read", f"* {NEW}\n")
     kill_all_workers(running)
-    # Else the two workers would differ, and nobody had asked for the change.
+    # Else the two workers would differ, and the change was not asked for.
     assert statuses(running) == ({200}, {401})
     reload_workers(running)
     check_only_new(running)

@@ -1,8 +1,8 @@
 """No migration keeps readings waiting: what it locks for long it does not read, and never rewrites.
 
 A hundred million rows are not needed to see it. In the transaction of a migration PostgreSQL says
-which locks it holds on each table, whether the table has other files than before (it was written
-anew), and how many rows of it were read. A strong lock on a table of which nothing is read or
+which locks it holds on each table, whether the table has other files than before (it was
+rewritten), and how many rows of it were read. A strong lock on a table of which nothing is read or
 written is held for milliseconds, whatever its size.
 """
 

@@ -33,7 +33,7 @@ writer.DRAIN_SEC = store_module.DRAIN_SEC = 1.0
 config = settings.load(json.loads(sys.argv[1]) | {"FLASK10X_COMMIT_INTERVAL_SEC": "60"})
 store = store_module.Store(config, WorkerSlot.alone(config))
 """
-# Where nothing holds the database a busy machine has its time to store them, and nobody else waits.
+# Where nothing holds the database a busy machine has its time to store them; nothing else waits.
 PATIENT = OPENED.replace("DRAIN_SEC = 1.0", "DRAIN_SEC = 20.0")
 SUBMITTED = "[store.writer.submit(Reading('data', at_ms, (1.0, 2.0))) for at_ms in range(20)]\n"
 # What Python says of a clock beyond the year 2262, wherever it is asked for the time.
