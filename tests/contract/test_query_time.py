@@ -23,7 +23,8 @@ NOTHING = "pressure__gt=5000"
 REASON = "took longer than 2 s: narrow it with from, to or endpoint"
 
 
-ROWS = 1600
+# One a millisecond: those of the same millisecond are sorted by their ids, so all are looked at.
+ROWS, FIRST_MS = 1600, 1_756_000_000_000
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def settings(make_settings: MakeSettings) -> Settings:
 def slow(monkeypatch: pytest.MonkeyPatch, writer: Writer) -> SlowQueries:
     """A database in which a scan of them lasts for minutes."""
     for number in range(ROWS):
-        writer.submit(pico(number))
+        writer.submit(pico(number, FIRST_MS + number))
     while writer.step():
         pass
     # What the cards look through is as little beside the table here as it is in a house.

@@ -78,9 +78,11 @@ def rows_looked_at(driver: Any, statement: str, parameters: Any) -> int:
         return 0
     explain = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}"
     # As on a large table: of one page of the disk the index would not be asked.
-    driver.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+    for way in ("seqscan", "bitmapscan"):
+        driver.execute(f"SET LOCAL enable_{way} = off")
     ((plan,),) = driver.execute(explain, parameters or None).fetchall()
-    driver.execute("SET LOCAL enable_seqscan = on; SET LOCAL enable_bitmapscan = on")
+    for way in ("seqscan", "bitmapscan"):
+        driver.execute(f"SET LOCAL enable_{way} = on")
     return _of_readings(plan[0]["Plan"])
 
 
