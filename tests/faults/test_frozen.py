@@ -89,7 +89,12 @@ def test_what_a_service_says_from_its_start_to_its_stop(service: Service, heard:
 @pytest.mark.timeout(600)
 def test_a_frozen_worker_is_replaced_and_nothing_is_lost(service: Service, heard: Heard) -> None:
     service.start()
-    service.wait_for_workers()
+    # One that still opens its database has more time: a large one may need it.
+    wait_until(
+        lambda: sum("Worker starts" in line for line in service.log()) == service.number_of_workers,
+        PATIENCE_SEC,
+        "all workers serve",
+    )
     frozen, other = service.workers()
     sent = 0
     while sent < 50:
