@@ -228,9 +228,14 @@ def test_an_exchange_that_was_broken_off_is_ended(
 def test_of_hosts_that_exchange_an_index_at_once_each_is_content(
     at_0014: Settings, other: Any
 ) -> None:
-    with ThreadPoolExecutor(3) as hosts:
-        done = [hosts.submit(PostgresConnections(at_0014).prepare_migration) for _ in range(3)]
-    assert [each.result() for each in done] == [None, None, None]
+    databases_of_hosts = [PostgresConnections(at_0014) for _ in range(3)]
+    try:
+        with ThreadPoolExecutor(3) as hosts:
+            done = [hosts.submit(each.prepare_migration) for each in databases_of_hosts]
+        assert [each.result() for each in done] == [None, None, None]
+    finally:
+        for each in databases_of_hosts:
+            each.leave()
     schema.upgrade(at_0014)
     assert is_exchanged(other)
 

@@ -7,6 +7,8 @@ neither readers nor commits
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import DBAPIError
@@ -47,16 +49,26 @@ def exchange(engine: Engine) -> None:
         # Those of a role or a database are for people who forget a session.
         connection.execute(_limit, {"limit": "0"})
         while _is_wide(connection):
-            try:
+            with _beside_others():
                 _replace(connection)
-            except DBAPIError as error:
-                if code_of(error) not in OTHERS_WERE_FIRST:
-                    raise
-                time.sleep(PAUSE_SEC)
         for name in (NEW, FORMER):
-            connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+            while _look(connection, name) is not None:
+                # Two that drop it at once wait for each other; PostgreSQL ends one of them.
+                with _beside_others():
+                    connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         # A pool between us and the server may give the session to others.
         connection.execute(_limit, {"limit": None})
+
+
+@contextmanager
+def _beside_others() -> Iterator[None]:
+    """One try, which fails where another host was first; then a pause."""
+    try:
+        yield
+    except DBAPIError as error:
+        if code_of(error) not in OTHERS_WERE_FIRST:
+            raise
+        time.sleep(PAUSE_SEC)
 
 
 def _replace(connection: Connection) -> None:
