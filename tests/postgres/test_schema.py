@@ -207,13 +207,17 @@ def test_an_index_is_exchanged_while_others_read_and_commit(at_0014: Settings, o
     assert is_exchanged(other)
 
 
-@pytest.mark.parametrize("ended", ["while it was made", "before it got its name", "before the end"])
+@pytest.mark.parametrize(
+    "ended", ["while it was made", "before it got its name", "before the end", "in an earlier try"]
+)
 def test_an_exchange_that_was_broken_off_is_ended(
     at_0014: Settings, other: Any, ended: str
 ) -> None:
     if ended == "before the end":
         other.execute(f"ALTER INDEX {INDEX} RENAME TO {INDEX}_former")
         other.execute(f"CREATE INDEX {INDEX} ON readings (endpoint, received_at)")
+    elif ended == "in an earlier try":
+        other.execute(f"CREATE INDEX {INDEX}_former ON readings (received_at)")
     else:
         other.execute(f"CREATE INDEX {INDEX}_new ON readings (endpoint, received_at)")
     if ended == "while it was made":

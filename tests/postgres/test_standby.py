@@ -153,6 +153,18 @@ def application(settings: Settings) -> Iterator[Flask]:
         store.close()
 
 
+@contextmanager
+def near_application(
+    settings: Settings, server: PostgresServer, standby: PostgresServer
+) -> Iterator[Flask]:
+    """An application whose one reading is read from the standby."""
+    with application(settings) as app:
+        store(app, 1)
+        follow(server, standby)
+        wait_for(app, "")
+        yield app
+
+
 def wait_for(app: Flask, obstacle: str) -> None:
     database = app.extensions["flask10x"].database
 
@@ -179,10 +191,7 @@ def store(app: Flask, temperature: float) -> None:
 def test_pages_come_from_the_standby_and_say_so(
     settings: Settings, server: PostgresServer, standby: PostgresServer
 ) -> None:
-    with application(settings) as app:
-        store(app, 1)
-        follow(server, standby)
-        wait_for(app, "")
+    with near_application(settings, server, standby) as app:
         with paused(standby):
             store(app, 2)
             assert numbers(app) == [1]
@@ -208,10 +217,7 @@ def test_a_late_standby_is_not_read_from(
     standby: PostgresServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with application(settings) as app:
-        store(app, 1)
-        follow(server, standby)
-        wait_for(app, "")
+    with near_application(settings, server, standby) as app:
         monkeypatch.setattr(module, "DELAY_MAX_SEC", 2.0)
         with paused(standby):
             store(app, 2)
@@ -240,34 +246,27 @@ def test_a_late_standby_is_not_read_from(
 def test_who_changes_something_sees_it(
     settings: Settings, server: PostgresServer, standby: PostgresServer
 ) -> None:
-    with application(settings) as app:
-        store(app, 1)
-        follow(server, standby)
-        wait_for(app, "")
-        with paused(standby):
-            client = app.test_client()
-            note = {"what": "note", "about": "data", "from": "2025-08-24 09:00"}
-            answer = client.post("/notes/write", data=note | {"text": "Window open"})
-            assert answer.status_code < 400, answer.text
-            assert client.get_cookie("flask10x-changed")
-            assert "Window open" in client.get("/history?from=2025-08-24&to=2025-08-25").text
-            assert LATE in app.test_client().get("/history").text
-            store(app, 2)
-            for query in ("", "?limit=5"):
-                lines = client.get(f"/history.csv{query}").text.splitlines()
-                # Of one that has changed nothing the newest reading may be missing.
-                others = app.test_client().get(f"/history.csv{query}").text.splitlines()
-                assert len(lines) == len(others) + 1, query
+    with near_application(settings, server, standby) as app, paused(standby):
+        client = app.test_client()
+        note = {"what": "note", "about": "data", "from": "2025-08-24 09:00"}
+        answer = client.post("/notes/write", data=note | {"text": "Window open"})
+        assert answer.status_code < 400, answer.text
+        assert client.get_cookie("flask10x-changed")
+        assert "Window open" in client.get("/history?from=2025-08-24&to=2025-08-25").text
+        assert LATE in app.test_client().get("/history").text
+        store(app, 2)
+        for query in ("", "?limit=5"):
+            lines = client.get(f"/history.csv{query}").text.splitlines()
+            # Of one that has changed nothing the newest reading may be missing.
+            others = app.test_client().get(f"/history.csv{query}").text.splitlines()
+            assert len(lines) == len(others) + 1, query
 
 
 @tools
 def test_what_the_standby_cannot_answer_the_primary_does(
     settings: Settings, server: PostgresServer, standby: PostgresServer
 ) -> None:
-    with application(settings) as app:
-        store(app, 1)
-        follow(server, standby)
-        wait_for(app, "")
+    with near_application(settings, server, standby) as app:
         with paused(standby), server.connect(NAME) as connection:
             # What an update has added, say, is not there yet.
             for change in ("pressure TO pressure_", "pressure_ TO pressure"):
@@ -334,10 +333,7 @@ def _is_ended(connection: Any, server: PostgresServer) -> bool:
 def test_while_it_is_away_the_primary_answers(
     settings: Settings, server: PostgresServer, standby: PostgresServer
 ) -> None:
-    with application(settings) as app:
-        store(app, 1)
-        follow(server, standby)
-        wait_for(app, "")
+    with near_application(settings, server, standby) as app:
         standby.stop()
         try:
             assert numbers(app) == [1]
@@ -352,10 +348,7 @@ def test_while_it_is_away_the_primary_answers(
 def test_a_frozen_one_costs_a_page_a_second(
     settings: Settings, server: PostgresServer, standby: PostgresServer
 ) -> None:
-    with application(settings) as app:
-        store(app, 1)
-        follow(server, standby)
-        wait_for(app, "")
+    with near_application(settings, server, standby) as app:
         standby.freeze()
         try:
             assert numbers(app) == [1]
@@ -372,10 +365,7 @@ def test_so_does_one_whose_connection_was_not_used_for_some_time(
     standby: PostgresServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with application(settings) as app:
-        store(app, 1)
-        follow(server, standby)
-        wait_for(app, "")
+    with near_application(settings, server, standby) as app:
         # Such a connection is asked first whether it still leads anywhere.
         monkeypatch.setattr(driver, "HEARD_WITHIN_SEC", 0.0)
         monkeypatch.setattr(driver, "ANSWER_WITHIN_SEC", WITHIN_SEC)

@@ -85,6 +85,8 @@ def _replace(connection: Connection) -> None:
         connection.exec_driver_sql(
             f"CREATE INDEX CONCURRENTLY {NEW} ON readings (endpoint, received_at)"
         )
+    # One that got this name by hand would keep the rename from ever succeeding.
+    connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {FORMER}")
     # Both or none. Readers and commits go on.
     connection.exec_driver_sql(
         f"ALTER INDEX {PLACE} RENAME TO {FORMER}; ALTER INDEX {NEW} RENAME TO {PLACE}"
