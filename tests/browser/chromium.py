@@ -4,12 +4,12 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import ActionChains
 from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
@@ -98,16 +98,18 @@ class Browser:
         return self.driver.find_elements(By.CSS_SELECTOR, css)
 
     def one(self, css: str) -> WebElement:
-        return self.driver.find_element(By.CSS_SELECTOR, css)
+        """The first of these elements, once there is one."""
+        return self.wait(lambda: self.all(css), css)[0]
 
     def link(self, text: str) -> WebElement:
-        return self.driver.find_element(By.LINK_TEXT, text)
+        """The first link with this text, once there is one."""
+        return self.wait(lambda: self.driver.find_elements(By.LINK_TEXT, text), text)[0]
 
     def attribute(self, css: str, name: str) -> str:
         """An attribute or property that must be there."""
-        value = self.one(css).get_attribute(name)
-        assert value is not None, f"{css} has no {name}"
-        return value
+        found = self.wait(lambda: [self.one(css).get_attribute(name)], css)
+        assert found[0] is not None, f"{css} has no {name}"
+        return found[0]
 
     def texts(self, css: str) -> list[str]:
         """The texts of all these elements, in one step, so that nothing changes in between."""
@@ -125,20 +127,21 @@ class Browser:
         return self.driver.execute_async_script(ended, *arguments)
 
     def wait(self, condition: Callable[[], T], what: str) -> T:
-        """The first true value of the condition."""
-        deadline = time.monotonic() + WITHIN_SEC
-        while not (found := self._now(condition)):
-            assert time.monotonic() < deadline, f"not within {WITHIN_SEC} s: {what}"
-            time.sleep(POLL_SEC)
-        return found
+        """The first true value of the condition.
 
-    @staticmethod
-    def _now(condition: Callable[[], T]) -> T | None:
-        """None where another page came between finding an element and reading it."""
-        try:
-            return condition()
-        except StaleElementReferenceException:
-            return None
+        While another page comes, what it asks for may not be there yet, or no longer.
+        """
+        deadline = time.monotonic() + WITHIN_SEC
+        while True:
+            with suppress(WebDriverException):
+                if found := condition():
+                    return found
+            if time.monotonic() > deadline:
+                # Once more, for its error if it has one.
+                found = condition()
+                assert found, f"not within {WITHIN_SEC} s: {what}"
+                return found
+            time.sleep(POLL_SEC)
 
     # What is done
 
