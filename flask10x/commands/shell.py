@@ -70,7 +70,7 @@ def _page(ctx: click.Context) -> Iterator[str]:
     """The lines of a manual page (man 7 man)."""
     command, title = ctx.command, ctx.command_path.replace(" ", "-")
     help_text = command.help or ""
-    paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", help_text)]
+    paragraphs = [translated.joined(part) for part in re.split(r"\n\s*\n", help_text)]
     yield f'.TH "{title.upper()}" 1 "" "Flask10X {flask10x.__version__}" "Flask10X"'
     # Japanese has no spaces that could be made wider.
     yield ".na"
@@ -100,7 +100,7 @@ def _listed(heading: str, rows: list[tuple[str, str]]) -> Iterator[str]:
     if rows:
         yield f'.SH "{heading}"'
     for name, meaning in rows:
-        yield from (".TP", f"\\fB{_roff(name)}\\fR", _roff(" ".join(meaning.split())))
+        yield from (".TP", f"\\fB{_roff(name)}\\fR", _roff(translated.joined(meaning)))
 
 
 def _roff(text: str) -> str:

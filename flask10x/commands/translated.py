@@ -109,6 +109,11 @@ def columns(text: str) -> int:
     return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
+def joined(paragraph: str) -> str:
+    """The paragraph in one line."""
+    return " ".join(_BETWEEN_WIDE.sub("", paragraph).split())
+
+
 def wrap(text: str, width: int) -> str:
     """A text of one or more paragraphs in lines of at most this many columns."""
     if text.isascii():
@@ -118,7 +123,7 @@ def wrap(text: str, width: int) -> str:
 
 def _lines(paragraph: str, width: int) -> Iterator[str]:
     line = ""
-    for piece in _PIECE.findall(" ".join(_BETWEEN_WIDE.sub("", paragraph).split())):
+    for piece in _PIECE.findall(joined(paragraph)):
         if line and columns(line + piece.rstrip()) > width:
             yield line.rstrip()
             line = piece.lstrip()
