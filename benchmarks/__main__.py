@@ -15,13 +15,16 @@ from benchmarks import (
     report,
     results,
     servers,
+    verify,
 )
 from benchmarks.servers import Bench, Row
 
 FOLDER = results.PROJECT / "build" / "bench"
 ROWS: dict[str, Row] = ingest.ROWS | beside.ROWS
-# Those that `make bench` leaves to `make bench-growth`, `-engines` and `-boards`.
-LONG_ROWS: dict[str, Row] = {"growth": growth.growth} | engines.ROWS | hosts.ROWS | boards.ROWS
+# Those that `make bench` leaves to `make bench-growth`, `-engines`, `-boards` and `--only`.
+LONG_ROWS: dict[str, Row] = (
+    {"growth": growth.growth} | engines.ROWS | hosts.ROWS | boards.ROWS | verify.ROWS
+)
 
 
 def main() -> int:

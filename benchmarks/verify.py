@@ -1,63 +1,104 @@
-"""`python -m benchmarks.verify`: how fast all copies are compared, beside `export --verify`.
+"""What it costs to compare all copies: `python -m benchmarks --only verify`.
 
-A database of a million readings by default, exported and backed up, is compared in one process.
-Seconds are those of the processor: what counts on a Pi, and the same whatever else runs.
+Ten million readings, exported, backed up and, where Litestream is installed, carried to a replica,
+are compared by the command, as the timer does. They are made once and kept. Seconds are those of
+the processor: what counts on a Pi, and the same whatever else runs.
 """
 
-import argparse
-import tempfile
-import time
-from collections.abc import Callable
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.filled import database_of
-from benchmarks.results import PROJECT
+from benchmarks.results import Run
+from benchmarks.servers import Bench, Row
 from flask10x.config import settings as settings_module
-from flask10x.config.settings import Settings
 from flask10x.database.database import Database
+from flask10x.errors import RestoreError
 from flask10x.export.append import export
-from flask10x.export.verify import verify as verify_files
+from flask10x.maintenance import replica
 from flask10x.maintenance.backup import backup
-from flask10x.maintenance.verify.run import verify
 from flask10x.system import disk
 
-FOLDER = PROJECT / "build" / "bench"
+USUAL_ROWS = 10_000_000
+# Beside the Python of this checkout is what `make tools` installs.
+PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 
-def main() -> None:
-    """Print what each takes, and the ratio."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.verify", description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    rows: int = parser.parse_args().rows
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    source = database_of(FOLDER, rows)
-    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-        settings = replace(
-            settings_module.load({"FLASK10X_DATA_DIR": folder}), synchronous="NORMAL"
-        )
-        disk.copy(source, Path(folder) / "flask10x.sqlite3", lambda _: None)
-        settings.log_dir.mkdir(exist_ok=True)
-        with closing(Database(settings)) as database:
-            export(settings, database)
-            backup(settings, settings.backup_dir)
-            _print(settings, database, rows)
+def verify(bench: Bench) -> Iterator[Run]:
+    """Each comparison, with and without the replica; and what Litestream takes of it."""
+    rows = bench.rows or USUAL_ROWS
+    folder = house_of(bench.folder, rows)
+    environment = os.environ | {
+        "FLASK10X_DATA_DIR": str(folder),
+        "FLASK10X_ENV_FILE": "",
+        "PATH": PATH,
+    }
+    environment.pop(replica.URL, None)
+    ours = [sys.executable, "-m", "flask10x"]
+    yield _run("ours", [*ours, "verify"], environment, rows)
+    carried = folder / "replica"
+    if carried.exists():
+        environment[replica.URL] = f"file://{carried}"
+        yield _run("replica", [*ours, "verify"], environment, rows)
+        copy = folder / "copy.sqlite3"
+        restore = ["litestream", "restore", "-o", str(copy), environment[replica.URL]]
+        yield _run("litestream", restore, environment, rows)
+        copy.unlink()
 
 
-def _print(settings: Settings, database: Database, rows: int) -> None:
-    files_sec = _seconds(lambda: verify_files(settings, database))
-    all_sec = _seconds(lambda: verify(settings, database))
-    for name, seconds in (("export --verify", files_sec), ("verify", all_sec)):
-        print(f"{name:<16} {seconds:7.1f} s {rows / seconds:10,.0f} readings/s")
-    print(f"{all_sec / files_sec:.1f} times as long")
+def house_of(folder: Path, rows: int) -> Path:
+    """The folder of so many readings with all their copies; made where it lacks."""
+    made, unfinished = folder / f"verify-{rows}", folder / f"verify-{rows}.new"
+    if made.exists():
+        return made
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    disk.copy(database_of(folder, rows), unfinished / "flask10x.sqlite3", lambda _: None)
+    settings = settings_module.load({"FLASK10X_DATA_DIR": str(unfinished)})
+    settings.log_dir.mkdir()
+    with closing(Database(replace(settings, synchronous="NORMAL"))) as database:
+        export(settings, database)
+        backup(settings, settings.backup_dir)
+    carry(unfinished)
+    unfinished.rename(made)
+    return made
 
 
-def _seconds(do: Callable[[], object]) -> float:
-    begun_sec = time.process_time()
-    do()
-    return time.process_time() - begun_sec
+def carry(folder: Path) -> None:
+    """Have Litestream, where it is installed, carry the database to a replica in the folder."""
+    os.environ["PATH"] = PATH
+    try:
+        program = replica.program()
+    except RestoreError:
+        return
+    url = {replica.URL: f"file://{folder / 'replica'}"}
+    replica.Source(program, os.environ | url).renew(folder / "flask10x.sqlite3")
+    # What is on its way would make the service expect a Litestream that runs.
+    shutil.rmtree(folder / ".flask10x.sqlite3-litestream")
 
 
-if __name__ == "__main__":
-    main()
+def _run(side: str, command: Sequence[str], environment: Mapping[str, str], rows: int) -> Run:
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    cpu_sec = used.ru_utime + used.ru_stime
+    values = {
+        "cpu_sec": cpu_sec,
+        "per_sec": rows / cpu_sec,
+        # Of the largest process; Litestream is one of its own.
+        "memory_mb": used.ru_maxrss / 1024,
+        # What ten times slower means.
+        "slow_min": cpu_sec * 10 / 60,
+    }
+    return Run("verify", side, 0, values)
+
+
+ROWS: dict[str, Row] = {"verify": verify}

@@ -177,6 +177,10 @@ class RestoreError(Flask10xError):
     """The database was not replaced, it is as it was; the text says why."""
 
 
+class ReplicaBroken(RestoreError):
+    """The replica is reached, but what it has can't be restored: its checksums are others."""
+
+
 class ImportRefused(Flask10xError):
     """A file can't be imported, or not further; the text says why. What is stored stays."""
 

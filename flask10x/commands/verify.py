@@ -23,7 +23,7 @@ SHOWN_DIFFERENCES = 50
 @translated.command()
 @translated.option("--repair", is_flag=True, help="Back up, and put back what is wrong.")
 def command(repair: bool) -> None:
-    """Compare table, roll-ups, CSV files and backups, and say which copy is wrong.
+    """Compare table, roll-ups, CSV files, backups and replica, and say which copy is wrong.
 
     Can be run while the service runs. It goes on where it was ended before.
 
@@ -65,5 +65,11 @@ def _say(config: Settings, result: Result) -> None:
             m=len(result.differences) - len(result.open),
         )
     )
+    if result.replica_left_out:
+        click.echo(words.without_replica(result.replica_left_out))
+    elif result.replica:
+        text = _("the replica: {readings} of {path}")
+        readings = amount(result.replica_readings, "reading")
+        click.echo(text.format(readings=readings, path=result.replica))
     if any({*each.wrong} - {"backup"} for each in result.open):
         click.echo(_("to put back what is wrong: flask10x verify --repair"))

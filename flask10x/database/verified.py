@@ -19,9 +19,9 @@ SUFFIX = "-verify.json"
 # Another version's file is no result.
 VERSION = 1
 
-Copy = Literal["table", "index", "hours", "days", "csv", "backup"]
+Copy = Literal["table", "index", "hours", "days", "csv", "backup", "replica"]
 COPIES: tuple[Copy, ...] = get_args(Copy)
-Kind = Literal["reading", "hour", "day", "file", "backup", "unreadable"]
+Kind = Literal["reading", "hour", "day", "file", "backup", "replica", "unreadable"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +38,7 @@ class Difference:
     at_ms: int | None = None
     """When the reading was received, in UTC epoch milliseconds."""
     path: str = ""
-    """The file, of `file` and `backup`."""
+    """The file, of `file` and `backup`; the place, of `replica`."""
     values: Mapping[str, str] = field(default_factory=dict)
     """What each copy has, as text, by its name."""
     right: str = ""
@@ -62,6 +62,11 @@ class Result:
     backup: str = ""
     """The backup whose readings were compared; empty without one."""
     backup_readings: int = 0
+    replica: str = ""
+    """Where the replica is, for people; empty without one."""
+    replica_readings: int = 0
+    replica_left_out: str = ""
+    """Why the replica was not compared, where that is no fault of it."""
     differences: tuple[Difference, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Why the lines of a station were not compared, by its endpoint."""

@@ -1,5 +1,6 @@
 """Bits that rot: each copy's are found, the wrong copy is named, and the value is put back."""
 
+import os
 import random
 import shutil
 import sqlite3
@@ -15,12 +16,19 @@ from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import verified
 from flask10x.database.database import Database
+from flask10x.database.sqlite import litestream as litestream_state
+from flask10x.database.sqlite.litestream import Replica
 from flask10x.database.verified import Difference, Result
+from flask10x.errors import RestoreError
 from flask10x.export.append import export
 from flask10x.history import rollups
+from flask10x.maintenance import replica
 from flask10x.maintenance.backup import backup
 from flask10x.maintenance.verify import comparing, run
+from flask10x.maintenance.verify.wording import Words
 from flask10x.readings.stations import BUILT_IN
+from flask10x.system import disk
+from flask10x.translation import translation
 from tests.conftest import MakeSettings
 from tests.support import databases
 from tests.support.commands import run_command
@@ -49,6 +57,7 @@ class House:
     def __init__(self, settings: Settings, pristine: Path) -> None:
         self.settings, self.pristine = settings, pristine
         self.file = settings.data_dir / "flask10x.sqlite3"
+        self.replica = settings.data_dir / "replica" / "flask10x.sqlite3"
 
     @property
     def newest_backup(self) -> Path:
@@ -115,6 +124,42 @@ def furnish(settings: Settings) -> None:
     fill(settings, EXPORTED, ALL)
     roll_up(settings)
     settings.log_dir.mkdir(exist_ok=True)
+    if not databases.ON_POSTGRES:
+        carry(settings)
+
+
+def carry(settings: Settings) -> None:
+    """Put the database, as it is, where the program in the place of Litestream finds it."""
+    path = settings.data_dir / "replica" / "flask10x.sqlite3"
+    path.parent.mkdir()
+    with closing(sqlite3.connect(settings.data_dir / "flask10x.sqlite3")) as connection:
+        connection.execute("VACUUM INTO ?", (str(path),))
+
+
+# `restore` gives the file, `replicate -once` carries the database anew; what it was asked is noted.
+LITESTREAM = """#!/bin/sh
+echo "$1" "$2" >> {folder}/calls
+for target; do :; done
+case "$*" in
+*-dry-run*) [ -e {folder}/away ] && {{ echo "dial tcp: no such host"; exit 1; }}; exit 0 ;;
+restore*) [ -e {folder}/broken ] && {{ echo "Error: $(cat {folder}/broken)"; exit 1; }}
+  cp {replica} "$target" ;;
+replicate*) rm -f {folder}/broken; cp {database} {replica} ;;
+esac
+"""
+
+
+@pytest.fixture
+def litestream(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a program that gives the replica of the house."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program = folder / "litestream"
+    program.write_text(LITESTREAM.format(folder=folder, replica=house.replica, database=house.file))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv(replica.URL, "sftp://pi:secret@nas.local/replica")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -206,19 +251,31 @@ def _flip_value(path: Path, place: StoredValue, chance: random.Random) -> str:
     return f"{place} {byte} {bit}"
 
 
+def flip_of_replica(house: House, chance: random.Random) -> str:
+    """A value of a reading as the replica has it; which of two is wrong needs a third copy."""
+    places = [
+        each
+        for each in stored_values(house.replica, "readings")
+        if int(str(each.row[0])) <= EXPORTED or each.column not in ("endpoint", "received_at")
+    ]
+    return _flip_value(house.replica, chance.choice(places), chance)
+
+
 FLIPS: dict[str, Flip] = {
     "table": flip_of_table,
     "hours": flip_of_hours,
     "days": flip_of_days,
     "csv": flip_of_csv,
     "backup": flip_of_backup,
+    "replica": flip_of_replica,
 }
 
 
 @pytest.mark.sqlite_only("flips bits of its file")
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("flips", [2, pytest.param(100, marks=pytest.mark.long)])
-@pytest.mark.parametrize("copy", ["table", "hours", "days", "csv", "backup"])
+@pytest.mark.parametrize("copy", FLIPS)
+@pytest.mark.usefixtures("litestream")
 def test_each_bit_is_found_named_and_put_back(house: House, copy: str, flips: int) -> None:
     before, wrong = house.contents(), list[tuple[object, ...]]()
     for number in range(flips):
@@ -483,3 +540,138 @@ def test_the_command_says_what_differs(house: House, is_wrong: bool) -> None:
     assert ("Wrong: the table." in said) == is_wrong
     done = run_command(["verify", "--repair"], environment)
     assert (done.returncode, b"1 repaired" in done.stdout) == (0, is_wrong)
+
+
+needs_replica = pytest.mark.sqlite_only("Litestream replicates files of SQLite")
+
+
+@needs_replica
+def test_a_replica_decides_where_no_backup_does(house: House, litestream: Path) -> None:
+    """The table has changed since; the file has the value of a removed line, the backup is gone."""
+    shutil.rmtree(house.settings.backup_dir)
+    shutil.rmtree(house.settings.csv_dir)
+    before = select(house.file, "SELECT * FROM readings WHERE id = 101")
+    execute(house.file, "UPDATE readings SET temperature = temperature + 8 WHERE id = 101")
+    difference = only(house.verify(repair=True))
+    assert (difference.wrong, difference.is_repaired) == (("table",), True)
+    assert select(house.file, "SELECT * FROM readings WHERE id = 101") == before
+    assert {"table", "replica"} <= difference.values.keys()
+
+
+@needs_replica
+def test_a_replica_is_counted_and_its_copy_removed(house: House, litestream: Path) -> None:
+    result = house.verify()
+    assert (result.differences, result.replica_readings, result.replica_left_out) == ((), ALL, "")
+    assert result.replica == "sftp://pi@nas.local/replica"
+    assert not [*house.settings.data_dir.glob(f"{replica.UNFINISHED}*")]
+
+
+BROKEN = "decode database: close reader 2: file checksum mismatch"
+
+
+@needs_replica
+def test_a_broken_replica_is_named_and_renewed(house: House, litestream: Path) -> None:
+    """Where Litestream reaches it, and its checksums are wrong; twice, or a network has failed."""
+    (litestream / "broken").write_text(BROKEN)
+    difference = only(house.verify())
+    assert (difference.kind, difference.wrong) == ("replica", ("replica",))
+    assert BROKEN in difference.values["replica"]
+    assert "secret" not in str(difference)
+    calls = (litestream / "calls").read_text().split("\n")
+    assert calls == ["restore -config"] * 3 + [""]
+    difference = only(house.verify(repair=True))
+    assert difference.is_repaired
+    assert "replicate -once" in (litestream / "calls").read_text()
+    assert house.verify().differences == ()
+
+
+@needs_replica
+def test_a_wrong_replica_is_not_renewed_beside_a_running_litestream(
+    house: House, litestream: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (litestream / "broken").write_text(BROKEN)
+    state = Replica(is_running=True, synced_at=None)
+    monkeypatch.setattr(litestream_state, "replica_of", lambda _path: state)
+    difference = only(house.verify(repair=True))
+    assert not difference.is_repaired
+    assert "replicate" not in (litestream / "calls").read_text()
+    # Nothing was repaired, so nothing was backed up before.
+    assert len([*house.settings.backup_dir.glob("*.sqlite3")]) == 1
+    text = Words(house.settings, translation("en")).difference(difference)
+    assert "with Litestream stopped, flask10x verify --repair has it do so at once" in text
+
+
+@needs_replica
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("away", "sftp://pi@nas.local/replica: dial tcp: no such host"),
+        ("full", "not enough space in "),
+        ("stopped", "read tcp 192.168.0.2: connection reset by peer"),
+        ("removed", "is not installed"),
+    ],
+)
+def test_a_replica_that_is_not_reached_is_no_difference(
+    house: House, litestream: Path, monkeypatch: pytest.MonkeyPatch, fault: str, said: str
+) -> None:
+    if fault == "away":
+        (litestream / "away").touch()
+    elif fault == "full":
+        monkeypatch.setattr(disk, "free_bytes", lambda _folder: 20_000_000)
+        monkeypatch.setattr(disk, "size", lambda _path: 30_000_000)
+    elif fault == "stopped":
+        (litestream / "broken").write_text(f"decode database: page 3: {said}")
+    else:
+        monkeypatch.setattr(replica, "program", missing_program)
+    execute(house.file, "UPDATE readings SET temperature = temperature + 8 WHERE id = 101")
+    result = house.verify()
+    assert said in result.replica_left_out
+    # The rest is compared.
+    assert only(result).wrong == ("table",)
+    assert (result.replica_readings, result.backup_readings) == (0, SAVED)
+    log = (house.settings.log_dir / "flask10x.log").read_text()
+    assert "INFO The replica was not compared: " in log
+    assert not [*house.settings.data_dir.glob(f"{replica.UNFINISHED}*")]
+
+
+def missing_program() -> str:
+    raise RestoreError("Litestream is not installed")
+
+
+@needs_replica
+def test_the_place_of_a_used_replica_must_be_known(house: House) -> None:
+    litestream_state.folder_beside(house.file).mkdir()
+    result = house.verify()
+    assert (result.differences, replica.URL in result.replica_left_out) == ((), True)
+
+
+@needs_replica
+def test_a_run_that_goes_on_fetches_no_second_copy(
+    house: House, litestream: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "SAVE_EVERY_SEC", 0.0)
+
+    def end(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr(comparing, "_compare_piece", end)
+        with pytest.raises(KeyboardInterrupt):
+            house.verify()
+    calls = (litestream / "calls").read_text()
+    result = house.verify()
+    assert (result.differences, result.replica_readings) == ((), ALL)
+    assert (litestream / "calls").read_text() == calls
+    assert not [*house.settings.data_dir.glob(f"{replica.UNFINISHED}*")]
+
+
+@needs_replica
+def test_the_command_says_whether_the_replica_was_compared(house: House, litestream: Path) -> None:
+    environment = databases.environment_of(house.settings.data_dir)
+    environment |= {name: os.environ[name] for name in ("PATH", replica.URL)}
+    environment |= {"FLASK10X_TIMEZONE": "Asia/Tokyo", "FLASK10X_ENV_FILE": ""}
+    done = run_command(["verify"], environment)
+    assert f"the replica: {ALL} readings of sftp://pi@nas.local/replica" in done.stdout.decode()
+    (litestream / "away").touch()
+    done = run_command(["verify"], environment)
+    assert (done.returncode, b"The replica was not compared: " in done.stdout) == (0, True)

@@ -8,9 +8,11 @@ that a backup has and the table does not (a person has deleted them, or a rescue
 a backup of another history of the database, whose ids are those of other readings.
 """
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, fields
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,11 @@ from flask10x.database.database import Database, all_rows
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import reason_of
 from flask10x.database.insert import HEAD, existing_columns
+from flask10x.database.paths import database_path
 from flask10x.database.removed import load_removed
 from flask10x.database.sqlite.file import open_read_only
 from flask10x.database.tables import archived_files, measurement, readings, rollup_days, rollups
+from flask10x.errors import Flask10xError, ReplicaBroken
 from flask10x.export import zone
 from flask10x.export.checks import find_old_bytes
 from flask10x.export.earlier_columns import as_written, of_its_station
@@ -40,11 +44,13 @@ from flask10x.history.rollup_check import (
     verify_hours_after,
 )
 from flask10x.history.sums import stored_sums
+from flask10x.maintenance import replica
 from flask10x.readings import csv_lines
 from flask10x.readings.csv_lines import Lines, LogRow
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
-from flask10x.system import backup_files
+from flask10x.system import backup_files, disk
+from flask10x.system.wording import megabytes
 
 # Ids of one short transaction.
 PIECE_IDS = 5000
@@ -83,8 +89,17 @@ class Noted:
     backup_readings: int = 0
     backups: dict[str, bool | None] = field(default_factory=dict)
     """Whether each backup has its SHA-256; None: there is none beside it. The newest is first."""
+    replica: str = ""
+    """The copy of the replica that is compared."""
+    replica_place: str = ""
+    """Where the replica is, for people; empty where there is none."""
+    replica_readings: int = 0
+    replica_broken: str = ""
+    """Why nothing can be made of the replica, where it is reached."""
+    replica_left_out: str = ""
+    """Why it was not compared, where that says nothing about the replica itself."""
     ids: list[int] = field(default_factory=list)
-    """Readings that the backup or the index has otherwise."""
+    """Readings that the backup, the replica or the index has otherwise."""
     file_lines: list[NotedLine] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     """CSV files whose bytes are not those of the last export."""
@@ -136,6 +151,11 @@ class Copies:
         paths.sort(key=lambda path: noted.backups[path] is False)
         return next((Path(path) for path in paths if Path(path).exists()), None)
 
+    @staticmethod
+    def replica(noted: Noted) -> Path | None:
+        """Return the copy of the replica; None without one."""
+        return Path(noted.replica) if noted.replica and Path(noted.replica).exists() else None
+
 
 @contextmanager
 def opened_backup(path: Path | None) -> Iterator[Connection | None]:
@@ -153,7 +173,7 @@ def opened_backup(path: Path | None) -> Iterator[Connection | None]:
 
 
 def compare_backups(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
-    """Compare each backup with its SHA-256, the newest first; a replica would be one more."""
+    """Compare each backup with its SHA-256, the newest first."""
     try:
         files = backup_files.finished(copies.settings.backup_dir)
     except FileNotFoundError:
@@ -164,6 +184,51 @@ def compare_backups(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
             continue
         noted.backups[str(path)] = backup_files.is_unchanged(path)
         yield path.name
+
+
+# ----------------------------------------------------------------------------- the replica
+
+
+def compare_replica(copies: Copies, noted: Noted, _at: Any) -> Iterator[Any]:
+    """Make a copy of the replica beside the database, by which Litestream proves its checksums.
+
+    It costs the card one writing of the database, so it is made once for a run, also for one that
+    goes on after a power cut; `remove_replica` takes it away.
+    """
+    remove_replica(copies.settings)
+    try:
+        source = replica.configured(copies.settings)
+        if source is None:
+            return
+        noted.replica_place = source.shown
+        _require_room(copies.settings)
+        copy = source.copy(replica.compared_folder(copies.settings))
+    except ReplicaBroken as error:
+        noted.replica_broken = str(error)
+    except (Flask10xError, OSError) as error:
+        noted.replica_left_out = " ".join(str(error).split())
+    else:
+        noted.replica = str(copy)
+        yield str(copy)
+        return
+    remove_replica(copies.settings)
+
+
+def _require_room(settings: Settings) -> None:
+    """Raise OSError where the disk of the database has no room for another one of its size."""
+    path = database_path(settings)
+    needed, free = disk.size(path) + disk.SPARE_BYTES, disk.free_bytes(path.parent)
+    if free < needed:
+        text = _("not enough space in {folder}: {needed} needed, {free} free")
+        raise OSError(
+            text.format(folder=path.parent, needed=megabytes(needed), free=megabytes(free))
+        )
+
+
+def remove_replica(settings: Settings) -> None:
+    """Remove the copy that was compared."""
+    if engines.of(settings).is_file:
+        shutil.rmtree(replica.compared_folder(settings), ignore_errors=True)
 
 
 # ----------------------------------------------------------------------------- readings
@@ -183,48 +248,29 @@ def columns_of(*connections: Connection) -> list[str]:
 
 
 def compare_rows(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
-    """Compare the table with its index and with the newest backup, in the order of the ids."""
+    """Compare the table with its index, the newest backup and the replica, in order of the ids."""
     after = at or 0
     with ExitStack() as stack:
         table = stack.enter_context(engines.of(copies.settings).plain_reader())
-        backup = stack.enter_context(opened_backup(copies.backup(noted)))
+        paths = {"backup": copies.backup(noted), "replica": copies.replica(noted)}
+        opened = {name: stack.enter_context(opened_backup(path)) for name, path in paths.items()}
+        saved = [
+            _Saved(name, connection, noted)
+            for name, connection in opened.items()
+            if connection is not None
+        ]
         with table.begin() as connection:
             end = last_id(connection)
-            names = columns_of(connection, *_readable(backup))
-        known = 0 if backup is None else _last_row(backup, noted)
+            readable = [each.connection for each in saved if each.is_readable()]
+            names = columns_of(connection, *readable)
+        for each in saved:
+            each.look_for_last()
         while after < end:
             until = min(after + PIECE_IDS, end)
-            saved = None
-            if backup is not None and after < known:
-                saved = _saved_rows(backup, rows_query(names, after, until), noted)
-                known = 0 if saved is None else known
-            _compare_piece(_Piece(table, names, after, until), saved, noted)
+            piece = _Piece(table, names, after, until)
+            _compare_piece(piece, [each.rows(piece) for each in saved], noted)
             after = until
             yield after
-
-
-def _readable(backup: Connection | None) -> list[Connection]:
-    """Return the backup, in a list, where its schema can be read."""
-    try:
-        return [backup] if backup is not None and existing_columns(backup) else []
-    except DBAPIError:
-        return []
-
-
-def _last_row(backup: Connection, noted: Noted) -> int:
-    rows = _saved_rows(backup, select(func.max(readings.c.id)), noted)
-    return rows[0][0] or 0 if rows else 0
-
-
-def _saved_rows(backup: Connection, query: Any, noted: Noted) -> list[tuple[Any, ...]] | None:
-    """Return the rows of the backup; None where it can't be read."""
-    try:
-        return all_rows(backup, query)
-    except DBAPIError as error:
-        # One that has changed since it was made is named anyway.
-        if False not in noted.backups.values():
-            noted.unread["backup"] = unreadable(error)
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,26 +280,75 @@ class _Piece:
     after: int
     until: int
 
+    def query(self) -> Any:
+        return rows_query(self.names, self.after, self.until)
 
-def _compare_piece(piece: _Piece, saved: list[tuple[Any, ...]] | None, noted: Noted) -> None:
+
+@dataclass(slots=True)
+class _Saved:
+    """The table as a backup or the replica has it."""
+
+    name: str
+    connection: Connection
+    noted: Noted
+    last: int = 0
+    """The id of its last reading; 0 where it can't be read."""
+
+    def is_readable(self) -> bool:
+        """Whether its schema can be read."""
+        try:
+            return bool(existing_columns(self.connection))
+        except DBAPIError:
+            return False
+
+    def look_for_last(self) -> None:
+        rows = self._read(select(func.max(readings.c.id)))
+        self.last = rows[0][0] or 0 if rows else 0
+
+    def rows(self, piece: _Piece) -> list[tuple[Any, ...]] | None:
+        """Return its rows of the piece, counted; None where it has none, or can't be read."""
+        if piece.after >= self.last:
+            return None
+        rows = self._read(piece.query())
+        if rows is None:
+            self.last = 0
+        elif self.name == "backup":
+            self.noted.backup_readings += len(rows)
+        else:
+            self.noted.replica_readings += len(rows)
+        return rows
+
+    def _read(self, query: Any) -> list[tuple[Any, ...]] | None:
+        try:
+            return all_rows(self.connection, query)
+        except DBAPIError as error:
+            # A backup that has changed since it was made is named anyway.
+            if self.name != "backup" or False not in self.noted.backups.values():
+                self.noted.unread[self.name] = unreadable(error)
+            return None
+
+
+def _compare_piece(
+    piece: _Piece, copies: Sequence[list[tuple[Any, ...]] | None], noted: Noted
+) -> None:
     with piece.table.begin() as connection:
-        rows = all_rows(connection, rows_query(piece.names, piece.after, piece.until))
+        rows = all_rows(connection, piece.query())
         out = dialects.of(connection).readings_out_of_index(connection, piece.after, piece.until)
-        noted.add_ids(out)
     noted.readings += len(rows)
-    if saved is None:
-        return
-    noted.backup_readings += len(saved)
-    if saved == rows[: len(saved)]:
-        return
+    differing = dict.fromkeys(out)
+    for saved in copies:
+        if saved is not None and saved != rows[: len(saved)]:
+            differing |= dict.fromkeys(_changed(rows, saved))
+    noted.add_ids([*differing])
+
+
+def _changed(rows: Sequence[tuple[Any, ...]], saved: Sequence[tuple[Any, ...]]) -> Iterator[int]:
+    """Yield the readings of the table that the copy has otherwise."""
     of_table = {row[0]: row for row in rows}
-    differing = []
     for row in saved:
         other = of_table.get(row[0], row)
-        changed = sum(a != b for a, b in zip(row, other, strict=True))
-        if 0 < changed <= CHANGED_MAX:
-            differing.append(row[0])
-    noted.add_ids([number for number in differing if number not in out])
+        if 0 < sum(a != b for a, b in zip(row, other, strict=True)) <= CHANGED_MAX:
+            yield row[0]
 
 
 # ----------------------------------------------------------------------------- lines of CSV files
@@ -502,7 +597,7 @@ def compare_archived(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
 def compare_hours(copies: Copies, station: Station, noted: Noted, at: Any) -> Iterator[Any]:
     """Compare the roll-ups of hours with the readings."""
     after = BEFORE_ALL_HOURS if at is None else at
-    with opened_backup(copies.backup(noted)) as backup:
+    with _opened_copies(copies, noted) as saved:
         while after is not None:
             look, after = verify_hours_after(station, copies.database, after)
             noted.hours += look.hours
@@ -511,7 +606,7 @@ def compare_hours(copies: Copies, station: Station, noted: Noted, at: Any) -> It
             hours += [
                 each.hour
                 for each in look.rounded
-                if saved_sums(backup, station, each.hour[1]) == each.computed
+                if each.computed in [saved_sums(copy, station, each.hour[1]) for copy in saved]
             ]
             noted.rollup_hours += hours[: max(0, NOTED_MAX - len(noted.rollup_hours))]
             yield after
@@ -520,7 +615,7 @@ def compare_hours(copies: Copies, station: Station, noted: Noted, at: Any) -> It
 def compare_days(copies: Copies, station: Station, noted: Noted, at: Any) -> Iterator[Any]:
     """Compare the roll-ups of days with those of their hours."""
     after = days.BEFORE_ALL if at is None else at
-    with opened_backup(copies.backup(noted)) as backup:
+    with _opened_copies(copies, noted) as saved:
         while after is not None:
             look, after = verify_days_after(station, copies.database, after)
             noted.hours += look.days
@@ -528,17 +623,26 @@ def compare_days(copies: Copies, station: Station, noted: Noted, at: Any) -> Ite
             numbers += [
                 each.day
                 for each in look.rounded
-                if saved_sums(backup, station, each.day, of_days=True) == each.computed
+                if each.computed
+                in [saved_sums(copy, station, each.day, of_days=True) for copy in saved]
             ]
             room = max(0, NOTED_MAX - len(noted.rollup_days))
             noted.rollup_days += [(station.endpoint, day) for day in numbers[:room]]
             yield after
 
 
+@contextmanager
+def _opened_copies(copies: Copies, noted: Noted) -> Iterator[list[Connection | None]]:
+    """Connections that read the newest backup and the replica."""
+    paths = (copies.backup(noted), copies.replica(noted))
+    with ExitStack() as stack:
+        yield [stack.enter_context(opened_backup(path)) for path in paths]
+
+
 def saved_sums(
     backup: Connection | None, station: Station, number: int, *, of_days: bool = False
 ) -> list[dict[str, Any]]:
-    """Return the roll-ups of an hour or a day as the backup has them; empty where it has none."""
+    """Return the roll-ups of an hour or a day as a backup has them; empty where it has none."""
     if backup is None:
         return []
     try:

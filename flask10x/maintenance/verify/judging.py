@@ -2,9 +2,11 @@
 
 Copies are not equal witnesses. A backup that has the value of the table says no more than that the
 table was so when it was made; one that has another value, and its SHA-256, proves that the table
-has changed. A CSV file with the checksum of the last export is what the table was then, and where
-its checksum is that of the export once a line is replaced, that line was so. The roll-ups of an
-hour were made when the reading came, and those of its day add up to them.
+has changed. A replica is proven by its own checksums when it is fetched, but its copy then lies on
+the same card, and it may have been carried since the table has changed. A CSV file with the
+checksum of the last export is what the table was then, and where its checksum is that of the export
+once a line is replaced, that line was so. The roll-ups of an hour were made when the reading came,
+and those of its day add up to them.
 """
 
 import zlib
@@ -52,6 +54,7 @@ from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS, zone_o
 
 # What a copy weighs in a vote; see the head of this module.
 VOTE = 1.0
+# A replica weighs as a backup where it has the value of the table, and else a vote.
 SAME_BACKUP, SOUND_BACKUP, CHANGED_BACKUP = 0.5, 1.5, 0.25
 INTACT_FILE = 2.0
 # Each reads a whole CSV file for each of the readings that it may have been.
@@ -145,8 +148,10 @@ class Judge:
             for number in sorted(ids):
                 self._rows[number] = self._row(connection, number)
         for number, row in self._rows.items():
-            if row is not None and (saved := self._saved(number)) is not None:
-                self._alternatives[number] = row | saved[1]
+            saved = (self._saved(number) or (None, None))[1]
+            for other in (self._in_replica(number), saved):
+                if row is not None and other is not None and row | other != row:
+                    self._alternatives[number] = row | other
         for number, row in self._rows.items():
             judgement = None if row is None else self._judge_readable(number, row)
             if judgement is not None:
@@ -191,7 +196,7 @@ class Judge:
         right = _winner(candidates, votes)
         if right is None and (proven := self._proven(number, candidates)) is not None:
             right = proven
-        saved = self._newest(number)
+        saved, replica = self._newest(number), self._in_replica(number)
         wrong: list[Copy] = []
         if right is not None:
             wrong += ["table"] if right != stored else []
@@ -200,6 +205,7 @@ class Judge:
             )
             wrong += ["csv"] if self._has_line(number, right) is False else []
             wrong += ["backup"] if saved and right | saved != right else []
+            wrong += ["replica"] if replica and right | replica != right else []
             if not wrong:
                 return None
         station = (right or stored)["endpoint"]
@@ -218,7 +224,8 @@ class Judge:
     def _candidates(self, number: int, stored: Row) -> list[Row]:
         """Return the different readings that the copies have for this id."""
         rows = [stored]
-        for saved in (self._newest(number), (self._saved(number) or (None, None))[1]):
+        of_backup = (self._saved(number) or (None, None))[1]
+        for saved in (self._newest(number), of_backup, self._in_replica(number)):
             if saved is not None:
                 rows.append(stored | saved)
         if entry := self._entry(number):
@@ -248,6 +255,7 @@ class Judge:
     def _votes(self, number: int, stored: Row, candidates: Sequence[Row]) -> list[float]:
         fits = [self._sums_fit(number, row) for row in candidates]
         entry, saved = self._entry(number), self._saved(number)
+        replica = self._in_replica(number)
         votes = []
         for row, has_sums in zip(candidates, fits, strict=True):
             vote = VOTE if row == stored else 0.0
@@ -261,6 +269,8 @@ class Judge:
                 weights = {True: SOUND_BACKUP, None: VOTE, False: CHANGED_BACKUP}
                 is_same = stored | saved[1] == stored
                 vote += SAME_BACKUP if is_same else weights[self._noted.backups[saved[0]]]
+            if replica is not None and row | replica == row:
+                vote += SAME_BACKUP if stored | replica == stored else VOTE
             votes.append(vote)
         return votes
 
@@ -323,6 +333,11 @@ class Judge:
         newest = self._copies.backup(self._noted)
         row = self._newest(number)
         return None if newest is None or row is None else (str(newest), row)
+
+    def _in_replica(self, number: int) -> Row | None:
+        """Return the columns of the reading in the replica; None where it has none."""
+        path = self._copies.replica(self._noted)
+        return None if path is None else self._in_backup(str(path), number)
 
     def _in_backup(self, path: str, number: int) -> Row | None:
         stored = self._rows.get(number)
@@ -467,6 +482,8 @@ class Judge:
                 values["csv"] = text.decode(errors="backslashreplace").rstrip()
         if saved := self._newest(number):
             values["backup"] = _shown(stored | saved, names)
+        if saved := self._in_replica(number):
+            values["replica"] = _shown(stored | saved, names)
         return values
 
     # ------------------------------------------------------------------------- roll-ups
@@ -543,6 +560,11 @@ class Judge:
         if saved and saved in (stored, stated):
             is_stored = saved == stored
             for_stored, for_stated = for_stored + is_stored, for_stated + (not is_stored)
+        path = self._copies.replica(self._noted)
+        replica = saved_sums(self._backup(str(path)) if path else None, station, hour)
+        if replica and replica in (stored, stated):
+            for_stored += SAME_BACKUP * (replica == stored)
+            for_stated += VOTE * (replica == stated)
         if not removed_of_hour(connection, station.endpoint, hour):
             for_stated += self._covered(connection, station, hour, last)
         if _has_same_totals(stored, stated):
@@ -647,6 +669,11 @@ class Judge:
         for path, is_unchanged in self._noted.backups.items():
             if is_unchanged is False:
                 yield Judgement(difference=Difference(kind="backup", wrong=("backup",), path=path))
+        if reason := self._noted.replica_broken:
+            place = self._noted.replica_place
+            values = {"replica": reason}
+            difference = Difference(kind="replica", wrong=("replica",), path=place, values=values)
+            yield Judgement(difference=difference)
         for name, reason in self._noted.unread.items():
             yield Judgement(
                 difference=Difference(kind="unreadable", path=name, values={"table": reason})

@@ -1,6 +1,7 @@
 """Puts the right value back: into the table, the roll-ups and the CSV files; never into a backup.
 
-Each repair looks again before it writes, and is one transaction, or one rename of a whole file.
+Each repair looks again before it writes, and is one transaction, or one rename of a whole file. A
+replica is renewed: Litestream carries a whole new copy.
 """
 
 import os
@@ -12,18 +13,29 @@ from pathlib import Path
 
 from sqlalchemy import Connection, column, table, update
 
-from flask10x.database import csv_owner, dialects
+from flask10x.config.settings import Settings
+from flask10x.database import csv_owner, dialects, engines
 from flask10x.database.database import all_rows
 from flask10x.database.expressions import upsert
+from flask10x.database.paths import database_path
 from flask10x.database.running_service import running
+from flask10x.database.sqlite import litestream
 from flask10x.database.tables import readings, rollup_days, rollups
 from flask10x.database.verified import Difference
+from flask10x.errors import Flask10xError
 from flask10x.export.file import CsvFile, fresh_path
 from flask10x.history import annotations, days
 from flask10x.history import rollups as follower
 from flask10x.history.annotations import WrittenNote
 from flask10x.history.sums import stored_sums
-from flask10x.maintenance.verify.comparing import Copies, Row, columns_of, rows_query
+from flask10x.maintenance import replica
+from flask10x.maintenance.verify.comparing import (
+    Copies,
+    Row,
+    columns_of,
+    remove_replica,
+    rows_query,
+)
 from flask10x.maintenance.verify.judging import Judge, Judgement, Replacement
 from flask10x.maintenance.verify.wording import Words
 from flask10x.readings.times import HOUR_MS, zone_of
@@ -38,6 +50,19 @@ class _NotRepairedError(Exception):
     """The reading is not as it should be after the change, which is undone."""
 
 
+def needs_renewal(difference: Difference) -> bool:
+    """Whether the replica is wrong; where the table is, too, its repair is carried there."""
+    return "replica" in difference.wrong and "table" not in difference.wrong
+
+
+def can_renew(settings: Settings) -> bool:
+    """Whether a new copy may be carried now: not beside a Litestream that does so, too."""
+    if not engines.of(settings).is_file:
+        return False
+    state = litestream.replica_of(database_path(settings))
+    return state is None or not state.is_running
+
+
 @dataclass(slots=True)
 class Repairs:
     """Repairs what can be repaired, one difference after the other."""
@@ -45,11 +70,17 @@ class Repairs:
     copies: Copies
     judge: Judge
     notes: int = 0
+    failure: str = ""
+    """Why no new copy could be carried to the replica."""
 
     def all(self, judgements: Sequence[Judgement]) -> list[Difference]:
         """Return the differences, those that are repaired now marked so."""
         files = self._files(judgements)
-        return [self._one(each, files) for each in judgements]
+        differences = [self._one(each, files) for each in judgements]
+        # At the end, so that what was repaired is carried, too.
+        if not any(map(needs_renewal, differences)) or not self._renews_replica():
+            return differences
+        return [self._with_replica(each) for each in differences]
 
     def _one(self, judgement: Judgement, files: set[str]) -> Difference:
         difference = judgement.difference
@@ -59,7 +90,7 @@ class Repairs:
             in_file = "csv" in difference.wrong
             done = [self._reading(judgement)] if in_table else []
             done += [difference.station in files] if in_file else []
-            # A backup is named, and stays as it is.
+            # A backup is named, and stays as it is; a replica comes last.
             is_repaired = bool(done) and all(done)
         elif difference.kind == "hour" and difference.wrong:
             is_repaired = self._hour(difference)
@@ -68,6 +99,31 @@ class Repairs:
         elif difference.kind == "file" and difference.right:
             is_repaired = difference.station in files
         return replace(difference, is_repaired=is_repaired)
+
+    # ------------------------------------------------------------------------- the replica
+
+    def _with_replica(self, difference: Difference) -> Difference:
+        """Return the difference, marked as repaired where only the replica was left."""
+        others = {*difference.wrong} - {"replica", "backup"}
+        is_left = needs_renewal(difference) and not others
+        return replace(difference, is_repaired=difference.is_repaired or is_left)
+
+    def _renews_replica(self) -> bool:
+        """Have a whole new copy carried to the replica, and see that it can be restored."""
+        settings = self.copies.settings
+        if not can_renew(settings):
+            return False
+        try:
+            source = replica.configured(settings)
+            if source is None:
+                return False
+            source.renew(database_path(settings))
+            remove_replica(settings)
+            source.copy(replica.compared_folder(settings))
+        except (Flask10xError, OSError) as error:
+            self.failure = " ".join(str(error).split())
+            return False
+        return True
 
     # ------------------------------------------------------------------------- the table
 

@@ -32,11 +32,13 @@ from flask10x.maintenance.verify.comparing import (
     compare_days,
     compare_hours,
     compare_lines,
+    compare_replica,
     compare_rows,
+    remove_replica,
     unreadable,
 )
 from flask10x.maintenance.verify.judging import Judge, Judgement
-from flask10x.maintenance.verify.repairing import Repairs
+from flask10x.maintenance.verify.repairing import Repairs, can_renew, needs_renewal
 from flask10x.maintenance.verify.wording import Words
 from flask10x.system import backup_files, disk, logs
 from flask10x.system.clock import now_ms
@@ -112,12 +114,13 @@ class _Verification:
             repaired_at = self._former.repaired_at if self._former else None
             skipped = self._copies.skipped_backup
             failure: Exception | None = None
-            if repair and not noted.is_damaged and any(map(_can_be_repaired, judgements)):
+            if repair and not noted.is_damaged and self._can_repair(judgements):
                 try:
                     skipped, differences = self._repair(stack, judge, judgements)
                     repaired_at = now_ms()
                 except (Flask10xError, DBAPIError, OSError) as error:
                     failure = error
+        remove_replica(self._settings)
         result = Result(
             finished_at=now_ms(),
             seconds=round(time.monotonic() - self._began_sec, 1),
@@ -126,6 +129,9 @@ class _Verification:
             hours=noted.hours,
             backup=str(self._copies.backup(noted) or ""),
             backup_readings=noted.backup_readings,
+            replica=noted.replica_place,
+            replica_readings=noted.replica_readings,
+            replica_left_out=noted.replica_left_out,
             differences=tuple(differences[:NOTED_MAX]),
             left_out=noted.left_out,
             repaired_at=repaired_at,
@@ -138,7 +144,11 @@ class _Verification:
 
     def _tasks(self) -> dict[str, Compare]:
         """Return the comparisons by their names, in their order."""
-        tasks: dict[str, Compare] = {"backups": compare_backups, "readings": compare_rows}
+        tasks: dict[str, Compare] = {
+            "backups": compare_backups,
+            "replica": compare_replica,
+            "readings": compare_rows,
+        }
         stations = self._settings.stations.all
         for station in stations:
             tasks[f"lines of {station.csv_name}"] = partial(_of_station, compare_lines, station)
@@ -147,6 +157,13 @@ class _Verification:
             tasks[f"hours of {station.endpoint}"] = partial(_of_station, compare_hours, station)
             tasks[f"days of {station.endpoint}"] = partial(_of_station, compare_days, station)
         return tasks
+
+    def _can_repair(self, judgements: list[Judgement]) -> bool:
+        renewed = can_renew(self._settings)
+        return any(
+            _can_be_repaired(each) or (renewed and needs_renewal(each.difference))
+            for each in judgements
+        )
 
     def _compare(self, name: str, compare: Compare) -> None:
         run = self._run
@@ -201,6 +218,7 @@ class _Verification:
         if any("index" in each.wrong and each.is_repaired for each in differences):
             # They could not be judged before.
             differences += repairs.all(judge.of_rollups())
+        self._run.noted.replica_left_out = repairs.failure or self._run.noted.replica_left_out
         return str(made), differences
 
     def _log(self, result: Result) -> None:
@@ -208,6 +226,9 @@ class _Verification:
         for difference in result.differences:
             level = logging.INFO if difference.is_repaired else logging.WARNING
             logs.write_line(self._settings, level, words.difference(difference))
+        if result.replica_left_out:
+            text = words.without_replica(result.replica_left_out)
+            logs.write_line(self._settings, logging.INFO, text)
 
 
 def _unsound_copy(settings: Settings) -> Path:

@@ -1,5 +1,7 @@
 """What `flask10x verify` has found, in words: for the terminal, the log and the notes."""
 
+from collections.abc import Iterable, Iterator, Sequence
+
 from flask10x.config.settings import Settings
 from flask10x.database.verified import Copy, Difference
 from flask10x.readings.labels import station_name
@@ -13,9 +15,17 @@ COPIES: dict[Copy, str] = {
     "days": N_("the roll-ups of days"),
     "csv": N_("the CSV file"),
     "backup": N_("the backup"),
+    "replica": N_("the replica"),
 }
 
 
+WHOLE = ("file", "backup", "replica", "unreadable")
+"""Kinds of differences that are of no single reading, hour or day."""
+RENEWAL = N_(
+    "Litestream carries a whole copy once a day; with Litestream stopped, flask10x verify --repair"
+    " has it do so at once, and compares that."
+)
+"""How a wrong replica is renewed."""
 LEFT_OUT = {
     "interrupted": N_("an export into it was interrupted; the next one repairs it"),
     "columns": N_("the station no longer has some of its columns"),
@@ -34,15 +44,16 @@ class Words:
 
     def difference(self, difference: Difference) -> str:
         """Return where copies differ, what each has, and which is wrong."""
-        t, sentence = self._t, self._place(difference)
+        t = self._t
+        if difference.kind in WHOLE:
+            return t.sentences([self._whole(difference), *self._outcome(difference)])
         values = t.listed(
             t("{copy}: {value}", copy=self._copy(name), value=value)
             for name, value in difference.values.items()
             if value
         )
-        if difference.kind in ("file", "backup", "unreadable"):
-            return t.sentences([sentence, *self._outcome(difference)])
-        what = t("{place}: they differ ({values}).", place=sentence, values=values)
+        place = self._place(difference)
+        what = t("{place}: they differ ({values}).", place=place, values=values)
         return t.sentences([what, *self._outcome(difference)])
 
     def left_out(self, endpoint: str, reason: str) -> str:
@@ -55,10 +66,14 @@ class Words:
             reason=self._t(LEFT_OUT[reason]),
         )
 
+    def without_replica(self, reason: str) -> str:
+        """Return that the replica was not compared, and why."""
+        return self._t("The replica was not compared: {reason}.", reason=reason.rstrip("."))
+
     def repaired(self, difference: Difference) -> str:
         """Return the text of the note that this was repaired."""
-        t, wrong = self._t, [name for name in difference.wrong if name != "backup"]
-        copies = t.listed(map(self._copy, wrong))
+        t, wrong = self._t, [name for name in difference.wrong if name not in ("backup", "replica")]
+        copies = self._copies(wrong)
         if difference.kind != "reading" or not difference.right:
             return t("Repaired by flask10x verify: {copies} had changed.", copies=copies)
         return t(
@@ -72,15 +87,21 @@ class Words:
     def _copy(self, name: str) -> str:
         return self._t(COPIES[name]) if name in COPIES else name
 
-    def _place(self, difference: Difference) -> str:
-        t, path, at_ms = self._t, difference.path, difference.at_ms
+    def _whole(self, difference: Difference) -> str:
+        """Return what is wrong with a copy as a whole."""
+        t, path = self._t, difference.path
         if difference.kind == "backup":
             return t("{path}: the backup has changed since it was made.", path=path)
+        if difference.kind == "replica":
+            reason = difference.values.get("replica", "")
+            return t("{path}: the replica has changed. {reason}.", path=path, reason=reason)
         if difference.kind == "file":
             return t("{path}: the file is not as the last export has left it.", path=path)
-        if difference.kind == "unreadable":
-            reason = difference.values.get("table", "")
-            return t("Could not be compared ({name}): {reason}.", name=path, reason=reason)
+        reason = difference.values.get("table", "")
+        return t("Could not be compared ({name}): {reason}.", name=path, reason=reason)
+
+    def _place(self, difference: Difference) -> str:
+        t, at_ms = self._t, difference.at_ms
         station = self._settings.stations.by_endpoint.get(difference.station)
         name = station_name(station, t) if station else f"/{difference.station}"
         time = "–" if at_ms is None else local_text(at_ms, self._settings.zone)
@@ -93,7 +114,7 @@ class Words:
     def _outcome(self, difference: Difference) -> list[str]:
         t, kind, wrong = self._t, difference.kind, difference.wrong
         if difference.is_repaired:
-            return [t("Wrong: {copies}; repaired.", copies=t.listed(map(self._copy, wrong)))]
+            return [self._repair(difference)]
         if kind == "unreadable":
             return [
                 t(
@@ -107,9 +128,20 @@ class Words:
             return [t("No other copy shows where; see flask10x export --verify.")]
         if not wrong:
             return [t("It cannot be said which is wrong.")]
-        sentences = [t("Wrong: {copies}.", copies=t.listed(map(self._copy, wrong)))]
+        return [t("Wrong: {copies}.", copies=self._copies(wrong)), *self._advice(wrong)]
+
+    def _repair(self, difference: Difference) -> str:
+        if difference.kind == "replica":
+            return self._t("Litestream has carried a new copy, and it can be restored.")
+        return self._t("Wrong: {copies}; repaired.", copies=self._copies(difference.wrong))
+
+    def _advice(self, wrong: Sequence[Copy]) -> Iterator[str]:
+        if "replica" in wrong and "table" not in wrong:
+            yield self._t(RENEWAL)
         if "index" in wrong:
-            sentences.append(
-                t("With the service stopped, flask10x verify --repair makes the index again.")
+            yield self._t(
+                "With the service stopped, flask10x verify --repair makes the index again."
             )
-        return sentences
+
+    def _copies(self, names: Iterable[Copy]) -> str:
+        return self._t.listed(map(self._copy, names))

@@ -317,6 +317,7 @@ WRONG_COPIES: dict[Copy, str] = {
     "days": N_("Wrong in the daily totals: {n}"),
     "csv": N_("Wrong in the CSV files: {n}"),
     "backup": N_("Wrong in a backup: {n}"),
+    "replica": N_("Wrong in the replica: {n}"),
 }
 """By the copy how many places of it are wrong."""
 # Where SQLite's codes begin so (https://www.sqlite.org/rescode.html), this is what people do.
@@ -736,6 +737,12 @@ class Answers:
                 saved=f"{result.backup_readings:,}",
             )
         ]
+        if result.replica_left_out:
+            reason = result.replica_left_out.rstrip(".")
+            details.append(t("The replica was not compared: {reason}.", reason=reason))
+        elif result.replica:
+            n = f"{result.replica_readings:,}"
+            details.append(t("Of the replica: {n} readings.", n=n))
         if not verdict.is_firing:
             text = t("Everything agreed when it was compared on {time}.", time=time)
             if result.differences:
