@@ -598,7 +598,7 @@ def test_a_wrong_replica_is_not_renewed_beside_a_running_litestream(
     # Nothing was repaired, so nothing was backed up before.
     assert len([*house.settings.backup_dir.glob("*.sqlite3")]) == 1
     text = Words(house.settings, translation("en")).difference(difference)
-    assert "with Litestream stopped, flask10x verify --repair has it do so at once" in text
+    assert "at once with Litestream stopped, by flask10x verify --repair" in text
 
 
 @needs_replica

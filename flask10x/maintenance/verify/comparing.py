@@ -219,7 +219,7 @@ def _require_room(settings: Settings) -> None:
     path = database_path(settings)
     needed, free = disk.size(path) + disk.SPARE_BYTES, disk.free_bytes(path.parent)
     if free < needed:
-        text = _("not enough space in {folder}: {needed} needed, {free} free")
+        text = _("not enough space in {folder} for a copy: {needed} needed, {free} free")
         raise OSError(
             text.format(folder=path.parent, needed=megabytes(needed), free=megabytes(free))
         )

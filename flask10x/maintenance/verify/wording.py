@@ -22,8 +22,8 @@ COPIES: dict[Copy, str] = {
 WHOLE = ("file", "backup", "replica", "unreadable")
 """Kinds of differences that are of no single reading, hour or day."""
 RENEWAL = N_(
-    "Litestream carries a whole copy once a day; with Litestream stopped, flask10x verify --repair"
-    " has it do so at once, and compares that."
+    "Litestream replaces it within a day; at once with Litestream stopped, by flask10x verify"
+    " --repair."
 )
 """How a wrong replica is renewed."""
 LEFT_OUT = {

@@ -742,7 +742,7 @@ class Answers:
             details.append(t("The replica was not compared: {reason}.", reason=reason))
         elif result.replica:
             n = f"{result.replica_readings:,}"
-            details.append(t("Of the replica: {n} readings.", n=n))
+            details.append(t("Compared, too: {n} readings of the replica.", n=n))
         if not verdict.is_firing:
             text = t("Everything agreed when it was compared on {time}.", time=time)
             if result.differences:
