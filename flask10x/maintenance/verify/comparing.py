@@ -189,12 +189,14 @@ def compare_backups(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
 # ----------------------------------------------------------------------------- the replica
 
 
-def compare_replica(copies: Copies, noted: Noted, _at: Any) -> Iterator[Any]:
+def compare_replica(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
     """Make a copy of the replica beside the database, by which Litestream proves its checksums.
 
     It costs the card one writing of the database, so it is made once for a run, also for one that
     goes on after a power cut; `remove_replica` takes it away.
     """
+    if at is not None and copies.replica(noted) is not None:
+        return
     remove_replica(copies.settings)
     try:
         source = replica.configured(copies.settings)
