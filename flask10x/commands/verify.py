@@ -67,7 +67,7 @@ def _say(config: Settings, result: Result) -> None:
     )
     if result.replica_left_out:
         click.echo(words.without_replica(result.replica_left_out))
-    elif result.replica:
+    elif result.replica_readings:
         text = _("the replica: {readings} of {path}")
         readings = amount(result.replica_readings, "reading")
         click.echo(text.format(readings=readings, path=result.replica))

@@ -740,7 +740,7 @@ class Answers:
         if result.replica_left_out:
             reason = result.replica_left_out.rstrip(".")
             details.append(t("The replica was not compared: {reason}.", reason=reason))
-        elif result.replica:
+        elif result.replica_readings:
             n = f"{result.replica_readings:,}"
             details.append(t("Compared, too: {n} readings of the replica.", n=n))
         if not verdict.is_firing:
