@@ -228,6 +228,7 @@ REMEDIES = {
     "back_up_nightly": N_("Make one now, and one each night:"),
     "verify_weekly": N_("Compare all copies now, and each week:"),
     "verify_repair": N_("Have a backup made, and what is wrong put back:"),
+    "renew_replica": N_("Have Litestream carry a new copy to the replica:"),
     "copy_backups": N_("Copy the backups to another computer, once a day. On that computer:"),
     "start_litestream": N_("Start Litestream, and read its messages:"),
     "log_of_litestream": N_("Read the messages of Litestream:"),
@@ -754,10 +755,11 @@ class Answers:
             time=time,
             n=f"{len(result.open):,}",
         )
-        can_repair = any({*each.wrong} - {"backup"} for each in result.open)
-        has_wrong_backup = any("backup" in each.wrong for each in result.open)
-        helpful = "back_up_nightly" if has_wrong_backup else "log"
-        remedies = [self._remedy("verify_repair" if can_repair else helpful)]
+        wrong = {name for each in result.open for name in each.wrong}
+        names = ["verify_repair"] if wrong - {"backup", "replica"} else []
+        names += ["renew_replica"] if "replica" in wrong else []
+        helpful = "back_up_nightly" if "backup" in wrong else "log"
+        remedies = [self._remedy(name) for name in names or [helpful]]
         return StatusAnswer(
             "compared", "warn", text, "", [*self._wrong(result), *details], remedies
         )

@@ -46,6 +46,7 @@ COMMANDS = {
     "back_up_nightly": "{nightly_backup}",
     "verify_weekly": "{nightly_verify}",
     "verify_repair": "{flask10x} verify --repair",
+    "renew_replica": "{flask10x} verify --repair",
     "copy_backups": "rsync -a --exclude '.*' {login}:{backups}/ flask10x-backups/",
     "export_nightly": "{nightly_export}",
     "export_again": "{flask10x} export",
@@ -75,6 +76,8 @@ ONLY_SYSTEMD = {
     "journalctl -u flask10x-litestream -n 20",
     "log_of_litestream": "journalctl -u flask10x-litestream -n 20",
     "reset_litestream": "sudo systemctl stop flask10x-litestream\nsudo rm -r {litestream}\n"
+    "sudo systemctl start flask10x-litestream",
+    "renew_replica": "sudo systemctl stop flask10x-litestream\n{flask10x} verify --repair\n"
     "sudo systemctl start flask10x-litestream",
     "verify_weekly": RUN_TIMER.format("flask10x-verify"),
 }
