@@ -51,7 +51,7 @@ def verify(bench: Bench) -> Iterator[Run]:
         yield _run("replica", [*ours, "verify"], environment, rows)
         copy = folder / "copy.sqlite3"
         restore = ["litestream", "restore", "-o", str(copy), environment[replica.URL]]
-        yield _run("litestream", restore, environment, rows)
+        yield _run("litestream", restore, replica.THRIFT | environment, rows)
         copy.unlink()
 
 

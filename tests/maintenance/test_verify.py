@@ -607,6 +607,7 @@ def test_a_wrong_replica_is_not_renewed_beside_a_running_litestream(
     [
         ("away", "sftp://pi@nas.local/replica: dial tcp: no such host"),
         ("full", "not enough space in "),
+        ("large", "not enough memory for Litestream: it takes 3,333,333.3 MB of "),
         ("stopped", "read tcp 192.168.0.2: connection reset by peer"),
         ("removed", "is not installed"),
     ],
@@ -619,6 +620,9 @@ def test_a_replica_that_is_not_reached_is_no_difference(
     elif fault == "full":
         monkeypatch.setattr(disk, "free_bytes", lambda _folder: 20_000_000)
         monkeypatch.setattr(disk, "size", lambda _path: 30_000_000)
+    elif fault == "large":
+        monkeypatch.setattr(disk, "free_bytes", lambda _folder: 10**14)
+        monkeypatch.setattr(disk, "size", lambda _path: 10**13)
     elif fault == "stopped":
         (litestream / "broken").write_text(f"decode database: page 3: {said}")
     else:

@@ -8,6 +8,7 @@ that a backup has and the table does not (a person has deleted them, or a rescue
 a backup of another history of the database, whose ids are those of other readings.
 """
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -217,7 +218,10 @@ def compare_replica(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
 
 
 def _require_room(settings: Settings) -> None:
-    """Raise OSError where the disk of the database has no room for another one of its size."""
+    """Raise OSError where the disk has no room for another database, or the machine no memory.
+
+    Half of the memory is left to the service and the rest.
+    """
     path = database_path(settings)
     needed, free = disk.size(path) + disk.SPARE_BYTES, disk.free_bytes(path.parent)
     if free < needed:
@@ -225,6 +229,11 @@ def _require_room(settings: Settings) -> None:
         raise OSError(
             text.format(folder=path.parent, needed=megabytes(needed), free=megabytes(free))
         )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    needed = disk.size(path) // replica.MEMORY_OF_SIZE
+    if needed > memory // 2:
+        text = _("not enough memory for Litestream: it takes {needed} of {memory}")
+        raise OSError(text.format(needed=megabytes(needed), memory=megabytes(memory)))
 
 
 def remove_replica(settings: Settings) -> None:
