@@ -40,6 +40,8 @@ class Bench:
     """How long a run at full load is."""
     rows: int | None = None
     """How many readings a database has, in the place of each row's own number."""
+    hour_sec: int = 300
+    """Within how many seconds `statements` does what takes an hour."""
 
     @contextmanager
     def place(self) -> Iterator[Path]:
