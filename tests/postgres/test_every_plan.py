@@ -33,11 +33,14 @@ from flask10x.maintenance.backup import backup
 from flask10x.maintenance.check import check
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import DAY_MS
+from flask10x.runtime.other_hosts import LOOK_EVERY_MS, OtherHosts
 from flask10x.runtime.removal import StationRemoval
 from flask10x.system import clock
+from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
 from tests.support import databases, postgres
+from tests.support.rows import insert_readings, pico
 
 # Each of some hundred statements is run once more.
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(1200)]
@@ -46,6 +49,8 @@ RENEW = os.environ.get("PLANS") == "renew"
 LARGE = ("readings", "rollups", "rollup_days", "rejected", "accepted_keys", "removed_hours")
 # Eight weeks of them.
 ROWS, STEP_MS = 20_000, 240_000
+# What reads an index in its order, wholly where nothing bounds it.
+WITHOUT_BITMAP, LIMITED = ("Index Scan", "Index Only Scan"), "is limited"
 EXPLAINED = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
 WITHIN_SEC = 120.0
 FILL = """
@@ -152,15 +157,22 @@ class Plans:
                 continue
             indexes = [one["Index Name"] for one in _nodes(node) if "Index Name" in one]
             self.ways[part].update(f"{table}: {index}" for index in indexes or ["whole"])
-            if kind == "Seq Scan" and not any(re.match(may, statement) for may in MAY):
+            is_whole = kind == "Seq Scan" or (kind in WITHOUT_BITMAP and not _is_bounded(node))
+            if is_whole and not any(re.match(may, statement) for may in MAY):
                 self.whole[statement] = part
 
 
-def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield plan
+def _nodes(plan: Mapping[str, Any], limited: bool = False) -> Iterator[Mapping[str, Any]]:
+    limited = limited or plan["Node Type"] == "Limit"
+    yield {**plan, LIMITED: limited}
     for inner in plan.get("Plans", ()):
         # A bitmap of an index names no table, but the scan above it does.
-        yield from _nodes(inner)
+        yield from _nodes(inner, limited)
+
+
+def _is_bounded(node: Mapping[str, Any]) -> bool:
+    """Whether a scan of an index begins or ends somewhere."""
+    return "Index Cond" in node or node[LIMITED]
 
 
 @contextmanager
@@ -224,12 +236,12 @@ def asked(app: Flask) -> None:
 
 
 def stored(app: Flask) -> None:
-    client, pico = app.test_client(), {"temperature": 21.5, "pressure": 1013.25}
-    assert client.post("/data", json=pico).status_code == 200
+    client, reading = app.test_client(), {"temperature": 21.5, "pressure": 1013.25}
+    assert client.post("/data", json=reading).status_code == 200
     for _ in range(2):
-        keyed = client.post("/data", json=pico, headers={"Idempotency-Key": "one"})
+        keyed = client.post("/data", json=reading, headers={"Idempotency-Key": "one"})
         assert keyed.status_code == 200
-    items = [{"endpoint": "data", "id": f"b{n}", "data": pico} for n in range(20)]
+    items = [{"endpoint": "data", "id": f"b{n}", "data": reading} for n in range(20)]
     for _ in range(2):
         assert client.post("/api/v1/readings", json=items).status_code == 200
     assert client.post("/data", json={"temperature": "x"}).status_code == 400
@@ -254,6 +266,20 @@ def removed(settings: Settings) -> None:
         database.close()
 
 
+def looked_at_others(settings: Settings) -> None:
+    """What came to another host since the last look."""
+    database, now_ms = Database(settings), iter(range(0, 10**6, LOOK_EVERY_MS))
+    gauges = Gauges(BUILT_IN.by_endpoint)
+    task = OtherHosts(database, gauges, BUILT_IN.by_endpoint, monotonic_ms=lambda: next(now_ms))
+    try:
+        assert task.step()
+        with database.commit() as connection:
+            insert_readings(connection, [pico(1)])
+        assert task.step()
+    finally:
+        database.close()
+
+
 def test_no_statement_reads_a_large_table_whole(settings: Settings, tmp_path: Path) -> None:
     followed(settings)
     with postgres.shared().connect(databases.name_of(settings.data_dir)) as connection:
@@ -268,6 +294,7 @@ def test_no_statement_reads_a_large_table_whole(settings: Settings, tmp_path: Pa
         run("roll-ups", lambda: followed(settings))
         run("export", lambda: exported(settings))
         run("retention", lambda: removed(settings))
+        run("other hosts", lambda: looked_at_others(settings))
         run("backup", lambda: backup(settings, tmp_path / "backups"))
         run("check", lambda: check(settings))
         app = create_app(settings)
