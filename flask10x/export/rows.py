@@ -230,6 +230,9 @@ class FileRows:
 
     def new(self, last_id: int) -> list[IdSpan]:
         """Return what is to be appended to a file that has come to `last_id`."""
+        if not last_id and self.first_received() is None:
+            # Else each export would read the whole log for a station that has never sent.
+            return []
         return list(live(last_id, self.head, self.imports))
 
     def received(self, last_id: int) -> list[IdSpan]:

@@ -88,6 +88,15 @@ def test_pages(settings: Settings, database: Database, monkeypatch: pytest.Monke
     assert next(rows.pages(rows.new(4)))[0] == (5, FIRST_MS + 3123, 993.5, 25.0)
 
 
+def test_of_a_station_that_has_never_sent_no_row_is_looked_for(
+    settings: Settings, database: Database
+) -> None:
+    """Each export would read the whole log."""
+    store(settings, 0, 1)
+    assert FileRows(database, PICO).new(0) == [IdSpan(0, 2)]
+    assert FileRows(database, BUILT_IN.by_endpoint["data3"]).new(0) == []
+
+
 def test_a_row_is_found_by_what_a_line_says(settings: Settings, database: Database) -> None:
     store(settings, 0, 1, 0)
     rows = FileRows(database, PICO)
