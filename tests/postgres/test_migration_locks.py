@@ -8,6 +8,7 @@ written is held for milliseconds, whatever its size.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import alembic.command
@@ -19,6 +20,7 @@ from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database import schema, station_columns
 from flask10x.database.database import Database
+from tests.e2e.service import wait_until
 from tests.support import databases, postgres
 from tests.support.stations import WITH_BALCONY
 
@@ -159,3 +161,34 @@ def test_what_would_hold_readings_up_is_seen(
     slow = [each for each in held if each.is_rewritten or each.is_read]
     assert slow == ([expected] if expected else [])
     assert held
+
+
+# An autovacuum that looks at the table for minutes.
+SLOW_VACUUM = {
+    "autovacuum": "on",
+    "autovacuum_naptime": "1s",
+    "autovacuum_vacuum_cost_delay": "100ms",
+    "autovacuum_vacuum_cost_limit": 1,
+}
+DEAD = """
+INSERT INTO readings (id, endpoint, received_at)
+SELECT i, 'data', i FROM generate_series(1, 50000) AS i;
+DELETE FROM readings WHERE id % 2 = 0
+"""
+VACUUMS = (
+    "SELECT 1 FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'"
+    " AND query LIKE '%VACUUM%public.readings%'"
+)
+WITHIN_SEC = 60.0
+
+
+def test_a_migration_does_not_give_up_because_of_an_autovacuum(tmp_path: Path) -> None:
+    with postgres.own_server(**SLOW_VACUUM) as server, server.connect() as other:
+        environment = {"FLASK10X_DATA_DIR": str(tmp_path), "FLASK10X_DATABASE_URL": server.url()}
+        settings = settings_module.load(environment)
+        migrate(settings, "0016")
+        other.execute(DEAD)
+        wait_until(lambda: bool(other.execute(VACUUMS).fetchall()), WITHIN_SEC, "it is vacuumed")
+        schema.upgrade(settings)
+        at = other.execute("SELECT version_num FROM alembic_version").fetchall()
+    assert at == [(schema.all_revisions()[-1],)]

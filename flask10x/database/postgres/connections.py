@@ -102,6 +102,9 @@ NO_WAIT = {NO_WAIT_NAME: True}
 # Of a migration, which makes the table with that row. A number of an advisory lock is shared with
 # all other programs of the database, so it is one that hardly another has: the bytes of `flask10x`.
 TAKE_THE_MIGRATION = f"SELECT pg_advisory_xact_lock({int.from_bytes(b'flask10x', 'big')})"
+# An autovacuum of a large table is in the way for minutes. PostgreSQL ends it for one who waits
+# longer than `deadlock_timeout`, a second: who gives up then never gets there.
+BEYOND_AUTOVACUUM = 1.5
 # How long one host waits for the migration of another one.
 MIGRATION_TIMEOUT_MS = 60_000
 # What decides how a statement is run: parallel workers are for one who asks much once, not for many
@@ -149,6 +152,7 @@ class PostgresConnections(Connections):
             self._note_answers(engine)
         synchronous = "on" if settings.commits_synchronously else "off"
         self._synchronous = {"synchronous_commit": synchronous}
+        self._busy_timeout_ms = busy_timeout_ms
         self._waits = {"lock_timeout": busy_timeout_ms}
         self._hear(self.writer)
         driver.send_together(self.writer)
@@ -283,7 +287,8 @@ class PostgresConnections(Connections):
                 driver.of(connection).begin(begin)
                 driver.send(connection)
                 # A change of a table waits for its readers, and all other sessions wait behind it.
-                connection.exec_driver_sql(_set(self._waits))
+                waits_ms = self._busy_timeout_ms * BEYOND_AUTOVACUUM
+                connection.exec_driver_sql(_set({"lock_timeout": round(waits_ms)}))
                 self._require_encoding(connection)
                 if inspect(connection).has_table(log.name):
                     connection.exec_driver_sql(TAKE_THE_TURN)
