@@ -1,8 +1,8 @@
 """Services on one database of PostgreSQL, one and two, and the floor: `make bench-engines`.
 
 Readings come one by one, from 16 senders in all, and are answered once they are committed. The
-floor is psycopg alone on each of two connections: it locks the same row, takes ids from the same
-counter, and commits as many readings at once as the two services did on average. Everything shares
+floor is psycopg alone on each of two connections: it locks the same row, takes ids in the same
+way, and commits as many readings at once as the two services did on average. Everything shares
 one machine, so that only ratios say something. `python -m benchmarks.hosts URL ...` is one of the
 connections of the floor.
 """
@@ -33,8 +33,9 @@ COLUMNS = "id, endpoint, received_at, co2, temperature, humidity, pressure, gas_
 BATCH = """
 BEGIN;
 SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE;
-WITH taken AS (
-    UPDATE log SET last_id = last_id + {rows} WHERE name = 'readings' RETURNING last_id
+WITH former AS (
+    SELECT greatest(last_id, (SELECT max(id) FROM readings)) AS id
+    FROM log WHERE name = 'readings'
 ) INSERT INTO readings ({columns}) VALUES {values};
 INSERT INTO log (name, last_id) VALUES ('queue {name}', {number})
 ON CONFLICT (name) DO UPDATE SET last_id = excluded.last_id;
@@ -133,7 +134,7 @@ def main() -> None:
     parser.add_argument("--name", required=True)
     given = parser.parse_args()
     values = ", ".join(
-        f"((SELECT last_id FROM taken) - {row}, {READING})" for row in reversed(range(given.rows))
+        f"((SELECT id FROM former) + {row}, {READING})" for row in range(1, given.rows + 1)
     )
     text = BATCH.replace("{number}", "{{number}}").format(
         rows=given.rows, columns=COLUMNS, values=values, name=given.name

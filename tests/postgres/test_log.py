@@ -5,24 +5,30 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import alembic.command
 import pytest
+from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
+from flask10x.database import schema
 from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import QueryTooLong, code_of, is_busy, kind_of
+from flask10x.database.postgres import driver
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.batch import Receipt
 from flask10x.recording.shared_queue import SharedQueues, WorkerSlot
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
+from tests.e2e.service import wait_until
 from tests.postgres.hosts import Hosts
 from tests.support import postgres
 from tests.support.old_files import NAME, run, write
@@ -30,7 +36,7 @@ from tests.support.rows import insert_readings, pico
 
 PROJECT = Path(__file__).parents[2]
 HOSTS, COMMITS, ROWS = 4, 15, 5
-LOOK_EVERY_SEC = 0.005
+LOOK_EVERY_SEC, WITHIN_SEC = 0.005, 60.0
 # Each third transaction comes to nothing, after it has taken its ids.
 HOST = """
 import sys
@@ -136,6 +142,133 @@ def test_a_row_that_a_person_has_inserted_with_an_id_is_passed_over(
     assert stored == [(1,), (4,), (5,), (6,), (7,), (8,)]
     with database.reader.begin() as connection:
         assert last_id(connection) == 8
+
+
+def test_behind_a_held_snapshot_the_row_that_each_commit_locks_stays_one(
+    hosts: Hosts, database: Database, other: Any
+) -> None:
+    """What a `pg_dump` of minutes may still see is not removed, and each commit would walk past."""
+    place = "SELECT ctid FROM log WHERE name = 'readings'"
+    with closing(postgres.shared().connect(hosts.name)) as dump:
+        dump.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        before = dump.execute(place).fetchall()
+        for number in range(COMMITS):
+            with database.commit() as connection:
+                insert_readings(connection, [pico(number)] * ROWS)
+        assert other.execute(place).fetchall() == before
+    assert ids(other) == list(range(1, COMMITS * ROWS + 1))
+
+
+REMOVALS = (
+    "DELETE FROM readings WHERE id > 1",
+    "DELETE FROM readings",
+    "TRUNCATE readings",
+    "UPDATE readings SET id = -id WHERE id = 3",
+)
+
+
+@pytest.mark.parametrize("removal", REMOVALS)
+def test_the_id_of_the_newest_reading_is_not_given_again_when_it_is_removed(
+    database: Database, other: Any, removal: str
+) -> None:
+    """By RETENTION_DAYS, when a house has sent nothing for so long, or by a person."""
+    store(database, 3)
+    other.execute(removal)
+    with database.reader.begin() as connection:
+        assert last_id(connection) == 3
+    store(database, 2)
+    assert ids(other)[-2:] == [4, 5]
+    other.execute("DELETE FROM readings WHERE id = 4")
+    other.execute("INSERT INTO readings (endpoint, received_at) VALUES ('data', 1)")
+    store(database, 1)
+    assert ids(other)[-3:] == [5, 6, 7]
+
+
+def test_who_removes_old_readings_holds_up_no_commit(database: Database, other: Any) -> None:
+    """Only where the newest are removed the row is locked, for it is changed then."""
+    store(database, 3)
+    with other.transaction():
+        other.execute("DELETE FROM readings WHERE id = 1")
+        store(database, 1)
+    with other.transaction():
+        other.execute("DELETE FROM readings WHERE id = 4")
+        with pytest.raises(DBAPIError) as raised:
+            store(database, 1)
+        assert is_busy(raised.value)
+    store(database, 1)
+    assert ids(other) == [2, 3, 5]
+
+
+def test_newest_readings_that_come_back_leave_no_gap(database: Database, other: Any) -> None:
+    store(database, 3)
+    with suppress(ZeroDivisionError), other.transaction():
+        other.execute("DELETE FROM readings")
+        raise ZeroDivisionError
+    store(database, 1)
+    assert ids(other) == [1, 2, 3, 4]
+
+
+def test_a_person_s_row_waits_for_the_commit_before_it_and_follows_it(
+    hosts: Hosts, database: Database, other: Any
+) -> None:
+    row = "INSERT INTO readings (endpoint, received_at) SELECT 'data', i FROM generate_series(1, 3)"
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+    with ThreadPoolExecutor(1) as thread, closing(postgres.shared().connect(hosts.name)) as person:
+        with database.commit() as connection:
+            insert_readings(connection, [pico(1), pico(2)])
+            driver.send(connection)
+            waiting = thread.submit(person.execute, f"{row} AS i".encode())
+            wait_until(
+                lambda: other.execute(waits, (person.info.backend_pid,)).fetchone() == (1,),
+                WITHIN_SEC,
+                "it waits",
+            )
+        waiting.result()
+    store(database, 1)
+    assert ids(other) == [1, 2, 3, 4, 5, 6]
+
+
+# As programs at 0016 take ids, which may run beside those that do not write them down.
+FORMER_TAKE = (
+    "UPDATE log SET last_id = greatest(last_id, (SELECT coalesce(max(id), 0) FROM readings)) + 1"
+    " WHERE name = 'readings' RETURNING last_id"
+)
+
+
+def test_a_host_of_the_version_before_gives_the_same_ids(database: Database, other: Any) -> None:
+    for number in range(3):
+        store(database, 2)
+        with other.transaction():
+            other.execute("SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE")
+            (taken,) = other.execute(FORMER_TAKE).fetchone()
+            other.execute("INSERT INTO readings VALUES (%s, 'data', 1)", (taken,))
+        assert taken == (number + 1) * 3
+    assert ids(other) == list(range(1, 10))
+
+
+def test_a_downgrade_writes_the_highest_id_down(
+    hosts: Hosts, database: Database, other: Any
+) -> None:
+    store(database, 3)
+    config = Config()
+    config.set_main_option("script_location", str(schema.migrations()))
+    config.attributes["settings"] = hosts.settings("kitchen")
+    alembic.command.downgrade(config, "0016")
+    assert other.execute("SELECT last_id FROM log WHERE name = 'readings'").fetchone() == (3,)
+    other.execute("DELETE FROM readings WHERE id = 3")
+    alembic.command.upgrade(config, "0017")
+    store(database, 1)
+    assert ids(other) == [1, 2, 4]
+
+
+def store(database: Database, rows: int) -> None:
+    with database.commit() as connection:
+        insert_readings(connection, [pico(1)] * rows)
+
+
+def ids(other: Any) -> list[int]:
+    stored = other.execute("SELECT id FROM readings ORDER BY id").fetchall()
+    return [number for (number,) in stored]
 
 
 def test_an_import_knows_which_ids_its_rows_have(

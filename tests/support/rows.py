@@ -54,11 +54,7 @@ def insert_series(database: Path, rows: int, **values: str) -> None:
         return
     # By its trigger each row would change the same row of `log`: 60,000 of them take minutes.
     with on_postgres(database) as connection, connection.transaction():
-        (last_id,) = connection.execute(
-            f"INSERT INTO log VALUES ('readings', {rows}) ON CONFLICT (name) DO UPDATE"
-            f" SET last_id = log.last_id + {rows} RETURNING last_id"
-        ).fetchone()
-        numbered = {"id": f"i + {last_id - rows}", **values}
+        numbered = {"id": f"i + {_last_id(connection)}", **values}
         names, given = ", ".join(numbered), ", ".join(numbered.values())
         connection.execute(f"{series} INSERT INTO readings ({names}) SELECT {given} FROM n")
 
@@ -70,16 +66,23 @@ def insert_selected(database: Path, *statements: tuple[str, str]) -> None:
         return
     # Of the log, too, each row of a statement would change the same row.
     with on_postgres(database) as connection, connection.transaction():
-        own = "FROM log WHERE name = 'readings' FOR UPDATE"
-        connection.execute("INSERT INTO log VALUES ('readings', 0) ON CONFLICT DO NOTHING")
-        (last_id,) = connection.execute(f"SELECT last_id {own}").fetchone()
+        last_id = _last_id(connection)
         for names, rows in statements:
             numbered = f"SELECT {last_id} + row_number() OVER (), picked.* FROM ({rows}) AS picked"
             done = connection.execute(f"INSERT INTO readings (id, {names}) {numbered}")
             last_id += done.rowcount
-        connection.execute(f"UPDATE log SET last_id = {last_id} WHERE name = 'readings'")
         # Autovacuum, which does it within a minute, is off on the tests' server.
         connection.execute("ANALYZE readings")
+
+
+def _last_id(connection: Any) -> int:
+    """The highest id that there ever was; until the transaction ends no other one is given."""
+    connection.execute("INSERT INTO log VALUES ('readings', 0) ON CONFLICT DO NOTHING")
+    connection.execute("SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE")
+    (number,) = connection.execute(
+        "SELECT greatest(last_id, (SELECT max(id) FROM readings)) FROM log WHERE name = 'readings'"
+    ).fetchone()
+    return int(number)
 
 
 @contextmanager

@@ -103,8 +103,17 @@ _columns = table(
 
 def sequence(connection: Connection, name: str) -> int:
     """Return the number stored under this name, or 0 if there is none."""
-    query = select(log.c.last_id).where(log.c.name == name)
-    return connection.execute(query).scalar_one_or_none() or 0
+    return connection.exec_driver_sql(_NUMBER, (name,)).scalar_one_or_none() or 0
+
+
+# A batch does not write down the highest id of its readings: behind a held snapshot no former
+# version of a row can be removed, and each commit would walk past all of them
+# (docs/decisions/0032). So it is the highest that is stored, or one that was removed since.
+_LAST_ID = (
+    "CASE WHEN log.name = 'readings' THEN greatest(log.last_id, (SELECT max(id) FROM readings))"
+    " ELSE log.last_id END"
+)
+_NUMBER = f"SELECT {_LAST_ID} FROM log WHERE log.name = %s"  # noqa: S608
 
 
 def set_sequence(connection: Connection, name: str, number: int, host: str | None = None) -> None:
@@ -274,14 +283,14 @@ def insert_rows(
     }
     connection.exec_driver_sql(
         _statement_of_arrays(tuple(filled)),
-        (len(rows), len(rows), *filled.values()),
+        tuple(filled.values()),
         execution_options={LATER: True},
     )
 
 
 def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, ...]) -> int:
     """Insert one of them; its id."""
-    number = _take_ids(connection, 1)
+    number: int = connection.exec_driver_sql(_FIRST_ID).scalar_one()
     connection.exec_driver_sql(_statement(("id", *names)), (number, *row))
     return number
 
@@ -368,19 +377,9 @@ def changes_rotten_rows(_connection: Connection) -> Iterator[None]:
     yield
 
 
-def _take_ids(connection: Connection, number: int) -> int:
-    """The first of so many ids that follow the last one; they are committed in this order."""
-    last: int = connection.exec_driver_sql(_TAKE, (number,)).scalar_one()
-    return last - number + 1
-
-
-# A person may have inserted a row with an id: SQLite skips those, too. Else each reading from then
-# on would be refused, for its id is taken.
-_TAKE = (
-    "UPDATE log SET last_id = greatest(last_id,"
-    " (SELECT coalesce(max(id), 0) FROM readings)) + %s"
-    " WHERE name = 'readings' RETURNING last_id"
-)
+# The id after the last one, for the one who has the turn: ids are committed in this order. A person
+# may have inserted a row with an id: SQLite skips those, too.
+_FIRST_ID = f"SELECT {_LAST_ID} + 1 FROM log WHERE log.name = 'readings'"  # noqa: S608
 # The place of a row among its mates, from 1: no column of a station has such a name.
 _PLACE = '"#"'
 
@@ -397,13 +396,13 @@ def _statement(names: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=64)
 def _statement_of_arrays(names: tuple[str, ...]) -> str:
-    """For `exec_driver_sql` with the number of rows and an array for each column (`_array`)."""
+    """For `exec_driver_sql` with an array for each column (`_array`)."""
     columns = ", ".join(map(quote, names)).replace("%", "%%")
     arrays = ", ".join(f"CAST(%s AS {_arrays_of(name)})" for name in names)
     given = ", ".join(f"given.{quote(name)}" for name in names).replace("%", "%%")
     return (
-        f"WITH taken AS ({_TAKE}) INSERT INTO readings (id, {columns})"  # noqa: S608
-        f" SELECT (SELECT last_id FROM taken) - %s + {_PLACE}, {given}"
+        f"INSERT INTO readings (id, {columns})"  # noqa: S608
+        f" SELECT ({_FIRST_ID}) - 1 + {_PLACE}, {given}"
         f" FROM unnest({arrays}) WITH ORDINALITY AS given ({columns}, {_PLACE})"
     )
 
@@ -529,6 +528,6 @@ define(
         "json_numbers": f"(SELECT CAST(each AS BIGINT) AS value FROM {_ELEMENTS} AS one (each))",  # noqa: S608
         "json_spans": f"(SELECT number - 1 AS place, {_SPAN}"  # noqa: S608
         f" FROM {_ELEMENTS} WITH ORDINALITY AS one (each, number))",
-        "last_id": "(SELECT last_id FROM log WHERE log.name = {})",
+        "last_id": f"(SELECT {_LAST_ID} FROM log WHERE log.name = {{}})",  # noqa: S608
     },
 )
