@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +17,8 @@ from typing import Any
 import pytest
 
 from flask10x import __version__
-from tests.support.booted import Machine, booted
+from tests.e2e.service import PATIENCE_SEC, wait_until
+from tests.support.booted import Machine, booted, empty_debian
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEBIAN = PROJECT / "deploy" / "debian"
@@ -24,6 +27,10 @@ COUNT = """
 import sqlite3, sys
 print(sqlite3.connect(sys.argv[1]).execute("SELECT count(*) FROM readings").fetchone()[0])
 """
+# Boards give up later, where nothing else keeps the machine busy (docs/en/reference/units.md).
+ANSWERED_WITHIN_SEC = 5.0
+# Ends when the process has.
+FREEZE = 'kill -STOP "$1" && while [ -e "/proc/$1" ]; do sleep 0.2; done'
 # Boards that send while a command runs, and what came of it.
 SEND = """
 import json, subprocess, sys, time, uuid
@@ -80,6 +87,10 @@ def build(into: Path, *architectures: str) -> Path:
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That of `make release`; else it is built, once."""
+    if folder := os.environ.get("RELEASED"):
+        name = f"flask10x_{__version__}_{architecture()}.deb"
+        return Path(shutil.copy(Path(folder, name), tmp_path_factory.mktemp("package")))
     return build(tmp_path_factory.mktemp("package"), architecture())
 
 
@@ -116,35 +127,108 @@ def test_lintian_has_nothing_to_say(package: Path) -> None:
     assert (judged.stdout + judged.stderr, judged.returncode) == ("", 0)
 
 
+@pytest.fixture(params=["", "bookworm"], ids=["this machine", "Debian 12"])
+def machine(request: pytest.FixtureRequest, package: Path, tmp_path: Path) -> Iterator[Machine]:
+    """Booted systems: that of this machine, and the oldest that the package is for."""
+    if not request.param:
+        with booted(tmp_path, package.parent) as machine:
+            yield machine
+        return
+    with (
+        empty_debian(request.param) as folder,
+        booted(tmp_path, package.parent, folder / "debian") as machine,
+    ):
+        yield machine
+
+
 @pytest.mark.long
-@pytest.mark.timeout(900)
-def test_it_is_installed_updated_removed_and_purged(package: Path, tmp_path: Path) -> None:
+@pytest.mark.timeout(1800)
+def test_it_is_installed_updated_removed_and_purged(
+    package: Path, machine: Machine, tmp_path: Path
+) -> None:
     newer = next_version(package, tmp_path)
-    with booted(tmp_path, package.parent) as machine:
-        installed = machine.run("dpkg", "-i", f"/packages/{package.name}")
-        assert installed.returncode == 0, installed.stderr
-        assert "http://localhost:8888/setup/link/" in installed.stdout
-        assert is_active(machine)
-        said = machine.run("flask10x", "--version").stdout
-        assert said == f"flask10x, version {__version__}\n"
+    # A system for builds has no network, not even its own.
+    machine.run("ip", "link", "set", "lo", "up")
+    installed = machine.run("dpkg", "-i", f"/packages/{package.name}")
+    assert installed.returncode == 0, installed.stderr
+    assert "http://localhost:8888/setup/link/" in installed.stdout
+    assert is_active(machine)
+    said = machine.run("flask10x", "--version").stdout
+    assert said == f"flask10x, version {__version__}\n"
 
-        sent = send_while(machine, "dpkg", "-i", f"/packages/{newer.name}")
-        assert (sent["status"], sent["refused"]) == (0, []), sent["said"]
-        assert "a backup before the update" in sent["said"]
-        assert len(list(machine.path("/var/lib/flask10x/backups").glob("*.sqlite3"))) == 1
-        assert is_active(machine)
+    answered = restart_and_reload(machine)
+    answered += freeze_a_worker(machine)
+    answered += freeze_the_master(machine)
 
-        removed = machine.run("dpkg", "--remove", "flask10x")
-        assert "the readings are still in /var/lib/flask10x" in removed.stdout
-        assert rows(machine) == sent["answered"] > 0
-        assert machine.path("/etc/flask10x/flask10x.env").exists()
-        assert not machine.path("/opt/flask10x").exists()
+    sent = send_while(machine, "dpkg", "-i", f"/packages/{newer.name}")
+    say(machine, "update of the package", sent)
+    assert (sent["status"], sent["refused"]) == (0, []), sent["said"]
+    assert "a backup before the update" in sent["said"]
+    assert len(list(machine.path("/var/lib/flask10x/backups").glob("*.sqlite3"))) == 1
+    assert is_active(machine)
+    answered += sent["answered"]
 
-        purged = machine.run("dpkg", "--purge", "flask10x")
-        assert purged.returncode == 0, purged.stderr
-        assert "deletes /var/lib/flask10x (" in purged.stdout
-        left = ["/var/lib/flask10x", "/var/lib/flask10x-known", "/etc/flask10x", "/opt/flask10x"]
-        assert [name for name in left if machine.path(name).exists()] == []
+    removed = machine.run("dpkg", "--remove", "flask10x")
+    assert "the readings are still in /var/lib/flask10x" in removed.stdout
+    assert rows(machine) == answered > 0
+    assert machine.path("/etc/flask10x/flask10x.env").exists()
+    assert not machine.path("/opt/flask10x").exists()
+
+    purged = machine.run("dpkg", "--purge", "flask10x")
+    assert purged.returncode == 0, purged.stderr
+    assert "deletes /var/lib/flask10x (" in purged.stdout
+    left = ["/var/lib/flask10x", "/var/lib/flask10x-known", "/etc/flask10x", "/opt/flask10x"]
+    assert [name for name in left if machine.path(name).exists()] == []
+
+
+def restart_and_reload(machine: Machine) -> int:
+    """What is ready, answers; how many readings were answered."""
+    assert known(machine, "Type") == "notify"
+    starts, began = worker_starts(machine), time.monotonic()
+    assert machine.run("systemctl", "restart", "flask10x").returncode == 0
+    assert worker_starts(machine) > starts
+    restart_sec = time.monotonic() - began
+    sys.stdout.write(f"\nstart: {restart_sec:.1f} s, {cpu_sec(machine):.1f} s of CPU\n")
+    assert known(machine, "StatusText") == "2 workers answer"
+
+    restarted = send_while(machine, "systemctl", "restart", "flask10x")
+    say(machine, "restart", restarted)
+    assert (restarted["status"], restarted["refused"]) == (0, [])
+    # Beside other tests a start takes several times as long.
+    assert restarted["slowest_sec"] < max(ANSWERED_WITHIN_SEC, 3 * restart_sec)
+
+    master, former, starts = known(machine, "MainPID"), workers(machine), worker_starts(machine)
+    reloaded = send_while(machine, "systemctl", "reload", "flask10x")
+    say(machine, "reload", reloaded)
+    assert (reloaded["status"], reloaded["refused"]) == (0, [])
+    assert worker_starts(machine) >= starts + 2
+    assert not {*workers(machine)} & {*former}
+    assert known(machine, "MainPID") == master
+    return int(restarted["answered"] + reloaded["answered"])
+
+
+def freeze_a_worker(machine: Machine) -> int:
+    """The others go on, and it is replaced; how many readings were answered."""
+    master = known(machine, "MainPID")
+    frozen, other = workers(machine)
+    sent = send_while(machine, "sh", "-c", FREEZE, "sh", frozen)
+    say(machine, "frozen worker", sent)
+    assert (sent["status"], sent["refused"]) == (0, []), sent["said"]
+    wait_until(lambda: len(workers(machine)) == 2, PATIENCE_SEC, "both workers run again")
+    assert other in workers(machine)
+    assert (known(machine, "MainPID"), known(machine, "NRestarts")) == (master, "0")
+    return int(sent["answered"])
+
+
+def freeze_the_master(machine: Machine) -> int:
+    """Its workers go on until systemd starts it again; how many readings were answered."""
+    sent = send_while(machine, "sh", "-c", FREEZE, "sh", known(machine, "MainPID"))
+    say(machine, "frozen main process", sent)
+    assert (sent["status"], sent["refused"]) == (0, []), sent["said"]
+    wait_until(lambda: is_active(machine), PATIENCE_SEC, "it is started again")
+    assert known(machine, "NRestarts") == "1"
+    assert "Watchdog timeout" in machine.run("journalctl", "--no-pager", "-u", "flask10x").stdout
+    return int(sent["answered"])
 
 
 @pytest.mark.long
@@ -157,6 +241,37 @@ def test_it_does_not_come_over_a_checkout(package: Path, tmp_path: Path) -> None
         assert refused.returncode != 0
         assert "Flask10X was installed another way" in refused.stderr
         assert not machine.path("/etc/flask10x").exists()
+
+
+def known(machine: Machine, name: str) -> str:
+    """What systemd knows of the service."""
+    words = ["systemctl", "show", "--value", f"--property={name}", "flask10x"]
+    return machine.run(*words).stdout.strip()
+
+
+def worker_starts(machine: Machine) -> int:
+    log = machine.path("/var/lib/flask10x/logs/flask10x.log").read_text(encoding="utf-8")
+    return log.count("Worker starts: database")
+
+
+def workers(machine: Machine) -> list[str]:
+    """The process ids of the main process's children, as the system numbers them."""
+    master = known(machine, "MainPID")
+    return machine.run("cat", f"/proc/{master}/task/{master}/children").stdout.split()
+
+
+def cpu_sec(machine: Machine) -> float:
+    """What the service has used since its start."""
+    return int(known(machine, "CPUUsageNSec")) / 1e9
+
+
+def say(machine: Machine, step: str, sent: dict[str, Any]) -> None:
+    """Say how a step went, for the figures of docs/en/reference/units.md."""
+    version = machine.run("systemctl", "--version").stdout.partition("(")[0].strip()
+    sys.stdout.write(
+        f"{version}, {step}: {sent['answered']} answered, {len(sent['refused'])} refused, slowest"
+        f" {sent['slowest_sec']:.1f} s; load {os.getloadavg()[0]:.1f}\n"
+    )
 
 
 def is_active(machine: Machine) -> bool:
@@ -172,8 +287,8 @@ def send_while(machine: Machine, *words: str) -> dict[str, Any]:
     return answer
 
 
-def rows(machine: Machine) -> int:
+def rows(machine: Machine, database: str = DATABASE) -> int:
     # There, because SQLite follows /proc/<pid>/root to the files of this system.
-    counted = machine.run("/usr/bin/python3", "-c", COUNT, DATABASE)
+    counted = machine.run("/usr/bin/python3", "-c", COUNT, database)
     assert counted.returncode == 0, counted.stderr
     return int(counted.stdout)

@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -21,15 +20,11 @@ from flask10x import __version__
 from tests.contract.test_lock import LOCKED
 from tests.e2e.service import PROJECT, wait_until
 from tests.e2e.test_container import Container, container, image, podman
-from tests.support.booted import Machine, booted
+from tests.support.booted import Machine, booted, empty_debian
 
 # The image is tried where it is killed and updated, too.
 __all__ = ("Container", "container", "image", "podman")
 
-# A Debian of what it needs to boot, and what a wheel and a package need of it.
-PACKAGES = (
-    "adduser,ca-certificates,dbus,iproute2,libstdc++6,python3,python3-venv,systemd-sysv,tzdata"
-)
 READING = {"pressure": 1013.25, "temperature": 25.1}
 # Sends a reading, and reads it back: `python3 - PORT`.
 TRY = """
@@ -138,15 +133,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def debian(released: Path) -> Iterator[Machine]:
     """A booted Debian without anything of ours, and the files as /packages."""
-    if os.geteuid() or shutil.which("mmdebstrap") is None:
-        pytest.skip("no empty Debian is made here: mmdebstrap, and root for it")
-    folder = Path(tempfile.mkdtemp(prefix="flask10x-debian-", dir="/var/tmp"))
-    try:
-        words = ["mmdebstrap", "--quiet", "--variant=important", f"--include={PACKAGES}", "trixie"]
-        made = subprocess.run(
-            [*words, str(folder / "debian")], capture_output=True, text=True, check=False
-        )
-        assert made.returncode == 0, made.stderr
+    with empty_debian("trixie") as folder:
         packages = folder / "packages"
         packages.mkdir()
         for file in released.iterdir():
@@ -156,8 +143,6 @@ def debian(released: Path) -> Iterator[Machine]:
         with booted(folder, packages, folder / "debian") as machine:
             assert machine.run("ip", "link", "set", "lo", "up").returncode == 0
             yield machine
-    finally:
-        shutil.rmtree(folder)
 
 
 def fetch_wheels(folder: Path) -> None:

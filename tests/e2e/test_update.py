@@ -1,4 +1,4 @@
-"""`flask10x service update` of a checkout, in a system that is booted for it.
+"""`flask10x service` of a checkout and of a wheel, in a system that is booted for it.
 
 A repository has versions: one that is well, one whose check is not, one that does not start, one
 that cannot be installed. Each is asked for while boards send.
@@ -8,12 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_package import is_active, rows, send_while
+from tests.e2e.service import PATIENCE_SEC, wait_until
+from tests.e2e.test_package import DATABASE, is_active, rows, say, send_while
 from tests.support.booted import Machine, booted
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
@@ -22,6 +24,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 VENDOR = Path("flask10x/web/static/vendor")
 CHECKOUT = "/opt/flask10x"
 PYTHON, PROGRAM = f"{CHECKOUT}/.venv/bin/python", f"{CHECKOUT}/.venv/bin/flask10x"
+USER_ID = 1500
 # Debian's: another may be in a home, which the service does not see.
 BASE = "/usr/bin/python3"
 # Nothing is fetched from elsewhere.
@@ -82,11 +85,59 @@ class Repository:
         else:
             self._git_in(self._clone, "reset", "--quiet", "--hard", "origin/main")
 
+    def wheel(self, number: str) -> str:
+        """The path of this version as a wheel, in the booted system."""
+        self._git_in(self._clone, "checkout", "--quiet", f"v{number}")
+        # In the place of `make static`.
+        shutil.copytree(PROJECT / VENDOR, self._clone / VENDOR, dirs_exist_ok=True)
+        build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir"]
+        words = [*build, str(self.bare.parent), str(self._clone)]
+        subprocess.run(words, check=True, capture_output=True)
+        self._git_in(self._clone, "checkout", "--quiet", "-")
+        return f"/packages/flask10x-{number}-py3-none-any.whl"
+
     def migrate(self) -> None:
         """Give the next version a migration."""
         versions = self._clone / "migrations" / "versions"
         newest = max(path.name[:4] for path in versions.glob("[0-9]*.py"))
         (versions / "9000_next.py").write_text(MIGRATION.format(before=newest))
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that is installed, and who calls it: root, or a user."""
+
+    machine: Machine
+    path: str
+    user: str = ""
+    home: str = "/var/lib"
+
+    @property
+    def database(self) -> str:
+        return f"{self.home}/flask10x/flask10x.sqlite3"
+
+    def as_caller(self, *words: str) -> tuple[str, ...]:
+        """A command, with packages that need no network."""
+        if not self.user:
+            return (*ENVIRONMENT, *words)
+        session = ("HOME=/home/anna", f"XDG_RUNTIME_DIR=/run/user/{USER_ID}", "-C", "/home/anna")
+        return ("runuser", "-u", self.user, "--", *ENVIRONMENT, *session, *words)
+
+    def words(self, *words: str) -> tuple[str, ...]:
+        return self.as_caller(self.path, *words)
+
+    def run(self, *words: str) -> str:
+        return self.call(self.path, *words)
+
+    def call(self, *words: str) -> str:
+        done = self.machine.run(*self.as_caller(*words))
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        return done.stdout
+
+    def runs(self) -> bool:
+        whose = ["--user"] if self.user else []
+        words = self.as_caller("systemctl", *whose, "is-active", "flask10x")
+        return self.machine.run(*words).stdout == "active\n"
 
 
 @pytest.fixture
@@ -137,14 +188,15 @@ def pip(*words: str) -> tuple[str, ...]:
     return (*ENVIRONMENT, PYTHON, "-m", "pip", "install", "--quiet", *words)
 
 
-def update(machine: Machine, *target: str, slowest_sec: float = 60.0) -> tuple[int, str]:
+def update(machine: Machine, *target: str, of: Program | None = None) -> tuple[int, str]:
     """The update under load: its status and what it says; no sender was refused, none lost."""
-    before = rows(machine)
-    sent = send_while(machine, *ENVIRONMENT, PROGRAM, "service", "update", *target)
+    program = of or Program(machine, PROGRAM)
+    before = rows(machine, program.database)
+    sent = send_while(machine, *program.words("service", "update", *target))
+    say(machine, f"update to {' '.join(target) or 'the newest'}", sent)
     assert sent["refused"] == [], sent["said"]
     # A sender that has given up leaves what it has sent, which is stored later.
-    assert rows(machine) >= before + sent["answered"], sent["said"]
-    assert sent["slowest_sec"] < slowest_sec
+    assert rows(machine, program.database) >= before + sent["answered"], sent["said"]
     return sent["status"], sent["said"]
 
 
@@ -152,12 +204,11 @@ def version_of(machine: Machine) -> str:
     return machine.run(PROGRAM, "--version").stdout.rpartition(" ")[2].strip()
 
 
-def has_table(machine: Machine) -> bool:
+def has_table(machine: Machine, database: str = DATABASE) -> bool:
     look = "SELECT count(*) FROM sqlite_master WHERE name = 'of_the_next'"
     script = (
         f"import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute({look!r}).fetchone())"
     )
-    database = "/var/lib/flask10x/flask10x.sqlite3"
     return machine.run("/usr/bin/python3", "-c", script, database).stdout == "(1,)\n"
 
 
@@ -193,8 +244,8 @@ def test_a_checkout_is_updated_and_goes_back_by_itself(
     status, said = update(machine, "v5.0.0")
     assert (status, version_of(machine)) == (1, "3.0.0"), said
 
-    # What pip refuses.
-    repository.change("requirements.lock", r"--hash=sha256:[0-9a-f]{8}", "--hash=sha256:00000000")
+    # What pip refuses. (It checks no hash of what is installed already.)
+    repository.change("requirements.lock", r"^flask==[0-9.]+", "flask==0.0.1")
     repository.version("6.0.0", on_main=False)
     status, said = update(machine, "v6.0.0")
     assert (status, version_of(machine)) == (1, "3.0.0"), said
@@ -204,3 +255,69 @@ def test_a_checkout_is_updated_and_goes_back_by_itself(
     for target, expected in (("", "7.0.0"), ("v3.0.0", "3.0.0"), ("", "7.0.0")):
         status, said = update(machine, *filter(None, [target]))
         assert (status, version_of(machine)) == (0, expected), said
+
+
+def installed_by_pip(machine: Machine, wheel: str) -> Program:
+    program = Program(machine, "/opt/own/bin/flask10x")
+    program.call(BASE, "-m", "venv", "/opt/own")
+    program.call("/opt/own/bin/python", "-m", "pip", "install", "--quiet", wheel)
+    return program
+
+
+def installed_by_pipx(machine: Machine, wheel: str) -> Program:
+    program = Program(machine, "/usr/local/bin/flask10x")
+    folders = ("PIPX_HOME=/opt/pipx", "PIPX_BIN_DIR=/usr/local/bin")
+    program.call("env", *folders, "pipx", "install", "--python", BASE, wheel)
+    return program
+
+
+def installed_by_a_user(machine: Machine, wheel: str) -> Program:
+    program = Program(machine, "/home/anna/.local/bin/flask10x", "anna", "/home/anna/.local/share")
+    for words in (
+        ("useradd", "--create-home", f"--uid={USER_ID}", "anna"),
+        # As for one who is logged in.
+        ("loginctl", "enable-linger", "anna"),
+    ):
+        assert machine.run(*words).returncode == 0, words
+    runtime = machine.path(f"/run/user/{USER_ID}/systemd/private")
+    wait_until(runtime.exists, PATIENCE_SEC, "the user has a systemd")
+    program.call("pipx", "install", "--python", BASE, wheel)
+    return program
+
+
+@pytest.mark.parametrize("install", [installed_by_pip, installed_by_pipx, installed_by_a_user])
+def test_a_wheel_becomes_a_service_and_is_updated(
+    repository: Repository, tmp_path: Path, install: Callable[[Machine, str], Program]
+) -> None:
+    if shutil.which("pipx", path="/usr/bin") is None:
+        pytest.skip("pipx is not installed")
+    repository.version("2.0.0", on_main=True)
+    repository.migrate()
+    repository.version("3.0.0", on_main=True)
+    repository.change("flask10x/commands/serve.py", r"^import os$", "import os_")
+    repository.version("5.0.0", on_main=True)
+    first, second, broken = (repository.wheel(number) for number in ("2.0.0", "3.0.0", "5.0.0"))
+    with booted(tmp_path, repository.bare.parent) as machine:
+        program = install(machine, first)
+        said = program.run("service", "install", *(["--user"] if program.user else []))
+        assert re.search(r"http://\S+/setup/link/", said), said
+        assert program.runs()
+        said = program.run("service", "status")
+        assert said.startswith("flask10x 2.0.0: "), said
+        assert len(re.findall("^flask10x.*active +enabled", said, re.M)) == 5, said
+
+        status, said = update(machine, second, of=program)
+        assert (status, program.run("--version")) == (0, "flask10x, version 3.0.0\n"), said
+        assert has_table(machine, program.database)
+        status, said = update(machine, broken, of=program)
+        assert (status, program.run("--version")) == (1, "flask10x, version 3.0.0\n"), said
+        assert program.runs()
+
+        stored = rows(machine, program.database)
+        said = program.run("service", "uninstall")
+        assert "Readings, CSV files and backups are still in" in said
+        assert not program.runs()
+        assert rows(machine, program.database) >= stored > 0
+        folders = ("/etc/systemd/system", "/home/anna/.config/systemd/user")
+        left = [path for name in folders for path in machine.path(name).glob("**/flask10x*")]
+        assert left == []

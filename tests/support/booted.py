@@ -8,6 +8,8 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.service import wait_until
+from tests.e2e.service import PATIENCE_SEC, wait_until
 
-# In a mount namespace of its own: nothing of it is seen outside, and all goes with its end.
+# In a mount namespace of its own: nothing of it is seen outside, and all goes with its end, but for
+# its control group. Without one of its own, systems would share the groups of their units.
 BOOT = """
 set -e
 mount --make-rprivate /
@@ -26,13 +29,23 @@ mkdir "$0/upper" "$0/work" "$0/root"
 mount -t overlay none -o "lowerdir=$2,upperdir=$0/upper,workdir=$0/work" "$0/root"
 umount -l /sys/fs/cgroup
 mount -t cgroup2 none /sys/fs/cgroup
+mkdir "/sys/fs/cgroup/$3"
+echo $$ > "/sys/fs/cgroup/$3/cgroup.procs"
 # It keeps packages from starting services, where this system is an image for builds.
 rm -f "$0/root/usr/sbin/policy-rc.d"
 exec systemd-nspawn --quiet --directory="$0/root" --bind-ro="$1:/packages" --boot --register=no \\
   --keep-unit --private-network --console=read-only
 """
+# Its control group, from the innermost.
+REMOVE_GROUP = """
+umount -l /sys/fs/cgroup
+mount -t cgroup2 none /sys/fs/cgroup
+find "/sys/fs/cgroup/$0" -depth -type d -exec rmdir {} +
+"""
 BOOT_WITHIN_SEC = 60.0
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root"}
+# A Debian of what it needs to boot, and what a wheel and a package need of it.
+DEBIAN = "adduser,ca-certificates,dbus,iproute2,libstdc++6,python3,python3-venv,systemd-sysv,tzdata"
 
 
 @dataclass
@@ -58,6 +71,24 @@ class Machine:
 
 
 @contextmanager
+def empty_debian(suite: str) -> Iterator[Path]:
+    """A folder with a Debian without anything of ours, in `debian`; skipped where none is made."""
+    if os.geteuid() or shutil.which("mmdebstrap") is None:
+        pytest.skip("no empty Debian is made here: mmdebstrap, and root for it")
+    # Not in a file system that is itself a layer: no other one can lie over it.
+    folder = Path(tempfile.mkdtemp(prefix="flask10x-debian-", dir="/var/tmp"))
+    try:
+        words = ["mmdebstrap", "--quiet", "--variant=important", f"--include={DEBIAN}", suite]
+        made = subprocess.run(
+            [*words, str(folder / "debian")], capture_output=True, text=True, check=False
+        )
+        assert made.returncode == 0, made.stderr
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
 def booted(folder: Path, packages: Path, of: Path = Path("/")) -> Iterator[Machine]:
     """Boot a system of these files, with a folder as /packages; skipped where that can't be."""
     needed = ("systemd-nspawn", "unshare", "nsenter")
@@ -65,7 +96,8 @@ def booted(folder: Path, packages: Path, of: Path = Path("/")) -> Iterator[Machi
     if os.geteuid() or missing:
         pytest.skip(f"no systemd is booted here: {missing or 'only root may'}")
     output = folder / "boot"
-    command = ["unshare", "--mount", "bash", "-c", BOOT, str(folder), str(packages), str(of)]
+    group = f"flask10x-{uuid.uuid4().hex}"
+    command = ["unshare", "--mount", "bash", "-c", BOOT, str(folder), str(packages), str(of), group]
     with output.open("w") as file:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
@@ -84,6 +116,18 @@ def booted(folder: Path, packages: Path, of: Path = Path("/")) -> Iterator[Machi
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
+        _remove_group(group)
+
+
+def _remove_group(group: str) -> None:
+    """Remove the control group, once the last process in it has ended."""
+    words = ["unshare", "--mount", "bash", "-c", REMOVE_GROUP, group]
+
+    def is_removed() -> bool:
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        return "busy" not in done.stderr
+
+    wait_until(is_removed, PATIENCE_SEC, "its processes have ended")
 
 
 def _is_up(machine: Machine) -> bool:
