@@ -147,14 +147,15 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     packages.mkdir()
     say_version = "import sys; print('%d.%d' % sys.version_info[:2])"
     version = subprocess.run([BASE, "-c", say_version], check=True, capture_output=True, text=True)
-    words = [
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes"),
-        *("--only-binary=:all:", "--python-version", version.stdout.strip()),
-        *("--dest", str(packages / "wheels"), "--requirement", str(PROJECT / "requirements.lock")),
-    ]
-    fetched = subprocess.run(words, check=False)
-    if fetched.returncode:
-        pytest.skip("the packages of the lock cannot be fetched")
+    lock = str(PROJECT / "requirements.lock")
+    # pipx brings pip up to date.
+    for words in (["--require-hashes", "--requirement", lock], ["--no-deps", "pip>=23.1"]):
+        download = [
+            *(sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:"),
+            *("--python-version", version.stdout.strip(), "--dest", str(packages / "wheels")),
+        ]
+        if subprocess.run([*download, *words], check=False).returncode:
+            pytest.skip("the packages of the lock cannot be fetched")
     shutil.copytree(PROJECT / VENDOR, packages / "vendor")
     return Repository(packages)
 
@@ -275,10 +276,11 @@ def installed_by_a_user(machine: Machine, wheel: str) -> Program:
     program = Program(machine, "/home/anna/.local/bin/flask10x", "anna", "/home/anna/.local/share")
     for words in (
         ("useradd", "--create-home", f"--uid={USER_ID}", "anna"),
-        # As for one who is logged in.
-        ("loginctl", "enable-linger", "anna"),
+        # As for one who is logged in. logind knows no process that has come from outside.
+        ("systemd-run", "--quiet", "--wait", "loginctl", "enable-linger", "anna"),
     ):
-        assert machine.run(*words).returncode == 0, words
+        done = machine.run(*words)
+        assert done.returncode == 0, done.stderr
     runtime = machine.path(f"/run/user/{USER_ID}/systemd/private")
     wait_until(runtime.exists, PATIENCE_SEC, "the user has a systemd")
     program.call("pipx", "install", "--python", BASE, wheel)
