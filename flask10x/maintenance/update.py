@@ -135,8 +135,10 @@ class Pipx(Environment):
         folders.append(str(Path(pwd.getpwnam(_owner(self.prefix)).pw_dir, ".local", "bin")))
         for folder in filter(None, folders):
             link = Path(folder, NAME)
-            if link.is_symlink() and link.resolve() == own:
-                return folder
+            # One of root's may not be entered, as after `su`.
+            with suppress(PermissionError):
+                if link.is_symlink() and link.resolve() == own:
+                    return folder
         return folders[-1]
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from flask10x import __version__
 from tests.e2e.service import PATIENCE_SEC, wait_until
-from tests.support.booted import Machine, booted, empty_debian
+from tests.support.booted import ENVIRONMENT, Machine, booted, empty_debian
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEBIAN = PROJECT / "deploy" / "debian"
@@ -279,7 +279,9 @@ def is_active(machine: Machine) -> bool:
 
 
 def send_while(machine: Machine, *words: str) -> dict[str, Any]:
-    within = machine.command(*words)
+    # Without what is set for this test and for the user who runs it.
+    variables = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
+    within = machine.command("env", "--ignore-environment", *variables, *words)
     sender = machine.command(sys.executable, "-c", SEND, *within, only_network=True)
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     done = subprocess.run(sender, env=environment, capture_output=True, text=True, check=True)

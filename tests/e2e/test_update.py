@@ -28,7 +28,7 @@ USER_ID = 1500
 # Debian's: another may be in a home, which the service does not see.
 BASE = "/usr/bin/python3"
 # Nothing is fetched from elsewhere.
-ENVIRONMENT = ("env", "-u", "PYTHONPATH", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/packages/wheels")
+ENVIRONMENT = ("env", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/packages/wheels")
 MIGRATION = '''"""A table of the next version.
 
 Revision: 9000, after {before}
@@ -120,7 +120,10 @@ class Program:
         """A command, with packages that need no network."""
         if not self.user:
             return (*ENVIRONMENT, *words)
-        session = ("HOME=/home/anna", f"XDG_RUNTIME_DIR=/run/user/{USER_ID}", "-C", "/home/anna")
+        home = ("env", "-C", "/home/anna", "HOME=/home/anna")
+        # After `su` the PATH is still that of root.
+        path = "PATH=/root/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        session = (*home, f"XDG_RUNTIME_DIR=/run/user/{USER_ID}", path)
         return ("runuser", "-u", self.user, "--", *ENVIRONMENT, *session, *words)
 
     def words(self, *words: str) -> tuple[str, ...]:
