@@ -20,6 +20,9 @@ sys.path.insert(0, str(SOURCE / "deploy" / "debian"))
 import build  # noqa: E402
 
 IMAGE, DATA = Path("/image"), Path("/data/flask10x")
+# Of the image, as the Containerfile has it in PYTHONPYCACHEPREFIX.
+HOME = Path("/opt/flask10x")
+COMPILED = HOME / "compiled"
 # Debian's package python3-pip-whl, for a base without pip.
 PIP_WHEELS = Path("/usr/share/python-wheels")
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -154,7 +157,7 @@ def compile_all(libraries: Path) -> None:
 
     Without looking at the times of the sources: a builder of images may set them.
     """
-    compiled = IMAGE / "opt/flask10x/compiled"
+    compiled = IMAGE / COMPILED.relative_to("/")
     unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
     for path, there in sorted(modules(libraries)):
         cached = Path(importlib.util.cache_from_source(there.name))
@@ -162,14 +165,31 @@ def compile_all(libraries: Path) -> None:
         py_compile.compile(str(path), str(target), str(there), quiet=1, invalidation_mode=unchecked)
 
 
+def compile_pages() -> None:
+    """Compile the templates of the pages, at the place where the image has them.
+
+    What only the image's machine can load is not needed for that.
+    """
+    HOME.parent.mkdir(exist_ok=True)
+    HOME.symlink_to(IMAGE / HOME.relative_to("/"))
+    # In one order whatever the hashes of this run are, for the same bytes each time.
+    fixed = {"PYTHONPYCACHEPREFIX": str(COMPILED), "PYTHONHASHSEED": "0"}
+    words = [HOME / ".venv/bin/python3", "-P", "-m", "flask10x.server.templates"]
+    build.run(*words, **fixed)
+    HOME.unlink()
+    if not list((IMAGE / COMPILED.relative_to("/")).rglob("*.jinja")):
+        raise SystemExit("the pages were not compiled")
+
+
 def main() -> None:
     """Fill /image."""
     DATA.mkdir(parents=True, mode=0o750)
-    libraries = lay_out_environment(IMAGE / "opt/flask10x/.venv")
+    libraries = lay_out_environment(IMAGE / HOME.relative_to("/") / ".venv")
     with tempfile.TemporaryDirectory() as folder:
         install(sys.argv[1], libraries, Path(folder))
     add_user(IMAGE / "etc")
     compile_all(libraries)
+    compile_pages()
 
 
 if __name__ == "__main__":

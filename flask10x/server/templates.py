@@ -10,7 +10,7 @@ import marshal
 import os
 import sys
 from contextlib import suppress
-from importlib.util import cache_from_source
+from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 
 import jinja2
@@ -25,8 +25,9 @@ from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
 
-# What a file was made with. Jinja compares the template itself.
-TAG = f"{flask10x.__version__} {jinja2.__version__} {sys.version}"
+# What a file was made with: the number by which Python knows whether it can run what was compiled,
+# elsewhere too, as an image is built. Jinja compares the template itself.
+TAG = f"{flask10x.__version__} {jinja2.__version__} {MAGIC_NUMBER.hex()}"
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
@@ -64,7 +65,8 @@ class CompiledTemplates(BytecodeCache):
 
     def write(self, path: Path) -> None:
         """Keep it all in a file; raises OSError where that can't be written."""
-        rest = marshal.dumps((TAG, self._code))
+        # In one order, so that two builds are the same bytes.
+        rest = marshal.dumps((TAG, dict(sorted(self._code.items()))))
         beside = path.with_name(f"{path.name}.{os.getpid()}")
         try:
             path.parent.mkdir(exist_ok=True)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import flask10x
+from flask10x.config.environment_file import SERVICE_DATA_DIR
 from flask10x.config.settings import CHECKOUT, PREFIX, Settings, is_checkout, process_user
 from flask10x.database.paths import database_path
 from flask10x.database.running_service import running
@@ -25,6 +27,9 @@ Manner = Literal["systemd", "container", "terminal"]
 # In which unit of systemd this process is: `0::/system.slice/flask10x.service`.
 CGROUP = Path("/proc/self/cgroup")
 UNIT = re.compile(r":/(?!user\.slice)(?:[^/\n]+/)*?([^/\n]+)\.service(?:/|$)", re.MULTILINE)
+# The unit of the machine that makes the container: deploy/container/flask10x.container names it.
+UNIT_OF_CONTAINER = "PODMAN_SYSTEMD_UNIT"
+IMAGE = f"localhost/flask10x:{flask10x.__version__}"
 # As in deploy/crontab.example.
 NIGHTLY = {"backup": "35 0 * * *", "export": "5 0 * * *", "verify": "5 2 * * 0"}
 
@@ -139,7 +144,7 @@ class Shell:
             nightly_backup=self._nightly("backup"),
             nightly_export=self._nightly("export"),
             nightly_verify=self._nightly("verify"),
-            engine=self.by,
+            engine=self._engine,
             name=_container(),
         )
 
@@ -147,7 +152,7 @@ class Shell:
         """A command of ours, run as the user who runs the service."""
         words = shlex.join([str(_program()), *arguments])
         if self.manner == "container":
-            return f"{self.by} exec {_container()} {words}"
+            return f"{self._engine} exec {_container()} {words}"
         if self.manner == "terminal":
             return words
         return f"sudo {words}" if process_user() == "root" else f"sudo -u {process_user()} {words}"
@@ -161,7 +166,7 @@ class Shell:
         named = ["--require-hashes", "--requirement", str(lock)]
         line = shlex.join([*words, *(named if lock.is_file() else [f"flask10x[{extra}]"])])
         if self.manner == "container":
-            return f"{self.by} exec --user root {_container()} {line}"
+            return f"{self._engine} exec --user root {_container()} {line}"
         return f"sudo {line}" if self.manner == "systemd" else line
 
     @property
@@ -169,14 +174,24 @@ class Shell:
         """What makes the service read its TOML files again."""
         return self._of_the_service()["reload"]
 
+    @property
+    def _engine(self) -> str:
+        """What a shell calls for the container: that of a unit of the machine is root's."""
+        return f"sudo {self.by}" if _unit_of_container() else self.by
+
     def _offline(self) -> str:
         """The same while the service is stopped, and its container with it."""
         if self.manner != "container":
             return self.flask10x()
+        name, engine = _container(), self._engine
         folder = shlex.quote(f"{PREFIX}DATA_DIR={self.settings.data_dir}")
-        image = f"$({self.by} inspect --format '{{{{.Image}}}}' {_container()})"
-        volumes = f"--volumes-from {_container()} --env {folder}"
-        return f"{self.by} run --rm {volumes} {image} {_program()}"
+        if unit := _unit_of_container():
+            # With the unit the container goes, but its volume of the same name stays.
+            image, volumes = IMAGE, f"--volume {unit}:{SERVICE_DATA_DIR}"
+        else:
+            image = f"$({engine} inspect --format '{{{{.Image}}}}' {name})"
+            volumes = f"--volumes-from {name}"
+        return f"{engine} run --rm {volumes} --env {folder} {image} {_program()}"
 
     def _of_the_service(self) -> dict[str, str]:
         """How it is stopped, started and asked for its log."""
@@ -185,15 +200,19 @@ class Shell:
             return {
                 "stop": f"sudo systemctl stop {_socket_of(self.by)}{both}",
                 "start": f"sudo systemctl start {both}",
-                "restart": f"sudo systemctl restart {self.by}",
+                **_of_unit(self.by),
                 "reload": f"sudo systemctl reload {self.by}",
-                "log": f"journalctl -u {self.by} -n 50",
             }
         if self.manner == "container":
             name = _container()
+            reload = {"reload": f"{self._engine} kill --signal HUP {name}"}
+            if unit := _unit_of_container():
+                both = f"{unit}.socket {unit}"
+                words = {word: f"sudo systemctl {word} {both}" for word in ("stop", "start")}
+                return words | _of_unit(unit) | reload
             return {
                 **{word: f"{self.by} {word} {name}" for word in ("stop", "start", "restart")},
-                "reload": f"{self.by} kill --signal HUP {name}",
+                **reload,
                 "log": f"{self.by} logs --tail 50 {name}",
             }
         pid, start = self._pid(), f"{self.flask10x()} serve"
@@ -209,8 +228,10 @@ class Shell:
     def _nightly(self, word: str) -> str:
         """Do it now, and each night by cron."""
         now = self.flask10x(word)
-        line = shlex.quote(f"{NIGHTLY[word]} {now}")
-        return f"{now}\n(crontab -l 2>/dev/null; echo {line}) | crontab -"
+        # The jobs of root do without sudo.
+        sudo = "sudo " if self.manner == "container" and _unit_of_container() else ""
+        line = shlex.quote(f"{NIGHTLY[word]} {now.removeprefix(sudo)}")
+        return f"{now}\n({sudo}crontab -l 2>/dev/null; echo {line}) | {sudo}crontab -"
 
     def _pid(self) -> str:
         try:
@@ -233,6 +254,14 @@ def _program() -> Path:
 def _container() -> str:
     # Its name within is the beginning of its id, by which it is found from without.
     return socket.gethostname()
+
+
+def _unit_of_container() -> str:
+    return os.environ.get(UNIT_OF_CONTAINER, "").removesuffix(".service")
+
+
+def _of_unit(unit: str) -> dict[str, str]:
+    return {"restart": f"sudo systemctl restart {unit}", "log": f"journalctl -u {unit} -n 50"}
 
 
 def _quoted(value: object) -> str:

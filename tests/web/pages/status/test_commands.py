@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from flask10x import __version__
 from flask10x.config.settings import Settings
 from flask10x.runtime.store import Store
 from flask10x.web.pages.status import commands
@@ -69,6 +70,30 @@ def test_in_a_container(runs: Runs, settings: Settings) -> None:
         f"$(podman inspect --format '{{{{.Image}}}}' 4f1e) {PROGRAM} restore FILE",
         "podman start 4f1e",
     ]
+
+
+def test_in_a_container_that_a_unit_makes(
+    runs: Runs, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs.in_container("podman")
+    monkeypatch.setenv("PODMAN_SYSTEMD_UNIT", "flask10x.service")
+    own = shell(settings)
+    # What podman stopped, systemd would start again.
+    assert own.command("restart") == "sudo systemctl restart flask10x"
+    assert own.command("log") == "journalctl -u flask10x -n 50"
+    assert own.reload == "sudo podman kill --signal HUP 4f1e"
+    # It goes when it is stopped.
+    assert own.command("restore_any", file="FILE").splitlines() == [
+        "sudo systemctl stop flask10x.socket flask10x",
+        "sudo podman run --rm --volume flask10x:/var/lib/flask10x "
+        f"--env FLASK10X_DATA_DIR={settings.data_dir} localhost/flask10x:{__version__} "
+        f"{PROGRAM} restore FILE",
+        "sudo systemctl start flask10x.socket flask10x",
+    ]
+    now, nightly = own.command("back_up_nightly").splitlines()
+    assert now == f"sudo podman exec 4f1e {PROGRAM} backup"
+    line = f"35 0 * * * podman exec 4f1e {PROGRAM} backup"
+    assert nightly == f"(sudo crontab -l 2>/dev/null; echo '{line}') | sudo crontab -"
 
 
 def test_from_a_terminal(runs: Runs, settings: Settings) -> None:
