@@ -174,8 +174,8 @@ def compile_pages() -> None:
     HOME.symlink_to(IMAGE / HOME.relative_to("/"))
     # In one order whatever the hashes of this run are, for the same bytes each time.
     fixed = {"PYTHONPYCACHEPREFIX": str(COMPILED), "PYTHONHASHSEED": "0"}
-    words = [HOME / ".venv/bin/python3", "-P", "-m", "flask10x.server.templates"]
-    build.run(*words, **fixed)
+    python = HOME / ".venv/bin/python3"
+    build.run(python, "-P", "-m", "flask10x.server.templates", **fixed)
     HOME.unlink()
     if not list((IMAGE / COMPILED.relative_to("/")).rglob("*.jinja")):
         raise SystemExit("the pages were not compiled")
