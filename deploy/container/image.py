@@ -122,8 +122,9 @@ def build_wheel(folder: Path) -> Path:
     return wheel
 
 
-def bases(architecture: str) -> tuple[str, str]:
-    """Make an image of Debian's packages, and one with pip; returns their names."""
+def bases(architecture: str) -> list[str]:
+    """Make an image of Debian's packages, and one with pip; returns their ids."""
+    ids = []
     names = f"{NAME}-base:{architecture}", f"{NAME}-builder:{architecture}"
     with tempfile.TemporaryDirectory() as made:
         whole = Path(made, "whole.tar")
@@ -135,8 +136,8 @@ def bases(architecture: str) -> tuple[str, str]:
             thinned(whole, context / "base.tar", unneeded)
             text = "FROM scratch\nADD base.tar /\n"
             (context / "Containerfile").write_text(text, encoding="utf-8")
-            _build(name, architecture, context)
-    return names
+            ids.append(_build(name, architecture, context))
+    return ids
 
 
 def thinned(whole: Path, thin: Path, unneeded: tuple[str, ...]) -> None:
@@ -165,32 +166,32 @@ def _is_needed(member: tarfile.TarInfo, unneeded: tuple[str, ...]) -> bool:
     return member.isdir() or fnmatch(member.name, NEEDED) or not is_left_out
 
 
-def _build(name: str, architecture: str, context: Path, *words: str | Path) -> None:
+def _build(name: str, architecture: str, context: Path, *words: str | Path) -> str:
+    """The id of what is built: another checkout may take the name meanwhile."""
     limits = []
     for limit, number in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)):
         soft, hard = resource.getrlimit(number)
         limits.append(f"--ulimit={limit}={soft}:{hard}")
     fixed = ["--pull=never", "--format=oci", "--timestamp", build.epoch(), "--isolation=chroot"]
     fixed += ["--platform", f"linux/{architecture}", "--tag", name, *limits]
-    podman("build", "--quiet", *fixed, *words, context)
+    return podman("build", "--quiet", *fixed, *words, context)
 
 
 def image(architecture: str, of: str, builder: str) -> str:
-    """Build the image of this checkout on a base; returns its name."""
+    """Build the image of this checkout on a base; returns its id."""
     name = f"{NAME}:{build.version()}-{architecture}"
     arguments = [
         f"--build-arg={key}={value}"
         for key, value in (("BASE", of), ("BUILDER", builder), ("VERSION", build.version()))
     ]
-    _build(name, architecture, ROOT, "--file", HERE / "Containerfile", *arguments)
-    return name
+    return _build(name, architecture, ROOT, "--file", HERE / "Containerfile", *arguments)
 
 
-def archive(name: str, file: Path) -> None:
+def archive(built: str, file: Path) -> None:
     """Write an image into a file that `podman load` and `docker load` read."""
     with tempfile.TemporaryDirectory() as folder:
         tag = f"{NAME}:{build.version()}"
-        podman("push", "--quiet", "--remove-signatures", name, f"oci:{folder}/image:{tag}")
+        podman("push", "--quiet", "--remove-signatures", built, f"oci:{folder}/image:{tag}")
         layout = Path(folder, "image")
         index = json.loads((layout / "index.json").read_text(encoding="utf-8"))
         (entry,) = index["manifests"]
@@ -233,10 +234,10 @@ def main() -> None:
     own_base, builder = bases(own)
     for architecture in chosen.architectures or install.MACHINES:
         of, _builder = (own_base, builder) if architecture == own else bases(architecture)
-        name = image(architecture, of, builder)
+        built = image(architecture, of, builder)
         file = target / f"flask10x_{build.version()}_{architecture}.oci.tar"
-        archive(name, file)
-        size = int(podman("image", "inspect", "--format", "{{.Size}}", name))
+        archive(built, file)
+        size = int(podman("image", "inspect", "--format", "{{.Size}}", built))
         packed = file.stat().st_size
         sys.stdout.write(f"{file}: {packed / 1e6:.0f} MB, {size / 1e6:.0f} MB unpacked\n")
     # Else it would be taken for that of a later checkout.
