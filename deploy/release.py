@@ -14,6 +14,7 @@ import tempfile
 import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -104,9 +105,17 @@ def build_all(folder: Path, *, images: bool, trial: bool) -> None:
     version = build.version()
     python = [sys.executable]
     _step("wheel and source", [*python, "-m", "build", "--no-isolation", "--outdir", folder])
-    _step("Debian packages", [*python, ROOT / "deploy/debian/build.py", "--into", folder])
-    if images:
-        _step("images", [*python, ROOT / "deploy/container/image.py", "--into", folder])
+    scripts = {"Debian packages": "debian/build.py", "images": "container/image.py"}
+    if not images:
+        del scripts["images"]
+    # Each uses one core for most of its time.
+    with ThreadPoolExecutor() as pool:
+        steps = [
+            pool.submit(_step, name, [*python, ROOT / "deploy" / script, "--into", folder])
+            for name, script in scripts.items()
+        ]
+        for step in steps:
+            step.result()
     (folder / f"flask10x-{version}.cdx.json").write_text(bill_of_materials(), encoding="utf-8")
     text = changes(version) or (changes("Unreleased") if trial else "")
     (folder / f"flask10x-{version}.changes.md").write_text(text, encoding="utf-8")

@@ -15,8 +15,10 @@ import sys
 import tempfile
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -289,12 +291,15 @@ def main() -> None:
     chosen = parser.parse_args()
     target = chosen.into.resolve()
     target.mkdir(exist_ok=True)
+    asked = chosen.architectures or list(PLATFORMS)
     with tempfile.TemporaryDirectory() as folder:
         words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]
         run(*words, SOURCE_DATE_EPOCH=epoch())
         (wheel,) = Path(folder).glob("*.whl")
-        for architecture in chosen.architectures or PLATFORMS:
-            sys.stdout.write(f"{build(architecture, wheel, target)}\n")
+        # Most of the time is one core's, which packs.
+        with ThreadPoolExecutor() as pool:
+            for file in pool.map(partial(build, wheel=wheel, target=target), asked):
+                sys.stdout.write(f"{file}\n")
 
 
 if __name__ == "__main__":

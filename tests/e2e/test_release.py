@@ -140,7 +140,9 @@ def debian(released: Path) -> Iterator[Machine]:
             if file.suffix in (".whl", ".gz", ".deb"):
                 shutil.copy(file, packages)
         fetch_wheels(packages / "wheels")
-        with booted(folder, packages, folder / "debian") as machine:
+        # A layer in memory hides what is in its folder.
+        (folder / "layer").mkdir()
+        with booted(folder / "layer", packages, folder / "debian") as machine:
             assert machine.run("ip", "link", "set", "lo", "up").returncode == 0
             yield machine
 
