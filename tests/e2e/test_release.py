@@ -181,7 +181,7 @@ def test_wheel_and_source_are_installed_and_serve(debian: Machine, file: str, po
 def test_the_package_is_installed_by_apt_and_serves(debian: Machine) -> None:
     machine = run(debian, "dpkg", "--print-architecture").strip()
     file = f"/packages/flask10x_{__version__}_{machine}.deb"
-    said = run(debian, "apt-get", "install", "--yes", "--no-download", file)
+    said = run(debian, "apt-get", "install", "--yes", file)
     assert re.search(r"http://\S+/setup/link/", said)
     assert json.loads(run(debian, "python3", "-c", TRY, "8888")) == READING
     run(debian, "systemctl", "stop", "flask10x.socket", "flask10x")
