@@ -7,6 +7,7 @@ test, and the mounts of podman in a namespace of its own.
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -36,6 +37,31 @@ IMAGE_MAX_BYTES = 150_000_000
 IMAGE = f"localhost/flask10x:{__version__}"
 NEWER = "localhost/flask10x:newer"
 USER = 8888
+# What compose.yaml starts beside it, of Debian's packages, and what starts in such images.
+BESIDE = {
+    "mosquitto": """
+COPY passwd /etc/passwd
+CMD ["/usr/sbin/mosquitto", "-c", "/mosquitto/config/mosquitto.conf"]
+""",
+    "prometheus": """
+ENTRYPOINT ["/usr/bin/prometheus", "--storage.tsdb.path=/prometheus"]
+CMD ["--config.file=/etc/prometheus/prometheus.yml"]
+""",
+}
+PUBLISH = """
+import json, sys
+from paho.mqtt.publish import single
+body = {"pressure": 1013.25, "temperature": float(sys.argv[1])}
+single("home/living", json.dumps(body), qos=1, hostname="mosquitto")
+"""
+COUNT = """
+import json
+from urllib.request import urlopen
+asked = "http://prometheus:9090/api/v1/query?query=flask10x_readings_stored_total"
+found = json.load(urlopen(asked, timeout=10))["data"]["result"]
+rows = json.load(urlopen("http://localhost:8888/history/json", timeout=10))
+print(len(rows), *(each["value"][1] for each in found))
+"""
 # What runs containers here may have no control groups of its own; a namespace of mounts has them.
 MOUNTS = """
 mount --make-rprivate /
@@ -259,3 +285,72 @@ def test_no_reading_is_lost_by_restart_kill_and_update(container: Container) -> 
     # The figures of docs/en/howto/container.md.
     sys.stdout.write(f"{len(senders.answered)} answered, the slowest {senders.slowest_sec:.1f} s\n")
     assert len(stored) == len({*stored}) == len(senders.answered)
+
+
+@pytest.fixture
+def composed(podman: Podman, image: str, tmp_path: Path) -> Iterator[list[str]]:
+    """The command for podman-compose, in whose folder the files of a release are."""
+    if shutil.which("podman-compose") is None:
+        pytest.skip("podman-compose is not installed")
+    shutil.copytree(PROJECT / "deploy", tmp_path / "deploy")
+    folder = tmp_path / "deploy" / "container"
+    settings = [f"IMAGE={image}", "TZ=Asia/Tokyo"]
+    for name, lines in BESIDE.items():
+        context = tmp_path / name
+        context.mkdir()
+        (context / "passwd").write_text("root:x:0:0::/:/bin/sh\nmosquitto:x:1883:1883::/:/bin/sh\n")
+        (context / "Containerfile").write_text(f"FROM scratch\nADD base.tar /\n{lines}")
+        include = f"--include=base-files,{name}"
+        words = ["mmdebstrap", "--quiet", "--variant=extract", include, "trixie"]
+        subprocess.run([*words, str(context / "base.tar")], check=True, capture_output=True)
+        podman.run("build", "--pull=never", "--tag", f"localhost/beside-{name}", str(context))
+        settings.append(f"{name.upper()}_IMAGE=localhost/beside-{name}")
+    (folder / ".env").write_text("\n".join([*settings, ""]))
+    # The ports of this machine may be another's.
+    file = folder / "compose.yaml"
+    file.write_text(re.sub(r"^    ports: .*\n", "", file.read_text(), flags=re.MULTILINE))
+    limits = f"--ulimit=nofile={os.sysconf('SC_OPEN_MAX')} --ulimit=nproc=4096:4096"
+    words = podman.command("podman-compose", f"--podman-run-args=--cgroups=disabled {limits}")
+    words.remove("podman")
+    words += ["--file", str(file), "--profile", "mqtt", "--profile", "prometheus"]
+    try:
+        yield words
+    finally:
+        for more in (["down"], ["down", "--volumes"]):
+            subprocess.run(
+                [*words, *more], env=podman.environment, capture_output=True, check=False
+            )
+
+
+def test_a_broker_and_prometheus_are_started_where_they_are_asked_for(
+    podman: Podman, composed: list[str]
+) -> None:
+    def counted() -> str:
+        words = ("exec", "flask10x", "python3", "-c", COUNT)
+        return subprocess.run(
+            podman.command(*words),
+            env=podman.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout.strip()
+
+    up = [*composed, "up", "--detach"]
+    done = subprocess.run(up, env=podman.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    wait_until(lambda: counted().startswith("0"), 240, "it answers")
+    topic = "[stations.data]\nmqtt_topic = 'home/living'\n"
+    podman.run("exec", "flask10x", "python3", "-c", f"open('stations.toml', 'w').write({topic!r})")
+    wait_until(
+        lambda: "Connected to" in podman.run("logs", "flask10x_mqtt_1", said=True),
+        240,
+        "it is connected",
+    )
+    podman.run("exec", "flask10x", "python3", "-c", PUBLISH, "21")
+    wait_until(lambda: counted() == "1 1", 240, "it is stored, and Prometheus knows")
+    # The service comes back by itself, and what came meanwhile waits for it.
+    pid = podman.run("inspect", "--format", "{{.State.Pid}}", "flask10x")
+    os.kill(int(pid), signal.SIGKILL)
+    wait_until(lambda: counted().startswith("1"), 240, "it answers again")
+    podman.run("exec", "flask10x", "python3", "-c", PUBLISH, "22")
+    wait_until(lambda: counted().startswith("2"), 240, "it is stored")
