@@ -15,8 +15,8 @@ from benchmarks import (
     report,
     results,
     servers,
-    verify,
     statements,
+    verify,
 )
 from benchmarks.servers import Bench, Row
 
@@ -24,10 +24,12 @@ FOLDER = results.PROJECT / "build" / "bench"
 ROWS: dict[str, Row] = ingest.ROWS | beside.ROWS
 # Those that `make bench` leaves to `make bench-growth`, `-engines`, `-boards` and `--only`.
 LONG_ROWS: dict[str, Row] = (
-    {"growth": growth.growth} | engines.ROWS | hosts.ROWS | boards.ROWS | verify.ROWS
-)
-# Those that `make bench` leaves to `make bench-growth`, `-engines` and `-boards`.
-    {"growth": growth.growth} | engines.ROWS | hosts.ROWS | boards.ROWS | statements.ROWS
+    {"growth": growth.growth}
+    | engines.ROWS
+    | hosts.ROWS
+    | boards.ROWS
+    | statements.ROWS
+    | verify.ROWS
 )
 
 
