@@ -309,7 +309,7 @@ def test_a_wheel_becomes_a_service_and_is_updated(
         assert program.runs()
         said = program.run("service", "status")
         assert said.startswith("flask10x 2.0.0: "), said
-        assert len(re.findall("^flask10x.*active +enabled", said, re.M)) == 5, said
+        assert len(re.findall(r"^flask10x.*\bactive +enabled", said, re.M)) == 5, said
 
         status, said = update(machine, second, of=program)
         assert (status, program.run("--version")) == (0, "flask10x, version 3.0.0\n"), said

@@ -182,6 +182,8 @@ VACUUMS = (
 WITHIN_SEC = 60.0
 
 
+# With a server of its own.
+@pytest.mark.tools
 def test_a_migration_does_not_give_up_because_of_an_autovacuum(tmp_path: Path) -> None:
     with postgres.own_server(**SLOW_VACUUM) as server, server.connect() as other:
         environment = {"FLASK10X_DATA_DIR": str(tmp_path), "FLASK10X_DATABASE_URL": server.url()}

@@ -36,11 +36,12 @@ rm -f "$0/root/usr/sbin/policy-rc.d"
 exec systemd-nspawn --quiet --directory="$0/root" --bind-ro="$1:/packages" --boot --register=no \\
   --keep-unit --private-network --console=read-only
 """
-# Its control group, from the innermost.
+# Its control group, from the innermost; succeeds once there is none.
 REMOVE_GROUP = """
 umount -l /sys/fs/cgroup
 mount -t cgroup2 none /sys/fs/cgroup
 find "/sys/fs/cgroup/$0" -depth -type d -exec rmdir {} +
+[ ! -e "/sys/fs/cgroup/$0" ]
 """
 BOOT_WITHIN_SEC = 60.0
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root"}
@@ -124,8 +125,7 @@ def _remove_group(group: str) -> None:
     words = ["unshare", "--mount", "bash", "-c", REMOVE_GROUP, group]
 
     def is_removed() -> bool:
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        return "busy" not in done.stderr
+        return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
     wait_until(is_removed, PATIENCE_SEC, "its processes have ended")
 
