@@ -136,7 +136,7 @@ def carry(settings: Settings) -> None:
         connection.execute("VACUUM INTO ?", (str(path),))
 
 
-# `restore` gives the file, `replicate -once` carries the database anew; what it was asked is noted.
+# `restore` gives the file, `replicate -once` carries the database again. Each call is noted.
 LITESTREAM = """#!/bin/sh
 echo "$1" "$2" >> {folder}/calls
 for target; do :; done
