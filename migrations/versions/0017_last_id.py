@@ -38,20 +38,25 @@ FORMER_NEXT_ID = """
     $$
 """
 # The row is locked only where the newest readings are removed: whoever removes old ones holds up
-# no commit.
+# no commit. The tables are those beside the one that is changed, whatever the `search_path` of the
+# person who does it: with another one the statement would fail, or look at another `readings`.
 KEEP = """
     CREATE FUNCTION keep_last_id() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE
-        newest bigint := coalesce((SELECT max(id) FROM readings), 0);
+        newest bigint;
         former bigint;
     BEGIN
+        EXECUTE format('SELECT coalesce(max(id), 0) FROM %I.readings', TG_TABLE_SCHEMA) INTO newest;
         IF TG_WHEN = 'BEFORE' THEN
             PERFORM set_config('flask10x.newest', newest::text, true);
             RETURN NULL;
         END IF;
         former := current_setting('flask10x.newest')::bigint;
         IF newest < former THEN
-            UPDATE log SET last_id = former WHERE name = 'readings' AND last_id < former;
+            EXECUTE format(
+                'UPDATE %I.log SET last_id = $1 WHERE name = ''readings'' AND last_id < $1',
+                TG_TABLE_SCHEMA
+            ) USING former;
         END IF;
         RETURN NULL;
     END $$

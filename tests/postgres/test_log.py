@@ -184,6 +184,20 @@ def test_the_id_of_the_newest_reading_is_not_given_again_when_it_is_removed(
     assert ids(other)[-3:] == [5, 6, 7]
 
 
+def test_whoever_removes_the_newest_reading_may_have_another_search_path(
+    database: Database, other: Any
+) -> None:
+    """Else the statement fails, or the id is looked for in the tables of another house."""
+    store(database, 3)
+    other.execute("CREATE SCHEMA neighbour; SET search_path = neighbour")
+    other.execute("DELETE FROM public.readings WHERE id = 3")
+    other.execute("CREATE TABLE readings (id bigint); INSERT INTO readings VALUES (1000)")
+    other.execute("DELETE FROM public.readings WHERE id = 2")
+    other.execute("SET search_path = public")
+    store(database, 1)
+    assert ids(other) == [1, 4]
+
+
 def test_who_removes_old_readings_holds_up_no_commit(database: Database, other: Any) -> None:
     """Only where the newest are removed the row is locked, for it is changed then."""
     store(database, 3)
