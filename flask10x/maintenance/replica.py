@@ -57,6 +57,8 @@ CHECKPOINTS = """\
     min-checkpoint-page-count: 6000
     checkpoint-interval: 0s
 """
+# Variables whose values are shown nowhere.
+SECRET = re.compile("^(LITESTREAM|AWS)_.*(SECRET|PASSWORD|TOKEN)")
 UNFINISHED = ".flask10x-replica-"
 # What `flask10x verify` compares; it stays until the comparison has ended, also after a power cut.
 COMPARED = f"{UNFINISHED}verify"
@@ -218,7 +220,18 @@ class Source:
 
     def _error(self, reason: str) -> RestoreError:
         text = _("Litestream cannot restore {url}: {reason}")
-        return RestoreError(text.format(url=self.shown, reason=reason or _("it gave no reason")))
+        reason = self._without_secrets(reason) or _("it gave no reason")
+        return RestoreError(text.format(url=self.shown, reason=reason))
+
+    def _without_secrets(self, said: str) -> str:
+        """What Litestream says is shown on a page, and it quotes a URL that it does not accept."""
+        password = _account(self.url)[0].partition(":")[2]
+        # Of a password with a `/` it quotes the beginning as a port.
+        hidden = [password, re.split("[/?#]", password)[0]]
+        hidden += [value for name, value in self.variables.items() if SECRET.search(name)]
+        for secret in filter(None, hidden):
+            said = said.replace(secret, "…")
+        return said
 
 
 def _config(folder: Path, database: Path, options: str = "") -> Path:
@@ -251,9 +264,15 @@ def compared_folder(settings: Settings) -> Path:
 
 def shown(url: str) -> str:
     """The URL without a password in it."""
-    scheme, slashes, rest = url.partition("://")
-    account, at, place = rest.rpartition("@")
-    return f"{scheme}{slashes}{account.partition(':')[0]}{at}{place}"
+    scheme, slashes, _rest = url.partition("://")
+    account, place = _account(url)
+    return f"{scheme}{slashes}{account.partition(':')[0]}{place}"
+
+
+def _account(url: str) -> tuple[str, str]:
+    """What the URL has between its scheme and `@`, and what follows from there."""
+    account, at, place = url.partition("://")[2].rpartition("@")
+    return account, f"{at}{place}"
 
 
 @dataclass(frozen=True, slots=True)

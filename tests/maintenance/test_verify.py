@@ -638,6 +638,29 @@ def test_a_replica_that_is_not_reached_is_no_difference(
     assert not [*house.settings.data_dir.glob(f"{replica.UNFINISHED}*")]
 
 
+@needs_replica
+@pytest.mark.parametrize(
+    ("password", "said"),
+    [
+        ("secret", 'parse "{url}": invalid port ":x" after host'),
+        ("secret/more", 'parse "{url}": invalid port ":secret" after host'),
+        ("", "signature of secret does not match"),
+    ],
+)
+def test_what_litestream_says_is_shown_without_secrets(
+    house: House, litestream: Path, monkeypatch: pytest.MonkeyPatch, password: str, said: str
+) -> None:
+    """The result is on /status, for all of the house."""
+    url = f"sftp://pi:{password}@nas.local:x/replica"
+    monkeypatch.setenv(replica.URL, url)
+    monkeypatch.setenv("LITESTREAM_SECRET_ACCESS_KEY", "secret")
+    (litestream / "broken").write_text(said.format(url=url))
+    left_out = house.verify().replica_left_out
+    assert said[:6] in left_out
+    log = (house.settings.log_dir / "flask10x.log").read_text()
+    assert "secret" not in f"{left_out} {log}"
+
+
 def missing_program() -> str:
     raise RestoreError("Litestream is not installed")
 
