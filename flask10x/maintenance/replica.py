@@ -58,7 +58,7 @@ CHECKPOINTS = """\
     checkpoint-interval: 0s
 """
 # Variables whose values are shown nowhere.
-SECRET = re.compile("^(LITESTREAM|AWS)_.*(SECRET|PASSWORD|TOKEN)")
+SECRET = re.compile("^(LITESTREAM|AWS)_.*(SECRET|PASSWORD|TOKEN|ACCOUNT_KEY)")
 UNFINISHED = ".flask10x-replica-"
 # What `flask10x verify` compares; it stays until the comparison has ended, also after a power cut.
 COMPARED = f"{UNFINISHED}verify"
@@ -196,9 +196,10 @@ class Source:
         with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=database.parent) as folder:
             config = _config(Path(folder), database, CHECKPOINTS)
             options = ["-once", "-force-snapshot", "-config", str(config)]
-            self._run(["replicate", *options], FETCHED_WITHIN_SEC)
+            failure = _("Litestream cannot carry a new copy to {url}: {reason}")
+            self._run(["replicate", *options], FETCHED_WITHIN_SEC, failure)
 
-    def _run(self, arguments: Sequence[str], within_sec: float | None) -> None:
+    def _run(self, arguments: Sequence[str], within_sec: float | None, failure: str = "") -> None:
         try:
             ran = subprocess.run(  # noqa: S603
                 [self.command, *arguments],
@@ -213,13 +214,13 @@ class Source:
             )
         except subprocess.TimeoutExpired:
             reason = _("no answer within {n} minutes").format(n=round((within_sec or 0) / 60))
-            raise self._error(reason) from None
+            raise self._error(reason, failure) from None
         if ran.returncode:
             lines = ran.stdout.strip().splitlines() or [""]
-            raise self._error(lines[-1].removeprefix("Error: "))
+            raise self._error(lines[-1].removeprefix("Error: "), failure)
 
-    def _error(self, reason: str) -> RestoreError:
-        text = _("Litestream cannot restore {url}: {reason}")
+    def _error(self, reason: str, failure: str = "") -> RestoreError:
+        text = failure or _("Litestream cannot restore {url}: {reason}")
         reason = self._without_secrets(reason) or _("it gave no reason")
         return RestoreError(text.format(url=self.shown, reason=reason))
 

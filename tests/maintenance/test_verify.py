@@ -144,7 +144,8 @@ case "$*" in
 *-dry-run*) [ -e {folder}/away ] && {{ echo "dial tcp: no such host"; exit 1; }}; exit 0 ;;
 restore*) [ -e {folder}/broken ] && {{ echo "Error: $(cat {folder}/broken)"; exit 1; }}
   cp {replica} "$target" ;;
-replicate*) rm -f {folder}/broken; cp {database} {replica} ;;
+replicate*) [ -e {folder}/kept ] && {{ echo "permission denied"; exit 1; }}
+  rm -f {folder}/broken; cp {database} {replica} ;;
 esac
 """
 
@@ -579,6 +580,13 @@ def test_a_broken_replica_is_named_and_renewed(house: House, litestream: Path) -
     assert "secret" not in str(difference)
     calls = (litestream / "calls").read_text().split("\n")
     assert calls == ["restore -config"] * 3 + [""]
+    (litestream / "kept").touch()
+    result = house.verify(repair=True)
+    assert not only(result).is_repaired
+    place = "sftp://pi@nas.local/replica"
+    said = f"Litestream cannot carry a new copy to {place}: permission denied"
+    assert result.replica_left_out == said
+    (litestream / "kept").unlink()
     difference = only(house.verify(repair=True))
     assert difference.is_repaired
     assert "replicate -once" in (litestream / "calls").read_text()
