@@ -17,7 +17,7 @@ from flask10x.database.postgres.server import synchronous_standbys
 from flask10x.runtime.facts import NOTICES, server_state
 from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
-from tests.postgres.service import NAME, name_standby, rows, settings_on, writer_on
+from tests.postgres.service import NAME, follow, name_standby, rows, settings_on, writer_on
 from tests.support.postgres import HOST, PostgresServer, own_server, standby_of
 from tests.support.rows import pico
 
@@ -43,6 +43,8 @@ def settings(server: PostgresServer, standby: PostgresServer, tmp_path: Path) ->
     settings = settings_on(server, tmp_path, ACK="committed")
     name_standby(server, "db2")
     follows(server)
+    # What its disk has it shows a moment later, the tables too.
+    follow(server, standby)
     yield settings
     name_standby(server, "")
 

@@ -29,7 +29,7 @@ from flask10x.maintenance.backup import backup
 from flask10x.maintenance.check import check
 from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
-from tests.postgres.service import NAME, rows, settings_on
+from tests.postgres.service import NAME, follow, rows, settings_on
 from tests.support.postgres import PostgresServer, own_server, standby_of
 
 tools = pytest.mark.tools
@@ -112,19 +112,6 @@ def settings(server: PostgresServer, standby: PostgresServer, tmp_path: Path) ->
     )
     follow(server, standby)
     return settings
-
-
-def follow(server: PostgresServer, standby: PostgresServer) -> None:
-    """Wait until the standby has all that there is."""
-    with server.connect() as connection:
-        (at,) = connection.execute("SELECT pg_current_wal_insert_lsn()::text").fetchone() or ("",)
-
-    def has_it() -> bool:
-        with standby.connect() as connection:
-            asked = connection.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (at,))
-            return asked.fetchone() == (True,)
-
-    wait_until(has_it, WITHIN_SEC, "the standby has what the primary has")
 
 
 @contextmanager
@@ -218,9 +205,13 @@ def test_a_late_standby_is_not_read_from(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with near_application(settings, server, standby) as app:
-        monkeypatch.setattr(module, "DELAY_MAX_SEC", 2.0)
+        delay_max_sec = 2.0
+        monkeypatch.setattr(module, "DELAY_MAX_SEC", delay_max_sec)
         with paused(standby):
             store(app, 2)
+            # Before that an older place of the primary may still prove that it is near.
+            late_sec = monotonic() + delay_max_sec
+            wait_until(lambda: monotonic() > late_sec, WITHIN_SEC, "nothing proves it any more")
             wait_for(app, "late")
             assert numbers(app) == [1, 2]
             assert LATE not in app.test_client().get("/history").text
@@ -464,11 +455,14 @@ def test_the_csv_files_have_each_reading_in_the_order_of_the_log(
                     return reads(last, noted_read)
 
                 database.until = noted  # type: ignore[method-assign]
-                for number in range(40):
-                    store(app, number)
-                    if number % 4 == 1:
-                        follow(server, standby)
-                    if number % 2:
+                for number in range(0, 40, 4):
+                    for each in (number, number + 1):
+                        store(app, each)
+                    follow(server, standby)
+                    export(settings, database)
+                    store(app, number + 2)
+                    with paused(standby):
+                        store(app, number + 3)
                         export(settings, database)
     finally:
         with standby.connect() as admin:
