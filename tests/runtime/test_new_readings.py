@@ -62,7 +62,8 @@ def test_a_database_that_cannot_be_read_has_no_news(database: Database) -> None:
     execute(database.path, "ALTER TABLE readings RENAME TO gone")
     readings.look()
     before = readings.news
-    insert_gone = ROW.replace("readings", "gone").format("data")
-    execute(database.path, insert_gone)
+    # With an id, for on PostgreSQL the next one is looked up in `readings`.
+    insert_gone = ROW.replace("readings (", "gone (id, ").replace("VALUES (", "VALUES (9, ")
+    execute(database.path, insert_gone.format("data"))
     readings.look()
     assert readings.news == before
