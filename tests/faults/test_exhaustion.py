@@ -189,7 +189,7 @@ def test_a_reload_without_processes_keeps_the_old_workers(
 def test_readings_posted_while_a_worker_has_no_thread_to_spare(
     service: MakeService, numbers: Iterator[int]
 ) -> None:
-    """With ACK=committed each request that waits for its commit wants a thread of its own."""
+    """With ACK=committed each request waits for its commit; it needs no thread for that."""
     running = service(start=False, ack="committed", ack_timeout_sec=2)
     marker: Path = hooked(running, "FAULT_NO_THREADS")
     running.start()
@@ -197,8 +197,10 @@ def test_readings_posted_while_a_worker_has_no_thread_to_spare(
     marker.write_text("threads")
     load = Load(running.port, numbers)
     with load.running():
+        # What tells open pages of new readings would need one.
+        assert running.get("/events").status == 500
+        assert marker.with_name(f"{marker.name}.refused").exists(), "no thread was wanted"
         time.sleep(SHORT_SEC)
-    assert marker.with_name(f"{marker.name}.refused").exists(), "nobody wanted a thread"
     load.check_answers()
     assert load.statuses.keys() == {200}
     assert running.post("data2", reading_of(next(numbers))).status == 200
