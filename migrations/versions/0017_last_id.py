@@ -37,7 +37,7 @@ FORMER_NEXT_ID = """
         RETURNING last_id
     $$
 """
-# The row is locked only where the newest readings are removed: whoever removes old ones holds up
+# The row is locked only where the newest readings are removed: removing old ones holds up
 # no commit. The tables are those beside the one that is changed, whatever the `search_path` of the
 # person who does it: with another one the statement would fail, or look at another `readings`.
 KEEP = """
