@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
 from flask10x.system import disk
+from flask10x.translation import N_
 
 SUFFIX = "-verify.json"
 # Another version's file is no result.
@@ -22,6 +23,7 @@ VERSION = 1
 Copy = Literal["table", "index", "hours", "days", "csv", "backup", "replica"]
 COPIES: tuple[Copy, ...] = get_args(Copy)
 Kind = Literal["reading", "hour", "day", "file", "backup", "replica", "unreadable"]
+WITHOUT_REPLICA = N_("The replica was not compared: {reason}.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

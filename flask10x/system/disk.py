@@ -3,9 +3,11 @@
 import os
 from contextlib import suppress
 from datetime import datetime, tzinfo
+from gettext import gettext as _
 from pathlib import Path
 
 from flask10x.system.progress import Advance
+from flask10x.system.wording import megabytes
 
 # The service continues to write while a copy is made: WAL, log and CSV files need some room, too.
 SPARE_BYTES = 16_000_000
@@ -67,6 +69,15 @@ def free_bytes(folder: Path) -> int:
     """The bytes that a user other than root may still write on the folder's file system."""
     system = os.statvfs(folder)
     return system.f_bavail * system.f_frsize
+
+
+def shortage(folder: Path, needed: int) -> str:
+    """Say that the folder has no room for a copy of so many bytes; empty where it has."""
+    free = free_bytes(folder)
+    if free >= needed:
+        return ""
+    text = _("not enough space in {folder} for a copy: {needed} needed, {free} free")
+    return text.format(folder=folder, needed=megabytes(needed), free=megabytes(free))
 
 
 def size(path: Path) -> int:

@@ -153,7 +153,6 @@ class PostgresConnections(Connections):
         synchronous = "on" if settings.commits_synchronously else "off"
         self._synchronous = {"synchronous_commit": synchronous}
         self._busy_timeout_ms = busy_timeout_ms
-        self._waits = {"lock_timeout": busy_timeout_ms}
         self._hear(self.writer)
         driver.send_together(self.writer)
 
@@ -170,7 +169,8 @@ class PostgresConnections(Connections):
             no_wait = connection.get_execution_options().get(NO_WAIT_NAME)
             driver.allow_silence(connection, WRITE_SILENCE_SEC)
             take = TAKE_THE_TURN_NOW if no_wait else TAKE_THE_TURN
-            settings = _settings(connection, IDLE_MS) | self._synchronous | self._waits
+            waits = {"lock_timeout": busy_timeout_ms}
+            settings = _settings(connection, IDLE_MS) | self._synchronous | waits
             driver.of(connection).begin((BEGIN["write"], _set(settings), BEFORE_COMMIT, take))
 
     @contextmanager

@@ -109,10 +109,9 @@ def sequence(connection: Connection, name: str) -> int:
 # A batch does not write down the highest id of its readings: behind a held snapshot no former
 # version of a row can be removed, and each commit would walk past all of them
 # (docs/decisions/0032). So it is the highest that is stored, or one that was removed since.
-_LAST_ID = (
-    "CASE WHEN log.name = 'readings' THEN greatest(log.last_id, (SELECT max(id) FROM readings))"
-    " ELSE log.last_id END"
-)
+# A person may have inserted a row with an id: SQLite skips those, too.
+_LAST_READING = "greatest(log.last_id, (SELECT max(id) FROM readings))"
+_LAST_ID = f"CASE WHEN log.name = 'readings' THEN {_LAST_READING} ELSE log.last_id END"
 _NUMBER = f"SELECT {_LAST_ID} FROM log WHERE log.name = %s"  # noqa: S608
 
 
@@ -290,7 +289,7 @@ def insert_rows(
 
 def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, ...]) -> int:
     """Insert one of them; its id."""
-    number: int = connection.exec_driver_sql(_FIRST_ID).scalar_one()
+    number = sequence(connection, readings.name) + 1
     connection.exec_driver_sql(_statement(("id", *names)), (number, *row))
     return number
 
@@ -377,9 +376,6 @@ def changes_rotten_rows(_connection: Connection) -> Iterator[None]:
     yield
 
 
-# The id after the last one, for the one who has the turn: ids are committed in this order. A person
-# may have inserted a row with an id: SQLite skips those, too.
-_FIRST_ID = f"SELECT {_LAST_ID} + 1 FROM log WHERE log.name = 'readings'"  # noqa: S608
 # The place of a row among its mates, from 1: no column of a station has such a name.
 _PLACE = '"#"'
 
@@ -402,7 +398,7 @@ def _statement_of_arrays(names: tuple[str, ...]) -> str:
     given = ", ".join(f"given.{quote(name)}" for name in names).replace("%", "%%")
     return (
         f"INSERT INTO readings (id, {columns})"  # noqa: S608
-        f" SELECT ({_FIRST_ID}) - 1 + {_PLACE}, {given}"
+        f" SELECT (SELECT {_LAST_READING} FROM log WHERE log.name = 'readings') + {_PLACE}, {given}"
         f" FROM unnest({arrays}) WITH ORDINALITY AS given ({columns}, {_PLACE})"
     )
 

@@ -18,7 +18,6 @@ from flask10x.database.sqlite.statements import sequence
 from flask10x.database.tables import readings
 from flask10x.errors import CopyError
 from flask10x.system import disk
-from flask10x.system.wording import megabytes
 
 UNFINISHED_NAME = re.compile(r"\.flask10x-rescue-[0-9]+\.tmp(-journal)?")
 # For the service's user, and to be read by its group, as the database.
@@ -84,10 +83,8 @@ def make(source: Driver, database: Path, zone: tzinfo | None) -> tuple[Path, int
 def _check_room(source: Driver, folder: Path) -> None:
     (pages,) = source.execute("PRAGMA page_count").fetchone()
     (page_bytes,) = source.execute("PRAGMA page_size").fetchone()
-    needed, free = pages * page_bytes, disk.free_bytes(folder)
-    if free < needed:
-        text = _("not enough space in {folder} for a copy: {needed} needed, {free} free")
-        raise CopyError(text.format(folder=folder, needed=megabytes(needed), free=megabytes(free)))
+    if shortage := disk.shortage(folder, pages * page_bytes):
+        raise CopyError(shortage)
 
 
 def _check(copy: Path) -> int:

@@ -53,6 +53,7 @@ from flask10x.readings.stations import Station
 from flask10x.system import backup_files, disk
 from flask10x.system.wording import megabytes
 
+SAVED = ("backup", "replica")
 # Ids of one short transaction.
 PIECE_IDS = 5000
 # A person looks at the first of them; then it is no bit that has changed.
@@ -209,12 +210,17 @@ def compare_replica(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
     except ReplicaBroken as error:
         noted.replica_broken = str(error)
     except (Flask10xError, OSError) as error:
-        noted.replica_left_out = " ".join(str(error).split())
+        noted.replica_left_out = in_a_line(error)
     else:
         noted.replica = str(copy)
         yield str(copy)
         return
     remove_replica(copies.settings)
+
+
+def in_a_line(error: Exception) -> str:
+    """Return what it says, for a sentence that goes on."""
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def _require_room(settings: Settings) -> None:
@@ -223,12 +229,8 @@ def _require_room(settings: Settings) -> None:
     Half of the memory is left to the service and the rest.
     """
     path = database_path(settings)
-    needed, free = disk.size(path) + disk.SPARE_BYTES, disk.free_bytes(path.parent)
-    if free < needed:
-        text = _("not enough space in {folder} for a copy: {needed} needed, {free} free")
-        raise OSError(
-            text.format(folder=path.parent, needed=megabytes(needed), free=megabytes(free))
-        )
+    if shortage := disk.shortage(path.parent, disk.size(path) + disk.SPARE_BYTES):
+        raise OSError(shortage)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     needed = disk.size(path) // replica.MEMORY_OF_SIZE
     if needed > memory // 2:
@@ -263,13 +265,8 @@ def compare_rows(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
     after = at or 0
     with ExitStack() as stack:
         table = stack.enter_context(engines.of(copies.settings).plain_reader())
-        paths = {"backup": copies.backup(noted), "replica": copies.replica(noted)}
-        opened = {name: stack.enter_context(opened_backup(path)) for name, path in paths.items()}
-        saved = [
-            _Saved(name, connection, noted)
-            for name, connection in opened.items()
-            if connection is not None
-        ]
+        opened = zip(SAVED, stack.enter_context(_opened_copies(copies, noted)), strict=True)
+        saved = [_Saved(name, copy, noted) for name, copy in opened if copy is not None]
         with table.begin() as connection:
             end = last_id(connection)
             readable = [each.connection for each in saved if each.is_readable()]
@@ -644,7 +641,7 @@ def compare_days(copies: Copies, station: Station, noted: Noted, at: Any) -> Ite
 
 @contextmanager
 def _opened_copies(copies: Copies, noted: Noted) -> Iterator[list[Connection | None]]:
-    """Connections that read the newest backup and the replica."""
+    """Connections that read what `SAVED` names: the newest backup, and the replica."""
     paths = (copies.backup(noted), copies.replica(noted))
     with ExitStack() as stack:
         yield [stack.enter_context(opened_backup(path)) for path in paths]

@@ -33,6 +33,7 @@ from flask10x.maintenance.verify.comparing import (
     Copies,
     Row,
     columns_of,
+    in_a_line,
     remove_replica,
     rows_query,
 )
@@ -121,7 +122,7 @@ class Repairs:
             remove_replica(settings)
             source.copy(replica.compared_folder(settings))
         except (Flask10xError, OSError) as error:
-            self.failure = " ".join(str(error).split())
+            self.failure = in_a_line(error)
             return False
         return True
 

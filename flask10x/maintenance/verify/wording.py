@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from flask10x.config.settings import Settings
-from flask10x.database.verified import Copy, Difference
+from flask10x.database.verified import WITHOUT_REPLICA, Copy, Difference
 from flask10x.readings.labels import station_name
 from flask10x.readings.times import local_text
 from flask10x.translation import N_, Translation, translation
@@ -68,7 +68,7 @@ class Words:
 
     def without_replica(self, reason: str) -> str:
         """Return that the replica was not compared, and why."""
-        return self._t("The replica was not compared: {reason}.", reason=reason.rstrip("."))
+        return self._t(WITHOUT_REPLICA, reason=reason)
 
     def repaired(self, difference: Difference) -> str:
         """Return the text of the note that this was repaired."""

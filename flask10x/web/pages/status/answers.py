@@ -739,8 +739,7 @@ class Answers:
             )
         ]
         if result.replica_left_out:
-            reason = result.replica_left_out.rstrip(".")
-            details.append(t("The replica was not compared: {reason}.", reason=reason))
+            details.append(t(verified.WITHOUT_REPLICA, reason=result.replica_left_out))
         elif result.replica_readings:
             n = f"{result.replica_readings:,}"
             details.append(t("Compared, too: {n} readings of the replica.", n=n))
