@@ -100,9 +100,10 @@ def store(settings: Settings, corrections: int, now_ms: int) -> None:
     ]
     with database.commit() as connection:
         insert_rows(connection, stations, [row_of(stations, one) for one in older])
-        apart_ms = DAYS * DAY_MS // (corrections + 1)
+        # Not of the oldest reading: whether a line begins later than others depends on the hour.
+        apart_ms = (DAYS * DAY_MS - HOUR_MS) // (corrections + 1)
         for number in range(corrections):
-            first_ms = now_ms - DAYS * DAY_MS + number * apart_ms
+            first_ms = now_ms - DAYS * DAY_MS + HOUR_MS + number * apart_ms
             hides = number % 2 == 0
             given = {} if hides else {"offset": 0.5}
             column = None if hides else "temperature"
