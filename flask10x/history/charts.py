@@ -125,7 +125,7 @@ def rolled_up(view: View, query: Query, window: Window) -> RolledUp | None:
 
 
 def _is_of_hours(query: Query, window: Window) -> bool:
-    return window.step.is_of_hours and not (query.filters or query.incomplete)
+    return window.step.is_of_hours and not query.has_conditions
 
 
 def window_of(view: View, query: Query) -> Window | None:
@@ -139,15 +139,11 @@ def window_of(view: View, query: Query) -> Window | None:
     first, last = ends
     steps = DRAWN_STEPS if query.is_drawn else STEPS
     window = window_for(first, last, query.buckets or MAX_BUCKETS, query.zone, steps)
-    if not _is_of_all(query) or window.step.is_of_hours or removed_ms(view, query, window) is None:
+    if query.has_conditions or window.step.is_of_hours or removed_ms(view, query, window) is None:
         return window
     # Of removed readings only whole hours are left.
     first, last = first // HOUR_MS * HOUR_MS, (last // HOUR_MS + 1) * HOUR_MS - 1
     return replace(window, first_ms=first, last_ms=last, step=HOUR)
-
-
-def _is_of_all(query: Query) -> bool:
-    return not (query.filters or query.incomplete)
 
 
 def held(view: View, query: Query) -> tuple[int, int] | None:
@@ -158,14 +154,14 @@ def held(view: View, query: Query) -> tuple[int, int] | None:
     """
     first = query.since.ms if query.since else _end_of(view, query, newest=False)
     last = query.until.ms if query.until else _end_of(view, query, newest=True)
-    if query.since is None and _is_of_all(query) and _removed_ms(view, query) is not None:
+    if query.since is None and not query.has_conditions and _removed_ms(view, query) is not None:
         first = first_ms(view, query)
     return None if first is None or last is None or first > last else (first, last)
 
 
 def _end_of(view: View, query: Query, *, newest: bool) -> int | None:
     """Return when the newest or the oldest dated reading of the query's range was received."""
-    if not _is_of_all(query):
+    if query.has_conditions:
         dated = replace(
             query, since=query.since or FIRST_DATE, until=query.until or LAST_DATE, cursor=None
         )

@@ -15,7 +15,7 @@ from math import inf, isfinite
 from operator import attrgetter
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from flask10x.database.tables import corrections
 
@@ -151,16 +151,12 @@ class WrittenCorrection(NamedTuple):
     written_at: int = 0
 
 
-def written_corrections(connection: Connection) -> tuple[WrittenCorrection, ...]:
-    """Return all corrections that count now, by their ids; raises what reading raises."""
-    return tuple(map(WrittenCorrection._make, connection.execute(_COUNTING).all()))
-
-
-_COUNTING = (
+COUNTING = (
     select(*(corrections.c[name] for name in WrittenCorrection._fields))
     .where(corrections.c.undone_at.is_(None))
     .order_by(corrections.c.id)
 )
+"""The statement for all corrections that count now, by their ids."""
 
 
 # The cache is keyed by the rows themselves, so it also serves another database.

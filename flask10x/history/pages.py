@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, bindparam, case, select
 
 from flask10x.config.settings import Settings
+from flask10x.database import dialects
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS, Cursor, Side
 from flask10x.database.database import Database
 from flask10x.database.expressions import spans
@@ -31,6 +32,7 @@ from flask10x.history.statements import (
     columns_of,
     kind_of_end,
     newer_statement,
+    page_statement,
     parameters_of,
     statement_key,
 )
@@ -118,10 +120,14 @@ def page(view: View, query: Query, search_sec: float = math.inf) -> HistoryPage:
     request = search.row_request(
         view, query, cursors, query.rows + 1, newest_first=side == "before"
     )
-    one_more, reached = _fetch(view, query, request, until_sec)
+    reached = None
+    if query.cursor and not query.has_conditions:
+        one_more, back = _fetch_both(view, query, query.cursor, request)
+    else:
+        one_more, reached = _fetch(view, query, request, until_sec)
+        back = _back(view, query, query.cursor, one_more, until_sec) if query.cursor else None
     rows = one_more[: query.rows]
     onward = _at(side, rows[-1]) if len(one_more) > len(rows) else reached
-    back = _back(view, query, query.cursor, rows, until_sec) if query.cursor else None
     if (side == "before") != (query.order == "desc"):
         rows.reverse()
     ends = (onward, back) if side == forward else (back, onward)
@@ -344,6 +350,21 @@ def _back(
         if beyond_rows or reached:
             return start
     return None
+
+
+def _fetch_both(
+    view: View, query: Query, cursor: Cursor, request: RowRequest | None
+) -> tuple[list[Row], Cursor | None]:
+    """Return the rows of a request without conditions, and what `_back` says, asked together."""
+    beyond = cursor.opposite
+    of_one = search.row_request(view, query, [beyond], 1, newest_first=beyond.side == "before")
+    if request is None or of_one is None:
+        return [], None
+    questions = [(page_statement(each.shape), each.bound) for each in (request, of_one)]
+    records, before = dialects.of(view.connection).rows_together(view.connection, questions)
+    rows = _rows(records, request.branches, view.corrections, raw=query.raw)
+    start = _at(beyond.side, rows[0]) if rows else beyond
+    return rows, start if before else None
 
 
 def _at(side: Side, row: Row) -> Cursor:

@@ -217,6 +217,11 @@ class Query:
         return tuple(s for s in named if self.chosen(s) or self.chosen_derived(s))
 
     @property
+    def has_conditions(self) -> bool:
+        """Whether it leaves out readings of its stations and its time."""
+        return bool(self.filters) or self.incomplete
+
+    @property
     def narrowed(self) -> bool:
         """Whether only some measurements or derived values were requested."""
         return bool(self.measurements or self.derived)

@@ -22,7 +22,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from flask10x.database.expressions import last_id_of, unindexed
+from flask10x.database import dialects
+from flask10x.database.expressions import Question, Rows, last_id_of, unindexed
 from flask10x.database.removed import Removed
 from flask10x.database.station_columns import ROLLED_UP, is_mark_of
 from flask10x.database.tables import (
@@ -34,8 +35,13 @@ from flask10x.database.tables import (
     rollup_zone,
     rollups,
 )
-from flask10x.history.corrections import NONE, Corrections, WrittenCorrection, resolved
-from flask10x.history.corrections import written_corrections as read_corrections
+from flask10x.history.corrections import (
+    COUNTING,
+    NONE,
+    Corrections,
+    WrittenCorrection,
+    resolved,
+)
 from flask10x.history.query import Query
 from flask10x.readings.stations import Stations
 
@@ -124,7 +130,7 @@ class View:
     @cached_property
     def written_corrections(self) -> tuple[WrittenCorrection, ...]:
         """The corrections that count as they were written, by their ids."""
-        return read_corrections(self.connection)
+        return _written(self.connection.execute(COUNTING).all())
 
     @cached_property
     def corrections(self) -> Corrections:
@@ -136,9 +142,17 @@ class View:
         return NONE if query.raw else self.corrections
 
     @cached_property
-    def _facts(self) -> Sequence[Any]:
+    def _facts(self) -> Rows:
         """The state of the roll-ups, and a row for each station of which readings were removed."""
         return self.connection.execute(_FACTS).all()
+
+    def read_ahead(self) -> None:
+        """Read corrections and facts together, for an answer that needs both."""
+        written, self._facts = self._together((COUNTING, {}), (_FACTS, {}))
+        self.written_corrections = _written(written)
+
+    def _together(self, *questions: Question) -> list[Rows]:
+        return dialects.of(self.connection).rows_together(self.connection, questions)
 
     @cached_property
     def removed(self) -> Mapping[str, Removed]:
@@ -172,11 +186,18 @@ class View:
     @cached_property
     def newest(self) -> Mapping[str, NewestTimes]:
         """The times of each station's newest reading."""
-        endpoints = tuple(self.stations.by_endpoint)
-        times = iter(self.connection.execute(_newest(endpoints)).one())
+        return self._newest_of(self.connection.execute(_newest(self._endpoints)).one())
+
+    @property
+    def _endpoints(self) -> tuple[str, ...]:
+        return tuple(self.stations.by_endpoint)
+
+    def _newest_of(self, row: Sequence[int | None]) -> Mapping[str, NewestTimes]:
+        times = iter(row)
         pairs = zip(times, times, strict=True)
         return {
-            endpoint: NewestTimes(*pair) for endpoint, pair in zip(endpoints, pairs, strict=True)
+            endpoint: NewestTimes(*pair)
+            for endpoint, pair in zip(self._endpoints, pairs, strict=True)
         }
 
     @cached_property
@@ -186,12 +207,18 @@ class View:
         A late reading counts by its arrival. If it is not the newest of its station, it is only
         found among the last LATE_SPAN_ROWS readings.
         """
-        arrivals = {endpoint: times.arrived_at for endpoint, times in self.newest.items()}
         after = {"after_id": self.last_id - LATE_SPAN_ROWS}
-        for endpoint, arrived_at in self.connection.execute(_RECENT_ARRIVALS, after):
+        newest, recent = self._together((_newest(self._endpoints), {}), (_RECENT_ARRIVALS, after))
+        self.newest = self._newest_of(newest[0])
+        arrivals = {endpoint: times.arrived_at for endpoint, times in self.newest.items()}
+        for endpoint, arrived_at in recent:
             if endpoint in arrivals:
                 arrivals[endpoint] = max(arrived_at, arrivals[endpoint] or arrived_at)
         return arrivals
+
+
+def _written(rows: Rows) -> tuple[WrittenCorrection, ...]:
+    return tuple(map(WrittenCorrection._make, rows))
 
 
 # By the index, the whole table would be read.

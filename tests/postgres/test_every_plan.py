@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine
 
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
@@ -39,6 +39,7 @@ from flask10x.system import clock
 from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
+from tests.postgres.explained import asked_beside
 from tests.support import databases, postgres
 from tests.support.rows import insert_readings, pico
 
@@ -139,8 +140,7 @@ class Plans:
         self._seen: set[tuple[str, str]] = set()
         self._own = threading.get_ident()
 
-    def explain(self, connection: Any, _cursor: Any, statement: str, *rest: Any) -> None:
-        parameters = rest[0]
+    def explain(self, connection: Connection, statement: str, parameters: Any) -> None:
         # What threads of the service do beside it comes at any time.
         part = self.part if threading.get_ident() == self._own else "beside"
         # Alerts are in a file of SQLite.
@@ -178,11 +178,8 @@ def _is_bounded(node: Mapping[str, Any]) -> bool:
 @contextmanager
 def explained() -> Iterator[Plans]:
     plans = Plans()
-    event.listen(Engine, "before_cursor_execute", plans.explain)
-    try:
+    with asked_beside(Engine, plans.explain):
         yield plans
-    finally:
-        event.remove(Engine, "before_cursor_execute", plans.explain)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Connection
 
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
@@ -21,6 +21,7 @@ from flask10x.history.parameters import JSON, SERIES, parse_query
 from flask10x.history.query import Query
 from flask10x.history.view import View
 from flask10x.readings.stations import BUILT_IN
+from tests.postgres.explained import asked_beside
 from tests.support import databases, postgres
 from tests.support.corrections import corrected_view
 
@@ -69,18 +70,14 @@ def plans_of(database: Database) -> Iterator[list[Plan]]:
     """The plan of each SELECT of readings or roll-ups in the block, as PostgreSQL tells it."""
     plans: list[Plan] = []
 
-    def explain(*arguments: Any) -> None:
-        connection, _cursor, statement, parameters = arguments[:4]
+    def explain(connection: Connection, statement: str, parameters: Any) -> None:
         asked = re.search(r"\b(FROM|JOIN) (readings|rollups)\b", statement)
         if asked and not statement.startswith("EXPLAIN"):
             plan = connection.exec_driver_sql(f"EXPLAIN (COSTS OFF) {statement}", parameters)
             plans.append([line.strip() for line in plan.scalars()])
 
-    event.listen(database.reader, "before_cursor_execute", explain)
-    try:
+    with asked_beside(database.reader, explain):
         yield plans
-    finally:
-        event.remove(database.reader, "before_cursor_execute", explain)
 
 
 def ask(settings: Settings, text: str) -> Query:
@@ -168,23 +165,19 @@ def test_a_deep_page_reads_as_much_as_the_first(database: Database, settings: Se
     """Counted in blocks, which nothing else changes."""
     scanned = []
 
-    def explain(*arguments: Any) -> None:
-        connection, _cursor, statement, parameters = arguments[:4]
+    def explain(connection: Connection, statement: str, parameters: Any) -> None:
         if "FROM readings" in statement and not statement.startswith("EXPLAIN"):
             asked = f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {statement}"
             plan = connection.exec_driver_sql(asked, parameters).scalars().all()
             buffers = next(line for line in plan if "Buffers:" in line)
             scanned.append(sum(map(int, re.findall(r"(?:hit|read)=(\d+)", buffers))))
 
-    event.listen(database.reader, "before_cursor_execute", explain)
-    try:
+    with asked_beside(database.reader, explain):
         for text in ("", f"&cursor=before:{MIDDLE}", f"&cursor=before:{FIRST_MS + 10**6}:40"):
             with database.reader.begin() as connection:
                 assert pages.page(
                     View(connection, settings.stations), ask(settings, f"limit=20{text}")
                 ).rows
-    finally:
-        event.remove(database.reader, "before_cursor_execute", explain)
     first, *_others = scanned
     # 20 rows of four stations, with the way down into each part of the index.
     assert first < 60

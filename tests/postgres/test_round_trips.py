@@ -12,7 +12,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, bindparam, func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
@@ -20,6 +20,7 @@ from flask10x.database.postgres import driver
 from flask10x.database.tables import exports, readings
 from flask10x.recording.batch import Receipt
 from flask10x.recording.repeats import key_of
+from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
 from tests.postgres.hosts import Hosts
 from tests.postgres.service import WITHIN_SEC, writer_on
@@ -206,6 +207,32 @@ def test_a_page_has_no_flight_but_those_of_its_queries_and_its_end(
 
         # It may be silent for minutes after its begin, and for seconds before.
         assert way.counted(without_limit) == (3, 0)
+
+
+def test_what_a_page_of_readings_asks_goes_together(settings: Settings, way: Way) -> None:
+    """What each answer needs, then the page with the reading before it, and the end."""
+    page = "/history/json?order=desc&limit=2&cursor="
+    with database_on(settings) as database, database.commit() as connection:
+        insert_readings(connection, [pico(at) for at in range(9)])
+    app = create_app(settings)
+
+    def ask(cursor: str, rows: int) -> None:
+        answer = app.test_client().get(page + cursor)
+        assert answer.status_code == 200
+        assert len(answer.get_json()) == rows
+
+    with closing(app.extensions["flask10x"].database):
+        for cursor, rows in ((f"before:{2**63 - 1}:1", 2), ("after:0:0", 2), ("before:0:0", 0)):
+            ask(cursor, rows)
+            assert way.counted(partial(ask, cursor, rows)) == (3, 0)
+
+
+@pytest.mark.parametrize("number", [-(2**63), -1, 0, 2**63 - 1])
+def test_a_whole_number_comes_back_as_it_is(settings: Settings, number: int) -> None:
+    """Merged with the statement a cast would concern the number without its sign."""
+    with database_on(settings) as database, database.query() as connection:
+        given = select(bindparam("number", number, type_=BigInteger))
+        assert connection.execute(given).scalar_one() == number
 
 
 def test_a_server_that_was_restarted_is_found_again_without_an_error(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
+from flask10x.database.expressions import LATER
 from flask10x.database.postgres import connections as of_postgres
 from flask10x.database.sqlite import connections as of_sqlite
 from tests.support.databases import ON_POSTGRES
@@ -57,13 +58,19 @@ class SlowQueries:
         ) -> Iterator[None]:
             with plain(connections, connection, timeout_sec):
                 driver: Any = connection.connection.driver_connection
+                has_waiting = False
 
                 @event.listens_for(connection, "before_cursor_execute", retval=True)
                 def hinder(*given: Any) -> tuple[str, Any]:
-                    statement, parameters = given[2:4]
+                    nonlocal has_waiting
+                    statement, parameters, context = given[2:5]
+                    # What waits for this one has its rows only if it goes with it.
+                    if not has_waiting:
+                        driver.send_waiting()
+                    has_waiting = bool(context.execution_options.get(LATER))
                     is_slow = timeout_sec < MINUTES_SEC and not self._ended
                     if is_slow and rows_looked_at(driver, statement, parameters) > FEW_ROWS:
-                        driver.execute("SET LOCAL statement_timeout = 1")
+                        _run(driver, "SET LOCAL statement_timeout = 1")
                         return "SELECT pg_sleep(60)", ()
                     return statement, parameters
 
@@ -79,11 +86,18 @@ def rows_looked_at(driver: Any, statement: str, parameters: Any) -> int:
     explain = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}"
     # As on a large table: of one page of the disk the index would not be asked.
     for way in ("seqscan", "bitmapscan"):
-        driver.execute(f"SET LOCAL enable_{way} = off")
-    ((plan,),) = driver.execute(explain, parameters or None).fetchall()
+        _run(driver, f"SET LOCAL enable_{way} = off")
+    ((plan,),) = _run(driver, explain, parameters or None).fetchall()
     for way in ("seqscan", "bitmapscan"):
-        driver.execute(f"SET LOCAL enable_{way} = on")
+        _run(driver, f"SET LOCAL enable_{way} = on")
     return _of_readings(plan[0]["Plan"])
+
+
+def _run(driver: Any, statement: str, parameters: Any = None) -> Any:
+    # One of the connection's own cursors would send what waits.
+    import psycopg  # noqa: PLC0415
+
+    return psycopg.ClientCursor(driver).execute(statement.encode(), parameters)
 
 
 def _of_readings(node: dict[str, Any]) -> int:

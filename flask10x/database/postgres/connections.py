@@ -143,18 +143,19 @@ class PostgresConnections(Connections):
         if settings.database_read_url:
             standby = _engine(replace(settings, database_url=settings.database_read_url), "standby")
             driver.use(standby, self._patience)
+            driver.send_together(standby)
             self._standby = StandbyReader(standby, self.reader)
         self._is_closed = False
         self._answering = driver.Answering(self._ask_nothing)
         self._explains = ContextVar("explains", default=True)
         for engine in (self.reader, self.writer):
             driver.use(engine, self._patience)
+            driver.send_together(engine)
             self._note_answers(engine)
         synchronous = "on" if settings.commits_synchronously else "off"
         self._synchronous = {"synchronous_commit": synchronous}
         self._busy_timeout_ms = busy_timeout_ms
         self._hear(self.writer)
-        driver.send_together(self.writer)
 
         def begin_reading(connection: Connection) -> None:
             begin = (BEGIN["read"], _set(_settings(connection, READ_IDLE_MS)))
@@ -452,7 +453,7 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         "client_encoding": "UTF8",
         # Statements that are prepared belong to a session.
         "prepare_threshold": None,
-        "cursor_factory": driver.WritingCursor if mode == "write" else driver.ReadingCursor,
+        "cursor_factory": driver.TextCursor,
     }
     if _names_several(url):
         # Whichever of them is the one that is written to.

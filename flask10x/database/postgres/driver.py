@@ -22,6 +22,8 @@ from time import monotonic
 from typing import Any, Self, cast
 
 import psycopg
+from psycopg.abc import Buffer
+from psycopg.adapt import Dumper
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, TimeoutError
@@ -197,37 +199,36 @@ class PatientConnection(psycopg.Connection[Any]):
         raise NoAnswer(f"no answer for {silent_sec:.0f} s")
 
 
-class WritingCursor(psycopg.ClientCursor[Any]):
-    """Sends what waits and its own statement as one text; the result is that of its own."""
+class TextCursor(psycopg.ClientCursor[Any]):
+    """Sends what waits and its own statement as one text; the result is that of its own.
+
+    A message for each of them, as a pipeline has it, takes psycopg as long as the statement itself.
+    """
 
     def execute(self, query: Any, params: Any = None, **named: Any) -> Self:
         """As psycopg's."""
         # First, for what is no text leaves all as it was.
         text = self.mogrify(query, params)
-        super().execute("; ".join((*_driver_of(self).take_waiting(), text)).encode(), **named)
-        while self.nextset():
-            pass
-        return self
-
-
-class ReadingCursor(psycopg.Cursor[Any]):
-    """Sends what waits and its own statement without an answer in between.
-
-    Its parameters stay apart from the statement: a page's have to be what they are, and not what a
-    text of them would be.
-    """
-
-    def execute(self, query: Any, params: Any = None, **named: Any) -> Self:
-        """As psycopg's."""
         connection = _driver_of(self)
         connection.send_begin()
-        if not (waiting := connection.take_waiting()):
-            return super().execute(query, params, **named)
-        with connection.pipeline():
-            for statement in waiting:
-                psycopg.Cursor(connection).execute(statement.encode())
-            super().execute(query, params, **named)
+        super().execute("; ".join((*connection.take_waiting(), text)).encode(), **named)
+        self.set_result(-1)
         return self
+
+
+class _WholeNumber(Dumper):
+    """A whole number; one below 0 in parentheses: else a cast concerns it without its sign.
+
+    (https://www.postgresql.org/docs/17/sql-syntax-lexical.html#SQL-PRECEDENCE)
+    """
+
+    def dump(self, obj: int) -> Buffer:
+        """As psycopg's; the statement says of which type a parameter is."""
+        return b"%d" % obj
+
+    def quote(self, obj: int) -> Buffer:
+        """As psycopg's."""
+        return (b"(%d)" if obj < 0 else b"%d") % obj
 
 
 class StreamingCursor(psycopg.ServerCursor[Any]):
@@ -252,6 +253,7 @@ def use(engine: Engine, patience: Patience) -> None:
             raise NoAnswer("no answer")
         connection = PatientConnection.connect(*arguments, autocommit=True, **named)
         connection.patience = patience
+        connection.adapters.register_dumper(int, _WholeNumber)
         return connection
 
     @event.listens_for(engine, "checkout")
@@ -278,14 +280,14 @@ def send_together(engine: Engine) -> None:
     """
 
     @event.listens_for(engine, "do_execute")
-    def run(cursor: WritingCursor, statement: str, values: Any, context: Any) -> bool:
+    def run(cursor: TextCursor, statement: str, values: Any, context: Any) -> bool:
         if not context.execution_options.get(LATER):
             return False
         _driver_of(cursor).add(cursor.mogrify(statement.encode(), values))
         return True
 
     @event.listens_for(engine, "do_executemany")
-    def run_many(cursor: WritingCursor, statement: str, rows: Sequence[Any], context: Any) -> bool:
+    def run_many(cursor: TextCursor, statement: str, rows: Sequence[Any], context: Any) -> bool:
         texts = "; ".join(cursor.mogrify(statement.encode(), row) for row in rows)
         if context.execution_options.get(LATER):
             _driver_of(cursor).add(texts)
@@ -310,6 +312,12 @@ def send(connection: Connection) -> None:
 
 def _driver_of(cursor: psycopg.Cursor[Any]) -> PatientConnection:
     return cast("PatientConnection", cursor.connection)
+
+
+def rows_of(cursor: TextCursor, place: int) -> list[tuple[Any, ...]]:
+    """The rows of one of the statements of a text: -1 for the last, -2 for the one before."""
+    cursor.set_result(place)
+    return cursor.fetchall()
 
 
 def allow_silence(connection: Connection, max_sec: float) -> None:

@@ -5,7 +5,7 @@ At the end is the SQL of the expressions of `database/expressions.py`.
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -40,11 +40,13 @@ from flask10x.database.expressions import (
     SPAN_TEXTS,
     SPAN_VALUE,
     InOrder,
+    Question,
+    Rows,
     Upsert,
     define,
     upsert,
 )
-from flask10x.database.postgres.driver import send
+from flask10x.database.postgres.driver import rows_of, send
 from flask10x.database.server import Origin
 from flask10x.database.tables import (
     INCOMPLETE,
@@ -292,6 +294,16 @@ def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, .
     number = sequence(connection, readings.name) + 1
     connection.exec_driver_sql(_statement(("id", *names)), (number, *row))
     return number
+
+
+def rows_together(connection: Connection, questions: Sequence[Question]) -> list[Rows]:
+    """Return the rows of each of these, which go to the server as one text."""
+    *others, (last, values) = questions
+    for statement, given in others:
+        connection.execute(statement, given, execution_options={LATER: True})
+    with closing(connection.execute(last, values)) as result:
+        cursor: Any = result.cursor
+        return [rows_of(cursor, place) for place in range(-len(questions), 0)]
 
 
 def put_rows(

@@ -14,7 +14,15 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from flask10x.database.expressions import SPAN_NUMBERS, SPAN_TEXTS, SPAN_VALUE, Upsert, define
+from flask10x.database.expressions import (
+    SPAN_NUMBERS,
+    SPAN_TEXTS,
+    SPAN_VALUE,
+    Question,
+    Rows,
+    Upsert,
+    define,
+)
 from flask10x.database.server import Origin
 from flask10x.database.tables import readings
 from flask10x.system import disk
@@ -134,6 +142,11 @@ def insert_rows(
 def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, ...]) -> int:
     """Insert one of them; its id."""
     return connection.exec_driver_sql(_statement(names), row).lastrowid
+
+
+def rows_together(connection: Connection, questions: Sequence[Question]) -> list[Rows]:
+    """Return the rows of each of these."""
+    return [connection.execute(statement, values).all() for statement, values in questions]
 
 
 def put_rows(

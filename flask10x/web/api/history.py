@@ -52,6 +52,7 @@ def as_json() -> Response:
     store, query = context.store(), _query(JSON)
     # Who follows the log asks for what comes after an id: no standby has forgotten one.
     with context.view() if query.newer_than is not None else context.late_view() as view:
+        view.read_ahead()
         page, last = _page_or_newer(view, query)
     text_of = LocalText(store.settings.zone)
     objects = [formats.as_object(row, query, text_of) for row in page.rows]
@@ -93,6 +94,7 @@ def as_series() -> Response:
     store, query, behind = context.store(), replace(_query(SERIES), is_drawn=is_packed), None
     try:
         with context.late_view() as view:
+            view.read_ahead()
             behind = charts.waits_for_rollups(view, query)
             chart = derived_lines.chart(view, query)
             comparison = compared(view, query, chart, _shown_until(query, chart))
