@@ -146,10 +146,14 @@ class View:
         """The state of the roll-ups, and a row for each station of which readings were removed."""
         return self.connection.execute(_FACTS).all()
 
-    def read_ahead(self) -> None:
-        """Read corrections and facts together, for an answer that needs both."""
-        written, self._facts = self._together((COUNTING, {}), (_FACTS, {}))
+    def read_ahead(self, *, rollups: bool = True) -> None:
+        """Read together what the answer needs: corrections, and roll-ups or only the last id."""
+        written, rows = self._together((COUNTING, {}), (_FACTS if rollups else _LAST_ID, {}))
         self.written_corrections = _written(written)
+        if rollups:
+            self._facts = rows
+        else:
+            self.last_id = rows[0][0] or 0
 
     def _together(self, *questions: Question) -> list[Rows]:
         return dialects.of(self.connection).rows_together(self.connection, questions)
@@ -169,7 +173,7 @@ class View:
             zone_of_days=zone if unfinished is None else None,
         )
 
-    @property
+    @cached_property
     def last_id(self) -> int:
         """The highest id that a reading ever had; 0 before the first one."""
         return self.rollups.progress.of
@@ -234,6 +238,7 @@ _LATER = (
     .where(readings.c.id > bindparam("after_id"))
     .group_by(_ENDPOINT)
 )
+_LAST_ID = select(last_id_of(readings))
 # The first SELECT looks up single rows. Its last column is set while days are being made.
 _NO_TEXT = cast(null(), Text)
 _FACTS = union_all(

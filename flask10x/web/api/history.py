@@ -52,7 +52,7 @@ def as_json() -> Response:
     store, query = context.store(), _query(JSON)
     # Who follows the log asks for what comes after an id: no standby has forgotten one.
     with context.view() if query.newer_than is not None else context.late_view() as view:
-        view.read_ahead()
+        view.read_ahead(rollups=query.has_conditions)
         page, last = _page_or_newer(view, query)
     text_of = LocalText(store.settings.zone)
     objects = [formats.as_object(row, query, text_of) for row in page.rows]
