@@ -202,7 +202,7 @@ def test_what_was_last_received_is_a_step_into_the_index_for_each_station(
 ) -> None:
     with plans_of(database) as plans, database.reader.begin() as connection:
         assert View(connection, BUILT_IN).last_received
-    times, last_id, recent = (scanned for scanned in map(scans, plans) if scanned)
+    last_id, times, recent = (scanned for scanned in map(scans, plans) if scanned)
     assert "Index Only Scan Backward using readings_pkey on readings" in last_id
     assert all(f"using {PLACE} on readings" in scan for scan in times)
     assert len(times) == 8

@@ -12,7 +12,7 @@ from flask10x.database.error_codes import QueryTooLong
 from flask10x.database.postgres import driver
 from tests.support import postgres
 
-SET = "set_config('statement_timeout'"
+SET = "SET LOCAL statement_timeout = "
 
 
 @pytest.fixture
