@@ -39,6 +39,7 @@ def values() -> Response | tuple[Response, int]:
         return jsonify(error="not found", hint=_hint(endpoint, registered.by_endpoint)), 404
     stations = registered.all if endpoint is None else (registered.by_endpoint[endpoint],)
     with context.view() as view:
+        view.read_ahead()
         newest = latest(view, store, stations, raw=raw)
         objects = {row.station.endpoint: _object(row) for row in newest}
     body = readable({"stations": objects} if endpoint is None else objects[endpoint])
