@@ -27,10 +27,18 @@ class Statements(Protocol):
     ) -> None:
         """Keep this number under the name, as one of this host or of another one."""
 
-    def raise_sequence(self, connection: Connection, name: str, number: int) -> None:
-        """Keep this number, which is higher than the one that is kept.
+    def raise_sequence(self, connection: Connection, name: str, former: int, number: int) -> None:
+        """Keep this number, which is higher than `former`, where none above that is kept.
 
-        Where it is not, a server that does late what was sent long ago does nothing of it.
+        Else a server does late what was sent long ago, and is to do nothing of it.
+        """
+
+    def set_sequence_at(
+        self, connection: Connection, name: str, number: int, former: int, place: int
+    ) -> None:
+        """Keep a number that most commits change, also to a lower one.
+
+        Its place never falls: it was `former` at the last call and is `place` now.
         """
 
     def sequences(self, connection: Connection, prefix: str) -> list[str]:

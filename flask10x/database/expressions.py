@@ -75,6 +75,7 @@ _rounded = _expression("rounded", Float())
 _json_numbers = _expression("json_numbers")
 _json_spans = _expression("json_spans")
 _last_id = _expression("last_id", Integer())
+_kept_number = _expression("kept_number", Integer())
 
 
 class InOrder(CompoundSelect[Any]):
@@ -203,9 +204,13 @@ def spans(name: str) -> CTE:
 
 def last_id_of(table: Table) -> ColumnElement[int]:
     """The highest id that a row of this table ever had; NULL before the first."""
-    return number_of(table.name)
+    return _last_id(_name(table.name))
 
 
 def number_of(name: str) -> ColumnElement[int]:
-    """The number that is kept under this name (`Statements.set_sequence`); NULL for none."""
-    return _last_id(literal_column(f"'{name}'"))
+    """The number that is kept under this name (`Statements.set_sequence_at`); NULL for none."""
+    return _kept_number(_name(name))
+
+
+def _name(name: str) -> ColumnElement[str]:
+    return literal_column(f"'{name}'")

@@ -25,12 +25,12 @@ def up_to(connection: Connection, queue: str) -> int:
     return dialects.of(connection).sequence(connection, _PREFIX + queue)
 
 
-def note(connection: Connection, queue: str, number: int) -> None:
+def note(connection: Connection, queue: str, done: int, number: int) -> None:
     """Note in the transaction that settles them that the entries up to this one are settled.
 
-    It is one that settles more than is noted, else its commit may fail.
+    Those up to `done` were so before. Where more is noted than that the commit may fail.
     """
-    dialects.of(connection).raise_sequence(connection, _PREFIX + queue, number)
+    dialects.of(connection).raise_sequence(connection, _PREFIX + queue, done, number)
 
 
 def queues(connection: Connection) -> set[str]:

@@ -286,7 +286,7 @@ class Leftovers:
             if not entries:
                 return 0
             not_stored = batch.insert_each(connection, entries, self._settings)
-            queue_notes.note(connection, queue, piece[-1].number)
+            queue_notes.note(connection, queue, done, piece[-1].number)
         batch.log_refusals(not_stored.refused)
         return len(entries) - len(not_stored.duplicates)
 

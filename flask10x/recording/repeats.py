@@ -127,11 +127,20 @@ class AcceptedKeys:
         ]
         self._connection.execute(_KEEP, rows)
         renewed = sum(self._generations.get(key) == generation for key in self._new)
-        dialects.of(self._connection).set_sequence(
-            self._connection, _COUNT, count + len(rows) - renewed
-        )
+        self._note_count(generation, count + len(rows) - renewed)
         expired_rows = max(EXPIRED_ROWS_MIN, 2 * len(rows))
         self._connection.execute(_REMOVE, {"before": generation - 1, "rows_max": expired_rows})
+
+    def _note_count(self, generation: int, count: int) -> None:
+        former, place = _place(self._generation, self._count), _place(generation, count)
+        if place != former:
+            engine = dialects.of(self._connection)
+            engine.set_sequence_at(self._connection, _COUNT, count, former, place)
+
+
+def _place(generation: int, count: int) -> int:
+    """A number that rises with each key; a generation has 10 million of them at most."""
+    return (generation << 32) + count
 
 
 # Built once: SQLAlchemy needs longer to build a statement than SQLite to run it.

@@ -121,7 +121,7 @@ class Portion:
         self.queue.note_not_stored(
             new, {entry.number: reasons[id(entry)] for entry in new if id(entry) in reasons}
         )
-        queue_notes.note(connection, self.id, self.last)
+        queue_notes.note(connection, self.id, self.done, self.last)
 
     def refused_before(self) -> list[Refusal]:
         """What an earlier commit has refused of its entries."""

@@ -29,10 +29,10 @@ def test_a_note_is_as_old_as_its_transaction(database: Database) -> None:
     with database.commit() as connection:
         assert queue_notes.up_to(connection, "a") == 0
         assert queue_notes.queues(connection) == set()
-        queue_notes.note(connection, "a", 3)
-        queue_notes.note(connection, "b", 1)
+        queue_notes.note(connection, "a", 0, 3)
+        queue_notes.note(connection, "b", 0, 1)
     with pytest.raises(ZeroDivisionError), database.commit() as connection:
-        queue_notes.note(connection, "a", 4)
+        queue_notes.note(connection, "a", 3, 4)
         assert queue_notes.up_to(connection, "a") == 4
         raise ZeroDivisionError
     with database.reader.begin() as connection:
@@ -74,7 +74,7 @@ def test_it_outlives_what_people_do_and_ids_go_on(
 ) -> None:
     with database.commit() as connection:
         insert(connection)
-        queue_notes.note(connection, "a", 41)
+        queue_notes.note(connection, "a", 0, 41)
     path = change(database.path)
     assert select(path, SEQUENCES) == [("queue a", 41), ("readings", 1)]
     assert select(path, "PRAGMA integrity_check") == [("ok",)]

@@ -173,7 +173,7 @@ def test_numbers_of_all_hosts_and_of_none_are_copied(
     add_reading(target, 700)
     elsewhere = replace(target, host_name="cellar")
     with closing(Database(elsewhere)) as database, database.commit() as connection:
-        queue_notes.note(connection, "17", 9)
+        queue_notes.note(connection, "17", 0, 9)
     with on_postgres(settings) as second:
         for other in (back, second):
             copy(target, other)

@@ -133,15 +133,18 @@ def test_a_commit_that_was_made_after_all_is_not_made_again(
     assert stored(server) == [(1, 8.0)]
 
 
+# The note of what is frozen, or that of its repetition, is the first under its name in `log`.
+@pytest.mark.parametrize("before", [1, 254, 255])
 def test_a_commit_that_its_server_has_not_begun_is_not_made_after_its_repetition(
-    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
 ) -> None:
     monkeypatch.setattr(connections, "WRITE_SILENCE_SEC", SOON_SEC)
     server.drop(NAME)
     with writer_on(settings_on(server, tmp_path)) as writer:
         # Its connection is there then, and its queue has a note.
-        writer.submit(pico(7))
-        assert writer.step() == 1
+        for _ in range(before):
+            writer.submit(pico(7))
+        assert writer.step() == before
         frozen: list[int] = []
 
         def freeze_backend(connection: Connection) -> None:
@@ -160,7 +163,8 @@ def test_a_commit_that_its_server_has_not_begun_is_not_made_after_its_repetition
         wait_until(lambda: not rows(server, ended), 60, "the frozen one has done what was sent")
         writer.submit(pico(10))
         assert writer.step() == 1
-    assert stored(server) == [(number - 6, float(number)) for number in range(7, 11)]
+    pressures = [7.0] * before + [8.0, 9.0, 10.0]
+    assert stored(server) == list(enumerate(pressures, 1))
 
 
 @pytest.mark.tools

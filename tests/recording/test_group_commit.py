@@ -248,7 +248,7 @@ def test_what_is_noted_of_queues_in_another_file_is_kept(
 ) -> None:
     """Of another version, say: what it has tried is looked up there once it is back."""
     with database.commit() as connection:
-        queue_notes.note(connection, "of another file", 3)
+        queue_notes.note(connection, "of another file", 0, 3)
     workers.queues.others_exist = others_exist
     workers.first.submit(pico(1))
     assert workers.first.step() == 1

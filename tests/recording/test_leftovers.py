@@ -353,7 +353,7 @@ def test_notes_that_are_not_needed_any_more_are_forgotten_by_the_next_worker(
     queues[7].marks.id = b"beside"
     with database.commit() as connection:
         for queue in ("gone", "gone too", "beside", queue_of(file)):
-            queue_notes.note(connection, queue, 1)
+            queue_notes.note(connection, queue, 0, 1)
     (settings.data_dir / "leftover-00000000-000000-strange.jsonl").write_text("{")
     with closing(Database(settings)) as own:
         writer = Writer(
@@ -376,7 +376,7 @@ def test_notes_stay_while_the_folder_does_not_say_what_is_needed(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with database.commit() as connection:
-        queue_notes.note(connection, "gone", 1)
+        queue_notes.note(connection, "gone", 0, 1)
     for module, name in ((leftovers_module, "leftover_files"), (disk, "sync")):
         with monkeypatch.context() as patch, database.commit() as connection:
             patch.setattr(module, name, failing)

@@ -103,22 +103,58 @@ _columns = table(
 )
 
 
+# A number that each commit changes is kept under one name after the other: the name that it has
+# for all, and its place in so many. Behind a held snapshot no former version of a row can be
+# removed, and each commit walks past those of the row that it changes: with a name of its own
+# there are so many at most (docs/decisions/0032).
+_PLACES_A_NAME = 256
+# No name has this, and no name the one behind it: `_LATEST` looks at what is between.
+_SEPARATOR = "#"
+
+
 def sequence(connection: Connection, name: str) -> int:
     """Return the number stored under this name, or 0 if there is none."""
-    return connection.exec_driver_sql(_NUMBER, (name,)).scalar_one_or_none() or 0
+    return connection.exec_driver_sql(_NUMBER, {"name": name}).scalar_one() or 0
 
 
+def _name_at(name: str, place: int) -> str:
+    """Its name at this place; in the order of their texts they are in that of the places."""
+    return f"{name}{_SEPARATOR}{place // _PLACES_A_NAME:014x}"
+
+
+def _name_of(name_at: str) -> str:
+    return name_at.partition(_SEPARATOR)[0]
+
+
+_AFTER = f"log.name > {{name}} || '{_SEPARATOR}'"
+_BEFORE = f"log.name < {{name}} || '{chr(ord(_SEPARATOR) + 1)}'"
+# Read backwards, so that it is found before those that were deleted.
+_LATEST = f"SELECT log.last_id FROM log WHERE {_AFTER} AND {_BEFORE} ORDER BY log.name DESC LIMIT 1"  # noqa: S608
 # A batch does not write down the highest id of its readings: behind a held snapshot no former
 # version of a row can be removed, and each commit would walk past all of them
 # (docs/decisions/0032). So it is the highest that is stored, or one that was removed since.
 # A person may have inserted a row with an id: SQLite skips those, too.
 _LAST_READING = "greatest(log.last_id, (SELECT max(id) FROM readings))"
 _LAST_ID = f"CASE WHEN log.name = 'readings' THEN {_LAST_READING} ELSE log.last_id END"
-_NUMBER = f"SELECT {_LAST_ID} FROM log WHERE log.name = %s"  # noqa: S608
+# A host of the version before counts keys from 0 under the plain name.
+_KEPT = (
+    "(SELECT CAST(sum(kept.last_id) AS BIGINT) FROM (SELECT log.last_id FROM log"  # noqa: S608
+    f" WHERE log.name = {{0}} UNION ALL ({_LATEST.format(name='{0}')})) AS kept)"
+)
+# Hosts of the version before have queues under plain names, and so have those that were copied.
+_NUMBER = (
+    f"SELECT greatest((SELECT {_LAST_ID} FROM log WHERE log.name = %(name)s),"  # noqa: S608
+    f" ({_LATEST.format(name='%(name)s')}))"
+)
 
 
 def set_sequence(connection: Connection, name: str, number: int, host: str | None = None) -> None:
     """Keep this number under the name, as one of this host or of another one."""
+    _keep(connection, name, number, host)
+    _later(connection, _FORGET_PLACES, {"name": name})
+
+
+def _keep(connection: Connection, name: str, number: int, host: str | None = None) -> None:
     values = {"name": name, "last_id": number, "host": host or _host(connection)}
     connection.execute(_KEEP_NUMBER, values)
 
@@ -126,22 +162,54 @@ def set_sequence(connection: Connection, name: str, number: int, host: str | Non
 _KEEP_NUMBER = upsert(log).execution_options(**{LATER: True})
 
 
-def raise_sequence(connection: Connection, name: str, number: int) -> None:
-    """Keep this number, which is higher than the one that is kept; else the transaction fails.
+def raise_sequence(connection: Connection, name: str, former: int, number: int) -> None:
+    """Keep this number, where none above the former one is kept; else the transaction fails.
 
     A commit is one text, and what was sent to a backend that stands still it may run after the
-    batch was stored by another connection.
+    batch, or a part of it, was stored by another connection.
     """
-    values = (name, number, _host(connection))
-    connection.exec_driver_sql(_RAISE_NUMBER, values, execution_options={LATER: True})
+    named = {"name": name, "name_at": _name_at(name, number), "host": _host(connection)}
+    _later(connection, _RAISE_NUMBER, named | {"former": former, "number": number})
+    if named["name_at"] != _name_at(name, former):
+        _later(connection, _FORGET_FORMER, named)
 
 
-# That no setting has this name is the error.
+def set_sequence_at(
+    connection: Connection, name: str, number: int, former: int, place: int
+) -> None:
+    """Keep a number that most commits change; what else is kept under the name is part of it."""
+    named = {"name": name, "name_at": _name_at(name, place)}
+    _keep(connection, named["name_at"], number)
+    _later(connection, _FORGET_OTHERS, named)
+    if named["name_at"] != _name_at(name, former):
+        _later(connection, _FORGET_FORMER, named)
+
+
+def _later(connection: Connection, statement: str, values: dict[str, Any]) -> None:
+    connection.exec_driver_sql(statement, values, execution_options={LATER: True})
+
+
+# That no setting has this name is the error. The row `readings` is locked by a statement before
+# this one, so it sees what was committed before.
 _RAISE_NUMBER = (
-    "INSERT INTO log AS kept (name, last_id, host) VALUES (%s, %s, %s)"
-    " ON CONFLICT (name) DO UPDATE SET host = excluded.host, last_id = CASE"
-    " WHEN kept.last_id < excluded.last_id THEN excluded.last_id"
-    " ELSE CAST(current_setting('flask10x.settled_before') AS BIGINT) END"
+    "INSERT INTO log (name, last_id, host) VALUES (%(name_at)s, CASE"  # noqa: S608
+    " WHEN greatest((SELECT log.last_id FROM log WHERE log.name = %(name)s),"
+    f" ({_LATEST.format(name='%(name)s')})) > %(former)s"
+    " THEN CAST(current_setting('flask10x.settled_before') AS BIGINT) ELSE %(number)s END,"
+    " %(host)s)"
+    " ON CONFLICT (name) DO UPDATE SET last_id = excluded.last_id, host = excluded.host"
+)
+# Only the one before, and only when a name begins: a search for older ones would walk past all that
+# were deleted.
+_FORGET_FORMER = (
+    "DELETE FROM log WHERE log.name = (SELECT log.name FROM log"  # noqa: S608
+    f" WHERE {_AFTER.format(name='%(name)s')} AND log.name < %(name_at)s"
+    " ORDER BY log.name DESC LIMIT 1)"
+)
+# A later place is there only where a person has emptied the table of what is counted.
+_FORGET_OTHERS = (
+    "DELETE FROM log WHERE log.name = %(name)s"  # noqa: S608
+    f" OR (log.name > %(name_at)s AND {_BEFORE.format(name='%(name)s')})"
 )
 
 
@@ -153,17 +221,23 @@ def sequences(connection: Connection, prefix: str) -> list[str]:
     query = select(log.c.name).where(
         log.c.name.startswith(prefix, autoescape=True), log.c.host == _host(connection)
     )
-    return list(connection.execute(query).scalars())
+    return list(dict.fromkeys(map(_name_of, connection.execute(query).scalars())))
 
 
 def hosts_of_sequences(connection: Connection) -> dict[str, str | None]:
     """By each name under which a number is kept the host whose it is; None of all hosts' own."""
-    return {row.name: row.host for row in connection.execute(select(log.c.name, log.c.host))}
+    query = select(log.c.name, log.c.host).order_by(log.c.name)
+    return {_name_of(row.name): row.host for row in connection.execute(query)}
 
 
 def forget_sequence(connection: Connection, name: str) -> None:
     """Delete the number stored under this name."""
-    connection.execute(delete(log).where(log.c.name == name))
+    for statement in (_FORGET, _FORGET_PLACES):
+        _later(connection, statement, {"name": name})
+
+
+_FORGET = "DELETE FROM log WHERE log.name = %(name)s"
+_FORGET_PLACES = f"DELETE FROM log WHERE {_AFTER} AND {_BEFORE}".format(name="%(name)s")  # noqa: S608
 
 
 def _host(connection: Connection) -> str:
@@ -537,5 +611,6 @@ define(
         "json_spans": f"(SELECT number - 1 AS place, {_SPAN}"  # noqa: S608
         f" FROM {_ELEMENTS} WITH ORDINALITY AS one (each, number))",
         "last_id": f"(SELECT {_LAST_ID} FROM log WHERE log.name = {{}})",  # noqa: S608
+        "kept_number": _KEPT,
     },
 )

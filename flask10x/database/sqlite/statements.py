@@ -55,8 +55,15 @@ def set_sequence(connection: Connection, name: str, number: int, _host: str | No
         connection.exec_driver_sql(statement, (number, name))
 
 
-def raise_sequence(connection: Connection, name: str, number: int) -> None:
+def raise_sequence(connection: Connection, name: str, _former: int, number: int) -> None:
     """Keep this number: here nothing is done late."""
+    set_sequence(connection, name, number)
+
+
+def set_sequence_at(
+    connection: Connection, name: str, number: int, _former: int, _place: int
+) -> None:
+    """Keep this number: here a row that is changed has no former versions."""
     set_sequence(connection, name, number)
 
 
@@ -280,5 +287,6 @@ define(
         "json_spans": f"(SELECT key AS place, {_SPAN} FROM json_each({{}}))",  # noqa: S608
         # https://www.sqlite.org/autoinc.html
         "last_id": "(SELECT seq FROM sqlite_sequence WHERE name = {})",
+        "kept_number": "(SELECT seq FROM sqlite_sequence WHERE name = {})",
     },
 )
