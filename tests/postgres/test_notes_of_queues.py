@@ -22,24 +22,17 @@ from flask10x.maintenance import copying
 from flask10x.maintenance.copying import copy
 from flask10x.recording.entry import Entry
 from flask10x.recording.repeats import AcceptedKeys, key_of
-from flask10x.recording.writer import Writer
 from tests.e2e.service import wait_until
 from tests.postgres.copying import differences, in_file, on_postgres
+from tests.postgres.held import commits_behind_a_snapshot
 from tests.postgres.hosts import Hosts
-from tests.postgres.service import WITHIN_SEC, writer_on
-from tests.support import postgres
-from tests.support.rows import pico
+from tests.postgres.service import WITHIN_SEC
 
 NAMED = "SELECT name, last_id FROM log WHERE name LIKE %s ORDER BY name"
-TOUCHED = "SELECT heap_blks_hit + idx_blks_hit + heap_blks_read + idx_blks_read"
-TOUCHED += " FROM pg_statio_user_tables WHERE relname = 'log'"
-SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-SESSIONS += " AND application_name LIKE 'flask10x%'"
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
 WAITING += " AND wait_event_type = 'Lock'"
-COMMITS, LOOKED_AT = 1_500, 100
-# It is 12 pages first and 14 then, with keys 22 and 25; with one name for all commits 9 and 22,
-# with keys 16 and 92.
+COMMITS = 1_500
+# Then it is 14, with keys 25; with one name for all commits 22, with keys 91.
 PAGES_MAX = {False: 18, True: 35}
 ROWS_MAX = 1_000
 
@@ -275,46 +268,6 @@ def test_behind_a_held_snapshot_a_commit_looks_at_no_more_pages_after_many_other
     hosts: Hosts, with_keys: bool
 ) -> None:
     """What a `pg_dump` of minutes may still see is not removed, and each commit would walk past."""
-    with (
-        writer_on(hosts.settings("kitchen")) as writer,
-        closing(postgres.shared().connect(hosts.name)) as dump,
-    ):
-        commits = Commits(hosts, writer, with_keys=with_keys)
-        commits.run(1)
-        dump.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-        dump.execute("SELECT count(*) FROM log")
+    with commits_behind_a_snapshot(hosts, with_keys=with_keys) as commits:
         commits.run(COMMITS)
-        assert commits.pages(LOOKED_AT) < PAGES_MAX[with_keys]
-
-
-class Commits:
-    """Of one reading each, counted by what they look at in `log`, its index included."""
-
-    def __init__(self, hosts: Hosts, writer: Writer, *, with_keys: bool) -> None:
-        self._hosts, self._writer, self._with_keys = hosts, writer, with_keys
-        self._number = 0
-
-    def run(self, commits: int) -> None:
-        """So many."""
-        for _ in range(commits):
-            self._number += 1
-            key = key_of("data", b"%d" % self._number) if self._with_keys else ""
-            self._writer.submit(pico(self._number), key=key)
-            assert self._writer.step() == 1
-
-    def pages(self, commits: int) -> float:
-        """How many pages each of so many looks at."""
-        before = self._counted()
-        self.run(commits)
-        return (self._counted() - before) / commits
-
-    def _counted(self) -> int:
-        # A session hands in what it has counted when it ends.
-        self._writer._database.writer.dispose()
-        self._writer._database.reader.dispose()
-        wait_until(
-            lambda: self._hosts.run(SESSIONS) == [(0,)], WITHIN_SEC, "its sessions have ended"
-        )
-        ((number,),) = self._hosts.run(TOUCHED)
-        assert isinstance(number, int)
-        return number
+        assert commits.pages() < PAGES_MAX[with_keys]
