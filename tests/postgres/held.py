@@ -8,10 +8,11 @@ holds its snapshot for minutes.
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from flask10x.database.database import Database
 from flask10x.recording.repeats import key_of
 from flask10x.recording.writer import Writer
 from tests.e2e.service import wait_until
@@ -42,9 +43,7 @@ class Commits:
 
     def pages(self, commits: int = LOOKED_AT) -> float:
         """How many pages of `log` each of so many looks at."""
-        before = self._counted()
-        self.run(commits)
-        return (self._counted() - before) / commits
+        return pages(self._hosts, self._writer._database, lambda: self.run(commits)) / commits
 
     def _commit(self) -> float:
         self.number += 1
@@ -54,28 +53,41 @@ class Commits:
         assert self._writer.step() == 1
         return time.perf_counter() - began_sec
 
-    def _counted(self) -> int:
-        # A session hands in what it has counted when it ends.
-        self._writer._database.writer.dispose()
-        self._writer._database.reader.dispose()
-        wait_until(lambda: self._hosts.run(SESSIONS) == [(0,)], WITHIN_SEC, "its sessions end")
-        ((number,),) = self._hosts.run(TOUCHED)
-        assert isinstance(number, int)
-        return number
+
+def pages(hosts: Hosts, database: Database, run: Callable[[], object]) -> int:
+    """How many pages of `log` that looks at in the sessions of this database, which are closed."""
+    before = _counted(hosts, database)
+    run()
+    return _counted(hosts, database) - before
+
+
+def _counted(hosts: Hosts, database: Database) -> int:
+    # A session hands in what it has counted when it ends.
+    for engine in (database.writer, database.reader):
+        engine.dispose()
+    wait_until(lambda: hosts.run(SESSIONS) == [(0,)], WITHIN_SEC, "its sessions end")
+    ((number,),) = hosts.run(TOUCHED)
+    assert isinstance(number, int)
+    return number
+
+
+@contextmanager
+def snapshot_held(hosts: Hosts) -> Iterator[None]:
+    """One that is held until the block ends."""
+    with closing(postgres.shared().connect(hosts.name)) as dump:
+        dump.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        dump.execute("SELECT count(*) FROM log")
+        yield
 
 
 @contextmanager
 def commits_behind_a_snapshot(hosts: Hosts, *, with_keys: bool) -> Iterator[Commits]:
-    """Commits behind a snapshot that is held until the block ends."""
-    with (
-        writer_on(hosts.settings("kitchen")) as writer,
-        closing(postgres.shared().connect(hosts.name)) as dump,
-    ):
+    """Commits of a writer behind a snapshot that is held until the block ends."""
+    with writer_on(hosts.settings("kitchen")) as writer:
         commits = Commits(hosts, writer, with_keys=with_keys)
         commits.run(1)
-        dump.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-        dump.execute("SELECT count(*) FROM log")
-        yield commits
+        with snapshot_held(hosts):
+            yield commits
 
 
 def main() -> None:
@@ -83,8 +95,8 @@ def main() -> None:
     postgres.announce()
     without, with_keys = (measured(with_keys=with_keys) for with_keys in (False, True))
     lines = ["| commits | pages of `log` | ms | with keys |", "|---:|---:|---:|---:|"]
-    for after, (pages, ms), (pages_with, _ms) in zip(AFTER, without, with_keys, strict=True):
-        lines.append(f"| {after:,} | {pages:.0f} | {ms:.2f} | {pages_with:.0f} |")
+    for after, (plain, ms), (keyed, _ms) in zip(AFTER, without, with_keys, strict=True):
+        lines.append(f"| {after:,} | {plain:.0f} | {ms:.2f} | {keyed:.0f} |")
     sys.stdout.write("\n".join((*lines, "")))
 
 
@@ -98,9 +110,9 @@ def measured(*, with_keys: bool) -> list[tuple[float, float]]:
     ):
         for after in AFTER:
             commits.run(after - commits.number)
-            pages = commits.pages()
+            looked_at = commits.pages()
             seconds = sorted(commits.run(LOOKED_AT))
-            found.append((pages, 1000 * seconds[len(seconds) // 4]))
+            found.append((looked_at, 1000 * seconds[len(seconds) // 4]))
     return found
 
 

@@ -24,7 +24,7 @@ from flask10x.recording.entry import Entry
 from flask10x.recording.repeats import AcceptedKeys, key_of
 from tests.e2e.service import wait_until
 from tests.postgres.copying import differences, in_file, on_postgres
-from tests.postgres.held import commits_behind_a_snapshot
+from tests.postgres.held import commits_behind_a_snapshot, pages, snapshot_held
 from tests.postgres.hosts import Hosts
 from tests.postgres.service import WITHIN_SEC
 
@@ -34,6 +34,8 @@ WAITING += " AND wait_event_type = 'Lock'"
 COMMITS = 1_500
 # Then it is 14, with keys 25; with one name for all commits 22, with keys 91.
 PAGES_MAX = {False: 18, True: 35}
+# It is 22 at most; some 40 where the commit looked for all earlier names.
+LARGE_PAGES_MAX = 30
 ROWS_MAX = 1_000
 
 
@@ -271,3 +273,18 @@ def test_behind_a_held_snapshot_a_commit_looks_at_no_more_pages_after_many_other
     with commits_behind_a_snapshot(hosts, with_keys=with_keys) as commits:
         commits.run(COMMITS)
         assert commits.pages() < PAGES_MAX[with_keys]
+
+
+def test_of_large_batches_neither(hosts: Hosts, kitchen: Database) -> None:
+    """Each begins a name, and deletes the row of the one before."""
+
+    def commits(first: int, end: int) -> None:
+        for number in range(first, end):
+            with kitchen.commit() as connection:
+                queue_notes.note(connection, "a", number * 500, (number + 1) * 500)
+
+    commits(0, 1)
+    with snapshot_held(hosts):
+        commits(1, COMMITS)
+        looked_at = pages(hosts, kitchen, lambda: commits(COMMITS, COMMITS + 100))
+    assert looked_at / 100 < LARGE_PAGES_MAX
