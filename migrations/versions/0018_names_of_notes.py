@@ -16,11 +16,13 @@ down_revision = "0017"
 branch_labels = None
 depends_on = None
 
-# A queue that has both names is settled up to the higher number.
+# Of a number's names the highest counts. A queue that has both kinds is settled up to the higher
+# number.
 PLAIN = """
     INSERT INTO log (name, last_id, host)
-    SELECT split_part(name, '#', 1), max(last_id), max(host) FROM log WHERE name LIKE '%#%'
-    GROUP BY 1
+    SELECT DISTINCT ON (split_part(name, '#', 1)) split_part(name, '#', 1), last_id, host
+    FROM log WHERE name LIKE '%#%'
+    ORDER BY split_part(name, '#', 1), name DESC
     ON CONFLICT (name) DO UPDATE
     SET last_id = greatest(log.last_id, excluded.last_id), host = excluded.host
 """

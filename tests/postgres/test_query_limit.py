@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, func, literal, select
 
 from flask10x.config import settings as settings_module
 from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong
-from flask10x.database.postgres import driver
+from flask10x.database.expressions import Question
+from flask10x.database.postgres import connections, driver
+from flask10x.database.postgres.statements import rows_together
 from tests.support import postgres
 
 SET = "SET LOCAL statement_timeout = "
@@ -92,3 +95,30 @@ def test_a_float_comes_as_it_is_whatever_the_server_says(database: Database) -> 
         assert total == 0.1 + 0.2
     finally:
         server.drop(name)
+
+
+def test_statements_of_one_text_have_the_time_together(database: Database) -> None:
+    asleep: Question = (select(func.pg_sleep(0.7)), {})
+    with pytest.raises(QueryTooLong), database.query() as connection:
+        rows_together(connection, [asleep, asleep])
+    with database.query(60) as connection:
+        rows = rows_together(connection, [(select(bindparam("n")), {"n": n}) for n in range(3)])
+        assert rows == [[(0,)], [(1,)], [(2,)]]
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() > "30s"
+
+
+def test_a_limit_that_is_set_between_two_of_one_text_is_no_answer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed_sec = iter([0.0, 0.0, 0.4, 0.8])
+    monkeypatch.setattr(connections, "time", SimpleNamespace(monotonic=lambda: next(passed_sec)))
+    with database.query() as connection:
+        rows = rows_together(connection, [(select(literal(n)), {}) for n in range(3)])
+    assert rows == [[(0,)], [(1,)], [(2,)]]
+
+
+def test_what_has_no_limit_is_asked_one_by_one(database: Database) -> None:
+    """Its begin goes by itself, so that a server that does not answer is noticed early."""
+    with database.reader.begin() as connection:
+        rows = rows_together(connection, [(select(literal(n)), {}) for n in range(2)])
+    assert rows == [[(0,)], [(1,)]]

@@ -36,7 +36,7 @@ from flask10x.database.paths import shown_name
 from flask10x.database.postgres import driver, indexes, server
 from flask10x.database.postgres.advice import Question, advice
 from flask10x.database.postgres.standby import StandbyReader
-from flask10x.database.postgres.statements import HOST, READS_CATALOG
+from flask10x.database.postgres.statements import HOST, READS_CATALOG, TOGETHER
 from flask10x.database.server import ReadServer
 from flask10x.database.tables import log
 from flask10x.errors import CommitNotReplicated, SchemaError, StandbyFailed
@@ -184,11 +184,13 @@ class PostgresConnections(Connections):
         set_sec = 0.0
 
         @event.listens_for(connection, "before_cursor_execute")
-        def shorten(*_arguments: object) -> None:
+        def shorten(*arguments: Any) -> None:
             nonlocal set_sec
             left_sec = deadline_sec - time.monotonic()
             if left_sec <= 0:
                 raise QueryTooLong(timeout_sec)
+            # The server limits each statement, also of one text.
+            left_sec /= arguments[4].execution_options.get(TOGETHER, 1)
             if not LIMIT_STAYS_WITHIN * set_sec <= left_sec <= set_sec:
                 # First, for this is asked of that statement, too.
                 set_sec = left_sec

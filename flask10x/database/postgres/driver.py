@@ -112,9 +112,14 @@ class PatientConnection(psycopg.Connection[Any]):
         """From now on the server may be silent for so long."""
         self.silence_max_sec, self._then_silence_max_sec = max_sec, 0.0
 
+    @property
+    def begins_by_itself(self) -> bool:
+        """Whether something waits that is to go by itself."""
+        return bool(self._waiting and self._then_silence_max_sec)
+
     def send_begin(self) -> None:
         """Send what is to go by itself, if anything is."""
-        if self._waiting and self._then_silence_max_sec:
+        if self.begins_by_itself:
             self._send(self.take_waiting())
             self.allow_silence(self._then_silence_max_sec)
 
@@ -314,10 +319,10 @@ def _driver_of(cursor: psycopg.Cursor[Any]) -> PatientConnection:
     return cast("PatientConnection", cursor.connection)
 
 
-def rows_of(cursor: TextCursor, place: int) -> list[tuple[Any, ...]]:
-    """The rows of one of the statements of a text: -1 for the last, -2 for the one before."""
-    cursor.set_result(place)
-    return cursor.fetchall()
+def all_rows(cursor: TextCursor) -> list[Any]:
+    """The rows of each statement of the text that has any, in their order."""
+    cursor.set_result(0)
+    return [each.fetchall() for each in cursor.results() if each.description]
 
 
 def allow_silence(connection: Connection, max_sec: float) -> None:

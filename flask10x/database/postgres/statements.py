@@ -46,7 +46,7 @@ from flask10x.database.expressions import (
     define,
     upsert,
 )
-from flask10x.database.postgres.driver import rows_of, send
+from flask10x.database.postgres import driver
 from flask10x.database.server import Origin
 from flask10x.database.tables import (
     INCOMPLETE,
@@ -84,6 +84,8 @@ _views = text(
     "SELECT relname, obj_description(oid, 'pg_class') FROM pg_class"
     " WHERE relnamespace = current_schema()::regnamespace"
 )
+# The option of a statement that is one of so many in one text.
+TOGETHER = "flask10x_together"
 # The option of a connection that says which host has it (HOST_NAME).
 HOST = "flask10x_host"
 
@@ -371,13 +373,20 @@ def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, .
 
 
 def rows_together(connection: Connection, questions: Sequence[Question]) -> list[Rows]:
-    """Return the rows of each of these, which go to the server as one text."""
+    """Return the rows of each of these, which go to the server as one text.
+
+    Where a time limits the transaction each has its share of what is left.
+    """
+    if driver.of(connection).begins_by_itself:
+        return [connection.execute(statement, values).all() for statement, values in questions]
+    share = {TOGETHER: len(questions)}
     *others, (last, values) = questions
     for statement, given in others:
-        connection.execute(statement, given, execution_options={LATER: True})
-    with closing(connection.execute(last, values)) as result:
+        connection.execute(statement, given, execution_options=share | {LATER: True})
+    with closing(connection.execute(last, values, execution_options=share)) as result:
         cursor: Any = result.cursor
-        return [rows_of(cursor, place) for place in range(-len(questions), 0)]
+        rows: list[Rows] = driver.all_rows(cursor)[-len(questions) :]
+        return rows
 
 
 def put_rows(
@@ -388,11 +397,10 @@ def put_rows(
     (https://www.psycopg.org/psycopg3/docs/basic/copy.html)
     """
     statement = f"COPY {quote(into)} ({', '.join(map(quote, names))}) FROM STDIN"
-    send(connection)
-    driver: Any = connection.connection.driver_connection
+    driver.send(connection)
     errors = connection.dialect.loaded_dbapi.Error
     try:
-        with driver.cursor().copy(statement) as copy:
+        with driver.of(connection).cursor().copy(statement) as copy:
             for row in rows:
                 copy.write_row(row)
     except errors as error:
