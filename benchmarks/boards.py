@@ -410,12 +410,13 @@ class Place:
     def run(self, bench: Bench, boards: int, stage: str, seconds: float) -> dict[str, float]:
         """Let so many boards send for that long; what came of it."""
         self.queue_most, self.memory_most_mb = 0, 0.0
-        before = self._cpu_sec()
+        before = servers.used_sec(self.services, self.server)
         with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
             file = Path(folder) / "acknowledged.json"
             with self._sampled():
                 account = self._send(boards, stage, seconds, file)
-            used = {name: sec - before[name] for name, sec in self._cpu_sec().items()}
+            now = servers.used_sec(self.services, self.server)
+            used = {name: sec - before[name] for name, sec in now.items()}
             acknowledged = json.loads(file.read_text())
         return (
             account
@@ -474,13 +475,6 @@ class Place:
     def _has_stored_all(self) -> bool:
         return not any(queue_length(service) for service in self.services)
 
-    def _cpu_sec(self) -> dict[str, float]:
-        of_services = [pid for s in self.services for pid in (s.pid, *servers.workers_of(s))]
-        used = {"service": of_services}
-        if self.server is not None:
-            used["database"] = self.server.processes()
-        return {name: sum(map(_cpu_sec_so_far, pids)) for name, pids in used.items()}
-
     @contextmanager
     def _sampled(self) -> Iterator[None]:
         """Note the longest queue and the most memory while the block runs."""
@@ -508,12 +502,6 @@ def queue_length(service: Service) -> int:
     """How many readings wait at this service."""
     length: int = ask(service.port, "GET", "/metrics").json["queue_length"]
     return length
-
-
-def _cpu_sec_so_far(pid: int) -> float:
-    with suppress(OSError):
-        return servers.cpu_sec(pid)
-    return 0.0
 
 
 DATABASE = "boards"

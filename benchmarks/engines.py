@@ -94,12 +94,17 @@ def _run(data: Path, *arguments: str, **settings: object) -> float:
 
 
 @contextmanager
-def on_postgres(bench: Bench) -> Iterator[tuple[Path, PostgresServer]]:
-    """A folder, and a server of PostgreSQL in it that ends with the block."""
+def on_postgres(bench: Bench, slower_ms: int = 0) -> Iterator[tuple[Path, PostgresServer]]:
+    """A folder, and a server of PostgreSQL in it that ends with the block.
+
+    Each of its syncs takes so many ms longer than the disk needs.
+    """
     with bench.place() as place:
         # As root the server runs as another user.
         place.chmod(0o755)
         server = PostgresServer(place / "postgres", OPTIONS)
+        if slower_ms:
+            server.environment |= servers.slower_sync(place)(slower_ms)
         server.start()
         try:
             yield place, server

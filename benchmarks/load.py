@@ -105,6 +105,8 @@ class Load:
     statuses: Counter[int] = field(default_factory=Counter)
     broken: int = 0
     warm_up_accepted: int = 0
+    cpu_sec: float = 0.0
+    """Processor time of this process, of the warm-up none."""
     _due: list[float] = field(default_factory=list)
     _ends_sec: float = math.inf
     _free: list[socket.socket] = field(default_factory=list)
@@ -134,7 +136,7 @@ class Load:
         self._run(math.inf)
 
     def _run(self, ends_sec: float) -> None:
-        self._ends_sec = ends_sec
+        self._ends_sec, began_cpu_sec = ends_sec, time.process_time()
         gives_up_sec = ends_sec + ANSWER_WITHIN_SEC
         while self._due or self._waiting:
             now_sec = time.perf_counter()
@@ -147,6 +149,7 @@ class Load:
             until_sec = self._due[0] if self._due else gives_up_sec
             if not self._receive(None if until_sec == math.inf else max(until_sec - now_sec, 0)):
                 break
+        self.cpu_sec = time.process_time() - began_cpu_sec
 
     def close(self) -> None:
         """Close the connections that are kept, and those that wait in vain."""
@@ -165,6 +168,7 @@ class Load:
             "accepted_in_all": accepted + self.warm_up_accepted,
             "refused": sum(self.statuses.values()) - accepted,
             "broken": self.broken,
+            "sender_cpu_sec": self.cpu_sec,
             "late_p99_ms": late_p99_ms,
             "kept_pace": float(late_p99_ms <= LATE_MS),
         }

@@ -20,6 +20,16 @@ MET = ("met", "達成")
 NOT_MEASURED = ("not measured", "未測定")
 COMMITS = ("commits", "コミット")
 TIMES_FLOOR = ("{} × floor", "下限の {} 倍")
+# What a line of the table of hosts says, in its order.
+OF_HOSTS = (
+    "per_sec",
+    "batch_rows",
+    "commits_per_sec",
+    "service_cpu",
+    "database_cpu",
+    "sender_cpu",
+    "service_ms",
+)
 MISSED = {
     "at most": ("missed by {}", "未達（{} 超過）"),
     "at least": ("missed by {}", "未達（{} 不足）"),
@@ -138,6 +148,19 @@ def engines_table(runs: Sequence[Run], language: int) -> list[str]:
         sqlite, postgres = (_medians(runs, "engines", s, line) for s in ("SQLite", "PostgreSQL"))
         ratio = "" if math.isnan(sqlite) else f"{postgres / sqlite:.2f}"
         lines.append(_row(line[LANGUAGES[language]], number(sqlite), number(postgres), ratio))
+    return lines
+
+
+def hosts_table(runs: Sequence[Run], language: int) -> list[str]:
+    """How services on PostgreSQL, and the floor, use the cores that they share."""
+    lines = [_heading("hosts", language), _rule(len(OF_HOSTS) + 1)]
+    for line in TABLES["hosts"]:
+        of = [run.values for run in runs if (run.row, run.side) == (line["row"], line["side"])]
+        # What was once measured in another way does not count.
+        of = [values for values in of if set(OF_HOSTS) <= values.keys()]
+        if of:
+            cells = [with_spread(spread([values[name] for values in of])) for name in OF_HOSTS]
+            lines.append(_row(line[LANGUAGES[language]], *cells, len(of)))
     return lines
 
 
@@ -278,12 +301,14 @@ def parts(
 ) -> dict[str, str]:
     """What is between `<!-- NAME -->` and `<!-- end of NAME -->`, by name."""
     beside = list(dict.fromkeys(line["row"] for line in TABLES["beside"]))
+    hosts = dict.fromkeys(line["row"] for line in TABLES["hosts"])
     others = list(dict.fromkeys(line.row for line in LINES))
     made = {
         "aims": (aims_table(runs, language), others),
         "beside": (beside_table(runs, language), beside),
         "growth": (growth_table(runs, language), ["growth"]),
         "engines": (engines_table(runs, language), ["engines"]),
+        "hosts": (hosts_table(runs, language), list(hosts)),
         "answer": (answer_table(runs, language), ["boards", "knee"]),
         "boards": (boards_table(runs, language), ["boards"]),
         "knee": (knee_table(runs, language), ["knee"]),

@@ -1,13 +1,14 @@
 """What is measured: our service and the floor, each a process group of its own."""
 
 import math
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -17,6 +18,7 @@ from benchmarks.filled import database_of
 from benchmarks.results import Run
 from tests.e2e.senders import ask
 from tests.e2e.service import PATIENCE_SEC, PROJECT, Service, processes, reserved_port, wait_until
+from tests.support.postgres import PostgresServer
 
 ANSWER_WITHIN_SEC, LONG_MS = 600.0, 5000
 # As it is delivered; the tests' own default keeps more.
@@ -127,6 +129,29 @@ def cpu_sec(pid: int) -> float:
     # The clock that clock_getcpuclockid(3) names, to the nanosecond: what a page takes is as long
     # as a tick of /proc/<pid>/stat.
     return time.clock_gettime(((~pid) << 3) | 2)
+
+
+def used_sec(services: Sequence[Service], server: PostgresServer | None = None) -> dict[str, float]:
+    """Processor time so far of the services, and of the database's server where there is one."""
+    of_services = [pid for s in services for pid in (s.pid, *workers_of(s))]
+    used = {"service": sum(map(_cpu_sec_or_none, of_services))}
+    if server is not None:
+        ended_sec = _of_ended_children_sec(server.pid)
+        used["database"] = ended_sec + sum(map(_cpu_sec_or_none, server.processes()))
+    return used
+
+
+def _cpu_sec_or_none(pid: int) -> float:
+    """0 when it has ended meanwhile."""
+    with suppress(OSError):
+        return cpu_sec(pid)
+    return 0.0
+
+
+def _of_ended_children_sec(pid: int) -> float:
+    """Processor time of the children that this process has waited for: connections come and go."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[13:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def full_load(

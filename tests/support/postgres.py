@@ -98,6 +98,8 @@ class PostgresServer:
         self.folder = folder
         self.data = folder / "data"
         self.log_file = folder / "log.txt"
+        self.environment: dict[str, str] = {}
+        """For its processes, beside what is inherited."""
         self.port = 0
         self._follow = follow or os.getpid()
         self._temporary = temporary
@@ -119,6 +121,7 @@ class PostgresServer:
             self._guard = subprocess.Popen(
                 [*self._guarded(), _binary("postgres"), "-D", self.data, *given],
                 cwd="/",
+                env=os.environ | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
