@@ -15,6 +15,7 @@ from benchmarks import (
     report,
     results,
     servers,
+    snapshot,
     statements,
     verify,
 )
@@ -27,6 +28,7 @@ LONG_ROWS: dict[str, Row] = (
     {"growth": growth.growth}
     | engines.ROWS
     | hosts.ROWS
+    | snapshot.ROWS
     | boards.ROWS
     | statements.ROWS
     | verify.ROWS
