@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,22 @@ SELECT relname AS table, indexrelname AS name, pg_relation_size(indexrelid) / 10
 FROM pg_stat_user_indexes WHERE idx_scan > 0 ORDER BY pg_relation_size(indexrelid) DESC
 """
 SHOWN_STATEMENTS, SHOWN_LETTERS = 10, 150
+# Whether the whole load has come, and what it took.
+OF_BOARDS = (
+    "offered",
+    "acknowledged",
+    "lost",
+    "refused",
+    "unanswered",
+    "not_connected",
+    "given_up",
+    "waiting_at_boards",
+    "p99_ms",
+    "late_p99_ms",
+    "sender_cpu",
+    "service_cpu",
+    "database_cpu",
+)
 Line = Mapping[str, Any]
 
 
@@ -123,10 +139,11 @@ def statements(bench: Bench) -> Iterator[Run]:
             _settle(place)
             for statement in RESET:
                 _asked(place.server, statement)
-            with _people(place, usage, pace):
+            with _people(place, usage, pace) as pages:
                 boards = place.run(bench, round(usage.boards * pace), "steady", bench.hour_sec)
             time.sleep(COUNTED_AFTER_SEC)
-            yield Run("statements", name, 0, _account(place.server, boards))
+            of_boards = {value: boards[value] for value in OF_BOARDS}
+            yield Run("statements", name, 0, of_boards | pages | _account(place.server))
 
 
 def _fill(server: PostgresServer, usage: Usage, rows: int | None) -> None:
@@ -152,24 +169,29 @@ def _settle(place: Place) -> None:
         _look(place, path, place.stations)
 
 
-def _look(place: Place, path: str, stations: int) -> int:
-    """The status of the answer; 0 when there was none."""
+def _look(place: Place, path: str, stations: int) -> str:
+    """Empty when it was answered; else the status and what the answer begins with."""
     station = station_name(random.randrange(stations))
-    with suppress(OSError):
-        return ask(place.services[0].port, "GET", path.format(station=station)).status
-    return 0
+    try:
+        answer = ask(place.services[0].port, "GET", path.format(station=station))
+    except OSError as error:
+        return f"{path}: {error}"
+    if answer.status == 200:
+        return ""
+    return f"{path}: {answer.status} {answer.body[:SHOWN_LETTERS].decode(errors='replace')}"
 
 
 @contextmanager
-def _people(place: Place, usage: Usage, pace: float) -> Iterator[None]:
-    """While the block runs pages are looked at and metrics are asked for."""
+def _people(place: Place, usage: Usage, pace: float) -> Iterator[dict[str, float]]:
+    """While the block runs pages are looked at and metrics are asked for; how many, at its end."""
     ended = threading.Event()
-    statuses: Counter[int] = Counter()
+    refused: Counter[str] = Counter()
+    account: dict[str, float] = {}
 
     def every(seconds: float, paths: Sequence[str]) -> None:
         began_sec, number = time.monotonic(), 0
         while not ended.wait(max(0.0, began_sec + number * seconds / pace - time.monotonic())):
-            statuses[_look(place, paths[number % len(paths)], usage.stations)] += 1
+            refused[_look(place, paths[number % len(paths)], usage.stations)] += 1
             number += 1
 
     threads = [
@@ -179,12 +201,16 @@ def _people(place: Place, usage: Usage, pace: float) -> Iterator[None]:
     for thread in threads:
         thread.start()
     try:
-        yield
+        yield account
     finally:
         ended.set()
         for thread in threads:
             thread.join()
-    print(f"Answers to pages and metrics: {dict(statuses)}")
+    account["pages"] = float(refused.total())
+    del refused[""]
+    account["pages_refused"] = float(refused.total())
+    for what, times in refused.items():
+        print(f"{times} times {what}")
 
 
 def _asked(server: PostgresServer, query: str) -> list[Line]:
@@ -194,7 +220,7 @@ def _asked(server: PostgresServer, query: str) -> list[Line]:
         return list(connection.cursor(row_factory=dict_row).execute(query.encode()).fetchall())
 
 
-def _account(server: PostgresServer, boards: Mapping[str, float]) -> dict[str, float]:
+def _account(server: PostgresServer) -> dict[str, float]:
     """Print what the server has counted; the sums of it."""
     found, tables = _asked(server, STATEMENTS.format(own=OWN)), _asked(server, TABLES)
     indexes = _asked(server, INDEXES)
@@ -206,8 +232,6 @@ def _account(server: PostgresServer, boards: Mapping[str, float]) -> dict[str, f
     read_whole = of["readings"]["seq_scan"]
     assert not read_whole, f"{read_whole} sequential scans of readings"
     return {
-        "readings": float(boards["acknowledged"]),
-        "boards_p99_ms": boards["p99_ms"],
         "statements_ms": sum(line["total_ms"] for line in found),
         "wal_bytes": float(sum(line["wal_bytes"] for line in found)),
         "blocks_hit": float(sum(line["hit"] for line in found)),
