@@ -95,7 +95,9 @@ def full_load(
         "service_cpu": used["service"] / loaded_sec,
         "database_cpu": used["database"] / loaded_sec,
         "sender_cpu": sum(account["sender_cpu_sec"] for account in accounts) / seconds,
+        # Of processor time, for a reading.
         "service_ms": used["service"] / max(1, accepted) * 1000,
+        "database_ms": used["database"] / max(1, accepted) * 1000,
     }
 
 
