@@ -36,6 +36,9 @@ def snapshot(bench: Bench) -> Iterator[Run]:
             "ours": partial(hosts.full_load, server, [one], SENDERS, bench.seconds),
             "floor": partial(postgres_floor.full_load, server, "floor", counted, bench.seconds),
         }
+        # The first run of a service is slower than those that follow.
+        for load in sides.values():
+            load()
         for number in range(bench.rounds):
             for side, load in sides.items():
                 yield Run("snapshot", side, number, _behind(server, side, load, bench))
