@@ -130,10 +130,10 @@ figures: $(VENV)/.develop
 # this checkout with another commit in one run, and writes nothing (some 5 minutes).
 bench: $(VENV)/.bench ## measure against the aims, renew explanation/performance.md, compare both engines (20 minutes; needs gcc)
 	$(BIN)/python -m benchmarks $(BENCH)
-	@[ -n "$(BENCH)" ] || $(BIN)/python -m benchmarks --only engines hosts --rows 1000000
+	@[ -n "$(BENCH)" ] || $(BIN)/python -m benchmarks --only engines hosts hosts-slow --rows 1000000
 
 bench-engines: $(VENV)/.bench ## the same comparison for 10 million readings, as the page has it (20 minutes)
-	$(BIN)/python -m benchmarks --only engines hosts $(BENCH)
+	$(BIN)/python -m benchmarks --only engines hosts hosts-slow snapshot $(BENCH)
 
 bench-growth: $(VENV)/.bench ## the same for 1, 10 and 100 million readings (an hour, 20 GB in build/bench)
 	$(BIN)/python -m benchmarks --only growth $(BENCH)
