@@ -61,6 +61,8 @@ class Both:
     def fill(self, bench: Bench) -> float:
         """Lay the readings on both; how many a second `flask10x copy` brings over."""
         file = bench.lay_database(self.place / SQLITE, ROWS_STORED)
+        # It is kept, so another version may have made it.
+        _run(file.parent, "migrate")
         url = str(self.settings(POSTGRES, "full", is_new=True)["database_url"])
         copy_sec = _run(file.parent, "copy", "--from", f"sqlite:///{file}", "--to", url)
         with self._server.connect("full") as connection:
