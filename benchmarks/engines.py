@@ -26,7 +26,7 @@ ROWS_STORED = 10_000_000
 # What a server for some million rows is given; all else is as Debian delivers it.
 ON = dict.fromkeys(("fsync", "full_page_writes", "autovacuum", "jit"), "on")
 OPTIONS = ON | {"shared_buffers": "512MB"}
-TIMES = 40
+TIMES = 20
 DEPTHS = {"page_newest_ms": 0.0, "page_middle_ms": 0.5, "page_deep_ms": 0.98}
 CHARTS = {
     "chart_day_ms": "from=-24h&endpoint=data2",
@@ -163,12 +163,11 @@ def _pages(both: Both, bench: Bench) -> Iterator[Run]:
             ).port
             for engine in ENGINES
         }
-        measured: dict[str, dict[str, float]] = {engine: {} for engine in ENGINES}
-        for name, path in paths.items():
-            for engine, port in ports.items():
-                measured[engine][name] = servers.asked_ms(port, path, TIMES)
-    for engine, values in measured.items():
-        yield Run("engines", engine, 0, values)
+        for number in range(bench.rounds):
+            for name, path in paths.items():
+                for engine, port in ports.items():
+                    values = {name: servers.asked_ms(port, path, TIMES)}
+                    yield Run("engines", engine, number, values)
 
 
 def _csv_files(both: Both, bench: Bench) -> Iterator[Run]:

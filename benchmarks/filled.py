@@ -10,6 +10,7 @@ from flask10x.config import settings as settings_module
 from flask10x.database import schema
 from flask10x.database.database import Database
 from flask10x.history import rollup_check
+from tests.e2e.service import ZONE
 
 # Four stations, each every 20 s.
 STEP_MS = 5_000
@@ -52,16 +53,18 @@ def fill(database: Path, rows: int, begin_ms: int, first: int = 0) -> None:
 def database_of(folder: Path, rows: int) -> Path:
     """The file of a database of so many readings with current roll-ups; made where it lacks.
 
+    Days are of the zone of the services: in another one they would make all of them again.
     It is kept in the folder; what is measured is a copy. The last reading is of the
     moment at which it was made.
     """
-    file = folder / f"readings-{rows}.sqlite3"
+    file = folder / f"readings-{rows}-{ZONE.replace('/', '-')}.sqlite3"
     if file.exists():
         return file
     place = folder / f"making-{rows}"
     # Of a making that was broken off.
     shutil.rmtree(place, ignore_errors=True)
-    settings = settings_module.load({"FLASK10X_DATA_DIR": str(place)})
+    given = {"FLASK10X_DATA_DIR": str(place), "FLASK10X_TIMEZONE": ZONE}
+    settings = settings_module.load(given)
     schema.upgrade(settings)
     database = Database(settings)
     try:

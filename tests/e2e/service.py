@@ -31,6 +31,7 @@ from tests.support.new_database import lay_new_database
 
 PROJECT = Path(__file__).resolve().parents[2]
 DATABASE_URL = "FLASK10X_DATABASE_URL"
+ZONE = "Asia/Tokyo"
 WORKERS = 2
 # For what only a slow machine delays. What a fault would delay by gunicorn's graceful_timeout,
 # 30 s, has a bound below that.
@@ -355,7 +356,7 @@ def _environment(data_dir: Path, port: int, settings: Mapping[str, object]) -> d
         if not name.startswith("FLASK10X_") and name != "GUNICORN_CMD_ARGS"
     }
     # Under load the default keeps the lines of the last minute only, and tests look for early ones.
-    ours = {"data_dir": data_dir, "bind": f"{HOST}:{port}", "timezone": "Asia/Tokyo"}
+    ours = {"data_dir": data_dir, "bind": f"{HOST}:{port}", "timezone": ZONE}
     ours |= {"log_max_bytes": 100_000_000, **settings}
     # Not the file of a service that this machine has.
     ours = {"env_file": ""} | ours
