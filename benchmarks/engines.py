@@ -165,9 +165,9 @@ def _pages(both: Both, bench: Bench) -> Iterator[Run]:
         }
         for number in range(bench.rounds):
             for name, path in paths.items():
-                for engine, port in ports.items():
-                    values = {name: servers.asked_ms(port, path, TIMES)}
-                    yield Run("engines", engine, number, values)
+                answers_ms = servers.asked_in_turn_ms([*ports.values()], path, TIMES)
+                for engine, of_engine_ms in zip(ports, answers_ms, strict=True):
+                    yield Run("engines", engine, number, {name: of_engine_ms})
 
 
 def _csv_files(both: Both, bench: Bench) -> Iterator[Run]:

@@ -175,14 +175,26 @@ def full_load(
 
 def asked_ms(port: int, path: str, times: int) -> float:
     """The median of so many answers after the first; NaN when there is none with a 200."""
-    answers_ms: list[float] = []
-    # Of what takes so long, one is enough.
-    while len(answers_ms) <= times and not (len(answers_ms) > 1 and answers_ms[1] > LONG_MS):
-        started_sec = time.perf_counter()
-        if ask(port, "GET", path, timeout_sec=ANSWER_WITHIN_SEC).status != 200:
-            return math.nan
-        answers_ms.append((time.perf_counter() - started_sec) * 1000)
-    return median(answers_ms[1:])
+    return asked_in_turn_ms([port], path, times)[0]
+
+
+def asked_in_turn_ms(ports: Sequence[int], path: str, times: int) -> list[float]:
+    """The same of several services, one answer of each at a time."""
+    answers_ms: list[list[float]] = [[] for _ in ports]
+    for place in range(times + 1):
+        for port, of_port in zip(ports, answers_ms, strict=True):
+            of_port.append(_answered_ms(port, path))
+        # Of what takes so long, one is enough.
+        if place and max(of_port[place] for of_port in answers_ms) > LONG_MS:
+            break
+    return [median(of_port[1:]) for of_port in answers_ms]
+
+
+def _answered_ms(port: int, path: str) -> float:
+    started_sec = time.perf_counter()
+    if ask(port, "GET", path, timeout_sec=ANSWER_WITHIN_SEC).status != 200:
+        return math.nan
+    return (time.perf_counter() - started_sec) * 1000
 
 
 def slower_sync(folder: Path) -> Callable[[int], dict[str, str]]:
