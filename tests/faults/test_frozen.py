@@ -18,6 +18,7 @@ from tests.e2e.service import PATIENCE_SEC, Service, wait_until
 from tests.e2e.test_stopping import reload_workers
 from tests.faults import slow_disk
 from tests.faults.read_error import compiled
+from tests.support.databases import ON_POSTGRES
 from tests.support.new_database import lay_new_database
 
 WATCHDOG_SEC = 4
@@ -153,6 +154,10 @@ def test_a_slow_card_ends_nothing(
     while service.count() < 10:
         assert "WATCHDOG=1" in heard.listen(WATCHDOG_SEC)
         assert time.monotonic() - began < 10 * slow_ms / 1000
-    assert time.monotonic() - began > slow_ms / 1000 / 2
+    if ON_POSTGRES:
+        # Its server has a disk of its own, so all may have been stored at once.
+        assert "WATCHDOG=1" in heard.listen(WATCHDOG_SEC)
+    else:
+        assert time.monotonic() - began > slow_ms / 1000 / 2
     assert service.workers() == workers
     service.close()
