@@ -4,7 +4,7 @@ Readings come one by one, from 16 senders in all, and are answered once they are
 floor is psycopg alone on each of two connections: it commits as many readings at once as the two
 services did on average (`postgres_floor.py`). Everything shares one machine, so each run says how
 its cores were used: with a quick disk they are what limits. So all is measured a second time with
-syncs of the server that take 2 ms longer, as on the disks of most homes.
+syncs of the server that take 2 ms longer, so that the disk limits, too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from tests.e2e.service import Service
 from tests.support.postgres import PostgresServer, obstacle
 
 SENDERS = 16
-# A commit takes 2.3 ms then, as on the machine on which the aims were set.
+# A commit takes 3 ms then; on the machine on which the aims were set it took 2.3.
 SLOWER_MS = 2
 # Of all databases; the sessions of the server report their own counts up to ten seconds later.
 COMMITS = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"

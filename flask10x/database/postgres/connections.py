@@ -119,7 +119,7 @@ PLANNING: dict[str, object] = {
 # nothing, and would rather read the whole table, or the whole of an index to join it.
 BY_INDEX = dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off")
 # PostgreSQL limits each statement. Before a further one less time is left: the limit is set again
-# once so much less is that it matters, for each time is a way to the server and back.
+# once so much less is that it matters, for each time is one statement more.
 LIMIT_STAYS_WITHIN = 0.75
 
 

@@ -319,7 +319,7 @@ def _driver_of(cursor: psycopg.Cursor[Any]) -> PatientConnection:
     return cast("PatientConnection", cursor.connection)
 
 
-def all_rows(cursor: TextCursor) -> list[Any]:
+def rows_of_each(cursor: TextCursor) -> list[Any]:
     """The rows of each statement of the text that has any, in their order."""
     cursor.set_result(0)
     return [each.fetchall() for each in cursor.results() if each.description]

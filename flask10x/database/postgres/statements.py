@@ -385,7 +385,7 @@ def rows_together(connection: Connection, questions: Sequence[Question]) -> list
         connection.execute(statement, given, execution_options=share | {LATER: True})
     with closing(connection.execute(last, values, execution_options=share)) as result:
         cursor: Any = result.cursor
-        rows: list[Rows] = driver.all_rows(cursor)[-len(questions) :]
+        rows: list[Rows] = driver.rows_of_each(cursor)[-len(questions) :]
         return rows
 
 
