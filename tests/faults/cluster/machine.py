@@ -225,8 +225,9 @@ class Machine:
                         os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), size)
 
     def free_disk(self) -> None:
-        """Give the room back."""
+        """Give the room back; the file does not come back with the power after a cut."""
         self._filler.unlink(missing_ok=True)
+        self._disk.sync()
 
     @property
     def free_bytes(self) -> int:
