@@ -29,6 +29,7 @@ from flask10x.history.search import RowRequest
 from flask10x.history.statements import (
     STATEMENTS,
     Branch,
+    beyond_statement,
     columns_of,
     kind_of_end,
     newer_statement,
@@ -360,8 +361,13 @@ def _fetch_both(
     of_one = search.row_request(view, query, [beyond], 1, newest_first=beyond.side == "before")
     if request is None or of_one is None:
         return [], None
-    questions = [(page_statement(each.shape), each.bound) for each in (request, of_one)]
-    records, before = dialects.of(view.connection).rows_together(view.connection, questions)
+    records, before = dialects.of(view.connection).rows_together(
+        view.connection,
+        [
+            (page_statement(request.shape), request.bound),
+            (beyond_statement(of_one.shape), of_one.bound),
+        ],
+    )
     rows = _rows(records, request.branches, view.corrections, raw=query.raw)
     start = _at(beyond.side, rows[0]) if rows else beyond
     return rows, start if before else None

@@ -374,6 +374,22 @@ def page_statement(shape: PageShape) -> Statement:
     return with_values(rows, shape)
 
 
+@lru_cache(maxsize=STATEMENTS)
+def beyond_statement(shape: PageShape) -> Select[Any]:
+    """Return the statement for one row, whichever, if there is any in the window.
+
+    A branch for each station takes PostgreSQL three times as long, for each is planned.
+    """
+    of_any = readings.c.endpoint.in_([branch.endpoint for branch in shape.branches])
+    of_some = [
+        or_(readings.c.endpoint != branch.endpoint, and_(*conditions))
+        for branch in shape.branches
+        if (conditions := conditions_of(branch, shape.filters))
+    ]
+    where = (of_any, *limits(shape.low, shape.high), *of_some)
+    return select(readings.c.id).where(*where).limit(1)
+
+
 def select_branch(branches: tuple[Branch, ...]) -> Select[Any]:
     """Return what a branch of a UNION ALL selects: rows, or only their heads (`with_values`)."""
     return select(*_HEAD) if _is_wide(branches) else select_rows(branches)

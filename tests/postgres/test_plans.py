@@ -174,7 +174,7 @@ def test_a_deep_page_reads_as_much_as_the_first(database: Database, settings: Se
 
     with asked_beside(database.reader, explain):
         for text in ("", f"&cursor=before:{MIDDLE}", f"&cursor=before:{FIRST_MS + 10**6}:40"):
-            with database.reader.begin() as connection:
+            with database.query() as connection:
                 assert pages.page(
                     View(connection, settings.stations), ask(settings, f"limit=20{text}")
                 ).rows

@@ -1,8 +1,8 @@
 """On PostgreSQL the time of a query is that of all its statements together."""
 
 from collections.abc import Iterator
+from itertools import chain, repeat
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import Connection, bindparam, func, literal, select
@@ -11,7 +11,7 @@ from flask10x.config import settings as settings_module
 from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong
 from flask10x.database.expressions import Question
-from flask10x.database.postgres import connections, driver
+from flask10x.database.postgres import driver
 from flask10x.database.postgres.statements import rows_together
 from tests.support import postgres
 
@@ -107,12 +107,13 @@ def test_statements_of_one_text_have_the_time_together(database: Database) -> No
         assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() > "30s"
 
 
-def test_a_limit_that_is_set_between_two_of_one_text_is_no_answer(
+def test_the_statements_of_one_text_have_one_limit(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passed_sec = iter([0.0, 0.0, 0.4, 0.8])
-    monkeypatch.setattr(connections, "time", SimpleNamespace(monotonic=lambda: next(passed_sec)))
+    """Also where time passes while they are put together: what sets it between two has no rows."""
+    passed_sec, monotonic = chain([0.0], repeat(0.4)), driver.monotonic
     with database.query() as connection:
+        monkeypatch.setattr(driver, "monotonic", lambda: monotonic() + next(passed_sec))
         rows = rows_together(connection, [(select(literal(n)), {}) for n in range(3)])
     assert rows == [[(0,)], [(1,)], [(2,)]]
 

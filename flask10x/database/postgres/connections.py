@@ -4,12 +4,12 @@ Everything of a session is set for a transaction only, so that PgBouncer may giv
 another connection (https://www.pgbouncer.org/features.html, transaction pooling).
 """
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from gettext import gettext as _
+from math import inf
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -36,7 +36,7 @@ from flask10x.database.paths import shown_name
 from flask10x.database.postgres import driver, indexes, server
 from flask10x.database.postgres.advice import Question, advice
 from flask10x.database.postgres.standby import StandbyReader
-from flask10x.database.postgres.statements import HOST, READS_CATALOG, TOGETHER
+from flask10x.database.postgres.statements import HOST, READS_CATALOG
 from flask10x.database.server import ReadServer
 from flask10x.database.tables import log
 from flask10x.errors import CommitNotReplicated, SchemaError, StandbyFailed
@@ -118,10 +118,6 @@ PLANNING: dict[str, object] = {
 # What pages ask for lies in ranges of an index. Of ranges that come as a list the planner knows
 # nothing, and would rather read the whole table, or the whole of an index to join it.
 BY_INDEX = dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off")
-# PostgreSQL limits each statement. Before a further one less time is left: the limit is set again
-# once so much less is that it matters, for each time is one statement more.
-LIMIT_STAYS_WITHIN = 0.75
-
 
 # Who asks how the service is waits no longer for a server, all in all: Prometheus, a proxy and a
 # person give up soon after.
@@ -180,31 +176,17 @@ class PostgresConnections(Connections):
 
         Raises QueryTooLong then; a quarter of the time later, at the latest.
         """
-        deadline_sec = time.monotonic() + timeout_sec
-        set_sec = 0.0
-
-        @event.listens_for(connection, "before_cursor_execute")
-        def shorten(*arguments: Any) -> None:
-            nonlocal set_sec
-            left_sec = deadline_sec - time.monotonic()
-            if left_sec <= 0:
-                raise QueryTooLong(timeout_sec)
-            # The server limits each statement, also of one text.
-            left_sec /= arguments[4].execution_options.get(TOGETHER, 1)
-            if not LIMIT_STAYS_WITHIN * set_sec <= left_sec <= set_sec:
-                # First, for this is asked of that statement, too.
-                set_sec = left_sec
-                timeout_ms = max(1, int(left_sec * 1000))
-                limit = BY_INDEX | {"statement_timeout": timeout_ms}
-                driver.of(connection).add(_set(limit))
-
-        driver.allow_silence(connection, timeout_sec + BEYOND_LIMIT_SEC)
+        session = driver.of(connection)
+        session.limit(timeout_sec, _set(BY_INDEX))
+        session.allow_silence(timeout_sec + BEYOND_LIMIT_SEC)
         try:
             yield
         except DBAPIError as error:
             if code_of(error) == CANCELED:
                 raise QueryTooLong(timeout_sec) from error
             raise
+        finally:
+            session.limit(inf)
 
     @contextmanager
     def late_reader(self) -> Iterator[Connection | None]:

@@ -28,7 +28,11 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, TimeoutError
 
+from flask10x.database.error_codes import QueryTooLong
 from flask10x.database.expressions import LATER
+
+# The option of a statement of a text that has its limit of time already (`share_limit`).
+TOGETHER = "flask10x_together"
 
 # Each refused batch would be two lines of the log: what psycopg warns of is that it passes over
 # what it raises besides, when it ends what an error has ended already.
@@ -40,6 +44,9 @@ ANSWER_WITHIN_SEC = 5.0
 # For how long a connection that was heard is not asked whether it still leads anywhere. A server
 # that ends says so to each of its connections; one whose machine is gone says nothing.
 HEARD_WITHIN_SEC = ANSWER_WITHIN_SEC
+# PostgreSQL limits each statement. Before a further one less time is left: the limit is set again
+# once so much less is that it matters, for each time is one statement more.
+LIMIT_STAYS_WITHIN = 0.75
 # What a stopping process still has time for.
 ENDING_SEC = 1.0
 
@@ -98,6 +105,8 @@ class PatientConnection(psycopg.Connection[Any]):
         self._begins = False
         self._then_silence_max_sec = 0.0
         self._heard_sec = monotonic()
+        self._timeout_sec = self._deadline_sec = inf
+        self._limit_sec = 0.0
 
     def begin(self, statements: Sequence[str], then_silence_max_sec: float = 0.0) -> None:
         """Begin a transaction by these statements with the first one that is executed.
@@ -136,6 +145,28 @@ class PatientConnection(psycopg.Connection[Any]):
         """Have a statement go with the next one that is executed, or with the COMMIT."""
         self._waiting.append(statement)
         self._begins = False
+
+    def limit(self, timeout_sec: float, settings: str = "") -> None:
+        """From now on statements end within that time, all in all; these settings go with them."""
+        self._timeout_sec, self._deadline_sec = timeout_sec, monotonic() + timeout_sec
+        self._limit_sec = 0.0
+        if settings:
+            self._waiting.append(settings)
+
+    def share_limit(self, statements: int) -> None:
+        """Have the server end each of so many statements that follow once the time of all is over.
+
+        Raises QueryTooLong when it is.
+        """
+        if self._deadline_sec == inf:
+            return
+        left_sec = self._deadline_sec - monotonic()
+        if left_sec <= 0:
+            raise QueryTooLong(self._timeout_sec)
+        left_sec /= statements
+        if not LIMIT_STAYS_WITHIN * self._limit_sec <= left_sec <= self._limit_sec:
+            self._limit_sec = left_sec
+            self.add(f"SET LOCAL statement_timeout = {max(1, int(left_sec * 1000))}")
 
     def take_waiting(self) -> list[str]:
         """What waits, for what sends it now."""
@@ -286,9 +317,12 @@ def send_together(engine: Engine) -> None:
 
     @event.listens_for(engine, "do_execute")
     def run(cursor: TextCursor, statement: str, values: Any, context: Any) -> bool:
-        if not context.execution_options.get(LATER):
+        options, connection = context.execution_options, _driver_of(cursor)
+        if not options.get(TOGETHER):
+            connection.share_limit(1)
+        if not options.get(LATER):
             return False
-        _driver_of(cursor).add(cursor.mogrify(statement.encode(), values))
+        connection.add(cursor.mogrify(statement.encode(), values))
         return True
 
     @event.listens_for(engine, "do_executemany")
@@ -319,10 +353,9 @@ def _driver_of(cursor: psycopg.Cursor[Any]) -> PatientConnection:
     return cast("PatientConnection", cursor.connection)
 
 
-def rows_of_each(cursor: TextCursor) -> list[Any]:
-    """The rows of each statement of the text that has any, in their order."""
-    cursor.set_result(0)
-    return [each.fetchall() for each in cursor.results() if each.description]
+def rows_of_last(cursor: TextCursor, statements: int) -> list[Any]:
+    """The rows of each of the last statements of the text."""
+    return [cursor.set_result(place).fetchall() for place in range(-statements, 0)]
 
 
 def allow_silence(connection: Connection, max_sec: float) -> None:

@@ -84,8 +84,6 @@ _views = text(
     "SELECT relname, obj_description(oid, 'pg_class') FROM pg_class"
     " WHERE relnamespace = current_schema()::regnamespace"
 )
-# The option of a statement that is one of so many in one text.
-TOGETHER = "flask10x_together"
 # The option of a connection that says which host has it (HOST_NAME).
 HOST = "flask10x_host"
 
@@ -377,16 +375,17 @@ def rows_together(connection: Connection, questions: Sequence[Question]) -> list
 
     Where a time limits the transaction each has its share of what is left.
     """
-    if driver.of(connection).begins_by_itself:
+    session = driver.of(connection)
+    if session.begins_by_itself:
         return [connection.execute(statement, values).all() for statement, values in questions]
-    share = {TOGETHER: len(questions)}
+    session.share_limit(len(questions))
+    of_one_text = {driver.TOGETHER: True}
     *others, (last, values) = questions
     for statement, given in others:
-        connection.execute(statement, given, execution_options=share | {LATER: True})
-    with closing(connection.execute(last, values, execution_options=share)) as result:
+        connection.execute(statement, given, execution_options=of_one_text | {LATER: True})
+    with closing(connection.execute(last, values, execution_options=of_one_text)) as result:
         cursor: Any = result.cursor
-        rows: list[Rows] = driver.rows_of_each(cursor)[-len(questions) :]
-        return rows
+        return driver.rows_of_last(cursor, len(questions))
 
 
 def put_rows(
