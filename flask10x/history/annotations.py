@@ -9,6 +9,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, Table, func, insert, or_, select, update
 
+from flask10x.database.expressions import Question, Rows
 from flask10x.database.tables import corrections, notes
 from flask10x.history.corrections import WrittenCorrection
 
@@ -59,15 +60,13 @@ class Correction:
 def all_notes(connection: Connection) -> list[WrittenNote]:
     """Return all notes, also the undone ones, the newest time first."""
     query = select(notes).order_by(notes.c.first_ms.desc(), notes.c.id.desc())
-    return [WrittenNote(**row._mapping) for row in connection.execute(query)]
+    return notes_of(connection.execute(query).all())
 
 
-def notes_within(
-    connection: Connection, endpoints: Collection[str], first_ms: int, last_ms: int
-) -> list[WrittenNote]:
-    """Return the notes of the house and of these stations that count and touch the range.
+def notes_within(endpoints: Collection[str], first_ms: int, last_ms: int) -> Question:
+    """Return what asks for the notes of the house and of these stations that touch the range.
 
-    The oldest is first.
+    Those that count, the oldest first; `notes_of` has them of the rows.
     """
     query = (
         select(notes)
@@ -76,7 +75,12 @@ def notes_within(
         .where(or_(notes.c.endpoint.is_(None), notes.c.endpoint.in_(endpoints)))
         .order_by(notes.c.first_ms, notes.c.id)
     )
-    return [WrittenNote(**row._mapping) for row in connection.execute(query)]
+    return query, {}
+
+
+def notes_of(rows: Rows) -> list[WrittenNote]:
+    """Return the notes of the rows of the whole table."""
+    return [WrittenNote(**dict(zip(notes.c.keys(), row, strict=True))) for row in rows]
 
 
 def all_corrections(connection: Connection) -> list[Correction]:

@@ -330,7 +330,7 @@ class _Adder:
             for column in self._groups[span.group].columns
         ]
         values = {"days": json.dumps(days), "hours": json.dumps(hours), "unit_ms": self._unit_ms}
-        rows = self._rows(_ROLLED_UP, values)
+        rows = self._view.rows((_ROLLED_UP, values))
         of_days, of_hours = ([row for row in rows if row[0] == kind] for kind in (0, 1))
         return sorted(of_days, key=itemgetter(1, 2)), of_hours
 
@@ -400,7 +400,7 @@ class _Adder:
             values["after_id"] = self._view.rollups.progress.done
         for place, spans_of_form in enumerate(listed):
             values[f"spans{place}"] = json.dumps([*map(self._listed, spans_of_form)])
-        rows = self._rows(_sums(tuple(forms), self._request.filters), values)
+        rows = self._view.rows((_sums(tuple(forms), self._request.filters), values))
         for place, number, step, count, *sums in sorted(rows, key=_BY_FORM):
             if not count:
                 continue
@@ -412,9 +412,6 @@ class _Adder:
             for line, part in zip(group.lines.values(), fours(sums), strict=False):
                 if part[0]:
                     line.add(span.number, bucket, part)
-
-    def _rows(self, statement: Statement, values: dict[str, Any]) -> Sequence[Any]:
-        return self._connection.execute(statement, values).all()
 
     def _listed(self, span: _Span) -> tuple[str, None, int, int, int]:
         run = span.run

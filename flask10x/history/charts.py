@@ -5,7 +5,7 @@ The form of the answer is described in docs/en/reference/http-api.md.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, cast, func, select
 
-from flask10x.database.expressions import spans
+from flask10x.database.expressions import Question, Rows, spans
 from flask10x.database.tables import readings, rollups
 from flask10x.history import search
 from flask10x.history.bucket_sums import RolledUp, SumsRequest, add_sums
@@ -28,6 +28,8 @@ from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS, zone_n
 
 # Enough to see through a pause or two, few enough to follow a sender whose pace was changed.
 INTERVAL_ROWS = 101
+# Ranges of time of each endpoint, in milliseconds, both ends inclusive.
+Pieces = Mapping[str, Sequence[tuple[int, int]]]
 FIRST_DATE, LAST_DATE = Bound(FIRST_DATE_MS, "", ""), Bound(LAST_DATE_MS, "", "")
 
 
@@ -70,6 +72,7 @@ def charts(
     keys = [statement_key(each, corrections) for each in queries]
     branches = {branch.endpoint: branch for key in keys for branch in key[0]}
     stations = [view.stations.by_endpoint[endpoint] for endpoint in branches]
+    reach = extents(view, stations, raw=query.raw)
     usual_ms = intervals(view, stations, window) if has_gaps else {}
     lines_of = [
         [
@@ -87,7 +90,7 @@ def charts(
         values=keys[0][2],
         corrections=corrections,
         rolled_up=source,
-        extents=extents(view, stations, raw=query.raw),
+        extents=reach,
     )
     counts = add_sums(view, request, [line for lines in lines_of for line in lines])
     return [
@@ -99,6 +102,29 @@ def charts(
         )
         for lines in lines_of
     ]
+
+
+def read_ahead(view: View, query: Query) -> None:
+    """Read together what the lines of the query need in any case.
+
+    With both ends of the range it is known without readings whether the chart waits for roll-ups.
+    Then what concerns readings is read with the next question only.
+    """
+    if query.since and query.until:
+        view.read_ahead()
+    stations = _named(query)
+
+    def take(rows: Rows) -> None:
+        found = _extents_of(stations, rows)
+        view.extents |= {(endpoint, True): extent for endpoint, extent in found.items()}
+
+    whole = {station.endpoint: [(FIRST_DATE_MS, LAST_DATE_MS)] for station in stations}
+    view.ask(_question_of_extents(stations, whole), take)
+    if not query.has_conditions:
+        last_ms = query.until.ms if query.until else LAST_DATE_MS
+        view.ask(*_intervals_to_read(view, {s.endpoint: last_ms for s in query.stations}))
+    if not (query.since and query.until):
+        view.read_ahead()
 
 
 def waits_for_rollups(view: View, query: Query) -> RollupProgress | None:
@@ -241,6 +267,11 @@ def extents(view: View, stations: Iterable[Station], *, raw: bool = False) -> Ma
     """Return the extent of each station; with `raw` hidden readings count, too."""
     raw = raw or not view.corrections.whole
     stations = list(stations)
+    if any((station.endpoint, True) not in view.extents for station in stations):
+        # `read_ahead` has asked for them.
+        view.settle()
+    if not raw:
+        view.extents |= _shown_as_stored(view, stations)
     lacking = [station for station in stations if (station.endpoint, raw) not in view.extents]
     corrections = NONE if raw else view.corrections
     pieces = {
@@ -251,7 +282,7 @@ def extents(view: View, stations: Iterable[Station], *, raw: bool = False) -> Ma
         endpoint: [*ranges[:FEW_PIECES], *ranges[-FEW_PIECES:]]
         for endpoint, ranges in pieces.items()
     }
-    extents_by_endpoint = _extents_of(view, lacking, few)
+    extents_by_endpoint = _read_extents(view, lacking, few)
     # All pieces are looked at where the first or the last few have no reading.
     hidden = [
         s
@@ -259,9 +290,20 @@ def extents(view: View, stations: Iterable[Station], *, raw: bool = False) -> Ma
         if len(pieces[s.endpoint]) > len(few[s.endpoint])
         and not _has_ends(extents_by_endpoint[s.endpoint], few[s.endpoint])
     ]
-    extents_by_endpoint |= _extents_of(view, hidden, pieces)
+    extents_by_endpoint |= _read_extents(view, hidden, pieces)
     view.extents |= {(endpoint, raw): extent for endpoint, extent in extents_by_endpoint.items()}
     return {station.endpoint: view.extents[station.endpoint, raw] for station in stations}
+
+
+def _shown_as_stored(view: View, stations: Iterable[Station]) -> dict[tuple[str, bool], Extent]:
+    """Return the extents that are known with hidden readings and do not end in one of these."""
+    found = {}
+    for endpoint in (station.endpoint for station in stations):
+        if extent := view.extents.get((endpoint, True)):
+            ends = (ms for ms in (extent.first_ms, extent.last_ms) if ms is not None)
+            if not any(view.corrections.hides(endpoint, ms) for ms in ends):
+                found[endpoint, False] = extent
+    return found
 
 
 def _has_ends(extent: Extent, pieces: Sequence[tuple[int, int]]) -> bool:
@@ -272,10 +314,14 @@ def _has_ends(extent: Extent, pieces: Sequence[tuple[int, int]]) -> bool:
     return first_ms <= pieces[FEW_PIECES - 1][1] and last_ms >= pieces[-FEW_PIECES][0]
 
 
-def _extents_of(
-    view: View, stations: Sequence[Station], pieces: Mapping[str, Sequence[tuple[int, int]]]
-) -> dict[str, Extent]:
-    """Return the extents of readings in these pieces, and of the hours of all measurements."""
+def _read_extents(view: View, stations: Sequence[Station], pieces: Pieces) -> dict[str, Extent]:
+    if not stations:
+        return {}
+    return _extents_of(stations, view.rows(_question_of_extents(stations, pieces)))
+
+
+def _question_of_extents(stations: Sequence[Station], pieces: Pieces) -> Question:
+    """Return what asks for the ends of readings in these pieces, and of all measurements' hours."""
     # A damaged clock may have left hours that are no date.
     hours = FIRST_DATE_MS // HOUR_MS, LAST_DATE_MS // HOUR_MS
     listed = [
@@ -286,11 +332,14 @@ def _extents_of(
             *((column, hours) for column in station.columns),
         )
     ]
+    return _EXTENTS, {"ends": json.dumps(listed)}
+
+
+def _extents_of(stations: Sequence[Station], rows: Rows) -> dict[str, Extent]:
     ends: dict[str, list[Any]] = {station.endpoint: [] for station in stations}
-    if listed:
-        for endpoint, *row in view.connection.execute(_EXTENTS, {"ends": json.dumps(listed)}):
-            ends[endpoint].append(row)
-    return {endpoint: _extent_of(rows) for endpoint, rows in ends.items()}
+    for endpoint, *row in rows:
+        ends[endpoint].append(row)
+    return {endpoint: _extent_of(of_station) for endpoint, of_station in ends.items()}
 
 
 def _extent_of(ends: Sequence[Sequence[int | None]]) -> Extent:
@@ -312,13 +361,32 @@ def intervals(view: View, stations: Sequence[Station], window: Window) -> Mappin
     It is the median of the last INTERVAL_ROWS readings up to the end of the window; None when there
     are too few.
     """
-    last_ms = window.last_ms
-    lacking = [s.endpoint for s in stations if (s.endpoint, last_ms) not in view.intervals]
+    until = {s.endpoint: _interval_until(view, s, window) for s in stations}
+    lacking = {place: ms for place, ms in until.items() if (place, ms) not in view.intervals}
     if lacking:
-        listed = [(endpoint, None, 0, last_ms, 0) for endpoint in lacking]
-        rows = view.connection.execute(_LAST_TIMES, {"ends": json.dumps(listed)})
-        view.intervals |= {(endpoint, last_ms): _median(times) for endpoint, times in rows}
-    return {s.endpoint: view.intervals[s.endpoint, last_ms] for s in stations}
+        view.ask(*_intervals_to_read(view, lacking))
+        view.settle()
+    return {place: view.intervals[place, ms] for place, ms in until.items()}
+
+
+def _interval_until(view: View, station: Station, window: Window) -> int:
+    """Return up to when readings count, the same for all windows that end after the last one."""
+    endpoint, extent = station.endpoint, view.extents.get((station.endpoint, True))
+    if (endpoint, window.last_ms) in view.intervals or extent is None:
+        return window.last_ms
+    return window.last_ms if window.last_ms < (extent.last_ms or LAST_DATE_MS) else LAST_DATE_MS
+
+
+def _intervals_to_read(
+    view: View, until: Mapping[str, int]
+) -> tuple[Question, Callable[[Rows], None]]:
+    """Return what asks for the intervals up to these times, by endpoints, and takes the rows."""
+
+    def take(rows: Rows) -> None:
+        view.intervals |= {(endpoint, until[endpoint]): _median(times) for endpoint, times in rows}
+
+    listed = [(endpoint, None, 0, last_ms, 0) for endpoint, last_ms in until.items()]
+    return (_LAST_TIMES, {"ends": json.dumps(listed)}), take
 
 
 def _median(times: str | None) -> int | None:

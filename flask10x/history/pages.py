@@ -17,10 +17,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, bindparam, case, select
 
 from flask10x.config.settings import Settings
-from flask10x.database import dialects
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS, Cursor, Side
 from flask10x.database.database import Database
-from flask10x.database.expressions import spans
+from flask10x.database.expressions import Rows, spans
 from flask10x.database.tables import measurement, readings
 from flask10x.history import search
 from flask10x.history.corrections import FEW_PIECES, NONE, Corrections
@@ -117,16 +116,17 @@ def page(view: View, query: Query, search_sec: float = math.inf) -> HistoryPage:
     until_sec = time.monotonic() + search_sec
     forward: Side = "after" if query.order == "asc" else "before"
     side = query.cursor.side if query.cursor else forward
-    cursors = [query.cursor] if query.cursor else []
-    request = search.row_request(
-        view, query, cursors, query.rows + 1, newest_first=side == "before"
-    )
     reached = None
-    if query.cursor and not query.has_conditions:
-        one_more, back = _fetch_both(view, query, query.cursor, request)
-    else:
+    if query.has_conditions:
+        cursors = [query.cursor] if query.cursor else []
+        corrections = view.corrections_of(query)
+        request = search.row_request(
+            query, corrections, cursors, query.rows + 1, newest_first=side == "before"
+        )
         one_more, reached = _fetch(view, query, request, until_sec)
         back = _back(view, query, query.cursor, one_more, until_sec) if query.cursor else None
+    else:
+        one_more, back = _fetch_plain(view, query, side, query.rows + 1)
     rows = one_more[: query.rows]
     onward = _at(side, rows[-1]) if len(one_more) > len(rows) else reached
     if (side == "before") != (query.order == "desc"):
@@ -176,7 +176,7 @@ def _next_rows(
     until_sec = time.monotonic() + SEARCH_SEC
     view = View(connection, query.registry)
     request = search.row_request(
-        view, query, cursors, page_rows, newest_first=query.order == "desc"
+        query, view.corrections_of(query), cursors, page_rows, newest_first=query.order == "desc"
     )
     return _fetch(view, query, request, until_sec)
 
@@ -346,31 +346,53 @@ def _back(
     near = Cursor(cursor.side, beyond.received_at, cursor.id + (1 if start.side == "after" else -1))
     for cursors in ([beyond, near], [start]):
         newest_first = start.side == "before"
-        request = search.row_request(view, query, cursors, 1, newest_first=newest_first)
+        corrections = view.corrections_of(query)
+        request = search.row_request(query, corrections, cursors, 1, newest_first=newest_first)
         beyond_rows, reached = _fetch(view, query, request, until_sec)
         if beyond_rows or reached:
             return start
     return None
 
 
-def _fetch_both(
-    view: View, query: Query, cursor: Cursor, request: RowRequest | None
+def _fetch_plain(
+    view: View, query: Query, side: Side, number: int
 ) -> tuple[list[Row], Cursor | None]:
-    """Return the rows of a request without conditions, and what `_back` says, asked together."""
-    beyond = cursor.opposite
-    of_one = search.row_request(view, query, [beyond], 1, newest_first=beyond.side == "before")
-    if request is None or of_one is None:
-        return [], None
-    records, before = dialects.of(view.connection).rows_together(
-        view.connection,
-        [
-            (page_statement(request.shape), request.bound),
-            (beyond_statement(of_one.shape), of_one.bound),
-        ],
-    )
-    rows = _rows(records, request.branches, view.corrections, raw=query.raw)
-    start = _at(beyond.side, rows[0]) if rows else beyond
-    return rows, start if before else None
+    """Return so many rows of a query without conditions, and what `_back` says.
+
+    They are asked together with the corrections, as if nothing was hidden; and once more where one
+    of them is.
+    """
+    view.ask_corrections()
+    branches, records, before = _plain_records(view, query, NONE, side, number)
+    corrections = view.corrections_of(query)
+    places = (*before, *(record[1:3] for record in records)) if corrections.whole else ()
+    if any(corrections.hides(*place) for place in places):
+        branches, records, before = _plain_records(view, query, corrections, side, number)
+    rows = _rows(records, branches, view.corrections, raw=query.raw)
+    if not before or query.cursor is None:
+        return rows, None
+    beyond = query.cursor.opposite
+    return rows, _at(beyond.side, rows[0]) if rows else beyond
+
+
+def _plain_records(
+    view: View, query: Query, corrections: Corrections, side: Side, number: int
+) -> tuple[tuple[Branch, ...], Rows, Rows]:
+    """Return the stations and records of so many rows, and where one lies beyond the cursor."""
+    cursors = [query.cursor] if query.cursor else []
+    request = search.row_request(query, corrections, cursors, number, newest_first=side == "before")
+    if request is None:
+        return (), [], []
+    before: list[Any] = []
+    if query.cursor:
+        beyond = query.cursor.opposite
+        of_side = search.row_request(
+            query, corrections, [beyond], 1, newest_first=beyond.side == "before"
+        )
+        if of_side is not None:
+            view.ask((beyond_statement(of_side.shape), of_side.bound), before.extend)
+    records = view.rows((page_statement(request.shape), request.bound))
+    return request.branches, records, before
 
 
 def _at(side: Side, row: Row) -> Cursor:

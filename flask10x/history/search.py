@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, case, exists, func, or_
 from flask10x.database.cursors import MAX_CURSOR_ID, MAX_CURSOR_MS, MIN_CURSOR_MS, Cursor
 from flask10x.database.expressions import listed, unindexed
 from flask10x.database.tables import readings, rollups
-from flask10x.history.corrections import Segment
+from flask10x.history.corrections import Corrections, Segment
 from flask10x.history.query import IS_NULL, OPERATORS, Query
 from flask10x.history.statements import (
     STATEMENTS,
@@ -241,10 +241,15 @@ class RowRequest:
 
 
 def row_request(
-    view: View, query: Query, cursors: Sequence[Cursor], rows: int, *, newest_first: bool
+    query: Query,
+    corrections: Corrections,
+    cursors: Sequence[Cursor],
+    rows: int,
+    *,
+    newest_first: bool,
 ) -> RowRequest | None:
     """Return the request for rows of a query between cursors; None when no station can match."""
-    branches, filters, values = statement_key(query, view.corrections_of(query))
+    branches, filters, values = statement_key(query, corrections)
     if not branches:
         return None
     of_side = {cursor.side: cursor for cursor in cursors}
@@ -261,7 +266,7 @@ def row_request(
 
 def end_of(view: View, query: Query, *, newest: bool) -> int | None:
     """Return when the newest or the oldest reading of the query was received; None without one."""
-    request = row_request(view, query, [], 1, newest_first=newest)
+    request = row_request(query, view.corrections_of(query), [], 1, newest_first=newest)
     records = find(view, request).records if request else []
     return _PLACE(records[0])[0] if records else None
 

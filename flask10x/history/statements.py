@@ -376,18 +376,19 @@ def page_statement(shape: PageShape) -> Statement:
 
 @lru_cache(maxsize=STATEMENTS)
 def beyond_statement(shape: PageShape) -> Select[Any]:
-    """Return the statement for one row, whichever, if there is any in the window.
+    """Return the statement for endpoint and time of one row, whichever, if the window has any.
 
     A branch for each station takes PostgreSQL three times as long, for each is planned.
     """
-    of_any = readings.c.endpoint.in_([branch.endpoint for branch in shape.branches])
+    # Of plain values SQLAlchemy writes the list again for each execution.
+    of_any = readings.c.endpoint.in_([literal(branch.endpoint) for branch in shape.branches])
     of_some = [
         or_(readings.c.endpoint != branch.endpoint, and_(*conditions))
         for branch in shape.branches
         if (conditions := conditions_of(branch, shape.filters))
     ]
     where = (of_any, *limits(shape.low, shape.high), *of_some)
-    return select(readings.c.id).where(*where).limit(1)
+    return select(readings.c.endpoint, readings.c.received_at).where(*where).limit(1)
 
 
 def select_branch(branches: tuple[Branch, ...]) -> Select[Any]:

@@ -4,7 +4,7 @@ Pages, charts and tables need the same facts (corrections, removed readings, pro
 roll-ups). Each is read once, when it is first needed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import cached_property, lru_cache
@@ -126,11 +126,12 @@ class View:
         """The extents of stations that were read (`charts.extents`)."""
         self.intervals: dict[tuple[str, int], int | None] = {}
         """The usual intervals that were read (`charts.intervals`)."""
+        self._waiting: list[tuple[Question, Callable[[Rows], None]]] = []
 
     @cached_property
     def written_corrections(self) -> tuple[WrittenCorrection, ...]:
         """The corrections that count as they were written, by their ids."""
-        return _written(self.connection.execute(COUNTING).all())
+        return tuple(map(WrittenCorrection._make, self.rows((COUNTING, {}))))
 
     @cached_property
     def corrections(self) -> Corrections:
@@ -144,19 +145,59 @@ class View:
     @cached_property
     def _facts(self) -> Rows:
         """The state of the roll-ups, and a row for each station of which readings were removed."""
-        return self.connection.execute(_FACTS).all()
+        return self.rows((_FACTS, {}))
 
     def read_ahead(self, *, rollups: bool = True) -> None:
         """Read together what the answer needs: corrections, and roll-ups or only the last id."""
-        written, rows = self._together((COUNTING, {}), (_FACTS if rollups else _LAST_ID, {}))
-        self.written_corrections = _written(written)
-        if rollups:
+
+        def take(rows: Rows) -> None:
             self._facts = rows
-        else:
+
+        self.ask_corrections()
+        if not rollups:
+            self.ask_last_id()
+        elif "_facts" not in vars(self):
+            self.ask((_FACTS, {}), take)
+        self.settle()
+
+    def ask_corrections(self) -> None:
+        """Have the corrections read with the next question of the view, if they are not known."""
+
+        def take(rows: Rows) -> None:
+            self.written_corrections = tuple(map(WrittenCorrection._make, rows))
+
+        if "written_corrections" not in vars(self):
+            self.ask((COUNTING, {}), take)
+
+    def ask_last_id(self) -> None:
+        """Have the last id read with the next question of the view, if it is not known."""
+
+        def take(rows: Rows) -> None:
             self.last_id = rows[0][0] or 0
 
+        if not {"_facts", "last_id"} & vars(self).keys():
+            self.ask((_LAST_ID, {}), take)
+
+    def ask(self, question: Question, take: Callable[[Rows], None]) -> None:
+        """Have a question asked together with the next one of the view; `take` gets its rows."""
+        self._waiting.append((question, take))
+
+    def rows(self, question: Question) -> Rows:
+        """Return the rows of a question, which is asked together with those that wait."""
+        return self._together(question)[0]
+
+    def settle(self) -> None:
+        """Ask what still waits."""
+        if self._waiting:
+            self._together()
+
     def _together(self, *questions: Question) -> list[Rows]:
-        return dialects.of(self.connection).rows_together(self.connection, questions)
+        waiting, self._waiting = self._waiting, []
+        asked = [*(question for question, _ in waiting), *questions]
+        found = dialects.of(self.connection).rows_together(self.connection, asked)
+        for (_, take), rows in zip(waiting, found, strict=False):
+            take(rows)
+        return found[len(waiting) :]
 
     @cached_property
     def removed(self) -> Mapping[str, Removed]:
@@ -219,10 +260,6 @@ class View:
             if endpoint in arrivals:
                 arrivals[endpoint] = max(arrived_at, arrivals[endpoint] or arrived_at)
         return arrivals
-
-
-def _written(rows: Rows) -> tuple[WrittenCorrection, ...]:
-    return tuple(map(WrittenCorrection._make, rows))
 
 
 # By the index, the whole table would be read.

@@ -316,6 +316,7 @@ def plans(database: Database) -> Iterator[list[list[str]]]:
 
 
 INDEX = "SEARCH readings USING INDEX ix_readings_endpoint_received_at"
+COVERING = "SEARCH readings USING COVERING INDEX ix_readings_endpoint_received_at"
 
 
 @pytest.mark.sqlite_only("the plans of SQLite; tests/postgres/test_plans.py has PostgreSQL's")
@@ -346,7 +347,7 @@ def test_each_branch_is_a_range_of_the_index_and_nothing_is_sorted(
     # No part of the window is left out; test_hour_statements.py is about those.
     monkeypatch.setattr(search, "MOST_ROWS_BEHIND", -1)
     page(database, ask(settings, text))
-    steps = next(plan for plan in plans if "readings" in " ".join(plan))
+    steps = next(plan for plan in plans if INDEX in " ".join(plan))
     searches = [step for step in steps if "readings" in step]
     # `data4` has no `temperature`, so it can't match and has no branch.
     assert searches == [f"{INDEX} {limits}"] * (3 if "temperature" in text else 4)
@@ -375,7 +376,18 @@ def test_one_station_is_one_search(
     database: Database, settings: Settings, plans: list[list[str]]
 ) -> None:
     page(database, ask(settings, "endpoint=data2&cursor=before:1756000000000:5"))
-    assert plans[0] == [f"{INDEX} (endpoint=? AND received_at<?)"]
+    assert plans == [
+        [f"{COVERING} (endpoint=? AND received_at>?)"],
+        [f"{INDEX} (endpoint=? AND received_at<?)"],
+    ]
+
+
+@pytest.mark.sqlite_only("the plans of SQLite; tests/postgres/test_plans.py has PostgreSQL's")
+def test_what_lies_beyond_a_page_is_one_search_of_all_stations(
+    database: Database, settings: Settings, plans: list[list[str]]
+) -> None:
+    page(database, ask(settings, "order=asc&cursor=after:1756000000000:5"))
+    assert plans[0] == [f"{COVERING} (endpoint=? AND received_at<?)"]
 
 
 @pytest.mark.sqlite_only("the plans of SQLite; tests/postgres/test_plans.py has PostgreSQL's")

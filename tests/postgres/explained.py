@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, event
 
 from flask10x.database.expressions import LATER
 
+READS = ("SELECT", "(SELECT", "WITH")
 Ask = Callable[[Connection, str, Any], None]
 
 
@@ -15,17 +16,27 @@ Ask = Callable[[Connection, str, Any], None]
 def asked_beside(target: Engine | type[Engine], ask: Ask) -> Iterator[None]:
     """In the block `ask` is called for each statement, with its parameters.
 
-    Before one that waits for the next, and after any other: what is asked in between sends what
-    waits, and its rows do not come with the next.
+    What is asked sends what waits: rows that are to come with the next statement would come with
+    it. So of those that read it is asked once they were sent, and of one that changes something and
+    waits before that, for nothing else may follow.
     """
+    waiting: list[tuple[Any, ...]] = []
 
     def before(*arguments: Any) -> None:
-        if _waits(arguments):
+        if not _waits(arguments):
+            return
+        if arguments[2].startswith(READS):
+            waiting.append(arguments)
+        else:
             ask(arguments[0], *arguments[2:4])
 
     def after(*arguments: Any) -> None:
-        if not _waits(arguments):
-            ask(arguments[0], *arguments[2:4])
+        if _waits(arguments):
+            return
+        sent = [*waiting, arguments]
+        waiting.clear()
+        for each in sent:
+            ask(each[0], *each[2:4])
 
     listeners = (("before_cursor_execute", before), ("after_cursor_execute", after))
     for name, listener in listeners:

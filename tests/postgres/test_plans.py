@@ -133,7 +133,7 @@ def test_each_branch_is_a_range_of_the_index_and_only_one_moment_is_sorted(
         assert pages.page(
             View(connection, settings.stations), ask(settings, f"limit=20&{text}")
         ).rows
-    plan = plans[0]
+    plan = plans[-1]
     scanned = scans(plan)
     assert len(scanned) == (1 if "endpoint" in text else 4)
     assert all(re.match(rf"Index Scan (Backward )?using {PLACE} on readings", s) for s in scanned)
@@ -149,6 +149,20 @@ def test_each_branch_is_a_range_of_the_index_and_only_one_moment_is_sorted(
     filters = [step for step in plan if step.startswith("Filter: ") and "ROW" in step]
     assert len(filters) == (len(scanned) if hidden else 0)
     assert all(f"ROW{hidden}" in step for step in filters)
+
+
+@pytest.mark.parametrize("text", [f"cursor=before:{MIDDLE}", f"order=asc&cursor=after:{MIDDLE}"])
+def test_what_lies_beyond_a_page_is_one_range_of_the_index(
+    database: Database, settings: Settings, text: str
+) -> None:
+    with plans_of(database) as plans, database.query() as connection:
+        pages.page(View(connection, settings.stations), ask(settings, text))
+    (scan,) = scans(plans[0])
+    assert scan == f"Index Scan using {PLACE} on readings"
+    (limits,) = (step for step in plans[0] if step.startswith("Index Cond: "))
+    assert "(endpoint = ANY (" in limits
+    assert "(received_at " in limits
+    assert not sorts(plans[0])
 
 
 def test_the_pages_of_both_indexes_are_full(settings: Settings) -> None:

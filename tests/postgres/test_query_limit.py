@@ -1,5 +1,6 @@
 """On PostgreSQL the time of a query is that of all its statements together."""
 
+import time
 from collections.abc import Iterator
 from itertools import chain, repeat
 from pathlib import Path
@@ -107,11 +108,12 @@ def test_statements_of_one_text_have_the_time_together(database: Database) -> No
         assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() > "30s"
 
 
-def test_the_statements_of_one_text_have_one_limit(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("later_sec", [0.0, 0.4, 0.84])
+def test_what_sets_the_limit_of_the_last_of_one_text_is_no_answer(
+    database: Database, monkeypatch: pytest.MonkeyPatch, later_sec: float
 ) -> None:
-    """Also where time passes while they are put together: what sets it between two has no rows."""
-    passed_sec, monotonic = chain([0.0], repeat(0.4)), driver.monotonic
+    """Of the time left after 0.84 s that of the others is about as much, and stays."""
+    passed_sec, monotonic = chain([0.0], repeat(later_sec)), time.monotonic
     with database.query() as connection:
         monkeypatch.setattr(driver, "monotonic", lambda: monotonic() + next(passed_sec))
         rows = rows_together(connection, [(select(literal(n)), {}) for n in range(3)])

@@ -18,6 +18,9 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.postgres import driver
 from flask10x.database.tables import exports, readings
+from flask10x.history import rollups
+from flask10x.readings.stations import BUILT_IN
+from flask10x.readings.times import HOUR_MS
 from flask10x.recording.batch import Receipt
 from flask10x.recording.repeats import key_of
 from flask10x.web.app import create_app
@@ -29,6 +32,7 @@ from tests.support.rows import insert_readings, pico
 
 LOCKS, ENDS = b"FOR UPDATE", b"COMMIT"
 CHUNK_BYTES = 65_536
+HOURS = range(500_000, 500_300)
 
 
 class Way:
@@ -210,7 +214,7 @@ def test_a_page_has_no_flight_but_those_of_its_queries_and_its_end(
 
 
 def test_what_a_page_of_readings_asks_goes_together(settings: Settings, way: Way) -> None:
-    """What each answer needs, then the page with the reading before it, and the end."""
+    """What each answer needs, the page, whether one is before it; and the end."""
     page = "/history/json?order=desc&limit=2&cursor="
     with database_on(settings) as database, database.commit() as connection:
         insert_readings(connection, [pico(at) for at in range(9)])
@@ -224,7 +228,35 @@ def test_what_a_page_of_readings_asks_goes_together(settings: Settings, way: Way
     with closing(app.extensions["flask10x"].database):
         for cursor, rows in ((f"before:{2**63 - 1}:1", 2), ("after:0:0", 2), ("before:0:0", 0)):
             ask(cursor, rows)
-            assert way.counted(partial(ask, cursor, rows)) == (3, 0)
+            assert way.counted(partial(ask, cursor, rows)) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "flights"), [("from=2020-01-01", 5), ("from=2020-01-01&to=2031-01-01", 6)]
+)
+def test_what_a_chart_asks_goes_together(
+    settings: Settings, way: Way, conditions: str, flights: int
+) -> None:
+    """What all need; which readings are not rolled up; notes and roll-ups; those; the end.
+
+    With both ends of the range what concerns readings comes second, with the notes.
+    """
+    with database_on(settings) as database:
+        with database.commit() as connection:
+            insert_readings(connection, [pico(hour, HOUR_MS * hour) for hour in HOURS])
+        while rollups.follow(BUILT_IN, database):
+            pass
+        with database.commit() as connection:
+            insert_readings(connection, [pico(0, HOUR_MS * HOURS.stop)])
+    app = create_app(settings)
+
+    def ask() -> None:
+        answer = app.test_client().get(f"/history/series?{conditions}&endpoint=data").get_json()
+        assert (answer["source"], answer["readings"]) == ("rollups", 301)
+
+    with closing(app.extensions["flask10x"].database):
+        ask()
+        assert way.counted(ask) == (flights, 0)
 
 
 @pytest.mark.parametrize("number", [-(2**63), -1, 0, 2**63 - 1])

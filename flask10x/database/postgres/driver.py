@@ -11,7 +11,7 @@ The transaction is ours, psycopg has none (`autocommit`).
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -153,20 +153,22 @@ class PatientConnection(psycopg.Connection[Any]):
         if settings:
             self._waiting.append(settings)
 
-    def share_limit(self, statements: int) -> None:
-        """Have the server end each of so many statements that follow once the time of all is over.
+    def share_limit(self, share: float = 1) -> bool:
+        """Have the server end each statement that follows after this share of the time left.
 
-        Raises QueryTooLong when it is.
+        Whether a statement for that waits now. Raises QueryTooLong when no time is left.
         """
         if self._deadline_sec == inf:
-            return
+            return False
         left_sec = self._deadline_sec - monotonic()
         if left_sec <= 0:
             raise QueryTooLong(self._timeout_sec)
-        left_sec /= statements
-        if not LIMIT_STAYS_WITHIN * self._limit_sec <= left_sec <= self._limit_sec:
-            self._limit_sec = left_sec
-            self.add(f"SET LOCAL statement_timeout = {max(1, int(left_sec * 1000))}")
+        share_sec = left_sec * share
+        if LIMIT_STAYS_WITHIN * self._limit_sec <= share_sec <= self._limit_sec:
+            return False
+        self._limit_sec = share_sec
+        self.add(f"SET LOCAL statement_timeout = {max(1, int(share_sec * 1000))}")
+        return True
 
     def take_waiting(self) -> list[str]:
         """What waits, for what sends it now."""
@@ -319,7 +321,7 @@ def send_together(engine: Engine) -> None:
     def run(cursor: TextCursor, statement: str, values: Any, context: Any) -> bool:
         options, connection = context.execution_options, _driver_of(cursor)
         if not options.get(TOGETHER):
-            connection.share_limit(1)
+            connection.share_limit()
         if not options.get(LATER):
             return False
         connection.add(cursor.mogrify(statement.encode(), values))
@@ -353,9 +355,9 @@ def _driver_of(cursor: psycopg.Cursor[Any]) -> PatientConnection:
     return cast("PatientConnection", cursor.connection)
 
 
-def rows_of_last(cursor: TextCursor, statements: int) -> list[Any]:
-    """The rows of each of the last statements of the text."""
-    return [cursor.set_result(place).fetchall() for place in range(-statements, 0)]
+def rows_of(cursor: TextCursor, places: Iterable[int]) -> list[Any]:
+    """The rows of the statements at these places of the text, counted from its end: -1 is last."""
+    return [cursor.set_result(place).fetchall() for place in places]
 
 
 def allow_silence(connection: Connection, max_sec: float) -> None:

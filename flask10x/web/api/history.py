@@ -52,7 +52,9 @@ def as_json() -> Response:
     store, query = context.store(), _query(JSON)
     # Who follows the log asks for what comes after an id: no standby has forgotten one.
     with context.view() if query.newer_than is not None else context.late_view() as view:
-        view.read_ahead(rollups=query.has_conditions)
+        if query.has_conditions or query.newer_than is not None:
+            view.read_ahead(rollups=query.has_conditions)
+        view.ask_last_id()
         page, last = _page_or_newer(view, query)
     text_of = LocalText(store.settings.zone)
     objects = [formats.as_object(row, query, text_of) for row in page.rows]
@@ -94,14 +96,16 @@ def as_series() -> Response:
     store, query, behind = context.store(), replace(_query(SERIES), is_drawn=is_packed), None
     try:
         with context.late_view() as view:
-            view.read_ahead()
+            charts.read_ahead(view, query)
             behind = charts.waits_for_rollups(view, query)
-            chart = derived_lines.chart(view, query)
+            window = charts.window_of(view, query)
+            noted = beside_chart(view, query, window, preferences.texts())
+            chart = derived_lines.chart(view, query, window)
             comparison = compared(view, query, chart, _shown_until(query, chart))
             first_ms = charts.first_ms(view, query)
             begun = charts.begun_before(view, query, chart)
             removed_ms = charts.removed_ms(view, query, chart.window)
-            noted = beside_chart(view, query, chart, preferences.texts())
+            marks = noted()
     except QueryTooLong:
         if behind is None:
             raise
@@ -115,7 +119,7 @@ def as_series() -> Response:
         "nights": _nights(query, chart),
         "derived_step": _derived_step(query, chart),
         "compared": compared_lines(comparison),
-        **noted,
+        **marks,
     }
     lines = formats.chart_object(chart, store.settings.zone, query.now_ms, begun) | beside
     body = formats.json_text(formats.packed(lines) if is_packed else lines, is_dense=is_packed)

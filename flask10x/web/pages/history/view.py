@@ -198,7 +198,8 @@ def _written(view: View, query: Query) -> tuple[list[WrittenNote], list[Correcti
     endpoints = [station.endpoint for station in query.stations]
     first_ms = query.since.ms if query.since else 0
     ends = (first_ms, query.until.ms if query.until else view.now_ms)
-    notes = annotations.notes_within(view.connection, endpoints, *ends)[::-1]
+    rows = view.rows(annotations.notes_within(endpoints, *ends))
+    notes = annotations.notes_of(rows)[::-1]
     return notes, annotations.corrections_within(view.written_corrections, endpoints, *ends)
 
 

@@ -2,12 +2,13 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import tzinfo
+from typing import Any
 
 from flask10x.history import annotations
 from flask10x.history.annotations import Correction, WrittenNote
-from flask10x.history.charts import Chart
+from flask10x.history.buckets import Window
 from flask10x.history.query import Query
 from flask10x.history.view import View
 from flask10x.readings.csv_lines import is_formula
@@ -87,24 +88,32 @@ MOST_MARKS = 200
 
 
 def beside_chart(
-    view: View, query: Query, chart: Chart, t: Translation
-) -> dict[str, list[dict[str, object]]]:
-    """The keys `notes` and `corrections`: those that count within the window, MOST_MARKS at most.
+    view: View, query: Query, window: Window | None, t: Translation
+) -> Callable[[], dict[str, list[dict[str, object]]]]:
+    """Have what counts within the window read together with its chart.
 
-    A correction has its change in the reader's words besides. The newest stay when there are more.
+    What is returned gives the keys `notes` and `corrections` once the chart is there, MOST_MARKS of
+    each at most: the newest notes. A correction has its change in the reader's words besides.
     """
-    if chart.window is None:
-        return {"notes": [], "corrections": []}
+    if window is None:
+        return lambda: {"notes": [], "corrections": []}
     settings = context.store().settings
     endpoints = [station.endpoint for station in query.stations]
-    ends = (chart.window.first_ms, chart.window.last_ms)
-    notes = annotations.notes_within(view.connection, endpoints, *ends)[-MOST_MARKS:]
-    written = annotations.corrections_within(view.written_corrections, endpoints, *ends)
-    reader = NotesReader(settings, t, view.now_ms)
-    return {
-        "notes": [note_object(note, settings.zone) for note in notes],
-        "corrections": [
-            correction_object(correction, settings.zone) | {"change": reader.change(correction)}
-            for correction in written[:MOST_MARKS]
-        ],
-    }
+    ends = (window.first_ms, window.last_ms)
+    rows: list[Any] = []
+    view.ask(annotations.notes_within(endpoints, *ends), rows.extend)
+
+    def both() -> dict[str, list[dict[str, object]]]:
+        view.settle()
+        notes = annotations.notes_of(rows[-MOST_MARKS:])
+        written = annotations.corrections_within(view.written_corrections, endpoints, *ends)
+        reader = NotesReader(settings, t, view.now_ms)
+        return {
+            "notes": [note_object(note, settings.zone) for note in notes],
+            "corrections": [
+                correction_object(correction, settings.zone) | {"change": reader.change(correction)}
+                for correction in written[:MOST_MARKS]
+            ],
+        }
+
+    return both
