@@ -110,21 +110,20 @@ def read_ahead(view: View, query: Query) -> None:
     With both ends of the range it is known without readings whether the chart waits for roll-ups.
     Then what concerns readings is read with the next question only.
     """
-    if query.since and query.until:
+    needs_extents = not (query.since and query.until)
+    if not needs_extents:
         view.read_ahead()
-    stations = _named(query)
-
-    def take(rows: Rows) -> None:
-        found = _extents_of(stations, rows)
-        view.extents |= {(endpoint, True): extent for endpoint, extent in found.items()}
-
-    whole = {station.endpoint: [(FIRST_DATE_MS, LAST_DATE_MS)] for station in stations}
-    view.ask(_question_of_extents(stations, whole), take)
     if not query.has_conditions:
         last_ms = query.until.ms if query.until else LAST_DATE_MS
         view.ask(*_intervals_to_read(view, {s.endpoint: last_ms for s in query.stations}))
-    if not (query.since and query.until):
-        view.read_ahead()
+    if needs_extents:
+        view.ask_corrections()
+        view.ask_facts()
+        whole = [(FIRST_DATE_MS, LAST_DATE_MS)]
+        stored = _read_extents(
+            view, stations := _named(query), {s.endpoint: whole for s in stations}
+        )
+        view.extents |= {(endpoint, True): extent for endpoint, extent in stored.items()}
 
 
 def waits_for_rollups(view: View, query: Query) -> RollupProgress | None:
@@ -267,9 +266,6 @@ def extents(view: View, stations: Iterable[Station], *, raw: bool = False) -> Ma
     """Return the extent of each station; with `raw` hidden readings count, too."""
     raw = raw or not view.corrections.whole
     stations = list(stations)
-    if any((station.endpoint, True) not in view.extents for station in stations):
-        # `read_ahead` has asked for them.
-        view.settle()
     if not raw:
         view.extents |= _shown_as_stored(view, stations)
     lacking = [station for station in stations if (station.endpoint, raw) not in view.extents]
@@ -374,7 +370,8 @@ def _interval_until(view: View, station: Station, window: Window) -> int:
     endpoint, extent = station.endpoint, view.extents.get((station.endpoint, True))
     if (endpoint, window.last_ms) in view.intervals or extent is None:
         return window.last_ms
-    return window.last_ms if window.last_ms < (extent.last_ms or LAST_DATE_MS) else LAST_DATE_MS
+    is_earlier = extent.last_ms is not None and window.last_ms < extent.last_ms
+    return window.last_ms if is_earlier else LAST_DATE_MS
 
 
 def _intervals_to_read(

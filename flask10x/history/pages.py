@@ -359,11 +359,12 @@ def _fetch_plain(
 ) -> tuple[list[Row], Cursor | None]:
     """Return so many rows of a query without conditions, and what `_back` says.
 
-    They are asked together with the corrections, as if nothing was hidden; and once more where one
-    of them is.
+    Where the corrections are not known yet, they are asked together as if nothing was hidden; and
+    once more where one of them is.
     """
+    known = view.corrections_of(query) if view.has_corrections else NONE
     view.ask_corrections()
-    branches, records, before = _plain_records(view, query, NONE, side, number)
+    branches, records, before = _plain_records(view, query, known, side, number)
     corrections = view.corrections_of(query)
     places = (*before, *(record[1:3] for record in records)) if corrections.whole else ()
     if any(corrections.hides(*place) for place in places):
@@ -382,15 +383,12 @@ def _plain_records(
     cursors = [query.cursor] if query.cursor else []
     request = search.row_request(query, corrections, cursors, number, newest_first=side == "before")
     if request is None:
+        view.settle()
         return (), [], []
     before: list[Any] = []
     if query.cursor:
-        beyond = query.cursor.opposite
-        of_side = search.row_request(
-            query, corrections, [beyond], 1, newest_first=beyond.side == "before"
-        )
-        if of_side is not None:
-            view.ask((beyond_statement(of_side.shape), of_side.bound), before.extend)
+        far = search.between(request, query, [query.cursor.opposite])
+        view.ask((beyond_statement(far.shape), far.bound), before.extend)
     records = view.rows((page_statement(request.shape), request.bound))
     return request.branches, records, before
 

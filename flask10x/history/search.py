@@ -252,16 +252,23 @@ def row_request(
     branches, filters, values = statement_key(query, corrections)
     if not branches:
         return None
-    of_side = {cursor.side: cursor for cursor in cursors}
-    return RowRequest(
+    window = RowRequest(
         branches=branches,
         filters=filters,
         values=values,
-        low=low_end(query.since, of_side.get("after")),
-        high=high_end(query.until, of_side.get("before")),
+        low=None,
+        high=None,
         rows=rows,
         newest_first=newest_first,
     )
+    return between(window, query, cursors)
+
+
+def between(request: RowRequest, query: Query, cursors: Sequence[Cursor]) -> RowRequest:
+    """Return the same request of the query between these cursors."""
+    of_side = {cursor.side: cursor for cursor in cursors}
+    low = low_end(query.since, of_side.get("after"))
+    return replace(request, low=low, high=high_end(query.until, of_side.get("before")))
 
 
 def end_of(view: View, query: Query, *, newest: bool) -> int | None:

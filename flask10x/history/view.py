@@ -149,16 +149,17 @@ class View:
 
     def read_ahead(self, *, rollups: bool = True) -> None:
         """Read together what the answer needs: corrections, and roll-ups or only the last id."""
-
-        def take(rows: Rows) -> None:
-            self._facts = rows
-
         self.ask_corrections()
-        if not rollups:
+        if rollups:
+            self.ask_facts()
+        else:
             self.ask_last_id()
-        elif "_facts" not in vars(self):
-            self.ask((_FACTS, {}), take)
         self.settle()
+
+    @property
+    def has_corrections(self) -> bool:
+        """Whether the corrections are known already."""
+        return not {"corrections", "written_corrections"}.isdisjoint(vars(self))
 
     def ask_corrections(self) -> None:
         """Have the corrections read with the next question of the view, if they are not known."""
@@ -166,8 +167,17 @@ class View:
         def take(rows: Rows) -> None:
             self.written_corrections = tuple(map(WrittenCorrection._make, rows))
 
-        if "written_corrections" not in vars(self):
+        if not self.has_corrections:
             self.ask((COUNTING, {}), take)
+
+    def ask_facts(self) -> None:
+        """Have the state of the roll-ups read with the next question, if it is not known."""
+
+        def take(rows: Rows) -> None:
+            self._facts = rows
+
+        if "_facts" not in vars(self):
+            self.ask((_FACTS, {}), take)
 
     def ask_last_id(self) -> None:
         """Have the last id read with the next question of the view, if it is not known."""

@@ -232,14 +232,20 @@ def test_what_a_page_of_readings_asks_goes_together(settings: Settings, way: Way
 
 
 @pytest.mark.parametrize(
-    ("conditions", "flights"), [("from=2020-01-01", 5), ("from=2020-01-01&to=2031-01-01", 6)]
+    ("conditions", "flights"),
+    [
+        ("from=2020-01-01", 5),
+        ("from=2020-01-01&endpoint=data", 5),
+        ("from=2020-01-01&to=2031-01-01", 6),
+    ],
 )
 def test_what_a_chart_asks_goes_together(
     settings: Settings, way: Way, conditions: str, flights: int
 ) -> None:
     """What all need; which readings are not rolled up; notes and roll-ups; those; the end.
 
-    With both ends of the range what concerns readings comes second, with the notes.
+    With both ends of the range what concerns readings comes second, with the notes. Stations that
+    have sent nothing add none.
     """
     with database_on(settings) as database:
         with database.commit() as connection:
@@ -251,7 +257,7 @@ def test_what_a_chart_asks_goes_together(
     app = create_app(settings)
 
     def ask() -> None:
-        answer = app.test_client().get(f"/history/series?{conditions}&endpoint=data").get_json()
+        answer = app.test_client().get(f"/history/series?{conditions}").get_json()
         assert (answer["source"], answer["readings"]) == ("rollups", 301)
 
     with closing(app.extensions["flask10x"].database):

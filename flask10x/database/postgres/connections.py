@@ -174,12 +174,12 @@ class PostgresConnections(Connections):
     def limit(self, connection: Connection, timeout_sec: float) -> Iterator[None]:
         """Break off what the block runs on the connection once the time is over.
 
-        Raises QueryTooLong then; a quarter of the time later, at the latest.
+        Raises QueryTooLong then; half of the time later, at the latest.
         """
         session = driver.of(connection)
-        session.limit(timeout_sec, _set(BY_INDEX))
-        session.allow_silence(timeout_sec + BEYOND_LIMIT_SEC)
         try:
+            session.limit(timeout_sec, _set(BY_INDEX))
+            session.allow_silence(timeout_sec + BEYOND_LIMIT_SEC)
             yield
         except DBAPIError as error:
             if code_of(error) == CANCELED:

@@ -103,8 +103,9 @@ _columns = table(
 )
 
 
-# The server limits each statement of a text, and knows no limit of them all.
-_SHARE_OF_LAST = 0.75
+# The server limits each statement of a text, and knows no limit of them all. The last one, which is
+# the one with the work, may take all the time that is left, those before it this share together.
+_SHARE_OF_OTHERS = 0.5
 # A number that each commit changes is kept under one name after the other: the name that it has
 # for all, and its place in so many. Behind a held snapshot no former version of a row can be
 # removed, and each commit walks past those of the row that it changes: with a name of its own
@@ -375,18 +376,18 @@ def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, .
 def rows_together(connection: Connection, questions: Sequence[Question]) -> list[Rows]:
     """Return the rows of each of these, which go to the server as one text.
 
-    Where a time limits the transaction the last one may take most of what is left.
+    Where a time limits the transaction the last one may take all that is left of it.
     """
     session = driver.of(connection)
     if session.begins_by_itself or len(questions) == 1:
         return [connection.execute(statement, values).all() for statement, values in questions]
     *others, (last, values) = questions
     of_one_text = {driver.TOGETHER: True}
-    session.share_limit((1 - _SHARE_OF_LAST) / len(others))
+    session.share_limit(_SHARE_OF_OTHERS / len(others))
     for statement, given in others:
         connection.execute(statement, given, execution_options=of_one_text | {LATER: True})
     # What sets a limit has a place in the text, too.
-    end = -2 if session.share_limit(_SHARE_OF_LAST) else -1
+    end = -2 if session.share_limit() else -1
     with closing(connection.execute(last, values, execution_options=of_one_text)) as result:
         cursor: Any = result.cursor
         return driver.rows_of(cursor, (*range(end - len(others), end), -1))
