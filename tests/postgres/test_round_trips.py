@@ -245,7 +245,7 @@ def test_what_a_chart_asks_goes_together(
     """What all need; which readings are not rolled up; notes and roll-ups; those; the end.
 
     With both ends of the range what concerns readings comes second, with the notes. Stations that
-    have sent nothing add none.
+    have sent nothing add none, and with all readings rolled up it is one less.
     """
     with database_on(settings) as database:
         with database.commit() as connection:
@@ -260,9 +260,12 @@ def test_what_a_chart_asks_goes_together(
         answer = app.test_client().get(f"/history/series?{conditions}").get_json()
         assert (answer["source"], answer["readings"]) == ("rollups", 301)
 
-    with closing(app.extensions["flask10x"].database):
+    with closing(app.extensions["flask10x"].database) as database:
         ask()
         assert way.counted(ask) == (flights, 0)
+        while rollups.follow(BUILT_IN, database):
+            pass
+        assert way.counted(ask) == (flights - 1, 0)
 
 
 @pytest.mark.parametrize("number", [-(2**63), -1, 0, 2**63 - 1])
