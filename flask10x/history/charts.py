@@ -120,9 +120,8 @@ def read_ahead(view: View, query: Query) -> None:
         view.ask_corrections()
         view.ask_facts()
         whole = [(FIRST_DATE_MS, LAST_DATE_MS)]
-        stored = _read_extents(
-            view, stations := _named(query), {s.endpoint: whole for s in stations}
-        )
+        stations = _named(query)
+        stored = _extents_of(view, stations, {s.endpoint: whole for s in stations})
         view.extents |= {(endpoint, True): extent for endpoint, extent in stored.items()}
 
 
@@ -278,7 +277,7 @@ def extents(view: View, stations: Iterable[Station], *, raw: bool = False) -> Ma
         endpoint: [*ranges[:FEW_PIECES], *ranges[-FEW_PIECES:]]
         for endpoint, ranges in pieces.items()
     }
-    extents_by_endpoint = _read_extents(view, lacking, few)
+    extents_by_endpoint = _extents_of(view, lacking, few)
     # All pieces are looked at where the first or the last few have no reading.
     hidden = [
         s
@@ -286,7 +285,7 @@ def extents(view: View, stations: Iterable[Station], *, raw: bool = False) -> Ma
         if len(pieces[s.endpoint]) > len(few[s.endpoint])
         and not _has_ends(extents_by_endpoint[s.endpoint], few[s.endpoint])
     ]
-    extents_by_endpoint |= _read_extents(view, hidden, pieces)
+    extents_by_endpoint |= _extents_of(view, hidden, pieces)
     view.extents |= {(endpoint, raw): extent for endpoint, extent in extents_by_endpoint.items()}
     return {station.endpoint: view.extents[station.endpoint, raw] for station in stations}
 
@@ -310,14 +309,8 @@ def _has_ends(extent: Extent, pieces: Sequence[tuple[int, int]]) -> bool:
     return first_ms <= pieces[FEW_PIECES - 1][1] and last_ms >= pieces[-FEW_PIECES][0]
 
 
-def _read_extents(view: View, stations: Sequence[Station], pieces: Pieces) -> dict[str, Extent]:
-    if not stations:
-        return {}
-    return _extents_of(stations, view.rows(_question_of_extents(stations, pieces)))
-
-
-def _question_of_extents(stations: Sequence[Station], pieces: Pieces) -> Question:
-    """Return what asks for the ends of readings in these pieces, and of all measurements' hours."""
+def _extents_of(view: View, stations: Sequence[Station], pieces: Pieces) -> dict[str, Extent]:
+    """Return the extents of readings in these pieces, and of the hours of all measurements."""
     # A damaged clock may have left hours that are no date.
     hours = FIRST_DATE_MS // HOUR_MS, LAST_DATE_MS // HOUR_MS
     listed = [
@@ -328,14 +321,11 @@ def _question_of_extents(stations: Sequence[Station], pieces: Pieces) -> Questio
             *((column, hours) for column in station.columns),
         )
     ]
-    return _EXTENTS, {"ends": json.dumps(listed)}
-
-
-def _extents_of(stations: Sequence[Station], rows: Rows) -> dict[str, Extent]:
     ends: dict[str, list[Any]] = {station.endpoint: [] for station in stations}
-    for endpoint, *row in rows:
-        ends[endpoint].append(row)
-    return {endpoint: _extent_of(of_station) for endpoint, of_station in ends.items()}
+    if listed:
+        for endpoint, *row in view.rows((_EXTENTS, {"ends": json.dumps(listed)})):
+            ends[endpoint].append(row)
+    return {endpoint: _extent_of(rows) for endpoint, rows in ends.items()}
 
 
 def _extent_of(ends: Sequence[Sequence[int | None]]) -> Extent:
@@ -360,8 +350,8 @@ def intervals(view: View, stations: Sequence[Station], window: Window) -> Mappin
     until = {s.endpoint: _interval_until(view, s, window) for s in stations}
     lacking = {place: ms for place, ms in until.items() if (place, ms) not in view.intervals}
     if lacking:
-        view.ask(*_intervals_to_read(view, lacking))
-        view.settle()
+        question, take = _intervals_to_read(view, lacking)
+        take(view.rows(question))
     return {place: view.intervals[place, ms] for place, ms in until.items()}
 
 

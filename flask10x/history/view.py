@@ -131,7 +131,7 @@ class View:
     @cached_property
     def written_corrections(self) -> tuple[WrittenCorrection, ...]:
         """The corrections that count as they were written, by their ids."""
-        return tuple(map(WrittenCorrection._make, self.rows((COUNTING, {}))))
+        return _written(self.rows((COUNTING, {})))
 
     @cached_property
     def corrections(self) -> Corrections:
@@ -165,7 +165,7 @@ class View:
         """Have the corrections read with the next question of the view, if they are not known."""
 
         def take(rows: Rows) -> None:
-            self.written_corrections = tuple(map(WrittenCorrection._make, rows))
+            self.written_corrections = _written(rows)
 
         if not self.has_corrections:
             self.ask((COUNTING, {}), take)
@@ -270,6 +270,10 @@ class View:
             if endpoint in arrivals:
                 arrivals[endpoint] = max(arrived_at, arrivals[endpoint] or arrived_at)
         return arrivals
+
+
+def _written(rows: Rows) -> tuple[WrittenCorrection, ...]:
+    return tuple(map(WrittenCorrection._make, rows))
 
 
 # By the index, the whole table would be read.
