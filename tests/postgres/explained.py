@@ -1,5 +1,6 @@
 """What else is asked about each statement of the program: its plan, say."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,24 +19,23 @@ def asked_beside(target: Engine | type[Engine], ask: Ask) -> Iterator[None]:
 
     What is asked sends what waits: rows that are to come with the next statement would come with
     it. So of those that read it is asked once they were sent, and of one that changes something and
-    waits before that, for nothing else may follow.
+    waits before that, for nothing else may follow. What other connections do meanwhile, those of
+    other threads, sends nothing of it.
     """
-    waiting: list[tuple[Any, ...]] = []
+    waiting: defaultdict[Connection, list[tuple[Any, ...]]] = defaultdict(list)
 
     def before(*arguments: Any) -> None:
         if not _waits(arguments):
             return
         if arguments[2].startswith(READS):
-            waiting.append(arguments)
+            waiting[arguments[0]].append(arguments)
         else:
             ask(arguments[0], *arguments[2:4])
 
     def after(*arguments: Any) -> None:
         if _waits(arguments):
             return
-        sent = [*waiting, arguments]
-        waiting.clear()
-        for each in sent:
+        for each in (*waiting.pop(arguments[0], ()), arguments):
             ask(each[0], *each[2:4])
 
     listeners = (("before_cursor_execute", before), ("after_cursor_execute", after))

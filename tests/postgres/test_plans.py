@@ -10,11 +10,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
+from flask10x.database.expressions import LATER
 from flask10x.history import charts, derived_lines, pages, rollups, search
 from flask10x.history.corrections import NONE
 from flask10x.history.parameters import JSON, SERIES, parse_query
@@ -196,6 +197,26 @@ def test_a_deep_page_reads_as_much_as_the_first(database: Database, settings: Se
     # 20 rows of four stations, with the way down into each part of the index.
     assert first < 60
     assert max(scanned) < first + 20
+
+
+def test_a_plan_is_asked_of_what_waits_once_its_own_connection_has_sent_it(
+    database: Database,
+) -> None:
+    """Else it would be sent alone, and be missing in the text that it belongs to."""
+    seen: list[str] = []
+
+    def note(_connection: Connection, statement: str, _parameters: Any) -> None:
+        seen.append(statement)
+
+    with (
+        asked_beside(database.reader, note),
+        database.query() as connection,
+        database.query() as other,
+    ):
+        connection.execute(text("SELECT 1"), execution_options={LATER: True})
+        other.execute(text("SELECT 2"))
+        connection.execute(text("SELECT 3"))
+    assert seen == ["SELECT 2", "SELECT 1", "SELECT 3"]
 
 
 @pytest.mark.parametrize("text", ["", "&endpoint=data", "&incomplete=1&co2__gt=5"])
