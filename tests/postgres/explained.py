@@ -1,21 +1,24 @@
-"""What else is asked about each statement of the program: its plan, say."""
+"""The plans of the statements that the program runs, each as it is run."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, CursorResult, Engine, event
 
 from flask10x.database.expressions import LATER
+from flask10x.database.postgres import driver
 
 READS = ("SELECT", "(SELECT", "WITH")
-Ask = Callable[[Connection, str, Any], None]
+Explain = Callable[[str], CursorResult[Any]]
+Ask = Callable[[Connection, str, Explain], None]
 
 
 @contextmanager
 def asked_beside(target: Engine | type[Engine], ask: Ask) -> Iterator[None]:
-    """In the block `ask` is called for each statement, with its parameters.
+    """In the block `ask` is called for each statement, with what explains it by these options.
 
     What is asked sends what waits: rows that are to come with the next statement would come with
     it. So of those that read it is asked once they were sent, and of one that changes something and
@@ -30,13 +33,13 @@ def asked_beside(target: Engine | type[Engine], ask: Ask) -> Iterator[None]:
         if arguments[2].startswith(READS):
             waiting[arguments[0]].append(arguments)
         else:
-            ask(arguments[0], *arguments[2:4])
+            ask(arguments[0], arguments[2], partial(_explain, arguments))
 
     def after(*arguments: Any) -> None:
         if _waits(arguments):
             return
         for each in (*waiting.pop(arguments[0], ()), arguments):
-            ask(each[0], *each[2:4])
+            ask(each[0], each[2], partial(_explain, each))
 
     listeners = (("before_cursor_execute", before), ("after_cursor_execute", after))
     for name, listener in listeners:
@@ -50,3 +53,12 @@ def asked_beside(target: Engine | type[Engine], ask: Ask) -> Iterator[None]:
 
 def _waits(arguments: tuple[Any, ...]) -> bool:
     return bool(arguments[4].execution_options.get(LATER))
+
+
+def _explain(arguments: tuple[Any, ...], options: str) -> CursorResult[Any]:
+    connection: Connection = arguments[0]
+    _, _, statement, values, context, _ = arguments
+    if context.execution_options.get(driver.PREPARE):
+        statement, values = driver.of(connection).prepared(statement, values)
+    one = values[0] if isinstance(values, list) else values
+    return connection.exec_driver_sql(f"EXPLAIN ({options}) {statement}", one)

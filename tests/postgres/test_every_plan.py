@@ -39,7 +39,7 @@ from flask10x.system import clock
 from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
-from tests.postgres.explained import asked_beside
+from tests.postgres.explained import Explain, asked_beside
 from tests.support import databases, postgres
 from tests.support.rows import insert_readings, pico
 
@@ -140,7 +140,7 @@ class Plans:
         self._seen: set[tuple[str, str]] = set()
         self._own = threading.get_ident()
 
-    def explain(self, connection: Connection, statement: str, parameters: Any) -> None:
+    def note(self, connection: Connection, statement: str, explain: Explain) -> None:
         # What threads of the service do beside it comes at any time.
         part = self.part if threading.get_ident() == self._own else "beside"
         # Alerts are in a file of SQLite.
@@ -149,9 +149,7 @@ class Plans:
         if not EXPLAINED.match(statement) or (part, statement) in self._seen:
             return
         self._seen.add((part, statement))
-        first = parameters[0] if isinstance(parameters, list) else parameters
-        asked = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", first)
-        for node in _nodes(asked.scalar_one()[0]["Plan"]):
+        for node in _nodes(explain("FORMAT JSON").scalar_one()[0]["Plan"]):
             table, kind = node.get("Relation Name"), node["Node Type"]
             if table not in LARGE or kind in ("ModifyTable", "LockRows"):
                 continue
@@ -178,7 +176,7 @@ def _is_bounded(node: Mapping[str, Any]) -> bool:
 @contextmanager
 def explained() -> Iterator[Plans]:
     plans = Plans()
-    with asked_beside(Engine, plans.explain):
+    with asked_beside(Engine, plans.note):
         yield plans
 
 

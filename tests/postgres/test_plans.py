@@ -6,7 +6,6 @@ A table of some thousand rows is enough for the planner to want an index as it d
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
@@ -22,7 +21,7 @@ from flask10x.history.parameters import JSON, SERIES, parse_query
 from flask10x.history.query import Query
 from flask10x.history.view import View
 from flask10x.readings.stations import BUILT_IN
-from tests.postgres.explained import asked_beside
+from tests.postgres.explained import Explain, asked_beside
 from tests.support import databases, postgres
 from tests.support.corrections import corrected_view
 
@@ -71,13 +70,12 @@ def plans_of(database: Database) -> Iterator[list[Plan]]:
     """The plan of each SELECT of readings or roll-ups in the block, as PostgreSQL tells it."""
     plans: list[Plan] = []
 
-    def explain(connection: Connection, statement: str, parameters: Any) -> None:
+    def note(_connection: Connection, statement: str, explain: Explain) -> None:
         asked = re.search(r"\b(FROM|JOIN) (readings|rollups)\b", statement)
         if asked and not statement.startswith("EXPLAIN"):
-            plan = connection.exec_driver_sql(f"EXPLAIN (COSTS OFF) {statement}", parameters)
-            plans.append([line.strip() for line in plan.scalars()])
+            plans.append([line.strip() for line in explain("COSTS OFF").scalars()])
 
-    with asked_beside(database.reader, explain):
+    with asked_beside(database.reader, note):
         yield plans
 
 
@@ -87,6 +85,12 @@ def ask(settings: Settings, text: str) -> Query:
 
 def scans(plan: Plan) -> list[str]:
     return [step.removeprefix("->").strip() for step in plan if " Scan" in step]
+
+
+def without_values(plan: Plan) -> list[str]:
+    """As it was made for certain values, or for all as that of a prepared statement."""
+    value = r"""('[^']*'|\(\$\d+\)|\$\d+|\b\d+\b)(::\w+)?( COLLATE "C")?"""
+    return [re.sub(value, "?", step) for step in plan]
 
 
 def sorts(plan: Plan) -> list[str]:
@@ -130,11 +134,14 @@ def test_each_branch_is_a_range_of_the_index_and_only_one_moment_is_sorted(
 ) -> None:
     """The index has the times: readings of the same one are put in order, or left out, by id."""
     monkeypatch.setattr(search, "MOST_ROWS_BEHIND", -1)
+    query = ask(settings, f"limit=20&{text}")
     with plans_of(database) as plans, database.reader.begin() as connection:
-        assert pages.page(
-            View(connection, settings.stations), ask(settings, f"limit=20&{text}")
-        ).rows
+        assert pages.page(View(connection, settings.stations), query).rows
     plan = plans[-1]
+    with plans_of(database) as plans, database.query() as connection:
+        assert pages.page(View(connection, settings.stations), query).rows
+    assert ("$1" in "".join(plans[-1])) is not query.has_conditions
+    assert without_values(plans[-1]) == without_values(plan)
     scanned = scans(plan)
     assert len(scanned) == (1 if "endpoint" in text else 4)
     assert all(re.match(rf"Index Scan (Backward )?using {PLACE} on readings", s) for s in scanned)
@@ -180,14 +187,13 @@ def test_a_deep_page_reads_as_much_as_the_first(database: Database, settings: Se
     """Counted in blocks, which nothing else changes."""
     scanned = []
 
-    def explain(connection: Connection, statement: str, parameters: Any) -> None:
+    def note(_connection: Connection, statement: str, explain: Explain) -> None:
         if "FROM readings" in statement and not statement.startswith("EXPLAIN"):
-            asked = f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {statement}"
-            plan = connection.exec_driver_sql(asked, parameters).scalars().all()
+            plan = explain("ANALYZE, BUFFERS, COSTS OFF, TIMING OFF").scalars().all()
             buffers = next(line for line in plan if "Buffers:" in line)
             scanned.append(sum(map(int, re.findall(r"(?:hit|read)=(\d+)", buffers))))
 
-    with asked_beside(database.reader, explain):
+    with asked_beside(database.reader, note):
         for text in ("", f"&cursor=before:{MIDDLE}", f"&cursor=before:{FIRST_MS + 10**6}:40"):
             with database.query() as connection:
                 assert pages.page(
@@ -205,7 +211,7 @@ def test_a_plan_is_asked_of_what_waits_once_its_own_connection_has_sent_it(
     """Else it would be sent alone, and be missing in the text that it belongs to."""
     seen: list[str] = []
 
-    def note(_connection: Connection, statement: str, _parameters: Any) -> None:
+    def note(_connection: Connection, statement: str, _explain: Explain) -> None:
         seen.append(statement)
 
     with (
@@ -221,7 +227,7 @@ def test_a_plan_is_asked_of_what_waits_once_its_own_connection_has_sent_it(
 
 @pytest.mark.parametrize("text", ["", "&endpoint=data", "&incomplete=1&co2__gt=5"])
 def test_what_is_new_is_a_range_of_ids(database: Database, settings: Settings, text: str) -> None:
-    with plans_of(database) as plans, database.reader.begin() as connection:
+    with plans_of(database) as plans, database.query() as connection:
         pages.newer(
             View(connection, settings.stations),
             ask(settings, f"since={ROWS - 50}{text}"),
@@ -235,7 +241,7 @@ def test_what_is_new_is_a_range_of_ids(database: Database, settings: Settings, t
 def test_what_was_last_received_is_a_step_into_the_index_for_each_station(
     database: Database,
 ) -> None:
-    with plans_of(database) as plans, database.reader.begin() as connection:
+    with plans_of(database) as plans, database.query() as connection:
         assert View(connection, BUILT_IN).last_received
     last_id, times, recent = (scanned for scanned in map(scans, plans) if scanned)
     assert "Index Only Scan Backward using readings_pkey on readings" in last_id
@@ -252,7 +258,7 @@ def test_what_was_last_received_is_a_step_into_the_index_for_each_station(
 def test_a_search_walks_keys_and_reads_the_hours_that_it_needs(
     database: Database, settings: Settings, text: str, order: str
 ) -> None:
-    with plans_of(database) as plans, database.reader.begin() as connection:
+    with plans_of(database) as plans, database.query() as connection:
         pages.page(
             View(connection, settings.stations), ask(settings, f"limit=20&order={order}&{text}")
         )

@@ -6,7 +6,7 @@ from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, bindparam, func, literal, select
+from sqlalchemy import Connection, Integer, bindparam, func, literal, select
 
 from flask10x.config import settings as settings_module
 from flask10x.database.database import Database
@@ -103,7 +103,9 @@ def test_statements_of_one_text_have_the_time_together(database: Database) -> No
     with pytest.raises(QueryTooLong), database.query() as connection:
         rows_together(connection, [asleep, asleep])
     with database.query(60) as connection:
-        rows = rows_together(connection, [(select(bindparam("n")), {"n": n}) for n in range(3)])
+        rows = rows_together(
+            connection, [(select(bindparam("n", type_=Integer)), {"n": n}) for n in range(3)]
+        )
         assert rows == [[(0,)], [(1,)], [(2,)]]
         assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() > "30s"
 

@@ -71,7 +71,7 @@ class SlowQueries:
                     is_slow = timeout_sec < MINUTES_SEC and not self._ended
                     if is_slow and rows_looked_at(driver, statement, parameters) > FEW_ROWS:
                         _run(driver, "SET LOCAL statement_timeout = 1")
-                        return "SELECT pg_sleep(60)", ()
+                        return "SELECT pg_sleep(60)", {}
                     return statement, parameters
 
                 yield

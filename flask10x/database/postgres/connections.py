@@ -116,8 +116,12 @@ PLANNING: dict[str, object] = {
     "extra_float_digits": 1,
 }
 # What pages ask for lies in ranges of an index. Of ranges that come as a list the planner knows
-# nothing, and would rather read the whole table, or the whole of an index to join it.
-BY_INDEX = dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off")
+# nothing, and would rather read the whole table, or the whole of an index to join it. What is
+# prepared is planned once: the ranges are others for each page, and the way to them is the same.
+BY_INDEX: dict[str, object] = {
+    **dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off"),
+    "plan_cache_mode": "force_generic_plan",
+}
 
 # Who asks how the service is waits no longer for a server, all in all: Prometheus, a proxy and a
 # person give up soon after.
@@ -434,7 +438,7 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         "application_name": f"flask10x {settings.host_name}",
         # Else a database in SQL_ASCII answers with bytes, and cannot be refused for what it is.
         "client_encoding": "UTF8",
-        # Statements that are prepared belong to a session.
+        # Its statements go in texts, and what is prepared goes with them.
         "prepare_threshold": None,
         "cursor_factory": driver.TextCursor,
     }

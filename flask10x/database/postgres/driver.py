@@ -7,16 +7,19 @@ psycopg gives control back ten times a second (its `_WAIT_INTERVAL`).
 What needs no answer waits for the next statement that does, and goes to the server with it: the
 begin of a transaction, what it sets, what it only writes. All that still waits goes with its end.
 The transaction is ours, psycopg has none (`autocommit`).
+
+What pages ask is prepared in such a text, too: psycopg prepares only what goes alone.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from math import inf
 from time import monotonic
 from typing import Any, Self, cast
@@ -33,6 +36,19 @@ from flask10x.database.expressions import LATER
 
 # The option of a statement of a text that has its limit of time already (`share_limit`).
 TOGETHER = "flask10x_together"
+# The option of a statement that a query asks again and again, with other values: it is prepared.
+PREPARE = "flask10x_prepare"
+# The texts of what is prepared in one session. The server keeps some 100 bytes for each character,
+# of pages as of charts, so this is 10 MB; what four stations have is a tenth of it.
+MOST_PREPARED_CHARS = 100_000
+# The types of its values. One that PostgreSQL has to find out may be another: of `greatest(v, 1)` a
+# whole number, and 1.1 would count as 1.
+TYPES = {
+    int: "bigint",
+    float: "double precision",
+    str: "text",
+    type(None): "unknown",
+}
 
 # Each refused batch would be two lines of the log: what psycopg warns of is that it passes over
 # what it raises besides, when it ends what an error has ended already.
@@ -107,6 +123,10 @@ class PatientConnection(psycopg.Connection[Any]):
         self._heard_sec = monotonic()
         self._timeout_sec = self._deadline_sec = inf
         self._limit_sec = 0.0
+        self._has_own_session = False
+        self._names: dict[tuple[str, tuple[type, ...]], str] = {}
+        """Those of the prepared statements, by their text and the types of their values."""
+        self._prepared_chars = 0
 
     def begin(self, statements: Sequence[str], then_silence_max_sec: float = 0.0) -> None:
         """Begin a transaction by these statements with the first one that is executed.
@@ -153,22 +173,60 @@ class PatientConnection(psycopg.Connection[Any]):
         if settings:
             self._waiting.append(settings)
 
-    def share_limit(self, share: float = 1) -> bool:
+    def share_limit(self, share: float = 1) -> None:
         """Have the server end each statement that follows after this share of the time left.
 
-        Whether a statement for that waits now. Raises QueryTooLong when no time is left.
+        Raises QueryTooLong when no time is left.
         """
         if self._deadline_sec == inf:
-            return False
+            return
         left_sec = self._deadline_sec - monotonic()
         if left_sec <= 0:
             raise QueryTooLong(self._timeout_sec)
         share_sec = left_sec * share
-        if LIMIT_STAYS_WITHIN * self._limit_sec <= share_sec <= self._limit_sec:
-            return False
-        self._limit_sec = share_sec
-        self.add(f"SET LOCAL statement_timeout = {max(1, int(share_sec * 1000))}")
-        return True
+        if not LIMIT_STAYS_WITHIN * self._limit_sec <= share_sec <= self._limit_sec:
+            self._limit_sec = share_sec
+            self.add(f"SET LOCAL statement_timeout = {max(1, int(share_sec * 1000))}")
+
+    def look_at_session(self) -> None:
+        """Find out whether all statements go to the same session; raises psycopg.Error.
+
+        Something between, as PgBouncer, has a key of its own to cancel them
+        (https://www.postgresql.org/docs/17/protocol-message-formats.html, BackendKeyData).
+        """
+        found = self.execute("SELECT pg_backend_pid()").fetchone()
+        self._has_own_session = found == (self.info.backend_pid,)
+
+    def prepared(
+        self, statement: str, values: Mapping[str, object]
+    ) -> tuple[str, Mapping[str, object] | Sequence[object]]:
+        """Return how a statement of a query is executed once it is prepared, and its values.
+
+        As they are where it can't be: outside of `limit` it would be planned with other settings.
+        """
+        kinds = tuple(map(type, values.values()))
+        if not self._has_own_session or self._deadline_sec == inf or not TYPES.keys() >= {*kinds}:
+            return statement, values
+        if (statement, kinds) not in self._names:
+            self._prepare(statement, values, kinds)
+        places = f"({', '.join(['%s'] * len(values))})" if values else ""
+        return f"EXECUTE {self._names[statement, kinds]}{places}", tuple(values.values())
+
+    def _prepare(self, statement: str, names: Iterable[str], kinds: tuple[type, ...]) -> None:
+        if self._prepared_chars + len(statement) > MOST_PREPARED_CHARS:
+            self._names.clear()
+            self._prepared_chars = 0
+            self.add("DEALLOCATE ALL")
+        name = self._names[statement, kinds] = f"q{len(self._names)}"
+        self._prepared_chars += len(statement)
+        types = f"({', '.join(TYPES[kind] for kind in kinds)})" if kinds else ""
+        places = {name: f"${place}" for place, name in enumerate(names, 1)}
+        self.add(f"PREPARE {name}{types} AS {statement % places}")
+
+    def doubt_prepared(self) -> None:
+        """Prepare all statements again: of a text that failed it is not known how far it came."""
+        self._names.clear()
+        self._prepared_chars = MOST_PREPARED_CHARS
 
     def take_waiting(self) -> list[str]:
         """What waits, for what sends it now."""
@@ -184,6 +242,8 @@ class PatientConnection(psycopg.Connection[Any]):
 
     def rollback(self) -> None:
         """Undo the transaction; what waits is forgotten."""
+        if self._waiting:
+            self.doubt_prepared()
         self._waiting = []
         super().rollback()
 
@@ -248,8 +308,12 @@ class TextCursor(psycopg.ClientCursor[Any]):
         # First, for what is no text leaves all as it was.
         text = self.mogrify(query, params)
         connection = _driver_of(self)
-        connection.send_begin()
-        super().execute("; ".join((*connection.take_waiting(), text)).encode(), **named)
+        try:
+            connection.send_begin()
+            super().execute("; ".join((*connection.take_waiting(), text)).encode(), **named)
+        except BaseException:
+            connection.doubt_prepared()
+            raise
         self.set_result(-1)
         return self
 
@@ -292,6 +356,7 @@ def use(engine: Engine, patience: Patience) -> None:
         connection = PatientConnection.connect(*arguments, autocommit=True, **named)
         connection.patience = patience
         connection.adapters.register_dumper(int, _WholeNumber)
+        connection.look_at_session()
         return connection
 
     @event.listens_for(engine, "checkout")
@@ -322,9 +387,12 @@ def send_together(engine: Engine) -> None:
         options, connection = context.execution_options, _driver_of(cursor)
         if not options.get(TOGETHER):
             connection.share_limit()
-        if not options.get(LATER):
-            return False
-        connection.add(cursor.mogrify(statement.encode(), values))
+        if options.get(PREPARE):
+            statement, values = connection.prepared(statement, values)
+        if options.get(LATER):
+            connection.add(cursor.mogrify(statement.encode(), values))
+        else:
+            cursor.execute(statement.encode(), values)
         return True
 
     @event.listens_for(engine, "do_executemany")
@@ -355,9 +423,15 @@ def _driver_of(cursor: psycopg.Cursor[Any]) -> PatientConnection:
     return cast("PatientConnection", cursor.connection)
 
 
-def rows_of(cursor: TextCursor, places: Iterable[int]) -> list[Any]:
-    """The rows of the statements at these places of the text, counted from its end: -1 is last."""
-    return [cursor.set_result(place).fetchall() for place in places]
+def rows_of(cursor: TextCursor, number: int) -> list[Any]:
+    """The rows of so many statements of the text, the last ones that have any."""
+    found: list[Any] = []
+    for place in count(1):
+        if len(found) == number:
+            break
+        if cursor.set_result(-place).description is not None:
+            found.append(cursor.fetchall())
+    return found[::-1]
 
 
 def allow_silence(connection: Connection, max_sec: float) -> None:

@@ -378,19 +378,21 @@ def rows_together(connection: Connection, questions: Sequence[Question]) -> list
 
     Where a time limits the transaction the last one may take all that is left of it.
     """
-    session = driver.of(connection)
+    session, prepared = driver.of(connection), {driver.PREPARE: True}
     if session.begins_by_itself or len(questions) == 1:
-        return [connection.execute(statement, values).all() for statement, values in questions]
+        return [
+            connection.execute(statement, values, execution_options=prepared).all()
+            for statement, values in questions
+        ]
     *others, (last, values) = questions
-    of_one_text = {driver.TOGETHER: True}
+    of_one_text = prepared | {driver.TOGETHER: True}
     session.share_limit(_SHARE_OF_OTHERS / len(others))
     for statement, given in others:
         connection.execute(statement, given, execution_options=of_one_text | {LATER: True})
-    # What sets a limit has a place in the text, too.
-    end = -2 if session.share_limit() else -1
+    session.share_limit()
     with closing(connection.execute(last, values, execution_options=of_one_text)) as result:
         cursor: Any = result.cursor
-        return driver.rows_of(cursor, (*range(end - len(others), end), -1))
+        return driver.rows_of(cursor, len(questions))
 
 
 def put_rows(
