@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import Engine, event
 from werkzeug.routing import Rule
 
 from flask10x.config import environment_file
@@ -58,6 +59,7 @@ if memory := postgres.in_memory():
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 postgres.announce()
 databases.check_engine()
+event.listen(Engine, "before_cursor_execute", databases.refuse_fractions_as_whole_numbers)
 
 # Tests make thousands of applications, and each would compile its templates and routes: of the
 # 100 ms of processor time that a page takes then, 10 remain. What has another source or other

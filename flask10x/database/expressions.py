@@ -67,8 +67,8 @@ def _expression(name: str, type_: TypeEngine[Any] | None = None) -> type[Express
 _unindexed = _expression("unindexed")
 _unindexed_text = _expression("unindexed_text")
 _total = _expression("total", Float())
-_greatest = _expression("greatest", Integer())
-_least = _expression("least", Integer())
+_greatest = _expression("greatest")
+_least = _expression("least")
 _adjusted = _expression("adjusted", Float())
 _quotient = _expression("quotient", Float())
 _rounded = _expression("rounded", Float())
@@ -110,8 +110,14 @@ def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
     (https://www.sqlite.org/optoverview.html#uplus)
     """
-    expression = (_unindexed_text if isinstance(column.type, Text) else _unindexed)(column)
-    expression.type = column.type
+    return _of_type(
+        column, (_unindexed_text if isinstance(column.type, Text) else _unindexed)(column)
+    )
+
+
+def _of_type(value: ColumnElement[Any], expression: Expression) -> ColumnElement[Any]:
+    # What it is compared with becomes one of its type: 22.3 a whole number beside whole numbers.
+    expression.type = value.type
     return expression
 
 
@@ -129,14 +135,14 @@ def total(column: ColumnElement[Any]) -> ColumnElement[float]:
     return _total(column)
 
 
-def greatest(value: ColumnElement[Any], other: Any) -> ColumnElement[int]:
-    """The greater of two numbers, neither of which is NULL."""
-    return _greatest(value, other)
+def greatest(value: ColumnElement[Any], other: Any) -> ColumnElement[Any]:
+    """The greater of two numbers of one type, neither of which is NULL."""
+    return _of_type(value, _greatest(value, other))
 
 
-def least(value: ColumnElement[Any], other: Any) -> ColumnElement[int]:
-    """The lesser of two numbers, neither of which is NULL."""
-    return _least(value, other)
+def least(value: ColumnElement[Any], other: Any) -> ColumnElement[Any]:
+    """The lesser of two numbers of one type, neither of which is NULL."""
+    return _of_type(value, _least(value, other))
 
 
 def adjusted(

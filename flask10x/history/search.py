@@ -32,6 +32,7 @@ from flask10x.history.statements import (
     Statement,
     conditions_of,
     filter_clauses,
+    filter_value,
     high_end,
     hour_values,
     kind_of_end,
@@ -182,7 +183,7 @@ def _of_values(
     conditions = []
     for place, (name, key, is_null) in enumerate(filters):
         if name == column:
-            value: Any = bindparam(f"filter{place}") if is_null is None else is_null
+            value: Any = filter_value(place) if is_null is None else is_null
             condition = OPERATORS[key].hour(values, value)
             # Of an hour that is hidden in part the roll-up does not say how many values are left.
             is_open = key == IS_NULL.key and hidden

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
     CTE,
+    BindParameter,
     Column,
     ColumnElement,
     Connection,
@@ -500,10 +501,15 @@ def filter_clauses(
     """Return the conditions on values, with the parameters `filter0`, `filter1` and so on."""
     return [
         OPERATORS[key].clause(
-            _shown(column, branches), bindparam(f"filter{place}") if missing is None else missing
+            _shown(column, branches), filter_value(place) if missing is None else missing
         )
         for place, (column, key, missing) in enumerate(filters)
     ]
+
+
+def filter_value(place: int) -> BindParameter[float]:
+    """The parameter of a filter's value, which is a float whatever it is compared with."""
+    return bindparam(f"filter{place}", type_=Float)
 
 
 def _shown(column: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:

@@ -51,6 +51,7 @@ PATHS = (
     "/history/json?limit=50&temperature__gte=27&raw=1",
     "/history/json?limit=50&temperature__gte=27&co2__lt=900",
     "/history/json?limit=50&co2__isnull=1&endpoint=data2",
+    "/history/json?limit=50&temperature__lt=9223372036854775808&endpoint=data2",
     "/history/json?limit=50&incomplete=1",
     "/history/json?limit=50&dew_point__lt=12&order=asc",
     "/history/json?limit=50&dew_point__gte=12&discomfort_index__gt=70",
@@ -184,6 +185,19 @@ def _written() -> Iterator[WrittenNote | Correction]:
 def test_the_answer_is_the_same(both: Both, path: str) -> None:
     of_sqlite, of_postgres = _get(both.sqlite, path), _get(both.postgres, path)
     assert of_sqlite == _nearly(of_postgres)
+
+
+@pytest.mark.parametrize("operator", ["gt", "gte", "lt", "lte"])
+def test_corrected_values_are_compared_with_fractions(both: Both, operator: str) -> None:
+    """Beside the whole numbers of a condition a limit of 22.3 became 22, and hours were missing."""
+    found = 0
+    for tenths in range(203, 340, 6):
+        limit = f"temperature__{operator}={tenths / 10}"
+        path = f"/history/json?endpoint=data2&limit=1000&{limit}"
+        of_sqlite, of_postgres = _get(both.sqlite, path), _get(both.postgres, path)
+        assert of_sqlite == _nearly(of_postgres), limit
+        found += len(of_sqlite)
+    assert found > 0
 
 
 @pytest.mark.parametrize("path", PAGES)

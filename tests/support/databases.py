@@ -7,6 +7,7 @@ folder, so that whoever has settings on one folder has the same one.
 
 import hashlib
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ END $$;
 CREATE OR REPLACE TRIGGER number_{table} BEFORE INSERT ON {table} FOR EACH ROW
 WHEN (current_setting('tests.numbers_rows', true) = 'yes') EXECUTE FUNCTION number_{table}();
 """
+_WHOLE = re.compile(r"%\((\w+)\)s::(?:BIGINT|INTEGER|SMALLINT)\b")
 # Folders with a database of this process, and its name.
 _made: dict[Path, str] = {}
 
@@ -162,6 +164,17 @@ def check_engine() -> None:
         raise pytest.UsageError(f"{ASKED} is {asked!r}: {' or '.join(ENGINES)}")
     if ON_POSTGRES and (reason := postgres.obstacle()):
         raise pytest.UsageError(f"{ASKED} is postgres: {reason}")
+
+
+def refuse_fractions_as_whole_numbers(
+    _connection: object, _cursor: object, statement: str, values: Any, *_others: object
+) -> None:
+    """Fail where PostgreSQL would make 22 of 22.3, because SQLAlchemy took it for a whole number.
+
+    A parameter has the type of what it is compared with (`before_cursor_execute`).
+    """
+    for name in _WHOLE.findall(statement) if isinstance(values, dict) else ():
+        assert not isinstance(values[name], float), f"{name} is cast in {statement}"
 
 
 def keep_what_is_of_the_engine(config: pytest.Config, items: list[pytest.Item]) -> None:
