@@ -2,10 +2,11 @@
 
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.support.postgres import PostgresServer, own_server
 from tests.support.rows import pico
 
 SOON_SEC = 1.0
+WITHIN_SEC = 60.0
 
 
 def running_sec() -> float:
@@ -85,6 +87,45 @@ def test_a_statement_a_commit_and_a_ping_are_broken_off(
         server.thaw()
     with database.reader.begin() as connection:
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
+
+
+@pytest.mark.tools
+def test_once_the_server_was_lost_pages_wait_for_one_thread_that_connects_again(
+    server: PostgresServer, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would wait for each of several hosts, and all threads of pages with them."""
+    plain, names = driver.PatientConnection.connect, list[str]()
+
+    def connect(*arguments: Any, **named: Any) -> Any:
+        names.append(threading.current_thread().name)
+        return plain(*arguments, **named)
+
+    def page() -> int:
+        with database.query() as connection:
+            return int(connection.execute(text("SELECT 1")).scalar_one())
+
+    assert page() == 1
+    monkeypatch.setattr(driver, "HEARD_WITHIN_SEC", 0.0)
+    monkeypatch.setattr(driver.PatientConnection, "connect", connect)
+    server.freeze()
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            with pytest.raises(DBAPIError):
+                page()
+            asked = [threads.submit(page) for _ in range(12)]
+            assert all(isinstance(one.exception(), DBAPIError) for one in asked)
+        assert database.no_answer
+    finally:
+        server.thaw()
+    assert {*names} == {"answering"}
+    wait_until(lambda: _answers(page), WITHIN_SEC, "a page is answered")
+    assert database.no_answer == ""
+
+
+def _answers(page: Callable[[], int]) -> bool:
+    with suppress(DBAPIError):
+        return page() == 1
+    return False
 
 
 def test_a_query_has_its_own_limit_and_a_slow_server_is_none_that_is_silent(

@@ -148,6 +148,7 @@ class PostgresConnections(Connections):
         self._is_closed = False
         self._answering = driver.Answering(self._ask_nothing)
         self._explains = ContextVar("explains", default=True)
+        self._connect_to_what_answers()
         for engine in (self.reader, self.writer):
             driver.use(engine, self._patience)
             driver.send_together(engine)
@@ -178,7 +179,8 @@ class PostgresConnections(Connections):
     def limit(self, connection: Connection, timeout_sec: float) -> Iterator[None]:
         """Break off what the block runs on the connection once the time is over.
 
-        Raises QueryTooLong then; half of the time later, at the latest.
+        The transaction has begun already. Raises QueryTooLong then; half of the time later, at the
+        latest.
         """
         session = driver.of(connection)
         try:
@@ -374,6 +376,23 @@ class PostgresConnections(Connections):
         def answered(*_arguments: object) -> None:
             self.no_answer = ""
 
+    def _connect_to_what_answers(self) -> None:
+        """Once the server was lost, only the thread that asks whether it answers waits for it.
+
+        A new connection waits for each of several hosts, and few threads answer pages: while all of
+        them wait, the question whether the service is ready would wait behind them.
+        """
+
+        @event.listens_for(self.reader, "do_connect")
+        def require(*_arguments: object) -> None:
+            if self.no_answer and not self._answering.is_asking:
+                self._answering.require(PROMPT_SEC)
+
+        @event.listens_for(self.reader, "invalidate")
+        def lost(_driver: object, _record: object, error: BaseException | None) -> None:
+            if error is not None:
+                self.no_answer = reason_of(error.__cause__ or error)
+
     def _hear(self, engine: Engine) -> None:
         """Take down what warns of a commit."""
 
@@ -438,7 +457,7 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         "application_name": f"flask10x {settings.host_name}",
         # Else a database in SQL_ASCII answers with bytes, and cannot be refused for what it is.
         "client_encoding": "UTF8",
-        # Its statements go in texts, and what is prepared goes with them.
+        # psycopg prepares nothing by itself: `driver.py` does within its texts.
         "prepare_threshold": None,
         "cursor_factory": driver.TextCursor,
     }

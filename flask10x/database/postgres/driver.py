@@ -13,7 +13,7 @@ What pages ask is prepared in such a text, too: psycopg prepares only what goes 
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -38,17 +38,13 @@ from flask10x.database.expressions import LATER
 TOGETHER = "flask10x_together"
 # The option of a statement that a query asks again and again, with other values: it is prepared.
 PREPARE = "flask10x_prepare"
-# The texts of what is prepared in one session. The server keeps some 100 bytes for each character,
-# of pages as of charts, so this is 10 MB; what four stations have is a tenth of it.
+# How many characters of statements one session keeps. The server needs up to 100 bytes for each, of
+# pages as of charts, so this is 10 MB; what four stations have is a tenth of it.
 MOST_PREPARED_CHARS = 100_000
-# The types of its values. One that PostgreSQL has to find out may be another: of `greatest(v, 1)` a
-# whole number, and 1.1 would count as 1.
-TYPES = {
-    int: "bigint",
-    float: "double precision",
-    str: "text",
-    type(None): "unknown",
-}
+# The types of the values. One that PostgreSQL has to find out may be another: of `greatest(v, 1)` a
+# whole number, and 1.1 would count as 1. NULL has none. A text that is to be another type needs a
+# CAST in the statement.
+TYPES: dict[type, str] = {int: "bigint", float: "double precision", str: "text"}
 
 # Each refused batch would be two lines of the log: what psycopg warns of is that it passes over
 # what it raises besides, when it ends what an error has ended already.
@@ -124,8 +120,8 @@ class PatientConnection(psycopg.Connection[Any]):
         self._timeout_sec = self._deadline_sec = inf
         self._limit_sec = 0.0
         self._has_own_session = False
-        self._names: dict[tuple[str, tuple[type, ...]], str] = {}
-        """Those of the prepared statements, by their text and the types of their values."""
+        self._names: dict[tuple[str, tuple[tuple[str, type], ...]], str] = {}
+        """The name of each prepared statement, by its text, and its parameters with their types."""
         self._prepared_chars = 0
 
     def begin(self, statements: Sequence[str], then_silence_max_sec: float = 0.0) -> None:
@@ -202,25 +198,28 @@ class PatientConnection(psycopg.Connection[Any]):
     ) -> tuple[str, Mapping[str, object] | Sequence[object]]:
         """Return how a statement of a query is executed once it is prepared, and its values.
 
-        As they are where it can't be: outside of `limit` it would be planned with other settings.
+        They are returned as they are where it can't be prepared: in a session that is shared,
+        without a limit of time, since the settings are others then, or with a value of no known
+        type.
         """
-        kinds = tuple(map(type, values.values()))
-        if not self._has_own_session or self._deadline_sec == inf or not TYPES.keys() >= {*kinds}:
+        parameters = tuple((name, type(value)) for name, value in values.items())
+        is_known = all(kind in TYPES for _, kind in parameters)
+        if not self._has_own_session or self._deadline_sec == inf or not is_known:
             return statement, values
-        if (statement, kinds) not in self._names:
-            self._prepare(statement, values, kinds)
+        if (statement, parameters) not in self._names:
+            self._prepare(statement, parameters)
         places = f"({', '.join(['%s'] * len(values))})" if values else ""
-        return f"EXECUTE {self._names[statement, kinds]}{places}", tuple(values.values())
+        return f"EXECUTE {self._names[statement, parameters]}{places}", tuple(values.values())
 
-    def _prepare(self, statement: str, names: Iterable[str], kinds: tuple[type, ...]) -> None:
+    def _prepare(self, statement: str, parameters: tuple[tuple[str, type], ...]) -> None:
         if self._prepared_chars + len(statement) > MOST_PREPARED_CHARS:
             self._names.clear()
             self._prepared_chars = 0
             self.add("DEALLOCATE ALL")
-        name = self._names[statement, kinds] = f"q{len(self._names)}"
+        name = self._names[statement, parameters] = f"q{len(self._names)}"
         self._prepared_chars += len(statement)
-        types = f"({', '.join(TYPES[kind] for kind in kinds)})" if kinds else ""
-        places = {name: f"${place}" for place, name in enumerate(names, 1)}
+        types = f"({', '.join(TYPES[kind] for _, kind in parameters)})" if parameters else ""
+        places = {parameter: f"${place}" for place, (parameter, _) in enumerate(parameters, 1)}
         self.add(f"PREPARE {name}{types} AS {statement % places}")
 
     def doubt_prepared(self) -> None:
@@ -242,7 +241,7 @@ class PatientConnection(psycopg.Connection[Any]):
 
     def rollback(self) -> None:
         """Undo the transaction; what waits is forgotten."""
-        if self._waiting:
+        if self._waiting and not self._begins:
             self.doubt_prepared()
         self._waiting = []
         super().rollback()
@@ -356,7 +355,11 @@ def use(engine: Engine, patience: Patience) -> None:
         connection = PatientConnection.connect(*arguments, autocommit=True, **named)
         connection.patience = patience
         connection.adapters.register_dumper(int, _WholeNumber)
-        connection.look_at_session()
+        try:
+            connection.look_at_session()
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     @event.listens_for(engine, "checkout")
@@ -424,7 +427,7 @@ def _driver_of(cursor: psycopg.Cursor[Any]) -> PatientConnection:
 
 
 def rows_of(cursor: TextCursor, number: int) -> list[Any]:
-    """The rows of so many statements of the text, the last ones that have any."""
+    """The rows of the last so many statements of the text that read; of one without rows none."""
     found: list[Any] = []
     for place in count(1):
         if len(found) == number:
@@ -453,6 +456,12 @@ class Answering:
         self._lock = threading.Lock()
         self._began_sec = 0.0
         self._answer: Future[object] | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether the thread of the caller is the one that asks."""
+        return threading.current_thread() is self._thread
 
     def require(self, within_sec: float) -> None:
         """Return when the server answers; raises DBAPIError or TimeoutError.
@@ -477,8 +486,9 @@ class Answering:
             if self._answer is None or self._answer.done():
                 self._answer, self._began_sec = Future(), monotonic()
                 ask = partial(self._ask, self._answer)
+                self._thread = threading.Thread(target=ask, name="answering", daemon=True)
                 try:
-                    threading.Thread(target=ask, name="answering", daemon=True).start()
+                    self._thread.start()
                 except RuntimeError:
                     # Out of threads: the next read finds out.
                     self._answer.set_result(None)
