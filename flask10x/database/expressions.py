@@ -116,7 +116,7 @@ def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _of_type(value: ColumnElement[Any], expression: Expression) -> ColumnElement[Any]:
-    # What it is compared with becomes one of its type: 22.3 a whole number beside whole numbers.
+    # A parameter gets the type of what it is compared with: beside whole numbers 22.3 becomes 22.
     expression.type = value.type
     return expression
 

@@ -111,7 +111,7 @@ def test_once_the_server_was_lost_pages_wait_for_one_thread_that_connects_again(
     try:
         with ThreadPoolExecutor(4) as threads:
             with pytest.raises(DBAPIError):
-                page()
+                threads.submit(page).result()
             asked = [threads.submit(page) for _ in range(12)]
             assert all(isinstance(one.exception(), DBAPIError) for one in asked)
         assert database.no_answer

@@ -4,6 +4,7 @@ Everything of a session is set for a transaction only, so that PgBouncer may giv
 another connection (https://www.pgbouncer.org/features.html, transaction pooling).
 """
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -179,7 +180,7 @@ class PostgresConnections(Connections):
     def limit(self, connection: Connection, timeout_sec: float) -> Iterator[None]:
         """Break off what the block runs on the connection once the time is over.
 
-        The transaction has begun already. Raises QueryTooLong then; half of the time later, at the
+        To be called within a transaction. Raises QueryTooLong then; half of the time later, at the
         latest.
         """
         session = driver.of(connection)
@@ -380,12 +381,15 @@ class PostgresConnections(Connections):
         """Once the server was lost, only the thread that asks whether it answers waits for it.
 
         A new connection waits for each of several hosts, and few threads answer pages: while all of
-        them wait, the question whether the service is ready would wait behind them.
+        them wait, the question whether the service is ready would wait behind them. A command reads
+        in its main thread, which connects by itself.
         """
+        # Before the listener of `driver.use`, which connects: none is called after it.
 
         @event.listens_for(self.reader, "do_connect")
         def require(*_arguments: object) -> None:
-            if self.no_answer and not self._answering.is_asking:
+            waits = threading.current_thread() is not threading.main_thread()
+            if waits and self.no_answer and not self._answering.is_asking:
                 self._answering.require(PROMPT_SEC)
 
         @event.listens_for(self.reader, "invalidate")
@@ -474,4 +478,6 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         # As those of SQLite: one connection writes.
         pool_size=settings.threads + 6 if mode != "write" else 1,
         max_overflow=0,
+        # The one that was used last is heard, and has prepared what is asked most.
+        pool_use_lifo=True,
     )

@@ -427,7 +427,7 @@ def _driver_of(cursor: psycopg.Cursor[Any]) -> PatientConnection:
 
 
 def rows_of(cursor: TextCursor, number: int) -> list[Any]:
-    """The rows of the last so many statements of the text that read; of one without rows none."""
+    """The rows of the last so many statements that return columns, in their order."""
     found: list[Any] = []
     for place in count(1):
         if len(found) == number:
@@ -476,7 +476,9 @@ class Answering:
         error = answer.exception()
         if isinstance(error, DBAPIError):
             # Several threads may raise it.
-            raise DBAPIError("", None, error.orig or error)
+            own = DBAPIError("", None, error.orig or error)
+            own.detail = [*error.detail]
+            raise own
         if error is not None:
             raise TimeoutError(str(error))
 
@@ -489,7 +491,7 @@ class Answering:
                 self._thread = threading.Thread(target=ask, name="answering", daemon=True)
                 try:
                     self._thread.start()
-                except RuntimeError:
+                except (RuntimeError, MemoryError):
                     # Out of threads: the next read finds out.
                     self._answer.set_result(None)
             return self._answer, self._began_sec
