@@ -1,9 +1,7 @@
 """On PostgreSQL the time of a query is that of all its statements together."""
 
 import time
-from collections.abc import Iterator
 from itertools import chain, repeat
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Integer, bindparam, func, literal, select
@@ -19,43 +17,33 @@ from tests.support import postgres
 SET = "SET LOCAL statement_timeout = "
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    server = postgres.shared()
-    values = {"DATA_DIR": tmp_path, "DATABASE_URL": server.url(), "QUERY_TIMEOUT_SEC": 1}
-    settings = settings_module.load({f"FLASK10X_{name}": str(v) for name, v in values.items()})
-    database = Database(settings)
-    yield database
-    database.close()
-
-
 def sleep(connection: Connection, seconds: float) -> None:
     connection.exec_driver_sql(f"SELECT pg_sleep({seconds})")
 
 
-def test_a_long_statement_is_broken_off(database: Database) -> None:
-    with pytest.raises(QueryTooLong), database.query() as connection:
+def test_a_long_statement_is_broken_off(empty_database: Database) -> None:
+    with pytest.raises(QueryTooLong), empty_database.query() as connection:
         sleep(connection, 60)
 
 
-def test_one_whose_rows_come_in_portions_is_broken_off(database: Database) -> None:
-    with pytest.raises(QueryTooLong), database.query() as connection:
+def test_one_whose_rows_come_in_portions_is_broken_off(empty_database: Database) -> None:
+    with pytest.raises(QueryTooLong), empty_database.query() as connection:
         streamed = connection.execution_options(yield_per=10)
         streamed.exec_driver_sql("SELECT pg_sleep(4)").all()
 
 
-def test_many_short_ones_have_the_time_together(database: Database) -> None:
+def test_many_short_ones_have_the_time_together(empty_database: Database) -> None:
     done = 0
     # So long that a busy machine gets through the first of them.
-    with pytest.raises(QueryTooLong), database.query(3) as connection:
+    with pytest.raises(QueryTooLong), empty_database.query(3) as connection:
         for _ in range(100):
             sleep(connection, 0.3)
             done += 1
     assert 0 < done <= 10
 
 
-def test_a_statement_has_what_others_have_left(database: Database) -> None:
-    with pytest.raises(QueryTooLong), database.query() as connection:
+def test_a_statement_has_what_others_have_left(empty_database: Database) -> None:
+    with pytest.raises(QueryTooLong), empty_database.query() as connection:
         sleep(connection, 0.4)
         limits = connection.exec_driver_sql("SHOW statement_timeout").scalar_one()
         assert 0 < int(limits.removesuffix("ms")) <= 600
@@ -63,31 +51,31 @@ def test_a_statement_has_what_others_have_left(database: Database) -> None:
 
 
 def test_quick_statements_set_no_limit_again(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(driver.PatientConnection, "add", lambda _, text: said.append(text))
-    with database.query(60) as connection:
+    with empty_database.query(60) as connection:
         for _ in range(20):
             connection.exec_driver_sql("SELECT 1")
     assert len([one for one in said if SET in one]) == 1
 
 
-def test_the_next_query_has_its_own_time(database: Database) -> None:
-    with pytest.raises(QueryTooLong), database.query() as connection:
+def test_the_next_query_has_its_own_time(empty_database: Database) -> None:
+    with pytest.raises(QueryTooLong), empty_database.query() as connection:
         sleep(connection, 60)
-    with database.query() as connection:
+    with empty_database.query() as connection:
         sleep(connection, 0.01)
 
 
-def test_a_float_comes_as_it_is_whatever_the_server_says(database: Database) -> None:
+def test_a_float_comes_as_it_is_whatever_the_server_says(empty_database: Database) -> None:
     server = postgres.shared()
     name = "few_digits"
     server.create(name)
     try:
         with server.connect() as admin:
             admin.execute(f"ALTER DATABASE {name} SET extra_float_digits = -6".encode())
-        values = {"DATA_DIR": database.path.parent, "DATABASE_URL": server.url(name)}
+        values = {"DATA_DIR": empty_database.path.parent, "DATABASE_URL": server.url(name)}
         settings = settings_module.load({f"FLASK10X_{key}": str(v) for key, v in values.items()})
         few = Database(settings)
         with few.query() as connection:
@@ -98,11 +86,11 @@ def test_a_float_comes_as_it_is_whatever_the_server_says(database: Database) -> 
         server.drop(name)
 
 
-def test_statements_of_one_text_have_the_time_together(database: Database) -> None:
+def test_statements_of_one_text_have_the_time_together(empty_database: Database) -> None:
     asleep: Question = (select(func.pg_sleep(0.7)), {})
-    with pytest.raises(QueryTooLong), database.query() as connection:
+    with pytest.raises(QueryTooLong), empty_database.query() as connection:
         rows_together(connection, [asleep, asleep])
-    with database.query(60) as connection:
+    with empty_database.query(60) as connection:
         rows = rows_together(
             connection, [(select(bindparam("n", type_=Integer)), {"n": n}) for n in range(3)]
         )
@@ -112,18 +100,18 @@ def test_statements_of_one_text_have_the_time_together(database: Database) -> No
 
 @pytest.mark.parametrize("later_sec", [0.0, 0.4, 0.8])
 def test_what_sets_the_limit_of_the_last_of_one_text_is_no_answer(
-    database: Database, monkeypatch: pytest.MonkeyPatch, later_sec: float
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch, later_sec: float
 ) -> None:
     """After 0.8 s as much is left as each of the others may take, and the limit stays."""
     passed_sec, monotonic = chain([0.0], repeat(later_sec)), time.monotonic
-    with database.query() as connection:
+    with empty_database.query() as connection:
         monkeypatch.setattr(driver, "monotonic", lambda: monotonic() + next(passed_sec))
         rows = rows_together(connection, [(select(literal(n)), {}) for n in range(3)])
     assert rows == [[(0,)], [(1,)], [(2,)]]
 
 
-def test_what_has_no_limit_is_asked_one_by_one(database: Database) -> None:
+def test_what_has_no_limit_is_asked_one_by_one(empty_database: Database) -> None:
     """Its begin goes by itself, so that a server that does not answer is noticed early."""
-    with database.reader.begin() as connection:
+    with empty_database.reader.begin() as connection:
         rows = rows_together(connection, [(select(literal(n)), {}) for n in range(2)])
     assert rows == [[(0,)], [(1,)]]
