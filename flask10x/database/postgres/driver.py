@@ -244,7 +244,9 @@ class PatientConnection(psycopg.Connection[Any]):
         if self._waiting and not self._begins:
             self.doubt_prepared()
         self._waiting = []
-        super().rollback()
+        # The pool undoes what has ended long ago, each time a connection comes back to it.
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            super().rollback()
 
     def require_alive(self) -> None:
         """Raise psycopg.Error when the server has ended, or does not answer a question.
@@ -432,7 +434,9 @@ def rows_of(cursor: TextCursor, number: int) -> list[Any]:
     for place in count(1):
         if len(found) == number:
             break
-        if cursor.set_result(-place).description is not None:
+        result = cursor.set_result(-place).pgresult
+        # Whether it has columns: to describe them takes as long as to read the rows.
+        if result is not None and result.nfields:
             found.append(cursor.fetchall())
     return found[::-1]
 
