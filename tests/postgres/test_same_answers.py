@@ -193,7 +193,8 @@ def test_corrected_values_are_compared_with_fractions(both: Both, operator: str)
     found = 0
     for tenths in range(203, 340, 6):
         limit = f"temperature__{operator}={tenths / 10}"
-        path = f"/history/json?endpoint=data2&limit=1000&{limit}"
+        # A download has all of them, where a page ends early when the machine is busy.
+        path = f"/history.json?endpoint=data2&{limit}"
         of_sqlite, of_postgres = _get(both.sqlite, path), _get(both.postgres, path)
         assert of_sqlite == _nearly(of_postgres), limit
         found += len(of_sqlite)
