@@ -12,6 +12,7 @@ import pytest
 from flask10x.database.database import Database
 from flask10x.readings.stations import BUILT_IN, Station
 from tests.contract.test_docs import (
+    blocks,
     example,
     file_of,
     in_both_languages,
@@ -101,6 +102,27 @@ def test_each_query_has_a_label(language: str) -> None:
     on_postgres = {f"{label} on PostgreSQL" for label in ("role", *ANSWERS)}
 
     assert sorted(labels) == sorted({*ANSWERS} | on_postgres)
+
+
+def without_alias(query: str) -> list[str]:
+    """What follows the end of each subquery in FROM that has no name of its own."""
+    unnamed = []
+    for opened in re.finditer(r"\b(?:FROM|JOIN) \(\s*SELECT\b", query):
+        depth, end = 1, query.index("(", opened.start()) + 1
+        while depth:
+            depth += {"(": 1, ")": -1}.get(query[end], 0)
+            end += 1
+        if not re.match(r"\s+AS \w+", query[end:]):
+            unnamed.append(query[end:].strip())
+    return unnamed
+
+
+@in_both_languages
+def test_each_subquery_has_a_name_without_which_postgresql_15_refuses_it(language: str) -> None:
+    """PostgreSQL 16 and SQLite make one up, so only a look at the text shows it there."""
+    queries = blocks(read(file_of("reference/database", language)), "sql")
+    assert sum(len(re.findall(r"FROM \(\s*SELECT", query)) for query in queries) == 4
+    assert [text for query in queries for text in without_alias(query)] == []
 
 
 @in_both_languages
