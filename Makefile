@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 PROCESSES ?= 4
 # Those of the tools wait for more.
 tools tools-once tools-postgres test-python: PROCESSES := 6
+# Who runs the program takes the charts alone. Tests take all of npm's packages, in one go: each `npm ci` begins anew.
+OMIT := --omit=dev
+test test-python test-postgres tools tools-once tools-postgres: OMIT :=
 # What users run, with hashes (docs/decisions/0027-dependencies-and-lock.md).
 LOCK := requirements.lock
 # What `flask10x mqtt` needs beside it.
@@ -41,7 +44,7 @@ AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 # what it loads then, so those tests run where no browser does.
 ONCE := tests/browser tests/postgres tests/e2e/test_wheel.py $(wildcard tests/test_*.py) \
   $(addprefix tests/contract/test_,alert_docs.py catalogue.py cluster_files.py developer_docs.py docs.py docs_site.py) \
-  $(addprefix tests/contract/test_,home_assistant.py lists.py lock.py prometheus_names.py routes.py tutorial.py)
+  $(addprefix tests/contract/test_,home_assistant.py lists.py lock.py makefile.py prometheus_names.py routes.py tutorial.py)
 # Besides these on PostgreSQL: what happens before a reading is stored and after one was read, by the pages too: who is let
 # in, in which language and with which headers, and what is only about files. Of the running service what stores and starts;
 # tests that have no folder, so no database, leave themselves out (tests/support/databases.py).
@@ -83,7 +86,7 @@ static: $(CHARTS) ## fetch the chart library of the history page (npm is not nee
 
 # Without a network everything but the charts works.
 charts:
-	@[ -e $(CHARTS) ] || $(MAKE) --no-print-directory static || true
+	@[ -e $(CHARTS) ] || $(MAKE) --no-print-directory static OMIT=$(OMIT) || true
 	@[ -e $(CHARTS) ] || echo "The history page has no charts: make static fetches them. All else works."
 
 pictures: $(VENV)/.develop $(CHARTS) ## take the pictures of docs/pictures (needs chromium)
@@ -97,17 +100,18 @@ $(VENV)/.compiled: $(VENV)/.develop
 	$(BIN)/python -m pytest --collect-only -qq tests/[e-z]* >/dev/null; wait
 	@touch $@
 
-test: $(VENV)/.develop charts $(AXE) compiled ## install what tests need and run them all (4 minutes on two cores)
+# All are compiled before all are run, not before some.
+test: $(VENV)/.develop charts $(AXE) $(if $(TESTS),,compiled) ## install what tests need and run them all (4 minutes on two cores); some: make test TESTS=tests/readings
 	$(BIN)/python -m pytest -m "$(MARKED)" -n $(PROCESSES) --dist worksteal $(TESTS)
 
 # What another interpreter, with its SQLite, may answer otherwise, and all tools on the way:
 # `make test-python PYTHON=/usr/bin/python3 VENV=.venv-system`.
-test-python: $(VENV)/.tools charts $(AXE) compiled ## the tests that can differ by the interpreter and its SQLite, with those of `make tools`
+test-python: $(VENV)/.tools charts $(AXE) $(if $(TESTS),,compiled) ## the tests that can differ by the interpreter and its SQLite, with those of `make tools`
 	$(BIN)/python -m pytest -m "not long" -n $(PROCESSES) --dist worksteal $(addprefix --ignore=,$(ONCE)) $(TESTS)
 
 # On a server of the tests' own. What is about the file of SQLite says so and is skipped.
 # `make test-postgres TESTS="tests/database tests/export"`; all of them where none are named.
-test-postgres: $(VENV)/.develop charts $(AXE) compiled ## the same on PostgreSQL (needs Debian's postgresql-17)
+test-postgres: $(VENV)/.develop charts $(AXE) $(if $(TESTS),,compiled) ## the same on PostgreSQL (needs Debian's postgresql-17)
 	$(ON_POSTGRES) -m "$(MARKED)" $(TESTS)
 
 tools-postgres: $(VENV)/.tools charts ## and of `make tools` what a kill or a fault leaves in the database
@@ -153,26 +157,26 @@ format: $(VENV)/.develop ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-format-check: $(VENV)/.develop
+format-check: $(VENV)/.develop ## is the code formatted?
 	$(BIN)/ruff format --check .
 
-lint: $(VENV)/.develop
+lint: $(VENV)/.develop ## look for mistakes, with ruff
 	$(BIN)/ruff check .
 
-types: $(VENV)/.develop
+types: $(VENV)/.develop ## check the types, with mypy
 	$(BIN)/mypy
 
 # On a database of its own, made and thrown away.
 migrations: $(VENV)/.develop ## do the migrations make the tables that the code expects? On PostgreSQL, too, if it is installed
 	$(BIN)/python -m tests.support.migrations
 
-wheel: $(VENV)/.develop $(CHARTS) ## build the wheel into dist/, with the chart library
+wheel: $(VENV)/.packaging $(CHARTS) ## build the wheel into dist/, with the chart library
 	$(BIN)/python -m build --no-isolation
 
-deb: $(VENV)/.develop $(CHARTS) ## build the Debian packages into dist/, for amd64 and arm64 (`make deb ARCHITECTURES=arm64` for one)
+deb: $(VENV)/.packaging $(CHARTS) ## build the Debian packages into dist/, for amd64 and arm64 (`make deb ARCHITECTURES=arm64` for one)
 	$(BIN)/python deploy/debian/build.py $(ARCHITECTURES)
 
-image: $(VENV)/.develop $(CHARTS) ## build the images into dist/, as `make deb` (needs podman and mmdebstrap)
+image: $(VENV)/.packaging $(CHARTS) ## build the images into dist/, as `make deb` (needs podman and mmdebstrap)
 	$(BIN)/python deploy/container/image.py $(ARCHITECTURES)
 
 # `make release RELEASE=--trial` of whatever the checkout has.
@@ -220,14 +224,15 @@ $(CHARTS): package-lock.json $(if $(HAS_NPM),,| $(BIN)/python)
 	trap end EXIT; trap 'exit 130' HUP INT TERM; set -e; \
 	$(if $(HAS_NPM),,echo "npm is not installed: its wheel is fetched for the moment (60 MB)"; \
 	  $(BIN)/python -m pip install --quiet --no-cache-dir --retries 1 --require-hashes --target $(LENT) --requirement $(CHARTS_LOCK);) \
-	$(NPM) ci --omit=dev; \
+	$(NPM) ci $(OMIT); \
 	mkdir -p $(@D); \
 	cp node_modules/uplot/dist/uPlot.iife.min.js node_modules/uplot/dist/uPlot.min.css $(@D); \
 	cp node_modules/uplot/LICENSE $(@D)/uPlot.LICENSE.txt; \
 	touch $@
 
-node_modules/axe-core/axe.min.js: package-lock.json | $(CHARTS)
-	-npm ci && touch $@
+# The charts may have brought it along; files of npm's have the time of their archive.
+node_modules/axe-core/axe.min.js: package-lock.json | charts
+	-@{ [ -e $@ ] || npm ci; } && touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -256,6 +261,11 @@ $(VENV)/versions.txt: $(LOCK) $(MQTT_LOCK) $(ALERTS_LOCK) $(POSTGRES_LOCK) $(VEN
 
 $(VENV)/.develop: $(VENV)/versions.txt
 	$(BIN)/python -m pip install --quiet --constraint $< --no-build-isolation --editable '.[dev]'
+	touch $@
+
+# What packs the program, without what tests it.
+$(VENV)/.packaging: $(VENV)/versions.txt
+	$(BIN)/python -m pip install --quiet --constraint $< --no-build-isolation --editable '.[packaging]'
 	touch $@
 
 # On top of the others, so that the tests of the site find Sphinx.

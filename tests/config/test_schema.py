@@ -30,10 +30,14 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("name", schema.NAMES)
-def test_what_is_shipped_is_what_the_readers_take(name: str) -> None:
-    shipped = schema_path(name).read_text(encoding="utf-8")
-    assert shipped == schema.text_of(name), "run: python -m tests.support.schemas"
+def test_what_is_shipped_is_what_the_readers_take() -> None:
+    # The names alone: git shows what differs, once they are renewed.
+    outdated = [
+        name
+        for name in schema.NAMES
+        if schema_path(name).read_text(encoding="utf-8") != schema.text_of(name)
+    ]
+    assert outdated == [], "run: python -m tests.support.schemas"
 
 
 @pytest.mark.parametrize("name", schema.NAMES)
