@@ -44,6 +44,7 @@ MEMORY = Path("/dev/shm")
 # Twice what `max_wal_size` allows.
 MEMORY_MIN_BYTES = 4 * 2**30
 GUARD = Path(__file__).with_name("postgres_guard.py")
+RUN_GUARD = Path(__file__).with_name("run_guard.py")
 # A restart of it that loses no more than a page cache; no plan that depends on when it ran.
 OPTIONS: Mapping[str, object] = {
     "listen_addresses": HOST,
@@ -117,11 +118,13 @@ class PostgresServer:
             self._make_cluster()
         options = {"port": self.port, **self._options}
         given = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        inherited = os.environ | self.environment
         with self.log_file.open("ab") as log:
             self._guard = subprocess.Popen(
                 [*self._guarded(), _binary("postgres"), "-D", self.data, *given],
                 cwd="/",
-                env=os.environ | self.environment,
+                # Not marked as of the run: the guard ends the server, and then removes its folder.
+                env={k: v for k, v in inherited.items() if k != FOLDER_VARIABLE},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -336,11 +339,25 @@ def standby_of(primary: PostgresServer, name: str) -> Iterator[PostgresServer]:
 
 
 def announce() -> None:
-    """Say to all processes of this run which folder the shared server will have, if one asks."""
+    """Say to all processes of this run which folder the shared server will have, if one asks.
+
+    That is the mark of what the run starts, too: none of it outlives the run.
+    """
     if FOLDER_VARIABLE not in os.environ:
+        unmarked = dict(os.environ)
         name = f"flask10x-tests-{os.getpid()}-{secrets.token_hex(4)}"
         os.environ[FOLDER_VARIABLE] = str((in_memory() or _reachable()) / name)
         os.environ[RUN_VARIABLE] = str(os.getpid())
+        mark = f"{FOLDER_VARIABLE}={os.environ[FOLDER_VARIABLE]}"
+        guard = subprocess.Popen(
+            [sys.executable, "-I", str(RUN_GUARD), str(os.getpid()), mark],
+            env=unmarked,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        # Else Python warns of a process that was forgotten.
+        guard.returncode = 0
 
 
 @cache
