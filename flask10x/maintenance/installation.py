@@ -32,7 +32,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 KEPT_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG", "TERM")
 # As the settings are: secrets stay with root and the service.
 SETTINGS_MODE, FOLDER_MODE = 0o640, 0o750
-UNIT_MODE = 0o644
+UNIT_MODE, UNITS_MODE = 0o644, 0o755
 # Whose units run while they are not logged in (man 1 loginctl).
 LINGERING = Path("/var/lib/systemd/linger")
 
@@ -159,6 +159,8 @@ def start_service(place: Place, say: Say) -> None:
         if enabled:
             run(say, Command(place.systemctl("start", *enabled)))
         run(say, Command(place.systemctl("restart", units.SERVICE)))
+        # Of ours, only what runs already: it needs a broker.
+        run(say, Command(place.systemctl("try-restart", units.BY_HAND)))
     except CommandFailed as error:
         text = _("{error}; why: {command}")
         raise CommandFailed(text.format(error=error, command=place.journal())) from error
@@ -188,11 +190,12 @@ def write_units(place: Place, say: Say) -> list[str]:
         elif path.read_text(encoding="utf-8") == text:
             continue
         say(_("writes {path}").format(path=path))
-        _write(path, text, UNIT_MODE)
+        write(path, text, UNIT_MODE)
     return added
 
 
-def _write(path: Path, text: str, mode: int) -> None:
+def write(path: Path, text: str, mode: int) -> None:
+    """Make or replace a file with this mode."""
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(text, encoding="utf-8")
     beside.chmod(mode)
@@ -258,7 +261,7 @@ def _make_folders(place: Place, say: Say) -> None:
     if place.settings.exists():
         return
     say(_("writes {path}").format(path=place.settings))
-    _write(place.settings, units.text_of(place.settings.name, place), SETTINGS_MODE)
+    write(place.settings, units.text_of(place.settings.name, place), SETTINGS_MODE)
     _give(place.settings, place)
 
 

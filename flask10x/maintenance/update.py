@@ -16,7 +16,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
@@ -25,7 +25,7 @@ import flask10x
 from flask10x.config import settings as settings_module
 from flask10x.config.settings import CHECKOUT
 from flask10x.errors import CommandFailed, ServiceError
-from flask10x.maintenance import installation
+from flask10x.maintenance import installation, stand_in
 from flask10x.maintenance.installation import Command, Say, own_command, run
 from flask10x.system import backup_files, units
 from flask10x.system.units import Place
@@ -41,6 +41,15 @@ LOCKS = {
 # The lists of dpkg, and where a package that is rebuilt of them is kept.
 DPKG = Path("/var/lib/dpkg/info")
 KEPT_PACKAGES = Path("/var/lib/flask10x-known/former")
+# What runs in the place of the service until this is removed: nothing of its environment, which is
+# exchanged meanwhile.
+STAND_IN = """[Service]
+Type=simple
+ExecStart=
+ExecStart="{python}" -I "{script}"
+ExecReload=
+WatchdogSec=0
+"""
 # A service that has just been started may not have answered yet, or still be catching up.
 SETTLED_WITHIN_SEC = 30.0
 LOOK_PAUSE_SEC = 2.0
@@ -243,9 +252,11 @@ class Package(Way):
 
     @staticmethod
     def _apt(*words: str) -> Command:
-        # Else deploy/debian/preinst makes a second backup, and dpkg asks about the settings.
+        # Else deploy/debian/preinst makes a second backup, postinst restarts the service while apt
+        # has more to do, and dpkg asks about the settings.
         keep = ["-o", "Dpkg::Options::=--force-confold"]
         environment = {"DEBIAN_FRONTEND": "noninteractive", "UPDATE_WITHOUT_BACKUP": "1"}
+        environment["UPDATE_WITHOUT_RESTART"] = "1"
         return Command(["apt-get", *keep, *words], environment=environment)
 
     @staticmethod
@@ -288,15 +299,17 @@ def update(place: Place, target: str, say: Say) -> bool:
     wrong_before = installation.failures(place)
     for name, text in wrong_before.items():
         say(_("FAIL already before the update: {name}: {text}").format(name=name, text=text))
-    former = _Former(place, method, _revision(place), installed_units(place))
+    # What runs this is exchanged, too.
+    script = Path(stand_in.__file__).read_text(encoding="utf-8")
+    former = _Former(place, method, _revision(place), installed_units(place), script)
     run(say, Command(place.systemctl("start", units.BACKUP)))
     method.keep(say)
     try:
         method.renew(target, say)
         if method.writes_units:
             run(say, own_installer(place))
-            # Of its units, too, those that are new.
-            installation.start_service(place, say)
+        # Of its units, too, those that are new.
+        installation.start_service(place, say)
         wrong = _wrong_since(place, wrong_before)
     except CommandFailed as error:
         wrong = {NAME: str(error)}
@@ -338,20 +351,49 @@ class _Former:
     way: Way
     revision: str
     units: set[str]
+    stand_in: str
+    """The program that answers meanwhile."""
 
     def put_back(self, say: Say) -> None:
         """Stop the new version, bring the database back to the former one, and start that."""
         place = self.place
         say(_("installs version {version} again").format(version=flask10x.__version__))
-        # The socket stays: what is sent meanwhile waits.
-        run(say, Command(place.systemctl("stop", units.SERVICE)))
-        is_back = self._database_back(say)
-        self.way.put_back(say)
-        if not is_back:
-            self._restore(say)
-        if self.way.writes_units:
-            self._units_back(say)
+        with self._standing_in(say):
+            is_back = self._database_back(say)
+            self.way.put_back(say)
+            if not is_back:
+                self._restore(say)
+            if self.way.writes_units:
+                self._units_back(say)
         run(say, Command(place.systemctl("restart", units.SERVICE)))
+
+    @contextmanager
+    def _standing_in(self, say: Say) -> Iterator[None]:
+        """The service stopped, and another program behind its port, where systemd holds that.
+
+        Without one the next reading would start the service again, and wait until it runs.
+        """
+        place = self.place
+        if units.property_of(place, units.SOCKET, "ActiveState") != "active":
+            run(say, Command(place.systemctl("stop", units.SERVICE)))
+            yield
+            return
+        folder = place.runtime_units / f"{units.SERVICE}.d"
+        script, drop_in = folder / "stand_in.py", folder / "stand_in.conf"
+        python = Path(sys.executable).resolve()
+        say(_("answers senders with 503 meanwhile"))
+        folder.mkdir(mode=installation.UNITS_MODE, parents=True, exist_ok=True)
+        installation.write(script, self.stand_in, installation.UNIT_MODE)
+        text = STAND_IN.format(python=python, script=script)
+        installation.write(drop_in, text, installation.UNIT_MODE)
+        try:
+            run(say, Command(place.systemctl("daemon-reload")))
+            run(say, Command(place.systemctl("restart", units.SERVICE)))
+            yield
+        finally:
+            drop_in.unlink()
+            script.unlink()
+            run(say, Command(place.systemctl("daemon-reload")))
 
     def _database_back(self, say: Say) -> bool:
         """Whether the database is one that the former version knows."""
@@ -381,14 +423,14 @@ def _wrong_since(place: Place, before: dict[str, str]) -> dict[str, str]:
     """What `check` calls wrong and the former version did not, once the service has settled."""
     until = time.monotonic() + SETTLED_WITHIN_SEC
     while True:
+        # It ran, for its start was waited for: it will not get well, and senders wait.
+        if units.property_of(place, units.SERVICE, "ActiveState") != "active":
+            text = _("it does not run; why: {command}")
+            return {units.SERVICE: text.format(command=place.journal())}
         try:
             wrong = {n: t for n, t in installation.failures(place).items() if n not in before}
         except CommandFailed as error:
             wrong = {NAME: str(error)}
-        if units.property_of(place, units.SERVICE, "ActiveState") != "active":
-            wrong[units.SERVICE] = _("it does not run; why: {command}").format(
-                command=place.journal()
-            )
         if not wrong or time.monotonic() > until:
             return wrong
         time.sleep(LOOK_PAUSE_SEC)

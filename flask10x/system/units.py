@@ -57,6 +57,14 @@ class Place:
     account: str
     is_user: bool = False
 
+    @property
+    def runtime_units(self) -> Path:
+        """Where drop-ins are that go with the next boot; they count before those of packages."""
+        if not self.is_user:
+            return BOOTED
+        folder = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
+        return Path(folder, "systemd", "user")
+
     def systemctl(self, *arguments: str) -> list[str]:
         """The command for the systemd that runs the service."""
         return ["systemctl", *(["--user"] if self.is_user else []), *arguments]

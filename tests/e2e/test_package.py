@@ -41,7 +41,7 @@ with senders.sending():
     done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
     time.sleep(2)
 print(json.dumps({"status": done.returncode, "said": done.stdout + done.stderr,
-    "answered": len(senders.answered), "refused": senders.refused,
+    "answered": len(senders.answered), "refused": senders.refused, "later": senders.sent_later,
     "slowest_sec": senders.slowest_sec}))
 """
 
@@ -270,8 +270,9 @@ def say(machine: Machine, step: str, sent: dict[str, Any]) -> None:
     """Say how a step went, for the figures of docs/en/reference/units.md."""
     version = machine.run("systemctl", "--version").stdout.partition("(")[0].strip()
     sys.stdout.write(
-        f"{version}, {step}: {sent['answered']} answered, {len(sent['refused'])} refused, slowest"
-        f" {sent['slowest_sec']:.1f} s; load {os.getloadavg()[0]:.1f}\n"
+        f"{version}, {step}: {sent['answered']} answered, {len(sent['refused'])} refused,"
+        f" {sent['later']} asked to send later, slowest {sent['slowest_sec']:.1f} s;"
+        f" load {os.getloadavg()[0]:.1f}\n"
     )
 
 

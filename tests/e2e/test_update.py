@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.service import PATIENCE_SEC, wait_until
-from tests.e2e.test_package import DATABASE, is_active, rows, say, send_while
+from tests.e2e.test_package import ANSWERED_WITHIN_SEC, DATABASE, is_active, rows, say, send_while
 from tests.support.booted import Machine, booted
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
@@ -25,32 +26,30 @@ VENDOR = Path("flask10x/web/static/vendor")
 CHECKOUT = "/opt/flask10x"
 PYTHON, PROGRAM = f"{CHECKOUT}/.venv/bin/python", f"{CHECKOUT}/.venv/bin/flask10x"
 USER_ID = 1500
-# Beside other tests; an answer takes as long as the update holds the service up.
-SLOWEST_SEC = 60.0
 # Debian's: another may be in a home, which the service does not see.
 BASE = "/usr/bin/python3"
 # Nothing is fetched from elsewhere.
 ENVIRONMENT = ("env", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/packages/wheels")
 MIGRATION = '''"""A table of the next version.
 
-Revision: 9000, after {before}
+Revision: {number}, after {before}
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "9000"
+revision = "{number}"
 down_revision = "{before}"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table("of_the_next", sa.Column("id", sa.Integer(), primary_key=True))
+    op.create_table("of_{number}", sa.Column("id", sa.Integer(), primary_key=True))
 
 
 def downgrade() -> None:
-    op.drop_table("of_the_next")
+    op.drop_table("of_{number}")
 '''
 
 
@@ -102,7 +101,9 @@ class Repository:
         """Give the next version a migration."""
         versions = self._clone / "migrations" / "versions"
         newest = max(path.name[:4] for path in versions.glob("[0-9]*.py"))
-        (versions / "9000_next.py").write_text(MIGRATION.format(before=newest))
+        number = max(9000, int(newest) + 1)
+        text = MIGRATION.format(before=newest, number=number)
+        (versions / f"{number}_next.py").write_text(text)
 
 
 @dataclass(frozen=True)
@@ -139,10 +140,13 @@ class Program:
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         return done.stdout
 
-    def runs(self) -> bool:
+    def control(self, word: str) -> str:
+        """What `systemctl` says of the service."""
         whose = ["--user"] if self.user else []
-        words = self.as_caller("systemctl", *whose, "is-active", "flask10x")
-        return self.machine.run(*words).stdout == "active\n"
+        return self.machine.run(*self.as_caller("systemctl", *whose, word, "flask10x")).stdout
+
+    def runs(self) -> bool:
+        return self.control("is-active") == "active\n"
 
 
 @pytest.fixture
@@ -197,13 +201,20 @@ def pip(*words: str) -> tuple[str, ...]:
 def update(machine: Machine, *target: str, of: Program | None = None) -> tuple[int, str]:
     """The update under load: its status and what it says; no sender was refused, none lost."""
     program = of or Program(machine, PROGRAM)
+    began = time.monotonic()
+    program.control("restart")
+    restart_sec = time.monotonic() - began
     before = rows(machine, program.database)
     sent = send_while(machine, *program.words("service", "update", *target))
     say(machine, f"update to {' '.join(target) or 'the newest'}", sent)
     assert sent["refused"] == [], sent["said"]
     # A sender that has given up leaves what it has sent, which is stored later.
     assert rows(machine, program.database) >= before + sent["answered"], sent["said"]
-    assert sent["slowest_sec"] < SLOWEST_SEC
+    # Whatever the update takes: what stands in answers, or the service, which a busy machine starts
+    # late.
+    assert sent["slowest_sec"] < max(ANSWERED_WITHIN_SEC, 3 * restart_sec)
+    # Where it went back, and nowhere else.
+    assert sent["later"] == 0 or sent["status"] == 1
     return sent["status"], sent["said"]
 
 
@@ -211,8 +222,8 @@ def version_of(machine: Machine) -> str:
     return machine.run(PROGRAM, "--version").stdout.rpartition(" ")[2].strip()
 
 
-def has_table(machine: Machine, database: str = DATABASE) -> bool:
-    look = "SELECT count(*) FROM sqlite_master WHERE name = 'of_the_next'"
+def has_table(machine: Machine, database: str = DATABASE, *, number: int = 9000) -> bool:
+    look = f"SELECT count(*) FROM sqlite_master WHERE name = 'of_{number}'"
     script = (
         f"import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute({look!r}).fetchone())"
     )
@@ -240,10 +251,12 @@ def test_a_checkout_is_updated_and_goes_back_by_itself(
         r'return Finding\("ok", "service"',
         'return Finding("FAIL", "service"',
     )
+    repository.migrate()
     repository.version("4.0.0", on_main=False)
     status, said = update(machine, "v4.0.0")
     assert (status, version_of(machine), has_table(machine)) == (1, "3.0.0", True), said
     assert "FAIL since the update: service" in said
+    assert not has_table(machine, number=9001)
 
     # What ends its start.
     repository.change("flask10x/commands/serve.py", r"^import os$", "import os_")
