@@ -177,6 +177,10 @@ def columns_of(stations: Iterable[Station]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column for station in stations for column in station.columns))
 
 
+# The style sheet has so many `--series-…`.
+COLOURS = 6
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Stations:
     """The stations of an installation, in the order of downloads and of their colours."""
@@ -201,6 +205,15 @@ class Stations:
     def ordered(self) -> tuple[Station, ...]:
         """All of them as pages show them: by their `order`, then those without one."""
         return tuple(sorted(self.all, key=lambda s: (s.order is None, s.order or 0)))
+
+    @property
+    def colours(self) -> dict[str, tuple[int, int]]:
+        """Which colour each station has, from 1, and how many times all were given out before it.
+
+        That follows from its place in the file: neither `order` nor a filter changes it.
+        """
+        places = enumerate(self.all)
+        return {s.endpoint: (place % COLOURS + 1, place // COLOURS) for place, s in places}
 
     def __reduce__(self) -> tuple[type["Stations"], tuple[tuple[Station, ...], str]]:
         """Another process builds it from its stations, because a mapping proxy can't be pickled."""

@@ -10,6 +10,7 @@ from tests.e2e.service import Service
 
 STATIONS = """
 [stations.garden-2]
+order = 1
 label = "Garden <shed>"
 label_ja = "庭の小屋"
 measurements.temperature = { unit = "°C" }
@@ -52,6 +53,17 @@ return [...document.querySelectorAll('.chart')].map((chart) => [
 WIDE_CARDS = """
 return [...document.querySelectorAll('.card')].filter((card) => card.scrollWidth > card.clientWidth)
 """
+# Of each station the colour of its chip.
+CHIPS = """
+return Object.fromEntries([...document.querySelectorAll('.card')].map((card) => [
+  card.querySelector('small').textContent, getComputedStyle(card, '::before').backgroundColor]))
+"""
+# Of each line of the temperatures its name and its colour.
+STROKES = """
+const [chart] = [...document.querySelectorAll('.chart')].filter((one) => one.textContent.includes('°C'));
+return [...chart.querySelectorAll('.keys li')].map((key) => [
+  key.querySelector('button > span').textContent, key.querySelector('line').getAttribute('stroke')])
+"""  # noqa: E501
 SAID = "return [...document.querySelectorAll('.chart .plot')].map((plot) => plot.ariaLabel)"
 
 
@@ -77,6 +89,23 @@ def test_with_five_stations_charts_still_come_first(
     assert len(browser.all("#cards .card")) == 5
     top = "return document.querySelector('.plot').getBoundingClientRect().top"
     assert browser.script(top) <= most_px
+
+
+def test_a_station_has_the_colour_of_its_lines_wherever_the_page_shows_it(browser: Browser) -> None:
+    browser.open("/history?from=-2h", charts=5)
+    assert browser.texts(".card h2 small") == ["garden-2", "data", "data2", "data3", "data4"]
+    chips, strokes = browser.script(CHIPS), dict(browser.script(STROKES))
+    assert len(set(chips.values())) == 5
+    assert {name: strokes[name] for name in ("Garden <shed>", "Pico", "Bedroom", "Outside")} == {
+        "Garden <shed>": chips["garden-2"],
+        "Pico": chips["data"],
+        "Bedroom": chips["data2"],
+        "Outside": chips["data3"],
+    }
+    # Nor does what is chosen change any.
+    browser.open("/history?from=-2h&endpoint=data3", charts=1)
+    assert browser.script(CHIPS) == chips
+    assert dict(browser.script(STROKES)) == {"Outside": chips["data3"]}
 
 
 @pytest.mark.long

@@ -205,7 +205,7 @@ SPIKE: dict[str, Any] = {
 DRAWN = """
 Promise.all(["plot", "clock", "colours"].map((name) => import(`/static/${name}.js`))).then(async ([{ Plot }, { Clock }, { stylesOf }]) => {
   const answer = arguments[0];
-  const context = { clock: new Clock(answer.zone), nowMs: answer.to_ms, isFiltered: true, styles: stylesOf(answer.series, ["data2"]) };
+  const context = { clock: new Clock(answer.zone), nowMs: answer.to_ms, isFiltered: true, styles: stylesOf(answer.series) };
   const plot = new Plot(answer.series, answer, context, [], () => {});
   document.getElementById("plots").append(plot.figure);
   plot.draw();

@@ -149,10 +149,9 @@ function redraw(answer) {
   const focused = plots.findIndex(({ figure }) => figure.contains(document.activeElement));
   for (const plot of plots) plot.destroy();
   const clock = new Clock(answer.zone);
-  const stations = order([...new Set(answer.series.map((series) => series.endpoint))]);
   const groups = chartsOf(answer);
   plots = groups.map((group) => {
-    const context = { clock, nowMs: now(), isFiltered: isFiltered(), styles: stylesOf(group, stations) };
+    const context = { clock, nowMs: now(), isFiltered: isFiltered(), styles: stylesOf(group) };
     return new Plot(group, answer, context, layersOf(group, answer, context), zoom);
   });
   // Where there is nothing else, they are not folded.
@@ -186,12 +185,6 @@ function fold(folded) {
 function jump() {
   if (!jumped && location.hash) document.querySelector(location.hash)?.scrollIntoView({ behavior: "instant" });
   jumped = true;
-}
-
-/** The stations in the order of the registry, so that each keeps its colour whatever is chosen. */
-function order(stations) {
-  const all = [...document.querySelectorAll('#filter input[name="endpoint"]')].map((box) => box.value);
-  return all.length ? all : stations;
 }
 
 /** Whether conditions leave readings out: then what is not shown may well be there. */

@@ -1,5 +1,7 @@
 // Colours of the style sheet for a canvas, and the look of each station's line.
 
+import { colourOfStation } from "./texts.js";
+
 // Where colours cannot tell lines apart.
 const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 2]];
 // The second line of a station is as far as can be from its first, and has so much of its colour.
@@ -26,16 +28,16 @@ export const PLAIN = ["print", "(forced-colors: active)"];
 export const isPlain = () => PLAIN.some((media) => matchMedia(media).matches) || !CSS.supports("color", "light-dark(#000, #fff)");
 
 /** A station has its colour in every chart of the page, and its dash where lines need one; a second line of it in a
- * chart has a shade of its colour and another dash. `stations` are all of the registry, in its order. */
-export function stylesOf(group, stations) {
-  const [lines, needsDash, text] = [DASHES.length, isPlain(), colourOf("--text")];
+ * chart has a shade of its colour and another dash. */
+export function stylesOf(group) {
+  const [needsDash, text] = [isPlain(), colourOf("--text")];
   return group.map((series, line) => {
-    const station = Math.max(0, stations.indexOf(series.endpoint));
+    const [number, turn] = colourOfStation(series.endpoint);
     const before = group.slice(0, line).filter((other) => other.endpoint === series.endpoint).length;
-    const first = colourOf(`--series-${(station % lines) + 1}`);
+    const first = colourOf(`--series-${number}`);
     const colour = before ? `color-mix(in srgb, ${first} ${NEXT_PERCENT}%, ${text})` : first;
     // Behind the last colour the pairs go on, or the seventh station would look like the first.
-    const dash = needsDash ? DASHES[(station + Math.floor(station / lines) + NEXT_LINE * before) % lines] : [];
+    const dash = needsDash ? DASHES[(number - 1 + turn + NEXT_LINE * before) % DASHES.length] : [];
     return { colour, dash, band: paler(colour, 20), pale: paler(colour, 45) };
   });
 }

@@ -17,6 +17,8 @@ const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => val
 /** Names of stations and of columns, as the table calls them, and of what columns measure. */
 export const stationName = (endpoint) => names.stations?.[endpoint] ?? endpoint;
 export const columnName = (column) => names.columns?.[column] ?? column;
+/** The number of a station's colour in the style sheet, and how many times all colours were given out before it. */
+export const colourOfStation = (endpoint) => names.colours?.[endpoint] ?? [1, 0];
 /** How many digits behind the point a value in this unit has; undefined in a unit that an operator has named. */
 export const digitsOfUnit = (unit) => names.digits?.[unit];
 /** Of which readings a derived value is computed, as a sentence; empty of a measurement. */

@@ -135,6 +135,7 @@ def as_page() -> tuple[str, int]:
             (card, _card_url(card), marked.get(card.station.endpoint, ()), on_chip(card.values))
             for card in content.cards
         ],
+        colours=store.settings.stations.colours,
         form=_form(query, details, t),
         ranges=_ranges(query, now_ms, t),
         charts=_charts(t, is_corrected=content.is_corrected),
@@ -382,6 +383,7 @@ def _charts(t: Translation, *, is_corrected: bool) -> dict[str, object]:
     measurements = [*stations.by_column.values(), *derived]
     names = {
         "stations": {station.endpoint: station_name(station, t) for station in stations.all},
+        "colours": stations.colours,
         "columns": {each.column: column_name(each, t) for each in measurements},
         "quantities": quantity_names(measurements, t),
         # Those that are folded, and the stations whose lines are not parted by their values alone.
