@@ -8,28 +8,24 @@ file has more often, up to the block's end, than the database now. An import tha
 again.
 """
 
-import math
 import sys
 import time
-from bisect import bisect_right, insort
-from collections import Counter, defaultdict
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
 from gettext import gettext as _
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
 from flask10x.database.expressions import unindexed
 from flask10x.database.insert import InsertRow, insert_station_rows
-from flask10x.database.tables import imports, measurement, readings
+from flask10x.database.tables import imports, readings
 from flask10x.errors import ImportRefused, StationUnknown
 from flask10x.export import zone
 from flask10x.export.file import CsvFile
@@ -37,6 +33,7 @@ from flask10x.export.outcome import target_of
 from flask10x.export.position import Position, load_state
 from flask10x.export.rows import FileRows, IdSpan, Import, Target, live
 from flask10x.importing.old_file import RejectedRows, blocks, first_line
+from flask10x.importing.stored_rows import OtherZones, Stored, StoredRows, key_of
 from flask10x.readings import csv_lines, numbers
 from flask10x.readings.csv_lines import Lines, LogRow
 from flask10x.readings.legacy_csv import Block, Layout, LegacyReader, header_of
@@ -175,90 +172,6 @@ class ImportedRanges:
         )
         key: int = connection.execute(row.returning(imports.c.id)).scalar_one()
         return key
-
-
-# A file in the order of time looks at one earlier block at most; a few more are for the others.
-BLOCKS_REMEMBERED = 8
-
-Key = tuple[int, tuple[float | None, ...]]
-"""What makes a row the same row: its second in local time and its values."""
-Stored = dict[Key, list[int]]
-"""The ids of stored rows that are the same row, lowest first."""
-TimeSpan = tuple[int, int]
-Offsets = tuple[int, int]
-
-
-def key_of(block: Block, row: InsertRow) -> Key:
-    """Return what makes this row of the block the same as another."""
-    return block.second(row[1]), row[2:]
-
-
-class StoredRows:
-    """The stored rows that are the same as rows of a file, block by block in its order."""
-
-    def __init__(self, settings: Settings, database: Database, path: Path, layout: Layout) -> None:
-        self._zone = settings.zone
-        self._database = database
-        self._path = path
-        self._layout = layout
-        self._query = _rows_between(layout.station)
-        self._blocks: list[tuple[TimeSpan, Offsets]] = []
-        self._latest = -math.inf
-        self._counts = lru_cache(BLOCKS_REMEMBERED)(self._count)
-
-    def like(self, block: Block, start: int, end: int) -> Stored:
-        """Return the stored rows like those of this block, which is from `start` to `end`.
-
-        Without those that are the same row in an earlier block.
-        """
-        span = block.span()
-        stored = self._stored(block, span)
-        if stored:
-            for earlier in self._overlapping(span):
-                counts = self._counts(*earlier)
-                for key, ids in stored.items():
-                    del ids[: counts[key]]
-        self._blocks.append((span, (start, end)))
-        self._latest = max(self._latest, span[1])
-        return stored
-
-    def _stored(self, block: Block, span: TimeSpan) -> Stored:
-        between = dict(zip(("first", "last"), span, strict=True))
-        keys: set[Key] = set()
-        stored: Stored = defaultdict(list)
-        with self._database.reader.begin() as connection:
-            for row_id, received_at, *values in connection.execute(self._query, between):
-                # Not before: where nothing is stored yet, the keys are not needed.
-                keys = keys or {key_of(block, row) for row in block.rows}
-                key = (block.second(received_at), tuple(values))
-                if key in keys:
-                    insort(stored[key], row_id)
-        return stored
-
-    def _overlapping(self, span: TimeSpan) -> Iterator[Offsets]:
-        """Yield the offsets of earlier blocks that may have rows of this span of time."""
-        first, last = span
-        # No block for a file in the order of time.
-        if first > self._latest:
-            return
-        for (earliest, latest), offsets in self._blocks:
-            if earliest <= last and first <= latest:
-                yield offsets
-
-    def _count(self, start: int, end: int) -> Counter[Key]:
-        """Count each row between these offsets of the file."""
-        reader = LegacyReader(self._layout, self._zone)
-        blocks_read = (reader.read(text_bytes) for _, text_bytes in blocks(self._path, start, end))
-        return Counter(key_of(block, row) for block in blocks_read for row in block.rows)
-
-
-def _rows_between(station: Station) -> Select[Any]:
-    """Return the query of the station's rows from `first` to `last`: id, received_at, values."""
-    columns = map(measurement, station.columns)
-    return select(readings.c.id, readings.c.received_at, *columns).where(
-        readings.c.endpoint == station.endpoint,
-        readings.c.received_at.between(bindparam("first"), bindparam("last")),
-    )
 
 
 # Each try waits for WRITE_BUSY_TIMEOUT_MS. A migration or a person in the sqlite3 shell may hold
@@ -480,7 +393,8 @@ class _Import:
     def __init__(self, settings: Settings, database: Database, path: Path, layout: Layout) -> None:
         self._database = database
         self._station = layout.station
-        self._stored_rows = StoredRows(settings, database, path, layout)
+        self._stored_rows = StoredRows(settings.zone, database, path, layout)
+        self._other_zones: OtherZones | None = OtherZones(settings.zone, database, path, layout)
         self._after_id = 0
         self.left_out = 0
         """Rows so far that may be readings that were removed."""
@@ -510,9 +424,15 @@ class _Import:
     def _looked_up(self, block: Block, start: int, end: int) -> tuple[list[InsertRow], list[Place]]:
         """Return the rows that are not stored yet, and the places of all that the export needs."""
         if stored := self._stored_rows.like(block, start, end):
-            return self._compared(block, stored)
-        new = [row for row in block.rows if not self._is_removed(row)]
-        return new, [(self._after_id, 0)] * len(new)
+            new, places = self._compared(block, stored)
+        else:
+            new = [row for row in block.rows if not self._is_removed(row)]
+            places = [(self._after_id, 0)] * len(new)
+        if new and self._other_zones:
+            # They are the first of the file that are not stored yet.
+            self._other_zones.check(start)
+            self._other_zones = None
+        return new, places
 
     def _compared(self, block: Block, stored: Stored) -> tuple[list[InsertRow], list[Place]]:
         """Return the block's new rows, and the places of all rows that the export needs."""

@@ -204,3 +204,22 @@ def test_restoring_loses_no_reading_that_was_answered(
     assert house.count() == answered == 46
     assert list(house.data_dir.glob("*.replaced-*"))
     house.check_integrity()
+
+
+def test_a_copy_of_an_exported_file_is_taken_in_its_own_zone_only(
+    house: Service, administrator: Administrator
+) -> None:
+    for number in range(20):
+        house.post("data", {"temperature": "20C", "pressure": f"{990 + number}hPa"})
+    house.wait_for_rows(20)
+    house.export()
+    copy = (house.csv_dir / "PicodataX.csv").read_bytes()
+    assert administrator.send(copy)[0] == 303
+    assert "To be stored</dt><dd><strong>0</strong>" in administrator.wait()
+    refused = "the file was written in the time zone Asia/Tokyo, this command runs in UTC"
+    for choice in ("preview", "import"):
+        assert administrator.press("import", do=choice, zone="UTC") == 303
+        assert refused in administrator.wait()
+    assert administrator.press("import", do="import", zone="Asia/Tokyo") == 303
+    assert "20 rows read, 0 stored, 20 present" in administrator.wait()
+    assert house.count() == 20

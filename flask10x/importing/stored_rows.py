@@ -1,0 +1,227 @@
+"""The stored rows that are the same as rows of a file: read in its zone, or in another one.
+
+A file that is read in another zone than it was written in has the readings that are stored, each at
+another time. Imported, every one of them would become a second reading, which never was.
+"""
+
+import math
+from bisect import insort
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, timedelta, timezone, tzinfo
+from functools import cached_property, lru_cache
+from gettext import gettext as _
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Select, bindparam, func, select
+
+from flask10x.database.database import Database
+from flask10x.database.insert import InsertRow
+from flask10x.database.tables import archived_files, exports, measurement, readings
+from flask10x.errors import ImportRefused
+from flask10x.export.rows import FileRows
+from flask10x.importing.old_file import blocks
+from flask10x.readings import times
+from flask10x.readings.csv_lines import ParsedLine
+from flask10x.readings.legacy_csv import Block, Layout, LegacyReader
+from flask10x.readings.stations import Station
+from flask10x.readings.times import SECOND_MS, OtherZone, local_text, zone_name_of
+
+# A file in the order of time looks at one earlier block at most; a few more are for the others.
+BLOCKS_REMEMBERED = 8
+
+Key = tuple[int, tuple[float | None, ...]]
+"""What makes a row the same row: its second in local time and its values."""
+Stored = dict[Key, list[int]]
+"""The ids of stored rows that are the same row, lowest first."""
+TimeSpan = tuple[int, int]
+Offsets = tuple[int, int]
+
+
+def key_of(block: Block, row: InsertRow) -> Key:
+    """Return what makes this row of the block the same as another."""
+    return block.second(row[1]), row[2:]
+
+
+class StoredRows:
+    """The stored rows that are the same as rows of a file, block by block in its order."""
+
+    def __init__(self, zone: tzinfo | None, database: Database, path: Path, layout: Layout) -> None:
+        """`zone` is that of the file's times, as in `Settings.zone`."""
+        self._zone = zone
+        self._database = database
+        self._path = path
+        self._layout = layout
+        self._query = _rows_between(layout.station)
+        self._blocks: list[tuple[TimeSpan, Offsets]] = []
+        self._latest = -math.inf
+        self._counts = lru_cache(BLOCKS_REMEMBERED)(self._count)
+
+    def like(self, block: Block, start: int, end: int) -> Stored:
+        """Return the stored rows like those of this block, which is from `start` to `end`.
+
+        Without those that are the same row in an earlier block.
+        """
+        span = block.span()
+        stored = self._stored(block, span)
+        if stored:
+            for earlier in self._overlapping(span):
+                counts = self._counts(*earlier)
+                for key, ids in stored.items():
+                    del ids[: counts[key]]
+        self._blocks.append((span, (start, end)))
+        self._latest = max(self._latest, span[1])
+        return stored
+
+    def _stored(self, block: Block, span: TimeSpan) -> Stored:
+        between = dict(zip(("first", "last"), span, strict=True))
+        keys: set[Key] = set()
+        stored: Stored = defaultdict(list)
+        with self._database.reader.begin() as connection:
+            for row_id, received_at, *values in connection.execute(self._query, between):
+                # Not before: where nothing is stored yet, the keys are not needed.
+                keys = keys or {key_of(block, row) for row in block.rows}
+                key = (block.second(received_at), tuple(values))
+                if key in keys:
+                    insort(stored[key], row_id)
+        return stored
+
+    def _overlapping(self, span: TimeSpan) -> Iterator[Offsets]:
+        """Yield the offsets of earlier blocks that may have rows of this span of time."""
+        first, last = span
+        # No block for a file in the order of time.
+        if first > self._latest:
+            return
+        for (earliest, latest), offsets in self._blocks:
+            if earliest <= last and first <= latest:
+                yield offsets
+
+    def _count(self, start: int, end: int) -> Counter[Key]:
+        """Count each row between these offsets of the file."""
+        reader = LegacyReader(self._layout, self._zone)
+        blocks_read = (reader.read(text_bytes) for _, text_bytes in blocks(self._path, start, end))
+        return Counter(key_of(block, row) for block in blocks_read for row in block.rows)
+
+
+def _rows_between(station: Station) -> Select[Any]:
+    """Return the query of the station's rows from `first` to `last`: id, received_at, values."""
+    columns = map(measurement, station.columns)
+    return select(readings.c.id, readings.c.received_at, *columns).where(
+        readings.c.endpoint == station.endpoint,
+        readings.c.received_at.between(bindparam("first"), bindparam("last")),
+    )
+
+
+# So many rows, not all of one value, are stored ones at one shift by chance only where both repeat
+# themselves, and then at several shifts.
+SAME_BY_CHANCE_ROWS = 10
+
+
+@dataclass(slots=True)
+class ReadRows:
+    """How many rows a file has, as read in some zone."""
+
+    rows: int = 0
+    stored: int = 0
+    """Of these, how many are stored."""
+    amid: int = 0
+    """And how many are not, though their time is between the times of stored rows."""
+    first_ms: int = 0
+    """The time of the first one that is stored."""
+
+
+@dataclass(frozen=True)
+class OtherZones:
+    """Looks for the rows of a file among the stored ones, as if it was written in another zone."""
+
+    zone: tzinfo | None
+    """The one in which it is read, as in `Settings.zone`."""
+    database: Database
+    path: Path
+    layout: Layout
+
+    def check(self, start: int) -> None:
+        """Raise ImportRefused when the rows from `start` on are stored ones, in another zone.
+
+        Read in the zone of a file of the station, most rows of its copy are stored; the others are
+        those of the old server, or of a database that was lost. Of a file in a zone that no export
+        has had, all of them are, at one shift.
+        """
+        for name, zone in self._exported_zones():
+            there = self._read(zone, start)
+            if there.stored > max(there.amid, self._read(self.zone, start).stored):
+                raise self._refusal(there, name, zone)
+        if shift := self._shift(start):
+            there = self._read(shift, start)
+            if there.rows == there.stored > self._read(self.zone, start).stored:
+                raise self._refusal(there, str(shift), shift)
+
+    def _refusal(self, there: ReadRows, name: str, zone: tzinfo) -> ImportRefused:
+        shown = (local_text(there.first_ms, each) for each in (zone, self.zone))
+        text = _(
+            "{what}; its rows are stored already, and would be stored a second time with other"
+            " times. Import it in the time zone {zone}"
+        )
+        what = OtherZone(name, zone_name_of(self.zone), *shown)
+        return ImportRefused(text.format(what=what, zone=name))
+
+    @cached_property
+    def _between(self) -> tuple[int, int]:
+        """The times of the station's first and last stored row; both 0 without one."""
+        at = readings.c.received_at
+        of_station = readings.c.endpoint == self.layout.station.endpoint
+        with self.database.reader.begin() as connection:
+            # Each by one look into the index; together, SQLite would read all of its entries.
+            first, last = (
+                connection.execute(select(end(at)).where(of_station)).scalar_one()
+                for end in (func.min, func.max)
+            )
+        return (first or 0) // SECOND_MS * SECOND_MS, last or 0
+
+    def _exported_zones(self) -> Iterator[tuple[str, tzinfo]]:
+        """Yield the zones of the station's files in which these times are others than here."""
+        endpoint, names = self.layout.station.endpoint, set[str | None]()
+        with self.database.reader.begin() as connection:
+            for table in (exports, archived_files):
+                query = select(table.c.zone).where(table.c.endpoint == endpoint)
+                names.update(connection.execute(query).scalars())
+        for name in sorted(filter(None, names)):
+            zone = times.zone_of(name)
+            if zone and times.first_difference(zone, self.zone, *self._between) is not None:
+                yield name, zone
+
+    def _read(self, zone: tzinfo | None, start: int) -> ReadRows:
+        """Read the rows in this zone, and count them."""
+        read, (first, last) = ReadRows(), self._between
+        reader = LegacyReader(self.layout, zone)
+        rows = StoredRows(zone, self.database, self.path, self.layout)
+        for end, text_bytes in blocks(self.path, start):
+            block = reader.read(text_bytes)
+            stored = rows.like(block, start, end) if block.rows else {}
+            for row in block.rows:
+                ids = stored.get(key_of(block, row))
+                if ids:
+                    ids.pop()
+                    read.first_ms = read.first_ms or row[1]
+                    read.stored += 1
+                else:
+                    read.amid += first <= row[1] <= last
+            read.rows += len(block.rows)
+            start = end
+        return read
+
+    def _shift(self, start: int) -> tzinfo | None:
+        """Return the one zone, by its offset, in which the first rows are stored ones."""
+        _end, text_bytes = next(blocks(self.path, start))
+        rows = LegacyReader(self.layout, UTC).read(text_bytes).rows[:SAME_BY_CHANCE_ROWS]
+        if len(rows) < SAME_BY_CHANCE_ROWS or len({row[2:] for row in rows}) == 1:
+            return None
+        of_station, shifts = FileRows(self.database, self.layout.station), list[set[int]]()
+        for row in rows:
+            like = of_station.in_other_zone(ParsedLine(row[1], row[1], row[2:]), None)
+            shifts.append({(row[1] - ms // SECOND_MS * SECOND_MS) // SECOND_MS for _id, ms in like})
+        if len(same := set.intersection(*shifts)) != 1:
+            return None
+        return timezone(timedelta(seconds=same.pop()))
