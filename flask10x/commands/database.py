@@ -31,8 +31,8 @@ BRIEF_SEC = 60.0
 def opened(config: Settings) -> Iterator[Database]:
     """Open the database of these settings for the block.
 
-    Raises Flask10xError when it does not exist, is older than this program or lacks the column of a
-    station, and OSError when its folder can't be written.
+    Raises Flask10xError when it does not exist, is older or newer than this program or lacks the
+    column of a station, and OSError when its folder can't be written.
     """
     engines.of(config).require()
     database = Database(config)
@@ -45,7 +45,7 @@ def opened(config: Settings) -> Iterator[Database]:
 
 
 def _require_newest(config: Settings, database: Database) -> None:
-    """Raise SchemaError when it is older; an error of the database is raised later."""
+    """Raise SchemaError unless it is of this program; an error of the database is raised later."""
     with suppress(DBAPIError), database.reader.begin() as connection:
         schema.require_newest(config, connection)
 

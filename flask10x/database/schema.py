@@ -74,15 +74,7 @@ def _upgrade(settings: Settings, copying: bool) -> list[str]:
     version, fits = _look(settings, revisions[-1], copying)
     if fits:
         return []
-    if version is not None and version not in revisions:
-        if old := too_old(version, shown_name(settings)):
-            raise SchemaError(old)
-        text = _(
-            "{path} is at version {version}, made by a newer Flask10X; this one knows {newest}"
-        )
-        raise SchemaError(
-            text.format(path=shown_name(settings), version=version, newest=revisions[-1])
-        )
+    require_known(version, shown_name(settings))
     try:
         if version != revisions[-1]:
             _run(settings)
@@ -157,27 +149,40 @@ def require_finished(settings: Settings, connection: Connection) -> None:
 
 
 def require_newest(settings: Settings, connection: Connection) -> None:
-    """Raise SchemaError when the database has migrations before it, and the command for it.
+    """Raise SchemaError unless the database is at this program's version, and say what helps.
 
     Raises sqlalchemy.exc.DBAPIError when it can't be read now.
     """
-    at, revisions = None, all_revisions()
+    at = None
     try:
         at = current(connection)
     except DBAPIError as error:
         if not is_wrong_sql(error):
             raise
-    if at is not None and (old := too_old(at, shown_name(settings))):
-        raise SchemaError(old)
-    # What a newer program has made may still be read.
-    if at is not None and at not in revisions[:-1]:
+    require_known(at, shown_name(settings))
+    newest = all_revisions()[-1]
+    if at == newest:
         return
     text = _(
         "{database} is at version {version}, and {newest} is needed: the database is older than"
         " this program; run: flask10x migrate"
     )
-    named = {"database": shown_name(settings), "version": at or _("none"), "newest": revisions[-1]}
+    named = {"database": shown_name(settings), "version": at or _("none"), "newest": newest}
     raise SchemaError(text.format(**named))
+
+
+def require_known(version: str | None, database: str) -> None:
+    """Raise SchemaError when no migration of this program leads on from that version.
+
+    None is the version of a database that was never migrated.
+    """
+    revisions = all_revisions()
+    if version is None or version in revisions:
+        return
+    if old := too_old(version, database):
+        raise SchemaError(old)
+    text = _("{path} is at version {version}, made by a newer Flask10X; this one knows {newest}")
+    raise SchemaError(text.format(path=database, version=version, newest=revisions[-1]))
 
 
 def too_old(version: str, database: str) -> str:

@@ -421,8 +421,7 @@ def _require_newest(settings: Settings, engine: Engine) -> None:
     if at is None:
         text = _("{database} is no database of Flask10X's: it has no version")
         raise DatabaseCopyError(text.format(database=url_of(settings)))
-    if old := schema.too_old(at, url_of(settings)):
-        raise DatabaseCopyError(old)
+    schema.require_known(at, url_of(settings))
     if at != newest:
         text = _(
             "{database} is at version {version}, and {newest} is needed; run:"

@@ -13,12 +13,12 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config import station_file, station_text
 from flask10x.config.settings import Settings
-from flask10x.database import engines
+from flask10x.database import engines, schema
 from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import database_path, shown_name
 from flask10x.database.station_columns import add_missing, missing_columns
-from flask10x.errors import LockTimeout, SettingsError
+from flask10x.errors import Flask10xError, SettingsError
 from flask10x.readings import csv_lines
 from flask10x.readings.stations import BUILT_IN, Station, Stations
 from flask10x.system import own_files
@@ -103,9 +103,12 @@ def add_columns(settings: Settings) -> Iterator[str]:
         return
     database = Database(settings)
     try:
+        with database.reader.begin() as connection:
+            schema.require_known(schema.current(connection), shown_name(settings))
         added = add_missing(database, settings.stations)
-    except (DBAPIError, LockTimeout) as error:
-        yield _("the database cannot be used: {reason}").format(reason=reason_of(error))
+    except (DBAPIError, Flask10xError) as error:
+        reason = reason_of(error) if isinstance(error, DBAPIError) else error
+        yield _("the database cannot be used: {reason}").format(reason=reason)
         return
     finally:
         database.close()

@@ -1,6 +1,7 @@
 """What commands say of a database that lacks a migration, or columns that `stations.toml` names."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import alembic.command
@@ -9,12 +10,13 @@ from alembic.config import Config
 
 from flask10x.config import settings
 from flask10x.config.settings import Settings
-from flask10x.database import schema
+from flask10x.database import engines, schema
+from flask10x.database.insert import existing_columns
 from flask10x.database.paths import shown_name, url_of
 from tests.commands.test_main import run
 from tests.support import databases
 from tests.support.databases import environment_of
-from tests.support.rows import execute
+from tests.support.rows import execute, select
 
 BALCONY = """
 [stations.balcony]
@@ -26,10 +28,31 @@ unit = "%"
 [stations.balcony.measurements.soil_salt]
 unit = ""
 """
+# Of a program that is not there yet.
+NEWER = "9999"
 CO2 = """
 [stations.balcony.measurements.co2]
 unit = "ppm"
 """
+
+COMMANDS = (
+    "export",
+    "export --dry-run",
+    "export --verify",
+    "export --rebuild",
+    "export --take-over",
+    "import PicodataX.csv",
+    "rollups",
+    "rollups --verify",
+    "rollups --rebuild",
+    "rejected list",
+    "rejected show 1",
+    "rejected replay",
+    "rejected purge --all",
+    "stations add --from-refused balcony --yes",
+    "verify",
+    "verify --repair",
+)
 
 
 def test_columns_of_the_file_are_missed_and_added(
@@ -91,25 +114,7 @@ def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return config
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        "export",
-        "export --dry-run",
-        "export --verify",
-        "export --rebuild",
-        "export --take-over",
-        "import PicodataX.csv",
-        "rollups",
-        "rollups --verify",
-        "rollups --rebuild",
-        "rejected list",
-        "rejected show 1",
-        "rejected replay",
-        "rejected purge --all",
-        "stations add --from-refused balcony --yes",
-    ],
-)
+@pytest.mark.parametrize("arguments", COMMANDS)
 def test_an_older_database_is_named_with_the_command_that_migrates_it(
     older: Settings, capsys: pytest.CaptureFixture[str], arguments: str
 ) -> None:
@@ -121,6 +126,67 @@ def test_an_older_database_is_named_with_the_command_that_migrates_it(
         f"flask10x: {shown_name(older)} is at version {at}, and {newest} is needed: the database"
         " is older than this program; run: flask10x migrate\n"
     )
+
+
+@pytest.fixture
+def newer(older: Settings) -> Settings:
+    """The same, whose database a newer program has migrated since."""
+    schema.upgrade(older)
+    path = older.data_dir / databases.FILE_NAME
+    execute(path, f"UPDATE alembic_version SET version_num = '{NEWER}'")
+    return older
+
+
+def of_newer(place: str) -> str:
+    return (
+        f"flask10x: {place} is at version {NEWER}, made by a newer Flask10X; this one knows"
+        f" {schema.all_revisions()[-1]}\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_no_command_works_with_a_database_of_a_newer_program(
+    newer: Settings, capsys: pytest.CaptureFixture[str], arguments: str
+) -> None:
+    """What it writes there might be what the newer one reads otherwise."""
+    before = [table_of(newer, name) for name in ("readings", "exports", "followers", "rejected")]
+    assert run(*arguments.split()) == 1
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", of_newer(shown_name(newer)))
+    assert not list(newer.csv_dir.glob("*")) and not list(newer.backup_dir.glob("*"))
+    assert before == [
+        table_of(newer, name) for name in ("readings", "exports", "followers", "rejected")
+    ]
+
+
+def test_a_station_adds_no_column_to_a_database_of_a_newer_program(
+    newer: Settings, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The file has the station; its column comes with the next start of the newer program."""
+    (tmp_path / "body").write_text('{"soil_wet": 40.5}')
+    assert run("stations", "add", "balcony", "--from-json", str(tmp_path / "body"), "--yes") == 0
+    with engines.of(newer).reader() as engine, engine.begin() as connection:
+        assert "soil_wet" not in existing_columns(connection)
+    assert "made by a newer Flask10X" in "".join(capsys.readouterr())
+
+
+def table_of(config: Settings, name: str) -> list[tuple[object, ...]]:
+    return select(config.data_dir / databases.FILE_NAME, f"SELECT * FROM {name}")
+
+
+def test_no_end_of_a_copy_is_of_a_newer_program(
+    newer: Settings, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    other = replace(newer, database_url=f"sqlite:///{tmp_path}/other.sqlite3")
+    schema.upgrade(other)
+    for ends in ((newer, other), (other, newer)):
+        source, target = map(url_of, ends)
+        for verifies in ([], ["--verify"]):
+            assert run("copy", "--from", source, "--to", target, *verifies) == 1
+            assert capsys.readouterr().err in (
+                of_newer(url_of(newer)),
+                of_newer(shown_name(newer)),
+            )
 
 
 def test_a_copy_names_the_older_end(older: Settings, capsys: pytest.CaptureFixture[str]) -> None:
