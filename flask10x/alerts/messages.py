@@ -253,6 +253,15 @@ TROUBLES = {
     "tls": N_("TLS failed"),
     "no_http": N_("what answered speaks no HTTP"),
     "bad_url": N_("the URL is not one that can be used"),
+    "parameter": N_(
+        "the parameter {value} may name a file of this machine, so only a channel that is written"
+        " into alerts.toml by hand can have it"
+    ),
+    "parameters": N_("the URL has a parameter that this kind of URL does not have"),
+    "local_way": N_(
+        "only a channel that is written into alerts.toml by hand can use the screen and the log of"
+        " this machine"
+    ),
     "status": N_("it answered {value}"),
     "not_taken": N_("the service did not take it"),
     "no_apprise": N_("the package apprise is missing: pip install 'flask10x[alerts]'"),

@@ -11,7 +11,8 @@ signature covers the time and the body, as those of Stripe and Slack do, so that
 can't be sent again later.
 
 Where a message may go is checked where a connection is made, so neither a name that leads elsewhere
-meanwhile nor a library gets round it.
+meanwhile nor a library gets round it. So is which file is opened, for a channel that a browser has
+set up.
 """
 
 import hashlib
@@ -19,13 +20,17 @@ import hmac
 import http.client
 import json
 import logging
+import os
 import re
 import signal
+import site
 import socket
 import ssl
 import sys
+import sysconfig
 from collections.abc import Collection, Mapping
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -118,6 +123,8 @@ def notify(job: Mapping[str, Any]) -> str:
         if error.name != "apprise":
             raise
         return "no_apprise"
+    if not job.get("loopback", True) and (trouble := check(job)):
+        return trouble
     logger, statuses = logging.getLogger("apprise"), _Statuses(logging.WARNING)
     logger.addHandler(statuses)
     logger.propagate = False
@@ -137,18 +144,58 @@ def notify(job: Mapping[str, Any]) -> str:
     return f"status:{statuses.status}" if statuses.status else "not_taken"
 
 
+def check(job: Mapping[str, Any]) -> str:
+    """Return the trouble of a `url` of Apprise that a browser has set up; "" if it has none."""
+    try:
+        from flask10x.alerts.delivery import apprise_urls  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name != "apprise":
+            raise
+        return "no_apprise"
+    # It logs what it can't read, which may be a secret.
+    logging.getLogger("apprise").propagate = False
+    return apprise_urls.trouble_of(job["url"])
+
+
+# What a library reads beside itself.
+SYSTEM_FILES = (
+    "/dev/null",
+    "/dev/urandom",
+    "/etc/localtime",
+    "/etc/mime.types",
+    "/etc/resolv.conf",
+    "/usr/share/zoneinfo",
+)
+# They would run a program, which opens what it likes.
+PROGRAMS = {"os.exec", "os.posix_spawn", "os.system", "subprocess.Popen"}
+# The port means nothing: to "connect" a datagram socket sends nothing.
+NO_PORT = 9
+
+
+def _readable() -> tuple[str, ...]:
+    """The places whose files any channel may read: the libraries, and what they need."""
+    libraries = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib"))
+    package = Path(__file__).parents[2]
+    places = (*libraries, *site.getsitepackages(), str(package), *SYSTEM_FILES)
+    return tuple(os.path.realpath(place) for place in places)
+
+
 class Guard:
-    """Refuses connections of this process to hosts that a message may not go to."""
+    """Refuses connections to hosts that a message may not go to, and files that are not its own."""
 
     def __init__(self, hosts: Collection[str], *, loopback: bool) -> None:
         """`hosts` are all that are allowed, a leading dot for all names below; empty: any host.
 
-        Then `loopback` says whether this machine itself is one, by whatever name.
+        Then `loopback` says whether this machine itself is one, by whatever name or address.
+        Without `loopback` no file but those of the libraries is opened either, and no program run.
         """
         self._hosts, self._loopback = hosts, loopback
+        self._readable = () if loopback else _readable()
         self._is_listed = False
         # Those that this process listens with: a library may talk to itself by one.
         self._own: list[socket.socket] = []
+        # Those that ask for a route.
+        self._probes: set[socket.socket] = set()
         self.has_refused = False
 
     def look(self, event: str, values: tuple[Any, ...]) -> None:
@@ -158,12 +205,24 @@ class Guard:
             self._check(self._is_listed or not self._hosts)
         elif event == "socket.bind":
             self._own.append(values[0])
-        elif event == "socket.connect" and not self._is_own(values[1]):
-            self._check_address(values[1])
+        elif event == "socket.connect":
+            if values[0] not in self._probes and not self._is_own(values[1]):
+                self._check_address(values[1])
         elif event in ("socket.sendto", "socket.sendmsg") and values[1] is not None:
             # Without a connection; a name is looked up by the call itself, of which no event tells.
             self._look_up(values[1])
             self._check_address(values[1])
+        elif not self._loopback and (event in PROGRAMS or self._is_other_file(event, values)):
+            raise PermissionError("a message may not be made of other files")
+
+    def _is_other_file(self, event: str, values: tuple[Any, ...]) -> bool:
+        # A number is a file that is open already.
+        if event != "open" or isinstance(values[0], int):
+            return False
+        path, flags = os.path.realpath(os.fsdecode(values[0])), values[2]
+        if flags & (os.O_WRONLY | os.O_RDWR):
+            return path != os.devnull
+        return not any(path == place or path.startswith(f"{place}/") for place in self._readable)
 
     def _look_up(self, address: object) -> None:
         if isinstance(address, tuple):
@@ -196,10 +255,24 @@ class Guard:
         except ValueError:
             return False
         ip = getattr(ip, "ipv4_mapped", None) or ip
-        return not (ip.is_loopback or ip.is_unspecified or ip.is_link_local or ip.is_multicast)
+        is_near = ip.is_loopback or ip.is_unspecified or ip.is_link_local or ip.is_multicast
+        return not (is_near or self._is_of_this_machine(ip))
+
+    def _is_of_this_machine(self, ip: IPv4Address | IPv6Address) -> bool:
+        """Whether the kernel would send from this very address to it."""
+        family = socket.AF_INET6 if isinstance(ip, IPv6Address) else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            self._probes.add(probe)
+            try:
+                probe.connect((str(ip), NO_PORT))
+                return bool(probe.getsockname()[0] == str(ip))
+            except OSError:
+                return False
+            finally:
+                self._probes.discard(probe)
 
 
-SENDERS = {"webhook": post, "apprise": notify}
+SENDERS = {"webhook": post, "apprise": notify, "check": check}
 
 
 def main() -> None:

@@ -27,6 +27,8 @@ WEBHOOK_LIMIT_SEC = 10.0
 COMMAND_LIMIT_SEC = 30.0
 # Some services need several requests for a message, and mail servers delay unknown senders.
 APPRISE_LIMIT_SEC = 45.0
+# Apprise takes some seconds to be imported on a busy Pi.
+CHECK_LIMIT_SEC = 20.0
 # Enough for a household; each one is a process of 50 MB for some seconds.
 MAX_URLS = 10
 # How often tests are polled for their end.
@@ -288,6 +290,15 @@ def end_test(tries: Sequence[Try], wait_sec: float = math.inf) -> list[str]:
                 attempt.end()
         time.sleep(POLL_SEC)
     return [attempt.trouble for attempt in tries if attempt.trouble]
+
+
+def trouble_of_urls(text: str) -> str:
+    """Return the trouble of Apprise's URLs for a channel that a browser sets up; "" for none.
+
+    The process that would send judges them, by Apprise's own parser.
+    """
+    job = _for_attempt("check", CHECK_LIMIT_SEC, url=text, loopback=False)
+    return next(iter(end_test([Try(job)])), "")
 
 
 def _file(name: str) -> IO[bytes]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 import shutil
 import socket
 import ssl
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from flask10x.alerts.delivery import attempt
-from flask10x.alerts.delivery.jobs import Envelope, Try, jobs_of
+from flask10x.alerts.delivery.jobs import Envelope, Job, Try, jobs_of
 from flask10x.alerts.messages import Text
 from flask10x.config.alerts.rules import Apprise
 from tests.e2e.service import wait_until
@@ -322,6 +323,39 @@ def test_a_connection_is_checked_where_it_is_made(
     assert guard.has_refused is not is_right
 
 
+def own_addresses() -> list[str]:
+    """Those of this machine in its networks, as it lists them."""
+    listed = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True)
+    return listed.stdout.split()
+
+
+def test_this_machine_is_left_out_by_each_of_its_addresses() -> None:
+    """By its own program and by Apprise's; one on the list of hosts is reached."""
+    if not (addresses := own_addresses()):
+        pytest.skip("this machine has no address but loopback")
+    for address in addresses:
+        with receiving(address) as receiver:
+            for kind, url in (("webhook", receiver.url), ("apprise", json_url(receiver))):
+                if kind == "apprise" and find_spec("apprise") is None:
+                    continue
+                closed = {"kind": kind, "loopback": False, "title": "t", "type": "info"}
+                assert result_of(job(url, **closed)) == "host", url
+                assert receiver.received == []
+                assert result_of(job(url, **closed, hosts=[address])) == "", url
+                assert result_of(job(url, **closed | {"loopback": True})) == "", url
+                assert len(receiver.received) == 2
+                receiver.received.clear()
+
+
+def result_of(job: dict[str, Any]) -> str:
+    """What the process of a try says."""
+    job |= {"limit_sec": WITHIN_SEC}
+    run = Try(Job(receiver="", limit_sec=WITHIN_SEC, input=json.dumps(job).encode()))
+    wait_until(run.look, WITHIN_SEC, "the try has ended")
+    assert run.trouble is not None
+    return run.trouble
+
+
 def test_a_socket_of_this_machine_is_no_host() -> None:
     guard = attempt.Guard((), loopback=False)
     with pytest.raises(OSError, match="may not go there"):
@@ -385,3 +419,185 @@ def test_apprise_does_not_reach_this_machine_either(receiver: Receiver, tmp_path
         wait_until(started.look, 60, "the try has ended")
         assert started.trouble == trouble
     assert len(receiver.received) == 1
+
+
+# Files of this machine
+
+# How a parameter of a name may be written so that Apprise still reads it.
+SPELLINGS = (
+    "?{name}={file}",
+    "/#?{name}={file}",
+    "#?{name}={file}",
+    "?{name}+={file}",
+    "?%20{name}={file}",
+    "?{name}%09={file}",
+    "?image=no;{name}={file}",
+    "?image=no&{upper}={file}",
+    "?%{first:x}{rest}={file}",
+    "?{name}=ok&{name}={file}",
+    "?{name}=file%3A//{file}",
+    "?{name}=",
+)
+PARAMETERS = (
+    ("discord://123456789012345678/token", "template"),
+    ("https://discord.com/api/webhooks/123456789012345678/token", "template"),
+    ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", "template"),
+    ("tgram://123456789:abcdefghijklmnopqrstuvwxyzABCDEFGHI/12345678", "template"),
+    ("workflows://127.0.0.1:9/workflow/signature", "template"),
+    ("mailtos://a:b@example.org", "pgppub"),
+    ("mailtos://a:b@example.org", "pgpprv"),
+    ("mailtos://a:b@example.org", "pgpkey"),
+    ("vapid://a@example.org", "subfile"),
+    ("vapid://a@example.org", "keyfile"),
+    ("fcm://project/device", "keyfile"),
+    ("ntfys://ntfy.sh/topic", "attach"),
+    ("json://example.org", "anything"),
+)
+
+
+def spelled(url: str, name: str, file: str) -> list[str]:
+    first, rest = ord(name[0]), name[1:]
+    texts = {"name": name, "upper": name.upper(), "first": first, "rest": rest, "file": file}
+    return [url + spelling.format(**texts) for spelling in SPELLINGS]
+
+
+def troubles_of(lines: list[str]) -> dict[str, str]:
+    """What each line is told, by a process of its own: Apprise warns while it is imported."""
+    code = """
+import json, sys
+from flask10x.alerts.delivery import apprise_urls
+print(json.dumps({line: apprise_urls.trouble_of(line) for line in json.load(sys.stdin)}))
+"""
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        input=json.dumps(lines),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=WITHIN_SEC,
+    )
+    troubles: dict[str, str] = json.loads(run.stdout)
+    assert len(troubles) == len(lines)
+    return troubles
+
+
+@needs_apprise
+def test_no_spelling_of_a_parameter_names_a_file() -> None:
+    """The parser is Apprise's own, so what it reads is what is judged."""
+    lines = [
+        line
+        for url, name in PARAMETERS
+        for line in (
+            *spelled(url, name, "/etc/passwd"),
+            # One line may have several URLs.
+            f"json://example.org/,{url}?{name}=/etc/passwd",
+            f"json://example.org/ {url}?{name}=/etc/passwd",
+        )
+    ]
+    troubles = troubles_of(lines)
+    assert [line for line, trouble in troubles.items() if not trouble] == []
+    named = [line for line, trouble in troubles.items() if trouble.startswith("parameter")]
+    # Those of one kind with `#` alone are no URL to it.
+    assert len(named) > 0.9 * len(lines)
+    assert troubles["discord://123456789012345678/token?template+=/etc/passwd"] == (
+        "parameter:template"
+    )
+    assert troubles["json://example.org?anything=/etc/passwd"] == "parameters"
+
+
+@needs_apprise
+def test_what_names_no_file_is_taken() -> None:
+    expected = {
+        "ntfys://ntfy.sh/topic?priority=high&click=https://example.org/&tags=house": "",
+        "mailtos://a:b@example.org?to=c@example.org&mode=ssl&from=a@example.org&pgp=yes": "",
+        "json://example.org/x?+X-Key=secret&:message=text&-a=b&method=PUT": "",
+        "sendgrid://apikey:from@example.org/to@example.org?template=d-1234": "",
+        "discord://123456789012345678/token?avatar=no&thread=5": "",
+        "json://user:pass@example.org:8080/a/b?verify=no&rto=3&format=text": "",
+        # This is a header.
+        "json://example.org/?+template=/etc/passwd": "",
+        **{f"{kind}://": "local_way" for kind in ("dbus", "gnome", "syslog", "DBUS")},
+        "syslog:/\\/local0": "bad_url",
+        "nonsense://x y": "bad_url",
+        "": "bad_url",
+    }
+    assert troubles_of([*expected]) == expected
+
+
+@needs_apprise
+def test_the_process_that_sends_judges_the_url_too(tmp_path: Path) -> None:
+    """One that was saved before, or put into its file by another hand."""
+    (file := tmp_path / "template").write_text("the secret of the house")
+    url = f"workflows://127.0.0.1:9/workflow/signature?template+={file}"
+    sent = {"kind": "apprise", "title": "t", "type": "info"}
+    assert result_of(job(url, **sent, loopback=False)) == "parameter:template"
+    # Written by hand it may.
+    assert result_of(job(url, **sent, loopback=True)) == "not_taken"
+
+
+OPENS = """
+import os, sys
+from flask10x.alerts.delivery.attempt import Guard
+
+path = sys.argv[1]
+os.symlink(path, f"{path}.link")
+guard = Guard((), loopback=sys.argv[2] == "open")
+sys.addaudithook(guard.look)
+import email.mime.image, json.tool, zoneinfo, pathlib, subprocess  # They are of the library.
+assert zoneinfo.ZoneInfo("Asia/Tokyo") and os.urandom(1) and open(os.devnull).read() == ""
+
+relative = os.path.relpath(path)
+tries = {
+    "open": lambda: open(path),
+    "bytes": lambda: open(path.encode()),
+    "os.open": lambda: os.open(path, os.O_RDONLY),
+    "path": lambda: pathlib.Path(path).read_text(),
+    "relative": lambda: open(relative),
+    "link": lambda: open(f"{path}.link"),
+    "through the library": lambda: open(f"{os.path.dirname(os.__file__)}/../../../../..{path}"),
+    "write": lambda: open(f"{path}.new", "w"),
+    "append": lambda: open(os.__file__, "a"),
+    "folder": lambda: os.open(os.path.dirname(path), os.O_RDONLY),
+    "descriptor": lambda: open("/proc/self/environ"),
+    "program": lambda: subprocess.run(["/bin/cat", path]),
+    "system": lambda: os.system("true"),
+    "spawn": lambda: os.posix_spawn("/bin/true", ["true"], {}),
+    "exec": lambda: os.execv("/nowhere", ["nowhere"]),
+}
+for name, action in tries.items():
+    try:
+        action()
+    except PermissionError:
+        continue
+    except FileNotFoundError:
+        pass
+    print(name)
+"""
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_the_process_that_sends_opens_no_other_file(tmp_path: Path, is_closed: bool) -> None:
+    (file := tmp_path / "administrators").write_text("secret")
+    reach = "closed" if is_closed else "open"
+    command = [sys.executable, "-P", "-c", OPENS, str(file), reach]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=WITHIN_SEC)
+    opened = result.stdout.split("\n")[:-1]
+    if is_closed:
+        assert opened == []
+    else:
+        assert len(opened) == 15
+
+
+@needs_apprise
+def test_what_apprise_needs_it_may_open(tmp_path: Path) -> None:
+    """And not the passwords of its user, which requests would send along."""
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password s3cret\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    with receiving() as receiver, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path))
+        sent = {"kind": "apprise", "title": "t", "type": "info", "hosts": ["127.0.0.1"]}
+        assert result_of(job(json_url(receiver), **sent, loopback=False)) == ""
+        assert result_of(job(json_url(receiver), **sent, loopback=True)) == ""
+        closed, by_hand = receiver.received
+    assert "Authorization" not in closed.headers
+    assert "Authorization" in by_hand.headers

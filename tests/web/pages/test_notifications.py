@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from flask10x.alerts.delivery import jobs
 from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
 from flask10x.runtime.administrators import Administrators
@@ -21,7 +22,7 @@ from flask10x.system import clock, disk
 from flask10x.translation import translation
 from flask10x.web.administrators import COOKIE
 from flask10x.web.pages.setup import channels
-from flask10x.web.pages.setup.channels import SERVICES, WrongField
+from flask10x.web.pages.setup.channels import SERVICES
 from tests.conftest import MakeApp
 from tests.support.html import words
 from tests.support.receiver import Receiver, answering, receiving
@@ -353,11 +354,19 @@ def test_what_is_wrong_is_said_at_its_field_in_the_readers_language(
     ("url", "is_right"),
     [
         ("pover://USER@TOKEN", True),
-        ("pover://USER@TOKEN\njson://example.org/x?template=my_name", True),
-        ("discord://1/abc?template=/etc/passwd", False),
-        ("discord://1/abc?template=administrators.json", False),
+        ("pover://USER@TOKEN\nsendgrid://KEY:a@example.org/b@example.org?template=my_name", True),
+        ("discord://123456789012345678/abc?template=/etc/passwd", False),
+        ("discord://123456789012345678/abc?template=administrators.json", False),
         ("mailtos://a:b@example.org?pgp=yes", True),
         ("mailtos://a:b@example.org?pgpprv=/etc/x", False),
+        # As Apprise reads them, and no other parser does.
+        ("discord://123456789012345678/abc#?template=/etc/passwd", False),
+        ("discord://123456789012345678/abc?template+=/etc/passwd", False),
+        ("discord://123456789012345678/abc?%20template=/etc/passwd", False),
+        ("discord://123456789012345678/abc?avatar=no;template=/etc/passwd", False),
+        ("mailtos://a:b@example.org/#?pgpkey=/etc/x", False),
+        ("vapid://a@example.org/b@example.org?subfile=/etc/x", False),
+        ("json://example.org/,discord://123456789012345678/abc?template=/etc/passwd", False),
         ("dbus://", False),
         ("syslog://", False),
         ("not a url", False),
@@ -365,13 +374,40 @@ def test_what_is_wrong_is_said_at_its_field_in_the_readers_language(
         ("\n".join(f"json://example.org/{n}" for n in range(11)), False),
     ],
 )
-def test_a_url_of_apprise_names_no_file_of_this_machine(url: str, is_right: bool) -> None:
+def test_a_url_of_apprise_names_no_file_of_this_machine(
+    client: FlaskClient, settings: Settings, token: str, url: str, is_right: bool
+) -> None:
+    if is_right and channels.is_apprise_missing():
+        pytest.skip("apprise is not installed: make .venv/.tools")
+    form = {"token": token, "kind": "apprise", "new": "phone", "secret": url}
+    answer = client.post(f"{PAGE}/channel", data=form)
     if is_right:
-        made = channels.secrets_of(SERVICES["apprise"], {"secret": url})
-        assert made == {"urls_file": f"{url}\n"}
+        assert answer.status_code == 303
+        assert secrets_of(settings)[0].read_text() == f"{url}\n"
         return
-    with pytest.raises(WrongField):
-        channels.secrets_of(SERVICES["apprise"], {"secret": url})
+    assert answer.status_code == 400 and 'id="error-secret"' in answer.text
+    assert secrets_of(settings) == []
+
+
+@pytest.mark.skipif(channels.is_apprise_missing(), reason="apprise is not installed")
+def test_the_parameter_that_may_name_a_file_is_named(client: FlaskClient, token: str) -> None:
+    form = {"token": token, "kind": "apprise", "new": "phone"}
+    wrong = {"secret": "json://example.org/\ndiscord://123456789012345678/abc?template+=x"}
+    for language, text in (("en", "the parameter template"), ("ja", "パラメータ template")):
+        client.get(f"/?lang={language}")
+        page = client.post(f"{PAGE}/channel", data=form | wrong).text
+        match = re.search(r'id="error-secret">([^<]+)<', page)
+        assert match and text in html.unescape(match[1])
+
+
+def test_without_apprise_no_url_can_be_judged(
+    client: FlaskClient, settings: Settings, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "ATTEMPT", (sys.executable, "-P", "-c", "print(end='no_apprise')"))
+    form = {"token": token, "kind": "apprise", "new": "phone", "secret": "pover://USER@TOKEN"}
+    answer = client.post(f"{PAGE}/channel", data=form)
+    assert answer.status_code == 400 and "the package apprise is missing" in answer.text
+    assert secrets_of(settings) == []
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from time import time
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
-from flask10x.alerts.delivery.jobs import MAX_URLS, NotSendable, url_of
+from flask10x.alerts.delivery.jobs import MAX_URLS, NotSendable, trouble_of_urls, url_of
+from flask10x.alerts.messages import TROUBLES
 from flask10x.config import secrets
 from flask10x.config.alerts.rules import Apprise, Channel, Webhook, webhook_url
 from flask10x.config.readers import WrongEntry
@@ -36,21 +37,14 @@ _HOST_PORT = re.compile(rf"({_HOST})(?::([0-9]{{1,5}}))?")
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,250}")
 _TOPIC = re.compile(r"[-_A-Za-z0-9]{1,64}")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]{1,30})://")
-# What Apprise has for the screen and the log of this machine.
-_LOCAL = {"dbus", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows"}
-# Parameters that name files of this machine, which would be read and sent. A name of a template at
-# the receiver has neither a dot nor a slash.
-_FILES = re.compile(r"template|pgp(?:key|pub|prv)?|keyfile|certfile|attach")
-_NAME_ONLY = re.compile(r"[A-Za-z0-9_-]*")
-_FLAGS = {"yes", "no", "true", "false"}
 
 
 class WrongField(ValueError):
-    """A field that is not right; the text is a sentence of the catalogue."""
+    """A field that is not right; the text is a sentence of the catalogue, perhaps with {value}."""
 
-    def __init__(self, field: str, text: str) -> None:
+    def __init__(self, field: str, text: str, value: str = "") -> None:
         super().__init__(text)
-        self.field, self.text = field, text
+        self.field, self.text, self.value = field, text, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,27 +156,13 @@ def _apprise(values: Mapping[str, str]) -> str:
     urls = [url for url in urls if url and not url.startswith("#")]
     if not 1 <= len(urls) <= MAX_URLS:
         raise WrongField("secret", N_("one to ten URLs are needed, each on its own line"))
-    for url in urls:
-        _check_url(url)
-    return "\n".join(urls)
-
-
-def _check_url(url: str) -> None:
-    match = _SCHEME.match(url.lower())
-    if match is None or not url.isprintable() or " " in url:
+    if not all(url.isprintable() for url in urls):
         raise WrongField("secret", N_("a URL such as ntfys://ntfy.sh/topic is needed"))
-    if match[1] in _LOCAL:
-        text = N_("the screen and the log of this machine can't be set here, only in alerts.toml")
-        raise WrongField("secret", text)
-    try:
-        pairs = parse_qsl(urlsplit(url).query, keep_blank_values=True)
-    except ValueError:
-        raise WrongField("secret", N_("a URL such as ntfys://ntfy.sh/topic is needed")) from None
-    for name, value in pairs:
-        is_flag = value.lower() in _FLAGS
-        if _FILES.fullmatch(name.lower()) and not (is_flag or _NAME_ONLY.fullmatch(value)):
-            text = N_("files of this machine can't be named here, only in alerts.toml")
-            raise WrongField("secret", text)
+    text = "\n".join(urls)
+    code, _colon, value = trouble_of_urls(text).partition(":")
+    if code:
+        raise WrongField("secret", TROUBLES.get(code, TROUBLES["failed"]), value)
+    return text
 
 
 def _first_of(url: str) -> str:

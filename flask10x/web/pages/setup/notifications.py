@@ -390,7 +390,7 @@ class _ChannelForm:
             try:
                 texts = channels.secrets_of(self._service, self.values, keeps=not is_new)
             except WrongField as error:
-                problems[error.field] = self._t(error.text)
+                problems[error.field] = self._t(error.text, value=error.value)
         if problems:
             return problems
         if isinstance(self.channel, Webhook) and self.channel.url and "url_file" not in texts:
