@@ -1,4 +1,4 @@
-"""Totals that outlive the service, in the table `counters`."""
+"""Numbers that outlive the service, in the table `counters`: totals, and what was learned."""
 
 from dataclasses import dataclass
 
@@ -55,6 +55,15 @@ def add(connection: Connection, name: str, amount: int) -> None:
     )
     if changed.rowcount == 0:
         connection.execute(insert(counters).values(name=name, value=amount))
+
+
+def put(connection: Connection, name: str, value: int) -> None:
+    """Save a number that may fall, too."""
+    changed = connection.execute(
+        update(counters).where(counters.c.name == name).values(value=value)
+    )
+    if changed.rowcount == 0:
+        connection.execute(insert(counters).values(name=name, value=value))
 
 
 def values_like(connection: Connection, prefix: str) -> dict[str, int]:

@@ -9,7 +9,8 @@
 
 The limit is that of the rule `silence` that watches the station; without one, what was learned of
 the station (`usual_silence`), and never less than the log waits (INACTIVITY_WARN_SEC). The log has
-that limit alone (contract, section 4).
+that limit alone (contract, section 4). The service learns it, and keeps it in the database for
+every process.
 """
 
 from collections import Counter, defaultdict
@@ -21,6 +22,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Select, func, select
 
 from flask10x.config.settings import Settings
+from flask10x.database import counters
 from flask10x.database.tables import readings
 from flask10x.readings.stations import SILENT_INTERVALS, Station
 from flask10x.readings.times import DAY_MS, SECOND_MS
@@ -135,6 +137,23 @@ def usual_silence(connection: Connection, station: Station) -> UsualSilence:
     newest: int = connection.execute(_newest(station.endpoint)).scalar_one_or_none() or 0
     rows = connection.execute(_pauses(station.endpoint, newest - LEARNED_DAYS * DAY_MS))
     return usual_silence_of(station, ((row.sec, row.day, row.times) for row in rows))
+
+
+# What the counter of a station begins with.
+LEARNED = "usual silence of "
+
+
+def learned_limits(connection: Connection) -> dict[str, int]:
+    """Return the limits that the service has learned last, in seconds, by their stations.
+
+    A station that has never sent while the service ran has none.
+    """
+    return counters.values_like(connection, LEARNED)
+
+
+def keep_limit(connection: Connection, endpoint: str, after_sec: int) -> None:
+    """Keep the limit of a station for every process."""
+    counters.put(connection, LEARNED + endpoint, after_sec)
 
 
 def has_sent(connection: Connection, station: Station) -> bool:

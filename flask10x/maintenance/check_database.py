@@ -25,7 +25,7 @@ from flask10x.database.tables import ARRIVAL, exports, followers, readings, reje
 from flask10x.export.position import load_positions
 from flask10x.export.rows import Import, first_received, live, load_imports
 from flask10x.history import days, rollups
-from flask10x.history.silence import Signs, silence, silent_after_sec, usual_silence
+from flask10x.history.silence import Signs, learned_limits, silence, silent_after_sec, usual_silence
 from flask10x.history.view import View
 from flask10x.readings import csv_lines
 from flask10x.readings.stations import Station
@@ -256,9 +256,10 @@ class DatabaseCheck:
 
     def _stations(self, connection: Connection) -> list[Finding]:
         received = View(connection, self._settings.stations).last_received
-        findings = []
+        learned, findings = learned_limits(connection), []
         for station in self._settings.stations.all:
-            learned_sec = usual_silence(connection, station).missed_after_sec
+            learned_sec = learned.get(station.endpoint)
+            learned_sec = learned_sec or usual_silence(connection, station).missed_after_sec
             findings.append(self._station(station, received[station.endpoint], learned_sec))
         return findings
 

@@ -33,7 +33,7 @@ from flask10x.database.paths import database_path
 from flask10x.database.running_service import running
 from flask10x.errors import Flask10xError
 from flask10x.history.newest import NewestReading, newest_readings
-from flask10x.history.silence import silent_after_sec, usual_silence
+from flask10x.history.silence import learned_limits, silent_after_sec, usual_silence_of
 from flask10x.history.view import View
 from flask10x.mqtt.session import Broker, Pauses, Session
 from flask10x.readings.derived import derived_by_station
@@ -78,9 +78,18 @@ ALERT_NAMES = {
     "refused": N_("Readings rejected"),
 }
 # What was learned of a station changes a little each hour, and Home Assistant sets an entity up
-# again when its description changes: it is rounded up to the next of these.
+# again when its description changes: a longer time is rounded up to the next of these. It only
+# counts where nobody is left to say that the station is silent.
 EXPIRES_SEC = (600, 900, 1200, 1800, 2700, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 DAY_SEC = 86_400
+
+
+def _rounded_up(seconds: int) -> int:
+    if seconds <= EXPIRES_SEC[0]:
+        return seconds
+    fitting = (step for step in EXPIRES_SEC if step >= seconds)
+    return next(fitting, -(-seconds // DAY_SEC) * DAY_SEC)
+
 
 ONLINE, OFFLINE = "online", "offline"
 ON, OFF = "ON", "OFF"
@@ -184,7 +193,7 @@ class Descriptions:
             "value_template": f"{{{{ value_json['{column}'] }}}}",
             "state_class": "measurement",
             "suggested_display_precision": DIGITS.get(measurement.unit, USUAL_DIGITS),
-            "expire_after": expires_sec,
+            "expire_after": _rounded_up(expires_sec),
             **self._availability(self._topics.station(endpoint, "availability")),
             **self._common(self._device(station)),
         }
@@ -282,8 +291,7 @@ class StationNow:
         return 0 if self.age_sec is None else max(0, self.expires_sec - max(0, self.age_sec))
 
 
-# How often a learned time is renewed, and stations are looked at that send nothing.
-LEARN_EVERY_MS = 3_600_000
+# How often stations are looked at that send nothing.
 LOOK_EVERY_MS = 1_000
 RENEW_EVERY_MS = 15_000
 # A file that was written to within this may be written to again with the same stamp.
@@ -300,8 +308,6 @@ class Stations:
         self._database: Database | None = None
         self._stamp: Stamp = ()
         self._read_ms: int | None = None
-        self._learned_ms: int | None = None
-        self._learned: dict[str, int] = {}
         self._now: list[StationNow] = []
 
     def current(self) -> list[StationNow]:
@@ -334,39 +340,24 @@ class Stations:
         with database.query() as connection:
             view = View(connection, settings.stations, settings.zone, now_ms)
             received, newest = view.last_received, newest_readings(view, settings.stations.all)
-        self._learn(database, [e for e, at in received.items() if at is not None])
+            learned = learned_limits(connection)
         stations = []
         for station, reading in zip(settings.stations.all, newest, strict=True):
             at = received[station.endpoint]
             if reading.row is None or at is None:
                 continue
-            learned = self._learned.get(station.endpoint)
+            # Until the service has learned something of a new station: as if it knew nothing.
+            nothing_sec = usual_silence_of(station, ()).missed_after_sec
+            learned_sec = learned.get(station.endpoint, nothing_sec)
             stations.append(
                 StationNow(
                     station=station,
                     newest=reading,
                     age_sec=(now_ms - at) // SECOND_MS,
-                    expires_sec=silent_after_sec(settings, station, learned),
+                    expires_sec=silent_after_sec(settings, station, learned_sec),
                 )
             )
         return stations
-
-    def _learn(self, database: Database, endpoints: Sequence[str]) -> None:
-        at_ms = clock.monotonic_ms()
-        if self._learned_ms is None or at_ms - self._learned_ms >= LEARN_EVERY_MS:
-            self._learned.clear()
-            self._learned_ms = at_ms
-        for endpoint in endpoints:
-            if endpoint not in self._learned:
-                station = self._settings.stations.by_endpoint[endpoint]
-                with database.query() as connection:
-                    after_sec = usual_silence(connection, station).missed_after_sec
-                self._learned[endpoint] = _rounded_up(after_sec)
-
-
-def _rounded_up(seconds: int) -> int:
-    fitting = (step for step in EXPIRES_SEC if step >= seconds)
-    return next(fitting, -(-seconds // DAY_SEC) * DAY_SEC)
 
 
 # A service that restarts is gone for seconds.

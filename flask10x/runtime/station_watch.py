@@ -8,14 +8,19 @@ have ever sent; one that never did is not silent.
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.history.silence import (
+    PAUSES_MIN,
     Signs,
     SilenceVerdict,
+    UsualSilence,
     has_sent,
+    keep_limit,
+    learned_limits,
     silence,
     silent_after_sec,
     usual_silence,
@@ -27,12 +32,46 @@ from flask10x.runtime.periodic_tasks import DATABASE_ERRORS
 from flask10x.system.clock import monotonic_ms, now_ms
 from flask10x.system.gauges import Gauges
 
-# How often a learned time is renewed.
+# How often a limit is learned again; one that is learned of fewer than PAUSES_MIN pauses, with each
+# reading.
 LEARN_EVERY_MS = 3_600_000
 # The pause between two stations, for each takes some hundredths of a second.
 LEARN_PAUSE_MS = 1000
 # The pause after an error, so that a failing card is not read more often.
 FAILED_PAUSE_MS = 60_000
+# How often the limits are read that another host may have learned.
+READ_EVERY_MS = 60_000
+
+
+class SilenceLimits:
+    """The learned limits in the database, which are those of every process."""
+
+    def __init__(self, database: Database) -> None:
+        """Open nothing yet."""
+        self._database = database
+
+    def read(self) -> Mapping[str, int]:
+        """Return them in seconds, by their stations; raises what a query raises."""
+        with self._database.query() as connection:
+            return learned_limits(connection)
+
+    def learn(self, station: Station) -> UsualSilence | None:
+        """Return what the readings of a station show; None if it has none.
+
+        Raises what a query raises, unless one takes too long.
+        """
+        try:
+            with self._database.query() as connection:
+                return usual_silence(connection, station) if has_sent(connection, station) else None
+        except QueryTooLong:
+            # Where the card is too slow a long time is used, and it is not asked again so soon.
+            return replace(usual_silence_of(station, ()), pauses=PAUSES_MIN)
+
+    def keep(self, station: Station, after_sec: int) -> None:
+        """Keep the limit of a station; raises what a commit raises."""
+        self._database.commit_change(
+            lambda connection: keep_limit(connection, station.endpoint, after_sec)
+        )
 
 
 class SilenceLearning:
@@ -42,13 +81,10 @@ class SilenceLearning:
         self,
         settings: Settings,
         gauges: Gauges,
-        learn: Callable[[Station], int | None],
+        limits: SilenceLimits,
         monotonic_ms: Callable[[], int],
     ) -> None:
-        """`learn` returns after how many seconds a silence is longer than usual.
-
-        It returns None for a station without a reading. `monotonic_ms` is the clock of the gauges.
-        """
+        """`monotonic_ms` is the clock of the gauges, which get the limits for this host."""
         alerts = settings.alerts
         self._stations = [
             station
@@ -56,51 +92,60 @@ class SilenceLearning:
             if any(rule.after_sec is None for rule in alerts.silences_of(station.endpoint))
         ]
         self._gauges = gauges
-        self._learn = learn
+        self._limits = limits
         self._monotonic_ms = monotonic_ms
         self._learned_ms: dict[str, int] = {}
-        self._learn_at_ms = monotonic_ms()
+        # The stations of which little is known yet.
+        self._new: set[str] = set()
+        self._kept: Mapping[str, int] = {}
+        self._read_at_ms = self._learn_at_ms = monotonic_ms()
 
     def step(self) -> bool:
-        """Learn the station that is due the longest, if one is; raises what `learn` raises."""
+        """Read the limits, or learn the station that is due the longest; raises database errors."""
         now_ms = self._monotonic_ms()
         waiting = [station for station in self._stations if self._is_due(station, now_ms)]
-        if now_ms < self._learn_at_ms or not waiting:
+        if now_ms < self._learn_at_ms:
             return False
-        station = min(waiting, key=lambda due: self._learned_ms.get(due.endpoint, 0))
         self._learn_at_ms = now_ms + FAILED_PAUSE_MS
-        learned_sec = self._learn(station)
+        if now_ms >= self._read_at_ms:
+            self._read()
+            self._read_at_ms = now_ms + READ_EVERY_MS
+        station = min(waiting, key=lambda due: self._learned_ms.get(due.endpoint, 0), default=None)
+        if station is not None:
+            self._learn(station, now_ms)
         self._learn_at_ms = now_ms + LEARN_PAUSE_MS
-        self._learned_ms[station.endpoint] = now_ms
-        if learned_sec is not None:
-            self._gauges.station(station.endpoint).learned_sec = learned_sec
-        return True
+        return station is not None
+
+    def _read(self) -> None:
+        self._kept = self._limits.read()
+        for station in self._stations:
+            if limit_sec := self._kept.get(station.endpoint):
+                self._gauges.station(station.endpoint).learned_sec = limit_sec
+
+    def _learn(self, station: Station, now_ms: int) -> None:
+        endpoint, learned = station.endpoint, self._limits.learn(station)
+        self._learned_ms[endpoint] = now_ms
+        if learned is None or learned.pauses < PAUSES_MIN:
+            self._new.add(endpoint)
+        else:
+            self._new.discard(endpoint)
+        if learned is None:
+            return
+        # First the alerts of this host, for the database may be full.
+        self._gauges.station(endpoint).learned_sec = learned.missed_after_sec
+        if self._kept.get(endpoint) != learned.missed_after_sec:
+            self._limits.keep(station, learned.missed_after_sec)
+            self._kept = {**self._kept, endpoint: learned.missed_after_sec}
 
     def _is_due(self, station: Station, now_ms: int) -> bool:
         """Whether it was never learned, or an hour ago or longer and has sent since."""
         learned_ms = self._learned_ms.get(station.endpoint)
         if learned_ms is None:
             return True
-        # The first reading of a new station may take a moment to be stored.
-        is_known = self._gauges.station(station.endpoint).learned_sec > 0
+        # A reading may take a moment to be stored.
+        every_ms = LEARN_PAUSE_MS if station.endpoint in self._new else LEARN_EVERY_MS
         has_sent = self._gauges.station(station.endpoint).last_received_ms > learned_ms
-        return has_sent and now_ms - learned_ms >= (LEARN_EVERY_MS if is_known else LEARN_PAUSE_MS)
-
-
-def learn_from(database: Database) -> Callable[[Station], int | None]:
-    """Return the usual `learn`. It raises what a query raises, unless one takes too long."""
-
-    def learn(station: Station) -> int | None:
-        try:
-            with database.query() as connection:
-                if not has_sent(connection, station):
-                    return None
-                return usual_silence(connection, station).missed_after_sec
-        except QueryTooLong:
-            # Where the card is too slow a long time is used.
-            return usual_silence_of(station, ()).missed_after_sec
-
-    return learn
+        return has_sent and now_ms - learned_ms >= every_ms
 
 
 log = logging.getLogger(__name__)

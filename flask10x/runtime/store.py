@@ -32,7 +32,7 @@ from flask10x.runtime.periodic_tasks import Monitor, PeriodicTask
 from flask10x.runtime.retention_schedule import Retention
 from flask10x.runtime.rollup_schedule import Follower
 from flask10x.runtime.setup_files import SetupFiles
-from flask10x.runtime.station_watch import SilenceLearning, StationWatch, learn_from
+from flask10x.runtime.station_watch import SilenceLearning, SilenceLimits, StationWatch
 from flask10x.runtime.worker_watch import QueueWatch, WorkerWatch
 from flask10x.system import clock, limits, logs
 from flask10x.system.locks import FileLock, lock_path
@@ -206,8 +206,8 @@ class Store:
         return PeriodicTask("added stations", added.step, self.gauges, trouble)
 
     def _learning(self) -> PeriodicTask:
-        learn = learn_from(self.database)
-        learning = SilenceLearning(self.settings, self.gauges, learn, clock.monotonic_ms)
+        limits_of = SilenceLimits(self.database)
+        learning = SilenceLearning(self.settings, self.gauges, limits_of, clock.monotonic_ms)
         trouble = "Cannot read how often endpoints send"
         return PeriodicTask("usual pauses", learning.step, self.gauges, trouble)
 

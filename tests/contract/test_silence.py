@@ -2,18 +2,22 @@
 
 import re
 from dataclasses import dataclass, replace
+from time import monotonic_ns
 
 import pytest
 from flask.testing import FlaskClient
 
 from flask10x.alerts.alert import Moment
-from flask10x.config.alerts.rules import Silence
+from flask10x.config.alerts.rules import Alerts, Silence
 from flask10x.maintenance.check_database import DatabaseCheck
+from flask10x.mqtt.discovery import Stations
 from flask10x.readings.parse import Reading
+from flask10x.runtime import station_watch
 from flask10x.runtime.alerting import watch_list
-from flask10x.runtime.station_watch import SilenceLearning, learn_from
+from flask10x.runtime.station_watch import SilenceLearning, SilenceLimits
 from flask10x.runtime.store import Store
 from flask10x.system import clock
+from flask10x.system.gauges import Gauges
 from tests.runtime.alerting.watches.home import active_alert
 from tests.support.alert_rows import AlertRows
 from tests.support.html import words
@@ -90,6 +94,7 @@ def test_all_give_the_same_verdict(
         "alerts": is_alerted(store, state),
     }
     assert missed == dict.fromkeys(missed, state.is_missed)
+    assert is_shown_by_home_assistant(Stations(store.settings)) == (state.expected == "receiving")
     is_known = state.expected != "awaited" and not state.is_missed
     # The one on the wall, which does not speak of backups: this house has none.
     assert ("All is well" in words(client.get("/?kiosk=1").text)) == (
@@ -116,9 +121,8 @@ def prepare(store: Store, state: State, monkeypatch: pytest.MonkeyPatch) -> None
     store.gauges.station("data3").awaited_since_ms = now_ms - state.up_sec * 1000
     if state.readings and state.age_sec < state.up_sec:
         store.gauges.note_received("data3", now_ms - state.age_sec * 1000)
-    learning = SilenceLearning(
-        store.settings, store.gauges, learn_from(store.database), clock.monotonic_ms
-    )
+    limits = SilenceLimits(store.database)
+    learning = SilenceLearning(store.settings, store.gauges, limits, clock.monotonic_ms)
     learning._learn_at_ms = 0
     for _ in range(4):
         learning.step()
@@ -152,3 +156,55 @@ def is_warned_of(store: Store) -> bool:
         return any(
             one.level == "WARN" and "/data3" in one.text for one in check.look_inside(connection)
         )
+
+
+def is_shown_by_home_assistant(stations: Stations) -> bool:
+    """Whether discovery publishes the values of `data3` as current ones."""
+    try:
+        found = {now.station.endpoint: now.rest_sec > 0 for now in stations.current()}
+        return found.get("data3", False)
+    finally:
+        stations.close()
+
+
+def test_the_limit_of_a_new_station_is_one(
+    store: Store, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each process looked at it in its first minutes; it fell silent 47 minutes ago."""
+    alerts = Alerts(rules=(Silence(),))
+    monkeypatch.setattr(store, "settings", replace(store.settings, alerts=alerts))
+    # The machine may have been started within this hour.
+    started_ms = clock.monotonic_ms() - DAY_SEC * 1000
+    for module in (clock, station_watch):
+        monkeypatch.setattr(module, "monotonic_ms", lambda: monotonic_ns() // 10**6 - started_ms)
+    minute_ms, gauges, discovery = 60_000, store.gauges, Stations(store.settings)
+    now_ms, monotonic_ms = clock.now_ms(), clock.monotonic_ms()
+    ages_min = range(60, 46, -1)
+    at_ms = monotonic_ms - 61 * minute_ms
+
+    def learning(gauges: Gauges) -> SilenceLearning:
+        limits = SilenceLimits(store.database)
+        return SilenceLearning(store.settings, gauges, limits, lambda: at_ms)
+
+    first = learning(gauges)
+    for age_min in ages_min:
+        with store.database.commit() as connection:
+            at = now_ms - age_min * minute_ms
+            insert_readings(connection, [Reading("data3", at, (1.0,) * 4)])
+        at_ms = monotonic_ms - age_min * minute_ms
+        gauges.note_received("data3", at_ms)
+        for _ in range(5):
+            at_ms += 1_000
+            first.step()
+        if age_min == 58:
+            assert is_shown_by_home_assistant(discovery)
+    gauges.station("data3").awaited_since_ms = monotonic_ms - 90 * minute_ms
+    state = State(age_sec=47 * MINUTE_SEC, expected="silent", is_missed=True)
+    assert client.get("/api/v1/latest?station=data3").get_json()["state"] == "silent"
+    assert "No data from: Outside." in words(client.get("/status").text)
+    assert is_alerted(store, state) and is_warned_of(store)
+    assert not is_shown_by_home_assistant(discovery)
+    # After a restart, and on another host, from the first second on.
+    other = Gauges(store.settings.stations.by_endpoint)
+    learning(other).step()
+    assert other.station("data3").learned_sec == gauges.station("data3").learned_sec == 600

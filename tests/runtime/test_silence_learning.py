@@ -1,6 +1,6 @@
 """What is learned of stations, a station a second, and again while they send."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -10,10 +10,11 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong
 from flask10x.errors import LockTimeout
+from flask10x.history.silence import PAUSES_MIN, UsualSilence
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN, Station
 from flask10x.runtime import station_watch
-from flask10x.runtime.station_watch import SilenceLearning, learn_from
+from flask10x.runtime.station_watch import SilenceLearning, SilenceLimits
 from flask10x.system.gauges import Gauges
 from tests.support.rows import insert_readings
 
@@ -21,7 +22,7 @@ NINE_MS = 1_756_000_000_000
 MINUTE_MS = 60_000
 
 
-class House:
+class House(SilenceLimits):
     """The periodic task of these settings; each look learns another number."""
 
     def __init__(self, settings: Settings) -> None:
@@ -30,13 +31,25 @@ class House:
         self.asked: list[str] = []
         self.known = set(BUILT_IN.by_endpoint)
         self.fault: Exception | None = None
-        self.task = SilenceLearning(settings, self.gauges, self.learn, lambda: self.now_ms)
+        self.pauses = PAUSES_MIN
+        self.kept: dict[str, int] = {}
+        self.task = SilenceLearning(settings, self.gauges, self, lambda: self.now_ms)
 
-    def learn(self, station: Station) -> int | None:
+    def read(self) -> Mapping[str, int]:
+        return dict(self.kept)
+
+    def learn(self, station: Station) -> UsualSilence | None:
         self.asked.append(station.endpoint)
         if self.fault:
             raise self.fault
-        return len(self.asked) if station.endpoint in self.known else None
+        if station.endpoint not in self.known:
+            return None
+        return UsualSilence(
+            pauses=self.pauses, usual_sec=1, longest_sec=1, missed_after_sec=len(self.asked)
+        )
+
+    def keep(self, station: Station, after_sec: int) -> None:
+        self.kept[station.endpoint] = after_sec
 
     def after(self, seconds: int) -> None:
         self.now_ms += 1000 * seconds
@@ -53,6 +66,29 @@ def test_each_station_is_learned_in_a_second_of_its_own(settings: Settings) -> N
         house.after(1)
     assert house.asked == ["data", "data2", "data3", "data4"]
     assert [house.gauges.station(endpoint).learned_sec for endpoint in house.asked] == [1, 2, 3, 4]
+    assert house.kept == {"data": 1, "data2": 2, "data3": 3, "data4": 4}
+
+
+def test_while_little_is_known_it_is_learned_with_each_pause(settings: Settings) -> None:
+    house = House(settings)
+    house.pauses = PAUSES_MIN - 1
+    for _ in range(4):
+        house.after(1)
+    for n in range(1, 4):
+        house.gauges.note_received("data2", house.now_ms)
+        house.after(60)
+        house.after(60)
+        assert house.asked[4:] == ["data2"] * n
+        assert house.kept["data2"] == house.gauges.station("data2").learned_sec == 4 + n
+
+
+def test_what_was_learned_before_a_restart_counts_at_once(settings: Settings) -> None:
+    house = House(settings)
+    house.kept = {"data3": 700, "data4": 800, "of another house": 1}
+    house.after(1)
+    assert house.asked == ["data"]
+    assert house.gauges.station("data3").learned_sec == 700
+    assert house.gauges.station("data4").learned_sec == 800
 
 
 def test_it_is_renewed_each_hour_and_only_while_they_send(settings: Settings) -> None:
@@ -119,7 +155,8 @@ def learn(database: Database) -> Callable[[int, int], int | None]:
         if times:
             with database.commit() as connection:
                 insert_readings(connection, [Reading("data3", at, (1.0,) * 4) for at in times])
-        return learn_from(database)(BUILT_IN.by_endpoint["data3"])
+        learned = SilenceLimits(database).learn(BUILT_IN.by_endpoint["data3"])
+        return None if learned is None else learned.missed_after_sec
 
     return learn
 

@@ -31,7 +31,13 @@ from flask10x.database.tables import measurement, readings, rejected
 from flask10x.history.buckets import Bucket, Window
 from flask10x.history.charts import chart, removed_ms, window_of
 from flask10x.history.query import Bound, Query
-from flask10x.history.silence import Signs, learned_after_sec, silence, usual_silence
+from flask10x.history.silence import (
+    Signs,
+    learned_after_sec,
+    learned_limits,
+    silence,
+    usual_silence,
+)
 from flask10x.history.view import View
 from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import DAY_MS, SECOND_MS
@@ -287,12 +293,16 @@ def _of_silence(view: View, settings: Settings, rule: Silence) -> Backtest:
     stations = stations_of(rule.stations, view.stations)
     most = ROWS_MAX // max(1, len(stations))
     since_ms, firings = _since_ms(view), []
+    learned = learned_limits(view.connection)
     for station in stations:
         came = _arrivals(view, station, since_ms, most)
         if len(came) == most:
             since_ms = max(since_ms, came[0])
         after_sec = rule.after_sec or learned_after_sec(
-            settings, station, usual_silence(view.connection, station).missed_after_sec
+            settings,
+            station,
+            learned.get(station.endpoint)
+            or usual_silence(view.connection, station).missed_after_sec,
         )
         for before_ms, at_ms in pairwise([*came, view.now_ms]):
             if _is_missed(at_ms - before_ms, after_sec):
