@@ -355,7 +355,7 @@ def at_altitude(stations: Stations, metres: float | None) -> Stations:
     if metres is None:
         return stations
     moved = (s if s.altitude_m is not None else replace(s, altitude_m=metres) for s in stations.all)
-    return Stations(tuple(moved), stations.file)
+    return replace(stations, all=tuple(moved))
 
 
 _NUMBER = r"\s*([+-]?[0-9]{1,3}(?:\.[0-9]{1,12})?)\s*"

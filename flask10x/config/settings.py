@@ -355,6 +355,8 @@ class Settings:
     )
     places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Where each setting is that has not its default, as messages name it; no setting itself."""
+    digest: str = field(default="", compare=False, repr=False)
+    """The SHA-256 of `settings.toml` as it was read; empty: another way; no setting itself."""
 
     @property
     def on_postgres(self) -> bool:
@@ -410,7 +412,7 @@ def load(
     if environ is None:
         environment_file.take_over(os.environ)
         environ = os.environ
-    entries = _entries(environ, file)
+    entries, digest = _entries(environ, file)
     values: dict[str, Any] = {"stations": stations} if stations else {}
     if alerts:
         values["alerts"] = alerts
@@ -428,7 +430,7 @@ def load(
     values["stations"] = readers.at_altitude(values["stations"], values["altitude_m"])
     _check(values, entries)
     places = {name: entry.place for name, entry in entries.items()}
-    return Settings(**values, places=places)
+    return Settings(**values, places=places, digest=digest)
 
 
 def stations_path() -> Path:
@@ -443,7 +445,7 @@ def alerts_path() -> Path:
 
 def _file_of(setting: str, name: str) -> Path:
     environment_file.take_over(os.environ)
-    entries = _entries(os.environ)
+    entries, _digest = _entries(os.environ)
     try:
         return readers.file(entries[setting].raw) if setting in entries else _folder(entries) / name
     except readers.WrongEntry as error:
@@ -475,17 +477,21 @@ def _read(name: str, entries: _Entries, values: Mapping[str, Any]) -> Any:
         raise SettingsError(text) from None
 
 
-def _entries(environ: Mapping[str, str], file: bytes | None = None) -> _Entries:
-    """What the environment and the TOML files have; raises SettingsError for an unknown name."""
+def _entries(environ: Mapping[str, str], file: bytes | None = None) -> tuple[_Entries, str]:
+    """What the environment and the TOML files have, and the SHA-256 of `settings.toml`.
+
+    Raises SettingsError for an unknown name.
+    """
     entries = _from_file(environ.get(CONFIG)) | _from_environment(environ)
     path = _folder(entries) / NAME
-    entries = (_changeable(path) if file is None else parse(file, path)) | entries
+    content = _changeable(path) if file is None else file
+    entries = parse(content, path) | entries
     unknown = [
         _unknown(name, entry.place) for name, entry in entries.items() if name not in READERS
     ]
     if unknown:
         raise SettingsError("; ".join(unknown))
-    return entries
+    return entries, toml.digest_of(content)
 
 
 def _folder(entries: _Entries) -> Path:
@@ -499,13 +505,12 @@ def _folder(entries: _Entries) -> Path:
         raise error.of_setting(entry.place) from None
 
 
-def _changeable(path: Path) -> _Entries:
-    """What `settings.toml` has; raises SettingsError for what only a restart changes."""
+def _changeable(path: Path) -> bytes:
+    """The bytes of `settings.toml`, which has settings that a reload changes; none without one."""
     try:
-        content = toml.read_document(path)
+        return toml.read_document(path)
     except (FileNotFoundError, NotADirectoryError):
-        return {}
-    return parse(content, path)
+        return b""
 
 
 def parse(content: bytes, path: Path) -> _Entries:

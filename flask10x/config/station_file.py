@@ -342,4 +342,4 @@ def parse(content: bytes, path: Path) -> Stations:
     tables = StationTables()
     stations = tables.stations(document.data, str(path))
     document.check(tables.mistakes)
-    return stations
+    return replace(stations, digest=toml.digest_of(content))

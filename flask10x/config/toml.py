@@ -8,6 +8,7 @@ import tomllib
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,11 @@ def read_document(path: Path) -> bytes:
     except OSError as error:
         text = _("cannot read {path}: {reason}")
         raise SettingsError(text.format(path=path, reason=error.strerror or error)) from error
+
+
+def digest_of(data: bytes | None) -> str:
+    """Return the SHA-256 of a file's bytes; of no bytes without a file."""
+    return sha256(data or b"").hexdigest()
 
 
 def edited(content: bytes, edit: Callable[[MutableMapping[str, Any]], None]) -> bytes:

@@ -188,6 +188,8 @@ class Stations:
     all: tuple[Station, ...]
     file: str = ""
     """The path of the file that has added to the built-in ones or adjusted them; empty: none."""
+    digest: str = field(default="", compare=False)
+    """The SHA-256 of that file as it was read; empty: none."""
     by_endpoint: Mapping[str, Station] = field(init=False)
     columns: tuple[str, ...] = field(init=False)
     """The columns of the table `readings` that they fill, each once."""
@@ -215,9 +217,9 @@ class Stations:
         places = enumerate(self.all)
         return {s.endpoint: (place % COLOURS + 1, place // COLOURS) for place, s in places}
 
-    def __reduce__(self) -> tuple[type["Stations"], tuple[tuple[Station, ...], str]]:
+    def __reduce__(self) -> tuple[type["Stations"], tuple[tuple[Station, ...], str, str]]:
         """Another process builds it from its stations, because a mapping proxy can't be pickled."""
-        return Stations, (self.all, self.file)
+        return Stations, (self.all, self.file, self.digest)
 
 
 def _by_column(stations: Iterable[Station]) -> dict[str, Measurement]:

@@ -13,7 +13,7 @@ from flask10x.database.database import Database
 from flask10x.recording.rejected import PAUSE_SEC, Selection
 from flask10x.recording.replay import ReplayOutcome, replay, replay_unknown
 from flask10x.recording.unknown_readings import Condition
-from flask10x.runtime.administrators import NAME, Administrators, Change
+from flask10x.runtime.administrators import CHANGES, Administrators, Change
 
 log = logging.getLogger(__name__)
 # A worker of before stores what it has just refused before it ends.
@@ -29,13 +29,13 @@ class AddedStations:
         """`clock` gives monotonic seconds."""
         self._settings, self._database, self._clock = settings, database, clock
         self._begun_sec = clock()
-        self._path = settings.data_dir / NAME
+        self._path = settings.data_dir / CHANGES
         self._looked_at: tuple[int, int] | None = None
         # The changes whose readings are looked for a second time, and when.
         self._again_sec: dict[int, float] = {}
 
     def step(self) -> None:
-        """Store what waits; it costs a look at the time of a file when nothing does.
+        """Store what waits; it costs a look at the time of a folder when nothing does.
 
         Raises LockTimeout, OSError or sqlalchemy.exc.DBAPIError; the next step goes on from there.
         """
@@ -70,7 +70,11 @@ class AddedStations:
         stored = sum(outcome.good for outcome in outcomes)
         if stored or change.stored is None:
             log.info("/%s: rejected readings stored: %d", change.name, stored)
-            administrators.note(replace(change, stored=(change.stored or 0) + stored))
+            with administrators.changing():
+                # It may have been undone meanwhile.
+                for now in administrators.changes:
+                    if now.number == change.number:
+                        administrators.note(replace(now, stored=(now.stored or 0) + stored))
 
     def _replay(self, change: Change) -> Iterable[ReplayOutcome]:
         names = (change.name,)

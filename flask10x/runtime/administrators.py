@@ -1,7 +1,8 @@
 """The browsers that may set things up, links that make a browser one, and what was changed.
 
-All of it is in `<DATA_DIR>/administrators.json`, with hashes only: neither a link nor a cookie can
-be made of them. Several hosts on one database have a file each.
+Browsers and links are in `<DATA_DIR>/administrators.json`, with hashes only: neither a link nor a
+cookie can be made of them. Each change is a file in `<DATA_DIR>/changes`. Several hosts on one
+database have their own.
 """
 
 import errno
@@ -10,17 +11,20 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from flask10x.config.settings import Settings
+from flask10x.config.toml import digest_of
 from flask10x.errors import LockTimeout
-from flask10x.system import disk, own_files
+from flask10x.system import clock, disk, own_files
 from flask10x.system.locks import FileLock
 
 NAME = "administrators.json"
+CHANGES = "changes"
+"""The folder of the changes."""
 # Enough to walk from the machine to the phone.
 LINK_MS = 600_000
 # More links or browsers than a household has: the oldest go.
@@ -30,7 +34,7 @@ CHANGES_MAX = 50
 # The card is written at most once a day for a browser that is used.
 USED_EVERY_MS = 86_400_000
 LOCK_TIMEOUT_SEC = 5.0
-MODE = 0o600
+MODE, FOLDER_MODE = 0o600, 0o700
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -68,21 +72,38 @@ class Change:
     """Whether rejected readings of a new station are to be stored (`added_stations.py`)."""
     stored: int | None = None
     """How many of them were stored; None: not yet."""
+    is_settled: bool = True
+    """False: the file is just being written, or that was cut short (`setup_files.settle`)."""
+
+    @property
+    def result(self) -> str:
+        """The SHA-256 of the file once it is as the change, or its undoing, leaves it."""
+        if self.undone_ms is None:
+            return self.after
+        return digest_of(None if self.before is None else self.before.encode())
 
 
 @dataclass(slots=True)
 class _State:
-    links: dict[str, int]
-    """The SHA-256 of each link, and when it ends."""
-    browsers: list[Browser]
-    changes: list[Change]
+    made: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The SHA-256 of each link, and when it was made: by the wall clock and the monotonic one."""
+    browsers: list[Browser] = field(default_factory=list)
     last_number: int = 0
     has_begun: bool = False
     """Whether a browser has gone through the steps of a new installation, or left them out."""
+    links: dict[str, int] = field(default_factory=dict)
+    """Empty, for the version before, to which an update may go back; so is the next one."""
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    """Changes that the version before has noted here."""
 
-    def next_number(self) -> int:
-        self.last_number += 1
-        return self.last_number
+    def is_open(self, link: str, now_ms: int) -> bool:
+        """Whether the link was made within the last ten minutes.
+
+        Both clocks say so: one may have been set meanwhile, the other begins again at each boot.
+        """
+        wall_ms, monotonic_ms = self.made.get(_digest(link), (0, 0))
+        age_ms = clock.monotonic_ms() - monotonic_ms
+        return 0 <= age_ms < LINK_MS and abs(now_ms - wall_ms) < LINK_MS
 
 
 class Administrators:
@@ -99,7 +120,7 @@ class Administrators:
     @property
     def changes(self) -> list[Change]:
         """The last changes, the newest first."""
-        return self._load().changes[::-1]
+        return [change for path in self._files()[::-1] if (change := _change(path))]
 
     @property
     def is_new(self) -> bool:
@@ -121,22 +142,26 @@ class Administrators:
         """Return the last part of an address that works once, for ten minutes; raises OSError."""
         link = secrets.token_urlsafe(32)
         with self._changed() as state:
-            state.links = {d: ends for d, ends in state.links.items() if ends > now_ms}
-            state.links = dict([*state.links.items()][1 - LINKS_MAX :])
-            state.links[_digest(link)] = now_ms + LINK_MS
+            state.made = dict([*state.made.items()][1 - LINKS_MAX :])
+            state.made[_digest(link)] = (now_ms, clock.monotonic_ms())
         return link
 
     def is_open(self, link: str, now_ms: int) -> bool:
-        """Whether the link still works."""
-        return self._load().links.get(_digest(link), 0) > now_ms
+        """Whether the link still works; it costs a look into a small file."""
+        return self._load().is_open(link, now_ms)
 
     def add(self, link: str, name: str, now_ms: int) -> str | None:
         """Return the cookie that makes a browser one; None for a link that does not work."""
         cookie = secrets.token_urlsafe(32)
+        if not self.is_open(link, now_ms):
+            # Strangers who try links keep no administrator waiting for the lock.
+            return None
         with self._changed() as state:
-            if state.links.pop(_digest(link), 0) <= now_ms:
+            if not state.is_open(link, now_ms):
                 return None
-            number = state.next_number()
+            del state.made[_digest(link)]
+            state.last_number += 1
+            number = state.last_number
             state.browsers.append(Browser(number, _digest(cookie), name, now_ms, now_ms))
             state.browsers = state.browsers[-BROWSERS_MAX:]
         return cookie
@@ -162,55 +187,111 @@ class Administrators:
             before = len(state.browsers)
             state.browsers = [b for b in state.browsers if number not in (None, b.number)]
             if number is None:
-                state.links = {}
+                state.made = {}
             return before - len(state.browsers)
 
-    def note(self, change: Change) -> None:
-        """Keep the change under the next number, or, when it has one, in the place of that one."""
-        with self._changed() as state:
-            if change.number:
-                state.changes = [change if c.number == change.number else c for c in state.changes]
-            else:
-                state.changes.append(replace(change, number=state.next_number()))
-            state.changes = state.changes[-CHANGES_MAX:]
+    def note(self, change: Change) -> Change:
+        """Keep the change under the next number, or, when it has one, in the place of that one.
+
+        Return it with its number. Raises OSError.
+        """
+        files = self._files()
+        if not change.number:
+            change = replace(change, number=_number(files[-1]) + 1 if files else 1)
+        path = self._folder / f"{change.number}.json"
+        own_files.put_in_place(path, _bytes_of(change), None)
+        for old in self._files()[:-CHANGES_MAX]:
+            old.unlink(missing_ok=True)
+        return change
+
+    def forget(self, change: Change) -> None:
+        """Keep the change no longer; raises OSError."""
+        self._path.with_name(CHANGES).joinpath(f"{change.number}.json").unlink(missing_ok=True)
+
+    @contextmanager
+    def changing(self, timeout_sec: float = LOCK_TIMEOUT_SEC) -> Iterator[None]:
+        """Keep others from changing files and their notes; raises LockTimeout and OSError."""
+        with closing(FileLock(self._folder)) as lock:
+            lock.acquire(timeout_sec)
+            yield
+
+    @property
+    def _folder(self) -> Path:
+        """The folder of the changes, which is made if there is none; raises OSError."""
+        folder = self._path.with_name(CHANGES)
+        with suppress(FileExistsError):
+            folder.mkdir(FOLDER_MODE)
+            disk.leave_to_owner(folder, folder.parent)
+        return folder
+
+    def _files(self) -> list[Path]:
+        """The files of the changes, in their order."""
+        files = self._path.with_name(CHANGES).glob("*.json")
+        return sorted((path for path in files if path.stem.isdecimal()), key=_number)
+
+    def take_over(self) -> None:
+        """Give each change that the version before has noted a file of its own; raises OSError."""
+        if self._load().changes:
+            with self._changed() as state:
+                for change in state.changes:
+                    self.note(Change(**change | {"number": 0}))
+                state.changes = []
 
     def _load(self) -> _State:
         try:
             stored: dict[str, Any] = json.loads(self._path.read_bytes())
             return _State(
-                dict(stored["links"]),
+                {d: (int(wall), int(mono)) for d, (wall, mono) in stored.get("made", {}).items()},
                 [Browser(**each) for each in stored["browsers"]],
-                [Change(**each) for each in stored["changes"]],
                 stored["last_number"],
                 stored.get("has_begun", False),
+                changes=[dict(each) for each in stored.get("changes", [])],
             )
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             # None yet, or damaged: there is no administrator, until a new link makes one.
-            return _State({}, [], [])
+            return _State()
 
     @contextmanager
     def _changed(self, *, is_shorter: bool = False) -> Iterator[_State]:
         """Write what the block has changed, whole or not at all; one process at a time.
 
-        With `is_shorter` it is written on a full disk, too, over what there is. After a power cut
-        in between no browser is an administrator's.
+        What is as it was is not written. With `is_shorter` it is written on a full disk, too, over
+        what there is. After a power cut in between no browser is an administrator's.
         """
-        lock = FileLock(self._path.with_name(f".{NAME}.lock"))
-        with closing(lock):
+        with closing(FileLock(self._path.with_name(f".{NAME}.lock"))) as lock:
             lock.acquire(LOCK_TIMEOUT_SEC)
             state = self._load()
+            before = _bytes_of(state)
             yield state
+            data = _bytes_of(state)
+            if data == before:
+                return
             if not self._path.exists():
                 disk.make_private(self._path)
                 self._path.chmod(MODE)
                 disk.leave_to_owner(self._path, self._path.parent)
-            data = json.dumps(asdict(state), ensure_ascii=False, indent=1) + "\n"
             try:
-                own_files.put_in_place(self._path, data.encode(), self._path.stat())
+                own_files.put_in_place(self._path, data, self._path.stat())
             except OSError as error:
                 if not is_shorter or error.errno not in FULL:
                     raise
-                _write_over(self._path, data.encode())
+                _write_over(self._path, data)
+
+
+def _bytes_of(content: _State | Change) -> bytes:
+    return (json.dumps(asdict(content), ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def _number(path: Path) -> int:
+    return int(path.stem)
+
+
+def _change(path: Path) -> Change | None:
+    """The change of a file; None where it is gone meanwhile, or damaged."""
+    try:
+        return Change(**json.loads(path.read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
 
 
 def _write_over(path: Path, data: bytes) -> None:
@@ -221,11 +302,6 @@ def _write_over(path: Path, data: bytes) -> None:
         file.write(data.ljust(size))
         file.flush()
         os.fsync(file.fileno())
-
-
-def digest_of(data: bytes | None) -> str:
-    """Return the SHA-256 of a file's bytes as `Change.after` has it; of no bytes without a file."""
-    return sha256(data or b"").hexdigest()
 
 
 def _digest(secret: str) -> str:

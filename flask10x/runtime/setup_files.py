@@ -1,13 +1,18 @@
-"""Files that pages of the setup have changed, on every host of a database.
+"""Files that pages of the setup have changed: file, list of changes and what is in force agree.
 
-Each change is also a row of `setup_files`. A host whose file is an older one of those takes the
-newest. A file that was edited by hand there stays as it is, and a warning names it.
+A change is noted first, then its file is written, then the service reads it. A process may be
+killed anywhere in between, so once a second one worker of each host looks whether they agree.
+
+On PostgreSQL each change is also a row of `setup_files`. A host whose file is an older one of those
+takes the newest. A file that was edited by hand there stays as it is, and a warning names it.
 """
 
 import logging
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace as with_values
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +23,12 @@ from flask10x.config import settings as settings_file
 from flask10x.config import station_file
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.settings import Settings
+from flask10x.config.toml import digest_of
 from flask10x.database.database import Database
 from flask10x.database.running_service import running
 from flask10x.database.tables import setup_files
 from flask10x.errors import LockTimeout, SettingsError
-from flask10x.runtime.administrators import digest_of
+from flask10x.runtime.administrators import CHANGES, Administrators, Change
 from flask10x.system import clock, own_files
 
 log = logging.getLogger(__name__)
@@ -31,6 +37,8 @@ log = logging.getLogger(__name__)
 KEPT = 50
 # Two hosts may change a file in the same moment; the second number is then the next one.
 TRIES = 3
+# A reload takes a second or two on a Pi. Who made a change has asked for one, unless it was killed.
+RELOADED_SEC = 2.0
 
 
 class FileChange(NamedTuple):
@@ -58,6 +66,58 @@ def present(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+
+
+def write(settings: Settings, change: Change, file: FileChange) -> None:
+    """Note the change as it is to become, and put its file in place.
+
+    Raises LockTimeout, OSError, and SettingsError when the file was changed meanwhile; then file
+    and note are as they were, or soon will be.
+    """
+    administrators = Administrators(settings)
+    with administrators.changing():
+        settle(administrators)
+        administrators.note(with_values(change, is_settled=False))
+        try:
+            if file.data != file.former:
+                replace(file)
+        finally:
+            # Or by the next look.
+            with suppress(OSError):
+                settle(administrators)
+
+
+def settle(administrators: Administrators) -> None:
+    """Note what became of changes whose process was killed; raises OSError.
+
+    If the file is as the change leaves it, it was written. Otherwise a new change is forgotten, and
+    one that was to be undone stays. The caller keeps others from changing files.
+    """
+    for change in administrators.changes:
+        digest = None if change.is_settled else _digest(Path(change.path))
+        if digest == change.result:
+            administrators.note(with_values(change, is_settled=True))
+        elif digest and change.undone_ms is not None:
+            administrators.note(with_values(change, undone_ms=None, is_settled=True))
+        elif digest:
+            administrators.forget(change)
+
+
+def _digest(path: Path) -> str | None:
+    """The SHA-256 of the file; None where it can't be read."""
+    try:
+        return digest_of(present(path))
+    except (OSError, SettingsError):
+        return None
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes with each change of a file or folder; empty where it can't be looked at."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def publish(settings: Settings, database: Database, change: FileChange) -> None:
@@ -109,45 +169,122 @@ def reload(settings: Settings) -> None:
 
 
 class SetupFiles:
-    """A periodic task of one worker of each host: it takes over what other hosts have changed."""
+    """A periodic task of one worker of each host: it ends what was begun on any of them."""
 
     def __init__(
-        self, settings: Settings, database: Database, reload: Callable[[Settings], None] = reload
+        self,
+        settings: Settings,
+        database: Database,
+        reload: Callable[[Settings], None] = reload,
+        monotonic_sec: Callable[[], float] = clock.monotonic_sec,
     ) -> None:
         self._settings = settings
         self._database = database
         self._reload = reload
-        self._seen: dict[str, int] = {}
+        self._monotonic_sec = monotonic_sec
+        self._folder = settings.data_dir / CHANGES
+        self._in_force = {
+            station_file.NAME: settings.stations.digest or digest_of(None),
+            alert_file.NAME: settings.alerts.digest or digest_of(None),
+            settings_file.NAME: settings.digest or digest_of(None),
+        }
+        self._seen: tuple[object, ...] = ()
+        self._behind_since_sec: float | None = None
+        # By path and SHA-256 of the file that each leaves.
+        self._made: dict[tuple[Path, str], Change] = {}
+        # Of all hosts: the number of the newest change of each file, and the digests of them all.
+        self._newest: dict[str, int] = {}
+        self._known: dict[str, set[str]] = {}
 
-    def step(self) -> None:
-        """Look at each file that was changed since; raises what a query raises, and OSError."""
+    def step(self) -> bool:
+        """Look at what has changed; raises what a query raises, and OSError.
+
+        False when nothing has.
+        """
+        has_changed = self._look_here()
+        if self._database.hosts.name is not None:
+            has_changed |= self._look_elsewhere()
+        return has_changed
+
+    def _look_here(self) -> bool:
+        """Whether there was something new in the files and changes of this host."""
+        seen = tuple(map(_stamp, (*paths(self._settings).values(), self._folder)))
+        if seen == self._seen and self._behind_since_sec is None:
+            return False
+        try:
+            self._made = self._settled()
+        except LockTimeout:
+            # A page is changing a file.
+            return False
+        self._seen = seen
+        if self._stays_behind():
+            log.warning("The files of the setup were changed, and not read: the service reloads")
+            self._reload(self._settings)
+        return True
+
+    def _settled(self) -> dict[tuple[Path, str], Change]:
+        administrators = Administrators(self._settings)
+        if not self._folder.exists() and administrators.is_new:
+            return {}
+        with administrators.changing(timeout_sec=0):
+            administrators.take_over()
+            settle(administrators)
+        # What was made last comes last.
+        return {(Path(c.path), c.result): c for c in reversed(administrators.changes)}
+
+    def _stays_behind(self) -> bool:
+        """Whether the service had time to read what pages have changed, and has not."""
+        is_behind = False
+        for name, path in paths(self._settings).items():
+            digest = _digest(path)
+            if digest is not None and digest != self._in_force[name]:
+                is_behind |= (path, digest) in self._made or digest in self._known.get(name, ())
+        now_sec = self._monotonic_sec()
+        since_sec = self._behind_since_sec or now_sec
+        is_late = is_behind and now_sec - since_sec >= RELOADED_SEC
+        self._behind_since_sec = since_sec if is_behind and not is_late else None
+        return is_late
+
+    def _look_elsewhere(self) -> bool:
+        """Whether there was something new between this host and others."""
         table = setup_files.c
         query = select(table.name, func.max(table.number)).group_by(table.name)
         with self._database.query() as connection:
             newest = {row[0]: row[1] for row in connection.execute(query)}
-        if newest == self._seen:
-            return
-        is_taken = [
-            self._take(name, path)
-            for name, path in paths(self._settings).items()
-            if newest.get(name) != self._seen.get(name)
-        ]
-        self._seen = newest
-        if any(is_taken):
+        looked, is_taken = False, False
+        for name, path in paths(self._settings).items():
+            digest, number = _digest(path) or "", newest.get(name, 0)
+            is_new = (path, digest) in self._made and digest not in self._known.get(name, ())
+            if is_new or number != self._newest.get(name, 0):
+                is_taken |= self._take(name, path)
+                self._newest[name] = number
+                looked = True
+        if is_taken:
             self._reload(self._settings)
+        if looked:
+            # What has come is looked at here, too.
+            self._seen = ()
+        return looked
 
     def _take(self, name: str, path: Path) -> bool:
-        """Whether the file of this host has become the newest one."""
+        """Whether the file of this host has become the newest one; publish what others miss."""
         table = setup_files.c
         query = select(setup_files).where(table.name == name).order_by(table.number)
         with self._database.query() as connection:
             rows = connection.execute(query).all()
         former = present(path)
-        digest, newest = digest_of(former), rows[-1]
-        if digest == newest.digest:
+        digest = digest_of(former)
+        self._known[name] = {row.digest for row in rows} | {row.former_digest for row in rows}
+        made = self._made.get((path, digest))
+        if made is not None and digest not in self._known[name]:
+            text = rows[-1].content if rows else made.before
+            before = None if text is None else text.encode()
+            publish(self._settings, self._database, FileChange(path, before, former))
             return False
-        known = {row.digest for row in rows} | {row.former_digest for row in rows}
-        if digest not in known:
+        if not rows or digest == rows[-1].digest:
+            return False
+        newest = rows[-1]
+        if digest not in self._known[name]:
             text = "%s was edited on this host; the change of %s is not taken over: make it by hand"
             log.warning(text, path, newest.host)
             return False

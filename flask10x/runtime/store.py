@@ -79,12 +79,14 @@ class Store:
             routing = Routing(settings.alerts, settings.zone)
             sharing = AlertSharing(self.database, alert_lease, routing)
         self._alerts = AlertWatcher(settings, self._watches(sharing), sharing=sharing)
-        # Alerts have a monitor of their own, because roll-ups may take minutes.
+        # Alerts have a monitor of their own, because roll-ups may take minutes; so has what people
+        # set up, who wait for it.
         self._alert_monitor = Monitor(
             self._alert_lock,
             [
                 PeriodicTask("alerts", self._alerts.step, gauges, "Alerts cannot be noted"),
                 self._learning(),
+                self._setting_up(),
             ],
             lease=alert_lease,
         )
@@ -178,12 +180,6 @@ class Store:
         return [
             PeriodicTask("host name", hold_name, self.gauges, "This host needs another name"),
             PeriodicTask("other hosts", other_hosts.step, self.gauges, trouble),
-            PeriodicTask(
-                "setup files",
-                SetupFiles(self.settings, self.database).step,
-                self.gauges,
-                "Cannot read what other hosts have set up",
-            ),
         ]
 
     def _tasks_of_one_host(self) -> list[PeriodicTask]:
@@ -204,6 +200,11 @@ class Store:
         added = AddedStations(self.settings, self.database, clock.monotonic_sec)
         trouble = "Rejected readings of a new station cannot be stored"
         return PeriodicTask("added stations", added.step, self.gauges, trouble)
+
+    def _setting_up(self) -> PeriodicTask:
+        files = SetupFiles(self.settings, self.database)
+        trouble = "Cannot read what other hosts have set up"
+        return PeriodicTask("setup files", files.step, self.gauges, trouble)
 
     def _learning(self) -> PeriodicTask:
         limits_of = SilenceLimits(self.database)

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 EXTENSION = "flask10x.access"
 READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
 SHOWN_CHARS = 100
+# A household tries a few; more only cost time, for nobody guesses 256 bits.
+LINKS_TRIED_MAX = 30
 # The dot of an absolute name, `raspberrypi.local.`, which is the same host (RFC 3986, 3.2.2).
 LAST_DOT = re.compile(r"(?<=[^.])\.(?=(?::[0-9]*)?\Z)")
 ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<v4>[0-9.]+))(?::[0-9]{1,5})?")
@@ -63,6 +65,7 @@ class Access:
         self._hosts = settings.allowed_hosts
         self._keyring = keyring
         self._pace = Pace()
+        self._links_tried = 0
 
     def init_app(self, app: Flask) -> None:
         """Check every request before its view is called and its body is looked at."""
@@ -183,6 +186,15 @@ class Access:
             name = refusal.header
             shown = f" ({name}: {request.headers.get(name, '')[:SHOWN_CHARS]!r})" if name else ""
             log.warning("%s refused: %s%s, from %s%s", place, refusal.why, shown, sender(), more)
+
+    def note_wrong_link(self) -> bool:
+        """Log once a minute that links of administrators are tried in vain; False: too many are."""
+        more = self._pace.turn("link")
+        if more is not None:
+            log.warning("/setup/link refused: wrong or used link, from %s%s", sender(), more)
+            self._links_tried = 0
+        self._links_tried += 1
+        return self._links_tried <= LINKS_TRIED_MAX
 
 
 def current() -> Access:

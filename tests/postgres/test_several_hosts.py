@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from flask10x.config.toml import digest_of
 from flask10x.database import counters
 from flask10x.database.database import Database
 from flask10x.database.postgres.hosts import TimedLease
 from flask10x.history import rollups
 from flask10x.readings.parse import Reading
 from flask10x.runtime import setup_files
+from flask10x.runtime.administrators import Change
 from flask10x.runtime.other_hosts import LOOK_EVERY_MS, OtherHosts
 from flask10x.runtime.setup_files import FileChange, SetupFiles
 from flask10x.runtime.store import Store
@@ -208,6 +210,22 @@ def test_what_a_page_changes_on_one_host_is_changed_on_the_others(running: Runni
     SetupFiles(one.settings, one.database, reloads.append).step()
     assert file_of(one).read_text() == "# 3\n" and len(reloads) == 2
     assert file_of(one).with_name("stations.toml.before").read_text() == "# 2\n"
+
+
+def test_a_change_that_was_killed_before_others_heard_of_it_reaches_them(
+    running: RunningHosts,
+) -> None:
+    one, other = running.start("one"), running.start("other")
+    reloads: list[object] = []
+    change(one, "# 1\n")
+    follower = SetupFiles(other.settings, other.database, reloads.append)
+    follower.step()
+    path, after = file_of(one), b"# 2\n"
+    noted = Change(0, 1, "x", "order", "x", str(path), "# 1\n", digest_of(after))
+    setup_files.write(one.settings, noted, FileChange(path, b"# 1\n", after))
+    SetupFiles(one.settings, one.database, reloads.append).step()
+    follower.step()
+    assert file_of(other).read_text() == "# 2\n"
 
 
 def test_a_file_that_was_edited_on_a_host_stays_there(

@@ -51,7 +51,7 @@ WORK: dict[str, tuple[type, str]] = {
 # On PostgreSQL there is no file to look after; its tasks are never done.
 OF_FILE = ("database file", "WAL", "inspection")
 # A file of SQLite has one host to itself.
-NEVER_DONE = OF_FILE if databases.ON_POSTGRES else ("other hosts", "host name", "setup files")
+NEVER_DONE = OF_FILE if databases.ON_POSTGRES else ("other hosts", "host name")
 DONE = [name for name in periodic_tasks.NAMES if name not in NEVER_DONE]
 of_file = pytest.mark.sqlite_only("tasks for the file of the database")
 

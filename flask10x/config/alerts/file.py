@@ -51,7 +51,7 @@ def parse(content: bytes, path: Path, stations: Stations) -> Alerts:
     document = Document(content, path, AlertsError)
     alerts, mistakes = checked(document.data, path, stations)
     document.check(mistakes)
-    return alerts
+    return replace(alerts, digest=toml.digest_of(content))
 
 
 def checked(

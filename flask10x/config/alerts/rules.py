@@ -459,6 +459,8 @@ class Alerts:
     """The most messages that a channel gets in a day of the service's zone."""
     file: str = ""
     """The path of the file; empty: no file."""
+    digest: str = field(default="", compare=False)
+    """The SHA-256 of the file as it was read; empty: no file."""
     by_name: dict[str, Rule] = field(init=False, repr=False, compare=False)
 
     def silence_of(self, endpoint: str) -> Silence:

@@ -7,14 +7,18 @@ while it is there, whoever looks for killed workers meets a bug.
 FAULT_DIE_AT_LINE names a file with a number and a victim: whichever writer thread finds it there
 takes it away and, so many lines of ours later, kills its worker, or all processes of the service.
 FAULT_NO_THREADS names a file; while it is there, the system has no threads for anybody.
+FAULT_DIE_AT_FILE names a file with a moment, an expression and a victim: whoever puts a file of
+such a name in its place, or sends such a signal, takes it away and dies before or after that.
 """
 
 import errno
 import os
+import re
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -162,6 +166,30 @@ def die_at_line(steer: Path) -> None:
     threading.Thread.run = run  # type: ignore[method-assign,assignment]
 
 
+def die_at_file(steer: Path) -> None:
+    """Let a process die around a moment at which a change of a file is seen by others."""
+    rename, kill = os.rename, os.kill
+
+    def around(name: str, action: Callable[[], None]) -> None:
+        try:
+            moment, expression, victim = steer.read_text().split()
+        except (FileNotFoundError, ValueError):
+            return action()
+        if not re.fullmatch(expression, name):
+            return action()
+        steer.unlink()
+        if moment == "after":
+            action()
+        kill(os.getpid() if victim == "one" else -os.getpgrp(), signal.SIGKILL)
+        return None
+
+    replaced: Any = os
+    replaced.rename = lambda old, new: around(Path(new).name, lambda: rename(old, new))
+    replaced.kill = lambda pid, number: around(f"{number!r}", lambda: kill(pid, number))
+
+
+if "FAULT_DIE_AT_FILE" in os.environ:
+    die_at_file(Path(os.environ["FAULT_DIE_AT_FILE"]))
 if "FAULT_DIE_AT_LINE" in os.environ:
     die_at_line(Path(os.environ["FAULT_DIE_AT_LINE"]))
 if "FAULT_NO_THREADS" in os.environ:

@@ -2,8 +2,10 @@
 
 import errno
 import html
+import json
 import re
 import stat
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +16,17 @@ from flask.testing import FlaskClient
 
 from flask10x.config import station_file
 from flask10x.config.settings import Settings
-from flask10x.config.toml import schema_line
+from flask10x.config.toml import digest_of, schema_line
 from flask10x.database.database import Database
 from flask10x.errors import SettingsError
 from flask10x.recording.writer import Writer
 from flask10x.runtime import administrators as module
 from flask10x.runtime import setup_files
 from flask10x.runtime.added_stations import AGAIN_SEC, SETTLED_SEC, AddedStations
-from flask10x.runtime.administrators import NAME, Administrators, digest_of
-from flask10x.runtime.setup_files import FileChange
+from flask10x.runtime.administrators import CHANGES, NAME, Administrators
+from flask10x.runtime.setup_files import FileChange, SetupFiles
 from flask10x.system import clock, own_files
+from flask10x.system.locks import FileLock
 from flask10x.web.administrators import COOKIE
 from flask10x.web.pages.setup import changes
 from flask10x.web.pages.setup.senders import SENDING_MS
@@ -82,6 +85,80 @@ def test_a_link_works_once_for_ten_minutes_and_only_by_its_button(
     monkeypatch.setattr(clock, "now_ms", lambda: now_ms + module.LINK_MS + 1)
     assert client.post("/setup/link", data={"link": late}).status_code == 404
     assert client.post("/setup/link", data={"link": ""}).status_code == 404
+
+
+@pytest.mark.parametrize("later_ms", [660_000, 7 * 86_400_000 + 1])
+def test_a_clock_that_was_ahead_keeps_no_link_open(
+    client: FlaskClient, of: Administrators, monkeypatch: pytest.MonkeyPatch, later_ms: int
+) -> None:
+    """Seven days ahead when the link was made, it was open for 10,090 minutes."""
+    wall_ms, monotonic_ms = clock.now_ms(), clock.monotonic_ms()
+    monkeypatch.setattr(clock, "now_ms", lambda: wall_ms + 7 * 86_400_000)
+    link = of.new_link(clock.now_ms())
+    assert client.get(f"/setup/link/{link}").status_code == 200
+    monkeypatch.setattr(clock, "now_ms", lambda: wall_ms + later_ms)
+    monkeypatch.setattr(clock, "monotonic_ms", lambda: monotonic_ms + later_ms)
+    assert client.post("/setup/link", data={"link": link}).status_code == 404
+
+
+def test_links_that_are_tried_in_vain_cost_no_write_and_keep_nobody_waiting(
+    client: FlaskClient,
+    of: Administrators,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    become(client, of)
+    path = settings.data_dir / NAME
+    before = path.stat()
+    monkeypatch.setattr(module, "LOCK_TIMEOUT_SEC", 0)
+    with closing(FileLock(path.with_name(f".{NAME}.lock"))) as lock:
+        # A change that takes long.
+        lock.acquire(0)
+        tried = [client.post("/setup/link", data={"link": f"{n}"}) for n in range(40)]
+    statuses = [answer.status_code for answer in tried]
+    assert statuses == sorted(statuses) and {*statuses} == {404, 429}
+    assert statuses.count(404) >= 20 and tried[-1].headers["Retry-After"] == "60"
+    assert path.stat() == before
+    lines = [line for line in caplog.messages if "/setup/link refused" in line]
+    assert lines == ["/setup/link refused: wrong or used link, from 127.0.0.1"]
+    # Who has one that works comes in all the same.
+    become(client, of)
+
+
+def test_a_change_is_kept_beside_the_administrators(
+    client: FlaskClient, of: Administrators, settings: Settings
+) -> None:
+    token = become(client, of)
+    (settings.data_dir / "settings.toml").write_text("# A secret of ours.\n")
+    before = (settings.data_dir / NAME).stat()
+    client.post("/setup/house", data={"token": token, "house_name": "Ours"})
+    assert (settings.data_dir / NAME).stat() == before
+    folder = settings.data_dir / CHANGES
+    (path,) = folder.iterdir()
+    assert "A secret of ours" in path.read_text() and stat.S_IMODE(folder.stat().st_mode) == 0o700
+    # It stays readable when one of them is not.
+    (folder / "7.json").write_text("{")
+    assert [change.number for change in of.changes] == [1]
+    for number in range(60):
+        of.note(replace(of.changes[0], number=0, at_ms=number))
+    assert len(of.changes) == 50 and of.changes[0].at_ms == 59
+
+
+def test_changes_that_a_version_before_has_noted_are_still_undone(
+    client: FlaskClient, of: Administrators, settings: Settings, database: Database
+) -> None:
+    token = become(client, of)
+    path, file = settings.data_dir / NAME, settings.data_dir / "settings.toml"
+    file.write_text('house_name = "Ours"\n')
+    change = {"number": 7, "at_ms": 1, "browser": "Firefox", "kind": "settings", "name": "x"}
+    change |= {"path": str(file), "before": "# Before.\n", "after": digest_of(file.read_bytes())}
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps(stored | {"links": {"0" * 64: 2**60}, "changes": [change]}))
+    SetupFiles(settings, database).step()
+    assert client.post("/setup/undo", data={"token": token, "number": 1}).status_code == 303
+    assert file.read_text() == "# Before.\n"
+    assert json.loads(path.read_text())["changes"] == []
 
 
 def test_the_file_has_no_secret_and_is_private(
@@ -298,7 +375,7 @@ def test_a_full_disk_is_said_and_keeps_no_page_from_being_read(
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     def only_of_stations(path: Path, *taken: Any) -> None:
-        (full if path.name == NAME else put_in_place)(path, *taken)
+        (put_in_place if path.name.startswith("stations.toml") else full)(path, *taken)
 
     monkeypatch.setattr(own_files, "put_in_place", full)
     now_ms = clock.now_ms()
@@ -309,11 +386,11 @@ def test_a_full_disk_is_said_and_keeps_no_page_from_being_read(
     assert answer.status_code == 503 and "No space left on device" in answer.text
     added = client.post("/setup/stations/freezer", data={"token": token, **FORM})
     assert added.status_code == 400 and "No space left on device" in added.text
-    # The file is changed: that its former text is not kept does not say otherwise.
+    # What could not be undone later is not done.
     monkeypatch.setattr(own_files, "put_in_place", only_of_stations)
     added = client.post("/setup/stations/freezer", data={"token": token, **FORM})
-    assert added.status_code == 303 and of.changes == []
-    assert "[stations.freezer]" in stations_file(settings).read_text()
+    assert added.status_code == 400 and of.changes == []
+    assert not stations_file(settings).exists()
 
 
 def test_a_browser_is_ended_even_on_a_full_disk(

@@ -16,8 +16,9 @@ from flask10x.config import settings as settings_module
 from flask10x.config import towns
 from flask10x.config.readers import coordinates, time_zone
 from flask10x.config.settings import NAME
+from flask10x.config.toml import digest_of
 from flask10x.database.database import Database
-from flask10x.runtime.administrators import Administrators, digest_of
+from flask10x.runtime.administrators import Administrators
 from flask10x.web.app import create_app
 from tests.conftest import MakeApp
 from tests.contract.test_hostile import HOSTILE, MARKUP

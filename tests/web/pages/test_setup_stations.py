@@ -15,12 +15,13 @@ from flask.testing import FlaskClient
 from flask10x.config import station_file
 from flask10x.config.settings import Settings
 from flask10x.config.station_keys import ICONS as NAMES_OF_ICONS
+from flask10x.config.toml import digest_of
 from flask10x.database.database import Database
 from flask10x.database.station_columns import add_missing
 from flask10x.errors import SettingsError
 from flask10x.export import append
 from flask10x.readings.stations import BUILT_IN, Stations
-from flask10x.runtime.administrators import Administrators, digest_of
+from flask10x.runtime.administrators import Administrators
 from flask10x.web.icons import ICONS
 from flask10x.web.pages.setup.station import File, edit_of, sent
 from tests.conftest import MakeApp

@@ -17,14 +17,15 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config import settings as settings_file
 from flask10x.config import station_file, toml
 from flask10x.config.alerts import file as alert_file
+from flask10x.config.toml import digest_of
 from flask10x.errors import Flask10xError, LockTimeout, SettingsError
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.runtime import setup_files
-from flask10x.runtime.administrators import Browser, Change, digest_of
+from flask10x.runtime.administrators import Browser, Change
 from flask10x.runtime.setup_files import FileChange, present, reload
 from flask10x.system import clock
 from flask10x.translation import N_
-from flask10x.web import administrators, context
+from flask10x.web import context
 
 log = logging.getLogger(__name__)
 SEEN_FIELD = "file"
@@ -102,7 +103,6 @@ def make(browser: Browser, edit: Edit, first: Callable[[], None] | None = None) 
         reload(context.store().settings)
         return
     _check(edit)
-    _replace(edit)
     change = Change(
         number=0,
         at_ms=clock.now_ms(),
@@ -114,7 +114,7 @@ def make(browser: Browser, edit: Edit, first: Callable[[], None] | None = None) 
         after=digest_of(edit.data),
         replays=edit.replays,
     )
-    _note(change)
+    _write(edit, change)
     log.info("%s: %s was changed by %s", edit.path, edit.name, browser.name)
     if first:
         first()
@@ -130,15 +130,13 @@ def undo(change: Change) -> bool:
     path = Path(change.path)
     former = present(path)
     before = None if change.before is None else change.before.encode()
-    # Who took it back may have been killed before that was noted.
-    is_back = former == before
-    if change.undone_ms is not None or not (is_back or seen(former) == change.after):
+    # Who took it back by hand, or was killed then, finds it undone.
+    if change.undone_ms is not None or not (former == before or seen(former) == change.after):
         return False
-    if not is_back:
-        edit = Edit(change.kind, change.name, path, former, before)
+    edit = Edit(change.kind, change.name, path, former, before)
+    if before != former:
         _check(edit)
-        _replace(edit)
-    _note(replace(change, undone_ms=clock.now_ms()))
+    _write(edit, replace(change, undone_ms=clock.now_ms()))
     log.info("%s: %s was taken back", path, change.name)
     reload(context.store().settings)
     return True
@@ -210,24 +208,16 @@ def _stations(data: bytes | None, path: Path) -> Stations:
     return BUILT_IN if data is None else station_file.parse(data, path)
 
 
-def _replace(edit: Edit) -> None:
-    change = FileChange(edit.path, edit.former, edit.data)
+def _write(edit: Edit, change: Change) -> None:
+    """Note the change and write its file, here and by and by on other hosts."""
+    store, file = context.store(), FileChange(edit.path, edit.former, edit.data)
     try:
-        setup_files.replace(change)
+        setup_files.write(store.settings, change, file)
     except (OSError, LockTimeout) as error:
         raise NotWritten(edit, str(error)) from error
     except SettingsError as error:
         raise ChangedMeanwhile(edit, str(error)) from error
-    store = context.store()
     try:
-        setup_files.publish(store.settings, store.database, change)
+        setup_files.publish(store.settings, store.database, file)
     except (DBAPIError, LockTimeout) as error:
-        log.warning("Other hosts do not learn of the change of %s: %s", edit.path, error)
-
-
-def _note(change: Change) -> None:
-    """The file is changed already, so what cannot be noted of it, as on a full disk, is logged."""
-    try:
-        administrators.administrators().note(change)
-    except (OSError, LockTimeout) as error:
-        log.warning("The change of %s is not kept among the changes: %s", change.path, error)
+        log.warning("Other hosts do not learn of the change of %s yet: %s", edit.path, error)
