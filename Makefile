@@ -48,7 +48,7 @@ ONCE := tests/browser tests/postgres tests/e2e/test_wheel.py $(wildcard tests/te
 # Besides these on PostgreSQL: what happens before a reading is stored and after one was read, by the pages too: who is let
 # in, in which language and with which headers, and what is only about files. Of the running service what stores and starts;
 # tests that have no folder, so no database, leave themselves out (tests/support/databases.py).
-STORING := added_stations backup batches closing committed crashes golden import one_worker real_data rejected starting \
+STORING := added_stations backup batches bedroom closing committed crashes golden import one_worker rejected starting \
   status stopping
 NO_ENGINE := $(ONCE) tests/contract/test_deploy.py \
   $(addprefix tests/,alerts config faults/cluster mqtt readings server simulated_month system) \

@@ -27,7 +27,7 @@ from flask10x.runtime.store import Store
 from flask10x.system import logs
 from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
-from tests.support import commands, databases, postgres
+from tests.support import bedroom, commands, databases, postgres, skips
 from tests.support.html import MINUTE, NINE
 from tests.support.new_database import lay_new_database
 
@@ -90,6 +90,12 @@ MakeSettings = Callable[..., Settings]
 MakeApp = Callable[..., Flask]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let a test that is skipped fail, where only listed reasons count."""
+    if os.environ.get(skips.ASKED) == skips.LISTED:
+        config.pluginmanager.register(skips)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def markers_apart() -> Iterator[None]:
     """No test, nor any process of one, leaves or finds a marker of its database in this home."""
@@ -123,6 +129,14 @@ def databases_dropped(request: pytest.FixtureRequest) -> Iterator[None]:
     folder: Path = request.getfixturevalue("tmp_path")
     yield
     databases.drop_below(folder)
+
+
+@pytest.fixture(scope="session")
+def bedroom_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of the old server: 20,000 rows of nine days of the made-up bedroom."""
+    path = tmp_path_factory.mktemp("bedroom") / bedroom.NAME
+    path.write_bytes(bedroom.old_file())
+    return path
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from tests.browser.house import PATIENT, furnish
 from tests.e2e.conftest import make_services
 from tests.e2e.service import PROJECT, Service
 from tests.support.rows import insert_selected
-from tests.support.shared_data import measured_csv
 
 CHARTS = PROJECT / "flask10x" / "web" / "static" / "vendor" / "uPlot.iife.min.js"
 
@@ -45,9 +44,8 @@ def house_of_stations(folder: Path, stations: str, rows: tuple[str, str]) -> Ite
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A running service with ten measured days of four stations."""
+    """A running service with nine days of four stations."""
     needs_browser()
-    measured_csv()
     with make_services(tmp_path_factory.mktemp("house")) as make:
         service = make(commit_interval_sec=0, **PATIENT)
         furnish(service)

@@ -1,4 +1,4 @@
-"""A house whose last ten days are the measured ones, ending now."""
+"""A house of four stations, all made of the bedroom's days (`bedroom.py`), which end now."""
 
 import re
 from datetime import datetime, timedelta
@@ -6,8 +6,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.e2e.service import Service
+from tests.support import bedroom
 from tests.support.rows import insert_selected
-from tests.support.shared_data import measured_csv
 
 # A machine that is full of work answers all the same.
 PATIENT: dict[str, Any] = {"query_timeout_sec": 30}
@@ -47,9 +47,8 @@ WHERE here.endpoint = 'data2' AND here.id < 19100 ORDER BY here.id
 
 def furnish(service: Service) -> None:
     """Fill the database of a running service."""
-    measured = measured_csv()
-    moved = service.folder / measured.name
-    moved.write_text(ending_now(measured.read_text()), newline="")
+    moved = service.folder / bedroom.NAME
+    moved.write_text(ending_now(bedroom.old_file().decode()), newline="")
     done = service.command("import", str(moved))
     assert done.returncode == 0, done.stderr
     insert_selected(service.database, *OTHERS)

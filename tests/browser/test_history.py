@@ -1,4 +1,4 @@
-"""The history page in a real browser, over a real service with measured data."""
+"""The history page in a real browser, over a real service with days of a house."""
 
 import re
 from datetime import datetime, timedelta

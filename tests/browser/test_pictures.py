@@ -1,4 +1,4 @@
-"""The pictures in the documents, from the measured data; `make pictures` takes them anew."""
+"""The pictures in the documents, of the made-up house; `make pictures` takes them anew."""
 
 import io
 import os

@@ -32,10 +32,9 @@ from tests.support.commands import in_words, run_command
 from tests.support.databases import environment_of
 from tests.support.old_files import NAME, write
 from tests.support.rows import execute, insert_series, on_postgres, select
-from tests.support.shared_data import measured_csv
 from tests.support.terminal import on_terminal
 
-# The local days of the measured file.
+# The local days of the file.
 DAYS_OF_BEDROOM = 9
 ROW = "2025-08-24 10:46:40,1.0,2.0"
 
@@ -81,16 +80,18 @@ def count(database: Database) -> int:
     return int(number)
 
 
-def test_a_line_for_each_file(settings: Settings, database: Database, tmp_path: Path) -> None:
+def test_a_line_for_each_file(
+    settings: Settings, database: Database, tmp_path: Path, bedroom_csv: Path
+) -> None:
     path = write(tmp_path / NAME, ROW, ROW)
-    result = run_import(settings, measured_csv(), path)
+    result = run_import(settings, bedroom_csv, path)
     assert result.stderr == ""
     assert result.returncode == 0
     assert result.stdout == (
         "BedRoomEnv.csv: 20000 rows read, 20000 stored, 0 present, 0 rejected\n"
         "PicodataX.csv: 2 rows read, 2 stored, 0 present, 0 rejected\n"
     )
-    assert run_import(settings, measured_csv()).stdout == (
+    assert run_import(settings, bedroom_csv).stdout == (
         "BedRoomEnv.csv: 20000 rows read, 0 stored, 20000 present, 0 rejected\n"
     )
     assert count(database) == 20_002
@@ -120,22 +121,26 @@ def test_a_dry_run_says_what_would_be_stored_in_which_zone(
 
 
 @pytest.mark.tools
-def test_the_charts_have_the_rows(settings: Settings, database: Database) -> None:
-    assert run_import(settings, measured_csv()).returncode == 0
+def test_the_charts_have_the_rows(
+    settings: Settings, database: Database, bedroom_csv: Path
+) -> None:
+    assert run_import(settings, bedroom_csv).returncode == 0
     assert behind(database) == 0
-    shown = on_terminal(settings, "import", str(measured_csv()))
+    shown = on_terminal(settings, "import", str(bedroom_csv))
     # There is nothing to do.
     assert list(shown.bars) == ["BedRoomEnv.csv"]
     execute(database.path, "DELETE FROM followers")
-    shown = on_terminal(settings, "import", str(measured_csv()))
+    shown = on_terminal(settings, "import", str(bedroom_csv))
     assert list(shown.bars) == ["BedRoomEnv.csv", "rollups"]
     assert [percentages[-1] for percentages in shown.bars.values()] == [100, 100]
     assert behind(database) == 0
 
 
-def test_the_charts_of_years_are_ready_too(settings: Settings, database: Database) -> None:
+def test_the_charts_of_years_are_ready_too(
+    settings: Settings, database: Database, bedroom_csv: Path
+) -> None:
     # A new installation: no service has run yet.
-    assert run_import(settings, measured_csv()).returncode == 0
+    assert run_import(settings, bedroom_csv).returncode == 0
     days_rolled_up = run_command(["rollups"], environment(settings)).stdout
     assert days_rolled_up == b"rolled up to reading 20000, 0 behind\ndays: of Asia/Tokyo\n"
     (days,) = select(database.path, "SELECT count(DISTINCT day) FROM rollup_days")[0]
@@ -143,7 +148,7 @@ def test_the_charts_of_years_are_ready_too(settings: Settings, database: Databas
     assert (days, select(database.path, of_days)) == (DAYS_OF_BEDROOM, [(20_000,)])
     # Hours without days, as a service leaves them that was killed while it made them.
     execute(database.path, "DELETE FROM rollup_days", "DELETE FROM rollup_zone")
-    assert run_import(settings, measured_csv()).returncode == 0
+    assert run_import(settings, bedroom_csv).returncode == 0
     assert select(database.path, of_days) == [(20_000,)]
 
 
@@ -353,11 +358,11 @@ def test_a_database_that_is_none(settings: Settings, tmp_path: Path) -> None:
     assert second.endswith("LR_env.csv: its header is that of data, not of data4")
 
 
-def test_a_bar_on_a_terminal(settings: Settings, database: Database) -> None:
+def test_a_bar_on_a_terminal(settings: Settings, database: Database, bedroom_csv: Path) -> None:
     terminal, child = pty.openpty()
     with open(terminal, "rb", buffering=0) as screen:
         result = subprocess.run(
-            arguments(measured_csv()),
+            arguments(bedroom_csv),
             env=environment(settings) | {"TERM": "xterm"},
             stdout=subprocess.PIPE,
             stderr=child,
@@ -381,9 +386,9 @@ def test_neither_flask_nor_alembic_is_loaded(settings: Settings, database: Datab
 
 
 @pytest.fixture
-def long_file(tmp_path: Path) -> Path:
+def long_file(tmp_path: Path, bedroom_csv: Path) -> Path:
     """80,000 rows, among them every one four times in the same second."""
-    header, *rows = measured_csv().read_bytes().splitlines(keepends=True)
+    header, *rows = bedroom_csv.read_bytes().splitlines(keepends=True)
     path = tmp_path / "BedRoomEnv.csv"
     path.write_bytes(header + b"".join(row * 4 for row in rows))
     return path

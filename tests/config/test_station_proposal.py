@@ -1,6 +1,7 @@
 """What is proposed for an example of a body, typed by hand."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from flask10x.config import station_file, station_text
 from flask10x.config.station_proposal import propose, station_of
 from flask10x.readings.parse import parse
 from flask10x.readings.stations import BUILT_IN
-from tests.support.shared_data import shared
+from tests.support import bedroom
+from tests.support.shared_data import measured_bodies, recorded_requests
 
 FILE = Path("/srv/stations.toml")
 # Column, path, unit, least, greatest.
@@ -131,10 +133,11 @@ def test_what_is_no_unit_is_left_out(unit: str) -> None:
     assert rows(body) == [("temperature_2", "Temperature", "", None, None)]
 
 
-def test_a_body_of_the_contracts_bedroom() -> None:
-    """The measured bodies become what the built-in station has, in their own order."""
+@pytest.mark.parametrize("bodies", [bedroom.bodies, measured_bodies])
+def test_a_body_of_the_contracts_bedroom(bodies: Callable[[], Sequence[bytes]]) -> None:
+    """Bodies become what the built-in station has, in their own order."""
     usual = {m.path: m for m in BUILT_IN.by_endpoint["data2"].measurements}
-    lines = shared("real/data2.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = bodies()
     body = json.loads(lines[0])
     station = propose("balcony", body, BUILT_IN).station
     assert [m.path for m in station.measurements] == [
@@ -151,8 +154,7 @@ def test_a_body_of_the_contracts_bedroom() -> None:
 
 
 def test_every_recorded_body_that_was_accepted_makes_a_station() -> None:
-    text = shared("golden/requests.jsonl").read_text(encoding="utf-8")
-    accepted = [case for case in map(json.loads, text.splitlines()) if case["status"] == 200]
+    accepted = [case for case in map(json.loads, recorded_requests()) if case["status"] == 200]
     for case in accepted:
         body = json.loads(case["body"])
         station = propose("balcony", body, BUILT_IN).station

@@ -2,6 +2,7 @@
 the database in the same bytes."""
 
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
 from flask10x.importing import old_file
 from flask10x.readings.stations import BUILT_IN
+from tests.support import bedroom
 from tests.support.csv_folder import HEADER, csv_file, database_file, line, lines, put, store
 from tests.support.databases import examples
 from tests.support.old_files import run
@@ -27,27 +29,28 @@ PICO, BEDROOM = [BUILT_IN.by_endpoint["data"]], [BUILT_IN.by_endpoint["data2"]]
 LINE_BYTES = len(line(0))
 
 
-def test_the_real_file_in_its_place(settings: Settings, database: Database) -> None:
+@pytest.mark.parametrize("content_of", [bedroom.old_file, measured_csv])
+def test_an_old_file_in_its_place(
+    settings: Settings, database: Database, content_of: Callable[[], bytes]
+) -> None:
     settings.csv_dir.mkdir()
-    file = settings.csv_dir / "BedRoomEnv.csv"
-    shutil.copy(measured_csv(), file)
+    file, old = settings.csv_dir / bedroom.NAME, content_of()
+    file.write_bytes(old)
     assert run(settings, database, file) == (20_000, 0, 0)
     assert export(settings, database, BEDROOM)[0].rows == 0
-    assert file.read_bytes() == measured_csv().read_bytes()
+    assert file.read_bytes() == old
     assert not verify(settings, database, BEDROOM)[0].failed
     assert not rebuild(settings, database, BEDROOM)[0].failed
-    assert file.read_bytes() == measured_csv().read_bytes()
+    assert file.read_bytes() == old
     assert run(settings, database, file) == (0, 20_000, 0)
     assert export(settings, database, BEDROOM)[0].rows == 0
 
 
-def test_the_real_file_elsewhere(settings: Settings, database: Database, tmp_path: Path) -> None:
-    (tmp_path / "old").mkdir()
-    old = Path(shutil.copy(measured_csv(), tmp_path / "old" / "BedRoomEnv.csv"))
-    run(settings, database, old)
+def test_an_old_file_elsewhere(settings: Settings, database: Database, bedroom_csv: Path) -> None:
+    run(settings, database, bedroom_csv)
     assert export(settings, database, BEDROOM)[0].rows == 0
     assert not rebuild(settings, database, BEDROOM)[0].failed
-    assert (settings.csv_dir / "BedRoomEnv.csv").read_bytes() == measured_csv().read_bytes()
+    assert (settings.csv_dir / bedroom.NAME).read_bytes() == bedroom.old_file()
     assert not verify(settings, database, BEDROOM)[0].failed
 
 

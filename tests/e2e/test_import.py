@@ -6,14 +6,12 @@ import pytest
 
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
-from tests.support.shared_data import measured_csv
-
-REAL_ROWS = 20_000
+from tests.support import bedroom
 
 
 def several_times(path: Path, times: int) -> Path:
-    """A file of the real rows, each so many times."""
-    header, *rows = measured_csv().read_bytes().splitlines(keepends=True)
+    """A file of the bedroom's rows, each so many times."""
+    header, *rows = bedroom.old_file().splitlines(keepends=True)
     path.write_bytes(header + b"".join(row * times for row in rows))
     return path
 
@@ -24,7 +22,7 @@ def test_ingest_goes_on_while_years_are_imported(
     service: MakeService, tmp_path: Path, times: int
 ) -> None:
     running = service()
-    path, rows = several_times(tmp_path / "BedRoomEnv.csv", times), REAL_ROWS * times
+    path, rows = several_times(tmp_path / bedroom.NAME, times), bedroom.ROWS * times
 
     load = Load(running.port)
     with load.running():

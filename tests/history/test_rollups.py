@@ -40,7 +40,6 @@ from tests.support.databases import drop_below, environment_of
 from tests.support.new_database import lay_new_database
 from tests.support.old_files import run as run_import
 from tests.support.rows import execute, insert_readings, pico, select
-from tests.support.shared_data import measured_csv
 
 HOUR = 3_600_000
 # 2025-08-24 09:00:00 in Tokyo, the zone of the tests; a whole hour of UTC.
@@ -175,10 +174,12 @@ def test_two_followers_at_once_do_not_undo_each_other(
     assert differences(database) == []
 
 
-def test_an_imported_file_of_long_ago_is_rolled_up(database: Database, settings: Settings) -> None:
+def test_an_imported_file_of_long_ago_is_rolled_up(
+    database: Database, settings: Settings, bedroom_csv: Path
+) -> None:
     store(database, Reading("data2", NINE, (600.0, 25.0, 50.0, 996.5, None)))
     follow_all(database)
-    run_import(settings, database, measured_csv())
+    run_import(settings, database, bedroom_csv)
     assert behind(database) == 20_000
     follow_all(database)
     assert differences(database) == []

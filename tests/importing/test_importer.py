@@ -17,7 +17,6 @@ from flask10x.system.locks import FairLock, lock_path
 from tests.conftest import MakeSettings
 from tests.support.old_files import NAME, imported_ranges, local_rows, run, stored, write
 from tests.support.rows import execute, pico, select
-from tests.support.shared_data import measured_csv
 
 AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
 LINE_BYTES = len("2025-08-24 10:46:40,1.0,2.0\r\n")
@@ -37,24 +36,23 @@ def path(tmp_path: Path) -> Path:
 # The file of the contract
 
 
-def test_the_real_file_twice(settings: Settings, database: Database) -> None:
-    real = measured_csv()
-    assert run(settings, database, real) == (20_000, 0, 0)
-    assert run(settings, database, real) == (0, 20_000, 0)
+def test_an_old_file_twice(settings: Settings, database: Database, bedroom_csv: Path) -> None:
+    assert run(settings, database, bedroom_csv) == (20_000, 0, 0)
+    assert run(settings, database, bedroom_csv) == (0, 20_000, 0)
     first, last, count = select(
         database.path,
         "SELECT min(received_at), max(received_at), count(*) FROM readings"
         " WHERE endpoint = 'data2' AND co2 > 0 AND gas_resistance > 0 AND analog_value IS NULL",
     )[0]
-    # 2025-07-05 22:22:56 and 2025-07-13 02:21:53 in Tokyo
-    assert (first, last, count) == (1_751_721_776_000, 1_752_340_913_000, 20_000)
+    # 2025-07-05 21:40:03 and 2025-07-13 06:47:38 in Tokyo
+    assert (first, last, count) == (1_751_719_203_000, 1_752_356_858_000, 20_000)
     assert select(database.path, "SELECT * FROM readings WHERE id = 1")[0][2:8] == (
-        1_751_721_776_000,
-        678.0,
-        26.92492,
-        67.85529,
-        997.9535,
-        10065.0,
+        1_751_719_203_000,
+        680.0,
+        30.41459,
+        50.35813,
+        997.44186,
+        6290.0,
     )
     assert imported_ranges(database) == [(1, 20_000, 0)]
 

@@ -1,7 +1,7 @@
 """Measured data and recorded requests of the old server, which lie beside the checkout.
 
-They are not in the repository, for they are somebody's home. A test that needs them is skipped
-where they are missing, and says so.
+They are not in the repository, for they are somebody's home. A test of them is skipped where they
+are missing, and says so; all others have the made-up bedroom (`bedroom.py`).
 """
 
 from pathlib import Path
@@ -19,13 +19,13 @@ def shared(name: str) -> Path:
     return path
 
 
-def measured_csv() -> Path:
-    """20,000 rows of the bedroom, as the old server wrote them."""
-    return shared("real/BedRoomEnv.csv")
+def measured_csv() -> bytes:
+    """`BedRoomEnv.csv` of a real bedroom, 20,000 rows as the old server wrote them."""
+    return shared("real/BedRoomEnv.csv").read_bytes()
 
 
 def measured_bodies() -> list[bytes]:
-    """5,000 later readings of the same sensor, as bodies for `/data2`."""
+    """5,000 later readings of the same sensor, as its board sends them to `/data2`."""
     return shared("real/data2.jsonl").read_bytes().splitlines()
 
 

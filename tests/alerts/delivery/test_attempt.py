@@ -406,7 +406,7 @@ def test_only_hosts_of_the_list_are_looked_up(host: str | bytes | None, is_right
             guard.look("socket.getaddrinfo", (host, 80, 0, 0, 0))
 
 
-@pytest.mark.skipif(find_spec("apprise") is None, reason="Apprise is not installed")
+@needs_apprise
 def test_apprise_does_not_reach_this_machine_either(receiver: Receiver, tmp_path: Path) -> None:
     file = tmp_path / "urls"
     file.write_text(f"json://localhost:{receiver.port}/\n")

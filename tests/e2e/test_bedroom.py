@@ -1,11 +1,11 @@
-"""The 5,000 measured readings of the bedroom: each exactly once in everything that leaves."""
+"""The 5,000 readings of the bedroom: each exactly once in everything that leaves."""
 
 import importlib
 import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from urllib.parse import urljoin, urlsplit
 from zoneinfo import ZoneInfo
@@ -16,8 +16,8 @@ from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
 from tests.e2e.senders import LATEST_ANSWER_SEC, Client, check_ingest_answer
 from tests.e2e.service import Service
+from tests.support import bedroom
 from tests.support.rows import insert_series
-from tests.support.shared_data import measured_bodies
 
 CLIENTS = 4
 READINGS = 5000
@@ -39,7 +39,7 @@ def values_of(body: bytes) -> Values:
 class Senders:
     """Four clients that share the bodies; two keep their connection, two open one each time."""
 
-    def __init__(self, port: int, bodies: list[bytes]) -> None:
+    def __init__(self, port: int, bodies: Sequence[bytes]) -> None:
         self.failures: list[object] = []
         self._threads = [
             threading.Thread(target=self._send, args=(port, bodies[index::CLIENTS], index < 2))
@@ -48,7 +48,7 @@ class Senders:
         for thread in self._threads:
             thread.start()
 
-    def _send(self, port: int, bodies: list[bytes], keep_alive: bool) -> None:
+    def _send(self, port: int, bodies: Sequence[bytes], keep_alive: bool) -> None:
         client = Client(port, keep_alive=keep_alive)
         try:
             for body in bodies:
@@ -115,7 +115,7 @@ def csv_of_the_database(service: Service) -> bytes:
 
 @pytest.mark.tools
 def test_each_reading_is_exactly_once_in_database_history_and_csv(service: MakeService) -> None:
-    bodies = measured_bodies()
+    bodies = bedroom.bodies()
     sent = Counter(map(values_of, bodies))
     assert len(bodies) == sent.total() == READINGS
     running = service()
