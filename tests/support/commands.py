@@ -77,12 +77,18 @@ class Commands:
         )
         atexit.register(self._end)
 
-    def run(self, request: Mapping[str, object], within_sec: float) -> int:
+    def run(
+        self, request: Mapping[str, object], within_sec: float, kill_after_sec: float | None = None
+    ) -> int:
         """The exit status, negative after a signal; a child that takes longer is killed."""
         assert self._driver.stdin is not None
         self._driver.stdin.write(json.dumps(request).encode() + b"\n")
         child = self._answer(within_sec)
-        status = None if child is None else self._answer(within_sec)
+        first_sec = within_sec if kill_after_sec is None else kill_after_sec
+        status = None if child is None else self._answer(first_sec)
+        if status is None and child is not None and kill_after_sec is not None:
+            os.kill(child, signal.SIGKILL)
+            status = self._answer(within_sec)
         if status is None:
             # Its answers would come to the next command: that one gets another driver.
             _commands.cache_clear()
@@ -112,8 +118,11 @@ def run_command(
     *,
     folder: Path | None = None,
     umask: int = -1,
+    kill_after_sec: float | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """`flask10x` with these arguments and this environment; in its folder, if one is given.
+
+    With `kill_after_sec` it gets SIGKILL if it still runs then, so many seconds after it began.
 
     Markers of its database lie where those of this process do, unless the environment says where.
     The exit status is the caller's to check.
@@ -133,6 +142,7 @@ def run_command(
                 "streams": list(map(str, streams)),
             },
             COMMAND_WITHIN_SEC,
+            kill_after_sec,
         )
         output, errors = (stream.read_bytes() for stream in streams)
     return subprocess.CompletedProcess(["flask10x", *arguments], status, output, errors)
