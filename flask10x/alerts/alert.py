@@ -16,6 +16,7 @@ message then leaves out the sentence that needs it.
 | export | `oldest_at`, `readings`, `station` |
 | backup | `newest_at` (None: there is none), `after_sec` |
 | replica | `newest_at`, `after_sec` |
+| copies | `differences`, `found_at` (of `flask10x verify`), `lost_files` (only where there are) |
 
 All times are UTC epoch milliseconds.
 """

@@ -229,8 +229,9 @@ WORDINGS = {
         over=N_("The replica is up to date again."),
     ),
     "copies": Wording(
-        title=N_("Stored data has changed by itself"),
+        title=N_("Stored data has changed or is missing"),
         what=(
+            N_("CSV files that are the only copy of removed readings are lost: {lost_files}."),
             N_("Copies of the readings differ at {differences} places, found on {found_at}."),
             N_("Copies of the readings differ."),
         ),

@@ -17,7 +17,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
 from flask10x.database.database import Database
 from flask10x.errors import ExportError
-from flask10x.export import archived
+from flask10x.export import archived, only_copies
 from flask10x.export.append import dry_run, export
 from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
@@ -42,10 +42,22 @@ Action = Callable[[Settings, Database, Sequence[Station]], list[FileOutcome]]
     help="Say where an archived file is, so that its readings may be removed.",
 )
 @translated.option(
+    "--restore-file",
+    "copy",
+    metavar="COPY",
+    type=click.Path(path_type=Path),
+    help="Put back a lost file that has removed readings, from a copy of it.",
+)
+@translated.option(
     "--take-over", "moved", is_flag=True, help="Of several hosts, have this one export from now on."
 )
 def command(
-    files: tuple[str, ...], whole: bool, moved: bool, place: Path | None, **actions: bool
+    files: tuple[str, ...],
+    whole: bool,
+    moved: bool,
+    place: Path | None,
+    copy: Path | None,
+    **actions: bool,
 ) -> None:
     """Append each station's new readings to its CSV file, and print one line for each file.
 
@@ -60,9 +72,13 @@ def command(
     if moved and action != "rebuild" and (action or files):
         raise click.UsageError(_("--take-over can only be combined with --rebuild"))
     if place is not None:
-        if action or files or moved:
+        if action or files or moved or copy:
             raise click.UsageError(_("--archived cannot be combined with other options"))
-        sys.exit(_name_archived(place))
+        sys.exit(_with_file(place, _name_archived))
+    if copy is not None:
+        if action or files or moved:
+            raise click.UsageError(_("--restore-file cannot be combined with other options"))
+        sys.exit(_with_file(copy, _put_back))
     sys.exit(run(files, action, whole=whole, moved=moved))
 
 
@@ -89,23 +105,41 @@ def run(
         # The host that writes the first files owns them.
         require = csv_owner.claim if action in (None, "rebuild") else csv_owner.check
         require(config, database)
-        return _say(_action(action, whole)(config, database, chosen))
+        status = _say(_action(action, whole)(config, database, chosen))
+        if action not in (None, "verify"):
+            return status
+        lost = only_copies.lines(config, database, chosen, read=action == "verify")
+        for line in lost:
+            click.echo(line, err=True)
+        # An export has done all that it can: it only says so.
+        return 1 if action and lost else status
 
 
-def _name_archived(path: Path) -> int:
-    """Store where an archived file is, and return the exit status."""
+def _with_file(path: Path, do: Callable[[Settings, Database, Path], str]) -> int:
+    """Print what is done with a file of this path, and return the exit status."""
     config = replace(settings.load(), synchronous="FULL")
     running = _("another export or an import is running; this one did nothing")
     with opened_alone(config, lock="export", running=running) as database:
         csv_owner.check(config, database)
         try:
-            file = archived.name(config, database, path)
+            click.echo(do(config, database, path))
         except (ExportError, OSError) as error:
             remark(f"{path}: {getattr(error, 'strerror', None) or error}")
             return 1
-    text = _("{path}: an archived file of /{endpoint}, which was {name}")
-    click.echo(text.format(path=path, endpoint=file.endpoint, name=file.name))
     return 0
+
+
+def _name_archived(config: Settings, database: Database, path: Path) -> str:
+    file = archived.name(config, database, path)
+    text = _("{path}: an archived file of /{endpoint}, which was {name}")
+    return text.format(path=path, endpoint=file.endpoint, name=file.name)
+
+
+def _put_back(config: Settings, database: Database, copy: Path) -> str:
+    path, is_written = only_copies.put_back(config, database, copy)
+    if is_written:
+        return _("{path}: put back from {copy}").format(path=path, copy=copy)
+    return _("{path}: it is already there, unchanged").format(path=path)
 
 
 def _take_over(config: Settings, database: Database, rewritten: Sequence[Station]) -> int:

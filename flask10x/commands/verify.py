@@ -71,5 +71,5 @@ def _say(config: Settings, result: Result) -> None:
         text = _("the replica: {readings} of {path}")
         readings = amount(result.replica_readings, "reading")
         click.echo(text.format(readings=readings, path=result.replica))
-    if any({*each.wrong} - {"backup"} for each in result.open):
+    if any({*each.wrong} - {"backup"} for each in result.open if each.kind != "lost"):
         click.echo(_("to put back what is wrong: flask10x verify --repair"))

@@ -135,6 +135,8 @@ archived_files = _table(
     Column("floor_id", WHOLE),
     Column("floor_bytes", WHOLE),
     Column("floor_checksum", WHOLE),
+    # NULL also for a file that was archived before this was kept.
+    Column("last_received_at", WHOLE),
 )
 
 # What an export is about to do to a file, committed before it does it. A row that is still here

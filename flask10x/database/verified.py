@@ -7,7 +7,7 @@ read it without the database. It is written as a whole: a kill leaves the file o
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -22,7 +22,7 @@ VERSION = 1
 
 Copy = Literal["table", "index", "hours", "days", "csv", "backup", "replica"]
 COPIES: tuple[Copy, ...] = get_args(Copy)
-Kind = Literal["reading", "hour", "day", "file", "backup", "replica", "unreadable"]
+Kind = Literal["reading", "hour", "day", "file", "lost", "backup", "replica", "unreadable"]
 WITHOUT_REPLICA = N_("The replica was not compared: {reason}.")
 
 
@@ -40,7 +40,7 @@ class Difference:
     at_ms: int | None = None
     """When the reading was received, in UTC epoch milliseconds."""
     path: str = ""
-    """The file, of `file` and `backup`; the place, of `replica`."""
+    """The file, of `file`, `lost` and `backup`; the place, of `replica`."""
     values: Mapping[str, str] = field(default_factory=dict)
     """What each copy has, as text, by its name."""
     right: str = ""
@@ -76,8 +76,18 @@ class Result:
 
     @property
     def open(self) -> tuple[Difference, ...]:
-        """The differences that are not repaired."""
+        """The differences that are not repaired, lost files among them."""
         return tuple(each for each in self.differences if not each.is_repaired)
+
+    @property
+    def differing(self) -> tuple[Difference, ...]:
+        """Those of them that are no lost files, which are looked for more often than this."""
+        return tuple(each for each in self.open if each.kind != "lost")
+
+    @property
+    def lost(self) -> tuple[Difference, ...]:
+        """The CSV files that alone had removed readings."""
+        return tuple(each for each in self.open if each.kind == "lost")
 
 
 def path_of(settings: Settings) -> Path:
@@ -134,6 +144,17 @@ def save(
     disk.sync(unfinished)
     unfinished.rename(path)
     disk.sync(path.parent)
+
+
+def forget_file(settings: Settings, path: str) -> None:
+    """Take out of the last result that this CSV file is lost: it was put back. Raises OSError."""
+    content, result = load(settings), last_result(settings)
+    if result is None:
+        return
+    left = tuple(each for each in result.differences if (each.kind, each.path) != ("lost", path))
+    if left != result.differences:
+        skipped = content.get("skipped_backup") or ""
+        save(settings, content.get("run"), replace(result, differences=left), skipped)
 
 
 def _difference(values: dict[str, Any]) -> Difference:

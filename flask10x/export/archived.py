@@ -116,7 +116,7 @@ def record(connection: Connection, file: ArchivedFile | None) -> None:
     if file is None:
         return
     values = columns_of_position(file.position)
-    del values["last_received_at"], values["last_time"]
+    del values["last_time"]
     floor, mark = file.floor, file.position.mark
     query = select(table).where(
         table.c.endpoint == file.endpoint,

@@ -5,7 +5,7 @@ Nothing is written, and what cannot be read is itself a finding.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from flask10x.database.paths import JOURNAL, WAL, beside, shown_name
 from flask10x.database.sqlite.file import damages, open_read_only
 from flask10x.database.station_columns import missing_columns, rollups_fit
 from flask10x.database.tables import ARRIVAL, exports, followers, readings, rejected
+from flask10x.export import only_copies
 from flask10x.export.position import load_positions
 from flask10x.export.rows import Import, first_received, live, load_imports
 from flask10x.history import days, rollups
@@ -234,8 +235,15 @@ class DatabaseCheck:
         return [Finding("ok", "rollups", text, details)]
 
     def _removed(self, connection: Connection) -> list[Finding]:
-        """Return a finding for each station whose old readings were removed (RETENTION_DAYS)."""
-        findings = []
+        """Return a finding for each station whose old readings were removed (RETENTION_DAYS).
+
+        And one for each lost CSV file that alone has them; its checksum is compared.
+        """
+        lost = only_copies.lost(only_copies.load(self._settings, connection), read=True)
+        findings = [
+            Finding("FAIL", "removed", each.with_command(self._settings, chosen()), asdict(each))
+            for each in lost
+        ]
         for endpoint, of_station in sorted(removed.load_removed(connection).items()):
             if of_station.last_ms is not None:
                 text = _(

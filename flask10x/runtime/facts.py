@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, not_, select
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.config.settings import Settings
-from flask10x.database import dialects, engines
+from flask10x.database import dialects, engines, removed
 from flask10x.database.csv_owner import is_elsewhere
 from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong, reason_of
@@ -22,6 +22,7 @@ from flask10x.database.paths import database_path
 from flask10x.database.server import Primary, ReadServer
 from flask10x.database.sqlite import litestream
 from flask10x.database.tables import ARRIVAL, exports, imports, readings, rejected
+from flask10x.database.verified import Result
 from flask10x.errors import LockTimeout
 from flask10x.history.view import View
 from flask10x.readings import csv_lines
@@ -29,6 +30,9 @@ from flask10x.readings.stations import Station, Stations
 from flask10x.recording.writer import Writer
 from flask10x.system.backup_files import finished
 from flask10x.system.gauges import Gauges
+
+if TYPE_CHECKING:
+    from flask10x.export.only_copies import LostFile, OnlyCopy
 
 
 class Import(NamedTuple):
@@ -620,3 +624,28 @@ def server_state(settings: Settings, database: Database) -> ServerState | None:
         is_synchronous=settings.commits_synchronously,
         read_server=database.read_server(STANDBY_WITHIN_SEC),
     )
+
+
+def only_copies(settings: Settings, connection: Connection) -> "list[OnlyCopy]":
+    """Return the CSV files that alone have removed readings, as the database has them."""
+    if not removed.load_removed(connection):
+        return []
+    # Imported here, so that a service that removes nothing does not load it.
+    from flask10x.export import only_copies  # noqa: PLC0415
+
+    return only_copies.load(settings, connection)
+
+
+def lost_files(files: "Sequence[OnlyCopy]", result: Result | None) -> "list[LostFile]":
+    """Return those of the files that are not there, or too short, or other than they were.
+
+    The last is what `flask10x verify` has found, whose result this is: only that reads them.
+    """
+    if not files:
+        return []
+    from flask10x.export import only_copies  # noqa: PLC0415
+
+    lost = only_copies.lost(files)
+    read = map(only_copies.lost_of, result.lost if result else ())
+    seen = {each.path for each in lost}
+    return [*lost, *(each for each in read if each.trouble == "changed" and each.path not in seen)]

@@ -31,10 +31,11 @@ from flask10x.database.removed import load_removed
 from flask10x.database.sqlite.file import open_read_only
 from flask10x.database.tables import archived_files, measurement, readings, rollup_days, rollups
 from flask10x.errors import Flask10xError, ReplicaBroken
-from flask10x.export import zone
+from flask10x.export import only_copies, zone
 from flask10x.export.checks import find_old_bytes
 from flask10x.export.earlier_columns import as_written, of_its_station
 from flask10x.export.file import NOTHING, CsvFile
+from flask10x.export.only_copies import LostFile
 from flask10x.export.outcome import target_of
 from flask10x.export.position import Position, State, exported_rows, load_state
 from flask10x.export.rows import ROW_COLUMNS, IdSpan, Target, behind
@@ -105,6 +106,8 @@ class Noted:
     file_lines: list[NotedLine] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     """CSV files whose bytes are not those of the last export."""
+    lost: list[LostFile] = field(default_factory=list)
+    """CSV files that alone have removed readings, and are not as they were."""
     rollup_hours: list[tuple[str, int]] = field(default_factory=list)
     rollup_days: list[tuple[str, int]] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
@@ -119,6 +122,7 @@ class Noted:
         """Return what `as_json` was made of."""
         noted = cls(**{name.name: values[name.name] for name in fields(cls)})
         noted.file_lines = [NotedLine(**line) for line in values["file_lines"]]
+        noted.lost = [LostFile(**file) for file in values["lost"]]
         noted.rollup_hours = [(name, number) for name, number in values["rollup_hours"]]
         noted.rollup_days = [(name, number) for name, number in values["rollup_days"]]
         return noted
@@ -583,13 +587,21 @@ def _differing_bytes(line: bytes, text: bytes) -> int:
 
 
 def compare_archived(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
-    """Compare each archived CSV file whose place is known with its checksum."""
+    """Compare each archived CSV file whose place is known with its checksum.
+
+    Before them the files that alone have removed readings are looked at, archived or not.
+    """
     file = archived_files.c
     query = select(file.path, file.size_bytes, file.checksum).where(file.path.is_not(None))
     with copies.database.reader.begin() as connection:
         rows = connection.execute(query.order_by(file.path)).all()
+        only = only_copies.load(copies.settings, connection)
+    if at is None:
+        noted.lost = only_copies.lost(only, read=True)
+    lost = {each.path for each in noted.lost}
+    noted.files = [path for path in noted.files if path not in lost]
     for path, size, checksum in rows:
-        if at is not None and path <= at:
+        if path in lost or (at is not None and path <= at):
             continue
         opened = CsvFile.open(Path(path), write=False)
         if opened is not None:

@@ -666,6 +666,16 @@ class Judge:
                     yield _of_file(path, station, "the first line")
                 continue
             yield _of_file(path, station, "")
+        for lost in self._noted.lost:
+            difference = Difference(
+                kind="lost",
+                wrong=("csv",),
+                station=lost.endpoint,
+                at_ms=lost.last_ms,
+                path=lost.path,
+                values={"trouble": lost.trouble, "first_ms": str(lost.first_ms)},
+            )
+            yield Judgement(difference=difference)
         for path, is_unchanged in self._noted.backups.items():
             if is_unchanged is False:
                 yield Judgement(difference=Difference(kind="backup", wrong=("backup",), path=path))

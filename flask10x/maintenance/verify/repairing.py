@@ -232,7 +232,9 @@ class Repairs:
         wrong = {
             each.difference.station: each.difference
             for each in judgements
-            if "csv" in each.difference.wrong and each.difference.station
+            if "csv" in each.difference.wrong
+            and each.difference.station
+            and each.difference.kind != "lost"
         }
         done = set()
         csv_owner.check(self.copies.settings, self.copies.database)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from flask10x.config.settings import Settings
 from flask10x.database.verified import WITHOUT_REPLICA, Copy, Difference
+from flask10x.export import only_copies
 from flask10x.readings.labels import station_name
 from flask10x.readings.times import local_text
 from flask10x.translation import N_, Translation, translation
@@ -45,6 +46,8 @@ class Words:
     def difference(self, difference: Difference) -> str:
         """Return where copies differ, what each has, and which is wrong."""
         t = self._t
+        if difference.kind == "lost":
+            return only_copies.lost_of(difference).with_command(self._settings, t)
         if difference.kind in WHOLE:
             return t.sentences([self._whole(difference), *self._outcome(difference)])
         values = t.listed(

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from flask10x.alerts.alert import Active, Alert, Facts, Moment, Verdict
+from flask10x.alerts.alert import Active, Alert, Fact, Facts, Moment, Verdict
 from flask10x.config.alerts.rules import (
     Alerts,
     BackupOverdue,
@@ -30,13 +30,18 @@ from flask10x.database.damage import Damage
 from flask10x.database.sqlite.litestream import Replica
 from flask10x.database.verified import Result
 from flask10x.recording.shared_queue import SharedQueues
-from flask10x.runtime.facts import ExportLag, NewestBackup, Room, room
+from flask10x.runtime.facts import ExportLag, NewestBackup, Room, lost_files, room
 from flask10x.runtime.periodic_tasks import DATABASE_ERRORS
 from flask10x.runtime.worker_watch import CALM_SHARE
+
+if TYPE_CHECKING:
+    from flask10x.export.only_copies import LostFile, OnlyCopy
 
 # This much more than the limit must be free to resolve the alert, or a rotated log would do it.
 CLEAR_POINTS = 1
 
+A = TypeVar("A")
+F = TypeVar("F")
 R = TypeVar("R", Disk, ExportOverdue, BackupOverdue, ReplicaOverdue, WrongCopies)
 
 
@@ -119,12 +124,22 @@ def of_export(
     return Verdict.of(rule, True, oldest_at + after_ms, facts)
 
 
-def of_copies(rule: WrongCopies, result: Result | None, now_ms: int) -> Verdict:
-    """Fires while the last `flask10x verify` has found what was not repaired."""
-    if result is None:
-        return Verdict.of(rule, False, now_ms, {})
-    facts: Facts = {"differences": len(result.open), "found_at": result.finished_at}
-    return Verdict.of(rule, bool(result.open), result.finished_at, facts)
+def of_copies(
+    rule: WrongCopies, result: Result | None, lost: int, now_ms: int, alert: Alert | None
+) -> Verdict:
+    """Fires while the last `flask10x verify` has found what was not repaired, or files are lost.
+
+    `lost` is how many files are that alone had removed readings.
+    """
+    differing = len(result.differing) if result else 0
+    since_ms = now_ms if alert is None else alert.since_ms
+    facts: dict[str, Fact] = {"differences": differing + lost}
+    if result and differing:
+        since_ms = result.finished_at
+        facts["found_at"] = result.finished_at
+    if lost:
+        facts["lost_files"] = lost
+    return Verdict.of(rule, bool(differing or lost), since_ms, facts)
 
 
 def _is_clock_behind(now_ms: int, alert: Alert | None) -> bool:
@@ -313,6 +328,42 @@ class OverdueReplica(SlowWatch):
 PATIENCE_SEC = 0.5
 
 
+class Folder(Generic[A, F]):
+    """Asks for something on a disk that may never answer, without waiting for it for long."""
+
+    def __init__(self, name: str, look: Callable[[A], F]) -> None:
+        """`name` is that of the thread; `look` may raise OSError."""
+        self._name = name
+        self._look = look
+        self._thread: threading.Thread | None = None
+        self._failure: OSError | None = None
+        self.found: F | None = None
+        """What it has answered last; None before."""
+
+    def ask(self, about: A) -> bool:
+        """Whether it has answered in time. Raises OSError."""
+        if self._thread is None:
+            self._failure = None
+            # A daemon: a folder that never answers must not keep the worker from ending.
+            self._thread = threading.Thread(
+                target=self._find, args=(about,), name=self._name, daemon=True
+            )
+            self._thread.start()
+        self._thread.join(PATIENCE_SEC)
+        if self._thread.is_alive():
+            return False
+        self._thread = None
+        if self._failure is not None:
+            raise self._failure
+        return True
+
+    def _find(self, about: A) -> None:
+        try:
+            self.found = self._look(about)
+        except OSError as error:
+            self._failure = error
+
+
 class OverdueBackup(SlowWatch):
     """Fires while the newest backup is older than `after_sec`; the next backup resolves it.
 
@@ -333,14 +384,13 @@ class OverdueBackup(SlowWatch):
         """
         super().__init__()
         self._rule = rule
-        self._look_for = newest
+        self._folder = Folder("backups", newest)
         self._began_at = began_at
-        self._thread: threading.Thread | None = None
         self._newest: NewestBackup | None = None
-        self._failure: OSError | None = None
 
     def _look(self, now: Moment, active: Active) -> Sequence[Verdict]:
-        has_answered = self._read_folder(now.wall_ms)
+        has_answered = self._folder.ask(now.wall_ms)
+        self._newest = self._folder.found or self._newest
         began_at = self._began_at() if has_answered and self._newest is None else None
         alert = active.get((self._rule.name, ""))
         verdict = of_backup(self._rule, self._newest, began_at, now.wall_ms, alert)
@@ -348,40 +398,36 @@ class OverdueBackup(SlowWatch):
             return [replace(verdict, is_firing=None)]
         return [verdict]
 
-    def _read_folder(self, now_ms: int) -> bool:
-        """Whether the folder has answered in time. Raises OSError."""
-        if self._thread is None:
-            self._failure = None
-            # A daemon: a folder that never answers must not keep the worker from ending.
-            self._thread = threading.Thread(
-                target=self._find, args=(now_ms,), name="backups", daemon=True
-            )
-            self._thread.start()
-        self._thread.join(PATIENCE_SEC)
-        if self._thread.is_alive():
-            return False
-        self._thread = None
-        if self._failure is not None:
-            raise self._failure
-        return True
-
-    def _find(self, now_ms: int) -> None:
-        try:
-            newest = self._look_for(now_ms)
-        except OSError as error:
-            self._failure = error
-            return
-        self._newest = newest or self._newest
-
 
 class DifferingCopies(SlowWatch):
-    """Fires while copies differ; a repair, or a run that finds nothing, resolves it."""
+    """Fires while copies differ, or a file is lost that alone has removed readings.
 
-    def __init__(self, rule: WrongCopies, result: Callable[[], Result | None]) -> None:
-        """`result` reads a small file beside the database."""
+    A repair, a run that finds nothing, or the file put back resolves it.
+    """
+
+    def __init__(
+        self,
+        rule: WrongCopies,
+        result: Callable[[], Result | None],
+        files: Callable[[], "Sequence[OnlyCopy]"],
+    ) -> None:
+        """`result` reads a small file beside the database, `files` makes a query."""
         super().__init__()
         self._rule = rule
         self._result = result
+        self._files = files
+        self._folder = Folder("archived files", _lost)
 
-    def _look(self, now: Moment, _active: Active) -> Sequence[Verdict]:
-        return [of_copies(self._rule, self._result(), now.wall_ms)]
+    def _look(self, now: Moment, active: Active) -> Sequence[Verdict]:
+        result, files = self._result(), self._files()
+        # Where their disk does not answer, what was known before stays.
+        has_answered = not files or self._folder.ask((files, result))
+        lost = len(self._folder.found or ()) if files else 0
+        alert = active.get((self._rule.name, ""))
+        verdict = of_copies(self._rule, result, lost, now.wall_ms, alert)
+        is_known = has_answered or self._folder.found is not None or verdict.is_firing
+        return [verdict if is_known else replace(verdict, is_firing=None)]
+
+
+def _lost(about: "tuple[Sequence[OnlyCopy], Result | None]") -> "Sequence[LostFile]":
+    return lost_files(*about)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from flask10x.alerts.alert import Watch
 from flask10x.alerts.subjects import stations_of
@@ -58,6 +59,9 @@ from flask10x.runtime.alerting.silent_stations import SilentStations, StoredStat
 from flask10x.runtime.facts import beginning
 from flask10x.system.gauges import Gauges
 
+if TYPE_CHECKING:
+    from flask10x.export.only_copies import OnlyCopy
+
 
 def of(
     settings: Settings, database: Database, gauges: Gauges, queues: SharedQueues, writer: Writer
@@ -88,7 +92,8 @@ class _Sources:
         if isinstance(rule, Threshold | Rate | Stuck | FailedSensor | RefusedSender):
             return self._of_readings(rule)
         if isinstance(rule, WrongCopies):
-            return DifferingCopies(rule, partial(verified.last_result, self.settings))
+            result = partial(verified.last_result, self.settings)
+            return DifferingCopies(rule, result, self._only_copies)
         return self._of_service(rule)
 
     def _of_readings(self, rule: Threshold | Rate | Stuck | FailedSensor | RefusedSender) -> Watch:
@@ -158,6 +163,10 @@ class _Sources:
     def _export_lags(self) -> list[facts.ExportLag]:
         with self.database.query() as connection:
             return facts.export_lags(connection, self.settings.stations)
+
+    def _only_copies(self) -> "list[OnlyCopy]":
+        with self.database.query() as connection:
+            return facts.only_copies(self.settings, connection)
 
     def _began_at(self) -> int | None:
         with self.database.query() as connection:

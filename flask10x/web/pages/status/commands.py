@@ -60,6 +60,7 @@ COMMANDS = {
     "export_nightly": "{nightly_export}",
     "export_again": "{flask10x} export",
     "archived_file": "{flask10x} export --archived {path}",
+    "restore_file": "{flask10x} export --restore-file COPY",
     "fix": "{flask10x} {arguments}",
     "compare": "{flask10x} export --verify",
     # The service must not run meanwhile.
