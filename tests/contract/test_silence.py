@@ -90,6 +90,13 @@ def test_all_give_the_same_verdict(
     silent = 'flask10x_station_silent{station="data3"} 1.0'
     missed = {
         "/status": "No data from: Outside." in status,
+        "/setup/stations": bool(
+            re.search(
+                r'id="station-data3".*?class="heard late">no data for',
+                client.get("/setup/stations").text.partition('id="station-data4"')[0],
+                re.DOTALL,
+            )
+        ),
         "/metrics/prometheus": silent in client.get("/metrics/prometheus").text,
         "alerts": is_alerted(store, state),
     }

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 from flask import (
     Response,
@@ -20,13 +20,13 @@ from werkzeug.wrappers import Response as AnyResponse
 from flask10x.alerts import shared_alerts, state_file
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.subjects import name_of, sentence, watched_by
-from flask10x.config.alerts.rules import Rule
+from flask10x.config.alerts.rules import BackupOverdue, Rule
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import CommitNotReplicated, LockTimeout, QueryError, nearest
 from flask10x.readings.reasons import Reason
 from flask10x.runtime.store import Store
-from flask10x.system import clock
+from flask10x.system import backup_files, clock
 from flask10x.system.wording import escape
 from flask10x.translation import N_
 from flask10x.web import access, context, preferences, read_errors
@@ -224,9 +224,9 @@ def _rule(rule: Rule, alerts: ListedAlerts, reader: AlertReader) -> dict[str, ob
     settings, t = reader.settings, reader.t
     firing = [each.subject for each in alerts.active if each.rule == rule.name]
     muted = [each.subject for each in alerts.muted if each.rule == rule.name]
-    states = [
-        _state(t("active"), N_("active: {names}"), firing, reader) if firing else t("all clear")
-    ]
+    is_begun = not isinstance(rule, BackupOverdue) or _has_backup(settings)
+    calm = t("all clear") if is_begun else t("none yet")
+    states = [_state(t("active"), N_("active: {names}"), firing, reader) if firing else calm]
     states += [_state(t("muted"), N_("muted: {names}"), muted, reader)] if muted else []
     return {
         "name": rule.name,
@@ -240,6 +240,13 @@ def _rule(rule: Rule, alerts: ListedAlerts, reader: AlertReader) -> dict[str, ob
             for subject in watched_by(rule, settings.stations)
         },
     }
+
+
+def _has_backup(settings: Settings) -> bool:
+    """Whether there is a backup; False also where its folder can't be read."""
+    with suppress(OSError):
+        return bool(backup_files.finished(settings.backup_dir))
+    return False
 
 
 def _state(alone: str, named: str, subjects: Sequence[str], reader: AlertReader) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from flask import request, url_for
 from sqlalchemy import Connection
@@ -34,7 +34,7 @@ from flask10x.database.sqlite.litestream import Replica
 from flask10x.database.verified import Copy, Result
 from flask10x.history.view import View
 from flask10x.readings.labels import day_of, moment, station_name
-from flask10x.readings.times import DAY_MS
+from flask10x.readings.times import DAY_MS, SECOND_MS
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedRow, Selection
 from flask10x.runtime import facts, periodic_tasks
@@ -70,6 +70,9 @@ from flask10x.web.pages.alerts.model import AlertReader
 from flask10x.web.pages.devices import model
 from flask10x.web.pages.devices.view import address
 from flask10x.web.pages.status.commands import shell
+
+if TYPE_CHECKING:
+    from flask10x.export.only_copies import LostFile, OnlyCopy
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +137,10 @@ class Facts:
     """None without one."""
     copies: Result | None = None
     """What `flask10x verify` has found last; None before its first run."""
+    only_copies: "Sequence[OnlyCopy]" = ()
+    """CSV files that alone have removed readings."""
+    lost: "Sequence[LostFile]" = ()
+    """Those of them that are not as they were."""
     server: ServerState | None = None
     """Of a database on PostgreSQL."""
     alerts: Sequence[Alert] = ()
@@ -174,6 +181,8 @@ def gathered(store: Store | Waiting, now_ms: int) -> Facts:
     if isinstance(store, Store):
         with result.part("database"), _patient(store.database) as connection:
             _read_database(result, store, context.view_of(connection))
+        with result.part("lost"):
+            result.lost = facts.lost_files(result.only_copies, result.copies)
         # After that, by which it is known whether the server answers.
         result.server = server_state(store.settings, store.database)
         if result.card is None:
@@ -199,6 +208,8 @@ def _read_database(result: Facts, store: Store, view: View) -> None:
         result.csv_host = csv_owner.of_files(connection)
     with result.part("retention"):
         result.retention = outlooks(store.settings, store.database, view)
+    with result.part("lost"):
+        result.only_copies = facts.only_copies(store.settings, connection)
     with result.part("card"):
         result.card = facts.card(store.settings, view, began)
 
@@ -240,6 +251,7 @@ REMEDIES = {
     "export_again": N_("Write them now; for a file changed by hand it prints the fix:"),
     "export_there": N_("The host {host} has the CSV files: see what its export says there."),
     "archived_file": N_("If the file was moved, say where it is:"),
+    "restore_file": N_("Put back a copy of the file, with its path in the place of COPY:"),
     "fix": N_("This fixes it:"),
     "compare": N_("Compare the CSV files with the database:"),
     "restore_backup": N_("Restore the newest backup; the damaged files are kept:"),
@@ -420,6 +432,8 @@ HELPFUL = {
 PASSING = ("reload", "log")
 
 
+# Both times are said to the minute.
+LATE_MS = 60 * SECOND_MS
 # A month to find another card in.
 SOON_DAYS = 30
 # Beyond this the card is older than any that was ever sold.
@@ -478,6 +492,10 @@ class Answers:
         details = [self._silent(newest) for newest in silent]
         details += [t("No data yet: {names}", names=self._names(never))] if never else []
         if rejected_reading:
+            if mood == "good":
+                text = t("All stations are sending, but a reading was rejected in the last day.")
+            elif mood == "unknown":
+                text = t.sentences([text, t("A reading was rejected in the last day.")])
             mood = "warn"
             details.append(self._rejected(rejected_reading))
             url, link = url_for("rejected.as_page"), t("Rejected readings")
@@ -488,17 +506,18 @@ class Answers:
         return self._t.listed(station_name(newest.station, self._t) for newest in stations)
 
     def _silent(self, newest: Latest) -> str:
-        sentence = (
-            N_("{name}: no data for {duration}, last on {time}")
-            if newest.silence.is_missed
-            else N_("{name}: no data for {duration}, last on {time}; no longer watched")
+        t, age_sec = self._t, newest.silence.age_sec or 0
+        received_at = self._now_ms - age_sec * SECOND_MS
+        text = t(
+            "{name}: no data for {duration}, last received on {time}",
+            name=station_name(newest.station, t),
+            duration=t.duration(age_sec),
+            time=self._time(received_at),
         )
-        return self._t(
-            sentence,
-            name=station_name(newest.station, self._t),
-            duration=self._t.duration(newest.silence.age_sec or 0),
-            time=self._time(newest.row.received_at) if newest.row else "–",
-        )
+        if newest.row and received_at - newest.row.received_at > LATE_MS:
+            measured = self._time(newest.row.received_at)
+            text = t("{received}, measured on {time}", received=text, time=measured)
+        return text if newest.silence.is_missed else t("{line}; no longer watched", line=text)
 
     def _rejected(self, reading: RejectedRow) -> str:
         station = self._settings.stations.by_endpoint.get(reading.endpoint)
@@ -716,7 +735,23 @@ class Answers:
         return [StatusAnswer("replicated", mood, text, "", [], [*map(self._remedy, remedies)])]
 
     def compared(self) -> StatusAnswer:
-        """Whether the copies of the readings are the same, by the last `flask10x verify`."""
+        """Whether the copies of the readings are there, and the same by `flask10x verify`."""
+        answer, lost, t = self._compared(), self._facts.lost, self._t
+        if not lost:
+            return answer
+        text = t("CSV files that are the only copy of removed readings are lost: {n}.", n=len(lost))
+        moved = any(each.trouble == "moved" for each in lost)
+        names = ["restore_file", *(["archived_file"] if moved else [])]
+        path = f"/.../{Path(lost[0].path).name}"
+        return replace(
+            answer,
+            mood="warn",
+            text=t.sentences([text, answer.text]),
+            details=[*(each.said(self._settings, t) for each in lost), *answer.details],
+            remedies=[*(self._remedy(name, path=path) for name in names), *answer.remedies],
+        )
+
+    def _compared(self) -> StatusAnswer:
         t, result = self._t, self._facts.copies
         if "copies" in self._facts.reasons or (result is None and not self._facts.has_database):
             return self._unknown("compared", "copies")
@@ -724,7 +759,7 @@ class Answers:
             text = t("The copies of the readings have not been compared yet.")
             return StatusAnswer("compared", "off", text, remedies=[self._remedy("verify_weekly")])
         verdict = worst(
-            of_copies(rule, result, self._now_ms)
+            of_copies(rule, result, 0, self._now_ms, self._facts.alert_of(rule.name))
             for rule in rules_of(self._settings.alerts, WrongCopies())
         )
         time = self._time(result.finished_at)
@@ -745,16 +780,16 @@ class Answers:
             details.append(t("Compared, too: {n} readings of the replica.", n=n))
         if not verdict.is_firing:
             text = t("Everything agreed when it was compared on {time}.", time=time)
-            if result.differences:
-                n = f"{len(result.differences):,}"
+            if repaired := [each for each in result.differences if each.is_repaired]:
+                n = f"{len(repaired):,}"
                 text = t("What was wrong has been repaired on {time}: {n}", time=time, n=n)
             return StatusAnswer("compared", "good", text, details=details)
         text = t(
             "Places at which copies differ, found on {time}: {n}",
             time=time,
-            n=f"{len(result.open):,}",
+            n=f"{len(result.differing):,}",
         )
-        wrong = {name for each in result.open for name in each.wrong}
+        wrong = {name for each in result.differing for name in each.wrong}
         names = ["verify_repair"] if wrong - {"backup", "replica"} else []
         names += ["renew_replica"] if "replica" in wrong else []
         helpful = "back_up_nightly" if "backup" in wrong else "log"
@@ -766,9 +801,9 @@ class Answers:
     def _wrong(self, result: Result) -> Iterator[str]:
         """Say how often each copy is wrong."""
         for copy, sentence in WRONG_COPIES.items():
-            if n := sum(copy in each.wrong for each in result.open):
+            if n := sum(copy in each.wrong for each in result.differing):
                 yield self._t(sentence, n=f"{n:,}")
-        if n := sum(not each.wrong for each in result.open):
+        if n := sum(not each.wrong for each in result.differing):
             yield self._t("It cannot be said which copy is wrong: {n}", n=f"{n:,}")
 
     def card(self) -> StatusAnswer:

@@ -18,6 +18,7 @@ from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.database.sqlite.litestream import Replica, folder_beside
 from flask10x.database.verified import Difference, Result
+from flask10x.readings.labels import moment
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedReading
 from flask10x.recording.writer import Writer
@@ -26,6 +27,7 @@ from flask10x.runtime.facts import Room
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.gauges import Gauges
+from flask10x.translation import translation
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
 from tests.support.alert_rows import AlertRows
@@ -158,13 +160,13 @@ def test_a_silent_station(client: FlaskClient, writer: Writer, gauges: Gauges) -
     assert page.moods["received"] == "warn"
     assert "No data from: Pico." in page.said["received"]
     # The first line says what is wrong, not only where.
-    assert re.search(r"last on \w{3} \d+ \w{3}, \d\d:\d\d ", page.said["received"])
+    assert re.search(r"last received on \w{3} \d+ \w{3}, \d\d:\d\d ", page.said["received"])
     first = words(page.text.partition('<p class="whole warn">')[2].partition("</p>")[0])
     assert "Running, but needs attention: No data from: Pico." in first
     # One sentence after the other, also those that are headlines below.
     japanese = Shown(client, "ja").text.partition('<p class="whole warn">')[2].partition("</p>")[0]
     assert "データが届いていません: Pico。 " in f"{words(japanese)} "
-    assert "Pico: no data for 3 h, last on " in page.said["received"]
+    assert "Pico: no data for 3 h, last received on " in page.said["received"]
     assert 'href="/devices#data"' in page.text
 
 
@@ -243,6 +245,28 @@ def test_a_refused_reading(
         assert page.moods["received"] == mood
     assert "A reading from Bedroom was rejected on" in page.said["received"]
     assert 'href="/history/rejected"' in page.text
+    # What is wrong is said first, not that all is as usual.
+    first = words(page.text.partition('<p class="whole warn">')[2].partition("</p>")[0])
+    assert "All stations are sending, but a reading was rejected in the last day." in first
+    assert "as usual" not in page.text
+
+
+def test_a_late_reading_was_received_at_another_time_than_it_was_measured(
+    client: FlaskClient, database: Database, gauges: Gauges
+) -> None:
+    now_ms = clock.now_ms()
+    arrived_ms = now_ms - 3 * 3_600_000
+    measured_ms = arrived_ms - 10 * 3_600_000
+    execute(
+        database.path,
+        "INSERT INTO readings (endpoint, received_at, arrived_at, pressure, temperature)"
+        f" VALUES ('data', {measured_ms}, {arrived_ms}, 1000, 20)",
+    )
+    gauges.station("data").awaited_since_ms = clock.monotonic_ms() - DAY_MS
+    said = in_both_languages(client).said["received"]
+    zone, texts = client.application.extensions["flask10x"].settings.zone, translation("en")
+    received, measured = (moment(at, zone, texts, now_ms) for at in (arrived_ms, measured_ms))
+    assert f"Pico: no data for 3 h, last received on {received}, measured on {measured}" in said
 
 
 # --- What is stored --------------------------------------------------------------------------
@@ -510,7 +534,11 @@ def test_backups(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     send(writer, gauges)
-    assert in_both_languages(client).moods["backed_up"] == "off"
+    page = in_both_languages(client)
+    assert page.moods["backed_up"] == "off"
+    assert "Is there a backup? none yet" in page.said["backed_up"]
+    rules = words(client.get("/alerts", headers={"Accept-Language": "en"}).text)
+    assert re.search(r"The newest backup is older than 3 days backup none yet", rules)
     # The first day is over, and so is the rule's patience.
     later_ms = clock.now_ms() + 73 * 3_600_000
     monkeypatch.setattr(clock, "now_ms", lambda: later_ms)
