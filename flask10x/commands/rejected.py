@@ -18,7 +18,7 @@ from flask10x.commands.translated import columns
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.readings.reasons import WrongValue, in_language
+from flask10x.readings.reasons import WrongValue, for_people, in_language
 from flask10x.readings.times import local_text, parse_bound
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedRow, Selection
@@ -184,9 +184,9 @@ def _no_such(numbers: list[int]) -> click.ClickException:
 
 
 def _line(config: Settings, row: RejectedRow) -> str:
-    reasons = "; ".join(
-        f"{path}: {in_language(reason, chosen())}" for path, reason in row.reasons.items()
-    )
+    shown = for_people(row.reasons, row.hint).items()
+    reasons = "; ".join(f"{path}: {in_language(reason, chosen())}" for path, reason in shown)
+    reasons = reasons or in_language(row.hint, chosen())
     text = escape(f"/{row.endpoint} {reasons}")
     if row.reading_id:
         text += _(" (stored as reading {id})").format(id=row.reading_id)
@@ -204,7 +204,7 @@ def _facts(config: Settings, row: RejectedRow) -> Iterator[tuple[str, str]]:
     yield _("station:"), escape(row.endpoint)
     yield _("stored as:"), stored
     yield _("content type:"), escape(row.media_type) or _("none")
-    for path, reason in row.reasons.items():
+    for path, reason in for_people(row.reasons, row.hint).items():
         yield _("reason:"), escape(f"{path}: {in_language(reason, chosen())}")
     if row.hint:
         yield _("hint:"), escape(in_language(row.hint, chosen()))

@@ -195,11 +195,12 @@ class TranslatedCommand(_Translated, click.Command):
 
     context_class = TranslatedContext
 
-    def get_short_help_str(self, limit: int = 45) -> str:
-        """The first sentence, as a list of commands shows it."""
-        text = self.help or ""
+    def get_short_help_str(self, limit: int = 45) -> str:  # noqa: ARG002
+        """The first sentence, as a list of commands shows it: whole, in lines that fit."""
+        text = joined((self.help or "").partition("\n\n")[0])
         if text.isascii():
-            return super().get_short_help_str(limit)
+            first, stop, _rest = text.partition(". ")
+            return first + stop.rstrip()
         return text.partition(FULL_STOP)[0]
 
 

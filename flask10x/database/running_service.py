@@ -126,10 +126,11 @@ def hold_database(settings: Settings) -> FileLock:
         holder = lock.line().partition(" ")[0]
         if _alive(holder) or time.monotonic() >= deadline:
             lock.close()
-            raise ServiceRunning(
-                f"another Flask10X service (process {holder or 'unknown'}) already uses {path};"
-                " stop it first, or give this one its own FLASK10X_DATA_DIR"
+            text = _(
+                "another Flask10X service (process {process}) already uses {path}; stop it first,"
+                " or give this one its own FLASK10X_DATA_DIR"
             )
+            raise ServiceRunning(text.format(process=holder or _("unknown"), path=path))
         time.sleep(POLL_SEC)
     lock.note(f"{os.getpid()} {settings.bind}\n")
     return lock

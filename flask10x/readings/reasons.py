@@ -23,7 +23,7 @@ ENGLISH = {
     "not_finite": N_("not a finite number"),
     "too_long": N_("longer than {n} characters: {text}"),
     "no_digits": N_("invalid numeric string: {text}"),
-    "not_a_number": N_("could not convert string to float: {text}"),
+    "not_a_number": N_("not a number: {text}"),
     "unknown_unit": N_("unknown unit {unit} (known: {known})"),
     "takes_no_unit": N_("unknown unit {unit} (known: none)"),
     "sensor_silent": N_("{value} is what a {sensor} that does not answer gives: taken as missing"),
@@ -163,11 +163,43 @@ class Reason(str):
         return reason
 
 
+# The contract names these types as Python does; people read this.
+OF_TYPES = {
+    "bool": N_("true or false instead of a number"),
+    "list": N_("a list instead of a number"),
+    "dict": N_("an object instead of a number"),
+}
+# Hints that the body was no JSON object: it had no field that could be missing.
+NO_FIELDS = frozenset(
+    {
+        *("empty_body", "other_type", "other_encoding", "cut_in_character", "cut_json"),
+        *("cut_json_not_ascii", "invalid_json", "nan_in_json", "nested_too_deeply"),
+        "no_json_object",
+    }
+)
+
+
 def in_language(reason: str, t: Translation) -> str:
-    """A reason or a hint in this language; a text without a code stays as it is."""
-    if t.language == "en" or not isinstance(reason, Reason):
+    """A reason or a hint for people, in this language; a text without a code stays as it is."""
+    if not isinstance(reason, Reason):
         return reason
+    if reason.code == "unsupported_type" and reason.values["type"] in OF_TYPES:
+        return t(OF_TYPES[reason.values["type"]])
     return t(ENGLISH[reason.code], **reason.values)
+
+
+def for_people(reasons: Mapping[str, str], hint: str) -> dict[str, str]:
+    """Return the reasons that people are shown, by the path of the field.
+
+    Of a body that was no JSON object, in which senders are told that each field is missing
+    (contract, section 2), the hint says it all.
+    """
+    has_fields = not isinstance(hint, Reason) or hint.code not in NO_FIELDS
+    return {
+        path: reason
+        for path, reason in reasons.items()
+        if has_fields or getattr(reason, "code", "") != "missing"
+    }
 
 
 class WrongValue(ValueError):

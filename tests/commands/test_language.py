@@ -2,16 +2,32 @@
 
 import gettext
 import io
+import os
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from gettext import gettext as _
 
 import pytest
 
 from flask10x.commands import translated
+from flask10x.config.settings import Settings
+from flask10x.database.running_service import hold_database
 from flask10x.translation import of_messages
+from tests.support.terminal import on_terminal
 
 ENGLISH, JAPANESE = "Usage:", "使い方:"
+
+
+def test_a_second_service_is_refused_in_the_language_of_the_terminal(settings: Settings) -> None:
+    with closing(hold_database(settings)):
+        shown = on_terminal(settings, "serve", locale="ja_JP.UTF-8")
+        assert shown.status == 1
+        assert "先に停止するか" in shown.screen
+        assert "already uses" not in shown.screen
+        shown = on_terminal(settings, "serve")
+        assert shown.status == 1
+        assert f"(process {os.getpid()}) already uses" in shown.screen
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,18 @@ def run(*arguments: str) -> object:
     return caught.value.code
 
 
+@pytest.mark.parametrize("group", [(), ("service",), ("rejected",), ("stations",), ("alerts",)])
+def test_a_list_of_commands_has_whole_sentences(
+    group: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*group, "--help") == 0
+    commands = capsys.readouterr().out.partition("Commands:\n")[2]
+    assert "..." not in commands
+    entries = re.findall(r"^  [a-z-]+ +(\S.*(?:\n   .*)*)", commands, re.MULTILINE)
+    assert len(entries) > 1
+    assert [entry for entry in entries if not entry.endswith(".")] == []
+
+
 def test_migrate_says_which_database_is_at_which_version(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

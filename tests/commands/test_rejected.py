@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from flask10x.commands.rejected import command
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
+from flask10x.readings.reasons import Reason
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedReading
 from tests.support import databases
@@ -50,6 +51,18 @@ def filled(database: Database, settings: Settings) -> Database:
     with database.commit() as connection:
         rejected.keep(connection, readings, settings)
     return database
+
+
+def test_a_body_that_is_no_json_has_one_reason(database: Database, settings: Settings) -> None:
+    hint = Reason("empty_body")
+    missing = {name: Reason("missing") for name in ("pressure", "temperature")}
+    with database.commit() as connection:
+        rejected.keep(connection, [RejectedReading("data", AT, "", b"", missing, hint)], settings)
+    listed = run("list").stdout
+    assert listed == "1 2025-08-24 10:46:40 /data the body is empty: send one JSON object\n"
+    shown = run("show", "1").stdout
+    assert "required field missing" not in shown
+    assert "the body is empty: send one JSON object" in shown
 
 
 def run(*arguments: str) -> Result:

@@ -38,6 +38,7 @@ def on_terminal(
     *arguments: str,
     seen: str = "",
     then: Callable[[int], object] = lambda _: None,
+    locale: str = "C.UTF-8",
 ) -> Shown:
     """Run `flask10x` and read its screen until it has ended.
 
@@ -49,6 +50,8 @@ def on_terminal(
         **environment_of(settings.data_dir),
         "FLASK10X_TIMEZONE": "Asia/Tokyo",
         "TERM": "xterm",
+        "LANG": locale,
+        "PYTHONUTF8": "1",
     }
     with (
         open(screen, "rb", buffering=0) as reader,

@@ -64,7 +64,7 @@ FIELDS: list[tuple[str, str, object, str, str]] = [
     ),
     (
         *("not_a_number", "mh_z19.co2", "1.2.3"),
-        *("could not convert string to float: '1.2.3'", "数値として読めません: '1.2.3'"),
+        *("not a number: '1.2.3'", "数値として読めません: '1.2.3'"),
     ),
     (
         *("unknown_unit", "mq_2.voltage", "5 kV"),

@@ -21,7 +21,7 @@ from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
 from flask10x.database.tables import measurement, readings, rejected, rollups
 from flask10x.readings.parse import warned_paths
-from flask10x.readings.reasons import Reason, in_language
+from flask10x.readings.reasons import Reason, for_people, in_language
 from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import HOUR_MS
 from flask10x.recording.rejected import with_codes
@@ -174,14 +174,15 @@ class RefusedSenders:
         share = 1 if alert is None else CLEAR_SHARE
         is_firing = bool(times) and len(times) >= self._rule.readings * share
         newest = self._newest.get(endpoint)
-        field, reason = next(iter(newest.reasons.items()), ("", "")) if newest else ("", "")
+        shown = for_people(newest.reasons, newest.hint) or {"body": newest.hint} if newest else {}
+        field, reason = next(iter(shown.items()), ("", ""))
         since_ms = now.wall_ms - (now.monotonic_ms - times[0] if is_firing else 0)
         facts = {
             "readings": len(times),
             "within_sec": self._rule.within_sec,
-            "reason": str(reason) or None,
+            "reason": str(in_language(reason, translation("en"))) or None,
             "reason_ja": in_language(reason, translation("ja")) or None,
-            "field": field or None,
+            "field": field if reason else None,
         }
         yield Verdict.of(self._rule, is_firing, since_ms, facts, endpoint)
 

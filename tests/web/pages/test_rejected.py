@@ -90,6 +90,47 @@ def test_an_empty_body_and_one_that_was_too_large(client: FlaskClient, store: St
     assert client.get("/history/rejected").status_code == 200
 
 
+def test_a_body_that_is_no_json_has_one_reason_for_people(
+    client: FlaskClient, store: Store
+) -> None:
+    """The answer names each field, as senders know it (contract, section 2)."""
+    answer = client.post("/data2", data=b"co2: 650", content_type="application/json")
+    assert answer.json is not None
+    assert set(answer.json["details"].values()) == {"required field missing"}
+    store.writer.rejected_queue.finish()
+    for language, missing, hint in (
+        ("en", "required field missing", "invalid JSON: Expecting value at line 1 column 1"),
+        ("ja", "値がありません", "JSONとして読めません"),
+    ):
+        page = html.unescape(
+            client.get("/history/rejected", headers={"Accept-Language": language}).text
+        )
+        assert missing not in page
+        assert hint in page
+    (kept,) = client.get("/history/rejected/json").json or []
+    assert len(kept["reasons"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("body", "english", "japanese"),
+    [
+        (b'"1.2.3"', "not a number: '1.2.3'", "数値として読めません: '1.2.3'"),
+        (b"true", "true or false instead of a number", "数値ではなく true か false です"),
+        (b"[1]", "a list instead of a number", "数値ではなくリストです"),
+        (b"{}", "an object instead of a number", "数値ではなくオブジェクトです"),
+    ],
+)
+def test_reasons_are_in_words_of_people(
+    client: FlaskClient, store: Store, body: bytes, english: str, japanese: str
+) -> None:
+    body = b'{"pressure": 1000, "temperature": ' + body + b"}"
+    assert client.post("/data", data=body, content_type="application/json").status_code == 400
+    store.writer.rejected_queue.finish()
+    for language, text in (("en", english), ("ja", japanese)):
+        page = client.get("/history/rejected", headers={"Accept-Language": language}).text
+        assert text in html.unescape(page)
+
+
 def test_nothing_was_refused(client: FlaskClient) -> None:
     answer = client.get("/history/rejected/json")
     assert (answer.json, answer.headers.get("Link")) == ([], None)

@@ -11,7 +11,7 @@ from flask10x.database import counters
 from flask10x.errors import nearest
 from flask10x.history.rhythm import Rhythm, rhythms
 from flask10x.readings.labels import moment
-from flask10x.readings.reasons import in_language
+from flask10x.readings.reasons import for_people, in_language
 from flask10x.readings.stations import Station
 from flask10x.recording import rejected
 from flask10x.recording.entry import WARNINGS
@@ -191,6 +191,7 @@ def _seconds(value: float) -> str:
 
 def _why(reading: RejectedRow, t: Translation) -> str:
     """All reasons in one line, in the reader's language where they are known in it."""
-    parts = [f"{path}: {in_language(why, t)}" for path, why in reading.reasons.items()]
+    shown = for_people(reading.reasons, reading.hint).items()
+    parts = [f"{path}: {in_language(why, t)}" for path, why in shown]
     parts += [in_language(reading.hint, t)] if reading.hint else []
     return escape("; ".join(parts))

@@ -7,7 +7,7 @@ from flask10x.errors import QueryError
 from flask10x.history.parameters import QueryDefaults, parse_query
 from flask10x.history.query import Query
 from flask10x.readings.labels import Moments, column_name, station_name
-from flask10x.readings.reasons import Reason, in_language
+from flask10x.readings.reasons import Reason, for_people, in_language
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedPage, RejectedRow, Selection
@@ -124,7 +124,7 @@ def _as_cells(reading: RejectedRow, time_of: Moments, t: Translation) -> dict[st
         "station": station and station_name(station, t),
         "reasons": [
             {"name": names.get(path), "path": escape(path), **_in_language(why, t)}
-            for path, why in reading.reasons.items()
+            for path, why in for_people(reading.reasons, reading.hint).items()
         ],
         "hint": reading.hint and _in_language(reading.hint, t),
         "body": rejected.text_of(reading.body),
