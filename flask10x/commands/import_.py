@@ -33,6 +33,7 @@ from flask10x.system.disk import size
 from flask10x.system.wording import amount
 
 FAILED_STATUS = 1
+# Also for rows that were left out: they are not in the database either.
 REJECTED_STATUS = 4
 # The numbers of rows that a preview has.
 COUNTS = ("new", "present", "rejected", "removed")
@@ -70,8 +71,8 @@ def command(
 
     It can be run again at any time, also on a file that has grown. Rows that can't be read go to
     FILE.rejected.csv. Finally the charts are brought up to date. Exit status: 0 when all rows are
-    stored, 4 when rows were rejected, 1 when a file can't be imported, 3 when an export or another
-    import runs.
+    stored, 4 when rows were rejected or left out, 1 when a file can't be imported, 3 when an export
+    or another import runs.
     """
     config = settings.load()
     check_names("--endpoint", [endpoint] if endpoint else [], config.stations.by_endpoint)
@@ -119,7 +120,7 @@ def _preview(
                 statuses.append(_failed(file, reason))
                 continue
             click.echo(json.dumps(_as_json(preview)) if as_json else _in_words(preview, config))
-            statuses.append(REJECTED_STATUS if preview.rejected else 0)
+            statuses.append(REJECTED_STATUS if preview.rejected or preview.removed else 0)
     return FAILED_STATUS if FAILED_STATUS in statuses else max(statuses)
 
 
@@ -217,8 +218,10 @@ def _say(outcome: ImportOutcome) -> int:
         names = ", ".join(outcome.missing)
         click.echo(text.format(file=outcome.name, names=names), err=True)
     click.echo(str(outcome))
-    if not outcome.rejected:
-        return 0
-    text = _("{file}: see {path}").format(file=outcome.name, path=outcome.rejected_path)
-    click.echo(text, err=True)
-    return REJECTED_STATUS
+    if outcome.place:
+        text = _("{file}: {place}").format(file=outcome.name, place=outcome.place)
+        click.echo(text, err=True)
+    if outcome.rejected:
+        text = _("{file}: see {path}").format(file=outcome.name, path=outcome.rejected_path)
+        click.echo(text, err=True)
+    return REJECTED_STATUS if outcome.rejected or outcome.removed else 0

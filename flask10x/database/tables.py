@@ -168,6 +168,8 @@ imports = _table(
     # 0 when there is none. It is what puts them back into their place.
     Column("after_id", WHOLE, nullable=False, server_default=text("0")),
     Column("imported_at", WHOLE, nullable=False),
+    # How many bytes the station's CSV file had in common with this one from its beginning on, these
+    # rows among them; 0 where it did not have them. NULL: imported by an earlier version.
     Column("size_bytes", WHOLE),
     Column("sha256", TEXT),
 )

@@ -37,7 +37,7 @@ from flask10x.export.earlier_columns import (
     was_renamed,
 )
 from flask10x.export.file import NOTHING, CsvFile, forget_second_names, fresh_path
-from flask10x.export.outcome import FileOutcome, for_each, target_of
+from flask10x.export.outcome import FileOutcome, for_each, missing_rows, target_of
 from flask10x.export.position import (
     Floor,
     Intent,
@@ -45,6 +45,7 @@ from flask10x.export.position import (
     State,
     endpoints_of,
     first_line_floor,
+    imported_elsewhere,
     load_positions,
     load_state,
     mark_of,
@@ -310,8 +311,15 @@ class _FileExport:
             numbers.minus_zero_note(minus_zeros),
             self.resolution.note,
             self.history,
+            self._missing(),
         )
         return "; ".join(filter(None, parts))
+
+    def _missing(self) -> str:
+        """Say how many rows were imported under the name of the file, and are not in it."""
+        imports = imported_elsewhere(self.target, self.position)
+        spans = [each.span for each in imports if Path(each.file).name == self.target.name]
+        return missing_rows(self.target.rows.count(spans))
 
 
 def _is_news(before: Position | None, position: Position) -> bool:

@@ -102,7 +102,13 @@ def _adopted(target: Target, file: CsvFile, last_id: int) -> Position:
 def _check_header(target: Target, file: CsvFile, *, is_exported: bool) -> None:
     first = file.line(0)
     if first != target.header:
-        raise refusals.other_header(target.path, first, target.header, is_exported=is_exported)
+        raise refusals.other_header(
+            target.path,
+            first,
+            target.header,
+            is_exported=is_exported,
+            is_readable=csv_lines.can_be_imported(target.station, first),
+        )
 
 
 def _refuse_repeated(target: Target, file: CsvFile, last_id: int, offset: int) -> None:

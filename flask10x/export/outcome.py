@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from gettext import gettext as _
+from gettext import ngettext
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
@@ -30,6 +31,16 @@ class FileOutcome:
 
     def __str__(self) -> str:
         return f"{self.path}: {self.text}"
+
+
+def missing_rows(imported: int) -> str:
+    """Say that so many imported rows are not in the file; empty where none is missing."""
+    text = ngettext(
+        "{n} imported row is not in the file (--rebuild writes them)",
+        "{n} imported rows are not in the file (--rebuild writes them)",
+        imported,
+    )
+    return text.format(n=imported) if imported > 0 else ""
 
 
 def for_each(

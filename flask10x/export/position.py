@@ -29,7 +29,7 @@ from flask10x.database.tables import (
 )
 from flask10x.errors import ExportError
 from flask10x.export.file import NOTHING, Mark
-from flask10x.export.rows import IdSpan, Target, behind
+from flask10x.export.rows import IdSpan, Import, Target, behind
 from flask10x.readings import csv_lines
 from flask10x.readings.stations import Station
 
@@ -181,6 +181,12 @@ def exported_rows(
     if floor is None:
         return position.begin_bytes, spans
     return floor.size_bytes, behind(spans, floor.last_id)
+
+
+def imported_elsewhere(target: Target, position: Position) -> list[Import]:
+    """Return the imports of files of the station whose rows are not in this one."""
+    has_beginning = position.begin_bytes > len(target.header)
+    return target.rows.imported_elsewhere(position.import_id, has_beginning=has_beginning)
 
 
 def with_file(target: Target, position: Position) -> Position:

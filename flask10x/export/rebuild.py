@@ -23,7 +23,12 @@ from flask10x.database.database import Database
 from flask10x.errors import ExportError
 from flask10x.export import archived, refusals, repair_commands, zone
 from flask10x.export.checks import has_floor
-from flask10x.export.earlier_columns import as_written, of_its_station, was_renamed
+from flask10x.export.earlier_columns import (
+    as_written,
+    of_its_station,
+    was_renamed,
+    with_header,
+)
 from flask10x.export.file import CountedLines, CsvFile, Mark, fresh_path, keep_old, make_folder
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import (
@@ -33,6 +38,7 @@ from flask10x.export.position import (
     State,
     exported_rows,
     first_line_floor,
+    imported_elsewhere,
     load_state,
     names_of,
     save_state,
@@ -92,6 +98,8 @@ class OldRows:
     """Rows that the database does not have, or not as often."""
     older: CountedLines = field(default_factory=CountedLines)
     """Rows from before the beginning of the file."""
+    unread: int = 0
+    """Lines that are no rows of the station, or are torn."""
 
 
 class RecentLines:
@@ -210,7 +218,9 @@ def _old_rows(target: Target, old: CsvFile, new: NewFile, advance: Advance) -> O
                     rows.other_zone.add(line_number, line)
                 elif written:
                     rows.unknown.add(line_number, line)
-                # Else torn, or no row at all: the old file, which is kept, has it.
+                else:
+                    # The old file, which is kept, has it.
+                    rows.unread += 1
                 continue
         rows.in_new_file += 1
         rows.minus_zeros += numbers.minus_zero_cells(line)
@@ -236,18 +246,23 @@ def rebuild(
     stations: Sequence[Station] | None = None,
     *,
     whole: bool = False,
+    lost: bool = False,
     bar: Bar = unseen,
 ) -> list[FileOutcome]:
     """Rewrite the file of each of these stations, or of all, imported rows included.
 
     A file that was begun after archiving is rebuilt from there; `whole` is for everything that the
-    database has. The database must have been opened with `synchronous=FULL`, and the
+    database has, `lost` for a file as it was, without imported rows that it did not have. The
+    database must have been opened with `synchronous=FULL`, and the
     caller holds the lock `export`. Each file has its bar.
     """
-    return for_each(settings, database, stations, partial(_rebuild, whole=whole, bar=bar))
+    do = partial(_rebuild, whole=whole, lost=lost, bar=bar)
+    return for_each(settings, database, stations, do)
 
 
-def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> FileOutcome:
+def _rebuild(
+    database: Database, target: Target, *, whole: bool, lost: bool, bar: Bar
+) -> FileOutcome:
     state = load_state(database, target.name)
     # Until an export has ended it, the file is that of the station whose rows it has.
     target = of_its_station(target, state.position)
@@ -264,13 +279,17 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
         )
         floor = _floor(target, old, state, position)
         position, left_out = _without_lower(target, old, state, position, floor)
+        beginning: list[IdSpan] = []
+        if lost and state.position:
+            position, beginning = _as_lost(target, position, state.position)
         _begin, spans = exported_rows(target, position, floor)
+        spans = beginning + spans
         make_folder(path.parent)
         try:
             with bar(target.name, sum(span.length for span in spans)) as advance:
                 new = _write(target, old, spans, floor, advance)
             rows = OldRows()
-            written = as_written(target, old, state.position)
+            written, unknown = _as_written(target, old, state.position)
             # What an export has written with columns that are no more can't be looked up.
             if old is not None and new.same_bytes < old.size and not written.unknown:
                 with bar(_("{file}, old rows").format(file=target.name), old.size) as advance:
@@ -281,8 +300,9 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
             path.unlink(missing_ok=True)
             raise
         position = with_file(target, _with_last_row(target, state, position, new))
-        result = _put_in_place(database, target, state, position, new)
+        result, kept = _put_in_place(database, target, state, position, new)
     notes = (
+        _not_compared(target, unknown, kept) if rows.unread else "",
         _kept_beginning(target, floor),
         _not_written(target, left_out),
         rows.other_zone.in_other_zone(),
@@ -290,6 +310,33 @@ def _rebuild(database: Database, target: Target, *, whole: bool, bar: Bar) -> Fi
         zone.changed(target, state.position),
     )
     return FileOutcome(target.path, "; ".join(filter(None, (result, *notes))), new.rows)
+
+
+def _as_written(
+    target: Target, old: CsvFile | None, position: Position | None
+) -> tuple[Target, tuple[str, ...]]:
+    """Return the target with the columns of the old file, and those that no station's are.
+
+    Its rows are read with its own columns although no export has left it so: an older database may
+    have been restored since it was written.
+    """
+    written = as_written(target, old, position)
+    if written is not target or old is None or old.line(0) == target.header:
+        return written, ()
+    with_own = with_header(target, old.line(0), "")
+    return (target if with_own.unknown else with_own), with_own.unknown
+
+
+def _not_compared(target: Target, unknown: tuple[str, ...], kept: Path | None) -> str:
+    """Say how readings that only the kept file may have come into the database."""
+    if kept is None or not unknown:
+        return ""
+    text = _(
+        "its rows were not compared, for the station has no column {columns}: put the measurement"
+        " into stations.toml, and run: {command}"
+    )
+    command = repair_commands.import_(kept, target.station.endpoint)
+    return text.format(columns=", ".join(unknown), command=command)
 
 
 def _first_id(database: Database, target: Target, position: Position | None) -> int:
@@ -345,6 +392,22 @@ def _without_lower(
     if not target.rows.count(lower) or (old and _has_rows(target, old, floor, lower)):
         return position, 0
     return replace(position, import_id=import_id), target.rows.count(new)
+
+
+def _as_lost(target: Target, position: Position, before: Position) -> tuple[Position, list[IdSpan]]:
+    """Return the position of a file that is as it was `before`, and the rows at its beginning.
+
+    These were there before Flask10X wrote to it. Where it had all imported rows, they count as
+    exported ones instead.
+    """
+    elsewhere = [each.span for each in imported_elsewhere(target, before)]
+    if not elsewhere:
+        return position, []
+    beginning = [span for span in target.rows.imported(before.import_id) if span not in elsewhere]
+    size = sum(len(piece.data) for piece in target.pieces(beginning))
+    return replace(
+        position, import_id=before.import_id, begin_bytes=len(target.header) + size
+    ), beginning
 
 
 def _has_rows(target: Target, old: CsvFile, floor: Floor, spans: list[IdSpan]) -> bool:
@@ -457,9 +520,9 @@ def _put_in_place(
     state: State,
     position: Position,
     new: NewFile,
-) -> str:
-    """Give the new file its name; return what was done, for people."""
-    old, path, rows = new.old, target.path.resolve(), amount(new.rows, "row")
+) -> tuple[str, Path | None]:
+    """Give the new file its name; return what was done, for people, and where the old one is."""
+    old, path, rows, kept = new.old, target.path.resolve(), amount(new.rows, "row"), None
     if old is not None and old.size == new.size == new.same_bytes:
         new.path.unlink()
         text, mark = _("{rows} as before").format(rows=rows), old.mark(new.checksum)
@@ -469,13 +532,14 @@ def _put_in_place(
         text = _("{rows} written").format(rows=rows)
         if old is not None and new.same_bytes < old.size:
             text = _("{rows} written; the old file is kept as {path}")
-            text = text.format(rows=rows, path=keep_old(path))
+            kept = keep_old(path)
+            text = text.format(rows=rows, path=kept)
         new.path.replace(path)
         disk.sync(path.parent)
         mark = _mark(path, new.checksum)
     new_state = State(replace(position, mark=mark), floor=new.floor)
     save_state(database, target, state, new_state)
-    return text
+    return text, kept
 
 
 def _mark(path: Path, checksum: int) -> Mark:

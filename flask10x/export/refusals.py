@@ -15,11 +15,17 @@ from flask10x.system import wording
 SHOWN_BYTES = 200
 
 
-def other_header(path: Path, first: bytes, header: bytes, *, is_exported: bool) -> ExportError:
-    """The first line is not the station's."""
-    text = _("the first line is {line}, not {wanted}")
-    command = repair_commands.rebuild if is_exported else repair_commands.move_away
-    return _refused(text.format(line=_shown(first), wanted=_shown(header)), command(path))
+def other_header(
+    path: Path, first: bytes, header: bytes, *, is_exported: bool, is_readable: bool = False
+) -> ExportError:
+    """The first line is not the station's; `is_readable` says whether an import can read it."""
+    text = _("the first line is {line}, not {wanted}").format(
+        line=_shown(first), wanted=_shown(header)
+    )
+    if is_exported:
+        return _rebuild(path, text)
+    commands = [repair_commands.import_(path)] if is_readable else []
+    return _refused(text, *commands, repair_commands.move_away(path))
 
 
 def torn(path: Path, last: bytes, whole_bytes: int) -> ExportError:
@@ -179,10 +185,8 @@ def removed_rows(path: Path, last_time: str, *, exists: bool = False) -> ExportE
         "the readings up to {time} were removed from the database (RETENTION_DAYS): the file can't"
         " be written whole from it"
     )
-    export = repair_commands.move_away_and_export if exists else repair_commands.export
-    command = f"{export(path)} && {repair_commands.whole(path)}"
-    begin = _("put back a copy of the file, or begin a new one: {export}").format(export=command)
-    return _refused(text.format(time=last_time), begin)
+    command = _begin_anew(path) if exists else _begin(repair_commands.export(path))
+    return _refused(text.format(time=last_time), f"{command} && {repair_commands.whole(path)}")
 
 
 def changed_below_floor(path: Path, size_bytes: int) -> ExportError:
@@ -191,9 +195,21 @@ def changed_below_floor(path: Path, size_bytes: int) -> ExportError:
         "the first {n} bytes of the file have changed, and the readings in them were removed from"
         " the database (RETENTION_DAYS)"
     )
-    begin = _("put back a copy of the file, or begin a new one: {export}")
-    export = repair_commands.move_away_and_export(path)
-    return _refused(text.format(n=size_bytes), begin.format(export=export))
+    return _refused(text.format(n=size_bytes), _begin_anew(path))
+
+
+def _begin_anew(path: Path) -> str:
+    # A database that was restored lacks the newest rows of the file.
+    text = _(
+        "put back a copy of the file, or begin a new one, with the rows of this one in the"
+        " database: {commands}"
+    )
+    commands = repair_commands.import_(path), repair_commands.move_away_and_export(path)
+    return text.format(commands="; ".join(commands))
+
+
+def _begin(export: str) -> str:
+    return _("put back a copy of the file, or begin a new one: {export}").format(export=export)
 
 
 def _rebuild(path: Path, text: str) -> ExportError:

@@ -87,6 +87,8 @@ class Import:
     after_id: int
     file: str = ""
     """The path of that file."""
+    size_bytes: int | None = None
+    """0 where the station's file did not have these rows when they were imported."""
 
     def __contains__(self, number: int) -> bool:
         return self.first_id <= number <= self.last_id
@@ -250,6 +252,17 @@ class FileRows:
     def imported(self, after_import: int) -> list[IdSpan]:
         """Return what was imported after that import."""
         return [each.span for each in self.imports if each.id > after_import]
+
+    def imported_elsewhere(self, after_import: int, *, has_beginning: bool) -> list[Import]:
+        """Return what of it the file does not have.
+
+        `has_beginning` says whether the file had rows before Flask10X wrote to it.
+        """
+        return [
+            each
+            for each in self.imports
+            if each.id > after_import and not (has_beginning and each.size_bytes != 0)
+        ]
 
     def pages(
         self, spans: list[IdSpan], advance: Advance = lambda _: None

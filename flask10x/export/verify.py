@@ -19,7 +19,7 @@ from flask10x.export import archived, removable, repair_commands, zone
 from flask10x.export.checks import find_old_bytes, has_floor
 from flask10x.export.earlier_columns import as_written, of_its_station
 from flask10x.export.file import NOTHING, CountedLines, CsvFile, Mark
-from flask10x.export.outcome import FileOutcome, for_each
+from flask10x.export.outcome import FileOutcome, for_each, missing_rows
 from flask10x.export.position import Position, State, exported_rows, load_state
 from flask10x.export.rows import IdSpan, Target
 from flask10x.readings import csv_lines, numbers
@@ -260,13 +260,8 @@ def _compare_before(comparison: FileComparison, position: Position, end: int) ->
             unknown,
         )
         compared.notes.append(text.format(n=unknown))
-    if (missing := imported.total - imported.rows_in_file) > 0:
-        text = ngettext(
-            "{n} imported row is not in the file (--rebuild writes them)",
-            "{n} imported rows are not in the file (--rebuild writes them)",
-            missing,
-        )
-        compared.notes.append(text.format(n=missing))
+    if missing := missing_rows(imported.total - imported.rows_in_file):
+        compared.notes.append(missing)
 
 
 class _ImportedRows:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from gettext import gettext as _
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, select, update
@@ -27,12 +27,12 @@ from flask10x.database.expressions import unindexed
 from flask10x.database.insert import InsertRow, insert_station_rows
 from flask10x.database.tables import imports, readings
 from flask10x.errors import ImportRefused, StationUnknown
-from flask10x.export import zone
+from flask10x.export import repair_commands, zone
 from flask10x.export.file import CsvFile
 from flask10x.export.outcome import target_of
 from flask10x.export.position import Position, load_state
 from flask10x.export.rows import FileRows, IdSpan, Import, Target, live
-from flask10x.importing.old_file import RejectedRows, blocks, first_line
+from flask10x.importing.old_file import RejectedRows, blocks, first_line, same_beginning
 from flask10x.importing.stored_rows import OtherZones, Stored, StoredRows, key_of
 from flask10x.readings import csv_lines, numbers
 from flask10x.readings.csv_lines import Lines, LogRow
@@ -118,14 +118,18 @@ def _last_rows(rows: FileRows, first_id: int, last_id: int) -> list[LogRow]:
 class ImportedRanges:
     """The ranges of a station's rows that a file holds, with those of earlier imports of it."""
 
-    def __init__(self, earlier: Iterable[Import], station: Station, path: Path) -> None:
+    def __init__(
+        self, earlier: Iterable[Import], station: Station, path: Path, same_bytes: int
+    ) -> None:
+        """`same_bytes` is what this file and the station's have in common from their beginning."""
         self._station = station
         self._file = str(path.absolute())
+        self._same_bytes = same_bytes
         self._earlier = sorted(
             (each.first_id, each.last_id) for each in earlier if self._is_alike(each.file)
         )
-        # Key, last_id and after_id of the range that was recorded last.
-        self._latest: tuple[int, int, int] | None = None
+        # Key, last_id, after_id and size_bytes of the range that was recorded last.
+        self._latest: tuple[int, int, int, int] | None = None
 
     def _is_alike(self, file: str) -> bool:
         """Whether that file has this one's name, or both are files of the station."""
@@ -139,19 +143,22 @@ class ImportedRanges:
         place = bisect_right(self._earlier, row_id, key=lambda ids: ids[0])
         return place > 0 and row_id <= self._earlier[place - 1][1]
 
-    def add(self, connection: Connection, first_id: int, last_id: int, after_id: int) -> None:
+    def add(self, connection: Connection, ids: tuple[int, int], after_id: int, end: int) -> None:
         """Record rows of the station that follow each other, in their transaction.
 
-        `after_id` is the highest id that the export brought into the file above them, or 0.
+        `ids` are the first and the last one; `after_id` is the highest id that the export brought
+        into the file above them, or 0; `end` is the offset up to which they are in this file.
         """
-        latest = self._latest
-        if latest and after_id == latest[2] and self._adjoins(connection, latest[1], first_id):
+        (first_id, last_id), latest = ids, self._latest
+        size_bytes = self._same_bytes if end <= self._same_bytes else 0
+        is_alike = latest is not None and latest[2:] == (after_id, size_bytes)
+        if latest and is_alike and self._adjoins(connection, latest[1], first_id):
             key = latest[0]
             longer = update(imports).where(imports.c.id == key)
             connection.execute(longer.values(last_id=last_id))
         else:
-            key = self._insert(connection, first_id, last_id, after_id)
-        self._latest = (key, last_id, after_id)
+            key = self._insert(connection, ids, after_id, size_bytes)
+        self._latest = (key, last_id, after_id, size_bytes)
 
     def _adjoins(self, connection: Connection, before: int, after: int) -> bool:
         """Whether these ids come in this order and no row of the station lies between them."""
@@ -161,13 +168,16 @@ class ImportedRanges:
         query = select(readings.c.id).where(between, of_station).limit(1)
         return before < after and connection.execute(query).first() is None
 
-    def _insert(self, connection: Connection, first_id: int, last_id: int, after_id: int) -> int:
+    def _insert(
+        self, connection: Connection, ids: tuple[int, int], after_id: int, size_bytes: int
+    ) -> int:
         row = insert(imports).values(
             endpoint=self._station.endpoint,
             file=self._file,
-            first_id=first_id,
-            last_id=last_id,
+            first_id=ids[0],
+            last_id=ids[1],
             after_id=after_id,
+            size_bytes=size_bytes,
             imported_at=int(time.time() * 1000),
         )
         key: int = connection.execute(row.returning(imports.c.id)).scalar_one()
@@ -199,6 +209,8 @@ class ImportOutcome:
     """The file with the rejected rows, when there are any."""
     missing: tuple[str, ...]
     """The station's columns that the file does not have; they are NULL in its rows."""
+    place: str = ""
+    """Where its new rows belong in the station's CSV file; empty where they are in it."""
 
     def __str__(self) -> str:
         rows = self.stored + self.present + self.rejected + self.removed
@@ -213,7 +225,10 @@ class ImportOutcome:
             )
         ]
         if self.removed:
-            text = _("{rows} left out: readings of their time were removed (RETENTION_DAYS)")
+            text = _(
+                "{rows} left out: readings of their time were removed (RETENTION_DAYS); keep the"
+                " file, it may be the only one with them"
+            )
             parts.append(text.format(rows=amount(self.removed, "row")))
         parts.append(numbers.minus_zero_note(self.minus_zeros))
         return "; ".join(filter(None, parts))
@@ -275,7 +290,7 @@ def preview_file(
     last_ms: int | None = None
     check_zone(settings, database, path, file.layout.station)
     with RejectedRows(path, settings.csv_dir) as rejected:
-        for block, start, end in file.blocks(rejected, advance):
+        for block, start, end in file.blocks(rejected, advance, running.same_bytes):
             if not block.rows:
                 continue
             count = running.count_new(block, start, end)
@@ -315,14 +330,18 @@ class _OldFile:
         self._reader = LegacyReader(self.layout, settings.zone)
         self._accept_last_line = options.accept_last_line
 
-    def blocks(self, rejected: RejectedRows, advance: Advance) -> Iterator[tuple[Block, int, int]]:
+    def blocks(
+        self, rejected: RejectedRows, advance: Advance, same_bytes: int
+    ) -> Iterator[tuple[Block, int, int]]:
         """Yield its blocks with the offsets at which they begin and end; write the rejected rows.
 
-        A block is done when the next one is asked for.
+        One of them ends at `same_bytes`. A block is done when the next one is asked for.
         """
         start = self._begin
         advance(start)
-        for end, text_bytes in blocks(self._path, start):
+        same = max(start, same_bytes)
+        of_both, of_this = blocks(self._path, start, same), blocks(self._path, same)
+        for end, text_bytes in chain(of_both, of_this):
             is_torn = self._accept_last_line and not text_bytes.endswith(b"\n")
             block = self._reader.read(text_bytes + b"\n" if is_torn else text_bytes)
             rejected.write(block.rejections)
@@ -350,11 +369,12 @@ def import_file(
     layout = file.layout
     check_zone(settings, database, path, layout.station)
     running = _Import(settings, database, path, layout)
-    stored = present = minus_zeros = 0
+    stored = present = elsewhere = minus_zeros = 0
     with RejectedRows(path, settings.csv_dir) as rejected:
-        for block, start, end in file.blocks(rejected, advance):
+        for block, start, end in file.blocks(rejected, advance, running.same_bytes):
             new = running.store(block, start, end) if block.rows else 0
             stored, present = stored + new, present + len(block.rows) - new
+            elsewhere += new if end > running.same_bytes else 0
             minus_zeros += block.minus_zeros
     return ImportOutcome(
         name=path.name,
@@ -365,7 +385,21 @@ def import_file(
         minus_zeros=minus_zeros,
         rejected_path=rejected.path,
         missing=layout.missing,
+        place=_place(layout.station, path, settings.csv_dir, elsewhere) if elsewhere else "",
     )
+
+
+def _place(station: Station, path: Path, csv_dir: Path, rows: int) -> str:
+    """Say where so many new rows of the file belong, which the station's CSV file does not have."""
+    if not csv_lines.is_name_of(station, path.name):
+        text = _("the next export appends {rows} to {file}")
+    elif path.name == station.csv_name:
+        text = _("{file} lacks {rows} of it: {command} writes each at its place")
+    else:
+        text = _("{file} does not get {rows} of this archived file")
+    own = csv_dir / station.csv_name
+    command = repair_commands.rebuild(own)
+    return text.format(rows=amount(rows, "row"), file=own, command=command)
 
 
 def _station(
@@ -399,7 +433,14 @@ class _Import:
         self.left_out = 0
         """Rows so far that may be readings that were removed."""
         rows = FileRows(database, layout.station)
-        self._imported_ranges = ImportedRanges(rows.all_imports, layout.station, path)
+        own = settings.csv_dir / layout.station.csv_name
+        self.same_bytes = 0
+        """How many bytes the station's file begins with that are those of this one."""
+        if own.is_file() and path.name == own.name:
+            self.same_bytes = same_beginning(path, own)
+        self._imported_ranges = ImportedRanges(
+            rows.all_imports, layout.station, path, self.same_bytes
+        )
         # The last id that the export has brought into the file of this name or one before. It never
         # writes a file of another name, for which nothing is needed about stored rows.
         is_own = csv_lines.is_name_of(layout.station, path.name)
@@ -413,7 +454,7 @@ class _Import:
         """
         new, places = self._looked_up(block, start, end)
         if places:
-            self._database.commit_change(lambda c: self._insert(c, new, places), TRIES)
+            self._database.commit_change(lambda c: self._insert(c, new, places, end), TRIES)
         return len(new)
 
     def count_new(self, block: Block, start: int, end: int) -> int:
@@ -461,8 +502,10 @@ class _Import:
         self.left_out += is_removed
         return is_removed
 
-    def _insert(self, connection: Connection, rows: list[InsertRow], places: list[Place]) -> None:
-        """Insert these rows, and record what the file holds."""
+    def _insert(
+        self, connection: Connection, rows: list[InsertRow], places: list[Place], end: int
+    ) -> None:
+        """Insert these rows, and record what the file holds up to the offset `end`."""
         if rows:
             insert_station_rows(connection, self._station, rows)
         # Only now: ids that were inserted by hand were passed over.
@@ -470,6 +513,6 @@ class _Import:
         for (after_id, row_id), group in groupby(places):
             count = len(list(group))
             first_id = row_id or next_id
-            self._imported_ranges.add(connection, first_id, first_id + count - 1, after_id)
+            self._imported_ranges.add(connection, (first_id, first_id + count - 1), after_id, end)
             if not row_id:
                 next_id += count

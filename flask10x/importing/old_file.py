@@ -46,6 +46,19 @@ def blocks(path: Path, start: int, end: int | None = None) -> Iterator[tuple[int
         yield start, rest
 
 
+def same_beginning(path: Path, other: Path) -> int:
+    """Return how many bytes of whole lines both files begin with; all of them for one file."""
+    if path.samefile(other):
+        return path.stat().st_size
+    same = 0
+    with open(path, "rb") as file, open(other, "rb") as other_file:
+        for line, other_line in zip(file, other_file, strict=False):
+            if line != other_line or not line.endswith(b"\n"):
+                break
+            same += len(line)
+    return same
+
+
 class RejectedRows(AbstractContextManager["RejectedRows"]):
     """The lines that could not be read, as a CSV file of line number, reason and line.
 

@@ -329,7 +329,7 @@ def _restored(
         )
         named = {"before": before.zone, "here": target.zone_name, "name": station.csv_name}
         return FileOutcome(target.path, text.format(**named), failed=True)
-    (outcome,) = rebuild(settings, database, [station], bar=bar)
+    (outcome,) = rebuild(settings, database, [station], lost=True, bar=bar)
     return outcome if outcome.failed else _proven(outcome, before)
 
 
@@ -341,8 +341,8 @@ def _proven(outcome: FileOutcome, before: Position) -> FileOutcome:
     text = _("its first {n} bytes are those of the lost file, by its checksum")
     if not is_same:
         text = _(
-            "its first {n} bytes differ from the lost file, by its checksum: the same readings may"
-            " be in another order"
+            "its first {n} bytes differ from the lost file, by its checksum: rows that were in it"
+            " before Flask10X may have been written otherwise, or never imported"
         )
     return replace(
         outcome, text=f"{outcome.text}; {text.format(n=f'{size:,}')}", failed=not is_same

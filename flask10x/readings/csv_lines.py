@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any
 
 from flask10x.errors import ImportRefused
-from flask10x.readings.legacy_csv import Layout, LegacyReader
+from flask10x.readings.legacy_csv import Layout, LegacyReader, header_of
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
 from flask10x.readings.times import SECOND_MS, LocalText, may_be_offset
@@ -107,6 +107,15 @@ def read(station: Station, line: bytes, zone: tzinfo | None) -> ParsedLine | Non
         return None
     _, _, *values = block.rows[0]
     return ParsedLine(*block.span(), tuple(values))
+
+
+def can_be_imported(station: Station, first_line: bytes) -> bool:
+    """Whether a file with this first line may have readings of the station."""
+    try:
+        Layout(station, header_of(first_line))
+    except ImportRefused:
+        return False
+    return True
 
 
 def says(station: Station, line: bytes, zone: tzinfo | None, row: LogRow, text: str) -> bool:

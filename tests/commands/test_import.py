@@ -70,6 +70,12 @@ def run_import(settings: Settings, *files: str | Path) -> subprocess.CompletedPr
     return in_words(run_command(["import", *map(str, files)], environment(settings)))
 
 
+def lacks(settings: Settings, rows: str) -> str:
+    """What is said of rows from another folder, which the export's file does not have."""
+    rebuilding = f"flask10x export --rebuild {NAME} writes each at its place"
+    return f"{NAME}: {settings.csv_dir}/{NAME} lacks {rows} of it: {rebuilding}\n"
+
+
 def behind(database: Database) -> int:
     with database.reader.begin() as connection:
         return rollups.behind(connection)
@@ -85,14 +91,19 @@ def test_a_line_for_each_file(
 ) -> None:
     path = write(tmp_path / NAME, ROW, ROW)
     result = run_import(settings, bedroom_csv, path)
-    assert result.stderr == ""
+    assert result.stderr == (
+        f"BedRoomEnv.csv: {settings.csv_dir}/BedRoomEnv.csv lacks 20000 rows of it: flask10x export"
+        " --rebuild BedRoomEnv.csv writes each at its place\n" + lacks(settings, "2 rows")
+    )
     assert result.returncode == 0
     assert result.stdout == (
         "BedRoomEnv.csv: 20000 rows read, 20000 stored, 0 present, 0 rejected\n"
         "PicodataX.csv: 2 rows read, 2 stored, 0 present, 0 rejected\n"
     )
-    assert run_import(settings, bedroom_csv).stdout == (
-        "BedRoomEnv.csv: 20000 rows read, 0 stored, 20000 present, 0 rejected\n"
+    again = run_import(settings, bedroom_csv)
+    assert (again.stdout, again.stderr) == (
+        "BedRoomEnv.csv: 20000 rows read, 0 stored, 20000 present, 0 rejected\n",
+        "",
     )
     assert count(database) == 20_002
 
@@ -213,6 +224,7 @@ def test_charts_that_are_not_ready_are_said(
     assert result.exit_code == 0
     assert result.stdout == "PicodataX.csv: 50 rows read, 50 stored, 0 present, 0 rejected\n"
     assert result.stderr == (
+        f"{lacks(settings, '50 rows')}"
         "flask10x: the rows are stored, but the charts of long ranges are not ready:"
         f" {reason}; the service goes on with them\n"
     )
@@ -260,6 +272,22 @@ def test_an_export_need_not_wait_for_the_charts(
     assert free == [True]
 
 
+def test_rows_of_a_time_that_was_removed(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    execute(
+        database.path,
+        "INSERT INTO removed (endpoint, last_id, last_ms, readings)"
+        " VALUES ('data', 5, 1756000000000, 5)",
+    )
+    path = write(tmp_path / NAME, ROW, "2025-08-24 10:46:41,1.0,2.0")
+    assert run_import(settings, "--dry-run", path).returncode == 4
+    result = run_import(settings, path)
+    assert result.returncode == 4
+    assert "2 rows read, 1 stored, 0 present, 0 rejected; 1 row left out" in result.stdout
+    assert count(database) == 1
+
+
 def test_rejected_rows(settings: Settings, database: Database, tmp_path: Path) -> None:
     path = write(tmp_path / NAME, ROW, "2025-08-24 10:46:41,x,2.0", ROW)
     with path.open("ab") as file:
@@ -267,7 +295,7 @@ def test_rejected_rows(settings: Settings, database: Database, tmp_path: Path) -
     result = run_import(settings, path)
     assert result.returncode == 4
     assert result.stdout == "PicodataX.csv: 4 rows read, 2 stored, 0 present, 2 rejected\n"
-    assert result.stderr == f"PicodataX.csv: see {path}.rejected.csv\n"
+    assert result.stderr.endswith(f"\nPicodataX.csv: see {path}.rejected.csv\n")
     assert Path(f"{path}.rejected.csv").read_bytes() == (
         b"line,reason,row\r\n"
         b"3,Pressure: not a number: 'x',\"2025-08-24 10:46:41,x,2.0\"\r\n"
@@ -295,7 +323,7 @@ def test_a_file_that_fails_does_not_keep_the_others_from_being_imported(
     assert result.stderr == (
         f"flask10x: {other}: no station has a file of this name; say which one with --endpoint;"
         " its header is that of data\n"
-        f"flask10x: {tmp_path}/none.csv: there is no such file\n"
+        f"flask10x: {tmp_path}/none.csv: there is no such file\n" + lacks(settings, "1 row")
     )
     result = run_import(settings, "--endpoint", "data", other)
     assert (result.returncode, result.stderr) == (0, "")
@@ -309,7 +337,7 @@ def test_a_missing_column_is_named(settings: Settings, database: Database, tmp_p
     result = run_import(settings, path)
     assert (result.returncode, result.stderr) == (
         0,
-        "PicodataX.csv: it has no column Tempereture\n",
+        "PicodataX.csv: it has no column Tempereture\n" + lacks(settings, "1 row"),
     )
 
 

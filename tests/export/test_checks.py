@@ -206,6 +206,17 @@ def test_an_old_file_with_another_header(settings: Settings, database: Database)
     )
 
 
+def test_an_old_file_whose_header_can_be_imported(settings: Settings, database: Database) -> None:
+    """After a restore it may be one of later columns, and only the file has its rows."""
+    store(settings, 0)
+    path = put(settings, b"current_time,Tempereture,Pressure\r\n2025-08-24 10:47:40,25.0,1.5\r\n")
+    assert refused(settings, database) == (
+        "the first line is b'current_time,Tempereture,Pressure\\r\\n', not"
+        " b'current_time,Pressure,Tempereture\\r\\n'; nothing was written. Mend it: flask10x import"
+        f" {path}; mv --backup=numbered {path} {path}.old"
+    )
+
+
 def test_no_file(settings: Settings, database: Database) -> None:
     """A pipe would wait for ever for its other end."""
     store(settings, 0)

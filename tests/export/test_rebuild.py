@@ -12,6 +12,7 @@ from flask10x.export.append import export
 from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
+from flask10x.importing.importer import import_file
 from flask10x.readings.stations import BUILT_IN
 from tests.support.csv_folder import (
     HEADER,
@@ -170,6 +171,38 @@ def test_rows_that_only_the_file_has(
     # Same time, another value: that is another row.
     path.write_bytes(HEADER + line(0) + line(1).replace(b"25.0", b"25.5"))
     assert "rows of the file are not in the database: 1, the first is line 3" in refused()
+
+
+def test_rows_under_another_heading_that_only_the_file_has(
+    settings: Settings, database: Database, refused: Callable[[], str], rebuilt: Rebuild
+) -> None:
+    """After a restore the file may have the columns of a later time."""
+    store(settings, 0)
+    export(settings, database, PICO)
+    path = csv_file(settings)
+    other = b"current_time,Tempereture,Pressure\r\n"
+    path.write_bytes(
+        other + b"2025-08-24 10:46:40,25.0,990.5\r\n2025-08-24 10:46:41,25.0,991.5\r\n"
+    )
+    assert "not in the database: 1, the first is line 3, b'2025-08-24 10:46:41," in refused()
+    assert f"Mend it: flask10x import {path}; flask10x export --rebuild" in refused()
+    import_file(settings, database, path)
+    assert rebuilt().text.startswith(f"2 rows written; the old file is kept as {path}.old")
+    assert path.read_bytes() == HEADER + lines(0, 1)
+
+
+def test_an_old_file_with_a_column_that_the_station_does_not_know(
+    settings: Settings, database: Database, rebuilt: Rebuild
+) -> None:
+    store(settings, 0)
+    export(settings, database, PICO)
+    path = csv_file(settings)
+    path.write_bytes(b"current_time,Noise\r\n2025-08-24 10:46:41,3.5\r\n")
+    assert rebuilt().text == (
+        f"1 row written; the old file is kept as {path}.old; its rows were not compared, for the"
+        " station has no column Noise: put the measurement into stations.toml, and run: flask10x"
+        f" import --endpoint data {path}.old"
+    )
 
 
 def test_a_file_that_an_export_began_after_another(
