@@ -201,15 +201,19 @@ def changed_below_floor(path: Path, size_bytes: int) -> ExportError:
 def _begin_anew(path: Path) -> str:
     # A database that was restored lacks the newest rows of the file.
     text = _(
-        "put back a copy of the file, or begin a new one, with the rows of this one in the"
-        " database: {commands}"
+        "put back a copy of the file (flask10x export --restore-file COPY), or begin a new one,"
+        " with the rows of this one in the database: {commands}"
     )
     commands = repair_commands.import_(path), repair_commands.move_away_and_export(path)
     return text.format(commands="; ".join(commands))
 
 
 def _begin(export: str) -> str:
-    return _("put back a copy of the file, or begin a new one: {export}").format(export=export)
+    text = _(
+        "put back a copy of the file (flask10x export --restore-file COPY), or begin a new one:"
+        " {export}"
+    )
+    return text.format(export=export)
 
 
 def _rebuild(path: Path, text: str) -> ExportError:

@@ -348,11 +348,11 @@ def _copies(settings: Settings) -> Finding:
     if result is None:
         return Finding("ok", "copies", _("not compared yet: flask10x verify"), {"different": None})
     seconds = max(0, now_ms() - result.finished_at) // 1000
-    details = {"seconds": seconds, "different": len(result.open)}
+    details = {"seconds": seconds, "different": len(result.differing)}
     text = _("compared {span} ago, {n} different").format(
-        span=chosen().duration(seconds), n=len(result.open)
+        span=chosen().duration(seconds), n=len(result.differing)
     )
-    if not result.open:
+    if not result.differing:
         return Finding("ok", "copies", text, details)
     text = _("{found}: flask10x verify --repair").format(found=text)
     return Finding("FAIL", "copies", text, details)
