@@ -32,7 +32,7 @@ from tests.support.rows import select
 SAME = {
     *("CSV", "JSON", "SQLite", "Flask", "Flask10X", "WARN", "FAIL", "ok", "id", "Content-Type"),
     *("OPTIONS", "COMMAND", "ARGS", "ID", "TIME", "FILE", "FILES", "FOLDER", "INTEGER", "RANGE"),
-    *("FILE.rejected.csv", "FLASK10X_BACKUP_DIR", "x", "STATION", "BedRoomEnv.csv"),
+    *("COPY", "FILE.rejected.csv", "FLASK10X_BACKUP_DIR", "x", "STATION", "BedRoomEnv.csv"),
     *("stations.toml", "FLASK10X_STATIONS", "ENDPOINT", "MQTT", "MQTT_URL", "Datasette"),
     *("MQTT_DISCOVERY", "Home", "Assistant"),
     *("alerts.toml", "FLASK10X_ALERTS", "NAME"),
