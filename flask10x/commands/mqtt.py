@@ -42,8 +42,8 @@ def command() -> None:
         text = _("the package {name} is missing: pip install 'flask10x[mqtt]'")
         raise click.ClickException(text.format(name="paho-mqtt")) from None
     broker = session.broker_of(loaded)
-    endpoints = {s.mqtt_topic: s.endpoint for s in loaded.stations.all if s.mqtt_topic}
-    if not endpoints and not loaded.mqtt_discovery:
+    stations = {s.mqtt_topic: s for s in loaded.stations.all if s.mqtt_topic}
+    if not stations and not loaded.mqtt_discovery:
         raise SettingsError(
             _("no station of stations.toml has an mqtt_topic, and MQTT_DISCOVERY is not set")
         )
@@ -57,8 +57,8 @@ def command() -> None:
             _log_to_stderr()
             host = socket.gethostname()
             sessions: list[session.Session] = []
-            if endpoints:
-                taken = (endpoints, handover, deliveries)
+            if stations:
+                taken = (stations, handover, deliveries)
                 sessions.append(subscriber.Subscriber(broker, f"flask10x-{host}", *taken))
             if loaded.mqtt_discovery:
                 named = f"flask10x-{host}-discovery"

@@ -42,6 +42,7 @@ from flask10x.readings.numbers import DIGITS
 from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import SECOND_MS, iso_text
 from flask10x.system import clock
+from flask10x.system.address import addresses
 from flask10x.translation import N_, Translation, translation
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ CLASSES = {
     ("temperature", "°C"): "temperature",
     ("wbgt", "°C"): "temperature",
     ("humidity", "%"): "humidity",
+    ("absolute_humidity", "g/m³"): "absolute_humidity",
     ("pressure", "hPa"): "atmospheric_pressure",
     ("sea_level_pressure", "hPa"): "atmospheric_pressure",
     ("co2", "ppm"): "carbon_dioxide",
@@ -70,6 +72,8 @@ CLASSES = {
 }
 # Of a unit that DIGITS lacks.
 USUAL_DIGITS = 1
+# It leads the reader of Home Assistant to the machine that it is opened on.
+LOCAL_URL = re.compile(r"http://(?:localhost|127\.|\[::1\])")
 # What an alert is called beside the name of its station.
 ALERT_NAMES = {
     "silence": N_("No data"),
@@ -166,6 +170,7 @@ class Descriptions:
     def __init__(self, settings: Settings, topics: Topics) -> None:
         self._settings, self._topics = settings, topics
         self._t, self._english = translation(settings.alerts.language), translation("en")
+        self._base_url = settings.alerts.base_url or _base_url(settings)
 
     def of_station(
         self, station: Station, expires_sec: int, senders: Collection[str]
@@ -240,7 +245,6 @@ class Descriptions:
         return t(WORDINGS[rule.kind].title)
 
     def _device(self, station: Station | None) -> dict[str, object]:
-        base = self._settings.alerts.base_url
         if station is None:
             device: dict[str, object] = {
                 "identifiers": [self._topics.unique()],
@@ -254,8 +258,8 @@ class Descriptions:
             if (label := label_of(station, self._t)) not in ("", name):
                 device["model"] = label
             path = f"/history?endpoint={station.endpoint}"
-        if base:
-            device["configuration_url"] = base.rstrip("/") + path
+        if self._base_url:
+            device["configuration_url"] = self._base_url.rstrip("/") + path
         return device | {"manufacturer": "Flask10X"}
 
     def _availability(self, of_itself: str) -> dict[str, object]:
@@ -267,6 +271,12 @@ class Descriptions:
             "device": device,
             "origin": {"name": "Flask10X", "sw_version": flask10x.__version__},
         }
+
+
+def _base_url(settings: Settings) -> str:
+    """The address of the pages for others in the network, by name if it has one; "" for none."""
+    shared = [url for url in addresses(settings) if not LOCAL_URL.match(url)]
+    return shared[-1] if shared else ""
 
 
 def _json(value: object) -> str:

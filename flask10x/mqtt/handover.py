@@ -11,7 +11,8 @@ from typing import Any
 
 from flask10x.database.running_service import connection_to
 from flask10x.errors import Flask10xError
-from flask10x.readings.parse import InvalidBody, decode
+from flask10x.readings.parse import InvalidBody, decode, is_without_values
+from flask10x.readings.stations import Station
 
 # The longest body of a sensor, and the beginning of a longer one that is kept.
 PAYLOAD_MAX_BYTES = 64 * 1024
@@ -63,6 +64,12 @@ def _parts(payload: bytes) -> Mapping[str, object]:
             has_data = isinstance(content.get("data"), dict) and content.keys() <= AROUND_DATA
             return content if has_data else {"data": content}
     return {"data": payload[:SHOWN_BYTES].decode("utf-8", "replace")}
+
+
+def has_no_value(station: Station, payload: bytes) -> bool:
+    """Return whether a message of the station has null for all its measurements."""
+    data = _parts(payload).get("data")
+    return isinstance(data, Mapping) and is_without_values(station, data)
 
 
 PATH = "/api/v1/readings?ack=committed"

@@ -4,9 +4,9 @@ It runs in one thread, which also does what there is to do between two messages.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from gettext import gettext as _
-from threading import Event
+from threading import Event, Lock
 from time import monotonic
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -25,6 +25,21 @@ from flask10x.errors import SettingsError
 log = logging.getLogger(__name__)
 
 
+class BrokerLog:
+    """The lines of the log about a broker: of what all its sessions have to say, one line."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._last = ""
+
+    def say(self, level: int, text: str) -> None:
+        """Log the text unless it is the last one that was logged."""
+        with self._lock:
+            if text != self._last:
+                self._last = text
+                log.log(level, "%s", text)
+
+
 @dataclass(frozen=True, slots=True)
 class Broker:
     """The broker that has the messages."""
@@ -36,6 +51,7 @@ class Broker:
     """Empty: anonymous."""
     password: str
     """Empty if it needs none."""
+    log: BrokerLog = field(default_factory=BrokerLog, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -226,7 +242,8 @@ class Session:
             return
         self._to_broker.end()
         version = VERSIONS.get(client.protocol, "3.1")
-        log.info("Connected to the broker %s by MQTT %s", self._broker, version)
+        text = f"Connected to the broker {self._broker} by MQTT {version}"
+        self._broker.log.say(logging.INFO, text)
         self._begin(client, flags)
 
     def _lost(self, error: MQTTErrorCode) -> None:
@@ -250,4 +267,4 @@ class Session:
 
     def _away(self, how: str) -> None:
         if self._to_broker.begin():
-            log.warning("The broker %s %s", self._broker, how)
+            self._broker.log.say(logging.WARNING, f"The broker {self._broker} {how}")

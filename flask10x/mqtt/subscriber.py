@@ -17,8 +17,17 @@ from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
-from flask10x.mqtt.handover import POSTED_MAX, Handover, Message, Result, ServiceAway, next_to_post
+from flask10x.mqtt.handover import (
+    POSTED_MAX,
+    Handover,
+    Message,
+    Result,
+    ServiceAway,
+    has_no_value,
+    next_to_post,
+)
 from flask10x.mqtt.session import LOOKED_EVERY_SEC, Broker, Pauses, Session
+from flask10x.readings.stations import Station
 
 # Deliveries tell new messages of a broker from repeated ones.
 #
@@ -109,13 +118,15 @@ class Subscriber(Session):
         self,
         broker: Broker,
         client_id: str,
-        endpoints: Mapping[str, str],
+        stations: Mapping[str, Station],
         handover: Handover,
         deliveries: Deliveries,
     ) -> None:
-        """`endpoints` are those of the stations, by their topics; nothing is connected yet."""
+        """The stations by their topics; nothing is connected yet."""
         super().__init__(broker, client_id)
-        self._endpoints = endpoints
+        self._stations = stations
+        # Those whose last message had no value.
+        self._without_values: set[str] = set()
         self._handover = handover
         self._deliveries = deliveries
         self._waiting: list[Message] = []
@@ -150,12 +161,12 @@ class Subscriber(Session):
     def _begin(self, client: Client, flags: ConnectFlags) -> None:
         if not flags.session_present:
             self._deliveries.forget()
-        client.subscribe([(topic, AT_LEAST_ONCE) for topic in self._endpoints])
+        client.subscribe([(topic, AT_LEAST_ONCE) for topic in self._stations])
 
     def _subscribed(
         self, _client: Client, _data: Any, _number: int, reasons: list[ReasonCode], _properties: Any
     ) -> None:
-        for topic, reason in zip(self._endpoints, reasons, strict=False):
+        for topic, reason in zip(self._stations, reasons, strict=False):
             if reason.is_failure:
                 log.error("The broker refuses the topic %s: %s", topic, reason)
 
@@ -167,13 +178,13 @@ class Subscriber(Session):
     # The messages
 
     def _came(self, client: Client, _data: Any, message: MQTTMessage) -> None:
-        endpoint = self._endpoints.get(message.topic)
-        if endpoint is None:
+        station = self._stations.get(message.topic)
+        if station is None:
             # Of a station that had the topic when the session began.
             log.warning("No station has the topic %s any more", message.topic)
             client.unsubscribe(message.topic)
-        if endpoint is None or message.retain:
-            # It is the last published value, perhaps old, and no new reading.
+        if station is None or message.retain or self._is_empty(station, bytes(message.payload)):
+            # A retained one is the last published value, perhaps old, and no new reading.
             client.ack(message.mid, message.qos)
             return
         number = message.mid if message.qos else 0
@@ -187,7 +198,18 @@ class Subscriber(Session):
             if len(self._waiting) >= UNKEPT_MAX:
                 log.error("A message of %s is lost: too many wait", message.topic)
                 return
-        self._waiting.append(Message(number, endpoint, bytes(message.payload), came_ns))
+        self._waiting.append(Message(number, station.endpoint, bytes(message.payload), came_ns))
+
+    def _is_empty(self, station: Station, payload: bytes) -> bool:
+        """Whether it has null for each value: it is no reading, and nothing is lost without it."""
+        if not has_no_value(station, payload):
+            self._without_values.discard(station.endpoint)
+            return False
+        if station.endpoint not in self._without_values:
+            self._without_values.add(station.endpoint)
+            text = "The messages of %s have no values: is its sensor plugged in?"
+            log.warning(text, station.endpoint)
+        return True
 
     def _hand_over(self) -> None:
         posted = next_to_post(self._waiting)

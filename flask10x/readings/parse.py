@@ -301,6 +301,23 @@ def parse(
     return Reading(station.endpoint, received_at, tuple(values), warnings, elsewhere=elsewhere)
 
 
+def is_without_values(station: Station, payload: Mapping[str, object]) -> bool:
+    """Return whether a decoded body has a null for each measurement, and a value for none.
+
+    It is what some boards send of a sensor that is unplugged.
+    """
+    return all(_is_null(measurement, payload) for measurement in station.measurements)
+
+
+def _is_null(measurement: Measurement, payload: Mapping[str, object]) -> bool:
+    found = []
+    for place in _places(measurement, partial=True):
+        *around, name = _names(place)
+        holder = _at(tuple(around), payload)
+        found += [holder[name]] if isinstance(holder, Mapping) and name in holder else []
+    return bool(found) and not any(value is not None for value in found)
+
+
 def warned_paths(station: Station, warnings: Mapping[str, str]) -> tuple[str, ...]:
     """The fields that the warnings are about; a warning of an object is about all its fields."""
     return tuple(

@@ -14,6 +14,7 @@ from flask10x.history.newest import NewestReading
 from flask10x.history.pages import Row
 from flask10x.mqtt.discovery import House, Messages, StationNow, topics_of
 from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
+from flask10x.system import address
 from flask10x.translation import Language
 from tests.contract.test_hostile import HOSTILE
 from tests.support.html import NINE
@@ -27,6 +28,7 @@ UNITS = {
     "atmospheric_pressure": "hPa",
     "voltage": "V",
     "moisture": "%",
+    "absolute_humidity": "g/m³",
 }
 RULES = (
     Silence(stations=("data2",)),
@@ -125,6 +127,38 @@ def test_each_class_has_its_unit(settings: Settings) -> None:
     # A difference of 3 °C is not one of 37 °F.
     (difference,) = (s for t, s in sensors.items() if "data-outdoor_difference" in t)
     assert (difference["unit_of_measurement"], "device_class" in difference) == ("°C", False)
+
+
+@pytest.mark.parametrize(
+    ("bind", "base_url", "expected"),
+    [
+        ("0.0.0.0:8888", "http://pi.local/", "http://pi.local"),
+        ("0.0.0.0:8888", "", "http://192.168.1.5:8888"),
+        ("192.168.1.7:80", "", "http://192.168.1.7:80"),
+        # Only a proxy reaches it, and where that is nobody has said.
+        ("127.0.0.1:8888", "", None),
+        ("unix:/run/flask10x.sock", "", None),
+    ],
+)
+def test_each_device_has_a_link_to_its_page(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    bind: str,
+    base_url: str,
+    expected: str | None,
+) -> None:
+    monkeypatch.setattr(address, "own_address", lambda: "192.168.1.5")
+    monkeypatch.setattr(address, "AVAHI", settings.data_dir / "none")
+    alerts = Alerts(rules=RULES, base_url=base_url)
+    told = replace(settings, alerts=alerts, mqtt_discovery="homeassistant", bind=bind)
+    house = House(told, topics_of(told, "pi"))
+    station = now(BUILT_IN.by_endpoint["data2"], *[None] * 5)
+    devices = [
+        each["device"] for each in described(house.messages([station], (), is_served=True)).values()
+    ]
+    links = {device["name"]: device.get("configuration_url") for device in devices}
+    pages = {"Bedroom": "/history?endpoint=data2", "Flask10X": "/status"}
+    assert links == {name: expected and f"{expected}{path}" for name, path in pages.items()}
 
 
 @pytest.mark.parametrize("label", [text for text in HOSTILE if text.isprintable()])

@@ -14,10 +14,30 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from flask10x.mqtt import subscriber as subscriber_module
 from flask10x.mqtt.handover import POSTED_MAX, Handover, Message, Result
-from flask10x.mqtt.session import Pauses, broker_at
+from flask10x.mqtt.session import Pauses, Session, broker_at
 from flask10x.mqtt.subscriber import Deliveries, Subscriber
+from flask10x.readings.stations import Measurement, Station
 
-ENDPOINTS = {"home/balcony": "balcony", "home/shed": "shed"}
+TEMPERATURE = Measurement(
+    path="AM2301.Temperature",
+    column="temperature",
+    quantity="temperature",
+    csv_header="T",
+    unit="°C",
+    aliases=("t",),
+)
+HUMIDITY = Measurement(
+    path="AM2301.Humidity", column="humidity", quantity="humidity", csv_header="H", unit="%"
+)
+STATIONS = {
+    f"home/{name}": Station(
+        endpoint=name,
+        label=name,
+        csv_name=f"{name}.csv",
+        measurements=(TEMPERATURE, HUMIDITY),
+    )
+    for name in ("balcony", "shed")
+}
 
 
 class Service(Handover):
@@ -37,7 +57,7 @@ class Service(Handover):
 
 def subscriber(service: Service, deliveries: Deliveries, port: int = 1883) -> Subscriber:
     broker = broker_at(f"mqtt://127.0.0.1:{port}")
-    return Subscriber(broker, "test", ENDPOINTS, service, deliveries)
+    return Subscriber(broker, "test", STATIONS, service, deliveries)
 
 
 def come(session: Subscriber, number: int, payload: bytes, topic: str = "home/balcony") -> None:
@@ -46,7 +66,7 @@ def come(session: Subscriber, number: int, payload: bytes, topic: str = "home/ba
     session._came(session._client, None, message)
 
 
-def answer(session: Subscriber) -> None:
+def answer(session: Session) -> None:
     """As a broker that takes the connection."""
     flags, reason = ConnectFlags(session_present=True), ReasonCode(PacketTypes.CONNACK)
     session._connected(session._client, None, flags, reason, None)
@@ -188,3 +208,48 @@ def test_by_which_version_a_broker_is_connected_to(
         session.run(stop)
         broker.join()
     assert asked == versions
+
+
+def test_a_message_of_an_unplugged_sensor_is_no_reading(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As Tasmota sends it each five minutes: it has nothing that could be lost."""
+    caplog.set_level("INFO")
+    unplugged = b'{"Time": "T", "AM2301": {"Temperature": null, "Humidity": null}, "TempUnit": "C"}'
+    readings = [
+        b'{"AM2301": {"Temperature": 21.5, "Humidity": null}}',
+        # Of another name, of a slip in it, at another place, without one, and what is no JSON.
+        b'{"AM2301": {"Temperature": null}, "Humidity": 50}',
+        b'{"AM2301": {"Temperature": null, "Humidty": 50}}',
+        b'{"AM2301": {"Temperature": null, "Humidity": null}, "t": 20}',
+        b'{"Time": "T"}',
+        b"null",
+    ]
+    service = Service()
+    with closing(Deliveries(tmp_path / "deliveries")) as deliveries:
+        session = subscriber(service, deliveries)
+        answer(session)
+        for number, payload in enumerate([unplugged, unplugged, *readings, unplugged], 1):
+            come(session, number, payload)
+        come(session, 10, b'{"data": ' + unplugged + b', "id": "1"}')
+        session._hand_over()
+    assert [payload for _number, payload in service.stored] == readings
+    said = [text for text in caplog.messages if "no values" in text]
+    # Once, and again after a reading.
+    assert len(said) == 2
+
+
+def test_sessions_of_one_broker_say_once_what_becomes_of_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    broker = broker_at("mqtt://127.0.0.1:1883")
+    sessions = [Session(broker, "one"), Session(broker, "other")]
+    for _ in range(2):
+        for session in sessions:
+            answer(session)
+        for session in sessions:
+            session._lost(MQTTErrorCode.MQTT_ERR_CONN_LOST)
+    connected = "Connected to the broker 127.0.0.1:1883 by MQTT 5"
+    lost = "The broker 127.0.0.1:1883 is lost: MQTT_ERR_CONN_LOST"
+    assert caplog.messages == [connected, lost] * 2
