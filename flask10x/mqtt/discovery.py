@@ -72,7 +72,7 @@ CLASSES = {
 }
 # Of a unit that DIGITS lacks.
 USUAL_DIGITS = 1
-# It leads the reader of Home Assistant to the machine that it is opened on.
+# A link to such an address would lead each reader to their own machine.
 LOCAL_URL = re.compile(r"http://(?:localhost|127\.|\[::1\])")
 # What an alert is called beside the name of its station.
 ALERT_NAMES = {
