@@ -124,18 +124,17 @@ class SilenceLearning:
 
     def _learn(self, station: Station, now_ms: int) -> None:
         endpoint, learned = station.endpoint, self._limits.learn(station)
-        self._learned_ms[endpoint] = now_ms
         if learned is None or learned.pauses < PAUSES_MIN:
             self._new.add(endpoint)
         else:
             self._new.discard(endpoint)
-        if learned is None:
-            return
-        # First the alerts of this host, for the database may be full.
-        self._gauges.station(endpoint).learned_sec = learned.missed_after_sec
-        if self._kept.get(endpoint) != learned.missed_after_sec:
-            self._limits.keep(station, learned.missed_after_sec)
-            self._kept = {**self._kept, endpoint: learned.missed_after_sec}
+        if learned is not None:
+            # First the alerts of this host, for the database may be full.
+            self._gauges.station(endpoint).learned_sec = learned.missed_after_sec
+            if self._kept.get(endpoint) != learned.missed_after_sec:
+                self._limits.keep(station, learned.missed_after_sec)
+                self._kept = {**self._kept, endpoint: learned.missed_after_sec}
+        self._learned_ms[endpoint] = now_ms
 
     def _is_due(self, station: Station, now_ms: int) -> bool:
         """Whether it was never learned, or an hour ago or longer and has sent since."""

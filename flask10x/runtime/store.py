@@ -209,7 +209,7 @@ class Store:
     def _learning(self) -> PeriodicTask:
         limits_of = SilenceLimits(self.database)
         learning = SilenceLearning(self.settings, self.gauges, limits_of, clock.monotonic_ms)
-        trouble = "Cannot read how often endpoints send"
+        trouble = "Cannot learn how often endpoints send"
         return PeriodicTask("usual pauses", learning.step, self.gauges, trouble)
 
     def _watches(self, sharing: AlertSharing | None) -> list[Watch]:

@@ -33,6 +33,7 @@ class House(SilenceLimits):
         self.fault: Exception | None = None
         self.pauses = PAUSES_MIN
         self.kept: dict[str, int] = {}
+        self.full = False
         self.task = SilenceLearning(settings, self.gauges, self, lambda: self.now_ms)
 
     def read(self) -> Mapping[str, int]:
@@ -49,6 +50,8 @@ class House(SilenceLimits):
         )
 
     def keep(self, station: Station, after_sec: int) -> None:
+        if self.full:
+            raise LockTimeout("no")
         self.kept[station.endpoint] = after_sec
 
     def after(self, seconds: int) -> None:
@@ -146,6 +149,18 @@ def test_a_failing_card_is_left_alone_for_a_minute(settings: Settings) -> None:
     house.fault = None
     house.after(1)
     assert house.asked == ["data", "data"]
+
+
+def test_a_limit_that_could_not_be_kept_counts_here_and_is_kept_later(settings: Settings) -> None:
+    house = House(settings)
+    house.full = True
+    with pytest.raises(LockTimeout):
+        house.after(1)
+    assert house.gauges.station("data").learned_sec == 1
+    house.full = False
+    house.after(60)
+    assert house.asked == ["data", "data"]
+    assert house.kept == {"data": 2} == {"data": house.gauges.station("data").learned_sec}
 
 
 @pytest.fixture
