@@ -32,6 +32,7 @@ from tests.e2e.senders import HOST
 from tests.e2e.service import Service, reserved_port, wait_until
 from tests.sequences.model import (
     COLUMNS,
+    HEADINGS,
     OWN_COLUMNS,
     ZONE,
     Broken,
@@ -253,9 +254,8 @@ class House:
     def export(self) -> None:
         """`export`: each new row is in its station's file afterwards."""
         done = self._command("export")
-        self.is_replaced |= "started a new file" in said(done) or "a new file was begun" in said(
-            done
-        )
+        # What was set aside is named.
+        self.is_replaced |= "-until-" in said(done) or "started a new file" in said(done)
         self._expect(done)
         if done.returncode == 0:
             self.troubles.discard("export was killed")
@@ -315,20 +315,14 @@ class House:
         if not self.copies:
             return
         copy = self.copies[which % len(self.copies)]
-        there = [n for n in self._numbers(copy.path) if n in self.model.rows]
+        numbers = {line.number for line in lines_of(copy.path.read_bytes())}
+        there = numbers & self.model.rows.keys()
         if not there or copy.endpoint not in (*FILES, self.own.name):
             return
-        before = {path: path.read_bytes() for path in self.copies_paths()}
         done = self._command("import", "--endpoint", copy.endpoint, "--zone", zone, str(copy.path))
         self.model.check_rows(self.service.database)
         if done.returncode == 0:
             raise Broken(f"a file in the wrong zone is refused: {said(done)}")
-        if before != {path: path.read_bytes() for path in self.copies_paths()}:
-            raise Broken("an import changes no file: it did")
-
-    def copies_paths(self) -> list[Path]:
-        """Return the files that were put away."""
-        return [copy.path for copy in self.copies]
 
     # Stations
 
@@ -408,19 +402,16 @@ class House:
 
     def backup(self) -> None:
         """`backup`, and the proof of it."""
-        before = {*self.folder_of_backups().glob("*.sqlite3")}
+        folder = self.service.data_dir / "backups"
+        before = {*folder.glob("*.sqlite3")}
         self._expect(done := self._command("backup"))
-        made = {*self.folder_of_backups().glob("*.sqlite3")} - before
+        made = {*folder.glob("*.sqlite3")} - before
         if len(made) != 1:
             raise Broken(f"a backup is made: {said(done)}")
         (path,) = made
         self._expect(self._command("backup", "--verify", str(path)))
-        sound = not self.troubles
-        self.backups.append(Backup(path, self.model.copy(), self.files.now(), sound))
-
-    def folder_of_backups(self) -> Path:
-        """Return where backups lie."""
-        return self.service.data_dir / "backups"
+        is_sound = not self.troubles
+        self.backups.append(Backup(path, self.model.copy(), self.files.now(), is_sound))
 
     def restore(self, which: int, mended: bool) -> None:
         """An older database takes the place; the CSV files may be ahead of it then."""
@@ -687,10 +678,8 @@ class House:
 
     def _row_of(self, endpoint: str, line: Line) -> Row:
         at, *cells = line.text.split(",")
-        names = {"Pressure": "pressure", "Tempereture": "temperature", "CO2": "co2"}
-        names |= {"Humidity": "humidity", "GasResistance": "gas_resistance"}
         values = {
-            names.get(heading, heading): float(cell) if cell else None
+            HEADINGS.get(heading, heading): float(cell) if cell else None
             for heading, cell in zip(line.headings, cells, strict=True)
         }
         at_ms = int(datetime.fromisoformat(at).replace(tzinfo=ZONE).timestamp()) * 1000
@@ -710,9 +699,6 @@ class House:
     def _of_built_in(self, which: int) -> Copy | None:
         copies = [copy for copy in self.copies if copy.endpoint in FILES]
         return copies[which % len(copies)] if copies else None
-
-    def _numbers(self, path: Path) -> list[int]:
-        return [line.number for line in lines_of(path.read_bytes())]
 
     def _fresh_folder(self) -> Path:
         folder = self.folder / f"put-away-{self._next()}"
