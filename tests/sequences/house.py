@@ -378,8 +378,7 @@ class House:
 
     def lose_archived(self) -> None:
         """The only file with removed rows is deleted: something says so; then it is put back."""
-        current = {self.service.csv_dir / name for name in (*FILES.values(), self.own.file)}
-        removed = self.model.removed.keys()
+        current, removed = self._current(), self.model.removed.keys()
         for path, content in self.files.now().items():
             if path not in current and removed & {line.number for line in lines_of(content)}:
                 break
@@ -424,6 +423,7 @@ class House:
         if done.returncode:
             raise Broken(f"a backup is restored: {said(done)}")
         self.model = backup.model.copy()
+        self.files.unknown = self.files.now().keys() - backup.csv.keys() - {*self._current()}
         self._command("migrate")
         ahead = self._ahead_of(backup)
         if ahead or backup.csv != self.files.now() or not backup.is_sound:
@@ -436,10 +436,9 @@ class House:
     def _ahead_of(self, backup: Backup) -> list[Path]:
         """Return the files of the folder that have rows which the database lacks."""
         known = self.model.rows.keys() | self.model.removed.keys()
-        current = [self.service.csv_dir / name for name in (*FILES.values(), self.own.file)]
         return [
             path
-            for path in current
+            for path in self._current()
             if path.exists()
             and path in backup.csv
             and path.read_bytes().startswith(backup.csv[path])
@@ -581,6 +580,10 @@ class House:
 
     def _file(self, endpoint: str) -> str:
         return self.own.file if endpoint == "own" else FILES[endpoint]
+
+    def _current(self) -> list[Path]:
+        """Return the files that the export appends to."""
+        return [self.service.csv_dir / name for name in (*FILES.values(), self.own.file)]
 
     def _cells(self, endpoint: str, number: int) -> Cells:
         return cells_of(endpoint, number, is_humid=self.own.is_humid)
