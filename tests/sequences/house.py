@@ -71,6 +71,7 @@ LOW, HIGH = 60.0, 150.0
 HOT = 100.0
 # A piece of retention, so that a station's readings do not go all at once.
 PIECE_ROWS = 3
+KILLED = "an export was killed"
 # What a command takes whose time is not known yet.
 USUAL_SEC = 0.4
 LOAD_SEC = 0.3
@@ -256,9 +257,10 @@ class House:
         done = self._command("export")
         # What was set aside is named.
         self.is_replaced |= "-until-" in said(done) or "started a new file" in said(done)
+        # Whatever a killed one has left, the next one ends it.
+        self.troubles.discard(KILLED)
         self._expect(done)
         if done.returncode == 0:
-            self.troubles.discard("export was killed")
             check_lines(self.model, self.files, *FILES, self.own.name)
 
     def rebuild(self, endpoint: str) -> None:
@@ -543,7 +545,8 @@ class House:
             self._command("export", "--rebuild", name_of, kill=after)
         else:
             self._command(name, kill=after)
-        self.troubles |= {"export was killed"} if name != "backup" else set()
+        if name != "backup":
+            self.troubles.add(KILLED)
 
     # The inside of the house
 
@@ -674,6 +677,10 @@ class House:
             if line.number in found and line.number not in self.model.rows:
                 self.model.rows[line.number] = self._row_of(copy.endpoint, line)
         missing = [line.number for line in lines if line.number not in found]
+        # A heading that the station has no more is refused.
+        names = {HEADINGS.get(heading, heading) for line in lines for heading in line.headings}
+        if kill is None and not missing and names <= self._names(copy.endpoint):
+            self._expect(done)
         if kill is None and missing and done.returncode == 0:
             raise Broken(
                 f"an import with status 0 has stored all rows: not {missing}, {said(done)}"
