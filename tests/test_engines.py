@@ -25,7 +25,7 @@ POSTGRESQL = re.compile(
 ABOUT_FILES = (
     "alerts/",
     "maintenance/check_database.py",
-    "maintenance/copy_check.py",
+    "maintenance/new_database.py",
     "maintenance/datasette.py",
     "maintenance/restore.py",
     "runtime/database_file.py",

@@ -1,17 +1,20 @@
 """`flask10x backup`: a checked copy of the database, while the service may write."""
 
+import sys
 from gettext import gettext as _
 from pathlib import Path
 
 import click
 
 from flask10x.commands import translated
-from flask10x.commands.database import already_running
+from flask10x.commands.database import already_running, say_rejected
 from flask10x.commands.options import progress, remark
 from flask10x.config import settings
+from flask10x.config.settings import Settings
 from flask10x.errors import BackupRunning
 from flask10x.maintenance import copy_check
 from flask10x.maintenance.backup import DEFAULT_KEEP, backup
+from flask10x.maintenance.restore import renew
 from flask10x.system import disk
 from flask10x.system.wording import amount
 
@@ -42,8 +45,7 @@ def command(folder: Path | None, keep: int, file: Path | None, *, sent: bool) ->
     """
     config = settings.load()
     if file is not None:
-        _verify(file, is_sent=sent)
-        return
+        sys.exit(_verify_sent(config, file) if sent else _verify(file))
     try:
         result = backup(config, folder or config.backup_dir, keep, progress)
     except BackupRunning as error:
@@ -53,16 +55,26 @@ def command(folder: Path | None, keep: int, file: Path | None, *, sent: bool) ->
         remark(warning)
 
 
-def _verify(file: Path, *, is_sent: bool) -> None:
+def _verify_sent(config: Settings, file: Path) -> int:
+    """Check it, make it a database of ours, and return the exit status."""
+    copy_check.check_kind(file)
+    made = renew(config, file, progress)
+    _say_whole(file, made.rows, has_sum=False)
+    return say_rejected(file, made.rejected, made.rejected_path)
+
+
+def _verify(file: Path) -> int:
     """Print what the backup holds; raises CopyError when it is damaged or no backup."""
     copy_check.check_kind(file)
     copy_check.check_complete(file)
     with progress(_("sum"), disk.size(file)):
         has_sum = copy_check.check_unchanged(file, file)
-    contents = copy_check.verify(file, progress)
-    if is_sent:
-        copy_check.check_objects(file)
+    _say_whole(file, copy_check.verify(file, progress).rows, has_sum=has_sum)
+    return 0
+
+
+def _say_whole(file: Path, rows: int, *, has_sum: bool) -> None:
     text = _("{file}: unchanged since it was made, and whole: {rows}")
     if not has_sum:
         text = _("{file}: whole: {rows}; it has no SHA-256 file, so changes cannot be detected")
-    click.echo(text.format(file=file, rows=amount(contents.rows, "row")))
+    click.echo(text.format(file=file, rows=amount(rows, "row")))

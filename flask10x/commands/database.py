@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from gettext import gettext as _
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -19,9 +20,12 @@ from flask10x.database.station_columns import missing_columns
 from flask10x.errors import LockTimeout, SchemaError
 from flask10x.runtime.removal import BRIEF
 from flask10x.system.locks import FileLock, lock_path
+from flask10x.system.wording import amount
 
 # The exit status that says that nothing is wrong, and that another command was faster.
 ALREADY_RUNNING_STATUS = 3
+# The exit status that says that all was taken but the rows that a file beside it names.
+REJECTED_STATUS = 4
 # Removing a piece takes a fraction of a second; the first one of a file with years of older rows
 # takes as long as reading the file.
 BRIEF_SEC = 60.0
@@ -108,3 +112,12 @@ def already_running(message: object) -> NoReturn:
     """Print the message, and end the process with ALREADY_RUNNING_STATUS."""
     remark(message)
     sys.exit(ALREADY_RUNNING_STATUS)
+
+
+def say_rejected(file: Path, rows: int, path: Path | None) -> int:
+    """Say how many rows of a backup could not be taken, and return the exit status."""
+    if path is None:
+        return 0
+    text = _("{rows} of {file} could not be taken: {path} has each with the reason")
+    remark(text.format(rows=amount(rows, "row"), file=file, path=path))
+    return REJECTED_STATUS

@@ -11,7 +11,7 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.commands import translated
-from flask10x.commands.database import opened, opened_alone
+from flask10x.commands.database import REJECTED_STATUS, opened, opened_alone
 from flask10x.commands.options import check_names, progress, remark
 from flask10x.commands.rollups import follow_under_bar
 from flask10x.config import readers, settings
@@ -33,8 +33,6 @@ from flask10x.system.disk import size
 from flask10x.system.wording import amount
 
 FAILED_STATUS = 1
-# Also for rows that were left out: they are not in the database either.
-REJECTED_STATUS = 4
 # The numbers of rows that a preview has.
 COUNTS = ("new", "present", "rejected", "removed")
 

@@ -10,12 +10,11 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.commands import translated
-from flask10x.commands.database import opened_alone
+from flask10x.commands.database import opened_alone, say_rejected
 from flask10x.commands.migrate import migrate
 from flask10x.commands.options import progress, remark
 from flask10x.config import settings
 from flask10x.config.settings import Settings
-from flask10x.database import schema
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import database_path
 from flask10x.errors import Flask10xError
@@ -52,9 +51,11 @@ from flask10x.system.wording import amount
 def command(file: Path | None, url: str | None, moment: str | None, *, by_service: bool) -> None:
     """Replace the database with the backup FILE; the service must be stopped.
 
-    FILE is checked first and stays where it is. What it replaces is kept beside the database.
+    FILE is checked first and stays where it is. Its rows are put into a new database; what that
+    replaces is kept beside it.
 
-    Exit status with --replica: 1 also when a CSV file did not come back to the same bytes.
+    Exit status: 4 when a file names rows that could not be taken. With --replica 1 also when a CSV
+    file did not come back to the same bytes.
     """
     config = settings.load()
     if url is not None:
@@ -84,6 +85,12 @@ def command(file: Path | None, url: str | None, moment: str | None, *, by_servic
         " then refuses. Put back CSV files of the same time, or do what the export says."
     )
     click.echo(text.format(folder=config.csv_dir))
+    sys.exit(_say_rejected(file, restored))
+
+
+def _say_rejected(file: Path, restored: Restored) -> int:
+    made = restored.contents
+    return say_rejected(file, made.rejected, made.rejected_path)
 
 
 def _put_newer_back(config: Settings, replaced: Path) -> None:
@@ -110,12 +117,6 @@ def _remarks(restored: Restored) -> list[str]:
     if restored.newer:
         text = _("Readings that only the replaced one has: {n}")
         lines.append(text.format(n=restored.newer))
-    if restored.contents.revision != schema.all_revisions()[-1]:
-        text = _(
-            "Its schema is {old}; the next start of the service brings it to {new}, or at once:"
-            " flask10x migrate"
-        )
-        lines.append(text.format(old=restored.contents.revision, new=schema.all_revisions()[-1]))
     return lines
 
 
@@ -140,10 +141,9 @@ def _restore_replica(config: Settings, url: str, moment: str) -> int:
     text = _("{database}: restored from the replica, {rows}")
     rows = amount(restored.contents.rows, "row")
     click.echo(text.format(database=database_path(config), rows=rows))
-    # To this version, with the columns of all stations: the CSV files are made from it.
+    # With the columns of all stations: the CSV files are made from it.
     migrate(config)
-    newest = replace(restored.contents, revision=schema.all_revisions()[-1])
-    for line in _remarks(replace(restored, contents=newest)):
+    for line in _remarks(restored):
         click.echo(line)
     running = _("an export or an import is running; the CSV files were not rebuilt")
     config = replace(config, synchronous="FULL")
@@ -156,7 +156,8 @@ def _restore_replica(config: Settings, url: str, moment: str) -> int:
         click.echo(str(outcome), err=outcome.failed)
     for line in _lost(config, files):
         remark(line)
-    return 1 if any(outcome.failed for outcome in files.outcomes) else 0
+    status = _say_rejected(Path(file.name), restored)
+    return 1 if any(outcome.failed for outcome in files.outcomes) else status
 
 
 def _lost(config: Settings, files: replica.Files) -> list[str]:

@@ -77,7 +77,7 @@ def _upgrade(settings: Settings, copying: bool) -> list[str]:
     require_known(version, shown_name(settings))
     try:
         if version != revisions[-1]:
-            _run(settings)
+            _run(settings, revisions[-1])
         return _fit(settings)
     except (DBAPIError, CommitNotReplicated) as error:
         # A mistake of ours, whose traceback is wanted.
@@ -212,13 +212,21 @@ def downgrade(settings: Settings, revision: str) -> None:
         text = _("there is no version {version}; there are: {names}")
         raise SchemaError(text.format(version=revision, names=", ".join(all_revisions())))
     try:
-        _run(settings, back_to=revision)
+        _run(settings, revision, back=True)
     except (DBAPIError, CommitNotReplicated) as error:
         text = _("{path} cannot be migrated: {reason}")
         raise _described(text, settings, error) from error
 
 
-def _run(settings: Settings, back_to: str = "") -> None:
+def make(settings: Settings, revision: str) -> None:
+    """Make a database at this revision, or bring an older one of ours there.
+
+    Nothing is made for the stations: `upgrade` does it. Raises what Alembic and SQLAlchemy raise.
+    """
+    _run(settings, revision)
+
+
+def _run(settings: Settings, revision: str, *, back: bool = False) -> None:
     # Nearly no start has anything to migrate; the others need not load Alembic.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -226,10 +234,7 @@ def _run(settings: Settings, back_to: str = "") -> None:
     config = Config()
     config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
     config.attributes["settings"] = settings
-    if back_to:
-        command.downgrade(config, back_to)
-    else:
-        command.upgrade(config, "head")
+    (command.downgrade if back else command.upgrade)(config, revision)
 
 
 def _fit(settings: Settings) -> list[str]:

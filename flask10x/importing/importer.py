@@ -32,7 +32,7 @@ from flask10x.export.file import CsvFile
 from flask10x.export.outcome import target_of
 from flask10x.export.position import Position, load_state
 from flask10x.export.rows import FileRows, IdSpan, Import, Target, live
-from flask10x.importing.old_file import RejectedRows, blocks, first_line, same_beginning
+from flask10x.importing.old_file import blocks, first_line, same_beginning
 from flask10x.importing.stored_rows import OtherZones, Stored, StoredRows, key_of
 from flask10x.readings import csv_lines, numbers
 from flask10x.readings.csv_lines import Lines, LogRow
@@ -40,6 +40,7 @@ from flask10x.readings.legacy_csv import Block, Layout, LegacyReader, header_of
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station, Stations
 from flask10x.system.progress import Advance
+from flask10x.system.rejected_rows import RejectedRows
 from flask10x.system.wording import amount
 
 # A file of the export is imported only in the time zone in which it was written.

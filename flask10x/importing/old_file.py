@@ -1,14 +1,9 @@
-"""Old CSV files on the disk: their lines in blocks, and the file of the rejected ones."""
+"""Old CSV files on the disk: their lines in blocks."""
 
-import csv
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
-from flask10x.readings.legacy_csv import LONGEST_LINE, Rejection
-from flask10x.system import disk
+from flask10x.readings.legacy_csv import LONGEST_LINE
 
 # Also the size of a transaction: some 2,700 rows of the bedroom's file, and no more than 8,000 of
 # the shortest. A Pi stores that in a fraction of the second for which the service's writer waits
@@ -57,43 +52,3 @@ def same_beginning(path: Path, other: Path) -> int:
                 break
             same += len(line)
     return same
-
-
-class RejectedRows(AbstractContextManager["RejectedRows"]):
-    """The lines that could not be read, as a CSV file of line number, reason and line.
-
-    It is beside the old file, or in another folder when that one can't be written, and is created
-    with the first line. It is used in `with`; where nothing was rejected, the file of an earlier
-    run is removed at the end.
-    """
-
-    HEADER = ("line", "reason", "row")
-
-    def __init__(self, path: Path, other_folder: Path) -> None:
-        folder = path.parent if os.access(path.parent, os.W_OK) else other_folder
-        self.path = folder / f"{path.name}.rejected.csv"
-        self.count = 0
-        self._file: TextIO | None = None
-
-    def write(self, rejections: Sequence[Rejection]) -> None:
-        """Add these; raises OSError when that is impossible."""
-        if not rejections:
-            return
-        if self._file is None:
-            self._file = self._begun()
-        self.count += len(rejections)
-        csv.writer(self._file).writerows((r.line, r.reason, r.raw) for r in rejections)
-
-    def _begun(self) -> TextIO:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.unlink(missing_ok=True)
-        file = open(self.path, "x", newline="", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
-        disk.leave_to_owner(file.fileno(), self.path.parent)
-        csv.writer(file).writerow(self.HEADER)
-        return file
-
-    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
-        if self._file is not None:
-            self._file.close()
-        elif error is None:
-            self.path.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import os
 import re
 import time
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import tzinfo
 from gettext import gettext as _
 from pathlib import Path
@@ -31,7 +31,7 @@ from flask10x.database.sqlite import rescued
 from flask10x.database.sqlite.file import copy_into, make_single_file
 from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
 from flask10x.maintenance import copy_check
-from flask10x.maintenance.copying import fill_sequences, fill_whole, snapshots
+from flask10x.maintenance.copying import fill_sequences, fill_whole, of_new_file, snapshots
 from flask10x.system import backup_files, disk
 from flask10x.system.backup_files import finished, sums_of
 from flask10x.system.locks import FileLock
@@ -83,14 +83,7 @@ def write_copy(settings: Settings, target: Path, bar: Bar = unseen) -> None:
 
 def _write_from_server(settings: Settings, target: Path, bar: Bar) -> None:
     """Copy what one REPEATABLE READ transaction sees, while others commit."""
-    # A power cut may damage it, as only a whole file gets its final name.
-    copy = replace(
-        settings,
-        database_url=f"sqlite:///{target}",
-        database_read_url="",
-        commit_lock=False,
-        synchronous="NORMAL",
-    )
+    copy = of_new_file(settings, target)
     with engines.of(settings).caught_up() as standby:
         if standby is not None:
             try:

@@ -1,28 +1,24 @@
 """Checks of copies of a database: whether they are whole, unchanged, and of Flask10X."""
 
-import re
 import shlex
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, inspect, literal_column, select, table
+from sqlalchemy import Connection, func, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.database import schema
-from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import JOURNAL, WAL, beside
 from flask10x.database.sqlite import missing
 from flask10x.database.sqlite.file import STEPS_OF_A_READING, damages, open_read_only
-from flask10x.database.tables import metadata, readings
+from flask10x.database.tables import readings
 from flask10x.errors import CopyError
 from flask10x.system import backup_files, disk
 from flask10x.system.progress import Bar, unseen
-from flask10x.system.wording import escape
 
 SHOWN_DAMAGES = 3
 # How files begin that may be taken for a backup.
@@ -32,10 +28,9 @@ HEAD_BYTES = 512
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a copy holds: readings, the highest id that was ever used, the schema's revision."""
+    """What a copy holds: how many readings, and the schema's revision."""
 
     rows: int
-    last_id: int
     revision: str
 
 
@@ -47,16 +42,6 @@ def verify(path: Path, bar: Bar = unseen) -> Contents:
     try:
         with open_read_only(path, immutable=True).connect() as connection:
             return _contents(connection, path, bar)
-    except DBAPIError as error:
-        text = _("{path} cannot be read: {reason}").format(path=path, reason=reason_of(error))
-        raise CopyError(text) from None
-
-
-def contents_of(path: Path) -> Contents:
-    """Return what a copy holds whose pages were checked before; raises CopyError."""
-    try:
-        with open_read_only(path, immutable=True).connect() as connection:
-            return _known_contents(connection, path)
     except DBAPIError as error:
         text = _("{path} cannot be read: {reason}").format(path=path, reason=reason_of(error))
         raise CopyError(text) from None
@@ -133,63 +118,6 @@ def _other_backup(path: Path) -> str:
     return ""
 
 
-# Beside the tables of the program: those of its tools, and what SQLite and Litestream make.
-OTHER_TABLES = {
-    *("alembic_version", "sqlite_sequence", "sqlite_stat1", "sqlite_stat4"),
-    *("_litestream_seq", "_litestream_lock"),
-}
-# A view of a station: columns of the readings of one endpoint, and nothing that is called.
-_TIMES = (
-    r"datetime\(received_at / 1000, 'unixepoch', 'localtime'\) AS time",
-    "received_at / 1000 AS time, received_at",
-)
-_VIEW = re.compile(
-    "".join(
-        (
-            'CREATE VIEW "?(?:v|epoch)_[a-z0-9_-]+"? AS SELECT id, ',
-            f"(?:{'|'.join(_TIMES)})",
-            "[^();]* FROM readings WHERE endpoint = '[a-z0-9_-]+'",
-        )
-    )
-)
-
-
-def check_objects(path: Path) -> None:
-    """Raise CopyError when the copy has a trigger, a view or a table that is not the program's.
-
-    It would run with what the service stores or reads: a copy that a browser has sent may be from
-    anyone.
-    """
-    columns: list[ColumnElement[Any]] = [*map(literal_column, ("type", "name", "sql"))]
-    query = select(*columns).select_from(table("sqlite_master"))
-    try:
-        with open_read_only(path, immutable=True).connect() as connection:
-            objects = connection.execute(query).all()
-    except DBAPIError as error:
-        text = _("{path} cannot be read: {reason}").format(path=path, reason=reason_of(error))
-        raise CopyError(text) from None
-    for kind, name, sql in objects:
-        if not _is_ours(kind, name, sql or ""):
-            text = _(
-                "{path} has {kind} that is not Flask10X's: {name}. It would run within the service;"
-                " remove it from the backup, or restore by the command, with the service stopped"
-            )
-            shown = _kinds().get(kind, kind)
-            raise CopyError(text.format(path=path, kind=shown, name=escape(name)))
-
-
-def _kinds() -> dict[str, str]:
-    return {"trigger": _("a trigger"), "view": _("a view"), "table": _("a table")}
-
-
-def _is_ours(kind: str, name: str, sql: str) -> bool:
-    if kind == "table":
-        is_plain = not re.match(r"\s*CREATE\s+VIRTUAL\b", sql, re.IGNORECASE)
-        return is_plain and name in {*metadata.tables, *OTHER_TABLES}
-    # Those of other tables are refused with them.
-    return kind == "index" or (kind == "view" and _VIEW.fullmatch(sql) is not None)
-
-
 def check_complete(path: Path) -> None:
     """Raise CopyError when a WAL or a journal beside the file has rows that it lacks."""
     for suffix in (WAL, JOURNAL):
@@ -227,12 +155,13 @@ def _known_contents(connection: Connection, path: Path) -> Contents:
         )
         raise CopyError(text.format(path=path, schema=revision, newest=schema.all_revisions()[-1]))
     rows = connection.execute(select(func.count()).select_from(readings)).scalar_one()
-    return Contents(rows, last_id(connection), revision)
+    return Contents(rows, revision)
 
 
 def _steps(connection: Connection) -> int:
-    """Return about how many steps the check takes, 0 where the id can't be read."""
+    """Return about how many steps the check takes, 0 where that can't be read."""
     try:
-        return last_id(connection) * STEPS_OF_A_READING
+        highest = connection.execute(select(func.max(readings.c.id))).scalar_one()
     except DBAPIError:
         return 0
+    return highest * STEPS_OF_A_READING if isinstance(highest, int) else 0

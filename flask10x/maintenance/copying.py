@@ -1,6 +1,6 @@
 """Copying one database into another, whichever engine they are on, and the proof of it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    MetaData,
     Table,
     delete,
     func,
@@ -95,12 +96,12 @@ class CopiedTable:
     @property
     def piece_rows(self) -> int:
         """How many rows are taken at a time."""
-        return PIECE_ROWS_OF_BODIES if self.sql is rejected else PIECE_ROWS
+        return PIECE_ROWS_OF_BODIES if "body" in self.sql.c else PIECE_ROWS
 
     @property
     def rows(self) -> ColumnElement[bool]:
         """The condition of the rows that are copied, as SQL."""
-        return ~is_copy_note() if self.sql is counters else true()
+        return ~is_copy_note() if self.name == counters.name else true()
 
     def key_of(self, row: CopiedRow) -> Key:
         """Return the key of one of its rows."""
@@ -129,13 +130,25 @@ def readings_of(connection: Connection) -> CopiedTable:
 
 def other_tables() -> list[CopiedTable]:
     """Return all other tables, in the order of their names."""
-    tables = []
-    for name in sorted(metadata.tables.keys() - {readings.name}):
-        table = metadata.tables[name]
-        key = tuple(column.name for column in table.primary_key)
-        names = tuple(column.name for column in table.c if column.name not in key)
-        tables.append(CopiedTable(table, key, names))
-    return tables
+    return [
+        _copied(metadata.tables[name]) for name in sorted(metadata.tables.keys() - {"readings"})
+    ]
+
+
+def tables_in(connection: Connection) -> list[CopiedTable]:
+    """Return the tables of this database of ours, of whichever version, in the order of names."""
+    present = MetaData()
+    present.reflect(connection)
+    return [
+        _copied(present.tables[name])
+        for name in sorted(present.tables.keys() - {"alembic_version"})
+    ]
+
+
+def _copied(table: Table) -> CopiedTable:
+    key = tuple(column.name for column in table.primary_key)
+    names = tuple(column.name for column in table.c if column.name not in key)
+    return CopiedTable(table, key, names)
 
 
 def piece(connection: Connection, table: CopiedTable, after: Key | None) -> list[CopiedRow]:
@@ -269,7 +282,7 @@ def next_readings(source: Connection, target: Database) -> int:
         return 0
     station_columns.add(target, sorted(missing))
     with target.commit() as connection:
-        _put(connection, table, rows)
+        put(connection, table, rows)
         dialects.of(connection).set_sequence(connection, readings.name, rows[-1][0])
     advanced: int = rows[-1][0] - after
     return advanced
@@ -318,7 +331,7 @@ def fill_others(source: Connection, target: Database, advance: Advance) -> None:
                 with target.commit() as connection:
                     rows = table.between(part.after, part.upto)
                     connection.execute(delete(table.sql).where(rows))
-                    _put(connection, table, part.in_source)
+                    put(connection, table, part.in_source)
             advance(len(part.in_source))
 
 
@@ -361,7 +374,8 @@ def analyze(target: Database) -> None:
         dialects.of(connection).analyze(connection, names)
 
 
-def _put(connection: Connection, table: CopiedTable, rows: list[CopiedRow]) -> None:
+def put(connection: Connection, table: CopiedTable, rows: Sequence[CopiedRow]) -> None:
+    """Put these rows into the table; raises sqlalchemy.exc.DBAPIError."""
     if rows:
         dialects.of(connection).put_rows(connection, table.name, table.names, rows)
 
@@ -388,6 +402,20 @@ def settings_of(settings: Settings, place: str, url: str) -> Settings:
     # In a folder of data the locks of both engines have the same names: a service that goes on with
     # its file of SQLite must not wait for what is written into PostgreSQL, which has its own lock.
     return end if engines.of(end).is_file else replace(end, commit_lock=False)
+
+
+def of_new_file(settings: Settings, path: Path) -> Settings:
+    """Return the settings with a new file of SQLite, which gets its name when it is whole.
+
+    Nobody else opens it, and a power cut may damage it.
+    """
+    return replace(
+        settings,
+        database_url=f"sqlite:///{path}",
+        database_read_url="",
+        commit_lock=False,
+        synchronous="NORMAL",
+    )
 
 
 @contextmanager

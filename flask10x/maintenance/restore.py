@@ -1,4 +1,4 @@
-"""Restore: put a copy in the place of the database, and keep the old one.
+"""Restore: put a new database with the rows of a copy in the place of the old one, and keep that.
 
 The database's name always leads to a whole file: the old one until a `rename` makes it the new one.
 The WAL is the danger: beside another database than its own it would destroy it. So the old database
@@ -32,30 +32,31 @@ from flask10x.database.running_service import running
 from flask10x.database.sqlite import litestream, missing, rescued
 from flask10x.database.sqlite.file import make_single_file, open_read_only
 from flask10x.database.tables import measurement, readings
-from flask10x.errors import CopyError, LockTimeout, RestoreError
-from flask10x.maintenance import copy_check
+from flask10x.errors import LockTimeout, RestoreError
+from flask10x.maintenance import copy_check, new_database
+from flask10x.maintenance.new_database import NewDatabase
 from flask10x.system import disk
 from flask10x.system.locks import FairLock, FileLock, lock_path
 from flask10x.system.progress import Bar, unseen
 from flask10x.system.wording import megabytes
 
 REPLACED = ".replaced-"
-UNFINISHED_NAME = re.compile(r"\.flask10x-restore-[0-9]+\.tmp")
+UNFINISHED_NAME = re.compile(r"\.flask10x-restore-[0-9]+\.tmp(-journal|-wal|-shm)?")
 # Others take these for moments only; a process that holds one for longer is at work.
 LOCK_TIMEOUT_SEC = 2.0
 POLL_SEC = 0.05
 # The only other writer is this one; a person in a shell may hold the database for moments.
 TRIES = 10
 
-Prepare = Callable[[Path, Path, Path], tuple[copy_check.Contents, bool]]
-"""Makes the source a file beside the database; what it holds, and whether it has its sum."""
+Prepare = Callable[[Path, Path], tuple[NewDatabase, bool]]
+"""Makes of the source a file beside the database; what it holds, and whether it has its sum."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
     """What the database holds now, where the old one is, and what only that one has."""
 
-    contents: copy_check.Contents
+    contents: NewDatabase
     replaced: Path | None
     """The old database; None when there was none."""
     newer: int | None
@@ -71,8 +72,11 @@ def restore(
 ) -> Restored:
     """Replace the database by a copy; the service must be stopped.
 
+    A new database is made, and the rows of the source are put into it; those that can't be taken
+    are named in a file beside the database.
+
     With `by_service` the parent of its workers, which has ended them, calls it and holds its lock;
-    senders wait, so the source, which was checked just before, is taken as it is, and is gone.
+    senders wait, so the source, which `renew` has made before, is taken as it is, and is gone.
 
     Raises RestoreError, and CopyError when `source` is damaged, has changed or is not ours; then
     the database is as it was. Killed at any moment, it leaves the old database or the new one in
@@ -89,7 +93,7 @@ def restore(
     try:
         with _locked(settings, path, by_service=by_service):
             _remove_leftovers(path)
-            prepare = _linked if by_service else partial(_copy, bar=bar)
+            prepare = _linked if by_service else partial(_made, settings, bar=bar)
             restored = _replace(settings, source.absolute(), path, prepare)
             missing.remember(settings)
             if by_service:
@@ -194,14 +198,16 @@ def _replace(settings: Settings, source: Path, path: Path, prepare: Prepare) -> 
     copy_check.check_kind(source)
     unfinished = path.with_name(f".flask10x-restore-{os.getpid()}.tmp")
     try:
-        contents, has_sum = prepare(source, unfinished, path)
+        contents, has_sum = prepare(source, unfinished)
+        _adopt(unfinished, path)
+        disk.sync(unfinished)
         _close_up(path)
         last_id = _last_id(path)
         replaced = _keep(path, _free_name(path, settings.zone))
         unfinished.rename(path)
         disk.sync(path.parent)
     finally:
-        unfinished.unlink(missing_ok=True)
+        _remove(unfinished)
     newer = None if last_id is None else max(0, last_id - contents.last_id)
     return Restored(contents, replaced, newer, has_sum)
 
@@ -221,34 +227,49 @@ def _check_room(source: Path, folder: Path) -> None:
         raise RestoreError(text)
 
 
-def _linked(source: Path, unfinished: Path, path: Path) -> tuple[copy_check.Contents, bool]:
-    """Give the source a second name in the database's folder; copy it from another disk."""
+def renew(settings: Settings, file: Path, bar: Bar = unseen) -> NewDatabase:
+    """Make a file that was sent a database of ours, with the rows that can be taken.
+
+    `restore` with `by_service` then takes no longer than a rename. Raises RestoreError, CopyError
+    or OSError; then the file is as it was sent.
+    """
+    renewed = file.with_name(f"{file.name}.new")
+    try:
+        made, _has_sum = _made(settings, file, renewed, bar)
+        disk.sync(renewed)
+        renewed.rename(file)
+    finally:
+        _remove(renewed)
+    return made
+
+
+def _linked(source: Path, unfinished: Path) -> tuple[NewDatabase, bool]:
+    """Give a file that `renew` has made a second name; copy it from another disk."""
     copy_check.check_complete(source)
-    copy_check.check_objects(source)
     try:
         os.link(source, unfinished)
     except OSError:
-        return _copy(source, unfinished, path, unseen)
-    _adopt(unfinished, path)
-    return copy_check.contents_of(unfinished), copy_check.check_unchanged(source, unfinished)
+        _check_room(source, unfinished.parent)
+        disk.copy(source, unfinished, lambda _: None)
+        disk.sync(unfinished)
+    return new_database.contents_of(unfinished), False
 
 
-def _copy(source: Path, unfinished: Path, path: Path, bar: Bar) -> tuple[copy_check.Contents, bool]:
-    """Copy the source into the database's folder and check it there.
+def _made(settings: Settings, source: Path, unfinished: Path, bar: Bar) -> tuple[NewDatabase, bool]:
+    """Make a new database of what the source holds.
 
-    Returns what it holds, and whether a sum has proven that it is as it was made.
+    Returns what it is, and whether a sum has proven that the source is as it was made.
     """
-    _check_room(source, path.parent)
+    _check_room(source, unfinished.parent)
     copy_check.check_complete(source)
-    with bar(_("copy"), disk.size(source)) as advance:
-        disk.copy(source, unfinished, advance)
-    _adopt(unfinished, path)
-    disk.sync(unfinished)
-    has_sum = copy_check.check_unchanged(source, unfinished)
-    try:
-        return copy_check.verify(unfinished, bar), has_sum
-    except CopyError as error:
-        raise CopyError(str(error).replace(str(unfinished), str(source))) from None
+    with bar(_("sum"), disk.size(source)):
+        has_sum = copy_check.check_unchanged(source, source)
+    return new_database.fill(settings, source, unfinished, bar), has_sum
+
+
+def _remove(unfinished: Path) -> None:
+    for suffix in ("", JOURNAL, WAL, SHARED_MEMORY):
+        beside(unfinished, suffix).unlink(missing_ok=True)
 
 
 def _adopt(new: Path, old: Path) -> None:

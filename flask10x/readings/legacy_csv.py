@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from gettext import gettext as _
 from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask10x.errors import ImportRefused
 from flask10x.readings.numbers import is_minus_zero, without_minus_zero
@@ -217,8 +217,7 @@ def header_of(line: bytes) -> tuple[str, ...]:
         raise ImportRefused(text) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(NamedTuple):
     """A line that is no reading."""
 
     line: int

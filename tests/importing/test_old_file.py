@@ -9,8 +9,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from flask10x.importing import old_file
-from flask10x.importing.old_file import RejectedRows, blocks, first_line
+from flask10x.importing.old_file import blocks, first_line
 from flask10x.readings.legacy_csv import Rejection
+from flask10x.system.rejected_rows import RejectedRows
 
 
 @given(

@@ -133,6 +133,11 @@ def replace_undecodable(content: bytes) -> str:
     return content.decode(errors="backslashreplace")
 
 
+def escape_undecodable(content: bytes) -> str:
+    """For `text_factory`: a stored text, and lone surrogates for the bytes that are no UTF-8."""
+    return content.decode(errors="surrogateescape")
+
+
 def _damage(error: UnicodeDecodeError) -> sqlite3.DatabaseError:
     damage = sqlite3.DatabaseError(replace_undecodable(error.object))
     damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT

@@ -366,8 +366,8 @@ def test_a_file_that_lost_its_beginning_is_not_rebuilt(
     # It may have readings that a restored database lacks.
     path = csv_file(settings)
     assert (
-        "put back a copy of the file, or begin a new one, with the rows of this one in the"
-        f" database: flask10x import {path}; mv --backup=numbered {path} {path}.old && flask10x"
+        "put back a copy of the file (flask10x export --restore-file COPY), or begin a new one,"
+        f" with the rows of this one in the database: flask10x import {path}; mv --backup=numbered {path} {path}.old && flask10x"
         " export"
     ) in outcome.text
     execute(database.path, "DELETE FROM export_floors")

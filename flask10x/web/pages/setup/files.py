@@ -28,6 +28,7 @@ from flask10x.runtime.retention import Outlook, days_of, kept_since, outlooks
 from flask10x.runtime.store import Store
 from flask10x.system import backup_files, clock
 from flask10x.system.background import About, Background, Run
+from flask10x.system.rejected_rows import SUFFIX as REJECTED_SUFFIX
 from flask10x.system.uploads import Uploads
 from flask10x.system.wording import size
 from flask10x.translation import N_, Translation
@@ -53,7 +54,8 @@ HEAD_BYTES = 512
 SYSTEMD_WITHIN_SEC = 2.0
 # A new installation to which the boards send already has some; an older one has a history.
 EMPTY_MAX_READINGS = 10_000
-REJECTED_SUFFIX = ".rejected.csv"
+# That of a command that has taken all but some rows (`commands/database.py`).
+REJECTED_STATUS = 4
 # With these the command works in the folders of this service, whatever the environment says.
 FOLLOWED = ("data_dir", "csv_dir", "backup_dir", "database_url", "timezone")
 
@@ -219,8 +221,7 @@ def environment(settings: Settings, t: Translation) -> dict[str, str]:
 def shown(run: Run, t: Translation) -> Shown:
     """Return what the page shows of it."""
     mood: Mood = "running" if run.is_running else "good" if run.status == 0 else "wrong"
-    # An import of which rows were rejected.
-    if run.status == 4:  # noqa: PLR2004
+    if run.status == REJECTED_STATUS:
         mood = "warn"
     # What was rejected has a link.
     errors = [line for line in _lines(run.errors) if not line.endswith(REJECTED_SUFFIX)]
@@ -315,6 +316,11 @@ def _has_parent(settings: Settings) -> bool:
     except OSError:
         return False
     return service is not None and service.pid == str(os.getppid())
+
+
+def is_checked(run: Run | None) -> bool:
+    """Whether the last command has made a backup that was sent ready to be restored."""
+    return run is not None and run.about.kind == "check" and run.status in (0, REJECTED_STATUS)
 
 
 def ask_to_restore(settings: Settings, browser: Browser, t: Translation, file: Path) -> None:

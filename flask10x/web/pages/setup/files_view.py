@@ -70,7 +70,7 @@ def as_files(
         rejected=files.rejected_files(settings),
         zone=zone_name_of(settings.zone),
         stations=settings.stations.all,
-        asks_restore=run is not None and run.about.kind == "check" and run.status == 0,
+        asks_restore=files.is_checked(run),
         why_not=files.why_not_restored(settings, known.stored, t),
         readings=known.stored or 0,
         database=database_path(settings),
@@ -196,8 +196,7 @@ def restore() -> AnyResponse | tuple[str, int]:
     of_uploads = Uploads(settings.data_dir)
     sent = of_uploads.files
     # Another file may be on its way to the place of the one that was checked.
-    is_checked = run is not None and run.about.kind == "check" and run.status == 0
-    if not is_checked or len(sent) != 1 or of_uploads.is_receiving:
+    if not files.is_checked(run) or len(sent) != 1 or of_uploads.is_receiving:
         why_not = t("Send the backup first; it is checked before it is restored.")
     if why_not:
         return as_files(why_not, 409)
