@@ -25,8 +25,9 @@ POSTGRESQL = re.compile(
 ABOUT_FILES = (
     "alerts/",
     "maintenance/check_database.py",
-    "maintenance/new_database.py",
+    "maintenance/copy_check.py",
     "maintenance/datasette.py",
+    "maintenance/new_database.py",
     "maintenance/restore.py",
     "runtime/database_file.py",
     "runtime/database_file.py",
