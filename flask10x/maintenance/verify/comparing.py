@@ -11,7 +11,7 @@ a backup of another history of the database, whose ids are those of other readin
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from gettext import gettext as _
 from pathlib import Path
@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import csv_owner, dialects, engines
+from flask10x.database import csv_owner, dialects, engines, schema
 from flask10x.database.database import Database, all_rows
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import reason_of
@@ -92,6 +92,8 @@ class Noted:
     backup_readings: int = 0
     backups: dict[str, bool | None] = field(default_factory=dict)
     """Whether each backup has its SHA-256; None: there is none beside it. The newest is first."""
+    other_versions: list[str] = field(default_factory=list)
+    """Those of a version from which no migration of this program leads on: none are compared."""
     replica: str = ""
     """The copy of the replica that is compared."""
     replica_place: str = ""
@@ -152,7 +154,8 @@ class Copies:
 
     def backup(self, noted: Noted) -> Path | None:
         """Return the newest backup that has its SHA-256, or none beside it; else the newest."""
-        paths = [path for path in noted.backups if path != self.skipped_backup]
+        left_out = {self.skipped_backup, *noted.other_versions}
+        paths = [path for path in noted.backups if path not in left_out]
         # The order of the others stays.
         paths.sort(key=lambda path: noted.backups[path] is False)
         return next((Path(path) for path in paths if Path(path).exists()), None)
@@ -189,7 +192,19 @@ def compare_backups(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
         if at is not None and path.name >= at:
             continue
         noted.backups[str(path)] = backup_files.is_unchanged(path)
+        if _is_of_other_version(path):
+            noted.other_versions.append(str(path))
         yield path.name
+
+
+def _is_of_other_version(path: Path) -> bool:
+    """Whether its tables may be others than those that are compared.
+
+    They are the same since the first version from which this program can migrate.
+    """
+    with suppress(DBAPIError), opened_backup(path) as connection:
+        return connection is not None and schema.current(connection) not in schema.all_revisions()
+    return False
 
 
 # ----------------------------------------------------------------------------- the replica

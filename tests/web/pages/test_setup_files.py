@@ -403,6 +403,11 @@ def test_a_backup_is_restored_only_where_it_was_checked_and_the_database_is_new(
     assert "Send the backup first" in refused()
     ran(settings, "check", 0, "whole")
     assert "Restore this backup" in client.get("/setup/files").text
+    # Rows of it could not be taken: they can be downloaded, and the rest restored.
+    sent.with_name("b.sqlite3.rejected.csv").write_text("table,reason,row\r\n")
+    ran(settings, "check", 4, "whole")
+    page = client.get("/setup/files").text
+    assert "Restore this backup" in page and ">b.sqlite3.rejected.csv</a>" in page
     coming = Uploads(settings.data_dir)
     assert coming.begin()
     coming.new_file(0, "other.sqlite3").close()
