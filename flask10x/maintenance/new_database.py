@@ -24,7 +24,7 @@ from flask10x.config.station_keys import COLUMN, RESERVED_COLUMNS
 from flask10x.database import dialects, schema, station_columns
 from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
-from flask10x.database.error_codes import kind_of, reason_of
+from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, kind_of, reason_of
 from flask10x.database.insert import existing_columns
 from flask10x.database.sqlite.driver import escape_undecodable
 from flask10x.database.sqlite.file import make_single_file, open_read_only
@@ -37,6 +37,8 @@ from flask10x.system.progress import Bar
 from flask10x.system.rejected_rows import RejectedRows
 
 HEADER = ("table", "reason", "row")
+# Errors of tables that are not ours. Of ours there are others: that the disk is full, say.
+OF_SOURCE = (*DAMAGE_ERRORS, "SQLITE_ERROR")
 # Beside the tables of the program: those of its tools, and what SQLite and Litestream make.
 OTHER_TABLES = {
     *("alembic_version", "sqlite_sequence", "sqlite_stat1", "sqlite_stat4"),
@@ -78,7 +80,8 @@ def fill(settings: Settings, source: Path, target: Path, bar: Bar) -> NewDatabas
     """Make a new database of what `source` holds, in a file of its own that is not yet on the disk.
 
     What can't be taken is in a file beside the new one. Raises CopyError when the source is damaged
-    or none that this program can migrate, and OSError.
+    or none that this program can migrate, and OSError or sqlalchemy.exc.DBAPIError when the new one
+    can't be written.
     """
     contents = copy_check.verify(source, bar)
     copy, newest = of_new_file(settings, target), schema.all_revisions()[-1]
@@ -89,6 +92,8 @@ def fill(settings: Settings, source: Path, target: Path, bar: Bar) -> NewDatabas
             with open_read_only(source, immutable=True).connect() as connection:
                 _Filling(connection, database, rejected).fill(bar, contents.rows)
         except DBAPIError as error:
+            if not code_of(error).startswith(OF_SOURCE):
+                raise
             text = _("{path} cannot be read: {reason}")
             raise CopyError(text.format(path=source, reason=reason_of(error))) from error
     if contents.revision != newest:

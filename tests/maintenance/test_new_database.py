@@ -14,15 +14,19 @@ import pytest
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.database import Database
+from flask10x.errors import RestoreError
 from flask10x.maintenance import copying
 from flask10x.maintenance.backup import backup
+from flask10x.maintenance.restore import restore
+from flask10x.system import disk
 from tests.commands.test_main import run
 from tests.conftest import MakeApp
 from tests.postgres.copying import differences, in_file
 from tests.support import databases
 from tests.support.new_database import lay_new_database
+from tests.support.outside_faults import small_disk
 from tests.support.remade import remake
-from tests.support.rows import execute, insert_readings, pico, select
+from tests.support.rows import execute, insert_readings, insert_series, pico, select
 
 pytestmark = pytest.mark.sqlite_only("a file takes the place of a file")
 
@@ -371,6 +375,28 @@ def test_the_file_of_rejected_rows_of_an_earlier_restore_goes(
     change(copy, "DROP TABLE mine")
     assert restored(copy, capsys) == []
     assert not list(path.parent.glob("*.rejected.csv"))
+
+
+def test_a_full_disk_leaves_the_database_as_it_was(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_disk(tmp_path / "card", "600k") as card:
+        on_card = replace(settings, data_dir=card, database_url=f"sqlite:///{card}/one.sqlite3")
+        schema.upgrade(on_card)
+        store(on_card, 1)
+        full = replace(settings, database_url=f"sqlite:///{tmp_path}/full.sqlite3")
+        schema.upgrade(full)
+        values = {"endpoint": "'data'", "received_at": f"{FIRST_MS} + i", "pressure": "i + 0.25"}
+        insert_series(tmp_path / "full.sqlite3", 9000, **values)
+        copy = backup(full, tmp_path / "backups").path
+        # What another program writes meanwhile.
+        monkeypatch.setattr(disk, "free_bytes", lambda _folder: 10**9)
+        with pytest.raises(RestoreError, match=r"cannot restore .*SQLITE_FULL"):
+            restore(on_card, copy)
+        assert select(card / "one.sqlite3", PRESSURES) == [(1, 1.0)]
+        assert not list(card.glob(".flask10x-restore-*")) and not list(card.glob("*.replaced-*"))
+        store(on_card, 2)
+        assert select(card / "one.sqlite3", PRESSURES) == [(1, 1.0), (2, 2.0)]
 
 
 @pytest.fixture(autouse=True)
