@@ -25,18 +25,13 @@ for (const form of document.querySelectorAll("main form")) form.noValidate = tru
 """
 LOST = "for (const one of document.querySelectorAll('.lost')) one.hidden = false"
 OPEN = "for (const one of document.querySelectorAll('details')) one.open = true"
+# Besides the pages as they are opened (`test_readers.py`).
 STATES = {
-    "home": ("/", OPEN),
     "lost": ("/", LOST),
     "wall": ("/?kiosk=1", "document.body.classList.remove('night')"),
     "night": ("/?kiosk=1", "document.body.classList.add('night')"),
-    "records": ("/records", OPEN),
-    "notes": ("/notes", OPEN),
     "reading": ("/notes?reading=1", ""),
     "saved": ("/notes?saved=note.1&back=/history", OPEN),
-    "alerts": ("/alerts", OPEN),
-    "uptime": ("/uptime", ""),
-    "setup": ("/setup", ""),
     "stations": ("/setup/stations", ""),
     "station": ("/setup/stations/data2", OPEN),
     "house": ("/setup/house?q=sa", ""),

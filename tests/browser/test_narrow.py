@@ -16,6 +16,7 @@ from flask10x.web.app import create_app
 from tests.browser.chromium import CHROMEDRIVER, CHROMIUM, Browser, chromium
 from tests.conftest import MakeSettings
 from tests.support.new_database import lay_new_database
+from tests.support.pages import ADDRESSES
 
 PHONE = (360, 740)
 LONG = Path("a_disk_with_a_name_that_no_phone_can_show_in_one_line") / ("b" * 60)
@@ -50,8 +51,7 @@ def test_a_long_path_wraps(make_settings: MakeSettings, tmp_path: Path) -> None:
 
 WIDE = (320, 360, 412, 700, 1024)
 PAGES = (
-    *("/", "/history", "/alerts", "/status", "/devices", "/records", "/notes", "/uptime", "/setup"),
-    *("/history/rejected", "/api", "/no-such-page"),
+    *(*ADDRESSES, "/no-such-page"),
     *("/setup/stations", "/setup/stations/data2", "/setup/house?q=sa"),
 )
 # What of the bar lies upon another part of it, or beyond the edge, while the menu is open.

@@ -41,6 +41,7 @@ from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
 from tests.postgres.explained import Explain, asked_beside
 from tests.support import databases, postgres
+from tests.support.pages import ADDRESSES
 from tests.support.rows import insert_readings, pico
 
 # Each of some hundred statements is run once more.
@@ -78,8 +79,7 @@ INSERT INTO removed_hours (endpoint, hour, measurement, readings, count)
 SELECT 'data', i, 'temperature', 1, 1 FROM generate_series(1, 20000) AS i;
 """
 PATHS = (
-    "/",
-    "/history",
+    *ADDRESSES,
     "/history?from=-24h",
     "/history?endpoint=data2&from=all",
     "/history?from=all&co2__gt=5",
@@ -96,19 +96,12 @@ PATHS = (
     "/history/series?from=-7d&endpoint=data&temperature__gt=22",
     "/history.csv?from=-24h",
     "/history.json?endpoint=data&from=-24h",
-    "/history/rejected",
     "/history/rejected/json",
-    "/records",
     "/records?endpoint=data2",
     "/records.csv",
-    "/uptime",
     "/api/v1/uptime",
     "/api/v1/latest",
     "/api/v1/notes",
-    "/notes",
-    "/alerts",
-    "/devices",
-    "/status",
     "/readyz",
     "/metrics",
     "/metrics/prometheus",

@@ -24,7 +24,7 @@ class Outline(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
         if tag in ("input", "select") and dict(attrs).get("type") != "hidden":
-            assert "label" in self.open, attrs
+            assert "label" in self.open or "aria-label" in dict(attrs), attrs
         if tag not in VOID:
             self.open.append(tag)
 

@@ -5,6 +5,8 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
+from tests.support.pages import ADDRESSES
+
 POLICY = {
     "default-src 'none'",
     "script-src 'self'",
@@ -31,7 +33,7 @@ ANSWERS = [
     ("POST", "/data", 400),
     ("GET", "/static/flask10x.css", 200),
 ]
-PAGES = ["/", "/history", "/history?bogus=1", "/history/rejected"]
+PAGES = [*ADDRESSES, "/history?bogus=1"]
 
 
 @pytest.mark.parametrize(("method", "path", "status"), ANSWERS)

@@ -4,8 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.support.html import Outline
-
-PAGES = ("/", "/history", "/history/rejected")
+from tests.support.pages import ADDRESSES
 
 
 def language_of(client: FlaskClient, path: str, accepted: str | None) -> str | None:
@@ -17,7 +16,6 @@ def language_of(client: FlaskClient, path: str, accepted: str | None) -> str | N
     return html["lang"]
 
 
-@pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize(
     ("accepted", "expected"),
     [
@@ -31,13 +29,12 @@ def language_of(client: FlaskClient, path: str, accepted: str | None) -> str | N
         ("x" * 1000, "en"),
     ],
 )
-def test_the_browsers_language(
-    client: FlaskClient, path: str, accepted: str | None, expected: str
-) -> None:
-    assert language_of(client, path, accepted) == expected
+def test_the_browsers_language(client: FlaskClient, accepted: str | None, expected: str) -> None:
+    languages = {path: language_of(client, path, accepted) for path in ADDRESSES}
+    assert languages == dict.fromkeys(ADDRESSES, expected)
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", ADDRESSES)
 def test_a_page_speaks_one_language_only(client: FlaskClient, path: str) -> None:
     text = client.get(path, headers={"Accept-Language": "en"}).text.replace("日本語", "")
     assert not [c for c in text if "ぁ" <= c <= "ヶ" or "一" <= c <= "龠"]
@@ -50,7 +47,7 @@ def test_a_switch_sticks_and_leaves_the_address(client: FlaskClient) -> None:
     assert answer.headers["Location"] == "/history?endpoint=data2&from=-24h&co2__gt=1"
     for cookie in answer.headers.getlist("Set-Cookie"):
         assert "SameSite=Lax" in cookie and "Path=/" in cookie and "Max-Age=31536000" in cookie
-    for path in PAGES:
+    for path in ADDRESSES:
         (html,) = Outline(client.get(path, headers={"Accept-Language": "en"}).text).all("html")
         assert html == {"lang": "ja", "data-theme": "dark"}
     assert client.get("/?theme=auto").headers["Location"] == "/"
