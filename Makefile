@@ -70,8 +70,8 @@ help: ## show this list
 run: $(VENV)/.runtime charts ## install into .venv, migrate the database, serve on port 8888
 	$(BIN)/flask10x serve
 
-develop: $(VENV)/.runtime charts ## the same with Flask's threaded server, in one process
-	$(BIN)/flask10x serve --development
+develop: $(VENV)/.runtime charts ## the same with Flask's threaded server, started again when the program has changed
+	$(BIN)/python -m tests.support.develop
 
 mqtt: $(VENV)/.runtime ## install what `flask10x mqtt` needs
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement $(MQTT_LOCK)
