@@ -176,6 +176,7 @@ def lay_out_program(layout: Layout) -> None:
     shutil.copyfile(ROOT / "CHANGELOG.md", home / "CHANGELOG.md")
     _copy(units(), root / "usr/lib/systemd/system")
     _copy([ROOT / "deploy/flask10x.env"], root / "etc/flask10x")
+    shutil.copytree(HERE / "sysusers.d", root / "usr/lib/sysusers.d")
     (root / "usr/bin").mkdir(parents=True)
     (root / "usr/bin/flask10x").symlink_to(f"/{PROGRAM}")
 
@@ -242,7 +243,7 @@ def lay_out_control(layout: Layout, architecture: str) -> None:
         "AFTER": after,
         "TIMERS": " ".join(path.name for path in units() if path.suffix == ".timer"),
     }
-    for name in ("control", "triggers", *SCRIPTS):
+    for name in ("control", "templates", "triggers", *SCRIPTS):
         text = (HERE / name).read_text(encoding="utf-8")
         for word, value in values.items():
             text = text.replace(f"@{word}@", value)

@@ -40,6 +40,7 @@ LOCKS = {
 }
 # The lists of dpkg, and where a package that is rebuilt of them is kept.
 DPKG = Path("/var/lib/dpkg/info")
+KEPT_FILES = ("conffiles", "preinst", "postinst", "prerm", "postrm", "templates", "triggers")
 KEPT_PACKAGES = Path("/var/lib/flask10x-known/former")
 # What runs in the place of the service until this is removed: nothing of its environment, which is
 # exchanged meanwhile.
@@ -496,7 +497,7 @@ def _rebuild(root: Path) -> None:
     control.mkdir()
     for script in DPKG.glob(f"{NAME}.*"):
         kind = script.suffix.removeprefix(".")
-        if kind in ("conffiles", "preinst", "postinst", "prerm", "postrm", "triggers"):
+        if kind in KEPT_FILES:
             shutil.copy2(script, control / kind)
     fields = Command(["dpkg-query", "--status", NAME]).output()
     text = re.sub(r"^(Status|Conffiles|Config-Version):.*\n(?: .*\n)*", "", fields, flags=re.M)

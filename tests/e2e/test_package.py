@@ -69,6 +69,71 @@ def test_the_shell_understands_its_scripts(name: str) -> None:
     subprocess.run(["sh", "-n", DEBIAN / name], check=True)
 
 
+# What a machine has for the script that runs when the package is gone; the answer is in $ANSWER.
+CONFMODULE = """
+db_input() { echo "asked: $2" >&2; }
+db_go() { :; }
+db_get() { [ -n "$ANSWER" ] && RET="$ANSWER"; }
+db_purge() { :; }
+db_stop() { :; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "left"),
+    [
+        ("", {"flask10x.sqlite3", "backups/a.sqlite3", "csv/a.csv", "known"}),
+        ("nothing", {"flask10x.sqlite3", "backups/a.sqlite3", "csv/a.csv", "known"}),
+        ("readings", {"backups/a.sqlite3"}),
+        ("all", set()),
+    ],
+)
+def test_a_purge_asks_what_becomes_of_the_readings(
+    tmp_path: Path, answer: str, left: set[str]
+) -> None:
+    """The script itself, in folders of the test; without an answer nothing is lost."""
+    data = tmp_path / "var/lib/flask10x"
+    for name in ("flask10x.sqlite3", "backups/a.sqlite3", "csv/a.csv"):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).touch()
+    known, settings = tmp_path / "var/lib/flask10x-known", tmp_path / "etc/flask10x"
+    for folder in (known / "former", settings):
+        folder.mkdir(parents=True)
+    (known / "a").touch()
+    (tmp_path / "usr/share/debconf").mkdir(parents=True)
+    (tmp_path / "usr/share/debconf/confmodule").write_text(CONFMODULE)
+    text = re.sub(r"(?<![\w/])/(?=var/lib|etc|usr/share)", f"{tmp_path}/", postrm())
+    script = tmp_path / "postrm"
+    script.write_text(text.replace("deb-systemd-helper", "true"))
+    done = subprocess.run(
+        ["sh", script, "purge"],
+        env={"PATH": os.environ["PATH"], "ANSWER": answer},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "asked: flask10x/purge" in done.stderr
+    assert f"deletes {settings} (" in done.stdout
+    there = {str(path.relative_to(data)) for path in data.rglob("*") if path.is_file()}
+    assert there | ({"known"} if (known / "a").exists() else set()) == left
+    assert not settings.exists()
+    assert not (known / "former").exists()
+
+
+def postrm() -> str:
+    return (DEBIAN / "postrm").read_text(encoding="utf-8")
+
+
+def test_each_choice_of_the_purge_is_in_both_languages() -> None:
+    text = (DEBIAN / "templates").read_text(encoding="utf-8")
+    lines = dict(re.findall(r"^(\S+): (.*)$", text, re.M))
+    names = lines["Choices-C"].split(", ")
+    assert names[0] == lines["Default"]
+    for name in ("Choices", "Choices-ja.UTF-8"):
+        assert len(lines[name].split(", ")) == len(names)
+    assert {name for name in names if f"{name})" not in postrm()} == {lines["Default"]}
+
+
 def architecture() -> str:
     if shutil.which("dpkg") is None:
         pytest.skip("dpkg is not installed: no package is built here")
@@ -149,9 +214,11 @@ def test_it_is_installed_updated_removed_and_purged(
     newer = next_version(package, tmp_path)
     # A system for builds has no network, not even its own.
     machine.run("ip", "link", "set", "lo", "up")
+    # Nor what not every Debian has.
+    machine.run("dpkg", "--remove", "--force-depends", "adduser")
     installed = machine.run("dpkg", "-i", f"/packages/{package.name}")
     assert installed.returncode == 0, installed.stderr
-    assert "http://localhost:8888/setup/link/" in installed.stdout
+    assert "http://localhost:8888/setup/link/" in installed.stderr
     assert is_active(machine)
     said = machine.run("flask10x", "--version").stdout
     assert said == f"flask10x, version {__version__}\n"
@@ -174,11 +241,37 @@ def test_it_is_installed_updated_removed_and_purged(
     assert machine.path("/etc/flask10x/flask10x.env").exists()
     assert not machine.path("/opt/flask10x").exists()
 
-    purged = machine.run("dpkg", "--purge", "flask10x")
-    assert purged.returncode == 0, purged.stderr
-    assert "deletes /var/lib/flask10x (" in purged.stdout
-    left = ["/var/lib/flask10x", "/var/lib/flask10x-known", "/etc/flask10x", "/opt/flask10x"]
-    assert [name for name in left if machine.path(name).exists()] == []
+    # Nobody is asked here, as without a terminal.
+    assert "readings and backups are still in /var/lib/flask10x" in purged(machine)
+    assert rows(machine) == answered
+    assert remains(machine) == ["/var/lib/flask10x", "/var/lib/flask10x-known"]
+
+    assert machine.run("dpkg", "-i", f"/packages/{newer.name}").returncode == 0
+    assert rows(machine) == answered
+    assert "deletes /var/lib/flask10x-known (" in purged(machine, "readings")
+    assert remains(machine) == ["/var/lib/flask10x"]
+    kept = [path.name for path in machine.path("/var/lib/flask10x").iterdir()]
+    assert kept == ["backups"]
+
+    assert machine.run("dpkg", "-i", f"/packages/{newer.name}").returncode == 0
+    assert "deletes /var/lib/flask10x (" in purged(machine, "all")
+    assert remains(machine) == []
+
+
+def purged(machine: Machine, answer: str = "") -> str:
+    """What a purge says that was answered before."""
+    if answer:
+        line = f"flask10x flask10x/purge select {answer}"
+        machine.run("sh", "-c", f"echo {line} | debconf-set-selections")
+    done = machine.run("dpkg", "--purge", "flask10x")
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def remains(machine: Machine) -> list[str]:
+    """The folders of the package that are there."""
+    names = ["/var/lib/flask10x", "/var/lib/flask10x-known", "/etc/flask10x", "/opt/flask10x"]
+    return [name for name in names if machine.path(name).exists()]
 
 
 def restart_and_reload(machine: Machine) -> int:

@@ -46,7 +46,7 @@ find "/sys/fs/cgroup/$0" -depth -type d -exec rmdir {} +
 BOOT_WITHIN_SEC = 60.0
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root"}
 # A Debian of what it needs to boot, and what a wheel and a package need of it.
-DEBIAN = "adduser,ca-certificates,dbus,iproute2,libstdc++6,python3,python3-venv,systemd-sysv,tzdata"
+DEBIAN = "ca-certificates,dbus,iproute2,libstdc++6,python3,python3-venv,systemd-sysv,tzdata"
 
 
 @dataclass
