@@ -159,7 +159,7 @@ def start_service(place: Place, say: Say) -> None:
         if enabled:
             run(say, Command(place.systemctl("start", *enabled)))
         run(say, Command(place.systemctl("restart", units.SERVICE)))
-        # Of ours, only what runs already: it needs a broker.
+        # Where it runs: it needs a broker.
         run(say, Command(place.systemctl("try-restart", units.BY_HAND)))
     except CommandFailed as error:
         text = _("{error}; why: {command}")

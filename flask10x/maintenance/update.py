@@ -366,13 +366,14 @@ class _Former:
                 self._restore(say)
             if self.way.writes_units:
                 self._units_back(say)
-        run(say, Command(place.systemctl("restart", units.SERVICE)))
+        installation.start_service(place, say)
 
     @contextmanager
     def _standing_in(self, say: Say) -> Iterator[None]:
         """The service stopped, and another program behind its port, where systemd holds that.
 
-        Without one the next reading would start the service again, and wait until it runs.
+        With the port alone, the next reading would start the service again, on a database that is
+        being brought back.
         """
         place = self.place
         if units.property_of(place, units.SOCKET, "ActiveState") != "active":
@@ -383,7 +384,9 @@ class _Former:
         script, drop_in = folder / "stand_in.py", folder / "stand_in.conf"
         python = Path(sys.executable).resolve()
         say(_("answers senders with 503 meanwhile"))
-        folder.mkdir(mode=installation.UNITS_MODE, parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        # Whatever the umask of who updates: the user of the service reads the program.
+        folder.chmod(installation.UNITS_MODE)
         installation.write(script, self.stand_in, installation.UNIT_MODE)
         text = STAND_IN.format(python=python, script=script)
         installation.write(drop_in, text, installation.UNIT_MODE)
