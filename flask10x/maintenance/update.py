@@ -397,6 +397,9 @@ class _Former:
         finally:
             drop_in.unlink()
             script.unlink()
+            # Another drop-in may be there.
+            with suppress(OSError):
+                folder.rmdir()
             run(say, Command(place.systemctl("daemon-reload")))
 
     def _database_back(self, say: Say) -> bool:

@@ -21,7 +21,6 @@ IGNORED = shutil.ignore_patterns("vendor")
 
 @pytest.mark.tools
 @pytest.mark.timeout(600)
-@pytest.mark.sqlite_only("what is started again is the same")
 def test_a_changed_program_is_served_and_no_reading_is_lost(tmp_path: Path) -> None:
     checkout, data = tmp_path / "checkout", tmp_path / "data"
     for name in ("flask10x", "migrations", "tests/support"):

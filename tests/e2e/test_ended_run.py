@@ -27,7 +27,6 @@ def test_that_is_ended() -> None:
 """
 
 
-@pytest.mark.sqlite_only("what ends is the same")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_no_server_is_left(tmp_path: Path, how: signal.Signals) -> None:
     (tmp_path / "test_it.py").write_text(TEST)

@@ -159,10 +159,13 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("package"), architecture())
 
 
-def next_version(package: Path, folder: Path) -> Path:
-    """The same as another version, packed quickly."""
+def next_version(package: Path, folder: Path, *, is_broken: bool = False) -> Path:
+    """The same as another version, packed quickly; a broken one does not start."""
     root = folder / "next"
     subprocess.run(["dpkg-deb", "-R", package, root], check=True)
+    if is_broken:
+        serve = root / "opt/flask10x/.venv/lib/python3/site-packages/flask10x/commands/serve.py"
+        serve.write_text(f"import no_such_module\n{serve.read_text()}")
     control = root / "DEBIAN" / "control"
     control.write_text(re.sub("^Version: .*", "Version: 9.0.0", control.read_text(), flags=re.M))
     words = ["dpkg-deb", "-Zgzip", "-z1", "--root-owner-group", "--build", str(root)]
@@ -323,6 +326,28 @@ def freeze_the_master(machine: Machine) -> int:
     assert known(machine, "NRestarts") == "1"
     assert "Watchdog timeout" in machine.run("journalctl", "--no-pager", "-u", "flask10x").stdout
     return int(sent["answered"])
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_an_update_that_does_not_start_goes_back_by_itself(package: Path, tmp_path: Path) -> None:
+    broken = next_version(package, tmp_path, is_broken=True)
+    with booted(tmp_path, package.parent) as machine:
+        machine.run("ip", "link", "set", "lo", "up")
+        assert machine.run("dpkg", "-i", f"/packages/{package.name}").returncode == 0
+        began = time.monotonic()
+        machine.run("systemctl", "restart", "flask10x")
+        restart_sec = time.monotonic() - began
+        sent = send_while(machine, "flask10x", "service", "update", f"/packages/{broken.name}")
+        say(machine, "update to a version that does not start", sent)
+        assert (sent["status"], sent["refused"]) == (1, []), sent["said"]
+        assert sent["later"] > 0, sent["said"]
+        assert sent["slowest_sec"] < max(ANSWERED_WITHIN_SEC, 3 * restart_sec), sent["said"]
+        assert is_active(machine)
+        said = machine.run("flask10x", "--version").stdout
+        assert said == f"flask10x, version {__version__}\n"
+        assert rows(machine) == sent["answered"]
+        assert not [*machine.path("/run/systemd/system").glob("flask10x*")]
 
 
 @pytest.mark.long
