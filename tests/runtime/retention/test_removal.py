@@ -367,8 +367,8 @@ def test_a_file_that_lost_its_beginning_is_not_rebuilt(
     path = csv_file(settings)
     assert (
         "put back a copy of the file (flask10x export --restore-file COPY), or begin a new one,"
-        f" with the rows of this one in the database: flask10x import {path}; mv --backup=numbered {path} {path}.old && flask10x"
-        " export"
+        f" with the rows of this one in the database: flask10x import {path}; mv"
+        f" --backup=numbered {path} {path}.old && flask10x export"
     ) in outcome.text
     execute(database.path, "DELETE FROM export_floors")
     outcome = rebuild(settings, database, [PICO], whole=whole)[0]
