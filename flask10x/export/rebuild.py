@@ -335,7 +335,7 @@ def _not_compared(target: Target, unknown: tuple[str, ...], kept: Path | None) -
         "its rows were not compared, for the station has no column {columns}: put the measurement"
         " into stations.toml, and run: {command}"
     )
-    command = repair_commands.import_(kept, target.station.endpoint)
+    command = repair_commands.import_as(target.station.endpoint, kept)
     return text.format(columns=", ".join(unknown), command=command)
 
 

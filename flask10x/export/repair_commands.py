@@ -25,10 +25,14 @@ def take_over(path: Path) -> str:
     return f"flask10x export --take-over --rebuild {path.name}"
 
 
-def import_(path: Path, endpoint: str = "") -> str:
-    """Import the file's rows, as those of the station where the name does not say it."""
-    station = f"--endpoint {endpoint} " if endpoint else ""
-    return f"flask10x import {station}{shlex.quote(str(path))}"
+def import_(path: Path) -> str:
+    """Import the file's rows into the database."""
+    return f"flask10x import {shlex.quote(str(path))}"
+
+
+def import_as(endpoint: str, path: Path) -> str:
+    """Import them as rows of this station, which the name of the file does not say."""
+    return f"flask10x import --endpoint {endpoint} {shlex.quote(str(path))}"
 
 
 def move_away(path: Path) -> str:
