@@ -185,7 +185,11 @@ def removed_rows(path: Path, last_time: str, *, exists: bool = False) -> ExportE
         "the readings up to {time} were removed from the database (RETENTION_DAYS): the file can't"
         " be written whole from it"
     )
-    command = _begin_anew(path) if exists else _begin(repair_commands.export(path))
+    begin = _(
+        "put back a copy of the file (flask10x export --restore-file COPY), or begin a new one:"
+        " {export}"
+    )
+    command = _begin_anew(path) if exists else begin.format(export=repair_commands.export(path))
     return _refused(text.format(time=last_time), f"{command} && {repair_commands.whole(path)}")
 
 
@@ -206,14 +210,6 @@ def _begin_anew(path: Path) -> str:
     )
     commands = repair_commands.import_(path), repair_commands.move_away_and_export(path)
     return text.format(commands="; ".join(commands))
-
-
-def _begin(export: str) -> str:
-    text = _(
-        "put back a copy of the file (flask10x export --restore-file COPY), or begin a new one:"
-        " {export}"
-    )
-    return text.format(export=export)
 
 
 def _rebuild(path: Path, text: str) -> ExportError:
