@@ -23,7 +23,7 @@ ENGLISH = {
     "not_finite": N_("not a finite number"),
     "too_long": N_("longer than {n} characters: {text}"),
     "no_digits": N_("invalid numeric string: {text}"),
-    "not_a_number": N_("not a number: {text}"),
+    "not_a_number": N_("could not convert string to float: {text}"),
     "unknown_unit": N_("unknown unit {unit} (known: {known})"),
     "takes_no_unit": N_("unknown unit {unit} (known: none)"),
     "sensor_silent": N_("{value} is what a {sensor} that does not answer gives: taken as missing"),
@@ -163,7 +163,8 @@ class Reason(str):
         return reason
 
 
-# The contract names these types as Python does; people read this.
+# Answers say these as the old server did, in the words of Python; people read this.
+NOT_A_NUMBER = N_("not a number: {text}")
 OF_TYPES = {
     "bool": N_("true or false instead of a number"),
     "list": N_("a list instead of a number"),
@@ -185,7 +186,8 @@ def in_language(reason: str, t: Translation) -> str:
         return reason
     if reason.code == "unsupported_type" and reason.values["type"] in OF_TYPES:
         return t(OF_TYPES[reason.values["type"]])
-    return t(ENGLISH[reason.code], **reason.values)
+    text = NOT_A_NUMBER if reason.code == "not_a_number" else ENGLISH[reason.code]
+    return t(text, **reason.values)
 
 
 def for_people(reasons: Mapping[str, str], hint: str) -> dict[str, str]:

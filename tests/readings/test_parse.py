@@ -76,7 +76,7 @@ FIELD: list[tuple[object, str]] = [
     (-0.5, "below minimum 0"),
     ("-0.5 %", "below minimum 0"),
     ("", "invalid numeric string: ''"),
-    ("--5", "not a number: '--5'"),
+    ("--5", "could not convert string to float: '--5'"),
     ("50 C", "unknown unit 'C' (known: %)"),
 ]
 

@@ -79,7 +79,7 @@ def invalid(shown: str) -> str:
 
 
 def unconvertible(shown: str) -> str:
-    return f"not a number: {shown}"
+    return f"could not convert string to float: {shown}"
 
 
 REFUSED = [
@@ -149,7 +149,7 @@ def test_a_unit_without_a_table_of_its_own_has_one_spelling() -> None:
     # Plain forms would make another text of it; `m³` is no number.
     assert parse_number("12,5 µg/m³ ", "µg/m³") == 12.5
     assert parse_number("12.5", "µg/m³") == 12.5
-    with pytest.raises(ValueError, match="not a number"):
+    with pytest.raises(ValueError, match="could not convert"):
         parse_number("12.5 ng/m³", "µg/m³")
 
 

@@ -73,7 +73,7 @@ def test_nothing_is_good_before_the_settings_change(database: Database, settings
         ReplayOutcome(
             *(2, "data", False),
             {
-                "pressure": "not a number: '-'",
+                "pressure": "could not convert string to float: '-'",
                 "temperature": "unsupported type: list",
             },
         ),

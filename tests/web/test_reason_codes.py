@@ -64,7 +64,7 @@ FIELDS: list[tuple[str, str, object, str, str]] = [
     ),
     (
         *("not_a_number", "mh_z19.co2", "1.2.3"),
-        *("not a number: '1.2.3'", "数値として読めません: '1.2.3'"),
+        *("could not convert string to float: '1.2.3'", "数値として読めません: '1.2.3'"),
     ),
     (
         *("unknown_unit", "mq_2.voltage", "5 kV"),
@@ -332,7 +332,10 @@ OTHERS = (
 
 
 # What people read where the contract fixes another text for senders.
-FOR_PEOPLE = {"unsupported type: bool": "true or false instead of a number"}
+FOR_PEOPLE = {
+    "unsupported type: bool": "true or false instead of a number",
+    "could not convert string to float: '1.2.3'": "not a number: '1.2.3'",
+}
 
 
 def check(reason: str, code: str, english: str, japanese: str) -> None:
