@@ -28,7 +28,7 @@ from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, kind_of, reaso
 from flask10x.database.insert import existing_columns
 from flask10x.database.sqlite.driver import escape_undecodable
 from flask10x.database.sqlite.file import make_single_file, open_read_only
-from flask10x.database.tables import metadata, readings
+from flask10x.database.tables import readings
 from flask10x.errors import CopyError
 from flask10x.maintenance import copy_check
 from flask10x.maintenance.copying import CopiedRow, CopiedTable, of_new_file, put, tables_in
@@ -58,8 +58,6 @@ _VIEW = re.compile(
         )
     )
 )
-
-_INDEXES = {index.name for table_ in metadata.tables.values() for index in table_.indexes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +135,18 @@ class _Filling:
     def _present_tables(self) -> set[str]:
         """Return the names of the file's tables that are ours; make its views, name the rest."""
         columns: list[ColumnElement[Any]] = [column("type"), column("name"), column("sql")]
+        with self._target.reader.begin() as connection:
+            ours = {*dialects.of(connection).views(connection), *OTHER_TABLES}
         present = set()
         for kind, name, sql in self._source.execute(
             select(*columns).select_from(table("sqlite_master"))
         ).all():
             is_virtual = re.match(r"\s*CREATE\s+VIRTUAL\b", sql or "", re.IGNORECASE)
-            if kind == "table" and not is_virtual and name in {*metadata.tables, *OTHER_TABLES}:
+            if kind == "table" and not is_virtual and name in ours:
                 present.add(name)
             elif kind == "view" and _VIEW.fullmatch(sql or ""):
                 self._make_view(name, sql)
-            elif kind != "index" or (sql and name not in _INDEXES):
+            elif kind != "index" or (sql and name not in ours):
                 self._reject(kind, _("{name}: not Flask10X's").format(name=name), sql)
         return present
 
