@@ -265,8 +265,7 @@ def _made(settings: Settings, source: Path, unfinished: Path, bar: Bar) -> tuple
     """
     _check_room(source, unfinished.parent)
     copy_check.check_complete(source)
-    with bar(_("sum"), disk.size(source)):
-        has_sum = copy_check.check_unchanged(source, source)
+    has_sum = copy_check.check_unchanged(source, source)
     try:
         return new_database.fill(settings, source, unfinished, bar), has_sum
     except (DBAPIError, sqlite3.Error) as error:

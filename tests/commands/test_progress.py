@@ -135,7 +135,7 @@ def test_backup_and_restore(filled: Settings, tmp_path: Path) -> None:
         return
     shown = on_terminal(filled, "restore", str(copy))
     assert shown.status == 0, shown.screen
-    assert list(shown.bars) == ["copy", "check"]
+    assert list(shown.bars) == ["check", "readings"]
     for percentages in shown.bars.values():
         assert_filled(percentages)
 
