@@ -4,6 +4,7 @@
 """
 
 import re
+import stat
 import tomllib
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
@@ -199,9 +200,24 @@ _WITHOUT_QUOTES = re.compile(r"""[\w.-]+\s*=\s*(?!true|false|inf|nan)[^\s\d"'\[{
 _PLACE_IN_MESSAGE = re.compile(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", re.DOTALL)
 
 
+KINDS = {
+    stat.S_IFDIR: N_("a folder"),
+    stat.S_IFIFO: N_("a pipe"),
+    stat.S_IFSOCK: N_("a socket"),
+    stat.S_IFCHR: N_("a device"),
+    stat.S_IFBLK: N_("a device"),
+}
+
+
 def read_document(path: Path) -> bytes:
-    """The bytes of the file; raises SettingsError, FileNotFoundError or NotADirectoryError."""
+    """The bytes of the file; raises SettingsError, FileNotFoundError or NotADirectoryError.
+
+    Only a regular file is opened: whoever opens a pipe waits for its writer, perhaps for ever.
+    """
     try:
+        if kind := KINDS.get(stat.S_IFMT(path.stat().st_mode)):
+            text = _("{path} is {kind}, not a file: move it away, or put a file in its place")
+            raise SettingsError(text.format(path=path, kind=chosen()(kind)))
         with path.open("rb") as file:
             return file.read(MAX_FILE_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.config import station_file, station_text
+from flask10x.config import station_file, station_text, toml
 from flask10x.config.settings import Settings
 from flask10x.database import engines, schema
 from flask10x.database.database import Database
@@ -42,7 +42,7 @@ def with_station(path: Path, station: Station) -> tuple[bytes, bytes | None]:
     if lines := station_file.formula_headings(Stations((station,), str(path))):
         raise SettingsError("; ".join(lines))
     try:
-        former = path.read_bytes()
+        former = toml.read_document(path)
     except FileNotFoundError:
         former = None
     begin = station_text.rendered(BUILT_IN.all).encode() if former is None else former

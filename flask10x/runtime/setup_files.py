@@ -23,7 +23,7 @@ from flask10x.config import settings as settings_file
 from flask10x.config import station_file
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.settings import Settings
-from flask10x.config.toml import digest_of
+from flask10x.config.toml import digest_of, read_document
 from flask10x.database.database import Database
 from flask10x.database.running_service import running
 from flask10x.database.tables import setup_files
@@ -61,10 +61,10 @@ def paths(settings: Settings) -> dict[str, Path]:
 
 
 def present(path: Path) -> bytes | None:
-    """Return the bytes of the file; None where there is none. Raises OSError."""
+    """Return the bytes of the file; None where there is none. Raises SettingsError."""
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
+        return read_document(path)
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
@@ -107,7 +107,7 @@ def _digest(path: Path) -> str | None:
     """The SHA-256 of the file; None where it can't be read."""
     try:
         return digest_of(present(path))
-    except (OSError, SettingsError):
+    except SettingsError:
         return None
 
 

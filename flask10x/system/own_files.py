@@ -38,7 +38,7 @@ def replace(
     real.parent.mkdir(parents=True, exist_ok=True)
     with closing(FileLock(real.parent)) as lock:
         lock.acquire(LOCK_TIMEOUT_SEC)
-        if (real.read_bytes() if real.exists() else None) != former:
+        if (real.read_bytes() if real.is_file() else None) != former:
             text = _("{path} was changed meanwhile; it stays as it is")
             raise SettingsError(text.format(path=path))
         if former is not None and beside is not None:

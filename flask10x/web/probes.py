@@ -17,7 +17,7 @@ from flask10x.runtime.station_watch import inactive_sec
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.system.clock import monotonic_ms
-from flask10x.web import context, prometheus
+from flask10x.web import context, files, prometheus
 from flask10x.web.missing import unavailable
 from flask10x.web.page import Routes
 from flask10x.web.read_errors import UNREADABLE, not_now
@@ -29,6 +29,12 @@ blueprint = Routes("status", __name__)
 def healthz() -> Response:
     """Answer 200 always: the process answers. `readyz` says whether it can store."""
     return jsonify(status="ok")
+
+
+@blueprint.get("/favicon.ico", guard="open", without_store=True)
+def favicon() -> Response:
+    """The icon, for which browsers ask beside what is no page, such as JSON."""
+    return Response((files.SHARED / "icon-192.png").read_bytes(), mimetype="image/png")
 
 
 @blueprint.get("/readyz", guard="open", without_store=True)

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 METHODS = {"GET": {"GET", "HEAD", "OPTIONS"}, "POST": {"POST", "OPTIONS"}}
 STATIC_FILES = "/static/<path:filename>"
 WITHOUT_READINGS = {"/", "/api/v1/time", "/healthz", "/readyz", "/ping", "/health", STATIC_FILES}
+WITHOUT_READINGS |= {"/favicon.ico"}
 
 
 def text_of(language: str) -> str:

@@ -1,10 +1,12 @@
 """The security headers of every answer, and that pages live with their policy."""
 
 import re
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
+from tests.conftest import MakeApp
 from tests.support.pages import ADDRESSES
 
 POLICY = {
@@ -84,3 +86,33 @@ def test_no_other_origin_is_ever_allowed(client: FlaskClient, origin: str, path:
     for method in ("GET", "POST", "OPTIONS"):
         answer = client.open(path, method=method, headers=asked)
         assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/history//json?limit=3"),
+        ("POST", "/api//v1/readings"),
+        ("GET", "/static//icon.svg"),
+    ],
+)
+def test_an_address_with_two_slashes_leads_to_no_other_host(
+    client: FlaskClient, method: str, path: str
+) -> None:
+    answer = client.open(path, method=method, headers={"Host": "elsewhere.example"})
+    assert answer.status_code == 308
+    assert answer.headers["Location"] == path.replace("//", "/")
+    assert "elsewhere" not in answer.text
+
+
+@pytest.mark.parametrize("token", ["", "a-token-of-32-letters-and-digits"])
+def test_the_icon_for_which_browsers_ask_is_there(
+    make_app: MakeApp, tmp_path: Path, token: str
+) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"* {token}\n")
+    tokens.chmod(0o600)
+    client = make_app(**({"READ_TOKENS_FILE": str(tokens)} if token else {})).test_client()
+    answer = client.get("/favicon.ico")
+    assert answer.status_code == 200 and answer.mimetype == "image/png"
+    assert answer.data.startswith(b"\x89PNG")

@@ -290,7 +290,7 @@ def _ambient_reading(station: Station, *, partial: bool) -> JsonObject:
 def _first_entry(station: Station) -> JsonObject:
     """The fields of a form's first reading, as qs writes `data[0].d1`."""
     names = [f"data[0][{field.ambient}]" for field in station.measurements if field.ambient]
-    text = {"type": "string", "format": NUMBER_WITH_UNIT}
+    text = {"type": "string", "format": NUMBER_WITH_UNIT, "minLength": 1}
     return {"required": names, "properties": dict.fromkeys(names, text)}
 
 
@@ -360,6 +360,7 @@ def value_schema(measurement: Measurement, *, partial: bool) -> JsonObject:
     text = {
         "type": "string",
         "format": NUMBER_WITH_UNIT,
+        "minLength": 1,
         "description": "One number, perhaps with a decimal comma and a unit, within the limits.",
     }
     kinds: list[JsonObject] = [number, text]

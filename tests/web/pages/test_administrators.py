@@ -3,6 +3,7 @@
 import errno
 import html
 import json
+import os
 import re
 import stat
 from contextlib import closing
@@ -654,6 +655,39 @@ def test_a_file_of_settings_with_mistakes_is_named_and_stays(
         answer = client.post(f"/setup/{path}", data=form)
         assert answer.status_code == 409 and file.name in answer.text
     assert file.read_bytes() == wrong
+
+
+@pytest.mark.parametrize(
+    ("file", "changes_it"),
+    [("stations.toml", "stations"), ("alerts.toml", "notifications"), ("settings.toml", "house")],
+)
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_what_is_no_file_is_named_and_keeps_no_request_waiting(
+    client: FlaskClient,
+    of: Administrators,
+    settings: Settings,
+    make_settings: MakeSettings,
+    file: str,
+    changes_it: str,
+    kind: str,
+) -> None:
+    token, path = become(client, of), settings.data_dir / file
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero")
+    for page in ("", "/house", "/stations", "/stations/data2", "/notifications", "/start/house"):
+        answer = client.get(f"/setup{page}")
+        said = f"{path} is a {kind}, not a file"
+        assert answer.status_code == 200 or (answer.status_code == 409 and said in answer.text)
+    form = {"token": token, "house_name": "Ours", "order": "data2", "language": "ja"}
+    answer = client.post(f"/setup/{changes_it}", data=form)
+    assert answer.status_code == 409 and f"{path} is a {kind}, not a file" in answer.text
+    assert not path.is_file() and os.path.lexists(path) and of.changes == []
+    with pytest.raises(SettingsError, match=f"{file} is a {kind}, not a file"):
+        make_settings()
 
 
 def test_an_ignored_sender_is_not_offered(make_app: MakeApp) -> None:

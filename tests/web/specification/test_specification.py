@@ -62,7 +62,7 @@ OF_PAGES = {
             *("upload", "verify"),
         )
     ),
-    ("get", "/history/address.svg"),
+    *(("get", path) for path in ("/favicon.ico", "/history/address.svg")),
     *(("post", path) for path in ("/alerts/mute", "/alerts/unmute", "/notes/undo", "/notes/write")),
 }
 
@@ -447,3 +447,73 @@ def test_who_may_mute(with_tokens: tuple[Flask, tuple[str, ...]], path: str) -> 
         ("read",): {"read", "readPassword"},
     }
     assert let_in(app, "POST", path) == enough[tokens]
+
+
+# Of a day the service knows whether its month has it; no pattern can say that of every year.
+DAYS = ["2025-00-10", "2025-13-01", "2025-01-00", "2025-01-32", "1969-12-31", ""]
+TIMES = ["24:00", "10:60", "10:00:60", "10:00+24:00", "10:00-09:60"]
+# Those that reach back beyond 1970, and the longest of each unit that do not.
+REFUSED_AGES = ["-812697h", "-999y", "-999999999m"]
+TAKEN_AGES = ["-999999999s", "-9999999m", "-99999h", "-9999d", "-999w", "-99mo", "-49y", "-1h"]
+REFUSED_TIMES = [*DAYS, *REFUSED_AGES, *(f"2025-08-24T{time}" for time in TIMES)]
+TAKEN_TIMES = [
+    "2025-12-31",
+    "2025-08-24T23:59:59.9+14:00",
+    " 1970-01-02 00:00 ",
+    *TAKEN_AGES,
+]
+
+
+def allowed(schema: JsonObject, text: str) -> bool:
+    """Whether a text fits the schema, which has a pattern and the least length."""
+    return len(text) >= schema["minLength"] and re.search(schema["pattern"], text) is not None
+
+
+@pytest.mark.parametrize("text", [*REFUSED_TIMES, *TAKEN_TIMES])
+def test_the_document_allows_no_time_that_is_refused(client: FlaskClient, text: str) -> None:
+    document = client.get("/openapi.json").get_json()
+    is_taken = text in TAKEN_TIMES
+    limit = {"to": text} if text in TAKEN_TIMES else {"from": text}
+    answer = client.get("/history/json", query_string=limit)
+    assert answer.status_code == (200 if is_taken else 400)
+    schemas = document["components"]["schemas"]
+    assert allowed(schemas["TimeText"], text) == is_taken
+    _number, measured_at, _null = schemas["MeasuredAt"]["anyOf"]
+    assert allowed(measured_at, text) == (is_taken and ":" in text)
+
+
+@pytest.mark.parametrize(
+    "text", ["0000", "1969-12", "2025-13", "2025-00", "", "1970", "2025-12", "all"]
+)
+def test_the_document_allows_no_period_that_is_refused(client: FlaskClient, text: str) -> None:
+    document = client.get("/openapi.json").get_json()
+    parameters = document["paths"]["/records.csv"]["get"]["parameters"]
+    (period,) = [each["schema"] for each in parameters if each.get("name") == "period"]
+    asked = {"endpoint": "data2", "measurement": "temperature", "period": text}
+    status = client.get("/records.csv", query_string=asked).status_code
+    is_taken = text in ("1970", "2025-12", "all")
+    assert status == (200 if is_taken else 400)
+    assert allowed(period, text) == is_taken
+
+
+def test_the_document_allows_no_empty_text_for_a_number(client: FlaskClient) -> None:
+    document = client.get("/openapi.json").get_json()
+    assert client.post("/data", json={"pressure": "", "temperature": 20}).status_code == 400
+    texts = [
+        kind
+        for name, schema in document["components"]["schemas"].items()
+        if name.startswith(("Reading", "Item"))
+        for kind in of_kind(schema, "number-with-unit")
+    ]
+    assert texts and {kind.get("minLength") for kind in texts} == {1}
+
+
+def of_kind(schema: Any, kind: str) -> Iterator[JsonObject]:
+    """All schemas inside of this one that have a format."""
+    inner = (
+        schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    )
+    if isinstance(schema, dict) and schema.get("format") == kind:
+        yield schema
+    for each in inner:
+        yield from of_kind(each, kind)

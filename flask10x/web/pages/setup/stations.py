@@ -315,7 +315,7 @@ def is_added_already(endpoint: str) -> bool:
     settings = context.store().settings
     path = file_of(settings)
     try:
-        present = station_file.parse(path.read_bytes(), path).by_endpoint
+        present = station_file.load(path).by_endpoint
     except (OSError, SettingsError):
         return False
     if endpoint not in present:
