@@ -356,7 +356,7 @@ class Settings:
     places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Where each setting is that has not its default, as messages name it; no setting itself."""
     digest: str = field(default="", compare=False, repr=False)
-    """The SHA-256 of `settings.toml` as it was read; empty: another way; no setting itself."""
+    """The SHA-256 of `settings.toml` as it was read, of no bytes without one; no setting itself."""
 
     @property
     def on_postgres(self) -> bool:

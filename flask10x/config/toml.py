@@ -200,6 +200,7 @@ _WITHOUT_QUOTES = re.compile(r"""[\w.-]+\s*=\s*(?!true|false|inf|nan)[^\s\d"'\[{
 _PLACE_IN_MESSAGE = re.compile(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", re.DOTALL)
 
 
+# What may be in the place of a file.
 KINDS = {
     stat.S_IFDIR: N_("a folder"),
     stat.S_IFIFO: N_("a pipe"),

@@ -190,10 +190,10 @@ class Administrators:
                 state.made = {}
             return before - len(state.browsers)
 
-    def note(self, change: Change) -> Change:
+    def note(self, change: Change) -> None:
         """Keep the change under the next number, or, when it has one, in the place of that one.
 
-        Return it with its number. Raises OSError.
+        Raises OSError.
         """
         files = self._files()
         if not change.number:
@@ -202,7 +202,6 @@ class Administrators:
         own_files.put_in_place(path, _bytes_of(change), None)
         for old in self._files()[:-CHANGES_MAX]:
             old.unlink(missing_ok=True)
-        return change
 
     def forget(self, change: Change) -> None:
         """Keep the change no longer; raises OSError."""

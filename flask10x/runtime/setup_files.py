@@ -196,31 +196,26 @@ class SetupFiles:
         self._newest: dict[str, int] = {}
         self._known: dict[str, set[str]] = {}
 
-    def step(self) -> bool:
-        """Look at what has changed; raises what a query raises, and OSError.
-
-        False when nothing has.
-        """
-        has_changed = self._look_here()
+    def step(self) -> None:
+        """Look at what has changed; raises what a query raises, and OSError."""
+        self._look_here()
         if self._database.hosts.name is not None:
-            has_changed |= self._look_elsewhere()
-        return has_changed
+            self._look_elsewhere()
 
-    def _look_here(self) -> bool:
-        """Whether there was something new in the files and changes of this host."""
+    def _look_here(self) -> None:
+        """Look at the files and changes of this host."""
         seen = tuple(map(_stamp, (*paths(self._settings).values(), self._folder)))
         if seen == self._seen and self._behind_since_sec is None:
-            return False
+            return
         try:
             self._made = self._settled()
         except LockTimeout:
             # A page is changing a file.
-            return False
+            return
         self._seen = seen
         if self._stays_behind():
-            log.warning("The files of the setup were changed, and not read: the service reloads")
+            log.warning("What was set up is not in force yet: the service is asked to read it")
             self._reload(self._settings)
-        return True
 
     def _settled(self) -> dict[tuple[Path, str], Change]:
         administrators = Administrators(self._settings)
@@ -245,26 +240,23 @@ class SetupFiles:
         self._behind_since_sec = since_sec if is_behind and not is_late else None
         return is_late
 
-    def _look_elsewhere(self) -> bool:
-        """Whether there was something new between this host and others."""
+    def _look_elsewhere(self) -> None:
+        """Look at what other hosts have changed, and at what they have not heard of."""
         table = setup_files.c
         query = select(table.name, func.max(table.number)).group_by(table.name)
         with self._database.query() as connection:
             newest = {row[0]: row[1] for row in connection.execute(query)}
-        looked, is_taken = False, False
+        is_taken = False
         for name, path in paths(self._settings).items():
             digest, number = _digest(path) or "", newest.get(name, 0)
             is_new = (path, digest) in self._made and digest not in self._known.get(name, ())
             if is_new or number != self._newest.get(name, 0):
                 is_taken |= self._take(name, path)
                 self._newest[name] = number
-                looked = True
+                # What has come is looked at here, too.
+                self._seen = ()
         if is_taken:
             self._reload(self._settings)
-        if looked:
-            # What has come is looked at here, too.
-            self._seen = ()
-        return looked
 
     def _take(self, name: str, path: Path) -> bool:
         """Whether the file of this host has become the newest one; publish what others miss."""
