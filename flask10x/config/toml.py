@@ -200,9 +200,8 @@ _WITHOUT_QUOTES = re.compile(r"""[\w.-]+\s*=\s*(?!true|false|inf|nan)[^\s\d"'\[{
 _PLACE_IN_MESSAGE = re.compile(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", re.DOTALL)
 
 
-# What may be in the place of a file.
+# What may be in the place of a file, beside a folder, of which the system says so.
 KINDS = {
-    stat.S_IFDIR: N_("a folder"),
     stat.S_IFIFO: N_("a pipe"),
     stat.S_IFSOCK: N_("a socket"),
     stat.S_IFCHR: N_("a device"),
