@@ -2,13 +2,13 @@
 
 Writes nothing for rows that exist: theirs is NULL.
 
-Revision: 0020, after 0018
+Revision: 0019, after 0018
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0020"
+revision = "0019"
 down_revision = "0018"
 branch_labels = None
 depends_on = None
