@@ -79,7 +79,7 @@ def test_all_give_the_same_verdict(
     said = {
         "/": class_of(client.get("/").text, r'class="tile (\w+)" id="tile-data3"'),
         "/history": class_of(
-            client.get("/history").text, r'class="card (\w+)"[^>]*>\s*<h2>[^\n]*<small>data3<'
+            client.get("/history").text, r'class="card (\w+)[^"]*"[^>]*>\s*<h2>[^\n]*<small>data3<'
         ),
         "/api/v1/latest": client.get("/api/v1/latest").get_json()["stations"]["data3"]["state"],
     }

@@ -102,7 +102,7 @@ def test_age_and_state_are_those_of_the_card(
     monkeypatch.setattr(time, "monotonic_ns", lambda: 5_121_000 * 1_000_000)
     station = latest(client)["stations"]["data"]
     assert (station["state"], station["age_s"]) == ("silent", 121)
-    assert 'class="card silent"' in client.get("/history").text
+    assert 'class="card silent ' in client.get("/history").text
 
 
 def test_the_newest_reading_counts_not_the_last_that_was_stored(
