@@ -43,14 +43,14 @@ def trouble_of(text: str) -> str:
     The name of a parameter is in it only if the kind of URL has one of that name; any other may be
     a secret at the wrong place.
     """
-    urls: list[str] = parse_urls(text)  # type: ignore[no-untyped-call]
+    urls: list[str] = parse_urls(text)
     if not urls:
         return "bad_url"
     return next(filter(None, map(_trouble, urls)), "")
 
 
 def _trouble(url: str) -> str:
-    read = url_to_dict(url)  # type: ignore[no-untyped-call]
+    read = url_to_dict(url)
     if read is None:
         return "bad_url"
     kind = N_MGR[read["schema"]]
