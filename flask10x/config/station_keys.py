@@ -21,7 +21,7 @@ RESERVED_ENDPOINTS = frozenset(
     {
         *("alerts", "api", "devices", "healthz", "history", "metrics", "notes"),
         *("openapi", "readyz", "records", "static", "status", "uptime", "write"),
-        *("ping", "query", "setup"),
+        *("favicon", "ping", "query", "setup"),
     }
 )
 # Columns of tables and downloads, and SQLite's names of the row number. Tests compare them with
