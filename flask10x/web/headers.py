@@ -6,14 +6,9 @@ Cross-Origin-Opener-Policy: over plain HTTP browsers ignore it, with an error on
 """
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-
-from flask import redirect, request
-from werkzeug.routing import RequestRedirect
 
 if TYPE_CHECKING:
     from flask import Flask, Response
-    from werkzeug.wrappers import Response as AnyResponse
 
 # On every answer; few and short, for boards read them too.
 ALWAYS = {
@@ -38,16 +33,7 @@ ON_PAGES = {
 
 def init_app(app: "Flask") -> None:
     """Add the headers to everything that the application answers, errors included."""
-    app.before_request(_redirect_here)
     app.after_request(_add)
-
-
-def _redirect_here() -> "AnyResponse | None":
-    """Redirect an address with two slashes to its path: any client can send any name of a host."""
-    if not isinstance(request.routing_exception, RequestRedirect):
-        return None
-    address = urlsplit(request.routing_exception.new_url)
-    return redirect(address._replace(scheme="", netloc="").geturl(), 308)
 
 
 def _add(answer: "Response") -> "Response":

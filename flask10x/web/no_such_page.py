@@ -3,7 +3,9 @@
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, current_app, render_template, request
+from flask import Flask, Response, current_app, redirect, render_template, request
+from werkzeug.routing import RequestRedirect
+from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.web.navigation import all_pages
 from flask10x.web.page import POSTING, Page, Routes
@@ -18,7 +20,16 @@ COMPARED_CHARS = 40
 
 def init_app(app: Flask) -> None:
     """Answer those who ask for a page with one; call it last, for the page needs its headers."""
+    app.before_request(_redirect_here)
     app.after_request(_as_page)
+
+
+def _redirect_here() -> AnyResponse | None:
+    """Redirect an address with two slashes to its path: any client can send any name of a host."""
+    if not isinstance(request.routing_exception, RequestRedirect):
+        return None
+    address = urlsplit(request.routing_exception.new_url)
+    return redirect(address._replace(scheme="", netloc="").geturl(), 308)
 
 
 def _as_page(answer: Response) -> Response:

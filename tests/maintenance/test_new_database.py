@@ -323,7 +323,7 @@ def fill(path: Path) -> None:
         " 9223372036854775807, 1756000000000000000, 'Asia/Tokyo', 1756000000000,"
         " '2025-08-24 10:46:40', 'data', '/home/窓/PicodataX.csv', 'pressure=Pressure')",
         "INSERT INTO archived_files VALUES ('data', 90, 17, 'PicodataX.csv', NULL, 0, 1, 0, 36, 1,"
-        " 2, NULL, NULL, 1, 2, 3)",
+        " 2, NULL, NULL, 1, 2, 3, 1756000060000)",
         "INSERT INTO export_intents VALUES ('LR_env.csv', 0, 3, 0, 10, 'ab', NULL)",
         "INSERT INTO export_floors VALUES ('PicodataX.csv', 0, 0, 36, 5)",
         "INSERT INTO imports VALUES (1, 'data', '/tmp/old data.csv', 1, 2, 0, 0, 5, 'x')",

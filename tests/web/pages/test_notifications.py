@@ -389,7 +389,9 @@ def test_a_url_of_apprise_names_no_file_of_this_machine(
     assert secrets_of(settings) == []
 
 
-@pytest.mark.skipif(channels.is_apprise_missing(), reason="apprise is not installed")
+@pytest.mark.skipif(
+    channels.is_apprise_missing(), reason="apprise is not installed: make .venv/.tools"
+)
 def test_the_parameter_that_may_name_a_file_is_named(client: FlaskClient, token: str) -> None:
     form = {"token": token, "kind": "apprise", "new": "phone"}
     wrong = {"secret": "json://example.org/\ndiscord://123456789012345678/abc?template+=x"}
