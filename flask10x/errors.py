@@ -133,10 +133,6 @@ class QueryError(Flask10xError):
         self.details: dict[str, str] = {**details}
 
 
-class StandbyFailed(Flask10xError):
-    """What was read from a standby could not be read whole; the primary may answer yet."""
-
-
 class ExportError(Flask10xError):
     """A CSV file could not be brought up to date; nothing was appended to it."""
 

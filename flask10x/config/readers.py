@@ -451,21 +451,6 @@ def database_url(raw: Any) -> str:
 takes(database_url, type="string", pattern=f"^(?:sqlite:////|{re.escape(POSTGRESQL)})")
 
 
-def database_read_url(raw: Any) -> str:
-    """A URL of PostgreSQL as `database_url` takes it, or nothing."""
-    if raw == "":
-        return ""
-    value = database_url(raw)
-    if not value.startswith(POSTGRESQL):
-        needed = _("a standby on PostgreSQL is needed, as in {example}")
-        example = f"{POSTGRESQL}user@host:5432/database"
-        raise WrongEntry(raw, needed.format(example=example))
-    return value
-
-
-takes(database_read_url, type="string", pattern=f"^(?:{re.escape(POSTGRESQL)}|$)")
-
-
 def _other(value: str) -> str:
     """What is needed in place of an address of another kind."""
     if _OTHER_SCHEME.match(value):

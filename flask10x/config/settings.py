@@ -94,13 +94,6 @@ class Settings:
         "place",
         N_("The database of the readings."),
     )
-    database_read_url: str = _setting(
-        readers.database_read_url,
-        "",
-        "place",
-        N_("A standby of the database, from which pages, exports and backups are read."),
-    )
-    """Empty: none; the server of `database_url` answers all."""
     host_name: str = _setting(
         readers.host_name,
         lambda _above: os.uname().nodename,
@@ -379,7 +372,7 @@ ROWS = tuple(row for row in fields(Settings) if row.metadata)
 # These belong to the process that the workers are made by: it has bound the socket, locked the
 # database, made the workers and their queues, and holds leases by its name.
 OF_THE_MASTER = (
-    *("database_url", "database_read_url", "host_name", "bind", "workers", "threads"),
+    *("database_url", "host_name", "bind", "workers", "threads"),
     "write_queue_maxsize",
 )
 FOLDERS = ("data_dir", "csv_dir", "log_dir", "backup_dir")
@@ -584,10 +577,6 @@ def _check(values: dict[str, Any], entries: _Entries) -> None:
         text = _("{port} is {number} but {bind} is {address}: set only one of them")
         names = {"port": entries["port"].place, "bind": entries["bind"].place}
         raise SettingsError(text.format(**names, number=port, address=values["bind"]))
-    if values["database_read_url"] and not values["database_url"].startswith(readers.POSTGRESQL):
-        place, name = entries["database_read_url"].place, f"{PREFIX}DATABASE_URL"
-        text = _("{place} names a standby, but {name} is no database on PostgreSQL")
-        raise SettingsError(text.format(place=place, name=name))
     maxsize, threshold = values["write_queue_maxsize"], values["queue_warn_threshold"]
     if threshold > maxsize:
         place = entries["queue_warn_threshold"].place

@@ -6,7 +6,7 @@ What only one engine knows is in `sqlite/connections.py` and `postgres/connectio
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select
@@ -15,11 +15,9 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config.settings import Settings
 from flask10x.database import engines
 from flask10x.database.damage import Damage
-from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import WRITE_BUSY_TIMEOUT_MS, is_busy
 from flask10x.database.paths import database_path
-from flask10x.database.server import ReadServer
-from flask10x.errors import LockTimeout, StandbyFailed
+from flask10x.errors import LockTimeout
 from flask10x.system.locks import FairLock, lock_path
 
 T = TypeVar("T")
@@ -146,51 +144,15 @@ class Database:
             yield connection
 
     @contextmanager
-    def late_query(self, times: int = 1) -> Iterator[Connection | None]:
-        """As `query`, on a standby that is late by DELAY_MAX_SEC at most.
+    def range_query(self) -> Iterator[Connection]:
+        """A read transaction for a range of ids, which is read by the index; without a limit.
 
-        None where there is none, or the primary has to answer. Raises QueryTooLong, or
-        StandbyFailed where the primary may answer yet.
+        The planner of PostgreSQL would read the whole of a table of some 100,000 rows, for each
+        part of the range. Raises what reading raises.
         """
-        with self._connections.late_reader() as connection:
-            if connection is None:
-                yield None
-                return
-            with self._connections.limit(connection, times * self._query_timeout_sec):
-                yield connection
-
-    def late(self, read: Callable[[Connection], T], times: int) -> T:
-        """What `read` returns of a standby, as `late_query` has it, or else of the primary.
-
-        Raises what `query` raises.
-        """
-        with suppress(StandbyFailed), self.late_query(times) as connection:
-            if connection is not None:
-                return read(connection)
-        return self.newest(read, times)
-
-    def newest(self, read: Callable[[Connection], T], times: int) -> T:
-        """What `read` returns of what is stored by now; raises what `query` raises."""
-        with self.query(times) as connection:
-            return read(connection)
-
-    def until(self, last: int, read: Callable[[Connection], T]) -> T:
-        """What `read` returns of a server that has all readings up to this id; without a limit.
-
-        A later removal may be missing. Of a range of ids the planner of PostgreSQL would read the
-        whole of a table of some 100,000 rows, for each part of it. Raises what reading raises.
-        """
-        with suppress(StandbyFailed), self._connections.late_reader() as connection:
-            if connection is not None and last_id(connection) >= last:
-                self._connections.by_index(connection)
-                return read(connection)
         with self.reader.begin() as connection:
             self._connections.by_index(connection)
-            return read(connection)
-
-    def read_server(self, within_sec: float) -> ReadServer | None:
-        """How the standby is from which pages are read, found so soon; None without one."""
-        return self._connections.read_server(within_sec)
+            yield connection
 
     def probe(self) -> None:
         """Take and give back the write lock; raises as `commit` does, and writes nothing.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
-from flask10x.database.server import ReadServer, Server
+from flask10x.database.server import Server
 from flask10x.errors import DatabaseMissing, SchemaError
 from flask10x.system.locks import FileLock
 
@@ -117,20 +117,8 @@ class Connections:
         """
         return nullcontext()
 
-    def late_reader(self) -> "AbstractContextManager[Connection | None]":
-        """A read transaction on a standby that is late by DELAY_MAX_SEC at most.
-
-        None where there is none, or the primary has to answer. An error of the block raises
-        StandbyFailed: the primary may answer yet.
-        """
-        return nullcontext()
-
     def by_index(self, connection: "Connection") -> None:
         """Let the transaction read by an index where the planner would read a whole table."""
-
-    def read_server(self, _within_sec: float) -> ReadServer | None:
-        """How the standby is that is read from, found within that time; None without one."""
-        return None
 
     def explain(self, error: "DBAPIError") -> None:
         """Add to the error what else can be found out now, and what helps."""
@@ -193,10 +181,6 @@ class DatabaseEngine:
         """What the server says of itself; None for a file."""
         return None
 
-    def read_server(self) -> ReadServer | None:
-        """How the standby is that is named to be read from; None where none is."""
-        return None
-
     def missing(self) -> str:
         """What is missing and what helps, when there was a database and there is none now.
 
@@ -247,10 +231,6 @@ class DatabaseEngine:
 
         Nothing is made or changed. Its errors are those of the engine.
         """
-
-    def caught_up(self) -> "AbstractContextManager[Engine | None]":
-        """As `reader`, of a standby that has all that is committed now; None where none has."""
-        return nullcontext()
 
     def plain_reader(self) -> "AbstractContextManager[Engine]":
         """The same, which also returns a text whose bytes have become no text."""

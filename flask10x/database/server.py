@@ -3,14 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from flask10x.translation import N_
-
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-# How late what is read from a standby may be: a healthy one is late by milliseconds, and the charts
-# of a page are renewed each minute.
-DELAY_MAX_SEC = 10.0
 # `quorum`: as many of those as have to.
 SYNCHRONOUS = ("sync", "quorum")
 
@@ -79,48 +74,6 @@ class Primary:
     def place(self) -> str:
         """`10.0.0.5:5432`."""
         return f"{self.host or 'a socket'}:{self.port}" if self.port else "a socket"
-
-
-OBSTACLES = {
-    "away": N_("it does not answer: {reason}"),
-    "no_standby": N_("it is no standby"),
-    "other_database": N_("it is no standby of this database"),
-    "cut_off": N_("it receives nothing from the primary"),
-    "hidden": N_("this role may not see which history it follows: GRANT pg_monitor TO it"),
-    "other_timeline": N_("it has not followed a failover"),
-    "primary_away": N_("it is unknown how late it is while the primary does not answer"),
-    "late": N_("it is late by more than {limit} s"),
-}
-"""Why a standby is not read from, in English."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadServer:
-    """The standby that is named to be read from, as it is now."""
-
-    place: str
-    """`10.0.0.6:5432`; empty where that is unknown."""
-    delay_sec: float | None = None
-    """What was committed earlier than so long ago is there; None where nothing is proven."""
-    obstacle: str = ""
-    """Why the primary answers in its place: a key of OBSTACLES; empty where it does not."""
-    reason: str = ""
-    """Why it does not answer, in the server's or the system's own words."""
-
-    @property
-    def is_wrong(self) -> bool:
-        """Whether the setting names another server than it should; else it may pass."""
-        return self.obstacle in ("no_standby", "other_database", "hidden")
-
-    @property
-    def values(self) -> dict[str, object]:
-        """Those of the text in OBSTACLES."""
-        return {"reason": self.reason, "limit": f"{DELAY_MAX_SEC:g}"}
-
-    def __str__(self) -> str:
-        if not self.obstacle:
-            return f"{self.place}, late by at most {self.delay_sec:.1f} s"
-        return OBSTACLES[self.obstacle].format(**self.values)
 
 
 class Server(Protocol):

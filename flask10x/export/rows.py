@@ -383,11 +383,8 @@ class FileRows:
 
     def _page(self, after: int, until: int) -> list[LogRow]:
         query = _page_of(self.station, PAGE_ROWS)
-
-        def read(connection: Connection) -> list[LogRow]:
+        with self._database.range_query() as connection:
             return [*all_rows(connection, query, {"after": after, "until": until})]
-
-        return self._database.until(until, read)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, bindparam, case, select
@@ -138,28 +138,24 @@ def page(view: View, query: Query, search_sec: float = math.inf) -> HistoryPage:
 
 
 def rows_in_pages(
-    database: Database,
-    query: Query,
-    page_rows: int = DOWNLOAD_PAGE_ROWS,
-    *,
-    may_be_late: bool = False,
+    database: Database, query: Query, page_rows: int = DOWNLOAD_PAGE_ROWS
 ) -> Iterator[list[Row]]:
     """Yield all rows of the query in lists; oldest first unless the order is `desc`.
 
     Each list is a short read transaction of its own and no connection is held between two lists,
     so a slow reader never stops a checkpoint. With a limit there is one list, the one of `page`.
-    Each may come from a standby, where that `may_be_late`.
     Raises QueryTooLong when one list takes DOWNLOAD_TIMES as long as a page may.
     """
-    read = database.late if may_be_late else database.newest
     if query.rows is not None:
-        yield read(lambda c: page(View(c, query.registry), query).rows, times=DOWNLOAD_TIMES)
+        with database.query(DOWNLOAD_TIMES) as connection:
+            rows = page(View(connection, query.registry), query).rows
+        yield rows
         return
     side: Side = "before" if query.order == "desc" else "after"
     cursors = {query.cursor.side: query.cursor} if query.cursor else {}
     while True:
-        next_rows = partial(_next_rows, query, list(cursors.values()), page_rows)
-        rows, cursor = read(next_rows, times=DOWNLOAD_TIMES)
+        with database.query(DOWNLOAD_TIMES) as connection:
+            rows, cursor = _next_rows(query, list(cursors.values()), page_rows, connection)
         if rows:
             yield rows
         if len(rows) == page_rows:

@@ -84,18 +84,6 @@ def write_copy(settings: Settings, target: Path, bar: Bar = unseen) -> None:
 def _write_from_server(settings: Settings, target: Path, bar: Bar) -> None:
     """Copy what one REPEATABLE READ transaction sees, while others commit."""
     copy = of_new_file(settings, target)
-    with engines.of(settings).caught_up() as standby:
-        if standby is not None:
-            try:
-                _fill(standby, copy, bar)
-                make_single_file(target)
-            except DBAPIError as error:
-                # What the primary has removed meanwhile may not wait there for a long snapshot.
-                log.warning("The primary is backed up, not the standby: %s", reason_of(error))
-                for path in (target, *(beside(target, suffix) for suffix in (JOURNAL, WAL))):
-                    path.unlink(missing_ok=True)
-            else:
-                return
     with snapshots(settings) as source:
         _fill(source, copy, bar)
     make_single_file(target)

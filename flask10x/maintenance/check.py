@@ -25,7 +25,7 @@ from flask10x.database import engines, verified
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import WAL, beside, database_path, shown_name
 from flask10x.database.running_service import Running, naming_the_setting, running
-from flask10x.database.server import OBSTACLES, Primary, ReadServer, Server
+from flask10x.database.server import Primary, Server
 from flask10x.database.sqlite import rescue_copy, rescued
 from flask10x.database.sqlite.connections import LONG_WAL_BYTES, version, version_risk
 from flask10x.errors import ServiceError
@@ -52,8 +52,6 @@ def look_at_server(server: Server, settings: Settings, inside: DatabaseCheck) ->
             yield Finding("ok", "database", text, {"bytes": size})
             yield from _server(server, connection)
             yield _standbys(primary)
-            if standby := engines.of(settings).read_server():
-                yield _read_server(standby)
             yield from inside.look_inside(connection)
     except DBAPIError as error:
         text = _("{path} cannot be opened: {reason}")
@@ -91,18 +89,6 @@ def _standbys(primary: Primary) -> Finding:
         text = _("none is there: commits wait for one")
     details = {"synchronous": primary.synchronous, "asked_for": primary.waits_for > 0}
     return Finding(level, "standby", text, details)
-
-
-def _read_server(server: ReadServer) -> Finding:
-    details = {"place": server.place, "delay_sec": server.delay_sec, "obstacle": server.obstacle}
-    if server.obstacle:
-        reason = chosen()(OBSTACLES[server.obstacle], **server.values)
-        text = _("the primary answers in place of {setting}: {reason}")
-        text = text.format(setting=f"{PREFIX}DATABASE_READ_URL", reason=reason)
-        return Finding("FAIL" if server.is_wrong else "WARN", "read from", text, details)
-    text = _("standby {place}, at most {sec} s behind")
-    text = text.format(place=server.place, sec=f"{server.delay_sec or 0:.1f}")
-    return Finding("ok", "read from", text, details)
 
 
 def check_modes(settings: Settings) -> Finding:

@@ -396,7 +396,7 @@ def settings_of(settings: Settings, place: str, url: str) -> Settings:
     Raises SettingsError, naming the place, for a wrong URL.
     """
     try:
-        end = replace(settings, database_url=database_url(url), database_read_url="")
+        end = replace(settings, database_url=database_url(url))
     except WrongEntry as error:
         raise error.of_setting(place) from None
     # In a folder of data the locks of both engines have the same names: a service that goes on with
@@ -412,7 +412,6 @@ def of_new_file(settings: Settings, path: Path) -> Settings:
     return replace(
         settings,
         database_url=f"sqlite:///{path}",
-        database_read_url="",
         commit_lock=False,
         synchronous="NORMAL",
     )

@@ -19,7 +19,7 @@ from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.database.expressions import spans, unindexed
 from flask10x.database.paths import database_path
-from flask10x.database.server import Primary, ReadServer
+from flask10x.database.server import Primary
 from flask10x.database.sqlite import litestream
 from flask10x.database.tables import ARRIVAL, exports, imports, readings, rejected
 from flask10x.database.verified import Result
@@ -543,8 +543,6 @@ class ServerState:
     """Why it is not known; empty when it is."""
     is_synchronous: bool = False
     """Whether commits wait for standbys, where there are any."""
-    read_server: ReadServer | None = None
-    """The standby that pages are read from; None where none is named."""
 
     @property
     def obstacles(self) -> list[Notice]:
@@ -570,7 +568,7 @@ class ServerState:
         """Return the object for `/readyz`."""
         if self.primary is None:
             return {"engine": "postgresql", "reason": self.reason}
-        return self._read_from() | {
+        return {
             "engine": "postgresql",
             "host": self.primary.host,
             "port": self.primary.port,
@@ -587,22 +585,6 @@ class ServerState:
                 for standby in self.primary.standbys
             ],
         }
-
-    def _read_from(self) -> dict[str, Any]:
-        server = self.read_server
-        if server is None:
-            return {}
-        return {
-            "read_from": {
-                "standby": server.place or None,
-                "delay_seconds": server.delay_sec,
-                "obstacle": str(server) if server.obstacle else None,
-            }
-        }
-
-
-# How long a page of the state waits for what the standby says, which takes milliseconds.
-STANDBY_WITHIN_SEC = 1.0
 
 
 def server_state(settings: Settings, database: Database) -> ServerState | None:
@@ -622,7 +604,6 @@ def server_state(settings: Settings, database: Database) -> ServerState | None:
     return ServerState(
         primary=primary,
         is_synchronous=settings.commits_synchronously,
-        read_server=database.read_server(STANDBY_WITHIN_SEC),
     )
 
 

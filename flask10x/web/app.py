@@ -10,7 +10,6 @@ from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.web import (
     compression,
-    context,
     files,
     headers,
     navigation,
@@ -108,7 +107,6 @@ def create_app(
     home_page.init_app(app)
     no_such_page.init_app(app)
     read_errors.init_app(app)
-    context.init_app(app)
     if access.lets_any_sensor_in and not missing:
         app.wsgi_app = FastPath(app)  # type: ignore[method-assign]
     return app

@@ -379,12 +379,6 @@ def server(store: Store) -> Iterator[Metric]:
     yield gauge("database_size_bytes", "The size of the database.", primary.database_bytes)
     text = "Standbys that the server knows of."
     yield gauge("database_standbys", text, len(primary.standbys))
-    if (standby := state.read_server) is not None:
-        text = "1 while pages, exports and backups are read from the standby, else 0."
-        yield gauge("database_read_standby_used", text, int(not standby.obstacle))
-        if standby.delay_sec is not None:
-            text = "How late that standby is at most."
-            yield gauge("database_read_standby_delay_seconds", text, standby.delay_sec)
     if primary.hidden:
         return
     text = "Standbys that have what is committed synchronously."

@@ -20,7 +20,6 @@ def test_defaults_are_the_contracts() -> None:
     assert loaded == Settings(
         data_dir=Path("/srv/x"),
         database_url="sqlite:////srv/x/flask10x.sqlite3",
-        database_read_url="",
         host_name=socket.gethostname(),
         stations=BUILT_IN,
         alerts=DEFAULT,
@@ -183,8 +182,6 @@ WRONG = [
     ("ALLOWED_HOSTS", ".", "are needed, without ports"),
     ("ALLOWED_HOSTS", "é.local", "are needed, without ports"),
     ("QUERY_TIMEOUT_SEC", "0", "seconds from 0.1 to 60 are needed"),
-    ("DATABASE_READ_URL", "sqlite:////x", "'sqlite:////x': a standby on PostgreSQL is needed"),
-    ("DATABASE_READ_URL", "postgresql+psycopg://h/d", "but FLASK10X_DATABASE_URL is no database"),
     ("CONFIG", "/nowhere.toml", "FLASK10X_CONFIG: cannot read /nowhere.toml"),
     ("QUEUE_WARN_THRESHOLD", "5001", "above FLASK10X_WRITE_QUEUE_MAXSIZE 5000"),
 ]
@@ -240,7 +237,6 @@ BEYOND_THE_SCHEMA = {
     *(("PLACE", "139.77,35.68"), ("PLACE", "0,180.1"), ("TIMEZONE", "Asia/Tokio")),
     *(("BIND", "0.0.0.0:0"), ("BIND", "0.0.0.0:65536"), ("QUEUE_WARN_THRESHOLD", "5001")),
     *(("PARTIAL_READINGS", "data5=accept"), ("PARTIAL_READINGS", "data4=accept,data4=reject")),
-    ("DATABASE_READ_URL", "postgresql+psycopg://h/d"),
 }
 
 

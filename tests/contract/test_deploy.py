@@ -40,7 +40,6 @@ LITESTREAM = "/opt/litestream/bin/litestream"
 ENV_FILE = "/etc/flask10x/flask10x.env"
 # Commented lines of the settings file that are examples, not defaults.
 EXAMPLES = {
-    "FLASK10X_DATABASE_READ_URL",
     "FLASK10X_CONFIG",
     # Its default may be missing, but not when it is named.
     "FLASK10X_STATIONS",

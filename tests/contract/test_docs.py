@@ -101,7 +101,7 @@ UNSET = {
         "notify_hosts",
     ),
     *("mqtt_url", "mqtt_password_file", "mqtt_discovery", "altitude_m", "host_name"),
-    *("ignored_senders", "database_read_url"),
+    "ignored_senders",
 }
 # Shown as an example of an error.
 MISTYPED = {"FLASK10X_WORKER"}

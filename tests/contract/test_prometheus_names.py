@@ -37,11 +37,7 @@ OF_SERVER = {
     "flask10x_database_synchronous_standbys",
     "flask10x_database_standby_lag_bytes",
 }
-# With a standby to read from.
-OF_STANDBY = {"flask10x_database_read_standby_used", "flask10x_database_read_standby_delay_seconds"}
-ELSEWHERE = OF_STANDBY | (
-    {*OF_FILE, "flask10x_database_standby_lag_bytes"} if ON_POSTGRES else OF_SERVER
-)
+ELSEWHERE = {*OF_FILE, "flask10x_database_standby_lag_bytes"} if ON_POSTGRES else OF_SERVER
 
 needs_promtool = pytest.mark.skipif(
     not shutil.which("promtool"), reason="no promtool here (apt: prometheus)"

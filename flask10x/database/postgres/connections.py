@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import replace
 from gettext import gettext as _
 from math import inf
 from typing import Any, Literal
@@ -36,11 +35,9 @@ from flask10x.database.error_codes import (
 from flask10x.database.paths import shown_name
 from flask10x.database.postgres import driver, indexes, server
 from flask10x.database.postgres.advice import Question, advice
-from flask10x.database.postgres.standby import StandbyReader
 from flask10x.database.postgres.statements import HOST, READS_CATALOG
-from flask10x.database.server import ReadServer
 from flask10x.database.tables import log
-from flask10x.errors import CommitNotReplicated, SchemaError, StandbyFailed
+from flask10x.errors import CommitNotReplicated, SchemaError
 
 Mode = Literal["read", "write", "standby"]
 
@@ -140,12 +137,6 @@ class PostgresConnections(Connections):
         self._patience = driver.Patience()
         self.reader = _engine(settings, "read")
         self.writer = _engine(settings, "write")
-        self._standby: StandbyReader | None = None
-        if settings.database_read_url:
-            standby = _engine(replace(settings, database_url=settings.database_read_url), "standby")
-            driver.use(standby, self._patience)
-            driver.send_together(standby)
-            self._standby = StandbyReader(standby, self.reader)
         self._is_closed = False
         self._answering = driver.Answering(self._ask_nothing)
         self._explains = ContextVar("explains", default=True)
@@ -164,8 +155,6 @@ class PostgresConnections(Connections):
             driver.of(connection).begin(begin, then_silence_max_sec=READ_SILENCE_SEC)
 
         event.listen(self.reader, "begin", begin_reading)
-        if self._standby is not None:
-            event.listen(self._standby.engine, "begin", begin_reading)
 
         @event.listens_for(self.writer, "begin")
         def begin_writing(connection: Connection) -> None:
@@ -195,37 +184,9 @@ class PostgresConnections(Connections):
         finally:
             session.limit(inf)
 
-    @contextmanager
-    def late_reader(self) -> Iterator[Connection | None]:
-        """A read transaction on the standby; None where the primary has to answer.
-
-        An error of the block raises StandbyFailed: what is read may have been in the way of what
-        the standby replays, or lie in a table that it has not got yet.
-        """
-        connection = self._standby.connect() if self._standby is not None else None
-        if self._standby is None or connection is None:
-            yield None
-            return
-        try:
-            with connection, connection.begin():
-                yield connection
-        except (DBAPIError, TimeoutError) as error:
-            if not isinstance(error, DBAPIError) or error.connection_invalidated:
-                self._standby.failed(error)
-            raise StandbyFailed(reason_of(error)) from error
-
     def by_index(self, connection: Connection) -> None:
         """Let the transaction read by an index where the planner would read a whole table."""
         driver.of(connection).add(_set({"enable_seqscan": "off"}))
-
-    def caught_up(self) -> Engine | None:
-        """The engine of the standby once it has what is committed now; None where it has not."""
-        standby = self._standby
-        return standby.engine if standby is not None and standby.catches_up() else None
-
-    def read_server(self, within_sec: float) -> ReadServer | None:
-        """How the standby is, found within that time; None without one."""
-        return self._standby.now(within_sec) if self._standby is not None else None
 
     @contextmanager
     def promptly(self) -> Iterator[None]:
@@ -349,8 +310,6 @@ class PostgresConnections(Connections):
     def close(self, *engines: Engine) -> None:
         """Close the connections of these engines."""
         self._is_closed = self._is_closed or self.reader in engines
-        if self._standby is not None and self.reader in engines:
-            self._standby.close()
         for engine in engines:
             engine.dispose()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from flask10x.database.damage import Damage
 from flask10x.database.engine import DatabaseEngine, Hosts
 from flask10x.database.paths import database_path, shown_name
-from flask10x.database.server import ReadServer, Server
+from flask10x.database.server import Server
 from flask10x.errors import DatabaseUnreachable, SchemaError
 
 if TYPE_CHECKING:
@@ -93,27 +93,6 @@ class PostgresEngine(DatabaseEngine):
             yield engine
         finally:
             engine.dispose()
-
-    def read_server(self) -> ReadServer | None:
-        """How the standby is that is named to be read from; None where none is."""
-        from flask10x.database.postgres import connections  # noqa: PLC0415
-
-        opened = connections.PostgresConnections(self._settings)
-        try:
-            return opened.read_server(2 * connections.CONNECT_TIMEOUT_SEC)
-        finally:
-            opened.leave()
-
-    @contextmanager
-    def caught_up(self) -> "Iterator[Engine | None]":
-        """As `reader`, of a standby that has all that is committed now; None where none has."""
-        from flask10x.database.postgres.connections import PostgresConnections  # noqa: PLC0415
-
-        connections = PostgresConnections(self._settings)
-        try:
-            yield connections.caught_up()
-        finally:
-            connections.leave()
 
     def connections(self, _damage: Damage, busy_timeout_ms: int) -> "PostgresConnections":
         """The connections of this process to the server."""

@@ -51,7 +51,7 @@ def as_json() -> Response:
     """
     store, query = context.store(), _query(JSON)
     # Who follows the log asks for what comes after an id: no standby has forgotten one.
-    with context.view() if query.newer_than is not None else context.late_view() as view:
+    with context.view() as view:
         if query.has_conditions or query.newer_than is not None:
             view.read_ahead(rollups=query.has_conditions)
         view.ask_last_id()
@@ -71,7 +71,7 @@ def as_json() -> Response:
 def as_csv() -> Response:
     """Stream every row of the query, or as many as its limit says."""
     store, query = context.store(), _query(CSV)
-    rows = pages.rows_in_pages(store.database, query, may_be_late=context.may_be_late())
+    rows = pages.rows_in_pages(store.database, query)
     chunks = formats.csv_chunks(query, rows, store.settings.zone)
     return _download(chunks, "text/csv; charset=utf-8", formats.file_name(query, ".csv"))
 
@@ -80,7 +80,7 @@ def as_csv() -> Response:
 def as_json_file() -> Response:
     """Stream the same rows as one array, as a file to keep."""
     store, query = context.store(), _query(JSON_FILE)
-    rows = pages.rows_in_pages(store.database, query, may_be_late=context.may_be_late())
+    rows = pages.rows_in_pages(store.database, query)
     chunks = formats.json_chunks(query, rows, store.settings.zone)
     return _download(chunks, "application/json", formats.file_name(query, ".json"))
 
@@ -95,7 +95,7 @@ def as_series() -> Response:
     is_packed = kind == PACKED_TYPE
     store, query, behind = context.store(), replace(_query(SERIES), is_drawn=is_packed), None
     try:
-        with context.late_view() as view:
+        with context.view() as view:
             charts.read_ahead(view, query)
             behind = charts.waits_for_rollups(view, query)
             window = charts.window_of(view, query)

@@ -175,7 +175,7 @@ def as_qr_code() -> Response:
 
 def _content(query: Query | None, t: Translation) -> Content:
     store = context.store()
-    with context.late_view() as view:
+    with context.view() as view:
         view.read_ahead()
         shown = cards(view, store, t)
         page = pages.page(view, query, pages.patience_sec(store.settings)) if query else None

@@ -22,7 +22,7 @@ blueprint = Page("records", __name__, text=N_("Records"), group="main")
 def as_page() -> tuple[str, int]:
     """The table and what can be chosen; 400 with the choice when the query is wrong."""
     t = preferences.texts()
-    with context.late_view() as view:
+    with context.view() as view:
         try:
             question = _question(view, is_page=True)
         except QueryError as error:
@@ -36,7 +36,7 @@ def as_page() -> tuple[str, int]:
 @blueprint.get("/records.csv")
 def as_csv() -> Response:
     """The rows of the table with all digits."""
-    with context.late_view() as view:
+    with context.view() as view:
         question = _question(view, is_page=False)
         table = period_table(view, question)
     lines = model.csv_lines(question, table, view.zone)

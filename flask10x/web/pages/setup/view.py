@@ -26,7 +26,7 @@ from flask10x.config.settings import (
     SECTIONS,
     Settings,
 )
-from flask10x.database.paths import shown_name, without_password
+from flask10x.database.paths import shown_name
 from flask10x.errors import SettingsError
 from flask10x.readings.labels import moment
 from flask10x.readings.stations import Station, Stations
@@ -319,8 +319,6 @@ def _value(settings: Settings, name: str, value: Any) -> str:
     # The URL may have a password, and the zone is the system's where none is set.
     if name == "database_url":
         text = shown_name(settings)
-    if name == "database_read_url" and value:
-        text = without_password(value)
     return zone_name_of(settings.zone) if name == "timezone" else text
 
 

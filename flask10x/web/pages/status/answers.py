@@ -28,7 +28,7 @@ from flask10x.database import csv_owner, dialects, verified
 from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.database.paths import database_path
-from flask10x.database.server import OBSTACLES, Primary, ReadServer
+from flask10x.database.server import Primary
 from flask10x.database.sqlite import rescued
 from flask10x.database.sqlite.litestream import Replica
 from flask10x.database.verified import Copy, Result
@@ -601,24 +601,7 @@ class Answers:
             lines.append(t("Waiting to be stored: {n}", n=f"{waiting:,}"))
         if own_facts.server is not None and own_facts.server.primary is not None:
             lines += self._servers(own_facts.server.primary)
-            if own_facts.server.read_server is not None:
-                lines.append(self._read_server(own_facts.server.read_server))
         return lines
-
-    def _read_server(self, server: ReadServer) -> str:
-        t = self._t
-        if server.obstacle:
-            return t(
-                "The primary also answers pages, exports and backups, as the standby of"
-                " FLASK10X_DATABASE_READ_URL cannot: {reason}",
-                reason=t(OBSTACLES[server.obstacle], **server.values),
-            )
-        return t(
-            "Pages, exports and backups are read from the standby {place}, which is at most {sec} s"
-            " behind",
-            place=server.place,
-            sec=f"{server.delay_sec or 0:.1f}",
-        )
 
     def _servers(self, primary: Primary) -> Iterator[str]:
         yield self._t(

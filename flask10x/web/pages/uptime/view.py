@@ -69,7 +69,7 @@ def as_json() -> Response:
 
 
 def _uptime() -> Uptime:
-    with context.late_view() as view:
+    with context.view() as view:
         return uptime(view)
 
 
