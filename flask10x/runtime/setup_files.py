@@ -192,8 +192,9 @@ class SetupFiles:
         self._behind_since_sec: float | None = None
         # By path and SHA-256 of the file that each leaves.
         self._made: dict[tuple[Path, str], Change] = {}
-        # Of all hosts: the number of the newest change of each file, and the digests of them all.
-        self._newest: dict[str, int] = {}
+        # Of each file: its digest when it was looked at last, and the number of all hosts' newest
+        # change of it; and the digests of them all.
+        self._looked: dict[str, tuple[str, int]] = {}
         self._known: dict[str, set[str]] = {}
 
     def step(self) -> None:
@@ -249,10 +250,11 @@ class SetupFiles:
         is_taken = False
         for name, path in paths(self._settings).items():
             digest, number = _digest(path) or "", newest.get(name, 0)
-            is_new = (path, digest) in self._made and digest not in self._known.get(name, ())
-            if is_new or number != self._newest.get(name, 0):
+            looked = self._looked.get(name, ("", 0))
+            is_made = (path, digest) in self._made and looked != (digest, number)
+            if is_made or number != looked[1]:
                 is_taken |= self._take(name, path)
-                self._newest[name] = number
+                self._looked[name] = digest, number
                 # What has come is looked at here, too.
                 self._seen = ()
         if is_taken:
@@ -268,7 +270,9 @@ class SetupFiles:
         digest = digest_of(former)
         self._known[name] = {row.digest for row in rows} | {row.former_digest for row in rows}
         made = self._made.get((path, digest))
-        if made is not None and digest not in self._known[name]:
+        if made is not None and (
+            digest not in self._known[name] or _follows(made, rows[-1].digest, rows[-1].changed_at)
+        ):
             text = rows[-1].content if rows else made.before
             before = None if text is None else text.encode()
             publish(self._settings, self._database, FileChange(path, before, former))
@@ -288,6 +292,18 @@ class SetupFiles:
             return False
         log.info("%s was changed as on %s", path, newest.host)
         return True
+
+
+def _follows(change: Change, newest_digest: str, newest_ms: int) -> bool:
+    """Whether the change was made after the newest one that hosts have heard of, and upon it.
+
+    Then its process was killed before it told them. The file may be as it was once before, as after
+    an undo, so its digest alone does not say which of the two is the newer one.
+    """
+    if change.undone_ms is not None:
+        return change.after == newest_digest and change.undone_ms > newest_ms
+    before = None if change.before is None else change.before.encode()
+    return digest_of(before) == newest_digest and change.at_ms > newest_ms
 
 
 def replace(change: FileChange) -> None:

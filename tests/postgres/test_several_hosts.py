@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from flask10x.database.postgres.hosts import TimedLease
 from flask10x.history import rollups
 from flask10x.readings.parse import Reading
 from flask10x.runtime import setup_files
-from flask10x.runtime.administrators import Change
+from flask10x.runtime.administrators import Administrators, Change
 from flask10x.runtime.other_hosts import LOOK_EVERY_MS, OtherHosts
 from flask10x.runtime.setup_files import FileChange, SetupFiles
 from flask10x.runtime.store import Store
@@ -226,6 +227,13 @@ def test_a_change_that_was_killed_before_others_heard_of_it_reaches_them(
     SetupFiles(one.settings, one.database, reloads.append).step()
     follower.step()
     assert file_of(other).read_text() == "# 2\n"
+    # Taken back, so the file is as it was once before: it is the newest one all the same.
+    made = Administrators(one.settings).changes[0]
+    undone = replace(made, undone_ms=clock.now_ms() + 1)
+    setup_files.write(one.settings, undone, FileChange(path, after, b"# 1\n"))
+    SetupFiles(one.settings, one.database, reloads.append).step()
+    follower.step()
+    assert (path.read_text(), file_of(other).read_text()) == ("# 1\n", "# 1\n")
 
 
 def test_a_file_that_was_edited_on_a_host_stays_there(
