@@ -429,7 +429,6 @@ class _Import:
         self._database = database
         self._station = layout.station
         self._stored_rows = StoredRows(settings.zone, database, path, layout)
-        self._other_zones: OtherZones | None = OtherZones(settings.zone, database, path, layout)
         self._after_id = 0
         self.left_out = 0
         """Rows so far that may be readings that were removed."""
@@ -447,6 +446,9 @@ class _Import:
         is_own = csv_lines.is_name_of(layout.station, path.name)
         self._exported = rows.exported_to if is_own else sys.maxsize
         self._removed_ms = rows.removed.last_ms
+        self._other_zones: OtherZones | None = OtherZones(
+            settings.zone, database, path, layout, self._removed_ms
+        )
 
     def store(self, block: Block, start: int, end: int) -> int:
         """Insert the rows of the block that are not stored yet; return their number.

@@ -141,6 +141,8 @@ class OtherZones:
     database: Database
     path: Path
     layout: Layout
+    removed_ms: int | None
+    """Until when readings of the station were removed: a row of that time may have been one."""
 
     def check(self, start: int) -> None:
         """Raise ImportRefused when the rows from `start` on are stored ones, in another zone.
@@ -206,7 +208,7 @@ class OtherZones:
                     ids.pop()
                     read.first_ms = read.first_ms or row[1]
                     read.stored += 1
-                else:
+                elif self.removed_ms is None or row[1] > self.removed_ms:
                     read.amid += first <= row[1] <= last
             read.rows += len(block.rows)
             start = end

@@ -115,6 +115,8 @@ class Copy:
 
     path: Path
     endpoint: str
+    is_exported: bool = False
+    """Whether an export has written it, so that its zone is known however few rows it has."""
 
 
 @dataclass(frozen=True)
@@ -289,7 +291,7 @@ class House:
         if path.exists():
             place = self._fresh_folder() / path.name
             shutil.copy(path, place)
-            self.copies.append(Copy(place, self._path(endpoint)))
+            self.copies.append(Copy(place, self._path(endpoint), is_exported=True))
 
     # Old files
 
@@ -319,7 +321,7 @@ class House:
         copy = self.copies[which % len(self.copies)]
         numbers = {line.number for line in lines_of(copy.path.read_bytes())}
         there = numbers & self.model.rows.keys()
-        if not there or copy.endpoint not in (*FILES, self.own.name):
+        if not there or copy.endpoint not in (*FILES, self.own.name) or not copy.is_exported:
             return
         done = self._command("import", "--endpoint", copy.endpoint, "--zone", zone, str(copy.path))
         self.model.check_rows(self.service.database)

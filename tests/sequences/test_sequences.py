@@ -161,6 +161,18 @@ def test_a_copy_in_another_zone(tmp_path: Path) -> None:
 
 
 @pytest.mark.tools
+def test_a_copy_in_another_zone_of_which_half_was_removed(tmp_path: Path) -> None:
+    steps: list[Step] = [
+        ("post", "data", 2, True),
+        ("export",),
+        ("copy", "data"),
+        ("remove", 1),
+        ("import_in_other_zone", 0, "Asia/Kolkata"),
+    ]
+    replay(tmp_path, steps)
+
+
+@pytest.mark.tools
 def test_the_only_file_with_removed_rows(tmp_path: Path) -> None:
     steps: list[Step] = [
         ("post", "data", 4, False),
