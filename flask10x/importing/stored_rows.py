@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, timedelta, timezone, tzinfo
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any
@@ -151,13 +151,15 @@ class OtherZones:
         those of the old server, or of a database that was lost. Of a file in a zone that no export
         has had, all of them are, at one shift.
         """
+        # Each reads the whole file.
+        read = cache(self._read)
         for name, zone in self._exported_zones():
-            there = self._read(zone, start)
-            if there.stored > max(there.amid, self._read(self.zone, start).stored):
+            there = read(zone, start)
+            if there.stored > max(there.amid, read(self.zone, start).stored):
                 raise self._refusal(there, name, zone)
         if shift := self._shift(start):
-            there = self._read(shift, start)
-            if there.rows == there.stored > self._read(self.zone, start).stored:
+            there = read(shift, start)
+            if there.rows == there.stored > read(self.zone, start).stored:
                 raise self._refusal(there, str(shift), shift)
 
     def _refusal(self, there: ReadRows, name: str, zone: tzinfo) -> ImportRefused:

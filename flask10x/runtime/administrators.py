@@ -76,11 +76,16 @@ class Change:
     """False: the file is just being written, or that was cut short (`setup_files.settle`)."""
 
     @property
+    def former(self) -> bytes | None:
+        """The file as it was before the change; None: there was none."""
+        return None if self.before is None else self.before.encode()
+
+    @property
     def result(self) -> str:
         """The SHA-256 of the file once it is as the change, or its undoing, leaves it."""
         if self.undone_ms is None:
             return self.after
-        return digest_of(None if self.before is None else self.before.encode())
+        return digest_of(self.former)
 
 
 @dataclass(slots=True)

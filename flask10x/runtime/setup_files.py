@@ -302,8 +302,7 @@ def _follows(change: Change, newest_digest: str, newest_ms: int) -> bool:
     """
     if change.undone_ms is not None:
         return change.after == newest_digest and change.undone_ms > newest_ms
-    before = None if change.before is None else change.before.encode()
-    return digest_of(before) == newest_digest and change.at_ms > newest_ms
+    return digest_of(change.former) == newest_digest and change.at_ms > newest_ms
 
 
 def replace(change: FileChange) -> None:

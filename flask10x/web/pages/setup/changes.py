@@ -129,7 +129,7 @@ def undo(change: Change) -> bool:
     """
     path = Path(change.path)
     former = present(path)
-    before = None if change.before is None else change.before.encode()
+    before = change.former
     # Who took it back by hand, or was killed then, finds it undone.
     if change.undone_ms is not None or not (former == before or seen(former) == change.after):
         return False
