@@ -62,7 +62,7 @@ ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESS
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop mqtt alerts postgres messages compiled test test-python test-postgres tools tools-once tools-postgres soak figures docs bench bench-boards bench-engines bench-growth check format format-check lint types migrations wheel deb image release lock lock-check clean
+.PHONY: help run develop mqtt alerts postgres messages compiled test test-python test-postgres tools tools-once tools-postgres soak figures answers docs bench bench-boards bench-engines bench-growth check format format-check lint types migrations wheel deb image release lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -144,6 +144,10 @@ bench-growth: $(VENV)/.bench ## the same for 1, 10 and 100 million readings (an 
 
 bench-boards: $(VENV)/.bench ## how many boards one machine bears, for explanation/growth.md (40 minutes; both engines where PostgreSQL is installed)
 	$(BIN)/python -m benchmarks --only boards knee $(BENCH)
+
+# `make answers AGAINST=main`: what a step that shall change nothing changes (needs Debian's faketime; 4 minutes).
+answers: $(VENV)/.develop charts ## compare what a house answers at each of its doors with another commit
+	$(BIN)/python -m tests.support.answers $(AGAINST)
 
 messages: $(VENV)/.develop ## bring the Japanese catalogue up to the texts in the code, and compile it
 	$(BIN)/python -m tests.support.messages
