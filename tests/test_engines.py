@@ -28,6 +28,7 @@ ABOUT_FILES = (
     "maintenance/copy_check.py",
     "maintenance/datasette.py",
     "maintenance/new_database.py",
+    "maintenance/older_backup.py",
     "maintenance/restore.py",
     "runtime/database_file.py",
     "runtime/database_file.py",
