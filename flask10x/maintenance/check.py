@@ -36,7 +36,7 @@ from flask10x.recording import entry
 from flask10x.recording.entry import FILES as LEFTOVER_FILES
 from flask10x.system import backup_files, disk
 from flask10x.system.clock import now_ms
-from flask10x.system.logs import FILE_NAME as LOG_NAME
+from flask10x.system.log_file import FILE_NAME as LOG_NAME
 from flask10x.system.wording import amount, megabytes
 from flask10x.translation import chosen
 

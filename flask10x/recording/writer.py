@@ -19,217 +19,26 @@ import os
 import queue
 import signal
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import Connection
-
 from flask10x.config.settings import Settings
-from flask10x.database import counters, engines, queue_notes
+from flask10x.database import engines
 from flask10x.database.database import Database
-from flask10x.database.error_codes import kind_of, reason_of
-from flask10x.errors import LockTimeout, QueueFull, QueueUnreadable, WriterClosed
+from flask10x.database.error_codes import reason_of
+from flask10x.errors import LockTimeout, QueueFull, WriterClosed
 from flask10x.readings.parse import Reading
 from flask10x.recording import batch
-from flask10x.recording.batch import NotStored, Receipt, Refusal
+from flask10x.recording.batch import Receipt
+from flask10x.recording.commit_delay import CommitDelay
 from flask10x.recording.entry import Entry
+from flask10x.recording.group_commit import GroupCommit
 from flask10x.recording.leftovers import Leftovers
 from flask10x.recording.rejected import RejectedQueue
-from flask10x.recording.shared_queue import SharedQueue, SharedQueues, WorkerSlot
+from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.system.clock import monotonic_sec
-from flask10x.system.gauges import Gauges
-
-# The commit delay: how long a commit waits for readings that senders are about to send.
-#
-# A sender that waits for its commit sends again soon after it, and a commit costs about the same
-# however many readings it stores. So with ACK=committed the next commit waits for as many readings
-# as the last one stored or as came while it ran, in the queues of all workers. The worker that gets
-# the last of them commits them all, without a rival for the lock. A wait in vain costs no more than
-# a commit, and a lone sender never waits.
-
-
-class CommitDelay:
-    """The number of readings that the next commit waits for; it is the same for all workers."""
-
-    def __init__(self, gauges: Gauges, queues: SharedQueues, max_sec: float) -> None:
-        """Nothing is expected before the first commit."""
-        self._gauges, self._queues = gauges, queues
-        self.max_sec = max_sec
-
-    @property
-    def wait_sec(self) -> float:
-        """The longest time to wait for them: as long as the last commit took, or less."""
-        return min(self._gauges.commit_us / 1e6, self.max_sec)
-
-    def is_full(self) -> bool:
-        """Whether as many readings wait as are expected; called for each reading."""
-        return self._queues.length() >= self._gauges.expected_rows
-
-    def expect(self, rows: int, took_sec: float) -> None:
-        """Learn from a commit of so many rows; only the holder of the commit lock calls it."""
-        self._gauges.expected_rows = rows + self._queues.length()
-        self._gauges.commit_us = int(took_sec * 1e6)
-
-
-# A group commit: what waits in the queues of all workers goes into one transaction.
-#
-# The holder of the commit lock takes its own worker's readings first and then those of the others,
-# also of a worker that was killed. While a commit reaches the disk, the readings that arrive form
-# the next one.
-#
-# A commit that has failed may nevertheless have stored its batch, and its worker may be killed
-# before it has marked the batch as settled. So each commit notes in the database how far it settles
-# each queue (`database/queue_notes.py`), and marks the queues before it begins: entries that were
-# tried before are looked up in these notes by the next commit, and are not stored again.
-
-Insert = Callable[[Connection, list[Entry], Settings], NotStored]
-
-
-@dataclass(slots=True)
-class Portion:
-    """What one queue gives to a batch."""
-
-    queue: SharedQueue
-    entries: list[Entry]
-    id: str
-    """Of the queue when it had these entries: the next owner of its slot may give it another."""
-    done: int = 0
-    """Up to which entry an earlier commit has settled the queue."""
-
-    @property
-    def last(self) -> int:
-        """The number of its last entry."""
-        return self.entries[-1].number
-
-    def begin(self, connection: Connection) -> list[Entry]:
-        """Mark the entries as tried; those that no earlier commit has settled."""
-        queue = self.queue
-        in_doubt = queue.in_doubt
-        self.done = queue_notes.up_to(connection, self.id) if in_doubt else queue.marks.settled
-        queue.try_up_to(self.last)
-        return [entry for entry in self.entries if entry.number > self.done]
-
-    def note(self, connection: Connection, not_stored: NotStored) -> None:
-        """Note in this transaction that its entries are settled, and which of them how."""
-        reasons: dict[int, str | None] = {id(entry): why for entry, why in not_stored.refused}
-        reasons |= dict.fromkeys(map(id, not_stored.duplicates))
-        new = [entry for entry in self.entries if entry.number > self.done]
-        self.queue.note_not_stored(
-            new, {entry.number: reasons[id(entry)] for entry in new if id(entry) in reasons}
-        )
-        queue_notes.note(connection, self.id, self.done, self.last)
-
-    def refused_before(self) -> list[Refusal]:
-        """What an earlier commit has refused of its entries."""
-        before = [entry for entry in self.entries if entry.number <= self.done]
-        if not before:
-            return []
-        reasons = self.queue.not_stored(before[0].number, before[-1].number)
-        return [(entry, reason) for entry in before if (reason := reasons.get(entry.number))]
-
-
-class GroupCommit:
-    """Commits for one worker; it belongs to the writer's thread."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        database: Database,
-        slot: WorkerSlot,
-        leftovers: Leftovers,
-        delay: CommitDelay,
-    ) -> None:
-        """For the worker that has this slot."""
-        self._settings = settings
-        self._database = database
-        self._slot = slot
-        self._leftovers = leftovers
-        self._delay = delay
-        self._has_forgotten = False
-        # Unknown until the first commit has read it from the database.
-        self._saved_errors = 0
-        self._errors_name = counters.write_errors_name(settings)
-
-    def once(self) -> int:
-        """Commit what waits, at most BATCH_MAX_ROWS; the number of rows settled.
-
-        The number is 0 if other workers settled all of it while this one waited for the lock.
-        Raises the errors of `Database.commit`, or QueueUnreadable; then everything still waits.
-        """
-        with self._database.turn():
-            portions = self._portions()
-            if not portions:
-                return 0
-            began_sec = time.monotonic()
-            refused = self._commit(portions)
-            for portion in portions:
-                portion.queue.settle(portion.last)
-            rows = sum(len(portion.entries) for portion in portions)
-            took_sec = time.monotonic() - began_sec
-            self._delay.expect(rows, took_sec)
-            gauges = self._slot.gauges
-            gauges.batch_rows.observe(self._slot.number, rows)
-            gauges.commit_times_us.observe(self._slot.number, int(took_sec * 1e6))
-        batch.log_refusals(refused)
-        self._slot.numbers.errors += len(refused)
-        return rows
-
-    def _portions(self) -> list[Portion]:
-        portions: list[Portion] = []
-        rows_left = self._settings.batch_max_rows
-        queues, own_number = self._slot.queues, self._slot.number
-        for number in sorted(queues.not_empty(), key=lambda other: other != own_number):
-            try:
-                entries = queues[number].waiting(rows_left)
-            except QueueUnreadable:
-                # The queue of another worker is no obstacle; its owner reports it.
-                if number == own_number:
-                    raise
-                continue
-            if entries:
-                # In this order: if the id was new in between, all these entries are settled.
-                portions.append(Portion(queues[number], entries, queues[number].id))
-            rows_left -= len(entries)
-            if not rows_left:
-                break
-        return portions
-
-    def _commit(self, portions: list[Portion]) -> list[Refusal]:
-        try:
-            return self._transact(portions, batch.insert_all)
-        except Exception as error:
-            if kind_of(error) == "store":
-                raise
-            return self._transact(portions, batch.insert_each)
-
-    def _transact(self, portions: list[Portion], insert: Insert) -> list[Refusal]:
-        """Insert the new entries in one transaction; every refusal, those of before included."""
-        with self._database.transaction() as connection:
-            new = [entry for portion in portions for entry in portion.begin(connection)]
-            not_stored = insert(connection, new, self._settings) if new else NotStored()
-            for portion in portions:
-                if portion.done < portion.last:
-                    portion.note(connection, not_stored)
-            errors = self._note_others(connection)
-        self._has_forgotten, self._saved_errors = True, errors
-        return not_stored.refused + [
-            refusal for portion in portions for refusal in portion.refused_before()
-        ]
-
-    def _note_others(self, connection: Connection) -> int:
-        """Forget notes that are not needed any more, save the count of errors; that count."""
-        queues = self._slot.queues
-        if not self._has_forgotten and not queues.others_exist:
-            self._leftovers.forget_settled(connection, queues.ids())
-        errors = self._slot.gauges.errors_total()
-        if errors > self._saved_errors:
-            counters.raise_to(connection, self._errors_name, errors)
-        return errors
-
 
 log = logging.getLogger(__name__)
 

@@ -21,9 +21,9 @@ from flask10x.readings.parse import BODY_MAX_BYTES
 from flask10x.recording.batch import Receipt
 from flask10x.recording.writer import DRAIN_SEC
 from flask10x.runtime.new_readings import Follower
-from flask10x.server.gunicorn_conf import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SEC
+from flask10x.server.connection import Connection
 from flask10x.server.templates import COMPILED
-from flask10x.server.worker import Connection
+from flask10x.server.worker import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SEC
 from flask10x.system.limits import give_way
 from flask10x.web import uploads
 from flask10x.web.access import is_refused

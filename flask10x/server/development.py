@@ -12,7 +12,8 @@ from flask10x.config.settings import Settings
 from flask10x.database import engines
 from flask10x.database.running_service import hold_database
 from flask10x.errors import Flask10xError
-from flask10x.recording.shared_queue import QueueFile, WorkerSlot
+from flask10x.recording.queue_file import QueueFile
+from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.runtime.store import Store
 from flask10x.server import address
 from flask10x.system import uploads

@@ -13,35 +13,30 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.errors import HaltServer
 
-from flask10x.config import secrets, station_file
-from flask10x.config import settings as settings_module
-from flask10x.config.alerts.rules import Alerts
-from flask10x.config.secrets import Keyring
-from flask10x.config.settings import OF_THE_MASTER, PREFIX, Settings
+from flask10x.config import station_file
 from flask10x.database import engines
 from flask10x.database.damage import Damage
 from flask10x.database.paths import database_path
 from flask10x.database.running_service import DAMAGED, DAMAGED_STATUS, hold_database
-from flask10x.errors import Flask10xError, HostNameTaken, SchemaError, SettingsError
-from flask10x.recording.shared_queue import QueueFile, WorkerSlot
+from flask10x.errors import Flask10xError, HostNameTaken, SchemaError
+from flask10x.recording.queue_file import QueueFile
+from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.server import migration
 from flask10x.server.address import greet, require_free
 from flask10x.server.systemd import Reporting, Systemd, Writing
-from flask10x.server.worker import REQUEST_WITHIN_SEC, Worker
+from flask10x.server.worker import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SEC, Worker
 from flask10x.system import limits, logs, uploads
 from flask10x.system.background import About, Background
 from flask10x.system.clock import monotonic_ms
 from flask10x.system.gauges import SLOTS, Gauges
-from flask10x.system.logs import Pace
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -51,180 +46,16 @@ if TYPE_CHECKING:
     from flask10x.recording.shared_queue import SharedQueues
     from flask10x.runtime.store import Store
     from flask10x.runtime.waiting import Waiting
+from flask10x.server.in_force import (
+    Changes,
+    alerts_line,
+    changes,
+    read_settings,
+    read_settings_again,
+)
+from flask10x.server.replacing import WORKER_FAILED, Replacing
 
-# Gunicorn kills remaining workers after this; the unit's TimeoutStopSec is longer still.
-GRACEFUL_TIMEOUT_SEC = 30
-# How long a stopping worker waits for requests in flight; then it stores its readings and ends.
-REQUEST_CEILING_SEC = 10
 END_POLL_SEC = 0.05
-
-
-# The settings in force: settings, stations and tokens that were valid when they were last read.
-#
-# The rules of alerts are among the settings.
-#
-# Only the master reads them, at the start and at each reload, and it applies all or none. Workers
-# inherit them by the fork, also those that replace a dead one; so all have the same, and a later
-# mistake in a file changes nothing.
-
-# These settings keep strangers out. A file that an editor has emptied is valid TOML, so only a
-# restart opens what one of them has closed.
-CLOSING = ("write_tokens_file", "read_tokens_file", "notes_tokens_file", "allowed_hosts")
-
-
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """The settings and the tokens of their files."""
-
-    settings: Settings
-    keyring: Keyring
-
-
-class Changes(NamedTuple):
-    """The names that a reload has added, changed and removed."""
-
-    added: list[str]
-    changed: list[str]
-    removed: list[str]
-
-    def parts(self, removed: str) -> list[str]:
-        """`data2, data3 added` and so on; `removed` is said of the names that were removed."""
-        words = zip(self, ("added", "changed", removed), strict=True)
-        return [f"{', '.join(names)} {word}" for names, word in words if names]
-
-
-def changes(former: Mapping[str, object], now: Mapping[str, object]) -> Changes:
-    """The names whose values differ between the two."""
-    return Changes(
-        added=[name for name in now if name not in former],
-        changed=[name for name in now if name in former and now[name] != former[name]],
-        removed=[name for name in former if name not in now],
-    )
-
-
-def alerts_line(former: Alerts, now: Alerts) -> str:
-    """The log line about the alerts of a reload; empty when nothing has changed."""
-    channels = ({channel.name: channel for channel in alerts.channels} for alerts in (former, now))
-    parts = [
-        *(f"rule {part}" for part in changes(former.by_name, now.by_name).parts("gone")),
-        *(f"channel {part}" for part in changes(*channels).parts("gone")),
-    ]
-    rest = (replace(alerts, rules=(), channels=(), file="") for alerts in (former, now))
-    if len({*rest}) > 1:
-        parts.append("the keys that hold for all of them changed")
-    return f"Alerts of this reload: {'; '.join(parts)}" if parts else ""
-
-
-def read_settings() -> InForce:
-    """The settings of the environment and the files now; raises SettingsError."""
-    settings = settings_module.load()
-    return InForce(settings, secrets.load_tokens(settings))
-
-
-def read_settings_again(former: InForce) -> tuple[InForce, list[str]]:
-    """The new settings at a reload, and a line for each setting that waits for a restart.
-
-    Raises SettingsError if anything is invalid; then the former settings stay.
-    """
-    now = read_settings()
-    for name in CLOSING:
-        if getattr(former.settings, name) and not getattr(now.settings, name):
-            raise SettingsError(
-                f"{PREFIX}{name.upper()} is not set any more; only a restart opens what it closes"
-            )
-    of_master = {name: getattr(former.settings, name) for name in OF_THE_MASTER}
-    waiting = [
-        f"{PREFIX}{name.upper()} stays {value} until a restart"
-        for name, value in of_master.items()
-        if value != getattr(now.settings, name)
-    ]
-    return InForce(replace(now.settings, **of_master), now.keyring), waiting
-
-
-# Workers are replaced at a pace: their trouble must not end the master, nor overload the machine.
-#
-# A worker that ends after it has served is replaced at once. One that could not even start meets
-# the same trouble a moment later, so the next try waits, and longer each time. Gunicorn's own
-# master ends with the first worker that cannot start, and with the first fork that fails; that is
-# right for a service that has never served (systemd and the operator see it at once), and wrong for
-# one that has: descriptors, threads and memory come back.
-
-FIRST_PAUSE_SEC, LONGEST_PAUSE_SEC = 0.5, 30.0
-# A worker that dies so soon after its start may have the same trouble, a little later.
-SOON_MS = 1000
-# Gunicorn's exit status for other failures of a worker; it does not end the master.
-WORKER_FAILED = 1
-
-
-class Replacing:
-    """Forks the workers of a master that listens, with pauses after failures."""
-
-    def __init__(
-        self,
-        server: Any,
-        gauges: Gauges,
-        warn: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`server` is gunicorn's arbiter, `warn` logs a line, `clock` gives seconds.
-
-        From now on the arbiter forks by these methods.
-        """
-        self._server = server
-        self._gauges = gauges
-        self._warn = warn
-        self._clock = clock
-        self._pace = Pace()
-        self._failures = 0
-        self._not_before_sec = clock()
-        self._fork, self._fork_missing = server.spawn_worker, server.spawn_workers
-        server.spawn_worker, server.spawn_workers = self.spawn_worker, self.spawn_workers
-
-    def spawn_workers(self) -> None:
-        """Fork the missing workers, unless the last one has just failed."""
-        if self._clock() >= self._not_before_sec:
-            self._fork_missing()
-
-    def spawn_worker(self) -> int | None:
-        """Fork a worker; its process id, or None if the system has no room for it.
-
-        In the child, gunicorn runs the worker in this call; its errors pass through.
-        """
-        master = os.getpid()
-        try:
-            pid: int = self._fork()
-        except OSError as error:
-            if os.getpid() != master or not self._gauges.serving:
-                raise
-            if error.errno not in limits.EXHAUSTED:
-                raise
-            self._note_failure(f"No worker can be made: {error.strerror}")
-            return None
-        return pid
-
-    def note_end(self, booted_ms: int) -> None:
-        """Note the end of a worker; `booted_ms` is that of its slot (`gauges.Slot`)."""
-        if booted_ms < 0:
-            self._note_failure("A worker could not start")
-            return
-        # A worker that was killed before it began to serve has 0.
-        if booted_ms and monotonic_ms() - booted_ms > SOON_MS:
-            self._failures = 0
-        else:
-            self._not_before_sec = self._clock() + FIRST_PAUSE_SEC
-
-    def _note_failure(self, what: str) -> None:
-        self._failures += 1
-        # Bounded, because the power of a large number would overflow a float.
-        doubled = FIRST_PAUSE_SEC * 2 ** min(self._failures - 1, 10)
-        pause_sec = min(doubled, LONGEST_PAUSE_SEC)
-        self._not_before_sec = self._clock() + pause_sec
-        more = self._pace.turn(what)
-        if more is not None:
-            self._warn(
-                f"{what}; it is tried again, at first after {FIRST_PAUSE_SEC:g} s and at last every"
-                f" {LONGEST_PAUSE_SEC:g} s ({limits.in_use()}){more}"
-            )
 
 
 log = logging.getLogger(__name__)
@@ -254,8 +85,6 @@ wsgi_app = "flask10x.server.gunicorn_conf:worker_app()"
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108
 worker_tmp_dir = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
 graceful_timeout = GRACEFUL_TIMEOUT_SEC
-if REQUEST_WITHIN_SEC > REQUEST_CEILING_SEC:
-    raise AssertionError("a request that comes slowly would outlast a stopping worker")
 # Boards open a connection for each reading; browsers may keep one for the next page.
 keepalive = 5
 # It would be a socket in $HOME that controls the master, which is not needed.

@@ -17,7 +17,7 @@ from werkzeug.sansio.utils import host_is_trusted
 
 from flask10x.config.secrets import ALL, Keyring, Tokens
 from flask10x.config.settings import Settings
-from flask10x.system.logs import Pace
+from flask10x.system.pace import Pace
 from flask10x.web.limits import CONFLICTS
 from flask10x.web.page import OPEN, POSTING, Guard, guard_of_request
 

@@ -2,7 +2,7 @@
 
 There is never a CORS header: no page of another origin may read what we answer. Nor is there a
 Cross-Origin-Opener-Policy: over plain HTTP browsers ignore it, with an error on the console.
-`Connection` is the server's (`server/worker.py`): an application may not set it (PEP 3333).
+`Connection` is the server's (`server/connection.py`): an application may not set it (PEP 3333).
 """
 
 from typing import TYPE_CHECKING

@@ -40,7 +40,7 @@ BATCH_MAX_BYTES = 1024 * 1024
 LARGE_BODIES = {"/api/v1/readings", "/api/v2/write", "/write"}
 CHANNELS = "/api/v2/channels/"
 # How many such bodies a worker holds at once: as many bytes as all its other connections may bring
-# (`server/worker.py`, WAITING_MAX). They are decoded by two threads, one after the other.
+# (`server/connection.py`, WAITING_MAX). They are decoded by two threads, one after the other.
 LARGE_BODIES_MAX = 6
 
 

@@ -12,7 +12,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import engines
 from flask10x.database.paths import database_path
 from flask10x.database.sqlite import rescued
-from flask10x.system.logs import Pace
+from flask10x.system.pace import Pace
 from flask10x.web.page import POSTING, Route, route_of_request
 from flask10x.web.read_errors import not_now
 

@@ -12,7 +12,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.export import append
 from flask10x.recording.writer import Writer
-from flask10x.system import logs, wording
+from flask10x.system import log_file, logs, wording
 
 HOSTILE = [
     "two\r\nlines",
@@ -45,7 +45,7 @@ def log_lines(client: FlaskClient, settings: Settings) -> Iterator[list[str]]:
     lines: list[str] = []
     yield lines
     logs.flush()
-    lines += (settings.log_dir / logs.FILE_NAME).read_text(encoding="utf-8").split("\n")
+    lines += (settings.log_dir / log_file.FILE_NAME).read_text(encoding="utf-8").split("\n")
     assert lines.pop() == ""
     for line in lines:
         assert line.isprintable(), line

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from flask10x.recording.shared_queue import queue_path
+from flask10x.recording.queue_file import queue_path
 from tests.e2e.senders import (
     HOST,
     JSON_TYPE,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flask10x.recording.shared_queue import queue_path
+from flask10x.recording.queue_file import queue_path
 from tests.e2e.conftest import MakeService
 from tests.e2e.load import Load
 from tests.e2e.senders import raw_connection, read_answer, reading_of

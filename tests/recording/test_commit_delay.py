@@ -9,7 +9,8 @@ from sqlalchemy import event
 from flask10x.database.database import Database
 from flask10x.database.engine import DatabaseEngine
 from flask10x.recording.batch import Receipt
-from flask10x.recording.writer import CommitDelay, Writer
+from flask10x.recording.commit_delay import CommitDelay
+from flask10x.recording.writer import Writer
 from tests.conftest import MakeSettings
 from tests.recording.test_group_commit import Workers, counted_commits
 from tests.support.rows import pico

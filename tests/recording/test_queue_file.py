@@ -14,8 +14,9 @@ import pytest
 from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
 from flask10x.errors import ServiceRunning
-from flask10x.recording import shared_queue
-from flask10x.recording.shared_queue import MAGIC, QueueFile, queue_path
+from flask10x.recording import queue_file
+from flask10x.recording.queue_file import QueueFile, queue_path
+from flask10x.recording.shared_queue import MAGIC, SharedQueues, prepare
 from tests.conftest import MakeSettings
 from tests.recording.test_shared_queue import entry, fill, pressures
 
@@ -25,7 +26,7 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder in place of /dev/shm."""
     folder = tmp_path / "shm"
     folder.mkdir()
-    monkeypatch.setattr(shared_queue, "FOLDER", folder)
+    monkeypatch.setattr(queue_file, "FOLDER", folder)
     yield folder
 
 
@@ -124,7 +125,7 @@ def test_a_file_of_another_user_is_left_alone(
 def test_without_memory_of_that_kind_it_works_all_the_same(
     settings: Settings, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usual = shared_queue.prepare
+    usual = prepare
 
     def full(fd: int, places: int) -> None:
         # Memory without a name has room.
@@ -133,7 +134,7 @@ def test_without_memory_of_that_kind_it_works_all_the_same(
         usual(fd, places)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shared_queue, "prepare", full)
+        patch.setattr(queue_file, "prepare", full)
         made = QueueFile(settings)
     assert "cannot be used: No space left on device" in made.warnings[0]
     assert list(memory.iterdir()) == []
@@ -238,7 +239,7 @@ def test_no_descriptor_is_left_open(settings: Settings) -> None:
     before = open_files()
     for _ in range(3):
         QueueFile(settings)
-        shared_queue.SharedQueues.anonymous(4)
+        SharedQueues.anonymous(4)
     assert open_files() == before
 
 
@@ -271,7 +272,7 @@ def test_two_services_never_have_one_queue(
 ) -> None:
     """A person has deleted the lock file beside the database, say."""
     assert worker
-    monkeypatch.setattr(shared_queue, "DYING_SEC", 0.0)
+    monkeypatch.setattr(queue_file, "DYING_SEC", 0.0)
     with pytest.raises(ServiceRunning, match="stop it first"):
         QueueFile(settings)
 
@@ -279,7 +280,7 @@ def test_two_services_never_have_one_queue(
 def test_who_still_dies_is_waited_for(
     settings: Settings, worker: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_queue, "DYING_SEC", 30.0)
+    monkeypatch.setattr(queue_file, "DYING_SEC", 30.0)
     monkeypatch.setattr(time, "sleep", lambda _: end(worker))
     assert QueueFile(settings).warnings == []
 
@@ -293,7 +294,7 @@ def test_a_file_that_was_removed_while_it_was_waited_for_is_made_again(
         path.unlink(missing_ok=True)
         end(worker)
 
-    monkeypatch.setattr(shared_queue, "DYING_SEC", 30.0)
+    monkeypatch.setattr(queue_file, "DYING_SEC", 30.0)
     monkeypatch.setattr(time, "sleep", stop)
     made = QueueFile(settings)
     assert (made.warnings, made.lasts) == ([], True)

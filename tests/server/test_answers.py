@@ -12,7 +12,7 @@ from gunicorn.http.errors import (
     LimitRequestLine,
 )
 
-from flask10x.server.worker import SHOWN_CHARS, answer, status_of
+from flask10x.server.refusals import SHOWN_CHARS, answer, status_of
 
 
 @pytest.mark.parametrize(

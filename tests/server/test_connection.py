@@ -13,8 +13,9 @@ import pytest
 from gunicorn.http.errors import InvalidChunkSize, LimitRequestHeaders
 
 from flask10x.readings.parse import BODY_MAX_BYTES
-from flask10x.server import worker as module
-from flask10x.server.worker import HEAD_MAX_BYTES, Connection, Incomplete, status_of
+from flask10x.server import connection as module
+from flask10x.server.connection import HEAD_MAX_BYTES, Connection
+from flask10x.server.refusals import Incomplete, status_of
 
 # Far more than the kernel takes for a client that does not read.
 MUCH = b"x" * 32 * 1024 * 1024

@@ -9,10 +9,11 @@ from gunicorn import http
 from gunicorn.workers.ggevent import GeventWorker
 
 import flask10x.server
-from flask10x.server.worker import Listener, Request, Requests, Worker
+from flask10x.server.request import Request, Requests
+from flask10x.server.worker import Listener, Worker
 
 FOLDER = Path(flask10x.server.__file__).parent
-MODULES = ("application", "worker")
+MODULES = ("application", "connection", "refusals", "request", "worker")
 LIBRARIES = ("gunicorn", "gevent")
 # One that is new here is a thing that the next release of a library may change.
 IMPORTED = {

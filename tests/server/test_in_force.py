@@ -7,7 +7,7 @@ import pytest
 
 from flask10x.config.alerts.rules import DEFAULT, Command, Disk, Queue, Silence
 from flask10x.errors import AlertsError
-from flask10x.server import gunicorn_conf
+from flask10x.server import in_force
 from tests.support.databases import environment_of
 
 SPEAKER = Command(name="speaker", arguments=("/bin/say",))
@@ -21,21 +21,21 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_reload_takes_over_the_file_of_alerts(file: Path) -> None:
-    former = gunicorn_conf.read_settings()
+    former = in_force.read_settings()
     file.write_text("[rules.silence]\nafter_min = 10\n")
 
-    now, waiting = gunicorn_conf.read_settings_again(former)
+    now, waiting = in_force.read_settings_again(former)
     assert (now.settings.alerts.by_name["silence"], waiting) == (Silence(after_sec=600), [])
 
 
 def test_a_start_and_a_reload_refuse_a_file_with_a_mistake(file: Path) -> None:
-    former = gunicorn_conf.read_settings()
+    former = in_force.read_settings()
     file.write_text("[rules.silence]\nafter_min = -1\n")
 
     with pytest.raises(AlertsError, match=r"line 2: \[rules\.silence\] after_min: is -1"):
-        gunicorn_conf.read_settings_again(former)
+        in_force.read_settings_again(former)
     with pytest.raises(AlertsError):
-        gunicorn_conf.read_settings()
+        in_force.read_settings()
 
 
 def test_a_line_says_what_a_reload_has_brought() -> None:
@@ -46,12 +46,12 @@ def test_a_line_says_what_a_reload_has_brought() -> None:
         channels=(replace(SPEAKER, daily_max=1),),
         daily_max=1,
     )
-    assert gunicorn_conf.alerts_line(former, now) == (
+    assert in_force.alerts_line(former, now) == (
         "Alerts of this reload: rule queue added; rule silence changed;"
         " rule database, backup, replica, copies gone;"
         " channel speaker changed; the keys that hold for all of them changed"
     )
-    assert gunicorn_conf.alerts_line(former, replace(former, file="/srv/alerts.toml")) == ""
-    assert gunicorn_conf.alerts_line(former, replace(former, channels=())).endswith(
+    assert in_force.alerts_line(former, replace(former, file="/srv/alerts.toml")) == ""
+    assert in_force.alerts_line(former, replace(former, channels=())).endswith(
         ": channel speaker gone"
     )

@@ -6,7 +6,7 @@ from errno import EAGAIN, EINVAL, EMFILE
 import pytest
 
 from flask10x.readings.stations import BUILT_IN
-from flask10x.server.gunicorn_conf import FIRST_PAUSE_SEC, LONGEST_PAUSE_SEC, Replacing
+from flask10x.server.replacing import FIRST_PAUSE_SEC, LONGEST_PAUSE_SEC, Replacing
 from flask10x.system.clock import monotonic_ms
 from flask10x.system.gauges import Gauges
 

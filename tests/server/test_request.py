@@ -6,7 +6,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http.errors import ParseException
 
-from flask10x.server.worker import Request, Requests
+from flask10x.server.request import Request, Requests
 
 JSON, LENGTH, HOST = b"Content-Type: application/json", b"Content-Length: 2", b"Host: pi:8888"
 USUAL = (HOST, JSON, LENGTH)

@@ -19,7 +19,8 @@ import pytest
 
 from flask10x.config import settings
 from flask10x.config.settings import Settings
-from flask10x.system import logs
+from flask10x.system import log_file, logs
+from flask10x.system import pace as pace_module
 from flask10x.system.locks import FileLock
 
 log = logging.getLogger("flask10x.web.ingest")
@@ -56,7 +57,7 @@ def until(condition: Callable[[], object]) -> None:
 @pytest.fixture
 def collecting_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread writes only when the test lets it."""
-    monkeypatch.setattr(logs, "COLLECT_SEC", 3600.0)
+    monkeypatch.setattr(log_file, "COLLECT_SEC", 3600.0)
 
 
 def text_of(folder: Path) -> str:
@@ -124,9 +125,9 @@ def test_lines_that_come_together_are_one_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Its thread writes the first line at once, with however many others have come by then.
-    monkeypatch.setattr(logs.Collector, "start", lambda _: None)
+    monkeypatch.setattr(log_file.Collector, "start", lambda _: None)
     written: list[str] = []
-    monkeypatch.setattr(logs.LogFile, "do_write", lambda _, text: written.append(text))
+    monkeypatch.setattr(log_file.LogFile, "do_write", lambda _, text: written.append(text))
     logs.configure(given(tmp_path))
     for number in range(100):
         log.info("line %d", number)
@@ -139,7 +140,7 @@ def test_lines_that_come_together_are_one_write(
 def test_very_many_lines_are_written_before_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "HURRY_AT", 3)
+    monkeypatch.setattr(log_file, "HURRY_AT", 3)
     logs.configure(given(tmp_path))
     for number in range(4):
         log.info("line %d", number)
@@ -150,16 +151,16 @@ def test_very_many_lines_are_written_before_the_time(
 def test_what_a_stalled_card_has_no_room_for_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(logs, "WAITING_MAX", 3)
+    monkeypatch.setattr(log_file, "WAITING_MAX", 3)
     begun, moving = threading.Event(), threading.Event()
-    write = logs.LogFile.do_write
+    write = log_file.LogFile.do_write
 
-    def stalled(file: logs.LogFile, text: str) -> None:
+    def stalled(file: log_file.LogFile, text: str) -> None:
         begun.set()
         assert moving.wait(30)
         write(file, text)
 
-    monkeypatch.setattr(logs.LogFile, "do_write", stalled)
+    monkeypatch.setattr(log_file.LogFile, "do_write", stalled)
     logs.configure(given(tmp_path))
     log.info("being written")
     assert begun.wait(30)
@@ -301,8 +302,8 @@ def test_lines_of_a_traceback_are_indented(tmp_path: Path) -> None:
 
 def test_a_line_of_a_kind_is_let_in_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now_sec = [1000.0]
-    monkeypatch.setattr(logs, "time", SimpleNamespace(monotonic=lambda: now_sec[0]))
-    pace = logs.Pace()
+    monkeypatch.setattr(pace_module, "time", SimpleNamespace(monotonic=lambda: now_sec[0]))
+    pace = pace_module.Pace()
     assert [pace.turn("/data", "no token") for _ in range(3)] == ["", None, None]
     assert pace.turn("/data2", "no token") == ""
     now_sec[0] += 59.9
@@ -619,13 +620,13 @@ def test_a_card_that_stalls_delays_no_caller(
 ) -> None:
     moving = threading.Event()
     logs.configure(given(tmp_path))
-    write = logs.LogFile.do_write
+    write = log_file.LogFile.do_write
 
-    def stalled(file: logs.LogFile, line: str) -> None:
+    def stalled(file: log_file.LogFile, line: str) -> None:
         assert moving.wait(30)
         write(file, line)
 
-    monkeypatch.setattr(logs.LogFile, "do_write", stalled)
+    monkeypatch.setattr(log_file.LogFile, "do_write", stalled)
     log.info("answered")
     log.info("and answered again")
     moving.set()
@@ -637,10 +638,10 @@ def test_lines_wait_for_a_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyP
     logs.configure(given(tmp_path))
     with monkeypatch.context() as without:
 
-        def refuse(_file: logs.LogFile, _mode: str | None = None) -> NoReturn:
+        def refuse(_file: log_file.LogFile, _mode: str | None = None) -> NoReturn:
             raise OSError(EMFILE, os.strerror(EMFILE))
 
-        without.setattr(logs.LogFile, "do_open", refuse)
+        without.setattr(log_file.LogFile, "do_open", refuse)
         log.warning("waits")
         logs.flush()
         assert not (tmp_path / "flask10x.log").read_text()

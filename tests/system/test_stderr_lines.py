@@ -8,7 +8,7 @@ from io import StringIO
 
 import pytest
 
-from flask10x.system.logs import StderrLines
+from flask10x.system.stderr_lines import StderrLines
 
 
 @pytest.fixture

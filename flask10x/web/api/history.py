@@ -22,7 +22,7 @@ from flask10x.history.query import Query
 from flask10x.history.view import RollupProgress, View
 from flask10x.readings.times import LocalText, iso_text
 from flask10x.system import clock
-from flask10x.system.logs import Pace
+from flask10x.system.pace import Pace
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.api.series import bands, compared_lines, nights
 from flask10x.web.files import download

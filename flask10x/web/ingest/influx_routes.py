@@ -11,7 +11,7 @@ from flask import Response, jsonify, request
 from flask10x.readings import protocols
 from flask10x.readings.protocols import PRECISIONS_NS, LineProblem
 from flask10x.system import clock
-from flask10x.system.logs import Pace
+from flask10x.system.pace import Pace
 from flask10x.web import access, context
 from flask10x.web.access import token_of_request
 from flask10x.web.ingest.batch import ITEMS_MAX, Items, outcome_of

@@ -20,7 +20,7 @@ from flask10x.recording.rejected import LATEST_BODY_BYTES, RejectedReading
 from flask10x.recording.repeats import key_of
 from flask10x.runtime.store import Store
 from flask10x.system import clock
-from flask10x.system.logs import Pace
+from flask10x.system.pace import Pace
 from flask10x.web.access import Access, sender
 from flask10x.web.ingest.options import means_dry_run, request_key
 from flask10x.web.ingest.take import DRY_RUN, note_unknown

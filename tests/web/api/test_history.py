@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from flask10x.database.database import Database
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
-from flask10x.system.logs import Pace
+from flask10x.system.pace import Pace
 from flask10x.web.api import history as history_api
 from flask10x.web.limits import DOWNLOADS_MAX
 from tests.support.both_engines import NO_READINGS

@@ -20,7 +20,7 @@ from flask10x.database.paths import database_path
 from flask10x.database.running_service import running
 from flask10x.database.sqlite.litestream import folder_beside
 from flask10x.system import units
-from flask10x.system.logs import FILE_NAME
+from flask10x.system.log_file import FILE_NAME
 
 Manner = Literal["systemd", "container", "terminal"]
 

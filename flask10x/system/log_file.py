@@ -1,0 +1,229 @@
+"""The file of the log, which all processes share; the lines of half a second are written at once.
+
+Logging waits neither for the file nor for a lock of another process: a thread writes all records
+together.
+"""
+
+import logging
+import os
+import re
+import sys
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from datetime import datetime
+from io import TextIOWrapper
+
+from concurrent_log_handler import ConcurrentRotatingFileHandler
+
+from flask10x.config.settings import Settings
+from flask10x.system import disk, limits
+from flask10x.system.log_line import LogLine
+from flask10x.system.wording import escape
+
+FILE_NAME = "flask10x.log"
+# So there are two writes a second however much is logged. A line has to be in the file within a
+# second, so half a second is left for the card and for the other processes.
+COLLECT_SEC = 0.5
+# So many lines are written without further delay; collecting more saves nothing.
+HURRY_AT = 1_000
+# Some 5 MB, reached only if the card stalls: for ten seconds of the fastest traffic, for days of a
+# home's.
+WAITING_MAX = 20_000
+
+# The lines of a traceback are indented, so a record begins with every other line.
+_NEXT_RECORD = re.compile(r"\n(?! )")
+
+
+class Collector(logging.Handler):
+    """Collects records and writes them into the file: `start` its thread, `close` it at the end."""
+
+    def __init__(self, file: "LogFile") -> None:
+        super().__init__()
+        self.received = 0
+        """How many records it has received so far."""
+        self.finished = 0
+        """How many of them are written or lost."""
+        self._file = file
+        self._waiting: deque[LogLine] = deque()
+        self._dropped = self._dropped_logged = 0
+        self._writing = threading.Lock()
+        self._has_lines, self._hurry = threading.Event(), threading.Event()
+        self._ends = False
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; raises RuntimeError if the system has none."""
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the record for the thread; if there is no room, it is dropped and counted."""
+        # Handlers are called one at a time, under their own lock.
+        waiting = len(self._waiting)
+        if waiting >= WAITING_MAX:
+            self._dropped += 1
+            return
+        try:
+            self._waiting.append(LogLine.of(record))
+        except Exception:
+            complain()
+            return
+        self.received += 1
+        if not self._has_lines.is_set():
+            self._has_lines.set()
+        # The first line is written at once: it opens the file while there are descriptors.
+        if (waiting >= HURRY_AT or not self.finished) and not self._hurry.is_set():
+            self._hurry.set()
+
+    def hurry(self) -> None:
+        """Let the thread write the lines now, without collecting more."""
+        if self.finished < self.received:
+            self._hurry.set()
+
+    def flush(self) -> None:
+        """Return once every record so far is in the file or lost."""
+        with self._writing:
+            self._write()
+
+    def close(self) -> None:
+        """Write the lines that wait, end the thread, close the file; harmless if it is closed."""
+        self._ends = True
+        self._has_lines.set()
+        self._hurry.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.flush()
+        with suppress(OSError):
+            self._file.close()
+        super().close()
+
+    def before_fork(self) -> None:
+        """Write the lines that wait, and block writing until `after_fork`."""
+        self._writing.acquire()
+        self._write()
+
+    def after_fork(self) -> None:
+        """Go on, in the parent."""
+        self._writing.release()
+
+    def after_fork_in_child(self) -> None:
+        """Leave newer lines to the parent; the child has no thread, so it has to call `flush`."""
+        self._waiting.clear()
+        self._has_lines, self._hurry = threading.Event(), threading.Event()
+        self._dropped = self._dropped_logged
+        self.received = self.finished
+        self._writing.release()
+
+    def _run(self) -> None:
+        while not self._ends:
+            self._has_lines.wait()
+            self._hurry.wait(COLLECT_SEC)
+            # Cleared before the records are written: a record that comes later sets them again.
+            self._has_lines.clear()
+            self._hurry.clear()
+            self.flush()
+
+    def _write(self) -> None:
+        lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        dropped, warnings = self._dropped, []
+        if dropped != self._dropped_logged:
+            text = f"{dropped - self._dropped_logged} lines of the log were lost: the file stalled"
+            warnings.append(LogLine(time.time(), "WARNING", text))
+        if not (lines or warnings):
+            return
+        if not self._file.write(lines + warnings):
+            # It can be written once a descriptor is free again.
+            self._waiting.extendleft(reversed(lines))
+            self._has_lines.set()
+            return
+        self._dropped_logged = dropped
+        self.finished += len(lines)
+
+
+class LogFile(ConcurrentRotatingFileHandler):
+    """The shared file; lines that cannot be written are lost, which stderr says once."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            str(settings.log_dir / FILE_NAME),
+            maxBytes=settings.log_max_bytes,
+            backupCount=settings.log_backup_count,
+            encoding="utf-8",
+            newline="",
+        )
+        self._zone = settings.zone
+        self._complained = self._exhausted = False
+
+    def write(self, lines: list[LogLine]) -> bool:
+        """Write all lines under one lock; after an error they are lost.
+
+        Return False if the process has no descriptor for the file, so that another try may succeed.
+        """
+        # Lines that are written together belong to few seconds.
+        seconds = {int(line.created) for line in lines}
+        times = {
+            second: f"{datetime.fromtimestamp(second, self._zone):%Y-%m-%d %H:%M:%S} "
+            for second in seconds
+        }
+        text = "\n".join(line.text(times[int(line.created)]) for line in lines)
+        self._exhausted = False
+        self.handle(logging.makeLogRecord({"msg": text}))
+        return not self._exhausted
+
+    def do_write(self, msg: str) -> None:
+        """Write the records of the message, rotating between two of them where the file is full."""
+        records = _NEXT_RECORD.split(msg)
+        while records:
+            fitting = self._fitting(records)
+            super().do_write("\n".join(records[:fitting]))
+            del records[:fitting]
+            if records:
+                # A file that cannot be renamed goes on growing, as with a single line.
+                with suppress(OSError):
+                    self.doRollover()
+
+    def _fitting(self, records: list[str]) -> int:
+        """How many of the records fill the file; at least one, even if it exceeds the limit."""
+        if self.stream is None:
+            self.stream = self.do_open()
+        room = self.maxBytes - self.stream.seek(0, os.SEEK_END)
+        for number, record in enumerate(records, start=1):
+            room -= len(record.encode()) + len(self.terminator)
+            if room <= 0:
+                return number
+        return len(records)
+
+    def do_open(self, mode: str | None = None) -> TextIOWrapper:
+        """Open the file, and end the line that a full disk or a power cut has torn."""
+        disk.make_private(self.baseFilename)
+        stream = super().do_open(mode)
+        if self._is_torn():
+            stream.write(self.terminator)
+        return stream
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002
+        error = sys.exc_info()[1]
+        self._exhausted = isinstance(error, OSError) and error.errno in limits.EXHAUSTED
+        if not (self._complained or self._exhausted):
+            self._complained = True
+            complain()
+        # The content of the stream's buffer would fail again, at `close` or at the end of Python.
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
+
+    def _is_torn(self) -> bool:
+        with open(self.baseFilename, "rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+
+
+def complain() -> None:
+    """Write the exception that cost lines to stderr, if that is possible."""
+    with suppress(Exception):
+        reason = escape(repr(sys.exc_info()[1]))
+        sys.stderr.write(f"WARNING Lines of the log are lost: {reason}\n")
