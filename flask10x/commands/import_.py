@@ -54,6 +54,11 @@ COUNTS = ("new", "present", "rejected", "removed")
     metavar="NAME",
     help="The time zone of the files' times, where it is not the service's.",
 )
+@translated.option(
+    "--zone-is-right",
+    is_flag=True,
+    help="Store the rows although they are stored ones in another time zone.",
+)
 @translated.option("--dry-run", is_flag=True, help="Say what would be stored, and store nothing.")
 @translated.option(
     "--json", "as_json", is_flag=True, help="With --dry-run: one JSON object a file."
@@ -63,6 +68,7 @@ def command(
     endpoint: str | None,
     accept_last_line: bool,
     zone: str | None,
+    zone_is_right: bool,
     **output: bool,
 ) -> None:
     """Store the rows of old CSV FILES that the database does not have yet.
@@ -74,7 +80,8 @@ def command(
     """
     config = settings.load()
     check_names("--endpoint", [endpoint] if endpoint else [], config.stations.by_endpoint)
-    of_files, options = _in_zone(config, zone), ImportOptions(endpoint, accept_last_line)
+    of_files = _in_zone(config, zone)
+    options = ImportOptions(endpoint, accept_last_line, zone_is_right)
     if output["as_json"] and not output["dry_run"]:
         raise click.UsageError(_("--json goes with --dry-run only"))
     if output["dry_run"]:

@@ -242,6 +242,8 @@ class ImportOptions:
     endpoint: str | None = None
     accept_last_line: bool = False
     """Whether a last line without an end is a row."""
+    zone_is_right: bool = False
+    """Whether the rows are stored although each is a stored one in another time zone."""
 
 
 BY_NAME = ImportOptions()
@@ -285,7 +287,7 @@ def preview_file(
     Raises what `import_file` raises.
     """
     file = _OldFile(settings, path, options)
-    running = _Import(settings, database, path, file.layout)
+    running = _Import(settings, database, path, file.layout, options)
     new = present = 0
     first_ms: int | None = None
     last_ms: int | None = None
@@ -369,7 +371,7 @@ def import_file(
     file = _OldFile(settings, path, options)
     layout = file.layout
     check_zone(settings, database, path, layout.station)
-    running = _Import(settings, database, path, layout)
+    running = _Import(settings, database, path, layout, options)
     stored = present = elsewhere = minus_zeros = 0
     with RejectedRows(path, settings.csv_dir) as rejected:
         for block, start, end in file.blocks(rejected, advance, running.same_bytes):
@@ -425,7 +427,14 @@ def _station(
 class _Import:
     """The transactions of a file's import."""
 
-    def __init__(self, settings: Settings, database: Database, path: Path, layout: Layout) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        path: Path,
+        layout: Layout,
+        options: ImportOptions,
+    ) -> None:
         self._database = database
         self._station = layout.station
         self._stored_rows = StoredRows(settings.zone, database, path, layout)
@@ -446,9 +455,9 @@ class _Import:
         is_own = csv_lines.is_name_of(layout.station, path.name)
         self._exported = rows.exported_to if is_own else sys.maxsize
         self._removed_ms = rows.removed.last_ms
-        self._other_zones: OtherZones | None = OtherZones(
-            settings.zone, database, path, layout, self._removed_ms
-        )
+        self._other_zones: OtherZones | None = None
+        if not options.zone_is_right:
+            self._other_zones = OtherZones(settings.zone, database, path, layout, self._removed_ms)
 
     def store(self, block: Block, start: int, end: int) -> int:
         """Insert the rows of the block that are not stored yet; return their number.

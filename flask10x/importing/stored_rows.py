@@ -7,16 +7,18 @@ another time. Imported, every one of them would become a second reading, which n
 import math
 from bisect import insort
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, timedelta, timezone, tzinfo
+from datetime import UTC, tzinfo
 from functools import cache, cached_property, lru_cache
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 from sqlalchemy import Select, bindparam, func, select
 
+from flask10x.config.towns import towns
 from flask10x.database.database import Database
 from flask10x.database.insert import InsertRow
 from flask10x.database.tables import archived_files, exports, measurement, readings
@@ -114,20 +116,23 @@ def _rows_between(station: Station) -> Select[Any]:
     )
 
 
-# So many rows, not all of one value, are stored ones at one shift by chance only where both repeat
-# themselves, and then at several shifts.
-SAME_BY_CHANCE_ROWS = 10
+# A file is known in a zone that no export had by so many different readings, each of which is a
+# stored one there. Fewer are stored ones in some zone by chance: a single reading of a thermometer
+# that sends at the same second of each minute is one in 8 times, three that differ in none of 60.
+DIFFERENT_READINGS = 3
+# As many show which zone it is.
+ROWS_LOOKED_AT = 10
 
 
 @dataclass(slots=True)
 class ReadRows:
-    """How many rows a file has, as read in some zone."""
+    """How many rows of a file are stored, as read in some zone."""
 
-    rows: int = 0
     stored: int = 0
-    """Of these, how many are stored."""
+    missing: int = 0
+    """How many are not, though their time is after that of readings that were removed."""
     amid: int = 0
-    """And how many are not, though their time is between the times of stored rows."""
+    """Of these, how many have a time between the times of stored rows."""
     first_ms: int = 0
     """The time of the first one that is stored."""
 
@@ -149,7 +154,7 @@ class OtherZones:
 
         Read in the zone of a file of the station, most rows of its copy are stored; the others are
         those of the old server, or of a database that was lost. Of a file in a zone that no export
-        has had, all of them are, at one shift.
+        has had, all of them are.
         """
         # Each reads the whole file.
         read = cache(self._read)
@@ -157,16 +162,17 @@ class OtherZones:
             there = read(zone, start)
             if there.stored > max(there.amid, read(self.zone, start).stored):
                 raise self._refusal(there, name, zone)
-        if shift := self._shift(start):
-            there = read(shift, start)
-            if there.rows == there.stored > read(self.zone, start).stored:
-                raise self._refusal(there, str(shift), shift)
+        for name, zone in self._zones_of_first_rows(start):
+            there = self._read(zone, start, all_stored=True)
+            if not there.missing and there.stored > read(self.zone, start).stored:
+                raise self._refusal(there, name, zone)
 
     def _refusal(self, there: ReadRows, name: str, zone: tzinfo) -> ImportRefused:
         shown = (local_text(there.first_ms, each) for each in (zone, self.zone))
         text = _(
             "{what}; its rows are stored already, and would be stored a second time with other"
-            " times. Import it in the time zone {zone}"
+            " times. Import it in the time zone {zone}; if they are other readings, store them with"
+            " flask10x import --zone-is-right"
         )
         what = OtherZone(name, zone_name_of(self.zone), *shown)
         return ImportRefused(text.format(what=what, zone=name))
@@ -196,8 +202,8 @@ class OtherZones:
             if zone and times.first_difference(zone, self.zone, *self._between) is not None:
                 yield name, zone
 
-    def _read(self, zone: tzinfo | None, start: int) -> ReadRows:
-        """Read the rows in this zone, and count them."""
+    def _read(self, zone: tzinfo | None, start: int, *, all_stored: bool = False) -> ReadRows:
+        """Read the rows in this zone, and count them; with `all_stored` until one is missing."""
         read, (first, last) = ReadRows(), self._between
         reader = LegacyReader(self.layout, zone)
         rows = StoredRows(zone, self.database, self.path, self.layout)
@@ -211,21 +217,77 @@ class OtherZones:
                     read.first_ms = read.first_ms or row[1]
                     read.stored += 1
                 elif self.removed_ms is None or row[1] > self.removed_ms:
+                    read.missing += 1
                     read.amid += first <= row[1] <= last
-            read.rows += len(block.rows)
+            if all_stored and read.missing:
+                break
             start = end
         return read
 
-    def _shift(self, start: int) -> tzinfo | None:
-        """Return the one zone, by its offset, in which the first rows are stored ones."""
+    def _zones_of_first_rows(self, start: int) -> Iterator[tuple[str, tzinfo]]:
+        """Yield the zones in which the first rows are stored ones, one of those of equal times.
+
+        None where the rows are too few or too much alike, or are stored ones at more than one
+        shift: where readings repeat themselves.
+        """
+        rows = self._different_rows(start)
+        if len({row[2:] for row in rows}) < DIFFERENT_READINGS:
+            return
+        offsets = list(map(self._offsets_of, rows))
+        if not all(offsets):
+            return
+        seconds = [row[1] // SECOND_MS for row in rows]
+        fitting: dict[str, tzinfo] = {}
+        shifts = set[tuple[int, ...]]()
+        for name in _zone_names():
+            zone = times.zone_of(name)
+            if zone and (shift := _shift_in(zone, seconds, offsets)):
+                fitting[name] = zone
+                shifts.add(shift)
+        if len(shifts) != 1:
+            return
+        others: list[tzinfo] = []
+        for name, zone in fitting.items():
+            if all(times.first_difference(zone, each, *self._between) for each in others):
+                others.append(zone)
+                yield name, zone
+
+    def _different_rows(self, start: int) -> list[InsertRow]:
+        """Return the first rows that differ from those above them, read as UTC.
+
+        Without rows that may have been removed.
+        """
         _end, text_bytes = next(blocks(self.path, start))
-        rows = LegacyReader(self.layout, UTC).read(text_bytes).rows[:SAME_BY_CHANCE_ROWS]
-        if len(rows) < SAME_BY_CHANCE_ROWS or len({row[2:] for row in rows}) == 1:
+        # In no zone the time of a row is earlier.
+        earlier_ms = times.OFFSETS_SEC[1] * SECOND_MS
+        found: list[InsertRow] = []
+        for row in LegacyReader(self.layout, UTC).read(text_bytes).rows:
+            is_removed = self.removed_ms is not None and row[1] - earlier_ms <= self.removed_ms
+            if not is_removed and (not found or row[2:] != found[-1][2:]):
+                found.append(row)
+        return found[:ROWS_LOOKED_AT]
+
+    def _offsets_of(self, row: InsertRow) -> set[int]:
+        """Return how many seconds ahead of UTC this row is a stored one."""
+        of_station = FileRows(self.database, self.layout.station)
+        like = of_station.in_other_zone(ParsedLine(row[1], row[1], row[2:]), None)
+        return {row[1] // SECOND_MS - ms // SECOND_MS for _id, ms in like}
+
+
+def _shift_in(
+    zone: tzinfo, seconds: Iterable[int], offsets: Iterable[set[int]]
+) -> tuple[int, ...] | None:
+    """Return how far ahead of UTC the zone is at each of these local times, if it may be that."""
+    shift = []
+    for second, possible in zip(seconds, offsets, strict=True):
+        # Two where the clock is put back between two stored rows that are alike.
+        there = [each for each in possible if times.utc_offset(second - each, zone) == each]
+        if not there:
             return None
-        of_station, shifts = FileRows(self.database, self.layout.station), list[set[int]]()
-        for row in rows:
-            like = of_station.in_other_zone(ParsedLine(row[1], row[1], row[2:]), None)
-            shifts.append({(row[1] - ms // SECOND_MS * SECOND_MS) // SECOND_MS for _id, ms in like})
-        if len(same := set.intersection(*shifts)) != 1:
-            return None
-        return timezone(timedelta(seconds=same.pop()))
+        shift.append(there[0])
+    return tuple(shift)
+
+
+def _zone_names() -> Iterable[str]:
+    """Return the names of all zones, those of towns first: more people know them."""
+    return dict.fromkeys([*(town.zone for town in towns()), *sorted(available_timezones())])

@@ -1,5 +1,6 @@
 """A copy of readings that are stored, read in another zone than it was written in."""
 
+import random
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.errors import ImportRefused
 from flask10x.export.append import export
-from flask10x.importing.importer import preview_file
+from flask10x.importing.importer import ImportOptions, preview_file
 from tests.conftest import MakeSettings
 from tests.support.csv_folder import (
     FIRST_MS,
@@ -29,7 +30,8 @@ TOKYO, BERLIN = ZoneInfo("Asia/Tokyo"), ZoneInfo("Europe/Berlin")
 REFUSED = (
     "the file was written in the time zone {zone}, this command runs in UTC: {there} there is"
     " {here} here; its rows are stored already, and would be stored a second time with other times."
-    " Import it in the time zone {zone}"
+    " Import it in the time zone {zone}; if they are other readings, store them with flask10x"
+    " import --zone-is-right"
 )
 OLD = b"2025-08-20 09:00:00,980.5,25.0\r\n2025-08-20 09:01:00,981.5,25.0\r\n"
 
@@ -92,19 +94,110 @@ def test_an_exported_file_over_both_clock_changes_of_a_year(
     assert run(berlin, database, path) == (0, 800, 0)
 
 
-def test_a_file_that_no_export_has_written_is_known_by_one_shift_of_all_its_rows(
-    settings: Settings, utc: Settings, database: Database, tmp_path: Path
+@pytest.mark.parametrize("count", [3, 20])
+def test_a_file_that_no_export_has_written_is_known_by_the_zone_of_all_its_rows(
+    settings: Settings, utc: Settings, database: Database, tmp_path: Path, count: int
 ) -> None:
     path = tmp_path / NAME
-    path.write_bytes(HEADER + lines(*range(20)))
+    path.write_bytes(HEADER + lines(*range(count)))
     run(settings, database, path)
     there, here = "2025-08-24 10:46:40", "2025-08-24 01:46:40"
+    # A name that `--zone` takes.
     reason = refusal(utc, database, path)
-    assert reason == REFUSED.format(zone="UTC+09:00", there=there, here=here)
-    assert run(settings, database, path) == (0, 20, 0)
+    assert reason == REFUSED.format(zone="Asia/Tokyo", there=there, here=here)
+    assert run(settings, database, path) == (0, count, 0)
     # One row more that is not stored: no longer the same readings.
-    path.write_bytes(HEADER + lines(*range(20)) + b"2025-08-24 10:48:00,5.0,25.0\r\n")
-    assert run(utc, database, path) == (21, 0, 0)
+    path.write_bytes(HEADER + lines(*range(count)) + b"2025-08-24 10:48:00,5.0,25.0\r\n")
+    assert run(utc, database, path) == (count + 1, 0, 0)
+
+
+def test_such_a_copy_over_a_clock_change(
+    make_settings: MakeSettings, utc: Settings, database: Database, tmp_path: Path
+) -> None:
+    """Its first rows are one hour ahead of UTC, the others two; Amsterdam has Berlin's clock."""
+    berlin = make_settings(TIMEZONE="Europe/Berlin")
+    times = ["01:57:00", "01:58:00", "01:59:00", "03:00:00", "03:01:00"]
+    rows = [f"2025-03-30 {time},{990 + n}.5,25.0" for n, time in enumerate(times)]
+    path = write(tmp_path / NAME, *rows)
+    run(berlin, database, path)
+    assert refusal(utc, database, path).startswith(
+        "the file was written in the time zone Europe/Amsterdam, this command runs in UTC:"
+        " 2025-03-30 01:57:00 there is 2025-03-30 00:57:00 here; its rows are stored already"
+    )
+    # Late in the file: the first rows are stored ones in Lagos, too.
+    rows = [f"2025-03-29 {n:02d}:07:00,{990 + n}.5,25.0" for n in range(24)] + rows
+    path = write(tmp_path / NAME, *rows)
+    run(berlin, database, path)
+    assert "in the time zone Europe/Amsterdam, " in refusal(utc, database, path)
+
+
+def test_such_a_copy_of_which_a_part_was_removed(
+    settings: Settings, utc: Settings, database: Database, tmp_path: Path
+) -> None:
+    rows = [f"2025-08-{day} 10:46:00,9{day}.5,25.0" for day in range(20, 28)]
+    path = write(tmp_path / NAME, *rows)
+    run(settings, database, path)
+    removed_ms = int(datetime(2025, 8, 22, 12, tzinfo=TOKYO).timestamp() * 1000)
+    execute(
+        database_file(settings),
+        f"DELETE FROM readings WHERE received_at < {removed_ms}",
+        "INSERT INTO removed (endpoint, last_id, last_ms, readings)"
+        f" VALUES ('data', 2, {removed_ms}, 2)",
+    )
+    assert "in the time zone Asia/Tokyo, " in refusal(utc, database, path)
+
+
+def test_two_readings_or_equal_ones_are_imported(
+    settings: Settings, utc: Settings, database: Database, tmp_path: Path
+) -> None:
+    """They are stored ones in some zone by chance, and no export was in another one."""
+    rows = [f"2025-08-24 10:46:{n},{990 + n % 2}.5,25.0" for n in range(10, 40)]
+    path = write(tmp_path / NAME, *rows)
+    run(settings, database, path)
+    assert run(utc, database, path) == (30, 0, 0)
+
+
+def test_who_knows_better_stores_the_rows(
+    settings: Settings, utc: Settings, database: Database
+) -> None:
+    store(settings, *range(20))
+    export(settings, database)
+    path = settings.data_dir / "PicodataX-until-2025-08-24.csv"
+    path.write_bytes(HEADER + lines(*range(20)))
+    assert "--zone-is-right" in refusal(utc, database, path)
+    assert preview_file(utc, database, path, ImportOptions(zone_is_right=True)).new == 20
+    assert run(utc, database, path, zone_is_right=True) == (20, 0, 0)
+
+
+def test_few_other_readings_of_a_quiet_room_are_imported(
+    settings: Settings, database: Database
+) -> None:
+    """A gap of the table is filled: of a thermometer that sends each minute at the same second.
+
+    By chance such rows are stored ones in another zone: of 60 files of one to four rows each
+    8 to 13 % where a single reading would do, 3 % of three where two would, none with three.
+    """
+    chance = random.Random(7)
+    celsius = [20.0]
+    for _ in range(3 * 1440):
+        celsius.append(celsius[-1] + chance.gauss(0, 0.05))
+    readings = [(FIRST_MS + 60_000 * n, round(value, 1)) for n, value in enumerate(celsius)]
+    # None of the rows of each hour's first minutes is stored.
+    values = (f"('data', {at}, 990.5, {t})" for n, (at, t) in enumerate(readings) if n % 60 > 4)
+    execute(database_file(settings), STORE + ", ".join(values))
+    refused = 0
+    for hour in range(24, 48):
+        for count in (1, 2, 3, 5):
+            rows = [
+                f"{datetime.fromtimestamp(at // 1000, TOKYO):%F %T},990.5,{t}"
+                for at, t in readings[60 * hour : 60 * hour + count]
+            ]
+            path = write(settings.data_dir / NAME, *rows)
+            try:
+                assert preview_file(settings, database, path).new == count
+            except ImportRefused:
+                refused += 1
+    assert refused == 0
 
 
 def test_other_readings_of_the_same_times_are_imported(
