@@ -1,8 +1,10 @@
 """The command `flask10x`. Each command is a module of this folder, loaded when it is called."""
 
+import atexit
 import importlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from gettext import gettext as _
@@ -80,6 +82,8 @@ def main(arguments: Sequence[str] | None = None, *, english: bool = False) -> No
     are for the operator. `arguments` replace those of the process. With `english` the locale does
     not choose the language: the service reads the output.
     """
+    # What is done stays done: a Ctrl+C while Python ends would only spoil the exit status.
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     translated.choose_language({} if english else os.environ)
     # A command prints its errors; the log is that of the service.
     logging.getLogger("flask10x").addHandler(logging.NullHandler())

@@ -171,3 +171,29 @@ def test_check(settings: Settings, readings: Database, options: list[str], state
 def test_in_japanese(settings: Settings, readings: Database, tmp_path: Path) -> None:
     ended = interrupted_copy(settings, tmp_path / "usb", language="ja_JP.UTF-8")
     assert ended == (1, "", "\n中断しました。\n")
+
+
+# A signal while Python clears away its modules, which takes longer than many a command.
+AT_THE_END = """
+import builtins, os, signal, sys
+from flask10x.commands.main import main
+
+class Last:
+    def __del__(self, kill=os.kill, own=os.getpid(), number=signal.SIGINT):
+        kill(own, number)
+
+builtins.last = Last()
+main(sys.argv[1:])
+"""
+
+
+def test_a_command_that_has_done_its_work_ends_as_such(settings: Settings) -> None:
+    """It ended by the signal, as if it had been interrupted."""
+    done = subprocess.run(
+        [sys.executable, "-c", AT_THE_END, "check", "--help"],
+        env=environment_of(settings.data_dir),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("Usage:")

@@ -6,6 +6,7 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC
@@ -40,22 +41,39 @@ ROW = "2025-08-24 10:46:40,1.0,2.0"
 
 
 @contextmanager
-def interrupted_charts(path: Path) -> Iterator[Callable[[int], None]]:
-    """Presses Ctrl+C while the charts of a process wait for what another one holds."""
+def interrupted_charts(database: Database, rows: int) -> Iterator[Callable[[int], None]]:
+    """Presses Ctrl+C while the charts of a process wait for what another one holds.
+
+    From when so many rows are stored it is held: however late the screen is read, the charts are
+    not ready before.
+    """
+    path = database.path
     if databases.ON_POSTGRES:
         with on_postgres(path) as holder, holder.transaction():
             holder.execute("LOCK TABLE rollups IN EXCLUSIVE MODE")
             yield lambda pid: os.kill(pid, signal.SIGINT)
         return
+    is_over = threading.Event()
     with closing(FairLock(lock_path(path, "commit"))) as lock:
 
-        def interrupt(pid: int) -> None:
-            # It waits for this lock, or for its next piece.
-            lock.acquire(10)
-            os.kill(pid, signal.SIGINT)
-            lock.release()
+        def hold() -> None:
+            while not is_over.is_set():
+                lock.acquire(60)
+                if count(database) >= rows:
+                    is_over.wait()
+                lock.release()
 
-        yield interrupt
+        def interrupt(pid: int) -> None:
+            os.kill(pid, signal.SIGINT)
+            is_over.set()
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        try:
+            yield interrupt
+        finally:
+            is_over.set()
+            holder.join()
 
 
 def arguments(*files: str | Path) -> list[str]:
@@ -242,7 +260,7 @@ def test_ctrl_c_leaves_the_rest_of_the_charts_to_the_service(
         pressure="1000",
     )
     path = write(tmp_path / NAME, ROW)
-    with interrupted_charts(database.path) as interrupt:
+    with interrupted_charts(database, 200_001) as interrupt:
         shown = on_terminal(settings, "import", str(path), seen="rollups", then=interrupt)
     assert shown.status == 0
     assert shown.output == "PicodataX.csv: 1 row read, 1 stored, 0 present, 0 rejected\n"
