@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 # Many tests wait for real processes, so twice the cores is not too many; with three times `make test` takes longer.
 PROCESSES ?= 4
 # Those of the tools wait for more.
-tools tools-once tools-postgres test-python: PROCESSES := 6
+tools tools-postgres: PROCESSES := 6
 # Who runs the program takes the charts alone. Tests take all of npm's packages, in one go: each `npm ci` begins anew.
 OMIT := --omit=dev
-test test-python test-postgres tools tools-once tools-postgres: OMIT :=
+test test-python test-postgres tools tools-postgres: OMIT :=
 # What users run, with hashes (docs/decisions/0027-dependencies-and-lock.md).
 LOCK := requirements.lock
 # What `flask10x mqtt` needs beside it.
@@ -38,31 +38,19 @@ BOARDS := $(VENV)/boards
 # Only tests need it, and only where npm is.
 AXE := $(if $(shell command -v npm),node_modules/axe-core/axe.min.js)
 
-# A test runs again, on another engine or another Python, only where it can end otherwise there.
-# The same wherever they run: documents and lists, imports between folders, what a browser makes of a page, the wheel, and
-# what has a server of PostgreSQL by itself. A cluster has one, too, but makes networks on the machine: a browser gives up
-# what it loads then, so those tests run where no browser does.
-ONCE := tests/browser tests/postgres tests/e2e/test_wheel.py $(wildcard tests/test_*.py) \
-  $(addprefix tests/contract/test_,alert_docs.py catalogue.py cluster_files.py developer_docs.py docs.py docs_site.py) \
-  $(addprefix tests/contract/test_,home_assistant.py lists.py lock.py makefile.py prometheus_names.py routes.py tutorial.py)
-# Besides these on PostgreSQL: what happens before a reading is stored and after one was read, by the pages too: who is let
-# in, in which language and with which headers, and what is only about files. Of the running service what stores and starts;
-# tests that have no folder, so no database, leave themselves out (tests/support/databases.py).
-STORING := added_stations backup batches bedroom closing committed crashes golden import one_worker rejected starting \
-  status stopping
-NO_ENGINE := $(ONCE) tests/contract/test_deploy.py \
-  $(addprefix tests/,alerts config faults/cluster mqtt readings server simulated_month system) \
-  $(addprefix tests/web/test_,access.py compression.py headers.py preferences.py ranges.py reasons.py) \
-  $(addprefix tests/web/pages/,home/test_no_such_page.py test_boards.py test_setup_house.py) tests/history/test_parameters.py \
-  $(filter-out $(STORING:%=tests/e2e/test_%.py),$(wildcard tests/e2e/test_*.py))
-ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal \
-  $(addprefix --ignore=,$(NO_ENGINE))
+# A test runs again, on another engine or another Python, only where it can end otherwise there: what stores, finds,
+# sums, exports, imports and restores readings, on both; numbers and times, by the Python; what stops and kills leave, by
+# the engine. Pages answer from these: tests/postgres/test_same_answers.py compares those of both engines.
+STORING := $(addprefix tests/,database export history importing maintenance recording)
+ON_PYTHON := $(STORING) tests/config tests/readings $(wildcard tests/contract/test_golden*.py tests/e2e/test_start*.py)
+ON_ENGINE := $(STORING) tests/runtime $(addprefix tests/e2e/test_,backup.py committed.py crashes.py starting.py stopping.py)
+ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal
 
 # Tests start the program some hundred times: it shall not be compiled each time.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop mqtt alerts postgres messages compiled test test-python test-postgres tools tools-once tools-postgres soak figures answers docs bench bench-boards bench-engines bench-growth check format format-check lint types migrations wheel deb image release lock lock-check clean
+.PHONY: help run develop mqtt alerts postgres messages compiled test test-python test-postgres tools tools-postgres soak figures answers docs bench bench-boards bench-engines bench-growth check format format-check lint types migrations wheel deb image release lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -104,24 +92,20 @@ $(VENV)/.compiled: $(VENV)/.develop
 test: $(VENV)/.develop charts $(AXE) $(if $(TESTS),,compiled) ## install what tests need and run them all (4 minutes on two cores); some: make test TESTS=tests/readings
 	$(BIN)/python -m pytest -m "$(MARKED)" -n $(PROCESSES) --dist worksteal $(TESTS)
 
-# What another interpreter, with its SQLite, may answer otherwise, and all tools on the way:
+# What another interpreter, with its SQLite, may answer otherwise:
 # `make test-python PYTHON=/usr/bin/python3 VENV=.venv-system`.
-test-python: $(VENV)/.tools charts $(AXE) $(if $(TESTS),,compiled) ## the tests that can differ by the interpreter and its SQLite, with those of `make tools`
-	$(BIN)/python -m pytest -m "not long" -n $(PROCESSES) --dist worksteal $(addprefix --ignore=,$(ONCE)) $(TESTS)
+test-python: $(VENV)/.develop charts ## the tests that can differ by the interpreter and its SQLite
+	$(BIN)/python -m pytest -m "$(MARKED)" -n $(PROCESSES) --dist worksteal $(or $(TESTS),$(ON_PYTHON))
 
 # On a server of the tests' own. What is about the file of SQLite says so and is skipped.
-# `make test-postgres TESTS="tests/database tests/export"`; all of them where none are named.
-test-postgres: $(VENV)/.develop charts $(AXE) $(if $(TESTS),,compiled) ## the same on PostgreSQL (needs Debian's postgresql-17)
-	$(ON_POSTGRES) -m "$(MARKED)" $(TESTS)
+test-postgres: $(VENV)/.develop charts ## those that can differ by the engine, on PostgreSQL (needs Debian's postgresql-17)
+	$(ON_POSTGRES) -m "$(MARKED)" $(or $(TESTS),$(ON_ENGINE))
 
 tools-postgres: $(VENV)/.tools charts ## and of `make tools` what a kill or a fault leaves in the database
-	$(ON_POSTGRES) -m "tools and not long" tests/faults
-
-tools-once: $(VENV)/.tools charts $(AXE) ## of `make tools` those that `make test-python` leaves out
-	$(BIN)/python -m pytest -m "tools and not long" -n $(PROCESSES) --dist worksteal $(ONCE)
+	$(ON_POSTGRES) -m "tools and not long" tests/faults --ignore=tests/faults/cluster
 
 tools: $(VENV)/.tools charts $(AXE) ## the tests that take longer: most faults, nginx, brokers, boards, Prometheus, Datasette, schemathesis
-	$(BIN)/python -m pytest -m "tools and not long" -n $(PROCESSES) --dist worksteal
+	$(BIN)/python -m pytest -m "tools and not long" -n $(PROCESSES) --dist worksteal $(TESTS)
 
 soak: $(VENV)/.develop ## the long variants (over an hour: a database is away for one); then `make figures` renews the table of explanation/durability.md
 	rm -f $(FIGURES)

@@ -27,7 +27,7 @@ from flask10x.runtime.store import Store
 from flask10x.system import logs
 from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
-from tests.support import bedroom, commands, databases, postgres, skips
+from tests.support import bedroom, commands, databases, postgres, skips, variants
 from tests.support.html import MINUTE, NINE
 from tests.support.new_database import lay_new_database
 
@@ -223,8 +223,13 @@ def four(writer: Writer) -> None:
     writer.step()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not of the engine of this run, and begin with the longest."""
+    """Leave out what is not of the engine of this run, and begin with the longest.
+
+    This comes before pytest chooses by `-m`, so that it knows which tests are variants.
+    """
+    variants.mark(items)
     databases.keep_what_is_of_the_engine(config, items)
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
