@@ -29,8 +29,17 @@ RESERVED_ENDPOINTS = frozenset(
 RESERVED_COLUMNS = frozenset(
     {
         *("after_day", "after_endpoint", "after_id", "arrived_at", "at", "begin_bytes", "body"),
-        *("changed_ns", "checksum", "codes", "columns", "count", "day", "digest", "end_bytes"),
-        *("endpoint", "file", "first_id", "first_ms", "floor_bytes", "floor_checksum", "floor_id"),
+        *("changed_ns", "checksum", "codes", "columns", "count", "day", "digest", "earlier"),
+        *(
+            "end_bytes",
+            "endpoint",
+            "file",
+            "first_id",
+            "first_ms",
+            "floor_bytes",
+            "floor_checksum",
+            "floor_id",
+        ),
         *("from_id", "gain", "generation", "hint", "hour", "id"),
         *("import_id", "imported_at", "inode", "kind", "last_id", "last_ms", "last_received_at"),
         *("last_time", "length", "maximum", "measured_at", "measurement", "media_type", "minimum"),

@@ -18,6 +18,13 @@ from flask10x.database import dialects
 
 # No table has a name like this.
 _PREFIX = "queue "
+# Of the rejected readings of the worker that has the queue.
+_OF_REJECTED = " rejected"
+
+
+def of_rejected(queue: str) -> str:
+    """Return the queue of rejected readings that belongs to this one, and goes with it."""
+    return queue + _OF_REJECTED
 
 
 def up_to(connection: Connection, queue: str) -> int:
@@ -36,10 +43,11 @@ def note(connection: Connection, queue: str, done: int, number: int) -> None:
 def queues(connection: Connection) -> set[str]:
     """The queues that there is a note of."""
     names = dialects.of(connection).sequences(connection, _PREFIX)
-    return {name.removeprefix(_PREFIX) for name in names}
+    return {name.removeprefix(_PREFIX).removesuffix(_OF_REJECTED) for name in names}
 
 
 def forget(connection: Connection, queues: Iterable[str]) -> None:
     """Remove the notes of these queues; for those of which nothing can come up again."""
     for queue in queues:
-        dialects.of(connection).forget_sequence(connection, _PREFIX + queue)
+        for name in (queue, of_rejected(queue)):
+            dialects.of(connection).forget_sequence(connection, _PREFIX + name)

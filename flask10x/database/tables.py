@@ -181,7 +181,7 @@ rejected = _table(
     Column("id", WHOLE, primary_key=True),
     Column("endpoint", TEXT, nullable=False),
     Column("received_at", WHOLE, nullable=False),
-    # Bytes of all rows up to and with this one, so that the size of the table is a subtraction.
+    # Bytes of all rows of stations up to and with this one, those that are gone included.
     Column("end_bytes", WHOLE, nullable=False),
     # The reading that it has become by a replay.
     Column("reading_id", WHOLE),
@@ -196,21 +196,10 @@ rejected = _table(
     Column("measured_at", WHOLE),
     # Of its key, as in `accepted_keys`; NULL when it has none.
     Column("digest", LargeBinary),
+    # 1: of a path that no station had, and another reading of the path came after it. It waits for
+    # the station, and no list shows it.
+    Column("earlier", WHOLE),
     sqlite_autoincrement=True,
-)
-
-# Readings for paths that no station has, until the station is added; but not the last one of each,
-# which is in `rejected` (`recording/unknown_readings.py`).
-unknown_readings = _table(
-    "unknown_readings",
-    Column("id", WHOLE, primary_key=True, autoincrement=False),
-    Column("endpoint", TEXT, nullable=False),
-    # This and the others as in `rejected`.
-    Column("received_at", WHOLE, nullable=False),
-    Column("measured_at", WHOLE),
-    Column("digest", LargeBinary),
-    Column("media_type", TEXT, nullable=False),
-    Column("body", LargeBinary, nullable=False),
 )
 
 # The keys of accepted readings, for a while: a reading with one of these is a repeat and is not

@@ -165,7 +165,9 @@ def _keep(connection: Connection, refused: Sequence[Refusal], settings: Settings
     try:
         readings = [_refused(settings.stations, entry, reason) for entry, reason in refused]
         with dialects.of(connection).attempt(connection):
-            evicted = rejected.keep(connection, readings, settings)
+            evicted = 0
+            if rejected.keep(connection, readings, settings).is_count_due:
+                evicted = rejected.evict(connection, rejected.surplus(connection, settings))
     except Exception as error:
         if kind_of(error) == "store" or dialects.of(connection).rolled_back(connection):
             raise

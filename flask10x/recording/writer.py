@@ -36,7 +36,7 @@ from flask10x.recording.commit_delay import CommitDelay
 from flask10x.recording.entry import Entry
 from flask10x.recording.group_commit import GroupCommit
 from flask10x.recording.leftovers import Leftovers
-from flask10x.recording.rejected import RejectedQueue
+from flask10x.recording.rejected_queue import RejectedQueue
 from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.system.clock import monotonic_sec
 
@@ -84,7 +84,8 @@ class Writer:
         self._queue = slot.queue
         self._queue.claim()
         count_refused = partial(slot.gauges.count_refused, slot.number)
-        self.rejected_queue = RejectedQueue(settings, database, clock, count_refused)
+        queue_id = self._queue.id
+        self.rejected_queue = RejectedQueue(settings, database, clock, count_refused, queue_id)
         self._leftovers = Leftovers(settings, database, clock)
         delay_max_sec = engines.of(settings).commit_delay_max_sec
         self._delay = CommitDelay(slot.gauges, slot.queues, delay_max_sec)

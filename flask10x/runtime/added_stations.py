@@ -5,14 +5,14 @@ the service was killed in between, and once: the change keeps how many were stor
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.recording.rejected import PAUSE_SEC, Selection
-from flask10x.recording.replay import ReplayOutcome, replay, replay_unknown
-from flask10x.recording.unknown_readings import Condition
+from flask10x.recording.rejected import Selection
+from flask10x.recording.rejected_queue import PAUSE_SEC
+from flask10x.recording.replay import replay
 from flask10x.runtime.administrators import CHANGES, Administrators, Change
 
 log = logging.getLogger(__name__)
@@ -66,8 +66,9 @@ class AddedStations:
                 del self._again_sec[number]
 
     def _store(self, administrators: Administrators, change: Change) -> None:
-        outcomes = self._replay(change)
-        stored = sum(outcome.good for outcome in outcomes)
+        # What is rejected of the station itself meanwhile is not asked for.
+        asked = Selection(endpoints=(change.name,), earlier=None if change.stored is None else True)
+        stored = sum(outcome.good for outcome in replay(self._settings, self._database, asked))
         if stored or change.stored is None:
             log.info("/%s: rejected readings stored: %d", change.name, stored)
             with administrators.changing():
@@ -75,13 +76,6 @@ class AddedStations:
                 for now in administrators.changes:
                     if now.number == change.number:
                         administrators.note(replace(now, stored=(now.stored or 0) + stored))
-
-    def _replay(self, change: Change) -> Iterable[ReplayOutcome]:
-        names = (change.name,)
-        if change.stored is None:
-            return replay(self._settings, self._database, Selection(endpoints=names))
-        # What is rejected of the station itself meanwhile is not asked for.
-        return replay_unknown(self._settings, self._database, Condition(names))
 
     def _is_asked(self, change: Change) -> bool:
         is_asked = change.replays and change.undone_ms is None

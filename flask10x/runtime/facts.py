@@ -381,9 +381,9 @@ def _first_statement() -> Select[Any]:
 
 
 _FIRST = _first_statement()
-# The second and third say how many bytes all rejected readings have but the oldest: by the ends of
-# their ids, for the table is large. The last two are the bytes of the CSV files, and how
-# many ids these cover.
+# The second and third say how many bytes the rejected readings of stations have but the oldest, or
+# more where some between them are gone: by the ends of their ids, for the table is large. The last
+# two are the bytes of the CSV files, and how many ids these cover.
 _SIZES = select(
     select(func.min(readings.c.id)).scalar_subquery(),
     *(
@@ -412,7 +412,8 @@ def _bytes_a_row(view: View, settings: Settings, path: Path) -> float | None:
     backups = _backups_beside(settings.backup_dir, path.parent)
     # The bytes for readings, with roll-ups and indexes, without rejected readings.
     used = dialects.of(view.connection).file_bytes(view.connection, path)
-    stored = max(0, used - (newest_bytes or 0) + (oldest_bytes or 0)) / rows
+    rejected_bytes = (newest_bytes or 0) - (oldest_bytes or 0)
+    stored = max(0, used - min(rejected_bytes, settings.rejected_max_bytes)) / rows
     # The backups of a database on a server are files, too.
     copied = stored or _newest_bytes(backups) / rows
     row_bytes = stored + len(backups) * copied

@@ -330,7 +330,8 @@ def fill(path: Path) -> None:
         "INSERT INTO rejected (endpoint, received_at, end_bytes, media_type, reasons, hint, body,"
         " codes, digest) VALUES ('../any path', 1756000000000, 200, 'a', '{\"co2\": \"below minimum"
         " 0\"}', '', x'00ff', '[[\"below_minimum\",{\"limit\":\"0\"}]]', x'aa')",
-        "INSERT INTO unknown_readings VALUES (1, 'x y', 1756000000000, NULL, NULL, 'a', x'7b')",
+        "INSERT INTO rejected (endpoint, received_at, end_bytes, media_type, reasons, hint, body,"
+        " earlier) VALUES ('x y', 1756000000000, 200, 'a', '{}', '', x'7b', 1)",
         "INSERT INTO accepted_keys VALUES (3, x'00112233', 1756000000000)",
         "INSERT INTO rollups VALUES ('data', 'pressure', 487777, 3, 3, 6.0, 1.0, 3.0),"
         " ('data', 'temperature', 487777, 3, 0, NULL, NULL, NULL)",

@@ -13,7 +13,8 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.errors import LockTimeout
 from flask10x.readings.reasons import Reason
-from flask10x.recording.rejected import RejectedQueue, RejectedReading
+from flask10x.recording.rejected import RejectedReading
+from flask10x.recording.rejected_queue import RejectedQueue
 from flask10x.recording.writer import Writer
 from tests.conftest import MakeSettings
 from tests.support.both_engines import BUSY, make_impatient, refuse, without_holder, write_lock
@@ -81,7 +82,7 @@ def test_what_comes_too_fast_is_dropped_and_counted(
     database: Database,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, "flask10x.recording.rejected")
+    caplog.set_level(logging.INFO, "flask10x.recording.rejected_queue")
     for number in range(1000):
         rejected_queue.take(refused(number))
     # Each of these needs one page of 512 bytes, and 320 KiB may wait.
@@ -137,7 +138,7 @@ def test_the_oldest_go_and_are_counted(
     clock: Clock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, "flask10x.recording.rejected")
+    caplog.set_level(logging.INFO, "flask10x.recording.rejected_queue")
     rejected_queue = RejectedQueue(make_settings(REJECTED_MAX_ROWS=10), database, clock)
     for number in range(12):
         rejected_queue.take(refused(number))
@@ -248,12 +249,13 @@ def test_what_a_commit_of_unknown_end_has_kept_is_not_kept_again(
         raise LockTimeout("outcome unknown")
 
     # Its row is there, or was there and is gone.
-    rejected_queue.latest.take(replace(refused(1), endpoint="porch"))
+    knocking = replace(refused(1), endpoint="porch", is_storable=False)
+    rejected_queue.take_unknown(knocking)
     if settled:
         rejected_queue.step()
         clock.now_sec += 60
         execute(database.path, "DELETE FROM rejected")
-        rejected_queue.latest.take(replace(refused(1), endpoint="porch"))
+        rejected_queue.take_unknown(knocking)
     for number in range(700):
         rejected_queue.take(refused(number))
     for _ in range(2):

@@ -197,6 +197,7 @@ def _refusals(view: View, since_ms: int) -> list[RefusedReading]:
             *(columns.reasons, columns.hint, columns.codes),
         )
         .where(columns.received_at >= since_ms, columns.received_at <= view.now_ms)
+        .where(columns.earlier.is_(None))
         .order_by(columns.id.desc())
         .limit(ROWS_MAX)
     )

@@ -58,7 +58,7 @@ class RefusedReading:
     measured_at: int
     """When it was measured; the same where the sender gave no time."""
     reasons: Mapping[str, str]
-    """As in `recording.rejected.Kept`."""
+    """As in `recording.rejected.RejectedRow`."""
     hint: str
 
 
@@ -109,7 +109,7 @@ class NewRefusals(SharedQuery[RefusedReading]):
                 *(columns.reasons, columns.hint, columns.codes),
             )
             .where(columns.id > after, columns.id <= until)
-            .where(columns.endpoint.in_(self._endpoints))
+            .where(columns.endpoint.in_(self._endpoints), columns.earlier.is_(None))
             .order_by(columns.id)
         )
 

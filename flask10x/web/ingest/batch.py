@@ -127,7 +127,7 @@ def _begin(
     if item.endpoint in store.settings.stations.by_endpoint:
         return take.refuse(store, item, level)
     log.log(level, "/%s refused: no such station", item.endpoint)
-    store.writer.rejected_queue.latest.take(item)
+    store.writer.rejected_queue.take_unknown(item)
     return _refusal(store, item)
 
 
@@ -258,7 +258,9 @@ class Items:
             return unknown(name, stations)
         reasons = {ENDPOINT: Reason("no_such_station")}
         body = _body(value.get(DATA))
-        refused = RejectedReading(name, self.arrived_at, JSON_TYPE, body, reasons)
+        refused = RejectedReading(
+            *(name, self.arrived_at, JSON_TYPE, body, reasons), is_storable=False
+        )
         try:
             item = item_of(value, self.arrived_at, self.store.settings.zone)
         except InvalidReading:

@@ -1,6 +1,6 @@
 """A POST to a path that no station has gets a 404 that says how to add the station.
 
-The last body of each such endpoint is kept (`recording/rejected.py`), so that
+The last body of each such endpoint is kept (`recording/unknown_paths.py`), so that
 `flask10x stations add` can propose the entry; and the readings before it, to be stored once the
 station is there.
 """
@@ -16,8 +16,9 @@ from flask10x.errors import nearest
 from flask10x.readings.parse import InvalidReading, payload_of
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Stations
-from flask10x.recording.rejected import LATEST_BODY_BYTES, RejectedReading
+from flask10x.recording.rejected import RejectedReading
 from flask10x.recording.repeats import key_of
+from flask10x.recording.unknown_paths import LATEST_BODY_BYTES
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.pace import Pace
@@ -74,7 +75,7 @@ class UnknownStations:
             key=_key(name),
             is_storable=is_storable(body, request.mimetype),
         )
-        return self._store.writer.rejected_queue.latest.take(refused)
+        return self._store.writer.rejected_queue.take_unknown(refused)
 
 
 def _key(name: str) -> str:

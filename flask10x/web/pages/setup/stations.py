@@ -28,8 +28,8 @@ from flask10x.readings.numbers import typed_number
 from flask10x.readings.parse import InvalidBody, decode
 from flask10x.readings.stations import Measurement, Station
 from flask10x.recording import rejected
-from flask10x.recording.rejected import LATEST_BODY_BYTES, RejectedRow
-from flask10x.recording.unknown_readings import Waiting
+from flask10x.recording.rejected import RejectedRow, Waiting
+from flask10x.recording.unknown_paths import LATEST_BODY_BYTES
 from flask10x.runtime import setup_files
 from flask10x.runtime.administrators import Browser
 from flask10x.translation import Translation, translation

@@ -1,0 +1,225 @@
+"""The queue of rejected readings, which the writer's thread stores when good ones leave it time.
+
+Garbage must not take memory, the writer's time or the card from good readings. So few are held,
+they are stored a handful at a time with pauses in between, and those that come faster are dropped
+and counted. Those of paths that no station has are held and bounded apart from the others.
+
+Each commit raises the note of the queue (`database/queue_notes.py`) by one. By that note the next
+try sees whether a commit whose end is unknown was made.
+"""
+
+import logging
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from flask10x.config.settings import Settings
+from flask10x.database import counters, queue_notes
+from flask10x.database.database import Database
+from flask10x.database.error_codes import kind_of, reason_of
+from flask10x.errors import LockTimeout
+from flask10x.recording import rejected
+from flask10x.recording.rejected import RejectedReading
+from flask10x.recording.unknown_paths import LATEST_BODY_BYTES, UnknownPaths
+
+log = logging.getLogger(__name__)
+
+# One worker holds up to some hundred readings, or four bodies of the greatest length; and as much
+# of paths that no station has.
+QUEUE_BYTES = 320 * 1024
+# One transaction holds no more, because a good reading has to wait for it.
+CHUNK_BYTES = 64 * 1024
+# The shortest time between two transactions, and the longest that a lone rejection waits.
+PAUSE_SEC = 5.0
+# Four stations that send nothing but garbage need some 100 bytes a second. A flood that lasts a
+# whole day makes each worker write 700 MB, the WAL included: a card survives years of that.
+BYTES_PER_SEC = 4096
+
+
+class RejectedQueue:
+    """One worker's rejected readings on their way into the table `rejected`.
+
+    Any thread may call `take` and `take_unknown`, only the writer's thread the rest.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Callable[[], float],
+        count: Callable[[str], None] = lambda _endpoint: None,
+        queue: str = "",
+    ) -> None:
+        """For the worker whose readings are in this queue.
+
+        `clock` gives monotonic seconds; `count` is called with the endpoint of each reading of a
+        station.
+        """
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+        self._count = count
+        self._name = queue_notes.of_rejected(queue)
+        self._lock = threading.Lock()
+        self._waiting: deque[RejectedReading] = deque()
+        self._waiting_bytes = {False: 0, True: 0}
+        self._paths = UnknownPaths(clock)
+        self._dropped = 0
+        self._not_before_sec = clock()
+        self._failing = False
+        # The commit that is tried: the first so many that wait, how many of the dropped ones it
+        # counts, and the note before it; and the rows of unknown paths that it has inserted.
+        self._tried = self._tried_dropped = 0
+        self._noted: int | None = None
+        self._inserted: dict[str, int] = {}
+
+    @property
+    def depth(self) -> int:
+        """How many readings wait to be stored."""
+        return len(self._waiting)
+
+    def take(self, reading: RejectedReading) -> None:
+        """Take a rejected reading of a station; if there is no room, it is dropped and counted."""
+        with self._lock:
+            self._count(reading.endpoint)
+            if self._has_room(reading):
+                self._append(reading)
+            else:
+                self._dropped += 1
+
+    def take_unknown(self, reading: RejectedReading) -> bool:
+        """Take one of a path that no station has; False if its path is one too many.
+
+        One that repeats the key of another, or whose body is over LATEST_BODY_BYTES, is not kept;
+        without room each path has one that waits.
+        """
+        with self._lock:
+            came = self._paths.hear(reading)
+            for one in came:
+                path = self._paths[one.endpoint]
+                has_room = self._has_room(one) or not path.waiting
+                if len(one.body) <= LATEST_BODY_BYTES and has_room and not path.is_repeat(one.key):
+                    path.waiting += 1
+                    self._append(one)
+            return bool(came)
+
+    def step(self) -> None:
+        """Store some of the readings that wait, if it is time; errors are logged and retried."""
+        if self._waiting and self._clock() >= self._not_before_sec:
+            size_bytes = self._choose()
+            self._store()
+            self._not_before_sec = self._clock() + max(PAUSE_SEC, size_bytes / BYTES_PER_SEC)
+
+    def finish(self) -> None:
+        """Store all readings that wait, because the process ends; a failure is logged."""
+        while self._waiting:
+            self._choose()
+            if not self._store():
+                log.error("Stopping with %d refused readings not kept", self.depth)
+                return
+
+    def _has_room(self, reading: RejectedReading) -> bool:
+        return self._waiting_bytes[reading.is_unknown] + reading.size_bytes <= QUEUE_BYTES
+
+    def _append(self, reading: RejectedReading) -> None:
+        self._waiting.append(reading)
+        self._waiting_bytes[reading.is_unknown] += reading.size_bytes
+
+    def _choose(self) -> int:
+        """Choose what the next commit stores, if none is in doubt; the size of it.
+
+        It is the oldest that wait, at least one.
+        """
+        with self._lock:
+            if not self._tried:
+                size_bytes = 0
+                for reading in self._waiting:
+                    size_bytes += reading.size_bytes
+                    if self._tried and size_bytes > CHUNK_BYTES:
+                        break
+                    self._tried += 1
+                self._tried_dropped = self._dropped
+            return sum(self._waiting[place].size_bytes for place in range(self._tried))
+
+    def _store(self) -> bool:
+        """Commit what was chosen; whether it no longer waits."""
+        dropped = self._tried_dropped
+        try:
+            is_count_due = self._commit()
+        except Exception as error:
+            self._fail(error)
+            if kind_of(error) == "store":
+                return False
+            self._settle(is_refused=True)
+            return True
+        self._failing = False
+        self._settle()
+        if dropped:
+            log.warning("%d refused readings were not kept, they came too fast", dropped)
+        if is_count_due:
+            self._make_room()
+        return True
+
+    def _commit(self) -> bool:
+        """Store it, if an earlier try has not; whether the table has to be counted."""
+        chunk = [self._waiting[place] for place in range(self._tried)]
+        with self._database.commit() as connection:
+            noted = queue_notes.up_to(connection, self._name)
+            if self._noted is not None and noted > self._noted:
+                return True
+            self._noted = noted
+            kept = rejected.keep(connection, chunk, self._settings)
+            self._inserted = kept.newest
+            for endpoint in {reading.endpoint for reading in chunk if reading.is_unknown}:
+                if listed := self._paths[endpoint].listed:
+                    number, is_storable = listed
+                    rejected.hide(connection, number, is_storable=is_storable)
+            counters.add(connection, rejected.DROPPED, self._tried_dropped)
+            queue_notes.note(connection, self._name, noted, noted + 1)
+        return kept.is_count_due
+
+    def _settle(self, *, is_refused: bool = False) -> None:
+        """Forget what was tried: it is stored, or the database refuses it."""
+        with self._lock:
+            chunk = [self._waiting.popleft() for _ in range(self._tried)]
+            for reading in chunk:
+                self._waiting_bytes[reading.is_unknown] -= reading.size_bytes
+                if reading.is_unknown:
+                    path = self._paths[reading.endpoint]
+                    path.waiting -= 1
+                    if is_refused:
+                        path.keys.pop(reading.key, None)
+                    else:
+                        number = self._inserted[reading.endpoint]
+                        path.listed = number, bool(reading.is_storable)
+            if is_refused:
+                self._dropped += Counter(reading.is_unknown for reading in chunk)[False]
+            else:
+                self._dropped -= self._tried_dropped
+            self._tried = 0
+            self._noted = None
+
+    def _make_room(self) -> None:
+        """Delete what is over the bounds. They are looked at without the lock of a commit."""
+        try:
+            with self._database.reader.begin() as connection:
+                surplus = rejected.surplus(connection, self._settings)
+            if not surplus:
+                return
+            with self._database.commit() as connection:
+                evicted = rejected.evict(connection, surplus)
+                counters.add(connection, rejected.EVICTED, evicted)
+        except Exception as error:
+            self._fail(error)
+            return
+        if evicted:
+            log.info("The table of rejected readings is full: the oldest %d are gone", evicted)
+
+    def _fail(self, error: Exception) -> None:
+        if not self._failing:
+            log.error("Cannot keep refused readings: %s", reason_of(error))
+        self._failing = True
+        if not isinstance(error, LockTimeout):
+            with suppress(LockTimeout):
+                self._database.forget()
