@@ -32,7 +32,7 @@ SHOWN_DIFFERENCES = 10
 @translated.option("--verify", is_flag=True, help="Compare them with the readings.")
 @translated.option("--rebuild", is_flag=True, help="Recompute all of them.")
 def command(**actions: bool) -> None:
-    """Show how far the roll-ups of the charts have come; the service keeps them up to date.
+    """Show how far the hourly totals of the charts have come; the service keeps them up to date.
 
     Can be run while the service runs. Exit status: 1 when --verify finds a difference.
     """
@@ -56,8 +56,8 @@ def _require_fit(config: Settings, database: Database) -> None:
         fits = rollups_fit(connection, config.stations)
     if not fits:
         text = _(
-            "the rollups are not yet those of the measurements in {file}; restart the service, or"
-            " run: flask10x migrate"
+            "the hourly totals are not yet those of the measurements in {file}; restart the"
+            " service, or run: flask10x migrate"
         )
         raise SchemaError(text.format(file=config.stations.file or settings.stations_path()))
 
@@ -83,7 +83,7 @@ def _rebuild(config: Settings, database: Database) -> None:
 def follow_under_bar(pieces: Iterator[int], length: int) -> None:
     """Roll up all pieces; the iterator yields how many readings remain after each."""
     waiting = length
-    with progress(_("rollups"), length) as advance:
+    with progress(_("hourly totals"), length) as advance:
         for remaining in pieces:
             # New readings may come faster than these are rolled up.
             advance(max(0, waiting - remaining))
@@ -96,7 +96,7 @@ def _verify(config: Settings, database: Database) -> int:
     shown: list[str] = []
     with database.reader.begin() as connection:
         length = rollups.position(connection)
-    with progress(_("rollups"), length) as advance:
+    with progress(_("hourly totals"), length) as advance:
         for piece in rollup_check.verify(config.stations, database):
             hours += piece.hours
             differences += len(piece.differences)

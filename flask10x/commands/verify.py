@@ -23,7 +23,7 @@ SHOWN_DIFFERENCES = 50
 @translated.command()
 @translated.option("--repair", is_flag=True, help="Back up, and put back what is wrong.")
 def command(repair: bool) -> None:
-    """Compare table, roll-ups, CSV files, backups and replica, and say which copy is wrong.
+    """Compare table, hourly totals, CSV files, backups and replica, and say which copy is wrong.
 
     Can be run while the service runs. It goes on where it was ended before.
 

@@ -225,8 +225,8 @@ class DatabaseCheck:
         stations = self._settings.stations
         if behind and not rollups_fit(connection, stations):
             text = _(
-                "the rollups are not yet those of the measurements in {file}; restart the service,"
-                " or run: flask10x migrate"
+                "the hourly totals are not yet those of the measurements in {file}; restart the"
+                " service, or run: flask10x migrate"
             )
             text = text.format(file=stations.file or stations_path())
             return [Finding("WARN", "rollups", text, details)]

@@ -81,7 +81,7 @@ def test_columns_of_the_file_are_missed_and_added(
     capsys.readouterr()
     assert run("rollups", "--rebuild") == 1
     assert capsys.readouterr().err == (
-        f"flask10x: the rollups are not yet those of the measurements in {file};"
+        f"flask10x: the hourly totals are not yet those of the measurements in {file};"
         " restart the service, or run: flask10x migrate\n"
     )
     assert run("migrate") == 0

@@ -348,8 +348,8 @@ def test_roll_ups_that_wait_for_a_restart(settings: Settings, writer: Writer) ->
     assert findings_of(
         replace(settings, stations=Stations(BUILT_IN.all, "mine.toml")), "rollups"
     ) == [
-        "WARN rollups: the rollups are not yet those of the measurements in mine.toml; restart the"
-        " service, or run: flask10x migrate"
+        "WARN rollups: the hourly totals are not yet those of the measurements in mine.toml;"
+        " restart the service, or run: flask10x migrate"
     ]
 
 

@@ -12,8 +12,8 @@ from flask10x.translation import N_, Translation, translation
 COPIES: dict[Copy, str] = {
     "table": N_("the table"),
     "index": N_("the index of the table"),
-    "hours": N_("the roll-ups of hours"),
-    "days": N_("the roll-ups of days"),
+    "hours": N_("the hourly totals"),
+    "days": N_("the daily totals"),
     "csv": N_("the CSV file"),
     "backup": N_("the backup"),
     "replica": N_("the replica"),
