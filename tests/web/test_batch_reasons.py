@@ -54,7 +54,7 @@ ITEMS: list[tuple[str, str, object, str, str]] = [
     (
         *("too_old", "measured_at", 0),
         "before 2020: set the sender's clock, from GET /api/v1/time say",
-        "2020年より前の日時です。端末の時計を合わせてください（GET /api/v1/time で取得できます）",
+        "2020年より前の日時です。ボードの時計を合わせてください（GET /api/v1/time で取得できます）",
     ),
     (
         *("too_far_ahead", "measured_at", "2025-08-25T02:00:13Z"),
@@ -124,7 +124,7 @@ def test_a_bad_batch(client: FlaskClient) -> None:
         reason,
         "other_station",
         "this is the route of data: send other stations to /api/v1/readings",
-        "ここは data の送信先です。ほかの端末の分は /api/v1/readings に送ってください",
+        "ここは data の送信先です。ほかのセンサーの分は /api/v1/readings に送ってください",
     )
     (result,) = (client.post("/data", json=[{"endpoint": "data2", "data": {}}]).json or {})[
         "results"

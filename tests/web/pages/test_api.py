@@ -63,7 +63,7 @@ def test_the_page_has_every_operation(
 
 def test_the_page_is_in_the_readers_language(client: FlaskClient) -> None:
     assert "Takes a reading of this station: Bedroom" in page(client)
-    assert "この端末の測定値を受け付けます: 寝室" in page(client, "ja")
+    assert "このセンサーの測定値を受け付けます: 寝室" in page(client, "ja")
 
 
 def test_what_the_specification_says_is_said_in_japanese(

@@ -83,7 +83,7 @@ def test_a_station_that_is_unknown_is_shown_with_what_helps(
     assert "attic" not in shown
     shown = html.unescape(re.sub("<.*?>", "", page(client, "ja")))
     assert "freezer: 最後の受信 8月24日（日）11:00、2回、送信元 192.0.2.7" in shown
-    assert "端末を追加するコマンド: flask10x stations add freezer" in shown
+    assert "センサーを追加するコマンド: flask10x stations add freezer" in shown
 
 
 def test_a_station_that_was_added_is_unknown_no_more(
