@@ -59,15 +59,6 @@ class Statements(Protocol):
     def origin(self, connection: Connection) -> Origin | None:
         """Return the present history of the database; None where the engine has no such thing."""
 
-    def noted_origin(self, connection: Connection, name: str) -> Origin | None:
-        """That of which the file of this name was when `note_origin` was called last."""
-
-    def note_origin(self, connection: Connection, name: str) -> None:
-        """Note with the file of this name of which history the database is now."""
-
-    def rename_origin(self, connection: Connection, name: str, new_name: str) -> None:
-        """The same with the file under its new name; what was noted with that is forgotten."""
-
     def columns_of_readings(self, connection: Connection) -> set[str]:
         """Return the columns that the table `readings` has in this database."""
 

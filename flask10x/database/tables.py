@@ -83,75 +83,61 @@ followers = _table(
     Column("last_id", WHOLE, nullable=False),
 )
 
-# How far each CSV file has come: readings up to `last_id` are in it, and what it was when the last
-# export ended. `size_bytes` is NULL for a file that this version has not seen yet.
-exports = _table(
-    "exports",
-    Column("name", TEXT, primary_key=True),
-    # Readings up to this one are not in the file: an archived one has them.
+# A row for each CSV file that an export has written, or is about to write (`export/files.py`). Of
+# the files of a name one at most is not archived.
+csv_files = _table(
+    "csv_files",
+    Column("id", WHOLE, primary_key=True, autoincrement=False),
+    # What it is called, an archived one: what it was called, while it is written.
+    Column("name", TEXT, nullable=False),
+    # `current`; `archived` when another file has followed it: the export has set it aside, or a
+    # person has moved it away; `new` while a rebuild is about to make the first one.
+    Column("state", TEXT, nullable=False),
+    # The station whose rows these are, where the file lies, and its columns: `temperature=Temp`,
+    # each with its heading, commas between them. NULL until an export since 0013 has looked; the
+    # path also of an archived file that was moved away to an unknown place.
+    Column("endpoint", TEXT),
+    Column("path", TEXT),
+    Column("columns", TEXT),
+    # In which zone our rows are written; NULL until an export has looked.
+    Column("zone", TEXT),
+    # The readings with `first_id < id <= last_id` are in the file; others have those before them.
     Column("first_id", WHOLE, nullable=False),
     Column("last_id", WHOLE, nullable=False),
     # Imports up to this one are in the file, at their place in its order.
     Column("import_id", WHOLE, nullable=False),
     # Where our rows begin; before it are the header and what the old server wrote.
-    Column("begin_bytes", WHOLE),
-    Column("size_bytes", WHOLE),
-    # The CRC-32 of all of it: it can be carried on from append to append.
-    Column("checksum", WHOLE),
-    Column("inode", WHOLE),
-    Column("changed_ns", WHOLE),
-    # In which zone our rows are written; NULL until an export of this version has looked.
-    Column("zone", TEXT),
-    # When the last of them was received, and how that is written. NULL when there is none.
-    Column("last_received_at", WHOLE),
-    Column("last_time", TEXT),
-    # The station whose rows these are, where the file lies, and its columns: `temperature=Temp`,
-    # each with its heading, commas between them. NULL until an export of this version has looked.
-    Column("endpoint", TEXT),
-    Column("path", TEXT),
-    Column("columns", TEXT),
-)
-
-# CSV files that an export has written and that another one has followed: set aside by the export,
-# or moved away by a person. A file is known by its station, size and checksum. The columns are
-# those of `exports`, and those of `export_floors` for the same.
-archived_files = _table(
-    "archived_files",
-    Column("endpoint", TEXT, primary_key=True),
-    Column("size_bytes", WHOLE, primary_key=True, autoincrement=False),
-    Column("checksum", WHOLE, primary_key=True, autoincrement=False),
-    # What it was called while it was written.
-    Column("name", TEXT, nullable=False),
-    # NULL when it was moved away to an unknown place.
-    Column("path", TEXT),
-    Column("first_id", WHOLE, nullable=False),
-    Column("last_id", WHOLE, nullable=False),
-    Column("import_id", WHOLE, nullable=False),
     Column("begin_bytes", WHOLE, nullable=False),
+    # What the file was when the last export ended. The checksum is the CRC-32 of all of it: it can
+    # be carried on from append to append.
+    Column("size_bytes", WHOLE, nullable=False),
+    Column("checksum", WHOLE, nullable=False),
     Column("inode", WHOLE, nullable=False),
     Column("changed_ns", WHOLE, nullable=False),
-    Column("zone", TEXT),
-    Column("columns", TEXT),
-    Column("floor_id", WHOLE),
-    Column("floor_bytes", WHOLE),
-    Column("floor_checksum", WHOLE),
-    # NULL also for a file that was archived before this was kept.
+    # When the last of our rows was received, and how that is written. NULL when there is none.
     Column("last_received_at", WHOLE),
+    Column("last_time", TEXT),
+    # The floor: up to where the file was compared with the readings before any were removed. The
+    # last row up to there in the order of the file, where it ends, and the CRC-32 of all bytes up
+    # to there. NULL while no reading in it is removed.
+    Column("floor_last_id", WHOLE),
+    Column("floor_size_bytes", WHOLE),
+    Column("floor_checksum", WHOLE),
+    # The intent: what an export is about to do to the file, committed before it does it. One that
+    # is still here when the next export begins is an export that was interrupted.
+    Column("intent_from_id", WHOLE),
+    Column("intent_to_id", WHOLE),
+    Column("intent_start_offset", WHOLE),
+    Column("intent_length", WHOLE),
+    Column("intent_sha256", TEXT),
+    # NULL for an append; for a rebuilt file `import_id` as it will be.
+    Column("intent_import_id", WHOLE),
+    # Of which history of the database the rows are, as PostgreSQL reports it; NULL on SQLite. The
+    # first is a number of 64 bits without a sign, more than a whole number can hold.
+    Column("system_identifier", TEXT),
+    Column("timeline", WHOLE),
 )
-
-# What an export is about to do to a file, committed before it does it. A row that is still here
-# when the next export begins is an export that was interrupted.
-export_intents = _table(
-    "export_intents",
-    Column("name", TEXT, primary_key=True),
-    Column("from_id", WHOLE, nullable=False),
-    Column("to_id", WHOLE, nullable=False),
-    Column("start_offset", WHOLE, nullable=False),
-    Column("length", WHOLE, nullable=False),
-    Column("sha256", TEXT, nullable=False),
-    # NULL for an append; for a rebuilt file `exports.import_id` as it will be.
-    Column("import_id", WHOLE),
-)
+IS_CURRENT = csv_files.c.state == "current"
 
 # Readings that came from CSV files. A row is a range of ids, both inclusive, that holds readings
 # of this file only, and is committed in the transaction that stores them.
@@ -326,19 +312,6 @@ removed_hours = _table(
     sqlite_with_rowid=False,
 )
 
-# Up to where a CSV file was compared with the readings before any were removed: no row below this
-# floor is gone. It is that of the file with this `exports.first_id`, and of no later file.
-export_floors = _table(
-    "export_floors",
-    Column("name", TEXT, primary_key=True),
-    Column("first_id", WHOLE, nullable=False),
-    # The last row up to there, in the order of the file.
-    Column("last_id", WHOLE, nullable=False),
-    # Where that row ends, and the CRC-32 of all bytes up to there.
-    Column("size_bytes", WHOLE, nullable=False),
-    Column("checksum", WHOLE, nullable=False),
-)
-
 # What follows is only in a database that several hosts may share.
 shared_metadata = MetaData()
 
@@ -372,16 +345,6 @@ owners = Table(
     shared_metadata,
     Column("name", TEXT, primary_key=True),
     Column("host", TEXT, nullable=False),
-)
-
-# Of which history of the database the readings in each CSV file are, as PostgreSQL reports it.
-export_origins = Table(
-    "export_origins",
-    shared_metadata,
-    Column("name", TEXT, primary_key=True),
-    # Of 64 bits without a sign, more than a whole number can hold.
-    Column("system_identifier", TEXT, nullable=False),
-    Column("timeline", WHOLE, nullable=False),
 )
 
 # The alerts of which one host notifies for all: those that are active, and those that are over of

@@ -25,7 +25,6 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.export import archived, checks, refusals, repair_commands, zone
-from flask10x.export.archived import ArchivedFile
 from flask10x.export.earlier_columns import (
     archived_path,
     as_noted,
@@ -37,19 +36,12 @@ from flask10x.export.earlier_columns import (
     was_renamed,
 )
 from flask10x.export.file import NOTHING, CsvFile, forget_second_names, fresh_path
+from flask10x.export.files import ArchivedFile, Floor, Intent, Position, State, mark_of
 from flask10x.export.outcome import FileOutcome, for_each, missing_rows, target_of
 from flask10x.export.position import (
-    Floor,
-    Intent,
-    Position,
-    State,
     endpoints_of,
     first_line_floor,
     imported_elsewhere,
-    load_positions,
-    load_state,
-    mark_of,
-    names_of,
     rename,
     save_state,
     with_file,
@@ -74,7 +66,6 @@ class Resolution:
     position: Position | None
     cut_to: int | None = None
     note: str = ""
-    floor: Floor | None = None
 
 
 def export(
@@ -104,10 +95,10 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
     handed_over = _hand_over(database, target)
     if handed_over:
         # It begins behind the files that the station has had so far.
-        target = replace(target, rows=FileRows(database, target.station))
+        target = replace(target, rows=target.rows.of(target.station))
     with CsvFile.open(target.path, write=True) or nullcontext() as file:
         run = _FileExport(database, target, file)
-        archived.check_owner(database, target, file, run.before.position)
+        archived.check_owner(target, file, run.before.position)
         run.resolve()
         run.close_intent()
         run.look()
@@ -130,7 +121,7 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
 
 
 def _dry_run_file(database: Database, target: Target) -> FileOutcome:
-    former = of_its_station(target, load_state(database, target.name).position)
+    former = of_its_station(target, target.state.position)
     if former is not target:
         text = _("it would be ended, and a new one begun for /{endpoint}")
         outcome = _dry_run_file(database, former)
@@ -138,7 +129,7 @@ def _dry_run_file(database: Database, target: Target) -> FileOutcome:
         return replace(outcome, text=text)
     with CsvFile.open(target.path, write=False) or nullcontext() as file:
         run, new_file = _FileExport(database, target, file), ""
-        archived.check_owner(database, target, file, run.before.position)
+        archived.check_owner(target, file, run.before.position)
         run.resolve()
         if run.resolution.cut_to is None:
             run.look()
@@ -160,12 +151,11 @@ class _FileExport:
         self.database = database
         self.target = target
         self.file = file
-        self.before = self.stored = load_state(database, target.name)
-        """What the database had about the file before, and what it has now."""
+        self.before = target.state
+        """What the database had about the file before."""
         self.position = self.before.position or checks.first_position(target, 0)
         """Where new rows are appended."""
-        self.floor = self.before.floor
-        self.resolution = Resolution(self.before.position, floor=self.floor)
+        self.resolution = Resolution(self.before.position)
         self.written = target
         """The target with the columns that the file was written with."""
         self.history = ""
@@ -177,12 +167,11 @@ class _FileExport:
         """
         self.resolution = _resolve(self.target, self.file, self.before)
         self.position = self.resolution.position or self.position
-        self.floor = self.resolution.floor
         self.written = as_written(self.target, self.file, self.resolution.position)
 
     def close_intent(self) -> None:
         """Do what the resolution of an open intent says, and commit that it is done."""
-        intent, resolution = self.stored.intent, self.resolution
+        intent, resolution = self.target.state.intent, self.resolution
         if intent is None:
             return
         if self.file is not None:
@@ -207,11 +196,9 @@ class _FileExport:
         if self.file is not None and mark_of(position) != NOTHING:
             zone.check(self.written, position)
         position = checks.resume_position(self.written, self.file, position)
-        position = zone.with_zone(self.written, self.file, self.floor, position)
+        position = zone.with_zone(self.written, self.file, position)
         self.position = position = with_file(self.written, position)
-        self.history = checks.check_origin(
-            self.database, self.written, self.file, self.floor, position
-        )
+        self.history = checks.check_origin(self.database, self.written, self.file, position)
 
     def save(
         self,
@@ -221,10 +208,7 @@ class _FileExport:
         file: ArchivedFile | None = None,
     ) -> None:
         """Save the position and the intent, and the file that was archived."""
-        state = State(position, intent, self.floor)
-        self.stored = save_state(
-            self.database, self.target, self.stored, state, lambda c: archived.record(c, file)
-        )
+        save_state(self.database, self.target, State(position, intent), file)
 
     def save_news(self) -> None:
         """Save the position where it says more of the file than was saved before."""
@@ -232,7 +216,7 @@ class _FileExport:
         if before is not None and position.mark == NOTHING:
             # A new file takes the place of the last export's, which may have been moved away.
             place = archived.elsewhere(self.target, before)
-            former = archived.archived(self.target, before, self.floor, place)
+            former = archived.archived(self.target, before, place)
         if former or self.history or _is_news(before, position):
             self.save(position, file=former)
 
@@ -250,19 +234,19 @@ class _FileExport:
         if last_id is None:
             return 0
         rows = self.append(replace(old, rows=old.rows.up_to(last_id)))
-        self.position = self.stored.position or self.position
+        self.position = self.target.state.position or self.position
         return rows
 
     def set_aside(self, path: Path) -> None:
         """Give the file this name, once the database has what the file is."""
-        file = archived.archived(self.target, self.position, self.floor, path)
+        file = archived.archived(self.target, self.position, path)
         self.save(self.position, file=file)
         set_aside(self.target, path)
 
     def begin_new_file(self) -> None:
         """Go on behind the file that was set aside."""
         position = checks.first_position(self.target, self.position.last_id)
-        position = zone.with_zone(self.target, None, None, position)
+        position = zone.with_zone(self.target, None, position)
         self.file, self.position = None, with_file(self.target, position)
 
     def append(self, target: Target) -> int:
@@ -339,26 +323,23 @@ def _hand_over(database: Database, target: Target) -> list[FileOutcome]:
     Returns the outcome of each such file; its text may be empty. The other station's last rows are
     appended before.
     """
-    state = load_state(database, target.name)
-    former = of_its_station(target, state.position)
+    position = target.state.position
+    former = of_its_station(target, position)
     outcomes = []
-    if state.position is not None and former is not target:
-        outcomes.append(_end_file(database, former, state, state.position))
-    with database.reader.begin() as connection:
-        names = names_of(connection, target.station.endpoint)
-    for name in names:
+    if position is not None and former is not target:
+        outcomes.append(_end_file(database, former, position))
+    for name in target.rows.log.files.names_of(target.station.endpoint):
         if name != target.name:
             text = _leave_file(database, target, name)
             outcomes.append(FileOutcome(target.path.with_name(name), text))
     return outcomes
 
 
-def _end_file(database: Database, former: Target, state: State, position: Position) -> FileOutcome:
+def _end_file(database: Database, former: Target, position: Position) -> FileOutcome:
     """Append the last rows of the station that had the file before, and set the file aside."""
     if not former.path.exists() and not former.rows.count(former.rows.new(position.last_id)):
         place = archived.elsewhere(former, position)
-        file = archived.archived(former, position, state.floor, place)
-        save_state(database, former, state, State(None), lambda c: archived.record(c, file))
+        save_state(database, former, State(None), archived.archived(former, position, place))
         return FileOutcome(former.path, "")
     missing = _in_no_file(former, position)
     _export_file(database, former)
@@ -394,10 +375,8 @@ def _leave_file(database: Database, target: Target, name: str) -> str:
     """Go on behind a file that the station had under another name before."""
     former = of_station(target, replace(target.station, csv_name=name))
     former = replace(former, name=name, path=target.path.with_name(name))
-    state = load_state(database, name)
-    is_new = load_state(database, target.name).position is None
-    if is_new and was_renamed(former, target, state.position):
-        rename(database, former, state, target.name)
+    if target.state.position is None and was_renamed(former, target, former.state.position):
+        rename(database, former, target.name)
         return ""
     with CsvFile.open(former.path, write=True) or nullcontext() as file:
         run = _FileExport(database, former, file)
@@ -410,7 +389,7 @@ def _leave_file(database: Database, target: Target, name: str) -> str:
         path = archived_path(former)
         run.set_aside(path)
     place = archived.elsewhere(former, run.position)
-    run.save(None, file=archived.archived(former, run.position, run.floor, place))
+    run.save(None, file=archived.archived(former, run.position, place))
     text = _("it goes on after {name}, which the station had before; that one is {path}")
     return text.format(name=name, path=path or _("gone"))
 
@@ -429,31 +408,27 @@ def _of_former_stations(settings: Settings, database: Database) -> list[FileOutc
     """Append the last rows of former stations, and name their readings that are in no file."""
     try:
         with database.reader.begin() as connection:
-            positions, endpoints = load_positions(connection), endpoints_of(connection)
-        for station in settings.stations.all:
-            positions.pop(station.csv_name, None)
+            endpoints = endpoints_of(connection)
         return [
             outcome
             for endpoint in endpoints
             if endpoint not in settings.stations.by_endpoint
-            for outcome in _of_former_station(settings, database, endpoint, positions)
+            for outcome in _of_former_station(settings, database, endpoint)
         ]
     except DBAPIError as error:
         text = _("the database cannot be used: {reason}").format(reason=reason_of(error))
         return [FileOutcome(settings.csv_dir, text, failed=True)]
 
 
-def _of_former_station(
-    settings: Settings, database: Database, endpoint: str, former: dict[str, Position]
-) -> list[FileOutcome]:
-    """Return the outcome of one of them, none where its file is up to date.
-
-    `former` are the files that no station has now.
-    """
-    for name, position in former.items():
-        if position.endpoint == endpoint:
+def _of_former_station(settings: Settings, database: Database, endpoint: str) -> list[FileOutcome]:
+    """Return the outcome of one of them, none where its file is up to date."""
+    station = station_of(endpoint, f"{endpoint}.csv", "")
+    rows = FileRows(database, station)
+    names_of_now = {each.csv_name for each in settings.stations.all}
+    for name, position in rows.log.files.positions.items():
+        if position.endpoint == endpoint and name not in names_of_now:
             station = station_of(endpoint, name, position.columns or "")
-            target = target_of(settings, database, station)
+            target = target_of(settings, database, station, rows.log)
             if not target.rows.count(target.rows.new(position.last_id)):
                 return []
             text = _("the station /{endpoint} is no longer in stations.toml")
@@ -461,8 +436,6 @@ def _of_former_station(
             (outcome,) = for_each(settings, database, [station], _export_file)
             text = "; ".join(filter(None, (outcome.text, text, missing)))
             return [replace(outcome, text=text, failed=outcome.failed or bool(missing))]
-    station = station_of(endpoint, f"{endpoint}.csv", "")
-    rows = FileRows(database, station)
     waiting = rows.count(rows.received(rows.archived_to))
     if not waiting:
         return []
@@ -486,10 +459,10 @@ def _resolve(target: Target, file: CsvFile | None, state: State) -> Resolution:
     intent, position = state.intent, state.position
     target = as_noted(target, file, position)
     if intent is None:
-        return Resolution(position, floor=state.floor)
+        return Resolution(position)
     if intent.import_id is not None or position is None:
         return _resolve_rebuild(target, file, intent, state)
-    return replace(_resolve_append(target, file, intent, position), floor=state.floor)
+    return _resolve_append(target, file, intent, position)
 
 
 def _resolve_append(
@@ -542,15 +515,16 @@ def _resolve_rebuild(
     before = state.position
     if file is None or not file.is_whole(intent.length, intent.sha256):
         note = _("an interrupted rebuild was given up")
-        return Resolution(before, note=note, floor=state.floor)
+        return Resolution(before, note=note)
     rebuilt = Position(
         first_id=intent.from_id,
         last_id=intent.to_id,
         import_id=intent.import_id or 0,
         begin_bytes=len(file.line(0)),
         mark=file.mark_up_to(intent.length),
+        floor=_floor_of_rebuilt(target, before, intent),
     )
-    floor = _floor_of_rebuilt(target, state, intent)
+    floor = rebuilt.floor
     target = as_written(target, file, rebuilt)
     if before and floor and floor.last_id and file.size == floor.size_bytes:
         # All of it was kept byte for byte: no row of the database shows its time zone.
@@ -561,18 +535,17 @@ def _resolve_rebuild(
             last_time=before.last_time,
         )
     else:
-        rebuilt = zone.with_zone(target, file, floor, rebuilt)
+        rebuilt = zone.with_zone(target, file, rebuilt)
     note = _("an interrupted rebuild was found to be complete")
-    return Resolution(with_file(target, rebuilt), note=note, floor=floor)
+    return Resolution(with_file(target, rebuilt), note=note)
 
 
-def _floor_of_rebuilt(target: Target, state: State, intent: Intent) -> Floor | None:
+def _floor_of_rebuilt(target: Target, before: Position | None, intent: Intent) -> Floor | None:
     """Return the floor that the rebuild kept, or the file's first line where that is archived."""
-    floor = state.floor
-    if floor is not None and floor.first_id == intent.from_id:
-        return floor
+    if before and before.floor and before.first_id == intent.from_id:
+        return before.floor
     if target.rows.removed.last_id > intent.from_id:
-        return first_line_floor(target, intent.from_id)
+        return first_line_floor(target)
     return None
 
 

@@ -6,79 +6,42 @@ its row there was compared (`removable.py`). A file is identified by its station
 checksum, wherever it is.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from gettext import gettext as _
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select, update
+from sqlalchemy import Connection
 
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
 from flask10x.database.database import Database
-from flask10x.database.expressions import upsert
-from flask10x.database.tables import archived_files as table
-from flask10x.database.tables import exports
 from flask10x.errors import ExportError
 from flask10x.export import refusals
 from flask10x.export.file import NOTHING, CsvFile
-from flask10x.export.position import (
-    Floor,
-    Position,
-    columns_of_position,
-    load_positions,
-    mark_of,
-    position_of_columns,
-)
+from flask10x.export.files import ArchivedFile, Position, load_files, mark_of, put_archived
 from flask10x.export.rows import Target
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArchivedFile:
-    """One of them, as it was when it was archived."""
-
-    name: str
-    """The name that it had while it was written."""
-    position: Position
-    """Which readings it has, and what it was; without a path where its place is unknown."""
-    floor: Floor | None = None
-    """Up to where it was compared with its readings."""
-
-    @property
-    def endpoint(self) -> str:
-        """The station whose rows it has."""
-        return str(self.position.endpoint)
-
-
-def load(connection: Connection, *endpoints: str) -> list[ArchivedFile]:
-    """Return the archived files of these stations, the newest first."""
-    query = select(table).where(table.c.endpoint.in_(endpoints))
-    newest = query.order_by(table.c.last_id.desc(), table.c.size_bytes, table.c.checksum)
-    return [_of(row) for row in connection.execute(newest)]
-
-
-def check_owner(
-    database: Database, target: Target, file: CsvFile | None, position: Position | None
-) -> None:
+def check_owner(target: Target, file: CsvFile | None, position: Position | None) -> None:
     """Raise ExportError when the file is another station's, by a link or because it was renamed.
 
     `position` is that of the file. Where it has none, its bytes are compared with the files of the
     other stations.
     """
-    endpoint, path = target.station.endpoint, str(target.path.resolve())
-    is_other = exports.c.endpoint.is_distinct_from(endpoint) & (exports.c.name != target.name)
-    # One row and not all positions: this is asked for each file of an export.
-    at_path = select(exports.c.endpoint).where(is_other, exports.c.path == path)
-    with database.reader.begin() as connection:
-        for owner in connection.execute(at_path).scalars():
-            raise refusals.of_other_station(target.path, str(owner), path)
-        if file is None or position is not None:
-            return
-        positions = load_positions(connection).values()
-        archived_elsewhere = select(table).where(table.c.endpoint != endpoint)
-        files = [_of(row).position for row in connection.execute(archived_elsewhere)]
+    endpoint, path, files = (
+        target.station.endpoint,
+        str(target.path.resolve()),
+        target.rows.log.files,
+    )
+    others = {name: each for name, each in files.positions.items() if each.endpoint != endpoint}
+    for name, other in others.items():
+        if name != target.name and other.path == path:
+            raise refusals.of_other_station(target.path, str(other.endpoint), path)
+    if file is None or position is not None:
+        return
     header_bytes = len(file.line(0))
-    for other in (*(each for each in positions if each.endpoint != endpoint), *files):
+    elsewhere = (each.position for each in files.archived if each.endpoint != endpoint)
+    for other in (*others.values(), *elsewhere):
         size = other.mark.size_bytes
         is_longer = header_bytes < size <= file.size
         if is_longer and file.checksum(size) == other.mark.checksum:
@@ -86,7 +49,7 @@ def check_owner(
 
 
 def archived(
-    target: Target, position: Position | None, floor: Floor | None, path: Path | None = None
+    target: Target, position: Position | None, path: Path | None = None
 ) -> ArchivedFile | None:
     """Return the file at this position as one that is archived at `path`, None for unknown.
 
@@ -101,7 +64,7 @@ def archived(
         endpoint=position.endpoint or target.station.endpoint,
         path=None if path is None else str(path),
     )
-    return ArchivedFile(name=target.name, position=position, floor=floor)
+    return ArchivedFile(name=target.name, position=position)
 
 
 def elsewhere(target: Target, position: Position) -> Path | None:
@@ -109,29 +72,6 @@ def elsewhere(target: Target, position: Position) -> Path | None:
     if position.path is None or Path(position.path) == target.path.resolve():
         return None
     return path if (path := Path(position.path)).is_file() else None
-
-
-def record(connection: Connection, file: ArchivedFile | None) -> None:
-    """Save what the file is; None is ignored. A path or floor that was saved before stays."""
-    if file is None:
-        return
-    values = columns_of_position(file.position)
-    del values["last_time"]
-    floor, mark = file.floor, file.position.mark
-    query = select(table).where(
-        table.c.endpoint == file.endpoint,
-        table.c.size_bytes == mark.size_bytes,
-        table.c.checksum == mark.checksum,
-    )
-    row = connection.execute(query).one_or_none()
-    if row is not None:
-        values["path"], floor = values["path"] or row.path, floor or _of(row).floor
-    values |= {
-        "floor_id": floor.last_id if floor else None,
-        "floor_bytes": floor.size_bytes if floor else None,
-        "floor_checksum": floor.checksum if floor else None,
-    }
-    connection.execute(upsert(table).values(name=file.name, **values))
 
 
 def name(settings: Settings, database: Database, path: Path) -> ArchivedFile:
@@ -143,33 +83,24 @@ def name(settings: Settings, database: Database, path: Path) -> ArchivedFile:
     path = path.resolve()
     with CsvFile.open(path, write=False) or _missing() as file:
         mark = file.mark_up_to(file.size)
-    is_same = and_(table.c.size_bytes == mark.size_bytes, table.c.checksum == mark.checksum)
-    values = {"path": str(path), "inode": mark.inode, "changed_ns": mark.changed_ns}
-    files: list[ArchivedFile] = []
+    named: list[ArchivedFile] = []
 
     def change(connection: Connection) -> None:
         csv_owner.require(connection, csv_owner.host_of(settings))
-        connection.execute(update(table).where(is_same).values(values))
-        files[:] = map(_of, connection.execute(select(table).where(is_same)))
-        if not files:
+        named.clear()
+        for file in load_files(connection).archived:
+            was = file.position.mark
+            if (was.size_bytes, was.checksum) == (mark.size_bytes, mark.checksum):
+                position = replace(file.position, path=str(path), mark=mark)
+                named.append(replace(file, position=position))
+                put_archived(connection, named[-1])
+        if not named:
             text = _("it is no file that an export has written and that was moved away later")
             raise ExportError(text)
 
     database.commit_change(change)
-    return files[0]
+    return named[0]
 
 
 def _missing() -> CsvFile:
     raise ExportError(_("there is no such file"))
-
-
-def _of(row: Row[Any]) -> ArchivedFile:
-    floor = None
-    if row.floor_id is not None:
-        floor = Floor(
-            first_id=row.first_id,
-            last_id=row.floor_id,
-            size_bytes=row.floor_bytes,
-            checksum=row.floor_checksum,
-        )
-    return ArchivedFile(name=row.name, position=position_of_columns(row._mapping), floor=floor)

@@ -13,7 +13,8 @@ from flask10x.database.database import Database
 from flask10x.database.dialects import of
 from flask10x.export import refusals
 from flask10x.export.file import LINE_BYTES, NOTHING, CsvFile, Mark
-from flask10x.export.position import Floor, Position, exported_rows, mark_of
+from flask10x.export.files import Floor, Position, mark_of
+from flask10x.export.position import exported_rows
 from flask10x.export.rows import Target
 from flask10x.readings import csv_lines
 from flask10x.readings.csv_lines import Lines
@@ -140,11 +141,7 @@ LAST_ROWS = 1000
 
 
 def check_origin(
-    database: Database,
-    target: Target,
-    file: CsvFile | None,
-    floor: Floor | None,
-    position: Position,
+    database: Database, target: Target, file: CsvFile | None, position: Position
 ) -> str:
     """Say, for people, that the database has another history than the file's note; else nothing.
 
@@ -154,12 +151,12 @@ def check_origin(
         return ""
     with database.reader.begin() as connection:
         origin = of(connection).origin(connection)
-        noted_origin = of(connection).noted_origin(connection, target.name)
+    noted_origin = target.rows.log.files.origins.get(target.name)
     if noted_origin in (None, origin):
         return ""
     text = _("the database has another history now ({now}, it was {before})")
     if file is not None and position.mark != NOTHING:
-        _compare_last(target, file, floor, position)
+        _compare_last(target, file, position)
         text = _(
             "the database has another history now ({now}, it was {before}), in which no row of the"
             " file is missing"
@@ -167,12 +164,12 @@ def check_origin(
     return text.format(before=noted_origin, now=origin)
 
 
-def _compare_last(target: Target, file: CsvFile, floor: Floor | None, position: Position) -> None:
+def _compare_last(target: Target, file: CsvFile, position: Position) -> None:
     """Raise ExportError unless the last exported rows of the file are those of the database."""
     if target.unknown:
         # With columns that the station has no more: they can't be made again.
         return
-    begin, spans = exported_rows(target, position, floor)
+    begin, spans = exported_rows(target, position, position.floor)
     rows, end = target.rows.newest(spans, LAST_ROWS), position.mark.size_bytes
     texts = (text.encode() for text in Lines(target.zone).texts(rows))
     for expected in chain(texts, repeat(b"") if len(rows) < LAST_ROWS else ()):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from flask10x.export.checks import find_old_bytes
 from flask10x.export.file import NOTHING, CsvFile
-from flask10x.export.position import Position
+from flask10x.export.files import Position
 from flask10x.export.rows import Target
 from flask10x.readings import csv_lines
 from flask10x.readings.stations import Measurement, Station

@@ -21,16 +21,16 @@ from sqlalchemy import Connection, func, select
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner, verified
 from flask10x.database.database import Database
-from flask10x.database.tables import export_floors, removed, removed_hours
+from flask10x.database.tables import removed, removed_hours
 from flask10x.database.verified import Difference
 from flask10x.errors import ExportError
 from flask10x.export import archived
-from flask10x.export.archived import ArchivedFile
 from flask10x.export.checks import has_floor
 from flask10x.export.earlier_columns import archived_path, of_station, station_of
 from flask10x.export.file import CsvFile, fresh_path, keep_old, make_folder
+from flask10x.export.files import ArchivedFile, Floor, load_files
 from flask10x.export.outcome import target_of
-from flask10x.export.position import Floor, exported_rows, states_of
+from flask10x.export.position import exported_rows
 from flask10x.export.rows import Target
 from flask10x.readings.labels import station_name
 from flask10x.readings.stations import Station
@@ -130,17 +130,14 @@ def load(settings: Settings, connection: Connection) -> list[OnlyCopy]:
     if csv_owner.is_elsewhere(settings, connection):
         return []
     of_station = {endpoint: ends for endpoint, *ends in connection.execute(_ENDS)}
-    known = [(file, True) for file in archived.load(connection, *of_station)]
-    names = connection.execute(select(export_floors.c.name)).scalars().all()
-    for name, state in states_of(connection, names).items():
-        if state.position is not None and state.position.endpoint in of_station:
-            known.append(
-                (ArchivedFile(name=name, position=state.position, floor=state.floor), False)
-            )
+    all_files = load_files(connection)
+    known = [(file, True) for file in all_files.archived]
+    for name, position in all_files.positions.items():
+        known.append((ArchivedFile(name=name, position=position), False))
     known.sort(key=lambda each: (each[0].endpoint, each[0].position.first_id))
     files: list[OnlyCopy] = []
     for file, is_archived in known:
-        if file.floor is None or not file.floor.last_id:
+        if file.endpoint not in of_station or file.floor is None or not file.floor.last_id:
             continue
         position, (first_hour, last_ms) = file.position, of_station[file.endpoint]
         before = files[-1] if files and files[-1].file.endpoint == file.endpoint else None

@@ -1,6 +1,6 @@
 """One outcome for each CSV file: a file that fails does not keep the others from theirs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from gettext import gettext as _
 from gettext import ngettext
@@ -13,7 +13,7 @@ from flask10x.database import csv_owner
 from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import Flask10xError
-from flask10x.export.rows import FileRows, Log, Target
+from flask10x.export.rows import FileRows, Log, Target, load_undated
 from flask10x.readings.csv_lines import header
 from flask10x.readings.stations import Station
 from flask10x.readings.times import zone_name_of
@@ -53,8 +53,19 @@ def for_each(
 
     Errors of ours and of the store become outcomes.
     """
-    stations = settings.stations.all if stations is None else stations
-    return [_outcome(settings, database, station, do) for station in stations]
+    stations = list(settings.stations.all if stations is None else stations)
+    try:
+        with database.reader.begin() as connection:
+            log = Log(connection)
+            undated = load_undated(connection, [station.endpoint for station in stations])
+    except DBAPIError as error:
+        paths = [settings.csv_dir / station.csv_name for station in stations]
+        return [FileOutcome(path, _unusable(error), failed=True) for path in paths]
+    targets = (target_of(settings, database, station, log) for station in stations)
+    return [
+        _outcome(database, target, do, undated.get(target.station.endpoint, []))
+        for target in targets
+    ]
 
 
 def target_of(
@@ -77,19 +88,18 @@ def target_of(
 
 
 def _outcome(
-    settings: Settings,
     database: Database,
-    station: Station,
+    target: Target,
     do: Callable[[Database, Target], FileOutcome],
+    undated: Sequence[int],
 ) -> FileOutcome:
-    path = settings.csv_dir / station.csv_name
+    path = target.path
     try:
-        target = target_of(settings, database, station)
         outcome = do(database, target)
-        if not (ids := target.rows.undated()):
+        if not undated:
             return outcome
         note = _("left out {readings} without a date: {ids}")
-        note = note.format(readings=amount(len(ids), "reading"), ids=some(ids))
+        note = note.format(readings=amount(len(undated), "reading"), ids=some(undated))
         return replace(outcome, text=f"{outcome.text}; {note}")
     except Flask10xError as error:
         text = str(error)
@@ -97,5 +107,9 @@ def _outcome(
         where = f": {error.filename}" if error.filename not in (None, str(path)) else ""
         text = _("cannot be read or written: {reason}").format(reason=f"{error.strerror}{where}")
     except DBAPIError as error:
-        text = _("the database cannot be used: {reason}").format(reason=reason_of(error))
+        text = _unusable(error)
     return FileOutcome(path, text, failed=True)
+
+
+def _unusable(error: DBAPIError) -> str:
+    return _("the database cannot be used: {reason}").format(reason=reason_of(error))

@@ -1,168 +1,58 @@
-"""How far each CSV file has come and what is about to be done to it.
+"""How far each CSV file has come, and what is about to be done to it.
 
-The tables `exports` and `export_intents`; `database/tables.py` says what their columns mean. They
-are changed only from the state that the export has read or saved last: an export that was suspended
-for long and goes on, while another host has taken the files over, changes nothing
-(docs/decisions/0034).
+The table `csv_files` is changed only from the state that the export has read or saved last: an
+export that was suspended for long and goes on, while another host has taken the files over, changes
+nothing (docs/decisions/0034).
 """
 
 import zlib
-from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import replace
 from gettext import gettext as _
 from pathlib import PurePath
-from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, func, select, update
 
 from flask10x.database import csv_owner
 from flask10x.database.database import Database
 from flask10x.database.dialects import of
-from flask10x.database.expressions import upsert
-from flask10x.database.tables import (
-    archived_files,
-    export_floors,
-    export_intents,
-    exports,
-    imports,
-    readings,
-)
+from flask10x.database.tables import csv_files, imports, readings
 from flask10x.errors import ExportError
-from flask10x.export.file import NOTHING, Mark
+from flask10x.export.files import (
+    ArchivedFile,
+    CsvFiles,
+    Floor,
+    Position,
+    State,
+    load_files,
+    put_archived,
+    put_current,
+)
 from flask10x.export.rows import IdSpan, Import, Target, behind
 from flask10x.readings import csv_lines
 from flask10x.readings.stations import Station
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """How far a file has come."""
-
-    first_id: int
-    last_id: int
-    import_id: int = 0
-    begin_bytes: int = 0
-    mark: Mark = NOTHING
-    """What the file was when the last export ended."""
-    zone: str | None = None
-    """The name of the time zone in which the exported rows are written.
-
-    This and what follows is None until the position is saved.
-    """
-    last_received_at: int | None = None
-    """When the last exported row was received; None also where there is none."""
-    last_time: str | None = None
-    """How that time is written in the file."""
-    endpoint: str | None = None
-    """The station whose rows the file has."""
-    path: str | None = None
-    """The path of the file, links followed."""
-    columns: str | None = None
-    """The columns of the file and their headings (`columns_of`)."""
-
-    @property
-    def last_row(self) -> tuple[int | None, str | None]:
-        """When the last exported row was received, and how that time is written."""
-        return self.last_received_at, self.last_time
-
-
-def mark_of(position: Position | None) -> Mark:
-    """Return what the file was when the last export ended; NOTHING before the first export."""
-    return position.mark if position else NOTHING
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
-    """What is about to be done to a file: append bytes at `start_offset`, or replace it."""
-
-    from_id: int
-    to_id: int
-    start_offset: int
-    length: int
-    sha256: str
-    """Of the bytes that are appended, or of the whole new file."""
-    import_id: int | None = None
-    """None for an append; for a new file, the newest import that is in it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Floor:
-    """Up to where a file was compared with readings of which some are removed since then."""
-
-    first_id: int
-    """That of the file's position; another file of the name has no floor."""
-    last_id: int
-    """The last row up to there, in the order of the file."""
-    size_bytes: int
-    checksum: int
-    """The CRC-32 of the bytes up to there."""
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """All that the database has about a file; without a position it was never exported."""
-
-    position: Position | None
-    intent: Intent | None = None
-    floor: Floor | None = None
-    """Set by the removal of readings; None is stored where it is that of another file."""
-
-
-# In the order of the fields of State.
-STATE_TABLES = (exports, export_intents, export_floors)
-
-
 def load_state(database: Database, name: str) -> State:
     """Return what the database has about the file of this name."""
     with database.reader.begin() as connection:
-        return state_of(connection, name)
-
-
-def state_of(connection: Connection, name: str) -> State:
-    """Return the same at the moment of the connection's transaction."""
-    return states_of(connection, [name])[name]
-
-
-def states_of(connection: Connection, names: Collection[str]) -> dict[str, State]:
-    """Return all that the database has about the files of these names, by their names."""
-    queries = (select(table).where(table.c.name.in_(names)) for table in STATE_TABLES)
-    rows = [{row["name"]: row for row in connection.execute(query).mappings()} for query in queries]
-    return {name: _state(*(by_name.get(name) for by_name in rows)) for name in names}
-
-
-def names_of(connection: Connection, endpoint: str) -> list[str]:
-    """Return the names of the files that have rows of the station."""
-    query = select(exports.c.name).where(exports.c.endpoint == endpoint)
-    return list(connection.execute(query.order_by(exports.c.name)).scalars())
-
-
-def load_positions(connection: Connection) -> dict[str, Position]:
-    """Return the positions of all files, by their names."""
-    rows = connection.execute(select(exports)).mappings()
-    return {row["name"]: position_of_columns(row) for row in rows}
+        return load_files(connection).state(name)
 
 
 def endpoints_of(connection: Connection) -> list[str]:
     """Return the endpoints that have readings, by one look into the index for each."""
-    endpoints: list[str] = []
-    after = select(func.min(readings.c.endpoint))
-    query = after
-    while (endpoint := connection.execute(query).scalar_one()) is not None:
-        endpoints.append(endpoint)
-        query = after.where(readings.c.endpoint > endpoint)
-    return endpoints
+    first = select(func.min(readings.c.endpoint).label("endpoint")).cte("endpoints", recursive=True)
+    following = select(func.min(readings.c.endpoint)).where(readings.c.endpoint > first.c.endpoint)
+    following = following.correlate(first)
+    is_one = first.c.endpoint.is_not(None)
+    endpoints = first.union_all(select(following.scalar_subquery()).where(is_one))
+    query = select(endpoints.c.endpoint).where(endpoints.c.endpoint.is_not(None))
+    return list(connection.execute(query).scalars())
 
 
-def save_floor(connection: Connection, name: str, floor: Floor) -> None:
-    """Set the floor of the file, in the transaction that removes readings."""
-    connection.execute(upsert(export_floors).values(name=name, **asdict(floor)))
-
-
-def first_line_floor(target: Target, first_id: int) -> Floor:
-    """Return the floor of a file that has no removed reading and begins after this one."""
+def first_line_floor(target: Target) -> Floor:
+    """Return the floor of a file that has no removed reading and begins after one."""
     header = target.header
-    checksum = zlib.crc32(header)
-    return Floor(first_id=first_id, last_id=0, size_bytes=len(header), checksum=checksum)
+    return Floor(last_id=0, size_bytes=len(header), checksum=zlib.crc32(header))
 
 
 def columns_of(station: Station) -> str:
@@ -200,61 +90,72 @@ def with_file(target: Target, position: Position) -> Position:
 
 
 def save_state(
-    database: Database,
-    target: Target,
-    stored: State,
-    state: State,
-    also: Callable[[Connection], object] = lambda _: None,
-) -> State:
-    """Save the state of the file and return it; it is on the disk then.
+    database: Database, target: Target, state: State, archived: ArchivedFile | None = None
+) -> None:
+    """Save the state of the file, and the file that was archived; both are on the disk then.
 
-    `stored` is the state that was loaded or saved last; `also` is done in the same transaction. The
-    database must have been opened with `synchronous=FULL`. Raises ExportError when it has another
-    state by now, or the file belongs to another host, and LockTimeout or
-    sqlalchemy.exc.DBAPIError when the commit failed for seconds; then nothing is changed.
+    A path or floor of the archived file that was saved before stays. The database must have been
+    opened with `synchronous=FULL`. Raises ExportError when the file has another state by now than
+    was read or saved last, or belongs to another host, and LockTimeout or sqlalchemy.exc.DBAPIError
+    when the commit failed for seconds; then nothing is changed.
     """
-    name, state = target.name, _with_own_floor(state)
-    values = (
-        columns_of_position(state.position) if state.position else None,
-        asdict(state.intent) if state.intent else None,
-        asdict(state.floor) if state.floor else None,
-    )
+    name, log = target.name, target.rows.log
 
     def change(connection: Connection) -> None:
-        _require(connection, target, stored)
-        of(connection).note_origin(connection, name)
-        for table, row in zip(STATE_TABLES, values, strict=True):
-            connection.execute(delete(table).where(table.c.name == name))
-            if row is not None:
-                connection.execute(insert(table).values(name=name, **row))
-        also(connection)
+        files = _required(connection, target)
+        origin = of(connection).origin(connection)
+        put_current(connection, name, state, origin)
+        files.states[name] = state
+        if origin:
+            files.origins[name] = origin
+        if archived is not None:
+            files.archived = record(connection, files, archived)
+        read[:] = [files]
 
+    read: list[CsvFiles] = []
     database.commit_change(change)
-    return state
+    log.files = read[0]
 
 
-def rename(database: Database, target: Target, stored: State, new_name: str) -> None:
+def record(connection: Connection, files: CsvFiles, file: ArchivedFile) -> list[ArchivedFile]:
+    """Store an archived file, and return all archived ones with it.
+
+    A path or floor that was saved before stays.
+    """
+    others = [each for each in files.archived if not each.is_same(file)]
+    for before in files.archived:
+        if before.is_same(file):
+            path = file.position.path or before.position.path
+            floor = file.floor or before.floor
+            file = replace(file, position=replace(file.position, path=path, floor=floor))
+    put_archived(connection, file)
+    return sorted((*others, file), key=ArchivedFile.order)
+
+
+def rename(database: Database, target: Target, new_name: str) -> None:
     """Move the state of a file to another name, which no file has.
 
     `target` has the station under the former name of the file. Raises as `save_state` does.
     """
-    name = target.name
 
     def change(connection: Connection) -> None:
-        _require(connection, target, stored)
-        if state_of(connection, new_name).position is not None:
+        if _required(connection, target).state(new_name).position is not None:
             raise _changed_meanwhile()
-        for table in STATE_TABLES:
-            connection.execute(delete(table).where(table.c.name == new_name))
-            connection.execute(update(table).where(table.c.name == name).values(name=new_name))
-        of(connection).rename_origin(connection, name, new_name)
-        _rename_earlier(connection, target.station, new_name)
+        put_current(connection, new_name, State(None), None)
+        of_name = csv_files.c.name == target.name
+        is_archived = csv_files.c.state == "archived"
+        own = is_archived & (csv_files.c.endpoint == target.station.endpoint)
+        renamed = update(csv_files).where(of_name, ~is_archived | own).values(name=new_name)
+        connection.execute(renamed)
+        _rename_imports(connection, target.station, new_name)
 
     database.commit_change(change)
+    with database.reader.begin() as connection:
+        target.rows.log.read(connection)
 
 
-def _rename_earlier(connection: Connection, station: Station, new_name: str) -> None:
-    """Give the imports and archived files of the station's name its new name.
+def _rename_imports(connection: Connection, station: Station, new_name: str) -> None:
+    """Give the imports of the station's name its new name.
 
     Else the imported rows would no longer have their place in the file that was renamed.
     """
@@ -264,49 +165,16 @@ def _rename_earlier(connection: Connection, station: Station, new_name: str) -> 
         if csv_lines.is_name_of(station, path.name):
             file = str(path.with_name(csv_lines.renamed(station, path.name, new_name)))
             connection.execute(update(imports).where(imports.c.id == row.id).values(file=file))
-    names = archived_files.c.endpoint == station.endpoint, archived_files.c.name == station.csv_name
-    connection.execute(update(archived_files).where(*names).values(name=new_name))
 
 
-def _require(connection: Connection, target: Target, stored: State) -> None:
-    """Raise ExportError unless this host has the file and its state is the stored one."""
+def _required(connection: Connection, target: Target) -> CsvFiles:
+    """Return all files; raises ExportError unless this host has the target's as it was last."""
     csv_owner.require(connection, target.host)
-    if state_of(connection, target.name) != stored:
+    files = load_files(connection)
+    if files.state(target.name) != target.state:
         raise _changed_meanwhile()
+    return files
 
 
 def _changed_meanwhile() -> ExportError:
     return ExportError(_("something else has changed the position of the file meanwhile"))
-
-
-def _state(
-    position: RowMapping | None, intent: RowMapping | None, floor: RowMapping | None
-) -> State:
-    """Return the state that is in these rows of the tables; another file's floor is ignored."""
-    state = State(
-        position_of_columns(position) if position else None,
-        Intent(**{field.name: intent[field.name] for field in fields(Intent)}) if intent else None,
-        Floor(**{field.name: floor[field.name] for field in fields(Floor)}) if floor else None,
-    )
-    return _with_own_floor(state)
-
-
-def _with_own_floor(state: State) -> State:
-    """Return the state without its floor where that is of another file of the name."""
-    position, floor = state.position, state.floor
-    is_own = position is not None and floor is not None and floor.first_id == position.first_id
-    return state if is_own else replace(state, floor=None)
-
-
-def columns_of_position(position: Position) -> dict[str, Any]:
-    """Return the position as columns of a table, with those of its mark."""
-    columns = asdict(position)
-    mark: dict[str, int] = columns.pop("mark")
-    return columns | mark
-
-
-def position_of_columns(row: RowMapping) -> Position:
-    """Return the position that is in a row of a table; other columns are ignored."""
-    mark = Mark(*(row[field.name] or 0 for field in fields(Mark)))
-    names = (field.name for field in fields(Position) if field.name != "mark")
-    return Position(mark=mark, **{name: row[name] for name in names if name in row})

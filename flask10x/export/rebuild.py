@@ -30,17 +30,12 @@ from flask10x.export.earlier_columns import (
     with_header,
 )
 from flask10x.export.file import CountedLines, CsvFile, Mark, fresh_path, keep_old, make_folder
+from flask10x.export.files import Floor, Intent, Position, State
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.position import (
-    Floor,
-    Intent,
-    Position,
-    State,
     exported_rows,
     first_line_floor,
     imported_elsewhere,
-    load_state,
-    names_of,
     save_state,
     with_file,
 )
@@ -263,12 +258,12 @@ def rebuild(
 def _rebuild(
     database: Database, target: Target, *, whole: bool, lost: bool, bar: Bar
 ) -> FileOutcome:
-    state = load_state(database, target.name)
+    state = target.state
     # Until an export has ended it, the file is that of the station whose rows it has.
     target = of_its_station(target, state.position)
-    first_id = 0 if whole else _first_id(database, target, state.position)
+    first_id = 0 if whole else _first_id(target, state.position)
     with CsvFile.open(target.path, write=False) or nullcontext() as old:
-        archived.check_owner(database, target, old, state.position)
+        archived.check_owner(target, old, state.position)
         path = fresh_path(target.path)
         position = Position(
             first_id=first_id,
@@ -339,22 +334,19 @@ def _not_compared(target: Target, unknown: tuple[str, ...], kept: Path | None) -
     return text.format(columns=", ".join(unknown), command=command)
 
 
-def _first_id(database: Database, target: Target, position: Position | None) -> int:
+def _first_id(target: Target, position: Position | None) -> int:
     """Return the reading behind which the new file begins: the last of the station's other files.
 
     Raises ExportError when the next export has to end one of these first.
     """
     if position is not None:
         return position.first_id
-    with database.reader.begin() as connection:
-        names = names_of(connection, target.station.endpoint)
-        files = archived.load(connection, target.station.endpoint)
-    for name in names:
+    endpoint, files = target.station.endpoint, target.rows.log.files
+    for name in files.names_of(endpoint):
         former = replace(target, name=name, path=target.path.with_name(name))
-        position = load_state(database, name).position
-        if former.path.exists() or was_renamed(former, target, position):
+        if former.path.exists() or was_renamed(former, target, former.state.position):
             raise refusals.not_handed_over(target.path, name)
-    return files[0].position.last_id if files else 0
+    return files.last_id(endpoint)
 
 
 def _floor(target: Target, old: CsvFile | None, state: State, position: Position) -> Floor | None:
@@ -366,11 +358,11 @@ def _floor(target: Target, old: CsvFile | None, state: State, position: Position
     removed, floor, before = target.rows.removed, state.floor, state.position
     if removed.last_ms is not None and removed.last_id > position.first_id:
         if before is None or before.first_id >= removed.last_id or (floor and not floor.last_id):
-            return first_line_floor(target, position.first_id)
-        if floor is None or floor.first_id != position.first_id or old is None:
+            return first_line_floor(target)
+        if floor is None or before.first_id != position.first_id or old is None:
             last_time = local_text(removed.last_ms, target.zone)
             raise refusals.removed_rows(target.path, last_time, exists=old is not None)
-    if floor is None or floor.first_id != position.first_id:
+    if floor is None or before is None or before.first_id != position.first_id:
         return None
     if old is None or old.line(0) != target.header or not has_floor(old, floor):
         raise refusals.changed_below_floor(target.path, floor.size_bytes)
@@ -528,7 +520,7 @@ def _put_in_place(
         text, mark = _("{rows} as before").format(rows=rows), old.mark(new.checksum)
     else:
         intended = replace(state, intent=_intent_of(new, position))
-        state = save_state(database, target, state, intended)
+        save_state(database, target, intended)
         text = _("{rows} written").format(rows=rows)
         if old is not None and new.same_bytes < old.size:
             text = _("{rows} written; the old file is kept as {path}")
@@ -537,8 +529,7 @@ def _put_in_place(
         new.path.replace(path)
         disk.sync(path.parent)
         mark = _mark(path, new.checksum)
-    new_state = State(replace(position, mark=mark), floor=new.floor)
-    save_state(database, target, state, new_state)
+    save_state(database, target, State(replace(position, mark=mark, floor=new.floor)))
     return text, kept
 
 

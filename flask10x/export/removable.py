@@ -16,11 +16,11 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from flask10x.export import archived, repair_commands, zone
-from flask10x.export.archived import ArchivedFile
+from flask10x.export import repair_commands, zone
 from flask10x.export.earlier_columns import of_station, station_of, with_header
 from flask10x.export.file import CsvFile, Mark
-from flask10x.export.position import Floor, Position, State, exported_rows, save_floor
+from flask10x.export.files import ArchivedFile, Floor, Position, State, load_files, put_floor
+from flask10x.export.position import exported_rows, record
 from flask10x.export.rows import IdSpan, Target
 from flask10x.readings import times
 from flask10x.readings.csv_lines import Lines, LogRow
@@ -179,9 +179,10 @@ def keep(connection: Connection, file: ProvingFile, floor: Floor | None) -> None
         return
     if file.archived is not None:
         # Its mark too: touched, but with the same bytes, it need not be read once more.
-        archived.record(connection, replace(file.archived, floor=floor))
+        position = replace(file.archived.position, floor=floor)
+        record(connection, load_files(connection), replace(file.archived, position=position))
     elif floor != file.floor:
-        save_floor(connection, file.target.name, floor)
+        put_floor(connection, file.target.name, floor)
 
 
 def in_words(reading: ReadingObstacle) -> str:
@@ -309,9 +310,7 @@ def _is_same(file: CsvFile, mark: Mark, now: Mark) -> bool:
 def _first_floor(file: CsvFile, position: Position) -> Floor:
     """Return the floor at the beginning of the exported rows."""
     begin = position.begin_bytes
-    return Floor(
-        first_id=position.first_id, last_id=0, size_bytes=begin, checksum=file.checksum(begin)
-    )
+    return Floor(last_id=0, size_bytes=begin, checksum=file.checksum(begin))
 
 
 def _last_in_order(spans: list[IdSpan], ids: Sequence[int]) -> int:
@@ -340,7 +339,7 @@ def _compared(
         last_id, rows = page[-1][0], rows + len(page)
         if rows >= rows_max:
             break
-    return Floor(first_id=floor.first_id, last_id=last_id, size_bytes=size, checksum=checksum)
+    return Floor(last_id=last_id, size_bytes=size, checksum=checksum)
 
 
 def _bytes_in_file(

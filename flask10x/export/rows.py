@@ -25,10 +25,10 @@ from sqlalchemy import (
     case,
     false,
     func,
-    literal,
     literal_column,
     or_,
     select,
+    union_all,
 )
 from sqlalchemy.types import REAL
 
@@ -37,7 +37,8 @@ from flask10x.database.dialects import last_id
 from flask10x.database.expressions import unindexed
 from flask10x.database.insert import HEAD, existing_columns
 from flask10x.database.removed import NOTHING_REMOVED, Removed, load_removed
-from flask10x.database.tables import archived_files, exports, imports, measurement, readings
+from flask10x.database.tables import imports, measurement, readings
+from flask10x.export.files import State, load_files
 from flask10x.readings import csv_lines
 from flask10x.readings.csv_lines import Lines, LogRow, ParsedLine
 from flask10x.readings.stations import Station
@@ -103,45 +104,48 @@ class Import:
         return IdSpan(self.first_id - 1, self.last_id)
 
 
-def load_imports(connection: Connection, endpoints: Collection[str]) -> dict[str, list[Import]]:
-    """Return the imports of these stations in their order, from files of whatever name."""
+def load_imports(
+    connection: Connection, endpoints: Collection[str] | None = None
+) -> dict[str, list[Import]]:
+    """Return the imports of these stations, or of all, from files of whatever name, in order."""
     columns = (imports.c[field.name] for field in fields(Import))
-    query = select(imports.c.endpoint, *columns).where(imports.c.endpoint.in_(endpoints))
+    query = select(imports.c.endpoint, *columns).order_by(imports.c.id)
+    if endpoints is not None:
+        query = query.where(imports.c.endpoint.in_(endpoints))
     of_stations = defaultdict[str, list[Import]](list)
-    for endpoint, *values in connection.execute(query.order_by(imports.c.id)):
+    for endpoint, *values in connection.execute(query):
         of_stations[endpoint].append(Import(*values))
     return of_stations
 
 
-@dataclass(frozen=True, slots=True)
 class Log:
-    """The end of the log, and what of some stations is in which file, at one moment."""
+    """The end of the log, and what the database has about the files, at one moment.
 
-    head: int
-    imports: Mapping[str, list[Import]]
-    """By the endpoints, as what follows."""
-    removed: Mapping[str, Removed]
-    ends: Mapping[str, list[tuple[str, int]]]
-    """The names of files, empty for an archived one, and their last readings."""
+    The changes of this process keep `files` up to date.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.read(connection)
+
+    def read(self, connection: Connection) -> None:
+        """Read it again."""
+        self.head: int = last_id(connection)
+        self.files = load_files(connection)
+        self.imports: Mapping[str, list[Import]] = load_imports(connection)
+        self.removed: Mapping[str, Removed] = load_removed(connection)
 
 
-def load_log(connection: Connection, endpoints: Collection[str]) -> Log:
-    """Return what the database has about the files of these stations."""
-    ends = defaultdict[str, list[tuple[str, int]]](list)
-    # Of these only: an export asks for each station by itself.
-    of_files = select(exports.c.endpoint, exports.c.name, exports.c.last_id)
-    of_files = of_files.where(exports.c.endpoint.in_(endpoints))
-    file = archived_files.c
-    of_archived = select(file.endpoint, literal(""), func.max(file.last_id)).group_by(file.endpoint)
-    of_archived = of_archived.where(file.endpoint.in_(endpoints))
-    for endpoint, name, end in (*connection.execute(of_files), *connection.execute(of_archived)):
-        ends[endpoint].append((name, end))
-    return Log(
-        head=last_id(connection),
-        imports=load_imports(connection, endpoints),
-        removed=load_removed(connection),
-        ends=ends,
+def load_undated(connection: Connection, endpoints: Collection[str]) -> dict[str, list[int]]:
+    """Return the ids of the stations' readings without a line, as their time is no date."""
+    at, ids = readings.c.received_at, defaultdict[str, list[int]](list)
+    of_stations = select(readings.c.endpoint, readings.c.id).where(
+        readings.c.endpoint.in_(endpoints)
     )
+    # Each half is a range of the index; with OR all of its entries would be read.
+    halves = of_stations.where(at < FIRST_DATE_MS), of_stations.where(at > LAST_DATE_MS)
+    for endpoint, number in sorted(map(tuple, connection.execute(union_all(*halves)))):
+        ids[endpoint].append(number)
+    return ids
 
 
 def first_received(connection: Connection, station: Station) -> int | None:
@@ -205,20 +209,27 @@ class FileRows:
     def __init__(self, database: Database, station: Station, log: Log | None = None) -> None:
         if log is None:
             with database.reader.begin() as connection:
-                log = load_log(connection, [station.endpoint])
+                log = Log(connection)
         self._database = database
-        self._log = log
+        self.log = log
         self.station = station
         self.head = log.head
         self.all_imports = log.imports.get(station.endpoint, [])
         """All imports, also those of files of other names, whose readings are exported."""
         self.removed = log.removed.get(station.endpoint, NOTHING_REMOVED)
-        own, ends = station.csv_name, log.ends.get(station.endpoint, [])
-        self.archived_to = max((last_id for name, last_id in ends if name != own), default=0)
-        """The last reading that another file of the station has than the one of its name."""
-        self.exported_to = max((last_id for name, last_id in ends if name in ("", own)), default=0)
-        """The last reading that this one has, or one before it that was archived."""
         self.imports = [each for each in self.all_imports if each.is_from_file_of(station)]
+
+    @property
+    def archived_to(self) -> int:
+        """The last reading that another file of the station has than the one of its name."""
+        files, endpoint = self.log.files, self.station.endpoint
+        names = set(files.names_of(endpoint)) - {self.station.csv_name}
+        return files.last_id(endpoint, *names)
+
+    @property
+    def exported_to(self) -> int:
+        """The last reading that this one has, or one before it that was archived."""
+        return self.log.files.last_id(self.station.endpoint, self.station.csv_name)
 
     @property
     def import_id(self) -> int:
@@ -226,9 +237,8 @@ class FileRows:
         return max((each.id for each in self.imports), default=0)
 
     def of(self, station: Station) -> "FileRows":
-        """Return the rows of this station at the same moment, or now when it is another one."""
-        is_same = station.endpoint == self.station.endpoint
-        return FileRows(self._database, station, self._log if is_same else None)
+        """Return the rows of this station at the same moment."""
+        return FileRows(self._database, station, self.log)
 
     def new(self, last_id: int) -> list[IdSpan]:
         """Return what is to be appended to a file that has come to `last_id`."""
@@ -283,13 +293,11 @@ class FileRows:
 
     def count(self, spans: list[IdSpan]) -> int:
         """Return how many rows the spans have."""
+        if not spans:
+            return 0
         query = _of_station(self.station, (func.count(),))
         with self._database.reader.begin() as connection:
             return sum(connection.execute(query, asdict(span)).scalar_one() for span in spans)
-
-    def undated(self) -> list[int]:
-        """Return the ids of the station's readings that have no line, as their time is no date."""
-        return [row.id for row in self._all(_undated_of(self.station))]
 
     def first(self, spans: list[IdSpan]) -> LogRow | None:
         """Return the first row of the spans: (id, received_at, values...)."""
@@ -416,6 +424,11 @@ class Target:
     host: str | None = None
     """This host, where several share the database and one of them has the files; else None."""
 
+    @property
+    def state(self) -> State:
+        """What the database has about the file, as it was read or saved last."""
+        return self.rows.log.files.state(self.name)
+
     def pieces(self, spans: list[IdSpan], advance: Advance = lambda _: None) -> Iterator[Piece]:
         """Yield the rows of the spans as lines, up to PAGE_ROWS; `advance` is as in `pages`."""
         lines = Lines(self.zone)
@@ -442,13 +455,6 @@ def _of_station(station: Station, columns: tuple[Any, ...]) -> Select[Any]:
 
 def _log_rows(station: Station) -> Select[Any]:
     return _of_station(station, (readings.c.id, readings.c.received_at, *_values(station)))
-
-
-@lru_cache(maxsize=16)
-def _undated_of(station: Station) -> Select[Any]:
-    at = readings.c.received_at
-    query = select(readings.c.id).where(readings.c.endpoint == station.endpoint)
-    return query.where(or_(at < FIRST_DATE_MS, at > LAST_DATE_MS)).order_by(readings.c.id)
 
 
 @lru_cache(maxsize=16)

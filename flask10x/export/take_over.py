@@ -18,8 +18,8 @@ from flask10x.errors import ExportElsewhere
 from flask10x.export import repair_commands
 from flask10x.export.checks import find_old_bytes
 from flask10x.export.file import NOTHING, CsvFile
+from flask10x.export.files import Position, State, load_files
 from flask10x.export.outcome import FileOutcome, for_each
-from flask10x.export.position import Position, State, load_state, states_of
 from flask10x.export.rows import Target
 from flask10x.readings.stations import Station
 
@@ -40,7 +40,8 @@ def take_over(
     names = [station.csv_name for station in others]
 
     def owner_and_states(connection: Connection) -> tuple[str | None, dict[str, State]]:
-        return csv_owner.of_files(connection), states_of(connection, names)
+        files = load_files(connection)
+        return csv_owner.of_files(connection), {name: files.state(name) for name in names}
 
     with database.reader.begin() as connection:
         before = owner_and_states(connection)
@@ -58,10 +59,10 @@ def take_over(
     return outcomes
 
 
-def _look(database: Database, target: Target) -> FileOutcome:
-    state = load_state(database, target.name)
+def _look(_database: Database, target: Target) -> FileOutcome:
+    position = target.state.position
     with CsvFile.open(target.path, write=False) or nullcontext() as file:
-        difference = _difference(file, state.position)
+        difference = _difference(file, position)
     if difference:
         text = _("{what}. Copy it from the host that had it, or, if it is lost: {command}")
         text = text.format(what=difference, command=repair_commands.take_over(target.path))

@@ -15,12 +15,13 @@ from gettext import ngettext
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.export import archived, removable, repair_commands, zone
+from flask10x.export import removable, repair_commands, zone
 from flask10x.export.checks import find_old_bytes, has_floor
 from flask10x.export.earlier_columns import as_written, of_its_station
 from flask10x.export.file import NOTHING, CountedLines, CsvFile, Mark
+from flask10x.export.files import Position, State
 from flask10x.export.outcome import FileOutcome, for_each, missing_rows
-from flask10x.export.position import Position, State, exported_rows, load_state
+from flask10x.export.position import exported_rows
 from flask10x.export.rows import IdSpan, Target
 from flask10x.readings import csv_lines, numbers
 from flask10x.readings.csv_lines import Lines, LogRow
@@ -102,8 +103,8 @@ def verify(
     return for_each(settings, database, stations, look)
 
 
-def _verify(database: Database, target: Target, *, bar: Bar, retention_days: int) -> FileOutcome:
-    state, compared = load_state(database, target.name), ComparedRows()
+def _verify(_database: Database, target: Target, *, bar: Bar, retention_days: int) -> FileOutcome:
+    state, compared = target.state, ComparedRows()
     requested, target = target, of_its_station(target, state.position)
     if target is not requested:
         text = _("it is the file of /{endpoint}: the next export begins a new one")
@@ -124,7 +125,7 @@ def _verify(database: Database, target: Target, *, bar: Bar, retention_days: int
         differences.append(str(error))
     station_days = target.station.retention_days
     if target is requested and (retention_days if station_days is None else station_days):
-        compared.notes += _kept_by(database, target, state)
+        compared.notes += _kept_by(target, state)
     if compared.other_zone.rows:
         differences.insert(0, _in_other_zone(target, compared))
     if differences:
@@ -143,13 +144,12 @@ def _in_other_zone(target: Target, compared: ComparedRows) -> str:
     return text.format(what=compared.other_zone.in_other_zone(), commands=mend(target.path))
 
 
-def _kept_by(database: Database, target: Target, state: State) -> Iterator[str]:
+def _kept_by(target: Target, state: State) -> Iterator[str]:
     """Say what keeps the reading that is removed next, in a file that is as it should be."""
     row = target.rows.first([IdSpan(target.rows.removed.last_id, target.rows.head)])
     if row is None:
         return
-    with database.reader.begin() as connection:
-        files = archived.load(connection, target.station.endpoint)
+    files = target.rows.log.files.archived_of(target.station.endpoint)
     (columns,) = target.rows.columns_with_values([row[0]]).values()
     if obstacle := removable.hindrance(target, state, files, row[0], columns):
         text = _("old readings stay in the database, for {why}; run: {command}")

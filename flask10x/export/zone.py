@@ -9,7 +9,8 @@ from gettext import gettext as _
 
 from flask10x.export import refusals
 from flask10x.export.file import NOTHING, CsvFile
-from flask10x.export.position import Floor, Position, exported_rows
+from flask10x.export.files import Position
+from flask10x.export.position import exported_rows
 from flask10x.export.rows import Target
 from flask10x.readings import times
 from flask10x.readings.csv_lines import Lines, time_of
@@ -33,9 +34,7 @@ def check(target: Target, position: Position | None) -> None:
         raise refusals.other_zone(target.path, other)
 
 
-def with_zone(
-    target: Target, file: CsvFile | None, floor: Floor | None, position: Position
-) -> Position:
+def with_zone(target: Target, file: CsvFile | None, position: Position) -> Position:
     """Return the position with this command's zone, once the file is known to be written in it.
 
     Raises ExportError when the position has no zone, which is that of a rebuild that was killed,
@@ -43,7 +42,7 @@ def with_zone(
     """
     if position.zone is not None or file is None or position.mark == NOTHING:
         return replace(position, zone=target.zone_name)
-    begin, spans = exported_rows(target, position, floor)
+    begin, spans = exported_rows(target, position, position.floor)
     first, last = target.rows.first(spans), target.rows.last(spans)
     if first is None or last is None:
         return replace(position, zone=target.zone_name)

@@ -29,8 +29,9 @@ from flask10x.database.tables import imports, readings
 from flask10x.errors import ImportRefused, StationUnknown
 from flask10x.export import repair_commands, zone
 from flask10x.export.file import CsvFile
+from flask10x.export.files import Position
 from flask10x.export.outcome import target_of
-from flask10x.export.position import Position, load_state
+from flask10x.export.position import load_state
 from flask10x.export.rows import FileRows, IdSpan, Import, Target, live
 from flask10x.importing.old_file import blocks, first_line, same_beginning
 from flask10x.importing.stored_rows import OtherZones, Stored, StoredRows, key_of

@@ -21,7 +21,7 @@ from sqlalchemy import Select, bindparam, func, select
 from flask10x.config.towns import towns
 from flask10x.database.database import Database
 from flask10x.database.insert import InsertRow
-from flask10x.database.tables import archived_files, exports, measurement, readings
+from flask10x.database.tables import csv_files, measurement, readings
 from flask10x.errors import ImportRefused
 from flask10x.export.rows import FileRows
 from flask10x.importing.old_file import blocks
@@ -192,11 +192,9 @@ class OtherZones:
 
     def _exported_zones(self) -> Iterator[tuple[str, tzinfo]]:
         """Yield the zones of the station's files in which these times are others than here."""
-        endpoint, names = self.layout.station.endpoint, set[str | None]()
+        query = select(csv_files.c.zone).where(csv_files.c.endpoint == self.layout.station.endpoint)
         with self.database.reader.begin() as connection:
-            for table in (exports, archived_files):
-                query = select(table.c.zone).where(table.c.endpoint == endpoint)
-                names.update(connection.execute(query).scalars())
+            names = set(connection.execute(query).scalars())
         for name in sorted(filter(None, names)):
             zone = times.zone_of(name)
             if zone and times.first_difference(zone, self.zone, *self._between) is not None:

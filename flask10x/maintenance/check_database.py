@@ -21,9 +21,9 @@ from flask10x.database.expressions import unindexed
 from flask10x.database.paths import JOURNAL, WAL, beside, shown_name
 from flask10x.database.sqlite.file import damages, open_read_only
 from flask10x.database.station_columns import missing_columns, rollups_fit
-from flask10x.database.tables import ARRIVAL, exports, followers, readings, rejected
+from flask10x.database.tables import ARRIVAL, followers, readings, rejected
 from flask10x.export import only_copies
-from flask10x.export.position import load_positions
+from flask10x.export.files import load_files
 from flask10x.export.rows import Import, first_received, live, load_imports
 from flask10x.history import days, rollups
 from flask10x.history.silence import Signs, learned_limits, silence, silent_after_sec, usual_silence
@@ -193,7 +193,7 @@ class DatabaseCheck:
     def _zones(self, connection: Connection) -> list[Finding]:
         """Return a finding for each CSV file that is written in another zone than this one."""
         here, stations = zone_name_of(self._settings.zone), self._settings.stations.all
-        positions = load_positions(connection)
+        positions = load_files(connection).positions
         findings = []
         # Nothing more is written to the files of former stations.
         for station in sorted(stations, key=lambda station: station.csv_name):
@@ -363,7 +363,8 @@ def _positions(connection: Connection) -> dict[str, int]:
     positions = dict(connection.execute(select(followers.c.name, followers.c.last_id)).all())
     # The roll-ups have a finding of their own.
     positions.pop(rollups.NAME, None)
-    return positions | dict(connection.execute(select(exports.c.name, exports.c.last_id)).all())
+    files = load_files(connection).positions
+    return positions | {name: position.last_id for name, position in files.items()}
 
 
 def _behind(connection: Connection, at: int, station: Station | None) -> tuple[int, int]:

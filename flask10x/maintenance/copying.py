@@ -59,8 +59,8 @@ from flask10x.system.progress import Advance, Bar, unseen
 # (`readings/numbers.py`).
 #
 # Not copied: what a process holds for the moment (`leases`), which host has the CSV files
-# (`owners`), the history of a server that they are of (`export_origins`), which no other server
-# has, and the state of alerts, as on SQLite, where it is in a file of its own: what is wrong is
+# (`owners`), the history of a server that they are of (OF_ONE_SERVER), which no other server has,
+# and the state of alerts, as on SQLite, where it is in a file of its own: what is wrong is
 # notified once more.
 
 Key = tuple[Any, ...]
@@ -73,6 +73,8 @@ PIECE_ROWS_OF_BODIES = 100
 # On PostgreSQL each table has the number of its last row in `log`, on SQLite only those of which no
 # id may be used twice.
 COUNTED_BY_ROWS = ("imports", "rollup_zone")
+# Columns of `csv_files`.
+OF_ONE_SERVER = ("system_identifier", "timeline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def tables_in(connection: Connection) -> list[CopiedTable]:
 
 def _copied(table: Table) -> CopiedTable:
     key = tuple(column.name for column in table.primary_key)
-    names = tuple(column.name for column in table.c if column.name not in key)
+    names = tuple(column.name for column in table.c if column.name not in (*key, *OF_ONE_SERVER))
     return CopiedTable(table, key, names)
 
 

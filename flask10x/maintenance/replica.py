@@ -26,12 +26,13 @@ from flask10x.database.database import Database
 from flask10x.database.paths import database_path, url_of
 from flask10x.database.running_service import running
 from flask10x.database.sqlite import litestream
-from flask10x.database.tables import ARRIVAL, archived_files, readings
+from flask10x.database.tables import ARRIVAL, readings
 from flask10x.errors import ReplicaBroken, RestoreError
 from flask10x.export import zone
 from flask10x.export.file import CsvFile
+from flask10x.export.files import Position, load_files
 from flask10x.export.outcome import FileOutcome, target_of
-from flask10x.export.position import Position, endpoints_of, load_positions
+from flask10x.export.position import endpoints_of
 from flask10x.export.rebuild import rebuild
 from flask10x.readings.stations import Station
 from flask10x.system import disk
@@ -297,11 +298,12 @@ def restore_files(settings: Settings, database: Database, bar: Bar = unseen) -> 
     `export`. Raises what reading the database raises.
     """
     with database.reader.begin() as connection:
-        positions = load_positions(connection)
+        files = load_files(connection)
         endpoints = endpoints_of(connection)
-        paths = connection.execute(select(archived_files.c.path)).scalars().all()
         newest = select(ARRIVAL).order_by(readings.c.id.desc()).limit(1)
         newest_ms = connection.execute(newest).scalar_one_or_none()
+    positions = files.positions
+    paths = (file.position.path for file in files.archived)
     missing = [
         station
         for station in settings.stations.all

@@ -30,7 +30,7 @@ TIMES = (
     *("received_at", "arrived_at", "measured_at", "imported_at", "written_at", "undone_at", "at"),
     *("first_ms", "last_ms", "last_received_at"),
 )
-OF_CSV_FILES = ("exports", "export_intents", "export_floors", "archived_files")
+STATES_OF_FILES = ("current", "archived", "new")
 # Of a file system (man 3 pathconf); Python raises an error for a longer name.
 NAME_MAX_BYTES = 255
 
@@ -78,12 +78,14 @@ def _check_of(table: CopiedTable, name: str) -> Check:
     # A rejected reading may name any path that a board has sent to.
     if name == "endpoint" and table.name != "rejected":
         check = _wrong_endpoint
-    elif name == "name" and table.name in OF_CSV_FILES:
+    elif name == "name" and table.name == "csv_files":
         check = _wrong_file_name
     elif name in ("path", "file"):
         check = _wrong_path
     elif name == "columns":
         check = _wrong_columns
+    elif (table.name, name) == ("csv_files", "state"):
+        check = _wrong_state
     elif (table.name, name) == ("corrections", "kind"):
         check = _wrong_kind
     return partial(_wrong_text, check)
@@ -159,6 +161,10 @@ def _wrong_columns(value: str) -> str:
     pairs = [column.partition("=") for column in value.split(",") if column]
     is_right = all(COLUMN.fullmatch(name) and equals for name, equals, _heading in pairs)
     return "" if is_right else _("columns such as temperature=Temp are needed")
+
+
+def _wrong_state(value: str) -> str:
+    return "" if value in STATES_OF_FILES else _("current, archived or new is needed")
 
 
 def _wrong_kind(value: str) -> str:

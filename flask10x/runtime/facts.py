@@ -21,7 +21,7 @@ from flask10x.database.expressions import spans, unindexed
 from flask10x.database.paths import database_path
 from flask10x.database.server import Primary
 from flask10x.database.sqlite import litestream
-from flask10x.database.tables import ARRIVAL, exports, imports, readings, rejected
+from flask10x.database.tables import ARRIVAL, IS_CURRENT, csv_files, imports, readings, rejected
 from flask10x.database.verified import Result
 from flask10x.errors import LockTimeout
 from flask10x.history.view import View
@@ -255,8 +255,8 @@ def _waiting_statement() -> Select[Any]:
     # Each reading that waits is compared with each of these: what an export has passed is left out.
     later = (
         select(own_files.c.endpoint, own_files.c.first, own_files.c.second)
-        .join(exports, exports.c.name == own_files.c.measurement)
-        .where(own_files.c.second > exports.c.last_id)
+        .join(csv_files, csv_files.c.name == own_files.c.measurement)
+        .where(IS_CURRENT, own_files.c.second > csv_files.c.last_id)
         .cte("later")
         .prefix_with("MATERIALIZED")
     )
@@ -267,29 +267,29 @@ def _waiting_statement() -> Select[Any]:
         .correlate(readings)
         .exists()
     )
-    after = (row.id > exports.c.last_id, not_(imported))
+    after = (row.id > csv_files.c.last_id, not_(imported))
     # By the index it would read all of the station's entries.
     near = (
         select(ARRIVAL)
         .where(unindexed(row.endpoint) == files.c.endpoint, *after)
-        .where(row.id <= exports.c.last_id + bindparam("look_rows"))
+        .where(row.id <= csv_files.c.last_id + bindparam("look_rows"))
         .order_by(row.id)
     )
-    last = func.coalesce(exports.c.last_received_at, BEFORE_ALL)
+    last = func.coalesce(csv_files.c.last_received_at, BEFORE_ALL)
     newer = (row.endpoint == files.c.endpoint, row.received_at > last, *after)
     far = select(ARRIVAL).where(*newer).order_by(row.received_at)
-    some = select(row.id).where(*newer).limit(COUNT_MAX).correlate(files, exports).subquery()
-    first = (query.limit(1).correlate(files, exports).scalar_subquery() for query in (near, far))
+    some = select(row.id).where(*newer).limit(COUNT_MAX).correlate(files, csv_files).subquery()
+    first = (query.limit(1).correlate(files, csv_files).scalar_subquery() for query in (near, far))
     return (
         select(
             files.c.endpoint,
-            exports.c.changed_ns,
+            csv_files.c.changed_ns,
             func.coalesce(*first).label("oldest_at"),
             select(func.count()).select_from(some).scalar_subquery().label("waiting"),
         )
-        .join_from(files, exports, exports.c.name == files.c.measurement)
-        .where(exports.c.size_bytes > 0)
-        .where(func.coalesce(exports.c.endpoint, files.c.endpoint) == files.c.endpoint)
+        .join_from(files, csv_files, csv_files.c.name == files.c.measurement)
+        .where(IS_CURRENT, csv_files.c.size_bytes > 0)
+        .where(func.coalesce(csv_files.c.endpoint, files.c.endpoint) == files.c.endpoint)
     )
 
 
@@ -391,10 +391,10 @@ _SIZES = select(
         for order in (rejected.c.id, rejected.c.id.desc())
     ),
     *(
-        select(value).where(exports.c.size_bytes > 0).scalar_subquery()
+        select(value).where(IS_CURRENT, csv_files.c.size_bytes > 0).scalar_subquery()
         for value in (
-            func.sum(exports.c.size_bytes - func.coalesce(exports.c.begin_bytes, 0)),
-            func.max(exports.c.last_id) - func.min(exports.c.first_id),
+            func.sum(csv_files.c.size_bytes - csv_files.c.begin_bytes),
+            func.max(csv_files.c.last_id) - func.min(csv_files.c.first_id),
         )
     ),
 )

@@ -20,10 +20,9 @@ from flask10x.database.removed import Removed, Sums
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import ARRIVAL, readings, rollup_days
 from flask10x.database.tables import rollups as rollups_table
-from flask10x.export import archived, removable
-from flask10x.export.archived import ArchivedFile
+from flask10x.export import removable
+from flask10x.export.files import ArchivedFile, State, load_files
 from flask10x.export.outcome import target_of
-from flask10x.export.position import State, state_of
 from flask10x.export.removable import Obstacle, Proof, ProvingFile, ReadingObstacle, Unproven
 from flask10x.export.rows import Target
 from flask10x.history import days, rollups
@@ -259,7 +258,8 @@ class StationRemoval:
 
 
 def _files(connection: Connection, name: str, endpoint: str) -> StationFiles:
-    return StationFiles(state_of(connection, name), archived.load(connection, endpoint))
+    files = load_files(connection)
+    return StationFiles(files.state(name), files.archived_of(endpoint))
 
 
 def _hindered(target: Target, hindrance: ReadingObstacle) -> Removal:

@@ -134,17 +134,14 @@ def _with_obstacles(
     if not due:
         return []
     # Imported here, so that a worker that removes nothing does not load them.
-    from flask10x.export import archived, removable  # noqa: PLC0415
+    from flask10x.export import removable  # noqa: PLC0415
     from flask10x.export.outcome import target_of  # noqa: PLC0415
-    from flask10x.export.position import states_of  # noqa: PLC0415
-    from flask10x.export.rows import columns_with_values, load_log  # noqa: PLC0415
+    from flask10x.export.rows import Log, columns_with_values  # noqa: PLC0415
 
     connection, stations = view.connection, [each.station for each in due]
     if csv_owner.is_elsewhere(settings, connection):
         return [replace(each, obstacle="other_host") for each in due]
-    endpoints = [station.endpoint for station in stations]
-    log, files = load_log(connection, endpoints), archived.load(connection, *endpoints)
-    states = states_of(connection, [station.csv_name for station in stations])
+    log = Log(connection)
     following = connection.execute(_NEXT_IDS, _listed(stations, view.removed)).all()
     ids: dict[str, int] = dict(following)
     values = columns_with_values(connection, list(ids.values()))
@@ -152,9 +149,8 @@ def _with_obstacles(
     for outlook in due:
         target = target_of(settings, database, outlook.station, log)
         number = ids[outlook.station.endpoint]
-        archived_files = [file for file in files if file.endpoint == outlook.station.endpoint]
-        state = states[target.name]
-        kept_by = removable.hindrance(target, state, archived_files, number, values[number])
+        files = log.files.archived_of(outlook.station.endpoint)
+        kept_by = removable.hindrance(target, target.state, files, number, values[number])
         outlooks.append(
             outlook
             if kept_by is None

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from flask10x.config.settings import Settings
 from flask10x.database import counters, csv_owner
 from flask10x.database.database import Database
-from flask10x.database.tables import exports
+from flask10x.database.tables import IS_CURRENT, csv_files
 from flask10x.runtime.retention import days_of, kept_since
 from flask10x.system import clock
 
@@ -81,7 +81,7 @@ class SlowClock:
 
 def _last_exported_ms(connection: Connection) -> int:
     """Return when the newest exported reading came, the time according to the log."""
-    query = select(func.max(exports.c.last_received_at))
+    query = select(func.max(csv_files.c.last_received_at)).where(IS_CURRENT)
     return connection.execute(query).scalar_one() or 0
 
 

@@ -43,7 +43,7 @@ def test_the_script_for_cron(settings: Settings, database: Database) -> None:
     assert "sqlalchemy" in imported
     assert not imported & {"flask", "werkzeug", "alembic", "gunicorn", "portalocker"}
     positions = select(
-        database_file(settings), "SELECT name, last_id FROM exports WHERE last_id > 0"
+        database_file(settings), "SELECT name, last_id FROM csv_files WHERE last_id > 0"
     )
     assert positions == [("PicodataX.csv", 1)]
 
@@ -141,7 +141,8 @@ def test_an_archived_file_is_named(settings: Settings, database: Database) -> No
     )
     result = flask10x(settings, "--archived", str(place))
     assert result.stdout == f"{place}: an archived file of /data, which was PicodataX.csv\n"
-    rows = select(database_file(settings), "SELECT endpoint, path, last_id FROM archived_files")
+    query = "SELECT endpoint, path, last_id FROM csv_files WHERE state = 'archived'"
+    rows = select(database_file(settings), query)
     assert rows == [("data", str(place), 2)]
     result = flask10x(settings, "--verify", "--archived", str(place))
     assert "--archived cannot be combined with other options" in result.stderr

@@ -149,13 +149,13 @@ def test_no_command_works_with_a_database_of_a_newer_program(
     newer: Settings, capsys: pytest.CaptureFixture[str], arguments: str
 ) -> None:
     """What it writes there might be what the newer one reads otherwise."""
-    before = [table_of(newer, name) for name in ("readings", "exports", "followers", "rejected")]
+    before = [table_of(newer, name) for name in ("readings", "csv_files", "followers", "rejected")]
     assert run(*arguments.split()) == 1
     output = capsys.readouterr()
     assert (output.out, output.err) == ("", of_newer(shown_name(newer)))
     assert not list(newer.csv_dir.glob("*")) and not list(newer.backup_dir.glob("*"))
     assert before == [
-        table_of(newer, name) for name in ("readings", "exports", "followers", "rejected")
+        table_of(newer, name) for name in ("readings", "csv_files", "followers", "rejected")
     ]
 
 

@@ -187,7 +187,7 @@ def test_in_whatever_order(
 
 
 def empty(settings: Settings) -> None:
-    for table in ("readings", "imports", "exports", "export_intents"):
+    for table in ("readings", "imports", "csv_files"):
         execute(database_file(settings), f"DELETE FROM {table}")
     csv_file(settings).unlink(missing_ok=True)
 

@@ -217,6 +217,6 @@ def test_the_first_and_last_rows_of_a_file_whose_zone_is_unknown(
 ) -> None:
     store(settings, 0, 1)
     export(settings, database, PICO)
-    execute(database_file(settings), "UPDATE exports SET zone = NULL, last_time = NULL")
+    execute(database_file(settings), "UPDATE csv_files SET zone = NULL, last_time = NULL")
     put(settings, HEADER + minus(0) + minus(1))
     assert one(export(settings, database, PICO)) == f"0 rows appended; {TWO}"

@@ -30,7 +30,7 @@ from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from tests.runtime.alerting.test_watcher import NoDelivery
-from tests.support.rows import execute, pico
+from tests.support.rows import execute, file_row, pico
 from tests.web.pages.status.test_page import Shown
 
 RULES = (
@@ -71,10 +71,9 @@ def replicate(home: Home, ago_ms: int) -> None:
 
 
 def export(home: Home, ago_ms: int) -> None:
-    columns = "name, first_id, last_id, import_id, size_bytes"
     execute(
         home.store.database.path,
-        f"INSERT INTO exports ({columns}) VALUES ('PicodataX.csv', 0, 1, 0, 100)",
+        file_row(last_id=1, size_bytes=100),
         "INSERT INTO readings (endpoint, received_at, pressure) VALUES ('data', 1, 1.0)",
         "INSERT INTO readings (endpoint, received_at, pressure)"
         f" VALUES ('data', {NOW_MS - ago_ms}, 1.0)",

@@ -74,7 +74,6 @@ ROWS = {
     "readings (id, endpoint, received_at, arrived_at, pressure)": "7, 'data', 5, 9, 1.5",
     "counters (name, value)": "'write_errors', 3",
     "followers (name, last_id)": "'rollups', 7",
-    "exports (name, first_id, last_id, import_id, size_bytes)": "'PicodataX.csv', 1, 5, 2, 259",
     "rejected (id, endpoint, received_at, end_bytes, media_type, reasons, hint, body)": (
         f"7, 'data', 5, 512, '', '{{}}', '', {BODY}"
     ),
@@ -90,14 +89,17 @@ def test_a_filled_database_of_the_first_version_goes_on(settings: Settings, path
     alembic.command.upgrade(configuration(settings), "0012")
     for table, values in ROWS.items():
         execute(path, f"INSERT INTO {table} VALUES ({values})")
+    columns = "name, first_id, last_id, import_id, size_bytes"
+    execute(path, f"INSERT INTO exports ({columns}) VALUES ('PicodataX.csv', 1, 5, 2, 259)")
     before = stored()
     schema.upgrade(settings)
     assert select(path, "SELECT version_num FROM alembic_version") == [
         (schema.all_revisions()[-1],)
     ]
     assert stored() == before
-    assert select(path, "SELECT size_bytes, endpoint FROM exports") == [(259, None)]
-    assert select(path, "SELECT count(*) FROM archived_files") == [(0,)]
+    columns = "state, first_id, last_id, import_id, size_bytes, endpoint"
+    files = select(path, f"SELECT {columns} FROM csv_files")
+    assert files == [("current", 1, 5, 2, 259, None)]
     alembic.command.check(configuration(settings))
 
 

@@ -45,7 +45,7 @@ READINGS = 200
 # full of tests makes Litestream wait for the processor.
 LOST_MAX_SEC = 20.0
 READINGS_STORED = "SELECT id, received_at, temperature, gas_resistance FROM readings"
-EXPORTED = "SELECT name, size_bytes FROM exports"
+EXPORTED = "SELECT name, size_bytes FROM csv_files"
 SERIES = {"endpoint": "'data2'", "received_at": "1756000000000 + i", "temperature": "i"}
 MANY_ROWS = 20_000
 

@@ -203,7 +203,7 @@ def test_a_dry_run_writes_nothing(settings: Settings, database: Database, writer
         *["0 rows would be appended"] * 3,
     ]
     assert not settings.csv_dir.exists()
-    assert select(csv_folder.database_file(settings), "SELECT * FROM exports") == []
+    assert select(csv_folder.database_file(settings), "SELECT * FROM csv_files") == []
 
 
 def test_somebody_writing_at_the_same_moment(

@@ -16,7 +16,7 @@ from flask10x.readings.stations import BUILT_IN
 from tests.support import databases
 from tests.support.csv_folder import HEADER, csv_file, database_file, line, lines, put, store
 from tests.support.new_database import lay_new_database
-from tests.support.rows import select
+from tests.support.rows import INTENT, select
 
 PICO = [BUILT_IN.by_endpoint["data"]]
 OLD = HEADER + b"2025-07-05 22:22:56,990.0,20.0\r\n"
@@ -35,14 +35,17 @@ def exported(settings: Settings, database: Database) -> Path:
 def refused(settings: Settings, database: Database) -> str:
     """The message of an export that touches nothing, neither file nor database."""
     path = csv_file(settings)
-    before, positions = path.read_bytes(), select(database_file(settings), "SELECT * FROM exports")
+    before, positions = (
+        path.read_bytes(),
+        select(database_file(settings), "SELECT * FROM csv_files"),
+    )
     outcome = export(settings, database, PICO)[0]
     assert outcome.failed
     assert outcome.rows == 0
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == ["PicodataX.csv"]
-    assert select(database_file(settings), "SELECT * FROM exports") == positions
-    assert select(database_file(settings), "SELECT * FROM export_intents") == []
+    assert select(database_file(settings), "SELECT * FROM csv_files") == positions
+    assert select(database_file(settings), INTENT) == []
     return outcome.text
 
 

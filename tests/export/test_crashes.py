@@ -11,7 +11,7 @@ from flask10x.config.settings import Settings
 from tests.support import databases
 from tests.support.both_engines import NUMBER
 from tests.support.new_database import lay_new_database
-from tests.support.rows import execute, select
+from tests.support.rows import INTENT, execute, select
 from tests.support.strace import Runs, need_strace, runs
 
 HEADER = b"current_time,Pressure,Tempereture\r\n"
@@ -79,7 +79,7 @@ class Place:
         if databases.ON_POSTGRES:
             return
         self.service = sqlite3.connect(self.database)
-        self.service.execute("SELECT * FROM exports").fetchall()
+        self.service.execute("SELECT * FROM csv_files").fetchall()
 
     def close(self) -> None:
         """Let go of the database."""
@@ -95,7 +95,7 @@ class Place:
         assert self.runs.run(files) == 0, (died, self.runs.errors)
         assert self.file.read_bytes() == expected, died
         assert self.runs.run(f"--verify {files}") == 0, (died, self.runs.errors)
-        assert select(self.database, "SELECT * FROM export_intents") == [], died
+        assert select(self.database, INTENT) == [], died
         names = {path.name for path in self.file.parent.iterdir()}
         assert names <= FILES | {"PicodataX.csv.old"}, died
 
@@ -214,7 +214,7 @@ def test_killed_while_a_new_file_begins_for_other_columns(place: Place) -> None:
         assert archived.match("PicodataX-until-*.csv"), died
         assert archived.read_bytes() == HEADER + b"".join(ROWS[:2]), died
         assert file.read_bytes() == new, died
-        assert select(place.database, "SELECT * FROM export_intents") == [], died
+        assert select(place.database, INTENT) == [], died
         places.add(died.split()[0])
     assert {"rename", "write", "fsync", COMMITS} <= places
 

@@ -220,7 +220,7 @@ def test_the_old_file_is_imported_by_its_name(wetter: Settings, database: Databa
     assert (done.stored, done.present, done.missing) == (0, 2, ("Wet",))
     assert export(wetter, database, pico(wetter))[0].rows == 0
 
-    execute(database.path, "DELETE FROM readings", "DELETE FROM exports")
+    execute(database.path, "DELETE FROM readings", "DELETE FROM csv_files")
     for name in (KEPT, NAME):
         assert import_file(wetter, database, wetter.csv_dir / name).stored == 2
     assert export(wetter, database, pico(wetter))[0].text == "0 rows appended"

@@ -64,7 +64,7 @@ def test_the_last_time_in_the_file_is_that_of_the_last_row(
     settings: Settings, make_settings: MakeSettings, database: Database, late: Path
 ) -> None:
     """A command in another zone is recognised by it."""
-    last_rows = select(database.path, "SELECT last_received_at, last_time FROM exports")
+    last_rows = select(database.path, "SELECT last_received_at, last_time FROM csv_files")
     assert last_rows == [(FIRST_MS - 400, "2025-08-24 10:46:39")]
     assert export(make_settings(TIMEZONE="UTC"), database, PICO)[0].failed
     outcome = export(make_settings(TIMEZONE="Japan"), database, PICO)[0]
@@ -91,7 +91,7 @@ def test_the_file_is_imported(settings: Settings, database: Database, late: Path
     """Here nothing is new; an empty database gets each row, in the order of the file."""
     done = import_file(settings, database, late)
     assert (done.stored, done.present) == (0, 5)
-    execute(database.path, "DELETE FROM readings", "DELETE FROM exports")
+    execute(database.path, "DELETE FROM readings", "DELETE FROM csv_files")
     done = import_file(settings, database, late)
     assert (done.stored, done.present) == (5, 0)
     assert export(settings, database, PICO)[0].rows == 0

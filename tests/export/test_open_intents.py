@@ -44,7 +44,9 @@ def interrupted(settings: Settings, database: Database, monkeypatch: pytest.Monk
 
 
 def open_intents(settings: Settings) -> list[tuple[object, ...]]:
-    query = "SELECT name, from_id, to_id, start_offset, length FROM export_intents"
+    names = ("from_id", "to_id", "start_offset", "length")
+    columns = ", ".join(f"intent_{name}" for name in names)
+    query = f"SELECT name, {columns} FROM csv_files WHERE intent_to_id IS NOT NULL"
     return select(database_file(settings), query)
 
 
@@ -64,7 +66,7 @@ def test_complete(settings: Settings, database: Database, interrupted: Path) -> 
     assert outcome.text == "1 row appended; an interrupted export was found to be complete"
     assert interrupted.read_bytes() == BEFORE + APPENDED + line(4)
     assert open_intents(settings) == []
-    assert select(database_file(settings), "SELECT last_id FROM exports") == [(5,)]
+    assert select(database_file(settings), "SELECT last_id FROM csv_files") == [(5,)]
 
 
 def test_what_is_complete_is_synced_before_it_counts(
@@ -91,18 +93,14 @@ def test_what_is_complete_is_synced_before_it_counts(
 def test_any_part_of_it_is_cut_off(
     settings: Settings, database: Database, interrupted: Path
 ) -> None:
-    intents = {
-        table: select(database_file(settings), f"SELECT * FROM {table}")[0]
-        for table in ("exports", "export_intents")
-    }
+    (row,) = select(database_file(settings), "SELECT * FROM csv_files")
+    places = ", ".join("NULL" if value is None else repr(value) for value in row)
     for length in range(len(APPENDED)):
-        for table, row in intents.items():
-            places = ", ".join("NULL" if value is None else repr(value) for value in row)
-            execute(
-                database_file(settings),
-                f"DELETE FROM {table} WHERE name = 'PicodataX.csv'",
-                f"INSERT INTO {table} VALUES ({places})",
-            )
+        execute(
+            database_file(settings),
+            "DELETE FROM csv_files",
+            f"INSERT INTO csv_files VALUES ({places})",
+        )
         interrupted.write_bytes(BEFORE + APPENDED[:length])
         outcome = export(settings, database, PICO)[0]
         note = f"; {length} bytes of an interrupted export cut off" if length else ""
@@ -134,7 +132,7 @@ def test_a_foreign_line_after_all_of_it(
     )
     assert interrupted.read_bytes() == content
     # What was found complete is so, whatever follows it.
-    assert select(database_file(settings), "SELECT last_id FROM exports") == [(4,)]
+    assert select(database_file(settings), "SELECT last_id FROM csv_files") == [(4,)]
 
 
 def test_old_rows_changed_meanwhile(

@@ -11,7 +11,6 @@ from flask10x.database.database import Database
 from flask10x.export import append, earlier_columns, position
 from flask10x.export.append import dry_run, export
 from flask10x.export.outcome import FileOutcome
-from flask10x.export.position import State
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
 from flask10x.importing.importer import import_file
@@ -402,11 +401,11 @@ def test_an_export_that_dies_while_a_file_is_handed_over(
     store(database, "veranda", 3)
     veranda, save, saves_left = having(VERANDA), position.save_state, [saved]
 
-    def die(*arguments: Any, **named: Any) -> State:
+    def die(*arguments: Any, **named: Any) -> None:
         if not saves_left[0]:
             raise KeyboardInterrupt
         saves_left[0] -= 1
-        return save(*arguments, **named)
+        save(*arguments, **named)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(append, "save_state", die)
@@ -415,7 +414,7 @@ def test_an_export_that_dies_while_a_file_is_handed_over(
     rows = b"".join(content.removeprefix(HEADER) for _, content in sorted(files(veranda).items()))
     assert sorted(rows.splitlines()) == sorted(lines(0, 1, 2, 3).splitlines())
     assert files(veranda)[NAME] == HEADER + lines(3)
-    last = "SELECT endpoint, last_id FROM archived_files"
+    last = "SELECT endpoint, last_id FROM csv_files WHERE state = 'archived'"
     assert select(database.path, last) == [("balcony", 3)]
-    paths = "SELECT path FROM archived_files"
+    paths = "SELECT path FROM csv_files WHERE state = 'archived'"
     assert select(database.path, paths) == [(str(veranda.csv_dir / KEPT),)]

@@ -24,7 +24,7 @@ from tests.support.csv_folder import (
     put,
     store,
 )
-from tests.support.rows import execute, select
+from tests.support.rows import INTENT, execute, select
 
 PICO = [BUILT_IN.by_endpoint["data"]]
 Rebuild = Callable[..., FileOutcome]
@@ -43,7 +43,7 @@ def rebuilt(settings: Settings, database: Database) -> Rebuild:
         outcome = rebuild(settings, database, PICO, whole=whole)[0]
         assert not outcome.failed, outcome.text
         assert not verify(settings, database, PICO)[0].failed
-        assert select(database_file(settings), "SELECT * FROM export_intents") == []
+        assert select(database_file(settings), INTENT) == []
         assert not (settings.csv_dir / ".PicodataX.csv.rebuilt").exists()
         content = csv_file(settings).read_bytes()
         store(settings, 19)
@@ -65,7 +65,7 @@ def refused(settings: Settings, database: Database) -> Callable[[], str]:
         assert outcome.failed
         assert csv_file(settings).read_bytes() == before
         assert [file.name for file in settings.csv_dir.iterdir()] == ["PicodataX.csv"]
-        assert select(database_file(settings), "SELECT * FROM export_intents") == []
+        assert select(database_file(settings), INTENT) == []
         return outcome.text
 
     return run

@@ -21,7 +21,7 @@ from tests.support.csv_folder import (
     put,
     store,
 )
-from tests.support.rows import execute, select
+from tests.support.rows import execute, file_row, select
 
 PICO = [BUILT_IN.by_endpoint["data"]]
 OLD = HEADER + lines(0, 1)
@@ -38,14 +38,12 @@ def verified(settings: Settings, database: Database) -> Verify:
     """Verifies the file of `/data`, and that nothing is changed by it."""
 
     def run() -> FileOutcome:
-        tables = ("exports", "export_intents")
-        contents = [select(database_file(settings), f"SELECT * FROM {table}") for table in tables]
+        rows = select(database_file(settings), "SELECT * FROM csv_files")
         path = csv_file(settings)
         before = path.read_bytes() if path.exists() else None
         outcome = verify(settings, database, PICO)[0]
         assert (path.read_bytes() if path.exists() else None) == before
-        for table, rows in zip(tables, contents, strict=True):
-            assert select(database_file(settings), f"SELECT * FROM {table}") == rows
+        assert select(database_file(settings), "SELECT * FROM csv_files") == rows
         return outcome
 
     return run
@@ -140,7 +138,8 @@ def test_an_interrupted_export(
 ) -> None:
     execute(
         database_file(settings),
-        "INSERT INTO export_intents VALUES ('PicodataX.csv', 5, 6, 259, 32, '00', NULL)",
+        "UPDATE csv_files SET intent_from_id = 5, intent_to_id = 6, intent_start_offset = 259,"
+        " intent_length = 32, intent_sha256 = '00' WHERE name = 'PicodataX.csv'",
     )
     outcome = verified()
     assert outcome.failed
@@ -152,9 +151,14 @@ def test_an_interrupted_first_export(settings: Settings, verified: Verify) -> No
     put(settings, HEADER + lines(2, 3))
     execute(
         database_file(settings),
-        "INSERT INTO exports (name, first_id, last_id, import_id, begin_bytes, size_bytes,"
-        " checksum, inode, changed_ns) VALUES ('PicodataX.csv', 0, 0, 0, 35, 0, 0, 0, 0)",
-        "INSERT INTO export_intents VALUES ('PicodataX.csv', 0, 2, 0, 131, '00', NULL)",
+        file_row(
+            begin_bytes=35,
+            intent_from_id=0,
+            intent_to_id=2,
+            intent_start_offset=0,
+            intent_length=131,
+            intent_sha256="00",
+        ),
     )
     assert verified().text == ("0 rows; DIFFERENT: an export was interrupted; run: flask10x export")
 
@@ -164,7 +168,7 @@ def test_imported_rows_are_compared_too(
 ) -> None:
     """The old server's rows, one in another notation, and one that could not be read."""
     odd = b"2025-08-24T10:46:42.123456,992.50,25\r\n"
-    execute(database_file(settings), "DELETE FROM readings", "DELETE FROM exports")
+    execute(database_file(settings), "DELETE FROM readings", "DELETE FROM csv_files")
     put(settings, HEADER + line(0) + odd + b"garbage\r\n" + lines(1, 1))
     store(settings, 0, 2, 1, 1, 8)
     imported(settings, 7, 10)

@@ -13,8 +13,9 @@ from flask10x.database.database import Database
 from flask10x.errors import ImportRefused
 from flask10x.export.append import dry_run, export
 from flask10x.export.file import CsvFile
+from flask10x.export.files import Position, State
 from flask10x.export.outcome import FileOutcome, target_of
-from flask10x.export.position import Position, State, load_state, save_state
+from flask10x.export.position import save_state
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
 from flask10x.importing.importer import import_file
@@ -64,7 +65,7 @@ def export_in(
 
 def exports_row(settings: Settings) -> list[tuple[object, ...]]:
     columns = "first_id, last_id, size_bytes, checksum, zone, last_received_at, last_time"
-    query = f"SELECT {columns} FROM exports WHERE name = 'PicodataX.csv'"
+    query = f"SELECT {columns} FROM csv_files WHERE name = 'PicodataX.csv'"
     return select(database_file(settings), query)
 
 
@@ -79,7 +80,7 @@ def exported_to(settings: Settings, database: Database, content: bytes, last_id:
             first_id=0, last_id=last_id, begin_bytes=len(HEADER), mark=file.mark_up_to(file.size)
         )
     target = target_of(settings, database, BUILT_IN.by_endpoint["data"])
-    save_state(database, target, load_state(database, NAME), State(position))
+    save_state(database, target, State(position))
 
 
 def test_a_command_in_another_zone_writes_nothing(settings: Settings, export_in: In) -> None:
@@ -166,7 +167,7 @@ def test_another_zone_is_refused(
 def test_a_noted_zone_that_this_system_does_not_know(settings: Settings, export_in: In) -> None:
     store(settings, 0)
     export_in("Asia/Tokyo")
-    execute(database_file(settings), "UPDATE exports SET zone = 'No/Where'")
+    execute(database_file(settings), "UPDATE csv_files SET zone = 'No/Where'")
     assert export_in("Asia/Tokyo").text.startswith(
         "the file was written in the time zone No/Where, which this system does not know; this"
         " command runs in Asia/Tokyo; nothing was written. Mend it: "

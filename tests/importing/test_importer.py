@@ -16,7 +16,7 @@ from flask10x.recording.writer import Writer
 from flask10x.system.locks import FairLock, lock_path
 from tests.conftest import MakeSettings
 from tests.support.old_files import NAME, imported_ranges, local_rows, run, stored, write
-from tests.support.rows import execute, pico, select
+from tests.support.rows import execute, file_row, pico, select
 
 AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
 LINE_BYTES = len("2025-08-24 10:46:40,1.0,2.0\r\n")
@@ -284,8 +284,7 @@ def test_rows_stand_after_those_that_were_there(
     store(writer, pico(1, AT + 1000), pico(4, AT + 4000))
     execute(
         database.path,
-        "INSERT INTO exports (name, endpoint, first_id, last_id, import_id)"
-        " VALUES ('PicodataX.csv', 'data', 0, 2, 0)",
+        file_row(endpoint="data", last_id=2),
     )
     write(path, *(f"{time},{n}.0,25.1" for n, time in enumerate(times)))
     assert run(settings, database, path) == (5, 2, 0)
@@ -386,9 +385,14 @@ def test_a_file_of_the_export_is_read_in_its_own_zone_only(
     path = write(settings.csv_dir / NAME, "2025-08-24 10:46:40,1.0,2.0")
     execute(
         database.path,
-        "INSERT INTO exports"
-        " (name, endpoint, first_id, last_id, import_id, zone, last_received_at, last_time)"
-        f" VALUES ('{NAME}', 'data', 0, 2, 0, 'Asia/Tokyo', {AT}, '2025-08-24 10:46:40')",
+        file_row(
+            name=NAME,
+            endpoint="data",
+            last_id=2,
+            zone="Asia/Tokyo",
+            last_received_at=AT,
+            last_time="2025-08-24 10:46:40",
+        ),
     )
     utc = make_settings(TIMEZONE="UTC")
     (settings.data_dir / "link").symlink_to(settings.csv_dir)

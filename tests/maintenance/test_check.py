@@ -36,11 +36,10 @@ from flask10x.system import disk
 from tests.conftest import MakeSettings
 from tests.support.databases import ON_POSTGRES, environment_of
 from tests.support.outside_faults import small_disk
-from tests.support.rows import execute, pico
+from tests.support.rows import execute, file_row, pico
 
 # tests/database/test_schema_revisions.py holds it against Alembic.
 NEWEST = schema.all_revisions()[-1]
-EXPORTED = "name, first_id, last_id, import_id"
 NO_BYTES = "''" if ON_POSTGRES else "x''"
 AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
 
@@ -287,7 +286,7 @@ def test_a_follower_that_is_behind_and_one_that_is_late(
     store(writer, pico(1, AT), Reading("data3", AT - 36 * 3_600_000, (1.0, 2.0, 3.0, 4.0)))
     store(writer, pico(2, AT))
     execute(path, "INSERT INTO followers VALUES ('hourly', 2)")
-    execute(path, f"INSERT INTO exports ({EXPORTED}) VALUES ('PicodataX.csv', 0, 1, 0)")
+    execute(path, file_row(last_id=1))
     assert findings_of(settings, "follower") == [
         "ok   follower: BedRoomEnv.csv is 0 rows behind",
         "ok   follower: LR_env.csv is 0 rows behind",
@@ -315,11 +314,7 @@ def test_the_file_of_a_station_that_is_no_more(
     settings: Settings, writer: Writer, path: Path, now: None
 ) -> None:
     store(writer, pico(1, AT))
-    execute(
-        path,
-        "INSERT INTO exports (name, first_id, last_id, import_id, zone)"
-        " VALUES ('Balcony.csv', 0, 0, 0, 'UTC')",
-    )
+    execute(path, file_row(name="Balcony.csv", zone="UTC"))
     text = "Balcony.csv is the file of no station that there is; nothing is appended to it"
     assert findings_of(settings, "follower")[0] == f"ok   follower: {text}"
     assert findings_of(settings, "zone") == ["ok   zone: Asia/Tokyo"]
@@ -353,9 +348,7 @@ def test_roll_ups_that_wait_for_a_restart(settings: Settings, writer: Writer) ->
     ]
 
 
-EXPORTS = (
-    "CREATE TABLE IF NOT EXISTS exports (name TEXT PRIMARY KEY, first_id INTEGER NOT NULL,"
-    " last_id INTEGER NOT NULL, import_id INTEGER NOT NULL)",
+IMPORTS = (
     "CREATE TABLE IF NOT EXISTS imports (id INTEGER PRIMARY KEY, endpoint TEXT NOT NULL,"
     " file TEXT NOT NULL, first_id INTEGER NOT NULL, last_id INTEGER NOT NULL,"
     " imported_at INTEGER NOT NULL)",
@@ -372,9 +365,9 @@ def test_a_file_is_not_behind_by_what_was_imported_from_it(
     insert = "INSERT INTO imports (endpoint, file, first_id, last_id, imported_at) VALUES"
     execute(
         path,
-        *EXPORTS,
-        "INSERT INTO exports (name, first_id, last_id, import_id)"
-        " VALUES ('PicodataX.csv', 0, 1, 0), ('LR_env.csv', 0, 8, 0)",
+        *IMPORTS,
+        file_row(last_id=1),
+        file_row(name="LR_env.csv", last_id=8),
         f"{insert} ('data', '/old/PicodataX.csv', 2, 3, 0)",
         f"{insert} ('data', '/old/PicodataX.csv', 4, 4, 0)",
         f"{insert} ('data', '/old/other.csv', 6, 6, 0)",
@@ -386,7 +379,7 @@ def test_a_file_is_not_behind_by_what_was_imported_from_it(
     assert lines[1] == (
         "FAIL follower: LR_env.csv is at 8, beyond the last reading 7: an older database?"
     )
-    execute(path, "UPDATE exports SET last_id = 6 WHERE name = 'PicodataX.csv'")
+    execute(path, "UPDATE csv_files SET last_id = 6 WHERE name = 'PicodataX.csv'")
     assert findings_of(settings, "follower")[-1] == "ok   follower: PicodataX.csv is 1 row behind"
 
 
@@ -407,7 +400,7 @@ def test_a_csv_file_in_another_zone(
 
 
 def test_no_zone_was_noted(settings: Settings, writer: Writer, path: Path) -> None:
-    execute(path, f"INSERT INTO exports ({EXPORTED}) VALUES ('PicodataX.csv', 0, 1, 0)")
+    execute(path, file_row(last_id=1))
     assert findings_of(settings, "zone") == ["ok   zone: Asia/Tokyo"]
 
 
@@ -415,7 +408,7 @@ def test_a_follower_ahead_of_the_database(
     settings: Settings, writer: Writer, path: Path, now: None
 ) -> None:
     store(writer, pico(1, AT))
-    execute(path, f"INSERT INTO exports ({EXPORTED}) VALUES ('PicodataX.csv', 0, 7, 0)")
+    execute(path, file_row(last_id=7))
     assert findings_of(settings, "follower")[-1] == (
         "FAIL follower: PicodataX.csv is at 7, beyond the last reading 1: an older database?"
     )

@@ -26,7 +26,7 @@ from tests.support import databases
 from tests.support.new_database import lay_new_database
 from tests.support.outside_faults import small_disk
 from tests.support.remade import remake
-from tests.support.rows import execute, insert_readings, insert_series, pico, select
+from tests.support.rows import execute, file_row, insert_readings, insert_series, pico, select
 
 pytestmark = pytest.mark.sqlite_only("a file takes the place of a file")
 
@@ -199,23 +199,24 @@ WRONG_VALUES = {
         "end_bytes: ",
     ),
     "a file": (
-        "exports",
-        "INSERT INTO exports (name, first_id, last_id, import_id, size_bytes, path, endpoint)"
-        " VALUES ('../x\x01.csv', 0, 0, 0, 1, '/tmp', 'data')",
+        "csv_files",
+        file_row(name="../x\x01.csv", size_bytes=1, path="/tmp", endpoint="data"),
         "name: a name such as ",
     ),
     "columns": (
-        "exports",
-        "INSERT INTO exports (name, first_id, last_id, import_id, size_bytes, columns, endpoint)"
-        " VALUES ('PicodataX.csv', 0, 0, 0, 1, 'temperature', 'old')",
+        "csv_files",
+        file_row(size_bytes=1, columns="temperature", endpoint="old"),
         "columns: ",
     ),
     "a long path": (
-        "archived_files",
-        "INSERT INTO archived_files (endpoint, size_bytes, checksum, name, path, first_id, last_id,"
-        " import_id, begin_bytes, inode, changed_ns) VALUES ('data', 1, 1, 'PicodataX.csv',"
-        f" '/{'x' * 300}', 0, 0, 0, 0, 1, 1)",
+        "csv_files",
+        file_row(state="archived", endpoint="data", size_bytes=1, path=f"/{'x' * 300}"),
         "path: ",
+    ),
+    "a state": (
+        "csv_files",
+        file_row(state="gone"),
+        "state: current, archived or new ",
     ),
     "a sequence": (
         "sqlite_sequence",
@@ -319,13 +320,12 @@ def fill(path: Path) -> None:
         "DELETE FROM readings WHERE id = 8",
         "INSERT INTO counters VALUES ('write_errors', 3)",
         "INSERT INTO followers VALUES ('rollups', 3) ON CONFLICT DO UPDATE SET last_id = 3",
-        "INSERT INTO exports VALUES ('PicodataX.csv', 0, 3, 0, 36, 120, 4000000000,"
-        " 9223372036854775807, 1756000000000000000, 'Asia/Tokyo', 1756000000000,"
-        " '2025-08-24 10:46:40', 'data', '/home/窓/PicodataX.csv', 'pressure=Pressure')",
-        "INSERT INTO archived_files VALUES ('data', 90, 17, 'PicodataX.csv', NULL, 0, 1, 0, 36, 1,"
-        " 2, NULL, NULL, 1, 2, 3, 1756000060000)",
-        "INSERT INTO export_intents VALUES ('LR_env.csv', 0, 3, 0, 10, 'ab', NULL)",
-        "INSERT INTO export_floors VALUES ('PicodataX.csv', 0, 0, 36, 5)",
+        "INSERT INTO csv_files VALUES (1, 'PicodataX.csv', 'current', 'data',"
+        " '/home/窓/PicodataX.csv', 'pressure=Pressure', 'Asia/Tokyo', 0, 3, 0, 36, 120,"
+        " 4000000000, 9223372036854775807, 1756000000000000000, 1756000000000,"
+        " '2025-08-24 10:46:40', 0, 36, 5, 3, 4, 120, 10, 'ab', NULL, NULL, NULL)",
+        file_row(state="archived", endpoint="data", last_id=1, begin_bytes=36, size_bytes=90),
+        file_row(name="LR_env.csv", state="new"),
         "INSERT INTO imports VALUES (1, 'data', '/tmp/old data.csv', 1, 2, 0, 0, 5, 'x')",
         "INSERT INTO rejected (endpoint, received_at, end_bytes, media_type, reasons, hint, body,"
         " codes, digest) VALUES ('../any path', 1756000000000, 200, 'a', '{\"co2\": \"below minimum"

@@ -23,7 +23,7 @@ from tests.support.commands import in_words, run_command
 from tests.support.csv_folder import csv_file
 from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
-from tests.support.rows import execute, select
+from tests.support.rows import execute, file_row, select
 
 pytestmark = pytest.mark.sqlite_only("Litestream replicates files of SQLite")
 URL = "sftp://pi:secret@nas.local/replica"
@@ -187,9 +187,7 @@ def test_what_no_replica_has_is_named(settings: Settings, litestream: Path, lost
     execute(
         litestream / "replica",
         "INSERT INTO readings (endpoint, received_at) VALUES ('balcony', 1756000000000)",
-        "INSERT INTO archived_files (endpoint, size_bytes, checksum, name, path, first_id, last_id,"
-        " import_id, begin_bytes, inode, changed_ns) VALUES ('data', 1, 1, 'PicodataX.csv',"
-        " '/gone/old.csv', 0, 0, 0, 0, 0, 0)",
+        file_row(state="archived", endpoint="data", path="/gone/old.csv", size_bytes=1),
     )
     done = restored(settings, litestream, "--replica", URL)
     assert done.returncode == 0

@@ -43,7 +43,7 @@ STATIONS = ("data", "data2")
 # Those that a verify may touch, and those of what it reads.
 TABLES = (
     *("readings", "rollups", "rollup_days", "rollup_zone", "followers", "removed_hours"),
-    *("exports", "export_intents", "imports", "corrections", "counters"),
+    *("csv_files", "imports", "corrections", "counters"),
 )
 COLUMNS = {
     "data": ("pressure", "temperature"),
@@ -411,8 +411,8 @@ def test_readings_that_were_removed_on_purpose_are_no_difference(house: House) -
         checksum = zlib.crc32(house.csv("data").read_bytes()[:size])
         execute(
             house.file,
-            "INSERT INTO export_floors (name, first_id, last_id, size_bytes, checksum)"
-            f" VALUES ('PicodataX.csv', 0, {first - 2}, {size}, {checksum})",
+            f"UPDATE csv_files SET floor_last_id = {first - 2}, floor_size_bytes = {size},"
+            f" floor_checksum = {checksum} WHERE name = 'PicodataX.csv'",
         )
         assert run.verify(house.settings, database).differences == ()
 

@@ -190,7 +190,7 @@ def test_each_table_is_copied_or_named_as_one_that_is_not() -> None:
     copied = {"readings", *(table.name for table in copying.other_tables())}
     assert copied == set(metadata.tables)
     # What a process, a host or a server has for itself; `log` goes as numbers.
-    not_copied = {"log", "leases", "owners", "export_origins", "active_alerts", "alert_mutes"}
+    not_copied = {"log", "leases", "owners", "active_alerts", "alert_mutes"}
     not_copied |= {"setup_files"}
     assert set(shared_metadata.tables) == not_copied
 

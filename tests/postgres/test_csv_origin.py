@@ -29,7 +29,7 @@ from tests.support.rows import insert_readings
 
 PICO = [BUILT_IN.by_endpoint["data"]]
 WITHIN_SEC = 60.0
-OLD = "UPDATE export_origins SET timeline = 0"
+OLD = "UPDATE csv_files SET timeline = 0"
 
 
 def test_the_origin_is_noted_with_each_file_and_an_ordinary_role_may_ask(tmp_path: Path) -> None:
@@ -41,7 +41,9 @@ def test_the_origin_is_noted_with_each_file_and_an_ordinary_role_may_ask(tmp_pat
             "SELECT CAST(system_identifier AS TEXT), timeline_id"
             " FROM pg_control_system(), pg_control_checkpoint()"
         )
-        assert hosts.run("SELECT * FROM export_origins") == [(NAME, identifier, timeline)]
+        assert hosts.run("SELECT name, system_identifier, timeline FROM csv_files") == [
+            (NAME, identifier, timeline)
+        ]
         with database.reader.begin() as connection:
             connection.exec_driver_sql("SET LOCAL ROLE pg_read_all_data")
             assert dialects.of(connection).origin(connection) == Origin(
@@ -67,7 +69,7 @@ class Files:
 
     def origins(self) -> list[tuple[object, ...]]:
         """Which timelines are noted."""
-        return self.hosts.run("SELECT DISTINCT timeline FROM export_origins")
+        return self.hosts.run("SELECT timeline FROM csv_files WHERE state = 'current'")
 
 
 @pytest.fixture
@@ -243,7 +245,7 @@ def test_a_promotion_that_lost_nothing_is_gone_on_with(failover: Failover) -> No
     assert outcome.text.startswith("1 row appended; the database has another history now (")
     assert "/2, it was " in outcome.text
     with failover.standby.connect("readings") as connection:
-        assert connection.execute("SELECT timeline FROM export_origins").fetchall() == [(2,)]
+        assert connection.execute("SELECT timeline FROM csv_files").fetchall() == [(2,)]
     failover.store(failover.standby, 4)
     assert failover.export(failover.standby).text == "1 row appended"
     assert failover.path.read_bytes().count(b"\r\n") == 6

@@ -230,7 +230,7 @@ def test_a_host_that_was_stopped_and_goes_on_renames_no_file(
     (outcome,) = export(renamed, first[1], [station])
     assert outcome.failed
     assert "belong to the host school-2" in outcome.text
-    assert hosts.run("SELECT name FROM exports") == [(NAME,)]
+    assert hosts.run("SELECT name FROM csv_files") == [(NAME,)]
 
 
 def test_a_file_that_is_renamed_keeps_the_history_it_is_of(hosts: CsvHosts) -> None:
@@ -238,7 +238,7 @@ def test_a_file_that_is_renamed_keeps_the_history_it_is_of(hosts: CsvHosts) -> N
     settings, database = hosts.opened("school-1")
     csv_owner.claim(settings, database)
     export(settings, database, PICO)
-    hosts.run("UPDATE export_origins SET timeline = 77")
+    hosts.run("UPDATE csv_files SET timeline = 77")
     station = replace(PICO[0], csv_name="Pico.csv")
     renamed = replace(settings, stations=Stations((station,)))
     hosts.file("school-1").rename(hosts.file("school-1").with_name("Pico.csv"))
@@ -246,7 +246,7 @@ def test_a_file_that_is_renamed_keeps_the_history_it_is_of(hosts: CsvHosts) -> N
     (outcome,) = export(renamed, database, [station])
     assert not outcome.failed
     assert "in which no row of the file is missing" in outcome.text
-    assert hosts.run("SELECT name FROM export_origins") == [("Pico.csv",)]
+    assert hosts.run("SELECT name FROM csv_files") == [("Pico.csv",)]
 
 
 def test_a_host_that_has_no_files_names_none(
@@ -271,7 +271,7 @@ def test_a_host_that_has_no_files_names_none(
     monkeypatch.setattr(CsvFile, "checksum", frozen)
     with pytest.raises(ExportElsewhere, match="belong to the host school-2"):
         archived.name(*first, place)
-    assert hosts.run("SELECT path FROM archived_files") == [(None,)]
+    assert hosts.run("SELECT path FROM csv_files WHERE state = 'archived'") == [(None,)]
 
 
 class Clocks:

@@ -17,7 +17,7 @@ from sqlalchemy import BigInteger, bindparam, func, select
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.postgres import driver
-from flask10x.database.tables import exports, readings
+from flask10x.database.tables import csv_files, readings
 from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import HOUR_MS
@@ -186,7 +186,7 @@ def test_a_page_has_no_flight_but_those_of_its_queries_and_its_end(
 
         def page() -> None:
             with database.query() as connection:
-                for table in (readings, exports, readings):
+                for table in (readings, csv_files, readings):
                     connection.execute(select(func.count()).select_from(table)).all()
 
         page()

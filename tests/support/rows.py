@@ -59,6 +59,26 @@ def insert_series(database: Path, rows: int, **values: str) -> None:
         connection.execute(f"{series} INSERT INTO readings ({names}) SELECT {given} FROM n")
 
 
+FILE = {
+    "id": "(SELECT coalesce(max(id), 0) + 1 FROM csv_files)",
+    "name": "'PicodataX.csv'",
+    "state": "'current'",
+    **dict.fromkeys(("first_id", "last_id", "import_id", "begin_bytes"), "0"),
+    **dict.fromkeys(("size_bytes", "checksum", "inode", "changed_ns"), "0"),
+}
+INTENT = "SELECT name FROM csv_files WHERE intent_to_id IS NOT NULL"
+"""The files of interrupted exports."""
+
+
+def file_row(**columns: object) -> str:
+    """The statement that puts the row of a CSV file into the table, with these columns."""
+    values = FILE | {
+        name: f"'{value}'" if isinstance(value, str) else str(value)
+        for name, value in columns.items()
+    }
+    return f"INSERT INTO csv_files ({', '.join(values)}) VALUES ({', '.join(values.values())})"
+
+
 def insert_selected(database: Path, *statements: tuple[str, str]) -> None:
     """Readings from outside: of each statement the names of its columns, and the SELECT."""
     if not databases.ON_POSTGRES:

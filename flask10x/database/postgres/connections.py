@@ -92,7 +92,7 @@ COMMIT = "SET LOCAL client_min_messages = warning; COMMIT"
 # How to put it back: ids are not used twice, also those of rows that were removed.
 PUT_BACK = (
     "INSERT INTO log (name, last_id) SELECT 'readings', greatest(max(id), (SELECT max(last_id)"
-    " FROM exports), (SELECT max(last_id) FROM followers), (SELECT max(last_id) FROM removed), 0)"
+    " FROM csv_files), (SELECT max(last_id) FROM followers), (SELECT max(last_id) FROM removed), 0)"
     " FROM readings"
 )
 NO_WAIT_NAME = "flask10x_no_wait"

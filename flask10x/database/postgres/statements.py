@@ -6,7 +6,6 @@ At the end is the SQL of the expressions of `database/expressions.py`.
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,12 @@ from sqlalchemy import (
     Integer,
     Text,
     column,
-    delete,
     func,
     insert,
     select,
     table,
     text,
     union_all,
-    update,
 )
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -51,7 +48,6 @@ from flask10x.database.server import Origin
 from flask10x.database.tables import (
     INCOMPLETE,
     NUMBER,
-    export_origins,
     incomplete_hours,
     log,
     owners,
@@ -262,27 +258,6 @@ def set_owner(connection: Connection, name: str, host: str) -> None:
 def origin(connection: Connection) -> Origin:
     """Return the present history of the database."""
     return Origin(*connection.execute(_origin).one())
-
-
-def noted_origin(connection: Connection, name: str) -> Origin | None:
-    """That of which the file of this name was when `note_origin` was called last."""
-    columns = (export_origins.c.system_identifier, export_origins.c.timeline)
-    query = select(*columns).where(export_origins.c.name == name)
-    row = connection.execute(query).one_or_none()
-    return None if row is None else Origin(*row)
-
-
-def note_origin(connection: Connection, name: str) -> None:
-    """Note with the file of this name of which history the database is now."""
-    statement = upsert(export_origins).values(name=name, **asdict(origin(connection)))
-    connection.execute(statement)
-
-
-def rename_origin(connection: Connection, name: str, new_name: str) -> None:
-    """The same with the file under its new name; what was noted with that is forgotten."""
-    names = export_origins.c.name
-    connection.execute(delete(export_origins).where(names == new_name))
-    connection.execute(update(export_origins).where(names == name).values(name=new_name))
 
 
 def columns_of_readings(connection: Connection) -> set[str]:

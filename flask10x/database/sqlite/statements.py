@@ -97,19 +97,6 @@ def origin(_connection: Connection) -> Origin | None:
     return None
 
 
-def noted_origin(_connection: Connection, _name: str) -> Origin | None:
-    """Always None."""
-    return None
-
-
-def note_origin(_connection: Connection, _name: str) -> None:
-    """Nothing can be noted."""
-
-
-def rename_origin(_connection: Connection, _name: str, _new_name: str) -> None:
-    """Nothing is noted."""
-
-
 def columns_of_readings(connection: Connection) -> set[str]:
     """Return the columns that the table `readings` has in this database."""
     names = connection.exec_driver_sql("SELECT name FROM pragma_table_info(?)", (readings.name,))

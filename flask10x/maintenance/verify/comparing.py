@@ -29,15 +29,16 @@ from flask10x.database.insert import HEAD, existing_columns
 from flask10x.database.paths import database_path
 from flask10x.database.removed import load_removed
 from flask10x.database.sqlite.file import open_read_only
-from flask10x.database.tables import archived_files, measurement, readings, rollup_days, rollups
+from flask10x.database.tables import measurement, readings, rollup_days, rollups
 from flask10x.errors import Flask10xError, ReplicaBroken
 from flask10x.export import only_copies, zone
 from flask10x.export.checks import find_old_bytes
 from flask10x.export.earlier_columns import as_written, of_its_station
 from flask10x.export.file import NOTHING, CsvFile
+from flask10x.export.files import Position, State, load_files
 from flask10x.export.only_copies import LostFile
 from flask10x.export.outcome import target_of
-from flask10x.export.position import Position, State, exported_rows, load_state
+from flask10x.export.position import exported_rows, load_state
 from flask10x.export.rows import ROW_COLUMNS, IdSpan, Target, behind
 from flask10x.history import days
 from flask10x.history.rollup_check import (
@@ -606,22 +607,20 @@ def compare_archived(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
 
     Before them the files that alone have removed readings are looked at, archived or not.
     """
-    file = archived_files.c
-    query = select(file.path, file.size_bytes, file.checksum).where(file.path.is_not(None))
     with copies.database.reader.begin() as connection:
-        rows = connection.execute(query.order_by(file.path)).all()
+        archived = [file.position for file in load_files(connection).archived]
         only = only_copies.load(copies.settings, connection)
     if at is None:
         noted.lost = only_copies.lost(only, read=True)
     lost = {each.path for each in noted.lost}
     noted.files = [path for path in noted.files if path not in lost]
-    for path, size, checksum in rows:
+    for path, mark in sorted((file.path, file.mark) for file in archived if file.path):
         if path in lost or (at is not None and path <= at):
             continue
         opened = CsvFile.open(Path(path), write=False)
         if opened is not None:
             with closing(opened):
-                if opened.checksum(size) != checksum:
+                if opened.checksum(mark.size_bytes) != mark.checksum:
                     noted.files.append(path)
         yield path
 

@@ -9,7 +9,7 @@ from flask10x.readings.parse import Reading
 from flask10x.runtime import facts
 from flask10x.runtime.facts import CardRoom, Room
 from tests.support.both_engines import POSTGRES
-from tests.support.rows import execute, insert_readings
+from tests.support.rows import execute, file_row, insert_readings
 
 DAY_MS = 86_400_000
 NOW_MS = 1_756_000_000_000
@@ -110,8 +110,7 @@ def test_the_csv_files_beside_the_database_grow_with_it(
     settings.csv_dir.mkdir(exist_ok=True)
     execute(
         database.path,
-        "INSERT INTO exports (name, first_id, last_id, import_id, last_received_at, size_bytes,"
-        " changed_ns) VALUES ('PicodataX.csv', 0, 2000, 0, 1, 80000, 1)",
+        file_row(last_id=2000, last_received_at=1, size_bytes=80000, changed_ns=1),
     )
     assert card_of(settings, database).bytes_a_day == pytest.approx(alone + 500 * 40, rel=0.01)
 

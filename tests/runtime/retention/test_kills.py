@@ -43,6 +43,7 @@ REMOVING = DRIVER.replace("for arguments", REMOVE + "\nfor arguments").replace(
 # Of what is sent to a server only the last two messages come after the commit: so every second one,
 # which takes minutes.
 EVERY = pytest.param(2, marks=pytest.mark.long) if databases.ON_POSTGRES else 9
+FLOORS = "SELECT floor_last_id FROM csv_files WHERE floor_last_id IS NOT NULL"
 
 
 @contextmanager
@@ -96,7 +97,7 @@ def test_killed_while_removing(
             deaths += 1
             rows = len(select(database_file(settings), "SELECT id FROM readings"))
             gone = select(database_file(settings), "SELECT last_id, readings FROM removed")
-            floors = select(database_file(settings), "SELECT last_id FROM export_floors")
+            floors = select(database_file(settings), FLOORS)
             assert (rows, gone, floors) in ((10, [], []), (6, [(4, 4)], [(4,)])), died
             left.add(rows)
             assert sums(settings) == before, died
@@ -124,5 +125,5 @@ def mark_anew(settings: Settings) -> None:
     status = csv_file(settings).stat()
     execute(
         database_file(settings),
-        f"UPDATE exports SET inode = {status.st_ino}, changed_ns = {status.st_ctime_ns}",
+        f"UPDATE csv_files SET inode = {status.st_ino}, changed_ns = {status.st_ctime_ns}",
     )

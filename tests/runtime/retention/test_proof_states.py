@@ -30,8 +30,8 @@ from flask10x.database.paths import database_path
 from flask10x.errors import Flask10xError
 from flask10x.export import append, archived, earlier_columns, position, removable
 from flask10x.export.append import export
+from flask10x.export.files import load_files
 from flask10x.export.outcome import target_of
-from flask10x.export.position import State, state_of
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
 from flask10x.history import days, rollups
@@ -185,8 +185,8 @@ class Files(RuleBasedStateMachine):
         number = min(own)
         target = target_of(self.settings, self.database, self.station)
         with self.database.reader.begin() as connection:
-            state = state_of(connection, target.name)
-            files = archived.load(connection, self.station.endpoint)
+            known = load_files(connection)
+        state, files = known.state(target.name), known.archived_of(self.station.endpoint)
         columns = target.rows.columns_with_values([number])[number]
         hindered = removable.hindrance(target, state, files, number, columns)
         command = removable.command(target, hindered) if hindered else ""
@@ -204,11 +204,11 @@ class Files(RuleBasedStateMachine):
     def export_that_dies(self, commits: int) -> None:
         left, save = [commits], position.save_state
 
-        def die(*arguments: Any, **named: Any) -> State:
+        def die(*arguments: Any, **named: Any) -> None:
             if not left[0]:
                 raise Died
             left[0] -= 1
-            return save(*arguments, **named)
+            save(*arguments, **named)
 
         with patch.object(append, "save_state", die), suppress(Died):
             export(self.settings, self.database)
@@ -357,8 +357,8 @@ class Files(RuleBasedStateMachine):
         lines = {line for path in self.files() for line in self.lines_of(path)}
         target = target_of(self.settings, self.database, self.station)
         with self.database.reader.begin() as connection:
-            state = state_of(connection, target.name)
-            files = archived.load(connection, self.station.endpoint)
+            known = load_files(connection)
+        state, files = known.state(target.name), known.archived_of(self.station.endpoint)
         for number, row in self.readings().items():
             if lines.isdisjoint(self.possible_lines(row)):
                 columns = target.rows.columns_with_values([number])[number]
@@ -376,7 +376,7 @@ class Files(RuleBasedStateMachine):
             for line in (*self.possible_lines(row), self.line(row[1], row[2])):
                 owners.setdefault(line, set()).add(row[0])
         with self.database.reader.begin() as connection:
-            state = state_of(connection, self.station.csv_name)
+            state = load_files(connection).state(self.station.csv_name)
         if state.position is None or not self.path.exists():
             return
         own = self.path.read_bytes()[state.position.begin_bytes :]

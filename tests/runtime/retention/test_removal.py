@@ -214,14 +214,18 @@ def test_rows_of_others_cost_a_removal_nothing(
 
 
 Change = Callable[[Settings, Database], object]
+FLOORS = "SELECT floor_size_bytes FROM csv_files WHERE floor_last_id IS NOT NULL"
 OBSTACLES: dict[str, tuple[Change, Obstacle]] = {
     "never exported": (
-        lambda _, database: execute(database.path, "DELETE FROM exports"),
+        lambda _, database: execute(database.path, "DELETE FROM csv_files"),
         "never_exported",
     ),
     "interrupted": (
         lambda _, database: execute(
-            database.path, "INSERT INTO export_intents VALUES ('PicodataX.csv', 9, 9, 0, 0, '', 0)"
+            database.path,
+            "UPDATE csv_files SET intent_from_id = 9, intent_to_id = 9, intent_start_offset = 0,"
+            " intent_length = 0, intent_sha256 = '', intent_import_id = 0"
+            " WHERE name = 'PicodataX.csv'",
         ),
         "interrupted",
     ),
@@ -259,7 +263,7 @@ def test_nothing_goes_that_the_file_says_otherwise(
     assert " instead of " in done.difference
     assert done == Removal(difference=done.difference)
     assert len(ids(database)) == 8
-    assert select(database.path, "SELECT * FROM export_floors") == []
+    assert select(database.path, FLOORS) == []
 
 
 def test_nothing_goes_during_an_export(database: Database, finished: StationRemoval) -> None:
@@ -370,7 +374,7 @@ def test_a_file_that_lost_its_beginning_is_not_rebuilt(
         f" with the rows of this one in the database: flask10x import {path}; mv"
         f" --backup=numbered {path} {path}.old && flask10x export"
     ) in outcome.text
-    execute(database.path, "DELETE FROM export_floors")
+    execute(database.path, "UPDATE csv_files SET floor_last_id = NULL")
     outcome = rebuild(settings, database, [PICO], whole=whole)[0]
     assert outcome.failed and f": flask10x import {path}; mv --backup=numbered " in outcome.text
     csv_file(settings).unlink()
@@ -452,7 +456,7 @@ def test_a_rebuild_that_was_killed_and_has_no_row_above_its_floor(
     assert path.read_bytes() == content
     follow(database)
     all_steps(finished, old(90))
-    assert select(database.path, "SELECT size_bytes FROM export_floors") == [(len(content),)]
+    assert select(database.path, FLOORS) == [(len(content),)]
     path.write_bytes(content + b"torn")
     killed_rebuild()
     in_other_zone = export(replace(settings, timezone="UTC"), database, [PICO])[0]

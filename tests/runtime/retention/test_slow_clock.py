@@ -6,7 +6,7 @@ import pytest
 
 from flask10x.database.database import Database
 from flask10x.runtime.retention_schedule import SAVE_EVERY_MS, SlowClock
-from tests.support.rows import execute, select
+from tests.support.rows import execute, file_row, select
 
 NOW = 1_756_000_000_000
 DAY = 86_400_000
@@ -30,8 +30,7 @@ class Clocks:
 def clocks(database: Database) -> Clocks:
     execute(
         database.path,
-        "INSERT INTO exports (name, first_id, last_id, import_id, last_received_at)"
-        f" VALUES ('PicodataX.csv', 0, 9, 0, {NOW - DAY})",
+        file_row(last_id=9, last_received_at=NOW - DAY),
     )
     return Clocks()
 

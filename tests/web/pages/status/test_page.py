@@ -35,7 +35,7 @@ from tests.support.both_engines import LOCKED, POSTGRES, read_lock, take_away
 from tests.support.html import Outline, words
 from tests.support.new_database import lay_new_database
 from tests.support.outside_faults import small_disk
-from tests.support.rows import execute, insert_series, pico
+from tests.support.rows import execute, file_row, insert_series, pico
 
 pytestmark = pytest.mark.usefixtures("under_systemd")
 DAY_MS = 24 * 3_600_000
@@ -512,13 +512,16 @@ def test_an_export_that_is_late(
     for at_ms in (clock.now_ms() - 5 * DAY_MS, clock.now_ms() - age_days * DAY_MS):
         writer.submit(pico(1, at_ms))
         writer.step()
-    columns = "name, first_id, last_id, import_id, last_received_at, size_bytes, changed_ns"
     changed_ms = clock.now_ms() - 4 * DAY_MS
     execute(
         database.path,
         "UPDATE readings SET arrived_at = NULL",
-        f"INSERT INTO exports ({columns}) VALUES"
-        f" ('PicodataX.csv', 0, 1, 0, {changed_ms}, 100, {changed_ms * 1_000_000})",
+        file_row(
+            last_id=1,
+            last_received_at=changed_ms,
+            size_bytes=100,
+            changed_ns=changed_ms * 1_000_000,
+        ),
     )
     page = in_both_languages(client)
     assert page.moods["exported"] == mood
