@@ -18,7 +18,6 @@ from benchmarks.filled import database_of
 from benchmarks.results import Run
 from benchmarks.servers import Bench, Row
 from flask10x.config import settings as settings_module
-from flask10x.database import verified
 from flask10x.database.database import Database
 from flask10x.errors import RestoreError
 from flask10x.export.append import export
@@ -41,8 +40,6 @@ def verify(bench: Bench) -> Iterator[Run]:
         "PATH": PATH,
     }
     environment.pop(replica.URL, None)
-    # A run that was broken off would go on where it was.
-    (folder / f"flask10x.sqlite3{verified.SUFFIX}").unlink(missing_ok=True)
     ours = [sys.executable, "-m", "flask10x"]
     yield _run("ours", [*ours, "verify"], environment, rows)
     carried = folder / "replica"

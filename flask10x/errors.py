@@ -177,6 +177,10 @@ class ReplicaBroken(RestoreError):
     """The replica is reached, but what it has can't be restored: its checksums are others."""
 
 
+class VerifyRefused(Flask10xError):
+    """What was named is not accepted as right; nothing is changed but what the text says."""
+
+
 class ImportRefused(Flask10xError):
     """A file can't be imported, or not further; the text says why. What is stored stays."""
 

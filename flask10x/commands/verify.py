@@ -21,19 +21,30 @@ SHOWN_DIFFERENCES = 50
 
 
 @translated.command()
-@translated.option("--repair", is_flag=True, help="Back up, and put back what is wrong.")
-def command(repair: bool) -> None:
+@translated.option("--repair", is_flag=True, help="Put back what is wrong, after a copy.")
+@translated.option(
+    "--accept",
+    "accepted",
+    is_flag=True,
+    help="The readings named behind it are right as the table has them.",
+)
+@click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="[ID]...")
+def command(repair: bool, accepted: bool, ids: tuple[int, ...]) -> None:
     """Compare table, hourly totals, CSV files, backups and replica, and say which copy is wrong.
 
-    Can be run while the service runs. It goes on where it was ended before.
+    Can be run while the service runs.
 
     Exit status: 0 when nothing is wrong any more, 1 when something is, 3 when another one runs.
     """
+    if accepted != bool(ids):
+        raise click.UsageError(_("--accept takes the ids of readings: --accept 48123 48124"))
+    if accepted and repair:
+        raise click.UsageError(_("--repair and --accept do not go together"))
     # FULL also where the service uses less: a repair must outlast a power cut.
     config = replace(settings.load(), synchronous="FULL")
     running = _("another verify is running; this one did nothing")
     with opened_alone(config, lock="verify", running=running) as database, database_errors():
-        result = verify(config, database, repair=repair, bar=progress)
+        result = verify(config, database, repairs=repair, accepted=ids, bar=progress)
     _say(config, result)
     sys.exit(1 if result.open else 0)
 
@@ -71,5 +82,9 @@ def _say(config: Settings, result: Result) -> None:
         text = _("the replica: {readings} of {path}")
         readings = amount(result.replica_readings, "reading")
         click.echo(text.format(readings=readings, path=result.replica))
-    if any({*each.wrong} - {"backup"} for each in result.open if each.kind != "lost"):
+    if any(
+        {*each.wrong} - {"backup"}
+        for each in result.open
+        if each.kind != "lost" and (each.kind != "file" or each.right)
+    ):
         click.echo(_("to put back what is wrong: flask10x verify --repair"))

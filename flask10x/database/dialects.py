@@ -136,10 +136,12 @@ class Statements(Protocol):
         Empty where the engine can't be asked.
         """
 
-    def entry_of_index(self, connection: Connection, number: int) -> tuple[str, int] | None:
-        """Return the endpoint and the time that the index has of a reading; reads all of it.
+    def is_in_index(
+        self, connection: Connection, number: int, endpoint: str, received_at: int
+    ) -> bool:
+        """Whether the index has the reading with this endpoint and time, whatever the table has.
 
-        None where it has no entry, several, or can't be asked.
+        False where the engine can't be asked.
         """
 
     def rebuild_index(self, connection: Connection) -> None:

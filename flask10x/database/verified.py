@@ -1,4 +1,4 @@
-"""What `flask10x verify` has found last, and how far a run of it has come: a file of JSON.
+"""What `flask10x verify` has found last: a file of JSON.
 
 It lies beside the database, so that the pages, the alerts and `flask10x check` of the same host can
 read it without the database. It is written as a whole: a kill leaves the file of before.
@@ -22,7 +22,11 @@ VERSION = 1
 
 Copy = Literal["table", "index", "hours", "days", "csv", "backup", "replica"]
 COPIES: tuple[Copy, ...] = get_args(Copy)
-Kind = Literal["reading", "hour", "day", "file", "lost", "backup", "replica", "unreadable"]
+Place = Literal["reading", "line", "hour", "day", "kept"]
+"""`line`: one of a CSV file without a reading; `kept`: the sums of an hour of removed readings."""
+Whole = Literal["tree", "file", "lost", "backup", "replica", "unreadable"]
+"""`tree`: a table or an index of the database that is out of order."""
+Kind = Place | Whole
 WITHOUT_REPLICA = N_("The replica was not compared: {reason}.")
 
 
@@ -36,11 +40,12 @@ class Difference:
     station: str = ""
     """The endpoint; empty for a file of another kind."""
     number: int = 0
-    """The id of the reading, the hour since 1970, or the day."""
+    """The id of the reading, the hour since 1970, or the day. Of a line without a reading the id
+    that it may have had."""
     at_ms: int | None = None
     """When the reading was received, in UTC epoch milliseconds."""
     path: str = ""
-    """The file, of `file`, `lost` and `backup`; the place, of `replica`."""
+    """The file, of `file`, `lost` and `backup`; the place, of `replica`; the name, of `tree`."""
     values: Mapping[str, str] = field(default_factory=dict)
     """What each copy has, as text, by its name."""
     right: str = ""
@@ -71,7 +76,7 @@ class Result:
     """Why the replica was not compared, where that is no fault of it."""
     differences: tuple[Difference, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
-    """Why the lines of a station were not compared, by its endpoint."""
+    """Why the lines of a station were not compared, by its endpoint, or a backup, by its path."""
     repaired_at: int | None = None
 
     @property
@@ -96,25 +101,16 @@ def path_of(settings: Settings) -> Path:
     return path.with_name(path.name + SUFFIX)
 
 
-def load(settings: Settings) -> dict[str, Any]:
-    """Return what the file has, `run` and `result`; empty where there is none or it is damaged.
-
-    Raises OSError when it can't be read.
-    """
-    try:
-        content = json.loads(path_of(settings).read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
-    is_ours = isinstance(content, dict) and content.get("version") == VERSION
-    return content if is_ours else {}
-
-
 def last_result(settings: Settings) -> Result | None:
-    """Return the result of the last complete run; None before the first. Raises OSError."""
-    values = load(settings).get("result")
-    if not isinstance(values, dict):
-        return None
-    with suppress(TypeError, ValueError):
+    """Return the result of the last complete run; None before the first, or of another version.
+
+    Raises OSError.
+    """
+    with suppress(FileNotFoundError, AttributeError, KeyError, TypeError, ValueError):
+        content = json.loads(path_of(settings).read_bytes())
+        if content["version"] != VERSION:
+            return None
+        values = content["result"]
         differences = tuple(map(_difference, values.pop("differences", ())))
         names = {each.name for each in fields(Result)}
         own = {name: value for name, value in values.items() if name in names}
@@ -122,20 +118,10 @@ def last_result(settings: Settings) -> Result | None:
     return None
 
 
-def save(
-    settings: Settings, run: Mapping[str, Any] | None, result: Result | None, skipped_backup: str
-) -> None:
-    """Write them, durably; `skipped_backup` has what was wrong before the last repair.
-
-    Raises OSError; then the file is as before.
-    """
+def save(settings: Settings, result: Result) -> None:
+    """Write it, durably. Raises OSError; then the file is as before."""
     path = path_of(settings)
-    content = {
-        "version": VERSION,
-        "run": run,
-        "result": None if result is None else asdict(result),
-        "skipped_backup": skipped_backup,
-    }
+    content = {"version": VERSION, "result": asdict(result)}
     unfinished = path.with_name(f"{path.name}.new")
     with open(unfinished, "w", encoding="utf-8", opener=disk.private) as file:
         json.dump(content, file, ensure_ascii=False)
@@ -148,13 +134,12 @@ def save(
 
 def forget_file(settings: Settings, path: str) -> None:
     """Take out of the last result that this CSV file is lost: it was put back. Raises OSError."""
-    content, result = load(settings), last_result(settings)
+    result = last_result(settings)
     if result is None:
         return
     left = tuple(each for each in result.differences if (each.kind, each.path) != ("lost", path))
     if left != result.differences:
-        skipped = content.get("skipped_backup") or ""
-        save(settings, content.get("run"), replace(result, differences=left), skipped)
+        save(settings, replace(result, differences=left))
 
 
 def _difference(values: dict[str, Any]) -> Difference:

@@ -242,21 +242,23 @@ def rebuild(
     *,
     whole: bool = False,
     lost: bool = False,
+    accepts: bool = False,
     bar: Bar = unseen,
 ) -> list[FileOutcome]:
     """Rewrite the file of each of these stations, or of all, imported rows included.
 
     A file that was begun after archiving is rebuilt from there; `whole` is for everything that the
-    database has, `lost` for a file as it was, without imported rows that it did not have. The
-    database must have been opened with `synchronous=FULL`, and the
-    caller holds the lock `export`. Each file has its bar.
+    database has, `lost` for a file as it was, without imported rows that it did not have. With
+    `accepts` the file may have rows that the database has otherwise, or no more: somebody has
+    changed them there on purpose. The database must have been opened with `synchronous=FULL`, and
+    the caller holds the lock `export`. Each file has its bar.
     """
-    do = partial(_rebuild, whole=whole, lost=lost, bar=bar)
+    do = partial(_rebuild, whole=whole, lost=lost, accepts=accepts, bar=bar)
     return for_each(settings, database, stations, do)
 
 
 def _rebuild(
-    database: Database, target: Target, *, whole: bool, lost: bool, bar: Bar
+    database: Database, target: Target, *, whole: bool, lost: bool, accepts: bool, bar: Bar
 ) -> FileOutcome:
     state = target.state
     # Until an export has ended it, the file is that of the station whose rows it has.
@@ -286,7 +288,8 @@ def _rebuild(
             rows = OldRows()
             written, unknown = _as_written(target, old, state.position)
             # What an export has written with columns that are no more can't be looked up.
-            if old is not None and new.same_bytes < old.size and not written.unknown:
+            is_shorter = old is not None and new.same_bytes < old.size
+            if old is not None and is_shorter and not written.unknown and not accepts:
                 with bar(_("{file}, old rows").format(file=target.name), old.size) as advance:
                     other = zone.difference(target, state.position)
                     zone_before = other.name if other else ""

@@ -22,7 +22,7 @@ from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
 from flask10x.database.database import Database
 from flask10x.database.expressions import floor_div, sums_of, unindexed
 from flask10x.database.removed import Sums
-from flask10x.database.tables import measurement, readings, rollup_days
+from flask10x.database.tables import measurement, readings, removed_hours, rollup_days
 from flask10x.database.tables import rollups as table
 from flask10x.history import days, rollups
 from flask10x.history.rollups import Hour
@@ -121,6 +121,24 @@ def verify_days_after(
     """Compare the station's next days in a short transaction; as `verify_hours_after`."""
     with database.reader.begin() as connection:
         return _look_at_days(station, connection, after)
+
+
+def kept_that_differ(stations: Stations, database: Database) -> list[RollupDifference]:
+    """Return the hours of removed readings whose roll-ups are not what is kept of these.
+
+    Either of both has changed; a rebuild would take what is kept, which no reading can give again.
+    """
+    differing = list[RollupDifference]()
+    query = select(removed_hours.c.hour).distinct().order_by(removed_hours.c.hour)
+    for station in stations.all:
+        of_station = query.where(removed_hours.c.endpoint == station.endpoint)
+        with database.reader.begin() as connection:
+            hours = list(connection.execute(of_station).scalars())
+        for begin in range(0, len(hours), PIECE_HOURS):
+            with database.reader.begin() as connection:
+                piece, last = hours[begin : begin + PIECE_HOURS], rollups.position(connection)
+                differing += _look(station, connection, piece, last).differences
+    return [each for each in differing if each.stored]
 
 
 def rebuild(stations: Stations, database: Database, zone: tzinfo | None) -> Iterator[int]:

@@ -53,7 +53,7 @@ def names(client: FlaskClient, settings: Settings, four: None) -> dict[str, set[
     carried.mkdir(parents=True)
     (carried / "0000000000000001-0000000000000001.ltx").touch()
     result = Result(finished_at=1, seconds=1.0, readings=1, lines=1, hours=1)
-    verified.save(settings, None, result, "")
+    verified.save(settings, result)
     file = StateFile(path_of(settings))
     with file.writing() as connection:
         alert = {"rule": "silence", "kind": "silence", "subject": "data", "facts": "{}"}

@@ -94,7 +94,7 @@ def compare(home: Home, *, is_repaired: bool) -> None:
     result = Result(
         finished_at=NOW_MS, seconds=1, readings=1, lines=1, hours=1, differences=(difference,)
     )
-    verified.save(home.store.settings, None, result, "")
+    verified.save(home.store.settings, result)
 
 
 @dataclass(frozen=True)

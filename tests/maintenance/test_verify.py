@@ -8,133 +8,39 @@ import zlib
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from flask10x.config import settings as settings_module
-from flask10x.config.settings import Settings
 from flask10x.database import verified
 from flask10x.database.database import Database
 from flask10x.database.sqlite import litestream as litestream_state
 from flask10x.database.sqlite.litestream import Replica
 from flask10x.database.verified import Difference, Result
 from flask10x.errors import RestoreError
-from flask10x.export.append import export
-from flask10x.history import rollups
+from flask10x.history import rollup_check
 from flask10x.maintenance import replica
 from flask10x.maintenance.backup import backup
-from flask10x.maintenance.verify import comparing, run
+from flask10x.maintenance.verify import run
 from flask10x.maintenance.verify.wording import Words
-from flask10x.readings.stations import BUILT_IN
-from flask10x.system import disk
+from flask10x.system import backup_files, disk
 from flask10x.translation import translation
 from tests.conftest import MakeSettings
+from tests.faults import rot
 from tests.support import databases
 from tests.support.commands import run_command
-from tests.support.new_database import lay_new_database
+from tests.support.copies import (
+    ALL,
+    EXPORTED,
+    FIRST_MS,
+    SAVED,
+    STATIONS,
+    House,
+    furnish,
+    roll_up,
+)
 from tests.support.rot import StoredValue, flip, stored_values
 from tests.support.rows import execute, select
-
-FIRST_MS = 1_756_000_000_000
-SAVED, EXPORTED, ALL = 300, 340, 360
-"""How many readings the backup has, the CSV files, and the table."""
-STATIONS = ("data", "data2")
-# Those that a verify may touch, and those of what it reads.
-TABLES = (
-    *("readings", "rollups", "rollup_days", "rollup_zone", "followers", "removed_hours"),
-    *("csv_files", "imports", "corrections", "counters"),
-)
-COLUMNS = {
-    "data": ("pressure", "temperature"),
-    "data2": ("co2", "temperature", "humidity", "pressure"),
-}
-
-
-class House:
-    """Two stations of some hours, exported and backed up; and how its files were."""
-
-    def __init__(self, settings: Settings, pristine: Path) -> None:
-        self.settings, self.pristine = settings, pristine
-        self.file = settings.data_dir / "flask10x.sqlite3"
-        self.replica = settings.data_dir / "replica" / "flask10x.sqlite3"
-
-    @property
-    def newest_backup(self) -> Path:
-        return max(self.settings.backup_dir.glob("*.sqlite3"))
-
-    def csv(self, endpoint: str) -> Path:
-        return self.settings.csv_dir / BUILT_IN.by_endpoint[endpoint].csv_name
-
-    def renew(self) -> None:
-        """Put all files back as they were before the first flip."""
-        shutil.rmtree(self.settings.data_dir)
-        shutil.copytree(self.pristine, self.settings.data_dir)
-
-    def verify(self, *, repair: bool = False) -> Result:
-        with closing(Database(self.settings)) as database:
-            return run.verify(self.settings, database, repair=repair)
-
-    def contents(self) -> dict[str, object]:
-        """All rows of the tables and the bytes of all files, without what a repair adds."""
-        of_tables = {
-            name: sorted(map(repr, select(self.file, f"SELECT * FROM {name}"))) for name in TABLES
-        }
-        if not databases.ON_POSTGRES:
-            assert select(self.file, "PRAGMA integrity_check") == [("ok",)]
-        of_files = {path.name: path.read_bytes() for path in self.settings.csv_dir.iterdir()}
-        return {**of_tables, **of_files}
-
-
-def fill(settings: Settings, first: int, last: int) -> None:
-    """Readings of both stations in turns, two minutes apart."""
-    path = settings.data_dir / "flask10x.sqlite3"
-    statements = []
-    for number in range(first, last):
-        endpoint = STATIONS[number % 2]
-        columns = COLUMNS[endpoint]
-        at = FIRST_MS + number * 60_000 + number * 7 % 1000
-        values = ", ".join(
-            f"{20 + place * 100 + number % 37 / 7!r}" for place in range(len(columns))
-        )
-        statements.append(
-            f"INSERT INTO readings (endpoint, received_at, {', '.join(columns)})"
-            f" VALUES ('{endpoint}', {at}, {values})"
-        )
-    execute(path, *statements)
-
-
-def roll_up(settings: Settings) -> None:
-    with closing(Database(settings)) as database:
-        for _ in rollups.complete(settings.stations, database, settings.zone):
-            pass
-
-
-def furnish(settings: Settings) -> None:
-    """Fill, roll up, export and back up; then some readings in the files only, and some in none."""
-    lay_new_database(settings.data_dir / "flask10x.sqlite3")
-    fill(settings, 0, SAVED)
-    roll_up(settings)
-    with closing(Database(settings)) as database:
-        export(settings, database)
-    backup(settings, settings.backup_dir)
-    fill(settings, SAVED, EXPORTED)
-    with closing(Database(settings)) as database:
-        export(settings, database)
-    fill(settings, EXPORTED, ALL)
-    roll_up(settings)
-    settings.log_dir.mkdir(exist_ok=True)
-    if not databases.ON_POSTGRES:
-        carry(settings)
-
-
-def carry(settings: Settings) -> None:
-    """Put the database, as it is, where the program in the place of Litestream finds it."""
-    path = settings.data_dir / "replica" / "flask10x.sqlite3"
-    path.parent.mkdir()
-    with closing(sqlite3.connect(settings.data_dir / "flask10x.sqlite3")) as connection:
-        connection.execute("VACUUM INTO ?", (str(path),))
-
 
 # `restore` gives the file, `replicate -once` carries the database again. Each call is noted.
 LITESTREAM = """#!/bin/sh
@@ -257,7 +163,7 @@ def flip_of_replica(house: House, chance: random.Random) -> str:
     places = [
         each
         for each in stored_values(house.replica, "readings")
-        if int(str(each.row[0])) <= EXPORTED or each.column not in ("endpoint", "received_at")
+        if int(str(each.row[0])) <= EXPORTED
     ]
     return _flip_value(house.replica, chance.choice(places), chance)
 
@@ -305,9 +211,9 @@ def only(result: Result) -> Difference:
     return difference
 
 
-def saved_temperature(house: House) -> float:
-    """What the newest backup has, a file of SQLite on either engine."""
-    with closing(sqlite3.connect(house.newest_backup)) as connection:
+def saved_temperature(path: Path) -> float:
+    """What a backup has, a file of SQLite on either engine."""
+    with closing(sqlite3.connect(path)) as connection:
         row = connection.execute("SELECT temperature FROM readings WHERE id = 101").fetchone()
     return float(row[0])
 
@@ -321,23 +227,26 @@ def test_without_repair_nothing_is_touched(house: House, table_wrong: int) -> No
     assert len([*house.settings.backup_dir.glob("*.sqlite3")]) == 1
 
 
-def test_a_repair_comes_after_a_backup_with_a_note_and_a_line(
-    house: House, table_wrong: int
-) -> None:
-    right = saved_temperature(house)
+def test_a_repair_comes_after_a_copy_with_a_note_and_a_line(house: House, table_wrong: int) -> None:
+    right = saved_temperature(house.newest_backup)
     difference = only(house.verify(repair=True))
     assert difference.is_repaired
     assert select(house.file, "SELECT temperature FROM readings WHERE id = 101") == [(right,)]
-    # The new backup has what was wrong.
-    assert len([*house.settings.backup_dir.glob("*.sqlite3")]) == 2
-    assert saved_temperature(house) == right + 8
+    # The copy has what was wrong, and no name of a backup; the new backup has what is right.
+    (before,) = house.settings.backup_dir.glob("flask10x-before-repair-*.sqlite3")
+    assert saved_temperature(before) == right + 8
+    made = backup_files.finished(house.settings.backup_dir)
+    assert [saved_temperature(path) for path in made] == [right, right]
     ((endpoint, at, text),) = select(house.file, "SELECT endpoint, first_ms, text FROM notes")
     assert (endpoint, at) == ("data", difference.at_ms)
     assert "the table had changed" in text and f"temperature {right}" in text
     log = (house.settings.log_dir / "flask10x.log").read_text()
     assert "INFO Pico, reading 101 of " in log and "Wrong: the table; repaired." in log
-    # It is no copy to compare with.
     assert house.verify().differences == ()
+    # The next repair keeps one copy.
+    execute(house.file, "UPDATE readings SET temperature = temperature + 8 WHERE id = 103")
+    assert only(house.verify(repair=True)).is_repaired
+    assert len([*house.settings.backup_dir.glob("flask10x-before-repair-*.sqlite3")]) == 1
 
 
 def test_a_column_of_stations_toml_is_repaired_too(house: House) -> None:
@@ -349,7 +258,7 @@ def test_a_column_of_stations_toml_is_repaired_too(house: House) -> None:
         else "ALTER TABLE readings ADD COLUMN battery REAL",
     )
     execute(house.file, "UPDATE readings SET battery = 3.5, temperature = 7 WHERE id = 101")
-    right = saved_temperature(house)
+    right = saved_temperature(house.newest_backup)
     assert only(house.verify(repair=True)).is_repaired
     query = "SELECT temperature, battery FROM readings WHERE id = 101"
     assert select(house.file, query) == [(right, 3.5)]
@@ -388,20 +297,22 @@ def test_a_table_and_a_changed_file_alone_prove_themselves_by_the_checksum(house
                      content[:-4] + bytes([content[-4] ^ 1]) + content[-3:])  # fmt: skip
     execute(house.file, "DELETE FROM rollups", "DELETE FROM rollup_days")
     result = house.verify(repair=True)
-    of_lines = [each for each in result.differences if each.kind == "reading"]
-    assert [each.wrong for each in of_lines] == [("csv",)]
+    of_files = [each for each in result.differences if each.kind == "file"]
+    assert [(each.wrong, each.is_repaired) for each in of_files] == [(("csv",), True)]
     assert path.read_bytes() == content
 
 
+REMOVED = (
+    "INSERT INTO removed_hours SELECT endpoint, hour, measurement, readings, count, total,"
+    " minimum, maximum FROM rollups WHERE endpoint = 'data' AND hour <= 487778",
+    "DELETE FROM readings WHERE endpoint = 'data' AND received_at < 1756004400000",
+    "INSERT INTO removed (endpoint, last_id, last_ms, readings) SELECT 'data', min(id) - 1, 0,"
+    " 1 FROM readings WHERE endpoint = 'data'",
+)
+
+
 def test_readings_that_were_removed_on_purpose_are_no_difference(house: House) -> None:
-    execute(
-        house.file,
-        "INSERT INTO removed_hours SELECT endpoint, hour, measurement, readings, count, total,"
-        " minimum, maximum FROM rollups WHERE endpoint = 'data' AND hour <= 487778",
-        "DELETE FROM readings WHERE endpoint = 'data' AND received_at < 1756004400000",
-        "INSERT INTO removed (endpoint, last_id, last_ms, readings) SELECT 'data', min(id) - 1, 0,"
-        " 1 FROM readings WHERE endpoint = 'data'",
-    )
+    execute(house.file, *REMOVED)
     with closing(Database(house.settings)) as database:
         first = select(house.file, "SELECT min(id) FROM readings WHERE endpoint = 'data'")[0][0]
         size = sum(
@@ -430,11 +341,39 @@ def test_a_station_without_a_file_and_late_readings_are_no_difference(house: Hou
     assert house.verify().differences == ()
 
 
-def test_readings_that_only_a_backup_has_are_no_difference(house: House) -> None:
-    """A person, or a rescue of a damaged file, may have left them out; their file has them."""
+def test_a_row_that_only_backup_and_file_have_is_put_back(house: House) -> None:
+    """Also once the roll-ups were made of what is left."""
+    before = house.contents()
     execute(house.file, "DELETE FROM readings WHERE id = 7")
-    result = house.verify()
-    assert "reading" not in {each.kind for each in result.differences}
+    with closing(Database(house.settings)) as database:
+        stations, zone = house.settings.stations, house.settings.zone
+        assert [*rollup_check.rebuild(stations, database, zone)]
+    difference = only(house.verify())
+    assert (difference.kind, difference.wrong, difference.number) == ("reading", ("table",), 7)
+    assert difference.values.keys() == {"table", "csv", "backup"}
+    assert house.verify(repair=True).open == ()
+    assert house.contents() == before
+
+
+def test_a_row_that_only_the_backup_has_is_named(house: House) -> None:
+    """Without its file two copies say two things."""
+    for endpoint in STATIONS:
+        house.csv(endpoint).unlink()
+    execute(house.file, "DELETE FROM readings WHERE id = 7")
+    (difference,) = [each for each in house.verify(repair=True).open if each.kind == "reading"]
+    assert (difference.wrong, difference.number) == ((), 7)
+    assert select(house.file, "SELECT count(*) FROM readings") == [(ALL - 1,)]
+
+
+def test_a_row_that_only_the_file_has_is_named(house: House) -> None:
+    """It came after the backup; the line has no milliseconds, so it is not made a reading."""
+    execute(house.file, f"DELETE FROM readings WHERE id = {EXPORTED - 3}")
+    result = house.verify(repair=True)
+    (difference,) = [each for each in result.open if each.kind == "line"]
+    assert difference.number == EXPORTED - 3
+    assert difference.values["csv"] in house.csv(STATIONS[(EXPORTED - 4) % 2]).read_text()
+    text = Words(house.settings, translation("en")).difference(difference)
+    assert f"flask10x verify --accept {EXPORTED - 3}" in text
 
 
 def test_a_backup_of_another_history_is_no_witness(house: House) -> None:
@@ -471,7 +410,7 @@ def test_a_broken_page_is_said_to_be_unreadable(house: House) -> None:
 
 
 @pytest.mark.sqlite_only("flips bits of its file")
-def test_an_entry_of_the_index_is_put_back(house: House) -> None:
+def test_an_index_that_is_out_of_order_is_made_again(house: House) -> None:
     """The table has another time than the index; file and backup have that of the table."""
     before = house.contents()
     place = next(
@@ -481,9 +420,115 @@ def test_an_entry_of_the_index_is_put_back(house: House) -> None:
     )
     flip(house.file, place.offset + place.length - 3, 4)
     difference = only(house.verify(repair=True))
-    assert (difference.wrong, difference.number) == (("index",), 51)
+    assert (difference.kind, difference.wrong) == ("tree", ("index",))
     assert difference.is_repaired
     assert house.contents() == before
+
+
+@pytest.mark.sqlite_only("flips bits of its file")
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("number", [4, pytest.param(rot.TRIALS, marks=pytest.mark.long)])
+def test_a_key_of_the_roll_ups_is_put_back(tmp_path: Path, number: int) -> None:
+    counted = rot.trials(tmp_path, number)
+    kept = ("trials", "found", "no backup before the repair")
+    assert {name: n for name, n in counted.items() if n and name not in kept} == {}
+    assert counted["found"] == counted["trials"] == number
+
+
+def test_an_hour_without_readings_is_taken_out(house: House) -> None:
+    """What the roll-ups have of no reading is compared again, too, before anything is well."""
+    before = house.contents()
+    execute(
+        house.file,
+        "INSERT INTO rollups SELECT endpoint, measurement, hour + 1000, readings, count, total,"
+        " minimum, maximum FROM rollups WHERE endpoint = 'data' AND measurement = 'pressure'"
+        " AND hour = 487778",
+    )
+    result = house.verify(repair=True)
+    assert [(each.kind, each.wrong, each.is_repaired) for each in result.differences] == [
+        ("hour", ("hours",), True)
+    ]
+    assert house.contents() == before
+
+
+@pytest.mark.parametrize("has_backup", [True, False])
+def test_the_sums_of_removed_readings_are_not_overwritten(house: House, has_backup: bool) -> None:
+    """They come back from a backup; without one the roll-ups, which are right, stay."""
+    house.csv("data").unlink()
+    execute(house.file, *REMOVED, "DELETE FROM exports WHERE name = 'PicodataX.csv'")
+    shutil.rmtree(house.settings.backup_dir)
+    if has_backup:
+        backup(house.settings, house.settings.backup_dir)
+    assert house.verify().differences == ()
+    before = house.contents()
+    execute(
+        house.file,
+        "UPDATE removed_hours SET total = total + 8 WHERE measurement = 'pressure'"
+        " AND hour = 487778",
+    )
+    environment = databases.environment_of(house.settings.data_dir)
+    environment["FLASK10X_TIMEZONE"] = "Asia/Tokyo"
+    refused = run_command(["rollups", "--rebuild"], environment)
+    assert refused.returncode == 1 and b"flask10x verify --repair" in refused.stderr
+    difference = only(house.verify(repair=True))
+    assert difference.is_repaired == has_backup
+    if has_backup:
+        assert (difference.kind, difference.wrong) == ("kept", ("table",))
+        assert house.contents() == before
+    else:
+        assert difference.wrong == ()
+        rows = "SELECT * FROM rollups"
+        assert sorted(map(repr, select(house.file, rows))) == before["rollups"]
+
+
+def accept(house: House, *ids: int) -> tuple[int, str]:
+    environment = databases.environment_of(house.settings.data_dir)
+    environment["FLASK10X_TIMEZONE"] = "Asia/Tokyo"
+    done = run_command(["verify", "--accept", *map(str, ids)], environment)
+    return done.returncode, (done.stdout + done.stderr).decode()
+
+
+def test_what_was_changed_on_purpose_is_accepted(house: House, table_wrong: int) -> None:
+    wrong = house.csv("data").read_bytes()
+    assert only(house.verify()).wrong == ("table",)
+    ((value,),) = select(house.file, "SELECT temperature FROM readings WHERE id = 101")
+    assert accept(house, table_wrong)[0] == 0
+    assert select(house.file, "SELECT temperature FROM readings WHERE id = 101") == [(value,)]
+    assert saved_temperature(house.newest_backup) == value
+    assert house.csv("data").with_name("PicodataX.csv.old").read_bytes() == wrong
+    assert f",{value}\r\n" in house.csv("data").read_bytes().decode()
+    ((text,),) = select(house.file, "SELECT text FROM notes")
+    assert "Accepted" in text and f"temperature {value}" in text
+    assert house.verify().differences == ()
+    with closing(Database(house.settings)) as database:
+        looks = rollup_check.verify(house.settings.stations, database)
+        assert not any(look.differences for look in looks)
+
+
+def test_a_reading_that_was_deleted_on_purpose_is_accepted(house: House) -> None:
+    execute(house.file, "DELETE FROM readings WHERE id IN (7, 337)")
+    status, said = accept(house, 7)
+    assert status == 1 and "something else differs" in said
+    assert select(house.file, "SELECT text FROM notes") == []
+    assert accept(house, 7, 337)[0] == 0
+    assert house.verify().differences == ()
+    assert len(house.csv("data").read_bytes().splitlines()) == 1 + ALL // 2 - 2
+
+
+def test_a_change_that_only_its_hour_shows_is_accepted(house: House) -> None:
+    number = ALL - 1
+    execute(house.file, f"UPDATE readings SET pressure = pressure + 8 WHERE id = {number}")
+    assert accept(house, number)[0] == 0
+    assert house.verify().differences == ()
+
+
+def test_what_does_not_differ_is_not_accepted(house: House, table_wrong: int) -> None:
+    status, said = accept(house, table_wrong, 103)
+    assert status == 1 and "103" in said
+    assert only(house.verify()).wrong == ("table",)
+    for arguments in (["--accept"], ["7"], ["--repair", "--accept", "7"]):
+        environment = databases.environment_of(house.settings.data_dir)
+        assert run_command(["verify", *arguments], environment).returncode == 2
 
 
 def test_a_lost_sector_of_a_file_is_written_again(house: House) -> None:
@@ -501,31 +546,6 @@ def test_a_damaged_result_is_none(house: House) -> None:
     verified.path_of(house.settings).write_bytes(b'{"version": 1, "result": {"x": 1')
     assert verified.last_result(house.settings) is None
     assert house.verify().differences == ()
-
-
-def test_a_run_that_was_killed_goes_on_where_it_was(
-    house: House, monkeypatch: pytest.MonkeyPatch, table_wrong: int
-) -> None:
-    monkeypatch.setattr(comparing, "PIECE_IDS", 50)
-    monkeypatch.setattr(run, "SAVE_EVERY_SEC", 0.0)
-    pieces, most = list[int](), [4]
-    compare = comparing._compare_piece
-
-    def look(piece: comparing._Piece, *others: Any) -> None:
-        if len(pieces) == most[0]:
-            raise KeyboardInterrupt
-        pieces.append(piece.after)
-        compare(piece, *others)
-
-    monkeypatch.setattr(comparing, "_compare_piece", look)
-    with pytest.raises(KeyboardInterrupt):
-        house.verify()
-    assert pieces == [0, 50, 100, 150]
-    pieces.clear()
-    most[0] = 100
-    result = house.verify()
-    assert pieces == [200, 250, 300, 350]
-    assert (result.readings, only(result).number) == (ALL, table_wrong)
 
 
 @pytest.mark.parametrize("is_wrong", [False, True])
@@ -547,15 +567,13 @@ needs_replica = pytest.mark.sqlite_only("Litestream replicates files of SQLite")
 
 
 @needs_replica
-def test_a_replica_decides_where_no_backup_does(house: House, litestream: Path) -> None:
-    """The table has changed since; the file has the value of a removed line, the backup is gone."""
+def test_a_replica_alone_decides_nothing(house: House, litestream: Path) -> None:
+    """The table has changed since; file and backup are gone."""
     shutil.rmtree(house.settings.backup_dir)
     shutil.rmtree(house.settings.csv_dir)
-    before = select(house.file, "SELECT * FROM readings WHERE id = 101")
     execute(house.file, "UPDATE readings SET temperature = temperature + 8 WHERE id = 101")
     difference = only(house.verify(repair=True))
-    assert (difference.wrong, difference.is_repaired) == (("table",), True)
-    assert select(house.file, "SELECT * FROM readings WHERE id = 101") == before
+    assert (difference.wrong, difference.is_repaired) == ((), False)
     assert {"table", "replica"} <= difference.values.keys()
 
 
@@ -678,26 +696,6 @@ def test_the_place_of_a_used_replica_must_be_known(house: House) -> None:
     litestream_state.folder_beside(house.file).mkdir()
     result = house.verify()
     assert (result.differences, replica.URL in result.replica_left_out) == ((), True)
-
-
-@needs_replica
-def test_a_run_that_goes_on_fetches_no_second_copy(
-    house: House, litestream: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(run, "SAVE_EVERY_SEC", 0.0)
-
-    def end(*_arguments: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as context:
-        context.setattr(comparing, "_compare_piece", end)
-        with pytest.raises(KeyboardInterrupt):
-            house.verify()
-    calls = (litestream / "calls").read_text()
-    result = house.verify()
-    assert (result.differences, result.replica_readings) == ((), ALL)
-    assert (litestream / "calls").read_text() == calls
-    assert not [*house.settings.data_dir.glob(f"{replica.UNFINISHED}*")]
 
 
 @needs_replica

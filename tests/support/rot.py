@@ -24,8 +24,8 @@ class StoredValue(NamedTuple):
     length: int
 
 
-def stored_values(path: Path, table: str) -> list[StoredValue]:
-    """Return where the values of a table or an index are, those of its key left out."""
+def stored_values(path: Path, table: str, *, of_keys: bool = False) -> list[StoredValue]:
+    """Return where the values of a table or an index are; those of its key, or all others."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         query = "SELECT rootpage, type FROM sqlite_schema WHERE name = ?"
         root, kind = connection.execute(query, (table,)).fetchone()
@@ -45,7 +45,7 @@ def stored_values(path: Path, table: str) -> list[StoredValue]:
         values = dict(zip(names, _record(data, offset), strict=False))
         key = (rowid,) if rowid else tuple(_value(data, values[name]) for name in keys)
         for name, (_kind, start, length) in values.items():
-            if name not in keys and length:
+            if (name in keys) == of_keys and length:
                 found.append(StoredValue(key, name, start, length))
     return found
 

@@ -436,13 +436,13 @@ def readings_out_of_index(_connection: Connection, _after: int, _until: int) -> 
     return []
 
 
-def entry_of_index(_connection: Connection, _number: int) -> tuple[str, int] | None:
-    """Always None."""
-    return None
+def is_in_index(_connection: Connection, _number: int, _endpoint: str, _received_at: int) -> bool:
+    """Always False."""
+    return False
 
 
 def rebuild_index(_connection: Connection) -> None:
-    """Nothing: no entry is known to be wrong (`entry_of_index`)."""
+    """Nothing: no entry is known to be wrong (`readings_out_of_index`)."""
 
 
 @contextmanager

@@ -82,17 +82,20 @@ def copy_into(path: Path, target: Path, bar: Bar = unseen) -> None:
         connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
 
 
-def damages(connection: Connection, *, full: bool, advance: Advance | None = None) -> list[str]:
+def damages(
+    connection: Connection, *, full: bool, advance: Advance | None = None, table: str = ""
+) -> list[str]:
     """What SQLite's own check finds wrong, a line each; empty when the database is sound.
 
     `full` also compares each index with its table and takes several times as long. `advance` is
-    called with the steps just done, about STEPS_OF_A_READING for each reading.
+    called with the steps just done, about STEPS_OF_A_READING for each reading. With `table` only
+    that one and its indexes are checked.
     Raises sqlalchemy.exc.DBAPIError when it can't be read now.
     """
     if advance is not None:
         with _looking_on(connection, partial(advance, STEPS_BETWEEN_SIGNALS)):
-            return damages(connection, full=full)
-    pragma = "integrity_check" if full else "quick_check"
+            return damages(connection, full=full, table=table)
+    pragma = ("integrity_check" if full else "quick_check") + (f"({table})" if table else "")
     driver: Any = connection.connection.driver_connection
     usual, driver.text_factory = driver.text_factory, replace_undecodable
     try:
@@ -104,6 +107,23 @@ def damages(connection: Connection, *, full: bool, advance: Advance | None = Non
     finally:
         driver.text_factory = usual
     return [line for line in lines if line != "ok"]
+
+
+def damaged_tables(connection: Connection) -> dict[str, list[str]]:
+    """What SQLite's full check finds wrong by the table; under "" what is of none of them.
+
+    Raises sqlalchemy.exc.DBAPIError when it can't be read now.
+    """
+    findings = damages(connection, full=True)
+    if not findings:
+        return {}
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+    try:
+        names = connection.exec_driver_sql(query).scalars().all()
+    except DBAPIError:
+        return {"": findings}
+    lines = {name: damages(connection, full=True, table=name) for name in names}
+    return {name: found for name, found in lines.items() if found} or {"": findings}
 
 
 def unread_page(findings: Sequence[str]) -> str:

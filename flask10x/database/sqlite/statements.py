@@ -202,7 +202,8 @@ WHERE stored.id > ? AND stored.id <= ? AND NOT EXISTS (
 ORDER BY stored.id
 """
 _ENTRY = """
-SELECT endpoint, received_at FROM readings INDEXED BY ix_readings_endpoint_received_at WHERE +id = ?
+SELECT 1 FROM readings INDEXED BY ix_readings_endpoint_received_at
+WHERE endpoint = ? AND received_at = ? AND id = ?
 """
 
 
@@ -211,10 +212,10 @@ def readings_out_of_index(connection: Connection, after: int, until: int) -> lis
     return list(connection.exec_driver_sql(_OUT_OF_INDEX, (after, until)).scalars())
 
 
-def entry_of_index(connection: Connection, number: int) -> tuple[str, int] | None:
-    """Return the endpoint and the time that the index has of a reading; reads all of it."""
-    rows = connection.exec_driver_sql(_ENTRY, (number,)).all()
-    return tuple(rows[0]) if len(rows) == 1 else None
+def is_in_index(connection: Connection, number: int, endpoint: str, received_at: int) -> bool:
+    """Whether the index has the reading with this endpoint and time, whatever the table has."""
+    values = (endpoint, received_at, number)
+    return connection.exec_driver_sql(_ENTRY, values).first() is not None
 
 
 def rebuild_index(connection: Connection) -> None:

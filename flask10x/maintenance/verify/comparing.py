@@ -1,19 +1,20 @@
-"""Compares the copies piece by piece; what differs is only noted, `judging.py` says which is wrong.
+"""Compares all copies of the readings, and says of each place that differs which one is wrong.
 
-Each piece is a short transaction, so the service goes on meanwhile and its WAL can be reset. A
-comparison can go on from the place at which another process has left it.
+A line of a CSV file that has the checksum of the last export is proven by that checksum: so it was
+in the table when it was exported. Else the majority of table, newest sound backup and line is
+right, and of the time of a reading the index says it once more. A backup that has the value of the
+table counts for no more than the table itself, of which it is a copy, where a proven line says
+otherwise. What no two copies decide is said to be so, never guessed.
 
-Three things look like a difference and are none: readings that RETENTION_DAYS has removed, readings
-that a backup has and the table does not (a person has deleted them, or a rescue has lost them), and
-a backup of another history of the database, whose ids are those of other readings.
+What is derived (the roll-ups, an index, a file that the table gives) is wrong where it differs from
+readings that another copy has, too.
+
+Each piece is a short transaction, so the service goes on meanwhile and its WAL can be reset.
 """
 
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields
-from gettext import gettext as _
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,247 +22,239 @@ from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import csv_owner, dialects, engines, schema
+from flask10x.database import dialects, engines
 from flask10x.database.database import Database, all_rows
-from flask10x.database.dialects import last_id
-from flask10x.database.error_codes import reason_of
+from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
 from flask10x.database.insert import HEAD, existing_columns
-from flask10x.database.paths import database_path
-from flask10x.database.removed import load_removed
-from flask10x.database.sqlite.file import open_read_only
-from flask10x.database.tables import measurement, readings, rollup_days, rollups
-from flask10x.errors import Flask10xError, ReplicaBroken
-from flask10x.export import only_copies, zone
-from flask10x.export.checks import find_old_bytes
-from flask10x.export.earlier_columns import as_written, of_its_station
-from flask10x.export.file import NOTHING, CsvFile
-from flask10x.export.files import Position, State, load_files
-from flask10x.export.only_copies import LostFile
-from flask10x.export.outcome import target_of
-from flask10x.export.position import exported_rows, load_state
-from flask10x.export.rows import ROW_COLUMNS, IdSpan, Target, behind
-from flask10x.history import days
-from flask10x.history.rollup_check import (
-    BEFORE_ALL_HOURS,
-    verify_days_after,
-    verify_hours_after,
+from flask10x.database.removed import Removed, load_removed, removed_of_hour, with_removed
+from flask10x.database.sqlite.file import damaged_tables, open_read_only
+from flask10x.database.tables import (
+    archived_files,
+    measurement,
+    readings,
+    removed_hours,
+    rollup_days,
+    rollups,
 )
-from flask10x.history.sums import stored_sums
-from flask10x.maintenance import replica
-from flask10x.readings import csv_lines
-from flask10x.readings.csv_lines import Lines, LogRow
+from flask10x.database.verified import COPIES, Copy, Difference
+from flask10x.errors import CopyError, ExportError
+from flask10x.export import comparison, only_copies
+from flask10x.export.comparison import ComparedFile, OtherLine
+from flask10x.export.file import CsvFile
+from flask10x.export.rows import ROW_COLUMNS
+from flask10x.history import days, rollup_check
+from flask10x.history import rollups as follower
+from flask10x.history.local_time import day_of, day_start
+from flask10x.history.rollup_check import BEFORE_ALL_HOURS, agree
+from flask10x.history.sums import Ids, ends_of, stored_sums
+from flask10x.maintenance import older_backup
+from flask10x.maintenance.verify.replica_copy import ReplicaCopy, in_a_line
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
-from flask10x.system import backup_files, disk
-from flask10x.system.wording import megabytes
+from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS, zone_of
+from flask10x.system import backup_files
+from flask10x.system.progress import Advance
 
-SAVED = ("backup", "replica")
 # Ids of one short transaction.
 PIECE_IDS = 5000
 # A person looks at the first of them; then it is no bit that has changed.
 NOTED_MAX = 2000
-# So many lines in a row that differ are another file, not one with rotten bits.
-OUT_OF_STEP_LINES = 50
-# A bit changes one value. A row that differs in more is another reading with the same id.
-CHANGED_MAX = 2
+# A bit changes one value. A restored backup gives ids again, to readings that differ in more.
+CHANGED_MAX = 1
+# So many copies have to agree.
+COPIES_MIN = 2
+# Tables that are made of others, and the copy that each is.
+DERIVED: dict[str, Copy] = {rollups.name: "hours", rollup_days.name: "days"}
+INDEX = "ix_readings_endpoint_received_at"
 
 Row = dict[str, Any]
-"""A reading by its columns; one that the copy lacks is not in it."""
+"""A reading by its columns."""
+Sums = list[dict[str, Any]]
+UNKNOWN: Any = object()
+"""What a copy has of a reading that it can't have."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotedLine:
-    """A line of a station's CSV file that is not what the table gives."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """A difference, and what a repair needs of it."""
 
-    station: str
-    id: int
-    """The reading whose place it is; of a line without a reading the one before it."""
-    offset: int
-    length: int
-    """0: the file has no line for the reading."""
-    next_id: int | None = None
-    """Of a line without a reading the one behind it."""
+    difference: Difference
+    stored: Row | None = None
+    """The reading as the table has it; None where it has none."""
+    right: Row | None = None
+    """The reading that is to be put into the table."""
+    kept: Sums = field(default_factory=list)
+    """The sums of an hour of removed readings as they should be."""
+    places: frozenset[tuple[str, int]] = frozenset()
+    """The hours of the reading: endpoint and hour."""
 
 
 @dataclass(slots=True)
-class Noted:
-    """What a run has compared, and where copies differ."""
+class _Saved:
+    """The table as a backup or the replica has it."""
 
+    name: Copy
+    connection: Connection
+    last: int = 0
+    """The id of its last reading; 0 where it can't be read."""
+    is_foreign: bool = False
+    """Whether its last reading is another one than the table's: it is of another history."""
+    foreign_from: int = 2**63
+    """The first reading that is of that."""
     readings: int = 0
-    lines: int = 0
-    hours: int = 0
-    backup_readings: int = 0
-    backups: dict[str, bool | None] = field(default_factory=dict)
-    """Whether each backup has its SHA-256; None: there is none beside it. The newest is first."""
-    other_versions: list[str] = field(default_factory=list)
-    """Those of a version from which no migration of this program leads on: none are compared."""
-    replica: str = ""
-    """The copy of the replica that is compared."""
-    replica_place: str = ""
-    """Where the replica is, for people; empty where there is none."""
-    replica_readings: int = 0
-    replica_broken: str = ""
-    """Why nothing can be made of the replica, where it is reached."""
-    replica_left_out: str = ""
-    """Why it was not compared, where that says nothing about the replica itself."""
-    ids: list[int] = field(default_factory=list)
-    """Readings that the backup, the replica or the index has otherwise."""
-    file_lines: list[NotedLine] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
-    """CSV files whose bytes are not those of the last export."""
-    lost: list[LostFile] = field(default_factory=list)
-    """CSV files that alone have removed readings, and are not as they were."""
-    rollup_hours: list[tuple[str, int]] = field(default_factory=list)
-    rollup_days: list[tuple[str, int]] = field(default_factory=list)
-    unread: dict[str, str] = field(default_factory=dict)
-    """Why a comparison could not be made, by its name."""
-    is_damaged: bool = False
-    """Whether pages of the database are broken, not values: then nothing is repaired."""
-    left_out: dict[str, str] = field(default_factory=dict)
-    """Why a station's lines were not compared, by its endpoint: a key of `wording.LEFT_OUT`."""
+    differing: dict[int, Row | None] = field(default_factory=dict)
 
-    @classmethod
-    def of_json(cls, values: Mapping[str, Any]) -> "Noted":
-        """Return what `as_json` was made of."""
-        noted = cls(**{name.name: values[name.name] for name in fields(cls)})
-        noted.file_lines = [NotedLine(**line) for line in values["file_lines"]]
-        noted.lost = [LostFile(**file) for file in values["lost"]]
-        noted.rollup_hours = [(name, number) for name, number in values["rollup_hours"]]
-        noted.rollup_days = [(name, number) for name, number in values["rollup_days"]]
-        return noted
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as an object of JSON."""
-        return asdict(self)
-
-    def add_ids(self, ids: Sequence[int]) -> None:
-        """Note these readings, as long as there is room."""
-        self.ids += ids[: max(0, NOTED_MAX - len(self.ids))]
-
-    def add_line(self, line: NotedLine) -> None:
-        """Note this line, as long as there is room."""
-        if len(self.file_lines) < NOTED_MAX:
-            self.file_lines.append(line)
+    def row(self, number: int, stored: Row | None) -> Any:
+        """Return what it has of the reading; None where it should have it and does not."""
+        if number in self.differing:
+            return self.differing[number]
+        return stored if number <= self.last and number < self.foreign_from else UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Copies:
-    """All copies of the readings of these settings."""
+@dataclass(slots=True)
+class Comparison:
+    """What was compared, and where copies differ."""
 
     settings: Settings
     database: Database
-    skipped_backup: str = ""
-    """The backup that was made before the last repair: it has what was wrong then."""
+    readings: int = 0
+    lines: int = 0
+    hours: int = 0
+    backup: str = ""
+    replica: str = ""
+    replica_left_out: str = ""
+    left_out: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    files: dict[str, ComparedFile] = field(default_factory=dict)
+    """By the endpoints."""
+    saved: dict[str, _Saved] = field(default_factory=dict)
+    is_damaged: bool = False
+    """Whether pages of the database are broken, not values: then nothing is repaired."""
+    out_of_index: set[int] = field(default_factory=set)
 
-    def backup(self, noted: Noted) -> Path | None:
-        """Return the newest backup that has its SHA-256, or none beside it; else the newest."""
-        left_out = {self.skipped_backup, *noted.other_versions}
-        paths = [path for path in noted.backups if path not in left_out]
-        # The order of the others stays.
-        paths.sort(key=lambda path: noted.backups[path] is False)
-        return next((Path(path) for path in paths if Path(path).exists()), None)
+    def saved_readings(self, name: Copy) -> int:
+        """Return how many readings of this copy were compared."""
+        return self.saved[name].readings if name in self.saved else 0
 
-    @staticmethod
-    def replica(noted: Noted) -> Path | None:
-        """Return the copy of the replica; None without one."""
-        return Path(noted.replica) if noted.replica and Path(noted.replica).exists() else None
+    @property
+    def out_of_order(self) -> set[Copy]:
+        """The derived tables that are to be made again as a whole."""
+        trees = (each.difference for each in self.findings if each.difference.kind == "tree")
+        return {name for each in trees for name in each.wrong}
+
+    def _add(self, difference: Difference, **of_repair: Any) -> None:
+        if len(self.findings) < NOTED_MAX:
+            self.findings.append(Finding(difference=difference, **of_repair))
+
+
+def compare(settings: Settings, database: Database, advance: Advance) -> Comparison:
+    """Compare everything; `advance` is called with 1 after each of the `steps`.
+
+    What can't be read is a difference of the result. Raises OSError or DBAPIError for what no
+    reading can be compared without.
+    """
+    result = Comparison(settings, database)
+    with ExitStack() as stack:
+        _compare_trees(result)
+        backup = _compare_backups(result, stack)
+        advance(1)
+        fetched = stack.enter_context(ReplicaCopy(settings))
+        result.replica, result.replica_left_out = fetched.shown, fetched.left_out
+        if fetched.broken:
+            values = {"replica": fetched.broken}
+            result._add(
+                Difference(kind="replica", wrong=("replica",), path=fetched.shown, values=values)
+            )
+        advance(1)
+        for name, path in (("backup", backup), ("replica", fetched.path)):
+            if path is not None:
+                connection = stack.enter_context(_opened(path))
+                result.saved[name] = _Saved(name, connection)  # type: ignore[arg-type]
+        with _noting(result, "readings"):
+            _compare_rows(result)
+        advance(1)
+        for station in settings.stations.all:
+            with _noting(result, f"lines of {station.csv_name}"):
+                compared = comparison.compare(settings, database, station)
+                if compared is not None:
+                    _note_file(result, station, compared)
+            advance(1)
+        with _noting(result, "archived files"):
+            _compare_archived(result)
+        with _noting(result, "readings"):
+            _judge_readings(result)
+        advance(1)
+        is_in_order = not result.is_damaged and not {"hours", "index"} & result.out_of_order
+        for station in settings.stations.all:
+            if is_in_order:
+                with _noting(result, f"hours of {station.endpoint}"):
+                    _compare_hours(result, station)
+            if is_in_order and "days" not in result.out_of_order:
+                with _noting(result, f"days of {station.endpoint}"):
+                    _compare_days(result, station)
+            advance(1)
+    return result
+
+
+def steps(settings: Settings) -> int:
+    """Return how often `compare` advances."""
+    return 4 + 2 * len(settings.stations.all)
 
 
 @contextmanager
-def opened_backup(path: Path | None) -> Iterator[Connection | None]:
-    """A connection that reads this backup, which no process writes."""
-    if path is None:
-        yield None
-        return
+def _noting(result: Comparison, name: str) -> Iterator[None]:
+    """Note that what is compared in the block could not be read."""
+    try:
+        yield
+    except (DBAPIError, OSError, ExportError, ValueError) as error:
+        _note_unreadable(result, name, error)
+        result.is_damaged |= code_of(error).startswith(DAMAGE_ERRORS)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Connection]:
+    """A connection that reads this copy, which no process writes."""
     engine = open_read_only(path, immutable=True, plain=True)
     with engine.connect() as connection:
         yield connection
     engine.dispose()
 
 
-# ----------------------------------------------------------------------------- backups
+# ----------------------------------------------------------------------------- files first
 
 
-def compare_backups(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
-    """Compare each backup with its SHA-256, the newest first."""
-    try:
-        files = backup_files.finished(copies.settings.backup_dir)
-    except FileNotFoundError:
-        return
-    for path in reversed(files):
-        # The place is a name: the service may have made another backup meanwhile.
-        if at is not None and path.name >= at:
-            continue
-        noted.backups[str(path)] = backup_files.is_unchanged(path)
-        if _is_of_other_version(path):
-            noted.other_versions.append(str(path))
-        yield path.name
+def _compare_backups(result: Comparison, stack: ExitStack) -> Path | None:
+    """Compare each backup with its SHA-256; return the newest one as it is to be compared.
 
-
-def _is_of_other_version(path: Path) -> bool:
-    """Whether its tables may be others than those that are compared.
-
-    They are the same since the first version from which this program can migrate.
+    That one has its SHA-256, or none beside it, and the tables of this version, if necessary in a
+    copy. One that can't be made so is named, and the next one takes its place.
     """
-    with suppress(DBAPIError), opened_backup(path) as connection:
-        return connection is not None and schema.current(connection) not in schema.all_revisions()
-    return False
+    folder, newest = result.settings.backup_dir, None
+    for path in reversed(backup_files.finished(folder) if folder.is_dir() else []):
+        if backup_files.is_unchanged(path) is False:
+            result._add(Difference(kind="backup", wrong=("backup",), path=str(path)))
+        elif newest is None:
+            try:
+                newest = stack.enter_context(older_backup.migrated(result.settings, path))
+                result.backup = str(path)
+            except (CopyError, OSError) as error:
+                result.left_out[str(path)] = in_a_line(error)
+    return newest
 
 
-# ----------------------------------------------------------------------------- the replica
-
-
-def compare_replica(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
-    """Make a copy of the replica beside the database, by which Litestream proves its checksums.
-
-    It costs the card one writing of the database, so it is made once for a run, also for one that
-    goes on after a power cut; `remove_replica` takes it away.
-    """
-    if at is not None and copies.replica(noted) is not None:
+def _compare_trees(result: Comparison) -> None:
+    """Note which tables and indexes are out of order, as SQLite's own check finds."""
+    if not engines.of(result.settings).is_file:
         return
-    remove_replica(copies.settings)
-    try:
-        source = replica.configured(copies.settings)
-        if source is None:
-            return
-        noted.replica_place = source.shown
-        _require_room(copies.settings)
-        copy = source.copy(replica.compared_folder(copies.settings))
-    except ReplicaBroken as error:
-        noted.replica_broken = str(error)
-    except (Flask10xError, OSError) as error:
-        noted.replica_left_out = in_a_line(error)
-    else:
-        noted.replica = str(copy)
-        yield str(copy)
-        return
-    remove_replica(copies.settings)
-
-
-def in_a_line(error: Exception) -> str:
-    """Return what it says, for a sentence that goes on."""
-    return " ".join(str(error).split()).rstrip(".")
-
-
-def _require_room(settings: Settings) -> None:
-    """Raise OSError where the disk has no room for another database, or the machine no memory.
-
-    Half of the memory is left to the service and the rest.
-    """
-    path = database_path(settings)
-    if shortage := disk.shortage(path.parent, disk.size(path) + disk.SPARE_BYTES):
-        raise OSError(shortage)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    needed = disk.size(path) // replica.MEMORY_OF_SIZE
-    if needed > memory // 2:
-        text = _("not enough memory for Litestream: it takes {needed} of {memory}")
-        raise OSError(text.format(needed=megabytes(needed), memory=megabytes(memory)))
-
-
-def remove_replica(settings: Settings) -> None:
-    """Remove the copy that was compared."""
-    if engines.of(settings).is_file:
-        shutil.rmtree(replica.compared_folder(settings), ignore_errors=True)
+    with engines.of(result.settings).plain_reader() as reader, reader.connect() as connection:
+        found = damaged_tables(connection)
+    for name, lines in found.items():
+        if name in DERIVED:
+            result._add(Difference(kind="tree", wrong=(DERIVED[name],), path=name))
+        elif name != readings.name or not all(INDEX in line for line in lines):
+            values = {"table": "; ".join(lines[:3])}
+            result._add(Difference(kind="unreadable", path=name or "database", values=values))
+            result.is_damaged = True
 
 
 # ----------------------------------------------------------------------------- readings
@@ -280,424 +273,486 @@ def columns_of(*connections: Connection) -> list[str]:
     return [*HEAD, *sorted(set.intersection(*names).difference(ROW_COLUMNS))]
 
 
-def compare_rows(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
+def row_of(connection: Connection, number: int) -> Row | None:
+    """Return the reading as the table has it."""
+    names = columns_of(connection)
+    rows = all_rows(connection, rows_query(names, number - 1, number))
+    return dict(zip(names, rows[0][1:], strict=True)) if rows else None
+
+
+def _compare_rows(result: Comparison) -> None:
     """Compare the table with its index, the newest backup and the replica, in order of the ids."""
-    after = at or 0
-    with ExitStack() as stack:
-        table = stack.enter_context(engines.of(copies.settings).plain_reader())
-        opened = zip(SAVED, stack.enter_context(_opened_copies(copies, noted)), strict=True)
-        saved = [_Saved(name, copy, noted) for name, copy in opened if copy is not None]
-        with table.begin() as connection:
-            end = last_id(connection)
-            readable = [each.connection for each in saved if each.is_readable()]
-            names = columns_of(connection, *readable)
-        for each in saved:
-            each.look_for_last()
-        while after < end:
-            until = min(after + PIECE_IDS, end)
-            piece = _Piece(table, names, after, until)
-            _compare_piece(piece, [each.rows(piece) for each in saved], noted)
-            after = until
-            yield after
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    table: Engine
-    names: Sequence[str]
-    after: int
-    until: int
-
-    def query(self) -> Any:
-        return rows_query(self.names, self.after, self.until)
-
-
-@dataclass(slots=True)
-class _Saved:
-    """The table as a backup or the replica has it."""
-
-    name: str
-    connection: Connection
-    noted: Noted
-    last: int = 0
-    """The id of its last reading; 0 where it can't be read."""
-
-    def is_readable(self) -> bool:
-        """Whether its schema can be read."""
+    for name, saved in [*result.saved.items()]:
         try:
-            return bool(existing_columns(self.connection))
-        except DBAPIError:
-            return False
-
-    def look_for_last(self) -> None:
-        rows = self._read(select(func.max(readings.c.id)))
-        self.last = rows[0][0] or 0 if rows else 0
-
-    def rows(self, piece: _Piece) -> list[tuple[Any, ...]] | None:
-        """Return its rows of the piece, counted; None where it has none, or can't be read."""
-        if piece.after >= self.last:
-            return None
-        rows = self._read(piece.query())
-        if rows is None:
-            self.last = 0
-        elif self.name == "backup":
-            self.noted.backup_readings += len(rows)
-        else:
-            self.noted.replica_readings += len(rows)
-        return rows
-
-    def _read(self, query: Any) -> list[tuple[Any, ...]] | None:
-        try:
-            return all_rows(self.connection, query)
+            query = select(func.max(readings.c.id))
+            saved.last = saved.connection.execute(query).scalar_one() or 0
         except DBAPIError as error:
-            # A backup that has changed since it was made is named anyway.
-            if self.name != "backup" or False not in self.noted.backups.values():
-                self.noted.unread[self.name] = unreadable(error)
-            return None
+            _note_unreadable(result, name, error)
+            del result.saved[name]
+    with engines.of(result.settings).plain_reader() as table:
+        with table.begin() as connection:
+            end = dialects.last_id(connection)
+            columns = {}
+            for name, saved in result.saved.items():
+                columns[name] = columns_of(connection, saved.connection)
+                query = select(func.max(readings.c.id)).where(readings.c.id <= saved.last)
+                last = connection.execute(query).scalar_one() or 0
+                own, other = row_of(connection, last), row_of(saved.connection, last)
+                if own and other:
+                    pair = [[row[column] for column in columns[name]] for row in (own, other)]
+                    saved.is_foreign = _changed(*pair) > CHANGED_MAX
+        for after in range(0, end, PIECE_IDS):
+            _compare_piece(result, table, columns, after, min(after + PIECE_IDS, end))
+
+
+def _note_unreadable(result: Comparison, name: str, error: Exception) -> None:
+    reason = " ".join(reason_of(error).split())
+    result._add(Difference(kind="unreadable", path=name, values={"table": reason}))
 
 
 def _compare_piece(
-    piece: _Piece, copies: Sequence[list[tuple[Any, ...]] | None], noted: Noted
+    result: Comparison, table: Engine, columns: dict[str, list[str]], after: int, until: int
 ) -> None:
-    with piece.table.begin() as connection:
-        rows = all_rows(connection, piece.query())
-        out = dialects.of(connection).readings_out_of_index(connection, piece.after, piece.until)
-    noted.readings += len(rows)
-    differing = dict.fromkeys(out)
-    for saved in copies:
-        if saved is not None and saved != rows[: len(saved)]:
-            differing |= dict.fromkeys(_changed(rows, saved))
-    noted.add_ids([*differing])
+    with table.begin() as connection:
+        names = columns_of(connection)
+        rows = all_rows(connection, rows_query(names, after, until))
+        out = dialects.of(connection).readings_out_of_index(connection, after, until)
+        removed = load_removed(connection)
+    result.readings += len(rows)
+    result.out_of_index.update(out[: max(0, NOTED_MAX - len(result.out_of_index))])
+    for name, saved in [*result.saved.items()]:
+        if after >= saved.last:
+            continue
+        try:
+            of_copy = all_rows(saved.connection, rows_query(columns[name], after, until))
+        except DBAPIError as error:
+            _note_unreadable(result, name, error)
+            del result.saved[name]
+            continue
+        saved.readings += len(of_copy)
+        places = [0, *(1 + names.index(column) for column in columns[name])]
+        is_same = places == [*range(len(names) + 1)]
+        of_table = rows if is_same else [tuple(row[place] for place in places) for row in rows]
+        if of_copy == of_table:
+            continue
+        _note_differing(saved, of_table, of_copy, columns[name], removed)
 
 
-def _changed(rows: Sequence[tuple[Any, ...]], saved: Sequence[tuple[Any, ...]]) -> Iterator[int]:
-    """Yield the readings of the table that the copy has otherwise."""
-    of_table = {row[0]: row for row in rows}
-    for row in saved:
-        other = of_table.get(row[0], row)
-        if 0 < sum(a != b for a, b in zip(row, other, strict=True)) <= CHANGED_MAX:
-            yield row[0]
+def _changed(row: Sequence[Any], other: Sequence[Any]) -> int:
+    """Return how many values of a row differ."""
+    return sum(a != b for a, b in zip(row, other, strict=True))
 
 
-# ----------------------------------------------------------------------------- lines of CSV files
+def _note_differing(
+    saved: _Saved,
+    of_table: Sequence[tuple[Any, ...]],
+    of_copy: Sequence[tuple[Any, ...]],
+    columns: Sequence[str],
+    removed: Mapping[str, Removed],
+) -> None:
+    """Note the readings of a piece that only one of both has, or has otherwise."""
+    ours, theirs = ({row[0]: row for row in each} for each in (of_table, of_copy))
+    for number in sorted({*ours, *theirs}):
+        own, other = ours.get(number), theirs.get(number)
+        if own == other or number > saved.last or len(saved.differing) >= NOTED_MAX:
+            continue
+        is_other = not (own and other) or _changed(own, other) > CHANGED_MAX
+        if saved.is_foreign and is_other:
+            saved.foreign_from = min(saved.foreign_from, number)
+        gone = removed.get(other[1]) if other and not own else None
+        if number < saved.foreign_from and (gone is None or number > gone.last_id):
+            values = None if other is None else dict(zip(columns, other[1:], strict=True))
+            saved.differing[number] = values
 
 
-@dataclass(frozen=True, slots=True)
-class OpenFile:
-    """A station's CSV file as the last export left it, and its rows."""
-
-    target: Target
-    state: State
-    position: Position
-    file: CsvFile
-
-    @property
-    def is_intact(self) -> bool:
-        """Whether its bytes are those of the last export; reads all of them."""
-        return find_old_bytes(self.file, self.position) is not None
-
-    @property
-    def end(self) -> int:
-        """Where the bytes of the last export end."""
-        if self.file.checksum(self.position.mark.size_bytes) == self.position.mark.checksum:
-            return self.position.mark.size_bytes
-        old = find_old_bytes(self.file, self.position)
-        return (old or self.position.mark).size_bytes
-
-    def rows(self) -> tuple[int, list[IdSpan]]:
-        """Return where the rows begin that the table has, too, and which they are."""
-        return exported_rows(self.target, self.position, self.state.floor)
+# ----------------------------------------------------------------------------- CSV files
 
 
-@contextmanager
-def open_file(copies: Copies, station: Station, noted: Noted) -> Iterator[OpenFile | None]:
-    """Open the station's file where an export of this host has written it.
-
-    None where there is nothing to compare; `noted.left_out` says why, if that is unusual.
-    """
-    settings, database = copies.settings, copies.database
-    target = target_of(settings, database, station)
-    state = load_state(database, target.name)
-    position = state.position
-    with database.reader.begin() as connection:
-        is_elsewhere = csv_owner.is_elsewhere(settings, connection)
-    if is_elsewhere or position is None or position.mark == NOTHING:
-        yield None
-        return
-    target = of_its_station(target, position)
-    file = CsvFile.open(target.path, write=False)
-    if file is None:
-        # Archived by a person, or moved away: the next export begins a new one.
-        yield None
-        return
-    with closing(file):
-        if state.intent is not None:
-            noted.left_out[station.endpoint] = "interrupted"
-            yield None
-        else:
-            yield OpenFile(as_written(target, file, position), state, position, file)
-
-
-def compare_lines(
-    copies: Copies, station: Station, noted: Noted, at: Any
-) -> Iterator[dict[str, Any]]:
-    """Compare the station's CSV file with the table, and with the checksum of the last export."""
-    with open_file(copies, station, noted) as opened:
-        if opened is None:
-            return
-        path = str(opened.target.path)
-        is_intact = opened.is_intact
-        if not is_intact and path not in noted.files:
-            noted.files.append(path)
-        if why := _why_not(opened):
-            noted.left_out[station.endpoint] = why
-            return
-        yield from _LineComparison(opened, noted, station).pieces(at, is_intact=is_intact)
-
-
-def _why_not(opened: OpenFile) -> str:
-    if opened.target.unknown:
-        return "columns"
-    if zone.difference(opened.target, opened.position):
-        return "zone"
-    return ""
-
-
-class _LineComparison:
-    """Compares what an export has written with the rows of the table, line by line where needed."""
-
-    def __init__(self, opened: OpenFile, noted: Noted, station: Station) -> None:
-        self._opened, self._noted, self._station = opened, noted, station.endpoint
-        self._file, self._end = opened.file, opened.end
-        self._differing_lines = 0
-
-    def pieces(self, at: Any, *, is_intact: bool) -> Iterator[dict[str, Any]]:
-        """Yield the place after each piece."""
-        target, file = self._opened.target, self._file
-        offset, spans = self._opened.rows()
-        # What a place depends on: an append leaves it, a rebuild does not.
-        of_file = [self._opened.position.first_id, self._opened.position.import_id, offset]
-        if at is not None and at["file"] == of_file:
-            offset, spans = at["offset"], behind(spans, at["after"])
-        elif not is_intact:
-            self._compare_imported(offset)
-        lines = Lines(target.zone)
-        pages = target.rows.pages(spans)
-        page, last = next(pages, None), 0
-        while page is not None:
-            following = next(pages, None)
-            texts = [text.encode() for text in lines.texts(page)]
-            expected = b"".join(texts)
-            if file.read(offset, min(len(expected), self._end - offset)) == expected:
-                offset += len(expected)
-            else:
-                beyond = lines.texts(following[:1])[0].encode() if following else None
-                place = self._compare_texts(page, [*texts, beyond], offset)
-                if place is None:
-                    self._noted.left_out[self._station] = "out_of_step"
-                    return
-                offset = place
-            self._noted.lines += len(page)
-            last = page[-1][0]
-            yield {"file": of_file, "after": last, "offset": offset}
-            page = following
-        self._note_rest(offset, last)
-
-    def _note_rest(self, offset: int, last: int) -> None:
-        while offset < self._end and (line := self._file.line(offset)):
-            self._note(last, offset, len(line), next_id=2**62)
-            offset += len(line)
-            if self._differing_lines > OUT_OF_STEP_LINES:
-                return
-
-    def _compare_texts(
-        self, page: Sequence[LogRow], texts: Sequence[bytes | None], offset: int
-    ) -> int | None:
-        """Compare line by line, and return where the lines end; None when they are out of step.
-
-        A bit that has changed in the file leaves the length of the line, one in the table may
-        change it; so the next line shows where this one ends.
-        """
-        before = 0
-        for place, (row, following) in enumerate(zip(page, texts[1:], strict=False)):
-            number, expected = row[0], texts[place] or b""
-            line = self._line(offset)
-            if lines_without_minus_zero(line) == expected:
-                offset += len(line)
-                self._differing_lines = 0
-            elif self._follows(offset + len(expected), following):
-                self._note(number, offset, len(expected))
-                offset += len(expected)
-            elif line and self._follows(offset + len(line), following):
-                self._note(number, offset, len(line))
-                offset += len(line)
-            elif line and self._has(offset + len(line), expected):
-                self._note(before, offset, len(line), next_id=number)
-                offset += len(line) + len(expected)
-            elif following and self._has(offset, following):
-                self._note(number, offset, 0)
-            else:
-                is_in_step = self._is_in_step(offset, texts[place:])
-                length = len(expected) if is_in_step else len(line)
-                self._note(number, offset, length)
-                offset += length
-            if self._differing_lines > OUT_OF_STEP_LINES:
-                return None
-            before = number
-        return offset
-
-    def _line(self, offset: int) -> bytes:
-        return self._file.line(offset)[: max(0, self._end - offset)]
-
-    def _has(self, offset: int, text: bytes) -> bool:
-        return offset + len(text) <= self._end and self._file.read(offset, len(text)) == text
-
-    def _follows(self, offset: int, following: bytes | None) -> bool:
-        return offset == self._end if following is None else self._has(offset, following)
-
-    def _is_in_step(self, offset: int, texts: Sequence[bytes | None]) -> bool:
-        """Whether one of the next lines is where it would be if no length had changed."""
-        for text in texts[:OUT_OF_STEP_LINES]:
-            if text is None:
-                return offset == self._end
-            if self._has(offset, text):
-                return True
-            offset += len(text)
-        return False
-
-    def _note(self, number: int, offset: int, length: int, next_id: int | None = None) -> None:
-        self._differing_lines += 1
-        self._noted.add_line(NotedLine(self._station, number, offset, length, next_id))
-
-    def _compare_imported(self, end: int) -> None:
-        """Note lines from before Flask10X that are an imported row but for one byte.
-
-        Such a file may have rows that were never imported, and other notations.
-        """
-        target, offset = self._opened.target, len(self._file.line(0))
-        if self._opened.state.floor is not None and self._opened.state.floor.last_id:
-            return
-        spans = target.rows.imported(self._opened.position.import_id)
-        lines = Lines(target.zone)
-        rows = (
-            (row[0], text.encode())
-            for page in target.rows.pages(spans)
-            for row, text in zip(page, lines.texts(page), strict=True)
+def _note_file(result: Comparison, station: Station, compared: ComparedFile) -> None:
+    result.files[station.endpoint] = compared
+    result.lines += compared.rows
+    if compared.left_out:
+        result.left_out[station.endpoint] = compared.left_out
+    if not compared.is_intact:
+        result._add(
+            Difference(
+                kind="file",
+                wrong=("csv",),
+                station=station.endpoint,
+                path=str(compared.target.path),
+                right="table" if compared.is_of_table else "",
+            )
         )
-        number, text = next(rows, (0, b""))
-        while text and offset < end:
-            line = self._file.read(offset, len(text))
-            if line != text and _differing_bytes(line, text) != 1:
-                line = self._file.line(offset)
-            else:
-                if line != text:
-                    self._note(number, offset, len(text))
-                number, text = next(rows, (0, b""))
-            offset += len(line)
 
 
-def _differing_bytes(line: bytes, text: bytes) -> int:
-    if len(line) != len(text):
-        return len(text)
-    return sum(a != b for a, b in zip(line, text, strict=True))
-
-
-def compare_archived(copies: Copies, noted: Noted, at: Any) -> Iterator[Any]:
+def _compare_archived(result: Comparison) -> None:
     """Compare each archived CSV file whose place is known with its checksum.
 
-    Before them the files that alone have removed readings are looked at, archived or not.
+    Beside them the files that alone have removed readings are looked at, archived or not.
     """
-    with copies.database.reader.begin() as connection:
-        archived = [file.position for file in load_files(connection).archived]
-        only = only_copies.load(copies.settings, connection)
-    if at is None:
-        noted.lost = only_copies.lost(only, read=True)
-    lost = {each.path for each in noted.lost}
-    noted.files = [path for path in noted.files if path not in lost]
-    for path, mark in sorted((file.path, file.mark) for file in archived if file.path):
-        if path in lost or (at is not None and path <= at):
-            continue
-        opened = CsvFile.open(Path(path), write=False)
+    file = archived_files.c
+    query = select(file.path, file.size_bytes, file.checksum).where(file.path.is_not(None))
+    with result.database.reader.begin() as connection:
+        rows = connection.execute(query.order_by(file.path)).all()
+        lost = only_copies.lost(only_copies.load(result.settings, connection), read=True)
+    paths = {each.path for each in lost}
+    result.findings = [each for each in result.findings if each.difference.path not in paths]
+    for each in lost:
+        values = {"trouble": each.trouble, "first_ms": str(each.first_ms)}
+        result._add(
+            Difference(
+                kind="lost",
+                wrong=("csv",),
+                station=each.endpoint,
+                at_ms=each.last_ms,
+                path=each.path,
+                values=values,
+            )
+        )
+    for path, size, checksum in rows:
+        opened = None if path in paths else CsvFile.open(Path(path), write=False)
         if opened is not None:
             with closing(opened):
-                if opened.checksum(mark.size_bytes) != mark.checksum:
-                    noted.files.append(path)
-        yield path
+                if opened.checksum(size) != checksum:
+                    result._add(Difference(kind="file", wrong=("csv",), path=path))
+
+
+# ----------------------------------------------------------------------------- which is right
+
+
+def _judge_readings(result: Comparison) -> None:
+    """Say of each reading that copies have otherwise which is right."""
+    lines = {
+        (endpoint, other.number): other
+        for endpoint, compared in result.files.items()
+        for other in compared.others
+        if other.has_reading
+    }
+    loose = {
+        endpoint: [other for other in compared.others if not other.has_reading]
+        for endpoint, compared in result.files.items()
+    }
+    numbers = {number for saved in result.saved.values() for number in saved.differing}
+    numbers |= {number for _endpoint, number in lines} | result.out_of_index
+    with engines.of(result.settings).plain_reader() as table, table.begin() as connection:
+        gone = load_removed(connection)
+        judge = _Judge(result, connection, gone, lines, loose)
+        for number in sorted(numbers):
+            judge.judge(number)
+        if judge.is_index_wrong:
+            result._add(Difference(kind="tree", wrong=("index",), path=INDEX))
+        for endpoint, others in loose.items():
+            removed, compared = gone.get(endpoint), result.files[endpoint]
+            for other in others if compared.is_intact else ():
+                if removed is not None and other.number < removed.last_id:
+                    continue
+                number = other.number + 1
+                # The ids between may be readings of other stations.
+                while row_of(connection, number) is not None:
+                    number += 1
+                times = compared.times_of(other.line)
+                difference = Difference(
+                    kind="line",
+                    station=endpoint,
+                    number=number,
+                    at_ms=times[0] if times else None,
+                    path=str(compared.target.path),
+                    values={"csv": _said(other)},
+                )
+                places = frozenset((endpoint, ms // HOUR_MS) for ms in times or ())
+                result._add(difference, places=places)
+
+
+def _said(other: OtherLine) -> str:
+    return other.line.decode(errors="backslashreplace").rstrip()
+
+
+@dataclass(slots=True)
+class _Judge:
+    result: Comparison
+    table: Connection
+    removed: Mapping[str, Removed]
+    lines: dict[tuple[str, int], OtherLine]
+    loose: dict[str, list[OtherLine]]
+    """Lines without a reading, by the endpoint; those of a judged reading are taken out."""
+    is_index_wrong: bool = False
+
+    def judge(self, number: int) -> None:
+        """Compare what each copy has of a reading."""
+        stored = row_of(self.table, number)
+        saved = {name: copy.row(number, stored) for name, copy in self.result.saved.items()}
+        backup = saved.get("backup", UNKNOWN)
+        candidates: list[Row | None] = [stored]
+        if backup is not UNKNOWN:
+            candidates.append(None if backup is None else (stored or {}) | backup)
+        rows = [row for row in candidates if row is not None]
+        for (endpoint, of_line), other in self.lines.items():
+            if of_line == number:
+                candidates += self.result.files[endpoint].reading_of(other.line, rows)
+        candidates = [row for n, row in enumerate(candidates) if row not in candidates[:n]]
+        gone = [self.removed.get(row["endpoint"]) for row in rows]
+        if stored is None and any(each and number <= each.last_id for each in gone):
+            # It was removed meanwhile.
+            return
+        right, is_clear = self._right(number, stored, candidates, backup)
+        differing = [
+            name for name, row in saved.items() if row is not UNKNOWN and not _is_same(right, row)
+        ]
+        is_missed = number in self.result.out_of_index
+        if is_clear:
+            wrong = ["table"] if right != stored else []
+            wrong += ["csv"] if right and self._line(number, stored, right) is False else []
+            wrong += differing
+            self.is_index_wrong |= is_missed and right == stored
+            if wrong:
+                self._add(number, stored, right, candidates, saved, wrong)
+        elif not (is_missed and self.is_index_wrong and len(candidates) == 1):
+            # Else it is only missed, as others are by an index that is out of order.
+            self._add(number, stored, None, candidates, saved, [])
+
+    def _right(
+        self, number: int, stored: Row | None, candidates: list[Row | None], backup: Any
+    ) -> tuple[Row | None, bool]:
+        """Return the right reading, and whether it can be said."""
+        has_line = [row and self._line(number, stored, row) for row in candidates]
+        proven = [
+            row
+            for row, has in zip(candidates, has_line, strict=True)
+            if row and has and self.result.files[row["endpoint"]].is_intact
+        ]
+        pool = proven or candidates
+        if len(pool) == 1 and proven:
+            return pool[0], True
+        times = {(row["endpoint"], row["received_at"]) for row in candidates if row}
+        votes = []
+        for row in pool:
+            vote = int(row == stored) + (backup is not UNKNOWN and _is_same(row, backup))
+            vote += bool(row and has_line[candidates.index(row)])
+            if row and (len(times) > 1 or number in self.result.out_of_index):
+                vote += dialects.of(self.table).is_in_index(
+                    self.table, number, row["endpoint"], row["received_at"]
+                )
+            votes.append(vote)
+        most = max(votes)
+        if most < COPIES_MIN or votes.count(most) > 1:
+            return None, False
+        return pool[votes.index(most)], True
+
+    def _line(self, number: int, stored: Row | None, row: Row) -> bool | None:
+        """Whether the CSV file has the line of this reading; None where it has no line of it."""
+        endpoint = row["endpoint"]
+        compared = self.result.files.get(endpoint)
+        if compared is None or compared.left_out:
+            return None
+        text = compared.text_of(row)
+        if (other := self.lines.get((endpoint, number))) is not None:
+            return lines_without_minus_zero(other.line) == text
+        if stored is not None and stored["endpoint"] == endpoint:
+            return compared.text_of(stored) == text if number in compared else None
+        has = any(lines_without_minus_zero(other.line) == text for other in self.loose[endpoint])
+        return has if has or number in compared else None
+
+    def _add(
+        self,
+        number: int,
+        stored: Row | None,
+        right: Row | None,
+        candidates: list[Row | None],
+        saved: dict[str, Any],
+        wrong: Sequence[str],
+    ) -> None:
+        rows = [row for row in candidates if row is not None]
+        rows = rows or [row for row in saved.values() if isinstance(row, dict)]
+        shown = right or rows[0]
+        names = [name for name in shown if len({row.get(name) for row in rows}) > 1]
+        names = names if names and None not in candidates else [*shown]
+        values: dict[str, str] = {"table": _shown(stored, names)}
+        of_reading = [other for key, other in self.lines.items() if key[1] == number]
+        if of_reading:
+            values["csv"] = _said(of_reading[-1])
+        for row in rows:
+            others = self.loose.get(row["endpoint"], [])
+            text = self.result.files[row["endpoint"]].text_of(row) if others else None
+            for other in [*others]:
+                if lines_without_minus_zero(other.line) == text:
+                    values["csv"] = _said(other)
+                    others.remove(other)
+        for name, row in saved.items():
+            if row is not UNKNOWN:
+                values[name] = _shown(row, names)
+        at_ms = shown["received_at"]
+        difference = Difference(
+            kind="reading",
+            wrong=tuple(name for name in COPIES if name in wrong),
+            station=shown["endpoint"],
+            number=number,
+            at_ms=at_ms if FIRST_DATE_MS <= at_ms <= LAST_DATE_MS else None,
+            values=values,
+            right=_shown(right, names) if right else "",
+        )
+        places = frozenset((row["endpoint"], row["received_at"] // HOUR_MS) for row in rows)
+        right = right if "table" in wrong else None
+        self.result._add(difference, stored=stored, right=right, places=places)
+
+
+def _is_same(row: Row | None, other: Row | None) -> bool:
+    """Whether a copy, which may have fewer columns, has this reading."""
+    if row is None or other is None:
+        return row is other
+    return {name: row.get(name) for name in other} == other
+
+
+def _shown(row: Row | None, names: Sequence[str]) -> str:
+    if row is None:
+        return "–"
+    return ", ".join(f"{name} {row[name]}" for name in names if row.get(name) is not None)
 
 
 # ----------------------------------------------------------------------------- roll-ups
 
 
-def compare_hours(copies: Copies, station: Station, noted: Noted, at: Any) -> Iterator[Any]:
-    """Compare the roll-ups of hours with the readings."""
-    after = BEFORE_ALL_HOURS if at is None else at
-    with _opened_copies(copies, noted) as saved:
-        while after is not None:
-            look, after = verify_hours_after(station, copies.database, after)
-            noted.hours += look.hours
-            hours = [each.hour for each in look.differences]
-            # Within rounding a bit may have changed, or another SQLite has added the values.
-            hours += [
-                each.hour
-                for each in look.rounded
-                if each.computed in [saved_sums(copy, station, each.hour[1]) for copy in saved]
-            ]
-            noted.rollup_hours += hours[: max(0, NOTED_MAX - len(noted.rollup_hours))]
-            yield after
+def _compare_hours(result: Comparison, station: Station) -> None:
+    """Compare the roll-ups of hours with the readings, those of removed ones with the backup."""
+    after: int | None = BEFORE_ALL_HOURS
+    saved = result.saved.get("backup")
+    differing = {place for each in result.findings for place in each.places}
+    while after is not None:
+        look, after = rollup_check.verify_hours_after(station, result.database, after)
+        result.hours += look.hours
+        # Within rounding a bit may have changed, or another SQLite has added the values.
+        rounded = [
+            each
+            for each in look.rounded
+            if saved and each.computed == _saved_sums(saved, station, rollups.c.hour, each.hour[1])
+        ]
+        for each in (*look.differences, *rounded):
+            if each.hour not in differing:
+                with result.database.reader.begin() as connection:
+                    _judge_hour(result, connection, station, each.hour[1])
 
 
-def compare_days(copies: Copies, station: Station, noted: Noted, at: Any) -> Iterator[Any]:
+def _judge_hour(result: Comparison, connection: Connection, station: Station, hour: int) -> None:
+    last = follower.position(connection)
+    stored = stored_sums(connection, station, rollups.c.hour, hour)
+    stated = follower.computed(station, connection, hour, last)
+    if stored == stated:
+        return
+    places = frozenset({(station.endpoint, hour)})
+    difference = Difference(
+        kind="hour",
+        station=station.endpoint,
+        number=hour,
+        at_ms=hour * HOUR_MS,
+        values={"hours": _short(stored, stated), "table": _short(stated, stored)},
+    )
+    of_hour = removed_of_hour(connection, station.endpoint, hour)
+    kept = [of_hour[name] for name in station.columns if name in of_hour]
+    if not kept:
+        is_wrong = _are_elsewhere(result, connection, station, hour)
+        is_wrong = is_wrong or _has_day(connection, station, hour, stated)
+    else:
+        # No reading is left to compute them from.
+        saved = result.saved.get("backup")
+        of_backup = [] if saved is None else _saved_sums(saved, station, removed_hours.c.hour, hour)
+        is_wrong = of_backup == kept
+        columns, ids = station.columns, Ids(last)
+        left = follower.of_readings(station.endpoint, columns, connection, hour, ids)
+        by_name = {row["measurement"]: row for row in of_backup}
+        pairs = [(by_name.get(row["measurement"]), row) for row in left]
+        whole = [with_removed(other, row) for other, row in pairs if other is not None]
+        if of_backup and not is_wrong and agree(stored, whole or of_backup):
+            right = _short(of_backup, kept)
+            values = {**difference.values, "backup": right}
+            difference = replace(
+                difference, kind="kept", wrong=("table",), values=values, right=right
+            )
+            result._add(difference, kept=of_backup, places=places)
+            return
+    if is_wrong:
+        difference = replace(difference, wrong=("hours",), right=_short(stated, stored))
+    result._add(difference, places=places)
+
+
+def _are_elsewhere(result: Comparison, connection: Connection, station: Station, hour: int) -> bool:
+    """Whether another copy has each reading of the hour; none of them differs."""
+    low_ms, high_ms = ends_of(hour)
+    at = readings.c.received_at
+    query = select(readings.c.id).where(
+        readings.c.endpoint == station.endpoint, at >= low_ms, at <= high_ms
+    )
+    backup = result.saved.get("backup")
+    compared = result.files.get(station.endpoint)
+    return all(
+        (backup is not None and number <= backup.last and number < backup.foreign_from)
+        or (compared is not None and not compared.left_out and number in compared)
+        for number in connection.execute(query).scalars()
+    )
+
+
+def _has_day(connection: Connection, station: Station, hour: int, stated: Sums) -> bool:
+    """Whether the day adds up with the sums of the readings: then none of these has changed."""
+    made = days.made(connection)
+    zone = None if made is None or not made.are_all else zone_of(made.zone)
+    if zone is None:
+        return False
+    day = day_of(hour * HOUR_MS, zone)
+    maker = days.DayMaker(connection, zone, follower.position(connection))
+    of_day = stored_sums(connection, station, rollup_days.c.day, day)
+    return bool(of_day) and agree(of_day, maker.rows(station, day, {hour: stated}))
+
+
+def _compare_days(result: Comparison, station: Station) -> None:
     """Compare the roll-ups of days with those of their hours."""
-    after = days.BEFORE_ALL if at is None else at
-    with _opened_copies(copies, noted) as saved:
-        while after is not None:
-            look, after = verify_days_after(station, copies.database, after)
-            noted.hours += look.days
-            numbers = [each.day for each in look.differences]
-            numbers += [
-                each.day
-                for each in look.rounded
-                if each.computed
-                in [saved_sums(copy, station, each.day, of_days=True) for copy in saved]
-            ]
-            room = max(0, NOTED_MAX - len(noted.rollup_days))
-            noted.rollup_days += [(station.endpoint, day) for day in numbers[:room]]
-            yield after
+    after: int | None = days.BEFORE_ALL
+    saved = result.saved.get("backup")
+    with result.database.reader.begin() as connection:
+        made = days.made(connection)
+    zone = None if made is None else zone_of(made.zone)
+    if zone is None:
+        return
+    # They are compared once their hours are right.
+    differing = {
+        day_of(hour * HOUR_MS, zone)
+        for each in result.findings
+        for endpoint, hour in each.places
+        if endpoint == station.endpoint
+    }
+    while after is not None:
+        look, after = rollup_check.verify_days_after(station, result.database, after)
+        result.hours += look.days
+        rounded = [
+            each
+            for each in look.rounded
+            if saved and each.computed == _saved_sums(saved, station, rollup_days.c.day, each.day)
+        ]
+        for each in (*look.differences, *rounded):
+            if each.day not in differing:
+                result._add(
+                    Difference(
+                        kind="day",
+                        wrong=("days",),
+                        station=station.endpoint,
+                        number=each.day,
+                        at_ms=day_start(each.day, zone),
+                        values={
+                            "days": _short(each.stored, each.computed),
+                            "hours": _short(each.computed, each.stored),
+                        },
+                        right=_short(each.computed, each.stored),
+                    )
+                )
 
 
-@contextmanager
-def _opened_copies(copies: Copies, noted: Noted) -> Iterator[list[Connection | None]]:
-    """Connections that read what `SAVED` names: the newest backup, and the replica."""
-    paths = (copies.backup(noted), copies.replica(noted))
-    with ExitStack() as stack:
-        yield [stack.enter_context(opened_backup(path)) for path in paths]
-
-
-def saved_sums(
-    backup: Connection | None, station: Station, number: int, *, of_days: bool = False
-) -> list[dict[str, Any]]:
-    """Return the roll-ups of an hour or a day as a backup has them; empty where it has none."""
-    if backup is None:
-        return []
+def _saved_sums(saved: _Saved, station: Station, key: Any, number: int) -> Sums:
+    """Return the sums of an hour or a day as a backup has them; empty where it has none."""
     try:
-        key = rollup_days.c.day if of_days else rollups.c.hour
-        return stored_sums(backup, station, key, number)
+        return stored_sums(saved.connection, station, key, number)
     except DBAPIError:
         return []
 
 
-def is_removed(copies: Copies, station: str, number: int) -> bool:
-    """Whether RETENTION_DAYS has removed this reading, perhaps a moment ago."""
-    with copies.database.reader.begin() as connection:
-        gone = load_removed(connection).get(station)
-    return gone is not None and number <= gone.last_id
-
-
-def unreadable(error: Exception) -> str:
-    """Return the reason why a copy can't be read."""
-    return " ".join(reason_of(error).split())
-
-
-def parsed(target: Target, line: bytes) -> csv_lines.ParsedLine | None:
-    """Return what a line says; None for one that is no line of the station any more."""
-    return csv_lines.read(target.station, line, target.zone) if line else None
+def _short(rows: Sums, other: Sums) -> str:
+    """Return the sums that differ: measurement, count, total, least and greatest value."""
+    different = [row for row in rows if row not in other]
+    names = ("measurement", "readings", "count", "total", "minimum", "maximum")
+    return "; ".join(" ".join(str(row[name]) for name in names) for row in different)

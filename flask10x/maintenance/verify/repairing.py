@@ -1,281 +1,267 @@
-"""Puts the right value back: into the table, the roll-ups and the CSV files; never into a backup.
+"""Puts readings back, and makes again what is derived of them; never changes a backup.
 
-Each repair looks again before it writes, and is one transaction, or one rename of a whole file. A
-replica is renewed: Litestream carries a whole new copy.
+One call is one round: what depends on a reading is looked at once more after it is put back.
 """
 
-import os
-from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from collections.abc import Collection
+from contextlib import suppress
+from gettext import gettext as _
+from typing import Any, get_args
 
-from sqlalchemy import Connection, column, table, update
+from sqlalchemy import Connection, column, insert, table, update
 
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner, dialects, engines
-from flask10x.database.database import all_rows
-from flask10x.database.expressions import upsert
-from flask10x.database.paths import database_path
+from flask10x.database.database import Database
+from flask10x.database.removed import keep_removed_hours
 from flask10x.database.running_service import running
-from flask10x.database.sqlite import litestream
-from flask10x.database.tables import readings, rollup_days, rollups
-from flask10x.database.verified import Difference
-from flask10x.errors import Flask10xError
-from flask10x.export.file import CsvFile, fresh_path
-from flask10x.history import annotations, days
-from flask10x.history import rollups as follower
+from flask10x.database.tables import readings
+from flask10x.database.verified import Difference, Place
+from flask10x.errors import VerifyRefused
+from flask10x.export import comparison
+from flask10x.export.rebuild import rebuild as rebuild_file
+from flask10x.history import annotations, rollup_check
 from flask10x.history.annotations import WrittenNote
-from flask10x.history.sums import stored_sums
-from flask10x.maintenance import replica
-from flask10x.maintenance.verify.comparing import (
-    Copies,
-    Row,
-    columns_of,
-    in_a_line,
-    remove_replica,
-    rows_query,
-)
-from flask10x.maintenance.verify.judging import Judge, Judgement, Replacement
+from flask10x.maintenance.backup import backup, write_copy
+from flask10x.maintenance.verify import replica_copy
+from flask10x.maintenance.verify.comparing import Comparison, Finding, Row, row_of
 from flask10x.maintenance.verify.wording import Words
-from flask10x.readings.times import HOUR_MS, zone_of
-from flask10x.system import disk
+from flask10x.readings.times import HOUR_MS
+from flask10x.system import backup_files, disk
 from flask10x.system.clock import now_ms
 
 # With more notes than these a chart is not readable; the log has them all.
 NOTES_MAX = 20
+BEFORE_REPAIR = "flask10x-before-repair-"
 
 
-class _NotRepairedError(Exception):
-    """The reading is not as it should be after the change, which is undone."""
+class _NotPutBack(Exception):
+    """The reading is not as it should be; the change is undone."""
 
 
-def needs_renewal(difference: Difference) -> bool:
-    """Whether the replica is wrong; where the table is, too, its repair is carried there."""
-    return "replica" in difference.wrong and "table" not in difference.wrong
+def repair(settings: Settings, database: Database, compared: Comparison) -> bool:
+    """Repair what can be repaired now; return whether anything was.
 
-
-def can_renew(settings: Settings) -> bool:
-    """Whether a new copy may be carried now: not beside a Litestream that does so, too."""
-    if not engines.of(settings).is_file:
+    The caller holds the lock `export`. Raises what a backup or a commit raises.
+    """
+    if compared.is_damaged:
         return False
-    state = litestream.replica_of(database_path(settings))
-    return state is None or not state.is_running
+    if compared.out_of_order:
+        return _make_trees_again(settings, database, compared)
+    # What comes later depends on what comes before, and is compared once more behind it.
+    steps = (_put_back_all, _make_derived_again, _renew_replica)
+    return any(step(settings, database, compared) for step in steps)
 
 
-@dataclass(slots=True)
-class Repairs:
-    """Repairs what can be repaired, one difference after the other."""
-
-    copies: Copies
-    judge: Judge
-    notes: int = 0
-    failure: str = ""
-    """Why no new copy could be carried to the replica."""
-
-    def all(self, judgements: Sequence[Judgement]) -> list[Difference]:
-        """Return the differences, those that are repaired now marked so."""
-        files = self._files(judgements)
-        differences = [self._one(each, files) for each in judgements]
-        # At the end, so that what was repaired is carried, too.
-        if not any(map(needs_renewal, differences)) or not self._renews_replica():
-            return differences
-        return [self._with_replica(each) for each in differences]
-
-    def _one(self, judgement: Judgement, files: set[str]) -> Difference:
-        difference = judgement.difference
-        is_repaired = False
-        if difference.kind == "reading":
-            in_table = bool({"table", "index"} & {*difference.wrong})
-            in_file = "csv" in difference.wrong
-            done = [self._reading(judgement)] if in_table else []
-            done += [difference.station in files] if in_file else []
-            # A backup is named, and stays as it is; a replica comes last.
-            is_repaired = bool(done) and all(done)
-        elif difference.kind == "hour" and difference.wrong:
-            is_repaired = self._hour(difference)
-        elif difference.kind == "day" and difference.wrong:
-            is_repaired = self._day(difference)
-        elif difference.kind == "file" and difference.right:
-            is_repaired = difference.station in files
-        return replace(difference, is_repaired=is_repaired)
-
-    # ------------------------------------------------------------------------- the replica
-
-    def _with_replica(self, difference: Difference) -> Difference:
-        """Return the difference, marked as repaired where only the replica was left."""
-        others = {*difference.wrong} - {"replica", "backup"}
-        is_left = needs_renewal(difference) and not others
-        return replace(difference, is_repaired=difference.is_repaired or is_left)
-
-    def _renews_replica(self) -> bool:
-        """Have a whole new copy carried to the replica, and see that it can be restored."""
-        settings = self.copies.settings
-        if not can_renew(settings):
-            return False
-        try:
-            source = replica.configured(settings)
-            if source is None:
-                return False
-            source.renew(database_path(settings))
-            remove_replica(settings)
-            source.copy(replica.compared_folder(settings))
-        except (Flask10xError, OSError) as error:
-            self.failure = in_a_line(error)
-            return False
+def _make_trees_again(settings: Settings, database: Database, compared: Comparison) -> bool:
+    """Make the index, or else the roll-ups, again, whatever they hold."""
+    if "index" not in compared.out_of_order:
+        _rebuild_rollups(settings, database)
         return True
+    # It takes minutes, during which no reading could be stored.
+    if running(settings) is not None:
+        return False
+    database.commit_change(lambda each: dialects.of(each).rebuild_index(each))
+    return True
 
-    # ------------------------------------------------------------------------- the table
 
-    def _reading(self, judgement: Judgement) -> bool:
-        """Set the wrong columns of the reading, unless it has changed since it was judged.
+def _put_back_all(settings: Settings, database: Database, compared: Comparison) -> bool:
+    """Put readings back, and sums of removed ones; a copy is made before, and a backup behind."""
+    wrong = [each for each in compared.findings if each.right is not None or each.kept]
+    if not wrong:
+        return False
+    _copy_before(settings)
+    done = [
+        _put_back(settings, database, each, has_note=place < NOTES_MAX)
+        for place, each in enumerate(wrong)
+    ]
+    if any(done):
+        _back_up(settings)
+    return any(done)
 
-        An index with a wrong entry is made from the table, while no service has readings to store.
-        """
-        number, stored, right = judgement.difference.number, judgement.stored, judgement.right
-        if right is None or self.judge.row(number) != stored:
+
+def _make_derived_again(settings: Settings, database: Database, compared: Comparison) -> bool:
+    """Write CSV files that the table gives, and make the roll-ups again."""
+    differences = [each.difference for each in compared.findings]
+    done = [_write_file(settings, database, compared, each) for each in differences]
+    of_places = [each for each in differences if each.kind in get_args(Place)]
+    of_sums = [each for each in of_places if each.kind in ("hour", "day")]
+    # While it can't be said what is wrong, an hour may be all that shows that a reading is.
+    if of_sums and all(each.wrong and "table" not in each.wrong for each in of_places):
+        _rebuild_rollups(settings, database)
+        for each in of_sums[:NOTES_MAX]:
+            _note_alone(settings, database, each)
+        done.append(True)
+    return any(done)
+
+
+def _renew_replica(settings: Settings, _database: Database, compared: Comparison) -> bool:
+    """Have a new copy carried; at the end, so that what was repaired is carried, too."""
+    is_wrong = any("replica" in each.difference.wrong for each in compared.findings)
+    if not is_wrong or not replica_copy.can_renew(settings):
+        return False
+    failure = replica_copy.renew(settings)
+    compared.replica_left_out = failure or compared.replica_left_out
+    return not failure
+
+
+def accept(
+    settings: Settings, database: Database, compared: Comparison, ids: Collection[int]
+) -> None:
+    """Make what the table has of these readings the right value, in every copy.
+
+    The CSV file is written again, the one of before is kept as `.old`; a new backup is made. The
+    caller holds the lock `export`. Raises VerifyRefused where a reading does not differ, or
+    something else does that this would take for right, too.
+    """
+    accepted = _accepted(settings, database, compared, ids)
+    if compared.out_of_index & {*ids}:
+        if running(settings) is not None:
+            raise VerifyRefused(_("the index is to be made again: stop the service first"))
+        database.commit_change(lambda each: dialects.of(each).rebuild_index(each))
+    stations = {each.station for each in accepted}
+    of_files = [
+        settings.stations.by_endpoint[endpoint]
+        for endpoint, file in compared.files.items()
+        if endpoint in stations and not file.is_of_table
+    ]
+    for outcome in rebuild_file(settings, database, of_files, accepts=True):
+        if outcome.failed:
+            raise VerifyRefused(str(outcome))
+    _rebuild_rollups(settings, database)
+    words = Words(settings)
+    for each in accepted:
+        _note_alone(settings, database, each, words.accepted(each))
+    _back_up(settings)
+
+
+def _accepted(
+    settings: Settings, database: Database, compared: Comparison, ids: Collection[int]
+) -> list[Difference]:
+    """Return the differences that are no more if the table is right about these readings."""
+    places = set[tuple[str, int]]()
+    with database.reader.begin() as connection:
+        for number in ids:
+            if (row := row_of(connection, number)) is not None:
+                places.add((row["endpoint"], row["received_at"] // HOUR_MS))
+    accepted, others, numbers = list[Difference](), list[Difference](), set[int]()
+    for each in compared.findings:
+        difference = each.difference
+        if difference.kind in ("reading", "line") and difference.number in ids:
+            accepted.append(difference)
+            numbers.add(difference.number)
+        elif difference.kind == "hour" and places & each.places:
+            # It may be all that shows that the reading has changed.
+            accepted.append(difference)
+            numbers |= {*ids}
+        elif difference.kind in ("reading", "line", "hour", "kept", "tree"):
+            others.append(difference)
+    if missing := sorted({*ids} - numbers):
+        text = _("nothing differs at these readings: {ids}")
+        raise VerifyRefused(text.format(ids=", ".join(map(str, missing))))
+    if others or compared.is_damaged:
+        text = _("something else differs, too; repair it first, or accept it as well: {what}")
+        shown = " ".join(map(Words(settings).difference, others))
+        raise VerifyRefused(text.format(what=shown))
+    return accepted
+
+
+def _rebuild_rollups(settings: Settings, database: Database) -> None:
+    for _remaining in rollup_check.rebuild(settings.stations, database, settings.zone):
+        pass
+
+
+def _copy_before(settings: Settings) -> None:
+    """Copy the database with what is wrong in it, under a name that no backup has; one is kept."""
+    folder = settings.backup_dir
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{BEFORE_REPAIR}{disk.moment(settings.zone)}.sqlite3"
+    former = [*folder.glob(f"{BEFORE_REPAIR}*.sqlite3")]
+    path.unlink(missing_ok=True)
+    write_copy(settings, path)
+    disk.sync(path)
+    disk.leave_to_owner(path, folder)
+    disk.sync(folder)
+    for each in former:
+        if each != path:
+            each.unlink(missing_ok=True)
+
+
+def _back_up(settings: Settings) -> None:
+    """Make a backup of what is right now; it is the one to compare with."""
+    folder = settings.backup_dir
+    # None is removed: an older one may show what was right before.
+    number = len(backup_files.finished(folder)) if folder.is_dir() else 0
+    backup(settings, folder, number + 1)
+
+
+def _put_back(settings: Settings, database: Database, finding: Finding, *, has_note: bool) -> bool:
+    """Put a reading, or the sums of removed ones, back, unless the table has changed since."""
+    number, right = finding.difference.number, finding.right
+    # Its text may be no text any more.
+    with engines.of(settings).plain_reader() as reader, reader.begin() as connection:
+        if right is not None and row_of(connection, number) != finding.stored:
             return False
-        has_wrong_entry = "index" in judgement.difference.wrong
-        if has_wrong_entry and running(self.copies.settings) is not None:
-            return False
 
-        def change(connection: Connection) -> None:
-            statements = dialects.of(connection)
-            with statements.changes_rotten_rows(connection):
-                if changed := {n: right[n] for n in right if right[n] != stored.get(n)}:
-                    _set(connection, number, changed)
-            if has_wrong_entry:
-                statements.rebuild_index(connection)
-            names = columns_of(connection)
-            rows = all_rows(connection, rows_query(names, number - 1, number))
-            is_right = bool(rows) and dict(zip(names, rows[0][1:], strict=True)) == right
-            if not is_right or statements.readings_out_of_index(connection, number - 1, number):
-                raise _NotRepairedError
-            self._note(connection, judgement.difference)
+    def change(connection: Connection) -> None:
+        if finding.kept:
+            keep_removed_hours(connection, finding.kept)
+        elif right is not None:
+            _store(connection, number, finding.stored, right)
+            if row_of(connection, number) != right:
+                raise _NotPutBack
+        if has_note:
+            _note(settings, connection, finding.difference)
 
-        try:
-            self.copies.database.commit_change(change)
-        except _NotRepairedError:
-            return False
+    with suppress(_NotPutBack):
+        database.commit_change(change)
         return True
-
-    def _noted(self, difference: Difference, connection: Connection) -> None:
-        self._note(connection, difference)
-
-    def _note(self, connection: Connection, difference: Difference) -> None:
-        """Note in the history what was repaired, in the language of the messages."""
-        at_ms, words = difference.at_ms, Words(self.copies.settings)
-        if at_ms is None or self.notes >= NOTES_MAX:
-            return
-        if not annotations.has_room(connection, "note"):
-            return
-        self.notes += 1
-        last_ms = at_ms + (HOUR_MS - 1 if difference.kind == "hour" else 0)
-        note = WrittenNote(
-            endpoint=difference.station,
-            first_ms=at_ms,
-            last_ms=last_ms,
-            text=words.repaired(difference),
-            written_at=now_ms(),
-        )
-        annotations.add(connection, note)
-
-    # ------------------------------------------------------------------------- the roll-ups
-
-    def _hour(self, difference: Difference) -> bool:
-        """Store what the readings of the hour give."""
-        station = self.copies.settings.stations.by_endpoint[difference.station]
-
-        def change(connection: Connection) -> None:
-            last = follower.position(connection)
-            stated = follower.computed(station, connection, difference.number, last)
-            stored = stored_sums(connection, station, rollups.c.hour, difference.number)
-            if changed := [row for row in stated if row not in stored]:
-                with dialects.of(connection).changes_rotten_rows(connection):
-                    connection.execute(upsert(rollups), changed)
-            self._note(connection, difference)
-
-        self.copies.database.commit_change(change)
-        return True
-
-    def _day(self, difference: Difference) -> bool:
-        """Store what the hours of the day give."""
-        station = self.copies.settings.stations.by_endpoint[difference.station]
-        done = False
-
-        def change(connection: Connection) -> None:
-            nonlocal done
-            made = days.made(connection)
-            zone = None if made is None or not made.are_all else zone_of(made.zone)
-            if zone is None:
-                return
-            maker = days.DayMaker(connection, zone, follower.position(connection))
-            stated = maker.rows(station, difference.number)
-            stored = stored_sums(connection, station, rollup_days.c.day, difference.number)
-            if changed := [row for row in stated if row not in stored]:
-                with dialects.of(connection).changes_rotten_rows(connection):
-                    connection.execute(upsert(rollup_days), changed)
-            self._note(connection, difference)
-            done = True
-
-        self.copies.database.commit_change(change)
-        return done
-
-    # ------------------------------------------------------------------------- CSV files
-
-    def _files(self, judgements: Sequence[Judgement]) -> set[str]:
-        """Repair the files of the stations, and return those that are as they were exported.
-
-        The caller holds the lock `export`.
-        """
-        wrong = {
-            each.difference.station: each.difference
-            for each in judgements
-            if "csv" in each.difference.wrong
-            and each.difference.station
-            and each.difference.kind != "lost"
-        }
-        done = set()
-        csv_owner.check(self.copies.settings, self.copies.database)
-        for station, difference in wrong.items():
-            replaced = self.judge.replacements(station, judgements)
-            if not replaced:
-                continue
-            _rewrite(self.judge.path_of(station), replaced)
-            done.add(station)
-            self.copies.database.commit_change(partial(self._noted, difference))
-        return done
+    return False
 
 
-def _set(connection: Connection, number: int, values: Row) -> None:
-    """Set these columns of a reading, also those that only this installation has."""
-    rows = table(readings.name, column("id"), *map(column, values))
-    connection.execute(update(rows).where(rows.c.id == number).values(values))
-
-
-def _rewrite(path: Path, replaced: Sequence[Replacement]) -> None:
-    """Write the file with these bytes replaced, and give it the name of the old one."""
-    unfinished = fresh_path(path)
-    unfinished.unlink(missing_ok=True)
-    old = CsvFile.open(path, write=False)
-    if old is None:
+def _store(connection: Connection, number: int, stored: Row | None, right: Row) -> None:
+    # Also the columns that only this installation has.
+    rows: Any = table(readings.name, column("id"), *map(column, right))
+    if stored is None:
+        connection.execute(insert(rows).values(id=number, **right))
         return
-    try:
-        with closing(old), open(unfinished, "xb") as file:
-            disk.leave_to_same_owner(file.fileno(), path.stat())
-            offset = 0
-            for part in sorted(replaced, key=lambda each: each.offset):
-                for block in old.blocks(offset, part.offset):
-                    file.write(block)
-                file.write(part.text)
-                offset = part.offset + part.length
-            for block in old.blocks(offset, old.size):
-                file.write(block)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path.resolve())
-        disk.sync(path.resolve().parent)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
+    changed = {name: value for name, value in right.items() if value != stored.get(name)}
+    with dialects.of(connection).changes_rotten_rows(connection):
+        connection.execute(update(rows).where(rows.c.id == number).values(changed))
+
+
+def _write_file(
+    settings: Settings, database: Database, compared: Comparison, difference: Difference
+) -> bool:
+    """Write a station's file again that the table gives."""
+    if difference.kind != "file" or not difference.right:
+        return False
+    csv_owner.check(settings, database)
+    if not comparison.write_again(compared.files[difference.station]):
+        return False
+    _note_alone(settings, database, difference)
+    return True
+
+
+def _note_alone(
+    settings: Settings, database: Database, difference: Difference, text: str = ""
+) -> None:
+    database.commit_change(lambda each: _note(settings, each, difference, text))
+
+
+def _note(
+    settings: Settings, connection: Connection, difference: Difference, text: str = ""
+) -> None:
+    """Note in the history what was done, in the language of the messages."""
+    at_ms = difference.at_ms
+    if at_ms is None or not annotations.has_room(connection, "note"):
+        return
+    last_ms = at_ms + (HOUR_MS - 1 if difference.kind in ("hour", "kept") else 0)
+    note = WrittenNote(
+        endpoint=difference.station,
+        first_ms=at_ms,
+        last_ms=last_ms,
+        text=text or Words(settings).repaired(difference),
+        written_at=now_ms(),
+    )
+    annotations.add(connection, note)

@@ -1,9 +1,10 @@
 """What `flask10x verify` has found, in words: for the terminal, the log and the notes."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import get_args
 
 from flask10x.config.settings import Settings
-from flask10x.database.verified import WITHOUT_REPLICA, Copy, Difference
+from flask10x.database.verified import WITHOUT_REPLICA, Copy, Difference, Whole
 from flask10x.export import only_copies
 from flask10x.readings.labels import station_name
 from flask10x.readings.times import local_text
@@ -20,8 +21,6 @@ COPIES: dict[Copy, str] = {
 }
 
 
-WHOLE = ("file", "backup", "replica", "unreadable")
-"""Kinds of differences that are of no single reading, hour or day."""
 RENEWAL = N_(
     "Litestream replaces it within a day; at once with Litestream stopped, by flask10x verify"
     " --repair."
@@ -34,6 +33,11 @@ LEFT_OUT = {
     "out_of_step": N_("it is another file than the database has; see flask10x export --verify"),
 }
 """Why the lines of a CSV file are not compared."""
+# By the name of what is out of order.
+TREES = {
+    "rollups": N_("The roll-ups of hours are out of order in the database."),
+    "rollup_days": N_("The roll-ups of days are out of order in the database."),
+}
 
 
 class Words:
@@ -48,7 +52,7 @@ class Words:
         t = self._t
         if difference.kind == "lost":
             return only_copies.lost_of(difference).with_command(self._settings, t)
-        if difference.kind in WHOLE:
+        if difference.kind in get_args(Whole):
             return t.sentences([self._whole(difference), *self._outcome(difference)])
         values = t.listed(
             t("{copy}: {value}", copy=self._copy(name), value=value)
@@ -60,7 +64,9 @@ class Words:
         return t.sentences([what, *self._outcome(difference)])
 
     def left_out(self, endpoint: str, reason: str) -> str:
-        """Return that the lines of a station's file were not compared, and why."""
+        """Return that the lines of a station's file, or a backup, were not compared, and why."""
+        if reason not in LEFT_OUT:
+            return self._t("This backup was not compared: {reason}.", reason=reason)
         station = self._settings.stations.by_endpoint.get(endpoint)
         name = station.csv_name if station else endpoint
         return self._t(
@@ -87,12 +93,19 @@ class Words:
             id=difference.number,
         )
 
+    def accepted(self, difference: Difference) -> str:
+        """Return the text of the note that this is right as the table has it."""
+        value = difference.values.get("table", "–")
+        return self._t("Accepted with flask10x verify: {value}.", value=value)
+
     def _copy(self, name: str) -> str:
         return self._t(COPIES[name]) if name in COPIES else name
 
     def _whole(self, difference: Difference) -> str:
         """Return what is wrong with a copy as a whole."""
         t, path = self._t, difference.path
+        if difference.kind == "tree":
+            return t(TREES.get(path, N_("The index of the readings is out of order.")))
         if difference.kind == "backup":
             return t("{path}: the backup has changed since it was made.", path=path)
         if difference.kind == "replica":
@@ -108,6 +121,14 @@ class Words:
         station = self._settings.stations.by_endpoint.get(difference.station)
         name = station_name(station, t) if station else f"/{difference.station}"
         time = "–" if at_ms is None else local_text(at_ms, self._settings.zone)
+        if difference.kind == "line":
+            return t(
+                "{path}: a line that the table has no reading for (perhaps {id})",
+                path=difference.path,
+                id=difference.number,
+            )
+        if difference.kind == "kept":
+            return t("{station}, sums of removed readings, hour of {time}", station=name, time=time)
         if difference.kind == "hour":
             return t("{station}, hour of {time}", station=name, time=time)
         if difference.kind == "day":
@@ -128,12 +149,20 @@ class Words:
         if kind == "backup" or wrong == ("backup",):
             return [t("Do not rely on it, and make a new one: flask10x backup.")]
         if kind == "file" and not difference.right:
-            return [t("No other copy shows where; see flask10x export --verify.")]
+            return [t("The table does not give it as it was; see flask10x export --verify.")]
         if not wrong:
-            return [t("It cannot be said which is wrong.")]
+            said = [t("It cannot be said which is wrong.")]
+            if kind in ("reading", "line"):
+                command = f"flask10x verify --accept {difference.number}"
+                said.append(t("Where the table is right: {command}", command=command))
+            elif kind == "hour":
+                said.append(t("Where the readings are right: flask10x rollups --rebuild"))
+            return said
         return [t("Wrong: {copies}.", copies=self._copies(wrong)), *self._advice(wrong)]
 
     def _repair(self, difference: Difference) -> str:
+        if not difference.wrong:
+            return self._t("It no longer differs.")
         if difference.kind == "replica":
             return self._t("Litestream has carried a new copy, and it can be restored.")
         return self._t("Wrong: {copies}; repaired.", copies=self._copies(difference.wrong))

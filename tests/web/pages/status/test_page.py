@@ -379,17 +379,17 @@ def test_a_replica_that_is_wrong_or_was_not_compared(
     client: FlaskClient, settings: Settings
 ) -> None:
     result = Result(finished_at=clock.now_ms(), seconds=1, readings=7, lines=7, hours=1)
-    verified.save(settings, None, replace(result, replica="file:///r", replica_readings=7), "")
+    verified.save(settings, replace(result, replica="file:///r", replica_readings=7))
     page = in_both_languages(client)
     assert page.moods["compared"] == "good"
     assert "7 readings of the replica" in page.said["compared"]
-    verified.save(settings, None, replace(result, replica_left_out="no route to host"), "")
+    verified.save(settings, replace(result, replica_left_out="no route to host"))
     page = in_both_languages(client)
     # The other copies agree.
     assert page.moods["compared"] == "good"
     assert "The replica was not compared: no route to host." in page.said["compared"]
     broken = Difference(kind="replica", wrong=("replica",), path="file:///r")
-    verified.save(settings, None, replace(result, differences=(broken,)), "")
+    verified.save(settings, replace(result, differences=(broken,)))
     page = in_both_languages(client)
     assert page.moods["compared"] == "warn"
     assert "Wrong in the replica: 1" in page.said["compared"]
