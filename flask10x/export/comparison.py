@@ -22,7 +22,7 @@ from flask10x.export.checks import find_old_bytes
 from flask10x.export.earlier_columns import as_written, of_its_station
 from flask10x.export.file import NOTHING, CsvFile, Mark, fresh_path
 from flask10x.export.outcome import target_of
-from flask10x.export.position import exported_rows, load_state
+from flask10x.export.position import exported_rows
 from flask10x.export.rows import IdSpan, Target
 from flask10x.readings import csv_lines
 from flask10x.readings.csv_lines import Lines, LogRow
@@ -102,8 +102,7 @@ def compare(settings: Settings, database: Database, station: Station) -> Compare
     Raises what reading the file or the database raises.
     """
     target = target_of(settings, database, station)
-    state = load_state(database, target.name)
-    position = state.position
+    state, position = target.state, target.state.position
     with database.reader.begin() as connection:
         is_elsewhere = csv_owner.is_elsewhere(settings, connection)
     if is_elsewhere or position is None or position.mark == NOTHING:

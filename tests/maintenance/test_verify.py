@@ -455,7 +455,7 @@ def test_an_hour_without_readings_is_taken_out(house: House) -> None:
 def test_the_sums_of_removed_readings_are_not_overwritten(house: House, has_backup: bool) -> None:
     """They come back from a backup; without one the roll-ups, which are right, stay."""
     house.csv("data").unlink()
-    execute(house.file, *REMOVED, "DELETE FROM exports WHERE name = 'PicodataX.csv'")
+    execute(house.file, *REMOVED, "DELETE FROM csv_files WHERE name = 'PicodataX.csv'")
     shutil.rmtree(house.settings.backup_dir)
     if has_backup:
         backup(house.settings, house.settings.backup_dir)

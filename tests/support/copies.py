@@ -24,7 +24,7 @@ STATIONS = ("data", "data2")
 # Those that a verify may touch, and those of what it reads.
 TABLES = (
     *("readings", "rollups", "rollup_days", "rollup_zone", "followers", "removed_hours"),
-    *("exports", "export_intents", "imports", "corrections", "counters"),
+    *("csv_files", "imports", "corrections", "counters"),
 )
 COLUMNS = {
     "data": ("pressure", "temperature"),

@@ -29,7 +29,6 @@ from flask10x.database.insert import HEAD, existing_columns
 from flask10x.database.removed import Removed, load_removed, removed_of_hour, with_removed
 from flask10x.database.sqlite.file import damaged_tables, open_read_only
 from flask10x.database.tables import (
-    archived_files,
     measurement,
     readings,
     removed_hours,
@@ -41,6 +40,7 @@ from flask10x.errors import CopyError, ExportError
 from flask10x.export import comparison, only_copies
 from flask10x.export.comparison import ComparedFile, OtherLine
 from flask10x.export.file import CsvFile
+from flask10x.export.files import load_files
 from flask10x.export.rows import ROW_COLUMNS
 from flask10x.history import days, rollup_check
 from flask10x.history import rollups as follower
@@ -390,10 +390,8 @@ def _compare_archived(result: Comparison) -> None:
 
     Beside them the files that alone have removed readings are looked at, archived or not.
     """
-    file = archived_files.c
-    query = select(file.path, file.size_bytes, file.checksum).where(file.path.is_not(None))
     with result.database.reader.begin() as connection:
-        rows = connection.execute(query.order_by(file.path)).all()
+        archived = [file.position for file in load_files(connection).archived]
         lost = only_copies.lost(only_copies.load(result.settings, connection), read=True)
     paths = {each.path for each in lost}
     result.findings = [each for each in result.findings if each.difference.path not in paths]
@@ -409,11 +407,12 @@ def _compare_archived(result: Comparison) -> None:
                 values=values,
             )
         )
-    for path, size, checksum in rows:
-        opened = None if path in paths else CsvFile.open(Path(path), write=False)
+    for file in archived:
+        path = file.path or ""
+        opened = None if path in {"", *paths} else CsvFile.open(Path(path), write=False)
         if opened is not None:
             with closing(opened):
-                if opened.checksum(size) != checksum:
+                if opened.checksum(file.mark.size_bytes) != file.mark.checksum:
                     result._add(Difference(kind="file", wrong=("csv",), path=path))
 
 
