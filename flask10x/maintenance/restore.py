@@ -11,7 +11,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import partial
@@ -31,9 +31,13 @@ from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside, databas
 from flask10x.database.running_service import running
 from flask10x.database.sqlite import litestream, missing, rescued
 from flask10x.database.sqlite.file import make_single_file, open_read_only
-from flask10x.database.tables import measurement, readings
-from flask10x.errors import LockTimeout, RestoreError
-from flask10x.maintenance import copy_check, new_database
+from flask10x.database.tables import archived_files, imports, measurement, readings
+from flask10x.errors import ExportError, LockTimeout, RestoreError
+from flask10x.export import archived
+from flask10x.export.archived import ArchivedFile
+from flask10x.export.file import CsvFile
+from flask10x.export.position import Position
+from flask10x.maintenance import copy_check, copying, new_database
 from flask10x.maintenance.new_database import NewDatabase
 from flask10x.system import disk
 from flask10x.system.locks import FairLock, FileLock, lock_path
@@ -204,6 +208,7 @@ def _replace(settings: Settings, source: Path, path: Path, prepare: Prepare) -> 
         _adopt(unfinished, path)
         disk.sync(unfinished)
         _close_up(path)
+        _note_archived(settings, path, unfinished)
         last_id = _last_id(path)
         replaced = _keep(path, _free_name(path, settings.zone))
         unfinished.rename(path)
@@ -301,6 +306,69 @@ def _close_up(path: Path) -> None:
             text = _("another program has {path} open, a sqlite3 shell perhaps; end it first")
             raise RestoreError(text.format(path=path)) from error
         # Damaged, which may be why it is replaced: its files are kept as they are.
+
+
+def _note_archived(settings: Settings, before: Path, unfinished: Path) -> None:
+    """Note in the new database the CSV files that exports have archived since the copy was made.
+
+    Only the database that is replaced knows them. The next export would write their rows again,
+    into the files that have followed them.
+    """
+    files: list[ArchivedFile] = []
+    with (
+        suppress(DBAPIError),
+        open_read_only(before, immutable=True).connect() as old,
+        open_read_only(unfinished, immutable=True).connect() as new,
+    ):
+        files = list(_archived_since(old, new))
+    if not files:
+        return
+    with closing(Database(copying.of_new_file(settings, unfinished))) as database:
+        for file in files:
+            database.commit_change(partial(archived.record, file=file), TRIES)
+    make_single_file(unfinished)
+    disk.sync(unfinished)
+
+
+def _archived_since(old: Connection, new: Connection) -> Iterator[ArchivedFile]:
+    """Yield the archived files that only the old database has, with their readings in the new one.
+
+    None where the databases have different readings under one id. A file that is not where it was,
+    or has changed, is left out: other CSV files may have been put back.
+    """
+    last = last_id(new)
+    columns = (readings.c.id, readings.c.endpoint, readings.c.received_at)
+    common = select(*columns).where(readings.c.id <= last).order_by(readings.c.id.desc()).limit(1)
+    row = old.execute(common).one_or_none()
+    if row is None or new.execute(select(*columns).where(columns[0] == row.id)).first() != row:
+        return
+    last_import = new.execute(select(func.max(imports.c.id))).scalar_one() or 0
+    endpoints = old.execute(select(archived_files.c.endpoint).distinct()).scalars().all()
+    known = {(each.endpoint, each.position.mark) for each in archived.load(new, *endpoints)}
+    for file in archived.load(old, *endpoints):
+        position, floor = file.position, file.floor
+        is_known = (file.endpoint, position.mark) in known
+        if is_known or position.first_id >= last or not _is_in_place(position):
+            continue
+        position = replace(
+            position,
+            last_id=min(position.last_id, last),
+            import_id=min(position.import_id, last_import),
+        )
+        floor = floor if floor and floor.last_id <= last else None
+        yield replace(file, position=position, floor=floor)
+
+
+def _is_in_place(position: Position) -> bool:
+    """Whether an archived file is what it was; also one whose place nobody has named."""
+    if position.path is None:
+        return True
+    size, checksum = position.mark.size_bytes, position.mark.checksum
+    try:
+        with CsvFile.open(Path(position.path), write=False) or nullcontext() as file:
+            return file is not None and (file.size, file.checksum(file.size)) == (size, checksum)
+    except (OSError, ExportError):
+        return False
 
 
 def _last_id(path: Path) -> int | None:

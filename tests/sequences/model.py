@@ -184,8 +184,6 @@ class Files:
     def __init__(self, *folders: Path) -> None:
         self._folders = folders
         self._before: dict[Path, bytes] = {}
-        self.unknown: set[Path] = set()
-        """Files that were set aside after the backup which was restored, which lacks them."""
 
     def now(self) -> dict[Path, bytes]:
         """Return the contents of the files, those that a rebuild has kept left out."""
@@ -216,10 +214,10 @@ class Files:
             self._before = now
 
     def lines(self) -> dict[int, list[Line]]:
-        """Return all lines by their numbers, without those of unknown files."""
+        """Return all lines by their numbers."""
         found: dict[int, list[Line]] = defaultdict(list)
-        for path, content in self.now().items():
-            for line in lines_of(content) if path not in self.unknown else ():
+        for content in self.now().values():
+            for line in lines_of(content):
                 found[line.number].append(line)
         return found
 

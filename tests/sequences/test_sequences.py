@@ -65,7 +65,8 @@ def archived(chance: random.Random) -> list[Step]:
     of = station(chance)
     posts: list[Step] = [("post", of, 4, False), ("export",), ("post", of, 2, True)]
     ends: list[Step] = [("columns",)] if of == "own" else [("move_away", of, True)]
-    return [*posts, *ends, ("export",), ("remove", chance.randint(1, 3))]
+    ends += [("export",), ("remove", chance.randint(1, 3)), ("lose_archived",)]
+    return [*posts, *ends]
 
 
 # What makes steps, and how often it does.
@@ -206,5 +207,32 @@ def test_an_older_backup_beside_longer_files(tmp_path: Path) -> None:
         ("post", "data", 3, True),
         ("export",),
         ("restore", 0, True),
+    ]
+    replay(tmp_path, steps)
+
+
+@pytest.mark.tools
+def test_a_backup_older_than_a_file_that_was_set_aside(tmp_path: Path) -> None:
+    steps: list[Step] = [
+        ("post", "own", 3, True),
+        ("backup",),
+        ("export",),
+        ("columns",),
+        ("export",),
+        ("restore", 0, True),
+    ]
+    replay(tmp_path, steps)
+
+
+@pytest.mark.tools
+def test_such_a_backup_that_lacks_rows_of_the_file(tmp_path: Path) -> None:
+    steps: list[Step] = [
+        ("post", "data", 2, True),
+        ("backup",),
+        ("post", "data", 1, True),
+        ("export",),
+        ("move_away", "data", True),
+        ("restore", 0, False),
+        ("post", "data", 3, True),
     ]
     replay(tmp_path, steps)
