@@ -3,11 +3,13 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flask10x.alerts.alert import Alert
+from flask10x.config import station_file
 from flask10x.config.alerts.rules import Alerts, Disk, FailedSensor, Rate, Silence, Threshold
 from flask10x.config.settings import Settings
 from flask10x.history.newest import NewestReading
@@ -19,6 +21,7 @@ from flask10x.translation import Language
 from tests.contract.test_hostile import HOSTILE
 from tests.support.html import NINE
 
+DOCS = Path(__file__).parents[2] / "docs"
 # The units of each class, https://developers.home-assistant.io/docs/core/entity/sensor; it refuses
 # an entity with another unit.
 UNITS = {
@@ -127,6 +130,22 @@ def test_each_class_has_its_unit(settings: Settings) -> None:
     # A difference of 3 °C is not one of 37 °F.
     (difference,) = (s for t, s in sensors.items() if "data-outdoor_difference" in t)
     assert (difference["unit_of_measurement"], "device_class" in difference) == ("°C", False)
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_fine_dust_of_the_documents_has_its_unit_and_class(
+    settings: Settings, language: str
+) -> None:
+    """Home Assistant takes no `pm10` without µg/m³, and shows no statistics without a unit."""
+    page = DOCS / language / "howto" / "influx.md"
+    (text,) = re.findall(r"```toml\n(\[stations\..*?)```", page.read_text(encoding="utf-8"), re.S)
+    stations = station_file.parse(text.encode(), page)
+    station = stations.by_endpoint["balcony"]
+    settings = replace(settings, stations=stations)
+    found = described(messages(settings, now(station, 21.5, 12.4)))
+    sensors = {each["default_entity_id"]: each for each in found.values()}
+    dust = sensors["sensor.balcony_pm10"]
+    assert (dust["device_class"], dust["unit_of_measurement"]) == ("pm10", "µg/m³")
 
 
 @pytest.mark.parametrize(
