@@ -541,11 +541,15 @@ def _named(document: Mapping[str, Any], path: str) -> _Entries:
 
 
 def _document(path: str) -> dict[str, Any]:
+    place = environment_file.place_of(CONFIG)
     try:
-        with open(path, "rb") as file:
-            return tomllib.load(file)
+        content = toml.read_document(Path(path))
+        if len(content) > toml.MAX_FILE_BYTES:
+            raise ValueError(_("it has more than {n} bytes").format(n=toml.MAX_FILE_BYTES))
+        return tomllib.loads(content.decode())
+    except SettingsError as error:
+        raise SettingsError(f"{place}: {error}") from error
     except (OSError, ValueError) as error:
-        place = environment_file.place_of(CONFIG)
         text = _("{place}: cannot read {path}: {reason}")
         raise SettingsError(text.format(place=place, path=path, reason=error)) from error
 

@@ -1,6 +1,7 @@
 """Settings: defaults as the contract names them, and clear refusals."""
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -342,6 +343,17 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     file.write_bytes(b"# \xff")
     with pytest.raises(SettingsError, match="FLASK10X_CONFIG: cannot read"):
         settings.load({"FLASK10X_CONFIG": str(file)})
+
+
+def test_a_file_that_is_a_pipe_or_too_long_is_named(tmp_path: Path) -> None:
+    """A command waited for the writer of the pipe, perhaps for ever."""
+    pipe, long = tmp_path / "pipe.toml", tmp_path / "long.toml"
+    os.mkfifo(pipe)
+    with pytest.raises(SettingsError, match=f"FLASK10X_CONFIG: {pipe} is a pipe, not a file"):
+        settings.load({"FLASK10X_CONFIG": str(pipe)})
+    long.write_text("# long\n" * 150_000)
+    with pytest.raises(SettingsError, match="it has more than 1000000 bytes"):
+        settings.load({"FLASK10X_CONFIG": str(long)})
 
 
 def test_port_in_the_file_against_bind_in_the_environment(tmp_path: Path) -> None:
