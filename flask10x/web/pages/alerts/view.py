@@ -20,11 +20,12 @@ from werkzeug.wrappers import Response as AnyResponse
 from flask10x.alerts import shared_alerts, state_file
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.subjects import name_of, sentence, watched_by
-from flask10x.config.alerts.rules import BackupOverdue, Rule
+from flask10x.config.alerts.rules import BackupOverdue, ReplicaOverdue, Rule
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import CommitNotReplicated, LockTimeout, QueryError, nearest
 from flask10x.readings.reasons import Reason
+from flask10x.runtime import facts
 from flask10x.runtime.store import Store
 from flask10x.system import backup_files, clock
 from flask10x.system.wording import escape
@@ -224,8 +225,11 @@ def _rule(rule: Rule, alerts: ListedAlerts, reader: AlertReader) -> dict[str, ob
     settings, t = reader.settings, reader.t
     firing = [each.subject for each in alerts.active if each.rule == rule.name]
     muted = [each.subject for each in alerts.muted if each.rule == rule.name]
-    is_begun = not isinstance(rule, BackupOverdue) or _has_backup(settings)
-    calm = t("all clear") if is_begun else t("none yet")
+    calm = t("all clear")
+    if isinstance(rule, BackupOverdue) and not _has_backup(settings):
+        calm = t("none yet")
+    elif isinstance(rule, ReplicaOverdue) and not _has_replica(settings):
+        calm = t("none")
     states = [_state(t("active"), N_("active: {names}"), firing, reader) if firing else calm]
     states += [_state(t("muted"), N_("muted: {names}"), muted, reader)] if muted else []
     return {
@@ -247,6 +251,14 @@ def _has_backup(settings: Settings) -> bool:
     with suppress(OSError):
         return bool(backup_files.finished(settings.backup_dir))
     return False
+
+
+def _has_replica(settings: Settings) -> bool:
+    """Whether Litestream has ever carried anything; True where that can't be told."""
+    with suppress(OSError):
+        replica = facts.replica(settings)
+        return replica is not None and replica.synced_at is not None
+    return True
 
 
 def _state(alone: str, named: str, subjects: Sequence[str], reader: AlertReader) -> str:
