@@ -10,6 +10,7 @@ from selenium.webdriver.common.keys import Keys
 from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of
 from tests.e2e.service import Service
+from tests.support.pages import ADDRESSES
 
 pytestmark = pytest.mark.tools
 
@@ -57,7 +58,7 @@ GROUPS = {
 }
 
 
-@pytest.mark.parametrize("path", ["/", "/history", "/status"])
+@pytest.mark.parametrize("path", ADDRESSES)
 @pytest.mark.parametrize("language", ["en", "ja"])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_the_head_is_one_row_without_underlines(

@@ -16,6 +16,7 @@ from tests.e2e.conftest import MakeService
 from tests.e2e.senders import ANSWER_TIMEOUT_SEC, HOST
 from tests.e2e.service import Service, wait_until
 from tests.support.new_database import lay_new_database
+from tests.support.pages import WITH_STORE
 from tests.support.rows import execute
 
 pytestmark = [pytest.mark.tools, pytest.mark.sqlite_only("a file that is not there")]
@@ -98,7 +99,7 @@ def check_pages(service: Service) -> None:
         ("en", "The database is missing"),
         ("ja", "データベースが見つかりません"),
     ):
-        for path in ("/history?from=-24h", "/history/rejected"):
+        for path in ("/history?from=-24h", *WITH_STORE):
             status, text = page(service, path, language)
             assert status == 503
             assert words in text

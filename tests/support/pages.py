@@ -5,4 +5,7 @@ What holds for each page is tried for each of these: a page that somebody adds n
 
 from flask10x.web.app import PAGES
 
-ADDRESSES = tuple(route.rule for page in PAGES for route in page.routes.values() if route.is_page)
+_ROUTES = [route for page in PAGES for route in page.routes.values() if route.is_page]
+ADDRESSES = tuple(route.rule for route in _ROUTES)
+# Those that answer 503 while the database is missing.
+WITH_STORE = tuple(route.rule for route in _ROUTES if not route.without_store)

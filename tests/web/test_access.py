@@ -17,6 +17,7 @@ from flask10x.system import logs
 from flask10x.web.app import create_app
 from flask10x.web.limits import CONFLICTS
 from tests.conftest import MakeSettings
+from tests.support.pages import ADDRESSES
 from tests.support.rows import select
 
 WRITE = "write-0123456789abcdef"
@@ -33,9 +34,10 @@ BODIES: dict[str, dict[str, object]] = {
         "dht11": {"temperature": 1, "humidity": 1},
     },
 }
-READING = ["/history", "/history/json", "/history.csv", "/history/rejected"]
-READING += ["/history/rejected/json", "/metrics", "/metrics/details", "/metrics/prometheus"]
 OPEN = ["/", "/healthz", "/readyz", "/static/flask10x.css"]
+READING = [path for path in ADDRESSES if path not in OPEN]
+READING += ["/history/json", "/history.csv", "/history/rejected/json"]
+READING += ["/metrics", "/metrics/details", "/metrics/prometheus"]
 
 MakeClient = Callable[..., FlaskClient]
 

@@ -17,6 +17,7 @@ from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
 from tests.conftest import MakeSettings
 from tests.support.html import MINUTE, NINE, Outline, body_rows, table_names, words
+from tests.support.pages import ADDRESSES
 from tests.support.rows import execute
 from tests.support.stations import HOUSE
 
@@ -184,13 +185,14 @@ def test_readings_of_a_station_that_is_no_more_break_nothing(
     client: FlaskClient, database: Database
 ) -> None:
     urls = [
-        *("/history", "/history/json", "/history/json?since=0", "/history.csv", "/history.json"),
+        *ADDRESSES,
+        *("/history/json", "/history/json?since=0", "/history.csv", "/history.json"),
         *(
             "/history/series",
             "/history?temperature__lt=99&from=all",
             "/history?incomplete=1&from=all",
         ),
-        *("/history/json?temperature__lt=99", "/history/rejected", "/metrics", "/"),
+        *("/history/json?temperature__lt=99", "/metrics"),
     ]
     before = {url: client.get(url) for url in urls}
     execute(
