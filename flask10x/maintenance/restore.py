@@ -31,10 +31,9 @@ from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside, databas
 from flask10x.database.running_service import running
 from flask10x.database.sqlite import litestream, missing, rescued
 from flask10x.database.sqlite.file import make_single_file, open_read_only
-from flask10x.database.tables import archived_files, imports, measurement, readings
+from flask10x.database.tables import imports, measurement, readings
 from flask10x.errors import ExportError, LockTimeout, RestoreError
-from flask10x.export import archived
-from flask10x.export.archived import ArchivedFile
+from flask10x.export.files import ArchivedFile, load_files, put_archived
 from flask10x.export.file import CsvFile
 from flask10x.export.position import Position
 from flask10x.maintenance import copy_check, copying, new_database
@@ -325,7 +324,7 @@ def _note_archived(settings: Settings, before: Path, unfinished: Path) -> None:
         return
     with closing(Database(copying.of_new_file(settings, unfinished))) as database:
         for file in files:
-            database.commit_change(partial(archived.record, file=file), TRIES)
+            database.commit_change(partial(put_archived, file=file), TRIES)
     make_single_file(unfinished)
     disk.sync(unfinished)
 
@@ -343,20 +342,19 @@ def _archived_since(old: Connection, new: Connection) -> Iterator[ArchivedFile]:
     if row is None or new.execute(select(*columns).where(columns[0] == row.id)).first() != row:
         return
     last_import = new.execute(select(func.max(imports.c.id))).scalar_one() or 0
-    endpoints = old.execute(select(archived_files.c.endpoint).distinct()).scalars().all()
-    known = {(each.endpoint, each.position.mark) for each in archived.load(new, *endpoints)}
-    for file in archived.load(old, *endpoints):
+    known = load_files(new).archived
+    for file in load_files(old).archived:
         position, floor = file.position, file.floor
-        is_known = (file.endpoint, position.mark) in known
+        is_known = any(file.is_same(other) for other in known)
         if is_known or position.first_id >= last or not _is_in_place(position):
             continue
         position = replace(
             position,
             last_id=min(position.last_id, last),
             import_id=min(position.import_id, last_import),
+            floor=floor if floor and floor.last_id <= last else None,
         )
-        floor = floor if floor and floor.last_id <= last else None
-        yield replace(file, position=position, floor=floor)
+        yield replace(file, position=position)
 
 
 def _is_in_place(position: Position) -> bool:

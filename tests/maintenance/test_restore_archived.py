@@ -37,7 +37,7 @@ def copy(settings: Settings) -> Path:
 def archive(settings: Settings) -> Path:
     """The file is moved away, and the next export has followed it."""
     path = csv_file(settings).rename(settings.csv_dir / ARCHIVED)
-    moved = f"UPDATE exports SET path = '{path}'"
+    moved = f"UPDATE csv_files SET path = '{path}'"
     execute(database_file(settings), moved)
     store(settings, 4)
     export_now(settings)
@@ -61,7 +61,7 @@ def test_its_rows_are_not_written_again(settings: Settings, copy: Path) -> None:
     assert exported(settings, copy, 7, 8) == HEADER + lines(7, 8)
     assert path.read_bytes() == HEADER + lines(0, 1, 2, 3)
     # The reading 3 is not in this database: its id is that of the reading 7.
-    query = "SELECT path, first_id, last_id FROM archived_files"
+    query = "SELECT path, first_id, last_id FROM csv_files WHERE state = 'archived'"
     assert select(database_file(settings), query) == [(str(path), 0, 3)]
 
 
