@@ -33,9 +33,8 @@ from flask10x.database.sqlite import litestream, missing, rescued
 from flask10x.database.sqlite.file import make_single_file, open_read_only
 from flask10x.database.tables import imports, measurement, readings
 from flask10x.errors import ExportError, LockTimeout, RestoreError
-from flask10x.export.files import ArchivedFile, load_files, put_archived
 from flask10x.export.file import CsvFile
-from flask10x.export.position import Position
+from flask10x.export.files import ArchivedFile, Position, load_files, put_archived
 from flask10x.maintenance import copy_check, copying, new_database
 from flask10x.maintenance.new_database import NewDatabase
 from flask10x.system import disk
