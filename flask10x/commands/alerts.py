@@ -20,7 +20,7 @@ from flask10x.alerts.messages import trouble_in
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.subjects import sentence
 from flask10x.commands import translated
-from flask10x.commands.options import check_names
+from flask10x.commands.options import check_names, renamed
 from flask10x.config import secrets, settings
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import (
@@ -164,17 +164,21 @@ def _other_lines(alerts: Alerts) -> list[str]:
 
 
 @translated.command("test")
-@translated.option("--way", "names", multiple=True, metavar="NAME", help="Only this channel.")
-def test_command(names: tuple[str, ...]) -> None:
+@translated.option("--channel", "names", multiple=True, metavar="NAME", help="Only this channel.")
+@click.option("--way", "former_names", multiple=True, hidden=True)
+def test_command(names: tuple[str, ...], former_names: tuple[str, ...]) -> None:
     """Send a test message to each channel of alerts.toml, at once, and show the result.
 
     Quiet hours, the daily limit and waiting messages do not count. Exit status: 1 when one failed.
     """
+    if former_names:
+        renamed("--way", "--channel")
+        names += former_names
     config = settings.load()
     channels = {channel.name: channel for channel in config.alerts.channels}
     if not channels:
         raise click.ClickException(_("alerts.toml has no channel for messages"))
-    check_names("--way", names, channels)
+    check_names("--channel", names, channels)
     chosen = [channel for name, channel in channels.items() if name in (names or channels)]
     started = [(channel, *begin_test(config, channel)) for channel in chosen]
     have_failed = [_report(channel, tries, trouble) for channel, tries, trouble in started]

@@ -40,6 +40,11 @@ def remark(text: object) -> None:
     click.echo(f"flask10x: {text}", err=True)
 
 
+def renamed(former: str, name: str) -> None:
+    """Say that an option was given by its former name."""
+    remark(_("{former} is called {name} now").format(former=former, name=name))
+
+
 def check_names(hint: str, chosen: Iterable[str], existing: Iterable[str]) -> None:
     """Raise click.BadParameter, with `hint` as its place, for a name that does not exist.
 

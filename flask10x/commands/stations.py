@@ -13,6 +13,7 @@ import click
 
 from flask10x.commands import translated
 from flask10x.commands.database import database_errors
+from flask10x.commands.options import renamed
 from flask10x.config import readers, settings, station_file, station_keys, station_text
 from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import Settings
@@ -121,11 +122,16 @@ CURL = ("curl", "-s", "-H", "Content-Type: application/json", "-d")
     help="A file with one body as the board sends it; - is standard input.",
 )
 @translated.option(
-    "--from-refused", is_flag=True, help="The last body that came to a path without a station."
+    "--from-rejected", is_flag=True, help="The last body that came to a path without a station."
 )
+@click.option("--from-refused", is_flag=True, hidden=True)
 @translated.option("--yes", is_flag=True, help="Add what is proposed without asking.")
 def add_command(
-    endpoint: str | None, example: BinaryIO | None, from_refused: bool, yes: bool
+    endpoint: str | None,
+    example: BinaryIO | None,
+    from_rejected: bool,
+    from_refused: bool,
+    yes: bool,
 ) -> None:
     """Add a station to the file: its path is /ENDPOINT.
 
@@ -135,14 +141,17 @@ def add_command(
     path = settings.stations_path()
     stations = _stations_of(path)
     config = settings.load(stations=stations)
-    if example and from_refused:
-        raise click.UsageError(_("--from-json and --from-refused do not go together"))
+    if from_refused:
+        renamed("--from-refused", "--from-rejected")
+        from_rejected = True
+    if example and from_rejected:
+        raise click.UsageError(_("--from-json and --from-rejected do not go together"))
     if endpoint is not None:
         _check(endpoint := endpoint.removeprefix("/"), stations)
     if example:
         body: Mapping[str, object] | None = _object(example.read(BODY_MAX_BYTES + 1))
     else:
-        endpoint, body = _refused(config, endpoint, needed=from_refused or yes)
+        endpoint, body = _rejected(config, endpoint, needed=from_rejected or yes)
     if endpoint is None:
         if yes or example:
             raise click.UsageError(_("its path is missing: flask10x stations add ENDPOINT"))
@@ -161,7 +170,7 @@ def add_command(
     _say_what_is_next(config, endpoint, body)
 
 
-def _refused(
+def _rejected(
     config: Settings, endpoint: str | None, *, needed: bool
 ) -> tuple[str | None, Mapping[str, object] | None]:
     """Return the path and the body of a rejected reading, or the given path when there is none.

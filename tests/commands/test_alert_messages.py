@@ -77,10 +77,13 @@ def test_a_test_goes_to_each_channel_in_its_language() -> None:
 
 
 def test_a_test_of_one_channel_only() -> None:
-    assert run("test", "--way", "mail").stdout == "mail: sent\n"
-    result = run("test", "--way", "male")
+    assert run("test", "--channel", "mail").stdout == "mail: sent\n"
+    result = run("test", "--channel", "male")
     assert result.exit_code == 2
     assert "there is no 'male'; did you mean mail? There are: phone, mail" in result.stderr
+    former = run("test", "--way", "mail")
+    assert (former.exit_code, former.stdout) == (0, "mail: sent\n")
+    assert former.stderr == "flask10x: --way is called --channel now\n"
 
 
 def test_a_test_that_was_not_taken_names_its_reason() -> None:

@@ -49,7 +49,7 @@ COMMANDS = (
     "rejected show 1",
     "rejected replay",
     "rejected purge --all",
-    "stations add --from-refused balcony --yes",
+    "stations add --from-rejected balcony --yes",
     "verify",
     "verify --repair",
 )

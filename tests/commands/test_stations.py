@@ -326,12 +326,15 @@ def test_add_takes_the_last_refused_body(
     # A path is enough; the hint of the 404 names no option.
     assert run("add", "balcony", "--yes").exit_code == 0
     assert file.read_text(encoding="utf-8").endswith(ENTRY)
-    assert run("add", "--from-refused", "--yes").exit_code == 0
+    assert run("add", "--from-rejected", "--yes").exit_code == 0
     assert settings_module.load().stations.by_endpoint["shed"].columns == ("soil",)
-    for arguments in (["--from-refused"], ["attic", "--from-refused"], ["attic", "--yes"]):
+    for arguments in (["--from-rejected"], ["attic", "--from-rejected"], ["attic", "--yes"]):
         result = run("add", *arguments)
         assert result.exit_code == 1
         assert "no body is kept that came to a path without a station" in result.stderr
+    former = run("add", "--from-refused").stderr
+    assert "--from-refused is called --from-rejected now" in former
+    assert "no body is kept that came to a path without a station" in former
     asked = run("add", "attic", answers="")
     assert (
         f"{name_of_database()} has no body that came to /attic, so its fields are asked"
@@ -358,7 +361,7 @@ def test_columns_that_cannot_be_added_now_are_left_to_the_restart(
         (["history"], BODY, "/history is an address of the service"),
         (["A"], BODY, "small letters a to z, digits, - and _ are needed"),
         ([], BODY, "its path is missing: flask10x stations add ENDPOINT"),
-        (["x", "--from-refused"], BODY, "--from-json and --from-refused do not go together"),
+        (["x", "--from-rejected"], BODY, "--from-json and --from-rejected do not go together"),
         (["x"], b"{}", "there is no number in the body"),
         (["x"], b'{"a": "b"}', "there is no number in the body"),
         (["x"], b"[1]", "the example: JSON list instead of an object: send one JSON object"),
