@@ -201,10 +201,14 @@ def _report(channel: Channel, tries: Sequence[Try], trouble: str) -> bool:
 
 
 def _warnings(alerts: Alerts) -> Iterator[str]:
-    """What prevents messages without being a mistake in the file, for the current user."""
+    """What is no mistake in the file, but keeps messages back or will not be read for ever."""
+    if alerts.has_former_names:
+        yield _("{former} is called {name} now").format(
+            former=alert_file.FORMER_NAME, name=alert_file.NAME_NOW
+        )
     for channel in alerts.channels:
         for reason in _warnings_of(channel):
-            yield f"[ways.{channel.name}] {reason}"
+            yield f"[channels.{channel.name}] {reason}"
     if not alerts.channels:
         yield _(
             "there is no channel, so no message is sent: alerts are only shown on the page /alerts"

@@ -120,7 +120,7 @@ def alerts() -> Schema:
             **_keys(keys_of(Alerts)),
             "quiet_hours": _of(keys_of(QuietHours)),
             "rules": _table(named, rest=rest, propertyNames=names, maxProperties=MAX_RULES),
-            "ways": _table(
+            "channels": _table(
                 {}, rest={"oneOf": channels}, propertyNames=names, maxProperties=MAX_CHANNELS
             ),
         }

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.alerts.alert import Watch
 from flask10x.alerts.shared_alerts import KINDS
 from flask10x.alerts.transitions import Routing
+from flask10x.config.alerts.file import FORMER_NAME, NAME_NOW
 from flask10x.config.settings import Settings
 from flask10x.database import counters
 from flask10x.database.damage import Damage
@@ -98,6 +99,8 @@ class Store:
         """Configure the log, and start the writer and the monitors."""
         logs.configure(self.settings)
         log.info("Worker starts: database %s", shown_name(self.settings))
+        if self.settings.alerts.has_former_names:
+            log.warning("alerts.toml: %s is called %s now", FORMER_NAME, NAME_NOW)
         self._file.begin()
         if self.database.damage.is_damaged:
             log.critical("The database is damaged: %s", self.database.damage.reason)

@@ -24,10 +24,10 @@ from tests.support.speaking import speaking
 
 CHANNELS = """
 language = "ja"
-[ways.phone]
+[channels.phone]
 kind = "webhook"
 url = "http://phone.example/hook"
-[ways.mail]
+[channels.mail]
 kind = "webhook"
 url = "http://mail.example/hook"
 language = "en"
@@ -97,7 +97,7 @@ def test_a_test_that_was_not_taken_names_its_reason() -> None:
 
 def test_urls_that_cannot_be_read_are_a_reason(folder: Path) -> None:
     (folder / "alerts.toml").write_text(
-        f'[ways.line]\nkind = "apprise"\nurls_file = "{folder}/urls"\n'
+        f'[channels.line]\nkind = "apprise"\nurls_file = "{folder}/urls"\n'
     )
     result = run("test")
     assert result.exit_code == 1

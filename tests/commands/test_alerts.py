@@ -40,7 +40,7 @@ after_min = 10
 [rules.queue]
 [rules.refused]
 [rules.failed_sensor]
-ways = ["speaker", "house"]
+channels = ["speaker", "house"]
 [rules.export]
 [rules.backup]
 on = false
@@ -63,11 +63,11 @@ station = "data4"
 measurement = "analog_value"
 rise = 100
 within_min = 1
-[ways.house]
+[channels.house]
 kind = "webhook"
 url = "https://example.org/hook"
 language = "en"
-[ways.speaker]
+[channels.speaker]
 kind = "command"
 command = ["/bin/sh", "-c", "cat"]
 daily_max = 3
@@ -116,7 +116,7 @@ def test_without_a_language_messages_are_in_that_of_the_system(
         monkeypatch.delenv(name, raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    file.write_text('[ways.house]\nkind = "command"\ncommand = ["/bin/true"]\n')
+    file.write_text('[channels.house]\nkind = "command"\ncommand = ["/bin/true"]\n')
     assert settings_module.load().alerts.language == language
     file.write_text(f'language = "ja"\n{file.read_text()}')
     assert settings_module.load().alerts.language == "ja"
@@ -205,23 +205,24 @@ def test_check_warns_of_what_keeps_messages_away(
     plain = tmp_path / "plain"
     plain.touch(0o600)
     file.write_text(
-        f'[ways.a]\nkind = "webhook"\nurl = "https://example.org"\nsecret_file = "{open_to_all}"\n'
-        f'[ways.b]\nkind = "command"\ncommand = ["{tmp_path}/none"]\n'
-        f'[ways.c]\nkind = "command"\ncommand = ["{plain}"]\n'
-        f'[ways.d]\nkind = "apprise"\nurls_file = "{tmp_path}/urls"\n'
-        '[ways.e]\nkind = "apprise"\nurls_file = "credential:urls"\n'
+        '[channels.a]\nkind = "webhook"\nurl = "https://example.org"\n'
+        f'secret_file = "{open_to_all}"\n'
+        f'[channels.b]\nkind = "command"\ncommand = ["{tmp_path}/none"]\n'
+        f'[channels.c]\nkind = "command"\ncommand = ["{plain}"]\n'
+        f'[channels.d]\nkind = "apprise"\nurls_file = "{tmp_path}/urls"\n'
+        '[channels.e]\nkind = "apprise"\nurls_file = "credential:urls"\n'
     )
     result = run("check")
     lines = result.stderr.splitlines()
     assert result.exit_code == 0
     assert lines[:3] == [
-        f"warning: [ways.a] secret_file {open_to_all}: everybody may read or write it: chmod o="
+        f"warning: [channels.a] secret_file {open_to_all}: everybody may read or write it: chmod o="
         f" {open_to_all}",
-        f"warning: [ways.b] command: there is no program {tmp_path}/none",
-        f"warning: [ways.c] command: {plain} can't be run",
+        f"warning: [channels.b] command: there is no program {tmp_path}/none",
+        f"warning: [channels.c] command: {plain} can't be run",
     ]
     assert "No such file" in lines[3]
     assert "systemd gave no credentials" in lines[5]
     missing = "kind: Apprise is not installed: docs/en/howto/alerts.md says how"
-    assert [lines[4], lines[6]] == [f"warning: [ways.{channel}] {missing}" for channel in "de"]
+    assert [lines[4], lines[6]] == [f"warning: [channels.{channel}] {missing}" for channel in "de"]
     assert lines[7] == "warning: there is no base_url, so messages have no link to the chart"

@@ -58,7 +58,7 @@ def test_each_example_of_the_documents_is_right() -> None:
             # An example for Telegraf.
             if names == {"outputs"}:
                 continue
-            in_alerts = names & {"rules", "ways"}
+            in_alerts = names & {"rules", "channels"}
             name = "stations" if names == {"stations"} else "alerts" if in_alerts else "flask10x"
             schemas.check_right(name, text)
             seen[name] += 1

@@ -657,11 +657,11 @@ KEYS_OF_ALERTS = {
     "`[quiet_hours]`": keys_of(alert_rules.QuietHours),
     "`[rules.NAME]`": alert_rules.RULE_KEYS,
     **{f"`{kind}`": keys for kind, (_, keys) in alert_rules.RULES.items()},
-    "`[ways.NAME]`": (Key("kind", str, needed=True), *KEYS_OF_EACH_CHANNEL),
+    "`[channels.NAME]`": (Key("kind", str, needed=True), *KEYS_OF_EACH_CHANNEL),
     **{f"`{kind}`": (*(keys - KEYS_OF_EACH_CHANNEL),) for kind, keys in KEYS_OF_CHANNELS.items()},
 }
 # Tables inside the file, which have sections of their own.
-INNER_OF_ALERTS = {"`quiet_hours`", "`rules`", "`ways`"}
+INNER_OF_ALERTS = {"`quiet_hours`", "`rules`", "`channels`"}
 TOP_HEADING = {"en": "At the top", "ja": "先頭のキー"}
 
 
@@ -719,7 +719,7 @@ def test_what_a_rule_is_without_a_key_is_documented(language: str) -> None:
 def files_of_alerts() -> list[tuple[str, str]]:
     """Each part of such a file that a page shows."""
     shown = [(page, text) for page in PAGES for text in blocks(read(file_of(page, "en")), "toml")]
-    return [(page, text) for page, text in shown if "[rules." in text or "[ways." in text]
+    return [(page, text) for page, text in shown if "[rules." in text or "[channels." in text]
 
 
 @pytest.mark.parametrize(("page", "text"), files_of_alerts())

@@ -23,10 +23,10 @@ HOOK = Path(__file__).with_name("alert_hook")
 RULES = """
 [rules.disk]
 free_percent = 5
-[ways.phone]
+[channels.phone]
 kind = "command"
 command = ["/bin/true"]
-[ways.mail]
+[channels.mail]
 kind = "command"
 command = ["/bin/true"]
 """

@@ -41,7 +41,8 @@ def home(service: MakeService, tmp_path: Path, phone: Receiver, mail: Receiver) 
     secret.chmod(0o600)
     (tmp_path / "alerts.toml").write_text(
         "".join(
-            f'[ways.{name}]\nkind = "webhook"\nurl = "{receiver.url}"\nsecret_file = "{secret}"\n'
+            f'[channels.{name}]\nkind = "webhook"\nurl = "{receiver.url}"\n'
+            f'secret_file = "{secret}"\n'
             for name, receiver in (("phone", phone), ("mail", mail))
         )
     )

@@ -31,7 +31,7 @@ def test_each_kind_of_way_works_in_the_sandbox(service: MakeService, tmp_path: P
         }
         if find_spec("apprise"):
             channels["phone"] = f'kind = "apprise"\nurls_file = "{urls}"'
-        text = "".join(f"[ways.{name}]\n{channel}\n" for name, channel in channels.items())
+        text = "".join(f"[channels.{name}]\n{channel}\n" for name, channel in channels.items())
         (tmp_path / "alerts.toml").write_text(text)
         made = service(start=False, alerts=tmp_path / "alerts.toml")
         made.environment |= {"FIRING": str(tmp_path / "firing"), "PYTHONPATH": f"{HOOK}:{PROJECT}"}

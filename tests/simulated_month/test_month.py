@@ -61,7 +61,7 @@ readings = 6
 readings = 3
 within_min = 480
 
-[ways.phone]
+[channels.phone]
 kind = "webhook"
 url = "{url}"
 """

@@ -170,7 +170,7 @@ def _urls(channel: Apprise) -> list[str]:
 
 def _secret(name: str, named: str) -> str:
     try:
-        return secrets.read_secret(f"[ways.{name}]", named).decode("utf-8-sig")
+        return secrets.read_secret(f"[channels.{name}]", named).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise NotSendable("secret_text") from None
     except SettingsError:

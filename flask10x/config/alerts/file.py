@@ -1,5 +1,6 @@
 """`alerts.toml`: the file that the setting ALERTS names."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from gettext import gettext as _
@@ -28,6 +29,9 @@ from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.translation import Language, chosen
 
 NAME = "alerts.toml"
+# Of a former version: the key of a rule and the tables of the channels, where a line begins.
+_FORMER = re.compile(rb"^([ \t]*\[?[ \t]*)ways(?=[ \t]*[.=\]])", re.MULTILINE)
+FORMER_NAME, NAME_NOW = "ways", "channels"
 
 
 def default(settings: Mapping[str, Any]) -> Alerts:
@@ -48,10 +52,16 @@ def load(path: Path, stations: Stations) -> Alerts:
 
 def parse(content: bytes, path: Path, stations: Stations) -> Alerts:
     """The alerts of a file with these bytes; raises AlertsError with every mistake."""
-    document = Document(content, path, AlertsError)
+    renamed = with_names_of_now(content)
+    document = Document(renamed, path, AlertsError)
     alerts, mistakes = checked(document.data, path, stations)
     document.check(mistakes)
-    return replace(alerts, digest=toml.digest_of(content))
+    return replace(alerts, digest=toml.digest_of(content), has_former_names=renamed != content)
+
+
+def with_names_of_now(content: bytes) -> bytes:
+    """Return a file with its keys under their names of now, the rest of each line as it was."""
+    return _FORMER.sub(rb"\1" + NAME_NOW.encode(), content)
 
 
 def checked(
@@ -78,8 +88,8 @@ class AlertTables(Tables):
     def alerts(self, data: Mapping[str, Any], file: str) -> Alerts:
         """The rules that are on, the built-in ones first; incomplete after mistakes."""
         rules = self._named("rules", data, MAX_RULES)
-        channels = self._named("ways", data, MAX_CHANNELS)
-        others = ("quiet_hours", "rules", "ways")
+        channels = self._named("channels", data, MAX_CHANNELS)
+        others = ("quiet_hours", "rules", "channels")
         values = self.fields((), data, keys_of(Alerts), others=others) or {}
         if "quiet_hours" in data:
             values["quiet_hours"] = self._quiet_hours(data["quiet_hours"], {*rules, *KINDS})
@@ -119,7 +129,9 @@ class AlertTables(Tables):
             return None
         rule_class, keys = RULES[kind]
         values = self.fields(path, table, (*keys, *RULE_KEYS[2:]), others=("kind", "on"))
-        self._names((*path, "ways"), table.get("ways"), _("there is no channel {name}"), channels)
+        self._names(
+            (*path, "channels"), table.get("channels"), _("there is no channel {name}"), channels
+        )
         if values is None or is_on is None:
             return None
         for key, reason in mistakes_of(kind, values, self._stations if is_on else None):
@@ -149,7 +161,7 @@ class AlertTables(Tables):
         return kind
 
     def _channel(self, name: str, raw: Any) -> Channel | None:
-        path: KeyPath = ("ways", name)
+        path: KeyPath = ("channels", name)
         table = self.table(path, raw)
         if table is not raw:
             return None

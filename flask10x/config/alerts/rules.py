@@ -459,6 +459,8 @@ class Alerts:
     """The most messages that a channel gets in a day of the service's zone."""
     file: str = ""
     """The path of the file; empty: no file."""
+    has_former_names: bool = field(default=False, compare=False)
+    """Whether the file has keys under the names of a former version, which are read for now."""
     digest: str = field(default="", compare=False)
     """The SHA-256 of the file as it was read; empty: no file."""
     by_name: dict[str, Rule] = field(init=False, repr=False, compare=False)
@@ -488,7 +490,7 @@ RULES: dict[str, tuple[type[Rule], tuple[Key, ...]]] = {
 }
 """The class of each kind of rule, and the keys that only this kind has."""
 # The keys of all kinds of rules. The first two are read before the others.
-RULE_KEYS = (Key("kind", one_of(KINDS)), Key("on", switch), Key("ways", names, "channels"))
+RULE_KEYS = (Key("kind", one_of(KINDS)), Key("on", switch), Key("channels", names))
 CHANNELS: dict[str, tuple[type[Channel], tuple[Key, ...]]] = {
     "webhook": (Webhook, keys_of(Webhook)),
     "command": (Command, keys_of(Command)),

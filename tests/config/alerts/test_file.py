@@ -52,7 +52,7 @@ urgent = ["database", "stuffy_bedroom"]
 
 [rules.silence]
 after_min = 2.5
-ways = ["phone"]
+channels = ["phone"]
 
 [rules.queue]
 for_min = 3
@@ -104,18 +104,18 @@ measurement = "temperature_dht11"
 fall = 3.5
 within_min = 15
 
-[ways.phone]
+[channels.phone]
 kind = "apprise"
 urls_file = "credential:alerts"
 language = "ja"
 daily_max = 200
 
-[ways.house]
+[channels.house]
 kind = "webhook"
 url = "https://example.org/hook?a=1"
 secret_file = "/etc/flask10x/secret"
 
-[ways.speaker]
+[channels.speaker]
 kind = "command"
 command = ["/usr/local/bin/say", "", "--loud"]
 """
@@ -125,6 +125,22 @@ def alerts(text: str, stations: Stations = BUILT_IN) -> Alerts:
     read = alert_file.parse(text.encode(), FILE, stations)
     schemas.check_right("alerts", text)
     return read
+
+
+def test_names_of_a_former_version_are_read() -> None:
+    """`ways` is `channels` now; a mistake has its line, and what is in quotes stays."""
+    text = 'language = "en"\n[rules.disk]\n ways = ["ways"]\n[ways.ways]\nkind = "command"\n'
+    former = alert_file.parse((text + 'command = ["/bin/ways"]').encode(), FILE, BUILT_IN)
+    assert former.has_former_names
+    assert former.by_name["disk"].channels == ("ways",)
+    (channel,) = former.channels
+    assert isinstance(channel, Command) and channel.arguments == ("/bin/ways",)
+    with pytest.raises(AlertsError) as caught:
+        alert_file.parse((text + "[rules.disc]").encode(), FILE, BUILT_IN)
+    assert "line 6: [rules.disc] kind: " in str(caught.value.mistakes)
+    now = alert_file.with_names_of_now(text.encode()).decode()
+    assert now == text.replace("[ways.", "[channels.").replace(" ways =", " channels =")
+    assert not alerts("").has_former_names
 
 
 def mistakes(text: str) -> list[str]:
@@ -293,8 +309,8 @@ def test_a_station_of_the_file_of_stations_can_be_named() -> None:
             " first, 32 at most (did you mean my_disk?)",
         ),
         (
-            '[rules.disk]\nways = ["phon"]\n[ways.phone]\nkind = "apprise"\nurls_file = "/x"',
-            "line 2: [rules.disk] ways: there is no channel phon (did you mean phone?)",
+            '[rules.disk]\nways = ["phon"]\n[channels.phone]\nkind = "apprise"\nurls_file = "/x"',
+            "line 2: [rules.disk] channels: there is no channel phon (did you mean phone?)",
         ),
         (
             '[quiet_hours]\nfrom = "22:00"\nto = "22:00"',
@@ -310,31 +326,31 @@ def test_a_station_of_the_file_of_stations_can_be_named() -> None:
             "line 4: [quiet_hours] urgent: there is no rule disc (did you mean disk?)",
         ),
         (
-            "[ways.x]",
-            "line 1: [ways.x] kind: is missing: one of webhook, command, apprise",
+            "[channels.x]",
+            "line 1: [channels.x] kind: is missing: one of webhook, command, apprise",
         ),
         (
-            '[ways.x]\nkind = "mail"',
-            "line 2: [ways.x] kind: is 'mail': one of webhook, command, apprise is needed",
+            '[channels.x]\nkind = "mail"',
+            "line 2: [channels.x] kind: is 'mail': one of webhook, command, apprise is needed",
         ),
         (
-            '[ways.x]\nkind = "command"\ncommand = ["say", "hi"]',
-            "line 3: [ways.x] command: is 'say': the whole path of the program is needed, such as"
-            " /usr/bin/logger",
+            '[channels.x]\nkind = "command"\ncommand = ["say", "hi"]',
+            "line 3: [channels.x] command: is 'say': the whole path of the program is needed, such"
+            " as /usr/bin/logger",
         ),
         (
-            '[ways.x]\nkind = "command"\ncommand = "/bin/say hi"',
-            "line 3: [ways.x] command: is '/bin/say hi': a list such as"
+            '[channels.x]\nkind = "command"\ncommand = "/bin/say hi"',
+            "line 3: [channels.x] command: is '/bin/say hi': a list such as"
             ' ["/usr/local/bin/say", "--loud"] is needed',
         ),
         (
-            '[ways.x]\nkind = "apprise"\nurls_file = "urls"',
-            "line 3: [ways.x] urls_file: is 'urls': /absolute/path is needed, or credential: and a"
-            " name",
+            '[channels.x]\nkind = "apprise"\nurls_file = "urls"',
+            "line 3: [channels.x] urls_file: is 'urls': /absolute/path is needed, or credential:"
+            " and a name",
         ),
         (
-            '[ways.x]\nkind = "webhook"\nurl = "https://example.org"\nsecret = "s"',
-            "line 4: [ways.x] secret: unknown key (did you mean secret_file?)",
+            '[channels.x]\nkind = "webhook"\nurl = "https://example.org"\nsecret = "s"',
+            "line 4: [channels.x] secret: unknown key (did you mean secret_file?)",
         ),
     ],
 )
@@ -436,22 +452,22 @@ def test_a_change_has_one_direction() -> None:
 def test_an_address_has_a_host_that_can_be_asked(url: str | int, key: str) -> None:
     quoted = f'"{url}"' if isinstance(url, str) else url
     written = f"{key} = {quoted}\n"
-    text = written if key == "base_url" else f'[ways.x]\nkind = "webhook"\n{written}'
+    text = written if key == "base_url" else f'[channels.x]\nkind = "webhook"\n{written}'
     (message,) = mistakes(text)
     assert f"{key}: is {url!r}: an address such as http" in message
 
 
 def test_an_address_has_no_password_and_that_of_the_pages_no_query() -> None:
-    text = 'base_url = "http://x/?a"\n[ways.x]\nkind = "webhook"\nurl = "https://a:b@x"\n'
+    text = 'base_url = "http://x/?a"\n[channels.x]\nkind = "webhook"\nurl = "https://a:b@x"\n'
     assert mistakes(text) == [
         "line 1: base_url: is 'http://x/?a': an address without ? is needed",
-        "line 4: [ways.x] url: is 'https://a:b@x': an address without a user and a password is"
+        "line 4: [channels.x] url: is 'https://a:b@x': an address without a user and a password is"
         " needed",
     ]
 
 
 def test_all_mistakes_are_named_from_the_top_down() -> None:
-    text = '[ways.x]\nkind = "mail"\n[rules.disk]\nfree_percent = 0\nways = ["y"]\n'
+    text = '[channels.x]\nkind = "mail"\n[rules.disk]\nfree_percent = 0\nways = ["y"]\n'
     assert [mistake.partition(":")[0] for mistake in mistakes(text)] == [
         "line 2",
         "line 4",

@@ -138,7 +138,7 @@ def test_a_channel_is_made_and_its_secret_is_in_a_private_file_only(
     assert path.read_text() == f"tgram://123456789:{TOKEN}/987654321\n"
     assert alerts_of(settings) == {
         "language": "en",
-        "ways": {"phone": {"kind": "apprise", "urls_file": str(path), "loopback": False}},
+        "channels": {"phone": {"kind": "apprise", "urls_file": str(path), "loopback": False}},
     }
     page = client.get(PAGE).text
     assert "phone" in page and "Telegram" in page
@@ -153,14 +153,14 @@ def test_what_is_left_empty_is_kept_and_undoing_brings_the_former_secret_back(
     client.post(f"{PAGE}/channel", data=telegram(token))
     form = {"token": token, "kind": "telegram", "name": "phone", "language": "ja"}
     assert client.post(f"{PAGE}/channel", data={**form, "daily_max": "5"}).status_code == 303
-    first = alerts_of(settings)["ways"]["phone"]
+    first = alerts_of(settings)["channels"]["phone"]
     assert (first["language"], first["daily_max"]) == ("ja", 5)
     assert len(secrets_of(settings)) == 1
     other = telegram(token, name="phone", secret="987654321:" + TOKEN[::-1])
     assert client.post(f"{PAGE}/channel", data=other).status_code == 303
-    assert alerts_of(settings)["ways"]["phone"]["urls_file"] != first["urls_file"]
+    assert alerts_of(settings)["channels"]["phone"]["urls_file"] != first["urls_file"]
     client.post("/setup/undo", data={"token": token, "number": of.changes[0].number})
-    assert alerts_of(settings)["ways"]["phone"] == first
+    assert alerts_of(settings)["channels"]["phone"] == first
     assert TOKEN in Path(first["urls_file"]).read_text()
 
 
@@ -208,7 +208,7 @@ def test_no_page_file_or_log_has_a_secret(
     refused = client.post(f"{PAGE}/channel", data=old)
     assert refused.status_code == 409
     diff = re.findall(r"<pre[^>]*>(.*?)</pre>", refused.text, re.DOTALL)
-    assert any("[ways.other]" in text for text in diff)
+    assert any("[channels.other]" in text for text in diff)
     assert not any(TOKEN in text for text in diff)
     assert len(secrets_of(settings)) == 4
     pages = [f"{PAGE}/channel?name={name}" for name in ("phone", "house", "mail")]
@@ -272,13 +272,14 @@ def test_an_address_that_was_in_the_file_works_and_goes_into_a_private_one(
     token = become(open_client, of)
     settings: Settings = open_client.application.extensions["flask10x"].settings
     path = settings.data_dir / "alerts.toml"
+    # As a former version called it; the change gives it its name of now.
     path.write_text(f'[ways.house]\nkind = "webhook"\nurl = "{receiver.url}/{TOKEN}"\n')
     test = {"token": token, "name": "house"}
     assert "sent and accepted" in words(open_client.post(f"{PAGE}/test", data=test).text)
     # The form has it no more, and what is left empty stays.
     form = webhook(token, "", name="house", daily_max="5")
     assert open_client.post(f"{PAGE}/channel", data=form).status_code == 303
-    (way,) = alerts_of(settings)["ways"].values()
+    (way,) = alerts_of(settings)["channels"].values()
     assert (way["daily_max"], "url" in way, "loopback" in way) == (5, False, False)
     (secret,) = secrets_of(settings)
     assert way["url_file"] == str(secret) and secret.stat().st_mode & 0o777 == 0o600
@@ -287,7 +288,7 @@ def test_an_address_that_was_in_the_file_works_and_goes_into_a_private_one(
     # Another address is another receiver, which may not be this machine by itself.
     form = webhook(token, "https://example.org/other", name="house")
     assert open_client.post(f"{PAGE}/channel", data=form).status_code == 303
-    (way,) = alerts_of(settings)["ways"].values()
+    (way,) = alerts_of(settings)["channels"].values()
     assert way["url_file"] != str(secret) and way["loopback"] is False
     wrong = open_client.post(f"{PAGE}/channel", data=webhook(token, "example.org", name="house"))
     assert wrong.status_code == 400 and "https://example.org/hook is needed" in wrong.text
@@ -297,7 +298,7 @@ def test_a_program_is_shown_and_neither_made_nor_changed_here(
     client: FlaskClient, settings: Settings, token: str
 ) -> None:
     path = settings.data_dir / "alerts.toml"
-    path.write_text(text := '[ways.siren]\nkind = "command"\ncommand = ["/bin/true", "<b>"]\n')
+    path.write_text(text := '[channels.siren]\nkind = "command"\ncommand = ["/bin/true", "<b>"]\n')
     page = client.get(PAGE).text
     assert "siren" in page and "/bin/true &lt;b&gt;" in page and "name=siren" not in page
     assert client.get(f"{PAGE}/channel?name=siren").status_code == 404
@@ -313,7 +314,7 @@ def test_a_program_is_shown_and_neither_made_nor_changed_here(
     assert path.read_text() == text
 
 
-@pytest.mark.parametrize("text", ['x"]\n[ways.y]\nkind = "command"', "x\r\nBcc: a@b.org", "\0"])
+@pytest.mark.parametrize("text", ['x"]\n[channels.y]\nkind = "command"', "x\r\nBcc: a@b.org", "\0"])
 def test_no_field_brings_more_than_its_own_value(
     client: FlaskClient, settings: Settings, token: str, text: str
 ) -> None:
@@ -613,7 +614,7 @@ def test_a_channel_that_a_rule_needs_stays(
     both = limit(token, name="data2_co2_above", channels=["phone", "other"])
     client.post(f"{PAGE}/rule", data=both)
     assert client.post(f"{PAGE}/remove", data=form).status_code == 303
-    assert alerts_of(settings)["rules"]["data2_co2_above"]["ways"] == ["other"]
+    assert alerts_of(settings)["rules"]["data2_co2_above"]["channels"] == ["other"]
 
 
 def test_a_file_with_a_mistake_is_shown_and_stays(
@@ -639,14 +640,14 @@ def test_only_administrators_see_where_a_channel_leads(
 ) -> None:
     assert token
     path = settings.data_dir / "alerts.toml"
-    path.write_text('[ways.house]\nkind = "webhook"\nurl = "http://ha.local/api/webhook/abc"\n')
+    path.write_text('[channels.house]\nkind = "webhook"\nurl = "http://ha.local/api/webhook/abc"\n')
     stranger = app.test_client()
     # The whole address may be a secret.
     assert "http://ha.local/…" in client.get(PAGE).text
     for page in (PAGE, f"{PAGE}/channel?name=house"):
         assert "webhook/abc" not in client.get(page).text
         assert "ha.local" not in stranger.get(page).text
-    path.write_text("[ways.house]\nurl = http://ha.local/api/webhook/abc\n")
+    path.write_text("[channels.house]\nurl = http://ha.local/api/webhook/abc\n")
     assert "webhook/abc" in client.get(PAGE).text
     for page in (PAGE, f"{PAGE}/channel?kind=ntfy", f"{PAGE}/rule?kind=silence"):
         assert "webhook/abc" not in stranger.get(page).text
@@ -677,7 +678,7 @@ def test_rules_of_each_kind_can_be_changed(
 def test_names_are_only_text(client: FlaskClient, settings: Settings, token: str) -> None:
     (settings.data_dir / "stations.toml").write_text("")
     path = settings.data_dir / "alerts.toml"
-    path.write_text('[ways.x]\nkind = "webhook"\nurl = "http://a/<script>1</script>"\n')
+    path.write_text('[channels.x]\nkind = "webhook"\nurl = "http://a/<script>1</script>"\n')
     for page in (PAGE, f"{PAGE}/channel?name=x"):
         assert "<script>1" not in client.get(page).text
     attack = '"><script>1</script>'
@@ -759,7 +760,7 @@ def test_urls_are_as_apprise_reads_them() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ['x"]\n[ways.y]\nkind = "command"', "x\r\n", "\0", "🏠" * 50])
+@pytest.mark.parametrize("text", ['x"]\n[channels.y]\nkind = "command"', "x\r\n", "\0", "🏠" * 50])
 def test_no_field_of_a_rule_brings_more_than_its_own_value(
     client: FlaskClient, settings: Settings, token: str, text: str
 ) -> None:

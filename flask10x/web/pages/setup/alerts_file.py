@@ -94,11 +94,11 @@ class AlertsFile:
     def only_to(self, channel: str) -> list[str]:
         """Return the names of the rules whose messages go to this channel alone."""
         tables = self.data.get("rules", {})
-        return [name for name, table in tables.items() if table.get("ways") == [channel]]
+        return [name for name, table in tables.items() if table.get("channels") == [channel]]
 
     def _as_if_on(self, name: str) -> Rule | None:
         table = {**self.table("rules", name), "on": True}
-        data = {"rules": {name: table}, "ways": self.data.get("ways", {})}
+        data = {"rules": {name: table}, "channels": self.data.get("channels", {})}
         alerts, _ = alert_file.checked(data, self.path, self.settings.stations)
         return alerts.by_name.get(name)
 
@@ -117,7 +117,7 @@ class AlertsFile:
 
     def _beginning(self) -> bytes:
         if self.former is not None:
-            return self.former
+            return alert_file.with_names_of_now(self.former)
         return toml.schema_line("alerts").encode()
 
 
@@ -134,7 +134,8 @@ def load(settings: Settings) -> AlertsFile:
         alerts = DEFAULT if former is None else alert_file.parse(former, path, settings.stations)
     except AlertsError as error:
         return AlertsFile(path, settings, former, {}, settings.alerts, str(error))
-    data = {} if former is None else tomllib.loads(former.decode())
+    renamed = alert_file.with_names_of_now(former or b"")
+    data = tomllib.loads(renamed.decode())
     return AlertsFile(path, settings, former, data, alerts)
 
 
@@ -181,8 +182,8 @@ def removed(top: str, name: str) -> Editing:
             del data[top]
         if top == "rules" and name not in KINDS:
             _take_out(data.get("quiet_hours", {}), "urgent", name)
-        for rule in data.get("rules", {}).values() if top == "ways" else ():
-            _take_out(rule, "ways", name)
+        for rule in data.get("rules", {}).values() if top == "channels" else ():
+            _take_out(rule, "channels", name)
 
     return edit
 

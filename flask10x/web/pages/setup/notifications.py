@@ -50,7 +50,7 @@ TEST_WAIT_SEC = 25.0
 _testing = Lock()
 LANGUAGES = {"": "", "en": "English", "ja": "日本語"}
 FIELD_OF_KEY = dict.fromkeys(("above", "below", "rise", "fall"), "value")
-FIELD_OF_KEY |= {"station": "about", "measurement": "about", "ways": "channels"}
+FIELD_OF_KEY |= {"station": "about", "measurement": "about"}
 # Half an hour is a time; half a message is none.
 FRACTIONS = {"reminder_after_h"}
 GENERAL = ("base_url", "from", "to", "reminder_after_h", "daily_max")
@@ -125,7 +125,7 @@ def _folder_of_secrets(file: AlertsFile) -> str:
     folder = str(file.settings.data_dir / channels.FOLDER)
     is_used = any(
         str(table.get(key, "")).startswith(f"{folder}/")
-        for table in file.data.get("ways", {}).values()
+        for table in file.data.get("channels", {}).values()
         for key in ("urls_file", "url_file", "secret_file")
     )
     return folder if is_used else ""
@@ -410,14 +410,14 @@ class _ChannelForm:
         values = self._table({key: str(path) for key, path in paths.items()})
 
         def edit(data: MutableMapping[str, Any]) -> None:
-            tables = alerts_file.tables_of(data, "ways")
+            tables = alerts_file.tables_of(data, "channels")
             if name not in tables:
                 tables[name] = {}
             alerts_file.put(tables[name], values, [*values])
 
         is_named = False
         try:
-            problems = _Change(self._file, "channel", name, ("ways", name), edit).make(browser)
+            problems = _Change(self._file, "channel", name, ("channels", name), edit).make(browser)
             is_named = not problems
         finally:
             if not is_named:
@@ -491,7 +491,7 @@ def remove_notification() -> Answer:
             text = t("These rules send to {name} alone: change them first: {rules}")
             text = text.format(name=name, rules=t.listed(only))
             return _page(400, message=text)
-        change = _Change(file, "channel_removed", name, (), alerts_file.removed("ways", name))
+        change = _Change(file, "channel_removed", name, (), alerts_file.removed("channels", name))
     else:
         name = request.form.get("rule", "")
         if not file.table("rules", name):
@@ -609,7 +609,10 @@ class _Draft:
             return None
         values = {name: value for name, value in self.table.items() if value is not None}
         kind = {} if self.name == self.kind else {"kind": self.kind}
-        data = {"rules": {self.name: {**kind, **values}}, "ways": self.file.data.get("ways", {})}
+        data = {
+            "rules": {self.name: {**kind, **values}},
+            "channels": self.file.data.get("channels", {}),
+        }
         stations = self.file.settings.stations
         alerts, mistakes = alert_file.checked(data, self.file.path, stations)
         return None if mistakes else alerts.by_name.get(self.name)

@@ -169,12 +169,12 @@ def _names(station: Station) -> str:
 
 def of_rule(kind: str, table: Mapping[str, Any], rule: Rule | None) -> dict[str, Any]:
     """Return the fields of a rule of the file; `rule` has the defaults of what it leaves out."""
-    values: dict[str, Any] = {"kind": kind, "channels": [*table.get("ways", ())]}
+    values: dict[str, Any] = {"kind": kind, "channels": [*table.get("channels", ())]}
     for key in RULES[kind][1]:
         value = table.get(key.name)
         if value is None and rule is not None:
             value = _default(key.name, getattr(rule, key.field))
-        if key.name in ("stations", "ways"):
+        if key.name in ("stations", "channels"):
             values[key.name] = [*table.get(key.name, ())]
         elif value is not None:
             values[key.name] = _text(value)
@@ -239,7 +239,7 @@ class Reader:
                 table[name] = self._number(name, is_needed=name in ("within_min", "readings"))
         if "clear" in keys:
             table["clear"] = self._clear(table)
-        return table | {"ways": self.values["channels"] or None}
+        return table | {"channels": self.values["channels"] or None}
 
     def _add_subject(self, table: dict[str, Any]) -> None:
         station, _, column = self.values["about"].partition(".")
