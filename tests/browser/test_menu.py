@@ -47,7 +47,7 @@ NAMES = {
 GROUPS = {
     "en": [
         ["House", ["Notes", "Uptime"]],
-        ["Setup", ["Devices", "Settings", "Status", "Rejected readings"]],
+        ["Setup", ["Sensors", "Settings", "Status", "Rejected readings"]],
         ["For programs", ["API"]],
     ],
     "ja": [
@@ -164,5 +164,5 @@ def test_the_menu_opens_and_closes_without_scripts(plain: Browser) -> None:
     plain.link("Dark").click()
     plain.wait(lambda: plain.attribute("html", "data-theme") == "dark", "dark")
     plain.one(".more summary").click()
-    plain.link("Devices").click()
+    plain.link("Sensors").click()
     plain.wait(lambda: plain.path == "/devices", "a page of the menu")

@@ -29,7 +29,7 @@ from flask10x.web.pages.setup import senders
 blueprint = Page(
     "devices",
     __name__,
-    text=N_("Devices"),
+    text=N_("Sensors"),
     group="setup",
     icon="M7 7h10v10H7zm3-4v4m4-4v4m-4 10v4m4-4v4M3 10h4m-4 4h4m10-4h4m-4 4h4",
 )

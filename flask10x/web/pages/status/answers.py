@@ -482,7 +482,7 @@ class Answers:
             mood, text = "warn", t("No data from: {names}.", names=self._names(missed))
             url = url_for("devices.as_page", _anchor=example.endpoint)
             sent = Remedy(
-                text=t("Its last readings, and how regularly it sends:"), url=url, link=t("Devices")
+                text=t("Its last readings, and how regularly it sends:"), url=url, link=t("Sensors")
             )
             remedies = [self._remedy("board"), sent, trial]
         elif awaited:
