@@ -60,18 +60,22 @@ def status() -> None:
     """
     place = _installed_place()
     try:
-        by = update.way().name
+        by = update.environment().name
     except ServiceError as error:
         by = str(error)
     click.echo(f"flask10x {flask10x.__version__}: {by}")
     rows = [(_("Settings"), place.settings), (_("Data"), place.data), (_("Units"), place.units)]
     for name, path in rows:
         click.echo(f"{name}: {path}")
-    states = installation.states(place)
-    for unit in states:
-        following = _("next: {time}").format(time=unit.following) if unit.following else ""
-        click.echo(f"{unit.name:<24} {unit.active:<10} {unit.enabled:<10} {following}".rstrip())
-    if next(unit for unit in states if unit.name == units.SERVICE).active != "active":
+    for name in units.names():
+        if (place.units / name).exists():
+            active, enabled, following = (
+                units.property_of(place, name, what)
+                for what in ("ActiveState", "UnitFileState", "NextElapseUSecRealtime")
+            )
+            following = _("next: {time}").format(time=following) if following else ""
+            click.echo(f"{name:<24} {active:<10} {enabled:<10} {following}".rstrip())
+    if units.property_of(place, units.SERVICE, "ActiveState") != "active":
         click.echo(_("it does not run; why: {command}").format(command=place.journal()))
         sys.exit(NOT_RUNNING)
     for page in address.addresses(settings_module.load()):

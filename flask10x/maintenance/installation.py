@@ -32,7 +32,9 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 KEPT_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG", "TERM")
 # As the settings are: secrets stay with root and the service.
 SETTINGS_MODE, FOLDER_MODE = 0o640, 0o750
-UNIT_MODE, UNITS_MODE = 0o644, 0o755
+UNIT_MODE = 0o644
+# On a busy machine a start takes half a minute; a migration may take hours.
+START_WITHIN_SEC = 90.0
 # Whose units run while they are not logged in (man 1 loginctl).
 LINGERING = Path("/var/lib/systemd/linger")
 
@@ -71,18 +73,27 @@ class Command:
             "cwd": self.folder or "/",
         }
 
-    def run(self) -> None:
-        """Run it, with its output where ours goes; raises CommandFailed."""
-        status = self._done(capture=False).returncode
+    def run(self, within_sec: float | None = None) -> bool:
+        """Run it, with its output where ours goes; whether it ended in this time.
+
+        Raises CommandFailed.
+        """
+        try:
+            status = self._done(capture=False, within_sec=within_sec).returncode
+        except subprocess.TimeoutExpired:
+            return False
         if status:
             text = _("{command} failed, exit status {status}")
             raise CommandFailed(text.format(command=self, status=status))
+        return True
 
     def output(self) -> str:
         """What it prints, whatever its exit status; raises CommandFailed when it is not there."""
         return str(self._done(capture=True).stdout)
 
-    def _done(self, *, capture: bool) -> "subprocess.CompletedProcess[str]":
+    def _done(
+        self, *, capture: bool, within_sec: float | None = None
+    ) -> "subprocess.CompletedProcess[str]":
         arguments = {"cwd": self.folder, **self._arguments()}
         try:
             return subprocess.run(  # noqa: S603
@@ -92,6 +103,7 @@ class Command:
                 stderr=subprocess.DEVNULL if capture else None,
                 text=True,
                 check=False,
+                timeout=within_sec,
                 **arguments,
             )
         except OSError as error:
@@ -119,28 +131,35 @@ def install(place: Place, say: Say, *, start: bool) -> None:
     _require_place(place)
     is_booted = _is_booted(place)
     if not place.is_user:
-        _make_account(place, say)
-    _make_folders(place, say)
-    _compile_pages()
+        try:
+            pwd.getpwnam(place.account)
+        except KeyError:
+            words = ["useradd", "--system", "--user-group", "--home-dir", str(place.data)]
+            words += ["--no-create-home", "--shell", "/usr/sbin/nologin", place.account]
+            run(say, Command(words))
+    _make_settings(place, say)
+    with suppress(CommandFailed):
+        # No start has to compile the pages then; the service may not write beside its program. Not
+        # the program that may be in the folder where the command was given.
+        Command([str(units.program().with_name("python")), "-P", "-m", COMPILER]).output()
     added = write_units(place, say)
     if is_booted:
         run(say, Command(place.systemctl("daemon-reload")))
     chosen = [name for name in added if _is_to_be_enabled(name, place, say)]
     if chosen:
         run(say, Command(place.systemctl("enable", "--quiet", *chosen)))
-    if place.is_user:
-        _linger(place, say)
+    if place.is_user and not (LINGERING / place.account).exists():
+        # So that its units run while the user is not logged in; that may be root's to allow.
+        command = Command(["loginctl", "enable-linger", place.account])
+        try:
+            run(say, command)
+        except CommandFailed:
+            text = _("so that it starts at boot, and not when you log in: sudo {command}")
+            say(text.format(command=command))
     if not is_booted:
         say(_("systemd does not run here: the service starts at the next boot"))
     elif start:
         start_service(place, say)
-
-
-def _compile_pages() -> None:
-    """Compile the pages, so that no start has to; the service may not write beside its program."""
-    with suppress(CommandFailed):
-        # Not the program that may be in the folder where the command was given.
-        Command([str(units.program().with_name("python")), "-P", "-m", COMPILER]).output()
 
 
 def start_service(place: Place, say: Say) -> None:
@@ -149,7 +168,7 @@ def start_service(place: Place, say: Say) -> None:
     Raises CommandFailed with the command that shows why.
     """
     beside = [name for name in units.names() if name.endswith((".socket", ".timer"))]
-    enabled = [n for n in beside if _unit_state(place, n) == "enabled"]
+    enabled = [n for n in beside if units.property_of(place, n, "UnitFileState") == "enabled"]
     held = units.property_of(place, units.SOCKET, "ActiveState") == "active"
     try:
         runs = units.property_of(place, units.SERVICE, "ActiveState") == "active"
@@ -158,7 +177,7 @@ def start_service(place: Place, say: Say) -> None:
             run(say, Command(place.systemctl("stop", units.SERVICE)))
         if enabled:
             run(say, Command(place.systemctl("start", *enabled)))
-        run(say, Command(place.systemctl("restart", units.SERVICE)))
+        _restart(place, say)
         # Where it runs: it needs a broker.
         run(say, Command(place.systemctl("try-restart", units.BY_HAND)))
     except CommandFailed as error:
@@ -166,16 +185,29 @@ def start_service(place: Place, say: Say) -> None:
         raise CommandFailed(text.format(error=error, command=place.journal())) from error
 
 
+def _restart(place: Place, say: Say) -> None:
+    """Restart the service; raises CommandFailed for one that neither answers nor migrates."""
+    command = Command(place.systemctl("restart", units.SERVICE))
+    say(f"$ {command}")
+    while not command.run(START_WITHIN_SEC):
+        if units.property_of(place, units.SERVICE, "StatusText") != units.MIGRATING:
+            text = _("{command}: no answer of the service for {seconds} s")
+            raise CommandFailed(text.format(command=command, seconds=round(START_WITHIN_SEC)))
+        # The start that goes on is waited for.
+        command = Command(place.systemctl("start", units.SERVICE))
+
+
 def uninstall(place: Place, say: Say) -> None:
     """Stop the service and take its units away; settings, drop-ins and data stay."""
     ours = [name for name in units.names() if (place.units / name).exists()]
-    if _is_booted(place):
-        order = sorted(ours, key=lambda name: not name.endswith(".socket"))
+    order = sorted(ours, key=lambda name: not name.endswith(".socket"))
+    is_booted = _is_booted(place)
+    if is_booted:
         run(say, Command(place.systemctl("disable", "--quiet", "--now", *order)))
     for name in ours:
         say(f"$ rm {place.units / name}")
         (place.units / name).unlink()
-    if _is_booted(place):
+    if is_booted:
         run(say, Command(place.systemctl("daemon-reload")))
 
 
@@ -216,10 +248,6 @@ def _require_place(place: Place) -> None:
     if os.geteuid() != 0:
         text = _("only root may do this: {command}; or --user, for a service of your own")
         raise ServiceError(text.format(command=place.own("service", "install")))
-    _require_visible_program()
-
-
-def _require_visible_program() -> None:
     own = units.program()
     if any(own.resolve().is_relative_to(home) or own.is_relative_to(home) for home in units.HOMES):
         text = _(
@@ -240,34 +268,20 @@ def _is_booted(place: Place) -> bool:
     return bool(units.answer(place.systemctl("show-environment")))
 
 
-def _make_account(place: Place, say: Say) -> None:
-    try:
-        pwd.getpwnam(place.account)
-        return
-    except KeyError:
-        words = ["useradd", "--system", "--user-group", "--home-dir", str(place.data)]
-        words += ["--no-create-home", "--shell", "/usr/sbin/nologin", place.account]
-        run(say, Command(words))
-
-
-def _make_folders(place: Place, say: Say) -> None:
-    """The folder of the settings and their file; that of the data where systemd makes none."""
-    folders = [place.settings.parent, *([place.data] if place.is_user else [])]
-    for folder in folders:
-        if not folder.is_dir():
-            folder.mkdir(parents=True)
-            folder.chmod(FOLDER_MODE)
-            _give(folder, place)
-    if place.settings.exists():
-        return
-    say(_("writes {path}").format(path=place.settings))
-    write(place.settings, units.text_of(place.settings.name, place), SETTINGS_MODE)
-    _give(place.settings, place)
-
-
-def _give(path: Path, place: Place) -> None:
+def _make_settings(place: Place, say: Say) -> None:
+    """Make the folder of the settings and their file; that of the data where systemd makes none."""
+    made = [place.settings.parent, *([place.data] if place.is_user else [])]
+    made = [folder for folder in made if not folder.is_dir()]
+    for folder in made:
+        folder.mkdir(parents=True)
+        folder.chmod(FOLDER_MODE)
+    if not place.settings.exists():
+        say(_("writes {path}").format(path=place.settings))
+        write(place.settings, units.text_of(place.settings.name, place), SETTINGS_MODE)
+        made.append(place.settings)
     if not place.is_user:
-        shutil.chown(path, group=place.account)
+        for path in made:
+            shutil.chown(path, group=place.account)
 
 
 def _is_to_be_enabled(name: str, place: Place, say: Say) -> bool:
@@ -276,7 +290,9 @@ def _is_to_be_enabled(name: str, place: Place, say: Say) -> bool:
         return False
     if name != units.SOCKET:
         return True
-    bind, held = settings_module.load().bind, _held(place)
+    lines = units.text_of(units.SOCKET, place).splitlines()
+    held = next(line.partition("=")[2] for line in lines if line.startswith("ListenStream="))
+    bind = settings_module.load().bind
     if bind == held or (place.units / f"{name}.d").is_dir():
         return True
     text = _(
@@ -285,54 +301,6 @@ def _is_to_be_enabled(name: str, place: Place, say: Say) -> bool:
     )
     say(text.format(unit=name, bind=bind, held=held))
     return False
-
-
-def _held(place: Place) -> str:
-    lines = units.text_of(units.SOCKET, place).splitlines()
-    return next(line.partition("=")[2] for line in lines if line.startswith("ListenStream="))
-
-
-def _linger(place: Place, say: Say) -> None:
-    """Let a user's units run while the user is not logged in; a remark where that is root's."""
-    command = Command(["loginctl", "enable-linger", place.account])
-    if (LINGERING / place.account).exists():
-        return
-    try:
-        run(say, command)
-    except CommandFailed:
-        text = _("so that it starts at boot, and not when you log in: sudo {command}")
-        say(text.format(command=command))
-
-
-def _unit_state(place: Place, name: str) -> str:
-    return units.property_of(place, name, "UnitFileState")
-
-
-@dataclass(frozen=True, slots=True)
-class UnitState:
-    """What systemd says of a unit."""
-
-    name: str
-    active: str
-    enabled: str
-    following: str
-    """When a timer starts its unit next; empty for others."""
-
-
-def states(place: Place) -> list[UnitState]:
-    """The state of each unit of this version that is installed."""
-    return [
-        UnitState(
-            name,
-            units.property_of(place, name, "ActiveState"),
-            _unit_state(place, name),
-            units.property_of(place, name, "NextElapseUSecRealtime")
-            if name.endswith(".timer")
-            else "",
-        )
-        for name in units.names()
-        if (place.units / name).exists()
-    ]
 
 
 def failures(place: Place) -> dict[str, str]:

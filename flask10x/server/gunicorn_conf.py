@@ -13,8 +13,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -33,14 +33,12 @@ from flask10x.server import migration
 from flask10x.server.address import greet, require_free
 from flask10x.server.systemd import Reporting, Systemd, Writing
 from flask10x.server.worker import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SEC, Worker
-from flask10x.system import limits, logs, uploads
+from flask10x.system import limits, logs, units, uploads
 from flask10x.system.background import About, Background
 from flask10x.system.clock import monotonic_ms
 from flask10x.system.gauges import SLOTS, Gauges
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from flask import Flask
 
     from flask10x.recording.shared_queue import SharedQueues
@@ -196,9 +194,17 @@ def _take_stations(stations: Changes) -> None:
     _warn_of_migration(messages)
 
 
-def _unwatched() -> "AbstractContextManager[None]":
+@contextmanager
+def _unwatched() -> Iterator[None]:
     """What may take hours and keeps this process from reporting that it is well."""
-    return nullcontext() if _reporting is None else _reporting.away()
+    if _reporting is not None:
+        with _reporting.away():
+            yield
+        return
+    # An update waits for it, and not for a version that hangs.
+    _systemd.say(f"STATUS={units.MIGRATING}")
+    yield
+    _systemd.say("STATUS=starts")
 
 
 def _writing() -> Writing:

@@ -26,6 +26,8 @@ SERVICE, SOCKET = environment_file.UNIT, "flask10x.socket"
 BACKUP = "flask10x-backup.service"
 # It needs a broker and its settings: docs/en/howto/mqtt.md.
 BY_HAND = "flask10x-mqtt.service"
+# The line "Status" of a service that starts, while it does that.
+MIGRATING = "migrates the database"
 KINDS = (".service", ".socket", ".timer")
 # While it exists, systemd is what runs this machine (man 3 sd_booted).
 BOOTED = Path("/run/systemd/system")
