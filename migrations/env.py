@@ -12,6 +12,7 @@ from sqlalchemy import Column, MetaData
 from sqlalchemy.types import DOUBLE_PRECISION, REAL
 
 from flask10x.config import settings as settings_module
+from flask10x.database import schema
 from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.database.tables import NUMBER, metadata, readings, shared_metadata
@@ -34,6 +35,7 @@ def run() -> None:
             transactional_ddl=True,
             render_as_batch=True,
         )
+        schema.forget_former(connection)
         context.run_migrations()
 
 

@@ -103,7 +103,6 @@ class Database:
     @contextmanager
     def migration(self) -> Iterator[Connection]:
         """As `commit`, to create what a commit needs; of several hosts one at a time."""
-        self._connections.prepare_migration()
         with self.turn():
             with self._connections.migration() as connection:
                 yield connection

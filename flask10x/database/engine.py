@@ -123,9 +123,6 @@ class Connections:
     def explain(self, error: "DBAPIError") -> None:
         """Add to the error what else can be found out now, and what helps."""
 
-    def prepare_migration(self) -> None:
-        """Do beforehand what takes long and holds up neither readers nor commits: an index."""
-
     def migration(self) -> "AbstractContextManager[Connection]":
         """A write transaction beside which no other commits or migrates; with the commit lock."""
         return self.writer.begin()

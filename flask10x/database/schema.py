@@ -9,7 +9,7 @@ from contextlib import suppress
 from gettext import gettext as _
 from pathlib import Path
 
-from sqlalchemy import Connection, column, select, table
+from sqlalchemy import Connection, column, delete, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import CHECKOUT, Settings
@@ -31,6 +31,9 @@ NOT_GRANTED = "42501"
 
 # What the note has in its name that says for what the database was fit when it answered last.
 FIT = ".fits"
+
+# The versions before the first migration that this program has, whose databases it takes over.
+TAKEN_OVER = ("0012", "0013", "0014", "0015", "0016", "0017", "0018")
 
 # A disk that fails for a moment looks like damage to SQLite, so it is looked again.
 LOOKS = 3
@@ -99,14 +102,19 @@ def migrations() -> Path:
 
 def all_revisions() -> list[str]:
     """Every revision that this program knows, oldest first; the last one is what it needs."""
+    return [*TAKEN_OVER, *chain()]
+
+
+def chain() -> list[str]:
+    """The revisions of the migrations that this program has, oldest first."""
     after = {}
     for file in (migrations() / "versions").glob("*.py"):
         assigned = dict(_ASSIGNED.findall(file.read_text(encoding="utf-8")))
         after[assigned["down_revision"]] = assigned["revision"]
-    chain: list[str] = []
-    while (following := after.get(chain[-1] if chain else "")) is not None:
-        chain.append(following)
-    return chain
+    found: list[str] = []
+    while (following := after.get(found[-1] if found else "")) is not None:
+        found.append(following)
+    return found
 
 
 def current(connection: Connection) -> str | None:
@@ -208,9 +216,9 @@ def downgrade(settings: Settings, revision: str) -> None:
     What only newer revisions have is dropped; readings stay. Raises SchemaError when this program
     does not know the revision, or the database can't be changed now.
     """
-    if revision not in all_revisions():
+    if revision not in chain():
         text = _("there is no version {version}; there are: {names}")
-        raise SchemaError(text.format(version=revision, names=", ".join(all_revisions())))
+        raise SchemaError(text.format(version=revision, names=", ".join(chain())))
     try:
         _run(settings, revision, back=True)
     except (DBAPIError, CommitNotReplicated) as error:
@@ -221,9 +229,17 @@ def downgrade(settings: Settings, revision: str) -> None:
 def make(settings: Settings, revision: str) -> None:
     """Make a database at this revision, or bring an older one of ours there.
 
-    Nothing is made for the stations: `upgrade` does it. Raises what Alembic and SQLAlchemy raise.
+    In the place of a revision that is taken over it is the first one of the migrations, which has
+    all that those had. Nothing is made for the stations: `upgrade` does it. Raises what Alembic and
+    SQLAlchemy raise.
     """
-    _run(settings, revision)
+    _run(settings, max(revision, chain()[0]))
+
+
+def forget_former(connection: Connection) -> None:
+    """Let the first migration run on a database that it takes over."""
+    if inspect(connection).has_table(_version.name):
+        connection.execute(delete(_version).where(_version.c.version_num.in_(TAKEN_OVER)))
 
 
 def _run(settings: Settings, revision: str, *, back: bool = False) -> None:

@@ -4,9 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import alembic.command
 import pytest
-from alembic.config import Config
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
@@ -61,46 +59,6 @@ def test_wrong_sql_keeps_its_traceback(settings: Settings, path: Path) -> None:
     execute(path, "CREATE TABLE readings (id INTEGER)")
     with pytest.raises(DBAPIError, match=r'"?readings"? already exists'):
         schema.upgrade(settings)
-
-
-def configuration(settings: Settings) -> Config:
-    config = Config(attributes={"settings": settings})
-    config.set_main_option("script_location", str(schema.migrations()))
-    return config
-
-
-BODY = "'{}'" if databases.ON_POSTGRES else "x'7b7d'"
-ROWS = {
-    "readings (id, endpoint, received_at, arrived_at, pressure)": "7, 'data', 5, 9, 1.5",
-    "counters (name, value)": "'write_errors', 3",
-    "followers (name, last_id)": "'rollups', 7",
-    "rejected (id, endpoint, received_at, end_bytes, media_type, reasons, hint, body)": (
-        f"7, 'data', 5, 512, '', '{{}}', '', {BODY}"
-    ),
-    "notes (id, first_ms, last_ms, text, written_at)": "2, 0, 1, 'window', 5",
-    "rollups (endpoint, measurement, hour, readings, count)": "'data', 'pressure', 0, 1, 1",
-}
-
-
-def test_a_filled_database_of_the_first_version_goes_on(settings: Settings, path: Path) -> None:
-    def stored() -> list[object]:
-        return [select(path, f"SELECT * FROM {table.partition(' ')[0]}")[0][:4] for table in ROWS]
-
-    alembic.command.upgrade(configuration(settings), "0012")
-    for table, values in ROWS.items():
-        execute(path, f"INSERT INTO {table} VALUES ({values})")
-    columns = "name, first_id, last_id, import_id, size_bytes"
-    execute(path, f"INSERT INTO exports ({columns}) VALUES ('PicodataX.csv', 1, 5, 2, 259)")
-    before = stored()
-    schema.upgrade(settings)
-    assert select(path, "SELECT version_num FROM alembic_version") == [
-        (schema.all_revisions()[-1],)
-    ]
-    assert stored() == before
-    columns = "state, first_id, last_id, import_id, size_bytes, endpoint"
-    files = select(path, f"SELECT {columns} FROM csv_files")
-    assert files == [("current", 1, 5, 2, 259, None)]
-    alembic.command.check(configuration(settings))
 
 
 @pytest.mark.parametrize("version", ["0001", "0011"])

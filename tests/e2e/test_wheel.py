@@ -54,7 +54,7 @@ def test_it_holds_everything_and_nothing_else(installed: Path) -> None:
     names = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
     assert {
         "flask10x/migrations/env.py",
-        "flask10x/migrations/versions/0012_schema.py",
+        "flask10x/migrations/versions/0019_schema.py",
         "flask10x/locale/ja/LC_MESSAGES/flask10x.mo",
         "flask10x/deploy/flask10x.service",
         "flask10x/deploy/flask10x.socket",

@@ -11,14 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import alembic.command
 import pytest
-from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import schema
 from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import QueryTooLong, code_of, is_busy, kind_of
@@ -240,39 +237,6 @@ def test_a_person_s_row_waits_for_the_commit_before_it_and_follows_it(
         waiting.result()
     store(database, 1)
     assert ids(other) == [1, 2, 3, 4, 5, 6]
-
-
-# As programs at 0016 take ids, which may run beside those that do not write them down.
-FORMER_TAKE = (
-    "UPDATE log SET last_id = greatest(last_id, (SELECT coalesce(max(id), 0) FROM readings)) + 1"
-    " WHERE name = 'readings' RETURNING last_id"
-)
-
-
-def test_a_host_of_the_version_before_gives_the_same_ids(database: Database, other: Any) -> None:
-    for number in range(3):
-        store(database, 2)
-        with other.transaction():
-            other.execute("SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE")
-            (taken,) = other.execute(FORMER_TAKE).fetchone()
-            other.execute("INSERT INTO readings VALUES (%s, 'data', 1)", (taken,))
-        assert taken == (number + 1) * 3
-    assert ids(other) == list(range(1, 10))
-
-
-def test_a_downgrade_writes_the_highest_id_down(
-    hosts: Hosts, database: Database, other: Any
-) -> None:
-    store(database, 3)
-    config = Config()
-    config.set_main_option("script_location", str(schema.migrations()))
-    config.attributes["settings"] = hosts.settings("kitchen")
-    alembic.command.downgrade(config, "0016")
-    assert other.execute("SELECT last_id FROM log WHERE name = 'readings'").fetchone() == (3,)
-    other.execute("DELETE FROM readings WHERE id = 3")
-    alembic.command.upgrade(config, "0017")
-    store(database, 1)
-    assert ids(other) == [1, 2, 4]
 
 
 def store(database: Database, rows: int) -> None:

@@ -21,7 +21,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import schema, station_columns
 from flask10x.database.database import Database
 from tests.e2e.service import wait_until
-from tests.support import databases, postgres
+from tests.support import databases, former, postgres
 from tests.support.stations import WITH_BALCONY
 
 # Those that grow with what is measured.
@@ -29,7 +29,7 @@ LARGE = ("readings", "rollups", "rollup_days", "rejected", "accepted_keys")
 # With any of them on a table no reading can be stored
 # (https://www.postgresql.org/docs/17/explicit-locking.html#LOCKING-TABLES).
 STRONG = ("ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock")
-FIRST = schema.all_revisions()[0]
+FIRST = schema.chain()[0]
 ROWS = 500
 FILL = (
     "INSERT INTO readings (id, endpoint, received_at, temperature) SELECT i, 'data',"
@@ -103,20 +103,25 @@ def migrate(settings: Settings, revision: str) -> None:
 
 @pytest.fixture
 def filled(settings: Settings, other: Any) -> Settings:
-    """A database as the first migration made it, with rows."""
+    """A database as the first migration makes it, with rows."""
     migrate(settings, FIRST)
     other.execute(FILL)
     return settings
 
 
-@pytest.mark.parametrize("revision", schema.all_revisions()[1:])
+@pytest.mark.parametrize("revision", schema.chain())
 def test_a_migration_reads_and_rewrites_nothing_that_it_locks(
-    filled: Settings, other: Any, revision: str
+    settings: Settings, other: Any, revision: str
 ) -> None:
-    before = schema.all_revisions()[schema.all_revisions().index(revision) - 1]
-    migrate(filled, before)
+    """The first one as it takes a database over."""
+    if revision == FIRST:
+        former.run(other, "0012")
+        other.execute("DELETE FROM readings")
+    else:
+        migrate(settings, schema.chain()[schema.chain().index(revision) - 1])
+    other.execute(FILL)
     with watched(other) as held:
-        migrate(filled, revision)
+        migrate(settings, revision)
     assert [each for each in held if each.is_rewritten or each.is_read] == []
 
 
@@ -188,7 +193,8 @@ def test_a_migration_does_not_give_up_because_of_an_autovacuum(tmp_path: Path) -
     with postgres.own_server(**SLOW_VACUUM) as server, server.connect() as other:
         environment = {"FLASK10X_DATA_DIR": str(tmp_path), "FLASK10X_DATABASE_URL": server.url()}
         settings = settings_module.load(environment)
-        migrate(settings, "0016")
+        former.run(other, "0012")
+        other.execute("DELETE FROM readings")
         other.execute(DEAD)
         wait_until(lambda: bool(other.execute(VACUUMS).fetchall()), WITHIN_SEC, "it is vacuumed")
         schema.upgrade(settings)

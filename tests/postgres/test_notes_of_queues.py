@@ -7,13 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-import alembic.command
 import pytest
-from alembic.config import Config
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.database import queue_notes, schema
+from flask10x.database import queue_notes
 from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.expressions import number_of
@@ -159,31 +157,6 @@ def test_a_note_of_the_version_before_is_found_and_that_of_its_host_stays(
         assert queue_notes.queues(connection) == {"a"}
         queue_notes.forget(connection, ["a"])
     assert hosts.run(NAMED, "queue %") == [("queue b", 40)]
-
-
-def test_a_downgrade_leaves_each_number_under_its_plain_name(
-    hosts: Hosts, kitchen: Database
-) -> None:
-    hosts.run("INSERT INTO log (name, last_id, host) VALUES ('queue a', 700, 'kitchen')")
-    noted(kitchen, "a", 1000)
-    noted(kitchen, "b", 5, 600)
-    count_keys(kitchen, 0, 300)
-    config = Config()
-    config.set_main_option("script_location", str(schema.migrations()))
-    config.attributes["settings"] = hosts.settings("kitchen")
-    alembic.command.downgrade(config, "0017")
-    plain = "SELECT name, last_id, host FROM log WHERE host IS NOT NULL ORDER BY name"
-    assert hosts.run(plain) == [
-        ("accepted keys", 300, "kitchen"),
-        ("queue a", 1000, "kitchen"),
-        ("queue b", 600, "kitchen"),
-    ]
-    alembic.command.upgrade(config, "0018")
-    with pytest.raises(DBAPIError), kitchen.commit() as connection:
-        queue_notes.note(connection, "b", 590, 600)
-    noted(kitchen, "b", 601)
-    count_keys(kitchen, 300, 301)
-    assert (up_to(kitchen, "b"), count_of(kitchen)) == (601, 301)
 
 
 def count_keys(database: Database, first: int, end: int, rows_max: int = ROWS_MAX) -> None:

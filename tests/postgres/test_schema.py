@@ -22,7 +22,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import counters, schema
 from flask10x.database.database import Database
 from flask10x.database.postgres import statements as on_postgres
-from flask10x.database.postgres.connections import TAKE_THE_MIGRATION, PostgresConnections
+from flask10x.database.postgres.connections import TAKE_THE_MIGRATION
 from flask10x.database.sqlite import statements as on_sqlite
 from flask10x.errors import DatabaseUnreachable, SchemaError
 from flask10x.readings.stations import BUILT_IN, Station, Stations
@@ -133,115 +133,12 @@ def test_a_migration_waits_for_that_of_another_host(settings: Settings, other: A
         assert waiting.result() == []
 
 
-def test_models_and_migrations_agree(settings: Settings, other: Any) -> None:
+def test_models_and_migrations_agree(settings: Settings) -> None:
     config = Config()
     config.set_main_option("script_location", str(schema.migrations()))
     config.attributes["settings"] = settings
     schema.upgrade(settings)
     alembic.command.check(config)
-    alembic.command.downgrade(config, "base")
-    left = other.execute("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace")
-    assert {name for (name,) in left} == {"alembic_version", "alembic_version_pkc"}
-    schema.upgrade(settings)
-    alembic.command.check(config)
-
-
-INDEX = "ix_readings_endpoint_received_at"
-
-
-@pytest.fixture
-def at_0014(settings: Settings, other: Any) -> Settings:
-    """Of a database that a former version has made, with readings."""
-    schema.upgrade(settings)
-    schema.downgrade(settings, "0014")
-    other.execute(f"DROP INDEX {INDEX}")
-    other.execute(f"CREATE INDEX {INDEX} ON readings (endpoint, received_at, id)")
-    other.execute(
-        "INSERT INTO readings (id, endpoint, received_at) SELECT i, 'data', i"
-        " FROM generate_series(1, 1000) AS i"
-    )
-    return settings
-
-
-def indexes(other: Any) -> dict[str, str]:
-    """Those of `readings` by name, each with the columns of which it is; only whole ones."""
-    found = other.execute(
-        "SELECT relname, pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class ON"
-        " pg_class.oid = indexrelid WHERE indrelid = 'readings'::regclass AND indisvalid"
-    )
-    return {name: text.partition(" USING btree ")[2] for name, text in found}
-
-
-def is_exchanged(other: Any) -> bool:
-    return indexes(other) == {
-        "readings_pkey": "(id) WITH (fillfactor='100')",
-        INDEX: "(endpoint, received_at)",
-    }
-
-
-def test_an_index_is_exchanged_while_others_read_and_commit(at_0014: Settings, other: Any) -> None:
-    """It is whole once the transaction that has read before it ends; a commit waits for nothing."""
-    database = Database(at_0014)
-    try:
-        with ThreadPoolExecutor(1) as host:
-            with other.transaction():
-                other.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-                other.execute("SELECT count(*) FROM readings")
-                migrating = host.submit(schema.upgrade, at_0014)
-                waits = "SELECT phase FROM pg_stat_progress_create_index WHERE phase ~ 'snapshots'"
-                while other.execute(waits).fetchone() is None:
-                    assert not migrating.done()
-                    # What the view shows is kept until the transaction ends.
-                    other.execute("SELECT pg_stat_clear_snapshot()")
-                with database.commit() as connection:
-                    connection.exec_driver_sql(
-                        "INSERT INTO readings (id, endpoint, received_at) VALUES (1001, 'data', 5)"
-                    )
-            assert migrating.result() == []
-    finally:
-        database.close()
-    assert is_exchanged(other)
-    schema.downgrade(at_0014, "0014")
-    assert indexes(other) == {"readings_pkey": "(id)", INDEX: "(endpoint, received_at)"}
-    schema.upgrade(at_0014)
-    assert is_exchanged(other)
-
-
-@pytest.mark.parametrize(
-    "ended", ["while it was made", "before it got its name", "before the end", "in an earlier try"]
-)
-def test_an_exchange_that_was_broken_off_is_ended(
-    at_0014: Settings, other: Any, ended: str
-) -> None:
-    if ended == "before the end":
-        other.execute(f"ALTER INDEX {INDEX} RENAME TO {INDEX}_former")
-        other.execute(f"CREATE INDEX {INDEX} ON readings (endpoint, received_at)")
-    elif ended == "in an earlier try":
-        other.execute(f"CREATE INDEX {INDEX}_former ON readings (received_at)")
-    else:
-        other.execute(f"CREATE INDEX {INDEX}_new ON readings (endpoint, received_at)")
-    if ended == "while it was made":
-        other.execute(
-            f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{INDEX}_new'::regclass"
-        )
-    schema.upgrade(at_0014)
-    assert is_exchanged(other)
-
-
-@pytest.mark.tools
-def test_of_hosts_that_exchange_an_index_at_once_each_is_content(
-    at_0014: Settings, other: Any
-) -> None:
-    databases_of_hosts = [PostgresConnections(at_0014) for _ in range(3)]
-    try:
-        with ThreadPoolExecutor(3) as hosts:
-            done = [hosts.submit(each.prepare_migration) for each in databases_of_hosts]
-        assert [each.result() for each in done] == [None, None, None]
-    finally:
-        for each in databases_of_hosts:
-            each.leave()
-    schema.upgrade(at_0014)
-    assert is_exchanged(other)
 
 
 def test_a_right_that_is_not_granted_is_said(settings: Settings, other: Any) -> None:

@@ -33,7 +33,7 @@ from flask10x.database.error_codes import (
     reason_of,
 )
 from flask10x.database.paths import shown_name
-from flask10x.database.postgres import driver, indexes, server
+from flask10x.database.postgres import driver, server
 from flask10x.database.postgres.advice import Question, advice
 from flask10x.database.postgres.statements import HOST, READS_CATALOG
 from flask10x.database.tables import log
@@ -208,28 +208,16 @@ class PostgresConnections(Connections):
             pool.dispose()
             self.reader.dispose()
 
-    def prepare_migration(self) -> None:
-        """Exchange the index of a database that was made before 0016."""
-        engine = self._migration_engine()
-        try:
-            indexes.exchange(engine)
-        finally:
-            engine.dispose()
-
-    def _migration_engine(self) -> Engine:
-        engine = _engine(self._settings, "write")
-        setattr(engine.dialect, READS_CATALOG, True)
-        driver.use(engine, self._patience)
-        self._note_answers(engine)
-        return engine
-
     @contextmanager
     def migration(self) -> Iterator[Connection]:
         """A write transaction while no other host migrates, and none commits if any can.
 
         Raises SchemaError when the database does not keep all texts.
         """
-        engine = self._migration_engine()
+        engine = _engine(self._settings, "write")
+        setattr(engine.dialect, READS_CATALOG, True)
+        driver.use(engine, self._patience)
+        self._note_answers(engine)
         self._hear(engine)
         try:
             with engine.begin() as connection:
