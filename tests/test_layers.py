@@ -17,6 +17,7 @@ LAYERS = (
     ("system",),
     ("database",),
     ("recording", "history", "export", "alerts"),
+    ("health",),
     ("runtime", "importing", "maintenance", "mqtt"),
     ("web", "commands"),
     ("server", "__main__"),

@@ -10,7 +10,7 @@ import click
 from flask10x.commands import translated
 from flask10x.config import settings
 from flask10x.maintenance.check import check
-from flask10x.maintenance.check_database import Finding, worst
+from flask10x.maintenance.check_database import CheckLine, worst
 
 
 @translated.command()
@@ -30,6 +30,6 @@ def command(full: bool, as_json: bool) -> None:
     sys.exit(1 if worst(findings) == "FAIL" else 0)
 
 
-def _json(findings: Sequence[Finding]) -> str:
+def _json(findings: Sequence[CheckLine]) -> str:
     values = [asdict(finding) for finding in findings]
     return json.dumps({"status": worst(findings), "findings": values}, ensure_ascii=False)

@@ -10,25 +10,25 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, Table, func, or_, select
+from sqlalchemy import Connection, Engine, Table, or_, select
 from sqlalchemy.exc import DBAPIError
 
+from flask10x.config.alerts.rules import ExportOverdue
 from flask10x.config.settings import Settings, stations_path
 from flask10x.database import dialects, engines, removed, schema
-from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import code_of, reason_of
-from flask10x.database.expressions import unindexed
 from flask10x.database.paths import JOURNAL, WAL, beside, shown_name
 from flask10x.database.sqlite.file import damages, open_read_only
 from flask10x.database.station_columns import missing_columns, rollups_fit
-from flask10x.database.tables import ARRIVAL, followers, readings, rejected
+from flask10x.database.tables import readings, rejected
 from flask10x.export import only_copies
 from flask10x.export.files import load_files
-from flask10x.export.rows import Import, first_received, live, load_imports
+from flask10x.export.rows import first_received
+from flask10x.health.checks import Facts, of_export
+from flask10x.health.copies import ExportLag
 from flask10x.history import days, rollups
 from flask10x.history.silence import Signs, learned_limits, silence, silent_after_sec, usual_silence
 from flask10x.history.view import View
-from flask10x.readings import csv_lines
 from flask10x.readings.stations import Station
 from flask10x.readings.times import (
     FIRST_DATE_MS,
@@ -47,7 +47,7 @@ LEVELS: tuple[Level, ...] = ("ok", "WARN", "FAIL")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckLine:
     """The result of a check: `FAIL` is a fault, `WARN` a warning; `details` are for programs."""
 
     level: Level
@@ -59,15 +59,12 @@ class Finding:
         return f"{self.level:<4} {self.name}: {self.text}"
 
 
-def worst(findings: Sequence[Finding]) -> Level:
+def worst(findings: Sequence[CheckLine]) -> Level:
     """Return the highest level among the findings."""
     return max((finding.level for finding in findings), key=LEVELS.index, default="ok")
 
 
 SHOWN_DAMAGES = 5
-HIGHEST_ID = 2**63 - 1
-# The export runs once a night: one that was missed shows by noon.
-EXPORT_LATE_SEC = 36 * 3600
 # Overwritten bytes may still be read, as a time beyond the year 9999 say.
 UNREADABLE = (DBAPIError, ValueError, TypeError, OverflowError)
 # What SQLite says when it may read the file but write nothing beside it.
@@ -77,34 +74,41 @@ NOTHING_BESIDE = ("SQLITE_READONLY", "SQLITE_CANTOPEN")
 class DatabaseCheck:
     """The checks of the database itself."""
 
-    def __init__(self, settings: Settings, *, full: bool, served: bool) -> None:
+    def __init__(
+        self, settings: Settings, facts: Facts, *, full: bool, since_ms: int | None
+    ) -> None:
+        """`facts` get what the database knows; `since_ms` is when the service started.
+
+        None: it does not run.
+        """
         self._settings = settings
+        self._facts = facts
         self._full = full
-        self._served = served
+        self._since_ms = since_ms
         self._now_ms = now_ms()
 
-    def look(self, path: Path) -> Iterator[Finding]:
+    def look(self, path: Path) -> Iterator[CheckLine]:
         why = engines.of(self._settings).missing()
         if why or not path.exists():
             text = why or _("there is none at {path}").format(path=path)
-            yield Finding("FAIL", "database", text)
+            yield CheckLine("FAIL", "database", text)
             return
         try:
             with _open(path) as connection:
                 size = disk.size(path) + disk.size(beside(path, WAL))
                 text = _("{path}, {size} with its WAL").format(path=path, size=megabytes(size))
-                yield Finding("ok", "database", text, {"bytes": size})
+                yield CheckLine("ok", "database", text, {"bytes": size})
                 yield from _checked("integrity", self._integrity, connection)
                 yield from self.look_inside(connection)
         except DBAPIError as error:
             text = _("{path} cannot be opened: {reason}")
-            yield Finding("FAIL", "database", text.format(path=path, reason=reason_of(error)))
+            yield CheckLine("FAIL", "database", text.format(path=path, reason=reason_of(error)))
 
-    def look_inside(self, connection: Connection) -> Iterator[Finding]:
+    def look_inside(self, connection: Connection) -> Iterator[CheckLine]:
         """Yield the findings that are the same on both engines."""
         version = _version(connection)
         if version is not None and (text := schema.too_old(version, shown_name(self._settings))):
-            yield Finding(
+            yield CheckLine(
                 "FAIL", "schema", text, {"revision": version, "newest": schema.all_revisions()[-1]}
             )
             return
@@ -112,7 +116,7 @@ class DatabaseCheck:
         for name, check in self._checks().items():
             yield from _checked(name, check, connection, is_older=is_older)
 
-    def _checks(self) -> dict[str, Callable[[Connection], list[Finding]]]:
+    def _checks(self) -> dict[str, Callable[[Connection], list[CheckLine]]]:
         return {
             "schema": self._schema,
             "followers": self._followers,
@@ -123,20 +127,20 @@ class DatabaseCheck:
             "times": self._times,
         }
 
-    def _integrity(self, connection: Connection) -> list[Finding]:
+    def _integrity(self, connection: Connection) -> list[CheckLine]:
         name = "integrity_check" if self._full else "quick_check"
         lines = damages(connection, full=self._full)
         if not lines:
             text = _("{check} finds nothing wrong").format(check=name)
-            return [Finding("ok", "integrity", text)]
+            return [CheckLine("ok", "integrity", text)]
         shown = "; ".join(lines[:SHOWN_DAMAGES])
         if len(lines) > SHOWN_DAMAGES:
             shown += _("; and {n} more").format(n=len(lines) - SHOWN_DAMAGES)
         text = _("{check}: {damages}; stop the service, keep the files, restore a backup")
         text = text.format(check=name, damages=shown)
-        return [Finding("FAIL", "integrity", text, {"damages": lines})]
+        return [CheckLine("FAIL", "integrity", text, {"damages": lines})]
 
-    def _schema(self, connection: Connection) -> list[Finding]:
+    def _schema(self, connection: Connection) -> list[CheckLine]:
         version, newest = schema.current(connection), schema.all_revisions()[-1]
         level: Level = "ok"
         details: dict[str, Any] = {"revision": version, "newest": newest}
@@ -159,38 +163,54 @@ class DatabaseCheck:
             level = "FAIL"
             text = _("{version} is unknown to this version, which knows up to {newest}")
             text = text.format(version=version, newest=newest)
-        return [Finding(level, "schema", text, details)]
+        return [CheckLine(level, "schema", text, details)]
 
-    def _followers(self, connection: Connection) -> list[Finding]:
-        positions = _positions(connection)
-        stations = {station.csv_name: station for station in self._settings.stations.all}
-        highest = last_id(connection)
-        return [
-            self._follower(connection, name, positions.get(name, 0), highest, stations.get(name))
-            for name in sorted(stations.keys() | positions.keys())
+    def _followers(self, connection: Connection) -> list[CheckLine]:
+        """Read the facts of the other checks, too: the CSV files are among them."""
+        facts, stations = self._facts, self._settings.stations
+        view = View(connection, stations, self._settings.zone, self._now_ms)
+        facts.read_database(self._settings, view)
+        if facts.exports is None:
+            text = _("cannot be read: {reason}").format(reason=facts.reasons["exports"])
+            return [CheckLine("FAIL", "followers", text)]
+        names = {station.csv_name for station in stations.all}
+        findings = [
+            self._follower(lag)
+            for lag in sorted(facts.exports, key=lambda each: each.station.csv_name)
         ]
+        for name in sorted(load_files(connection).positions):
+            if name not in names:
+                text = _(
+                    "{name} is the file of no station that there is; nothing is appended to it"
+                )
+                details = {"follower": name}
+                findings.append(CheckLine("ok", "follower", text.format(name=name), details))
+        return findings
 
-    def _follower(
-        self, connection: Connection, name: str, at: int, highest: int, station: Station | None
-    ) -> Finding:
-        if station is None and name.endswith(csv_lines.CSV_SUFFIX):
-            text = _("{name} is the file of no station that there is; nothing is appended to it")
-            return Finding("ok", "follower", text.format(name=name), {"follower": name})
-        behind, oldest_ms = _behind(connection, at, station)
-        details = {"follower": name, "last_id": at, "rows_behind": behind}
-        if at > highest:
+    def _follower(self, lag: ExportLag) -> CheckLine:
+        name, highest = lag.station.csv_name, self._facts.stored or 0
+        details = {"follower": name, "last_id": lag.last_id, "rows_behind": lag.waiting}
+        if not lag.is_exported:
+            text = _("no export has written {name} yet").format(name=name)
+            return CheckLine("ok", "follower", text, details)
+        if lag.last_id > highest:
             text = _("{name} is at {id}, beyond the last reading {highest}: an older database?")
-            text = text.format(name=name, id=at, highest=highest)
-            return Finding("FAIL", "follower", text, details)
-        if behind and self._now_ms - oldest_ms > EXPORT_LATE_SEC * 1000:
-            since = local_text(oldest_ms, self._settings.zone)
+            text = text.format(name=name, id=lag.last_id, highest=highest)
+            return CheckLine("FAIL", "follower", text, details)
+        verdict = self._facts.verdict(
+            self._settings,
+            ExportOverdue(),
+            lambda rule, alert: of_export(rule, [lag], self._now_ms, alert),
+        )
+        if verdict.is_firing and lag.oldest_at is not None:
+            since = local_text(lag.oldest_at, self._settings.zone)
             text = _("{name} is {rows} behind, the oldest of {time}")
-            text = text.format(name=name, rows=amount(behind, "row"), time=since)
-            return Finding("WARN", "follower", text, details)
-        text = _("{name} is {rows} behind").format(name=name, rows=amount(behind, "row"))
-        return Finding("ok", "follower", text, details)
+            text = text.format(name=name, rows=amount(lag.waiting, "row"), time=since)
+            return CheckLine("WARN", "follower", text, details)
+        text = _("{name} is {rows} behind").format(name=name, rows=amount(lag.waiting, "row"))
+        return CheckLine("ok", "follower", text, details)
 
-    def _zones(self, connection: Connection) -> list[Finding]:
+    def _zones(self, connection: Connection) -> list[CheckLine]:
         """Return a finding for each CSV file that is written in another zone than this one."""
         here, stations = zone_name_of(self._settings.zone), self._settings.stations.all
         positions = load_files(connection).positions
@@ -207,10 +227,10 @@ class DatabaseCheck:
                 details = {"file": name, "zone": position.zone, "here": here}
                 text = _("{what}: run the command with the service's settings")
                 text = f"{name}: {text.format(what=other)}"
-                findings.append(Finding("WARN", "zone", text, details))
-        return findings or [Finding("ok", "zone", here, {"here": here})]
+                findings.append(CheckLine("WARN", "zone", text, details))
+        return findings or [CheckLine("ok", "zone", here, {"here": here})]
 
-    def _rollups(self, connection: Connection) -> list[Finding]:
+    def _rollups(self, connection: Connection) -> list[CheckLine]:
         at, behind = rollups.position(connection), rollups.behind(connection)
         made_days = days.made(connection)
         details = {
@@ -221,7 +241,7 @@ class DatabaseCheck:
         if behind < 0:
             text = _("at {id}, beyond the last reading {highest}: flask10x rollups --rebuild")
             text = text.format(id=at, highest=at + behind)
-            return [Finding("FAIL", "rollups", text, details)]
+            return [CheckLine("FAIL", "rollups", text, details)]
         stations = self._settings.stations
         if behind and not rollups_fit(connection, stations):
             text = _(
@@ -229,19 +249,19 @@ class DatabaseCheck:
                 " service, or run: flask10x migrate"
             )
             text = text.format(file=stations.file or stations_path())
-            return [Finding("WARN", "rollups", text, details)]
+            return [CheckLine("WARN", "rollups", text, details)]
         # Late is only slow: a chart takes the rest from the readings.
         text = _("{rows} behind").format(rows=amount(behind, "row"))
-        return [Finding("ok", "rollups", text, details)]
+        return [CheckLine("ok", "rollups", text, details)]
 
-    def _removed(self, connection: Connection) -> list[Finding]:
+    def _removed(self, connection: Connection) -> list[CheckLine]:
         """Return a finding for each station whose old readings were removed (RETENTION_DAYS).
 
         And one for each lost CSV file that alone has them; its checksum is compared.
         """
         lost = only_copies.lost(only_copies.load(self._settings, connection), read=True)
         findings = [
-            Finding("FAIL", "removed", each.with_command(self._settings, chosen()), asdict(each))
+            CheckLine("FAIL", "removed", each.with_command(self._settings, chosen()), asdict(each))
             for each in lost
         ]
         for endpoint, of_station in sorted(removed.load_removed(connection).items()):
@@ -259,11 +279,14 @@ class DatabaseCheck:
                     "last_id": of_station.last_id,
                     "readings": of_station.readings,
                 }
-                findings.append(Finding("ok", "removed", text, details))
+                findings.append(CheckLine("ok", "removed", text, details))
         return findings
 
-    def _stations(self, connection: Connection) -> list[Finding]:
+    def _stations(self, connection: Connection) -> list[CheckLine]:
         received = View(connection, self._settings.stations).last_received
+        if self._since_ms is not None and not any(received.values()):
+            text = chosen()("Nothing has arrived yet.")
+            return [CheckLine("WARN", "station", text, {"endpoint": None})]
         learned, findings = learned_limits(connection), []
         for station in self._settings.stations.all:
             learned_sec = learned.get(station.endpoint)
@@ -273,24 +296,34 @@ class DatabaseCheck:
 
     def _station(
         self, station: Station, received_at: int | None, learned_sec: int | None
-    ) -> Finding:
+    ) -> CheckLine:
         endpoint = station.endpoint
         if received_at is None:
             text = _("/{station} never sent").format(station=endpoint)
-            return Finding("ok", "station", text, {"endpoint": endpoint})
+            return CheckLine("ok", "station", text, {"endpoint": endpoint})
         last = local_text(received_at, self._settings.zone)
         age_ms = self._now_ms - received_at
         seconds = max(0, age_ms) // 1000
         after_sec = silent_after_sec(self._settings, station, learned_sec)
-        # The time since the start of the service is not known here.
-        signs = Signs(age_ms=age_ms, awaited_ms=age_ms, after_sec=after_sec, is_alerted=False)
-        silent = self._served and silence(signs).is_missed
+        silent = False
+        if self._since_ms is not None:
+            has_sent = received_at >= self._since_ms
+            signs = Signs(
+                age_ms=age_ms,
+                awaited_ms=None if has_sent else self._now_ms - self._since_ms,
+                after_sec=after_sec,
+                is_alerted=any(
+                    (alert.kind, alert.subject) == ("silence", endpoint)
+                    for alert in self._facts.alerts
+                ),
+            )
+            silent = silence(signs).is_missed
         details = {"endpoint": endpoint, "last_received": last, "seconds": seconds}
         text = _("/{station} sent last {time}, {span} ago")
         text = text.format(station=endpoint, time=last, span=chosen().duration(seconds))
-        return Finding("WARN" if silent else "ok", "station", text, details)
+        return CheckLine("WARN" if silent else "ok", "station", text, details)
 
-    def _times(self, connection: Connection) -> list[Finding]:
+    def _times(self, connection: Connection) -> list[CheckLine]:
         """Find rows that a hand, or damage, has put outside the calendar; mostly there are none."""
         undated = {table.name: _undated(connection, table) for table in (readings, rejected)}
         if not any(undated.values()):
@@ -300,7 +333,7 @@ class DatabaseCheck:
             "no dates: {rows}; pages show such a time by its number, charts and CSV files leave"
             " it out: set the right received_at"
         )
-        return [Finding("WARN", "times", text.format(rows=named), {"undated": undated})]
+        return [CheckLine("WARN", "times", text.format(rows=named), {"undated": undated})]
 
 
 @contextmanager
@@ -333,11 +366,11 @@ def _connect(engine: Engine) -> Connection:
 
 def _checked(
     name: str,
-    check: Callable[[Connection], list[Finding]],
+    check: Callable[[Connection], list[CheckLine]],
     connection: Connection,
     *,
     is_older: bool = False,
-) -> list[Finding]:
+) -> list[CheckLine]:
     try:
         with dialects.of(connection).attempt(connection):
             return check(connection)
@@ -346,7 +379,7 @@ def _checked(
         if is_older and schema.is_wrong_sql(error):
             return []
         text = _("cannot be read: {reason}").format(reason=reason_of(error))
-        return [Finding("FAIL", name, text)]
+        return [CheckLine("FAIL", name, text)]
 
 
 def _version(connection: Connection) -> str | None:
@@ -356,34 +389,6 @@ def _version(connection: Connection) -> str | None:
             return schema.current(connection)
     except UNREADABLE:
         return None
-
-
-def _positions(connection: Connection) -> dict[str, int]:
-    """Return the last id that each follower has finished; that of a CSV file is its name."""
-    positions = dict(connection.execute(select(followers.c.name, followers.c.last_id)).all())
-    # The roll-ups have a finding of their own.
-    positions.pop(rollups.NAME, None)
-    files = load_files(connection).positions
-    return positions | {name: position.last_id for name, position in files.items()}
-
-
-def _behind(connection: Connection, at: int, station: Station | None) -> tuple[int, int]:
-    """Return how many rows a follower is behind, and when the oldest of them came in."""
-    id_, received_at, imports = readings.c.id, readings.c.received_at, list[Import]()
-    query = select(func.count(), func.min(ARRIVAL))
-    if station is not None:
-        # An export does not wait for a row without a date, either.
-        query = query.where(unindexed(received_at).between(FIRST_DATE_MS, LAST_DATE_MS))
-        # Or SQLite would read all of the station's entries in the index instead of the tail.
-        query = query.where(unindexed(readings.c.endpoint) == station.endpoint)
-        # Rows that came from the station's file are not appended to it again.
-        all_imports = load_imports(connection, [station.endpoint])[station.endpoint]
-        imports = [each for each in all_imports if each.is_from_file_of(station)]
-    tails = [
-        connection.execute(query.where(id_ > span.after, id_ <= span.until)).one()
-        for span in live(at, HIGHEST_ID, imports)
-    ]
-    return sum(count for count, _ in tails), min((ms for count, ms in tails if count), default=0)
 
 
 def _undated(connection: Connection, table: Table) -> list[int]:

@@ -8,11 +8,11 @@ from flask import Response, jsonify, request
 from flask10x.database import counters
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import reason_of
+from flask10x.health.database import obstacles, server_state
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import local_text
 from flask10x.recording import entry, rejected
 from flask10x.runtime import periodic_tasks
-from flask10x.runtime.facts import obstacles, server_state
 from flask10x.runtime.station_watch import inactive_sec
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting

@@ -28,12 +28,14 @@ from flask10x.database.dialects import last_id
 from flask10x.database.paths import WAL, beside, database_path
 from flask10x.database.sqlite import connections
 from flask10x.errors import DatabaseUnreachable, QueryError
+from flask10x.health import copies as copies_of
+from flask10x.health.database import server_state
+from flask10x.health.disk import room
 from flask10x.history.pages import EndOfRange, end_rows
 from flask10x.history.view import View
 from flask10x.readings.times import SECOND_MS
 from flask10x.recording import rejected
-from flask10x.runtime import facts, periodic_tasks
-from flask10x.runtime.facts import room, server_state
+from flask10x.runtime import periodic_tasks
 from flask10x.runtime.station_watch import silence_of
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
@@ -334,7 +336,7 @@ def database(settings: Settings) -> Iterator[Metric]:
 
 def backup(settings: Settings) -> Iterator[Metric]:
     """The newest backup, if there is one; raises OSError."""
-    newest = facts.newest_backup(settings.backup_dir, settings.zone, now_ms())
+    newest = copies_of.newest_backup(settings.backup_dir, settings.zone, now_ms())
     if newest is None:
         return
     made_at = newest.made_at / SECOND_MS
@@ -344,7 +346,7 @@ def backup(settings: Settings) -> Iterator[Metric]:
 
 def replica(settings: Settings) -> Iterator[Metric]:
     """How far the replica is, if there is one; raises OSError."""
-    found = facts.replica(settings)
+    found = copies_of.replica(settings)
     if found is None:
         return
     yield gauge("replica_running", "1 while Litestream answers.", int(found.is_running))

@@ -252,7 +252,7 @@ def test_a_check(settings: Settings, tmp_path: Path) -> None:
     assert all(re.match(r"(ok  |WARN|FAIL) [A-Za-z]+: ", line) for line in lines)
     assert SOUND in lines
     assert "WARN service: 動いていません" in lines
-    assert f"WARN backup: {tmp_path / 'backups'} にバックアップがありません" in lines
+    assert f"ok   backup: {tmp_path / 'backups'} にバックアップがありません。" in lines
     english = {line for line in lines if line.partition(": ")[2].isascii()}
     assert english == names_and_numbers(settings)
 

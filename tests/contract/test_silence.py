@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from flask10x.alerts.alert import Moment
 from flask10x.config.alerts.rules import Alerts, Silence
+from flask10x.health.checks import Facts
 from flask10x.maintenance.check_database import DatabaseCheck
 from flask10x.mqtt.discovery import Stations
 from flask10x.readings.parse import Reading
@@ -110,9 +111,7 @@ def test_all_give_the_same_verdict(
     assert ("All stations are sending as usual." in status) == (
         is_known and state.expected != "never"
     )
-    # The command does not know for how long the service runs.
-    if state.expected != "awaited":
-        assert is_warned_of(store) == state.is_missed
+    assert is_warned_of(store, state) == state.is_missed
 
 
 def prepare(store: Store, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,8 +156,10 @@ def is_alerted(store: Store, state: State) -> bool:
     return state.is_alerted if firing is None else firing
 
 
-def is_warned_of(store: Store) -> bool:
-    check = DatabaseCheck(store.settings, full=False, served=True)
+def is_warned_of(store: Store, state: State) -> bool:
+    alerts = (active_alert("silence", "silence", "data3", 1),) if state.is_alerted else ()
+    since_ms = clock.now_ms() - state.up_sec * 1000
+    check = DatabaseCheck(store.settings, Facts(alerts=alerts), full=False, since_ms=since_ms)
     with store.database.reader.begin() as connection:
         return any(
             one.level == "WARN" and "/data3" in one.text for one in check.look_inside(connection)
@@ -209,7 +210,7 @@ def test_the_limit_of_a_new_station_is_one(
     state = State(age_sec=47 * MINUTE_SEC, expected="silent", is_missed=True)
     assert client.get("/api/v1/latest?station=data3").get_json()["state"] == "silent"
     assert "No data from: Outside." in words(client.get("/status").text)
-    assert is_alerted(store, state) and is_warned_of(store)
+    assert is_alerted(store, state) and is_warned_of(store, state)
     assert not is_shown_by_home_assistant(discovery)
     # After a restart, and on another host, from the first second on.
     other = Gauges(store.settings.stations.by_endpoint)

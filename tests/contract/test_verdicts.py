@@ -24,7 +24,7 @@ from flask10x.config.alerts.rules import (
 from flask10x.database import verified
 from flask10x.database.sqlite.litestream import Replica
 from flask10x.database.verified import Difference, Result
-from flask10x.runtime import facts
+from flask10x.health import copies
 from flask10x.runtime.alerting import watch_list
 from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.store import Store
@@ -67,7 +67,7 @@ def back_up(home: Home, ago_ms: int) -> None:
 
 def replicate(home: Home, ago_ms: int) -> None:
     synced = Replica(is_running=True, synced_at=NOW_MS - ago_ms)
-    home.patch.setattr(facts, "replica", lambda _settings: synced)
+    home.patch.setattr(copies, "replica", lambda _settings: synced)
 
 
 def export(home: Home, ago_ms: int) -> None:
@@ -122,10 +122,10 @@ CASES = {
     "export in time": Case("export", "exported", "warn", lambda h: export(h, 3_600_000), False),
     "export late": Case("export", "exported", "warn", lambda h: export(h, 3_600_001), True),
     "copies repaired": Case(
-        "copies", "compared", "warn", lambda h: compare(h, is_repaired=True), False
+        "copies", "compared", "wrong", lambda h: compare(h, is_repaired=True), False
     ),
     "copies differ": Case(
-        "copies", "compared", "warn", lambda h: compare(h, is_repaired=False), True
+        "copies", "compared", "wrong", lambda h: compare(h, is_repaired=False), True
     ),
     "queue short": Case("queue", "stored", "warn", lambda home: fill_queue(home, 3), False),
     "queue long": Case("queue", "stored", "warn", lambda home: fill_queue(home, 4), True),

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -18,21 +17,23 @@ from flask10x.config.alerts.rules import Alerts, Silence
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.database import Database
-from flask10x.database.paths import shown_name
+from flask10x.database.paths import database_path, shown_name
 from flask10x.database.running_service import hold_database
 from flask10x.database.sqlite import connections
 from flask10x.database.sqlite.file import copy_into
 from flask10x.errors import SettingsError
 from flask10x.export.append import export
+from flask10x.health.disk import Room
 from flask10x.history import rollups
-from flask10x.maintenance import check as health
+from flask10x.maintenance import check as rooms
 from flask10x.maintenance.backup import backup
 from flask10x.maintenance.check import check
-from flask10x.maintenance.check_database import Finding, worst
+from flask10x.maintenance.check_database import CheckLine, worst
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording.writer import Writer
 from flask10x.system import disk
+from flask10x.system.locks import lock_path
 from tests.conftest import MakeSettings
 from tests.support.databases import ON_POSTGRES, environment_of
 from tests.support.outside_faults import small_disk
@@ -103,7 +104,7 @@ def test_a_good_database(settings: Settings, writer: Writer, path: Path) -> None
     assert lines[2] == "ok   integrity: quick_check finds nothing wrong"
     assert lines[3] == f"ok   schema: {NEWEST}, the newest"
     assert lines[-3] == "WARN service: does not run"
-    assert lines[-2].startswith(f"ok   backup: {done.path}, ")
+    assert lines[-2].startswith(f"ok   backup: {done.path}: The newest backup is from ")
     assert "integrity_check finds nothing" in run(settings, "--full").output
 
 
@@ -196,7 +197,7 @@ def test_a_file_without_tables(settings: Settings, path: Path) -> None:
     assert checked.exit_code == 1
     shown = "cannot be read: SQLITE_ERROR: no such table: "
     assert f"FAIL schema: {shown}alembic_version" in checked.output
-    assert f"FAIL followers: {shown}followers" in checked.output
+    assert f"FAIL followers: {shown}imports" in checked.output
     assert "ok   integrity" in checked.output
 
 
@@ -283,23 +284,27 @@ def test_what_is_in_the_wal_only_counts_too(
 def test_a_follower_that_is_behind_and_one_that_is_late(
     settings: Settings, writer: Writer, path: Path, now: None
 ) -> None:
-    store(writer, pico(1, AT), Reading("data3", AT - 36 * 3_600_000, (1.0, 2.0, 3.0, 4.0)))
+    late = AT - 48 * 3_600_000
+    store(writer, pico(1, AT), Reading("data3", late, (1.0, 2.0, 3.0, 4.0)))
     store(writer, pico(2, AT))
-    execute(path, "INSERT INTO followers VALUES ('hourly', 2)")
-    execute(path, file_row(last_id=1))
+    execute(
+        path,
+        file_row(last_id=1, size_bytes=9),
+        file_row(name="OutsideEnv.csv", last_id=0, size_bytes=9),
+    )
     assert findings_of(settings, "follower") == [
-        "ok   follower: BedRoomEnv.csv is 0 rows behind",
-        "ok   follower: LR_env.csv is 0 rows behind",
-        "WARN follower: OutsideEnv.csv is 1 row behind, the oldest of 2025-08-22 22:46:40",
+        "ok   follower: no export has written BedRoomEnv.csv yet",
+        "ok   follower: no export has written LR_env.csv yet",
+        "WARN follower: OutsideEnv.csv is 1 row behind, the oldest of 2025-08-22 10:46:40",
         "ok   follower: PicodataX.csv is 1 row behind",
-        "ok   follower: hourly is 1 row behind",
     ]
 
 
 def test_a_late_reading_is_behind_since_it_came_in(
     settings: Settings, writer: Writer, path: Path, now: None
 ) -> None:
-    store(writer, replace(pico(1, AT - 36 * 3_600_000), arrived_at=AT))
+    store(writer, replace(pico(1, AT - 48 * 3_600_000), arrived_at=AT))
+    execute(path, file_row(last_id=0, size_bytes=9))
     assert findings_of(settings, "follower")[3] == "ok   follower: PicodataX.csv is 1 row behind"
     execute(path, "UPDATE readings SET arrived_at = NULL")
     assert findings_of(settings, "follower")[3].startswith(
@@ -316,7 +321,7 @@ def test_the_file_of_a_station_that_is_no_more(
     store(writer, pico(1, AT))
     execute(path, file_row(name="Balcony.csv", zone="UTC"))
     text = "Balcony.csv is the file of no station that there is; nothing is appended to it"
-    assert findings_of(settings, "follower")[0] == f"ok   follower: {text}"
+    assert findings_of(settings, "follower")[-1] == f"ok   follower: {text}"
     assert findings_of(settings, "zone") == ["ok   zone: Asia/Tokyo"]
 
 
@@ -359,23 +364,22 @@ def test_a_file_is_not_behind_by_what_was_imported_from_it(
     settings: Settings, writer: Writer, path: Path, now: None
 ) -> None:
     """Readings 2 to 4 came from the station's own file, 6 from another."""
-    old = AT - 36 * 3_600_000
+    old = AT - 48 * 3_600_000
     store(writer, pico(1, AT), pico(2, old - 5), pico(3, old - 4), pico(4, old - 3))
     store(writer, pico(5, AT), pico(6, old - 2), pico(7, AT))
     insert = "INSERT INTO imports (endpoint, file, first_id, last_id, imported_at) VALUES"
     execute(
         path,
         *IMPORTS,
-        file_row(last_id=1),
-        file_row(name="LR_env.csv", last_id=8),
+        f"INSERT INTO exports ({EXPORTED})"
+        " VALUES ('PicodataX.csv', 0, 1, 0, 9), ('LR_env.csv', 0, 8, 0, 9)",
         f"{insert} ('data', '/old/PicodataX.csv', 2, 3, 0)",
         f"{insert} ('data', '/old/PicodataX.csv', 4, 4, 0)",
         f"{insert} ('data', '/old/other.csv', 6, 6, 0)",
     )
     lines = findings_of(settings, "follower")
-    assert lines[-1] == (
-        "WARN follower: PicodataX.csv is 3 rows behind, the oldest of 2025-08-22 22:46:39"
-    )
+    # That of the other file came after one that is new.
+    assert lines[-1] == "ok   follower: PicodataX.csv is 3 rows behind"
     assert lines[1] == (
         "FAIL follower: LR_env.csv is at 8, beyond the last reading 7: an older database?"
     )
@@ -400,7 +404,7 @@ def test_a_csv_file_in_another_zone(
 
 
 def test_no_zone_was_noted(settings: Settings, writer: Writer, path: Path) -> None:
-    execute(path, file_row(last_id=1))
+    execute(path, file_row(last_id=1, size_bytes=9))
     assert findings_of(settings, "zone") == ["ok   zone: Asia/Tokyo"]
 
 
@@ -408,7 +412,7 @@ def test_a_follower_ahead_of_the_database(
     settings: Settings, writer: Writer, path: Path, now: None
 ) -> None:
     store(writer, pico(1, AT))
-    execute(path, file_row(last_id=7))
+    execute(path, file_row(last_id=7, size_bytes=9))
     assert findings_of(settings, "follower")[-1] == (
         "FAIL follower: PicodataX.csv is at 7, beyond the last reading 1: an older database?"
     )
@@ -419,8 +423,10 @@ def test_a_follower_ahead_of_the_database(
 
 @pytest.fixture
 def served(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As if this process were the service, and answered that all is well."""
+    """As if this process were the service, had run for a day and answered that all is well."""
     lock = hold_database(settings)
+    file = lock_path(database_path(settings), "service")
+    os.utime(file, (AT / 1000 - 86_400,) * 2)
     monkeypatch.setattr(
         "flask10x.database.running_service.Running.ask", lambda _self, _path: {"status": "ready"}
     )
@@ -485,17 +491,16 @@ def test_a_service_that_does_not_answer(make_settings: MakeSettings, writer: Wri
 def test_space(settings: Settings, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: 16_000_000)
     assert findings_of(settings, "space") == [
-        f"WARN space: 16.0 MB free in {settings.data_dir}; a backup needs 16.0 MB, 16.0 MB free in"
-        f" {settings.data_dir}/backups"
+        "WARN space: There is too little room for a backup: it needs 16.0 MB, 16.0 MB are free."
     ]
-    monkeypatch.setattr(disk, "free_bytes", lambda _folder: 15_999_999)
-    assert findings_of(settings, "space")[0].startswith("FAIL space: 16.0 MB free")
+    monkeypatch.setattr(rooms, "room", lambda _folder: Room(15_999_999, 32_000_000))
+    assert findings_of(settings, "space")[0].startswith("FAIL space: The card is nearly full: 16")
 
 
 @pytest.mark.sqlite_only("the WAL")
 def test_a_long_wal(settings: Settings, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     store(writer, pico(1))
-    monkeypatch.setattr(health, "LONG_WAL_BYTES", 1)
+    monkeypatch.setattr(rooms, "LONG_WAL_BYTES", 1)
     assert findings_of(settings, "WAL") == [
         "WARN WAL: 0.0 MB: a reader that does not end keeps it from being reused"
     ]
@@ -536,42 +541,43 @@ def test_a_version_that_can_lose_rows(
     assert ("FLASK10X_COMMIT_LOCK is off" in line) == (level == "WARN")
 
 
-def test_backups(settings: Settings, writer: Writer) -> None:
-    assert findings_of(settings, "backup") == [
-        f"WARN backup: there is none in {settings.backup_dir}"
-    ]
+def test_backups(settings: Settings, writer: Writer, now: None) -> None:
+    none = f"backup: There is no backup in {settings.backup_dir}."
+    assert findings_of(settings, "backup") == [f"ok   {none}"]
     settings.backup_dir.mkdir()
     (settings.backup_dir / ".flask10x-backup-1.tmp").write_text("x")
-    assert findings_of(settings, "backup") == [
-        f"WARN backup: there is none in {settings.backup_dir}"
-    ]
-    newest = settings.backup_dir / "flask10x-20250824-090000.sqlite3"
-    newest.write_text("x")
-    unproven = f"; without a SHA-256: {newest}"
-    for hours, said in ((3.5, "ok   backup: {}, 3 h old"), (49, "WARN backup: {}, 2 days old")):
-        then = time.time() - hours * 3600
-        os.utime(newest, (then, then))
-        assert findings_of(settings, "backup") == [said.format(newest) + unproven]
+    store(writer, pico(1, AT - 73 * 3_600_000))
+    assert findings_of(settings, "backup") == [f"WARN {none}"]
+    for day, level, said in (
+        ("23", "ok  ", "from Sat 23 Aug, 09:00 (1 B)."),
+        ("21", "WARN", "from Thu 21 Aug, 09:00 (1 B), 3 days ago."),
+    ):
+        newest = settings.backup_dir / f"flask10x-202508{day}-090000.sqlite3"
+        newest.write_text("x")
+        assert findings_of(settings, "backup") == [
+            f"{level} backup: {newest}: The newest backup is {said} Without a SHA-256: {newest}."
+        ]
+        newest.unlink()
 
 
 def test_backups_that_have_changed(settings: Settings, writer: Writer) -> None:
     """Of the newest one any check says it; of the others only one that reads them all."""
     older, newest = (backup(settings, settings.backup_dir).path for _ in range(2))
     (line,) = findings_of(settings, "backup")
-    assert re.fullmatch(rf"ok   backup: {re.escape(str(newest))}, \d+ s old", line)
+    assert line.startswith(f"ok   backup: {newest}: The newest backup is from ")
     size = older.stat().st_size
     with open(older, "r+b") as file:
         file.seek(size - 1)
         file.write(b"x")
     (line,) = findings_of(settings, "backup")
     assert line.startswith("ok   ")
-    changed = "; changed since it was made, by its SHA-256: {}; do not rely on it, and make a new"
+    changed = " Changed since it was made, by its SHA-256: {}. Do not rely on it, and make a new"
     (line,) = findings_of(settings, "backup", full=True)
-    assert line.startswith(f"FAIL backup: {newest}, ")
+    assert line.startswith(f"FAIL backup: {newest}: ")
     assert changed.format(older) in line
     os.truncate(newest, size - 1)
     (line,) = findings_of(settings, "backup")
-    assert line.startswith(f"FAIL backup: {newest}, ")
+    assert line.startswith(f"FAIL backup: {newest}: ")
     assert changed.format(newest) in line
     noted = newest.with_name(f"{newest.name}.sha256")
     noted.unlink()
@@ -589,7 +595,7 @@ def test_readings_that_a_stop_has_left(settings: Settings, writer: Writer, path:
 
 
 def test_the_worst_level_counts() -> None:
-    levels = [Finding("ok", "a", "x"), Finding("FAIL", "b", "x"), Finding("WARN", "c", "x")]
+    levels = [CheckLine("ok", "a", "x"), CheckLine("FAIL", "b", "x"), CheckLine("WARN", "c", "x")]
     assert worst(levels) == "FAIL"
     assert worst(levels[::2]) == "WARN"
     assert worst([]) == "ok"
@@ -610,6 +616,7 @@ def test_times_that_are_no_dates_are_named_by_their_ids(
 ) -> None:
     store(writer, *(pico(1000.0 + number, AT) for number in range(9)))
     assert findings_of(settings, "times") == []
+    execute(path, file_row(last_id=1, size_bytes=9))
     execute(path, f"UPDATE readings SET received_at = {2**63 - 1} WHERE id > 2")
     execute(path, f"UPDATE readings SET received_at = -{2**62} WHERE id = 4")
     execute(
@@ -626,7 +633,7 @@ def test_times_that_are_no_dates_are_named_by_their_ids(
     (follower,) = (
         finding for finding in findings_of(settings, "follower") if "PicodataX.csv" in finding
     )
-    assert follower == "ok   follower: PicodataX.csv is 2 rows behind"
+    assert follower == "ok   follower: PicodataX.csv is 1 row behind"
 
 
 @pytest.mark.parametrize("below", ["", "x"])

@@ -18,13 +18,14 @@ from flask10x.export.file import CsvFile, Mark
 from flask10x.export.position import load_state
 from flask10x.export.take_over import take_over
 from flask10x.export.verify import verify
+from flask10x.health.checks import Checks, Facts
+from flask10x.health.copies import export_lags
 from flask10x.history.view import View
 from flask10x.readings.stations import BUILT_IN, Stations
-from flask10x.runtime.facts import export_lags
 from flask10x.runtime.retention import outlooks
 from flask10x.runtime.retention_schedule import LOOK_EVERY_MS, PAUSE_MS, Retention
 from flask10x.translation import translation
-from flask10x.web.pages.status.answers import Answers, Facts
+from flask10x.web.pages.status.answers import shown
 from tests.postgres.csv_hosts import FIRST_MS, NAME, CsvHosts, csv_hosts
 from tests.support.commands import in_words, run_command
 
@@ -329,13 +330,16 @@ def test_the_page_of_another_host_leads_to_the_one_that_exports(hosts: CsvHosts)
     for settings, database in (first, second):
         with database.reader.begin() as connection:
             facts = Facts(
+                stored=2,
                 exports=export_lags(connection, settings.stations),
                 csv_host=csv_owner.of_files(connection),
             )
         now_ms = FIRST_MS + 9 * DAY_MS
-        answer = Answers(settings, facts, translation("en"), now_ms).exported()
-        assert answer.mood == "warn"
-        (answers[settings.host_name],) = answer.remedies
+        t = translation("en")
+        answer = Checks(settings, facts, t, now_ms).exported()
+        assert answer.level == "warn"
+        (remedy,) = answer.remedies
+        answers[settings.host_name] = shown(remedy, settings, t)
     assert answers["school-1"].command.endswith("flask10x export")
     assert (answers["school-2"].command, answers["school-2"].text) == (
         "",

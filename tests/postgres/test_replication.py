@@ -14,7 +14,7 @@ import pytest
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.postgres.server import synchronous_standbys
-from flask10x.runtime.facts import NOTICES, server_state
+from flask10x.health.database import NOTICES, server_state
 from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
 from tests.postgres.service import NAME, follow, name_standby, rows, settings_on, writer_on

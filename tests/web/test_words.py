@@ -8,10 +8,11 @@ from babel.messages.extract import extract_from_file
 
 from flask10x.alerts.alert import MessageState, Occasion
 from flask10x.export.removable import Obstacle
+from flask10x.health import words
+from flask10x.health.database import NOTICES
 from flask10x.history.query import OPERATORS
 from flask10x.readings.labels import station_name
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime.facts import NOTICES
 from flask10x.translation import translation
 from flask10x.web import captions, files
 from flask10x.web.cards import age_text
@@ -19,7 +20,7 @@ from flask10x.web.pages.alerts import model
 from flask10x.web.pages.history.view import quantity_names
 from flask10x.web.pages.notes import view as notes
 from flask10x.web.pages.notes.model import FIELDS
-from flask10x.web.pages.status import answers, commands
+from flask10x.web.pages.status import commands
 from tests.support.messages import KEYWORDS, PACKAGE
 from tests.support.stations import GARDEN, HOUSE, LIGHT
 
@@ -32,16 +33,12 @@ def test_every_table_of_words_is_whole_and_has_no_other() -> None:
     of_waiting = {"failed", "later", "due"}
     assert model.OUTCOMES.keys() == {*get_args(MessageState)} - {"waiting"} | of_waiting
     assert notes.LABELS.keys() == {*FIELDS, "reason", "id"}
-    assert answers.REASONS.keys() == {*get_args(Obstacle), "other"}
-    assert answers.SERVER.keys() == {*NOTICES}
-    assert answers.HINDRANCES.keys() == {
-        *("missing", "damaged", "taken", "copied", "suspected", "dead", "queue", "elsewhere"),
-        *(kind for _codes, kind in answers.KINDS),
-        *("other", "unreachable"),
-    }
-    assert answers.HELPFUL.keys() < answers.HINDRANCES.keys()
+    assert words.REASONS.keys() == {*get_args(Obstacle), "other"}
+    assert words.SERVER.keys() == {*NOTICES}
+    remedies = {name for each in words.HINDRANCES.values() for name in each.remedies}
+    assert remedies - {"restore"} < words.REMEDIES.keys()
     assert commands.ONLY_CONTAINER.keys() < commands.COMMANDS.keys()
-    assert commands.COMMANDS.keys() | commands.ONLY_SYSTEMD.keys() < answers.REMEDIES.keys()
+    assert commands.COMMANDS.keys() | commands.ONLY_SYSTEMD.keys() < words.REMEDIES.keys()
 
 
 def test_a_page_hands_over_what_its_scripts_say_and_nothing_else() -> None:

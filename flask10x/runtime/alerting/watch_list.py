@@ -27,11 +27,14 @@ from flask10x.config.alerts.rules import (
 from flask10x.config.settings import Settings
 from flask10x.database import verified
 from flask10x.database.database import Database
+from flask10x.health import copies
+from flask10x.health.copies import ExportLag, export_lags
+from flask10x.health.database import beginning, obstacles_met
+from flask10x.health.disk import card
 from flask10x.history.view import View
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
-from flask10x.runtime import facts
 from flask10x.runtime.alerting.measurement_watches import (
     REPLAYED_MS,
     FastChange,
@@ -56,7 +59,6 @@ from flask10x.runtime.alerting.service_watches import (
     OverdueReplica,
 )
 from flask10x.runtime.alerting.silent_stations import SilentStations, StoredStations
-from flask10x.runtime.facts import beginning
 from flask10x.system.gauges import Gauges
 
 if TYPE_CHECKING:
@@ -140,8 +142,8 @@ class _Sources:
 
     def _of_copy(self, rule: BackupOverdue | ReplicaOverdue) -> Watch:
         if isinstance(rule, ReplicaOverdue):
-            return OverdueReplica(rule, partial(facts.replica, self.settings))
-        newest = partial(facts.newest_backup, self.settings.backup_dir, self.settings.zone)
+            return OverdueReplica(rule, partial(copies.replica, self.settings))
+        newest = partial(copies.newest_backup, self.settings.backup_dir, self.settings.zone)
         return OverdueBackup(rule, newest, self._began_at)
 
     def _measurement(self, rule: Threshold | Rate | Stuck) -> Measurement:
@@ -152,21 +154,21 @@ class _Sources:
         return stations_of(endpoints, self.settings.stations)
 
     def _obstacles(self) -> list[str]:
-        obstacles = facts.obstacles_met(self.database, self.writer, self.gauges)
+        obstacles = obstacles_met(self.database, self.writer, self.gauges)
         return [obstacle.text for obstacle in obstacles]
 
     def _full_in_days(self, now_ms: int) -> float | None:
         with self.database.query() as connection:
             view = View(connection, self.settings.stations, self.settings.zone, now_ms)
-            return facts.card(self.settings, view).full_in_days
+            return card(self.settings, view).full_in_days
 
-    def _export_lags(self) -> list[facts.ExportLag]:
+    def _export_lags(self) -> list[ExportLag]:
         with self.database.query() as connection:
-            return facts.export_lags(connection, self.settings.stations)
+            return export_lags(connection, self.settings.stations)
 
     def _only_copies(self) -> "list[OnlyCopy]":
         with self.database.query() as connection:
-            return facts.only_copies(self.settings, connection)
+            return copies.only_copies(self.settings, connection)
 
     def _began_at(self) -> int | None:
         with self.database.query() as connection:

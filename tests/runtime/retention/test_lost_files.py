@@ -10,9 +10,9 @@ from flask10x.config.alerts.rules import WrongCopies
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.export.only_copies import OnlyCopy
+from flask10x.health import copies
 from flask10x.history import days, rollups
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime import facts
 from flask10x.runtime.alerting.service_watches import DifferingCopies
 from flask10x.runtime.removal import StationRemoval
 from flask10x.web.app import create_app
@@ -93,7 +93,7 @@ def lost(settings: Settings) -> list[str]:
         page = words(app.test_client().get("/status", headers={"Accept-Language": "en"}).text)
     finally:
         app.extensions["flask10x"].close()
-    assert ("Do all copies agree? needs attention" in page) == bool(found)
+    assert ("Do all copies agree? wrong" in page) == bool(found)
     assert ("flask10x export --restore-file" in page) == bool(found)
     return found
 
@@ -208,7 +208,7 @@ def test_the_alert_about_copies_fires_for_a_lost_file(
 ) -> None:
     def files() -> list[OnlyCopy]:
         with database.query() as connection:
-            return facts.only_copies(settings, connection)
+            return copies.only_copies(settings, connection)
 
     clock, noted = Clock(), Noted()
     watch = DifferingCopies(WrongCopies(), lambda: None, files)

@@ -17,9 +17,9 @@ from flask10x.config.settings import Settings
 from flask10x.database import counters
 from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong
+from flask10x.health import copies
 from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.recording.writer import Writer
-from flask10x.runtime import facts
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
@@ -223,7 +223,7 @@ def test_a_folder_of_backups_that_cannot_be_read_hinders_nothing_else(
     def fail(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(facts, "newest_backup", fail)
+    monkeypatch.setattr(copies, "newest_backup", fail)
     found = scraped(client)
     assert value(found, "scrape_part_success", part="backups") == 0
     assert value(found, "scrape_part_success", part="database") == 1

@@ -20,10 +20,12 @@ from werkzeug.wrappers import Response as AnyResponse
 from flask10x.alerts import shared_alerts, state_file
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.subjects import name_of, sentence, watched_by
-from flask10x.config.alerts.rules import BackupOverdue, ReplicaOverdue, Rule
+from flask10x.config.alerts.rules import Rule
 from flask10x.config.settings import Settings
+from flask10x.database import verified
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import CommitNotReplicated, LockTimeout, QueryError, nearest
+from flask10x.health import copies
 from flask10x.readings.reasons import Reason
 from flask10x.runtime import facts
 from flask10x.runtime.store import Store
@@ -225,11 +227,7 @@ def _rule(rule: Rule, alerts: ListedAlerts, reader: AlertReader) -> dict[str, ob
     settings, t = reader.settings, reader.t
     firing = [each.subject for each in alerts.active if each.rule == rule.name]
     muted = [each.subject for each in alerts.muted if each.rule == rule.name]
-    calm = t("all clear")
-    if isinstance(rule, BackupOverdue) and not _has_backup(settings):
-        calm = t("none yet")
-    elif isinstance(rule, ReplicaOverdue) and not _has_replica(settings):
-        calm = t("none")
+    calm = t("all clear") if _is_used(rule, settings) else t(UNUSED[rule.kind])
     states = [_state(t("active"), N_("active: {names}"), firing, reader) if firing else calm]
     states += [_state(t("muted"), N_("muted: {names}"), muted, reader)] if muted else []
     return {
@@ -246,10 +244,26 @@ def _rule(rule: Rule, alerts: ListedAlerts, reader: AlertReader) -> dict[str, ob
     }
 
 
-def _has_backup(settings: Settings) -> bool:
-    """Whether there is a backup; False also where its folder can't be read."""
+# What a rule says that has nothing to watch.
+UNUSED = {
+    "backup": N_("none yet"),
+    "replica": N_("not in use"),
+    "copies": N_("not compared yet"),
+}
+
+
+def _is_used(rule: Rule, settings: Settings) -> bool:
+    """Whether there is what the rule watches; False also where that cannot be read."""
     with suppress(OSError):
-        return bool(backup_files.finished(settings.backup_dir))
+        match rule.kind:
+            case "backup":
+                return bool(backup_files.finished(settings.backup_dir))
+            case "replica":
+                return copies.replica(settings) is not None
+            case "copies":
+                return verified.last_result(settings) is not None
+            case _:
+                return True
     return False
 
 

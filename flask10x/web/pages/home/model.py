@@ -12,6 +12,7 @@ from flask import url_for
 
 from flask10x.alerts.alert import Alert
 from flask10x.config.settings import Settings
+from flask10x.health.database import obstacles_met
 from flask10x.history import charts
 from flask10x.history.buckets import Bucket, Line, Window
 from flask10x.history.charts import Chart
@@ -23,7 +24,6 @@ from flask10x.readings.numbers import rounded
 from flask10x.readings.reasons import WrongValue
 from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import DAY_MS, HOUR_MS, is_date, local_text, parse_bound
-from flask10x.runtime.facts import obstacles_met
 from flask10x.runtime.store import Store
 from flask10x.translation import N_, Translation
 from flask10x.web.alert_state import state

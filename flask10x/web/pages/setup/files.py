@@ -20,9 +20,10 @@ from flask10x.database.running_service import running
 from flask10x.database.sqlite import missing
 from flask10x.database.tables import readings
 from flask10x.errors import UploadRefused
+from flask10x.health.copies import time_of_backup
+from flask10x.health.words import REASONS
 from flask10x.history.view import View
 from flask10x.readings.labels import day_of, moment, station_name
-from flask10x.runtime import facts
 from flask10x.runtime.administrators import Browser
 from flask10x.runtime.retention import Outlook, days_of, kept_since, outlooks
 from flask10x.runtime.store import Store
@@ -32,7 +33,6 @@ from flask10x.system.rejected_rows import SUFFIX as REJECTED_SUFFIX
 from flask10x.system.uploads import Uploads
 from flask10x.system.wording import size
 from flask10x.translation import N_, Translation
-from flask10x.web.pages.status.answers import REASONS
 from flask10x.web.pages.status.commands import how_it_runs
 
 KINDS = {
@@ -121,7 +121,7 @@ def backups(settings: Settings) -> list[BackupFile]:
     return [
         BackupFile(
             name=path.name,
-            made_at=facts.time_of_backup(path, settings.zone),
+            made_at=time_of_backup(path, settings.zone),
             size=size(path.stat().st_size),
             has_sum=backup_files.checksum_path(path).is_file(),
         )

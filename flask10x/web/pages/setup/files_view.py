@@ -17,6 +17,7 @@ from flask10x.database import engines
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import database_path, url_of
 from flask10x.errors import BackgroundBusy, SettingsError, UploadRefused
+from flask10x.health.checks import FAILURES, Checks
 from flask10x.readings.times import zone_name_of
 from flask10x.runtime.administrators import Browser
 from flask10x.runtime.setup_files import reload
@@ -28,7 +29,7 @@ from flask10x.web import administrators, context, preferences, uploads
 from flask10x.web.limits import UPLOAD_MAX_BYTES, UPLOAD_PATH
 from flask10x.web.pages.setup import changes, files
 from flask10x.web.pages.setup.page import blueprint, shown
-from flask10x.web.pages.status.answers import FAILURES, Answers, gathered
+from flask10x.web.pages.status.answers import gathered
 from flask10x.web.pages.status.commands import Shell, shell
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def as_files(
     settings, background = store.settings, Background(store.settings.data_dir)
     run, own = background.current(), shell(settings)
     known = gathered(store, now_ms)
-    answers = Answers(settings, known, t, now_ms)
+    checks = Checks(settings, known, t, now_ms)
     days, problem = _days()
     sent, previews = Uploads(settings.data_dir), files.previews(run)
     return shown(
@@ -60,9 +61,9 @@ def as_files(
         next_at={name: _next(timer) for name, timer in TIMERS.items()},
         timers=TIMERS,
         answers={
-            "backup": answers.backed_up(),
-            "export": answers.exported(),
-            "card": answers.card(),
+            "backup": checks.backed_up(),
+            "export": checks.exported(),
+            "card": checks.card(),
         },
         sent=sent.files,
         previews=previews,

@@ -6,13 +6,13 @@ long, and is always a 200: what it cannot determine it says so.
 
 from flask import render_template
 
+from flask10x.health.checks import LEVELS
 from flask10x.readings.labels import moment
 from flask10x.system import clock
 from flask10x.translation import N_
 from flask10x.web import context, preferences
-from flask10x.web.alert_state import state
 from flask10x.web.page import Page
-from flask10x.web.pages.status.answers import MOODS, Answers, gathered
+from flask10x.web.pages.status.answers import answers, shown
 from flask10x.web.pages.status.commands import how_it_runs
 
 blueprint = Page(
@@ -23,22 +23,21 @@ blueprint = Page(
 @blueprint.get("/status", without_store=True)
 def as_page() -> str:
     """The answers, in the order in which a reading goes, and the worst of them."""
-    store, now_ms = context.store_or_waiting(), clock.now_ms()
-    settings = store.settings
-    page = Answers(settings, gathered(store, now_ms), preferences.texts(), now_ms)
-    answers = page.all(store, state())
-    worst = max((answer.mood for answer in answers), key=MOODS.index)
+    store, t, now_ms = context.store_or_waiting(), preferences.texts(), clock.now_ms()
+    page = answers(store, t, now_ms)
+    worst = max((answer.level for answer in page), key=LEVELS.index)
     # What is not in use is no worry.
     whole = "good" if worst == "off" else worst
-    named = [answer for mood in ("wrong", "warn") for answer in answers if answer.mood == mood]
+    named = [answer for level in ("wrong", "warn") for answer in page if answer.level == level]
     if whole == "unknown":
-        named = [answer for answer in answers if answer.mood == whole]
+        named = [answer for answer in page if answer.level == whole]
     return render_template(
         "status/template.html",
-        answers=answers,
+        answers=page,
         whole=whole,
+        remedy=lambda one: shown(one, store.settings, t),
         # What the first line says.
         named=named,
         manner=how_it_runs()[0],
-        time=moment(now_ms, settings.zone, preferences.texts(), now_ms),
+        time=moment(now_ms, store.settings.zone, t, now_ms),
     )

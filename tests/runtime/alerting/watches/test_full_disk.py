@@ -6,8 +6,8 @@ import pytest
 
 from flask10x.config.alerts.rules import Disk
 from flask10x.errors import LockTimeout
+from flask10x.health.disk import Room
 from flask10x.runtime.alerting.service_watches import FullDisk
-from flask10x.runtime.facts import Room
 from tests.runtime.alerting.watches.home import Clock, Noted
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from flask10x.config.alerts.rules import BackupOverdue
+from flask10x.health.copies import NewestBackup
 from flask10x.runtime.alerting import service_watches
 from flask10x.runtime.alerting.service_watches import OverdueBackup
-from flask10x.runtime.facts import NewestBackup
 from tests.runtime.alerting.watches.home import DAY_MS, NINE_MS, Clock, Noted, active_alert, firing
 
 

@@ -1,9 +1,9 @@
 """Readings that wait for an export."""
 
 from flask10x.config.alerts.rules import ExportOverdue
+from flask10x.health.copies import ExportLag
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.alerting.service_watches import OverdueExport
-from flask10x.runtime.facts import ExportLag
 from tests.runtime.alerting.watches.home import DAY_MS, HOUR_MS, NINE_MS, Clock, Noted
 
 
@@ -11,6 +11,7 @@ def lag(endpoint: str, oldest_at: int | None, waiting: int) -> ExportLag:
     return ExportLag(
         station=BUILT_IN.by_endpoint[endpoint],
         is_exported=True,
+        last_id=1,
         changed_at=NINE_MS,
         oldest_at=oldest_at,
         waiting=waiting,

@@ -15,8 +15,9 @@ from flask.testing import FlaskClient
 from flask10x.config.alerts.rules import QuietHours
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
+from flask10x.health import copies
 from flask10x.readings.parse import Reading
-from flask10x.runtime import facts, station_watch
+from flask10x.runtime import station_watch
 from flask10x.system import clock
 from flask10x.web.pages.home import model, view
 from tests.conftest import MakeApp
@@ -245,7 +246,7 @@ def test_how_old_the_newest_backup_is_comes_from_its_alert(
 ) -> None:
     store_readings(pico(0, 22.5))
     # The folder may be on a machine that does not answer, and a page would wait for it.
-    monkeypatch.setattr(facts, "newest_backup", None)
+    monkeypatch.setattr(copies, "newest_backup", None)
     newest_at = NINE - 5 * 24 * 60 * MINUTE
     AlertRows(settings.data_dir).alert("backup", facts={"newest_at": newest_at, "after_sec": 1})
     assert said(client) == "The newest backup is 5 days old."

@@ -2,8 +2,8 @@
 
 import pytest
 
+from flask10x.health.checks import span
 from flask10x.translation import translation
-from flask10x.web.pages.status import answers
 
 
 @pytest.mark.parametrize(
@@ -11,4 +11,4 @@ from flask10x.web.pages.status import answers
     [(0.5, "12 h"), (1.5, "36 h"), (2, "2 days"), (59.9, "59 days"), (60, "2 months")],
 )
 def test_the_time_until_the_card_is_full(days: float, words: str) -> None:
-    assert answers.span(days, translation("en")) == words
+    assert span(days, translation("en")) == words

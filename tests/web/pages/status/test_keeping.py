@@ -6,11 +6,12 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.export.append import export
 from flask10x.export.verify import verify
+from flask10x.health.checks import Finding
 from flask10x.history.view import View
 from flask10x.runtime.retention import outlooks
 from flask10x.translation import Translation, translation
 from flask10x.web.app import create_app
-from flask10x.web.pages.status.answers import Answers, Facts, StatusAnswer
+from flask10x.web.pages.status.answers import kept, shown
 from tests.conftest import MakeSettings
 from tests.support.csv_folder import FIRST_MS, csv_file, store
 from tests.support.rows import execute
@@ -24,14 +25,11 @@ SPACE = {"en": " ", "ja": ""}
 
 def answers(
     settings: Settings, database: Database, now_ms: int, texts: Translation = ENGLISH
-) -> list[StatusAnswer]:
+) -> list[Finding]:
     with database.reader.begin() as connection:
-        facts = Facts(
-            retention=outlooks(
-                settings, database, View(connection, settings.stations, settings.zone, now_ms)
-            )
-        )
-    return Answers(settings, facts, texts, now_ms).retention()
+        view = View(connection, settings.stations, settings.zone, now_ms)
+        stations = outlooks(settings, database, view)
+    return kept(stations, settings, texts, now_ms)
 
 
 def test_nothing_is_said_where_nothing_is_removed(settings: Settings, database: Database) -> None:
@@ -43,7 +41,7 @@ def test_what_goes_next_and_when(make_settings: MakeSettings, database: Database
     store(settings, 0, 1)
     execute(database.path, f"INSERT INTO removed VALUES ('data', 0, {FIRST_MS - 60_000}, 1234)")
     (answer,) = answers(settings, database, FIRST_MS)
-    assert answer.mood == "good"
+    assert answer.level == "good"
     assert answer.details[0] == (
         "Pico: kept for 30 days. 1,234 readings up to Sun 24 Aug, 10:45 have been removed."
         " The next one to go is from Sun 24 Aug, 10:46, on Tue 23 Sep, 11:00."
@@ -59,9 +57,9 @@ def test_why_it_does_not_go(
     store(settings, 0, 1)
     late = FIRST_MS + 38 * DAY_MS
     (answer,) = answers(settings, database, late - DAY_MS, texts)
-    assert answer.mood == "good"
+    assert answer.level == "good"
     (answer,) = answers(settings, database, late, texts)
-    assert answer.mood == "warn"
+    assert answer.level == "warn"
     answer_late = texts("Some readings are overdue for removal by a week or more.")
     why = texts("No export has ever written their CSV file.")
     assert answer.text == f"{answer_late}{SPACE[texts.language]}{why}"
@@ -84,7 +82,8 @@ def test_what_no_file_proves_is_named_with_its_commands(
     (answer,) = answers(settings, database, FIRST_MS + 38 * DAY_MS, texts)
     late = texts("Some readings are overdue for removal by a week or more.")
     assert answer.text == f"{late}{SPACE[texts.language]}{why}"
-    assert [remedy.command.partition("flask10x export ")[2] for remedy in answer.remedies] == [
+    commands = [shown(remedy, settings, texts).command for remedy in answer.remedies]
+    assert [command.partition("flask10x export ")[2] for command in commands] == [
         "--archived /.../PicodataX.csv",
         "--rebuild PicodataX.csv --whole",
         "--verify",

@@ -4,10 +4,10 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
+from flask10x.health import disk
+from flask10x.health.disk import CardRoom, Room
 from flask10x.history.view import View
 from flask10x.readings.parse import Reading
-from flask10x.runtime import facts
-from flask10x.runtime.facts import CardRoom, Room
 from tests.support.both_engines import POSTGRES
 from tests.support.rows import execute, file_row, insert_readings
 
@@ -28,7 +28,7 @@ def fill(database: Database, rows: int, days: float) -> None:
 def card_of(settings: Settings, database: Database) -> CardRoom:
     with database.reader.begin() as connection:
         view = View(connection, settings.stations, settings.zone, NOW_MS)
-        return facts.card(settings, view)
+        return disk.card(settings, view)
 
 
 def test_of_an_empty_database_no_rate_is_known(settings: Settings, database: Database) -> None:
@@ -47,7 +47,7 @@ def test_days_of_readings_tell_when(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(database, 2000, 4)
-    monkeypatch.setattr(facts, "room", lambda _: Room(10_000_000, 100_000_000))
+    monkeypatch.setattr(disk, "room", lambda _: Room(10_000_000, 100_000_000))
     card = card_of(settings, database)
     assert card.rows_a_day == pytest.approx(500, rel=0.01)
     size = database.path.stat().st_size
@@ -118,7 +118,7 @@ def test_the_csv_files_beside_the_database_grow_with_it(
 def test_a_house_that_sends_no_more_fills_nothing(settings: Settings, database: Database) -> None:
     fill(database, 2000, 4)
     with database.reader.begin() as connection:
-        card = facts.card(
+        card = disk.card(
             settings, View(connection, settings.stations, settings.zone, NOW_MS + 30 * DAY_MS)
         )
     assert (card.rows_a_day, card.bytes_a_day, card.full_in_days) == (0, 0, None)

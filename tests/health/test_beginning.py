@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from flask10x.database.database import Database
+from flask10x.health.database import FirstReading, beginning
 from flask10x.readings.parse import Reading
-from flask10x.runtime.facts import FirstReading, beginning
 from tests.support.rows import execute, insert_readings
 
 NOW_MS = 1_756_000_000_000

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, event, text
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.export.append import export
+from flask10x.health import copies
+from flask10x.health.copies import ExportLag, export_lags
 from flask10x.readings.parse import Reading
-from flask10x.runtime import facts
-from flask10x.runtime.facts import ExportLag, export_lags
 from tests.support.rows import execute, insert_readings, pico
 
 NINE_MS = 1_756_000_000_000
@@ -69,7 +69,7 @@ def test_a_late_reading_waits_since_it_came(settings: Settings, database: Databa
 def test_the_first_reading_may_come_after_many_of_another_station(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(facts, "LOOK_ROWS", 3)
+    monkeypatch.setattr(copies, "LOOK_ROWS", 3)
     settings.csv_dir.mkdir()
     store_readings(database, [pico(1, NINE_MS)])
     export(settings, database)
