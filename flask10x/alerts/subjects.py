@@ -5,6 +5,7 @@ A subject is a station (`data2`), a measurement of one (`data2.co2`), or empty: 
 
 from collections.abc import Sequence
 
+from flask10x.alerts.words import first_filled, wording_of_rule
 from flask10x.config.alerts.rules import (
     BackupOverdue,
     DatabaseTrouble,
@@ -24,7 +25,7 @@ from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.numbers import separated
 from flask10x.readings.stations import Station, Stations
 from flask10x.system.wording import escape
-from flask10x.translation import N_, Translation
+from flask10x.translation import Translation
 
 
 def station_of(subject: str) -> str:
@@ -72,60 +73,37 @@ def stations_of(endpoints: Sequence[str], stations: Stations) -> tuple[Station, 
     )
 
 
-# By the kind of rule; some kinds have several.
-SENTENCES = {
-    "silence": N_("No data from a station for {span}: {where}"),
-    "silence.learned": N_("No data from a station for longer than usual: {where}"),
-    "failed_sensor": N_("A sensor gives no value or a fault value {n} times in a row: {where}"),
-    "refused": N_("{n} readings rejected within {span}: {where}"),
-    "threshold.above": N_("{name} above {limit}; ends at {clear}"),
-    "threshold.above.for": N_("{name} above {limit} for {span}; ends at {clear}"),
-    "threshold.below": N_("{name} below {limit}; ends at {clear}"),
-    "threshold.below.for": N_("{name} below {limit} for {span}; ends at {clear}"),
-    "rate.rise": N_("{name} rises by {change} within {span}"),
-    "rate.fall": N_("{name} falls by {change} within {span}"),
-    "stuck": N_("{name} has the same value for {span}"),
-    "queue": N_("Many readings waiting to be stored for {span}"),
-    "disk": N_("Less than {n} % of the disk is free"),
-    "database": N_("The database is damaged or missing, or readings cannot be stored for {span}"),
-    "export": N_("Readings in no CSV file for {span}"),
-    "backup": N_("The newest backup is older than {span}"),
-    "replica": N_("The replica is behind by more than {span}"),
-    "copies": N_("Copies of the readings differ (flask10x verify)"),
-}
-
-
 def sentence(rule: Rule, stations: Stations, t: Translation) -> str:
     """Return the condition of a rule in words, without its name in the file."""
-    key: str = rule.kind
-    values: dict[str, object] = {"span": t.exactly(_span_sec(rule))}
+    values: dict[str, str] = {}
+    if span_sec := _span_sec(rule):
+        values["span"] = t.exactly(span_sec)
     match rule:
         case Silence():
-            key += ".learned" if rule.after_sec is None else ""
             values["where"] = _where(rule.stations, stations, t)
         case FailedSensor() | RefusedSender():
-            values |= {"n": rule.readings, "where": _where(rule.stations, stations, t)}
+            values |= {"n": str(rule.readings), "where": _where(rule.stations, stations, t)}
         case Threshold():
-            key += ".below" if rule.above is None else ".above"
-            key += ".for" if rule.for_sec else ""
             limit = rule.below if rule.above is None else rule.above
             values |= _of_measurement(rule, stations, t, limit=limit, clear=rule.clear)
-            if rule.start and rule.end:
-                return t(
-                    "{condition} (from {start} to {end})",
-                    condition=t(SENTENCES[key], **values),
-                    start=f"{rule.start:%H:%M}",
-                    end=f"{rule.end:%H:%M}",
-                )
         case Stuck():
             values |= _of_measurement(rule, stations, t)
         case Rate():
-            key += ".fall" if rule.rise is None else ".rise"
             change = rule.fall if rule.rise is None else rule.rise
             values |= _of_measurement(rule, stations, t, change=change)
+        case Queue() | DatabaseTrouble():
+            values["span"] = t.exactly(rule.for_sec)
         case Disk():
             values["n"] = f"{rule.free_percent:g}"
-    return t(SENTENCES[key], **values)
+    condition = first_filled(wording_of_rule(rule).rule, values, t)
+    if isinstance(rule, Threshold) and rule.start and rule.end:
+        return t(
+            "{condition} (from {start} to {end})",
+            condition=condition,
+            start=f"{rule.start:%H:%M}",
+            end=f"{rule.end:%H:%M}",
+        )
+    return condition
 
 
 def _span_sec(rule: Rule) -> int:
@@ -135,7 +113,7 @@ def _span_sec(rule: Rule) -> int:
             return rule.after_sec or 0
         case Rate() | RefusedSender():
             return rule.within_sec
-        case Threshold() | Stuck() | Queue() | DatabaseTrouble():
+        case Threshold() | Stuck():
             return rule.for_sec
     return 0
 

@@ -16,9 +16,9 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.alerts.delivery.deliver import MessageDelivery
 from flask10x.alerts.delivery.jobs import Try, begin_test, end_test
-from flask10x.alerts.messages import trouble_in
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.subjects import sentence
+from flask10x.alerts.words import trouble_in
 from flask10x.commands import translated
 from flask10x.commands.options import check_names, renamed
 from flask10x.config import secrets, settings

@@ -24,8 +24,9 @@ import flask10x
 from flask10x.alerts import state_file, subjects
 from flask10x.alerts.active import AlertState, Stamp, newest_ms, stamp_of
 from flask10x.alerts.alert import Alert
-from flask10x.alerts.messages import WORDINGS, Speaker
-from flask10x.config.alerts.rules import Rate, Rule, Threshold
+from flask10x.alerts.messages import Speaker
+from flask10x.alerts.words import wording_of_rule
+from flask10x.config.alerts.rules import Rule, Threshold
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
@@ -43,7 +44,7 @@ from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import SECOND_MS, iso_text
 from flask10x.system import clock
 from flask10x.system.address import addresses
-from flask10x.translation import N_, Translation, translation
+from flask10x.translation import Translation, translation
 
 log = logging.getLogger(__name__)
 
@@ -74,13 +75,6 @@ CLASSES = {
 USUAL_DIGITS = 1
 # A link to such an address would lead each reader to their own machine.
 LOCAL_URL = re.compile(r"http://(?:localhost|127\.|\[::1\])")
-# What an alert is called beside the name of its station.
-ALERT_NAMES = {
-    "silence": N_("No data"),
-    "stuck": N_("{name} does not change"),
-    "failed_sensor": N_("{name}: the sensor does not measure"),
-    "refused": N_("Readings rejected"),
-}
 # What was learned of a station changes a little each hour, and Home Assistant sets an entity up
 # again when its description changes: a longer time is rounded up to the next of these. It only
 # counts where nobody is left to say that the station is silent.
@@ -232,17 +226,13 @@ class Descriptions:
 
     def _alert_name(self, rule: Rule, column: str, t: Translation) -> str:
         measurement = self._settings.stations.by_column.get(column)
-        name = column_name(measurement, t) if measurement else column
+        values = {"name": column_name(measurement, t) if measurement else column}
         if isinstance(rule, Threshold):
             limit = rule.below if rule.above is None else rule.above
             unit = measurement.unit if measurement else ""
-            text = N_("{name} above {limit}") if rule.below is None else N_("{name} below {limit}")
-            return t(text, name=name, limit=f"{limit:.10g} {unit}".rstrip())
-        if isinstance(rule, Rate):
-            return t(WORDINGS["rate.rise" if rule.fall is None else "rate.fall"].title, name=name)
-        if rule.kind in ALERT_NAMES:
-            return t(ALERT_NAMES[rule.kind], name=name)
-        return t(WORDINGS[rule.kind].title)
+            values["limit"] = f"{limit:.10g} {unit}".rstrip()
+        wording = wording_of_rule(rule)
+        return t(wording.entity or wording.title, **values)
 
     def _device(self, station: Station | None) -> dict[str, object]:
         if station is None:

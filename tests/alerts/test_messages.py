@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from flask10x.alerts.alert import Alert
-from flask10x.alerts.messages import Speaker, trouble_in
+from flask10x.alerts.messages import Speaker
+from flask10x.alerts.words import trouble_in
 from flask10x.config.alerts.rules import Alerts, Kind
 from flask10x.config.settings import Settings
 from flask10x.translation import Language

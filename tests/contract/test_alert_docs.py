@@ -16,7 +16,8 @@ import pytest
 from flask10x.alerts.delivery import attempt
 from flask10x.alerts.delivery.jobs import Envelope, Try, jobs_of
 from flask10x.alerts.due import PAUSES_SEC
-from flask10x.alerts.messages import TROUBLES, Text
+from flask10x.alerts.messages import Text
+from flask10x.alerts.words import TROUBLES
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import Command
 from flask10x.readings.stations import BUILT_IN

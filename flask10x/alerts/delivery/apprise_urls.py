@@ -38,7 +38,7 @@ HAVE_TEMPLATES = {"awswhatsapp", "gupshup", "kaleyra", "onesignal", "sendgrid", 
 
 
 def trouble_of(text: str) -> str:
-    """Return a code of `messages.TROUBLES` for a line of URLs that can't be used, or "".
+    """Return a code of `words.TROUBLES` for a line of URLs that can't be used, or "".
 
     The name of a parameter is in it only if the kind of URL has one of that name; any other may be
     a secret at the wrong place.

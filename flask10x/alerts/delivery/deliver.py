@@ -17,8 +17,9 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.alerts import due, state_file
 from flask10x.alerts.alert import Alert, AlertMessage
 from flask10x.alerts.delivery.jobs import Envelope, Job, NotSendable, Try, jobs_of
-from flask10x.alerts.messages import Speaker, Text, trouble_in
+from flask10x.alerts.messages import Speaker, Text
 from flask10x.alerts.state_file import StateFile
+from flask10x.alerts.words import trouble_in
 from flask10x.config.alerts.rules import Channel
 from flask10x.config.settings import Settings
 from flask10x.readings.times import iso_text

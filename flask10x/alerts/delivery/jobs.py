@@ -263,7 +263,7 @@ class Try:
 def begin_test(settings: Settings, channel: Channel) -> tuple[list[Try], str]:
     """Start a test message to each receiver of the channel, at once.
 
-    Return the tries, and a code of `messages.TROUBLES` where none can be started.
+    Return the tries, and a code of `words.TROUBLES` where none can be started.
     """
     now_ms = clock.now_ms()
     text = Speaker(settings, channel.language or settings.alerts.language).test(channel.name)

@@ -14,9 +14,10 @@ from werkzeug.datastructures import MultiDict
 
 from flask10x.alerts import state_file
 from flask10x.alerts.alert import Alert, AlertMessage
-from flask10x.alerts.messages import Speaker, trouble_in
+from flask10x.alerts.messages import Speaker
 from flask10x.alerts.state_file import Mute
 from flask10x.alerts.subjects import column_of, station_of
+from flask10x.alerts.words import trouble_in
 from flask10x.config.alerts.rules import Rate, Rule
 from flask10x.config.settings import Settings
 from flask10x.errors import QueryError

@@ -17,7 +17,7 @@ from time import time
 from urllib.parse import quote, urlsplit
 
 from flask10x.alerts.delivery.jobs import MAX_URLS, NotSendable, trouble_of_urls, url_of
-from flask10x.alerts.messages import TROUBLES
+from flask10x.alerts.words import TROUBLES
 from flask10x.config import secrets
 from flask10x.config.alerts.rules import Apprise, Channel, Webhook, webhook_url
 from flask10x.config.readers import WrongEntry

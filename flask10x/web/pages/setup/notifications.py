@@ -16,8 +16,8 @@ from flask import make_response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.alerts.delivery.jobs import begin_test, end_test
-from flask10x.alerts.messages import trouble_in
 from flask10x.alerts.subjects import sentence
+from flask10x.alerts.words import trouble_in
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts import rules as alert_rules
 from flask10x.config.alerts.rules import (
