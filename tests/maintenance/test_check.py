@@ -371,8 +371,8 @@ def test_a_file_is_not_behind_by_what_was_imported_from_it(
     execute(
         path,
         *IMPORTS,
-        f"INSERT INTO exports ({EXPORTED})"
-        " VALUES ('PicodataX.csv', 0, 1, 0, 9), ('LR_env.csv', 0, 8, 0, 9)",
+        file_row(last_id=1, size_bytes=9),
+        file_row(name="LR_env.csv", last_id=8, size_bytes=9),
         f"{insert} ('data', '/old/PicodataX.csv', 2, 3, 0)",
         f"{insert} ('data', '/old/PicodataX.csv', 4, 4, 0)",
         f"{insert} ('data', '/old/other.csv', 6, 6, 0)",
