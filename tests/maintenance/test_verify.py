@@ -578,6 +578,19 @@ def test_a_replica_alone_decides_nothing(house: House, litestream: Path) -> None
 
 
 @needs_replica
+def test_a_row_that_only_the_replica_has_is_named(house: House, litestream: Path) -> None:
+    """It came after the backup, and its station's file is gone."""
+    for endpoint in STATIONS:
+        house.csv(endpoint).unlink()
+    execute(house.file, f"DELETE FROM readings WHERE id = {EXPORTED}")
+    result = house.verify(repair=True)
+    (difference,) = [each for each in result.open if each.kind == "reading"]
+    assert (difference.wrong, difference.number) == ((), EXPORTED)
+    assert "temperature" in difference.values["replica"]
+    assert select(house.file, "SELECT count(*) FROM readings") == [(ALL - 1,)]
+
+
+@needs_replica
 def test_a_replica_is_counted_and_its_copy_removed(house: House, litestream: Path) -> None:
     result = house.verify()
     assert (result.differences, result.replica_readings, result.replica_left_out) == ((), ALL, "")
