@@ -78,8 +78,8 @@ def _rebuild(config: Settings, database: Database) -> None:
     if differing := rollup_check.kept_that_differ(config.stations, database):
         shown = "\n".join(_of_hour(config, each) for each in differing[:SHOWN_DIFFERENCES])
         text = _(
-            "nothing was recomputed: what is kept of removed readings is not what the roll-ups have"
-            " of them, and no reading can give it again. What says which is right:"
+            "nothing was recomputed: what is kept of removed readings is not what the hourly totals"
+            " have of them, and no reading can give it again. What says which is right:"
             " flask10x verify --repair\n{hours}"
         )
         raise Flask10xError(text.format(hours=shown))

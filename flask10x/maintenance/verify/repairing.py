@@ -24,7 +24,7 @@ from flask10x.history import annotations, rollup_check
 from flask10x.history.annotations import WrittenNote
 from flask10x.maintenance.backup import backup, write_copy
 from flask10x.maintenance.verify import replica_copy
-from flask10x.maintenance.verify.comparing import Comparison, Finding, Row, row_of
+from flask10x.maintenance.verify.findings import Comparison, Finding, Row, row_of
 from flask10x.maintenance.verify.wording import Words
 from flask10x.readings.times import HOUR_MS
 from flask10x.system import backup_files, disk

@@ -14,7 +14,8 @@ from flask10x.database import engines, verified
 from flask10x.database.database import Database
 from flask10x.database.verified import Difference, Result
 from flask10x.errors import Flask10xError
-from flask10x.maintenance.verify.comparing import Comparison, compare, steps
+from flask10x.maintenance.verify.comparing import compare, steps
+from flask10x.maintenance.verify.findings import Comparison
 from flask10x.maintenance.verify.repairing import accept, repair
 from flask10x.maintenance.verify.wording import Words
 from flask10x.system import logs

@@ -35,8 +35,8 @@ LEFT_OUT = {
 """Why the lines of a CSV file are not compared."""
 # By the name of what is out of order.
 TREES = {
-    "rollups": N_("The roll-ups of hours are out of order in the database."),
-    "rollup_days": N_("The roll-ups of days are out of order in the database."),
+    "rollups": N_("The hourly totals are out of order in the database."),
+    "rollup_days": N_("The daily totals are out of order in the database."),
 }
 
 

@@ -1,0 +1,224 @@
+"""Says of each reading that copies have otherwise which of them is right.
+
+A line of a CSV file that has the checksum of the last export is proven by that checksum: so it was
+in the table when it was exported. Else the majority of table, newest sound backup and line is
+right, and of the time of a reading the index says it once more. A backup that has the value of the
+table counts for no more than the table itself, of which it is a copy, where a proven line says
+otherwise. What no two copies decide is said to be so, never guessed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from flask10x.database import dialects, engines
+from flask10x.database.removed import Removed, load_removed
+from flask10x.database.verified import COPIES, Difference
+from flask10x.export.comparison import OtherLine
+from flask10x.maintenance.verify.findings import UNKNOWN, Comparison, Row, row_of
+from flask10x.readings.numbers import lines_without_minus_zero
+from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS
+
+# So many copies have to agree.
+COPIES_MIN = 2
+INDEX = "ix_readings_endpoint_received_at"
+
+
+def judge_readings(result: Comparison) -> None:
+    """Say of each reading that copies have otherwise which is right."""
+    lines = {
+        (endpoint, other.number): other
+        for endpoint, compared in result.files.items()
+        for other in compared.others
+        if other.has_reading
+    }
+    loose = {
+        endpoint: [other for other in compared.others if not other.has_reading]
+        for endpoint, compared in result.files.items()
+    }
+    numbers = {number for saved in result.saved.values() for number in saved.differing}
+    numbers |= {number for _endpoint, number in lines} | result.out_of_index
+    with engines.of(result.settings).plain_reader() as table, table.begin() as connection:
+        gone = load_removed(connection)
+        judge = _Judge(result, connection, gone, lines, loose)
+        for number in sorted(numbers):
+            judge.judge(number)
+        if judge.is_index_wrong:
+            result.add(Difference(kind="tree", wrong=("index",), path=INDEX))
+        for endpoint, others in loose.items():
+            removed, compared = gone.get(endpoint), result.files[endpoint]
+            for other in others if compared.is_intact else ():
+                if removed is not None and other.number < removed.last_id:
+                    continue
+                number = other.number + 1
+                # The ids between may be readings of other stations.
+                while row_of(connection, number) is not None:
+                    number += 1
+                times = compared.times_of(other.line)
+                difference = Difference(
+                    kind="line",
+                    station=endpoint,
+                    number=number,
+                    at_ms=times[0] if times else None,
+                    path=str(compared.target.path),
+                    values={"csv": _said(other)},
+                )
+                places = frozenset((endpoint, ms // HOUR_MS) for ms in times or ())
+                result.add(difference, places=places)
+
+
+def _said(other: OtherLine) -> str:
+    return other.line.decode(errors="backslashreplace").rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What each copy has of a reading."""
+
+    number: int
+    stored: Row | None
+    """What the table has."""
+    saved: Mapping[str, Any]
+    """What backup and replica have, None or UNKNOWN."""
+    candidates: list[Row | None]
+    """The different readings that it may be; None for one that there is not."""
+
+    @property
+    def rows(self) -> list[Row]:
+        """The readings that any copy has."""
+        rows = [row for row in self.candidates if row is not None]
+        return rows or [row for row in self.saved.values() if isinstance(row, dict)]
+
+
+@dataclass(slots=True)
+class _Judge:
+    result: Comparison
+    table: Connection
+    removed: Mapping[str, Removed]
+    lines: dict[tuple[str, int], OtherLine]
+    loose: dict[str, list[OtherLine]]
+    """Lines without a reading, by the endpoint; those of a judged reading are taken out."""
+    is_index_wrong: bool = False
+
+    def judge(self, number: int) -> None:
+        """Say which copy of a reading is wrong, if any is."""
+        reading = self._reading(number)
+        gone = [self.removed.get(row["endpoint"]) for row in reading.rows]
+        if reading.stored is None and any(each and number <= each.last_id for each in gone):
+            # It was removed meanwhile.
+            return
+        right, is_clear = self._right(reading)
+        is_missed = number in self.result.out_of_index
+        if is_clear:
+            wrong = ["table"] if right != reading.stored else []
+            wrong += ["csv"] if right and self._has_line(reading, right) is False else []
+            wrong += [
+                name
+                for name, row in reading.saved.items()
+                if row is not UNKNOWN and not _is_same(right, row)
+            ]
+            self.is_index_wrong |= is_missed and right == reading.stored
+            if wrong:
+                self._add(reading, right, wrong)
+        elif not (is_missed and self.is_index_wrong and len(reading.candidates) == 1):
+            # Else it is only missed, as others are by an index that is out of order.
+            self._add(reading, None, ())
+
+    def _reading(self, number: int) -> _Reading:
+        stored = row_of(self.table, number)
+        saved = {name: copy.row(number, stored) for name, copy in self.result.saved.items()}
+        backup = saved.get("backup", UNKNOWN)
+        candidates: list[Row | None] = [stored]
+        if backup is not UNKNOWN:
+            candidates.append(None if backup is None else (stored or {}) | backup)
+        rows = [row for row in candidates if row is not None]
+        for (endpoint, of_line), other in self.lines.items():
+            if of_line == number:
+                candidates += self.result.files[endpoint].reading_of(other.line, rows)
+        unique = [row for place, row in enumerate(candidates) if row not in candidates[:place]]
+        return _Reading(number, stored, saved, unique)
+
+    def _right(self, reading: _Reading) -> tuple[Row | None, bool]:
+        """Return the right reading, and whether it can be said."""
+        with_line = [row for row in reading.rows if self._has_line(reading, row)]
+        proven = [row for row in with_line if self.result.files[row["endpoint"]].is_intact]
+        if len(proven) == 1:
+            return proven[0], True
+        pool = proven or reading.candidates
+        backup = reading.saved.get("backup", UNKNOWN)
+        times = {(row["endpoint"], row["received_at"]) for row in reading.rows}
+        votes = []
+        for row in pool:
+            vote = (row == reading.stored) + (backup is not UNKNOWN and _is_same(row, backup))
+            vote += row in with_line
+            if row and (len(times) > 1 or reading.number in self.result.out_of_index):
+                place = (row["endpoint"], row["received_at"])
+                vote += dialects.of(self.table).is_in_index(self.table, reading.number, *place)
+            votes.append(vote)
+        most = max(votes)
+        is_clear = most >= COPIES_MIN and votes.count(most) == 1
+        return pool[votes.index(most)] if is_clear else None, is_clear
+
+    def _has_line(self, reading: _Reading, row: Row) -> bool | None:
+        """Whether the CSV file has the line of this reading; None where it has no line of it."""
+        endpoint, number, stored = row["endpoint"], reading.number, reading.stored
+        compared = self.result.files.get(endpoint)
+        if compared is None or compared.left_out:
+            return None
+        text = compared.text_of(row)
+        if (other := self.lines.get((endpoint, number))) is not None:
+            return lines_without_minus_zero(other.line) == text
+        if stored is not None and stored["endpoint"] == endpoint:
+            return compared.text_of(stored) == text if number in compared else None
+        has = any(lines_without_minus_zero(other.line) == text for other in self.loose[endpoint])
+        return has if has or number in compared else None
+
+    def _add(self, reading: _Reading, right: Row | None, wrong: Sequence[str]) -> None:
+        rows, shown = reading.rows, right or reading.rows[0]
+        names = [name for name in shown if len({row.get(name) for row in rows}) > 1]
+        names = names if names and None not in reading.candidates else [*shown]
+        values = {"table": _shown(reading.stored, names)}
+        of_reading = [other for key, other in self.lines.items() if key[1] == reading.number]
+        if of_reading:
+            values["csv"] = _said(of_reading[-1])
+        for row in rows:
+            others = self.loose.get(row["endpoint"], [])
+            text = self.result.files[row["endpoint"]].text_of(row) if others else None
+            for other in [*others]:
+                if lines_without_minus_zero(other.line) == text:
+                    values["csv"] = _said(other)
+                    others.remove(other)
+        values |= {
+            name: _shown(row, names) for name, row in reading.saved.items() if row is not UNKNOWN
+        }
+        at_ms = shown["received_at"]
+        difference = Difference(
+            kind="reading",
+            wrong=tuple(name for name in COPIES if name in wrong),
+            station=shown["endpoint"],
+            number=reading.number,
+            at_ms=at_ms if FIRST_DATE_MS <= at_ms <= LAST_DATE_MS else None,
+            values=values,
+            right=_shown(right, names) if right else "",
+        )
+        self.result.add(
+            difference,
+            stored=reading.stored,
+            right=right if "table" in wrong else None,
+            places=frozenset((row["endpoint"], row["received_at"] // HOUR_MS) for row in rows),
+        )
+
+
+def _is_same(row: Row | None, other: Row | None) -> bool:
+    """Whether a copy, which may have fewer columns, has this reading."""
+    if row is None or other is None:
+        return row is other
+    return {name: row.get(name) for name in other} == other
+
+
+def _shown(row: Row | None, names: Sequence[str]) -> str:
+    if row is None:
+        return "–"
+    return ", ".join(f"{name} {row[name]}" for name in names if row.get(name) is not None)
