@@ -188,7 +188,7 @@ class Facts:
 
         Of several it is the first that fires or keeps its alert.
         """
-        own = [rule for rule in settings.alerts.rules if isinstance(rule, type(usual))]
+        own: list[R] = [rule for rule in settings.alerts.rules if isinstance(rule, type(usual))]
         verdicts = [decide(rule, self.alert_of(rule.name)) for rule in own or [usual]]
         return next((each for each in verdicts if each.is_firing is not False), verdicts[0])
 
@@ -627,8 +627,9 @@ class Checks:
         differing = result.differing
         if not differing:
             text = t("Everything agreed when it was compared on {time}.", time=time)
-            if n := sum(each.is_repaired for each in result.differences):
-                text = t("What was wrong has been repaired on {time}: {n}", time=time, n=f"{n:,}")
+            if done := sum(each.is_repaired for each in result.differences):
+                n = f"{done:,}"
+                text = t("What was wrong has been repaired on {time}: {n}", time=time, n=n)
             return Finding("compared", "good", text, details)
         n = f"{len(differing):,}"
         text = t("Places at which copies differ, found on {time}: {n}", time=time, n=n)

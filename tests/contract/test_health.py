@@ -28,10 +28,10 @@ from flask10x.config.alerts.rules import (
 )
 from flask10x.database import verified
 from flask10x.database.running_service import Running, hold_database
+from flask10x.database.sqlite import litestream
 from flask10x.database.sqlite.litestream import Replica, folder_beside
 from flask10x.database.verified import Difference, Result
 from flask10x.export.append import export as append
-from flask10x.health import copies
 from flask10x.history import days, rollups
 from flask10x.maintenance.check import check
 from flask10x.readings.stations import BUILT_IN
@@ -168,12 +168,18 @@ def reject(house: House, ago_ms: int) -> None:
         rejected.keep(connection, [one], house.store.settings)
 
 
+def begin_two_days_ago(house: House) -> None:
+    """Date the readings back, and receive one now."""
+    execute(house.path, f"UPDATE readings SET received_at = {NOW_MS - 2 * DAY_MS}")
+    send(house)
+
+
 def replicate(house: House, ago_ms: int, *, is_running: bool = True) -> None:
     changes = folder_beside(house.path) / "ltx" / "0"
     changes.mkdir(parents=True)
     (changes / "0000000000000001-0000000000000001.ltx").touch()
     synced = Replica(is_running=is_running, synced_at=NOW_MS - ago_ms)
-    house.patch.setattr(copies.litestream, "replica_of", lambda _path: synced)
+    house.patch.setattr(litestream, "replica_of", lambda _path: synced)
 
 
 def compare(house: House, **more: Any) -> None:
@@ -181,7 +187,7 @@ def compare(house: House, **more: Any) -> None:
     result = Result(
         finished_at=NOW_MS, seconds=1, readings=1, lines=1, hours=1, differences=(difference,)
     )
-    verified.save(house.store.settings, None, result, "")
+    verified.save(house.store.settings, result)
 
 
 def lose(house: House) -> None:
@@ -280,9 +286,7 @@ STATES = {
     "an export 40 h late": State(lambda h: export(h, 40 * HOUR_MS)),
     "an export 60 h late": State(lambda h: export(h, 60 * HOUR_MS), {"export": "warn"}, {"export"}),
     "no export ever, for four days": State(
-        lambda h: (
-            execute(h.path, f"UPDATE readings SET received_at = {NOW_MS - 2 * DAY_MS}") or send(h)
-        ),
+        begin_two_days_ago,
         {"export": "off"},
     ),
     "a CSV file ahead of the database": State(put_back_older_database, {"export": "wrong"}),

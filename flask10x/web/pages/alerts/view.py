@@ -27,7 +27,6 @@ from flask10x.database.error_codes import reason_of
 from flask10x.errors import CommitNotReplicated, LockTimeout, QueryError, nearest
 from flask10x.health import copies
 from flask10x.readings.reasons import Reason
-from flask10x.runtime import facts
 from flask10x.runtime.store import Store
 from flask10x.system import backup_files, clock
 from flask10x.system.wording import escape
@@ -265,14 +264,6 @@ def _is_used(rule: Rule, settings: Settings) -> bool:
             case _:
                 return True
     return False
-
-
-def _has_replica(settings: Settings) -> bool:
-    """Whether Litestream has ever carried anything; True where that can't be told."""
-    with suppress(OSError):
-        replica = facts.replica(settings)
-        return replica is not None and replica.synced_at is not None
-    return True
 
 
 def _state(alone: str, named: str, subjects: Sequence[str], reader: AlertReader) -> str:

@@ -44,7 +44,7 @@ from flask10x.web.pages.status.commands import shell
 BUSY_MS = 250
 # The page that helps with a remedy, and what it is called.
 LINKS = {
-    "sent": ("devices.as_page", N_("Devices")),
+    "sent": ("devices.as_page", N_("Sensors")),
     "rejected": ("rejected.as_page", N_("Rejected readings")),
     "alerts": ("alerts.as_page", N_("Alerts")),
 }
