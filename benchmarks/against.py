@@ -63,6 +63,8 @@ SELECT 'data2', iif(n % 2, 'temperature', NULL), :begin_ms + n * :apart_ms,
   iif(n % 2, 0.5, NULL), 'bench', 0
 FROM numbers WHERE :number
 """
+UNAPPLIED = "unapplied_ms = first_ms WHERE undone_at IS NULL"
+APPLIED = "SELECT count(unapplied_ms) FROM corrections"
 
 
 @dataclass(slots=True)
@@ -118,12 +120,23 @@ class Side:
         return self.service.rows(HAS_ROLLUPS) == [(1,)]
 
     def correct(self, begin_ms: int, how_many: int) -> None:
-        """Write so many corrections in the place of those there are."""
+        """Write so many corrections in the place of those there are, and wait for their hours."""
         given = {"number": how_many, "begin_ms": begin_ms}
         given["apart_ms"] = ROWS * filled.STEP_MS // max(how_many, 1)
         with closing(sqlite3.connect(self.service.database, timeout=10)) as connection, connection:
-            connection.execute("DELETE FROM corrections")
+            names = [row[1] for row in connection.execute("PRAGMA table_info(corrections)")]
+            if is_applied := "unapplied_ms" in names:
+                connection.execute("UPDATE corrections SET undone_at = 0, unapplied_ms = first_ms")
+            else:
+                connection.execute("DELETE FROM corrections")
             connection.execute(CORRECT, given)
+            if is_applied:
+                connection.execute(f"UPDATE corrections SET {UNAPPLIED}")
+        if is_applied:
+            wait_until(self._is_applied, FILLED_WITHIN_SEC, f"{self.name} has made the hours")
+
+    def _is_applied(self) -> bool:
+        return self.service.rows(APPLIED) == [(0,)]
 
     def measure(self, what: str, scale: float, action: Callable[[], object]) -> None:
         """Add the processor time of that, times a number, to what the round says of it."""

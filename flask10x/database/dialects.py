@@ -62,9 +62,6 @@ class Statements(Protocol):
     def columns_of_readings(self, connection: Connection) -> set[str]:
         """Return the columns that the table `readings` has in this database."""
 
-    def has_functions(self, connection: Connection, names: Sequence[str]) -> bool:
-        """Whether it has these mathematical functions."""
-
     LOCAL_TIME: str
     """The time of a reading as SQL, in the time zone of the session."""
     NAME_BYTES: int | None

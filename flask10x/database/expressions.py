@@ -16,7 +16,6 @@ from sqlalchemy import (
     Insert,
     Integer,
     Select,
-    Subquery,
     Table,
     Text,
     TextClause,
@@ -68,9 +67,7 @@ _unindexed = _expression("unindexed")
 _unindexed_text = _expression("unindexed_text")
 _total = _expression("total", Float())
 _greatest = _expression("greatest")
-_least = _expression("least")
 _adjusted = _expression("adjusted", Float())
-_quotient = _expression("quotient", Float())
 _rounded = _expression("rounded", Float())
 _json_numbers = _expression("json_numbers")
 _json_spans = _expression("json_spans")
@@ -140,21 +137,11 @@ def greatest(value: ColumnElement[Any], other: Any) -> ColumnElement[Any]:
     return _of_type(value, _greatest(value, other))
 
 
-def least(value: ColumnElement[Any], other: Any) -> ColumnElement[Any]:
-    """The lesser of two numbers of one type, neither of which is NULL."""
-    return _of_type(value, _least(value, other))
-
-
 def adjusted(
     value: ColumnElement[Any], gain: ColumnElement[Any], offset: ColumnElement[Any]
 ) -> ColumnElement[float]:
     """Gain, above 0, times the value plus offset; infinite where no double can hold it."""
     return _adjusted(value, gain, offset)
-
-
-def quotient(value: ColumnElement[Any], count: ColumnElement[Any]) -> ColumnElement[float]:
-    """The float divided by the column of whole numbers; NULL where that is 0."""
-    return _quotient(value, count)
 
 
 def rounded(value: ColumnElement[Any], digits: int) -> ColumnElement[float]:
@@ -171,15 +158,6 @@ def listed(name: str) -> Select[Any]:
     """The whole numbers of a JSON list, the parameter of this name."""
     numbers = _json_numbers(bindparam(name)).table_valued("value")
     return select(numbers.c.value)
-
-
-def by_itself(statement: Select[Any]) -> Subquery:
-    """A subquery that the engine computes row by row, each of its columns once.
-
-    Without the offset, which leaves out nothing, a column's expression would be put into the outer
-    statement wherever that names it (https://www.sqlite.org/optoverview.html#flattening).
-    """
-    return statement.offset(0).subquery()
 
 
 def in_order(

@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, insert, literal, null, select
+from sqlalchemy import Connection, exists, func, insert, literal, null, select, update
 
 from flask10x.database import tables
 from flask10x.database.expressions import upsert
-from flask10x.database.tables import removed_hours, rollups
+from flask10x.database.tables import FIRST_MS, corrections, removed_hours, rollups
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,18 @@ def keep_removed_hours(connection: Connection, rows: Iterable[Sums]) -> None:
 
 
 def restore_removed_hours(connection: Connection) -> None:
-    """Put the kept hours into the empty roll-ups, to which the follower adds what is left."""
+    """Put the kept hours into the empty roll-ups, to which the follower adds what is left.
+
+    They are as they were stored; the corrections of these stations are to be applied again.
+    """
     rows = select(*(removed_hours.c[name] for name in _COLUMNS))
     connection.execute(insert(rollups).from_select(_COLUMNS, rows))
+    connection.execute(
+        update(corrections)
+        .where(corrections.c.undone_at.is_(None))
+        .where(corrections.c.endpoint.in_(select(tables.removed.c.endpoint)))
+        .values(unapplied_ms=func.coalesce(corrections.c.first_ms, FIRST_MS))
+    )
 
 
 def fill_removed_hours(connection: Connection, endpoint: str, name: str) -> None:

@@ -213,9 +213,10 @@ def _sums() -> tuple[Column[Any], ...]:
     )
 
 
-# What the readings of one hour add up to, those up to the position of the follower `rollups`. A row
-# for each measurement of the station, also for one that was missing all the time. A row is short,
-# because a longer one than a fifth of a page would spill over.
+# What the readings of one hour add up to as they are shown, a hidden value as a missing one: those
+# up to the position of the follower `rollups`. A row for each measurement of the station, also for
+# one that was missing all the time. A row is short, because a longer one than a fifth of a page
+# would spill over.
 rollups = _table(
     "rollups",
     Column("endpoint", TEXT, primary_key=True),
@@ -270,7 +271,10 @@ notes = _table(
     sqlite_autoincrement=True,
 )
 
-# What is shown otherwise than it was stored; applied when readings are read, never to a row.
+# Before the first reading of all: where a correction begins that is open there.
+FIRST_MS = -(2**62)
+# What is shown otherwise than it was stored: in rows when they are read, in roll-ups when they are
+# made. Never is a row of `readings` changed.
 corrections = _table(
     "corrections",
     Column("id", WHOLE, primary_key=True),
@@ -287,6 +291,8 @@ corrections = _table(
     Column("reason", TEXT, nullable=False),
     Column("written_at", WHOLE, nullable=False),
     Column("undone_at", WHOLE),
+    # From when on its hours are to be made again, since it was written or undone; NULL: all are.
+    Column("unapplied_ms", WHOLE),
     sqlite_autoincrement=True,
 )
 
@@ -301,8 +307,8 @@ removed = _table(
     Column("readings", WHOLE, nullable=False),
 )
 
-# What the removed readings of an hour add up to; as `rollups`, which has them and those that are
-# left. Kept for ever: no reading is left to compute them from.
+# What the removed readings of an hour add up to as they were stored; `rollups` has them and those
+# that are left. Kept for ever: no reading is left to compute them from.
 removed_hours = _table(
     "removed_hours",
     Column("endpoint", TEXT, primary_key=True),

@@ -4,20 +4,19 @@ Nothing is deleted: an undone entry no longer counts and stays in the list.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Literal
 
 from sqlalchemy import Connection, Table, func, insert, or_, select, update
 
 from flask10x.database.expressions import Question, Rows
-from flask10x.database.tables import corrections, notes
+from flask10x.database.tables import FIRST_MS, corrections, notes
 from flask10x.history.corrections import WrittenCorrection
 
 Kind = Literal["note", "hide", "adjust"]
 
-# A chart of a month reads each hour in which one begins or ends: with 300 of them it took 220 ms
-# instead of 55 (docs/en/explanation/performance.md). And a stranger on an open service must not be
-# able to fill its card.
+# A condition of a page looks for the one that concerns a reading among all of them. And a stranger
+# on an open service must not be able to fill its card.
 MOST_CORRECTIONS = 500
 MOST_NOTES = 10_000
 # The other columns are what the author wrote.
@@ -85,19 +84,17 @@ def notes_of(rows: Rows) -> list[WrittenNote]:
 
 def all_corrections(connection: Connection) -> list[Correction]:
     """Return all corrections, also the undone ones, the last written one first."""
-    query = select(corrections).order_by(corrections.c.id.desc())
+    query = select(*_CORRECTION).order_by(corrections.c.id.desc())
     return [Correction(**row._mapping) for row in connection.execute(query)]
 
 
 def entry(connection: Connection, kind: Kind, number: int) -> WrittenNote | Correction | None:
     """Return the entry of this number, also one that was undone; None when there is none."""
-    table: Table = notes if kind == "note" else corrections
-    row = connection.execute(select(table).where(table.c.id == number)).first()
-    if row is None:
-        return None
     if kind == "note":
-        return WrittenNote(**row._mapping)
-    return Correction(**row._mapping) if row.kind == kind else None
+        row = connection.execute(select(notes).where(notes.c.id == number)).first()
+        return None if row is None else WrittenNote(**row._mapping)
+    row = connection.execute(select(*_CORRECTION).where(corrections.c.id == number)).first()
+    return None if row is None or row.kind != kind else Correction(**row._mapping)
 
 
 def corrections_within(
@@ -123,8 +120,13 @@ def has_room(connection: Connection, kind: Kind) -> bool:
 
 
 def add(connection: Connection, entry: WrittenNote | Correction) -> int:
-    """Add the entry and return its id in its table."""
+    """Add the entry and return its id in its table.
+
+    The hours of a correction are made again by `rollups.apply_corrections`.
+    """
     table, values = _row(entry)
+    if isinstance(entry, Correction):
+        values |= {"unapplied_ms": FIRST_MS if entry.first_ms is None else entry.first_ms}
     number = connection.execute(insert(table).values(values).returning(table.c.id)).scalar_one()
     return int(number)
 
@@ -149,11 +151,16 @@ def _row(entry: WrittenNote | Correction) -> tuple[Table, dict[str, object]]:
 
 
 def undo(connection: Connection, kind: Kind, number: int, at_ms: int) -> bool:
-    """Undo an entry; return False when no such entry counts."""
+    """Undo an entry; return False when no such entry counts. Of a correction as `add`."""
     table: Table = notes if kind == "note" else corrections
     change = (
         update(table)
         .where(table.c.id == number, table.c.undone_at.is_(None))
         .values(undone_at=at_ms)
     )
+    if kind != "note":
+        change = change.values(unapplied_ms=func.coalesce(corrections.c.first_ms, FIRST_MS))
     return connection.execute(change).rowcount > 0
+
+
+_CORRECTION = [corrections.c[each.name] for each in fields(Correction)]

@@ -4,7 +4,6 @@ The lines of all stations are read together, in the same few statements.
 """
 
 import json
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     CTE,
     ColumnElement,
+    CompoundSelect,
     Integer,
+    Select,
+    Table,
     and_,
     bindparam,
     cast,
@@ -28,9 +30,16 @@ from sqlalchemy import (
 )
 
 from flask10x.database.expressions import floor_div, spans, sums_of, total, unindexed
-from flask10x.database.tables import NUMBER, measurement, readings, rollup_days, rollups
-from flask10x.history.buckets import Bucket, Line, Window
-from flask10x.history.corrections import AS_STORED, Corrections, Way
+from flask10x.database.tables import (
+    NUMBER,
+    measurement,
+    readings,
+    removed_hours,
+    rollup_days,
+    rollups,
+)
+from flask10x.history.buckets import Line, Window
+from flask10x.history.corrections import NONE, Corrections, Segment, within
 from flask10x.history.local_time import Run, day_of, day_start
 from flask10x.history.statements import (
     STATEMENTS,
@@ -40,6 +49,7 @@ from flask10x.history.statements import (
     Statement,
     conditions_of,
     rolled_up_in,
+    shown_of,
 )
 from flask10x.history.sums import fours
 from flask10x.history.view import Extent, View
@@ -54,8 +64,8 @@ MOST_READINGS = PIECE_MS // SHORTEST_INTERVAL_MS
 YEAR_MS = 366 * DAY_MS
 # A row of a measurement's hour has some 50 bytes.
 MOST_HOURS = 100_000
-# SQLite takes 500 parts of a UNION ALL (https://www.sqlite.org/limits.html). With a filter each
-# column that is corrected at other times than the rest of its station is a part.
+# SQLite takes 500 parts of a UNION ALL (https://www.sqlite.org/limits.html), and each station whose
+# columns or corrections differ from those of the others is a part.
 MOST_FORMS = 200
 
 
@@ -71,7 +81,7 @@ class RolledUp:
 
 @dataclass(frozen=True, slots=True)
 class SumsRequest:
-    """The readings whose sums are added to lines, and how their values are shown."""
+    """The readings whose sums are added to lines."""
 
     window: Window
     branches: Mapping[str, Branch]
@@ -79,82 +89,43 @@ class SumsRequest:
     filters: tuple[FilterShape, ...]
     values: Mapping[str, float]
     """The values that the filters compare with."""
-    corrections: Corrections
+    is_raw: bool
+    """Whether values count as they were stored."""
     rolled_up: RolledUp | None
     """None when the answer can only be made of readings."""
     extents: Mapping[str, Extent]
 
 
-class ShownLine(NamedTuple):
-    """A line, and how its values are shown in each of the pieces that it is filled with."""
-
-    line: Line
-    ways: Sequence[Way]
-
-    def add(self, number: int, place: int, sums: Sequence[Any]) -> None:
-        """Add the sums of stored values of a piece to the bucket at a place."""
-        way = self.ways[number]
-        if way != AS_STORED:
-            stored = Bucket()
-            stored.add(*sums)
-            sums = stored.adjusted(*way[1:])
-        self.line.add(place, *sums)
-
-    def add_all(self, number: int, parts: Iterable[tuple[int, Sequence[Any]]]) -> None:
-        """Add the sums of many buckets: each a place, and count, total, least and greatest."""
-        if self.ways[number] == AS_STORED:
-            self.line.add_all(parts)
-            return
-        for place, sums in parts:
-            self.add(number, place, sums)
-
-
-class TimePart(NamedTuple):
-    """A part of a divided piece of time."""
-
-    number: int
-    """The number of the piece, 0 for the first."""
-    low_ms: int
-    high_ms: int
-
-
-class WholeDays(NamedTuple):
-    """The local days that lie in a piece of time."""
-
-    number: int
-    """The number of the piece, 0 for the first."""
-    first: int
-    end: int
-    """The day after the last one."""
+Ends = tuple[int, int]
+"""The first and the last millisecond of a piece of time."""
 
 
 @dataclass(slots=True)
 class Parts:
     """The days, hours and remaining parts of pieces of time, each in the order of time."""
 
-    days: list[WholeDays] = field(default_factory=list)
-    of_days: list[TimePart] = field(default_factory=list)
-    """The days as parts of the pieces."""
-    hours: list[TimePart] = field(default_factory=list)
+    days: list[tuple[int, int]] = field(default_factory=list)
+    """The first local day, and the day after the last one."""
+    of_days: list[Ends] = field(default_factory=list)
+    """The same days as pieces of time."""
+    hours: list[Ends] = field(default_factory=list)
     """Whole hours of UTC, each in one bucket."""
-    rest: list[TimePart] = field(default_factory=list)
+    rest: list[Ends] = field(default_factory=list)
     """The parts of hours in which a piece or a bucket begins or ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Lines of one station that are corrected in the same pieces of time.
-
-    Pieces are in milliseconds, both ends inclusive.
-    """
+    """The lines of one station, and the time in which it can have values."""
 
     endpoint: str
-    lines: Mapping[str, ShownLine]
+    lines: Mapping[str, Line]
     """By their columns."""
-    pieces: Sequence[tuple[int, int]]
-
     columns: tuple[str, ...]
     """Those of its lines, in their order."""
+    ends: Ends
+    hidden: tuple[Segment, ...]
+    """Where the values of all its lines are hidden, so that no reading counts."""
 
     @property
     def counted(self) -> str:
@@ -164,23 +135,22 @@ class _Group:
     @property
     def interval_ms(self) -> int:
         """The shortest expected time between two readings."""
-        usual_ms = self.lines[self.counted].line.interval_ms or SHORTEST_INTERVAL_MS
+        usual_ms = self.lines[self.counted].interval_ms or SHORTEST_INTERVAL_MS
         return max(usual_ms, SHORTEST_INTERVAL_MS)
 
 
 class _Part(NamedTuple):
-    """A part of one of the pieces of a group."""
+    """A part of the time of a group."""
 
     group: int
-    time: TimePart
+    low_ms: int
+    high_ms: int
 
 
 class _Span(NamedTuple):
-    """A part of a piece of a group in which the clock is not changed."""
+    """A part of the time of a group in which the clock is not changed."""
 
     group: int
-    number: int
-    """The number of the piece, 0 for the first."""
     run: Run
     is_later: bool = False
     """Whether only readings that are not rolled up yet count."""
@@ -193,75 +163,74 @@ class _Form(NamedTuple):
     """Whether all readings count; otherwise those that are not rolled up yet."""
     columns: tuple[str, ...]
     branch: Branch | None
-    """None when all readings of a station count."""
+    """None when all readings of a station count as they were stored."""
     is_of_one: bool = False
     """Whether each span lies in one step of the buckets."""
 
 
 def add_sums(view: View, request: SumsRequest, lines: Sequence[Line]) -> dict[str, int]:
-    """Add the values of the window to the lines, as they are shown.
+    """Add the values of the window to the lines, as they are shown or were stored.
 
-    Return how many readings the lines of each endpoint are made of. When lines of an endpoint are
-    corrected differently, it is the number of the fullest line.
+    Return how many readings the lines of each endpoint are made of.
     """
-    by_endpoint: defaultdict[str, list[Line]] = defaultdict(list)
+    by_endpoint: defaultdict[str, dict[str, Line]] = defaultdict(dict)
     for line in lines:
-        by_endpoint[line.station.endpoint].append(line)
+        by_endpoint[line.station.endpoint][line.measurement.column] = line
+    corrections = NONE if request.is_raw else view.corrections
     groups = [
-        group
+        _Group(endpoint, of_station, columns, ends, _hidden(corrections, endpoint, columns, ends))
         for endpoint, of_station in by_endpoint.items()
-        for group in _alike(request, endpoint, of_station)
+        if (ends := _ends(request.window, request.extents[endpoint]))
+        for columns in (tuple(of_station),)
     ]
     adder = _Adder(view, request, groups)
     adder.add()
-    counts = dict.fromkeys(by_endpoint, 0)
-    for group, count in zip(groups, adder.counts, strict=True):
-        counts[group.endpoint] = max(counts[group.endpoint], count)
-    return counts
+    pairs = zip(groups, adder.counts, strict=True)
+    return dict.fromkeys(by_endpoint, 0) | {group.endpoint: count for group, count in pairs}
 
 
-def _alike(request: SumsRequest, endpoint: str, lines: Sequence[Line]) -> Iterator[_Group]:
-    """Yield the lines of a station in groups that are shown in the same pieces of time.
-
-    A station without anything in the window has no group.
-    """
-    first_ms, last_ms = _ends(request.window, request.extents[endpoint])
-    if first_ms > last_ms:
-        return
-    by_pieces: defaultdict[tuple[tuple[int, int], ...], dict[str, ShownLine]] = defaultdict(dict)
-    for line in lines:
-        column = line.measurement.column
-        segments = request.corrections.segments(endpoint, column, first_ms, last_ms)
-        shown = [segment for segment in segments if not segment.hidden]
-        pieces = tuple([segment.ends for segment in shown])
-        by_pieces[pieces][column] = ShownLine(line, [segment.way for segment in shown])
-    for pieces, of_columns in by_pieces.items():
-        yield _Group(endpoint, of_columns, pieces, tuple(of_columns))
-
-
-def _ends(window: Window, extent: Extent) -> tuple[int, int]:
+def _ends(window: Window, extent: Extent) -> Ends | None:
     """Return the first and the last millisecond at which a station can have values in the window.
 
-    The first one is after the last one when it has none.
+    None when it has none.
     """
     starts = [ms for ms in (extent.first_ms, extent.first_hour_ms) if ms is not None]
     ends = [ms for ms in (extent.last_ms, extent.last_hour_ms) if ms is not None]
     if not starts or not ends:
-        return window.last_ms + 1, window.last_ms
+        return None
     low_ms, high_ms = max(min(starts), window.first_ms), min(max(ends), window.last_ms)
-    if window.step.is_of_days and low_ms <= high_ms:
+    if low_ms > high_ms:
+        return None
+    if window.step.is_of_days:
         # An hour of removed readings counts to the day that it begins in, in which it may be the
         # first one of all.
         low_ms = max(day_start(day_of(low_ms, window.zone), window.zone), window.first_ms)
     return low_ms, high_ms
 
 
+def _hidden(
+    corrections: Corrections, endpoint: str, columns: tuple[str, ...], ends: Ends
+) -> tuple[Segment, ...]:
+    """Return the segments of a time in which all of these columns are hidden."""
+    pieces = [Segment(*ends)]
+    # Columns without corrections of their own are hidden with their station, in the same segments.
+    for segments in dict.fromkeys(corrections.of(endpoint, column) for column in columns):
+        pieces = [
+            Segment(max(piece[0], segment[0]), min(piece[1], segment[1]), hidden=True)
+            for piece in pieces
+            for segment in within(segments, *piece.ends)
+            if segment.hidden
+        ]
+    return tuple(pieces)
+
+
 class _Adder:
-    """Adds what the pieces of groups hold to their lines, and counts the readings of each group."""
+    """Adds what groups hold to their lines, and counts the readings of each group."""
 
     def __init__(self, view: View, request: SumsRequest, groups: Sequence[_Group]) -> None:
         self._view, self._request, self._groups = view, request, groups
         self._connection, self._window = view.connection, request.window
+        self._corrections = NONE if request.is_raw else view.corrections
         self._unit_ms = request.window.step.unit_ms
         self._runs: dict[int, list[Run]] = {}
         self.counts = [0] * len(groups)
@@ -270,56 +239,98 @@ class _Adder:
         """Add everything: days and hours from roll-ups where these can be used, else readings."""
         rolled_up = self._request.rolled_up
         if rolled_up is None:
-            self._add_readings([], [*self._parts(_pieces)])
+            self._add_readings([], self._parts([[group.ends] for group in self._groups]))
             return
         by_days = rolled_up.has_days and self._window.step.is_of_days
-        divisions = [divided(group.pieces, self._window, by_days=by_days) for group in self._groups]
+        # Roll-ups are of values as they are shown.
+        corrected = [
+            self._corrected_hours(group) if self._request.is_raw else [] for group in self._groups
+        ]
+        divisions = [
+            divided(_between(group.ends, hours), self._window, by_days=by_days)
+            for group, hours in zip(self._groups, corrected, strict=True)
+        ]
         self._add_rolled_up(divisions)
+        self._add_removed(self._parts(corrected))
         later: list[_Part] = []
         if rolled_up.has_later:
-            of_rollups = self._parts(
-                lambda place, _: [*divisions[place].of_days, *divisions[place].hours]
-            )
-            later = [*self._later(of_rollups)]
-        self._add_readings(later, [*self._parts(lambda place, _: divisions[place].rest)])
+            of_rollups = [[*parts.of_days, *parts.hours] for parts in divisions]
+            later = [*self._later(self._parts(of_rollups))]
+        rest = [[*parts.rest, *hours] for parts, hours in zip(divisions, corrected, strict=True)]
+        self._add_readings(later, self._parts(rest))
 
-    def _parts(self, of: Callable[[int, _Group], Iterable[TimePart]]) -> Iterator[_Part]:
-        for place, group in enumerate(self._groups):
-            for part in of(place, group):
-                yield _Part(place, part)
+    def _parts(self, of_groups: Sequence[Sequence[Ends]]) -> list[_Part]:
+        return [
+            _Part(place, *ends) for place, of_group in enumerate(of_groups) for ends in of_group
+        ]
+
+    def _corrected_hours(self, group: _Group) -> list[Ends]:
+        """Return the hours in which a value of the lines is shown otherwise than it was stored."""
+        corrections, (low_ms, high_ms) = self._view.corrections, group.ends
+        joined: list[Ends] = []
+        for first, last in sorted(
+            (segment.first_ms // HOUR_MS * HOUR_MS, (segment.last_ms // HOUR_MS + 1) * HOUR_MS - 1)
+            for column in group.columns
+            for segment in within(corrections.of(group.endpoint, column), low_ms, high_ms)
+        ):
+            if joined and first <= joined[-1][1] + 1:
+                joined[-1] = joined[-1][0], max(joined[-1][1], last)
+            else:
+                joined.append((first, last))
+        return [(max(first, low_ms), min(last, high_ms)) for first, last in joined]
 
     def _later(self, parts: Iterable[_Part]) -> Iterator[_Part]:
         """Yield the ranges of these parts with readings that are not rolled up yet."""
-        for place, (number, low_ms, high_ms) in parts:
+        for place, low_ms, high_ms in parts:
             ends = self._view.later.get(self._groups[place].endpoint)
             if ends is not None:
-                cut = TimePart(number, max(low_ms, ends[0]), min(high_ms, ends[1]))
+                cut = _Part(place, max(low_ms, ends[0]), min(high_ms, ends[1]))
                 if cut.low_ms <= cut.high_ms:
-                    yield _Part(place, cut)
+                    yield cut
 
     def _add_rolled_up(self, divisions: Sequence[Parts]) -> None:
         """Add days and hours from their roll-ups, the days with the first batch of hours."""
         lines = [
-            (place, column, parts.days[0].first, parts.days[-1].end)
+            (place, column, *days)
             for place, parts in enumerate(divisions)
-            if parts.days
+            for days in parts.days
             for column in self._groups[place].columns
         ]
-        hours = [*self._parts(lambda place, _: divisions[place].hours)]
+        hours = self._parts([parts.hours for parts in divisions])
         batches = self._batches(hours, YEAR_MS, MOST_HOURS, self._hours_in, self._next_hour)
         batch = next(batches, [])
         if lines or batch:
-            days = [(self._groups[place].endpoint, *rest, 0) for place, *rest in lines]
-            of_days, of_hours = self._rolled_up(days, batch)
-            self._add_days(divisions, lines, of_days)
+            hidden = self._hidden_in(divisions)
+            of_days, of_hours, of_hidden = self._rolled_up(lines, batch, hidden)
+            self._add_days(lines, of_days)
             self._add_hours(batch, of_hours)
+            for _, number, _, count, *_ in of_hidden:
+                self.counts[hidden[number][0]] -= count
         for batch in batches:
-            self._add_hours(batch, self._rolled_up([], batch)[1])
+            self._add_hours(batch, self._rolled_up([], batch, [])[1])
 
     def _rolled_up(
-        self, days: Sequence[tuple[Any, ...]], batch: Sequence[_Span]
-    ) -> tuple[list[Any], list[Any]]:
-        """Return the rows of days, in the order of their lines, and those of hours."""
+        self,
+        lines: Sequence[tuple[int, str, int, int]],
+        batch: Sequence[_Span],
+        hidden: Sequence[tuple[int, int, int]],
+    ) -> list[list[Any]]:
+        """Return the rows of days, those of hours, and the numbers of hidden readings."""
+        days = [(self._groups[place].endpoint, *rest, 0) for place, *rest in lines]
+        spans_of_hidden = [
+            (self._groups[place].endpoint, self._groups[place].counted, *ends, 0)
+            for place, *ends in hidden
+        ]
+        values = {
+            "days": json.dumps(days),
+            "hidden": json.dumps(spans_of_hidden),
+            "last_id": self._view.rollups.progress.done,
+            "unit_ms": self._unit_ms,
+        }
+        rows = self._view.rows((_ROLLED_UP, values | self._hours_of(batch)))
+        return [[row for row in rows if row[0] == kind] for kind in (0, 1, 2)]
+
+    def _hours_of(self, batch: Sequence[_Span]) -> dict[str, str]:
         hours = [
             (
                 *(self._groups[span.group].endpoint, column),
@@ -329,28 +340,17 @@ class _Adder:
             for span in batch
             for column in self._groups[span.group].columns
         ]
-        values = {"days": json.dumps(days), "hours": json.dumps(hours), "unit_ms": self._unit_ms}
-        rows = self._view.rows((_ROLLED_UP, values))
-        of_days, of_hours = ([row for row in rows if row[0] == kind] for kind in (0, 1))
-        return sorted(of_days, key=itemgetter(1, 2)), of_hours
+        return {"hours": json.dumps(hours)}
 
-    def _add_days(
-        self,
-        divisions: Sequence[Parts],
-        lines: Sequence[tuple[int, str, int, int]],
-        rows: Sequence[Any],
-    ) -> None:
+    def _add_days(self, lines: Sequence[tuple[int, str, int, int]], rows: Sequence[Any]) -> None:
         place_of = {day: self._window.place_of_day(day) for day in {row[2] for row in rows}}
-        for number, of_line in groupby(rows, itemgetter(1)):
+        # In the order of time, so that sums of buckets are the same each time.
+        for number, of_line in groupby(sorted(rows, key=itemgetter(1, 2)), itemgetter(1)):
             place, column, *_ = lines[number]
-            group, days_of_line = self._groups[place], list(of_line)
-            for piece, first, end in divisions[place].days:
-                of_piece = days_of_line[bisect_left(days_of_line, first, key=_BY_DAY) :]
-                of_piece = of_piece[: bisect_left(of_piece, end, key=_BY_DAY)]
-                parts = ((place_of[row[2]], row[4:]) for row in of_piece if row[4])
-                group.lines[column].add_all(piece, parts)
-                if column == group.counted:
-                    self.counts[place] += sum(row[3] for row in of_piece)
+            group, days = self._groups[place], list(of_line)
+            group.lines[column].add_all((place_of[row[2]], row[4:]) for row in days if row[4])
+            if column == group.counted:
+                self.counts[place] += sum(row[3] for row in days)
 
     def _add_hours(self, batch: Sequence[_Span], rows: Sequence[Any]) -> None:
         # An hour belongs to where it begins.
@@ -361,9 +361,34 @@ class _Adder:
             span, column = lines[number]
             group = self._groups[span.group]
             if sums[0]:
-                group.lines[column].add(span.number, self._place(span.run, step), sums)
+                group.lines[column].add(self._place(span.run, step), *sums)
             if column == group.counted:
                 self.counts[span.group] += readings_of_hours
+
+    def _add_removed(self, parts: Sequence[_Part]) -> None:
+        """Add what is left of removed readings of whole hours, as they were stored."""
+        gone = [
+            _Part(part.group, -(-part.low_ms // HOUR_MS) * HOUR_MS, end_ms - 1)
+            for part in parts
+            if self._groups[part.group].endpoint in self._view.removed
+            and (end_ms := (part.high_ms + 1) // HOUR_MS * HOUR_MS) > part.low_ms
+        ]
+        batch = [*self._spans_of(gone, YEAR_MS, self._next_hour)]
+        if batch:
+            values = {"unit_ms": self._unit_ms} | self._hours_of(batch)
+            self._add_hours(batch, self._view.rows((_REMOVED, values)))
+
+    def _hidden_in(self, divisions: Sequence[Parts]) -> list[tuple[int, int, int]]:
+        """Return where no line shows anything of what roll-ups count: group and ends.
+
+        Of an hour that is hidden in part removed readings stay counted.
+        """
+        return [
+            (place, max(segment[0], low_ms), min(segment[1], high_ms))
+            for place, (group, parts) in enumerate(zip(self._groups, divisions, strict=True))
+            for low_ms, high_ms in ((*parts.of_days, *parts.hours) if group.hidden else ())
+            for segment in within(group.hidden, low_ms, high_ms)
+        ]
 
     def _add_readings(self, later: Sequence[_Part], all_of: Sequence[_Part]) -> None:
         batches = self._batches(
@@ -379,9 +404,9 @@ class _Adder:
 
     def _add_batch(self, batch: Sequence[_Span]) -> None:
         by_form: defaultdict[_Form, list[_Span]] = defaultdict(list)
-        # The key of a form holds all corrections of a station.
         for (place, is_later), alike in groupby(batch, attrgetter("group", "is_later")):
-            by_form[self._form(self._groups[place], is_later)] += alike
+            of_group = [*alike]
+            by_form[self._form(self._groups[place], of_group, is_later)] += of_group
         # Readings that are not rolled up yet come first, so that sums keep their last bits.
         forms = sorted(by_form, key=itemgetter(0))
         for first in range(0, len(forms), MOST_FORMS):
@@ -411,20 +436,32 @@ class _Adder:
             bucket = self._window.place(run.low_ms) if step is None else self._place(run, step)
             for line, part in zip(group.lines.values(), fours(sums), strict=False):
                 if part[0]:
-                    line.add(span.number, bucket, part)
+                    line.add(bucket, *part)
 
     def _listed(self, span: _Span) -> tuple[str, None, int, int, int]:
         run = span.run
         return self._groups[span.group].endpoint, None, run.low_ms, run.high_ms, run.offset_ms
 
-    def _form(self, group: _Group, is_later: bool) -> _Form:
-        # Pieces leave out what is hidden.
+    def _form(self, group: _Group, batch: Sequence[_Span], is_later: bool) -> _Form:
+        """Return the form of these spans of a group, with the corrections that reach into them."""
         branch = self._request.branches[group.endpoint]
-        has_conditions = self._request.filters or branch.missing
-        hidden, columns = branch.corrected
-        corrected = CorrectedStation((), tuple(each for each in columns if each[1] != hidden))
-        shown = branch._replace(corrected=corrected) if has_conditions else None
-        return _Form(not is_later, group.columns, shown)
+        hidden = self._reaching(group.hidden, batch)
+        names = dict.fromkeys([*group.columns, *(name for name, _ in branch.corrected.columns)])
+        columns = (
+            (name, self._reaching(self._corrections.of(group.endpoint, name), batch))
+            for name in names
+        )
+        # What all lines hide is left out anyway.
+        different = tuple(each for each in columns if each[1] != hidden)
+        is_plain = not (self._request.filters or branch.missing or hidden or different)
+        corrected = branch._replace(corrected=CorrectedStation(hidden, different), touched=())
+        return _Form(not is_later, group.columns, None if is_plain else corrected)
+
+    def _reaching(
+        self, segments: tuple[Segment, ...], batch: Sequence[_Span]
+    ) -> tuple[Segment, ...]:
+        reaching = (within(segments, span.run.low_ms, span.run.high_ms) for span in batch)
+        return tuple(dict.fromkeys(segment for each in reaching for segment in each))
 
     def _is_of_one(self, run: Run) -> bool:
         return self._step(run, run.low_ms) == self._step(run, run.high_ms)
@@ -463,13 +500,13 @@ class _Adder:
         following: Callable[[_Group, int], int | None],
     ) -> Iterator[_Span]:
         """Yield the parts in shorter spans; `following` finds the end of a time without rows."""
-        for place, (number, first_ms, high_ms) in parts:
+        for place, first_ms, high_ms in parts:
             low_ms = first_ms
             while low_ms <= high_ms:
                 reach_ms = min(low_ms + piece_ms - 1, high_ms)
                 for run in self._runs_of(low_ms, reach_ms):
                     for part in self._halves(run):
-                        yield _Span(place, number, part)
+                        yield _Span(place, part)
                 low_ms = reach_ms + 1
                 if low_ms <= high_ms:
                     next_ms = following(self._groups[place], low_ms)
@@ -521,11 +558,7 @@ class _Adder:
         return None if hour is None else hour * HOUR_MS
 
 
-def _pieces(_place: int, group: _Group) -> list[TimePart]:
-    return [TimePart(number, *piece) for number, piece in enumerate(group.pieces)]
-
-
-_BY_FORM, _BY_DAY = itemgetter(0), itemgetter(2)
+_BY_FORM = itemgetter(0)
 # The column of the bucket's number. SQLite would group by a column of the table with the same
 # name, which no measurement can have.
 _NUMBER = "_number"
@@ -564,7 +597,11 @@ def _sums_of(place: int, form: _Form, filters: tuple[FilterShape, ...], width: i
     else:
         conditions += [unindexed(endpoint) == ranges.c.endpoint]
         conditions += [readings.c.id > bindparam("after_id")]
-    sums = [part for column in form.columns for part in sums_of(measurement(column))]
+    shown = [
+        shown_of(column, (form.branch,)) if form.branch else measurement(column)
+        for column in form.columns
+    ]
+    sums = [part for value in shown for part in sums_of(value)]
     lacking = [cast(null(), Integer), *(cast(null(), NUMBER) for _ in range(3))]
     # SQLite sorts the readings by what they are grouped by.
     number = [] if form.is_of_one else [_number(at, ranges)]
@@ -580,60 +617,96 @@ def _sums_of(place: int, form: _Form, filters: tuple[FilterShape, ...], width: i
     )
 
 
-def _rolled_up_statement() -> Statement:
-    """Return the statement for the sums of days (0), and of hours in buckets (1)."""
-    days, hours, of_day = spans("days"), spans("hours"), rollup_days.c
-    return union_all(
+def _hours_statement(table: Table) -> Select[Any]:
+    """Return the statement for the sums of hours in buckets, of `rollups` or `removed_hours`."""
+    hours, of_hour = spans("hours"), table.c
+    return (
         select(
-            *(literal_column("0").label("is_of_hours"), days.c.place, of_day.day),
-            *(of_day.readings, of_day.count, of_day.total, of_day.minimum, of_day.maximum),
-        ).join_from(days, rollup_days, rolled_up_in(days, of_day.day)),
-        select(
-            *(literal_column("1"), hours.c.place, _number(rollups.c.hour * HOUR_MS, hours)),
-            *(func.sum(rollups.c.readings), func.sum(rollups.c.count), total(rollups.c.total)),
-            *(func.min(rollups.c.minimum), func.max(rollups.c.maximum)),
+            *(literal_column("1"), hours.c.place, _number(of_hour.hour * HOUR_MS, hours)),
+            *(func.sum(of_hour.readings), func.sum(of_hour["count"]), total(of_hour.total)),
+            *(func.min(of_hour.minimum), func.max(of_hour.maximum)),
         )
-        .select_from(hours.outerjoin(rollups, rolled_up_in(hours, rollups.c.hour)))
-        .group_by(hours.c.place, _NUMBER),
+        .select_from(hours.outerjoin(table, rolled_up_in(hours, of_hour.hour)))
+        .group_by(hours.c.place, _NUMBER)
     )
 
 
-_ROLLED_UP = _rolled_up_statement()
+def _rolled_up_statement() -> CompoundSelect[Any]:
+    """Return the statement for the sums of days (0), of hours in buckets (1), and hidden numbers.
+
+    Those (2) are of the readings of spans, and of removed ones.
+    """
+    days, of_day = spans("days"), rollup_days.c
+    hidden, at, of_hour = spans("hidden"), readings.c.received_at, removed_hours.c
+    none, no_sums = cast(null(), Integer), [cast(null(), NUMBER) for _ in range(3)]
+    is_stored = and_(
+        readings.c.endpoint == hidden.c.endpoint,
+        *(at >= hidden.c.first, at <= hidden.c.second),
+        readings.c.id <= bindparam("last_id"),
+    )
+    is_removed = and_(
+        of_hour.endpoint == hidden.c.endpoint,
+        of_hour.measurement == hidden.c.measurement,
+        of_hour.hour >= floor_div(hidden.c.first + (HOUR_MS - 1), HOUR_MS),
+        of_hour.hour < floor_div(hidden.c.second + 1, HOUR_MS),
+    )
+    number = func.count(readings.c.id)
+    return union_all(
+        select(
+            *(literal_column("0").label("kind"), days.c.place, of_day.day),
+            *(of_day.readings, of_day.count, of_day.total, of_day.minimum, of_day.maximum),
+        ).join_from(days, rollup_days, rolled_up_in(days, of_day.day)),
+        _hours_statement(rollups),
+        select(literal_column("2"), hidden.c.place, none, number, none, *no_sums)
+        .join_from(hidden, readings, is_stored)
+        .group_by(hidden.c.place),
+        select(
+            *(literal_column("2"), hidden.c.place, none, of_hour.readings, none, *no_sums),
+        ).join_from(hidden, removed_hours, is_removed),
+    )
 
 
-def divided(pieces: Sequence[tuple[int, int]], window: Window, *, by_days: bool) -> Parts:
+_ROLLED_UP, _REMOVED = _rolled_up_statement(), _hours_statement(removed_hours)
+
+
+def _between(ends: Ends, apart: Sequence[Ends]) -> list[Ends]:
+    """Return the pieces of a time outside of other pieces of it, which are in order."""
+    starts = [ends[0], *(last + 1 for _, last in apart)]
+    lasts = [*(first - 1 for first, _ in apart), ends[1]]
+    return [(low, high) for low, high in zip(starts, lasts, strict=True) if low <= high]
+
+
+def divided(pieces: Sequence[Ends], window: Window, *, by_days: bool) -> Parts:
     """Divide pieces of time into days, hours and the rest; into days only where `by_days`."""
     # Most zones have none.
     cuts = [ms for ms in window.starts if ms % HOUR_MS] if window.step.is_of_days else []
     parts = Parts()
-    for number, (low_ms, high_ms) in enumerate(pieces):
-        piece = TimePart(number, low_ms, high_ms)
+    for piece in pieces:
         for part in _without_days(parts, piece, window) if by_days else (piece,):
             _divide_hours(parts, part, cuts)
     return parts
 
 
-def _without_days(parts: Parts, piece: TimePart, window: Window) -> tuple[TimePart, ...]:
-    number, low_ms, high_ms = piece
-    zone = window.zone
+def _without_days(parts: Parts, piece: Ends, window: Window) -> tuple[Ends, ...]:
+    (low_ms, high_ms), zone = piece, window.zone
     first = day_of(low_ms, zone)
     first, end = first + (day_start(first, zone) < low_ms), day_of(high_ms + 1, zone)
     if first >= end:
         return (piece,)
     start_ms, end_ms = day_start(first, zone), day_start(end, zone)
-    parts.days.append(WholeDays(number, first, end))
-    parts.of_days.append(TimePart(number, start_ms, end_ms - 1))
-    return TimePart(number, low_ms, start_ms - 1), TimePart(number, end_ms, high_ms)
+    parts.days.append((first, end))
+    parts.of_days.append((start_ms, end_ms - 1))
+    return (low_ms, start_ms - 1), (end_ms, high_ms)
 
 
-def _divide_hours(parts: Parts, piece: TimePart, cuts: list[int]) -> None:
-    number, begin_ms, high_ms = piece
+def _divide_hours(parts: Parts, piece: Ends, cuts: list[int]) -> None:
+    begin_ms, high_ms = piece
     for cut_ms in (*(ms for ms in cuts if begin_ms < ms <= high_ms), high_ms + 1):
         start_ms, end_ms = -(-begin_ms // HOUR_MS) * HOUR_MS, cut_ms // HOUR_MS * HOUR_MS
         if start_ms >= end_ms:
-            rest = [TimePart(number, begin_ms, cut_ms - 1)]
+            rest = [(begin_ms, cut_ms - 1)]
         else:
-            parts.hours.append(TimePart(number, start_ms, end_ms - 1))
-            rest = [TimePart(number, begin_ms, start_ms - 1), TimePart(number, end_ms, cut_ms - 1)]
-        parts.rest += [part for part in rest if part.low_ms <= part.high_ms]
+            parts.hours.append((start_ms, end_ms - 1))
+            rest = [(begin_ms, start_ms - 1), (end_ms, cut_ms - 1)]
+        parts.rest += [(low_ms, high_ms) for low_ms, high_ms in rest if low_ms <= high_ms]
         begin_ms = cut_ms

@@ -105,17 +105,6 @@ class Bucket:
         if maximum is not None:
             self.maximum = maximum if self.maximum is None else max(self.maximum, maximum)
 
-    def adjusted(self, gain: float, offset: float) -> tuple[int, float, float | None, float | None]:
-        """Return count, total, least and greatest of gain (above 0) times each value plus offset.
-
-        `add` takes them.
-        """
-        least, greatest = (
-            None if value is None else gain * value + offset
-            for value in (self.minimum, self.maximum)
-        )
-        return self.count, gain * self.total + offset * self.count, least, greatest
-
 
 # A sender that leaves out two readings has a gap; one that only hurries or lags has none.
 GAP_INTERVALS = 3

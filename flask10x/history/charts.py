@@ -5,6 +5,7 @@ The form of the answer is described in docs/en/reference/http-api.md.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -18,7 +19,6 @@ from flask10x.database.tables import readings, rollups
 from flask10x.history import search
 from flask10x.history.bucket_sums import RolledUp, SumsRequest, add_sums
 from flask10x.history.buckets import MAX_BUCKETS, Line, Window, window_for
-from flask10x.history.corrections import FEW_PIECES, NONE
 from flask10x.history.local_time import DRAWN_STEPS, HOUR, STEPS
 from flask10x.history.query import Bound, Query
 from flask10x.history.statements import statement_key
@@ -28,8 +28,6 @@ from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS, zone_n
 
 # Enough to see through a pause or two, few enough to follow a sender whose pace was changed.
 INTERVAL_ROWS = 101
-# Ranges of time of each endpoint, in milliseconds, both ends inclusive.
-Pieces = Mapping[str, Sequence[tuple[int, int]]]
 FIRST_DATE, LAST_DATE = Bound(FIRST_DATE_MS, "", ""), Bound(LAST_DATE_MS, "", "")
 
 
@@ -67,9 +65,9 @@ def charts(
     """
     if not queries:
         return []
-    query, corrections = queries[0], view.corrections_of(queries[0])
+    query = queries[0]
     source = rolled_up(view, query, window)
-    keys = [statement_key(each, corrections) for each in queries]
+    keys = [statement_key(each, view.corrections) for each in queries]
     branches = {branch.endpoint: branch for key in keys for branch in key[0]}
     stations = [view.stations.by_endpoint[endpoint] for endpoint in branches]
     reach = extents(view, stations, raw=query.raw)
@@ -88,7 +86,7 @@ def charts(
         branches=branches,
         filters=keys[0][1],
         values=keys[0][2],
-        corrections=corrections,
+        is_raw=query.raw,
         rolled_up=source,
         extents=reach,
     )
@@ -119,10 +117,8 @@ def read_ahead(view: View, query: Query) -> None:
     if needs_extents:
         view.ask_corrections()
         view.ask_facts()
-        whole = [(FIRST_DATE_MS, LAST_DATE_MS)]
-        stations = _named(query)
-        stored = _extents_of(view, stations, {s.endpoint: whole for s in stations})
-        view.extents |= {(endpoint, True): extent for endpoint, extent in stored.items()}
+        _ask_extents(view, [station.endpoint for station in _named(query)])
+        view.settle()
 
 
 def waits_for_rollups(view: View, query: Query) -> RollupProgress | None:
@@ -263,73 +259,69 @@ def _named(query: Query) -> list[Station]:
 
 def extents(view: View, stations: Iterable[Station], *, raw: bool = False) -> Mapping[str, Extent]:
     """Return the extent of each station; with `raw` hidden readings count, too."""
-    raw = raw or not view.corrections.whole
     stations = list(stations)
-    if not raw:
-        view.extents |= _shown_as_stored(view, stations)
-    lacking = [station for station in stations if (station.endpoint, raw) not in view.extents]
-    corrections = NONE if raw else view.corrections
-    pieces = {
-        s.endpoint: corrections.shown_ranges(s.endpoint, FIRST_DATE_MS, LAST_DATE_MS)
-        for s in lacking
-    }
-    few = {
-        endpoint: [*ranges[:FEW_PIECES], *ranges[-FEW_PIECES:]]
-        for endpoint, ranges in pieces.items()
-    }
-    extents_by_endpoint = _extents_of(view, lacking, few)
-    # All pieces are looked at where the first or the last few have no reading.
-    hidden = [
-        s
-        for s in lacking
-        if len(pieces[s.endpoint]) > len(few[s.endpoint])
-        and not _has_ends(extents_by_endpoint[s.endpoint], few[s.endpoint])
-    ]
-    extents_by_endpoint |= _extents_of(view, hidden, pieces)
-    view.extents |= {(endpoint, raw): extent for endpoint, extent in extents_by_endpoint.items()}
-    return {station.endpoint: view.extents[station.endpoint, raw] for station in stations}
+    lacking = [s.endpoint for s in stations if (s.endpoint, True) not in view.extents]
+    _ask_extents(view, lacking)
+    view.settle()
+    stored = {s.endpoint: view.extents[s.endpoint, True] for s in stations}
+    if raw or not view.corrections.whole:
+        return stored
+    lacking = [s.endpoint for s in stations if (s.endpoint, False) not in view.extents]
+    first = _shown_ends(view, {e: stored[e].first_ms for e in lacking}, newest=False)
+    last = _shown_ends(view, {e: stored[e].last_ms for e in lacking}, newest=True)
+    for endpoint in lacking:
+        shown = stored[endpoint]._replace(first_ms=first[endpoint], last_ms=last[endpoint])
+        view.extents[endpoint, False] = shown
+    return {s.endpoint: view.extents[s.endpoint, False] for s in stations}
 
 
-def _shown_as_stored(view: View, stations: Iterable[Station]) -> dict[tuple[str, bool], Extent]:
-    """Return the extents that are known with hidden readings and do not end in one of these."""
-    found = {}
-    for endpoint in (station.endpoint for station in stations):
-        if extent := view.extents.get((endpoint, True)):
-            ends = (ms for ms in (extent.first_ms, extent.last_ms) if ms is not None)
-            if not any(view.corrections.hides(endpoint, ms) for ms in ends):
-                found[endpoint, False] = extent
-    return found
+def _shown_ends(
+    view: View, ends: Mapping[str, int | None], *, newest: bool
+) -> dict[str, int | None]:
+    """Return the end of each station's shown readings, from that of its stored ones."""
+    shown, ends = {}, dict(ends)
+    while ends:
+        beyond = []
+        for endpoint, ms in ends.items():
+            segment = None if ms is None else view.corrections.hidden_at(endpoint, ms)
+            if segment is None:
+                shown[endpoint] = ms
+            elif newest:
+                beyond.append((endpoint, None, FIRST_DATE_MS, segment.first_ms - 1, 0))
+            else:
+                beyond.append((endpoint, None, segment.last_ms + 1, LAST_DATE_MS, 0))
+        ends = {}
+        if beyond:
+            rows = view.rows((_EXTENTS, {"ends": json.dumps(beyond)}))
+            ends = {row[0]: row[2] if newest else row[1] for row in rows}
+    return shown
 
 
-def _has_ends(extent: Extent, pieces: Sequence[tuple[int, int]]) -> bool:
-    """Whether the first and the last reading lie in the first and in the last of these pieces."""
-    first_ms, last_ms = extent.first_ms, extent.last_ms
-    if first_ms is None or last_ms is None:
-        return False
-    return first_ms <= pieces[FEW_PIECES - 1][1] and last_ms >= pieces[-FEW_PIECES][0]
-
-
-def _extents_of(view: View, stations: Sequence[Station], pieces: Pieces) -> dict[str, Extent]:
-    """Return the extents of readings in these pieces, and of the hours of all measurements."""
+def _ask_extents(view: View, endpoints: Iterable[str]) -> None:
+    """Have the extents of stored readings, and of the hours of all measurements, read."""
     # A damaged clock may have left hours that are no date.
     hours = FIRST_DATE_MS // HOUR_MS, LAST_DATE_MS // HOUR_MS
     listed = [
-        (station.endpoint, column, *ends, 0)
-        for station in stations
+        (endpoint, column, *ends, 0)
+        for endpoint in endpoints
         for column, ends in (
-            *((None, piece) for piece in pieces[station.endpoint]),
-            *((column, hours) for column in station.columns),
+            (None, (FIRST_DATE_MS, LAST_DATE_MS)),
+            *((column, hours) for column in view.stations.by_endpoint[endpoint].columns),
         )
     ]
-    ends: dict[str, list[Any]] = {station.endpoint: [] for station in stations}
-    if listed:
-        for endpoint, *row in view.rows((_EXTENTS, {"ends": json.dumps(listed)})):
+
+    def take(rows: Rows) -> None:
+        ends: defaultdict[str, list[Any]] = defaultdict(list)
+        for endpoint, *row in rows:
             ends[endpoint].append(row)
-    return {endpoint: _extent_of(rows) for endpoint, rows in ends.items()}
+        view.extents |= {(endpoint, True): _extent_of(each) for endpoint, each in ends.items()}
+
+    if listed:
+        view.ask((_EXTENTS, {"ends": json.dumps(listed)}), take)
 
 
 def _extent_of(ends: Sequence[Sequence[int | None]]) -> Extent:
-    """Return the extent of all these ends of pieces of readings and of hours."""
+    """Return the extent of the ends of readings and of the hours of measurements."""
     times = [[ms for ms in column if ms is not None] for column in zip(*ends, strict=True)]
     first, first_hour = (min(times[place], default=None) for place in (0, 2))
     last, last_hour = (max(times[place], default=None) for place in (1, 3))

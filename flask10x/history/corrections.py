@@ -1,7 +1,7 @@
 """Corrections: values that are shown differently from how they were stored.
 
-Rows and roll-ups hold what was sent. A correction is applied when they are read, so it can be
-undone at once and the raw value is never lost (docs/decisions/0021). A hidden value stays hidden
+Rows hold what was sent, and are corrected when they are read; roll-ups hold what is shown, and are
+made again when a correction is written or undone (docs/decisions/0021). A hidden value stays hidden
 whatever other corrections say; of several offsets and gains only the last written one counts.
 """
 
@@ -15,16 +15,13 @@ from math import inf, isfinite
 from operator import attrgetter
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
-from flask10x.database.tables import corrections
+from flask10x.database.tables import FIRST_MS, corrections
 
-# So many of a range's shown pieces are looked at for its newest or oldest reading before all of
-# them are.
-FEW_PIECES = 3
-# The ends of a correction that is open there. No reading is so old or so late, and the hour after
-# it is still a number of SQLite.
-FIRST_MS, LAST_MS = -(2**62), 2**62
+# Where a correction ends that is open there. No reading is so late, and the hour after it is still
+# a number of SQLite.
+LAST_MS = 2**62
 
 
 Way = tuple[bool, float, float]
@@ -80,22 +77,25 @@ class Corrections:
 
     def segments(self, endpoint: str, column: str, first_ms: int, last_ms: int) -> list[Segment]:
         """Return this whole range in segments, in the order of time; one without corrections."""
-        return divided(self.of(endpoint, column), first_ms, last_ms)
-
-    def shown_ranges(self, endpoint: str, first_ms: int, last_ms: int) -> list[tuple[int, int]]:
-        """Return the pieces of this range in which readings of the station are not hidden."""
-        hidden = within(self.whole.get(endpoint, ()), first_ms, last_ms)
-        starts = [first_ms, *(segment.last_ms + 1 for segment in hidden)]
-        ends = [*(segment.first_ms - 1 for segment in hidden), last_ms]
-        return [(low, high) for low, high in zip(starts, ends, strict=True) if low <= high]
+        pieces: list[Segment] = []
+        after_ms = first_ms
+        for segment in within(self.of(endpoint, column), first_ms, last_ms):
+            begin_ms, end_ms = max(segment[0], first_ms), min(segment[1], last_ms)
+            if after_ms < begin_ms:
+                pieces.append(Segment(after_ms, begin_ms - 1))
+            pieces.append(Segment(begin_ms, end_ms, *segment.way))
+            after_ms = end_ms + 1
+        if after_ms <= last_ms:
+            pieces.append(Segment(after_ms, last_ms))
+        return pieces
 
     def touches(self, endpoint: str, columns: Sequence[str]) -> bool:
         """Return whether a correction affects any of these columns of a station."""
         return endpoint in self.whole or any((endpoint, c) in self.by_measurement for c in columns)
 
-    def hides(self, endpoint: str, at_ms: int) -> bool:
-        """Return whether the whole reading that was received at this time is hidden."""
-        return _at(self.whole.get(endpoint, ()), at_ms) is not None
+    def hidden_at(self, endpoint: str, at_ms: int) -> Segment | None:
+        """Return the segment in which a whole reading of this time is hidden; None without one."""
+        return _at(self.whole.get(endpoint, ()), at_ms)
 
     def shown(self, endpoint: str, column: str, at_ms: int, value: float | None) -> float | None:
         """Return the value of a reading as it is shown; None when it is missing or hidden."""
@@ -121,21 +121,6 @@ def within(segments: Sequence[Segment], first_ms: int, last_ms: int) -> Sequence
     return segments[begin : bisect_right(segments, last_ms, key=_FIRST)]
 
 
-def divided(segments: Sequence[Segment], first_ms: int, last_ms: int) -> list[Segment]:
-    """These segments, in the order of time, and what lies before, between and behind them."""
-    pieces: list[Segment] = []
-    after_ms = first_ms
-    for segment in within(segments, first_ms, last_ms):
-        begin_ms, end_ms = max(segment[0], first_ms), min(segment[1], last_ms)
-        if after_ms < begin_ms:
-            pieces.append(Segment(after_ms, begin_ms - 1))
-        pieces.append(Segment(begin_ms, end_ms, *segment.way))
-        after_ms = end_ms + 1
-    if after_ms <= last_ms:
-        pieces.append(Segment(after_ms, last_ms))
-    return pieces
-
-
 class WrittenCorrection(NamedTuple):
     """A row of the table of corrections that counts."""
 
@@ -157,6 +142,11 @@ COUNTING = (
     .order_by(corrections.c.id)
 )
 """The statement for all corrections that count now, by their ids."""
+
+
+def counting(connection: Connection) -> Corrections:
+    """Return the corrections that count now; raises what reading raises."""
+    return resolved(tuple(map(WrittenCorrection._make, connection.execute(COUNTING))))
 
 
 # The cache is keyed by the rows themselves, so it also serves another database.

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, delete, insert, select
@@ -24,8 +25,9 @@ from flask10x.database.expressions import upsert
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import followers, rollup_days, rollup_zone, rollups
 from flask10x.history import sums
+from flask10x.history.corrections import Corrections, counting
 from flask10x.history.local_time import day_of, day_start
-from flask10x.history.sums import Four, Ids
+from flask10x.history.sums import Four
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import DAY_MS, HOUR_MS, zone_name_of, zone_of
 
@@ -122,13 +124,17 @@ def store(connection: Connection, rows: DayRows) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DayMaker:
     """Makes the roll-ups of days of a zone from those of hours, which reach up to an id."""
 
     connection: Connection
     zone: tzinfo | None
     last_id: int
+
+    @cached_property
+    def _corrections(self) -> Corrections:
+        return counting(self.connection)
 
     def rows(
         self, station: Station, day: int, newer: Mapping[int, list[Sums]] | None = None
@@ -174,8 +180,8 @@ class DayMaker:
             )
 
     def _between(self, station: Station, low_ms: int, end_ms: int) -> tuple[int, list[Four]]:
-        ends, ids = (low_ms, end_ms - 1), Ids(self.last_id)
-        return sums.between(station.endpoint, station.columns, self.connection, ends, ids)
+        ends = (low_ms, end_ms - 1)
+        return sums.shown_between(station, self.connection, ends, self.last_id, self._corrections)
 
 
 def follow(stations: Stations, database: Database, zone: tzinfo | None, save: Save) -> bool:

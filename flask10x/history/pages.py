@@ -22,7 +22,7 @@ from flask10x.database.database import Database
 from flask10x.database.expressions import Rows, spans
 from flask10x.database.tables import measurement, readings
 from flask10x.history import search
-from flask10x.history.corrections import FEW_PIECES, NONE, Corrections
+from flask10x.history.corrections import NONE, Corrections
 from flask10x.history.query import Query
 from flask10x.history.search import RowRequest
 from flask10x.history.statements import (
@@ -119,9 +119,8 @@ def page(view: View, query: Query, search_sec: float = math.inf) -> HistoryPage:
     reached = None
     if query.has_conditions:
         cursors = [query.cursor] if query.cursor else []
-        corrections = view.corrections_of(query)
         request = search.row_request(
-            query, corrections, cursors, query.rows + 1, newest_first=side == "before"
+            query, view.corrections, cursors, query.rows + 1, newest_first=side == "before"
         )
         one_more, reached = _fetch(view, query, request, until_sec)
         back = _back(view, query, query.cursor, one_more, until_sec) if query.cursor else None
@@ -172,7 +171,7 @@ def _next_rows(
     until_sec = time.monotonic() + SEARCH_SEC
     view = View(connection, query.registry)
     request = search.row_request(
-        query, view.corrections_of(query), cursors, page_rows, newest_first=query.order == "desc"
+        query, view.corrections, cursors, page_rows, newest_first=query.order == "desc"
     )
     return _fetch(view, query, request, until_sec)
 
@@ -187,7 +186,7 @@ def newer(view: View, query: Query, newer_than: int) -> Newer:
     if query.rows is None:
         raise ValueError("a page needs a limit")
     last = min(view.last_id, newer_than + NEWER_SPAN_ROWS)
-    branches, filters, values = statement_key(query, view.corrections_of(query))
+    branches, filters, values = statement_key(query, view.corrections)
     if last <= newer_than or not branches:
         return Newer([], last)
     low, high = kind_of_end(query.since), kind_of_end(query.until)
@@ -212,29 +211,36 @@ class EndOfRange(NamedTuple):
 def end_rows(view: View, ends: Sequence[EndOfRange], *, raw: bool = False) -> list[Row | None]:
     """Return the row of each end, None when the range has none.
 
-    It takes one statement, and a second one when the first FEW_PIECES pieces that are not hidden
-    have no reading. With `raw` readings are as they were stored, and hidden ones count, too.
+    It takes one statement, and another one where a row is found that is hidden: it looks beyond.
+    With `raw` readings are as they were stored, and hidden ones count, too.
     """
-    corrections = NONE if raw else view.corrections
-    ranges = []
-    for end in ends:
-        shown = corrections.shown_ranges(end.endpoint, end.first_ms, end.last_ms)
-        ranges.append(shown[::-1] if end.newest else shown)
     rows: list[Row | None] = [None] * len(ends)
-    for part in slice(FEW_PIECES), slice(FEW_PIECES, None):
-        parts = [
-            (place, piece)
-            for place, pieces in enumerate(ranges)
-            if rows[place] is None
-            for piece in pieces[part]
-        ]
+    waiting = [*enumerate(ends)]
+    while waiting:
         listed = [
-            (ends[place].endpoint, None, *piece, int(ends[place].newest)) for place, piece in parts
+            (end.endpoint, None, end.first_ms, end.last_ms, int(end.newest)) for _, end in waiting
         ]
+        hidden: list[tuple[int, EndOfRange]] = []
         for number, row in _rows_of(view, listed, raw=raw):
-            place, _ = parts[number]
-            rows[place] = rows[place] or row
+            place, end = waiting[number]
+            if raw or not row.hidden:
+                rows[place] = row
+            elif (rest := _beyond(view, end, row)) is not None:
+                hidden.append((place, rest))
+        waiting = hidden
     return rows
+
+
+def _beyond(view: View, end: EndOfRange, hidden: Row) -> EndOfRange | None:
+    """Return the rest of the range beyond what hides this row; None where nothing is left."""
+    segment = view.corrections.hidden_at(hidden.endpoint, hidden.received_at)
+    if segment is None:
+        return None
+    if end.newest:
+        rest = end._replace(last_ms=segment.first_ms - 1)
+    else:
+        rest = end._replace(first_ms=segment.last_ms + 1)
+    return rest if rest.first_ms <= rest.last_ms else None
 
 
 def row_of(view: View, number: int) -> Row | None:
@@ -342,8 +348,7 @@ def _back(
     near = Cursor(cursor.side, beyond.received_at, cursor.id + (1 if start.side == "after" else -1))
     for cursors in ([beyond, near], [start]):
         newest_first = start.side == "before"
-        corrections = view.corrections_of(query)
-        request = search.row_request(query, corrections, cursors, 1, newest_first=newest_first)
+        request = search.row_request(query, view.corrections, cursors, 1, newest_first=newest_first)
         beyond_rows, reached = _fetch(view, query, request, until_sec)
         if beyond_rows or reached:
             return start
@@ -355,15 +360,13 @@ def _fetch_plain(
 ) -> tuple[list[Row], Cursor | None]:
     """Return so many rows of a query without conditions, and what `_back` says.
 
-    Where the corrections are not known yet, they are asked together as if nothing was hidden; and
-    once more where one of them is.
+    They are asked for as if nothing was hidden, and once more where one of them is.
     """
-    known = view.corrections_of(query) if view.has_corrections else NONE
     view.ask_corrections()
-    branches, records, before = _plain_records(view, query, known, side, number)
-    corrections = view.corrections_of(query)
+    branches, records, before = _plain_records(view, query, NONE, side, number)
+    corrections = view.corrections
     places = (*before, *(record[1:3] for record in records)) if corrections.whole else ()
-    if any(corrections.hides(*place) for place in places):
+    if not query.raw and any(corrections.hidden_at(*place) for place in places):
         branches, records, before = _plain_records(view, query, corrections, side, number)
     rows = _rows(records, branches, view.corrections, raw=query.raw)
     if not before or query.cursor is None:
@@ -427,7 +430,7 @@ def _shown(row: Row, columns: tuple[str, ...], corrections: Corrections, *, raw:
     endpoint, at = row.endpoint, row.received_at
     pairs = zip(columns, row.values, strict=True)
     shown = tuple(corrections.shown(endpoint, column, at, value) for column, value in pairs)
-    hidden = corrections.hides(endpoint, at)
+    hidden = corrections.hidden_at(endpoint, at) is not None
     if shown == row.values and not hidden:
         return row
     changed = zip(columns, row.values, shown, strict=True)

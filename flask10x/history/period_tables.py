@@ -4,20 +4,26 @@ import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, NamedTuple
+from functools import cache, lru_cache
+from typing import Any
 
-from sqlalchemy import Select, and_, case, func, select
+from sqlalchemy import Float, Select, and_, bindparam, case, func, select
 
 from flask10x.database.expressions import floor_div, spans
-from flask10x.database.tables import measurement, readings, rollups
+from flask10x.database.tables import readings, rollups
 from flask10x.history import charts
 from flask10x.history.buckets import Bucket, Window
-from flask10x.history.corrections import Corrections, Segment
+from flask10x.history.corrections import within
 from flask10x.history.local_time import DAY, HOUR, Step
 from flask10x.history.periods import ALL, Span, parts_of, years_between
 from flask10x.history.query import Query
-from flask10x.history.statements import rolled_up_in
+from flask10x.history.statements import (
+    STATEMENTS,
+    Branch,
+    CorrectedStation,
+    rolled_up_in,
+    shown_of,
+)
 from flask10x.history.view import View
 from flask10x.readings.stations import Station
 from flask10x.readings.times import DAY_MS, HOUR_MS
@@ -44,10 +50,6 @@ class Limit:
         if (highest <= self.value) if self.above else (lowest >= self.value):
             return 0.0
         return None
-
-    def stored(self, segment: Segment) -> float:
-        """Return the value with which stored values of a segment are compared."""
-        return (self.value - segment.offset) / segment.gain
 
     def is_passed_by(self, value: float | None) -> bool:
         """Return whether this value lies beyond it."""
@@ -228,48 +230,29 @@ def _width(bucket: Bucket) -> float | None:
 
 # --- How long a limit was passed -------------------------------------------------------------
 
-
-class PeriodLine(NamedTuple):
-    """A measurement of a station, and how it is corrected."""
-
-    endpoint: str
-    column: str
-    corrections: Corrections
-
-    def segments(self, first_ms: int, last_ms: int) -> list[Segment]:
-        """Return the segments of the range in which it is not hidden."""
-        segments = self.corrections.segments(self.endpoint, self.column, first_ms, last_ms)
-        return [segment for segment in segments if not segment.hidden]
-
-
+Place = tuple[str, str]
+"""An endpoint and a column."""
 Passed = tuple[int, int]
 """When a day begins, UTC epoch milliseconds, and how many of its hours have passed the limit."""
 
 
-def passed_of(view: View, line: PeriodLine, window: Window, limit: Limit) -> list[Passed]:
+def passed_of(view: View, line: Place, window: Window, limit: Limit) -> list[Passed]:
     """Return each day with values of the window, whose step is a day.
 
-    An hour belongs to the day, and to the correction, in which it begins. Readings that are not
-    rolled up yet, of the last hour or two, do not count.
+    An hour belongs to the day in which it begins. Readings that are not rolled up yet, of the last
+    hour or two, do not count.
     """
-    runs = [
-        (segment, run)
-        for segment in line.segments(window.first_ms, window.last_ms)
-        for run in window.runs(segment.first_ms, segment.last_ms)
-    ]
+    runs = [*window.runs(window.first_ms, window.last_ms)]
     listed = [
         (
-            *(line.endpoint, line.column),
-            *(-(-run.low_ms // HOUR_MS), run.high_ms // HOUR_MS + 1, run.offset_ms),
-            limit.stored(segment),
+            *(*line, -(-run.low_ms // HOUR_MS), run.high_ms // HOUR_MS + 1, run.offset_ms),
+            limit.value,
         )
-        for segment, run in runs
+        for run in runs
     ]
-    if not listed:
-        return []
     rows = view.connection.execute(_passed_hours(limit.above), {"runs": json.dumps(listed)})
     return [
-        (max(day * DAY_MS - runs[place][1].offset_ms, runs[place][1].low_ms), hours)
+        (max(day * DAY_MS - runs[place].offset_ms, runs[place].low_ms), hours)
         for place, day, hours in rows
     ]
 
@@ -289,28 +272,26 @@ def _passed_hours(above: bool) -> Select[Any]:
     )
 
 
-def shares_of(
-    view: View, line: PeriodLine, hours: Iterable[Timed], limit: Limit
-) -> dict[int, float]:
+def shares_of(view: View, query: Query, hours: Iterable[Timed], limit: Limit) -> dict[int, float]:
     """Return the shares of the hours that have readings on both sides of the limit, by their start.
 
     The hours are in the order of time. Their readings are read, some hundred each.
     """
     mixed = [start for start, bucket in hours if limit.share(bucket) is None]
-    counts: dict[int, list[int]] = {start: [0, 0] for start in mixed}
-    listed = [
-        (line.endpoint, None, segment.first_ms, segment.last_ms, 0, limit.stored(segment))
-        for first_ms, last_ms in _runs(mixed)
-        for segment in line.segments(first_ms, last_ms)
-    ]
-    if listed:
-        statement = _passed_readings(line.column, limit.above)
-        for hour, number, passed in view.connection.execute(
-            statement, {"runs": json.dumps(listed)}
-        ):
-            counts[hour * HOUR_MS][0] += number
-            counts[hour * HOUR_MS][1] += passed or 0
-    return {start: passed / number for start, (number, passed) in counts.items() if number}
+    if not mixed:
+        return {}
+    line = query.endpoints[0], query.measurements[0]
+    branch = Branch(line[0], line[1:], ())
+    if not query.raw:
+        ends = mixed[0], mixed[-1] + HOUR_MS - 1
+        segments = within(view.corrections.of(*line), *ends)
+        branch = branch._replace(corrected=CorrectedStation((), ((line[1], tuple(segments)),)))
+    listed = [(branch.endpoint, None, *ends, 0) for ends in _runs(mixed)]
+    rows = view.connection.execute(
+        _passed_readings(line[1], limit.above, branch),
+        {"runs": json.dumps(listed), "limit": limit.value},
+    )
+    return {hour * HOUR_MS: (passed or 0) / number for hour, number, passed in rows if number}
 
 
 def _runs(starts: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -325,25 +306,20 @@ def _runs(starts: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield run[0], run[-1] + HOUR_MS - 1
 
 
-@cache
-def _passed_readings(column: str, above: bool) -> Select[Any]:
-    runs, at, value = spans("runs"), readings.c.received_at, measurement(column)
-    passed = value > runs.c.value if above else value < runs.c.value
+@lru_cache(maxsize=STATEMENTS)
+def _passed_readings(column: str, above: bool, branch: Branch) -> Select[Any]:
+    runs, at = spans("runs"), readings.c.received_at
+    value = shown_of(column, (branch,))
+    limit = bindparam("limit", type_=Float)
+    passed = value > limit if above else value < limit
+    of_run = (readings.c.endpoint == runs.c.endpoint, at >= runs.c.first, at <= runs.c.second)
     return (
         select(
             floor_div(at, HOUR_MS).label("_hour"),
             func.count(value),
             func.sum(case((passed, 1), else_=0)),
         )
-        .join_from(
-            runs,
-            readings,
-            and_(
-                readings.c.endpoint == runs.c.endpoint,
-                at >= runs.c.first,
-                at <= runs.c.second,
-            ),
-        )
+        .join_from(runs, readings, and_(*of_run))
         .group_by("_hour")
     )
 
@@ -399,7 +375,7 @@ def period_table(view: View, request: PeriodRequest) -> PeriodTable:
     hours = reader.read(HOUR) if request.is_month else None
     rows = rows_of(parts, days, hours)
     if request.limit and hours is not None:
-        add_passed(rows, hours, request.limit, reader.shares(hours, request.limit))
+        add_passed(rows, hours, request.limit, shares_of(view, query, hours, request.limit))
     elif request.limit:
         reader.add_averages(rows, request.limit)
     return PeriodTable(
@@ -421,15 +397,12 @@ class _PeriodReader:
     last_ms: int
 
     @property
-    def line(self) -> PeriodLine:
-        """The measurement of the period."""
-        corrections = self.view.corrections_of(self.query)
-        return PeriodLine(self.query.endpoints[0], self.query.measurements[0], corrections)
-
-    @property
     def is_corrected(self) -> bool:
-        endpoint, column, corrections = self.line
-        segments = corrections.segments(endpoint, column, self.first_ms, self.last_ms)
+        """Whether a value of the line is shown otherwise than it was stored."""
+        if self.query.raw:
+            return False
+        line = self.query.endpoints[0], self.query.measurements[0]
+        segments = self.view.corrections.segments(*line, self.first_ms, self.last_ms)
         return not all(segment.is_raw for segment in segments)
 
     def read(self, step: Step) -> list[Timed]:
@@ -441,15 +414,13 @@ class _PeriodReader:
             for place in line.places
         ]
 
-    def shares(self, hours: list[Timed], limit: Limit) -> dict[int, float]:
-        """Return the shares beyond the limit of its hours with readings on both sides of it."""
-        return shares_of(self.view, self.line, hours, limit)
-
     def add_averages(self, rows: list[PeriodRow], limit: Limit) -> None:
-        """Count hours by their averages, in the database if there are roll-ups."""
+        """Count hours by their averages, in the database if roll-ups have these."""
         window = self._window(DAY)
-        if charts.rolled_up(self.view, self.query, window) is not None:
-            add_hours(rows, passed_of(self.view, self.line, window, limit))
+        line = self.query.endpoints[0], self.query.measurements[0]
+        is_stored = self.query.raw and self.view.corrections.touches(line[0], line[1:])
+        if not is_stored and charts.rolled_up(self.view, self.query, window) is not None:
+            add_hours(rows, passed_of(self.view, line, window, limit))
         else:
             add_passed(rows, self.read(HOUR), limit, {})
 

@@ -13,20 +13,20 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, func, select
 
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
 from flask10x.database.database import Database
-from flask10x.database.expressions import floor_div, sums_of, unindexed
+from flask10x.database.expressions import floor_div
 from flask10x.database.removed import Sums
-from flask10x.database.tables import measurement, readings, removed_hours, rollup_days
+from flask10x.database.tables import readings, removed_hours, rollup_days
 from flask10x.database.tables import rollups as table
 from flask10x.history import days, rollups
+from flask10x.history.local_time import day_start
 from flask10x.history.rollups import Hour
-from flask10x.history.sums import ends_of, fours, stored_sums
+from flask10x.history.sums import ends_of, of_hours, stored_sums
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS, zone_of
 
@@ -167,18 +167,22 @@ def _look_at_days(
     if made is None or zone is None or not made.are_all:
         return DayComparison(0, []), None
     maker = days.DayMaker(connection, zone, rollups.position(connection))
-    of_hours = days.following(station, connection, after, zone)
-    is_end = len(of_hours) < days.PIECE_DAYS
-    up_to = MAX_CURSOR_MS if is_end else of_hours[-1]
+    following = days.following(station, connection, after, zone)
+    is_end = len(following) < days.PIECE_DAYS
+    up_to = MAX_CURSOR_MS if is_end else following[-1]
     of_table = select(rollup_days.c.day).where(
         rollup_days.c.endpoint == station.endpoint,
         rollup_days.c.measurement.in_(station.columns),
         rollup_days.c.day > after,
         rollup_days.c.day <= up_to,
     )
-    numbers = sorted({*of_hours, *connection.execute(of_table).scalars()})
+    numbers = sorted({*following, *connection.execute(of_table).scalars()})
     result = DayComparison(len(numbers), [])
+    unapplied = rollups.unapplied_hours(connection, station.endpoint)
     for day in numbers:
+        ends = day_start(day, zone) // HOUR_MS, day_start(day + 1, zone) // HOUR_MS
+        if any(first <= ends[1] and ends[0] <= last for first, last in unapplied):
+            continue
         stored = stored_sums(connection, station, rollup_days.c.day, day)
         computed = maker.rows(station, day)
         if stored != computed:
@@ -191,8 +195,10 @@ def _look(station: Station, connection: Connection, hours: list[int], last: int)
     equal = _equal(station, connection, hours, last)
     readings_seen = sum(equal.values())
     differences, rounded = list[RollupDifference](), list[RollupDifference]()
+    unapplied = rollups.unapplied_hours(connection, station.endpoint)
     for hour in hours:
-        if hour in equal:
+        # Hours that a correction still has to change are made again soon.
+        if hour in equal or any(first <= hour <= end for first, end in unapplied):
             continue
         stored = stored_sums(connection, station, table.c.hour, hour)
         computed = rollups.computed(station, connection, hour, last)
@@ -206,18 +212,16 @@ def _look(station: Station, connection: Connection, hours: list[int], last: int)
 def _equal(station: Station, connection: Connection, hours: list[int], last: int) -> dict[int, int]:
     """Return how many readings each hour has whose roll-ups are equal to the last bit.
 
-    Two statements for all hours of a piece: one by one they take fifteen times as long. An hour
-    that is not among them may be equal nevertheless, one of which readings were removed above all.
+    Two statements for all hours of a piece. An hour that is not among them may be equal
+    nevertheless: one that is corrected, or of which readings were removed.
     """
     if not hours:
         return {}
-    low_ms, high_ms = ends_of(hours[0])[0], ends_of(hours[-1])[1]
-    values = {"endpoint": station.endpoint, "low_ms": low_ms, "high_ms": high_ms, "last_id": last}
     computed = {
-        hour: [
-            (name, count, *four) for name, four in zip(station.columns, fours(sums), strict=True)
-        ]
-        for hour, count, *sums in connection.execute(_computed(station.columns), values)
+        hour: [(name, count, *four) for name, four in zip(station.columns, fours, strict=True)]
+        for hour, (count, fours) in of_hours(
+            station, connection, (hours[0], hours[-1]), last
+        ).items()
     }
     names = ("measurement", "readings", "count", "total", "minimum", "maximum")
     query = select(table.c.hour, *(table.c[name] for name in names)).where(
@@ -230,20 +234,6 @@ def _equal(station: Station, connection: Connection, hours: list[int], last: int
     for hour, *row in connection.execute(query):
         stored[hour].add(tuple(row))
     return {hour: rows[0][1] for hour, rows in computed.items() if stored[hour] == {*rows}}
-
-
-# Stations with the same columns share a statement.
-@cache
-def _computed(columns: tuple[str, ...]) -> Select[Any]:
-    at, hour = readings.c.received_at, floor_div(readings.c.received_at, HOUR_MS)
-    sums = [part for column in columns for part in sums_of(measurement(column))]
-    query = select(hour, func.count(), *sums).where(
-        readings.c.endpoint == bindparam("endpoint"),
-        at >= bindparam("low_ms"),
-        at <= bindparam("high_ms"),
-        unindexed(readings.c.id) <= bindparam("last_id"),
-    )
-    return query.group_by(hour)
 
 
 def agree(stored: list[Sums], computed: list[Sums]) -> bool:

@@ -4,12 +4,18 @@ The follower takes the readings after the last id it has finished and computes e
 fall into again, from all of its readings. So late and imported readings are no special case, and
 repeating a piece does no harm. The new sums, the local days that they change (`days.py`) and the
 new position are stored in one transaction.
+
+The sums are those of values as they are shown. The transaction that writes or undoes a correction
+notes from when on its hours are to be made again (`corrections.unapplied_ms`), and
+`apply_corrections` makes them, a piece at a time. Whoever is killed meanwhile leaves the note to
+the next one.
 """
 
 from collections.abc import Callable, Iterator
 from datetime import tzinfo
+from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from flask10x.database import removed
 from flask10x.database.database import Database
@@ -17,9 +23,17 @@ from flask10x.database.dialects import last_id
 from flask10x.database.expressions import floor_div, upsert
 from flask10x.database.removed import Sums
 from flask10x.database.station_columns import rollups_fit
-from flask10x.database.tables import followers, readings, rollup_days, rollup_zone, rollups
+from flask10x.database.tables import (
+    corrections,
+    followers,
+    readings,
+    rollup_days,
+    rollup_zone,
+    rollups,
+)
 from flask10x.history import days, sums
-from flask10x.history.sums import Ids, ends_of
+from flask10x.history.corrections import LAST_MS, Corrections, counting
+from flask10x.history.sums import NO_VALUES, Four, Ids, ends_of
 from flask10x.history.view import RollupProgress
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS, zone_name_of, zone_of
@@ -34,6 +48,21 @@ Hour = tuple[str, int]
 """A station's endpoint and an hour of UTC since 1970."""
 Change = Callable[[Connection], None]
 Save = Callable[[Database, Change], None]
+
+
+class _Unapplied(NamedTuple):
+    """A correction whose hours are to be made again from a time on."""
+
+    id: int
+    endpoint: str
+    unapplied_ms: int
+    last_ms: int | None
+
+    @property
+    def hours(self) -> tuple[int, int]:
+        """The first and the last of these hours."""
+        last_ms = LAST_MS if self.last_ms is None else self.last_ms
+        return self.unapplied_ms // HOUR_MS, last_ms // HOUR_MS
 
 
 def save_at_once(database: Database, change: Change) -> None:
@@ -70,10 +99,11 @@ def follow(stations: Stations, database: Database, save: Save = save_at_once) ->
         if begin >= end or not rollups_fit(connection, stations):
             return 0
         hours, last = _touched(stations, connection, begin, end)
+        written = counting(connection)
         rows = [
             row
             for endpoint, hour in hours
-            for row in computed(stations.by_endpoint[endpoint], connection, hour, last)
+            for row in computed(stations.by_endpoint[endpoint], connection, hour, last, written)
         ]
         made = days.of_hours(stations, connection, rows, last)
         gone = removed.load_removed(connection)
@@ -82,8 +112,9 @@ def follow(stations: Stations, database: Database, save: Save = save_at_once) ->
         # Another process may have followed or begun again meanwhile; then its result counts.
         if position(connection) != begin or not rollups_fit(connection, stations):
             return
-        # A sum of kept sums and readings may differ in its last bit from that of all readings.
-        if removed.load_removed(connection) != gone:
+        # A sum of kept sums and readings may differ in its last bit from that of all readings. And
+        # the hours of a correction that was written since may be made already.
+        if removed.load_removed(connection) != gone or counting(connection) != written:
             return
         if not days.store(connection, made):
             return
@@ -108,8 +139,55 @@ def catch_up(stations: Stations, database: Database) -> Iterator[int]:
             return
 
 
+def apply_corrections(stations: Stations, database: Database, save: Save = save_at_once) -> bool:
+    """Make the next hours of a correction that was written or undone as they are shown now.
+
+    Return whether there may be more to do. Nothing is locked while it computes, and only rows that
+    change are stored. Raises what `save` raises; then nothing has changed.
+    """
+    with database.reader.begin() as connection:
+        note = _unapplied(stations, connection)
+        if note is None or not rollups_fit(connection, stations):
+            return False
+        station, last = stations.by_endpoint[note.endpoint], position(connection)
+        hours, stored = _rolled_up(station, connection, note)
+        written, gone = counting(connection), removed.load_removed(connection)
+        rows = _all_computed(station, connection, hours, last, written) if hours else []
+        changed = [row for row in rows if stored.get((row["measurement"], row["hour"])) != row]
+        # A day is made of all measurements of its hours.
+        touched = {row["hour"] for row in changed}
+        of_hours = [row for row in rows if row["hour"] in touched]
+        made = days.of_hours(stations, connection, of_hours, last)
+    is_end = len(hours) < PIECE_HOURS
+    done = update(corrections).where(corrections.c.id == note.id)
+    done = done.values(unapplied_ms=None if is_end else (hours[-1] + 1) * HOUR_MS)
+
+    def change(connection: Connection) -> None:
+        # Another process may have done it, or have changed what it is made of.
+        is_same = (
+            position(connection) == last
+            and _unapplied(stations, connection) == note
+            and counting(connection) == written
+            and removed.load_removed(connection) == gone
+            and rollups_fit(connection, stations)
+        )
+        if is_same and days.store(connection, made):
+            if changed:
+                connection.execute(upsert(rollups), changed)
+            connection.execute(done)
+
+    save(database, change)
+    return True
+
+
+def unapplied_hours(connection: Connection, endpoint: str) -> list[tuple[int, int]]:
+    """Return the first and the last hour of what corrections of a station still have to change."""
+    notes = connection.execute(_UNAPPLIED.where(corrections.c.endpoint == endpoint))
+    return [_Unapplied._make(note).hours for note in notes]
+
+
 def complete(stations: Stations, database: Database, zone: tzinfo | None) -> Iterator[int]:
-    """Do what `catch_up` does, and make all days.
+    """Do what `catch_up` does, make all days, and apply all corrections.
 
     Days are of the zone that they already have or else of this one (None for the system's own).
     None are made when this machine has no rules of the zone.
@@ -128,6 +206,8 @@ def complete(stations: Stations, database: Database, zone: tzinfo | None) -> Ite
         stations, database, zone_with_rules, Database.commit_change
     ):
         pass
+    while apply_corrections(stations, database, Database.commit_change):
+        pass
 
 
 def forget(connection: Connection) -> None:
@@ -139,31 +219,115 @@ def forget(connection: Connection) -> None:
     _move(connection, 0)
 
 
-def computed(station: Station, connection: Connection, hour: int, last: int) -> list[Sums]:
+def computed(
+    station: Station,
+    connection: Connection,
+    hour: int,
+    last: int,
+    written: Corrections | None = None,
+) -> list[Sums]:
     """Return the roll-ups of a station's hour that its readings up to this id give.
 
-    The list is empty where there is no reading. Values are added in the order (received_at, id),
-    so the sums are the same each time; then come those of removed readings.
+    They are as these corrections show them; None stands for those that count now. The list is empty
+    where there is no reading. Values are added in the order (received_at, id), so the sums are the
+    same each time; then come those of removed readings.
     """
-    rows = of_readings(station.endpoint, station.columns, connection, hour, Ids(last))
-    removed_rows = removed.removed_of_hour(connection, station.endpoint, hour)
-    if not (rows and removed_rows):
-        return rows or [removed_rows[name] for name in station.columns if name in removed_rows]
-    return [removed.with_removed(removed_rows[row["measurement"]], row) for row in rows]
+    written = counting(connection) if written is None else written
+    shown = sums.shown_between(station, connection, ends_of(hour), last, written)
+    return _with_removed(station, connection, hour, shown, written)
 
 
 def of_readings(
     endpoint: str, columns: tuple[str, ...], connection: Connection, hour: int, ids: Ids
 ) -> list[Sums]:
-    """Return the same of the stored readings with these ids alone."""
-    count, fours = sums.between(endpoint, columns, connection, ends_of(hour), ids)
+    """Return the sums of the stored readings with these ids alone, without corrections."""
+    of_hour = sums.between(endpoint, columns, connection, ends_of(hour), ids)
+    return _rows(endpoint, columns, hour, of_hour)
+
+
+def _rows(
+    endpoint: str, columns: tuple[str, ...], hour: int, of_hour: tuple[int, list[Four]]
+) -> list[Sums]:
+    count, fours = of_hour
     if not count:
         return []
     return [
         {"endpoint": endpoint, "measurement": column, "hour": hour, "readings": count}
-        | dict(zip(("count", "total", "minimum", "maximum"), four, strict=True))
+        | dict(zip(_FOUR, four, strict=True))
         for column, four in zip(columns, fours, strict=True)
     ]
+
+
+def _with_removed(
+    station: Station,
+    connection: Connection,
+    hour: int,
+    shown: tuple[int, list[Four]],
+    written: Corrections,
+) -> list[Sums]:
+    """Return the roll-ups of an hour's shown sums and of its removed readings.
+
+    Of an hour that a correction cuts it can't be said which of the removed readings it concerns.
+    Then none of them is shown.
+    """
+    rows = _rows(station.endpoint, station.columns, hour, shown)
+    kept = removed.removed_of_hour(connection, station.endpoint, hour)
+    for name, stored in kept.items():
+        segments = written.segments(station.endpoint, name, *ends_of(hour))
+        four = stored["count"], stored["total"], stored["minimum"], stored["maximum"]
+        of_kept = sums.as_shown(four, segments[0]) if len(segments) == 1 else NO_VALUES
+        kept[name] = stored | dict(zip(_FOUR, of_kept, strict=True))
+    if not (rows and kept):
+        return rows or [kept[name] for name in station.columns if name in kept]
+    return [removed.with_removed(kept[row["measurement"]], row) for row in rows]
+
+
+def _unapplied(stations: Stations, connection: Connection) -> _Unapplied | None:
+    """Return the first correction of these stations whose hours are to be made again."""
+    of_stations = corrections.c.endpoint.in_(stations.by_endpoint)
+    row = connection.execute(_UNAPPLIED.where(of_stations).limit(1)).first()
+    return None if row is None else _Unapplied._make(row)
+
+
+def _rolled_up(
+    station: Station, connection: Connection, note: _Unapplied
+) -> tuple[list[int], dict[tuple[str, int], Sums]]:
+    """Return the next hours of a correction, and their rows by measurement and hour."""
+    first, last = note.hours
+    of_station = rollups.c.endpoint == station.endpoint
+    within = (rollups.c.hour >= first, rollups.c.hour <= last)
+    query = select(rollups.c.hour).where(of_station, *within)
+    query = query.where(rollups.c.measurement == station.columns[0])
+    query = query.order_by(rollups.c.hour).limit(PIECE_HOURS)
+    hours = [*connection.execute(query).scalars()]
+    if not hours:
+        return [], {}
+    rows = select(rollups).where(of_station, rollups.c.measurement.in_(station.columns))
+    rows = rows.where(rollups.c.hour >= hours[0], rollups.c.hour <= hours[-1])
+    found = map(dict, connection.execute(rows).mappings())
+    return hours, {(row["measurement"], row["hour"]): row for row in found}
+
+
+def _all_computed(
+    station: Station,
+    connection: Connection,
+    hours: list[int],
+    last: int,
+    written: Corrections,
+) -> list[Sums]:
+    """Return what `computed` does of many hours, which are in the order of time."""
+    stored = sums.of_hours(station, connection, (hours[0], hours[-1]), last)
+    rows: list[Sums] = []
+    for hour in hours:
+        segments = [written.segments(station.endpoint, c, *ends_of(hour)) for c in station.columns]
+        if any(len(of_column) > 1 for of_column in segments):
+            rows += computed(station, connection, hour, last, written)
+            continue
+        count, fours = stored.get(hour, (0, [NO_VALUES] * len(segments)))
+        pairs = zip(fours, segments, strict=True)
+        shown = [sums.as_shown(four, of_column[0]) for four, of_column in pairs]
+        rows += _with_removed(station, connection, hour, (count, shown), written)
+    return rows
 
 
 def _touched(
@@ -186,6 +350,12 @@ def _move(connection: Connection, last: int) -> None:
     connection.execute(moved)
 
 
+_FOUR = ("count", "total", "minimum", "maximum")
+_UNAPPLIED = (
+    select(*(corrections.c[name] for name in _Unapplied._fields))
+    .where(corrections.c.unapplied_ms.is_not(None))
+    .order_by(corrections.c.id)
+)
 _NEXT = (
     select(readings.c.id, readings.c.endpoint, floor_div(readings.c.received_at, HOUR_MS))
     .where(readings.c.id > bindparam("begin"), readings.c.id <= bindparam("last"))

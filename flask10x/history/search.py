@@ -16,13 +16,13 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, case, exists, func, select
 
 from flask10x.database.cursors import MAX_CURSOR_ID, MAX_CURSOR_MS, MIN_CURSOR_MS, Cursor
 from flask10x.database.expressions import listed, unindexed
 from flask10x.database.tables import readings, rollups
-from flask10x.history.corrections import Corrections, Segment
-from flask10x.history.query import IS_NULL, OPERATORS, Query
+from flask10x.history.corrections import Corrections
+from flask10x.history.query import OPERATORS, HourValues, Query
 from flask10x.history.statements import (
     STATEMENTS,
     Branch,
@@ -34,7 +34,6 @@ from flask10x.history.statements import (
     filter_clauses,
     filter_value,
     high_end,
-    hour_values,
     kind_of_end,
     limits,
     low_end,
@@ -133,6 +132,8 @@ def later_statement(shape: PageShape) -> Statement:
 def _possible(branch: Branch, filters: tuple[FilterShape, ...]) -> list[list[ColumnElement[bool]]]:
     """Return lists of conditions on a row of `rollups`: one that meets a whole list is possible."""
     missing = branch.missing
+    first = [rollups.c.measurement == branch.columns[0]]
+    touched = [[*first, within(rollups.c.hour, branch.touched)]] if branch.touched else []
     # A measurement that the station does not have is missing in each reading.
     columns = dict.fromkeys(column for column, *_ in filters if column in branch.columns)
     if branch.derived and not columns:
@@ -141,54 +142,29 @@ def _possible(branch: Branch, filters: tuple[FilterShape, ...]) -> list[list[Col
     if not columns:
         # There is an index of these hours alone, in their order; so not by the measurement.
         lacking = rollups.c.count < rollups.c.readings
-        stored = [lacking, unindexed(rollups.c.measurement).in_(missing)]
-        return [stored, *_hidden(branch)]
+        return [[lacking, unindexed(rollups.c.measurement).in_(missing)], *touched]
     base, *others = columns
-    conditions = [rollups.c.measurement == base, *_of_values(rollups, base, branch, filters)]
+    conditions = [rollups.c.measurement == base, *_of_values(rollups, base, filters)]
     for column in others:
         other = rollups.alias()
-        values = _of_values(other, column, branch, filters)
+        values = _of_values(other, column, filters)
         conditions.append(_same_hour(other, other.c.measurement == column, *values))
     if missing:
         other = rollups.alias()
         lacking = other.c.count < other.c.readings
-        some = _same_hour(other, other.c.measurement.in_(missing), lacking)
-        touched = _hidden_hours(branch)
-        conditions.append(or_(some, within(rollups.c.hour, touched)) if touched else some)
-    return [conditions]
-
-
-def _hidden(branch: Branch) -> list[list[ColumnElement[bool]]]:
-    """Return the conditions on hours in which a value is hidden, which that index lacks."""
-    touched = _hidden_hours(branch)
-    # Each reading has a row of its first measurement, also one without a value.
-    first = rollups.c.measurement == branch.columns[0]
-    return [[first, within(rollups.c.hour, touched)]] if touched else []
-
-
-def _hidden_hours(branch: Branch) -> list[tuple[int, int]]:
-    """The first and the last hour of each piece in which a value is hidden."""
-    return _hours_of(s for column in branch.missing for s in branch.corrected.of(column))
-
-
-def _hours_of(segments: Iterable[Segment]) -> list[tuple[int, int]]:
-    return [(s.first_ms // HOUR_MS, s.last_ms // HOUR_MS) for s in segments if s.hidden]
+        conditions.append(_same_hour(other, other.c.measurement.in_(missing), lacking))
+    return [conditions, *touched]
 
 
 def _of_values(
-    table: Any, column: str, branch: Branch, filters: tuple[FilterShape, ...]
+    table: Any, column: str, filters: tuple[FilterShape, ...]
 ) -> list[ColumnElement[bool]]:
-    segments = branch.corrected.of(column)
-    values, hidden = hour_values(table.c, rollups.c.hour, segments), _hours_of(segments)
-    conditions = []
-    for place, (name, key, is_null) in enumerate(filters):
-        if name == column:
-            value: Any = filter_value(place) if is_null is None else is_null
-            condition = OPERATORS[key].hour(values, value)
-            # Of an hour that is hidden in part the roll-up does not say how many values are left.
-            is_open = key == IS_NULL.key and hidden
-            conditions += [or_(condition, within(rollups.c.hour, hidden)) if is_open else condition]
-    return conditions
+    hour = HourValues(table.c.readings, table.c["count"], table.c.minimum, table.c.maximum)
+    return [
+        OPERATORS[key].hour(hour, filter_value(place) if is_null is None else is_null)
+        for place, (name, key, is_null) in enumerate(filters)
+        if name == column
+    ]
 
 
 def _same_hour(other: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -274,7 +250,7 @@ def between(request: RowRequest, query: Query, cursors: Sequence[Cursor]) -> Row
 
 def end_of(view: View, query: Query, *, newest: bool) -> int | None:
     """Return when the newest or the oldest reading of the query was received; None without one."""
-    request = row_request(query, view.corrections_of(query), [], 1, newest_first=newest)
+    request = row_request(query, view.corrections, [], 1, newest_first=newest)
     records = find(view, request).records if request else []
     return _PLACE(records[0])[0] if records else None
 

@@ -1,14 +1,14 @@
 """The statements of the history, built from the form of a query.
 
 A statement for pages is a UNION ALL with a branch for each station, each a range of the index. The
-values of a query are parameters. Corrections are part of the statement, so it is built again when
-one is written or undone.
+values of a query are parameters. Where readings are filtered or summed up as they are shown, their
+corrections are part of the statement, so it is built again when one is written or undone.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
@@ -17,7 +17,6 @@ from sqlalchemy import (
     BindParameter,
     Column,
     ColumnElement,
-    Connection,
     Float,
     Integer,
     Select,
@@ -37,27 +36,10 @@ from sqlalchemy import (
 from sqlalchemy.sql import CompoundSelect
 
 from flask10x.database.cursors import Cursor
-from flask10x.database.dialects import of
-from flask10x.database.expressions import (
-    adjusted,
-    greatest,
-    in_order,
-    least,
-    rounded,
-    unindexed,
-)
+from flask10x.database.expressions import adjusted, in_order, rounded, unindexed
 from flask10x.database.tables import measurement, readings
-from flask10x.history.corrections import (
-    AS_STORED,
-    FIRST_MS,
-    LAST_MS,
-    NONE,
-    Corrections,
-    Segment,
-    Way,
-    divided,
-)
-from flask10x.history.query import IS_NULL, OPERATORS, Bound, HourValues, Query
+from flask10x.history.corrections import AS_STORED, NONE, Corrections, Segment, Way
+from flask10x.history.query import IS_NULL, OPERATORS, Bound, Query
 from flask10x.readings.derived import RESULT_DIGITS, Derived, Functions, derived_by_station
 from flask10x.readings.stations import Station
 from flask10x.readings.times import HOUR_MS
@@ -69,7 +51,7 @@ class CorrectedStation(NamedTuple):
     hidden: tuple[Segment, ...] = ()
     """The segments in which whole readings are hidden."""
     columns: tuple[tuple[str, tuple[Segment, ...]], ...] = ()
-    """The corrected columns among those that a condition needs."""
+    """The corrected columns among those that the statement needs."""
 
     def of(self, column: str) -> tuple[Segment, ...]:
         """Return the segments in which this column is corrected."""
@@ -123,66 +105,6 @@ def _tree(at: str, steps: Sequence[tuple[float, int]]) -> str:
     return f"CASE WHEN {at} < {steps[middle][0]} THEN {before} ELSE {after} END"
 
 
-def hour_values(hours: Any, at: ColumnElement[Any], segments: Sequence[Segment]) -> HourValues:
-    """Return the values of the hour `at` as they are shown, from the columns of `rollups`.
-
-    In an hour in which a correction begins or ends, least and greatest are those of the whole hour
-    shown in the one way and in the other.
-    """
-    ways: dict[tuple[Way, ...], int] = {(AS_STORED,): 0}
-    pieces = [
-        (first, last, ways.setdefault(ways_of_hour, len(ways)))
-        for first, last, ways_of_hour in _by_hours(segments)
-    ]
-    stored = HourValues(hours.readings, hours.count, hours.minimum, hours.maximum)
-    if not pieces:
-        return stored
-    number = _number_of(at, pieces)
-    hidden = [place for ways_of_hour, place in ways.items() if all(way[0] for way in ways_of_hour)]
-    return stored._replace(
-        values=case((number.in_(hidden), 0), else_=hours.count) if hidden else hours.count,
-        minimum=case(
-            {
-                place: _end(hours.minimum, ways_of_hour, least)
-                for ways_of_hour, place in ways.items()
-            },
-            value=number,
-        ),
-        maximum=case(
-            {
-                place: _end(hours.maximum, ways_of_hour, greatest)
-                for ways_of_hour, place in ways.items()
-            },
-            value=number,
-        ),
-    )
-
-
-def _by_hours(segments: Sequence[Segment]) -> list[tuple[int, int, tuple[Way, ...]]]:
-    """Return ranges of hours, first and last included, that are shown in the same ways."""
-    pieces: list[tuple[int, int, tuple[Way, ...]]] = []
-    for segment in divided(segments, FIRST_MS, LAST_MS):
-        first, last = segment.first_ms // HOUR_MS, segment.last_ms // HOUR_MS
-        if pieces and pieces[-1][1] == first:
-            begin, _, ways = pieces.pop()
-            if begin < first:
-                pieces.append((begin, first - 1, ways))
-            pieces.append((first, first, tuple(dict.fromkeys((*ways, segment.way)))))
-            first += 1
-        if first <= last:
-            pieces.append((first, last, (segment.way,)))
-    return [piece for piece in pieces if piece[2] != (AS_STORED,)]
-
-
-def _end(
-    value: ColumnElement[Any],
-    ways: Sequence[Way],
-    choose: Callable[[ColumnElement[Any], Any], ColumnElement[Any]],
-) -> ColumnElement[Any]:
-    shown = [_adjusted(value, way) for way in ways if not way[0]]
-    return reduce(choose, shown) if shown else null()
-
-
 def _adjusted(value: ColumnElement[Any], way: Way) -> ColumnElement[Any]:
     hidden, gain, offset = way
     if way == AS_STORED:
@@ -209,37 +131,19 @@ class _Sql:
 
 
 SQL: Functions = _Sql()
-_NAMES = ("ln", "exp")
-
-
-def has_functions(connection: Connection) -> bool:
-    """Return whether the engine has the functions of the formulas; not every SQLite has them."""
-    return of(connection).has_functions(connection, _NAMES)
 
 
 def derived_value(derived: Derived, inputs: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
     """Return a derived value of one reading; NULL where `Derived.of_inputs` returns None."""
-    if derived.kind.formula is None:
-        raise ValueError(f"{derived.name} is not of one reading")
-    held = computed(derived, inputs)
-    return case((held.between(*derived.kind.result), held), else_=null())
-
-
-def computed(derived: Derived, inputs: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
-    """Return the rounded value if its inputs are within their limits; it may be beyond its own.
-
-    A value that needs several readings has two inputs, like `Derived.change`.
-    """
     kind = derived.kind
     if kind.formula is None:
-        value, limits = inputs[0] - inputs[1], kind.limits * 2
-    else:
-        altitude = [derived.altitude_m] if kind.needs_altitude else []
-        value, limits = kind.formula(*inputs, *altitude, SQL), kind.limits
-    pairs = zip(inputs, limits, strict=True)
+        raise ValueError(f"{derived.name} is not of one reading")
+    altitude = [derived.altitude_m] if kind.needs_altitude else []
+    value = rounded(kind.formula(*inputs, *altitude, SQL), RESULT_DIGITS)
+    pairs = zip(inputs, kind.limits, strict=True)
     # Inside the CASE, because a logarithm of values beyond the limits may not exist.
-    within = and_(*(each.between(*ends) for each, ends in pairs))
-    return case((within, rounded(value, RESULT_DIGITS)), else_=null())
+    held = case((and_(*(each.between(*ends) for each, ends in pairs)), value), else_=null())
+    return case((held.between(*kind.result), held), else_=null())
 
 
 Statement = Select[Any] | CompoundSelect[Any]
@@ -267,6 +171,9 @@ class Branch(NamedTuple):
     """The corrections by which values are compared with conditions."""
     derived: tuple[Derived, ...] = ()
     """The derived values of the filters."""
+    touched: tuple[tuple[int, int], ...] = ()
+    """Hours whose roll-ups are not of the values that are compared, because these are as they were
+    stored."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -283,7 +190,10 @@ class PageShape:
 def statement_key(
     query: Query, corrections: Corrections = NONE
 ) -> tuple[tuple[Branch, ...], tuple[FilterShape, ...], dict[str, float]]:
-    """Return the stations that can match, the form of the filters, and their values."""
+    """Return the stations that can match, the form of the filters, and their values.
+
+    The corrections are those that count; a query for raw values compares what was stored.
+    """
     branches = tuple(
         _branch(query, station, corrections)
         for station in query.stations
@@ -304,6 +214,11 @@ def _branch(query: Query, station: Station, corrections: Corrections) -> Branch:
     derived = tuple(derived_of_station[name] for name in names if name in derived_of_station)
     inputs = (column for each in derived for column in each.inputs)
     columns = dict.fromkeys([*names, *inputs, *missing])
+    if query.raw:
+        segments = (s for column in columns for s in corrections.of(endpoint, column))
+        touched = {(s.first_ms // HOUR_MS, s.last_ms // HOUR_MS) for s in segments}
+        branch = Branch(endpoint, station.columns, missing, derived=derived)
+        return branch._replace(touched=tuple(sorted(touched)))
     segments_of = ((column, corrections.of(endpoint, column)) for column in columns)
     pieces = tuple((column, segments) for column, segments in segments_of if segments)
     corrected = CorrectedStation(corrections.whole.get(endpoint, ()), pieces)
@@ -474,7 +389,7 @@ def conditions_of(
     return [
         *([not_(within(readings.c.received_at, (s.ends for s in hidden)))] if hidden else []),
         *filter_clauses(filters, (branch,)),
-        *([or_(*(_shown(name, (branch,)).is_(None) for name in missing))] if missing else []),
+        *([or_(*(shown_of(name, (branch,)).is_(None) for name in missing))] if missing else []),
     ]
 
 
@@ -501,7 +416,7 @@ def filter_clauses(
     """Return the conditions on values, with the parameters `filter0`, `filter1` and so on."""
     return [
         OPERATORS[key].clause(
-            _shown(column, branches), filter_value(place) if missing is None else missing
+            shown_of(column, branches), filter_value(place) if missing is None else missing
         )
         for place, (column, key, missing) in enumerate(filters)
     ]
@@ -512,7 +427,7 @@ def filter_value(place: int) -> BindParameter[float]:
     return bindparam(f"filter{place}", type_=Float)
 
 
-def _shown(column: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:
+def shown_of(column: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:
     """Return the shown value of a reading of one of these stations."""
     if any(derived.name == column for branch in branches for derived in branch.derived):
         return _computed(column, branches)
@@ -530,7 +445,7 @@ def _computed(name: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:
     for branch in branches:
         for derived in branch.derived:
             if derived.name == name:
-                inputs = [_shown(column, (branch,)) for column in derived.inputs]
+                inputs = [shown_of(column, (branch,)) for column in derived.inputs]
                 is_of = readings.c.endpoint == branch.endpoint
                 arms.append((is_of, derived_value(derived, inputs)))
     return case(*arms, else_=null())

@@ -1,19 +1,24 @@
-"""What the readings of a piece of time add up to, as SQLite computes it."""
+"""What the readings of a piece of time add up to, as they were stored and as they are shown."""
 
+import math
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, Select, bindparam, func, select
 
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS
-from flask10x.database.expressions import sums_of, unindexed
+from flask10x.database.expressions import floor_div, sums_of, unindexed
 from flask10x.database.tables import measurement, readings
+from flask10x.history.buckets import Bucket
+from flask10x.history.corrections import Corrections, Segment
 from flask10x.readings.stations import Station
 from flask10x.readings.times import HOUR_MS
 
 Four = tuple[int, float | None, float | None, float | None]
 """Count, total, least and greatest of the values."""
+NO_VALUES: Four = (0, 0.0, None, None)
 
 
 class Ids(NamedTuple):
@@ -32,14 +37,73 @@ def between(
 ) -> tuple[int, list[Four]]:
     """Return how many readings a station has between two instants, and the sums of these columns.
 
-    Both ends, UTC epoch milliseconds, are inclusive. Values are added in the order
-    (received_at, id), so the sums are the same each time.
+    They are as they were stored. Both ends, UTC epoch milliseconds, are inclusive. Values are added
+    in the order (received_at, id), so the sums are the same each time.
     """
     low_ms, high_ms = max(ends[0], MIN_CURSOR_MS), min(ends[1], MAX_CURSOR_MS)
     values = {"endpoint": endpoint, "low_ms": low_ms, "high_ms": high_ms}
     id_values = {"after_id": ids.after, "last_id": ids.last}
     count, *sums = connection.execute(_statement(columns), values | id_values).one()
     return count, [*fours(sums)]
+
+
+def shown_between(
+    station: Station,
+    connection: Connection,
+    ends: tuple[int, int],
+    last_id: int,
+    corrections: Corrections,
+) -> tuple[int, list[Four]]:
+    """Return the same of all columns of a station up to an id, as they are shown.
+
+    Hidden readings are counted, too.
+    """
+    endpoint, columns = station.endpoint, station.columns
+    parts = [corrections.segments(endpoint, column, *ends) for column in columns]
+    starts = sorted({segment.first_ms for of_column in parts for segment in of_column})
+    count, buckets = 0, [Bucket() for _ in columns]
+    for first_ms, after_ms in pairwise([*starts, ends[1] + 1]):
+        of_piece = (first_ms, after_ms - 1)
+        number, stored = between(endpoint, columns, connection, of_piece, Ids(last_id))
+        segments = [corrections.segments(endpoint, column, *of_piece)[0] for column in columns]
+        shown = [as_shown(four, segment) for four, segment in zip(stored, segments, strict=True)]
+        if len(starts) == 1:
+            return number, shown
+        count += number
+        for bucket, four in zip(buckets, shown, strict=True):
+            bucket.add(*four)
+    return count, [
+        (b.count, b.total if math.isfinite(b.total) else None, b.minimum, b.maximum)
+        for b in buckets
+    ]
+
+
+def as_shown(stored: Four, segment: Segment) -> Four:
+    """Return the sums of values of a segment as they are shown, from the sums of stored ones."""
+    count, total, *ends = stored
+    if segment.hidden:
+        return NO_VALUES
+    if segment.is_raw or not count:
+        return stored
+    if total is not None:
+        total = segment.gain * total + segment.offset * count
+    least, greatest = (
+        None if value is None else segment.gain * value + segment.offset for value in ends
+    )
+    return count, total if total is not None and math.isfinite(total) else None, least, greatest
+
+
+def of_hours(
+    station: Station, connection: Connection, hours: tuple[int, int], last_id: int
+) -> dict[int, tuple[int, list[Four]]]:
+    """Return what `between` does of each hour that has readings, from the first to the last hour.
+
+    One statement for many hours: one by one they take fifteen times as long.
+    """
+    ends = {"low_ms": ends_of(hours[0])[0], "high_ms": ends_of(hours[1])[1]}
+    values = {"endpoint": station.endpoint, "last_id": last_id} | ends
+    rows = connection.execute(_of_hours(station.columns), values)
+    return {hour: (count, [*fours(sums)]) for hour, count, *sums in rows}
 
 
 def stored_sums(
@@ -86,3 +150,16 @@ def _statement(columns: tuple[str, ...]) -> Select[Any]:
         unindexed(readings.c.id) > bindparam("after_id"),
         readings.c.id <= bindparam("last_id"),
     )
+
+
+@cache
+def _of_hours(columns: tuple[str, ...]) -> Select[Any]:
+    at, hour = readings.c.received_at, floor_div(readings.c.received_at, HOUR_MS)
+    sums = [part for column in columns for part in sums_of(measurement(column))]
+    query = select(hour, func.count(), *sums).where(
+        readings.c.endpoint == bindparam("endpoint"),
+        at >= bindparam("low_ms"),
+        at <= bindparam("high_ms"),
+        unindexed(readings.c.id) <= bindparam("last_id"),
+    )
+    return query.group_by(hour)

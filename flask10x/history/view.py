@@ -35,14 +35,7 @@ from flask10x.database.tables import (
     rollup_zone,
     rollups,
 )
-from flask10x.history.corrections import (
-    COUNTING,
-    NONE,
-    Corrections,
-    WrittenCorrection,
-    resolved,
-)
-from flask10x.history.query import Query
+from flask10x.history.corrections import COUNTING, Corrections, WrittenCorrection, resolved
 from flask10x.readings.stations import Stations
 
 # How far back to look for a late reading that is not the newest of its station: a hundred pages of
@@ -138,10 +131,6 @@ class View:
         """The corrections that count, as segments of time."""
         return resolved(self.written_corrections)
 
-    def corrections_of(self, query: Query) -> Corrections:
-        """Return the corrections of the query's answer: none when it asks for raw values."""
-        return NONE if query.raw else self.corrections
-
     @cached_property
     def _facts(self) -> Rows:
         """The state of the roll-ups, and a row for each station of which readings were removed."""
@@ -156,18 +145,13 @@ class View:
             self.ask_last_id()
         self.settle()
 
-    @property
-    def has_corrections(self) -> bool:
-        """Whether the corrections are known already."""
-        return not {"corrections", "written_corrections"}.isdisjoint(vars(self))
-
     def ask_corrections(self) -> None:
         """Have the corrections read with the next question of the view, if they are not known."""
 
         def take(rows: Rows) -> None:
             self.written_corrections = _written(rows)
 
-        if not self.has_corrections:
+        if not {"corrections", "written_corrections"} & vars(self).keys():
             self.ask((COUNTING, {}), take)
 
     def ask_facts(self) -> None:

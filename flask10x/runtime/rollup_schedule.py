@@ -12,6 +12,8 @@ LOOK_EVERY_SEC = 60.0
 # Each chart of a long range reads the readings that are not rolled up: an hour of four stations
 # takes a millisecond. Each roll-up writes some pages to the card (docs/decisions/0017).
 EVERY_SEC = 3600.0
+# Hours of corrections are made again for so long each second.
+APPLY_SEC = 0.5
 
 
 class Follower:
@@ -53,7 +55,11 @@ class Follower:
         self._closed = True
 
     def _follow(self) -> int:
-        """Roll up a piece; return how many ids remain, or 1 while days remain."""
+        """Roll up a piece; return how many ids remain, or 1 while corrections or days remain."""
+        until_sec = self._monotonic() + APPLY_SEC
+        while rollups.apply_corrections(self._stations, self._database):
+            if self._monotonic() >= until_sec:
+                return 1
         with self._database.reader.begin() as connection:
             behind = rollups.behind(connection)
         due = self._monotonic() >= self._due_at_sec

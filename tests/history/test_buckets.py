@@ -170,4 +170,3 @@ def test_parts_of_a_bucket_add_up() -> None:
     bucket.add(1, -3.0, -3.0, -3.0)
     bucket.add(1, 0.0, 0.0, 0.0)
     assert bucket == Bucket(4, 2.0, -3.0, 4.0)
-    assert bucket.adjusted(2.0, 1.0) == (4, 8.0, -5.0, 9.0)

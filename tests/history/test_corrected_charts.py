@@ -20,7 +20,8 @@ from flask10x.history.parameters import SERIES, parse_query
 from flask10x.history.view import View
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
-from tests.support.corrections import correct, corrected_view
+from tests.support.corrections import apply_all, correct
+from tests.support.corrections import corrected as written
 from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
 from tests.support.rows import insert_readings
@@ -60,6 +61,7 @@ def corrected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corrected]:
         with database.commit() as connection:
             insert_readings(connection, readings[760:])
         correct_much(database, readings)
+        apply_all(database)
         yield settings, database, readings
 
 
@@ -79,12 +81,12 @@ def correct_much(database: Database, readings: list[Reading]) -> None:
             correct(connection, "data", None, one.received_at, one.received_at)
 
 
-def chart(of: Corrected, text: str, corrections: Corrections | None = None) -> Chart:
+def chart(of: Corrected, text: str) -> Chart:
     settings, database, _ = of
     pairs = [(name, value) for name, _, value in (p.partition("=") for p in text.split("&"))]
     query = parse_query(pairs, settings, MIDNIGHT, SERIES)
     with database.reader.begin() as connection:
-        return charts.chart(corrected_view(connection, query.registry, corrections), query)
+        return charts.chart(View(connection, query.registry), query)
 
 
 def known(database: Database) -> Corrections:
@@ -156,7 +158,8 @@ def test_what_is_read_ahead_changes_no_chart(
     found = []
     for reads_ahead in (False, True):
         with database.query() as connection:
-            view = corrected_view(connection, query.registry, corrections)
+            view = View(connection, query.registry)
+            view.corrections = corrections
             if reads_ahead:
                 charts.read_ahead(view, query)
             found.append((charts.chart(view, query), charts.first_ms(view, query)))
@@ -177,11 +180,12 @@ def test_a_chart_of_days_is_made_of_the_days(corrected: Corrected) -> None:
 
 
 def test_what_is_hidden_altogether_has_no_line(corrected: Corrected) -> None:
-    whole = Segment(-(2**62), 2**62, hidden=True)
-    found = chart(corrected, "endpoint=data", Corrections({("data", "pressure"): (whole,)}))
+    _, database, _ = corrected
+    with written(database, [("data", "pressure", None, None)]):
+        found = chart(corrected, "endpoint=data")
     assert [line.measurement.column for line in found.lines] == ["temperature"]
-    both = {("data", column): (whole,) for column in COLUMNS}
-    hidden = chart(corrected, "endpoint=data", Corrections(both))
+    with written(database, [("data", column, None, None) for column in COLUMNS]):
+        hidden = chart(corrected, "endpoint=data")
     assert (hidden.lines, hidden.readings) == ([], 0)
 
 

@@ -1,11 +1,11 @@
-"""Many corrected pieces are read in few statements, and give what each gives by itself."""
+"""Charts of many corrections take as few statements as without, and show each value right."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,8 +18,7 @@ from flask10x.database.database import Database
 from flask10x.database.insert import insert_rows, row_of
 from flask10x.database.paths import database_path
 from flask10x.history import charts, days, rollups
-from flask10x.history.buckets import Bucket
-from flask10x.history.corrections import NONE, Corrections, Segment, WrittenCorrection, resolved
+from flask10x.history.corrections import NONE
 from flask10x.history.parameters import SERIES, parse_query
 from flask10x.history.query import Query
 from flask10x.history.view import View
@@ -27,7 +26,7 @@ from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import DAY_MS, HOUR_MS
 from tests.conftest import MakeSettings
-from tests.support.corrections import correct, corrected_view
+from tests.support.corrections import correct, corrected
 from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
 from tests.support.rows import insert_readings
@@ -43,7 +42,7 @@ Stored = tuple[Settings, Database, int, list[Reading]]
 def stored(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stored]:
-    """200 days of `/data`, the last readings not rolled up; not to be changed."""
+    """200 days of `/data`, the last readings not rolled up; a test undoes its corrections."""
     folder = tmp_path_factory.mktemp("many")
     variables = {**environment_of(folder), "FLASK10X_TIMEZONE": request.param}
     settings = settings_module.load(variables)
@@ -65,11 +64,13 @@ def stored(
         yield settings, database, start, readings
 
 
-def some_corrections(chance: random.Random, start: int, readings: list[Reading]) -> Corrections:
+def some_corrections(
+    chance: random.Random, start: int, readings: list[Reading]
+) -> list[tuple[Any, ...]]:
     """Hidden readings, ranges of any length, whole hours and days, gains and offsets."""
     half = start + LENGTH // 2
-    written = [WrittenCorrection(0, "data", "temperature", half, None, "adjust", 1.0, -0.8)]
-    for number in range(1, 26):
+    rows: list[tuple[Any, ...]] = [("data", "temperature", half, None, 1.0, -0.8)]
+    for _ in range(25):
         low = start + chance.randrange(LENGTH)
         kind, column = chance.choice(
             (("hide", None), ("hide", "pressure"), ("adjust", "temperature"))
@@ -81,11 +82,9 @@ def some_corrections(chance: random.Random, start: int, readings: list[Reading])
             high = low + chance.choice((1, 24, 30)) * HOUR_MS - 1
         else:
             high = low + chance.randrange(3 * DAY_MS)
-        gain, offset = (
-            (chance.uniform(0.5, 2), chance.uniform(-5, 5)) if kind == "adjust" else (None, None)
-        )
-        written.append(WrittenCorrection(number, "data", column, low, high, kind, gain, offset))
-    return resolved(tuple(written))
+        way = (chance.uniform(0.5, 2), chance.uniform(-5, 5)) if kind == "adjust" else ()
+        rows.append(("data", column, low, high, *way))
+    return rows
 
 
 def query_of(settings: Settings, start: int, text: str) -> Query:
@@ -101,62 +100,61 @@ def sums_of(found: charts.Chart) -> Sums:
     }
 
 
-def one_by_one(database: Database, query: Query, corrections: Corrections) -> Sums:
-    """Each piece a chart of its own, corrected then: slow, and plain."""
-    added: dict[tuple[str, int], Bucket] = {}
-    with database.reader.begin() as connection:
-        window = charts.chart(corrected_view(connection, query.registry, NONE), query).window
-        assert window is not None
-        for column in ("pressure", "temperature"):
-            chosen = replace(query, measurements=(column,))
-            for piece in corrections.segments("data", column, window.first_ms, window.last_ms):
-                if not piece.hidden:
-                    own = replace(window, first_ms=piece.first_ms, last_ms=piece.last_ms)
-                    add_chart(
-                        added,
-                        charts.chart(
-                            corrected_view(connection, chosen.registry, NONE), chosen, own
-                        ),
-                        piece,
-                        window.place,
-                    )
-    return {key: (b.count, b.total, b.minimum, b.maximum) for key, b in added.items()}
-
-
-def add_chart(
-    added: dict[tuple[str, int], Bucket],
-    found: charts.Chart,
-    piece: Segment,
-    place_of: Callable[[int], int],
-) -> None:
+def of_each_reading(readings: list[Reading], found: charts.Chart, view: View) -> Sums:
+    """The sums of the values that are shown, taken one by one."""
     assert found.window is not None
-    for line in found.lines:
-        for place, bucket in line.buckets.items():
-            ms = max(found.window.starts[place], found.window.first_ms)
-            key = (line.measurement.column, place_of(ms))
-            added.setdefault(key, Bucket()).add(*bucket.adjusted(piece.gain, piece.offset))
+    added: dict[tuple[str, int], list[float]] = {}
+    for one in readings:
+        if found.window.first_ms <= one.received_at <= found.window.last_ms:
+            place = found.window.place(one.received_at)
+            for name, stored in zip(("pressure", "temperature"), one.values, strict=True):
+                value = view.corrections.shown("data", name, one.received_at, stored)
+                if value is not None:
+                    added.setdefault((name, place), []).append(value)
+    return {key: (len(v), sum(v), min(v), max(v)) for key, v in added.items()}
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["buckets=600", "buckets=150", "buckets=30", "buckets=8", "buckets=600&temperature__gte=-100"],
-)
-def test_all_pieces_together_give_what_each_gives(stored: Stored, text: str) -> None:
+@pytest.mark.parametrize("text", ["buckets=600", "buckets=150", "buckets=30", "buckets=8"])
+@pytest.mark.parametrize("is_raw", [False, True])
+def test_a_chart_has_each_value_as_it_is_shown(stored: Stored, text: str, is_raw: bool) -> None:
     settings, database, start, readings = stored
-    query = query_of(settings, start, f"endpoint=data&{text}")
-    corrections = some_corrections(random.Random(text), start, readings)
-    if query.filters:
-        # The same readings by another way: no roll-ups.
-        corrections = Corrections(corrections.by_measurement)
+    query = query_of(settings, start, f"endpoint=data&{text}{'&raw=1' if is_raw else ''}")
+    rows = some_corrections(random.Random(text), start, readings)
+    with corrected(database, rows), database.reader.begin() as connection:
+        found = charts.chart(View(connection, query.registry), query)
+        view = View(connection, query.registry)
+        if is_raw:
+            view.corrections = NONE
+        wanted = of_each_reading(readings, found, view)
+    assert found.source == "rollups"
+    assert_same(sums_of(found), wanted)
     with database.reader.begin() as connection:
-        found = sums_of(
-            charts.chart(corrected_view(connection, query.registry, corrections), query)
-        )
-    wanted = one_by_one(database, query, corrections)
+        found = charts.chart(View(connection, query.registry), query)
+        assert_same(sums_of(found), of_each_reading(readings, found, View(connection, BUILT_IN)))
+
+
+def assert_same(found: Sums, wanted: Sums) -> None:
     assert found.keys() == wanted.keys()
     for key, (count, *rest) in wanted.items():
         assert found[key][0] == count
         assert found[key][1:] == pytest.approx(rest, rel=1e-9, abs=1e-9)
+
+
+def test_conditions_compare_what_is_shown(stored: Stored) -> None:
+    settings, database, start, readings = stored
+    query = query_of(settings, start, "endpoint=data&buckets=600&temperature__gte=-100")
+    rows = some_corrections(random.Random(3), start, readings)
+    with corrected(database, rows), database.reader.begin() as connection:
+        view = View(connection, query.registry)
+        found = charts.chart(view, query)
+        held = [
+            one
+            for one in readings
+            if view.corrections.shown("data", "temperature", one.received_at, one.values[1])
+            is not None
+        ]
+        wanted = of_each_reading(held, found, view)
+    assert_same(sums_of(found), wanted)
 
 
 def test_more_pieces_take_no_more_statements(stored: Stored) -> None:
@@ -165,16 +163,14 @@ def test_more_pieces_take_no_more_statements(stored: Stored) -> None:
     statements: list[str] = []
     event.listen(database.reader, "before_cursor_execute", lambda *args: statements.append(args[2]))
     taken = []
-    for many in (20, 200):
-        hidden = sorted(one.received_at for one in readings[:many])
-        pieces = tuple(Segment(ms, ms, hidden=True) for ms in dict.fromkeys(hidden))
-        statements.clear()
-        with database.reader.begin() as connection:
-            charts.chart(
-                corrected_view(connection, query.registry, Corrections({}, {"data": pieces})), query
-            )
-        taken.append(len(statements))
-    assert max(taken) < 30
+    for many in (0, 20, 200):
+        hidden = dict.fromkeys(one.received_at for one in readings[:many])
+        with corrected(database, [("data", None, ms, ms) for ms in hidden]):
+            statements.clear()
+            with database.reader.begin() as connection:
+                charts.chart(View(connection, query.registry), query)
+            taken.append(len(statements))
+    assert max(taken) <= taken[0] + 2
 
 
 def test_more_columns_may_be_corrected_than_a_statement_has_parts(

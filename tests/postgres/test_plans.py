@@ -16,14 +16,12 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.expressions import LATER
 from flask10x.history import charts, derived_lines, pages, rollups, search
-from flask10x.history.corrections import NONE
 from flask10x.history.parameters import JSON, SERIES, parse_query
 from flask10x.history.query import Query
 from flask10x.history.view import View
 from flask10x.readings.stations import BUILT_IN
 from tests.postgres.explained import Explain, asked_beside
 from tests.support import databases, postgres
-from tests.support.corrections import corrected_view
 
 FIRST_MS, STEP_MS, ROWS = 1_756_000_000_000, 25_000, 20_000
 MIDDLE_MS, LAST_MS = FIRST_MS + ROWS // 2 * STEP_MS, FIRST_MS + ROWS * STEP_MS
@@ -279,7 +277,7 @@ def test_a_chart_looks_through_no_readings_but_its_own(
     query = parse_query(parse_qsl(text), settings, LAST_MS, SERIES)
     with plans_of(database) as plans, database.query() as connection:
         charts.first_ms(View(connection, query.registry), query)
-        assert derived_lines.chart(corrected_view(connection, query.registry, NONE), query).lines
+        assert derived_lines.chart(View(connection, query.registry), query).lines
     of_readings = [scan for plan in plans for scan in scans(plan) if " on readings" in scan]
     assert of_readings
     assert not [scan for scan in of_readings if scan.startswith("Seq Scan")]

@@ -152,6 +152,8 @@ def _fill(settings: Settings, database: Database) -> None:
         insert_readings(connection, every[-LATER:])
         for written in _written():
             annotations.add(connection, written)
+    while rollups.apply_corrections(BUILT_IN, database):
+        pass
 
 
 def _remove_first_hours(database: Database) -> None:

@@ -16,6 +16,7 @@ from flask10x.runtime.rollup_schedule import EVERY_SEC, LOOK_EVERY_SEC, Follower
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
 from tests.support.both_engines import BUSY, without_holder, write_lock
+from tests.support.corrections import correct
 from tests.support.rows import insert_readings, pico, select
 
 POSITION = "SELECT last_id FROM followers WHERE name = 'rollups'"
@@ -105,6 +106,22 @@ def test_many_are_taken_at_once_a_piece_a_step(
         positions.append(position(database))
     # The last few are not worth a commit before the hour is over.
     assert positions == [10, 20, 20]
+
+
+def test_what_is_left_of_a_correction_is_made_at_the_next_look(
+    database: Database, follower: Follower, clock: Clock
+) -> None:
+    """Of one whose writer was killed, or that an update has found."""
+    put(database, 3)
+    rollups.follow(BUILT_IN, database)
+    with database.commit() as connection:
+        correct(connection, "data", "pressure", None, None, offset=-0.5)
+        correct(connection, "data", "temperature", 0, 0)
+    clock.now += LOOK_EVERY_SEC
+    assert follower.step()
+    assert select(database.path, "SELECT count(unapplied_ms) FROM corrections") == [(0,)]
+    totals = "SELECT minimum FROM rollups WHERE measurement = 'pressure'"
+    assert select(database.path, totals) == [(-0.5,)]
 
 
 def test_trouble_is_logged_once_and_tried_again(

@@ -1,11 +1,15 @@
-"""Rows of the table of corrections, as the page writes them, and views with given corrections."""
+"""Rows of the table of corrections, as the page writes them, and databases with given ones."""
 
-from sqlalchemy import Connection, insert
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
-from flask10x.database.tables import corrections
-from flask10x.history.corrections import Corrections
-from flask10x.history.view import View
-from flask10x.readings.stations import Stations
+from sqlalchemy import Connection, func, insert, update
+
+from flask10x.database.database import Database
+from flask10x.database.tables import FIRST_MS, corrections
+from flask10x.history import rollups
+from flask10x.readings.stations import BUILT_IN, Stations
 
 
 def correct(
@@ -25,13 +29,32 @@ def correct(
         "kind": "adjust" if {"gain", "offset"} & set(given) else "hide",
         "reason": "test",
         "written_at": 0,
+        "unapplied_ms": FIRST_MS if first_ms is None else first_ms,
     }
     connection.execute(insert(corrections), [row | given])
 
 
-def corrected_view(connection: Connection, stations: Stations, own: Corrections | None) -> View:
-    """A view in which these corrections count instead of those of the table, if there are any."""
-    view = View(connection, stations)
-    if own is not None:
-        view.corrections = own
-    return view
+def apply_all(database: Database, stations: Stations = BUILT_IN) -> None:
+    """Make all hours of corrections again that were written or undone, as the service does."""
+    while rollups.apply_corrections(stations, database):
+        pass
+
+
+@contextmanager
+def corrected(
+    database: Database, rows: Sequence[tuple[Any, ...]], stations: Stations = BUILT_IN
+) -> Iterator[None]:
+    """Write corrections, apply them, and undo them at the end.
+
+    Of each: endpoint, measurement, first_ms, last_ms, and gain and offset unless it hides.
+    """
+    with database.commit() as connection:
+        for row in rows:
+            correct(connection, *row[:4], **dict(zip(("gain", "offset"), row[4:], strict=False)))
+    apply_all(database, stations)
+    yield
+    undone_since = func.coalesce(corrections.c.first_ms, FIRST_MS)
+    with database.commit() as connection:
+        counting = update(corrections).where(corrections.c.undone_at.is_(None))
+        connection.execute(counting.values(undone_at=1, unapplied_ms=undone_since))
+    apply_all(database, stations)

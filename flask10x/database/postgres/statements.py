@@ -265,11 +265,6 @@ def columns_of_readings(connection: Connection) -> set[str]:
     return set(connection.execute(query).scalars())
 
 
-def has_functions(_connection: Connection, _names: Sequence[str]) -> bool:
-    """Every PostgreSQL has all that we call."""
-    return True
-
-
 def views(connection: Connection) -> dict[str, str]:
     """By the name of each table, view and index the text by which we have made it.
 
@@ -584,9 +579,7 @@ define(
         "unindexed_text": "({} || '')",
         "total": _total,
         "greatest": "greatest({}, {})",
-        "least": "least({}, {})",
         "adjusted": _adjusted,
-        "quotient": "({}) / nullif({}, 0)",
         # Only decimals are rounded to a number of places.
         "rounded": f"CAST(round({_decimal('{}')}, {{}}) AS DOUBLE PRECISION)",
         "json_numbers": f"(SELECT CAST(each AS BIGINT) AS value FROM {_ELEMENTS} AS one (each))",  # noqa: S608

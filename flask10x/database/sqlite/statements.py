@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, column, func, insert, select, table
+from sqlalchemy import Connection, column, insert, select, table
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -101,16 +101,6 @@ def columns_of_readings(connection: Connection) -> set[str]:
     """Return the columns that the table `readings` has in this database."""
     names = connection.exec_driver_sql("SELECT name FROM pragma_table_info(?)", (readings.name,))
     return set(names.scalars())
-
-
-def has_functions(connection: Connection, names: Sequence[str]) -> bool:
-    """Whether this SQLite was built with these functions; not every one is.
-
-    (https://www.sqlite.org/pragma.html#pragma_function_list)
-    """
-    functions = func.pragma_function_list().table_valued(column("name"))
-    query = select(functions.c.name).where(functions.c.name.in_(names)).distinct()
-    return len(connection.execute(query).all()) == len(names)
 
 
 def views(connection: Connection) -> dict[str, str]:
@@ -265,10 +255,7 @@ define(
         # 0.0 where SQL's `sum` is NULL (https://www.sqlite.org/lang_aggfunc.html#sumunc).
         "total": "total({})",
         "greatest": "max({}, {})",
-        "least": "min({}, {})",
         "adjusted": "({1} * {0} + {2})",
-        # By 0 it is NULL already (https://www.sqlite.org/lang_expr.html#operators).
-        "quotient": "({}) / {}",
         "rounded": "round({}, {})",
         # https://www.sqlite.org/json1.html#jeach
         "json_numbers": "json_each({})",

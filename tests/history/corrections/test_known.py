@@ -9,7 +9,6 @@ from sqlalchemy import text
 from flask10x.database.database import Database
 from flask10x.history import corrections
 from flask10x.history.corrections import Corrections, Segment
-from flask10x.history.query import Query
 from flask10x.history.view import View
 from flask10x.readings.stations import BUILT_IN
 from tests.support.corrections import correct
@@ -56,7 +55,7 @@ def test_what_is_hidden_stays_hidden_under_a_later_offset(database: Database) ->
     )
     shown = [found.shown("data2", "co2", at, 1.0) for at in (9, 10, 19, 20, 29, 30, 31)]
     assert shown == [2.0, None, None, 2.0, 2.0, None, 2.0]
-    assert [found.hides("data2", at) for at in (10, 30)] == [False, True]
+    assert [bool(found.hidden_at("data2", at)) for at in (10, 30)] == [False, True]
     assert found.shown("data2", "humidity", 30, 50.0) is None
 
 
@@ -80,13 +79,6 @@ def test_what_the_page_would_not_write_counts_for_nothing(database: Database) ->
         ("data", "pressure", 0, 9, {"offset": float("inf")}),
     )
     assert found.of("data", "pressure") == ()
-
-
-def test_a_query_for_raw_values_has_none(database: Database) -> None:
-    loaded(database, ("data", None, 0, 9, {}))
-    with database.reader.begin() as connection:
-        assert View(connection, BUILT_IN).corrections_of(Query(registry=BUILT_IN))
-        assert not View(connection, BUILT_IN).corrections_of(Query(registry=BUILT_IN, raw=True))
 
 
 ENDS = st.tuples(st.integers(0, 12), st.integers(0, 12)).filter(lambda ends: ends[0] <= ends[1])

@@ -23,7 +23,7 @@ from flask10x.history.view import View
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import HOUR_MS
-from tests.support.corrections import correct
+from tests.support.corrections import apply_all, correct
 from tests.support.databases import examples
 from tests.support.reference import (
     OPTIONS,
@@ -53,6 +53,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
         store(found, readings[ROLLED_UP:])
         with found.database.commit() as connection:
             add_corrections(connection)
+        apply_all(found.database)
         yield found
 
 
@@ -78,7 +79,7 @@ def as_shown(reference: Reference) -> list[Stored]:
     return [
         replace(row, cells=_cells(row, corrections))
         for row in reference.stored
-        if not corrections.hides(row.endpoint, row.received_at)
+        if not corrections.hidden_at(row.endpoint, row.received_at)
     ]
 
 

@@ -11,13 +11,13 @@ from flask10x.database.database import Database
 from flask10x.history import derived_lines
 from flask10x.history.buckets import Line
 from flask10x.history.charts import Chart
-from flask10x.history.corrections import NONE, Corrections, Segment
 from flask10x.history.local_time import Step
 from flask10x.history.parameters import SERIES, parse_query
 from flask10x.history.rollups import catch_up
+from flask10x.history.view import View
 from flask10x.readings.derived import derived_by_station
 from flask10x.readings.stations import BUILT_IN
-from tests.support.corrections import corrected_view
+from tests.support.corrections import corrected
 from tests.support.rows import execute
 
 # 2025-08-24 09:00:00 in Tokyo, the zone of the tests.
@@ -41,16 +41,14 @@ def stored(database: Database) -> None:
     )
 
 
-def chart(
-    settings: Settings, database: Database, text: str, corrections: Corrections = NONE
-) -> Chart:
+def chart(settings: Settings, database: Database, text: str) -> Chart:
     query = parse_query(parse_qsl(text), settings, NINE, SERIES)
     with database.reader.begin() as connection:
-        return derived_lines.chart(corrected_view(connection, query.registry, corrections), query)
+        return derived_lines.chart(View(connection, query.registry), query)
 
 
-def the_line(settings: Settings, database: Database, text: str, **more: Corrections) -> Line:
-    (line,) = chart(settings, database, text, **more).lines
+def the_line(settings: Settings, database: Database, text: str) -> Line:
+    (line,) = chart(settings, database, text).lines
     return line
 
 
@@ -116,12 +114,12 @@ def test_the_difference_to_outside_leaves_conditions_to_the_inside(
 
 def test_inputs_are_corrected_first(settings: Settings, database: Database) -> None:
     last = NINE + 10 * HOUR
-    own = {
-        ("data2", "humidity"): (Segment(NINE, last, offset=10.0),),
-        ("data2", "temperature"): (Segment(NINE, NINE + HOUR - 1, hidden=True),),
-    }
-    text = "endpoint=data2&measurement=dew_point"
-    line = the_line(settings, database, text, corrections=Corrections(own))
+    rows = [
+        ("data2", "humidity", NINE, last, 1.0, 10.0),
+        ("data2", "temperature", NINE, NINE + HOUR - 1),
+    ]
+    with corrected(database, rows):
+        line = the_line(settings, database, "endpoint=data2&measurement=dew_point")
     dew_point = derived_by_station(BUILT_IN)["data2"]["dew_point"]
     expected = [dew_point.of_inputs([20 + n * 0.1, 70 - n * 0.2]) for n in range(6, 60)]
     assert averages(line) == pytest.approx(expected)

@@ -17,6 +17,7 @@ from flask10x.history.sums import Ids
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import DAY_MS, HOUR_MS, parse_bound
+from tests.support.corrections import apply_all, correct
 from tests.support.html import words
 from tests.support.rows import execute, insert_readings
 
@@ -135,13 +136,11 @@ def test_hours_of_a_year_are_the_same_with_and_without_roll_ups(
 def test_corrections_are_applied_and_can_be_left_out(
     client: FlaskClient, database: Database
 ) -> None:
-    columns = 'endpoint, measurement, first_ms, last_ms, kind, gain, "offset", reason, written_at'
     hidden, adjusted = at("2025-08-01 09:30:00"), at("2025-08-03 00:00:00")
-    for values in (
-        f"'data2', 'co2', {hidden}, {hidden}, 'hide', NULL, NULL, '', 1",
-        f"'data2', 'co2', {adjusted}, {adjusted + DAY_MS - 1}, 'adjust', 1, -300, '', 1",
-    ):
-        execute(database.path, f"INSERT INTO corrections ({columns}) VALUES ({values})")
+    with database.commit() as connection:
+        correct(connection, "data2", "co2", hidden, hidden)
+        correct(connection, "data2", "co2", adjusted, adjusted + DAY_MS - 1, offset=-300.0)
+    apply_all(database)
     rows = as_csv(client, "&period=2025-08&above=850")
     assert (rows[0]["highest"], rows[0]["highest_at"]) == ("900.0", "2025-08-01 09:00:00")
     assert [row["hours_above_850.0"] for row in rows[:3]] == ["1.0", "", "1.0"]

@@ -5,10 +5,12 @@ JavaScript; a page of another origin can't send them, as with every POST.
 """
 
 import logging
+import time
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from flask import Response, current_app, redirect, render_template, request, url_for
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.errors import (
@@ -19,7 +21,7 @@ from flask10x.errors import (
     QueryError,
     nearest,
 )
-from flask10x.history import annotations
+from flask10x.history import annotations, rollups
 from flask10x.history.annotations import Correction, WrittenNote
 from flask10x.history.view import View
 from flask10x.readings.reasons import Reason, WrongValue
@@ -56,6 +58,8 @@ blueprint = Page(
 
 # Another process writes for too long, or nothing may be written any more.
 UNWRITABLE = (LockTimeout, DatabaseDamaged, DatabaseSuspected)
+# Hours of a correction are made again for so long before the answer: on a PC those of some months.
+APPLY_SEC = 2.0
 # What a link to the page may fill in, and what it may lead to.
 PREFILLED = ("what", "about", "from", "to", "reading", "raw", "edit", "back", "saved")
 # Longer addresses are left out of the way back.
@@ -97,6 +101,7 @@ def add() -> AnyResponse | tuple[str, int]:
         return _rendered(_sent(), error.details)
     if same is None:
         log.info("%s %d written, by %s", _WORDS[_kind(written)], number, access.sender())
+        _apply(_kind(written))
     return _leading_to(_kind(written), number)
 
 
@@ -113,6 +118,7 @@ def undo() -> AnyResponse:
         is_undone = annotations.undo(connection, what, number, clock.now_ms())
     if is_undone:
         log.info("%s %d taken back, by %s", _WORDS[what], number, access.sender())
+        _apply(what)
     return _leading_to(what, number)
 
 
@@ -201,6 +207,23 @@ def _add(connection: Connection, written: WrittenNote | Correction) -> int:
         why = t("there are too many: undo some, or hide a range instead of single readings")
         raise QueryError({"what": why})
     return annotations.add(connection, written)
+
+
+def _apply(kind: annotations.Kind) -> None:
+    """Make the hours of a correction again, as many as a person waits for.
+
+    The service makes the others from the next minute on, and all of them when the database can't be
+    written now: what was sent is saved.
+    """
+    if kind == "note":
+        return
+    store, until_sec = context.store(), time.monotonic() + APPLY_SEC
+    try:
+        while rollups.apply_corrections(store.settings.stations, store.database):
+            if time.monotonic() >= until_sec:
+                break
+    except (*UNWRITABLE, CommitNotReplicated, DBAPIError) as error:
+        log.warning("Hours of a correction are made later: %s", error)
 
 
 def _number(text: str) -> int:
