@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from flask10x.config import environment_file, readers, station_file, toml
+from flask10x.config import environment_file, readers, station_file, toml, towns
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import Alerts
 from flask10x.errors import MistakesInFile, SettingsError, nearest
@@ -42,12 +42,16 @@ def whole(low: int, high: int) -> readers.Reader:
     return readers.from_text(int, readers.whole(low, high))
 
 
-def _setting(read: readers.Reader, default: Any, section: str, about: str) -> Any:
+def _setting(
+    read: readers.Reader, default: Any, section: str, about: str, words: str = "", **more: Any
+) -> Any:
     """A row of the table: how a value is read, its default, its section, and what it does.
 
-    A default that is a function gets the settings above it.
+    A default that is a function gets the settings above it. With words forms have it, and `more`
+    is as of Key.
     """
-    return field(metadata={"read": read, "default": default, "section": section, "about": about})
+    row = {"read": read, "default": default, "section": section, "about": about}
+    return field(metadata={**row, "words": words, "more": more})
 
 
 def _dependent(
@@ -169,16 +173,23 @@ class Settings:
         "",
         "house",
         N_("The name of the house, at the top of the pages."),
+        N_("Name of the house"),
     )
     """Empty: it is called Flask10X."""
     timezone: str = _setting(
-        readers.time_zone, "", "house", N_("The time zone of the pages, CSV files and log.")
+        readers.time_zone,
+        "",
+        "house",
+        N_("The time zone of the pages, CSV files and log."),
+        N_("Time zone"),
+        typed=towns.zone_named,
     )
     place: readers.Place | None = _setting(
         readers.coordinates,
         None,
         "house",
         N_("Latitude and longitude of the house: charts shade its nights."),
+        N_("Latitude, longitude"),
     )
     """The place by whose sun nights are shaded in charts; None: they are not shaded."""
     altitude_m: float | None = _setting(
@@ -186,6 +197,7 @@ class Settings:
         None,
         "house",
         N_("The altitude of the house in metres, for the pressure at sea level."),
+        N_("Altitude in metres"),
     )
     """The altitude above sea level of stations without one in `stations.toml`; None: unknown."""
     write_tokens_file: str = _setting(
@@ -351,6 +363,24 @@ class Settings:
     digest: str = field(default="", compare=False, repr=False)
     """The SHA-256 of `settings.toml` as it was read, of no bytes without one; no setting itself."""
 
+    def text_of(self, name: str) -> str:
+        """Return the value of a setting as an environment has it; empty where there is none."""
+        value: Any = getattr(self, name)
+        match value:
+            case None:
+                value = ""
+            case Stations() | Alerts():
+                value = value.file
+            case readers.Place():
+                value = f"{value.latitude:g},{value.longitude:g}"
+            case bool():
+                value = str(value).lower()
+            case frozenset() | tuple():
+                value = ", ".join(sorted(value))
+            case float():
+                value = f"{value:g}"
+        return str(value)
+
     @property
     def on_postgres(self) -> bool:
         """Whether the readings are in PostgreSQL; else they are in a file of SQLite."""
@@ -386,6 +416,14 @@ READERS: dict[str, Callable[..., Any]] = {
     "port": whole(1, readers.HIGHEST_PORT),
     **{row.name: row.metadata["read"] for row in ROWS},
 }
+KEYS = {
+    row.name: toml.Key(
+        row.name, row.metadata["read"], words=row.metadata["words"], **row.metadata["more"]
+    )
+    for row in ROWS
+    if row.metadata.get("words")
+}
+"""The settings that forms have, by name."""
 _DEPENDENT = {row.name for row in ROWS if "depends" in row.metadata}
 
 

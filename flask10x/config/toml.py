@@ -256,6 +256,25 @@ def edited(content: bytes, edit: Callable[[MutableMapping[str, Any]], None]) -> 
     return written.encode()
 
 
+def inner(document: MutableMapping[str, Any], *names: str) -> MutableMapping[str, Any]:
+    """Return the table of these names, which is made where there is none."""
+    table = document
+    for name in names:
+        if name not in table:
+            table[name] = {}
+        table = table[name]
+    return table
+
+
+def put(table: MutableMapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Give the keys of a table these values; None takes a key out, and others stay."""
+    for name, value in values.items():
+        if value is None:
+            table.pop(name, None)
+        elif table.get(name) != value:
+            table[name] = value
+
+
 def _reads_as(text: str, tables: Mapping[str, Any]) -> bool:
     try:
         return tomllib.loads(text) == tables
@@ -342,6 +361,10 @@ class Key:
     """The message when a table without it must have it."""
     fixed: bool = False
     """Whether the built-in stations keep their value: senders and readers rely on it."""
+    words: str = ""
+    """What it is called in a form (`config/form.py`); empty: no form has it."""
+    typed: Callable[[str], Any] | None = None
+    """What people type -> what the file has; None: by the type. Raises WrongEntry, too."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "field", self.field or self.name)

@@ -96,10 +96,6 @@ class _State:
     last_number: int = 0
     has_begun: bool = False
     """Whether a browser has gone through the steps of a new installation, or left them out."""
-    links: dict[str, int] = field(default_factory=dict)
-    """Empty, for the version before, to which an update may go back; so is the next one."""
-    changes: list[dict[str, Any]] = field(default_factory=list)
-    """Changes that the version before has noted here."""
 
     def is_open(self, link: str, now_ms: int) -> bool:
         """Whether the link was made within the last ten minutes.
@@ -233,14 +229,6 @@ class Administrators:
         files = self._path.with_name(CHANGES).glob("*.json")
         return sorted((path for path in files if path.stem.isdecimal()), key=_number)
 
-    def take_over(self) -> None:
-        """Give each change that the version before has noted a file of its own; raises OSError."""
-        if self._load().changes:
-            with self._changed() as state:
-                for change in state.changes:
-                    self.note(Change(**change | {"number": 0}))
-                state.changes = []
-
     def _load(self) -> _State:
         try:
             stored: dict[str, Any] = json.loads(self._path.read_bytes())
@@ -249,7 +237,6 @@ class Administrators:
                 [Browser(**each) for each in stored["browsers"]],
                 stored["last_number"],
                 stored.get("has_begun", False),
-                changes=[dict(each) for each in stored.get("changes", [])],
             )
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             # None yet, or damaged: there is no administrator, until a new link makes one.

@@ -223,7 +223,6 @@ class SetupFiles:
         if not self._folder.exists() and administrators.is_new:
             return {}
         with administrators.changing(timeout_sec=0):
-            administrators.take_over()
             settle(administrators)
         # What was made last comes last.
         return {(Path(c.path), c.result): c for c in reversed(administrators.changes)}

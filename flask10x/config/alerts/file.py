@@ -3,7 +3,6 @@
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from flask10x.config.toml import Document, KeyPath, Mistake, Tables, nearly_righ
 from flask10x.errors import AlertsError
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.translation import Language, chosen
+from flask10x.translation import message as _
 
 NAME = "alerts.toml"
 # Of a former version: the key of a rule and the tables of the channels, where a line begins.

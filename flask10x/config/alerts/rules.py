@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import time
-from gettext import gettext as _
 from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
+from flask10x.config import form
 from flask10x.config.readers import (
     SCHEMAS,
     Reader,
@@ -29,6 +29,7 @@ from flask10x.config.readers import (
 )
 from flask10x.config.toml import Key
 from flask10x.translation import N_, Language, of_locale
+from flask10x.translation import message as _
 
 URL_CHARS = 2000
 HOUR_SEC = 3600
@@ -155,11 +156,13 @@ takes(
 takes(clock, type="string", pattern=f"^{_CLOCK.pattern}(:[0-9]{{2}}([.][0-9]+)?)?$")
 
 MAX_MESSAGES = 1000
+URGENT = ("database", "disk")
+"""The rules whose messages do not wait for the end of quiet hours, where the file names none."""
 
 
-def key(name: str, read: Reader, missing: str = N_("is missing")) -> dict[str, Key]:
-    """The metadata of a field that a key of the file sets."""
-    return {"key": Key(name, read, missing=missing)}
+def key(name: str, read: Reader, words: str = "", **more: Any) -> dict[str, Key]:
+    """The metadata of a field that a key of the file sets; `more` as of Key."""
+    return {"key": Key(name, read, words=words, **more)}
 
 
 def keys_of(table: type[Any]) -> tuple[Key, ...]:
@@ -175,11 +178,13 @@ def keys_of(table: type[Any]) -> tuple[Key, ...]:
     )
 
 
-STATIONS = key("stations", names)
+STATIONS = key("stations", names, N_("Stations"))
 STATION = key("station", text)
 MEASUREMENT = key("measurement", text)
-LANGUAGE = key("language", one_of(get_args(Language)))
-DAILY_MAX = key("daily_max", whole(1, MAX_MESSAGES))
+LANGUAGES = one_of(get_args(Language))
+MESSAGES = whole(1, MAX_MESSAGES)
+LANGUAGE = key("language", LANGUAGES, N_("Language of its messages"))
+DAILY_MAX = key("daily_max", MESSAGES, N_("Messages a day at most (empty: as for all channels)"))
 LOOPBACK = key("loopback", switch)
 
 
@@ -200,9 +205,11 @@ Kind = Literal[
 ]
 
 
-FOR = key("for_min", minutes(0, MAX_MIN))
-READINGS = key("readings", whole(1, 100_000))
-OVERDUE = key("after_h", hours(1, MAX_H))
+FOR_HOW_LONG = N_("For how long, in minutes")
+WITHIN = N_("Within how many minutes")
+FOR = key("for_min", minutes(0, MAX_MIN), FOR_HOW_LONG)
+READINGS = key("readings", whole(1, 100_000), N_("In how many readings"))
+OVERDUE = key("after_h", hours(1, MAX_H), N_("After how many hours"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -227,7 +234,14 @@ class Silence(OfStations):
     """A station that has stopped sending."""
 
     name: str = "silence"
-    after_sec: int | None = field(default=None, metadata=key("after_min", minutes(0.5, MAX_MIN)))
+    after_sec: int | None = field(
+        default=None,
+        metadata=key(
+            "after_min",
+            minutes(0.5, MAX_MIN),
+            N_("After how many minutes (empty: learned from each station)"),
+        ),
+    )
     """None: learned from the last days of each station."""
     kind: Literal["silence"] = "silence"
 
@@ -244,7 +258,8 @@ class Threshold(_AnyRule):
         metadata=key(
             "clear",
             number,
-            N_(
+            N_("Ends at (empty: a little before that)"),
+            missing=N_(
                 "is missing: the value at which the alert ends; a little away from the limit, so"
                 " that it does not come and go"
             ),
@@ -253,9 +268,14 @@ class Threshold(_AnyRule):
     """The value at which the alert ends: at most `above`, or at least `below`."""
     for_sec: int = field(default=0, metadata=FOR)
     """For how long it has to last before it is an alert."""
-    start: time | None = field(default=None, metadata=key("from", clock))
+    start: time | None = field(
+        default=None,
+        metadata=key("from", clock, N_("Only from (empty: always)"), typed=form.typed_clock),
+    )
     """When it begins to be watched each day, a time of the service's zone; None: always."""
-    end: time | None = field(default=None, metadata=key("to", clock))
+    end: time | None = field(
+        default=None, metadata=key("to", clock, N_("to"), typed=form.typed_clock)
+    )
     """When that ends, maybe on the next day; None where `start` is."""
     kind: Literal["threshold"] = "threshold"
 
@@ -268,7 +288,7 @@ class Rate(_AnyRule):
     column: str = field(metadata=MEASUREMENT)
     rise: float | None = field(default=None, metadata=key("rise", change))
     fall: float | None = field(default=None, metadata=key("fall", change))
-    within_sec: int = field(metadata=key("within_min", minutes(0.5, 24 * 60)))
+    within_sec: int = field(metadata=key("within_min", minutes(0.5, 24 * 60), WITHIN))
     kind: Literal["rate"] = "rate"
 
 
@@ -278,7 +298,9 @@ class Stuck(_AnyRule):
 
     station: str = field(metadata=STATION)
     column: str = field(metadata=MEASUREMENT)
-    for_sec: int = field(default=6 * HOUR_SEC, metadata=key("for_min", minutes(1, MAX_MIN)))
+    for_sec: int = field(
+        default=6 * HOUR_SEC, metadata=key("for_min", minutes(1, MAX_MIN), FOR_HOW_LONG)
+    )
     kind: Literal["stuck"] = "stuck"
 
 
@@ -297,7 +319,9 @@ class RefusedSender(OfStations):
 
     name: str = "refused"
     readings: int = field(default=10, metadata=READINGS)
-    within_sec: int = field(default=HOUR_SEC, metadata=key("within_min", minutes(1, 24 * 60)))
+    within_sec: int = field(
+        default=HOUR_SEC, metadata=key("within_min", minutes(1, 24 * 60), WITHIN)
+    )
     kind: Literal["refused"] = "refused"
 
 
@@ -315,7 +339,9 @@ class Disk(_AnyRule):
     """Less than a percentage of the database's disk is free."""
 
     name: str = "disk"
-    free_percent: float = field(default=5, metadata=key("free_percent", within(0.1, 90)))
+    free_percent: float = field(
+        default=5, metadata=key("free_percent", within(0.1, 90), N_("Less free than, in percent"))
+    )
     kind: Literal["disk"] = "disk"
 
 
@@ -351,7 +377,9 @@ class ReplicaOverdue(_AnyRule):
     """The replica that Litestream keeps, where there is one, is older than a time."""
 
     name: str = "replica"
-    after_sec: int = field(default=HOUR_SEC, metadata=key("after_min", minutes(1, MAX_MIN)))
+    after_sec: int = field(
+        default=HOUR_SEC, metadata=key("after_min", minutes(1, MAX_MIN), FOR_HOW_LONG)
+    )
     kind: Literal["replica"] = "replica"
 
 
@@ -429,11 +457,9 @@ Channel = Webhook | Command | Apprise
 class QuietHours:
     """When no message is sent, as times of the service's zone; it may span midnight."""
 
-    start: time = field(metadata=key("from", clock))
-    end: time = field(metadata=key("to", clock))
-    urgent: tuple[str, ...] = field(
-        default=("database", "disk"), metadata=key("urgent", rule_names)
-    )
+    start: time = field(metadata=key("from", clock, N_("From"), typed=form.typed_clock))
+    end: time = field(metadata=key("to", clock, N_("To"), typed=form.typed_clock))
+    urgent: tuple[str, ...] = field(default=URGENT, metadata=key("urgent", rule_names))
     """The names of the rules whose messages do not wait."""
 
 
@@ -447,15 +473,26 @@ class Alerts:
     )
     """The rules that are on. The default is for an installation without a file."""
     channels: tuple[Channel, ...] = ()
-    language: Language = field(default_factory=lambda: of_locale(os.environ), metadata=LANGUAGE)
+    language: Language = field(
+        default_factory=lambda: of_locale(os.environ),
+        metadata=key("language", LANGUAGES, N_("Language of messages")),
+    )
     """The default is the language of the system."""
-    base_url: str = field(default="", metadata=key("base_url", base_url))
+    base_url: str = field(
+        default="",
+        metadata=key("base_url", base_url, N_("Address of these pages, for links in messages")),
+    )
     """The address of the pages for links in messages; empty: no links."""
     reminder_after_sec: int = field(
-        default=DAY_SEC, metadata=key("reminder_after_h", hours(1, MAX_H))
+        default=DAY_SEC,
+        metadata=key(
+            "reminder_after_h", hours(1, MAX_H), N_("Reminder while an alert lasts, after hours")
+        ),
     )
     quiet_hours: QuietHours | None = None
-    daily_max: int = field(default=20, metadata=DAILY_MAX)
+    daily_max: int = field(
+        default=20, metadata=key("daily_max", MESSAGES, N_("Messages per channel and day at most"))
+    )
     """The most messages that a channel gets in a day of the service's zone."""
     file: str = ""
     """The path of the file; empty: no file."""

@@ -308,7 +308,7 @@ def test_an_update_applies_the_corrections_that_there_are(
     stored = tables(database)
     config = Config(attributes={"settings": settings})
     config.set_main_option("script_location", str(schema.migrations()))
-    alembic.command.downgrade(config, "0019")
+    alembic.command.downgrade(config, "0021")
     assert tables(database) == stored
     names = 'endpoint, measurement, first_ms, kind, "offset", reason, written_at'
     offset = f"'data', 'pressure', {NINE}, 'adjust', -0.5, '', 1"
@@ -323,6 +323,6 @@ def test_an_update_applies_the_corrections_that_there_are(
     apply_all(database)
     assert of_nine(database) == (4, 4, 4000.0 + 6 - 2, 999.5, 1002.5)
     assert differences(database) == 0
-    alembic.command.downgrade(config, "0019")
+    alembic.command.downgrade(config, "0021")
     assert tables(database) == [[], []]
     assert select(database.path, "SELECT last_id FROM followers WHERE name = 'rollups'") == [(0,)]

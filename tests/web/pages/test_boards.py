@@ -137,7 +137,7 @@ def test_the_station_is_named_and_can_be_edited(
     form = form_of(page)
     assert (form["label"], form["label_ja"]) == ("Freezer 2", "冷凍庫2")
     assert (form["mqtt_topic"], form["partial"]) == ("home/freezer-2", "accept")
-    assert (form["name-1"], form["name_ja-1"]) == ("Temperature (DS18B20 2)", "温度 (DS18B20 2)")
+    assert (form["label-1"], form["label_ja-1"]) == ("Temperature (DS18B20 2)", "温度 (DS18B20 2)")
     wrong = client.post("/setup/stations/freezer-2", data=form | {"mqtt_topic": "a/#"})
     assert wrong.status_code == 400 and 'id="error-mqtt_topic"' in wrong.text
     again = form_of(wrong.text)

@@ -64,9 +64,9 @@ def test_the_name_of_the_house_is_on_the_pages(make_app: MakeApp) -> None:
 @pytest.mark.parametrize(
     ("step", "field", "text", "reason"),
     [
-        ("house", "house_name", "x" * 41, "a name of at most 40 characters in one line is needed"),
+        ("house", "house_name", "x" * 41, "a text of 1 to 40 characters is needed, in one line"),
         ("place", "place", "Tokyo", "latitude and longitude in degrees"),
-        ("place", "place", "139.7,35.7", "latitude and longitude in degrees"),
+        ("place", "place", "139.7,35.7", "a latitude from -90 to 90 comes first"),
     ],
 )
 def test_what_is_wrong_is_said_at_its_field_and_kept(

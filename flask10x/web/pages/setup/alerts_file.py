@@ -11,23 +11,17 @@ from flask10x.config import toml
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import DEFAULT, KINDS, Alerts, Channel, Rule
 from flask10x.config.settings import Settings
-from flask10x.config.toml import Mistake
+from flask10x.config.toml import KeyPath
 from flask10x.errors import AlertsError, SettingsError
 from flask10x.runtime import setup_files
-from flask10x.translation import Language
-from flask10x.web.pages.setup import changes
+from flask10x.runtime.administrators import Browser
+from flask10x.translation import speaking
+from flask10x.web import preferences
+from flask10x.web.pages.setup import changes, channels
 from flask10x.web.pages.setup.changes import Edit
 
 # An edit of the tables of the file.
 Editing = Callable[[MutableMapping[str, Any]], None]
-
-
-class WrongFields(SettingsError):
-    """The file would have mistakes; `reasons` has them by key of the table that was edited."""
-
-    def __init__(self, reasons: dict[str, str]) -> None:
-        super().__init__("; ".join(reasons.values()))
-        self.reasons = reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +69,7 @@ class AlertsFile:
             RuleRow(
                 name=name,
                 kind=str(tables.get(name, {}).get("kind", name)),
-                rule=on.get(name) or self._as_if_on(name),
+                rule=on.get(name) or self.as_if_on(name, tables.get(name, {})),
                 is_on=name in on,
                 is_built_in=name in {rule.name for rule in DEFAULT.rules},
             )
@@ -96,34 +90,45 @@ class AlertsFile:
         tables = self.data.get("rules", {})
         return [name for name, table in tables.items() if table.get("channels") == [channel]]
 
-    def _as_if_on(self, name: str) -> Rule | None:
-        table = {**self.table("rules", name), "on": True}
-        data = {"rules": {name: table}, "channels": self.data.get("channels", {})}
-        alerts, _ = alert_file.checked(data, self.path, self.settings.stations)
-        return alerts.by_name.get(name)
+    def as_if_on(self, name: str, table: Mapping[str, Any]) -> Rule | None:
+        """Return the rule of this table, in which None is no key; None where it has a mistake."""
+        keys = {key: value for key, value in table.items() if value is not None}
+        data = {"rules": {name: keys | {"on": True}}, "channels": self.data.get("channels", {})}
+        alerts, mistakes = alert_file.checked(data, self.path, self.settings.stations)
+        return None if mistakes else alerts.by_name.get(name)
 
-    def edited(self, kind: str, name: str, edit: Editing, at: tuple[str, ...]) -> Edit:
-        """Return the edit of the file that changes its tables, whose table `at` a form shows.
+    def change(
+        self, browser: Browser, kind: str, name: str, edit: Editing, at: Sequence[KeyPath] = ()
+    ) -> dict[str, str]:
+        """Change the tables of the file; return what is wrong, by key of the tables `at` of a form.
 
-        Raises WrongFields with the mistakes of that table, and SettingsError with others.
+        What is wrong elsewhere is under `file`. Raises NotWritten. `kind` and `name` are those of
+        the change.
         """
-        data = toml.edited(self._beginning(), edit)
-        tables = tomllib.loads(data.decode())
-        _, mistakes = alert_file.checked(tables, self.path, self.settings.stations)
-        if reasons := _reasons(mistakes, at):
-            raise WrongFields(reasons)
-        alert_file.parse(data, self.path, self.settings.stations)
-        return Edit(kind, name, self.path, self.former, data)
+        language = preferences.texts().language
 
-    def _beginning(self) -> bytes:
+        def both(data: MutableMapping[str, Any]) -> None:
+            if self.former is None:
+                data["language"] = language
+            edit(data)
+
+        begin = toml.schema_line("alerts").encode()
         if self.former is not None:
-            return alert_file.with_names_of_now(self.former)
-        return toml.schema_line("alerts").encode()
-
-
-def _reasons(mistakes: Sequence[Mistake], at: tuple[str, ...]) -> dict[str, str]:
-    of_table = [one for one in mistakes if one.path[:-1] == at]
-    return {str(one.path[-1]): one.reason for one in of_table}
+            begin = alert_file.with_names_of_now(self.former)
+        try:
+            with speaking(language):
+                data = toml.edited(begin, both)
+                stations, tables = self.settings.stations, tomllib.loads(data.decode())
+                _, mistakes = alert_file.checked(tables, self.path, stations)
+                here = {str(m.path[-1]): m.reason for m in mistakes if m.path[:-1] in at}
+                if here:
+                    return here
+                alert_file.parse(data, self.path, stations)
+                changes.make(browser, Edit(kind, name, self.path, self.former, data))
+        except SettingsError as error:
+            return {"file": str(error)}
+        channels.forget_unused(self.settings, self.former)
+        return {}
 
 
 def load(settings: Settings) -> AlertsFile:
@@ -134,37 +139,8 @@ def load(settings: Settings) -> AlertsFile:
         alerts = DEFAULT if former is None else alert_file.parse(former, path, settings.stations)
     except AlertsError as error:
         return AlertsFile(path, settings, former, {}, settings.alerts, str(error))
-    renamed = alert_file.with_names_of_now(former or b"")
-    data = tomllib.loads(renamed.decode())
+    data = tomllib.loads(alert_file.with_names_of_now(former or b"").decode())
     return AlertsFile(path, settings, former, data, alerts)
-
-
-def put(table: MutableMapping[str, Any], values: Mapping[str, Any], keys: Sequence[str]) -> None:
-    """Give the keys of a table these values; those without one go, and others stay."""
-    for name in keys:
-        if values.get(name) is None:
-            table.pop(name, None)
-        elif table.get(name) != values[name]:
-            table[name] = values[name]
-
-
-def tables_of(data: MutableMapping[str, Any], top: str) -> MutableMapping[str, Any]:
-    """Return the tables of the rules or the channels, which are made if there are none."""
-    if top not in data:
-        data[top] = {}
-    found: MutableMapping[str, Any] = data[top]
-    return found
-
-
-def with_language(edit: Editing, former: bytes | None, language: Language) -> Editing:
-    """Return the edit that also sets the language of messages, where it makes the file."""
-
-    def both(data: MutableMapping[str, Any]) -> None:
-        if former is None:
-            data["language"] = language
-        edit(data)
-
-    return both
 
 
 def free_name(wanted: str, taken: Sequence[str]) -> str:

@@ -18,8 +18,8 @@ from urllib.parse import quote, urlsplit
 
 from flask10x.alerts.delivery.jobs import MAX_URLS, NotSendable, trouble_of_urls, url_of
 from flask10x.alerts.words import TROUBLES
-from flask10x.config import secrets
-from flask10x.config.alerts.rules import Apprise, Channel, Webhook, webhook_url
+from flask10x.config import form, secrets
+from flask10x.config.alerts.rules import CHANNELS, Apprise, Channel, Webhook, webhook_url
 from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import Settings
 from flask10x.errors import SettingsError
@@ -27,6 +27,8 @@ from flask10x.runtime.administrators import Administrators
 from flask10x.system import disk
 from flask10x.translation import N_
 
+KEYS = form.named(CHANNELS["webhook"][1], "language", "daily_max")
+"""The keys of all channels that a form has."""
 FOLDER = "channels"
 FOLDER_MODE = 0o700
 # A file that is younger may be one that another browser's change is about to name.
@@ -304,15 +306,21 @@ def service_of(channel: Channel) -> Service | None:
 
 
 def secrets_of(
-    service: Service, values: Mapping[str, str], *, keeps: bool = False
+    service: Service, values: Mapping[str, str], channel: Channel | None = None
 ) -> dict[str, str]:
     """Return the texts of the secret files that these fields make, by the keys that name them.
 
-    With `keeps` an address that is left empty stays as it is. Raises WrongField.
+    Of a channel that is there what is left empty stays as it is. Raises WrongField.
     """
+    texts: dict[str, str] = {}
+    if isinstance(channel, Webhook) and channel.url:
+        # It was written by hand, or by an earlier version: it may be a secret.
+        texts["url_file"] = f"{channel.url}\n"
+    if channel is not None and not any(values[field.name] for field in service.fields):
+        return texts
     for field in service.fields:
-        text = values[field.name]
-        if field.is_needed and not text and not (keeps and service.url is None):
+        text, may_stay = values[field.name], channel is not None and service.url is None
+        if field.is_needed and not text and not may_stay:
             raise WrongField(field.name, N_("this is needed"))
         if len(text) > SECRET_CHARS or not (text.isprintable() or field.is_long):
             raise WrongField(field.name, N_("this is too long, or has a control character"))
@@ -324,8 +332,17 @@ def secrets_of(
     except WrongEntry:
         text = N_("an address such as https://example.org/hook is needed, without a password")
         raise WrongField("url", text) from None
-    texts = {"url_file": values["url"], "secret_file": values["secret"]}
-    return {key: f"{text}\n" for key, text in texts.items() if text}
+    typed = {"url_file": values["url"], "secret_file": values["secret"]}
+    return texts | {key: f"{text}\n" for key, text in typed.items() if text}
+
+
+def leads_elsewhere(service: Service, values: Mapping[str, str], channel: Channel | None) -> bool:
+    """Return whether messages go to another place from now on than those of the channel."""
+    if channel is None:
+        return True
+    if service.url is None:
+        return values["url"] not in ("", address_of(channel))
+    return any(values[field.name] for field in service.fields)
 
 
 def address_of(channel: Channel | None) -> str:

@@ -5,9 +5,8 @@ form was sent with comes back with it where something is wrong.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, MutableMapping
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -16,30 +15,27 @@ from flask import make_response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.alerts.delivery.jobs import begin_test, end_test
-from flask10x.alerts.subjects import sentence
 from flask10x.alerts.words import trouble_in
-from flask10x.config.alerts import file as alert_file
+from flask10x.alerts.subjects import sentence
+from flask10x.config import form, toml
 from flask10x.config.alerts import rules as alert_rules
 from flask10x.config.alerts.rules import (
-    MAX_H,
-    MAX_MESSAGES,
+    Alerts,
     Apprise,
     Channel,
     Command,
+    QuietHours,
     Rule,
     Webhook,
 )
-from flask10x.config.readers import Reader, WrongEntry
-from flask10x.config.station_keys import ENDPOINT
-from flask10x.errors import SettingsError
-from flask10x.readings.numbers import NotTyped, typed_number
+from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
 from flask10x.runtime.administrators import Browser
-from flask10x.translation import N_, Translation
+from flask10x.translation import N_, Translation, speaking
 from flask10x.web import administrators, context, preferences
-from flask10x.web.pages.setup import alerts_file, changes, channels, preview, rules
-from flask10x.web.pages.setup.alerts_file import AlertsFile, WrongFields
+from flask10x.web.pages.setup import alerts_file, channels, preview, rules
+from flask10x.web.pages.setup.alerts_file import AlertsFile
 from flask10x.web.pages.setup.channels import SERVICES, Service, WrongField
-from flask10x.web.pages.setup.page import blueprint, refused, shown, with_nearest
+from flask10x.web.pages.setup.page import blueprint, refused, shown
 from flask10x.web.pages.status.commands import shell
 
 log = logging.getLogger(__name__)
@@ -49,11 +45,9 @@ TEST_WAIT_SEC = 25.0
 # One at a time: each is a process, and the pages have few threads.
 _testing = Lock()
 LANGUAGES = {"": "", "en": "English", "ja": "日本語"}
-FIELD_OF_KEY = dict.fromkeys(("above", "below", "rise", "fall"), "value")
-FIELD_OF_KEY |= {"station": "about", "measurement": "about"}
-# Half an hour is a time; half a message is none.
-FRACTIONS = {"reminder_after_h"}
-GENERAL = ("base_url", "from", "to", "reminder_after_h", "daily_max")
+GENERAL, HOURS = alert_rules.keys_of(Alerts), alert_rules.keys_of(QuietHours)
+# While it is not saved, a rule is called so.
+NEW_NAME = "new"
 
 
 # The page
@@ -108,6 +102,7 @@ def _page(
         kinds=rules.KINDS,
         templates=rules.TEMPLATES,
         general=sent or _general(file),
+        keys={key.name: key for key in (*GENERAL, *HOURS)},
         problems=problems or {},
         tested=tested,
         message=message,
@@ -149,117 +144,38 @@ def _sentence(rule: Rule | None, t: Translation) -> str:
     return sentence(rule, context.store().settings.stations, t) if rule else ""
 
 
-def _general(file: AlertsFile) -> dict[str, Any]:
-    alerts, quiet = file.alerts, file.alerts.quiet_hours
-    return {
-        "language": alerts.language,
-        "base_url": alerts.base_url,
-        "from": f"{quiet.start:%H:%M}" if quiet else "",
-        "to": f"{quiet.end:%H:%M}" if quiet else "",
-        "urgent": [*quiet.urgent] if quiet else ["database", "disk"],
-        "reminder_after_h": rules.number_text(alerts.reminder_after_sec / 3600),
-        "daily_max": str(alerts.daily_max),
-    }
+def _general(file: AlertsFile) -> form.Fields:
+    quiet = file.alerts.quiet_hours
+    fields = form.fields_of(GENERAL, {}, file.alerts)
+    return fields | form.fields_of(HOURS, {} if quiet else {"urgent": alert_rules.URGENT}, quiet)
 
 
 @blueprint.post("/setup/notifications", guard="setup")
 def change_notifications() -> Answer:
     """Change when messages are sent, and in which language; then the page."""
-    browser, t = administrators.required(), preferences.texts()
-    file, sent = _file(), {name: request.form.get(name, "").strip() for name in GENERAL}
-    values: dict[str, Any] = {**sent, "urgent": request.form.getlist("urgent")}
-    values["language"] = request.form.get("language", "")
-    problems: dict[str, str] = {}
-    quiet = _quiet_hours(values, problems, t)
-    table: dict[str, Any] = {"language": values["language"] if values["language"] else None}
-    table["base_url"] = sent["base_url"] or None
-    if sent["base_url"]:
-        needed = t("an address such as http://raspberrypi.local:8888 is needed")
-        _read(alert_rules.base_url, sent["base_url"], "base_url", problems, needed)
-    for name, limit in (("reminder_after_h", MAX_H), ("daily_max", MAX_MESSAGES)):
-        table[name] = _number(sent[name], limit, name, problems, t)
+    browser, file = administrators.required(), _file()
+    fields: form.Fields = {key.name: request.form.get(key.name, "") for key in (*GENERAL, *HOURS)}
+    fields["urgent"] = request.form.getlist("urgent")
+    has_hours = bool(fields["from"].strip() or fields["to"].strip())
+    with speaking(preferences.texts().language):
+        table, problems = form.table_of(GENERAL, fields)
+        hours, wrong = form.table_of(HOURS if has_hours else (), fields)
 
     def edit(data: MutableMapping[str, Any]) -> None:
-        alerts_file.put(data, table, [*table])
-        if quiet is None:
-            data.pop("quiet_hours", None)
+        toml.put(data, table)
+        if has_hours:
+            # No name is a list, too: without the key some rules do not wait.
+            toml.put(toml.inner(data, "quiet_hours"), {**hours, "urgent": fields["urgent"]})
         else:
-            of_hours = alerts_file.tables_of(data, "quiet_hours")
-            alerts_file.put(of_hours, quiet, [*quiet])
+            data.pop("quiet_hours", None)
 
+    problems |= wrong
     if not problems:
-        change = _Change(file, "notifications", "", (), edit)
-        problems = change.make(browser)
-    if problems:
-        return _page(400, sent=values, problems=problems)
-    return _back()
-
-
-def _quiet_hours(
-    values: Mapping[str, Any], problems: dict[str, str], t: Translation
-) -> dict[str, Any] | None:
-    times = {name: values[name] for name in ("from", "to")}
-    if not any(times.values()):
-        return None
-    for name, text in times.items():
-        _read(alert_rules.clock, text, name, problems, t("a time such as 22:00 is needed"))
-    if not problems and times["from"] == times["to"]:
-        problems["to"] = t("another time is needed than that of the beginning")
-    return {**times, "urgent": values["urgent"]}
-
-
-def _read(read: Reader, raw: str, name: str, problems: dict[str, str], needed: str) -> None:
-    try:
-        read(raw)
-    except WrongEntry:
-        problems[name] = needed
-
-
-def _number(
-    text: str, limit: int, name: str, problems: dict[str, str], t: Translation
-) -> int | float | None:
-    """The number of a field, from 1 on; None for an empty one, and for what is none."""
-    if not text:
-        return None
-    with suppress(NotTyped):
-        value = typed_number(text)
-        value = int(value) if float(value).is_integer() else value
-        if 1 <= value <= limit and (isinstance(value, int) or name in FRACTIONS):
-            return value
-    needed = N_("a whole number from {low} to {high} is needed")
-    if name in FRACTIONS:
-        needed = N_("a number from {low} to {high} is needed")
-    problems[name] = with_nearest(t, t(needed, low=1, high=limit), text)
-    return None
+        problems = file.change(browser, "notifications", "", edit, [(), ("quiet_hours",)])
+    return _page(400, sent=fields, problems=problems) if problems else _back()
 
 
 # Changes of the file
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """A change of the file that a form asks for."""
-
-    file: AlertsFile
-    kind: str
-    """A key of `changes.SENTENCES`."""
-    name: str
-    at: tuple[str, ...]
-    """The table that the form shows."""
-    edit: alerts_file.Editing
-
-    def make(self, browser: Browser) -> dict[str, str]:
-        """Make it, and return what is wrong, by field; raises NotWritten."""
-        language = preferences.texts().language
-        edit = alerts_file.with_language(self.edit, self.file.former, language)
-        try:
-            changes.make(browser, self.file.edited(self.kind, self.name, edit, self.at))
-        except WrongFields as error:
-            return {FIELD_OF_KEY.get(key, key): text for key, text in error.reasons.items()}
-        except SettingsError as error:
-            return {"file": str(error)}
-        channels.forget_unused(self.file.settings, self.file.former)
-        return {}
 
 
 def _file() -> AlertsFile:
@@ -302,7 +218,8 @@ def as_channel() -> Answer:
         service = channels.service_of(channel) if channel else None
         if channel is None or service is None:
             return _gone()
-        return _channel_form(file, service, _of_channel(channel), {})
+        values = form.fields_of(channels.KEYS, {}, channel) | {"name": name}
+        return _channel_form(file, service, values, {})
     service = SERVICES.get(request.args.get("kind", ""))
     if service is None:
         return _gone()
@@ -310,16 +227,8 @@ def as_channel() -> Answer:
     return _channel_form(file, service, {"new": alerts_file.free_name(service.name, taken)}, {})
 
 
-def _of_channel(channel: Channel) -> dict[str, str]:
-    return {
-        "name": channel.name,
-        "language": channel.language or "",
-        "daily_max": str(channel.daily_max or ""),
-    }
-
-
 def _channel_form(
-    file: AlertsFile, service: Service, values: Mapping[str, str], problems: Mapping[str, str]
+    file: AlertsFile, service: Service, values: Mapping[str, Any], problems: Mapping[str, str]
 ) -> Answer:
     settings = file.settings
     own = shell(settings)
@@ -334,6 +243,7 @@ def _channel_form(
         service=service,
         values=values,
         problems=problems,
+        keys={key.name: key for key in channels.KEYS},
         # Its secret is set, and stays where the fields of it are left empty.
         is_set=present is not None,
         languages=LANGUAGES,
@@ -357,106 +267,65 @@ def change_channel() -> Answer:
     service = SERVICES.get(request.form.get("kind", ""))
     if service is None:
         return _gone()
-    form = _ChannelForm(file, service, t)
-    if form.name and (form.channel is None or channels.service_of(form.channel) != service):
+    own = [field.name for field in service.fields]
+    names = ("name", "new", *own, *(key.name for key in channels.KEYS))
+    values = {name: request.form.get(name, "").strip() for name in names}
+    if service.name == "apprise":
+        # As a browser sends the lines of a field.
+        values["secret"] = values["secret"].replace("\r\n", "\n")
+    name = values["name"] or values["new"]
+    channel = file.channel(name)
+    if values["name"] and (channel is None or channels.service_of(channel) != service):
         return _gone()
-    problems = form.save(browser)
-    if problems:
-        return _channel_form(file, service, form.values, problems)
-    return _back("channels")
-
-
-class _ChannelForm:
-    """A form of a channel as it was sent."""
-
-    def __init__(self, file: AlertsFile, service: Service, t: Translation) -> None:
-        own = [field.name for field in service.fields]
-        names = ("name", "new", "language", "daily_max", *own)
-        self.values = {name: request.form.get(name, "").strip() for name in names}
-        if service.name == "apprise":
-            # As a browser sends the lines of a field.
-            self.values["secret"] = self.values["secret"].replace("\r\n", "\n")
-        self.name = self.values["name"]
-        self._file, self._service, self._t = file, service, t
-        self._daily_max: int | float | None = None
-        self.channel = file.channel(self.name) if self.name else None
-
-    def save(self, browser: Browser) -> dict[str, str]:
-        """Make the change, and return what is wrong, by field."""
-        problems, texts = self._check(), {}
-        # Of a channel that is there what is left empty stays as it is.
-        is_new = self.channel is None
-        if is_new or any(self.values[f.name] for f in self._service.fields):
-            try:
-                texts = channels.secrets_of(self._service, self.values, keeps=not is_new)
-            except WrongField as error:
-                problems[error.field] = self._t(error.text, value=error.value)
-        if problems:
-            return problems
-        if isinstance(self.channel, Webhook) and self.channel.url and "url_file" not in texts:
-            # It was written by hand, or by an earlier version: it may be a secret.
-            texts["url_file"] = f"{self.channel.url}\n"
-        name, paths = self.name or self.values["new"], {}
-        try:
-            for key, text in texts.items():
-                paths[key] = channels.keep(self._file.settings, name, text)
-            return self._put(browser, name, paths)
-        except OSError:
-            _remove(paths.values())
-            raise
-
-    def _put(self, browser: Browser, name: str, paths: Mapping[str, Path]) -> dict[str, str]:
-        """Name the secret files in the file of alerts, or remove them again."""
-        values = self._table({key: str(path) for key, path in paths.items()})
-
-        def edit(data: MutableMapping[str, Any]) -> None:
-            tables = alerts_file.tables_of(data, "channels")
-            if name not in tables:
-                tables[name] = {}
-            alerts_file.put(tables[name], values, [*values])
-
-        is_named = False
-        try:
-            problems = _Change(self._file, "channel", name, ("channels", name), edit).make(browser)
-            is_named = not problems
-        finally:
-            if not is_named:
-                _remove(paths.values())
-        return problems
-
-    def _check(self) -> dict[str, str]:
-        t, problems = self._t, dict[str, str]()
-        taken = {channel.name for channel in self._file.alerts.channels}
-        if not self.name and not ENDPOINT.fullmatch(self.values["new"]):
-            problems["new"] = t(
-                "small letters, digits, - and _ are needed, a letter first, 32 at most"
-            )
-        elif not self.name and self.values["new"] in taken:
+    with speaking(t.language):
+        table, problems = form.table_of(channels.KEYS, values)
+    if not values["name"]:
+        if not ENDPOINT.fullmatch(name):
+            problems["new"] = t(ENDPOINT_NEEDED)
+        elif channel is not None:
             problems["new"] = t("there is a channel of this name already")
-        if self.values["language"] not in LANGUAGES:
-            problems["language"] = t("one of the languages is needed")
-        self._daily_max = _number(self.values["daily_max"], MAX_MESSAGES, "daily_max", problems, t)
-        return problems
-
-    def _table(self, paths: Mapping[str, str]) -> dict[str, Any]:
-        table: dict[str, Any] = {"kind": "apprise" if self._service.url else "webhook", **paths}
-        if "url_file" in paths:
-            table["url"] = None
-        table["language"] = self.values["language"] or None
-        table["daily_max"] = self._daily_max
-        # What was set up by hand keeps what it may reach, unless it goes elsewhere from now on.
-        leads_elsewhere = self._service.url is not None and bool(paths)
-        if self._service.url is None and self.values["url"]:
-            former = channels.address_of(self.channel)
-            leads_elsewhere = self.values["url"] != former
-        if self.channel is None or leads_elsewhere:
+        channel = None
+    try:
+        texts = channels.secrets_of(service, values, channel)
+    except WrongField as error:
+        problems[error.field] = t(error.text, value=error.value)
+    if not problems:
+        table = {"kind": "apprise" if service.url else "webhook"} | table
+        if channels.leads_elsewhere(service, values, channel):
+            # What was set up by hand keeps what it may reach until then.
             table["loopback"] = False
-        return table
+        problems = _put_channel(browser, file, name, table, texts)
+    return _channel_form(file, service, values, problems) if problems else _back("channels")
 
 
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
+def _put_channel(
+    browser: Browser,
+    file: AlertsFile,
+    name: str,
+    table: Mapping[str, Any],
+    texts: Mapping[str, str],
+) -> dict[str, str]:
+    """Write secrets and name them in the file of alerts; return what is wrong, by field.
+
+    Secrets that nothing names go again.
+    """
+    paths: dict[str, str | None] = {}
+    is_named = False
+
+    def edit(data: MutableMapping[str, Any]) -> None:
+        toml.put(toml.inner(data, "channels", name), {**table, **paths})
+
+    try:
+        for key, text in texts.items():
+            paths[key] = str(channels.keep(file.settings, name, text))
+        if "url_file" in paths:
+            paths["url"] = None
+        problems = file.change(browser, "channel", name, edit, [("channels", name)])
+        is_named = not problems
+    finally:
+        for path in () if is_named else filter(None, paths.values()):
+            Path(path).unlink(missing_ok=True)
+    return problems
 
 
 @blueprint.post("/setup/notifications/test", guard="setup")
@@ -491,13 +360,13 @@ def remove_notification() -> Answer:
             text = t("These rules send to {name} alone: change them first: {rules}")
             text = text.format(name=name, rules=t.listed(only))
             return _page(400, message=text)
-        change = _Change(file, "channel_removed", name, (), alerts_file.removed("channels", name))
+        problems = file.change(browser, "channel_removed", name, alerts_file.removed("channels", name))
     else:
         name = request.form.get("rule", "")
         if not file.table("rules", name):
             return _gone()
-        change = _Change(file, "rule_removed", name, (), alerts_file.removed("rules", name))
-    if problems := change.make(browser):
+        problems = file.change(browser, "rule_removed", name, alerts_file.removed("rules", name))
+    if problems:
         return _page(400, message=t.listed(problems.values()))
     return _back()
 
@@ -515,17 +384,10 @@ def switch_rule() -> Answer:
     name, is_on = row.name, request.form.get("on") == "1"
 
     def edit(data: MutableMapping[str, Any]) -> None:
-        tables = alerts_file.tables_of(data, "rules")
-        if name not in tables:
-            tables[name] = {}
-        if is_on:
-            # Those that are in the file are on without the key.
-            tables[name].pop("on", None)
-        else:
-            tables[name]["on"] = False
+        # Those that are in the file are on without the key.
+        toml.put(toml.inner(data, "rules", name), {"on": None if is_on else False})
 
-    change = _Change(file, "rule_on" if is_on else "rule_off", name, (), edit)
-    if problems := change.make(browser):
+    if problems := file.change(browser, "rule_on" if is_on else "rule_off", name, edit):
         return _page(400, message=t.listed(problems.values()))
     return _back("rules")
 
@@ -540,97 +402,54 @@ def as_rule() -> Answer:
             return _gone()
         values = rules.of_rule(row.kind, file.table("rules", name), row.rule) | {"name": name}
         return _rule_form(file, values, {})
-    stations = file.settings.stations
     if (template := request.args.get("template", "")) in rules.TEMPLATES:
-        values = rules.of_template(template, stations)
+        values = rules.of_template(template, file.settings.stations)
+    elif (kind := request.args.get("kind", "")) in rules.KINDS:
+        sent = rules.sent(kind, request.args)
+        values = rules.USUAL.get(kind, {}) | {name: value for name, value in sent.items() if value}
     else:
-        values = {name: value for name, value in rules.sent(request.args).items() if value}
-    if values.get("kind") not in rules.KINDS:
         return _gone()
-    return _rule_form(file, {**rules.USUAL.get(values["kind"], {}), **values}, {})
+    return _rule_form(file, values, {})
 
 
 @blueprint.post("/setup/notifications/rule", guard="setup")
 def change_rule() -> Answer:
     """Make the rule or change it; or only show when it would have fired, where that was pressed."""
-    browser, file, values = administrators.required(), _file(), rules.sent(request.form)
-    name = values["name"]
+    browser, t, file = administrators.required(), preferences.texts(), _file()
+    kind, name = request.form.get("kind", ""), request.form.get("name", "").strip()
     row = file.rule(name) if name else None
-    kinds = rules.KINDS if row is None else {row.kind: ""}
-    if (name and row is None) or values["kind"] not in kinds:
+    if (name and row is None) or kind not in (rules.KINDS if row is None else (row.kind,)):
         return _gone()
-    draft = _Draft.of(file, values)
-    problems = dict(draft.problems)
-    if request.form.get("do") == "show" or problems:
+    values = rules.sent(kind, request.form)
+    table, problems = rules.table_of(values, file.settings.stations, t)
+    if problems or request.form.get("do") == "show":
         return _rule_form(file, values, problems)
-    problems = draft.change().make(browser)
-    if problems:
+    name = name or rules.name_for(values, [row.name for row in file.rules()])
+
+    def edit(data: MutableMapping[str, Any]) -> None:
+        of = toml.inner(data, "rules", name)
+        if not of and name != kind:
+            of["kind"] = kind
+        toml.put(of, table)
+
+    reasons = file.change(browser, "rule", name, edit, [("rules", name)])
+    if reasons:
+        problems = {rules.FIELD_OF_KEY.get(key, key): text for key, text in reasons.items()}
         return _rule_form(file, values, problems)
     return _back("rules")
-
-
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """The rule of a form."""
-
-    file: AlertsFile
-    kind: str
-    name: str
-    table: dict[str, Any]
-    problems: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, file: AlertsFile, values: Mapping[str, Any]) -> "_Draft":
-        problems: dict[str, str] = {}
-        known: dict[str, Any] = {"stations": [], "channels": [], **dict.fromkeys(rules.LABELS, "")}
-        known |= {"stations": [], "channels": []} | dict(values)
-        stations = file.settings.stations
-        table = rules.Reader(stations, preferences.texts(), known, problems).table()
-        taken = [row.name for row in file.rules()]
-        name = values.get("name") or rules.name_for(known, taken)
-        if not ENDPOINT.fullmatch(name):
-            name = alerts_file.free_name(known["kind"], [*taken, *alert_rules.KINDS])
-        return cls(file, known["kind"], name, table, problems)
-
-    def edit(self, data: MutableMapping[str, Any]) -> None:
-        """Put the rule into the tables of the file."""
-        tables = alerts_file.tables_of(data, "rules")
-        if self.name not in tables:
-            tables[self.name] = {} if self.name == self.kind else {"kind": self.kind}
-        alerts_file.put(tables[self.name], self.table, [*self.table])
-
-    def change(self) -> _Change:
-        """Return the change of the file."""
-        return _Change(self.file, "rule", self.name, ("rules", self.name), self.edit)
-
-    def rule(self) -> Rule | None:
-        """Return the rule; None while something is wrong with it."""
-        if self.problems:
-            return None
-        values = {name: value for name, value in self.table.items() if value is not None}
-        kind = {} if self.name == self.kind else {"kind": self.kind}
-        data = {
-            "rules": {self.name: {**kind, **values}},
-            "channels": self.file.data.get("channels", {}),
-        }
-        stations = self.file.settings.stations
-        alerts, mistakes = alert_file.checked(data, self.file.path, stations)
-        return None if mistakes else alerts.by_name.get(self.name)
-
-    @property
-    def subject(self) -> tuple[str, str] | None:
-        """The endpoint and the column of the measurement that is chosen."""
-        if "about" in self.problems or "measurement" not in self.table:
-            return None
-        return self.table["station"], self.table["measurement"]
 
 
 def _rule_form(
     file: AlertsFile, values: Mapping[str, Any], problems: Mapping[str, str]
 ) -> tuple[str, int]:
-    settings, t = file.settings, preferences.texts()
-    draft = _Draft.of(file, values)
-    rule = None if problems else draft.rule()
+    settings, t, kind = file.settings, preferences.texts(), values["kind"]
+    table, wrong = rules.table_of(values, settings.stations, t)
+    rule = None
+    if not problems and not wrong:
+        rule = file.as_if_on(values.get("name") or NEW_NAME, {"kind": kind, **table})
+    subject = None
+    if "station" in table and "about" not in wrong:
+        subject = tuple(values["about"].split(".", 1))
     return shown(
         "setup/rule.html",
         400 if problems else 200,
@@ -638,16 +457,15 @@ def _rule_form(
         file=file,
         values=values,
         problems=problems,
-        kind=values["kind"],
-        labels=rules.LABELS | rules.LABELS_OF_KIND.get(values["kind"], {}),
-        title=_sentence(rule, t) if values.get("name") and rule else t(_title(values["kind"])),
-        directions=rules.DIRECTIONS.get(values["kind"], {}),
-        keys=[key.name for key in alert_rules.RULES[values["kind"]][1]],
+        kind=kind,
+        title=_sentence(rule, t) if values.get("name") and rule else t(_title(kind)),
+        directions=rules.DIRECTIONS.get(kind, {}),
+        keys={key.name: key for key in rules.keys_of(kind)},
         subjects=rules.subjects(settings.stations, t),
         stations=settings.stations.ordered,
         channels=[channel.name for channel in file.alerts.channels],
         is_new=not values.get("name"),
-        preview=preview.of(rule, draft.subject, t),
+        preview=preview.of(rule, subject, t),
     )
 
 

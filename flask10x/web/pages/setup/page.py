@@ -5,9 +5,9 @@ from typing import Any
 
 from flask import Response, make_response, render_template, request
 
+from flask10x.config import form
 from flask10x.errors import LockTimeout, SettingsError
-from flask10x.readings.numbers import number_meant
-from flask10x.translation import N_, Translation
+from flask10x.translation import N_
 from flask10x.web import administrators, context, preferences
 from flask10x.web.page import Page
 from flask10x.web.pages.setup.changes import SEEN_FIELD, ChangedMeanwhile, NotWritten, seen
@@ -42,6 +42,8 @@ def shown(template: str, status: int = 200, **values: Any) -> tuple[str, int]:
         browser=administrators.browser(),
         token=administrators.form_token(),
         link=own.flask10x("admin-link"),
+        kind_of=form.kind_of,
+        may_be_negative=form.may_be_negative,
         **values,
     )
     return page, status
@@ -101,11 +103,3 @@ def forbidden(_error: Exception) -> tuple[str, int]:
 def refused(message: str, status: int) -> tuple[str, int]:
     """Return a page that says why nothing was changed."""
     return shown("setup/refused.html", status, message=message)
-
-
-def with_nearest(t: Translation, needed: str, text: str) -> str:
-    """Return what a field for a number needs, with what may be meant by its text."""
-    meant = number_meant(text)
-    if not meant:
-        return needed
-    return needed + t(" (did you mean {name}?)", name=meant)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from flask10x.alerts.subjects import name_of
+from flask10x.config import form
 from flask10x.config.alerts.rules import Rule
 from flask10x.database.error_codes import QueryTooLong
 from flask10x.history.local_time import day_of as number_of_day
@@ -178,7 +179,7 @@ def _drawing(view: View, hours: Past, rule: Rule | None, t: Translation) -> Draw
 
 
 def _value(value: float, unit: str) -> str:
-    return f"{rules.number_text(round(value, 2)).replace('-', MINUS)} {unit}".rstrip()
+    return f"{form.number_text(round(value, 2)).replace('-', MINUS)} {unit}".rstrip()
 
 
 def _path(points: list[tuple[float, float]]) -> str:

@@ -1,24 +1,22 @@
 """The form of a rule: its fields, what a template or a chart fills in, and its table."""
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import time
+from dataclasses import dataclass, replace
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
-from flask10x.config.alerts.rules import RULES, Rule, Threshold
+from flask10x.config import form
+from flask10x.config.alerts.rules import RULE_KEYS, RULES, Rule, Threshold
+from flask10x.config.form import Fields
+from flask10x.config.station_keys import ENDPOINT
+from flask10x.config.toml import Key
 from flask10x.readings.labels import column_name, station_name
-from flask10x.readings.numbers import NotTyped, typed_number
 from flask10x.readings.stations import Measurement, Station, Stations
-from flask10x.translation import N_, Translation
-from flask10x.web.pages.setup.page import with_nearest
+from flask10x.translation import N_, Translation, speaking
 
 DIGITS = 10
-HOURS = ("from", "to")
-HOURS_A_DAY, MINUTES_AN_HOUR = 24, 60
 # Of the distance between a limit and the end of its alert, where a form leaves that empty.
 CLEAR_SHARE = 0.1
 LEAST_CLEAR = {"°C": 0.5, "ppm": 50.0, "%": 2.0, "hPa": 1.0, "V": 0.1}
@@ -32,24 +30,6 @@ KINDS = {
     "refused": N_("Readings of a station are rejected"),
 }
 """The kinds that a new rule may be of."""
-LABELS = {
-    "about": N_("What"),
-    "direction": N_("When it"),
-    "value": N_("Value"),
-    "clear": N_("Ends at (empty: a little before that)"),
-    "for_min": N_("For how long, in minutes"),
-    "from": N_("Only from (empty: always)"),
-    "to": N_("to"),
-    "within_min": N_("Within how many minutes"),
-    "after_min": N_("After how many minutes (empty: learned from each station)"),
-    "readings": N_("In how many readings"),
-    "free_percent": N_("Less free than, in percent"),
-    "after_h": N_("After how many hours"),
-    "stations": N_("Stations"),
-    "channels": N_("Send to"),
-}
-# Nothing is learned of it.
-LABELS_OF_KIND = {"replica": {"after_min": N_("For how long, in minutes")}}
 DIRECTIONS = {
     "threshold": {"above": N_("is above"), "below": N_("is below")},
     "rate": {"rise": N_("rises by"), "fall": N_("falls by")},
@@ -63,7 +43,10 @@ USUAL = {
     "failed_sensor": {"readings": "10"},
     "refused": {"readings": "10", "within_min": "60"},
 }
-FIELDS = (*LABELS, "kind", "name")
+LISTS = ("stations", "channels")
+FIELD_OF_KEY = dict.fromkeys(("above", "below", "rise", "fall"), "value")
+FIELD_OF_KEY |= {"station": "about", "measurement": "about"}
+"""The fields that a form has in the place of keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,140 +150,65 @@ def _names(station: Station) -> str:
     return f"{station.endpoint} {station.label} {station.label_ja}"
 
 
-def of_rule(kind: str, table: Mapping[str, Any], rule: Rule | None) -> dict[str, Any]:
+def keys_of(kind: str) -> tuple[Key, ...]:
+    """Return the keys of a rule of this kind, with those of all kinds that a form has."""
+    return (*RULES[kind][1], *RULE_KEYS[2:])
+
+
+def of_rule(kind: str, table: Mapping[str, Any], rule: Rule | None) -> Fields:
     """Return the fields of a rule of the file; `rule` has the defaults of what it leaves out."""
-    values: dict[str, Any] = {"kind": kind, "channels": [*table.get("channels", ())]}
-    for key in RULES[kind][1]:
-        value = table.get(key.name)
-        if value is None and rule is not None:
-            value = _default(key.name, getattr(rule, key.field))
-        if key.name in ("stations", "channels"):
-            values[key.name] = [*table.get(key.name, ())]
-        elif value is not None:
-            values[key.name] = _text(value)
+    values = form.fields_of(keys_of(kind), table, rule) | {"kind": kind}
+    # Of all stations and channels no box is ticked.
+    values["stations"], values["channels"] = [*table.get("stations", ())], [*table.get("channels", ())]
     if "station" in values:
-        values["about"] = f"{values.pop('station')}.{values.pop('measurement', '')}"
+        values["about"] = f"{values['station']}.{values['measurement']}"
     for direction in DIRECTIONS.get(kind, ()):
-        if direction in values:
-            values |= {"direction": direction, "value": values.pop(direction)}
+        if values[direction]:
+            values |= {"direction": direction, "value": values[direction]}
     return values
 
 
-def _text(value: Any) -> str:
-    """A value of the file as a form has it."""
-    if isinstance(value, time):
-        return f"{value:%H:%M}"
-    return number_text(value) if isinstance(value, int | float) else str(value)
-
-
-_UNITS_SEC = {"min": 60, "h": 3600}
-
-
-def _default(name: str, value: Any) -> Any:
-    """The value of a field as its key has it."""
-    unit = name.rpartition("_")[2]
-    return value / _UNITS_SEC[unit] if value is not None and unit in _UNITS_SEC else value
-
-
-def sent(fields: MultiDict[str, str]) -> dict[str, Any]:
+def sent(kind: str, typed: MultiDict[str, str]) -> Fields:
     """Return the fields of a form, or of an address that fills it in."""
-    lists = ("stations", "channels")
-    values: dict[str, Any] = {name: fields.get(name, "").strip() for name in FIELDS}
-    return values | {name: fields.getlist(name) for name in lists}
+    names = ("about", "direction", "value", "name", *(key.name for key in keys_of(kind)))
+    values: Fields = {name: typed.get(name, "").strip() for name in names}
+    return values | {"kind": kind} | {name: typed.getlist(name) for name in LISTS}
 
 
-def number_text(value: float) -> str:
-    """Return `3` for 3.0, and at most ten digits."""
-    return f"{value:.{DIGITS}g}"
-
-
-@dataclass(slots=True)
-class Reader:
-    """Makes the table of a rule of a form; `problems` has what is wrong, by field."""
-
-    stations: Stations
-    t: Translation
-    values: Mapping[str, Any]
-    problems: dict[str, str]
-
-    def table(self) -> dict[str, Any]:
-        """Return the keys of the table; incomplete where something is wrong."""
-        kind = self.values["kind"]
-        keys = [key.name for key in RULES[kind][1]]
-        table: dict[str, Any] = {}
-        if "stations" in keys:
-            table["stations"] = self.values["stations"] or None
-        if "station" in keys:
-            self._add_subject(table)
-        for name in keys:
-            if name in HOURS:
-                table[name] = self._clock(name)
-            elif name in LABELS and name not in ("stations", "clear"):
-                table[name] = self._number(name, is_needed=name in ("within_min", "readings"))
-        if "clear" in keys:
-            table["clear"] = self._clear(table)
-        return table | {"channels": self.values["channels"] or None}
-
-    def _add_subject(self, table: dict[str, Any]) -> None:
-        station, _, column = self.values["about"].partition(".")
-        if self._measurement() is None:
-            self.problems["about"] = self.t("choose a measurement")
-        table |= {"station": station, "measurement": column}
-        directions = DIRECTIONS.get(self.values["kind"])
-        if directions is None:
-            return
-        direction = self.values["direction"]
-        if direction not in directions:
-            direction = next(iter(directions))
-        table |= dict.fromkeys(directions)
-        table[direction] = self._number("value", is_needed=True)
-
-    def _measurement(self) -> Measurement | None:
-        endpoint, _, column = self.values["about"].partition(".")
-        station = self.stations.by_endpoint.get(endpoint)
-        measurements = station.measurements if station else ()
-        return next((one for one in measurements if one.column == column), None)
-
-    def _number(self, name: str, *, is_needed: bool) -> float | int | None:
-        text = self.values.get(name, "")
-        if not text:
-            if is_needed:
-                self.problems[name] = self.t("a number is needed")
-            return None
-        try:
-            value = typed_number(text)
-        except NotTyped:
-            needed = self.t("a number such as 25 or -15.5 is needed")
-            self.problems[name] = with_nearest(self.t, needed, text)
-            return None
-        return int(value) if float(value).is_integer() else value
-
-    def _clock(self, name: str) -> str | None:
-        """A time of the day as the file has it; None for an empty field."""
-        text = unicodedata.normalize("NFKC", self.values.get(name, ""))
-        match = re.fullmatch(r"([0-9]{1,2})[:.時]?([0-9]{2})?分?(:[0-9]{2})?", text)
-        if not text:
-            return None
-        hour, minute = (int(match[1]), int(match[2] or 0)) if match else (HOURS_A_DAY, 0)
-        if hour >= HOURS_A_DAY or minute >= MINUTES_AN_HOUR:
-            self.problems[name] = self.t("a time such as 18:00 is needed, or nothing")
-            return None
-        return f"{hour:02}:{minute:02}"
-
-    def _clear(self, table: Mapping[str, Any]) -> float | int | None:
-        """The value at which the alert ends: that of the form, or one a little before the limit."""
-        is_above = table["above"] is not None
-        limit = table["above"] if is_above else table["below"]
-        value = self._number("clear", is_needed=False)
-        measurement = self._measurement()
-        if limit is None or measurement is None:
-            return value
-        if value is None:
-            return _usual_clear(limit, measurement, is_above=is_above)
-        if (value > limit) if is_above else (value < limit):
+def table_of(
+    values: Mapping[str, Any], stations: Stations, t: Translation
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the keys of the rule of a form, None where one goes, and what is wrong, by field."""
+    kind = values["kind"]
+    endpoint, _, column = values.get("about", "").partition(".")
+    directions = DIRECTIONS.get(kind, {})
+    direction = values.get("direction", "")
+    direction = direction if direction in directions else next(iter(directions), "")
+    typed = {**values, "station": endpoint, "measurement": column}
+    if directions:
+        typed |= dict.fromkeys(directions, "") | {direction: values.get("value", "")}
+    keys = [
+        replace(key, needed=key.name == direction or (key.needed and key.name != "clear"))
+        for key in keys_of(kind)
+    ]
+    with speaking(t.language):
+        table, problems = form.table_of(keys, typed)
+    problems = {FIELD_OF_KEY.get(key, key): text for key, text in problems.items()}
+    if "station" not in table:
+        return table, problems
+    station = stations.by_endpoint.get(endpoint)
+    measurements = {one.column: one for one in station.measurements} if station else {}
+    of = measurements.get(column)
+    if of is None:
+        problems["about"] = t("choose a measurement")
+    elif kind == "threshold" and table[direction] is not None:
+        limit, clear, is_above = table[direction], table["clear"], direction == "above"
+        if clear is None and "clear" not in problems:
+            table["clear"] = _usual_clear(limit, of, is_above=is_above)
+        elif clear is not None and ((clear > limit) if is_above else (clear < limit)):
             text = N_("at most {limit} is needed") if is_above else N_("at least {limit} is needed")
-            self.problems["clear"] = self.t(text, limit=number_text(limit))
-        return value
+            problems["clear"] = t(text, limit=form.number_text(limit))
+    return table, problems
 
 
 def _usual_clear(limit: float, of: Measurement, *, is_above: bool) -> float | int:
@@ -314,16 +222,15 @@ def _usual_clear(limit: float, of: Measurement, *, is_above: bool) -> float | in
 
 def name_for(values: Mapping[str, Any], taken: Iterable[str]) -> str:
     """Return a name for a new rule: `freezer_temperature_above`."""
-    kind = values["kind"]
+    kind, stations = values["kind"], values.get("stations", ())
     words = [kind]
-    if values["about"] and kind not in DIRECTIONS:
-        words = [*values["about"].split("."), kind]
-    elif kind in DIRECTIONS:
-        words = [*values["about"].split("."), values["direction"] or kind]
-    elif len(values["stations"]) == 1:
-        words = [*values["stations"], kind]
-    # With a number even where it would be built in: a rule of such a name changes that one.
+    if values.get("about"):
+        words = [*values["about"].split("."), values.get("direction") or kind]
+    elif len(stations) == 1:
+        words = [*stations, kind]
     name = re.sub(r"[^a-z0-9_-]+", "_", "_".join(words))[: NAME_CHARS - 3]
+    name = name if ENDPOINT.fullmatch(name) else kind
+    # With a number even where it would be built in: a rule of such a name changes that one.
     names = {*taken, *RULES}
     numbered = (name, *(f"{name}_{n}" for n in range(2, len(names) + 3)))
     return next(each for each in numbered if each not in names)

@@ -1,8 +1,7 @@
 """`/setup/start`: a new installation in a few steps, each of which can be left out."""
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
@@ -11,15 +10,14 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.config import settings as settings_file
-from flask10x.config.readers import WrongEntry
-from flask10x.config.settings import PREFIX, READERS, Settings
+from flask10x.config.settings import Settings
 from flask10x.readings.times import local_text, zone_name_of
 from flask10x.runtime import setup_files
 from flask10x.system import clock
 from flask10x.system.address import addresses
-from flask10x.translation import N_, Translation
+from flask10x.translation import N_
 from flask10x.web import administrators, context, preferences
-from flask10x.web.pages.setup import changes, senders
+from flask10x.web.pages.setup import changes, house, senders
 from flask10x.web.pages.setup.page import blueprint, shown
 from flask10x.web.pages.status.commands import shell
 
@@ -46,33 +44,20 @@ def as_start() -> tuple[str, int]:
 @blueprint.get("/setup/start/<step>")
 def as_step(step: str) -> tuple[str, int]:
     """One of the steps, or `done`; 404 for another."""
-    settings = context.store().settings
     if step == "done" and administrators.browser():
         administrators.administrators().begin()
-    fields = {name: _text(settings, name) for name in FIELDS.get(step, ())}
-    return _step(step, fields, {})
+    return _step(step, house.present() if step in FIELDS else {}, {})
 
 
 @blueprint.post("/setup/start/<step>", guard="setup")
 def save_step(step: str) -> AnyResponse | tuple[str, int]:
     """Keep what was typed, and go on; 400 with the form as it was sent when something is wrong."""
-    browser, t, settings = administrators.required(), preferences.texts(), context.store().settings
+    browser = administrators.required()
     if step not in FIELDS:
         abort(404)
-    names = [name for name in FIELDS[step] if not changes.place_elsewhere(name)]
-    fields = {name: request.form.get(name, "").strip() for name in names}
-    changed = {name: text for name, text in fields.items() if text != _text(settings, name)}
-    problems = {name: why for name, text in changed.items() if (why := _problem(name, text, t))}
+    fields, problems = house.save(browser, FIELDS[step])
     if problems:
-        return _step(step, {n: _text(settings, n) for n in FIELDS[step]} | fields, problems)
-
-    def put(document: MutableMapping[str, Any]) -> None:
-        for name, text in changed.items():
-            changes.put(document, name, text or None)
-
-    if changed:
-        name = ", ".join(PREFIX + name.upper() for name in changed)
-        changes.make(browser, changes.settings_edit(name, put))
+        return _step(step, fields, problems)
     return redirect(url_for("setup.as_step", step=_beside(step, 1)), 303)
 
 
@@ -92,7 +77,7 @@ def _step(step: str, fields: Mapping[str, str], problems: Mapping[str, str]) -> 
         onward=_beside(step, 1),
         fields=fields,
         problems=problems,
-        elsewhere={name: changes.place_elsewhere(name) for name in fields},
+        elsewhere=house.places_elsewhere(),
         seen=changes.seen(setup_files.present(setup_files.paths(settings)[settings_file.NAME])),
         zones=_zones() if step == "place" else (),
         zone=zone_name_of(settings.zone),
@@ -109,28 +94,6 @@ def _beside(step: str, by: int) -> str:
     """The step after or before it; empty before the first one and after the last."""
     all_steps = ["", *STEPS, "done", ""]
     return all_steps[all_steps.index(step) + by]
-
-
-def _text(settings: Settings, name: str) -> str:
-    value = getattr(settings, name)
-    if name == "timezone":
-        return value or zone_name_of(settings.zone)
-    if name == "place":
-        return f"{value.latitude:g},{value.longitude:g}" if value else ""
-    return str(value)
-
-
-def _problem(name: str, text: str, t: Translation) -> str:
-    try:
-        if text:
-            READERS[name](text)
-    except WrongEntry:
-        return {
-            "house_name": t("a name of at most 40 characters in one line is needed"),
-            "timezone": t("a zone such as Asia/Tokyo is needed"),
-            "place": t("latitude and longitude in degrees such as 35.68,139.77 are needed"),
-        }[name]
-    return ""
 
 
 @cache

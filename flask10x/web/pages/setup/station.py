@@ -3,40 +3,42 @@
 The forms are about the file as it is, also while the workers still read it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flask10x.config import station_file, station_text, toml
-from flask10x.config.readers import WrongEntry
+from flask10x.config import form, station_file, station_text, toml
+from flask10x.config.form import Fields
 from flask10x.config.station_keys import BAND_KEYS, MEASUREMENT_KEYS, STATION_KEYS
-from flask10x.config.toml import Mistake
+from flask10x.config.toml import Key, Mistake
 from flask10x.errors import SettingsError
 from flask10x.readings.bands import USUAL, Band
 from flask10x.readings.labels import COLUMNS, band_name, station_name
-from flask10x.readings.numbers import NotTyped, typed_number
 from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
 from flask10x.runtime import setup_files
-from flask10x.translation import chosen, translation
 from flask10x.translation import message as _
+from flask10x.translation import translation
 from flask10x.web import context
 from flask10x.web.pages.setup import stations
 from flask10x.web.pages.setup.changes import Edit
-from flask10x.web.pages.setup.page import with_nearest
 
-Fields = dict[str, str]
-"""What a form has, by the names of its fields; a box that is not ticked is empty."""
 Table = MutableMapping[str, Any]
-TICKED = "on"
+Tables = list[tuple[tuple[str, ...], dict[str, Any]]]
+"""Tables of the file by their names from the outside in, and what becomes of their keys."""
 # How many thresholds a form has beside those that are there.
 FREE_BANDS = 2
-TEXTS = ("label", "label_ja", "icon", "tile_main", "tile_second", "chart")
-NUMBERS = ("interval_sec", "altitude_m")
-BOXES = ("outside",)
+KEYS = form.named(
+    STATION_KEYS,
+    *("label", "label_ja", "icon", "tile_main", "tile_second", "chart", "interval_sec"),
+    *("altitude_m", "outside"),
+)
+"""Those of a station that the form has, and those of each of its measurements."""
+NAMED_KEYS = form.named(MEASUREMENT_KEYS, "label", "label_ja")
 LIMITS = ("minimum", "maximum")
-# The fields of a threshold: on which side of the limit it is, and the keys of the file.
+OTHER_KEYS = form.named(MEASUREMENT_KEYS, *LIMITS, "hidden")
 BAND_FIELDS = ("side", "limit", "level", "label", "label_ja")
+"""The fields of a threshold: on which side of the limit it is, and the keys of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def order_edit(of: File, endpoints: Sequence[str]) -> Edit:
 
     def edit(document: Table) -> None:
         for place, name in enumerate(names, 1):
-            _inner(document, "stations", name)["order"] = place
+            toml.inner(document, "stations", name)["order"] = place
 
     is_same = names == [station.endpoint for station in of.stations.ordered]
     data = of.data if is_same else toml.edited(of.beginning, edit)
@@ -99,23 +101,22 @@ def moved(endpoints: Sequence[str], name: str, by: int) -> list[str]:
 
 def fields_of(station: Station) -> Fields:
     """Return what the form of a station shows."""
-    fields = {key: getattr(station, key) for key in TEXTS}
-    fields |= {key: _written(getattr(station, key)) for key in NUMBERS}
-    fields |= {key: TICKED if getattr(station, key) else "" for key in BOXES}
+    fields = form.fields_of(KEYS, {}, station)
     # A built-in station is called otherwise on pages than in programs.
     fields["label"] = station_name(station, translation("en"))
     japanese = station_name(station, translation("ja"))
     fields["label_ja"] = station.label_ja or (japanese if japanese != fields["label"] else "")
     for measurement in station.measurements:
         of = measurement.column
-        fields[f"{of}.hidden"] = TICKED if measurement.hidden else ""
-        if is_named(measurement):
-            fields |= {f"{of}.{key}": getattr(measurement, key) for key in ("label", "label_ja")}
-        fields |= {f"{of}.{key}": _written(getattr(measurement, key)) for key in LIMITS}
+        fields |= form.fields_of(_keys_of(measurement), {}, measurement, f"{of}.{{}}")
         fields[f"{of}.usual"] = ""
         for number, band in enumerate(station.bands_of(measurement)):
             fields |= _band_fields(f"{of}.bands.{number}", band)
     return fields
+
+
+def _keys_of(measurement: Measurement) -> list[Key]:
+    return [*(NAMED_KEYS if is_named(measurement) else ()), *OTHER_KEYS]
 
 
 def band_numbers(station: Station, measurement: Measurement) -> range:
@@ -137,16 +138,12 @@ def usual_bands(station: Station, measurement: Measurement) -> Sequence[Band]:
     return () if station.outside else USUAL.get((measurement.quantity, measurement.unit), ())
 
 
-def _written(number: float | None) -> str:
-    return "" if number is None else f"{number:.15g}"
-
-
 def _band_fields(prefix: str, band: Band) -> Fields:
     limit = band.below if band.above is None else band.above
     label, japanese = (band_name(band, translation(code)) for code in ("en", "ja"))
     values = {
         "side": "below" if band.above is None else "above",
-        "limit": _written(limit),
+        "limit": "" if limit is None else form.number_text(limit),
         "level": band.level,
         "label": label,
         "label_ja": "" if japanese == label else japanese,
@@ -160,7 +157,7 @@ def sent(station: Station, form: Mapping[str, str]) -> Fields:
     A field that the form does not have is as it was; a box that it does not have is not ticked.
     """
     fields = fields_of(station)
-    boxes = [name for name in fields if name.rpartition(".")[2] in (*BOXES, "hidden", "usual")]
+    boxes = [n for n in fields if n.rpartition(".")[2] in ("outside", "hidden", "usual")]
     fields |= dict.fromkeys(boxes, "")
     for measurement in station.measurements:
         for place in band_numbers(station, measurement):
@@ -173,171 +170,93 @@ def sent(station: Station, form: Mapping[str, str]) -> Fields:
 def edit_of(of: File, station: Station, fields: Fields) -> Edit:
     """Return the edit that makes the station as the form says, and leaves all else as it is.
 
-    Raises Mistakes, and SettingsError where the change has to be made by hand.
+    Raises Mistakes, and SettingsError where the change has to be made by hand. Call it within
+    `speaking`.
     """
-    if wrong_limits := _lost_limits(station, fields):
-        raise Mistakes(wrong_limits)
-    edits = [*_edits(station, fields)]
+    tables, problems = _tables(station, fields)
+    if problems:
+        raise Mistakes(problems)
 
     def edit(document: Table) -> None:
-        for path, value in edits:
-            _set(document, path, value)
+        for path, values in tables:
+            if any(value is not None for value in values.values()):
+                toml.inner(document, *path)
+            table = document
+            for name in path:
+                table = table.get(name, {})
+            toml.put(table, values)
 
-    data = toml.edited(of.beginning, edit) if edits else of.data
-    wrong = station_file.mistakes(data, of.path) if data is not None else []
-    if wrong:
-        raise Mistakes(dict(_problem(one, station, fields) for one in reversed(wrong)))
+    is_same = not any(values for _path, values in tables)
+    data = of.data if is_same else toml.edited(of.beginning, edit)
+    for one in reversed(station_file.mistakes(data, of.path) if data is not None else []):
+        problems |= _problem(one, station, fields)
+    if problems:
+        raise Mistakes(problems)
     return Edit("changed", station.endpoint, of.path, of.data, data)
 
 
-def _lost_limits(station: Station, fields: Fields) -> Fields:
-    """Limits that were emptied of measurements that cannot be without: no key says so."""
-    built_in = BUILT_IN.by_endpoint.get(station.endpoint)
-    return {
-        f"{one.column}.{key}": _(
-            "the measurement is built in and keeps a limit: {limit}, or another one"
-        ).format(limit=_written(getattr(one, key)))
-        for one in (built_in.measurements if built_in else ())
-        for key in LIMITS
-        if getattr(one, key) is not None and not fields[f"{one.column}.{key}"]
-    }
-
-
-_Edits = Iterator[tuple[tuple[str, ...], Any]]
-"""Keys of the file with their tables, and what they become; None: they go."""
-
-
-def _edits(station: Station, fields: Fields) -> _Edits:
-    before, endpoint = fields_of(station), station.endpoint
-    changed = {name for name in before if fields.get(name, "") != before[name]}
-    table = ("stations", endpoint)
+def _tables(station: Station, fields: Fields) -> tuple[Tables, Fields]:
+    """What the form changes of each table of the station, and what is wrong, by field."""
+    before, top = fields_of(station), ("stations", station.endpoint)
+    changed = {name for name in before if fields[name] != before[name]}
     if "label" in changed and fields["label_ja"]:
         # Without a name of its own the Japanese page had the new one, too.
         changed.add("label_ja")
-    built_in = BUILT_IN.by_endpoint.get(endpoint)
-    for key in (*TEXTS, *NUMBERS, *BOXES):
-        if key in changed:
-            yield (*table, key), _value(key, fields[key], built_in)
+    built_in = BUILT_IN.by_endpoint.get(station.endpoint)
+    # A station without any name would be called by its path.
+    keys = [form.needed(k) if k.name == "label" and built_in is None else k for k in KEYS]
+    own, problems = form.table_of([key for key in keys if key.name in changed], fields)
+    if "outside" in own and built_in is not None and built_in.outside:
+        own["outside"] = None if fields["outside"] else False
+    tables: Tables = [(top, own)]
+    limited = {m.column: m for m in built_in.measurements} if built_in else {}
     for measurement in station.measurements:
         column = measurement.column
-        own = (*table, "measurements", column)
-        for key in ("label", "label_ja", *LIMITS, "hidden"):
-            if f"{column}.{key}" in changed:
-                yield (*own, key), _value(key, fields[f"{column}.{key}"])
-        yield from _band_edits(own, station, measurement, fields)
+        keys = [key for key in _keys_of(measurement) if f"{column}.{key.name}" in changed]
+        table, wrong = form.table_of(keys, fields, f"{column}.{{}}")
+        bands, wrong_bands = _bands(column, fields)
+        problems |= wrong | wrong_bands
+        if fields[f"{column}.usual"]:
+            table["bands"] = None
+        elif bands != _bands(column, before)[0]:
+            table["bands"] = bands if bands or usual_bands(station, measurement) else None
+        tables.append(((*top, "measurements", column), table))
+        for key in LIMITS if column in limited else ():
+            limit = getattr(limited[column], key)
+            if limit is not None and not fields[f"{column}.{key}"]:
+                text = _("the measurement is built in and keeps a limit: {limit}, or another one")
+                problems[f"{column}.{key}"] = text.format(limit=form.number_text(limit))
+    return tables, problems
 
 
-def _value(key: str, text: str, built_in: Station | None = None) -> Any:
-    """What the file has for a field; None where its key goes."""
-    if key in ("outside", "hidden"):
-        is_ticked = text == TICKED
-        usual = bool(built_in and key == "outside" and built_in.outside)
-        return None if is_ticked is usual else is_ticked
-    if key in (*NUMBERS, *LIMITS):
-        return None if not text else number(text)
-    # A station without any name would be called by its path.
-    return text if text or (key == "label" and built_in is None) else None
-
-
-def number(text: str) -> int | float | str:
-    """Return the number that people have typed, in full width, too; the text where it is none."""
-    try:
-        return typed_number(text)
-    except NotTyped:
-        return text
-
-
-def _band_edits(
-    path: tuple[str, ...], station: Station, measurement: Measurement, fields: Fields
-) -> _Edits:
-    own, of = (*path, "bands"), measurement.column
-    if fields[f"{of}.usual"] == TICKED:
-        yield own, None
-        return
-    names = [name for name in fields if name.startswith(f"{of}.bands.")]
-    before = fields_of(station)
-    bands = [band for _place, band in _band_rows(of, fields)]
-    unchanged = _band_rows(of, {name: before.get(name, "") for name in names})
-    if bands != [band for _place, band in unchanged]:
-        yield own, bands if bands or usual_bands(station, measurement) else None
-
-
-def _band_rows(of: str, fields: Fields) -> list[tuple[int, dict[str, Any]]]:
-    """The number of each row of the form in which something is typed, and its table.
+def _bands(column: str, fields: Fields) -> tuple[list[dict[str, Any]], Fields]:
+    """The tables of the thresholds of a form in which something is typed, and what is wrong.
 
     A threshold goes when its limit and its name are emptied.
     """
-    rows = []
+    by_name = {key.name: key for key in BAND_KEYS}
+    bands, problems = [], {}
     for place in range(station_file.MAX_BANDS):
-        row = {key: fields.get(f"{of}.bands.{place}.{key}", "") for key in BAND_FIELDS}
-        if row["limit"] or row["label"]:
-            side = "below" if row["side"] == "below" else "above"
-            band: dict[str, Any] = {side: number(row["limit"])}
-            if row["level"] not in ("", "notice"):
-                band["level"] = row["level"]
-            band["label"] = row["label"]
-            if row["label_ja"]:
-                band["label_ja"] = row["label_ja"]
-            rows.append((place, band))
-    return rows
+        row = {key: fields.get(f"{column}.bands.{place}.{key}", "") for key in BAND_FIELDS}
+        if not row["limit"] and not row["label"]:
+            continue
+        side = "below" if row["side"] == "below" else "above"
+        keys = [form.needed(by_name[side]), *(by_name[key] for key in BAND_FIELDS[2:])]
+        table, wrong = form.table_of(keys, row | {side: row["limit"]})
+        # What is usual is not written.
+        usual = (None, "notice")
+        bands.append({key: value for key, value in table.items() if value not in usual})
+        for key, text in wrong.items():
+            problems[f"{column}.bands.{place}.{'limit' if key == side else key}"] = text
+    return bands, problems
 
 
-def _inner(document: Table, *names: str) -> Table:
-    table = document
-    for name in names:
-        if name not in table:
-            table[name] = {}
-        table = table[name]
-    return table
-
-
-def _set(document: Table, path: tuple[str, ...], value: Any) -> None:
-    *tables, key = path
-    if value is not None:
-        _inner(document, *tables)[key] = value
-        return
-    table = document
-    for name in tables:
-        if name not in table:
-            return
-        table = table[name]
-    table.pop(key, None)
-
-
-_READERS: dict[str, Callable[[Any], Any]] = {
-    key.name: key.read for key in (*BAND_KEYS, *MEASUREMENT_KEYS, *STATION_KEYS)
-}
-
-
-def _problem(mistake: Mistake, station: Station, fields: Fields) -> tuple[str, str]:
-    """The field of a mistake, and what is needed there."""
+def _problem(mistake: Mistake, station: Station, fields: Fields) -> Fields:
+    """What keys mean to each other, at the field of one of them, or under `file`."""
     top, endpoint, *rest = (*mistake.path, "", "")
-    names = [name for name in rest if name != ""]
+    names = [str(name) for name in rest if name not in ("", "measurements")]
+    field = ".".join(names[:2] if names[1:2] == ["bands"] else names)
     if (top, endpoint) != ("stations", station.endpoint):
-        return "file", mistake.text
-    if names[:1] == ["measurements"]:
-        names = names[1:]
-    field = _field(names, fields)
-    if field not in fields and not field.endswith(".bands"):
-        return "file", mistake.text
-    key = str(names[-1])
-    text = fields.get(field, "")
-    is_number = key in (*NUMBERS, *LIMITS, "above", "below")
-    try:
-        _READERS[key](number(text) if is_number else text)
-    except WrongEntry as error:
-        is_text = is_number and isinstance(number(text), str)
-        return field, with_nearest(chosen(), error.needed, text) if is_text else error.needed
-    except KeyError:
-        pass
-    return field, mistake.reason
-
-
-def _field(names: Sequence[str | int], fields: Fields) -> str:
-    """The name of the field of these names in the table of the station."""
-    if len(names) > 2 and names[1] == "bands":  # noqa: PLR2004
-        column, _bands, place, *key = names
-        row = _band_rows(str(column), fields)[int(place)][0]
-        end = "limit" if not key or key[0] in ("above", "below") else key[0]
-        return f"{column}.bands.{row}.{end}"
-    return ".".join(map(str, names))
+        return {"file": mistake.text}
+    is_field = field in fields or field.endswith(".bands")
+    return {field: mistake.reason} if is_field else {"file": mistake.text}

@@ -7,6 +7,7 @@ from typing import Any
 from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
 
+from flask10x.config.form import Fields
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.errors import SettingsError
 from flask10x.readings.bands import LEVELS
@@ -20,7 +21,7 @@ from flask10x.web.icons import ICONS
 from flask10x.web.pages.home import model as home
 from flask10x.web.pages.setup import changes, station
 from flask10x.web.pages.setup.page import blueprint, shown
-from flask10x.web.pages.setup.station import Fields, File, Mistakes
+from flask10x.web.pages.setup.station import File, Mistakes
 from flask10x.web.read_errors import UNREADABLE
 
 log = logging.getLogger(__name__)

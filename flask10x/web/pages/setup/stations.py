@@ -3,16 +3,16 @@
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.config import station_file, station_keys, station_proposal, station_text
-from flask10x.config.readers import WrongEntry, number
+from flask10x.config import form, station_file, station_proposal, station_text
 from flask10x.config.settings import Settings
-from flask10x.config.station_keys import LABEL_CHARS
+from flask10x.config.station_keys import LABEL_CHARS, MEASUREMENT_KEYS, STATION_KEYS
 from flask10x.config.station_proposal import (
     USUAL_MEASUREMENTS,
     example_of,
@@ -24,7 +24,6 @@ from flask10x.config.station_proposal import (
 from flask10x.database.station_columns import add_missing
 from flask10x.errors import LockTimeout, SettingsError
 from flask10x.readings.labels import COLUMNS
-from flask10x.readings.numbers import typed_number
 from flask10x.readings.parse import InvalidBody, decode
 from flask10x.readings.stations import Measurement, Station
 from flask10x.recording import rejected
@@ -32,14 +31,22 @@ from flask10x.recording.rejected import RejectedRow, Waiting
 from flask10x.recording.unknown_paths import LATEST_BODY_BYTES
 from flask10x.runtime import setup_files
 from flask10x.runtime.administrators import Browser
-from flask10x.translation import Translation, translation
+from flask10x.translation import Translation, speaking, translation
 from flask10x.web import context
 from flask10x.web.ingest.unknown_station import can_be_endpoint
 from flask10x.web.pages.setup import changes
 from flask10x.web.pages.setup.changes import Edit
-from flask10x.web.pages.setup.page import with_nearest
 
 log = logging.getLogger(__name__)
+KEYS = [
+    form.needed(key) if key.name == "label" else key
+    for key in form.named(STATION_KEYS, "label", "label_ja", "csv_file", "mqtt_topic")
+]
+"""Those of a new station, of each of its measurements, and of one that has no name yet."""
+LIMIT_KEYS = [
+    replace(k, needed=False) for k in form.named(MEASUREMENT_KEYS, "unit", "minimum", "maximum")
+]
+NAMED_KEYS = form.named(MEASUREMENT_KEYS, "label", "label_ja")
 UNITS = tuple(dict.fromkeys(usual.unit for usual in USUAL_MEASUREMENTS if usual.unit))
 
 
@@ -153,128 +160,75 @@ def fields_of(candidate: Candidate) -> dict[str, str]:
         m, n = row.measurement, row.number
         limits = {f"{name}-{n}": getattr(m, name) for name in ("minimum", "maximum")}
         fields |= {f"take-{n}": "1", f"unit-{n}": m.unit}
-        fields |= {f"name-{n}": m.label, f"name_ja-{n}": m.label_ja}
-        fields |= {name: "" if v is None else f"{v:.12g}" for name, v in limits.items()}
+        fields |= {f"label-{n}": m.label, f"label_ja-{n}": m.label_ja}
+        fields |= {n: "" if v is None else form.number_text(v) for n, v in limits.items()}
     return fields
 
 
-class Form:
-    """What was typed: the station that it makes, and by the names of fields what is wrong."""
+def station_of(
+    candidate: Candidate, fields: Mapping[str, str], t: Translation
+) -> tuple[Station, form.Fields]:
+    """Return the station that a form makes, and what is wrong, by field.
 
-    def __init__(self, candidate: Candidate, fields: Mapping[str, str], t: Translation) -> None:
-        """A field that `fields` lacks is as it was proposed."""
-        self.problems: dict[str, str] = {}
-        self._candidate, self._fields, self._t = candidate, fields, t
-        self.station = self._station()
+    A field that `fields` lacks is as it was proposed.
+    """
+    stations, former = context.store().settings.stations, candidate.station
+    with speaking(t.language):
+        table, problems = form.table_of(KEYS, {"csv_file": former.csv_name, **fields})
+    csv_name, topic = table["csv_file"] or former.csv_name, table["mqtt_topic"] or ""
+    for other in stations.all:
+        if other.csv_name.casefold() == csv_name.casefold():
+            text = t("{name} is the file of /{station}", name=csv_name, station=other.endpoint)
+            problems["csv_file"] = text
+        if topic and other.mqtt_topic == topic:
+            text = t("{name} is the topic of /{station}", name=topic, station=other.endpoint)
+            problems["mqtt_topic"] = text
+    measurements = []
+    for row in candidate.rows:
+        changed, wrong = _measurement_of(row, fields, t)
+        problems |= wrong
+        if f"take-{row.number}" in fields or f"unit-{row.number}" not in fields:
+            measurements.append(changed)
+    paths = {one.path for one in measurements}
+    if not measurements:
+        problems["take-0"] = t("choose at least one measurement")
+    elif [m.unit for m in measurements] != [m.unit for m in former.measurements if m.path in paths]:
+        # Another unit is another column, and maybe another quantity.
+        pairs = [(m.path, m.unit) for m in measurements]
+        built = station_proposal.station_of(former.endpoint, pairs, stations)
+        names = ("label", "label_ja", "minimum", "maximum")
+        measurements = [
+            replace(new, **{name: getattr(m, name) for name in names})
+            for new, m in zip(built.measurements, measurements, strict=True)
+        ]
+    station = replace(
+        former,
+        label=table["label"] or "",
+        label_ja=table["label_ja"] or "",
+        csv_name=csv_name,
+        mqtt_topic=topic,
+        accepts_partial=fields.get("partial") == "accept",
+        measurements=tuple(measurements),
+    )
+    return station, problems
 
-    def _station(self) -> Station:
-        stations, former = context.store().settings.stations, self._candidate.station
-        measurements = tuple(self._measurements())
-        if not measurements:
-            self.problems["take-0"] = self._t("choose at least one measurement")
-        elif [m.unit for m in measurements] != [
-            m.unit for m in former.measurements if m.path in {n.path for n in measurements}
-        ]:
-            # Another unit is another column, and maybe another quantity.
-            pairs = [(m.path, m.unit) for m in measurements]
-            built = station_proposal.station_of(former.endpoint, pairs, stations)
-            names = ("label", "label_ja", "minimum", "maximum")
-            measurements = tuple(
-                replace(new, **{name: getattr(m, name) for name in names})
-                for new, m in zip(built.measurements, measurements, strict=True)
-            )
-        return replace(
-            former,
-            label=self._name("label"),
-            label_ja=self._name("label_ja", may_be_empty=True),
-            csv_name=self._csv_file(),
-            mqtt_topic=self._topic(),
-            accepts_partial=self._fields.get("partial") == "accept",
-            measurements=measurements,
-        )
 
-    def _measurements(self) -> Iterator[Measurement]:
-        for row in self._candidate.rows:
-            m, n = row.measurement, row.number
-            if f"unit-{n}" not in self._fields:
-                yield m
-                continue
-            low, high = self._number(f"minimum-{n}"), self._number(f"maximum-{n}")
-            if low is not None and high is not None and low >= high:
-                self.problems[f"maximum-{n}"] = self._t("has to be above the least value")
-            changed = replace(m, unit=self._unit(f"unit-{n}"), minimum=low, maximum=high)
-            if row.has_own_name:
-                label = self._name(f"name-{n}", may_be_empty=True)
-                label_ja = self._name(f"name_ja-{n}", may_be_empty=True)
-                changed = replace(changed, label=label, label_ja=label_ja)
-            if f"take-{n}" in self._fields:
-                yield changed
-
-    def _topic(self) -> str:
-        text = self._fields.get("mqtt_topic", "").strip()
-        if not text:
-            return ""
-        try:
-            station_keys.topic(text)
-        except WrongEntry:
-            self.problems["mqtt_topic"] = self._t(
-                "a topic such as home/balcony is needed, without + and #"
-            )
-        others = context.store().settings.stations.all
-        if same := next((s for s in others if s.mqtt_topic == text), None):
-            self.problems["mqtt_topic"] = self._t(
-                "{name} is the topic of /{station}", name=text, station=same.endpoint
-            )
-        return text
-
-    def _name(self, field: str, *, may_be_empty: bool = False) -> str:
-        text = self._fields.get(field, "").strip()
-        try:
-            return text if may_be_empty and not text else station_keys.label(text)
-        except WrongEntry:
-            self.problems[field] = self._t(
-                "a name of 1 to {n} characters in one line is needed", n=LABEL_CHARS
-            )
-            return text
-
-    def _csv_file(self) -> str:
-        name = self._fields.get("csv_file", self._candidate.station.csv_name).strip()
-        try:
-            station_keys.csv_file(name)
-        except WrongEntry as error:
-            self.problems["csv_file"] = self._t(error.needed)
-        others = context.store().settings.stations.all
-        same = next((s for s in others if s.csv_name.casefold() == name.casefold()), None)
-        if same:
-            self.problems["csv_file"] = self._t(
-                "{name} is the file of /{station}", name=name, station=same.endpoint
-            )
-        return name
-
-    def _unit(self, field: str) -> str:
-        text = self._fields[field].strip()
-        try:
-            return station_keys.unit(text)
-        except WrongEntry as error:
-            usual = station_keys.same_unit(text)
-            if usual:
-                self.problems[field] = self._t("write it {unit}", unit=usual)
-            else:
-                self.problems[field] = self._t(error.needed)
-            return ""
-
-    def _number(self, field: str) -> float | None:
-        text = self._fields.get(field, "").strip()
-        if not text:
-            return None
-        try:
-            value = typed_number(text)
-            limit: float = number(int(value) if float(value).is_integer() else value)
-        except ValueError:
-            needed = self._t("a number such as -18.5 is needed, or nothing")
-            self.problems[field] = with_nearest(self._t, needed, text)
-            return None
-        return limit
+def _measurement_of(
+    row: Row, fields: Mapping[str, str], t: Translation
+) -> tuple[Measurement, form.Fields]:
+    """The measurement of a row of the form, and what is wrong, by field."""
+    n, keys = row.number, [*LIMIT_KEYS, *(NAMED_KEYS if row.has_own_name else ())]
+    if f"unit-{n}" not in fields:
+        return row.measurement, {}
+    with speaking(t.language):
+        table, problems = form.table_of(keys, fields, f"{{}}-{n}")
+    low, high = table["minimum"], table["maximum"]
+    if low is not None and high is not None and low >= high:
+        problems[f"maximum-{n}"] = t("has to be above the least value")
+    texts: dict[str, Any] = {
+        name: table[name] or "" for name in ("unit", "label", "label_ja") if name in table
+    }
+    return replace(row.measurement, minimum=low, maximum=high, **texts), problems
 
 
 def file_of(settings: Settings) -> Path:

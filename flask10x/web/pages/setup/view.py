@@ -15,10 +15,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.config import environment_file
 from flask10x.config import settings as settings_file
-from flask10x.config.alerts.rules import Alerts
-from flask10x.config.readers import Place, WrongEntry
+from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import (
     FOLDERS,
+    KEYS,
     OF_THE_MASTER,
     PREFIX,
     READERS,
@@ -29,7 +29,7 @@ from flask10x.config.settings import (
 from flask10x.database.paths import shown_name
 from flask10x.errors import SettingsError
 from flask10x.readings.labels import moment
-from flask10x.readings.stations import Station, Stations
+from flask10x.readings.stations import Station
 from flask10x.readings.times import zone_name_of
 from flask10x.recording import rejected
 from flask10x.runtime import setup_files
@@ -109,7 +109,7 @@ def _named(change: Change, t: Translation) -> str:
     """What was changed; a setting of the house as its page calls it."""
     if change.kind != "settings":
         return change.name
-    names = {f"{PREFIX}{name.upper()}": t(title) for name, title in house.TITLES.items()}
+    names = {f"{PREFIX}{name.upper()}": t(key.words) for name, key in KEYS.items()}
     return t.listed([names.get(one, one) for one in change.name.split(", ")])
 
 
@@ -215,11 +215,10 @@ def add(name: str) -> AnyResponse | tuple[str, int]:
     candidate = stations.of_body(name, sent) if sent else stations.candidate(name)
     if candidate is None:
         return as_station(name)
-    form = stations.Form(candidate, request.form, t)
-    problems = form.problems
+    station, problems = stations.station_of(candidate, request.form, t)
     if not problems:
         try:
-            stations.add(browser, form.station, replays="replay" in request.form)
+            stations.add(browser, station, replays="replay" in request.form)
         except (NotWritten, OSError, SettingsError) as error:
             problems = {} if stations.is_added_already(name) else {"file": str(error)}
             if problems and isinstance(error, ChangedMeanwhile):
@@ -229,7 +228,7 @@ def add(name: str) -> AnyResponse | tuple[str, int]:
                 query = urlencode(board | {"path": name, "added": "1"})
                 return redirect(f"{url_for('setup.as_board')}?{query}", 303)
             return redirect(url_for("setup.as_page", _anchor="changes"), 303)
-    return _station(candidate, name, Typed(request.form, problems, form.station))
+    return _station(candidate, name, Typed(request.form, problems, station))
 
 
 @blueprint.post("/setup/stations/<name>/ignore", guard="setup")
@@ -297,29 +296,16 @@ def _rows(settings: Settings, section: str, t: Translation) -> Iterable[Row]:
             yield Row(
                 f"{PREFIX}{row.name.upper()}",
                 t(row.metadata["about"]),
-                _value(settings, row.name, getattr(settings, row.name)),
+                _value(settings, row.name),
                 _source(settings, row.name, t),
             )
 
 
-def _value(settings: Settings, name: str, value: Any) -> str:
-    """The value as it is written in an environment; empty where there is none."""
-    text = "" if value is None else str(value)
-    match value:
-        case Stations() | Alerts():
-            text = value.file
-        case Place():
-            text = f"{value.latitude:g},{value.longitude:g}"
-        case bool():
-            text = text.lower()
-        case frozenset() | tuple():
-            text = ", ".join(sorted(value))
-        case float():
-            text = f"{value:g}"
+def _value(settings: Settings, name: str) -> str:
     # The URL may have a password, and the zone is the system's where none is set.
     if name == "database_url":
-        text = shown_name(settings)
-    return zone_name_of(settings.zone) if name == "timezone" else text
+        return shown_name(settings)
+    return zone_name_of(settings.zone) if name == "timezone" else settings.text_of(name)
 
 
 def _source(settings: Settings, name: str, t: Translation) -> str:

@@ -1,0 +1,146 @@
+"""Keys of a table as the fields of a form: what they show, and the table that they make.
+
+A key says what it is called. Its reader says what is needed, and by its schema of which kind a
+value is. So a form says nothing of a value that the file does not say.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import time
+from typing import Any
+
+from flask10x.config.readers import SCHEMAS, WrongEntry
+from flask10x.config.toml import Key
+from flask10x.readings.numbers import NotTyped, number_meant, typed_number
+from flask10x.translation import chosen
+from flask10x.translation import message as _
+
+Fields = dict[str, Any]
+"""What a form has, by the names of its fields: a text, or the texts of the boxes of a list.
+
+A single box is TICKED or empty.
+"""
+TICKED = "on"
+DIGITS = 15
+# By the end of the name of a key, where its field has seconds.
+_UNITS_SEC = {"min": 60, "h": 3600}
+
+
+def kind_of(key: Key) -> str:
+    """Return the JSON type of a value of the key: `number`, `boolean`, `array` or `string`."""
+    schema = SCHEMAS[key.read]
+    kind = schema.get("type") or schema.get("anyOf", [{}])[0].get("type", "string")
+    return "number" if kind == "integer" else str(kind)
+
+
+def may_be_negative(key: Key) -> bool:
+    """Return whether a number of the key may be below zero."""
+    schema = SCHEMAS[key.read]
+    schema = schema.get("anyOf", [schema])[0]
+    return bool(schema.get("minimum", schema.get("exclusiveMinimum", -1)) < 0)
+
+
+def named(keys: Iterable[Key], *names: str) -> list[Key]:
+    """Return the keys of these names, in their order."""
+    by_name = {key.name: key for key in keys}
+    return [by_name[name] for name in names]
+
+
+def needed(key: Key) -> Key:
+    """Return the key as one whose field may not be empty."""
+    return replace(key, needed=True)
+
+
+def fields_of(
+    keys: Iterable[Key], table: Mapping[str, Any], made: object | None, name: str = "{}"
+) -> Fields:
+    """Return what a form shows of a table of the file.
+
+    `made` is what the table has made: it has the value of each key that the table lacks. The field
+    of a key is called as `name` says.
+    """
+    fields: Fields = {}
+    for key in keys:
+        value = table.get(key.name)
+        if value is None and made is not None:
+            value = getattr(made, key.field)
+            unit_sec = _UNITS_SEC.get(key.name.rpartition("_")[2])
+            if unit_sec and key.field.endswith("_sec") and value is not None:
+                value /= unit_sec
+        fields[name.format(key.name)] = _shown(key, value)
+    return fields
+
+
+def _shown(key: Key, value: Any) -> str | list[str]:
+    match kind_of(key):
+        case "array":
+            return [*value] if value else []
+        case "boolean":
+            return TICKED if value else ""
+        case "number" if isinstance(value, int | float):
+            return number_text(value)
+    if isinstance(value, time):
+        return f"{value:%H:%M}"
+    return "" if value is None else str(value)
+
+
+def number_text(value: float) -> str:
+    """Return `3` for 3.0, and at most fifteen digits."""
+    return f"{value:.{DIGITS}g}"
+
+
+def table_of(
+    keys: Iterable[Key], fields: Mapping[str, Any], name: str = "{}"
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what the file is to have by the fields of a form, and what is wrong, by field.
+
+    A key goes where it is None: its field is empty. Call it within `speaking`.
+    """
+    table: dict[str, Any] = {}
+    problems: dict[str, str] = {}
+    for key in keys:
+        field = name.format(key.name)
+        typed = fields.get(field) or ""
+        typed = typed.strip() if isinstance(typed, str) else typed
+        table[key.name] = None
+        if not typed and not key.needed:
+            continue
+        try:
+            value = (key.typed or _TYPED.get(kind_of(key), lambda text: text))(typed)
+            key.read(value)
+        except WrongEntry as error:
+            is_number = kind_of(key) == "number"
+            problems[field] = with_nearest(error.needed, typed) if is_number else error.needed
+        else:
+            table[key.name] = value
+    return table, problems
+
+
+def number_of(text: str) -> int | float | str:
+    """Return the number that people have typed, in full width, too; the text where it is none."""
+    try:
+        value = typed_number(text)
+    except NotTyped:
+        return text
+    return int(value) if float(value).is_integer() else value
+
+
+_TYPED = {"number": number_of, "boolean": lambda text: text == TICKED}
+
+
+def with_nearest(reason: str, text: str) -> str:
+    """Return what a field for a number needs, with what may be meant by its text."""
+    meant = number_meant(text)
+    return reason + chosen()(" (did you mean {name}?)", name=meant) if meant else reason
+
+
+def typed_clock(text: str) -> str:
+    """Return a time of the day as the file has it: of `9時`, `９：００` or `09:00:00`."""
+    plain = unicodedata.normalize("NFKC", text)
+    match = re.fullmatch(r"([0-9]{1,2})[:.時]?([0-9]{2})?分?(:[0-9]{2})?", plain)
+    hour, minute = (int(match[1]), int(match[2] or 0)) if match else (-1, 0)
+    if not (0 <= hour < 24 and minute < 60):  # noqa: PLR2004
+        raise WrongEntry(text, _("a time such as 18:00 is needed"))
+    return f"{hour:02}:{minute:02}"
