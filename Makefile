@@ -50,7 +50,7 @@ ON_POSTGRES = FLASK10X_TEST_ENGINE=postgres $(BIN)/python -m pytest -n $(PROCESS
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run develop mqtt alerts postgres messages compiled test test-python test-postgres tools tools-postgres soak figures answers docs bench bench-boards bench-engines bench-growth check format format-check lint types migrations wheel deb image release lock lock-check clean
+.PHONY: help run develop mqtt alerts postgres messages lists compiled test test-python test-postgres tools tools-postgres soak figures answers docs bench bench-boards bench-engines bench-growth check format format-check lint types migrations wheel deb image release lock lock-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -135,6 +135,9 @@ answers: $(VENV)/.develop charts ## compare what a house answers at each of its 
 
 messages: $(VENV)/.develop ## bring the Japanese catalogue up to the texts in the code, and compile it
 	$(BIN)/python -m tests.support.messages
+
+lists: $(VENV)/.develop ## write a new setting into deploy/flask10x.env and the tables of the documents
+	$(BIN)/python -m tests.support.setting_lists
 
 docs: $(VENV)/.docs ## build the documents into build/docs, in both languages; warnings and lost links are errors
 	$(BIN)/python docs/site/make_site.py

@@ -15,6 +15,7 @@ from flask10x.web.ingest.batch import ITEMS_MAX
 from flask10x.web.limits import BATCH_MAX_BYTES
 from tests.conftest import MakeSettings
 from tests.contract.test_docs import ROOT, file_of, in_both_languages, read, section, table
+from tests.support import setting_lists
 from tests.web.test_access import READ, WRITE, secret
 
 PACKAGE = ROOT / "flask10x"
@@ -99,3 +100,26 @@ def test_each_folder_is_in_the_table_of_layers(language: str) -> None:
     # What is inside one need not be named, but what is named is there.
     inner = [f"{folder}/{name}" for folder, *names in filter(None, rows) for name in names]
     assert [path for path in inner if not any((PACKAGE / path).glob("*.*"))] == []
+
+
+def test_each_setting_is_in_the_lists_of_them() -> None:
+    text = setting_lists.FILE.read_text(encoding="utf-8")
+    assert setting_lists.in_environment(text) == text, "run `make lists`"
+    for path, language in setting_lists.pages().items():
+        text = path.read_text(encoding="utf-8")
+        assert setting_lists.in_document(text, language) == text, "run `make lists`"
+
+
+def test_a_new_setting_gets_its_lines_with_its_limits() -> None:
+    """In the place that it has among the others, and without a word of its own."""
+    text = setting_lists.FILE.read_text(encoding="utf-8")
+    line = "#FLASK10X_THREADS=2\n"
+    made = setting_lists.in_environment(text.replace(line, ""))
+    before, _, after = made.partition(line)
+    assert re.search(r"\n# [A-Z].*\n# .*\n$", before)
+    assert after.startswith("#FLASK10X_HISTORY_MAX=1000\n")
+    for path, language in setting_lists.pages().items():
+        text = path.read_text(encoding="utf-8")
+        (row,) = re.findall(r"\n\| `FLASK10X_THREADS` .*\n", text)
+        made = setting_lists.in_document(text.replace(row, "\n"), language)
+        assert "\n| `FLASK10X_THREADS` | `2` | `1`–`64` | " in made
