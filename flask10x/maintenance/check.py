@@ -331,7 +331,8 @@ def _copies(settings: Settings, facts: Facts, *, full: bool) -> Iterator[CheckLi
         details["seconds"] = max(0, now_ms() - result.finished_at) // 1000
     line = _line("copies", house.compared(), details)
     if line.level == "FAIL":
-        line = replace(line, text=f"{line.text}: flask10x verify --repair")
+        text = _("{found}: flask10x verify --repair").format(found=line.text)
+        line = replace(line, text=text)
     yield line
 
 

@@ -232,7 +232,8 @@ class Descriptions:
             unit = measurement.unit if measurement else ""
             values["limit"] = f"{limit:.10g} {unit}".rstrip()
         wording = wording_of_rule(rule)
-        return t(wording.entity or wording.title, **values)
+        english = wording.entity or wording.title
+        return t(english, **values)
 
     def _device(self, station: Station | None) -> dict[str, object]:
         if station is None:

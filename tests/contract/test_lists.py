@@ -93,7 +93,7 @@ def test_the_limits_of_requests_are_the_programs(language: str) -> None:
 @in_both_languages
 def test_each_folder_is_in_the_table_of_layers(language: str) -> None:
     text = section(read(file_of("explanation/architecture", language)), LAYERS[language])
-    rows = [re.findall(r"`(\w+)/`", row) for row in re.findall(r"^\| \d \| .*$", text, re.M)]
+    rows = [re.findall(r"`(\w+)/`", row) for row in re.findall(r"^\| \d+ \| .*$", text, re.M)]
     folders = ["locale", *(path.parent.name for path in PACKAGE.glob("*/__init__.py"))]
 
     assert sorted(folder for folder, *_ in filter(None, rows)) == sorted(folders)

@@ -493,7 +493,7 @@ def test_space(settings: Settings, writer: Writer, monkeypatch: pytest.MonkeyPat
     assert findings_of(settings, "space") == [
         "WARN space: There is too little room for a backup: it needs 16.0 MB, 16.0 MB are free."
     ]
-    monkeypatch.setattr(rooms, "room", lambda _folder: Room(15_999_999, 32_000_000))
+    monkeypatch.setattr("flask10x.health.disk.room", lambda _folder: Room(15_999_999, 32_000_000))
     assert findings_of(settings, "space")[0].startswith("FAIL space: The card is nearly full: 16")
 
 

@@ -15,8 +15,8 @@ from flask import make_response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.alerts.delivery.jobs import begin_test, end_test
-from flask10x.alerts.words import trouble_in
 from flask10x.alerts.subjects import sentence
+from flask10x.alerts.words import trouble_in
 from flask10x.config import form, toml
 from flask10x.config.alerts import rules as alert_rules
 from flask10x.config.alerts.rules import (
@@ -360,7 +360,9 @@ def remove_notification() -> Answer:
             text = t("These rules send to {name} alone: change them first: {rules}")
             text = text.format(name=name, rules=t.listed(only))
             return _page(400, message=text)
-        problems = file.change(browser, "channel_removed", name, alerts_file.removed("channels", name))
+        problems = file.change(
+            browser, "channel_removed", name, alerts_file.removed("channels", name)
+        )
     else:
         name = request.form.get("rule", "")
         if not file.table("rules", name):

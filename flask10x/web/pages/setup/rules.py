@@ -159,7 +159,10 @@ def of_rule(kind: str, table: Mapping[str, Any], rule: Rule | None) -> Fields:
     """Return the fields of a rule of the file; `rule` has the defaults of what it leaves out."""
     values = form.fields_of(keys_of(kind), table, rule) | {"kind": kind}
     # Of all stations and channels no box is ticked.
-    values["stations"], values["channels"] = [*table.get("stations", ())], [*table.get("channels", ())]
+    values["stations"], values["channels"] = (
+        [*table.get("stations", ())],
+        [*table.get("channels", ())],
+    )
     if "station" in values:
         values["about"] = f"{values['station']}.{values['measurement']}"
     for direction in DIRECTIONS.get(kind, ()):
