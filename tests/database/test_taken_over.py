@@ -55,8 +55,8 @@ def assert_rows_stay(path: Path, *, has_later: bool) -> None:
     """Each row is there, also those that have another table now."""
     rows = {table: row for table, row in ROWS.items() if table not in MOVED}
     assert stored(path, rows) == rows
-    files = [("current", 5, 2)]
-    rejected = [(7, "data", None)]
+    files: list[tuple[object, ...]] = [("current", 5, 2)]
+    rejected: list[tuple[object, ...]] = [(7, "data", None)]
     if has_later:
         files.append(("archived", 5, 0))
         rejected.append((8, "balcony", 1))
