@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult, Engine, event
 
 from flask10x.database.expressions import LATER
+from flask10x.database.postgres import driver
 
 READS = ("SELECT", "(SELECT", "WITH")
 Explain = Callable[[str], CursorResult[Any]]
@@ -56,6 +57,8 @@ def _waits(arguments: tuple[Any, ...]) -> bool:
 
 def _explain(arguments: tuple[Any, ...], options: str) -> CursorResult[Any]:
     connection: Connection = arguments[0]
-    _, _, statement, values, _context, _ = arguments
+    _, _, statement, values, context, _ = arguments
+    if context.execution_options.get(driver.PREPARE):
+        statement, values = driver.of(connection).prepared(statement, values)
     one = values[0] if isinstance(values, list) else values
     return connection.exec_driver_sql(f"EXPLAIN ({options}) {statement}", one)

@@ -138,7 +138,7 @@ def test_what_waits_for_the_same_batch_of_another_connection_fails_behind_it(
     assert hosts.run(NAMED, "queue %") == [("queue a#00000000000000", 200)]
 
 
-def test_a_note_under_a_plain_name_is_found_and_that_of_another_host_stays(
+def test_a_note_of_the_version_before_is_found_and_that_of_its_host_stays(
     hosts: Hosts, kitchen: Database
 ) -> None:
     plain = "INSERT INTO log (name, last_id, host) VALUES ('queue ' || %s, %s, %s)"
@@ -146,6 +146,7 @@ def test_a_note_under_a_plain_name_is_found_and_that_of_another_host_stays(
     hosts.run(plain, "b", 40, "cellar")
     assert (up_to(kitchen, "a"), up_to(kitchen, "b")) == (700, 40)
     noted(kitchen, "a", 701, 1000)
+    # What that version has sent, and is run late, looks at its own name only.
     assert hosts.run(NAMED, "queue %") == [
         ("queue a", 700),
         ("queue a#00000000000003", 1000),
@@ -168,6 +169,15 @@ def count_keys(database: Database, first: int, end: int, rows_max: int = ROWS_MA
         keys.write(rows_max)
 
 
+def count_as_before(hosts: Hosts, keys: int) -> None:
+    """What a host of the version before adds, which knows the plain name only."""
+    hosts.run(
+        "INSERT INTO log (name, last_id) VALUES ('accepted keys', %s)"
+        " ON CONFLICT (name) DO UPDATE SET last_id = log.last_id + excluded.last_id",
+        keys,
+    )
+
+
 def count_of(database: Database) -> int:
     with database.reader.begin() as connection:
         number: int = connection.execute(select(number_of("accepted keys"))).scalar_one()
@@ -177,15 +187,17 @@ def count_of(database: Database) -> int:
 def test_keys_are_counted_exactly_over_names_and_generations(
     hosts: Hosts, kitchen: Database
 ) -> None:
-    # As a copy keeps it.
-    hosts.run("INSERT INTO log (name, last_id) VALUES ('accepted keys', 200)")
+    count_as_before(hosts, 200)
     for first in range(0, 700, 70):
         count_keys(kitchen, first, first + 70)
         assert count_of(kitchen) == 200 + first + 70
         assert [name for name, _ in hosts.run(NAMED, "accepted%")] == [
             f"accepted keys#{(200 + first + 70) // 256:014x}"
         ]
-    count_keys(kitchen, 700, 800)
+    # Those of a host that is updated later.
+    count_as_before(hosts, 30)
+    assert count_of(kitchen) == 930
+    count_keys(kitchen, 700, 770)
     assert hosts.run(NAMED, "accepted%") == [("accepted keys#00000000000003", 1000)]
     # Renewed, and no more than before; then a generation begins, and again.
     count_keys(kitchen, 600, 610)

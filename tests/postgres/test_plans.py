@@ -85,6 +85,12 @@ def scans(plan: Plan) -> list[str]:
     return [step.removeprefix("->").strip() for step in plan if " Scan" in step]
 
 
+def without_values(plan: Plan) -> list[str]:
+    """As it was made for certain values, or for all as that of a prepared statement."""
+    value = r"""('[^']*'|\(\$\d+\)|\$\d+|\b\d+\b)(::\w+)?( COLLATE "C")?"""
+    return [re.sub(value, "?", step) for step in plan]
+
+
 def sorts(plan: Plan) -> list[str]:
     return [step for step in plan if re.match(r"(->\s*)?(Incremental )?Sort\b(?! Key)", step)]
 
@@ -132,7 +138,8 @@ def test_each_branch_is_a_range_of_the_index_and_only_one_moment_is_sorted(
     plan = plans[-1]
     with plans_of(database) as plans, database.query() as connection:
         assert pages.page(View(connection, settings.stations), query).rows
-    assert plans[-1] == plan
+    assert ("$1" in "".join(plans[-1])) is not query.has_conditions
+    assert without_values(plans[-1]) == without_values(plan)
     scanned = scans(plan)
     assert len(scanned) == (1 if "endpoint" in text else 4)
     assert all(re.match(rf"Index Scan (Backward )?using {PLACE} on readings", s) for s in scanned)

@@ -13,6 +13,7 @@ from math import inf
 from typing import Any, Literal
 
 from sqlalchemy import (
+    URL,
     Connection,
     Engine,
     ExceptionContext,
@@ -37,6 +38,8 @@ from flask10x.database.postgres.advice import Question, advice
 from flask10x.database.postgres.statements import HOST, READS_CATALOG
 from flask10x.database.tables import log
 from flask10x.errors import CommitNotReplicated, SchemaError
+
+Mode = Literal["read", "write", "standby"]
 
 # How long the server may say nothing after a statement: what a commit runs takes parts of a second,
 # and a COMMIT also waits for the standby.
@@ -111,10 +114,12 @@ PLANNING: dict[str, object] = {
     "extra_float_digits": 1,
 }
 # What pages ask for lies in ranges of an index. Of ranges that come as a list the planner knows
-# nothing, and would rather read the whole table, or the whole of an index to join it.
-BY_INDEX: dict[str, object] = dict.fromkeys(
-    ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off"
-)
+# nothing, and would rather read the whole table, or the whole of an index to join it. What is
+# prepared is planned once: the ranges are others for each page, and the way to them is the same.
+BY_INDEX: dict[str, object] = {
+    **dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off"),
+    "plan_cache_mode": "force_generic_plan",
+}
 
 # Who asks how the service is waits no longer for a server, all in all: Prometheus, a proxy and a
 # person give up soon after.
@@ -225,18 +230,23 @@ class PostgresConnections(Connections):
                 # A change of a table waits for its readers, and all other sessions wait behind it.
                 waits_ms = self._busy_timeout_ms * BEYOND_AUTOVACUUM
                 connection.exec_driver_sql(_set({"lock_timeout": round(waits_ms)}))
-                if (encoding := server.encoding(connection)) != server.ENCODING:
-                    text = _(
-                        "the database {path} is in {encoding}, which lacks letters of texts; make"
-                        " one by createdb --encoding {wanted} --locale C.UTF-8 --template template0"
-                    )
-                    name, wanted = shown_name(self._settings), server.ENCODING
-                    raise SchemaError(text.format(path=name, encoding=encoding, wanted=wanted))
+                self._require_encoding(connection)
                 if inspect(connection).has_table(log.name):
                     connection.exec_driver_sql(TAKE_THE_TURN)
                 yield connection
         finally:
             engine.dispose()
+
+    def _require_encoding(self, connection: Connection) -> None:
+        encoding = server.encoding(connection)
+        if encoding == server.ENCODING:
+            return
+        text = _(
+            "the database {path} is in {encoding}, which lacks letters of texts; make one by"
+            " createdb --encoding {wanted} --locale C.UTF-8 --template template0"
+        )
+        name = shown_name(self._settings)
+        raise SchemaError(text.format(path=name, encoding=encoding, wanted=server.ENCODING))
 
     def probe(self) -> None:
         """Take what a commit needs and give it back, without waiting for it."""
@@ -303,12 +313,7 @@ class PostgresConnections(Connections):
             if context.connection is None or context.is_disconnect:
                 self.no_answer = reason_of(context.original_exception)
             if TURN_LOST in str(context.original_exception):
-                text = _(
-                    "the table log has lost its row 'readings', and nothing is stored before it is"
-                    " back; as the owner of the tables: {statement}"
-                )
-                lost = driver.TurnLost(text.format(statement=PUT_BACK))
-                raise DBAPIError("", None, lost) from context.original_exception
+                raise DBAPIError("", None, _turn_lost()) from context.original_exception
             error, connection = context.sqlalchemy_exception, context.connection
             # A probe does not wait and tries again at once; `explain` is called for the last try.
             tries = connection is not None and connection.get_execution_options().get(NO_WAIT_NAME)
@@ -379,7 +384,21 @@ def _set(values: Mapping[str, object]) -> str:
     return "; ".join(f"SET LOCAL {name} = {value}" for name, value in values.items())
 
 
-def _engine(settings: Settings, mode: Literal["read", "write"]) -> Engine:
+def _turn_lost() -> driver.TurnLost:
+    text = _(
+        "the table log has lost its row 'readings', and nothing is stored before it is"
+        " back; as the owner of the tables: {statement}"
+    )
+    return driver.TurnLost(text.format(statement=PUT_BACK))
+
+
+def _names_several(url: URL) -> bool:
+    """Whether there are several hosts, in either way of saying so."""
+    hosts = url.query.get("host", ())
+    return not isinstance(hosts, str) or "," in hosts if hosts else False
+
+
+def _engine(settings: Settings, mode: Mode) -> Engine:
     url = make_url(settings.database_url)
     arguments: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT_SEC,
@@ -389,15 +408,13 @@ def _engine(settings: Settings, mode: Literal["read", "write"]) -> Engine:
         "application_name": f"flask10x {settings.host_name}",
         # Else a database in SQL_ASCII answers with bytes, and cannot be refused for what it is.
         "client_encoding": "UTF8",
-        # Behind PgBouncer the next transaction may have another session, which knows nothing of it.
+        # psycopg prepares nothing by itself: `driver.py` does within its texts.
         "prepare_threshold": None,
         "cursor_factory": driver.TextCursor,
     }
-    # Several may be named in either of two ways.
-    hosts = url.query.get("host", "")
-    if not isinstance(hosts, str) or "," in hosts:
+    if _names_several(url):
         # Whichever of them is the one that is written to.
-        arguments["target_session_attrs"] = "read-write"
+        arguments["target_session_attrs"] = "standby" if mode == "standby" else "read-write"
     for name in arguments.keys() & (url.query.keys() - {"client_encoding"}):
         # The operator's own value counts; but what is sent is in UTF-8.
         del arguments[name]
@@ -408,6 +425,6 @@ def _engine(settings: Settings, mode: Literal["read", "write"]) -> Engine:
         # As those of SQLite: one connection writes.
         pool_size=settings.threads + 6 if mode != "write" else 1,
         max_overflow=0,
-        # The one that was used last is heard.
+        # The one that was used last is heard, and has prepared what is asked most.
         pool_use_lifo=True,
     )

@@ -135,12 +135,16 @@ _LATEST = f"SELECT log.last_id FROM log WHERE {_AFTER} AND {_BEFORE} ORDER BY lo
 # A person may have inserted a row with an id: SQLite skips those, too.
 _LAST_READING = "greatest(log.last_id, (SELECT max(id) FROM readings))"
 _LAST_ID = f"CASE WHEN log.name = 'readings' THEN {_LAST_READING} ELSE log.last_id END"
-# What `set_sequence` has kept is under the plain name, as what was copied.
+# A host of the version before counts keys from 0 under the plain name.
 _KEPT = (
-    f"greatest((SELECT {_LAST_ID} FROM log WHERE log.name = {{0}}),"  # noqa: S608
-    f" ({_LATEST.format(name='{0}')}))"
+    "(SELECT CAST(sum(kept.last_id) AS BIGINT) FROM (SELECT log.last_id FROM log"  # noqa: S608
+    f" WHERE log.name = {{0}} UNION ALL ({_LATEST.format(name='{0}')})) AS kept)"
 )
-_NUMBER = f"SELECT {_KEPT.format('%(name)s')}"
+# Hosts of the version before have queues under plain names, and so have those that were copied.
+_NUMBER = (
+    f"SELECT greatest((SELECT {_LAST_ID} FROM log WHERE log.name = %(name)s),"  # noqa: S608
+    f" ({_LATEST.format(name='%(name)s')}))"
+)
 
 
 def set_sequence(connection: Connection, name: str, number: int, host: str | None = None) -> None:
@@ -344,16 +348,19 @@ def rows_together(connection: Connection, questions: Sequence[Question]) -> list
 
     Where a time limits the transaction the last one may take all that is left of it.
     """
-    session = driver.of(connection)
+    session, prepared = driver.of(connection), {driver.PREPARE: True}
     if session.begins_by_itself or len(questions) == 1:
-        return [connection.execute(statement, values).all() for statement, values in questions]
+        return [
+            connection.execute(statement, values, execution_options=prepared).all()
+            for statement, values in questions
+        ]
     *others, (last, values) = questions
-    together = {driver.TOGETHER: True}
+    of_one_text = prepared | {driver.TOGETHER: True}
     session.share_limit(_SHARE_OF_OTHERS / len(others))
     for statement, given in others:
-        connection.execute(statement, given, execution_options=together | {LATER: True})
+        connection.execute(statement, given, execution_options=of_one_text | {LATER: True})
     session.share_limit()
-    with closing(connection.execute(last, values, execution_options=together)) as result:
+    with closing(connection.execute(last, values, execution_options=of_one_text)) as result:
         cursor: Any = result.cursor
         return driver.rows_of(cursor, len(questions))
 
