@@ -92,7 +92,7 @@ csv_files = _table(
     Column("name", TEXT, nullable=False),
     # `current`; `archived` when another file has followed it: the export has set it aside, or a
     # person has moved it away; `new` while a rebuild is about to make the first one.
-    Column("state", TEXT, nullable=False),
+    Column("kind", TEXT, nullable=False),
     # The station whose rows these are, where the file lies, and its columns: `temperature=Temp`,
     # each with its heading, commas between them. NULL until an export since 0013 has looked; the
     # path also of an archived file that was moved away to an unknown place.
@@ -137,7 +137,7 @@ csv_files = _table(
     Column("system_identifier", TEXT),
     Column("timeline", WHOLE),
 )
-IS_CURRENT = csv_files.c.state == "current"
+IS_CURRENT = csv_files.c.kind == "current"
 
 # Readings that came from CSV files. A row is a range of ids, both inclusive, that holds readings
 # of this file only, and is committed in the transaction that stores them.
@@ -272,7 +272,7 @@ notes = _table(
 )
 
 # Before the first reading of all: where a correction begins that is open there.
-FIRST_MS = -(2**62)
+FIRST_MS = -(2**52)
 # What is shown otherwise than it was stored: in rows when they are read, in roll-ups when they are
 # made. Never is a row of `readings` changed.
 corrections = _table(

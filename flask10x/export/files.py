@@ -175,10 +175,10 @@ def load_files(connection: Connection) -> CsvFiles:
             floor=_part(Floor, row, "floor_"),
             **{each.name: row[each.name] for each in fields(Position) if each.name in row},
         )
-        if row["state"] == "archived":
+        if row["kind"] == "archived":
             files.archived.append(ArchivedFile(name=row["name"], position=position))
             continue
-        is_new = row["state"] == "new"
+        is_new = row["kind"] == "new"
         intent = _part(Intent, row, "intent_")
         files.states[row["name"]] = State(None if is_new else position, intent)
         if row["timeline"] is not None:
@@ -196,12 +196,12 @@ def _part(kind: type[Part], row: RowMapping, prefix: str) -> Part | None:
 
 def put_current(connection: Connection, name: str, state: State, origin: Origin | None) -> None:
     """Store the file that is written now under this name; without a state it is forgotten."""
-    where = (csv_files.c.name == name) & (csv_files.c.state != "archived")
+    where = (csv_files.c.name == name) & (csv_files.c.kind != "archived")
     if state == State(None):
         connection.execute(csv_files.delete().where(where))
         return
     values = columns_of_position(state.position or Position(first_id=0, last_id=0))
-    values |= {"name": name, "state": "current" if state.position else "new"}
+    values |= {"name": name, "kind": "current" if state.position else "new"}
     intent = asdict(state.intent) if state.intent else dict.fromkeys(_names(Intent))
     values |= {f"intent_{key}": value for key, value in intent.items()}
     values |= asdict(origin) if origin else dict.fromkeys(_names(Origin))
@@ -211,11 +211,11 @@ def put_current(connection: Connection, name: str, state: State, origin: Origin 
 def put_archived(connection: Connection, file: ArchivedFile) -> None:
     """Store an archived file in the place of what the database had about it."""
     mark = file.position.mark
-    where = (csv_files.c.state == "archived") & (csv_files.c.endpoint == file.endpoint)
+    where = (csv_files.c.kind == "archived") & (csv_files.c.endpoint == file.endpoint)
     where &= csv_files.c.size_bytes == mark.size_bytes
     where &= csv_files.c.checksum == mark.checksum
     values = columns_of_position(file.position)
-    _put(connection, where, values | {"name": file.name, "state": "archived"})
+    _put(connection, where, values | {"name": file.name, "kind": "archived"})
 
 
 def put_floor(connection: Connection, name: str, floor: Floor) -> None:

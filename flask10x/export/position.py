@@ -143,7 +143,7 @@ def rename(database: Database, target: Target, new_name: str) -> None:
             raise _changed_meanwhile()
         put_current(connection, new_name, State(None), None)
         of_name = csv_files.c.name == target.name
-        is_archived = csv_files.c.state == "archived"
+        is_archived = csv_files.c.kind == "archived"
         own = is_archived & (csv_files.c.endpoint == target.station.endpoint)
         renamed = update(csv_files).where(of_name, ~is_archived | own).values(name=new_name)
         connection.execute(renamed)

@@ -30,7 +30,7 @@ TIMES = (
     *("received_at", "arrived_at", "measured_at", "imported_at", "written_at", "undone_at", "at"),
     *("first_ms", "last_ms", "last_received_at"),
 )
-STATES_OF_FILES = ("current", "archived", "new")
+KINDS_OF_FILES = ("current", "archived", "new")
 # Of a file system (man 3 pathconf); Python raises an error for a longer name.
 NAME_MAX_BYTES = 255
 
@@ -84,7 +84,7 @@ def _check_of(table: CopiedTable, name: str) -> Check:
         check = _wrong_path
     elif name == "columns":
         check = _wrong_columns
-    elif (table.name, name) == ("csv_files", "state"):
+    elif (table.name, name) == ("csv_files", "kind"):
         check = _wrong_state
     elif (table.name, name) == ("corrections", "kind"):
         check = _wrong_kind
@@ -164,7 +164,7 @@ def _wrong_columns(value: str) -> str:
 
 
 def _wrong_state(value: str) -> str:
-    return "" if value in STATES_OF_FILES else _("current, archived or new is needed")
+    return "" if value in KINDS_OF_FILES else _("current, archived or new is needed")
 
 
 def _wrong_kind(value: str) -> str:

@@ -216,13 +216,15 @@ class Selection:
     def clauses(self) -> list[ColumnElement[bool]]:
         """The conditions in SQL."""
         columns = rejected.c
+        # Said so that a planner knows how many they are.
+        earlier = {True: columns.earlier.is_not(None), False: columns.earlier.is_(None)}
         conditions = (
             columns.id.in_(self.ids) if self.ids else None,
             columns.endpoint.in_(self.endpoints) if self.endpoints else None,
             None if self.since_ms is None else columns.received_at >= self.since_ms,
             None if self.until_ms is None else columns.received_at <= self.until_ms,
             None if self.replayed is None else columns.reading_id.is_not(None) == self.replayed,
-            None if self.earlier is None else columns.earlier.is_not(None) == self.earlier,
+            None if self.earlier is None else earlier[self.earlier],
         )
         return [condition for condition in conditions if condition is not None]
 

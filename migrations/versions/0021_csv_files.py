@@ -28,7 +28,7 @@ def upgrade() -> None:
     op.create_table(
         "csv_files",
         sa.Column("id", WHOLE, primary_key=True, autoincrement=False),
-        *(sa.Column(name, TEXT, nullable=False) for name in ("name", "state")),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("name", "kind")),
         *(sa.Column(name, TEXT) for name in ("endpoint", "path", "columns", "zone")),
         *(sa.Column(name, WHOLE, nullable=False) for name in ("first_id", "last_id", "import_id")),
         *(sa.Column(name, WHOLE, nullable=False) for name in MARK),
@@ -45,7 +45,7 @@ def upgrade() -> None:
     of_mark = ", ".join(f"coalesce(e.{name}, 0)" for name in MARK)
     _insert(
         (*POSITION, *MARK, "last_received_at", "last_time", *FLOOR, *_intent(), *_shared()),
-        f"SELECT 'current' AS state, {_of('e', POSITION)}, {of_mark}, e.last_received_at,"
+        f"SELECT 'current' AS kind, {_of('e', POSITION)}, {of_mark}, e.last_received_at,"
         f" e.last_time, f.last_id, f.size_bytes, f.checksum, {_of('i', INTENT)}{_of_origin()}"
         " FROM exports e LEFT JOIN export_intents i ON i.name = e.name"
         " LEFT JOIN export_floors f ON f.name = e.name AND f.first_id = e.first_id"
@@ -53,12 +53,12 @@ def upgrade() -> None:
     )
     _insert(
         ("name", "first_id", "last_id", "import_id", *MARK, *_intent()),
-        f"SELECT 'new' AS state, i.name, 0, 0, 0, 0, 0, 0, 0, 0, {_of('i', INTENT)}"
+        f"SELECT 'new' AS kind, i.name, 0, 0, 0, 0, 0, 0, 0, 0, {_of('i', INTENT)}"
         " FROM export_intents i WHERE i.name NOT IN (SELECT name FROM exports) ORDER BY i.name",
     )
     _insert(
         (*POSITION, *MARK, "last_received_at", *FLOOR),
-        f"SELECT 'archived' AS state, {_of('a', (*POSITION, *MARK))}, a.last_received_at,"
+        f"SELECT 'archived' AS kind, {_of('a', (*POSITION, *MARK))}, a.last_received_at,"
         " a.floor_id, a.floor_bytes, a.floor_checksum"
         " FROM archived_files a ORDER BY a.endpoint, a.last_id, a.size_bytes, a.checksum",
     )
@@ -69,8 +69,8 @@ def upgrade() -> None:
 
 
 def _insert(names: tuple[str, ...], query: str) -> None:
-    """Put rows behind those that are there; the state is the first column of the query."""
-    columns = ", ".join(("id", "state", *names))
+    """Put rows behind those that are there; the kind is the first column of the query."""
+    columns = ", ".join(("id", "kind", *names))
     op.execute(
         f"INSERT INTO csv_files ({columns}) SELECT (SELECT count(*) FROM csv_files)"
         f" + row_number() OVER (), q.* FROM ({query}) q"
@@ -147,13 +147,13 @@ def downgrade() -> None:
         sqlite_strict=True,
     )
     names: tuple[str, ...] = (*POSITION, *MARK, "last_received_at", "last_time")
-    _back("exports", names, names, "state = 'current'")
+    _back("exports", names, names, "kind = 'current'")
     _back("export_intents", ("name", *INTENT), ("name", *_intent()), "intent_to_id IS NOT NULL")
-    is_floor = "state = 'current' AND floor_last_id IS NOT NULL"
+    is_floor = "kind = 'current' AND floor_last_id IS NOT NULL"
     _back("export_floors", ("name", *floor), ("name", "first_id", *FLOOR), is_floor)
     names = (*POSITION, *MARK, "last_received_at")
     old_floor = ("floor_id", "floor_bytes", "floor_checksum")
-    _back("archived_files", (*names, *old_floor), (*names, *FLOOR), "state = 'archived'")
+    _back("archived_files", (*names, *old_floor), (*names, *FLOOR), "kind = 'archived'")
     if _is_shared():
         op.create_table(
             "export_origins",

@@ -16,7 +16,7 @@ depends_on = None
 
 WHOLE = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
 # Before the first hour of all.
-FIRST_MS = -(2**62)
+FIRST_MS = -(2**52)
 SUMS = "endpoint, measurement, hour, readings, count, total, minimum, maximum"
 
 

@@ -141,7 +141,7 @@ def test_an_archived_file_is_named(settings: Settings, database: Database) -> No
     )
     result = flask10x(settings, "--archived", str(place))
     assert result.stdout == f"{place}: an archived file of /data, which was PicodataX.csv\n"
-    query = "SELECT endpoint, path, last_id FROM csv_files WHERE state = 'archived'"
+    query = "SELECT endpoint, path, last_id FROM csv_files WHERE kind = 'archived'"
     rows = select(database_file(settings), query)
     assert rows == [("data", str(place), 2)]
     result = flask10x(settings, "--verify", "--archived", str(place))

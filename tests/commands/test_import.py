@@ -261,11 +261,11 @@ def test_ctrl_c_leaves_the_rest_of_the_charts_to_the_service(
     )
     path = write(tmp_path / NAME, ROW)
     with interrupted_charts(database, 200_001) as interrupt:
-        shown = on_terminal(settings, "import", str(path), seen="rollups", then=interrupt)
+        shown = on_terminal(settings, "import", str(path), seen="hourly totals", then=interrupt)
     assert shown.status == 0
     assert shown.output == "PicodataX.csv: 1 row read, 1 stored, 0 present, 0 rejected\n"
     assert "interrupted; the service goes on with them" in shown.screen
-    assert shown.bars["rollups"][-1] < 100
+    assert shown.bars["hourly totals"][-1] < 100
     assert behind(database) > 0
     follower = Follower(BUILT_IN, UTC, database, iter([0.0, 0.0, *[1e6] * 1000]).__next__)
     while behind(database):

@@ -105,8 +105,8 @@ def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     execute(
         tmp_path / databases.FILE_NAME,
         "INSERT INTO readings (endpoint, received_at) VALUES ('data', 0)",
-        f"UPDATE alembic_version SET version_num = '{schema.all_revisions()[-2]}'",
     )
+    schema.downgrade(config, schema.all_revisions()[-2])
     return config
 
 

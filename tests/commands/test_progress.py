@@ -116,7 +116,7 @@ def test_rollups_verify(filled: Settings) -> None:
     execute(database_file(filled), "UPDATE rollups SET maximum = 5 WHERE measurement = 'pressure'")
     shown = on_terminal(filled, "rollups", "--verify")
     assert shown.status == 1
-    assert_filled(shown.bars["rollups"])
+    assert_filled(shown.bars["hourly totals"])
     assert shown.output.count("data 2025-") == 10
 
 

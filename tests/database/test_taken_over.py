@@ -60,7 +60,7 @@ def assert_rows_stay(path: Path, *, has_later: bool) -> None:
     if has_later:
         files.append(("archived", 5, 0))
         rejected.append((8, "balcony", 1))
-    query = "SELECT state, last_id, import_id FROM csv_files ORDER BY id"
+    query = "SELECT kind, last_id, import_id FROM csv_files ORDER BY id"
     assert select(path, query) == files
     assert select(path, "SELECT id, endpoint, earlier FROM rejected ORDER BY id") == rejected
 

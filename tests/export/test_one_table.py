@@ -95,7 +95,7 @@ def first_rebuild(settings: Settings, database: Database, patch: pytest.MonkeyPa
     with pytest.raises(ZeroDivisionError):
         rebuild.rebuild(settings, database, [PICO])
     csv_file(settings).unlink()
-    states = select(database_file(settings), "SELECT state, last_id FROM csv_files")
+    states = select(database_file(settings), "SELECT kind, last_id FROM csv_files")
     assert ("new", 0) in states
     return HEADER + lines(0, 1, 2, 3)
 
@@ -171,10 +171,10 @@ def test_every_state_is_taken_over(
 def rows(settings: Settings) -> list[dict[str, object]]:
     """The table, without the ids."""
     names = [column.name for column in csv_files.c if column.name != "id"]
-    query = f"SELECT {', '.join(names)} FROM csv_files ORDER BY state, name, last_id"
+    query = f"SELECT {', '.join(names)} FROM csv_files ORDER BY kind, name, last_id"
     kept = [dict(zip(names, row, strict=True)) for row in select(database_file(settings), query)]
     for row in kept:
         # How the time of its last row is written was kept nowhere.
-        if row["state"] == "archived":
+        if row["kind"] == "archived":
             row["last_time"] = None
     return kept

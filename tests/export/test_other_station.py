@@ -414,7 +414,7 @@ def test_an_export_that_dies_while_a_file_is_handed_over(
     rows = b"".join(content.removeprefix(HEADER) for _, content in sorted(files(veranda).items()))
     assert sorted(rows.splitlines()) == sorted(lines(0, 1, 2, 3).splitlines())
     assert files(veranda)[NAME] == HEADER + lines(3)
-    last = "SELECT endpoint, last_id FROM csv_files WHERE state = 'archived'"
+    last = "SELECT endpoint, last_id FROM csv_files WHERE kind = 'archived'"
     assert select(database.path, last) == [("balcony", 3)]
-    paths = "SELECT path FROM csv_files WHERE state = 'archived'"
+    paths = "SELECT path FROM csv_files WHERE kind = 'archived'"
     assert select(database.path, paths) == [(str(veranda.csv_dir / KEPT),)]

@@ -335,7 +335,7 @@ def test_a_bar_on_a_terminal(database: Database, settings: Settings) -> None:
         shown = screen.read(65_536)
     os.close(child)
     assert done.stdout.startswith(b"rolled up to reading 2, 0 behind\ndays: of ")
-    assert b"rollups" in shown
+    assert b"hourly totals" in shown
     assert b"100%" in shown
 
 

@@ -210,7 +210,7 @@ WRONG_VALUES = {
     ),
     "a long path": (
         "csv_files",
-        file_row(state="archived", endpoint="data", size_bytes=1, path=f"/{'x' * 300}"),
+        file_row(kind="archived", endpoint="data", size_bytes=1, path=f"/{'x' * 300}"),
         "path: ",
     ),
     "a state": (
@@ -302,7 +302,7 @@ def test_a_sound_backup_comes_back_whole(
     full = [
         table for table in copying.other_tables() if select(path, f"SELECT * FROM {table.name}")
     ]
-    assert len(full) >= 14
+    assert len(full) >= 13
     assert select(path, "PRAGMA integrity_check") == [("ok",)]
     assert select(path, "PRAGMA page_size") == select(copy, "PRAGMA page_size")
     store(settings, 6)
@@ -324,8 +324,8 @@ def fill(path: Path) -> None:
         " '/home/窓/PicodataX.csv', 'pressure=Pressure', 'Asia/Tokyo', 0, 3, 0, 36, 120,"
         " 4000000000, 9223372036854775807, 1756000000000000000, 1756000000000,"
         " '2025-08-24 10:46:40', 0, 36, 5, 3, 4, 120, 10, 'ab', NULL, NULL, NULL)",
-        file_row(state="archived", endpoint="data", last_id=1, begin_bytes=36, size_bytes=90),
-        file_row(name="LR_env.csv", state="new"),
+        file_row(kind="archived", endpoint="data", last_id=1, begin_bytes=36, size_bytes=90),
+        file_row(name="LR_env.csv", kind="new"),
         "INSERT INTO imports VALUES (1, 'data', '/tmp/old data.csv', 1, 2, 0, 0, 5, 'x')",
         "INSERT INTO rejected (endpoint, received_at, end_bytes, media_type, reasons, hint, body,"
         " codes, digest) VALUES ('../any path', 1756000000000, 200, 'a', '{\"co2\": \"below minimum"

@@ -61,7 +61,7 @@ def test_its_rows_are_not_written_again(settings: Settings, copy: Path) -> None:
     assert exported(settings, copy, 7, 8) == HEADER + lines(7, 8)
     assert path.read_bytes() == HEADER + lines(0, 1, 2, 3)
     # The reading 3 is not in this database: its id is that of the reading 7.
-    query = "SELECT path, first_id, last_id FROM csv_files WHERE state = 'archived'"
+    query = "SELECT path, first_id, last_id FROM csv_files WHERE kind = 'archived'"
     assert select(database_file(settings), query) == [(str(path), 0, 3)]
 
 

@@ -69,7 +69,7 @@ class Files:
 
     def origins(self) -> list[tuple[object, ...]]:
         """Which timelines are noted."""
-        return self.hosts.run("SELECT timeline FROM csv_files WHERE state = 'current'")
+        return self.hosts.run("SELECT timeline FROM csv_files WHERE kind = 'current'")
 
 
 @pytest.fixture

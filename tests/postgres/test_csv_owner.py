@@ -272,7 +272,7 @@ def test_a_host_that_has_no_files_names_none(
     monkeypatch.setattr(CsvFile, "checksum", frozen)
     with pytest.raises(ExportElsewhere, match="belong to the host school-2"):
         archived.name(*first, place)
-    assert hosts.run("SELECT path FROM csv_files WHERE state = 'archived'") == [(None,)]
+    assert hosts.run("SELECT path FROM csv_files WHERE kind = 'archived'") == [(None,)]
 
 
 class Clocks:

@@ -234,9 +234,8 @@ def test_what_a_page_of_readings_asks_goes_together(settings: Settings, way: Way
 @pytest.mark.parametrize(
     ("conditions", "behind", "done"),
     [
-        ("from=2020-01-01", 5, 4),
-        ("from=2020-01-01&endpoint=data", 5, 4),
-        # No hour ends in the middle of readings.
+        ("from=2020-01-01", 6, 5),
+        ("from=2020-01-01&endpoint=data", 6, 5),
         ("from=2020-01-01&to=2031-01-01", 6, 4),
     ],
 )
@@ -245,8 +244,7 @@ def test_what_a_chart_asks_goes_together(
 ) -> None:
     """What all need; which readings are not rolled up; notes and roll-ups; those; the end.
 
-    With both ends of the range what concerns readings comes second, with the notes. Stations that
-    have sent nothing add none. It is less once all readings are rolled up.
+    Stations that have sent nothing add none. It is less once all readings are rolled up.
     """
     with database_on(settings) as database:
         with database.commit() as connection:

@@ -62,7 +62,7 @@ def insert_series(database: Path, rows: int, **values: str) -> None:
 FILE = {
     "id": "(SELECT coalesce(max(id), 0) + 1 FROM csv_files)",
     "name": "'PicodataX.csv'",
-    "state": "'current'",
+    "kind": "'current'",
     **dict.fromkeys(("first_id", "last_id", "import_id", "begin_bytes"), "0"),
     **dict.fromkeys(("size_bytes", "checksum", "inode", "changed_ns"), "0"),
 }

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from flask10x.database.database import Database
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.store import Store
-from flask10x.system import logs
+from flask10x.system import pace
 from flask10x.web.app import create_app
 from flask10x.web.limits import CONFLICTS
 from tests.conftest import MakeSettings
@@ -263,7 +263,7 @@ def test_a_flood_is_a_line_a_minute(
     locked: FlaskClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr(logs, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=lambda: now[0]))
     for _ in range(50):
         locked.post("/data", json={})
     locked.post("/data2", json={})

@@ -18,7 +18,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import removed, schema
 from flask10x.database.database import Database
 from flask10x.database.removed import Removed
-from flask10x.database.tables import readings
+from flask10x.database.tables import FIRST_MS, readings
 from flask10x.history import annotations, days, rollup_check, rollups
 from flask10x.history.annotations import Correction
 from flask10x.history.sums import Ids
@@ -258,12 +258,12 @@ def test_the_transaction_that_writes_or_undoes_says_what_is_to_be_made_again(
 
     with database.writer.begin() as connection:
         number = annotations.add(connection, entry)
-        assert unapplied(connection) == [-(2**62)]
+        assert unapplied(connection) == [FIRST_MS]
     apply_all(database)
     with database.writer.begin() as connection:
         assert unapplied(connection) == [None]
         assert annotations.undo(connection, "hide", number, 2)
-        assert unapplied(connection) == [-(2**62)]
+        assert unapplied(connection) == [FIRST_MS]
         assert not annotations.undo(connection, "hide", number, 3)
 
 

@@ -334,7 +334,7 @@ def test_an_archived_file_that_is_in_no_table_proves_nothing(
     csv_file(settings).unlink()
     store(settings, 4, 5)
     exported(settings, database)
-    execute(database.path, "DELETE FROM csv_files WHERE state = 'archived'")
+    execute(database.path, "DELETE FROM csv_files WHERE kind = 'archived'")
     assert exported(settings, database) == "0 rows appended"
     assert obstacle(settings, database)[0] == "in_no_known_file"
     assert not rebuild(settings, database, [PICO], whole=True)[0].failed

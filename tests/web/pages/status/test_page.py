@@ -543,7 +543,7 @@ def test_backups(
     assert "Is there a backup? none yet" in page.said["backed_up"]
     rules = words(client.get("/alerts", headers={"Accept-Language": "en"}).text)
     assert re.search(r"The newest backup is older than 3 days backup none yet", rules)
-    assert re.search(r"The replica is behind by more than [^.]{1,12} replica none ", rules)
+    assert re.search(r"The replica is behind by more than [^.]{1,12} replica not in use ", rules)
     # The first day is over, and so is the rule's patience.
     later_ms = clock.now_ms() + 73 * 3_600_000
     monkeypatch.setattr(clock, "now_ms", lambda: later_ms)
