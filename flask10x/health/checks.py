@@ -208,8 +208,10 @@ class Facts:
         began = beginning(connection)
         self.began_at, self.stored = began.at, view.last_id
         with self.part("rejected"):
-            last_day = Selection(since_ms=view.now_ms - DAY_MS)
-            self.rejected = next(iter(rejected.page(connection, last_day, None, 1).rows), None)
+            # In the order of ids, so that no index of times is needed.
+            newest = next(iter(rejected.page(connection, Selection(), None, 1).rows), None)
+            is_of_last_day = newest is not None and newest.received_at >= view.now_ms - DAY_MS
+            self.rejected = newest if is_of_last_day else None
         with self.part("exports"):
             self.exports = copies.export_lags(connection, stations, began.imports)
             self.csv_host = csv_owner.of_files(connection)
