@@ -215,8 +215,8 @@ WRONG_VALUES = {
     ),
     "a state": (
         "csv_files",
-        file_row(state="gone"),
-        "state: current, archived or new ",
+        file_row(kind="gone"),
+        "kind: current, archived or new ",
     ),
     "a sequence": (
         "sqlite_sequence",

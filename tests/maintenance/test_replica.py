@@ -187,7 +187,7 @@ def test_what_no_replica_has_is_named(settings: Settings, litestream: Path, lost
     execute(
         litestream / "replica",
         "INSERT INTO readings (endpoint, received_at) VALUES ('balcony', 1756000000000)",
-        file_row(state="archived", endpoint="data", path="/gone/old.csv", size_bytes=1),
+        file_row(kind="archived", endpoint="data", path="/gone/old.csv", size_bytes=1),
     )
     done = restored(settings, litestream, "--replica", URL)
     assert done.returncode == 0
