@@ -219,7 +219,7 @@ class House:
         )[0]
         assert stored, "nothing was stored at the time of the house"
 
-        # The service makes them within minutes of its own clock; here they are made before all else.
+        # The service makes them within minutes by its own clock; here they are made first.
         rebuilt = self._service.run("-m", "flask10x", "rollups", "--rebuild")
         assert rebuilt.returncode == 0, rebuilt.stderr
 
