@@ -90,7 +90,7 @@ $(VENV)/.compiled: $(VENV)/.develop
 
 # All are compiled before all are run, not before some.
 test: $(VENV)/.develop charts $(AXE) $(if $(TESTS),,compiled) ## install what tests need and run them all (4 minutes on two cores); some: make test TESTS=tests/readings
-	$(BIN)/python -m pytest -m "$(MARKED)" -n $(PROCESSES) --dist worksteal $(TESTS)
+	$(BIN)/python -m pytest -m "$(MARKED)" -n $(PROCESSES) --dist worksteal $(or $(TESTS),--ignore=tests/postgres)
 
 # What another interpreter, with its SQLite, may answer otherwise:
 # `make test-python PYTHON=/usr/bin/python3 VENV=.venv-system`.
@@ -98,8 +98,9 @@ test-python: $(VENV)/.develop charts ## the tests that can differ by the interpr
 	$(BIN)/python -m pytest -m "$(MARKED)" -n $(PROCESSES) --dist worksteal $(or $(TESTS),$(ON_PYTHON))
 
 # On a server of the tests' own. What is about the file of SQLite says so and is skipped.
-test-postgres: $(VENV)/.develop charts ## those that can differ by the engine, on PostgreSQL (needs Debian's postgresql-17)
+test-postgres: $(VENV)/.develop charts ## those that can differ by the engine, on PostgreSQL, and its own (needs Debian's postgresql-17)
 	$(ON_POSTGRES) -m "$(MARKED)" $(or $(TESTS),$(ON_ENGINE))
+	$(if $(TESTS),,$(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal -m "$(MARKED)" tests/postgres)
 
 tools-postgres: $(VENV)/.tools charts ## and of `make tools` what a kill or a fault leaves in the database
 	$(ON_POSTGRES) -m "tools and not long" tests/faults --ignore=tests/faults/cluster
