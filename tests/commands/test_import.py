@@ -160,7 +160,7 @@ def test_the_charts_have_the_rows(
     assert list(shown.bars) == ["BedRoomEnv.csv"]
     execute(database.path, "DELETE FROM followers")
     shown = on_terminal(settings, "import", str(bedroom_csv))
-    assert list(shown.bars) == ["BedRoomEnv.csv", "rollups"]
+    assert list(shown.bars) == ["BedRoomEnv.csv", "hourly totals"]
     assert [percentages[-1] for percentages in shown.bars.values()] == [100, 100]
     assert behind(database) == 0
 
