@@ -49,12 +49,13 @@ def upgrade() -> None:
         f" e.last_time, f.last_id, f.size_bytes, f.checksum, {_of('i', INTENT)}{_of_origin()}"
         " FROM exports e LEFT JOIN export_intents i ON i.name = e.name"
         " LEFT JOIN export_floors f ON f.name = e.name AND f.first_id = e.first_id"
-        f"{_join_origins()} ORDER BY e.name",
+        f"{_join_origins('e')} ORDER BY e.name",
     )
     _insert(
-        ("name", "first_id", "last_id", "import_id", *MARK, *_intent()),
-        f"SELECT 'new' AS kind, i.name, 0, 0, 0, 0, 0, 0, 0, 0, {_of('i', INTENT)}"
-        " FROM export_intents i WHERE i.name NOT IN (SELECT name FROM exports) ORDER BY i.name",
+        ("name", "first_id", "last_id", "import_id", *MARK, *_intent(), *_shared()),
+        f"SELECT 'new' AS kind, i.name, 0, 0, 0, 0, 0, 0, 0, 0, {_of('i', INTENT)}{_of_origin()}"
+        f" FROM export_intents i{_join_origins('i')}"
+        " WHERE i.name NOT IN (SELECT name FROM exports) ORDER BY i.name",
     )
     _insert(
         (*POSITION, *MARK, "last_received_at", *FLOOR),
@@ -97,8 +98,8 @@ def _of_origin() -> str:
     return f", {_of('o', SHARED)}" if _is_shared() else ""
 
 
-def _join_origins() -> str:
-    return " LEFT JOIN export_origins o ON o.name = e.name" if _is_shared() else ""
+def _join_origins(of: str) -> str:
+    return f" LEFT JOIN export_origins o ON o.name = {of}.name" if _is_shared() else ""
 
 
 def downgrade() -> None:

@@ -11,6 +11,7 @@ from flask10x.database.database import Database
 from flask10x.export.append import export
 from flask10x.readings.parse import Reading
 from flask10x.recording.writer import Writer
+from tests.support import databases
 
 AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo
 ROWS = (
@@ -19,6 +20,9 @@ ROWS = (
     Reading("data3", AT, (-0.5, 100.0, 0.0, 1e-05)),
     Reading("data4", AT, (650.0, None, 2.5, None, None, 40.0)),
 )
+
+# On PostgreSQL each commit also takes the turn, and asks whose the files are.
+MOST_NEW, MOST = (40, 24) if databases.ON_POSTGRES else (30, 20)
 
 
 @pytest.fixture
@@ -50,8 +54,8 @@ def test_a_night_with_one_new_row_and_one_without(
     writer.step()
     statements.clear()
     assert export(settings, database)[0].rows == 1
-    assert len(statements) <= 30
+    assert len(statements) <= MOST_NEW
     assert sum("UPDATE csv_files" in each for each in statements) == 2
     statements.clear()
     export(settings, database)
-    assert len(statements) <= 20
+    assert len(statements) <= MOST
