@@ -262,7 +262,9 @@ class House:
 
     def _keep(self, name: str, text: str) -> None:
         service = self._service
-        text = text.replace(str(service.folder), "{house}").replace(f":{service.port}", ":{port}")
+        text = text.replace(str(service.folder), "{house}")
+        # Not the digits of a value.
+        text = re.sub(rf"(?<![\d.]){service.port}(?!\d)", "{port}", text)
         for pattern, stable in UNSTABLE:
             text = pattern.sub(stable, text)
         file = re.sub(r"[^\w.=&?-]", "_", name)
