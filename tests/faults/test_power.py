@@ -43,6 +43,12 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """In memory: the shim alone decides what is synced, and a busy disk would stop the service."""
+    return tmp_path_factory.mktemp("power")
+
+
+@pytest.fixture
 def power(shim: Path, tmp_path: Path) -> Power:
     folder = (tmp_path / "data").resolve()
     folder.mkdir()
