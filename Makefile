@@ -27,6 +27,7 @@ MARKED ?= not long and not tools
 # What the fault tests of the long run have counted.
 FIGURES := tests/faults/figures.jsonl
 
+BUILT_FROM := $(wildcard flask10x/locale/*/LC_MESSAGES/*.po) $(shell find flask10x/config -name '*.py')
 CHARTS := flask10x/web/static/vendor/uPlot.iife.min.js
 # A wheel of Node.js brings npm along: 60 MB to fetch, 210 MB on the disk until the one file is there.
 LENT := build/npm
@@ -136,6 +137,7 @@ answers: $(VENV)/.develop charts ## compare what a house answers at each of its 
 
 messages: $(VENV)/.develop ## bring the Japanese catalogue up to the texts in the code, and compile it
 	$(BIN)/python -m tests.support.messages
+	$(BIN)/python hatch_build.py
 
 lists: $(VENV)/.develop ## write a new setting into deploy/flask10x.env and the tables of the documents
 	$(BIN)/python -m tests.support.setting_lists
@@ -241,7 +243,8 @@ endif
 endif
 
 # Nothing is installed whose hash is not in the lock: neither a package nor what builds the checkout.
-$(VENV)/.runtime: $(LOCK) pyproject.toml flask10x/__init__.py | $(BIN)/python
+# The installation builds the compiled catalogue and the schemas for editors, so it is repeated when their sources change.
+$(VENV)/.runtime: $(LOCK) pyproject.toml hatch_build.py flask10x/__init__.py $(BUILT_FROM) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement $(LOCK)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@

@@ -6,6 +6,8 @@ whatever else the machine does meets both. What counts is the ratio within a rou
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -189,6 +191,7 @@ def _tree(place: Path, commit: str) -> Path:
     shutil.unpack_archive(packed, tree, filter="data")
     for vendor in PROJECT.glob("flask10x/**/vendor"):
         shutil.copytree(vendor, tree / vendor.relative_to(PROJECT), dirs_exist_ok=True)
+    subprocess.run([sys.executable, "hatch_build.py"], cwd=tree, check=True)
     return tree
 
 

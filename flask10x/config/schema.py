@@ -35,7 +35,7 @@ NAMES = ("stations", "alerts", "settings", "flask10x")
 
 
 def text_of(name: str) -> str:
-    """What the file of `toml.schema_path` has to have in it."""
+    """What the file of `schema_path` has to have in it."""
     of = {"stations": stations, "alerts": alerts, "settings": settings, "flask10x": all_settings}
     made = {"$schema": DIALECT, "title": f"{name}.toml", **of[name]()}
     return json.dumps(made, indent=2) + "\n"

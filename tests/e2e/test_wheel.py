@@ -56,6 +56,7 @@ def test_it_holds_everything_and_nothing_else(installed: Path) -> None:
         "flask10x/migrations/env.py",
         "flask10x/migrations/versions/0019_schema.py",
         "flask10x/locale/ja/LC_MESSAGES/flask10x.mo",
+        "flask10x/config/schemas/stations.schema.json",
         "flask10x/deploy/flask10x.service",
         "flask10x/deploy/flask10x.socket",
         "flask10x/deploy/flask10x.env",
@@ -78,9 +79,10 @@ def test_without_the_charts_nothing_is_built(tmp_path: Path, target: str) -> Non
     """Whoever installs it has no Makefile that could fetch them."""
     for name in ("hatch_build.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(PROJECT / name, tmp_path)
-    for name in ("flask10x", "migrations"):
-        (tmp_path / name).mkdir()
-    shutil.copy(PROJECT / "flask10x" / "__init__.py", tmp_path / "flask10x")
+    (tmp_path / "migrations").mkdir()
+    shutil.copytree(
+        PROJECT / "flask10x", tmp_path / "flask10x", ignore=shutil.ignore_patterns("vendor")
+    )
     there = tmp_path / VENDOR.relative_to(PROJECT)
     there.mkdir(parents=True)
     for name in (CHARTS, "uPlot.LICENSE.txt"):

@@ -293,7 +293,7 @@ def _held_clock() -> dict[str, str]:
 
 @contextmanager
 def _tree_of(commit: str) -> Iterator[Path]:
-    """The source tree of a commit, with the chart library of this one."""
+    """Yield the source tree of a commit, with what it builds and the chart library of this one."""
     git = shutil.which("git") or "git"
     packed = subprocess.run(
         [git, "archive", commit], cwd=PROJECT, capture_output=True, check=True
@@ -304,6 +304,7 @@ def _tree_of(commit: str) -> Iterator[Path]:
             archive.extractall(tree, filter="data")
         vendor = Path("flask10x/web/static/vendor")
         shutil.copytree(PROJECT / vendor, tree / vendor, dirs_exist_ok=True)
+        subprocess.run([sys.executable, "hatch_build.py"], cwd=tree, check=True)
         yield tree
 
 

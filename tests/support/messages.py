@@ -1,7 +1,7 @@
 """The messages of the code and of click, and the catalogue that has them in Japanese.
 
-`make messages` brings `flask10x.po` up to what the code says and compiles it to `flask10x.mo`, both
-with Babel. What Babel does not know of Python and Jinja is read here.
+`make messages` brings `flask10x.po` up to what the code says, with Babel, and has it
+compiled. What Babel does not know of Python and Jinja is read here.
 """
 
 import ast
@@ -17,7 +17,6 @@ from typing import Any, BinaryIO
 import jinja2
 from babel.messages import Catalog, Message
 from babel.messages.extract import extract_from_dir, extract_from_file
-from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 PACKAGE = Path(__file__).resolve().parents[2] / "flask10x"
@@ -221,18 +220,10 @@ def written(catalogue: Catalog) -> bytes:
     return file.getvalue().rstrip() + b"\n"
 
 
-def compiled(catalogue: Catalog) -> bytes:
-    """The MO file."""
-    file = io.BytesIO()
-    write_mo(file, catalogue)
-    return file.getvalue()
-
-
 def main() -> None:
-    """Add new texts without a translation, drop those that are said no more, compile."""
+    """Add new texts without a translation, drop those that are said no more."""
     catalogue = catalogue_of(said() | said_by_click(), read(CATALOGUE.read_bytes()))
     CATALOGUE.write_bytes(written(catalogue))
-    CATALOGUE.with_suffix(".mo").write_bytes(compiled(catalogue))
     missing = [message.id for message in catalogue if message.id and not form(message)]
     sys.stdout.write("".join(f"not translated: {text!r}\n" for text in missing))
 

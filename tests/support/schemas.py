@@ -10,7 +10,6 @@ from functools import cache
 from typing import Any
 
 from flask10x.config import schema
-from flask10x.config.toml import schema_path
 
 # What tables, files or keys mean to each other, and what only Unicode or a unit knows.
 BEYOND = (
@@ -27,7 +26,7 @@ HAS_JSONSCHEMA = importlib.util.find_spec("jsonschema") is not None
 @cache
 def _validator(name: str) -> Any:
     jsonschema: Any = importlib.import_module("jsonschema")
-    made = json.loads(schema_path(name).read_text(encoding="utf-8"))
+    made = json.loads(schema.text_of(name))
     jsonschema.Draft202012Validator.check_schema(made)
     return jsonschema.Draft202012Validator(made)
 
@@ -67,13 +66,3 @@ def _as_json(value: Any) -> Any:
     if (isinstance(value, float) and value != value) or value in (float("inf"), -float("inf")):  # noqa: PLR0124
         return str(value)
     return value
-
-
-def write() -> None:
-    """Write the schemas that are shipped."""
-    for name in schema.NAMES:
-        schema_path(name).write_text(schema.text_of(name), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    write()
