@@ -102,16 +102,13 @@ class NewReadings:
 
     def _run(self) -> None:
         guard = Guard(self.look, "New readings cannot be looked for")
-        while not self._is_done():
+        while True:
+            with self._lock:
+                if not self._followers or self._stop.is_set():
+                    self._thread, self.news = None, None
+                    return
             guard.run()
             self._stop.wait(LOOK_EVERY_SEC)
-
-    def _is_done(self) -> bool:
-        with self._lock:
-            if self._followers and not self._stop.is_set():
-                return False
-            self._thread, self.news = None, None
-            return True
 
     def look(self) -> None:
         """Look once; a database that can't be read is the matter of others, and has no news."""

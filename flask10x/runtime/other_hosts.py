@@ -8,11 +8,11 @@ last query, for the clock of the other host may be wrong.
 
 from collections.abc import Callable, Collection
 
-from sqlalchemy import Connection, bindparam, exists, func, select
+from sqlalchemy import bindparam, exists, func, select
 
-from flask10x.database.database import Database
+from flask10x.database.database import Database, all_rows
 from flask10x.database.dialects import last_id
-from flask10x.database.tables import imports, readings
+from flask10x.database.tables import ARRIVAL, imports, readings
 from flask10x.system import clock
 from flask10x.system.gauges import Gauges
 
@@ -49,34 +49,27 @@ class OtherHosts:
         if began_ms < self._look_at_ms:
             return False
         self._look_at_ms = began_ms + LOOK_EVERY_MS
+        newest: list[tuple[str, int]] = []
         with self._database.query() as connection:
             head = last_id(connection)
-            newest = self._new(connection, head)
+            if self._last_id is not None and head > self._last_id:
+                after = max(self._last_id, head - SPAN_ROWS)
+                newest = all_rows(connection, _RECEIVED, {"after": after, "until": head})
         for endpoint, received_at in newest:
-            if endpoint in self._endpoints:
-                self._note(endpoint, self._now_ms() - received_at)
+            if endpoint not in self._endpoints:
+                continue
+            now_ms, age_ms = self._monotonic_ms(), self._now_ms() - received_at
+            received_ms = now_ms - min(max(age_ms, 0), now_ms - self._looked_ms)
+            if received_ms > self._gauges.station(endpoint).last_received_ms:
+                self._gauges.note_received(endpoint, received_ms)
         self._last_id, self._looked_ms = head, began_ms
         return True
 
-    def _new(self, connection: Connection, head: int) -> list[tuple[str, int]]:
-        if self._last_id is None or head <= self._last_id:
-            return []
-        after = max(self._last_id, head - SPAN_ROWS)
-        rows = connection.execute(_RECEIVED, {"after": after, "until": head})
-        return [(row.endpoint, row.received_at) for row in rows]
 
-    def _note(self, endpoint: str, age_ms: int) -> None:
-        now_ms = self._monotonic_ms()
-        received_ms = now_ms - min(max(age_ms, 0), now_ms - self._looked_ms)
-        if received_ms > self._gauges.station(endpoint).last_received_ms:
-            self._gauges.note_received(endpoint, received_ms)
-
-
-_AT = func.coalesce(readings.c.arrived_at, readings.c.received_at)
 # First by themselves: a table without a fitting index beside them makes all plans of PostgreSQL 17
 # cost the same where tables are not to be read whole, and it has read an index of all readings.
 _NEW = (
-    select(readings.c.id, readings.c.endpoint, _AT.label("at"))
+    select(readings.c.id, readings.c.endpoint, ARRIVAL.label("at"))
     .where(readings.c.id > bindparam("after"), readings.c.id <= bindparam("until"))
     .cte("new")
     .prefix_with("MATERIALIZED")

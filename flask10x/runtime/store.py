@@ -3,12 +3,11 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.alerts.alert import Watch
 from flask10x.alerts.shared_alerts import KINDS
 from flask10x.alerts.transitions import Routing
 from flask10x.config.alerts.file import FORMER_NAME, NAME_NOW
@@ -63,6 +62,7 @@ class Store:
         self._file = database_file.database_file_of(settings, self.database, gauges)
         self._follower = Follower(settings.stations, settings.zone, self.database, time.monotonic)
         self._retention = Retention(settings, self.database)
+        has_other_hosts = self.database.hosts.name is not None
         self._monitor = Monitor(
             self._monitor_lock,
             self._tasks(),
@@ -76,18 +76,29 @@ class Store:
         self._alert_lock = FileLock(lock_path(self.database.path, "alerts"))
         alert_lease = self.database.hosts.lease(self.database, "alerts", self._alert_lock)
         sharing = None
-        if self._has_other_hosts:
+        if has_other_hosts:
             routing = Routing(settings.alerts, settings.zone)
             sharing = AlertSharing(self.database, alert_lease, routing)
-        self._alerts = AlertWatcher(settings, self._watches(sharing), sharing=sharing)
+        watches = watch_list.of(settings, self.database, gauges, self.queues, self.writer)
+        if sharing is not None:
+            watches = [
+                WhileOurs(watch, sharing) if rule.kind in KINDS else watch
+                for rule, watch in zip(settings.alerts.rules, watches, strict=True)
+            ]
+        self._alerts = AlertWatcher(settings, watches, sharing=sharing)
         # Alerts have a monitor of their own, because roll-ups may take minutes; so has what people
         # set up, who wait for it.
+        learning = SilenceLearning(
+            settings, gauges, SilenceLimits(self.database), clock.monotonic_ms
+        )
+        files = SetupFiles(settings, self.database)
+        others_trouble = "Cannot read what other hosts have set up"
         self._alert_monitor = Monitor(
             self._alert_lock,
             [
-                PeriodicTask("alerts", self._alerts.step, gauges, "Alerts cannot be noted"),
-                self._learning(),
-                self._setting_up(),
+                self._task("alerts", self._alerts.step, "Alerts cannot be noted"),
+                self._task("usual pauses", learning.step, "Cannot learn how often endpoints send"),
+                self._task("setup files", files.step, others_trouble),
             ],
             lease=alert_lease,
         )
@@ -104,7 +115,13 @@ class Store:
         self._file.begin()
         if self.database.damage.is_damaged:
             log.critical("The database is damaged: %s", self.database.damage.reason)
-        self._load_totals()
+        try:
+            with self.database.reader.begin() as connection:
+                name = counters.write_errors_name(self.settings)
+                self.gauges.load_errors(counters.value_of(connection, name))
+        except DBAPIError as error:
+            # The writer gets the same error, reports it and tries again.
+            log.error("Cannot read the database: %s", reason_of(error))
         self.writer.start()
         self._watch.start()
         self._alerts.begin()
@@ -155,87 +172,43 @@ class Store:
         limits.give_memory_back()
         self._file.step()
 
-    @property
-    def _has_other_hosts(self) -> bool:
-        """Whether other hosts may store into the same database."""
-        return self.database.hosts.name is not None
+    def _task(self, name: str, step: Callable[[], bool | None], trouble: str = "") -> PeriodicTask:
+        return PeriodicTask(name, step, self.gauges, trouble)
 
     def _tasks(self) -> list[PeriodicTask]:
-        """The tasks of the elected worker of each host."""
-        gauges = self.gauges
-        return [
+        """Return the tasks of the elected worker of each host."""
+        database, gauges = self.database, self.gauges
+        tasks = [
             *self._file.tasks(),
-            PeriodicTask("killed workers", WorkerWatch(gauges).step, gauges),
-            PeriodicTask("queues", QueueWatch(self.settings, gauges, self.queues).step, gauges),
-            *self._tasks_with_other_hosts(),
-            self._replaying(),
-            # Removal needs the CSV files, which are on one host, not the one with the lease.
-            self._removing(),
+            self._task("killed workers", WorkerWatch(gauges).step),
+            self._task("queues", QueueWatch(self.settings, gauges, self.queues).step),
         ]
-
-    def _tasks_with_other_hosts(self) -> list[PeriodicTask]:
-        """The further tasks of each host where there may be several."""
-        hold_name = self.database.hosts.hold_name(self.database, self._monitor_lock)
-        if hold_name is None:
-            return []
-        other_hosts = OtherHosts(self.database, self.gauges, self.settings.stations.by_endpoint)
-        trouble = "Cannot read what came to other hosts"
+        if (hold_name := database.hosts.hold_name(database, self._monitor_lock)) is not None:
+            others = OtherHosts(database, gauges, self.settings.stations.by_endpoint)
+            tasks += [
+                self._task("host name", hold_name, "This host needs another name"),
+                self._task("other hosts", others.step, "Cannot read what came to other hosts"),
+            ]
+        added = AddedStations(self.settings, database, clock.monotonic_sec)
+        trouble = "Rejected readings of a new station cannot be stored"
         return [
-            PeriodicTask("host name", hold_name, self.gauges, "This host needs another name"),
-            PeriodicTask("other hosts", other_hosts.step, self.gauges, trouble),
+            *tasks,
+            self._task("added stations", added.step, trouble),
+            # Removal needs the CSV files, which are on one host, not the one with the lease.
+            self._task("retention", self._retention.step, "Old readings cannot be removed"),
         ]
 
     def _tasks_of_one_host(self) -> list[PeriodicTask]:
-        """The tasks that are needed once for a database; those that may take long come last."""
-        gauges = self.gauges
-        stations = StationWatch(self.settings, gauges, self._last_received, clock.monotonic_sec)
+        """Return the tasks that a database needs once; those that may take long come last."""
+        stations = StationWatch(
+            self.settings, self.gauges, self._last_received, clock.monotonic_sec
+        )
         behind = "Roll-ups cannot be brought up to date"
         return [
-            PeriodicTask("silent stations", stations.step, gauges),
-            PeriodicTask("roll-ups", self._follower.step, gauges, behind),
-        ]
-
-    def _removing(self) -> PeriodicTask:
-        trouble = "Old readings cannot be removed"
-        return PeriodicTask("retention", self._retention.step, self.gauges, trouble)
-
-    def _replaying(self) -> PeriodicTask:
-        added = AddedStations(self.settings, self.database, clock.monotonic_sec)
-        trouble = "Rejected readings of a new station cannot be stored"
-        return PeriodicTask("added stations", added.step, self.gauges, trouble)
-
-    def _setting_up(self) -> PeriodicTask:
-        files = SetupFiles(self.settings, self.database)
-        trouble = "Cannot read what other hosts have set up"
-        return PeriodicTask("setup files", files.step, self.gauges, trouble)
-
-    def _learning(self) -> PeriodicTask:
-        limits_of = SilenceLimits(self.database)
-        learning = SilenceLearning(self.settings, self.gauges, limits_of, clock.monotonic_ms)
-        trouble = "Cannot learn how often endpoints send"
-        return PeriodicTask("usual pauses", learning.step, self.gauges, trouble)
-
-    def _watches(self, sharing: AlertSharing | None) -> list[Watch]:
-        settings = self.settings
-        watches = watch_list.of(settings, self.database, self.gauges, self.queues, self.writer)
-        if sharing is None:
-            return watches
-        return [
-            WhileOurs(watch, sharing) if rule.kind in KINDS else watch
-            for rule, watch in zip(settings.alerts.rules, watches, strict=True)
+            self._task("silent stations", stations.step),
+            self._task("roll-ups", self._follower.step, behind),
         ]
 
     def _last_received(self) -> Mapping[str, int | None]:
         with self.database.reader.begin() as connection:
             return View(connection, self.settings.stations).last_received
-
-    def _load_totals(self) -> None:
-        try:
-            with self.database.reader.begin() as connection:
-                name = counters.write_errors_name(self.settings)
-                saved = counters.value_of(connection, name)
-        except DBAPIError as error:
-            # The writer gets the same error, reports it and tries again.
-            log.error("Cannot read the database: %s", reason_of(error))
-            return
-        self.gauges.load_errors(saved)

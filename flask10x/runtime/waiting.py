@@ -48,7 +48,8 @@ class Waiting:
         """`reason` says what is missing; `end_worker` is called once when it is there."""
         self.settings, self.gauges, self._slot = settings, slot.gauges, slot
         self.is_file = engines.of(settings).is_file
-        self._is_there = engines.of(settings).arrival()
+        self.step = engines.of(settings).arrival()
+        """Check once whether the database is there and can be used."""
         self._end_worker = end_worker
         self.reason = reason
         self._alerts: AlertWatcher | None = None
@@ -60,7 +61,12 @@ class Waiting:
         # The files beside a database on a server are not on a disk of that database.
         logs.configure(self.settings, make_folder=not self.is_file)
         if not self.is_file or path_of(self.settings).exists():
-            self._alerts = AlertWatcher(self.settings, self._watches())
+            watches = [
+                DatabaseObstacles(rule, Damage(), lambda: (self.reason,))
+                for rule in self.settings.alerts.rules
+                if isinstance(rule, DatabaseTrouble)
+            ]
+            self._alerts = AlertWatcher(self.settings, watches)
         self._thread.start()
 
     def close(self) -> None:
@@ -73,12 +79,8 @@ class Waiting:
         self._slot.numbers.release()
         logs.shutdown()
 
-    def step(self) -> bool:
-        """Check once whether the database is there and can be used."""
-        return self._is_there()
-
     def _run(self) -> None:
-        guard = Guard(self._end_when_there, "Cannot look for the database and goes on trying")
+        guard = Guard(self._look, "Cannot look for the database and goes on trying")
         alerting = Guard(self._alert, "Alerts cannot be noted")
         while not self._stop.wait(LOOK_EVERY_SEC):
             guard.run()
@@ -88,14 +90,7 @@ class Waiting:
         if self._alerts is not None and not self._stop.is_set():
             self._alerts.step()
 
-    def _watches(self) -> list[DatabaseObstacles]:
-        return [
-            DatabaseObstacles(rule, Damage(), lambda: (self.reason,))
-            for rule in self.settings.alerts.rules
-            if isinstance(rule, DatabaseTrouble)
-        ]
-
-    def _end_when_there(self) -> None:
+    def _look(self) -> None:
         if self.step():
             log.info("The database is there: %s", shown_name(self.settings))
             self._stop.set()

@@ -99,7 +99,7 @@ def test_errors_of_two_hosts_add_up(running: RunningHosts, hosts: Hosts) -> None
         name = counters.write_errors_name(store.settings)
         with store.database.commit() as connection:
             counters.raise_to(connection, name, errors)
-        store._load_totals()
+        store.gauges.load_errors(errors)
     hosts.run("INSERT INTO counters VALUES ('write_errors', 10)")
     for client in running.client.values():
         assert client.get("/metrics", headers=JSON).get_json()["write_error_total"] == 17
