@@ -156,18 +156,13 @@ class GroupCommit:
             for portion in portions:
                 if portion.done < portion.last:
                     portion.note(connection, not_stored)
-            errors = self._note_others(connection)
+            # What the table needs besides: forget notes of queues that are gone, save the errors.
+            if not self._has_forgotten and not self._slot.queues.others_exist:
+                self._leftovers.forget_settled(connection, self._slot.queues.ids())
+            errors = self._slot.gauges.errors_total()
+            if errors > self._saved_errors:
+                counters.raise_to(connection, self._errors_name, errors)
         self._has_forgotten, self._saved_errors = True, errors
         return not_stored.refused + [
             refusal for portion in portions for refusal in portion.refused_before()
         ]
-
-    def _note_others(self, connection: Connection) -> int:
-        """Forget notes that are not needed any more, save the count of errors; that count."""
-        queues = self._slot.queues
-        if not self._has_forgotten and not queues.others_exist:
-            self._leftovers.forget_settled(connection, queues.ids())
-        errors = self._slot.gauges.errors_total()
-        if errors > self._saved_errors:
-            counters.raise_to(connection, self._errors_name, errors)
-        return errors

@@ -38,51 +38,12 @@ from flask10x.recording.shared_queue import SharedQueue, SharedQueues
 from flask10x.system import disk
 from flask10x.system.locks import FileLock, lock_path
 
-# The reserve: room on the disk that is kept for what a stop cannot store when the disk is full.
-#
-# There is a file for each worker beside the database. Its blocks are allocated and nothing is
-# written to it; a worker that needs the room renames it, so two workers at once get a file each.
-
-# While the disk has no room for so many of them, the database needs the room more.
-SPARE_FILES = 2
-
-
-def set_reserve_aside(folder: Path, files: int, each_bytes: int) -> None:
-    """Make the files that are missing; what fails now is left to the next call."""
-    for path in _reserve_paths(folder, files):
-        with suppress(OSError):
-            if disk.size(path) >= each_bytes:
-                continue
-            if disk.free_bytes(folder) >= SPARE_FILES * each_bytes:
-                _make_reserve(path, each_bytes)
-
-
-def take_reserve(folder: Path, files: int, name: Path) -> bool:
-    """Rename one of the files to this name, replacing a file there; False if none is left."""
-    for path in _reserve_paths(folder, files):
-        with suppress(FileNotFoundError):
-            path.rename(name)
-            return True
-    return False
-
-
-def _reserve_paths(folder: Path, files: int) -> list[Path]:
-    return [folder / f"leftover.reserve-{number}" for number in range(files)]
-
-
-def _make_reserve(path: Path, each_bytes: int) -> None:
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        with open(temporary, "wb", opener=disk.private) as file:
-            os.posix_fallocate(file.fileno(), 0, each_bytes)
-        temporary.rename(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
 log = logging.getLogger(__name__)
 
+# The reserve is room on the disk for what a stop cannot store when the disk is full: a file for
+# each worker beside the database, whose blocks are allocated. A worker that needs the room renames
+# a file. While the disk has no room for so many files, the database needs the room more.
+SPARE_FILES = 2
 # A look at the folder costs nothing; a reload may leave a file while the new workers run already.
 LOOK_EVERY_SEC = 5.0
 # Between two pieces the thread stores the readings that have come in meanwhile.
@@ -166,7 +127,7 @@ class Leftovers:
         if self._clock() < self._step_at_sec or self._database.damage.halted:
             return
         if self._pieces is None:
-            set_reserve_aside(self._folder, self._settings.workers, self._longest_file_bytes())
+            self._set_reserve_aside()
             self._pieces = self._store_all()
         try:
             next(self._pieces)
@@ -178,10 +139,28 @@ class Leftovers:
             self._log_trouble(self._folder, error)
         self._step_at_sec = self._clock() + self.pause_sec
 
-    def _longest_file_bytes(self) -> int:
-        """The size of a file that a full queue of the longest lines needs."""
+    def _reserve_paths(self) -> list[Path]:
+        return [
+            self._folder / f"leftover.reserve-{number}" for number in range(self._settings.workers)
+        ]
+
+    def _set_reserve_aside(self) -> None:
+        """Make the files that are missing; what fails now is left to the next call."""
+        # A full queue of the longest lines.
         longest = max(longest_line_bytes(station) for station in self._settings.stations.all)
-        return self._settings.write_queue_maxsize * longest
+        each_bytes = self._settings.write_queue_maxsize * longest
+        for path in self._reserve_paths():
+            temporary = path.with_name(f".{path.name}-{os.getpid()}")
+            with suppress(OSError):
+                is_there = disk.size(path) >= each_bytes
+                if is_there or disk.free_bytes(self._folder) < SPARE_FILES * each_bytes:
+                    continue
+                try:
+                    with open(temporary, "wb", opener=disk.private) as file:
+                        os.posix_fallocate(file.fileno(), 0, each_bytes)
+                    temporary.rename(path)
+                except OSError:
+                    temporary.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Leave the rest of a file to the next start."""
@@ -200,17 +179,15 @@ class Leftovers:
         """
         with suppress(OSError):
             # In this order: a worker that stops writes its file before it ends.
-            needed = {*living, *self._queues_in_files()}
+            needed = {*living}
+            for path in leftover_files(self._folder):
+                # Another worker has removed it, or it is not a file of leftovers.
+                with suppress(FileNotFoundError, ValueError):
+                    needed.add(queue_of(path))
             if unneeded := queue_notes.queues(connection) - needed:
                 # A file that was removed might be back after a power cut.
                 disk.sync(self._folder)
                 queue_notes.forget(connection, unneeded)
-
-    def _queues_in_files(self) -> Iterator[str]:
-        for path in leftover_files(self._folder):
-            # Another worker has removed it, or it is not a file of leftovers.
-            with suppress(FileNotFoundError, ValueError):
-                yield queue_of(path)
 
     def _write(self, path: Path, text: str) -> None:
         temporary = path.with_suffix(".tmp")
@@ -218,7 +195,11 @@ class Leftovers:
             try:
                 _fill(temporary, "wb", text)
             except OSError:
-                if not take_reserve(self._folder, self._settings.workers, temporary):
+                for path_of_reserve in self._reserve_paths():
+                    with suppress(FileNotFoundError):
+                        path_of_reserve.rename(temporary)
+                        break
+                else:
                     raise
                 _fill(temporary, "r+b", text)
             temporary.rename(path)

@@ -56,7 +56,16 @@ class QueueFile:
                 " killed, readings that wait are lost"
             )
             self.queues = SharedQueues.anonymous(places)
-        self._look_for_others()
+        user, _, database = self.path.stem.rpartition("-")
+        for other in sorted(FOLDER.glob(f"flask10x-*-{database}.*")):
+            if other == self.path:
+                continue
+            of_user = other.stem.rpartition("-")[0] == user
+            whose = "version, which" if of_user else "user, whose service"
+            self.warnings.append(f"{other} is of another {whose} can store what waits in it")
+            self.queues.others_exist = True
+        if not self._has_name and os.path.lexists(self.path):
+            self.queues.others_exist = True
 
     def remove(self) -> int:
         """Remove the file if no reading waits in it; the number of readings that wait."""
@@ -96,7 +105,14 @@ class QueueFile:
             return self._open(places)
         if begun != MAGIC:
             os.close(fd)
-            self._set_aside(begun)
+            if begun.strip(b"\0"):
+                # It is of another version.
+                suffixes = (f".other-{number}" if number else ".other" for number in count())
+                names = map(self.path.with_suffix, suffixes)
+                self.path.rename(next(name for name in names if not os.path.lexists(name)))
+            else:
+                # A service that was killed while it made the file leaves it with zeros.
+                self.path.unlink()
             return self._make(places)
         queues = SharedQueues(fd)
         self.inherited = queues.length()
@@ -135,31 +151,6 @@ class QueueFile:
                 time.sleep(POLL_SEC)
             else:
                 return
-
-    def _set_aside(self, begun: bytes) -> None:
-        """Rename a file that begins with other bytes than MAGIC, or remove it if they are zeros.
-
-        A service that was killed while it made the file leaves it with zeros.
-        """
-        if not begun.strip(b"\0"):
-            self.path.unlink()
-            return
-        suffixes = (f".other-{number}" if number else ".other" for number in count())
-        names = map(self.path.with_suffix, suffixes)
-        self.path.rename(next(name for name in names if not os.path.lexists(name)))
-
-    def _look_for_others(self) -> None:
-        """Warn of files of this database whose readings this service cannot store."""
-        user, _, database = self.path.stem.rpartition("-")
-        for other in sorted(FOLDER.glob(f"flask10x-*-{database}.*")):
-            if other == self.path:
-                continue
-            of_user = other.stem.rpartition("-")[0] == user
-            whose = "version, which" if of_user else "user, whose service"
-            self.warnings.append(f"{other} is of another {whose} can store what waits in it")
-            self.queues.others_exist = True
-        if not self._has_name and os.path.lexists(self.path):
-            self.queues.others_exist = True
 
 
 def queue_path(database: Path) -> Path:

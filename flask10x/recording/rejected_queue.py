@@ -158,7 +158,21 @@ class RejectedQueue:
         if dropped:
             log.warning("%d refused readings were not kept, they came too fast", dropped)
         if is_count_due:
-            self._make_room()
+            try:
+                # The bounds are looked at without the lock of a commit.
+                with self._database.reader.begin() as connection:
+                    surplus = rejected.surplus(connection, self._settings)
+                if surplus:
+                    with self._database.commit() as connection:
+                        evicted = rejected.evict(connection, surplus)
+                        counters.add(connection, rejected.EVICTED, evicted)
+                    if evicted:
+                        log.info(
+                            "The table of rejected readings is full: the oldest %d are gone",
+                            evicted,
+                        )
+            except Exception as error:
+                self._fail(error)
         return True
 
     def _commit(self) -> bool:
@@ -199,22 +213,6 @@ class RejectedQueue:
                 self._dropped -= self._tried_dropped
             self._tried = 0
             self._noted = None
-
-    def _make_room(self) -> None:
-        """Delete what is over the bounds. They are looked at without the lock of a commit."""
-        try:
-            with self._database.reader.begin() as connection:
-                surplus = rejected.surplus(connection, self._settings)
-            if not surplus:
-                return
-            with self._database.commit() as connection:
-                evicted = rejected.evict(connection, surplus)
-                counters.add(connection, rejected.EVICTED, evicted)
-        except Exception as error:
-            self._fail(error)
-            return
-        if evicted:
-            log.info("The table of rejected readings is full: the oldest %d are gone", evicted)
 
     def _fail(self, error: Exception) -> None:
         if not self._failing:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import blake2b
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -127,15 +127,13 @@ class AcceptedKeys:
         ]
         self._connection.execute(_KEEP, rows)
         renewed = sum(self._generations.get(key) == generation for key in self._new)
-        self._note_count(generation, count + len(rows) - renewed)
-        expired_rows = max(EXPIRED_ROWS_MIN, 2 * len(rows))
-        self._connection.execute(_REMOVE, {"before": generation - 1, "rows_max": expired_rows})
-
-    def _note_count(self, generation: int, count: int) -> None:
+        count += len(rows) - renewed
         former, place = _place(self._generation, self._count), _place(generation, count)
         if place != former:
             engine = dialects.of(self._connection)
             engine.set_sequence_at(self._connection, _COUNT, count, former, place)
+        expired_rows = max(EXPIRED_ROWS_MIN, 2 * len(rows))
+        self._connection.execute(_REMOVE, {"before": generation - 1, "rows_max": expired_rows})
 
 
 def _place(generation: int, count: int) -> int:
@@ -201,47 +199,33 @@ class Repeats:
         Each key has its window, as in `Writer.submit`. A key that cannot be looked up is left out.
         """
         now_ms = clock.now_ms()
+        repeats: set[str] = set()
 
-        def repeated(accepted_ms: Mapping[str, int]) -> set[str]:
-            return {
-                key
-                for key, window_ms in windows.items()
-                if is_repeat(accepted_ms.get(key), now_ms, window_ms)
-            }
+        def look(accepted_ms: Mapping[str, int]) -> None:
+            for key, window_ms in windows.items():
+                if is_repeat(accepted_ms.get(key), now_ms, window_ms):
+                    repeats.add(key)
 
         # In the order in which a reading moves, from a queue to a file and from either into the
         # table, so that it is not missed while it moves.
-        repeats: set[str] = set()
         with suppress(OSError), self._lock:
-            for accepted_ms in chain(self._in_queues(), self._in_files()):
-                repeats |= repeated(accepted_ms)
+            numbers = self._queues.not_empty()
+            self._waiting = {number: self._waiting.get(number) or QueueKeys() for number in numbers}
+            for number, keys in self._waiting.items():
+                keys.follow(self._queues[number])
+                look(keys.arrived_at)
+            # A file is read once, even one without keys.
+            former = self._files
+            self._files = {
+                path: former[path] if path in former else _keys_in(path)
+                for path in leftover_files(self._database.path.parent)
+            }
+            for accepted_ms in self._files.values():
+                look(accepted_ms)
         if remaining := windows.keys() - repeats:
-            repeats |= repeated(self._stored(remaining))
+            with suppress(SQLAlchemyError), self._database.reader.begin() as connection:
+                look(accepted_ms_by_key(connection, remaining))
         return repeats
-
-    def _in_queues(self) -> Iterable[Mapping[str, int]]:
-        """For each queue, when its entries came, by their keys."""
-        numbers = self._queues.not_empty()
-        self._waiting = {number: self._waiting.get(number) or QueueKeys() for number in numbers}
-        for number, keys in self._waiting.items():
-            keys.follow(self._queues[number])
-            yield keys.arrived_at
-
-    def _in_files(self) -> Iterable[Mapping[str, int]]:
-        """The same for each file of leftovers; a file is read once, even one without keys."""
-        former = self._files
-        self._files = {
-            path: former[path] if path in former else _keys_in(path)
-            for path in leftover_files(self._database.path.parent)
-        }
-        yield from self._files.values()
-
-    def _stored(self, keys: Iterable[str]) -> dict[str, int]:
-        try:
-            with self._database.reader.begin() as connection:
-                return accepted_ms_by_key(connection, list(keys))
-        except SQLAlchemyError:
-            return {}
 
 
 class QueueKeys:

@@ -248,7 +248,15 @@ class SharedQueue:
             return
         marks.refused = max(marks.refused, entries[-1].number)
         for entry in entries:
-            self._write_reason(entry.number, reasons.get(entry.number, ""))
+            number, reason = entry.number, reasons.get(entry.number, "")
+            while True:
+                line = (json.dumps([number, reason], ensure_ascii=False) + "\n").encode(
+                    errors="replace"
+                )
+                if len(line) <= REASON_BYTES:
+                    break
+                reason = reason and reason[: len(reason) * 3 // 4]
+            self._write(line, self._offset(number, marks.base) + LINE_BYTES)
 
     def unreleased(self) -> tuple[int, int]:
         """The first and the last settled entry that the owner has not released yet."""
@@ -265,16 +273,14 @@ class SharedQueue:
         """
         if self.marks.refused < first:
             return {}
-        reasons = {
-            number: _reason_in(number, place[LINE_BYTES:])
-            for number, place in self._places_of(first, last)
-        }
-        return {number: reason for number, reason in reasons.items() if reason != ""}
-
-    def _write_reason(self, number: int, reason: str | None) -> None:
-        while len(line := _reason_line(number, reason)) > REASON_BYTES:
-            reason = reason and reason[: len(reason) * 3 // 4]
-        self._write(line, self._offset(number, self.marks.base) + LINE_BYTES)
+        reasons: dict[int, str | None] = {}
+        for number, place in self._places_of(first, last):
+            # An entry that was stored has none, or an empty one.
+            with suppress(ValueError, TypeError):
+                of_entry, reason = json.loads(place[LINE_BYTES:].partition(b"\n")[0])
+                if of_entry == number and reason != "":
+                    reasons[number] = reason
+        return reasons
 
     def _write(self, data: bytes, offset: int) -> None:
         if os.pwrite(self._fd, data, offset) != len(data):
@@ -404,17 +410,3 @@ def prepare(fd: int, places: int) -> None:
     header = Header.from_buffer(mmap.mmap(fd, HEADER_BYTES))
     header.places = places
     header.magic = MAGIC
-
-
-def _reason_line(number: int, reason: str | None) -> bytes:
-    return (json.dumps([number, reason], ensure_ascii=False) + "\n").encode(errors="replace")
-
-
-def _reason_in(number: int, line: bytes) -> str | None:
-    try:
-        of_entry, reason = json.loads(line.partition(b"\n")[0])
-    except (ValueError, TypeError):
-        return ""
-    if of_entry != number:
-        return ""
-    return None if reason is None else str(reason)

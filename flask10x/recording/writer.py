@@ -252,19 +252,15 @@ class Writer:
                     self._leftovers.step()
         except BaseException:
             # A bug or MemoryError: errors of the store are caught in `_store`.
-            self._die()
+            self.dead, self.trouble = True, "the writer thread has died"
+            self._slot.trouble = 1
+            try:
+                log.critical("Writer thread died; this worker ends and is replaced", exc_info=True)
+            finally:
+                self._end_worker()
         finally:
             if self._is_left_alone:
                 self._finish()
-
-    def _die(self) -> None:
-        self.dead = True
-        self.trouble = "the writer thread has died"
-        self._slot.trouble = 1
-        try:
-            log.critical("Writer thread died; this worker ends and is replaced", exc_info=True)
-        finally:
-            self._end_worker()
 
     def _unfinished(self) -> bool:
         if self._is_left_alone and self._ends_by_sec == math.inf:
