@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
+if GRACEFUL_TIMEOUT_SEC <= REQUEST_CEILING_SEC + DRAIN_SEC:
+    raise AssertionError("a stopping worker would be killed before it has stored everything")
+
 # A long answer lets others go first after so many bytes; a shorter one is a single job.
 BLOCK_BYTES = 64 * 1024
 BLOCK_SEC = 0.1
@@ -83,6 +86,8 @@ class Threads:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """The answer as WSGI has it (PEP 3333); its first piece comes after the status."""
+        if conflicts := environ["gunicorn.socket"].request.conflicts:
+            environ[CONFLICTS] = conflicts
         if is_upload(environ):
             return self._with_upload(environ, start_response)
         if takes_large_body(environ["PATH_INFO"]):
@@ -98,7 +103,11 @@ class Threads:
         if is_large and self._large_bodies >= LARGE_BODIES_MAX:
             environ["gunicorn.socket"].expect(length)
             environ["gunicorn.socket"].request.force_close()
-            yield _ask_again(start_response)
+            body = b'{"status":"queued_failed","detail":"too many large bodies at once"}\n'
+            head = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+            head |= {"Retry-After": str(RETRY_AFTER_SEC), **ALWAYS}
+            start_response("503 SERVICE UNAVAILABLE", [*head.items()])
+            yield body
             return
         self._large_bodies += is_large
         try:
@@ -111,8 +120,6 @@ class Threads:
     ) -> Iterator[bytes]:
         """The answer to a form with files, which go to the disk while they come."""
         connection, length = environ["gunicorn.socket"], _length(environ)
-        if conflicts := connection.request.conflicts:
-            environ[CONFLICTS] = conflicts
         connection.request.force_close()
         upload = self._uploads.apply(self._begin_upload, (environ,))
         if isinstance(upload, Upload):
@@ -134,8 +141,6 @@ class Threads:
     def _answer(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        if conflicts := environ["gunicorn.socket"].request.conflicts:
-            environ[CONFLICTS] = conflicts
         lane = self._lane_of(environ, self._take_body(environ))
         if lane == "at_once":
             environ[RECEIPT] = self.receipt
@@ -206,15 +211,6 @@ def _length(environ: "WSGIEnvironment") -> int | None:
     return None if in_chunks else int(environ.get("CONTENT_LENGTH") or 0)
 
 
-def _ask_again(start_response: "StartResponse") -> bytes:
-    """A 503 to a large body for which there is no memory now."""
-    body = b'{"status":"queued_failed","detail":"too many large bodies at once"}\n'
-    head = {"Content-Type": "application/json", "Content-Length": str(len(body))}
-    head |= {"Retry-After": str(RETRY_AFTER_SEC), **ALWAYS}
-    start_response("503 SERVICE UNAVAILABLE", [*head.items()])
-    return body
-
-
 def _by_threads(pool: ThreadPool, pieces: Generator[bytes, None, None]) -> Iterator[bytes]:
     context, end = copy_context(), None
     try:
@@ -241,10 +237,6 @@ def _block(pieces: Iterator[bytes]) -> tuple[bytes, BaseException | None]:
     except BaseException as error:
         return bytes(block), error
     return bytes(block), StopIteration()
-
-
-if GRACEFUL_TIMEOUT_SEC <= REQUEST_CEILING_SEC + DRAIN_SEC:
-    raise AssertionError("a stopping worker would be killed before it has stored everything")
 
 
 def with_threads(app: Flask, settings: Settings) -> Flask:

@@ -31,6 +31,14 @@ from flask10x.recording.queue_file import QueueFile
 from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.server import migration
 from flask10x.server.address import greet, require_free
+from flask10x.server.in_force import (
+    Changes,
+    alerts_line,
+    changes,
+    read_settings,
+    read_settings_again,
+)
+from flask10x.server.replacing import WORKER_FAILED, Replacing
 from flask10x.server.systemd import Reporting, Systemd, Writing
 from flask10x.server.worker import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SEC, Worker
 from flask10x.system import limits, logs, units, uploads
@@ -41,20 +49,8 @@ from flask10x.system.gauges import SLOTS, Gauges
 if TYPE_CHECKING:
     from flask import Flask
 
-    from flask10x.recording.shared_queue import SharedQueues
     from flask10x.runtime.store import Store
     from flask10x.runtime.waiting import Waiting
-from flask10x.server.in_force import (
-    Changes,
-    alerts_line,
-    changes,
-    read_settings,
-    read_settings_again,
-)
-from flask10x.server.replacing import WORKER_FAILED, Replacing
-
-END_POLL_SEC = 0.05
-
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +97,7 @@ http_parser = "python"
 sendfile = False
 # The signals that stop a worker.
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+END_POLL_SEC = 0.05
 
 
 def worker_app() -> "Flask":
@@ -154,7 +151,13 @@ def _restore(server: Any, about: About, environment: dict[str, str]) -> None:
     They store what they have accepted, and connections wait for the next workers meanwhile.
     """
     try:
-        _end_workers(server)
+        until_sec = time.monotonic() + GRACEFUL_TIMEOUT_SEC
+        server.kill_workers(signal.SIGTERM)
+        while server.WORKERS:
+            if time.monotonic() > until_sec:
+                server.kill_workers(signal.SIGKILL)
+            time.sleep(END_POLL_SEC)
+            server.reap_workers()
         with _unwatched():
             Background(_settings.data_dir).start(about, environment).join()
         _gauges.forget_file()
@@ -164,17 +167,6 @@ def _restore(server: Any, about: About, environment: dict[str, str]) -> None:
         _tell(logging.ERROR, f"A backup could not be restored: {error}")
         return
     _tell(logging.WARNING, "The database was replaced from the page of the setup, see there")
-
-
-def _end_workers(server: Any) -> None:
-    """Let all workers end, at last by force."""
-    until_sec = time.monotonic() + GRACEFUL_TIMEOUT_SEC
-    server.kill_workers(signal.SIGTERM)
-    while server.WORKERS:
-        if time.monotonic() > until_sec:
-            server.kill_workers(signal.SIGKILL)
-        time.sleep(END_POLL_SEC)
-        server.reap_workers()
 
 
 def _take_stations(stations: Changes) -> None:
@@ -433,28 +425,25 @@ def on_exit(_server: Any) -> None:
     if _queue_file is None:
         return
     if _queue_file.queues.not_empty():
-        _save_rest(_queue_file.queues)
+        # Into files, because memory does not survive a reboot.
+        try:
+            # There may be no thread for the log; then only stderr has the lines.
+            with suppress(RuntimeError):
+                logs.configure(_in_force.settings)
+            from flask10x.database.database import Database  # noqa: PLC0415
+            from flask10x.recording.leftovers import Leftovers  # noqa: PLC0415
+
+            # Only its path is used.
+            database = Database(_in_force.settings)
+            leftovers = Leftovers(_in_force.settings, database, time.monotonic)
+            leftovers.save_rest(_queue_file.queues)
+        except Exception:
+            log.critical("What waits could not be put into a file", exc_info=True)
+        finally:
+            logs.shutdown()
     if waiting := _queue_file.remove():
         level = logging.WARNING if _queue_file.lasts else logging.CRITICAL
         _tell(level, _queue_file.what_becomes_of(waiting))
-
-
-def _save_rest(queues: "SharedQueues") -> None:
-    """Put the readings that wait into files, because memory does not survive a reboot."""
-    try:
-        # There may be no thread for the log; then only stderr has the lines.
-        with suppress(RuntimeError):
-            logs.configure(_in_force.settings)
-        from flask10x.database.database import Database  # noqa: PLC0415
-        from flask10x.recording.leftovers import Leftovers  # noqa: PLC0415
-
-        # Only its path is used.
-        database = Database(_in_force.settings)
-        Leftovers(_in_force.settings, database, time.monotonic).save_rest(queues)
-    except Exception:
-        log.critical("What waits could not be put into a file", exc_info=True)
-    finally:
-        logs.shutdown()
 
 
 def child_exit(server: Any, worker: Any) -> None:

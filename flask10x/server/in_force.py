@@ -7,7 +7,7 @@ dead one; so all have the same, and a later mistake in a file changes nothing.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from flask10x.config import secrets
 from flask10x.config import settings as settings_module
@@ -15,9 +15,6 @@ from flask10x.config.alerts.rules import Alerts
 from flask10x.config.secrets import Keyring
 from flask10x.config.settings import OF_THE_MASTER, PREFIX, Settings
 from flask10x.errors import SettingsError
-
-if TYPE_CHECKING:
-    pass
 
 # These settings keep strangers out. A file that an editor has emptied is valid TOML, so only a
 # restart opens what one of them has closed.

@@ -10,15 +10,12 @@ one that has: descriptors, threads and memory come back.
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask10x.system import limits
 from flask10x.system.clock import monotonic_ms
 from flask10x.system.gauges import Gauges
 from flask10x.system.pace import Pace
-
-if TYPE_CHECKING:
-    pass
 
 FIRST_PAUSE_SEC, LONGEST_PAUSE_SEC = 0.5, 30.0
 # A worker that dies so soon after its start may have the same trouble, a little later.

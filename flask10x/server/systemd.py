@@ -7,7 +7,7 @@ systemd has not started this process.
 
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -55,30 +55,6 @@ class Systemd:
         return True
 
 
-class StuckQueues:
-    """Notices that readings wait and none of them is stored."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._settled: dict[int, tuple[int, float]] = {}
-
-    def longest_sec(self, queues: SharedQueues) -> float:
-        """For how long a queue has had readings of which none was settled."""
-        now = self._clock()
-        waiting = {number: queues[number].marks.settled for number in queues.not_empty()}
-        self._settled = {
-            number: former
-            if (former := self._settled.get(number, (-1, now)))[0] == settled
-            else (settled, now)
-            for number, settled in waiting.items()
-        }
-        return max((now - since for _settled, since in self._settled.values()), default=0.0)
-
-    def forget(self) -> None:
-        """Begin again, as after a time in which nothing can be stored."""
-        self._settled = {}
-
-
 @dataclass(frozen=True, slots=True)
 class Writing:
     """What the master knows of the readings that wait."""
@@ -105,7 +81,8 @@ class Reporting:
         """`server` is gunicorn's arbiter; from now on it calls these methods. `clock`: seconds."""
         self._server, self._systemd, self._gauges = server, systemd, gauges
         self._writing, self._clock = writing, clock
-        self._queues = StuckQueues(clock)
+        self._settled: dict[int, tuple[int, float]] = {}
+        """Of each queue with readings the last settled one, and since when it is the last."""
         self._is_ready = False
         self._reload_until_sec: float | None = None
         self._next_ping_sec = 0.0
@@ -118,10 +95,21 @@ class Reporting:
         self._murder()
         if not self._is_ready:
             self._is_ready = bool(self._gauges.serving) and self._say_ready()
-        elif self._reload_until_sec is not None and self._has_reloaded(self._reload_until_sec):
-            self._reload_until_sec = None if self._say_ready() else self._reload_until_sec
-        if self._is_ready and self._systemd.watchdog_us:
-            self._ping()
+        elif self._reload_until_sec is not None:
+            workers = [*self._server.WORKERS.values()]
+            booted = [self._gauges.slot(worker.slot_number).booted_ms for worker in workers]
+            has_reloaded = (bool(booted) and all(booted)) or self._clock() > self._reload_until_sec
+            if has_reloaded and self._say_ready():
+                self._reload_until_sec = None
+        if not self._is_ready or not self._systemd.watchdog_us:
+            return
+        obstacle = self._obstacle()
+        if obstacle != self._last_obstacle:
+            self._last_obstacle = obstacle
+            self._systemd.say(f"STATUS={obstacle or self._status()}")
+        if not obstacle and self._clock() >= self._next_ping_sec:
+            self._systemd.say("WATCHDOG=1")
+            self._next_ping_sec = self._clock() + self._systemd.watchdog_us / 1e6 / PINGS
 
     def stop(self, graceful: bool = True) -> None:
         """Stop the workers, as the arbiter does."""
@@ -144,57 +132,37 @@ class Reporting:
         try:
             yield
         finally:
-            self._queues.forget()
+            self._settled = {}
             if is_watched:
                 self._systemd.say(f"WATCHDOG_USEC={self._systemd.watchdog_us}", "WATCHDOG=1")
 
     def _say_ready(self) -> bool:
         return self._systemd.say("READY=1", f"STATUS={self._status()}")
 
-    def _ping(self) -> None:
-        obstacle = self._obstacle()
-        if obstacle != self._last_obstacle:
-            self._last_obstacle = obstacle
-            self._systemd.say(f"STATUS={obstacle or self._status()}")
-        if not obstacle and self._clock() >= self._next_ping_sec:
-            self._systemd.say("WATCHDOG=1")
-            self._next_ping_sec = self._clock() + self._systemd.watchdog_us / 1e6 / PINGS
-
     def _obstacle(self) -> str:
-        """Why the service is not well, though a restart would help; empty while it is."""
+        """Return why the service isn't well, though a restart would help; empty while it is."""
         # They are those that were forked by now; one that boots has just been made.
         if not self._server.WORKERS:
             return "no worker runs"
-        silent = [worker.pid for worker in self._workers() if self._is_silent(worker)]
-        if silent:
-            return f"no sign of life from worker {silent[0]}"
-        waits_sec = self._waits_sec()
-        return f"readings wait for {waits_sec:.0f} s and none is stored" if waits_sec else ""
-
-    def _waits_sec(self) -> float:
-        """For how long readings wait without a reason; 0 where it is not too long."""
-        writing = self._writing()
+        for worker in [*self._server.WORKERS.values()]:
+            # What gunicorn itself goes by. A worker that has just ended has no file any more.
+            with suppress(OSError, ValueError):
+                if self._clock() - worker.tmp.last_update() > SILENT_WORKER_SEC:
+                    return f"no sign of life from worker {worker.pid}"
+        writing, now_sec = self._writing(), self._clock()
+        former, self._settled = self._settled, {}
         # Where storing fails it is tried again for ever: a restart would meet the same.
         has_trouble = any(slot.trouble for slot in self._gauges.slots)
         if writing.queues is None or writing.is_halted or has_trouble:
-            self._queues.forget()
-            return 0.0
-        waits_sec = self._queues.longest_sec(writing.queues)
-        return waits_sec if waits_sec > writing.may_wait_sec + STUCK_SEC else 0.0
-
-    def _is_silent(self, worker: Any) -> bool:
-        # What gunicorn itself goes by. A worker that has just ended has no file any more.
-        with suppress(OSError, ValueError):
-            silent_sec: float = self._clock() - worker.tmp.last_update()
-            return silent_sec > SILENT_WORKER_SEC
-        return False
-
-    def _has_reloaded(self, until_sec: float) -> bool:
-        booted = [self._gauges.slot(worker.slot_number).booted_ms for worker in self._workers()]
-        return (bool(booted) and all(booted)) or self._clock() > until_sec
+            return ""
+        for number in writing.queues.not_empty():
+            settled = writing.queues[number].marks.settled
+            before, since_sec = former.get(number, (settled, now_sec))
+            self._settled[number] = settled, since_sec if before == settled else now_sec
+        since_sec = min((since_sec for _, since_sec in self._settled.values()), default=now_sec)
+        if (waits_sec := now_sec - since_sec) > writing.may_wait_sec + STUCK_SEC:
+            return f"readings wait for {waits_sec:.0f} s and none is stored"
+        return ""
 
     def _status(self) -> str:
         return f"{len(self._server.WORKERS)} workers answer"
-
-    def _workers(self) -> Iterable[Any]:
-        return [*self._server.WORKERS.values()]

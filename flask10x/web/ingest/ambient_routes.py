@@ -7,8 +7,6 @@ from flask import Response, request
 
 from flask10x.readings import protocols
 from flask10x.readings.parse import InvalidBody, decode
-from flask10x.readings.stations import Station
-from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web import access, context
 from flask10x.web.ingest.batch import ITEMS_MAX, JSON_TYPE, Item, Items, outcome_of
@@ -22,11 +20,7 @@ log = logging.getLogger(__name__)
 SHOWN_CHARS = 60
 # Of a form: d1 to d8, a time, a place and more of each reading. A MiB of empty ones takes 50 MiB.
 FORM_FIELDS_MAX = 20 * ITEMS_MAX
-blueprint = Routes(
-    "ambient",
-    __name__,
-    url_prefix="/api/v2/channels/<channel>",
-)
+blueprint = Routes("ambient", __name__, url_prefix="/api/v2/channels/<channel>")
 
 
 @blueprint.post("/data", guard="key")
@@ -71,19 +65,16 @@ def _receive(channel: str, *, many: bool, is_form: bool = False) -> Response:
     if isinstance(entries, list) and len(entries) > ITEMS_MAX:
         outcome = _too_large("limit_readings", ITEMS_MAX)
     else:
-        items = _items(store, station, raw, payload, many=many)
+        items: list[Item] = [sent_of(station, raw, JSON_TYPE)]
+        if payload:
+            values = protocols.ambient_items(station, payload, many=many)
+            items = Items(store, clock.now_ms(), b"", lambda _: True).of_any([*values])
         outcome = outcome_of(store, items, request.environ, dry_run=dry_run)
-        outcome = outcome if dry_run else _shortened(outcome)
+        if not dry_run and outcome.is_good and not outcome.body["refused"]:
+            # Without the results, because the clients read only the status.
+            counts = {name: outcome.body[name] for name in ("accepted", "duplicate", "refused")}
+            outcome = Outcome(counts, outcome.status)
     return answered(outcome)
-
-
-def _items(
-    store: Store, station: Station, raw: bytes, payload: dict[str, object], *, many: bool
-) -> list[Item]:
-    if not payload:
-        return [sent_of(station, raw, JSON_TYPE)]
-    values = protocols.ambient_items(station, payload, many=many)
-    return Items(store, clock.now_ms(), b"", lambda _: True).of_any([*values])
 
 
 def _unknown(channel: str) -> Outcome:
@@ -101,11 +92,3 @@ def _too_large(limit: str, value: int) -> Outcome:
 def _log(why: str) -> None:
     level = logging.DEBUG if request.args.get(DRY_RUN) == "1" else logging.ERROR
     log.log(level, "%s refused: %s", request.path[:SHOWN_CHARS], why)
-
-
-def _shortened(outcome: Outcome) -> Outcome:
-    """Without the results if all readings are stored: the clients read only the status."""
-    if not outcome.is_good or outcome.body["refused"]:
-        return outcome
-    counts = {name: outcome.body[name] for name in ("accepted", "duplicate", "refused")}
-    return Outcome(counts, outcome.status)

@@ -4,9 +4,9 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flask10x.readings.batches import DATA, ENDPOINT, is_item, item_of
 from flask10x.readings.parse import InvalidReading, no_object
@@ -32,6 +32,10 @@ ITEMS_MAX = 1000
 # Only the first mistakes of a batch are logged; a thousand lines would push out all others.
 LOGGED_MAX = 20
 
+JSON_TYPE = "application/json"
+UNAUTHORIZED = Outcome(
+    {"error": "unauthorized", "hint": "the token is not one for this station"}, 401
+)
 Item = Sent | RejectedReading | Outcome
 """A reading; a rejected one; or a result, if there is nothing to keep."""
 
@@ -51,15 +55,24 @@ def outcome_of(
     would get. `environ` is that of the request.
     """
     commits = waits or store.settings.ack == "committed"
+    results: list[Outcome] = []
     if dry_run:
-        return _dry_run(store, items, "committed" if commits else "enqueued")
+        repeats = _repeats(store, items)
+        for item in items:
+            if isinstance(item, Sent):
+                ack = "committed" if commits else "enqueued"
+                results.append(take.dry_run(store, item, ack, repeats))
+                repeats |= {item.key} if results[-1].is_good else set()
+            else:
+                results.append(item if isinstance(item, Outcome) else _refusal(store, item))
+        outcome = answer_of(results)
+        return Outcome({"status": DRY_RUN, **outcome.body}, outcome.status)
     until_sec = monotonic() + store.settings.ack_timeout_sec
     repeats = set() if commits else _repeats(store, items)
     bad, begun = 0, list[Queued | Outcome]()
     for item in items:
         begun.append(_begin(store, item, Receipt() if commits else None, repeats, _level(bad)))
         bad += isinstance(begun[-1], Outcome) and not begun[-1].is_good
-    results = []
     for queued in begun:
         if isinstance(queued, Outcome):
             results.append(queued)
@@ -71,20 +84,6 @@ def outcome_of(
         log.error("%d more of a batch were not stored", bad - LOGGED_MAX)
     _note(store, environ, items, results)
     return answer_of(results)
-
-
-def _dry_run(store: Store, items: Sequence[Item], ack: str) -> Outcome:
-    results, repeats = [], _repeats(store, items)
-    for item in items:
-        if isinstance(item, Outcome):
-            results.append(item)
-        elif isinstance(item, RejectedReading):
-            results.append(_refusal(store, item))
-        else:
-            results.append(take.dry_run(store, item, ack, repeats))
-            repeats |= {item.key} if results[-1].is_good else set()
-    outcome = answer_of(results)
-    return Outcome({"status": DRY_RUN, **outcome.body}, outcome.status)
 
 
 def unknown(name: str, stations: Stations) -> Outcome:
@@ -153,7 +152,8 @@ def _note(
         else:
             unknown_names[name] = item.body
     for name, body in [*unknown_names.items()][:UNKNOWN_MAX]:
-        take.note_unknown(store, name, environ["PATH_INFO"], sender(), body=body)
+        path = environ["PATH_INFO"]
+        store.gauges.note_unknown(store.slot.number, name, path, sender(), body=body)
     for endpoint, (body, status) in last.items():
         take.note(store, endpoint, environ, body, status)
 
@@ -178,14 +178,7 @@ def _kind(result: Outcome) -> str:
     return "duplicate" if is_duplicate else "accepted"
 
 
-JSON_TYPE = "application/json"
-UNAUTHORIZED = Outcome(
-    {"error": "unauthorized", "hint": "the token is not one for this station"}, 401
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
+class Items(NamedTuple):
     """Reads the items of one request."""
 
     store: Store
@@ -215,10 +208,9 @@ class Items:
         name = endpoint.removeprefix("/")
         if not self.opens(name):
             return UNAUTHORIZED
-        station = self.store.settings.stations.by_endpoint.get(name)
-        if station is None:
-            return self._unknown(name, value, number)
-        return self._sent(station, value, number)
+        if station := self.store.settings.stations.by_endpoint.get(name):
+            return self._sent(station, value, number)
+        return self._unknown(name, value, number)
 
     def _of(self, station: Station, value: object, number: int) -> Item:
         if isinstance(value, Mapping) and is_item(value, station):

@@ -10,7 +10,6 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from flask10x.config.settings import Settings
 from flask10x.readings.parse import BODY_MAX_BYTES, begins_array
-from flask10x.readings.stations import Station
 from flask10x.recording.batch import Receipt
 from flask10x.runtime.store import Store
 from flask10x.web.headers import ALWAYS
@@ -19,6 +18,13 @@ from flask10x.web.limits import CONFLICTS, RECEIPT, takes_large_body
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+log = logging.getLogger(__name__)
+
+JSON_TYPE = "application/json"
+# A request with one of these has a key, or conflicting headers. The first two come from browsers
+# only, and then the request may be one that they may not send.
+OUT_OF_THE_ORDINARY = ("HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE", "HTTP_IDEMPOTENCY_KEY", CONFLICTS)
 
 Lane = Literal["at_once", "senders", "events", "others"]
 
@@ -55,15 +61,6 @@ class Lanes:
         return "senders" if asks or begins_array(body) else "at_once"
 
 
-log = logging.getLogger(__name__)
-
-JSON_TYPE = "application/json"
-# Only browsers send them, and then the request may be one that they may not send.
-OF_BROWSERS = ("HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE")
-# A request with one of these has a key, or conflicting headers, or comes from a browser.
-OUT_OF_THE_ORDINARY = (*OF_BROWSERS, "HTTP_IDEMPOTENCY_KEY", CONFLICTS)
-
-
 class FastPath:
     """Answers readings of sensors without what Flask does around a view for browsers.
 
@@ -96,21 +93,18 @@ class FastPath:
         if len(raw) < length or begins_array(raw):
             environ["wsgi.input"] = BytesIO(raw)
             return self._usual(environ, start_response)
-        outcome = self._take(station, raw, environ)
+        try:
+            sent = sent_of(station, raw, JSON_TYPE)
+            outcome = take(self._store, sent, environ.get(RECEIPT, Receipt))
+        except Exception as error:
+            log.error("Unexpected failure", exc_info=error)
+            outcome = Outcome({"error": "internal server error"}, 500)
         note(self._store, station.endpoint, environ, raw, outcome.status)
         body = f"{self._dumps(outcome.body, separators=(',', ':'))}\n".encode()
         head = [("Content-Type", JSON_TYPE), ("Content-Length", str(len(body)))]
         status = f"{outcome.status} {HTTP_STATUS_CODES[outcome.status].upper()}"
         start_response(status, [*head, *outcome.headers, *ALWAYS.items()])
         return [body]
-
-    def _take(self, station: Station, raw: bytes, environ: "WSGIEnvironment") -> Outcome:
-        try:
-            sent = sent_of(station, raw, JSON_TYPE)
-            return take(self._store, sent, environ.get(RECEIPT, Receipt))
-        except Exception as error:
-            log.error("Unexpected failure", exc_info=error)
-            return Outcome({"error": "internal server error"}, 500)
 
 
 def _is_plain(environ: "WSGIEnvironment") -> bool:

@@ -21,7 +21,7 @@ from flask10x.web import context
 from flask10x.web.ingest import take
 from flask10x.web.ingest.batch import ITEMS_MAX, Items, outcome_of
 from flask10x.web.ingest.options import answered, body_within, options, request_key
-from flask10x.web.ingest.take import Outcome, Sent, invalid, sent_of
+from flask10x.web.ingest.take import Outcome, invalid, sent_of
 from flask10x.web.limits import CONFLICTS, RECEIPT
 from flask10x.web.page import Routes
 
@@ -63,21 +63,16 @@ def _outcome(store: Store, station: Station, *, dry_run: bool) -> Outcome:
     if values:
         items = Items(store, clock.now_ms(), key, lambda _: True).of(station, values)
         return outcome_of(store, items, request.environ, dry_run=dry_run)
-    sent = _sent(store, station, raw, key)
+    window_ms = 0 if key else take.repeat_window_ms(store.settings, station)
+    sent_key = key_of(station.endpoint, key) if key else ""
+    if window_ms:
+        sent_key = key_of_body(station.endpoint, raw)
+    sent = sent_of(station, raw, request.mimetype, sent_key, window_ms)
     if dry_run:
         return take.dry_run(store, sent, store.settings.ack)
     outcome = take.take(store, sent, request.environ.get(RECEIPT, Receipt))
     take.note(store, station.endpoint, request.environ, raw, outcome.status)
     return outcome
-
-
-def _sent(store: Store, station: Station, raw: bytes, key: bytes) -> Sent:
-    if key:
-        return sent_of(station, raw, request.mimetype, key_of(station.endpoint, key))
-    if window_ms := take.repeat_window_ms(store.settings, station):
-        body_key = key_of_body(station.endpoint, raw)
-        return sent_of(station, raw, request.mimetype, body_key, window_ms)
-    return sent_of(station, raw, request.mimetype)
 
 
 def _readings(raw: bytes) -> list[object]:
@@ -119,8 +114,8 @@ def _repeated(
 def _too_large(store: Store, station: Station, *, dry_run: bool) -> Outcome:
     level = logging.DEBUG if dry_run else logging.ERROR
     log.log(level, "/%s body over %d bytes", station.endpoint, BODY_MAX_BYTES)
-    reasons = {"body": Reason("too_large", n=BODY_MAX_BYTES)}
     if not dry_run:
+        reasons = {"body": Reason("too_large", n=BODY_MAX_BYTES)}
         refused = RejectedReading(station.endpoint, clock.now_ms(), request.mimetype, b"", reasons)
         store.writer.rejected_queue.take(refused)
     return Outcome({"error": "body too large", "limit_bytes": BODY_MAX_BYTES}, 413)

@@ -19,6 +19,11 @@ from flask10x.system import clock
 from flask10x.system.last_requests import LastRequest
 from flask10x.web.limits import RETRY_AFTER_SEC
 
+log = logging.getLogger(__name__)
+
+DRY_RUN, DUPLICATE = "dry_run", "duplicate"
+# An answer has to be short (contract, section 7), but a trigger's message may be long.
+SHOWN_REASON_CHARS = 200
 # They show the author of a sender what is wrong with it. No token is among them.
 HEADERS = {
     "CONTENT_TYPE": "Content-Type",
@@ -54,18 +59,6 @@ def note(store: Store, endpoint: str, environ: Mapping[str, Any], body: bytes, s
         body_bytes=len(body),
     )
     store.gauges.note_request(endpoint, request)
-
-
-def note_unknown(store: Store, name: str, path: str, sender: str, *, body: bytes = b"") -> None:
-    """Note a reading for a name that no station has, which came to this path from this address."""
-    store.gauges.note_unknown(store.slot.number, name, path, sender, body=body)
-
-
-log = logging.getLogger(__name__)
-
-# An answer has to be short (contract, section 7), but a trigger's message may be long.
-SHOWN_REASON_CHARS = 200
-DRY_RUN, DUPLICATE = "dry_run", "duplicate"
 
 
 @dataclass(frozen=True, slots=True)

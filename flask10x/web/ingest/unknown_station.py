@@ -24,7 +24,7 @@ from flask10x.system import clock
 from flask10x.system.pace import Pace
 from flask10x.web.access import Access, sender
 from flask10x.web.ingest.options import means_dry_run, request_key
-from flask10x.web.ingest.take import DRY_RUN, note_unknown
+from flask10x.web.ingest.take import DRY_RUN
 
 log = logging.getLogger(__name__)
 # What the text of a number begins with: `21.5C`, `−3`.
@@ -60,22 +60,22 @@ class UnknownStations:
         if is_writer := self._access.lets_write(name):
             if name not in self._stations.by_endpoint:
                 body = request.stream.read(LATEST_BODY_BYTES + 1)
-            note_unknown(self._store, name, request.path, sender(), body=body)
-        is_known = name in self._stations.by_endpoint or (is_writer and self._keep(name, body))
+            number, gauges = self._store.slot.number, self._store.gauges
+            gauges.note_unknown(number, name, request.path, sender(), body=body)
+        is_known = name in self._stations.by_endpoint
+        if is_writer and not is_known:
+            # Kept as the last body of this endpoint, unless there are too many endpoints.
+            rejected = RejectedReading(
+                *(name, clock.now_ms(), request.mimetype, body),
+                {"endpoint": Reason("no_such_station")},
+                key=_key(name),
+                is_storable=is_storable(body, request.mimetype),
+            )
+            is_known = self._store.writer.rejected_queue.take_unknown(rejected)
         # Strangers can send any name, so all their names are one kind.
         more = self._pace.turn(name if is_known else "")
         if more is not None:
             log.warning("/%s refused: no such station, from %s%s", name, sender(), more)
-
-    def _keep(self, name: str, body: bytes) -> bool:
-        """Keep the body as the last of this endpoint; False if there are too many endpoints."""
-        refused = RejectedReading(
-            *(name, clock.now_ms(), request.mimetype, body),
-            {"endpoint": Reason("no_such_station")},
-            key=_key(name),
-            is_storable=is_storable(body, request.mimetype),
-        )
-        return self._store.writer.rejected_queue.take_unknown(refused)
 
 
 def _key(name: str) -> str:
