@@ -10,7 +10,7 @@ from flask10x.commands.options import progress, remark
 from flask10x.config import settings
 from flask10x.config.settings import PREFIX, Settings
 from flask10x.database.paths import url_of
-from flask10x.maintenance.copying import copy, in_words, settings_of, verify
+from flask10x.maintenance.copying import copy, settings_of, verify
 from flask10x.system.wording import amount
 
 SHOWN_DIFFERENCES = 10
@@ -33,14 +33,10 @@ def command(source: str, target: str, verifies: bool) -> None:
     """
     config = settings.load()
     ends = settings_of(config, "--from", source), settings_of(config, "--to", target)
+    named = {"source": url_of(ends[0]), "target": url_of(ends[1])}
     if verifies:
         sys.exit(_verify(*ends))
-    _copy(*ends)
-
-
-def _copy(source: Settings, target: Settings) -> None:
-    result = copy(source, target, progress)
-    named = {"source": url_of(source), "target": url_of(target)}
+    result = copy(*ends, progress)
     text = _("{target}: all that {source} had up to reading {id}")
     click.echo(text.format(id=result.last_id, **named))
     if result.newer:
@@ -51,23 +47,23 @@ def _copy(source: Settings, target: Settings) -> None:
             "readings wait in {files}; start the service with {source} and stop it, then run this"
             " again"
         )
-        files = ", ".join(map(str, result.leftovers))
-        remark(text.format(files=files, **named))
+        remark(text.format(files=", ".join(map(str, result.leftovers)), **named))
     text = _("then: flask10x copy --verify --from {source} --to {target}, and {setting}={target}")
     click.echo(text.format(setting=f"{PREFIX}DATABASE_URL", **named))
 
 
 def _verify(source: Settings, target: Settings) -> int:
     """Print the differences, and return the exit status."""
-    rows, differences = 0, 0
+    compared, different = 0, 0
     shown: list[str] = []
-    for compared in verify(source, target, progress):
-        rows += compared.rows
-        differences += len(compared.differences)
-        for difference in compared.differences[: SHOWN_DIFFERENCES - len(shown)]:
-            shown += in_words(difference)
-    for line in shown[:SHOWN_DIFFERENCES]:
+    for rows, differing in verify(source, target, progress):
+        compared += rows
+        different += len(differing)
+        for lines in differing[:SHOWN_DIFFERENCES]:
+            shown += lines
+        del shown[SHOWN_DIFFERENCES:]
+    for line in shown:
         click.echo(line)
     text = _("{rows} compared, {n} different")
-    click.echo(text.format(rows=amount(rows, "row"), n=differences))
-    return 1 if differences else 0
+    click.echo(text.format(rows=amount(compared, "row"), n=different))
+    return 1 if different else 0

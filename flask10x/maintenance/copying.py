@@ -75,34 +75,31 @@ PIECE_ROWS_OF_BODIES = 100
 COUNTED_BY_ROWS = ("imports", "rollup_zone")
 # Columns of `csv_files`.
 OF_ONE_SERVER = ("system_identifier", "timeline")
+# Of a body or a long text.
+SHOWN_CHARS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class CopiedTable:
-    """A table, the columns that tell its rows apart and those beside them."""
+    """A table, the columns that tell its rows apart, and all of its columns, those first."""
 
     sql: Table
     key: tuple[str, ...]
-    others: tuple[str, ...]
+    names: tuple[str, ...]
 
     @property
     def name(self) -> str:
-        """The name of the table."""
+        """Return the name of the table."""
         return str(self.sql.name)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """All columns, the key first."""
-        return self.key + self.others
-
-    @property
     def piece_rows(self) -> int:
-        """How many rows are taken at a time."""
+        """Return how many rows are taken at a time."""
         return PIECE_ROWS_OF_BODIES if "body" in self.sql.c else PIECE_ROWS
 
     @property
     def rows(self) -> ColumnElement[bool]:
-        """The condition of the rows that are copied, as SQL."""
+        """Return the condition of the rows that are copied, as SQL."""
         return ~is_copy_note() if self.name == counters.name else true()
 
     def key_of(self, row: CopiedRow) -> Key:
@@ -121,13 +118,8 @@ class CopiedTable:
 
 
 def readings_with(columns: Iterable[str]) -> CopiedTable:
-    """Return the table of readings with these columns; its key must be one of them."""
-    return CopiedTable(readings, ("id",), tuple(sorted(set(columns) - {"id"})))
-
-
-def readings_of(connection: Connection) -> CopiedTable:
-    """Return the table of readings with all of its columns, also those of former stations."""
-    return readings_with(existing_columns(connection))
+    """Return the table of readings with these columns, also those of former stations."""
+    return CopiedTable(readings, ("id",), ("id", *sorted(set(columns) - {"id"})))
 
 
 def other_tables() -> list[CopiedTable]:
@@ -149,21 +141,24 @@ def tables_in(connection: Connection) -> list[CopiedTable]:
 
 def _copied(table: Table) -> CopiedTable:
     key = tuple(column.name for column in table.primary_key)
-    names = tuple(column.name for column in table.c if column.name not in (*key, *OF_ONE_SERVER))
-    return CopiedTable(table, key, names)
+    others = (column.name for column in table.c if column.name not in (*key, *OF_ONE_SERVER))
+    return CopiedTable(table, key, (*key, *others))
 
 
 def piece(connection: Connection, table: CopiedTable, after: Key | None) -> list[CopiedRow]:
     """Return the first rows behind this key, in its order; None: those at the beginning.
 
-    A column of readings that is not here is NULL.
+    A column of readings that the database lacks is NULL.
     """
-    names = set(table.names)
+    present = set(table.names)
     if table.sql is readings:
-        names &= existing_columns(connection)
-    columns = [
-        _column(table, name) if name in names else null().label(name) for name in table.names
-    ]
+        present &= existing_columns(connection)
+    columns: list[ColumnElement[Any]] = []
+    for name in table.names:
+        if name not in present:
+            columns.append(null().label(name))
+        else:
+            columns.append(table.sql.c[name] if name in table.sql.c else measurement(name))
     query = select(*columns).where(table.between(after, None))
     query = query.order_by(*(table.sql.c[name] for name in table.key)).limit(table.piece_rows)
     return list(map(tuple, connection.execute(query)))
@@ -177,47 +172,17 @@ def sequences(connection: Connection) -> dict[str, int]:
     return {name: number for name, number in numbers.items() if number}
 
 
-def _column(table: CopiedTable, name: str) -> ColumnElement[Any]:
-    return table.sql.c[name] if name in table.sql.c else measurement(name)
-
-
 Look = Callable[[CopiedTable, Key | None], list[CopiedRow]]
 """Returns the next piece of a table behind this key."""
 
-SEQUENCES = "sequences"
 
+def parts(
+    source: Look, copy: Look, table: CopiedTable
+) -> Iterator[tuple[ColumnElement[bool], list[CopiedRow], list[CopiedRow]]]:
+    """Yield the table in parts: the condition of its rows, those of the source and of the copy.
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The rows of source and copy behind one key and up to another one; None: to the end."""
-
-    after: Key | None
-    upto: Key | None
-    in_source: list[CopiedRow]
-    in_copy: list[CopiedRow]
-
-
-@dataclass(frozen=True, slots=True)
-class RowDifference:
-    """A row that differs, by the names of its table and of the columns; None: there is no row."""
-
-    table: str
-    key: Key
-    columns: tuple[str, ...]
-    in_source: CopiedRow | None
-    in_copy: CopiedRow | None
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """The result of comparing a part of a table."""
-
-    rows: int
-    differences: list[RowDifference]
-
-
-def parts(source: Look, copy: Look, table: CopiedTable) -> Iterator[Part]:
-    """Yield the table in parts; each is at most two pieces."""
+    A part is at most two pieces.
+    """
     after: Key | None = None
     while True:
         pieces = [look(table, after) for look in (source, copy)]
@@ -226,47 +191,60 @@ def parts(source: Look, copy: Look, table: CopiedTable) -> Iterator[Part]:
         upto = min(full, default=None)
         if upto is not None:
             pieces = [[row for row in rows if table.key_of(row) <= upto] for rows in pieces]
-        yield Part(after, upto, *pieces)
+        yield table.between(after, upto), pieces[0], pieces[1]
         if upto is None:
             return
         after = upto
 
 
-def differences(source: Connection, copy: Connection) -> Iterator[Compared]:
-    """Compare all tables in parts, and the numbers beside them."""
+Differences = list[list[str]]
+"""For each row that differs a line of each of its columns that do."""
+
+
+def differences(source: Connection, copy: Connection) -> Iterator[tuple[int, Differences]]:
+    """Compare all tables in parts, and the numbers beside them.
+
+    Yields how many rows were compared, and those that differ.
+    """
     columns = existing_columns(source) | existing_columns(copy)
     for table in (readings_with(columns), *other_tables()):
-        for part in parts(partial(piece, source), partial(piece, copy), table):
-            rows = max(len(part.in_source), len(part.in_copy))
-            is_same = part.in_source == part.in_copy
-            yield Compared(rows, [] if is_same else list(_of_part(table, part)))
-    yield _of_sequences(source, copy)
+        for _rows, *both in parts(partial(piece, source), partial(piece, copy), table):
+            rows = max(map(len, both))
+            by_key = ({table.key_of(row): row for row in rows} for rows in both)
+            yield rows, [] if both[0] == both[1] else _differing(table.name, table.names, *by_key)
+    numbers = sequences(source), sequences(copy)
+    names = sorted({*numbers[0], *numbers[1]})
+    by_name = ({(name,): (found.get(name, 0),) for name in names} for found in numbers)
+    yield len(names), _differing("sequences", ("number",), *by_name)
 
 
-def _of_part(table: CopiedTable, part: Part) -> Iterator[RowDifference]:
-    source, copy = (
-        {table.key_of(row): row for row in rows} for rows in (part.in_source, part.in_copy)
-    )
+def _differing(
+    table: str, columns: Sequence[str], source: dict[Key, CopiedRow], copy: dict[Key, CopiedRow]
+) -> Differences:
+    found = []
     for key in sorted(source.keys() | copy.keys()):
-        in_source, in_copy = source.get(key), copy.get(key)
-        if in_source is None or in_copy is None:
-            yield RowDifference(table.name, key, (), in_source, in_copy)
-        elif in_source != in_copy:
-            columns = zip(table.names, in_source, in_copy, strict=True)
-            different = (column for column in columns if column[1] != column[2])
-            yield RowDifference(table.name, key, *zip(*different, strict=True))
+        place = f"{table} {', '.join(map(_short, key))}"
+        row, copied = source.get(key), copy.get(key)
+        if row is None or copied is None:
+            text = _("{place}: not in the copy") if row else _("{place}: only in the copy")
+            found.append([text.format(place=place)])
+        elif row != copied:
+            text = _("{place}, {column}: {wanted}, in the copy {found}")
+            values = zip(columns, row, copied, strict=True)
+            found.append(
+                [
+                    text.format(place=place, column=name, wanted=_short(one), found=_short(other))
+                    for name, one, other in values
+                    if one != other
+                ]
+            )
+    return found
 
 
-def _of_sequences(source: Connection, copy: Connection) -> Compared:
-    in_source, in_copy = sequences(source), sequences(copy)
-    names = sorted(in_source.keys() | in_copy.keys())
-    numbers = ((name, in_source.get(name, 0), in_copy.get(name, 0)) for name in names)
-    different = [
-        RowDifference(SEQUENCES, (name,), ("number",), (number,), (copied,))
-        for name, number, copied in numbers
-        if number != copied
-    ]
-    return Compared(len(names), different)
+def _short(value: object) -> str:
+    """Return a value as text, of a long one the beginning."""
+    shown = value.hex() if isinstance(value, bytes) else str(value)
+    return shown if len(shown) <= SHOWN_CHARS else f"{shown[:SHOWN_CHARS]}…"
 
 
 def next_readings(source: Connection, target: Database) -> int:
@@ -275,7 +253,7 @@ def next_readings(source: Connection, target: Database) -> int:
     It is 0 when there are none any more. Raises sqlalchemy.exc.DBAPIError or what a commit raises;
     then none of them are in the target.
     """
-    table = readings_of(source)
+    table = readings_with(existing_columns(source))
     with target.reader.begin() as connection:
         after = last_id(connection)
         missing = set(table.names) - existing_columns(connection)
@@ -328,13 +306,12 @@ def fill_others(source: Connection, target: Database, advance: Advance) -> None:
             return piece(connection, table, after)
 
     for table in other_tables():
-        for part in parts(partial(piece, source), copied, table):
-            if part.in_source != part.in_copy:
+        for condition, in_source, in_copy in parts(partial(piece, source), copied, table):
+            if in_source != in_copy:
                 with target.commit() as connection:
-                    rows = table.between(part.after, part.upto)
-                    connection.execute(delete(table.sql).where(rows))
-                    put(connection, table, part.in_source)
-            advance(len(part.in_source))
+                    connection.execute(delete(table.sql).where(condition))
+                    put(connection, table, in_source)
+            advance(len(in_source))
 
 
 def rows_of_others(source: Connection) -> int:
@@ -363,17 +340,6 @@ def fill_sequences(source: Connection, target: Connection) -> None:
             column = metadata.tables[name].c.id
             highest = target.execute(select(func.max(column))).scalar_one() or 0
             engine.set_sequence(target, name, max(highest, last_id(source, name)))
-
-
-def analyze(target: Database) -> None:
-    """Give the planner of the target its statistics; its first pages would be slow without.
-
-    Raises sqlalchemy.exc.DBAPIError.
-    """
-    names = [readings.name, *dict.fromkeys(table.name for table in other_tables())]
-    # Of a large table it reads many pages: a reader waits longer for its server than a commit does.
-    with target.reader.begin() as connection:
-        dialects.of(connection).analyze(connection, names)
 
 
 def put(connection: Connection, table: CopiedTable, rows: Sequence[CopiedRow]) -> None:
@@ -428,7 +394,18 @@ def snapshots(settings: Settings) -> Iterator[Engine]:
     database = engines.of(settings)
     database.require()
     with database.reader() as engine:
-        _require_newest(settings, engine)
+        at, newest = revision_of(settings, engine), schema.all_revisions()[-1]
+        if at is None:
+            text = _("{database} is no database of Flask10X's: it has no version")
+            raise DatabaseCopyError(text.format(database=url_of(settings)))
+        schema.require_known(at, url_of(settings))
+        if at != newest:
+            text = _(
+                "{database} is at version {version}, and {newest} is needed; run:"
+                " FLASK10X_DATABASE_URL={database} flask10x migrate"
+            )
+            text = text.format(database=url_of(settings), version=at, newest=newest)
+            raise DatabaseCopyError(text)
         yield engine
 
 
@@ -445,50 +422,30 @@ def revision_of(settings: Settings, engine: Engine) -> str | None:
             raise DatabaseCopyError(shown) from error
 
 
-def _require_newest(settings: Settings, engine: Engine) -> None:
-    at, newest = revision_of(settings, engine), schema.all_revisions()[-1]
-    if at is None:
-        text = _("{database} is no database of Flask10X's: it has no version")
-        raise DatabaseCopyError(text.format(database=url_of(settings)))
-    schema.require_known(at, url_of(settings))
-    if at != newest:
-        text = _(
-            "{database} is at version {version}, and {newest} is needed; run:"
-            " FLASK10X_DATABASE_URL={database} flask10x migrate"
-        )
-        text = text.format(database=url_of(settings), version=at, newest=newest)
-        raise DatabaseCopyError(text)
-
-
 # Tables that only change together with a number of a row, a position or a number of removed rows.
 FOLLOWING = (readings, rejected, accepted_keys, rollups, rollup_days, removed_hours_table)
 # SQLite's whole numbers have a sign.
 STATE_BITS = 63
 
 
-def check_ends(source: Settings, target: Settings) -> None:
-    """Raise DatabaseCopyError when both are one database, or a service has the target."""
-    if url_of(source) == url_of(target):
-        text = _("{database} can't be copied into itself")
-        raise DatabaseCopyError(text.format(database=url_of(source)))
-    # A service on this machine that has a file of SQLite; on PostgreSQL its readings tell.
-    if engines.of(target).is_file and (service := running(target)):
-        text = _("the service (process {pid}) uses {database}; stop it first")
-        pid = service.pid or _("unknown")
-        raise DatabaseCopyError(text.format(pid=pid, database=url_of(target)))
-
-
 def check_target(source: Settings, target: Settings, connection: Connection) -> None:
     """Raise DatabaseCopyError when it is neither empty nor left as a copy of the source."""
     note = copy_note(connection)
     if note is None:
-        full = list(_full(connection))
+        # The counter is made with the tables, for the stations that there are.
+        made = counters.c.name == ROLLED_UP
+        full = [readings.name] if last_id(connection) else []
+        for table in (readings_with(()), *other_tables()):
+            rows = select(*(table.sql.c[name] for name in table.key)).where(table.rows)
+            rows = rows.where(~made) if table.sql is counters else rows
+            if connection.execute(rows.limit(1)).first():
+                full.append(table.name)
         if full:
             text = _(
                 "{target} is in use, it has rows in {tables}: name an empty database, where"
                 " {source} goes whole"
             )
-            raise _error(text, source, target, tables=", ".join(full))
+            raise _error(text, source, target, tables=", ".join(dict.fromkeys(full)))
         return
     if note.source != url_of(source):
         text = _(
@@ -511,7 +468,15 @@ def check_history(source: Settings, target: Settings, there: Connection, here: C
     at = last_id(here)
     after = select(readings.c.id).order_by(readings.c.id.desc()).limit(1)
     newest = here.execute(after).scalar_one_or_none() or 0
-    if at <= last_id(there) and _is_same(there, here, newest):
+    table = readings_with(existing_columns(here))
+    rows = [piece(connection, table, (newest - 1,)) for connection in (there, here)]
+    in_source, in_copy = (row[0] if row else None for row in rows)
+    is_known = in_copy is None or in_source == in_copy
+    if in_copy is not None and (in_source is None or in_source[0] != newest):
+        # The source may have removed it as an old one.
+        endpoint = in_copy[table.names.index("endpoint")]
+        is_known = newest <= removed.removed_of_station(there, endpoint).last_id
+    if at <= last_id(there) and is_known:
         return
     text = _(
         "{target} has readings up to {id} that {source} does not have like that: that is not the"
@@ -537,32 +502,6 @@ def state_of(connection: Connection) -> int:
     return (int.from_bytes(digest.digest()[:8], "big") >> (64 - STATE_BITS)) or 1
 
 
-def _full(connection: Connection) -> Iterable[str]:
-    """Yield the tables that have a row."""
-    if last_id(connection) or connection.execute(select(readings.c.id).limit(1)).first():
-        yield readings.name
-    for table in other_tables():
-        rows = select(table.sql).where(table.rows)
-        if table.sql is counters:
-            # This one is made with the tables, for the stations that there are.
-            rows = rows.where(counters.c.name != ROLLED_UP)
-        if connection.execute(rows.limit(1)).first():
-            yield table.name
-
-
-def _is_same(source: Connection, copy: Connection, number: int) -> bool:
-    """Whether both have this reading, or the source has removed it as an old one."""
-    table = readings_of(copy)
-    rows = [piece(connection, table, (number - 1,)) for connection in (source, copy)]
-    in_source, in_copy = (row[0] if row else None for row in rows)
-    if in_copy is None:
-        return True
-    if in_source is not None and in_source[0] == number:
-        return in_source == in_copy
-    endpoint = in_copy[table.names.index("endpoint")]
-    return number <= removed.removed_of_station(source, endpoint).last_id
-
-
 @dataclass(frozen=True, slots=True)
 class CopyOutcome:
     """The outcome of a run."""
@@ -582,7 +521,14 @@ def copy(source: Settings, target: Settings, bar: Bar = unseen) -> CopyOutcome:
     on with it. The source is only read, also beside a service that writes it. A backup has to be as
     it was made, else CopyError is raised.
     """
-    check_ends(source, target)
+    if url_of(source) == url_of(target):
+        text = _("{database} can't be copied into itself")
+        raise DatabaseCopyError(text.format(database=url_of(source)))
+    # A service on this machine that has a file of SQLite; on PostgreSQL its readings tell.
+    if engines.of(target).is_file and (service := running(target)):
+        text = _("the service (process {pid}) uses {database}; stop it first")
+        pid = service.pid or _("unknown")
+        raise DatabaseCopyError(text.format(pid=pid, database=url_of(target)))
     if engines.of(source).is_file:
         copy_check.check_unchanged(path := database_path(source), path)
     try:
@@ -606,11 +552,19 @@ def _copy(
     with database.commit() as connection:
         write_copy_note(connection, CopyNote(url_of(source), 0))
     with bar(_("readings"), length - began) as advance:
-        while advanced := _next(there, database):
+        advanced = 1
+        while advanced:
+            # No transaction of the source is held for longer.
+            with there.begin() as snapshot:
+                advanced = next_readings(snapshot, database)
             advance(advanced)
     with there.begin() as snapshot:
         fill_whole(snapshot, database, bar)
-        analyze(database)
+        names = [readings.name, *dict.fromkeys(table.name for table in other_tables())]
+        with database.reader.begin() as connection:
+            # The first pages would be slow without its statistics. Of a large table it reads many
+            # pages: a reader waits longer for its server than a commit does.
+            dialects.of(connection).analyze(connection, names)
         at = last_id(snapshot)
         with database.commit() as connection:
             fill_sequences(snapshot, connection)
@@ -636,17 +590,9 @@ def _migrate(target: Settings) -> None:
     schema.upgrade(target, copying=True)
 
 
-def _next(there: Engine, database: Database) -> int:
-    """Copy a piece of readings, with no transaction of the source held for longer."""
-    with there.begin() as snapshot:
-        return next_readings(snapshot, database)
-
-
-# Of a body or a long text.
-SHOWN_CHARS = 40
-
-
-def verify(source: Settings, target: Settings, bar: Bar = unseen) -> Iterator[Compared]:
+def verify(
+    source: Settings, target: Settings, bar: Bar = unseen
+) -> Iterator[tuple[int, Differences]]:
     """Compare all that is copied, each of the two as it is at one moment.
 
     Raises DatabaseCopyError or another Flask10xError. Columns that only one has are compared, too,
@@ -660,33 +606,9 @@ def verify(source: Settings, target: Settings, bar: Bar = unseen) -> Iterator[Co
             here.begin() as copied,
             bar(_("compared"), last_id(snapshot) + rows_of_others(snapshot)) as advance,
         ):
-            for compared in differences(snapshot, copied):
-                advance(compared.rows)
-                yield compared
+            for rows, differing in differences(snapshot, copied):
+                advance(rows)
+                yield rows, differing
     except DBAPIError as error:
         text = _("{source} and {target} cannot be compared: {reason}")
         raise _error(text, source, target, reason=reason_of(error)) from error
-
-
-def in_words(difference: RowDifference) -> list[str]:
-    """Return a line for each column of a row that differs."""
-    key = ", ".join(_short(part) for part in difference.key)
-    place = f"{difference.table} {key}"
-    if difference.in_source is None:
-        return [_("{place}: only in the copy").format(place=place)]
-    if difference.in_copy is None:
-        return [_("{place}: not in the copy").format(place=place)]
-    text = _("{place}, {column}: {wanted}, in the copy {found}")
-    values = zip(difference.columns, difference.in_source, difference.in_copy, strict=True)
-    return [
-        text.format(place=place, column=column, wanted=_short(value), found=_short(copied))
-        for column, value, copied in values
-    ]
-
-
-def _short(value: object) -> str:
-    """Return a value as text, of a long one the beginning."""
-    if isinstance(value, bytes):
-        value = value.hex()
-    shown = str(value)
-    return shown if len(shown) <= SHOWN_CHARS else f"{shown[:SHOWN_CHARS]}…"

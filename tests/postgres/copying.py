@@ -13,7 +13,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import dialects, schema, station_columns
 from flask10x.database.database import Database
 from flask10x.database.tables import metadata
-from flask10x.maintenance.copying import in_words, verify
+from flask10x.maintenance.copying import verify
 from tests.support import databases, postgres
 
 # Of a station that is no more.
@@ -66,8 +66,8 @@ def add_reading(settings: Settings, number: int) -> None:
 
 def differences(source: Settings, target: Settings) -> list[str]:
     """What `--verify` names."""
-    found = [one for compared in verify(source, target) for one in compared.differences]
-    return [line for one in found for line in in_words(one)]
+    found = (lines for _, differing in verify(source, target) for lines in differing)
+    return [line for lines in found for line in lines]
 
 
 def _put(connection: Connection, table: Table, rows: int) -> None:
