@@ -7,7 +7,6 @@ its bytes beside it. It holds every reading that was answered with 200 before th
 `_settle`.
 """
 
-import logging
 import os
 import re
 import time
@@ -15,20 +14,19 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import tzinfo
 from gettext import gettext as _
+from itertools import takewhile
 from pathlib import Path
 
-from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database import engines, schema
 from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside, database_path, shown_name
+from flask10x.database.paths import WAL, beside, database_path, shown_name
 from flask10x.database.running_service import Running, running
-from flask10x.database.server import Server
 from flask10x.database.sqlite import rescued
-from flask10x.database.sqlite.file import copy_into, make_single_file
+from flask10x.database.sqlite.file import copy_into, make_single_file, remove_whole
 from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
 from flask10x.maintenance import copy_check
 from flask10x.maintenance.copying import fill_sequences, fill_whole, of_new_file, snapshots
@@ -37,76 +35,6 @@ from flask10x.system.backup_files import finished, sums_of
 from flask10x.system.locks import FileLock
 from flask10x.system.progress import Bar, unseen
 from flask10x.system.wording import amount, megabytes
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SourceSizes:
-    """The bytes of the database that is copied."""
-
-    database: int
-    wal: int
-
-    @property
-    def needed(self) -> int:
-        """The room that a backup needs: a copy is never larger than the database with its WAL."""
-        return self.database + self.wal + disk.SPARE_BYTES
-
-
-def source_sizes(settings: Settings) -> SourceSizes:
-    """Return the size of the database; raises BackupError when it is missing or does not answer."""
-    path = database_path(settings)
-    if server := engines.of(settings).server:
-        return SourceSizes(_bytes_on(server, settings), 0)
-    if not path.exists():
-        text = _("there is no database {path}").format(path=path)
-        raise BackupError(text + rescued.instead_of(path))
-    return sizes_of_file(path)
-
-
-def sizes_of_file(path: Path) -> SourceSizes:
-    """Return the size of a file of SQLite, 0 of a missing one."""
-    return SourceSizes(disk.size(path), disk.size(beside(path, WAL)))
-
-
-def write_copy(settings: Settings, target: Path, bar: Bar = unseen) -> None:
-    """Write all that is stored at one moment into a new file, which is not yet on the disk.
-
-    Raises OSError, Flask10xError or sqlalchemy.exc.DBAPIError; then the file is worthless.
-    """
-    if engines.of(settings).is_file:
-        copy_into(database_path(settings), target, bar)
-    else:
-        _write_from_server(settings, target, bar)
-
-
-def _write_from_server(settings: Settings, target: Path, bar: Bar) -> None:
-    """Copy what one REPEATABLE READ transaction sees, while others commit."""
-    copy = of_new_file(settings, target)
-    with snapshots(settings) as source:
-        _fill(source, copy, bar)
-    make_single_file(target)
-
-
-def _fill(source: Engine, copy: Settings, bar: Bar) -> None:
-    with source.begin() as snapshot:
-        schema.upgrade(copy)
-        with closing(Database(copy)) as database:
-            fill_whole(snapshot, database, bar)
-            with database.commit() as connection:
-                fill_sequences(snapshot, connection)
-
-
-def _bytes_on(server: Server, settings: Settings) -> int:
-    try:
-        with engines.of(settings).reader() as engine, engine.connect() as connection:
-            return server.primary(connection).database_bytes
-    except DBAPIError as error:
-        text = _("{path} cannot be read: {reason}")
-        reason = " ".join(reason_of(error).split())
-        raise BackupError(text.format(path=shown_name(settings), reason=reason)) from error
-
 
 LOCK_NAME = ".flask10x-backup.lock"
 UNFINISHED_SUFFIX = ".tmp"
@@ -118,6 +46,45 @@ PATIENCE_SEC = 10.0
 # A service that does not answer gets this beside its commit interval, to store its readings.
 UNASKED_MARGIN_SEC = 1.0
 POLL_SEC = 0.05
+
+
+def source_sizes(settings: Settings) -> tuple[int, int]:
+    """Return the bytes of the database and of its WAL.
+
+    Raises BackupError when the database is missing or does not answer.
+    """
+    path = database_path(settings)
+    if server := engines.of(settings).server:
+        try:
+            with engines.of(settings).reader() as engine, engine.connect() as connection:
+                return server.primary(connection).database_bytes, 0
+        except DBAPIError as error:
+            text = _("{path} cannot be read: {reason}")
+            reason = " ".join(reason_of(error).split())
+            raise BackupError(text.format(path=shown_name(settings), reason=reason)) from error
+    if not path.exists():
+        text = _("there is no database {path}").format(path=path)
+        raise BackupError(text + rescued.instead_of(path))
+    return disk.size(path), disk.size(beside(path, WAL))
+
+
+def write_copy(settings: Settings, target: Path, bar: Bar = unseen) -> None:
+    """Write all that is stored at one moment into a new file, which is not yet on the disk.
+
+    Raises OSError, Flask10xError or sqlalchemy.exc.DBAPIError; then the file is worthless.
+    """
+    if engines.of(settings).is_file:
+        copy_into(database_path(settings), target, bar)
+        return
+    copy = of_new_file(settings, target)
+    # One transaction (REPEATABLE READ) reads all of it, while others commit.
+    with snapshots(settings) as source, source.begin() as snapshot:
+        schema.upgrade(copy)
+        with closing(Database(copy)) as database:
+            fill_whole(snapshot, database, bar)
+            with database.commit() as connection:
+                fill_sequences(snapshot, connection)
+    make_single_file(target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,21 +117,32 @@ def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP, bar: Bar 
     engines.of(settings).require_not_missing()
     try:
         _check_room(settings, folder)
-        lock = FileLock(folder / LOCK_NAME)
-        try:
+        with closing(FileLock(folder / LOCK_NAME)) as lock:
             if not lock.try_acquire():
                 text = _("another backup into {folder} is running; this one did nothing")
                 raise BackupRunning(text.format(folder=folder))
-            return _alone(settings, folder, keep, began_sec, bar)
-        finally:
-            lock.close()
+            _remove_leftovers(folder)
+            service = running(settings)
+            unsettled = _settle(service, settings.commit_interval_sec, began_sec) if service else ""
+            unfinished = _unfinished_path(folder)
+            try:
+                contents, digest = _copy(settings, unfinished, bar)
+                disk.leave_to_owner(unfinished, folder)
+                path = _publish(unfinished, digest, settings.zone)
+            finally:
+                remove_whole(unfinished)
+                backup_files.checksum_path(unfinished).unlink(missing_ok=True)
+            warnings = [unsettled] if unsettled else []
+            warnings += _prune(folder, path, keep)
+            seconds = time.monotonic() - began_sec
+            return Backup(path, contents.rows, disk.size(path), seconds, tuple(warnings))
     except OSError as error:
         text = _("cannot back up into {folder}: {reason}")
         raise BackupError(text.format(folder=folder, reason=error.strerror)) from error
 
 
 def _check_room(settings: Settings, folder: Path) -> None:
-    sizes = source_sizes(settings)
+    database, wal = source_sizes(settings)
     # Not its parents: they may belong to a USB stick that is not mounted.
     if not folder.parent.exists():
         text = _(
@@ -177,7 +155,9 @@ def _check_room(settings: Settings, folder: Path) -> None:
         disk.leave_to_owner(folder, folder.parent)
     # What a killed backup has left is removed before the copy is written.
     leftovers = sum(disk.size(path) for path in _unfinished(folder))
-    needed, free = sizes.needed, disk.free_bytes(folder) + leftovers
+    free = disk.free_bytes(folder) + leftovers
+    # A copy is never larger than the database with its WAL.
+    needed = database + wal + disk.SPARE_BYTES
     if free < needed:
         text = _(
             "not enough space in {folder}: {needed} needed (database {database}, WAL {wal}, spare"
@@ -185,31 +165,12 @@ def _check_room(settings: Settings, folder: Path) -> None:
         ).format(
             folder=folder,
             needed=megabytes(needed),
-            database=megabytes(sizes.database),
-            wal=megabytes(sizes.wal),
+            database=megabytes(database),
+            wal=megabytes(wal),
             spare=megabytes(disk.SPARE_BYTES),
             free=megabytes(free),
         )
         raise BackupError(text)
-
-
-def _alone(settings: Settings, folder: Path, keep: int, began_sec: float, bar: Bar) -> Backup:
-    """Make the backup, with the folder's lock held."""
-    _remove_leftovers(folder)
-    service = running(settings)
-    unsettled = _settle(service, settings.commit_interval_sec, began_sec) if service else ""
-    unfinished = _unfinished_path(folder)
-    try:
-        contents, digest = _copy(settings, unfinished, bar)
-        disk.leave_to_owner(unfinished, folder)
-        path = _publish(unfinished, digest, settings.zone)
-    finally:
-        unfinished.unlink(missing_ok=True)
-        for suffix in (JOURNAL, WAL, SHARED_MEMORY, backup_files.CHECKSUM_SUFFIX):
-            beside(unfinished, suffix).unlink(missing_ok=True)
-    warnings = (unsettled, *_prune(folder, path, keep))
-    seconds = time.monotonic() - began_sec
-    return Backup(path, contents.rows, disk.size(path), seconds, tuple(filter(None, warnings)))
 
 
 def _remove_leftovers(folder: Path) -> None:
@@ -315,17 +276,25 @@ def _publish(unfinished: Path, digest: str, zone: tzinfo | None) -> Path:
 
 
 def _prune(folder: Path, newest: Path, keep: int) -> list[str]:
-    """Remove the oldest backups above `keep`; return a warning for each that remains.
+    """Remove the oldest backups above `keep`; return warnings: of those that remain or changed.
 
     The one just made counts but is never removed, even when its time is before the others': a Pi
-    without a network starts with a clock that is behind.
+    without a network starts with a clock that is behind. Beside it another one has to be good: what
+    was deleted by mistake is in an older one only. Mostly the newest of them is, and no other file
+    is read.
     """
     backups = [path for path in finished(folder) if path != newest]
     number = max(0, len(backups) - (keep - 1))
     old, recent = backups[:number], backups[number:]
-    warnings: list[str] = []
-    if old and recent:
-        old, warnings = _spare_last_good(old, recent)
+    changed = [*takewhile(lambda path: not _is_good(path), reversed(recent))] if old else []
+    text = _("the backup {path} has changed since it was made, its SHA-256 is another one")
+    warnings = [text.format(path=path) for path in changed]
+    if changed and len(changed) == len(recent):
+        last_good = next((path for path in reversed(old) if _is_good(path)), None)
+        if last_good is not None:
+            old.remove(last_good)
+            text = _("the old backup {path} stays: of the newer ones only the last has not changed")
+            warnings.append(text.format(path=last_good))
     for path in old:
         try:
             # Without its name first: a kill now leaves what `_remove_leftovers` removes.
@@ -336,28 +305,6 @@ def _prune(folder: Path, newest: Path, keep: int) -> list[str]:
             text = _("the old backup {path} could not be removed: {reason}")
             warnings.append(text.format(path=path, reason=error.strerror))
     return warnings
-
-
-def _spare_last_good(old: list[Path], recent: list[Path]) -> tuple[list[Path], list[str]]:
-    """Return the old ones to remove, and a warning for each recent one that has changed.
-
-    Beside the one just made another one has to be good: what was deleted by mistake is in an older
-    one only. Mostly the newest is, and no other file is read.
-    """
-    changed = []
-    for path in reversed(recent):
-        if _is_good(path):
-            break
-        changed.append(path)
-    text = _("the backup {path} has changed since it was made, its SHA-256 is another one")
-    warnings = [text.format(path=path) for path in changed]
-    if len(changed) < len(recent):
-        return old, warnings
-    last_good = next((path for path in reversed(old) if _is_good(path)), None)
-    if last_good is not None:
-        text = _("the old backup {path} stays: of the newer ones only the last has not changed")
-        warnings.append(text.format(path=last_good))
-    return [path for path in old if path != last_good], warnings
 
 
 def _is_good(path: Path) -> bool:

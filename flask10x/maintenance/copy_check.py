@@ -41,7 +41,12 @@ def verify(path: Path, bar: Bar = unseen) -> Contents:
     """
     try:
         with open_read_only(path, immutable=True).connect() as connection:
-            return _contents(connection, path, bar)
+            with bar(_("check"), _steps(connection)) as advance:
+                lines = damages(connection, full=True, advance=advance)
+            if lines:
+                text = _("{path} is damaged: {damages}")
+                raise CopyError(text.format(path=path, damages="; ".join(lines[:SHOWN_DAMAGES])))
+            return _contents(connection, path)
     except DBAPIError as error:
         text = _("{path} cannot be read: {reason}").format(path=path, reason=reason_of(error))
         raise CopyError(text) from None
@@ -52,8 +57,12 @@ def check_kind(path: Path) -> None:
 
     A device or a pipe is not read: it may never end.
     """
-    kind = _other_kind(path.stat().st_mode)
-    if not kind:
+    mode = path.stat().st_mode
+    if stat.S_ISFIFO(mode):
+        kind = _("it is a pipe; write what comes from it into a file first")
+    elif not stat.S_ISREG(mode):
+        kind = _("it is a device or a socket, not a file")
+    else:
         with open(path, "rb") as file:
             head = file.read(HEAD_BYTES)
         if head.startswith(missing.MAGIC):
@@ -83,15 +92,6 @@ def check_unchanged(path: Path, copy: Path) -> bool:
         "other": _other_backup(path),
     }
     raise CopyError(text.format(**named))
-
-
-def _other_kind(mode: int) -> str:
-    """Say what a path is that is no regular file; empty for one."""
-    if stat.S_ISREG(mode):
-        return ""
-    if stat.S_ISFIFO(mode):
-        return _("it is a pipe; write what comes from it into a file first")
-    return _("it is a device or a socket, not a file")
 
 
 def kind_of_bytes(head: bytes) -> str:
@@ -131,16 +131,7 @@ def check_complete(path: Path) -> None:
             raise CopyError(text.format(path=path, name=rest.name, quoted=quoted))
 
 
-def _contents(connection: Connection, path: Path, bar: Bar) -> Contents:
-    with bar(_("check"), _steps(connection)) as advance:
-        lines = damages(connection, full=True, advance=advance)
-    if lines:
-        text = _("{path} is damaged: {damages}")
-        raise CopyError(text.format(path=path, damages="; ".join(lines[:SHOWN_DAMAGES])))
-    return _known_contents(connection, path)
-
-
-def _known_contents(connection: Connection, path: Path) -> Contents:
+def _contents(connection: Connection, path: Path) -> Contents:
     tables = inspect(connection).get_table_names()
     if not {"alembic_version", readings.name} <= set(tables):
         text = _("{path} is no database of Flask10X's: it has no table of readings")

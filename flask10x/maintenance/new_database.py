@@ -120,7 +120,11 @@ class _Filling:
 
     def fill(self, bar: Bar, rows: int) -> None:
         present = self._present_tables()
-        self._add_columns()
+        with self._target.reader.begin() as connection:
+            missing = self._columns_of(readings.name) - existing_columns(connection)
+        # Those of all stations that the file has, also of former ones.
+        fitting = {n for n in missing if COLUMN.fullmatch(n) and n not in RESERVED_COLUMNS}
+        station_columns.add(self._target, sorted(fitting))
         with self._target.reader.begin() as connection:
             tables = [each for each in tables_in(connection) if each.name in present]
         with bar(_("readings"), rows) as advance:
@@ -145,27 +149,17 @@ class _Filling:
             if kind == "table" and not is_virtual and name in ours:
                 present.add(name)
             elif kind == "view" and _VIEW.fullmatch(sql or ""):
-                self._make_view(name, sql)
+                # Also of a former station.
+                with self._target.commit() as connection:
+                    if name.lower() not in dialects.of(connection).views(connection):
+                        connection.exec_driver_sql(sql)
             elif kind != "index" or (sql and name not in ours):
                 self._reject(kind, _("{name}: not Flask10X's").format(name=name), sql)
         return present
 
-    def _make_view(self, name: str, sql: str) -> None:
-        """Make the view of a station, also of one that is no more, unless it is there."""
-        with self._target.commit() as connection:
-            if name.lower() not in dialects.of(connection).views(connection):
-                connection.exec_driver_sql(sql)
-
     def _columns_of(self, name: str) -> set[str]:
         names = self._source.exec_driver_sql("SELECT name FROM pragma_table_info(?)", (name,))
         return set(names.scalars())
-
-    def _add_columns(self) -> None:
-        """Add the columns of all stations that the file has, also of those that are no more."""
-        with self._target.reader.begin() as connection:
-            missing = self._columns_of(readings.name) - existing_columns(connection)
-        fitting = {n for n in missing if COLUMN.fullmatch(n) and n not in RESERVED_COLUMNS}
-        station_columns.add(self._target, sorted(fitting))
 
     def _pieces(self, each: CopiedTable) -> Iterator[list[CopiedRow]]:
         """Yield the rows of a table in its order, whatever keys and constraints the file has."""
@@ -192,12 +186,10 @@ class _Filling:
         except DBAPIError as error:
             if kind_of(error) != "row":
                 raise
-            self._reject_rows(each, self._put_singly(each, sound))
+            self._put_singly(each, sound)
 
-    def _put_singly(
-        self, each: CopiedTable, rows: Iterable[CopiedRow]
-    ) -> list[tuple[CopiedRow, str]]:
-        """Put those rows that the table takes; return the others with the reasons."""
+    def _put_singly(self, each: CopiedTable, rows: Iterable[CopiedRow]) -> None:
+        """Put those rows that the table takes, and name the others with the reasons."""
         refused = []
         with self._target.commit() as connection:
             for row in rows:
@@ -207,7 +199,7 @@ class _Filling:
                     if kind_of(error) != "row":
                         raise
                     refused.append((row, reason_of(error)))
-        return refused
+        self._reject_rows(each, refused)
 
     def _raise_sequences(self) -> None:
         """Let ids go on behind the highest one of the file, also where that row is gone."""

@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.error_codes import reason_of
-from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside, database_path
-from flask10x.database.sqlite.file import make_single_file, open_read_only
+from flask10x.database.paths import database_path
+from flask10x.database.sqlite.file import make_single_file, open_read_only, remove_whole
 from flask10x.errors import CopyError, SchemaError
 from flask10x.maintenance.copying import of_new_file
 from flask10x.system import disk
@@ -33,11 +33,11 @@ def migrated(settings: Settings, backup: Path) -> Iterator[Path]:
     OSError when the disk has no room for the copy.
     """
     copy = database_path(settings).with_name(COPY)
-    _remove(copy)
+    remove_whole(copy)
     try:
         yield copy if _migrate(settings, backup, copy) else backup
     finally:
-        _remove(copy)
+        remove_whole(copy)
 
 
 def _migrate(settings: Settings, backup: Path, copy: Path) -> bool:
@@ -60,8 +60,3 @@ def _migrate(settings: Settings, backup: Path, copy: Path) -> bool:
     except SchemaError as error:
         raise CopyError(str(error)) from error
     return True
-
-
-def _remove(copy: Path) -> None:
-    for suffix in ("", JOURNAL, WAL, SHARED_MEMORY):
-        beside(copy, suffix).unlink(missing_ok=True)

@@ -124,17 +124,13 @@ def fetched(settings: Settings, url: str, moment: str = "") -> Iterator[Path]:
     if not source.url:
         text = _("the place of the replica is missing: name it after --replica, or set {variable}")
         raise RestoreError(text.format(variable=URL))
-    _make_folder(path.parent)
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True)
+        disk.leave_to_owner(path.parent, path.parent.parent)
     for leftover in path.parent.glob(f"{UNFINISHED}*"):
         shutil.rmtree(leftover)
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path.parent) as folder:
         yield source.fetch(Path(folder), ["-timestamp", moment] if moment else [])
-
-
-def _make_folder(folder: Path) -> None:
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        disk.leave_to_owner(folder, folder.parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +147,15 @@ class Source:
 
     @property
     def shown(self) -> str:
-        """Where it is, for people."""
-        return shown(self.url)
+        """Return where the replica is, for people: without a password."""
+        scheme, slashes, _rest = self.url.partition("://")
+        account, place = self._account()
+        return f"{scheme}{slashes}{account.partition(':')[0]}{place}"
+
+    def _account(self) -> tuple[str, str]:
+        """Return what the URL has between its scheme and `@`, and what follows from there."""
+        account, at, place = self.url.partition("://")[2].rpartition("@")
+        return account, f"{at}{place}"
 
     def fetch(
         self, folder: Path, options: Sequence[str] = (), within_sec: float | None = None
@@ -221,19 +224,15 @@ class Source:
             raise self._error(lines[-1].removeprefix("Error: "), failure)
 
     def _error(self, reason: str, failure: str = "") -> RestoreError:
-        text = failure or _("Litestream cannot restore {url}: {reason}")
-        reason = self._without_secrets(reason) or _("it gave no reason")
-        return RestoreError(text.format(url=self.shown, reason=reason))
-
-    def _without_secrets(self, said: str) -> str:
-        """What Litestream says is shown on a page, and it quotes a URL that it does not accept."""
-        password = _account(self.url)[0].partition(":")[2]
-        # Of a password with a `/` it quotes the beginning as a port.
+        # It is shown on a page, and Litestream quotes a URL that it does not accept: of a password
+        # with a `/` the beginning, as a port.
+        password = self._account()[0].partition(":")[2]
         hidden = [password, re.split("[/?#]", password)[0]]
         hidden += [value for name, value in self.variables.items() if SECRET.search(name)]
         for secret in filter(None, hidden):
-            said = said.replace(secret, "…")
-        return said
+            reason = reason.replace(secret, "…")
+        text = failure or _("Litestream cannot restore {url}: {reason}")
+        return RestoreError(text.format(url=self.shown, reason=reason or _("it gave no reason")))
 
 
 def _config(folder: Path, database: Path, options: str = "") -> Path:
@@ -264,19 +263,6 @@ def compared_folder(settings: Settings) -> Path:
     return database_path(settings).with_name(COMPARED)
 
 
-def shown(url: str) -> str:
-    """The URL without a password in it."""
-    scheme, slashes, _rest = url.partition("://")
-    account, place = _account(url)
-    return f"{scheme}{slashes}{account.partition(':')[0]}{place}"
-
-
-def _account(url: str) -> tuple[str, str]:
-    """What the URL has between its scheme and `@`, and what follows from there."""
-    account, at, place = url.partition("://")[2].rpartition("@")
-    return account, f"{at}{place}"
-
-
 @dataclass(frozen=True, slots=True)
 class Files:
     """What has become of the CSV files, and what the database alone can't bring back."""
@@ -302,18 +288,14 @@ def restore_files(settings: Settings, database: Database, bar: Bar = unseen) -> 
         endpoints = endpoints_of(connection)
         newest = select(ARRIVAL).order_by(readings.c.id.desc()).limit(1)
         newest_ms = connection.execute(newest).scalar_one_or_none()
-    positions = files.positions
-    paths = (file.position.path for file in files.archived)
-    missing = [
-        station
-        for station in settings.stations.all
-        if station.csv_name in positions and not (settings.csv_dir / station.csv_name).exists()
-    ]
+    outcomes = []
+    for station in settings.stations.all:
+        before, path = files.positions.get(station.csv_name), settings.csv_dir / station.csv_name
+        if before is not None and not path.exists():
+            outcomes.append(_restored(settings, database, station, before, bar))
+    paths = [file.position.path for file in files.archived]
     return Files(
-        outcomes=[
-            _restored(settings, database, station, positions[station.csv_name], bar)
-            for station in missing
-        ],
+        outcomes=outcomes,
         unknown=[name for name in endpoints if name not in settings.stations.by_endpoint],
         archived=[path for path in paths if path is not None and not Path(path).exists()],
         newest_ms=newest_ms,
@@ -323,6 +305,7 @@ def restore_files(settings: Settings, database: Database, bar: Bar = unseen) -> 
 def _restored(
     settings: Settings, database: Database, station: Station, before: Position, bar: Bar
 ) -> FileOutcome:
+    """Rebuild a file; its beginning has to be the lost one, by the checksum of the last export."""
     target = target_of(settings, database, station)
     if zone.difference(target, before):
         text = _(
@@ -332,11 +315,8 @@ def _restored(
         named = {"before": before.zone, "here": target.zone_name, "name": station.csv_name}
         return FileOutcome(target.path, text.format(**named), failed=True)
     (outcome,) = rebuild(settings, database, [station], lost=True, bar=bar)
-    return outcome if outcome.failed else _proven(outcome, before)
-
-
-def _proven(outcome: FileOutcome, before: Position) -> FileOutcome:
-    """Whether the beginning of the file is the lost one, by the checksum of the last export."""
+    if outcome.failed:
+        return outcome
     size, checksum = before.mark.size_bytes, before.mark.checksum
     with CsvFile.open(outcome.path, write=False) or nullcontext() as file:
         is_same = file is not None and file.size >= size and file.checksum(size) == checksum

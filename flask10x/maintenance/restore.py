@@ -10,7 +10,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -30,7 +30,7 @@ from flask10x.database.insert import HEAD, Cells, existing_columns, insert_rows
 from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside, database_path, url_of
 from flask10x.database.running_service import running
 from flask10x.database.sqlite import litestream, missing, rescued
-from flask10x.database.sqlite.file import make_single_file, open_read_only
+from flask10x.database.sqlite.file import make_single_file, open_read_only, remove_whole
 from flask10x.database.tables import imports, measurement, readings
 from flask10x.errors import ExportError, LockTimeout, RestoreError
 from flask10x.export.file import CsvFile
@@ -51,9 +51,6 @@ POLL_SEC = 0.05
 TRIES = 10
 # A backup is written in one piece; row by row the same readings took 3 % more.
 SIZE_PERCENT = 110
-
-Prepare = Callable[[Path, Path], tuple[NewDatabase, bool]]
-"""Makes of the source a file beside the database; what it holds, and whether it has its sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +94,7 @@ def restore(
     try:
         with _locked(settings, path, by_service=by_service):
             _remove_leftovers(path)
-            prepare = _linked if by_service else partial(_made, settings, bar=bar)
-            restored = _replace(settings, source.absolute(), path, prepare)
+            restored = _replace(settings, source.absolute(), path, bar, by_service=by_service)
             missing.remember(settings)
             if by_service:
                 # Its name from before would be a second one of the database.
@@ -122,32 +118,26 @@ def put_newer_back(settings: Settings, replaced: Path) -> int:
     be in the backup. Returns how many there were. The database has this program's schema. Raises
     sqlalchemy.exc.DBAPIError or LockTimeout; then none is stored.
     """
+    newest_of = select(func.max(readings.c.received_at))
+    rows: list[Cells] = []
     with closing(Database(settings)) as database:
         with database.reader.begin() as connection:
             newest = {
-                endpoint: _newest(connection, endpoint)
-                for endpoint in settings.stations.by_endpoint
+                name: connection.execute(newest_of.where(readings.c.endpoint == name)).scalar() or 0
+                for name in settings.stations.by_endpoint
             }
         with open_read_only(replaced, immutable=True).connect() as connection:
-            rows = list(_newer(connection, settings, newest))
+            present = existing_columns(connection)
+            names = [name for name in (*HEAD, *settings.stations.columns) if name in present]
+            query = select(*map(measurement, names)).order_by(readings.c.id)
+            for row in connection.execute(query):
+                cells = {n: value for n, value in zip(names, row, strict=True) if value is not None}
+                endpoint = cells["endpoint"]
+                if endpoint in newest and cells["received_at"] > newest[endpoint]:
+                    rows.append(cells)
         if rows:
             database.commit_change(lambda c: insert_rows(c, settings.stations, rows), TRIES)
     return len(rows)
-
-
-def _newest(connection: Connection, endpoint: str) -> int:
-    query = select(func.max(readings.c.received_at)).where(readings.c.endpoint == endpoint)
-    return connection.execute(query).scalar_one() or 0
-
-
-def _newer(connection: Connection, settings: Settings, newest: dict[str, int]) -> Iterator[Cells]:
-    """Yield its rows of the stations that are newer than these, without cells that are empty."""
-    present = existing_columns(connection)
-    names = [name for name in (*HEAD, *settings.stations.columns) if name in present]
-    for row in connection.execute(select(*map(measurement, names)).order_by(readings.c.id)):
-        cells = {name: value for name, value in zip(names, row, strict=True) if value is not None}
-        if cells["endpoint"] in newest and cells["received_at"] > newest[cells["endpoint"]]:
-            yield cells
 
 
 @contextmanager
@@ -182,38 +172,42 @@ def _locked(settings: Settings, path: Path, *, by_service: bool) -> Iterator[Non
 def _remove_leftovers(path: Path) -> None:
     """Remove what a restore that was killed has left."""
     for file in path.parent.iterdir():
-        if UNFINISHED_NAME.fullmatch(file.name) or _is_second_name(file, path):
+        # It has a replaced database's name and is the one in use, as before the rename.
+        is_second_name = (
+            file.name.startswith(f"{path.name}{REPLACED}")
+            and path.exists()
+            and file.samefile(path)
+            and not beside(file, WAL).exists()
+        )
+        if is_second_name or UNFINISHED_NAME.fullmatch(file.name):
             file.unlink()
 
 
-def _is_second_name(file: Path, path: Path) -> bool:
-    """Whether it has a replaced database's name and is the one in use, as before the rename."""
-    return (
-        file.name.startswith(f"{path.name}{REPLACED}")
-        and path.exists()
-        and file.samefile(path)
-        and not beside(file, WAL).exists()
-    )
-
-
-def _replace(settings: Settings, source: Path, path: Path, prepare: Prepare) -> Restored:
+def _replace(
+    settings: Settings, source: Path, path: Path, bar: Bar, *, by_service: bool
+) -> Restored:
     if path.exists() and source.samefile(path):
         raise RestoreError(_("{path} is the database itself").format(path=source))
     copy_check.check_kind(source)
     unfinished = path.with_name(f".flask10x-restore-{os.getpid()}.tmp")
     try:
-        contents, has_sum = prepare(source, unfinished)
+        if by_service:
+            contents, has_sum = _linked(source, unfinished), False
+        else:
+            contents, has_sum = _made(settings, source, unfinished, bar)
         _adopt(unfinished, path)
         disk.sync(unfinished)
-        _close_up(path)
+        if path.exists():
+            _close_up(path)
         _note_archived(settings, path, unfinished)
-        last_id = _last_id(path)
-        replaced = _keep(path, _free_name(path, settings.zone))
+        newer = None
+        with suppress(DBAPIError), open_read_only(path, immutable=True).connect() as connection:
+            newer = max(0, last_id(connection) - contents.last_id)
+        replaced = _keep(path, settings.zone)
         unfinished.rename(path)
         disk.sync(path.parent)
     finally:
-        _remove(unfinished)
-    newer = None if last_id is None else max(0, last_id - contents.last_id)
+        remove_whole(unfinished)
     return Restored(contents, replaced, newer, has_sum)
 
 
@@ -245,11 +239,11 @@ def renew(settings: Settings, file: Path, bar: Bar = unseen) -> NewDatabase:
         disk.sync(renewed)
         renewed.rename(file)
     finally:
-        _remove(renewed)
+        remove_whole(renewed)
     return made
 
 
-def _linked(source: Path, unfinished: Path) -> tuple[NewDatabase, bool]:
+def _linked(source: Path, unfinished: Path) -> NewDatabase:
     """Give a file that `renew` has made a second name; copy it from another disk."""
     copy_check.check_complete(source)
     try:
@@ -258,7 +252,7 @@ def _linked(source: Path, unfinished: Path) -> tuple[NewDatabase, bool]:
         _check_room(source, unfinished.parent)
         disk.copy(source, unfinished, lambda _: None)
         disk.sync(unfinished)
-    return new_database.contents_of(unfinished), False
+    return new_database.contents_of(unfinished)
 
 
 def _made(settings: Settings, source: Path, unfinished: Path, bar: Bar) -> tuple[NewDatabase, bool]:
@@ -277,11 +271,6 @@ def _made(settings: Settings, source: Path, unfinished: Path, bar: Bar) -> tuple
         raise RestoreError(text.format(**named)) from error
 
 
-def _remove(unfinished: Path) -> None:
-    for suffix in ("", JOURNAL, WAL, SHARED_MEMORY):
-        beside(unfinished, suffix).unlink(missing_ok=True)
-
-
 def _adopt(new: Path, old: Path) -> None:
     """Give the file the owner and mode of the one it replaces, as root may restore for another."""
     if not old.exists():
@@ -295,8 +284,6 @@ def _adopt(new: Path, old: Path) -> None:
 
 def _close_up(path: Path) -> None:
     """Make the old database one file if it can be; raises RestoreError when it is open."""
-    if not path.exists():
-        return
     try:
         make_single_file(path)
     except sqlite3.Error as error:
@@ -368,21 +355,14 @@ def _is_in_place(position: Position) -> bool:
         return False
 
 
-def _last_id(path: Path) -> int | None:
-    with suppress(DBAPIError), open_read_only(path, immutable=True).connect() as connection:
-        return last_id(connection)
-    return None
+def _keep(path: Path, zone: tzinfo | None) -> Path | None:
+    """Give the old files second names, and remove the first names of WAL and journal.
 
-
-def _free_name(path: Path, zone: tzinfo | None) -> Path:
-    """Return a name for the old database that nothing has yet."""
+    Returns the new name of the old database, which nothing had yet; None if there was none.
+    """
     while list(path.parent.glob(f"{(name := f'{path.name}{REPLACED}{disk.moment(zone)}')}*")):
         time.sleep(POLL_SEC)
-    return path.with_name(name)
-
-
-def _keep(path: Path, replaced: Path) -> Path | None:
-    """Give the old files second names, and remove the first names of WAL and journal."""
+    replaced = path.with_name(name)
     for suffix in ("", WAL, JOURNAL):
         if beside(path, suffix).exists():
             os.link(beside(path, suffix), beside(replaced, suffix))

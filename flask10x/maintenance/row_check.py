@@ -68,30 +68,12 @@ class RowCheck:
 
 def _check_of(table: CopiedTable, name: str) -> Check:
     kind = table.sql.c[name].type
-    if isinstance(kind, Integer):
-        return _whole_check(name)
     if isinstance(kind, Float):
         return _wrong_number
     if isinstance(kind, LargeBinary):
-        return partial(_wrong_type, bytes, _("bytes are needed"))
-    check: Check | None = None
-    # A rejected reading may name any path that a board has sent to.
-    if name == "endpoint" and table.name != "rejected":
-        check = _wrong_endpoint
-    elif name == "name" and table.name == "csv_files":
-        check = _wrong_file_name
-    elif name in ("path", "file"):
-        check = _wrong_path
-    elif name == "columns":
-        check = _wrong_columns
-    elif (table.name, name) == ("csv_files", "kind"):
-        check = _wrong_state
-    elif (table.name, name) == ("corrections", "kind"):
-        check = _wrong_kind
-    return partial(_wrong_text, check)
-
-
-def _whole_check(name: str) -> Check:
+        return lambda value: "" if isinstance(value, bytes) else _("bytes are needed")
+    if not isinstance(kind, Integer):
+        return partial(_wrong_text, table.name, name)
     low, high = -WHOLE_MAX, WHOLE_MAX
     if name in OF_FILES:
         low, high = -(2**63), 2**63 - 1
@@ -126,49 +108,35 @@ def _wrong_number(value: Any) -> str:
     return "" if is_number else _("a finite number is needed")
 
 
-def _wrong_type(kind: type, needed: str, value: Any) -> str:
-    return "" if isinstance(value, kind) else needed
-
-
-def _wrong_text(check: Check | None, value: Any) -> str:
+def _wrong_text(table: str, name: str, value: Any) -> str:
     if not isinstance(value, str):
         return _("a text is needed")
     try:
         value.encode()
     except UnicodeEncodeError:
         return _("a text of UTF-8 is needed")
-    return check(value) if check else ""
-
-
-def _wrong_endpoint(value: str) -> str:
-    return "" if ENDPOINT.fullmatch(value) else chosen()(ENDPOINT_NEEDED)
-
-
-def _wrong_file_name(value: str) -> str:
-    try:
-        csv_file(value)
-    except WrongEntry as error:
-        return chosen()(error.needed)
-    return ""
-
-
-def _wrong_path(value: str) -> str:
-    longest = max(len(part.encode()) for part in value.split("/"))
-    return _("a path is needed") if "\0" in value or longest > NAME_MAX_BYTES else ""
-
-
-def _wrong_columns(value: str) -> str:
-    pairs = [column.partition("=") for column in value.split(",") if column]
-    is_right = all(COLUMN.fullmatch(name) and equals for name, equals, _heading in pairs)
-    return "" if is_right else _("columns such as temperature=Temp are needed")
-
-
-def _wrong_state(value: str) -> str:
-    return "" if value in KINDS_OF_FILES else _("current, archived or new is needed")
-
-
-def _wrong_kind(value: str) -> str:
-    return "" if value in ("hide", "adjust") else _("hide or adjust is needed")
+    is_right, needed = True, ""
+    # A rejected reading may name any path that a board has sent to.
+    if name == "endpoint" and table != "rejected":
+        is_right, needed = bool(ENDPOINT.fullmatch(value)), chosen()(ENDPOINT_NEEDED)
+    elif (table, name) == ("csv_files", "name"):
+        try:
+            csv_file(value)
+        except WrongEntry as error:
+            return chosen()(error.needed)
+    elif name in ("path", "file"):
+        longest = max(len(part.encode()) for part in value.split("/"))
+        is_right = "\0" not in value and longest <= NAME_MAX_BYTES
+        needed = _("a path is needed")
+    elif name == "columns":
+        pairs = [column.partition("=") for column in value.split(",") if column]
+        is_right = all(COLUMN.fullmatch(first) and equals for first, equals, _heading in pairs)
+        needed = _("columns such as temperature=Temp are needed")
+    elif (table, name) == ("csv_files", "kind"):
+        is_right, needed = value in KINDS_OF_FILES, _("current, archived or new is needed")
+    elif (table, name) == ("corrections", "kind"):
+        is_right, needed = value in ("hide", "adjust"), _("hide or adjust is needed")
+    return "" if is_right else needed
 
 
 def _wrong_texts(reasons: Any, hint: Any, codes: Any) -> str:

@@ -18,6 +18,7 @@ from flask10x.database.error_codes import (
     code_of,
     reason_of,
 )
+from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside
 from flask10x.database.sqlite.connections import READ_BUSY_TIMEOUT_MS
 from flask10x.database.sqlite.driver import Driver, connect, replace_undecodable
 from flask10x.database.sqlite.statements import SQLITE
@@ -176,6 +177,12 @@ def _growth_of(target: Path, advance: Advance) -> Callable[[], None]:
         size_bytes = current_bytes
 
     return look
+
+
+def remove_whole(path: Path) -> None:
+    """Remove a database file and what SQLite keeps beside it; harmless where it is missing."""
+    for suffix in ("", JOURNAL, WAL, SHARED_MEMORY):
+        beside(path, suffix).unlink(missing_ok=True)
 
 
 def make_single_file(path: Path) -> None:
