@@ -10,7 +10,7 @@ CSV files are meant to be read by others' scripts.
 
 import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from gettext import gettext as _
@@ -22,8 +22,9 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.alerts import state_file
 from flask10x.alerts.active import AlertState
-from flask10x.config import environment_file, station_file
+from flask10x.config import environment_file
 from flask10x.config.settings import PREFIX, Settings
+from flask10x.config.station_file import formula_headings
 from flask10x.database import engines
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import WAL, beside, database_path, shown_name
@@ -68,8 +69,7 @@ def look_at_server(
             size = primary.database_bytes
             text = _("{database}, {size}").format(database=name, size=megabytes(size))
             yield CheckLine("ok", "database", text, {"bytes": size})
-            yield from _server(server, connection)
-            yield _standbys(primary)
+            yield from _server(server, connection, primary)
             yield from inside.look_inside(connection)
     except DBAPIError as error:
         text = _("{path} cannot be opened: {reason}")
@@ -77,7 +77,7 @@ def look_at_server(
         yield CheckLine("FAIL", "database", text.format(path=name, reason=reason))
 
 
-def _server(server: Server, connection: Connection) -> Iterator[CheckLine]:
+def _server(server: Server, connection: Connection, primary: Primary) -> Iterator[CheckLine]:
     shown, number = server.version(connection)
     first, last = server.VERSIONS
     level: Level = "ok"
@@ -93,10 +93,7 @@ def _server(server: Server, connection: Connection) -> Iterator[CheckLine]:
         text = _("{encoding}: make a new database with {wanted}, and copy: flask10x copy")
         text = text.format(encoding=encoding, wanted=server.ENCODING)
     yield CheckLine(level, "encoding", text, {"encoding": encoding})
-
-
-def _standbys(primary: Primary) -> CheckLine:
-    level: Level = "WARN"
+    level = "WARN"
     if not primary.waits_for:
         text = _("none is asked for: what is stored may be on one machine only")
     elif primary.synchronous:
@@ -106,15 +103,23 @@ def _standbys(primary: Primary) -> CheckLine:
     else:
         text = _("none is there: commits wait for one")
     details = {"synchronous": primary.synchronous, "asked_for": primary.waits_for > 0}
-    return CheckLine(level, "standby", text, details)
+    yield CheckLine(level, "standby", text, details)
 
 
 def check_modes(settings: Settings) -> CheckLine:
     """Check that database, leftovers, log and backups are private, where reading needs a token."""
     if not settings.read_tokens_file:
         return CheckLine("ok", "modes", _("reading needs no token"), {"files": []})
+    database, backups = database_path(settings), settings.backup_dir
     try:
-        names = [str(path) for path in sorted(_private(settings)) if _is_world_readable(path)]
+        private = [
+            # With its -wal and -shm, and the copies that a restore has kept.
+            *database.parent.glob(f"{database.name}*"),
+            *database.parent.glob(LEFTOVER_FILES),
+            *settings.log_dir.glob(f"{LOG_NAME}*"),
+            *(backup_files.finished(backups) if backups.is_dir() else ()),
+        ]
+        names = [str(path) for path in sorted(private) if _is_world_readable(path)]
     except OSError as error:
         text = _("cannot look at the files: {reason}").format(reason=error)
         return CheckLine("WARN", "modes", text, {"files": []})
@@ -129,16 +134,6 @@ def check_modes(settings: Settings) -> CheckLine:
         names=shlex.join(names),
     )
     return CheckLine("WARN", "modes", shown, {"files": names})
-
-
-def _private(settings: Settings) -> Iterator[Path]:
-    database = database_path(settings)
-    # With its -wal and -shm, and the copies that a restore has kept.
-    yield from database.parent.glob(f"{database.name}*")
-    yield from database.parent.glob(LEFTOVER_FILES)
-    yield from settings.log_dir.glob(f"{LOG_NAME}*")
-    if settings.backup_dir.is_dir():
-        yield from backup_files.finished(settings.backup_dir)
 
 
 def _is_world_readable(path: Path) -> bool:
@@ -173,7 +168,7 @@ def check(settings: Settings, *, full: bool = False) -> list[CheckLine]:
         findings.append(CheckLine("WARN", "rejected", text))
     return [
         _settings(),
-        *_headings(settings),
+        *(CheckLine("WARN", "heading", line) for line in formula_headings(settings.stations)),
         *findings,
         _leftovers(path),
         *([] if server else [_rescued(path)]),
@@ -191,11 +186,6 @@ def _settings() -> CheckLine:
     return CheckLine(
         "ok", "settings", text.format(path=file), {"file": str(file) if file else None}
     )
-
-
-def _headings(settings: Settings) -> list[CheckLine]:
-    lines = station_file.formula_headings(settings.stations)
-    return [CheckLine("WARN", "heading", line) for line in lines]
 
 
 def _wal(path: Path) -> CheckLine:
@@ -259,18 +249,28 @@ def _version(settings: Settings) -> CheckLine:
 
 def _service(settings: Settings, facts: Facts) -> tuple[CheckLine, int | None]:
     """Say whether the service runs and stores, and since when it runs, in epoch milliseconds."""
+    stopped: dict[str, Any] = {"running": False}
     if engines.of(settings).missing():
-        return _service_without_database(settings), None
+        # It has no lock to look at, as that would be beside the database.
+        try:
+            answer = Running("", settings.bind, 0.0).ask("/readyz")
+        except ServiceError:
+            return CheckLine("WARN", "service", _("does not run"), stopped), None
+        trouble = _reasons(answer)
+        text = _("answers at {address} and stores nothing: {reason}")
+        text = text.format(address=settings.bind, reason=trouble)
+        details: dict[str, Any] = {"running": True, "trouble": trouble}
+        return CheckLine("FAIL", "service", text, details), None
     try:
         service = running(settings)
     except OSError as error:
         text = _("unknown whether it runs: {reason}").format(reason=error)
-        return CheckLine("WARN", "service", text, {"running": False}), None
+        return CheckLine("WARN", "service", text, stopped), None
     if service is None:
-        return CheckLine("WARN", "service", _("does not run"), {"running": False}), None
+        return CheckLine("WARN", "service", _("does not run"), stopped), None
     since_ms = int(service.since * 1000)
     since = local_text(since_ms, settings.zone)
-    details: dict[str, Any] = {"running": True, "pid": service.pid, "since": since}
+    details = {"running": True, "pid": service.pid, "since": since}
     text = _("process {pid}, runs since {time}").format(pid=service.pid, time=since)
     trouble, failing = _trouble(service)
     if trouble:
@@ -288,16 +288,8 @@ def _service(settings: Settings, facts: Facts) -> tuple[CheckLine, int | None]:
     return CheckLine(level, "service", text, details), since_ms
 
 
-def _service_without_database(settings: Settings) -> CheckLine:
-    """Ask the service; it has no lock to look at, as that would be beside the database."""
-    try:
-        answer = Running("", settings.bind, 0.0).ask("/readyz")
-    except ServiceError:
-        return CheckLine("WARN", "service", _("does not run"), {"running": False})
-    trouble = "; ".join(answer.get("reasons", [])) or str(answer)
-    text = _("answers at {address} and stores nothing: {reason}")
-    text = text.format(address=settings.bind, reason=trouble)
-    return CheckLine("FAIL", "service", text, {"running": True, "trouble": trouble})
+def _reasons(answer: Mapping[str, Any]) -> str:
+    return "; ".join(answer.get("reasons", [])) or str(answer)
 
 
 def _trouble(service: Running) -> tuple[str, list[str]]:
@@ -309,7 +301,7 @@ def _trouble(service: Running) -> tuple[str, list[str]]:
         answer = service.ask("/readyz")
         if answer.get("status") == "ready":
             return "", answer.get("failing", [])
-        reasons = "; ".join(answer.get("reasons", [])) or str(answer)
+        reasons = _reasons(answer)
         waited_sec = service.oldest_waiting_sec()
     except ServiceError as error:
         return str(error), []

@@ -47,7 +47,6 @@ class Command:
     account: str = ""
     """The user; empty for the one of this process."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    folder: Path | None = None
 
     def __str__(self) -> str:
         before = [f"{name}={value}" for name, value in self.environment.items()]
@@ -57,29 +56,13 @@ class Command:
     def _is_another(self) -> bool:
         return bool(self.account) and self.account != settings_module.process_user()
 
-    def _arguments(self) -> dict[str, Any]:
-        if not self._is_another():
-            return {"env": {**os.environ, **self.environment}}
-        account = pwd.getpwnam(self.account)
-        kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-        own = {"HOME": account.pw_dir, "USER": self.account, "PATH": PATH}
-        groups = os.getgrouplist(self.account, account.pw_gid)
-        return {
-            "env": {**kept, **own, **self.environment},
-            "user": account.pw_uid,
-            "group": account.pw_gid,
-            "extra_groups": groups,
-            # A folder that this user may not enter would end the command.
-            "cwd": self.folder or "/",
-        }
-
     def run(self, within_sec: float | None = None) -> bool:
         """Run it, with its output where ours goes; whether it ended in this time.
 
         Raises CommandFailed.
         """
         try:
-            status = self._done(capture=False, within_sec=within_sec).returncode
+            status = self._done(within_sec).returncode
         except subprocess.TimeoutExpired:
             return False
         if status:
@@ -89,23 +72,27 @@ class Command:
 
     def output(self) -> str:
         """What it prints, whatever its exit status; raises CommandFailed when it is not there."""
-        return str(self._done(capture=True).stdout)
+        return str(self._done(stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
 
     def _done(
-        self, *, capture: bool, within_sec: float | None = None
+        self, within_sec: float | None = None, **streams: int
     ) -> "subprocess.CompletedProcess[str]":
-        arguments = {"cwd": self.folder, **self._arguments()}
+        options: dict[str, Any] = {"env": {**os.environ, **self.environment}}
+        if self._is_another():
+            account = pwd.getpwnam(self.account)
+            kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+            own = {"HOME": account.pw_dir, "USER": self.account, "PATH": PATH}
+            options = {
+                "env": {**kept, **own, **self.environment},
+                "user": account.pw_uid,
+                "group": account.pw_gid,
+                "extra_groups": os.getgrouplist(self.account, account.pw_gid),
+                # A folder that this user may not enter would end the command.
+                "cwd": "/",
+            }
+        options |= {"stdin": subprocess.DEVNULL, "text": True, "check": False, **streams}
         try:
-            return subprocess.run(  # noqa: S603
-                self.words,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if capture else None,
-                stderr=subprocess.DEVNULL if capture else None,
-                text=True,
-                check=False,
-                timeout=within_sec,
-                **arguments,
-            )
+            return subprocess.run(self.words, timeout=within_sec, **options)  # noqa: S603, PLW1510
         except OSError as error:
             text = _("{command} could not be run: {reason}")
             raise CommandFailed(text.format(command=self, reason=error)) from error

@@ -55,11 +55,8 @@ class Environment:
     """A virtual environment, into which pip installs."""
 
     prefix: Path
-
-    @property
-    def name(self) -> str:
-        """How the program was installed, for people."""
-        return _("pip, in {folder}").format(folder=self.prefix)
+    name: str = ""
+    """How the program was installed, for people."""
 
     @property
     def former(self) -> Path:
@@ -113,10 +110,6 @@ class Pipx(Environment):
     """An environment that pipx looks after: it has one folder for all of them."""
 
     @property
-    def name(self) -> str:
-        return _("pipx, in {folder}").format(folder=self.prefix)
-
-    @property
     def former(self) -> Path:
         # Beside the others, pipx would list it.
         return self.prefix.parents[1] / f"{NAME}.former"
@@ -141,11 +134,7 @@ class Pipx(Environment):
 class Checkout(Environment):
     """A clone of the repository, with the environment that was made for it."""
 
-    folder: Path
-
-    @property
-    def name(self) -> str:
-        return _("a checkout, in {folder}").format(folder=self.folder)
+    folder: Path = CHECKOUT
 
     def keep(self, place: Place, say: Say) -> None:
         super().keep(place, say)
@@ -194,10 +183,6 @@ class Package(Environment):
     After a return dpkg still names the version that was not well; so apt does not bring that again.
     """
 
-    @property
-    def name(self) -> str:
-        return _("a Debian package")
-
     def renew(self, target: str, say: Say) -> None:
         if not target:
             run(say, Command(["apt-get", "update"]))
@@ -217,9 +202,9 @@ def environment() -> Environment:
     prefix = Path(sys.prefix)
     with suppress(OSError):
         if str(units.program()) in PACKAGED_FILES.read_text(encoding="utf-8").splitlines():
-            return Package(prefix)
+            return Package(prefix, _("a Debian package"))
     if (prefix / "pipx_metadata.json").is_file():
-        return Pipx(prefix)
+        return Pipx(prefix, _("pipx, in {folder}").format(folder=prefix))
     for folder in (CHECKOUT, prefix.parent):
         if (folder / "flask10x" / "__init__.py").is_file() and (
             folder / "pyproject.toml"
@@ -229,11 +214,11 @@ def environment() -> Environment:
                     "{folder} is no clone of git: docs/en/howto/update.md says how to update it"
                 )
                 raise ServiceError(text.format(folder=folder))
-            return Checkout(prefix, folder)
+            return Checkout(prefix, _("a checkout, in {folder}").format(folder=folder), folder)
     if sys.prefix == sys.base_prefix:
         text = _("{program} is in no virtual environment: update it as you have installed it")
         raise ServiceError(text.format(program=units.program()))
-    return Environment(prefix)
+    return Environment(prefix, _("pip, in {folder}").format(folder=prefix))
 
 
 def update(place: Place, target: str, say: Say) -> bool:
