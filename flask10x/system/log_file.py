@@ -9,17 +9,15 @@ import os
 import re
 import sys
 import threading
-import time
 from collections import deque
 from contextlib import suppress
-from datetime import datetime
 from io import TextIOWrapper
 
 from concurrent_log_handler import ConcurrentRotatingFileHandler
 
 from flask10x.config.settings import Settings
 from flask10x.system import disk, limits
-from flask10x.system.log_line import LogLine
+from flask10x.system.log_line import LineFormatter
 from flask10x.system.wording import escape
 
 FILE_NAME = "flask10x.log"
@@ -41,12 +39,13 @@ class Collector(logging.Handler):
 
     def __init__(self, file: "LogFile") -> None:
         super().__init__()
+        self.setFormatter(LineFormatter(has_time=True, zone=file.zone))
         self.received = 0
         """How many records it has received so far."""
         self.finished = 0
         """How many of them are written or lost."""
         self._file = file
-        self._waiting: deque[LogLine] = deque()
+        self._waiting: deque[str] = deque()
         self._dropped = self._dropped_logged = 0
         self._writing = threading.Lock()
         self._has_lines, self._hurry = threading.Event(), threading.Event()
@@ -65,7 +64,7 @@ class Collector(logging.Handler):
             self._dropped += 1
             return
         try:
-            self._waiting.append(LogLine.of(record))
+            self._waiting.append(self.format(record))
         except Exception:
             complain()
             return
@@ -129,7 +128,8 @@ class Collector(logging.Handler):
         dropped, warnings = self._dropped, []
         if dropped != self._dropped_logged:
             text = f"{dropped - self._dropped_logged} lines of the log were lost: the file stalled"
-            warnings.append(LogLine(time.time(), "WARNING", text))
+            lost = logging.makeLogRecord({"levelname": "WARNING", "msg": text})
+            warnings.append(self.format(lost))
         if not (lines or warnings):
             return
         if not self._file.write(lines + warnings):
@@ -152,30 +152,30 @@ class LogFile(ConcurrentRotatingFileHandler):
             encoding="utf-8",
             newline="",
         )
-        self._zone = settings.zone
+        self.zone = settings.zone
         self._complained = self._exhausted = False
 
-    def write(self, lines: list[LogLine]) -> bool:
+    def write(self, lines: list[str]) -> bool:
         """Write all lines under one lock; after an error they are lost.
 
         Return False if the process has no descriptor for the file, so that another try may succeed.
         """
-        # Lines that are written together belong to few seconds.
-        seconds = {int(line.created) for line in lines}
-        times = {
-            second: f"{datetime.fromtimestamp(second, self._zone):%Y-%m-%d %H:%M:%S} "
-            for second in seconds
-        }
-        text = "\n".join(line.text(times[int(line.created)]) for line in lines)
         self._exhausted = False
-        self.handle(logging.makeLogRecord({"msg": text}))
+        self.handle(logging.makeLogRecord({"msg": "\n".join(lines)}))
         return not self._exhausted
 
     def do_write(self, msg: str) -> None:
         """Write the records of the message, rotating between two of them where the file is full."""
         records = _NEXT_RECORD.split(msg)
         while records:
-            fitting = self._fitting(records)
+            # As many as fill the file; one that is longer than the limit fills it alone.
+            if self.stream is None:
+                self.stream = self.do_open()
+            room = self.maxBytes - self.stream.seek(0, os.SEEK_END)
+            fitting = 0
+            while fitting < len(records) and (room > 0 or not fitting):
+                room -= len(records[fitting].encode()) + len(self.terminator)
+                fitting += 1
             super().do_write("\n".join(records[:fitting]))
             del records[:fitting]
             if records:
@@ -183,23 +183,15 @@ class LogFile(ConcurrentRotatingFileHandler):
                 with suppress(OSError):
                     self.doRollover()
 
-    def _fitting(self, records: list[str]) -> int:
-        """How many of the records fill the file; at least one, even if it exceeds the limit."""
-        if self.stream is None:
-            self.stream = self.do_open()
-        room = self.maxBytes - self.stream.seek(0, os.SEEK_END)
-        for number, record in enumerate(records, start=1):
-            room -= len(record.encode()) + len(self.terminator)
-            if room <= 0:
-                return number
-        return len(records)
-
     def do_open(self, mode: str | None = None) -> TextIOWrapper:
         """Open the file, and end the line that a full disk or a power cut has torn."""
         disk.make_private(self.baseFilename)
         stream = super().do_open(mode)
-        if self._is_torn():
-            stream.write(self.terminator)
+        with open(self.baseFilename, "rb") as file:
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    stream.write(self.terminator)
         return stream
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002
@@ -213,13 +205,6 @@ class LogFile(ConcurrentRotatingFileHandler):
         if stream is not None:
             with suppress(OSError):
                 stream.close()
-
-    def _is_torn(self) -> bool:
-        with open(self.baseFilename, "rb") as file:
-            if file.seek(0, os.SEEK_END) == 0:
-                return False
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) != b"\n"
 
 
 def complain() -> None:

@@ -1,35 +1,32 @@
 """A line of the log: its time, level and message, and an indented traceback below it."""
 
 import logging
-from typing import NamedTuple
+from datetime import datetime, tzinfo
 
 from flask10x.system.wording import escape
 
 TRACEBACK_INDENT = "    "
 
-_python = logging.Formatter()
 
+class LineFormatter(logging.Formatter):
+    """Formats a record as a line whose control characters are escaped.
 
-class LogLine(NamedTuple):
-    """A record of the log with its final message, because the arguments may change."""
+    The line has no time unless `has_time` is set: journald, or what runs a container, adds its own.
+    """
 
-    created: float
-    level: str
-    message: str
-    traceback: str = ""
+    def __init__(self, *, has_time: bool = False, zone: tzinfo | None = None) -> None:
+        """Say times in this zone; None: in the zone of the system."""
+        super().__init__()
+        self._has_time, self._zone = has_time, zone
 
-    @classmethod
-    def of(cls, record: logging.LogRecord) -> "LogLine":
-        """The part of the record that is written; raises the errors of making its message."""
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and below it the lines of a traceback; raises errors of its message."""
+        first = f"{record.levelname} {record.getMessage()}"
+        if self._has_time:
+            moment = datetime.fromtimestamp(int(record.created), self._zone)
+            first = f"{moment:%Y-%m-%d %H:%M:%S} {first}"
         traceback = record.exc_text or ""
         if record.exc_info and not traceback:
-            traceback = _python.formatException(record.exc_info)
-        return cls(record.created, record.levelname, record.getMessage(), traceback)
-
-    def text(self, time: str = "") -> str:
-        """The line after its time, and below it the indented lines of its traceback if any."""
-        first = escape(f"{time}{self.level} {self.message}")
-        if not self.traceback:
-            return first
-        rest = (TRACEBACK_INDENT + escape(line) for line in self.traceback.split("\n"))
-        return "\n".join([first, *rest])
+            traceback = self.formatException(record.exc_info)
+        rest = traceback.split("\n") if traceback else []
+        return "\n".join([escape(first), *(TRACEBACK_INDENT + escape(line) for line in rest)])

@@ -16,7 +16,6 @@ import logging
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -25,8 +24,8 @@ from pathlib import Path
 from flask10x.config.settings import PREFIX, Settings, process_user
 from flask10x.system import disk
 from flask10x.system.log_file import Collector, LogFile
-from flask10x.system.log_line import LogLine
-from flask10x.system.stderr_lines import StderrFormatter, StderrLines
+from flask10x.system.log_line import LineFormatter
+from flask10x.system.stderr_lines import StderrLines
 
 # In the place of the folder: a container keeps what is said there, and gunicorn's lines on stderr.
 STDOUT = Path("/dev/stdout")
@@ -56,31 +55,37 @@ def configure(settings: Settings, *, make_folder: bool = True) -> None:
     if settings.log_dir == STDOUT:
         _say_on(StderrLines(sys.stdout), settings.log_level)
         return
-    file = LogFile(settings)
-    is_wanted = make_folder or settings.log_dir.is_dir()
-    trouble = _trouble_with(file) if is_wanted else None
     stderr = StderrLines()
     stderr.setLevel(logging.WARNING)
     _say_on(stderr, settings.log_level)
-    if not is_wanted:
+    if not (make_folder or settings.log_dir.is_dir()):
         return
-    if trouble is None:
-        collector = Collector(file)
-        collector.start()
-        _collectors.append(collector)
-        _install(collector, _OURS, _GUNICORN)
-        return
-    with suppress(Exception):
-        sys.stderr.write(
-            f"flask10x: {PREFIX}LOG_DIR is {settings.log_dir}: user {process_user()} cannot write"
-            f" there: {trouble}; going on without a log file\n"
-        )
+    file = LogFile(settings)
+    try:
+        settings.log_dir.mkdir(parents=True, exist_ok=True)
+        for path in (file.baseFilename, file.lockFilename):
+            disk.make_private(path)
+        # To rotate is to rename, which needs the folder itself.
+        with tempfile.TemporaryFile(dir=settings.log_dir):
+            pass
+    except OSError as error:
+        if error.errno not in FULL:
+            with suppress(Exception):
+                sys.stderr.write(
+                    f"flask10x: {PREFIX}LOG_DIR is {settings.log_dir}: user {process_user()} cannot"
+                    f" write there: {error}; going on without a log file\n"
+                )
+            return
+    collector = Collector(file)
+    collector.start()
+    _collectors.append(collector)
+    _install(collector, _OURS, _GUNICORN)
 
 
 def _say_on(lines: StderrLines, level: str) -> None:
     logging.raiseExceptions = False
     logging.getLogger(_OURS).setLevel(level)
-    lines.setFormatter(StderrFormatter())
+    lines.setFormatter(LineFormatter())
     _install(lines, _OURS)
 
 
@@ -103,13 +108,13 @@ def _collectors_do(step: Callable[[Collector], None]) -> None:
 
 def write_line(settings: Settings, level: int, text: str) -> None:
     """Write one line from a process that can make no thread; after an error it is lost."""
-    line = LogLine(time.time(), logging.getLevelName(level), text)
+    line = logging.makeLogRecord({"levelname": logging.getLevelName(level), "msg": text})
     with suppress(Exception):
         if settings.log_dir == STDOUT:
-            os.write(sys.stdout.fileno(), f"{line.text()}\n".encode())
+            os.write(sys.stdout.fileno(), f"{LineFormatter().format(line)}\n".encode())
             return
         file = LogFile(settings)
-        file.write([line])
+        file.write([LineFormatter(has_time=True, zone=settings.zone).format(line)])
         file.close()
 
 
@@ -142,18 +147,3 @@ os.register_at_fork(
     after_in_parent=partial(_collectors_do, Collector.after_fork),
     after_in_child=partial(_collectors_do, Collector.after_fork_in_child),
 )
-
-
-def _trouble_with(file: "LogFile") -> OSError | None:
-    """Why the file could never be written or rotated; None if it can, or could with space."""
-    folder = Path(file.baseFilename).parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in (file.baseFilename, file.lockFilename):
-            disk.make_private(path)
-        # To rotate is to rename, which needs the folder itself.
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        return None if error.errno in FULL else error
-    return None

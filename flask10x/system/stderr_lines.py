@@ -12,17 +12,8 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
-from flask10x.system.log_line import LogLine
-
 # A pipe that can be written takes so many bytes without blocking (man 7 pipe, PIPE_BUF).
 PIECE_BYTES = select.PIPE_BUF
-
-
-class StderrFormatter(logging.Formatter):
-    """Formats lines without a time, because journald, or what runs a container, adds its own."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return LogLine.of(record).text()
 
 
 class StderrLines(logging.Handler):
