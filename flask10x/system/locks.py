@@ -186,7 +186,10 @@ class BlockingCall:
         RuntimeError if there is no thread and the system has none; then nothing has begun.
         """
         with self._changed:
-            self._begin()
+            if not self.busy:
+                self._make_thread()
+                self.busy = True
+                self._changed.notify_all()
             self._has_waiter = True
             try:
                 self._changed.wait_for(lambda: not self.busy, timeout_sec)
@@ -206,13 +209,6 @@ class BlockingCall:
                 self._end()
             self._changed.notify_all()
 
-    def _begin(self) -> None:
-        if self.busy:
-            return
-        self._make_thread()
-        self.busy = True
-        self._changed.notify_all()
-
     def _make_thread(self) -> None:
         if self._thread is None:
             # A daemon: a call that blocks must not keep Python from ending.
@@ -221,29 +217,25 @@ class BlockingCall:
             self._thread = thread
 
     def _run(self) -> None:
-        while self._is_asked():
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self.busy or self._closed)
+                if not self.busy:
+                    return
             error = None
             try:
                 self._call()
             except Exception as raised:
                 error = raised
-            self._finish(error)
-
-    def _is_asked(self) -> bool:
-        with self._changed:
-            self._changed.wait_for(lambda: self.busy or self._closed)
-            return self.busy
-
-    def _finish(self, error: Exception | None) -> None:
-        with self._changed:
-            self._error = error
-            if error is not None or not self._has_waiter:
-                self._give_back()
-            if self._closed:
-                self._end()
-            # Last, because its readers take no lock and continue as soon as it is False.
-            self.busy = False
-            self._changed.notify_all()
+            with self._changed:
+                self._error = error
+                if error is not None or not self._has_waiter:
+                    self._give_back()
+                if self._closed:
+                    self._end()
+                # Last, because its readers take no lock and continue as soon as it is False.
+                self.busy = False
+                self._changed.notify_all()
 
 
 class ThreadLine:
@@ -377,7 +369,9 @@ class FairLock:
 
     def _taken_at_once(self) -> bool:
         """Whether the lock was free; if not, `_wait_for_turn` continues from here."""
-        if not self._done(SHUT_GATE):
+        try:
+            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, SHUT_GATE)
+        except BlockingIOError:
             return False
         self._take_ticket()
         return self._ticket == FIRST_TICKET
@@ -409,13 +403,6 @@ class FairLock:
     def _give_back(self) -> None:
         fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, NOTHING)
         self._ticket = 0
-
-    def _done(self, request: bytes) -> bool:
-        try:
-            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, request)
-        except BlockingIOError:
-            return False
-        return True
 
     def _close_file(self) -> None:
         with suppress(OSError):
