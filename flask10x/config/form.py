@@ -24,22 +24,29 @@ A single box is TICKED or empty.
 """
 TICKED = "on"
 DIGITS = 15
+# What a phone shows for a number that is not negative, by the JSON type: digits alone, or a point.
+_NUMBERS = {"integer": "numeric", "number": "decimal"}
 # By the end of the name of a key, where its field has seconds.
 _UNITS_SEC = {"min": 60, "h": 3600}
 
 
 def kind_of(key: Key) -> str:
-    """Return the JSON type of a value of the key: `number`, `boolean`, `array` or `string`."""
+    """Return the JSON type of a value of the key: `integer`, `number`, `boolean`, `array`, …"""
     schema = SCHEMAS[key.read]
-    kind = schema.get("type") or schema.get("anyOf", [{}])[0].get("type", "string")
-    return "number" if kind == "integer" else str(kind)
+    return str(schema.get("type") or schema.get("anyOf", [{}])[0].get("type", "string"))
 
 
-def may_be_negative(key: Key) -> bool:
-    """Return whether a number of the key may be below zero."""
+def is_number(key: Key) -> bool:
+    """Return whether the value of the key is a number."""
+    return kind_of(key) in _NUMBERS
+
+
+def keys_of_phone(key: Key) -> str:
+    """Return the `inputmode` of the field of a number; empty for a text, or a minus is lacking."""
     schema = SCHEMAS[key.read]
     schema = schema.get("anyOf", [schema])[0]
-    return bool(schema.get("minimum", schema.get("exclusiveMinimum", -1)) < 0)
+    is_negative = schema.get("minimum", schema.get("exclusiveMinimum", -1)) < 0
+    return "" if is_negative else _NUMBERS.get(kind_of(key), "")
 
 
 def named(keys: Iterable[Key], *names: str) -> list[Key]:
@@ -79,7 +86,7 @@ def _shown(key: Key, value: Any) -> str | list[str]:
             return [*value] if value else []
         case "boolean":
             return TICKED if value else ""
-        case "number" if isinstance(value, int | float):
+        case "integer" | "number" if isinstance(value, int | float):
             return number_text(value)
     if isinstance(value, time):
         return f"{value:%H:%M}"
@@ -111,8 +118,8 @@ def table_of(
             value = (key.typed or _TYPED.get(kind_of(key), lambda text: text))(typed)
             key.read(value)
         except WrongEntry as error:
-            is_number = kind_of(key) == "number"
-            problems[field] = with_nearest(error.needed, typed) if is_number else error.needed
+            needed = error.needed
+            problems[field] = with_nearest(needed, typed) if is_number(key) else needed
         else:
             table[key.name] = value
     return table, problems
@@ -127,7 +134,7 @@ def number_of(text: str) -> int | float | str:
     return int(value) if float(value).is_integer() else value
 
 
-_TYPED = {"number": number_of, "boolean": lambda text: text == TICKED}
+_TYPED = {"integer": number_of, "number": number_of, "boolean": lambda text: text == TICKED}
 
 
 def with_nearest(reason: str, text: str) -> str:

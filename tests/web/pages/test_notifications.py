@@ -586,7 +586,12 @@ def test_times_and_language_are_set(client: FlaskClient, settings: Settings, tok
         "daily_max": 5,
         "quiet_hours": {"from": "22:00", "to": "07:00", "urgent": ["disk", "silence"]},
     }
-    assert 'name="reminder_after_h" inputmode="decimal"' in client.get(PAGE).text
+    page = client.get(PAGE).text
+    assert 'name="reminder_after_h" inputmode="decimal"' in page
+    # A phone shows digits alone for a whole number.
+    assert 'name="daily_max" inputmode="numeric"' in page
+    page = client.get(f"{PAGE}/channel?kind=ntfy").text
+    assert 'name="daily_max" inputmode="numeric"' in page
     wrong = {"from": "25:00", "to": "22:00", "base_url": "ftp://x", "daily_max": "²"}
     for name, text in wrong.items():
         answer = client.post(PAGE, data={**form, name: text})
@@ -661,7 +666,7 @@ def test_rules_of_each_kind_can_be_changed(
     before = alerts_of(settings)
     for name, table in before["rules"].items():
         page = client.get(f"{PAGE}/rule?name={name}").text
-        inputs = r'<input name="(\w+)" (?:inputmode="decimal" |type="time" )?value="([^"]*)"'
+        inputs = r'<input name="(\w+)" (?:inputmode="\w+" |type="time" )?value="([^"]*)"'
         fields = dict(re.findall(inputs, page))
         chosen = re.findall(r'value="([^"]+)" selected', page)
         fields |= dict(zip(("about", "direction"), chosen, strict=False))

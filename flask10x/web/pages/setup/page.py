@@ -42,8 +42,8 @@ def shown(template: str, status: int = 200, **values: Any) -> tuple[str, int]:
         browser=administrators.browser(),
         token=administrators.form_token(),
         link=own.flask10x("admin-link"),
-        kind_of=form.kind_of,
-        may_be_negative=form.may_be_negative,
+        is_number=form.is_number,
+        keys_of_phone=form.keys_of_phone,
         **values,
     )
     return page, status
