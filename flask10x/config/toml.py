@@ -363,6 +363,8 @@ class Key:
     """Whether the built-in stations keep their value: senders and readers rely on it."""
     words: str = ""
     """What it is called in a form (`config/form.py`); empty: no form has it."""
+    example: str = ""
+    """What the field of a form shows while it is empty."""
     typed: Callable[[str], Any] | None = None
     """What people type -> what the file has; None: by the type. Raises WrongEntry, too."""
 

@@ -34,7 +34,7 @@ from flask10x.translation import N_, Translation, speaking
 from flask10x.web import administrators, context, preferences
 from flask10x.web.pages.setup import alerts_file, channels, preview, rules
 from flask10x.web.pages.setup.alerts_file import AlertsFile
-from flask10x.web.pages.setup.channels import SERVICES, Service, WrongField
+from flask10x.web.pages.setup.channels import SERVICES, Service
 from flask10x.web.pages.setup.page import blueprint, refused, shown
 from flask10x.web.pages.status.commands import shell
 
@@ -267,64 +267,55 @@ def change_channel() -> Answer:
     service = SERVICES.get(request.form.get("kind", ""))
     if service is None:
         return _gone()
-    own = [field.name for field in service.fields]
-    names = ("name", "new", *own, *(key.name for key in channels.KEYS))
+    names = ("name", "new", *(key.name for key in (*service.fields, *channels.KEYS)))
     values = {name: request.form.get(name, "").strip() for name in names}
-    if service.name == "apprise":
-        # As a browser sends the lines of a field.
-        values["secret"] = values["secret"].replace("\r\n", "\n")
     name = values["name"] or values["new"]
     channel = file.channel(name)
     if values["name"] and (channel is None or channels.service_of(channel) != service):
         return _gone()
+    is_taken, channel = channel is not None, channel if values["name"] else None
     with speaking(t.language):
         table, problems = form.table_of(channels.KEYS, values)
-    if not values["name"]:
-        if not ENDPOINT.fullmatch(name):
-            problems["new"] = t(ENDPOINT_NEEDED)
-        elif channel is not None:
-            problems["new"] = t("there is a channel of this name already")
-        channel = None
-    try:
-        texts = channels.secrets_of(service, values, channel)
-    except WrongField as error:
-        problems[error.field] = t(error.text, value=error.value)
+        problems |= form.table_of(channels.keys_of(service, values, channel), values)[1]
+    if not values["name"] and not ENDPOINT.fullmatch(name):
+        problems["new"] = t(ENDPOINT_NEEDED)
+    elif not values["name"] and is_taken:
+        problems["new"] = t("there is a channel of this name already")
     if not problems:
         table = {"kind": "apprise" if service.url else "webhook"} | table
         if channels.leads_elsewhere(service, values, channel):
             # What was set up by hand keeps what it may reach until then.
             table["loopback"] = False
+        texts = channels.secrets_of(service, values, channel)
         problems = _put_channel(browser, file, name, table, texts)
     return _channel_form(file, service, values, problems) if problems else _back("channels")
 
 
 def _put_channel(
-    browser: Browser,
-    file: AlertsFile,
-    name: str,
-    table: Mapping[str, Any],
-    texts: Mapping[str, str],
+    browser: Browser, file: AlertsFile, name: str, table: dict[str, Any], texts: Mapping[str, str]
 ) -> dict[str, str]:
     """Write secrets and name them in the file of alerts; return what is wrong, by field.
 
     Secrets that nothing names go again.
     """
-    paths: dict[str, str | None] = {}
-    is_named = False
-
-    def edit(data: MutableMapping[str, Any]) -> None:
-        toml.put(toml.inner(data, "channels", name), {**table, **paths})
-
+    paths: list[Path] = []
+    problems: dict[str, str] | None = None
     try:
         for key, text in texts.items():
-            paths[key] = str(channels.keep(file.settings, name, text))
-        if "url_file" in paths:
-            paths["url"] = None
-        problems = file.change(browser, "channel", name, edit, [("channels", name)])
-        is_named = not problems
+            paths.append(channels.keep(file.settings, name, text))
+            table[key] = str(paths[-1])
+        if "url_file" in texts:
+            table["url"] = None
+        problems = file.change(
+            browser,
+            "channel",
+            name,
+            lambda data: toml.put(toml.inner(data, "channels", name), table),
+            [("channels", name)],
+        )
     finally:
-        for path in () if is_named else filter(None, paths.values()):
-            Path(path).unlink(missing_ok=True)
+        for path in paths if problems != {} else ():
+            path.unlink(missing_ok=True)
     return problems
 
 
