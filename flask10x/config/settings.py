@@ -42,24 +42,14 @@ def whole(low: int, high: int) -> readers.Reader:
     return readers.from_text(int, readers.whole(low, high))
 
 
-def _setting(
-    read: readers.Reader, default: Any, section: str, about: str, words: str = "", **more: Any
-) -> Any:
-    """A row of the table: how a value is read, its default, its section, and what it does.
+def _row(read: Callable[..., Any], default: Any, about: str, words: str = "", **more: Any) -> Any:
+    """A row of the table: how a value is read, its default, and what it does.
 
-    A default that is a function gets the settings above it. With words forms have it, and `more`
-    is as of Key.
+    A default that is a function gets the settings above it; so does a reader that `depends` on
+    them. With words forms have it, and `more` is as of Key.
     """
-    row = {"read": read, "default": default, "section": section, "about": about}
-    return field(metadata={**row, "words": words, "more": more})
-
-
-def _dependent(
-    read: Callable[[Any, Mapping[str, Any]], Any], default: Any, section: str, about: str
-) -> Any:
-    """A row whose reader gets the settings above it, too."""
-    row = {"read": read, "default": default, "section": section, "about": about}
-    return field(metadata={**row, "depends": True})
+    row = {"read": read, "default": default, "about": about, "words": words}
+    return field(metadata={**row, "depends": more.pop("depends", False), "more": more})
 
 
 def is_checkout() -> bool:
@@ -73,291 +63,245 @@ def default_data_dir(_settings: Mapping[str, Any] | None = None) -> Path:
 
 
 SECTIONS = {
-    "place": N_("Where things are"),
-    "server": N_("Server"),
-    "house": N_("House"),
-    "access": N_("Access"),
-    "broker": N_("Broker"),
-    "storing": N_("Storing"),
-    "answers": N_("Answers and rejected readings"),
-    "watching": N_("Watching"),
+    "data_dir": N_("Where things are"),
+    "bind": N_("Server"),
+    "house_name": N_("House"),
+    "write_tokens_file": N_("Access"),
+    "mqtt_url": N_("Broker"),
+    "write_queue_maxsize": N_("Storing"),
+    "ack": N_("Answers and rejected readings"),
+    "inactivity_warn_sec": N_("Watching"),
 }
-"""How the page `/setup` and `reference/settings.md` group the settings."""
+"""By their first setting the groups in which pages and `reference/settings.md` have them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """Every setting with its final value; `reference/settings.md` describes each."""
 
-    data_dir: Path = _setting(
-        readers.folder, default_data_dir, "place", N_("The folder of everything that is kept.")
+    data_dir: Path = _row(
+        readers.folder, default_data_dir, N_("The folder of everything that is kept.")
     )
-    database_url: str = _setting(
+    database_url: str = _row(
         readers.database_url,
         lambda above: f"sqlite:///{above['data_dir'] / 'flask10x.sqlite3'}",
-        "place",
         N_("The database of the readings."),
     )
-    host_name: str = _setting(
+    host_name: str = _row(
         readers.host_name,
         lambda _above: os.uname().nodename,
-        "place",
         N_("The name of this host among those that share the database."),
     )
-    stations: Stations = _setting(
+    stations: Stations = _row(
         readers.takes(
             lambda raw: station_file.load(readers.file(raw)), **readers.SCHEMAS[readers.file]
         ),
         station_file.default,
-        "place",
         N_("The file of the stations that were added or changed."),
     )
     """The built-in stations and those of the file that the setting names."""
-    alerts: Alerts = _dependent(
+    alerts: Alerts = _row(
         readers.takes(
             lambda raw, above: alert_file.load(readers.file(raw), above["stations"]),
             **readers.SCHEMAS[readers.file],
         ),
         alert_file.default,
-        "place",
         N_("The file of alerts: what is watched, and who is notified."),
+        depends=True,
     )
     """The rules and channels of the file that the setting names."""
-    csv_dir: Path = _setting(
-        readers.folder,
-        lambda above: above["data_dir"] / "csv",
-        "place",
-        N_("The folder of the CSV files."),
+    csv_dir: Path = _row(
+        readers.folder, lambda above: above["data_dir"] / "csv", N_("The folder of the CSV files.")
     )
-    log_dir: Path = _setting(
-        readers.folder,
-        lambda above: above["data_dir"] / "logs",
-        "place",
-        N_("The folder of the log files."),
+    log_dir: Path = _row(
+        readers.folder, lambda above: above["data_dir"] / "logs", N_("The folder of the log files.")
     )
-    backup_dir: Path = _setting(
+    backup_dir: Path = _row(
         readers.folder,
         lambda above: above["data_dir"] / "backups",
-        "place",
         N_("The folder of the backups."),
     )
-    bind: str = _setting(
+    bind: str = _row(
         readers.bind,
         lambda above: f"0.0.0.0:{above.get('port') or 8888}",
-        "server",
         N_("The address and port at which the service listens."),
     )
-    workers: int = _setting(
-        whole(1, 16), 2, "server", N_("How many processes receive readings and answer pages.")
+    workers: int = _row(
+        whole(1, 16), 2, N_("How many processes receive readings and answer pages.")
     )
-    threads: int = _setting(
-        whole(1, 64),
-        2,
-        "server",
-        N_("How many threads each process has for pages, charts and downloads."),
+    threads: int = _row(
+        whole(1, 64), 2, N_("How many threads each process has for pages, charts and downloads.")
     )
-    history_max: int = _setting(
-        whole(1, 10_000), 1000, "server", N_("How many readings the history shows at once.")
+    history_max: int = _row(
+        whole(1, 10_000), 1000, N_("How many readings the history shows at once.")
     )
-    query_timeout_sec: float = _setting(
+    query_timeout_sec: float = _row(
         readers.seconds(0.1, 60),
         2.0,
-        "server",
         N_("After how many seconds a search in the history is ended."),
     )
-    setup: Literal["on", "off"] = _setting(
-        readers.choice("on", "off"), "on", "server", N_("Whether this page exists.")
+    setup: Literal["on", "off"] = _row(
+        readers.choice("on", "off"), "on", N_("Whether this page exists.")
     )
-    house_name: str = _setting(
+    house_name: str = _row(
         readers.line(HOUSE_NAME_CHARS),
         "",
-        "house",
         N_("The name of the house, at the top of the pages."),
         N_("Name of the house"),
     )
     """Empty: it is called Flask10X."""
-    timezone: str = _setting(
+    timezone: str = _row(
         readers.time_zone,
         "",
-        "house",
         N_("The time zone of the pages, CSV files and log."),
         N_("Time zone"),
         typed=towns.zone_named,
     )
-    place: readers.Place | None = _setting(
+    place: readers.Place | None = _row(
         readers.coordinates,
         None,
-        "house",
         N_("Latitude and longitude of the house: charts shade its nights."),
         N_("Latitude, longitude"),
     )
     """The place by whose sun nights are shaded in charts; None: they are not shaded."""
-    altitude_m: float | None = _setting(
+    altitude_m: float | None = _row(
         readers.from_text(float, readers.altitude),
         None,
-        "house",
         N_("The altitude of the house in metres, for the pressure at sea level."),
         N_("Altitude in metres"),
     )
     """The altitude above sea level of stations without one in `stations.toml`; None: unknown."""
-    write_tokens_file: str = _setting(
-        readers.secret_place, "", "access", N_("The file of the tokens that stations need to send.")
+    write_tokens_file: str = _row(
+        readers.secret_place, "", N_("The file of the tokens that stations need to send.")
     )
-    read_tokens_file: str = _setting(
+    read_tokens_file: str = _row(
         readers.secret_place,
         "",
-        "access",
         N_("The file of the tokens that people and programs need to read."),
     )
-    notes_tokens_file: str = _setting(
+    notes_tokens_file: str = _row(
         readers.secret_place,
         "",
-        "access",
         N_("The file of the tokens that people need to write notes and corrections."),
     )
     """An absolute path, or `credential:` and a name; empty: no token is needed."""
-    allowed_hosts: tuple[str, ...] = _setting(
-        readers.host_names, (), "access", N_("The host names to which the service answers.")
+    allowed_hosts: tuple[str, ...] = _row(
+        readers.host_names, (), N_("The host names to which the service answers.")
     )
     """Names in lower case, a leading dot for all below it; empty: any name."""
-    notify_hosts: tuple[str, ...] = _setting(
+    notify_hosts: tuple[str, ...] = _row(
         readers.host_names,
         (),
-        "access",
         N_("The hosts to which messages of alerts may go; without them, any."),
     )
     """As `allowed_hosts`, or addresses; empty: any."""
-    mqtt_url: str = _setting(
-        readers.mqtt_url, "", "broker", N_("The broker from which flask10x mqtt takes readings.")
+    mqtt_url: str = _row(
+        readers.mqtt_url, "", N_("The broker from which flask10x mqtt takes readings.")
     )
     """The address of the broker for `flask10x mqtt`; empty: none."""
-    mqtt_password_file: str = _setting(
-        readers.secret_place, "", "broker", N_("The file with the password for the broker.")
+    mqtt_password_file: str = _row(
+        readers.secret_place, "", N_("The file with the password for the broker.")
     )
     """As the files of tokens; empty: the broker needs no password."""
-    mqtt_discovery: str = _setting(
+    mqtt_discovery: str = _row(
         readers.mqtt_prefix,
         "",
-        "broker",
         N_("The prefix of the topics by which Home Assistant finds stations and alerts."),
     )
     """Empty: nothing is published."""
-    write_queue_maxsize: int = _setting(
-        whole(1, 1_000_000), 5000, "storing", N_("How many readings may wait in each process.")
+    write_queue_maxsize: int = _row(
+        whole(1, 1_000_000), 5000, N_("How many readings may wait in each process.")
     )
-    queue_warn_threshold: int = _setting(
+    queue_warn_threshold: int = _row(
         whole(1, 1_000_000),
         lambda above: max(1, above["write_queue_maxsize"] * 80 // 100),
-        "storing",
         N_("From how many waiting readings on the log warns."),
     )
-    write_retries: int = _setting(
-        whole(0, 1000), 3, "storing", N_("After how many failed commits in a row the log warns.")
+    write_retries: int = _row(
+        whole(0, 1000), 3, N_("After how many failed commits in a row the log warns.")
     )
-    write_backoff_base_sec: float = _setting(
-        readers.seconds(0.001, 60),
-        0.05,
-        "storing",
-        N_("The pause after the first failed commit, in seconds."),
+    write_backoff_base_sec: float = _row(
+        readers.seconds(0.001, 60), 0.05, N_("The pause after the first failed commit, in seconds.")
     )
-    batch_max_rows: int = _setting(
-        whole(1, 100_000), 500, "storing", N_("The most readings in one commit.")
-    )
-    commit_interval_sec: float = _setting(
+    batch_max_rows: int = _row(whole(1, 100_000), 500, N_("The most readings in one commit."))
+    commit_interval_sec: float = _row(
         readers.seconds(0, 600),
         0.1,
-        "storing",
         N_("How many seconds a reading waits for others before it is committed."),
     )
-    synchronous: Literal["FULL", "NORMAL"] = _setting(
+    synchronous: Literal["FULL", "NORMAL"] = _row(
         readers.choice("FULL", "NORMAL"),
         "FULL",
-        "storing",
         N_("FULL: a committed reading survives a power cut. NORMAL: it may be lost in one."),
     )
-    commit_lock: bool = _setting(
-        readers.switch_word,
-        True,
-        "storing",
-        N_("Whether the processes commit one after another."),
+    commit_lock: bool = _row(
+        readers.switch_word, True, N_("Whether the processes commit one after another.")
     )
-    ack: Literal["enqueued", "committed"] = _setting(
+    ack: Literal["enqueued", "committed"] = _row(
         readers.choice("enqueued", "committed"),
         "enqueued",
-        "answers",
         N_("What a sender is promised: its reading is in the queue, or is committed."),
     )
     # A stopping worker waits REQUEST_CEILING_SEC (10) for its requests; all are answered by then.
-    ack_timeout_sec: float = _setting(
+    ack_timeout_sec: float = _row(
         readers.seconds(0.1, 8),
         2.0,
-        "answers",
         N_("How many seconds a sender waits for the commit of its reading."),
     )
-    partial_readings: frozenset[str] = _dependent(
+    partial_readings: frozenset[str] = _row(
         readers.partial_readings,
         lambda above: readers.accepting_partial(above["stations"], {}),
-        "answers",
         N_("The stations whose readings are stored even if values are missing or wrong."),
+        depends=True,
     )
     """The endpoints whose incomplete readings are accepted."""
-    ignored_senders: tuple[str, ...] = _setting(
+    ignored_senders: tuple[str, ...] = _row(
         readers.endpoints,
         (),
-        "answers",
         N_("The paths without a station whose boards the pages do not offer to add."),
     )
     # Never 0: the contract says that a rejected reading is kept (6.6).
-    rejected_max_rows: int = _setting(
-        whole(10, 10_000_000), 100_000, "answers", N_("How many rejected readings are kept.")
+    rejected_max_rows: int = _row(
+        whole(10, 10_000_000), 100_000, N_("How many rejected readings are kept.")
     )
-    rejected_max_bytes: int = _setting(
+    rejected_max_bytes: int = _row(
         whole(1_000_000, 100_000_000_000),
         100_000_000,
-        "answers",
         N_("How many bytes of the database rejected readings may take."),
     )
     # A batch has 1000 readings, and a sender that repeats one must find all its keys known.
-    idempotency_max_rows: int = _setting(
+    idempotency_max_rows: int = _row(
         whole(1000, 10_000_000),
         50_000,
-        "answers",
         N_("How many keys of accepted readings are remembered, so that none is stored twice."),
     )
-    repeat_window_sec: float = _setting(
+    repeat_window_sec: float = _row(
         readers.seconds(0, 86_400),
         0,
-        "answers",
         N_("For how many seconds an equal reading without a key counts as a repeat; 0: never."),
     )
     """How long the same body is a repeat, at stations without a window in `stations.toml`."""
-    retention_days: int = _setting(
+    retention_days: int = _row(
         readers.from_text(int, readers.retention_days),
         readers.NEVER_REMOVED,
-        "answers",
         N_("After how many days readings are removed from the database; 0: never."),
     )
-    inactivity_warn_sec: int = _setting(
+    inactivity_warn_sec: int = _row(
         whole(1, 1_000_000),
         120,
-        "watching",
         N_("After how many seconds of silence the log warns of a station."),
     )
-    log_level: str = _setting(
+    log_level: str = _row(
         readers.choice("DEBUG", "INFO", "WARNING", "ERROR"),
         "INFO",
-        "watching",
         N_("INFO: the log has a line for each reading. WARNING: only what went wrong."),
     )
-    log_max_bytes: int = _setting(
+    log_max_bytes: int = _row(
         whole(1000, 1_000_000_000),
         1_000_000,
-        "watching",
         N_("The size in bytes at which a new log file begins."),
     )
-    log_backup_count: int = _setting(
-        whole(1, 1000), 5, "watching", N_("How many older log files are kept.")
-    )
+    log_backup_count: int = _row(whole(1, 1000), 5, N_("How many older log files are kept."))
     places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Where each setting is that has not its default, as messages name it; no setting itself."""
     digest: str = field(default="", compare=False, repr=False)
@@ -421,10 +365,10 @@ KEYS = {
         row.name, row.metadata["read"], words=row.metadata["words"], **row.metadata["more"]
     )
     for row in ROWS
-    if row.metadata.get("words")
+    if row.metadata["words"]
 }
 """The settings that forms have, by name."""
-_DEPENDENT = {row.name for row in ROWS if "depends" in row.metadata}
+_DEPENDENT = {row.name for row in ROWS if row.metadata["depends"]}
 
 
 def load(
@@ -513,9 +457,18 @@ def _entries(environ: Mapping[str, str], file: bytes | None = None) -> tuple[_En
 
     Raises SettingsError for an unknown name.
     """
-    entries = _from_file(environ.get(CONFIG)) | _from_environment(environ)
-    path = _folder(entries) / NAME
-    content = _changeable(path) if file is None else file
+    named = environ.get(CONFIG)
+    entries = _named(_document(named), named) if named else {}
+    for name, value in environ.items():
+        if name.startswith(PREFIX) and name not in FILES:
+            place = environment_file.place_of(name)
+            entries[name.removeprefix(PREFIX).lower()] = _Entry(place, value)
+    path, content = _folder(entries) / NAME, file
+    if content is None:
+        try:
+            content = toml.read_document(path)
+        except (FileNotFoundError, NotADirectoryError):
+            content = b""
     entries = parse(content, path) | entries
     unknown = [
         _unknown(name, entry.place) for name, entry in entries.items() if name not in READERS
@@ -536,14 +489,6 @@ def _folder(entries: _Entries) -> Path:
         raise error.of_setting(entry.place) from None
 
 
-def _changeable(path: Path) -> bytes:
-    """The bytes of `settings.toml`, which has settings that a reload changes; none without one."""
-    try:
-        return toml.read_document(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return b""
-
-
 def parse(content: bytes, path: Path) -> _Entries:
     """Return the entries of a file `settings.toml` with these bytes, whose values are not read yet.
 
@@ -555,10 +500,6 @@ def parse(content: bytes, path: Path) -> _Entries:
             text = _("{place}: only a restart changes this; set {name} in the environment")
             raise SettingsError(text.format(place=entry.place, name=PREFIX + name.upper()))
     return entries
-
-
-def _from_file(path: str | None) -> _Entries:
-    return _named(_document(path), path) if path else {}
 
 
 def _named(document: Mapping[str, Any], path: str) -> _Entries:
@@ -590,14 +531,6 @@ def _document(path: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         text = _("{place}: cannot read {path}: {reason}")
         raise SettingsError(text.format(place=place, path=path, reason=error)) from error
-
-
-def _from_environment(environ: Mapping[str, str]) -> _Entries:
-    return {
-        name[len(PREFIX) :].lower(): _Entry(environment_file.place_of(name), value)
-        for name, value in environ.items()
-        if name.startswith(PREFIX) and name not in FILES
-    }
 
 
 def _unknown(name: str, place: str) -> str:

@@ -5,10 +5,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import tzinfo
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,18 +18,16 @@ from flask10x.database.running_service import running
 from flask10x.database.sqlite import missing
 from flask10x.database.tables import readings
 from flask10x.errors import UploadRefused
-from flask10x.health.copies import time_of_backup
 from flask10x.health.words import REASONS
 from flask10x.history.view import View
-from flask10x.readings.labels import day_of, moment, station_name
+from flask10x.readings.labels import day_of, station_name
 from flask10x.runtime.administrators import Browser
-from flask10x.runtime.retention import Outlook, days_of, kept_since, outlooks
+from flask10x.runtime.retention import kept_since, outlooks
 from flask10x.runtime.store import Store
 from flask10x.system import backup_files, clock
 from flask10x.system.background import About, Background, Run
 from flask10x.system.rejected_rows import SUFFIX as REJECTED_SUFFIX
 from flask10x.system.uploads import Uploads
-from flask10x.system.wording import size
 from flask10x.translation import N_, Translation
 from flask10x.web.pages.status.commands import how_it_runs
 
@@ -59,83 +55,18 @@ REJECTED_STATUS = 4
 # With these the command works in the folders of this service, whatever the environment says.
 FOLLOWED = ("data_dir", "csv_dir", "backup_dir", "database_url", "timezone")
 
-Mood = Literal["running", "good", "warn", "wrong"]
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BackupFile:
-    """A backup in the folder."""
-
-    name: str
-    made_at: int
-    """In UTC epoch milliseconds."""
-    size: str
-    has_sum: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RejectedFile:
-    """Rows of a file that could not be read, to download."""
-
-    number: int
-    name: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Shown:
-    """A command as the page shows it."""
-
-    kind: str
-    title: str
-    mood: Mood
-    lines: list[str]
-    errors: list[str]
-    label: str
-    percent: int | None
-    about: About
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Removal:
-    """What a retention would remove of one station now."""
-
-    station: str
-    days: int
-    due: int
-    """How many readings."""
-    oldest: str
-    """The time of the oldest reading that is due; empty: none is."""
-    proof: str
-    """What proves that they are elsewhere, or why they would stay."""
-    command: str
-    """What lets them go; empty: nothing is needed."""
-    is_proven: bool
-
-
-def backups(settings: Settings) -> list[BackupFile]:
+def backups(settings: Settings) -> list[Path]:
     """Return the finished backups, the newest first; raises OSError."""
     try:
-        files = backup_files.finished(settings.backup_dir)
+        return backup_files.finished(settings.backup_dir)[::-1]
     except FileNotFoundError:
         return []
-    return [
-        BackupFile(
-            name=path.name,
-            made_at=time_of_backup(path, settings.zone),
-            size=size(path.stat().st_size),
-            has_sum=backup_files.checksum_path(path).is_file(),
-        )
-        for path in reversed(files)
-    ]
 
 
 def backup_path(settings: Settings, name: str) -> Path | None:
     """Return the backup of this name, or its sum; None for any other name. Raises OSError."""
-    try:
-        files = backup_files.finished(settings.backup_dir)
-    except FileNotFoundError:
-        return None
-    for path in files:
+    for path in backups(settings):
         if path.name == name:
             return path
         checksum = backup_files.checksum_path(path)
@@ -144,24 +75,11 @@ def backup_path(settings: Settings, name: str) -> Path | None:
     return None
 
 
-def rejected_files(settings: Settings) -> list[RejectedFile]:
+def rejected_files(settings: Settings) -> list[Path]:
     """Return the files with rejected rows beside what was sent."""
-    return [
-        RejectedFile(number=number, name=path.name)
-        for number, path in enumerate(_rejected_paths(settings))
-    ]
-
-
-def rejected_path(settings: Settings, number: str) -> Path | None:
-    """Return the file of this number; None where there is none."""
-    return next((p for n, p in enumerate(_rejected_paths(settings)) if str(n) == number), None)
-
-
-def _rejected_paths(settings: Settings) -> Iterator[Path]:
-    for path in Uploads(settings.data_dir).files:
-        rejected = path.with_name(path.name + REJECTED_SUFFIX)
-        if rejected.is_file():
-            yield rejected
+    sent = Uploads(settings.data_dir).files
+    paths = [path.with_name(path.name + REJECTED_SUFFIX) for path in sent]
+    return [path for path in paths if path.is_file()]
 
 
 def next_of_timer(name: str) -> tuple[Literal["at", "off", "unknown"], int]:
@@ -193,21 +111,18 @@ def start(
 ) -> None:
     """Start a command of `KINDS`, the kind of which is among the values.
 
-    Raises BackgroundBusy while one runs, and OSError.
+    A kind `restore` is only asked for: the next reload puts the file in the place of the database.
+    The workers' parent ends the workers, which store what they have, lets `flask10x restore` put
+    the file in place, and makes new ones. It listens all the while, so a reading that is sent
+    meanwhile waits some seconds, and none is refused. Raises BackgroundBusy while one runs, and
+    OSError.
     """
-    kind = values.pop("kind", arguments[0])
-    about = _about(arguments, browser, kind, values)
-    Background(settings.data_dir).start(about, environment(settings, t))
-
-
-def _about(arguments: list[str], browser: Browser, kind: str, values: dict[str, Any]) -> About:
-    return About(
-        kind=kind,
-        arguments=arguments,
-        began_ms=clock.now_ms(),
-        browser=browser.name,
-        values=values,
+    kind, background = values.pop("kind", arguments[0]), Background(settings.data_dir)
+    about = About(
+        kind=kind, arguments=arguments, began_ms=clock.now_ms(), browser=browser.name, values=values
     )
+    begin = background.ask if kind == "restore" else background.start
+    begin(about, environment(settings, t))
 
 
 def environment(settings: Settings, t: Translation) -> dict[str, str]:
@@ -218,27 +133,26 @@ def environment(settings: Settings, t: Translation) -> dict[str, str]:
     return {**own, "LANGUAGE": t.language, "LC_ALL": "en_US.UTF-8", "PYTHONUTF8": "1"}
 
 
-def shown(run: Run, t: Translation) -> Shown:
+def shown(run: Run, t: Translation) -> dict[str, Any]:
     """Return what the page shows of it."""
-    mood: Mood = "running" if run.is_running else "good" if run.status == 0 else "wrong"
+    mood = "running" if run.is_running else "good" if run.status == 0 else "wrong"
     if run.status == REJECTED_STATUS:
         mood = "warn"
     # What was rejected has a link.
     errors = [line for line in _lines(run.errors) if not line.endswith(REJECTED_SUFFIX)]
     if run.was_killed:
         errors.append(t("It was ended before it was done. Nothing is half-done; start it again."))
-    is_seen = run.about.kind != "preview"
-    progress = run.progress
-    return Shown(
-        kind=run.about.kind,
-        title=t(KINDS.get(run.about.kind, run.about.kind)),
-        mood=mood,
-        lines=_lines(run.output) if is_seen else [],
-        errors=errors if is_seen or run.was_killed else [],
-        label=progress.label if progress else "",
-        percent=progress.percent if progress else None,
-        about=run.about,
-    )
+    is_seen, kind, progress = run.about.kind != "preview", run.about.kind, run.progress
+    return {
+        "kind": kind,
+        "title": t(KINDS.get(kind, kind)),
+        "mood": mood,
+        "lines": _lines(run.output) if is_seen else [],
+        "errors": errors if is_seen or run.was_killed else [],
+        "label": progress.label if progress else "",
+        "percent": progress.percent if progress else None,
+        "about": run.about,
+    }
 
 
 def _lines(text: str) -> list[str]:
@@ -263,28 +177,23 @@ def endpoint_of(run: Run | None, shown_previews: list[dict[str, Any]]) -> str:
     return chosen or (fitting[0][0] if len(fitting) == 1 and len(fitting[0]) == 1 else "")
 
 
-def kind_of(files: list[Path], t: Translation) -> Literal["csv", "backup"]:
-    """Return what was sent; raises UploadRefused for anything else, with its kind."""
+def is_backup(files: list[Path], t: Translation) -> bool:
+    """Return whether a backup was sent, or CSV files; raises UploadRefused for anything else."""
     # Only an upload needs it.
     from flask10x.maintenance.copy_check import GZIP, ZIP, kind_of_bytes  # noqa: PLC0415
 
-    kinds: set[Literal["csv", "backup"]] = set()
+    are_backups = []
     for path in files:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
-        if head.startswith(missing.MAGIC):
-            kinds.add("backup")
-        elif not head or head.startswith((GZIP, ZIP)) or b"\0" in head:
+        are_backups.append(head.startswith(missing.MAGIC))
+        if not are_backups[-1] and (not head or head.startswith((GZIP, ZIP)) or b"\0" in head):
             text = t("{name} is neither a CSV file nor a backup: {kind}.")
             kind = t(kind_of_bytes(head)) if head else t("the file is empty")
             raise UploadRefused(400, text.format(name=path.name, kind=kind))
-        else:
-            kinds.add("csv")
-    if kinds == {"backup"} and len(files) == 1:
-        return "backup"
-    if "backup" in kinds:
+    if any(are_backups) and len(files) > 1:
         raise UploadRefused(400, t("Send a backup alone, without other files."))
-    return "csv"
+    return any(are_backups)
 
 
 def why_not_restored(settings: Settings, stored: int | None, t: Translation) -> str:
@@ -323,65 +232,38 @@ def is_checked(run: Run | None) -> bool:
     return run is not None and run.about.kind == "check" and run.status in (0, REJECTED_STATUS)
 
 
-def ask_to_restore(settings: Settings, browser: Browser, t: Translation, file: Path) -> None:
-    """Let the next reload put this file in the place of the database; raises OSError.
-
-    The workers' parent ends the workers, which store what they have, lets `flask10x restore` put
-    the file in place, and makes new ones. It listens all the while, so a reading that is sent
-    meanwhile waits some seconds, and none is refused.
-    """
-    about = _about(["restore", str(file), "--by-service"], browser, kind="restore", values={})
-    Background(settings.data_dir).ask(about, environment(settings, t))
-
-
-def removals(store: Store, view: View, days: int, t: Translation) -> list[Removal]:
+def removals(store: Store, view: View, days: int, t: Translation) -> list[dict[str, Any]]:
     """Return what readings would go if all stations without a time of their own had this one."""
     settings = replace(store.settings, retention_days=days)
-    return [
-        _removal(outlook, view, settings, t) for outlook in outlooks(settings, store.database, view)
-    ]
-
-
-def _removal(outlook: Outlook, view: View, settings: Settings, t: Translation) -> Removal:
-    until_ms = kept_since(outlook.days, view.now_ms)
-    is_due = outlook.goes_at is not None and outlook.goes_at <= view.now_ms
-    due = _count(view, outlook.station.endpoint, until_ms) if is_due else 0
-    proof = t(
-        "{file} has them; each is compared byte for byte before it is removed.",
-        file=outlook.station.csv_name,
-    )
-    if outlook.obstacle:
-        reason = REASONS[outlook.obstacle]
-        proof = t(reason, file=outlook.path or outlook.station.csv_name)
-    oldest = ""
-    if is_due and outlook.oldest_at is not None:
-        oldest = day_of(outlook.oldest_at, settings.zone, t)
-    return Removal(
-        station=station_name(outlook.station, t),
-        days=outlook.days,
-        due=due,
-        oldest=oldest,
-        proof=proof if is_due else "",
-        command=outlook.command,
-        is_proven=outlook.obstacle is None,
-    )
-
-
-def _count(view: View, endpoint: str, until_ms: int) -> int:
-    query = select(func.count()).where(
-        readings.c.endpoint == endpoint, readings.c.received_at < until_ms
-    )
-    count: int = view.connection.execute(query).scalar_one()
-    return count
-
-
-def own_days(settings: Settings) -> list[str]:
-    """Return the stations whose own time goes before that of all others."""
-    return [
-        s.endpoint for s in settings.stations.all if days_of(settings, s) != settings.retention_days
-    ]
-
-
-def local(ms: int, zone: tzinfo | None, t: Translation) -> str:
-    """Return a moment for people."""
-    return moment(ms, zone, t, clock.now_ms())
+    found = []
+    for outlook in outlooks(settings, store.database, view):
+        station, oldest_at = outlook.station, outlook.oldest_at
+        is_due = outlook.goes_at is not None and outlook.goes_at <= view.now_ms
+        due = 0
+        if is_due:
+            query = select(func.count()).where(
+                readings.c.endpoint == station.endpoint,
+                readings.c.received_at < kept_since(outlook.days, view.now_ms),
+            )
+            due = view.connection.execute(query).scalar_one()
+        # What proves that they are elsewhere, or why they would stay.
+        proof = t(
+            "{file} has them; each is compared byte for byte before it is removed.",
+            file=station.csv_name,
+        )
+        if outlook.obstacle:
+            proof = t(REASONS[outlook.obstacle], file=outlook.path or station.csv_name)
+        found.append(
+            {
+                "station": station_name(station, t),
+                "days": outlook.days,
+                "due": due,
+                "oldest": ""
+                if oldest_at is None or not is_due
+                else day_of(oldest_at, settings.zone, t),
+                "proof": proof if is_due else "",
+                "command": outlook.command,
+                "is_proven": outlook.obstacle is None,
+            }
+        )
+    return found

@@ -7,6 +7,7 @@ time; the page shows how far it is, and what it said.
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from flask import abort, redirect, request, send_file, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -18,11 +19,15 @@ from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import database_path, url_of
 from flask10x.errors import BackgroundBusy, SettingsError, UploadRefused
 from flask10x.health.checks import FAILURES, Checks
+from flask10x.health.copies import time_of_backup
+from flask10x.readings.labels import moment
 from flask10x.readings.times import zone_name_of
 from flask10x.runtime.administrators import Browser
+from flask10x.runtime.retention import days_of
 from flask10x.runtime.setup_files import reload
 from flask10x.system import clock
 from flask10x.system.background import Background
+from flask10x.system.backup_files import checksum_path
 from flask10x.system.uploads import Uploads
 from flask10x.system.wording import size
 from flask10x.web import administrators, context, preferences, uploads
@@ -30,7 +35,7 @@ from flask10x.web.limits import UPLOAD_MAX_BYTES, UPLOAD_PATH
 from flask10x.web.pages.setup import changes, files
 from flask10x.web.pages.setup.page import blueprint, shown
 from flask10x.web.pages.status.answers import gathered
-from flask10x.web.pages.status.commands import Shell, shell
+from flask10x.web.pages.status.commands import shell
 
 log = logging.getLogger(__name__)
 
@@ -45,30 +50,60 @@ def as_files(
 ) -> tuple[str, int]:
     """What there is, what runs, and what can be done."""
     store, t, now_ms = context.store(), preferences.texts(), clock.now_ms()
-    settings, background = store.settings, Background(store.settings.data_dir)
-    run, own = background.current(), shell(settings)
-    known = gathered(store, now_ms)
+    settings, own = store.settings, shell(store.settings)
+    run, known = Background(settings.data_dir).current(), gathered(store, now_ms)
     checks = Checks(settings, known, t, now_ms)
-    days, problem = _days()
+    raw = request.args.get("days", "")
+    days, problem = _days(raw) if raw else (None, "")
     sent, previews = Uploads(settings.data_dir), files.previews(run)
+
+    def local_time(ms: int) -> str:
+        return moment(ms, settings.zone, t, now_ms)
+
+    backups: list[dict[str, Any]] = []
+    try:
+        for path in files.backups(settings):
+            backups.append(
+                {
+                    "name": path.name,
+                    "made_at": time_of_backup(path, settings.zone),
+                    "size": size(path.stat().st_size),
+                    "has_sum": checksum_path(path).is_file(),
+                }
+            )
+    except OSError as error:
+        # `/status` has the reason, and the answer above the list.
+        log.error("The backups cannot be listed: %s", error)
+        backups = []
+    next_at = {}
+    for name, timer in TIMERS.items():
+        state, at_ms = files.next_of_timer(timer)
+        next_at[name] = state, local_time(at_ms) if at_ms else ""
+    removals = None
+    if days:
+        try:
+            with context.view() as view:
+                removals = files.removals(store, view, days, t)
+        except FAILURES as error:
+            log.warning("What would be removed cannot be counted: %s", reason_of(error))
+    # What restores the file FILE where a button does not.
+    restore = own.command("restore_any", file="FILE")
+    if not engines.of(settings).is_file:
+        restore = own.flask10x("copy", "--from", "sqlite:////FILE", "--to", url_of(settings))
     return shown(
         "setup/files.html",
         status,
         message=message,
         problems={**({"days": problem} if problem else {}), **(problems or {})},
         run=files.shown(run, t) if run else None,
-        backups=_backups(),
-        next_at={name: _next(timer) for name, timer in TIMERS.items()},
+        backups=backups,
+        next_at=next_at,
         timers=TIMERS,
-        answers={
-            "backup": checks.backed_up(),
-            "export": checks.exported(),
-            "card": checks.card(),
-        },
+        answers={"backup": checks.backed_up(), "export": checks.exported(), "card": checks.card()},
         sent=sent.files,
         previews=previews,
         endpoint=files.endpoint_of(run, previews),
-        rejected=files.rejected_files(settings),
+        rejected=[*enumerate(files.rejected_files(settings))],
         zone=zone_name_of(settings.zone),
         stations=settings.stations.all,
         asks_restore=files.is_checked(run),
@@ -79,15 +114,19 @@ def as_files(
         size=size,
         days=days or DAYS,
         kept_days=settings.retention_days,
-        own_days=files.own_days(settings),
-        removals=_removals(days),
+        own_days=[
+            one.endpoint
+            for one in settings.stations.all
+            if days_of(settings, one) != settings.retention_days
+        ],
+        removals=removals,
         is_set_outside=changes.place_elsewhere("retention_days"),
-        local_time=lambda ms: files.local(ms, settings.zone, t),
+        local_time=local_time,
         commands={
             "backup": own.flask10x("backup"),
             "export": own.flask10x("export"),
             "import": own.flask10x("import", "BedRoomEnv.csv"),
-            "restore": _restoring(own),
+            "restore": restore,
         },
     )
 
@@ -95,38 +134,36 @@ def as_files(
 @blueprint.get("/setup/files/backups/<name>")
 def as_backup(name: str) -> AnyResponse | tuple[str, int]:
     """A backup, or its sum, for an administrator's browser."""
-    _only_administrators()
-    path = files.backup_path(context.store().settings, name)
-    return _download(path)
+    return _download(files.backup_path(context.store().settings, name))
 
 
 @blueprint.get("/setup/files/rejected/<number>")
 def as_rejected(number: str) -> AnyResponse | tuple[str, int]:
     """The rejected rows of a file that was sent, for an administrator's browser."""
-    _only_administrators()
-    return _download(files.rejected_path(context.store().settings, number))
+    paths = files.rejected_files(context.store().settings)
+    return _download(next((path for n, path in enumerate(paths) if str(n) == number), None))
 
 
 @blueprint.post("/setup/files/backup", guard="setup")
 def back_up() -> AnyResponse | tuple[str, int]:
     """Make a backup now; then `/setup/files`, which shows how far it is."""
-    return _started("backup")
+    return _started(administrators.required(), "backup")
 
 
 @blueprint.post("/setup/files/verify", guard="setup")
 def verify() -> AnyResponse | tuple[str, int]:
     """Check the backup of this name."""
-    administrators.required()
+    browser = administrators.required()
     path = files.backup_path(context.store().settings, request.form.get("name", ""))
     if path is None:
         abort(404)
-    return _started("backup", "--verify", str(path), kind="verify")
+    return _started(browser, "backup", "--verify", str(path), kind="verify")
 
 
 @blueprint.post("/setup/files/export", guard="setup")
 def export() -> AnyResponse | tuple[str, int]:
     """Export now."""
-    return _started("export")
+    return _started(administrators.required(), "export")
 
 
 @blueprint.post(UPLOAD_PATH, guard="setup")
@@ -136,7 +173,7 @@ def upload() -> AnyResponse | tuple[str, int]:
     sent = Uploads(settings.data_dir)
     try:
         received = uploads.received()
-        kind = files.kind_of(sent.files, t)
+        is_backup = files.is_backup(sent.files, t)
     except UploadRefused as error:
         return _refused_upload(sent, str(error), error.status)
     except OSError as error:
@@ -147,10 +184,8 @@ def upload() -> AnyResponse | tuple[str, int]:
     browser = administrators.browser()
     if browser is None:
         abort(403)
-    if kind == "backup":
-        return _started_by(
-            browser, "backup", "--verify", str(sent.files[0]), "--sent", kind="check"
-        )
+    if is_backup:
+        return _started(browser, "backup", "--verify", str(sent.files[0]), "--sent", kind="check")
     return _preview(browser, received.fields)
 
 
@@ -163,7 +198,7 @@ def import_() -> AnyResponse | tuple[str, int]:
     arguments, problems = _import_options(request.form)
     if problems:
         return as_files(status=400, problems=problems)
-    return _started_by(browser, "import", *arguments, *_sent(), kind="import")
+    return _started(browser, "import", *arguments, *_sent(), kind="import")
 
 
 @blueprint.post("/setup/files/cancel", guard="setup")
@@ -202,7 +237,7 @@ def restore() -> AnyResponse | tuple[str, int]:
     if why_not:
         return as_files(why_not, 409)
     try:
-        files.ask_to_restore(settings, browser, t, sent[0])
+        files.start(settings, browser, t, ["restore", str(sent[0]), "--by-service"])
     except BackgroundBusy:
         return _busy()
     log.warning("A backup is restored by %s", browser.name)
@@ -214,25 +249,20 @@ def restore() -> AnyResponse | tuple[str, int]:
 def set_retention() -> AnyResponse | tuple[str, int]:
     """Set after how many days readings are removed; then `/setup/files`."""
     browser, t = administrators.required(), preferences.texts()
-    raw = request.form.get("days", "")
+    days, problem = _days(request.form.get("days", ""))
+    if problem:
+        return as_files(status=400, problems={"days": problem})
     try:
-        days = readers.from_text(int, readers.retention_days)(raw)
         edit = changes.settings_edit(
             "retention_days", lambda keys: changes.put(keys, "retention_days", days)
         )
-    except WrongEntry:
-        return as_files(status=400, problems={"days": _days_needed()})
     except SettingsError as error:
         return as_files(t("Nothing was changed: {reason}", reason=str(error)), 409)
     changes.make(browser, edit)
     return _back("kept")
 
 
-def _started(*arguments: str, kind: str = "") -> AnyResponse | tuple[str, int]:
-    return _started_by(administrators.required(), *arguments, kind=kind)
-
-
-def _started_by(
+def _started(
     browser: Browser, *arguments: str, kind: str = "", **values: str
 ) -> AnyResponse | tuple[str, int]:
     kind = kind or arguments[0]
@@ -253,7 +283,7 @@ def _preview(browser: Browser, fields: Mapping[str, str]) -> AnyResponse | tuple
         return as_files(status=400, problems=problems)
     words = ("import", "--dry-run", "--json", *arguments, *_sent())
     chosen = {name: fields.get(name, "") for name in ("zone", "endpoint", "accept")}
-    return _started_by(browser, *words, kind="preview", **chosen)
+    return _started(browser, *words, kind="preview", **chosen)
 
 
 def _import_options(fields: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
@@ -299,20 +329,9 @@ def _back(anchor: str = "run") -> AnyResponse:
     return redirect(url_for("setup.as_files", _anchor=anchor), 303)
 
 
-def _restoring(own: Shell) -> str:
-    """Return what restores the file FILE where a button does not."""
-    if engines.of(own.settings).is_file:
-        return own.command("restore_any", file="FILE")
-    target = url_of(own.settings)
-    return own.flask10x("copy", "--from", "sqlite:////FILE", "--to", target)
-
-
-def _only_administrators() -> None:
+def _download(path: Path | None) -> AnyResponse:
     if administrators.browser() is None:
         abort(403)
-
-
-def _download(path: Path | None) -> AnyResponse:
     if path is None:
         abort(404)
     # In pieces, also from the middle where a download broke off; nothing of it is in memory.
@@ -321,49 +340,13 @@ def _download(path: Path | None) -> AnyResponse:
     return answer
 
 
-def _backups() -> list[files.BackupFile]:
+def _days(raw: str) -> tuple[int | None, str]:
+    """Return after how many days readings are to be removed; or what is wrong."""
     try:
-        return files.backups(context.store().settings)
-    except OSError as error:
-        # `/status` has the reason, and the answer above the list.
-        log.error("The backups cannot be listed: %s", error)
-        return []
-
-
-def _next(timer: str) -> tuple[str, str]:
-    """Return whether it is known when a timer starts next, and when."""
-    state, at_ms = files.next_of_timer(timer)
-    settings, t = context.store().settings, preferences.texts()
-    return state, files.local(at_ms, settings.zone, t) if at_ms else ""
-
-
-def _days() -> tuple[int | None, str]:
-    """Return the days of which the page is asked what they would remove; or what is wrong."""
-    raw = request.args.get("days", "")
-    if not raw:
-        return None, ""
-    try:
-        return readers.from_text(int, readers.retention_days)(raw) or None, ""
+        return readers.from_text(int, readers.retention_days)(raw), ""
     except WrongEntry:
-        return None, _days_needed()
-
-
-def _days_needed() -> str:
-    return preferences.texts()(
-        "a whole number of days from {low} to {high} is needed, or 0 to keep all readings",
-        low=readers.RETENTION_MIN_DAYS,
-        high=readers.RETENTION_MAX_DAYS,
-    )
-
-
-def _removals(days: int | None) -> list[files.Removal] | None:
-    """Return what would go; None where it is not asked for, it takes too long, or can't be read."""
-    if days is None:
-        return None
-    store, t = context.store(), preferences.texts()
-    try:
-        with context.view() as view:
-            return files.removals(store, view, days, t)
-    except FAILURES as error:
-        log.warning("What would be removed cannot be counted: %s", reason_of(error))
-        return None
+        return None, preferences.texts()(
+            "a whole number of days from {low} to {high} is needed, or 0 to keep all readings",
+            low=readers.RETENTION_MIN_DAYS,
+            high=readers.RETENTION_MAX_DAYS,
+        )

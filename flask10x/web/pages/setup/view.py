@@ -4,8 +4,8 @@ A browser becomes an administrator's by a link that `flask10x admin-link` prints
 that send already; each change is kept with the file as it was, and can be undone.
 """
 
-from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -57,24 +57,25 @@ from flask10x.web.pages.status.commands import shell
 __all__ = ["blueprint", "files_view", "house", "notifications", "start"]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A setting as the page shows it."""
-
-    name: str
-    about: str
-    value: str
-    """Empty: it has none."""
-    source: str
-    """Where the value is from; empty: it is the default."""
-
-
 @blueprint.get("/setup")
 def as_page(message: str = "", status: int = 200) -> tuple[str, int]:
     """Administrators, their changes, and a table for each group of settings."""
     settings, t = context.store().settings, preferences.texts()
     own, is_browser, now_ms = shell(settings), bool(administrators.browser()), clock.now_ms()
     of = administrators.administrators()
+    sections: list[tuple[str, list[dict[str, str]]]] = []
+    for row in ROWS:
+        if row.name in SECTIONS:
+            sections.append((t(SECTIONS[row.name]), []))
+        sections[-1][1].append(
+            {
+                "name": f"{PREFIX}{row.name.upper()}",
+                "about": t(row.metadata["about"]),
+                # Empty: it has none.
+                "value": _value(settings, row.name),
+                "source": _source(settings, row.name, t),
+            }
+        )
     return shown(
         "setup/template.html",
         status,
@@ -82,7 +83,7 @@ def as_page(message: str = "", status: int = 200) -> tuple[str, int]:
         browsers=of.browsers if is_browser else [],
         changes=[(one, _sentence(one, t)) for one in of.changes] if is_browser else [],
         local_time=lambda ms: moment(ms, settings.zone, t, now_ms),
-        sections=[(t(title), list(_rows(settings, name, t))) for name, title in SECTIONS.items()],
+        sections=sections,
         manner=own.manner,
         file=environment_file.SERVICE_FILE,
         restart=own.command("restart"),
@@ -290,17 +291,6 @@ def _station(
     )
 
 
-def _rows(settings: Settings, section: str, t: Translation) -> Iterable[Row]:
-    for row in ROWS:
-        if row.metadata["section"] == section:
-            yield Row(
-                f"{PREFIX}{row.name.upper()}",
-                t(row.metadata["about"]),
-                _value(settings, row.name),
-                _source(settings, row.name, t),
-            )
-
-
 def _value(settings: Settings, name: str) -> str:
     # The URL may have a password, and the zone is the system's where none is set.
     if name == "database_url":
@@ -309,7 +299,7 @@ def _value(settings: Settings, name: str) -> str:
 
 
 def _source(settings: Settings, name: str, t: Translation) -> str:
-    """The file that has the value, with its line where that is known; or the environment."""
+    """Return the file that has the value, or the environment; empty where it is the default."""
     names = (name, "port") if name == "bind" else (name,)
     place = next((settings.places[each] for each in names if each in settings.places), None)
     if place is None:
