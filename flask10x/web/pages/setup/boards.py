@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from flask import Response, abort, request
@@ -11,7 +12,6 @@ from flask10x.config import station_file
 from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
 from flask10x.errors import SettingsError
 from flask10x.readings.labels import station_name
-from flask10x.readings.stations import Station
 from flask10x.runtime import setup_files
 from flask10x.translation import Translation
 from flask10x.web import context, preferences
@@ -63,7 +63,12 @@ def as_board() -> tuple[str, int]:
     """Choose a board and its sensors; then the station as a form, and once added the program."""
     t, settings = preferences.texts(), context.store().settings
     problems, board = _read(request.args, t)
-    is_added = bool(board and "added" in request.args and _added(board.path))
+    path = stations.file_of(settings)
+    is_added = False
+    if board and "added" in request.args:
+        # This worker may not have heard of it yet.
+        with suppress(OSError, SettingsError):
+            is_added = board.path in station_file.load(path).by_endpoint
     candidate = board.candidate if board and not is_added else None
     if board and not is_added and candidate is None:
         problems["path"] = t("there is a station {name} already", name=board.path)
@@ -80,11 +85,12 @@ def as_board() -> tuple[str, int]:
         candidate=candidate,
         fields=fields,
         units=UNITS,
+        is_named=stations.is_named,
         chosen=chosen(request.args),
-        seen=changes.seen(setup_files.present(stations.file_of(settings))),
+        seen=changes.seen(setup_files.present(path)),
         adding=shell(settings).flask10x("stations", "add", board.path) if board else "",
         escape=str,
-        file=stations.file_of(settings),
+        file=path,
         text=_program(board, t) if board and is_added else "",
         wires=list(sensors.wires(board.kind, board.sensors)) if board and is_added else [],
     )
@@ -109,15 +115,6 @@ def _program(board: Board, t: Translation) -> str:
     label = station_name(station, t) if station else board.path
     target = Target(board.path, label, *address(request.host))
     return sensors.program(board.kind, board.sensors, target, settings, t)
-
-
-def _added(endpoint: str) -> Station | None:
-    """The station of the file, of which this worker may not have heard yet."""
-    path = stations.file_of(context.store().settings)
-    try:
-        return station_file.load(path).by_endpoint.get(endpoint)
-    except (OSError, SettingsError):
-        return None
 
 
 def _read(args: Mapping[str, str], t: Translation) -> tuple[dict[str, str], Board | None]:

@@ -11,10 +11,10 @@ from typing import Any
 from flask10x.config import form, station_file, station_text, toml
 from flask10x.config.form import Fields
 from flask10x.config.station_keys import BAND_KEYS, MEASUREMENT_KEYS, STATION_KEYS
-from flask10x.config.toml import Key, Mistake
+from flask10x.config.toml import Key
 from flask10x.errors import SettingsError
 from flask10x.readings.bands import USUAL, Band
-from flask10x.readings.labels import COLUMNS, band_name, station_name
+from flask10x.readings.labels import band_name, station_name
 from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
 from flask10x.runtime import setup_files
 from flask10x.translation import message as _
@@ -34,7 +34,6 @@ KEYS = form.named(
     *("altitude_m", "outside"),
 )
 """Those of a station that the form has, and those of each of its measurements."""
-NAMED_KEYS = form.named(MEASUREMENT_KEYS, "label", "label_ja")
 LIMITS = ("minimum", "maximum")
 OTHER_KEYS = form.named(MEASUREMENT_KEYS, *LIMITS, "hidden")
 BAND_FIELDS = ("side", "limit", "level", "label", "label_ja")
@@ -73,30 +72,20 @@ def file() -> File:
     return File(path, data, read)
 
 
-def order_edit(of: File, endpoints: Sequence[str]) -> Edit:
+def order_edit(of: File, names: Sequence[str]) -> Edit:
     """Return the edit that puts the stations in this order; those that are not named come last.
 
     Raises SettingsError where it has to be made by hand.
     """
-    names = [name for name in dict.fromkeys(endpoints) if name in of.stations.by_endpoint]
-    names += [station.endpoint for station in of.stations.ordered if station.endpoint not in names]
+    before = [station.endpoint for station in of.stations.ordered]
+    order = [name for name in dict.fromkeys([*names, *before]) if name in before]
 
     def edit(document: Table) -> None:
-        for place, name in enumerate(names, 1):
+        for place, name in enumerate(order, 1):
             toml.inner(document, "stations", name)["order"] = place
 
-    is_same = names == [station.endpoint for station in of.stations.ordered]
-    data = of.data if is_same else toml.edited(of.beginning, edit)
+    data = of.data if order == before else toml.edited(of.beginning, edit)
     return Edit("order", "", of.path, of.data, data)
-
-
-def moved(endpoints: Sequence[str], name: str, by: int) -> list[str]:
-    """Return the list with one name further up or down."""
-    names = [*endpoints]
-    if name in names:
-        place = names.index(name)
-        names.insert(max(0, place + by), names.pop(place))
-    return names
 
 
 def fields_of(station: Station) -> Fields:
@@ -111,12 +100,21 @@ def fields_of(station: Station) -> Fields:
         fields |= form.fields_of(_keys_of(measurement), {}, measurement, f"{of}.{{}}")
         fields[f"{of}.usual"] = ""
         for number, band in enumerate(station.bands_of(measurement)):
-            fields |= _band_fields(f"{of}.bands.{number}", band)
+            label, japanese = (band_name(band, translation(code)) for code in ("en", "ja"))
+            limit = band.below if band.above is None else band.above
+            values = {
+                "side": "below" if band.above is None else "above",
+                "limit": "" if limit is None else form.number_text(limit),
+                "level": band.level,
+                "label": label,
+                "label_ja": "" if japanese == label else japanese,
+            }
+            fields |= {f"{of}.bands.{number}.{key}": value for key, value in values.items()}
     return fields
 
 
 def _keys_of(measurement: Measurement) -> list[Key]:
-    return [*(NAMED_KEYS if is_named(measurement) else ()), *OTHER_KEYS]
+    return [*(stations.NAMED_KEYS if stations.is_named(measurement) else ()), *OTHER_KEYS]
 
 
 def band_numbers(station: Station, measurement: Measurement) -> range:
@@ -128,27 +126,9 @@ def band_numbers(station: Station, measurement: Measurement) -> range:
     return range(min(most, station_file.MAX_BANDS))
 
 
-def is_named(measurement: Measurement) -> bool:
-    """Whether its label is shown: columns of the built-in stations have names of their own."""
-    return measurement.column not in COLUMNS
-
-
 def usual_bands(station: Station, measurement: Measurement) -> Sequence[Band]:
     """Return the thresholds that the measurement has where the file says nothing of them."""
     return () if station.outside else USUAL.get((measurement.quantity, measurement.unit), ())
-
-
-def _band_fields(prefix: str, band: Band) -> Fields:
-    limit = band.below if band.above is None else band.above
-    label, japanese = (band_name(band, translation(code)) for code in ("en", "ja"))
-    values = {
-        "side": "below" if band.above is None else "above",
-        "limit": "" if limit is None else form.number_text(limit),
-        "level": band.level,
-        "label": label,
-        "label_ja": "" if japanese == label else japanese,
-    }
-    return {f"{prefix}.{key}": value for key, value in values.items()}
 
 
 def sent(station: Station, form: Mapping[str, str]) -> Fields:
@@ -189,7 +169,14 @@ def edit_of(of: File, station: Station, fields: Fields) -> Edit:
     is_same = not any(values for _path, values in tables)
     data = of.data if is_same else toml.edited(of.beginning, edit)
     for one in reversed(station_file.mistakes(data, of.path) if data is not None else []):
-        problems |= _problem(one, station, fields)
+        # What keys mean to each other, at the field of one of them, or under `file`.
+        names = [str(name) for name in one.path[2:] if name != "measurements"]
+        field = ".".join(names[:2] if names[1:2] == ["bands"] else names)
+        is_field = field in fields or field.endswith(".bands")
+        if one.path[:2] == ("stations", station.endpoint) and is_field:
+            problems[field] = one.reason
+        else:
+            problems["file"] = one.text
     if problems:
         raise Mistakes(problems)
     return Edit("changed", station.endpoint, of.path, of.data, data)
@@ -249,14 +236,3 @@ def _bands(column: str, fields: Fields) -> tuple[list[dict[str, Any]], Fields]:
         for key, text in wrong.items():
             problems[f"{column}.bands.{place}.{'limit' if key == side else key}"] = text
     return bands, problems
-
-
-def _problem(mistake: Mistake, station: Station, fields: Fields) -> Fields:
-    """What keys mean to each other, at the field of one of them, or under `file`."""
-    top, endpoint, *rest = (*mistake.path, "", "")
-    names = [str(name) for name in rest if name not in ("", "measurements")]
-    field = ".".join(names[:2] if names[1:2] == ["bands"] else names)
-    if (top, endpoint) != ("stations", station.endpoint):
-        return {"file": mistake.text}
-    is_field = field in fields or field.endswith(".bands")
-    return {field: mistake.reason} if is_field else {"file": mistake.text}

@@ -1,84 +1,81 @@
-"""The stations that are there: their list, which can be ordered, and a form of each."""
+"""The pages of stations: their list, which can be ordered, a form of each, and of a new one."""
 
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlencode
 
-from flask import redirect, request, url_for
+from flask import abort, redirect, request, url_for
 from werkzeug.wrappers import Response
 
+from flask10x.config import readers, station_text
+from flask10x.config import settings as settings_file
 from flask10x.config.form import Fields
+from flask10x.config.readers import WrongEntry
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.errors import SettingsError
 from flask10x.readings.bands import LEVELS
-from flask10x.readings.labels import column_name, station_name
+from flask10x.readings.labels import column_name, moment, station_name
 from flask10x.readings.stations import BUILT_IN, Station
+from flask10x.recording import rejected
+from flask10x.runtime import setup_files
 from flask10x.runtime.administrators import Browser
+from flask10x.system import clock
+from flask10x.system.wording import escape
 from flask10x.translation import speaking, translation
 from flask10x.web import administrators, context, preferences
-from flask10x.web.cards import Age, Card, cards
+from flask10x.web.cards import cards
 from flask10x.web.icons import ICONS
 from flask10x.web.pages.home import model as home
-from flask10x.web.pages.setup import changes, station
-from flask10x.web.pages.setup.page import blueprint, shown
+from flask10x.web.pages.setup import boards, changes, senders, station, stations
+from flask10x.web.pages.setup.changes import ChangedMeanwhile, NotWritten
+from flask10x.web.pages.setup.page import blueprint, refused, shown
 from flask10x.web.pages.setup.station import File, Mistakes
+from flask10x.web.pages.setup.stations import Candidate
+from flask10x.web.pages.status.commands import shell
 from flask10x.web.read_errors import UNREADABLE
 
+Answer = Response | tuple[str, int]
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A station in the list."""
-
-    station: Station
-    name: str
-    other_name: str
-    """In the other language; empty where it is the same."""
-    values: str
-    """What its tile shows first; empty while that is not known."""
-    age: Age | None
-    """Since it was last heard; None where it never was, or where that cannot be read."""
-    is_well: bool
-
-
-def listed() -> dict[str, Any]:
-    """Return what the list needs, in the order of pages."""
-    of, known = station.file(), _cards()
-    return {
-        "rows": [_row(one, known.get(one.endpoint)) for one in of.stations.ordered],
-        "seen": changes.seen(of.data),
-    }
-
-
-def _cards() -> dict[str, Card]:
-    """The card of each station that is in force; none where the database can't be read."""
-    store = context.store()
+@blueprint.get("/setup/stations")
+def as_stations() -> tuple[str, int]:
+    """All stations, and the boards that send to paths of none."""
+    store, t, of = context.store(), preferences.texts(), station.file()
+    other, cards_of = translation("en" if t.language == "ja" else "ja"), {}
     try:
         with context.view() as view:
-            return {card.station.endpoint: card for card in cards(view, store, preferences.texts())}
+            cards_of = {card.station.endpoint: card for card in cards(view, store, t)}
     except (*UNREADABLE, QueryTooLong) as error:
         log.error("Cannot read the database: %s", reason_of(error))
-        return {}
-
-
-def _row(one: Station, card: Card | None) -> Row:
-    t = preferences.texts()
-    other = translation("en" if t.language == "ja" else "ja")
-    name, other_name = station_name(one, t), station_name(one, other)
-    values = []
-    if card is not None and card.values:
-        # As it will be, where the workers still have the former file.
-        card = replace(card, station=one)
-        main = home.main_of(card)
-        values = [main, *home.beside(card, main)[:1]]
-    return Row(
-        station=one,
-        name=name,
-        other_name="" if other_name == name else other_name,
-        values=t.listed(column_name(value.measurement, t) for value in values),
-        age=card.age if card else None,
-        is_well=card is None or card.is_well,
+    rows = []
+    for one in of.stations.ordered:
+        card, shown_first = cards_of.get(one.endpoint), []
+        if card is not None and card.values:
+            # As it will be, where the workers still have the former file.
+            card = replace(card, station=one)
+            main = home.main_of(card)
+            shown_first = [main, *home.beside(card, main)[:1]]
+        name, other_name = station_name(one, t), station_name(one, other)
+        row = {
+            "station": one,
+            "name": name,
+            "other_name": "" if other_name == name else other_name,
+            "measured": t.listed(column_name(value.measurement, t) for value in shown_first),
+            # None where it was never heard, or where that cannot be read.
+            "age": card.age if card else None,
+            "is_well": card is None or card.is_well,
+        }
+        rows.append(row)
+    return shown(
+        "setup/stations.html",
+        senders=senders.sending(store, t),
+        ignored=store.settings.ignored_senders,
+        rows=rows,
+        seen=changes.seen(of.data),
     )
 
 
@@ -89,18 +86,23 @@ def order() -> Response:
     names = request.form.getlist("order") or [one.endpoint for one in of.stations.ordered]
     name = ""
     for button, by in (("up", -1), ("down", 1)):
-        if button in request.form:
-            name = request.form[button]
-            names = station.moved(names, name, by)
+        name = request.form.get(button, "")
+        if name in names:
+            at = names.index(name)
+            names.insert(max(0, at + by), names.pop(at))
+            break
     changes.make(browser, station.order_edit(of, names))
     anchor = f"station-{name}" if name in of.stations.by_endpoint else None
     return redirect(url_for("setup.as_stations", _anchor=anchor), 303)
 
 
-def form_of(name: str) -> tuple[str, int] | None:
-    """Return the form of the station of this name; None where it is none."""
-    there = _there(name)
-    return _form(*there, station.fields_of(there[1]), {}) if there else None
+@blueprint.get("/setup/stations/<name>")
+def as_station(name: str) -> Answer:
+    """The form of a station, or of the one that the board would be that sends to this path."""
+    if there := _there(name):
+        return _form(*there, station.fields_of(there[1]), {})
+    candidate = stations.candidate(name)
+    return _new_station(name, candidate, stations.fields_of(candidate) if candidate else {})
 
 
 def _there(name: str) -> tuple[File, Station] | None:
@@ -118,25 +120,45 @@ def _there(name: str) -> tuple[File, Station] | None:
     return (of, one) if one else None
 
 
-def save(browser: Browser, name: str) -> Response | tuple[str, int] | None:
-    """Make the station of this name as the form says; None where it is none.
-
-    The answer is the list, or a 400 with the form as it was sent when something is wrong. Raises
-    NotWritten.
-    """
+@blueprint.post("/setup/stations/<name>", guard="setup")
+def save(name: str) -> Answer:
+    """Make the station as the form says, or add it; 400 with the form when something is wrong."""
+    browser = administrators.required()
     there = _there(name)
     if there is None:
-        return None
+        return _add(browser, name)
     of, one = there
     fields = station.sent(one, request.form)
     try:
         with speaking(preferences.texts().language):
             changes.make(browser, station.edit_of(of, one, fields))
-    except Mistakes as error:
-        return _form(of, one, fields, error.by_field)
     except SettingsError as error:
-        return _form(of, one, fields, {"file": str(error)})
+        problems = error.by_field if isinstance(error, Mistakes) else {"file": str(error)}
+        return _form(of, one, fields, problems)
     return redirect(url_for("setup.as_stations", _anchor=f"station-{name}"), 303)
+
+
+def _add(browser: Browser, name: str) -> Answer:
+    sent = request.form
+    body = sent.get("body", "").encode("utf-8", "backslashreplace")
+    candidate = stations.of_body(name, body) if body else stations.candidate(name)
+    if candidate is None:
+        return as_station(name)
+    new, problems = stations.station_of(candidate, sent, preferences.texts())
+    if not problems:
+        try:
+            stations.add(browser, new, replays="replay" in sent)
+        except (NotWritten, OSError, SettingsError) as error:
+            if not stations.is_added_already(name):
+                if isinstance(error, ChangedMeanwhile):
+                    raise
+                problems = {"file": str(error)}
+    if problems:
+        return _new_station(name, replace(candidate, station=new), sent, problems)
+    if board := boards.chosen(sent):
+        query = urlencode({**board, "path": name, "added": "1"})
+        return redirect(f"{url_for('setup.as_board')}?{query}", 303)
+    return redirect(url_for("setup.as_page", _anchor="changes"), 303)
 
 
 def _form(of: File, one: Station, fields: Fields, problems: Fields) -> tuple[str, int]:
@@ -150,7 +172,7 @@ def _form(of: File, one: Station, fields: Fields, problems: Fields) -> tuple[str
         problems=problems,
         icons=ICONS,
         levels=LEVELS,
-        is_named=station.is_named,
+        is_named=stations.is_named,
         band_numbers=lambda measurement: station.band_numbers(one, measurement),
         usual=lambda measurement: station.usual_bands(one, measurement),
         house_altitude_m=context.store().settings.altitude_m,
@@ -158,3 +180,58 @@ def _form(of: File, one: Station, fields: Fields, problems: Fields) -> tuple[str
         file=of.path,
         seen=changes.seen(of.data),
     )
+
+
+def _new_station(
+    name: str,
+    candidate: Candidate | None,
+    fields: Mapping[str, str],
+    problems: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[str, int]:
+    settings, t, now_ms = context.store().settings, preferences.texts(), clock.now_ms()
+    file = stations.file_of(settings)
+    return shown(
+        "setup/station.html",
+        404 if candidate is None else 400 if problems else 200,
+        endpoint=name,
+        candidate=candidate,
+        fields=fields,
+        problems=problems,
+        file=file,
+        seen=changes.seen(setup_files.present(file)),
+        # For a file that can't be written.
+        entry=station_text.entry(candidate.station) if candidate else "",
+        is_ignored=name in settings.ignored_senders,
+        units=stations.UNITS,
+        is_named=stations.is_named,
+        chosen=boards.chosen(fields) if problems else {},
+        local_time=lambda ms: moment(ms, settings.zone, t, now_ms),
+        body_text=rejected.text_of,
+        escape=escape,
+        adding=shell(settings).flask10x("stations", "add", name),
+    )
+
+
+@blueprint.post("/setup/stations/<name>/ignore", guard="setup")
+def ignore(name: str) -> Answer:
+    """Offer a board that sends no more, or again; then `/setup/stations`."""
+    browser, t = administrators.required(), preferences.texts()
+    if not stations.is_free(name):
+        abort(404)
+    if place := changes.place_elsewhere("ignored_senders"):
+        return refused(t("Nothing was changed: {place} is set. Change it there.", place=place), 409)
+
+    def put(document: MutableMapping[str, Any]) -> None:
+        # As the file is, also while the workers still read it.
+        key = changes.key_of(document, "ignored_senders")
+        try:
+            ignored = {*readers.endpoints(document.get(key, ""))}
+        except WrongEntry as error:
+            raise error.of_setting(f"{settings_file.NAME}: {key}") from error
+        changed = ignored - {name} if "again" in request.form else ignored | {name}
+        changes.put(document, "ignored_senders", ",".join(sorted(changed)))
+
+    edit = changes.settings_edit(name, put)
+    kind = "offered" if "again" in request.form else "ignored"
+    changes.make(browser, replace(edit, kind=kind))
+    return redirect(url_for("setup.as_stations"), 303)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.config import form, station_file, station_proposal, station_text
+from flask10x.config import form, station_file, station_proposal
 from flask10x.config.settings import Settings
 from flask10x.config.station_keys import LABEL_CHARS, MEASUREMENT_KEYS, STATION_KEYS
 from flask10x.config.station_proposal import (
@@ -51,18 +51,6 @@ UNITS = tuple(dict.fromkeys(usual.unit for usual in USUAL_MEASUREMENTS if usual.
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A measurement of the form; `number` is in the names of its fields: `unit-0`."""
-
-    number: int
-    measurement: Measurement
-    sent: str
-    """Its value in the last body."""
-    has_own_name: bool
-    """False: its column has a name on all pages already."""
-
-
-@dataclass(frozen=True, slots=True)
 class Candidate:
     """A body that is no station's yet, and the station it would be."""
 
@@ -77,13 +65,9 @@ class Candidate:
     """The readings that were refused and are kept."""
 
     @property
-    def rows(self) -> list[Row]:
-        """Those of the form."""
-        sent = sent_values(self.body)
-        return [
-            Row(n, m, str(sent.get(m.path, "")), m.column not in COLUMNS)
-            for n, m in enumerate(self.station.measurements)
-        ]
+    def sent(self) -> dict[str, object]:
+        """The values of the body by the paths of the measurements."""
+        return sent_values(self.body)
 
     @property
     def text(self) -> str:
@@ -99,15 +83,10 @@ def candidate(endpoint: str) -> Candidate | None:
         row = rejected.latest(view.connection, endpoint)
         waiting = rejected.waiting(view.connection, endpoint) if row else None
     # Pages offer it at once, and what was refused is written down some seconds later.
-    body = row.body if row else _last_body(endpoint)
+    names = context.store().gauges.unknown_names()
+    body = row.body if row else next((one.body for one in names if one.name == endpoint), b"")
     found = of_body(endpoint, body) if body else None
     return replace(found, row=row, waiting=waiting) if found else None
-
-
-def _last_body(endpoint: str) -> bytes:
-    """What was sent to it last; empty where that is unknown."""
-    names = context.store().gauges.unknown_names()
-    return next((one.body for one in names if one.name == endpoint), b"")
 
 
 def of_body(endpoint: str, raw: bytes) -> Candidate | None:
@@ -131,7 +110,7 @@ def _named(measurement: Measurement) -> Measurement:
     """The measurement; one of several sensors with a name that tells them apart."""
     holder, _, leaf = measurement.path.rpartition(".")
     usual = known_as(leaf, None)
-    if not holder or usual is None or measurement.label or measurement.column in COLUMNS:
+    if not holder or usual is None or measurement.label or not is_named(measurement):
         return measurement
     sensor = holder.replace("_", " ")
     sensor = sensor.upper() if re.search("[0-9]", sensor) else sensor
@@ -156,13 +135,18 @@ def fields_of(candidate: Candidate) -> dict[str, str]:
         "csv_file": station.csv_name,
         "replay": "1",
     }
-    for row in candidate.rows:
-        m, n = row.measurement, row.number
-        limits = {f"{name}-{n}": getattr(m, name) for name in ("minimum", "maximum")}
+    for n, m in enumerate(station.measurements):
         fields |= {f"take-{n}": "1", f"unit-{n}": m.unit}
         fields |= {f"label-{n}": m.label, f"label_ja-{n}": m.label_ja}
-        fields |= {n: "" if v is None else form.number_text(v) for n, v in limits.items()}
+        for name in ("minimum", "maximum"):
+            limit = getattr(m, name)
+            fields[f"{name}-{n}"] = "" if limit is None else form.number_text(limit)
     return fields
+
+
+def is_named(measurement: Measurement) -> bool:
+    """Return whether a form has its names: columns of the built-in stations have one already."""
+    return measurement.column not in COLUMNS
 
 
 def station_of(
@@ -184,11 +168,22 @@ def station_of(
             text = t("{name} is the topic of /{station}", name=topic, station=other.endpoint)
             problems["mqtt_topic"] = text
     measurements = []
-    for row in candidate.rows:
-        changed, wrong = _measurement_of(row, fields, t)
+    for n, measurement in enumerate(former.measurements):
+        if f"unit-{n}" not in fields:
+            measurements.append(measurement)
+            continue
+        keys = [*LIMIT_KEYS, *(NAMED_KEYS if is_named(measurement) else ())]
+        with speaking(t.language):
+            own, wrong = form.table_of(keys, fields, f"{{}}-{n}")
+        low, high = own["minimum"], own["maximum"]
+        if low is not None and high is not None and low >= high:
+            wrong[f"maximum-{n}"] = t("has to be above the least value")
         problems |= wrong
-        if f"take-{row.number}" in fields or f"unit-{row.number}" not in fields:
-            measurements.append(changed)
+        if f"take-{n}" in fields:
+            texts: dict[str, Any] = {
+                name: own[name] or "" for name in ("unit", "label", "label_ja") if name in own
+            }
+            measurements.append(replace(measurement, minimum=low, maximum=high, **texts))
     paths = {one.path for one in measurements}
     if not measurements:
         problems["take-0"] = t("choose at least one measurement")
@@ -211,24 +206,6 @@ def station_of(
         measurements=tuple(measurements),
     )
     return station, problems
-
-
-def _measurement_of(
-    row: Row, fields: Mapping[str, str], t: Translation
-) -> tuple[Measurement, form.Fields]:
-    """The measurement of a row of the form, and what is wrong, by field."""
-    n, keys = row.number, [*LIMIT_KEYS, *(NAMED_KEYS if row.has_own_name else ())]
-    if f"unit-{n}" not in fields:
-        return row.measurement, {}
-    with speaking(t.language):
-        table, problems = form.table_of(keys, fields, f"{{}}-{n}")
-    low, high = table["minimum"], table["maximum"]
-    if low is not None and high is not None and low >= high:
-        problems[f"maximum-{n}"] = t("has to be above the least value")
-    texts: dict[str, Any] = {
-        name: table[name] or "" for name in ("unit", "label", "label_ja") if name in table
-    }
-    return replace(row.measurement, minimum=low, maximum=high, **texts), problems
 
 
 def file_of(settings: Settings) -> Path:
@@ -276,8 +253,3 @@ def is_added_already(endpoint: str) -> bool:
         return False
     setup_files.reload(settings)
     return True
-
-
-def text_of(station: Station) -> str:
-    """Return the entry as it would be in the file, for a file that can't be written."""
-    return station_text.entry(station)

@@ -4,24 +4,17 @@ A browser becomes an administrator's by a link that `flask10x admin-link` prints
 that send already; each change is kept with the file as it was, and can be undone.
 """
 
-from collections.abc import Mapping, MutableMapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
 from flask import abort, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.config import environment_file
-from flask10x.config import settings as settings_file
-from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import (
     FOLDERS,
     KEYS,
     OF_THE_MASTER,
     PREFIX,
-    READERS,
     ROWS,
     SECTIONS,
     Settings,
@@ -29,32 +22,23 @@ from flask10x.config.settings import (
 from flask10x.database.paths import shown_name
 from flask10x.errors import SettingsError
 from flask10x.readings.labels import moment
-from flask10x.readings.stations import Station
 from flask10x.readings.times import zone_name_of
-from flask10x.recording import rejected
-from flask10x.runtime import setup_files
 from flask10x.runtime.administrators import Change
 from flask10x.system import clock
-from flask10x.system.wording import escape
 from flask10x.translation import Translation, speaking
 from flask10x.web import access, administrators, context, preferences
 from flask10x.web.pages.setup import (
-    boards,
     changes,
     files_view,
     house,
     notifications,
-    senders,
     start,
     station_view,
-    stations,
 )
-from flask10x.web.pages.setup.changes import ChangedMeanwhile, NotWritten
-from flask10x.web.pages.setup.page import blueprint, refused, shown
-from flask10x.web.pages.setup.stations import UNITS, Candidate
+from flask10x.web.pages.setup.page import blueprint, shown
 from flask10x.web.pages.status.commands import shell
 
-__all__ = ["blueprint", "files_view", "house", "notifications", "start"]
+__all__ = ["blueprint", "files_view", "house", "notifications", "start", "station_view"]
 
 
 @blueprint.get("/setup")
@@ -184,111 +168,6 @@ def undo() -> AnyResponse | tuple[str, int]:
         path=change.path,
     )
     return as_page(message, 409)
-
-
-@blueprint.get("/setup/stations")
-def as_stations() -> tuple[str, int]:
-    """All stations, and the boards that send to paths of none."""
-    store = context.store()
-    return shown(
-        "setup/stations.html",
-        senders=senders.sending(store, preferences.texts()),
-        ignored=store.settings.ignored_senders,
-        **station_view.listed(),
-    )
-
-
-@blueprint.get("/setup/stations/<name>")
-def as_station(name: str) -> tuple[str, int]:
-    """What the board that sends to this path would be as a station, and the form that adds it."""
-    if (form := station_view.form_of(name)) is not None:
-        return form
-    return _station(stations.candidate(name), name)
-
-
-@blueprint.post("/setup/stations/<name>", guard="setup")
-def add(name: str) -> AnyResponse | tuple[str, int]:
-    """Add the station; then `/setup`. 400 with the form as it was sent when something is wrong."""
-    browser, t = administrators.required(), preferences.texts()
-    if (answer := station_view.save(browser, name)) is not None:
-        return answer
-    sent = request.form.get("body", "").encode("utf-8", "backslashreplace")
-    candidate = stations.of_body(name, sent) if sent else stations.candidate(name)
-    if candidate is None:
-        return as_station(name)
-    station, problems = stations.station_of(candidate, request.form, t)
-    if not problems:
-        try:
-            stations.add(browser, station, replays="replay" in request.form)
-        except (NotWritten, OSError, SettingsError) as error:
-            problems = {} if stations.is_added_already(name) else {"file": str(error)}
-            if problems and isinstance(error, ChangedMeanwhile):
-                raise
-        if not problems:
-            if board := boards.chosen(request.form):
-                query = urlencode(board | {"path": name, "added": "1"})
-                return redirect(f"{url_for('setup.as_board')}?{query}", 303)
-            return redirect(url_for("setup.as_page", _anchor="changes"), 303)
-    return _station(candidate, name, Typed(request.form, problems, station))
-
-
-@blueprint.post("/setup/stations/<name>/ignore", guard="setup")
-def ignore(name: str) -> AnyResponse | tuple[str, int]:
-    """Offer a board that sends no more, or again; then `/setup/stations`."""
-    browser, t = administrators.required(), preferences.texts()
-    if not stations.is_free(name):
-        abort(404)
-    if place := changes.place_elsewhere("ignored_senders"):
-        return refused(t("Nothing was changed: {place} is set. Change it there.", place=place), 409)
-
-    def put(document: MutableMapping[str, Any]) -> None:
-        # As the file is, also while the workers still read it.
-        key = changes.key_of(document, "ignored_senders")
-        try:
-            ignored = {*READERS["ignored_senders"](document.get(key, ""))}
-        except WrongEntry as error:
-            raise error.of_setting(f"{settings_file.NAME}: {key}") from error
-        changed = ignored - {name} if "again" in request.form else ignored | {name}
-        changes.put(document, "ignored_senders", ",".join(sorted(changed)))
-
-    edit = changes.settings_edit(name, put)
-    kind = "offered" if "again" in request.form else "ignored"
-    changes.make(browser, replace(edit, kind=kind))
-    return redirect(url_for("setup.as_stations"), 303)
-
-
-class Typed(NamedTuple):
-    """A form as it was sent, and what is wrong with it."""
-
-    fields: Mapping[str, str]
-    problems: Mapping[str, str]
-    station: Station
-
-
-def _station(
-    candidate: Candidate | None, endpoint: str, typed: Typed | None = None
-) -> tuple[str, int]:
-    settings, t, now_ms = context.store().settings, preferences.texts(), clock.now_ms()
-    own, problems = shell(settings), typed.problems if typed else {}
-    station = typed.station if typed else candidate.station if candidate else None
-    return shown(
-        "setup/station.html",
-        404 if candidate is None else 400 if problems else 200,
-        endpoint=endpoint,
-        candidate=candidate,
-        fields=typed.fields if typed else stations.fields_of(candidate) if candidate else {},
-        problems=problems,
-        file=stations.file_of(settings),
-        seen=changes.seen(setup_files.present(stations.file_of(settings))),
-        entry=stations.text_of(station) if station else "",
-        is_ignored=endpoint in settings.ignored_senders,
-        units=UNITS,
-        chosen=boards.chosen(typed.fields) if typed else {},
-        local_time=lambda ms: moment(ms, settings.zone, t, now_ms),
-        body_text=rejected.text_of,
-        escape=escape,
-        adding=own.flask10x("stations", "add", endpoint),
-    )
 
 
 def _value(settings: Settings, name: str) -> str:
