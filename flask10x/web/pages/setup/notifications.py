@@ -6,10 +6,10 @@ form was sent with comes back with it where something is wrong.
 
 import logging
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 from flask import make_response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -22,7 +22,6 @@ from flask10x.config.alerts import rules as alert_rules
 from flask10x.config.alerts.rules import (
     Alerts,
     Apprise,
-    Channel,
     Command,
     QuietHours,
     Rule,
@@ -32,10 +31,11 @@ from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
 from flask10x.runtime.administrators import Browser
 from flask10x.translation import N_, Translation, speaking
 from flask10x.web import administrators, context, preferences
-from flask10x.web.pages.setup import alerts_file, channels, preview, rules
+from flask10x.web.pages.setup import alerts_file, channels, rules
 from flask10x.web.pages.setup.alerts_file import AlertsFile
 from flask10x.web.pages.setup.channels import SERVICES, Service
 from flask10x.web.pages.setup.page import blueprint, refused, shown
+from flask10x.web.pages.setup.preview import preview_of
 from flask10x.web.pages.status.commands import shell
 
 log = logging.getLogger(__name__)
@@ -53,28 +53,6 @@ NEW_NAME = "new"
 # The page
 
 
-class ChannelRow(NamedTuple):
-    """A channel as the page lists it."""
-
-    name: str
-    label: str
-    """What it goes by."""
-    about: str
-    receives: str
-    """Which rules send to it; empty: all."""
-    is_ours: bool
-    """Whether it can be changed here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tested:
-    """What became of a test message."""
-
-    name: str
-    trouble: str
-    """Empty: it arrived."""
-
-
 @blueprint.get("/setup/notifications")
 def as_notifications() -> Answer:
     """The channels, the rules, and when messages are sent."""
@@ -84,70 +62,71 @@ def as_notifications() -> Answer:
 def _page(
     status: int = 200,
     *,
-    tested: Tested | None = None,
+    tested: tuple[str, str] | None = None,
     message: str = "",
     sent: Mapping[str, Any] | None = None,
     problems: Mapping[str, str] | None = None,
 ) -> tuple[str, int]:
-    settings, t = context.store().settings, preferences.texts()
-    file, own = alerts_file.load(settings), shell(settings)
-    uses_apprise = any(isinstance(channel, Apprise) for channel in file.alerts.channels)
+    """Return the page; `tested` is the channel that was sent a test, and its trouble."""
+    store, t = context.store(), preferences.texts()
+    settings, own = store.settings, shell(store.settings)
+    file = alerts_file.load(settings)
+    alerts, tables = file.alerts, file.data.get("channels", {})
+    others = any(not rule.channels for rule in alerts.rules)
+    rows = []
+    for channel in alerts.channels:
+        service = channels.service_of(channel)
+        label, about = t(service.label) if service else t("Program"), ""
+        if isinstance(channel, Webhook):
+            about = channels.host_of(channel)
+        elif isinstance(channel, Command):
+            about = " ".join(channel.arguments)
+        named = [rule.name for rule in alerts.rules if channel.name in rule.channels]
+        row = {
+            "name": channel.name,
+            "label": label,
+            "about": about,
+            # Which rules send to it; empty: all.
+            "receives": "" if others else t.listed(named),
+            # Whether it can be changed here.
+            "is_ours": bool(service),
+        }
+        rows.append(row)
+    folder = str(settings.data_dir / channels.FOLDER)
+    has_secrets = any(
+        str(table.get(key, "")).startswith(f"{folder}/")
+        for table in tables.values()
+        for key in ("urls_file", "url_file", "secret_file")
+    )
+    uses_apprise = any(isinstance(channel, Apprise) for channel in alerts.channels)
+    quiet = alerts.quiet_hours
+    general = form.fields_of(GENERAL, {}, alerts)
+    general |= form.fields_of(HOURS, {} if quiet else {"urgent": alert_rules.URGENT}, quiet)
     return shown(
         "setup/notifications.html",
         status,
         file=file,
-        channels=[_channel_row(channel, file, t) for channel in file.alerts.channels],
+        channels=rows,
         services=SERVICES.values(),
         rules=[(row, _sentence(row.rule, t)) for row in file.rules()],
         kinds=rules.KINDS,
         templates=rules.TEMPLATES,
-        general=sent or _general(file),
+        general=sent or general,
         keys={key.name: key for key in (*GENERAL, *HOURS)},
         problems=problems or {},
         tested=tested,
         message=message,
         languages=LANGUAGES,
         # A change of the file reaches the other hosts by the database, which has no secrets.
-        others_need=_folder_of_secrets(file) if context.store().database.hosts.name else "",
+        others_need=folder if has_secrets and store.database.hosts.name else "",
         installing=own.installing("alerts")
         if uses_apprise and channels.is_apprise_missing()
         else "",
     )
 
 
-def _folder_of_secrets(file: AlertsFile) -> str:
-    """The folder that has secrets of channels; empty while no channel needs one."""
-    folder = str(file.settings.data_dir / channels.FOLDER)
-    is_used = any(
-        str(table.get(key, "")).startswith(f"{folder}/")
-        for table in file.data.get("channels", {}).values()
-        for key in ("urls_file", "url_file", "secret_file")
-    )
-    return folder if is_used else ""
-
-
-def _channel_row(channel: Channel, file: AlertsFile, t: Translation) -> ChannelRow:
-    service = channels.service_of(channel)
-    match channel:
-        case Command():
-            label, about = t("Program"), " ".join(channel.arguments)
-        case Webhook():
-            label, about = t("Webhook"), channels.host_of(channel)
-        case Apprise():
-            label, about = t(service.label) if service else "Apprise", ""
-    named = [rule.name for rule in file.alerts.rules if channel.name in rule.channels]
-    others = any(not rule.channels for rule in file.alerts.rules)
-    return ChannelRow(channel.name, label, about, "" if others else t.listed(named), bool(service))
-
-
 def _sentence(rule: Rule | None, t: Translation) -> str:
     return sentence(rule, context.store().settings.stations, t) if rule else ""
-
-
-def _general(file: AlertsFile) -> form.Fields:
-    quiet = file.alerts.quiet_hours
-    fields = form.fields_of(GENERAL, {}, file.alerts)
-    return fields | form.fields_of(HOURS, {} if quiet else {"urgent": alert_rules.URGENT}, quiet)
 
 
 @blueprint.post("/setup/notifications", guard="setup")
@@ -336,30 +315,27 @@ def test_channel() -> Answer:
         _testing.release()
     log.info("Test message to %s: %s", channel.name, troubles[0] if troubles else "sent")
     reason = trouble_in(t.language, troubles[0]) if troubles else ""
-    return _page(tested=Tested(channel.name, reason))
+    return _page(tested=(channel.name, reason))
 
 
 @blueprint.post("/setup/notifications/remove", guard="setup")
 def remove_notification() -> Answer:
     """Remove the `channel` or the `rule` of this name; then the page."""
     browser, t, file = administrators.required(), preferences.texts(), _file()
-    if name := request.form.get("channel", ""):
+    top, name = "channels", request.form.get("channel", "")
+    if name:
         channel = file.channel(name)
         if channel is None or isinstance(channel, Command):
             return _gone()
         if only := file.only_to(name):
             text = t("These rules send to {name} alone: change them first: {rules}")
-            text = text.format(name=name, rules=t.listed(only))
-            return _page(400, message=text)
-        problems = file.change(
-            browser, "channel_removed", name, alerts_file.removed("channels", name)
-        )
+            return _page(400, message=text.format(name=name, rules=t.listed(only)))
     else:
-        name = request.form.get("rule", "")
-        if not file.table("rules", name):
+        top, name = "rules", request.form.get("rule", "")
+        if not file.table(top, name):
             return _gone()
-        problems = file.change(browser, "rule_removed", name, alerts_file.removed("rules", name))
-    if problems:
+    kind = "channel_removed" if top == "channels" else "rule_removed"
+    if problems := file.change(browser, kind, name, alerts_file.removed(top, name)):
         return _page(400, message=t.listed(problems.values()))
     return _back()
 
@@ -451,16 +427,14 @@ def _rule_form(
         values=values,
         problems=problems,
         kind=kind,
-        title=_sentence(rule, t) if values.get("name") and rule else t(_title(kind)),
+        title=_sentence(rule, t)
+        if values.get("name") and rule
+        else t(rules.KINDS.get(kind, N_("Rule"))),
         directions=rules.DIRECTIONS.get(kind, {}),
         keys={key.name: key for key in rules.keys_of(kind)},
         subjects=rules.subjects(settings.stations, t),
         stations=settings.stations.ordered,
         channels=[channel.name for channel in file.alerts.channels],
         is_new=not values.get("name"),
-        preview=preview.of(rule, subject, t),
+        preview=preview_of(rule, subject, t),
     )
-
-
-def _title(kind: str) -> str:
-    return rules.KINDS.get(kind, N_("Rule"))

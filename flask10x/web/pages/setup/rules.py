@@ -8,12 +8,12 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 
 from flask10x.config import form
-from flask10x.config.alerts.rules import RULE_KEYS, RULES, Rule, Threshold
+from flask10x.config.alerts.rules import RULE_KEYS, RULES, Rule
 from flask10x.config.form import Fields
 from flask10x.config.station_keys import ENDPOINT
 from flask10x.config.toml import Key
 from flask10x.readings.labels import column_name, station_name
-from flask10x.readings.stations import Measurement, Station, Stations
+from flask10x.readings.stations import Stations
 from flask10x.translation import N_, Translation, speaking
 
 DIGITS = 10
@@ -56,12 +56,10 @@ class Template:
     label: str
     kind: str
     fields: Mapping[str, str]
-    columns: str = ""
+    columns: str
     """A pattern of the columns that it is about."""
     stations: str = ""
-    """A pattern of names and endpoints that it is about first."""
-    is_of_station: bool = False
-    """Whether there has to be such a station."""
+    """A pattern of names and endpoints that it is about; empty: any."""
 
 
 TEMPLATES = {
@@ -106,48 +104,34 @@ BATTERY_PERCENT = {"value": "20", "clear": "25"}
 
 def subjects(stations: Stations, t: Translation) -> dict[str, dict[str, str]]:
     """Return the measurements to choose from: by the name of the station, value and words."""
-    return {
-        station_name(station, t): {
-            f"{station.endpoint}.{m.column}": _of_measurement(station, m, t)
-            for m in station.measurements
-        }
-        for station in stations.ordered
-    }
-
-
-def _of_measurement(station: Station, measurement: Measurement, t: Translation) -> str:
-    name, unit = column_name(measurement, t), measurement.unit
-    label = t("{station} {measurement}", station=station_name(station, t), measurement=name)
-    return f"{label} ({unit})" if unit else label
+    by_station = {}
+    for station in stations.ordered:
+        name, of = station_name(station, t), {}
+        for m in station.measurements:
+            label = t("{station} {measurement}", station=name, measurement=column_name(m, t))
+            of[f"{station.endpoint}.{m.column}"] = f"{label} ({m.unit})" if m.unit else label
+        by_station[name] = of
+    return by_station
 
 
 def of_template(name: str, stations: Stations) -> dict[str, Any]:
     """Return what a template fills into the form; it names the measurement that is likely meant."""
     template = TEMPLATES[name]
     values: dict[str, Any] = {"kind": template.kind, **template.fields}
-    found = _likely(template, stations) if template.columns else None
+    pattern = re.compile(template.stations, re.IGNORECASE)
+    found = [
+        (station, measurement)
+        for station in stations.all
+        if pattern.search(f"{station.endpoint} {station.label} {station.label_ja}")
+        for measurement in station.measurements
+        if re.search(template.columns, measurement.column)
+    ]
     if found:
-        station, measurement = found
+        station, measurement = found[0]
         values["about"] = f"{station.endpoint}.{measurement.column}"
         if name == "battery" and measurement.unit == "%":
             values |= BATTERY_PERCENT
     return values
-
-
-def _likely(template: Template, stations: Stations) -> tuple[Station, Measurement] | None:
-    pairs = [
-        (station, measurement)
-        for station in stations.all
-        for measurement in station.measurements
-        if re.search(template.columns, measurement.column)
-    ]
-    pattern = re.compile(template.stations, re.IGNORECASE)
-    of_named = [pair for pair in pairs if template.stations and pattern.search(_names(pair[0]))]
-    return next(iter(of_named or ([] if template.stations else pairs)), None)
-
-
-def _names(station: Station) -> str:
-    return f"{station.endpoint} {station.label} {station.label_ja}"
 
 
 def keys_of(kind: str) -> tuple[Key, ...]:
@@ -207,20 +191,16 @@ def table_of(
     elif kind == "threshold" and table[direction] is not None:
         limit, clear, is_above = table[direction], table["clear"], direction == "above"
         if clear is None and "clear" not in problems:
-            table["clear"] = _usual_clear(limit, of, is_above=is_above)
+            step = LEAST_CLEAR.get(of.unit, abs(limit) * CLEAR_SHARE)
+            low, high = of.minimum, of.maximum
+            value = limit - step if is_above else limit + step
+            value = value if low is None else max(low, value)
+            value = round(value if high is None else min(high, value), DIGITS)
+            table["clear"] = int(value) if float(value).is_integer() else value
         elif clear is not None and ((clear > limit) if is_above else (clear < limit)):
             text = N_("at most {limit} is needed") if is_above else N_("at least {limit} is needed")
             problems["clear"] = t(text, limit=form.number_text(limit))
     return table, problems
-
-
-def _usual_clear(limit: float, of: Measurement, *, is_above: bool) -> float | int:
-    step = LEAST_CLEAR.get(of.unit, abs(limit) * CLEAR_SHARE)
-    low, high = of.minimum, of.maximum
-    value = limit - step if is_above else limit + step
-    value = value if low is None else max(low, value)
-    value = round(value if high is None else min(high, value), DIGITS)
-    return int(value) if float(value).is_integer() else value
 
 
 def name_for(values: Mapping[str, Any], taken: Iterable[str]) -> str:
@@ -237,14 +217,3 @@ def name_for(values: Mapping[str, Any], taken: Iterable[str]) -> str:
     names = {*taken, *RULES}
     numbered = (name, *(f"{name}_{n}" for n in range(2, len(names) + 3)))
     return next(each for each in numbered if each not in names)
-
-
-def limit_of(rule: Rule) -> float | None:
-    """Return the height of the line that the chart has of a rule."""
-    return (
-        None
-        if not isinstance(rule, Threshold)
-        else rule.above
-        if rule.above is not None
-        else rule.below
-    )
