@@ -32,7 +32,11 @@ def as_house() -> tuple[str, int]:
     fields = present()
     chosen = towns.town_of(request.args.get("town", ""))
     if chosen is not None:
-        fields |= _of_town(chosen)
+        of_town = {"timezone": chosen.zone, "place": chosen.place}
+        if chosen.altitude_m is not None:
+            of_town["altitude_m"] = str(chosen.altitude_m)
+        elsewhere = places_elsewhere()
+        fields |= {name: text for name, text in of_town.items() if name not in elsewhere}
     return _form(fields, {}, chosen)
 
 
@@ -79,13 +83,8 @@ def present() -> Fields:
     settings = context.store().settings
     data, path = _file(settings)
     in_file = settings_file.parse(data or b"", path)
-    fields = {}
-    for name in KEYS:
-        entry = in_file.get(name)
-        fields[name] = settings.text_of(name) if name in places_elsewhere() else ""
-        if not fields[name] and entry is not None:
-            fields[name] = str(entry.raw)
-    return fields
+    fields = {name: str(in_file[name].raw) if name in in_file else "" for name in KEYS}
+    return fields | {name: settings.text_of(name) for name in places_elsewhere()}
 
 
 def _file(settings: Settings) -> tuple[bytes | None, Path]:
@@ -97,13 +96,6 @@ def places_elsewhere() -> Mapping[str, str]:
     """Where the settings are that this page cannot change, because another place goes first."""
     places = {name: changes.place_elsewhere(name) for name in KEYS}
     return {name: place for name, place in places.items() if place}
-
-
-def _of_town(town: Town) -> Fields:
-    fields = {"timezone": town.zone, "place": town.place}
-    if town.altitude_m is not None:
-        fields["altitude_m"] = str(town.altitude_m)
-    return {name: text for name, text in fields.items() if name not in places_elsewhere()}
 
 
 def _form(fields: Fields, problems: Fields, town: Town | None = None) -> tuple[str, int]:

@@ -76,18 +76,14 @@ def not_written(error: NotWritten) -> Response:
 
 @blueprint.errorhandler(OSError)
 @blueprint.errorhandler(LockTimeout)
-def unwritable(error: Exception) -> tuple[str, int]:
-    """Why nothing can be written: the disk is full, or may only be read."""
-    log.error("Nothing can be set up: %s", error)
-    t = preferences.texts()
-    return refused(t("Nothing was changed: {reason}", reason=str(error)), 503)
-
-
 @blueprint.errorhandler(SettingsError)
-def unusable(error: SettingsError) -> tuple[str, int]:
-    """What is wrong with a file that was written by hand, and cannot be read for a form."""
+def unchanged(error: Exception) -> tuple[str, int]:
+    """The disk is full, or may only be read; or a file has mistakes, and is no form."""
     t = preferences.texts()
-    return refused(t("Correct this in the file first: {reason}", reason=str(error)), 409)
+    if isinstance(error, SettingsError):
+        return refused(t("Correct this in the file first: {reason}", reason=str(error)), 409)
+    log.error("Nothing can be set up: %s", error)
+    return refused(t("Nothing was changed: {reason}", reason=str(error)), 503)
 
 
 @blueprint.errorhandler(403)

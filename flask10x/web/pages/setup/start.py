@@ -1,16 +1,14 @@
 """`/setup/start`: a new installation in a few steps, each of which can be left out."""
 
 from collections.abc import Mapping
-from functools import cache
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-from flask import abort, current_app, redirect, request, url_for
+from flask import abort, redirect, request, url_for
 from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.config import settings as settings_file
-from flask10x.config.settings import Settings
 from flask10x.readings.times import local_text, zone_name_of
 from flask10x.runtime import setup_files
 from flask10x.system import clock
@@ -19,7 +17,6 @@ from flask10x.translation import N_
 from flask10x.web import administrators, context, preferences
 from flask10x.web.pages.setup import changes, house, senders
 from flask10x.web.pages.setup.page import blueprint, shown
-from flask10x.web.pages.status.commands import shell
 
 STEPS = {
     "house": N_("Name"),
@@ -31,8 +28,6 @@ STEPS = {
 """In their order, with their names."""
 FIELDS = {"house": ("house_name",), "place": ("timezone", "place")}
 """The settings that a step changes."""
-# Pages that other parts of the setup bring along.
-HOUSE, NOTIFICATIONS, FILES = "/setup/house", "/setup/notifications", "/setup/files"
 
 
 @blueprint.get("/setup/start")
@@ -65,8 +60,17 @@ def _step(step: str, fields: Mapping[str, str], problems: Mapping[str, str]) -> 
     if step not in (*STEPS, "done"):
         abort(404)
     store, t = context.store(), preferences.texts()
-    settings, rules = store.settings, {rule.rule for rule in current_app.url_map.iter_rules()}
-    address = _address(settings)
+    settings, address, code = store.settings, request.host_url, Markup()
+    if is_own(address):
+        # The address of the pages for a phone, as this browser has not found it; empty: none.
+        address = next((one for one in addresses(settings) if not is_own(one)), "")
+    if step == "board" and address:
+        # Only who looks at a code needs it.
+        import segno  # noqa: PLC0415
+
+        qr = segno.make_qr(address, error="l")
+        # Dark on light in any colours of the page, or not every phone reads it.
+        code = Markup(qr.svg_inline(omitsize=True, border=3, light="#fff"))  # noqa: S704
     return shown(
         "setup/start.html",
         400 if problems else 200,
@@ -79,14 +83,12 @@ def _step(step: str, fields: Mapping[str, str], problems: Mapping[str, str]) -> 
         problems=problems,
         elsewhere=house.places_elsewhere(),
         seen=changes.seen(setup_files.present(setup_files.paths(settings)[settings_file.NAME])),
-        zones=_zones() if step == "place" else (),
+        zones=sorted(zone for zone in available_timezones() if "/" in zone),
         zone=zone_name_of(settings.zone),
         now=local_text(clock.now_ms(), settings.zone)[:16],
         address=address,
-        code=_code(address) if step == "board" and address else "",
+        code=code,
         senders=senders.sending(store, t) if step == "board" else [],
-        page_of={path for path in (HOUSE, NOTIFICATIONS, FILES) if path in rules},
-        backup=shell(settings).flask10x("backup"),
     )
 
 
@@ -96,27 +98,6 @@ def _beside(step: str, by: int) -> str:
     return all_steps[all_steps.index(step) + by]
 
 
-@cache
-def _zones() -> tuple[str, ...]:
-    return tuple(sorted(zone for zone in available_timezones() if "/" in zone))
-
-
-def _address(settings: Settings) -> str:
-    """The address of the pages for a phone, as this browser has found it; empty: it has none."""
-    if not is_own(request.host_url):
-        return request.host_url
-    return next((one for one in addresses(settings) if not is_own(one)), "")
-
-
 def is_own(address: str) -> bool:
     """Whether only this machine has this address."""
     return urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")
-
-
-def _code(address: str) -> Markup:
-    # Only who looks at a code needs it.
-    import segno  # noqa: PLC0415
-
-    code = segno.make_qr(address, error="l")
-    # Dark on light in any colours of the page, or not every phone reads it.
-    return Markup(code.svg_inline(omitsize=True, border=3, light="#fff"))  # noqa: S704
