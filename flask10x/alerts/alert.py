@@ -133,6 +133,10 @@ Active = Mapping[tuple[str, str], Alert]
 class Watch(Protocol):
     """Evaluates one rule."""
 
+    @property
+    def rule(self) -> Rule:
+        """The rule."""
+
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
         """Return a verdict for each subject of the rule.
 

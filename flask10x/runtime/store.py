@@ -8,7 +8,6 @@ from contextlib import ExitStack
 
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.alerts.shared_alerts import KINDS
 from flask10x.alerts.transitions import Routing
 from flask10x.config.alerts.file import FORMER_NAME, NAME_NOW
 from flask10x.config.settings import Settings
@@ -24,8 +23,8 @@ from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.recording.writer import DRAIN_SEC, Writer
 from flask10x.runtime import database_file
 from flask10x.runtime.added_stations import AddedStations
-from flask10x.runtime.alerting import watch_list
-from flask10x.runtime.alerting.watcher import AlertSharing, AlertWatcher, WhileOurs
+from flask10x.runtime.alerting.watch_list import watches_of
+from flask10x.runtime.alerting.watcher import AlertSharing, AlertWatcher
 from flask10x.runtime.new_readings import NewReadings
 from flask10x.runtime.other_hosts import OtherHosts
 from flask10x.runtime.periodic_tasks import Monitor, PeriodicTask
@@ -79,12 +78,7 @@ class Store:
         if has_other_hosts:
             routing = Routing(settings.alerts, settings.zone)
             sharing = AlertSharing(self.database, alert_lease, routing)
-        watches = watch_list.of(settings, self.database, gauges, self.queues, self.writer)
-        if sharing is not None:
-            watches = [
-                WhileOurs(watch, sharing) if rule.kind in KINDS else watch
-                for rule, watch in zip(settings.alerts.rules, watches, strict=True)
-            ]
+        watches = watches_of(settings, self.database, gauges, self.queues, self.writer)
         self._alerts = AlertWatcher(settings, watches, sharing=sharing)
         # Alerts have a monitor of their own, because roll-ups may take minutes; so has what people
         # set up, who wait for it.

@@ -22,7 +22,7 @@ from flask10x.database import engines
 from flask10x.database.damage import Damage
 from flask10x.database.paths import shown_name
 from flask10x.recording.shared_queue import WorkerSlot
-from flask10x.runtime.alerting.service_watches import DatabaseObstacles
+from flask10x.runtime.alerting.service_watches import database_obstacles
 from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.periodic_tasks import Guard
 from flask10x.system import logs
@@ -62,7 +62,7 @@ class Waiting:
         logs.configure(self.settings, make_folder=not self.is_file)
         if not self.is_file or path_of(self.settings).exists():
             watches = [
-                DatabaseObstacles(rule, Damage(), lambda: (self.reason,))
+                database_obstacles(rule, Damage(), lambda: (self.reason,))
                 for rule in self.settings.alerts.rules
                 if isinstance(rule, DatabaseTrouble)
             ]

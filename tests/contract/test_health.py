@@ -38,7 +38,7 @@ from flask10x.readings.stations import BUILT_IN
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedReading
 from flask10x.runtime import periodic_tasks
-from flask10x.runtime.alerting import watch_list
+from flask10x.runtime.alerting.watch_list import watches_of
 from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.periodic_tasks import PeriodicTask
 from flask10x.runtime.removal import StationRemoval
@@ -96,7 +96,7 @@ class House:
     def alerts(self) -> set[str]:
         """The watcher looks once; the kinds of the active alerts."""
         store = self.store
-        watches = watch_list.of(
+        watches = watches_of(
             store.settings, store.database, store.gauges, store.queues, store.writer
         )
         watcher = AlertWatcher(store.settings, watches, NoDelivery())

@@ -14,7 +14,7 @@ from flask10x.maintenance.check_database import DatabaseCheck
 from flask10x.mqtt.discovery import Stations
 from flask10x.readings.parse import Reading
 from flask10x.runtime import station_watch
-from flask10x.runtime.alerting import watch_list
+from flask10x.runtime.alerting.watch_list import watches_of
 from flask10x.runtime.station_watch import SilenceLearning, SilenceLimits
 from flask10x.runtime.store import Store
 from flask10x.system import clock
@@ -144,9 +144,7 @@ def class_of(text: str, pattern: str) -> str:
 
 def is_alerted(store: Store, state: State) -> bool:
     """Whether there is an alert after the next look."""
-    watches = watch_list.of(
-        store.settings, store.database, store.gauges, store.queues, store.writer
-    )
+    watches = watches_of(store.settings, store.database, store.gauges, store.queues, store.writer)
     active = {}
     if state.is_alerted:
         active["silence", "data3"] = active_alert("silence", "silence", "data3", 1)

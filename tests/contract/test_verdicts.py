@@ -25,7 +25,7 @@ from flask10x.database import verified
 from flask10x.database.sqlite.litestream import Replica
 from flask10x.database.verified import Difference, Result
 from flask10x.health import copies
-from flask10x.runtime.alerting import watch_list
+from flask10x.runtime.alerting.watch_list import watches_of
 from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.store import Store
 from flask10x.system import clock
@@ -180,9 +180,7 @@ def test_without_a_rule_the_page_goes_by_the_usual_one(home: Home, client: Flask
 def step(home: Home) -> None:
     """The watcher looks once."""
     store = home.store
-    watches = watch_list.of(
-        store.settings, store.database, store.gauges, store.queues, store.writer
-    )
+    watches = watches_of(store.settings, store.database, store.gauges, store.queues, store.writer)
     watcher = AlertWatcher(store.settings, watches, NoDelivery())
     watcher.step()
     watcher.close()

@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import select, update
 
 from flask10x.alerts import shared_alerts, state_file
-from flask10x.alerts.alert import Active, Moment, Verdict, Watch
+from flask10x.alerts.alert import Active, Moment, Verdict
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.transitions import Routing
-from flask10x.config.alerts.rules import Alerts, Disk, Silence, Webhook
+from flask10x.config.alerts.rules import Alerts, Disk, Rule, Silence, Webhook
 from flask10x.runtime.alerting.start_delivery import Delivery
-from flask10x.runtime.alerting.watcher import AlertSharing, AlertWatcher, WhileOurs
+from flask10x.runtime.alerting.watcher import AlertSharing, AlertWatcher
 from tests.postgres.hosts import Hosts, LeaseOfHost
 
 ALERTS = Alerts(rules=(Silence(), Disk()), channels=(Webhook(name="phone", url="http://p"),))
@@ -31,11 +31,11 @@ class World:
 class Says:
     """A watch of the world."""
 
-    def __init__(self, world: World, host: str, rule: str) -> None:
-        self._world, self._host, self._rule = world, host, rule
+    def __init__(self, world: World, host: str, rule: Rule) -> None:
+        self._world, self._host, self.rule = world, host, rule
 
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
-        if self._rule == "silence":
+        if self.rule.kind == "silence":
             yield Verdict(
                 rule="silence",
                 kind="silence",
@@ -68,8 +68,7 @@ class Telephone:
         sharing = AlertSharing(
             self.lease.database, self.lease.lease, Routing(ALERTS, None), self.lease.clock
         )
-        watches: list[Watch] = [WhileOurs(Says(world, host, "silence"), sharing)]
-        watches.append(Says(world, host, "disk"))
+        watches = [Says(world, host, rule) for rule in ALERTS.rules]
         self.watcher = AlertWatcher(settings, watches, NoProcess(), sharing=sharing)
         self.file = StateFile(path_of(settings))
         self.can_send = True

@@ -5,16 +5,15 @@ hours are read in which a value was beyond it, and those until it was back: the 
 nothing. What is still more than ROWS_MAX is left out, the oldest first.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, pairwise
-from operator import itemgetter
-from typing import Any, Generic, TypeVar
 
 from sqlalchemy import func, select
 
-from flask10x.alerts.alert import Alert, Moment, Watch
+from flask10x.alerts import transitions
+from flask10x.alerts.alert import Alert, Moment
 from flask10x.alerts.subjects import stations_of
 from flask10x.config.alerts.rules import (
     FailedSensor,
@@ -39,23 +38,11 @@ from flask10x.history.silence import (
     usual_silence,
 )
 from flask10x.history.view import View
-from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import DAY_MS, SECOND_MS
 from flask10x.recording.rejected import EVICTED
-from flask10x.runtime.alerting.measurement_watches import (
-    LATE_MS,
-    FastChange,
-    LimitPassed,
-    NewReading,
-    Unchanged,
-)
-from flask10x.runtime.alerting.refusal_watches import (
-    FailedSensors,
-    RefusedReading,
-    RefusedSenders,
-    last_value,
-    refusal_of,
-)
+from flask10x.runtime.alerting.measurement_watches import NewReading, compared, is_late
+from flask10x.runtime.alerting.refusal_watches import RefusedReading, last_value, refusals
+from flask10x.runtime.alerting.watch_list import RuleOnReadings, scope_of, watch_of_readings
 
 DAYS = 30
 # Of a station that sends each minute all of them; a Pi reads them in a second.
@@ -133,106 +120,112 @@ def backtest(view: View, settings: Settings, rule: Rule, hours: Past | None) -> 
 
     `hours` are those of the measurement of the rule. Raises what reading raises.
     """
+    since_ms = view.now_ms - DAYS * DAY_MS
+    steps: list[Step] = []
     match rule:
-        case Threshold():
-            return _of_limit(view, rule, hours)
-        case Rate() | Stuck():
-            return _of_change(view, rule)
-        case FailedSensor():
-            return _of_sensors(view, rule)
-        case RefusedSender():
-            return _of_senders(view, rule)
         case Silence():
-            return _of_silence(view, settings, rule)
-    return None
+            return _of_silence(view, settings, rule, since_ms)
+        case Threshold():
+            if hours is not None:
+                since_ms, steps = _of_hours(view, rule, hours, since_ms)
+        case Rate() | Stuck() | FailedSensor():
+            columns = scope_of((rule,), view.stations).columns
+            most = ROWS_MAX // max(1, len(columns))
+            for endpoint, names in columns.items():
+                new = _stored(view, endpoint, names, (since_ms, view.now_ms), most)
+                since_ms = max(since_ms, new[0].at_ms) if len(new) == most else since_ms
+                steps += new
+            if isinstance(rule, FailedSensor):
+                steps += _refused(view, rule)
+        case RefusedSender():
+            refused = _refused(view, rule)
+            if refused and value_of(view.connection, EVICTED):
+                # Older ones were deleted for newer ones, maybe.
+                since_ms = max(since_ms, refused[0].received_at)
+            # An alert ends when some of them are long enough ago.
+            past = [one.received_at + rule.within_sec * SECOND_MS for one in refused]
+            steps = [*refused, *(at_ms for at_ms in past if at_ms <= view.now_ms)]
+        case _:
+            return None
+    return _in_order(_firings(view, settings, rule, steps), since_ms)
 
 
-def _of_sensors(view: View, rule: FailedSensor) -> Backtest:
-    stations = stations_of(rule.stations, view.stations)
-    most = ROWS_MAX // max(1, len(stations))
-    since_ms, firings = _since_ms(view), []
-    refusals = _refusals(view, since_ms)
-    for station in stations:
-        samples = _samples(view, station, since_ms, most)
-        if len(samples) == most:
-            since_ms = max(since_ms, samples[0].at_ms)
-        own = [one for one in refusals if one.endpoint == station.endpoint]
-        stored, rejected_source = _Stored[NewReading](), _Stored[RefusedReading]()
-        last = partial(last_value, view.connection)
-        watch = FailedSensors(rule, [station], stored, rejected_source, last)
-        steps: list[_Step] = [(one.at_ms, stored, one) for one in samples]
-        steps += [(one.received_at, rejected_source, one) for one in own]
-        steps.sort(key=itemgetter(0))
-        firings += _firings(rule, watch, steps)
-    return Backtest(_in_order(firings, since_ms), since_ms)
+def _in_order(firings: Iterable[Firing], since_ms: int) -> Backtest:
+    later = [firing for firing in firings if firing.at_ms >= since_ms]
+    return Backtest(sorted(later, key=lambda firing: firing.at_ms), since_ms)
 
 
-def _of_senders(view: View, rule: RefusedSender) -> Backtest:
-    endpoints = [station.endpoint for station in stations_of(rule.stations, view.stations)]
-    since_ms = _since_ms(view)
-    refusals = [one for one in _refusals(view, since_ms) if one.endpoint in endpoints]
-    if refusals and value_of(view.connection, EVICTED):
-        # Older ones were deleted for newer ones, maybe.
-        since_ms = max(since_ms, refusals[0].received_at)
-    source = _Stored[RefusedReading]()
-    watch = RefusedSenders(rule, endpoints, source)
-    came: list[_Step] = [(one.received_at, source, one) for one in refusals]
-    # An alert ends when some of them are long enough ago.
-    past = [(at + rule.within_sec * SECOND_MS, source, None) for at, _, _ in came]
-    steps = sorted([*came, *(one for one in past if one[0] <= view.now_ms)], key=itemgetter(0))
-    return Backtest(_in_order(_firings(rule, watch, steps), since_ms), since_ms)
+Step = NewReading | RefusedReading | int
+"""A reading that has come, or a time at which none has."""
 
 
-def _in_order(firings: Iterable[Firing], since_ms: int) -> list[Firing]:
-    later = [one for one in firings if one.at_ms >= since_ms]
-    return sorted(later, key=lambda one: one.at_ms)
+def _time_of(step: Step) -> int:
+    if isinstance(step, int):
+        return step
+    return step.at_ms if isinstance(step, NewReading) else step.received_at
 
 
-def _refusals(view: View, since_ms: int) -> list[RefusedReading]:
-    """The rejected readings of the last days that are kept, the newest ROWS_MAX."""
-    columns = rejected.c
-    query = (
-        select(
-            *(columns.endpoint, columns.received_at, columns.measured_at),
-            *(columns.reasons, columns.hint, columns.codes),
-        )
-        .where(columns.received_at >= since_ms, columns.received_at <= view.now_ms)
-        .where(columns.earlier.is_(None))
-        .order_by(columns.id.desc())
-        .limit(ROWS_MAX)
+def _firings(
+    view: View, settings: Settings, rule: RuleOnReadings, steps: Iterable[Step]
+) -> list[Firing]:
+    """Return when the watch of the rule fires, as these steps come one after another."""
+    came: list[Step] = []
+    watch = watch_of_readings(
+        rule,
+        settings,
+        lambda _now: [step for step in came if isinstance(step, NewReading)],
+        lambda _now: [step for step in came if isinstance(step, RefusedReading)],
+        partial(last_value, view.connection),
     )
-    found = [refusal_of(row) for row in view.connection.execute(query)]
-    return sorted(found, key=lambda one: one.received_at)
-
-
-def _samples(view: View, station: Station, since_ms: int, most: int) -> list[NewReading]:
-    """The newest readings of a station with all that it measures, in the order of time."""
-    at = readings.c.received_at
-    query = select(at, readings.c.arrived_at, *map(measurement, station.columns)).where(
-        readings.c.endpoint == station.endpoint, at >= since_ms, at <= view.now_ms
-    )
-    rows = view.connection.execute(query.order_by(at.desc()).limit(most)).all()
+    # What a rule on one measurement is about is known to who reads it.
+    is_one = isinstance(rule, Threshold | Rate | Stuck)
+    ended: list[Alert] = []
+    active: dict[tuple[str, str], Alert] = {}
+    for step in sorted(steps, key=_time_of):
+        came[:], at_ms = [step], _time_of(step)
+        verdicts = watch.step(Moment(at_ms, at_ms), active)
+        if changed := transitions.changes(active, verdicts, (), (), at_ms):
+            active = transitions.after(active, changed, at_ms)
+            ended += changed.ended
     return [
-        NewReading(
-            endpoint=station.endpoint,
-            at_ms=row[0],
-            values=dict(zip(station.columns, row[2:], strict=True)),
-            is_late=row[1] is not None and row[1] - row[0] > LATE_MS,
-        )
-        for row in rows[::-1]
+        Firing(alert.firing_since_ms, alert.ended_ms, "" if is_one else alert.subject)
+        for alert in (*ended, *active.values())
     ]
 
 
-def _since_ms(view: View, hours: Past | None = None) -> int:
-    since_ms = view.now_ms - DAYS * DAY_MS
-    gone_ms = hours.removed_ms if hours else None
-    return since_ms if gone_ms is None else max(since_ms, gone_ms + 1)
+def _refused(view: View, rule: FailedSensor | RefusedSender) -> list[RefusedReading]:
+    """The rejected readings of the last days that are kept, the newest ROWS_MAX."""
+    came = rejected.c.received_at
+    is_within = came >= view.now_ms - DAYS * DAY_MS, came <= view.now_ms
+    endpoints = [station.endpoint for station in stations_of(rule.stations, view.stations)]
+    refused = refusals(view.connection, *is_within, limit=ROWS_MAX)
+    of_rule = (one for one in refused if one.endpoint in endpoints)
+    return sorted(of_rule, key=lambda one: one.received_at)
 
 
-def _of_limit(view: View, rule: Threshold, hours: Past | None) -> Backtest:
-    since_ms = _since_ms(view, hours)
-    if hours is None:
-        return Backtest([], since_ms)
+def _stored(
+    view: View, endpoint: str, columns: Collection[str], ends: tuple[int, int], most: int
+) -> list[NewReading]:
+    """The newest readings of a station within this range, in the order of time."""
+    at = readings.c.received_at
+    query = select(at, readings.c.arrived_at, *map(measurement, columns))
+    query = query.where(readings.c.endpoint == endpoint, at.between(*ends))
+    rows = view.connection.execute(query.order_by(at.desc()).limit(most)).all()
+    return [
+        NewReading(
+            endpoint=endpoint,
+            at_ms=row[0],
+            values=dict(zip(columns, row[2:], strict=True)),
+            is_late=is_late(row[0], row[1]),
+        )
+        for row in reversed(rows)
+    ]
+
+
+def _of_hours(view: View, rule: Threshold, hours: Past, since_ms: int) -> tuple[int, list[Step]]:
+    """Return from when on readings are read, and those of the hours that may change something."""
+    if hours.removed_ms is not None:
+        since_ms = max(since_ms, hours.removed_ms + 1)
     places = [place for place in _places(rule, hours) if hours.ends(place)[1] >= since_ms]
     rows = 0
     for number, place in enumerate(reversed(places)):
@@ -241,165 +234,54 @@ def _of_limit(view: View, rule: Threshold, hours: Past | None) -> Backtest:
             places = places[len(places) - number :]
             since_ms = hours.ends(place)[1] + 1
             break
-    source = _Stored[NewReading]()
-    watch = LimitPassed(rule, _measurement(view, rule), source, view.zone)
-    runs = [_run(hours, since_ms, run) for run in _runs(places)]
-    samples = (one for first_ms, last_ms in runs for one in _rows(view, rule, first_ms, last_ms))
-    steps = ((one.at_ms, source, one) for one in samples)
-    return Backtest(_firings(rule, watch, steps), since_ms)
-
-
-def _run(hours: Past, since_ms: int, places: Sequence[int]) -> tuple[int, int]:
-    return max(since_ms, hours.ends(places[0])[0]), hours.ends(places[-1])[1]
+    new: list[Step] = []
+    # Neighbouring hours are read together.
+    for _, pairs in groupby(enumerate(places), key=lambda pair: pair[1] - pair[0]):
+        run = [place for _, place in pairs]
+        ends = max(since_ms, hours.ends(run[0])[0]), hours.ends(run[-1])[1]
+        new += _stored(view, rule.station, [rule.column], ends, ROWS_MAX)
+    return since_ms, new
 
 
 def _places(rule: Threshold, hours: Past) -> Iterator[int]:
     """The hours in which a value was beyond the limit, and those until it was back for sure."""
     is_idle = True
-    for place in sorted(hours.buckets):
-        is_beyond, is_back = _of_hour(rule, hours.buckets[place])
+    for place, hour in sorted(hours.buckets.items()):
+        is_beyond, is_back = True, False
+        if hour.minimum is not None and hour.maximum is not None:
+            least, most = compared(rule, hour.minimum), compared(rule, hour.maximum)
+            is_beyond, is_back = least[0] or most[0], least[1] or most[1]
         if is_beyond or not is_idle:
             yield place
             is_idle = is_back and not is_beyond
 
 
-def _of_hour(rule: Threshold, hour: Bucket) -> tuple[bool, bool]:
-    """Whether any of its values is beyond the limit, and whether any is back."""
-    if hour.minimum is None or hour.maximum is None:
-        return True, False
-    if rule.above is not None:
-        return hour.maximum > rule.above, hour.minimum <= rule.clear
-    return rule.below is not None and hour.minimum < rule.below, hour.maximum >= rule.clear
-
-
-def _runs(places: Iterable[int]) -> Iterator[list[int]]:
-    """Neighbouring hours, which are read together."""
-    for _, run in groupby(enumerate(places), key=lambda pair: pair[1] - pair[0]):
-        yield [place for _, place in run]
-
-
-def _of_change(view: View, rule: Rate | Stuck) -> Backtest:
-    since_ms = _since_ms(view)
-    samples = [*_rows(view, rule, since_ms, view.now_ms, newest=ROWS_MAX)]
-    if len(samples) == ROWS_MAX:
-        since_ms = samples[0].at_ms
-    source = _Stored[NewReading]()
-    of = _measurement(view, rule)
-    watch = FastChange(rule, of, source) if isinstance(rule, Rate) else Unchanged(rule, of, source)
-    steps = ((one.at_ms, source, one) for one in samples)
-    return Backtest(_firings(rule, watch, steps), since_ms)
-
-
-def _of_silence(view: View, settings: Settings, rule: Silence) -> Backtest:
+def _of_silence(view: View, settings: Settings, rule: Silence, since_ms: int) -> Backtest:
     stations = stations_of(rule.stations, view.stations)
     most = ROWS_MAX // max(1, len(stations))
-    since_ms, firings = _since_ms(view), []
+    firings = []
     learned = learned_limits(view.connection)
+    came, at = func.coalesce(readings.c.arrived_at, readings.c.received_at), readings.c.received_at
     for station in stations:
-        came = _arrivals(view, station, since_ms, most)
-        if len(came) == most:
-            since_ms = max(since_ms, came[0])
+        query = select(came).where(readings.c.endpoint == station.endpoint, at >= since_ms)
+        query = query.where(at <= view.now_ms).order_by(at.desc()).limit(most)
+        arrivals = sorted(
+            ms for ms in view.connection.execute(query).scalars() if ms <= view.now_ms
+        )
+        if len(arrivals) == most:
+            since_ms = max(since_ms, arrivals[0])
         after_sec = rule.after_sec or learned_after_sec(
             settings,
             station,
             learned.get(station.endpoint)
             or usual_silence(view.connection, station).missed_after_sec,
         )
-        for before_ms, at_ms in pairwise([*came, view.now_ms]):
-            if _is_missed(at_ms - before_ms, after_sec):
+        for before_ms, at_ms in pairwise([*arrivals, view.now_ms]):
+            signs = Signs(
+                age_ms=at_ms - before_ms, awaited_ms=None, after_sec=after_sec, is_alerted=False
+            )
+            if silence(signs).is_missed:
                 ended_ms = None if at_ms == view.now_ms else at_ms
-                at = before_ms + after_sec * SECOND_MS
-                firings.append(Firing(at, ended_ms, station.endpoint))
-    firings.sort(key=lambda one: one.at_ms)
-    return Backtest([one for one in firings if one.at_ms >= since_ms], since_ms)
-
-
-def _is_missed(pause_ms: int, after_sec: int) -> bool:
-    signs = Signs(age_ms=pause_ms, awaited_ms=None, after_sec=after_sec, is_alerted=False)
-    return silence(signs).is_missed
-
-
-def _arrivals(view: View, station: Station, since_ms: int, most: int) -> list[int]:
-    came, at = func.coalesce(readings.c.arrived_at, readings.c.received_at), readings.c.received_at
-    query = select(came).where(readings.c.endpoint == station.endpoint, at >= since_ms)
-    query = query.where(at <= view.now_ms).order_by(at.desc()).limit(most)
-    return sorted(ms for ms in view.connection.execute(query).scalars() if ms <= view.now_ms)
-
-
-def _rows(
-    view: View,
-    rule: Threshold | Rate | Stuck,
-    first_ms: int,
-    last_ms: int,
-    newest: int | None = None,
-) -> Iterator[NewReading]:
-    """The readings of the rule's station in this range, in the order of time."""
-    at = readings.c.received_at
-    query = select(at, readings.c.arrived_at, measurement(rule.column)).where(
-        readings.c.endpoint == rule.station, at >= first_ms, at <= last_ms
-    )
-    if newest is None:
-        rows: Iterable[tuple[int, int | None, float | None]] = (
-            (row[0], row[1], row[2]) for row in view.connection.execute(query.order_by(at))
-        )
-    else:
-        limited = query.order_by(at.desc()).limit(newest)
-        rows = [(row[0], row[1], row[2]) for row in view.connection.execute(limited)][::-1]
-    for at_ms, arrived_ms, value in rows:
-        yield NewReading(
-            endpoint=rule.station,
-            at_ms=at_ms,
-            values={rule.column: value},
-            is_late=arrived_ms is not None and arrived_ms - at_ms > LATE_MS,
-        )
-
-
-T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class _Stored(Generic[T]):
-    """Hands one stored reading after another to a watch."""
-
-    samples: list[T] = field(default_factory=list)
-
-    def of(self, _now: Moment) -> Sequence[T]:
-        return self.samples
-
-
-_Step = tuple[int, _Stored[Any], Any]
-"""A time, and the reading that comes then from a source; None: only time has passed."""
-
-
-def _firings(rule: Rule, watch: Watch, steps: Iterable[_Step]) -> list[Firing]:
-    firings: list[Firing] = []
-    active: dict[tuple[str, str], Alert] = {}
-    for at_ms, source, sample in steps:
-        source.samples = [] if sample is None else [sample]
-        for verdict in list(watch.step(Moment(at_ms, at_ms), active)):
-            key = rule.name, verdict.subject
-            if verdict.is_firing and key not in active:
-                active[key] = Alert(
-                    rule=rule.name,
-                    kind=rule.kind,
-                    subject=verdict.subject,
-                    since_ms=at_ms,
-                    firing_since_ms=at_ms,
-                    facts={},
-                )
-            elif verdict.is_firing is False and key in active:
-                alert = active.pop(key)
-                firings.append(_firing(alert, at_ms))
-        source.samples = []
-    return [*firings, *(_firing(alert, None) for alert in active.values())]
-
-
-def _firing(alert: Alert, ended_ms: int | None) -> Firing:
-    # What a rule on one measurement is about is known to who reads it.
-    is_one = alert.kind in ("threshold", "rate", "stuck")
-    return Firing(alert.since_ms, ended_ms, "" if is_one else alert.subject)
-
-
-def _measurement(view: View, rule: Threshold | Rate | Stuck) -> Measurement:
-    of_station = view.stations.by_endpoint[rule.station].measurements
-    return next(one for one in of_station if one.column == rule.column)
+                fired_ms = before_ms + after_sec * SECOND_MS
+                firings.append(Firing(fired_ms, ended_ms, station.endpoint))
+    return _in_order(firings, since_ms)

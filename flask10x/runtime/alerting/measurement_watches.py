@@ -9,23 +9,23 @@ rules continue where the service or the worker ended.
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from itertools import chain
 from statistics import median
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, select
 
-from flask10x.alerts.alert import Active, Alert, Fact, Moment, Verdict
+from flask10x.alerts.alert import Active, Fact, Facts, Moment, Verdict
 from flask10x.alerts.due import local
 from flask10x.config.alerts.rules import Rate, Stuck, Threshold, is_between
 from flask10x.database.database import Database
 from flask10x.database.dialects import last_id
 from flask10x.database.expressions import unindexed
 from flask10x.database.tables import imports, measurement, readings
-from flask10x.readings.stations import Measurement
+from flask10x.readings.stations import Measurement, Stations
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.system.gauges import Gauges
 
@@ -51,25 +51,22 @@ REPLAY_PAGE_ROWS = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Measured:
-    """What a station has measured at one time."""
+class NewReading:
+    """One stored reading of a station."""
 
     endpoint: str
     at_ms: int
     """When it was measured, in UTC epoch milliseconds."""
     is_late: bool
     """Whether it is too old to fire or to resolve an alert by itself."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewReading(Measured):
-    """One stored reading of a station."""
-
     values: dict[str, float | None]
     """By column, those that some rule needs."""
 
 
-M = TypeVar("M", bound=Measured)
+M = TypeVar("M", bound=NewReading)
+T = TypeVar("T")
+Source = Callable[[Moment], Sequence[T]]
+"""Returns what is new in this step, in the order of time."""
 
 
 def in_order(readings: Iterable[M], newest: dict[str, int], now: Moment) -> Iterator[M]:
@@ -92,39 +89,60 @@ def measured(of: Measurement, value: float | None) -> float | None:
     return None if any(fault.value == value for fault in of.faults) else value
 
 
-Item = TypeVar("Item")
-
-
-class SharedQuery(ABC, Generic[Item]):
+class SharedQuery(ABC, Generic[T]):
     """A query whose rows several rules need; it is made once a step."""
+
+    table: str
+    span_rows: int
+    """How many ids one step goes through."""
 
     def __init__(self, database: Database, gauges: Gauges) -> None:
         self._database = database
         self._gauges = gauges
         self._moment: Moment | None = None
-        self._rows: Sequence[Item] = ()
+        self._rows: Sequence[T] = ()
         self._error: Exception | None = None
         self._last_id: int | None = None
         self._look_at_ms = 0
         # Whether the last query has left some rows, or some may not have been stored yet.
         self._has_more = False
 
-    def of(self, now: Moment) -> Sequence[Item]:
+    def __call__(self, now: Moment) -> Sequence[T]:
         """Return the new rows of this step, the same for each caller. Raises as a query does."""
         if now is not self._moment:
             self._moment = now
             self._rows, self._error = (), None
             try:
-                self._rows = self._look(now)
+                if self._last_id is None or self._is_time(now):
+                    self._rows = self._look(now)
             except Exception as error:
                 self._error = error
         if self._error is not None:
             raise self._error.with_traceback(None)
         return self._rows
 
+    def _look(self, now: Moment) -> Sequence[T]:
+        with self._database.query() as connection:
+            head = last_id(connection, self.table)
+            until = head if self._last_id is None else min(head, self._last_id + self.span_rows)
+            rows = self._between(connection, self._last_id, until, now)
+        self._last_id = until
+        self._has_more = self._has_more or until < head
+        self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
+        return rows
+
     @abstractmethod
-    def _look(self, now: Moment) -> Sequence[Item]:
-        """Return the new rows; none while it is not time for a query."""
+    def _is_time(self, now: Moment) -> bool:
+        """Whether rows may have been stored since the last query, as far as memory says."""
+
+    @abstractmethod
+    def _between(
+        self, connection: Connection, after: int | None, until: int, now: Moment
+    ) -> Sequence[T]:
+        """Return the rows with an id above `after`, up to `until`.
+
+        At the first step `after` is None, and the newest ones are returned once more.
+        """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,8 +157,14 @@ class Scope:
     """The first step returns at least this number of readings of a station."""
 
 
+# The columns of a reading, beside those of its measurements.
+HEAD = (readings.c.id, readings.c.endpoint, readings.c.received_at, readings.c.arrived_at)
+
+
 class NewReadings(SharedQuery[NewReading]):
     """The new readings of the stations that some rules need."""
+
+    table, span_rows = "readings", SPAN_ROWS
 
     def __init__(
         self, database: Database, gauges: Gauges, queues: SharedQueues, scope: Scope
@@ -153,18 +177,10 @@ class NewReadings(SharedQuery[NewReading]):
         self._newest: dict[str, int] = {}
         self._received_ms = 0
 
-    def _look(self, now: Moment) -> Sequence[NewReading]:
-        if self._last_id is None:
-            samples = self._replayed(now)
-        elif self._is_time(now):
-            samples = self._new(self._last_id)
-        else:
-            return ()
-        self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
-        return list(in_order(samples, self._newest, now))
+    def _look(self, now: Moment) -> list[NewReading]:
+        return list(in_order(super()._look(now), self._newest, now))
 
     def _is_time(self, now: Moment) -> bool:
-        """Whether readings may have been stored since the last query, as far as memory says."""
         received_ms = max(
             (self._gauges.station(name).last_received_ms for name in self._columns), default=0
         )
@@ -178,88 +194,77 @@ class NewReadings(SharedQuery[NewReading]):
         self._received_ms, self._has_more = received_ms, waits
         return is_time
 
-    def _replayed(self, now: Moment) -> list[NewReading]:
-        samples: list[NewReading] = []
-        with self._database.query() as connection:
-            head = last_id(connection)
-            for endpoint in self._columns:
-                samples += self._newest_of(connection, endpoint)
-        self._last_id = head
-        return [
-            replace(sample, is_late=sample.is_late or now.wall_ms - sample.at_ms > STALE_MS)
-            for sample in samples
+    def _replayed(self, connection: Connection, now: Moment) -> list[NewReading]:
+        replayed = []
+        for endpoint, columns in self._columns.items():
+            query = select(*HEAD, *map(measurement, columns)).where(readings.c.endpoint == endpoint)
+            query = query.order_by(readings.c.received_at.desc()).limit(REPLAYED_MAX)
+            rows = connection.execute(query.execution_options(yield_per=REPLAY_PAGE_ROWS))
+            of_station: list[NewReading] = []
+            for row in rows:
+                oldest_ms = of_station[0].at_ms - self._scope.replayed_ms if of_station else 0
+                if row.received_at < oldest_ms and len(of_station) >= self._scope.replayed_rows:
+                    break
+                reading = self._reading(row, columns)
+                is_stale = now.wall_ms - reading.at_ms > STALE_MS
+                of_station.append(replace(reading, is_late=reading.is_late or is_stale))
+            rows.close()
+            replayed += of_station
+        return replayed
+
+    def _between(
+        self, connection: Connection, after: int | None, until: int, now: Moment
+    ) -> list[NewReading]:
+        if after is None:
+            return self._replayed(connection, now)
+        if until == after:
+            return []
+        imported = [
+            range(row.first_id, row.last_id + 1)
+            for row in connection.execute(
+                select(imports.c.first_id, imports.c.last_id).where(imports.c.last_id > after)
+            )
         ]
-
-    def _newest_of(self, connection: Connection, endpoint: str) -> list[NewReading]:
-        of_station = readings.c.endpoint == endpoint
-        query = select(*_HEAD, *map(measurement, self._columns[endpoint])).where(of_station)
-        query = query.order_by(readings.c.received_at.desc()).limit(REPLAYED_MAX)
-        rows = connection.execute(query.execution_options(yield_per=REPLAY_PAGE_ROWS))
-        samples: list[NewReading] = []
-        for row in rows:
-            is_old = samples and row.received_at < samples[0].at_ms - self._scope.replayed_ms
-            if is_old and len(samples) >= self._scope.replayed_rows:
-                break
-            samples.append(self._sample(row, self._columns[endpoint]))
-        rows.close()
-        return samples
-
-    def _new(self, after: int) -> list[NewReading]:
-        with self._database.query() as connection:
-            head = last_id(connection)
-            until = min(head, after + SPAN_ROWS)
-            imported = _imported(connection, after) if until > after else []
-            rows = connection.execute(self._between(after, until)) if until > after else ()
-            samples = [
-                self._sample(row, self._all)
-                for row in rows
-                if not any(row.id in span for span in imported)
-            ]
-        self._last_id = until
-        self._has_more = self._has_more or until < head
-        return samples
-
-    def _between(self, after: int, until: int) -> Select[Any]:
         # With the index it would read all entries of these stations.
         of_stations = unindexed(readings.c.endpoint).in_(tuple(self._columns))
-        query = select(*_HEAD, *map(measurement, self._all)).where(of_stations)
-        return query.where(readings.c.id > after, readings.c.id <= until).order_by(readings.c.id)
+        query = select(*HEAD, *map(measurement, self._all)).where(of_stations)
+        query = query.where(readings.c.id > after, readings.c.id <= until).order_by(readings.c.id)
+        return [
+            self._reading(row, self._all)
+            for row in connection.execute(query)
+            if not any(row.id in span for span in imported)
+        ]
 
-    def _sample(self, row: Row[Any], columns: Collection[str]) -> NewReading:
-        values = dict(zip(columns, row[len(_HEAD) :], strict=True))
+    def _reading(self, row: Row[Any], columns: Collection[str]) -> NewReading:
+        values = dict(zip(columns, row[len(HEAD) :], strict=True))
         return NewReading(
             endpoint=row.endpoint,
             at_ms=row.received_at,
             values={column: values[column] for column in self._columns[row.endpoint]},
-            is_late=row.arrived_at is not None and row.arrived_at - row.received_at > LATE_MS,
+            is_late=is_late(row.received_at, row.arrived_at),
         )
 
 
-_HEAD = (readings.c.id, readings.c.endpoint, readings.c.received_at, readings.c.arrived_at)
-
-
-def _imported(connection: Connection, after: int) -> list[range]:
-    """Return the ids after this one that were imported from files."""
-    query = select(imports.c.first_id, imports.c.last_id).where(imports.c.last_id > after)
-    return [range(row.first_id, row.last_id + 1) for row in connection.execute(query)]
-
-
-class ReadingSource(Protocol):
-    """Where a rule on values takes its readings from."""
-
-    def of(self, now: Moment) -> Sequence[NewReading]:
-        """Return the new readings of this step, in the order of their time."""
+def is_late(measured_at: int, came_at: int | None) -> bool:
+    """Return whether a reading came too late to say anything about the present."""
+    return came_at is not None and came_at - measured_at > LATE_MS
 
 
 R = TypeVar("R", Rate, Stuck, Threshold)
 
 
+def measurement_of(rule: Rate | Stuck | Threshold, stations: Stations) -> Measurement:
+    """Return the measurement that a rule watches."""
+    of_station = stations.by_endpoint[rule.station].measurements
+    return next(measurement for measurement in of_station if measurement.column == rule.column)
+
+
 class OfMeasurement(ABC, Generic[R]):
     """Evaluates a rule on one measurement of one station."""
 
-    def __init__(self, rule: R, of: Measurement, readings: ReadingSource) -> None:
-        """`readings` must have the column of the rule."""
-        self._rule: R = rule
+    def __init__(self, rule: R, of: Measurement, readings: Source[NewReading]) -> None:
+        """`readings` returns the new readings of a step, with the column of the rule."""
+        self.rule: R = rule
         self._of = of
         self._readings = readings
         self._subject = f"{rule.station}.{rule.column}"
@@ -271,27 +276,39 @@ class OfMeasurement(ABC, Generic[R]):
 
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
         """See `Watch`."""
-        alert = active.get((self._rule.name, self._subject))
+        alert = active.get((self.rule.name, self._subject))
         if self._is_firing is None and alert is not None:
-            self._go_on(alert)
-        for sample in self._readings.of(now):
-            if sample.endpoint != self._rule.station:
+            # Continue an alert that another process has created.
+            self._is_firing, self._changed_ms = True, alert.since_ms
+            self._go_on(alert.since_ms)
+        for reading in self._readings(now):
+            if reading.endpoint != self.rule.station:
                 continue
-            value = measured(self._of, sample.values[self._rule.column])
-            if value is not None:
-                self._take(sample, value)
+            value = measured(self._of, reading.values[self.rule.column])
+            taken = None if value is None else self._take(reading.at_ms, value)
+            if taken is None or reading.is_late:
+                continue
+            is_firing, since_ms, facts = taken
+            if not is_firing:
+                self._changed_ms = reading.at_ms
+            elif not self._is_firing:
+                self._changed_ms = since_ms
+            self._is_firing = is_firing
+            shown = {"value": value, "unit": self._of.unit, **facts}
+            self._facts = {**shown, "measured_at": reading.at_ms}
         if self._is_firing is not None:
-            yield Verdict.of(
-                self._rule, self._is_firing, self._changed_ms, self._facts, self._subject
-            )
+            changed_ms = self._changed_ms
+            yield Verdict.of(self.rule, self._is_firing, changed_ms, self._facts, self._subject)
 
-    def _go_on(self, alert: Alert) -> None:
-        """Continue an alert that another process has created."""
-        self._is_firing, self._changed_ms = True, alert.since_ms
+    def _go_on(self, since_ms: int) -> None:
+        """Continue an alert that began then."""
 
     @abstractmethod
-    def _take(self, sample: NewReading, value: float) -> None:
-        """Take a reading of the station that has this value of the measurement."""
+    def _take(self, at_ms: int, value: float) -> tuple[bool, int, Facts] | None:
+        """Take the value that was measured then, and return whether it fires, since when, and why.
+
+        None while it can't be decided.
+        """
 
 
 # After a longer pause the time begins again, because it is not known what was in between. Shorter
@@ -312,72 +329,48 @@ class LimitPassed(OfMeasurement[Threshold]):
         self,
         rule: Threshold,
         of: Measurement,
-        readings: ReadingSource,
+        readings: Source[NewReading],
         zone: tzinfo | None = None,
     ) -> None:
-        """`readings` must have the column of the rule; its hours are of this zone, None: that of
-        the system.
-        """
+        """The hours of the rule are of this zone; None: that of the system."""
         super().__init__(rule, of, readings)
         self._zone = zone
         # When the first value beyond the limit was measured; None while it is back.
         self._beyond_ms: int | None = None
 
-    def _go_on(self, alert: Alert) -> None:
-        super()._go_on(alert)
-        self._beyond_ms = alert.since_ms
+    def _go_on(self, since_ms: int) -> None:
+        self._beyond_ms = since_ms
 
-    def _take(self, sample: NewReading, value: float) -> None:
-        is_beyond, is_back = self._compared(value) if self._is_watched(sample) else (False, True)
-        if sample.at_ms - self._last_ms > PAUSE_MAX_MS and not self._is_firing:
-            self._beyond_ms = None
-        self._last_ms = sample.at_ms
-        if is_back:
-            self._beyond_ms = None
-        elif is_beyond and (self._beyond_ms is None or self._beyond_ms > sample.at_ms):
-            self._beyond_ms = sample.at_ms
-        if not sample.is_late:
-            self._decide(value, is_beyond, sample.at_ms)
-
-    def _decide(self, value: float, is_beyond: bool, at_ms: int) -> None:
-        beyond_ms = self._beyond_ms
-        if beyond_ms is None:
-            is_firing = False
-        elif self._is_firing:
-            is_firing = True
-        else:
-            is_firing = is_beyond and at_ms - beyond_ms >= self._rule.for_sec * 1000
-        if is_firing and beyond_ms is not None and not self._is_firing:
-            self._changed_ms = beyond_ms
-        elif not is_firing:
-            self._changed_ms = at_ms
-        self._is_firing = is_firing
-        above = self._rule.above
-        self._facts = {
-            "value": value,
-            "unit": self._of.unit,
-            "limit": above if above is not None else self._rule.below,
-            "clear": self._rule.clear,
-            "above": 1 if above is not None else 0,
-            "for_sec": self._rule.for_sec,
-            "measured_at": at_ms,
+    def _take(self, at_ms: int, value: float) -> tuple[bool, int, Facts]:
+        rule = self.rule
+        is_beyond, is_back = compared(rule, value)
+        facts: dict[str, Fact] = {
+            "limit": rule.below if rule.above is None else rule.above,
+            "clear": rule.clear,
+            "above": 0 if rule.above is None else 1,
+            "for_sec": rule.for_sec,
         }
-        if self._rule.start and self._rule.end:
-            self._facts |= {"from": f"{self._rule.start:%H:%M}", "to": f"{self._rule.end:%H:%M}"}
+        if rule.start and rule.end:
+            facts |= {"from": f"{rule.start:%H:%M}", "to": f"{rule.end:%H:%M}"}
+            if not is_between(local(at_ms, self._zone).time(), rule.start, rule.end):
+                is_beyond, is_back = False, True
+        is_after_pause = at_ms - self._last_ms > PAUSE_MAX_MS and not self._is_firing
+        self._last_ms = at_ms
+        if is_back or is_after_pause:
+            self._beyond_ms = None
+        if is_beyond and (self._beyond_ms is None or self._beyond_ms > at_ms):
+            self._beyond_ms = at_ms
+        if self._beyond_ms is None:
+            return False, at_ms, facts
+        has_lasted = is_beyond and at_ms - self._beyond_ms >= rule.for_sec * 1000
+        return self._is_firing is True or has_lasted, self._beyond_ms, facts
 
-    def _is_watched(self, sample: NewReading) -> bool:
-        start, end = self._rule.start, self._rule.end
-        if start is None or end is None:
-            return True
-        return is_between(local(sample.at_ms, self._zone).time(), start, end)
 
-    def _compared(self, value: float) -> tuple[bool, bool]:
-        """Whether the value is beyond the limit, and whether it is back."""
-        if self._rule.above is not None:
-            return value > self._rule.above, value <= self._rule.clear
-        if self._rule.below is not None:
-            return value < self._rule.below, value >= self._rule.clear
-        return False, True
+def compared(rule: Threshold, value: float) -> tuple[bool, bool]:
+    """Return whether the value is beyond the limit of the rule, and whether it is back."""
+    if rule.above is not None:
+        return value > rule.above, value <= rule.clear
+    return rule.below is not None and value < rule.below, value >= rule.clear
 
 
 MEDIAN_OF = 3
@@ -392,8 +385,8 @@ class FastChange(OfMeasurement[Rate]):
     cable does not count. So a change is noticed at its second reading.
     """
 
-    def __init__(self, rule: Rate, of: Measurement, readings: ReadingSource) -> None:
-        """`readings` must have the column of the rule."""
+    def __init__(self, rule: Rate, of: Measurement, readings: Source[NewReading]) -> None:
+        """See `OfMeasurement`."""
         super().__init__(rule, of, readings)
         self._sign, self._limit = (1, rule.rise) if rule.rise is not None else (-1, rule.fall or 0)
         self._values: deque[float] = deque(maxlen=MEDIAN_OF)
@@ -402,8 +395,8 @@ class FastChange(OfMeasurement[Rate]):
         # two days of replayed readings would keep a Pi busy for a minute.
         self._extremes: deque[tuple[int, float]] = deque()
 
-    def _take(self, sample: NewReading, value: float) -> None:
-        at_ms, within_ms = sample.at_ms, self._rule.within_sec * 1000
+    def _take(self, at_ms: int, value: float) -> tuple[bool, int, Facts] | None:
+        within_ms = self.rule.within_sec * 1000
         if not 0 <= at_ms - self._last_ms <= within_ms:
             # Values before a pause say nothing about the speed of a change.
             self._values.clear()
@@ -411,35 +404,24 @@ class FastChange(OfMeasurement[Rate]):
         self._last_ms = at_ms
         self._values.append(value)
         if len(self._values) < MEDIAN_OF:
-            return
+            return None
         newest = median(self._values)
         while self._extremes and self._sign * (newest - self._extremes[-1][1]) < 0:
             self._extremes.pop()
         self._extremes.append((at_ms, newest))
         while self._extremes[0][0] < at_ms - within_ms:
             self._extremes.popleft()
-        if not sample.is_late:
-            self._decide(at_ms)
-
-    def _decide(self, at_ms: int) -> None:
-        value = self._extremes[-1][1]
         began_ms, before = self._extremes[0]
-        change = self._sign * (value - before)
+        change = self._sign * (newest - before)
         is_firing = change >= (self._limit * CLEAR_SHARE if self._is_firing else self._limit)
-        if is_firing and not self._is_firing:
-            self._changed_ms = began_ms
-        elif not is_firing:
-            self._changed_ms = at_ms
-        self._is_firing = is_firing
-        self._facts = {
-            "value": value,
+        facts: Facts = {
+            "value": newest,
             "before": before,
-            "unit": self._of.unit,
             "change": change,
             "rise": 1 if self._sign > 0 else 0,
-            "within_sec": self._rule.within_sec,
-            "measured_at": at_ms,
+            "within_sec": self.rule.within_sec,
         }
+        return is_firing, began_ms, facts
 
 
 # A board that sends each hour has the same value several times by chance.
@@ -453,19 +435,18 @@ class Unchanged(OfMeasurement[Stuck]):
     longer than the time of the rule, unless it fires already. A missing value changes nothing.
     """
 
-    def __init__(self, rule: Stuck, of: Measurement, readings: ReadingSource) -> None:
-        """`readings` must have the column of the rule."""
+    def __init__(self, rule: Stuck, of: Measurement, readings: Source[NewReading]) -> None:
+        """See `OfMeasurement`."""
         super().__init__(rule, of, readings)
         self._value: float | None = None
         self._since_ms = 0
         self._times = 0
 
-    def _go_on(self, alert: Alert) -> None:
-        super()._go_on(alert)
-        self._since_ms = alert.since_ms
+    def _go_on(self, since_ms: int) -> None:
+        self._since_ms = since_ms
 
-    def _take(self, sample: NewReading, value: float) -> None:
-        at_ms, for_ms = sample.at_ms, self._rule.for_sec * 1000
+    def _take(self, at_ms: int, value: float) -> tuple[bool, int, Facts]:
+        for_ms = self.rule.for_sec * 1000
         # After a pause it is not known what was in between; an alert ends with another value alone.
         is_after_pause = not self._is_firing and at_ms - self._last_ms > for_ms
         is_new = value != self._value or is_after_pause
@@ -476,20 +457,5 @@ class Unchanged(OfMeasurement[Stuck]):
         elif is_new or at_ms < self._since_ms:
             self._since_ms, self._times = at_ms, 0
         self._times += 1
-        if not sample.is_late:
-            self._decide(value, at_ms, is_continued=is_continued)
-
-    def _decide(self, value: float, at_ms: int, *, is_continued: bool) -> None:
-        has_lasted = at_ms - self._since_ms >= self._rule.for_sec * 1000
-        is_firing = is_continued or (has_lasted and self._times >= SAME_READINGS_MIN)
-        if is_firing and not self._is_firing:
-            self._changed_ms = self._since_ms
-        elif not is_firing:
-            self._changed_ms = at_ms
-        self._is_firing = is_firing
-        self._facts = {
-            "value": value,
-            "unit": self._of.unit,
-            "for_sec": self._rule.for_sec,
-            "measured_at": at_ms,
-        }
+        has_lasted = at_ms - self._since_ms >= for_ms and self._times >= SAME_READINGS_MIN
+        return is_continued or has_lasted, self._since_ms, {"for_sec": self.rule.for_sec}

@@ -8,17 +8,15 @@ body that could not be read says nothing about the sensors.
 
 import json
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from flask10x.alerts.alert import Active, Alert, Fact, Moment, Verdict
 from flask10x.config.alerts.rules import FailedSensor, RefusedSender
 from flask10x.database.database import Database
-from flask10x.database.dialects import last_id
 from flask10x.database.tables import measurement, readings, rejected, rollups
 from flask10x.readings.parse import warned_paths
 from flask10x.readings.reasons import Reason, for_people, in_language
@@ -27,13 +25,12 @@ from flask10x.readings.times import HOUR_MS
 from flask10x.recording.rejected import with_codes
 from flask10x.runtime.alerting.measurement_watches import (
     AHEAD_MS,
-    LATE_MS,
     STALE_MS,
-    Measured,
     NewReading,
-    ReadingSource,
     SharedQuery,
+    Source,
     in_order,
+    is_late,
     measured,
 )
 from flask10x.system.gauges import Gauges
@@ -41,8 +38,6 @@ from flask10x.translation import translation
 
 # Rejected readings are stored at most every 5 s (`recording/rejected.py`).
 LOOK_PAUSE_MS = 5000
-# The query is also made when no worker has counted any, for one may have been killed.
-LOOK_EVERY_MS = 60_000
 # How many ids one step goes through, and how many of the newest the first step returns.
 SPAN_ROWS = 500
 REPLAYED_ROWS = 2000
@@ -62,8 +57,29 @@ class RefusedReading:
     hint: str
 
 
+def refusals(
+    connection: Connection, *which: ColumnElement[bool], limit: int | None = None
+) -> list[RefusedReading]:
+    """Return the rejected readings that meet these conditions, in the order of their ids.
+
+    Of more than `limit` it is the newest.
+    """
+    c = rejected.c
+    query = select(c.endpoint, c.received_at, c.measured_at, c.reasons, c.hint, c.codes)
+    query = query.where(c.earlier.is_(None), *which).order_by(c.id.desc()).limit(limit)
+    found = []
+    for row in reversed(connection.execute(query).all()):
+        reasons, hint = with_codes(json.loads(row.reasons), row.hint, row.codes)
+        measured_at = row.received_at if row.measured_at is None else row.measured_at
+        times = {"received_at": row.received_at, "measured_at": measured_at}
+        found.append(RefusedReading(endpoint=row.endpoint, **times, reasons=reasons, hint=hint))
+    return found
+
+
 class NewRefusals(SharedQuery[RefusedReading]):
     """The new rejected readings of these stations, the oldest first."""
+
+    table, span_rows = "rejected", SPAN_ROWS
 
     def __init__(self, database: Database, gauges: Gauges, endpoints: Collection[str]) -> None:
         """Make no query yet. Rejected readings without a station are left out."""
@@ -73,57 +89,23 @@ class NewRefusals(SharedQuery[RefusedReading]):
         self._soon_ms = 0
 
     def _is_time(self, now: Moment) -> bool:
-        if self._last_id is None:
-            return True
         if now.monotonic_ms < self._soon_ms:
             return False
         self._soon_ms = now.monotonic_ms + LOOK_PAUSE_MS
         counted = sum(self._gauges.station_totals(name).refused for name in self._endpoints)
         has_counted = counted != self._counted
+        # The query is also made when no worker has counted any, for one may have been killed.
         is_time = has_counted or self._has_more or now.monotonic_ms >= self._look_at_ms
         # A counted reading may be stored only after the next query.
         self._has_more, self._counted = has_counted, counted
-        if is_time:
-            self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
         return is_time
 
-    def _look(self, now: Moment) -> Sequence[RefusedReading]:
-        if not self._is_time(now):
-            return ()
-        with self._database.query() as connection:
-            head = last_id(connection, "rejected")
-            if self._last_id is None:
-                after, until = head - REPLAYED_ROWS, head
-            else:
-                after, until = self._last_id, min(head, self._last_id + SPAN_ROWS)
-            refusals = [refusal_of(row) for row in connection.execute(self._between(after, until))]
-        self._last_id = until
-        self._has_more = self._has_more or until < head
-        return refusals
-
-    def _between(self, after: int, until: int) -> Select[tuple[str, int, int, str, str, str]]:
-        columns = rejected.c
-        return (
-            select(
-                *(columns.endpoint, columns.received_at, columns.measured_at),
-                *(columns.reasons, columns.hint, columns.codes),
-            )
-            .where(columns.id > after, columns.id <= until)
-            .where(columns.endpoint.in_(self._endpoints), columns.earlier.is_(None))
-            .order_by(columns.id)
-        )
-
-
-def refusal_of(row: Any) -> RefusedReading:
-    """Return the reading of a row with endpoint, times, reasons, hint and codes."""
-    reasons, hint = with_codes(json.loads(row.reasons), row.hint, row.codes)
-    return RefusedReading(
-        endpoint=row.endpoint,
-        received_at=row.received_at,
-        measured_at=row.received_at if row.measured_at is None else row.measured_at,
-        reasons=reasons,
-        hint=hint,
-    )
+    def _between(
+        self, connection: Connection, after: int | None, until: int, _now: Moment
+    ) -> list[RefusedReading]:
+        c = rejected.c
+        is_new = c.id > (until - REPLAYED_ROWS if after is None else after)
+        return refusals(connection, is_new, c.id <= until, c.endpoint.in_(self._endpoints))
 
 
 # The alert is resolved when fewer than this share of the limit were rejected within the time.
@@ -132,22 +114,15 @@ CLEAR_SHARE = 0.5
 TIMES_MAX = 10_000
 
 
-class RefusalSource(Protocol):
-    """Where a rule on rejected readings takes them from."""
-
-    def of(self, now: Moment) -> Sequence[RefusedReading]:
-        """Return the new ones of this step, the oldest first."""
-
-
 class RefusedSenders:
     """Fires for each station with `readings` rejected readings within `within_sec`."""
 
     def __init__(
-        self, rule: RefusedSender, endpoints: Collection[str], refusals: RefusalSource
+        self, rule: RefusedSender, stations: Iterable[Station], refusals: Source[RefusedReading]
     ) -> None:
-        """`refusals` must have these endpoints."""
-        self._rule = rule
-        self._endpoints = tuple(endpoints)
+        """`refusals` must have the readings of these stations."""
+        self.rule = rule
+        self._endpoints = tuple(station.endpoint for station in stations)
         self._refusals = refusals
         # When each came, by the monotonic clock; computed from the wall clock for earlier ones.
         self._times: defaultdict[str, deque[int]] = defaultdict(lambda: deque(maxlen=TIMES_MAX))
@@ -155,7 +130,7 @@ class RefusedSenders:
 
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
         """See `Watch`; stations without rejected readings get no verdict."""
-        for refusal in self._refusals.of(now):
+        for refusal in self._refusals(now):
             # While the clock is not set since the boot, the age of a reading is not known.
             has_age = refusal.received_at <= now.wall_ms + AHEAD_MS
             if refusal.endpoint in self._endpoints and has_age:
@@ -163,28 +138,28 @@ class RefusedSenders:
                 self._times[refusal.endpoint].append(now.monotonic_ms - ago_ms)
                 self._newest[refusal.endpoint] = refusal
         for endpoint in self._endpoints:
-            alert = active.get((self._rule.name, endpoint))
+            alert = active.get((self.rule.name, endpoint))
             if alert is not None or endpoint in self._times:
                 yield from self._verdicts(endpoint, now, alert)
 
     def _verdicts(self, endpoint: str, now: Moment, alert: Alert | None) -> Iterator[Verdict]:
         times = self._times[endpoint]
-        while times and times[0] <= now.monotonic_ms - self._rule.within_sec * 1000:
+        while times and times[0] <= now.monotonic_ms - self.rule.within_sec * 1000:
             times.popleft()
         share = 1 if alert is None else CLEAR_SHARE
-        is_firing = bool(times) and len(times) >= self._rule.readings * share
+        is_firing = bool(times) and len(times) >= self.rule.readings * share
         newest = self._newest.get(endpoint)
         shown = for_people(newest.reasons, newest.hint) or {"body": newest.hint} if newest else {}
         field, reason = next(iter(shown.items()), ("", ""))
         since_ms = now.wall_ms - (now.monotonic_ms - times[0] if is_firing else 0)
         facts = {
             "readings": len(times),
-            "within_sec": self._rule.within_sec,
+            "within_sec": self.rule.within_sec,
             "reason": str(in_language(reason, translation("en"))) or None,
             "reason_ja": in_language(reason, translation("ja")) or None,
             "field": field if reason else None,
         }
-        yield Verdict.of(self._rule, is_firing, since_ms, facts, endpoint)
+        yield Verdict.of(self.rule, is_firing, since_ms, facts, endpoint)
 
 
 # A sensor that never existed fails in each reading. Whether there was one is looked up again after
@@ -200,9 +175,6 @@ class LastValue:
     """When it was measured, in UTC epoch milliseconds."""
     value: float | None
     """None: it was good, but in a reading that was rejected for another field."""
-
-
-LastValueOf = Callable[[Station, Measurement], LastValue | None]
 
 
 @dataclass(slots=True)
@@ -226,11 +198,12 @@ class _Sensor:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Outcome(Measured):
-    """Which sensors of its station one reading has values of, and which have failed."""
+class _Outcome(NewReading):
+    """The sensors of a station of which a reading has good values, and those that have failed.
 
-    values: dict[str, float | None] = field(default_factory=dict)
-    """The good values by column, None where the value is not known."""
+    A good value is None where it is not known.
+    """
+
     faults: dict[str, float | None] = field(default_factory=dict)
     """The failed columns, with the fault value where it is known."""
 
@@ -245,15 +218,15 @@ class FailedSensors:
         self,
         rule: FailedSensor,
         stations: Iterable[Station],
-        new: ReadingSource,
-        refusals: RefusalSource,
-        last_value: LastValueOf,
+        new: Source[NewReading],
+        refusals: Source[RefusedReading],
+        last_value: Callable[[Station, Measurement], LastValue | None],
     ) -> None:
-        """`new` must have all columns of the stations, `refusals` the endpoints.
+        """`new` must have all columns of the stations, `refusals` their rejected readings.
 
         `last_value` makes a query; it is called seldom.
         """
-        self._rule = rule
+        self.rule = rule
         self._stations = {station.endpoint: station for station in stations}
         self._new = new
         self._refusals = refusals
@@ -271,15 +244,15 @@ class FailedSensors:
                 self._take(sensor, outcome, now)
         for sensors in self._sensors.values():
             for sensor in sensors:
-                alert = active.get((self._rule.name, sensor.subject))
+                alert = active.get((self.rule.name, sensor.subject))
                 if alert is not None or sensor.is_firing:
                     yield from self._verdicts(sensor, alert, now)
 
     def _outcomes(self, now: Moment) -> Iterator[_Outcome]:
-        for sample in self._new.of(now):
-            if station := self._stations.get(sample.endpoint):
-                yield _of_sample(station, sample)
-        for refusal in self._refusals.of(now):
+        for reading in self._new(now):
+            if station := self._stations.get(reading.endpoint):
+                yield _of_reading(station, reading)
+        for refusal in self._refusals(now):
             if (station := self._stations.get(refusal.endpoint)) and not refusal.hint:
                 yield _of_refusal(station, refusal, now)
 
@@ -296,18 +269,15 @@ class FailedSensors:
             return
         if outcome.is_late:
             return
-        has_failed = sensor.failures >= self._rule.readings
+        has_failed = sensor.failures >= self.rule.readings
         if not has_failed and sensor.failures and sensor.is_firing is not False:
             # After a restart fewer failures are known than the alert counted, if there is one.
             return
-        sensor.is_firing = has_failed and self._was_there(sensor, now)
-
-    def _was_there(self, sensor: _Sensor, now: Moment) -> bool:
-        """Whether the sensor has ever measured anything."""
-        if sensor.last is None and now.monotonic_ms >= sensor.ask_at_ms:
+        if has_failed and sensor.last is None and now.monotonic_ms >= sensor.ask_at_ms:
             sensor.ask_at_ms = now.monotonic_ms + ASK_EVERY_MS
             sensor.last = self._last_value(sensor.station, sensor.of)
-        return sensor.last is not None
+        # One that has never measured anything is not there.
+        sensor.is_firing = has_failed and sensor.last is not None
 
     def _verdicts(self, sensor: _Sensor, alert: Alert | None, now: Moment) -> Iterator[Verdict]:
         if alert is None and sensor.last is not None and sensor.last.value is None:
@@ -322,52 +292,47 @@ class FailedSensors:
             "fault": sensor.fault,
         }
         since_ms = sensor.since_ms or now.wall_ms
-        yield Verdict.of(self._rule, sensor.is_firing, since_ms, facts, sensor.subject)
+        yield Verdict.of(self.rule, sensor.is_firing, since_ms, facts, sensor.subject)
 
 
-def _of_sample(station: Station, sample: NewReading) -> _Outcome:
-    outcome = _Outcome(endpoint=sample.endpoint, at_ms=sample.at_ms, is_late=sample.is_late)
+def _of_reading(station: Station, reading: NewReading) -> _Outcome:
+    values: dict[str, float | None] = {}
+    faults: dict[str, float | None] = {}
     for of in station.measurements:
-        value = sample.values[of.column]
-        if measured(of, value) is None:
-            outcome.faults[of.column] = value
-        else:
-            outcome.values[of.column] = value
-    return outcome
+        value = reading.values[of.column]
+        (faults if measured(of, value) is None else values)[of.column] = value
+    return _Outcome(
+        endpoint=reading.endpoint,
+        at_ms=reading.at_ms,
+        is_late=reading.is_late,
+        values=values,
+        faults=faults,
+    )
 
 
 def _of_refusal(station: Station, refusal: RefusedReading, now: Moment) -> _Outcome:
-    is_late = refusal.received_at - refusal.measured_at > LATE_MS
-    is_late = is_late or now.wall_ms - refusal.received_at > STALE_MS
-    outcome = _Outcome(endpoint=refusal.endpoint, at_ms=refusal.measured_at, is_late=is_late)
-    if not any(warned_paths(station, {path: text}) for path, text in refusal.reasons.items()):
-        # It was rejected as a whole, or by the database.
-        return outcome
-    failed = warned_paths(station, dict(refusal.reasons))
-    for of in station.measurements:
-        if of.path in failed:
-            outcome.faults[of.column] = _fault_in(refusal.reasons.get(of.path))
-        else:
-            outcome.values[of.column] = None
-    return outcome
-
-
-def _fault_in(reason: str | None) -> float | None:
-    """Return the fault value of a reason; None where it has none."""
-    if isinstance(reason, Reason):
-        with suppress(KeyError, ValueError):
-            return float(reason.values["value"])
-    return None
-
-
-def last_value_in(database: Database) -> LastValueOf:
-    """Return the usual `last_value`, which makes a query of its own."""
-
-    def in_database(station: Station, of: Measurement) -> LastValue | None:
-        with database.query() as connection:
-            return last_value(connection, station, of)
-
-    return in_database
+    values: dict[str, float | None] = {}
+    faults: dict[str, float | None] = {}
+    # Without any it was rejected as a whole, or by the database.
+    if any(warned_paths(station, {path: text}) for path, text in refusal.reasons.items()):
+        failed = warned_paths(station, dict(refusal.reasons))
+        for of in station.measurements:
+            if of.path not in failed:
+                values[of.column] = None
+                continue
+            reason = refusal.reasons.get(of.path)
+            faults[of.column] = None
+            if isinstance(reason, Reason):
+                with suppress(KeyError, ValueError):
+                    faults[of.column] = float(reason.values["value"])
+    return _Outcome(
+        endpoint=station.endpoint,
+        at_ms=refusal.measured_at,
+        is_late=is_late(refusal.measured_at, refusal.received_at)
+        or now.wall_ms - refusal.received_at > STALE_MS,
+        values=values,
+        faults=faults,
+    )
 
 
 def last_value(connection: Connection, station: Station, of: Measurement) -> LastValue | None:

@@ -7,9 +7,8 @@ The verdict is that of `history/silence.py`, as everywhere.
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import select
 
 from flask10x.alerts.alert import Active, Fact, Moment, Verdict
 from flask10x.config.alerts.rules import Silence
@@ -20,7 +19,7 @@ from flask10x.database.tables import measurement, readings
 from flask10x.history.silence import Signs, learned_after_sec, silence
 from flask10x.history.view import View
 from flask10x.readings.numbers import rounded
-from flask10x.readings.stations import Measurement, Station
+from flask10x.readings.stations import Station
 from flask10x.runtime.periodic_tasks import DATABASE_ERRORS
 from flask10x.system.gauges import Gauges
 
@@ -50,12 +49,13 @@ class StoredStations:
 
     def values(self, station: Station) -> str:
         """Return the newest values as a text such as `25.1 °C, 1013.2 hPa`."""
+        query = select(*map(measurement, station.columns))
+        query = query.where(readings.c.endpoint == station.endpoint)
         with self._database.query() as connection:
-            newest = _newest(connection, station)
-        if newest is None:
-            return ""
-        values: Iterable[tuple[Measurement, float | None]]
-        values = zip(station.measurements, newest[2:], strict=True)
+            by_age = query.order_by(readings.c.received_at.desc())
+            newest = connection.execute(by_age.limit(1)).one_or_none() or ()
+        # Of a station that has never sent there is nothing.
+        values = zip(station.measurements, newest, strict=False)
         return ", ".join(
             f"{rounded(value, measured.unit)} {measured.unit}".rstrip()
             for measured, value in values
@@ -71,13 +71,6 @@ class StoredStations:
         return learned_after_sec(self._settings, station, learned_sec) if learned_sec else None
 
 
-def _newest(connection: Connection, station: Station) -> Row[Any] | None:
-    at = readings.c.received_at
-    columns = (readings.c.arrived_at, at, *map(measurement, station.columns))
-    query = select(*columns).where(readings.c.endpoint == station.endpoint)
-    return connection.execute(query.order_by(at.desc()).limit(1)).one_or_none()
-
-
 class SilentStations:
     """Fires for each station that sent nothing for `after_sec`, or for the learned time.
 
@@ -89,7 +82,7 @@ class SilentStations:
         self, rule: Silence, stations: Iterable[Station], gauges: Gauges, source: StoredStations
     ) -> None:
         """Read nothing yet."""
-        self._rule = rule
+        self.rule = rule
         self._stations = tuple(stations)
         self._gauges = gauges
         self._source = source
@@ -102,10 +95,6 @@ class SilentStations:
         self._look(now)
         for station in self._stations:
             yield from self._verdicts(station, now, active)
-
-    def after_sec(self, station: Station) -> int | None:
-        """Return after how many seconds the station is silent; None while it is not known."""
-        return self._rule.after_sec or self._source.learned_after_sec(station)
 
     def _look(self, now: Moment) -> None:
         """Query the last readings, while some station has not sent since the service started."""
@@ -126,7 +115,7 @@ class SilentStations:
         self._has_failed = False
 
     def _verdicts(self, station: Station, now: Moment, active: Active) -> Iterator[Verdict]:
-        alert = active.get((self._rule.name, station.endpoint))
+        alert = active.get((self.rule.name, station.endpoint))
         last_ms = self._gauges.station(station.endpoint).last_received_ms
         last_at = self._last_received.get(station.endpoint)
         awaited_ms = None
@@ -134,7 +123,7 @@ class SilentStations:
             last_at = now.wall_ms - (now.monotonic_ms - last_ms)
         else:
             awaited_ms = now.monotonic_ms - self._gauges.station(station.endpoint).awaited_since_ms
-        after_sec = self.after_sec(station)
+        after_sec = self.rule.after_sec or self._source.learned_after_sec(station)
         if last_at is None or after_sec is None:
             return
         is_missed = silence(
@@ -152,8 +141,8 @@ class SilentStations:
         facts: dict[str, Fact] = {
             "last_received_at": last_at,
             "after_sec": after_sec,
-            "learned": 0 if self._rule.after_sec else 1,
+            "learned": 0 if self.rule.after_sec else 1,
         }
         if is_missed and alert is None:
             facts["values"] = self._source.values(station)
-        yield Verdict.of(self._rule, is_firing, last_at, facts, station.endpoint)
+        yield Verdict.of(self.rule, is_firing, last_at, facts, station.endpoint)

@@ -7,7 +7,7 @@ now, on a full disk for example, wait in memory.
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from sqlalchemy.exc import DBAPIError, TimeoutError
@@ -130,18 +130,6 @@ class AlertSharing:
             return
 
 
-class WhileOurs:
-    """A watch of the database, which only the host that sends messages evaluates."""
-
-    def __init__(self, watch: Watch, sharing: AlertSharing) -> None:
-        self._watch = watch
-        self._sharing = sharing
-
-    def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
-        """See `Watch`; no verdicts on the other hosts."""
-        return self._watch.step(now, active) if self._sharing.is_ours else ()
-
-
 def _select(changes: Changes, has_kind: Callable[[str], bool]) -> Changes:
     return Changes(
         firing=tuple(alert for alert in changes.firing if has_kind(alert.kind)),
@@ -177,7 +165,8 @@ class AlertWatcher:
         self._sharing = sharing
         self._routing = Routing(settings.alerts, settings.zone)
         self._watched = transitions.watched(settings.alerts, settings.stations)
-        self._watches = [_Guarded(watch) for watch in watches]
+        self._watches = watches
+        self._failing: set[str] = set()
         self._file = StateFile(path_of(settings))
         packed = start_delivery.packed(settings)
         lock = lock_path(settings)
@@ -248,7 +237,7 @@ class AlertWatcher:
         return self._active
 
     def _look(self, now: Moment, active: dict[tuple[str, str], Alert]) -> None:
-        verdicts = [verdict for watch in self._watches for verdict in watch.step(now, active)]
+        verdicts = [v for watch in self._watches for v in self._verdicts(watch, now, active)]
         changes = transitions.changes(
             active, verdicts, self._unwatched(active), self._due(active, now), now.wall_ms
         )
@@ -259,6 +248,29 @@ class AlertWatcher:
             self._unwritten.append((changes, now.wall_ms))
             for line in _lines(changes):
                 log.warning("%s", line)
+
+    def _verdicts(self, watch: Watch, now: Moment, active: Active) -> Sequence[Verdict]:
+        """Return the verdicts of a watch; none when it fails, so that active alerts stay.
+
+        A rule on the database is only evaluated by the host that sends messages. The first of
+        several errors in a row is logged.
+        """
+        rule = watch.rule
+        if self._sharing is not None and rule.kind in KINDS and not self._sharing.is_ours:
+            return ()
+        try:
+            verdicts = list(watch.step(now, active))
+        except Exception as error:
+            if rule.name in self._failing:
+                return ()
+            self._failing.add(rule.name)
+            if isinstance(error, DATABASE_ERRORS):
+                log.warning("The watch %s cannot look: %s", rule.name, reason_of(error))
+            else:
+                log.error("The watch %s failed; it is tried again", rule.name, exc_info=error)
+            return ()
+        self._failing.discard(rule.name)
+        return verdicts
 
     def _write(self, now: Moment) -> None:
         with self._file.writing() as connection:
@@ -301,33 +313,6 @@ class AlertWatcher:
                 heads = due.heads(connection, self._settings.alerts, now_ms, self._settings.zone)
             self._due_ms = min((message.due_ms for message in heads.values()), default=None)
         return self._due_ms
-
-
-class _Guarded:
-    """A watch whose errors do not stop the others; the first of several in a row is logged."""
-
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
-        self._is_failing = False
-
-    def step(self, now: Moment, active: Active) -> list[Verdict]:
-        """Return its verdicts; none when it fails, so that active alerts stay."""
-        try:
-            verdicts = list(self._watch.step(now, active))
-        except Exception as error:
-            self._note(error)
-            return []
-        self._is_failing = False
-        return verdicts
-
-    def _note(self, error: Exception) -> None:
-        if not self._is_failing:
-            name = type(self._watch).__name__
-            if isinstance(error, DATABASE_ERRORS):
-                log.warning("The watch %s cannot look: %s", name, reason_of(error))
-            else:
-                log.error("The watch %s failed; it is tried again", name, exc_info=error)
-        self._is_failing = True
 
 
 def _lines(changes: Changes) -> Iterator[str]:

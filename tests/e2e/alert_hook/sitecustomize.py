@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 if _path := os.environ.get("FIRING"):
-    from flask10x.alerts.alert import Active, Moment, Verdict, Watch
-    from flask10x.runtime.alerting import watch_list
+    from flask10x.alerts.alert import Active, Moment, Verdict
+    from flask10x.config.alerts.rules import Disk
+    from flask10x.runtime import store
 
     class WrittenWatch:
         """Looks at the file."""
+
+        rule = Disk()
 
         def step(self, now: Moment, _active: Active) -> Iterator[Verdict]:
             """One verdict of the rule `disk`."""
@@ -24,7 +27,4 @@ if _path := os.environ.get("FIRING"):
                 since_ms=now.wall_ms,
             )
 
-    def _watches(*_of_store: object) -> list[Watch]:
-        return [WrittenWatch()]
-
-    watch_list.of = _watches  # type: ignore[assignment]
+    store.watches_of = lambda *_: [WrittenWatch()]  # type: ignore[attr-defined]

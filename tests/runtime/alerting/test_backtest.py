@@ -68,7 +68,7 @@ class All:
     def __init__(self) -> None:
         self.sample: list[NewReading] = []
 
-    def of(self, _now: Moment) -> Sequence[NewReading]:
+    def __call__(self, _now: Moment) -> Sequence[NewReading]:
         return self.sample
 
 

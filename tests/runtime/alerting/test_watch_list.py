@@ -20,7 +20,7 @@ from flask10x.config.alerts.rules import (
     WrongCopies,
 )
 from flask10x.config.settings import Settings
-from flask10x.runtime.alerting import watch_list
+from flask10x.runtime.alerting.watch_list import watches_of
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from tests.support.alert_rows import threshold_of
@@ -37,21 +37,8 @@ def test_each_kind_of_rule_has_its_watch_and_all_look_without_an_error(
     store: Store, settings: Settings
 ) -> None:
     config = replace(settings, alerts=Alerts(rules=EVERY_RULE))
-    watches = watch_list.of(config, store.database, store.gauges, store.queues, store.writer)
-    names = [type(watch).__name__ for watch in watches]
-    assert names == [
-        "SilentStations",
-        "LongQueue",
-        "FullDisk",
-        "DatabaseObstacles",
-        "OverdueExport",
-        "OverdueBackup",
-        "DifferingCopies",
-        "LimitPassed",
-        "FailedSensors",
-        "RefusedSenders",
-        "FastChange",
-    ]
+    watches = watches_of(config, store.database, store.gauges, store.queues, store.writer)
+    assert [watch.rule for watch in watches] == list(EVERY_RULE)
     store.writer.submit(pico(1, clock.now_ms()))
     store.writer.step()
     queries: list[str] = []

@@ -25,6 +25,8 @@ ALERTS = Alerts(rules=(Disk(),), channels=(Webhook(name="phone", url="http://p")
 class FullDisk:
     """A watch that says what the test says."""
 
+    rule = Disk()
+
     def __init__(self) -> None:
         self.is_full = False
         self.error: Exception | None = None
@@ -139,6 +141,7 @@ def test_a_watch_that_fails_hinders_no_other_and_ends_nothing(
     home: Settings, disk: FullDisk, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = FullDisk()
+    broken.rule = Disk(name="card")
     broken.error = ValueError("a bug")
     watcher = AlertWatcher(home, [broken, disk], NoDelivery())
     disk.is_full = True
@@ -148,8 +151,8 @@ def test_a_watch_that_fails_hinders_no_other_and_ends_nothing(
     watcher.step()
     assert len(alerts(home)[0]) == 1
     assert [r.getMessage() for r in caplog.records if r.levelname == "ERROR"] == [
-        "The watch FullDisk failed; it is tried again"
-    ] * 2
+        f"The watch {name} failed; it is tried again" for name in ("card", "disk")
+    ]
     watcher.close()
 
 

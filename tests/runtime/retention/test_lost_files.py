@@ -13,7 +13,7 @@ from flask10x.export.only_copies import OnlyCopy
 from flask10x.health import copies
 from flask10x.history import days, rollups
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime.alerting.service_watches import DifferingCopies
+from flask10x.runtime.alerting.service_watches import differing_copies
 from flask10x.runtime.removal import StationRemoval
 from flask10x.web.app import create_app
 from tests.runtime.alerting.watches.home import Clock, Noted
@@ -211,7 +211,7 @@ def test_the_alert_about_copies_fires_for_a_lost_file(
             return copies.only_copies(settings, connection)
 
     clock, noted = Clock(), Noted()
-    watch = DifferingCopies(WrongCopies(), lambda: None, files)
+    watch = differing_copies(WrongCopies(), lambda: None, files)
     assert noted.step(watch, clock.moment()) == []
     content = archive.read_bytes()
     archive.unlink()

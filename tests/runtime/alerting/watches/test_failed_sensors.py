@@ -1,6 +1,7 @@
 """Sensors that do not answer, while their board sends."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import pytest
 
@@ -10,7 +11,8 @@ from flask10x.readings.parse import Reading
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import BUILT_IN, Station
 from flask10x.recording.rejected import RejectedReading
-from flask10x.runtime.alerting.refusal_watches import FailedSensors, LastValue, last_value_in
+from flask10x.runtime.alerting.refusal_watches import FailedSensors, LastValue, last_value
+from flask10x.runtime.alerting.watch_list import asked
 from tests.runtime.alerting.watches.conftest import Log
 from tests.runtime.alerting.watches.home import HOUR_MS, MINUTE_MS, Noted
 
@@ -206,10 +208,10 @@ def test_the_last_value_comes_from_the_roll_ups(log: Log) -> None:
             for n, (co2, gas) in enumerate(rows)
         )
     )
-    last_value = last_value_in(log.database)
+    last = partial(asked, log.database, last_value)
     co2, gas = BEDROOM.measurements[0], BEDROOM.measurements[4]
-    assert last_value(BEDROOM, gas) is None
+    assert last(BEDROOM, gas) is None
     rollups.follow(log.settings.stations, log.database)
-    assert last_value(BEDROOM, gas) == LastValue(at, 4000.0)
-    assert last_value(BEDROOM, co2) == LastValue(at + 2 * MINUTE_MS, 630.0)
-    assert last_value(LIVING_ROOM, co2) is None
+    assert last(BEDROOM, gas) == LastValue(at, 4000.0)
+    assert last(BEDROOM, co2) == LastValue(at + 2 * MINUTE_MS, 630.0)
+    assert last(LIVING_ROOM, co2) is None

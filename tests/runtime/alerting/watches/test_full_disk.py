@@ -1,13 +1,11 @@
 """The disk: when too little is free, and when there is room again."""
 
-from pathlib import Path
-
 import pytest
 
 from flask10x.config.alerts.rules import Disk
 from flask10x.errors import LockTimeout
 from flask10x.health.disk import Room
-from flask10x.runtime.alerting.service_watches import FullDisk
+from flask10x.runtime.alerting.service_watches import SlowWatch, full_disk
 from tests.runtime.alerting.watches.home import Clock, Noted
 
 
@@ -19,15 +17,15 @@ class Card:
         self.looks = 0
         self.error: OSError | None = None
 
-    def room(self, _folder: Path) -> Room:
+    def room(self) -> Room:
         self.looks += 1
         if self.error:
             raise self.error
         return Room(self.free, 1000)
 
 
-def watch_of(card: Card) -> FullDisk:
-    return FullDisk(Disk(free_percent=5), Path("/data"), lambda _: 12.9, card.room)
+def watch_of(card: Card) -> SlowWatch:
+    return full_disk(Disk(free_percent=5), card.room, lambda _: 12.9)
 
 
 def test_it_is_over_only_when_some_more_is_free() -> None:
@@ -76,6 +74,6 @@ def test_a_database_that_cannot_be_read_only_leaves_out_when_it_is_full() -> Non
 
     card, noted = Card(), Noted()
     card.free = 10
-    watch = FullDisk(Disk(free_percent=5), Path("/data"), full_in_days, card.room)
+    watch = full_disk(Disk(free_percent=5), card.room, full_in_days)
     assert noted.step(watch, Clock().moment()) == ["+"]
     assert noted.last[""].facts["full_in_days"] is None

@@ -34,7 +34,7 @@ class Source:
     def __init__(self) -> None:
         self.next: list[NewReading] = []
 
-    def of(self, _now: object) -> Sequence[NewReading]:
+    def __call__(self, _now: object) -> Sequence[NewReading]:
         readings, self.next = self.next, []
         return readings
 

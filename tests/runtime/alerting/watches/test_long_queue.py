@@ -3,13 +3,13 @@
 from flask10x.config.alerts.rules import Queue
 from flask10x.config.settings import Settings
 from flask10x.recording.shared_queue import SharedQueues
-from flask10x.runtime.alerting.service_watches import LongQueue
+from flask10x.runtime.alerting.service_watches import long_queue
 from tests.runtime.alerting.watches.home import Clock, Noted
 
 
 def test_only_what_lasts_is_an_alert_and_only_what_is_calm_ends_it(settings: Settings) -> None:
     queues, clock, noted = SharedQueues.anonymous(5000), Clock(), Noted()
-    watch = LongQueue(Queue(for_sec=60), settings, queues)
+    watch = long_queue(Queue(for_sec=60), settings, queues)
     queues[3].use()
     marks = queues[3].marks
 

@@ -9,7 +9,7 @@ import pytest
 from flask10x.config.alerts.rules import BackupOverdue
 from flask10x.health.copies import NewestBackup
 from flask10x.runtime.alerting import service_watches
-from flask10x.runtime.alerting.service_watches import OverdueBackup
+from flask10x.runtime.alerting.service_watches import SlowWatch, overdue_backup
 from tests.runtime.alerting.watches.home import DAY_MS, NINE_MS, Clock, Noted, active_alert, firing
 
 
@@ -28,9 +28,9 @@ class Folder:
             return None
         return NewestBackup(path=Path("/b"), made_at=self.made_at, bytes=1)
 
-    def watch(self) -> OverdueBackup:
+    def watch(self) -> SlowWatch:
         rule = BackupOverdue(after_sec=3 * 86_400)
-        return OverdueBackup(rule, self.newest, lambda: self.first_at)
+        return overdue_backup(rule, self.newest, lambda: self.first_at)
 
 
 @pytest.fixture

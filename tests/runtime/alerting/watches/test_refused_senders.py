@@ -2,6 +2,7 @@
 
 from flask10x.config.alerts.rules import RefusedSender
 from flask10x.readings.reasons import Reason
+from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.rejected import RejectedReading
 from flask10x.runtime.alerting.refusal_watches import RefusedSenders
 from tests.runtime.alerting.watches.conftest import Log
@@ -16,7 +17,7 @@ def refused(log: Log, endpoint: str = "data") -> RejectedReading:
 
 
 def watch_of(log: Log) -> RefusedSenders:
-    return RefusedSenders(RULE, ("data", "data2"), log.refusals_of(("data", "data2")))
+    return RefusedSenders(RULE, BUILT_IN.all[:2], log.refusals_of(("data", "data2")))
 
 
 def test_so_many_within_the_time_are_an_alert_and_half_of_it_ends_it(log: Log) -> None:

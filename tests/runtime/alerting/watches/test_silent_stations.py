@@ -92,7 +92,6 @@ def test_a_set_time_goes_before_what_was_learned() -> None:
     assert house.after(120) == []
     assert house.after(1) == ["+data"]
     assert house.noted.last["data"].facts["learned"] == 0
-    assert house.watch.after_sec(PICO[0]) == 120
 
 
 def test_what_was_before_the_start_does_not_count() -> None:
