@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from urllib.request import urlopen
 import pytest
 
 from flask10x.alerts.delivery import attempt
-from flask10x.alerts.delivery.jobs import Envelope, Try, jobs_of
+from flask10x.alerts.delivery.jobs import Try, jobs_of
 from flask10x.alerts.due import PAUSES_SEC
 from flask10x.alerts.messages import Text
 from flask10x.alerts.words import TROUBLES
@@ -132,8 +133,8 @@ def test_the_shown_program_gets_the_message(
         path.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("FLASK10X_BIND", "127.0.0.1:1")
-    envelope = Envelope(key="1", occasion="entry", text=Text("寝室", "x"))
-    (job,) = jobs_of(Command(name="syslog", arguments=(str(program),)), envelope, 0)
+    message = {"id": "1", "occasion": "entry", **asdict(Text("寝室", "x"))}
+    (job,) = jobs_of(Command(name="syslog", arguments=(str(program),)), message, 0)
     assert "FLASK10X_BIND" not in job.environment
     one = Try(job)
     wait_until(one.look, 60, "it has ended")

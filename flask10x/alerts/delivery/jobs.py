@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any, Literal
 
-from flask10x.alerts.messages import Speaker, Text
+from flask10x.alerts.messages import Speaker
 from flask10x.config import secrets
-from flask10x.config.alerts.rules import Apprise, Channel, Command, Webhook, webhook_url
+from flask10x.config.alerts.rules import Channel, Command, Webhook, webhook_url
 from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import Settings
 from flask10x.errors import SettingsError
@@ -35,6 +35,9 @@ MAX_URLS = 10
 POLL_SEC = 0.02
 # Enough to distinguish ten URLs without showing them.
 RECEIVER_DIGITS = 12
+# What begins so in the environment is of the service and of systemd. A program may call `flask10x`,
+# which rejects settings that it does not know.
+NOT_INHERITED = ("FLASK10X_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "CREDENTIALS_DIRECTORY")
 
 NotifyType = Literal["info", "success", "warning", "failure"]
 TYPES: Mapping[str, NotifyType] = {
@@ -55,22 +58,6 @@ class NotSendable(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Envelope:
-    """A message with its text, ready to be sent."""
-
-    key: str
-    """Identifies the message; the same at each try."""
-    occasion: str
-    text: Text
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    """The facts of the alert for programs: JSON values."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the JSON object for webhooks and commands."""
-        return {"id": self.key, "occasion": self.occasion, **asdict(self.text), **self.facts}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
     """One receiver of a message, and the input of the process that sends it."""
 
@@ -84,31 +71,50 @@ class Job:
 
 
 def jobs_of(
-    channel: Channel, envelope: Envelope, now_ms: int, hosts: Sequence[str] = ()
+    channel: Channel, message: Mapping[str, Any], now_ms: int, hosts: Sequence[str] = ()
 ) -> list[Job]:
     """Return a job for each receiver of the channel; raises NotSendable.
 
+    `message` are the JSON values that webhooks and commands get; its `id` is the same at each try.
     `hosts` are those to which messages may go; empty: any.
     """
+    content = json.dumps(message, ensure_ascii=False)
     if isinstance(channel, Command):
-        return [_command(channel, envelope)]
+        # Without the prefix of the settings, for the same reason.
+        variables = {
+            f"ALERT_{name.upper()}": str(value).replace("\0", "")
+            for name, value in message.items()
+            if isinstance(value, str | int | float) and not isinstance(value, bool)
+        }
+        inherited = {n: v for n, v in os.environ.items() if not n.startswith(NOT_INHERITED)}
+        return [
+            Job(
+                receiver="",
+                limit_sec=COMMAND_LIMIT_SEC,
+                input=content.encode(),
+                arguments=channel.arguments,
+                environment=inherited | variables,
+            )
+        ]
     reach = {"hosts": [*hosts], "loopback": channel.loopback}
     if isinstance(channel, Webhook):
-        return [_webhook(channel, envelope, now_ms, reach)]
-    return [_apprise(url, envelope, reach) for url in _urls(channel)]
-
-
-def _webhook(channel: Webhook, envelope: Envelope, now_ms: int, reach: Mapping[str, Any]) -> Job:
-    return _for_attempt(
-        "webhook",
-        WEBHOOK_LIMIT_SEC,
-        **reach,
-        url=url_of(channel),
-        secret=_secret(channel.name, channel.secret_file).strip() if channel.secret_file else "",
-        key=envelope.key,
-        timestamp=now_ms // SECOND_MS,
-        body=json.dumps(envelope.as_json(), ensure_ascii=False),
-    )
+        secret = _secret(channel.name, channel.secret_file) if channel.secret_file else ""
+        job = reach | {"url": url_of(channel), "secret": secret.strip(), "key": message["id"]}
+        job |= {"timestamp": now_ms // SECOND_MS, "body": content}
+        return [_for_attempt("webhook", WEBHOOK_LIMIT_SEC, job)]
+    lines = (line.strip() for line in _secret(channel.name, channel.urls_file).splitlines())
+    urls = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+    if not urls:
+        raise NotSendable("no_urls")
+    if len(urls) > MAX_URLS:
+        raise NotSendable(f"many_urls:{MAX_URLS}")
+    body = f"{message['body']}\n{message['url']}".rstrip()
+    job = reach | {
+        "title": message["title"],
+        "body": body,
+        "type": TYPES.get(message["occasion"], "info"),
+    }
+    return [_for_attempt("apprise", APPRISE_LIMIT_SEC, job | {"url": url}) for url in urls]
 
 
 def url_of(channel: Webhook) -> str:
@@ -122,50 +128,13 @@ def url_of(channel: Webhook) -> str:
         raise NotSendable("bad_url") from None
 
 
-def _command(channel: Command, envelope: Envelope) -> Job:
-    shown = envelope.as_json()
-    # Without the prefix of the settings: the program may call `flask10x`, which rejects unknown
-    # ones.
-    variables = {
-        f"ALERT_{name.upper()}": str(value).replace("\0", "")
-        for name, value in shown.items()
-        if isinstance(value, str | int | float) and not isinstance(value, bool)
-    }
+def _for_attempt(kind: str, limit_sec: float, job: Mapping[str, Any]) -> Job:
+    digest = hashlib.sha256(job["url"].encode()).hexdigest()
     return Job(
-        receiver="",
-        limit_sec=COMMAND_LIMIT_SEC,
-        input=json.dumps(shown, ensure_ascii=False).encode(),
-        arguments=channel.arguments,
-        environment=_without_settings() | variables,
+        receiver=digest[:RECEIVER_DIGITS] if kind == "apprise" else "",
+        limit_sec=limit_sec,
+        input=json.dumps({"kind": kind, "limit_sec": limit_sec, **job}).encode(),
     )
-
-
-def _apprise(url: str, envelope: Envelope, reach: Mapping[str, Any]) -> Job:
-    return _for_attempt(
-        "apprise",
-        APPRISE_LIMIT_SEC,
-        hashlib.sha256(url.encode()).hexdigest()[:RECEIVER_DIGITS],
-        **reach,
-        url=url,
-        title=envelope.text.title,
-        body=f"{envelope.text.body}\n{envelope.text.url}".rstrip(),
-        type=TYPES.get(envelope.occasion, "info"),
-    )
-
-
-def _for_attempt(kind: str, limit_sec: float, receiver: str = "", **values: object) -> Job:
-    job = {"kind": kind, "limit_sec": limit_sec, **values}
-    return Job(receiver=receiver, limit_sec=limit_sec, input=json.dumps(job).encode())
-
-
-def _urls(channel: Apprise) -> list[str]:
-    lines = (line.strip() for line in _secret(channel.name, channel.urls_file).splitlines())
-    urls = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
-    if not urls:
-        raise NotSendable("no_urls")
-    if len(urls) > MAX_URLS:
-        raise NotSendable(f"many_urls:{MAX_URLS}")
-    return urls
 
 
 def _secret(name: str, named: str) -> str:
@@ -175,12 +144,6 @@ def _secret(name: str, named: str) -> str:
         raise NotSendable("secret_text") from None
     except SettingsError:
         raise NotSendable("secret_file") from None
-
-
-def _without_settings() -> dict[str, str]:
-    """The environment for a program, without settings and sockets of systemd."""
-    ours = ("FLASK10X_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "CREDENTIALS_DIRECTORY")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 # -P: a file in the data folder is not imported as a module.
@@ -212,21 +175,18 @@ class Try:
             with _file("message") as message:
                 message.write(job.input)
                 message.seek(0)
-                self._start(job, message)
+                self._process = subprocess.Popen(  # noqa: S603
+                    job.arguments or ATTEMPT,
+                    env=dict(job.environment) if self._is_command else None,
+                    stdin=message,
+                    stdout=subprocess.DEVNULL if self._is_command else self._output,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
         except (OSError, ValueError):
             # ValueError: a name or a variable that the system does not accept.
             self.trouble = "no_program"
             self._output.close()
-
-    def _start(self, job: Job, message: IO[bytes]) -> None:
-        self._process = subprocess.Popen(  # noqa: S603
-            job.arguments or ATTEMPT,
-            env=dict(job.environment) if self._is_command else None,
-            stdin=message,
-            stdout=subprocess.DEVNULL if self._is_command else self._output,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
 
     def end(self) -> None:
         """Let the next `look` end it."""
@@ -267,11 +227,9 @@ def begin_test(settings: Settings, channel: Channel) -> tuple[list[Try], str]:
     """
     now_ms = clock.now_ms()
     text = Speaker(settings, channel.language or settings.alerts.language).test(channel.name)
-    envelope = Envelope(
-        key=f"test-{now_ms}", occasion="test", text=text, facts={"way": channel.name}
-    )
+    message = {"id": f"test-{now_ms}", "occasion": "test", **asdict(text), "way": channel.name}
     try:
-        jobs = jobs_of(channel, envelope, now_ms, settings.notify_hosts)
+        jobs = jobs_of(channel, message, now_ms, settings.notify_hosts)
         return [Try(job) for job in jobs], ""
     except NotSendable as error:
         return [], error.trouble
@@ -297,7 +255,7 @@ def trouble_of_urls(text: str) -> str:
 
     The process that would send judges them, by Apprise's own parser.
     """
-    job = _for_attempt("check", CHECK_LIMIT_SEC, url=text, loopback=False)
+    job = _for_attempt("check", CHECK_LIMIT_SEC, {"url": text, "loopback": False})
     return next(iter(end_test([Try(job)])), "")
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from flask10x.alerts.delivery import attempt
-from flask10x.alerts.delivery.jobs import Envelope, Job, Try, jobs_of
+from flask10x.alerts.delivery.jobs import Job, Try, jobs_of
 from flask10x.alerts.messages import Text
 from flask10x.config.alerts.rules import Apprise
 from tests.e2e.service import wait_until
@@ -192,8 +193,8 @@ needs_apprise = pytest.mark.skipif(
 
 
 def tries(channel: Apprise, occasion: str = "entry") -> list[Try]:
-    envelope = Envelope(key="1-1", occasion=occasion, text=TEXT)
-    started = [Try(job) for job in jobs_of(channel, envelope, 0)]
+    message = {"id": "1-1", "occasion": occasion, **asdict(TEXT)}
+    started = [Try(job) for job in jobs_of(channel, message, 0)]
     wait_until(
         lambda: sum(attempt.look() for attempt in started) == len(started),
         WITHIN_SEC,
@@ -412,10 +413,10 @@ def test_apprise_does_not_reach_this_machine_either(receiver: Receiver, tmp_path
     file.write_text(f"json://localhost:{receiver.port}/\n")
     file.chmod(0o600)
     text = Text(title="t", body="b")
-    envelope = Envelope(key="1", occasion="test", text=text)
+    message = {"id": "1", "occasion": "test", **asdict(text)}
     for loopback, trouble in ((False, "host"), (True, "")):
         channel = Apprise(name="x", urls_file=str(file), loopback=loopback)
-        (started,) = (Try(job) for job in jobs_of(channel, envelope, 0))
+        (started,) = (Try(job) for job in jobs_of(channel, message, 0))
         wait_until(started.look, 60, "the try has ended")
         assert started.trouble == trouble
     assert len(receiver.received) == 1
