@@ -69,7 +69,9 @@ class AlertState:
         """The active alerts, in the order of their entry; never raises and hardly ever waits."""
         stamp = stamp_of(self._path)
         with self._lock:
-            if stamp != self._stamp and not self._rests():
+            since_ms = self._troubled_ms
+            rests = since_ms is not None and clock.monotonic_ms() - since_ms < TROUBLE_MS
+            if stamp != self._stamp and not rests:
                 self._read(stamp)
             return self._current
 
@@ -90,10 +92,6 @@ class AlertState:
             finally:
                 connection.exec_driver_sql("ROLLBACK")
 
-    def _rests(self) -> bool:
-        since_ms = self._troubled_ms
-        return since_ms is not None and clock.monotonic_ms() - since_ms < TROUBLE_MS
-
     def _read(self, stamp: Stamp) -> None:
         try:
             with self.reading() as connection:
@@ -108,20 +106,19 @@ class AlertState:
 
 def stamp_of(path: Path) -> Stamp:
     """The stamp of a file of SQLite, which changes with each commit."""
-    return tuple(_part_of(file) for file in (path, beside(path, WAL)))
+    parts: list[tuple[int, int, int, int] | None] = []
+    for file in (path, beside(path, WAL)):
+        try:
+            status = file.stat()
+        except OSError:
+            parts.append(None)
+            continue
+        stamp = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        # A reader makes an empty WAL where there is none.
+        parts.append(stamp if status.st_size else None)
+    return tuple(parts)
 
 
 def newest_ms(stamp: Stamp) -> int:
     """When the file was written to last, in UTC epoch milliseconds; 0 without one."""
     return max((part[3] // NS_PER_MS for part in stamp if part), default=0)
-
-
-def _part_of(path: Path) -> tuple[int, int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    # A reader makes an empty WAL where there is none.
-    if not status.st_size:
-        return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -127,7 +127,9 @@ def follow(
     changed = False
     for key, alert in local.items():
         if key not in shared:
-            _end(connection, alert, now_ms)
+            ending = update(state_file.alerts).where(_alerts.id == alert.id)
+            ended_ms = max(now_ms, alert.firing_since_ms)
+            connection.execute(ending.values(ended_ms=ended_ms, ended="recovered"))
             changed = True
     for key, common in shared.items():
         has_ended = key not in local and common.ended_ms is not None
@@ -141,7 +143,10 @@ def follow(
             changed = True
         _note_notified(connection, alert_id, common, now_ms)
     unsettled = [key for key, common in shared.items() if takes_over and not common.is_settled]
-    _drop_waiting(connection, unsettled, now_ms)
+    elsewhere = tuple_(_alerts.rule, _alerts.subject).not_in(unsettled)
+    of_shared = select(_alerts.id).where(_alerts.kind.in_(KINDS), elsewhere)
+    is_of_shared = _messages.alert_id.in_(of_shared)
+    state_file.settle_waiting(connection, "dropped", now_ms, is_of_shared)
     return changed
 
 
@@ -186,12 +191,6 @@ def _local(connection: Connection, now_ms: int) -> dict[Key, Alert]:
     return {(alert.rule, alert.subject): alert for alert in active if alert.kind in KINDS}
 
 
-def _end(connection: Connection, alert: Alert, now_ms: int) -> None:
-    ended_ms = max(now_ms, alert.firing_since_ms)
-    ending = update(state_file.alerts).where(_alerts.id == alert.id)
-    connection.execute(ending.values(ended_ms=ended_ms, ended="recovered"))
-
-
 def _insert(connection: Connection, alert: SharedAlert) -> int:
     values = asdict(alert)
     del values["ended_ms"], values["ways"]
@@ -218,11 +217,3 @@ def _has(connection: Connection, alert: SharedAlert) -> bool:
     query = select(_alerts.id).where(_alerts.rule == alert.rule, _alerts.subject == alert.subject)
     query = query.where(_alerts.entered_ms == alert.entered_ms)
     return connection.execute(query).first() is not None
-
-
-def _drop_waiting(connection: Connection, but: Collection[Key], now_ms: int) -> None:
-    shared = select(_alerts.id).where(
-        _alerts.kind.in_(KINDS), tuple_(_alerts.rule, _alerts.subject).not_in(but)
-    )
-    of_shared = _messages.alert_id.in_(shared)
-    state_file.settle_waiting(connection, "dropped", now_ms, of_shared)

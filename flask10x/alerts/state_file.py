@@ -25,15 +25,15 @@ from sqlalchemy import (
     Integer,
     MetaData,
     QueuePool,
-    Row,
-    Select,
     Table,
     Text,
+    UnaryExpression,
     and_,
     create_engine,
     delete,
-    event,
+    false,
     select,
+    true,
     update,
 )
 
@@ -210,46 +210,46 @@ class StateFile:
             return self._engine
 
     def _open(self) -> Engine:
-        _make(self.path)
+        # Only a new file is opened here: closing another one would drop SQLite's locks in this
+        # process (https://www.sqlite.org/howtocorrupt.html, 2.2). SQLite raises other errors later.
+        with suppress(OSError):
+            descriptor = disk.private(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            disk.leave_to_owner(descriptor, self.path.parent)
+            os.close(descriptor)
         engine = create_engine(
             "sqlite://",
-            creator=lambda: driver.connect(self.path, "mode=rwc", self._busy_timeout_sec),
+            creator=self._connect,
             isolation_level="AUTOCOMMIT",
             # The URL is that of a database in memory, for which each thread would get its own.
             poolclass=QueuePool,
             pool_size=1,
             max_overflow=-1,
         )
-        event.listen(engine, "connect", _prepare)
         try:
             with engine.connect() as connection:
-                _make_tables(connection)
+                version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+                # Setting it to the same value writes to the card, too.
+                if version != VERSION:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                    metadata.create_all(connection)
+                    connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
+                    connection.exec_driver_sql("COMMIT")
         except BaseException:
             engine.dispose()
             raise
         self._identity = _identity_of(self.path)
         return engine
 
-
-def _make(path: Path) -> None:
-    """Create an empty file unless one exists; other errors are raised by SQLite later."""
-    # Only a new file is opened here: closing another one would drop SQLite's locks in this process
-    # (https://www.sqlite.org/howtocorrupt.html, 2.2).
-    with suppress(OSError):
-        descriptor = disk.private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        disk.leave_to_owner(descriptor, path.parent)
-        os.close(descriptor)
-
-
-def _make_tables(connection: Connection) -> None:
-    version = "PRAGMA user_version"
-    # Setting it to the same value writes to the card, too.
-    if connection.exec_driver_sql(version).scalar_one() == VERSION:
-        return
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-    metadata.create_all(connection)
-    connection.exec_driver_sql(f"{version} = {VERSION}")
-    connection.exec_driver_sql("COMMIT")
+    def _connect(self) -> driver.Driver:
+        connection = driver.connect(self.path, "mode=rwc", self._busy_timeout_sec)
+        # As in the database: a lone commit writes whole pages (docs/decisions/0006). It only takes
+        # effect when the file is created.
+        connection.execute("PRAGMA page_size = 512")
+        connection.execute("PRAGMA journal_mode = WAL")
+        # A message whose state is lost in a power cut would be sent again.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
 
 
 def _identity_of(path: Path) -> tuple[int, int] | None:
@@ -258,16 +258,6 @@ def _identity_of(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _prepare(connection: driver.Driver, _record: object) -> None:
-    # As in the database: a lone commit writes whole pages (docs/decisions/0006). It only takes
-    # effect when the file is created.
-    connection.execute("PRAGMA page_size = 512")
-    connection.execute("PRAGMA journal_mode = WAL")
-    # A message whose state is lost in a power cut would be sent again.
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
 
 
 log = logging.getLogger(__name__)
@@ -290,9 +280,6 @@ def put_aside(file: StateFile, error: BaseException, moment: str) -> Path:
     return aside
 
 
-_muting = and_(mutes.c.rule == alerts.c.rule, mutes.c.subject == alerts.c.subject)
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mute:
     """No message about a rule and a subject is sent until then (UTC epoch milliseconds)."""
@@ -304,8 +291,7 @@ class Mute:
 
 def active(connection: Connection, now_ms: int) -> list[Alert]:
     """Return the active alerts, the newest first, with the mutes that hold at `now_ms`."""
-    query = _with_mutes().where(alerts.c.ended_ms.is_(None))
-    return [_alert(row, now_ms) for row in connection.execute(query)]
+    return _alerts(connection, alerts.c.ended_ms.is_(None), now_ms=now_ms)
 
 
 def past(connection: Connection, before_id: int | None = None, limit: int = 50) -> list[Alert]:
@@ -313,49 +299,89 @@ def past(connection: Connection, before_id: int | None = None, limit: int = 50) 
 
     They have no mutes here, nor do those of `between` and `by_id`.
     """
-    query = _with_mutes().where(alerts.c.ended_ms.is_not(None)).limit(limit)
-    if before_id is not None:
-        query = query.where(alerts.c.id < before_id)
-    return [_alert(row) for row in connection.execute(query)]
+    is_before = true() if before_id is None else alerts.c.id < before_id
+    return _alerts(connection, alerts.c.ended_ms.is_not(None), is_before, limit=limit)
 
 
 def between(connection: Connection, start_ms: int, end_ms: int, limit: int = 1000) -> list[Alert]:
     """Return the alerts that were active within this range, the newest first."""
     ended_ms = alerts.c.ended_ms
     is_within = alerts.c.since_ms < end_ms, ended_ms.is_(None) | (ended_ms > start_ms)
-    query = _with_mutes().where(*is_within).limit(limit)
-    return [_alert(row) for row in connection.execute(query)]
+    return _alerts(connection, *is_within, limit=limit)
 
 
 def by_id(connection: Connection, ids: Collection[int]) -> dict[int, Alert]:
     """Return the alerts that exist among these ids."""
-    query = _with_mutes().where(alerts.c.id.in_(ids))
-    return {row.id: _alert(row) for row in connection.execute(query)}
+    return {alert.id: alert for alert in _alerts(connection, alerts.c.id.in_(ids))}
+
+
+def _alerts(
+    connection: Connection,
+    *which: ColumnElement[bool],
+    now_ms: int | None = None,
+    limit: int | None = None,
+) -> list[Alert]:
+    is_same = and_(mutes.c.rule == alerts.c.rule, mutes.c.subject == alerts.c.subject)
+    holds = false() if now_ms is None else mutes.c.until_ms > now_ms
+    query = select(alerts, mutes.c.until_ms.label("muted_until_ms"))
+    query = query.outerjoin(mutes, is_same & holds).where(*which)
+    rows = connection.execute(query.order_by(alerts.c.id.desc()).limit(limit)).mappings()
+    return [
+        Alert(
+            firing_since_ms=row.pop("entered_ms"),
+            facts=_facts(row.pop("facts")),
+            end_facts=_facts(row.pop("end_facts")),
+            **row,
+        )
+        for row in map(dict, rows)
+    ]
+
+
+def _facts(text: str) -> dict[str, Any]:
+    """The facts; none where a card has changed a byte, which SQLite does not notice."""
+    with suppress(ValueError):
+        facts = json.loads(text)
+        if isinstance(facts, dict):
+            return facts
+    return {}
 
 
 def messages_of(connection: Connection, alert_ids: Sequence[int]) -> dict[int, list[AlertMessage]]:
     """Return the messages of each of these alerts, in the order in which they were created."""
-    of_alerts = _with_rule().where(messages.c.alert_id.in_(alert_ids)).order_by(messages.c.id)
     by_alert: dict[int, list[AlertMessage]] = {number: [] for number in alert_ids}
-    for message in _messages(connection, of_alerts):
-        if message.alert_id is not None:
-            by_alert[message.alert_id].append(message)
+    is_of_them = messages.c.alert_id.in_(alert_ids)
+    for message in _messages(connection, is_of_them, order=messages.c.id.asc()):
+        by_alert[message.alert_id or 0].append(message)
     return by_alert
 
 
 def troubled(connection: Connection, limit: int = 50) -> list[AlertMessage]:
     """Return the messages whose last try failed or that were given up, the newest first."""
     c = messages.c
-    failing = and_(c.state == "waiting", c.trouble != "")
-    which = _with_rule().where(failing | (c.state == "given_up"))
-    return _messages(connection, which.order_by(c.id.desc()).limit(limit))
+    has_failed = and_(c.state == "waiting", c.trouble != "") | (c.state == "given_up")
+    return _messages(connection, has_failed, order=c.id.desc(), limit=limit)
 
 
 def waiting(connection: Connection, channel: str, limit: int) -> list[AlertMessage]:
     """Return the first waiting messages of a channel, in the order in which they were created."""
     c = messages.c
-    which = _with_rule().where(c.state == "waiting", c.way == channel)
-    return _messages(connection, which.order_by(c.id).limit(limit))
+    is_waiting = and_(c.state == "waiting", c.way == channel)
+    return _messages(connection, is_waiting, order=c.id.asc(), limit=limit)
+
+
+def _messages(
+    connection: Connection,
+    which: ColumnElement[bool],
+    *,
+    order: UnaryExpression[int],
+    limit: int | None = None,
+) -> list[AlertMessage]:
+    query = select(messages, alerts.c.rule).outerjoin(alerts, alerts.c.id == messages.c.alert_id)
+    rows = connection.execute(query.where(which).order_by(order).limit(limit)).mappings()
+    return [
+        AlertMessage(channel=row.pop("way"), rule=row.pop("rule") or "", **row)
+        for row in map(dict, rows)
+    ]
 
 
 def settle_waiting(
@@ -378,42 +404,6 @@ def muted(connection: Connection, now_ms: int, table: Table = mutes) -> list[Mut
     query = select(c.rule, c.subject, c.until_ms).where(c.until_ms > now_ms)
     rows = connection.execute(query.order_by(c.rule, c.subject))
     return [Mute(**row._mapping) for row in rows]
-
-
-def _with_mutes() -> Select[Any]:
-    return select(alerts, mutes.c.until_ms).outerjoin(mutes, _muting).order_by(alerts.c.id.desc())
-
-
-def _alert(row: Row[Any], now_ms: int | None = None) -> Alert:
-    values = dict(row._mapping)
-    until_ms = values.pop("until_ms")
-    is_muted = None not in (until_ms, now_ms) and until_ms > now_ms
-    return Alert(
-        firing_since_ms=values.pop("entered_ms"),
-        facts=_facts(values.pop("facts")),
-        end_facts=_facts(values.pop("end_facts")),
-        muted_until_ms=until_ms if is_muted else None,
-        **values,
-    )
-
-
-def _facts(text: str) -> dict[str, Any]:
-    """The facts; none where a card has changed a byte, which SQLite does not notice."""
-    with suppress(ValueError):
-        facts = json.loads(text)
-        if isinstance(facts, dict):
-            return facts
-    return {}
-
-
-def _with_rule() -> Select[Any]:
-    is_alert = alerts.c.id == messages.c.alert_id
-    return select(messages, alerts.c.rule).outerjoin_from(messages, alerts, is_alert)
-
-
-def _messages(connection: Connection, query: Select[Any]) -> list[AlertMessage]:
-    rows = (dict(row) for row in connection.execute(query).mappings())
-    return [AlertMessage(channel=row.pop("way"), rule=row.pop("rule") or "", **row) for row in rows]
 
 
 def mute(connection: Connection, rule: str, subject: str, until_ms: int) -> None:

@@ -5,11 +5,12 @@ that is killed in between sends none or all of them, and the next one continues 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import tzinfo
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from flask10x.alerts import state_file
@@ -67,7 +68,7 @@ class Routing:
 def changes(
     active: Active,
     verdicts: Iterable[Verdict],
-    unwatched: Iterable[Alert],
+    unwatched: Collection[Alert],
     due: Iterable[Alert],
     now_ms: int,
 ) -> Changes:
@@ -79,33 +80,29 @@ def changes(
     newest: dict[tuple[str, str], Verdict] = {}
     for verdict in verdicts:
         newest.setdefault((verdict.rule, verdict.subject), verdict)
-    unwatched_by_key = {(alert.rule, alert.subject): alert for alert in unwatched}
-    ended = [
-        replace(alert, ended_ms=now_ms, ended="unwatched") for alert in unwatched_by_key.values()
-    ]
+    unwatched_keys = {(alert.rule, alert.subject) for alert in unwatched}
+    ended = [replace(alert, ended_ms=now_ms, ended="unwatched") for alert in unwatched]
     firing = []
     for key, verdict in newest.items():
         alert = active.get(key)
         if verdict.is_firing and alert is None:
-            firing.append(_fired(verdict, now_ms))
-        elif verdict.is_firing is False and alert is not None and key not in unwatched_by_key:
+            firing.append(
+                Alert(
+                    rule=verdict.rule,
+                    kind=verdict.kind,
+                    subject=verdict.subject,
+                    # A clock that was set back meanwhile must not let it begin after it fires.
+                    since_ms=min(verdict.since_ms, now_ms),
+                    firing_since_ms=now_ms,
+                    facts=verdict.facts,
+                    reminded_ms=now_ms,
+                )
+            )
+        elif verdict.is_firing is False and alert and key not in unwatched_keys:
             facts = verdict.facts
             ended.append(replace(alert, ended_ms=now_ms, ended="recovered", end_facts=facts))
     ended_ids = {alert.id for alert in ended}
     return Changes(tuple(firing), tuple(ended), tuple(a for a in due if a.id not in ended_ids))
-
-
-def _fired(verdict: Verdict, now_ms: int) -> Alert:
-    return Alert(
-        rule=verdict.rule,
-        kind=verdict.kind,
-        subject=verdict.subject,
-        # A clock that was set back meanwhile must not let it begin after it fires.
-        since_ms=min(verdict.since_ms, now_ms),
-        firing_since_ms=now_ms,
-        facts=verdict.facts,
-        reminded_ms=now_ms,
-    )
 
 
 def watched(alerts: Alerts, stations: Stations) -> frozenset[tuple[str, Kind, str]]:
@@ -169,22 +166,17 @@ class _Step:
 
     def end(self, alert: Alert) -> None:
         """End an alert, unless another process has ended it."""
-        ending = (
-            update(state_file.alerts)
-            .where(*_is_active(alert))
-            .values(
-                ended_ms=func.max(self.now_ms, _alerts.entered_ms),
-                ended=alert.ended,
-                end_facts=_json(alert.end_facts),
-            )
-            .returning(_alerts.id)
+        alert_id = self._changed(
+            alert,
+            ended_ms=func.max(self.now_ms, _alerts.entered_ms),
+            ended=alert.ended,
+            end_facts=_json(alert.end_facts),
         )
-        alert_id = self.connection.execute(ending).scalar_one_or_none()
         if alert_id is None:
             return
         if alert.ended == "unwatched":
-            of_it = _messages.alert_id == alert_id
-            state_file.settle_waiting(self.connection, "dropped", self.now_ms, of_it)
+            is_of_it = _messages.alert_id == alert_id
+            state_file.settle_waiting(self.connection, "dropped", self.now_ms, is_of_it)
             return
         # The channels that were notified that it fires are notified of its end, whatever channels
         # the rule names since.
@@ -194,19 +186,28 @@ class _Step:
 
     def remind(self, alert: Alert) -> None:
         """Write a reminder, with its messages unless the alert is muted."""
-        reminded = (
-            update(state_file.alerts).where(*_is_active(alert)).values(reminded_ms=self.now_ms)
-        )
-        alert_id = self.connection.execute(reminded.returning(_alerts.id)).scalar_one_or_none()
+        alert_id = self._changed(alert, reminded_ms=self.now_ms)
         if alert_id is None or self._is_muted(alert):
             return
         # Without a network the message that waits already says the same.
         waiting = _channels(self.connection, alert_id, "waiting")
-        channels = [
-            channel for channel in self.routing.channels(alert.rule) if channel not in waiting
-        ]
+        channels = [name for name in self.routing.channels(alert.rule) if name not in waiting]
         self.notify(alert_id, alert, "reminder", channels)
-        _forget_reminders(self.connection, alert_id, self.now_ms)
+        is_of_it = _messages.alert_id == alert_id, _messages.occasion == "reminder"
+        is_old = _messages.created_ms < self.now_ms - REMINDERS_KEPT_MS
+        _forget_messages(self.connection, *is_of_it, is_old, _messages.state != "waiting")
+
+    def _changed(self, alert: Alert, **values: Any) -> int | None:
+        """Change an active alert and return its id; None if another process has changed it."""
+        # Not by its id, which an alert that is not written yet does not have.
+        row = update(state_file.alerts).where(
+            _alerts.rule == alert.rule,
+            _alerts.subject == alert.subject,
+            _alerts.ended_ms.is_(None),
+            _alerts.reminded_ms == alert.reminded_ms,
+        )
+        changed = self.connection.execute(row.values(values).returning(_alerts.id))
+        return changed.scalar_one_or_none()
 
     def notify(
         self, alert_id: int, about: Alert, occasion: Occasion, channels: Iterable[str]
@@ -228,16 +229,6 @@ class _Step:
 
     def _is_muted(self, alert: Alert) -> bool:
         return state_file.is_muted(self.connection, alert.rule, alert.subject, self.now_ms)
-
-
-def _is_active(alert: Alert) -> tuple[ColumnElement[bool], ...]:
-    # Not by its id, which an alert that is not written yet does not have.
-    return (
-        _alerts.rule == alert.rule,
-        _alerts.subject == alert.subject,
-        _alerts.ended_ms.is_(None),
-        _alerts.reminded_ms == alert.reminded_ms,
-    )
 
 
 def row_of(alert: Alert) -> dict[str, str | int]:
@@ -263,17 +254,10 @@ def _channels(connection: Connection, alert_id: int, *states: MessageState) -> s
     return set(connection.execute(query).scalars())
 
 
-def _forget_reminders(connection: Connection, alert_id: int, now_ms: int) -> None:
-    """Delete old reminders of an active alert; a new one has just been created, or waits."""
-    is_old = _messages.created_ms < now_ms - REMINDERS_KEPT_MS, _messages.state != "waiting"
-    of_it = _messages.alert_id == alert_id, _messages.occasion == "reminder"
-    _forget_messages(connection, and_(*of_it, *is_old))
-
-
-def _forget_messages(connection: Connection, which: ColumnElement[bool]) -> None:
-    ids = select(_messages.id).where(which)
+def _forget_messages(connection: Connection, *which: ColumnElement[bool]) -> None:
+    ids = select(_messages.id).where(*which)
     connection.execute(delete(state_file.taken).where(state_file.taken.c.message_id.in_(ids)))
-    connection.execute(delete(state_file.messages).where(which))
+    connection.execute(delete(state_file.messages).where(*which))
 
 
 def _forget_oldest(connection: Connection) -> None:
