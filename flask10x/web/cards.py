@@ -15,7 +15,7 @@ from flask10x.readings.derived import derived_by_station
 from flask10x.readings.numbers import NO_VALUE, rounded
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.readings.times import SECOND_MS, is_date, iso_text, local_text
-from flask10x.runtime.station_watch import silence_of
+from flask10x.runtime.station_watch import inactive_sec, silence_of
 from flask10x.runtime.store import Store
 from flask10x.translation import Translation
 from flask10x.web.alert_state import state
@@ -48,23 +48,33 @@ def latest(
 
     With `raw` the newest reading is as it was stored, also one that is hidden.
     """
-    silent = state().current().silent
     return [
         Latest(
             station=station,
-            silence=silence_of(
-                station,
-                view.last_received[station.endpoint],
-                store.settings,
-                store.gauges,
-                is_alerted=station.endpoint in silent,
-            ),
+            silence=silence_now(station, view.last_received[station.endpoint], store),
             row=newest.row,
             older=newest.older,
             derived=newest.derived,
         )
         for station, newest in zip(stations, newest_readings(view, stations, raw=raw), strict=True)
     ]
+
+
+def silence_now(station: Station, last: int | None, store: Store) -> SilenceVerdict:
+    """Return whether a station is silent now; `last` is when its newest stored reading came."""
+    is_alerted = station.endpoint in state().current().silent
+    return silence_of(station, last, store.settings, store.gauges, is_alerted=is_alerted)
+
+
+def inactivity_sec(store: Store, last: Mapping[str, int | None]) -> dict[str, int | None]:
+    """Return for how many seconds each station has sent nothing; None if it never has.
+
+    `last` is what the database knows of it, and may lack stations.
+    """
+    return {
+        endpoint: inactive_sec(store.gauges.station(endpoint).last_received_ms, last.get(endpoint))
+        for endpoint in store.settings.stations.by_endpoint
+    }
 
 
 # The sign of a degree and of a percentage is written closer to its number than a unit of letters.

@@ -1,6 +1,5 @@
 """The probes: does the process answer, can it store, and its numbers (contract, section 2)."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
@@ -13,11 +12,11 @@ from flask10x.readings.stations import Stations
 from flask10x.readings.times import local_text
 from flask10x.recording import entry, rejected
 from flask10x.runtime import periodic_tasks
-from flask10x.runtime.station_watch import inactive_sec
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.system.clock import monotonic_ms
 from flask10x.web import context, files, prometheus
+from flask10x.web.cards import inactivity_sec
 from flask10x.web.missing import unavailable
 from flask10x.web.page import Routes
 from flask10x.web.read_errors import UNREADABLE, not_now
@@ -95,14 +94,19 @@ def _as_json() -> tuple[Response, int]:
             errors = counters.write_errors(connection, store.settings, store.gauges.errors_total())
     except UNREADABLE as error:
         return jsonify(error="database unavailable", reason=reason_of(error)), 503
+    zone = store.settings.zone
     answer: dict[str, Any] = {
         "queue_length": store.queues.length(),
         "queue_warn_threshold": store.settings.queue_warn_threshold,
         "write_success_total": stored,
         "write_error_total": errors,
         "inactivity_warn_threshold_sec": store.settings.inactivity_warn_sec,
+        "last_received": {
+            name: None if at is None else local_text(at, zone) for name, at in last.items()
+        },
+        "inactivity_seconds": inactivity_sec(store, last),
     }
-    return jsonify(_of_host(store) | answer | _silence(store, last)), 200
+    return jsonify(_of_host(store) | answer), 200
 
 
 def _oldest_sec(store: Store) -> float | None:
@@ -154,25 +158,4 @@ def _warnings(stations: Stations, counted: dict[str, int]) -> dict[str, dict[str
             for measurement in station.measurements
         }
         for station in stations.all
-    }
-
-
-def _silence(store: Store, last: Mapping[str, int | None]) -> dict[str, dict[str, Any]]:
-    zone = store.settings.zone
-    return {
-        "last_received": {
-            name: None if at is None else local_text(at, zone) for name, at in last.items()
-        },
-        "inactivity_seconds": inactivity_sec(store, last),
-    }
-
-
-def inactivity_sec(store: Store, last: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Return for how many seconds each station has sent nothing; None if it never has.
-
-    `last` is what the database knows of it, and may lack stations.
-    """
-    return {
-        endpoint: inactive_sec(store.gauges.station(endpoint).last_received_ms, last.get(endpoint))
-        for endpoint in store.settings.stations.by_endpoint
     }

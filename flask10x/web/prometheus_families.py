@@ -9,7 +9,7 @@ import logging
 import platform
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -28,7 +28,7 @@ from flask10x.database.dialects import last_id
 from flask10x.database.paths import WAL, beside, database_path
 from flask10x.database.sqlite import connections
 from flask10x.errors import DatabaseUnreachable, QueryError
-from flask10x.health import copies as copies_of
+from flask10x.health import copies
 from flask10x.health.database import server_state
 from flask10x.health.disk import room
 from flask10x.history.pages import EndOfRange, end_rows
@@ -36,7 +36,6 @@ from flask10x.history.view import View
 from flask10x.readings.times import SECOND_MS
 from flask10x.recording import rejected
 from flask10x.runtime import periodic_tasks
-from flask10x.runtime.station_watch import silence_of
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.system import disk
@@ -44,7 +43,7 @@ from flask10x.system.clock import monotonic_ms, now_ms
 from flask10x.system.gauges import Gauges, Histogram
 from flask10x.web import context
 from flask10x.web.alert_state import state
-from flask10x.web.probes import inactivity_sec
+from flask10x.web.cards import inactivity_sec, silence_now
 from flask10x.web.read_errors import UNREADABLE
 
 log = logging.getLogger(__name__)
@@ -52,6 +51,14 @@ log = logging.getLogger(__name__)
 # The folder of backups may be on a computer that is gone; then one thread may wait for it, not all.
 _looks_at_backups = threading.Lock()
 BACKUPS_WITHIN_SEC = 1.0
+PREFIX = "flask10x_"
+US_A_SECOND = 1_000_000
+# The last value of a station that has ended would be a straight line in every graph, and an alert
+# on it would never end. Slow stations send every quarter of an hour or so.
+VALUE_FOR_SEC = 3600
+
+Numbers = float | Mapping[Any, float]
+"""One number, or one for each value of a label, or for each set of values of several labels."""
 
 
 class ScrapedNumbers(Collector):
@@ -63,35 +70,31 @@ class ScrapedNumbers(Collector):
         self._parts: dict[str, float] = {}
 
     def collect(self) -> Iterator[Metric]:
-        """Each family once; raises nothing that a database or a disk raises."""
-        store = self._store
-        host = engines.of(store.settings).hosts.name or ""
-        yield from of_host(host, service(store.settings, store.gauges))
+        """Yield each family once; raises nothing that a database or a disk raises."""
+        store, settings = self._store, self._store.settings
+        host = engines.of(settings).hosts.name or ""
+        yield from _of_host(host, _service(settings, store.gauges))
         if isinstance(store, Store):
-            yield from of_host(host, queue(store))
-            stored = self._part("database", lambda: _stored(store))
-            yield from stored or stations(store, {})
-            yield from self._part("disk", lambda: database(store.settings))
+            yield from _of_host(host, _queue(store))
+            yield from self._part("database", lambda: _stored(store)) or _stations(store, {})
+            yield from self._part("disk", lambda: _database(settings))
             if store.database.server is not None:
-                yield from self._part("server", lambda: server(store))
-            yield from self._part("backups", lambda: _backup(store))
-            yield from self._part("replica", lambda: replica(store.settings))
-            yield from self._part("copies", lambda: copies(store.settings))
+                yield from self._part("server", lambda: _server(store))
+            yield from self._part("backups", lambda: _backup(settings))
+            yield from self._part("replica", lambda: _replica(settings))
+            yield from self._part("copies", lambda: _copies(settings))
         else:
             # The folder may be below the mount point of the disk that is missing.
             self._parts["database"] = 0
-        yield from self._alerts()
-        text = "1 for each part of this answer that could be found out, else 0."
-        yield gauge_of_each("scrape_part_success", text, "part", self._parts)
-
-    def _alerts(self) -> Iterator[Metric]:
         file = state().current()
         self._parts["alerts"] = int(not file.trouble)
         if not file.trouble:
-            yield from alerts(self._store.settings.alerts, file.active)
+            yield from _alerts(settings.alerts, file.active)
+        text = "1 for each part of this answer that could be found out, else 0."
+        yield gauge("scrape_part_success", text, self._parts, "part")
 
     def _part(self, name: str, look: Callable[[], Iterable[Metric]]) -> list[Metric]:
-        """What it finds; nothing when it can't be found out."""
+        """Return what it finds; nothing when it can't be found out."""
         try:
             families = list(look())
         except (*UNREADABLE, DatabaseUnreachable, QueryError, OSError) as error:
@@ -103,71 +106,32 @@ class ScrapedNumbers(Collector):
         return families
 
 
-def _stored(store: Store) -> Iterator[Metric]:
-    """What one state of the database has; raises QueryTooLong, or `read_errors.UNREADABLE`."""
-    with store.database.promptly(), store.database.query() as connection:
-        view = context.view_of(connection)
-        yield from totals(store, view)
-        yield from stations(store, view.last_received)
-        yield from values(store, view)
+def gauge(name: str, text: str, values: Numbers, *labels: str) -> Metric:
+    """Return numbers that rise and fall; `labels` are the names of their labels."""
+    return _with(values, GaugeMetricFamily(PREFIX + name, text, labels=labels))
 
 
-def _backup(store: Store) -> Iterator[Metric]:
-    if not _looks_at_backups.acquire(timeout=BACKUPS_WITHIN_SEC):
-        raise TimeoutError("another scrape still waits for the folder of backups")
-    try:
-        yield from backup(store.settings)
-    finally:
-        _looks_at_backups.release()
+def counter(name: str, text: str, values: Numbers, *labels: str) -> Metric:
+    """Return numbers that never fall while the service runs; the name gets `_total` at its end."""
+    return _with(values, CounterMetricFamily(PREFIX + name, text, labels=labels))
 
 
-PREFIX = "flask10x_"
-
-
-def gauge(name: str, text: str, value: float) -> Metric:
-    """One number that rises and falls."""
-    return GaugeMetricFamily(PREFIX + name, text, value=value)
-
-
-def gauge_of_each(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
-    """One for each value of a label."""
-    return gauges(
-        name, text, (label,), {(own_label,): value for own_label, value in values.items()}
-    )
-
-
-def gauges(
-    name: str, text: str, labels: Sequence[str], values: Mapping[tuple[str, ...], float]
-) -> Metric:
-    """One for each set of values of several labels, in the order of their names."""
-    family = GaugeMetricFamily(PREFIX + name, text, labels=labels)
-    for own_labels, value in values.items():
-        family.add_metric(own_labels, value)
-    return family
-
-
-def counter(name: str, text: str, value: float) -> Metric:
-    """One number that never falls while the service runs; its name gets `_total` at its end."""
-    return CounterMetricFamily(PREFIX + name, text, value=value)
-
-
-def counter_of_each(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
-    """One for each value of a label."""
-    family = CounterMetricFamily(PREFIX + name, text, labels=[label])
-    for own_label, value in values.items():
-        family.add_metric([own_label], value)
+def _with(values: Numbers, family: GaugeMetricFamily | CounterMetricFamily) -> Metric:
+    numbers = values if isinstance(values, Mapping) else {(): values}
+    for own_labels, value in numbers.items():
+        family.add_metric([own_labels] if isinstance(own_labels, str) else own_labels, value)
     return family
 
 
 def histogram(name: str, text: str, counted: Histogram, unit: int = 1) -> Metric:
-    """Bounds and sum are divided by `unit`."""
+    """Return a histogram whose bounds and sum are divided by `unit`."""
     bounds = [str(bound / unit) for bound in counted.bounds]
     buckets = [*zip([*bounds, "+Inf"], map(float, counted.at_most), strict=True)]
     return HistogramMetricFamily(PREFIX + name, text, buckets=buckets, sum_value=counted.sum / unit)
 
 
-def of_host(host: str, families: Iterable[Metric]) -> Iterator[Metric]:
-    """The same, with the host as a label of each number where there may be several hosts."""
+def _of_host(host: str, families: Iterable[Metric]) -> Iterator[Metric]:
+    """Yield the same, with the host as a label of each number where there may be several hosts."""
     for family in families:
         if host:
             family.samples = [
@@ -176,21 +140,16 @@ def of_host(host: str, families: Iterable[Metric]) -> Iterator[Metric]:
         yield family
 
 
-US_A_SECOND = 1_000_000
-
-
-def service(settings: Settings, shared: Gauges) -> Iterator[Metric]:
+def _service(settings: Settings, shared: Gauges) -> Iterator[Metric]:
     """What the service is, how it is, and what its workers have counted since it started."""
+    stations = settings.stations
     versions = (flask10x.__version__, platform.python_version(), connections.version())
     text = "The versions that run, as labels; always 1."
-    yield gauges("build_info", text, ("version", "python", "sqlite"), {versions: 1})
-    labels: dict[tuple[str, ...], float] = {}
-    labels |= {(station.endpoint, station.label): 1 for station in settings.stations.all}
-    text = "The label of each station; always 1."
-    yield gauges("station_info", text, ("station", "label"), labels)
-    yield gauge(
-        "workers", "Worker processes that run.", sum(slot.pid != 0 for slot in shared.slots)
-    )
+    yield gauge("build_info", text, {versions: 1}, "version", "python", "sqlite")
+    names = {(station.endpoint, station.label): 1.0 for station in stations.all}
+    yield gauge("station_info", "The label of each station; always 1.", names, "station", "label")
+    running = sum(slot.pid != 0 for slot in shared.slots)
+    yield gauge("workers", "Worker processes that run.", running)
     text = "Workers that died since the service started."
     yield counter("workers_killed", text, shared.killed)
     text = "1 while nothing is written because the database is damaged."
@@ -199,33 +158,24 @@ def service(settings: Settings, shared: Gauges) -> Iterator[Metric]:
     yield gauge("storing_failing", text, int(shared.trouble()))
     text = "For how long each periodic task of the service has been failing; 0 while it works."
     failing = {name: sec or 0 for name, sec in periodic_tasks.failing_sec(shared).items()}
-    yield gauge_of_each("duty_failing_seconds", text, "duty", failing)
-    yield from _readings(settings, shared)
-    yield from _commits(shared)
-
-
-def _readings(settings: Settings, shared: Gauges) -> Iterator[Metric]:
-    totals = {name: shared.station_totals(name) for name in settings.stations.by_endpoint}
+    yield gauge("duty_failing_seconds", text, failing, "duty")
+    totals = {name: shared.station_totals(name) for name in stations.by_endpoint}
     text = "Readings taken into the queue since the service started; repeats may be among them."
     accepted = {name: total.accepted for name, total in totals.items()}
-    yield counter_of_each("readings_accepted", text, "station", accepted)
+    yield counter("readings_accepted", text, accepted, "station")
     text = "Readings with something wrong in them since the service started."
     refused = {name: total.refused for name, total in totals.items()}
-    yield counter_of_each("readings_refused", text, "station", refused)
+    yield counter("readings_refused", text, refused, "station")
     text = "Readings answered with 503 since the service started, for the sender to try again."
     turned_away = {name: total.turned_away for name, total in totals.items()}
-    yield counter_of_each("readings_turned_away", text, "station", turned_away)
-
-
-def _commits(shared: Gauges) -> Iterator[Metric]:
+    yield counter("readings_turned_away", text, turned_away, "station")
     text = "How many readings each commit has settled."
     yield histogram("commit_readings", text, shared.batch_rows.read())
     text = "How long each commit of readings took."
-    took = shared.commit_times_us.read()
-    yield histogram("commit_duration_seconds", text, took, US_A_SECOND)
+    yield histogram("commit_duration_seconds", text, shared.commit_times_us.read(), US_A_SECOND)
 
 
-def queue(store: Store) -> Iterator[Metric]:
+def _queue(store: Store) -> Iterator[Metric]:
     """What waits to be stored, in the queues of all workers."""
     yield gauge("queue_length", "Readings that wait to be stored.", store.queues.length())
     oldest_ms = store.queues.oldest_ms()
@@ -238,69 +188,59 @@ def queue(store: Store) -> Iterator[Metric]:
     yield gauge("queue_capacity", text, store.settings.write_queue_maxsize)
 
 
-# The last value of a station that has ended would be a straight line in every graph, and an alert
-# on it would never end. Slow stations send every quarter of an hour or so.
-VALUE_FOR_SEC = 3600
+def _stored(store: Store) -> Iterator[Metric]:
+    """What the database has; raises QueryTooLong, or `read_errors.UNREADABLE`.
+
+    Its counters outlive a restart of the service.
+    """
+    with store.database.promptly(), store.database.query() as connection:
+        view = context.view_of(connection)
+        yield counter("readings_stored", "Readings ever stored.", view.last_id)
+        text = "Failed commits, and readings that the database has refused."
+        errors = counters.write_errors(connection, store.settings, store.gauges.errors_total())
+        yield counter("write_errors", text, errors)
+        text = "Refused readings that were kept among the rejected ones."
+        yield counter("rejected_kept", text, last_id(connection, "rejected"))
+        text = "Kept refused readings that had to go for newer ones."
+        yield counter("rejected_evicted", text, counters.value_of(connection, rejected.EVICTED))
+        text = "Refused readings that were not kept because they came too fast."
+        yield counter("rejected_dropped", text, counters.value_of(connection, rejected.DROPPED))
+        text = "Stored readings that are in no hourly roll-up yet."
+        yield gauge("rollups_pending_readings", text, view.rollups.progress.behind)
+        if leases := store.database.hosts.holders(connection):
+            text = "Which host does what is done once for a database; always 1."
+            yield gauge("lease_holder", text, dict.fromkeys(leases.items(), 1.0), "lease", "host")
+        yield from _stations(store, view.last_received)
+        yield from _values(store, view)
 
 
-def totals(store: Store, view: View) -> Iterator[Metric]:
-    """What the database has counted; these outlive a restart of the service."""
-    connection = view.connection
-    yield counter("readings_stored", "Readings ever stored.", view.last_id)
-    text = "Failed commits, and readings that the database has refused."
-    errors = counters.write_errors(connection, store.settings, store.gauges.errors_total())
-    yield counter("write_errors", text, errors)
-    text = "Refused readings that were kept among the rejected ones."
-    yield counter("rejected_kept", text, last_id(connection, "rejected"))
-    text = "Kept refused readings that had to go for newer ones."
-    yield counter("rejected_evicted", text, counters.value_of(connection, rejected.EVICTED))
-    text = "Refused readings that were not kept because they came too fast."
-    yield counter("rejected_dropped", text, counters.value_of(connection, rejected.DROPPED))
-    text = "Stored readings that are in no hourly roll-up yet."
-    yield gauge("rollups_pending_readings", text, view.rollups.progress.behind)
-    if leases := store.database.hosts.holders(connection):
-        text = "Which host does what is done once for a database; always 1."
-        yield gauges("lease_holder", text, ("lease", "host"), dict.fromkeys(leases.items(), 1))
-
-
-def stations(store: Store, last: Mapping[str, int | None]) -> Iterator[Metric]:
+def _stations(store: Store, last: Mapping[str, int | None]) -> Iterator[Metric]:
     """When each station was heard.
 
     `last` is what the database knows of it, and may be empty: what came since the service started
     is known without.
     """
-    every_station = store.settings.stations.all
-    silence = _silence(store, last)
     text = "When the last stored reading of the station came; not there before the first."
     received = {name: at / SECOND_MS for name, at in last.items() if at is not None}
-    yield gauge_of_each("station_last_received_timestamp_seconds", text, "station", received)
+    yield gauge("station_last_received_timestamp_seconds", text, received, "station")
     text = "For how long the station has sent nothing, whatever the wall clock says."
-    yield gauge_of_each("station_inactivity_seconds", text, "station", silence)
-    alerted = state().current().silent
+    yield gauge("station_inactivity_seconds", text, _silence(store, last), "station")
     silent = {}
-    for station in every_station:
-        verdict = silence_of(
-            station,
-            last.get(station.endpoint),
-            store.settings,
-            store.gauges,
-            is_alerted=station.endpoint in alerted,
-        )
+    for station in store.settings.stations.all:
+        verdict = silence_now(station, last.get(station.endpoint), store)
         if verdict.state != "never":
             silent[station.endpoint] = int(verdict.is_missed)
     text = "1 while a station that has sent before is missed: silent for longer than its limit."
-    yield gauge_of_each("station_silent", text, "station", silent)
+    yield gauge("station_silent", text, silent, "station")
 
 
-def values(store: Store, view: View) -> Iterator[Metric]:
+def _values(store: Store, view: View) -> Iterator[Metric]:
     """The newest reading of each station that was heard in the last hour, as it was stored."""
     newest_values: dict[tuple[str, ...], float] = {}
     times: dict[str, float] = {}
-    silence = _silence(store, view.last_received)
-    rows = end_rows(
-        view, [EndOfRange(name) for name in store.settings.stations.by_endpoint], raw=True
-    )
-    for station, row in zip(store.settings.stations.all, rows, strict=True):
+    silence, stations = _silence(store, view.last_received), store.settings.stations.all
+    rows = end_rows(view, [EndOfRange(station.endpoint) for station in stations], raw=True)
+    for station, row in zip(stations, rows, strict=True):
         name = station.endpoint
         if row is None or silence.get(name, 0) > VALUE_FOR_SEC:
             continue
@@ -309,20 +249,20 @@ def values(store: Store, view: View) -> Iterator[Metric]:
             if value is not None:
                 newest_values[name, measurement.column, measurement.unit] = value
     text = "The newest value of each measurement; not there when its station is silent for an hour."
-    yield gauges("measurement_value", text, ("station", "measurement", "unit"), newest_values)
+    yield gauge("measurement_value", text, newest_values, "station", "measurement", "unit")
     text = "When the newest values of each station were measured."
-    yield gauge_of_each("measurement_timestamp_seconds", text, "station", times)
+    yield gauge("measurement_timestamp_seconds", text, times, "station")
 
 
 def _silence(store: Store, last: Mapping[str, int | None]) -> dict[str, int]:
-    """For how many seconds each station has sent nothing; without those that never did."""
+    """Return for how many seconds each station has sent nothing; without those that never did."""
     seconds = inactivity_sec(store, last).items()
     return {name: sec for name, sec in seconds if sec is not None}
 
 
-def database(settings: Settings) -> Iterator[Metric]:
+def _database(settings: Settings) -> Iterator[Metric]:
     """Sizes of the database's files and the room of their disk; raises OSError."""
-    path: Path = database_path(settings)
+    path = database_path(settings)
     free = room(path.parent)
     if engines.of(settings).is_file:
         text = "The size of the database, its WAL not included."
@@ -334,28 +274,32 @@ def database(settings: Settings) -> Iterator[Metric]:
     yield gauge("disk_size_bytes", "The size of the disk of the database.", free.total)
 
 
-def backup(settings: Settings) -> Iterator[Metric]:
+def _backup(settings: Settings) -> Iterator[Metric]:
     """The newest backup, if there is one; raises OSError."""
-    newest = copies_of.newest_backup(settings.backup_dir, settings.zone, now_ms())
-    if newest is None:
-        return
-    made_at = newest.made_at / SECOND_MS
-    yield gauge("backup_last_timestamp_seconds", "When the newest backup was begun.", made_at)
-    yield gauge("backup_last_size_bytes", "The size of the newest backup.", newest.bytes)
+    if not _looks_at_backups.acquire(timeout=BACKUPS_WITHIN_SEC):
+        raise TimeoutError("another scrape still waits for the folder of backups")
+    try:
+        newest = copies.newest_backup(settings.backup_dir, settings.zone, now_ms())
+    finally:
+        _looks_at_backups.release()
+    if newest is not None:
+        made_at = newest.made_at / SECOND_MS
+        yield gauge("backup_last_timestamp_seconds", "When the newest backup was begun.", made_at)
+        yield gauge("backup_last_size_bytes", "The size of the newest backup.", newest.bytes)
 
 
-def replica(settings: Settings) -> Iterator[Metric]:
+def _replica(settings: Settings) -> Iterator[Metric]:
     """How far the replica is, if there is one; raises OSError."""
-    found = copies_of.replica(settings)
-    if found is None:
+    replica = copies.replica(settings)
+    if replica is None:
         return
-    yield gauge("replica_running", "1 while Litestream answers.", int(found.is_running))
-    if found.synced_at is not None:
+    yield gauge("replica_running", "1 while Litestream answers.", int(replica.is_running))
+    if replica.synced_at is not None:
         text = "When the replica last had everything that was stored."
-        yield gauge("replica_synced_timestamp_seconds", text, found.synced_at / SECOND_MS)
+        yield gauge("replica_synced_timestamp_seconds", text, replica.synced_at / SECOND_MS)
 
 
-def copies(settings: Settings) -> Iterator[Metric]:
+def _copies(settings: Settings) -> Iterator[Metric]:
     """What `flask10x verify` has found last, if it ever ran; raises OSError."""
     result = verified.last_result(settings)
     if result is None:
@@ -367,17 +311,17 @@ def copies(settings: Settings) -> Iterator[Metric]:
         name: sum(name in each.wrong for each in result.open) for name in verified.COPIES
     }
     wrong["unknown"] = sum(not each.wrong for each in result.open)
-    yield gauge_of_each("verify_differences", text, "wrong", wrong)
+    yield gauge("verify_differences", text, wrong, "wrong")
 
 
-def server(store: Store) -> Iterator[Metric]:
+def _server(store: Store) -> Iterator[Metric]:
     """The size of the database, and how far its standbys are; raises DatabaseUnreachable."""
-    state = server_state(store.settings, store.database)
-    if state is None:
+    server = server_state(store.settings, store.database)
+    if server is None:
         return
-    primary = state.primary
+    primary = server.primary
     if primary is None:
-        raise DatabaseUnreachable(state.reason)
+        raise DatabaseUnreachable(server.reason)
     yield gauge("database_size_bytes", "The size of the database.", primary.database_bytes)
     text = "Standbys that the server knows of."
     yield gauge("database_standbys", text, len(primary.standbys))
@@ -385,17 +329,13 @@ def server(store: Store) -> Iterator[Metric]:
         return
     text = "Standbys that have what is committed synchronously."
     yield gauge("database_synchronous_standbys", text, primary.synchronous)
-    text = "What is not yet on the disk of each standby."
-    lags = {
-        standby.name: standby.lag_bytes
-        for standby in primary.standbys
-        if standby.lag_bytes is not None
-    }
+    lags = {each.name: each.lag_bytes for each in primary.standbys if each.lag_bytes is not None}
     if lags:
-        yield gauge_of_each("database_standby_lag_bytes", text, "standby", lags)
+        text = "What is not yet on the disk of each standby."
+        yield gauge("database_standby_lag_bytes", text, lags, "standby")
 
 
-def alerts(rules: Alerts, active: Sequence[Alert]) -> Iterator[Metric]:
+def _alerts(rules: Alerts, active: Sequence[Alert]) -> Iterator[Metric]:
     """How many each rule has, also where that is none; and since when each is."""
     number: dict[tuple[str, ...], float] = {(rule.name, rule.kind): 0 for rule in rules.rules}
     since: dict[tuple[str, ...], float] = {}
@@ -405,6 +345,6 @@ def alerts(rules: Alerts, active: Sequence[Alert]) -> Iterator[Metric]:
         number[rule] = number.get(rule, 0) + 1
         since[*rule, alert.subject] = alert.since_ms / SECOND_MS
     text = "Alerts of each rule of alerts.toml that are active."
-    yield gauges("alerts_active", text, ("rule", "kind"), number)
+    yield gauge("alerts_active", text, number, "rule", "kind")
     text = "Since when it is wrong, for each active alert; not there once it has ended."
-    yield gauges("alert_since_timestamp_seconds", text, ("rule", "kind", "subject"), since)
+    yield gauge("alert_since_timestamp_seconds", text, since, "rule", "kind", "subject")
