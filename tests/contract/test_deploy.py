@@ -19,7 +19,7 @@ from flask10x.config.settings import READERS
 from flask10x.database.sqlite import litestream
 from flask10x.maintenance import replica
 from flask10x.server import gunicorn_conf
-from flask10x.web.pages.status import commands
+from flask10x.web import shell
 from tests.e2e.conftest import make_services
 from tests.e2e.service import WORKERS, Service, wait_until
 
@@ -258,9 +258,9 @@ def test_the_files_of_the_container_name_this_version_and_one_volume() -> None:
     compose, quadlet = ((folder / n).read_text() for n in ("compose.yaml", "flask10x.container"))
     assert f"localhost/flask10x:{__version__}}}" in compose
     # The commands on /status have these names, too.
-    assert f"\nImage={commands.IMAGE}\n" in quadlet
+    assert f"\nImage={shell.IMAGE}\n" in quadlet
     assert f"\nVolume=flask10x:{environment_file.SERVICE_DATA_DIR}\n" in quadlet
-    assert f"\nEnvironment={commands.UNIT_OF_CONTAINER}=%n\n" in quadlet
+    assert f"\nEnvironment={shell.UNIT_OF_CONTAINER}=%n\n" in quadlet
     for text in (compose, quadlet, (folder / "Containerfile").read_text()):
         assert str(environment_file.SERVICE_DATA_DIR) in text
         assert "flask10x-answers" in text

@@ -14,13 +14,12 @@ from flask10x.history.query import OPERATORS
 from flask10x.readings.labels import station_name
 from flask10x.readings.stations import BUILT_IN
 from flask10x.translation import translation
-from flask10x.web import captions, files
+from flask10x.web import captions, files, shell
 from flask10x.web.cards import age_text
 from flask10x.web.pages.alerts import model
 from flask10x.web.pages.history.view import quantity_names
 from flask10x.web.pages.notes import view as notes
 from flask10x.web.pages.notes.model import FIELDS
-from flask10x.web.pages.status import commands
 from tests.support.messages import KEYWORDS, PACKAGE
 from tests.support.stations import GARDEN, HOUSE, LIGHT
 
@@ -37,8 +36,8 @@ def test_every_table_of_words_is_whole_and_has_no_other() -> None:
     assert words.SERVER.keys() == {*NOTICES}
     remedies = {name for each in words.HINDRANCES.values() for name in each.remedies}
     assert remedies - {"restore"} < words.REMEDIES.keys()
-    assert commands.ONLY_CONTAINER.keys() < commands.COMMANDS.keys()
-    assert commands.COMMANDS.keys() | commands.ONLY_SYSTEMD.keys() < words.REMEDIES.keys()
+    assert shell.ONLY_CONTAINER.keys() < shell.COMMANDS.keys()
+    assert shell.COMMANDS.keys() | shell.ONLY_SYSTEMD.keys() < words.REMEDIES.keys()
 
 
 def test_a_page_hands_over_what_its_scripts_say_and_nothing_else() -> None:

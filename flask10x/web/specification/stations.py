@@ -14,7 +14,7 @@ from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.translation import translation
 from flask10x.web.ingest.batch import ITEMS_MAX
-from flask10x.web.pages.devices.model import likely_reading
+from flask10x.web.programs import likely_reading
 
 JsonObject = dict[str, Any]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flask10x.system import units
-from flask10x.web.pages.status import commands
+from flask10x.web import shell
 
 
 class Runs:
@@ -13,7 +13,7 @@ class Runs:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._folder, self._patch = folder, monkeypatch
-        monkeypatch.setattr(commands, "process_user", lambda: "sensors")
+        monkeypatch.setattr(shell, "process_user", lambda: "sensors")
         self.from_terminal()
 
     def from_terminal(self) -> None:
@@ -28,7 +28,7 @@ class Runs:
         self._patch.setenv("INVOCATION_ID", "0" * 32)
         file = self._folder / "cgroup"
         file.write_text(cgroup)
-        self._patch.setattr(commands, "CGROUP", file)
+        self._patch.setattr(shell, "CGROUP", file)
 
     def in_container(self, engine: str = "docker") -> None:
         """Within a container of this program."""

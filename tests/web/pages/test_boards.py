@@ -16,8 +16,8 @@ from flask10x.config import station_file
 from flask10x.config.settings import Settings
 from flask10x.runtime.administrators import Administrators
 from flask10x.translation import translation
-from flask10x.web.pages.devices import sensors
-from flask10x.web.pages.devices.sensors import BOARDS, SENSORS
+from flask10x.web import sensors
+from flask10x.web.sensors import BOARDS, SENSORS
 from tests.conftest import MakeApp
 from tests.support.html import words
 from tests.web.pages.test_administrators import become, form_of

@@ -24,7 +24,7 @@ from flask10x.system import clock
 from flask10x.system.gauges import Gauges
 from flask10x.web.app import create_app
 from flask10x.web.limits import CONFLICTS
-from flask10x.web.pages.devices.model import KINDS
+from flask10x.web.programs import KINDS
 from tests.conftest import MakeSettings
 from tests.support.rows import insert_readings, select
 

@@ -12,7 +12,7 @@ from flask10x.database.database import Database
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedReading
 from flask10x.runtime.store import Store
-from flask10x.web.pages.status.commands import shell
+from flask10x.web.shell import shell
 from tests.support.rows import execute
 
 AT = 1_756_000_000_000  # 2025-08-24 10:46:40 in Tokyo

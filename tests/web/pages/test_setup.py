@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.config.settings import ROWS
-from flask10x.web.pages.status import commands
+from flask10x.web import shell
 from tests.conftest import MakeApp
 from tests.support.html import words
 
@@ -52,7 +52,7 @@ def test_it_says_how_a_setting_is_changed_where_the_service_runs(
         ("container", "podman", "make the container again"),
         ("terminal", "", "before the command that starts the service"),
     ):
-        monkeypatch.setattr(commands, "how_it_runs", lambda: (manner, by))  # noqa: B023
+        monkeypatch.setattr(shell, "how_it_runs", lambda: (manner, by))  # noqa: B023
         text = words(client.get("/setup").text)
         assert sentence in text
         assert ("sudo systemctl restart flask10x" in text) == (manner == "systemd")

@@ -47,7 +47,7 @@ from flask10x.web.pages.alerts.model import (
     newest_values,
     until_ms,
 )
-from flask10x.web.pages.status.commands import shell
+from flask10x.web.shell import shell
 
 log = logging.getLogger(__name__)
 

@@ -1,30 +1,25 @@
 """The page `/devices`: how each board sends, what is wrong with it, and a program for it."""
 
-import re
-from collections import defaultdict
 from collections.abc import Iterator
 
-from flask import Response, abort, render_template, request
-from sqlalchemy import Connection
+from flask import Response, abort, render_template
 
 from flask10x.database import counters
 from flask10x.errors import nearest
 from flask10x.history.rhythm import Rhythm, rhythms
 from flask10x.readings.labels import moment
 from flask10x.readings.reasons import for_people, in_language
-from flask10x.readings.stations import Station
 from flask10x.recording import rejected
 from flask10x.recording.entry import WARNINGS
 from flask10x.recording.rejected import RejectedRow, Selection
 from flask10x.system.last_requests import UnknownName
 from flask10x.system.wording import escape
 from flask10x.translation import N_, Translation
-from flask10x.web import context, preferences
+from flask10x.web import context, preferences, programs
 from flask10x.web.files import download
 from flask10x.web.page import Page
-from flask10x.web.pages.devices import model
-from flask10x.web.pages.devices.model import KINDS, Kind
 from flask10x.web.pages.setup import senders
+from flask10x.web.programs import KINDS
 
 blueprint = Page(
     "devices",
@@ -34,11 +29,6 @@ blueprint = Page(
     icon="M7 7h10v10H7zm3-4v4m4-4v4m-4 10v4m4-4v4M3 10h4m-4 4h4m10-4h4m-4 4h4",
 )
 
-# A name or an address, and a port, which are safe in the text of a program.
-HOST = re.compile(r"(?P<name>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::(?P<port>[0-9]{1,5}))?")
-# What boards can look up in most homes, and the port of the contract.
-USUAL_HOST, USUAL_PORT = "raspberrypi.local", 8888
-HTTP_PORT = 80
 # A difference below this is the way of a request, not a clock.
 CLOCK_AGREES_SEC = 2.0
 # Intervals of minutes need no tenths.
@@ -56,25 +46,34 @@ def as_page() -> str:
         now_ms = view.now_ms
         rhythm_of = rhythms(view.connection, view.stations.all, view.now_ms)
         warnings = counters.values_like(view.connection, WARNINGS)
-        rejected_of = _rejected(view.connection)
+        rows = rejected.page(view.connection, Selection(), None, REJECTED_LOOKED_AT).rows
+    # A row that was written over keeps its old id.
+    newest_first = sorted(rows, key=lambda row: row.received_at, reverse=True)
     devices = [
         {
             "station": station,
             # The last one since the service started.
             "request": store.gauges.last_request(station.endpoint),
             "rhythm": _rhythm(rhythm_of[station.endpoint], t, now_ms),
-            "warned": _of_station(station, warnings),
-            "rejected": rejected_of[station.endpoint][:REJECTED_SHOWN],
+            # Path of a field to how many stored readings had a fault or nothing there.
+            "warned": {
+                name.removeprefix(f"{station.endpoint}."): times
+                for name, times in warnings.items()
+                if name.startswith(f"{station.endpoint}.")
+            },
+            "rejected": [row for row in newest_first if row.endpoint == station.endpoint][
+                :REJECTED_SHOWN
+            ],
             # Asks what would become of a reading, and stores nothing.
-            "trial": model.trial(station, *address(request.host)),
-            "programs": {kind: _program(kind, station, t) for kind in KINDS},
+            "trial": programs.trial(station),
+            "programs": {kind: programs.program(kind, station, t) for kind in KINDS},
         }
         for station in store.settings.stations.ordered
     ]
     return render_template(
         "devices/template.html",
         devices=devices,
-        unknown=[(name, *_meant(name)) for name in senders.unknown_names(store)],
+        unknown=[(each, *_meant(each)) for each in senders.unknown_names(store)],
         senders=senders.sending(store, t),
         looked_at=REJECTED_LOOKED_AT,
         local_time=lambda ms: moment(ms, store.settings.zone, t, now_ms),
@@ -84,46 +83,16 @@ def as_page() -> str:
     )
 
 
-def _rejected(connection: Connection) -> defaultdict[str, list[RejectedRow]]:
-    """By endpoint, each the newest first."""
-    by_endpoint: defaultdict[str, list[RejectedRow]] = defaultdict(list)
-    rows = rejected.page(connection, Selection(), None, REJECTED_LOOKED_AT).rows
-    # A row that was written over keeps its old id.
-    for row in sorted(rows, key=lambda row: row.received_at, reverse=True):
-        by_endpoint[row.endpoint].append(row)
-    return by_endpoint
-
-
-def _of_station(station: Station, warnings: dict[str, int]) -> dict[str, int]:
-    """Path of a field to how many stored readings had a fault or nothing there."""
-    prefix = f"{station.endpoint}."
-    return {n.removeprefix(prefix): count for n, count in warnings.items() if n.startswith(prefix)}
-
-
 @blueprint.get("/devices/<name>/<kind>")
 def as_program(name: str, kind: str) -> Response:
     """One program for the station of this name, to download; 404 for what there is not."""
     station = context.store().settings.stations.by_endpoint.get(name)
     if station is None or kind not in KINDS:
         abort(404)
-    text = _program(kind, station, preferences.texts())
+    text = programs.program(kind, station, preferences.texts())
     answer = download(text, "text/plain; charset=utf-8", f"{name}-{kind}")
     answer.vary.update(("Accept-Language", "Cookie"))
     return answer
-
-
-def _program(kind: Kind, station: Station, t: Translation) -> str:
-    host, port = address(request.host)
-    return model.program(kind, station, host, port, t)
-
-
-def address(host: str) -> tuple[str, int]:
-    """Where boards find the service: as this reader has found it."""
-    match = HOST.fullmatch(host)
-    if match is None or match["name"] in ("localhost", "127.0.0.1", "[::1]"):
-        port = match["port"] if match else None
-        return USUAL_HOST, int(port or USUAL_PORT)
-    return match["name"], int(match["port"] or HTTP_PORT)
 
 
 def _meant(unknown: UnknownName) -> tuple[str, str]:
@@ -138,34 +107,31 @@ def _meant(unknown: UnknownName) -> tuple[str, str]:
     return f"/{near}" if near else "", f"flask10x stations add {unknown.name}"
 
 
-def _rhythm(rhythm: Rhythm, t: Translation, now_ms: int) -> list[str]:
+def _rhythm(rhythm: Rhythm, t: Translation, now_ms: int) -> Iterator[str]:
+    """Yield how regularly a station sends, in sentences."""
+    n = f"{rhythm.readings:,}"
     if not rhythm.readings:
-        return [t("No reading in the last 24 hours.")]
-    return [_looked_at(rhythm, t, now_ms), *_intervals(rhythm, t), _clock(rhythm.lag_sec, t)]
-
-
-def _intervals(rhythm: Rhythm, t: Translation) -> Iterator[str]:
+        yield t("No reading in the last 24 hours.")
+        return
+    if rhythm.since_ms is None:
+        yield t("Readings in the last 24 hours: {n}", n=n)
+    else:
+        since = moment(rhythm.since_ms, context.store().settings.zone, t, now_ms)
+        yield t("The newest {n} readings, since {since}", n=n, since=since)
     if rhythm.usual_sec is None or rhythm.low_sec is None or rhythm.high_sec is None:
         yield t("Too few readings to tell how often it sends.")
-        return
-    usual, low, high = map(_seconds, (rhythm.usual_sec, rhythm.low_sec, rhythm.high_sec))
-    if low == high:
-        yield t("Every {usual} s, evenly", usual=usual)
     else:
+        usual, low, high = map(_seconds, (rhythm.usual_sec, rhythm.low_sec, rhythm.high_sec))
         sentence = N_("Usually every {usual} s; 80 % of the time {low} to {high} s")
+        if low == high:
+            sentence = N_("Every {usual} s, evenly")
         yield t(sentence, usual=usual, low=low, high=high)
-    if rhythm.gaps:
-        longest = t.duration(round(rhythm.longest_gap_sec or 0))
-        yield t("Gaps: {n}, the longest {longest}", n=f"{rhythm.gaps:,}", longest=longest)
-    else:
-        yield t("No gap")
-
-
-def _looked_at(rhythm: Rhythm, t: Translation, now_ms: int) -> str:
-    if rhythm.since_ms is None:
-        return t("Readings in the last 24 hours: {n}", n=f"{rhythm.readings:,}")
-    since = moment(rhythm.since_ms, context.store().settings.zone, t, now_ms)
-    return t("The newest {n} readings, since {since}", n=f"{rhythm.readings:,}", since=since)
+        if rhythm.gaps:
+            longest = t.duration(round(rhythm.longest_gap_sec or 0))
+            yield t("Gaps: {n}, the longest {longest}", n=f"{rhythm.gaps:,}", longest=longest)
+        else:
+            yield t("No gap")
+    yield _clock(rhythm.lag_sec, t)
 
 
 def _clock(lag_sec: float | None, t: Translation) -> str:
@@ -173,16 +139,13 @@ def _clock(lag_sec: float | None, t: Translation) -> str:
         return t("It sends no times of its own; the time of arrival counts.")
     if abs(lag_sec) < CLOCK_AGREES_SEC:
         return t("Its clock agrees with the server's.")
-    lag = t.duration(round(abs(lag_sec)))
-    return (
-        t("Its clock is {lag} ahead of the server's.", lag=lag)
-        if lag_sec < 0
-        else t(
+    sentence = N_("Its clock is {lag} ahead of the server's.")
+    if lag_sec > 0:
+        sentence = N_(
             "Its readings are at least {lag} old when they arrive: its clock is behind, "
-            "or it always sends late.",
-            lag=lag,
+            "or it always sends late."
         )
-    )
+    return t(sentence, lag=t.duration(round(abs(lag_sec))))
 
 
 def _seconds(value: float) -> str:

@@ -18,7 +18,7 @@ from flask10x.web import context, preferences
 from flask10x.web.captions import caption, problems
 from flask10x.web.json_text import readable
 from flask10x.web.page import Page
-from flask10x.web.pages.status.commands import shell
+from flask10x.web.shell import shell
 
 blueprint = Page(
     "rejected",

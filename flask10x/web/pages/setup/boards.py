@@ -14,16 +14,15 @@ from flask10x.errors import SettingsError
 from flask10x.readings.labels import station_name
 from flask10x.runtime import setup_files
 from flask10x.translation import Translation
-from flask10x.web import context, preferences
+from flask10x.web import context, preferences, sensors
 from flask10x.web.files import download
 from flask10x.web.ingest.unknown_station import can_be_endpoint
-from flask10x.web.pages.devices import sensors
-from flask10x.web.pages.devices.sensors import BOARDS, MOST_VALUES, SENSORS, Sensor, Target
-from flask10x.web.pages.devices.view import address
 from flask10x.web.pages.setup import changes, stations
 from flask10x.web.pages.setup.page import blueprint, shown
 from flask10x.web.pages.setup.stations import UNITS, Candidate
-from flask10x.web.pages.status.commands import shell
+from flask10x.web.programs import Target, address
+from flask10x.web.sensors import BOARDS, MOST_VALUES, SENSORS, Sensor
+from flask10x.web.shell import shell
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from flask10x.system.background import About, Background, Run
 from flask10x.system.rejected_rows import SUFFIX as REJECTED_SUFFIX
 from flask10x.system.uploads import Uploads
 from flask10x.translation import N_, Translation
-from flask10x.web.pages.status.commands import how_it_runs
+from flask10x.web.shell import how_it_runs
 
 KINDS = {
     "backup": N_("Backup"),

@@ -35,7 +35,7 @@ from flask10x.web.limits import UPLOAD_MAX_BYTES, UPLOAD_PATH
 from flask10x.web.pages.setup import changes, files
 from flask10x.web.pages.setup.page import blueprint, shown
 from flask10x.web.pages.status.answers import gathered
-from flask10x.web.pages.status.commands import shell
+from flask10x.web.shell import shell
 
 log = logging.getLogger(__name__)
 

@@ -36,7 +36,7 @@ from flask10x.web.pages.setup.alerts_file import AlertsFile
 from flask10x.web.pages.setup.channels import SERVICES, Service
 from flask10x.web.pages.setup.page import blueprint, refused, shown
 from flask10x.web.pages.setup.preview import preview_of
-from flask10x.web.pages.status.commands import shell
+from flask10x.web.shell import shell
 
 log = logging.getLogger(__name__)
 Answer = AnyResponse | tuple[str, int]

@@ -11,7 +11,7 @@ from flask10x.translation import N_
 from flask10x.web import administrators, context, preferences
 from flask10x.web.page import Page
 from flask10x.web.pages.setup.changes import SEEN_FIELD, ChangedMeanwhile, NotWritten, seen
-from flask10x.web.pages.status.commands import shell
+from flask10x.web.shell import shell
 
 log = logging.getLogger(__name__)
 

@@ -36,7 +36,7 @@ from flask10x.web.pages.setup import (
     station_view,
 )
 from flask10x.web.pages.setup.page import blueprint, shown
-from flask10x.web.pages.status.commands import shell
+from flask10x.web.shell import shell
 
 __all__ = ["blueprint", "files_view", "house", "notifications", "start", "station_view"]
 

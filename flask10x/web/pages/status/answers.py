@@ -32,13 +32,11 @@ from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.system.wording import escape
 from flask10x.translation import N_, Translation
-from flask10x.web import context
+from flask10x.web import context, programs
 from flask10x.web.alert_state import state
 from flask10x.web.cards import latest
 from flask10x.web.pages.alerts.model import AlertReader
-from flask10x.web.pages.devices import model
-from flask10x.web.pages.devices.view import address
-from flask10x.web.pages.status.commands import shell
+from flask10x.web.shell import shell
 
 # A database that is locked for reading is so for hours or for milliseconds.
 BUSY_MS = 250
@@ -244,8 +242,8 @@ def shown(remedy: Remedy, settings: Settings, t: Translation) -> ShownRemedy:
         url = url_for(endpoint, _anchor=getattr(station, "endpoint", None))
         return ShownRemedy(text=text, url=url, link=t(link))
     if remedy.name == "trial":
-        command = model.trial(values["station"], *address(request.host))  # type: ignore[arg-type]
+        command = programs.trial(values["station"])  # type: ignore[arg-type]
         return ShownRemedy(text=text, command=command)
     if remedy.name == "copy_backups":
-        values["login"] = f"pi@{address(request.host)[0]}"
+        values["login"] = f"pi@{programs.address(request.host)[0]}"
     return ShownRemedy(text=text, command=shell(settings).command(remedy.name, **values))

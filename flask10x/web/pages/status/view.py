@@ -13,7 +13,7 @@ from flask10x.translation import N_
 from flask10x.web import context, preferences
 from flask10x.web.page import Page
 from flask10x.web.pages.status.answers import answers, shown
-from flask10x.web.pages.status.commands import how_it_runs
+from flask10x.web.shell import how_it_runs
 
 blueprint = Page(
     "status_page", __name__, text=N_("Status"), group="setup", icon="M3 12h4l3-7 4 14 3-7h4"

@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from flask10x import __version__
 from flask10x.config.settings import Settings
 from flask10x.runtime.store import Store
-from flask10x.web.pages.status import commands
-from flask10x.web.pages.status.commands import how_it_runs, shell
+from flask10x.web import shell as commands
+from flask10x.web.shell import how_it_runs, shell
 from tests.web.pages.conftest import Runs
 
 PROGRAM = Path(sys.executable).with_name("flask10x")

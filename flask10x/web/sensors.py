@@ -1,21 +1,12 @@
 """Boards with the sensors that are chosen for them: what they send, their wires, their program."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from flask import render_template
-
 from flask10x.config.settings import Settings
 from flask10x.translation import N_, Translation
-from flask10x.web.pages.devices.model import (
-    EVERY_SEC,
-    HOUR_SEC,
-    KEPT_MAX,
-    KEPT_MAX_ON_DISK,
-    TICKS_HOURS,
-)
+from flask10x.web.programs import Target, rendered
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,80 +136,56 @@ def is_flat(sensors: list[Sensor]) -> bool:
 def body_of(board: str, sensors: list[Sensor]) -> dict[str, object]:
     """Return a likely body of the board."""
     if board == "tasmota":
-        return _tasmota(sensors)
+        body: dict[str, object] = {"Time": "2026-01-01T09:00:00"}
+        for sensor in sensors:
+            kind = SENSORS[sensor.kind]
+            number = "" if sensor.name == sensor.kind else f"-{sensor.number + 1}"
+            values = {TASMOTA[path]: value for path, value in kind.values.items()}
+            body[f"{kind.tasmota}{number}"] = values
+        return body | {"PressureUnit": "hPa", "TempUnit": "C"}
     if is_flat(sensors):
         return {n: v for sensor in sensors for n, v in SENSORS[sensor.kind].values.items()}
     return {sensor.name: dict(SENSORS[sensor.kind].values) for sensor in sensors}
 
 
-def _tasmota(sensors: list[Sensor]) -> dict[str, object]:
-    body: dict[str, object] = {"Time": "2026-01-01T09:00:00"}
-    for sensor in sensors:
-        kind = SENSORS[sensor.kind]
-        name = kind.tasmota if sensor.name == sensor.kind else f"{kind.tasmota}-{sensor.number + 1}"
-        body[name] = {TASMOTA[path]: value for path, value in kind.values.items()}
-    return body | {"PressureUnit": "hPa", "TempUnit": "C"}
-
-
 def wires(board: str, sensors: list[Sensor]) -> Iterator[tuple[str, str]]:
     """Yield each sensor and its wires beside those of power: `SDA → GP4, SCL → GP5`."""
-    pins, prefix = PINS.get(board), PREFIXES.get(board, "GPIO")
-    for sensor in sensors if pins else ():
-        kind, name = SENSORS[sensor.kind], f"{sensor.number + 1}"
+    if (pins := PINS.get(board)) is None:
+        return
+    prefix = PREFIXES.get(board, "GPIO")
+    for sensor in sensors:
+        kind = SENSORS[sensor.kind]
         if sensor.kind in ("bme280", "scd4x"):
-            sda, scl = pins["i2c"] if pins else (0, 0)
+            sda, scl = pins["i2c"]
             text = f"SDA → {prefix}{sda}, SCL → {prefix}{scl}"
             text += ", SDO → 3V3" if sensor.number else ""
-        elif sensor.kind in (pins or {}):
-            of_kind = pins[sensor.kind] if pins else ()
-            text = f"DATA → {prefix}{of_kind[min(sensor.number, len(of_kind) - 1)]}"
+        elif sensor.kind in pins:
+            pin = pins[sensor.kind][min(sensor.number, len(pins[sensor.kind]) - 1)]
+            text = f"DATA → {prefix}{pin}"
         else:
             text = f"ADS1115 A{sensor.number}; SDA → GPIO2, SCL → GPIO3"
-        yield (kind.name if sensor.name == sensor.kind else f"{kind.name} {name}"), text
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a board sends to."""
-
-    endpoint: str
-    label: str
-    host: str
-    port: int
+        alone = sensor.name == sensor.kind
+        yield kind.name if alone else f"{kind.name} {sensor.number + 1}", text
 
 
 def program(
     board: str, sensors: list[Sensor], target: Target, settings: Settings, t: Translation
 ) -> str:
-    """Return the program, or the settings, of a board with these sensors.
-
-    `target.host` comes from the address bar, so it must be checked before (`web/access.py`).
-    """
-    kept_max = min(KEPT_MAX, TICKS_HOURS * HOUR_SEC // EVERY_SEC)
+    """Return the program, or the settings, of a board with these sensors."""
     broker = urlsplit(settings.mqtt_url)
-    sample = json.dumps(body_of(board, sensors))
-    text = render_template(
-        f"devices/programs/{BOARDS[board].program}.txt",
-        t=t,
+    return rendered(
+        BOARDS[board].program,
+        target,
+        body_of(board, sensors),
+        t,
         board=board,
         sensors=sensors,
         kinds={sensor.kind for sensor in sensors},
         is_flat=is_flat(sensors),
         values_of={kind: list(SENSORS[kind].values) for kind in SENSORS},
         pins=PINS.get(board, {}),
-        station=target.label,
-        endpoint=target.endpoint,
-        host=target.host,
-        port=target.port,
         broker=broker.hostname or target.host,
         broker_port=broker.port or 1883,
         broker_user=broker.username or "flask10x",
         topic=BOARDS[board].topic.format(name=target.endpoint),
-        every_sec=EVERY_SEC,
-        sample_json=sample,
-        kept_max=kept_max,
-        kept_hours=f"{kept_max * EVERY_SEC / HOUR_SEC:.3g}",
-        kept_max_on_disk=KEPT_MAX_ON_DISK,
-        kept_hours_on_disk=f"{KEPT_MAX_ON_DISK * EVERY_SEC / HOUR_SEC:.3g}",
     )
-    return f"{text}\n"
