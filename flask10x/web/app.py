@@ -1,5 +1,7 @@
 """The application factory."""
 
+from importlib import import_module
+
 from flask import Flask, Response, current_app, send_file
 
 from flask10x.config import secrets, settings
@@ -28,31 +30,15 @@ from flask10x.web.ingest.unknown_station import UnknownStations
 from flask10x.web.json_text import JsonProvider
 from flask10x.web.missing import MissingDatabase
 from flask10x.web.page import Page, Routes
-from flask10x.web.pages.alerts import view as alerts_page
-from flask10x.web.pages.api import view as api_page
-from flask10x.web.pages.devices import view as devices_page
-from flask10x.web.pages.history import view as history_page
-from flask10x.web.pages.home import view as home_page
-from flask10x.web.pages.notes import view as notes_page
-from flask10x.web.pages.records import view as records_page
-from flask10x.web.pages.rejected import view as rejected_page
-from flask10x.web.pages.setup import view as setup_page
-from flask10x.web.pages.status import view as status_page
-from flask10x.web.pages.uptime import view as uptime_page
 
-# In the order of the navigation; a phone has room for four short names beside the menu.
-PAGES: tuple[Page, ...] = (
-    home_page.blueprint,
-    history_page.blueprint,
-    records_page.blueprint,
-    alerts_page.blueprint,
-    notes_page.blueprint,
-    uptime_page.blueprint,
-    devices_page.blueprint,
-    setup_page.blueprint,
-    status_page.blueprint,
-    rejected_page.blueprint,
-    api_page.blueprint,
+# The folders of all pages, in the order of the navigation; a phone has room for four short names
+# beside the menu.
+FOLDERS = (
+    *("home", "history", "records", "alerts", "notes", "uptime"),
+    *("devices", "setup", "status", "rejected", "api"),
+)
+PAGES: tuple[Page, ...] = tuple(
+    import_module(f"flask10x.web.pages.{folder}.view").blueprint for folder in FOLDERS
 )
 
 
@@ -62,7 +48,7 @@ def declared(config: Settings) -> tuple[Routes, ...]:
         station_routes.routes(config.stations),
         *(batch.blueprint, ambient_routes.blueprint, influx_routes.routes()),
         *(history.blueprint, latest.blueprint, time.blueprint, events.blueprint),
-        *(page for page in PAGES if page is not setup_page.blueprint or config.setup == "on"),
+        *(page for page in PAGES if page.name != "setup" or config.setup == "on"),
         *(probes.blueprint, prometheus.blueprint),
     )
 
@@ -104,7 +90,6 @@ def create_app(
         MissingDatabase(config, missing).init_app(app)
     offline.init_app(app, access)
     compression.init_app(app)
-    home_page.init_app(app)
     no_such_page.init_app(app)
     read_errors.init_app(app)
     if access.lets_any_sensor_in and not missing:

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from flask import request
 
@@ -92,6 +93,28 @@ _RAW_UNITS = frozenset({"V", "Ω"})
 _RAW_QUANTITIES = frozenset({"analog_value"})
 
 
+# What people ask of a room first; of a station without any of them it is its first measurement.
+ASKED_FIRST = ("temperature", "co2", "humidity")
+# What stands beside that, and in which order the others follow.
+SECOND = ("co2", "humidity", "temperature", "pressure", "dew_point")
+# So many are in a line below that; in a line, so that tiles beside each other have one height.
+IN_LINE = 3
+# Of derived values; the others are in charts and downloads for who asks for them.
+COMPUTED = ("dew_point", "discomfort_index")
+
+
+def rank(measurement: Measurement) -> int:
+    """Return the place of a measurement among those that people ask for, the first of all 0."""
+    quantity = measurement.quantity
+    return ASKED_FIRST.index(quantity) if quantity in ASKED_FIRST else len(ASKED_FIRST)
+
+
+def main_measurement(station: Station) -> Measurement:
+    """Return what people look at first of a station: what `stations.toml` says, or by `rank`."""
+    shown = station.shown or station.measurements
+    return min(shown, key=lambda each: (each.column != station.tile_main, rank(each)))
+
+
 def is_of_sensor(measurement: Measurement) -> bool:
     """Whether a measurement is folded where others are shown: a voltage, a resistance, raw gas."""
     return measurement.unit in _RAW_UNITS or measurement.quantity in _RAW_QUANTITIES
@@ -154,7 +177,7 @@ class Value:
         return not self.is_missing or self.age is not None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Card:
     """What is known of a station now."""
 
@@ -171,6 +194,52 @@ class Card:
     def is_well(self) -> bool:
         """Whether the station sends, or is no longer watched."""
         return self.silence.state != "awaited" and not self.silence.is_missed
+
+    @cached_property
+    def main(self) -> Value | None:
+        """What is shown large: what `stations.toml` says, where it was ever known.
+
+        Else it is of what is asked first the first that is known now, or ever was. None where the
+        station has no reading.
+        """
+        ranked = sorted(self.values, key=lambda value: rank(value.measurement))
+        column = self.station.tile_main
+        if chosen := [v for v in ranked if v.measurement.column == column and v.is_known]:
+            return chosen[0]
+        # A sensor that failed an hour ago is still that of the room, unless another one replaces
+        # it.
+        for value in ranked:
+            if value.is_known:
+                quantity = value.measurement.quantity
+                same = (other for other in ranked if other.measurement.quantity == quantity)
+                return next((other for other in same if not other.is_missing), value)
+        return ranked[0] if ranked else None
+
+    @cached_property
+    def others(self) -> list[Value]:
+        """What else is known, and of what is computed the few that say something at a glance."""
+
+        def rank_beside(value: Value) -> int:
+            quantity, column = value.measurement.quantity, value.measurement.column
+            if column in SECOND and column in COMPUTED:
+                return SECOND.index(column)
+            # Another sensor of the same quantity tells less than one of another quantity.
+            if self.main is not None and quantity == self.main.measurement.quantity:
+                return len(SECOND) + 1
+            return SECOND.index(quantity) if quantity in SECOND else len(SECOND)
+
+        known = [value for value in self.values if value is not self.main and value.is_known]
+        known += [value for value in self.derived if value.measurement.column in COMPUTED]
+        return sorted(known, key=rank_beside)
+
+    @cached_property
+    def beside(self) -> list[Value]:
+        """What is beside the main value, first what `stations.toml` says, and a line of others."""
+        column = self.station.tile_second
+        second = [v for v in self.others if v.measurement.column == column]
+        rest = [v for v in self.others if v not in second and not is_of_sensor(v.measurement)]
+        # Of a station that measures nothing else, better its voltage than nothing.
+        return [*second, *rest][: 1 + IN_LINE] or self.others[:1]
 
 
 def trial_command() -> str:

@@ -1,6 +1,9 @@
 """Ranges of time of the history page: the quick ones, the neighbours of one, a wider one."""
 
 from datetime import tzinfo
+from urllib.parse import urlencode
+
+from flask import url_for
 
 from flask10x.history.query import Bound, Query
 from flask10x.readings.reasons import WrongValue
@@ -115,3 +118,10 @@ def bound_text(ms: int, zone: tzinfo | None, *, end: bool) -> str:
     except WrongValue:
         is_meant = False
     return text if is_meant else iso_text(ms, zone)
+
+
+def history_url(since: str, until: str | None = None, **parameters: str | None) -> str:
+    """Return the address of the history of this range; None leaves a parameter out."""
+    named = {**parameters, "from": since, "to": until}
+    pairs = {name: value for name, value in named.items() if value is not None}
+    return f"{url_for('history_page.as_page')}?{urlencode(pairs, safe=':')}"

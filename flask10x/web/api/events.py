@@ -9,13 +9,12 @@ from collections.abc import Iterator
 
 from flask import Response, jsonify, request
 
-from flask10x.errors import QueryError
-from flask10x.readings.reasons import Reason
 from flask10x.runtime.new_readings import Follower, NewReadings, News
 from flask10x.web import context
 from flask10x.web.json_text import readable
 from flask10x.web.limits import FOLLOWER, open_pages_max
 from flask10x.web.page import Routes
+from flask10x.web.parameters import Parameters
 from flask10x.web.read_errors import not_now
 
 blueprint = Routes("events", __name__)
@@ -29,8 +28,7 @@ STILL_SEC = 10.0
 @blueprint.get("/events")
 def stream() -> Response:
     """Answer without an end; a 503 when as many pages are open as this process follows."""
-    if request.args:
-        raise QueryError({name: Reason("unknown_parameter") for name in request.args})
+    Parameters().check()
     new_readings = context.store().new_readings
     if new_readings.number >= open_pages_max():
         return not_now(jsonify(error="too many open pages"))

@@ -7,9 +7,9 @@ It is made for programs that ask again and again and keep nothing: Home Assistan
 from collections.abc import Mapping
 from math import isfinite
 
-from flask import Response, jsonify, request
+from flask import Response, jsonify
 
-from flask10x.errors import QueryError, nearest
+from flask10x.errors import nearest
 from flask10x.readings.derived import derived_by_station
 from flask10x.readings.labels import station_name
 from flask10x.readings.parse import nested
@@ -21,10 +21,9 @@ from flask10x.web import context
 from flask10x.web.cards import Latest, latest
 from flask10x.web.json_text import readable
 from flask10x.web.page import Routes
+from flask10x.web.parameters import Parameters
 
 blueprint = Routes("latest", __name__)
-
-STATION, RAW = "station", "raw"
 
 
 @blueprint.get("/api/v1/latest")
@@ -33,7 +32,12 @@ def values() -> Response | tuple[Response, int]:
 
     With `raw=1` the newest readings are as they were stored.
     """
-    store, (endpoint, raw) = context.store(), _parameters()
+    store, parameters = context.store(), Parameters("station", "raw")
+    if "endpoint" in parameters.errors:
+        # What the history calls a station.
+        parameters.errors["endpoint"] = Reason("unknown_parameter_near", near="station")
+    endpoint, raw = parameters.text("station"), parameters.flag("raw")
+    parameters.check()
     registered = store.settings.stations
     if endpoint is not None and endpoint not in registered.by_endpoint:
         return jsonify(error="not found", hint=_hint(endpoint, registered.by_endpoint)), 404
@@ -47,29 +51,6 @@ def values() -> Response | tuple[Response, int]:
     # The age in it is different a second later.
     answer.headers["Cache-Control"] = "no-store"
     return answer
-
-
-def _parameters() -> tuple[str | None, bool]:
-    """Return `station`, None where all are asked for, and `raw`; raises QueryError."""
-    parameters = request.args.to_dict(flat=False)
-    wrong = {name: _unknown(name) for name in parameters if name not in (STATION, RAW)}
-    for name in (STATION, RAW):
-        if len(parameters.get(name, [])) > 1:
-            wrong[name] = Reason("given_times", n=len(parameters[name]))
-    station, raw = request.args.get(STATION), request.args.get(RAW)
-    if station == "":
-        wrong.setdefault(STATION, Reason("blank"))
-    if raw not in (None, "1"):
-        wrong.setdefault(RAW, Reason("yes_needed"))
-    if wrong:
-        raise QueryError(wrong)
-    return station, raw is not None
-
-
-def _unknown(name: str) -> Reason:
-    # What the history calls a station.
-    near = STATION if name == "endpoint" else nearest(name, [STATION, RAW])
-    return Reason("unknown_parameter_near", near=near) if near else Reason("unknown_parameter")
 
 
 def _hint(endpoint: str, registered: Mapping[str, Station]) -> Reason:

@@ -1,6 +1,6 @@
 """What the home shows: a tile for each station, the line of its day, and what has changed."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, time, tzinfo
@@ -14,7 +14,7 @@ from flask10x.alerts.alert import Alert
 from flask10x.config.settings import Settings
 from flask10x.health.database import obstacles_met
 from flask10x.history import charts
-from flask10x.history.buckets import Bucket, Line, Window
+from flask10x.history.buckets import Line, Window
 from flask10x.history.charts import Chart
 from flask10x.history.query import Bound, Query
 from flask10x.history.view import View
@@ -28,7 +28,7 @@ from flask10x.runtime.store import Store
 from flask10x.translation import N_, Translation
 from flask10x.web.alert_state import state
 from flask10x.web.captions import badge
-from flask10x.web.cards import Age, Card, Value, cards, is_of_sensor
+from flask10x.web.cards import Age, Card, Value, cards
 from flask10x.web.pages.alerts.model import AlertReader, alerts_of_stations
 
 WEEKDAYS = (
@@ -85,42 +85,31 @@ class DayOfValues:
     now_ms: int
 
     @property
-    def lowest(self) -> DayPart | None:
-        """Where the least value of the local day is."""
-        return min(self._today, key=lambda step: step.minimum, default=None)
-
-    @property
-    def highest(self) -> DayPart | None:
-        """Where the greatest is."""
-        return max(self._today, key=lambda step: step.maximum, default=None)
-
-    @property
     def hourly_change(self) -> float | None:
         """The average of the last ten minutes less that of an hour before; None without either.
 
         Of a station that sends less often it is the last reading of those times.
         """
         within_ms = min(max(NOW_MS, (self.gap_ms or 0) // 2), HOUR_MS // 2)
-        now, before = (self._average(end, within_ms) for end in (self.now_ms, self._hour_ago))
+        averages = [
+            _average(
+                step
+                for step in self.steps
+                if end_ms - within_ms < step.end_ms <= end_ms + NOW_MS and step.first_ms < end_ms
+            )
+            for end_ms in (self.now_ms, self.now_ms - HOUR_MS)
+        ]
+        now, before = averages
         return None if now is None or before is None else now - before
 
-    @property
-    def _today(self) -> list[DayPart]:
-        return [step for step in self.steps if step.end_ms > self.today_ms]
 
-    @property
-    def _hour_ago(self) -> int:
-        return self.now_ms - HOUR_MS
-
-    def _average(self, end_ms: int, within_ms: int) -> float | None:
-        steps = [step for step in self.steps if end_ms - within_ms < step.end_ms <= end_ms + NOW_MS]
-        steps = [step for step in steps if step.first_ms < end_ms]
-        count = sum(step.count for step in steps)
-        return sum(step.average * step.count for step in steps) / count if count else None
+def _average(steps: Iterable[DayPart]) -> float | None:
+    pairs = [(step.average * step.count, step.count) for step in steps]
+    return sum(total for total, _ in pairs) / sum(n for _, n in pairs) if pairs else None
 
 
 def days_of(view: View, measurements: Iterable[tuple[Station, str]]) -> dict[str, DayOfValues]:
-    """The day of one measurement of each of these stations, by the endpoint.
+    """Return the day of one measurement of each of these stations, by the endpoint.
 
     Without those that have no values. Raises what reading raises.
     """
@@ -141,7 +130,9 @@ def days_of(view: View, measurements: Iterable[tuple[Station, str]]) -> dict[str
         if window := charts.window_of(view, query):
             by_window.setdefault(window, []).append(query)
     return {
-        line.station.endpoint: DayOfValues(_steps(chart, line), line.gap_ms, today_ms, view.now_ms)
+        line.station.endpoint: DayOfValues(
+            list(_steps(chart, line)), line.gap_ms, today_ms, view.now_ms
+        )
         for window, queries in by_window.items()
         for chart in charts.charts(view, queries, window)
         for line in chart.lines
@@ -149,32 +140,26 @@ def days_of(view: View, measurements: Iterable[tuple[Station, str]]) -> dict[str
 
 
 def day_start(ms: int, zone: tzinfo | None) -> int:
-    """The first instant of the local day; near 1970, where no bound can be, that of the UTC day."""
+    """Return when the local day began; near 1970, where no bound can be, when the UTC day did."""
     try:
         return parse_bound(local_text(ms, zone)[:10], zone, ms, end=False)
     except WrongValue:
         return ms - ms % DAY_MS
 
 
-def _steps(chart: Chart, line: Line) -> list[DayPart]:
-    if chart.window is None:
-        return []
-    ends = list(pairwise(chart.window.starts))
-    parts = (_part(*ends[place], line.buckets[place]) for place in line.places)
-    return [part for part in parts if part is not None]
+def _steps(chart: Chart, line: Line) -> Iterator[DayPart]:
+    """Yield what can be drawn: an infinity can't, nor an average beyond a double."""
+    ends = list(pairwise(chart.window.starts)) if chart.window else []
+    for place in line.places if ends else ():
+        bucket = line.buckets[place]
+        average, low, high = bucket.average, bucket.minimum, bucket.maximum
+        if average is None or low is None or high is None:
+            continue
+        if isfinite(low) and isfinite(high):
+            yield DayPart(*ends[place], bucket.count, average, low, high)
 
 
-def _part(first_ms: int, end_ms: int, bucket: Bucket) -> DayPart | None:
-    """None where the values are no numbers that could be drawn."""
-    average, minimum, maximum = bucket.average, bucket.minimum, bucket.maximum
-    if average is None or minimum is None or maximum is None:
-        return None
-    if not (isfinite(minimum) and isfinite(maximum)):
-        return None
-    return DayPart(first_ms, end_ms, bucket.count, average, minimum, maximum)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Extreme:
     """The least or greatest value of today."""
 
@@ -291,18 +276,6 @@ class Home:
     """Of the log, as far as the tiles know it."""
 
 
-def trend(change: float | None, unit: str, t: Translation) -> Trend | None:
-    """Rounded as the value itself is; None when it is not known."""
-    if change is None:
-        return None
-    text = rounded(change, unit)
-    if not text.strip("0."):
-        return "level", t("steady")
-    if change < 0:
-        return "down", t("{change} in 1 h", change=text)
-    return "up", t("{change} in 1 h", change=f"+{text}")
-
-
 # The view box; the template has the same. It is stretched to the room of the tile; what must not
 # be, letters and strokes, is placed by hundredths of it.
 WIDTH, HEIGHT = 320.0, 84.0
@@ -318,11 +291,23 @@ LEAST_SPAN = {"°C": 2.0, "%": 6.0, "ppm": 150.0, "hPa": 3.0}
 TEXT_ROOM = 16.0
 
 
-def sparkline(day: DayOfValues, unit: str, zone: tzinfo | None, label: str) -> Sparkline | None:
-    """None where there are not two points to draw a line between; `label` tells what it shows."""
-    points = list(_points(day.steps))
+def sparkline(
+    day: DayOfValues, measurement: Measurement, zone: tzinfo | None, t: Translation
+) -> Sparkline | None:
+    """Return the line of the day; None without two points to draw it between."""
+    # The middle of each quarter of an hour that has values, and their average.
+    quarters: dict[int, list[DayPart]] = {}
+    for step in day.steps:
+        quarters.setdefault(step.first_ms // POINT_MS, []).append(step)
+    points = [
+        (quarter * POINT_MS + POINT_MS // 2, average)
+        for quarter, steps in quarters.items()
+        if (average := _average(steps)) is not None
+    ]
     if len(points) < 2:  # noqa: PLR2004
         return None
+    unit, values = measurement.unit, [step.average for step in day.steps]
+    low, high = (f"{rounded(end(values), unit)} {unit}" for end in (min, max))
     parts = list(_parts(points, day, unit))
     return Sparkline(
         line=" ".join(_path(part) for part in parts),
@@ -331,37 +316,29 @@ def sparkline(day: DayOfValues, unit: str, zone: tzinfo | None, label: str) -> S
         ),
         points=[point for part in parts for point in part],
         marks=list(_marks(day, zone)),
-        label=label,
+        label=t(
+            "{name} of the last 24 hours, from {low} to {high}",
+            name=column_name(measurement, t),
+            low=low,
+            high=high,
+        ),
     )
-
-
-def _points(steps: Sequence[DayPart]) -> Iterator[tuple[int, float]]:
-    """The middle of each quarter of an hour that has values, and their average."""
-    quarters: dict[int, list[DayPart]] = {}
-    for step in steps:
-        quarters.setdefault(step.first_ms // POINT_MS, []).append(step)
-    for quarter, parts in quarters.items():
-        count = sum(part.count for part in parts)
-        average = sum(part.average * part.count for part in parts) / count
-        yield quarter * POINT_MS + POINT_MS // 2, average
 
 
 def _parts(
     points: Sequence[tuple[int, float]], day: DayOfValues, unit: str
 ) -> Iterator[list[Point]]:
-    """The line in pieces between the gaps."""
+    """Yield the line in pieces between the gaps."""
     values = [value for _, value in points]
     low, high = min(values), max(values)
     span = max(high - low, LEAST_SPAN.get(unit, abs(high) / 50) or 1)
     low = (low + high - span) / 2
     longest_ms = max(2 * POINT_MS, day.gap_ms or 0)
     part: list[Point] = []
-    before_ms = points[0][0]
     for at_ms, value in points:
-        if part and at_ms - before_ms > longest_ms:
+        if part and at_ms - part[-1][0] > longest_ms:
             yield part
             part = []
-        before_ms = at_ms
         y = round(BOTTOM - (value - low) / span * (BOTTOM - TOP) * 0.94 - 2, 1)
         part.append((at_ms, _x(day, at_ms), y))
     yield part
@@ -373,109 +350,60 @@ def _x(day: DayOfValues, ms: int) -> float:
 
 
 def _path(points: Sequence[Point]) -> str:
-    """A point alone is a dot: a line of no length with round ends."""
+    """Return path data; of a point alone a dot: a line of no length with round ends."""
     first, *others = points
     rest = others or [first]
     return f"M{first[1]:g} {first[2]:g}L" + " ".join(f"{x:g} {y:g}" for _, x, y in rest)
 
 
 def _marks(day: DayOfValues, zone: tzinfo | None) -> Iterator[AxisMark]:
-    since_ms = day.now_ms - DAY_MS
-    for at_ms, hour in _hours(day, zone):
-        x = _x(day, at_ms)
-        if since_ms + HOUR_MS < at_ms < day.now_ms and x < RIGHT - TEXT_ROOM:
-            yield _percent(x, WIDTH), f"{hour:02d}:00", hour == 0
+    """Yield the marked hours of the line; none near 1970, where no bound can be."""
+    for noon_ms in (day.today_ms - DAY_MS // 2, day.today_ms + DAY_MS // 2):
+        with suppress(WrongValue):
+            for hour in MARK_HOURS:
+                text = f"{local_text(noon_ms, zone)[:10]} {hour:02d}:00"
+                at_ms = parse_bound(text, zone, day.now_ms, end=False)
+                x = _x(day, at_ms)
+                is_inside = day.now_ms - DAY_MS + HOUR_MS < at_ms < day.now_ms
+                if is_inside and x < RIGHT - TEXT_ROOM:
+                    yield _percent(x, WIDTH), f"{hour:02d}:00", hour == 0
 
 
 def _percent(place: float, whole: float) -> float:
     return round(place / whole * 100, 1)
 
 
-def _hours(day: DayOfValues, zone: tzinfo | None) -> Iterator[tuple[int, int]]:
-    """The marked hours of yesterday and today; none near 1970, where no bound can be."""
-    for noon_ms in (day.today_ms - DAY_MS // 2, day.today_ms + DAY_MS // 2):
-        date = local_text(noon_ms, zone)[:10]
-        with suppress(WrongValue):
-            for hour in MARK_HOURS:
-                at = f"{date} {hour:02d}:00"
-                yield parse_bound(at, zone, day.now_ms, end=False), hour
-
-
-# What people ask of a room first; of a station without any of them it is its first measurement.
-ASKED_FIRST = ("temperature", "co2", "humidity")
-# What stands beside that, and in which order the others follow.
-SECOND = ("co2", "humidity", "temperature", "pressure", "dew_point")
-# So many are in a line below that; in a line, so that tiles beside each other have one height.
-IN_LINE = 3
 # When the page on the wall is dim, where no quiet hours of messages say when people sleep.
 NIGHT = (time(22, 0), time(6, 0))
-# Of derived values; the others are in charts and downloads for who asks for them.
-COMPUTED = ("dew_point", "discomfort_index")
 # The hour and the minute of `2025-08-24 09:00:12`.
 CLOCK = slice(11, 16)
 
 
 def home(view: View, store: Store, t: Translation) -> Home:
-    """A tile of each station that has ever sent; raises what reading raises."""
+    """Return a tile of each station that has ever sent; raises what reading raises."""
     all_cards = cards(view, store, t)
     marked = alerts_of_stations(store.settings)
     sending = [card for card in all_cards if card.silence.state != "never"]
-    days = days_of(
-        view,
-        [(card.station, main_of(card).measurement.column) for card in sending if card.values],
-    )
+    days = days_of(view, [(c.station, c.main.measurement.column) for c in sending if c.main])
     return Home(
-        tiles=[_tile(card, days.get(card.station.endpoint), view, t, marked) for card in sending],
+        tiles=[
+            Tile(
+                card=card,
+                url=_url(card),
+                main=_main(card.main, card, days.get(card.station.endpoint), view.zone, t)
+                if card.main
+                else None,
+                second=next(iter(card.beside), None),
+                others=card.beside[1:],
+                folded=[value for value in card.others if value not in card.beside],
+                alerts=marked.get(card.station.endpoint, []),
+            )
+            for card in sending
+        ],
         without_data=[station_name(card.station, t) for card in all_cards if card not in sending],
         attention=[*_attention(sending, view, store, t)],
         last_id=view.last_id,
     )
-
-
-def _tile(
-    card: Card,
-    day: DayOfValues | None,
-    view: View,
-    t: Translation,
-    marked: Mapping[str, Sequence[Alert]],
-) -> Tile:
-    endpoint, main = card.station.endpoint, main_of(card) if card.values else None
-    others = sorted(_others(card, main), key=lambda value: _rank_beside(value, main))
-    shown = beside(card, main)
-    return Tile(
-        card=card,
-        url=_url(card),
-        main=_main(main, card, day, view.zone, t) if main else None,
-        second=next(iter(shown), None),
-        others=shown[1:],
-        folded=[value for value in others if value not in shown],
-        alerts=marked.get(endpoint, []),
-    )
-
-
-def beside(card: Card, main: Value | None) -> list[Value]:
-    """What is beside the main value, first what `stations.toml` says, and a line of others."""
-    others = sorted(_others(card, main), key=lambda value: _rank_beside(value, main))
-    second = [v for v in others if v.measurement.column == card.station.tile_second]
-    rest = [v for v in others if v not in second and not is_of_sensor(v.measurement)]
-    # Of a station that measures nothing else, better its voltage than nothing.
-    return [*second, *rest][: 1 + IN_LINE] or others[:1]
-
-
-def _others(card: Card, main: Value | None) -> Iterator[Value]:
-    """What else is known, and of what is computed the few that say something at a glance."""
-    yield from (value for value in card.values if value is not main and value.is_known)
-    yield from (value for value in card.derived if value.measurement.column in COMPUTED)
-
-
-def _rank_beside(value: Value, main: Value | None) -> int:
-    """Another sensor of the same quantity tells less than one of another quantity."""
-    quantity, column = value.measurement.quantity, value.measurement.column
-    if column in SECOND and column in COMPUTED:
-        return SECOND.index(column)
-    if main is not None and quantity == main.measurement.quantity:
-        return len(SECOND) + 1
-    return SECOND.index(quantity) if quantity in SECOND else len(SECOND)
 
 
 # So many silent stations are named one by one, with how long they have been so.
@@ -489,10 +417,11 @@ Banded = tuple[Card, Value, Band]
 def _attention(
     sending: Sequence[Card], view: View, store: Store, t: Translation
 ) -> Iterator[Attention]:
-    """What keeps readings from being stored, alerts, values, silence, then what can wait."""
+    """Yield what keeps readings from being stored, alerts, values, silence, then what can wait."""
+    status_url = url_for("status_page.as_page")
     if obstacles_met(store.database, store.writer, store.gauges):
-        text, url = t("New readings are not being stored."), url_for("status_page.as_page")
-        yield Attention(text=text, level="warning", url=url)
+        text = t("New readings are not being stored.")
+        yield Attention(text=text, level="warning", url=status_url)
     banded = [
         (card, value, value.band)
         for card in sending
@@ -514,11 +443,17 @@ def _attention(
         yield _of_value(card, value, band, t)
     yield from _of_silence(silent, t)
     yield from _notices(banded, t)
-    yield from (_of_backup(alert, view.now_ms, t) for alert in active if alert.kind == "backup")
-    for alert in active:
-        if alert.kind == "replica":
-            text, url = t("{text}.", text=reader.title(alert)), url_for("status_page.as_page")
-            yield Attention(text=text, level="notice", url=url, is_house=False)
+    for alert in sorted(active, key=lambda alert: alert.kind):
+        if alert.kind not in CAN_WAIT:
+            continue
+        text = t("{text}.", text=reader.title(alert))
+        if alert.kind == "backup":
+            # As the watch has seen it: the folder may be on a machine that does not answer.
+            text, newest_at = t("No backup yet."), alert.facts.get("newest_at")
+            if isinstance(newest_at, int):
+                age = t.duration(max(view.now_ms - newest_at, 0) // 1000)
+                text = t("The newest backup is {age} old.", age=age)
+        yield Attention(text=text, level="notice", url=status_url, is_house=False)
 
 
 def _of_silence(silent: Sequence[Card], t: Translation) -> Iterator[Attention]:
@@ -554,29 +489,17 @@ def _notices(banded: Sequence[Banded], t: Translation) -> Iterator[Attention]:
 def _of_value(card: Card, value: Value, band: Band, t: Translation) -> Attention:
     """`Bedroom: CO₂ 1502 ppm, air the room.`"""
     unit = value.unit if value.is_close else f" {value.unit}".rstrip()
+    word = badge(band, t)
+    # With a small letter, unless somebody has chosen it.
+    word = f"{word[:1].lower()}{word[1:]}" if is_own(band) else word
     text = t(
         "{station}: {name} {value}, {word}.",
         station=station_name(card.station, t),
         name=column_name(value.measurement, t),
         value=f"{value.text}{unit}",
-        word=_within_sentence(band, t),
+        word=word,
     )
     return Attention(text=text, level=band.level, url=_url(card))
-
-
-def _within_sentence(band: Band, t: Translation) -> str:
-    """Its word with a small letter, unless somebody has chosen it."""
-    word = badge(band, t)
-    return f"{word[:1].lower()}{word[1:]}" if is_own(band) else word
-
-
-def _of_backup(alert: Alert, now_ms: int, t: Translation) -> Attention:
-    """As the watch has found it: the folder may be on a machine that does not answer."""
-    text, newest_at = t("No backup yet."), alert.facts.get("newest_at")
-    if isinstance(newest_at, int):
-        age = t.duration(max(now_ms - newest_at, 0) // 1000)
-        text = t("The newest backup is {age} old.", age=age)
-    return Attention(text=text, level="notice", url=url_for("status_page.as_page"), is_house=False)
 
 
 def _url(card: Card) -> str:
@@ -597,29 +520,30 @@ def _main(
 ) -> MainValue:
     if day is None:
         return MainValue(value=value)
-    unit = value.measurement.unit
+    unit, drawn = value.measurement.unit, sparkline(day, value.measurement, zone, t)
     is_current = card.silence.state == "receiving" and not value.is_missing
-    drawn = _line(day, value.measurement, zone, t)
+    today = [step for step in day.steps if step.end_ms > day.today_ms]
+    lowest = min(today, key=lambda step: step.minimum, default=None)
+    highest = max(today, key=lambda step: step.maximum, default=None)
     return MainValue(
         value=value,
-        trend=trend(day.hourly_change, unit, t) if is_current else None,
-        lowest=_extreme(day.lowest, "minimum", unit, zone, drawn),
-        highest=_extreme(day.highest, "maximum", unit, zone, drawn),
+        trend=_trend(day.hourly_change, unit, t) if is_current else None,
+        lowest=_extreme(lowest, "minimum", unit, zone, drawn),
+        highest=_extreme(highest, "maximum", unit, zone, drawn),
         sparkline=drawn,
     )
 
 
-def _line(
-    day: DayOfValues, measurement: Measurement, zone: tzinfo | None, t: Translation
-) -> Sparkline | None:
-    values = [step.average for step in day.steps]
-    if not values:
+def _trend(change: float | None, unit: str, t: Translation) -> Trend | None:
+    """Return the change, rounded as the value itself is; None when it is not known."""
+    if change is None:
         return None
-    unit = measurement.unit
-    low, high = (f"{rounded(end(values), unit)} {unit}" for end in (min, max))
-    name = column_name(measurement, t)
-    label = t("{name} of the last 24 hours, from {low} to {high}", name=name, low=low, high=high)
-    return sparkline(day, unit, zone, label)
+    text = rounded(change, unit)
+    if not text.strip("0."):
+        return "level", t("steady")
+    if change < 0:
+        return "down", t("{change} in 1 h", change=text)
+    return "up", t("{change} in 1 h", change=f"+{text}")
 
 
 def _extreme(
@@ -630,33 +554,10 @@ def _extreme(
     clock = local_text(step.first_ms, zone)[CLOCK] if is_date(step.first_ms) else ""
     text = rounded(getattr(step, end), unit)
     if drawn is None:
-        return Extreme(text=text, time=clock)
+        return Extreme(text, clock)
     _, x, _ = min(drawn.points, key=lambda point: abs(point[0] - step.first_ms))
     # Beyond all of the line that its text is as wide as, also where that goes up or down in a step.
     middle = min(max(x, 2 * TEXT_ROOM), WIDTH - 2 * TEXT_ROOM)
     beside = [y for _, at_x, y in drawn.points if abs(at_x - middle) <= 2 * TEXT_ROOM]
     y = min(beside) if end == "maximum" else max(beside)
-    return Extreme(text=text, time=clock, at=(_percent(x, WIDTH), _percent(y, HEIGHT)))
-
-
-def main_of(card: Card) -> Value:
-    """What a tile shows large: what `stations.toml` says, where it was ever known.
-
-    Else it is of what is asked first the first that is known now, or ever was.
-    """
-    ranked = sorted(card.values, key=_rank)
-    column = card.station.tile_main
-    if chosen := [v for v in ranked if v.measurement.column == column and v.is_known]:
-        return chosen[0]
-    # A sensor that failed an hour ago is still that of the room, unless another one replaces it.
-    for value in ranked:
-        if value.is_known:
-            quantity = value.measurement.quantity
-            same = (other for other in ranked if other.measurement.quantity == quantity)
-            return next((other for other in same if not other.is_missing), value)
-    return ranked[0]
-
-
-def _rank(value: Value) -> int:
-    quantity = value.measurement.quantity
-    return ASKED_FIRST.index(quantity) if quantity in ASKED_FIRST else len(ASKED_FIRST)
+    return Extreme(text, clock, (_percent(x, WIDTH), _percent(y, HEIGHT)))

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from threading import Lock
 from typing import NamedTuple
 
-from flask import Flask, current_app, render_template, request
+from flask import current_app, render_template, request
+from flask.sansio.blueprints import BlueprintSetupState
 
-from flask10x.config.settings import Settings
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.readings.times import local_text, zone_name
 from flask10x.runtime.store import Store
@@ -20,7 +20,7 @@ from flask10x.web.page import Page
 from flask10x.web.pages.alerts.model import AlertReader
 from flask10x.web.pages.home import model
 from flask10x.web.pages.home.model import CLOCK, Home, in_words
-from flask10x.web.pages.setup.senders import Sender, sending
+from flask10x.web.pages.setup.senders import sending
 from flask10x.web.read_errors import UNREADABLE
 
 log = logging.getLogger(__name__)
@@ -77,9 +77,10 @@ class SharedPages:
             self._lock.release()
 
 
-def init_app(app: Flask) -> None:
+@blueprint.record
+def share(setup: BlueprintSetupState) -> None:
     """Let the application share its pages."""
-    app.extensions[EXTENSION] = SharedPages()
+    setup.app.extensions[EXTENSION] = SharedPages()
 
 
 @blueprint.get("/", guard="open", without_store=True)
@@ -108,6 +109,7 @@ def _made() -> tuple[str, int]:
     """The page, and the id of its newest reading: 0 where none may or can be read."""
     settings, t, now_ms = context.store_or_waiting().settings, preferences.texts(), clock.now_ms()
     home, obstacle = _shown(t)
+    may_begin = home is not None and not home.tiles and settings.setup != "off"
     page = render_template(
         "home/template.html",
         home=home,
@@ -121,22 +123,14 @@ def _made() -> tuple[str, int]:
         may_set_up=_may_set_up(),
         stations=settings.stations.ordered,
         reader=AlertReader(settings, t, now_ms),
-        senders=_senders(home, t),
-        is_administrator=_is_administrator(home, settings),
+        # Boards that could be added, for those who may see readings.
+        senders=sending(context.store(), t) if home else [],
+        # Whether the browser may set up a house without readings, and has not begun to.
+        is_administrator=may_begin
+        and bool(administrators.browser())
+        and not administrators.administrators().has_begun,
     )
     return page, home.last_id if home else 0
-
-
-def _senders(home: Home | None, t: Translation) -> list[Sender]:
-    """Boards that could be added, for those who may see readings."""
-    return sending(context.store(), t) if home else []
-
-
-def _is_administrator(home: Home | None, settings: Settings) -> bool:
-    """Whether the browser may set up a house without readings, and has not begun to."""
-    if home is None or home.tiles or settings.setup == "off" or not administrators.browser():
-        return False
-    return not administrators.administrators().has_begun
 
 
 def _shown(t: Translation) -> tuple[Home | None, str]:

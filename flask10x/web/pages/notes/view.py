@@ -19,10 +19,10 @@ from flask10x.errors import (
     DatabaseSuspected,
     LockTimeout,
     QueryError,
-    nearest,
 )
 from flask10x.history import annotations, rollups
 from flask10x.history.annotations import Correction, WrittenNote
+from flask10x.history.parameters import unknown_name
 from flask10x.history.view import View
 from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.times import parse_bound
@@ -50,6 +50,7 @@ from flask10x.web.pages.notes.reading import (
     name_of,
     of_name,
 )
+from flask10x.web.parameters import Parameters
 
 log = logging.getLogger(__name__)
 blueprint = Page(
@@ -69,8 +70,11 @@ BACK_MAX_CHARS = 1500
 @blueprint.get("/notes")
 def as_page() -> tuple[str, int]:
     """The forms and all that is written, or a reading; 400 when the query is wrong."""
-    unknown = [name for name in request.args if name not in PREFILLED]
-    errors: dict[str, str] = {name: _unknown(name) for name in unknown}
+    errors: dict[str, str] = {
+        name: unknown_name("unknown_parameter", name, PREFILLED)
+        for name in request.args
+        if name not in PREFILLED
+    }
     if request.args.get("what") and request.args["what"] not in KINDS:
         errors["what"] = ONE_OF_KINDS
     fields = {name: request.args.get(name, "") for name in FIELDS}
@@ -125,21 +129,21 @@ def undo() -> AnyResponse:
 @blueprint.get("/api/v1/notes")
 def as_json() -> Response:
     """All that is written, also what was taken back."""
-    _no_parameters()
+    Parameters().check()
     return Response(_json(), mimetype="application/json")
 
 
 @blueprint.get("/notes.json")
 def as_json_file() -> Response:
     """The same as a file to keep."""
-    _no_parameters()
+    Parameters().check()
     return download(_json(), "application/json", "notes.json")
 
 
 @blueprint.get("/notes.csv")
 def as_csv() -> Response:
     """The same as a table."""
-    _no_parameters()
+    Parameters().check()
     notes, corrections = _all()
     text = csv_text(notes, corrections, context.store().settings.zone)
     return download(text, "text/csv; charset=utf-8", "notes.csv")
@@ -291,16 +295,6 @@ def _saved(connection: Connection) -> WrittenNote | Correction | None:
 
 def _sent() -> dict[str, str]:
     return {name: request.form.get(name, "") for name in FIELDS}
-
-
-def _unknown(name: str) -> Reason:
-    near = nearest(name, PREFILLED)
-    return Reason("unknown_parameter_near", near=near) if near else Reason("unknown_parameter")
-
-
-def _no_parameters() -> None:
-    if request.args:
-        raise QueryError({name: Reason("unknown_parameter") for name in request.args})
 
 
 def _all() -> tuple[list[WrittenNote], list[Correction]]:

@@ -1,19 +1,22 @@
 """`/records` as a page and as CSV: a month by its days, a year by its months, all years."""
 
-from flask import Response, render_template, request
+from flask import Response, render_template
 
 from flask10x.errors import QueryError
 from flask10x.history import periods
 from flask10x.history.period_tables import period_table
 from flask10x.history.view import View
-from flask10x.readings.stations import Station
 from flask10x.system import clock
 from flask10x.translation import N_
 from flask10x.web import context, preferences
+from flask10x.web.cards import main_measurement
 from flask10x.web.files import download
 from flask10x.web.page import Page
 from flask10x.web.pages.records import model
-from flask10x.web.pages.records.model import TEMPERATURE, RecordsQuery, records_query, usual_column
+from flask10x.web.pages.records.model import RecordsQuery, records_query
+
+# What a house asks most: how warm it was.
+TEMPERATURE = "°C"
 
 blueprint = Page("records", __name__, text=N_("Records"), group="main")
 
@@ -45,22 +48,13 @@ def as_csv() -> Response:
 
 
 def _question(view: View, *, is_page: bool) -> RecordsQuery:
-    this_month = periods.month_of(view.now_ms, view.zone)
-    return records_query(
-        request.args, view.stations, _first(view, is_page=is_page), this_month, is_page=is_page
-    )
+    """Return what is asked for, of the first station that has sent if none is named.
 
-
-def _first(view: View, *, is_page: bool) -> Station:
-    """The first station that has sent, on a page one with a temperature; else the first of all."""
-    stations = view.stations.all
-    if "endpoint" in request.args:
-        return stations[0]
-    newest = view.newest
+    A page begins with one that has a temperature, if there is one.
+    """
+    stations, newest = view.stations.all, view.newest
     sent = [s for s in stations if newest[s.endpoint].received_at is not None]
     if is_page:
-        warm = [
-            s for s in sent if s.measurements[s.columns.index(usual_column(s))].unit == TEMPERATURE
-        ]
-        sent = warm or sent
-    return sent[0] if sent else stations[0]
+        sent = [s for s in sent if main_measurement(s).unit == TEMPERATURE] or sent
+    this_month = periods.month_of(view.now_ms, view.zone)
+    return records_query(view.stations, (*sent, *stations)[0], this_month, is_page=is_page)

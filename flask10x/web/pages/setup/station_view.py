@@ -28,14 +28,13 @@ from flask10x.translation import speaking, translation
 from flask10x.web import administrators, context, preferences
 from flask10x.web.cards import cards
 from flask10x.web.icons import ICONS
-from flask10x.web.pages.home import model as home
 from flask10x.web.pages.setup import boards, changes, senders, station, stations
 from flask10x.web.pages.setup.changes import ChangedMeanwhile, NotWritten
 from flask10x.web.pages.setup.page import blueprint, refused, shown
 from flask10x.web.pages.setup.station import File, Mistakes
 from flask10x.web.pages.setup.stations import Candidate
-from flask10x.web.pages.status.commands import shell
 from flask10x.web.read_errors import UNREADABLE
+from flask10x.web.shell import shell
 
 Answer = Response | tuple[str, int]
 log = logging.getLogger(__name__)
@@ -57,8 +56,7 @@ def as_stations() -> tuple[str, int]:
         if card is not None and card.values:
             # As it will be, where the workers still have the former file.
             card = replace(card, station=one)
-            main = home.main_of(card)
-            shown_first = [main, *home.beside(card, main)[:1]]
+            shown_first = [*([card.main] if card.main else []), *card.beside[:1]]
         name, other_name = station_name(one, t), station_name(one, other)
         row = {
             "station": one,
