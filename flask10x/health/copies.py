@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, not_, select
+from sqlalchemy import Connection, Select, bindparam, func, not_, select
 
 from flask10x.config.settings import Settings
 from flask10x.database import engines, removed
@@ -89,20 +89,20 @@ COUNT_MAX = 100_000
 BEFORE_ALL = -(2**62)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ExportLag:
     """How many readings the CSV file of one station lacks."""
 
     station: Station
-    is_exported: bool
+    is_exported: bool = False
     """Whether an export has ever written it; if not, the other values are empty."""
-    last_id: int
+    last_id: int = 0
     """The id of the last reading that it has."""
-    changed_at: int | None
+    changed_at: int | None = None
     """When an export last changed it, in UTC epoch milliseconds; None when none has."""
-    oldest_at: int | None
+    oldest_at: int | None = None
     """When the oldest reading came that it lacks; None when it lacks none."""
-    waiting: int
+    waiting: int = 0
     """How many readings it lacks; COUNT_MAX means that many or more."""
 
 
@@ -131,19 +131,18 @@ def export_lags(
         "look_rows": LOOK_ROWS,
     }
     rows = {row.endpoint: row for row in connection.execute(_WAITING, values)}
-    return [_lag(station, rows.get(station.endpoint)) for station in stations.all]
-
-
-def _lag(station: Station, row: Row[Any] | None) -> ExportLag:
-    oldest_at = row.oldest_at if row is not None else None
-    return ExportLag(
-        station=station,
-        is_exported=row is not None,
-        last_id=row.last_id if row is not None else 0,
-        changed_at=(row.changed_ns or 0) // 1_000_000 or None if row is not None else None,
-        oldest_at=oldest_at,
-        waiting=max(row.waiting, 1) if row is not None and oldest_at is not None else 0,
-    )
+    lags = []
+    for station in stations.all:
+        row = rows.get(station.endpoint)
+        if row is None:
+            lags.append(ExportLag(station))
+            continue
+        changed_at = (row.changed_ns or 0) // 1_000_000 or None
+        lag = ExportLag(station, is_exported=True, last_id=row.last_id, changed_at=changed_at)
+        if row.oldest_at is not None:
+            lag = replace(lag, oldest_at=row.oldest_at, waiting=max(row.waiting, 1))
+        lags.append(lag)
+    return lags
 
 
 def _waiting_statement() -> Select[Any]:

@@ -1,6 +1,5 @@
 """The database as the service has it: its first reading, what keeps readings out, its server."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -31,8 +30,7 @@ class Import(NamedTuple):
 _IMPORTS = select(*(imports.c[name] for name in Import._fields)).order_by(imports.c.first_id)
 
 
-@dataclass(frozen=True, slots=True)
-class FirstReading:
+class FirstReading(NamedTuple):
     """The oldest stored reading that a station has sent."""
 
     id: int
@@ -54,9 +52,8 @@ class Beginning:
 
         None while there was neither.
         """
-        times = [imported.imported_at for imported in self.imports]
-        times += [] if self.first is None else [self.first.came_at]
-        return min(times, default=None)
+        first = [] if self.first is None else [self.first.came_at]
+        return min([*first, *(each.imported_at for each in self.imports)], default=None)
 
     def imported(self, from_id: int) -> int:
         """Return how many of the readings from this id on were imported from files."""
@@ -70,28 +67,22 @@ class Beginning:
 def beginning(connection: Connection) -> Beginning:
     """Query the beginning; raises what a query raises. A look-up in the index for each import."""
     rows = imports_of(connection)
-    return Beginning(_first_sent(connection, rows), rows)
-
-
-def imports_of(connection: Connection) -> tuple[Import, ...]:
-    """All imports, in the order of their ids."""
-    return tuple(map(Import._make, connection.execute(_IMPORTS).all()))
-
-
-def _first_sent(connection: Connection, rows: Sequence[Import]) -> FirstReading | None:
-    came_at = ARRIVAL.label("came_at")
-    query = select(readings.c.id, came_at).order_by(readings.c.id).limit(1)
+    query = select(readings.c.id, ARRIVAL).order_by(readings.c.id).limit(1)
     passed = 0
     for imported in rows:
         # Between two imports there may be ids without a reading.
         if imported.first_id > passed + 1:
             between = query.where(readings.c.id > passed, readings.c.id < imported.first_id)
-            row = connection.execute(between).one_or_none()
-            if row is not None:
-                return FirstReading(row.id, row.came_at)
+            if row := connection.execute(between).one_or_none():
+                return Beginning(FirstReading(*row), rows)
         passed = max(passed, imported.last_id)
     row = connection.execute(query.where(readings.c.id > passed)).one_or_none()
-    return FirstReading(row.id, row.came_at) if row is not None else None
+    return Beginning(FirstReading(*row) if row else None, rows)
+
+
+def imports_of(connection: Connection) -> tuple[Import, ...]:
+    """Return all imports, in the order of their ids."""
+    return tuple(map(Import._make, connection.execute(_IMPORTS).all()))
 
 
 Kind = Literal[
@@ -124,7 +115,15 @@ def obstacles(database: Database, writer: Writer, gauges: Gauges) -> list[Obstac
     Without a known obstacle it tries to get a write lock, which may wait as long as a commit, and
     writes nothing.
     """
-    return obstacles_met(database, writer, gauges) or _unwritable(database)
+    if known := obstacles_met(database, writer, gauges):
+        return known
+    try:
+        with database.promptly():
+            database.probe()
+    except (DBAPIError, TimeoutError, LockTimeout) as error:
+        reason = reason_of(error)
+        return [Obstacle("unwritable", f"the database cannot be written: {reason}", reason)]
+    return []
 
 
 def obstacles_met(database: Database, writer: Writer, gauges: Gauges) -> list[Obstacle]:
@@ -134,28 +133,17 @@ def obstacles_met(database: Database, writer: Writer, gauges: Gauges) -> list[Ob
         if damage.is_damaged:
             return [Obstacle("damaged", obstacle, damage.reason)]
         return [Obstacle("suspected", obstacle, damage.suspicion)]
-    reported = []
+    met = []
     if writer.dead:
-        reported.append(Obstacle("dead", "the writer thread has died"))
+        met.append(Obstacle("dead", "the writer thread has died"))
     if writer.full:
-        text = f"the queue is full: {writer.depth} readings wait"
-        reported.append(Obstacle("full", text))
+        met.append(Obstacle("full", f"the queue is full: {writer.depth} readings wait"))
     if writer.trouble and not writer.dead:
         text = f"readings cannot be stored: {writer.trouble}"
-        reported.append(Obstacle("trouble", text, writer.trouble))
-    if not reported and gauges.trouble():
-        reported.append(Obstacle("elsewhere", "another worker cannot store readings"))
-    return reported
-
-
-def _unwritable(database: Database) -> list[Obstacle]:
-    try:
-        with database.promptly():
-            database.probe()
-    except (DBAPIError, TimeoutError, LockTimeout) as error:
-        reason = reason_of(error)
-        return [Obstacle("unwritable", f"the database cannot be written: {reason}", reason)]
-    return []
+        met.append(Obstacle("trouble", text, writer.trouble))
+    if not met and gauges.trouble():
+        met.append(Obstacle("elsewhere", "another worker cannot store readings"))
+    return met
 
 
 NOTICES = {
@@ -257,7 +245,4 @@ def server_state(settings: Settings, database: Database) -> ServerState | None:
             primary = database.server.primary(connection)
     except (DBAPIError, TimeoutError, QueryTooLong) as error:
         return ServerState(reason=reason_of(error))
-    return ServerState(
-        primary=primary,
-        is_synchronous=settings.commits_synchronously,
-    )
+    return ServerState(primary=primary, is_synchronous=settings.commits_synchronously)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Select, func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database import dialects
@@ -17,6 +17,7 @@ from flask10x.database.paths import database_path
 from flask10x.database.tables import IS_CURRENT, csv_files, readings, rejected
 from flask10x.health.database import Beginning, beginning
 from flask10x.history.view import View
+from flask10x.readings.times import DAY_MS
 from flask10x.system.backup_files import finished
 
 
@@ -39,7 +40,6 @@ def room(folder: Path) -> Room:
     return Room(status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize)
 
 
-DAY_MS = 24 * 3_600_000
 # The usual rate is that of a week, which has a weekend; new stations count soon.
 WINDOW_DAYS = 7
 # Some hours are not enough to know how many readings a day brings.
@@ -85,13 +85,16 @@ def card(settings: Settings, view: View, began: Beginning | None = None) -> Card
 
 
 def _rows_a_day(view: View, began: Beginning) -> float | None:
-    """The rate by the ids since the first reading of the window: ids increase one by one."""
+    """Return the rate by the ids since the first reading of the window: ids increase one by one."""
     sent, from_ms = began.first, view.now_ms - WINDOW_DAYS * DAY_MS
     if sent is None:
         return None
+    first: tuple[int, int] | None = sent.id, sent.came_at
     # Imported readings in the window are older than the first one that was sent.
-    is_new = sent.came_at >= from_ms
-    first = (sent.id, sent.came_at) if is_new else _first(view, from_ms)
+    if sent.came_at < from_ms:
+        listed = [(endpoint, None, from_ms, 0, 0) for endpoint in view.stations.by_endpoint]
+        rows = view.connection.execute(_FIRST, {"stations": json.dumps(listed)})
+        first = min(((number, at) for number, at in rows), default=None)
     if first is None:
         # No station has sent in the whole window.
         return 0.0
@@ -99,15 +102,8 @@ def _rows_a_day(view: View, began: Beginning) -> float | None:
     days = (view.now_ms - first_at) / DAY_MS
     if days < DAYS_MIN:
         return None
-    rows = view.last_id - first_id + 1 - began.imported(first_id)
-    return max(0, rows) / min(days, WINDOW_DAYS)
-
-
-def _first(view: View, from_ms: int) -> tuple[int, int] | None:
-    """Return the id and the time of the first reading since then."""
-    listed = [(endpoint, None, from_ms, 0, 0) for endpoint in view.stations.by_endpoint]
-    rows = view.connection.execute(_FIRST, {"stations": json.dumps(listed)})
-    return min(((number, at) for number, at in rows), default=None)
+    added = view.last_id - first_id + 1 - began.imported(first_id)
+    return max(0, added) / min(days, WINDOW_DAYS)
 
 
 def _first_statement() -> Select[Any]:
@@ -144,49 +140,34 @@ _SIZES = select(
 
 
 def _bytes_a_row(view: View, settings: Settings, path: Path) -> float | None:
-    """The bytes that a reading adds to the database, its backups and the CSV files."""
-    sizes = view.connection.execute(_SIZES).one()
-    first_id, oldest_bytes, newest_bytes, csv_bytes, exported = sizes
+    """Return the bytes that a reading adds to the database, its backups and the CSV files."""
+    connection, data = view.connection, path.parent
+    first_id, oldest_bytes, newest_bytes, csv_bytes, exported = connection.execute(_SIZES).one()
     rows = view.last_id - first_id + 1 if first_id is not None else 0
     if removed_rows := sum(removed.readings for removed in view.removed.values()):
         rows = view.last_id - removed_rows
     if rows < ROWS_MIN:
         return None
-    backups = _backups_beside(settings.backup_dir, path.parent)
+    # The backups on the disk of the data, each of which grows like the database.
+    backups, newest_backup_bytes = [], 0
+    with suppress(OSError):
+        backups = finished(settings.backup_dir) if on_same_disk(settings.backup_dir, data) else []
+        newest_backup_bytes = backups[-1].stat().st_size if backups else 0
     # The bytes for readings, with roll-ups and indexes, without rejected readings.
-    used = dialects.of(view.connection).file_bytes(view.connection, path)
+    used = dialects.of(connection).file_bytes(connection, path)
     rejected_bytes = (newest_bytes or 0) - (oldest_bytes or 0)
     stored = max(0, used - min(rejected_bytes, settings.rejected_max_bytes)) / rows
     # The backups of a database on a server are files, too.
-    copied = stored or _newest_bytes(backups) / rows
-    row_bytes = stored + len(backups) * copied
-    if csv_bytes and exported > 0 and _has_csv_files(view.connection, settings, path.parent):
+    row_bytes = stored + len(backups) * (stored or newest_backup_bytes / rows)
+    has_csv_files = not is_elsewhere(settings, connection) and on_same_disk(settings.csv_dir, data)
+    if csv_bytes and exported > 0 and has_csv_files:
         row_bytes += float(csv_bytes / exported)
     return row_bytes
 
 
-def _backups_beside(folder: Path, data: Path) -> list[Path]:
-    """The backups on the disk of the data, each of which grows like the database."""
-    with suppress(OSError):
-        if _is_on_same_disk(folder, data):
-            return finished(folder)
-    return []
-
-
-def _newest_bytes(backups: list[Path]) -> int:
-    with suppress(OSError):
-        return backups[-1].stat().st_size if backups else 0
-    return 0
-
-
-def _has_csv_files(connection: Connection, settings: Settings, data: Path) -> bool:
-    """Whether the disk of the data has the CSV files that this host writes."""
-    if is_elsewhere(settings, connection):
+def on_same_disk(path: Path, other: Path) -> bool:
+    """Return whether both are there, and on one disk."""
+    try:
+        return path.stat().st_dev == other.stat().st_dev
+    except OSError:
         return False
-    with suppress(OSError):
-        return _is_on_same_disk(settings.csv_dir, data)
-    return False
-
-
-def _is_on_same_disk(folder: Path, data: Path) -> bool:
-    return folder.stat().st_dev == data.stat().st_dev

@@ -39,6 +39,7 @@ from flask10x.web import context, preferences
 from flask10x.web.captions import OPERATORS as OPERATOR_NAMES
 from flask10x.web.captions import Link, caption, ends, printed, problems
 from flask10x.web.cards import Card, cards, is_of_sensor, trial_command
+from flask10x.web.notes import NotesReader
 from flask10x.web.page import Page
 from flask10x.web.pages.alerts.model import AlertReader, alerts_of_stations
 from flask10x.web.pages.history.model import (
@@ -54,7 +55,6 @@ from flask10x.web.pages.history.model import (
     removed_days,
     station_tables,
 )
-from flask10x.web.pages.notes.model import NotesReader
 from flask10x.web.ranges import (
     QUICK,
     bound_text,

@@ -1,9 +1,7 @@
 """A value that somebody points at, in a chart or a table, and what the page `/notes` says of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import urlencode
 
 from flask import current_app, url_for
 
@@ -19,7 +17,7 @@ from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Station
 from flask10x.readings.times import HOUR_MS, SECOND_MS
 from flask10x.translation import N_, Translation
-from flask10x.web.ranges import bound_text
+from flask10x.web.ranges import bound_text, history_url
 
 # So much before and after a reading shows what it stands out from, and each reading is a point.
 AROUND_MS = HOUR_MS // 4
@@ -40,39 +38,6 @@ class Pointed(NamedTuple):
     column: str | None
     which: str
     """A key of WHICH."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Choice:
-    """One of the values that may be meant."""
-
-    name: str
-    """As the form sends it: `20001.co2`; `20001` for the whole reading."""
-    label: str
-    remark: str
-    time: str
-    value: str = ""
-    """Rounded by its unit; empty for the whole reading."""
-    unit: str = ""
-    exact: str = ""
-    """The value in full, where that is not the same number."""
-    stored: str = ""
-    """The value as it was stored, where it is shown otherwise."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
-    """What is said of a reading, and of others that may be meant in its place."""
-
-    station: str
-    endpoint: str
-    time: str
-    choices: list[Choice]
-    hidden: list[Correction]
-    """What hides it, or a value of it."""
-    around_url: str
-    rule_url: str
-    """Where a rule is made of the value; empty: it can't be."""
 
 
 def name_of(text: str) -> tuple[int, str | None] | None:
@@ -96,7 +61,7 @@ def of_name(view: View, text: str) -> Pointed | None:
 def in_range(
     view: View, which: str, abouts: Sequence[str], ends: tuple[int, int], *, raw: bool
 ) -> list[Pointed]:
-    """The readings of a point of a chart: of each line the one in the middle of the range.
+    """Return the readings of a point of a chart: of each line the one nearest to the middle.
 
     Of a single line also those with the highest and the lowest value, and the one that `which`
     names is first. Raises QueryError for a line that there is not.
@@ -104,8 +69,11 @@ def in_range(
     pointed: list[Pointed] = []
     for about in abouts[:MOST_LINES]:
         station, column = _line(view, about)
-        end = EndOfRange(station.endpoint, *ends)
-        numbers = {"near": _nearest(view, end, raw=raw)}
+        end, middle_ms = EndOfRange(station.endpoint, *ends), sum(ends) // 2
+        halves = [end._replace(last_ms=middle_ms), end._replace(first_ms=middle_ms, newest=False)]
+        rows = [row for row in end_rows(view, halves, raw=raw) if row]
+        nearest = min(rows, key=lambda row: abs(row.received_at - middle_ms), default=None)
+        numbers = {"near": nearest.id if nearest else None}
         if column and len(abouts) == 1:
             for name in ("highest", "lowest"):
                 is_highest = name == "highest"
@@ -123,16 +91,6 @@ def _line(view: View, about: str) -> tuple[Station, str | None]:
     if name and name not in (*station.columns, *derived_by_station(view.stations)[endpoint]):
         raise QueryError({"about": Reason("unknown_measurement", known=", ".join(station.columns))})
     return station, name if name in station.columns else None
-
-
-def _nearest(view: View, end: EndOfRange, *, raw: bool) -> int | None:
-    middle_ms = (end.first_ms + end.last_ms) // 2
-    halves = [
-        end._replace(last_ms=middle_ms),
-        end._replace(first_ms=middle_ms, newest=False),
-    ]
-    rows = [row for row in end_rows(view, halves, raw=raw) if row]
-    return min(rows, key=lambda row: abs(row.received_at - middle_ms)).id if rows else None
 
 
 def _different(
@@ -157,33 +115,36 @@ def _value(view: View, pointed: Pointed) -> float | None:
     return row.values[columns.index(column)] if column else row.id
 
 
-def described(view: View, pointed: Sequence[Pointed], t: Translation) -> Reading | None:
-    """What is said of them; None without any."""
+def described(view: View, pointed: Sequence[Pointed], t: Translation) -> dict[str, object] | None:
+    """Return what the page says of them, and of others that may be meant; None without any."""
     if not pointed:
         return None
-    first = pointed[0].row
-    station = view.stations.by_endpoint[first.endpoint]
+    row, column, _ = pointed[0]
+    station, value = view.stations.by_endpoint[row.endpoint], _value(view, pointed[0])
     several = len({each.row.endpoint for each in pointed}) > 1
-    time = _time(view, first, t)
-    return Reading(
-        station=t("Several stations") if several else station_name(station, t),
-        endpoint=station.endpoint,
-        time=time,
-        choices=[_choice(view, each, t, named=several) for each in _with_whole(pointed, station)],
-        hidden=_hidden(view, pointed),
-        around_url=_around_url(view, pointed, several=several),
-        rule_url="" if several else _rule_url(view, pointed[0]),
-    )
-
-
-def _rule_url(view: View, pointed: Pointed) -> str:
-    """The form of a rule with this value as its limit."""
-    value = _value(view, pointed)
-    if pointed.column is None or value is None or "setup" not in current_app.blueprints:
-        return ""
-    about = f"{pointed.row.endpoint}.{pointed.column}"
-    text = rounded(value, view.stations.by_column[pointed.column].unit)
-    return url_for("setup.as_rule", kind="threshold", about=about, value=text)
+    first_ms = (row.received_at - AROUND_MS) // MINUTE_MS * MINUTE_MS
+    rule_url = ""
+    if not several and column and value is not None and "setup" in current_app.blueprints:
+        about = f"{row.endpoint}.{column}"
+        text = rounded(value, view.stations.by_column[column].unit)
+        rule_url = url_for("setup.as_rule", kind="threshold", about=about, value=text)
+    return {
+        "station": t("Several stations") if several else station_name(station, t),
+        "time": _time(view, row, t),
+        "choices": [
+            _choice(view, each, t, named=several) for each in _with_whole(pointed, station)
+        ],
+        # What hides it, or a value of it.
+        "hidden": _hidden(view, pointed),
+        "around_url": history_url(
+            bound_text(max(first_ms, 0), view.zone, end=False),
+            bound_text(first_ms + 2 * AROUND_MS, view.zone, end=True),
+            endpoint=None if several else row.endpoint,
+            measurement=column,
+        ),
+        # Where a rule is made with this value as its limit; empty: it can't be.
+        "rule_url": rule_url,
+    }
 
 
 def _time(view: View, row: Row, t: Translation) -> str:
@@ -202,51 +163,41 @@ def _with_whole(pointed: Sequence[Pointed], station: Station) -> list[Pointed]:
     return [pointed[0], *values]
 
 
-def _choice(view: View, pointed: Pointed, t: Translation, *, named: bool) -> Choice:
+def _choice(view: View, pointed: Pointed, t: Translation, *, named: bool) -> dict[str, str]:
+    """Return one of the values that may be meant: its name in the form, its words, its value.
+
+    A whole reading has no value.
+    """
     row, column, which = pointed
     station = view.stations.by_endpoint[row.endpoint]
-    name = f"{station_name(station, t)}: " if named else ""
-    time, remark = _time(view, row, t), t(WHICH[which]) if WHICH[which] else ""
+    label = f"{station_name(station, t)}: " if named else ""
+    common = {"time": _time(view, row, t), "remark": t(WHICH[which]) if WHICH[which] else ""}
     if column is None:
-        label = name + t("All values of this reading")
-        return Choice(name=str(row.id), label=label, remark=remark, time=time)
+        label += t("All values of this reading")
+        return common | {"name": str(row.id), "label": label}
     measurement = view.stations.by_column[column]
     stored = row.values[station.columns.index(column)]
     shown = view.corrections.shown(row.endpoint, column, row.received_at, stored)
     # What is hidden is said as it was stored.
     value = stored if shown is None else shown
     text = NO_VALUE if value is None else rounded(value, measurement.unit)
-    return Choice(
-        name=f"{row.id}.{column}",
-        label=name + column_name(measurement, t),
-        value=text,
-        unit=measurement.unit,
-        exact="" if value is None or read_back(text) == value else str(value),
-        stored="" if stored is None or value == stored else rounded(stored, measurement.unit),
-        remark=remark,
-        time=time,
-    )
+    return common | {
+        "name": f"{row.id}.{column}",
+        "label": label + column_name(measurement, t),
+        "value": text,
+        "unit": measurement.unit,
+        # In full, where that is not the same number.
+        "exact": "" if value is None or read_back(text) == value else str(value),
+        "stored": "" if stored is None or value == stored else rounded(stored, measurement.unit),
+    }
 
 
 def _hidden(view: View, pointed: Sequence[Pointed]) -> list[Correction]:
     hiding: dict[int, Correction] = {}
     for row, column, _ in pointed:
-        at = row.received_at
-        for each in annotations.corrections_within(
-            view.written_corrections, [row.endpoint], at, at
-        ):
+        ends = (row.received_at, row.received_at)
+        for each in annotations.corrections_within(view.written_corrections, [row.endpoint], *ends):
             is_of_it = column is None or each.measurement in (None, column)
             if each.kind == "hide" and is_of_it:
                 hiding[each.id] = each
     return list(hiding.values())
-
-
-def _around_url(view: View, pointed: Sequence[Pointed], *, several: bool) -> str:
-    row, column, _ = pointed[0]
-    first_ms = (row.received_at - AROUND_MS) // MINUTE_MS * MINUTE_MS
-    last_ms = first_ms + 2 * AROUND_MS
-    pairs = [] if several else [("endpoint", row.endpoint)]
-    pairs += [("measurement", column)] if column else []
-    pairs += [("from", bound_text(max(first_ms, 0), view.zone, end=False))]
-    pairs += [("to", bound_text(last_ms, view.zone, end=True))]
-    return f"{url_for('history_page.as_page')}?{urlencode(pairs, safe=':')}"

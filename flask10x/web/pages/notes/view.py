@@ -4,6 +4,8 @@ Who may read may write, unless there are tokens for notes (`web/access.py`). The
 JavaScript; a page of another origin can't send them, as with every POST.
 """
 
+import csv
+import io
 import logging
 import time
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -24,24 +26,24 @@ from flask10x.history import annotations, rollups
 from flask10x.history.annotations import Correction, WrittenNote
 from flask10x.history.parameters import unknown_name
 from flask10x.history.view import View
+from flask10x.readings.csv_lines import is_formula
 from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.times import parse_bound
 from flask10x.system import clock
-from flask10x.translation import N_, Translation
+from flask10x.translation import N_
 from flask10x.web import access, context, preferences, read_errors
 from flask10x.web.captions import problems
 from flask10x.web.files import download
 from flask10x.web.json_text import readable
 from flask10x.web.limits import RETRY_AFTER_SEC
+from flask10x.web.notes import NotesReader, as_object
 from flask10x.web.page import Page
 from flask10x.web.pages.notes.model import (
     FIELDS,
     KINDS,
     ONE_OF_KINDS,
     NotesForm,
-    NotesReader,
 )
-from flask10x.web.pages.notes.objects import correction_object, csv_text, note_object
 from flask10x.web.pages.notes.reading import (
     WHICH,
     Pointed,
@@ -65,6 +67,12 @@ APPLY_SEC = 2.0
 PREFILLED = ("what", "about", "from", "to", "reading", "raw", "edit", "back", "saved")
 # Longer addresses are left out of the way back.
 BACK_MAX_CHARS = 1500
+
+
+COLUMNS = (
+    *("kind", "id", "endpoint", "measurement", "from", "to", "gain", "offset", "text"),
+    *("written", "undone"),
+)
 
 
 @blueprint.get("/notes")
@@ -92,12 +100,18 @@ def add() -> AnyResponse | tuple[str, int]:
     """
     store, now_ms = context.store(), clock.now_ms()
     try:
-        pointed = _of_form(request.form.get("reading", ""))
+        reading = request.form.get("reading", "")
+        with context.view() as view:
+            pointed = of_name(view, reading) if reading else None
         written = NotesForm(request.form, store.settings, now_ms, pointed).read()
         edited = _number(request.form.get("edit", "")) if request.form.get("edit") else None
         with store.database.commit() as connection:
             same = annotations.last_same(connection, written)
-            number = _add(connection, written) if same is None else same
+            if same is None and not annotations.has_room(connection, _kind(written)):
+                t = preferences.texts()
+                why = t("there are too many: undo some, or hide a range instead of single readings")
+                raise QueryError({"what": why})
+            number = annotations.add(connection, written) if same is None else same
             # What is edited is written anew, and the old text stays among what was undone.
             if edited not in (None, number):
                 annotations.undo(connection, "note", edited or 0, now_ms)
@@ -142,11 +156,20 @@ def as_json_file() -> Response:
 
 @blueprint.get("/notes.csv")
 def as_csv() -> Response:
-    """The same as a table."""
+    """The same as a table, a line each; a cell without a value is empty."""
     Parameters().check()
+    zone, text = context.store().settings.zone, io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
+    writer.writeheader()
     notes, corrections = _all()
-    text = csv_text(notes, corrections, context.store().settings.zone)
-    return download(text, "text/csv; charset=utf-8", "notes.csv")
+    everything: list[WrittenNote | Correction] = [*notes, *corrections]
+    for written in everything:
+        row = {"kind": "note"} | as_object(written, zone)
+        if is_formula(str(row["text"])):
+            # A spreadsheet shows it as it is then.
+            row["text"] = f"'{row['text']}"
+        writer.writerow(row)
+    return download(text.getvalue(), "text/csv; charset=utf-8", "notes.csv")
 
 
 @blueprint.errorhandler(LockTimeout)
@@ -205,14 +228,6 @@ def _kind(written: WrittenNote | Correction) -> annotations.Kind:
     return "note" if isinstance(written, WrittenNote) else written.kind
 
 
-def _add(connection: Connection, written: WrittenNote | Correction) -> int:
-    t = preferences.texts()
-    if not annotations.has_room(connection, _kind(written)):
-        why = t("there are too many: undo some, or hide a range instead of single readings")
-        raise QueryError({"what": why})
-    return annotations.add(connection, written)
-
-
 def _apply(kind: annotations.Kind) -> None:
     """Make the hours of a correction again, as many as a person waits for.
 
@@ -235,12 +250,6 @@ def _number(text: str) -> int:
     if name and name[1] is None:
         return name[0]
     raise QueryError({"id": "the number of one of them is needed"})
-
-
-def _of_form(name: str) -> Pointed | None:
-    """The reading that a form names; None without one, also without one that there is any more."""
-    with context.view() as view:
-        return of_name(view, name) if name else None
 
 
 def _to_edit(number: str, errors: dict[str, str]) -> dict[str, str]:
@@ -305,8 +314,8 @@ def _all() -> tuple[list[WrittenNote], list[Correction]]:
 def _json() -> str:
     zone, (notes, corrections) = context.store().settings.zone, _all()
     objects: dict[str, object] = {
-        "notes": [note_object(note, zone) for note in notes],
-        "corrections": [correction_object(correction, zone) for correction in corrections],
+        "notes": [as_object(note, zone) for note in notes],
+        "corrections": [as_object(correction, zone) for correction in corrections],
     }
     return readable(objects) + "\n"
 
@@ -314,12 +323,27 @@ def _json() -> str:
 def _rendered(fields: dict[str, str], errors: dict[str, str], message: str = "") -> tuple[str, int]:
     """The page with what the forms begin with, what is wrong with them, and what became of one."""
     settings, t = context.store().settings, preferences.texts()
-    template, more = _of_reading(fields, errors, t) if fields["reading"] else _of_all(fields)
+    if fields["reading"]:
+        with context.view() as view:
+            try:
+                pointed = _pointed(view, fields)
+            except QueryError as error:
+                errors |= error.details
+                pointed = []
+            reading, saved = described(view, pointed, t), _saved(view.connection)
+        template = "notes/reading.html"
+        more: dict[str, object] = {"reading": reading, "saved": saved}
+    else:
+        template, more = "notes/template.html", _of_all(fields)
     back, keys = _back(), access.current()
+    wrong = {
+        name: problem | {"label": t(LABELS[name]) if name in LABELS else None}
+        for name, problem in problems(errors, settings.stations, t).items()
+    }
     page = render_template(
         template,
         message=message,
-        problems=_problems(errors, t),
+        problems=wrong,
         fields_sent=fields,
         reader=NotesReader(settings, t, clock.now_ms()),
         back=back,
@@ -329,22 +353,6 @@ def _rendered(fields: dict[str, str], errors: dict[str, str], message: str = "")
         **more,
     )
     return page, 400 if errors else 200
-
-
-def _of_reading(
-    fields: dict[str, str], errors: dict[str, str], t: Translation
-) -> tuple[str, dict[str, object]]:
-    """The template of a reading, and what it shows."""
-    with context.view() as view:
-        try:
-            pointed = _pointed(view, fields)
-        except QueryError as error:
-            errors |= error.details
-            pointed = []
-        return "notes/reading.html", {
-            "reading": described(view, pointed, t),
-            "saved": _saved(view.connection),
-        }
 
 
 def _pointed(view: View, fields: dict[str, str]) -> list[Pointed]:
@@ -363,16 +371,17 @@ def _pointed(view: View, fields: dict[str, str]) -> list[Pointed]:
     return in_range(view, which, abouts, (first_ms, last_ms), raw="raw" in request.args)
 
 
-def _of_all(fields: dict[str, str]) -> tuple[str, dict[str, object]]:
-    """The template of the whole page, and what it shows."""
+def _of_all(fields: dict[str, str]) -> dict[str, object]:
+    """Return what the whole page shows."""
     settings = context.store().settings
     with context.view() as view:
         notes = annotations.all_notes(view.connection)
         corrections = annotations.all_corrections(view.connection)
         saved = _saved(view.connection)
+    everything: list[WrittenNote | Correction] = [*notes, *corrections]
     what = fields["what"] if fields["what"] in KINDS else "note"
     looked_at = parse_qs(urlsplit(_back()).query).get("endpoint", [])
-    return "notes/template.html", {
+    return {
         # Which form is open.
         "what": what if any(fields[name] for name in FIELDS if name != "back") else "",
         "stations": settings.stations.all,
@@ -381,16 +390,5 @@ def _of_all(fields: dict[str, str]) -> tuple[str, dict[str, object]]:
         "saved": saved,
         "notes": [note for note in notes if note.undone_at is None],
         "corrections": [each for each in corrections if each.undone_at is None],
-        "undone": [
-            *(note for note in notes if note.undone_at is not None),
-            *(each for each in corrections if each.undone_at is not None),
-        ],
-    }
-
-
-def _problems(errors: dict[str, str], t: Translation) -> dict[str, dict[str, str | None]]:
-    by_field = problems(errors, context.store().settings.stations, t)
-    return {
-        name: problem | {"label": t(LABELS[name]) if name in LABELS else None}
-        for name, problem in by_field.items()
+        "undone": [each for each in everything if each.undone_at is not None],
     }
