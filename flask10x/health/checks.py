@@ -35,14 +35,13 @@ from flask10x.config.settings import Settings
 from flask10x.database import csv_owner, verified
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.database.paths import WAL, beside, database_path
-from flask10x.database.server import Primary
 from flask10x.database.sqlite import rescued
 from flask10x.database.sqlite.litestream import Replica
 from flask10x.database.verified import Result
 from flask10x.health import copies
 from flask10x.health.copies import ExportLag, NewestBackup
 from flask10x.health.database import Obstacle, ServerState, beginning
-from flask10x.health.disk import CardRoom, Room, card
+from flask10x.health.disk import CardRoom, Room, card, on_same_disk
 from flask10x.health.words import HINDRANCES, REMEDIES, SERVER, WRONG_COPIES
 from flask10x.history.silence import SilenceVerdict
 from flask10x.history.view import View
@@ -404,17 +403,41 @@ class Checks:
 
     def stored(self) -> Finding:
         """Check whether what is accepted is stored; `/readyz` is a 503 when this is wrong."""
-        facts, server = self._facts, self._facts.server
+        t, facts, server = self._t, self._facts, self._facts.server
         # What fills the queue is worth more than that it is full.
         obstacle = min(facts.obstacles, key=lambda each: each.kind == "full", default=None)
         if obstacle is not None:
-            return self._hindered(_hindrance(obstacle, facts), obstacle.reason)
+            name: str = obstacle.kind
+            if name == "damaged" and (facts.rescued or facts.is_taken_away):
+                name = "copied" if facts.rescued else "taken"
+            name = name if name in HINDRANCES else kind_of(obstacle.reason)
+            return self._hindered(name, obstacle.reason)
         # The page may have met what the writer has not: nothing has come since to be stored.
         if server and server.primary and server.primary.is_standby:
             return self._hindered("standby", "")
         if server and kind_of(server.reason) == "unanswered":
             return self._hindered("unanswered", server.reason)
-        return self._unhindered()
+        text = ""
+        if facts.failing:
+            text = t(
+                "Readings are stored, but some of the work beside that is failing: {names}.",
+                names=t.listed(facts.failing),
+            )
+        elif any(alert.kind == "queue" for alert in facts.alerts):
+            # By its rule, which waits for some time, and then for the queue to be short again.
+            text = t("Waiting to be stored: {n}", n=f"{facts.waiting:,}")
+        if text:
+            return Finding("stored", "warn", text, self._numbers(), [Remedy("log")])
+        obstacles, warnings = (server.obstacles, server.warnings) if server else ([], [])
+        notices = [t(SERVER[each.name], **each.values) for each in (*obstacles, *warnings)]
+        level: Level = "good"
+        text = t("All accepted readings are stored.")
+        if obstacles:
+            level = "wrong"
+            text = t("Commits wait for a standby: nothing more is stored before one follows.")
+        elif warnings and self._settings.ack == "committed":
+            level = "warn"
+        return Finding("stored", level, text, [*notices, *self._numbers()])
 
     def _hindered(self, name: str, reason: str) -> Finding:
         backup, hindrance = self._facts.backup, HINDRANCES[name]
@@ -432,30 +455,6 @@ class Checks:
         )
         return Finding("stored", "wrong", text, self._numbers(), remedies, reason)
 
-    def _unhindered(self) -> Finding:
-        t, facts, server = self._t, self._facts, self._facts.server
-        level: Level = "warn"
-        remedies = [Remedy("log")]
-        if facts.failing:
-            text = t(
-                "Readings are stored, but some of the work beside that is failing: {names}.",
-                names=t.listed(facts.failing),
-            )
-            return Finding("stored", level, text, self._numbers(), remedies)
-        if any(alert.kind == "queue" for alert in facts.alerts):
-            # By its rule, which waits for some time, and then for the queue to be short again.
-            text = t("Waiting to be stored: {n}", n=f"{facts.waiting:,}")
-            return Finding("stored", level, text, self._numbers(), remedies)
-        obstacles, warnings = (server.obstacles, server.warnings) if server else ([], [])
-        notices = [t(SERVER[each.name], **each.values) for each in (*obstacles, *warnings)]
-        text = t("All accepted readings are stored.")
-        if obstacles:
-            level = "wrong"
-            text = t("Commits wait for a standby: nothing more is stored before one follows.")
-        elif not warnings or self._settings.ack != "committed":
-            level = "good"
-        return Finding("stored", level, text, [*notices, *self._numbers()])
-
     def _numbers(self) -> list[str]:
         t, facts = self._t, self._facts
         lines = []
@@ -463,26 +462,27 @@ class Checks:
             lines.append(t("Readings stored so far: {n}", n=f"{facts.stored:,}"))
         if facts.waiting:
             lines.append(t("Waiting to be stored: {n}", n=f"{facts.waiting:,}"))
-        if facts.server is not None and facts.server.primary is not None:
-            lines += self._servers(facts.server.primary)
-        return lines
-
-    def _servers(self, primary: Primary) -> Iterator[str]:
-        yield self._t(
-            "Database: PostgreSQL {version} on {place}, {size}",
-            version=primary.version,
-            place=primary.place,
-            size=size(primary.database_bytes),
-        )
-        for standby in primary.standbys:
-            if standby.state is not None and standby.sync is not None:
-                yield self._t(
+        if (primary := facts.server.primary if facts.server else None) is not None:
+            lines.append(
+                t(
+                    "Database: PostgreSQL {version} on {place}, {size}",
+                    version=primary.version,
+                    place=primary.place,
+                    size=size(primary.database_bytes),
+                )
+            )
+            lines += [
+                t(
                     "Standby {name}: {state}, {sync}, behind by {size}",
                     name=standby.name,
                     state=standby.state,
                     sync=standby.sync,
                     size=size(standby.lag_bytes or 0),
                 )
+                for standby in primary.standbys
+                if standby.state is not None and standby.sync is not None
+            ]
+        return lines
 
     def exported(self) -> Finding:
         """Check whether the CSV files have all that they should have by now."""
@@ -494,22 +494,15 @@ class Checks:
             text = t("No CSV file has been written yet; that is fine if no script reads any.")
             return Finding("exported", "off", text, remedies=[Remedy("export_nightly")])
         waiting = N_("{name}: waiting for the next export: {n}")
-        details = [
-            t(waiting, name=station_name(lag.station, t), n=f"{lag.waiting:,}")
-            for lag in lags
-            if lag.waiting
-        ]
+        late = [lag for lag in lags if lag.waiting]
+        details = [t(waiting, name=station_name(x.station, t), n=f"{x.waiting:,}") for x in late]
         if ahead := [lag.station.csv_name for lag in lags if lag.last_id > (facts.stored or 0)]:
             text = t(
                 "CSV files are ahead of the database, as when an older one was put back: {files}.",
                 files=t.listed(ahead),
             )
             return Finding("exported", "wrong", text, details, [Remedy("compare")])
-        verdict = facts.verdict(
-            self._settings,
-            rules.ExportOverdue(),
-            lambda rule, alert: of_export(rule, lags, self._now_ms, alert),
-        )
+        verdict = self._verdict(rules.ExportOverdue(), of_export, lags)
         if verdict.is_firing is False:
             changed_at = max(lag.changed_at or 0 for lag in lags)
             time = self._time(changed_at) if changed_at else "–"
@@ -530,11 +523,7 @@ class Checks:
         if "backup" in facts.reasons or (backup is None and not facts.has_database):
             return self._unknown("backed_up", "backup")
         newest_at = backup.made_at if backup else None
-        verdict = facts.verdict(
-            self._settings,
-            rules.BackupOverdue(),
-            lambda rule, alert: of_backup(rule, newest_at, facts.began_at, self._now_ms, alert),
-        )
+        verdict = self._verdict(rules.BackupOverdue(), of_backup, newest_at, facts.began_at)
         is_overdue = verdict.is_firing is not False
         level: Level = "warn" if is_overdue else "good"
         remedies = [Remedy("back_up_nightly")]
@@ -546,7 +535,7 @@ class Checks:
         details = []
         if not is_overdue:
             remedies = []
-        if _is_on_same_disk(backup, self._path):
+        if on_same_disk(backup.path, self._path):
             same = t("It is on the same card as the database: if the card fails, both are gone.")
             details, remedies = [same], [*remedies, Remedy("copy_backups")]
         sentence = N_("The newest backup is from {time} ({size}).")
@@ -566,11 +555,7 @@ class Checks:
         if replica is None:
             is_unknown = "replica" in self._facts.reasons
             return [self._unknown("replicated", "replica")] if is_unknown else []
-        verdict = self._facts.verdict(
-            self._settings,
-            rules.ReplicaOverdue(),
-            lambda rule, alert: of_replica(rule, replica, self._now_ms, alert),
-        )
+        verdict = self._verdict(rules.ReplicaOverdue(), of_replica, replica)
         time = self._time(replica.synced_at) if replica.synced_at is not None else "–"
         text, names = t("The replica has everything up to {time}.", time=time), list[str]()
         if not replica.is_running:
@@ -650,15 +635,11 @@ class Checks:
 
     def card(self) -> Finding:
         """Check how full the disk of the database is, and when it will be."""
-        facts, card = self._facts, self._facts.card
+        t, facts, card = self._t, self._facts, self._facts.card
         if card is None:
             return self._unknown("card", "card")
         room, days = card.room, card.full_in_days
-        verdict = facts.verdict(
-            self._settings,
-            rules.Disk(),
-            lambda rule, alert: of_disk(rule, room, self._now_ms, alert),
-        )
+        verdict = self._verdict(rules.Disk(), of_disk, room)
         level: Level = "warn"
         names = ["space", "fewer_backups", "larger_disk"]
         if verdict.is_firing or room.free < disk.SPARE_BYTES:
@@ -675,29 +656,32 @@ class Checks:
         else:
             level, names = "good", []
             sentence = N_("{free} of {total} are free ({percent} %).")
-        text = self._t(
+        text = t(
             sentence,
             free=size(room.free),
             total=size(room.total),
             percent=f"{room.free_percent:.0f}",
-            span=span(days or 0, self._t),
+            span=span(days or 0, t),
             needed=size(facts.backup_needs_bytes),
             room=size(facts.backup_room_bytes),
         )
-        return Finding("card", level, text, self._pace(card), _remedies(names))
-
-    def _pace(self, card: CardRoom) -> list[str]:
-        t, days = self._t, card.full_in_days
         if card.bytes_a_day is None:
-            return [t("How fast it fills is known after a day and 1,000 readings.")]
-        pace = t("Each day adds about {size}.", size=size(card.bytes_a_day))
-        if days is None or days > FAR_DAYS:
-            return [pace, t("At this pace it takes more than 20 years to fill up.")]
-        date = day_of(self._now_ms + round(days * DAY_MS), self._settings.zone, t)
-        return [
-            pace,
-            t("At this pace it is full in {span} (about {date}).", span=span(days, t), date=date),
-        ]
+            pace = [t("How fast it fills is known after a day and 1,000 readings.")]
+        else:
+            full = t("At this pace it takes more than 20 years to fill up.")
+            if days is not None and days <= FAR_DAYS:
+                date = day_of(self._now_ms + round(days * DAY_MS), self._settings.zone, t)
+                sentence = N_("At this pace it is full in {span} (about {date}).")
+                full = t(sentence, span=span(days, t), date=date)
+            pace = [t("Each day adds about {size}.", size=size(card.bytes_a_day)), full]
+        return Finding("card", level, text, pace, _remedies(names))
+
+    def _verdict(self, usual: Rule, decide: Callable[..., Verdict], *known: object) -> Verdict:
+        """Return what `decide` makes of this for the rules of this kind."""
+        now_ms = self._now_ms
+        return self._facts.verdict(
+            self._settings, usual, lambda rule, alert: decide(rule, *known, now_ms, alert)
+        )
 
     def _unknown(self, check: str, part: str) -> Finding:
         """That it cannot be determined, and the reason of the part or of the whole database."""
@@ -722,13 +706,6 @@ def said(remedy: Remedy, settings: Settings, t: Translation) -> str:
     return t(REMEDIES[remedy.name], **values)
 
 
-def _hindrance(obstacle: Obstacle, facts: Facts) -> str:
-    """The name of what hinders storing in `HINDRANCES`."""
-    if obstacle.kind == "damaged" and (facts.rescued or facts.is_taken_away):
-        return "copied" if facts.rescued else "taken"
-    return obstacle.kind if obstacle.kind in HINDRANCES else kind_of(obstacle.reason)
-
-
 def kind_of(reason: str) -> str:
     """Return what hinders a commit, by the code with which `error_codes.reason_of` begins."""
     code = reason.partition(":")[0]
@@ -742,10 +719,3 @@ def span(days: float, t: Translation) -> str:
         if days >= from_days:
             return t(sentence, n=int(days / length))
     return t.duration(int(days * SEC_PER_DAY))
-
-
-def _is_on_same_disk(backup: NewestBackup, database: Path) -> bool:
-    try:
-        return backup.path.stat().st_dev == database.stat().st_dev
-    except OSError:
-        return False
