@@ -21,7 +21,7 @@ from flask10x.errors import Flask10xError, SchemaError
 from flask10x.history import days as days_rolled_up
 from flask10x.history import rollup_check, rollups
 from flask10x.history.local_time import date_of
-from flask10x.history.rollup_check import DayDifference, RollupDifference
+from flask10x.history.rollup_check import SumsDifference
 from flask10x.readings.times import HOUR_MS, local_text
 from flask10x.system.wording import amount
 
@@ -106,12 +106,12 @@ def _verify(config: Settings, database: Database) -> int:
         length = rollups.position(connection)
     with progress(_("hourly totals"), length) as advance:
         for piece in rollup_check.verify(config.stations, database):
-            hours += piece.hours
+            hours += piece.compared
             differences += len(piece.differences)
             shown += [_of_hour(config, hour) for hour in piece.differences[:SHOWN_DIFFERENCES]]
             advance(piece.readings)
         for checked in rollup_check.verify_days(config.stations, database):
-            days += checked.days
+            days += checked.compared
             differences += len(checked.differences)
             shown += [_of_day(day) for day in checked.differences[:SHOWN_DIFFERENCES]]
     for text in shown[:SHOWN_DIFFERENCES]:
@@ -124,18 +124,17 @@ def _verify(config: Settings, database: Database) -> int:
     return 1 if differences else 0
 
 
-def _of_hour(config: Settings, difference: RollupDifference) -> str:
-    endpoint, hour = difference.hour
-    when = local_text(hour * HOUR_MS, config.zone)
-    stored, computed = map(_short, (difference.stored, difference.computed))
+def _of_hour(config: Settings, difference: SumsDifference) -> str:
     text = _("{station} {hour}: rolled up {stored}, the readings give {computed}")
-    return text.format(station=endpoint, hour=when, stored=stored, computed=computed)
-
-
-def _of_day(difference: DayDifference) -> str:
+    when = local_text(difference.number * HOUR_MS, config.zone)
     stored, computed = map(_short, (difference.stored, difference.computed))
+    return text.format(station=difference.endpoint, hour=when, stored=stored, computed=computed)
+
+
+def _of_day(difference: SumsDifference) -> str:
     text = _("{station} {day}: rolled up {stored}, its hours give {computed}")
-    day = date_of(difference.day)
+    day = date_of(difference.number)
+    stored, computed = map(_short, (difference.stored, difference.computed))
     return text.format(station=difference.endpoint, day=day, stored=stored, computed=computed)
 
 

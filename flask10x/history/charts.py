@@ -17,14 +17,15 @@ from sqlalchemy import ColumnElement, Select, String, cast, func, select
 from flask10x.database.expressions import Question, Rows, spans
 from flask10x.database.tables import readings, rollups
 from flask10x.history import search
-from flask10x.history.bucket_sums import RolledUp, SumsRequest, add_sums
+from flask10x.history.bucket_sums import SumsRequest, add_sums
 from flask10x.history.buckets import MAX_BUCKETS, Line, Window, window_for
 from flask10x.history.local_time import DRAWN_STEPS, HOUR, STEPS
+from flask10x.history.pages import EndOfRange, end_rows
 from flask10x.history.query import Bound, Query
 from flask10x.history.statements import statement_key
 from flask10x.history.view import Extent, RollupProgress, View
 from flask10x.readings.stations import Station
-from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS, zone_name_of
+from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS
 
 # Enough to see through a pause or two, few enough to follow a sender whose pace was changed.
 INTERVAL_ROWS = 101
@@ -66,7 +67,7 @@ def charts(
     if not queries:
         return []
     query = queries[0]
-    source = rolled_up(view, query, window)
+    is_rolled_up = has_rollups(view, query, window)
     keys = [statement_key(each, view.corrections) for each in queries]
     branches = {branch.endpoint: branch for key in keys for branch in key[0]}
     stations = [view.stations.by_endpoint[endpoint] for endpoint in branches]
@@ -87,14 +88,14 @@ def charts(
         filters=keys[0][1],
         values=keys[0][2],
         is_raw=query.raw,
-        rolled_up=source,
+        is_rolled_up=is_rolled_up,
         extents=reach,
     )
     counts = add_sums(view, request, [line for lines in lines_of for line in lines])
     return [
         Chart(
             window,
-            "readings" if source is None else "rollups",
+            "rollups" if is_rolled_up else "readings",
             sum(counts.get(endpoint, 0) for endpoint in {line.station.endpoint for line in lines}),
             [line for line in lines if line.buckets],
         )
@@ -133,15 +134,11 @@ def waits_for_rollups(view: View, query: Query) -> RollupProgress | None:
     return at if at.is_far_behind else None
 
 
-def rolled_up(view: View, query: Query, window: Window) -> RolledUp | None:
-    """Return which roll-ups can take the place of readings; None when none can."""
+def has_rollups(view: View, query: Query, window: Window) -> bool:
+    """Return whether roll-ups can take the place of readings."""
     if not _is_of_hours(query, window):
-        return None
-    state = view.rollups
-    if not state.fits or state.progress.is_far_behind:
-        return None
-    has_days = state.zone_of_days == zone_name_of(query.zone)
-    return RolledUp(has_later=state.progress.behind != 0, has_days=has_days)
+        return False
+    return view.rollups.fits and not view.rollups.progress.is_far_behind
 
 
 def _is_of_hours(query: Query, window: Window) -> bool:
@@ -259,42 +256,28 @@ def _named(query: Query) -> list[Station]:
 
 def extents(view: View, stations: Iterable[Station], *, raw: bool = False) -> Mapping[str, Extent]:
     """Return the extent of each station; with `raw` hidden readings count, too."""
-    stations = list(stations)
-    lacking = [s.endpoint for s in stations if (s.endpoint, True) not in view.extents]
-    _ask_extents(view, lacking)
+    endpoints = [station.endpoint for station in stations]
+    _ask_extents(view, [e for e in endpoints if (e, True) not in view.extents])
     view.settle()
-    stored = {s.endpoint: view.extents[s.endpoint, True] for s in stations}
     if raw or not view.corrections.whole:
-        return stored
-    lacking = [s.endpoint for s in stations if (s.endpoint, False) not in view.extents]
-    first = _shown_ends(view, {e: stored[e].first_ms for e in lacking}, newest=False)
-    last = _shown_ends(view, {e: stored[e].last_ms for e in lacking}, newest=True)
-    for endpoint in lacking:
-        shown = stored[endpoint]._replace(first_ms=first[endpoint], last_ms=last[endpoint])
-        view.extents[endpoint, False] = shown
-    return {s.endpoint: view.extents[s.endpoint, False] for s in stations}
-
-
-def _shown_ends(
-    view: View, ends: Mapping[str, int | None], *, newest: bool
-) -> dict[str, int | None]:
-    """Return the end of each station's shown readings, from that of its stored ones."""
-    shown, ends = {}, dict(ends)
-    while ends:
-        beyond = []
-        for endpoint, ms in ends.items():
-            segment = None if ms is None else view.corrections.hidden_at(endpoint, ms)
-            if segment is None:
-                shown[endpoint] = ms
-            elif newest:
-                beyond.append((endpoint, None, FIRST_DATE_MS, segment.first_ms - 1, 0))
-            else:
-                beyond.append((endpoint, None, segment.last_ms + 1, LAST_DATE_MS, 0))
-        ends = {}
-        if beyond:
-            rows = view.rows((_EXTENTS, {"ends": json.dumps(beyond)}))
-            ends = {row[0]: row[2] if newest else row[1] for row in rows}
-    return shown
+        return {endpoint: view.extents[endpoint, True] for endpoint in endpoints}
+    beyond: list[EndOfRange] = []
+    for endpoint in endpoints:
+        if (endpoint, False) in view.extents:
+            continue
+        stored = view.extents[endpoint, False] = view.extents[endpoint, True]
+        first, last = (
+            None if ms is None else view.corrections.hidden_at(endpoint, ms)
+            for ms in (stored.first_ms, stored.last_ms)
+        )
+        if first:
+            beyond.append(EndOfRange(endpoint, first.last_ms + 1, LAST_DATE_MS, newest=False))
+        if last:
+            beyond.append(EndOfRange(endpoint, FIRST_DATE_MS, last.first_ms - 1))
+    for end, row in zip(beyond, end_rows(view, beyond), strict=True):
+        shown = {"last_ms" if end.newest else "first_ms": None if row is None else row.received_at}
+        view.extents[end.endpoint, False] = view.extents[end.endpoint, False]._replace(**shown)
+    return {endpoint: view.extents[endpoint, False] for endpoint in endpoints}
 
 
 def _ask_extents(view: View, endpoints: Iterable[str]) -> None:
@@ -314,23 +297,19 @@ def _ask_extents(view: View, endpoints: Iterable[str]) -> None:
         ends: defaultdict[str, list[Any]] = defaultdict(list)
         for endpoint, *row in rows:
             ends[endpoint].append(row)
-        view.extents |= {(endpoint, True): _extent_of(each) for endpoint, each in ends.items()}
+        for endpoint, each in ends.items():
+            times = [[ms for ms in column if ms is not None] for column in zip(*each, strict=True)]
+            first, first_hour = (min(times[place], default=None) for place in (0, 2))
+            last, last_hour = (max(times[place], default=None) for place in (1, 3))
+            view.extents[endpoint, True] = Extent(
+                first,
+                last,
+                None if first_hour is None else first_hour * HOUR_MS,
+                None if last_hour is None else (last_hour + 1) * HOUR_MS - 1,
+            )
 
     if listed:
         view.ask((_EXTENTS, {"ends": json.dumps(listed)}), take)
-
-
-def _extent_of(ends: Sequence[Sequence[int | None]]) -> Extent:
-    """Return the extent of the ends of readings and of the hours of measurements."""
-    times = [[ms for ms in column if ms is not None] for column in zip(*ends, strict=True)]
-    first, first_hour = (min(times[place], default=None) for place in (0, 2))
-    last, last_hour = (max(times[place], default=None) for place in (1, 3))
-    return Extent(
-        first,
-        last,
-        None if first_hour is None else first_hour * HOUR_MS,
-        None if last_hour is None else (last_hour + 1) * HOUR_MS - 1,
-    )
 
 
 def intervals(view: View, stations: Sequence[Station], window: Window) -> Mapping[str, int | None]:
@@ -339,21 +318,18 @@ def intervals(view: View, stations: Sequence[Station], window: Window) -> Mappin
     It is the median of the last INTERVAL_ROWS readings up to the end of the window; None when there
     are too few.
     """
-    until = {s.endpoint: _interval_until(view, s, window) for s in stations}
+    until: dict[str, int] = {}
+    for endpoint in (station.endpoint for station in stations):
+        # One is the same for all windows that end after the last reading.
+        extent = view.extents.get((endpoint, True))
+        is_known = (endpoint, window.last_ms) in view.intervals or extent is None
+        is_earlier = extent and extent.last_ms is not None and window.last_ms < extent.last_ms
+        until[endpoint] = window.last_ms if is_known or is_earlier else LAST_DATE_MS
     lacking = {place: ms for place, ms in until.items() if (place, ms) not in view.intervals}
     if lacking:
         question, take = _intervals_to_read(view, lacking)
         take(view.rows(question))
     return {place: view.intervals[place, ms] for place, ms in until.items()}
-
-
-def _interval_until(view: View, station: Station, window: Window) -> int:
-    """Return up to when readings count, the same for all windows that end after the last one."""
-    endpoint, extent = station.endpoint, view.extents.get((station.endpoint, True))
-    if (endpoint, window.last_ms) in view.intervals or extent is None:
-        return window.last_ms
-    is_earlier = extent.last_ms is not None and window.last_ms < extent.last_ms
-    return window.last_ms if is_earlier else LAST_DATE_MS
 
 
 def _intervals_to_read(

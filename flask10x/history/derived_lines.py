@@ -61,12 +61,10 @@ def _held(view: View, query: Query, fine: Window) -> Window:
     """
     if fine.step is not DAY:
         return fine
-    ends = charts.extents(view, query.stations, raw=query.raw).values()
-    first = [ms for end in ends for ms in (end.first_ms, end.first_hour_ms) if ms is not None]
-    last = [ms for end in ends for ms in (end.last_ms, end.last_hour_ms) if ms is not None]
-    if not first or not last:
-        return fine
-    first_ms, last_ms = max(fine.first_ms, min(first)), min(fine.last_ms, max(last))
+    extents = charts.extents(view, query.stations, raw=query.raw).values()
+    ends = [extent.ends for extent in extents if extent.ends]
+    first_ms = max(min((first for first, _ in ends), default=0), fine.first_ms)
+    last_ms = min(max((last for _, last in ends), default=-1), fine.last_ms)
     return replace(fine, first_ms=first_ms, last_ms=last_ms) if first_ms <= last_ms else fine
 
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, case, select
+from sqlalchemy import Select, bindparam, case, select
 
 from flask10x.config.settings import Settings
 from flask10x.database.cursors import MAX_CURSOR_MS, MIN_CURSOR_MS, Cursor, Side
 from flask10x.database.database import Database
-from flask10x.database.expressions import Rows, spans
+from flask10x.database.expressions import spans
 from flask10x.database.tables import measurement, readings
 from flask10x.history import search
 from flask10x.history.corrections import NONE, Corrections
@@ -30,11 +30,9 @@ from flask10x.history.statements import (
     Branch,
     beyond_statement,
     columns_of,
-    kind_of_end,
+    ends_of,
     newer_statement,
     page_statement,
-    parameters_of,
-    statement_key,
 )
 from flask10x.history.view import View
 from flask10x.readings.derived import Derived
@@ -154,7 +152,12 @@ def rows_in_pages(
     cursors = {query.cursor.side: query.cursor} if query.cursor else {}
     while True:
         with database.query(DOWNLOAD_TIMES) as connection:
-            rows, cursor = _next_rows(query, list(cursors.values()), page_rows, connection)
+            until_sec = time.monotonic() + SEARCH_SEC
+            view, listed = View(connection, query.registry), list(cursors.values())
+            request = search.row_request(
+                query, view.corrections, listed, page_rows, newest_first=query.order == "desc"
+            )
+            rows, cursor = _fetch(view, query, request, until_sec)
         if rows:
             yield rows
         if len(rows) == page_rows:
@@ -162,18 +165,6 @@ def rows_in_pages(
         if cursor is None:
             return
         cursors[side] = cursor
-
-
-def _next_rows(
-    query: Query, cursors: list[Cursor], page_rows: int, connection: Connection
-) -> tuple[list[Row], Cursor | None]:
-    """Return a list of `rows_in_pages`, and where it has come to when its search ended early."""
-    until_sec = time.monotonic() + SEARCH_SEC
-    view = View(connection, query.registry)
-    request = search.row_request(
-        query, view.corrections, cursors, page_rows, newest_first=query.order == "desc"
-    )
-    return _fetch(view, query, request, until_sec)
 
 
 def newer(view: View, query: Query, newer_than: int) -> Newer:
@@ -186,15 +177,12 @@ def newer(view: View, query: Query, newer_than: int) -> Newer:
     if query.rows is None:
         raise ValueError("a page needs a limit")
     last = min(view.last_id, newer_than + NEWER_SPAN_ROWS)
-    branches, filters, values = statement_key(query, view.corrections)
-    if last <= newer_than or not branches:
+    request = search.row_request(query, view.corrections, [], query.rows, newest_first=False)
+    if last <= newer_than or request is None:
         return Newer([], last)
-    low, high = kind_of_end(query.since), kind_of_end(query.until)
-    values |= parameters_of("low", query.since) | parameters_of("high", query.until)
-    values |= {"after_id": newer_than, "last_id": last, "rows": query.rows}
-    statement = newer_statement(branches, filters, low, high)
-    records = view.connection.execute(statement, values).all()
-    rows = _rows(records, branches, view.corrections, raw=query.raw)
+    values = request.bound | {"position": newer_than, "last_id": last}
+    records = view.connection.execute(newer_statement(request.shape), values).all()
+    rows = _rows(records, request.branches, view.corrections, raw=query.raw)
     return Newer(rows, rows[-1].id if len(rows) == query.rows else last)
 
 
@@ -363,33 +351,29 @@ def _fetch_plain(
     They are asked for as if nothing was hidden, and once more where one of them is.
     """
     view.ask_corrections()
-    branches, records, before = _plain_records(view, query, NONE, side, number)
-    corrections = view.corrections
-    places = (*before, *(record[1:3] for record in records)) if corrections.whole else ()
-    if not query.raw and any(corrections.hidden_at(*place) for place in places):
-        branches, records, before = _plain_records(view, query, corrections, side, number)
-    rows = _rows(records, branches, view.corrections, raw=query.raw)
+    cursors = [query.cursor] if query.cursor else []
+    corrections, is_newest_first = NONE, side == "before"
+    while True:
+        request = search.row_request(
+            query, corrections, cursors, number, newest_first=is_newest_first
+        )
+        if request is None:
+            return [], None
+        before: list[Any] = []
+        if query.cursor:
+            low, high = ends_of(query, [query.cursor.opposite])
+            far = replace(request, low=low, high=high)
+            view.ask((beyond_statement(far.shape), far.bound), before.extend)
+        records = view.rows((page_statement(request.shape), request.bound))
+        places = (*before, *(record[1:3] for record in records))
+        if query.raw or corrections or not any(view.corrections.hidden_at(*p) for p in places):
+            break
+        corrections = view.corrections
+    rows = _rows(records, request.branches, view.corrections, raw=query.raw)
     if not before or query.cursor is None:
         return rows, None
     beyond = query.cursor.opposite
     return rows, _at(beyond.side, rows[0]) if rows else beyond
-
-
-def _plain_records(
-    view: View, query: Query, corrections: Corrections, side: Side, number: int
-) -> tuple[tuple[Branch, ...], Rows, Rows]:
-    """Return the stations and records of so many rows, and where one lies beyond the cursor."""
-    cursors = [query.cursor] if query.cursor else []
-    request = search.row_request(query, corrections, cursors, number, newest_first=side == "before")
-    if request is None:
-        view.settle()
-        return (), [], []
-    before: list[Any] = []
-    if query.cursor:
-        far = search.between(request, query, [query.cursor.opposite])
-        view.ask((beyond_statement(far.shape), far.bound), before.extend)
-    records = view.rows((page_statement(request.shape), request.bound))
-    return request.branches, records, before
 
 
 def _at(side: Side, row: Row) -> Cursor:
@@ -405,8 +389,8 @@ def _fetch(
     """
     if request is None:
         return [], None
-    page = search.find(view, request, until_sec)
-    return _rows(page.records, request.branches, view.corrections, raw=query.raw), page.reached
+    records, reached = search.find(view, request, until_sec)
+    return _rows(records, request.branches, view.corrections, raw=query.raw), reached
 
 
 def _rows(

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Float, Select, and_, bindparam, case, func, select
 
@@ -20,7 +20,6 @@ from flask10x.history.query import Query
 from flask10x.history.statements import (
     STATEMENTS,
     Branch,
-    CorrectedStation,
     rolled_up_in,
     shown_of,
 )
@@ -28,6 +27,7 @@ from flask10x.history.view import View
 from flask10x.readings.stations import Station
 from flask10x.readings.times import DAY_MS, HOUR_MS
 
+T = TypeVar("T")
 Timed = tuple[int, Bucket]
 """A bucket and when it begins, UTC epoch milliseconds."""
 
@@ -50,12 +50,6 @@ class Limit:
         if (highest <= self.value) if self.above else (lowest >= self.value):
             return 0.0
         return None
-
-    def is_passed_by(self, value: float | None) -> bool:
-        """Return whether this value lies beyond it."""
-        if value is None:
-            return False
-        return value > self.value if self.above else value < self.value
 
 
 @dataclass(slots=True)
@@ -81,16 +75,18 @@ def rows_of(
 ) -> list[PeriodRow]:
     """Return a row for each span, made of the days in it.
 
-    The times of the lowest and the highest value are those of `hours`, without them of days.
+    The times of the lowest and the highest value are those of `hours`, without them of days; of
+    several that are equal the first one counts.
     """
-    rows = [PeriodRow(span) for span in spans]
-    starts = [span.first_ms for span in spans]
-    for start, bucket in days:
-        if row := _row_at(rows, starts, start):
-            _add(row, start, bucket, places=hours is None)
-    for start, bucket in hours or ():
-        if row := _row_at(rows, starts, start):
-            _place(row, start, bucket)
+    rows, days = [PeriodRow(span) for span in spans], [*days]
+    for row, _, bucket in _in_rows(rows, days):
+        row.bucket.add(bucket.count, bucket.total, bucket.minimum, bucket.maximum)
+    for row, start, bucket in _in_rows(rows, days if hours is None else hours):
+        low, high = bucket.minimum, bucket.maximum
+        if low is not None and low == row.bucket.minimum and row.lowest_at is None:
+            row.lowest_at = start
+        if high is not None and high == row.bucket.maximum and row.highest_at is None:
+            row.highest_at = start
     return rows
 
 
@@ -102,74 +98,43 @@ def add_passed(
     An hour that is partly beyond it counts by its share of readings in `shares`, which are by the
     hour's start. Without a share it counts fully or not at all, by its average.
     """
-    filled = [(start, bucket) for start, bucket in hours if bucket.count]
-    add_hours(rows, ((start, _passed(start, bucket, limit, shares)) for start, bucket in filled))
-
-
-def add_hours(rows: Sequence[PeriodRow], passed: Iterable[tuple[int, float]]) -> None:
-    """Add hours beyond a limit to the rows in whose span they began."""
-    starts = [row.span.first_ms for row in rows]
-    for start, hours in passed:
-        if row := _row_at(rows, starts, start):
-            row.passed_hours = (row.passed_hours or 0.0) + hours
-
-
-def _passed(start: int, bucket: Bucket, limit: Limit, shares: dict[int, float]) -> float:
-    share = limit.share(bucket)
-    if share is not None:
-        return share
-    return shares.get(start, float(limit.is_passed_by(bucket.average)))
+    for row, start, bucket in _in_rows(rows, hours):
+        if not bucket.count:
+            continue
+        share = limit.share(bucket)
+        if share is None:
+            average = bucket.average
+            beyond = average is not None and (
+                average > limit.value if limit.above else average < limit.value
+            )
+            share = shares.get(start, float(beyond))
+        row.passed_hours = (row.passed_hours or 0.0) + share
 
 
 def whole(span: Span, rows: Iterable[PeriodRow]) -> PeriodRow:
     """Return all rows together, as the last line of a table."""
-    total_row = PeriodRow(span)
+    total_row, rows = PeriodRow(span), [row for row in rows if row.bucket.count]
+    bucket = total_row.bucket
     for row in rows:
-        if not row.bucket.count:
-            continue
-        lowest, highest = total_row.bucket.minimum, total_row.bucket.maximum
-        total_row.bucket.add(
-            row.bucket.count, row.bucket.total, row.bucket.minimum, row.bucket.maximum
-        )
-        if total_row.bucket.minimum != lowest:
-            total_row.lowest_at = row.lowest_at
-        if total_row.bucket.maximum != highest:
-            total_row.highest_at = row.highest_at
-        if row.passed_hours is not None:
-            total_row.passed_hours = (total_row.passed_hours or 0.0) + row.passed_hours
+        of_row = row.bucket
+        bucket.add(of_row.count, of_row.total, of_row.minimum, of_row.maximum)
+    lowest = (row.lowest_at for row in rows if row.bucket.minimum == bucket.minimum)
+    highest = (row.highest_at for row in rows if row.bucket.maximum == bucket.maximum)
+    total_row.lowest_at, total_row.highest_at = next(lowest, None), next(highest, None)
+    passed = [row.passed_hours for row in rows if row.passed_hours is not None]
+    total_row.passed_hours = sum(passed, start=0.0) if passed else None
     return total_row
 
 
-def _row_at(rows: Sequence[PeriodRow], starts: Sequence[int], ms: int) -> PeriodRow | None:
-    """Return the row in whose span the instant lies."""
-    place = bisect_right(starts, ms) - 1
-    return rows[place] if place >= 0 and ms <= rows[place].span.last_ms else None
-
-
-def _add(row: PeriodRow, start: int, bucket: Bucket, *, places: bool) -> None:
-    if not bucket.count:
-        return
-    if places:
-        _place(row, start, bucket, so_far=row.bucket)
-    row.bucket.add(bucket.count, bucket.total, bucket.minimum, bucket.maximum)
-
-
-def _place(row: PeriodRow, start: int, bucket: Bucket, so_far: Bucket | None = None) -> None:
-    """Remember when the lowest and the highest were, the first of several that are equal.
-
-    `so_far` is what the row knows so far; without it the row is whole already.
-    """
-    low, high = bucket.minimum, bucket.maximum
-    if so_far is None:
-        if low is not None and low == row.bucket.minimum and row.lowest_at is None:
-            row.lowest_at = start
-        if high is not None and high == row.bucket.maximum and row.highest_at is None:
-            row.highest_at = start
-        return
-    if low is not None and (so_far.minimum is None or low < so_far.minimum):
-        row.lowest_at = start
-    if high is not None and (so_far.maximum is None or high > so_far.maximum):
-        row.highest_at = start
+def _in_rows(
+    rows: Sequence[PeriodRow], timed: Iterable[tuple[int, T]]
+) -> Iterator[tuple[PeriodRow, int, T]]:
+    """Yield what begins in the span of a row, with that row."""
+    starts = [row.span.first_ms for row in rows]
+    for start, value in timed:
+        place = bisect_right(starts, start) - 1
+        if place >= 0 and start <= rows[place].span.last_ms:
+            yield rows[place], start, value
 
 
 # --- Records ---------------------------------------------------------------------------------
@@ -208,18 +173,14 @@ def records_of(days: Sequence[Timed]) -> list[RecordList]:
         ("lowest_mean", lambda bucket: bucket.average, False),
         ("widest", _width, True),
     ]
-    filled = [(start, bucket) for start, bucket in days if bucket.count]
-    lists = [RecordList(kind=name, days=_first(filled, of, most)) for name, of, most in kinds]
-    return [each for each in lists if each.days]
-
-
-def _first(
-    days: Sequence[Timed], value_of: Callable[[Bucket], float | None], most: bool
-) -> tuple[Record, ...]:
-    values = [(value_of(bucket), start) for start, bucket in days]
-    records = [Record(value=value, at_ms=start) for value, start in values if value is not None]
-    records.sort(key=lambda record: (-record.value if most else record.value, record.at_ms))
-    return tuple(records[:PLACES])
+    lists: list[RecordList] = []
+    for name, value_of, is_most in kinds:
+        values = ((value_of(bucket), start) for start, bucket in days if bucket.count)
+        records = [Record(value=value, at_ms=at) for value, at in values if value is not None]
+        records.sort(key=lambda each: (-each.value if is_most else each.value, each.at_ms))
+        if records:
+            lists.append(RecordList(kind=name, days=tuple(records[:PLACES])))
+    return lists
 
 
 def _width(bucket: Bucket) -> float | None:
@@ -230,17 +191,14 @@ def _width(bucket: Bucket) -> float | None:
 
 # --- How long a limit was passed -------------------------------------------------------------
 
-Place = tuple[str, str]
-"""An endpoint and a column."""
-Passed = tuple[int, int]
-"""When a day begins, UTC epoch milliseconds, and how many of its hours have passed the limit."""
 
+def passed_of(
+    view: View, line: tuple[str, str], window: Window, limit: Limit
+) -> list[tuple[int, int]]:
+    """Return when each day with values of the window begins, and how many hours passed the limit.
 
-def passed_of(view: View, line: Place, window: Window, limit: Limit) -> list[Passed]:
-    """Return each day with values of the window, whose step is a day.
-
-    An hour belongs to the day in which it begins. Readings that are not rolled up yet, of the last
-    hour or two, do not count.
+    The line is an endpoint and a column, the step of the window a day. An hour belongs to the day
+    in which it begins. Readings that are not rolled up yet, of the last hour or two, do not count.
     """
     runs = [*window.runs(window.first_ms, window.last_ms)]
     listed = [
@@ -277,33 +235,29 @@ def shares_of(view: View, query: Query, hours: Iterable[Timed], limit: Limit) ->
 
     The hours are in the order of time. Their readings are read, some hundred each.
     """
-    mixed = [start for start, bucket in hours if limit.share(bucket) is None]
+    mixed: list[tuple[int, int]] = []
+    for start, bucket in hours:
+        if limit.share(bucket) is not None:
+            continue
+        end = start + HOUR_MS - 1
+        # Hours that follow each other are read as one range.
+        if mixed and start == mixed[-1][1] + 1:
+            mixed[-1] = mixed[-1][0], end
+        else:
+            mixed.append((start, end))
     if not mixed:
         return {}
     line = query.endpoints[0], query.measurements[0]
     branch = Branch(line[0], line[1:], ())
     if not query.raw:
-        ends = mixed[0], mixed[-1] + HOUR_MS - 1
-        segments = within(view.corrections.of(*line), *ends)
-        branch = branch._replace(corrected=CorrectedStation((), ((line[1], tuple(segments)),)))
-    listed = [(branch.endpoint, None, *ends, 0) for ends in _runs(mixed)]
+        segments = within(view.corrections.of(*line), mixed[0][0], mixed[-1][1])
+        branch = branch._replace(corrected=((line[1], tuple(segments)),))
+    listed = [(branch.endpoint, None, *ends, 0) for ends in mixed]
     rows = view.connection.execute(
         _passed_readings(line[1], limit.above, branch),
         {"runs": json.dumps(listed), "limit": limit.value},
     )
     return {hour * HOUR_MS: (passed or 0) / number for hour, number, passed in rows if number}
-
-
-def _runs(starts: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield hours that follow each other as one range."""
-    run: list[int] = []
-    for start in starts:
-        if run and start != run[-1] + HOUR_MS:
-            yield run[0], run[-1] + HOUR_MS - 1
-            run = []
-        run.append(start)
-    if run:
-        yield run[0], run[-1] + HOUR_MS - 1
 
 
 @lru_cache(maxsize=STATEMENTS)
@@ -360,76 +314,51 @@ class PeriodTable:
 
 def period_table(view: View, request: PeriodRequest) -> PeriodTable:
     """Return the table of a period; raises what reading raises."""
+    line, limit, zone = (request.station.endpoint, request.column), request.limit, view.zone
     query = Query(
         registry=view.stations,
-        zone=view.zone,
-        endpoints=(request.station.endpoint,),
-        measurements=(request.column,),
+        zone=zone,
+        endpoints=line[:1],
+        measurements=line[1:],
         raw=request.is_raw,
     )
-    parts = _parts(view, query, request.period)
+    if request.period == ALL:
+        ends = charts.held(view, query)
+        parts = years_between(*ends, zone) if ends else []
+    else:
+        parts = parts_of(request.period, zone)
     if not parts:
         return PeriodTable(rows=[], whole=PeriodRow(Span(request.period, 0, 0)))
-    reader = _PeriodReader(view, query, parts[0].first_ms, parts[-1].last_ms)
-    days = reader.read(DAY)
-    hours = reader.read(HOUR) if request.is_month else None
-    rows = rows_of(parts, days, hours)
-    if request.limit and hours is not None:
-        add_passed(rows, hours, request.limit, shares_of(view, query, hours, request.limit))
-    elif request.limit:
-        reader.add_averages(rows, request.limit)
-    return PeriodTable(
-        rows=rows,
-        whole=whole(Span(request.period, reader.first_ms, reader.last_ms), rows),
-        records=records_of(days) if request.period == ALL else [],
-        is_estimated=request.limit is not None and not request.is_month,
-        is_corrected=reader.is_corrected,
-    )
+    first_ms, last_ms = parts[0].first_ms, parts[-1].last_ms
 
-
-@dataclass(frozen=True, slots=True)
-class _PeriodReader:
-    """Reads the buckets of one line over one range."""
-
-    view: View
-    query: Query
-    first_ms: int
-    last_ms: int
-
-    @property
-    def is_corrected(self) -> bool:
-        """Whether a value of the line is shown otherwise than it was stored."""
-        if self.query.raw:
-            return False
-        line = self.query.endpoints[0], self.query.measurements[0]
-        segments = self.view.corrections.segments(*line, self.first_ms, self.last_ms)
-        return not all(segment.is_raw for segment in segments)
-
-    def read(self, step: Step) -> list[Timed]:
-        """Return its buckets and the beginning of each, in the order of time."""
-        window = self._window(step)
+    def read(step: Step) -> list[Timed]:
+        """Return the buckets and the beginning of each, in the order of time."""
+        window = Window(first_ms, last_ms, step, zone)
         return [
-            (window.starts[place], line.buckets[place])
-            for line in charts.chart(self.view, self.query, window, has_gaps=False).lines
-            for place in line.places
+            (window.starts[place], of_chart.buckets[place])
+            for of_chart in charts.chart(view, query, window, has_gaps=False).lines
+            for place in of_chart.places
         ]
 
-    def add_averages(self, rows: list[PeriodRow], limit: Limit) -> None:
-        """Count hours by their averages, in the database if roll-ups have these."""
-        window = self._window(DAY)
-        line = self.query.endpoints[0], self.query.measurements[0]
-        is_stored = self.query.raw and self.view.corrections.touches(line[0], line[1:])
-        if not is_stored and charts.rolled_up(self.view, self.query, window) is not None:
-            add_hours(rows, passed_of(self.view, line, window, limit))
+    days = read(DAY)
+    hours = read(HOUR) if request.is_month else None
+    rows = rows_of(parts, days, hours)
+    if limit and hours is not None:
+        add_passed(rows, hours, limit, shares_of(view, query, hours, limit))
+    elif limit:
+        # Hours count by their averages, in the database if roll-ups have these.
+        window = Window(first_ms, last_ms, DAY, zone)
+        is_stored = query.raw and view.corrections.touches(line[0], line[1:])
+        if not is_stored and charts.has_rollups(view, query, window):
+            for row, _, number in _in_rows(rows, passed_of(view, line, window, limit)):
+                row.passed_hours = (row.passed_hours or 0.0) + number
         else:
-            add_passed(rows, self.read(HOUR), limit, {})
-
-    def _window(self, step: Step) -> Window:
-        return Window(self.first_ms, self.last_ms, step, self.query.zone)
-
-
-def _parts(view: View, query: Query, period: str) -> list[Span]:
-    if period != ALL:
-        return parts_of(period, query.zone)
-    ends = charts.held(view, query)
-    return years_between(*ends, query.zone) if ends else []
+            add_passed(rows, read(HOUR), limit, {})
+    segments = [] if query.raw else view.corrections.segments(*line, first_ms, last_ms)
+    return PeriodTable(
+        rows=rows,
+        whole=whole(Span(request.period, first_ms, last_ms), rows),
+        records=records_of(days) if request.period == ALL else [],
+        is_estimated=limit is not None and not request.is_month,
+        is_corrected=not all(segment.is_raw for segment in segments),
+    )

@@ -25,7 +25,6 @@ from flask10x.database.tables import readings, removed_hours, rollup_days
 from flask10x.database.tables import rollups as table
 from flask10x.history import days, rollups
 from flask10x.history.local_time import day_start
-from flask10x.history.rollups import Hour
 from flask10x.history.sums import ends_of, of_hours, stored_sums
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS, zone_of
@@ -37,48 +36,36 @@ BEFORE_ALL_HOURS = MIN_CURSOR_MS // HOUR_MS - 1
 
 
 @dataclass(frozen=True, slots=True)
-class RollupDifference:
-    """An hour whose roll-ups differ from its readings."""
-
-    hour: Hour
-    stored: list[Sums]
-    computed: list[Sums]
-
-
-@dataclass(frozen=True, slots=True)
-class DayDifference:
-    """A day whose roll-ups differ from its hours."""
+class SumsDifference:
+    """An hour whose roll-ups differ from its readings, or a day whose do from its hours."""
 
     endpoint: str
-    day: int
-    """Counted from 1970-01-01, in the zone of the days."""
+    number: int
+    """The hour of UTC, or the day in the zone of the days, since 1970."""
     stored: list[Sums]
     computed: list[Sums]
 
 
-@dataclass(frozen=True, slots=True)
-class DayComparison:
-    """The result of comparing some days."""
+@dataclass(slots=True)
+class SumsComparison:
+    """The result of comparing some hours or days."""
 
-    days: int
-    differences: list[DayDifference]
-    rounded: list[DayDifference] = field(default_factory=list)
-    """Days that differ by no more than rounding does."""
+    compared: int = 0
+    """How many hours or days."""
+    readings: int = 0
+    """How many readings of these hours are rolled up; 0 for days."""
+    differences: list[SumsDifference] = field(default_factory=list)
+    rounded: list[SumsDifference] = field(default_factory=list)
+    """Those that differ by no more than rounding does."""
 
-
-@dataclass(frozen=True, slots=True)
-class HourComparison:
-    """The result of comparing some hours."""
-
-    hours: int
-    readings: int
-    """How many readings of these hours are rolled up."""
-    differences: list[RollupDifference]
-    rounded: list[RollupDifference] = field(default_factory=list)
-    """Hours that differ by no more than rounding does."""
+    def add(self, endpoint: str, number: int, stored: list[Sums], computed: list[Sums]) -> None:
+        """Add an hour or a day, if its roll-ups differ from what was computed."""
+        if stored != computed:
+            kind = self.rounded if agree(stored, computed) else self.differences
+            kind.append(SumsDifference(endpoint, number, stored, computed))
 
 
-def verify(stations: Stations, database: Database) -> Iterator[HourComparison]:
+def verify(stations: Stations, database: Database) -> Iterator[SumsComparison]:
     """Compare all roll-ups of hours with the readings, in short transactions.
 
     The service can go on meanwhile. Raises what reading raises.
@@ -90,7 +77,7 @@ def verify(stations: Stations, database: Database) -> Iterator[HourComparison]:
             yield look
 
 
-def verify_days(stations: Stations, database: Database) -> Iterator[DayComparison]:
+def verify_days(stations: Stations, database: Database) -> Iterator[SumsComparison]:
     """Compare all days with the roll-ups of their hours, in short transactions.
 
     Days that are still being made are not compared. Raises what reading raises.
@@ -104,7 +91,7 @@ def verify_days(stations: Stations, database: Database) -> Iterator[DayCompariso
 
 def verify_hours_after(
     station: Station, database: Database, after: int
-) -> tuple[HourComparison, int | None]:
+) -> tuple[SumsComparison, int | None]:
     """Compare the station's next hours in a short transaction.
 
     Return the result and the hour to go on after, None at the end. Raises what reading raises.
@@ -117,18 +104,41 @@ def verify_hours_after(
 
 def verify_days_after(
     station: Station, database: Database, after: int
-) -> tuple[DayComparison, int | None]:
+) -> tuple[SumsComparison, int | None]:
     """Compare the station's next days in a short transaction; as `verify_hours_after`."""
+    result = SumsComparison()
     with database.reader.begin() as connection:
-        return _look_at_days(station, connection, after)
+        made = days.made(connection)
+        zone = None if made is None else zone_of(made.zone)
+        if made is None or zone is None or not made.are_all:
+            return result, None
+        maker = days.DayMaker(connection, zone, rollups.position(connection))
+        following = days.following(station, connection, after, zone)
+        is_end = len(following) < days.PIECE_DAYS
+        up_to = MAX_CURSOR_MS if is_end else following[-1]
+        of_table = select(rollup_days.c.day).where(
+            rollup_days.c.endpoint == station.endpoint,
+            rollup_days.c.measurement.in_(station.columns),
+            rollup_days.c.day > after,
+            rollup_days.c.day <= up_to,
+        )
+        numbers = sorted({*following, *connection.execute(of_table).scalars()})
+        result.compared = len(numbers)
+        unapplied = rollups.unapplied_hours(connection, station.endpoint)
+        for day in numbers:
+            ends = day_start(day, zone) // HOUR_MS, day_start(day + 1, zone) // HOUR_MS
+            if not any(first <= ends[1] and ends[0] <= last for first, last in unapplied):
+                stored = stored_sums(connection, station, rollup_days.c.day, day)
+                result.add(station.endpoint, day, stored, maker.rows(station, day))
+    return result, None if is_end else up_to
 
 
-def kept_that_differ(stations: Stations, database: Database) -> list[RollupDifference]:
+def kept_that_differ(stations: Stations, database: Database) -> list[SumsDifference]:
     """Return the hours of removed readings whose roll-ups are not what is kept of these.
 
     Either of both has changed; a rebuild would take what is kept, which no reading can give again.
     """
-    differing = list[RollupDifference]()
+    differing = list[SumsDifference]()
     query = select(removed_hours.c.hour).distinct().order_by(removed_hours.c.hour)
     for station in stations.all:
         of_station = query.where(removed_hours.c.endpoint == station.endpoint)
@@ -158,55 +168,19 @@ def rebuild(stations: Stations, database: Database, zone: tzinfo | None) -> Iter
     yield from rollups.complete(stations, database, zone)
 
 
-def _look_at_days(
-    station: Station, connection: Connection, after: int
-) -> tuple[DayComparison, int | None]:
-    """Compare the next days; return the result and the day to go on after, None at the end."""
-    made = days.made(connection)
-    zone = None if made is None else zone_of(made.zone)
-    if made is None or zone is None or not made.are_all:
-        return DayComparison(0, []), None
-    maker = days.DayMaker(connection, zone, rollups.position(connection))
-    following = days.following(station, connection, after, zone)
-    is_end = len(following) < days.PIECE_DAYS
-    up_to = MAX_CURSOR_MS if is_end else following[-1]
-    of_table = select(rollup_days.c.day).where(
-        rollup_days.c.endpoint == station.endpoint,
-        rollup_days.c.measurement.in_(station.columns),
-        rollup_days.c.day > after,
-        rollup_days.c.day <= up_to,
-    )
-    numbers = sorted({*following, *connection.execute(of_table).scalars()})
-    result = DayComparison(len(numbers), [])
-    unapplied = rollups.unapplied_hours(connection, station.endpoint)
-    for day in numbers:
-        ends = day_start(day, zone) // HOUR_MS, day_start(day + 1, zone) // HOUR_MS
-        if any(first <= ends[1] and ends[0] <= last for first, last in unapplied):
-            continue
-        stored = stored_sums(connection, station, rollup_days.c.day, day)
-        computed = maker.rows(station, day)
-        if stored != computed:
-            places = result.rounded if agree(stored, computed) else result.differences
-            places.append(DayDifference(station.endpoint, day, stored, computed))
-    return result, None if is_end else up_to
-
-
-def _look(station: Station, connection: Connection, hours: list[int], last: int) -> HourComparison:
+def _look(station: Station, connection: Connection, hours: list[int], last: int) -> SumsComparison:
     equal = _equal(station, connection, hours, last)
-    readings_seen = sum(equal.values())
-    differences, rounded = list[RollupDifference](), list[RollupDifference]()
+    result = SumsComparison(len(hours), sum(equal.values()))
     unapplied = rollups.unapplied_hours(connection, station.endpoint)
     for hour in hours:
         # Hours that a correction still has to change are made again soon.
         if hour in equal or any(first <= hour <= end for first, end in unapplied):
             continue
-        stored = stored_sums(connection, station, table.c.hour, hour)
         computed = rollups.computed(station, connection, hour, last)
-        readings_seen += computed[0]["readings"] if computed else 0
-        if stored != computed:
-            places = rounded if agree(stored, computed) else differences
-            places.append(RollupDifference((station.endpoint, hour), stored, computed))
-    return HourComparison(len(hours), readings_seen, differences, rounded)
+        result.readings += computed[0]["readings"] if computed else 0
+        stored = stored_sums(connection, station, table.c.hour, hour)
+        result.add(station.endpoint, hour, stored, computed)
+    return result
 
 
 def _equal(station: Station, connection: Connection, hours: list[int], last: int) -> dict[int, int]:

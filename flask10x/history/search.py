@@ -10,7 +10,7 @@ are the last few rows of the table and are all looked at; both results are merge
 import json
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import itemgetter
@@ -31,24 +31,19 @@ from flask10x.history.statements import (
     PageShape,
     Statement,
     conditions_of,
-    filter_clauses,
+    ends_of,
     filter_value,
-    high_end,
-    kind_of_end,
+    later_rows,
     limits,
-    low_end,
     merged,
-    ms_of,
-    off_index,
     page_statement,
     parameters_of,
     select_branch,
-    select_rows,
     statement_key,
     with_values,
     within,
 )
-from flask10x.history.sums import ends_of
+from flask10x.history.sums import ends_of as ends_of_hour
 from flask10x.history.view import View
 from flask10x.readings.times import HOUR_MS
 
@@ -59,22 +54,12 @@ _FIRST_MS = case((_HOUR <= MIN_CURSOR_MS // HOUR_MS, MIN_CURSOR_MS), else_=_HOUR
 _LAST_MS = case((_HOUR >= MAX_CURSOR_MS // HOUR_MS, MAX_CURSOR_MS), else_=(_HOUR + 1) * HOUR_MS - 1)
 
 
-def can_narrow(shape: PageShape) -> bool:
-    """Return whether each station has a condition that roll-ups can decide in part."""
-    return all(
-        branch.missing
-        or branch.derived
-        or any(column in branch.columns for column, *_ in shape.filters)
-        for branch in shape.branches
-    )
-
-
 @lru_cache(maxsize=STATEMENTS)
 def hours_statement(shape: PageShape) -> Statement:
     """Return the statement for at most `:most` pairs of endpoint and hour that can have rows.
 
-    The hours are from `:first` to `:last`, in their order; a pair may be repeated. The shape must
-    fulfil `can_narrow`.
+    The hours are from `:first` to `:last`, in their order; a pair may be repeated. Each station
+    must have a condition that roll-ups can decide in part.
     """
     selects = [
         select(rollups.c.endpoint, rollups.c.hour).where(
@@ -89,25 +74,17 @@ def hours_statement(shape: PageShape) -> Statement:
     return merged(selects, ("hour",), shape.newest_first, "most")
 
 
-def hours_name(endpoint: str) -> str:
-    """Return the name of the parameter of `rows_statement` with the station's hours, as JSON."""
-    return f"hours_{endpoint}"
-
-
 @lru_cache(maxsize=STATEMENTS)
 def rows_statement(shape: PageShape) -> Statement:
-    """Return the statement for at most `:rows` rows of hours (`hours_name`), up to `:position`."""
+    """Return the statement for at most `:rows` rows of `:hours_ENDPOINT`, up to `:position`."""
     at = readings.c.received_at
-    conditions = [
-        unindexed(readings.c.id) <= bindparam("position"),
-        *limits(shape.low, shape.high, unindexed(at)),
-    ]
+    conditions = [unindexed(readings.c.id) <= bindparam("position"), *limits(shape, unindexed(at))]
     selects = [
         select_branch(shape.branches)
         .add_columns(rollups.c.hour)
         # The list has no order, but the key of the roll-ups has.
         .where(rollups.c.endpoint == branch.endpoint, rollups.c.measurement == branch.columns[0])
-        .where(rollups.c.hour.in_(listed(hours_name(branch.endpoint))))
+        .where(rollups.c.hour.in_(listed(f"hours_{branch.endpoint}")))
         .where(readings.c.endpoint == branch.endpoint, at >= _FIRST_MS, at <= _LAST_MS)
         .where(*conditions, *conditions_of(branch, shape.filters))
         for branch in shape.branches
@@ -120,13 +97,7 @@ def rows_statement(shape: PageShape) -> Statement:
 @lru_cache(maxsize=STATEMENTS)
 def later_statement(shape: PageShape) -> Statement:
     """Return the statement for at most `:rows` rows with an id above `:position`."""
-    later = (
-        select_rows(shape.branches)
-        .where(readings.c.id > bindparam("position"), off_index(shape.branches))
-        .where(*limits(shape.low, shape.high, unindexed(readings.c.received_at)))
-        .where(*filter_clauses(shape.filters, shape.branches))
-    )
-    return merged([later], ("received_at", "id"), shape.newest_first, "rows")
+    return merged([later_rows(shape)], ("received_at", "id"), shape.newest_first, "rows")
 
 
 def _possible(branch: Branch, filters: tuple[FilterShape, ...]) -> list[list[ColumnElement[bool]]]:
@@ -205,16 +176,15 @@ class RowRequest:
         return PageShape(
             branches=self.branches,
             filters=self.filters,
-            low=kind_of_end(self.low),
-            high=kind_of_end(self.high),
+            has_low=self.low is not None,
+            has_high=self.high is not None,
             newest_first=self.newest_first,
         )
 
     @property
     def bound(self) -> dict[str, float]:
         """The values of the parameters of its statements."""
-        ends = parameters_of("low", self.low) | parameters_of("high", self.high)
-        return self.values | ends | {"rows": self.rows}
+        return self.values | parameters_of(self.low, self.high) | {"rows": self.rows}
 
 
 def row_request(
@@ -229,95 +199,68 @@ def row_request(
     branches, filters, values = statement_key(query, corrections)
     if not branches:
         return None
-    window = RowRequest(
+    low, high = ends_of(query, cursors)
+    return RowRequest(
         branches=branches,
         filters=filters,
         values=values,
-        low=None,
-        high=None,
+        low=low,
+        high=high,
         rows=rows,
         newest_first=newest_first,
     )
-    return between(window, query, cursors)
-
-
-def between(request: RowRequest, query: Query, cursors: Sequence[Cursor]) -> RowRequest:
-    """Return the same request of the query between these cursors."""
-    of_side = {cursor.side: cursor for cursor in cursors}
-    low = low_end(query.since, of_side.get("after"))
-    return replace(request, low=low, high=high_end(query.until, of_side.get("before")))
 
 
 def end_of(view: View, query: Query, *, newest: bool) -> int | None:
     """Return when the newest or the oldest reading of the query was received; None without one."""
     request = row_request(query, view.corrections, [], 1, newest_first=newest)
-    records = find(view, request).records if request else []
+    records = find(view, request)[0] if request else []
     return _PLACE(records[0])[0] if records else None
 
 
-@dataclass(frozen=True, slots=True)
-class SearchResult:
-    """Records of id, endpoint, received_at and values, in the order of the page."""
-
-    records: list[Any]
-    reached: Cursor | None
-    """Where the search has to go on if it ended early; None when it is complete."""
-
-
-def find(view: View, request: RowRequest, until_sec: float = math.inf) -> SearchResult:
-    """Return the rows of the request.
+def find(
+    view: View, request: RowRequest, until_sec: float = math.inf
+) -> tuple[list[Any], Cursor | None]:
+    """Return the rows of the request, each its id, endpoint, received_at and values.
 
     The search ends early when the monotonic clock passes `until_sec`, but covers some hours in any
-    case.
+    case. Then the cursor says where it has to go on, else it is None.
     """
-    shape = request.shape
-    if _is_short(request) or not can_narrow(shape):
-        return SearchResult(_records(view, page_statement(shape), request), None)
-    behind = view.rollups.progress.behind
-    if behind > MOST_ROWS_BEHIND or not view.rollups.fits:
-        return SearchResult(_records(view, page_statement(shape), request), None)
-    done = view.rollups.progress.done
+    shape, low, high = request.shape, request.low, request.high
+    # Reading a short window costs less than looking for possible hours.
+    is_short = low is not None and high is not None and high[0] - low[0] < HOUR_MS // 2
+    can_narrow = all(
+        branch.missing
+        or branch.derived
+        or any(column in branch.columns for column, *_ in shape.filters)
+        for branch in shape.branches
+    )
+    if is_short or not can_narrow or not _has_rollups(view):
+        return [*view.connection.execute(page_statement(shape), request.bound)], None
+    done, later = view.rollups.progress.done, list[Any]()
     request = replace(request, values=request.values | {"position": done})
-    later: list[Any] = []
-    if behind:
-        later = _records(view, later_statement(shape), request)
+    if view.rollups.progress.behind:
+        later = [*view.connection.execute(later_statement(shape), request.bound)]
     if len(later) == request.rows:
-        request = _up_to(request, later[-1])
+        # Nothing counts that lies beyond the last one.
+        place = _PLACE(later[-1])
+        request = replace(request, **{"low" if request.newest_first else "high": place})
     rolled_up, reached = _of_hours(view, request, until_sec) if done else ([], None)
-    both = sorted([*rolled_up, *_within(later, reached)], key=_PLACE, reverse=request.newest_first)
-    return SearchResult(both[: request.rows], reached if len(both) < request.rows else None)
+    if reached is not None:
+        # What was not searched lies on the cursor's side.
+        start, is_before = (reached.received_at, reached.id), reached.side == "before"
+        later = [record for record in later if (_PLACE(record) > start) == is_before]
+    both = sorted([*rolled_up, *later], key=_PLACE, reverse=request.newest_first)
+    return both[: request.rows], reached if len(both) < request.rows else None
 
 
-def _is_short(request: RowRequest) -> bool:
-    """Return whether reading the window costs less than looking for possible hours."""
-    first, last = ms_of(request.low), ms_of(request.high)
-    return first is not None and last is not None and last - first < HOUR_MS // 2
-
-
-def _records(view: View, statement: Statement, request: RowRequest) -> list[Any]:
-    return list(view.connection.execute(statement, request.bound))
-
-
-def _up_to(request: RowRequest, record: Any) -> RowRequest:
-    """Return the request without what lies beyond the record."""
-    at, number = _PLACE(record)
-    if request.newest_first:
-        return replace(request, low=Cursor("after", at, number))
-    return replace(request, high=Cursor("before", at, number))
-
-
-def _within(records: Iterable[Any], reached: Cursor | None) -> list[Any]:
-    """Return the records in the part that was searched, which is not on the cursor's side."""
-    if reached is None:
-        return [*records]
-    start, newest_first = (reached.received_at, reached.id), reached.side == "before"
-    return [record for record in records if (_PLACE(record) > start) == newest_first]
+def _has_rollups(view: View) -> bool:
+    return view.rollups.progress.behind <= MOST_ROWS_BEHIND and view.rollups.fits
 
 
 def _of_hours(view: View, request: RowRequest, until_sec: float) -> tuple[list[Any], Cursor | None]:
     """Return the rows of rolled-up hours, and where to go on if the search ended early."""
     shape, bound = request.shape, request.bound
-    of_hours, of_rows = hours_statement(shape), rows_statement(shape)
     hours = _hours(view, request)
     records: list[Any] = []
     size = FIRST_LOOK_HOURS
@@ -325,40 +268,32 @@ def _of_hours(view: View, request: RowRequest, until_sec: float) -> tuple[list[A
         piece = hours[:size]
         first, last = sorted((piece[0], piece[-1]))
         ends = {"first": first, "last": last, "most": PIECE_HOURS}
-        possible = view.connection.execute(of_hours, bound | ends).all()
+        possible: Sequence[Any] = view.connection.execute(
+            hours_statement(shape), bound | ends
+        ).all()
         if len(possible) == PIECE_HOURS:
             piece = hours[: hours.index(possible[-1].hour) + 1]
         else:
             size *= LOOK_FACTOR
         if possible:
+            # The last hour is read for all stations, because the list may end before the pair of
+            # another one.
+            chosen = {branch.endpoint: {possible[-1].hour} for branch in request.branches}
+            for endpoint, hour in possible:
+                chosen[endpoint].add(hour)
+            texts = {f"hours_{name}": json.dumps([*numbers]) for name, numbers in chosen.items()}
             rest = {"rows": request.rows - len(records)}
-            records += view.connection.execute(of_rows, bound | _listed(request, possible) | rest)
+            records += view.connection.execute(rows_statement(shape), bound | texts | rest)
         hours = hours[len(piece) :]
         if len(records) == request.rows:
             break
         if hours and time.monotonic() >= until_sec:
-            return records, _start_of(hours)
+            first_ms, last_ms = ends_of_hour(hours[0])
+            if hours.step > 0:
+                return records, Cursor("after", first_ms, 0)
+            # The beginning of the hour above would lead here again.
+            return records, Cursor("before", last_ms, MAX_CURSOR_ID)
     return records, None
-
-
-def _listed(request: RowRequest, possible: Sequence[Any]) -> dict[str, str]:
-    """Return the hours that `rows_statement` reads for each station.
-
-    The last hour is read for all stations, because the list may end before the pair of another one.
-    """
-    hours = {branch.endpoint: {possible[-1].hour} for branch in request.branches}
-    for endpoint, hour in possible:
-        hours[endpoint].add(hour)
-    return {hours_name(endpoint): json.dumps([*listed]) for endpoint, listed in hours.items()}
-
-
-def _start_of(hours: range) -> Cursor:
-    """Return the cursor from which these hours are read, in their order."""
-    first_ms, last_ms = ends_of(hours[0])
-    if hours.step > 0:
-        return Cursor("after", first_ms, 0)
-    # The beginning of the hour above would lead here again.
-    return Cursor("before", last_ms, MAX_CURSOR_ID)
 
 
 def _hours(view: View, request: RowRequest) -> range:
@@ -366,9 +301,9 @@ def _hours(view: View, request: RowRequest) -> range:
     times = [ms for ms in view.connection.execute(_ends(request.branches)).one() if ms is not None]
     if not times:
         return range(0)
-    low_ms, high_ms = ms_of(request.low), ms_of(request.high)
-    first_ms = min(times) if low_ms is None else max(low_ms, min(times))
-    last_ms = max(times) if high_ms is None else min(high_ms, max(times))
+    first_ms, last_ms = min(times), max(times)
+    first_ms = max(first_ms, request.low[0]) if request.low else first_ms
+    last_ms = min(last_ms, request.high[0]) if request.high else last_ms
     hours = range(first_ms // HOUR_MS, last_ms // HOUR_MS + 1)
     return hours[::-1] if request.newest_first else hours
 

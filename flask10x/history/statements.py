@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     CTE,
@@ -35,27 +35,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import CompoundSelect
 
-from flask10x.database.cursors import Cursor
+from flask10x.database.cursors import MAX_CURSOR_ID, Cursor
 from flask10x.database.expressions import adjusted, in_order, rounded, unindexed
 from flask10x.database.tables import measurement, readings
 from flask10x.history.corrections import AS_STORED, NONE, Corrections, Segment, Way
-from flask10x.history.query import IS_NULL, OPERATORS, Bound, Query
+from flask10x.history.query import IS_NULL, OPERATORS, Query
 from flask10x.readings.derived import RESULT_DIGITS, Derived, Functions, derived_by_station
 from flask10x.readings.stations import Station
 from flask10x.readings.times import HOUR_MS
-
-
-class CorrectedStation(NamedTuple):
-    """The corrections of a station in a statement; a part of the key of cached statements."""
-
-    hidden: tuple[Segment, ...] = ()
-    """The segments in which whole readings are hidden."""
-    columns: tuple[tuple[str, tuple[Segment, ...]], ...] = ()
-    """The corrected columns among those that the statement needs."""
-
-    def of(self, column: str) -> tuple[Segment, ...]:
-        """Return the segments in which this column is corrected."""
-        return dict(self.columns).get(column, ())
 
 
 def shown_value(
@@ -147,9 +134,8 @@ def derived_value(derived: Derived, inputs: Sequence[ColumnElement[Any]]) -> Col
 
 
 Statement = Select[Any] | CompoundSelect[Any]
-# The limit of one end of the window, and its kind.
-End = Bound | Cursor | None
-EndKind = Literal["bound", "cursor"] | None
+# The time and the id of a place beyond which the window lies; None where it has no end.
+End = tuple[int, int] | None
 FilterShape = tuple[str, str, bool | None]
 # The time to prepare a page grows with its stations times their columns. Beyond this number
 # branches only find rows, and values are read once for all branches: 20 stations with 8
@@ -167,13 +153,19 @@ class Branch(NamedTuple):
     columns: tuple[str, ...]
     missing: tuple[str, ...]
     """Columns of which one must be missing; empty when all readings match."""
-    corrected: CorrectedStation = CorrectedStation()
-    """The corrections by which values are compared with conditions."""
+    hidden: tuple[Segment, ...] = ()
+    """The segments in which whole readings are hidden."""
+    corrected: tuple[tuple[str, tuple[Segment, ...]], ...] = ()
+    """The corrected columns among those that the statement needs, each with its segments."""
     derived: tuple[Derived, ...] = ()
     """The derived values of the filters."""
     touched: tuple[tuple[int, int], ...] = ()
     """Hours whose roll-ups are not of the values that are compared, because these are as they were
     stored."""
+
+    def segments_of(self, column: str) -> tuple[Segment, ...]:
+        """Return the segments in which this column is corrected."""
+        return dict(self.corrected).get(column, ())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,8 +174,8 @@ class PageShape:
 
     branches: tuple[Branch, ...]
     filters: tuple[FilterShape, ...]
-    low: EndKind
-    high: EndKind
+    has_low: bool
+    has_high: bool
     newest_first: bool
 
 
@@ -214,15 +206,16 @@ def _branch(query: Query, station: Station, corrections: Corrections) -> Branch:
     derived = tuple(derived_of_station[name] for name in names if name in derived_of_station)
     inputs = (column for each in derived for column in each.inputs)
     columns = dict.fromkeys([*names, *inputs, *missing])
-    if query.raw:
-        segments = (s for column in columns for s in corrections.of(endpoint, column))
-        touched = {(s.first_ms // HOUR_MS, s.last_ms // HOUR_MS) for s in segments}
-        branch = Branch(endpoint, station.columns, missing, derived=derived)
-        return branch._replace(touched=tuple(sorted(touched)))
-    segments_of = ((column, corrections.of(endpoint, column)) for column in columns)
-    pieces = tuple((column, segments) for column, segments in segments_of if segments)
-    corrected = CorrectedStation(corrections.whole.get(endpoint, ()), pieces)
-    return Branch(endpoint, station.columns, missing, corrected, derived)
+    branch = Branch(endpoint, station.columns, missing, derived=derived)
+    corrected = tuple((c, found) for c in columns if (found := corrections.of(endpoint, c)))
+    if not query.raw:
+        return branch._replace(hidden=corrections.whole.get(endpoint, ()), corrected=corrected)
+    touched = {
+        (segment.first_ms // HOUR_MS, segment.last_ms // HOUR_MS)
+        for _, segments in corrected
+        for segment in segments
+    }
+    return branch._replace(touched=tuple(sorted(touched)))
 
 
 def rolled_up_in(ranges: CTE, number: Column[int]) -> ColumnElement[bool]:
@@ -239,41 +232,21 @@ def rolled_up_in(ranges: CTE, number: Column[int]) -> ColumnElement[bool]:
 
 
 # SQLite takes one lower and one upper limit of a range to the index and only filters by others,
-# which would walk all rows between them. A cursor and a bound on the same side say the same once
-# the looser one is dropped.
-def low_end(since: Bound | None, after: Cursor | None) -> End:
-    if since is None or (after is not None and since.ms <= after.received_at):
-        return after
-    return since
+# which would walk all rows between them. So a window has one end on each side, the nearest one.
+def ends_of(query: Query, cursors: Iterable[Cursor]) -> tuple[End, End]:
+    """Return the ends of the query's window between these cursors. Ids begin at 1."""
+    low = [(cursor.received_at, cursor.id) for cursor in cursors if cursor.side == "after"]
+    high = [(cursor.received_at, cursor.id) for cursor in cursors if cursor.side == "before"]
+    low += [(query.since.ms, 0)] if query.since else []
+    high += [(query.until.ms, MAX_CURSOR_ID)] if query.until else []
+    return max(low, default=None), min(high, default=None)
 
 
-def high_end(until: Bound | None, before: Cursor | None) -> End:
-    if until is None or (before is not None and until.ms >= before.received_at):
-        return before
-    return until
-
-
-def kind_of_end(end: End) -> EndKind:
-    """Return which kind of parameters the end of a window has."""
-    if end is None:
-        return None
-    return "bound" if isinstance(end, Bound) else "cursor"
-
-
-def ms_of(end: End) -> int | None:
-    """Return the millisecond of an end, which belongs to the window; None for an open end."""
-    if end is None:
-        return None
-    return end.ms if isinstance(end, Bound) else end.received_at
-
-
-def parameters_of(name: str, end: End) -> dict[str, int]:
-    """Return the parameters of an end, `low` or `high`."""
-    if end is None:
-        return {}
-    if isinstance(end, Bound):
-        return {f"{name}_ms": end.ms}
-    return {f"{name}_ms": end.received_at, f"{name}_id": end.id}
+def parameters_of(low: End, high: End) -> dict[str, int]:
+    """Return the parameters of the ends of a window."""
+    ends = (("low", low), ("high", high))
+    parts = ((f"{name}_{part}", end) for name, end in ends if end for part in ("ms", "id"))
+    return {name: end[name.endswith("id")] for name, end in parts}
 
 
 # Building a statement costs as much as running it, and pages differ in few ways.
@@ -283,7 +256,7 @@ def page_statement(shape: PageShape) -> Statement:
     selects = [
         select_branch(shape.branches)
         .where(readings.c.endpoint == branch.endpoint)
-        .where(*limits(shape.low, shape.high), *conditions_of(branch, shape.filters))
+        .where(*limits(shape), *conditions_of(branch, shape.filters))
         for branch in shape.branches
     ]
     rows = merged(selects, ("received_at", "id"), shape.newest_first, "rows")
@@ -303,7 +276,7 @@ def beyond_statement(shape: PageShape) -> Select[Any]:
         for branch in shape.branches
         if (conditions := conditions_of(branch, shape.filters))
     ]
-    where = (of_any, *limits(shape.low, shape.high), *of_some)
+    where = (of_any, *limits(shape), *of_some)
     return select(readings.c.endpoint, readings.c.received_at).where(*where).limit(1)
 
 
@@ -344,28 +317,26 @@ def merged(
 
 
 @lru_cache(maxsize=STATEMENTS)
-def newer_statement(
-    branches: tuple[Branch, ...], filters: tuple[FilterShape, ...], low: EndKind, high: EndKind
-) -> Statement:
-    """Return the statement for at most `:rows` rows with ids above `:after_id` up to `:last_id`."""
+def newer_statement(shape: PageShape) -> Select[Any]:
+    """Return the statement for at most `:rows` rows with ids above `:position` up to `:last_id`."""
     number = readings.c.id
+    newer = later_rows(shape).where(number <= bindparam("last_id"))
+    return newer.order_by(number).limit(bindparam("rows"))
+
+
+def later_rows(shape: PageShape) -> Select[Any]:
+    """Select the rows of the window with ids above `:position`.
+
+    No use is made of the index: a range of ids is short, a station's range of time is not.
+    """
+    endpoint, branches = unindexed(readings.c.endpoint), shape.branches
+    of_stations = or_(*(and_(endpoint == b.endpoint, *conditions_of(b)) for b in branches))
     return (
         select_rows(branches)
-        .where(number > bindparam("after_id"), number <= bindparam("last_id"))
-        .where(off_index(branches))
-        .where(*limits(low, high), *filter_clauses(filters, branches))
-        .order_by(number)
-        .limit(bindparam("rows"))
+        .where(readings.c.id > bindparam("position"), of_stations)
+        .where(*limits(shape, unindexed(readings.c.received_at)))
+        .where(*filter_clauses(shape.filters, branches))
     )
-
-
-def off_index(branches: tuple[Branch, ...]) -> ColumnElement[bool]:
-    """Return the condition that a reading is of one of the branches, for a range of ids.
-
-    It makes no use of the index: a range of ids is short, a station's range of time is not.
-    """
-    endpoint = unindexed(readings.c.endpoint)
-    return or_(*(and_(endpoint == b.endpoint, *conditions_of(b)) for b in branches))
 
 
 def columns_of(branches: tuple[Branch, ...]) -> tuple[str, ...]:
@@ -385,7 +356,7 @@ def conditions_of(
 
     They compare values as they are shown.
     """
-    hidden, missing = branch.corrected.hidden, branch.missing
+    hidden, missing = branch.hidden, branch.missing
     return [
         *([not_(within(readings.c.received_at, (s.ends for s in hidden)))] if hidden else []),
         *filter_clauses(filters, (branch,)),
@@ -394,20 +365,13 @@ def conditions_of(
 
 
 def limits(
-    low: EndKind, high: EndKind, at: ColumnElement[Any] = readings.c.received_at
+    shape: PageShape, at: ColumnElement[Any] = readings.c.received_at
 ) -> list[ColumnElement[bool]]:
     """Return the conditions of the window of time."""
     place = tuple_(at, readings.c.id)
-    clauses: list[ColumnElement[bool]] = []
-    if low == "bound":
-        clauses.append(at >= bindparam("low_ms"))
-    if low == "cursor":
-        clauses.append(place > tuple_(bindparam("low_ms"), bindparam("low_id")))
-    if high == "bound":
-        clauses.append(at <= bindparam("high_ms"))
-    if high == "cursor":
-        clauses.append(place < tuple_(bindparam("high_ms"), bindparam("high_id")))
-    return clauses
+    low = place > tuple_(bindparam("low_ms"), bindparam("low_id"))
+    high = place < tuple_(bindparam("high_ms"), bindparam("high_id"))
+    return [*([low] if shape.has_low else []), *([high] if shape.has_high else [])]
 
 
 def filter_clauses(
@@ -429,23 +393,21 @@ def filter_value(place: int) -> BindParameter[float]:
 
 def shown_of(column: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:
     """Return the shown value of a reading of one of these stations."""
-    if any(derived.name == column for branch in branches for derived in branch.derived):
-        return _computed(column, branches)
+    of_stations = [
+        (readings.c.endpoint == branch.endpoint, derived_value(derived, inputs))
+        for branch in branches
+        for derived in branch.derived
+        if derived.name == column
+        for inputs in ([shown_of(name, (branch,)) for name in derived.inputs],)
+    ]
+    if of_stations:
+        return case(*of_stations, else_=null())
     value, at = measurement(column), readings.c.received_at
     if len(branches) == 1:
-        return shown_value(value, at, branches[0].corrected.of(column))
-    corrected = {b.endpoint: b.corrected.of(column) for b in branches if b.corrected.of(column)}
-    shown = {endpoint: shown_value(value, at, segments) for endpoint, segments in corrected.items()}
+        return shown_value(value, at, branches[0].segments_of(column))
+    shown = {
+        branch.endpoint: shown_value(value, at, segments)
+        for branch in branches
+        if (segments := branch.segments_of(column))
+    }
     return case(shown, value=readings.c.endpoint, else_=value) if shown else value
-
-
-def _computed(name: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:
-    """Return a derived value of a reading; NULL for stations that don't have it."""
-    arms = []
-    for branch in branches:
-        for derived in branch.derived:
-            if derived.name == name:
-                inputs = [shown_of(column, (branch,)) for column in derived.inputs]
-                is_of = readings.c.endpoint == branch.endpoint
-                arms.append((is_of, derived_value(derived, inputs)))
-    return case(*arms, else_=null())

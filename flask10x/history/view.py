@@ -96,6 +96,13 @@ class Extent(NamedTuple):
     first_hour_ms: int | None
     last_hour_ms: int | None
 
+    @property
+    def ends(self) -> tuple[int, int] | None:
+        """The first and the last time of a reading or an hour; None without any."""
+        first = [ms for ms in (self.first_ms, self.first_hour_ms) if ms is not None]
+        last = [ms for ms in (self.last_ms, self.last_hour_ms) if ms is not None]
+        return (min(first), max(last)) if first and last else None
+
 
 class View:
     """A snapshot of the database for one request; it ends with its connection.

@@ -92,36 +92,27 @@ class LegacyTimes:
         wall = _wall(match)
         fraction = int(((match["fraction"] or "") + "000")[:3])
         if match["offset"]:
-            return self._exactly(datetime.fromisoformat(f"{wall}{match['offset']}")) + fraction
+            exact = _milliseconds(datetime.fromisoformat(f"{wall}{match['offset']}"))
+            wall = datetime.fromtimestamp(exact // 1000, self._zone).replace(tzinfo=None)
+            self._note(*self._instants(wall))
+            return exact + fraction
         if text[:14] == self._hour and self._hour_starts is not None:
             return self._hour_starts + _CLOCK_MS[match[2][3:]] + fraction
-        return self._chosen(wall) + fraction
-
-    def _exactly(self, when: datetime) -> int:
-        instant = _milliseconds(when)
-        shown = datetime.fromtimestamp(instant // 1000, self._zone).replace(tzinfo=None)
-        self._note(*self._instants(shown))
-        return instant
-
-    def _chosen(self, wall: datetime) -> int:
         earlier, later = self._instants(wall)
         if earlier > later:
             raise ValueError(f"no such time: the clock was put forward past {wall}")
         self._note(earlier, later)
-        if earlier == later or not self._clock_was_put_back(earlier, later):
-            return earlier
-        self._put_back = later // 1000
-        return later
+        # The row above says whether the clock was put back, so that the later one is meant.
+        if earlier == later or self._above is None or later < self._above - OUT_OF_ORDER_MS:
+            return earlier + fraction
+        if earlier < self._above - OUT_OF_ORDER_MS or self._above // 1000 == self._put_back:
+            self._put_back = later // 1000
+            return later + fraction
+        return earlier + fraction
 
     def _note(self, earlier: int, later: int) -> None:
         if earlier < later:
             self.repeated[later // 1000] = earlier // 1000
-
-    def _clock_was_put_back(self, earlier: int, later: int) -> bool:
-        """Whether the row above says that the time is the later one of these two."""
-        if self._above is None or later < self._above - OUT_OF_ORDER_MS:
-            return False
-        return earlier < self._above - OUT_OF_ORDER_MS or self._above // 1000 == self._put_back
 
     def _instants(self, wall: datetime) -> tuple[int, int]:
         """The instants at which the clock showed this time before and after it was changed.
@@ -175,9 +166,6 @@ class Layout:
 
     station: Station
     header: tuple[str, ...]
-    time_place: int = field(init=False)
-    contract: bool = field(init=False)
-    """Whether it is the header of the contract."""
 
     def __post_init__(self) -> None:
         """Raises ImportRefused when the header is not one of the station's."""
@@ -196,8 +184,6 @@ class Layout:
         if TIME_HEADER not in self.header or len(self.header) == 1:
             text = _("its header needs {column} and at least one measurement")
             raise ImportRefused(text.format(column=TIME_HEADER))
-        object.__setattr__(self, "time_place", self.header.index(TIME_HEADER))
-        object.__setattr__(self, "contract", self.header == columns)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -279,7 +265,17 @@ class LegacyReader:
             block.rows = self._plain_rows(lines)
             self._line += len(lines)
         except ValueError:
-            self._read_carefully(lines, block)
+            for line in lines:
+                self._line += 1
+                try:
+                    row = self._row(line)
+                except ValueError as error:
+                    block.rejections.append(Rejection(self._line, str(error), line))
+                    continue
+                if row is not None:
+                    block.minus_zeros += sum(map(is_minus_zero, row[2:]))
+                    values = (None if v is None else without_minus_zero(v) for v in row[2:])
+                    block.rows.append((*row[:2], *values))
         if torn.strip():
             block.rejections.append(Rejection(self._line + 1, "torn: the line has no end", torn))
         block.repeated, self._times.repeated = self._times.repeated, {}
@@ -292,7 +288,7 @@ class LegacyReader:
         """
         station, width = self._layout.station, len(self._layout.header)
         commas = set(map(str.count, lines, repeat(",")))
-        if not self._layout.contract or commas != {width - 1}:
+        if self._layout.header != station.csv_header or commas != {width - 1}:
             raise ValueError
         if max(map(len, lines)) > LONGEST_PLAIN_LINE:
             raise ValueError
@@ -304,18 +300,6 @@ class LegacyReader:
         rows = list(zip(repeat(station.endpoint), map(times, cells[::width]), *columns))
         self._times = times
         return rows
-
-    def _read_carefully(self, lines: list[str], block: Block) -> None:
-        for line in lines:
-            self._line += 1
-            try:
-                row = self._row(line)
-            except ValueError as error:
-                block.rejections.append(Rejection(self._line, str(error), line))
-            else:
-                if row is not None:
-                    block.minus_zeros += sum(map(is_minus_zero, row[2:]))
-                    block.rows.append((*row[:2], *map(_plain_or_none, row[2:])))
 
     def _row(self, line: str) -> Row | None:
         """The row of a line, None for an empty line; raises ValueError with the reason."""
@@ -333,8 +317,17 @@ class LegacyReader:
                 " own"
             )
             raise ImportRefused(text.format(number=self._line, line=repr(line.strip())))
-        values = _values(layout, cells)
-        return (layout.station.endpoint, self._times(_time_cell(layout, cells)), *values)
+        measurements = layout.station.measurements
+        values: list[float | None] = [None] * len(measurements)
+        time_place = 0
+        # Old versions wrote nothing but the time when a body was empty.
+        if len(cells) > 1:
+            if len(cells) != len(layout.header):
+                raise ValueError(f"{len(cells)} cells, the header has {len(layout.header)}")
+            named = dict(zip(layout.header, cells, strict=True))
+            time_place = layout.header.index(TIME_HEADER)
+            values = [_number(m.csv_header, named.get(m.csv_header, "")) for m in measurements]
+        return (layout.station.endpoint, self._times(cells[time_place]), *values)
 
 
 def _shown(names: Sequence[str]) -> str:
@@ -342,10 +335,6 @@ def _shown(names: Sequence[str]) -> str:
     shown = ", ".join(repr(name[:SHOWN_CHARACTERS]) for name in names[:SHOWN_NAMES])
     more = len(names) - SHOWN_NAMES
     return _("{names} and {n} more").format(names=shown, n=more) if more > 0 else shown
-
-
-def _plain_or_none(value: float | None) -> float | None:
-    return None if value is None else without_minus_zero(value)
 
 
 def _float_or_none(text: str) -> float | None:
@@ -361,22 +350,6 @@ def _cells(line: str) -> list[str]:
         except csv.Error as error:
             raise ValueError(str(error)) from None
     return [cell.strip() for cell in cells]
-
-
-def _time_cell(layout: Layout, cells: Sequence[str]) -> str:
-    return cells[0] if len(cells) == 1 else cells[layout.time_place]
-
-
-def _values(layout: Layout, cells: Sequence[str]) -> tuple[float | None, ...]:
-    # Old versions wrote nothing but the time when a body was empty.
-    if len(cells) == 1:
-        return (None,) * len(layout.station.columns)
-    if len(cells) != len(layout.header):
-        raise ValueError(f"{len(cells)} cells, the header has {len(layout.header)}")
-    named = dict(zip(layout.header, cells, strict=True))
-    return tuple(
-        _number(m.csv_header, named.get(m.csv_header, "")) for m in layout.station.measurements
-    )
 
 
 def _number(name: str, text: str) -> float | None:

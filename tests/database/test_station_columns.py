@@ -213,7 +213,7 @@ def differing(stations: Stations, database: Database) -> list[object]:
         pass
     of_hours = [*rollup_check.verify(stations, database)]
     of_days = [*rollup_check.verify_days(stations, database)]
-    assert sum(looked.days for looked in of_days) > 0
+    assert sum(looked.compared for looked in of_days) > 0
     return [
         *(difference for looked in of_hours for difference in looked.differences),
         *(difference for looked in of_days for difference in looked.differences),

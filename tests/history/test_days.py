@@ -126,7 +126,7 @@ def test_days_are_those_of_the_calendar_and_stay_so(database: Database, zone: st
 
 def differing(database: Database) -> list[tuple[str, int]]:
     looked = rollup_check.verify_days(BUILT_IN, database)
-    return [(one.endpoint, one.day) for found in looked for one in found.differences]
+    return [(one.endpoint, one.number) for found in looked for one in found.differences]
 
 
 def test_verify_names_each_day_that_differs(
@@ -135,10 +135,10 @@ def test_verify_names_each_day_that_differs(
     monkeypatch.setattr(days, "PIECE_DAYS", 4)
     store(database, some("Asia/Kolkata", 150, 7))
     follow_hours(database)
-    assert next(rollup_check.verify_days(BUILT_IN, database)).days == 0
+    assert next(rollup_check.verify_days(BUILT_IN, database)).compared == 0
     make_days(database, ZoneInfo("Asia/Kolkata"))
     assert differing(database) == []
-    compared = sum(one.days for one in rollup_check.verify_days(BUILT_IN, database))
+    compared = sum(one.compared for one in rollup_check.verify_days(BUILT_IN, database))
     assert compared == len({row[2] for row in stored_days(database)})
     first, *_, last = sorted({int(str(row[2])) for row in stored_days(database)})
     execute(

@@ -67,7 +67,11 @@ def behind(database: Database) -> int:
 
 def differences(database: Database) -> list[tuple[str, int]]:
     looked = rollup_check.verify(BUILT_IN, database)
-    return [difference.hour for found in looked for difference in found.differences]
+    return [
+        (difference.endpoint, difference.number)
+        for found in looked
+        for difference in found.differences
+    ]
 
 
 def table(database: Database) -> list[tuple[Any, ...]]:

@@ -30,17 +30,17 @@ def compare_hours(result: Comparison, station: Station) -> None:
     differing = {place for each in result.findings for place in each.places}
     while after is not None:
         look, after = rollup_check.verify_hours_after(station, result.database, after)
-        result.hours += look.hours
+        result.hours += look.compared
         # Within rounding a bit may have changed, or another SQLite has added the values.
         rounded = [
             each
             for each in look.rounded
-            if saved and each.computed == _saved_sums(saved, station, rollups.c.hour, each.hour[1])
+            if saved and each.computed == _saved_sums(saved, station, rollups.c.hour, each.number)
         ]
         for each in (*look.differences, *rounded):
-            if each.hour not in differing:
+            if (each.endpoint, each.number) not in differing:
                 with result.database.reader.begin() as connection:
-                    _judge_hour(result, connection, station, each.hour[1])
+                    _judge_hour(result, connection, station, each.number)
 
 
 def _judge_hour(result: Comparison, connection: Connection, station: Station, hour: int) -> None:
@@ -131,21 +131,22 @@ def compare_days(result: Comparison, station: Station) -> None:
     }
     while after is not None:
         look, after = rollup_check.verify_days_after(station, result.database, after)
-        result.hours += look.days
+        result.hours += look.compared
         rounded = [
             each
             for each in look.rounded
-            if saved and each.computed == _saved_sums(saved, station, rollup_days.c.day, each.day)
+            if saved
+            and each.computed == _saved_sums(saved, station, rollup_days.c.day, each.number)
         ]
         for each in (*look.differences, *rounded):
-            if each.day not in differing:
+            if each.number not in differing:
                 result.add(
                     Difference(
                         kind="day",
                         wrong=("days",),
                         station=station.endpoint,
-                        number=each.day,
-                        at_ms=day_start(each.day, zone),
+                        number=each.number,
+                        at_ms=day_start(each.number, zone),
                         values={
                             "days": _short(each.stored, each.computed),
                             "hours": _short(each.computed, each.stored),
