@@ -17,7 +17,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
 from flask10x.database.database import Database
 from flask10x.errors import ExportError
-from flask10x.export import archived, only_copies
+from flask10x.export import only_copies
 from flask10x.export.append import dry_run, export
 from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
@@ -130,7 +130,7 @@ def _with_file(path: Path, do: Callable[[Settings, Database, Path], str]) -> int
 
 
 def _name_archived(config: Settings, database: Database, path: Path) -> str:
-    file = archived.name(config, database, path)
+    file = only_copies.name_archived(config, database, path)
     text = _("{path}: an archived file of /{endpoint}, which was {name}")
     return text.format(path=path, endpoint=file.endpoint, name=file.name)
 

@@ -13,40 +13,21 @@ import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from gettext import gettext as _
 from gettext import ngettext
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.database.error_codes import reason_of
-from flask10x.export import archived, checks, refusals, repair_commands, zone
-from flask10x.export.earlier_columns import (
-    archived_path,
-    as_noted,
-    as_written,
-    of_its_station,
-    of_station,
-    set_aside,
-    station_of,
-    was_renamed,
-)
+from flask10x.export import checks, refusals, repair_commands, zone
 from flask10x.export.file import NOTHING, CsvFile, forget_second_names, fresh_path
-from flask10x.export.files import ArchivedFile, Floor, Intent, Position, State, mark_of
-from flask10x.export.outcome import FileOutcome, for_each, missing_rows, target_of
-from flask10x.export.position import (
-    endpoints_of,
-    first_line_floor,
-    imported_elsewhere,
-    rename,
-    save_state,
-    with_file,
-)
-from flask10x.export.rows import FileRows, Piece, Target
+from flask10x.export.files import Intent, Position, State, mark_of
+from flask10x.export.outcome import FileOutcome, for_each, missing_rows, unusable
+from flask10x.export.rows import FileRows, endpoints_of, live
+from flask10x.export.target import Piece, Target, rename, save_state, station_of, target_of
 from flask10x.readings import numbers
 from flask10x.readings.csv_lines import time_of
 from flask10x.readings.stations import Station
@@ -57,15 +38,6 @@ from flask10x.system.wording import amount
 # Rows appended under one intent: some 6 MB. A night's rows are one piece, and a backlog of
 # millions costs two commits and two syncs a piece, with one piece at a time in memory.
 PIECE_ROWS = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """What an open intent has led to: the position, what has to be cut off first, and a note."""
-
-    position: Position | None
-    cut_to: int | None = None
-    note: str = ""
 
 
 def export(
@@ -80,7 +52,10 @@ def export(
     """
     outcomes = for_each(settings, database, stations, _export_file)
     if stations is None or len(stations) == len(settings.stations.all):
-        outcomes += _of_former_stations(settings, database)
+        try:
+            outcomes += _of_former_stations(settings, database)
+        except DBAPIError as error:
+            outcomes.append(FileOutcome(settings.csv_dir, unusable(error), failed=True))
     return outcomes
 
 
@@ -98,16 +73,19 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
         target = replace(target, rows=target.rows.of(target.station))
     with CsvFile.open(target.path, write=True) or nullcontext() as file:
         run = _FileExport(database, target, file)
-        archived.check_owner(target, file, run.before.position)
+        checks.check_owner(target, file, run.before.position)
         run.resolve()
         run.close_intent()
         run.look()
         run.save_news()
         new_file, rows = "", 0
         if run.written is not target:
-            rows, path = run.append_dropped(), archived_path(target)
+            rows, path = run.append_dropped(), target.archived_path()
             run.set_aside(path)
-            run.begin_new_file()
+            # Go on behind it.
+            position = checks.first_position(target, run.position.last_id)
+            position = replace(position, zone=target.zone_name)
+            run.file, run.position = None, target.with_file(position)
             new_file = _(
                 "started a new file, as the station's columns have changed; the old file is {path}"
             )
@@ -121,7 +99,7 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
 
 
 def _dry_run_file(database: Database, target: Target) -> FileOutcome:
-    former = of_its_station(target, target.state.position)
+    former = target.of_its_station()
     if former is not target:
         text = _("it would be ended, and a new one begun for /{endpoint}")
         outcome = _dry_run_file(database, former)
@@ -129,19 +107,18 @@ def _dry_run_file(database: Database, target: Target) -> FileOutcome:
         return replace(outcome, text=text)
     with CsvFile.open(target.path, write=False) or nullcontext() as file:
         run, new_file = _FileExport(database, target, file), ""
-        archived.check_owner(target, file, run.before.position)
+        checks.check_owner(target, file, run.before.position)
         run.resolve()
-        if run.resolution.cut_to is None:
+        if run.cut_to is None:
             run.look()
     if run.written is not target:
         text = _(
             "would start a new file, as the station's columns have changed; the old file: {path}"
         )
-        new_file = text.format(path=archived_path(target))
+        new_file = text.format(path=target.archived_path())
     rows = target.rows.count(target.rows.new(run.position.last_id))
-    return FileOutcome(
-        target.path, run.summary(_("{rows} would be appended"), rows, new_file), rows
-    )
+    text = run.summary(_("{rows} would be appended"), rows, new_file)
+    return FileOutcome(target.path, text, rows)
 
 
 class _FileExport:
@@ -153,30 +130,107 @@ class _FileExport:
         self.file = file
         self.before = target.state
         """What the database had about the file before."""
-        self.position = self.before.position or checks.first_position(target, 0)
+        self.resolved = self.before.position
+        """The same once an open intent is resolved."""
+        self.position = self.resolved or checks.first_position(target, 0)
         """Where new rows are appended."""
-        self.resolution = Resolution(self.before.position)
+        self.cut_to: int | None = None
+        """Where the file has to be cut, because an interrupted export has left a part of a row."""
+        self.note = self.history = ""
         self.written = target
         """The target with the columns that the file was written with."""
-        self.history = ""
+
+    # The open intent was committed before the file was touched, so the file has all, some or none
+    # of the intended bytes. All: the position is moved. Some: they are cut off, to be appended
+    # again. Anything else comes from another program, and nothing is touched.
 
     def resolve(self) -> None:
         """Find out what an open intent has left; only looks.
 
         Raises ExportError when the file is not what the interrupted export can have left.
         """
-        self.resolution = _resolve(self.target, self.file, self.before)
-        self.position = self.resolution.position or self.position
-        self.written = as_written(self.target, self.file, self.resolution.position)
+        intent, position = self.before.intent, self.before.position
+        if intent is not None:
+            target = self.target.as_noted(self.file, position)
+            if intent.import_id is not None or position is None:
+                self._resolve_rebuild(target, intent)
+            else:
+                self._resolve_append(target, intent, position)
+        self.position = self.resolved or self.position
+        self.written = self.target.as_written(self.file, self.resolved)
+
+    def _resolve_append(self, target: Target, intent: Intent, position: Position) -> None:
+        file = self.file
+        if file is None:
+            if intent.start_offset:
+                raise refusals.moved_midway(target.path)
+            return
+        zone.check(target, position)
+        position = replace(position, mark=checks.check_old_bytes(target, file, position))
+        self.resolved, start = position, position.mark.size_bytes
+        tail = file.read(start, intent.length)
+        # Ids never change their rows, so the bytes can be made again.
+        spans = [*live(intent.from_id, intent.to_id, target.rows.imports)]
+        if not tail:
+            return
+        if hashlib.sha256(tail).hexdigest() == intent.sha256:
+            mark = file.mark_up_to(start + intent.length)
+            self.resolved = replace(position, last_id=intent.to_id, mark=mark)
+            if (row := target.rows.last(spans)) is not None:
+                last_time = time_of(tail.removesuffix(b"\r\n").rpartition(b"\n")[2])
+                self.resolved = replace(self.resolved, last_received_at=row[1], last_time=last_time)
+            self.note = _("an interrupted export was found to be complete")
+            return
+        intended = b"" if intent.start_offset else target.header
+        intended += b"".join(piece.data for piece in target.pieces(spans))
+        if hashlib.sha256(intended).hexdigest() != intent.sha256:
+            raise refusals.not_reproducible(target.path, start)
+        if file.size > start + len(tail) or not intended.startswith(tail):
+            raise refusals.not_ours(target.path, tail, start)
+        self.cut_to = start
+        self.note = _("{n} bytes of an interrupted export cut off").format(n=len(tail))
+
+    def _resolve_rebuild(self, target: Target, intent: Intent) -> None:
+        """Either the rebuilt file has taken the name, or it is thrown away."""
+        file, before, floor = self.file, self.before.position, None
+        if file is None or not file.is_whole(intent.length, intent.sha256):
+            self.note = _("an interrupted rebuild was given up")
+            return
+        if before and before.floor and before.first_id == intent.from_id:
+            floor = before.floor
+        elif target.rows.removed.last_id > intent.from_id:
+            # What is archived has the removed readings.
+            floor = target.first_line_floor()
+        rebuilt = Position(
+            first_id=intent.from_id,
+            last_id=intent.to_id,
+            import_id=intent.import_id or 0,
+            begin_bytes=len(file.line(0)),
+            mark=file.mark_up_to(intent.length),
+            floor=floor,
+        )
+        target = target.as_written(file, rebuilt)
+        if before and floor and floor.last_id and file.size == floor.size_bytes:
+            # All of it was kept byte for byte: no row of the database shows its time zone.
+            rebuilt = replace(
+                rebuilt,
+                zone=before.zone,
+                last_received_at=before.last_received_at,
+                last_time=before.last_time,
+            )
+        else:
+            rebuilt = zone.with_zone(target, file, rebuilt)
+        self.resolved = target.with_file(rebuilt)
+        self.note = _("an interrupted rebuild was found to be complete")
 
     def close_intent(self) -> None:
         """Do what the resolution of an open intent says, and commit that it is done."""
-        intent, resolution = self.target.state.intent, self.resolution
+        intent = self.before.intent
         if intent is None:
             return
         if self.file is not None:
-            if resolution.cut_to is not None:
-                self.file.cut(resolution.cut_to)
+            if self.cut_to is not None:
+                self.file.cut(self.cut_to)
             else:
                 # The killed process may have written or renamed it without waiting for the disk.
                 self.file.sync()
@@ -184,41 +238,31 @@ class _FileExport:
             disk.sync(path.parent)
             if intent.import_id is not None:
                 forget_second_names(path)
-
-        self.save(resolution.position)
+        save_state(self.database, self.target, State(self.resolved))
 
     def look(self) -> None:
         """Find the position for new rows.
 
         Raises ExportError when the file is not as the last export left it, or in another zone.
         """
-        position = self.resolution.position
+        position = self.resolved
         if self.file is not None and mark_of(position) != NOTHING:
             zone.check(self.written, position)
         position = checks.resume_position(self.written, self.file, position)
         position = zone.with_zone(self.written, self.file, position)
-        self.position = position = with_file(self.written, position)
+        self.position = position = self.written.with_file(position)
         self.history = checks.check_origin(self.database, self.written, self.file, position)
-
-    def save(
-        self,
-        position: Position | None,
-        *,
-        intent: Intent | None = None,
-        file: ArchivedFile | None = None,
-    ) -> None:
-        """Save the position and the intent, and the file that was archived."""
-        save_state(self.database, self.target, State(position, intent), file)
 
     def save_news(self) -> None:
         """Save the position where it says more of the file than was saved before."""
-        before, position, former = self.resolution.position, self.position, None
+        before, position, former = self.resolved, self.position, None
         if before is not None and position.mark == NOTHING:
             # A new file takes the place of the last export's, which may have been moved away.
-            place = archived.elsewhere(self.target, before)
-            former = archived.archived(self.target, before, place)
-        if former or self.history or _is_news(before, position):
-            self.save(position, file=former)
+            former = self.target.archived(before)
+        old, new = ((each.mark, each.path, each.columns) for each in (before or position, position))
+        is_news = position.mark != NOTHING and old != new
+        if former or self.history or is_news:
+            save_state(self.database, self.target, State(position), former)
 
     def append_dropped(self) -> int:
         """Append to an old file up to the last new row with a value of a dropped column.
@@ -226,53 +270,52 @@ class _FileExport:
         That is a column of a measurement that was taken out of `stations.toml` before the export:
         the new file has no room for it. Returns the number of rows.
         """
-        old = as_noted(self.target, self.file, self.position)
+        old = self.target.as_noted(self.file, self.position)
         dropped = set(old.station.columns).difference(self.target.station.columns)
         if old is self.target or old.unknown or not dropped:
             return 0
         last_id = old.rows.last_with(old.rows.new(self.position.last_id), dropped)
         if last_id is None:
             return 0
-        rows = self.append(replace(old, rows=old.rows.up_to(last_id)))
+        rows = self.append(old, last_id)
         self.position = self.target.state.position or self.position
         return rows
 
     def set_aside(self, path: Path) -> None:
-        """Give the file this name, once the database has what the file is."""
-        file = archived.archived(self.target, self.position, path)
-        self.save(self.position, file=file)
-        set_aside(self.target, path)
+        """Give the file this name, durably, once the database has what the file is."""
+        file = self.target.archived(self.position, path)
+        save_state(self.database, self.target, State(self.position), file)
+        self.target.path.resolve().rename(path)
+        disk.sync(path.parent)
 
-    def begin_new_file(self) -> None:
-        """Go on behind the file that was set aside."""
-        position = checks.first_position(self.target, self.position.last_id)
-        position = zone.with_zone(self.target, None, position)
-        self.file, self.position = None, with_file(self.target, position)
+    def append(self, target: Target, until: int | None = None) -> int:
+        """Append the target's new rows to the file, up to one of them; return their number.
 
-    def append(self, target: Target) -> int:
-        """Append the target's new rows to the file, a piece at a time; return their number.
-
-        The file is created with the first piece if there is none. Killed at any time, the intent
-        says which bytes may be in the file.
+        They come a piece at a time. The file is created with the first piece if there is none.
+        Killed at any time, the intent says which bytes may be in the file.
         """
         position, file, rows = self.position, self.file, 0
         with ExitStack() as created:
-            for piece in _pieces(target, position):
+            for piece in _pieces(target, position, until):
                 mark = position.mark
-                intent = _intent_of(piece, position.last_id, mark.size_bytes)
-                self.save(position, intent=intent)
+                intent = Intent(
+                    from_id=position.last_id,
+                    to_id=piece.last_id,
+                    start_offset=mark.size_bytes,
+                    length=len(piece.data),
+                    sha256=hashlib.sha256(piece.data).hexdigest(),
+                )
+                save_state(self.database, self.target, State(position, intent))
                 file = file or created.enter_context(CsvFile.create(target.path))
                 file.append(piece.data, mark.size_bytes)
                 if mark == NOTHING:
                     disk.sync(file.path.resolve().parent)
                 mark = file.mark(zlib.crc32(piece.data, mark.checksum))
                 position = replace(position, last_id=piece.last_id, mark=mark)
-                if piece.last_received_at is not None:
-                    last_time = local_text(piece.last_received_at, target.zone)
-                    position = replace(
-                        position, last_received_at=piece.last_received_at, last_time=last_time
-                    )
-                self.save(position)
+                if (last_ms := piece.last_received_at) is not None:
+                    last_time = local_text(last_ms, target.zone)
+                    position = replace(position, last_received_at=last_ms, last_time=last_time)
+                save_state(self.database, self.target, State(position))
                 rows += piece.rows
         return rows
 
@@ -282,36 +325,38 @@ class _FileExport:
         `new_file` says why a new file was begun; it is empty where none was, or the old one is
         gone.
         """
-        before, mark = self.before.position, self.position.mark
+        before, mark, target = self.before.position, self.position.mark, self.target
         if mark_of(before) != NOTHING and mark == NOTHING and not new_file:
             new_file = _("started a new file, as that of the last export is gone")
-        old_mark = mark_of(self.resolution.position)
+        old_mark = mark_of(self.resolved)
         # A zero of the file that got a minus sign has one byte more.
         minus_zeros = 0 if NOTHING in (old_mark, mark) else mark.size_bytes - old_mark.size_bytes
+        imports = target.imported_elsewhere(self.position)
+        missing = [each.span for each in imports if Path(each.file).name == target.name]
         parts = (
             result.format(rows=amount(rows, "row")),
             new_file,
-            zone.changed(self.target, before),
+            zone.changed(target, before),
             numbers.minus_zero_note(minus_zeros),
-            self.resolution.note,
+            self.note,
             self.history,
-            self._missing(),
+            missing_rows(target.rows.count(missing)),
         )
         return "; ".join(filter(None, parts))
 
-    def _missing(self) -> str:
-        """Say how many rows were imported under the name of the file, and are not in it."""
-        imports = imported_elsewhere(self.target, self.position)
-        spans = [each.span for each in imports if Path(each.file).name == self.target.name]
-        return missing_rows(self.target.rows.count(spans))
 
-
-def _is_news(before: Position | None, position: Position) -> bool:
-    """Whether the position says more of the file than was saved; not that of a new file."""
-    if before is None or position.mark == NOTHING:
-        return False
-    old, new = ((p.mark, p.path, p.columns) for p in (before, position))
-    return old != new
+def _pieces(target: Target, position: Position, until: int | None) -> Iterator[Piece]:
+    """Yield what is to be appended: a header for a new file, PIECE_ROWS or a few more each."""
+    parts = [target.header] if position.mark == NOTHING else []
+    last_id, rows, last_received_at = position.last_id, 0, None
+    for piece in target.pieces(target.rows.new(last_id, until)):
+        parts.append(piece.data)
+        last_id, rows, last_received_at = piece.last_id, rows + piece.rows, piece.last_received_at
+        if rows >= PIECE_ROWS:
+            yield Piece(b"".join(parts), last_id, rows, last_received_at)
+            parts, rows = [], 0
+    if parts:
+        yield Piece(b"".join(parts), last_id, rows, last_received_at)
 
 
 # A file of another station, or of another name: `stations.toml` was changed.
@@ -323,11 +368,9 @@ def _hand_over(database: Database, target: Target) -> list[FileOutcome]:
     Returns the outcome of each such file; its text may be empty. The other station's last rows are
     appended before.
     """
-    position = target.state.position
-    former = of_its_station(target, position)
-    outcomes = []
-    if position is not None and former is not target:
-        outcomes.append(_end_file(database, former, position))
+    former, outcomes = target.of_its_station(), list[FileOutcome]()
+    if former is not target:
+        outcomes.append(_end_file(database, former))
     for name in target.rows.log.files.names_of(target.station.endpoint):
         if name != target.name:
             text = _leave_file(database, target, name)
@@ -335,25 +378,25 @@ def _hand_over(database: Database, target: Target) -> list[FileOutcome]:
     return outcomes
 
 
-def _end_file(database: Database, former: Target, position: Position) -> FileOutcome:
+def _end_file(database: Database, former: Target) -> FileOutcome:
     """Append the last rows of the station that had the file before, and set the file aside."""
-    if not former.path.exists() and not former.rows.count(former.rows.new(position.last_id)):
-        place = archived.elsewhere(former, position)
-        save_state(database, former, State(None), archived.archived(former, position, place))
+    if not former.path.exists() and not former.rows.count(former.waiting()):
+        archived = former.archived(former.state.position)
+        save_state(database, former, State(None), archived)
         return FileOutcome(former.path, "")
-    missing = _in_no_file(former, position)
+    missing = _in_no_file(former)
     _export_file(database, former)
-    run, path = _FileExport(database, former, None), archived_path(former)
+    run, path = _FileExport(database, former, None), former.archived_path()
     run.set_aside(path)
-    run.save(None)
+    save_state(database, former, State(None))
     text = _("a new file was begun, as this was the file of /{endpoint}; that one is {path}")
     text = text.format(endpoint=former.station.endpoint, path=path)
     return FileOutcome(path, "; ".join(filter(None, (text, missing))), failed=bool(missing))
 
 
-def _in_no_file(former: Target, position: Position) -> str:
+def _in_no_file(former: Target) -> str:
     """Say which values of a former station's last rows have no column in its file, if any."""
-    readings, columns = former.rows.values_elsewhere(former.rows.new(position.last_id))
+    readings, columns = former.rows.values_elsewhere(former.waiting())
     if not readings:
         return ""
     text = ngettext(
@@ -373,55 +416,42 @@ def _in_no_file(former: Target, position: Position) -> str:
 
 def _leave_file(database: Database, target: Target, name: str) -> str:
     """Go on behind a file that the station had under another name before."""
-    former = of_station(target, replace(target.station, csv_name=name))
+    former = target.of_station(replace(target.station, csv_name=name))
     former = replace(former, name=name, path=target.path.with_name(name))
-    if target.state.position is None and was_renamed(former, target, former.state.position):
+    if target.state.position is None and former.was_renamed(target):
         rename(database, former, target.name)
         return ""
     with CsvFile.open(former.path, write=True) or nullcontext() as file:
         run = _FileExport(database, former, file)
         run.resolve()
         run.close_intent()
-        if _is_as_left(run):
+        position, mark = run.position, run.position.mark
+        is_whole = file is not None and mark != NOTHING and file.size == mark.size_bytes
+        is_ours = is_whole and not zone.difference(former, position)
+        # It is what the last export left, in this command's time zone.
+        if file is not None and is_ours and position.old_bytes(file) is not None:
             run.append_dropped()
     path = None
     if former.path.exists():
-        path = archived_path(former)
+        path = former.archived_path()
         run.set_aside(path)
-    place = archived.elsewhere(former, run.position)
-    run.save(None, file=archived.archived(former, run.position, place))
+    save_state(database, former, State(None), former.archived(run.position))
     text = _("it goes on after {name}, which the station had before; that one is {path}")
     return text.format(name=name, path=path or _("gone"))
 
 
-def _is_as_left(run: _FileExport) -> bool:
-    """Whether the file is what the last export left, in this command's time zone."""
-    position = run.position
-    if run.file is None or position.mark == NOTHING:
-        return False
-    is_ours = run.file.size == position.mark.size_bytes
-    is_ours = is_ours and not zone.difference(run.target, position)
-    return is_ours and checks.find_old_bytes(run.file, position) is not None
-
-
-def _of_former_stations(settings: Settings, database: Database) -> list[FileOutcome]:
+def _of_former_stations(settings: Settings, database: Database) -> Iterator[FileOutcome]:
     """Append the last rows of former stations, and name their readings that are in no file."""
-    try:
-        with database.reader.begin() as connection:
-            endpoints = endpoints_of(connection)
-        return [
-            outcome
-            for endpoint in endpoints
-            if endpoint not in settings.stations.by_endpoint
-            for outcome in _of_former_station(settings, database, endpoint)
-        ]
-    except DBAPIError as error:
-        text = _("the database cannot be used: {reason}").format(reason=reason_of(error))
-        return [FileOutcome(settings.csv_dir, text, failed=True)]
+    with database.reader.begin() as connection:
+        endpoints = endpoints_of(connection)
+    for endpoint in endpoints:
+        if endpoint not in settings.stations.by_endpoint:
+            outcome = _of_former_station(settings, database, endpoint)
+            yield from () if outcome is None else (outcome,)
 
 
-def _of_former_station(settings: Settings, database: Database, endpoint: str) -> list[FileOutcome]:
-    """Return the outcome of one of them, none where its file is up to date."""
+def _of_former_station(settings: Settings, database: Database, endpoint: str) -> FileOutcome | None:
+    """Return the outcome of one of them, None where its file is up to date."""
     station = station_of(endpoint, f"{endpoint}.csv", "")
     rows = FileRows(database, station)
     names_of_now = {each.csv_name for each in settings.stations.all}
@@ -429,16 +459,16 @@ def _of_former_station(settings: Settings, database: Database, endpoint: str) ->
         if position.endpoint == endpoint and name not in names_of_now:
             station = station_of(endpoint, name, position.columns or "")
             target = target_of(settings, database, station, rows.log)
-            if not target.rows.count(target.rows.new(position.last_id)):
-                return []
+            if not target.rows.count(target.waiting()):
+                return None
             text = _("the station /{endpoint} is no longer in stations.toml")
-            text, missing = text.format(endpoint=endpoint), _in_no_file(target, position)
+            text, missing = text.format(endpoint=endpoint), _in_no_file(target)
             (outcome,) = for_each(settings, database, [station], _export_file)
             text = "; ".join(filter(None, (outcome.text, text, missing)))
-            return [replace(outcome, text=text, failed=outcome.failed or bool(missing))]
-    waiting = rows.count(rows.received(rows.archived_to))
+            return replace(outcome, text=text, failed=outcome.failed or bool(missing))
+    waiting = rows.count([*live(rows.archived_to, rows.head, rows.all_imports)])
     if not waiting:
-        return []
+        return None
     text = ngettext(
         "{n} reading of /{endpoint} is in no CSV file, and no station of that name is in"
         " stations.toml. Put its entry back, run flask10x export, and take it away again",
@@ -447,130 +477,4 @@ def _of_former_station(settings: Settings, database: Database, endpoint: str) ->
         waiting,
     )
     text = text.format(n=waiting, endpoint=endpoint)
-    return [FileOutcome(settings.csv_dir / station.csv_name, text, failed=True)]
-
-
-# The open intent. It was committed before the file was touched, so the file has all, some or none
-# of the intended bytes. All: the position is moved. Some: they are cut off, to be appended again.
-# Anything else comes from another program, and nothing is touched.
-
-
-def _resolve(target: Target, file: CsvFile | None, state: State) -> Resolution:
-    intent, position = state.intent, state.position
-    target = as_noted(target, file, position)
-    if intent is None:
-        return Resolution(position)
-    if intent.import_id is not None or position is None:
-        return _resolve_rebuild(target, file, intent, state)
-    return _resolve_append(target, file, intent, position)
-
-
-def _resolve_append(
-    target: Target, file: CsvFile | None, intent: Intent, position: Position
-) -> Resolution:
-    if file is None:
-        if intent.start_offset:
-            raise refusals.moved_midway(target.path)
-        return Resolution(position)
-    zone.check(target, position)
-    position = replace(position, mark=checks.check_old_bytes(target, file, position))
-    start = position.mark.size_bytes
-    tail = file.read(start, intent.length)
-    if not tail:
-        return Resolution(position)
-    if hashlib.sha256(tail).hexdigest() == intent.sha256:
-        mark = file.mark_up_to(start + intent.length)
-        moved = replace(position, last_id=intent.to_id, mark=mark, **_last(target, intent, tail))
-        return Resolution(moved, note=_("an interrupted export was found to be complete"))
-    _check_beginning(target, intent, start, file.size, tail)
-    note = _("{n} bytes of an interrupted export cut off").format(n=len(tail))
-    return Resolution(position, start, note)
-
-
-def _last(target: Target, intent: Intent, tail: bytes) -> dict[str, Any]:
-    """Return when the last row of the intent was received, and how its time is written."""
-    row = target.rows.last(target.rows.between(intent.from_id, intent.to_id))
-    if row is None:
-        return {}
-    last = tail.removesuffix(b"\r\n").rpartition(b"\n")[2]
-    return {"last_received_at": row[1], "last_time": time_of(last)}
-
-
-def _check_beginning(target: Target, intent: Intent, start: int, size: int, tail: bytes) -> None:
-    """Raise ExportError unless the file ends with a beginning of the intended bytes."""
-    # Ids never change their rows, so the bytes can be made again.
-    spans = target.rows.between(intent.from_id, intent.to_id)
-    intended = b"" if intent.start_offset else target.header
-    intended += b"".join(piece.data for piece in target.pieces(spans))
-    if hashlib.sha256(intended).hexdigest() != intent.sha256:
-        raise refusals.not_reproducible(target.path, start)
-    if size > start + len(tail) or not intended.startswith(tail):
-        raise refusals.not_ours(target.path, tail, start)
-
-
-def _resolve_rebuild(
-    target: Target, file: CsvFile | None, intent: Intent, state: State
-) -> Resolution:
-    """Either the rebuilt file has taken the name, or it is thrown away."""
-    before = state.position
-    if file is None or not file.is_whole(intent.length, intent.sha256):
-        note = _("an interrupted rebuild was given up")
-        return Resolution(before, note=note)
-    rebuilt = Position(
-        first_id=intent.from_id,
-        last_id=intent.to_id,
-        import_id=intent.import_id or 0,
-        begin_bytes=len(file.line(0)),
-        mark=file.mark_up_to(intent.length),
-        floor=_floor_of_rebuilt(target, before, intent),
-    )
-    floor = rebuilt.floor
-    target = as_written(target, file, rebuilt)
-    if before and floor and floor.last_id and file.size == floor.size_bytes:
-        # All of it was kept byte for byte: no row of the database shows its time zone.
-        rebuilt = replace(
-            rebuilt,
-            zone=before.zone,
-            last_received_at=before.last_received_at,
-            last_time=before.last_time,
-        )
-    else:
-        rebuilt = zone.with_zone(target, file, rebuilt)
-    note = _("an interrupted rebuild was found to be complete")
-    return Resolution(with_file(target, rebuilt), note=note)
-
-
-def _floor_of_rebuilt(target: Target, before: Position | None, intent: Intent) -> Floor | None:
-    """Return the floor that the rebuild kept, or the file's first line where that is archived."""
-    if before and before.floor and before.first_id == intent.from_id:
-        return before.floor
-    if target.rows.removed.last_id > intent.from_id:
-        return first_line_floor(target)
-    return None
-
-
-# The new rows.
-
-
-def _pieces(target: Target, position: Position) -> Iterator[Piece]:
-    """Yield what is to be appended: a header for a new file, PIECE_ROWS or a few more each."""
-    parts = [target.header] if position.mark == NOTHING else []
-    last_id, rows, last_received_at = position.last_id, 0, None
-    for piece in target.pieces(target.rows.new(last_id)):
-        parts.append(piece.data)
-        last_id, rows, last_received_at = piece.last_id, rows + piece.rows, piece.last_received_at
-        if rows >= PIECE_ROWS:
-            yield Piece(b"".join(parts), last_id, rows, last_received_at)
-            parts, rows = [], 0
-    if parts:
-        yield Piece(b"".join(parts), last_id, rows, last_received_at)
-
-
-def _intent_of(piece: Piece, from_id: int, start_offset: int) -> Intent:
-    return Intent(
-        from_id=from_id,
-        to_id=piece.last_id,
-        start_offset=start_offset,
-        length=len(piece.data),
-        sha256=hashlib.sha256(piece.data).hexdigest(),
-    )
+    return FileOutcome(settings.csv_dir / station.csv_name, text, failed=True)

@@ -4,7 +4,6 @@ A file whose size, inode and ctime are unchanged is not read at all; any other f
 blocks, and compared by its checksum.
 """
 
-import zlib
 from dataclasses import replace
 from gettext import gettext as _
 from itertools import chain, repeat
@@ -13,12 +12,37 @@ from flask10x.database.database import Database
 from flask10x.database.dialects import of
 from flask10x.export import refusals
 from flask10x.export.file import LINE_BYTES, NOTHING, CsvFile, Mark
-from flask10x.export.files import Floor, Position, mark_of
-from flask10x.export.position import exported_rows
-from flask10x.export.rows import Target
+from flask10x.export.files import Position, mark_of
+from flask10x.export.target import Target
 from flask10x.readings import csv_lines
 from flask10x.readings.csv_lines import Lines
 from flask10x.readings.numbers import lines_without_minus_zero
+
+
+def check_owner(target: Target, file: CsvFile | None, position: Position | None) -> None:
+    """Raise ExportError when the file is another station's, by a link or because it was renamed.
+
+    `position` is that of the file. Where it has none, its bytes are compared with the files of the
+    other stations.
+    """
+    endpoint, path, files = (
+        target.station.endpoint,
+        str(target.path.resolve()),
+        target.rows.log.files,
+    )
+    others = {name: each for name, each in files.positions.items() if each.endpoint != endpoint}
+    for name, other in others.items():
+        if name != target.name and other.path == path:
+            raise refusals.of_other_station(target.path, str(other.endpoint), path)
+    if file is None or position is not None:
+        return
+    header_bytes = len(file.line(0))
+    elsewhere = (each.position for each in files.archived if each.endpoint != endpoint)
+    for other in (*others.values(), *elsewhere):
+        size = other.mark.size_bytes
+        is_longer = header_bytes < size <= file.size
+        if is_longer and file.checksum(size) == other.mark.checksum:
+            raise refusals.of_other_station(target.path, str(other.endpoint), other.path)
 
 
 def resume_position(target: Target, file: CsvFile | None, position: Position | None) -> Position:
@@ -51,36 +75,11 @@ def check_old_bytes(target: Target, file: CsvFile, position: Position) -> Mark:
         return mark
     # The header is compared in an untouched file, too: the station may have a new measurement.
     _check_header(target, file, is_exported=True)
-    old = mark if now == mark else find_old_bytes(file, position)
+    old = mark if now == mark else position.old_bytes(file)
     if old is None:
         is_same_file = now.inode == mark.inode
         raise (refusals.rewritten if is_same_file else refusals.replaced)(target.path)
     return old
-
-
-def find_old_bytes(file: CsvFile, position: Position) -> Mark | None:
-    """Return the mark of the bytes that the last export left, or None when they have changed.
-
-    A zero that got a minus sign is no change: it has one byte more and is the same number.
-    """
-    mark = position.mark
-    if file.checksum(mark.size_bytes) == mark.checksum:
-        return replace(file.mark(mark.checksum), size_bytes=mark.size_bytes)
-    end = size = position.begin_bytes
-    checksum = file.checksum(end)
-    for line in file.lines(end, file.size):
-        if size >= mark.size_bytes:
-            break
-        plain = lines_without_minus_zero(line)
-        checksum = zlib.crc32(plain, checksum)
-        end, size = end + len(line), size + len(plain)
-    is_same = (size, checksum) == (mark.size_bytes, mark.checksum)
-    return file.mark_up_to(end) if is_same else None
-
-
-def has_floor(file: CsvFile, floor: Floor) -> bool:
-    """Whether the file still begins with the bytes up to its floor."""
-    return file.size >= floor.size_bytes and file.checksum(floor.size_bytes) == floor.checksum
 
 
 def first_position(target: Target, last_id: int) -> Position:
@@ -114,8 +113,9 @@ def _check_header(target: Target, file: CsvFile, *, is_exported: bool) -> None:
 
 def _refuse_repeated(target: Target, file: CsvFile, last_id: int, offset: int) -> None:
     """Raise ExportError when the file already has the next line to append, behind `offset`."""
-    line = target.next_line(last_id)
-    if line is not None and file.has_line(line, offset):
+    row = target.rows.first(target.rows.new(last_id))
+    line = b"" if row is None else Lines(target.zone).bytes([row])
+    if line and file.has_line(line, offset):
         raise refusals.repeated(target.path, line)
 
 
@@ -169,7 +169,7 @@ def _compare_last(target: Target, file: CsvFile, position: Position) -> None:
     if target.unknown:
         # With columns that the station has no more: they can't be made again.
         return
-    begin, spans = exported_rows(target, position, position.floor)
+    begin, spans = target.exported_rows(position, position.floor)
     rows, end = target.rows.newest(spans, LAST_ROWS), position.mark.size_bytes
     texts = (text.encode() for text in Lines(target.zone).texts(rows))
     for expected in chain(texts, repeat(b"") if len(rows) < LAST_ROWS else ()):

@@ -5,7 +5,6 @@ file has it, or the file has changed. So only where the table has changed are li
 one.
 """
 
-import os
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -18,18 +17,14 @@ from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
 from flask10x.database.database import Database
 from flask10x.export import zone
-from flask10x.export.checks import find_old_bytes
-from flask10x.export.earlier_columns import as_written, of_its_station
-from flask10x.export.file import NOTHING, CsvFile, Mark, fresh_path
-from flask10x.export.outcome import target_of
-from flask10x.export.position import exported_rows
-from flask10x.export.rows import IdSpan, Target
+from flask10x.export.file import NOTHING, CsvFile, Mark, write_beside
+from flask10x.export.rows import IdSpan
+from flask10x.export.target import Target, target_of
 from flask10x.readings import csv_lines
 from flask10x.readings.csv_lines import Lines, LogRow
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
 from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS
-from flask10x.system import disk
 
 # A person looks at the first of them; with more it is another file, not one with rotten bits.
 OTHERS_MAX = 500
@@ -107,13 +102,13 @@ def compare(settings: Settings, database: Database, station: Station) -> Compare
         is_elsewhere = csv_owner.is_elsewhere(settings, connection)
     if is_elsewhere or position is None or position.mark == NOTHING:
         return None
-    target = of_its_station(target, position)
+    target = target.of_its_station()
     with CsvFile.open(target.path, write=False) or nullcontext() as file:
         if file is None:
             # Archived by a person, or moved away: the next export begins a new one.
             return None
-        target = as_written(target, file, position)
-        old = find_old_bytes(file, position)
+        target = target.as_written(file, position)
+        old = position.old_bytes(file)
         compared = ComparedFile(target, position.mark, is_intact=old is not None)
         if state.intent is not None:
             compared.is_intact, compared.left_out = True, "interrupted"
@@ -123,7 +118,7 @@ def compare(settings: Settings, database: Database, station: Station) -> Compare
             compared.left_out = "zone"
         if compared.left_out:
             return compared
-        compared.start, compared.spans = exported_rows(target, position, state.floor)
+        compared.start, compared.spans = target.exported_rows(position, state.floor)
         _compare_rows(compared, file, (old or position.mark).size_bytes)
     return compared
 
@@ -133,29 +128,18 @@ def write_again(compared: ComparedFile) -> bool:
 
     The caller holds the lock `export`. Raises OSError; then the file is as before.
     """
-    target, path = compared.target, fresh_path(compared.target.path)
-    path.unlink(missing_ok=True)
-    size, checksum = 0, 0
-    try:
-        with CsvFile.open(target.path, write=False) or nullcontext() as old:
-            if old is None:
-                return False
-            with open(path, "xb") as file:
-                disk.leave_to_same_owner(file.fileno(), target.path.stat())
-                beginning = old.blocks(len(target.header), compared.start)
-                rows = (piece.data for piece in target.pieces([*compared.spans]))
-                for data in chain([target.header], beginning, rows):
-                    file.write(data)
-                    size, checksum = size + len(data), zlib.crc32(data, checksum)
-                file.flush()
-                os.fsync(file.fileno())
-        is_same = (size, checksum) == (compared.mark.size_bytes, compared.mark.checksum)
-        if is_same:
-            path.replace(target.path.resolve())
-            disk.sync(target.path.resolve().parent)
-        return is_same
-    finally:
-        path.unlink(missing_ok=True)
+    target, mark = compared.target, compared.mark
+    with CsvFile.open(target.path, write=False) or nullcontext() as old:
+        if old is None:
+            return False
+        beginning = old.blocks(len(target.header), compared.start)
+        rows = (piece.data for piece in target.pieces([*compared.spans]))
+        new = write_beside(target.path, chain([target.header], beginning, rows))
+    if (new.size, new.checksum) != (mark.size_bytes, mark.checksum):
+        new.path.unlink()
+        return False
+    new.take_name(target.path.resolve())
+    return True
 
 
 def _compare_rows(compared: ComparedFile, file: CsvFile, end: int) -> None:

@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from gettext import gettext as _
@@ -43,6 +43,21 @@ class Mark:
 
 NOTHING = Mark(0, 0)
 """The mark of a file that does not exist yet, or is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A new file on the disk that has no name of its own yet."""
+
+    path: Path
+    size: int
+    checksum: int
+    sha256: str
+
+    def take_name(self, path: Path) -> None:
+        """Give it this name, durably, in the place of the file that has it."""
+        self.path.replace(path)
+        disk.sync(path.parent)
 
 
 @dataclass(slots=True)
@@ -191,16 +206,12 @@ class CsvFile(AbstractContextManager["CsvFile"]):
             value = zlib.crc32(block, value)
         return value
 
-    def sha256(self) -> str:
-        """Return the SHA-256 of all its bytes."""
-        digest = hashlib.sha256()
-        for block in self.blocks(0, self.size):
-            digest.update(block)
-        return digest.hexdigest()
-
     def is_whole(self, size: int, sha256: str) -> bool:
-        """Whether it has this size and SHA-256."""
-        return self.size == size and self.sha256() == sha256
+        """Check that it has this size and SHA-256."""
+        if self.size != size:
+            return False
+        self._reader.seek(0)
+        return hashlib.file_digest(self._reader, "sha256").hexdigest() == sha256
 
     def has_line(self, line: bytes, start: int) -> bool:
         """Whether the file has the whole line behind `start`, itself the end of a line.
@@ -233,12 +244,21 @@ class CsvFile(AbstractContextManager["CsvFile"]):
         ExportError when something else wrote meanwhile; then nothing is cut off.
         """
         try:
-            self._write(data)
+            try:
+                written = os.write(self._descriptor, data)
+                while written < len(data):
+                    written += os.write(self._descriptor, data[written:])
+            finally:
+                # The write has moved the descriptor under the reader, which would go on there.
+                self._reader.seek(0, os.SEEK_END)
             if self.size != start + len(data):
                 raise ExportError(_("something else wrote into it at the same moment"))
             self.sync()
         except OSError:
-            self._take_back(data, start)
+            with suppress(OSError):
+                tail = self.read(start, len(data) + 1)
+                if tail and data.startswith(tail):
+                    self.cut(start)
             raise
 
     def cut(self, size: int) -> None:
@@ -250,22 +270,6 @@ class CsvFile(AbstractContextManager["CsvFile"]):
         """Wait until its bytes are on the disk."""
         os.fsync(self._descriptor)
 
-    def _write(self, data: bytes) -> None:
-        try:
-            written = os.write(self._descriptor, data)
-            while written < len(data):
-                written += os.write(self._descriptor, data[written:])
-        finally:
-            # The write has moved the descriptor under the reader, which would go on reading there.
-            self._reader.seek(0, os.SEEK_END)
-
-    def _take_back(self, data: bytes, start: int) -> None:
-        """Cut off what a failed append left of `data`, if that can be done and nothing follows."""
-        with suppress(OSError):
-            tail = self.read(start, len(data) + 1)
-            if tail and data.startswith(tail):
-                self.cut(start)
-
 
 def make_folder(folder: Path) -> None:
     """Make the folder if it is missing, and sync its name to the disk."""
@@ -276,9 +280,35 @@ def make_folder(folder: Path) -> None:
 
 
 def fresh_path(path: Path) -> Path:
-    """Return where a rebuilt file is written before it takes the old one's name."""
+    """Return where a new file is written before it takes the name of this one."""
     real = path.resolve()
     return real.with_name(f".{real.name}.rebuilt")
+
+
+def write_beside(path: Path, blocks: Iterable[bytes]) -> WrittenFile:
+    """Write and sync a new file beside this one, or beside its place, for the same owner.
+
+    Raises OSError and what `blocks` raises; then nothing is left of it.
+    """
+    fresh, size, checksum, digest = fresh_path(path), 0, 0, hashlib.sha256()
+    make_folder(fresh.parent)
+    fresh.unlink(missing_ok=True)
+    try:
+        with open(fresh, "xb") as file:
+            if path.exists():
+                disk.leave_to_same_owner(file.fileno(), path.stat())
+            else:
+                disk.leave_to_owner(file.fileno(), fresh.parent)
+            for data in blocks:
+                file.write(data)
+                digest.update(data)
+                size, checksum = size + len(data), zlib.crc32(data, checksum)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    return WrittenFile(fresh, size, checksum, digest.hexdigest())
 
 
 def keep_old(path: Path) -> Path:

@@ -1,18 +1,20 @@
 """The CSV files as the database has them: the table `csv_files`, a row for each file.
 
 `database/tables.py` says what its columns mean. A run reads the table once (`rows.Log`), and its
-own changes (`position.py`) keep what it has read up to date.
+own changes (`target.py`) keep what it has read up to date.
 """
 
+import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select, update
 
 from flask10x.database.server import Origin
 from flask10x.database.tables import IS_CURRENT, csv_files
-from flask10x.export.file import NOTHING, Mark
+from flask10x.export.file import NOTHING, CsvFile, Mark
+from flask10x.readings.numbers import lines_without_minus_zero
 
 Part = TypeVar("Part")
 
@@ -26,6 +28,10 @@ class Floor:
     size_bytes: int
     checksum: int
     """The CRC-32 of the bytes up to there."""
+
+    def is_in(self, file: CsvFile) -> bool:
+        """Check that the file still begins with the bytes up to here."""
+        return file.size >= self.size_bytes and file.checksum(self.size_bytes) == self.checksum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +66,25 @@ class Position:
     def last_row(self) -> tuple[int | None, str | None]:
         """When the last exported row was received, and how that time is written."""
         return self.last_received_at, self.last_time
+
+    def old_bytes(self, file: CsvFile) -> Mark | None:
+        """Return the mark of what the last export left in the file, None when that has changed.
+
+        A zero that got a minus sign is no change: it has one byte more and is the same number.
+        """
+        mark = self.mark
+        if file.checksum(mark.size_bytes) == mark.checksum:
+            return replace(file.mark(mark.checksum), size_bytes=mark.size_bytes)
+        end = size = self.begin_bytes
+        checksum = file.checksum(end)
+        for line in file.lines(end, file.size):
+            if size >= mark.size_bytes:
+                break
+            plain = lines_without_minus_zero(line)
+            checksum = zlib.crc32(plain, checksum)
+            end, size = end + len(line), size + len(plain)
+        is_same = (size, checksum) == (mark.size_bytes, mark.checksum)
+        return file.mark_up_to(end) if is_same else None
 
 
 def mark_of(position: Position | None) -> Mark:

@@ -6,8 +6,6 @@ page and the alert `copies` look at them, all through this module. Pages and ale
 file is there and long enough; the commands `check`, `verify` and `export --verify` read it, too.
 """
 
-import os
-import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -24,18 +22,12 @@ from flask10x.database.database import Database
 from flask10x.database.tables import removed, removed_hours
 from flask10x.database.verified import Difference
 from flask10x.errors import ExportError
-from flask10x.export import archived
-from flask10x.export.checks import has_floor
-from flask10x.export.earlier_columns import archived_path, of_station, station_of
-from flask10x.export.file import CsvFile, fresh_path, keep_old, make_folder
-from flask10x.export.files import ArchivedFile, Floor, load_files
-from flask10x.export.outcome import target_of
-from flask10x.export.position import exported_rows
-from flask10x.export.rows import Target
+from flask10x.export.file import CsvFile, keep_old, write_beside
+from flask10x.export.files import ArchivedFile, Floor, load_files, put_archived
+from flask10x.export.target import Target, station_of, target_of
 from flask10x.readings.labels import station_name
 from flask10x.readings.stations import Station
 from flask10x.readings.times import HOUR_MS, local_text, zone_of
-from flask10x.system import disk
 from flask10x.translation import N_, Translation, chosen
 
 Trouble = Literal["gone", "moved", "changed", "unreadable"]
@@ -218,7 +210,7 @@ def put_back(settings: Settings, database: Database, copy: Path) -> tuple[Path, 
     with CsvFile.open(copy, write=False) or _missing() as opened:
         checksum = opened.checksum(opened.size)
         whole = [each for each in files if _mark(each) == (opened.size, checksum)]
-        for each in whole or [each for each in files if has_floor(opened, each.floor)]:
+        for each in whole or [each for each in files if each.floor.is_in(opened)]:
             if each.shown_path not in is_lost:
                 return Path(each.shown_path), False
             path = _write(settings, database, each, opened)
@@ -238,36 +230,24 @@ def _write(settings: Settings, database: Database, each: OnlyCopy, copy: CsvFile
     target = _target(settings, database, each)
     place = each.file.position.path
     path = Path(place) if place and Path(place).parent.is_dir() else None
-    path = path or (archived_path(target) if each.is_archived else target.path.resolve())
-    make_folder(path.parent)
-    end, spans = exported_rows(target, each.file.position, each.floor)
+    path = path or (target.archived_path() if each.is_archived else target.path.resolve())
+    end, spans = target.exported_rows(each.file.position, each.floor)
     if _mark(each) == (copy.size, copy.checksum(copy.size)):
         end, spans = copy.size, []
-    unfinished, size, checksum = fresh_path(path), 0, 0
-    unfinished.unlink(missing_ok=True)
-    try:
-        with open(unfinished, "xb") as file:
-            disk.leave_to_owner(file.fileno(), path.parent)
-            for data in chain(copy.blocks(0, end), (piece.data for piece in target.pieces(spans))):
-                file.write(data)
-                size, checksum = size + len(data), zlib.crc32(data, checksum)
-            file.flush()
-            os.fsync(file.fileno())
-        if (size, checksum) != _mark(each):
-            text = _(
-                "it has the removed readings of {path}, but not the rows after them, and the"
-                " database can't write these again as they were: use a newer copy"
-            )
-            raise ExportError(text.format(path=each.shown_path))
-        if path.exists():
-            keep_old(path)
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    disk.sync(path.parent)
+    rows = (piece.data for piece in target.pieces(spans))
+    new = write_beside(path, chain(copy.blocks(0, end), rows))
+    if (new.size, new.checksum) != _mark(each):
+        new.path.unlink()
+        text = _(
+            "it has the removed readings of {path}, but not the rows after them, and the"
+            " database can't write these again as they were: use a newer copy"
+        )
+        raise ExportError(text.format(path=each.shown_path))
+    if path.exists():
+        keep_old(path)
+    new.take_name(path)
     if each.is_archived:
-        archived.name(settings, database, path)
+        name_archived(settings, database, path)
     return path
 
 
@@ -276,8 +256,8 @@ def _target(settings: Settings, database: Database, each: OnlyCopy) -> Target:
     file, position = each.file, each.file.position
     station = station_of(file.endpoint, file.name, position.columns or "")
     zone = zone_of(position.zone) if position.zone else None
-    target = of_station(target_of(settings, database, station), station)
-    return target if zone is None else replace(target, zone=zone, zone_name=str(position.zone))
+    target = target_of(settings, database, station)
+    return target if zone is None else replace(target, zone=zone)
 
 
 def _trouble(each: OnlyCopy, *, read: bool) -> Trouble | None:
@@ -288,10 +268,38 @@ def _trouble(each: OnlyCopy, *, read: bool) -> Trouble | None:
         with CsvFile.open(Path(path), write=False) or nullcontext() as file:
             if file is None:
                 return "gone"
-            is_same = has_floor(file, floor) if read else file.size >= floor.size_bytes
+            is_same = floor.is_in(file) if read else file.size >= floor.size_bytes
             return None if is_same else "changed"
     except (ExportError, OSError):
         return "unreadable"
+
+
+def name_archived(settings: Settings, database: Database, path: Path) -> ArchivedFile:
+    """Record that an archived file, whose place was unknown, is here; return it with this place.
+
+    Raises ExportError when the file is no archived one, or the files belong to another host, and
+    OSError.
+    """
+    path = path.resolve()
+    with CsvFile.open(path, write=False) or _missing() as file:
+        mark = file.mark_up_to(file.size)
+    named: list[ArchivedFile] = []
+
+    def change(connection: Connection) -> None:
+        csv_owner.require(connection, csv_owner.host_of(settings))
+        named.clear()
+        for file in load_files(connection).archived:
+            was = file.position.mark
+            if (was.size_bytes, was.checksum) == (mark.size_bytes, mark.checksum):
+                position = replace(file.position, path=str(path), mark=mark)
+                named.append(replace(file, position=position))
+                put_archived(connection, named[-1])
+        if not named:
+            text = _("it is no file that an export has written and that was moved away later")
+            raise ExportError(text)
+
+    database.commit_change(change)
+    return named[0]
 
 
 def _missing() -> CsvFile:

@@ -9,14 +9,12 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database import csv_owner
 from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import Flask10xError
-from flask10x.export.rows import FileRows, Log, Target, load_undated
-from flask10x.readings.csv_lines import header
+from flask10x.export.rows import Log, load_undated
+from flask10x.export.target import Target, target_of
 from flask10x.readings.stations import Station
-from flask10x.readings.times import zone_name_of
 from flask10x.system.wording import amount, some
 
 
@@ -60,31 +58,12 @@ def for_each(
             undated = load_undated(connection, [station.endpoint for station in stations])
     except DBAPIError as error:
         paths = [settings.csv_dir / station.csv_name for station in stations]
-        return [FileOutcome(path, _unusable(error), failed=True) for path in paths]
+        return [FileOutcome(path, unusable(error), failed=True) for path in paths]
     targets = (target_of(settings, database, station, log) for station in stations)
     return [
         _outcome(database, target, do, undated.get(target.station.endpoint, []))
         for target in targets
     ]
-
-
-def target_of(
-    settings: Settings, database: Database, station: Station, log: Log | None = None
-) -> Target:
-    """Return the station's file, as of now or of the moment of `log`.
-
-    Raises what reading the database raises.
-    """
-    return Target(
-        station=station,
-        name=station.csv_name,
-        path=settings.csv_dir / station.csv_name,
-        zone=settings.zone,
-        zone_name=zone_name_of(settings.zone),
-        header=header(station),
-        rows=FileRows(database, station, log),
-        host=csv_owner.host_of(settings),
-    )
 
 
 def _outcome(
@@ -107,9 +86,10 @@ def _outcome(
         where = f": {error.filename}" if error.filename not in (None, str(path)) else ""
         text = _("cannot be read or written: {reason}").format(reason=f"{error.strerror}{where}")
     except DBAPIError as error:
-        text = _unusable(error)
+        text = unusable(error)
     return FileOutcome(path, text, failed=True)
 
 
-def _unusable(error: DBAPIError) -> str:
+def unusable(error: DBAPIError) -> str:
+    """Say, for people, why the database cannot be used."""
     return _("the database cannot be used: {reason}").format(reason=reason_of(error))

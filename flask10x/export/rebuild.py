@@ -4,9 +4,6 @@ No row that the database lacks is ever destroyed: with such a row in the old fil
 And unless the new file only goes on where the old one ends, the old one is kept as `.old`.
 """
 
-import hashlib
-import os
-import zlib
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -21,31 +18,16 @@ from pathlib import Path
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.errors import ExportError
-from flask10x.export import archived, refusals, repair_commands, zone
-from flask10x.export.checks import has_floor
-from flask10x.export.earlier_columns import (
-    as_written,
-    of_its_station,
-    was_renamed,
-    with_header,
-)
-from flask10x.export.file import CountedLines, CsvFile, Mark, fresh_path, keep_old, make_folder
+from flask10x.export import checks, refusals, repair_commands, zone
+from flask10x.export.file import CountedLines, CsvFile, Mark, WrittenFile, keep_old, write_beside
 from flask10x.export.files import Floor, Intent, Position, State
 from flask10x.export.outcome import FileOutcome, for_each
-from flask10x.export.position import (
-    exported_rows,
-    first_line_floor,
-    imported_elsewhere,
-    save_state,
-    with_file,
-)
-from flask10x.export.rows import IdSpan, Piece, Target
+from flask10x.export.rows import IdSpan
+from flask10x.export.target import Piece, Target, save_state
 from flask10x.readings import csv_lines, numbers
-from flask10x.readings.csv_lines import Lines
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
 from flask10x.readings.times import local_text
-from flask10x.system import disk
 from flask10x.system.progress import Advance, Bar, unseen
 from flask10x.system.wording import amount
 
@@ -58,25 +40,20 @@ RECENT_LINES = 10_000
 class NewFile:
     """The new file, written and synced under its temporary name."""
 
-    path: Path
-    size: int
+    written: WrittenFile
     rows: int
     spans: list[IdSpan]
     """The readings that have these rows."""
-    checksum: int
-    sha256: str
     last_received_at: int | None
     """When its last row was received; None when there is none."""
     same_bytes: int
     """How many bytes at the beginning of the old file it has: whole lines, or all of that file."""
-    old: CsvFile | None = None
-    """The file whose place it takes; None where there is none."""
     floor: Floor | None = None
     """Its floor, where readings of the station were removed."""
 
     @property
     def floor_bytes(self) -> int:
-        """How many bytes come from the old file itself; `rows` are those behind them."""
+        """Return how many bytes come from the old file itself; `rows` are those behind them."""
         return self.floor.size_bytes if self.floor and self.floor.last_id else 0
 
 
@@ -95,25 +72,6 @@ class OldRows:
     """Rows from before the beginning of the file."""
     unread: int = 0
     """Lines that are no rows of the station, or are torn."""
-
-
-class RecentLines:
-    """Counts each of the last lines; equal rows have the same second."""
-
-    def __init__(self) -> None:
-        self._order: deque[bytes] = deque()
-        self._times: Counter[bytes] = Counter()
-
-    def add(self, line: bytes) -> int:
-        """Count this line, and return its number."""
-        self._order.append(line)
-        self._times[line] += 1
-        if len(self._order) > RECENT_LINES:
-            oldest = self._order.popleft()
-            self._times[oldest] -= 1
-            if not self._times[oldest]:
-                del self._times[oldest]
-        return self._times[line]
 
 
 Place = tuple[int, int]
@@ -135,38 +93,31 @@ class OtherZoneLines:
         self._target = target
         self._spans = spans
         self._offset_sec: int | None = None
-        self._line_above: bytes | None = None
         self._above: Place = (-1, 0)
-
-    def pass_by(self, line: bytes) -> None:
-        """Go on behind a line that is a row in this command's zone."""
-        self._line_above = line
+        self.line_above: bytes | None = None
+        """The last line that is a row in this command's zone; its place is not known yet."""
 
     def is_row(self, line: bytes) -> bool:
-        """Whether it is a row of the database in another zone."""
+        """Check whether the line is a row of the database in another zone."""
+        station, rows = self._target.station, self._target.rows
         # The time that the line shows, in whichever zone.
-        written = csv_lines.read(self._target.station, line, UTC)
+        written = csv_lines.read(station, line, UTC)
         if written is None:
             return False
-        above = self._place_above()
+        if self.line_above is not None:
+            above = csv_lines.read(station, self.line_above, self._target.zone)
+            ids = rows.find(above) if above else []
+            self._above = max((self._place(number) for number in ids), default=self._above)
+            self.line_above = None
         # The zone of the line before it comes first: it is the likely one, and costs one row.
         for offset_sec in (self._offset_sec, None) if self._offset_sec is not None else (None,):
-            rows = self._target.rows.in_other_zone(written, offset_sec)
-            places = sorted((self._place(number), ms) for number, ms in rows)
-            for place, received_at in places:
-                if place > above:
-                    self._above, self._line_above = place, None
+            there = rows.in_other_zone(written, offset_sec)
+            for place, received_at in sorted((self._place(number), ms) for number, ms in there):
+                if place > self._above:
+                    self._above = place
                     self._offset_sec = written.earliest_ms // 1000 - received_at // 1000
                     return True
         return False
-
-    def _place_above(self) -> Place:
-        if self._line_above is not None:
-            written = csv_lines.read(self._target.station, self._line_above, self._target.zone)
-            ids = self._target.rows.find(written) if written else []
-            self._above = max((self._place(number) for number in ids), default=self._above)
-            self._line_above = None
-        return self._above
 
     def _place(self, number: int) -> Place:
         """Return the place of a row, before all others when the file does not have it."""
@@ -183,27 +134,10 @@ def check_old_rows(
     zone. `zone_before` is the zone of the old file where that is not this command's, else empty;
     `advance` is called with the bytes of each line.
     """
-    rows = _old_rows(target, old, new, advance)
-    if rows.in_new_file + rows.other_zone.rows > new.rows:
-        # More lines than rows: equal values at a like time, but readings of their own.
-        rows.unknown.add_all(rows.other_zone)
-        rows.other_zone = CountedLines()
-    if rows.unknown.rows:
-        raise refusals.unknown_rows(target.path, rows.unknown, rows.other_zone, zone_before)
-    if rows.older.rows:
-        raise refusals.older_rows(target.path, rows.older.rows, rows.older.number)
-    return rows
-
-
-def _old_rows(target: Target, old: CsvFile, new: NewFile, advance: Advance) -> OldRows:
-    rows, recent, other_zone = OldRows(), RecentLines(), OtherZoneLines(target, new.spans)
-    for line_number, line, differs in _lines(old, new):
+    rows, other_zone = OldRows(), OtherZoneLines(target, new.spans)
+    for line_number, line, may_differ, times in _old_lines(target.header, old, new):
         advance(len(line))
-        # Two rows of a second may differ in nothing but the sign of a zero.
-        times = recent.add(lines_without_minus_zero(line))
-        if line == target.header:
-            continue
-        if differs or times > 1:
+        if may_differ or times > 1:
             written = csv_lines.read(target.station, line, target.zone)
             ids = target.rows.find(written) if written else []
             if sum(any(number in span for span in new.spans) for number in ids) < times:
@@ -219,19 +153,41 @@ def _old_rows(target: Target, old: CsvFile, new: NewFile, advance: Advance) -> O
                 continue
         rows.in_new_file += 1
         rows.minus_zeros += numbers.minus_zero_cells(line)
-        other_zone.pass_by(line)
+        other_zone.line_above = line
+    if rows.in_new_file + rows.other_zone.rows > new.rows:
+        # More lines than rows: equal values at a like time, but readings of their own.
+        rows.unknown.add_all(rows.other_zone)
+        rows.other_zone = CountedLines()
+    if rows.unknown.rows:
+        raise refusals.unknown_rows(target.path, rows.unknown, rows.other_zone, zone_before)
+    if rows.older.rows:
+        raise refusals.older_rows(target.path, rows.older.rows, rows.older.number)
     return rows
 
 
-def _lines(old: CsvFile, new: NewFile) -> Iterator[tuple[int, bytes, bool]]:
-    """Yield the old file's lines with their numbers, and whether both files may differ there."""
-    with CsvFile.open(new.path, write=False) or nullcontext() as file:
+def _old_lines(header: bytes, old: CsvFile, new: NewFile) -> Iterator[tuple[int, bytes, bool, int]]:
+    """Yield the rows of the old file above the floor: their line numbers and bytes.
+
+    And whether both files may differ there, and how often the line has come until then.
+    """
+    recent, times = deque[bytes](), Counter[bytes]()
+    with CsvFile.open(new.written.path, write=False) or nullcontext() as file:
         end = old.size - (old.same_end(file) if file is not None else 0)
     offset = new.floor_bytes
     first = old.count_lines(0, offset) + 1
     for number, line in enumerate(old.lines(offset, old.size), first):
+        # Two rows of a second may differ in nothing but the sign of a zero.
+        plain = lines_without_minus_zero(line)
+        recent.append(plain)
+        times[plain] += 1
+        if len(recent) > RECENT_LINES:
+            oldest = recent.popleft()
+            times[oldest] -= 1
+            if not times[oldest]:
+                del times[oldest]
         # The byte before a line must be the same too, or it may be the end of a longer one.
-        yield number, line, new.same_bytes <= offset <= end
+        if line != header:
+            yield number, line, new.same_bytes <= offset <= end, times[plain]
         offset += len(line)
 
 
@@ -261,12 +217,12 @@ def _rebuild(
     database: Database, target: Target, *, whole: bool, lost: bool, accepts: bool, bar: Bar
 ) -> FileOutcome:
     state = target.state
+    before = state.position
     # Until an export has ended it, the file is that of the station whose rows it has.
-    target = of_its_station(target, state.position)
-    first_id = 0 if whole else _first_id(target, state.position)
+    target = target.of_its_station()
+    first_id = 0 if whole else _first_id(target, before)
     with CsvFile.open(target.path, write=False) or nullcontext() as old:
-        archived.check_owner(target, old, state.position)
-        path = fresh_path(target.path)
+        checks.check_owner(target, old, before)
         position = Position(
             first_id=first_id,
             last_id=target.rows.head,
@@ -274,119 +230,149 @@ def _rebuild(
             begin_bytes=len(target.header),
             zone=target.zone_name,
         )
-        floor = _floor(target, old, state, position)
-        position, left_out = _without_lower(target, old, state, position, floor)
+        floor = _floor(target, old, before, position)
+        position, left_out = _without_lower(target, old, before, position, floor)
         beginning: list[IdSpan] = []
-        if lost and state.position:
-            position, beginning = _as_lost(target, position, state.position)
-        _begin, spans = exported_rows(target, position, floor)
+        if lost and before:
+            position, beginning = _as_lost(target, position, before)
+        _begin, spans = target.exported_rows(position, floor)
         spans = beginning + spans
-        make_folder(path.parent)
+        with bar(target.name, sum(span.length for span in spans)) as advance:
+            new = _write(target, old, spans, floor, advance)
+        rows, unknown = OldRows(), tuple[str, ...]()
         try:
-            with bar(target.name, sum(span.length for span in spans)) as advance:
-                new = _write(target, old, spans, floor, advance)
-            rows = OldRows()
-            written, unknown = _as_written(target, old, state.position)
+            written = target.as_written(old, before)
+            if written is target and old is not None and old.line(0) != target.header:
+                # No export has left it so: an older database may have been restored since.
+                written = target.with_header(old.line(0), "")
+                unknown = written.unknown
+                written = target if unknown else written
             # What an export has written with columns that are no more can't be looked up.
             is_shorter = old is not None and new.same_bytes < old.size
             if old is not None and is_shorter and not written.unknown and not accepts:
                 with bar(_("{file}, old rows").format(file=target.name), old.size) as advance:
-                    other = zone.difference(target, state.position)
+                    other = zone.difference(target, before)
                     zone_before = other.name if other else ""
                     rows = check_old_rows(written, old, new, zone_before, advance)
         except (OSError, ExportError):
-            path.unlink(missing_ok=True)
+            new.written.path.unlink(missing_ok=True)
             raise
-        position = with_file(target, _with_last_row(target, state, position, new))
-        result, kept = _put_in_place(database, target, state, position, new)
-    notes = (
-        _not_compared(target, unknown, kept) if rows.unread else "",
-        _kept_beginning(target, floor),
-        _not_written(target, left_out),
+        received_at, last_time = new.last_received_at, None
+        if received_at is not None:
+            last_time = local_text(received_at, target.zone)
+        elif before and new.floor_bytes:
+            received_at, last_time = before.last_received_at, before.last_time
+        position = replace(position, last_received_at=received_at, last_time=last_time)
+        position = target.with_file(position)
+        result, kept = _put_in_place(database, target, position, new, old)
+    notes = [result]
+    if rows.unread and kept and unknown:
+        text = _(
+            "its rows were not compared, for the station has no column {columns}: put the"
+            " measurement into stations.toml, and run: {command}"
+        )
+        command = repair_commands.import_as(target.station.endpoint, kept)
+        notes.append(text.format(columns=", ".join(unknown), command=command))
+    notes += [
+        *_on_floor(target, floor, left_out),
         rows.other_zone.in_other_zone(),
         numbers.minus_zero_note(rows.minus_zeros),
-        zone.changed(target, state.position),
-    )
-    return FileOutcome(target.path, "; ".join(filter(None, (result, *notes))), new.rows)
+        zone.changed(target, before),
+    ]
+    return FileOutcome(target.path, "; ".join(filter(None, notes)), new.rows)
 
 
-def _as_written(
-    target: Target, old: CsvFile | None, position: Position | None
-) -> tuple[Target, tuple[str, ...]]:
-    """Return the target with the columns of the old file, and those that no station's are.
-
-    Its rows are read with its own columns although no export has left it so: an older database may
-    have been restored since it was written.
-    """
-    written = as_written(target, old, position)
-    if written is not target or old is None or old.line(0) == target.header:
-        return written, ()
-    with_own = with_header(target, old.line(0), "")
-    return (target if with_own.unknown else with_own), with_own.unknown
-
-
-def _not_compared(target: Target, unknown: tuple[str, ...], kept: Path | None) -> str:
-    """Say how readings that only the kept file may have come into the database."""
-    if kept is None or not unknown:
-        return ""
-    text = _(
-        "its rows were not compared, for the station has no column {columns}: put the measurement"
-        " into stations.toml, and run: {command}"
-    )
-    command = repair_commands.import_as(target.station.endpoint, kept)
-    return text.format(columns=", ".join(unknown), command=command)
+def _on_floor(target: Target, floor: Floor | None, left_out: int) -> Iterator[str]:
+    """Say what the file keeps, and lacks, because readings were removed."""
+    if floor is not None and floor.last_id:
+        text = _("its first {n} bytes are kept as they are, their readings were removed")
+        yield text.format(n=floor.size_bytes)
+    elif floor is not None:
+        text = _(
+            "the readings up to {time} were removed and are not in it: only archived files can have"
+            " them"
+        )
+        removed_to = local_text(target.rows.removed.last_ms or 0, target.zone)
+        yield text.format(time=removed_to)
+    if left_out:
+        text = ngettext(
+            "{n} imported row is not in it, for it belongs before removed readings",
+            "{n} imported rows are not in it, for they belong before removed readings",
+            left_out,
+        )
+        more = _("a new file has them: {export} && {whole}")
+        export = repair_commands.move_away_and_export(target.path)
+        whole_again = repair_commands.whole(target.path)
+        yield f"{text.format(n=left_out)}; {more.format(export=export, whole=whole_again)}"
 
 
-def _first_id(target: Target, position: Position | None) -> int:
+def _first_id(target: Target, before: Position | None) -> int:
     """Return the reading behind which the new file begins: the last of the station's other files.
 
     Raises ExportError when the next export has to end one of these first.
     """
-    if position is not None:
-        return position.first_id
+    if before is not None:
+        return before.first_id
     endpoint, files = target.station.endpoint, target.rows.log.files
     for name in files.names_of(endpoint):
         former = replace(target, name=name, path=target.path.with_name(name))
-        if former.path.exists() or was_renamed(former, target, former.state.position):
+        if former.path.exists() or former.was_renamed(target):
             raise refusals.not_handed_over(target.path, name)
     return files.last_id(endpoint)
 
 
-def _floor(target: Target, old: CsvFile | None, state: State, position: Position) -> Floor | None:
+def _floor(
+    target: Target, old: CsvFile | None, before: Position | None, position: Position
+) -> Floor | None:
     """Return up to where the old file is kept byte for byte, because its readings were removed.
 
     Where files that were archived before have these, that is its first line. Raises ExportError
     when there is no such file, or its bytes have changed.
     """
-    removed, floor, before = target.rows.removed, state.floor, state.position
+    removed, floor = target.rows.removed, before.floor if before else None
     if removed.last_ms is not None and removed.last_id > position.first_id:
         if before is None or before.first_id >= removed.last_id or (floor and not floor.last_id):
-            return first_line_floor(target)
+            return target.first_line_floor()
         if floor is None or before.first_id != position.first_id or old is None:
             last_time = local_text(removed.last_ms, target.zone)
             raise refusals.removed_rows(target.path, last_time, exists=old is not None)
     if floor is None or before is None or before.first_id != position.first_id:
         return None
-    if old is None or old.line(0) != target.header or not has_floor(old, floor):
+    if old is None or old.line(0) != target.header or not floor.is_in(old):
         raise refusals.changed_below_floor(target.path, floor.size_bytes)
     return floor
 
 
 def _without_lower(
-    target: Target, old: CsvFile | None, state: State, position: Position, floor: Floor | None
+    target: Target,
+    old: CsvFile | None,
+    before: Position | None,
+    position: Position,
+    floor: Floor | None,
 ) -> tuple[Position, int]:
     """Return the position without imports that have their place below the floor, and their rows.
 
     Below the floor there is no room for rows, so the file has only those that are there already.
     """
-    if floor is None or state.position is None:
+    if floor is None or before is None:
         return position, 0
-    import_id = state.position.import_id
-    new, (_begin, above) = target.rows.imported(import_id), exported_rows(target, position, floor)
+    new, (_begin, above) = (
+        target.rows.imported(before.import_id),
+        target.exported_rows(position, floor),
+    )
     lower = [span for span in new if span not in above]
-    if not target.rows.count(lower) or (old and _has_rows(target, old, floor, lower)):
+    if not target.rows.count(lower):
         return position, 0
-    return replace(position, import_id=import_id), target.rows.count(new)
+    if old is not None:
+        # Each of these rows may have a line of its own below the floor, in this order.
+        lines = old.lines(len(target.header), floor.size_bytes)
+        if all(
+            any(csv_lines.says(target.station, line, target.zone, row, text) for line in lines)
+            for page, texts in target.lines(lower)
+            for row, text in zip(page, texts, strict=True)
+        ):
+            return position, 0
+    return replace(position, import_id=before.import_id), target.rows.count(new)
 
 
 def _as_lost(target: Target, position: Position, before: Position) -> tuple[Position, list[IdSpan]]:
@@ -395,7 +381,7 @@ def _as_lost(target: Target, position: Position, before: Position) -> tuple[Posi
     These were there before Flask10X wrote to it. Where it had all imported rows, they count as
     exported ones instead.
     """
-    elsewhere = [each.span for each in imported_elsewhere(target, before)]
+    elsewhere = [each.span for each in target.imported_elsewhere(before)]
     if not elsewhere:
         return position, []
     beginning = [span for span in target.rows.imported(before.import_id) if span not in elsewhere]
@@ -403,53 +389,6 @@ def _as_lost(target: Target, position: Position, before: Position) -> tuple[Posi
     return replace(
         position, import_id=before.import_id, begin_bytes=len(target.header) + size
     ), beginning
-
-
-def _has_rows(target: Target, old: CsvFile, floor: Floor, spans: list[IdSpan]) -> bool:
-    """Whether each of these rows has a line of its own below the floor, in this order."""
-    lines = old.lines(len(target.header), floor.size_bytes)
-    texts = Lines(target.zone)
-    return all(
-        any(csv_lines.says(target.station, line, target.zone, row, text) for line in lines)
-        for page in target.rows.pages(spans)
-        for row, text in zip(page, texts.texts(page), strict=True)
-    )
-
-
-def _not_written(target: Target, rows: int) -> str:
-    text = ngettext(
-        "{n} imported row is not in it, for it belongs before removed readings",
-        "{n} imported rows are not in it, for they belong before removed readings",
-        rows,
-    )
-    if not rows:
-        return ""
-    path, more = target.path, _("a new file has them: {export} && {whole}")
-    export, whole = repair_commands.move_away_and_export(path), repair_commands.whole(path)
-    return f"{text.format(n=rows)}; {more.format(export=export, whole=whole)}"
-
-
-def _kept_beginning(target: Target, floor: Floor | None) -> str:
-    if floor is None:
-        return ""
-    if floor.last_id:
-        text = _("its first {n} bytes are kept as they are, their readings were removed")
-        return text.format(n=floor.size_bytes)
-    text = _(
-        "the readings up to {time} were removed and are not in it: only archived files can have"
-        " them"
-    )
-    return text.format(time=local_text(target.rows.removed.last_ms or 0, target.zone))
-
-
-def _with_last_row(target: Target, state: State, position: Position, new: NewFile) -> Position:
-    """Return the position with the last row of the new file."""
-    received_at, last_time = new.last_received_at, None
-    if received_at is not None:
-        last_time = local_text(received_at, target.zone)
-    elif state.position and new.floor_bytes:
-        received_at, last_time = state.position.last_received_at, state.position.last_time
-    return replace(position, last_received_at=received_at, last_time=last_time)
 
 
 def _write(
@@ -460,78 +399,52 @@ def _write(
     advance: Advance,
 ) -> NewFile:
     """Write and sync the new file, comparing it with the old one as far as they are the same."""
-    path = fresh_path(target.path)
-    digest, checksum, size, rows, same = hashlib.sha256(), 0, 0, 0, 0
+    rows, same = 0, 0
     last_received_at: int | None = None
-    path.unlink(missing_ok=True)
-    with open(path, "xb") as file:
-        if old is not None:
-            disk.leave_to_same_owner(file.fileno(), old.path.stat())
-        else:
-            disk.leave_to_owner(file.fileno(), path.parent)
-        blocks: Iterable[bytes] = [target.header]
+
+    def blocks() -> Iterator[bytes]:
+        nonlocal rows, same, last_received_at
+        size = 0
+        kept: Iterable[bytes] = [target.header]
         if old is not None and floor is not None and floor.last_id:
-            blocks = old.blocks(0, floor.size_bytes)
-        beginning = (Piece(data, 0, 0, None) for data in blocks)
+            kept = old.blocks(0, floor.size_bytes)
+        beginning = (Piece(data, 0, 0, None) for data in kept)
         for piece in chain(beginning, target.pieces(spans, advance)):
-            data = piece.data
-            file.write(data)
-            digest.update(data)
-            checksum = zlib.crc32(data, checksum)
-            old_data = old.read(size, len(data)) if old is not None and same == size else b""
-            same += len(old_data) if data.startswith(old_data) else 0
-            size, rows = size + len(data), rows + piece.rows
+            old_data = old.read(size, len(piece.data)) if old and same == size else b""
+            same += len(old_data) if piece.data.startswith(old_data) else 0
+            size, rows = size + len(piece.data), rows + piece.rows
             last_received_at = piece.last_received_at
-        file.flush()
-        os.fsync(file.fileno())
-    return NewFile(
-        path=path,
-        size=size,
-        rows=rows,
-        spans=spans,
-        checksum=checksum,
-        sha256=digest.hexdigest(),
-        last_received_at=last_received_at,
-        same_bytes=same,
-        old=old,
-        floor=floor,
-    )
+            yield piece.data
 
-
-def _intent_of(new: NewFile, position: Position) -> Intent:
-    return Intent(
-        from_id=position.first_id,
-        to_id=position.last_id,
-        start_offset=0,
-        length=new.size,
-        sha256=new.sha256,
-        import_id=position.import_id,
-    )
+    written = write_beside(target.path, blocks())
+    return NewFile(written, rows, spans, last_received_at, same, floor)
 
 
 def _put_in_place(
-    database: Database,
-    target: Target,
-    state: State,
-    position: Position,
-    new: NewFile,
+    database: Database, target: Target, position: Position, new: NewFile, old: CsvFile | None
 ) -> tuple[str, Path | None]:
     """Give the new file its name; return what was done, for people, and where the old one is."""
-    old, path, rows, kept = new.old, target.path.resolve(), amount(new.rows, "row"), None
-    if old is not None and old.size == new.size == new.same_bytes:
-        new.path.unlink()
-        text, mark = _("{rows} as before").format(rows=rows), old.mark(new.checksum)
+    written, path, kept, rows = new.written, target.path.resolve(), None, amount(new.rows, "row")
+    if old is not None and old.size == written.size == new.same_bytes:
+        written.path.unlink()
+        text, mark = _("{rows} as before").format(rows=rows), old.mark(written.checksum)
     else:
-        intended = replace(state, intent=_intent_of(new, position))
-        save_state(database, target, intended)
+        intent = Intent(
+            from_id=position.first_id,
+            to_id=position.last_id,
+            start_offset=0,
+            length=written.size,
+            sha256=written.sha256,
+            import_id=position.import_id,
+        )
+        save_state(database, target, replace(target.state, intent=intent))
         text = _("{rows} written").format(rows=rows)
         if old is not None and new.same_bytes < old.size:
             text = _("{rows} written; the old file is kept as {path}")
             kept = keep_old(path)
             text = text.format(rows=rows, path=kept)
-        new.path.replace(path)
-        disk.sync(path.parent)
-        mark = _mark(path, new.checksum)
+        written.take_name(path)
+        mark = _mark(path, written.checksum)
     save_state(database, target, State(replace(position, mark=mark, floor=new.floor)))
     return text, kept
 

@@ -1,6 +1,6 @@
 """Before readings are removed: the proof that a CSV file has them, byte for byte.
 
-A reading has its row in the station's file, or in one that was archived (`archived.py`); where it
+A reading has its row in the station's file, or in one that was archived (`ArchivedFile`); where it
 is in neither, or the file can't be read, it stays. The rows are compared once more, and the file
 gets a floor: how far that is, and the checksum of all bytes up to there. What is above the floor
 can't be made again from the database.
@@ -17,13 +17,11 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from flask10x.export import repair_commands, zone
-from flask10x.export.earlier_columns import of_station, station_of, with_header
 from flask10x.export.file import CsvFile, Mark
-from flask10x.export.files import ArchivedFile, Floor, Position, State, load_files, put_floor
-from flask10x.export.position import exported_rows, record
-from flask10x.export.rows import IdSpan, Target
+from flask10x.export.files import ArchivedFile, Floor, Position, load_files, put_floor
+from flask10x.export.rows import IdSpan
+from flask10x.export.target import Target, record, station_of
 from flask10x.readings import times
-from flask10x.readings.csv_lines import Lines, LogRow
 from flask10x.readings.numbers import lines_without_minus_zero
 
 Obstacle = Literal[
@@ -79,7 +77,6 @@ class ProvingFile:
     target: Target
     """The file, with the station's rows as it has them."""
     position: Position
-    floor: Floor | None
     archived: ArchivedFile | None = None
     """None for the file that is written now."""
 
@@ -89,7 +86,7 @@ class ProvingFile:
     @property
     def spans(self) -> list[IdSpan]:
         """The rows that an export has written into it, in its order."""
-        return exported_rows(self.target, self.position, None)[1]
+        return self.target.exported_rows(self.position, None)[1]
 
     def provable(self, values: Mapping[int, Sequence[str]]) -> list[int]:
         """Return the ids of readings that it has, of those with values in these columns."""
@@ -98,31 +95,26 @@ class ProvingFile:
         ]
 
     def has(self, columns: Sequence[str]) -> bool:
-        """Whether the file has all of these columns."""
+        """Check that the file has all of these columns."""
         return set(self.target.station.columns).issuperset(columns)
 
 
-def not_ready(target: Target, state: State) -> ReadingObstacle | None:
+def not_ready(target: Target) -> ReadingObstacle | None:
     """Return what an export has to do first, for whichever reading."""
+    state = target.state
     if state.position is None or state.position.endpoint != target.station.endpoint:
         return ReadingObstacle("never_exported")
     return ReadingObstacle("interrupted") if state.intent is not None else None
 
 
-def file_for(
-    target: Target,
-    state: State,
-    files: Sequence[ArchivedFile],
-    number: int,
-    columns: Sequence[str],
-) -> ProvingFile | ReadingObstacle:
+def file_for(target: Target, number: int, columns: Sequence[str]) -> ProvingFile | ReadingObstacle:
     """Return the file that can prove the reading of this id, or the first obstacle.
 
     `columns` are those of which the reading has a value. Reads first lines, and an archived file
     that was touched. Raises OSError or ExportError when that fails.
     """
     first_obstacle: ReadingObstacle | None = None
-    for file in _files_with(target, state, files, number):
+    for file in _files_with(target, number):
         if number in file:
             result = _look(file)
             if isinstance(result, ProvingFile):
@@ -133,21 +125,19 @@ def file_for(
             first_obstacle = first_obstacle or result
     if first_obstacle is not None:
         return first_obstacle
-    was_imported = _was_imported(target, files, number)
+    # By a file of the station's name, of now or of when a file was archived.
+    names = [file.name for file in target.rows.log.files.archived_of(target.station.endpoint)]
+    stations = [replace(target.station, csv_name=name) for name in (target.name, *names)]
+    was_imported = any(
+        number in imported and any(map(imported.is_from_file_of, stations))
+        for imported in target.rows.all_imports
+    )
     return ReadingObstacle("imported" if was_imported else "in_no_known_file")
 
 
-def hindrance(
-    target: Target,
-    state: State,
-    files: Sequence[ArchivedFile],
-    number: int,
-    columns: Sequence[str],
-) -> ReadingObstacle | None:
+def hindrance(target: Target, number: int, columns: Sequence[str]) -> ReadingObstacle | None:
     """Return what keeps the reading; None when a file can prove it. Raises as `file_for` does."""
-    if obstacle := not_ready(target, state):
-        return obstacle
-    file = file_for(target, state, files, number, columns)
+    file = not_ready(target) or file_for(target, number, columns)
     return file if isinstance(file, ReadingObstacle) else None
 
 
@@ -158,19 +148,44 @@ def prove(file: ProvingFile, ids: Sequence[int], rows_max: int) -> Proof:
     caller holds the lock of the export and has the file from `file_for`. Raises Unproven at the
     first difference.
     """
-    floor = file.floor
-    place = _last_in_order(file.spans, ids)
-    _begin, rest = exported_rows(file.target, file.position, floor)
-    if not any(place in span for span in rest):
+    target, position, floor = file.target, file.position, file.position.floor
+    inside = ([number for number in ids if number in span] for span in reversed(file.spans))
+    place = max(next(filter(None, inside)))
+    _begin, rest = target.exported_rows(position, floor)
+    index = next((index for index, span in enumerate(rest) if place in span), None)
+    if index is None:
         # Compared before, and the file is as it was.
         return Proof(floor, is_whole=True)
-    path = file.target.path
-    with CsvFile.open(path, write=False) or nullcontext() as opened:
+    with CsvFile.open(target.path, write=False) or nullcontext() as opened:
         if opened is None:
-            raise Unproven(f"{path} is gone")
-        begin = floor if floor and floor.last_id else _first_floor(opened, file.position)
-        floor = _compared(file.target, opened, begin, _up_to(rest, place), rows_max)
-    return Proof(floor, is_whole=floor.last_id == place)
+            raise Unproven(f"{target.path} is gone")
+        if floor is None or not floor.last_id:
+            begin = position.begin_bytes
+            floor = Floor(last_id=0, size_bytes=begin, checksum=opened.checksum(begin))
+        last_id, size, checksum, rows = floor.last_id, floor.size_bytes, floor.checksum, 0
+        for page, texts in target.lines([*rest[:index], IdSpan(rest[index].after, place)]):
+            data = _bytes_in_file(opened, size, texts)
+            size, checksum = size + len(data), zlib.crc32(data, checksum)
+            last_id, rows = page[-1][0], rows + len(page)
+            if rows >= rows_max:
+                break
+    floor = Floor(last_id=last_id, size_bytes=size, checksum=checksum)
+    return Proof(floor, is_whole=last_id == place)
+
+
+def _bytes_in_file(file: CsvFile, offset: int, texts: Sequence[bytes]) -> bytes:
+    """Return the bytes of these lines in the file. Raises Unproven when they differ."""
+    expected = b"".join(texts)
+    if file.read(offset, len(expected)) == expected:
+        return expected
+    # A zero in it may have got a minus sign, which is a byte more.
+    data = b""
+    for text in texts:
+        line = file.line(offset + len(data))
+        if lines_without_minus_zero(line) != text:
+            raise Unproven(f"{file.path}: {line!r} instead of {text.decode()!r}")
+        data += line
+    return data
 
 
 def keep(connection: Connection, file: ProvingFile, floor: Floor | None) -> None:
@@ -181,7 +196,7 @@ def keep(connection: Connection, file: ProvingFile, floor: Floor | None) -> None
         # Its mark too: touched, but with the same bytes, it need not be read once more.
         position = replace(file.archived.position, floor=floor)
         record(connection, load_files(connection), replace(file.archived, position=position))
-    elif floor != file.floor:
+    elif floor != file.position.floor:
         put_floor(connection, file.target.name, floor)
 
 
@@ -223,40 +238,24 @@ def command(target: Target, reading: ReadingObstacle) -> str:
             return f"flask10x export --verify {target.name}"
 
 
-def _files_with(
-    target: Target, state: State, files: Sequence[ArchivedFile], number: int
-) -> Iterator[ProvingFile]:
+def _files_with(target: Target, number: int) -> Iterator[ProvingFile]:
     """Yield the station's file, and then those archived ones that may have this row.
 
-    One at a time, as the rows of each take some queries.
+    One at a time, as the rows of each take some queries. The archived ones are files of the station
+    under its name of then.
     """
-    if state.position:
-        yield ProvingFile(target, state.position, state.floor)
+    if position := target.state.position:
+        yield ProvingFile(target, position)
     was_imported = any(number in imported for imported in target.rows.all_imports)
-    for file in files:
+    for file in target.rows.log.files.archived_of(target.station.endpoint):
         position = file.position
         is_between = position.first_id < number <= position.last_id
         if is_between or (position.import_id and was_imported):
-            yield ProvingFile(_archived_target(target, file), position, file.floor, file)
-
-
-def _was_imported(target: Target, files: Sequence[ArchivedFile], number: int) -> bool:
-    """Whether it came from a file of the station's name, of now or of when a file was archived."""
-    stations = [replace(target.station, csv_name=file.name) for file in files]
-    return any(
-        number in imported and imported.is_from_file_of(station)
-        for imported in target.rows.all_imports
-        for station in (target.station, *stations)
-    )
-
-
-def _archived_target(target: Target, file: ArchivedFile) -> Target:
-    """Return the archived file as that of the station under its name of then."""
-    position = file.position
-    former = station_of(file.endpoint, file.name, position.columns or "")
-    station = replace(target.station, csv_name=file.name, measurements=former.measurements)
-    path = Path(position.path) if position.path else target.path
-    return replace(of_station(target, station), name=file.name, path=path)
+            former = station_of(file.endpoint, file.name, position.columns or "")
+            station = replace(target.station, csv_name=file.name, measurements=former.measurements)
+            path = Path(position.path) if position.path else target.path
+            there = replace(target.of_station(station), name=file.name, path=path)
+            yield ProvingFile(there, position, file)
 
 
 def _look(file: ProvingFile) -> ProvingFile | ReadingObstacle:
@@ -285,14 +284,14 @@ def _look_at_archived(file: ProvingFile, former: ArchivedFile) -> ProvingFile | 
         now = opened.mark(mark.checksum)
         if now != mark and not _is_same(opened, mark, now):
             return ReadingObstacle("archived_changed", path)
-        target = with_header(target, opened.line(0), position.columns or "")
+        target = target.with_header(opened.line(0), position.columns or "")
     if target.unknown:
         return ReadingObstacle("archived_columns", path)
     if position.zone not in (None, target.zone_name):
         zone_then = times.zone_of(position.zone)
         if zone_then is None:
             return ReadingObstacle("archived_zone", path)
-        target = replace(target, zone=zone_then, zone_name=position.zone)
+        target = replace(target, zone=zone_then)
     former = replace(former, position=replace(position, mark=now))
     return replace(file, target=target, archived=former)
 
@@ -305,56 +304,3 @@ def _is_same(file: CsvFile, mark: Mark, now: Mark) -> bool:
         return True
     _changed[file.path] = (mark, now)
     return False
-
-
-def _first_floor(file: CsvFile, position: Position) -> Floor:
-    """Return the floor at the beginning of the exported rows."""
-    begin = position.begin_bytes
-    return Floor(last_id=0, size_bytes=begin, checksum=file.checksum(begin))
-
-
-def _last_in_order(spans: list[IdSpan], ids: Sequence[int]) -> int:
-    """Return the one of the ids, all of them in the spans, that comes last in their order."""
-    for span in reversed(spans):
-        if inside := [number for number in ids if number in span]:
-            return max(inside)
-    raise AssertionError("not in the file")
-
-
-def _up_to(spans: list[IdSpan], place: int) -> list[IdSpan]:
-    """Return the spans up to and with this row, which is in one of them."""
-    index = next(index for index, span in enumerate(spans) if place in span)
-    return [*spans[:index], IdSpan(spans[index].after, place)]
-
-
-def _compared(
-    target: Target, file: CsvFile, floor: Floor, spans: list[IdSpan], rows_max: int
-) -> Floor:
-    """Return the floor behind these rows, or behind the first of them."""
-    lines, rows = Lines(target.zone), 0
-    size, checksum, last_id = floor.size_bytes, floor.checksum, floor.last_id
-    for page in target.rows.pages(spans):
-        data = _bytes_in_file(target, file, size, page, lines)
-        size, checksum = size + len(data), zlib.crc32(data, checksum)
-        last_id, rows = page[-1][0], rows + len(page)
-        if rows >= rows_max:
-            break
-    return Floor(last_id=last_id, size_bytes=size, checksum=checksum)
-
-
-def _bytes_in_file(
-    target: Target, file: CsvFile, offset: int, page: list[LogRow], lines: Lines
-) -> bytes:
-    """Return the bytes of these rows in the file. Raises Unproven when they differ."""
-    texts = lines.texts(page)
-    expected = "".join(texts).encode()
-    if file.read(offset, len(expected)) == expected:
-        return expected
-    # A zero in it may have got a minus sign, which is a byte more.
-    data = b""
-    for text in texts:
-        line = file.line(offset + len(data))
-        if lines_without_minus_zero(line) != text.encode():
-            raise Unproven(f"{target.path}: {line!r} instead of {text!r}")
-        data += line
-    return data

@@ -8,11 +8,9 @@ A reading whose time is no date, which only damage or a hand can make, has no li
 reads the file could not interpret it. It stops no other one, and each outcome names it.
 """
 
-import copy
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import tzinfo
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -38,9 +36,9 @@ from flask10x.database.expressions import unindexed
 from flask10x.database.insert import HEAD, existing_columns
 from flask10x.database.removed import NOTHING_REMOVED, Removed, load_removed
 from flask10x.database.tables import imports, measurement, readings
-from flask10x.export.files import State, load_files
+from flask10x.export.files import load_files
 from flask10x.readings import csv_lines
-from flask10x.readings.csv_lines import Lines, LogRow, ParsedLine
+from flask10x.readings.csv_lines import LogRow, ParsedLine
 from flask10x.readings.stations import Station
 from flask10x.readings.times import (
     FIRST_DATE_MS,
@@ -104,20 +102,6 @@ class Import:
         return IdSpan(self.first_id - 1, self.last_id)
 
 
-def load_imports(
-    connection: Connection, endpoints: Collection[str] | None = None
-) -> dict[str, list[Import]]:
-    """Return the imports of these stations, or of all, from files of whatever name, in order."""
-    columns = (imports.c[field.name] for field in fields(Import))
-    query = select(imports.c.endpoint, *columns).order_by(imports.c.id)
-    if endpoints is not None:
-        query = query.where(imports.c.endpoint.in_(endpoints))
-    of_stations = defaultdict[str, list[Import]](list)
-    for endpoint, *values in connection.execute(query):
-        of_stations[endpoint].append(Import(*values))
-    return of_stations
-
-
 class Log:
     """The end of the log, and what the database has about the files, at one moment.
 
@@ -131,8 +115,13 @@ class Log:
         """Read it again."""
         self.head: int = last_id(connection)
         self.files = load_files(connection)
-        self.imports: Mapping[str, list[Import]] = load_imports(connection)
         self.removed: Mapping[str, Removed] = load_removed(connection)
+        self.imports = defaultdict[str, list[Import]](list)
+        """By station the imports from files of whatever name, in order."""
+        columns = (imports.c[field.name] for field in fields(Import))
+        query = select(imports.c.endpoint, *columns).order_by(imports.c.id)
+        for endpoint, *values in connection.execute(query):
+            self.imports[endpoint].append(Import(*values))
 
 
 def load_undated(connection: Connection, endpoints: Collection[str]) -> dict[str, list[int]]:
@@ -146,6 +135,17 @@ def load_undated(connection: Connection, endpoints: Collection[str]) -> dict[str
     for endpoint, number in sorted(map(tuple, connection.execute(union_all(*halves)))):
         ids[endpoint].append(number)
     return ids
+
+
+def endpoints_of(connection: Connection) -> list[str]:
+    """Return the endpoints that have readings, by one look into the index for each."""
+    first = select(func.min(readings.c.endpoint).label("endpoint")).cte("endpoints", recursive=True)
+    following = select(func.min(readings.c.endpoint)).where(readings.c.endpoint > first.c.endpoint)
+    following = following.correlate(first)
+    is_one = first.c.endpoint.is_not(None)
+    endpoints = first.union_all(select(following.scalar_subquery()).where(is_one))
+    query = select(endpoints.c.endpoint).where(endpoints.c.endpoint.is_not(None))
+    return list(connection.execute(query).scalars())
 
 
 def first_received(connection: Connection, station: Station) -> int | None:
@@ -240,39 +240,16 @@ class FileRows:
         """Return the rows of this station at the same moment."""
         return FileRows(self._database, station, self.log)
 
-    def new(self, last_id: int) -> list[IdSpan]:
-        """Return what is to be appended to a file that has come to `last_id`."""
+    def new(self, last_id: int, until: int | None = None) -> list[IdSpan]:
+        """Return what is to be appended, up to a row, to a file that has come to `last_id`."""
         if not last_id and self.first_received() is None:
             # Else each export would read the whole log for a station that has never sent.
             return []
-        return list(live(last_id, self.head, self.imports))
-
-    def received(self, last_id: int) -> list[IdSpan]:
-        """Return what came after this row and was not imported, from a file of whatever name."""
-        return list(live(last_id, self.head, self.all_imports))
-
-    def between(self, from_id: int, to_id: int) -> list[IdSpan]:
-        """Return what an append has taken."""
-        return list(live(from_id, to_id, self.imports))
-
-    def of_file(self, first_id: int, last_id: int, import_id: int) -> list[IdSpan]:
-        """Return what a file holds, in its order."""
-        return in_file_order(first_id, last_id, import_id, self.imports)
+        return list(live(last_id, until or self.head, self.imports))
 
     def imported(self, after_import: int) -> list[IdSpan]:
         """Return what was imported after that import."""
         return [each.span for each in self.imports if each.id > after_import]
-
-    def imported_elsewhere(self, after_import: int, *, has_beginning: bool) -> list[Import]:
-        """Return what of it the file does not have.
-
-        `has_beginning` says whether the file had rows before Flask10X wrote to it.
-        """
-        return [
-            each
-            for each in self.imports
-            if each.id > after_import and not (has_beginning and each.size_bytes != 0)
-        ]
 
     def pages(
         self, spans: list[IdSpan], advance: Advance = lambda _: None
@@ -306,12 +283,6 @@ class FileRows:
     def last(self, spans: list[IdSpan]) -> LogRow | None:
         """Return the last row of the spans: (id, received_at, values...)."""
         return next(iter(self.newest(spans, 1)), None)
-
-    def up_to(self, last_id: int) -> "FileRows":
-        """Return the same rows without those that came after this one."""
-        shorter = copy.copy(self)
-        shorter.head = last_id
-        return shorter
 
     def last_with(self, spans: list[IdSpan], columns: Iterable[str]) -> int | None:
         """Return the id of the last row of the spans that has a value in one of these columns."""
@@ -393,53 +364,6 @@ class FileRows:
         query = _page_of(self.station, PAGE_ROWS)
         with self._database.range_query() as connection:
             return [*all_rows(connection, query, {"after": after, "until": until})]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Rows as a file has them: their bytes, the last one, their number."""
-
-    data: bytes
-    last_id: int
-    rows: int
-    last_received_at: int | None
-    """When the last one was received; None where there are no rows."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Target:
-    """A station's file, and the rows that belong into it."""
-
-    station: Station
-    name: str
-    """The file's name, by which the database identifies it."""
-    path: Path
-    zone: tzinfo | None
-    zone_name: str
-    header: bytes
-    """The first line."""
-    rows: FileRows
-    unknown: tuple[str, ...] = ()
-    """Columns of the file that the station no longer has (`earlier_columns`)."""
-    host: str | None = None
-    """This host, where several share the database and one of them has the files; else None."""
-
-    @property
-    def state(self) -> State:
-        """What the database has about the file, as it was read or saved last."""
-        return self.rows.log.files.state(self.name)
-
-    def pieces(self, spans: list[IdSpan], advance: Advance = lambda _: None) -> Iterator[Piece]:
-        """Yield the rows of the spans as lines, up to PAGE_ROWS; `advance` is as in `pages`."""
-        lines = Lines(self.zone)
-        for page in self.rows.pages(spans, advance):
-            last_id, last_received_at, *_ = page[-1]
-            yield Piece(lines.bytes(page), last_id, len(page), last_received_at)
-
-    def next_line(self, last_id: int) -> bytes | None:
-        """Return the line that would be appended to a file that has come to `last_id`."""
-        row = self.rows.first(self.rows.new(last_id))
-        return None if row is None else Lines(self.zone).bytes([row])
 
 
 def _of_station(station: Station, columns: tuple[Any, ...]) -> Select[Any]:

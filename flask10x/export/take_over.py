@@ -16,11 +16,10 @@ from flask10x.database import csv_owner
 from flask10x.database.database import Database
 from flask10x.errors import ExportElsewhere
 from flask10x.export import repair_commands
-from flask10x.export.checks import find_old_bytes
 from flask10x.export.file import NOTHING, CsvFile
 from flask10x.export.files import Position, State, load_files
 from flask10x.export.outcome import FileOutcome, for_each
-from flask10x.export.rows import Target
+from flask10x.export.target import Target
 from flask10x.readings.stations import Station
 
 
@@ -76,6 +75,6 @@ def _difference(file: CsvFile | None, position: Position | None) -> str:
         return ""
     if file is None:
         return _("it is not here")
-    if find_old_bytes(file, position) is None:
+    if position.old_bytes(file) is None:
         return _("it is not what the last export left")
     return ""

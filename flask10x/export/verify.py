@@ -6,7 +6,7 @@ of the database, in the order of `rows.in_file_order`; the first line that diffe
 whole is checked against the checksum of the last export.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,19 +16,20 @@ from gettext import ngettext
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.export import removable, repair_commands, zone
-from flask10x.export.checks import find_old_bytes, has_floor
-from flask10x.export.earlier_columns import as_written, of_its_station
-from flask10x.export.file import NOTHING, CountedLines, CsvFile, Mark
-from flask10x.export.files import Position, State
+from flask10x.export.file import NOTHING, CountedLines, CsvFile
+from flask10x.export.files import Position
 from flask10x.export.outcome import FileOutcome, for_each, missing_rows
-from flask10x.export.position import exported_rows
-from flask10x.export.rows import IdSpan, Target
+from flask10x.export.rows import IdSpan
+from flask10x.export.target import Target
 from flask10x.readings import csv_lines, numbers
-from flask10x.readings.csv_lines import Lines, LogRow
+from flask10x.readings.csv_lines import LogRow
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
 from flask10x.system.progress import Advance, Bar, unseen
 from flask10x.system.wording import amount
+
+# The position of a file that was never exported.
+FIRST = Position(first_id=0, last_id=0)
 
 
 class Difference(Exception):
@@ -68,24 +69,6 @@ class ComparedRows:
         return text.format(rows=amount(self.rows, "row"), first=first, last=last)
 
 
-@dataclass(frozen=True, slots=True)
-class FileComparison:
-    """A file that is compared, with what was compared of it so far."""
-
-    target: Target
-    file: CsvFile
-    compared: ComparedRows
-    advance: Advance
-    """Called with the bytes that were compared."""
-
-    def differs(self, line: bytes, expected: bytes) -> Difference:
-        """Return that the next line is not the one that the database has."""
-        text = _("line {number}: the file has {line}, the database {expected}")
-        shown = [repr(each) if each else _("nothing") for each in (line, expected)]
-        number = self.compared.next_number
-        return Difference(text.format(number=number, line=shown[0], expected=shown[1]))
-
-
 def verify(
     settings: Settings,
     database: Database,
@@ -105,7 +88,7 @@ def verify(
 
 def _verify(_database: Database, target: Target, *, bar: Bar, retention_days: int) -> FileOutcome:
     state, compared = target.state, ComparedRows()
-    requested, target = target, of_its_station(target, state.position)
+    requested, target = target, target.of_its_station()
     if target is not requested:
         text = _("it is the file of /{endpoint}: the next export begins a new one")
         compared.notes.append(text.format(endpoint=target.station.endpoint))
@@ -115,19 +98,26 @@ def _verify(_database: Database, target: Target, *, bar: Bar, retention_days: in
             CsvFile.open(target.path, write=False) or nullcontext() as file,
             bar(target.name, file.size if file else 0) as advance,
         ):
-            written = as_written(target, file, state.position)
+            written = target.as_written(file, state.position)
             if written is not target:
                 text = _("the station's columns have changed: the next export begins a new file")
                 compared.notes.append(text)
-            comparison = FileComparison(written, file, compared, advance) if file else None
-            _compare(target, comparison, state, compared)
+            _compare(written, file, compared, advance)
+        if compared.minus_zeros:
+            compared.notes.append(numbers.minus_zero_note(compared.minus_zeros))
+        if waiting := target.rows.count(target.waiting()):
+            text = _("{rows} not exported yet").format(rows=amount(waiting, "row"))
+            compared.notes.append(text)
     except Difference as error:
         differences.append(str(error))
     station_days = target.station.retention_days
     if target is requested and (retention_days if station_days is None else station_days):
-        compared.notes += _kept_by(target, state)
+        compared.notes += _kept_by(target)
     if compared.other_zone.rows:
-        differences.insert(0, _in_other_zone(target, compared))
+        # All of them may be in the zone of the service.
+        is_all = compared.other_zone.rows == compared.rows - compared.before
+        mend = repair_commands.other_zone if is_all else repair_commands.rebuild
+        differences.insert(0, _mended(compared.other_zone.in_other_zone(), mend(target.path)))
     if differences:
         text = _("{rows}; DIFFERENT: {difference}")
         text = text.format(rows=compared, difference="; ".join(differences))
@@ -136,132 +126,161 @@ def _verify(_database: Database, target: Target, *, bar: Bar, retention_days: in
     return FileOutcome(target.path, "; ".join((equal, *compared.notes)), compared.rows)
 
 
-def _in_other_zone(target: Target, compared: ComparedRows) -> str:
-    """Say which rows are in another time zone; all of them may be in that of the service."""
-    is_all = compared.other_zone.rows == compared.rows - compared.before
-    mend = repair_commands.other_zone if is_all else repair_commands.rebuild
-    text = _("{what}. Mend it: {commands}")
-    return text.format(what=compared.other_zone.in_other_zone(), commands=mend(target.path))
+def _mended(what: object, command: str) -> str:
+    return _("{what}. Mend it: {commands}").format(what=what, commands=command)
 
 
-def _kept_by(target: Target, state: State) -> Iterator[str]:
+def _kept_by(target: Target) -> Iterator[str]:
     """Say what keeps the reading that is removed next, in a file that is as it should be."""
     row = target.rows.first([IdSpan(target.rows.removed.last_id, target.rows.head)])
     if row is None:
         return
-    files = target.rows.log.files.archived_of(target.station.endpoint)
     (columns,) = target.rows.columns_with_values([row[0]]).values()
-    if obstacle := removable.hindrance(target, state, files, row[0], columns):
+    if obstacle := removable.hindrance(target, row[0], columns):
         text = _("old readings stay in the database, for {why}; run: {command}")
         why, command = removable.in_words(obstacle), removable.command(target, obstacle)
         yield text.format(why=why, command=command)
 
 
-def _interrupted() -> Difference:
-    return Difference(_("an export was interrupted; run: flask10x export"))
-
-
 def _compare(
-    target: Target, comparison: FileComparison | None, state: State, compared: ComparedRows
+    target: Target, file: CsvFile | None, compared: ComparedRows, advance: Advance
 ) -> None:
-    position = state.position or Position(first_id=0, last_id=0)
-    if state.intent is not None and position.mark == NOTHING:
-        raise _interrupted()
-    if comparison is not None and comparison.file.size:
-        _compare_file(comparison, state, position)
-    elif position.mark != NOTHING:
-        raise Difference(_("the file of the last export is gone; the next export starts a new one"))
-    if compared.minus_zeros:
-        compared.notes.append(numbers.minus_zero_note(compared.minus_zeros))
-    if waiting := target.rows.count(target.rows.new(position.last_id)):
-        compared.notes.append(_("{rows} not exported yet").format(rows=amount(waiting, "row")))
-
-
-def _compare_file(comparison: FileComparison, state: State, position: Position) -> None:
-    """Raise Difference at the first place where the file, which has bytes, is not as it should."""
-    target, file = comparison.target, comparison.file
+    """Raise Difference at the first place where the file is not as it should be."""
+    intent, position = target.state.intent, target.state.position or FIRST
+    if intent is not None and position.mark == NOTHING:
+        raise Difference(_("an export was interrupted; run: flask10x export"))
+    if file is None or not file.size:
+        if position.mark != NOTHING:
+            text = _("the file of the last export is gone; the next export starts a new one")
+            raise Difference(text)
+        return
+    comparison = _FileComparison(target, file, compared, advance)
     if position.mark == NOTHING:
-        _compare_before(comparison, position, file.size)
+        comparison.compare_before(position, file.size)
         return
     if other := zone.difference(target, position):
-        text = _("{what}. Mend it: {commands}")
-        raise Difference(text.format(what=other, commands=repair_commands.other_zone(target.path)))
-    old = find_old_bytes(file, position)
+        raise Difference(_mended(other, repair_commands.other_zone(target.path)))
+    old = position.old_bytes(file)
     end = (old or position.mark).size_bytes
     if target.unknown:
-        _note_unknown(target, file, end, comparison.compared)
+        # Its rows can't be made.
+        start = len(target.header)
+        comparison.count(start, end)
+        text = _("its bytes are those of the last export; the station no longer has {columns}")
+        compared.notes.append(text.format(columns=", ".join(target.unknown)))
     else:
-        start, spans = _beginning(comparison, state, position)
-        _compare_exported(comparison, start, end, spans)
-    _compare_end(comparison, state, end, old)
+        comparison.compare_exported(position, end)
+    # Nothing may follow, and no byte may have changed, not even one that the rows don't show.
+    if intent is not None:
+        raise Difference(_("an export was interrupted; run: flask10x export"))
+    if file.size > end:
+        text = _("line {number}: the file has {line}, not from an export")
+        raise Difference(text.format(number=compared.next_number, line=repr(file.line(end))))
+    if old is None:
+        raise Difference(_("rows from before Flask10X have changed since the last export"))
 
 
-def _beginning(
-    comparison: FileComparison, state: State, position: Position
-) -> tuple[int, list[IdSpan]]:
-    """Compare what no reading can give; return where the exported rows begin, and which they are.
+@dataclass(frozen=True, slots=True)
+class _FileComparison:
+    """A file that is compared, with what was compared of it so far."""
 
-    That is what was there before Flask10X or, where readings were removed, all up to the floor.
-    """
-    file, compared, floor = comparison.file, comparison.compared, state.floor
-    if floor is None or not floor.last_id:
-        _compare_before(comparison, position, position.begin_bytes)
-        return exported_rows(comparison.target, position, None)
-    if not has_floor(file, floor):
-        text = _(
-            "its first {n} bytes have changed, and the readings in them were removed from the"
-            " database: put back a copy of the file"
-        )
-        raise Difference(text.format(n=floor.size_bytes))
-    start = len(file.line(0))
-    rows = file.count_lines(start, floor.size_bytes)
-    compared.add(file.line(start), file.line_before(floor.size_bytes), rows)
-    compared.before = compared.rows
-    comparison.advance(floor.size_bytes)
-    text = ngettext(
-        "{n} row of removed readings has its checksum",
-        "{n} rows of removed readings have their checksum",
-        rows,
-    )
-    compared.notes.append(text.format(n=rows))
-    return exported_rows(comparison.target, position, floor)
+    target: Target
+    file: CsvFile
+    compared: ComparedRows
+    advance: Advance
+    """Called with the bytes that were compared."""
 
+    def count(self, start: int, end: int) -> int:
+        """Count the rows there, which nothing is compared with."""
+        if rows := self.file.count_lines(start, end):
+            self.compared.add(self.file.line(start), self.file.line_before(end), rows)
+        return rows
 
-def _note_unknown(target: Target, file: CsvFile, end: int, compared: ComparedRows) -> None:
-    """Note that the file has columns that the station no longer has: its rows can't be made."""
-    start = len(target.header)
-    rows = file.count_lines(start, end)
-    if rows:
-        compared.add(file.line(start), file.line_before(end), rows)
-    text = _("its bytes are those of the last export; the station no longer has {columns}")
-    compared.notes.append(text.format(columns=", ".join(target.unknown)))
+    def compare_before(self, position: Position, end: int) -> None:
+        """Compare what was in the file before Flask10X: the header, and rows of an import."""
+        target, file, compared = self.target, self.file, self.compared
+        if (first := file.line(0)) != target.header:
+            text = _("line 1: {line} instead of {header}")
+            raise Difference(text.format(line=repr(first), header=repr(target.header)))
+        imported = _ImportedRows(target, position)
+        for line in file.lines(len(target.header), end):
+            if not line.endswith(b"\n"):
+                text = _("line {number} is torn: {line}")
+                raise Difference(text.format(number=compared.next_number, line=repr(line)))
+            if imported.look_up(line):
+                compared.minus_zeros += numbers.minus_zero_cells(line)
+            compared.add(line, line, 1)
+            self.advance(len(line))
+        compared.before = compared.rows
+        if unknown := compared.rows - imported.rows_in_file:
+            text = ngettext(
+                "{n} row from before Flask10X is not in the database",
+                "{n} rows from before Flask10X are not in the database",
+                unknown,
+            )
+            compared.notes.append(text.format(n=unknown))
+        if missing := missing_rows(imported.total - imported.rows_in_file):
+            compared.notes.append(missing)
 
+    def compare_exported(self, position: Position, end: int) -> None:
+        """Compare the file up to `end`: what Flask10X wrote is exactly the rows of the database.
 
-def _compare_before(comparison: FileComparison, position: Position, end: int) -> None:
-    """Compare what was in the file before Flask10X: the header, and rows that may be imported."""
-    target, file, compared = comparison.target, comparison.file, comparison.compared
-    if (first := file.line(0)) != target.header:
-        text = _("line 1: {line} instead of {header}")
-        raise Difference(text.format(line=repr(first), header=repr(target.header)))
-    imported = _ImportedRows(target, position)
-    for line in file.lines(len(target.header), end):
-        if not line.endswith(b"\n"):
-            text = _("line {number} is torn: {line}")
-            raise Difference(text.format(number=compared.next_number, line=repr(line)))
-        if imported.look_up(line):
-            compared.minus_zeros += numbers.minus_zero_cells(line)
+        What is before that no reading can give: the rows from before Flask10X or, where readings
+        were removed, all up to the floor.
+        """
+        floor, compared = position.floor, self.compared
+        if floor is None or not floor.last_id:
+            floor = None
+            self.compare_before(position, position.begin_bytes)
+        elif not floor.is_in(self.file):
+            text = _(
+                "its first {n} bytes have changed, and the readings in them were removed from the"
+                " database: put back a copy of the file"
+            )
+            raise Difference(text.format(n=floor.size_bytes))
+        else:
+            rows = self.count(len(self.file.line(0)), floor.size_bytes)
+            compared.before = compared.rows
+            self.advance(floor.size_bytes)
+            text = ngettext(
+                "{n} row of removed readings has its checksum",
+                "{n} rows of removed readings have their checksum",
+                rows,
+            )
+            compared.notes.append(text.format(n=rows))
+        offset, spans = self.target.exported_rows(position, floor)
+        for page, texts in self.target.lines(spans):
+            expected = b"".join(texts)
+            if self.file.read(offset, min(len(expected), end - offset)) == expected:
+                compared.add(texts[0], texts[-1], len(page))
+                offset += len(expected)
+            else:
+                for row, line in zip(page, texts, strict=True):
+                    offset += self._compare_line(offset, end, row, line)
+            self.advance(len(expected))
+        if offset < end:
+            raise self._differs(self.file.line(offset), b"")
+
+    def _compare_line(self, offset: int, end: int, row: LogRow, expected: bytes) -> int:
+        """Compare the line there with the one of a row; return its length.
+
+        A row in another time zone, as a killed rebuild may have left it, is only counted.
+        """
+        line, compared = self.file.line(offset) if offset < end else b"", self.compared
+        compared.minus_zeros += numbers.minus_zero_cells(line)
+        if lines_without_minus_zero(line) != expected:
+            if not csv_lines.in_other_zone(self.target.station, line, row):
+                raise self._differs(line, expected)
+            compared.other_zone.add(compared.next_number, line)
         compared.add(line, line, 1)
-        comparison.advance(len(line))
-    compared.before = compared.rows
-    if unknown := compared.rows - imported.rows_in_file:
-        text = ngettext(
-            "{n} row from before Flask10X is not in the database",
-            "{n} rows from before Flask10X are not in the database",
-            unknown,
-        )
-        compared.notes.append(text.format(n=unknown))
-    if missing := missing_rows(imported.total - imported.rows_in_file):
-        compared.notes.append(missing)
+        return len(line)
+
+    def _differs(self, line: bytes, expected: bytes) -> Difference:
+        """Return that the next line is not the one that the database has."""
+        text = _("line {number}: the file has {line}, the database {expected}")
+        shown = [repr(each) if each else _("nothing") for each in (line, expected)]
+        number = self.compared.next_number
+        return Difference(text.format(number=number, line=shown[0], expected=shown[1]))
 
 
 class _ImportedRows:
@@ -270,13 +289,17 @@ class _ImportedRows:
     def __init__(self, target: Target, position: Position) -> None:
         self._target = target
         self._spans = target.rows.imported(position.import_id)
-        self._expected = self._lines()
-        self._next: tuple[int, bytes] | None = next(self._expected, None)
+        self._expected = (
+            (row[0], text)
+            for page, texts in target.lines(self._spans)
+            for row, text in zip(page, texts, strict=True)
+        )
+        self._next = next(self._expected, None)
         self.total = target.rows.count(self._spans)
         self.rows_in_file = 0
 
     def look_up(self, line: bytes) -> bool:
-        """Whether the line was imported, in whatever notation; counts it then."""
+        """Check whether the line was imported, in whatever notation; counts it then."""
         if self._next and line == self._next[1]:
             self._next = next(self._expected, None)
         elif self._spans and (ids := self._ids(line)):
@@ -291,62 +314,3 @@ class _ImportedRows:
         written = csv_lines.read(self._target.station, line, self._target.zone)
         ids = self._target.rows.find(written) if written else []
         return sorted(n for n in ids if any(n in span for span in self._spans))
-
-    def _lines(self) -> Iterator[tuple[int, bytes]]:
-        lines = Lines(self._target.zone)
-        for page in self._target.rows.pages(self._spans):
-            for row, text in zip(page, lines.texts(page), strict=True):
-                yield row[0], text.encode()
-
-
-def _compare_exported(
-    comparison: FileComparison, offset: int, end: int, spans: list[IdSpan]
-) -> None:
-    """Compare what Flask10X wrote, from `offset` to `end`: exactly the rows of the database."""
-    target, file = comparison.target, comparison.file
-    lines = Lines(target.zone)
-    for page in target.rows.pages(spans):
-        texts = lines.texts(page)
-        expected = "".join(texts).encode()
-        if file.read(offset, min(len(expected), end - offset)) == expected:
-            comparison.compared.add(texts[0].encode(), texts[-1].encode(), len(page))
-            offset += len(expected)
-        else:
-            rows = zip(page, texts, strict=True)
-            offset = _compare_lines(comparison, offset, end, rows)
-        comparison.advance(len(expected))
-    if offset < end:
-        raise comparison.differs(file.line(offset), b"")
-
-
-def _compare_lines(
-    comparison: FileComparison, offset: int, end: int, rows: Iterable[tuple[LogRow, str]]
-) -> int:
-    """Compare one line after the other, from `offset` on; return where they end.
-
-    A row in another time zone, as a killed rebuild may have left it, is only counted.
-    """
-    station, compared = comparison.target.station, comparison.compared
-    for row, text in rows:
-        expected = text.encode()
-        line = comparison.file.line(offset) if offset < end else b""
-        compared.minus_zeros += numbers.minus_zero_cells(line)
-        if lines_without_minus_zero(line) != expected:
-            if not csv_lines.in_other_zone(station, line, row):
-                raise comparison.differs(line, expected)
-            compared.other_zone.add(compared.next_number, line)
-        compared.add(line, line, 1)
-        offset += len(line)
-    return offset
-
-
-def _compare_end(comparison: FileComparison, state: State, end: int, old: Mark | None) -> None:
-    """Nothing may follow, and no byte may have changed, not even one that the rows don't show."""
-    if state.intent is not None:
-        raise _interrupted()
-    if comparison.file.size > end:
-        line, number = comparison.file.line(end), comparison.compared.next_number
-        text = _("line {number}: the file has {line}, not from an export")
-        raise Difference(text.format(number=number, line=repr(line)))
-    if old is None:
-        raise Difference(_("rows from before Flask10X have changed since the last export"))

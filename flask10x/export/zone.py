@@ -10,8 +10,7 @@ from gettext import gettext as _
 from flask10x.export import refusals
 from flask10x.export.file import NOTHING, CsvFile
 from flask10x.export.files import Position
-from flask10x.export.position import exported_rows
-from flask10x.export.rows import Target
+from flask10x.export.target import Target
 from flask10x.readings import times
 from flask10x.readings.csv_lines import Lines, time_of
 from flask10x.readings.numbers import lines_without_minus_zero
@@ -42,7 +41,7 @@ def with_zone(target: Target, file: CsvFile | None, position: Position) -> Posit
     """
     if position.zone is not None or file is None or position.mark == NOTHING:
         return replace(position, zone=target.zone_name)
-    begin, spans = exported_rows(target, position, position.floor)
+    begin, spans = target.exported_rows(position, position.floor)
     first, last = target.rows.first(spans), target.rows.last(spans)
     if first is None or last is None:
         return replace(position, zone=target.zone_name)

@@ -30,9 +30,8 @@ from flask10x.errors import ImportRefused, StationUnknown
 from flask10x.export import repair_commands, zone
 from flask10x.export.file import CsvFile
 from flask10x.export.files import Position
-from flask10x.export.outcome import target_of
-from flask10x.export.position import load_state
-from flask10x.export.rows import FileRows, IdSpan, Import, Target, live
+from flask10x.export.rows import FileRows, IdSpan, Import, live
+from flask10x.export.target import Target, target_of
 from flask10x.importing.old_file import blocks, first_line, same_beginning
 from flask10x.importing.stored_rows import OtherZones, Stored, StoredRows, key_of
 from flask10x.readings import csv_lines, numbers
@@ -54,11 +53,10 @@ def check_zone(settings: Settings, database: Database, path: Path, station: Stat
     exported = settings.csv_dir / station.csv_name
     if not exported.exists() or not path.samefile(exported):
         return
-    state = load_state(database, station.csv_name)
-    position, intent = state.position, state.intent
-    if position is not None and position.endpoint not in (None, station.endpoint):
-        return
     target = target_of(settings, database, station)
+    position, intent = target.state.position, target.state.intent
+    if target.of_its_station() is not target:
+        return
     with CsvFile.open(path, write=False) or nullcontext() as file:
         if file is None:
             return

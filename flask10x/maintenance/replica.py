@@ -31,9 +31,10 @@ from flask10x.errors import ReplicaBroken, RestoreError
 from flask10x.export import zone
 from flask10x.export.file import CsvFile
 from flask10x.export.files import Position, load_files
-from flask10x.export.outcome import FileOutcome, target_of
-from flask10x.export.position import endpoints_of
+from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
+from flask10x.export.rows import endpoints_of
+from flask10x.export.target import target_of
 from flask10x.readings.stations import Station
 from flask10x.system import disk
 from flask10x.system.progress import Bar, unseen

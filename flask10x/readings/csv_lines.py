@@ -118,9 +118,9 @@ def can_be_imported(station: Station, first_line: bytes) -> bool:
     return True
 
 
-def says(station: Station, line: bytes, zone: tzinfo | None, row: LogRow, text: str) -> bool:
+def says(station: Station, line: bytes, zone: tzinfo | None, row: LogRow, text: bytes) -> bool:
     """Whether the line is that of the row in any notation; `text` is the row in ours."""
-    if lines_without_minus_zero(line) == text.encode():
+    if lines_without_minus_zero(line) == text:
         return True
     parsed = read(station, line, zone)
     if parsed is None:

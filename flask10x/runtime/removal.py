@@ -22,9 +22,8 @@ from flask10x.database.tables import ARRIVAL, readings, rollup_days
 from flask10x.database.tables import rollups as rollups_table
 from flask10x.export import removable
 from flask10x.export.files import ArchivedFile, State, load_files
-from flask10x.export.outcome import target_of
 from flask10x.export.removable import Obstacle, Proof, ProvingFile, ReadingObstacle, Unproven
-from flask10x.export.rows import Target
+from flask10x.export.target import Target, target_of
 from flask10x.history import days, rollups
 from flask10x.history.sums import Ids, stored_sums
 from flask10x.readings.stations import Station
@@ -128,14 +127,16 @@ class StationRemoval:
 
     def _step(self, kept_since_ms: int) -> Removal:
         target = target_of(self._settings, self._database, self._station)
-        files = self._files(target.name)
-        if obstacle := removable.not_ready(target, files.state):
+        files = StationFiles(
+            target.state, target.rows.log.files.archived_of(self._station.endpoint)
+        )
+        if obstacle := removable.not_ready(target):
             return _hindered(target, obstacle)
         piece, is_more = self._next(files.state, kept_since_ms)
         if piece is None:
             return Removal(is_more=is_more)
         number, values = piece.ids[0], target.rows.columns_with_values(piece.ids)
-        file = removable.file_for(target, files.state, files.archived, number, values[number])
+        file = removable.file_for(target, number, values[number])
         if isinstance(file, ReadingObstacle):
             return _hindered(target, file)
         provable = set(file.provable(values))
@@ -148,10 +149,6 @@ class StationRemoval:
             return Removal(difference=str(error))
         self._commit(piece, files, file, proof)
         return Removal(len(piece.rows) if proof.is_whole else 0, is_more or not proof.is_whole)
-
-    def _files(self, name: str) -> StationFiles:
-        with self._database.reader.begin() as connection:
-            return _files(connection, name, self._station.endpoint)
 
     def _next(self, state: State, kept_since_ms: int) -> tuple[OldReadings | None, bool]:
         """Return the next readings to be removed, and whether there may be more after them."""

@@ -135,8 +135,8 @@ def _with_obstacles(
         return []
     # Imported here, so that a worker that removes nothing does not load them.
     from flask10x.export import removable  # noqa: PLC0415
-    from flask10x.export.outcome import target_of  # noqa: PLC0415
     from flask10x.export.rows import Log, columns_with_values  # noqa: PLC0415
+    from flask10x.export.target import target_of  # noqa: PLC0415
 
     connection, stations = view.connection, [each.station for each in due]
     if csv_owner.is_elsewhere(settings, connection):
@@ -149,8 +149,7 @@ def _with_obstacles(
     for outlook in due:
         target = target_of(settings, database, outlook.station, log)
         number = ids[outlook.station.endpoint]
-        files = log.files.archived_of(outlook.station.endpoint)
-        kept_by = removable.hindrance(target, target.state, files, number, values[number])
+        kept_by = removable.hindrance(target, number, values[number])
         outlooks.append(
             outlook
             if kept_by is None

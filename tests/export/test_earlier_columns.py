@@ -6,7 +6,7 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.export import earlier_columns
+from flask10x.export import target
 from flask10x.export.append import dry_run, export
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
@@ -26,7 +26,7 @@ CHANGED = "the station's columns have changed"
 @pytest.fixture(autouse=True)
 def _today(monkeypatch: pytest.MonkeyPatch) -> None:
     # 01:00 in Tokyo, the day before in UTC.
-    monkeypatch.setattr(earlier_columns, "now_ms", lambda: 1_795_622_400_000)
+    monkeypatch.setattr(target, "now_ms", lambda: 1_795_622_400_000)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import schema
 from flask10x.database.database import Database
 from flask10x.database.tables import csv_files
-from flask10x.export import append, position, rebuild
+from flask10x.export import append, rebuild, target
 from flask10x.export.append import export
 from flask10x.export.file import CsvFile
 from flask10x.export.verify import verify
@@ -35,7 +35,7 @@ class Died(BaseException):
 
 def dying(commits: int, patch: pytest.MonkeyPatch, module: Any) -> None:
     """Die before the commit that comes after so many."""
-    left, save = [commits], position.save_state
+    left, save = [commits], target.save_state
 
     def die(*arguments: Any, **named: Any) -> None:
         if not left[0]:

@@ -8,7 +8,7 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.export import append, earlier_columns, position
+from flask10x.export import append, target
 from flask10x.export.append import dry_run, export
 from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
@@ -31,7 +31,7 @@ With = Callable[..., Settings]
 
 @pytest.fixture(autouse=True)
 def today(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(earlier_columns, "now_ms", lambda: 1_795_622_400_000)
+    monkeypatch.setattr(target, "now_ms", lambda: 1_795_622_400_000)
 
 
 @pytest.fixture
@@ -399,7 +399,7 @@ def test_an_export_that_dies_while_a_file_is_handed_over(
     export(having(BALCONY_1), database)
     store(database, "balcony", 2)
     store(database, "veranda", 3)
-    veranda, save, saves_left = having(VERANDA), position.save_state, [saved]
+    veranda, save, saves_left = having(VERANDA), target.save_state, [saved]
 
     def die(*arguments: Any, **named: Any) -> None:
         if not saves_left[0]:

@@ -14,9 +14,9 @@ from flask10x.errors import ImportRefused
 from flask10x.export.append import dry_run, export
 from flask10x.export.file import CsvFile
 from flask10x.export.files import Position, State
-from flask10x.export.outcome import FileOutcome, target_of
-from flask10x.export.position import save_state
+from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
+from flask10x.export.target import save_state, target_of
 from flask10x.export.verify import verify
 from flask10x.importing.importer import import_file
 from flask10x.readings.stations import BUILT_IN

@@ -12,10 +12,10 @@ from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
 from flask10x.database.database import Database
 from flask10x.errors import ExportElsewhere
-from flask10x.export import archived, checks, earlier_columns
+from flask10x.export import only_copies
 from flask10x.export.append import export
 from flask10x.export.file import CsvFile, Mark
-from flask10x.export.position import load_state
+from flask10x.export.files import Position, load_files
 from flask10x.export.take_over import take_over
 from flask10x.export.verify import verify
 from flask10x.health.checks import Checks, Facts
@@ -159,7 +159,8 @@ def test_an_export_that_was_stopped_and_goes_on_overwrites_no_newer_position(
     (outcome,) = export(*first, PICO)
     assert outcome.failed
     assert "belong to the host school-2" in outcome.text
-    assert load_state(second[1], NAME).position.last_id == 3  # type: ignore[union-attr]
+    with second[1].reader.begin() as connection:
+        assert load_files(connection).positions[NAME].last_id == 3
     assert not verify(*second, PICO)[0].failed
     assert hosts.lines("school-2") == 3
 
@@ -219,15 +220,15 @@ def test_a_host_that_was_stopped_and_goes_on_renames_no_file(
     station = replace(PICO[0], csv_name="Pico.csv")
     renamed = replace(first[0], stations=Stations((station,)))
     hosts.file("school-1").rename(hosts.file("school-1").with_name("Pico.csv"))
-    looks = checks.find_old_bytes
+    looks = Position.old_bytes
 
     def frozen(*arguments: Any) -> Mark | None:
-        monkeypatch.setattr(earlier_columns, "find_old_bytes", looks)
+        monkeypatch.setattr(Position, "old_bytes", looks)
         with second[1].commit() as connection:
             csv_owner.give(connection, "school-2")
         return looks(*arguments)
 
-    monkeypatch.setattr(earlier_columns, "find_old_bytes", frozen)
+    monkeypatch.setattr(Position, "old_bytes", frozen)
     (outcome,) = export(renamed, first[1], [station])
     assert outcome.failed
     assert "belong to the host school-2" in outcome.text
@@ -271,7 +272,7 @@ def test_a_host_that_has_no_files_names_none(
 
     monkeypatch.setattr(CsvFile, "checksum", frozen)
     with pytest.raises(ExportElsewhere, match="belong to the host school-2"):
-        archived.name(*first, place)
+        only_copies.name_archived(*first, place)
     assert hosts.run("SELECT path FROM csv_files WHERE kind = 'archived'") == [(None,)]
 
 

@@ -10,7 +10,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import station_columns
 from flask10x.database.database import Database
 from flask10x.errors import ExportError
-from flask10x.export import archived, earlier_columns
+from flask10x.export import only_copies, target
 from flask10x.export.append import export
 from flask10x.export.file import CsvFile
 from flask10x.export.rebuild import rebuild
@@ -36,7 +36,7 @@ ALL_MS = FIRST_MS + 90_000
 
 @pytest.fixture(autouse=True)
 def today(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(earlier_columns, "now_ms", lambda: 1_795_622_400_000)
+    monkeypatch.setattr(target, "now_ms", lambda: 1_795_622_400_000)
 
 
 @pytest.fixture(autouse=True)
@@ -248,8 +248,8 @@ def test_an_archived_file_is_named(settings: Settings, database: Database, tmp_p
     exported(settings, database)
     assert removed(settings, database) == 0
     with pytest.raises(ExportError, match="no file that an export has written"):
-        archived.name(settings, database, csv_file(settings))
-    assert archived.name(settings, database, place).position.last_id == 5
+        only_copies.name_archived(settings, database, csv_file(settings))
+    assert only_copies.name_archived(settings, database, place).position.last_id == 5
     assert removed(settings, database) == 6
 
 
@@ -265,7 +265,7 @@ def test_a_changed_archive_is_read_once(
         csv_file(settings).rename(places[-1])
         store(settings, 3 * year + 2)
         exported(settings, database)
-        archived.name(settings, database, places[-1])
+        only_copies.name_archived(settings, database, places[-1])
     content = places[0].read_bytes()
     places[0].write_bytes(content.replace(b"991.5", b"111.5"))
     finish(settings, database)

@@ -28,11 +28,11 @@ from flask10x.database import station_columns
 from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.errors import Flask10xError
-from flask10x.export import append, archived, earlier_columns, position, removable
+from flask10x.export import append, only_copies, removable, target
 from flask10x.export.append import export
 from flask10x.export.files import load_files
-from flask10x.export.outcome import target_of
 from flask10x.export.rebuild import rebuild
+from flask10x.export.target import target_of
 from flask10x.export.verify import verify
 from flask10x.history import days, rollups
 from flask10x.importing.importer import ImportOptions, import_file
@@ -84,7 +84,7 @@ class Files(RuleBasedStateMachine):
         self.removed: list[Row] = []
         self.patches: list[Any] = [
             patch.object(removal, "PIECE_ROWS", 3),
-            patch.object(earlier_columns, "now_ms", lambda: self.day_ms),
+            patch.object(target, "now_ms", lambda: self.day_ms),
             patch("flask10x.export.rows.PAGE_ROWS", 2),
         ]
         for started in self.patches:
@@ -184,11 +184,8 @@ class Files(RuleBasedStateMachine):
             return
         number = min(own)
         target = target_of(self.settings, self.database, self.station)
-        with self.database.reader.begin() as connection:
-            known = load_files(connection)
-        state, files = known.state(target.name), known.archived_of(self.station.endpoint)
         columns = target.rows.columns_with_values([number])[number]
-        hindered = removable.hindrance(target, state, files, number, columns)
+        hindered = removable.hindrance(target, number, columns)
         command = removable.command(target, hindered) if hindered else ""
         if "--rebuild" in command:
             self.rebuild(is_whole="--whole" in command)
@@ -202,7 +199,7 @@ class Files(RuleBasedStateMachine):
 
     @rule(commits=st.integers(min_value=0, max_value=5))
     def export_that_dies(self, commits: int) -> None:
-        left, save = [commits], position.save_state
+        left, save = [commits], target.save_state
 
         def die(*arguments: Any, **named: Any) -> None:
             if not left[0]:
@@ -307,7 +304,7 @@ class Files(RuleBasedStateMachine):
     def name_archived(self) -> None:
         for path in self.files():
             with suppress(Flask10xError):
-                archived.name(self.settings, self.database, path)
+                only_copies.name_archived(self.settings, self.database, path)
 
     @rule(number=NUMBERS)
     def move_here(self, number: int) -> None:
@@ -356,13 +353,10 @@ class Files(RuleBasedStateMachine):
             return
         lines = {line for path in self.files() for line in self.lines_of(path)}
         target = target_of(self.settings, self.database, self.station)
-        with self.database.reader.begin() as connection:
-            known = load_files(connection)
-        state, files = known.state(target.name), known.archived_of(self.station.endpoint)
         for number, row in self.readings().items():
             if lines.isdisjoint(self.possible_lines(row)):
                 columns = target.rows.columns_with_values([number])[number]
-                hindered = removable.hindrance(target, state, files, number, columns)
+                hindered = removable.hindrance(target, number, columns)
                 assert row[0] != self.station.endpoint or hindered, (number, row)
         self.no_mixed_files()
 

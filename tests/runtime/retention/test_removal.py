@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from flask10x.config.settings import Settings
 from flask10x.database import removed
 from flask10x.database.database import Database
-from flask10x.export import archived, removable
+from flask10x.export import only_copies, removable
 from flask10x.export.append import export
 from flask10x.export.rebuild import rebuild
 from flask10x.export.removable import Obstacle
@@ -532,7 +532,7 @@ def test_a_file_that_was_begun_again_has_no_floor(
     assert csv_file(settings).read_bytes() == HEADER + lines(10, 11)
     # Four of them are in the archived file only, and that one has to be seen.
     assert finished.step(old(90)) == Removal(obstacle="archived_gone")
-    archived.name(settings, database, settings.csv_dir / "2025.csv")
+    only_copies.name_archived(settings, database, settings.csv_dir / "2025.csv")
     assert all_steps(finished, old(90)) == 5
     assert csv_file(settings).read_bytes() == HEADER + lines(10, 11)
     proven(settings, database)
