@@ -21,20 +21,12 @@ from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import Flask10xError, StationUnknown
 from flask10x.history import days, rollups
-from flask10x.importing.importer import (
-    ImportOptions,
-    ImportOutcome,
-    ImportPreview,
-    import_file,
-    preview_file,
-)
+from flask10x.importing.importer import ImportOptions, ImportOutcome, import_file
 from flask10x.readings.times import zone_name_of
 from flask10x.system.disk import size
 from flask10x.system.wording import amount
 
 FAILED_STATUS = 1
-# The numbers of rows that a preview has.
-COUNTS = ("new", "present", "rejected", "removed")
 
 
 @translated.command()
@@ -81,7 +73,7 @@ def command(
     config = settings.load()
     check_names("--endpoint", [endpoint] if endpoint else [], config.stations.by_endpoint)
     of_files = _in_zone(config, zone)
-    options = ImportOptions(endpoint, accept_last_line, zone_is_right)
+    options = ImportOptions(endpoint, accept_last_line, zone_is_right, output["dry_run"])
     if output["as_json"] and not output["dry_run"]:
         raise click.UsageError(_("--json goes with --dry-run only"))
     if output["dry_run"]:
@@ -117,11 +109,15 @@ def _preview(
         for file in files:
             try:
                 with progress(file.name, size(file)) as advance:
-                    preview = preview_file(config, database, file, options, advance)
+                    preview = import_file(config, database, file, options, advance)
             except (Flask10xError, OSError, DBAPIError) as error:
                 reason = _reason(error, file)
                 if as_json:
-                    click.echo(json.dumps(_refusal_as_json(file, reason, error)))
+                    refusal: dict[str, object] = {"name": file.name, "refused": reason}
+                    if isinstance(error, StationUnknown):
+                        # Those whose header it has.
+                        refusal["stations"] = error.fitting
+                    click.echo(json.dumps(refusal))
                 statuses.append(_failed(file, reason))
                 continue
             click.echo(json.dumps(_as_json(preview)) if as_json else _in_words(preview, config))
@@ -129,43 +125,38 @@ def _preview(
     return FAILED_STATUS if FAILED_STATUS in statuses else max(statuses)
 
 
-def _as_json(preview: ImportPreview) -> dict[str, object]:
-    names = ["name", "header", "missing", "first_ms", "last_ms", "rows", *COUNTS]
+def _as_json(preview: ImportOutcome) -> dict[str, object]:
+    names = ["name", "header", "missing", "first_ms", "last_ms", "rows"]
     return {
-        "station": preview.station.endpoint,
+        "station": preview.endpoint,
         **{name: getattr(preview, name) for name in names},
+        "new": preview.stored,
+        **{name: getattr(preview, name) for name in ("present", "rejected", "removed")},
         "rejected_name": preview.rejected_path.name if preview.rejected else "",
     }
 
 
-def _refusal_as_json(file: Path, reason: str, error: Exception) -> dict[str, object]:
-    refusal: dict[str, object] = {"name": file.name, "refused": reason}
-    if isinstance(error, StationUnknown):
-        # Those whose header it has.
-        refusal["stations"] = error.fitting
-    return refusal
-
-
-def _in_words(preview: ImportPreview, config: Settings) -> str:
+def _in_words(preview: ImportOutcome, config: Settings) -> str:
     text = _(
         "{file}: {rows} of {station} from {first} to {last} ({zone}); {new} would be stored,"
         " {present} present, {rejected} rejected, {removed} left out"
     )
-    named = {name: getattr(preview, name) for name in COUNTS}
-    first, last = (_local(ms, config) for ms in (preview.first_ms, preview.last_ms))
+    first, last = (
+        "–" if ms is None else f"{datetime.fromtimestamp(ms // 1000, config.zone):%F %T}"
+        for ms in (preview.first_ms, preview.last_ms)
+    )
     return text.format(
         file=preview.name,
         rows=amount(preview.rows, "row"),
-        station=preview.station.endpoint,
+        station=preview.endpoint,
         zone=zone_name_of(config.zone),
         first=first,
         last=last,
-        **named,
+        new=preview.stored,
+        present=preview.present,
+        rejected=preview.rejected,
+        removed=preview.removed,
     )
-
-
-def _local(ms: int | None, config: Settings) -> str:
-    return "–" if ms is None else f"{datetime.fromtimestamp(ms // 1000, config.zone):%F %T}"
 
 
 def _import(config: Settings, database: Database, file: Path, options: ImportOptions) -> int:

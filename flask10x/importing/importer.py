@@ -9,7 +9,6 @@ again.
 """
 
 import sys
-import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
@@ -29,84 +28,26 @@ from flask10x.database.tables import imports, readings
 from flask10x.errors import ImportRefused, StationUnknown
 from flask10x.export import repair_commands, zone
 from flask10x.export.file import CsvFile
-from flask10x.export.files import Position
-from flask10x.export.rows import FileRows, IdSpan, Import, live
+from flask10x.export.rows import IdSpan, Import, live
 from flask10x.export.target import Target, target_of
 from flask10x.importing.old_file import blocks, first_line, same_beginning
 from flask10x.importing.stored_rows import OtherZones, Stored, StoredRows, key_of
 from flask10x.readings import csv_lines, numbers
-from flask10x.readings.csv_lines import Lines, LogRow
+from flask10x.readings.csv_lines import Lines
 from flask10x.readings.legacy_csv import Block, Layout, LegacyReader, header_of
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station, Stations
+from flask10x.system.clock import now_ms
 from flask10x.system.progress import Advance
 from flask10x.system.rejected_rows import RejectedRows
 from flask10x.system.wording import amount
 
-# A file of the export is imported only in the time zone in which it was written.
-#
-# Each of its rows would else become a reading that never existed.
+# Each try waits for WRITE_BUSY_TIMEOUT_MS. A migration or a person in the sqlite3 shell may hold
+# the database longer than a commit does; after a minute it was forgotten.
+TRIES = 50
 
-
-def check_zone(settings: Settings, database: Database, path: Path, station: Station) -> None:
-    """Raise ImportRefused for the station's file of the export in another time zone than this."""
-    exported = settings.csv_dir / station.csv_name
-    if not exported.exists() or not path.samefile(exported):
-        return
-    target = target_of(settings, database, station)
-    position, intent = target.state.position, target.state.intent
-    if target.of_its_station() is not target:
-        return
-    with CsvFile.open(path, write=False) or nullcontext() as file:
-        if file is None:
-            return
-        is_rebuild = intent is not None and intent.import_id is not None
-        if intent and is_rebuild and file.is_whole(intent.length, intent.sha256):
-            # The rebuild was killed before it saved the zone, so that of the position may be
-            # another.
-            line = lines_without_minus_zero(file.line_before(intent.length))
-            rows = _last_rows(target.rows, intent.from_id, intent.to_id)
-            if line not in [Lines(settings.zone).bytes([row]) for row in rows]:
-                raise ImportRefused(_("an export was interrupted; run: flask10x export"))
-        elif position is not None and position.zone is None:
-            _check_unknown_zone(target, file, position)
-        elif other := zone.difference(target, position):
-            raise _in_other_zone(str(other))
-
-
-def _in_other_zone(what: str) -> ImportRefused:
-    text = _("{what}: run the command with the service's settings")
-    return ImportRefused(text.format(what=what))
-
-
-def _check_unknown_zone(target: Target, file: CsvFile, position: Position) -> None:
-    """Raise ImportRefused where the last exported row is in another zone.
-
-    A version before this one has saved such a position for the file of a rebuild that was killed.
-    Anything else in the place of the row says nothing about a zone.
-    """
-    line = file.line_before(position.mark.size_bytes)
-    for row in _last_rows(target.rows, position.first_id, position.last_id):
-        expected = Lines(target.zone).bytes([row])
-        if lines_without_minus_zero(line) == expected:
-            return
-        if csv_lines.in_other_zone(target.station, line, row):
-            text = _(
-                "an exported row of the file is {line}; this command, in the time zone {zone},"
-                " would have written {expected}"
-            )
-            text = text.format(line=repr(line), zone=target.zone_name, expected=repr(expected))
-            raise _in_other_zone(text)
-
-
-def _last_rows(rows: FileRows, first_id: int, last_id: int) -> list[LogRow]:
-    """Return the rows that may be the last one of the file: the last that was received, and of all.
-
-    Of readings with `first_id < id <= last_id`: (id, received_at, values...).
-    """
-    received = list(live(first_id, last_id, rows.all_imports))
-    last = rows.last(received), rows.last([IdSpan(first_id, last_id)])
-    return [row for row in last if row is not None]
+Place = tuple[int, int]
+"""A row's `imports.after_id` and its id; 0 for a row that has none yet."""
 
 
 # Where rows came from: the table `imports`, ranges of ids that an old file already holds.
@@ -125,18 +66,15 @@ class ImportedRanges:
         self._station = station
         self._file = str(path.absolute())
         self._same_bytes = same_bytes
+        is_own = csv_lines.is_name_of(station, path.name)
+        # Those of files of this one's name; or both are files of the station.
         self._earlier = sorted(
-            (each.first_id, each.last_id) for each in earlier if self._is_alike(each.file)
+            (each.first_id, each.last_id)
+            for each in earlier
+            if Path(each.file).name == path.name or (is_own and each.is_from_file_of(station))
         )
         # Key, last_id, after_id and size_bytes of the range that was recorded last.
         self._latest: tuple[int, int, int, int] | None = None
-
-    def _is_alike(self, file: str) -> bool:
-        """Whether that file has this one's name, or both are files of the station."""
-        names = Path(self._file).name, Path(file).name
-        return len(set(names)) == 1 or all(
-            csv_lines.is_name_of(self._station, name) for name in names
-        )
 
     def __contains__(self, row_id: int) -> bool:
         """Whether an earlier import recorded this row."""
@@ -157,7 +95,16 @@ class ImportedRanges:
             longer = update(imports).where(imports.c.id == key)
             connection.execute(longer.values(last_id=last_id))
         else:
-            key = self._insert(connection, ids, after_id, size_bytes)
+            row = insert(imports).values(
+                endpoint=self._station.endpoint,
+                file=self._file,
+                first_id=first_id,
+                last_id=last_id,
+                after_id=after_id,
+                size_bytes=size_bytes,
+                imported_at=now_ms(),
+            )
+            key = connection.execute(row.returning(imports.c.id)).scalar_one()
         self._latest = (key, last_id, after_id, size_bytes)
 
     def _adjoins(self, connection: Connection, before: int, after: int) -> bool:
@@ -168,33 +115,10 @@ class ImportedRanges:
         query = select(readings.c.id).where(between, of_station).limit(1)
         return before < after and connection.execute(query).first() is None
 
-    def _insert(
-        self, connection: Connection, ids: tuple[int, int], after_id: int, size_bytes: int
-    ) -> int:
-        row = insert(imports).values(
-            endpoint=self._station.endpoint,
-            file=self._file,
-            first_id=ids[0],
-            last_id=ids[1],
-            after_id=after_id,
-            size_bytes=size_bytes,
-            imported_at=int(time.time() * 1000),
-        )
-        key: int = connection.execute(row.returning(imports.c.id)).scalar_one()
-        return key
-
-
-# Each try waits for WRITE_BUSY_TIMEOUT_MS. A migration or a person in the sqlite3 shell may hold
-# the database longer than a commit does; after a minute it was forgotten.
-TRIES = 50
-
-Place = tuple[int, int]
-"""A row's `imports.after_id` and its id; 0 for a row that has none yet."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImportOutcome:
-    """The numbers of rows of a file, by what was done with them."""
+    """The numbers of rows of a file, by what was done with them, or would be in a dry run."""
 
     name: str
     stored: int
@@ -207,18 +131,29 @@ class ImportOutcome:
     """Values of -0.0, which the database has as 0.0."""
     rejected_path: Path
     """The file with the rejected rows, when there are any."""
+    endpoint: str = ""
+    """The station of the file."""
+    header: tuple[str, ...] = ()
+    """The columns of the file, in its order."""
     missing: tuple[str, ...]
     """The station's columns that the file does not have; they are NULL in its rows."""
+    first_ms: int | None = None
+    """The earliest time of a row, in UTC epoch milliseconds; None without a row."""
+    last_ms: int | None = None
     place: str = ""
     """Where its new rows belong in the station's CSV file; empty where they are in it."""
 
+    @property
+    def rows(self) -> int:
+        """How many rows the file has."""
+        return self.stored + self.present + self.rejected + self.removed
+
     def __str__(self) -> str:
-        rows = self.stored + self.present + self.rejected + self.removed
         text = _("{file}: {rows} read, {stored} stored, {present} present, {rejected} rejected")
         parts = [
             text.format(
                 file=self.name,
-                rows=amount(rows, "row"),
+                rows=amount(self.rows, "row"),
                 stored=self.stored,
                 present=self.present,
                 rejected=self.rejected,
@@ -243,113 +178,11 @@ class ImportOptions:
     """Whether a last line without an end is a row."""
     zone_is_right: bool = False
     """Whether the rows are stored although each is a stored one in another time zone."""
+    dry_run: bool = False
+    """Whether nothing is stored; rejected rows are written all the same."""
 
 
 BY_NAME = ImportOptions()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ImportPreview:
-    """What an import of a file would do now; the numbers are of rows."""
-
-    name: str
-    station: Station
-    header: tuple[str, ...]
-    """The columns of the file, in its order."""
-    missing: tuple[str, ...]
-    """As in `ImportOutcome`."""
-    first_ms: int | None
-    """The earliest time of a row, in UTC epoch milliseconds; None without a row."""
-    last_ms: int | None
-    new: int
-    """Rows that would be stored."""
-    present: int
-    rejected: int
-    removed: int
-    rejected_path: Path
-
-    @property
-    def rows(self) -> int:
-        """How many rows the file has."""
-        return self.new + self.present + self.rejected + self.removed
-
-
-def preview_file(
-    settings: Settings,
-    database: Database,
-    path: Path,
-    options: ImportOptions = BY_NAME,
-    advance: Advance = lambda _: None,
-) -> ImportPreview:
-    """Return what `import_file` would do; nothing is stored, but rejected rows are written.
-
-    Raises what `import_file` raises.
-    """
-    file = _OldFile(settings, path, options)
-    running = _Import(settings, database, path, file.layout, options)
-    new = present = 0
-    first_ms: int | None = None
-    last_ms: int | None = None
-    check_zone(settings, database, path, file.layout.station)
-    with RejectedRows(path, settings.csv_dir) as rejected:
-        for block, start, end in file.blocks(rejected, advance, running.same_bytes):
-            if not block.rows:
-                continue
-            count = running.count_new(block, start, end)
-            new, present = new + count, present + len(block.rows) - count
-            times = [row[1] for row in block.rows]
-            first_ms = min(times) if first_ms is None else min(first_ms, *times)
-            last_ms = max(times) if last_ms is None else max(last_ms, *times)
-    return ImportPreview(
-        name=path.name,
-        station=file.layout.station,
-        header=file.layout.header,
-        missing=file.layout.missing,
-        first_ms=first_ms,
-        last_ms=last_ms,
-        new=new,
-        present=present - running.left_out,
-        rejected=rejected.count,
-        removed=running.left_out,
-        rejected_path=rejected.path,
-    )
-
-
-class _OldFile:
-    """A file whose header has been read."""
-
-    def __init__(self, settings: Settings, path: Path, options: ImportOptions) -> None:
-        """Raises ImportRefused when this is no file of a station, and OSError."""
-        if not path.is_file():
-            raise ImportRefused(
-                _("it is no regular file") if path.exists() else _("there is no such file")
-            )
-        header = first_line(path)
-        columns = header_of(header)
-        station = _station(settings.stations, path.name, columns, options.endpoint)
-        self.layout = Layout(station, columns)
-        self._path, self._begin = path, len(header)
-        self._reader = LegacyReader(self.layout, settings.zone)
-        self._accept_last_line = options.accept_last_line
-
-    def blocks(
-        self, rejected: RejectedRows, advance: Advance, same_bytes: int
-    ) -> Iterator[tuple[Block, int, int]]:
-        """Yield its blocks with the offsets at which they begin and end; write the rejected rows.
-
-        One of them ends at `same_bytes`. A block is done when the next one is asked for.
-        """
-        start = self._begin
-        advance(start)
-        same = max(start, same_bytes)
-        of_both, of_this = blocks(self._path, start, same), blocks(self._path, same)
-        for end, text_bytes in chain(of_both, of_this):
-            is_torn = self._accept_last_line and not text_bytes.endswith(b"\n")
-            block = self._reader.read(text_bytes + b"\n" if is_torn else text_bytes)
-            rejected.write(block.rejections)
-            yield block, start, end
-            advance(end - start)
-            start = end
 
 
 def import_file(
@@ -367,17 +200,32 @@ def import_file(
     Raises ImportRefused when this is no file of the station, and OSError, LockTimeout or
     sqlalchemy.exc.DBAPIError; what was stored before stays, and the next run goes on from there.
     """
-    file = _OldFile(settings, path, options)
-    layout = file.layout
-    check_zone(settings, database, path, layout.station)
-    running = _Import(settings, database, path, layout, options)
+    running = _Import(settings, database, path, options)
+    layout, station = running.layout, running.station
     stored = present = elsewhere = minus_zeros = 0
+    spans = list[tuple[int, int]]()
     with RejectedRows(path, settings.csv_dir) as rejected:
-        for block, start, end in file.blocks(rejected, advance, running.same_bytes):
-            new = running.store(block, start, end) if block.rows else 0
+        for block, start, end in running.blocks(rejected, advance):
+            if not block.rows:
+                continue
+            new = running.store(block, start, end)
             stored, present = stored + new, present + len(block.rows) - new
             elsewhere += new if end > running.same_bytes else 0
             minus_zeros += block.minus_zeros
+            times = [row[1] for row in block.rows]
+            spans.append((min(times), max(times)))
+    place = ""
+    if elsewhere:
+        # The station's CSV file does not have them.
+        if not csv_lines.is_name_of(station, path.name):
+            text = _("the next export appends {rows} to {file}")
+        elif path.name == station.csv_name:
+            text = _("{file} lacks {rows} of it: {command} writes each at its place")
+        else:
+            text = _("{file} does not get {rows} of this archived file")
+        own = settings.csv_dir / station.csv_name
+        command = repair_commands.rebuild(own)
+        place = text.format(rows=amount(elsewhere, "row"), file=own, command=command)
     return ImportOutcome(
         name=path.name,
         stored=stored,
@@ -386,22 +234,13 @@ def import_file(
         removed=running.left_out,
         minus_zeros=minus_zeros,
         rejected_path=rejected.path,
+        endpoint=station.endpoint,
+        header=layout.header,
         missing=layout.missing,
-        place=_place(layout.station, path, settings.csv_dir, elsewhere) if elsewhere else "",
+        first_ms=min((first for first, _last in spans), default=None),
+        last_ms=max((last for _first, last in spans), default=None),
+        place=place,
     )
-
-
-def _place(station: Station, path: Path, csv_dir: Path, rows: int) -> str:
-    """Say where so many new rows of the file belong, which the station's CSV file does not have."""
-    if not csv_lines.is_name_of(station, path.name):
-        text = _("the next export appends {rows} to {file}")
-    elif path.name == station.csv_name:
-        text = _("{file} lacks {rows} of it: {command} writes each at its place")
-    else:
-        text = _("{file} does not get {rows} of this archived file")
-    own = csv_dir / station.csv_name
-    command = repair_commands.rebuild(own)
-    return text.format(rows=amount(rows, "row"), file=own, command=command)
 
 
 def _station(
@@ -423,58 +262,93 @@ def _station(
     return station
 
 
+def _check_zone(target: Target, path: Path) -> None:
+    """Raise ImportRefused for the station's file of the export in another time zone than this.
+
+    Each of its rows would else become a reading that never existed.
+    """
+    position, intent = target.state.position, target.state.intent
+    with CsvFile.open(target.path, write=False) or nullcontext() as file:
+        is_own = file is not None and path.samefile(target.path)
+        if file is None or not is_own or target.of_its_station() is not target:
+            return
+        is_rebuild = intent is not None and intent.import_id is not None
+        if intent and is_rebuild and file.is_whole(intent.length, intent.sha256):
+            # The rebuild was killed before it saved the zone, so that of the position may be
+            # another. Its last row is the last that was received, or the last of all.
+            line = lines_without_minus_zero(file.line_before(intent.length))
+            received = [*live(intent.from_id, intent.to_id, target.rows.all_imports)]
+            spans = received, [IdSpan(intent.from_id, intent.to_id)]
+            last = [row for row in map(target.rows.last, spans) if row is not None]
+            if line not in [Lines(target.zone).bytes([row]) for row in last]:
+                raise ImportRefused(_("an export was interrupted; run: flask10x export"))
+        elif other := zone.difference(target, position):
+            text = _("{what}: run the command with the service's settings")
+            raise ImportRefused(text.format(what=other))
+
+
 class _Import:
-    """The transactions of a file's import."""
+    """A file that is imported, and the transactions of its import."""
 
     def __init__(
-        self,
-        settings: Settings,
-        database: Database,
-        path: Path,
-        layout: Layout,
-        options: ImportOptions,
+        self, settings: Settings, database: Database, path: Path, options: ImportOptions
     ) -> None:
-        self._database = database
-        self._station = layout.station
+        """Raises ImportRefused when this is no file of a station, and OSError."""
+        if not path.is_file():
+            raise ImportRefused(
+                _("it is no regular file") if path.exists() else _("there is no such file")
+            )
+        header = first_line(path)
+        columns = header_of(header)
+        self.station = station = _station(settings.stations, path.name, columns, options.endpoint)
+        self.layout = layout = Layout(station, columns)
+        target = target_of(settings, database, station)
+        rows = target.rows
+        _check_zone(target, path)
+        self._path, self._options, self._database = path, options, database
+        self._begin = len(header)
+        self._reader = LegacyReader(layout, settings.zone)
         self._stored_rows = StoredRows(settings.zone, database, path, layout)
         self._after_id = 0
         self.left_out = 0
         """Rows so far that may be readings that were removed."""
-        rows = FileRows(database, layout.station)
-        own = settings.csv_dir / layout.station.csv_name
         self.same_bytes = 0
         """How many bytes the station's file begins with that are those of this one."""
-        if own.is_file() and path.name == own.name:
-            self.same_bytes = same_beginning(path, own)
-        self._imported_ranges = ImportedRanges(
-            rows.all_imports, layout.station, path, self.same_bytes
-        )
+        if target.path.is_file() and path.name == target.path.name:
+            self.same_bytes = same_beginning(path, target.path)
+        self._ranges = ImportedRanges(rows.all_imports, station, path, self.same_bytes)
         # The last id that the export has brought into the file of this name or one before. It never
         # writes a file of another name, for which nothing is needed about stored rows.
-        is_own = csv_lines.is_name_of(layout.station, path.name)
-        self._exported = rows.exported_to if is_own else sys.maxsize
+        is_own = csv_lines.is_name_of(station, path.name)
+        exported = rows.log.files.last_id(station.endpoint, station.csv_name)
+        self._exported = exported if is_own else sys.maxsize
         self._removed_ms = rows.removed.last_ms
         self._other_zones: OtherZones | None = None
         if not options.zone_is_right:
             self._other_zones = OtherZones(settings.zone, database, path, layout, self._removed_ms)
+
+    def blocks(self, rejected: RejectedRows, advance: Advance) -> Iterator[tuple[Block, int, int]]:
+        """Yield the blocks with the offsets at which they begin and end; write the rejected rows.
+
+        One of them ends at `same_bytes`. A block is done when the next one is asked for.
+        """
+        start = self._begin
+        advance(start)
+        same = max(start, self.same_bytes)
+        of_both, of_this = blocks(self._path, start, same), blocks(self._path, same)
+        for end, text_bytes in chain(of_both, of_this):
+            is_torn = self._options.accept_last_line and not text_bytes.endswith(b"\n")
+            block = self._reader.read(text_bytes + b"\n" if is_torn else text_bytes)
+            rejected.write(block.rejections)
+            yield block, start, end
+            advance(end - start)
+            start = end
 
     def store(self, block: Block, start: int, end: int) -> int:
         """Insert the rows of the block that are not stored yet; return their number.
 
         `start` and `end` are the offsets of the block.
         """
-        new, places = self._looked_up(block, start, end)
-        if places:
-            self._database.commit_change(lambda c: self._insert(c, new, places, end), TRIES)
-        return len(new)
-
-    def count_new(self, block: Block, start: int, end: int) -> int:
-        """Return how many rows `store` would insert; nothing is written."""
-        new, _places = self._looked_up(block, start, end)
-        return len(new)
-
-    def _looked_up(self, block: Block, start: int, end: int) -> tuple[list[InsertRow], list[Place]]:
-        """Return the rows that are not stored yet, and the places of all that the export needs."""
         if stored := self._stored_rows.like(block, start, end):
             new, places = self._compared(block, stored)
         else:
@@ -484,7 +358,9 @@ class _Import:
             # They are the first of the file that are not stored yet.
             self._other_zones.check(start)
             self._other_zones = None
-        return new, places
+        if places and not self._options.dry_run:
+            self._database.commit_change(lambda c: self._insert(c, new, places, end), TRIES)
+        return len(new)
 
     def _compared(self, block: Block, stored: Stored) -> tuple[list[InsertRow], list[Place]]:
         """Return the block's new rows, and the places of all rows that the export needs."""
@@ -492,14 +368,13 @@ class _Import:
         places: list[Place] = []
         for row in block.rows:
             ids = stored.get(key_of(block, row))
-            if not ids and self._is_removed(row):
-                continue
             if not ids:
-                new.append(row)
-                places.append((self._after_id, 0))
+                if not self._is_removed(row):
+                    new.append(row)
+                    places.append((self._after_id, 0))
                 continue
             row_id = ids.pop(0)
-            if row_id in self._imported_ranges:
+            if row_id in self._ranges:
                 continue
             if row_id > self._exported:
                 places.append((self._after_id, row_id))
@@ -508,7 +383,7 @@ class _Import:
         return new, places
 
     def _is_removed(self, row: InsertRow) -> bool:
-        """Whether the row may be a reading that was removed; counts it then."""
+        """Check whether the row may be a reading that was removed; counts it then."""
         is_removed = self._removed_ms is not None and row[1] <= self._removed_ms
         self.left_out += is_removed
         return is_removed
@@ -518,12 +393,12 @@ class _Import:
     ) -> None:
         """Insert these rows, and record what the file holds up to the offset `end`."""
         if rows:
-            insert_station_rows(connection, self._station, rows)
+            insert_station_rows(connection, self.station, rows)
         # Only now: ids that were inserted by hand were passed over.
         next_id = last_id(connection) - len(rows) + 1
         for (after_id, row_id), group in groupby(places):
             count = len(list(group))
             first_id = row_id or next_id
-            self._imported_ranges.add(connection, (first_id, first_id + count - 1), after_id, end)
+            self._ranges.add(connection, (first_id, first_id + count - 1), after_id, end)
             if not row_id:
                 next_id += count

@@ -264,28 +264,6 @@ def test_the_next_export_recognises_an_unknown_zone(
     assert exports_row(settings)[0][-3:] == ("Asia/Tokyo", FIRST_MS + 1123, "2025-08-24 10:46:41")
 
 
-def test_an_import_in_another_zone_is_refused_while_the_zone_is_unknown(
-    settings: Settings, make_settings: MakeSettings, database: Database
-) -> None:
-    store(settings, 0, 1)
-    exported_to(settings, database, HEADER + lines(0, 1), 2)
-    put(settings, HEADER + lines(0, 1, 2))
-    path = csv_file(settings)
-    with pytest.raises(ImportRefused, match=r"an exported row of the file is .* settings$"):
-        import_file(make_settings(TIMEZONE="UTC"), database, path)
-    outcome = import_file(settings, database, path)
-    assert (outcome.stored, outcome.present) == (1, 2)
-
-
-def test_another_line_in_the_place_of_an_exported_row_says_nothing_about_a_zone(
-    settings: Settings, make_settings: MakeSettings, database: Database
-) -> None:
-    store(settings, 0, 1)
-    exported_to(settings, database, HEADER + lines(0, 1), 2)
-    put(settings, HEADER + lines(0, 5))
-    assert import_file(make_settings(TIMEZONE="UTC"), database, csv_file(settings)).stored == 2
-
-
 def test_a_file_without_exported_rows_takes_the_zone_of_the_next_export(
     settings: Settings, database: Database, export_in: In
 ) -> None:

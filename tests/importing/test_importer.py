@@ -421,12 +421,12 @@ def test_a_preview_says_what_the_import_does_and_stores_nothing(
     lines += ["2025-08-24 10:46:40,1.0,2.0", "2025-08-24 10:45:40,5.0,2.0"]
     run(settings, database, write(path, lines[0]))
     write(path, *lines)
-    preview = importer.preview_file(settings, database, path)
+    preview = importer.import_file(settings, database, path, importer.ImportOptions(dry_run=True))
     assert len(stored(database)) == 1
-    assert (preview.new, preview.present, preview.rejected) == (3, 1, 1)
-    assert (preview.rows, preview.station.endpoint, preview.missing) == (5, "data", ())
+    assert (preview.stored, preview.present, preview.rejected) == (3, 1, 1)
+    assert (preview.rows, preview.endpoint, preview.missing) == (5, "data", ())
     assert (preview.first_ms, preview.last_ms) == (AT - 60_000, AT + 60_000)
     assert preview.rejected_path.read_text().count("\n") == 2
     assert run(settings, database, path) == (3, 1, 1)
-    again = importer.preview_file(settings, database, path)
-    assert (again.new, again.present) == (0, 4)
+    again = importer.import_file(settings, database, path, importer.ImportOptions(dry_run=True))
+    assert (again.stored, again.present) == (0, 4)

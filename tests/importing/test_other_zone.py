@@ -11,7 +11,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.errors import ImportRefused
 from flask10x.export.append import export
-from flask10x.importing.importer import ImportOptions, preview_file
+from flask10x.importing.importer import ImportOptions, import_file
 from tests.conftest import MakeSettings
 from tests.support.csv_folder import (
     FIRST_MS,
@@ -26,6 +26,7 @@ from tests.support.csv_folder import (
 from tests.support.old_files import run, stored, write
 from tests.support.rows import execute
 
+DRY_RUN = ImportOptions(dry_run=True)
 TOKYO, BERLIN = ZoneInfo("Asia/Tokyo"), ZoneInfo("Europe/Berlin")
 REFUSED = (
     "the file was written in the time zone {zone}, this command runs in UTC: {there} there is"
@@ -48,7 +49,7 @@ def refusal(settings: Settings, database: Database, path: Path, endpoint: str = 
         run(settings, database, path, endpoint=endpoint)
     reason = str(caught.value)
     with pytest.raises(ImportRefused) as caught:
-        preview_file(settings, database, path)
+        import_file(settings, database, path, DRY_RUN)
     assert str(caught.value) == reason
     assert stored(database) == before
     return reason
@@ -165,7 +166,8 @@ def test_who_knows_better_stores_the_rows(
     path = settings.data_dir / "PicodataX-until-2025-08-24.csv"
     path.write_bytes(HEADER + lines(*range(20)))
     assert "--zone-is-right" in refusal(utc, database, path)
-    assert preview_file(utc, database, path, ImportOptions(zone_is_right=True)).new == 20
+    right = ImportOptions(zone_is_right=True, dry_run=True)
+    assert import_file(utc, database, path, right).stored == 20
     assert run(utc, database, path, zone_is_right=True) == (20, 0, 0)
 
 
@@ -194,7 +196,7 @@ def test_few_other_readings_of_a_quiet_room_are_imported(
             ]
             path = write(settings.data_dir / NAME, *rows)
             try:
-                assert preview_file(settings, database, path).new == count
+                assert import_file(settings, database, path, DRY_RUN).stored == count
             except ImportRefused:
                 refused += 1
     assert refused == 0
