@@ -1,6 +1,6 @@
 """The words of the checks: what is wrong, what becomes of it, and what people can do.
 
-`web/pages/status/commands.py` has the lines for a shell that belong to a remedy, by its name.
+`web/shell.py` has the lines for a shell that belong to a remedy, by its name.
 """
 
 from typing import NamedTuple
