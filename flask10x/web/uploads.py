@@ -5,7 +5,6 @@ development, the view reads it. Who may send and how much is known by the head, 
 the body is read, and the token of the form comes before the files.
 """
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -55,8 +54,8 @@ class Upload:
         self._decoder = MultipartDecoder(boundary.encode(), BUFFER_MAX_BYTES, max_parts=PARTS_MAX)
         self.fields: dict[str, str] = {}
         self.refusal: UploadRefused | OSError | None = None
-        self._field: tuple[str, bytearray] | None = None
-        self._file: NewFile | None = None
+        self._part: NewFile | bytearray | None = None
+        self._name = ""
         self._count = 0
 
     def feed(self, data: bytes | None) -> bool:
@@ -88,48 +87,41 @@ class Upload:
     def _take(self, event: Event) -> None:
         match event:
             case Field(name=name):
-                self._field = (name or "", bytearray())
-            case File(filename=filename):
-                self._begin_file(filename)
+                self._part, self._name = bytearray(), name
+            case File(filename=name):
+                self._part = self._new_file(name)
             case Data(data=data, more_data=is_more):
-                self._take_data(data, is_more=is_more)
+                if isinstance(self._part, NewFile):
+                    self._part.write(data)
+                    if not is_more:
+                        self._part.close()
+                elif self._part is not None:
+                    self._part += data
+                    if len(self._part) > FIELD_MAX_BYTES:
+                        raise ValueError(self._name)
+                    self.fields[self._name] = self._part.decode(errors="replace")
+                if not is_more:
+                    self._part = None
 
-    def _begin_file(self, name: str) -> None:
-        if not administrators.is_equal(
-            self.fields.get(administrators.TOKEN_FIELD, ""), self._token
-        ):
+    def _new_file(self, name: str) -> NewFile | None:
+        token = self.fields.get(administrators.TOKEN_FIELD, "")
+        if not administrators.is_equal(token, self._token):
             raise UploadRefused(403, self._t("This browser is not an administrator's."))
-        self._field = None
         # A browser sends an empty file without a name where none was chosen.
         if not name:
-            return
+            return None
         # Only now, as it removes the files of before.
         if not self._count and not self._uploads.begin():
             raise UploadRefused(409, self._t("Something else is running; wait until it is done."))
-        self._file = self._uploads.new_file(self._count, name)
         self._count += 1
-
-    def _take_data(self, data: bytes, *, is_more: bool) -> None:
-        if self._file is not None:
-            self._file.write(data)
-            if not is_more:
-                self._file.close()
-                self._file = None
-        elif self._field is not None:
-            name, value = self._field
-            value += data
-            if len(value) > FIELD_MAX_BYTES:
-                raise ValueError(name)
-            if not is_more:
-                self.fields[name] = value.decode(errors="replace")
-                self._field = None
+        return self._uploads.new_file(self._count - 1, name)
 
     def _give_up(self, error: UploadRefused | OSError) -> None:
         self.refusal = self.refusal or error
-        if self._file is not None:
-            with suppress(OSError):
-                self._file.close()
-            self._file = None
+        with suppress(OSError):
+            if isinstance(self._part, NewFile):
+                self._part.close()
+        self._part = None
         with suppress(OSError):
             if self._count:
                 self._uploads.discard()
@@ -158,39 +150,31 @@ def _begun() -> Upload:
     boundary = request.mimetype_params.get("boundary", "")
     if request.mimetype != "multipart/form-data" or not boundary.isascii() or not boundary:
         raise UploadRefused(400, t("The browser sent something else than a form with files."))
-    _check_length(request.content_length, t)
-    data_dir = context.store().settings.data_dir
+    length, data_dir = request.content_length, context.store().settings.data_dir
+    if length is None:
+        raise UploadRefused(411, t("The browser did not say how long the file is."))
+    if length > UPLOAD_MAX_BYTES + FRAME_MAX_BYTES:
+        text = t(
+            "The files have {size}; at most {limit} can be sent at once. Copy larger ones to"
+            " the machine, and use the command for them.",
+            size=size(length),
+            limit=size(UPLOAD_MAX_BYTES),
+        )
+        raise UploadRefused(413, text)
+    free = disk.free_bytes(data_dir)
+    if length + disk.SPARE_BYTES > free:
+        text = t(
+            "The files have {size}, but only {free} are free on the card, of which the"
+            " service needs {spare} itself.",
+            size=size(length),
+            free=size(free),
+            spare=size(disk.SPARE_BYTES),
+        )
+        raise UploadRefused(413, text)
     uploads = Uploads(data_dir)
     if Background(data_dir).is_running or uploads.is_receiving:
         raise UploadRefused(409, t("Something else is running; wait until it is done."))
     return Upload(uploads, boundary, administrators.form_token(), t)
-
-
-def _check_length(length: int | None, t: Translation) -> None:
-    if length is None:
-        raise UploadRefused(411, t("The browser did not say how long the file is."))
-    if length > UPLOAD_MAX_BYTES + FRAME_MAX_BYTES:
-        raise UploadRefused(
-            413,
-            t(
-                "The files have {size}; at most {limit} can be sent at once. Copy larger ones to"
-                " the machine, and use the command for them.",
-                size=size(length),
-                limit=size(UPLOAD_MAX_BYTES),
-            ),
-        )
-    free = disk.free_bytes(context.store().settings.data_dir)
-    if length + disk.SPARE_BYTES > free:
-        raise UploadRefused(
-            413,
-            t(
-                "The files have {size}, but only {free} are free on the card, of which the"
-                " service needs {spare} itself.",
-                size=size(length),
-                free=size(free),
-                spare=size(disk.SPARE_BYTES),
-            ),
-        )
 
 
 def received() -> Upload:
@@ -201,19 +185,15 @@ def received() -> Upload:
     upload = request.environ.get(UPLOAD)
     if upload is None:
         upload = _begun()
-        _read(upload, request.stream.read)
+        while (data := request.stream.read(PIECE_BYTES)) and upload.feed(data):
+            pass
+        upload.finish()
     if isinstance(upload, Exception):
         raise upload
     result: Upload = upload
     if result.refusal is not None:
         raise result.refusal
     return result
-
-
-def _read(upload: Upload, read: Callable[[int], bytes]) -> None:
-    while (data := read(PIECE_BYTES)) and upload.feed(data):
-        pass
-    upload.finish()
 
 
 def is_upload(environ: "WSGIEnvironment") -> bool:
