@@ -24,7 +24,7 @@ from flask10x.config.alerts.rules import (
 from flask10x.config.readers import SCHEMAS, any_case
 from flask10x.config.station_file import MAX_BANDS, MAX_FAULTS, MAX_MEASUREMENTS, MAX_STATIONS
 from flask10x.config.toml import Key
-from flask10x.readings.stations import BUILT_IN, Station
+from flask10x.readings.stations import BUILT_IN
 
 Schema = dict[str, Any]
 # A measurement of a built-in station, and one that a file adds.
@@ -65,7 +65,12 @@ def _settings(names: Iterable[str]) -> Schema:
 
 def stations() -> Schema:
     """Of the file of stations."""
-    built_in = {station.endpoint: _built_in(station) for station in BUILT_IN.all}
+    built_in = {
+        station.endpoint: _station(
+            _measurements({m.column: _part(KNOWN) for m in station.measurements})
+        )
+        for station in BUILT_IN.all
+    }
     new = _station(_measurements({}), needed=["measurements"])
     new["properties"]["measurements"]["minProperties"] = 1
     taken = "|".join(sorted(keys.RESERVED_ENDPOINTS))
@@ -74,11 +79,6 @@ def stations() -> Schema:
     needed = [key.name for key in keys.MEASUREMENT_KEYS if key.needed]
     parts = {KNOWN: _measurement([]), NEW: _measurement(needed)}
     return _table({"stations": of_stations}) | {"$defs": parts}
-
-
-def _built_in(station: Station) -> Schema:
-    known = {measurement.column: _part(KNOWN) for measurement in station.measurements}
-    return _station(_measurements(known))
 
 
 def _station(measurements: Schema, needed: Iterable[str] = ()) -> Schema:

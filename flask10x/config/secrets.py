@@ -22,26 +22,22 @@ SECRET_MAX_BYTES = 100_000
 OTHERS = stat.S_IROTH | stat.S_IWOTH
 
 
-def _secret_path(place: str, named: str) -> Path:
-    if not named.startswith(CREDENTIAL):
-        return Path(named)
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    if not folder:
-        text = _("{place}: systemd gave no credentials; LoadCredential= belongs into the unit")
-        raise SettingsError(text.format(place=place))
-    return Path(folder) / named.removeprefix(CREDENTIAL)
-
-
 def read_secret(place: str, named: str) -> bytes:
     """The content of the file that a setting names; `place` is how messages name the setting.
 
     Raises SettingsError when this user can't read it, and when others can.
     """
-    path = _secret_path(place, named)
+    path = Path(named)
+    if named.startswith(CREDENTIAL):
+        folder = os.environ.get("CREDENTIALS_DIRECTORY")
+        if not folder:
+            text = _("{place}: systemd gave no credentials; LoadCredential= belongs into the unit")
+            raise SettingsError(text.format(place=place))
+        path = Path(folder) / named.removeprefix(CREDENTIAL)
     try:
         with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            text = file.read(SECRET_MAX_BYTES + 1)
+            content = file.read(SECRET_MAX_BYTES + 1)
     except OSError as error:
         reason = _("{place}: user {user} cannot read it: {reason}")
         reason = reason.format(place=place, user=process_user(), reason=error)
@@ -49,10 +45,10 @@ def read_secret(place: str, named: str) -> bytes:
     if mode & OTHERS:
         reason = _("{place}: everybody may read or write it: chmod o= {path}")
         raise SettingsError(reason.format(place=place, path=path))
-    if len(text) > SECRET_MAX_BYTES:
+    if len(content) > SECRET_MAX_BYTES:
         reason = _("{place}: it has more than {n} bytes")
         raise SettingsError(reason.format(place=place, n=SECRET_MAX_BYTES))
-    return text
+    return content
 
 
 # Tokens for writing and for reading (docs/en/explanation/security.md).

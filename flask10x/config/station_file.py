@@ -1,10 +1,10 @@
 """`stations.toml`: the stations that the operator has added, and every mistake in the file."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from flask10x.config import toml
 from flask10x.config.readers import WrongEntry, nearly
@@ -86,18 +86,15 @@ def _path_mistakes(path: KeyPath, measurements: Collection[Measurement]) -> Iter
     owners: dict[str, str] = {}
     for measurement in measurements:
         for name in (measurement.path, *measurement.aliases):
-            overlapping = (other for other in owners if _overlap(other, name))
-            if (other := next(overlapping, None)) is not None:
-                key = "path" if name == measurement.path else "aliases"
-                text = _("{name} is taken by {other}").format(name=name, other=owners[other])
-                yield Mistake((*path, measurement.column, key), text)
+            for other, column in owners.items():
+                if f"{other}.".startswith(f"{name}.") or f"{name}.".startswith(f"{other}."):
+                    key = "path" if name == measurement.path else "aliases"
+                    text = _("{name} is taken by {other}").format(name=name, other=column)
+                    yield Mistake((*path, measurement.column, key), text)
+                    break
             owners[name] = measurement.column
     aliases = (((m.column,), name) for m in measurements for name in m.partial_aliases)
     yield from _repeated(path, "partial_aliases", aliases)
-
-
-def _overlap(path: str, other: str) -> bool:
-    return f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}.")
 
 
 def _repeated(path: KeyPath, key: str, pairs: Iterable[tuple[KeyPath, Any]]) -> Iterator[Mistake]:
@@ -143,7 +140,6 @@ LINE_BYTES = 1664
 FAULTS_EXAMPLE = '[{ value = -127, sensor = "DS18B20" }]'
 BANDS_EXAMPLE = '[{ above = 1000, label = "Air the room" }]'
 TOP = "stations"
-T = TypeVar("T")
 
 
 class StationTables(Tables):
@@ -238,55 +234,47 @@ class StationTables(Tables):
         return measurement
 
     def _faults(self, path: KeyPath, raw: Any) -> tuple[Fault, ...]:
-        faults = self._list(path, raw, self._fault, (FAULTS_EXAMPLE, MAX_FAULTS))
+        faults = []
+        for place, table in self._list(path, raw, FAULTS_EXAMPLE, MAX_FAULTS):
+            if (values := self.fields(place, table, FAULT_KEYS)) is None:
+                continue
+            usual_kept = FAULT_CODES.get(values.get("code", ""), False)
+            is_kept = values.setdefault("warning_only", usual_kept)
+            code = values.setdefault("code", "fault_value_kept" if is_kept else "fault_value")
+            if FAULT_CODES[code] != is_kept:
+                text = _("{code} goes with warning_only = {value}")
+                written = str(FAULT_CODES[code]).lower()
+                self.wrong((*place, "reason"), text.format(code=code, value=written))
+            faults.append(Fault(**values))
         for value, number in Counter(fault.value for fault in faults).items():
             if number > 1:
                 self.wrong(path, _("{value} is there twice").format(value=value))
-        return faults
-
-    def _fault(self, path: KeyPath, raw: Any) -> Fault | None:
-        values = self.fields(path, raw, FAULT_KEYS)
-        if values is None:
-            return None
-        is_kept = values.setdefault("warning_only", FAULT_CODES.get(values.get("code", ""), False))
-        code = values.setdefault("code", "fault_value_kept" if is_kept else "fault_value")
-        if FAULT_CODES[code] != is_kept:
-            text = _("{code} goes with warning_only = {value}")
-            value = str(FAULT_CODES[code]).lower()
-            self.wrong((*path, "reason"), text.format(code=code, value=value))
-        return Fault(**values)
+        return tuple(faults)
 
     def _bands(self, path: KeyPath, raw: Any) -> tuple[Band, ...]:
-        bands = self._list(path, raw, self._band, (BANDS_EXAMPLE, MAX_BANDS))
+        bands = []
+        for place, table in self._list(path, raw, BANDS_EXAMPLE, MAX_BANDS):
+            values = self.fields(place, table, BAND_KEYS)
+            if isinstance(table, dict) and ("above" in table) == ("below" in table):
+                self.wrong(place, _("one of above and below is needed"))
+            elif values is not None:
+                bands.append(Band(**values))
         for key in ("above", "below"):
             for value, number in Counter(getattr(band, key) for band in bands).items():
                 if value is not None and number > 1:
                     text = _("{key} = {value} is there twice")
                     self.wrong(path, text.format(key=key, value=value))
-        return bands
-
-    def _band(self, path: KeyPath, raw: Any) -> Band | None:
-        values = self.fields(path, raw, BAND_KEYS)
-        if isinstance(raw, dict) and ("above" in raw) == ("below" in raw):
-            self.wrong(path, _("one of above and below is needed"))
-            return None
-        return None if values is None else Band(**values)
+        return tuple(bands)
 
     def _list(
-        self,
-        path: KeyPath,
-        raw: Any,
-        make: Callable[[KeyPath, Any], T | None],
-        example: tuple[str, int],
-    ) -> tuple[T, ...]:
-        """What `make` returns of the tables of a list; `example`: such a list and its longest."""
-        if not isinstance(raw, list) or len(raw) > example[1]:
-            needed = _("a list such as {example} is needed, of {n} at most")
-            needed = needed.format(example=example[0], n=example[1])
-            self.wrong(path, str(WrongEntry(raw, needed)))
-            return ()
-        results = [make((*path, number), inner) for number, inner in enumerate(raw)]
-        return tuple(result for result in results if result is not None)
+        self, path: KeyPath, raw: Any, example: str, most: int
+    ) -> Iterator[tuple[KeyPath, Any]]:
+        """Yield the path and the table of each entry of a list."""
+        if isinstance(raw, list) and len(raw) <= most:
+            yield from (((*path, number), table) for number, table in enumerate(raw))
+            return
+        needed = _("a list such as {example} is needed, of {n} at most")
+        self.wrong(path, str(WrongEntry(raw, needed.format(example=example, n=most))))
 
 
 # The built-in stations are always there; an entry for one changes only the keys that it has.
@@ -330,7 +318,7 @@ def formula_headings(stations: Stations) -> list[str]:
 
 
 def mistakes(content: bytes, path: Path) -> list[Mistake]:
-    """What is wrong with a file with these bytes; raises StationsError when it is no TOML."""
+    """Return what is wrong with a file with these bytes; raises StationsError if it is no TOML."""
     tables = StationTables()
     tables.stations(Document(content, path, StationsError).data, str(path))
     return tables.mistakes

@@ -34,9 +34,12 @@ def entry(station: Station) -> str:
     former_measurements = {m.column: m for m in former.measurements} if former else {}
     for measurement in station.measurements:
         lines += ["", f"[stations.{station.endpoint}.measurements.{measurement.column}]"]
-        lines += _lines(MEASUREMENT_KEYS, measurement, former_measurements.get(measurement.column))
-        lines += _fault_lines(measurement, former_measurements.get(measurement.column))
-        lines += _band_lines(measurement)
+        before = former_measurements.get(measurement.column)
+        lines += _lines(MEASUREMENT_KEYS, measurement, before)
+        if measurement.faults or (before and before.faults):
+            lines.append(f"faults = {_tables(FAULT_KEYS, measurement.faults)}")
+        if measurement.bands is not None:
+            lines.append(f"bands = {_tables(BAND_KEYS, measurement.bands)}")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -49,21 +52,7 @@ def _lines(
         value = getattr(holder, key.field)
         is_set = value not in _EMPTY or value is not getattr(former, key.field, value)
         if is_set or key.needed or (value == 0 and type(value) is not bool):
-            yield _pair(key.name, _WRITTEN.get(key.name, _text)(value))
-
-
-def _pair(name: str, text: str) -> str:
-    return f"{name} = {text}"
-
-
-def _fault_lines(measurement: Measurement, former: Measurement | None) -> Iterator[str]:
-    if measurement.faults or (former and former.faults):
-        yield _pair("faults", _tables(FAULT_KEYS, measurement.faults))
-
-
-def _band_lines(measurement: Measurement) -> Iterator[str]:
-    if measurement.bands is not None:
-        yield _pair("bands", _tables(BAND_KEYS, measurement.bands))
+            yield f"{key.name} = {_WRITTEN.get(key.name, _text)(value)}"
 
 
 def _tables(keys: Iterable[Key], holders: Iterable[Fault | Band]) -> str:
@@ -80,12 +69,11 @@ def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _partial(accepts: bool) -> str:
-    return '"accept"' if accepts else '"reject"'
-
-
 def _tags(tags: Iterable[tuple[str, str]]) -> str:
     return f"{{ {', '.join(f'{_text(name)} = {_text(value)}' for name, value in tags)} }}"
 
 
-_WRITTEN: dict[str, Callable[[Any], str]] = {"partial": _partial, "influx_tags": _tags}
+_WRITTEN: dict[str, Callable[[Any], str]] = {
+    "partial": lambda accepts: '"accept"' if accepts else '"reject"',
+    "influx_tags": _tags,
+}

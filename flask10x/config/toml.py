@@ -8,6 +8,7 @@ import stat
 import tomllib
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -251,9 +252,11 @@ def edited(content: bytes, edit: Callable[[MutableMapping[str, Any]], None]) -> 
     except TOMLKitError as error:
         raise SettingsError(str(error)) from error
     edit(plain)
-    if not _reads_as(written, plain):
-        raise SettingsError(_("this change has to be made in the file by hand"))
-    return written.encode()
+    with suppress(tomllib.TOMLDecodeError):
+        # It is none after a new table beside dotted keys of the same one.
+        if tomllib.loads(written) == plain:
+            return written.encode()
+    raise SettingsError(_("this change has to be made in the file by hand"))
 
 
 def inner(document: MutableMapping[str, Any], *names: str) -> MutableMapping[str, Any]:
@@ -273,14 +276,6 @@ def put(table: MutableMapping[str, Any], values: Mapping[str, Any]) -> None:
             table.pop(name, None)
         elif table.get(name) != value:
             table[name] = value
-
-
-def _reads_as(text: str, tables: Mapping[str, Any]) -> bool:
-    try:
-        return tomllib.loads(text) == tables
-    except tomllib.TOMLDecodeError:
-        # As after a new table beside dotted keys of the same one.
-        return False
 
 
 class Document:
@@ -317,7 +312,9 @@ class Document:
 
 def _no_toml(text: str, message: str) -> tuple[int, str]:
     """The number of the line that is no TOML, and what is wrong with it."""
-    number, message = _place_in(text, message)
+    match, number = _PLACE_IN_MESSAGE.fullmatch(message), 1
+    if match is not None:
+        number, message = int(match[2] or text.count("\n") + 1), match[1]
     lines = [line.strip() for line in text.split("\n")]
     line = lines[number - 1]
     if line.startswith("[") and line in lines[: number - 1]:
@@ -327,14 +324,6 @@ def _no_toml(text: str, message: str) -> tuple[int, str]:
         reason = _('{line}: a text needs straight quotes around it, as "hPa" has')
         return number, reason.format(line=shown(line))
     return number, f"{message}: {shown(line)}" if line else message
-
-
-def _place_in(text: str, message: str) -> tuple[int, str]:
-    """The number of the line in a message of `tomllib`, and the message without it."""
-    match = _PLACE_IN_MESSAGE.fullmatch(message)
-    if match is None:
-        return 1, message
-    return int(match[2] or text.count("\n") + 1), match[1]
 
 
 def nearly_right(name: str, pattern: re.Pattern[str], needed: str) -> str:

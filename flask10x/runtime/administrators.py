@@ -266,7 +266,12 @@ class Administrators:
             except OSError as error:
                 if not is_shorter or error.errno not in FULL:
                     raise
-                _write_over(self._path, data)
+                # Over what is there, which is longer: JSON may end with blanks, and a file that
+                # keeps its length needs no room.
+                with self._path.open("r+b") as file:
+                    file.write(data.ljust(os.fstat(file.fileno()).st_size))
+                    file.flush()
+                    os.fsync(file.fileno())
 
 
 def _bytes_of(content: _State | Change) -> bytes:
@@ -283,16 +288,6 @@ def _change(path: Path) -> Change | None:
         return Change(**json.loads(path.read_bytes()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
-
-
-def _write_over(path: Path, data: bytes) -> None:
-    """Write the bytes into the file that is there, which is at least as long; raises OSError."""
-    with path.open("r+b") as file:
-        size = os.fstat(file.fileno()).st_size
-        # JSON may end with blanks, and a file that keeps its length needs no room.
-        file.write(data.ljust(size))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _digest(secret: str) -> str:

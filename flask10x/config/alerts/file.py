@@ -24,7 +24,7 @@ from flask10x.config.readers import nearly, one_of, switch
 from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
 from flask10x.config.toml import Document, KeyPath, Mistake, Tables, nearly_right
 from flask10x.errors import AlertsError
-from flask10x.readings.stations import Measurement, Station, Stations
+from flask10x.readings.stations import Measurement, Stations
 from flask10x.translation import Language, chosen
 from flask10x.translation import message as _
 
@@ -92,7 +92,17 @@ class AlertTables(Tables):
         others = ("quiet_hours", "rules", "channels")
         values = self.fields((), data, keys_of(Alerts), others=others) or {}
         if "quiet_hours" in data:
-            values["quiet_hours"] = self._quiet_hours(data["quiet_hours"], {*rules, *KINDS})
+            path: KeyPath = ("quiet_hours",)
+            hours, raw = (
+                self.fields(path, data["quiet_hours"], keys_of(QuietHours)),
+                data["quiet_hours"],
+            )
+            if hours is not None:
+                text = _("there is no rule {name}")
+                self._names((*path, "urgent"), raw.get("urgent"), text, {*rules, *KINDS})
+                if hours["start"] == hours["end"]:
+                    self.wrong((*path, "to"), _("is the same as from"))
+                values["quiet_hours"] = QuietHours(**hours)
         by_name = {rule.name: rule for rule in DEFAULT.rules} | {
             name: self._rule(name, raw, [*channels]) for name, raw in rules.items()
         }
@@ -173,22 +183,12 @@ class AlertTables(Tables):
             return None
         channel_class, keys = CHANNELS[kind]
         values = self.fields(path, table, keys, others=("kind",))
-        mistakes = list(_only_one(values or {}, "url", "url_file")) if kind == "webhook" else []
         if values is None:
             return None
+        mistakes = list(_only_one(values, "url", "url_file")) if kind == "webhook" else []
         for key, reason in mistakes:
             self.wrong((*path, key), reason)
         return None if mistakes else channel_class(name=name, **values)
-
-    def _quiet_hours(self, raw: Any, names: Collection[str]) -> QuietHours | None:
-        path: KeyPath = ("quiet_hours",)
-        values = self.fields(path, raw, keys_of(QuietHours))
-        if values is None:
-            return None
-        self._names((*path, "urgent"), raw.get("urgent"), _("there is no rule {name}"), names)
-        if values["start"] == values["end"]:
-            self.wrong((*path, "to"), _("is the same as from"))
-        return QuietHours(**values)
 
 
 def _is_missing(words: Iterable[str]) -> str:
@@ -267,15 +267,12 @@ def _measurement_mistakes(values: Mapping[str, Any], stations: Stations) -> Iter
             return
     text = _("the station {station} has no measurement {name}")
     text = text.format(station=station.endpoint, name=named)
-    yield "measurement", _nearest_of(station, text, named)
-
-
-def _nearest_of(station: Station, text: str, named: str) -> str:
-    """The text, with the measurement whose field of the body or column has nearly that name."""
+    # Its field of the body may have nearly that name.
     columns = {name: m.column for m in station.measurements for name in (m.path, *m.aliases)}
     if named in columns:
-        return text + _(" (did you mean {name}?)").format(name=columns[named])
-    return nearly(text, named, [*station.columns])
+        yield "measurement", text + _(" (did you mean {name}?)").format(name=columns[named])
+    else:
+        yield "measurement", nearly(text, named, [*station.columns])
 
 
 def _limit_mistakes(values: Mapping[str, Any], measurement: Measurement) -> Iterator[KeyMistake]:

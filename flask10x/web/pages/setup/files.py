@@ -1,36 +1,64 @@
-"""Backups and files: what there is, the commands that the page starts, and what they said."""
+"""`/setup/files`: backups, exports, imports and retention, in the browser.
+
+All that takes long is a command of ours in a process of its own (`system/background.py`), one at a
+time; the page shows how far it is, and what it said.
+"""
 
 import json
+import logging
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from flask import abort, redirect, request, send_file, url_for
 from sqlalchemy import func, select
+from werkzeug.wrappers import Response as AnyResponse
 
+from flask10x.config import readers
+from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import PREFIX, Settings
 from flask10x.database import engines
+from flask10x.database.error_codes import reason_of
+from flask10x.database.paths import database_path, url_of
 from flask10x.database.running_service import running
 from flask10x.database.sqlite import missing
 from flask10x.database.tables import readings
-from flask10x.errors import UploadRefused
+from flask10x.errors import BackgroundBusy, SettingsError, UploadRefused
+from flask10x.health.checks import FAILURES, Checks
+from flask10x.health.copies import time_of_backup
 from flask10x.health.words import REASONS
 from flask10x.history.view import View
-from flask10x.readings.labels import day_of, station_name
+from flask10x.readings.labels import day_of, moment, station_name
+from flask10x.readings.times import zone_name_of
 from flask10x.runtime.administrators import Browser
-from flask10x.runtime.retention import kept_since, outlooks
+from flask10x.runtime.retention import days_of, kept_since, outlooks
+from flask10x.runtime.setup_files import reload
 from flask10x.runtime.store import Store
 from flask10x.system import backup_files, clock
 from flask10x.system.background import About, Background, Run
+from flask10x.system.backup_files import checksum_path
 from flask10x.system.rejected_rows import SUFFIX as REJECTED_SUFFIX
 from flask10x.system.uploads import Uploads
+from flask10x.system.wording import size
 from flask10x.translation import N_, Translation
-from flask10x.web.shell import how_it_runs
+from flask10x.web import administrators, context, preferences, uploads
+from flask10x.web.limits import UPLOAD_MAX_BYTES, UPLOAD_PATH
+from flask10x.web.pages.setup import changes
+from flask10x.web.pages.setup.page import blueprint, shown
+from flask10x.web.pages.status.answers import gathered
+from flask10x.web.shell import how_it_runs, shell
 
+log = logging.getLogger(__name__)
+
+# What people keep at least: a year to compare with.
+DAYS = 730
+TIMERS = {"backup": "flask10x-backup", "export": "flask10x-export"}
 KINDS = {
     "backup": N_("Backup"),
     "verify": N_("Check of a backup"),
@@ -41,8 +69,8 @@ KINDS = {
     "restore": N_("Restoring"),
 }
 """The commands by their kind, as the page calls them."""
-OF_UPLOADS = frozenset({"preview", "import", "check", "restore"})
-"""Those that work with the files that were sent."""
+OF_UPLOADS = frozenset({"preview", "import", "check"})
+"""Those that work with the files that were sent, which have to be there."""
 # A folder of ours, and a number for each file, before the names that people know.
 OWN_FOLDER = re.compile(r"\S*/uploads/[0-9]+/")
 HEAD_BYTES = 512
@@ -56,7 +84,319 @@ REJECTED_STATUS = 4
 FOLLOWED = ("data_dir", "csv_dir", "backup_dir", "database_url", "timezone")
 
 
-def backups(settings: Settings) -> list[Path]:
+@blueprint.get("/setup/files")
+def as_files(
+    message: str = "", status: int = 200, problems: dict[str, str] | None = None
+) -> tuple[str, int]:
+    """What there is, what runs, and what can be done."""
+    store, t, now_ms = context.store(), preferences.texts(), clock.now_ms()
+    settings, own = store.settings, shell(store.settings)
+    run, known = Background(settings.data_dir).current(), gathered(store, now_ms)
+    checks = Checks(settings, known, t, now_ms)
+    raw = request.args.get("days", "")
+    days, problem = _days(raw) if raw else (None, "")
+    sent, previews = Uploads(settings.data_dir), previews_of(run)
+
+    def local_time(ms: int) -> str:
+        return moment(ms, settings.zone, t, now_ms)
+
+    backups: list[dict[str, Any]] = []
+    try:
+        for path in backups_of(settings):
+            backups.append(
+                {
+                    "name": path.name,
+                    "made_at": time_of_backup(path, settings.zone),
+                    "size": size(path.stat().st_size),
+                    "has_sum": checksum_path(path).is_file(),
+                }
+            )
+    except OSError as error:
+        # `/status` has the reason, and the answer above the list.
+        log.error("The backups cannot be listed: %s", error)
+        backups = []
+    next_at = {}
+    for name, timer in TIMERS.items():
+        state, at_ms = next_of_timer(timer)
+        next_at[name] = state, local_time(at_ms) if at_ms else ""
+    removals = None
+    if days:
+        try:
+            with context.view() as view:
+                removals = removals_of(store, view, days, t)
+        except FAILURES as error:
+            log.warning("What would be removed cannot be counted: %s", reason_of(error))
+    # What restores the file FILE where a button does not.
+    restore = own.command("restore_any", file="FILE")
+    if not engines.of(settings).is_file:
+        restore = own.flask10x("copy", "--from", "sqlite:////FILE", "--to", url_of(settings))
+    return shown(
+        "setup/files.html",
+        status,
+        message=message,
+        problems={**({"days": problem} if problem else {}), **(problems or {})},
+        run=said_by(run, t) if run else None,
+        backups=backups,
+        next_at=next_at,
+        timers=TIMERS,
+        answers={"backup": checks.backed_up(), "export": checks.exported(), "card": checks.card()},
+        sent=sent.files,
+        previews=previews,
+        endpoint=endpoint_of(run, previews),
+        rejected=[*enumerate(rejected_of(settings))],
+        zone=zone_name_of(settings.zone),
+        stations=settings.stations.all,
+        asks_restore=is_checked(run),
+        why_not=why_not_restored(settings, known.stored, t),
+        readings=known.stored or 0,
+        database=database_path(settings),
+        upload_max=UPLOAD_MAX_BYTES,
+        size=size,
+        days=days or DAYS,
+        kept_days=settings.retention_days,
+        own_days=[
+            one.endpoint
+            for one in settings.stations.all
+            if days_of(settings, one) != settings.retention_days
+        ],
+        removals=removals,
+        is_set_outside=changes.place_elsewhere("retention_days"),
+        local_time=local_time,
+        commands={
+            "backup": own.flask10x("backup"),
+            "export": own.flask10x("export"),
+            "import": own.flask10x("import", "BedRoomEnv.csv"),
+            "restore": restore,
+        },
+    )
+
+
+@blueprint.get("/setup/files/backups/<name>")
+def as_backup(name: str) -> AnyResponse | tuple[str, int]:
+    """A backup, or its sum, for an administrator's browser."""
+    return _download(backup_path(context.store().settings, name))
+
+
+@blueprint.get("/setup/files/rejected/<number>")
+def as_rejected(number: str) -> AnyResponse | tuple[str, int]:
+    """The rejected rows of a file that was sent, for an administrator's browser."""
+    paths = rejected_of(context.store().settings)
+    return _download(next((path for n, path in enumerate(paths) if str(n) == number), None))
+
+
+@blueprint.post("/setup/files/backup", guard="setup")
+def back_up() -> AnyResponse | tuple[str, int]:
+    """Make a backup now; then `/setup/files`, which shows how far it is."""
+    return _started(administrators.required(), "backup")
+
+
+@blueprint.post("/setup/files/verify", guard="setup")
+def verify() -> AnyResponse | tuple[str, int]:
+    """Check the backup of this name."""
+    browser = administrators.required()
+    path = backup_path(context.store().settings, request.form.get("name", ""))
+    if path is None:
+        abort(404)
+    return _started(browser, "backup", "--verify", str(path), kind="verify")
+
+
+@blueprint.post("/setup/files/export", guard="setup")
+def export() -> AnyResponse | tuple[str, int]:
+    """Export now."""
+    return _started(administrators.required(), "export")
+
+
+@blueprint.post(UPLOAD_PATH, guard="setup")
+def upload() -> AnyResponse | tuple[str, int]:
+    """Take files, which the body has brought already, and look through them."""
+    settings, t = context.store().settings, preferences.texts()
+    sent = Uploads(settings.data_dir)
+    try:
+        received = uploads.received()
+        has_backup = is_backup(sent.files, t)
+    except UploadRefused as error:
+        return _refused_upload(sent, str(error), error.status)
+    except OSError as error:
+        log.error("Files cannot be taken: %s", error)
+        text = t("The files cannot be written: {reason}", reason=error.strerror or str(error))
+        return _refused_upload(sent, text, 507)
+    # Its token was compared before its first file was written.
+    browser = administrators.browser()
+    if browser is None:
+        abort(403)
+    if has_backup:
+        return _started(browser, "backup", "--verify", str(sent.files[0]), "--sent", kind="check")
+    return _preview(browser, received.fields)
+
+
+@blueprint.post("/setup/files/import", guard="setup")
+def import_() -> AnyResponse | tuple[str, int]:
+    """Look through the files again, as another station's or in another zone; or import them."""
+    browser = administrators.required()
+    if request.form.get("do") == "preview":
+        return _preview(browser, request.form)
+    arguments, problems = _import_options(request.form)
+    if problems:
+        return as_files(status=400, problems=problems)
+    return _started(browser, "import", *arguments, *_sent(), kind="import")
+
+
+@blueprint.post("/setup/files/cancel", guard="setup")
+def cancel() -> AnyResponse:
+    """End what runs."""
+    administrators.required()
+    Background(context.store().settings.data_dir).cancel()
+    return _back()
+
+
+@blueprint.post("/setup/files/discard", guard="setup")
+def discard() -> AnyResponse | tuple[str, int]:
+    """Remove what was sent, and forget what the last command said."""
+    administrators.required()
+    data_dir = context.store().settings.data_dir
+    background = Background(data_dir)
+    if background.is_running:
+        raise BackgroundBusy(background.folder.name)
+    Uploads(data_dir).remove()
+    background.forget()
+    return _back()
+
+
+@blueprint.post("/setup/files/restore", guard="setup")
+def restore() -> AnyResponse | tuple[str, int]:
+    """Put the backup that was sent and checked in the place of the database of a new one."""
+    browser, t, settings = administrators.required(), preferences.texts(), context.store().settings
+    run = Background(settings.data_dir).current()
+    with context.view() as view:
+        why_not = why_not_restored(settings, view.last_id, t)
+    of_uploads = Uploads(settings.data_dir)
+    sent = of_uploads.files
+    # Another file may be on its way to the place of the one that was checked.
+    if not is_checked(run) or len(sent) != 1 or of_uploads.is_receiving:
+        why_not = t("Send the backup first; it is checked before it is restored.")
+    if why_not:
+        return as_files(why_not, 409)
+    # The next reload puts the file in the place of the database. The workers' parent ends the
+    # workers, which store what they have, lets `flask10x restore` put the file in place, and makes
+    # new ones. It listens all the while, so a reading that is sent meanwhile waits some seconds,
+    # and none is refused.
+    _started(browser, "restore", str(sent[0]), "--by-service")
+    log.warning("A backup is restored by %s", browser.name)
+    reload(settings)
+    return shown("setup/restoring.html", 202)
+
+
+@blueprint.post("/setup/files/retention", guard="setup")
+def set_retention() -> AnyResponse | tuple[str, int]:
+    """Set after how many days readings are removed; then `/setup/files`."""
+    browser, t = administrators.required(), preferences.texts()
+    days, problem = _days(request.form.get("days", ""))
+    if problem:
+        return as_files(status=400, problems={"days": problem})
+    try:
+        edit = changes.settings_edit(
+            "retention_days", lambda keys: changes.put(keys, "retention_days", days)
+        )
+    except SettingsError as error:
+        return as_files(t("Nothing was changed: {reason}", reason=str(error)), 409)
+    changes.make(browser, edit)
+    return _back("kept")
+
+
+def _started(browser: Browser, *arguments: str, kind: str = "", **values: str) -> AnyResponse:
+    """Start the command; then the page. Raises BackgroundBusy while another runs, and OSError."""
+    kind = kind or arguments[0]
+    settings, t = context.store().settings, preferences.texts()
+    background, began_ms = Background(settings.data_dir), clock.now_ms()
+    if kind in OF_UPLOADS and Uploads(settings.data_dir).is_receiving:
+        raise BackgroundBusy(kind)
+    begin = background.ask if kind == "restore" else background.start
+    about = About(
+        kind=kind, arguments=[*arguments], began_ms=began_ms, browser=browser.name, values=values
+    )
+    begin(about, environment(settings, t))
+    log.info("%s was started by %s", kind, browser.name)
+    return _back()
+
+
+def _preview(browser: Browser, fields: Mapping[str, str]) -> AnyResponse | tuple[str, int]:
+    arguments, problems = _import_options(fields)
+    if problems:
+        return as_files(status=400, problems=problems)
+    words = ("import", "--dry-run", "--json", *arguments, *_sent())
+    chosen = {name: fields.get(name, "") for name in ("zone", "endpoint", "accept")}
+    return _started(browser, *words, kind="preview", **chosen)
+
+
+def _import_options(fields: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Return the options of the command, and what is wrong with the fields, by field."""
+    settings, t = context.store().settings, preferences.texts()
+    arguments: list[str] = []
+    problems: dict[str, str] = {}
+    if zone := fields.get("zone", "").strip():
+        try:
+            arguments.append(f"--zone={readers.time_zone(zone)}")
+        except WrongEntry as error:
+            problems["zone"] = t(error.needed)
+    if endpoint := fields.get("endpoint", ""):
+        if endpoint in settings.stations.by_endpoint:
+            arguments.append(f"--endpoint={endpoint}")
+        else:
+            problems["endpoint"] = t("There is no such station.")
+    if fields.get("accept"):
+        arguments.append("--accept-last-line")
+    if not _sent():
+        problems["files"] = t("Choose a file first.")
+    return arguments, problems
+
+
+def _sent() -> list[str]:
+    # After it, a name that begins with a hyphen is no option.
+    paths = Uploads(context.store().settings.data_dir).files
+    return ["--", *map(str, paths)] if paths else []
+
+
+def _refused_upload(sent: Uploads, message: str, status: int) -> tuple[str, int]:
+    """The page with the reason; what came is removed unless it is being used."""
+    if not Background(context.store().settings.data_dir).is_running:
+        sent.remove()
+    return as_files(message, status)
+
+
+@blueprint.errorhandler(BackgroundBusy)
+def busy(_error: BackgroundBusy) -> tuple[str, int]:
+    """The page, while another command runs, or files are on their way."""
+    return as_files(preferences.texts()("Something else is running; wait until it is done."), 409)
+
+
+def _back(anchor: str = "run") -> AnyResponse:
+    return redirect(url_for("setup.as_files", _anchor=anchor), 303)
+
+
+def _download(path: Path | None) -> AnyResponse:
+    if administrators.browser() is None:
+        abort(403)
+    if path is None:
+        abort(404)
+    # In pieces, also from the middle where a download broke off; nothing of it is in memory.
+    answer = send_file(path, as_attachment=True, download_name=path.name, conditional=True)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _days(raw: str) -> tuple[int | None, str]:
+    """Return after how many days readings are to be removed; or what is wrong."""
+    try:
+        return readers.from_text(int, readers.retention_days)(raw), ""
+    except WrongEntry:
+        return None, preferences.texts()(
+            "a whole number of days from {low} to {high} is needed, or 0 to keep all readings",
+            low=readers.RETENTION_MIN_DAYS,
+            high=readers.RETENTION_MAX_DAYS,
+        )
+
+
+def backups_of(settings: Settings) -> list[Path]:
     """Return the finished backups, the newest first; raises OSError."""
     try:
         return backup_files.finished(settings.backup_dir)[::-1]
@@ -66,7 +406,7 @@ def backups(settings: Settings) -> list[Path]:
 
 def backup_path(settings: Settings, name: str) -> Path | None:
     """Return the backup of this name, or its sum; None for any other name. Raises OSError."""
-    for path in backups(settings):
+    for path in backups_of(settings):
         if path.name == name:
             return path
         checksum = backup_files.checksum_path(path)
@@ -75,7 +415,7 @@ def backup_path(settings: Settings, name: str) -> Path | None:
     return None
 
 
-def rejected_files(settings: Settings) -> list[Path]:
+def rejected_of(settings: Settings) -> list[Path]:
     """Return the files with rejected rows beside what was sent."""
     sent = Uploads(settings.data_dir).files
     paths = [path.with_name(path.name + REJECTED_SUFFIX) for path in sent]
@@ -106,25 +446,6 @@ def next_of_timer(name: str) -> tuple[Literal["at", "off", "unknown"], int]:
     return ("off" if values.get("ActiveState") == "inactive" else "unknown"), 0
 
 
-def start(
-    settings: Settings, browser: Browser, t: Translation, arguments: list[str], **values: Any
-) -> None:
-    """Start a command of `KINDS`, the kind of which is among the values.
-
-    A kind `restore` is only asked for: the next reload puts the file in the place of the database.
-    The workers' parent ends the workers, which store what they have, lets `flask10x restore` put
-    the file in place, and makes new ones. It listens all the while, so a reading that is sent
-    meanwhile waits some seconds, and none is refused. Raises BackgroundBusy while one runs, and
-    OSError.
-    """
-    kind, background = values.pop("kind", arguments[0]), Background(settings.data_dir)
-    about = About(
-        kind=kind, arguments=arguments, began_ms=clock.now_ms(), browser=browser.name, values=values
-    )
-    begin = background.ask if kind == "restore" else background.start
-    begin(about, environment(settings, t))
-
-
 def environment(settings: Settings, t: Translation) -> dict[str, str]:
     """Return the environment of a command for this service, which speaks as its reader does."""
     folders = {name: getattr(settings, name) for name in FOLLOWED}
@@ -133,7 +454,7 @@ def environment(settings: Settings, t: Translation) -> dict[str, str]:
     return {**own, "LANGUAGE": t.language, "LC_ALL": "en_US.UTF-8", "PYTHONUTF8": "1"}
 
 
-def shown(run: Run, t: Translation) -> dict[str, Any]:
+def said_by(run: Run, t: Translation) -> dict[str, Any]:
     """Return what the page shows of it."""
     mood = "running" if run.is_running else "good" if run.status == 0 else "wrong"
     if run.status == REJECTED_STATUS:
@@ -159,7 +480,7 @@ def _lines(text: str) -> list[str]:
     return [OWN_FOLDER.sub("", line.removeprefix("flask10x: ")) for line in text.splitlines()]
 
 
-def previews(run: Run | None) -> list[dict[str, Any]]:
+def previews_of(run: Run | None) -> list[dict[str, Any]]:
     """Return what the last preview says of each file; empty where there was none."""
     if run is None or run.about.kind != "preview" or run.is_running:
         return []
@@ -232,7 +553,7 @@ def is_checked(run: Run | None) -> bool:
     return run is not None and run.about.kind == "check" and run.status in (0, REJECTED_STATUS)
 
 
-def removals(store: Store, view: View, days: int, t: Translation) -> list[dict[str, Any]]:
+def removals_of(store: Store, view: View, days: int, t: Translation) -> list[dict[str, Any]]:
     """Return what readings would go if all stations without a time of their own had this one."""
     settings = replace(store.settings, retention_days=days)
     found = []

@@ -29,7 +29,7 @@ from flask10x.translation import Translation, speaking
 from flask10x.web import access, administrators, context, preferences
 from flask10x.web.pages.setup import (
     changes,
-    files_view,
+    files,
     house,
     notifications,
     start,
@@ -38,7 +38,7 @@ from flask10x.web.pages.setup import (
 from flask10x.web.pages.setup.page import blueprint, shown
 from flask10x.web.shell import shell
 
-__all__ = ["blueprint", "files_view", "house", "notifications", "start", "station_view"]
+__all__ = ["blueprint", "files", "house", "notifications", "start", "station_view"]
 
 
 @blueprint.get("/setup")
