@@ -19,13 +19,7 @@ from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import Settings
 from flask10x.config.station_file import MAX_MEASUREMENTS
 from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED, RESERVED_ENDPOINTS
-from flask10x.config.station_proposal import (
-    Proposal,
-    example_of,
-    known_as,
-    propose,
-    station_of,
-)
+from flask10x.config.station_proposal import Proposal, example_of, known_as, propose, station_of
 from flask10x.database import engines, schema
 from flask10x.database.paths import shown_name
 from flask10x.errors import SettingsError, StationsError
@@ -34,7 +28,6 @@ from flask10x.readings.parse import BODY_MAX_BYTES, InvalidBody, decode
 from flask10x.readings.reasons import in_language
 from flask10x.readings.stations import BUILT_IN, Station, Stations
 from flask10x.recording import rejected
-from flask10x.recording.rejected import RejectedRow
 from flask10x.system import own_files
 from flask10x.system.wording import amount, escape
 from flask10x.translation import chosen
@@ -177,9 +170,17 @@ def _rejected(
 
     Without a path the newest one of any path is returned, if it is `needed`.
     """
-    newest = _newest(config, endpoint) if endpoint or needed else None
-    if newest is not None:
-        return newest.endpoint, _object(newest.body)
+    engine_of_config = engines.of(config)
+    if (endpoint or needed) and engine_of_config.may_be_there():
+        with database_errors(), engine_of_config.reader() as engine, engine.connect() as connection:
+            schema.require_newest(config, connection)
+            newest = (
+                rejected.latest(connection, endpoint)
+                if endpoint
+                else rejected.latest_of_no_station(connection, config.stations.by_endpoint)
+            )
+        if newest is not None:
+            return newest.endpoint, _object(newest.body)
     if needed:
         raise click.ClickException(_("no body is kept that came to a path without a station"))
     if endpoint:
@@ -190,20 +191,6 @@ def _rejected(
         )
         click.echo(text.format(endpoint=endpoint, path=shown_name(config)), err=True)
     return endpoint, None
-
-
-def _newest(config: Settings, endpoint: str | None) -> RejectedRow | None:
-    if not engines.of(config).may_be_there():
-        return None
-    with (
-        database_errors(),
-        engines.of(config).reader() as engine,
-        engine.connect() as connection,
-    ):
-        schema.require_newest(config, connection)
-        if endpoint:
-            return rejected.latest(connection, endpoint)
-        return rejected.latest_of_no_station(connection, config.stations.by_endpoint)
 
 
 def _object(raw: bytes) -> Mapping[str, object]:
@@ -248,15 +235,12 @@ def _add(path: Path, proposal: Proposal, *, is_asked: bool, is_input_taken: bool
 def _say_what_is_next(config: Settings, endpoint: str, body: Mapping[str, object] | None) -> None:
     text = _("Restart the service to apply it, or run: {command}")
     click.echo(text.format(command="sudo systemctl reload flask10x"))
-    written = json.dumps(body, ensure_ascii=False) if body is not None else ""
-    if not body or len(written) > SHOWN_BODY_CHARS:
-        return
+    written = json.dumps(body, ensure_ascii=False) if body else ""
     host, _colon, port = config.bind.rpartition(":")
-    if host == "unix":
-        return
-    click.echo(_("Then it can be tried; this stores nothing:"))
-    url = f"http://localhost:{port}/{endpoint}?dry_run=1"
-    click.echo(f"  {shlex.join((*CURL, escape(written), url))}")
+    if written and len(written) <= SHOWN_BODY_CHARS and host != "unix":
+        click.echo(_("Then it can be tried; this stores nothing:"))
+        url = f"http://localhost:{port}/{endpoint}?dry_run=1"
+        click.echo(f"  {shlex.join((*CURL, escape(written), url))}")
 
 
 @click.group(cls=translated.TranslatedGroup)
@@ -312,12 +296,9 @@ def _stations_of(path: Path, *, needed: bool = False) -> Stations:
 def list_command() -> None:
     """Show each station, a line each: path, name, CSV file and columns with their units."""
     for station in settings.load().stations.all:
-        click.echo(_line(station))
-
-
-def _line(station: Station) -> str:
-    columns = (f"{m.column} {m.unit}".rstrip() for m in station.measurements)
-    return f"/{station.endpoint}  {station.label}  {station.csv_name}  {', '.join(columns)}"
+        columns = (f"{m.column} {m.unit}".rstrip() for m in station.measurements)
+        where = f"/{station.endpoint}  {station.label}  {station.csv_name}"
+        click.echo(f"{where}  {', '.join(columns)}")
 
 
 command.add_command(add_command)

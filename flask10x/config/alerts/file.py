@@ -93,13 +93,10 @@ class AlertTables(Tables):
         values = self.fields((), data, keys_of(Alerts), others=others) or {}
         if "quiet_hours" in data:
             path: KeyPath = ("quiet_hours",)
-            hours, raw = (
-                self.fields(path, data["quiet_hours"], keys_of(QuietHours)),
-                data["quiet_hours"],
-            )
+            hours = self.fields(path, data["quiet_hours"], keys_of(QuietHours))
             if hours is not None:
-                text = _("there is no rule {name}")
-                self._names((*path, "urgent"), raw.get("urgent"), text, {*rules, *KINDS})
+                text, urgent = _("there is no rule {name}"), data["quiet_hours"].get("urgent")
+                self._names((*path, "urgent"), urgent, text, {*rules, *KINDS})
                 if hours["start"] == hours["end"]:
                     self.wrong((*path, "to"), _("is the same as from"))
                 values["quiet_hours"] = QuietHours(**hours)

@@ -160,34 +160,28 @@ URGENT = ("database", "disk")
 """The rules whose messages do not wait for the end of quiet hours, where the file names none."""
 
 
-def key(name: str, read: Reader, words: str = "", **more: Any) -> dict[str, Key]:
-    """The metadata of a field that a key of the file sets; `more` as of Key."""
-    return {"key": Key(name, read, words=words, **more)}
+def _key(name: str, read: Reader, words: str = "", *, default: Any = MISSING, **more: Any) -> Any:
+    """Return a field that a key of the file sets, which needs it without a default.
+
+    `more` is as of Key; a default that is a function makes one.
+    """
+    key = Key(name, read, words=words, needed=default is MISSING, **more)
+    if callable(default):
+        return field(default_factory=default, metadata={"key": key})
+    return field(default=default, metadata={"key": key})
 
 
 def keys_of(table: type[Any]) -> tuple[Key, ...]:
-    """The keys of the fields of a class; a field without a default needs its key."""
+    """Return the keys of the fields of a class."""
     return tuple(
-        replace(
-            row.metadata["key"],
-            field=row.name,
-            needed=row.default is MISSING and row.default_factory is MISSING,
-        )
+        replace(row.metadata["key"], field=row.name)
         for row in fields(table)
         if "key" in row.metadata
     )
 
 
-STATIONS = key("stations", names, N_("Stations"))
-STATION = key("station", text)
-MEASUREMENT = key("measurement", text)
 LANGUAGES = one_of(get_args(Language))
 MESSAGES = whole(1, MAX_MESSAGES)
-LANGUAGE = key("language", LANGUAGES, N_("Language of its messages"))
-DAILY_MAX = key("daily_max", MESSAGES, N_("Messages a day at most (empty: as for all channels)"))
-LOOPBACK = key("loopback", switch)
-
-
 Kind = Literal[
     "silence",
     "threshold",
@@ -207,9 +201,8 @@ Kind = Literal[
 
 FOR_HOW_LONG = N_("For how long, in minutes")
 WITHIN = N_("Within how many minutes")
-FOR = key("for_min", minutes(0, MAX_MIN), FOR_HOW_LONG)
-READINGS = key("readings", whole(1, 100_000), N_("In how many readings"))
-OVERDUE = key("after_h", hours(1, MAX_H), N_("After how many hours"))
+DURATION = minutes(0, MAX_MIN)
+OVERDUE = N_("After how many hours")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -225,7 +218,7 @@ class _AnyRule:
 class OfStations(_AnyRule):
     """The fields of the rules that watch each of their stations."""
 
-    stations: tuple[str, ...] = field(default=(), metadata=STATIONS)
+    stations: tuple[str, ...] = _key("stations", names, N_("Stations"), default=())
     """The endpoints that it watches; empty: all."""
 
 
@@ -234,13 +227,11 @@ class Silence(OfStations):
     """A station that has stopped sending."""
 
     name: str = "silence"
-    after_sec: int | None = field(
+    after_sec: int | None = _key(
+        "after_min",
+        minutes(0.5, MAX_MIN),
+        N_("After how many minutes (empty: learned from each station)"),
         default=None,
-        metadata=key(
-            "after_min",
-            minutes(0.5, MAX_MIN),
-            N_("After how many minutes (empty: learned from each station)"),
-        ),
     )
     """None: learned from the last days of each station."""
     kind: Literal["silence"] = "silence"
@@ -250,32 +241,27 @@ class Silence(OfStations):
 class Threshold(_AnyRule):
     """A measurement above or below a limit for some time; exactly one of them is set."""
 
-    station: str = field(metadata=STATION)
-    column: str = field(metadata=MEASUREMENT)
-    above: float | None = field(default=None, metadata=key("above", number))
-    below: float | None = field(default=None, metadata=key("below", number))
-    clear: float = field(
-        metadata=key(
-            "clear",
-            number,
-            N_("Ends at (empty: a little before that)"),
-            missing=N_(
-                "is missing: the value at which the alert ends; a little away from the limit, so"
-                " that it does not come and go"
-            ),
-        )
+    station: str = _key("station", text)
+    column: str = _key("measurement", text)
+    above: float | None = _key("above", number, default=None)
+    below: float | None = _key("below", number, default=None)
+    clear: float = _key(
+        "clear",
+        number,
+        N_("Ends at (empty: a little before that)"),
+        missing=N_(
+            "is missing: the value at which the alert ends; a little away from the limit, so"
+            " that it does not come and go"
+        ),
     )
     """The value at which the alert ends: at most `above`, or at least `below`."""
-    for_sec: int = field(default=0, metadata=FOR)
+    for_sec: int = _key("for_min", DURATION, FOR_HOW_LONG, default=0)
     """For how long it has to last before it is an alert."""
-    start: time | None = field(
-        default=None,
-        metadata=key("from", clock, N_("Only from (empty: always)"), typed=form.typed_clock),
+    start: time | None = _key(
+        "from", clock, N_("Only from (empty: always)"), typed=form.typed_clock, default=None
     )
     """When it begins to be watched each day, a time of the service's zone; None: always."""
-    end: time | None = field(
-        default=None, metadata=key("to", clock, N_("to"), typed=form.typed_clock)
-    )
+    end: time | None = _key("to", clock, N_("to"), typed=form.typed_clock, default=None)
     """When that ends, maybe on the next day; None where `start` is."""
     kind: Literal["threshold"] = "threshold"
 
@@ -284,11 +270,11 @@ class Threshold(_AnyRule):
 class Rate(_AnyRule):
     """A measurement that rises or falls by an amount within a time; exactly one of them is set."""
 
-    station: str = field(metadata=STATION)
-    column: str = field(metadata=MEASUREMENT)
-    rise: float | None = field(default=None, metadata=key("rise", change))
-    fall: float | None = field(default=None, metadata=key("fall", change))
-    within_sec: int = field(metadata=key("within_min", minutes(0.5, 24 * 60), WITHIN))
+    station: str = _key("station", text)
+    column: str = _key("measurement", text)
+    rise: float | None = _key("rise", change, default=None)
+    fall: float | None = _key("fall", change, default=None)
+    within_sec: int = _key("within_min", minutes(0.5, 24 * 60), WITHIN)
     kind: Literal["rate"] = "rate"
 
 
@@ -296,11 +282,9 @@ class Rate(_AnyRule):
 class Stuck(_AnyRule):
     """A measurement whose value is the same for some time, though its station sends."""
 
-    station: str = field(metadata=STATION)
-    column: str = field(metadata=MEASUREMENT)
-    for_sec: int = field(
-        default=6 * HOUR_SEC, metadata=key("for_min", minutes(1, MAX_MIN), FOR_HOW_LONG)
-    )
+    station: str = _key("station", text)
+    column: str = _key("measurement", text)
+    for_sec: int = _key("for_min", minutes(1, MAX_MIN), FOR_HOW_LONG, default=6 * HOUR_SEC)
     kind: Literal["stuck"] = "stuck"
 
 
@@ -309,7 +293,7 @@ class FailedSensor(OfStations):
     """A measurement that was missing or a fault value in a number of readings in a row."""
 
     name: str = "failed_sensor"
-    readings: int = field(default=10, metadata=READINGS)
+    readings: int = _key("readings", whole(1, 100_000), N_("In how many readings"), default=10)
     kind: Literal["failed_sensor"] = "failed_sensor"
 
 
@@ -318,10 +302,8 @@ class RefusedSender(OfStations):
     """A station of which a number of readings was rejected within a time."""
 
     name: str = "refused"
-    readings: int = field(default=10, metadata=READINGS)
-    within_sec: int = field(
-        default=HOUR_SEC, metadata=key("within_min", minutes(1, 24 * 60), WITHIN)
-    )
+    readings: int = _key("readings", whole(1, 100_000), N_("In how many readings"), default=10)
+    within_sec: int = _key("within_min", minutes(1, 24 * 60), WITHIN, default=HOUR_SEC)
     kind: Literal["refused"] = "refused"
 
 
@@ -330,7 +312,7 @@ class Queue(_AnyRule):
     """Readings wait to be stored: the queue is above its warning threshold for some time."""
 
     name: str = "queue"
-    for_sec: int = field(default=60, metadata=FOR)
+    for_sec: int = _key("for_min", DURATION, FOR_HOW_LONG, default=60)
     kind: Literal["queue"] = "queue"
 
 
@@ -339,8 +321,8 @@ class Disk(_AnyRule):
     """Less than a percentage of the database's disk is free."""
 
     name: str = "disk"
-    free_percent: float = field(
-        default=5, metadata=key("free_percent", within(0.1, 90), N_("Less free than, in percent"))
+    free_percent: float = _key(
+        "free_percent", within(0.1, 90), N_("Less free than, in percent"), default=5
     )
     kind: Literal["disk"] = "disk"
 
@@ -350,7 +332,7 @@ class DatabaseTrouble(_AnyRule):
     """The database is damaged or missing, or readings can't be stored for some time."""
 
     name: str = "database"
-    for_sec: int = field(default=60, metadata=FOR)
+    for_sec: int = _key("for_min", DURATION, FOR_HOW_LONG, default=60)
     kind: Literal["database"] = "database"
 
 
@@ -359,7 +341,7 @@ class ExportOverdue(_AnyRule):
     """Readings have not been exported to a CSV file for some time."""
 
     name: str = "export"
-    after_sec: int = field(default=2 * DAY_SEC, metadata=OVERDUE)
+    after_sec: int = _key("after_h", hours(1, MAX_H), OVERDUE, default=2 * DAY_SEC)
     kind: Literal["export"] = "export"
 
 
@@ -368,7 +350,7 @@ class BackupOverdue(_AnyRule):
     """The newest backup, or without one the first reading or import, is older than a time."""
 
     name: str = "backup"
-    after_sec: int = field(default=3 * DAY_SEC, metadata=OVERDUE)
+    after_sec: int = _key("after_h", hours(1, MAX_H), OVERDUE, default=3 * DAY_SEC)
     kind: Literal["backup"] = "backup"
 
 
@@ -377,9 +359,7 @@ class ReplicaOverdue(_AnyRule):
     """The replica that Litestream keeps, where there is one, is older than a time."""
 
     name: str = "replica"
-    after_sec: int = field(
-        default=HOUR_SEC, metadata=key("after_min", minutes(1, MAX_MIN), FOR_HOW_LONG)
-    )
+    after_sec: int = _key("after_min", minutes(1, MAX_MIN), FOR_HOW_LONG, default=HOUR_SEC)
     kind: Literal["replica"] = "replica"
 
 
@@ -413,9 +393,16 @@ class _AnyChannel:
     """The fields that all channels have."""
 
     name: str
-    language: Language | None = field(default=None, metadata=LANGUAGE)
+    language: Language | None = _key(
+        "language", LANGUAGES, N_("Language of its messages"), default=None
+    )
     """None: the language of the file."""
-    daily_max: int | None = field(default=None, metadata=DAILY_MAX)
+    daily_max: int | None = _key(
+        "daily_max",
+        MESSAGES,
+        N_("Messages a day at most (empty: as for all channels)"),
+        default=None,
+    )
     """None: the number of the file."""
 
 
@@ -423,12 +410,12 @@ class _AnyChannel:
 class Webhook(_AnyChannel):
     """A channel: signed JSON is posted to a URL; exactly one of the first two is set."""
 
-    url: str = field(default="", metadata=key("url", webhook_url))
-    url_file: str = field(default="", metadata=key("url_file", secret_place))
+    url: str = _key("url", webhook_url, default="")
+    url_file: str = _key("url_file", secret_place, default="")
     """A secret file with the URL, for one that carries a token."""
-    secret_file: str = field(default="", metadata=key("secret_file", secret_place))
+    secret_file: str = _key("secret_file", secret_place, default="")
     """A path, or `credential:` and a name, as in the settings; empty: unsigned."""
-    loopback: bool = field(default=True, metadata=LOOPBACK)
+    loopback: bool = _key("loopback", switch, default=True)
     """Whether this machine itself may be the receiver: not of what a page has set up."""
 
 
@@ -436,7 +423,7 @@ class Webhook(_AnyChannel):
 class Command(_AnyChannel):
     """A channel: a program is run, the message in its environment and on its standard input."""
 
-    arguments: tuple[str, ...] = field(metadata=key("command", arguments))
+    arguments: tuple[str, ...] = _key("command", arguments)
     """The program, an absolute path, and its arguments."""
 
 
@@ -444,9 +431,9 @@ class Command(_AnyChannel):
 class Apprise(_AnyChannel):
     """A channel: messages go to Apprise's URLs (extra `flask10x[alerts]`)."""
 
-    urls_file: str = field(metadata=key("urls_file", secret_place))
+    urls_file: str = _key("urls_file", secret_place)
     """A secret file with a URL a line."""
-    loopback: bool = field(default=True, metadata=LOOPBACK)
+    loopback: bool = _key("loopback", switch, default=True)
     """Whether this machine itself may be the receiver: not of what a page has set up."""
 
 
@@ -457,9 +444,9 @@ Channel = Webhook | Command | Apprise
 class QuietHours:
     """When no message is sent, as times of the service's zone; it may span midnight."""
 
-    start: time = field(metadata=key("from", clock, N_("From"), typed=form.typed_clock))
-    end: time = field(metadata=key("to", clock, N_("To"), typed=form.typed_clock))
-    urgent: tuple[str, ...] = field(default=URGENT, metadata=key("urgent", rule_names))
+    start: time = _key("from", clock, N_("From"), typed=form.typed_clock)
+    end: time = _key("to", clock, N_("To"), typed=form.typed_clock)
+    urgent: tuple[str, ...] = _key("urgent", rule_names, default=URGENT)
     """The names of the rules whose messages do not wait."""
 
 
@@ -473,25 +460,23 @@ class Alerts:
     )
     """The rules that are on. The default is for an installation without a file."""
     channels: tuple[Channel, ...] = ()
-    language: Language = field(
-        default_factory=lambda: of_locale(os.environ),
-        metadata=key("language", LANGUAGES, N_("Language of messages")),
+    language: Language = _key(
+        "language", LANGUAGES, N_("Language of messages"), default=lambda: of_locale(os.environ)
     )
     """The default is the language of the system."""
-    base_url: str = field(
-        default="",
-        metadata=key("base_url", base_url, N_("Address of these pages, for links in messages")),
+    base_url: str = _key(
+        "base_url", base_url, N_("Address of these pages, for links in messages"), default=""
     )
     """The address of the pages for links in messages; empty: no links."""
-    reminder_after_sec: int = field(
+    reminder_after_sec: int = _key(
+        "reminder_after_h",
+        hours(1, MAX_H),
+        N_("Reminder while an alert lasts, after hours"),
         default=DAY_SEC,
-        metadata=key(
-            "reminder_after_h", hours(1, MAX_H), N_("Reminder while an alert lasts, after hours")
-        ),
     )
     quiet_hours: QuietHours | None = None
-    daily_max: int = field(
-        default=20, metadata=key("daily_max", MESSAGES, N_("Messages per channel and day at most"))
+    daily_max: int = _key(
+        "daily_max", MESSAGES, N_("Messages per channel and day at most"), default=20
     )
     """The most messages that a channel gets in a day of the service's zone."""
     file: str = ""
