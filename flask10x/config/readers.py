@@ -7,6 +7,7 @@ WrongEntry with what is needed instead.
 import re
 import sys
 from collections.abc import Callable, Container, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from ipaddress import IPv6Address
@@ -320,11 +321,9 @@ takes(
 
 
 def _is_ipv6(host: str) -> bool:
-    try:
-        IPv6Address(host.removeprefix("[").removesuffix("]"))
-    except ValueError:
-        return False
-    return host.startswith("[") and host.endswith("]")
+    with suppress(ValueError):
+        return host[:1] + host[-1:] == "[]" and bool(IPv6Address(host[1:-1]))
+    return False
 
 
 def _is_port(digits: str) -> bool:

@@ -69,11 +69,9 @@ def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _tags(tags: Iterable[tuple[str, str]]) -> str:
-    return f"{{ {', '.join(f'{_text(name)} = {_text(value)}' for name, value in tags)} }}"
-
-
 _WRITTEN: dict[str, Callable[[Any], str]] = {
     "partial": lambda accepts: '"accept"' if accepts else '"reject"',
-    "influx_tags": _tags,
+    "influx_tags": lambda tags: (
+        f"{{ {', '.join(f'{_text(name)} = {_text(value)}' for name, value in tags)} }}"
+    ),
 }

@@ -121,7 +121,12 @@ class Administrators:
     @property
     def changes(self) -> list[Change]:
         """The last changes, the newest first."""
-        return [change for path in self._files()[::-1] if (change := _change(path))]
+        found = []
+        for path in self._files()[::-1]:
+            # It may be gone meanwhile, or damaged.
+            with suppress(FileNotFoundError, ValueError, TypeError):
+                found.append(Change(**json.loads(path.read_bytes())))
+        return found
 
     @property
     def is_new(self) -> bool:
@@ -198,7 +203,7 @@ class Administrators:
         """
         files = self._files()
         if not change.number:
-            change = replace(change, number=_number(files[-1]) + 1 if files else 1)
+            change = replace(change, number=int(files[-1].stem) + 1 if files else 1)
         path = self._folder / f"{change.number}.json"
         own_files.put_in_place(path, _bytes_of(change), None)
         for old in self._files()[:-CHANGES_MAX]:
@@ -227,7 +232,9 @@ class Administrators:
     def _files(self) -> list[Path]:
         """The files of the changes, in their order."""
         files = self._path.with_name(CHANGES).glob("*.json")
-        return sorted((path for path in files if path.stem.isdecimal()), key=_number)
+        return sorted(
+            (path for path in files if path.stem.isdecimal()), key=lambda path: int(path.stem)
+        )
 
     def _load(self) -> _State:
         try:
@@ -276,18 +283,6 @@ class Administrators:
 
 def _bytes_of(content: _State | Change) -> bytes:
     return (json.dumps(asdict(content), ensure_ascii=False, indent=1) + "\n").encode()
-
-
-def _number(path: Path) -> int:
-    return int(path.stem)
-
-
-def _change(path: Path) -> Change | None:
-    """The change of a file; None where it is gone meanwhile, or damaged."""
-    try:
-        return Change(**json.loads(path.read_bytes()))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None
 
 
 def _digest(secret: str) -> str:

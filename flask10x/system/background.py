@@ -168,11 +168,17 @@ class Background:
             about = About(**json.loads((self.folder / ABOUT).read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
+        progress, status = None, None
+        with suppress(ValueError, TypeError):
+            if is_running:
+                progress = Progress(**json.loads(self._text(PROGRESS)))
+            else:
+                status = int(self._text(STATUS))
         return Run(
             about=about,
             is_running=is_running,
-            progress=self._progress() if is_running else None,
-            status=None if is_running else self._status(),
+            progress=progress,
+            status=status,
             output=self._text(OUTPUT),
             errors=self._text(ERRORS),
         )
@@ -199,18 +205,6 @@ class Background:
     def _forget(self) -> None:
         for name in (ABOUT, OUTPUT, ERRORS, PROGRESS, STATUS):
             (self.folder / name).unlink(missing_ok=True)
-
-    def _progress(self) -> Progress | None:
-        try:
-            return Progress(**json.loads((self.folder / PROGRESS).read_bytes()))
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def _status(self) -> int | None:
-        try:
-            return int((self.folder / STATUS).read_text(encoding="ascii"))
-        except (OSError, ValueError):
-            return None
 
     def _text(self, name: str) -> str:
         try:

@@ -74,7 +74,6 @@ def as_board() -> tuple[str, int]:
     fields = stations.fields_of(candidate) | board.fields if board and candidate else {}
     return shown(
         "setup/board.html",
-        400 if problems else 200,
         boards=BOARDS,
         kinds=SENSORS,
         args=request.args,

@@ -86,7 +86,7 @@ FOLLOWED = ("data_dir", "csv_dir", "backup_dir", "database_url", "timezone")
 
 @blueprint.get("/setup/files")
 def as_files(
-    message: str = "", status: int = 200, problems: dict[str, str] | None = None
+    message: str = "", status: int = 0, problems: dict[str, str] | None = None
 ) -> tuple[str, int]:
     """What there is, what runs, and what can be done."""
     store, t, now_ms = context.store(), preferences.texts(), clock.now_ms()
@@ -132,7 +132,7 @@ def as_files(
         restore = own.flask10x("copy", "--from", "sqlite:////FILE", "--to", url_of(settings))
     return shown(
         "setup/files.html",
-        status,
+        status or (400 if problems else 200),
         message=message,
         problems={**({"days": problem} if problem else {}), **(problems or {})},
         run=said_by(run, t) if run else None,
@@ -237,7 +237,7 @@ def import_() -> AnyResponse | tuple[str, int]:
         return _preview(browser, request.form)
     arguments, problems = _import_options(request.form)
     if problems:
-        return as_files(status=400, problems=problems)
+        return as_files(problems=problems)
     return _started(browser, "import", *arguments, *_sent(), kind="import")
 
 
@@ -292,7 +292,7 @@ def set_retention() -> AnyResponse | tuple[str, int]:
     browser, t = administrators.required(), preferences.texts()
     days, problem = _days(request.form.get("days", ""))
     if problem:
-        return as_files(status=400, problems={"days": problem})
+        return as_files(problems={"days": problem})
     try:
         edit = changes.settings_edit(
             "retention_days", lambda keys: changes.put(keys, "retention_days", days)
@@ -322,7 +322,7 @@ def _started(browser: Browser, *arguments: str, kind: str = "", **values: str) -
 def _preview(browser: Browser, fields: Mapping[str, str]) -> AnyResponse | tuple[str, int]:
     arguments, problems = _import_options(fields)
     if problems:
-        return as_files(status=400, problems=problems)
+        return as_files(problems=problems)
     words = ("import", "--dry-run", "--json", *arguments, *_sent())
     chosen = {name: fields.get(name, "") for name in ("zone", "endpoint", "accept")}
     return _started(browser, *words, kind="preview", **chosen)

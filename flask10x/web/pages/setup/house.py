@@ -108,7 +108,6 @@ def _form(fields: Fields, problems: Fields, town: Town | None = None) -> tuple[s
         zone = ZoneInfo(fields["timezone"])
     return shown(
         "setup/house.html",
-        400 if problems else 200,
         fields=fields,
         problems=problems,
         names=[*KEYS],

@@ -60,7 +60,7 @@ def as_notifications() -> Answer:
 
 
 def _page(
-    status: int = 200,
+    status: int = 0,
     *,
     tested: tuple[str, str] | None = None,
     message: str = "",
@@ -151,7 +151,7 @@ def change_notifications() -> Answer:
     problems |= wrong
     if not problems:
         problems = file.change(browser, "notifications", "", edit, [(), ("quiet_hours",)])
-    return _page(400, sent=fields, problems=problems) if problems else _back()
+    return _page(sent=fields, problems=problems) if problems else _back()
 
 
 # Changes of the file
@@ -216,7 +216,6 @@ def _channel_form(
     present = file.channel(values.get("name", ""))
     page = shown(
         "setup/channel.html",
-        400 if problems else 200,
         part="setup.as_notifications",
         file=file,
         service=service,
@@ -421,7 +420,6 @@ def _rule_form(
         subject = tuple(values["about"].split(".", 1))
     return shown(
         "setup/rule.html",
-        400 if problems else 200,
         part="setup.as_notifications",
         file=file,
         values=values,

@@ -33,8 +33,11 @@ PARTS = {
 """The pages, by their views, in the order in which people need them."""
 
 
-def shown(template: str, status: int = 200, **values: Any) -> tuple[str, int]:
-    """Return a page of the setup: with the list of all, the browser and the token of its forms."""
+def shown(template: str, status: int = 0, **values: Any) -> tuple[str, int]:
+    """Return a page of the setup: with the list of all, the browser and the token of its forms.
+
+    Without a status it is a 400 where a form has problems.
+    """
     own = shell(context.store().settings)
     page = render_template(
         template,
@@ -46,7 +49,7 @@ def shown(template: str, status: int = 200, **values: Any) -> tuple[str, int]:
         keys_of_phone=form.keys_of_phone,
         **values,
     )
-    return page, status
+    return page, status or (400 if values.get("problems") else 200)
 
 
 @blueprint.errorhandler(NotWritten)

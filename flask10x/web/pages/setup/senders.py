@@ -3,7 +3,7 @@
 So a page that many open, as the home, is not slower while a board knocks.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -40,14 +40,13 @@ def unknown_names(store: Store) -> list[UnknownName]:
 
     The one that came most often first. Not those that have become a station since.
     """
-    stations = store.settings.stations.by_endpoint
-    return [name for name in store.gauges.unknown_names() if not _has_become(name, stations)]
-
-
-def _has_become(unknown: UnknownName, stations: Collection[str]) -> bool:
-    """Whether what was sent so would be a station's now: `/Data2/` never is."""
-    is_its_path = unknown.path.strip("/").lower() == unknown.name
-    return unknown.name in stations and (not is_its_path or unknown.path == f"/{unknown.name}")
+    found, stations = [], store.settings.stations.by_endpoint
+    for one in store.gauges.unknown_names():
+        # What was sent to `/Data2/` would never be a station's.
+        is_its_path = one.path.strip("/").lower() == one.name
+        if one.name not in stations or (is_its_path and one.path != f"/{one.name}"):
+            found.append(one)
+    return found
 
 
 def sending(store: Store, t: Translation) -> list[Sender]:

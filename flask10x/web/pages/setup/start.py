@@ -73,7 +73,6 @@ def _step(step: str, fields: Mapping[str, str], problems: Mapping[str, str]) -> 
         code = Markup(qr.svg_inline(omitsize=True, border=3, light="#fff"))  # noqa: S704
     return shown(
         "setup/start.html",
-        400 if problems else 200,
         step=step,
         steps=STEPS,
         number=[*STEPS, "done"].index(step) + 1,

@@ -163,7 +163,6 @@ def _form(of: File, one: Station, fields: Fields, problems: Fields) -> tuple[str
     built_in = BUILT_IN.by_endpoint.get(one.endpoint)
     return shown(
         "setup/station_edit.html",
-        400 if problems else 200,
         part="setup.as_stations",
         station=one,
         fields=fields,
@@ -190,7 +189,7 @@ def _new_station(
     file = stations.file_of(settings)
     return shown(
         "setup/station.html",
-        404 if candidate is None else 400 if problems else 200,
+        404 if candidate is None else 0,
         endpoint=name,
         candidate=candidate,
         fields=fields,
