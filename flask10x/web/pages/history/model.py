@@ -16,6 +16,7 @@ from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.readings.times import is_date, local_text
 from flask10x.runtime.retention import days_of
 from flask10x.translation import MONTHS, Translation
+from flask10x.web import cards
 from flask10x.web.captions import Link, condition
 from flask10x.web.cards import Value
 
@@ -123,29 +124,29 @@ def comparisons(endpoints: Collection[str], stations: Stations, t: Translation) 
 
 
 # What people ask of a room, and what a station outside or in a cupboard has instead.
-ASKED_FIRST = ("temperature", "co2", "humidity", "pressure")
+ASKED_FIRST = (*cards.ASKED_FIRST, "pressure")
 # As many as a chip has room for, besides what deserves a look.
 ON_CHIP = 2
 
 
 def on_chip(values: Sequence[Value]) -> dict[str, int]:
-    """The columns that a station's chip shows, with their places in it.
+    """Return the columns that a station's chip shows, with their places in it.
 
     The others are there as soon as the station is chosen.
     """
-    ranked = sorted((value for value in values if value.is_known), key=_rank)
+
+    def rank(value: Value) -> tuple[int, bool]:
+        quantity = value.measurement.quantity
+        place = ASKED_FIRST.index(quantity) if quantity in ASKED_FIRST else len(ASKED_FIRST)
+        return place, value.is_missing
+
+    ranked = sorted((value for value in values if value.is_known), key=rank)
     quantities: dict[str, str] = {}
     for value in ranked:
         quantities.setdefault(value.measurement.quantity, value.measurement.column)
     shown = list(quantities.values())[:ON_CHIP]
     shown += [value.measurement.column for value in ranked if value.band]
     return {column: place for place, column in enumerate(dict.fromkeys(shown))}
-
-
-def _rank(value: Value) -> tuple[int, bool]:
-    quantity = value.measurement.quantity
-    place = ASKED_FIRST.index(quantity) if quantity in ASKED_FIRST else len(ASKED_FIRST)
-    return place, value.is_missing
 
 
 def period(query: Query, now_ms: int, zone: tzinfo | None, t: Translation) -> str:
@@ -258,7 +259,7 @@ BEYOND = Cell(text=NO_VALUE, exact=None, missing=False, beyond=True)
 def station_tables(
     rows: Sequence[Row], query: Query, time_of: Moments, t: Translation
 ) -> list[StationTable]:
-    """A table of each station that has rows among these, in the order of the stations.
+    """Return a table of each station that has rows among these, in the order of the stations.
 
     The rows keep their order. Values are rounded; a cell has the exact one where that differs.
     """
@@ -281,11 +282,20 @@ def _table(
     derived = query.chosen_derived(station)
     names = (*chosen, *(computed.name for computed in derived))
     columns = [measurement_of(query.registry, name) for name in names]
-    beyond = [
-        computed
-        for computed in derived
-        if any(computed.is_beyond(_values(row, station)) for row in rows)
-    ]
+    beyond, shown = set[str](), []
+    for row in rows:
+        pairs = zip(station.measurements, row.values, strict=True)
+        cells = [_cell(value, m.unit) for m, value in pairs if m.column in chosen]
+        computed = derived_values(row, station, derived)
+        values = dict(zip(station.columns, row.values, strict=True))
+        for each in derived:
+            if each.is_beyond(values):
+                beyond.add(each.name)
+                cells.append(BEYOND)
+            else:
+                cells.append(_cell(computed[each.name], each.kind.unit))
+        time = time_of(row.received_at)
+        shown.append(TableRow(id=row.id, time=time, cells=cells, is_hidden=row.hidden))
     labels = [column_name(column, t) for column in columns]
     words = (word for label in labels for word in label.split())
     usual = all(len(word) <= LONGEST_WORD_CHARS for word in words)
@@ -293,32 +303,11 @@ def _table(
         station=station,
         columns=columns,
         names=labels,
-        rows=[_row(row, station, chosen, derived, time_of) for row in rows],
-        limits=[limits_of(computed, t) for computed in beyond],
+        rows=shown,
+        limits=[limits_of(each, t) for each in derived if each.name in beyond],
         fits=usual and len(columns) <= TABLET_COLUMNS,
         narrow=usual and len(columns) <= PHONE_COLUMNS,
     )
-
-
-def _row(
-    row: Row,
-    station: Station,
-    chosen: tuple[str, ...],
-    derived: tuple[Derived, ...],
-    time_of: Moments,
-) -> TableRow:
-    pairs = zip(station.measurements, row.values, strict=True)
-    cells = [_cell(value, m.unit) for m, value in pairs if m.column in chosen]
-    computed, values = derived_values(row, station, derived), _values(row, station)
-    cells += [
-        BEYOND if each.is_beyond(values) else _cell(computed[each.name], each.kind.unit)
-        for each in derived
-    ]
-    return TableRow(id=row.id, time=time_of(row.received_at), cells=cells, is_hidden=row.hidden)
-
-
-def _values(row: Row, station: Station) -> dict[str, float | None]:
-    return dict(zip(station.columns, row.values, strict=True))
 
 
 def _cell(value: float | None, unit: str) -> Cell:

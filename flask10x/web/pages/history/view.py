@@ -31,7 +31,7 @@ from flask10x.readings.derived import (
 from flask10x.readings.labels import Moments, column_name, range_of, station_name
 from flask10x.readings.numbers import DIGITS
 from flask10x.readings.reasons import Reason
-from flask10x.readings.stations import Measurement, Stations
+from flask10x.readings.stations import Measurement
 from flask10x.readings.times import parse_bound
 from flask10x.system import clock
 from flask10x.translation import N_, Translation
@@ -185,9 +185,7 @@ def _content(query: Query | None, t: Translation) -> Content:
             is_corrected=bool(view.corrections),
             newest={endpoint: times.received_at for endpoint, times in view.newest.items()},
             last_id=view.last_id,
-            removed_days=removed_days(store.settings, query, page, view.removed)
-            if query and page
-            else None,
+            removed_days=query and page and removed_days(store.settings, query, page, view.removed),
             page=page,
             notes=notes,
             corrections=corrections,
@@ -202,10 +200,6 @@ def _written(view: View, query: Query) -> tuple[list[WrittenNote], list[Correcti
     rows = view.rows(annotations.notes_within(endpoints, *ends))
     notes = annotations.notes_of(rows)[::-1]
     return notes, annotations.corrections_within(view.written_corrections, endpoints, *ends)
-
-
-def _stations() -> Stations:
-    return context.store().settings.stations
 
 
 def _halt() -> dict[str, object] | None:
@@ -286,19 +280,23 @@ def _same_query(endpoint: str, query: Query, cursor: Cursor | None = None, **mor
 
 
 def _card_url(card: Card) -> str:
-    """This page with only the station, or with all of them again."""
-    pairs = [
-        pair for pair in _parameters("endpoint", "cursor", "measurement") if "__" not in pair[0]
-    ]
-    endpoint = card.station.endpoint
-    is_chosen = request.args.getlist("endpoint") == [endpoint]
-    return _address(_OWN, pairs + [("endpoint", endpoint)] * (not is_chosen))
+    """Return this page with only the station, or with all of them again."""
+    kept, chosen = _parameters("endpoint", "cursor", "measurement"), [card.station.endpoint]
+    pairs = [pair for pair in kept if "__" not in pair[0]]
+    if request.args.getlist("endpoint") != chosen:
+        pairs += [("endpoint", card.station.endpoint)]
+    return _address(_OWN, pairs)
 
 
 def _form(query: Query | None, details: dict[str, str], t: Translation) -> dict[str, object]:
     """The filters of a query, or of one that is wrong (None), with what is wrong with it."""
     conditions = sum("__" in name for name, value in request.args.items() if value.strip())
-    stations, endpoints = _stations(), request.args.getlist("endpoint")
+    stations, endpoints = context.store().settings.stations, request.args.getlist("endpoint")
+
+    # The columns that any station shows, and those that the query names.
+    named = {measurement.column for station in stations.all for measurement in station.shown}
+    named |= {*request.args.getlist("measurement")}
+    named |= {name.partition("__")[0] for name, value in _pairs() if value.strip()}
 
     def measurements(names: Iterable[str]) -> list[Measurement]:
         return [measurement_of(stations, name) for name in names]
@@ -307,7 +305,7 @@ def _form(query: Query | None, details: dict[str, str], t: Translation) -> dict[
         "args": MultiDict(_pairs()),
         "problems": problems(details, stations, t),
         "stations": stations.all,
-        "columns": measurements(_offered(stations)),
+        "columns": measurements(name for name in stations.columns if name in named),
         "derived": measurements(derived_names(stations)),
         # Those of the derived values that conditions can compare.
         "derived_of_reading": measurements(names_of_readings(stations)),
@@ -332,14 +330,6 @@ def _form(query: Query | None, details: dict[str, str], t: Translation) -> dict[
     }
 
 
-def _offered(stations: Stations) -> list[str]:
-    """The columns that any station shows, and those that the query names."""
-    shown = {measurement.column for station in stations.all for measurement in station.shown}
-    shown |= {*request.args.getlist("measurement")}
-    shown |= {name.partition("__")[0] for name, value in _pairs() if value.strip()}
-    return [column for column in stations.columns if column in shown]
-
-
 def _ranges(query: Query | None, now_ms: int, t: Translation) -> dict[str, object]:
     """The ranges of time to choose, and the neighbours of this one, where it has any."""
     pairs = dict(pair for pair in _pairs() if not _is_all(pair))
@@ -359,8 +349,12 @@ def _ranges(query: Query | None, now_ms: int, t: Translation) -> dict[str, objec
     if query is None:
         return shown
     earlier, later = neighbours(query.since, query.until, now_ms, zone)
+    # `Sun 24 Aug, 09:00 – 12:00`, open where the range is.
+    dates = " – ".join(ends(query, t, now_ms)).strip()
+    if query.since and query.until:
+        dates = range_of(query.since.ms, query.until.ms, zone, t, now_ms)
     return shown | {
-        "dates": "" if until_now else _dates(query, t, now_ms),
+        "dates": "" if until_now else dates,
         "period": period(query, now_ms, zone, t),
         "printed": printed(query, now_ms, t),
         "earlier": earlier and _ranged(*earlier),
@@ -368,16 +362,9 @@ def _ranges(query: Query | None, now_ms: int, t: Translation) -> dict[str, objec
     }
 
 
-def _dates(query: Query, t: Translation, now_ms: int) -> str:
-    """`Sun 24 Aug, 09:00 – 12:00`, open where the range is."""
-    if query.since and query.until:
-        return range_of(query.since.ms, query.until.ms, query.zone, t, now_ms)
-    return " – ".join(ends(query, t, now_ms)).strip()
-
-
 def _charts(t: Translation, *, is_corrected: bool) -> dict[str, object]:
     """What the scripts draw, and where they get it."""
-    is_raw, stations = "raw" in request.args, _stations()
+    is_raw, stations = "raw" in request.args, context.store().settings.stations
     turned = _parameters("raw", "cursor") + [("raw", "1")] * (not is_raw)
     derived = [measurement_of(stations, name) for name in derived_names(stations)]
     measurements = [*stations.by_column.values(), *derived]
@@ -427,7 +414,19 @@ def _table(
     time_of = Moments(query.zone, t, now_ms, with_second=True)
     turned = [("order", "asc")] if query.order == "desc" else []
     json_url = _same_query("history.as_json_file", of_readings)
-    month, days = month_before(now_ms, query.zone, t) or ("", ("", ""))
+    month, days = month_before(now_ms, query.zone, t) or ("", None)
+    of_month = None
+    if days:
+        since, until = (
+            Bound(parse_bound(text, query.zone, now_ms, end=is_end), text, text)
+            for text, is_end in zip(days, (False, True), strict=True)
+        )
+        of_month = _files(replace(of_readings, since=since, until=until))
+    shared_period = ""
+    if fixed.since and fixed.until:
+        # To the minute, in a picture: `Sat 28 Nov, 23:43 – Sun 29 Nov, 23:43`.
+        first_ms, last_ms = (end.ms // MINUTE_MS * MINUTE_MS for end in (fixed.since, fixed.until))
+        shared_period = range_of(first_ms, last_ms + MINUTE_MS - 1, query.zone, t, now_ms)
     return {
         "caption": caption(query, t, now_ms),
         "n": len(page.rows),
@@ -443,12 +442,11 @@ def _table(
         # A file has no values that need several readings, but what they come from.
         "files": _files(of_readings),
         "month": month,
-        "files_of_month": month and _files(_within(of_readings, *days, now_ms)),
+        "files_of_month": of_month,
         "files_of_all": _files(replace(of_readings, since=None, until=None)),
         "share": request.host_url.rstrip("/") + (shared := _same_query(_OWN, fixed)),
         "qr": shared.replace(url_for(_OWN), url_for("history_page.as_qr_code"), 1),
-        # To the minute, in a picture.
-        "shared_period": _in_minutes(fixed, now_ms, t),
+        "shared_period": shared_period,
         # Where it leads elsewhere on another machine.
         "is_of_this_machine": request.host.startswith(LOOPBACK),
         # Where the address names no range, the page says that there is more.
@@ -469,50 +467,30 @@ def _files(query: Query) -> dict[str, str]:
     }
 
 
-def _within(query: Query, first: str, last: str, now_ms: int) -> Query:
-    """The same query over these days."""
-    since, until = (
-        Bound(parse_bound(text, query.zone, now_ms, end=end), text, text)
-        for text, end in ((first, False), (last, True))
-    )
-    return replace(query, since=since, until=until)
-
-
 def _fixed(query: Query, now_ms: int) -> Query:
-    """The same query with the ends that it has now, so that whoever gets it sees the same.
+    """Return the query with the ends that it has now, so that whoever gets it sees the same.
 
     Only in whole seconds, for a shorter address is a code that is read from further away.
     """
     if query.since is None:
         return query
+    ends_ms = (query.since.ms, query.until.ms if query.until else now_ms)
     since, until = (
-        Bound(ms, text := bound_text(ms, query.zone, end=end), text)
-        for ms, end in (
-            (query.since.ms, False),
-            (query.until.ms if query.until else now_ms, True),
-        )
+        Bound(ms, text := bound_text(ms, query.zone, end=is_end), text)
+        for ms, is_end in zip(ends_ms, (False, True), strict=True)
     )
     return replace(query, since=since, until=until)
 
 
-def _in_minutes(fixed: Query, now_ms: int, t: Translation) -> str:
-    """`Sat 28 Nov, 23:43 – Sun 29 Nov, 23:43`; empty without both ends."""
-    if not (fixed.since and fixed.until):
-        return ""
-    first_ms = fixed.since.ms // MINUTE_MS * MINUTE_MS
-    last_ms = fixed.until.ms // MINUTE_MS * MINUTE_MS + MINUTE_MS - 1
-    return range_of(first_ms, last_ms, fixed.zone, t, now_ms)
-
-
 def _updates_url(query: Query) -> str | None:
-    """Where to ask for newer readings; None on a page that these don't belong on."""
+    """Return where to ask for newer readings; None on a page that these don't belong on."""
     ended = request.args.get("to", "").strip() not in ("", "now")
     if query.cursor or query.order != "desc" or ended:
         return None
     of_readings = query.of_readings()
-    chosen = (*of_readings.measurements, *of_readings.derived)
     pairs = _parameters("order", "limit", "cursor", "measurement", *HTML.parameters)
-    return _address("history.as_json", [*pairs, *(("measurement", name) for name in chosen)])
+    pairs += [("measurement", name) for name in (*of_readings.measurements, *of_readings.derived)]
+    return _address("history.as_json", pairs)
 
 
 def _no_rows(

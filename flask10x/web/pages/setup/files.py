@@ -48,10 +48,10 @@ from flask10x.system.uploads import Uploads
 from flask10x.system.wording import size
 from flask10x.translation import N_, Translation
 from flask10x.web import administrators, context, preferences, uploads
+from flask10x.web.facts import gathered
 from flask10x.web.limits import UPLOAD_MAX_BYTES, UPLOAD_PATH
 from flask10x.web.pages.setup import changes
 from flask10x.web.pages.setup.page import blueprint, shown
-from flask10x.web.pages.status.answers import gathered
 from flask10x.web.shell import how_it_runs, shell
 
 log = logging.getLogger(__name__)

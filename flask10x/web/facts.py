@@ -1,0 +1,77 @@
+"""The facts of the checks, as a page reads them: all that can be read now, without a long wait."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask10x.database import dialects
+from flask10x.health import copies
+from flask10x.health.checks import Facts, Heard
+from flask10x.health.database import Obstacle, obstacles_met, server_state
+from flask10x.health.disk import CardRoom, room
+from flask10x.runtime import periodic_tasks
+from flask10x.runtime.retention import Outlook, outlooks
+from flask10x.runtime.store import Store
+from flask10x.runtime.waiting import Waiting
+from flask10x.web import context
+from flask10x.web.alert_state import state
+from flask10x.web.cards import latest
+
+# A database that is locked for reading is so for hours or for milliseconds.
+BUSY_MS = 250
+
+
+@dataclass(kw_only=True, slots=True)
+class HouseFacts(Facts):
+    """The facts of the checks, and those that only pages show."""
+
+    retention: Sequence[Outlook] = ()
+    """Of the stations whose old readings are removed."""
+
+
+def gathered(store: Store | Waiting, now_ms: int) -> HouseFacts:
+    """Return all facts that can be read now; raises nothing."""
+    settings = store.settings
+    facts = HouseFacts(has_database=isinstance(store, Store), alerts=state().current().active)
+    facts.read_files(settings, now_ms)
+    if isinstance(store, Waiting):
+        facts.obstacles = [
+            Obstacle("missing", store.reason)
+            if store.is_file
+            else Obstacle("unreachable", store.reason, store.reason)
+        ]
+        return facts
+    database = store.database
+    with (
+        facts.part("database"),
+        database.promptly(),
+        database.query() as connection,
+        dialects.of(connection).waits_briefly(connection, BUSY_MS),
+    ):
+        view = context.view_of(connection)
+        facts.read_database(settings, view)
+        with facts.part("stations"):
+            facts.stations = [
+                Heard(
+                    station=newest.station,
+                    silence=newest.silence,
+                    measured_at=newest.row.received_at if newest.row else None,
+                )
+                for newest in latest(view, store, view.stations.all)
+            ]
+        with facts.part("retention"):
+            facts.retention = outlooks(settings, database, view)
+    with facts.part("lost"):
+        facts.lost = copies.lost_files(facts.only_copies, facts.copies)
+    facts.obstacles = obstacles_met(database, store.writer, store.gauges)
+    facts.rescued, facts.is_taken_away = store.gauges.rescued, bool(store.gauges.taken_away)
+    facts.waiting, facts.failing = store.queues.length(), periodic_tasks.failing(store.gauges)
+    # After the database, by which it is known whether the server answers.
+    facts.server = server_state(settings, database)
+    if facts.card is None:
+        with facts.part("card"):
+            # How the disk fills only the database can tell.
+            free = room(database.path.parent)
+            facts.card = CardRoom(room=free, rows_a_day=None, bytes_a_day=None)
+    with facts.part("card"):
+        facts.read_room_for_backup(settings)
+    return facts
