@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.sansio.utils import host_is_trusted
 
-from flask10x.config.secrets import ALL, Keyring, Tokens
+from flask10x.config.secrets import ALL, Keyring
 from flask10x.config.settings import Settings
 from flask10x.system import clock
 from flask10x.system.gauges import Gauges
@@ -127,36 +127,33 @@ class Access:
             return UNKNOWN_HOST
         if request.method not in READ_ONLY_METHODS and is_from_another_origin():
             return OTHER_ORIGIN
-        return self._without_token(guard) or _with_conflicts(guard)
+        if refusal := self._without_token(guard):
+            return refusal
+        names = ", ".join(request.environ.get(CONFLICTS, ()))
+        # The view of a station refuses lines that differ itself, and keeps such a request.
+        if not names or guard == "station":
+            return None
+        hint = f"{names}: send one line, or equal ones"
+        return Refusal(400, "repeated header", hint, f"lines of {names} that differ")
 
     def _without_token(self, guard: Guard | None) -> Refusal | None:
         if guard is None or guard in OPEN or (guard == "key" and request.method == "POST"):
             return None
-        tokens, token = self._tokens(guard), token_of_request()
-        if tokens is None:
-            return None
-        if guard in ("stations", "lines") and tokens.knows(token):
+        keyring, token = self._keyring, token_of_request()
+        tokens = keyring.write if guard in POSTING else keyring.read
+        if guard == "mute":
+            # Where only posting needs a token, a mute needs that one, because it keeps messages
+            # from being sent.
+            tokens = keyring.read or keyring.write
+        elif guard == "notes":
+            tokens = keyring.notes or keyring.read or keyring.write
+        if tokens is None or (guard in ("stations", "lines") and tokens.knows(token)):
             return None
         station = str(request.endpoint).rpartition(".")[2] if guard == "station" else ALL
-        reads = tokens is self._keyring.read
-        if tokens.open_for(token, station) or (reads and self._opens_pages(token)):
+        if tokens.open_for(token, station) or (tokens is keyring.read and self._opens_pages(token)):
             return None
         # Browsers ask people for a name and a password when they see Basic; pages are for people.
         return _unauthorized(token, ("Bearer",) if guard in POSTING else ("Basic", "Bearer"))
-
-    def _tokens(self, guard: Guard) -> Tokens | None:
-        """Return the tokens of which the request needs one, or None when it needs none.
-
-        A mute needs what reading the alerts needs. Where only posting needs a token, a mute needs
-        that one, because it keeps messages from being sent. Notes without tokens of their own need
-        what a mute needs.
-        """
-        keyring = self._keyring
-        if guard in POSTING:
-            return keyring.write
-        if guard == "notes":
-            return keyring.notes or keyring.read or keyring.write
-        return keyring.read or keyring.write if guard == "mute" else keyring.read
 
     def refusal_of_key(self, key: str, station: str) -> Refusal | None:
         """Return why a request with this key in its body is refused, or None when it is not.
@@ -174,21 +171,17 @@ class Access:
         return None if refusal is None else self.answer(refusal)
 
     def answer(self, refusal: Refusal) -> Response:
-        """The answer to a refused request; the log has its line."""
-        self._note(refusal)
+        """Return the answer to a refused request; the log has its line."""
+        place = request.url_rule.rule if request.url_rule else "unknown page"
+        if (more := self._pace.turn(place, refusal.why)) is not None:
+            name = refusal.header
+            shown = f" ({name}: {request.headers.get(name, '')[:SHOWN_CHARS]!r})" if name else ""
+            log.warning("%s refused: %s%s, from %s%s", place, refusal.why, shown, sender(), more)
         answer = jsonify(error=refusal.error, hint=refusal.hint)
         answer.status_code = refusal.status
         for challenge in refusal.challenges:
             answer.headers.add("WWW-Authenticate", f'{challenge} realm="flask10x"')
         return answer
-
-    def _note(self, refusal: Refusal) -> None:
-        place = request.url_rule.rule if request.url_rule else "unknown page"
-        more = self._pace.turn(place, refusal.why)
-        if more is not None:
-            name = refusal.header
-            shown = f" ({name}: {request.headers.get(name, '')[:SHOWN_CHARS]!r})" if name else ""
-            log.warning("%s refused: %s%s, from %s%s", place, refusal.why, shown, sender(), more)
 
     def note_wrong_link(self) -> bool:
         """Log once a minute that links of administrators are tried in vain; False: too many are.
@@ -235,18 +228,6 @@ def sender() -> str:
     return f"{behind} through {peer or 'a socket file'}" if local else peer
 
 
-def _with_conflicts(guard: Guard | None) -> Refusal | None:
-    """Return why a request with differing lines of one header is refused, or None.
-
-    The view of a station refuses such a request itself, and keeps it.
-    """
-    names = ", ".join(request.environ.get(CONFLICTS, ()))
-    if not names or guard == "station":
-        return None
-    hint = f"{names}: send one line, or equal ones"
-    return Refusal(400, "repeated header", hint, f"lines of {names} that differ")
-
-
 def _unauthorized(token: str, challenges: tuple[Challenge, ...], hint: str = TOKEN_HINT) -> Refusal:
     why = "wrong token" if token else "no token"
     return Refusal(401, "unauthorized", hint, why, challenges=challenges)
@@ -279,20 +260,13 @@ def is_allowed_host(host: str, names: Iterable[str]) -> bool:
     A name with a dot at its end is the same name.
     """
     host = LAST_DOT.sub("", host.lower())
-    if not host:
+    if not host or host_is_trusted(host, ["localhost", *names]):
         return True
-    return _is_address(host) or host_is_trusted(host, ["localhost", *names])
-
-
-def _is_address(host: str) -> bool:
     match = ADDRESS.fullmatch(host)
-    if not match:
-        return False
     try:
-        ip_address(match["v6"] or match["v4"])
+        return match is not None and ip_address(match["v6"] or match["v4"]) is not None
     except ValueError:
         return False
-    return True
 
 
 def is_from_another_origin() -> bool:

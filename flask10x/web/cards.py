@@ -14,7 +14,7 @@ from flask10x.history.view import View
 from flask10x.readings.bands import Band, band_of
 from flask10x.readings.derived import derived_by_station
 from flask10x.readings.numbers import NO_VALUE, rounded
-from flask10x.readings.stations import Measurement, Station, Stations
+from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import SECOND_MS, is_date, iso_text, local_text
 from flask10x.runtime.station_watch import inactive_sec, silence_of
 from flask10x.runtime.store import Store
@@ -248,19 +248,36 @@ def trial_command() -> str:
 
 
 def cards(view: View, store: Store, t: Translation) -> list[Card]:
-    """A card of each station, from its newest reading, in the order of pages."""
-    stations = store.settings.stations
-    maker = _Cards(view, t)
-    return [maker.card(newest, stations) for newest in latest(view, store, stations.ordered)]
+    """Return a card of each station, from its newest reading, in the order of pages."""
+    stations, now_ms, zone = store.settings.stations, view.now_ms, view.zone
 
+    def age(kind: str, seconds: int, received_at: int | None) -> Age:
+        is_dated = received_at is not None and is_date(received_at)
+        return Age(
+            kind=kind,
+            seconds=seconds,
+            text=age_text(kind, seconds, t),
+            iso=iso_text(received_at, zone) if received_at is not None and is_dated else "",
+            time="" if received_at is None else local_text(received_at, zone),
+        )
 
-class _Cards:
-    """Makes the cards of one request."""
+    def shown(measurement: Measurement, value: float | None, newest: Latest) -> Value:
+        older = newest.older.get(measurement.column) if value is None else None
+        text = older.value if older else value
+        since = None
+        if older:
+            seconds = max(0, now_ms - older.received_at) // SECOND_MS
+            since = age("age", seconds, older.received_at)
+        is_receiving = newest.silence.state == "receiving"
+        return Value(
+            measurement=measurement,
+            text=NO_VALUE if text is None else rounded(text, measurement.unit),
+            is_missing=value is None,
+            age=since,
+            band=band_of(newest.station.bands_of(measurement), value) if is_receiving else None,
+        )
 
-    def __init__(self, view: View, t: Translation) -> None:
-        self._now_ms, self._zone, self._t = view.now_ms, view.zone, t
-
-    def card(self, newest: Latest, stations: Stations) -> Card:
+    def card(newest: Latest) -> Card:
         station, silence, row = newest.station, newest.silence, newest.row
         seconds, received_at = silence.age_sec, row.received_at if row else None
         kind = silence.state if silence.state in ("awaited", "silent") else "age"
@@ -270,32 +287,9 @@ class _Cards:
         return Card(
             station=station,
             silence=silence,
-            age=None if seconds is None else self._age(kind, seconds, received_at),
-            values=tuple(self._value(*pair, newest) for pair in pairs if not pair[0].hidden),
-            derived=tuple(self._value(*pair, newest) for pair in derived if pair[1] is not None),
+            age=None if seconds is None else age(kind, seconds, received_at),
+            values=tuple(shown(*pair, newest) for pair in pairs if not pair[0].hidden),
+            derived=tuple(shown(*pair, newest) for pair in derived if pair[1] is not None),
         )
 
-    def _value(self, measurement: Measurement, value: float | None, newest: Latest) -> Value:
-        older = newest.older.get(measurement.column) if value is None else None
-        shown = older.value if older else value
-        is_receiving = newest.silence.state == "receiving"
-        return Value(
-            measurement=measurement,
-            text=NO_VALUE if shown is None else rounded(shown, measurement.unit),
-            is_missing=value is None,
-            age=self._age_of(older.received_at) if older else None,
-            band=band_of(newest.station.bands_of(measurement), value) if is_receiving else None,
-        )
-
-    def _age_of(self, received_at: int) -> Age:
-        return self._age("age", max(0, self._now_ms - received_at) // SECOND_MS, received_at)
-
-    def _age(self, kind: str, seconds: int, received_at: int | None) -> Age:
-        is_dated = received_at is not None and is_date(received_at)
-        return Age(
-            kind=kind,
-            seconds=seconds,
-            text=age_text(kind, seconds, self._t),
-            iso=iso_text(received_at, self._zone) if received_at is not None and is_dated else "",
-            time="" if received_at is None else local_text(received_at, self._zone),
-        )
+    return [card(newest) for newest in latest(view, store, stations.ordered)]

@@ -8,7 +8,6 @@ from flask10x.database import counters
 from flask10x.database.dialects import last_id
 from flask10x.database.error_codes import reason_of
 from flask10x.health.database import obstacles, server_state
-from flask10x.readings.stations import Stations
 from flask10x.readings.times import local_text
 from flask10x.recording import entry, rejected
 from flask10x.runtime import periodic_tasks
@@ -48,7 +47,10 @@ def readyz() -> Response | tuple[Response, int]:
     if isinstance(store, Waiting):
         waits = jsonify(status="not ready", reasons=[store.reason], queue_oldest_seconds=None)
         return not_now(waits)
-    more: dict[str, Any] = {"queue_oldest_seconds": _oldest_sec(store)}
+    oldest_ms = store.queues.oldest_ms()
+    # How long the oldest waiting reading has waited, rounded up to the millisecond.
+    waited_ms = None if oldest_ms is None else max(1, monotonic_ms() + 1 - oldest_ms)
+    more: dict[str, Any] = {"queue_oldest_seconds": None if waited_ms is None else waited_ms / 1000}
     if failing := periodic_tasks.failing(store.gauges):
         more["failing"] = failing
     unmet = obstacles(store.database, store.writer, store.gauges)
@@ -109,14 +111,6 @@ def _as_json() -> tuple[Response, int]:
     return jsonify(_of_host(store) | answer), 200
 
 
-def _oldest_sec(store: Store) -> float | None:
-    """Return how long the oldest waiting reading has waited, rounded up to the millisecond."""
-    oldest_ms = store.queues.oldest_ms()
-    if oldest_ms is None:
-        return None
-    return max(1, monotonic_ms() + 1 - oldest_ms) / 1000
-
-
 @blueprint.get("/metrics/details")
 def details() -> tuple[Response, int]:
     """Answer with what `metrics` has no key for: rejected readings, warnings, tasks, roll-ups."""
@@ -124,6 +118,7 @@ def details() -> tuple[Response, int]:
     try:
         with store.database.promptly(), store.database.reader.begin() as connection:
             rolled_up = context.view_of(connection).rollups.progress
+            warned = counters.values_like(connection, entry.WARNINGS)
             answer: dict[str, Any] = {
                 "ack": store.settings.ack,
                 "failing_seconds": periodic_tasks.failing_sec(store.gauges),
@@ -133,9 +128,14 @@ def details() -> tuple[Response, int]:
                     "dropped_total": counters.value_of(connection, rejected.DROPPED),
                 },
                 "rollups": {"done": rolled_up.done, "of": rolled_up.of},
-                "warnings": _warnings(
-                    store.settings.stations, counters.values_like(connection, entry.WARNINGS)
-                ),
+                # Of each station the number of stored readings with a warning of each field.
+                "warnings": {
+                    station.endpoint: {
+                        measurement.path: warned.get(f"{station.endpoint}.{measurement.path}", 0)
+                        for measurement in station.measurements
+                    }
+                    for station in store.settings.stations.all
+                },
             }
             if store.database.hosts.name is not None:
                 answer["leases"] = store.database.hosts.holders(connection)
@@ -148,14 +148,3 @@ def _of_host(store: Store) -> dict[str, Any]:
     """Return the name of this host where there may be several, for its queue and its errors."""
     host = store.database.hosts.name
     return {} if host is None else {"host": host}
-
-
-def _warnings(stations: Stations, counted: dict[str, int]) -> dict[str, dict[str, int]]:
-    """Return, for each station, the number of stored readings with a warning of each field."""
-    return {
-        station.endpoint: {
-            measurement.path: counted.get(f"{station.endpoint}.{measurement.path}", 0)
-            for measurement in station.measurements
-        }
-        for station in stations.all
-    }

@@ -9,6 +9,7 @@ import re
 import shlex
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -100,22 +101,16 @@ ONLY_CONTAINER = {
 
 
 def how_it_runs() -> tuple[Manner, str]:
-    """How this service runs; and the name of its unit, or of the program of its container."""
+    """Return how this service runs, and the name of its unit or of its container's program."""
     if engine := units.container():
         return "container", engine
     # Cron is a unit, too, but hands this variable to none of its jobs (man 5 systemd.exec).
-    if "INVOCATION_ID" in os.environ and (unit := _unit()):
-        return "systemd", unit
+    if "INVOCATION_ID" in os.environ:
+        # A unit of a user's session is none of the system.
+        with suppress(OSError):
+            if match := UNIT.search(CGROUP.read_text(encoding="utf-8")):
+                return "systemd", match[1]
     return "terminal", ""
-
-
-def _unit() -> str:
-    """The unit of the system that this process is in; empty: none, or one of a user's session."""
-    try:
-        match = UNIT.search(CGROUP.read_text(encoding="utf-8"))
-    except OSError:
-        return ""
-    return match[1] if match else ""
 
 
 @dataclass(frozen=True)
@@ -128,7 +123,7 @@ class Shell:
     """The unit, or the program of the container; empty in a terminal."""
 
     def command(self, name: str, **values: object) -> str:
-        """The lines of this name, each value as one word of a shell, a list as several."""
+        """Return the lines of this name, each value as one word of a shell, a list as several."""
         only = {"systemd": ONLY_SYSTEMD, "container": ONLY_CONTAINER}.get(self.manner, {})
         lines = only.get(name) or COMMANDS.get(name, "")
         path = database_path(self.settings)
@@ -197,35 +192,40 @@ class Shell:
         return f"{engine} run --rm {volumes} --env {folder} {image} {_program()}"
 
     def _of_the_service(self) -> dict[str, str]:
-        """How it is stopped, started and asked for its log."""
+        """Return how it is stopped, started and asked for its log."""
+        unit = self.by if self.manner == "systemd" else _unit_of_container()
+        if self.manner == "terminal":
+            service = None
+            with suppress(OSError):
+                service = running(self.settings)
+            pid = service.pid if service else str(os.getppid())
+            stop, start = f"kill {pid} && tail --pid={pid} -f /dev/null", f"{self.flask10x()} serve"
+            return {
+                "stop": stop,
+                "start": start,
+                "restart": f"{stop}\n{start}",
+                "reload": f"kill -HUP {pid}",
+                "log": f"tail -n 50 {shlex.quote(str(self.settings.log_dir / FILE_NAME))}",
+            }
+        name = _container()
+        if not unit:
+            words = {word: f"{self.by} {word} {name}" for word in ("stop", "start", "restart")}
+            reload = f"{self._engine} kill --signal HUP {name}"
+            return words | {"reload": reload, "log": f"{self.by} logs --tail 50 {name}"}
+        stopped = started = f"{unit}.socket {unit}"
+        reload = f"{self._engine} kill --signal HUP {name}"
         if self.manner == "systemd":
-            both = f"{self.by} {TIMERS}"
-            return {
-                "stop": f"sudo systemctl stop {_socket_of(self.by)}{both}",
-                "start": f"sudo systemctl start {both}",
-                **_of_unit(self.by),
-                "reload": f"sudo systemctl reload {self.by}",
-            }
-        if self.manner == "container":
-            name = _container()
-            reload = {"reload": f"{self._engine} kill --signal HUP {name}"}
-            if unit := _unit_of_container():
-                both = f"{unit}.socket {unit}"
-                words = {word: f"sudo systemctl {word} {both}" for word in ("stop", "start")}
-                return words | _of_unit(unit) | reload
-            return {
-                **{word: f"{self.by} {word} {name}" for word in ("stop", "start", "restart")},
-                **reload,
-                "log": f"{self.by} logs --tail 50 {name}",
-            }
-        pid, start = self._pid(), f"{self.flask10x()} serve"
-        stop = f"kill {pid} && tail --pid={pid} -f /dev/null"
+            # The unit that holds the port would start the service again.
+            socket = f"{unit.removesuffix('.service')}.socket"
+            has_socket = (UNITS / socket).exists()
+            started, reload = f"{unit} {TIMERS}", f"sudo systemctl reload {unit}"
+            stopped = f"{socket} {started}" if has_socket else started
         return {
-            "stop": stop,
-            "start": start,
-            "restart": f"{stop}\n{start}",
-            "reload": f"kill -HUP {pid}",
-            "log": f"tail -n 50 {shlex.quote(str(self.settings.log_dir / FILE_NAME))}",
+            "stop": f"sudo systemctl stop {stopped}",
+            "start": f"sudo systemctl start {started}",
+            "restart": f"sudo systemctl restart {unit}",
+            "reload": reload,
+            "log": f"journalctl -u {unit} -n 50",
         }
 
     def _nightly(self, word: str) -> str:
@@ -235,13 +235,6 @@ class Shell:
         sudo = "sudo " if self.manner == "container" and _unit_of_container() else ""
         line = shlex.quote(f"{NIGHTLY[word]} {now.removeprefix(sudo)}")
         return f"{now}\n({sudo}crontab -l 2>/dev/null; echo {line}) | {sudo}crontab -"
-
-    def _pid(self) -> str:
-        try:
-            service = running(self.settings)
-        except OSError:
-            service = None
-        return service.pid if service else str(os.getppid())
 
 
 def shell(settings: Settings) -> Shell:
@@ -263,15 +256,5 @@ def _unit_of_container() -> str:
     return os.environ.get(UNIT_OF_CONTAINER, "").removesuffix(".service")
 
 
-def _of_unit(unit: str) -> dict[str, str]:
-    return {"restart": f"sudo systemctl restart {unit}", "log": f"journalctl -u {unit} -n 50"}
-
-
 def _quoted(value: object) -> str:
     return shlex.join(value) if isinstance(value, list) else shlex.quote(str(value))
-
-
-def _socket_of(unit: str) -> str:
-    """The unit that holds the port, which would start the service again; "" without one."""
-    name = f"{unit.removesuffix('.service')}.socket"
-    return f"{name} " if (UNITS / name).exists() else ""

@@ -8,7 +8,6 @@ from flask10x.system import clock
 from flask10x.web import context, preferences
 from flask10x.web.pages.alerts.model import (
     AlertReader,
-    AlertsQuery,
     ListedAlerts,
     alerts_query,
     listed_alerts,
@@ -33,7 +32,10 @@ def as_json() -> Response:
     state = listed_alerts(question)
 
     reader = AlertReader(settings, t, clock.now_ms())
-    older = _url(question, state.past[-1].id) if state.has_older else None
+    older = None
+    if state.has_older:
+        limit = None if question.limit == DEFAULT_LIMIT else question.limit
+        older = url_for("alerts.as_json", before=state.past[-1].id, limit=limit)
     answer = jsonify(
         active=[_alert(alert, state, reader) for alert in state.active],
         past=[_alert(alert, state, reader) for alert in state.past],
@@ -48,11 +50,6 @@ def as_json() -> Response:
     # The titles are in the reader's language.
     answer.vary.update(("Accept-Language", "Cookie"))
     return answer
-
-
-def _url(question: AlertsQuery, before: int) -> str:
-    limit = None if question.limit == DEFAULT_LIMIT else question.limit
-    return url_for("alerts.as_json", before=before, limit=limit)
 
 
 def _alert(alert: Alert, state: ListedAlerts, reader: AlertReader) -> dict[str, object]:

@@ -7,19 +7,16 @@ import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain
 
 from flask import Response, jsonify, request, url_for
 
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.errors import QueryError
 from flask10x.history import charts, derived_lines, formats, pages
-from flask10x.history.charts import Chart
 from flask10x.history.comparison import compared
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import CSV, JSON, JSON_FILE, SERIES, QueryDefaults, parse_query
 from flask10x.history.query import Query
-from flask10x.history.view import RollupProgress, View
 from flask10x.readings.times import LocalText, iso_text
 from flask10x.system import clock
 from flask10x.system.pace import Pace
@@ -55,15 +52,26 @@ def as_json() -> Response:
         if query.has_conditions or query.newer_than is not None:
             view.read_ahead(rollups=query.has_conditions)
         view.ask_last_id()
-        page, last = _page_or_newer(view, query)
+        if query.newer_than is None:
+            page = pages.page(view, query, pages.patience_sec(store.settings))
+            last = view.last_id
+        else:
+            newer = pages.newer(view, query, query.newer_than)
+            page, last = HistoryPage(newer.rows, None, None), newer.last_id
     text_of = LocalText(store.settings.zone)
     objects = [formats.as_object(row, query, text_of) for row in page.rows]
     answer = Response(formats.json_text(objects) + "\n", mimetype="application/json")
     answer.headers["X-Last-Id"] = str(last)
     if page.reached is not None:
         answer.headers["X-Searched-To"] = iso_text(page.reached, store.settings.zone)
-    if links := _links(query, page):
-        answer.headers["Link"] = links
+    # Relative (RFC 8288), for HTTP/1.0 clients name no host.
+    links = [
+        f'<{url_for("history.as_json")}?{query.query_string(cursor)}>; rel="{name}"'
+        for name, cursor in (("next", page.next), ("prev", page.prev))
+        if cursor
+    ]
+    if links:
+        answer.headers["Link"] = ", ".join(links)
     return answer
 
 
@@ -101,7 +109,10 @@ def as_series() -> Response:
             window = charts.window_of(view, query)
             noted = beside_chart(view, query, window, preferences.texts())
             chart = derived_lines.chart(view, query, window)
-            comparison = compared(view, query, chart, _shown_until(query, chart))
+            # A chart without an end goes on until now.
+            until_ms = chart.window.last_ms if chart.window else 0
+            until_ms = until_ms if query.until else max(until_ms, clock.now_ms())
+            comparison = compared(view, query, chart, until_ms)
             first_ms = charts.first_ms(view, query)
             begun = charts.begun_before(view, query, chart)
             removed_ms = charts.removed_ms(view, query, chart.window)
@@ -109,15 +120,18 @@ def as_series() -> Response:
     except QueryTooLong:
         if behind is None:
             raise
-        return _being_prepared(behind)
-    t = preferences.texts()
+        progress = {"done": behind.done, "of": behind.of}
+        return not_now(jsonify(error="the charts are being prepared", rollups_behind=progress))
+    t, place, window = preferences.texts(), store.settings.place, chart.window
+    step = derived_lines.step_of_averages(window).name if query.derived and window else None
     beside = {
         "first_ms": first_ms,
         "removed_ms": removed_ms,
         "alerts": alerts_of_chart(chart, store.settings, t),
         "bands": bands(chart.lines, t),
-        "nights": _nights(query, chart),
-        "derived_step": _derived_step(query, chart),
+        "nights": nights(place, window.first_ms, until_ms) if place and window else None,
+        # Of which averages derived values are computed.
+        "derived_step": step,
         "compared": compared_lines(comparison),
         **marks,
     }
@@ -129,71 +143,21 @@ def as_series() -> Response:
     return answer
 
 
-def _derived_step(query: Query, chart: Chart) -> str | None:
-    """Return of which averages derived values are computed; None without derived values."""
-    if not query.derived or chart.window is None:
-        return None
-    return derived_lines.step_of_averages(chart.window).name
-
-
-def _nights(query: Query, chart: Chart) -> list[tuple[int, int]] | None:
-    """Return the nights of the chart, or None where no place is set."""
-    place = context.store().settings.place
-    if place is None or chart.window is None:
-        return None
-    return nights(place, chart.window.first_ms, _shown_until(query, chart))
-
-
-def _shown_until(query: Query, chart: Chart) -> int:
-    """The end of the axis of time: a chart without an end goes on until now."""
-    last_ms = chart.window.last_ms if chart.window else 0
-    return last_ms if query.until else max(last_ms, clock.now_ms())
-
-
 def _query(defaults: QueryDefaults) -> Query:
     pairs = list(request.args.items(multi=True))
     return parse_query(pairs, context.store().settings, clock.now_ms(), defaults)
 
 
-def _links(query: Query, page: HistoryPage) -> str:
-    """The Link header (RFC 8288), relative, for HTTP/1.0 clients name no host."""
-    ends = (("next", page.next), ("prev", page.prev))
-    return ", ".join(
-        f'<{url_for("history.as_json")}?{query.query_string(cursor)}>; rel="{name}"'
-        for name, cursor in ends
-        if cursor
-    )
-
-
-def _page_or_newer(view: View, query: Query) -> tuple[HistoryPage, int]:
-    """Return the page of the query, and the id up to which it has seen the log."""
-    if query.newer_than is None:
-        patience_sec = pages.patience_sec(context.store().settings)
-        return pages.page(view, query, patience_sec), view.last_id
-    newer = pages.newer(view, query, query.newer_than)
-    return HistoryPage(newer.rows, None, None), newer.last_id
-
-
 def _download(chunks: Iterator[str], content_type: str, name: str) -> Response:
     if not _downloads.acquire(blocking=False):
-        return _too_many()
+        if (more := _pace.turn("downloads")) is not None:
+            log.warning("Download refused: %d are on their way already%s", DOWNLOADS_MAX, more)
+        return not_now(jsonify(error="too many downloads at once"))
     body = _body(chunks)
     # The first rows are read before the status is sent, so that an unreadable database is a 503 and
     # not an empty file.
     next(body)
     return download(body, content_type, name)
-
-
-def _being_prepared(progress: RollupProgress) -> Response:
-    behind = {"done": progress.done, "of": progress.of}
-    return not_now(jsonify(error="the charts are being prepared", rollups_behind=behind))
-
-
-def _too_many() -> Response:
-    more = _pace.turn("downloads")
-    if more is not None:
-        log.warning("Download refused: %d are on their way already%s", DOWNLOADS_MAX, more)
-    return not_now(jsonify(error="too many downloads at once"))
 
 
 def _body(chunks: Iterator[str]) -> Iterator[str]:
@@ -205,15 +169,12 @@ def _body(chunks: Iterator[str]) -> Iterator[str]:
     try:
         first = next(chunks)
         yield ""
-        yield from _to_the_end(chain([first], chunks))
+        try:
+            yield first
+            yield from chunks
+        except (*read_errors.UNREADABLE, QueryError) as error:
+            reason = str(error) if isinstance(error, QueryError) else reason_of(error)
+            log.error("Download broken off: %s", reason)
+            raise
     finally:
         _downloads.release()
-
-
-def _to_the_end(chunks: Iterator[str]) -> Iterator[str]:
-    try:
-        yield from chunks
-    except (*read_errors.UNREADABLE, QueryError) as error:
-        reason = str(error) if isinstance(error, QueryError) else reason_of(error)
-        log.error("Download broken off: %s", reason)
-        raise

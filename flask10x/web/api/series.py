@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from flask10x.config.readers import Place
 from flask10x.history.buckets import Line
-from flask10x.history.comparison import ComparedLine, Comparison
+from flask10x.history.comparison import Comparison
 from flask10x.readings.labels import band_name
 from flask10x.readings.times import DAY_MS, SECOND_MS, is_date
 from flask10x.translation import Translation
@@ -36,21 +36,19 @@ def compared_lines(comparison: Comparison | None) -> dict[str, object] | None:
         "by": comparison.by,
         "bucket_ms": comparison.bucket_ms,
         "has_leap_day": comparison.has_leap_day,
-        "series": [_compared_line(line) for line in comparison.lines],
-    }
-
-
-def _compared_line(compared: ComparedLine) -> dict[str, object]:
-    line = compared.line
-    return {
-        "endpoint": line.station.endpoint,
-        "measurement": line.measurement.column,
-        "quantity": line.measurement.quantity,
-        "unit": line.measurement.unit,
-        "gap_ms": line.gap_ms,
-        "times_ms": compared.times_ms,
-        "own_ms": compared.own_ms,
-        "avg": compared.averages,
+        "series": [
+            {
+                "endpoint": compared.line.station.endpoint,
+                "measurement": compared.line.measurement.column,
+                "quantity": compared.line.measurement.quantity,
+                "unit": compared.line.measurement.unit,
+                "gap_ms": compared.line.gap_ms,
+                "times_ms": compared.times_ms,
+                "own_ms": compared.own_ms,
+                "avg": compared.averages,
+            }
+            for compared in comparison.lines
+        ],
     }
 
 

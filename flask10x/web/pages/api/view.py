@@ -4,6 +4,7 @@ import json
 import shlex
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Response, render_template, request
@@ -67,39 +68,31 @@ def as_page() -> str:
 
 
 def _specification() -> tuple[JsonObject, str]:
-    """The specification for this request, and its text."""
-    checks = access.current()
-    return _made(
-        context.store_or_waiting().settings,
-        declared(),
-        request.script_root or "/",
-        write_token=checks.wants_token_to_post,
-        read_token=checks.wants_token_to_read,
-    )
+    """Return the specification for this request, and its text."""
+    checks, settings = access.current(), context.store_or_waiting().settings
+    tokens = {"write": checks.wants_token_to_post, "read": checks.wants_token_to_read}
+    needed = frozenset(name for name, is_needed in tokens.items() if is_needed)
+    return _made(settings, declared(), request.script_root or "/", needed)
 
 
 @lru_cache(maxsize=4)
 def _made(
-    settings: Settings,
-    routes: tuple[Routes, ...],
-    root: str,
-    *,
-    write_token: bool,
-    read_token: bool,
+    settings: Settings, routes: tuple[Routes, ...], root: str, tokens: frozenset[str]
 ) -> tuple[JsonObject, str]:
-    document = specification(settings, routes, root, write_token=write_token, read_token=read_token)
+    document = specification(
+        settings, routes, root, write_token="write" in tokens, read_token="read" in tokens
+    )
     return document, readable(document) + "\n"
 
 
 def resolved(operation: JsonObject, document: JsonObject) -> JsonObject:
-    """The operation with its parameters and responses in the place of references to them."""
+    """Return the operation with its parameters and responses in the place of references to them."""
 
-    def target(part: JsonObject) -> JsonObject:
+    def target(part: JsonObject) -> Any:
         if "$ref" not in part:
             return part
         kind, name = str(part["$ref"]).split("/")[-2:]
-        component: JsonObject = document["components"][kind][name]
-        return component
+        return document["components"][kind][name]
 
     return operation | {
         "parameters": [target(parameter) for parameter in operation["parameters"]],
@@ -153,26 +146,22 @@ def sample_of(path: str, operation: JsonObject) -> Sample:
 
 
 def _base() -> str:
-    """Where this reader has found the service."""
+    """Return where this reader has found the service."""
     return f"{request.host_url.rstrip('/')}{request.script_root}"
 
 
 def _command_of(path: str, operation: JsonObject) -> str:
-    """The command of this resolved operation; of an answer without an end the first two events."""
+    """Return the command of a resolved operation; of an endless answer the first two events."""
     with_token = {} not in operation["security"]
     # `/ping` has nothing but a 204.
     answer = operation["responses"].get("200", {})
     if "text/event-stream" in answer.get("content", {}):
         return f"{_curl(path, ['-N'], with_token=with_token)} | head -n 4"
-    return _command(sample_of(path, operation), with_token=with_token)
-
-
-def _command(sample: Sample, *, with_token: bool) -> str:
-    """The command that sends this request."""
-    if sample.body is None:
-        return _curl(sample.address, [], with_token=with_token)
-    kind = [] if sample.media_type == FORM else ["-H", f"Content-Type: {sample.media_type}"]
-    return _curl(sample.address, [*kind, "--data-binary", sample.body], with_token=with_token)
+    sample, options = sample_of(path, operation), list[str]()
+    if sample.body is not None:
+        kind = [] if sample.media_type == FORM else ["-H", f"Content-Type: {sample.media_type}"]
+        options = [*kind, "--data-binary", sample.body]
+    return _curl(sample.address, options, with_token=with_token)
 
 
 def _curl(address: str, options: list[str], *, with_token: bool) -> str:

@@ -180,12 +180,15 @@ def _content(query: Query | None, t: Translation) -> Content:
         shown = cards(view, store, t)
         page = pages.page(view, query, pages.patience_sec(store.settings)) if query else None
         notes, corrections = _written(view, query) if query else ([], [])
+        removed = None
+        if query and page:
+            removed = removed_days(store.settings, query, page, view.removed)
         return Content(
             cards=shown,
             is_corrected=bool(view.corrections),
             newest={endpoint: times.received_at for endpoint, times in view.newest.items()},
             last_id=view.last_id,
-            removed_days=query and page and removed_days(store.settings, query, page, view.removed),
+            removed_days=removed,
             page=page,
             notes=notes,
             corrections=corrections,

@@ -98,11 +98,13 @@ def _url(view: str, query: Query, cursor: Cursor | None) -> str:
 
 
 def _as_object(reading: RejectedRow) -> dict[str, object]:
+    zone, measured_at = context.store().settings.zone, reading.measured_at
     return {
         "id": reading.id,
         "endpoint": reading.endpoint,
-        "timestamp": local_text(reading.received_at, context.store().settings.zone),
-        "measured_at": _measured(reading),
+        "timestamp": local_text(reading.received_at, zone),
+        # Of a late one, that has said so.
+        "measured_at": None if measured_at is None else local_text(measured_at, zone),
         "reasons": reading.reasons,
         "hint": reading.hint,
         "content_type": reading.media_type,
@@ -131,13 +133,6 @@ def _as_cells(reading: RejectedRow, time_of: Moments, t: Translation) -> dict[st
         "more_bytes": reading.body_bytes - len(reading.body),
         "reading_id": reading.reading_id,
     }
-
-
-def _measured(reading: RejectedRow) -> str | None:
-    """When a late one was measured, local time; None for one that has not said so."""
-    if reading.measured_at is None:
-        return None
-    return local_text(reading.measured_at, context.store().settings.zone)
 
 
 def _in_language(reason: str, t: Translation) -> dict[str, str]:

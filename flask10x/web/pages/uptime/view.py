@@ -1,6 +1,7 @@
 """`/uptime` as a page and as JSON: the share of the expected readings that each station sent."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from flask import Response, jsonify, render_template
 
@@ -26,12 +27,8 @@ def as_page() -> str:
         model=model,
         names=[station_name(station.station, t) for station in model.stations],
         tables=(
-            (t("The last 30 days"), t("Day"), _rows([station.days for station in model.stations])),
-            (
-                t("The last 12 months"),
-                t("Month"),
-                _rows([station.months for station in model.stations]),
-            ),
+            (t("The last 30 days"), t("Day"), _rows([each.days for each in model.stations])),
+            (t("The last 12 months"), t("Month"), _rows([each.months for each in model.stations])),
         ),
         gaps=[_gaps(station, settings, t, model.until_ms) for station in model.stations],
         until=moment(model.until_ms, settings.zone, t, model.until_ms),
@@ -52,8 +49,8 @@ def as_json() -> Response:
             endpoint: {
                 "first": iso_text(station.first_ms, zone),
                 "usual_interval_seconds": station.usual_sec,
-                "days": [_share_object(each) for each in station.days],
-                "months": [_share_object(each) for each in station.months],
+                "days": [asdict(each) | {"share": each.share} for each in station.days],
+                "months": [asdict(each) | {"share": each.share} for each in station.months],
                 "gaps": [
                     {
                         "from": iso_text(gap.first_ms, zone),
@@ -97,12 +94,3 @@ def _gaps(station: StationUptime, settings: Settings, t: Translation, until_ms: 
 
 def _seconds(gap: Gap) -> int:
     return (gap.end_ms - gap.first_ms) // 1000
-
-
-def _share_object(share: Share) -> dict[str, object]:
-    return {
-        "name": share.name,
-        "readings": share.readings,
-        "expected": share.expected,
-        "share": share.share,
-    }
