@@ -31,7 +31,8 @@ def init_app(app: Flask) -> None:
 
 
 def _compress(answer: Response) -> Response:
-    if request.method not in ("GET", "HEAD") or not _is_text(answer.mimetype):
+    is_text = answer.mimetype in TEXTS or JSON.fullmatch(answer.mimetype or "")
+    if request.method not in ("GET", "HEAD") or not is_text:
         return answer
     static = request.endpoint == "static"
     if answer.is_streamed and not static:
@@ -44,31 +45,22 @@ def _compress(answer: Response) -> Response:
     body = answer.get_data()
     answer.close()
     if len(body) >= LEAST_BYTES:
-        _replace(answer, _packed_once(body, answer.mimetype) if static else _packed(body))
+        if static:
+            answer.set_data(_packed_once(body, answer.mimetype))
+        else:
+            answer.set_data(gzip.compress(body, LEVEL, mtime=0))
+        answer.headers["Content-Encoding"] = "gzip"
+        etag, _ = answer.get_etag()
+        if etag:
+            # Not the same bytes as without compression, but the same content.
+            answer.set_etag(etag, weak=True)
     return answer
-
-
-def _is_text(mimetype: str | None) -> bool:
-    return mimetype in TEXTS or JSON.fullmatch(mimetype or "") is not None
-
-
-def _replace(answer: Response, body: bytes) -> None:
-    answer.set_data(body)
-    answer.headers["Content-Encoding"] = "gzip"
-    etag, _ = answer.get_etag()
-    if etag:
-        # Not the same bytes as without compression, but the same content.
-        answer.set_etag(etag, weak=True)
-
-
-def _packed(body: bytes) -> bytes:
-    return gzip.compress(body, LEVEL, mtime=0)
 
 
 # Our files are the same for everybody, and fewer than these; a Pi takes some milliseconds for the
 # largest, once.
 @lru_cache(maxsize=128)
-def _packed_once(body: bytes, mimetype: str) -> bytes:
+def _packed_once(body: bytes, mimetype: str | None) -> bytes:
     if mimetype in WITH_COMMENTS:
         body = COMMENTS.sub(b"", body)
     return gzip.compress(body, KEPT_LEVEL, mtime=0)

@@ -13,7 +13,7 @@ from flask10x.database import engines
 from flask10x.database.paths import database_path
 from flask10x.database.sqlite import rescued
 from flask10x.system.pace import Pace
-from flask10x.web.page import POSTING, Route, route_of_request
+from flask10x.web.page import POSTING, route_of_request
 from flask10x.web.read_errors import not_now
 
 log = logging.getLogger(__name__)
@@ -40,23 +40,17 @@ class MissingDatabase:
         # A file that is made now would lie below the mount point of the disk that is missing.
         if route.guard == "mute" and (not self._engine.is_file or self._alerts.exists()):
             return None
-        return not_now(self._for(route, str(request.endpoint)))
-
-    def _for(self, route: Route, endpoint: str) -> Response:
         if route.guard in POSTING:
-            self._log(endpoint.rpartition(".")[2])
-            return jsonify(status="queued_failed", detail=self._reason)
+            station = str(request.endpoint).rpartition(".")[2]
+            if (more := self._pace.turn(station)) is not None:
+                log.error("/%s refused: the database %s%s", station, self._engine.lack, more)
+            return not_now(jsonify(status="queued_failed", detail=self._reason))
         if not route.is_page:
             return unavailable(self._reason)
         if not self._engine.is_file:
-            return Response(render_template("unreachable.html", reason=self._reason))
+            return not_now(Response(render_template("unreachable.html", reason=self._reason)))
         copy = rescued.newest(self._path)
-        return Response(render_template("missing.html", path=self._path, copy=copy))
-
-    def _log(self, station: str) -> None:
-        more = self._pace.turn(station)
-        if more is not None:
-            log.error("/%s refused: the database %s%s", station, self._engine.lack, more)
+        return not_now(Response(render_template("missing.html", path=self._path, copy=copy)))
 
 
 def unavailable(reason: str) -> Response:

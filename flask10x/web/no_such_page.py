@@ -39,23 +39,18 @@ def _as_page(answer: Response) -> Response:
     answer.vary.add("Accept")
     if not prefers_page():
         return answer
-    poster = _poster() if answer.status_code == NOT_ALLOWED else ""
+    # The blueprint of what can be posted to this address.
+    poster = ""
+    if answer.status_code == NOT_ALLOWED and (adapter := current_app.create_url_adapter(request)):
+        poster = adapter.match(method="POST")[0].rpartition(".")[0]
     routes = current_app.blueprints.get(poster)
-    near = _near(routes)
     takes_readings = isinstance(routes, Routes) and all(
         route.guard in POSTING for route in routes.routes.values()
     )
-    page = render_template("no_such_page.html", near=near, takes_readings=takes_readings)
+    page = render_template("no_such_page.html", near=_near(routes), takes_readings=takes_readings)
     answer.set_data(page)
     answer.content_type = f"{HTML_TYPE}; charset=utf-8"
     return answer
-
-
-def _poster() -> str:
-    """The blueprint of what can be posted to this address."""
-    routes = current_app.create_url_adapter(request)
-    endpoint, _ = routes.match(method="POST") if routes else ("", {})
-    return endpoint.rpartition(".")[0]
 
 
 def _near(poster: object) -> Page | None:

@@ -24,22 +24,16 @@ def init_app(app: Flask, access: Access) -> None:
     def keep(answer: Response) -> Response:
         if request.path == f"{app.static_url_path}/{WORKER}":
             answer.headers["Service-Worker-Allowed"] = f"{request.script_root}/"
-        if access.wants_token_to_read and _has_readings(answer):
+        # A page, or what scripts and downloads get; boards need no header for it.
+        is_read = request.method in ("GET", "HEAD") and guard_of_request() not in {None, *OPEN}
+        if access.wants_token_to_read and (answer.mimetype == "text/html" or is_read):
             answer.headers["Cache-Control"] = "no-store"
         return answer
 
+    def made_at() -> str:
+        """Return the local time at which a page is made, to the minute."""
+        now_ms, zone = clock.now_ms(), context.store_or_waiting().settings.zone
+        return moment(now_ms, zone, preferences.texts(), now_ms)
+
     app.after_request(keep)
-    app.context_processor(lambda: {"made_at": _made_at, "zone_name": zone_name})
-
-
-def _has_readings(answer: Response) -> bool:
-    """Whether it is a page, or what scripts and downloads get; boards need no header for it."""
-    if answer.mimetype == "text/html":
-        return True
-    return request.method in ("GET", "HEAD") and guard_of_request() not in {None, *OPEN}
-
-
-def _made_at() -> str:
-    """The local time at which a page is made, to the minute."""
-    now_ms, zone = clock.now_ms(), context.store_or_waiting().settings.zone
-    return moment(now_ms, zone, preferences.texts(), now_ms)
+    app.context_processor(lambda: {"made_at": made_at, "zone_name": zone_name})

@@ -54,15 +54,14 @@ def theme() -> str:
 
 def _switch() -> Response | None:
     """Take the choice out of the address and keep it; other values are left for the page."""
-    chosen = {
-        name: request.args[name]
-        for name, values in CHOICES.items()
-        if request.args.get(name) in values
-    }
+    args = request.args
+    chosen = {name: args[name] for name, values in CHOICES.items() if args.get(name) in values}
     if not chosen or request.method != "GET" or not _is_page():
         return None
-    others = [pair for pair in request.args.items(multi=True) if pair[0] not in chosen]
-    answer = redirect(_address(others), 303)
+    others = [pair for pair in args.items(multi=True) if pair[0] not in chosen]
+    # With two slashes, or a backslash, it would lead to another server.
+    path = request.script_root + quote(f"/{request.path.lstrip('/')}")
+    answer = redirect(f"{path}?{urlencode(others, safe=':')}" if others else path, 303)
     for name, value in chosen.items():
         answer.set_cookie(
             name, value, max_age=COOKIE_SEC, path=request.script_root or "/", samesite="Lax"
@@ -85,12 +84,6 @@ def _is_page() -> bool:
     # A part of a page, as those of the setup; its files are for programs, too.
     of = current_app.blueprints.get(request.blueprint or "")
     return isinstance(of, Page) and prefers_page()
-
-
-def _address(pairs: list[tuple[str, str]]) -> str:
-    # With two slashes, or a backslash, it would lead to another server.
-    path = request.script_root + quote(f"/{request.path.lstrip('/')}")
-    return f"{path}?{urlencode(pairs, safe=':')}" if pairs else path
 
 
 def _vary(answer: Response) -> Response:

@@ -46,7 +46,12 @@ def specification(
     document["servers"] = [{"url": root}]
     document["paths"] = stations.paths(settings, document.pop("x-station")) | document["paths"]
     stations.fill_in(settings, document)
-    routes = {_path(route): route for each in declared for route in each.routes.values()}
+    # As OpenAPI writes it: `/api/v2/channels/{channel}/data`.
+    routes = {
+        re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.rule): route
+        for each in declared
+        for route in each.routes.values()
+    }
     conditions = [
         {"$ref": f"#/components/parameters/{name}"}
         for name in stations.conditions(settings.stations)
@@ -68,11 +73,6 @@ def operations(document: JsonObject) -> Iterator[tuple[str, str, JsonObject]]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield path, method, operation
-
-
-def _path(route: Route) -> str:
-    """As OpenAPI writes it: `/api/v2/channels/{channel}/data`."""
-    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.rule)
 
 
 def _responses(operation: JsonObject, route: Route) -> JsonObject:

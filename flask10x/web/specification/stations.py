@@ -120,7 +120,7 @@ def _table(station: Station) -> str:
 
 
 def _examples(stations: Stations) -> Iterator[tuple[str, object]]:
-    """A body that is accepted, for each path that takes readings of several stations."""
+    """Yield a body that is accepted, for each path that takes readings of several stations."""
     yield (
         "/api/v1/readings",
         [
@@ -128,7 +128,10 @@ def _examples(stations: Stations) -> Iterator[tuple[str, object]]:
             for n, station in enumerate(stations.all[:2])
         ],
     )
-    fields = next(map(_ambient_fields, filter(_has_channel, stations.all)), USUAL_FIELDS)
+    fields: JsonObject = USUAL_FIELDS
+    if station := next((each for each in stations.all if each.ambient_channel), None):
+        values = example_values(station)
+        fields = {m.ambient: values[m.path] for m in station.measurements if m.ambient}
     reading = {"created": CREATED_MS, **fields}
     form = {f"data[0][{name}]": str(value) for name, value in reading.items()}
     yield f"{CHANNEL_PATH}data", {"writeKey": KEY, **fields}
@@ -138,33 +141,20 @@ def _examples(stations: Stations) -> Iterator[tuple[str, object]]:
     yield from (("/write", line), ("/api/v2/write", line))
 
 
-def _has_channel(station: Station) -> bool:
-    return bool(station.ambient_channel)
-
-
-def _ambient_fields(station: Station) -> JsonObject:
-    values = example_values(station)
-    return {m.ambient: values[m.path] for m in station.measurements if m.ambient}
-
-
 def _line(station: Station) -> str:
-    """A reading in line protocol, by the names that the station has there."""
-    tags = "".join(f",{_escaped(key)}={_escaped(value)}" for key, value in station.influx_tags)
+    """Return a reading in line protocol, by the names that the station has there."""
+
+    def escaped(text: str) -> str:
+        """A backslash is before each character that would end a name."""
+        return re.sub(r"([,= ])", r"\\\1", text)
+
+    tags = "".join(f",{escaped(key)}={escaped(value)}" for key, value in station.influx_tags)
     values = example_values(station)
     fields = (
-        f"{_escaped(field.influx or field.path)}={_as_json(values[field.path])}"
-        for field in station.measurements
+        f"{escaped(m.influx or m.path)}={json.dumps(values[m.path], ensure_ascii=False)}"
+        for m in station.measurements
     )
-    return f"{_escaped(station.influx)}{tags} {','.join(fields)}"
-
-
-def _as_json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _escaped(text: str) -> str:
-    """A name with a backslash before each character that would end it."""
-    return re.sub(r"([,= ])", r"\\\1", text)
+    return f"{escaped(station.influx)}{tags} {','.join(fields)}"
 
 
 def conditions(stations: Stations) -> dict[str, JsonObject]:
@@ -206,38 +196,33 @@ def _value_at(body: object, path: str) -> object:
 
 
 def schemas(settings: Settings, templates: JsonObject) -> dict[str, JsonObject]:
-    """The schemas of each station, and those in which all of them are named.
+    """Return the schemas of each station, and those in which all of them are named.
 
     `templates` are those that are the same for all stations but for the endpoint.
     """
-    every: list[tuple[str, JsonObject]] = []
+    every: dict[str, JsonObject] = {}
     for station in settings.stations.all:
-        partial = station.endpoint in settings.partial_readings
-        every.append((f"Reading_{station.endpoint}", _body(station, partial=partial)))
-        every.append((f"Values_{station.endpoint}", _values(station)))
-        every += _of_endpoint(station.endpoint, templates)
+        name, partial = station.endpoint, station.endpoint in settings.partial_readings
+        every[f"Reading_{name}"] = _body(station, partial=partial)
+        every[f"Values_{name}"] = _values(station)
+        for kind, template in templates.items():
+            text = json.dumps(template).replace("{endpoint}", name)
+            every[f"{kind}_{name}"] = json.loads(text)
         if station.ambient_channel:
-            reading = _ambient_reading(station, partial=partial)
-            every.append((f"AmbientReading_{station.endpoint}", reading))
-    return {**dict(every), **_of_all(settings.stations)}
-
-
-def _of_endpoint(endpoint: str, templates: JsonObject) -> Iterator[tuple[str, JsonObject]]:
-    for name, template in templates.items():
-        yield f"{name}_{endpoint}", json.loads(json.dumps(template).replace("{endpoint}", endpoint))
+            every[f"AmbientReading_{name}"] = _ambient_reading(station, partial=partial)
+    return every | _of_all(settings.stations)
 
 
 def _of_all(stations: Stations) -> dict[str, JsonObject]:
-    """The names of stations, measurements and channels, and each kind of reading as one of them."""
-    of_channels = list(filter(_has_channel, stations.all))
+    """Return the names of stations, measurements and channels, and each kind of reading as one."""
+    of_channels = [station for station in stations.all if station.ambient_channel]
     channels = [station.ambient_channel for station in of_channels]
-    form: JsonObject = {
-        "type": "object",
-        "properties": {"writeKey": schema("WriteKey")},
-        "additionalProperties": {"type": "string"},
-    }
-    if of_channels:
-        form["allOf"] = [_any_of(map(_first_entry, of_channels))]
+    # The fields of a form's first reading, as qs writes `data[0].d1`.
+    text = {"type": "string", "format": NUMBER_WITH_UNIT, "minLength": 1}
+    first_entries: list[JsonObject] = []
+    for station in of_channels:
+        names = [f"data[0][{field.ambient}]" for field in station.measurements if field.ambient]
+        first_entries.append({"required": names, "properties": dict.fromkeys(names, text)})
     return {
         "Station": _enum(stations.by_endpoint),
         "StoredMeasurement": _enum(stations.columns),
@@ -257,7 +242,12 @@ def _of_all(stations: Stations) -> dict[str, JsonObject]:
         "StoredReading": {"anyOf": _references("Values", stations.all)},
         "Channel": _enum(channels) if channels else {"type": "string"},
         "AmbientReading": _any_of(_references("AmbientReading", of_channels)) | OBJECT,
-        "AmbientForm": form,
+        "AmbientForm": {
+            "type": "object",
+            "properties": {"writeKey": schema("WriteKey")},
+            "additionalProperties": {"type": "string"},
+            **({"allOf": [_any_of(first_entries)]} if first_entries else {}),
+        },
     }
 
 
@@ -287,13 +277,6 @@ def _ambient_reading(station: Station, *, partial: bool) -> JsonObject:
     return reading | {"allOf": [_any_of(_requirement(name, usable[name]) for name in usable)]}
 
 
-def _first_entry(station: Station) -> JsonObject:
-    """The fields of a form's first reading, as qs writes `data[0].d1`."""
-    names = [f"data[0][{field.ambient}]" for field in station.measurements if field.ambient]
-    text = {"type": "string", "format": NUMBER_WITH_UNIT, "minLength": 1}
-    return {"required": names, "properties": dict.fromkeys(names, text)}
-
-
 def _body(station: Station, *, partial: bool) -> JsonObject:
     """What a station sends. Other keys are ignored, so they are allowed."""
     # No title: generators of clients would take it for the name of the class.
@@ -309,8 +292,13 @@ def _body(station: Station, *, partial: bool) -> JsonObject:
             continue
         if measurement.aliases:
             alternatives.append(_any_of(_requirement(path, {}) for path in paths))
-        else:
-            _require(body, measurement.path)
+            continue
+        within = body
+        for name in measurement.path.split("."):
+            required = within.setdefault("required", [])
+            if name not in required:
+                required.append(name)
+            within = within["properties"][name]
     if partial:
         body["description"] += ". One usable field is enough: what is missing or bad is warned of."
         usable = (
@@ -334,14 +322,6 @@ def _put(body: JsonObject, path: str, value: JsonObject, within: JsonObject) -> 
     for name in objects:
         body = body.setdefault("properties", {}).setdefault(name, {**within})
     body.setdefault("properties", {})[key] = value
-
-
-def _require(body: JsonObject, path: str) -> None:
-    for name in path.split("."):
-        required = body.setdefault("required", [])
-        if name not in required:
-            required.append(name)
-        body = body["properties"][name]
 
 
 def _requirement(path: str, value: JsonObject) -> JsonObject:
