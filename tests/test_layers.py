@@ -83,3 +83,16 @@ def test_migrations_import_nothing_of_ours() -> None:
     versions = (PACKAGE.parent / "migrations" / "versions").glob("*.py")
     for path in versions:
         assert not {n for n in imported(path) if n.startswith("flask10x")}, path.name
+
+
+def test_a_page_imports_no_page() -> None:
+    """What two pages share has a name below them; only the application knows them."""
+    pages = PACKAGE / "web" / "pages"
+    wrong = []
+    for path in MODULES:
+        own = path.relative_to(pages).parts[0] if path.is_relative_to(pages) else ""
+        for name in imported(path):
+            page = name.removeprefix("flask10x.web.pages.")
+            if page != name and page.partition(".")[0] != own:
+                wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")
+    assert wrong == []

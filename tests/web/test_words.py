@@ -14,9 +14,8 @@ from flask10x.history.query import OPERATORS
 from flask10x.readings.labels import station_name
 from flask10x.readings.stations import BUILT_IN
 from flask10x.translation import translation
-from flask10x.web import captions, files, shell
+from flask10x.web import alerts, captions, files, shell
 from flask10x.web.cards import age_text
-from flask10x.web.pages.alerts import model
 from flask10x.web.pages.history.view import quantity_names
 from flask10x.web.pages.notes import view as notes
 from flask10x.web.pages.notes.model import FIELDS
@@ -28,9 +27,9 @@ EN, JA = translation("en"), translation("ja")
 
 def test_every_table_of_words_is_whole_and_has_no_other() -> None:
     assert captions.OPERATORS.keys() == OPERATORS.keys()
-    assert model.OCCASIONS.keys() == {*get_args(Occasion)}
+    assert alerts.OCCASIONS.keys() == {*get_args(Occasion)}
     of_waiting = {"failed", "later", "due"}
-    assert model.OUTCOMES.keys() == {*get_args(MessageState)} - {"waiting"} | of_waiting
+    assert alerts.OUTCOMES.keys() == {*get_args(MessageState)} - {"waiting"} | of_waiting
     assert notes.LABELS.keys() == {*FIELDS, "reason", "id"}
     assert words.REASONS.keys() == {*get_args(Obstacle), "other"}
     assert words.SERVER.keys() == {*NOTICES}

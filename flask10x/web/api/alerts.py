@@ -6,7 +6,7 @@ from flask10x.alerts.alert import Alert, AlertMessage
 from flask10x.alerts.subjects import column_of, station_of
 from flask10x.system import clock
 from flask10x.web import context, preferences
-from flask10x.web.pages.alerts.model import (
+from flask10x.web.alerts import (
     AlertReader,
     ListedAlerts,
     alerts_query,

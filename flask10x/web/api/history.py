@@ -21,12 +21,12 @@ from flask10x.readings.times import LocalText, iso_text
 from flask10x.system import clock
 from flask10x.system.pace import Pace
 from flask10x.web import context, preferences, read_errors
+from flask10x.web.alerts import alerts_of_chart
 from flask10x.web.api.series import bands, compared_lines, nights
 from flask10x.web.files import download
 from flask10x.web.limits import DOWNLOADS_MAX
 from flask10x.web.notes import beside_chart
 from flask10x.web.page import Routes
-from flask10x.web.pages.alerts.model import alerts_of_chart
 from flask10x.web.read_errors import not_now
 
 log = logging.getLogger(__name__)

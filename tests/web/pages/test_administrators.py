@@ -32,7 +32,7 @@ from flask10x.system.locks import FileLock
 from flask10x.web.administrators import COOKIE
 from flask10x.web.app import create_app
 from flask10x.web.pages.setup import changes
-from flask10x.web.pages.setup.senders import SENDING_MS
+from flask10x.web.senders import SENDING_MS
 from tests.conftest import MakeApp, MakeSettings
 from tests.support.html import words
 from tests.support.rows import select

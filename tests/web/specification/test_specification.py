@@ -25,11 +25,11 @@ from flask10x.readings.batches import FIRST_MS, KEY_HEADER, KEY_MAX_BYTES
 from flask10x.readings.protocols import PRECISIONS_NS
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.runtime import periodic_tasks
+from flask10x.web import alerts
 from flask10x.web.access import OTHER_ORIGIN, UNKNOWN_HOST, is_refused
 from flask10x.web.app import create_app, declared
 from flask10x.web.ingest.batch import ITEMS_MAX
 from flask10x.web.limits import RETRY_AFTER_SEC
-from flask10x.web.pages.alerts import model as alerts
 from flask10x.web.pages.api.view import FORM, Sample, resolved, sample_of
 from flask10x.web.prometheus import MEDIA_TYPES
 from flask10x.web.specification import document as made

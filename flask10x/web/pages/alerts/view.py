@@ -33,10 +33,7 @@ from flask10x.system.wording import escape
 from flask10x.translation import N_
 from flask10x.web import access, context, preferences, read_errors
 from flask10x.web.alert_state import state
-from flask10x.web.api import alerts as api
-from flask10x.web.captions import problems
-from flask10x.web.page import Page
-from flask10x.web.pages.alerts.model import (
+from flask10x.web.alerts import (
     DURATIONS,
     AlertReader,
     AlertsQuery,
@@ -47,6 +44,9 @@ from flask10x.web.pages.alerts.model import (
     newest_values,
     until_ms,
 )
+from flask10x.web.api import alerts as api
+from flask10x.web.captions import problems
+from flask10x.web.page import Page
 from flask10x.web.shell import shell
 
 log = logging.getLogger(__name__)

@@ -15,10 +15,9 @@ from flask10x.recording.rejected import RejectedRow, Selection
 from flask10x.system.last_requests import UnknownName
 from flask10x.system.wording import escape
 from flask10x.translation import N_, Translation
-from flask10x.web import context, preferences, programs
+from flask10x.web import context, preferences, programs, senders
 from flask10x.web.files import download
 from flask10x.web.page import Page
-from flask10x.web.pages.setup import senders
 from flask10x.web.programs import KINDS
 
 blueprint = Page(

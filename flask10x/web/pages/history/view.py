@@ -36,12 +36,12 @@ from flask10x.readings.times import parse_bound
 from flask10x.system import clock
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences
+from flask10x.web.alerts import AlertReader, alerts_of_stations
 from flask10x.web.captions import OPERATORS as OPERATOR_NAMES
 from flask10x.web.captions import Link, caption, ends, printed, problems
 from flask10x.web.cards import Card, cards, is_of_sensor, trial_command
 from flask10x.web.notes import NotesReader
 from flask10x.web.page import Page
-from flask10x.web.pages.alerts.model import AlertReader, alerts_of_stations
 from flask10x.web.pages.history.model import (
     ASKED_FIRST,
     Pairs,

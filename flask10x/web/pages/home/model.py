@@ -27,9 +27,9 @@ from flask10x.readings.times import DAY_MS, HOUR_MS, is_date, local_text, parse_
 from flask10x.runtime.store import Store
 from flask10x.translation import N_, Translation
 from flask10x.web.alert_state import state
+from flask10x.web.alerts import AlertReader, alerts_of_stations
 from flask10x.web.captions import badge
 from flask10x.web.cards import Age, Card, Value, cards
-from flask10x.web.pages.alerts.model import AlertReader, alerts_of_stations
 
 WEEKDAYS = (
     *(N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday")),

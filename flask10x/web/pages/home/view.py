@@ -15,13 +15,13 @@ from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.translation import N_, Translation
 from flask10x.web import access, administrators, context, preferences
+from flask10x.web.alerts import AlertReader
 from flask10x.web.cards import trial_command
 from flask10x.web.page import Page
-from flask10x.web.pages.alerts.model import AlertReader
 from flask10x.web.pages.home import model
 from flask10x.web.pages.home.model import CLOCK, Home, in_words
-from flask10x.web.pages.setup.senders import sending
 from flask10x.web.read_errors import UNREADABLE
+from flask10x.web.senders import sending
 
 log = logging.getLogger(__name__)
 blueprint = Page("home", __name__, text=N_("Home"), group="main")

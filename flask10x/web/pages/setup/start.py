@@ -14,8 +14,8 @@ from flask10x.runtime import setup_files
 from flask10x.system import clock
 from flask10x.system.address import addresses
 from flask10x.translation import N_
-from flask10x.web import administrators, context, preferences
-from flask10x.web.pages.setup import changes, house, senders
+from flask10x.web import administrators, context, preferences, senders
+from flask10x.web.pages.setup import changes, house
 from flask10x.web.pages.setup.page import blueprint, shown
 
 STEPS = {

@@ -24,8 +24,8 @@ from flask10x.system.wording import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import programs
 from flask10x.web.alert_state import state
+from flask10x.web.alerts import AlertReader
 from flask10x.web.facts import gathered
-from flask10x.web.pages.alerts.model import AlertReader
 from flask10x.web.shell import shell
 
 # The page that helps with a remedy, and what it is called.

@@ -9,7 +9,7 @@ import pytest
 from flask10x.config.alerts.rules import QuietHours
 from flask10x.config.settings import Settings
 from flask10x.readings.times import local_text
-from flask10x.web.pages.alerts.model import DURATIONS, Duration, until_ms
+from flask10x.web.alerts import DURATIONS, Duration, until_ms
 from tests.conftest import MakeSettings
 
 

@@ -6,8 +6,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.database.database import Database
+from flask10x.web import alerts as marks
 from flask10x.web.app import create_app
-from flask10x.web.pages.alerts import model as marks
 from tests.conftest import MakeSettings
 from tests.support.alert_rows import HOUR_MS, MINUTE_MS, NINE_MS, AlertRows
 from tests.web.pages.alerts.conftest import NOW_MS

@@ -1,4 +1,4 @@
-"""What the page `/alerts` shows: alerts, mutes, messages and rules in the reader's words."""
+"""Alerts, mutes and messages in the reader's words, as the pages and the API show them."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
