@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, delete, insert, select
@@ -85,12 +85,6 @@ def begin(connection: Connection, zone: tzinfo | None) -> None:
     )
 
 
-def begin_where_none(connection: Connection, zone: tzinfo | None) -> None:
-    """Begin days of this zone unless days were begun before."""
-    if made(connection) is None:
-        begin(connection, zone)
-
-
 def of_hours(stations: Stations, connection: Connection, hours: list[Sums], last: int) -> DayRows:
     """Return the days that new roll-ups of hours change, made of all hours up to the id `last`."""
     state = made(connection)
@@ -151,12 +145,27 @@ class DayMaker:
         rows_of: defaultdict[int, list[Any]] = defaultdict(list)
         for row in self.connection.execute(_HOURS, values):
             rows_of[row.hour].append(row[1:])
+        names = ("measurement", "readings", "count", "total", "minimum", "maximum")
         for hour, rows in (newer or {}).items():
-            rows_of[hour] = [_plain(row) for row in rows]
-        parts = [
-            part for hour, rows in rows_of.items() for part in self._part(station, hour, rows, ends)
+            rows_of[hour] = [tuple(row[name] for name in names) for row in rows]
+        by_column: defaultdict[str, list[tuple[int, Four]]] = defaultdict(list)
+        for hour, rows in rows_of.items():
+            for name, readings, four in self._part(station, hour, rows, ends):
+                by_column[name].append((readings, four))
+        return [
+            {
+                "endpoint": station.endpoint,
+                "measurement": column,
+                "day": day,
+                "readings": sum(readings for readings, _ in of_column),
+                "count": sum(four[0] for _, four in of_column),
+                "total": _total([four[1] for _, four in of_column]),
+                "minimum": min((f[2] for _, f in of_column if f[2] is not None), default=None),
+                "maximum": max((f[3] for _, f in of_column if f[3] is not None), default=None),
+            }
+            for column in station.columns
+            if (of_column := by_column[column])
         ]
-        return [*_rows(station, day, parts)]
 
     def _part(
         self, station: Station, hour: int, rows: list[Any], day: tuple[int, int]
@@ -175,9 +184,7 @@ class DayMaker:
             return
         count, fours = self._between(station, max(low_ms, day[0]), min(end_ms, day[1]))
         if count:
-            yield from (
-                (name, count, four) for name, four in zip(station.columns, fours, strict=True)
-            )
+            yield from ((n, count, four) for n, four in zip(station.columns, fours, strict=True))
 
     def _between(self, station: Station, low_ms: int, end_ms: int) -> tuple[int, list[Four]]:
         ends = (low_ms, end_ms - 1)
@@ -212,50 +219,39 @@ def follow(stations: Stations, database: Database, zone: tzinfo | None, save: Sa
         if piece is None:
             begin(connection, zone)
         else:
-            piece.store(connection)
+            piece(connection)
 
     save(database, change)
     return is_more
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """The next days of one station, and which days are made once they are stored."""
-
-    station: Station | None
-    after: int
-    up_to: int
-    rows: list[Sums]
-    then: DaysMade
-
-    def store(self, connection: Connection) -> None:
-        """Replace the rows of these days."""
-        if self.station is not None:
-            old = {"endpoint": self.station.endpoint, "after": self.after, "up_to": self.up_to}
-            connection.execute(_FORGET, old | {"columns": self.station.columns})
-        if self.rows:
-            connection.execute(insert(rollup_days), self.rows)
-        _store(connection, self.then)
-
-
 def _piece(
     stations: Stations, connection: Connection, state: DaysMade, zone: tzinfo | None
-) -> _Piece:
-    after = BEFORE_ALL if state.day is None else state.day
+) -> Callable[[Connection], None]:
+    """Return what replaces the next days of one station, and stores which days are made then."""
     endpoints = sorted(s.endpoint for s in stations.all if s.endpoint >= (state.endpoint or ""))
     if not endpoints:
-        return _Piece(None, after, after, [], DaysMade(state.zone))
-    if endpoints[0] != state.endpoint:
-        after = BEFORE_ALL
-    station = stations.by_endpoint[endpoints[0]]
+        return partial(_store, state=DaysMade(state.zone))
+    station, after = stations.by_endpoint[endpoints[0]], BEFORE_ALL
+    if endpoints[0] == state.endpoint and state.day is not None:
+        after = state.day
     days = following(station, connection, after, zone)
     maker = DayMaker(connection, zone, _position(connection))
     rows = [row for day in days for row in maker.rows(station, day)]
+    up_to, then = MAX_CURSOR_MS, DaysMade(state.zone)
     if len(days) == PIECE_DAYS:
-        then = DaysMade(state.zone, station.endpoint, days[-1])
-        return _Piece(station, after, days[-1], rows, then)
-    then = DaysMade(state.zone, endpoints[1], BEFORE_ALL) if endpoints[1:] else DaysMade(state.zone)
-    return _Piece(station, after, MAX_CURSOR_MS, rows, then)
+        up_to, then = days[-1], DaysMade(state.zone, station.endpoint, days[-1])
+    elif endpoints[1:]:
+        then = DaysMade(state.zone, endpoints[1], BEFORE_ALL)
+    old = {"endpoint": station.endpoint, "columns": station.columns}
+
+    def replace_days(connection: Connection) -> None:
+        connection.execute(_FORGET, old | {"after": after, "up_to": up_to})
+        if rows:
+            connection.execute(insert(rollup_days), rows)
+        _store(connection, then)
+
+    return replace_days
 
 
 def following(
@@ -281,25 +277,6 @@ def _days_of(hour: int, zone: tzinfo | None) -> Iterable[int]:
     return range(first, last + 1)
 
 
-def _rows(station: Station, day: int, parts: list[tuple[str, int, Four]]) -> Iterator[Sums]:
-    by_column: defaultdict[str, list[tuple[int, Four]]] = defaultdict(list)
-    for name, readings, four in parts:
-        by_column[name].append((readings, four))
-    for column in station.columns:
-        if of_column := by_column[column]:
-            fours = [four for _, four in of_column]
-            yield {
-                "endpoint": station.endpoint,
-                "measurement": column,
-                "day": day,
-                "readings": sum(readings for readings, _ in of_column),
-                "count": sum(four[0] for four in fours),
-                "total": _total([four[1] for four in fours]),
-                "minimum": min((f[2] for f in fours if f[2] is not None), default=None),
-                "maximum": max((f[3] for f in fours if f[3] is not None), default=None),
-            }
-
-
 def _total(totals: list[float | None]) -> float | None:
     """Return the exact sum, rounded once; None when it is no number."""
     try:
@@ -307,11 +284,6 @@ def _total(totals: list[float | None]) -> float | None:
     except (OverflowError, ValueError):
         return None
     return total if math.isfinite(total) else None
-
-
-def _plain(row: Sums) -> tuple[Any, ...]:
-    names = ("measurement", "readings", "count", "total", "minimum", "maximum")
-    return tuple(row[name] for name in names)
 
 
 def _any_hour(connection: Connection) -> bool:

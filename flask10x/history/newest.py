@@ -7,12 +7,12 @@ rows. All stations are read together.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select, literal, select, union_all
+from sqlalchemy import literal, select, union_all
 
 from flask10x.database.expressions import spans
 from flask10x.database.tables import measurement, readings, rollups
@@ -86,7 +86,7 @@ def newest_readings(
             if row is not None
         },
     )
-    derived = _Derivation(view, [row for row in rows if row is not None], is_shown=not raw)
+    derived = _derived_values(view, [row for row in rows if row is not None], is_shown=not raw)
     return [
         NewestReading(
             row=row,
@@ -95,7 +95,7 @@ def newest_readings(
                 for column in station.columns
                 if (station.endpoint, column) in older
             },
-            derived={} if row is None else derived.of(row),
+            derived={} if row is None else derived[row.endpoint],
         )
         for station, row in zip(stations, rows, strict=True)
     ]
@@ -107,31 +107,24 @@ def older_values(view: View, lacking: Mapping[Place, Row]) -> dict[Place, OlderV
     A column is left out when it has no value in the last RECENT_ROWS readings nor in the roll-ups
     of the HOURS_BACK hours before the newest reading, or when that value is hidden.
     """
-    values = _recent(view, list(lacking))
+    values = _values_in(view, dict.fromkeys(lacking, (0, 0)), is_recent=True)
     rest = [place for place in lacking if place not in values]
     if rest and view.rollups.fits:
-        values |= _rolled_up(view, {place: lacking[place].received_at for place in rest})
+        # Of the newest hour that has any.
+        hours = [
+            (*place, at // HOUR_MS - HOURS_BACK, at // HOUR_MS + 1, 0)
+            for place in rest
+            for at in (lacking[place].received_at,)
+        ]
+        newest_hours = view.connection.execute(_NEWEST_HOURS, {"hours": json.dumps(hours)})
+        ends = {rest[place]: ends_of(hour) for place, hour in newest_hours if hour is not None}
+        values |= _values_in(view, ends, is_recent=False)
     shown: dict[Place, OlderValue] = {}
     for place, older in values.items():
         value = view.corrections.shown(*place, older.received_at, older.value)
         if value is not None:
             shown[place] = OlderValue(value, older.received_at)
     return shown
-
-
-def _recent(view: View, places: Sequence[Place]) -> dict[Place, OlderValue]:
-    return _values_in(view, dict.fromkeys(places, (0, 0)), is_recent=True)
-
-
-def _rolled_up(view: View, newest: Mapping[Place, int]) -> dict[Place, OlderValue]:
-    """Return the values of the newest hour that has any before these instants."""
-    places = list(newest)
-    hours = [
-        (*place, at // HOUR_MS - HOURS_BACK, at // HOUR_MS + 1, 0) for place, at in newest.items()
-    ]
-    newest_hours = view.connection.execute(_NEWEST_HOURS, {"hours": json.dumps(hours)})
-    ends = {places[place]: ends_of(hour) for place, hour in newest_hours if hour is not None}
-    return _values_in(view, ends, is_recent=False)
 
 
 def _values_in(
@@ -196,75 +189,63 @@ def _newest_with_value(ranges: Any, column: str, is_recent: bool) -> Any:
 
 _AT = readings.c.received_at
 _HOURS = spans("hours")
+_NEWEST_HOURS = select(
+    _HOURS.c.place,
+    select(rollups.c.hour)
+    .where(rolled_up_in(_HOURS, rollups.c.hour), rollups.c.count > 0)
+    .order_by(rollups.c.hour.desc())
+    .limit(1)
+    .correlate(_HOURS)
+    .scalar_subquery(),
+)
 
 
-def _newest_hours() -> Select[Any]:
-    newest = (
-        select(rollups.c.hour)
-        .where(rolled_up_in(_HOURS, rollups.c.hour), rollups.c.count > 0)
-        .order_by(rollups.c.hour.desc())
-        .limit(1)
-    )
-    return select(_HOURS.c.place, newest.correlate(_HOURS).scalar_subquery())
+def _derived_values(
+    view: View, rows: Sequence[Row], *, is_shown: bool
+) -> dict[str, dict[str, float | None]]:
+    """Return all derived values of the stations of these newest rows, by endpoint.
 
+    `is_shown` says whether the rows are as they are shown.
+    """
+    derived_of = derived_by_station(view.stations)
+    row_of = {row.endpoint: row for row in rows} if is_shown else {}
+    # The other readings that they are computed from.
+    ends: dict[EndOfRange, None] = {}
+    for row in rows:
+        for derived in derived_of[row.endpoint].values():
+            if derived.outside is not None:
+                missing = [] if derived.outside[0] in row_of else [EndOfRange(derived.outside[0])]
+                ends |= dict.fromkeys(missing)
+            elif not derived.is_of_reading:
+                ends |= dict.fromkeys(_around(row))
+    found = dict(zip(ends, end_rows(view, list(ends)), strict=True))
 
-_NEWEST_HOURS = _newest_hours()
+    def values_of(row: Row) -> dict[str, float | None]:
+        columns = view.stations.by_endpoint[row.endpoint].columns
+        return dict(zip(columns, row.values, strict=True))
 
-
-class _Derivation:
-    """The derived values of the newest readings of stations."""
-
-    def __init__(self, view: View, rows: Sequence[Row], *, is_shown: bool) -> None:
-        """`is_shown` says whether the rows are as they are shown."""
-        self._registry = view.stations
-        self._of_stations = derived_by_station(view.stations)
-        self._row_of = {row.endpoint: row for row in rows} if is_shown else {}
-        ends = {end: None for row in rows for end in self._needed(row)}
-        self._ends = dict(zip(ends, end_rows(view, list(ends)), strict=True))
-
-    def of(self, row: Row) -> dict[str, float | None]:
-        """Return all derived values of the station of this row."""
-        values = dict(zip(self._columns(row), row.values, strict=True))
-        derived: dict[str, float | None] = {}
-        for each in self._of_stations[row.endpoint].values():
-            if each.is_of_reading:
-                derived[each.name] = each.of(values)
-            else:
-                other = (
-                    self._outside(row, each.outside) if each.outside else self._earlier(row, each)
-                )
-                derived[each.name] = each.change(values[each.inputs[0]], other)
-        return derived
-
-    def _needed(self, row: Row) -> Iterator[EndOfRange]:
-        """Yield the other readings that derived values of this row are computed from."""
-        for each in self._of_stations[row.endpoint].values():
-            if each.is_of_reading:
-                continue
-            if each.outside is None:
-                yield from _around(row)
-            elif each.outside[0] not in self._row_of:
-                yield EndOfRange(each.outside[0])
-
-    def _earlier(self, row: Row, trend: Derived) -> float | None:
-        """Return the value of the station's reading nearest to three hours before."""
+    def other_value(row: Row, derived: Derived) -> float | None:
+        """Return the value outside, or the one nearest to three hours before."""
+        if derived.outside is not None:
+            endpoint, column = derived.outside
+            other = row_of.get(endpoint) or found.get(EndOfRange(endpoint))
+            is_near = other and abs(other.received_at - row.received_at) <= APART_MS
+            return values_of(other)[column] if other and is_near else None
         at = row.received_at - TREND_HOURS * HOUR_MS
-        rows = [near for end in _around(row) if (near := self._ends[end]) is not None]
-        nearest = min(rows, key=lambda near: abs(near.received_at - at), default=None)
-        return None if nearest is None else self._value(nearest, trend.inputs[0])
+        around = [near for end in _around(row) if (near := found[end]) is not None]
+        nearest = min(around, key=lambda near: abs(near.received_at - at), default=None)
+        return None if nearest is None else values_of(nearest)[derived.inputs[0]]
 
-    def _outside(self, row: Row, outside: Place) -> float | None:
-        endpoint, column = outside
-        other = self._row_of.get(endpoint) or self._ends.get(EndOfRange(endpoint))
-        if other is None or abs(other.received_at - row.received_at) > APART_MS:
-            return None
-        return self._value(other, column)
-
-    def _value(self, row: Row, column: str) -> float | None:
-        return row.values[self._columns(row).index(column)]
-
-    def _columns(self, row: Row) -> tuple[str, ...]:
-        return self._registry.by_endpoint[row.endpoint].columns
+    return {
+        row.endpoint: {
+            each.name: each.of(values)
+            if each.is_of_reading
+            else each.change(values[each.inputs[0]], other_value(row, each))
+            for each in derived_of[row.endpoint].values()
+        }
+        for row in rows
+        for values in (values_of(row),)
+    }
 
 
 def _around(row: Row) -> tuple[EndOfRange, EndOfRange]:

@@ -196,10 +196,13 @@ def complete(stations: Stations, database: Database, zone: tzinfo | None) -> Ite
         before = days.made(connection)
     zone_with_rules = zone_of(zone_name_of(zone) if before is None else before.zone)
     if before is None and zone_with_rules is not None:
-        # Then each piece of hours brings its days.
-        database.commit_change(
-            lambda connection: days.begin_where_none(connection, zone_with_rules)
-        )
+
+        def begin(connection: Connection) -> None:
+            # Then each piece of hours brings its days.
+            if days.made(connection) is None:
+                days.begin(connection, zone_with_rules)
+
+        database.commit_change(begin)
     yield from catch_up(stations, database)
     # Days of the hours that were there before.
     while zone_with_rules is not None and days.follow(
@@ -346,8 +349,7 @@ def _touched(
 
 
 def _move(connection: Connection, last: int) -> None:
-    moved = upsert(followers).values(name=NAME, last_id=last)
-    connection.execute(moved)
+    connection.execute(upsert(followers).values(name=NAME, last_id=last))
 
 
 _FOUR = ("count", "total", "minimum", "maximum")

@@ -5,8 +5,8 @@ roll-up are counted one by one. A station is expected to send as often as it did
 readings, from its first reading on.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from itertools import pairwise
@@ -77,127 +77,105 @@ class Uptime:
 
 
 def uptime(view: View) -> Uptime:
-    """The last 30 days and the last 12 months of the view's stations, in five statements."""
+    """Return the last 30 days and the last 12 months of the view's stations.
+
+    It takes five statements.
+    """
     until_ms = (view.now_ms - SETTLED_MS) // HOUR_MS * HOUR_MS
     firsts = _firsts(view.connection, view.stations.all)
     if not firsts:
         return Uptime(until_ms, [])
-    rolled_up = view.rollups
-    has_days = rolled_up.zone_of_days == zone_name_of(view.zone)
-    if not has_days or rolled_up.progress.is_far_behind:
+    has_days = view.rollups.zone_of_days == zone_name_of(view.zone)
+    if not has_days or view.rollups.progress.is_far_behind:
         return Uptime(until_ms, [], is_prepared=False)
-    return Uptime(until_ms, _Reader(view, firsts, until_ms).read())
+    zone, today = view.zone, day_of(until_ms, view.zone)
+    # The newest first.
+    months: list[Span] = []
+    name: str | None = local_text(until_ms, zone)[:7]
+    while name is not None and len(months) < MONTHS:
+        parts = parts_of(name, zone)
+        months.append(Span(name, parts[0].first_ms, parts[-1].last_ms))
+        name, _ = neighbours(name)
+    days = [
+        Span(_name(day), day_start(day, zone), day_start(day + 1, zone) - 1)
+        for day in range(today, today - DAYS, -1)
+    ]
+    stations = [station for station in view.stations.all if station.endpoint in firsts]
+    times = newest_times(view.connection, stations, NEWEST_READINGS)
+    first_day = day_of(months[-1].first_ms, zone)
+    hours, counts = _counts(view, stations, until_ms, range(first_day, today))
 
-
-class _Reader:
-    """Reads the counts of the stations that have ever sent."""
-
-    def __init__(self, view: View, firsts: dict[str, int], until_ms: int) -> None:
-        self._connection, self._zone, self._until_ms = view.connection, view.zone, until_ms
-        self._stations = [station for station in view.stations.all if station.endpoint in firsts]
-        self._firsts = firsts
-        self._rolled_up_id = view.rollups.progress.done
-        self._today = day_of(until_ms, view.zone)
-
-    def read(self) -> list[StationUptime]:
-        months = self._months()
-        usual_sec = _usual_sec(self._connection, self._stations)
-        first_day = day_of(months[-1].first_ms, self._zone)
-        counts = self._days(first_day)
-        hours = self._hours(first_day, counts)
-        return [
-            self._of_station(
-                station, months, usual_sec[station.endpoint], hours[station.endpoint], counts
-            )
-            for station in self._stations
-        ]
-
-    def _of_station(
-        self,
-        station: Station,
-        months: list[Span],
-        usual_sec: float | None,
-        hours: dict[int, int],
-        counts: dict[tuple[str, int], int],
-    ) -> StationUptime:
-        first_ms, zone = self._firsts[station.endpoint], self._zone
-        start_ms = day_start(self._today, zone)
-        by_day = {day: n for (endpoint, day), n in counts.items() if endpoint == station.endpoint}
-        # The roll-up of this day has readings of the hour that is not full yet.
-        by_day[self._today] = sum(n for hour, n in hours.items() if hour * HOUR_MS >= start_ms)
-        by_month: defaultdict[str, int] = defaultdict(int)
-        for day, n in by_day.items():
-            by_month[_name(day)[:7]] += n
-        spans = [
-            Span(_name(day), day_start(day, zone), day_start(day + 1, zone) - 1)
-            for day in range(self._today, self._today - DAYS, -1)
-        ]
-        named = {_name(day): n for day, n in by_day.items()}
-        return StationUptime(
-            station=station,
-            first_ms=first_ms,
-            usual_sec=usual_sec,
-            days=[self._share(s, named.get(s.name, 0), first_ms, usual_sec) for s in spans],
-            months=[self._share(s, by_month[s.name], first_ms, usual_sec) for s in months],
-            gaps=_gaps(hours, max(first_ms, spans[-1].first_ms), self._until_ms),
-        )
-
-    def _share(self, span: Span, n: int, first_ms: int, usual_sec: float | None) -> Share:
-        begin_ms, end_ms = max(span.first_ms, first_ms), min(span.last_ms + 1, self._until_ms)
+    def share(span: Span, n: int, first_ms: int, usual_sec: float | None) -> Share:
+        begin_ms, end_ms = max(span.first_ms, first_ms), min(span.last_ms + 1, until_ms)
         if usual_sec is None or begin_ms >= end_ms:
             return Share(span.name, n, None)
         return Share(span.name, n, (end_ms - begin_ms) / 1000 / usual_sec)
 
-    def _months(self) -> list[Span]:
-        """The newest first."""
-        name: str | None = local_text(self._until_ms, self._zone)[:7]
-        spans: list[Span] = []
-        while name is not None and len(spans) < MONTHS:
-            parts = parts_of(name, self._zone)
-            spans.append(Span(name, parts[0].first_ms, parts[-1].last_ms))
-            name, _ = neighbours(name)
-        return spans
-
-    def _hours(
-        self, first_day: int, counts: dict[tuple[str, int], int]
-    ) -> dict[str, dict[int, int]]:
-        """By endpoint: how many readings each hour of the days has; of full hours.
-
-        Adds to the counts of the days before today what is not rolled up yet.
-        """
-        first_hour = day_start(self._today - DAYS + 1, self._zone) // HOUR_MS
-        rolled_up = (
-            select(rollups.c.endpoint, rollups.c.hour, rollups.c.readings, literal(0))
-            .where(_of_first_columns(rollups, self._stations))
-            .where(rollups.c.hour >= first_hour, rollups.c.hour < self._until_ms // HOUR_MS)
+    def of_station(station: Station) -> StationUptime:
+        endpoint, of_hours = station.endpoint, hours[station.endpoint]
+        first_ms = firsts[endpoint]
+        usual_sec = rhythm_of(times[endpoint]).usual_sec or station.interval_sec
+        # The roll-up of this day has readings of the hour that is not full yet.
+        of_today = sum(n for hour, n in of_hours.items() if hour * HOUR_MS >= days[0].first_ms)
+        of_days = {**counts[endpoint], today: of_today}
+        by_name: Counter[str] = Counter()
+        for day, n in of_days.items():
+            by_name[_name(day)] += n
+            by_name[_name(day)[:7]] += n
+        return StationUptime(
+            station=station,
+            first_ms=first_ms,
+            usual_sec=usual_sec,
+            days=[share(span, by_name[span.name], first_ms, usual_sec) for span in days],
+            months=[share(span, by_name[span.name], first_ms, usual_sec) for span in months],
+            gaps=_gaps(of_hours, max(first_ms, days[-1].first_ms), until_ms),
         )
-        hour = readings.c.received_at // HOUR_MS
-        # Not by the index: these are the last rows of the table.
-        endpoint_of_row = unindexed(readings.c.endpoint)
-        later = (
-            select(endpoint_of_row, hour, func.count(), literal(1))
-            .where(readings.c.id > self._rolled_up_id)
-            .group_by(endpoint_of_row, hour)
-        )
-        hours: dict[str, dict[int, int]] = {station.endpoint: {} for station in self._stations}
-        start_ms, today_ms = (day_start(day, self._zone) for day in (first_day, self._today))
-        for endpoint, at, n, is_later in self._connection.execute(union_all(rolled_up, later)):
-            if endpoint not in hours:
-                continue
-            if first_hour <= at < self._until_ms // HOUR_MS:
-                hours[endpoint][at] = hours[endpoint].get(at, 0) + n
-            if is_later and start_ms <= at * HOUR_MS < today_ms:
-                key = endpoint, day_of(at * HOUR_MS, self._zone)
-                counts[key] = counts.get(key, 0) + n
-        return hours
 
-    def _days(self, first_day: int) -> dict[tuple[str, int], int]:
-        query = (
-            select(rollup_days.c.endpoint, rollup_days.c.day, rollup_days.c.readings)
-            .where(_of_first_columns(rollup_days, self._stations))
-            .where(rollup_days.c.day >= first_day, rollup_days.c.day < self._today)
-        )
-        return {(endpoint, day): n for endpoint, day, n in self._connection.execute(query)}
+    return Uptime(until_ms, [of_station(station) for station in stations])
+
+
+def _counts(
+    view: View, stations: Sequence[Station], until_ms: int, days: range
+) -> tuple[dict[str, Counter[int]], dict[str, Counter[int]]]:
+    """Return by endpoint how many readings the full hours of the last DAYS days and the days have.
+
+    Days are counted without today, and both with what is not rolled up yet.
+    """
+    first_hour, end_hour = (
+        day_start(days.stop - DAYS + 1, view.zone) // HOUR_MS,
+        until_ms // HOUR_MS,
+    )
+    hour = readings.c.received_at // HOUR_MS
+    # Not by the index: these are the last rows of the table.
+    endpoint_of_row = unindexed(readings.c.endpoint)
+    rolled_up = (
+        select(rollups.c.endpoint, rollups.c.hour, rollups.c.readings, literal(0))
+        .where(_of_first_columns(rollups, stations))
+        .where(rollups.c.hour >= first_hour, rollups.c.hour < end_hour)
+    )
+    later = (
+        select(endpoint_of_row, hour, func.count(), literal(1))
+        .where(readings.c.id > view.rollups.progress.done)
+        .group_by(endpoint_of_row, hour)
+    )
+    of_days = (
+        select(rollup_days.c.endpoint, rollup_days.c.day, rollup_days.c.readings)
+        .where(_of_first_columns(rollup_days, stations))
+        .where(rollup_days.c.day >= days.start, rollup_days.c.day < days.stop)
+    )
+    by_hour: dict[str, Counter[int]] = {station.endpoint: Counter() for station in stations}
+    by_day: dict[str, Counter[int]] = {station.endpoint: Counter() for station in stations}
+    for endpoint, day, n in view.connection.execute(of_days):
+        by_day[endpoint][day] += n
+    start_ms, today_ms = day_start(days.start, view.zone), day_start(days.stop, view.zone)
+    for endpoint, at, n, is_later in view.connection.execute(union_all(rolled_up, later)):
+        if endpoint not in by_hour:
+            continue
+        if first_hour <= at < end_hour:
+            by_hour[endpoint][at] += n
+        if is_later and start_ms <= at * HOUR_MS < today_ms:
+            by_day[endpoint][day_of(at * HOUR_MS, view.zone)] += n
+    return by_hour, by_day
 
 
 def _of_first_columns(table: Table, stations: Sequence[Station]) -> ColumnElement[bool]:
@@ -237,16 +215,7 @@ def _firsts(connection: Connection, stations: Sequence[Station]) -> dict[str, in
     return firsts
 
 
-def _usual_sec(connection: Connection, stations: Sequence[Station]) -> dict[str, float | None]:
-    """By endpoint: the usual interval of its newest readings, else the one of its settings."""
-    times = newest_times(connection, stations, NEWEST_READINGS)
-    return {
-        station.endpoint: rhythm_of(times[station.endpoint]).usual_sec or station.interval_sec
-        for station in stations
-    }
-
-
-def _gaps(hours: dict[int, int], first_ms: int, until_ms: int) -> list[Gap]:
+def _gaps(hours: Iterable[int], first_ms: int, until_ms: int) -> list[Gap]:
     """The longest runs of full hours without a reading, the longest first."""
     ends = [-(-first_ms // HOUR_MS) - 1, *sorted(hours), until_ms // HOUR_MS]
     gaps = [

@@ -129,7 +129,7 @@ def test_hours_of_a_year_are_the_same_with_and_without_roll_ups(
     limits = ("above=1000", "above=600", "below=650", "above=3000")
     found = [hours(limit) for limit in limits]
     assert found[:2] == [["0.0", "3.0"], ["0.0", "5.0"]]
-    monkeypatch.setattr(charts, "rolled_up", lambda *_args: None)
+    monkeypatch.setattr(charts, "has_rollups", lambda *_args: False)
     assert [hours(limit) for limit in limits] == found
 
 
