@@ -31,18 +31,16 @@ class Functions(Protocol):
 
 
 class _Python:
-    def ln(self, value: Any, /) -> Any:
-        return math.log(value)
+    """For plain numbers."""
 
-    def exp(self, value: Any, /) -> Any:
-        return math.exp(value)
+    ln = staticmethod(math.log)
+    exp = staticmethod(math.exp)
 
     def below(self, value: Any, pieces: Sequence[tuple[float, Any]], otherwise: Any, /) -> Any:
         return next((piece for limit, piece in pieces if value < limit), otherwise)
 
 
 PYTHON: Functions = _Python()
-"""For plain numbers."""
 
 
 # The formulas of derived values, each with its source.
@@ -326,9 +324,8 @@ class Derived:
 
     def is_beyond(self, values: Mapping[str, float | None]) -> bool:
         """Whether a reading has all inputs and one of them is outside the limits of the kind."""
-        inputs = [values.get(column) for column in self.inputs]
-        numbers = [value for value in inputs if value is not None]
-        return len(numbers) == len(inputs) and self._are_beyond(numbers)
+        numbers = [v for column in self.inputs if (v := values.get(column)) is not None]
+        return len(numbers) == len(self.inputs) and self._are_beyond(numbers)
 
     def _are_beyond(self, inputs: list[float]) -> bool:
         limits = zip(inputs, self.kind.limits, strict=True)
@@ -340,8 +337,7 @@ class Derived:
         Only for derived values without `is_of_reading`: the other value is the earlier pressure or
         the temperature outside.
         """
-        low, high = self.kind.limits[0]
-        if value is None or other is None or not (low <= value <= high and low <= other <= high):
+        if value is None or other is None or self._are_beyond([value]) or self._are_beyond([other]):
             return None
         return self.within(value - other)
 
@@ -416,7 +412,10 @@ def _of_station(station: Station, outside: tuple[str, str] | None) -> Iterator[D
             continue
         names: set[str] = set()
         for number, pair in enumerate(_pairs(station, kind.inputs), 1):
-            name = kind.name if not names else f"{kind.name}{_ending(pair, number)}"
+            # Further pairs end with the name of their sensor, such as `_dht11`.
+            endings = [m.column.removeprefix(m.quantity) for m in pair]
+            ending = next((each for each in endings if each.startswith("_")), f"_{number}")
+            name = f"{kind.name}{ending}" if names else kind.name
             if name not in names:
                 names.add(name)
                 yield Derived(
@@ -433,30 +432,19 @@ def _pairs(station: Station, quantities: tuple[str, ...]) -> Iterator[Pair]:
     """The measurements of each pair: one of each quantity, of one sensor where possible."""
     main = "humidity" if "humidity" in quantities else quantities[0]
     for measurement in _measuring(station, main):
-        pair = tuple(
-            measurement if q == main else _partner(station, measurement, q) for q in quantities
-        )
-        complete = tuple(partner for partner in pair if partner is not None)
-        if len(complete) == len(quantities):
-            yield complete
-
-
-def _partner(station: Station, measurement: Measurement, quantity: str) -> Measurement | None:
-    """The measurement of this quantity by the same sensor, else the first one."""
-    others = _measuring(station, quantity)
-    ending = measurement.column.removeprefix(measurement.quantity)
-    by_name = [other for other in others if other.column == quantity + ending]
-    parent = measurement.path.rpartition(".")[0]
-    by_path = [other for other in others if parent and other.path.rpartition(".")[0] == parent]
-    return next(iter([*by_name, *by_path, *others]), None)
+        ending = measurement.column.removeprefix(measurement.quantity)
+        parent = measurement.path.rpartition(".")[0]
+        pair: list[Measurement] = []
+        for quantity in quantities:
+            # The one by the same sensor, else the first one.
+            others = [measurement] if quantity == main else _measuring(station, quantity)
+            by_name = [other for other in others if other.column == quantity + ending]
+            by_path = [o for o in others if parent and o.path.rpartition(".")[0] == parent]
+            pair += [*by_name, *by_path, *others][:1]
+        if len(pair) == len(quantities):
+            yield tuple(pair)
 
 
 def _measuring(station: Station, quantity: str) -> list[Measurement]:
     unit = UNITS[quantity]
     return [m for m in station.measurements if (m.quantity, m.unit) == (quantity, unit)]
-
-
-def _ending(pair: Pair, number: int) -> str:
-    """The ending of the names of a further pair's values, such as `_dht11`."""
-    endings = (m.column.removeprefix(m.quantity) for m in pair if m.column != m.quantity)
-    return next((e for e in endings if e.startswith("_")), f"_{number}")

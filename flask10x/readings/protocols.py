@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from operator import itemgetter
 from urllib.parse import parse_qsl
 
 from flask10x.readings.parse import LONGEST_INT_CHARS, put
@@ -37,14 +38,11 @@ def item_object(
             put(data, path, fields[name])
     item: ItemObject = {"endpoint": station.endpoint, "data": data}
     if measured_at is not None:
-        item |= {"measured_at": measured_at, "id": _key(measured_at, fields)}
+        # The values belong to it: two readings of one second are no repeat of each other.
+        text = json.dumps([measured_at, fields], sort_keys=True)
+        key = blake2b(text.encode(), digest_size=KEY_BYTES).hexdigest()
+        item |= {"measured_at": measured_at, "id": key}
     return item
-
-
-def _key(measured_at: object, fields: Mapping[str, object]) -> str:
-    """The values belong to it: two readings of one second are no repeat of each other."""
-    text = json.dumps([measured_at, fields], sort_keys=True)
-    return blake2b(text.encode(), digest_size=KEY_BYTES).hexdigest()
 
 
 # Ambient: what the clients of the service ambidata.io send, turned into items of a batch.
@@ -91,25 +89,23 @@ def ambient_items(
     Anything but a list of objects becomes items without an object, which the batch rejects.
     """
     entries = payload.get("data") if many else payload
-    return [
-        _ambient_item(station, entry)
-        for entry in (entries if isinstance(entries, list) else [entries])
-    ]
-
-
-def _ambient_item(station: Station, entry: object) -> ItemObject:
-    if not isinstance(entry, dict):
-        return {"endpoint": station.endpoint, "data": entry}
     named = {m.path: m.ambient for m in station.measurements if m.ambient}
-    fields = {name: value for name, value in entry.items() if name not in NO_FIELDS}
-    return item_object(station, named, fields, _measured_at(entry))
+    items: list[ItemObject] = []
+    for entry in entries if isinstance(entries, list) else [entries]:
+        if isinstance(entry, dict):
+            fields = {name: value for name, value in entry.items() if name not in NO_FIELDS}
+            items.append(item_object(station, named, fields, _measured_at(entry)))
+        else:
+            items.append({"endpoint": station.endpoint, "data": entry})
+    return items
 
 
 def _measured_at(entry: Mapping[str, object]) -> object:
-    """`created`: milliseconds since 1970, seconds with `"time": 1`, or a text, which stays one.
+    """Return `created`, None if there is none.
 
-    The Arduino library and a form put numbers into text. Any other value is returned as it is, and
-    the batch rejects it. None if there is no `created`.
+    It is milliseconds since 1970, seconds with `"time": 1`, or a text, which stays one. The Arduino
+    library and a form put numbers into text. Any other value is returned as it is, and the batch
+    rejects it.
     """
     created = entry.get("created")
     if isinstance(created, str) and re.fullmatch(r"[0-9]{1,18}", created):
@@ -217,25 +213,29 @@ def point_items(
     """
     problems: list[LineProblem] = []
     # (station's endpoint, time) -> the readings of it, each with the number of its first line.
-    readings_at: dict[tuple[str, int | None], list[tuple[int, dict[str, float | str | bool]]]] = {}
+    readings_at: dict[tuple[str, int | None], list[tuple[int, Fields]]] = {}
     for point in points(body, precision):
         if isinstance(point, LineProblem):
             problems.append(point)
             continue
         station = station_of_point(stations, point)
         if station is None:
-            problems.append(LineProblem(point.number, _unknown(point)))
+            tags = "".join(f",{name}={value}" for name, value in point.tags.items())
+            shown = f"{point.measurement}{tags}"[:SHOWN_CHARS]
+            why = f"no station of stations.toml has the measurement and tags '{shown}'"
+            problems.append(LineProblem(point.number, why))
             continue
         readings = readings_at.setdefault((station.endpoint, point.time_ns), [])
         if not readings or readings[-1][1].keys() & point.fields.keys():
             readings.append((point.number, {}))
         readings[-1][1].update(point.fields)
-    items = [
-        (number, _point_item(stations.by_endpoint[endpoint], fields, time_ns))
-        for (endpoint, time_ns), readings in readings_at.items()
-        for number, fields in readings
-    ]
-    return sorted(items, key=lambda pair: pair[0]), problems
+    items: list[tuple[int, ItemObject]] = []
+    for (endpoint, time_ns), readings in readings_at.items():
+        station = stations.by_endpoint[endpoint]
+        named = {m.path: m.influx or m.path for m in station.measurements}
+        measured_at = None if time_ns is None else time_ns / NS_PER_SEC
+        items += [(n, item_object(station, named, fields, measured_at)) for n, fields in readings]
+    return sorted(items, key=itemgetter(0)), problems
 
 
 def station_of_point(stations: Stations, point: Point) -> Station | None:
@@ -247,18 +247,6 @@ def station_of_point(stations: Stations, point: Point) -> Station | None:
         and all(point.tags.get(name) == value for name, value in station.influx_tags)
     ]
     return max(matching, key=lambda station: len(station.influx_tags), default=None)
-
-
-def _unknown(point: Point) -> str:
-    tags = "".join(f",{name}={value}" for name, value in point.tags.items())
-    shown = f"{point.measurement}{tags}"[:SHOWN_CHARS]
-    return f"no station of stations.toml has the measurement and tags '{shown}'"
-
-
-def _point_item(station: Station, fields: Fields, time_ns: int | None) -> ItemObject:
-    named = {m.path: m.influx or m.path for m in station.measurements}
-    measured_at = None if time_ns is None else time_ns / NS_PER_SEC
-    return item_object(station, named, fields, measured_at)
 
 
 def _point(body: str, start: int, number: int, unit_ns: int) -> tuple[Point, int]:
