@@ -54,7 +54,11 @@ def command() -> None:
         with closing(subscriber.Deliveries(loaded.data_dir / DELIVERIES_NAME)) as deliveries:
             # From here on its messages go to the journal, like the log.
             translated.speak_english()
-            _log_to_stderr()
+            handler = logging.StreamHandler(sys.stderr)
+            handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+            logger = logging.getLogger("flask10x.mqtt")
+            logger.addHandler(handler)
+            logger.setLevel(logging.INFO)
             host = socket.gethostname()
             sessions: list[session.Session] = []
             if stations:
@@ -81,11 +85,3 @@ def _run(sessions: Sequence["Session"]) -> None:
     with ThreadPoolExecutor(len(sessions)) as threads:
         for running in [threads.submit(run, session) for session in sessions]:
             running.result()
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
-    logger = logging.getLogger("flask10x.mqtt")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)

@@ -10,8 +10,8 @@ import json
 import logging
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -40,7 +40,7 @@ from flask10x.mqtt.session import Broker, Pauses, Session
 from flask10x.readings.derived import derived_by_station
 from flask10x.readings.labels import column_name, label_of, station_name
 from flask10x.readings.numbers import DIGITS
-from flask10x.readings.stations import Measurement, Station
+from flask10x.readings.stations import Station
 from flask10x.readings.times import SECOND_MS, iso_text
 from flask10x.system import clock
 from flask10x.system.address import addresses
@@ -82,13 +82,6 @@ EXPIRES_SEC = (600, 900, 1200, 1800, 2700, 3600, 7200, 10_800, 21_600, 43_200, 8
 DAY_SEC = 86_400
 
 
-def _rounded_up(seconds: int) -> int:
-    if seconds <= EXPIRES_SEC[0]:
-        return seconds
-    fitting = (step for step in EXPIRES_SEC if step >= seconds)
-    return next(fitting, -(-seconds // DAY_SEC) * DAY_SEC)
-
-
 ONLINE, OFFLINE = "online", "offline"
 ON, OFF = "ON", "OFF"
 # What Home Assistant says when it has started.
@@ -96,182 +89,15 @@ BORN = b"online"
 
 
 @dataclass(frozen=True, slots=True)
-class Topics:
-    """Where things are published; those of two hosts differ."""
+class Retained:
+    """A message that the broker keeps."""
 
-    prefix: str
-    """That of the descriptions, MQTT_DISCOVERY."""
-    node: str
-
-    @property
-    def availability(self) -> str:
-        """Whether this command is connected."""
-        return f"{self.node}/availability"
-
-    @property
-    def alerts(self) -> str:
-        """Whether the service that decides on alerts runs."""
-        return f"{self.node}/alerts/availability"
-
-    @property
-    def birth(self) -> str:
-        """Where Home Assistant says that it has started."""
-        return f"{self.prefix}/status"
-
-    @property
-    def all_of_ours(self) -> tuple[str, str]:
-        """The filters of all that is retained."""
-        return f"{self.prefix}/+/{_plain(self.node)}/+/config", f"{self.node}/#"
-
-    def station(self, endpoint: str, part: str) -> str:
-        """The `state` of a station or its `availability`."""
-        return f"{self.node}/stations/{endpoint}/{part}"
-
-    def alert(self, rule: str, subject: str) -> str:
-        """The state of an alert."""
-        return f"{self.node}/alerts/{rule}/{subject or 'service'}"
-
-    def config(self, component: str, *names: str) -> str:
-        """The description of an entity."""
-        # In a name a hyphen is doubled, so that it divides no other names.
-        shown = "-".join(name.replace("-", "--") for name in names if name)
-        return f"{self.prefix}/{component}/{_plain(self.node)}/{shown}/config"
-
-    def unique(self, *names: str) -> str:
-        """The id of an entity or a device."""
-        return "_".join(filter(None, (_plain(self.node), *names)))
+    payload: str
+    expires_sec: int | None = None
+    """The broker forgets it after so many seconds, if it speaks MQTT 5; None: never."""
 
 
-def topics_of(settings: Settings, host: str) -> Topics:
-    """The topics of this host."""
-    return Topics(settings.mqtt_discovery, f"flask10x/{_plain(host)}")
-
-
-def _plain(text: str) -> str:
-    """The text with the characters that Home Assistant takes for ids."""
-    return re.sub(r"[^a-zA-Z0-9_-]+", "_", text)
-
-
-def _entity_id(component: str, *names: str) -> str:
-    """A proposal such as `sensor.bedroom_co2`: in English, for it is written in automations."""
-    text = unicodedata.normalize("NFKD", " ".join(names)).encode("ascii", "ignore").decode()
-    return f"{component}.{re.sub(r'[^a-z0-9]+', '_', text.lower()).strip('_')}"
-
-
-class Descriptions:
-    """What Home Assistant has to know of each entity, in the language of the house."""
-
-    def __init__(self, settings: Settings, topics: Topics) -> None:
-        self._settings, self._topics = settings, topics
-        self._t, self._english = translation(settings.alerts.language), translation("en")
-        self._base_url = settings.alerts.base_url or _base_url(settings)
-
-    def of_station(
-        self, station: Station, expires_sec: int, senders: Collection[str]
-    ) -> dict[str, str]:
-        """A sensor for each measurement and derived value, by topic.
-
-        `senders` are the endpoints that have ever sent: what is compared with another is left out
-        where that has not.
-        """
-        computed = derived_by_station(self._settings.stations)[station.endpoint].values()
-        derived = [each for each in computed if not each.outside or each.outside[0] in senders]
-        measurements = (*station.measurements, *(each.measurement for each in derived))
-        return dict(self._sensor(station, each, expires_sec) for each in measurements)
-
-    def _sensor(
-        self, station: Station, measurement: Measurement, expires_sec: int
-    ) -> tuple[str, str]:
-        endpoint, column = station.endpoint, measurement.column
-        english = station_name(station, self._english), column_name(measurement, self._english)
-        described: dict[str, object] = {
-            "name": column_name(measurement, self._t),
-            "unique_id": self._topics.unique(endpoint, column),
-            "default_entity_id": _entity_id("sensor", *english),
-            "state_topic": self._topics.station(endpoint, "state"),
-            "value_template": f"{{{{ value_json['{column}'] }}}}",
-            "state_class": "measurement",
-            "suggested_display_precision": DIGITS.get(measurement.unit, USUAL_DIGITS),
-            "expire_after": _rounded_up(expires_sec),
-            **self._availability(self._topics.station(endpoint, "availability")),
-            **self._common(self._device(station)),
-        }
-        if measurement.unit:
-            described["unit_of_measurement"] = measurement.unit
-        if kind := CLASSES.get((measurement.quantity, measurement.unit)):
-            described["device_class"] = kind
-        return self._topics.config("sensor", endpoint, column), _json(described)
-
-    def of_alert(self, rule: Rule, subject: str) -> tuple[str, str]:
-        """The binary sensor of a rule and one of its subjects."""
-        endpoint, column = subjects.station_of(subject), subjects.column_of(subject)
-        station = self._settings.stations.by_endpoint.get(endpoint)
-        state = self._topics.alert(rule.name, subject)
-        english = self._alert_name(rule, column, self._english)
-        where = station_name(station, self._english) if station else "Flask10X"
-        described: dict[str, object] = {
-            "name": self._alert_name(rule, column, self._t),
-            "unique_id": self._topics.unique("alert", rule.name, endpoint, column),
-            "default_entity_id": _entity_id("binary_sensor", where, english),
-            "device_class": "problem",
-            "state_topic": state,
-            "value_template": "{{ value_json.state }}",
-            "json_attributes_topic": state,
-            **self._availability(self._topics.alerts),
-            **self._common(self._device(station)),
-        }
-        if station is None:
-            described["entity_category"] = "diagnostic"
-        return self._topics.config("binary_sensor", rule.name, endpoint, column), _json(described)
-
-    def _alert_name(self, rule: Rule, column: str, t: Translation) -> str:
-        measurement = self._settings.stations.by_column.get(column)
-        values = {"name": column_name(measurement, t) if measurement else column}
-        if isinstance(rule, Threshold):
-            limit = rule.below if rule.above is None else rule.above
-            unit = measurement.unit if measurement else ""
-            values["limit"] = f"{limit:.10g} {unit}".rstrip()
-        wording = wording_of_rule(rule)
-        english = wording.entity or wording.title
-        return t(english, **values)
-
-    def _device(self, station: Station | None) -> dict[str, object]:
-        if station is None:
-            device: dict[str, object] = {
-                "identifiers": [self._topics.unique()],
-                "name": "Flask10X",
-                "sw_version": flask10x.__version__,
-            }
-            path = "/status"
-        else:
-            name = station_name(station, self._t)
-            device = {"identifiers": [self._topics.unique(station.endpoint)], "name": name}
-            if (label := label_of(station, self._t)) not in ("", name):
-                device["model"] = label
-            path = f"/history?endpoint={station.endpoint}"
-        if self._base_url:
-            device["configuration_url"] = self._base_url.rstrip("/") + path
-        return device | {"manufacturer": "Flask10X"}
-
-    def _availability(self, of_itself: str) -> dict[str, object]:
-        of_all = [{"topic": topic} for topic in (self._topics.availability, of_itself)]
-        return {"availability": of_all, "availability_mode": "all"}
-
-    def _common(self, device: Mapping[str, object]) -> dict[str, object]:
-        return {
-            "device": device,
-            "origin": {"name": "Flask10X", "sw_version": flask10x.__version__},
-        }
-
-
-def _base_url(settings: Settings) -> str:
-    """The address of the pages for others in the network, by name if it has one; "" for none."""
-    shared = [url for url in addresses(settings) if not LOCAL_URL.match(url)]
-    return shared[-1] if shared else ""
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+Messages = dict[str, Retained | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -361,99 +187,179 @@ class Stations:
         return stations
 
 
-# A service that restarts is gone for seconds.
-SERVICE_GONE_MS = 60_000
-
-
-@dataclass(slots=True)
-class ServiceWatch:
-    """Whether the service runs, which decides on alerts."""
-
-    settings: Settings
-    _seen_ms: int | None = None
-
-    def is_there(self) -> bool:
-        """Whether it has run within SERVICE_GONE_MS."""
-        if running(self.settings) is not None:
-            self._seen_ms = clock.monotonic_ms()
-        return self._seen_ms is not None and clock.monotonic_ms() - self._seen_ms < SERVICE_GONE_MS
-
-
-@dataclass(frozen=True, slots=True)
-class Retained:
-    """A message that the broker keeps."""
-
-    payload: str
-    expires_sec: int | None = None
-    """The broker forgets it after so many seconds, if it speaks MQTT 5; None: never."""
-
-
-Messages = dict[str, Retained | None]
-
-
-@dataclass(slots=True)
 class House:
-    """All that is to be retained now."""
+    """All that is to be retained now, in the language of the house, by topics of this host."""
 
-    settings: Settings
-    topics: Topics
-    descriptions: Descriptions = field(init=False)
-    _speaker: Speaker = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.descriptions = Descriptions(self.settings, self.topics)
-        self._speaker = Speaker(self.settings, self.settings.alerts.language)
+    def __init__(self, settings: Settings, host: str) -> None:
+        self._settings = settings
+        self._t, self._english = translation(settings.alerts.language), translation("en")
+        self._speaker = Speaker(settings, settings.alerts.language)
+        self.prefix = settings.mqtt_discovery
+        """The first part of the topics of descriptions."""
+        self.node = f"flask10x/{_plain(host)}"
+        """The first part of the topics of states."""
+        self._node_id = _plain(self.node)
+        self.availability = f"{self.node}/availability"
+        """The topic that says whether this command is connected."""
+        self.birth = f"{self.prefix}/status"
+        """The topic of Home Assistant that says that it has started."""
+        self.all_of_ours = f"{self.prefix}/+/{self._node_id}/+/config", f"{self.node}/#"
+        """The filters of all that is retained."""
+        # The address of the pages for others in the network, by name if it has one.
+        shared = [url for url in addresses(settings) if not LOCAL_URL.match(url)]
+        self._base_url = settings.alerts.base_url or (shared[-1] if shared else "")
 
     def messages(
         self, stations: Sequence[StationNow], active: Sequence[Alert], *, is_served: bool
     ) -> Messages:
-        """By their topics, in the order in which they are published.
+        """Return the messages by their topics, in the order in which they are published.
 
         None is a message that stays as it is: an old state, which is not shown any longer.
+        `is_served` says whether the service runs, which decides on alerts.
         """
         described: dict[str, str] = {}
         states: Messages = {}
         senders = [now.station.endpoint for now in stations]
         for now in stations:
-            described |= self.descriptions.of_station(now.station, now.expires_sec, senders)
-            states |= self._of_station(now)
+            described |= self._sensors(now, senders)
+            states |= self._states(now)
         by_subject = {(alert.rule, alert.subject): alert for alert in active}
-        for rule, subject in self._watched(senders):
-            described |= [self.descriptions.of_alert(rule, subject)]
-            state = self._alert(by_subject.get((rule.name, subject)))
-            states[self.topics.alert(rule.name, subject)] = Retained(state)
-        states[self.topics.alerts] = Retained(ONLINE if is_served else OFFLINE)
+        decided_topic = f"{self.node}/alerts/availability"
+        for rule in self._settings.alerts.rules:
+            for subject in subjects.watched_by(rule, self._settings.stations):
+                if subject and subjects.station_of(subject) not in senders:
+                    continue
+                topic = f"{self.node}/alerts/{rule.name}/{subject or 'service'}"
+                described |= [self._problem(rule, subject, topic, decided_topic)]
+                alert, state = by_subject.get((rule.name, subject)), {"state": OFF}
+                if alert is not None:
+                    since = iso_text(alert.since_ms, self._settings.zone)
+                    text = self._speaker.alert(alert, "entry").body
+                    state = {"state": ON, "since": since, "message": text}
+                states[topic] = Retained(_json(state))
+        states[decided_topic] = Retained(ONLINE if is_served else OFFLINE)
         # The last one: whoever sees it has seen all.
-        states[self.topics.availability] = Retained(ONLINE)
+        states[self.availability] = Retained(ONLINE)
         return {**{topic: Retained(text) for topic, text in described.items()}, **states}
 
-    def _of_station(self, now: StationNow) -> Messages:
-        endpoint, row, state = now.station.endpoint, now.newest.row, None
+    def _states(self, now: StationNow) -> Messages:
+        row, state = now.newest.row, None
         if now.rest_sec and row is not None:
             measured = zip(now.station.columns, row.values, strict=True)
             values = (*measured, *now.newest.derived.items())
             numbers = {name: _finite(value) for name, value in values}
-            received_at = iso_text(row.received_at, self.settings.zone)
+            received_at = iso_text(row.received_at, self._settings.zone)
             state = Retained(_json(numbers | {"received_at": received_at}), now.rest_sec)
+        topic = self._station_topic(now.station)
+        is_online = Retained(ONLINE if now.rest_sec else OFFLINE)
+        return {f"{topic}/state": state, f"{topic}/availability": is_online}
+
+    def _sensors(self, now: StationNow, senders: Collection[str]) -> Iterator[tuple[str, str]]:
+        """A sensor for each measurement and derived value of a station, by topic.
+
+        `senders` are the endpoints that have ever sent: what is compared with another is left out
+        where that has not.
+        """
+        station, topic = now.station, self._station_topic(now.station)
+        computed = derived_by_station(self._settings.stations)[station.endpoint].values()
+        derived = [each for each in computed if not each.outside or each.outside[0] in senders]
+        expires_sec = now.expires_sec
+        if expires_sec > EXPIRES_SEC[0]:
+            fitting = (step for step in EXPIRES_SEC if step >= expires_sec)
+            expires_sec = next(fitting, -(-expires_sec // DAY_SEC) * DAY_SEC)
+        for measurement in (*station.measurements, *(each.measurement for each in derived)):
+            names = station.endpoint, measurement.column
+            english = column_name(measurement, self._english)
+            described: dict[str, object] = {
+                "name": column_name(measurement, self._t),
+                "unique_id": self._unique(*names),
+                "default_entity_id": self._entity_id("sensor", station, english),
+                "state_topic": f"{topic}/state",
+                "value_template": f"{{{{ value_json['{measurement.column}'] }}}}",
+                "state_class": "measurement",
+                "suggested_display_precision": DIGITS.get(measurement.unit, USUAL_DIGITS),
+                "expire_after": expires_sec,
+                **self._common(station, f"{topic}/availability"),
+            }
+            if measurement.unit:
+                described["unit_of_measurement"] = measurement.unit
+            if kind := CLASSES.get((measurement.quantity, measurement.unit)):
+                described["device_class"] = kind
+            yield self.config_topic("sensor", *names), _json(described)
+
+    def _problem(self, rule: Rule, subject: str, topic: str, decided_topic: str) -> tuple[str, str]:
+        """The binary sensor of a rule and one of its subjects."""
+        endpoint, column = subjects.station_of(subject), subjects.column_of(subject)
+        station = self._settings.stations.by_endpoint.get(endpoint)
+        english = self._alert_name(rule, column, self._english)
+        described: dict[str, object] = {
+            "name": self._alert_name(rule, column, self._t),
+            "unique_id": self._unique("alert", rule.name, endpoint, column),
+            "default_entity_id": self._entity_id("binary_sensor", station, english),
+            "device_class": "problem",
+            "state_topic": topic,
+            "value_template": "{{ value_json.state }}",
+            "json_attributes_topic": topic,
+            **self._common(station, decided_topic),
+        }
+        if station is None:
+            described["entity_category"] = "diagnostic"
+        return self.config_topic("binary_sensor", rule.name, endpoint, column), _json(described)
+
+    def _alert_name(self, rule: Rule, column: str, t: Translation) -> str:
+        measurement = self._settings.stations.by_column.get(column)
+        values = {"name": column_name(measurement, t) if measurement else column}
+        if isinstance(rule, Threshold):
+            limit = rule.below if rule.above is None else rule.above
+            unit = measurement.unit if measurement else ""
+            values["limit"] = f"{limit:.10g} {unit}".rstrip()
+        wording = wording_of_rule(rule)
+        return t(wording.entity or wording.title, **values)
+
+    def _common(self, station: Station | None, available_topic: str) -> dict[str, object]:
+        """What an entity of a station, or of the service, has beside what it shows."""
+        device: dict[str, object] = {"manufacturer": "Flask10X"}
+        if station is None:
+            path = "/status"
+            device |= {"identifiers": [self._unique()], "name": "Flask10X"}
+            device["sw_version"] = flask10x.__version__
+        else:
+            path, name = f"/history?endpoint={station.endpoint}", station_name(station, self._t)
+            device |= {"identifiers": [self._unique(station.endpoint)], "name": name}
+            if (label := label_of(station, self._t)) not in ("", name):
+                device["model"] = label
+        if self._base_url:
+            device["configuration_url"] = self._base_url.rstrip("/") + path
         return {
-            self.topics.station(endpoint, "state"): state,
-            self.topics.station(endpoint, "availability"): Retained(
-                ONLINE if now.rest_sec else OFFLINE
-            ),
+            "availability": [{"topic": self.availability}, {"topic": available_topic}],
+            "availability_mode": "all",
+            "device": device,
+            "origin": {"name": "Flask10X", "sw_version": flask10x.__version__},
         }
 
-    def _watched(self, senders: Collection[str]) -> Iterator[tuple[Rule, str]]:
-        for rule in self.settings.alerts.rules:
-            for subject in subjects.watched_by(rule, self.settings.stations):
-                if not subject or subjects.station_of(subject) in senders:
-                    yield rule, subject
+    def _station_topic(self, station: Station) -> str:
+        return f"{self.node}/stations/{station.endpoint}"
 
-    def _alert(self, alert: Alert | None) -> str:
-        if alert is None:
-            return _json({"state": OFF})
-        since = iso_text(alert.since_ms, self.settings.zone)
-        text = self._speaker.alert(alert, "entry").body
-        return _json({"state": ON, "since": since, "message": text})
+    def config_topic(self, component: str, *names: str) -> str:
+        """The topic of the description of an entity."""
+        # In a name a hyphen is doubled, so that it divides no other names.
+        shown = "-".join(name.replace("-", "--") for name in names if name)
+        return f"{self.prefix}/{component}/{self._node_id}/{shown}/config"
+
+    def _unique(self, *names: str) -> str:
+        """The id of an entity or a device."""
+        return "_".join(filter(None, (self._node_id, *names)))
+
+    def _entity_id(self, component: str, station: Station | None, name: str) -> str:
+        """A proposal such as `sensor.bedroom_co2`: in English, for it is written in automations."""
+        where = station_name(station, self._english) if station else "Flask10X"
+        text = unicodedata.normalize("NFKD", f"{where} {name}").encode("ascii", "ignore").decode()
+        return f"{component}.{re.sub(r'[^a-z0-9]+', '_', text.lower()).strip('_')}"
+
+
+def _plain(text: str) -> str:
+    """The text with the characters that Home Assistant takes for ids."""
+    return re.sub(r"[^a-zA-Z0-9_-]+", "_", text)
 
 
 def _finite(value: float | None) -> float | int | None:
@@ -462,33 +368,41 @@ def _finite(value: float | None) -> float | int | None:
     return int(value) if value.is_integer() else value
 
 
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+# A service that restarts is gone for seconds.
+SERVICE_GONE_MS = 60_000
+
+
 class Discovery(Session):
     """The session that publishes; it has no messages that the broker would keep for it."""
 
     def __init__(self, broker: Broker, client_id: str, settings: Settings, host: str) -> None:
         """Nothing is connected and no file is opened yet."""
-        self._topics = topics_of(settings, host)
-        self._house = House(settings, self._topics)
-        self._stations, self._service = Stations(settings), ServiceWatch(settings)
+        self._settings = settings
+        self._house, self._stations = House(settings, host), Stations(settings)
         self._alerts = AlertState(state_file.path_of(settings))
         # What the broker has by this connection, and what it had before.
         self._published: dict[str, Retained] = {}
         self._found: set[str] = set()
         self._looked_ms = 0
+        self._served_ms: int | None = None
         self._to_database = Pauses()
         super().__init__(broker, client_id)
 
     def _prepare(self, client: Client) -> None:
-        client.will_set(self._topics.availability, OFFLINE, qos=1, retain=True)
+        client.will_set(self._house.availability, OFFLINE, qos=1, retain=True)
 
     def _begin(self, client: Client, _flags: ConnectFlags) -> None:
         self._published.clear()
         self._looked_ms = 0
-        client.subscribe([(topic, 0) for topic in (self._topics.birth, *self._topics.all_of_ours)])
+        client.subscribe([(topic, 0) for topic in (self._house.birth, *self._house.all_of_ours)])
 
     def _came(self, client: Client, _data: Any, message: MQTTMessage) -> None:
         client.ack(message.mid, message.qos)
-        if message.topic == self._topics.birth:
+        if message.topic == self._house.birth:
             if message.payload == BORN:
                 self._published.clear()
                 self._looked_ms = 0
@@ -498,11 +412,12 @@ class Discovery(Session):
             self._found.discard(message.topic)
 
     def _work(self) -> None:
+        now_ms = clock.monotonic_ms()
         if not self._client.is_connected() or self._to_database.rest_sec():
             return
-        if clock.monotonic_ms() - self._looked_ms < LOOK_EVERY_MS:
+        if now_ms - self._looked_ms < LOOK_EVERY_MS:
             return
-        self._looked_ms = clock.monotonic_ms()
+        self._looked_ms = now_ms
         try:
             stations = self._stations.current()
         except (DBAPIError, OSError, TimeoutError, Flask10xError) as error:
@@ -511,13 +426,16 @@ class Discovery(Session):
             return
         if self._to_database.end():
             log.info("The readings are published again")
+        if running(self._settings) is not None:
+            self._served_ms = now_ms
+        is_served = self._served_ms is not None and now_ms - self._served_ms < SERVICE_GONE_MS
         active = self._alerts.current().active
-        self._publish(self._house.messages(stations, active, is_served=self._service.is_there()))
+        self._publish(self._house.messages(stations, active, is_served=is_served))
 
     def _publish(self, messages: Messages) -> None:
         gone = (self._found | self._published.keys()) - messages.keys()
         # An entity that is gone needs no state any more.
-        for topic in sorted(gone, key=lambda topic: not topic.startswith(self._topics.prefix)):
+        for topic in sorted(gone, key=lambda topic: not topic.startswith(self._house.prefix)):
             self._say(topic, Retained(""))
             self._found.discard(topic)
             self._published.pop(topic, None)
@@ -536,4 +454,4 @@ class Discovery(Session):
 
     def _leave(self) -> None:
         self._stations.close()
-        self._say(self._topics.availability, Retained(OFFLINE))
+        self._say(self._house.availability, Retained(OFFLINE))

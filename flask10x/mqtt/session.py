@@ -25,22 +25,7 @@ from flask10x.errors import SettingsError
 log = logging.getLogger(__name__)
 
 
-class BrokerLog:
-    """The lines of the log about a broker: of what all its sessions have to say, one line."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._last = ""
-
-    def say(self, level: int, text: str) -> None:
-        """Log the text unless it is the last one that was logged."""
-        with self._lock:
-            if text != self._last:
-                self._last = text
-                log.log(level, "%s", text)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Broker:
     """The broker that has the messages."""
 
@@ -49,12 +34,20 @@ class Broker:
     has_tls: bool
     user: str
     """Empty: anonymous."""
-    password: str
+    password: str = field(repr=False)
     """Empty if it needs none."""
-    log: BrokerLog = field(default_factory=BrokerLog, compare=False, repr=False)
+    _said: str = ""
+    _saying: Lock = field(default_factory=Lock, repr=False)
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
+
+    def say(self, level: int, text: str) -> None:
+        """Log the text, unless it is the last one that any session has logged."""
+        with self._saying:
+            if text != self._said:
+                self._said = text
+                log.log(level, "%s", text)
 
 
 def broker_at(url: str, password: str = "") -> Broker:
@@ -210,24 +203,19 @@ class Session:
         if self._to_broker.rest_sec():
             return False
         self._is_unanswered = True
+        options: dict[str, Any] = {}
+        if self._is_5:
+            session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            session.SessionExpiryInterval = NEVER_EXPIRES_SEC if self.is_kept else 0
+            session.ReceiveMaximum = self.unacknowledged_max
+            options = {"clean_start": not self.is_kept, "properties": session}
         try:
-            options: dict[str, Any] = {
-                "clean_start": not self.is_kept,
-                "properties": self._properties(),
-            }
-            place = (self._broker.host, self._broker.port)
-            self._client.connect(*place, KEEPALIVE_SEC, **(options if self._is_5 else {}))
+            self._client.connect(self._broker.host, self._broker.port, KEEPALIVE_SEC, **options)
         except (OSError, ValueError) as error:
             self._hung_up = 0
             self._away(f"cannot be reached: {error}")
             return False
         return True
-
-    def _properties(self) -> Properties:
-        session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        session.SessionExpiryInterval = NEVER_EXPIRES_SEC if self.is_kept else 0
-        session.ReceiveMaximum = self.unacknowledged_max
-        return session
 
     def _connected(
         self, client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Any
@@ -242,8 +230,7 @@ class Session:
             return
         self._to_broker.end()
         version = VERSIONS.get(client.protocol, "3.1")
-        text = f"Connected to the broker {self._broker} by MQTT {version}"
-        self._broker.log.say(logging.INFO, text)
+        self._broker.say(logging.INFO, f"Connected to the broker {self._broker} by MQTT {version}")
         self._begin(client, flags)
 
     def _lost(self, error: MQTTErrorCode) -> None:
@@ -267,4 +254,4 @@ class Session:
 
     def _away(self, how: str) -> None:
         if self._to_broker.begin():
-            self._broker.log.say(logging.WARNING, f"The broker {self._broker} {how}")
+            self._broker.say(logging.WARNING, f"The broker {self._broker} {how}")

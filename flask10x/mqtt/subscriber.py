@@ -21,7 +21,6 @@ from flask10x.mqtt.handover import (
     POSTED_MAX,
     Handover,
     Message,
-    Result,
     ServiceAway,
     has_no_value,
     next_to_post,
@@ -132,19 +131,20 @@ class Subscriber(Session):
         self._waiting: list[Message] = []
         self._to_service = Pauses()
 
-    def _work(self) -> None:
-        if self._is_due():
-            self._hand_over()
-
+    @property
     def _is_due(self) -> bool:
         return bool(self._waiting) and not self._to_service.rest_sec()
+
+    def _work(self) -> None:
+        if self._is_due:
+            self._hand_over()
 
     def _take(self) -> MQTTErrorCode:
         """Take the next message and those that follow without a pause, up to one post.
 
         The client reads one message per call, and a post of any size waits for a commit.
         """
-        error = self._client.loop(0 if self._is_due() else LOOKED_EVERY_SEC)
+        error = self._client.loop(0 if self._is_due else LOOKED_EVERY_SEC)
         until_sec, before = monotonic() + GATHERED_SEC, 0
         while before < len(self._waiting) < POSTED_MAX and monotonic() < until_sec:
             if error != MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -218,23 +218,22 @@ class Subscriber(Session):
         except ServiceAway as error:
             self._put_off(str(error))
             return
+        unsettled = []
         for message, result in zip(posted, results, strict=True):
-            if result.is_settled:
-                self._settle(message, result)
-        unsettled = [m for m, r in zip(posted, results, strict=True) if not r.is_settled]
+            if not result.is_settled:
+                unsettled.append(message)
+                continue
+            if result.error:
+                log.warning("A reading of %s was refused: %s", message.endpoint, result.error)
+            if message.number:
+                self._client.ack(message.number, AT_LEAST_ONCE)
+                self._deliveries.note_acknowledged(message.number)
         # Behind the others, so that messages of an unknown station do not delay them.
         self._waiting = self._waiting[len(posted) :] + unsettled
         if unsettled:
             self._put_off(next(r.error for r in results if not r.is_settled))
         elif self._to_service.end():
             log.info("The service takes readings again")
-
-    def _settle(self, message: Message, result: Result) -> None:
-        if result.error:
-            log.warning("A reading of %s was refused: %s", message.endpoint, result.error)
-        if message.number:
-            self._client.ack(message.number, AT_LEAST_ONCE)
-            self._deliveries.note_acknowledged(message.number)
 
     def _put_off(self, why: str) -> None:
         if self._to_service.begin():

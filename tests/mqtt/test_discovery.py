@@ -14,7 +14,7 @@ from flask10x.config.alerts.rules import Alerts, Disk, FailedSensor, Rate, Silen
 from flask10x.config.settings import Settings
 from flask10x.history.newest import NewestReading
 from flask10x.history.pages import Row
-from flask10x.mqtt.discovery import House, Messages, StationNow, topics_of
+from flask10x.mqtt.discovery import House, Messages, StationNow
 from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
 from flask10x.system import address
 from flask10x.translation import Language
@@ -56,7 +56,7 @@ def messages(
 ) -> Messages:
     alerts = Alerts(rules=RULES, language=language)
     told = replace(settings, alerts=alerts, mqtt_discovery="homeassistant")
-    house = House(told, topics_of(told, "pi"))
+    house = House(told, "pi")
     return house.messages(stations, active, is_served=is_served)
 
 
@@ -170,7 +170,7 @@ def test_each_device_has_a_link_to_its_page(
     monkeypatch.setattr(address, "AVAHI", settings.data_dir / "none")
     alerts = Alerts(rules=RULES, base_url=base_url)
     told = replace(settings, alerts=alerts, mqtt_discovery="homeassistant", bind=bind)
-    house = House(told, topics_of(told, "pi"))
+    house = House(told, "pi")
     station = now(BUILT_IN.by_endpoint["data2"], *[None] * 5)
     devices = [
         each["device"] for each in described(house.messages([station], (), is_served=True)).values()
@@ -234,6 +234,7 @@ def test_alerts_are_unknown_without_the_service(settings: Settings) -> None:
 
 
 def test_names_with_hyphens_stay_apart(settings: Settings) -> None:
-    topics = topics_of(settings, "pi.home 1")
-    assert topics.node == "flask10x/pi_home_1"
-    assert topics.config("binary_sensor", "a-b", "c") != topics.config("binary_sensor", "a", "b-c")
+    house = House(settings, "pi.home 1")
+    assert house.node == "flask10x/pi_home_1"
+    topics = [house.config_topic("binary_sensor", *names) for names in (("a-b", "c"), ("a", "b-c"))]
+    assert topics[0] != topics[1]
