@@ -16,7 +16,7 @@ from flask10x.alerts.alert import Alert
 from flask10x.alerts.state_file import Mute
 from flask10x.alerts.transitions import Changes, Routing
 from flask10x.config.alerts.rules import Kind
-from flask10x.database.tables import active_alerts, alert_mutes
+from flask10x.database.tables import active_alerts
 
 # The kinds of rules that are about the database, and not about one host.
 KINDS: frozenset[Kind] = frozenset(
@@ -91,21 +91,6 @@ def settle(connection: Connection, alert: SharedAlert, channels: Collection[str]
         return
     settled = update(active_alerts).where(*which).values(ways=json.dumps(sorted(channels)))
     connection.execute(settled)
-
-
-def muted(connection: Connection, now_ms: int) -> list[Mute]:
-    """Return the mutes of all hosts at this time."""
-    return state_file.muted(connection, now_ms, alert_mutes)
-
-
-def mute(connection: Connection, rule: str, subject: str, until_ms: int) -> None:
-    """Mute it on all hosts; each sees it some seconds later."""
-    state_file.put_mute(connection, alert_mutes, rule, subject, until_ms)
-
-
-def unmute(connection: Connection, rule: str, subject: str) -> None:
-    """End a mute on all hosts."""
-    state_file.unmute(connection, rule, subject, alert_mutes)
 
 
 def _is(rule: str, subject: str) -> tuple[ColumnElement[bool], ...]:

@@ -30,7 +30,6 @@ from flask10x.config.alerts.rules import (
     Apprise,
     Channel,
     Command,
-    Rule,
     Webhook,
 )
 from flask10x.config.settings import Settings
@@ -74,34 +73,33 @@ def check_command(file: Path | None) -> None:
     """
     path = file.absolute() if file else settings.alerts_path()
     stations = settings.load(alerts=DEFAULT).stations
+    text = _("{path}: no mistake; rules: {rules}, channels: {channels}")
     try:
-        alerts = _alerts_of(path, stations, needed=file is not None)
-    except AlertsError as error:
-        click.echo("\n".join(error.mistakes), err=True)
-        sys.exit(1)
-    if alerts.file:
-        text = _("{path}: no mistake; rules: {rules}, channels: {channels}")
-    else:
+        alerts = alert_file.load(path, stations)
+    except (FileNotFoundError, NotADirectoryError):
+        if file:
+            raise SettingsError(_("there is no file {path}").format(path=path)) from None
+        alerts = DEFAULT
         text = _(
             "{path}: no such file, so the defaults apply; rules: {rules}, channels: {channels}"
         )
+    except AlertsError as error:
+        click.echo("\n".join(error.mistakes), err=True)
+        sys.exit(1)
     click.echo(text.format(path=path, rules=len(alerts.rules), channels=len(alerts.channels)))
     _show(alerts, stations)
     if off := [kind for kind in KINDS if kind not in {rule.kind for rule in alerts.rules}]:
         click.echo(_("not on: {kinds}").format(kinds=", ".join(off)))
-    for line in _other_lines(alerts):
-        click.echo(line)
+    text = _("reminder: while an alert lasts, after {span}")
+    click.echo(text.format(span=chosen().exactly(alerts.reminder_after_sec)))
+    if hours := alerts.quiet_hours:
+        text = _("quiet hours: {start} to {end}, but not for {rules}")
+        if not hours.urgent:
+            text = _("quiet hours: {start} to {end}")
+        start, end = (f"{at:%H:%M}" for at in (hours.start, hours.end))
+        click.echo(text.format(start=start, end=end, rules=", ".join(hours.urgent)))
     for warning in _warnings(alerts):
         click.echo(_("warning: {text}").format(text=warning), err=True)
-
-
-def _alerts_of(path: Path, stations: Stations, *, needed: bool) -> Alerts:
-    try:
-        return alert_file.load(path, stations)
-    except (FileNotFoundError, NotADirectoryError):
-        if needed:
-            raise SettingsError(_("there is no file {path}").format(path=path)) from None
-        return DEFAULT
 
 
 @translated.command("list")
@@ -112,28 +110,24 @@ def list_command() -> None:
 
 
 def _show(alerts: Alerts, stations: Stations) -> None:
+    """Print a line of each rule and each channel.
+
+    `rule stuffy: Bedroom CO₂ above 1500 ppm; ends at 1200 ppm; sent by phone only`,
+    `channel phone: by Apprise, its URLs in /etc/flask10x/urls; in Japanese; 20 a day at most`.
+    """
     for rule in alerts.rules:
-        click.echo(_("rule {line}").format(line=_rule_line(rule, stations)))
-    for channel in alerts.channels:
-        click.echo(_("channel {line}").format(line=_channel_line(channel, alerts)))
-
-
-def _rule_line(rule: Rule, stations: Stations) -> str:
-    """`stuffy: Bedroom CO₂ above 1500 ppm; ends at 1200 ppm; sent by phone only`."""
-    parts = [sentence(rule, stations, chosen())]
-    if rule.channels:
-        parts.append(_("sent by {channels} only").format(channels=", ".join(rule.channels)))
-    if rule in DEFAULT.rules:
-        parts.append(_("on by default"))
-    return f"{rule.name}: {'; '.join(parts)}"
-
-
-def _channel_line(channel: Channel, alerts: Alerts) -> str:
-    """`phone: by Apprise, its URLs in /etc/flask10x/alerts-urls; in Japanese; 20 a day at most`."""
-    daily = _("{n} a day at most").format(n=channel.daily_max or alerts.daily_max)
+        parts = [sentence(rule, stations, chosen())]
+        if rule.channels:
+            parts.append(_("sent by {channels} only").format(channels=", ".join(rule.channels)))
+        if rule in DEFAULT.rules:
+            parts.append(_("on by default"))
+        click.echo(_("rule {line}").format(line=f"{rule.name}: {'; '.join(parts)}"))
     languages = {"ja": _("in Japanese"), "en": _("in English")}
-    language = languages[channel.language or alerts.language]
-    return f"{channel.name}: {_channel(channel)}; {language}; {daily}"
+    for channel in alerts.channels:
+        daily = _("{n} a day at most").format(n=channel.daily_max or alerts.daily_max)
+        language = languages[channel.language or alerts.language]
+        line = f"{channel.name}: {_channel(channel)}; {language}; {daily}"
+        click.echo(_("channel {line}").format(line=line))
 
 
 def _channel(channel: Channel) -> str:
@@ -148,19 +142,6 @@ def _channel(channel: Channel) -> str:
             return _("the program {command}").format(command=escape(" ".join(channel.arguments)))
         case Apprise():
             return _("by Apprise, its URLs in {file}").format(file=channel.urls_file)
-
-
-def _other_lines(alerts: Alerts) -> list[str]:
-    """The lines about reminders and quiet hours."""
-    text = _("reminder: while an alert lasts, after {span}")
-    lines = [text.format(span=chosen().exactly(alerts.reminder_after_sec))]
-    if hours := alerts.quiet_hours:
-        text = _("quiet hours: {start} to {end}, but not for {rules}")
-        if not hours.urgent:
-            text = _("quiet hours: {start} to {end}")
-        start, end = (f"{at:%H:%M}" for at in (hours.start, hours.end))
-        lines.append(text.format(start=start, end=end, rules=", ".join(hours.urgent)))
-    return lines
 
 
 @translated.command("test")

@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import time
-from typing import Literal
 from urllib.parse import urlencode
 
 from flask import url_for
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, TimeoutError
 from werkzeug.datastructures import MultiDict
 
@@ -18,7 +17,7 @@ from flask10x.alerts.messages import Speaker
 from flask10x.alerts.state_file import Mute
 from flask10x.alerts.subjects import column_of, station_of
 from flask10x.alerts.words import trouble_in
-from flask10x.config.alerts.rules import Rate, Rule
+from flask10x.config.alerts.rules import Rate
 from flask10x.config.settings import Settings
 from flask10x.errors import QueryError
 from flask10x.history.charts import Chart
@@ -74,17 +73,17 @@ def _count_of(text: str, most: int) -> int | None:
     return None
 
 
-Duration = Literal["1h", "morning", "1d", "1w"]
-DURATIONS: tuple[Duration, ...] = ("1h", "morning", "1d", "1w")
-LENGTH_MS: dict[Duration, int] = {"1h": HOUR_MS, "1d": DAY_MS, "1w": 7 * DAY_MS}
+LENGTH_MS = {"1h": HOUR_MS, "1d": DAY_MS, "1w": 7 * DAY_MS}
+# For how long people mute.
+DURATIONS = ("1h", "morning", "1d", "1w")
 # When people get up, where no quiet hours say it.
 MORNING = time(7, 0)
 # Who mutes at five "until the morning" does not mean two hours.
 LEAST_MS = 3 * HOUR_MS
 
 
-def until_ms(duration: Duration, now_ms: int, settings: Settings) -> int:
-    """When a mute of this length that begins now ends, in UTC epoch milliseconds.
+def until_ms(duration: str, now_ms: int, settings: Settings) -> int:
+    """Return when a mute that begins now ends, in UTC epoch milliseconds.
 
     The morning is the end of the quiet hours, or 7 o'clock, in the service's zone: the next one
     that is three hours away at least.
@@ -121,30 +120,22 @@ class ListedAlerts:
 def listed_alerts(question: AlertsQuery) -> ListedAlerts:
     """What is there now; raises sqlalchemy.exc.DBAPIError when the file can't be read."""
     with state().reading() as connection:
-        return ListedAlerts() if connection is None else _read(connection, question)
-
-
-def _read(connection: Connection, question: AlertsQuery) -> ListedAlerts:
-    now_ms = clock.now_ms()
-    active = state_file.active(connection, now_ms)
-    past = state_file.past(connection, question.before, question.limit + 1)
-    shown = past[: question.limit]
-    return ListedAlerts(
-        active=active,
-        past=shown,
-        has_older=len(past) > len(shown),
-        muted=state_file.muted(connection, now_ms),
-        messages=state_file.messages_of(connection, [alert.id for alert in (*active, *shown)]),
-        troubled=_troubled(connection),
-    )
-
-
-def _troubled(connection: Connection) -> list[tuple[AlertMessage, Alert | None]]:
-    messages = state_file.troubled(connection)
-    alerts = state_file.by_id(
-        connection, {message.alert_id for message in messages if message.alert_id is not None}
-    )
-    return [(message, alerts.get(message.alert_id or 0)) for message in messages]
+        if connection is None:
+            return ListedAlerts()
+        now_ms = clock.now_ms()
+        active = state_file.active(connection, now_ms)
+        past = state_file.past(connection, question.before, question.limit + 1)
+        shown = past[: question.limit]
+        troubled = state_file.troubled(connection)
+        alerts = state_file.by_id(connection, {message.alert_id or 0 for message in troubled})
+        return ListedAlerts(
+            active=active,
+            past=shown,
+            has_older=len(past) > len(shown),
+            muted=state_file.muted(connection, now_ms),
+            messages=state_file.messages_of(connection, [alert.id for alert in (*active, *shown)]),
+            troubled=[(message, alerts.get(message.alert_id or 0)) for message in troubled],
+        )
 
 
 # Alerts of a number that goes on changing.
@@ -177,22 +168,6 @@ def newest_values(store: Store | Waiting, alerts: Iterable[Alert]) -> NewestValu
         for measurement, value in zip(each.station.measurements, each.row.values, strict=True)
         if value is not None
     }
-
-
-def _without_facts(rule: Rule, subject: str) -> Alert:
-    return Alert(
-        id=0,
-        rule=rule.name,
-        kind=rule.kind,
-        subject=subject,
-        since_ms=0,
-        firing_since_ms=0,
-        ended_ms=None,
-        ended=None,
-        facts={"rise": int(rule.rise is not None)} if isinstance(rule, Rate) else {},
-        end_facts={},
-        muted_until_ms=None,
-    )
 
 
 # What a chart shows on both sides of an alert.
@@ -249,7 +224,17 @@ class AlertReader:
         rule = self.settings.alerts.by_name.get(mute.rule)
         if rule is None:
             return f"{escape(mute.rule)} ({self._speaker.name(mute.subject)})"
-        return self.title(_without_facts(rule, mute.subject))
+        facts = {"rise": int(rule.rise is not None)} if isinstance(rule, Rate) else {}
+        return self.title(
+            Alert(
+                rule=rule.name,
+                kind=rule.kind,
+                subject=mute.subject,
+                since_ms=0,
+                firing_since_ms=0,
+                facts=facts,
+            )
+        )
 
     def time(self, ms: int | None) -> str:
         """Local, to the minute; empty for None."""
@@ -369,34 +354,25 @@ def alerts_of_chart(chart: Chart, settings: Settings, t: Translation) -> list[di
     """
     if chart.window is None:
         return []
+    first_ms, last_ms = chart.window.first_ms, chart.window.last_ms
     shown = {(line.station.endpoint, line.measurement.column) for line in chart.lines}
-    endpoints = {endpoint for endpoint, _ in shown}
-    alerts = _active_within(chart.window.first_ms, chart.window.last_ms)
-    mine = [alert for alert in alerts if _is_shown(alert, shown, endpoints)][:MOST_SPANS]
+    # An alert of a station as a whole is shown by each of its measurements.
+    shown |= {(endpoint, "") for endpoint, _ in shown}
+    alerts: Sequence[Alert] = ()
+    with suppress(DBAPIError), state().reading() as connection:
+        if connection is not None:
+            alerts = state_file.between(connection, first_ms, last_ms + 1)
     reader = AlertReader(settings, t, 0)
-    return [_span(alert, reader) for alert in reversed(mine)]
-
-
-def _active_within(first_ms: int, last_ms: int) -> list[Alert]:
-    """The newest first; none when the state file can't be read."""
-    try:
-        with state().reading() as connection:
-            return state_file.between(connection, first_ms, last_ms + 1) if connection else []
-    except DBAPIError:
-        return []
-
-
-def _is_shown(alert: Alert, shown: set[tuple[str, str]], endpoints: set[str]) -> bool:
-    endpoint, column = station_of(alert.subject), column_of(alert.subject)
-    return (endpoint, column) in shown if column else endpoint in endpoints
-
-
-def _span(alert: Alert, reader: AlertReader) -> dict[str, object]:
-    return {
-        "id": alert.id,
-        "endpoint": station_of(alert.subject),
-        "measurement": column_of(alert.subject) or None,
-        "from_ms": alert.since_ms,
-        "to_ms": alert.ended_ms,
-        "title": reader.title(alert),
-    }
+    spans: list[dict[str, object]] = [
+        {
+            "id": alert.id,
+            "endpoint": station_of(alert.subject),
+            "measurement": column_of(alert.subject) or None,
+            "from_ms": alert.since_ms,
+            "to_ms": alert.ended_ms,
+            "title": reader.title(alert),
+        }
+        for alert in alerts
+        if (station_of(alert.subject), column_of(alert.subject)) in shown
+    ]
+    return spans[:MOST_SPANS][::-1]

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from flask10x.alerts import shared_alerts, state_file
+from flask10x.alerts import state_file
 from flask10x.alerts.alert import Active, Moment, Verdict
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.transitions import Routing
 from flask10x.config.alerts.rules import Alerts, Disk, Rule, Silence, Webhook
+from flask10x.database.tables import alert_mutes
 from flask10x.runtime.alerting.start_delivery import Delivery
 from flask10x.runtime.alerting.watcher import AlertSharing, AlertWatcher
 from tests.postgres.hosts import Hosts, LeaseOfHost
@@ -232,7 +233,7 @@ def test_a_mute_holds_on_all_hosts_until_it_is_taken_back(
     one, other = phones
     until_ms = 4_000_000_000_000
     with other.lease.database.commit() as connection:
-        shared_alerts.mute(connection, "silence", "data", until_ms)
+        state_file.put_mute(connection, alert_mutes, "silence", "data", until_ms)
     one.step()
     other.step()
     for phone in (one, other):
@@ -242,7 +243,7 @@ def test_a_mute_holds_on_all_hosts_until_it_is_taken_back(
     one.step(2)
     assert (one.active(), one.sent()) == (["silence"], [])
     with one.lease.database.commit() as connection:
-        shared_alerts.unmute(connection, "silence", "data")
+        state_file.unmute(connection, "silence", "data", alert_mutes)
     other.step()
     with other.file.reading() as state:
         assert state_file.muted(state, 0) == []

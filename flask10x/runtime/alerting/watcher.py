@@ -22,6 +22,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.engine import Lease
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
+from flask10x.database.tables import alert_mutes
 from flask10x.errors import CommitNotReplicated, LeaseLost, LockTimeout
 from flask10x.runtime.alerting import start_delivery
 from flask10x.runtime.alerting.start_delivery import Delivery, lock_path
@@ -80,7 +81,7 @@ class AlertSharing:
         try:
             with self._database.query() as connection:
                 shared = shared_alerts.load(connection)
-                muted = shared_alerts.muted(connection, now_ms)
+                muted = state_file.muted(connection, now_ms, alert_mutes)
         except NO_ANSWER:
             return False
         with file.writing() as state:

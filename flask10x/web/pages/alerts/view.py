@@ -1,8 +1,8 @@
 """The page `/alerts`: active and past alerts, which channels were notified, and what is watched."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import closing, suppress
 
 from flask import (
     Response,
@@ -13,17 +13,17 @@ from flask import (
     request,
     url_for,
 )
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from werkzeug.wrappers import Response as AnyResponse
 
-from flask10x.alerts import shared_alerts, state_file
+from flask10x.alerts import state_file
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.subjects import name_of, sentence, watched_by
 from flask10x.config.alerts.rules import Rule
 from flask10x.config.settings import Settings
 from flask10x.database import verified
 from flask10x.database.error_codes import reason_of
+from flask10x.database.tables import alert_mutes
 from flask10x.errors import CommitNotReplicated, LockTimeout, QueryError, nearest
 from flask10x.health import copies
 from flask10x.readings.reasons import Reason
@@ -37,7 +37,6 @@ from flask10x.web.alerts import (
     DURATIONS,
     AlertReader,
     AlertsQuery,
-    Duration,
     ListedAlerts,
     alerts_query,
     listed_alerts,
@@ -71,14 +70,12 @@ def mute() -> AnyResponse:
     Raises QueryError, and what writing the state file raises.
     """
     settings = context.store_or_waiting().settings
-    rule, subject, duration = _field("rule"), _field("subject"), _duration(_field("for"))
+    rule, subject, duration = _field("rule"), _field("subject"), _field("for")
+    if duration not in DURATIONS:
+        raise QueryError({"for": Reason("one_of_needed", known=", ".join(DURATIONS))})
     _check(rule, subject, settings)
     until = until_ms(duration, clock.now_ms(), settings)
-    _on_all_hosts(lambda connection: shared_alerts.mute(connection, rule, subject, until))
-    with _writing(settings) as connection:
-        state_file.mute(connection, rule, subject, until)
-    _note(rule, subject, f"muted ({duration})")
-    return _to_page()
+    return _changed(rule, subject, f"muted ({duration})", until)
 
 
 @blueprint.post("/alerts/unmute", guard="mute")
@@ -87,27 +84,28 @@ def unmute() -> AnyResponse:
 
     Raises QueryError, and what writing the state file raises.
     """
-    rule, subject = _field("rule"), _field("subject")
-    _on_all_hosts(lambda connection: shared_alerts.unmute(connection, rule, subject))
-    with _writing(context.store_or_waiting().settings) as connection:
-        state_file.unmute(connection, rule, subject)
-    _note(rule, subject, "not muted any more")
-    return _to_page()
+    return _changed(_field("rule"), _field("subject"), "not muted any more")
 
 
-def _on_all_hosts(change: Callable[[Connection], None]) -> None:
-    """Where there may be several: the state file of each follows the database."""
+def _changed(rule: str, subject: str, what: str, until: int | None = None) -> AnyResponse:
+    """Mute until then, or end the mute; then the page. `what` is for the log."""
     store = context.store_or_waiting()
     if isinstance(store, Store) and store.database.hosts.name is not None:
-        with store.database.commit() as connection:
-            change(connection)
-
-
-@contextmanager
-def _writing(settings: Settings) -> Iterator[Connection]:
-    path = path_of(settings)
+        # Where there may be several hosts, the state file of each follows the database.
+        with store.database.commit() as shared:
+            if until is None:
+                state_file.unmute(shared, rule, subject, alert_mutes)
+            else:
+                state_file.put_mute(shared, alert_mutes, rule, subject, until)
+    path = path_of(store.settings)
     with closing(StateFile(path, WAITS_SEC)) as file, file.writing() as connection:
-        yield connection
+        if until is None:
+            state_file.unmute(connection, rule, subject)
+        else:
+            state_file.mute(connection, rule, subject, until)
+    about = ", ".join(escape(name) for name in (rule, subject) if name)
+    log.info("Alerts of %s %s, by %s", about, what, access.sender())
+    return redirect(url_for("alerts.as_page", _anchor="muted"), 303)
 
 
 def _field(name: str) -> str:
@@ -115,13 +113,6 @@ def _field(name: str) -> str:
     if len(values) != 1:
         raise QueryError({name: "one value is needed"})
     return values[0]
-
-
-def _duration(text: str) -> Duration:
-    for duration in DURATIONS:
-        if duration == text:
-            return duration
-    raise QueryError({"for": Reason("one_of_needed", known=", ".join(DURATIONS))})
 
 
 def _check(rule: str, subject: str, settings: Settings) -> None:
@@ -140,15 +131,6 @@ def _unknown(what: str, wrong: str, names: tuple[str, ...]) -> str:
     near = nearest(wrong, names)
     meant = f" (did you mean {near}?)" if near else ""
     return f"no {what}{meant}: {', '.join(names)}"
-
-
-def _note(rule: str, subject: str, what: str) -> None:
-    about = ", ".join(escape(name) for name in (rule, subject) if name)
-    log.info("Alerts of %s %s, by %s", about, what, access.sender())
-
-
-def _to_page() -> AnyResponse:
-    return redirect(url_for("alerts.as_page", _anchor="muted"), 303)
 
 
 PAGE_ALERTS = 20
@@ -195,7 +177,7 @@ def _rendered(
     reader = AlertReader(settings, t, now_ms, newest_values(store, alerts.active))
     here = {each.id for each in alerts.active}
     morning = reader.time(until_ms("morning", now_ms, settings))
-    alerts_page = "alerts.as_page"
+    own, alerts_page = shell(settings), "alerts.as_page"
     return render_template(
         "alerts/template.html",
         alerts=alerts,
@@ -203,8 +185,12 @@ def _rendered(
         trouble=trouble,
         problems=problems(errors, settings.stations, t),
         channels=t.listed(escape(channel.name) for channel in settings.alerts.channels),
-        # What sets a channel, as it is typed on this machine.
-        commands=_commands(settings),
+        # What makes the file of alerts, and checks, tries and applies it once it is edited, as it
+        # is typed on this machine.
+        commands=[
+            *(own.flask10x("alerts", word) for word in ("init", "check", "test")),
+            own.reload,
+        ],
         may_set_up=settings.setup == "on",
         # Messages that have not arrived, of no active alert.
         troubled={message: of for message, of in alerts.troubled if message.alert_id not in here},
@@ -271,12 +257,3 @@ def _state(alone: str, named: str, subjects: Sequence[str], reader: AlertReader)
     t, stations = reader.t, reader.settings.stations
     names = t.listed(name_of(subject, stations, t) for subject in subjects if subject)
     return t(named, names=names) if names else alone
-
-
-def _commands(settings: Settings) -> list[str]:
-    """What makes the file of alerts, and checks, tries and applies it once it is edited."""
-    own = shell(settings)
-    return [
-        *(own.flask10x("alerts", word) for word in ("init", "check", "test")),
-        own.reload,
-    ]

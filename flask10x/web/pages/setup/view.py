@@ -26,7 +26,7 @@ from flask10x.readings.times import zone_name_of
 from flask10x.runtime.administrators import Change
 from flask10x.system import clock
 from flask10x.translation import Translation, speaking
-from flask10x.web import access, administrators, context, preferences, senders
+from flask10x.web import access, administrators, context, preferences
 from flask10x.web.pages.setup import (
     changes,
     files,

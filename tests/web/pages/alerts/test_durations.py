@@ -9,7 +9,7 @@ import pytest
 from flask10x.config.alerts.rules import QuietHours
 from flask10x.config.settings import Settings
 from flask10x.readings.times import local_text
-from flask10x.web.alerts import DURATIONS, Duration, until_ms
+from flask10x.web.alerts import DURATIONS, until_ms
 from tests.conftest import MakeSettings
 
 
@@ -26,7 +26,7 @@ def at(text: str, zone: str) -> int:
         ("1w", "2025-08-31 12:00:00"),
     ],
 )
-def test_each_duration(settings: Settings, duration: Duration, end: str) -> None:
+def test_each_duration(settings: Settings, duration: str, end: str) -> None:
     noon_ms = at("2025-08-24 12:00:00", "Asia/Tokyo")
     assert local_text(until_ms(duration, noon_ms, settings), settings.zone) == end
 
