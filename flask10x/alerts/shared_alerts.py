@@ -7,14 +7,14 @@ and these tables do not exist.
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, tuple_, update
 
 from flask10x.alerts import state_file, transitions
 from flask10x.alerts.alert import Alert
 from flask10x.alerts.state_file import Mute
-from flask10x.alerts.transitions import Changes, Routing
+from flask10x.alerts.transitions import Change, Routing
 from flask10x.config.alerts.rules import Kind
 from flask10x.database.tables import active_alerts
 
@@ -27,60 +27,43 @@ Key = tuple[str, str]
 """A rule and its subject."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SharedAlert:
-    """An alert that is active, or whose end is not notified yet; times are UTC milliseconds."""
+SharedAlert = Row[Any]
+"""A row of `active_alerts`: an alert that is active, or whose end is not notified yet.
 
-    rule: str
-    kind: Kind
-    subject: str
-    since_ms: int
-    entered_ms: int
-    reminded_ms: int
-    ended_ms: int | None
-    facts: str
-    """A JSON object."""
-    ways: str
-    """A JSON array of the channels that were notified; empty while messages wait."""
-
-    @property
-    def notified(self) -> list[str]:
-        """The channels that were notified of it."""
-        channels: list[str] = json.loads(self.ways or "[]")
-        return channels
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether all messages of it are sent."""
-        return bool(self.ways) and self.ended_ms is None
+Its `facts` are a JSON object. Its `ways` are a JSON array of the channels that were notified, empty
+while messages wait.
+"""
 
 
 def load(connection: Connection) -> dict[Key, SharedAlert]:
     """Return all of them, by rule and subject."""
-    rows = connection.execute(select(active_alerts)).mappings()
-    return {(row["rule"], row["subject"]): SharedAlert(**row) for row in rows}
+    rows = connection.execute(select(active_alerts))
+    return {(row.rule, row.subject): row for row in rows}
 
 
-def put(connection: Connection, changed: Changes, now_ms: int) -> None:
+def is_settled(alert: SharedAlert) -> bool:
+    """Return whether all messages of it are sent."""
+    return bool(alert.ways) and alert.ended_ms is None
+
+
+def put(connection: Connection, changed: Iterable[Change], now_ms: int) -> None:
     """Store these changes; an alert that is stored already stays."""
-    for alert in changed.ended:
+    for what, alert in changed:
         which = _is(alert.rule, alert.subject)
-        if alert.ended == "recovered":
-            connection.execute(update(active_alerts).where(*which).values(ended_ms=now_ms))
-        else:
+        row = update(active_alerts).where(*which)
+        if what == "remind":
+            connection.execute(row.values(reminded_ms=now_ms))
+        elif what == "end" and alert.ended == "recovered":
+            connection.execute(row.values(ended_ms=now_ms))
+        elif what == "end":
             connection.execute(delete(active_alerts).where(*which))
-    for alert in changed.firing:
-        which = _is(alert.rule, alert.subject)
-        # One that has ended, and whose last messages wait, makes room.
-        connection.execute(
-            delete(active_alerts).where(*which, active_alerts.c.ended_ms.is_not(None))
-        )
-        if connection.execute(select(active_alerts.c.rule).where(*which)).first() is None:
-            values = transitions.row_of(alert) | {"ways": ""}
-            connection.execute(active_alerts.insert().values(values))
-    for alert in changed.reminders:
-        which = _is(alert.rule, alert.subject)
-        connection.execute(update(active_alerts).where(*which).values(reminded_ms=now_ms))
+        else:
+            # One that has ended, and whose last messages wait, makes room.
+            has_ended = active_alerts.c.ended_ms.is_not(None)
+            connection.execute(delete(active_alerts).where(*which, has_ended))
+            if connection.execute(select(active_alerts.c.rule).where(*which)).first() is None:
+                values = transitions.row_of(alert) | {"ways": ""}
+                connection.execute(active_alerts.insert().values(values))
 
 
 def settle(connection: Connection, alert: SharedAlert, channels: Collection[str]) -> None:
@@ -127,7 +110,7 @@ def follow(
             connection.execute(row.values(reminded_ms=common.reminded_ms))
             changed = True
         _note_notified(connection, alert_id, common, now_ms)
-    unsettled = [key for key, common in shared.items() if takes_over and not common.is_settled]
+    unsettled = [key for key, common in shared.items() if takes_over and not is_settled(common)]
     elsewhere = tuple_(_alerts.rule, _alerts.subject).not_in(unsettled)
     of_shared = select(_alerts.id).where(_alerts.kind.in_(KINDS), elsewhere)
     is_of_shared = _messages.alert_id.in_(of_shared)
@@ -177,7 +160,7 @@ def _local(connection: Connection, now_ms: int) -> dict[Key, Alert]:
 
 
 def _insert(connection: Connection, alert: SharedAlert) -> int:
-    values = asdict(alert)
+    values = dict(alert._mapping)
     del values["ended_ms"], values["ways"]
     row = insert(state_file.alerts).values(values)
     number: int = connection.execute(row.returning(_alerts.id)).scalar_one()
@@ -191,7 +174,7 @@ def _note_notified(connection: Connection, alert_id: int, alert: SharedAlert, no
     )
     noted: Collection[str] = set(connection.execute(query).scalars())
     fired_ms = alert.entered_ms
-    for channel in alert.notified:
+    for channel in json.loads(alert.ways or "[]"):
         if channel not in noted:
             values = {"alert_id": alert_id, "occasion": "entry", "way": channel, "state": "sent"}
             times = {"created_ms": fired_ms, "due_ms": fired_ms, "settled_ms": now_ms}

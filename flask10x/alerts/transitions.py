@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import tzinfo
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
@@ -28,18 +28,9 @@ FORGOTTEN_AT_ONCE = 100
 REMINDERS_KEPT_MS = 30 * 24 * 3_600_000
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Changes of alerts that are to be written."""
-
-    firing: tuple[Alert, ...] = ()
-    ended: tuple[Alert, ...] = ()
-    """The alerts as they are after their end."""
-    reminders: tuple[Alert, ...] = ()
-    """The alerts as they are before their reminder."""
-
-    def __bool__(self) -> bool:
-        return bool(self.firing or self.ended or self.reminders)
+Change = tuple[Literal["end", "fire", "remind"], Alert]
+"""A change of an alert that is to be written: the alert as it is after its end, as it fires, or
+before its reminder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +62,7 @@ def changes(
     unwatched: Collection[Alert],
     due: Iterable[Alert],
     now_ms: int,
-) -> Changes:
+) -> list[Change]:
     """Return what these verdicts change of the active alerts.
 
     `unwatched` are the alerts whose rule or station was removed, `due` those whose reminder is due.
@@ -102,7 +93,12 @@ def changes(
             facts = verdict.facts
             ended.append(replace(alert, ended_ms=now_ms, ended="recovered", end_facts=facts))
     ended_ids = {alert.id for alert in ended}
-    return Changes(tuple(firing), tuple(ended), tuple(a for a in due if a.id not in ended_ids))
+    reminded = [alert for alert in due if alert.id not in ended_ids]
+    return [
+        *(("end", alert) for alert in ended),
+        *(("fire", alert) for alert in firing),
+        *(("remind", alert) for alert in reminded),
+    ]
 
 
 def watched(alerts: Alerts, stations: Stations) -> frozenset[tuple[str, Kind, str]]:
@@ -114,29 +110,30 @@ def watched(alerts: Alerts, stations: Stations) -> frozenset[tuple[str, Kind, st
     )
 
 
-def after(active: Active, changed: Changes, now_ms: int) -> dict[tuple[str, str], Alert]:
+def after(active: Active, changed: Iterable[Change], now_ms: int) -> dict[tuple[str, str], Alert]:
     """Return the active alerts after these changes."""
     remaining = dict(active)
-    for alert in changed.ended:
-        del remaining[alert.rule, alert.subject]
-    for alert in changed.reminders:
-        remaining[alert.rule, alert.subject] = replace(alert, reminded_ms=now_ms)
-    return remaining | {(alert.rule, alert.subject): alert for alert in changed.firing}
+    for what, alert in changed:
+        if what == "end":
+            del remaining[alert.rule, alert.subject]
+        else:
+            reminded_ms = now_ms if what == "remind" else alert.reminded_ms
+            remaining[alert.rule, alert.subject] = replace(alert, reminded_ms=reminded_ms)
+    return remaining
 
 
-def write(connection: Connection, changed: Changes, routing: Routing, now_ms: int) -> None:
+def write(
+    connection: Connection, changed: Collection[Change], routing: Routing, now_ms: int
+) -> None:
     """Write these changes and their messages, within the transaction of the caller.
 
     What another process has written meanwhile is not written again, so it is notified once.
     """
     step = _Step(connection, routing, now_ms)
-    for alert in changed.ended:
-        step.end(alert)
-    for alert in changed.firing:
-        step.fire(alert)
-    for alert in changed.reminders:
-        step.remind(alert)
-    if changed.firing:
+    writing = {"end": step.end, "fire": step.fire, "remind": step.remind}
+    for what, alert in changed:
+        writing[what](alert)
+    if any(what == "fire" for what, _ in changed):
         _forget_oldest(connection)
 
 

@@ -186,7 +186,7 @@ def _firings(
         verdicts = watch.step(Moment(at_ms, at_ms), active)
         if changed := transitions.changes(active, verdicts, (), (), at_ms):
             active = transitions.after(active, changed, at_ms)
-            ended += changed.ended
+            ended += [alert for what, alert in changed if what == "end"]
     return [
         Firing(alert.firing_since_ms, alert.ended_ms, "" if is_one else alert.subject)
         for alert in (*ended, *active.values())

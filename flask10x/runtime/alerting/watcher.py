@@ -7,17 +7,17 @@ now, on a full disk for example, wait in memory.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from flask10x.alerts import due, shared_alerts, state_file, transitions
-from flask10x.alerts.alert import Active, Alert, Fact, Moment, Verdict, Watch
+from flask10x.alerts.alert import Active, Alert, Moment, Verdict, Watch
 from flask10x.alerts.clock_jumps import WallClock, moment
 from flask10x.alerts.shared_alerts import KINDS, Key, SharedAlert
 from flask10x.alerts.state_file import StateFile, path_of
-from flask10x.alerts.transitions import Changes, Routing
+from flask10x.alerts.transitions import Change, Routing
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.engine import Lease
@@ -95,10 +95,10 @@ class AlertSharing:
             self._settle(file, shared)
         return changed
 
-    def agreed(self, changes: Changes, now_ms: int) -> Changes:
+    def agreed(self, changes: list[Change], now_ms: int) -> list[Change]:
         """Store the changes for all hosts, and return those that this host may write."""
-        of_host = _select(changes, lambda kind: kind not in KINDS)
-        of_all = _select(changes, lambda kind: kind in KINDS)
+        of_host = [change for change in changes if change[1].kind not in KINDS]
+        of_all = [change for change in changes if change[1].kind in KINDS]
         if not of_all:
             return changes
         if not self.is_ours:
@@ -114,7 +114,7 @@ class AlertSharing:
 
     def _settle(self, file: StateFile, shared: dict[Key, SharedAlert]) -> None:
         """Note which messages are sent, so that another host need not send them."""
-        waiting = [alert for alert in shared.values() if not alert.is_settled]
+        waiting = [alert for alert in shared.values() if not shared_alerts.is_settled(alert)]
         if not waiting:
             return
         with file.reading() as state:
@@ -129,14 +129,6 @@ class AlertSharing:
                     shared_alerts.settle(connection, alert, channels)
         except (LeaseLost, *NO_ANSWER):
             return
-
-
-def _select(changes: Changes, has_kind: Callable[[str], bool]) -> Changes:
-    return Changes(
-        firing=tuple(alert for alert in changes.firing if has_kind(alert.kind)),
-        ended=tuple(alert for alert in changes.ended if has_kind(alert.kind)),
-        reminders=tuple(alert for alert in changes.reminders if has_kind(alert.kind)),
-    )
 
 
 log = logging.getLogger(__name__)
@@ -175,7 +167,7 @@ class AlertWatcher:
         self._clock = WallClock(clock.boot_id() if boot is None else boot)
         # None: not read yet, or to be read again.
         self._active: dict[tuple[str, str], Alert] | None = None
-        self._unwritten: list[tuple[Changes, int]] = []
+        self._unwritten: list[tuple[list[Change], int]] = []
         self._due_ms: int | None = None
         self._look_at_ms = 0
 
@@ -202,7 +194,10 @@ class AlertWatcher:
             state_file.put_aside(self._file, error, disk.moment(self._settings.zone))
             self._reset()
         finally:
-            self._deliver()
+            # Messages are sent also while nothing can be written; where the file can't be read,
+            # `_note` has raised the same error.
+            with suppress(DBAPIError):
+                self._delivery.step()
 
     def close(self) -> None:
         """Close the file; a message that is being sent is still sent."""
@@ -239,16 +234,25 @@ class AlertWatcher:
 
     def _look(self, now: Moment, active: dict[tuple[str, str], Alert]) -> None:
         verdicts = [v for watch in self._watches for v in self._verdicts(watch, now, active)]
-        changes = transitions.changes(
-            active, verdicts, self._unwatched(active), self._due(active, now), now.wall_ms
-        )
+        alerts = active.values()
+        unwatched = [a for a in alerts if (a.rule, a.kind, a.subject) not in self._watched]
+        after_ms = self._settings.alerts.reminder_after_sec * 1000
+        due = [alert for alert in alerts if now.wall_ms - alert.reminded_ms >= after_ms]
+        changes = transitions.changes(active, verdicts, unwatched, due, now.wall_ms)
         if changes and self._sharing is not None:
             changes = self._sharing.agreed(changes, now.wall_ms)
-        if changes:
-            self._active = transitions.after(active, changes, now.wall_ms)
-            self._unwritten.append((changes, now.wall_ms))
-            for line in _lines(changes):
-                log.warning("%s", line)
+        if not changes:
+            return
+        self._active = transitions.after(active, changes, now.wall_ms)
+        self._unwritten.append((changes, now.wall_ms))
+        for what, alert in changes:
+            if what != "remind":
+                how, facts = "Alert:", alert.facts
+                if what == "end":
+                    how, facts = f"Alert over ({alert.ended}):", alert.end_facts
+                known = [f"{name}={value}" for name, value in facts.items() if value is not None]
+                words = (how, alert.rule, alert.subject, *known)
+                log.warning("%s", " ".join(filter(None, words)))
 
     def _verdicts(self, watch: Watch, now: Moment, active: Active) -> Sequence[Verdict]:
         """Return the verdicts of a watch; none when it fails, so that active alerts stay.
@@ -286,24 +290,6 @@ class AlertWatcher:
         self._look_at_ms = 0
         return {(alert.rule, alert.subject): alert for alert in alerts}
 
-    def _deliver(self) -> None:
-        # Messages are sent also while nothing can be written; where the file can't be read, `_note`
-        # has raised the same error.
-        with suppress(DBAPIError):
-            self._delivery.step()
-
-    def _unwatched(self, active: Active) -> list[Alert]:
-        return [
-            alert
-            for alert in active.values()
-            if (alert.rule, alert.kind, alert.subject) not in self._watched
-        ]
-
-    def _due(self, active: Active, now: Moment) -> list[Alert]:
-        """The alerts whose reminder is due."""
-        after_ms = self._settings.alerts.reminder_after_sec * 1000
-        return [alert for alert in active.values() if now.wall_ms - alert.reminded_ms >= after_ms]
-
     def _next_due_ms(self) -> int | None:
         now_ms, monotonic_ms = clock.now_ms(), clock.monotonic_ms()
         # The message that was due may have been sent meanwhile.
@@ -314,19 +300,3 @@ class AlertWatcher:
                 heads = due.heads(connection, self._settings.alerts, now_ms, self._settings.zone)
             self._due_ms = min((message.due_ms for message in heads.values()), default=None)
         return self._due_ms
-
-
-def _lines(changes: Changes) -> Iterator[str]:
-    """The lines for the log."""
-    for alert in changes.firing:
-        yield f"Alert: {_named(alert)} {_shown(alert.facts)}".rstrip()
-    for alert in changes.ended:
-        yield f"Alert over ({alert.ended}): {_named(alert)} {_shown(alert.end_facts)}".rstrip()
-
-
-def _named(alert: Alert) -> str:
-    return f"{alert.rule} {alert.subject}".rstrip()
-
-
-def _shown(facts: Mapping[str, Fact]) -> str:
-    return " ".join(f"{name}={value}" for name, value in facts.items() if value is not None)
