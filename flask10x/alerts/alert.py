@@ -46,35 +46,19 @@ class Moment:
     monotonic_ms: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What one rule decides about one subject now."""
 
-    rule: str
-    """The rule's name."""
-    kind: Kind
-    subject: str
-    """An endpoint, `endpoint.column`, or empty for the service as a whole."""
+    rule: Rule
     is_firing: bool | None
     """None: it can't be decided now, so the alert keeps its state."""
     since_ms: int
     """When it began to fire, or ceased to."""
     facts: Facts = field(default_factory=dict)
     """The values for its message."""
-
-    @classmethod
-    def of(
-        cls, rule: Rule, is_firing: bool | None, since_ms: int, facts: Facts, subject: str = ""
-    ) -> "Verdict":
-        """Return the verdict of this rule."""
-        return cls(
-            rule=rule.name,
-            kind=rule.kind,
-            subject=subject,
-            is_firing=is_firing,
-            since_ms=since_ms,
-            facts=facts,
-        )
+    subject: str = ""
+    """An endpoint, `endpoint.column`, or empty for the service as a whole."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

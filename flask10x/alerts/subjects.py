@@ -6,21 +6,8 @@ A subject is a station (`data2`), a measurement of one (`data2.co2`), or empty: 
 from collections.abc import Sequence
 
 from flask10x.alerts.words import first_filled, wording_of_rule
-from flask10x.config.alerts.rules import (
-    BackupOverdue,
-    DatabaseTrouble,
-    Disk,
-    ExportOverdue,
-    FailedSensor,
-    Queue,
-    Rate,
-    RefusedSender,
-    ReplicaOverdue,
-    Rule,
-    Silence,
-    Stuck,
-    Threshold,
-)
+from flask10x.config.alerts import rules
+from flask10x.config.alerts.rules import Rule
 from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.numbers import separated
 from flask10x.readings.stations import Station, Stations
@@ -76,27 +63,34 @@ def stations_of(endpoints: Sequence[str], stations: Stations) -> tuple[Station, 
 def sentence(rule: Rule, stations: Stations, t: Translation) -> str:
     """Return the condition of a rule in words, without its name in the file."""
     values: dict[str, str] = {}
-    if span_sec := _span_sec(rule):
-        values["span"] = t.exactly(span_sec)
+    span_sec: int | None = None
     match rule:
-        case Silence():
+        case rules.Silence():
+            span_sec = rule.after_sec
             values["where"] = _where(rule.stations, stations, t)
-        case FailedSensor() | RefusedSender():
+        case rules.FailedSensor() | rules.RefusedSender():
+            span_sec = rule.within_sec if isinstance(rule, rules.RefusedSender) else None
             values |= {"n": str(rule.readings), "where": _where(rule.stations, stations, t)}
-        case Threshold():
+        case rules.Threshold():
+            span_sec = rule.for_sec or None
             limit = rule.below if rule.above is None else rule.above
             values |= _of_measurement(rule, stations, t, limit=limit, clear=rule.clear)
-        case Stuck():
-            values |= _of_measurement(rule, stations, t)
-        case Rate():
+        case rules.Rate():
+            span_sec = rule.within_sec
             change = rule.fall if rule.rise is None else rule.rise
             values |= _of_measurement(rule, stations, t, change=change)
-        case Queue() | DatabaseTrouble():
-            values["span"] = t.exactly(rule.for_sec)
-        case Disk():
+        case rules.Stuck():
+            span_sec = rule.for_sec
+            values |= _of_measurement(rule, stations, t)
+        case rules.Queue() | rules.DatabaseTrouble():
+            span_sec = rule.for_sec
+        case rules.ExportOverdue() | rules.BackupOverdue() | rules.ReplicaOverdue():
+            span_sec = rule.after_sec
+        case rules.Disk():
             values["n"] = f"{rule.free_percent:g}"
+    values |= {} if span_sec is None else {"span": t.exactly(span_sec)}
     condition = first_filled(wording_of_rule(rule).rule, values, t)
-    if isinstance(rule, Threshold) and rule.start and rule.end:
+    if isinstance(rule, rules.Threshold) and rule.start and rule.end:
         return t(
             "{condition} (from {start} to {end})",
             condition=condition,
@@ -106,18 +100,6 @@ def sentence(rule: Rule, stations: Stations, t: Translation) -> str:
     return condition
 
 
-def _span_sec(rule: Rule) -> int:
-    """The length of time of a rule, 0 where it has none."""
-    match rule:
-        case Silence() | ExportOverdue() | BackupOverdue() | ReplicaOverdue():
-            return rule.after_sec or 0
-        case Rate() | RefusedSender():
-            return rule.within_sec
-        case Threshold() | Stuck():
-            return rule.for_sec
-    return 0
-
-
 def _where(endpoints: tuple[str, ...], stations: Stations, t: Translation) -> str:
     if not endpoints:
         return t("all stations")
@@ -125,7 +107,10 @@ def _where(endpoints: tuple[str, ...], stations: Stations, t: Translation) -> st
 
 
 def _of_measurement(
-    rule: Threshold | Rate | Stuck, stations: Stations, t: Translation, **values: float | None
+    rule: rules.Threshold | rules.Rate | rules.Stuck,
+    stations: Stations,
+    t: Translation,
+    **values: float | None,
 ) -> dict[str, str]:
     """The name of the measurement, and these values with its unit."""
     measurement = stations.by_column.get(rule.column)

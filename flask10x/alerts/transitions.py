@@ -70,7 +70,7 @@ def changes(
     """
     newest: dict[tuple[str, str], Verdict] = {}
     for verdict in verdicts:
-        newest.setdefault((verdict.rule, verdict.subject), verdict)
+        newest.setdefault((verdict.rule.name, verdict.subject), verdict)
     unwatched_keys = {(alert.rule, alert.subject) for alert in unwatched}
     ended = [replace(alert, ended_ms=now_ms, ended="unwatched") for alert in unwatched]
     firing = []
@@ -79,8 +79,8 @@ def changes(
         if verdict.is_firing and alert is None:
             firing.append(
                 Alert(
-                    rule=verdict.rule,
-                    kind=verdict.kind,
+                    rule=verdict.rule.name,
+                    kind=verdict.rule.kind,
                     subject=verdict.subject,
                     # A clock that was set back meanwhile must not let it begin after it fires.
                     since_ms=min(verdict.since_ms, now_ms),

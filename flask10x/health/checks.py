@@ -240,7 +240,7 @@ def of_disk(rule: rules.Disk, room: Room, now_ms: int, alert: Alert | None) -> V
     since_ms = alert.since_ms if alert and is_low else now_ms
     percent = round(room.free_percent, 1)
     facts = {"free_bytes": room.free, "free_percent": percent, "total_bytes": room.total}
-    return Verdict.of(rule, is_low, since_ms, facts)
+    return Verdict(rule, is_low, since_ms, facts)
 
 
 def of_backup(
@@ -265,7 +265,7 @@ def of_replica(
     """Fires while the replica lacks what was stored `after_sec` ago; never where there is none."""
     if replica is None or replica.synced_at is None:
         # Litestream has carried nothing yet, or was removed.
-        return Verdict.of(rule, False, now_ms, {})
+        return Verdict(rule, False, now_ms, {})
     facts: FactsOfAlert = {"newest_at": replica.synced_at, "after_sec": rule.after_sec}
     return _overdue(rule, replica.synced_at, facts, now_ms, alert)
 
@@ -303,7 +303,7 @@ def of_copies(
         facts["found_at"] = result.finished_at
     if lost:
         facts["lost_files"] = lost
-    return Verdict.of(rule, bool(differing or lost), since_ms, facts)
+    return Verdict(rule, bool(differing or lost), since_ms, facts)
 
 
 def _overdue(
@@ -320,9 +320,9 @@ def _overdue(
     """
     due_ms = None if base_ms is None else base_ms + rule.after_sec * SECOND_MS
     if due_ms is not None and now_ms > due_ms:
-        return Verdict.of(rule, True, due_ms, facts)
+        return Verdict(rule, True, due_ms, facts)
     is_clock_behind = alert is not None and now_ms < alert.firing_since_ms
-    return Verdict.of(rule, None if is_clock_behind else False, now_ms, facts)
+    return Verdict(rule, None if is_clock_behind else False, now_ms, facts)
 
 
 class Checks:

@@ -30,9 +30,7 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 
 
 def enter(connection: Connection, subject: str, now_ms: int) -> None:
-    verdict = Verdict(
-        rule="silence", kind="silence", subject=subject, is_firing=True, since_ms=now_ms - 5000
-    )
+    verdict = Verdict(Silence(), True, now_ms - 5000, subject=subject)
     write(connection, changes({}, [verdict], [], [], now_ms), ROUTING, now_ms)
 
 

@@ -57,14 +57,8 @@ class Home:
                     raise _Killed
 
     def silent(self, is_firing: bool | None, subject: str = "data2") -> Verdict:
-        return Verdict(
-            rule="silence",
-            kind="silence",
-            subject=subject,
-            is_firing=is_firing,
-            since_ms=self.now_ms - HOUR_MS,
-            facts={"after_sec": 120},
-        )
+        since_ms, facts = self.now_ms - HOUR_MS, {"after_sec": 120}
+        return Verdict(Silence(), is_firing, since_ms, facts, subject)
 
     def send(self) -> None:
         """As if each message that waits had been sent."""
@@ -113,7 +107,7 @@ def test_an_alert_has_a_message_when_it_fires_and_one_when_it_is_resolved(home: 
 
 
 def test_a_rule_chooses_its_channels(home: Home) -> None:
-    home.see(Verdict(rule="disk", kind="disk", subject="", is_firing=True, since_ms=NOON_MS))
+    home.see(Verdict(Disk(), True, NOON_MS))
     assert (home.occasions("phone"), home.occasions("mail")) == ([], ["entry"])
 
 
@@ -235,9 +229,7 @@ def test_what_is_watched(
 def test_at_night_a_message_waits_and_an_urgent_one_does_not(file: StateFile) -> None:
     night = QuietHours(start=time(0), end=time(0, 0, 1), urgent=("disk",))
     home = Home(file, replace(ALERTS, quiet_hours=replace(night, end=time(23, 59, 59))))
-    home.see(
-        home.silent(True), Verdict(rule="disk", kind="disk", subject="", is_firing=True, since_ms=0)
-    )
+    home.see(home.silent(True), Verdict(Disk(), True, 0))
     waiting = {m.alert_id: m.due_ms > home.now_ms for m in home.messages()}
     assert waiting == {1: True, 2: False}
 

@@ -37,18 +37,9 @@ class Says:
 
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
         if self.rule.kind == "silence":
-            yield Verdict(
-                rule="silence",
-                kind="silence",
-                subject="data",
-                is_firing=self._world.is_silent,
-                since_ms=now.wall_ms,
-            )
+            yield Verdict(self.rule, self._world.is_silent, now.wall_ms, subject="data")
         else:
-            is_full = self._host in self._world.full
-            yield Verdict(
-                rule="disk", kind="disk", subject="", is_firing=is_full, since_ms=now.wall_ms
-            )
+            yield Verdict(self.rule, self._host in self._world.full, now.wall_ms)
 
 
 class NoProcess(Delivery):

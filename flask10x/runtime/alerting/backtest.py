@@ -15,15 +15,7 @@ from sqlalchemy import func, select
 from flask10x.alerts import transitions
 from flask10x.alerts.alert import Alert, Moment
 from flask10x.alerts.subjects import stations_of
-from flask10x.config.alerts.rules import (
-    FailedSensor,
-    Rate,
-    RefusedSender,
-    Rule,
-    Silence,
-    Stuck,
-    Threshold,
-)
+from flask10x.config.alerts import rules
 from flask10x.config.settings import Settings
 from flask10x.database.counters import value_of
 from flask10x.database.tables import measurement, readings, rejected
@@ -115,7 +107,9 @@ def past(view: View, endpoint: str, column: str) -> Past | None:
     return Past(window, lines[0].buckets, gone_ms, lines[0].measurement.unit) if lines else None
 
 
-def backtest(view: View, settings: Settings, rule: Rule, hours: Past | None) -> Backtest | None:
+def backtest(
+    view: View, settings: Settings, rule: rules.Rule, hours: Past | None
+) -> Backtest | None:
     """Return when the rule would have fired; None of a kind that stored readings do not tell.
 
     `hours` are those of the measurement of the rule. Raises what reading raises.
@@ -123,21 +117,21 @@ def backtest(view: View, settings: Settings, rule: Rule, hours: Past | None) -> 
     since_ms = view.now_ms - DAYS * DAY_MS
     steps: list[Step] = []
     match rule:
-        case Silence():
+        case rules.Silence():
             return _of_silence(view, settings, rule, since_ms)
-        case Threshold():
+        case rules.Threshold():
             if hours is not None:
                 since_ms, steps = _of_hours(view, rule, hours, since_ms)
-        case Rate() | Stuck() | FailedSensor():
+        case rules.Rate() | rules.Stuck() | rules.FailedSensor():
             columns = scope_of((rule,), view.stations).columns
             most = ROWS_MAX // max(1, len(columns))
             for endpoint, names in columns.items():
                 new = _stored(view, endpoint, names, (since_ms, view.now_ms), most)
                 since_ms = max(since_ms, new[0].at_ms) if len(new) == most else since_ms
                 steps += new
-            if isinstance(rule, FailedSensor):
+            if isinstance(rule, rules.FailedSensor):
                 steps += _refused(view, rule)
-        case RefusedSender():
+        case rules.RefusedSender():
             refused = _refused(view, rule)
             if refused and value_of(view.connection, EVICTED):
                 # Older ones were deleted for newer ones, maybe.
@@ -178,7 +172,7 @@ def _firings(
         partial(last_value, view.connection),
     )
     # What a rule on one measurement is about is known to who reads it.
-    is_one = isinstance(rule, Threshold | Rate | Stuck)
+    is_one = isinstance(rule, rules.Threshold | rules.Rate | rules.Stuck)
     ended: list[Alert] = []
     active: dict[tuple[str, str], Alert] = {}
     for step in sorted(steps, key=_time_of):
@@ -193,7 +187,7 @@ def _firings(
     ]
 
 
-def _refused(view: View, rule: FailedSensor | RefusedSender) -> list[RefusedReading]:
+def _refused(view: View, rule: rules.FailedSensor | rules.RefusedSender) -> list[RefusedReading]:
     """The rejected readings of the last days that are kept, the newest ROWS_MAX."""
     came = rejected.c.received_at
     is_within = came >= view.now_ms - DAYS * DAY_MS, came <= view.now_ms
@@ -222,7 +216,9 @@ def _stored(
     ]
 
 
-def _of_hours(view: View, rule: Threshold, hours: Past, since_ms: int) -> tuple[int, list[Step]]:
+def _of_hours(
+    view: View, rule: rules.Threshold, hours: Past, since_ms: int
+) -> tuple[int, list[Step]]:
     """Return from when on readings are read, and those of the hours that may change something."""
     if hours.removed_ms is not None:
         since_ms = max(since_ms, hours.removed_ms + 1)
@@ -243,7 +239,7 @@ def _of_hours(view: View, rule: Threshold, hours: Past, since_ms: int) -> tuple[
     return since_ms, new
 
 
-def _places(rule: Threshold, hours: Past) -> Iterator[int]:
+def _places(rule: rules.Threshold, hours: Past) -> Iterator[int]:
     """The hours in which a value was beyond the limit, and those until it was back for sure."""
     is_idle = True
     for place, hour in sorted(hours.buckets.items()):
@@ -256,7 +252,7 @@ def _places(rule: Threshold, hours: Past) -> Iterator[int]:
             is_idle = is_back and not is_beyond
 
 
-def _of_silence(view: View, settings: Settings, rule: Silence, since_ms: int) -> Backtest:
+def _of_silence(view: View, settings: Settings, rule: rules.Silence, since_ms: int) -> Backtest:
     stations = stations_of(rule.stations, view.stations)
     most = ROWS_MAX // max(1, len(stations))
     firings = []

@@ -298,7 +298,7 @@ class OfMeasurement(ABC, Generic[R]):
             self._facts = {**shown, "measured_at": reading.at_ms}
         if self._is_firing is not None:
             changed_ms = self._changed_ms
-            yield Verdict.of(self.rule, self._is_firing, changed_ms, self._facts, self._subject)
+            yield Verdict(self.rule, self._is_firing, changed_ms, self._facts, self._subject)
 
     def _go_on(self, since_ms: int) -> None:
         """Continue an alert that began then."""

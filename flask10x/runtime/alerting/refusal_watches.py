@@ -159,7 +159,7 @@ class RefusedSenders:
             "reason_ja": in_language(reason, translation("ja")) or None,
             "field": field if reason else None,
         }
-        yield Verdict.of(self.rule, is_firing, since_ms, facts, endpoint)
+        yield Verdict(self.rule, is_firing, since_ms, facts, endpoint)
 
 
 # A sensor that never existed fails in each reading. Whether there was one is looked up again after
@@ -292,7 +292,7 @@ class FailedSensors:
             "fault": sensor.fault,
         }
         since_ms = sensor.since_ms or now.wall_ms
-        yield Verdict.of(self.rule, sensor.is_firing, since_ms, facts, sensor.subject)
+        yield Verdict(self.rule, sensor.is_firing, since_ms, facts, sensor.subject)
 
 
 def _of_reading(station: Station, reading: NewReading) -> _Outcome:

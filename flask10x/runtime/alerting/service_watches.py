@@ -59,7 +59,7 @@ class Lasting:
             self._holds, self._changed_ms, self._since_ms = holds, now.monotonic_ms, now.wall_ms
         has_lasted = now.monotonic_ms - self._changed_ms >= self.rule.for_sec * 1000
         is_firing = holds if has_lasted else is_active
-        yield Verdict.of(self.rule, is_firing or self._is_urgent(), self._since_ms, facts)
+        yield Verdict(self.rule, is_firing or self._is_urgent(), self._since_ms, facts)
 
 
 def database_obstacles(

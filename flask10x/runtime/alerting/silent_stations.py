@@ -145,4 +145,4 @@ class SilentStations:
         }
         if is_missed and alert is None:
             facts["values"] = self._source.values(station)
-        yield Verdict.of(self.rule, is_firing, last_at, facts, station.endpoint)
+        yield Verdict(self.rule, is_firing, last_at, facts, station.endpoint)

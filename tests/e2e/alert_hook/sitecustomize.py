@@ -19,12 +19,6 @@ if _path := os.environ.get("FIRING"):
 
         def step(self, now: Moment, _active: Active) -> Iterator[Verdict]:
             """One verdict of the rule `disk`."""
-            yield Verdict(
-                rule="disk",
-                kind="disk",
-                subject="",
-                is_firing=Path(os.environ["FIRING"]).exists(),
-                since_ms=now.wall_ms,
-            )
+            yield Verdict(self.rule, Path(os.environ["FIRING"]).exists(), now.wall_ms)
 
     store.watches_of = lambda *_: [WrittenWatch()]  # type: ignore[attr-defined]

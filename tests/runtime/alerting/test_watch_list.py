@@ -50,7 +50,7 @@ def test_each_kind_of_rule_has_its_watch_and_all_look_without_an_error(
     for seconds in range(1, 21):
         now = Moment(began.wall_ms + 1000 * seconds, began.monotonic_ms + 1000 * seconds)
         firing = {
-            verdict.rule
+            verdict.rule.name
             for watch in watches
             for verdict in watch.step(now, {})
             if verdict.is_firing

@@ -36,9 +36,7 @@ class FullDisk:
         self.seen.append(len(active))
         if self.error:
             raise self.error
-        yield Verdict(
-            rule="disk", kind="disk", subject="", is_firing=self.is_full, since_ms=now.wall_ms
-        )
+        yield Verdict(self.rule, self.is_full, now.wall_ms)
 
 
 class NoDelivery(Delivery):

@@ -36,7 +36,7 @@ class Noted:
         """Return the changes: `+subject` when it fires, `-subject` when it is resolved."""
         changes = []
         for verdict in watch.step(now, self.active):
-            key = (verdict.rule, verdict.subject)
+            key = (verdict.rule.name, verdict.subject)
             self.last[verdict.subject] = verdict
             if verdict.is_firing and key not in self.active:
                 self.active[key] = alert_of(verdict, now)
@@ -51,7 +51,11 @@ class Noted:
 def alert_of(verdict: Verdict, now: Moment) -> Alert:
     """The alert that this verdict makes."""
     return active_alert(
-        verdict.rule, verdict.kind, verdict.subject, verdict.since_ms, firing_since_ms=now.wall_ms
+        verdict.rule.name,
+        verdict.rule.kind,
+        verdict.subject,
+        verdict.since_ms,
+        firing_since_ms=now.wall_ms,
     )
 
 
