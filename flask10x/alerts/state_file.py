@@ -45,6 +45,8 @@ from flask10x.database.paths import JOURNAL, SHARED_MEMORY, WAL, beside
 from flask10x.database.sqlite import driver
 from flask10x.system import clock, disk
 
+log = logging.getLogger(__name__)
+
 # The tables of `alerts.sqlite3` in the data folder. All times are UTC epoch milliseconds. A change
 # of these tables needs a new `VERSION`.
 
@@ -258,9 +260,6 @@ def _identity_of(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-log = logging.getLogger(__name__)
 
 
 def put_aside(file: StateFile, error: BaseException, moment: str) -> Path:

@@ -28,6 +28,8 @@ from flask10x.mqtt.handover import (
 from flask10x.mqtt.session import LOOKED_EVERY_SEC, Broker, Pauses, Session
 from flask10x.readings.stations import Station
 
+log = logging.getLogger(__name__)
+
 # Deliveries tell new messages of a broker from repeated ones.
 #
 # A broker gives each delivery a number from 1 to 65,535, and reuses the number after its
@@ -94,8 +96,6 @@ class Deliveries:
         slot = SLOT.pack(digest, came_ns, was_acknowledged)
         os.pwrite(self._fd, slot, number * SLOT.size)
 
-
-log = logging.getLogger(__name__)
 
 AT_LEAST_ONCE = 1
 # The messages of a backlog come within a millisecond of each other.

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from sqlalchemy import select
 
 from flask10x.alerts.alert import Active, Fact, Moment, Verdict
+from flask10x.alerts.subjects import stations_of
 from flask10x.config.alerts.rules import Silence
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
@@ -30,14 +31,31 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_MS = 60_000
 
 
-class StoredStations:
-    """What the gauges do not have of a station; a query raises its own errors."""
+class SilentStations:
+    """Fires for each station that sent nothing for `after_sec`, or for the learned time.
 
-    def __init__(self, settings: Settings, database: Database, gauges: Gauges) -> None:
-        """Open nothing yet."""
+    Its next reading resolves it. A station that never sent does not count, nor one that was silent
+    for 30 days when the service started.
+    """
+
+    def __init__(
+        self, rule: Silence, settings: Settings, database: Database, gauges: Gauges
+    ) -> None:
+        """Read nothing yet."""
+        self.rule = rule
         self._settings = settings
+        self._stations = stations_of(rule.stations, settings.stations)
         self._database = database
         self._gauges = gauges
+        self._last_received: Mapping[str, int | None] = {}
+        self._look_at_ms = 0
+        self._has_failed = False
+
+    def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
+        """See `Watch`; stations that send get no verdict."""
+        self._look(now)
+        for station in self._stations:
+            yield from self._verdicts(station, now, active)
 
     def last_received(self) -> Mapping[str, int | None]:
         """Return when the newest reading of each station came, in UTC epoch milliseconds.
@@ -70,32 +88,6 @@ class StoredStations:
         learned_sec = self._gauges.station(station.endpoint).learned_sec
         return learned_after_sec(self._settings, station, learned_sec) if learned_sec else None
 
-
-class SilentStations:
-    """Fires for each station that sent nothing for `after_sec`, or for the learned time.
-
-    Its next reading resolves it. A station that never sent does not count, nor one that was silent
-    for 30 days when the service started.
-    """
-
-    def __init__(
-        self, rule: Silence, stations: Iterable[Station], gauges: Gauges, source: StoredStations
-    ) -> None:
-        """Read nothing yet."""
-        self.rule = rule
-        self._stations = tuple(stations)
-        self._gauges = gauges
-        self._source = source
-        self._last_received: Mapping[str, int | None] = {}
-        self._look_at_ms = 0
-        self._has_failed = False
-
-    def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
-        """See `Watch`; stations that send get no verdict."""
-        self._look(now)
-        for station in self._stations:
-            yield from self._verdicts(station, now, active)
-
     def _look(self, now: Moment) -> None:
         """Query the last readings, while some station has not sent since the service started."""
         received = (
@@ -105,7 +97,7 @@ class SilentStations:
             return
         self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
         try:
-            self._last_received = self._source.last_received()
+            self._last_received = self.last_received()
         except (*DATABASE_ERRORS, OSError) as error:
             # The stations with a time in the gauges are still watched.
             if not self._has_failed:
@@ -123,7 +115,7 @@ class SilentStations:
             last_at = now.wall_ms - (now.monotonic_ms - last_ms)
         else:
             awaited_ms = now.monotonic_ms - self._gauges.station(station.endpoint).awaited_since_ms
-        after_sec = self.rule.after_sec or self._source.learned_after_sec(station)
+        after_sec = self.rule.after_sec or self.learned_after_sec(station)
         if last_at is None or after_sec is None:
             return
         is_missed = silence(
@@ -144,5 +136,5 @@ class SilentStations:
             "learned": 0 if self.rule.after_sec else 1,
         }
         if is_missed and alert is None:
-            facts["values"] = self._source.values(station)
+            facts["values"] = self.values(station)
         yield Verdict(self.rule, is_firing, last_at, facts, station.endpoint)

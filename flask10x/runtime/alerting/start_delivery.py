@@ -64,7 +64,16 @@ class Delivery:
     @property
     def is_running(self) -> bool:
         """Whether the process that it has started is running."""
-        return self._process is not None and not self._has_ended(self._process)
+        status = None if self._process is None else self._process.poll()
+        if status is None:
+            return self._process is not None
+        self._process = None
+        if status != 0:
+            self._not_before_ms = clock.monotonic_ms() + PAUSE_MS
+            if not self._failed:
+                log.warning("What sends the messages of alerts has ended with status %d", status)
+        self._failed = status != 0
+        return False
 
     def step(self) -> None:
         """Start the process if a message is due; raises what the state file raises, and OSError."""
@@ -75,17 +84,15 @@ class Delivery:
         if due_ms is None or due_ms > clock.now_ms() or clock.monotonic_ms() < self._not_before_ms:
             return
         self._not_before_ms = clock.monotonic_ms() + START_EVERY_MS
-        if note_of_holder(self._lock) is None:
-            self._process = self._start()
-
-    def _start(self) -> "subprocess.Popen[bytes]":
+        if note_of_holder(self._lock) is not None:
+            return
         # In memory: a pipe would block until it is read.
         with os.fdopen(os.memfd_create("settings"), "w+b") as settings:
             settings.write(self._packed)
             settings.seek(0)
             # It has a session of its own, so that a signal to the worker does not end it while it
             # sends. Its standard error is that of the worker, for errors at its start.
-            return subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603
                 self._command,
                 stdin=settings,
                 stdout=subprocess.DEVNULL,
@@ -103,26 +110,11 @@ class Delivery:
             # This process does not wait for it: the system reaps it.
             self._process.returncode = 0
         elif self._has_looked:
-            self._end_of_another()
+            # The process of a worker that was killed; its lock has its id.
+            with suppress(OSError, ValueError):
+                if (note := note_of_holder(self._lock)) and (pid := int(note.text)) > 1:
+                    os.kill(pid, signal.SIGTERM)
         self._process = None
-
-    def _end_of_another(self) -> None:
-        """End the process of a worker that was killed; its lock has its id."""
-        with suppress(OSError, ValueError):
-            if (note := note_of_holder(self._lock)) and (pid := int(note.text)) > 1:
-                os.kill(pid, signal.SIGTERM)
-
-    def _has_ended(self, process: subprocess.Popen[bytes]) -> bool:
-        status = process.poll()
-        if status is None:
-            return False
-        self._process = None
-        if status != 0:
-            self._not_before_ms = clock.monotonic_ms() + PAUSE_MS
-            if not self._failed:
-                log.warning("What sends the messages of alerts has ended with status %d", status)
-        self._failed = status != 0
-        return True
 
 
 def packed(settings: Settings) -> bytes:

@@ -42,7 +42,7 @@ from flask10x.runtime.alerting.refusal_watches import (
     last_value,
 )
 from flask10x.runtime.alerting.service_watches import SlowWatch
-from flask10x.runtime.alerting.silent_stations import SilentStations, StoredStations
+from flask10x.runtime.alerting.silent_stations import SilentStations
 from flask10x.system.gauges import Gauges
 
 T = TypeVar("T")
@@ -75,9 +75,7 @@ def watches_of(
     for rule in settings.alerts.rules:
         match rule:
             case rules.Silence():
-                watched = stations_of(rule.stations, stations)
-                source = StoredStations(settings, database, gauges)
-                watches.append(SilentStations(rule, watched, gauges, source))
+                watches.append(SilentStations(rule, settings, database, gauges))
             case rules.Queue():
                 watches.append(service_watches.long_queue(rule, settings, queues))
             case rules.DatabaseTrouble():

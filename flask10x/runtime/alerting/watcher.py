@@ -29,6 +29,8 @@ from flask10x.runtime.alerting.start_delivery import Delivery, lock_path
 from flask10x.runtime.periodic_tasks import DATABASE_ERRORS
 from flask10x.system import clock, disk
 
+log = logging.getLogger(__name__)
+
 # Several hosts watch one database: the one that has the lease sends messages, the others follow it.
 # Each host watches its own disk and queue.
 
@@ -131,8 +133,6 @@ class AlertSharing:
             return
 
 
-log = logging.getLogger(__name__)
-
 # How soon messages are noticed that another process has created.
 LOOK_EVERY_MS = 5_000
 # The most changes that wait in memory: a day of alerts.
@@ -212,25 +212,24 @@ class AlertWatcher:
             self._sharing.forget()
 
     def _note(self, now: Moment) -> None:
-        active = self._active_at(now)
-        if self._sharing is not None and self._sharing.step(self._file):
-            active = self._active = self._load(now)
-        if len(self._unwritten) < UNWRITTEN_MAX:
-            self._look(now, active)
-        if self._unwritten:
-            self._write(now)
-
-    def _active_at(self, now: Moment) -> dict[tuple[str, str], Alert]:
-        """The active alerts, with all times by the current clock."""
+        # The times of the file follow the clock first.
         if self._clock.has_jumped(now):
             with self._file.writing() as connection:
                 moved_ms = self._clock.follow(connection, now)
             if moved_ms:
                 log.info("The clock was set by %+d s: times of alerts follow", moved_ms // 1000)
                 self._active = None
-        if self._active is None:
+        has_changed = self._sharing is not None and self._sharing.step(self._file)
+        if self._active is None or has_changed:
             self._active = self._load(now)
-        return self._active
+        if len(self._unwritten) < UNWRITTEN_MAX:
+            self._look(now, self._active)
+        if self._unwritten:
+            with self._file.writing() as connection:
+                for changes, at_ms in self._unwritten:
+                    transitions.write(connection, changes, self._routing, at_ms)
+            self._unwritten = []
+            self._active = self._load(now)
 
     def _look(self, now: Moment, active: dict[tuple[str, str], Alert]) -> None:
         verdicts = [v for watch in self._watches for v in self._verdicts(watch, now, active)]
@@ -276,13 +275,6 @@ class AlertWatcher:
             return ()
         self._failing.discard(rule.name)
         return verdicts
-
-    def _write(self, now: Moment) -> None:
-        with self._file.writing() as connection:
-            for changes, at_ms in self._unwritten:
-                transitions.write(connection, changes, self._routing, at_ms)
-        self._unwritten = []
-        self._active = self._load(now)
 
     def _load(self, now: Moment) -> dict[tuple[str, str], Alert]:
         with self._file.reading() as connection:

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -11,8 +13,8 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.errors import LockTimeout
 from flask10x.readings.parse import Reading
-from flask10x.readings.stations import BUILT_IN, Station
-from flask10x.runtime.alerting.silent_stations import SilentStations, StoredStations
+from flask10x.readings.stations import BUILT_IN, Station, Stations
+from flask10x.runtime.alerting.silent_stations import SilentStations
 from flask10x.system.gauges import Gauges
 from tests.runtime.alerting.watches.home import (
     DAY_MS,
@@ -27,7 +29,7 @@ from tests.support.rows import insert_readings, pico
 PICO = (BUILT_IN.by_endpoint["data"],)
 
 
-class House(StoredStations):
+class House(SilentStations):
     """One station, and what the database has of it."""
 
     def __init__(self, rule: Silence | None = None) -> None:
@@ -45,7 +47,9 @@ class House(StoredStations):
         """The service starts again; the alerts stay."""
         self.gauges.add_stations(["data"])
         self.gauges.station("data").awaited_since_ms = self.clock.monotonic_ms
-        self.watch = SilentStations(self.rule, PICO, self.gauges, self)
+        settings: Any = SimpleNamespace(stations=Stations(PICO))
+        database: Any = None
+        super().__init__(self.rule, settings, database, self.gauges)
 
     def last_received(self) -> Mapping[str, int | None]:
         self.looks += 1
@@ -63,7 +67,7 @@ class House(StoredStations):
         self.gauges.note_received("data", self.clock.monotonic_ms)
 
     def after(self, seconds: float) -> list[str]:
-        return self.noted.step(self.watch, self.clock.moment(after_sec=seconds))
+        return self.noted.step(self, self.clock.moment(after_sec=seconds))
 
 
 def test_it_fires_once_and_the_next_reading_resolves_it() -> None:
@@ -218,7 +222,7 @@ def test_when_and_what_came_last_is_in_the_database(
     database: Database, settings: Settings, store_all: Callable[..., None]
 ) -> None:
     station, gauges = settings.stations.by_endpoint["data3"], Gauges(BUILT_IN.by_endpoint)
-    source = StoredStations(settings, database, gauges)
+    source = SilentStations(Silence(), settings, database, gauges)
     assert source.last_received()["data3"] is None
     assert source.values(station) == ""
     assert source.learned_after_sec(station) is None
@@ -232,8 +236,11 @@ def test_when_and_what_came_last_is_in_the_database(
     assert source.learned_after_sec(station) == 600
     # Another rule that watches the station may set a time.
     short = Silence(stations=("data3",), after_sec=60)
-    other = StoredStations(
-        replace(settings, alerts=Alerts(rules=(short, Silence(name="usual")))), database, gauges
+    other = SilentStations(
+        short,
+        replace(settings, alerts=Alerts(rules=(short, Silence(name="usual")))),
+        database,
+        gauges,
     )
     assert other.learned_after_sec(station) == 600
 
@@ -242,5 +249,5 @@ def test_a_late_reading_was_heard_when_it_came(
     database: Database, settings: Settings, store_all: Callable[..., None]
 ) -> None:
     store_all(Reading("data", NINE_MS, (1.0, 2.0), arrived_at=NINE_MS + HOUR_MS))
-    source = StoredStations(settings, database, Gauges(BUILT_IN.by_endpoint))
+    source = SilentStations(Silence(), settings, database, Gauges(BUILT_IN.by_endpoint))
     assert source.last_received()["data"] == NINE_MS + HOUR_MS
