@@ -63,13 +63,13 @@ class Speaker:
             lines = [self._fill(wording.over, values), self._lasted(alert), self._now(alert)]
             return Text(t("Resolved: {title}", title=title), _joined(lines), url)
         first = first_filled(wording.what, values, t)
+        lasts = t("It began on {since} and is not over yet.", since=values["since"])
         more = [self._fill(line, values) for line in wording.more]
         more.append(t("What to do: {do}", do=t(wording.do)))
         if occasion == "reminder":
-            since = self._time(alert.since_ms)
-            lasts = t("It began on {since} and is not over yet.", since=since)
             return Text(t("Still: {title}", title=title), _joined([first, lasts, *more]), url)
-        return Text(title, _joined([first, *more]), url)
+        # What it is can't be said where its facts are damaged.
+        return Text(title, _joined([first or lasts, *more]), url)
 
     def limit(self, made_ms: int, n: int) -> Text:
         """Return the text when a channel has reached its daily limit."""

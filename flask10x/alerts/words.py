@@ -65,7 +65,6 @@ WORDINGS = {
             N_(
                 "{name} has been above {limit} since {since}; it was {value} when this was noticed."
             ),
-            N_("{name} has been too high since {since}."),
         ),
         do=N_(
             "Check what it is like there. In a room it may help to open a window or to turn the"
@@ -85,7 +84,6 @@ WORDINGS = {
             N_(
                 "{name} has been below {limit} since {since}; it was {value} when this was noticed."
             ),
-            N_("{name} has been too low since {since}."),
         ),
         do=N_(
             "Check what it is like there. In a room it may help to close a window or to turn the"
@@ -96,32 +94,22 @@ WORDINGS = {
     "rate.rise": Wording(
         title=N_("{name} is rising fast"),
         rule=(N_("{name} rises by {change} within {span}"),),
-        what=(
-            N_("{name} has risen from {before} to {value} within {within_sec} ({since})."),
-            N_("{name} has been rising fast since {since}."),
-        ),
+        what=(N_("{name} has risen from {before} to {value} within {within_sec} ({since})."),),
         do=N_("Check what it is like there."),
         over=N_("{name} is no longer rising fast."),
     ),
     "rate.fall": Wording(
         title=N_("{name} is falling fast"),
         rule=(N_("{name} falls by {change} within {span}"),),
-        what=(
-            N_("{name} has fallen from {before} to {value} within {within_sec} ({since})."),
-            N_("{name} has been falling fast since {since}."),
-        ),
+        what=(N_("{name} has fallen from {before} to {value} within {within_sec} ({since})."),),
         do=N_("Check what it is like there: is a window open, or a heater off?"),
         over=N_("{name} is no longer falling fast."),
     ),
     "stuck": Wording(
         title=N_("{name} does not change: {value}"),
         later=N_("{name} does not change"),
-        entity=N_("{name} does not change"),
         rule=(N_("{name} has the same value for {span}"),),
-        what=(
-            N_("{name} has been {value} since {since}, though its board is sending."),
-            N_("{name} has not changed since {since}, though its board is sending."),
-        ),
+        what=(N_("{name} has been {value} since {since}, though its board is sending."),),
         do=N_(
             "Check the sensor: is it plugged in, is it wet or covered? If all is fine, unplug the"
             " board and plug it in again after 10 seconds."
@@ -130,7 +118,6 @@ WORDINGS = {
     ),
     "failed_sensor": Wording(
         title=N_("{name}: the sensor does not measure"),
-        entity=N_("{name}: the sensor does not measure"),
         rule=(N_("A sensor gives no value or a fault value {n} times in a row: {where}"),),
         what=(N_("{name} has not been measured since {since}; its board is still sending."),),
         more=(N_("The last value: {last_value} ({last_value_at})"),),
@@ -144,10 +131,7 @@ WORDINGS = {
         title=N_("{name}: data cannot be used"),
         entity=N_("Readings rejected"),
         rule=(N_("{n} readings rejected within {span}: {where}"),),
-        what=(
-            N_("{readings} readings from {name} could not be used since {since}."),
-            N_("Readings from {name} cannot be used since {since}."),
-        ),
+        what=(N_("{readings} readings from {name} could not be used since {since}."),),
         more=(N_("The reason: {field}: {reason}"),),
         do=N_("They are kept, nothing is lost. Tell the person who looks after the sensor."),
         over=N_("Readings from {name} can be used again."),
@@ -160,7 +144,6 @@ WORDINGS = {
                 "Data has been waiting to be stored since {since}: {waiting} readings when this was"
                 " noticed."
             ),
-            N_("Data has been waiting to be stored since {since}."),
         ),
         do=N_(
             "If this does not end by itself, the memory card may be failing. Tell the person who"
@@ -176,7 +159,6 @@ WORDINGS = {
                 "The server's disk has been nearly full since {since}: {free_percent} %"
                 " ({free_bytes}) was free when this was noticed."
             ),
-            N_("The server's disk has been nearly full since {since}."),
         ),
         more=(N_("At that rate it will be full in about {full_in_days}."),),
         do=N_(
@@ -199,10 +181,7 @@ WORDINGS = {
     "export": Wording(
         title=N_("The CSV files are not up to date"),
         rule=(N_("Readings in no CSV file for {span}"),),
-        what=(
-            N_("Data since {oldest_at} is not in the CSV files yet."),
-            N_("No new data has been written to the CSV files for a long time."),
-        ),
+        what=(N_("Data since {oldest_at} is not in the CSV files yet."),),
         do=N_("This is not urgent. Tell the person who looks after the server."),
         over=N_("The CSV files are up to date again."),
     ),
@@ -219,10 +198,7 @@ WORDINGS = {
     "replica": Wording(
         title=N_("The replica is not up to date"),
         rule=(N_("The replica is behind by more than {span}"),),
-        what=(
-            N_("New data has not been copied to the replica since {newest_at}."),
-            N_("New data is not being copied to the replica."),
-        ),
+        what=(N_("New data has not been copied to the replica since {newest_at}."),),
         do=N_(
             "If the replica is on a USB stick, check that it is plugged in; if it is on a NAS or in"
             " the cloud, check the network. If that is fine, tell the person who looks after the"
@@ -236,7 +212,6 @@ WORDINGS = {
         what=(
             N_("CSV files that are the only copy of removed readings are lost: {lost_files}."),
             N_("Copies of the readings differ at {differences} places, found on {found_at}."),
-            N_("Copies of the readings differ."),
         ),
         do=N_(
             "The memory card may be wearing out. Tell the person who looks after the server: the"
