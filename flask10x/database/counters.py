@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from flask10x.config.settings import Settings
 from flask10x.database import engines
+from flask10x.database.expressions import upsert
 from flask10x.database.tables import counters
 
 WRITE_ERRORS = "write_errors"
@@ -59,11 +60,7 @@ def add(connection: Connection, name: str, amount: int) -> None:
 
 def put(connection: Connection, name: str, value: int) -> None:
     """Save a number that may fall, too."""
-    changed = connection.execute(
-        update(counters).where(counters.c.name == name).values(value=value)
-    )
-    if changed.rowcount == 0:
-        connection.execute(insert(counters).values(name=name, value=value))
+    connection.execute(upsert(counters).values(name=name, value=value))
 
 
 def values_like(connection: Connection, prefix: str) -> dict[str, int]:

@@ -7,12 +7,13 @@ writes them. Where the database is a file there is one host, and nothing of this
 
 from gettext import gettext as _
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from flask10x.config.settings import PREFIX, Settings
 from flask10x.database import engines
 from flask10x.database.database import Database
-from flask10x.database.dialects import of
+from flask10x.database.expressions import upsert
+from flask10x.database.tables import owners
 from flask10x.errors import ExportElsewhere
 
 # How the database calls what belongs to the owner.
@@ -26,7 +27,11 @@ def host_of(settings: Settings) -> str | None:
 
 def of_files(connection: Connection) -> str | None:
     """The name of the host that has the files; None before the first export, and on SQLite."""
-    return of(connection).owner(connection, FILES)
+    if connection.dialect.name == "sqlite":
+        # Hosts don't share a file.
+        return None
+    query = select(owners.c.host).where(owners.c.name == FILES)
+    return connection.execute(query).scalar_one_or_none()
 
 
 def is_elsewhere(settings: Settings, connection: Connection) -> bool:
@@ -37,8 +42,14 @@ def is_elsewhere(settings: Settings, connection: Connection) -> bool:
 def require(connection: Connection, host: str | None) -> None:
     """Raise ExportElsewhere when the files belong to another host than this; None is any."""
     owner = of_files(connection)
-    if host is not None and owner not in (None, host):
-        raise _elsewhere(str(owner), host)
+    if host is None or owner in (None, host):
+        return
+    text = _(
+        "the CSV files belong to the host {owner}, this one is {host} ({setting}): run the command"
+        " there, or move the files here and run: {command}"
+    )
+    command, setting = "flask10x export --take-over", f"{PREFIX}HOST_NAME"
+    raise ExportElsewhere(text.format(owner=owner, host=host, setting=setting, command=command))
 
 
 def are_elsewhere(settings: Settings, database: Database) -> bool:
@@ -75,14 +86,4 @@ def claim(settings: Settings, database: Database) -> None:
 
 def give(connection: Connection, host: str) -> None:
     """Have the files belong to this host from now on."""
-    of(connection).set_owner(connection, FILES, host)
-
-
-def _elsewhere(owner: str, host: str) -> ExportElsewhere:
-    text = _(
-        "the CSV files belong to the host {owner}, this one is {host} ({setting}): run the command"
-        " there, or move the files here and run: {command}"
-    )
-    command = "flask10x export --take-over"
-    setting = f"{PREFIX}HOST_NAME"
-    return ExportElsewhere(text.format(owner=owner, host=host, setting=setting, command=command))
+    connection.execute(upsert(owners).values(name=FILES, host=host))

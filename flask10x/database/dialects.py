@@ -50,12 +50,6 @@ class Statements(Protocol):
     def forget_sequence(self, connection: Connection, name: str) -> None:
         """Delete the number stored under this name."""
 
-    def owner(self, connection: Connection, name: str) -> str | None:
-        """Return the host that owns this; None without an owner, or where there is one host."""
-
-    def set_owner(self, connection: Connection, name: str, host: str) -> None:
-        """Make this host the owner."""
-
     def origin(self, connection: Connection) -> Origin | None:
         """Return the present history of the database; None where the engine has no such thing."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from flask10x.config.settings import Settings
 from flask10x.database.damage import Damage
 from flask10x.database.server import Server
-from flask10x.errors import DatabaseMissing, SchemaError
+from flask10x.errors import DatabaseMissing
 from flask10x.system.locks import FileLock
 
 if TYPE_CHECKING:
@@ -157,8 +157,6 @@ class DatabaseEngine:
     server."""
     lack: str
     """What is wrong without a database, as the end of a sentence: `is missing`."""
-    unreadable: type[SchemaError]
-    """The error of a database that can't be read or written now."""
 
     commit_delay_max_sec: float = 0.001
     """How long a commit waits at most for readings that senders are about to send: where it takes

@@ -3,7 +3,6 @@
 What the stations need beyond that is in `station_columns`. Only a migration loads Alembic.
 """
 
-import re
 import time
 from contextlib import suppress
 from gettext import gettext as _
@@ -20,6 +19,7 @@ from flask10x.database.paths import beside, database_path, shown_name, url_of
 from flask10x.errors import (
     CommitNotReplicated,
     DatabaseDamaged,
+    DatabaseUnreachable,
     Flask10xError,
     SchemaError,
 )
@@ -40,7 +40,6 @@ LOOKS = 3
 LOOK_PAUSE_SEC = 1.0
 
 _INSIDE = Path(__file__).resolve().parents[1] / "migrations"
-_ASSIGNED = re.compile(r"^(revision|down_revision)\b[^=\n]*=\s*(?:[\"'](\w+)[\"']|None)", re.M)
 
 _version = table("alembic_version", column("version_num"))
 
@@ -66,7 +65,8 @@ def upgrade(settings: Settings, *, new: bool = False, copying: bool = False) -> 
             added = _upgrade(settings, copying)
             break
         except (DatabaseDamaged, SchemaError) as error:
-            if not tries_left or not _may_pass(error):
+            code = code_of(error.__cause__) if error.__cause__ else ""
+            if not tries_left or not code.startswith((*DAMAGE_ERRORS, "SQLITE_IOERR")):
                 raise
             time.sleep(LOOK_PAUSE_SEC)
     return added
@@ -90,11 +90,6 @@ def _upgrade(settings: Settings, copying: bool) -> list[str]:
         raise _described(text, settings, error) from error
 
 
-def _may_pass(error: Flask10xError) -> bool:
-    cause = error.__cause__
-    return cause is not None and code_of(cause).startswith((*DAMAGE_ERRORS, "SQLITE_IOERR"))
-
-
 def migrations() -> Path:
     """The folder with the migrations: inside the installed package, else in the checkout."""
     return _INSIDE if _INSIDE.is_dir() else CHECKOUT / "migrations"
@@ -107,14 +102,9 @@ def all_revisions() -> list[str]:
 
 def chain() -> list[str]:
     """The revisions of the migrations that this program has, oldest first."""
-    after = {}
-    for file in (migrations() / "versions").glob("*.py"):
-        assigned = dict(_ASSIGNED.findall(file.read_text(encoding="utf-8")))
-        after[assigned["down_revision"]] = assigned["revision"]
-    found: list[str] = []
-    while (following := after.get(found[-1] if found else "")) is not None:
-        found.append(following)
-    return found
+    # The name of a file begins with its number, and they follow each other (CONTRIBUTING.md).
+    files = (migrations() / "versions").glob("[0-9]*.py")
+    return sorted(file.name.partition("_")[0] for file in files)
 
 
 def current(connection: Connection) -> str | None:
@@ -265,7 +255,7 @@ def _described(text: str, settings: Settings, error: Exception) -> Flask10xError
     if code_of(error).startswith(DAMAGE_ERRORS):
         return DatabaseDamaged(reason_of(error))
     described = text.format(path=shown_name(settings), reason=reason_of(error))
-    return engines.of(settings).unreadable(described)
+    return (DatabaseUnreachable if settings.on_postgres else SchemaError)(described)
 
 
 def remember_fit(settings: Settings) -> None:

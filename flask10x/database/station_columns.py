@@ -28,7 +28,6 @@ from sqlalchemy import (
 from flask10x.database import counters as totals
 from flask10x.database import dialects, removed
 from flask10x.database.database import Database
-from flask10x.database.dialects import Statements
 from flask10x.database.expressions import unindexed, upsert
 from flask10x.database.insert import existing_columns
 from flask10x.database.tables import (
@@ -41,7 +40,7 @@ from flask10x.database.tables import (
     rollup_zone,
     rollups,
 )
-from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
+from flask10x.readings.stations import BUILT_IN, Stations
 
 # The counter that holds for which stations the roll-ups are; a database without it was never used
 # with others than the built-in ones.
@@ -129,7 +128,9 @@ def _add(connection: Connection, name: str) -> None:
 
 
 def _fit(connection: Connection, stations: Stations) -> None:
-    _renew_views(connection, stations)
+    engine = dialects.of(connection)
+    for name, (old, new) in stale_views(connection, stations).items():
+        engine.make_view(connection, name, new, replaces=bool(old))
     if not rollups_fit(connection, stations):
         _fit_rollups(connection, stations)
         statement = upsert(counters)
@@ -151,10 +152,15 @@ def _fit_rollups(connection: Connection, stations: Stations) -> None:
     """
     for endpoint, name in ((s.endpoint, name) for s in stations.all for name in s.columns):
         removed.fill_removed_hours(connection, endpoint, name)
-    rolled_up = _rolled_up_names(connection)
+    rolled_up: defaultdict[str, set[str]] = defaultdict(set)
+    for endpoint, name in _pairs(connection):
+        rolled_up[endpoint].add(name)
     for endpoint, names in rolled_up.items():
         station = stations.by_endpoint.get(endpoint)
-        _forget(connection, endpoint, names.difference(station.columns if station else ()))
+        gone = names.difference(station.columns if station else ())
+        for name, table in product(gone, _ROLLUP_TABLES):
+            of_one = table.c.endpoint == endpoint, table.c.measurement == name
+            connection.execute(delete(table).where(*of_one))
     for station in stations.all:
         present = rolled_up[station.endpoint].intersection(station.columns)
         lacking = set(station.columns) - present
@@ -164,22 +170,22 @@ def _fit_rollups(connection: Connection, stations: Stations) -> None:
             removed.have_values(connection, station.endpoint, lacking)
         )
         if not present or has_values:
-            _restart_rollups(connection)
+            for table in _ROLLUP_TABLES:
+                connection.execute(delete(table))
+            connection.execute(delete(rollup_zone))
+            removed.restore_removed_hours(connection)
+            of_rollups = update(followers).where(followers.c.name == rollups.name)
+            connection.execute(of_rollups.values(last_id=0))
             return
         for name in lacking:
             _fill(connection, station.endpoint, name, min(present))
 
 
-def _rolled_up_names(connection: Connection) -> defaultdict[str, set[str]]:
-    """The measurements that have roll-ups, by the station's endpoint."""
-    names: defaultdict[str, set[str]] = defaultdict(set)
-    for endpoint, name in _pairs(connection):
-        names[endpoint].add(name)
-    return names
-
-
 def _pairs(connection: Connection) -> Iterator[tuple[str, str]]:
-    """Found one after the other: SQLite would read the whole table for a DISTINCT."""
+    """Yield the endpoint and the name of each measurement that has roll-ups.
+
+    One after the other is found: SQLite would read the whole table for a DISTINCT.
+    """
     place = tuple_(rollups.c.endpoint, rollups.c.measurement)
     following = (
         select(rollups.c.endpoint, rollups.c.measurement)
@@ -207,20 +213,6 @@ def _is_rolled_up(connection: Connection, endpoint: str, names: Collection[str] 
     return connection.execute(query.limit(1)).first() is not None
 
 
-def _forget(connection: Connection, endpoint: str, names: Collection[str]) -> None:
-    for name, table in product(names, _ROLLUP_TABLES):
-        of_one = table.c.endpoint == endpoint, table.c.measurement == name
-        connection.execute(delete(table).where(*of_one))
-
-
-def _restart_rollups(connection: Connection) -> None:
-    for table in _ROLLUP_TABLES:
-        connection.execute(delete(table))
-    connection.execute(delete(rollup_zone))
-    removed.restore_removed_hours(connection)
-    connection.execute(update(followers).where(followers.c.name == rollups.name).values(last_id=0))
-
-
 def _fill(connection: Connection, endpoint: str, name: str, like: str) -> None:
     """The roll-ups of a measurement without a value, in each hour and day that another one has."""
     for table, time in ((rollups, rollups.c.hour), (rollup_days, rollup_days.c.day)):
@@ -237,36 +229,21 @@ def stale_views(connection: Connection, stations: Stations) -> dict[str, tuple[s
     engine = dialects.of(connection)
     existing = engine.views(connection)
     stale = {}
-    for station, (prefix, selected) in product(stations.all, _VIEWS.items()):
-        name = f"{prefix}{station.endpoint}"
-        old, ours = existing.get(name), _view_start(engine, name, selected)
-        new = ours + _view_rest(engine, station)
-        if old != new and (old is None or old.startswith(ours)):
-            stale[name] = old or "", new
+    for station in stations.all:
+        columns = []
+        for measured in station.measurements:
+            path, column = measured.path, engine.quote(measured.column)
+            # Named by its path; by its column if that is too long for a name.
+            fits_a_name = engine.NAME_BYTES is None or len(path.encode()) <= engine.NAME_BYTES
+            is_renamed = path != measured.column and fits_a_name
+            columns.append(f"{column} AS {engine.quote(path)}" if is_renamed else column)
+        rest = f"{', '.join(columns)} FROM readings WHERE endpoint = '{station.endpoint}'"
+        for prefix, selected in _VIEWS.items():
+            name = f"{prefix}{station.endpoint}"
+            selects = selected.format(local_time=engine.LOCAL_TIME)
+            # A view that begins otherwise is not ours.
+            ours = f"CREATE VIEW {engine.quote(name)} AS {selects}"
+            old = existing.get(name)
+            if old != ours + rest and (old is None or old.startswith(ours)):
+                stale[name] = old or "", ours + rest
     return stale
-
-
-def _renew_views(connection: Connection, stations: Stations) -> None:
-    """Make those views, in place of what is there."""
-    engine = dialects.of(connection)
-    for name, (old, new) in stale_views(connection, stations).items():
-        engine.make_view(connection, name, new, replaces=bool(old))
-
-
-def _view_start(engine: Statements, name: str, selected: str) -> str:
-    """Return how the statement of our view begins; a view that begins otherwise is not ours."""
-    return f"CREATE VIEW {engine.quote(name)} AS {selected.format(local_time=engine.LOCAL_TIME)}"
-
-
-def _view_rest(engine: Statements, station: Station) -> str:
-    names = ", ".join(_view_column(engine, measurement) for measurement in station.measurements)
-    return f"{names} FROM readings WHERE endpoint = '{station.endpoint}'"
-
-
-def _view_column(engine: Statements, measurement: Measurement) -> str:
-    """Named by its path; by its column where that is too long for a name."""
-    path, column = measurement.path, measurement.column
-    longest = engine.NAME_BYTES
-    if path == column or (longest is not None and len(path.encode()) > longest):
-        return engine.quote(column)
-    return f"{engine.quote(column)} AS {engine.quote(path)}"

@@ -136,22 +136,36 @@ def _insert_others(
     for entry in entries:
         if id(entry) in refused_ids:
             continue
-        if keys.has(entry):
+        stored = insert_one(connection, settings.stations, entry, keys)
+        if stored is None:
             duplicates.append(entry)
-            continue
-        try:
-            insert_row(connection, settings.stations, entry.row)
-        except Exception as error:
-            if kind_of(error) == "store":
-                raise
-            refused.append((entry, reason_of(error)))
+        elif isinstance(stored, Exception):
+            refused.append((entry, reason_of(stored)))
             if dialects.of(connection).rolled_back(connection):
                 return None
-        else:
-            keys.add(entry)
-            count(connection, entry.warned)
     keys.write(settings.idempotency_max_rows)
     return duplicates
+
+
+def insert_one(
+    connection: Connection, stations: Stations, entry: Entry, keys: AcceptedKeys
+) -> int | Exception | None:
+    """Insert one entry, and return its id; None if it is a duplicate.
+
+    Return the error if the database refuses the row; it may also have ended the transaction. Raises
+    an error of the store.
+    """
+    if keys.has(entry):
+        return None
+    try:
+        number = insert_row(connection, stations, entry.row)
+    except Exception as error:
+        if kind_of(error) == "store":
+            raise
+        return error
+    keys.add(entry)
+    count(connection, entry.warned)
+    return number
 
 
 def log_refusals(refused: Iterable[Refusal]) -> None:

@@ -10,7 +10,7 @@ nobody who sends much pushes out one who sends little.
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -60,20 +60,18 @@ def with_codes(
     records = json.loads(codes) if codes else []
     if len(records) != len(texts):
         records = [None] * len(texts)
-    coded = [_with_code(text, record) for text, record in zip(texts, records, strict=True)]
+    coded: list[str] = []
+    for text, record in zip(texts, records, strict=True):
+        code, values = record or (FIXED.get(text, ""), {})
+        try:
+            coded.append(Reason.stored(text, code, values))
+        except KeyError:
+            coded.append(text)
     return dict(zip(reasons, coded, strict=False)), coded[-1] if hint else ""
 
 
 def _texts(reasons: Mapping[str, str], hint: str) -> list[str]:
     return [*reasons.values(), *([hint] if hint else [])]
-
-
-def _with_code(text: str, record: Any) -> str:
-    code, values = record or (FIXED.get(text, ""), {})
-    try:
-        return Reason.stored(text, code, values)
-    except KeyError:
-        return text
 
 
 DROPPED = "rejected_dropped"
@@ -130,12 +128,6 @@ class RejectedReading:
     """Of a path that no station has: whether a station could store it, so that it is kept when the
     next one comes. None: it is of a station."""
 
-    codes: str | None = field(init=False, repr=False)
-    """The content of the column of that name."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "codes", codes_of(self.reasons, self.hint))
-
     @property
     def is_unknown(self) -> bool:
         """Whether no station has its path."""
@@ -145,7 +137,8 @@ class RejectedReading:
     def size_bytes(self) -> int:
         """The most that its row takes in the file, in whole pages: small rows share a page."""
         texts = sum(len(path) + len(reason) for path, reason in self.reasons.items())
-        texts += len(self.media_type) + len(self.hint) + len(self.codes or "")
+        texts += len(self.media_type) + len(self.hint)
+        texts += len(codes_of(self.reasons, self.hint) or "")
         whole = OTHER_BYTES + len(self.body) + texts
         return -(-whole // PAGE_BYTES) * PAGE_BYTES
 
@@ -454,7 +447,7 @@ def _values(reading: RejectedReading) -> dict[str, object]:
         "reasons": json.dumps(dict(reading.reasons)),
         "hint": reading.hint,
         "body": reading.body,
-        "codes": reading.codes,
+        "codes": codes_of(reading.reasons, reading.hint),
         "measured_at": reading.measured_at,
         "digest": bytes.fromhex(reading.key) or None,
     }

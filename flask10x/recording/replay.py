@@ -16,14 +16,11 @@ from sqlalchemy import Connection
 from flask10x.config.settings import Settings
 from flask10x.database import dialects
 from flask10x.database.database import Database
-from flask10x.database.error_codes import kind_of, reason_of
-from flask10x.database.insert import insert_row
+from flask10x.database.error_codes import reason_of
 from flask10x.readings import parse
 from flask10x.readings.parse import InvalidReading, Reading
 from flask10x.readings.reasons import Reason
-from flask10x.readings.stations import Stations
 from flask10x.recording import batch, rejected
-from flask10x.recording.entry import Entry
 from flask10x.recording.rejected import RejectedRow, Selection
 from flask10x.recording.repeats import AcceptedKeys, accepted_ms_by_key
 
@@ -111,7 +108,13 @@ def _store_good(
         settled: int | dict[str, str]
         if isinstance(result, Reading):
             entry = batch.entry_of(settings.stations, result, key=row.key)
-            settled = _insert(connection, settings.stations, entry, keys)
+            stored = batch.insert_one(connection, settings.stations, entry, keys)
+            if isinstance(stored, Exception):
+                if dialects.of(connection).rolled_back(connection):
+                    raise stored
+                settled = {"database": reason_of(stored)}
+            else:
+                settled = REPEATED if stored is None else stored
         else:
             settled = result
         outcomes.append(_outcome(row, result if isinstance(settled, int) else settled))
@@ -123,20 +126,3 @@ def _store_good(
             rejected.show(connection, row.id, settled)
     keys.write(settings.idempotency_max_rows)
     return outcomes
-
-
-def _insert(
-    connection: Connection, stations: Stations, entry: Entry, keys: AcceptedKeys
-) -> int | dict[str, str]:
-    """Store one reading; its id, or the reasons why it is not stored."""
-    if keys.has(entry):
-        return REPEATED
-    try:
-        reading_id = insert_row(connection, stations, entry.row)
-    except Exception as error:
-        if kind_of(error) == "store" or dialects.of(connection).rolled_back(connection):
-            raise
-        return {"database": reason_of(error)}
-    keys.add(entry)
-    batch.count(connection, entry.warned)
-    return reading_id

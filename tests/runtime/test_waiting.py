@@ -10,7 +10,7 @@ from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.config.alerts.rules import Alerts, DatabaseTrouble
 from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
-from flask10x.database.sqlite.engine import Arrival
+from flask10x.database.sqlite.engine import EQUAL_LOOKS
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.runtime import waiting
@@ -32,7 +32,7 @@ def test_a_copy_that_is_still_written_is_not_taken(settings: Settings) -> None:
         path.write_bytes(whole[:end])
         assert not worker.step()
     path.write_bytes(whole)
-    looks = Arrival.EQUAL_LOOKS
+    looks = EQUAL_LOOKS
     assert [worker.step() for _ in range(looks)] == [False] * (looks - 1) + [True]
     path.unlink()
     assert not worker.step()

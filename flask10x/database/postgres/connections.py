@@ -13,7 +13,6 @@ from math import inf
 from typing import Any, Literal
 
 from sqlalchemy import (
-    URL,
     Connection,
     Engine,
     ExceptionContext,
@@ -39,7 +38,7 @@ from flask10x.database.postgres.statements import HOST, READS_CATALOG
 from flask10x.database.tables import log
 from flask10x.errors import CommitNotReplicated, SchemaError
 
-Mode = Literal["read", "write", "standby"]
+Mode = Literal["read", "write"]
 
 # How long the server may say nothing after a statement: what a commit runs takes parts of a second,
 # and a COMMIT also waits for the standby.
@@ -230,23 +229,19 @@ class PostgresConnections(Connections):
                 # A change of a table waits for its readers, and all other sessions wait behind it.
                 waits_ms = self._busy_timeout_ms * BEYOND_AUTOVACUUM
                 connection.exec_driver_sql(_set({"lock_timeout": round(waits_ms)}))
-                self._require_encoding(connection)
+                encoding = server.encoding(connection)
+                if encoding != server.ENCODING:
+                    text = _(
+                        "the database {path} is in {encoding}, which lacks letters of texts; make"
+                        " one by createdb --encoding {wanted} --locale C.UTF-8 --template template0"
+                    )
+                    named = {"encoding": encoding, "wanted": server.ENCODING}
+                    raise SchemaError(text.format(path=shown_name(self._settings), **named))
                 if inspect(connection).has_table(log.name):
                     connection.exec_driver_sql(TAKE_THE_TURN)
                 yield connection
         finally:
             engine.dispose()
-
-    def _require_encoding(self, connection: Connection) -> None:
-        encoding = server.encoding(connection)
-        if encoding == server.ENCODING:
-            return
-        text = _(
-            "the database {path} is in {encoding}, which lacks letters of texts; make one by"
-            " createdb --encoding {wanted} --locale C.UTF-8 --template template0"
-        )
-        name = shown_name(self._settings)
-        raise SchemaError(text.format(path=name, encoding=encoding, wanted=server.ENCODING))
 
     def probe(self) -> None:
         """Take what a commit needs and give it back, without waiting for it."""
@@ -313,7 +308,12 @@ class PostgresConnections(Connections):
             if context.connection is None or context.is_disconnect:
                 self.no_answer = reason_of(context.original_exception)
             if TURN_LOST in str(context.original_exception):
-                raise DBAPIError("", None, _turn_lost()) from context.original_exception
+                text = _(
+                    "the table log has lost its row 'readings', and nothing is stored before it is"
+                    " back; as the owner of the tables: {statement}"
+                )
+                lost = driver.TurnLost(text.format(statement=PUT_BACK))
+                raise DBAPIError("", None, lost) from context.original_exception
             error, connection = context.sqlalchemy_exception, context.connection
             # A probe does not wait and tries again at once; `explain` is called for the last try.
             tries = connection is not None and connection.get_execution_options().get(NO_WAIT_NAME)
@@ -347,9 +347,14 @@ class PostgresConnections(Connections):
     def _hear(self, engine: Engine) -> None:
         """Take down what warns of a commit."""
 
+        def notice(notice: Any) -> None:
+            # Whatever its language: nothing else warns when a transaction is committed.
+            if self._commits and notice.severity_nonlocalized == "WARNING":
+                self._warnings.append(str(notice.message_primary))
+
         @event.listens_for(engine, "connect")
         def hear(driver: Any, _record: object) -> None:
-            driver.add_notice_handler(self._notice)
+            driver.add_notice_handler(notice)
             driver.end = COMMIT
 
         @event.listens_for(engine, "begin")
@@ -360,11 +365,6 @@ class PostgresConnections(Connections):
         @event.listens_for(engine, "commit")
         def commit(_connection: Connection) -> None:
             self._commits = True
-
-    def _notice(self, notice: Any) -> None:
-        # Whatever its language: nothing else warns when a transaction is committed.
-        if self._commits and notice.severity_nonlocalized == "WARNING":
-            self._warnings.append(str(notice.message_primary))
 
 
 def _settings(connection: Connection, idle_ms: int) -> dict[str, object]:
@@ -384,20 +384,6 @@ def _set(values: Mapping[str, object]) -> str:
     return "; ".join(f"SET LOCAL {name} = {value}" for name, value in values.items())
 
 
-def _turn_lost() -> driver.TurnLost:
-    text = _(
-        "the table log has lost its row 'readings', and nothing is stored before it is"
-        " back; as the owner of the tables: {statement}"
-    )
-    return driver.TurnLost(text.format(statement=PUT_BACK))
-
-
-def _names_several(url: URL) -> bool:
-    """Whether there are several hosts, in either way of saying so."""
-    hosts = url.query.get("host", ())
-    return not isinstance(hosts, str) or "," in hosts if hosts else False
-
-
 def _engine(settings: Settings, mode: Mode) -> Engine:
     url = make_url(settings.database_url)
     arguments: dict[str, Any] = {
@@ -412,9 +398,11 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         "prepare_threshold": None,
         "cursor_factory": driver.TextCursor,
     }
-    if _names_several(url):
+    # There are several in a list, or in a text with commas between them.
+    hosts = url.query.get("host", "")
+    if "," in hosts if isinstance(hosts, str) else hosts:
         # Whichever of them is the one that is written to.
-        arguments["target_session_attrs"] = "standby" if mode == "standby" else "read-write"
+        arguments["target_session_attrs"] = "read-write"
     for name in arguments.keys() & (url.query.keys() - {"client_encoding"}):
         # The operator's own value counts; but what is sent is in UTF-8.
         del arguments[name]
@@ -423,7 +411,7 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         connect_args=arguments,
         execution_options={HOST: settings.host_name},
         # As those of SQLite: one connection writes.
-        pool_size=settings.threads + 6 if mode != "write" else 1,
+        pool_size=settings.threads + 6 if mode == "read" else 1,
         max_overflow=0,
         # The one that was used last is heard, and has prepared what is asked most.
         pool_use_lifo=True,

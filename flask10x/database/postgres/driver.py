@@ -65,36 +65,29 @@ ENDING_SEC = 1.0
 
 @dataclass(slots=True)
 class Patience:
-    """What holds for all connections of a process."""
+    """The limit of all connections of a process, or of a request about the state of the service."""
 
     max_sec: float = inf
     """For how long any server may be silent, whatever its connection allows."""
+    gave_up: bool = False
+    """Whether some server was silent for so long in the request; then no further one is asked."""
 
 
 class NoAnswer(psycopg.OperationalError):
     """The server has said nothing for too long; the connection is closed."""
 
 
-@dataclass(slots=True)
-class _Impatience:
-    """The limit of a request that asks about the state of the service."""
-
-    max_sec: float = inf
-    gave_up: bool = False
-    """Whether some server has said nothing for so long; then no further one is asked."""
-
-
-_impatience: ContextVar[_Impatience] = ContextVar("impatience")
+_of_request: ContextVar[Patience] = ContextVar("patience")
 
 
 @contextmanager
 def impatient(max_sec: float) -> Iterator[None]:
     """In the block no server may be silent for longer, whatever its connection allows."""
-    token = _impatience.set(_Impatience(max_sec))
+    token = _of_request.set(Patience(max_sec))
     try:
         yield
     finally:
-        _impatience.reset(token)
+        _of_request.reset(token)
 
 
 class TurnLost(psycopg.InternalError):
@@ -280,22 +273,18 @@ class PatientConnection(psycopg.Connection[Any]):
                 ready = yield awaited
                 if ready:
                     heard_sec = monotonic()
-                elif monotonic() - heard_sec > self._max_sec:
-                    self._give_up(monotonic() - heard_sec)
+                else:
+                    request = _of_request.get(None) or Patience()
+                    limits = self.silence_max_sec, self.patience.max_sec, request.max_sec
+                    if (silent_sec := monotonic() - heard_sec) > min(limits):
+                        # What was asked may still be done: its outcome is unknown.
+                        self.pgconn.finish()
+                        request.gave_up = True
+                        raise NoAnswer(f"no answer for {silent_sec:.0f} s")
                 awaited = gen.send(ready)
         except StopIteration as end:
             self._heard_sec = monotonic()
             return end.value
-
-    @property
-    def _max_sec(self) -> float:
-        return min(self.silence_max_sec, self.patience.max_sec, _impatience_of_this().max_sec)
-
-    def _give_up(self, silent_sec: float) -> None:
-        # What was asked may still be done: it counts as an error with an unknown outcome.
-        self.pgconn.finish()
-        _impatience_of_this().gave_up = True
-        raise NoAnswer(f"no answer for {silent_sec:.0f} s")
 
 
 class TextCursor(psycopg.ClientCursor[Any]):
@@ -343,16 +332,12 @@ class StreamingCursor(psycopg.ServerCursor[Any]):
         return super().execute(query, params, **named)
 
 
-def _impatience_of_this() -> _Impatience:
-    return _impatience.get(None) or _Impatience()
-
-
 def use(engine: Engine, patience: Patience) -> None:
     """Have the engine's connections end a silence; between transactions it is a short one."""
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: object, _record: object, arguments: list[Any], named: Any) -> Any:
-        if _impatience_of_this().gave_up:
+        if (request := _of_request.get(None)) is not None and request.gave_up:
             raise NoAnswer("no answer")
         connection = PatientConnection.connect(*arguments, autocommit=True, **named)
         connection.patience = patience

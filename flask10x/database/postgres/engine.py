@@ -27,7 +27,6 @@ class PostgresEngine(DatabaseEngine):
     is_file = False
     # A server may be away, or refuse what the service needs; it makes no sense to look for a file.
     lack = "cannot be used"
-    unreadable = DatabaseUnreachable
     # A commit that is sent has its readings, and waits for those of other hosts: what comes
     # meanwhile had better go with it.
     commit_delay_max_sec = 0.005
@@ -47,18 +46,17 @@ class PostgresEngine(DatabaseEngine):
         return server
 
     def arrival(self) -> Callable[[], bool]:
-        """What asks whether the server answers and is no standby."""
-        return self._takes_writes
-
-    def _takes_writes(self) -> bool:
+        """Return a callable that is True while the server answers and is no standby."""
         from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
 
-        server = self.server
-        try:
-            with self.reader() as engine, engine.connect() as connection:
-                return not server.primary(connection).is_standby
-        except DBAPIError:
-            return False
+        def look() -> bool:
+            try:
+                with self.reader() as engine, engine.connect() as connection:
+                    return not self.server.primary(connection).is_standby
+            except DBAPIError:
+                return False
+
+        return look
 
     def require(self) -> Path:
         """The path beside which this host has its locks.

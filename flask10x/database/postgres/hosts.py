@@ -161,27 +161,19 @@ class TimedLease(Lease):
                 rows = connection.execute(_TAKE, owner | {"lease_ms": int(LEASE_SEC * 1000)})
                 has_it = rows.first() is not None
         self.is_taken = not has_it
-        if has_it:
-            self._trusted_to_sec = asked_sec + TRUSTED_SEC
-        else:
-            self._lose()
-
-    def _lose(self) -> None:
-        if self.is_held:
+        if not has_it and self.is_held:
             log.warning("Another host has the lease '%s' now", self.name)
-        self._trusted_to_sec = 0.0
+        self._trusted_to_sec = asked_sec + TRUSTED_SEC if has_it else 0.0
 
     def _holder(self) -> dict[str, str]:
-        return {"name": self.name, "host": self._host, "token": self._token or self._new_token()}
-
-    def _new_token(self) -> str:
-        if not self._lock.line():
-            token = secrets.token_hex(TOKEN_BYTES)
-            # On a full disk the next process has another one, and waits until this one expires.
-            with suppress(OSError):
-                self._lock.note(token)
-        self._token = token_of(self._lock) or token
-        return self._token
+        if not self._token:
+            new = secrets.token_hex(TOKEN_BYTES)
+            if not self._lock.line():
+                # On a full disk the next process has another one, and waits until this one expires.
+                with suppress(OSError):
+                    self._lock.note(new)
+            self._token = token_of(self._lock) or new
+        return {"name": self.name, "host": self._host, "token": self._token}
 
 
 class LeasedName:

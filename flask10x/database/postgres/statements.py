@@ -4,7 +4,7 @@ At the end is the SQL of the expressions of `database/expressions.py`.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -50,7 +50,6 @@ from flask10x.database.tables import (
     NUMBER,
     incomplete_hours,
     log,
-    owners,
     readings,
 )
 
@@ -244,17 +243,6 @@ def _host(connection: Connection) -> str:
     return host
 
 
-def owner(connection: Connection, name: str) -> str | None:
-    """Return the host that owns this, or None."""
-    query = select(owners.c.host).where(owners.c.name == name)
-    return connection.execute(query).scalar_one_or_none()
-
-
-def set_owner(connection: Connection, name: str, host: str) -> None:
-    """Make this host the owner."""
-    connection.execute(upsert(owners).values(name=name, host=host))
-
-
 def origin(connection: Connection) -> Origin:
     """Return the present history of the database."""
     return Origin(*connection.execute(_origin).one())
@@ -294,18 +282,14 @@ def make_view(connection: Connection, name: str, statement: str, *, replaces: bo
     except DBAPIError as error:
         if code_of(error) != OTHER_COLUMNS:
             raise
-        _make_other_view(connection, name, statement)
-
-
-def _make_other_view(connection: Connection, name: str, statement: str) -> None:
-    try:
-        with attempt(connection):
-            connection.exec_driver_sql(f"DROP VIEW {quote(name)}")
-            _make_view(connection, name, statement, statement)
-    except DBAPIError as error:
-        if code_of(error) != OTHERS_DEPEND:
-            raise
-        logger.warning("The view %s stays as it is: %s", name, reason_of(error))
+        try:
+            with attempt(connection):
+                connection.exec_driver_sql(f"DROP VIEW {quote(name)}")
+                _make_view(connection, name, statement, statement)
+        except DBAPIError as dropping:
+            if code_of(dropping) != OTHERS_DEPEND:
+                raise
+            logger.warning("The view %s stays as it is: %s", name, reason_of(dropping))
 
 
 def _make_view(connection: Connection, name: str, statement: str, comment: str) -> None:
@@ -326,8 +310,12 @@ def insert_rows(
     """
     # Of most columns no reading of a batch has a value, and each takes time while others wait.
     columns = zip(names, zip(*rows, strict=True), strict=True)
+    # As PostgreSQL reads arrays; psycopg takes ten times as long
+    # (https://www.postgresql.org/docs/17/arrays.html#ARRAYS-IO).
     filled = {
-        name: _array(values) for name, values in columns if any(v is not None for v in values)
+        name: f"{{{','.join(map(_element, values))}}}"
+        for name, values in columns
+        if any(v is not None for v in values)
     }
     connection.exec_driver_sql(
         _statement_of_arrays(tuple(filled)),
@@ -462,7 +450,7 @@ def _statement(names: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=64)
 def _statement_of_arrays(names: tuple[str, ...]) -> str:
-    """For `exec_driver_sql` with an array for each column (`_array`)."""
+    """For `exec_driver_sql` with an array for each column."""
     columns = ", ".join(map(quote, names)).replace("%", "%%")
     arrays = ", ".join(f"CAST(%s AS {_arrays_of(name)})" for name in names)
     given = ", ".join(f"given.{quote(name)}" for name in names).replace("%", "%%")
@@ -479,14 +467,6 @@ def _arrays_of(name: str) -> str:
     dialect = PGDialect()  # type: ignore[no-untyped-call]
     # An array has the collation of its elements, which only a column's definition may name.
     return ARRAY(Text() if isinstance(type_, Text) else type_).compile(dialect=dialect)
-
-
-def _array(values: Iterable[Any]) -> str:
-    """The values of a column as PostgreSQL reads them; psycopg takes ten times as long.
-
-    (https://www.postgresql.org/docs/17/arrays.html#ARRAYS-IO)
-    """
-    return "{" + ",".join(map(_element, values)) + "}"
 
 
 def _element(value: Any) -> str:

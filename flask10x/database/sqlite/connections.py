@@ -180,7 +180,19 @@ def _engine(
         pool_size=settings.threads + 6 if mode == "read" else 1,
         max_overflow=0,
     )
-    pragmas = _read_pragmas() if mode == "read" else _write_pragmas(settings)
+    # SQLite sorts the rows of a chart before it groups them; a file for that would go to the card.
+    pragmas = ["query_only = ON", "temp_store = MEMORY"]
+    if mode == "write":
+        is_replicated = litestream.is_used(database_path(settings))
+        wal_bytes = WAL_BYTES_BESIDE_LITESTREAM if is_replicated else WAL_BYTES
+        pragmas = [
+            f"page_size = {PAGE_BYTES}",
+            "journal_mode = WAL",
+            f"synchronous = {settings.synchronous}",
+            f"wal_autocheckpoint = {wal_bytes // (PAGE_BYTES + FRAME_HEADER_BYTES)}",
+            f"journal_size_limit = {WAL_BYTES}",
+            "foreign_keys = ON",
+        ]
 
     @event.listens_for(engine, "connect")
     def prepare(driver: sqlite3.Connection, _record: object) -> None:
@@ -207,21 +219,3 @@ def _engine(
             damage.suspect(reason_of(context.original_exception))
 
     return engine
-
-
-def _read_pragmas() -> list[str]:
-    # SQLite sorts the rows of a chart before it groups them; a file for that would go to the card.
-    return ["query_only = ON", "temp_store = MEMORY"]
-
-
-def _write_pragmas(settings: Settings) -> list[str]:
-    is_replicated = litestream.is_used(database_path(settings))
-    wal_bytes = WAL_BYTES_BESIDE_LITESTREAM if is_replicated else WAL_BYTES
-    return [
-        f"page_size = {PAGE_BYTES}",
-        "journal_mode = WAL",
-        f"synchronous = {settings.synchronous}",
-        f"wal_autocheckpoint = {wal_bytes // (PAGE_BYTES + FRAME_HEADER_BYTES)}",
-        f"journal_size_limit = {WAL_BYTES}",
-        "foreign_keys = ON",
-    ]

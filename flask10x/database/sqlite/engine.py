@@ -3,8 +3,9 @@
 SQLAlchemy is loaded only by what opens the file.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,25 +23,8 @@ if TYPE_CHECKING:
     from flask10x.database.sqlite.connections import SqliteConnections
 
 
-class Arrival:
-    """Looks whether a file that was missing is there, and whole."""
-
-    # A copy that is still being written grows; one that stays the same for so many looks is whole.
-    EQUAL_LOOKS = 3
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._states: list[tuple[int, ...]] = []
-
-    def __call__(self) -> bool:
-        """Look once; whether it is there and was the same for some looks."""
-        if missing.holds_nothing(self._path):
-            self._states.clear()
-            return False
-        status = self._path.stat()
-        self._states.append((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
-        del self._states[: -self.EQUAL_LOOKS]
-        return len(self._states) == self.EQUAL_LOOKS and len(set(self._states)) == 1
+# A copy that is still being written grows; one that stays the same for so many looks is whole.
+EQUAL_LOOKS = 3
 
 
 class SqliteEngine(DatabaseEngine):
@@ -48,7 +32,6 @@ class SqliteEngine(DatabaseEngine):
 
     is_file = True
     lack = "is missing"
-    unreadable = SchemaError
 
     def missing(self) -> str:
         """What is missing and what helps, when there was a database and there is none now."""
@@ -63,8 +46,19 @@ class SqliteEngine(DatabaseEngine):
         return missing.remember(self._settings)
 
     def arrival(self) -> Callable[[], bool]:
-        """What looks whether the file is there and whole."""
-        return Arrival(database_path(self._settings))
+        """Return a callable that is True once the file is there and complete."""
+        path = database_path(self._settings)
+        states: deque[tuple[int, ...]] = deque(maxlen=EQUAL_LOOKS)
+
+        def look() -> bool:
+            if missing.holds_nothing(path):
+                states.clear()
+                return False
+            status = path.stat()
+            states.append((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+            return len(states) == EQUAL_LOOKS and len(set(states)) == 1
+
+        return look
 
     def may_be_there(self) -> bool:
         """Whether there is a file."""
@@ -91,26 +85,19 @@ class SqliteEngine(DatabaseEngine):
             missing.set_aside_rest(path, disk.moment(self._settings.zone))
 
     @contextmanager
-    def reader(self) -> "Iterator[Engine]":
-        """An engine that can change nothing of the file."""
+    def reader(self, *, plain: bool = False) -> "Iterator[Engine]":
+        """An engine that can change nothing of the file; `plain` as for `open_read_only`."""
         from flask10x.database.sqlite.file import open_read_only  # noqa: PLC0415
 
-        engine = open_read_only(database_path(self._settings), snapshots=True)
+        engine = open_read_only(database_path(self._settings), snapshots=True, plain=plain)
         try:
             yield engine
         finally:
             engine.dispose()
 
-    @contextmanager
-    def plain_reader(self) -> "Iterator[Engine]":
+    def plain_reader(self) -> "AbstractContextManager[Engine]":
         """The same, which also returns a text whose bytes have become no text."""
-        from flask10x.database.sqlite.file import open_read_only  # noqa: PLC0415
-
-        engine = open_read_only(database_path(self._settings), snapshots=True, plain=True)
-        try:
-            yield engine
-        finally:
-            engine.dispose()
+        return self.reader(plain=True)
 
     def connections(self, damage: Damage, busy_timeout_ms: int) -> "SqliteConnections":
         """The connections of this process to the file."""

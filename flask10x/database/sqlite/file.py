@@ -75,12 +75,21 @@ def copy_into(path: Path, target: Path, bar: Bar = unseen) -> None:
     """
     # An empty file is as good to SQLite as none (https://www.sqlite.org/lang_vacuum.html).
     disk.make_private(target)
-    with (
-        open_read_only(path).connect() as connection,
-        bar(_("copy"), _bytes_in_use(connection)) as advance,
-        _looking_on(connection, _growth_of(target, advance)),
-    ):
-        connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
+    with open_read_only(path).connect() as connection:
+        pages, free, page_bytes = (
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        size_bytes = 0
+        with bar(_("copy"), (pages - free) * page_bytes) as advance:
+
+            def look() -> None:
+                nonlocal size_bytes
+                former_bytes, size_bytes = size_bytes, disk.size(target)
+                advance(size_bytes - former_bytes)
+
+            with _looking_on(connection, look):
+                connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
 
 
 def damages(
@@ -155,28 +164,6 @@ def _looking_on(connection: Connection, look: Callable[[], object]) -> Iterator[
         # SQLAlchemy closes a connection that a Ctrl+C has met.
         if not connection.invalidated:
             driver.set_progress_handler(lambda: 0, STEPS_BETWEEN_SIGNALS)
-
-
-def _bytes_in_use(connection: Connection) -> int:
-    """How long a copy without the free pages will be."""
-    pages, free, page_bytes = (
-        connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-        for name in ("page_count", "freelist_count", "page_size")
-    )
-    return int(pages - free) * int(page_bytes)
-
-
-def _growth_of(target: Path, advance: Advance) -> Callable[[], None]:
-    """Advances by what the file has grown since the last look."""
-    size_bytes = 0
-
-    def look() -> None:
-        nonlocal size_bytes
-        current_bytes = disk.size(target)
-        advance(current_bytes - size_bytes)
-        size_bytes = current_bytes
-
-    return look
 
 
 def remove_whole(path: Path) -> None:

@@ -42,7 +42,11 @@ def reason(settings: Settings) -> str:
     none.
     """
     path = database_path(settings)
-    if not holds_nothing(path) or not any(map(_is_there, _markers(settings))):
+    markers = [
+        beside(path, MARKER),
+        *(folder / name for folder in _folders(path) for name in _names(settings)),
+    ]
+    if not holds_nothing(path) or not any(map(_is_there, markers)):
         return ""
     text = _(
         "there was a database at {path} and there is none now; mount its disk, restore a backup,"
@@ -77,7 +81,13 @@ def remember(settings: Settings) -> bool:
         _write(beside(path, MARKER), text)
     if default_data_dir() in path.parents:
         return True
-    return any(_try_to_write(folder, _names(settings), text) for folder in _folders(path))
+    for folder in _folders(path):
+        with suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for name in _names(settings):
+                _write(folder / name, text)
+            return True
+    return False
 
 
 def set_aside_rest(path: Path, moment: str) -> None:
@@ -89,14 +99,6 @@ def set_aside_rest(path: Path, moment: str) -> None:
         with suppress(FileNotFoundError):
             beside(path, suffix).rename(beside(path, f".replaced-{moment}{suffix}"))
     beside(path, SHARED_MEMORY).unlink(missing_ok=True)
-
-
-def _markers(settings: Settings) -> Iterator[Path]:
-    path = database_path(settings)
-    yield beside(path, MARKER)
-    for folder in _folders(path):
-        for name in _names(settings):
-            yield folder / name
 
 
 def _names(settings: Settings) -> set[str]:
@@ -113,20 +115,16 @@ def _names(settings: Settings) -> set[str]:
 def _folders(database: Path) -> Iterator[Path]:
     """Where a marker outside may lie, the best place first."""
     of_systemd = filter(None, os.environ.get("STATE_DIRECTORY", "").split(":"))
-    of_the_user = _of_the_user()
+    # https://specifications.freedesktop.org/basedir-spec/; relative if the user has no home.
+    state_home = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
+    with suppress(RuntimeError):
+        state_home = state_home.expanduser()
+    of_the_user = state_home / "flask10x"
     for folder in (*map(Path, of_systemd), OF_THE_UNIT, of_the_user):
         # What lies beside the data, or holds them, goes away with their disk.
         apart = not folder.is_relative_to(database.parent) and not database.is_relative_to(folder)
         if apart and folder.is_absolute() and (folder == of_the_user or _is_there(folder)):
             yield folder
-
-
-def _of_the_user() -> Path:
-    """https://specifications.freedesktop.org/basedir-spec/; relative when the user has no home."""
-    state_home = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
-    with suppress(RuntimeError):
-        state_home = state_home.expanduser()
-    return state_home / "flask10x"
 
 
 def _is_there(path: Path) -> bool:
@@ -135,16 +133,6 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except OSError:
         return False
-
-
-def _try_to_write(folder: Path, names: set[str], text: str) -> bool:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in names:
-            _write(folder / name, text)
-    except OSError:
-        return False
-    return True
 
 
 def _write(marker: Path, text: str) -> None:

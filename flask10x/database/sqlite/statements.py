@@ -83,15 +83,6 @@ def forget_sequence(connection: Connection, name: str) -> None:
     connection.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = ?", (name,))
 
 
-def owner(_connection: Connection, _name: str) -> str | None:
-    """Always None: hosts don't share a file."""
-    return None
-
-
-def set_owner(_connection: Connection, _name: str, _host: str) -> None:
-    """Not needed here."""
-
-
 def origin(_connection: Connection) -> Origin | None:
     """Always None: a file has one history."""
     return None
