@@ -5,7 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from gettext import gettext as _
 from http.client import HTTPConnection, HTTPException
@@ -42,8 +42,12 @@ class Running:
 
         Raises ServiceError when it gives no such answer within some seconds.
         """
+        # A name that ALLOWED_HOSTS never refuses, whatever BIND calls this machine.
+        headers = {"Connection": "close", "Host": "localhost"}
         try:
-            answer = _answer(connection_to(self.bind), path)
+            with closing(connection_to(self.bind)) as connection:
+                connection.request("GET", path, headers=headers)
+                answer = json.loads(connection.getresponse().read())
         except (OSError, ValueError, HTTPException) as error:
             text = _("no answer from {address}: {reason}")
             raise ServiceError(
@@ -87,16 +91,6 @@ def connection_to(bind: str, timeout_sec: float = ANSWER_TIMEOUT_SEC) -> HTTPCon
     host, _, port = bind.rpartition(":")
     host = EVERYWHERE.get(host, host).strip("[]")
     return HTTPConnection(host, int(port), timeout=timeout_sec)
-
-
-def _answer(connection: HTTPConnection, path: str) -> Any:
-    try:
-        # A name that ALLOWED_HOSTS never refuses, whatever BIND calls this machine.
-        headers = {"Connection": "close", "Host": "localhost"}
-        connection.request("GET", path, headers=headers)
-        return json.loads(connection.getresponse().read())
-    finally:
-        connection.close()
 
 
 def running(settings: Settings) -> Running | None:
@@ -154,13 +148,10 @@ def naming_the_setting(settings: Settings) -> Iterator[None]:
 
 
 def _alive(pid: str) -> bool:
-    if not pid.isdigit():
-        # A holder that has not noted itself yet, or `check` looking whether there is one.
-        return False
     try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
+        with suppress(PermissionError):
+            os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        # Without a number: a holder that has not noted itself yet, or `check` looking for one.
         return False
-    except PermissionError:
-        return True
     return True

@@ -189,7 +189,7 @@ rejected = _table(
 )
 
 # The keys of accepted readings, for a while: a reading with one of these is a repeat and is not
-# stored again (`recording/repeats.py`).
+# stored again (`recording/accepted_keys.py`).
 accepted_keys = _table(
     "accepted_keys",
     Column("generation", WHOLE, primary_key=True),

@@ -17,9 +17,9 @@ from flask10x.readings.parse import Reading, nested, warned_paths
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Stations
 from flask10x.recording import rejected
+from flask10x.recording.accepted_keys import AcceptedKeys
 from flask10x.recording.entry import Entry, warnings_of
 from flask10x.recording.rejected import RejectedReading
-from flask10x.recording.repeats import AcceptedKeys
 
 log = logging.getLogger(__name__)
 

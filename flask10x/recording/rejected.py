@@ -33,6 +33,37 @@ from flask10x.database.tables import rejected
 from flask10x.readings.reasons import FIXED, Reason
 from flask10x.system.wording import escape
 
+DROPPED = "rejected_dropped"
+"""Counts the rejected readings that were not kept, because they came too fast."""
+EVICTED = "rejected_evicted"
+"""Counts the rejected readings that were deleted to make room for newer ones."""
+
+# The rest of a row: the small columns, and what SQLite adds to a page and to a row.
+OTHER_BYTES = 84
+# Of the earlier readings of paths that no station has: five days of a board that sends every 20 s.
+EARLIER_ROWS_MAX = 25_000
+# Readings have 100 to 300 bytes.
+EARLIER_BYTES_MAX = 10_000_000
+# A scanner sends few to each path, a home adds few boards.
+EARLIER_PATHS_MAX = 100
+# What the path that has the most keeps of its rows, and what all keep of a bound that is passed.
+SHARE_LEFT = 0.9
+# How often the table is counted, which reads it whole: after this part of its bounds, or after so
+# many rows. A bound of the earlier readings may be passed by as much.
+COUNTS_A_BOUND = 40
+ROWS_BETWEEN_COUNTS = 2500
+# A list shows this much of a body: readings have 100 to 300 bytes.
+LISTED_BODY_BYTES = 1000
+# PostgreSQL takes shorter numbers here than a parameter is.
+_BEGINNING: tuple[ColumnElement[int], ...] = (
+    literal_column("1"),
+    literal_column(str(LISTED_BODY_BYTES)),
+)
+# No type that means JSON is that long.
+LONGEST_MEDIA_TYPE_CHARS = 100
+# One transaction of a command: some milliseconds, during which readings only queue.
+ROWS_A_TRANSACTION = 200
+
 # The column `codes` of a rejected reading: codes and values of its reasons, for pages.
 #
 # The columns `reasons` and `hint` hold the English texts, for people and programs. The code of a
@@ -74,38 +105,6 @@ def _texts(reasons: Mapping[str, str], hint: str) -> list[str]:
     return [*reasons.values(), *([hint] if hint else [])]
 
 
-DROPPED = "rejected_dropped"
-"""Counts the rejected readings that were not kept, because they came too fast."""
-EVICTED = "rejected_evicted"
-"""Counts the rejected readings that were deleted to make room for newer ones."""
-
-# The rest of a row: the small columns, and what SQLite adds to a page and to a row.
-OTHER_BYTES = 84
-# Of the earlier readings of paths that no station has: five days of a board that sends every 20 s.
-EARLIER_ROWS_MAX = 25_000
-# Readings have 100 to 300 bytes.
-EARLIER_BYTES_MAX = 10_000_000
-# A scanner sends few to each path, a home adds few boards.
-EARLIER_PATHS_MAX = 100
-# What the path that has the most keeps of its rows, and what all keep of a bound that is passed.
-SHARE_LEFT = 0.9
-# How often the table is counted, which reads it whole: after this part of its bounds, or after so
-# many rows. A bound of the earlier readings may be passed by as much.
-COUNTS_A_BOUND = 40
-ROWS_BETWEEN_COUNTS = 2500
-# A list shows this much of a body: readings have 100 to 300 bytes.
-LISTED_BODY_BYTES = 1000
-# PostgreSQL takes shorter numbers here than a parameter is.
-_BEGINNING: tuple[ColumnElement[int], ...] = (
-    literal_column("1"),
-    literal_column(str(LISTED_BODY_BYTES)),
-)
-# No type that means JSON is that long.
-LONGEST_MEDIA_TYPE_CHARS = 100
-# One transaction of a command: some milliseconds, during which readings only queue.
-ROWS_A_TRANSACTION = 200
-
-
 @dataclass(frozen=True, slots=True)
 class RejectedReading:
     """One rejected reading, as it came in."""
@@ -123,7 +122,7 @@ class RejectedReading:
     measured_at: int | None = None
     """When it was measured, UTC epoch milliseconds; None if its sender gave no time."""
     key: str = ""
-    """By which a replay recognises that it is stored (`repeats.key_of`); empty: it has none."""
+    """A replay recognises by it that it is stored (`accepted_keys.key_of`); empty: it has none."""
     is_storable: bool | None = None
     """Of a path that no station has: whether a station could store it, so that it is kept when the
     next one comes. None: it is of a station."""
@@ -288,18 +287,23 @@ def surplus(connection: Connection, settings: Settings) -> list[Surplus]:
     row_step, byte_step = _steps(settings)
     # They are counted again before the bound is passed.
     listed_max = settings.rejected_max_rows - row_step + 1, settings.rejected_max_bytes - byte_step
+    # Of too many paths those with the fewest readings go.
     fewest_first = sorted(sizes[True], key=lambda name: sizes[True][name])
-    gone = [
-        Surplus(name, True, sizes[True].pop(name)[0])
-        for name in fewest_first[: max(0, len(fewest_first) - EARLIER_PATHS_MAX)]
-    ]
+    few = {name: sizes[True].pop(name) for name in fewest_first[:-EARLIER_PATHS_MAX]}
+    gone = [Surplus(name, True, rows) for name, (rows, _) in few.items()]
     for earlier, maxima in ((False, listed_max), (True, (EARLIER_ROWS_MAX, EARLIER_BYTES_MAX))):
-        left = _within(sizes[earlier], maxima)
-        gone += [
-            Surplus(name, earlier, rows - left[name][0])
-            for name, (rows, _) in sizes[earlier].items()
-            if rows > left[name][0]
-        ]
+        left = dict(sizes[earlier])
+        for measure, most in enumerate(maxima):
+            # All stay, or the path that has the most makes room for new ones.
+            share = 1 if sum(size[measure] for size in left.values()) <= most else SHARE_LEFT
+            while sum(size[measure] for size in left.values()) > most * share:
+                name = max(left, key=lambda one: left[one][measure])
+                rows, size_bytes = left[name]
+                fewer = int(rows * SHARE_LEFT)
+                left[name] = fewer, size_bytes * fewer // rows
+        for name, (rows, _) in sizes[earlier].items():
+            if more := rows - left[name][0]:
+                gone.append(Surplus(name, earlier, more))
     return gone
 
 
@@ -319,22 +323,6 @@ def _steps(settings: Settings) -> tuple[int, int]:
     """After how many ids, and after how many bytes, the table is counted."""
     rows = max(1, settings.rejected_max_rows // COUNTS_A_BOUND)
     return min(rows, ROWS_BETWEEN_COUNTS), settings.rejected_max_bytes // COUNTS_A_BOUND
-
-
-def _within(
-    sizes: Mapping[str, tuple[int, int]], maxima: tuple[int, int]
-) -> dict[str, tuple[int, int]]:
-    """What each endpoint keeps of its rows and bytes: all, or what makes room for new ones."""
-    left = dict(sizes)
-    for measure, most in enumerate(maxima):
-        if sum(size[measure] for size in left.values()) <= most:
-            continue
-        while sum(size[measure] for size in left.values()) > most * SHARE_LEFT:
-            name = max(left, key=lambda one: left[one][measure])
-            rows, size_bytes = left[name]
-            fewer = int(rows * SHARE_LEFT)
-            left[name] = fewer, size_bytes * fewer // rows
-    return left
 
 
 def page(

@@ -68,16 +68,17 @@ class RejectedQueue:
         self._dropped = 0
         self._not_before_sec = clock()
         self._failing = False
-        # The commit that is tried: the first so many that wait, how many of the dropped ones it
-        # counts, and the note before it; and the rows of unknown paths that it has inserted.
-        self._tried = self._tried_dropped = 0
+        # The commit that is tried: its readings, how many of the dropped ones it counts, and the
+        # note before it; and the rows of unknown paths that it has inserted.
+        self._chunk: list[RejectedReading] = []
+        self._tried_dropped = 0
         self._noted: int | None = None
         self._inserted: dict[str, int] = {}
 
     @property
     def depth(self) -> int:
         """How many readings wait to be stored."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._chunk)
 
     def take(self, reading: RejectedReading) -> None:
         """Take a rejected reading of a station; if there is no room, it is dropped and counted."""
@@ -106,14 +107,14 @@ class RejectedQueue:
 
     def step(self) -> None:
         """Store some of the readings that wait, if it is time; errors are logged and retried."""
-        if self._waiting and self._clock() >= self._not_before_sec:
+        if self.depth and self._clock() >= self._not_before_sec:
             size_bytes = self._choose()
             self._store()
             self._not_before_sec = self._clock() + max(PAUSE_SEC, size_bytes / BYTES_PER_SEC)
 
     def finish(self) -> None:
         """Store all readings that wait, because the process ends; a failure is logged."""
-        while self._waiting:
+        while self.depth:
             self._choose()
             if not self._store():
                 log.error("Stopping with %d refused readings not kept", self.depth)
@@ -132,15 +133,16 @@ class RejectedQueue:
         It is the oldest that wait, at least one.
         """
         with self._lock:
-            if not self._tried:
-                size_bytes = 0
-                for reading in self._waiting:
-                    size_bytes += reading.size_bytes
-                    if self._tried and size_bytes > CHUNK_BYTES:
-                        break
-                    self._tried += 1
+            size_bytes = sum(reading.size_bytes for reading in self._chunk)
+            if not self._chunk:
                 self._tried_dropped = self._dropped
-            return sum(self._waiting[place].size_bytes for place in range(self._tried))
+                while self._waiting:
+                    more_bytes = self._waiting[0].size_bytes
+                    if self._chunk and size_bytes + more_bytes > CHUNK_BYTES:
+                        break
+                    size_bytes += more_bytes
+                    self._chunk.append(self._waiting.popleft())
+            return size_bytes
 
     def _store(self) -> bool:
         """Commit what was chosen; whether it no longer waits."""
@@ -177,15 +179,14 @@ class RejectedQueue:
 
     def _commit(self) -> bool:
         """Store it, if an earlier try has not; whether the table has to be counted."""
-        chunk = [self._waiting[place] for place in range(self._tried)]
         with self._database.commit() as connection:
             noted = queue_notes.up_to(connection, self._name)
             if self._noted is not None and noted > self._noted:
                 return True
             self._noted = noted
-            kept = rejected.keep(connection, chunk, self._settings)
+            kept = rejected.keep(connection, self._chunk, self._settings)
             self._inserted = kept.newest
-            for endpoint in {reading.endpoint for reading in chunk if reading.is_unknown}:
+            for endpoint in {reading.endpoint for reading in self._chunk if reading.is_unknown}:
                 if listed := self._paths[endpoint].listed:
                     number, is_storable = listed
                     rejected.hide(connection, number, is_storable=is_storable)
@@ -196,7 +197,7 @@ class RejectedQueue:
     def _settle(self, *, is_refused: bool = False) -> None:
         """Forget what was tried: it is stored, or the database refuses it."""
         with self._lock:
-            chunk = [self._waiting.popleft() for _ in range(self._tried)]
+            chunk, self._chunk, self._noted = self._chunk, [], None
             for reading in chunk:
                 self._waiting_bytes[reading.is_unknown] -= reading.size_bytes
                 if reading.is_unknown:
@@ -211,8 +212,6 @@ class RejectedQueue:
                 self._dropped += Counter(reading.is_unknown for reading in chunk)[False]
             else:
                 self._dropped -= self._tried_dropped
-            self._tried = 0
-            self._noted = None
 
     def _fail(self, error: Exception) -> None:
         if not self._failing:

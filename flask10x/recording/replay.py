@@ -21,8 +21,8 @@ from flask10x.readings import parse
 from flask10x.readings.parse import InvalidReading, Reading
 from flask10x.readings.reasons import Reason
 from flask10x.recording import batch, rejected
+from flask10x.recording.accepted_keys import AcceptedKeys, accepted_ms_by_key
 from flask10x.recording.rejected import RejectedRow, Selection
-from flask10x.recording.repeats import AcceptedKeys, accepted_ms_by_key
 
 REPEATED: dict[str, str] = {"key": Reason("already_stored")}
 

@@ -124,8 +124,8 @@ class Writer:
     ) -> int:
         """Queue a reading and note when its station sent; the number that wait, it included.
 
-        Of several readings with one key (`repeats.key_of`) only the first is stored, within the
-        window or, if that is 0, for as long as keys are kept. The receipt is settled once the
+        Of several readings with one key (`accepted_keys.key_of`) only the first is stored, within
+        the window or, if that is 0, for as long as keys are kept. The receipt is settled once the
         reading is committed, is recognised as a duplicate, or is refused by the database.
         Raises QueueFull, also when there is no memory for the reading, or WriterClosed when the
         process stops, the thread has died or the database is damaged.

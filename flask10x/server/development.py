@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from types import FrameType
 
 from werkzeug.serving import WSGIRequestHandler, run_simple
 
@@ -44,7 +43,7 @@ def main() -> None:
     except Flask10xError as error:
         sys.stderr.write(f"flask10x: {error}\n")
         sys.exit(error.exit_status)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     _serve(config, queue_file)
     lock.close()
 
@@ -74,10 +73,6 @@ def _address(bind: str) -> tuple[str, int]:
         return f"unix://{bind.removeprefix('unix:')}", 0
     host, _, port = bind.rpartition(":")
     return host.strip("[]"), int(port)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -28,9 +28,9 @@ from flask10x.database.paths import database_path
 from flask10x.errors import QueueFull
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
+from flask10x.recording.accepted_keys import key_of
 from flask10x.recording.entry import leftover_files
 from flask10x.recording.leftovers import Leftovers
-from flask10x.recording.repeats import key_of
 from flask10x.recording.shared_queue import SharedQueues, WorkerSlot
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges

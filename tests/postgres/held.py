@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from flask10x.database.database import Database
-from flask10x.recording.repeats import key_of
+from flask10x.recording.accepted_keys import key_of
 from flask10x.recording.writer import Writer
 from tests.e2e.service import wait_until
 from tests.postgres.hosts import Hosts, hosts_in

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from flask10x.database.postgres import connections, statements
-from flask10x.recording.repeats import key_of
+from flask10x.recording.accepted_keys import key_of
 from flask10x.recording.writer import Writer
 from tests.postgres.hosts import Hosts
 from tests.postgres.service import writer_on

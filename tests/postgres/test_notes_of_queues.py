@@ -18,8 +18,8 @@ from flask10x.database.expressions import number_of
 from flask10x.database.postgres.connections import PostgresConnections
 from flask10x.maintenance import copying
 from flask10x.maintenance.copying import copy
+from flask10x.recording.accepted_keys import AcceptedKeys, key_of
 from flask10x.recording.entry import Entry
-from flask10x.recording.repeats import AcceptedKeys, key_of
 from tests.e2e.service import wait_until
 from tests.postgres.copying import differences, in_file, on_postgres
 from tests.postgres.held import commits_behind_a_snapshot, pages, snapshot_held

@@ -21,8 +21,8 @@ from flask10x.database.tables import csv_files, readings
 from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import HOUR_MS
+from flask10x.recording.accepted_keys import key_of
 from flask10x.recording.batch import Receipt
-from flask10x.recording.repeats import key_of
 from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
 from tests.postgres.hosts import Hosts

@@ -15,9 +15,9 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
+from flask10x.recording.accepted_keys import AcceptedKeys, accepted_ms_by_key, key_of
 from flask10x.recording.batch import Receipt, entry_of
 from flask10x.recording.leftovers import LOOK_EVERY_SEC, Leftovers
-from flask10x.recording.repeats import AcceptedKeys, accepted_ms_by_key, key_of
 from flask10x.recording.shared_queue import SharedQueue, SharedQueues, WorkerSlot
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges

@@ -4,9 +4,9 @@ import pytest
 
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN, Station, longest_line_bytes
+from flask10x.recording.accepted_keys import key_of, key_of_body
 from flask10x.recording.batch import entry_of
 from flask10x.recording.entry import entry_in, line_of
-from flask10x.recording.repeats import key_of, key_of_body
 from flask10x.recording.shared_queue import LINE_BYTES
 
 LONGEST = -2.2250738585072014e-308

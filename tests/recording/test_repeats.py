@@ -13,10 +13,11 @@ from flask10x.database.database import Database
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording import entry
 from flask10x.recording import repeats as repeats_module
+from flask10x.recording.accepted_keys import key_of
 from flask10x.recording.batch import entry_of
 from flask10x.recording.entry import Entry
 from flask10x.recording.leftovers import Leftovers
-from flask10x.recording.repeats import Repeats, key_of
+from flask10x.recording.repeats import Repeats
 from flask10x.recording.shared_queue import SharedQueue
 from flask10x.system import clock
 from tests.recording.test_accepted_keys import AT, A, B, submit

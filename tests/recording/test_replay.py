@@ -10,8 +10,8 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording import batch, rejected, replay
+from flask10x.recording.accepted_keys import key_of
 from flask10x.recording.rejected import RejectedReading, Selection
-from flask10x.recording.repeats import key_of
 from flask10x.recording.replay import ReplayOutcome
 from flask10x.recording.shared_queue import SharedQueues, WorkerSlot
 from flask10x.recording.writer import Writer

@@ -71,14 +71,15 @@ def advice(error: BaseException, url: URL, ask: Ask) -> str:
     sqlalchemy.exc.DBAPIError.
     """
     code = code_of(error)
-    if code == NO_LOCK:
-        return ask(holder)
-    if code == READ_ONLY:
-        return ask(_why_read_only)
-    if code == NOT_GRANTED:
-        return ask(_missing_rights)
-    if code in (NO_TABLE, NO_SCHEMA):
-        return ask(_missing_schema)
+    questions = {
+        NO_LOCK: holder,
+        READ_ONLY: _why_read_only,
+        NOT_GRANTED: _missing_rights,
+        NO_TABLE: _missing_schema,
+        NO_SCHEMA: _missing_schema,
+    }
+    if code in questions:
+        return ask(questions[code])
     if NO_CONNECT in str(getattr(error, "orig", "")):
         text = _("the role may not connect; as the owner of the database: {grant}")
         role = quote(url.username) if url.username else "flask10x"

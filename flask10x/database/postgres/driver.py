@@ -457,7 +457,17 @@ class Answering:
 
         It takes at most this long after the question was asked, by whichever thread.
         """
-        answer, began_sec = self._begun()
+        with self._lock:
+            if self._answer is None or self._answer.done():
+                self._answer, self._began_sec = Future(), monotonic()
+                ask = partial(self._ask, self._answer)
+                self._thread = threading.Thread(target=ask, name="answering", daemon=True)
+                try:
+                    self._thread.start()
+                except (RuntimeError, MemoryError):
+                    # Out of threads: the next read finds out.
+                    self._answer.set_result(None)
+            answer, began_sec = self._answer, self._began_sec
         wait([answer], max(0.0, began_sec + within_sec - monotonic()))
         if not answer.done():
             silent_sec = monotonic() - began_sec
@@ -470,20 +480,6 @@ class Answering:
             raise own
         if error is not None:
             raise TimeoutError(str(error))
-
-    def _begun(self) -> tuple["Future[object]", float]:
-        """What becomes the answer, and when the question was asked."""
-        with self._lock:
-            if self._answer is None or self._answer.done():
-                self._answer, self._began_sec = Future(), monotonic()
-                ask = partial(self._ask, self._answer)
-                self._thread = threading.Thread(target=ask, name="answering", daemon=True)
-                try:
-                    self._thread.start()
-                except (RuntimeError, MemoryError):
-                    # Out of threads: the next read finds out.
-                    self._answer.set_result(None)
-            return self._answer, self._began_sec
 
     def _ask(self, answer: "Future[object]") -> None:
         try:

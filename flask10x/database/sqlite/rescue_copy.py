@@ -45,9 +45,9 @@ def richer(database: Path) -> Richer | None:
     A copy that can't be read counts as none. Raises OSError when the folder can't be read.
     """
     waiting = rescued.copies(database)
-    stored = (_last_id(database, immutable=False) or 0) if waiting else 0
+    stored = _last_id(database, immutable=False) if waiting else 0
     for copy in reversed(waiting):
-        more = (_last_id(copy, immutable=True) or 0) - stored
+        more = _last_id(copy, immutable=True) - stored
         if more > 0:
             return Richer(copy, more)
     return None
@@ -63,12 +63,19 @@ def make(source: Driver, database: Path, zone: tzinfo | None) -> tuple[Path, int
     for leftover in folder.iterdir():
         if UNFINISHED_NAME.fullmatch(leftover.name):
             leftover.unlink(missing_ok=True)
-    _check_room(source, folder)
+    (pages,) = source.execute("PRAGMA page_count").fetchone()
+    (page_bytes,) = source.execute("PRAGMA page_size").fetchone()
+    if shortage := disk.shortage(folder, pages * page_bytes):
+        raise CopyError(shortage)
     unfinished = folder / f".flask10x-rescue-{os.getpid()}.tmp"
     try:
         os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE))
         source.execute("VACUUM INTO ?", (str(unfinished),))
-        last = _check(unfinished)
+        with open_read_only(unfinished, immutable=True).connect() as connection:
+            if findings := damages(connection, full=False):
+                text = _("what is still read is damaged: {finding}")
+                raise CopyError(text.format(finding=findings[0]))
+            last = sequence(connection, readings.name)
         disk.leave_to_owner(unfinished, folder)
         disk.sync(unfinished)
         copy = rescued.free_name(database, zone)
@@ -80,24 +87,9 @@ def make(source: Driver, database: Path, zone: tzinfo | None) -> tuple[Path, int
     return copy, last
 
 
-def _check_room(source: Driver, folder: Path) -> None:
-    (pages,) = source.execute("PRAGMA page_count").fetchone()
-    (page_bytes,) = source.execute("PRAGMA page_size").fetchone()
-    if shortage := disk.shortage(folder, pages * page_bytes):
-        raise CopyError(shortage)
-
-
-def _check(copy: Path) -> int:
-    with open_read_only(copy, immutable=True).connect() as connection:
-        if findings := damages(connection, full=False):
-            text = _("what is still read is damaged: {finding}")
-            raise CopyError(text.format(finding=findings[0]))
-        return sequence(connection, readings.name)
-
-
-def _last_id(path: Path, *, immutable: bool) -> int | None:
-    """The last id, None when the file can't be read."""
+def _last_id(path: Path, *, immutable: bool) -> int:
+    """Return the last id; 0 if the file can't be read."""
     engine = open_read_only(path, immutable=immutable)
     with suppress(DBAPIError), engine.connect() as connection:
         return sequence(connection, readings.name)
-    return None
+    return 0

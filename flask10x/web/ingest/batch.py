@@ -12,9 +12,9 @@ from flask10x.readings.batches import DATA, ENDPOINT, is_item, item_of
 from flask10x.readings.parse import InvalidReading, no_object
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Station, Stations
+from flask10x.recording.accepted_keys import key_of
 from flask10x.recording.batch import Receipt
 from flask10x.recording.rejected import RejectedReading
-from flask10x.recording.repeats import key_of
 from flask10x.runtime.store import Store
 from flask10x.system.last_requests import UNKNOWN_MAX
 from flask10x.web.access import sender

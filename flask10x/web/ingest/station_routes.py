@@ -12,9 +12,9 @@ from flask10x.readings import parse
 from flask10x.readings.parse import BODY_MAX_BYTES, InvalidBody, InvalidReading
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Station, Stations
+from flask10x.recording.accepted_keys import key_of, key_of_body
 from flask10x.recording.batch import Receipt
 from flask10x.recording.rejected import RejectedReading
-from flask10x.recording.repeats import key_of, key_of_body
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web import context

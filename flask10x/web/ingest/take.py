@@ -97,7 +97,7 @@ class Sent(NamedTuple):
     measured_at: int | None = None
     """When it was measured, UTC epoch milliseconds; None if its sender gave no time."""
     key: str = ""
-    """Identifies its repeats (`recording/repeats.py`); empty: it has none."""
+    """Identifies its repeats (`recording/accepted_keys.py`); empty: it has none."""
     repeat_window_ms: int = 0
     """As `Entry.repeat_window_ms`."""
 

@@ -16,8 +16,8 @@ from flask10x.errors import nearest
 from flask10x.readings.parse import InvalidReading, payload_of
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Stations
+from flask10x.recording.accepted_keys import key_of
 from flask10x.recording.rejected import RejectedReading
-from flask10x.recording.repeats import key_of
 from flask10x.recording.unknown_paths import LATEST_BODY_BYTES
 from flask10x.runtime.store import Store
 from flask10x.system import clock
