@@ -56,10 +56,7 @@ def draw(address: str, out: TextIO) -> None:
     # Only a start by hand on a terminal needs it.
     import segno  # noqa: PLC0415
 
-    # Dark modules have to be dark in any colours of the terminal, so segno sets both colours.
-    segno.make_qr(address, error="l").terminal(out=out, border=2, compact=_has_colours())
-
-
-def _has_colours() -> bool:
-    """Whether the terminal has half blocks, which need colours of fore- and background."""
-    return os.environ.get("TERM", "dumb") not in ("dumb", "linux")
+    # Dark modules have to be dark in any colours of the terminal, so segno sets both colours. Half
+    # blocks need colours of fore- and background.
+    has_colours = os.environ.get("TERM", "dumb") not in ("dumb", "linux")
+    segno.make_qr(address, error="l").terminal(out=out, border=2, compact=has_colours)

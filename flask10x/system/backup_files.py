@@ -42,7 +42,9 @@ def noted_checksum(path: Path) -> str | None:
     because a pipe may never send a byte.
     """
     try:
-        with open(checksum_path(path), "rb", opener=_without_waiting) as file:
+        # A pipe without a writer must not block.
+        fd = os.open(checksum_path(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(fd, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 text = _("{path} is no regular file, so it has no sum")
                 raise OSError(errno.EINVAL, text.format(path=checksum_path(path)))
@@ -56,11 +58,6 @@ def is_unchanged(path: Path) -> bool | None:
     """Whether a file has the sum that is noted beside it; None without one. Raises OSError."""
     expected = noted_checksum(path)
     return None if expected is None else digest_of(path) == expected
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Open a file without blocking, even if it is a pipe without a writer."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 FINAL_NAME = re.compile(r"flask10x-[0-9]{8}-[0-9]{6}\.sqlite3")

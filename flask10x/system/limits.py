@@ -20,18 +20,12 @@ EXHAUSTED = frozenset({EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM})
 
 def in_use() -> str:
     """`open files 21 of 24, threads of this user 130 of 128`, of this process, for people."""
-    files, threads = resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC
-    return (
-        f"open files {_open_files()} of {_limit(files)},"
-        f" threads of this user {_threads()} of {_limit(threads)}"
-    )
-
-
-def _open_files() -> str:
+    opened = "?"
     # Without a free descriptor even this can't be looked up.
     with suppress(OSError):
-        return str(sum(1 for _ in Path("/proc/self/fd").iterdir()) - 1)
-    return "?"
+        opened = str(sum(1 for _ in Path("/proc/self/fd").iterdir()) - 1)
+    files, threads = _limit(resource.RLIMIT_NOFILE), _limit(resource.RLIMIT_NPROC)
+    return f"open files {opened} of {files}, threads of this user {_threads()} of {threads}"
 
 
 def _threads() -> str:

@@ -133,41 +133,30 @@ def text_of(name: str, place: Place) -> str:
     """A unit, or the file of settings, for this program at this place."""
     text = (folder() / name).read_text(encoding="utf-8")
     if place.is_user and Path(name).suffix in KINDS:
-        text = _as_users(name, text)
+        # Without what only the system's systemd may do, and started with the user's other units.
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
+        kept = [line for line in lines if line.partition("=")[0] not in SYSTEM_ONLY]
+        joined = re.sub(r"\n{3,}", "\n\n", "\n".join(kept).strip())
+        joined = joined.replace("multi-user.target", "default.target")
+        text = f"{USER_HEAD.format(name=name)}\n{joined}\n"
     elif place.is_user:
         text = text.replace("sudo systemctl", "systemctl --user")
     text = text.replace(PROGRAM, _escaped(program()))
-    text = _with_documents(text)
+    documents = Path(sys.prefix).parent / "docs"
+    if (documents / "en").is_dir():
+        text = text.replace(DOCUMENTS, f"file://{documents}/")
+    else:
+        text = re.sub(rf"^Documentation={DOCUMENTS}.*\n", "", text, flags=re.MULTILINE)
     if place.is_user:
-        for path, own in (
-            (SERVICE_FILE.parent, place.settings.parent),
-            (SERVICE_DATA_DIR, place.data),
-        ):
-            text = text.replace(str(path), str(own).replace("%", "%%"))
+        own = {SERVICE_FILE.parent: place.settings.parent, SERVICE_DATA_DIR: place.data}
+        for path, mine in own.items():
+            text = text.replace(str(path), str(mine).replace("%", "%%"))
     return text
 
 
 def _escaped(path: Path) -> str:
     text = str(path).replace("%", "%%")
     return f'"{text}"' if " " in text else text
-
-
-def _with_documents(text: str) -> str:
-    """The text with the documents of this installation, or without, where there are none."""
-    documents = Path(sys.prefix).parent / "docs"
-    if (documents / "en").is_dir():
-        return text.replace(DOCUMENTS, f"file://{documents}/")
-    return re.sub(rf"^Documentation={DOCUMENTS}.*\n", "", text, flags=re.MULTILINE)
-
-
-def _as_users(name: str, text: str) -> str:
-    """A unit without what only the system's systemd may do, started with the user's others."""
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    kept = [line for line in lines if line.partition("=")[0] not in SYSTEM_ONLY]
-    joined = re.sub(r"\n{3,}", "\n\n", "\n".join(kept).strip()) + "\n"
-    return (
-        USER_HEAD.format(name=name) + "\n" + joined.replace("multi-user.target", "default.target")
-    )
 
 
 def answer(command: list[str]) -> str:
