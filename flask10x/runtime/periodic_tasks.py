@@ -35,20 +35,9 @@ log = logging.getLogger(__name__)
 
 # A periodic task's place in the gauges is its place here. Users see the names.
 NAMES = (
-    "database file",
-    "WAL",
-    "killed workers",
-    "queues",
-    "silent stations",
-    "roll-ups",
-    "inspection",
-    "alerts",
-    "retention",
-    "other hosts",
-    "host name",
-    "usual pauses",
-    "setup files",
-    "added stations",
+    *("database file", "WAL", "killed workers", "queues", "silent stations", "roll-ups"),
+    *("inspection", "alerts", "retention", "other hosts", "host name", "usual pauses"),
+    *("setup files", "added stations"),
 )
 # The errors of a database that is locked, full or damaged: the reason is enough, without a
 # traceback.
@@ -83,9 +72,12 @@ class PeriodicTask:
         except BaseException as error:
             # SystemExit, too: it would end the thread without a message.
             self._note_failure(error)
-        else:
-            if result is not False:
-                self._note_success()
+            return
+        since_ms = self._gauges.failing_since_ms[self._place]
+        if since_ms and result is not False:
+            self._gauges.failing_since_ms[self._place] = 0
+            failed_sec = (monotonic_ms() - since_ms) // 1000
+            log.info("The periodic task '%s' works again after %ds", self._name, failed_sec)
 
     def leave(self) -> None:
         """Another host runs it now, so whether it fails is not known here any more."""
@@ -101,13 +93,6 @@ class PeriodicTask:
             log.error(
                 "The periodic task '%s' failed; it is tried again", self._name, exc_info=error
             )
-
-    def _note_success(self) -> None:
-        since_ms = self._gauges.failing_since_ms[self._place]
-        if since_ms:
-            self._gauges.failing_since_ms[self._place] = 0
-            failed_sec = (monotonic_ms() - since_ms) // 1000
-            log.info("The periodic task '%s' works again after %ds", self._name, failed_sec)
 
 
 class Guard:

@@ -5,7 +5,7 @@ the CSV file has it (`export/removable.py`). One transaction deletes the reading
 their hours and moves the floor of the file, so all of it happens, or nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
@@ -16,7 +16,7 @@ from flask10x.database import csv_owner, removed
 from flask10x.database.database import Database
 from flask10x.database.expressions import greatest, unindexed, upsert
 from flask10x.database.insert import HEAD, existing_columns
-from flask10x.database.removed import Removed, Sums
+from flask10x.database.removed import Removed
 from flask10x.database.station_columns import rollups_fit
 from flask10x.database.tables import ARRIVAL, readings, rollup_days
 from flask10x.database.tables import rollups as rollups_table
@@ -82,12 +82,8 @@ class OldReadings:
         return Removed(self.rows[-1][0], max(latest), total)
 
 
-@dataclass(frozen=True, slots=True)
-class StationFiles:
-    """The CSV files of the station according to the database."""
-
-    state: State
-    archived: Sequence[ArchivedFile]
+StationFiles = tuple[State, Sequence[ArchivedFile]]
+"""The CSV file of the station and its archived ones, according to the database."""
 
 
 class StationRemoval:
@@ -105,7 +101,10 @@ class StationRemoval:
 
         Raises what a query and a commit raise; then nothing has changed.
         """
-        if not self._has_older(kept_since_ms):
+        with self._database.reader.begin() as connection:
+            oldest, newest = connection.execute(_ENDS, {"endpoint": self._station.endpoint}).one()
+        # The newest one is kept.
+        if oldest is None or oldest >= min(newest, kept_since_ms):
             return Removal()
         lock = FileLock(lock_path(self._database.path, "export"))
         try:
@@ -119,20 +118,13 @@ class StationRemoval:
         finally:
             lock.close()
 
-    def _has_older(self, kept_since_ms: int) -> bool:
-        """Whether there is an old reading besides the newest one; two look-ups in the index."""
-        with self._database.reader.begin() as connection:
-            oldest, newest = connection.execute(_ENDS, {"endpoint": self._station.endpoint}).one()
-        return oldest is not None and oldest < min(newest, kept_since_ms)
-
     def _step(self, kept_since_ms: int) -> Removal:
         target = target_of(self._settings, self._database, self._station)
-        files = StationFiles(
-            target.state, target.rows.log.files.archived_of(self._station.endpoint)
-        )
+        state = target.state
+        files = state, target.rows.log.files.archived_of(self._station.endpoint)
         if obstacle := removable.not_ready(target):
             return _hindered(target, obstacle)
-        piece, is_more = self._next(files.state, kept_since_ms)
+        piece, is_more = self._next(state, kept_since_ms)
         if piece is None:
             return Removal(is_more=is_more)
         number, values = piece.ids[0], target.rows.columns_with_values(piece.ids)
@@ -149,6 +141,10 @@ class StationRemoval:
             return Removal(difference=str(error))
         self._commit(piece, files, file, proof)
         return Removal(len(piece.rows) if proof.is_whole else 0, is_more or not proof.is_whole)
+
+    def _files(self, connection: Connection) -> StationFiles:
+        files = load_files(connection)
+        return files.state(self._station.csv_name), files.archived_of(self._station.endpoint)
 
     def _next(self, state: State, kept_since_ms: int) -> tuple[OldReadings | None, bool]:
         """Return the next readings to be removed, and whether there may be more after them."""
@@ -167,10 +163,19 @@ class StationRemoval:
                 (row.id, row.received_at, row.arrived_at) for row in connection.execute(_NEXT, span)
             ]
         self._empty_to = following[0][0] - 1 if following else until
-        rows = list(_prefix(following, kept_since_ms, newest))
-        if len(rows) > PIECE_ROWS:
-            return OldReadings(_whole_hours(rows), before), True
+        rows: list[tuple[int, int]] = []
+        for number, at, arrived_at in following:
+            # The newest reading is kept, and what follows one that is kept.
+            if number == newest or at < FIRST_DATE_MS or arrived_at >= kept_since_ms:
+                break
+            rows.append((number, at))
         is_more = until < last and len(rows) == len(following)
+        if len(rows) > PIECE_ROWS:
+            # To the end of an hour where there is one.
+            hour, end = rows[PIECE_ROWS][1] // HOUR_MS, PIECE_ROWS
+            while end and rows[end - 1][1] // HOUR_MS == hour:
+                end -= 1
+            rows, is_more = rows[: end or PIECE_ROWS], True
         return (OldReadings(rows, before) if rows else None), is_more
 
     def _commit(
@@ -178,23 +183,19 @@ class StationRemoval:
     ) -> None:
         """Remove the piece if it is proven, or else note how far the file was compared."""
         with self._database.commit() as connection:
-            if not self._is_unchanged(connection, piece, files):
+            removed_now = removed.removed_of_station(connection, self._station.endpoint)
+            is_unchanged = (
+                not csv_owner.is_elsewhere(self._settings, connection)
+                and self._files(connection) == files
+                and removed_now == piece.before
+                and rollups.position(connection) >= piece.after.last_id
+                and self._is_rolled_up(connection)
+            )
+            if not is_unchanged:
                 return
             removable.keep(connection, file, proof.floor)
             if proof.is_whole:
                 self._remove(connection, piece)
-
-    def _is_unchanged(
-        self, connection: Connection, piece: OldReadings, files: StationFiles
-    ) -> bool:
-        """Whether roll-ups, removed readings and exports are as before."""
-        return (
-            not csv_owner.is_elsewhere(self._settings, connection)
-            and _files(connection, self._station.csv_name, self._station.endpoint) == files
-            and removed.removed_of_station(connection, self._station.endpoint) == piece.before
-            and rollups.position(connection) >= piece.after.last_id
-            and self._is_rolled_up(connection)
-        )
 
     def _is_rolled_up(self, connection: Connection) -> bool:
         """Whether there are hours and days of all measurements of these stations."""
@@ -205,7 +206,10 @@ class StationRemoval:
     def _remove(self, connection: Connection, piece: OldReadings) -> None:
         endpoint = self._station.endpoint
         hours = sorted({at // HOUR_MS for _, at in piece.rows})
-        columns = self._columns(connection)
+        columns = self._station.columns
+        # Of others it may have had values before.
+        former = existing_columns(connection).difference(columns, HEAD, (readings.c.id.name,))
+        columns = (*columns, *sorted(former))
         in_hours = sum(self._keep(connection, columns, hour, piece) for hour in hours)
         deleted = connection.execute(_DELETE, {"ids": piece.ids}).rowcount
         if not in_hours == deleted == len(piece.rows):
@@ -235,12 +239,6 @@ class StationRemoval:
         ]
         days.store(connection, replace(computed, rows=new))
 
-    def _columns(self, connection: Connection) -> tuple[str, ...]:
-        """The columns of the station, and others in which it may have had values before."""
-        columns = self._station.columns
-        former = existing_columns(connection).difference(columns, HEAD, (readings.c.id.name,))
-        return (*columns, *sorted(former))
-
     def _keep(
         self, connection: Connection, columns: tuple[str, ...], hour: int, piece: OldReadings
     ) -> int:
@@ -248,47 +246,21 @@ class StationRemoval:
         endpoint, last, after = self._station.endpoint, piece.after.last_id, piece.before.last_id
         stored = removed.removed_of_hour(connection, endpoint, hour)
         sums = rollups.of_readings(endpoint, columns, connection, hour, Ids(last, after))
-        measurements = {*self._station.columns, *stored}
-        rows = [row for row in sums if row["measurement"] in measurements or row["count"]]
-        removed.keep_removed_hours(connection, [_with(stored, row) for row in rows])
+        before = max((one["readings"] for one in stored.values()), default=0)
+        rows = []
+        for row in sums:
+            # The stored sums may lack this measurement.
+            if row["measurement"] in stored:
+                rows.append(removed.with_removed(stored[row["measurement"]], row))
+            elif row["measurement"] in self._station.columns or row["count"]:
+                rows.append(row | {"readings": before + row["readings"]})
+        removed.keep_removed_hours(connection, rows)
         return int(sums[0]["readings"])
-
-
-def _files(connection: Connection, name: str, endpoint: str) -> StationFiles:
-    files = load_files(connection)
-    return StationFiles(files.state(name), files.archived_of(endpoint))
 
 
 def _hindered(target: Target, hindrance: ReadingObstacle) -> Removal:
     command = removable.command(target, hindrance)
     return Removal(obstacle=hindrance.obstacle, path=hindrance.path, command=command)
-
-
-def _with(stored: dict[str, Sums], row: Sums) -> Sums:
-    """Return the row with the stored sums of its hour, which may lack this measurement."""
-    if row["measurement"] in stored:
-        return removed.with_removed(stored[row["measurement"]], row)
-    before = max((sums["readings"] for sums in stored.values()), default=0)
-    return row | {"readings": before + row["readings"]}
-
-
-def _prefix(
-    following: Iterable[tuple[int, int, int]], kept_since_ms: int, newest: int | None
-) -> Iterable[tuple[int, int]]:
-    """The rows before the first one that is kept; the last reading of a station always is."""
-    for number, at, arrived_at in following:
-        if number == newest or at < FIRST_DATE_MS or arrived_at >= kept_since_ms:
-            return
-        yield number, at
-
-
-def _whole_hours(rows: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """At most PIECE_ROWS, to the end of an hour where there is one."""
-    hour = rows[PIECE_ROWS][1] // HOUR_MS
-    end = PIECE_ROWS
-    while end and rows[end - 1][1] // HOUR_MS == hour:
-        end -= 1
-    return rows[: end or PIECE_ROWS]
 
 
 _OF_STATION = readings.c.endpoint == bindparam("endpoint")

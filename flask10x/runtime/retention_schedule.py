@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database import counters, csv_owner
@@ -15,7 +15,7 @@ from flask10x.runtime.retention import days_of, kept_since
 from flask10x.system import clock
 
 if TYPE_CHECKING:
-    from flask10x.runtime.removal import Removal, StationRemoval
+    from flask10x.runtime.removal import StationRemoval
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +53,17 @@ class SlowClock:
         """
         now_ms, monotonic_ms = self._now_ms(), self._monotonic_ms()
         if self._at_ms is None:
-            first = self._first(now_ms)
+            # Behind a start it goes on; before the first export the log has no time.
+            newest = select(func.max(csv_files.c.last_received_at)).where(IS_CURRENT)
+            with self._database.reader.begin() as connection:
+                first = saved = counters.value_of(connection, NAME)
+                if not saved:
+                    exported_ms = connection.execute(newest).scalar_one() or 0
+                    first = min(now_ms, exported_ms)
             if not first:
                 return 0
+            if not saved:
+                self._save(first)
             self._at_ms = self._saved_ms = first
         elif self._at_ms < now_ms:
             passed_ms = monotonic_ms - self._read_at_ms
@@ -65,24 +73,10 @@ class SlowClock:
             self._save(self._at_ms)
         return min(now_ms, self._at_ms)
 
-    def _first(self, now_ms: int) -> int:
-        with self._database.reader.begin() as connection:
-            saved = counters.value_of(connection, NAME)
-            first = saved or min(now_ms, _last_exported_ms(connection))
-        if first and not saved:
-            self._save(first)
-        return first
-
     def _save(self, at_ms: int) -> None:
         with self._database.commit() as connection:
             counters.raise_to(connection, NAME, at_ms)
         self._saved_ms = at_ms
-
-
-def _last_exported_ms(connection: Connection) -> int:
-    """Return when the newest exported reading came, the time according to the log."""
-    query = select(func.max(csv_files.c.last_received_at)).where(IS_CURRENT)
-    return connection.execute(query).scalar_one() or 0
 
 
 # The pause between checks, of three look-ups for each station.
@@ -146,7 +140,9 @@ class Retention:
             days, endpoint, station = next(self._turns)
             removal = station.step(kept_since(days, now_ms))
             if removal.obstacle:
-                self._say(endpoint, _why(removal))
+                why = str(removal.obstacle).replace("_", " ")
+                about = f": {removal.path}" if removal.path else ""
+                self._say(endpoint, f"{why}{about}; run: {removal.command}")
             if removal.difference:
                 self._say(endpoint, f"its CSV file differs: {removal.difference}")
             if removal.is_more or removal.readings:
@@ -161,23 +157,19 @@ class Retention:
             log.warning("Old readings of %s stay: %s", endpoint, why)
 
 
-def _why(removal: "Removal") -> str:
-    """The obstacle, and the command that clears it."""
-    why = str(removal.obstacle).replace("_", " ")
-    about = f": {removal.path}" if removal.path else ""
-    return f"{why}{about}; run: {removal.command}"
-
-
 def _stations(settings: Settings, database: Database) -> list[tuple[int, str, "StationRemoval"]]:
     """The stations whose readings are removed: after how many days, the endpoint, the removal."""
-    days = [(days_of(settings, station), station) for station in settings.stations.all]
-    if not any(of_station for of_station, _ in days):
+    stations = [station for station in settings.stations.all if days_of(settings, station)]
+    if not stations:
         return []
     # Imported here, so that a worker that removes nothing does not load what compares CSV files.
     from flask10x.runtime.removal import StationRemoval  # noqa: PLC0415
 
     return [
-        (of_station, station.endpoint, StationRemoval(settings, database, station))
-        for of_station, station in days
-        if of_station
+        (
+            days_of(settings, station),
+            station.endpoint,
+            StationRemoval(settings, database, station),
+        )
+        for station in stations
     ]

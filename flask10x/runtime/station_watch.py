@@ -30,7 +30,7 @@ from flask10x.readings.stations import Station
 from flask10x.readings.times import SECOND_MS
 from flask10x.runtime.periodic_tasks import DATABASE_ERRORS
 from flask10x.system.clock import monotonic_ms, now_ms
-from flask10x.system.gauges import Gauges
+from flask10x.system.gauges import Gauges, StationTimes
 
 # How often a limit is learned again; one that is learned of fewer than PAUSES_MIN pauses, with each
 # reading.
@@ -108,19 +108,16 @@ class SilenceLearning:
             return False
         self._learn_at_ms = now_ms + FAILED_PAUSE_MS
         if now_ms >= self._read_at_ms:
-            self._read()
+            # Another host may have learned them.
+            self._kept = self._limits.read()
+            for station in self._stations:
+                if limit_sec := self._kept.get(station.endpoint):
+                    self._gauges.station(station.endpoint).learned_sec = limit_sec
             self._read_at_ms = now_ms + READ_EVERY_MS
-        station = min(waiting, key=lambda due: self._learned_ms.get(due.endpoint, 0), default=None)
-        if station is not None:
-            self._learn(station, now_ms)
+        if waiting:
+            self._learn(min(waiting, key=lambda s: self._learned_ms.get(s.endpoint, 0)), now_ms)
         self._learn_at_ms = now_ms + LEARN_PAUSE_MS
-        return station is not None
-
-    def _read(self) -> None:
-        self._kept = self._limits.read()
-        for station in self._stations:
-            if limit_sec := self._kept.get(station.endpoint):
-                self._gauges.station(station.endpoint).learned_sec = limit_sec
+        return bool(waiting)
 
     def _learn(self, station: Station, now_ms: int) -> None:
         endpoint, learned = station.endpoint, self._limits.learn(station)
@@ -173,12 +170,12 @@ def silence_of(
     `received_at` is the time of its newest reading in the database, in UTC epoch milliseconds;
     `is_alerted` is whether there is an alert of its silence.
     """
-    endpoint, last_ms = station.endpoint, gauges.station(station.endpoint).last_received_ms
-    awaited_ms = None if last_ms else monotonic_ms() - gauges.station(endpoint).awaited_since_ms
+    times = gauges.station(station.endpoint)
+    last_ms = times.last_received_ms
     signs = Signs(
         age_ms=_age_ms(last_ms, received_at),
-        awaited_ms=awaited_ms,
-        after_sec=silent_after_sec(settings, station, gauges.station(endpoint).learned_sec),
+        awaited_ms=None if last_ms else monotonic_ms() - times.awaited_since_ms,
+        after_sec=silent_after_sec(settings, station, times.learned_sec),
         is_alerted=is_alerted,
     )
     return silence(signs)
@@ -236,11 +233,15 @@ class StationWatch:
 
     def _look(self) -> None:
         for station in self._settings.stations.all:
-            since_ms = self._gauges.station(station.endpoint).silent_since_ms
-            if since_ms:
-                self._await_return(station.endpoint, since_ms)
-            else:
-                self._watch(station)
+            endpoint = station.endpoint
+            times = self._gauges.station(endpoint)
+            since_ms, last_ms = times.silent_since_ms, times.last_received_ms
+            if since_ms and last_ms > since_ms:
+                times.silent_since_ms = 0
+                silent_sec = (last_ms - since_ms) // 1000
+                log.info("Endpoint '%s' is sending again after %ds", endpoint, silent_sec)
+            elif not since_ms and (last_ms or endpoint in (self._senders or ())):
+                self._watch(station, times, last_ms or times.awaited_since_ms)
 
     def _ask(self) -> frozenset[str] | None:
         """The endpoints that have ever sent; None after an error."""
@@ -253,38 +254,19 @@ class StationWatch:
             return None
         return frozenset(name for name, at in received.items() if at is not None)
 
-    def _watch(self, station: Station) -> None:
-        endpoint = station.endpoint
+    def _watch(self, station: Station, times: StationTimes, last_ms: int) -> None:
         threshold_sec = station.silent_after_sec(self._settings.inactivity_warn_sec)
-        last_ms = self._gauges.station(endpoint).last_received_ms
-        if not last_ms and endpoint not in (self._senders or ()):
-            return
-        last_ms = last_ms or self._gauges.station(endpoint).awaited_since_ms
-        inactive_sec = (self._now_ms() - last_ms) // 1000
-        verdict = silence(
-            Signs(
-                # In whole seconds, as in the line of the log.
-                age_ms=inactive_sec * SECOND_MS,
-                awaited_ms=None,
-                after_sec=threshold_sec,
-                is_alerted=False,
-            )
+        # In whole seconds, as in the line of the log.
+        inactive_sec = (int(self._monotonic() * 1000) - last_ms) // 1000
+        signs = Signs(
+            age_ms=inactive_sec * SECOND_MS,
+            awaited_ms=None,
+            after_sec=threshold_sec,
+            is_alerted=False,
         )
-        if verdict.is_missed:
-            self._gauges.station(endpoint).silent_since_ms = last_ms
+        if silence(signs).is_missed:
+            times.silent_since_ms = last_ms
             log.warning(
                 "Endpoint '%s' inactive for %ds (threshold %ds)",
-                endpoint,
-                inactive_sec,
-                threshold_sec,
+                *(station.endpoint, inactive_sec, threshold_sec),
             )
-
-    def _await_return(self, endpoint: str, since_ms: int) -> None:
-        last_ms = self._gauges.station(endpoint).last_received_ms
-        if last_ms and last_ms > since_ms:
-            self._gauges.station(endpoint).silent_since_ms = 0
-            silent_sec = (last_ms - since_ms) // 1000
-            log.info("Endpoint '%s' is sending again after %ds", endpoint, silent_sec)
-
-    def _now_ms(self) -> int:
-        return int(self._monotonic() * 1000)
