@@ -100,7 +100,7 @@ class Inspection:
 
     @property
     def is_due(self) -> bool:
-        """Whether to inspect now: at a suspicion at once, for nothing is stored meanwhile."""
+        """Return whether to inspect now: at a suspicion at once, for nothing is stored before."""
         if self._damage.suspicion:
             return True
         return not self._gauges.inspected and self._monotonic() >= self._look_at_sec
@@ -129,11 +129,22 @@ class Inspection:
         """Inspect the database; False when it was interrupted."""
         started = time.monotonic()
         try:
-            damage = self._repeated_damage()
+            damage = self._check()
+            if damage:
+                # Only what is still there after a pause is damage.
+                self._damage.suspect(damage)
+                self._stop.wait(SECOND_LOOK_SEC)
+                damage = self._check()
         except (DBAPIError, DatabaseUnreadable) as error:
             if self._damage.is_damaged or code_of(error) == INTERRUPTED:
                 return False
-            self._note_unreadable(error)
+            self._look_at_sec = self._monotonic() + self._pause_sec
+            self._pause_sec = min(2 * self._pause_sec, LONGEST_PAUSE_SEC)
+            # The database still has to be inspected, also when no statement meets the page again.
+            self._gauges.inspected = 0
+            if isinstance(error, DatabaseUnreadable) or code_of(error).startswith(UNREADABLE):
+                result = f"some of it cannot be read now: {reason_of(error)}"
+                self._damage.clear(self._suspected, result)
             raise
         if self._stop.is_set():
             return False
@@ -145,24 +156,6 @@ class Inspection:
         log.info("Looked through the database in %.1f s: sound", time.monotonic() - started)
         self._damage.clear(self._suspected, "the database is sound")
         return True
-
-    def _note_unreadable(self, error: Exception) -> None:
-        self._look_at_sec = self._monotonic() + self._pause_sec
-        self._pause_sec = min(2 * self._pause_sec, LONGEST_PAUSE_SEC)
-        # The database still has to be inspected, also when no statement meets the page again.
-        self._gauges.inspected = 0
-        if isinstance(error, DatabaseUnreadable) or code_of(error).startswith(UNREADABLE):
-            result = f"some of it cannot be read now: {reason_of(error)}"
-            self._damage.clear(self._suspected, result)
-
-    def _repeated_damage(self) -> str:
-        """The damage that is still there after a pause; empty when there is none."""
-        damage = self._check()
-        if not damage:
-            return ""
-        self._damage.suspect(damage)
-        self._stop.wait(SECOND_LOOK_SEC)
-        return self._check()
 
     def _check(self) -> str:
         """Return the first finding of SQLite, empty when there is none.
@@ -203,7 +196,8 @@ class OpenFiles:
     """The open files of this process: the database, its WAL and its shared memory."""
 
     def __init__(self, database: Path) -> None:
-        self._names = {str(path): path for path in _files_of(database)}
+        files = [database, beside(database, WAL), beside(database, SHARED_MEMORY)]
+        self._names = {str(path): path for path in files}
         self._held: dict[FileId, Path] = {}
 
     def lost(self) -> str:
@@ -211,9 +205,8 @@ class OpenFiles:
 
         A renamed file is recognised if it was seen before under its name.
         """
-        held = dict(self._descriptors())
-        self._held = held
-        for file_id, path in held.items():
+        self._held = dict(self._descriptors())
+        for file_id, path in self._held.items():
             try:
                 status = path.stat()
             except FileNotFoundError:
@@ -226,7 +219,7 @@ class OpenFiles:
         return ""
 
     def _descriptors(self) -> Iterator[tuple[FileId, Path]]:
-        """The open descriptors of these files, with the path of each."""
+        """Yield the open descriptors of these files, with the path of each."""
         with suppress(OSError):
             for descriptor in DESCRIPTORS.iterdir():
                 # Other descriptors are opened and closed meanwhile.
@@ -237,10 +230,6 @@ class OpenFiles:
                     path = self._names.get(str(target).removesuffix(DELETED))
                     if path := path or self._held.get(file_id):
                         yield file_id, path
-
-
-def _files_of(database: Path) -> list[Path]:
-    return [database, beside(database, WAL), beside(database, SHARED_MEMORY)]
 
 
 # Only needed while the first connection after a crash recovers the WAL; writers do not block it.
@@ -333,39 +322,31 @@ class Rescue:
         if self._driver is None or not self._lock.try_acquire():
             return
         try:
-            if not self._gauges.rescued:
-                self._copy(self._driver)
+            if self._gauges.rescued:
+                return
+            # A commit that began before this is acknowledged when it returns.
+            with suppress(LockTimeout, OSError):
+                self._database.settle()
+            copy, last_id = rescue_copy.make(self._driver, self._database.path, self._zone)
+            self._gauges.rescued = copy.name
+            log.critical(
+                "Everything that was stored, up to reading %d, is copied to %s: %s",
+                *(last_id, copy, rescued.way_out(copy)),
+            )
         except FAILURES as error:
-            self._note_failure(f"{reason_of(error)}{self._remedy(error)}")
+            self._try_at_sec = self._monotonic() + self._pause_sec
+            self._pause_sec = min(2 * self._pause_sec, RESCUE_LONGEST_PAUSE_SEC)
+            reason, folder = reason_of(error), self._database.path.parent
+            if isinstance(error, FileNotFoundError) and not folder.exists():
+                reason += f"; make the folder again: mkdir -p {shlex.quote(str(folder))}"
+            if reason != self._failure:
+                self._failure = reason
+                log.critical(
+                    "What was stored cannot be copied yet, and is lost when the service ends: %s",
+                    reason,
+                )
         finally:
             self._lock.release()
-
-    def _copy(self, driver: Driver) -> None:
-        # A commit that began before this is acknowledged when it returns.
-        with suppress(LockTimeout, OSError):
-            self._database.settle()
-        copy, last_id = rescue_copy.make(driver, self._database.path, self._zone)
-        self._gauges.rescued = copy.name
-        log.critical(
-            "Everything that was stored, up to reading %d, is copied to %s: %s",
-            *(last_id, copy, rescued.way_out(copy)),
-        )
-
-    def _remedy(self, error: Exception) -> str:
-        folder = self._database.path.parent
-        if isinstance(error, FileNotFoundError) and not folder.exists():
-            return f"; make the folder again: mkdir -p {shlex.quote(str(folder))}"
-        return ""
-
-    def _note_failure(self, reason: str) -> None:
-        self._try_at_sec = self._monotonic() + self._pause_sec
-        self._pause_sec = min(2 * self._pause_sec, RESCUE_LONGEST_PAUSE_SEC)
-        if reason != self._failure:
-            self._failure = reason
-            log.critical(
-                "What was stored cannot be copied yet, and is lost when the service ends: %s",
-                reason,
-            )
 
 
 # Gauges hold 63 bits.
@@ -430,70 +411,24 @@ def _file_id(path: Path) -> tuple[int, int]:
 
 
 class DatabaseFile:
-    """The care for the file of a database; for one on a server it does nothing."""
-
-    def begin(self) -> None:
-        """Note which file it is, and open it; called before the first write."""
-
-    def inspect(self) -> None:
-        """Start the inspection in the background."""
-
-    def tasks(self) -> list[PeriodicTask]:
-        """Return the tasks of the elected worker."""
-        return []
-
-    def step(self) -> None:
-        """Check the open files; called each second by each worker."""
-
-    def end_inspection(self) -> None:
-        """Interrupt the inspection and wait for its end."""
-
-    def close(self) -> None:
-        """Copy the files if they are lost, and close them."""
-
-
-def database_file_of(settings: Settings, database: Database, gauges: Gauges) -> DatabaseFile:
-    """Return the care for the database of these settings."""
-    if database.server is not None:
-        return DatabaseFile()
-    return WatchedFile(settings, database, gauges)
-
-
-class WatchedFile(DatabaseFile):
-    """The watch over the file, its inspection, and the rescue of what it held."""
+    """The watch over the file of a database, its inspection, and the rescue of what it held."""
 
     def __init__(self, settings: Settings, database: Database, gauges: Gauges) -> None:
         """Open only locks, and start no thread."""
         self._settings, self._gauges = settings, gauges
         self.watch = FileWatch(database.path, gauges, database.damage)
-        self._rescue = Rescue(settings, database, gauges)
+        self.rescue = Rescue(settings, database, gauges)
         self.inspection = Inspection(database, gauges)
 
     def begin(self) -> None:
-        """See `DatabaseFile`."""
+        """Note which file it is, and open it; called before the first write."""
         connections.log_version(self._settings.commit_lock)
         self.watch.begin()
-        self._rescue.begin()
-
-    def inspect(self) -> None:
-        """See `DatabaseFile`."""
-        self.inspection.start()
+        self.rescue.begin()
 
     def tasks(self) -> list[PeriodicTask]:
-        """See `DatabaseFile`."""
+        """Return the tasks of the elected worker."""
         return [
             PeriodicTask("database file", self.watch.watch_identity, self._gauges),
             PeriodicTask("WAL", self.watch.watch_wal, self._gauges),
         ]
-
-    def step(self) -> None:
-        """See `DatabaseFile`."""
-        self._rescue.step()
-
-    def end_inspection(self) -> None:
-        """See `DatabaseFile`."""
-        self.inspection.close()
-
-    def close(self) -> None:
-        """See `DatabaseFile`."""
-        self._rescue.close()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner, removed
@@ -62,13 +62,13 @@ class Outlook:
 
     @property
     def goes_at(self) -> int | None:
-        """When the oldest one is due, at a whole hour."""
+        """Return when the oldest reading is due, at a whole hour."""
         if self.oldest_at is None:
             return None
         return -(-(self.oldest_at + 1 + self.days * DAY_MS) // HOUR_MS) * HOUR_MS
 
     def is_late(self, now_ms: int) -> bool:
-        """Whether it should have been removed long ago."""
+        """Return whether it should have been removed long ago."""
         return self.goes_at is not None and now_ms - self.goes_at > LATE_MS
 
 
@@ -101,30 +101,31 @@ def _listed(stations: Sequence[Station], removed_until: Mapping[str, Removed]) -
     return {"stations": json.dumps(listed)}
 
 
-def _ends_statement() -> Select[Any]:
-    stations = spans("stations")
-    ends = (
+_STATIONS = spans("stations")
+_ENDS = select(
+    _STATIONS.c.place,
+    *(
         select(end(readings.c.received_at))
-        .where(readings.c.endpoint == stations.c.endpoint)
-        .correlate(stations)
+        .where(readings.c.endpoint == _STATIONS.c.endpoint)
+        .correlate(_STATIONS)
         .scalar_subquery()
         for end in (func.min, func.max)
+    ),
+).order_by(_STATIONS.c.place)
+# The next reading of each station to be removed. With the index it would read all entries of the
+# station.
+_NEXT_IDS = select(
+    _STATIONS.c.endpoint,
+    select(readings.c.id)
+    .where(
+        unindexed(readings.c.endpoint) == _STATIONS.c.endpoint,
+        readings.c.id > _STATIONS.c.first,
     )
-    return select(stations.c.place, *ends).order_by(stations.c.place)
-
-
-def _next_ids_statement() -> Select[Any]:
-    """Return the query of the next reading of each station to be removed."""
-    stations = spans("stations")
-    # With the index it would read all entries of the station.
-    of_station = unindexed(readings.c.endpoint) == stations.c.endpoint
-    following = select(readings.c.id).where(of_station, readings.c.id > stations.c.first)
-    first = following.order_by(readings.c.id).limit(1).correlate(stations).scalar_subquery()
-    return select(stations.c.endpoint, first)
-
-
-_ENDS = _ends_statement()
-_NEXT_IDS = _next_ids_statement()
+    .order_by(readings.c.id)
+    .limit(1)
+    .correlate(_STATIONS)
+    .scalar_subquery(),
+)
 
 
 def _with_obstacles(
@@ -150,14 +151,9 @@ def _with_obstacles(
         target = target_of(settings, database, outlook.station, log)
         number = ids[outlook.station.endpoint]
         kept_by = removable.hindrance(target, number, values[number])
-        outlooks.append(
-            outlook
-            if kept_by is None
-            else replace(
-                outlook,
-                obstacle=kept_by.obstacle,
-                path=kept_by.path,
-                command=removable.command(target, kept_by),
-            )
-        )
+        hindrance: dict[str, Any] = {}
+        if kept_by is not None:
+            command = removable.command(target, kept_by)
+            hindrance = {"obstacle": kept_by.obstacle, "path": kept_by.path, "command": command}
+        outlooks.append(replace(outlook, **hindrance))
     return outlooks

@@ -21,10 +21,10 @@ from flask10x.history.view import View
 from flask10x.recording.repeats import Repeats
 from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.recording.writer import DRAIN_SEC, Writer
-from flask10x.runtime import database_file
 from flask10x.runtime.added_stations import AddedStations
 from flask10x.runtime.alerting.watch_list import watches_of
 from flask10x.runtime.alerting.watcher import AlertSharing, AlertWatcher
+from flask10x.runtime.database_file import DatabaseFile
 from flask10x.runtime.new_readings import NewReadings
 from flask10x.runtime.other_hosts import OtherHosts
 from flask10x.runtime.periodic_tasks import Monitor, PeriodicTask
@@ -58,7 +58,9 @@ class Store:
         self._closed = False
         self._stop = threading.Event()
         self._monitor_lock = FileLock(lock_path(self.database.path, MONITOR))
-        self._file = database_file.database_file_of(settings, self.database, gauges)
+        # A database on a server has no file to care for.
+        is_file = self.database.server is None
+        self._file = DatabaseFile(settings, self.database, gauges) if is_file else None
         self._follower = Follower(settings.stations, settings.zone, self.database, time.monotonic)
         self._retention = Retention(settings, self.database)
         has_other_hosts = self.database.hosts.name is not None
@@ -106,7 +108,8 @@ class Store:
         log.info("Worker starts: database %s", shown_name(self.settings))
         if self.settings.alerts.has_former_names:
             log.warning("alerts.toml: %s is called %s now", FORMER_NAME, NAME_NOW)
-        self._file.begin()
+        if self._file:
+            self._file.begin()
         if self.database.damage.is_damaged:
             log.critical("The database is damaged: %s", self.database.damage.reason)
         try:
@@ -120,7 +123,8 @@ class Store:
         self._watch.start()
         self._alerts.begin()
         self._alert_thread.start()
-        self._file.inspect()
+        if self._file:
+            self._file.inspection.start()
 
     def close(self) -> int:
         """Store the accepted readings and close; return how many could not be stored.
@@ -146,14 +150,16 @@ class Store:
             closing.callback(log.info, "Worker stops: %d readings not stored", unstored)
             closing.callback(self.slot.numbers.release)
             closing.callback(self.database.close)
-            closing.callback(self._file.close)
+            if self._file:
+                closing.callback(self._file.rescue.close)
             closing.callback(self.new_readings.close)
             closing.callback(self._monitor_lock.close)
             closing.callback(self._end, self._watch)
             closing.callback(self._alert_lock.close)
             closing.callback(self._alerts.close)
             closing.callback(self._end, self._alert_thread, ALERTS_END_WITHIN_SEC)
-            closing.callback(self._file.end_inspection)
+            if self._file:
+                closing.callback(self._file.inspection.close)
             # Waiting for a server might take longer than a stop may.
             closing.callback(self.database.break_off)
             closing.callback(self._stop.set)
@@ -164,7 +170,8 @@ class Store:
 
     def _each_second(self) -> None:
         limits.give_memory_back()
-        self._file.step()
+        if self._file:
+            self._file.rescue.step()
 
     def _task(self, name: str, step: Callable[[], bool | None], trouble: str = "") -> PeriodicTask:
         return PeriodicTask(name, step, self.gauges, trouble)
@@ -173,7 +180,7 @@ class Store:
         """Return the tasks of the elected worker of each host."""
         database, gauges = self.database, self.gauges
         tasks = [
-            *self._file.tasks(),
+            *(self._file.tasks() if self._file else ()),
             self._task("killed workers", WorkerWatch(gauges).step),
             self._task("queues", QueueWatch(self.settings, gauges, self.queues).step),
         ]

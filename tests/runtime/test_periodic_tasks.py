@@ -16,7 +16,7 @@ from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.runtime import periodic_tasks
 from flask10x.runtime.added_stations import AddedStations
 from flask10x.runtime.alerting.watcher import AlertWatcher
-from flask10x.runtime.database_file import FileWatch, Inspection, WatchedFile
+from flask10x.runtime.database_file import FileWatch, Inspection
 from flask10x.runtime.other_hosts import OtherHosts
 from flask10x.runtime.periodic_tasks import PeriodicTask
 from flask10x.runtime.retention_schedule import Retention
@@ -88,7 +88,7 @@ def store(
     caplog.set_level(logging.INFO, logger="flask10x")
     app = create_app(settings)
     store: Store = app.extensions["flask10x"]
-    if isinstance(store._file, WatchedFile):
+    if store._file is not None:
         store._file.watch.begin()
     store._follower._look_at_sec = 0
     yield store
@@ -110,7 +110,7 @@ def clients(store: Store, settings: Settings) -> Iterator[list[FlaskClient]]:
 def step(store: Store) -> None:
     """What the threads of a worker do each second."""
     store._monitor.step()
-    if isinstance(store._file, WatchedFile):
+    if store._file is not None:
         store._file.inspection.step()
     store._alert_monitor.step()
 
@@ -246,7 +246,7 @@ def test_the_gauges_have_room_for_every_task() -> None:
 def test_an_inspection_that_cannot_begin_is_said_once_and_tried_again(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert isinstance(store._file, WatchedFile)
+    assert store._file is not None
     inspection = store._file.inspection
     inspection._pause_sec = 0.001
     faults = [OSError("no locks"), OSError("no locks")]

@@ -12,7 +12,6 @@ from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.recording.entry import entries_of, leftover_files
 from flask10x.recording.shared_queue import WorkerSlot
-from flask10x.runtime.database_file import WatchedFile
 from flask10x.runtime.store import Store
 from tests.support import databases
 from tests.support.databases import environment_of
@@ -133,7 +132,7 @@ def test_what_fails_while_a_store_closes_keeps_nothing_open(
         raise OSError("the test")
 
     monkeypatch.setattr(store._follower, "close", fail)
-    if isinstance(store._file, WatchedFile):
+    if store._file is not None:
         monkeypatch.setattr(store._file.inspection, "close", fail)
     with pytest.raises(OSError, match="the test"):
         store.close()
