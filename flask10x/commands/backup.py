@@ -10,7 +10,6 @@ from flask10x.commands import translated
 from flask10x.commands.database import already_running, say_rejected
 from flask10x.commands.options import progress, remark
 from flask10x.config import settings
-from flask10x.config.settings import Settings
 from flask10x.errors import BackupRunning
 from flask10x.maintenance import copy_check
 from flask10x.maintenance.backup import DEFAULT_KEEP, backup
@@ -45,7 +44,17 @@ def command(folder: Path | None, keep: int, file: Path | None, *, sent: bool) ->
     """
     config = settings.load()
     if file is not None:
-        sys.exit(_verify_sent(config, file) if sent else _verify(file))
+        copy_check.check_kind(file)
+        if sent:
+            # It becomes a database of ours.
+            made = renew(config, file, progress)
+            _say_whole(file, made.rows, has_sum=False)
+            sys.exit(say_rejected(file, made.rejected, made.rejected_path))
+        copy_check.check_complete(file)
+        with progress(_("sum"), disk.size(file)):
+            has_sum = copy_check.check_unchanged(file, file)
+        _say_whole(file, copy_check.verify(file, progress).rows, has_sum=has_sum)
+        return
     try:
         result = backup(config, folder or config.backup_dir, keep, progress)
     except BackupRunning as error:
@@ -53,24 +62,6 @@ def command(folder: Path | None, keep: int, file: Path | None, *, sent: bool) ->
     click.echo(str(result))
     for warning in result.warnings:
         remark(warning)
-
-
-def _verify_sent(config: Settings, file: Path) -> int:
-    """Check it, make it a database of ours, and return the exit status."""
-    copy_check.check_kind(file)
-    made = renew(config, file, progress)
-    _say_whole(file, made.rows, has_sum=False)
-    return say_rejected(file, made.rejected, made.rejected_path)
-
-
-def _verify(file: Path) -> int:
-    """Print what the backup holds; raises CopyError when it is damaged or no backup."""
-    copy_check.check_kind(file)
-    copy_check.check_complete(file)
-    with progress(_("sum"), disk.size(file)):
-        has_sum = copy_check.check_unchanged(file, file)
-    _say_whole(file, copy_check.verify(file, progress).rows, has_sum=has_sum)
-    return 0
 
 
 def _say_whole(file: Path, rows: int, *, has_sum: bool) -> None:

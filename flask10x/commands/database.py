@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from gettext import gettext as _
 from pathlib import Path
 from typing import NoReturn
@@ -39,36 +39,21 @@ def opened(config: Settings) -> Iterator[Database]:
     column of a station, and OSError when its folder can't be written.
     """
     engines.of(config).require()
-    database = Database(config)
-    try:
-        _require_newest(config, database)
-        _require_columns(config, database)
-        yield database
-    finally:
-        database.close()
-
-
-def _require_newest(config: Settings, database: Database) -> None:
-    """Raise SchemaError unless it is of this program; an error of the database is raised later."""
-    with suppress(DBAPIError), database.reader.begin() as connection:
-        schema.require_newest(config, connection)
-
-
-def _require_columns(config: Settings, database: Database) -> None:
-    """Raise SchemaError when the file of stations is newer than the columns of the database."""
-    missing: list[str] = []
-    # Without a file no column can be missing.
-    if config.stations.file:
+    with closing(Database(config)) as database:
+        missing: list[str] = []
+        # An error of the database is raised later.
         with suppress(DBAPIError), database.reader.begin() as connection:
-            missing = missing_columns(connection, config.stations)
-    if missing:
-        text = _(
-            "{database} lacks columns that {file} names: {columns}; reload or restart the service,"
-            " or run: flask10x migrate"
-        )
-        columns = ", ".join(missing)
-        named = {"database": shown_name(config), "file": config.stations.file, "columns": columns}
-        raise SchemaError(text.format(**named))
+            schema.require_newest(config, connection)
+            # Without a file no column can be missing.
+            missing = missing_columns(connection, config.stations) if config.stations.file else []
+        if missing:
+            text = _(
+                "{database} lacks columns that {file} names: {columns}; reload or restart the"
+                " service, or run: flask10x migrate"
+            )
+            named = {"database": shown_name(config), "file": config.stations.file}
+            raise SchemaError(text.format(columns=", ".join(missing), **named))
+        yield database
 
 
 @contextmanager
@@ -88,24 +73,17 @@ def opened_alone(config: Settings, *, lock: str, running: str) -> Iterator[Datab
     When another command has the lock, prints `running` and ends the process with
     ALREADY_RUNNING_STATUS. Raises what `opened` raises.
     """
-    held = FileLock(lock_path(engines.of(config).require(), lock))
-    if not (held.try_acquire() or _after_removal(held)):
-        already_running(running)
-    try:
+    with closing(FileLock(lock_path(engines.of(config).require(), lock))) as held:
+        is_free = held.try_acquire()
+        if not is_free and held.line() == BRIEF:
+            # The service releases it after removing a piece of old readings.
+            with suppress(LockTimeout):
+                held.acquire(BRIEF_SEC)
+                is_free = True
+        if not is_free:
+            already_running(running)
         with opened(config) as database:
             yield database
-    finally:
-        held.close()
-
-
-def _after_removal(held: FileLock) -> bool:
-    """Whether the service released the lock after removing a piece of old readings."""
-    if held.line() != BRIEF:
-        return False
-    with suppress(LockTimeout):
-        held.acquire(BRIEF_SEC)
-        return True
-    return False
 
 
 def already_running(message: object) -> NoReturn:

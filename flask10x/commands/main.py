@@ -17,23 +17,8 @@ from flask10x.config.settings import process_user
 from flask10x.errors import Flask10xError
 
 COMMANDS = (
-    "serve",
-    "service",
-    "migrate",
-    "export",
-    "import",
-    "backup",
-    "restore",
-    "copy",
-    "check",
-    "stations",
-    "alerts",
-    "admin-link",
-    "rejected",
-    "rollups",
-    "verify",
-    "mqtt",
-    "datasette",
+    *("serve", "service", "migrate", "export", "import", "backup", "restore", "copy", "check"),
+    *("stations", "alerts", "admin-link", "rejected", "rollups", "verify", "mqtt", "datasette"),
     "shell",
 )
 # One name is a keyword of Python, and one has a hyphen.

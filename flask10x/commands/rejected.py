@@ -129,7 +129,9 @@ def replay_command(config: Settings, selection: Selection, dry_run: bool) -> Non
     numbers = set(selection.ids)
     with _database(config, selection.endpoints) as database:
         outcomes = list(replay(config, database, selection, dry_run=dry_run))
-        missing = _missing(database, numbers - {outcome.id for outcome in outcomes})
+        unseen = sorted(numbers - {outcome.id for outcome in outcomes})
+        with database.reader.begin() as connection:
+            missing = [number for number in unseen if rejected.by_id(connection, number) is None]
     _report(outcomes, dry_run)
     if missing:
         raise _no_such(missing)
@@ -170,12 +172,6 @@ def _instant(config: Settings, name: str, text: str | None, *, end: bool) -> int
         return parse_bound(text, config.zone, now_ms(), end=end)
     except WrongValue as error:
         raise click.BadParameter(in_language(error.reason, chosen()), param_hint=name) from None
-
-
-def _missing(database: Database, numbers: set[int]) -> list[int]:
-    """The ids that are not in the table."""
-    with database.reader.begin() as connection:
-        return [number for number in sorted(numbers) if rejected.by_id(connection, number) is None]
 
 
 def _no_such(numbers: list[int]) -> click.ClickException:

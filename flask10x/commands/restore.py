@@ -76,52 +76,40 @@ def command(file: Path | None, url: str | None, moment: str | None, *, by_servic
         )
         named = {"file": file, "name": backup_files.checksum_path(file).name}
         remark(text.format(**named))
-    for line in _remarks(restored):
-        click.echo(line)
+    _say_kept(restored)
     if by_service and restored.replaced:
-        _put_newer_back(config, restored.replaced)
+        # What was received before the backup was sent; what fails is in the kept file.
+        try:
+            migrate(config)
+            count = put_newer_back(config, restored.replaced)
+        except (DBAPIError, Flask10xError) as error:
+            text = _("readings received since then are in {path} only: {reason}")
+            reason = reason_of(error) if isinstance(error, DBAPIError) else str(error)
+            remark(text.format(path=restored.replaced, reason=reason))
+        else:
+            if count:
+                text = _("Received since then, and put back: {readings}")
+                click.echo(text.format(readings=amount(count, "reading")))
     text = _(
         "The files in {folder} may now have rows that the database lacks; the export"
         " then refuses. Put back CSV files of the same time, or do what the export says."
     )
     click.echo(text.format(folder=config.csv_dir))
-    sys.exit(_say_rejected(file, restored))
-
-
-def _say_rejected(file: Path, restored: Restored) -> int:
     made = restored.contents
-    return say_rejected(file, made.rejected, made.rejected_path)
+    sys.exit(say_rejected(file, made.rejected, made.rejected_path))
 
 
-def _put_newer_back(config: Settings, replaced: Path) -> None:
-    """Put back what was received before the backup was sent; what fails is in the kept file."""
-    try:
-        migrate(config)
-        count = put_newer_back(config, replaced)
-    except (DBAPIError, Flask10xError) as error:
-        text = _("readings received since then are in {path} only: {reason}")
-        reason = reason_of(error) if isinstance(error, DBAPIError) else str(error)
-        remark(text.format(path=replaced, reason=reason))
-        return
-    if count:
-        text = _("Received since then, and put back: {readings}")
-        click.echo(text.format(readings=amount(count, "reading")))
-
-
-def _remarks(restored: Restored) -> list[str]:
-    lines = []
+def _say_kept(restored: Restored) -> None:
     if restored.replaced:
-        lines.append(_("The replaced database is kept: {path}").format(path=restored.replaced))
+        click.echo(_("The replaced database is kept: {path}").format(path=restored.replaced))
     if restored.used:
-        lines.append(_("The rescued copy is kept: {path}").format(path=restored.used))
+        click.echo(_("The rescued copy is kept: {path}").format(path=restored.used))
     if restored.newer:
-        text = _("Readings that only the replaced one has: {n}")
-        lines.append(text.format(n=restored.newer))
-    return lines
+        click.echo(_("Readings that only the replaced one has: {n}").format(n=restored.newer))
 
 
 def _at(config: Settings, moment: str | None) -> str:
-    """The time as Litestream reads it; empty: the newest."""
+    """Return the time as Litestream reads it; empty: the newest."""
     if moment is None:
         return ""
     try:
@@ -143,8 +131,7 @@ def _restore_replica(config: Settings, url: str, moment: str) -> int:
     click.echo(text.format(database=database_path(config), rows=rows))
     # With the columns of all stations: the CSV files are made from it.
     migrate(config)
-    for line in _remarks(restored):
-        click.echo(line)
+    _say_kept(restored)
     running = _("an export or an import is running; the CSV files were not rebuilt")
     config = replace(config, synchronous="FULL")
     with opened_alone(config, lock="export", running=running) as database:
@@ -154,23 +141,16 @@ def _restore_replica(config: Settings, url: str, moment: str) -> int:
         click.echo(_("The newest reading is of {time}").format(time=time))
     for outcome in files.outcomes:
         click.echo(str(outcome), err=outcome.failed)
-    for line in _lost(config, files):
-        remark(line)
-    status = _say_rejected(Path(file.name), restored)
-    return 1 if any(outcome.failed for outcome in files.outcomes) else status
-
-
-def _lost(config: Settings, files: replica.Files) -> list[str]:
-    """What is beside the database, and so in no replica."""
-    lines = []
     if files.unknown:
         text = _(
             "there are readings of {endpoints}, which stations.toml does not define: put its copy"
             " into {folder}, then: flask10x migrate && flask10x export --rebuild"
         )
         endpoints = ", ".join(f"/{endpoint}" for endpoint in files.unknown)
-        lines.append(text.format(endpoints=endpoints, folder=config.data_dir))
+        remark(text.format(endpoints=endpoints, folder=config.data_dir))
     if files.archived:
         text = _("archived CSV files are missing; put back your copies: {paths}")
-        lines.append(text.format(paths=", ".join(files.archived)))
-    return lines
+        remark(text.format(paths=", ".join(files.archived)))
+    made = restored.contents
+    status = say_rejected(Path(file.name), made.rejected, made.rejected_path)
+    return 1 if any(outcome.failed for outcome in files.outcomes) else status

@@ -40,7 +40,16 @@ def command(**actions: bool) -> None:
     config = settings.load()
     with opened(config) as database:
         try:
-            _require_fit(config, database)
+            with database.reader.begin() as connection:
+                fits = rollups_fit(connection, config.stations)
+            if not fits:
+                # The service has not applied the file of stations yet.
+                text = _(
+                    "the hourly totals are not yet those of the measurements in {file}; restart the"
+                    " service, or run: flask10x migrate"
+                )
+                file = config.stations.file or settings.stations_path()
+                raise SchemaError(text.format(file=file))
             if action == "verify":
                 sys.exit(_verify(config, database))
             if action == "rebuild":
@@ -48,18 +57,6 @@ def command(**actions: bool) -> None:
             _show(database)
         except DBAPIError as error:
             raise Flask10xError(f"{database.path}: {reason_of(error)}") from error
-
-
-def _require_fit(config: Settings, database: Database) -> None:
-    """Raise SchemaError when the service has not applied the file of stations yet."""
-    with database.reader.begin() as connection:
-        fits = rollups_fit(connection, config.stations)
-    if not fits:
-        text = _(
-            "the hourly totals are not yet those of the measurements in {file}; restart the"
-            " service, or run: flask10x migrate"
-        )
-        raise SchemaError(text.format(file=config.stations.file or settings.stations_path()))
 
 
 def _show(database: Database) -> None:
@@ -139,7 +136,7 @@ def _of_day(difference: SumsDifference) -> str:
 
 
 def _short(rows: list[Sums]) -> str:
-    """A text such as `3 readings, co2 3 1836.0 600.0 620.0`: count, sum, lowest, highest."""
+    """Return a text such as `3 readings, co2 3 1836.0 600.0 620.0`: count, sum, lowest, highest."""
     if not rows:
         return _("nothing")
     shown = [

@@ -49,7 +49,13 @@ def install(user: bool, no_start: bool) -> None:
         raise ServiceError(_("the Debian package has installed the service"))
     installation.install(place, say, start=not no_start)
     if not no_start and units.property_of(place, units.SERVICE, "ActiveState") == "active":
-        _welcome(place)
+        say(_("Flask10X runs. Its pages:"))
+        config = settings_module.load()
+        for page in address.addresses(config):
+            say(page)
+        if config.setup != "off":
+            say(_("To set it up, open one of these in a browser:"))
+            own_command(place, "admin-link").run()
 
 
 @command.command("status")
@@ -94,11 +100,8 @@ def update_(target: str) -> None:
     """
     place = _installed_place()
     if update.update(place, target, say):
-        say(
-            _("updated: {version}").format(
-                version=Command([str(units.program()), "--version"]).output().strip()
-            )
-        )
+        version = Command([str(units.program()), "--version"]).output().strip()
+        say(_("updated: {version}").format(version=version))
         return
     say(_("not updated: version {version} runs again").format(version=flask10x.__version__))
     sys.exit(1)
@@ -112,9 +115,8 @@ def uninstall() -> None:
     """
     place = _installed_place()
     if place.units == units.PACKAGED_UNITS:
-        raise ServiceError(
-            _("the Debian package has installed the service: sudo apt remove flask10x")
-        )
+        text = _("the Debian package has installed the service: sudo apt remove flask10x")
+        raise ServiceError(text)
     update.require_rights(place, "uninstall")
     installation.uninstall(place, say)
     click.echo(_("Readings, CSV files and backups are still in {folder}").format(folder=place.data))
@@ -127,15 +129,14 @@ def _begin_again(place: Place) -> str:
 
 
 def _installed_place() -> Place:
-    """The place of the service; raises ServiceError when this program is none."""
+    """Return the place of the service; raises ServiceError when this program is none."""
     place = units.installed()
     if place is None and units.container():
         raise _of_a_container()
     if place is None:
         text = _("{program} is not a service; run: {command}")
-        raise ServiceError(
-            text.format(program=units.program(), command=_begin_again(units.of_the_system()))
-        )
+        command = _begin_again(units.of_the_system())
+        raise ServiceError(text.format(program=units.program(), command=command))
     return place
 
 
@@ -145,14 +146,3 @@ def _of_a_container() -> ServiceError:
         " docs/en/howto/container.md has the commands"
     )
     return ServiceError(text.format(engine=units.container()))
-
-
-def _welcome(place: Place) -> None:
-    """Say where the pages are, and give the link of an administrator."""
-    say(_("Flask10X runs. Its pages:"))
-    config = settings_module.load()
-    for page in address.addresses(config):
-        say(page)
-    if config.setup != "off":
-        say(_("To set it up, open one of these in a browser:"))
-        own_command(place, "admin-link").run()

@@ -52,7 +52,7 @@ def man(ctx: click.Context, folder: Path) -> None:
 
 
 def _all(ctx: click.Context) -> Iterator[click.Context]:
-    """The context of each command, a group before its own."""
+    """Yield the context of each command, a group before its own."""
     yield ctx
     for name, each in _commands(ctx):
         yield from _all(translated.TranslatedContext(each, ctx, name))
@@ -67,7 +67,7 @@ def _commands(ctx: click.Context) -> Iterator[tuple[str, click.Command]]:
 
 
 def _page(ctx: click.Context) -> Iterator[str]:
-    """The lines of a manual page (man 7 man)."""
+    """Yield the lines of a manual page (man 7 man)."""
     command, title = ctx.command, ctx.command_path.replace(" ", "-")
     help_text = command.help or ""
     paragraphs = [translated.joined(part) for part in re.split(r"\n\s*\n", help_text)]
@@ -104,6 +104,6 @@ def _listed(heading: str, rows: list[tuple[str, str]]) -> Iterator[str]:
 
 
 def _roff(text: str) -> str:
-    """The text as it is, whatever of it means something to roff."""
+    """Return the text as it is, whatever of it means something to roff."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped

@@ -105,17 +105,17 @@ LEAST_COLUMNS = 10
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal a text takes (https://www.unicode.org/reports/tr11/)."""
+    """Return how many columns a text takes (https://www.unicode.org/reports/tr11/)."""
     return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def joined(paragraph: str) -> str:
-    """The paragraph in one line."""
+    """Return the paragraph in one line."""
     return " ".join(_BETWEEN_WIDE.sub("", paragraph).split())
 
 
 def wrap(text: str, width: int) -> str:
-    """A text of one or more paragraphs in lines of at most this many columns."""
+    """Return a text of one or more paragraphs in lines of at most this many columns."""
     if text.isascii():
         return click.wrap_text(text, width, preserve_paragraphs=True)
     return "\n\n".join("\n".join(_lines(part, width)) for part in re.split(r"\n\s*\n", text))
@@ -196,7 +196,7 @@ class TranslatedCommand(_Translated, click.Command):
     context_class = TranslatedContext
 
     def get_short_help_str(self, limit: int = 45) -> str:  # noqa: ARG002
-        """The first sentence, as a list of commands shows it: whole, in lines that fit."""
+        """Return the first sentence, as a list of commands shows it: whole, in lines that fit."""
         text = joined((self.help or "").partition("\n\n")[0])
         if text.isascii():
             first, stop, _rest = text.partition(". ")
