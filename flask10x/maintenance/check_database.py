@@ -4,13 +4,13 @@ Nothing is written, and what cannot be read is itself a finding.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, Table, or_, select
+from sqlalchemy import Connection, Engine, or_, select
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.alerts.rules import ExportOverdue
@@ -106,18 +106,14 @@ class DatabaseCheck:
 
     def look_inside(self, connection: Connection) -> Iterator[CheckLine]:
         """Yield the findings that are the same on both engines."""
-        version = _version(connection)
+        version = None
+        with suppress(*UNREADABLE), dialects.of(connection).attempt(connection):
+            version = schema.current(connection)
+        newest = schema.all_revisions()[-1]
         if version is not None and (text := schema.too_old(version, shown_name(self._settings))):
-            yield CheckLine(
-                "FAIL", "schema", text, {"revision": version, "newest": schema.all_revisions()[-1]}
-            )
+            yield CheckLine("FAIL", "schema", text, {"revision": version, "newest": newest})
             return
-        is_older = version in schema.all_revisions()[:-1]
-        for name, check in self._checks().items():
-            yield from _checked(name, check, connection, is_older=is_older)
-
-    def _checks(self) -> dict[str, Callable[[Connection], list[CheckLine]]]:
-        return {
+        checks = {
             "schema": self._schema,
             "followers": self._followers,
             "zone": self._zones,
@@ -126,21 +122,24 @@ class DatabaseCheck:
             "stations": self._stations,
             "times": self._times,
         }
+        is_older = version in schema.all_revisions()[:-1]
+        for name, check in checks.items():
+            yield from _checked(name, check, connection, is_older=is_older)
 
-    def _integrity(self, connection: Connection) -> list[CheckLine]:
+    def _integrity(self, connection: Connection) -> Iterator[CheckLine]:
         name = "integrity_check" if self._full else "quick_check"
         lines = damages(connection, full=self._full)
         if not lines:
-            text = _("{check} finds nothing wrong").format(check=name)
-            return [CheckLine("ok", "integrity", text)]
+            yield CheckLine("ok", "integrity", _("{check} finds nothing wrong").format(check=name))
+            return
         shown = "; ".join(lines[:SHOWN_DAMAGES])
         if len(lines) > SHOWN_DAMAGES:
             shown += _("; and {n} more").format(n=len(lines) - SHOWN_DAMAGES)
         text = _("{check}: {damages}; stop the service, keep the files, restore a backup")
         text = text.format(check=name, damages=shown)
-        return [CheckLine("FAIL", "integrity", text, {"damages": lines})]
+        yield CheckLine("FAIL", "integrity", text, {"damages": lines})
 
-    def _schema(self, connection: Connection) -> list[CheckLine]:
+    def _schema(self, connection: Connection) -> Iterator[CheckLine]:
         version, newest = schema.current(connection), schema.all_revisions()[-1]
         level: Level = "ok"
         details: dict[str, Any] = {"revision": version, "newest": newest}
@@ -163,29 +162,26 @@ class DatabaseCheck:
             level = "FAIL"
             text = _("{version} is unknown to this version, which knows up to {newest}")
             text = text.format(version=version, newest=newest)
-        return [CheckLine(level, "schema", text, details)]
+        yield CheckLine(level, "schema", text, details)
 
-    def _followers(self, connection: Connection) -> list[CheckLine]:
+    def _followers(self, connection: Connection) -> Iterator[CheckLine]:
         """Read the facts of the other checks, too: the CSV files are among them."""
         facts, stations = self._facts, self._settings.stations
         view = View(connection, stations, self._settings.zone, self._now_ms)
         facts.read_database(self._settings, view)
         if facts.exports is None:
             text = _("cannot be read: {reason}").format(reason=facts.reasons["exports"])
-            return [CheckLine("FAIL", "followers", text)]
+            yield CheckLine("FAIL", "followers", text)
+            return
         names = {station.csv_name for station in stations.all}
-        findings = [
-            self._follower(lag)
-            for lag in sorted(facts.exports, key=lambda each: each.station.csv_name)
-        ]
+        for lag in sorted(facts.exports, key=lambda lag: lag.station.csv_name):
+            yield self._follower(lag)
         for name in sorted(load_files(connection).positions):
             if name not in names:
                 text = _(
                     "{name} is the file of no station that there is; nothing is appended to it"
-                )
-                details = {"follower": name}
-                findings.append(CheckLine("ok", "follower", text.format(name=name), details))
-        return findings
+                ).format(name=name)
+                yield CheckLine("ok", "follower", text, {"follower": name})
 
     def _follower(self, lag: ExportLag) -> CheckLine:
         name, highest = lag.station.csv_name, self._facts.stored or 0
@@ -202,19 +198,19 @@ class DatabaseCheck:
             ExportOverdue(),
             lambda rule, alert: of_export(rule, [lag], self._now_ms, alert),
         )
+        rows = amount(lag.waiting, "row")
         if verdict.is_firing and lag.oldest_at is not None:
             since = local_text(lag.oldest_at, self._settings.zone)
             text = _("{name} is {rows} behind, the oldest of {time}")
-            text = text.format(name=name, rows=amount(lag.waiting, "row"), time=since)
+            text = text.format(name=name, rows=rows, time=since)
             return CheckLine("WARN", "follower", text, details)
-        text = _("{name} is {rows} behind").format(name=name, rows=amount(lag.waiting, "row"))
+        text = _("{name} is {rows} behind").format(name=name, rows=rows)
         return CheckLine("ok", "follower", text, details)
 
-    def _zones(self, connection: Connection) -> list[CheckLine]:
+    def _zones(self, connection: Connection) -> Iterator[CheckLine]:
         """Return a finding for each CSV file that is written in another zone than this one."""
         here, stations = zone_name_of(self._settings.zone), self._settings.stations.all
-        positions = load_files(connection).positions
-        findings = []
+        positions, is_other = load_files(connection).positions, False
         # Nothing more is written to the files of former stations.
         for station in sorted(stations, key=lambda station: station.csv_name):
             name, position = station.csv_name, positions.get(station.csv_name)
@@ -224,13 +220,13 @@ class DatabaseCheck:
             if other := other_zone(
                 position.zone, self._settings.zone, last, first_ms, self._now_ms
             ):
-                details = {"file": name, "zone": position.zone, "here": here}
-                text = _("{what}: run the command with the service's settings")
-                text = f"{name}: {text.format(what=other)}"
-                findings.append(CheckLine("WARN", "zone", text, details))
-        return findings or [CheckLine("ok", "zone", here, {"here": here})]
+                details, is_other = {"file": name, "zone": position.zone, "here": here}, True
+                text = _("{what}: run the command with the service's settings").format(what=other)
+                yield CheckLine("WARN", "zone", f"{name}: {text}", details)
+        if not is_other:
+            yield CheckLine("ok", "zone", here, {"here": here})
 
-    def _rollups(self, connection: Connection) -> list[CheckLine]:
+    def _rollups(self, connection: Connection) -> Iterator[CheckLine]:
         at, behind = rollups.position(connection), rollups.behind(connection)
         made_days = days.made(connection)
         details = {
@@ -241,7 +237,8 @@ class DatabaseCheck:
         if behind < 0:
             text = _("at {id}, beyond the last reading {highest}: flask10x rollups --rebuild")
             text = text.format(id=at, highest=at + behind)
-            return [CheckLine("FAIL", "rollups", text, details)]
+            yield CheckLine("FAIL", "rollups", text, details)
+            return
         stations = self._settings.stations
         if behind and not rollups_fit(connection, stations):
             text = _(
@@ -249,50 +246,46 @@ class DatabaseCheck:
                 " service, or run: flask10x migrate"
             )
             text = text.format(file=stations.file or stations_path())
-            return [CheckLine("WARN", "rollups", text, details)]
+            yield CheckLine("WARN", "rollups", text, details)
+            return
         # Late is only slow: a chart takes the rest from the readings.
         text = _("{rows} behind").format(rows=amount(behind, "row"))
-        return [CheckLine("ok", "rollups", text, details)]
+        yield CheckLine("ok", "rollups", text, details)
 
-    def _removed(self, connection: Connection) -> list[CheckLine]:
+    def _removed(self, connection: Connection) -> Iterator[CheckLine]:
         """Return a finding for each station whose old readings were removed (RETENTION_DAYS).
 
         And one for each lost CSV file that alone has them; its checksum is compared.
         """
-        lost = only_copies.lost(only_copies.load(self._settings, connection), read=True)
-        findings = [
-            CheckLine("FAIL", "removed", each.with_command(self._settings, chosen()), asdict(each))
-            for each in lost
-        ]
+        for file in only_copies.lost(only_copies.load(self._settings, connection), read=True):
+            text = file.with_command(self._settings, chosen())
+            yield CheckLine("FAIL", "removed", text, asdict(file))
         for endpoint, of_station in sorted(removed.load_removed(connection).items()):
             if of_station.last_ms is not None:
                 text = _(
                     "/{station}: {readings} up to {time} removed; their hours and days are kept"
                 )
-                text = text.format(
-                    station=endpoint,
-                    readings=amount(of_station.readings, "reading"),
-                    time=local_text(of_station.last_ms, self._settings.zone),
-                )
+                number = amount(of_station.readings, "reading")
+                time = local_text(of_station.last_ms, self._settings.zone)
+                text = text.format(station=endpoint, readings=number, time=time)
                 details = {
                     "endpoint": endpoint,
                     "last_id": of_station.last_id,
                     "readings": of_station.readings,
                 }
-                findings.append(CheckLine("ok", "removed", text, details))
-        return findings
+                yield CheckLine("ok", "removed", text, details)
 
-    def _stations(self, connection: Connection) -> list[CheckLine]:
+    def _stations(self, connection: Connection) -> Iterator[CheckLine]:
         received = View(connection, self._settings.stations).last_received
         if self._since_ms is not None and not any(received.values()):
             text = chosen()("Nothing has arrived yet.")
-            return [CheckLine("WARN", "station", text, {"endpoint": None})]
-        learned, findings = learned_limits(connection), []
+            yield CheckLine("WARN", "station", text, {"endpoint": None})
+            return
+        learned = learned_limits(connection)
         for station in self._settings.stations.all:
             learned_sec = learned.get(station.endpoint)
             learned_sec = learned_sec or usual_silence(connection, station).missed_after_sec
-            findings.append(self._station(station, received[station.endpoint], learned_sec))
-        return findings
+            yield self._station(station, received[station.endpoint], learned_sec)
 
     def _station(
         self, station: Station, received_at: int | None, learned_sec: int | None
@@ -304,18 +297,15 @@ class DatabaseCheck:
         last = local_text(received_at, self._settings.zone)
         age_ms = self._now_ms - received_at
         seconds = max(0, age_ms) // 1000
-        after_sec = silent_after_sec(self._settings, station, learned_sec)
         silent = False
         if self._since_ms is not None:
             has_sent = received_at >= self._since_ms
+            alerted = {(alert.kind, alert.subject) for alert in self._facts.alerts}
             signs = Signs(
                 age_ms=age_ms,
                 awaited_ms=None if has_sent else self._now_ms - self._since_ms,
-                after_sec=after_sec,
-                is_alerted=any(
-                    (alert.kind, alert.subject) == ("silence", endpoint)
-                    for alert in self._facts.alerts
-                ),
+                after_sec=silent_after_sec(self._settings, station, learned_sec),
+                is_alerted=("silence", endpoint) in alerted,
             )
             silent = silence(signs).is_missed
         details = {"endpoint": endpoint, "last_received": last, "seconds": seconds}
@@ -323,17 +313,21 @@ class DatabaseCheck:
         text = text.format(station=endpoint, time=last, span=chosen().duration(seconds))
         return CheckLine("WARN" if silent else "ok", "station", text, details)
 
-    def _times(self, connection: Connection) -> list[CheckLine]:
+    def _times(self, connection: Connection) -> Iterator[CheckLine]:
         """Find rows that a hand, or damage, has put outside the calendar; mostly there are none."""
-        undated = {table.name: _undated(connection, table) for table in (readings, rejected)}
+        undated: dict[str, list[int]] = {}
+        for table in (readings, rejected):
+            at = table.c.received_at
+            beyond = select(table.c.id).where(or_(at < FIRST_DATE_MS, at > LAST_DATE_MS))
+            undated[table.name] = [*connection.execute(beyond.order_by(table.c.id)).scalars()]
         if not any(undated.values()):
-            return []
+            return
         named = "; ".join(f"{name} {some(ids)}" for name, ids in undated.items() if ids)
         text = _(
             "no dates: {rows}; pages show such a time by its number, charts and CSV files leave"
             " it out: set the right received_at"
         )
-        return [CheckLine("WARN", "times", text.format(rows=named), {"undated": undated})]
+        yield CheckLine("WARN", "times", text.format(rows=named), {"undated": undated})
 
 
 @contextmanager
@@ -366,33 +360,17 @@ def _connect(engine: Engine) -> Connection:
 
 def _checked(
     name: str,
-    check: Callable[[Connection], list[CheckLine]],
+    check: Callable[[Connection], Iterator[CheckLine]],
     connection: Connection,
     *,
     is_older: bool = False,
 ) -> list[CheckLine]:
     try:
         with dialects.of(connection).attempt(connection):
-            return check(connection)
+            return list(check(connection))
     except UNREADABLE as error:
         # Another finding says already that the database is to be migrated, with the command.
         if is_older and schema.is_wrong_sql(error):
             return []
         text = _("cannot be read: {reason}").format(reason=reason_of(error))
         return [CheckLine("FAIL", name, text)]
-
-
-def _version(connection: Connection) -> str | None:
-    """Return the version of the database, or None if it has none or cannot be read."""
-    try:
-        with dialects.of(connection).attempt(connection):
-            return schema.current(connection)
-    except UNREADABLE:
-        return None
-
-
-def _undated(connection: Connection, table: Table) -> list[int]:
-    """Return the ids of the rows whose time is outside the calendar, by damage or by hand."""
-    at = table.c.received_at
-    beyond = select(table.c.id).where(or_(at < FIRST_DATE_MS, at > LAST_DATE_MS))
-    return list(connection.execute(beyond.order_by(table.c.id)).scalars())

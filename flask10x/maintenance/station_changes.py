@@ -68,16 +68,14 @@ def changes(settings: Settings) -> Iterator[str]:
         if first and first != csv_lines.header(station):
             text = _("{path}: the next export begins a new file; the old one keeps its bytes")
             yield text.format(path=path)
-            yield from _needed_from_now(settings, station, first)
-
-
-def _needed_from_now(settings: Settings, station: Station, first: bytes) -> Iterator[str]:
-    """Say that a board which does not send the new measurements yet is refused, if it is."""
-    headings = first.decode(errors="replace").rstrip().split(",")
-    new = [m.path for m in station.measurements if m.csv_header not in headings]
-    if new and station.endpoint not in settings.partial_readings:
-        text = _('/{endpoint}: a reading without {names} is refused; partial = "accept" takes it')
-        yield text.format(endpoint=station.endpoint, names=", ".join(new))
+            # A board that does not send the new measurements yet is rejected, if it is.
+            headings = first.decode(errors="replace").rstrip().split(",")
+            new = [m.path for m in station.measurements if m.csv_header not in headings]
+            if new and station.endpoint not in settings.partial_readings:
+                text = _(
+                    '/{endpoint}: a reading without {names} is refused; partial = "accept" takes it'
+                )
+                yield text.format(endpoint=station.endpoint, names=", ".join(new))
 
 
 def _new_columns(settings: Settings) -> Iterator[str]:
@@ -99,7 +97,10 @@ def add_columns(settings: Settings) -> Iterator[str]:
     A start or a reload has nothing to do then, and need not wait until SQLite has read the whole
     table for each of them (docs/decisions/0004). Where it fails, they do it.
     """
-    if engines.of(settings).is_file and not _is_own(database_path(settings)):
+    path = database_path(settings)
+    # Another user's lock or WAL would stop the service.
+    is_own = path.exists() and path.stat().st_uid == os.geteuid()
+    if engines.of(settings).is_file and not is_own:
         return
     database = Database(settings)
     try:
@@ -113,11 +114,6 @@ def add_columns(settings: Settings) -> Iterator[str]:
     finally:
         database.close()
     yield from _named(settings, added)
-
-
-def _is_own(database: Path) -> bool:
-    """Whether this user owns the file; another user's lock or WAL would stop the service."""
-    return database.exists() and database.stat().st_uid == os.geteuid()
 
 
 def _named(settings: Settings, columns: Sequence[str]) -> Iterator[str]:
