@@ -71,7 +71,7 @@ class Command:
         return True
 
     def output(self) -> str:
-        """What it prints, whatever its exit status; raises CommandFailed when it is not there."""
+        """Return its output, whatever its exit status; raises CommandFailed if it is missing."""
         return str(self._done(stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
 
     def _done(
@@ -106,7 +106,7 @@ def run(say: Say, *commands: Command) -> None:
 
 
 def own_command(place: Place, *words: str) -> Command:
-    """A command of ours as the user of the service, who may read and write its files."""
+    """Return a command of ours as the user of the service, who may read and write its files."""
     return Command([str(units.program()), *words], "" if place.is_user else place.account)
 
 
@@ -164,24 +164,20 @@ def start_service(place: Place, say: Say) -> None:
             run(say, Command(place.systemctl("stop", units.SERVICE)))
         if enabled:
             run(say, Command(place.systemctl("start", *enabled)))
-        _restart(place, say)
+        command = Command(place.systemctl("restart", units.SERVICE))
+        say(f"$ {command}")
+        while not command.run(START_WITHIN_SEC):
+            if units.property_of(place, units.SERVICE, "StatusText") != units.MIGRATING:
+                text = _("{command}: no answer of the service for {seconds} s")
+                text = text.format(command=command, seconds=round(START_WITHIN_SEC))
+                raise CommandFailed(text)
+            # The start that goes on, with its migration, is waited for.
+            command = Command(place.systemctl("start", units.SERVICE))
         # Where it runs: it needs a broker.
         run(say, Command(place.systemctl("try-restart", units.BY_HAND)))
     except CommandFailed as error:
         text = _("{error}; why: {command}")
         raise CommandFailed(text.format(error=error, command=place.journal())) from error
-
-
-def _restart(place: Place, say: Say) -> None:
-    """Restart the service; raises CommandFailed for one that neither answers nor migrates."""
-    command = Command(place.systemctl("restart", units.SERVICE))
-    say(f"$ {command}")
-    while not command.run(START_WITHIN_SEC):
-        if units.property_of(place, units.SERVICE, "StatusText") != units.MIGRATING:
-            text = _("{command}: no answer of the service for {seconds} s")
-            raise CommandFailed(text.format(command=command, seconds=round(START_WITHIN_SEC)))
-        # The start that goes on is waited for.
-        command = Command(place.systemctl("start", units.SERVICE))
 
 
 def uninstall(place: Place, say: Say) -> None:
@@ -199,7 +195,7 @@ def uninstall(place: Place, say: Say) -> None:
 
 
 def write_units(place: Place, say: Say) -> list[str]:
-    """Write the units that differ; returns the names of those that were not there."""
+    """Write the units that differ; return the names of the new ones."""
     place.units.mkdir(parents=True, exist_ok=True)
     added = []
     for name in units.names():
@@ -250,13 +246,13 @@ def _require_place(place: Place) -> None:
 
 
 def _is_booted(place: Place) -> bool:
-    if not place.is_user:
-        return units.BOOTED.is_dir()
-    return bool(units.answer(place.systemctl("show-environment")))
+    if place.is_user:
+        return bool(units.answer(place.systemctl("show-environment")))
+    return units.BOOTED.is_dir()
 
 
 def _make_settings(place: Place, say: Say) -> None:
-    """Make the folder of the settings and their file; that of the data where systemd makes none."""
+    """Make the folder of the settings and their file, and for a user that of the data."""
     made = [place.settings.parent, *([place.data] if place.is_user else [])]
     made = [folder for folder in made if not folder.is_dir()]
     for folder in made:
@@ -272,7 +268,7 @@ def _make_settings(place: Place, say: Say) -> None:
 
 
 def _is_to_be_enabled(name: str, place: Place, say: Say) -> bool:
-    """Whether a unit is started at boot: the socket only at the address that the settings say."""
+    """Return whether a unit starts at boot: the socket only at the address in the settings."""
     if name == units.BY_HAND or "[Install]" not in units.text_of(name, place):
         return False
     if name != units.SOCKET:
@@ -291,13 +287,13 @@ def _is_to_be_enabled(name: str, place: Place, say: Say) -> bool:
 
 
 def failures(place: Place) -> dict[str, str]:
-    """What `flask10x check` calls wrong, by its name; raises CommandFailed without an answer."""
+    """Return the failures of `flask10x check` by their names; raises CommandFailed."""
     findings = checked(place)["findings"]
     return {found["name"]: found["text"] for found in findings if found["level"] == "FAIL"}
 
 
 def checked(place: Place) -> dict[str, Any]:
-    """The answer of `flask10x check`; raises CommandFailed without one."""
+    """Return the answer of `flask10x check`; raises CommandFailed without one."""
     command = own_command(place, "check", "--json")
     try:
         answer: dict[str, Any] = json.loads(command.output())

@@ -92,7 +92,7 @@ class StationRemoval:
     def __init__(self, settings: Settings, database: Database, station: Station) -> None:
         self._settings = settings
         self._database = database
-        self._station = station
+        self.station = station
         # Up to this id the station has no reading after the removed ones.
         self._empty_to = 0
 
@@ -102,7 +102,7 @@ class StationRemoval:
         Raises what a query and a commit raise; then nothing has changed.
         """
         with self._database.reader.begin() as connection:
-            oldest, newest = connection.execute(_ENDS, {"endpoint": self._station.endpoint}).one()
+            oldest, newest = connection.execute(_ENDS, {"endpoint": self.station.endpoint}).one()
         # The newest one is kept.
         if oldest is None or oldest >= min(newest, kept_since_ms):
             return Removal()
@@ -119,9 +119,9 @@ class StationRemoval:
             lock.close()
 
     def _step(self, kept_since_ms: int) -> Removal:
-        target = target_of(self._settings, self._database, self._station)
+        target = target_of(self._settings, self._database, self.station)
         state = target.state
-        files = state, target.rows.log.files.archived_of(self._station.endpoint)
+        files = state, target.rows.log.files.archived_of(self.station.endpoint)
         if obstacle := removable.not_ready(target):
             return _hindered(target, obstacle)
         piece, is_more = self._next(state, kept_since_ms)
@@ -144,11 +144,11 @@ class StationRemoval:
 
     def _files(self, connection: Connection) -> StationFiles:
         files = load_files(connection)
-        return files.state(self._station.csv_name), files.archived_of(self._station.endpoint)
+        return files.state(self.station.csv_name), files.archived_of(self.station.endpoint)
 
     def _next(self, state: State, kept_since_ms: int) -> tuple[OldReadings | None, bool]:
         """Return the next readings to be removed, and whether there may be more after them."""
-        endpoint = self._station.endpoint
+        endpoint = self.station.endpoint
         with self._database.reader.begin() as connection:
             if not self._is_rolled_up(connection):
                 return None, False
@@ -183,7 +183,7 @@ class StationRemoval:
     ) -> None:
         """Remove the piece if it is proven, or else note how far the file was compared."""
         with self._database.commit() as connection:
-            removed_now = removed.removed_of_station(connection, self._station.endpoint)
+            removed_now = removed.removed_of_station(connection, self.station.endpoint)
             is_unchanged = (
                 not csv_owner.is_elsewhere(self._settings, connection)
                 and self._files(connection) == files
@@ -198,15 +198,15 @@ class StationRemoval:
                 self._remove(connection, piece)
 
     def _is_rolled_up(self, connection: Connection) -> bool:
-        """Whether there are hours and days of all measurements of these stations."""
+        """Return whether there are hours and days of all measurements of these stations."""
         rolled_up = days.made(connection)
         fits = rollups_fit(connection, self._settings.stations)
         return fits and rolled_up is not None and rolled_up.are_all
 
     def _remove(self, connection: Connection, piece: OldReadings) -> None:
-        endpoint = self._station.endpoint
+        endpoint = self.station.endpoint
         hours = sorted({at // HOUR_MS for _, at in piece.rows})
-        columns = self._station.columns
+        columns = self.station.columns
         # Of others it may have had values before.
         former = existing_columns(connection).difference(columns, HEAD, (readings.c.id.name,))
         columns = (*columns, *sorted(former))
@@ -224,7 +224,7 @@ class StationRemoval:
 
         Only rows that differ are written.
         """
-        station, changed = self._station, []
+        station, changed = self.station, []
         for hour in hours:
             rows = rollups.computed(station, connection, hour, at)
             if rows != stored_sums(connection, station, rollups_table.c.hour, hour):
@@ -243,7 +243,7 @@ class StationRemoval:
         self, connection: Connection, columns: tuple[str, ...], hour: int, piece: OldReadings
     ) -> int:
         """Add the sums of the readings of the piece in this hour; return how many they are."""
-        endpoint, last, after = self._station.endpoint, piece.after.last_id, piece.before.last_id
+        endpoint, last, after = self.station.endpoint, piece.after.last_id, piece.before.last_id
         stored = removed.removed_of_hour(connection, endpoint, hour)
         sums = rollups.of_readings(endpoint, columns, connection, hour, Ids(last, after))
         before = max((one["readings"] for one in stored.values()), default=0)
@@ -252,7 +252,7 @@ class StationRemoval:
             # The stored sums may lack this measurement.
             if row["measurement"] in stored:
                 rows.append(removed.with_removed(stored[row["measurement"]], row))
-            elif row["measurement"] in self._station.columns or row["count"]:
+            elif row["measurement"] in self.station.columns or row["count"]:
                 rows.append(row | {"readings": before + row["readings"]})
         removed.keep_removed_hours(connection, rows)
         return int(sums[0]["readings"])

@@ -11,6 +11,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import counters, csv_owner
 from flask10x.database.database import Database
 from flask10x.database.tables import IS_CURRENT, csv_files
+from flask10x.readings.stations import Station
 from flask10x.runtime.retention import days_of, kept_since
 from flask10x.system import clock
 
@@ -101,8 +102,8 @@ class Retention:
         self._database = database
         self._monotonic_ms = monotonic_ms
         self._clock = SlowClock(database, now_ms, monotonic_ms)
-        self._stations = _stations(settings, database)
-        self._turns = cycle(self._stations)
+        self._removals = _removals(settings, database)
+        self._turns = cycle(self._removals)
         self._look_at_ms = monotonic_ms() + LOOK_EVERY_MS
         self._said_at_ms: dict[tuple[str, str], int] = {}
         self._closed = False
@@ -113,7 +114,7 @@ class Retention:
         Returns False when it is not time. Raises what a query and a commit raise; the next try is a
         minute later.
         """
-        if not self._stations:
+        if not self._removals:
             return True
         is_idle = self._closed or self._database.damage.halted
         if is_idle or self._monotonic_ms() < self._look_at_ms:
@@ -136,40 +137,33 @@ class Retention:
         if csv_owner.are_elsewhere(self._settings, self._database):
             return False
         now_ms = self._clock.time_ms()
-        for _ in self._stations:
-            days, endpoint, station = next(self._turns)
-            removal = station.step(kept_since(days, now_ms))
+        for _ in self._removals:
+            station_removal = next(self._turns)
+            station = station_removal.station
+            removal = station_removal.step(kept_since(days_of(self._settings, station), now_ms))
             if removal.obstacle:
                 why = str(removal.obstacle).replace("_", " ")
                 about = f": {removal.path}" if removal.path else ""
-                self._say(endpoint, f"{why}{about}; run: {removal.command}")
+                self._say(station, f"{why}{about}; run: {removal.command}")
             if removal.difference:
-                self._say(endpoint, f"its CSV file differs: {removal.difference}")
+                self._say(station, f"its CSV file differs: {removal.difference}")
             if removal.is_more or removal.readings:
                 return True
         return False
 
-    def _say(self, endpoint: str, why: str) -> None:
-        now_ms, place = self._monotonic_ms(), (endpoint, why)
+    def _say(self, station: Station, why: str) -> None:
+        now_ms, place = self._monotonic_ms(), (station.endpoint, why)
         said_ms = self._said_at_ms.get(place)
         if said_ms is None or now_ms - said_ms >= SAY_EVERY_MS:
             self._said_at_ms[place] = now_ms
-            log.warning("Old readings of %s stay: %s", endpoint, why)
+            log.warning("Old readings of %s stay: %s", station.endpoint, why)
 
 
-def _stations(settings: Settings, database: Database) -> list[tuple[int, str, "StationRemoval"]]:
-    """The stations whose readings are removed: after how many days, the endpoint, the removal."""
+def _removals(settings: Settings, database: Database) -> "list[StationRemoval]":
     stations = [station for station in settings.stations.all if days_of(settings, station)]
     if not stations:
         return []
     # Imported here, so that a worker that removes nothing does not load what compares CSV files.
     from flask10x.runtime.removal import StationRemoval  # noqa: PLC0415
 
-    return [
-        (
-            days_of(settings, station),
-            station.endpoint,
-            StationRemoval(settings, database, station),
-        )
-        for station in stations
-    ]
+    return [StationRemoval(settings, database, station) for station in stations]

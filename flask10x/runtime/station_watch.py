@@ -134,7 +134,7 @@ class SilenceLearning:
         self._learned_ms[endpoint] = now_ms
 
     def _is_due(self, station: Station, now_ms: int) -> bool:
-        """Whether it was never learned, or an hour ago or longer and has sent since."""
+        """Return whether it was never learned, or an hour ago or longer and has sent since."""
         learned_ms = self._learned_ms.get(station.endpoint)
         if learned_ms is None:
             return True
@@ -182,7 +182,7 @@ def silence_of(
 
 
 def _age_ms(last_ms: int, received_at: int | None) -> int | None:
-    """The age, below 0 where the wall clock is before the reading."""
+    """Return the age, below 0 where the wall clock is before the reading."""
     if last_ms:
         return monotonic_ms() - last_ms
     return None if received_at is None else now_ms() - received_at
@@ -244,7 +244,7 @@ class StationWatch:
                 self._watch(station, times, last_ms or times.awaited_since_ms)
 
     def _ask(self) -> frozenset[str] | None:
-        """The endpoints that have ever sent; None after an error."""
+        """Return the endpoints that have ever sent; None after an error."""
         try:
             received = self._last_received()
         except (*DATABASE_ERRORS, OSError) as error:

@@ -25,10 +25,10 @@ from flask10x.runtime.administrators import Browser
 from flask10x.system import clock
 from flask10x.system.wording import escape
 from flask10x.translation import speaking, translation
-from flask10x.web import administrators, context, preferences
+from flask10x.web import administrators, context, preferences, senders
 from flask10x.web.cards import cards
 from flask10x.web.icons import ICONS
-from flask10x.web.pages.setup import boards, changes, senders, station, stations
+from flask10x.web.pages.setup import boards, changes, station, stations
 from flask10x.web.pages.setup.changes import ChangedMeanwhile, NotWritten
 from flask10x.web.pages.setup.page import blueprint, refused, shown
 from flask10x.web.pages.setup.station import File, Mistakes
