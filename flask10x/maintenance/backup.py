@@ -308,7 +308,7 @@ def _prune(folder: Path, newest: Path, keep: int) -> list[str]:
 
 
 def _is_good(path: Path) -> bool:
-    """Whether it has not changed as far as its sum shows; without a sum it may be good."""
+    """Return whether it has not changed as far as its sum shows; without a sum it may be good."""
     try:
         return backup_files.is_unchanged(path) is not False
     except OSError:

@@ -137,7 +137,7 @@ def check_modes(settings: Settings) -> CheckLine:
 
 
 def _is_world_readable(path: Path) -> bool:
-    """Whether the file's mode, and that of every folder above it, lets others read it."""
+    """Return whether the file's mode, and that of every folder above it, lets others read it."""
     folders = path.resolve().parents
     return bool(path.stat().st_mode & stat.S_IROTH) and all(
         folder.stat().st_mode & stat.S_IXOTH for folder in folders
@@ -236,7 +236,7 @@ def _space(settings: Settings, facts: Facts) -> CheckLine:
 
 
 def _line(name: str, finding: checks.Finding, details: dict[str, Any]) -> CheckLine:
-    """The line of a check that the pages show, too."""
+    """Return the line of a check that the pages show, too."""
     text = f"{finding.text} {finding.reason}".rstrip()
     return CheckLine(LEVELS[finding.level], name, text, details)
 
@@ -312,7 +312,7 @@ def _trouble(service: Running) -> tuple[str, list[str]]:
 
 
 def _copies(settings: Settings, facts: Facts, *, full: bool) -> Iterator[CheckLine]:
-    """The backups, the replica where there is one, and what `flask10x verify` has found last."""
+    """Yield the lines of backups, of the replica if there is one, and of `flask10x verify`."""
     house = Checks(settings, facts, chosen(), now_ms())
     yield _backups(settings, facts, house.backed_up(), full=full)
     for finding in house.replicated():
@@ -329,7 +329,7 @@ def _copies(settings: Settings, facts: Facts, *, full: bool) -> Iterator[CheckLi
 
 
 def _backups(settings: Settings, facts: Facts, finding: checks.Finding, *, full: bool) -> CheckLine:
-    """The finding of the pages, and whether the newest backup, or each, has its SHA-256."""
+    """Return the finding of the pages, and whether the newest backup, or each, has its SHA-256."""
     newest = facts.backup
     if newest is None:
         return _line("backup", finding, {})

@@ -73,7 +73,7 @@ def check_kind(path: Path) -> None:
 
 
 def check_unchanged(path: Path, copy: Path) -> bool:
-    """Whether there is a sum beside `path`; `copy` has the bytes of `path`.
+    """Return whether there is a sum beside `path`; `copy` has the bytes of `path`.
 
     Raises CopyError when the copy has another sum, or OSError.
     """
@@ -95,7 +95,7 @@ def check_unchanged(path: Path, copy: Path) -> bool:
 
 
 def kind_of_bytes(head: bytes) -> str:
-    """Say what a file is that is none of SQLite."""
+    """Return what a file is that is not one of SQLite, for people."""
     if not head:
         return _("the file is empty")
     if head.startswith(GZIP):

@@ -81,7 +81,7 @@ ELSEWHERE = re.compile(
 
 
 def program() -> str:
-    """The path of Litestream; raises RestoreError when it is not installed."""
+    """Return the path of Litestream; raises RestoreError when it is not installed."""
     found = shutil.which("litestream") or shutil.which(INSTALLED)
     if found is None:
         text = _("Litestream, which fetches the replica, is not installed: {command}")
@@ -90,7 +90,7 @@ def program() -> str:
 
 
 def environment() -> dict[str, str]:
-    """The variables for Litestream: of this process, and what it lacks and litestream.env has.
+    """Return the variables for Litestream: of this process, then of litestream.env.
 
     Raises SettingsError, and OSError when the file can't be read.
     """
@@ -143,7 +143,7 @@ class Source:
 
     @property
     def url(self) -> str:
-        """Where the replica is; empty where it is not said."""
+        """Return the URL of the replica; empty if it is not set."""
         return self.variables.get(URL, "")
 
     @property
@@ -243,7 +243,7 @@ def _config(folder: Path, database: Path, options: str = "") -> Path:
 
 
 def configured(settings: Settings) -> Source | None:
-    """Where the replica of this database is; None where there is none.
+    """Return the replica of this database; None if it has none.
 
     Raises RestoreError where Litestream has been started and its place is not known here, and where
     its program is not installed; SettingsError and OSError as `environment` does.
@@ -260,7 +260,7 @@ def configured(settings: Settings) -> Source | None:
 
 
 def compared_folder(settings: Settings) -> Path:
-    """Where a copy of the replica lies while it is compared."""
+    """Return the folder for a copy of the replica while it is compared."""
     return database_path(settings).with_name(COMPARED)
 
 

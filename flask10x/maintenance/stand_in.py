@@ -69,7 +69,7 @@ class Server(ThreadingHTTPServer):
         self.socket.setblocking(False)
 
     def has_waiting(self) -> bool:
-        """Whether a connection has come that nobody has taken."""
+        """Return whether a connection has come that nobody has taken."""
         return bool(select.select([self.socket], [], [], 0)[0])
 
 

@@ -60,7 +60,7 @@ class Environment:
 
     @property
     def former(self) -> Path:
-        """Where the former environment is kept."""
+        """Return the folder in which the former environment is kept."""
         return self.prefix.with_name(f"{self.prefix.name}.former")
 
     def keep(self, place: Place, say: Say) -> None:
@@ -170,7 +170,7 @@ class Checkout(Environment):
         super().put_back(place, say)
 
     def _branch(self) -> str:
-        """The branch that is followed; "" where a tag or a commit was checked out."""
+        """Return the branch that is followed; "" where a tag or a commit was checked out."""
         return self._git("symbolic-ref", "--quiet", "--short", "HEAD").output().strip()
 
     def _git(self, *words: str) -> Command:
@@ -198,7 +198,7 @@ class Package(Environment):
 
 
 def environment() -> Environment:
-    """How this program was installed. Raises ServiceError for a way that has no update."""
+    """Return how this program was installed; raises ServiceError if it has no update."""
     prefix = Path(sys.prefix)
     with suppress(OSError):
         if str(units.program()) in PACKAGED_FILES.read_text(encoding="utf-8").splitlines():
@@ -222,7 +222,7 @@ def environment() -> Environment:
 
 
 def update(place: Place, target: str, say: Say) -> bool:
-    """Bring the installation to the target; whether it is there.
+    """Bring the installation to the target; return whether it is there.
 
     False means that the former version runs again. Raises CommandFailed or ServiceError when
     nothing was changed, or when the former version could not be brought back, which is said.
@@ -316,7 +316,7 @@ def _go_back(place: Place, program: Environment, revision: str, say: Say) -> Non
 
 
 def _wrong_since(place: Place, before: dict[str, str]) -> dict[str, str]:
-    """What `check` calls wrong and the former version did not, once the service has settled."""
+    """Return the failures that the former version did not have, once the service has settled."""
     until = time.monotonic() + SETTLED_WITHIN_SEC
     while True:
         # It ran, for its start was waited for: it will not get well, and senders wait.
@@ -333,7 +333,7 @@ def _wrong_since(place: Place, before: dict[str, str]) -> dict[str, str]:
 
 
 def _revision(place: Place) -> str:
-    """The version of the database; "" where there is none yet."""
+    """Return the version of the database; "" where there is none yet."""
     findings = installation.checked(place)["findings"]
     return next((f["details"].get("revision") or "" for f in findings if f["name"] == "schema"), "")
 
@@ -346,12 +346,12 @@ def require_rights(place: Place, word: str) -> None:
 
 
 def _units(folder: Path) -> list[Path]:
-    """The files of our units in a folder."""
+    """Return the files of our units in a folder."""
     return sorted(path for path in folder.glob("flask10x*") if path.suffix in units.KINDS)
 
 
 def _owner(path: Path) -> str:
-    """The user to whom a folder belongs: what root makes in it, the user could not change."""
+    """Return the owner of a folder, who could not change what root makes in it."""
     return pwd.getpwuid(path.stat().st_uid).pw_name
 
 

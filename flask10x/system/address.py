@@ -16,7 +16,7 @@ AVAHI = Path("/run/avahi-daemon/socket")
 
 
 def addresses(settings: Settings) -> Iterator[str]:
-    """The address for this machine first, then those for others in the same network."""
+    """Yield the address for this machine first, then those for others in the same network."""
     if settings.bind.startswith("unix:"):
         return
     host, _, port = settings.bind.rpartition(":")
@@ -31,7 +31,7 @@ def addresses(settings: Settings) -> Iterator[str]:
 
 
 def own_address() -> str | None:
-    """The IPv4 address of this machine for others in the network; None without one."""
+    """Return the IPv4 address of this machine for others in the network; None without one."""
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect(SOMEWHERE)
@@ -42,7 +42,7 @@ def own_address() -> str | None:
 
 
 def local_name(settings: Settings) -> str | None:
-    """`raspberrypi.local`, if this machine announces it and the service answers under it."""
+    """Return `raspberrypi.local`, if the machine announces it and the service answers there."""
     if not AVAHI.exists():
         return None
     name = f"{socket.gethostname().partition('.')[0].lower()}.local"

@@ -15,17 +15,17 @@ CHECKSUM_LINE_MAX_BYTES = 4096
 
 
 def checksum_path(path: Path) -> Path:
-    """The path of the file with the sum of a file."""
+    """Return the path of the file with the sum of a file."""
     return path.with_name(path.name + CHECKSUM_SUFFIX)
 
 
 def checksum_line(digest: str, name: str) -> str:
-    """The line with the sum of a file of this name in the same folder."""
+    """Return the line with the sum of a file of this name in the same folder."""
     return f"{digest}  {name}\n"
 
 
 def digest_of(path: Path) -> str:
-    """The sum of a file's bytes on the disk; raises OSError.
+    """Return the sum of a file's bytes on the disk; raises OSError.
 
     The cache of a file that was just written proves nothing about the disk, so the kernel is asked
     to drop it; it keeps bytes that are not on the disk yet.
@@ -36,7 +36,7 @@ def digest_of(path: Path) -> str:
 
 
 def noted_checksum(path: Path) -> str | None:
-    """The sum that is noted beside a file, None if there is none; raises OSError.
+    """Return the sum that is noted beside a file, None if there is none; raises OSError.
 
     It is empty if the note is no sum; then the file counts as changed. Only a regular file is read,
     because a pipe may never send a byte.
@@ -55,7 +55,7 @@ def noted_checksum(path: Path) -> str | None:
 
 
 def is_unchanged(path: Path) -> bool | None:
-    """Whether a file has the sum that is noted beside it; None without one. Raises OSError."""
+    """Return whether a file has the sum noted beside it; None without one. Raises OSError."""
     expected = noted_checksum(path)
     return None if expected is None else digest_of(path) == expected
 
@@ -64,13 +64,13 @@ FINAL_NAME = re.compile(r"flask10x-[0-9]{8}-[0-9]{6}\.sqlite3")
 
 
 def finished(folder: Path) -> list[Path]:
-    """The backups in a folder, by the time in their names, oldest first; raises OSError."""
+    """Return the backups in a folder, by the time in their names, oldest first; raises OSError."""
     files = (path for path in folder.iterdir() if FINAL_NAME.fullmatch(path.name))
     return sorted(path for path in files if path.is_file() and not path.is_symlink())
 
 
 def sums_of(copy: Path) -> list[Path]:
-    """The files with the sum of a copy that has no final name yet; raises OSError.
+    """Return the files with the sum of a copy that has no final name yet; raises OSError.
 
     A sum whose backup exists is left out, also if it exists under a longer name: then the sum is
     that of a compressed backup.
@@ -88,7 +88,7 @@ def sums_of(copy: Path) -> list[Path]:
 
 
 def newest_unchanged(folder: Path, other_than: Path) -> Path | None:
-    """The newest other backup in a folder that has its sum; raises OSError.
+    """Return the newest other backup in a folder that has its sum; raises OSError.
 
     It reads one file, or more if the newest ones have changed.
     """

@@ -12,22 +12,22 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def now_ms() -> int:
-    """The wall clock, in UTC epoch milliseconds."""
+    """Return the wall clock, in UTC epoch milliseconds."""
     return time.time_ns() // 1_000_000
 
 
 def monotonic_ms() -> int:
-    """CLOCK_MONOTONIC: the same in every process of the machine, and never set."""
+    """Return CLOCK_MONOTONIC: the same in every process of the machine, and never set."""
     return time.monotonic_ns() // 1_000_000
 
 
 def monotonic_sec() -> float:
-    """The same in seconds, to the microsecond and finer."""
+    """Return the same in seconds, to the microsecond and finer."""
     return time.monotonic()
 
 
 def boot_id() -> str:
-    """The id of this boot of the machine (https://man7.org/linux/man-pages/man4/random.4.html).
+    """Return the id of this boot (https://man7.org/linux/man-pages/man4/random.4.html).
 
     Empty if it is unknown.
     """

@@ -36,7 +36,7 @@ class SharedCounts:
         self._numbers[row * self._columns + column] += amount
 
     def total(self, column: int) -> int:
-        """The sum of all rows."""
+        """Return the sum of all rows."""
         return sum(self._numbers[column :: self._columns])
 
 
@@ -67,7 +67,7 @@ class SharedHistogram:
         self._counts.add(row, self._sum, value)
 
     def read(self) -> Histogram:
-        """What all workers have observed, as one."""
+        """Return what all workers have observed."""
         counts = [self._counts.total(column) for column in range(self._sum)]
         return Histogram(self._bounds, tuple(accumulate(counts)), self._counts.total(self._sum))
 
@@ -123,7 +123,7 @@ TEXT_BYTES = 240
 
 
 def numbers(*names: str) -> tuple[tuple[str, type[c_int64]], ...]:
-    """Fields of these names for a Structure, each a number that is written with one store."""
+    """Return fields of these names for a Structure: numbers that are written with one store."""
     return tuple((name, c_int64) for name in names)
 
 
@@ -264,7 +264,7 @@ class Gauges(Structure):
     _stations: "Array[StationTimes]"
 
     def __new__(cls, endpoints: Iterable[str]) -> Self:  # noqa: ARG004
-        """A view of new shared memory."""
+        """Return a view of new shared memory."""
         return cls.from_buffer(mmap.mmap(-1, sizeof(cls)))
 
     def __init__(self, endpoints: Iterable[str]) -> None:
@@ -303,7 +303,7 @@ class Gauges(Structure):
             self._stations[self._places[name]] = StationTimes(awaited_since_ms=clock.monotonic_ms())
 
     def station(self, endpoint: str) -> StationTimes:
-        """The times of this station.
+        """Return the times of this station.
 
         This method and those that count raise KeyError for a station that was not added before the
         fork.
@@ -311,7 +311,7 @@ class Gauges(Structure):
         return self._stations[self._places[endpoint]]
 
     def slot(self, number: int) -> Slot:
-        """The slot at this place, 0 to 63."""
+        """Return the slot at this place, 0 to 63."""
         return self.slots[number]
 
     def record_killed(self, pid: int) -> None:
@@ -322,7 +322,7 @@ class Gauges(Structure):
                 slot.release()
 
     def errors_total(self) -> int:
-        """Failed commits and refused rows, including those before this start once loaded."""
+        """Return all failed commits and rejected rows, once loaded also from before this start."""
         return max(self.errors_base, 0) + self._errors_since_start()
 
     def load_errors(self, saved: int) -> None:
@@ -339,7 +339,7 @@ class Gauges(Structure):
         return sum(numbers[ERRORS_AT :: len(Slot._fields_)])
 
     def trouble(self) -> bool:
-        """Whether a worker cannot store readings now."""
+        """Return whether a worker cannot store readings now."""
         return any(slot.trouble for slot in self.slots)
 
     damage = SharedText("_damage_text")
@@ -350,11 +350,11 @@ class Gauges(Structure):
     """The name of the copy of a database that was taken away; empty before there is one."""
 
     def is_damaged(self) -> bool:
-        """Whether there is a `damage`; called for each reading, so it decodes nothing."""
+        """Return whether there is a `damage`; called for each reading, so it decodes nothing."""
         return self._damage_text != b""
 
     def is_suspected(self) -> bool:
-        """Whether there is a `suspicion`; called for each commit."""
+        """Return whether there is a `suspicion`; called for each commit."""
         return self._suspicion_text != b""
 
     def note_received(self, endpoint: str, monotonic_ms: int) -> None:
@@ -374,7 +374,7 @@ class Gauges(Structure):
         self._turned_away.add(slot_number, self._places[endpoint])
 
     def station_totals(self, endpoint: str) -> StationTotals:
-        """The counts of the station by all workers since the service started."""
+        """Return the counts of the station by all workers since the service started."""
         counts = (self._accepted, self._refused, self._turned_away)
         return StationTotals(*(count.total(self._places[endpoint]) for count in counts))
 
@@ -383,7 +383,7 @@ class Gauges(Structure):
         self._requests.note(self._places[endpoint], request)
 
     def last_request(self, endpoint: str) -> LastRequest | None:
-        """The last request of its board since the service started, or None."""
+        """Return the last request of its board since the service started, or None."""
         return self._requests.at(self._places[endpoint])
 
     def note_unknown(
@@ -393,5 +393,5 @@ class Gauges(Structure):
         self._unknown.note(slot_number, name, path, sender, clock.now_ms(), body=body)
 
     def unknown_names(self) -> list[UnknownName]:
-        """The unknown names since the service started, the most frequent one first."""
+        """Return the unknown names since the service started, the most frequent one first."""
         return self._unknown.all(SLOTS)

@@ -80,7 +80,7 @@ class _SharedPlaces:
         self._memory[start : start + len(content)] = content
 
     def _at(self, place: int) -> bytes | None:
-        """The content of a place; None if it is empty or being written."""
+        """Return the content of a place; None if it is empty or being written."""
         start = place * self._place_bytes
         length, checksum = _HEAD.unpack_from(self._memory, start)
         first = start + _HEAD.size
@@ -105,7 +105,7 @@ class LastRequests(_SharedPlaces):
         self._put(place, data)
 
     def at(self, place: int) -> LastRequest | None:
-        """The last request that was noted; None if there is none, or it is being written."""
+        """Return the last request that was noted; None if there is none, or it is being written."""
         data = self._at(place)
         return None if data is None else LastRequest(*marshal.loads(data))  # noqa: S302
 
@@ -143,7 +143,7 @@ class UnknownNames(_SharedPlaces):
             self._put(place, marshal.dumps((name, path, sender, at_ms, times, body)))
 
     def all(self, workers: int) -> list[UnknownName]:
-        """The names of the first so many workers, each once, the most frequent one first."""
+        """Return the names of the first so many workers, each once, the most frequent one first."""
         by_name: dict[str, UnknownName] = {}
         noting = [worker for worker in range(workers) if self._has_any[worker]]
         for row in (row for worker in noting for _, row in self._of(worker) if row):
@@ -162,5 +162,5 @@ class UnknownNames(_SharedPlaces):
 
 
 def _rarest(rows: dict[int, UnknownName]) -> int:
-    """The place of the rarest name; of several, of the one that came first; -1 without rows."""
+    """Return the place of the rarest name, of several the oldest; -1 without rows."""
     return min(rows, key=lambda place: (rows[place].times, rows[place].at_ms), default=-1)

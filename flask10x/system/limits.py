@@ -19,7 +19,7 @@ EXHAUSTED = frozenset({EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM})
 
 
 def in_use() -> str:
-    """`open files 21 of 24, threads of this user 130 of 128`, of this process, for people."""
+    """Return `open files 21 of 24, threads of this user 130 of 128`, for people."""
     opened = "?"
     # Without a free descriptor even this can't be looked up.
     with suppress(OSError):
@@ -29,7 +29,7 @@ def in_use() -> str:
 
 
 def _threads() -> str:
-    """The visible threads of this user, which RLIMIT_NPROC counts (man 2 getrlimit)."""
+    """Return the visible threads of this user, which RLIMIT_NPROC counts (man 2 getrlimit)."""
     user, count = os.getuid(), 0
     try:
         folders = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit()]

@@ -32,7 +32,7 @@ LONGEST_WAIT_SEC = 0.02
 
 
 def lock_path(database: Path, name: str) -> Path:
-    """The lock file called `name` of this database; never the database's own name."""
+    """Return the lock file called `name` of this database; never the database's own name."""
     return database.with_name(f"{database.stem}.{name}.lock")
 
 
@@ -85,7 +85,7 @@ class FileLock:
         self._fd = -1
 
     def fileno(self) -> int:
-        """The descriptor, for a child process that is to share the lock."""
+        """Return the descriptor, for a child process that is to share the lock."""
         return self._fd
 
     def note(self, text: str) -> None:
@@ -95,7 +95,7 @@ class FileLock:
         os.ftruncate(self._fd, length)
 
     def line(self) -> str:
-        """The line that the holder wrote, or an empty text."""
+        """Return the line that the holder wrote, or an empty text."""
         return _line_in(self._fd)
 
 
@@ -108,7 +108,7 @@ class Note:
 
 
 def note_of_holder(path: Path) -> Note | None:
-    """The note of the holder of this lock; None if it is free.
+    """Return the note of the holder of this lock; None if it is free.
 
     It needs no permission to write. Raises OSError if the file can't be read.
     """
@@ -126,13 +126,13 @@ def note_of_holder(path: Path) -> Note | None:
 
 
 def timed_out(path: Path, timeout_sec: float) -> LockTimeout:
-    """The error of a request that was not granted in time."""
+    """Return the error of a request that was not granted in time."""
     text = _("{file} was held elsewhere for {seconds} s")
     return LockTimeout(text.format(file=path.name, seconds=f"{timeout_sec:g}"))
 
 
 def opened(path: Path) -> int:
-    """The descriptor of a lock file, which is made if there is none; raises OSError.
+    """Return the descriptor of a lock file, which is made if there is none; raises OSError.
 
     A folder is locked itself: where people keep their files, no other one appears.
     """
@@ -180,7 +180,7 @@ class BlockingCall:
             self._make_thread()
 
     def wait(self, timeout_sec: float) -> bool:
-        """Whether the call has returned within the time; raises its exception.
+        """Return whether the call has returned within the time; raises its exception.
 
         After False the call goes on; its result is for the next `wait`, or is given back. Raises
         RuntimeError if there is no thread and the system has none; then nothing has begun.
@@ -250,7 +250,7 @@ class ThreadLine:
         self._turns: deque[threading.Lock] = deque()
 
     def enter(self, timeout_sec: float) -> bool:
-        """Whether the turn of this thread came within the time; `leave` ends it."""
+        """Return whether the turn of this thread came within the time; `leave` ends it."""
         with self._mutex:
             if not self._is_taken:
                 self._is_taken = True
@@ -368,7 +368,7 @@ class FairLock:
         self._turn.close()
 
     def _taken_at_once(self) -> bool:
-        """Whether the lock was free; if not, `_wait_for_turn` continues from here."""
+        """Return whether the lock was free; if not, `_wait_for_turn` continues from here."""
         try:
             fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, SHUT_GATE)
         except BlockingIOError:

@@ -16,7 +16,7 @@ class Pace:
         self._due_sec: dict[tuple[str, ...], float] = {}
 
     def turn(self, *kind: str) -> str | None:
-        """The end of a line of this kind: how many were held back since the last one, if any.
+        """Return the end of a line of this kind: how many were held back since the last one.
 
         None means that this line is to be held back.
         """

@@ -54,7 +54,7 @@ class StderrLines(logging.Handler):
 
 
 def _descriptor(stream: TextIO) -> int | None:
-    """The descriptor of a stream; None for a stream in memory."""
+    """Return the descriptor of a stream; None for a stream in memory."""
     try:
         return stream.fileno()
     except (AttributeError, OSError, ValueError):

@@ -61,33 +61,33 @@ class Place:
 
     @property
     def runtime_units(self) -> Path:
-        """Where drop-ins are that go with the next boot; they count before those of packages."""
+        """Return the folder of drop-ins until the next boot; they count before packages."""
         if not self.is_user:
             return BOOTED
         folder = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
         return Path(folder, "systemd", "user")
 
     def systemctl(self, *arguments: str) -> list[str]:
-        """The command for the systemd that runs the service."""
+        """Return the command for the systemd that runs the service."""
         return ["systemctl", *(["--user"] if self.is_user else []), *arguments]
 
     def own(self, *words: str) -> str:
-        """A command of ours that changes the service, as it is typed."""
+        """Return a command of ours that changes the service, as it is typed."""
         return shlex.join([*([] if self.is_user else ["sudo"]), str(program()), *words])
 
     def journal(self) -> str:
-        """The command that shows what service and port said last."""
+        """Return the command that shows what service and port said last."""
         whose = "journalctl --user" if self.is_user else "sudo journalctl"
         return f"{whose} -u {SERVICE.removesuffix('.service')} -u {SOCKET} -n 20"
 
 
 def of_the_system() -> Place:
-    """The place that the units name."""
+    """Return the place that the units name."""
     return Place(SYSTEM_UNITS, SERVICE_FILE, SERVICE_DATA_DIR, "flask10x")
 
 
 def of_the_user() -> Place:
-    """That of the user of this process."""
+    """Return the place of a service of the user of this process."""
     home = Path(os.environ.get("HOME") or "/")
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "flask10x"
@@ -97,7 +97,7 @@ def of_the_user() -> Place:
 
 
 def installed() -> Place | None:
-    """The place of the service that starts this program; None when none does."""
+    """Return the place of the service that starts this program; None when none does."""
     own = program()
     for place in (of_the_system(), of_the_user()):
         service = environment_file.service_of(place.units)
@@ -110,27 +110,27 @@ def installed() -> Place | None:
 
 
 def container() -> str:
-    """The program that runs the container in which this is; "" outside of one."""
+    """Return the program that runs the container in which this is; "" outside of one."""
     return next((engine for engine, mark in MARKS.items() if mark.exists()), "")
 
 
 def program() -> Path:
-    """The command of this installation."""
+    """Return the command of this installation."""
     return Path(sys.prefix, "bin", "flask10x")
 
 
 def folder() -> Path:
-    """The folder with the units as they are kept: inside the package, else in the checkout."""
+    """Return the folder with the units: inside the package, else in the checkout."""
     return _INSIDE if _INSIDE.is_dir() else CHECKOUT / "deploy"
 
 
 def names() -> list[str]:
-    """The units that this version has."""
+    """Return the units that this version has."""
     return sorted(path.name for path in folder().glob("flask10x*") if path.suffix in KINDS)
 
 
 def text_of(name: str, place: Place) -> str:
-    """A unit, or the file of settings, for this program at this place."""
+    """Return a unit, or the file of settings, for this program at this place."""
     text = (folder() / name).read_text(encoding="utf-8")
     if place.is_user and Path(name).suffix in KINDS:
         # Without what only the system's systemd may do, and started with the user's other units.
@@ -160,7 +160,7 @@ def _escaped(path: Path) -> str:
 
 
 def answer(command: list[str]) -> str:
-    """What a command prints; "" when it is not there or fails."""
+    """Return the output of a command; "" if it is missing or fails."""
     try:
         done = subprocess.run(  # noqa: S603
             command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
@@ -171,5 +171,5 @@ def answer(command: list[str]) -> str:
 
 
 def property_of(place: Place, unit: str, name: str) -> str:
-    """What systemd knows of a unit; "" when it does not answer."""
+    """Return a property of a unit; "" if systemd does not answer."""
     return answer(place.systemctl("show", "--value", f"--property={name}", unit))

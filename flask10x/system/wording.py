@@ -16,25 +16,25 @@ CONTROL = re.compile(
 
 
 def amount(number: int, thing: str) -> str:
-    """`1 row`, `2 rows`, `0 rows`; the catalogue has each `thing` that is counted."""
+    """Return `1 row`, `2 rows`, `0 rows`; the catalogue has each `thing` that is counted."""
     singular, plural = f"{{n}} {thing}", f"{{n}} {thing}s"
     return ngettext(singular, plural, number).format(n=number)
 
 
 def megabytes(count: int) -> str:
-    """`12.3 MB`, a megabyte being a million bytes."""
+    """Return `12.3 MB`; a megabyte is a million bytes."""
     return f"{count / 1e6:,.1f} MB"
 
 
 def some(numbers: Sequence[int]) -> str:
-    """The first of these numbers, and how many more there are: `3, 17, 20 and 5 more`."""
+    """Return the first of these numbers, and how many more there are: `3, 17, 20 and 5 more`."""
     first = ", ".join(map(str, numbers[:SHOWN_NUMBERS]))
     more = len(numbers) - SHOWN_NUMBERS
     return _("{numbers} and {n} more").format(numbers=first, n=more) if more > 0 else first
 
 
 def size(count: float) -> str:
-    """`12.3 GB`, `350 MB`, `12 KB`: of powers of ten, as cards are sold."""
+    """Return `12.3 GB`, `350 MB` or `12 KB`, in powers of ten as cards are sold."""
     for unit, length in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
         if count >= length:
             number = count / length
@@ -43,7 +43,7 @@ def size(count: float) -> str:
 
 
 def escape(text: str) -> str:
-    r"""The text with characters that steer a screen or break its line as `\n`, `\x1b`."""
+    r"""Return the text with characters that steer a screen or break its line as `\n`, `\x1b`."""
     # What nearly every line is, seen forty times as fast as by a search.
     if text.isascii() and text.isprintable():
         return text
