@@ -51,7 +51,7 @@ def _migrate(settings: Settings, backup: Path, copy: Path) -> bool:
             return False
         if shortage := disk.shortage(copy.parent, disk.size(backup) + disk.SPARE_BYTES):
             raise OSError(shortage)
-        disk.copy(backup, copy, lambda _: None)
+        disk.copy(backup, copy)
         schema.make(of_new_file(settings, copy), newest)
         make_single_file(copy)
     except (DBAPIError, sqlite3.Error) as error:

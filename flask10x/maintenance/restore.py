@@ -250,7 +250,7 @@ def _linked(source: Path, unfinished: Path) -> NewDatabase:
         os.link(source, unfinished)
     except OSError:
         _check_room(source, unfinished.parent)
-        disk.copy(source, unfinished, lambda _: None)
+        disk.copy(source, unfinished)
         disk.sync(unfinished)
     return new_database.contents_of(unfinished)
 
@@ -344,7 +344,7 @@ def _archived_since(old: Connection, new: Connection) -> Iterator[ArchivedFile]:
 
 
 def _is_in_place(position: Position) -> bool:
-    """Whether an archived file is what it was; also one whose place nobody has named."""
+    """Return whether an archived file is what it was; also one whose place nobody has named."""
     if position.path is None:
         return True
     size, checksum = position.mark.size_bytes, position.mark.checksum

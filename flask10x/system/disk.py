@@ -1,12 +1,12 @@
 """Files that have to survive a power cut: permissions, syncing, free space, names with a time."""
 
 import os
+import shutil
 from contextlib import suppress
 from datetime import datetime, tzinfo
 from gettext import gettext as _
 from pathlib import Path
 
-from flask10x.system.progress import Advance
 from flask10x.system.wording import megabytes
 
 # The service continues to write while a copy is made: WAL, log and CSV files need some room, too.
@@ -66,7 +66,7 @@ def leave_to_same_owner(fd: int, former: os.stat_result) -> None:
 
 
 def free_bytes(folder: Path) -> int:
-    """The bytes that a user other than root may still write on the folder's file system."""
+    """Return the bytes that a user other than root may still write on the folder's file system."""
     system = os.statvfs(folder)
     return system.f_bavail * system.f_frsize
 
@@ -81,23 +81,21 @@ def shortage(folder: Path, needed: int) -> str:
 
 
 def size(path: Path) -> int:
-    """The size of a file in bytes; 0 if it is missing."""
+    """Return the size of a file in bytes; 0 if it is missing."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
 
 
-def copy(source: Path, target: Path, advance: Advance) -> None:
+def copy(source: Path, target: Path) -> None:
     """Copy the bytes of a file into another one, which is private if it is new; raises OSError."""
     with open(source, "rb") as old, open(target, "wb", opener=private) as new:
-        while data := old.read(COPY_BYTES):
-            new.write(data)
-            advance(len(data))
+        shutil.copyfileobj(old, new, COPY_BYTES)
 
 
 def moment(zone: tzinfo | None) -> str:
-    """The current local time for a file's name, `20250824-090000`.
+    """Return the current local time for a file's name, `20250824-090000`.
 
     `no-date` if the clock has no valid time, as beyond the year 2262: the file matters more.
     """
