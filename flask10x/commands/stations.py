@@ -14,7 +14,7 @@ import click
 from flask10x.commands import translated
 from flask10x.commands.database import database_errors
 from flask10x.commands.options import renamed
-from flask10x.config import readers, settings, station_file, station_keys, station_text
+from flask10x.config import form, readers, settings, station_file, station_keys, station_text
 from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import Settings
 from flask10x.config.station_file import MAX_MEASUREMENTS
@@ -71,8 +71,12 @@ def _unit_and_limits(path: str) -> tuple[str, Limits]:
 
 
 def _limit(question: str, usual: float | None) -> float | None:
-    answer = _ask(question, _number, "" if usual is None else usual)
+    answer = _ask(question, _read_number, "" if usual is None else usual)
     return None if answer == "" else answer
+
+
+def _read_number(answer: str | float) -> float:
+    return readers.number(form.number_of(str(answer)))
 
 
 def _ask(question: str, parse: Callable[[Any], Any], default: Any) -> Any:
@@ -90,14 +94,6 @@ def _ask(question: str, parse: Callable[[Any], Any], default: Any) -> Any:
     return click.prompt(
         question, default=default, show_default=default not in ("", None), value_proc=value_of
     )
-
-
-def _number(answer: Any) -> float:
-    try:
-        number = float(answer)
-    except ValueError:
-        raise WrongEntry(answer, _("a number is needed")) from None
-    return readers.number(int(number) if number.is_integer() else number)
 
 
 # A longer body is not shown as a command line.

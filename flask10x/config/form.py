@@ -118,8 +118,9 @@ def table_of(
             value = (key.typed or _TYPED.get(kind_of(key), lambda text: text))(typed)
             key.read(value)
         except WrongEntry as error:
-            needed = error.needed
-            problems[field] = with_nearest(needed, typed) if is_number(key) else needed
+            problems[field] = error.needed
+            if is_number(key) and (meant := number_meant(typed)):
+                problems[field] += chosen()(" (did you mean {name}?)", name=meant)
         else:
             table[key.name] = value
     return table, problems
@@ -135,12 +136,6 @@ def number_of(text: str) -> int | float | str:
 
 
 _TYPED = {"integer": number_of, "number": number_of, "boolean": lambda text: text == TICKED}
-
-
-def with_nearest(reason: str, text: str) -> str:
-    """Return what a field for a number needs, with what may be meant by its text."""
-    meant = number_meant(text)
-    return reason + chosen()(" (did you mean {name}?)", name=meant) if meant else reason
 
 
 def typed_clock(text: str) -> str:

@@ -191,17 +191,14 @@ def _check(edit: Edit) -> None:
         alert_file.parse(edit.data, alerts, _stations(present(stations), stations))
     elif edit.path == stations:
         become, rules = _stations(edit.data, stations), present(alerts)
-        if rules is not None and _fit(rules, alerts, edit):
-            alert_file.parse(rules, alerts, become)
-
-
-def _fit(rules: bytes, path: Path, edit: Edit) -> bool:
-    """Whether the file of alerts is right until now; its own mistakes are corrected there."""
-    try:
-        alert_file.parse(rules, path, _stations(edit.former, edit.path))
-    except SettingsError:
-        return False
-    return True
+        if rules is None:
+            return
+        try:
+            alert_file.parse(rules, alerts, _stations(edit.former, stations))
+        except SettingsError:
+            # Its own mistakes are corrected there.
+            return
+        alert_file.parse(rules, alerts, become)
 
 
 def _stations(data: bytes | None, path: Path) -> Stations:

@@ -147,9 +147,12 @@ def _add(browser: Browser, name: str) -> Answer:
         try:
             stations.add(browser, new, replays="replay" in sent)
         except (NotWritten, OSError, SettingsError) as error:
-            if not stations.is_added_already(name):
-                if isinstance(error, ChangedMeanwhile):
-                    raise
+            # A form that was sent twice, at once, has added it.
+            if _there(name):
+                setup_files.reload(context.store().settings)
+            elif isinstance(error, ChangedMeanwhile):
+                raise
+            else:
                 problems = {"file": str(error)}
     if problems:
         return _new_station(name, replace(candidate, station=new), sent, problems)

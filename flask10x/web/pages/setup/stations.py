@@ -22,7 +22,7 @@ from flask10x.config.station_proposal import (
     sent_values,
 )
 from flask10x.database.station_columns import add_missing
-from flask10x.errors import LockTimeout, SettingsError
+from flask10x.errors import LockTimeout
 from flask10x.readings.labels import COLUMNS
 from flask10x.readings.parse import InvalidBody, decode
 from flask10x.readings.stations import Measurement, Station
@@ -235,21 +235,3 @@ def add(browser: Browser, station: Station, *, replays: bool = False) -> None:
 
     edit = Edit("station", station.endpoint, path, former, data, replays)
     changes.make(browser, edit, add_columns)
-
-
-def is_added_already(endpoint: str) -> bool:
-    """Whether the file has the station, of which the service has not heard; then it reads it.
-
-    So it is when a form is sent twice, or the process that added the station was killed before the
-    end.
-    """
-    settings = context.store().settings
-    path = file_of(settings)
-    try:
-        present = station_file.load(path).by_endpoint
-    except (OSError, SettingsError):
-        return False
-    if endpoint not in present:
-        return False
-    setup_files.reload(settings)
-    return True

@@ -51,15 +51,15 @@ def as_page(message: str = "", status: int = 200) -> tuple[str, int]:
     for row in ROWS:
         if row.name in SECTIONS:
             sections.append((t(SECTIONS[row.name]), []))
-        sections[-1][1].append(
-            {
-                "name": f"{PREFIX}{row.name.upper()}",
-                "about": t(row.metadata["about"]),
-                # Empty: it has none.
-                "value": _value(settings, row.name),
-                "source": _source(settings, row.name, t),
-            }
-        )
+        # The URL may have a password, and the zone is the system's where none is set.
+        value = settings.text_of(row.name)
+        if row.name == "database_url":
+            value = shown_name(settings)
+        elif row.name == "timezone":
+            value = zone_name_of(settings.zone)
+        source, name = _source(settings, row.name, t), f"{PREFIX}{row.name.upper()}"
+        about = t(row.metadata["about"])
+        sections[-1][1].append({"name": name, "about": about, "value": value, "source": source})
     return shown(
         "setup/template.html",
         status,
@@ -168,13 +168,6 @@ def undo() -> AnyResponse | tuple[str, int]:
         path=change.path,
     )
     return as_page(message, 409)
-
-
-def _value(settings: Settings, name: str) -> str:
-    # The URL may have a password, and the zone is the system's where none is set.
-    if name == "database_url":
-        return shown_name(settings)
-    return zone_name_of(settings.zone) if name == "timezone" else settings.text_of(name)
 
 
 def _source(settings: Settings, name: str, t: Translation) -> str:
