@@ -59,7 +59,7 @@ def house_of(folder: Path, rows: int) -> Path:
         return made
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    disk.copy(database_of(folder, rows), unfinished / "flask10x.sqlite3", lambda _: None)
+    disk.copy(database_of(folder, rows), unfinished / "flask10x.sqlite3")
     settings = settings_module.load({"FLASK10X_DATA_DIR": str(unfinished)})
     settings.log_dir.mkdir()
     with closing(Database(replace(settings, synchronous="NORMAL"))) as database:

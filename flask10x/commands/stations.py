@@ -14,12 +14,18 @@ import click
 from flask10x.commands import translated
 from flask10x.commands.database import database_errors
 from flask10x.commands.options import renamed
-from flask10x.config import form, readers, settings, station_file, station_keys, station_text
+from flask10x.config import (
+    form,
+    readers,
+    settings,
+    station_file,
+    station_keys,
+    station_proposal,
+    station_text,
+)
 from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import Settings
 from flask10x.config.station_file import MAX_MEASUREMENTS
-from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED, RESERVED_ENDPOINTS
-from flask10x.config.station_proposal import Proposal, example_of, known_as, propose, station_of
 from flask10x.database import engines, schema
 from flask10x.database.paths import shown_name
 from flask10x.errors import SettingsError, StationsError
@@ -49,7 +55,7 @@ def ask_station(name: str, stations: Stations) -> Station:
             break
         fields[path] = _unit_and_limits(path)
     units = [(path, unit) for path, (unit, _limits) in fields.items()]
-    built = station_of(name, units, stations)
+    built = station_proposal.station_of(name, units, stations)
     measurements = []
     for measurement in built.measurements:
         low, high = fields[measurement.path][1]
@@ -58,7 +64,7 @@ def ask_station(name: str, stations: Stations) -> Station:
 
 
 def _unit_and_limits(path: str) -> tuple[str, Limits]:
-    measurement = known_as(path.rpartition(".")[2], None)
+    measurement = station_proposal.known_as(path.rpartition(".")[2], None)
     usual = measurement.unit if measurement else ""
     unit = _ask(_("  Unit of its number; nothing: none"), station_keys.unit, usual)
     low, high = None, None
@@ -148,9 +154,9 @@ def add_command(
         endpoint = str(click.prompt(question)).removeprefix("/")
         _check(endpoint, stations)
     if body is None:
-        proposal = Proposal(ask_station(endpoint, stations), ())
+        proposal = station_proposal.Proposal(ask_station(endpoint, stations), ())
     else:
-        proposal = propose(endpoint, body, stations)
+        proposal = station_proposal.propose(endpoint, body, stations)
     if not proposal.station.measurements:
         raise click.ClickException(_("there is no number in the body"))
     _add(path, proposal, is_asked=not yes, is_input_taken=example is sys.stdin.buffer)
@@ -196,14 +202,14 @@ def _object(raw: bytes) -> Mapping[str, object]:
     except InvalidBody as error:
         reason = _("the example: {reason}").format(reason=in_language(error.hint, chosen()))
         raise click.ClickException(reason) from None
-    return example_of(body)
+    return station_proposal.example_of(body)
 
 
 def _check(endpoint: str, stations: Stations) -> None:
     """Raise click.BadParameter for a path that a new station can't have."""
-    if not ENDPOINT.fullmatch(endpoint):
-        reason = chosen()(ENDPOINT_NEEDED)
-    elif endpoint in RESERVED_ENDPOINTS:
+    if not station_keys.ENDPOINT.fullmatch(endpoint):
+        reason = chosen()(station_keys.ENDPOINT_NEEDED)
+    elif endpoint in station_keys.RESERVED_ENDPOINTS:
         reason = _("/{name} is an address of the service").format(name=endpoint)
     elif endpoint in stations.by_endpoint:
         text = _("there is a station {name} already; its entry can be changed in the file")
@@ -213,7 +219,9 @@ def _check(endpoint: str, stations: Stations) -> None:
     raise click.BadParameter(reason, param_hint="ENDPOINT")
 
 
-def _add(path: Path, proposal: Proposal, *, is_asked: bool, is_input_taken: bool) -> None:
+def _add(
+    path: Path, proposal: station_proposal.Proposal, *, is_asked: bool, is_input_taken: bool
+) -> None:
     """Show the entry and add it to the file, after asking."""
     written, former = station_changes.with_station(path, proposal.station)
     click.echo(station_text.entry(proposal.station))

@@ -11,16 +11,8 @@ from typing import Any
 
 from flask10x.config import settings as settings_file
 from flask10x.config import station_keys as keys
+from flask10x.config.alerts import rules
 from flask10x.config.alerts.file import MAX_CHANNELS, MAX_RULES
-from flask10x.config.alerts.rules import (
-    CHANNELS,
-    KINDS,
-    RULE_KEYS,
-    RULES,
-    Alerts,
-    QuietHours,
-    keys_of,
-)
 from flask10x.config.readers import SCHEMAS, any_case
 from flask10x.config.station_file import MAX_BANDS, MAX_FAULTS, MAX_MEASUREMENTS, MAX_STATIONS
 from flask10x.config.toml import Key
@@ -105,20 +97,20 @@ def _measurement(needed: Iterable[str]) -> Schema:
 
 def alerts() -> Schema:
     """Of the file of alerts."""
-    of_kinds: dict[str, Schema] = {kind: _rule(kind, is_named=False) for kind in KINDS}
+    of_kinds: dict[str, Schema] = {kind: _rule(kind, is_named=False) for kind in rules.KINDS}
     # A rule whose name is that of a kind is of that kind.
-    named: dict[str, Schema] = {kind: _rule(kind, is_named=True) for kind in KINDS}
+    named: dict[str, Schema] = {kind: _rule(kind, is_named=True) for kind in rules.KINDS}
     channels = [
         _table({**_keys(own), "kind": {"const": kind}}, needed=["kind", *_needed(own)])
         | (_one_of("url", "url_file") if kind == "webhook" else {})
-        for kind, (_class, own) in CHANNELS.items()
+        for kind, (_class, own) in rules.CHANNELS.items()
     ]
     names = {"pattern": f"^{keys.ENDPOINT.pattern}$"}
     rest = {"oneOf": [*of_kinds.values()]}
     return _table(
         {
-            **_keys(keys_of(Alerts)),
-            "quiet_hours": _of(keys_of(QuietHours)),
+            **_keys(rules.keys_of(rules.Alerts)),
+            "quiet_hours": _of(rules.keys_of(rules.QuietHours)),
             "rules": _table(named, rest=rest, propertyNames=names, maxProperties=MAX_RULES),
             "channels": _table(
                 {}, rest={"oneOf": channels}, propertyNames=names, maxProperties=MAX_CHANNELS
@@ -128,9 +120,9 @@ def alerts() -> Schema:
 
 
 def _rule(kind: str, *, is_named: bool) -> Schema:
-    own = RULES[kind][1]
+    own = rules.RULES[kind][1]
     table = _table(
-        {**_keys((*own, *RULE_KEYS)), "kind": {"const": kind}},
+        {**_keys((*own, *rules.RULE_KEYS)), "kind": {"const": kind}},
         needed=[*_needed(own), *([] if is_named else ["kind"])],
     )
     pair = {"threshold": ("above", "below"), "rate": ("rise", "fall")}.get(kind)

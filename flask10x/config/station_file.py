@@ -6,21 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from flask10x.config import station_keys as keys
 from flask10x.config import toml
 from flask10x.config.readers import WrongEntry, nearly
-from flask10x.config.station_keys import (
-    BAND_KEYS,
-    COLUMN,
-    COLUMN_NEEDED,
-    ENDPOINT,
-    ENDPOINT_NEEDED,
-    FAULT_CODES,
-    FAULT_KEYS,
-    MEASUREMENT_KEYS,
-    RESERVED_COLUMNS,
-    RESERVED_ENDPOINTS,
-    STATION_KEYS,
-)
 from flask10x.config.toml import Document, KeyPath, Mistake, Tables, nearly_right
 from flask10x.errors import StationsError
 from flask10x.readings.bands import Band
@@ -168,11 +156,15 @@ class StationTables(Tables):
         path: KeyPath = (TOP, endpoint)
         built_in = BUILT_IN.by_endpoint.get(endpoint)
         before = len(self.mistakes)
-        if not ENDPOINT.fullmatch(endpoint):
-            self.wrong(path, nearly_right(endpoint, ENDPOINT, chosen()(ENDPOINT_NEEDED)), True)
-        if endpoint in RESERVED_ENDPOINTS:
+        if not keys.ENDPOINT.fullmatch(endpoint):
+            self.wrong(
+                path, nearly_right(endpoint, keys.ENDPOINT, chosen()(keys.ENDPOINT_NEEDED)), True
+            )
+        if endpoint in keys.RESERVED_ENDPOINTS:
             self.wrong(path, _("/{name} is an address of the service").format(name=endpoint), True)
-        values = self.fields(path, raw, STATION_KEYS, others=("measurements",), built_in=built_in)
+        values = self.fields(
+            path, raw, keys.STATION_KEYS, others=("measurements",), built_in=built_in
+        )
         if isinstance(raw, dict):
             measurements = self._measurements(path, raw.get("measurements", {}), built_in)
         if values is None or len(self.mistakes) > before:
@@ -210,12 +202,14 @@ class StationTables(Tables):
     ) -> Measurement | None:
         column = str(path[-1])
         before = len(self.mistakes)
-        if not COLUMN.fullmatch(column):
-            self.wrong(path, nearly_right(column, COLUMN, chosen()(COLUMN_NEEDED)), is_table=True)
-        elif column in RESERVED_COLUMNS:
+        if not keys.COLUMN.fullmatch(column):
+            self.wrong(
+                path, nearly_right(column, keys.COLUMN, chosen()(keys.COLUMN_NEEDED)), is_table=True
+            )
+        elif column in keys.RESERVED_COLUMNS:
             self.wrong(path, _("{name} is a name that the database uses").format(name=column), True)
         values = self.fields(
-            path, raw, MEASUREMENT_KEYS, others=("faults", "bands"), built_in=built_in
+            path, raw, keys.MEASUREMENT_KEYS, others=("faults", "bands"), built_in=built_in
         )
         lists: dict[str, Any] = {}
         for key, read in (("faults", self._faults), ("bands", self._bands)):
@@ -236,14 +230,14 @@ class StationTables(Tables):
     def _faults(self, path: KeyPath, raw: Any) -> tuple[Fault, ...]:
         faults = []
         for place, table in self._list(path, raw, FAULTS_EXAMPLE, MAX_FAULTS):
-            if (values := self.fields(place, table, FAULT_KEYS)) is None:
+            if (values := self.fields(place, table, keys.FAULT_KEYS)) is None:
                 continue
-            usual_kept = FAULT_CODES.get(values.get("code", ""), False)
+            usual_kept = keys.FAULT_CODES.get(values.get("code", ""), False)
             is_kept = values.setdefault("warning_only", usual_kept)
             code = values.setdefault("code", "fault_value_kept" if is_kept else "fault_value")
-            if FAULT_CODES[code] != is_kept:
+            if keys.FAULT_CODES[code] != is_kept:
                 text = _("{code} goes with warning_only = {value}")
-                written = str(FAULT_CODES[code]).lower()
+                written = str(keys.FAULT_CODES[code]).lower()
                 self.wrong((*place, "reason"), text.format(code=code, value=written))
             faults.append(Fault(**values))
         for value, number in Counter(fault.value for fault in faults).items():
@@ -254,7 +248,7 @@ class StationTables(Tables):
     def _bands(self, path: KeyPath, raw: Any) -> tuple[Band, ...]:
         bands = []
         for place, table in self._list(path, raw, BANDS_EXAMPLE, MAX_BANDS):
-            values = self.fields(place, table, BAND_KEYS)
+            values = self.fields(place, table, keys.BAND_KEYS)
             if isinstance(table, dict) and ("above" in table) == ("below" in table):
                 self.wrong(place, _("one of above and below is needed"))
             elif values is not None:

@@ -7,17 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from gettext import gettext as _
 
+from flask10x.config import station_keys as keys
 from flask10x.config.readers import WrongEntry
 from flask10x.config.station_file import MAX_MEASUREMENTS
-from flask10x.config.station_keys import (
-    COLUMN,
-    PATH_CHARS,
-    RESERVED_COLUMNS,
-    csv_file_of,
-    path,
-    same_unit,
-    unit,
-)
+from flask10x.config.station_keys import path, unit
 from flask10x.readings.numbers import SPELLINGS, parse_number
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.translation import N_, translation
@@ -249,7 +242,7 @@ def _station(endpoint: str, fields: list[_Field], stations: Stations) -> Station
     return Station(
         endpoint=endpoint,
         label=endpoint,
-        csv_name=csv_file_of(endpoint),
+        csv_name=keys.csv_file_of(endpoint),
         measurements=_measurements(fields, stations),
     )
 
@@ -258,7 +251,7 @@ def _leaves(holder: Mapping[str, object], above: str = "") -> Iterator[tuple[str
     for name, value in holder.items():
         # A path has dots between objects only.
         full_name = f"{above}{name.replace('.', ' . ')}"
-        if isinstance(value, Mapping) and value and len(full_name) < PATH_CHARS:
+        if isinstance(value, Mapping) and value and len(full_name) < keys.PATH_CHARS:
             yield from _leaves(value, f"{full_name}.")
         else:
             yield full_name, value
@@ -296,7 +289,7 @@ def _field(name: str, value: object, units: Mapping[str, str]) -> _Field:
     if usual is None or stored not in (None, usual.unit):
         return _Field(name, number, stored or "", None)
     foreign = units.get(usual.column, usual.unit) if stored is None else usual.unit
-    if same_unit(foreign) or foreign == usual.unit:
+    if keys.same_unit(foreign) or foreign == usual.unit:
         return _Field(name, number, usual.unit, usual)
     return _Field(name, number, _unit_or_none(FAHRENHEIT.get(foreign, foreign)), None)
 
@@ -343,7 +336,7 @@ def _measurements(fields: list[_Field], stations: Stations) -> tuple[Measurement
 def _is_free(
     name: str, unit: str, used: Mapping[str, Measurement], columns: Mapping[str, Measurement]
 ) -> bool:
-    if not COLUMN.fullmatch(name) or name in RESERVED_COLUMNS or name in used:
+    if not keys.COLUMN.fullmatch(name) or name in keys.RESERVED_COLUMNS or name in used:
         return False
     return name not in columns or columns[name].unit == unit
 

@@ -13,20 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
-from flask10x.config import form
-from flask10x.config.readers import (
-    SCHEMAS,
-    Reader,
-    WrongEntry,
-    number,
-    one_of,
-    secret_place,
-    switch,
-    takes,
-    text,
-    whole,
-    within,
-)
+from flask10x.config import form, readers
 from flask10x.config.toml import Key
 from flask10x.translation import N_, Language, of_locale
 from flask10x.translation import message as _
@@ -47,22 +34,22 @@ _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
 def minutes(low: float, high: float) -> Callable[[Any], int]:
     """Minutes within these limits, both included, as whole seconds."""
-    return _times(within(low, high), MINUTE_SEC)
+    return _times(readers.within(low, high), MINUTE_SEC)
 
 
 def hours(low: float, high: float) -> Callable[[Any], int]:
     """Hours within these limits, both included, as whole seconds."""
-    return _times(within(low, high), HOUR_SEC)
+    return _times(readers.within(low, high), HOUR_SEC)
 
 
-def _times(read: Reader, factor: int) -> Callable[[Any], int]:
-    return takes(lambda raw: round(read(raw) * factor), **SCHEMAS[read])
+def _times(read: readers.Reader, factor: int) -> Callable[[Any], int]:
+    return readers.takes(lambda raw: round(read(raw) * factor), **readers.SCHEMAS[read])
 
 
 def change(raw: Any) -> float:
     """The amount by which a value rises or falls."""
-    if (value := number(raw)) <= 0:
-        raise WrongEntry(raw, _("a number above 0 is needed"))
+    if (value := readers.number(raw)) <= 0:
+        raise readers.WrongEntry(raw, _("a number above 0 is needed"))
     return value
 
 
@@ -70,11 +57,13 @@ def names(raw: Any) -> tuple[str, ...]:
     """A list of one or more names, each once. Without the key all are meant."""
     are_texts = isinstance(raw, list) and all(isinstance(name, str) for name in raw)
     if not are_texts or len(raw) > MAX_NAMES:
-        raise WrongEntry(raw, _("a list such as {example} is needed").format(example=NAMES_EXAMPLE))
+        raise readers.WrongEntry(
+            raw, _("a list such as {example} is needed").format(example=NAMES_EXAMPLE)
+        )
     if not raw:
-        raise WrongEntry(raw, _("name one at least; without the key it is all of them"))
+        raise readers.WrongEntry(raw, _("name one at least; without the key it is all of them"))
     if len(set(raw)) < len(raw):
-        raise WrongEntry(raw, _("a name is there twice"))
+        raise readers.WrongEntry(raw, _("a name is there twice"))
     return tuple(raw)
 
 
@@ -89,7 +78,7 @@ def clock(raw: Any) -> time:
         return raw.replace(microsecond=0)
     match = _CLOCK.fullmatch(raw) if isinstance(raw, str) else None
     if not match:
-        raise WrongEntry(raw, _('a time from "00:00" to "23:59" is needed'))
+        raise readers.WrongEntry(raw, _('a time from "00:00" to "23:59" is needed'))
     return time(int(match[1]), int(match[2]))
 
 
@@ -102,7 +91,7 @@ def base_url(raw: Any) -> str:
     """The address of the pages, without the slash at its end."""
     address = _address(raw, _("an address such as http://raspberrypi.local:8888 is needed"))
     if address.query:
-        raise WrongEntry(raw, _("an address without ? is needed"))
+        raise readers.WrongEntry(raw, _("an address without ? is needed"))
     return str(raw).rstrip("/")
 
 
@@ -118,11 +107,11 @@ def _address(raw: Any, needed: str) -> SplitResult:
         address = urlsplit(raw if plain else "")
         host, _port = address.hostname, address.port
     except ValueError:
-        raise WrongEntry(raw, needed) from None
+        raise readers.WrongEntry(raw, needed) from None
     if address.scheme not in ("http", "https") or not host or "#" in raw:
-        raise WrongEntry(raw, needed)
+        raise readers.WrongEntry(raw, needed)
     if "@" in address.netloc:
-        raise WrongEntry(raw, _("an address without a user and a password is needed"))
+        raise readers.WrongEntry(raw, _("an address without a user and a password is needed"))
     return address
 
 
@@ -131,10 +120,10 @@ def arguments(raw: Any) -> tuple[str, ...]:
     are_texts = isinstance(raw, list) and all(isinstance(a, str) and "\0" not in a for a in raw)
     if not are_texts or not 1 <= len(raw) <= MAX_ARGUMENTS:
         needed = _("a list such as {example} is needed").format(example=COMMAND_EXAMPLE)
-        raise WrongEntry(raw, needed)
+        raise readers.WrongEntry(raw, needed)
     if not PurePosixPath(raw[0]).is_absolute():
         needed = _("the whole path of the program is needed, such as /usr/bin/logger")
-        raise WrongEntry(raw[0], needed)
+        raise readers.WrongEntry(raw[0], needed)
     return tuple(raw)
 
 
@@ -143,24 +132,26 @@ _NAMES["items"] = {"type": "string"}
 _PORT = ":(?:[0-9]{0,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _PLACE = rf"^https?://(?:[!-.0-9;->A-Z\\^-~]+|\[[^\]\s]+\])(?:{_PORT})?"
 _HTTP = {"type": "string", "maxLength": URL_CHARS, "pattern": _PLACE + r"(?:[/?][!-\"$-~]*)?$"}
-takes(change, type="number", exclusiveMinimum=0)
-takes(names, **_NAMES, minItems=1)
-takes(rule_names, **_NAMES)
-takes(base_url, **_HTTP | {"pattern": _PLACE + r"(?:/[!-\"$->@-~]*)?$"})
-takes(webhook_url, **_HTTP)
-takes(
+readers.takes(change, type="number", exclusiveMinimum=0)
+readers.takes(names, **_NAMES, minItems=1)
+readers.takes(rule_names, **_NAMES)
+readers.takes(base_url, **_HTTP | {"pattern": _PLACE + r"(?:/[!-\"$->@-~]*)?$"})
+readers.takes(webhook_url, **_HTTP)
+readers.takes(
     arguments, type="array", minItems=1, maxItems=MAX_ARGUMENTS, items={"type": "string"},
     prefixItems=[{"type": "string", "pattern": "^/"}],
 )  # fmt: skip
 # A time of TOML's own is a text with seconds for an editor.
-takes(clock, type="string", pattern=f"^{_CLOCK.pattern}(:[0-9]{{2}}([.][0-9]+)?)?$")
+readers.takes(clock, type="string", pattern=f"^{_CLOCK.pattern}(:[0-9]{{2}}([.][0-9]+)?)?$")
 
 MAX_MESSAGES = 1000
 URGENT = ("database", "disk")
 """The rules whose messages do not wait for the end of quiet hours, where the file names none."""
 
 
-def _key(name: str, read: Reader, words: str = "", *, default: Any = MISSING, **more: Any) -> Any:
+def _key(
+    name: str, read: readers.Reader, words: str = "", *, default: Any = MISSING, **more: Any
+) -> Any:
     """Return a field that a key of the file sets, which needs it without a default.
 
     `more` is as of Key; a default that is a function makes one.
@@ -180,8 +171,8 @@ def keys_of(table: type[Any]) -> tuple[Key, ...]:
     )
 
 
-LANGUAGES = one_of(get_args(Language))
-MESSAGES = whole(1, MAX_MESSAGES)
+LANGUAGES = readers.one_of(get_args(Language))
+MESSAGES = readers.whole(1, MAX_MESSAGES)
 Kind = Literal[
     "silence",
     "threshold",
@@ -241,13 +232,13 @@ class Silence(OfStations):
 class Threshold(_AnyRule):
     """A measurement above or below a limit for some time; exactly one of them is set."""
 
-    station: str = _key("station", text)
-    column: str = _key("measurement", text)
-    above: float | None = _key("above", number, default=None)
-    below: float | None = _key("below", number, default=None)
+    station: str = _key("station", readers.text)
+    column: str = _key("measurement", readers.text)
+    above: float | None = _key("above", readers.number, default=None)
+    below: float | None = _key("below", readers.number, default=None)
     clear: float = _key(
         "clear",
-        number,
+        readers.number,
         N_("Ends at (empty: a little before that)"),
         missing=N_(
             "is missing: the value at which the alert ends; a little away from the limit, so"
@@ -270,8 +261,8 @@ class Threshold(_AnyRule):
 class Rate(_AnyRule):
     """A measurement that rises or falls by an amount within a time; exactly one of them is set."""
 
-    station: str = _key("station", text)
-    column: str = _key("measurement", text)
+    station: str = _key("station", readers.text)
+    column: str = _key("measurement", readers.text)
     rise: float | None = _key("rise", change, default=None)
     fall: float | None = _key("fall", change, default=None)
     within_sec: int = _key("within_min", minutes(0.5, 24 * 60), WITHIN)
@@ -282,8 +273,8 @@ class Rate(_AnyRule):
 class Stuck(_AnyRule):
     """A measurement whose value is the same for some time, though its station sends."""
 
-    station: str = _key("station", text)
-    column: str = _key("measurement", text)
+    station: str = _key("station", readers.text)
+    column: str = _key("measurement", readers.text)
     for_sec: int = _key("for_min", minutes(1, MAX_MIN), FOR_HOW_LONG, default=6 * HOUR_SEC)
     kind: Literal["stuck"] = "stuck"
 
@@ -293,7 +284,9 @@ class FailedSensor(OfStations):
     """A measurement that was missing or a fault value in a number of readings in a row."""
 
     name: str = "failed_sensor"
-    readings: int = _key("readings", whole(1, 100_000), N_("In how many readings"), default=10)
+    readings: int = _key(
+        "readings", readers.whole(1, 100_000), N_("In how many readings"), default=10
+    )
     kind: Literal["failed_sensor"] = "failed_sensor"
 
 
@@ -302,7 +295,9 @@ class RefusedSender(OfStations):
     """A station of which a number of readings was rejected within a time."""
 
     name: str = "refused"
-    readings: int = _key("readings", whole(1, 100_000), N_("In how many readings"), default=10)
+    readings: int = _key(
+        "readings", readers.whole(1, 100_000), N_("In how many readings"), default=10
+    )
     within_sec: int = _key("within_min", minutes(1, 24 * 60), WITHIN, default=HOUR_SEC)
     kind: Literal["refused"] = "refused"
 
@@ -322,7 +317,7 @@ class Disk(_AnyRule):
 
     name: str = "disk"
     free_percent: float = _key(
-        "free_percent", within(0.1, 90), N_("Less free than, in percent"), default=5
+        "free_percent", readers.within(0.1, 90), N_("Less free than, in percent"), default=5
     )
     kind: Literal["disk"] = "disk"
 
@@ -411,11 +406,11 @@ class Webhook(_AnyChannel):
     """A channel: signed JSON is posted to a URL; exactly one of the first two is set."""
 
     url: str = _key("url", webhook_url, default="")
-    url_file: str = _key("url_file", secret_place, default="")
+    url_file: str = _key("url_file", readers.secret_place, default="")
     """A secret file with the URL, for one that carries a token."""
-    secret_file: str = _key("secret_file", secret_place, default="")
+    secret_file: str = _key("secret_file", readers.secret_place, default="")
     """A path, or `credential:` and a name, as in the settings; empty: unsigned."""
-    loopback: bool = _key("loopback", switch, default=True)
+    loopback: bool = _key("loopback", readers.switch, default=True)
     """Whether this machine itself may be the receiver: not of what a page has set up."""
 
 
@@ -431,9 +426,9 @@ class Command(_AnyChannel):
 class Apprise(_AnyChannel):
     """A channel: messages go to Apprise's URLs (extra `flask10x[alerts]`)."""
 
-    urls_file: str = _key("urls_file", secret_place)
+    urls_file: str = _key("urls_file", readers.secret_place)
     """A secret file with a URL a line."""
-    loopback: bool = _key("loopback", switch, default=True)
+    loopback: bool = _key("loopback", readers.switch, default=True)
     """Whether this machine itself may be the receiver: not of what a page has set up."""
 
 
@@ -512,7 +507,7 @@ RULES: dict[str, tuple[type[Rule], tuple[Key, ...]]] = {
 }
 """The class of each kind of rule, and the keys that only this kind has."""
 # The keys of all kinds of rules. The first two are read before the others.
-RULE_KEYS = (Key("kind", one_of(KINDS)), Key("on", switch), Key("channels", names))
+RULE_KEYS = (Key("kind", readers.one_of(KINDS)), Key("on", readers.switch), Key("channels", names))
 CHANNELS: dict[str, tuple[type[Channel], tuple[Key, ...]]] = {
     "webhook": (Webhook, keys_of(Webhook)),
     "command": (Command, keys_of(Command)),

@@ -10,7 +10,7 @@ from flask10x.config.settings import Settings
 from flask10x.config.toml import schema_line
 from flask10x.runtime.administrators import Administrators
 from flask10x.system import address, clock
-from flask10x.web.pages.setup.start import STEPS
+from flask10x.web.pages.setup.house import STEPS
 from tests.conftest import MakeApp, MakeSettings
 from tests.support.html import words
 from tests.web.pages.test_administrators import become, token_of

@@ -1,11 +1,13 @@
-"""`/setup/house`: the time zone, the place and the altitude of the house."""
+"""What is set of the house: the page `/setup/house`, and the steps of `/setup/start`."""
 
 from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from flask import redirect, request, url_for
+from flask import abort, redirect, request, url_for
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from flask10x.config import form, towns
@@ -14,12 +16,13 @@ from flask10x.config.settings import KEYS, PREFIX, ROWS, Settings
 from flask10x.config.towns import Town
 from flask10x.errors import SettingsError
 from flask10x.readings.labels import moment
-from flask10x.readings.times import zone_name_of
+from flask10x.readings.times import local_text, zone_name_of
 from flask10x.runtime import setup_files
 from flask10x.runtime.administrators import Browser
 from flask10x.system import clock
-from flask10x.translation import speaking
-from flask10x.web import administrators, context, preferences
+from flask10x.system.address import addresses
+from flask10x.translation import N_, speaking
+from flask10x.web import administrators, context, preferences, senders
 from flask10x.web.pages.setup import changes
 from flask10x.web.pages.setup.page import blueprint, shown
 
@@ -125,3 +128,89 @@ def _form(fields: Fields, problems: Fields, town: Town | None = None) -> tuple[s
         file=path,
         seen=changes.seen(data),
     )
+
+
+# A new installation in a few steps, each of which can be left out.
+
+STEPS = {
+    "house": N_("Name"),
+    "place": N_("Time and place"),
+    "board": N_("First board"),
+    "notifications": N_("Notifications"),
+    "backup": N_("Backup"),
+}
+"""In their order, with their names."""
+FIELDS = {"house": ("house_name",), "place": ("timezone", "place")}
+"""The settings that a step changes."""
+
+
+@blueprint.get("/setup/start")
+def as_start() -> tuple[str, int]:
+    """The first step."""
+    return as_step("house")
+
+
+@blueprint.get("/setup/start/<step>")
+def as_step(step: str) -> tuple[str, int]:
+    """One of the steps, or `done`; 404 for another."""
+    if step == "done" and administrators.browser():
+        administrators.administrators().begin()
+    return _step(step, present() if step in FIELDS else {}, {})
+
+
+@blueprint.post("/setup/start/<step>", guard="setup")
+def save_step(step: str) -> Response | tuple[str, int]:
+    """Keep what was typed, and go on; 400 with the form as it was sent when something is wrong."""
+    browser = administrators.required()
+    if step not in FIELDS:
+        abort(404)
+    fields, problems = save(browser, FIELDS[step])
+    if problems:
+        return _step(step, fields, problems)
+    return redirect(url_for("setup.as_step", step=_beside(step, 1)), 303)
+
+
+def _step(step: str, fields: Mapping[str, str], problems: Mapping[str, str]) -> tuple[str, int]:
+    if step not in (*STEPS, "done"):
+        abort(404)
+    store, t = context.store(), preferences.texts()
+    settings, address, code = store.settings, request.host_url, Markup()
+    if is_own(address):
+        # The address of the pages for a phone, as this browser has not found it; empty: none.
+        address = next((one for one in addresses(settings) if not is_own(one)), "")
+    if step == "board" and address:
+        # Only who looks at a code needs it.
+        import segno  # noqa: PLC0415
+
+        qr = segno.make_qr(address, error="l")
+        # Dark on light in any colours of the page, or not every phone reads it.
+        code = Markup(qr.svg_inline(omitsize=True, border=3, light="#fff"))  # noqa: S704
+    return shown(
+        "setup/start.html",
+        step=step,
+        steps=STEPS,
+        number=[*STEPS, "done"].index(step) + 1,
+        back=_beside(step, -1),
+        onward=_beside(step, 1),
+        fields=fields,
+        problems=problems,
+        elsewhere=places_elsewhere(),
+        seen=changes.seen(setup_files.present(setup_files.paths(settings)[settings_file.NAME])),
+        zones=sorted(zone for zone in available_timezones() if "/" in zone),
+        zone=zone_name_of(settings.zone),
+        now=local_text(clock.now_ms(), settings.zone)[:16],
+        address=address,
+        code=code,
+        senders=senders.sending(store, t) if step == "board" else [],
+    )
+
+
+def _beside(step: str, by: int) -> str:
+    """The step after or before it; empty before the first one and after the last."""
+    all_steps = ["", *STEPS, "done", ""]
+    return all_steps[all_steps.index(step) + by]
+
+
+def is_own(address: str) -> bool:
+    """Whether only this machine has this address."""
+    return urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")

@@ -19,14 +19,6 @@ from flask10x.alerts.subjects import sentence
 from flask10x.alerts.words import trouble_in
 from flask10x.config import form, toml
 from flask10x.config.alerts import rules as alert_rules
-from flask10x.config.alerts.rules import (
-    Alerts,
-    Apprise,
-    Command,
-    QuietHours,
-    Rule,
-    Webhook,
-)
 from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
 from flask10x.runtime.administrators import Browser
 from flask10x.translation import N_, Translation, speaking
@@ -45,7 +37,10 @@ TEST_WAIT_SEC = 25.0
 # One at a time: each is a process, and the pages have few threads.
 _testing = Lock()
 LANGUAGES = {"": "", "en": "English", "ja": "日本語"}
-GENERAL, HOURS = alert_rules.keys_of(Alerts), alert_rules.keys_of(QuietHours)
+GENERAL, HOURS = (
+    alert_rules.keys_of(alert_rules.Alerts),
+    alert_rules.keys_of(alert_rules.QuietHours),
+)
 # While it is not saved, a rule is called so.
 NEW_NAME = "new"
 
@@ -77,9 +72,9 @@ def _page(
     for channel in alerts.channels:
         service = channels.service_of(channel)
         label, about = t(service.label) if service else t("Program"), ""
-        if isinstance(channel, Webhook):
+        if isinstance(channel, alert_rules.Webhook):
             about = channels.host_of(channel)
-        elif isinstance(channel, Command):
+        elif isinstance(channel, alert_rules.Command):
             about = " ".join(channel.arguments)
         named = [rule.name for rule in alerts.rules if channel.name in rule.channels]
         row = {
@@ -98,7 +93,7 @@ def _page(
         for table in tables.values()
         for key in ("urls_file", "url_file", "secret_file")
     )
-    uses_apprise = any(isinstance(channel, Apprise) for channel in alerts.channels)
+    uses_apprise = any(isinstance(channel, alert_rules.Apprise) for channel in alerts.channels)
     quiet = alerts.quiet_hours
     general = form.fields_of(GENERAL, {}, alerts)
     general |= form.fields_of(HOURS, {} if quiet else {"urgent": alert_rules.URGENT}, quiet)
@@ -125,7 +120,7 @@ def _page(
     )
 
 
-def _sentence(rule: Rule | None, t: Translation) -> str:
+def _sentence(rule: alert_rules.Rule | None, t: Translation) -> str:
     return sentence(rule, context.store().settings.stations, t) if rule else ""
 
 
@@ -303,7 +298,7 @@ def test_channel() -> Answer:
     administrators.required()
     t, file = preferences.texts(), _file()
     channel = file.channel(request.form.get("name", ""))
-    if channel is None or isinstance(channel, Command):
+    if channel is None or isinstance(channel, alert_rules.Command):
         return _gone()
     if not _testing.acquire(blocking=False):
         return _page(503, message=t("Another test is still being sent. Try again in a minute."))
@@ -324,7 +319,7 @@ def remove_notification() -> Answer:
     top, name = "channels", request.form.get("channel", "")
     if name:
         channel = file.channel(name)
-        if channel is None or isinstance(channel, Command):
+        if channel is None or isinstance(channel, alert_rules.Command):
             return _gone()
         if only := file.only_to(name):
             text = t("These rules send to {name} alone: change them first: {rules}")

@@ -13,14 +13,6 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config import form, station_file, station_proposal
 from flask10x.config.settings import Settings
 from flask10x.config.station_keys import LABEL_CHARS, MEASUREMENT_KEYS, STATION_KEYS
-from flask10x.config.station_proposal import (
-    USUAL_MEASUREMENTS,
-    example_of,
-    known_as,
-    labels_of,
-    propose,
-    sent_values,
-)
 from flask10x.database.station_columns import add_missing
 from flask10x.errors import LockTimeout
 from flask10x.readings.labels import COLUMNS
@@ -47,7 +39,9 @@ LIMIT_KEYS = [
     replace(k, needed=False) for k in form.named(MEASUREMENT_KEYS, "unit", "minimum", "maximum")
 ]
 NAMED_KEYS = form.named(MEASUREMENT_KEYS, "label", "label_ja")
-UNITS = tuple(dict.fromkeys(usual.unit for usual in USUAL_MEASUREMENTS if usual.unit))
+UNITS = tuple(
+    dict.fromkeys(usual.unit for usual in station_proposal.USUAL_MEASUREMENTS if usual.unit)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +61,7 @@ class Candidate:
     @property
     def sent(self) -> dict[str, object]:
         """The values of the body by the paths of the measurements."""
-        return sent_values(self.body)
+        return station_proposal.sent_values(self.body)
 
     @property
     def text(self) -> str:
@@ -94,13 +88,13 @@ def of_body(endpoint: str, raw: bytes) -> Candidate | None:
     if not is_free(endpoint) or len(raw) > 2 * LATEST_BODY_BYTES:
         return None
     try:
-        body = example_of(decode(raw))
+        body = station_proposal.example_of(decode(raw))
     except InvalidBody:
         return None
-    proposal = propose(endpoint, body, context.store().settings.stations)
+    proposal = station_proposal.propose(endpoint, body, context.store().settings.stations)
     if not proposal.station.measurements:
         return None
-    label, label_ja = labels_of(endpoint)
+    label, label_ja = station_proposal.labels_of(endpoint)
     measurements = tuple(map(_named, proposal.station.measurements))
     station = replace(proposal.station, label=label, label_ja=label_ja, measurements=measurements)
     return Candidate(endpoint, body, station, proposal.left_out)
@@ -109,7 +103,7 @@ def of_body(endpoint: str, raw: bytes) -> Candidate | None:
 def _named(measurement: Measurement) -> Measurement:
     """The measurement; one of several sensors with a name that tells them apart."""
     holder, _, leaf = measurement.path.rpartition(".")
-    usual = known_as(leaf, None)
+    usual = station_proposal.known_as(leaf, None)
     if not holder or usual is None or measurement.label or not is_named(measurement):
         return measurement
     sensor = holder.replace("_", " ")

@@ -10,15 +10,7 @@ from flask import abort, make_response, redirect, render_template, request, url_
 from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.config import environment_file
-from flask10x.config.settings import (
-    FOLDERS,
-    KEYS,
-    OF_THE_MASTER,
-    PREFIX,
-    ROWS,
-    SECTIONS,
-    Settings,
-)
+from flask10x.config import settings as settings_file
 from flask10x.database.paths import shown_name
 from flask10x.errors import SettingsError
 from flask10x.readings.labels import moment
@@ -32,13 +24,12 @@ from flask10x.web.pages.setup import (
     files,
     house,
     notifications,
-    start,
     station_view,
 )
 from flask10x.web.pages.setup.page import blueprint, shown
 from flask10x.web.shell import shell
 
-__all__ = ["blueprint", "files", "house", "notifications", "start", "station_view"]
+__all__ = ["blueprint", "files", "house", "notifications", "station_view"]
 
 
 @blueprint.get("/setup")
@@ -48,16 +39,16 @@ def as_page(message: str = "", status: int = 200) -> tuple[str, int]:
     own, is_browser, now_ms = shell(settings), bool(administrators.browser()), clock.now_ms()
     of = administrators.administrators()
     sections: list[tuple[str, list[dict[str, str]]]] = []
-    for row in ROWS:
-        if row.name in SECTIONS:
-            sections.append((t(SECTIONS[row.name]), []))
+    for row in settings_file.ROWS:
+        if row.name in settings_file.SECTIONS:
+            sections.append((t(settings_file.SECTIONS[row.name]), []))
         # The URL may have a password, and the zone is the system's where none is set.
         value = settings.text_of(row.name)
         if row.name == "database_url":
             value = shown_name(settings)
         elif row.name == "timezone":
             value = zone_name_of(settings.zone)
-        source, name = _source(settings, row.name, t), f"{PREFIX}{row.name.upper()}"
+        source, name = _source(settings, row.name, t), f"{settings_file.PREFIX}{row.name.upper()}"
         about = t(row.metadata["about"])
         sections[-1][1].append({"name": name, "about": about, "value": value, "source": source})
     return shown(
@@ -94,7 +85,10 @@ def _named(change: Change, t: Translation) -> str:
     """What was changed; a setting of the house as its page calls it."""
     if change.kind != "settings":
         return change.name
-    names = {f"{PREFIX}{name.upper()}": t(key.words) for name, key in KEYS.items()}
+    names = {
+        f"{settings_file.PREFIX}{name.upper()}": t(key.words)
+        for name, key in settings_file.KEYS.items()
+    }
     return t.listed([names.get(one, one) for one in change.name.split(", ")])
 
 
@@ -170,7 +164,7 @@ def undo() -> AnyResponse | tuple[str, int]:
     return as_page(message, 409)
 
 
-def _source(settings: Settings, name: str, t: Translation) -> str:
+def _source(settings: settings_file.Settings, name: str, t: Translation) -> str:
     """Return the file that has the value, or the environment; empty where it is the default."""
     names = (name, "port") if name == "bind" else (name,)
     place = next((settings.places[each] for each in names if each in settings.places), None)
@@ -180,6 +174,9 @@ def _source(settings: Settings, name: str, t: Translation) -> str:
     if not file:
         return t("environment")
     # The environment file is read at a start only; the TOML file at each reload.
-    if PREFIX in place or name in (*OF_THE_MASTER, *FOLDERS):
+    if settings_file.PREFIX in place or name in (
+        *settings_file.OF_THE_MASTER,
+        *settings_file.FOLDERS,
+    ):
         return file
     return t("{file}; a reload is enough", file=file)
