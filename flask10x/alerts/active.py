@@ -71,8 +71,17 @@ class AlertState:
         with self._lock:
             since_ms = self._troubled_ms
             rests = since_ms is not None and clock.monotonic_ms() - since_ms < TROUBLE_MS
-            if stamp != self._stamp and not rests:
-                self._read(stamp)
+            if stamp == self._stamp or rests:
+                return self._current
+            try:
+                with self.reading() as connection:
+                    active = state_file.active(connection, clock.now_ms()) if connection else ()
+            except DBAPIError as error:
+                self._current, self._stamp = ActiveAlerts(trouble=reason_of(error)), None
+                self._troubled_ms = clock.monotonic_ms()
+            else:
+                self._current, self._troubled_ms = ActiveAlerts(tuple(active)), None
+                self._stamp = stamp if newest_ms(stamp) + STAMP_MS < clock.now_ms() else None
             return self._current
 
     @contextmanager
@@ -91,17 +100,6 @@ class AlertState:
                 yield connection if made else None
             finally:
                 connection.exec_driver_sql("ROLLBACK")
-
-    def _read(self, stamp: Stamp) -> None:
-        try:
-            with self.reading() as connection:
-                active = state_file.active(connection, clock.now_ms()) if connection else ()
-        except DBAPIError as error:
-            self._current, self._stamp = ActiveAlerts(trouble=reason_of(error)), None
-            self._troubled_ms = clock.monotonic_ms()
-            return
-        self._current, self._troubled_ms = ActiveAlerts(tuple(active)), None
-        self._stamp = stamp if newest_ms(stamp) + STAMP_MS < clock.now_ms() else None
 
 
 def stamp_of(path: Path) -> Stamp:

@@ -17,7 +17,7 @@ from flask10x.readings.numbers import separated
 from flask10x.readings.stations import Measurement
 from flask10x.readings.times import HOUR_MS, SECOND_MS, is_date, iso_text
 from flask10x.system.wording import escape
-from flask10x.translation import MONTHS, WEEKDAYS, Language, translation
+from flask10x.translation import MONTHS, N_, WEEKDAYS, Language, translation
 
 # A chart begins this much before the alert, so that it shows the usual values, too.
 SHOWN_BEFORE_MS = 6 * HOUR_MS
@@ -25,6 +25,8 @@ SHOWN_BEFORE_MS = 6 * HOUR_MS
 OF_READINGS = {"silence", "threshold", "rate", "stuck", "failed_sensor"}
 # Facts in the unit of the measurement.
 VALUES = {"value", "before", "limit", "clear", "change", "last_value"}
+# The first that there is tells how it is now that the alert is over.
+SHOWN_AT_THE_END = ("value", "last_value", "values")
 DAY_SEC = 86_400
 # The suffix of a fact that is the Japanese text of another one.
 JAPANESE = "_ja"
@@ -60,7 +62,15 @@ class Speaker:
         title = self._title(wording, values, occasion)
         url = self._url(alert)
         if occasion == "recovery":
-            lines = [self._fill(wording.over, values), self._lasted(alert), self._now(alert)]
+            lines = [self._fill(wording.over, values)]
+            if alert.ended_ms is not None:
+                seconds = max(0, alert.ended_ms - alert.since_ms) // SECOND_MS
+                span, until = t.in_two_units(seconds), self._time(alert.ended_ms)
+                text = N_("It began on {since} and ended on {until}, after {span}.")
+                lines.append(t(text, since=values["since"], until=until, span=span))
+            then = (self._fact(alert, n, alert.end_facts.get(n)) for n in SHOWN_AT_THE_END)
+            if value := next(filter(None, then), ""):
+                lines.append(t("The value then: {value}", value=value))
             return Text(t("Resolved: {title}", title=title), _joined(lines), url)
         first = first_filled(wording.what, values, t)
         lasts = t("It began on {since} and is not over yet.", since=values["since"])
@@ -131,23 +141,6 @@ class Speaker:
         station = self._settings.stations.by_endpoint.get(subjects.station_of(subject))
         measurements = station.measurements if station else ()
         return next((m for m in measurements if m.column == subjects.column_of(subject)), None)
-
-    def _lasted(self, alert: Alert) -> str:
-        if alert.ended_ms is None:
-            return ""
-        seconds = max(0, alert.ended_ms - alert.since_ms) // SECOND_MS
-        return self.t(
-            "It began on {since} and ended on {until}, after {span}.",
-            since=self._time(alert.since_ms),
-            until=self._time(alert.ended_ms),
-            span=self.t.in_two_units(seconds),
-        )
-
-    def _now(self, alert: Alert) -> str:
-        for name in ("value", "last_value", "values"):
-            if value := self._fact(alert, name, alert.end_facts.get(name)):
-                return self.t("The value then: {value}", value=value)
-        return ""
 
     def _url(self, alert: Alert) -> str:
         endpoint, column = subjects.station_of(alert.subject), subjects.column_of(alert.subject)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from flask10x.alerts.messages import Speaker
 from flask10x.config import secrets
@@ -39,14 +39,8 @@ RECEIVER_DIGITS = 12
 # which rejects settings that it does not know.
 NOT_INHERITED = ("FLASK10X_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "CREDENTIALS_DIRECTORY")
 
-NotifyType = Literal["info", "success", "warning", "failure"]
-TYPES: Mapping[str, NotifyType] = {
-    "entry": "failure",
-    "reminder": "warning",
-    "recovery": "success",
-    "limit": "warning",
-    "test": "info",
-}
+# How Apprise shows a message.
+TYPES = {"entry": "failure", "reminder": "warning", "recovery": "success", "limit": "warning"}
 
 
 class NotSendable(Exception):

@@ -8,13 +8,14 @@ body that could not be read says nothing about the sensors.
 
 import json
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from flask10x.alerts.alert import Active, Alert, Fact, Moment, Verdict
+from flask10x.alerts.alert import Active, Fact, Moment, Verdict
 from flask10x.config.alerts.rules import FailedSensor, RefusedSender
 from flask10x.database.database import Database
 from flask10x.database.tables import measurement, readings, rejected, rollups
@@ -140,13 +141,13 @@ class RefusedSenders:
         for endpoint in self._endpoints:
             alert = active.get((self.rule.name, endpoint))
             if alert is not None or endpoint in self._times:
-                yield from self._verdicts(endpoint, now, alert)
+                yield self._verdict(endpoint, now, is_active=alert is not None)
 
-    def _verdicts(self, endpoint: str, now: Moment, alert: Alert | None) -> Iterator[Verdict]:
+    def _verdict(self, endpoint: str, now: Moment, *, is_active: bool) -> Verdict:
         times = self._times[endpoint]
         while times and times[0] <= now.monotonic_ms - self.rule.within_sec * 1000:
             times.popleft()
-        share = 1 if alert is None else CLEAR_SHARE
+        share = CLEAR_SHARE if is_active else 1
         is_firing = bool(times) and len(times) >= self.rule.readings * share
         newest = self._newest.get(endpoint)
         shown = for_people(newest.reasons, newest.hint) or {"body": newest.hint} if newest else {}
@@ -159,7 +160,7 @@ class RefusedSenders:
             "reason_ja": in_language(reason, translation("ja")) or None,
             "field": field if reason else None,
         }
-        yield Verdict(self.rule, is_firing, since_ms, facts, endpoint)
+        return Verdict(self.rule, is_firing, since_ms, facts, endpoint)
 
 
 # A sensor that never existed fails in each reading. Whether there was one is looked up again after
@@ -191,10 +192,6 @@ class _Sensor:
     is_firing: bool | None = None
     last: LastValue | None = None
     ask_at_ms: int = 0
-
-    @property
-    def subject(self) -> str:
-        return f"{self.station.endpoint}.{self.of.column}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -239,22 +236,37 @@ class FailedSensors:
 
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
         """See `Watch`; sensors that are and were good get no verdict."""
-        for outcome in in_order(self._outcomes(now), self._newest, now):
+        outcomes = [
+            _of_reading(self._stations[reading.endpoint], reading)
+            for reading in self._new(now)
+            if reading.endpoint in self._stations
+        ]
+        outcomes += [
+            _of_refusal(self._stations[refusal.endpoint], refusal, now)
+            for refusal in self._refusals(now)
+            if refusal.endpoint in self._stations and not refusal.hint
+        ]
+        for outcome in in_order(outcomes, self._newest, now):
             for sensor in self._sensors[outcome.endpoint]:
                 self._take(sensor, outcome, now)
-        for sensors in self._sensors.values():
-            for sensor in sensors:
-                alert = active.get((self.rule.name, sensor.subject))
-                if alert is not None or sensor.is_firing:
-                    yield from self._verdicts(sensor, alert, now)
-
-    def _outcomes(self, now: Moment) -> Iterator[_Outcome]:
-        for reading in self._new(now):
-            if station := self._stations.get(reading.endpoint):
-                yield _of_reading(station, reading)
-        for refusal in self._refusals(now):
-            if (station := self._stations.get(refusal.endpoint)) and not refusal.hint:
-                yield _of_refusal(station, refusal, now)
+        for sensor in chain.from_iterable(self._sensors.values()):
+            subject = f"{sensor.station.endpoint}.{sensor.of.column}"
+            alert = active.get((self.rule.name, subject))
+            if alert is None and not sensor.is_firing:
+                continue
+            last = sensor.last
+            if alert is None and last is not None and last.value is None:
+                # It was good in readings that were rejected for another field.
+                last = sensor.last = self._last_value(sensor.station, sensor.of) or last
+            facts: dict[str, Fact] = {
+                "readings": sensor.failures,
+                "last_value": last.value if last else None,
+                "unit": sensor.of.unit,
+                "last_value_at": last.at_ms if last else None,
+                "fault": sensor.fault,
+            }
+            since_ms = sensor.since_ms or now.wall_ms
+            yield Verdict(self.rule, sensor.is_firing, since_ms, facts, subject)
 
     def _take(self, sensor: _Sensor, outcome: _Outcome, now: Moment) -> None:
         column = sensor.of.column
@@ -278,21 +290,6 @@ class FailedSensors:
             sensor.last = self._last_value(sensor.station, sensor.of)
         # One that has never measured anything is not there.
         sensor.is_firing = has_failed and sensor.last is not None
-
-    def _verdicts(self, sensor: _Sensor, alert: Alert | None, now: Moment) -> Iterator[Verdict]:
-        if alert is None and sensor.last is not None and sensor.last.value is None:
-            # It was good in readings that were rejected for another field.
-            sensor.last = self._last_value(sensor.station, sensor.of) or sensor.last
-        last = sensor.last
-        facts: dict[str, Fact] = {
-            "readings": sensor.failures,
-            "last_value": last.value if last else None,
-            "unit": sensor.of.unit,
-            "last_value_at": last.at_ms if last else None,
-            "fault": sensor.fault,
-        }
-        since_ms = sensor.since_ms or now.wall_ms
-        yield Verdict(self.rule, sensor.is_firing, since_ms, facts, sensor.subject)
 
 
 def _of_reading(station: Station, reading: NewReading) -> _Outcome:
