@@ -7,19 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flask10x.config import toml
-from flask10x.config.alerts.rules import (
-    CHANNELS,
-    DEFAULT,
-    KINDS,
-    RULE_KEYS,
-    RULES,
-    Alerts,
-    Channel,
-    OfStations,
-    QuietHours,
-    Rule,
-    keys_of,
-)
+from flask10x.config.alerts import rules as alert_rules
 from flask10x.config.readers import nearly, one_of, switch
 from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
 from flask10x.config.toml import Document, KeyPath, Mistake, Tables, nearly_right
@@ -34,15 +22,15 @@ _FORMER = re.compile(rb"^([ \t]*\[?[ \t]*)ways(?=[ \t]*[.=\]])", re.MULTILINE)
 FORMER_NAME, NAME_NOW = "ways", "channels"
 
 
-def default(settings: Mapping[str, Any]) -> Alerts:
+def default(settings: Mapping[str, Any]) -> alert_rules.Alerts:
     """Those of `alerts.toml` in the data folder; without one, DEFAULT."""
     try:
         return load(settings["data_dir"] / NAME, settings["stations"])
     except (FileNotFoundError, NotADirectoryError):
-        return DEFAULT
+        return alert_rules.DEFAULT
 
 
-def load(path: Path, stations: Stations) -> Alerts:
+def load(path: Path, stations: Stations) -> alert_rules.Alerts:
     """The alerts of this file, which may speak of these stations.
 
     Raises AlertsError that names every mistake with its line, and FileNotFoundError.
@@ -50,7 +38,7 @@ def load(path: Path, stations: Stations) -> Alerts:
     return parse(toml.read_document(path), path, stations)
 
 
-def parse(content: bytes, path: Path, stations: Stations) -> Alerts:
+def parse(content: bytes, path: Path, stations: Stations) -> alert_rules.Alerts:
     """The alerts of a file with these bytes; raises AlertsError with every mistake."""
     renamed = with_names_of_now(content)
     document = Document(renamed, path, AlertsError)
@@ -66,7 +54,7 @@ def with_names_of_now(content: bytes) -> bytes:
 
 def checked(
     data: Mapping[str, Any], path: Path, stations: Stations
-) -> tuple[Alerts, list[Mistake]]:
+) -> tuple[alert_rules.Alerts, list[Mistake]]:
     """The alerts of a file with these tables, and its mistakes, after which they are incomplete."""
     tables = AlertTables(stations)
     return tables.alerts(data, str(path)), tables.mistakes
@@ -85,25 +73,27 @@ class AlertTables(Tables):
         super().__init__()
         self._stations = stations
 
-    def alerts(self, data: Mapping[str, Any], file: str) -> Alerts:
+    def alerts(self, data: Mapping[str, Any], file: str) -> alert_rules.Alerts:
         """The rules that are on, the built-in ones first; incomplete after mistakes."""
         rules = self._named("rules", data, MAX_RULES)
         channels = self._named("channels", data, MAX_CHANNELS)
         others = ("quiet_hours", "rules", "channels")
-        values = self.fields((), data, keys_of(Alerts), others=others) or {}
+        values = self.fields((), data, alert_rules.keys_of(alert_rules.Alerts), others=others) or {}
         if "quiet_hours" in data:
             path: KeyPath = ("quiet_hours",)
-            hours = self.fields(path, data["quiet_hours"], keys_of(QuietHours))
+            hours = self.fields(
+                path, data["quiet_hours"], alert_rules.keys_of(alert_rules.QuietHours)
+            )
             if hours is not None:
                 text, urgent = _("there is no rule {name}"), data["quiet_hours"].get("urgent")
-                self._names((*path, "urgent"), urgent, text, {*rules, *KINDS})
+                self._names((*path, "urgent"), urgent, text, {*rules, *alert_rules.KINDS})
                 if hours["start"] == hours["end"]:
                     self.wrong((*path, "to"), _("is the same as from"))
-                values["quiet_hours"] = QuietHours(**hours)
-        by_name = {rule.name: rule for rule in DEFAULT.rules} | {
+                values["quiet_hours"] = alert_rules.QuietHours(**hours)
+        by_name = {rule.name: rule for rule in alert_rules.DEFAULT.rules} | {
             name: self._rule(name, raw, [*channels]) for name, raw in rules.items()
         }
-        return Alerts(
+        return alert_rules.Alerts(
             rules=shared_out([rule for rule in by_name.values() if rule], self._stations),
             channels=tuple(
                 channel for name, raw in channels.items() if (channel := self._channel(name, raw))
@@ -123,7 +113,7 @@ class AlertTables(Tables):
             self.wrong((top,), _("more than {n} of them").format(n=most), is_table=True)
         return tables
 
-    def _rule(self, name: str, raw: Any, channels: Collection[str]) -> Rule | None:
+    def _rule(self, name: str, raw: Any, channels: Collection[str]) -> alert_rules.Rule | None:
         """The rule if it is on and right."""
         path: KeyPath = ("rules", name)
         before = len(self.mistakes)
@@ -134,8 +124,10 @@ class AlertTables(Tables):
         is_on = self.read((*path, "on"), switch, table.get("on", True))
         if kind is None:
             return None
-        rule_class, keys = RULES[kind]
-        values = self.fields(path, table, (*keys, *RULE_KEYS[2:]), others=("kind", "on"))
+        rule_class, keys = alert_rules.RULES[kind]
+        values = self.fields(
+            path, table, (*keys, *alert_rules.RULE_KEYS[2:]), others=("kind", "on")
+        )
         self._names(
             (*path, "channels"), table.get("channels"), _("there is no channel {name}"), channels
         )
@@ -155,30 +147,32 @@ class AlertTables(Tables):
         """The kind in the table of a rule, or its name when that is the name of a kind."""
         name = str(path[-1])
         if "kind" not in table:
-            if name in KINDS:
+            if name in alert_rules.KINDS:
                 return name
             # A slip in the name of a built-in rule is what is most likely.
-            self.wrong((*path, "kind"), nearly(_is_missing(KINDS), name, KINDS))
+            self.wrong(
+                (*path, "kind"), nearly(_is_missing(alert_rules.KINDS), name, alert_rules.KINDS)
+            )
             return None
-        kind: str | None = self.read((*path, "kind"), one_of(KINDS), table["kind"])
-        if kind is not None and name in KINDS and kind != name:
+        kind: str | None = self.read((*path, "kind"), one_of(alert_rules.KINDS), table["kind"])
+        if kind is not None and name in alert_rules.KINDS and kind != name:
             text = _("is {value}: the rule {name} has its own kind; give this one another name")
             self.wrong((*path, "kind"), text.format(value=repr(kind), name=name))
             return None
         return kind
 
-    def _channel(self, name: str, raw: Any) -> Channel | None:
+    def _channel(self, name: str, raw: Any) -> alert_rules.Channel | None:
         path: KeyPath = ("channels", name)
         table = self.table(path, raw)
         if table is not raw:
             return None
         if "kind" not in table:
-            self.wrong((*path, "kind"), _is_missing(CHANNELS))
+            self.wrong((*path, "kind"), _is_missing(alert_rules.CHANNELS))
             return None
-        kind = self.read((*path, "kind"), one_of(CHANNELS), table["kind"])
+        kind = self.read((*path, "kind"), one_of(alert_rules.CHANNELS), table["kind"])
         if kind is None:
             return None
-        channel_class, keys = CHANNELS[kind]
+        channel_class, keys = alert_rules.CHANNELS[kind]
         values = self.fields(path, table, keys, others=("kind",))
         if values is None:
             return None
@@ -297,13 +291,15 @@ def _limit_mistakes(values: Mapping[str, Any], measurement: Measurement) -> Iter
                 yield key, never.format(value=values[key], low=low, high=high)
 
 
-def shared_out(rules: Sequence[Rule], stations: Stations) -> tuple[Rule, ...]:
+def shared_out(
+    rules: Sequence[alert_rules.Rule], stations: Stations
+) -> tuple[alert_rules.Rule, ...]:
     """The rules; a rule for all stations gets those that no other rule of its kind names."""
-    of_stations = [rule for rule in rules if isinstance(rule, OfStations)]
+    of_stations = [rule for rule in rules if isinstance(rule, alert_rules.OfStations)]
     named = {(rule.kind, endpoint) for rule in of_stations for endpoint in rule.stations}
-    shared: list[Rule] = []
+    shared: list[alert_rules.Rule] = []
     for rule in rules:
-        if not isinstance(rule, OfStations) or rule.stations:
+        if not isinstance(rule, alert_rules.OfStations) or rule.stations:
             shared.append(rule)
         elif rest := tuple(e for e in stations.by_endpoint if (rule.kind, e) not in named):
             has_all = len(rest) == len(stations.by_endpoint)

@@ -34,7 +34,7 @@ from flask10x.health.checks import FAILURES, Checks
 from flask10x.health.copies import time_of_backup
 from flask10x.health.words import REASONS
 from flask10x.history.view import View
-from flask10x.readings.labels import day_of, moment, station_name
+from flask10x.readings.labels import day_of, station_name
 from flask10x.readings.times import zone_name_of
 from flask10x.runtime.administrators import Browser
 from flask10x.runtime.retention import days_of, kept_since, outlooks
@@ -97,9 +97,6 @@ def as_files(
     days, problem = _days(raw) if raw else (None, "")
     sent, previews = Uploads(settings.data_dir), previews_of(run)
 
-    def local_time(ms: int) -> str:
-        return moment(ms, settings.zone, t, now_ms)
-
     backups: list[dict[str, Any]] = []
     try:
         for path in backups_of(settings):
@@ -115,10 +112,6 @@ def as_files(
         # `/status` has the reason, and the answer above the list.
         log.error("The backups cannot be listed: %s", error)
         backups = []
-    next_at = {}
-    for name, timer in TIMERS.items():
-        state, at_ms = next_of_timer(timer)
-        next_at[name] = state, local_time(at_ms) if at_ms else ""
     removals = None
     if days:
         try:
@@ -137,7 +130,7 @@ def as_files(
         problems={**({"days": problem} if problem else {}), **(problems or {})},
         run=said_by(run, t) if run else None,
         backups=backups,
-        next_at=next_at,
+        next_at={name: next_of_timer(timer) for name, timer in TIMERS.items()},
         timers=TIMERS,
         answers={"backup": checks.backed_up(), "export": checks.exported(), "card": checks.card()},
         sent=sent.files,
@@ -145,7 +138,6 @@ def as_files(
         endpoint=endpoint_of(run, previews),
         rejected=[*enumerate(rejected_of(settings))],
         zone=zone_name_of(settings.zone),
-        stations=settings.stations.all,
         asks_restore=is_checked(run),
         why_not=why_not_restored(settings, known.stored, t),
         readings=known.stored or 0,
@@ -153,7 +145,6 @@ def as_files(
         upload_max=UPLOAD_MAX_BYTES,
         size=size,
         days=days or DAYS,
-        kept_days=settings.retention_days,
         own_days=[
             one.endpoint
             for one in settings.stations.all
@@ -161,7 +152,6 @@ def as_files(
         ],
         removals=removals,
         is_set_outside=changes.place_elsewhere("retention_days"),
-        local_time=local_time,
         commands={
             "backup": own.flask10x("backup"),
             "export": own.flask10x("export"),

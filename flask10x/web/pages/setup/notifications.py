@@ -36,7 +36,6 @@ Answer = AnyResponse | tuple[str, int]
 TEST_WAIT_SEC = 25.0
 # One at a time: each is a process, and the pages have few threads.
 _testing = Lock()
-LANGUAGES = {"": "", "en": "English", "ja": "日本語"}
 GENERAL, HOURS = (
     alert_rules.keys_of(alert_rules.Alerts),
     alert_rules.keys_of(alert_rules.QuietHours),
@@ -111,7 +110,6 @@ def _page(
         problems=problems or {},
         tested=tested,
         message=message,
-        languages=LANGUAGES,
         # A change of the file reaches the other hosts by the database, which has no secrets.
         others_need=folder if has_secrets and store.database.hosts.name else "",
         installing=own.installing("alerts")
@@ -219,13 +217,11 @@ def _channel_form(
         keys={key.name: key for key in channels.KEYS},
         # Its secret is set, and stays where the fields of it are left empty.
         is_set=present is not None,
-        languages=LANGUAGES,
         installing=[
             own.installing(extra)
             for extra, is_needed in (("alerts", needs_apprise), ("mqtt", needs_mqtt))
             if is_needed
         ],
-        hosts=settings.notify_hosts,
     )
     # It may have a secret that somebody has just typed.
     answer = make_response(page)
@@ -426,7 +422,6 @@ def _rule_form(
         directions=rules.DIRECTIONS.get(kind, {}),
         keys={key.name: key for key in rules.keys_of(kind)},
         subjects=rules.subjects(settings.stations, t),
-        stations=settings.stations.ordered,
         channels=[channel.name for channel in file.alerts.channels],
         is_new=not values.get("name"),
         preview=preview_of(rule, subject, t),

@@ -7,6 +7,8 @@ from flask import Response, make_response, render_template, request
 
 from flask10x.config import form
 from flask10x.errors import LockTimeout, SettingsError
+from flask10x.readings.labels import moment
+from flask10x.system import clock
 from flask10x.translation import N_
 from flask10x.web import administrators, context, preferences
 from flask10x.web.page import Page
@@ -38,13 +40,16 @@ def shown(template: str, status: int = 0, **values: Any) -> tuple[str, int]:
 
     Without a status it is a 400 where a form has problems.
     """
-    own = shell(context.store().settings)
+    settings, t, now_ms = context.store().settings, preferences.texts(), clock.now_ms()
+    own = shell(settings)
     page = render_template(
         template,
         parts=PARTS,
         browser=administrators.browser(),
         token=administrators.form_token(),
         link=own.flask10x("admin-link"),
+        local_time=lambda ms: moment(ms, settings.zone, t, now_ms),
+        languages={"": "", "en": "English", "ja": "日本語"},
         is_number=form.is_number,
         keys_of_phone=form.keys_of_phone,
         **values,

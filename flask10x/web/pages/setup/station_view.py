@@ -17,12 +17,11 @@ from flask10x.config.readers import WrongEntry
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.errors import SettingsError
 from flask10x.readings.bands import LEVELS
-from flask10x.readings.labels import column_name, moment, station_name
+from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.stations import BUILT_IN, Station
 from flask10x.recording import rejected
 from flask10x.runtime import setup_files
 from flask10x.runtime.administrators import Browser
-from flask10x.system import clock
 from flask10x.system.wording import escape
 from flask10x.translation import speaking, translation
 from flask10x.web import administrators, context, preferences, senders
@@ -71,7 +70,6 @@ def as_stations() -> tuple[str, int]:
     return shown(
         "setup/stations.html",
         senders=senders.sending(store, t),
-        ignored=store.settings.ignored_senders,
         rows=rows,
         seen=changes.seen(of.data),
     )
@@ -175,7 +173,6 @@ def _form(of: File, one: Station, fields: Fields, problems: Fields) -> tuple[str
         is_named=stations.is_named,
         band_numbers=lambda measurement: station.band_numbers(one, measurement),
         usual=lambda measurement: station.usual_bands(one, measurement),
-        house_altitude_m=context.store().settings.altitude_m,
         is_built_in=built_in is not None,
         file=of.path,
         seen=changes.seen(of.data),
@@ -188,7 +185,7 @@ def _new_station(
     fields: Mapping[str, str],
     problems: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, int]:
-    settings, t, now_ms = context.store().settings, preferences.texts(), clock.now_ms()
+    settings = context.store().settings
     file = stations.file_of(settings)
     return shown(
         "setup/station.html",
@@ -201,11 +198,9 @@ def _new_station(
         seen=changes.seen(setup_files.present(file)),
         # For a file that can't be written.
         entry=station_text.entry(candidate.station) if candidate else "",
-        is_ignored=name in settings.ignored_senders,
         units=stations.UNITS,
         is_named=stations.is_named,
         chosen=boards.chosen(fields) if problems else {},
-        local_time=lambda ms: moment(ms, settings.zone, t, now_ms),
         body_text=rejected.text_of,
         escape=escape,
         adding=shell(settings).flask10x("stations", "add", name),

@@ -13,7 +13,6 @@ from flask10x.config import environment_file
 from flask10x.config import settings as settings_file
 from flask10x.database.paths import shown_name
 from flask10x.errors import SettingsError
-from flask10x.readings.labels import moment
 from flask10x.readings.times import zone_name_of
 from flask10x.runtime.administrators import Change
 from flask10x.system import clock
@@ -36,7 +35,7 @@ __all__ = ["blueprint", "files", "house", "notifications", "station_view"]
 def as_page(message: str = "", status: int = 200) -> tuple[str, int]:
     """Administrators, their changes, and a table for each group of settings."""
     settings, t = context.store().settings, preferences.texts()
-    own, is_browser, now_ms = shell(settings), bool(administrators.browser()), clock.now_ms()
+    own, is_browser = shell(settings), bool(administrators.browser())
     of = administrators.administrators()
     sections: list[tuple[str, list[dict[str, str]]]] = []
     for row in settings_file.ROWS:
@@ -57,7 +56,6 @@ def as_page(message: str = "", status: int = 200) -> tuple[str, int]:
         message=message,
         browsers=of.browsers if is_browser else [],
         changes=[(one, _sentence(one, t)) for one in of.changes] if is_browser else [],
-        local_time=lambda ms: moment(ms, settings.zone, t, now_ms),
         sections=sections,
         manner=own.manner,
         file=environment_file.SERVICE_FILE,
