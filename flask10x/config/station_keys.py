@@ -30,22 +30,16 @@ RESERVED_COLUMNS = frozenset(
     {
         *("after_day", "after_endpoint", "after_id", "arrived_at", "at", "begin_bytes", "body"),
         *("changed_ns", "checksum", "codes", "columns", "count", "day", "digest", "earlier"),
-        *(
-            "end_bytes",
-            "endpoint",
-            "file",
-            "first_id",
-            "first_ms",
-            *("floor_checksum", "floor_last_id", "floor_size_bytes", "intent_from_id"),
-            *("intent_import_id", "intent_length", "intent_sha256", "intent_start_offset"),
-            *("intent_to_id", "system_identifier", "timeline", "unapplied_ms"),
-        ),
-        *("from_id", "gain", "generation", "hint", "hour", "id"),
-        *("import_id", "imported_at", "inode", "kind", "last_id", "last_ms", "last_received_at"),
-        *("last_time", "length", "maximum", "measured_at", "measurement", "media_type", "minimum"),
-        *("name", "offset", "oid", "path", "reading_id", "readings", "reason", "reasons"),
-        *("received_at", "rowid", "sha256", "size_bytes", "start_offset", "text", "time"),
-        *("timestamp", "to_id", "total", "undone_at", "value", "written_at", "zone"),
+        *("end_bytes", "endpoint", "file", "first_id", "first_ms", "floor_checksum"),
+        *("floor_last_id", "floor_size_bytes", "from_id", "gain", "generation", "hint", "hour"),
+        *("id", "import_id", "imported_at", "inode", "intent_from_id", "intent_import_id"),
+        *("intent_length", "intent_sha256", "intent_start_offset", "intent_to_id", "kind"),
+        *("last_id", "last_ms", "last_received_at", "last_time", "length", "maximum"),
+        *("measured_at", "measurement", "media_type", "minimum", "name", "offset", "oid", "path"),
+        *("reading_id", "readings", "reason", "reasons", "received_at", "rowid", "sha256"),
+        *("size_bytes", "start_offset", "system_identifier", "text", "time", "timeline"),
+        *("timestamp", "to_id", "total", "unapplied_ms", "undone_at", "value", "written_at"),
+        "zone",
     }
 )
 # Long enough for any sensor's, short enough for an answer and a line of the queue.

@@ -7,7 +7,6 @@ be on a hill. Those of the rest of the world are astral's.
 
 import csv
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -84,28 +83,25 @@ _PLACES = {
 
 @cache
 def towns() -> tuple[Town, ...]:
-    """All of them, those of Japan first."""
-    return (*_of_japan(), *_of_the_world())
-
-
-def _of_japan() -> Iterator[Town]:
-    with Path(__file__).with_name("towns.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            place = float(row["latitude"]), float(row["longitude"])
-            metres = int(row["altitude_m"])
-            yield Town(row["name"], row["name_ja"], "", "Asia/Tokyo", *place, metres)
-
-
-def _of_the_world() -> Iterator[Town]:
+    """Return all of them, those of Japan first."""
     # Only a search needs it.
     from astral.geocoder import all_locations, database  # noqa: PLC0415
 
-    japanese = {town.name for town in _of_japan()}
+    with Path(__file__).with_name("towns.csv").open(encoding="utf-8", newline="") as file:
+        found = [
+            Town(
+                *(row["name"], row["name_ja"], "", "Asia/Tokyo"),
+                *(float(row["latitude"]), float(row["longitude"]), int(row["altitude_m"])),
+            )
+            for row in csv.DictReader(file)
+        ]
+    japanese = {town.name for town in found}
     for one in all_locations(database()):
         if one.timezone != "Asia/Tokyo" or one.name not in japanese:
             place = _PLACES.get((one.name, one.region), (one.latitude, one.longitude))
             zone = _ZONES.get(one.timezone, one.timezone)
-            yield Town(one.name, "", one.region, zone, *place, None)
+            found.append(Town(one.name, "", one.region, zone, *place, None))
+    return tuple(found)
 
 
 def search(text: str) -> tuple[list[Town], str]:
@@ -132,7 +128,7 @@ def _rank(town: Town, wanted: str) -> int | None:
     """0 for a name that is the text, 1 for one that begins like it, 2 for any other with it."""
     names = [_plain(name) for name in (town.name, town.name_ja, town.country) if name]
     # People write 札幌市.
-    names += [f"{name}{end}" for name in names[1:2] if town.name_ja for end in "市都府"]
+    names += [f"{names[1]}{end}" for end in "市都府" if town.name_ja]
     if wanted in names:
         return 0
     if any(name.startswith(wanted) for name in names):

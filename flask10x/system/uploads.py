@@ -7,7 +7,6 @@ do at once: a commit waits for what is before it in the queue of the card.
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -40,7 +39,9 @@ class Uploads:
         with suppress(OSError):
             for folder in self.folder.iterdir():
                 if folder.name.isdigit():
-                    found += [(int(folder.name), path) for path in _first(folder)]
+                    # Rejected rows are beside the file that came, under a longer name.
+                    names = sorted((path.name for path in folder.iterdir()), key=len)
+                    found += [(int(folder.name), folder / name) for name in names[:1]]
         return [path for _, path in sorted(found)]
 
     @property
@@ -86,13 +87,6 @@ class Uploads:
             with closing(FileLock(self.folder / LOCK)) as lock:
                 if lock.try_acquire():
                     self.discard()
-
-
-def _first(folder: Path) -> Iterator[Path]:
-    """The file that came; rejected rows are beside it under a longer name."""
-    names = sorted((path.name for path in folder.iterdir()), key=len)
-    if names:
-        yield folder / names[0]
 
 
 def safe_name(name: str) -> str:

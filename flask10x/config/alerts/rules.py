@@ -173,20 +173,9 @@ def keys_of(table: type[Any]) -> tuple[Key, ...]:
 
 LANGUAGES = readers.one_of(get_args(Language))
 MESSAGES = readers.whole(1, MAX_MESSAGES)
+_KindOfStations = Literal["silence", "threshold", "rate", "stuck", "failed_sensor", "refused"]
 Kind = Literal[
-    "silence",
-    "threshold",
-    "rate",
-    "stuck",
-    "failed_sensor",
-    "refused",
-    "queue",
-    "disk",
-    "database",
-    "export",
-    "backup",
-    "replica",
-    "copies",
+    _KindOfStations, "queue", "disk", "database", "export", "backup", "replica", "copies"
 ]
 
 
@@ -366,21 +355,9 @@ class WrongCopies(_AnyRule):
     kind: Literal["copies"] = "copies"
 
 
-Rule = (
-    Silence
-    | Threshold
-    | Rate
-    | Stuck
-    | FailedSensor
-    | RefusedSender
-    | Queue
-    | Disk
-    | DatabaseTrouble
-    | ExportOverdue
-    | BackupOverdue
-    | ReplicaOverdue
-    | WrongCopies
-)
+_RuleOfStations = Silence | Threshold | Rate | Stuck | FailedSensor | RefusedSender
+_RuleOfService = Queue | Disk | DatabaseTrouble | ExportOverdue | BackupOverdue | ReplicaOverdue
+Rule = _RuleOfStations | _RuleOfService | WrongCopies
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -63,18 +63,14 @@ class AlertsFile:
     def rules(self) -> list[RuleRow]:
         """Return all rules, also those that are off, the built-in ones first."""
         tables = self.data.get("rules", {}) if not self.trouble else {}
-        names = dict.fromkeys([*(rule.name for rule in DEFAULT.rules), *tables])
-        on = self.alerts.by_name
-        return [
-            RuleRow(
-                name=name,
-                kind=str(tables.get(name, {}).get("kind", name)),
-                rule=on.get(name) or self.as_if_on(name, tables.get(name, {})),
-                is_on=name in on,
-                is_built_in=name in {rule.name for rule in DEFAULT.rules},
-            )
-            for name in names
-        ]
+        built_in, on = [rule.name for rule in DEFAULT.rules], self.alerts.by_name
+        rows = []
+        for name in dict.fromkeys([*built_in, *tables]):
+            table = tables.get(name, {})
+            rule = on.get(name) or self.as_if_on(name, table)
+            kind = str(table.get("kind", name))
+            rows.append(RuleRow(name, kind, rule, name in on, name in built_in))
+        return rows
 
     def rule(self, name: str) -> RuleRow | None:
         """Return the rule of this name."""
