@@ -425,6 +425,18 @@ def test_a_browser_is_ended_even_on_a_full_disk(
     assert of.browsers == [own]
 
 
+def test_each_form_is_refused_to_a_stranger(app: Flask) -> None:
+    adapter, client = app.url_map.bind(""), app.test_client()
+    forms = [r for r in app.url_map.iter_rules() if r.endpoint.startswith("setup.")]
+    answers = {}
+    for rule in forms:
+        # A link makes a browser an administrator's.
+        if "POST" in (rule.methods or ()) and rule.endpoint != "setup.begin":
+            url = adapter.build(rule.endpoint, dict.fromkeys(rule.arguments, "x"), "POST")
+            answers[rule.endpoint] = client.post(url, data={"token": "0" * 64}).status_code
+    assert len(answers) > 10 and {*answers.values()} == {403}, answers
+
+
 def test_without_the_pages_there_is_nothing_to_attack(make_app: MakeApp) -> None:
     client = make_app(SETUP="off").test_client()
     for path in ("/setup/link", "/setup/end", "/setup/undo", "/setup/stations/x"):

@@ -14,7 +14,6 @@ from flask10x.config.settings import Settings
 from flask10x.config.toml import KeyPath
 from flask10x.errors import AlertsError, SettingsError
 from flask10x.runtime import setup_files
-from flask10x.runtime.administrators import Browser
 from flask10x.translation import speaking
 from flask10x.web import preferences
 from flask10x.web.pages.setup import changes, channels
@@ -94,7 +93,7 @@ class AlertsFile:
         return None if mistakes else alerts.by_name.get(name)
 
     def change(
-        self, browser: Browser, kind: str, name: str, edit: Editing, at: Sequence[KeyPath] = ()
+        self, kind: str, name: str, edit: Editing, at: Sequence[KeyPath] = ()
     ) -> dict[str, str]:
         """Change the tables of the file; return what is wrong, by key of the tables `at` of a form.
 
@@ -120,7 +119,7 @@ class AlertsFile:
                 if here:
                     return here
                 alert_file.parse(data, self.path, stations)
-                changes.make(browser, Edit(kind, name, self.path, self.former, data))
+                changes.make(Edit(kind, name, self.path, self.former, data))
         except SettingsError as error:
             return {"file": str(error)}
         channels.forget_unused(self.settings, self.former)

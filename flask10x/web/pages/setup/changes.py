@@ -21,11 +21,11 @@ from flask10x.config.toml import digest_of
 from flask10x.errors import Flask10xError, LockTimeout, SettingsError
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.runtime import setup_files
-from flask10x.runtime.administrators import Browser, Change
+from flask10x.runtime.administrators import Change
 from flask10x.runtime.setup_files import FileChange, present, reload
 from flask10x.system import clock
 from flask10x.translation import N_
-from flask10x.web import context
+from flask10x.web import administrators, context
 
 log = logging.getLogger(__name__)
 SEEN_FIELD = "file"
@@ -90,7 +90,7 @@ def seen(data: bytes | None) -> str:
     return digest_of(data)
 
 
-def make(browser: Browser, edit: Edit, first: Callable[[], None] | None = None) -> None:
+def make(edit: Edit, first: Callable[[], None] | None = None) -> None:
     """Write the file, keep the change, do what is to come first, and let the service read the file.
 
     Raises ChangedMeanwhile and NotWritten, and SettingsError where another file would not fit any
@@ -103,6 +103,7 @@ def make(browser: Browser, edit: Edit, first: Callable[[], None] | None = None) 
         reload(context.store().settings)
         return
     _check(edit)
+    browser = administrators.required()
     change = Change(
         number=0,
         at_ms=clock.now_ms(),

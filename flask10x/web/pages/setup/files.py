@@ -36,7 +36,6 @@ from flask10x.health.words import REASONS
 from flask10x.history.view import View
 from flask10x.readings.labels import day_of, station_name
 from flask10x.readings.times import zone_name_of
-from flask10x.runtime.administrators import Browser
 from flask10x.runtime.retention import days_of, kept_since, outlooks
 from flask10x.runtime.setup_files import reload
 from flask10x.runtime.store import Store
@@ -177,23 +176,22 @@ def as_rejected(number: str) -> AnyResponse | tuple[str, int]:
 @blueprint.post("/setup/files/backup", guard="setup")
 def back_up() -> AnyResponse | tuple[str, int]:
     """Make a backup now; then `/setup/files`, which shows how far it is."""
-    return _started(administrators.required(), "backup")
+    return _started("backup")
 
 
 @blueprint.post("/setup/files/verify", guard="setup")
 def verify() -> AnyResponse | tuple[str, int]:
     """Check the backup of this name."""
-    browser = administrators.required()
     path = backup_path(context.store().settings, request.form.get("name", ""))
     if path is None:
         abort(404)
-    return _started(browser, "backup", "--verify", str(path), kind="verify")
+    return _started("backup", "--verify", str(path), kind="verify")
 
 
 @blueprint.post("/setup/files/export", guard="setup")
 def export() -> AnyResponse | tuple[str, int]:
     """Export now."""
-    return _started(administrators.required(), "export")
+    return _started("export")
 
 
 @blueprint.post(UPLOAD_PATH, guard="setup")
@@ -210,31 +208,25 @@ def upload() -> AnyResponse | tuple[str, int]:
         log.error("Files cannot be taken: %s", error)
         text = t("The files cannot be written: {reason}", reason=error.strerror or str(error))
         return _refused_upload(sent, text, 507)
-    # Its token was compared before its first file was written.
-    browser = administrators.browser()
-    if browser is None:
-        abort(403)
     if has_backup:
-        return _started(browser, "backup", "--verify", str(sent.files[0]), "--sent", kind="check")
-    return _preview(browser, received.fields)
+        return _started("backup", "--verify", str(sent.files[0]), "--sent", kind="check")
+    return _preview(received.fields)
 
 
 @blueprint.post("/setup/files/import", guard="setup")
 def import_() -> AnyResponse | tuple[str, int]:
     """Look through the files again, as another station's or in another zone; or import them."""
-    browser = administrators.required()
     if request.form.get("do") == "preview":
-        return _preview(browser, request.form)
+        return _preview(request.form)
     arguments, problems = _import_options(request.form)
     if problems:
         return as_files(problems=problems)
-    return _started(browser, "import", *arguments, *_sent(), kind="import")
+    return _started("import", *arguments, *_sent(), kind="import")
 
 
 @blueprint.post("/setup/files/cancel", guard="setup")
 def cancel() -> AnyResponse:
     """End what runs."""
-    administrators.required()
     Background(context.store().settings.data_dir).cancel()
     return _back()
 
@@ -242,7 +234,6 @@ def cancel() -> AnyResponse:
 @blueprint.post("/setup/files/discard", guard="setup")
 def discard() -> AnyResponse | tuple[str, int]:
     """Remove what was sent, and forget what the last command said."""
-    administrators.required()
     data_dir = context.store().settings.data_dir
     background = Background(data_dir)
     if background.is_running:
@@ -255,7 +246,7 @@ def discard() -> AnyResponse | tuple[str, int]:
 @blueprint.post("/setup/files/restore", guard="setup")
 def restore() -> AnyResponse | tuple[str, int]:
     """Put the backup that was sent and checked in the place of the database of a new one."""
-    browser, t, settings = administrators.required(), preferences.texts(), context.store().settings
+    settings, t = context.store().settings, preferences.texts()
     run = Background(settings.data_dir).current()
     with context.view() as view:
         why_not = why_not_restored(settings, view.last_id, t)
@@ -270,8 +261,7 @@ def restore() -> AnyResponse | tuple[str, int]:
     # workers, which store what they have, lets `flask10x restore` put the file in place, and makes
     # new ones. It listens all the while, so a reading that is sent meanwhile waits some seconds,
     # and none is refused.
-    _started(browser, "restore", str(sent[0]), "--by-service")
-    log.warning("A backup is restored by %s", browser.name)
+    _started("restore", str(sent[0]), "--by-service")
     reload(settings)
     return shown("setup/restoring.html", 202)
 
@@ -279,7 +269,7 @@ def restore() -> AnyResponse | tuple[str, int]:
 @blueprint.post("/setup/files/retention", guard="setup")
 def set_retention() -> AnyResponse | tuple[str, int]:
     """Set after how many days readings are removed; then `/setup/files`."""
-    browser, t = administrators.required(), preferences.texts()
+    t = preferences.texts()
     days, problem = _days(request.form.get("days", ""))
     if problem:
         return as_files(problems={"days": problem})
@@ -289,13 +279,16 @@ def set_retention() -> AnyResponse | tuple[str, int]:
         )
     except SettingsError as error:
         return as_files(t("Nothing was changed: {reason}", reason=str(error)), 409)
-    changes.make(browser, edit)
+    changes.make(edit)
     return _back("kept")
 
 
-def _started(browser: Browser, *arguments: str, kind: str = "", **values: str) -> AnyResponse:
+def _started(*arguments: str, kind: str = "", **values: str) -> AnyResponse:
     """Start the command; then the page. Raises BackgroundBusy while another runs, and OSError."""
-    kind = kind or arguments[0]
+    kind, browser = kind or arguments[0], administrators.browser()
+    # The token of a form with files was compared before its first file was written.
+    if browser is None:
+        abort(403)
     settings, t = context.store().settings, preferences.texts()
     background, began_ms = Background(settings.data_dir), clock.now_ms()
     if kind in OF_UPLOADS and Uploads(settings.data_dir).is_receiving:
@@ -305,17 +298,18 @@ def _started(browser: Browser, *arguments: str, kind: str = "", **values: str) -
         kind=kind, arguments=[*arguments], began_ms=began_ms, browser=browser.name, values=values
     )
     begin(about, environment(settings, t))
-    log.info("%s was started by %s", kind, browser.name)
+    level = logging.WARNING if kind == "restore" else logging.INFO
+    log.log(level, "%s was started by %s", kind, browser.name)
     return _back()
 
 
-def _preview(browser: Browser, fields: Mapping[str, str]) -> AnyResponse | tuple[str, int]:
+def _preview(fields: Mapping[str, str]) -> AnyResponse | tuple[str, int]:
     arguments, problems = _import_options(fields)
     if problems:
         return as_files(problems=problems)
     words = ("import", "--dry-run", "--json", *arguments, *_sent())
     chosen = {name: fields.get(name, "") for name in ("zone", "endpoint", "accept")}
-    return _started(browser, *words, kind="preview", **chosen)
+    return _started(*words, kind="preview", **chosen)
 
 
 def _import_options(fields: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:

@@ -18,7 +18,6 @@ from flask10x.errors import SettingsError
 from flask10x.readings.labels import moment
 from flask10x.readings.times import local_text, zone_name_of
 from flask10x.runtime import setup_files
-from flask10x.runtime.administrators import Browser
 from flask10x.system import clock
 from flask10x.system.address import addresses
 from flask10x.translation import N_, speaking
@@ -46,9 +45,8 @@ def as_house() -> tuple[str, int]:
 @blueprint.post("/setup/house", guard="setup")
 def save_house() -> Response | tuple[str, int]:
     """Write what was changed to `settings.toml`; 400 with the form when something is wrong."""
-    browser = administrators.required()
     try:
-        fields, problems = save(browser, [*KEYS])
+        fields, problems = save([*KEYS])
     except SettingsError as error:
         sent = {name: request.form[name].strip() for name in KEYS if name in request.form}
         return _form(present() | sent, {"file": str(error)})
@@ -57,7 +55,7 @@ def save_house() -> Response | tuple[str, int]:
     return redirect(url_for("setup.as_house", saved=1), 303)
 
 
-def save(browser: Browser, names: Iterable[str]) -> tuple[Fields, Fields]:
+def save(names: Iterable[str]) -> tuple[Fields, Fields]:
     """Write what a form has changed of these settings; return its fields, and what is wrong.
 
     Raises SettingsError where the file has other mistakes, and NotWritten.
@@ -77,7 +75,7 @@ def save(browser: Browser, names: Iterable[str]) -> tuple[Fields, Fields]:
         is_there = _file(context.store().settings)[0] is not None
         if not problems and (changed or is_there):
             names = ", ".join(PREFIX + name.upper() for name in changed)
-            changes.make(browser, changes.settings_edit(names, edit))
+            changes.make(changes.settings_edit(names, edit))
     return before | fields, problems
 
 
@@ -161,10 +159,9 @@ def as_step(step: str) -> tuple[str, int]:
 @blueprint.post("/setup/start/<step>", guard="setup")
 def save_step(step: str) -> Response | tuple[str, int]:
     """Keep what was typed, and go on; 400 with the form as it was sent when something is wrong."""
-    browser = administrators.required()
     if step not in FIELDS:
         abort(404)
-    fields, problems = save(browser, FIELDS[step])
+    fields, problems = save(FIELDS[step])
     if problems:
         return _step(step, fields, problems)
     return redirect(url_for("setup.as_step", step=_beside(step, 1)), 303)

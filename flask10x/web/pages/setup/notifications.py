@@ -20,9 +20,8 @@ from flask10x.alerts.words import trouble_in
 from flask10x.config import form, toml
 from flask10x.config.alerts import rules as alert_rules
 from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
-from flask10x.runtime.administrators import Browser
 from flask10x.translation import N_, Translation, speaking
-from flask10x.web import administrators, context, preferences
+from flask10x.web import context, preferences
 from flask10x.web.pages.setup import alerts_file, channels, rules
 from flask10x.web.pages.setup.alerts_file import AlertsFile
 from flask10x.web.pages.setup.channels import SERVICES, Service
@@ -125,7 +124,7 @@ def _sentence(rule: alert_rules.Rule | None, t: Translation) -> str:
 @blueprint.post("/setup/notifications", guard="setup")
 def change_notifications() -> Answer:
     """Change when messages are sent, and in which language; then the page."""
-    browser, file = administrators.required(), _file()
+    file = _file()
     fields: form.Fields = {key.name: request.form.get(key.name, "") for key in (*GENERAL, *HOURS)}
     fields["urgent"] = request.form.getlist("urgent")
     has_hours = bool(fields["from"].strip() or fields["to"].strip())
@@ -143,7 +142,7 @@ def change_notifications() -> Answer:
 
     problems |= wrong
     if not problems:
-        problems = file.change(browser, "notifications", "", edit, [(), ("quiet_hours",)])
+        problems = file.change("notifications", "", edit, [(), ("quiet_hours",)])
     return _page(sent=fields, problems=problems) if problems else _back()
 
 
@@ -232,7 +231,7 @@ def _channel_form(
 @blueprint.post("/setup/notifications/channel", guard="setup")
 def change_channel() -> Answer:
     """Make the channel, or change it; then the page. 400 with the form when something is wrong."""
-    browser, t, file = administrators.required(), preferences.texts(), _file()
+    t, file = preferences.texts(), _file()
     service = SERVICES.get(request.form.get("kind", ""))
     if service is None:
         return _gone()
@@ -256,12 +255,12 @@ def change_channel() -> Answer:
             # What was set up by hand keeps what it may reach until then.
             table["loopback"] = False
         texts = channels.secrets_of(service, values, channel)
-        problems = _put_channel(browser, file, name, table, texts)
+        problems = _put_channel(file, name, table, texts)
     return _channel_form(file, service, values, problems) if problems else _back("channels")
 
 
 def _put_channel(
-    browser: Browser, file: AlertsFile, name: str, table: dict[str, Any], texts: Mapping[str, str]
+    file: AlertsFile, name: str, table: dict[str, Any], texts: Mapping[str, str]
 ) -> dict[str, str]:
     """Write secrets and name them in the file of alerts; return what is wrong, by field.
 
@@ -276,7 +275,6 @@ def _put_channel(
         if "url_file" in texts:
             table["url"] = None
         problems = file.change(
-            browser,
             "channel",
             name,
             lambda data: toml.put(toml.inner(data, "channels", name), table),
@@ -291,7 +289,6 @@ def _put_channel(
 @blueprint.post("/setup/notifications/test", guard="setup")
 def test_channel() -> Answer:
     """Send a test message to the channel `name`, and say what became of it."""
-    administrators.required()
     t, file = preferences.texts(), _file()
     channel = file.channel(request.form.get("name", ""))
     if channel is None or isinstance(channel, alert_rules.Command):
@@ -311,7 +308,7 @@ def test_channel() -> Answer:
 @blueprint.post("/setup/notifications/remove", guard="setup")
 def remove_notification() -> Answer:
     """Remove the `channel` or the `rule` of this name; then the page."""
-    browser, t, file = administrators.required(), preferences.texts(), _file()
+    t, file = preferences.texts(), _file()
     top, name = "channels", request.form.get("channel", "")
     if name:
         channel = file.channel(name)
@@ -325,7 +322,7 @@ def remove_notification() -> Answer:
         if not file.table(top, name):
             return _gone()
     kind = "channel_removed" if top == "channels" else "rule_removed"
-    if problems := file.change(browser, kind, name, alerts_file.removed(top, name)):
+    if problems := file.change(kind, name, alerts_file.removed(top, name)):
         return _page(400, message=t.listed(problems.values()))
     return _back()
 
@@ -336,7 +333,7 @@ def remove_notification() -> Answer:
 @blueprint.post("/setup/notifications/switch", guard="setup")
 def switch_rule() -> Answer:
     """Switch the rule `name` on or off; then the page."""
-    browser, t, file = administrators.required(), preferences.texts(), _file()
+    t, file = preferences.texts(), _file()
     row = file.rule(request.form.get("name", ""))
     if row is None:
         return _gone()
@@ -346,7 +343,7 @@ def switch_rule() -> Answer:
         # Those that are in the file are on without the key.
         toml.put(toml.inner(data, "rules", name), {"on": None if is_on else False})
 
-    if problems := file.change(browser, "rule_on" if is_on else "rule_off", name, edit):
+    if problems := file.change("rule_on" if is_on else "rule_off", name, edit):
         return _page(400, message=t.listed(problems.values()))
     return _back("rules")
 
@@ -374,7 +371,7 @@ def as_rule() -> Answer:
 @blueprint.post("/setup/notifications/rule", guard="setup")
 def change_rule() -> Answer:
     """Make the rule or change it; or only show when it would have fired, where that was pressed."""
-    browser, t, file = administrators.required(), preferences.texts(), _file()
+    t, file = preferences.texts(), _file()
     kind, name = request.form.get("kind", ""), request.form.get("name", "").strip()
     row = file.rule(name) if name else None
     if (name and row is None) or kind not in (rules.KINDS if row is None else (row.kind,)):
@@ -391,7 +388,7 @@ def change_rule() -> Answer:
             of["kind"] = kind
         toml.put(of, table)
 
-    reasons = file.change(browser, "rule", name, edit, [("rules", name)])
+    reasons = file.change("rule", name, edit, [("rules", name)])
     if reasons:
         problems = {rules.FIELD_OF_KEY.get(key, key): text for key, text in reasons.items()}
         return _rule_form(file, values, problems)

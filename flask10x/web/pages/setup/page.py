@@ -33,6 +33,15 @@ PARTS = {
     "setup.as_start": N_("First steps"),
 }
 """The pages, by their views, in the order in which people need them."""
+# A link makes a browser an administrator's; a form with files is checked before the first of them.
+CHECKED_ELSEWHERE = ("setup.begin", "setup.upload")
+
+
+@blueprint.before_request
+def only_administrators() -> None:
+    """Let a form change something only if an administrator's browser sends it; else a 403."""
+    if request.method == "POST" and request.endpoint not in CHECKED_ELSEWHERE:
+        administrators.required()
 
 
 def shown(template: str, status: int = 0, **values: Any) -> tuple[str, int]:

@@ -21,10 +21,9 @@ from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.stations import BUILT_IN, Station
 from flask10x.recording import rejected
 from flask10x.runtime import setup_files
-from flask10x.runtime.administrators import Browser
 from flask10x.system.wording import escape
 from flask10x.translation import speaking, translation
-from flask10x.web import administrators, context, preferences, senders
+from flask10x.web import context, preferences, senders
 from flask10x.web.cards import cards
 from flask10x.web.icons import ICONS
 from flask10x.web.pages.setup import boards, changes, station, stations
@@ -78,7 +77,7 @@ def as_stations() -> tuple[str, int]:
 @blueprint.post("/setup/stations", guard="setup")
 def order() -> Response:
     """Put the stations in the order of the form, one of them moved where a button says so."""
-    browser, of = administrators.required(), station.file()
+    of = station.file()
     names = request.form.getlist("order") or [one.endpoint for one in of.stations.ordered]
     name = ""
     for button, by in (("up", -1), ("down", 1)):
@@ -87,7 +86,7 @@ def order() -> Response:
             at = names.index(name)
             names.insert(max(0, at + by), names.pop(at))
             break
-    changes.make(browser, station.order_edit(of, names))
+    changes.make(station.order_edit(of, names))
     anchor = f"station-{name}" if name in of.stations.by_endpoint else None
     return redirect(url_for("setup.as_stations", _anchor=anchor), 303)
 
@@ -119,22 +118,21 @@ def _there(name: str) -> tuple[File, Station] | None:
 @blueprint.post("/setup/stations/<name>", guard="setup")
 def save(name: str) -> Answer:
     """Make the station as the form says, or add it; 400 with the form when something is wrong."""
-    browser = administrators.required()
     there = _there(name)
     if there is None:
-        return _add(browser, name)
+        return _add(name)
     of, one = there
     fields = station.sent(one, request.form)
     try:
         with speaking(preferences.texts().language):
-            changes.make(browser, station.edit_of(of, one, fields))
+            changes.make(station.edit_of(of, one, fields))
     except SettingsError as error:
         problems = error.by_field if isinstance(error, Mistakes) else {"file": str(error)}
         return _form(of, one, fields, problems)
     return redirect(url_for("setup.as_stations", _anchor=f"station-{name}"), 303)
 
 
-def _add(browser: Browser, name: str) -> Answer:
+def _add(name: str) -> Answer:
     sent = request.form
     body = sent.get("body", "").encode("utf-8", "backslashreplace")
     candidate = stations.of_body(name, body) if body else stations.candidate(name)
@@ -143,7 +141,7 @@ def _add(browser: Browser, name: str) -> Answer:
     new, problems = stations.station_of(candidate, sent, preferences.texts())
     if not problems:
         try:
-            stations.add(browser, new, replays="replay" in sent)
+            stations.add(new, replays="replay" in sent)
         except (NotWritten, OSError, SettingsError) as error:
             # A form that was sent twice, at once, has added it.
             if _there(name):
@@ -210,7 +208,7 @@ def _new_station(
 @blueprint.post("/setup/stations/<name>/ignore", guard="setup")
 def ignore(name: str) -> Answer:
     """Offer a board that sends no more, or again; then `/setup/stations`."""
-    browser, t = administrators.required(), preferences.texts()
+    t = preferences.texts()
     if not stations.is_free(name):
         abort(404)
     if place := changes.place_elsewhere("ignored_senders"):
@@ -228,5 +226,5 @@ def ignore(name: str) -> Answer:
 
     edit = changes.settings_edit(name, put)
     kind = "offered" if "again" in request.form else "ignored"
-    changes.make(browser, replace(edit, kind=kind))
+    changes.make(replace(edit, kind=kind))
     return redirect(url_for("setup.as_stations"), 303)

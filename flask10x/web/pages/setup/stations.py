@@ -22,7 +22,6 @@ from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedRow, Waiting
 from flask10x.recording.unknown_paths import LATEST_BODY_BYTES
 from flask10x.runtime import setup_files
-from flask10x.runtime.administrators import Browser
 from flask10x.translation import Translation, speaking, translation
 from flask10x.web import context
 from flask10x.web.ingest.unknown_station import can_be_endpoint
@@ -207,7 +206,7 @@ def file_of(settings: Settings) -> Path:
     return setup_files.paths(settings)[station_file.NAME]
 
 
-def add(browser: Browser, station: Station, *, replays: bool = False) -> None:
+def add(station: Station, *, replays: bool = False) -> None:
     """Add the station to the file, and let the service take it over.
 
     Raises SettingsError where the file would have a mistake, and what `changes.make` raises; then
@@ -228,4 +227,4 @@ def add(browser: Browser, station: Station, *, replays: bool = False) -> None:
             log.warning("The columns of /%s are not there yet: %s", station.endpoint, error)
 
     edit = Edit("station", station.endpoint, path, former, data, replays)
-    changes.make(browser, edit, add_columns)
+    changes.make(edit, add_columns)
