@@ -432,15 +432,21 @@ def database_url(raw: Any) -> str:
     value = raw if isinstance(raw, str) else ""
     if value.startswith("sqlite:////"):
         return value
-    if not value.startswith(POSTGRESQL):
-        needed = _other(value)
-    else:
+    if value.startswith(POSTGRESQL):
         needed = _address_mistake(value.removeprefix(POSTGRESQL))
         if not needed and find_spec("psycopg") is None:
             needed = _(
                 "the package psycopg is missing: requirements-postgres.lock has it (in a checkout:"
                 " make postgres), or pip install 'flask10x[postgres]'"
             )
+    elif _OTHER_SCHEME.match(value):
+        text = _("it has to begin with {scheme}, as in {example}")
+        needed = text.format(scheme=POSTGRESQL, example=f"{POSTGRESQL}user@host:5432/database")
+    else:
+        needed = _(
+            "sqlite:////absolute/path/to/file.sqlite3 is needed, or"
+            " postgresql+psycopg://user@host:5432/database"
+        )
     if needed:
         # Messages go to the journal.
         raise WrongEntry(_PASSWORD.sub(r"\1:...@", value) or raw, needed)
@@ -448,18 +454,6 @@ def database_url(raw: Any) -> str:
 
 
 takes(database_url, type="string", pattern=f"^(?:sqlite:////|{re.escape(POSTGRESQL)})")
-
-
-def _other(value: str) -> str:
-    """What is needed in place of an address of another kind."""
-    if _OTHER_SCHEME.match(value):
-        text = _("it has to begin with {scheme}, as in {example}")
-        example = f"{POSTGRESQL}user@host:5432/database"
-        return text.format(scheme=POSTGRESQL, example=example)
-    return _(
-        "sqlite:////absolute/path/to/file.sqlite3 is needed, or"
-        " postgresql+psycopg://user@host:5432/database"
-    )
 
 
 def _address_mistake(rest: str) -> str:

@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from gettext import gettext as _
 
@@ -291,15 +292,10 @@ def _field(name: str, value: object, units: Mapping[str, str]) -> _Field:
     foreign = units.get(usual.column, usual.unit) if stored is None else usual.unit
     if keys.same_unit(foreign) or foreign == usual.unit:
         return _Field(name, number, usual.unit, usual)
-    return _Field(name, number, _unit_or_none(FAHRENHEIT.get(foreign, foreign)), None)
-
-
-def _unit_or_none(text: str) -> str:
-    """The text as a unit; empty where no station may have it, as from a board that fails."""
-    try:
-        return unit(text)
-    except WrongEntry:
-        return ""
+    with suppress(WrongEntry):
+        return _Field(name, number, unit(FAHRENHEIT.get(foreign, foreign)), None)
+    # No station may have it, as from a board that fails.
+    return _Field(name, number, "", None)
 
 
 def _read(text: str) -> tuple[float, str | None]:

@@ -3,7 +3,6 @@
 So a page that many open, as the home, is not slower while a board knocks.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,7 +10,7 @@ from flask10x.config.station_proposal import example_of, propose, sent_values
 from flask10x.readings.labels import column_name
 from flask10x.readings.numbers import MINUS
 from flask10x.readings.parse import InvalidBody, decode
-from flask10x.readings.stations import Measurement, Stations
+from flask10x.readings.stations import Stations
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.last_requests import UnknownName
@@ -75,15 +74,11 @@ def _values(name: str, raw: bytes, stations: Stations, t: Translation) -> str:
     except InvalidBody:
         return ""
     proposal, sent = propose(name, body, stations), sent_values(body)
-    parts = [_value(one, sent, t) for one in proposal.station.measurements]
+    parts = []
+    for one in proposal.station.measurements:
+        # `temperature −18.2`, `温度 −18.2`
+        name = one.path.rpartition(".")[2] if t.language == "en" else column_name(one, t)
+        text = str(sent.get(one.path, ""))[:VALUE_CHARS]
+        parts.append(f"{name} {text.replace('-', MINUS, 1) if text.startswith('-') else text}")
     more = [] if len(parts) <= VALUES_SHOWN else ["…"]
     return t.listed([*parts[:VALUES_SHOWN], *more])
-
-
-def _value(measurement: Measurement, sent: Mapping[str, object], t: Translation) -> str:
-    """`temperature −18.2`, `温度 −18.2`."""
-    name = measurement.path.rpartition(".")[2]
-    if t.language != "en":
-        name = column_name(measurement, t)
-    text = str(sent.get(measurement.path, ""))[:VALUE_CHARS]
-    return f"{name} {text.replace('-', MINUS, 1) if text.startswith('-') else text}"

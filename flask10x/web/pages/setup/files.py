@@ -202,12 +202,15 @@ def upload() -> AnyResponse | tuple[str, int]:
     try:
         received = uploads.received()
         has_backup = is_backup(sent.files, t)
-    except UploadRefused as error:
-        return _refused_upload(sent, str(error), error.status)
-    except OSError as error:
+    except (UploadRefused, OSError) as error:
+        # What came is removed unless it is being used.
+        if not Background(settings.data_dir).is_running:
+            sent.remove()
+        if isinstance(error, UploadRefused):
+            return as_files(str(error), error.status)
         log.error("Files cannot be taken: %s", error)
         text = t("The files cannot be written: {reason}", reason=error.strerror or str(error))
-        return _refused_upload(sent, text, 507)
+        return as_files(text, 507)
     if has_backup:
         return _started("backup", "--verify", str(sent.files[0]), "--sent", kind="check")
     return _preview(received.fields)
@@ -338,13 +341,6 @@ def _sent() -> list[str]:
     # After it, a name that begins with a hyphen is no option.
     paths = Uploads(context.store().settings.data_dir).files
     return ["--", *map(str, paths)] if paths else []
-
-
-def _refused_upload(sent: Uploads, message: str, status: int) -> tuple[str, int]:
-    """The page with the reason; what came is removed unless it is being used."""
-    if not Background(context.store().settings.data_dir).is_running:
-        sent.remove()
-    return as_files(message, status)
 
 
 @blueprint.errorhandler(BackgroundBusy)
