@@ -31,8 +31,8 @@ from flask10x.system import clock
 from flask10x.system.wording import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context
-from flask10x.web.alert_state import state
 from flask10x.web.cards import latest
+from flask10x.web.context import alert_state
 
 MAX_LIMIT = 1000
 # Ids of SQLite's rows.
@@ -119,7 +119,7 @@ class ListedAlerts:
 
 def listed_alerts(question: AlertsQuery) -> ListedAlerts:
     """What is there now; raises sqlalchemy.exc.DBAPIError when the file can't be read."""
-    with state().reading() as connection:
+    with alert_state().reading() as connection:
         if connection is None:
             return ListedAlerts()
         now_ms = clock.now_ms()
@@ -341,7 +341,7 @@ MOST_SPANS = 200
 def alerts_of_stations(settings: Settings) -> dict[str, list[Alert]]:
     """The active alerts of each endpoint that has any, in the order of their entry."""
     marked: dict[str, list[Alert]] = {}
-    for alert in state().current().active:
+    for alert in alert_state().current().active:
         if station_of(alert.subject) in settings.stations.by_endpoint:
             marked.setdefault(station_of(alert.subject), []).append(alert)
     return marked
@@ -359,7 +359,7 @@ def alerts_of_chart(chart: Chart, settings: Settings, t: Translation) -> list[di
     # An alert of a station as a whole is shown by each of its measurements.
     shown |= {(endpoint, "") for endpoint, _ in shown}
     alerts: Sequence[Alert] = ()
-    with suppress(DBAPIError), state().reading() as connection:
+    with suppress(DBAPIError), alert_state().reading() as connection:
         if connection is not None:
             alerts = state_file.between(connection, first_ms, last_ms + 1)
     reader = AlertReader(settings, t, 0)

@@ -19,7 +19,7 @@ from flask10x.readings.times import SECOND_MS, is_date, iso_text, local_text
 from flask10x.runtime.station_watch import inactive_sec, silence_of
 from flask10x.runtime.store import Store
 from flask10x.translation import Translation
-from flask10x.web.alert_state import state
+from flask10x.web.context import alert_state
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +63,7 @@ def latest(
 
 def silence_now(station: Station, last: int | None, store: Store) -> SilenceVerdict:
     """Return whether a station is silent now; `last` is when its newest stored reading came."""
-    is_alerted = station.endpoint in state().current().silent
+    is_alerted = station.endpoint in alert_state().current().silent
     return silence_of(station, last, store.settings, store.gauges, is_alerted=is_alerted)
 
 

@@ -13,8 +13,8 @@ from flask10x.runtime.retention import Outlook, outlooks
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
 from flask10x.web import context
-from flask10x.web.alert_state import state
 from flask10x.web.cards import latest
+from flask10x.web.context import alert_state
 
 # A database that is locked for reading is so for hours or for milliseconds.
 BUSY_MS = 250
@@ -31,7 +31,7 @@ class HouseFacts(Facts):
 def gathered(store: Store | Waiting, now_ms: int) -> HouseFacts:
     """Return all facts that can be read now; raises nothing."""
     settings = store.settings
-    facts = HouseFacts(has_database=isinstance(store, Store), alerts=state().current().active)
+    facts = HouseFacts(has_database=isinstance(store, Store), alerts=alert_state().current().active)
     facts.read_files(settings, now_ms)
     if isinstance(store, Waiting):
         facts.obstacles = [

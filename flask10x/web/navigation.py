@@ -7,7 +7,7 @@ from flask10x.alerts.state_file import path_of
 from flask10x.config.settings import Settings
 from flask10x.translation import N_
 from flask10x.web.access import Access
-from flask10x.web.alert_state import EXTENSION, state
+from flask10x.web.context import ALERTS, alert_state
 from flask10x.web.page import Group, Page, pages_of
 
 # In their order.
@@ -21,11 +21,11 @@ PLACES: tuple[Group, ...] = ("main", *MENU)
 
 def init_app(app: Flask, settings: Settings, access: Access) -> None:
     """Let each page have the links, and beside that of the alerts how many are active."""
-    app.extensions[EXTENSION] = AlertState(path_of(settings))
+    app.extensions[ALERTS] = AlertState(path_of(settings))
 
     def count() -> int:
         # The page `/` is open to all.
-        return len(state().current().active) if access.lets_read() else 0
+        return len(alert_state().current().active) if access.lets_read() else 0
 
     app.context_processor(
         lambda: {

@@ -1,8 +1,10 @@
 """The probes: does the process answer, can it store, and its numbers (contract, section 2)."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response, jsonify, request
+from sqlalchemy import Connection
 
 from flask10x.database import counters
 from flask10x.database.dialects import last_id
@@ -89,62 +91,67 @@ def _as_json() -> tuple[Response, int]:
     store = context.store_or_waiting()
     if isinstance(store, Waiting):
         return unavailable(store.reason), 503
-    try:
-        with store.database.promptly(), store.database.reader.begin() as connection:
-            view = context.view_of(connection)
-            last, stored = view.last_received, view.last_id
-            errors = counters.write_errors(connection, store.settings, store.gauges.errors_total())
-    except UNREADABLE as error:
-        return jsonify(error="database unavailable", reason=reason_of(error)), 503
-    zone = store.settings.zone
-    answer: dict[str, Any] = {
+    return _read(store, _numbers)
+
+
+def _numbers(store: Store, connection: Connection) -> dict[str, Any]:
+    view, settings = context.view_of(connection), store.settings
+    last = view.last_received
+    return {
         "queue_length": store.queues.length(),
-        "queue_warn_threshold": store.settings.queue_warn_threshold,
-        "write_success_total": stored,
-        "write_error_total": errors,
-        "inactivity_warn_threshold_sec": store.settings.inactivity_warn_sec,
+        "queue_warn_threshold": settings.queue_warn_threshold,
+        "write_success_total": view.last_id,
+        "write_error_total": counters.write_errors(
+            connection, settings, store.gauges.errors_total()
+        ),
+        "inactivity_warn_threshold_sec": settings.inactivity_warn_sec,
         "last_received": {
-            name: None if at is None else local_text(at, zone) for name, at in last.items()
+            name: None if at is None else local_text(at, settings.zone) for name, at in last.items()
         },
         "inactivity_seconds": inactivity_sec(store, last),
     }
-    return jsonify(_of_host(store) | answer), 200
 
 
 @blueprint.get("/metrics/details")
 def details() -> tuple[Response, int]:
     """Answer with what `metrics` has no key for: rejected readings, warnings, tasks, roll-ups."""
-    store = context.store()
+    return _read(context.store(), _details)
+
+
+def _details(store: Store, connection: Connection) -> dict[str, Any]:
+    rolled_up = context.view_of(connection).rollups.progress
+    warned = counters.values_like(connection, entry.WARNINGS)
+    answer: dict[str, Any] = {
+        "ack": store.settings.ack,
+        "failing_seconds": periodic_tasks.failing_sec(store.gauges),
+        "rejected": {
+            "kept_total": last_id(connection, "rejected"),
+            "evicted_total": counters.value_of(connection, rejected.EVICTED),
+            "dropped_total": counters.value_of(connection, rejected.DROPPED),
+        },
+        "rollups": {"done": rolled_up.done, "of": rolled_up.of},
+        # Of each station the number of stored readings with a warning of each field.
+        "warnings": {
+            station.endpoint: {
+                measurement.path: warned.get(f"{station.endpoint}.{measurement.path}", 0)
+                for measurement in station.measurements
+            }
+            for station in store.settings.stations.all
+        },
+    }
+    if store.database.hosts.name is not None:
+        answer["leases"] = store.database.hosts.holders(connection)
+    return answer
+
+
+def _read(
+    store: Store, numbers: Callable[[Store, Connection], dict[str, Any]]
+) -> tuple[Response, int]:
+    """Answer with numbers of the database, and the name of this host where there may be several."""
     try:
         with store.database.promptly(), store.database.reader.begin() as connection:
-            rolled_up = context.view_of(connection).rollups.progress
-            warned = counters.values_like(connection, entry.WARNINGS)
-            answer: dict[str, Any] = {
-                "ack": store.settings.ack,
-                "failing_seconds": periodic_tasks.failing_sec(store.gauges),
-                "rejected": {
-                    "kept_total": last_id(connection, "rejected"),
-                    "evicted_total": counters.value_of(connection, rejected.EVICTED),
-                    "dropped_total": counters.value_of(connection, rejected.DROPPED),
-                },
-                "rollups": {"done": rolled_up.done, "of": rolled_up.of},
-                # Of each station the number of stored readings with a warning of each field.
-                "warnings": {
-                    station.endpoint: {
-                        measurement.path: warned.get(f"{station.endpoint}.{measurement.path}", 0)
-                        for measurement in station.measurements
-                    }
-                    for station in store.settings.stations.all
-                },
-            }
-            if store.database.hosts.name is not None:
-                answer["leases"] = store.database.hosts.holders(connection)
+            answer = numbers(store, connection)
     except UNREADABLE as error:
         return jsonify(error="database unavailable", reason=reason_of(error)), 503
-    return jsonify(_of_host(store) | answer), 200
-
-
-def _of_host(store: Store) -> dict[str, Any]:
-    """Return the name of this host where there may be several, for its queue and its errors."""
     host = store.database.hosts.name
-    return {} if host is None else {"host": host}
+    return jsonify(answer if host is None else {"host": host, **answer}), 200

@@ -42,8 +42,8 @@ from flask10x.system import disk
 from flask10x.system.clock import monotonic_ms, now_ms
 from flask10x.system.gauges import Gauges, Histogram
 from flask10x.web import context
-from flask10x.web.alert_state import state
 from flask10x.web.cards import inactivity_sec, silence_now
+from flask10x.web.context import alert_state
 from flask10x.web.read_errors import UNREADABLE
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class ScrapedNumbers(Collector):
         else:
             # The folder may be below the mount point of the disk that is missing.
             self._parts["database"] = 0
-        file = state().current()
+        file = alert_state().current()
         self._parts["alerts"] = int(not file.trouble)
         if not file.trouble:
             yield from _alerts(settings.alerts, file.active)

@@ -341,8 +341,8 @@ def test_the_page_of_another_host_leads_to_the_one_that_exports(hosts: CsvHosts)
         assert answer.level == "warn"
         (remedy,) = answer.remedies
         answers[settings.host_name] = shown(remedy, settings, t)
-    assert answers["school-1"].command.endswith("flask10x export")
-    assert (answers["school-2"].command, answers["school-2"].text) == (
+    assert answers["school-1"]["command"].endswith("flask10x export")
+    assert (answers["school-2"]["command"], answers["school-2"]["text"]) == (
         "",
         "The host school-1 has the CSV files: see what its export says there.",
     )

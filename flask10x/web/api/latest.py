@@ -17,9 +17,8 @@ from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Station
 from flask10x.readings.times import iso_text
 from flask10x.translation import translation
-from flask10x.web import context
+from flask10x.web import context, json_text
 from flask10x.web.cards import Latest, latest
-from flask10x.web.json_text import readable
 from flask10x.web.page import Routes
 from flask10x.web.parameters import Parameters
 
@@ -46,8 +45,7 @@ def values() -> Response | tuple[Response, int]:
         view.read_ahead()
         newest = latest(view, store, stations, raw=raw)
         objects = {row.station.endpoint: _object(row) for row in newest}
-    body = readable({"stations": objects} if endpoint is None else objects[endpoint])
-    answer = Response(body + "\n", mimetype="application/json")
+    answer = json_text.answer({"stations": objects} if endpoint is None else objects[endpoint])
     # The age in it is different a second later.
     answer.headers["Cache-Control"] = "no-store"
     return answer

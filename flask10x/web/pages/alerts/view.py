@@ -32,7 +32,6 @@ from flask10x.system import backup_files, clock
 from flask10x.system.wording import escape
 from flask10x.translation import N_
 from flask10x.web import access, context, preferences, read_errors
-from flask10x.web.alert_state import state
 from flask10x.web.alerts import (
     DURATIONS,
     AlertReader,
@@ -45,6 +44,7 @@ from flask10x.web.alerts import (
 )
 from flask10x.web.api import alerts as api
 from flask10x.web.captions import problems
+from flask10x.web.context import alert_state
 from flask10x.web.page import Page
 from flask10x.web.shell import shell
 
@@ -117,7 +117,9 @@ def _field(name: str) -> str:
 
 def _check(rule: str, subject: str, settings: Settings) -> None:
     """Only what can have an alert can be muted: a mistyped name would mute nothing."""
-    if any((alert.rule, alert.subject) == (rule, subject) for alert in state().current().active):
+    if any(
+        (alert.rule, alert.subject) == (rule, subject) for alert in alert_state().current().active
+    ):
         return
     watched = settings.alerts.by_name.get(rule)
     if watched is None:

@@ -118,10 +118,9 @@ class Content:
 def as_page() -> tuple[str, int]:
     """Cards, filters, charts and a page of the table; 400 with the form when the query is wrong."""
     store, t, now_ms = context.store(), preferences.texts(), clock.now_ms()
-    parameters = [pair for pair in _pairs() if not _is_all(pair)]
     query, details = None, {}
     try:
-        query = parse_query(parameters, store.settings, now_ms, HTML)
+        query = _query(now_ms)
         content = _content(query, t)
     except QueryError as error:
         query, details = None, error.details
@@ -159,8 +158,7 @@ def as_qr_code() -> Response:
     # Only who looks at a code needs it.
     import segno  # noqa: PLC0415
 
-    pairs = [pair for pair in _pairs() if not _is_all(pair)]
-    parse_query(pairs, context.store().settings, clock.now_ms(), HTML)
+    _query(clock.now_ms())
     text = request.query_string.decode("ascii", "replace")
     address = f"{request.host_url.rstrip('/')}{url_for(_OWN)}?{text}"
     try:
@@ -171,6 +169,11 @@ def as_qr_code() -> Response:
     # Dark on light in any colours of the page, or not every phone reads it.
     code.save(picture, kind="svg", xmldecl=False, omitsize=True, border=3, light="#fff")
     return Response(picture.getvalue(), mimetype="image/svg+xml")
+
+
+def _query(now_ms: int) -> Query:
+    pairs = [pair for pair in _pairs() if not _is_all(pair)]
+    return parse_query(pairs, context.store().settings, now_ms, HTML)
 
 
 def _content(query: Query | None, t: Translation) -> Content:

@@ -26,10 +26,10 @@ from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import DAY_MS, HOUR_MS, is_date, local_text, parse_bound
 from flask10x.runtime.store import Store
 from flask10x.translation import N_, Translation
-from flask10x.web.alert_state import state
 from flask10x.web.alerts import AlertReader, alerts_of_stations
 from flask10x.web.captions import badge
 from flask10x.web.cards import Age, Card, Value, cards
+from flask10x.web.context import alert_state
 
 WEEKDAYS = (
     *(N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday")),
@@ -433,7 +433,7 @@ def _attention(
     said = {f"{card.station.endpoint}.{value.measurement.column}" for card, value, _ in urgent}
     said |= {card.station.endpoint for card in silent}
     reader = AlertReader(store.settings, t, view.now_ms)
-    active = state().current().active
+    active = alert_state().current().active
     for alert in active:
         is_shown = alert.kind in ("silence", "threshold") and alert.subject in said
         if not is_shown and alert.kind not in CAN_WAIT:

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable
 from threading import Lock
-from typing import NamedTuple
 
 from flask import current_app, render_template, request
 from flask.sansio.blueprints import BlueprintSetupState
@@ -38,19 +37,12 @@ WAITED_SEC = 1.0
 SHARED_MAX = 16
 
 
-class _Shared(NamedTuple):
-    """A page as it was made, for the others that ask for the same."""
-
-    text: str
-    last_id: int
-    made_sec: float
-
-
 class SharedPages:
     """The last pages of one worker: fifty that are open are not made fifty times a reading."""
 
     def __init__(self) -> None:
-        self._pages: dict[tuple[object, ...], _Shared] = {}
+        # By what they show: the text, the id of the newest reading, and when it was made.
+        self._pages: dict[tuple[object, ...], tuple[str, int, float]] = {}
         self._lock = Lock()
 
     def get(self, key: tuple[object, ...], heard: int, make: Callable[[], tuple[str, int]]) -> str:
@@ -64,15 +56,12 @@ class SharedPages:
             return make()[0]
         try:
             now_sec = time.monotonic()
-            page = self._pages.get(key)
-            if page is None or page.last_id < heard or now_sec - page.made_sec > SHARED_SEC:
-                page = _Shared(*make(), now_sec)
-                self._pages = {key: page} | {
-                    other: each
-                    for other, each in [*self._pages.items()][: SHARED_MAX - 1]
-                    if other != key
-                }
-            return page.text
+            text, last_id, made_sec = self._pages.get(key, ("", -1, 0.0))
+            if last_id < heard or now_sec - made_sec > SHARED_SEC:
+                text, last_id = make()
+                others = [each for each in self._pages.items() if each[0] != key]
+                self._pages = {key: (text, last_id, now_sec), **dict(others[: SHARED_MAX - 1])}
+            return text
         finally:
             self._lock.release()
 

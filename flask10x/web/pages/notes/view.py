@@ -31,10 +31,9 @@ from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.times import parse_bound
 from flask10x.system import clock
 from flask10x.translation import N_
-from flask10x.web import access, context, preferences, read_errors
+from flask10x.web import access, context, json_text, preferences, read_errors
 from flask10x.web.captions import problems
 from flask10x.web.files import download
-from flask10x.web.json_text import readable
 from flask10x.web.limits import RETRY_AFTER_SEC
 from flask10x.web.notes import NotesReader, as_object
 from flask10x.web.page import Page
@@ -144,14 +143,18 @@ def undo() -> AnyResponse:
 def as_json() -> Response:
     """All that is written, also what was taken back."""
     Parameters().check()
-    return Response(_json(), mimetype="application/json")
+    zone, (notes, corrections) = context.store().settings.zone, _all()
+    objects: dict[str, object] = {
+        "notes": [as_object(note, zone) for note in notes],
+        "corrections": [as_object(correction, zone) for correction in corrections],
+    }
+    return json_text.answer(objects)
 
 
 @blueprint.get("/notes.json")
 def as_json_file() -> Response:
     """The same as a file to keep."""
-    Parameters().check()
-    return download(_json(), "application/json", "notes.json")
+    return download(as_json().get_data(as_text=True), "application/json", "notes.json")
 
 
 @blueprint.get("/notes.csv")
@@ -309,15 +312,6 @@ def _sent() -> dict[str, str]:
 def _all() -> tuple[list[WrittenNote], list[Correction]]:
     with context.view() as view:
         return annotations.all_notes(view.connection), annotations.all_corrections(view.connection)
-
-
-def _json() -> str:
-    zone, (notes, corrections) = context.store().settings.zone, _all()
-    objects: dict[str, object] = {
-        "notes": [as_object(note, zone) for note in notes],
-        "corrections": [as_object(correction, zone) for correction in corrections],
-    }
-    return readable(objects) + "\n"
 
 
 def _rendered(fields: dict[str, str], errors: dict[str, str], message: str = "") -> tuple[str, int]:

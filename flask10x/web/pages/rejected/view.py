@@ -14,9 +14,8 @@ from flask10x.recording.rejected import RejectedPage, RejectedRow, Selection
 from flask10x.system import clock
 from flask10x.system.wording import escape
 from flask10x.translation import N_, Translation
-from flask10x.web import context, preferences
+from flask10x.web import context, json_text, preferences
 from flask10x.web.captions import caption, problems
-from flask10x.web.json_text import readable
 from flask10x.web.page import Page
 from flask10x.web.shell import shell
 
@@ -40,8 +39,7 @@ def as_json() -> Response:
     """An array, the newest first; the neighbouring pages are in the Link header."""
     query = _query(JSON)
     page = _page(query)
-    body = readable([_as_object(reading) for reading in page.rows])
-    answer = Response(body + "\n", mimetype="application/json")
+    answer = json_text.answer([_as_object(reading) for reading in page.rows])
     ends = (("next", page.older), ("prev", page.newer))
     links = [f'<{_url("as_json", query, at)}>; rel="{name}"' for name, at in ends if at]
     if links:

@@ -5,7 +5,6 @@ Beside the checks of the service it answers how long readings are kept, and whic
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from flask import request, url_for
 from sqlalchemy.exc import DBAPIError
@@ -23,8 +22,8 @@ from flask10x.runtime.waiting import Waiting
 from flask10x.system.wording import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import programs
-from flask10x.web.alert_state import state
 from flask10x.web.alerts import AlertReader
+from flask10x.web.context import alert_state
 from flask10x.web.facts import gathered
 from flask10x.web.shell import shell
 
@@ -34,19 +33,6 @@ LINKS = {
     "rejected": ("rejected.as_page", N_("Rejected readings")),
     "alerts": ("alerts.as_page", N_("Alerts")),
 }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShownRemedy:
-    """One thing that people can do."""
-
-    text: str
-    command: str = ""
-    """Lines for a shell; empty: none is needed."""
-    url: str = ""
-    """A page that helps; empty: none."""
-    link: str = ""
-    """The text of the link to it."""
 
 
 def answers(store: Store | Waiting, t: Translation, now_ms: int) -> list[Finding]:
@@ -115,7 +101,7 @@ def alerting(facts: Facts, settings: Settings, t: Translation, now_ms: int) -> F
         # No alert is looked for then (`runtime/waiting.py`).
         text = t("Unknown while the database is missing.")
         return Finding("alerting", "unknown", text)
-    alerts = state()
+    alerts = alert_state()
     file, reason = alerts.current(), ""
     # A message that was given up is shown with its alert.
     failing = None
@@ -150,17 +136,16 @@ def alerting(facts: Facts, settings: Settings, t: Translation, now_ms: int) -> F
     return Finding("alerting", "warn" if is_loud or failing else "good", text, details, remedies)
 
 
-def shown(remedy: Remedy, settings: Settings, t: Translation) -> ShownRemedy:
-    """Return a remedy with the commands of this service."""
+def shown(remedy: Remedy, settings: Settings, t: Translation) -> dict[str, str]:
+    """Return a remedy with the lines for a shell of this service, or a page that helps."""
     text, values = said(remedy, settings, t), dict(remedy.values)
     if remedy.name in LINKS:
         endpoint, link = LINKS[remedy.name]
         station = values.get("station")
         url = url_for(endpoint, _anchor=getattr(station, "endpoint", None))
-        return ShownRemedy(text=text, url=url, link=t(link))
+        return {"text": text, "url": url, "link": t(link)}
     if remedy.name == "trial":
-        command = programs.trial(values["station"])  # type: ignore[arg-type]
-        return ShownRemedy(text=text, command=command)
+        return {"text": text, "command": programs.trial(values["station"])}  # type: ignore[arg-type]
     if remedy.name == "copy_backups":
         values["login"] = f"pi@{programs.address(request.host)[0]}"
-    return ShownRemedy(text=text, command=shell(settings).command(remedy.name, **values))
+    return {"text": text, "command": shell(settings).command(remedy.name, **values)}
