@@ -99,13 +99,13 @@ class Access:
         """Whether there are tokens for everything else."""
         return self._keyring.read is not None
 
-    def lets_note(self) -> bool:
-        """Whether the request at hand might write a note or a correction."""
-        return self._without_token("notes") is None
+    def tokens_to_note(self) -> str:
+        """Return the setting that names the file of the tokens of which a note needs one.
 
-    @property
-    def tokens_for_notes(self) -> str:
-        """The setting that names the file of the tokens for notes; empty where none is needed."""
+        Empty where the request at hand has one, or none is needed.
+        """
+        if self._without_token("notes") is None:
+            return ""
         keyring = self._keyring
         sets = {"NOTES": keyring.notes, "READ": keyring.read, "WRITE": keyring.write}
         return next((f"{name}_TOKENS_FILE" for name, tokens in sets.items() if tokens), "")

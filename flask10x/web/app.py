@@ -22,13 +22,13 @@ from flask10x.web import (
     prometheus,
     read_errors,
 )
+from flask10x.web import missing as missing_database
 from flask10x.web.access import Access
 from flask10x.web.api import batch, events, history, latest, time
 from flask10x.web.ingest import ambient_routes, influx_routes, station_routes
 from flask10x.web.ingest.fast_path import FastPath
 from flask10x.web.ingest.unknown_station import UnknownStations
 from flask10x.web.json_text import JsonProvider
-from flask10x.web.missing import MissingDatabase
 from flask10x.web.page import Page, Routes
 
 # The folders of all pages, in the order of the navigation; a phone has room for four short names
@@ -87,7 +87,7 @@ def create_app(
     preferences.init_app(app)
     navigation.init_app(app, config, access)
     if missing:
-        MissingDatabase(config, missing).init_app(app)
+        missing_database.init_app(app, config, missing)
     offline.init_app(app, access)
     compression.init_app(app)
     no_such_page.init_app(app)

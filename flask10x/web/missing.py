@@ -19,38 +19,34 @@ from flask10x.web.read_errors import not_now
 log = logging.getLogger(__name__)
 
 
-class MissingDatabase:
-    """Answers in place of every view that needs the database."""
+def init_app(app: Flask, settings: Settings, reason: str) -> None:
+    """Answer in place of every view that needs the database, after the access check.
 
-    def __init__(self, settings: Settings, reason: str) -> None:
-        """`reason` says what is missing and what helps, in one line."""
-        self._path, self._alerts = database_path(settings), path_of(settings)
-        self._engine = engines.of(settings)
-        self._reason = reason
-        self._pace = Pace()
+    `reason` says what is missing and what helps, in one line.
+    """
+    path, alerts, engine = database_path(settings), path_of(settings), engines.of(settings)
+    pace = Pace()
 
-    def init_app(self, app: Flask) -> None:
-        """Answer before the view, and after the access check."""
-        app.before_request(self._answer)
-
-    def _answer(self) -> Response | None:
+    def answer() -> Response | None:
         route = route_of_request()
         if route is None or route.without_store:
             return None
         # A file that is made now would lie below the mount point of the disk that is missing.
-        if route.guard == "mute" and (not self._engine.is_file or self._alerts.exists()):
+        if route.guard == "mute" and (not engine.is_file or alerts.exists()):
             return None
         if route.guard in POSTING:
             station = str(request.endpoint).rpartition(".")[2]
-            if (more := self._pace.turn(station)) is not None:
-                log.error("/%s refused: the database %s%s", station, self._engine.lack, more)
-            return not_now(jsonify(status="queued_failed", detail=self._reason))
+            if (more := pace.turn(station)) is not None:
+                log.error("/%s refused: the database %s%s", station, engine.lack, more)
+            return not_now(jsonify(status="queued_failed", detail=reason))
         if not route.is_page:
-            return unavailable(self._reason)
-        if not self._engine.is_file:
-            return not_now(Response(render_template("unreachable.html", reason=self._reason)))
-        copy = rescued.newest(self._path)
-        return not_now(Response(render_template("missing.html", path=self._path, copy=copy)))
+            return unavailable(reason)
+        if not engine.is_file:
+            return not_now(Response(render_template("unreachable.html", reason=reason)))
+        copy = rescued.newest(path)
+        return not_now(Response(render_template("missing.html", path=path, copy=copy)))
+
+    app.before_request(answer)
 
 
 def unavailable(reason: str) -> Response:

@@ -329,7 +329,7 @@ def _rendered(fields: dict[str, str], errors: dict[str, str], message: str = "")
         more: dict[str, object] = {"reading": reading, "saved": saved}
     else:
         template, more = "notes/template.html", _of_all(fields)
-    back, keys = _back(), access.current()
+    back = _back()
     wrong = {
         name: problem | {"label": t(LABELS[name]) if name in LABELS else None}
         for name, problem in problems(errors, settings.stations, t).items()
@@ -342,7 +342,7 @@ def _rendered(fields: dict[str, str], errors: dict[str, str], message: str = "")
         reader=NotesReader(settings, t, clock.now_ms()),
         back=back,
         is_back_to_history=urlsplit(back).path == url_for("history_page.as_page"),
-        wants_token="" if keys.lets_note() else keys.tokens_for_notes,
+        wants_token=access.current().tokens_to_note(),
         obstacle=context.store().database.damage.obstacle,
         **more,
     )

@@ -19,10 +19,11 @@ from flask10x.history.period_tables import (
 )
 from flask10x.history.periods import ALL
 from flask10x.history.query import number
+from flask10x.history.view import View
 from flask10x.readings.labels import band_name, column_name, period_name, station_name
 from flask10x.readings.numbers import rounded, separated, with_digits
 from flask10x.readings.reasons import Reason
-from flask10x.readings.stations import Measurement, Station, Stations
+from flask10x.readings.stations import Measurement
 from flask10x.readings.times import DAY_MS, HOUR_MS, local_text
 from flask10x.translation import N_, Translation
 from flask10x.web import context
@@ -31,6 +32,8 @@ from flask10x.web.cards import main_measurement
 from flask10x.web.parameters import Parameters
 from flask10x.web.ranges import history_url
 
+# What a house asks most: how warm it was.
+TEMPERATURE = "°C"
 NAMES = ("endpoint", "measurement", "period", "above", "below", "raw")
 
 
@@ -43,14 +46,17 @@ class RecordsQuery(PeriodRequest):
         return self.station.measurements[self.station.columns.index(self.column)]
 
 
-def records_query(
-    stations: Stations, first: Station, this_month: str, *, is_page: bool
-) -> RecordsQuery:
-    """Return what the query string asks for, of the station `first` where it names none.
+def records_query(view: View, *, is_page: bool) -> RecordsQuery:
+    """Return what the query string asks for, of the first station that has sent if none is named.
 
-    A browser sends the empty fields of a form, and a page opens on what people look at first.
-    Raises QueryError that names every wrong parameter.
+    A browser sends the empty fields of a form, and a page opens on what people look at first, of a
+    station with a temperature if there is one. Raises QueryError that names every wrong parameter.
     """
+    stations, newest = view.stations, view.newest
+    sent = [s for s in stations.all if newest[s.endpoint].received_at is not None]
+    if is_page:
+        sent = [s for s in sent if main_measurement(s).unit == TEMPERATURE] or sent
+    first = (*sent, *stations.all)[0]
     parameters = Parameters(*NAMES, blank_is_absent=is_page)
     endpoints = tuple(stations.by_endpoint)
     station = stations.by_endpoint[
@@ -58,7 +64,9 @@ def records_query(
     ]
     usual = main_measurement(station).column if is_page else station.columns[0]
     column = parameters.chosen("measurement", "unknown_measurement", station.columns, usual)
-    period = parameters.parsed("period", periods.checked) or this_month
+    period = parameters.parsed("period", periods.checked) or periods.month_of(
+        view.now_ms, view.zone
+    )
     above, below = parameters.parsed("above", number), parameters.parsed("below", number)
     if above is not None and below is not None:
         parameters.errors["below"] = Reason("above_or_below")

@@ -3,20 +3,14 @@
 from flask import Response, render_template
 
 from flask10x.errors import QueryError
-from flask10x.history import periods
 from flask10x.history.period_tables import period_table
-from flask10x.history.view import View
 from flask10x.system import clock
 from flask10x.translation import N_
 from flask10x.web import context, preferences
-from flask10x.web.cards import main_measurement
 from flask10x.web.files import download
 from flask10x.web.page import Page
 from flask10x.web.pages.records import model
-from flask10x.web.pages.records.model import RecordsQuery, records_query
-
-# What a house asks most: how warm it was.
-TEMPERATURE = "°C"
+from flask10x.web.pages.records.model import records_query
 
 blueprint = Page("records", __name__, text=N_("Records"), group="main")
 
@@ -27,7 +21,7 @@ def as_page() -> tuple[str, int]:
     t = preferences.texts()
     with context.view() as view:
         try:
-            question = _question(view, is_page=True)
+            question = records_query(view, is_page=True)
         except QueryError as error:
             form = model.form_of_errors(error.details, t)
             return render_template("records/template.html", form=form, table=None), 400
@@ -40,21 +34,8 @@ def as_page() -> tuple[str, int]:
 def as_csv() -> Response:
     """The rows of the table with all digits."""
     with context.view() as view:
-        question = _question(view, is_page=False)
+        question = records_query(view, is_page=False)
         table = period_table(view, question)
     lines = model.csv_lines(question, table, view.zone)
     name = f"records_{question.station.endpoint}_{question.column}_{question.period}.csv"
     return download(lines, "text/csv; charset=utf-8", name)
-
-
-def _question(view: View, *, is_page: bool) -> RecordsQuery:
-    """Return what is asked for, of the first station that has sent if none is named.
-
-    A page begins with one that has a temperature, if there is one.
-    """
-    stations, newest = view.stations.all, view.newest
-    sent = [s for s in stations if newest[s.endpoint].received_at is not None]
-    if is_page:
-        sent = [s for s in sent if main_measurement(s).unit == TEMPERATURE] or sent
-    this_month = periods.month_of(view.now_ms, view.zone)
-    return records_query(view.stations, (*sent, *stations)[0], this_month, is_page=is_page)
