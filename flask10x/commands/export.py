@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from gettext import gettext as _
@@ -71,15 +72,23 @@ def command(
         raise click.UsageError(_("--whole goes with --rebuild only"))
     if moved and action != "rebuild" and (action or files):
         raise click.UsageError(_("--take-over can only be combined with --rebuild"))
-    if place is not None:
-        if action or files or moved or copy:
-            raise click.UsageError(_("--archived cannot be combined with other options"))
-        sys.exit(_with_file(place, _name_archived))
-    if copy is not None:
-        if action or files or moved:
-            raise click.UsageError(_("--restore-file cannot be combined with other options"))
-        sys.exit(_with_file(copy, _put_back))
+    if place is not None and (action or files or moved or copy):
+        raise click.UsageError(_("--archived cannot be combined with other options"))
+    if copy is not None and (action or files or moved):
+        raise click.UsageError(_("--restore-file cannot be combined with other options"))
+    if place or copy:
+        sys.exit(_with_file(place, copy))
     sys.exit(run(files, action, whole=whole, moved=moved))
+
+
+def _settings() -> Settings:
+    # FULL also where the service uses less: a position lost in a power cut would not fit the file.
+    return replace(settings.load(), synchronous="FULL")
+
+
+def _opened(config: Settings) -> AbstractContextManager[Database]:
+    running = _("another export or an import is running; this one did nothing")
+    return opened_alone(config, lock="export", running=running)
 
 
 def run(
@@ -93,19 +102,30 @@ def run(
 
     With `moved` this host takes the files over first.
     """
-    # FULL also where the service uses less: a position lost in a power cut would not fit the file.
-    config = replace(settings.load(), synchronous="FULL")
-    chosen = _chosen(config, files)
-    running = _("another export or an import is running; this one did nothing")
-    with opened_alone(config, lock="export", running=running) as database:
+    config = _settings()
+    stations = config.stations.all
+    check_names("FILES", files, [station.csv_name for station in stations])
+    chosen = [station for station in stations if not files or station.csv_name in files]
+    with _opened(config) as database:
         if moved:
-            status = _take_over(config, database, chosen if action else ())
-            if status or not action:
+            status = _say(take_over(config, database, chosen if action else ()))
+            if status:
+                remark(_("the CSV files were not taken over"))
                 return status
+            text = _("the CSV files belong to this host, {host}, from now on")
+            click.echo(text.format(host=config.host_name))
+            if not action:
+                return 0
         # The host that writes the first files owns them.
         require = csv_owner.claim if action in (None, "rebuild") else csv_owner.check
         require(config, database)
-        status = _say(_action(action, whole)(config, database, chosen))
+        actions: dict[str | None, Action] = {
+            None: export,
+            "dry-run": dry_run,
+            "verify": partial(verify, bar=progress),
+            "rebuild": partial(rebuild, whole=whole, bar=progress),
+        }
+        status = _say(actions[action](config, database, chosen))
         if action not in (None, "verify"):
             return status
         lost = only_copies.lines(config, database, chosen, read=action == "verify")
@@ -115,40 +135,25 @@ def run(
         return 1 if action and lost else status
 
 
-def _with_file(path: Path, do: Callable[[Settings, Database, Path], str]) -> int:
-    """Print what is done with a file of this path, and return the exit status."""
-    config = replace(settings.load(), synchronous="FULL")
-    running = _("another export or an import is running; this one did nothing")
-    with opened_alone(config, lock="export", running=running) as database:
+def _with_file(place: Path | None, copy: Path | None) -> int:
+    """Say where an archived file is, or put a lost file back; return the exit status."""
+    config = _settings()
+    with _opened(config) as database:
         csv_owner.check(config, database)
         try:
-            click.echo(do(config, database, path))
+            if copy is not None:
+                path, is_written = only_copies.put_back(config, database, copy)
+                text = _("{path}: it is already there, unchanged")
+                if is_written:
+                    text = _("{path}: put back from {copy}")
+                click.echo(text.format(path=path, copy=copy))
+            elif place is not None:
+                file = only_copies.name_archived(config, database, place)
+                text = _("{path}: an archived file of /{endpoint}, which was {name}")
+                click.echo(text.format(path=place, endpoint=file.endpoint, name=file.name))
         except (ExportError, OSError) as error:
-            remark(f"{path}: {getattr(error, 'strerror', None) or error}")
+            remark(f"{place or copy}: {getattr(error, 'strerror', None) or error}")
             return 1
-    return 0
-
-
-def _name_archived(config: Settings, database: Database, path: Path) -> str:
-    file = only_copies.name_archived(config, database, path)
-    text = _("{path}: an archived file of /{endpoint}, which was {name}")
-    return text.format(path=path, endpoint=file.endpoint, name=file.name)
-
-
-def _put_back(config: Settings, database: Database, copy: Path) -> str:
-    path, is_written = only_copies.put_back(config, database, copy)
-    if is_written:
-        return _("{path}: put back from {copy}").format(path=path, copy=copy)
-    return _("{path}: it is already there, unchanged").format(path=path)
-
-
-def _take_over(config: Settings, database: Database, rewritten: Sequence[Station]) -> int:
-    """Take the files over, except those that are to be rewritten; return the exit status."""
-    if status := _say(take_over(config, database, rewritten)):
-        remark(_("the CSV files were not taken over"))
-        return status
-    text = _("the CSV files belong to this host, {host}, from now on")
-    click.echo(text.format(host=config.host_name))
     return 0
 
 
@@ -157,19 +162,3 @@ def _say(outcomes: Sequence[FileOutcome]) -> int:
     for outcome in outcomes:
         click.echo(str(outcome), err=outcome.failed)
     return 1 if any(outcome.failed for outcome in outcomes) else 0
-
-
-def _action(name: str | None, whole: bool) -> Action:
-    actions: dict[str | None, Action] = {
-        None: export,
-        "dry-run": dry_run,
-        "verify": partial(verify, bar=progress),
-        "rebuild": partial(rebuild, whole=whole, bar=progress),
-    }
-    return actions[name]
-
-
-def _chosen(config: Settings, files: Sequence[str]) -> list[Station]:
-    stations = config.stations.all
-    check_names("FILES", files, [station.csv_name for station in stations])
-    return [station for station in stations if not files or station.csv_name in files]

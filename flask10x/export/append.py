@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.export import checks, refusals, repair_commands, zone
+from flask10x.export import checks, refusals, repair_commands
 from flask10x.export.file import NOTHING, CsvFile, forget_second_names, fresh_path
 from flask10x.export.files import Intent, Position, State, mark_of
 from flask10x.export.outcome import FileOutcome, for_each, missing_rows, unusable
@@ -137,6 +137,7 @@ class _FileExport:
         self.cut_to: int | None = None
         """Where the file has to be cut, because an interrupted export has left a part of a row."""
         self.note = self.history = ""
+        self.zone_note = target.changed_zone()
         self.written = target
         """The target with the columns that the file was written with."""
 
@@ -165,7 +166,7 @@ class _FileExport:
             if intent.start_offset:
                 raise refusals.moved_midway(target.path)
             return
-        zone.check(target, position)
+        checks.check_zone(target, position)
         position = replace(position, mark=checks.check_old_bytes(target, file, position))
         self.resolved, start = position, position.mark.size_bytes
         tail = file.read(start, intent.length)
@@ -219,7 +220,7 @@ class _FileExport:
                 last_time=before.last_time,
             )
         else:
-            rebuilt = zone.with_zone(target, file, rebuilt)
+            rebuilt = checks.with_zone(target, file, rebuilt)
         self.resolved = target.with_file(rebuilt)
         self.note = _("an interrupted rebuild was found to be complete")
 
@@ -245,11 +246,8 @@ class _FileExport:
 
         Raises ExportError when the file is not as the last export left it, or in another zone.
         """
-        position = self.resolved
-        if self.file is not None and mark_of(position) != NOTHING:
-            zone.check(self.written, position)
-        position = checks.resume_position(self.written, self.file, position)
-        position = zone.with_zone(self.written, self.file, position)
+        position = checks.resume_position(self.written, self.file, self.resolved)
+        position = checks.with_zone(self.written, self.file, position)
         self.position = position = self.written.with_file(position)
         self.history = checks.check_origin(self.database, self.written, self.file, position)
 
@@ -336,7 +334,7 @@ class _FileExport:
         parts = (
             result.format(rows=amount(rows, "row")),
             new_file,
-            zone.changed(target, before),
+            self.zone_note,
             numbers.minus_zero_note(minus_zeros),
             self.note,
             self.history,
@@ -427,7 +425,7 @@ def _leave_file(database: Database, target: Target, name: str) -> str:
         run.close_intent()
         position, mark = run.position, run.position.mark
         is_whole = file is not None and mark != NOTHING and file.size == mark.size_bytes
-        is_ours = is_whole and not zone.difference(former, position)
+        is_ours = is_whole and not former.other_zone(position)
         # It is what the last export left, in this command's time zone.
         if file is not None and is_ours and position.old_bytes(file) is not None:
             run.append_dropped()

@@ -15,7 +15,7 @@ from flask10x.export.file import LINE_BYTES, NOTHING, CsvFile, Mark
 from flask10x.export.files import Position, mark_of
 from flask10x.export.target import Target
 from flask10x.readings import csv_lines
-from flask10x.readings.csv_lines import Lines
+from flask10x.readings.csv_lines import Lines, time_of
 from flask10x.readings.numbers import lines_without_minus_zero
 
 
@@ -49,8 +49,11 @@ def resume_position(target: Target, file: CsvFile | None, position: Position | N
     """Return the position at which the export goes on in the file.
 
     A file that does not exist (a new one, or one that was archived) gets the position of its
-    beginning. Raises ExportError when the file is not as the last export left it.
+    beginning. Raises ExportError when the file is not as the last export left it, or in another
+    zone than this command's.
     """
+    if file is not None and mark_of(position) != NOTHING:
+        check_zone(target, position)
     last_id = position.last_id if position else target.rows.archived_to
     if file is None or (mark_of(position) == NOTHING and file.size == 0):
         return first_position(target, last_id)
@@ -60,6 +63,34 @@ def resume_position(target: Target, file: CsvFile | None, position: Position | N
     if file.size > old.size_bytes:
         _refuse_tail(target, file, last_id, old.size_bytes)
     return replace(position, mark=old)
+
+
+def check_zone(target: Target, position: Position | None) -> None:
+    """Raise ExportError when the file was written in another zone."""
+    if other := target.other_zone(position):
+        raise refusals.other_zone(target.path, other)
+
+
+def with_zone(target: Target, file: CsvFile | None, position: Position) -> Position:
+    """Return the position with this command's zone, once the file is known to be written in it.
+
+    Raises ExportError when the position has no zone, which is that of a rebuild that was killed,
+    and the first or the last exported row above the floor is not what this command would write.
+    """
+    if position.zone is not None or file is None or position.mark == NOTHING:
+        return replace(position, zone=target.zone_name)
+    begin, spans = target.exported_rows(position, position.floor)
+    first, last = target.rows.first(spans), target.rows.last(spans)
+    if first is None or last is None:
+        return replace(position, zone=target.zone_name)
+    expected = [Lines(target.zone).bytes([row]) for row in (first, last)]
+    lines = [file.line(begin), file.line_before(position.mark.size_bytes)]
+    for line, ours in zip(lines, expected, strict=True):
+        if lines_without_minus_zero(line) != ours:
+            raise refusals.other_row(target.path, target.zone_name, line, ours)
+    return replace(
+        position, zone=target.zone_name, last_received_at=last[1], last_time=time_of(expected[1])
+    )
 
 
 def check_old_bytes(target: Target, file: CsvFile, position: Position) -> Mark:

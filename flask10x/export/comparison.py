@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 from typing import Any
 
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
 from flask10x.database.database import Database
-from flask10x.export import zone
 from flask10x.export.file import NOTHING, CsvFile, Mark, write_beside
 from flask10x.export.rows import IdSpan
 from flask10x.export.target import Target, target_of
@@ -30,17 +29,6 @@ from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS
 OTHERS_MAX = 500
 # So many lines more than rows are looked through for the next row.
 MORE_LINES = 50
-
-
-@dataclass(frozen=True, slots=True)
-class OtherLine:
-    """A line that is not what the table gives."""
-
-    number: int
-    """The id of the reading; of a line without a reading the id behind which it stands."""
-    line: bytes
-    """Empty where the file has no line of the reading."""
-    has_reading: bool = True
 
 
 @dataclass(slots=True)
@@ -60,7 +48,10 @@ class ComparedFile:
     rows: int = 0
     is_of_table: bool = False
     """Whether the table's rows have the checksum of the last export."""
-    others: list[OtherLine] = field(default_factory=list)
+    lines: dict[int, bytes] = field(default_factory=dict)
+    """By the ids of readings, lines that are not what the table gives; empty without a line."""
+    loose: list[tuple[int, bytes]] = field(default_factory=list)
+    """Lines without a reading, each with the id of the reading behind which it stands."""
 
     def __contains__(self, number: int) -> bool:
         return any(number in span for span in self.spans)
@@ -114,11 +105,11 @@ def compare(settings: Settings, database: Database, station: Station) -> Compare
             compared.is_intact, compared.left_out = True, "interrupted"
         elif target.unknown:
             compared.left_out = "columns"
-        elif zone.difference(target, position):
+        elif target.other_zone(position):
             compared.left_out = "zone"
         if compared.left_out:
             return compared
-        compared.start, compared.spans = target.exported_rows(position, state.floor)
+        compared.start, compared.spans = target.exported_rows(position, position.floor)
         _compare_rows(compared, file, (old or position.mark).size_bytes)
     return compared
 
@@ -128,14 +119,14 @@ def write_again(compared: ComparedFile) -> bool:
 
     The caller holds the lock `export`. Raises OSError; then the file is as before.
     """
-    target, mark = compared.target, compared.mark
+    target = compared.target
     with CsvFile.open(target.path, write=False) or nullcontext() as old:
         if old is None:
             return False
         beginning = old.blocks(len(target.header), compared.start)
         rows = (piece.data for piece in target.pieces([*compared.spans]))
         new = write_beside(target.path, chain([target.header], beginning, rows))
-    if (new.size, new.checksum) != (mark.size_bytes, mark.checksum):
+    if new.mark.content != compared.mark.content:
         new.path.unlink()
         return False
     new.take_name(target.path.resolve())
@@ -147,9 +138,7 @@ def _compare_rows(compared: ComparedFile, file: CsvFile, end: int) -> None:
     size, checksum = len(target.header), zlib.crc32(target.header)
     for block in file.blocks(size, compared.start):
         size, checksum = size + len(block), zlib.crc32(block, checksum)
-    lines = Lines(target.zone)
-    for page in target.rows.pages([*compared.spans]):
-        texts = [text.encode() for text in lines.texts(page)]
+    for page, texts in target.lines([*compared.spans]):
         expected = b"".join(texts)
         size, checksum = size + len(expected), zlib.crc32(expected, checksum)
         if file.read(offset, min(len(expected), max(0, end - offset))) == expected:
@@ -160,16 +149,15 @@ def _compare_rows(compared: ComparedFile, file: CsvFile, end: int) -> None:
                 compared, page, texts, [*islice(file.lines(offset, end), number)]
             )
         compared.rows, last = compared.rows + len(page), page[-1][0]
-        if len(compared.others) > OTHERS_MAX:
-            compared.left_out, compared.others = "out_of_step", []
-    mark = compared.mark
-    compared.is_of_table = (size, checksum) == (mark.size_bytes, mark.checksum)
+        if len(compared.lines) + len(compared.loose) > OTHERS_MAX:
+            compared.left_out, compared.lines, compared.loose = "out_of_step", {}, []
+    compared.is_of_table = (size, checksum) == compared.mark.content
     if compared.is_of_table:
         # The lines say the same once more.
-        compared.left_out, compared.others = "", []
+        compared.left_out, compared.lines, compared.loose = "", {}, []
     elif not compared.left_out:
         rest = islice(file.lines(offset, end), OTHERS_MAX)
-        compared.others += [OtherLine(last, line, has_reading=False) for line in rest]
+        compared.loose += [(last, line) for line in rest]
 
 
 def _compare_lines(
@@ -180,19 +168,14 @@ def _compare_lines(
     matcher = SequenceMatcher(None, texts, plain, autojunk=False)
     for kind, first, after, first_line, end in matcher.get_opcodes():
         if kind != "equal":
-            of_rows = page[first:after]
-            of_lines = lines[first_line:end]
-            for place, row in enumerate(of_rows):
-                line = of_lines[place] if place < len(of_lines) else b""
-                compared.others.append(OtherLine(row[0], line))
-            if after < len(page):
-                before = page[after - 1][0] if after else page[0][0] - 1
-                compared.others += [
-                    OtherLine(before, line, has_reading=False) for line in of_lines[len(of_rows) :]
-                ]
-            else:
+            of_rows, of_lines = page[first:after], lines[first_line:end]
+            for row, line in zip_longest(of_rows, of_lines[: len(of_rows)], fillvalue=b""):
+                compared.lines[row[0]] = line
+            if after == len(page):
                 # What follows is of the next page.
                 return sum(map(len, lines[: first_line + min(len(of_rows), len(of_lines))]))
+            before = page[after - 1][0] if after else page[0][0] - 1
+            compared.loose += [(before, line) for line in of_lines[len(of_rows) :]]
         elif after == len(page):
             return sum(map(len, lines[:end]))
     return sum(map(len, lines))

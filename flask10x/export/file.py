@@ -40,6 +40,11 @@ class Mark:
     changed_ns: int = 0
     """When its bytes, owner or name changed last (ctime), which no copy and no tool can set."""
 
+    @property
+    def content(self) -> tuple[int, int]:
+        """Size and checksum, which a copy of the file has, too."""
+        return self.size_bytes, self.checksum
+
 
 NOTHING = Mark(0, 0)
 """The mark of a file that does not exist yet, or is empty."""
@@ -50,8 +55,7 @@ class WrittenFile:
     """A new file on the disk that has no name of its own yet."""
 
     path: Path
-    size: int
-    checksum: int
+    mark: Mark
     sha256: str
 
     def take_name(self, path: Path) -> None:
@@ -308,7 +312,7 @@ def write_beside(path: Path, blocks: Iterable[bytes]) -> WrittenFile:
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
-    return WrittenFile(fresh, size, checksum, digest.hexdigest())
+    return WrittenFile(fresh, Mark(size, checksum), digest.hexdigest())
 
 
 def keep_old(path: Path) -> Path:

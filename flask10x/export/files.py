@@ -83,8 +83,7 @@ class Position:
             plain = lines_without_minus_zero(line)
             checksum = zlib.crc32(plain, checksum)
             end, size = end + len(line), size + len(plain)
-        is_same = (size, checksum) == (mark.size_bytes, mark.checksum)
-        return file.mark_up_to(end) if is_same else None
+        return file.mark_up_to(end) if (size, checksum) == mark.content else None
 
 
 def mark_of(position: Position | None) -> Mark:
@@ -113,11 +112,6 @@ class State:
     position: Position | None
     intent: Intent | None = None
 
-    @property
-    def floor(self) -> Floor | None:
-        """The floor of the file."""
-        return self.position.floor if self.position else None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivedFile:
@@ -143,14 +137,12 @@ class ArchivedFile:
 
     def order(self) -> tuple[int, ...]:
         """Return by what the newest comes first."""
-        mark = self.position.mark
-        return -self.position.last_id, mark.size_bytes, mark.checksum
+        return -self.position.last_id, *self.position.mark.content
 
     def is_same(self, other: "ArchivedFile") -> bool:
-        """Whether both are one file."""
-        marks = self.position.mark, other.position.mark
-        sizes = {(mark.size_bytes, mark.checksum) for mark in marks}
-        return len(sizes) == 1 and self.endpoint == other.endpoint
+        """Check whether both are one file."""
+        is_same = self.position.mark.content == other.position.mark.content
+        return is_same and self.endpoint == other.endpoint
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from flask10x.database.verified import Difference
 from flask10x.errors import ExportError
 from flask10x.export.file import CsvFile, keep_old, write_beside
 from flask10x.export.files import ArchivedFile, Floor, load_files, put_archived
-from flask10x.export.target import Target, station_of, target_of
+from flask10x.export.target import station_of, target_of
 from flask10x.readings.labels import station_name
 from flask10x.readings.stations import Station
 from flask10x.readings.times import HOUR_MS, local_text, zone_of
@@ -208,35 +208,35 @@ def put_back(settings: Settings, database: Database, copy: Path) -> tuple[Path, 
     is_lost = {each.path for each in lost(files, read=True)}
     files.sort(key=lambda each: each.shown_path not in is_lost)
     with CsvFile.open(copy, write=False) or _missing() as opened:
-        checksum = opened.checksum(opened.size)
-        whole = [each for each in files if _mark(each) == (opened.size, checksum)]
+        content = opened.mark_up_to(opened.size).content
+        whole = [each for each in files if each.file.position.mark.content == content]
         for each in whole or [each for each in files if each.floor.is_in(opened)]:
             if each.shown_path not in is_lost:
                 return Path(each.shown_path), False
-            path = _write(settings, database, each, opened)
+            path = _write(settings, database, each, opened, is_whole=bool(whole))
             verified.forget_file(settings, each.shown_path)
             return path, True
     text = _("it isn't a copy of a lost file with removed readings. Lost: {files}")
     raise ExportError(text.format(files=", ".join(sorted(is_lost)) or _("none")))
 
 
-def _mark(each: OnlyCopy) -> tuple[int, int]:
-    mark = each.file.position.mark
-    return mark.size_bytes, mark.checksum
-
-
-def _write(settings: Settings, database: Database, each: OnlyCopy, copy: CsvFile) -> Path:
+def _write(
+    settings: Settings, database: Database, each: OnlyCopy, copy: CsvFile, *, is_whole: bool
+) -> Path:
     """Write the file beside its place, compare it, and give it its name."""
-    target = _target(settings, database, each)
-    place = each.file.position.path
-    path = Path(place) if place and Path(place).parent.is_dir() else None
-    path = path or (target.archived_path() if each.is_archived else target.path.resolve())
-    end, spans = target.exported_rows(each.file.position, each.floor)
-    if _mark(each) == (copy.size, copy.checksum(copy.size)):
-        end, spans = copy.size, []
-    rows = (piece.data for piece in target.pieces(spans))
-    new = write_beside(path, chain(copy.blocks(0, end), rows))
-    if (new.size, new.checksum) != _mark(each):
+    file, position = each.file, each.file.position
+    # The file has the station, columns and time zone of then.
+    station = station_of(file.endpoint, file.name, position.columns or "")
+    target = target_of(settings, database, station)
+    if position.zone and (zone := zone_of(position.zone)):
+        target = replace(target, zone=zone)
+    path = Path(position.path) if position.path else None
+    if path is None or not path.parent.is_dir():
+        path = target.archived_path() if each.is_archived else target.path.resolve()
+    end, spans = target.exported_rows(position, each.floor)
+    rows = (piece.data for piece in target.pieces([] if is_whole else spans))
+    new = write_beside(path, chain(copy.blocks(0, copy.size if is_whole else end), rows))
+    if new.mark.content != position.mark.content:
         new.path.unlink()
         text = _(
             "it has the removed readings of {path}, but not the rows after them, and the"
@@ -249,15 +249,6 @@ def _write(settings: Settings, database: Database, each: OnlyCopy, copy: CsvFile
     if each.is_archived:
         name_archived(settings, database, path)
     return path
-
-
-def _target(settings: Settings, database: Database, each: OnlyCopy) -> Target:
-    """Return the file with its station, columns and time zone of then."""
-    file, position = each.file, each.file.position
-    station = station_of(file.endpoint, file.name, position.columns or "")
-    zone = zone_of(position.zone) if position.zone else None
-    target = target_of(settings, database, station)
-    return target if zone is None else replace(target, zone=zone)
 
 
 def _trouble(each: OnlyCopy, *, read: bool) -> Trouble | None:
@@ -289,8 +280,7 @@ def name_archived(settings: Settings, database: Database, path: Path) -> Archive
         csv_owner.require(connection, csv_owner.host_of(settings))
         named.clear()
         for file in load_files(connection).archived:
-            was = file.position.mark
-            if (was.size_bytes, was.checksum) == (mark.size_bytes, mark.checksum):
+            if file.position.mark.content == mark.content:
                 position = replace(file.position, path=str(path), mark=mark)
                 named.append(replace(file, position=position))
                 put_archived(connection, named[-1])

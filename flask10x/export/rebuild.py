@@ -18,7 +18,7 @@ from pathlib import Path
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.errors import ExportError
-from flask10x.export import checks, refusals, repair_commands, zone
+from flask10x.export import checks, refusals, repair_commands
 from flask10x.export.file import CountedLines, CsvFile, Mark, WrittenFile, keep_old, write_beside
 from flask10x.export.files import Floor, Intent, Position, State
 from flask10x.export.outcome import FileOutcome, for_each
@@ -220,7 +220,7 @@ def _rebuild(
     before = state.position
     # Until an export has ended it, the file is that of the station whose rows it has.
     target = target.of_its_station()
-    first_id = 0 if whole else _first_id(target, before)
+    first_id, zone_note = 0 if whole else _first_id(target, before), target.changed_zone()
     with CsvFile.open(target.path, write=False) or nullcontext() as old:
         checks.check_owner(target, old, before)
         position = Position(
@@ -251,7 +251,7 @@ def _rebuild(
             is_shorter = old is not None and new.same_bytes < old.size
             if old is not None and is_shorter and not written.unknown and not accepts:
                 with bar(_("{file}, old rows").format(file=target.name), old.size) as advance:
-                    other = zone.difference(target, before)
+                    other = target.other_zone(before)
                     zone_before = other.name if other else ""
                     rows = check_old_rows(written, old, new, zone_before, advance)
         except (OSError, ExportError):
@@ -277,7 +277,7 @@ def _rebuild(
         *_on_floor(target, floor, left_out),
         rows.other_zone.in_other_zone(),
         numbers.minus_zero_note(rows.minus_zeros),
-        zone.changed(target, before),
+        zone_note,
     ]
     return FileOutcome(target.path, "; ".join(filter(None, notes)), new.rows)
 
@@ -425,15 +425,15 @@ def _put_in_place(
 ) -> tuple[str, Path | None]:
     """Give the new file its name; return what was done, for people, and where the old one is."""
     written, path, kept, rows = new.written, target.path.resolve(), None, amount(new.rows, "row")
-    if old is not None and old.size == written.size == new.same_bytes:
+    if old is not None and old.size == written.mark.size_bytes == new.same_bytes:
         written.path.unlink()
-        text, mark = _("{rows} as before").format(rows=rows), old.mark(written.checksum)
+        text, mark = _("{rows} as before").format(rows=rows), old.mark(written.mark.checksum)
     else:
         intent = Intent(
             from_id=position.first_id,
             to_id=position.last_id,
             start_offset=0,
-            length=written.size,
+            length=written.mark.size_bytes,
             sha256=written.sha256,
             import_id=position.import_id,
         )
@@ -444,7 +444,7 @@ def _put_in_place(
             kept = keep_old(path)
             text = text.format(rows=rows, path=kept)
         written.take_name(path)
-        mark = _mark(path, written.checksum)
+        mark = _mark(path, written.mark.checksum)
     save_state(database, target, State(replace(position, mark=mark, floor=new.floor)))
     return text, kept
 

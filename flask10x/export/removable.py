@@ -16,7 +16,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from flask10x.export import repair_commands, zone
+from flask10x.export import repair_commands
 from flask10x.export.file import CsvFile, Mark
 from flask10x.export.files import ArchivedFile, Floor, Position, load_files, put_floor
 from flask10x.export.rows import IdSpan
@@ -270,7 +270,7 @@ def _look(file: ProvingFile) -> ProvingFile | ReadingObstacle:
             return ReadingObstacle("file_changed")
         if opened.line(0) != file.target.header:
             return ReadingObstacle("other_columns")
-    return ReadingObstacle("other_zone") if zone.difference(file.target, file.position) else file
+    return ReadingObstacle("other_zone") if file.target.other_zone(file.position) else file
 
 
 def _look_at_archived(file: ProvingFile, former: ArchivedFile) -> ProvingFile | ReadingObstacle:

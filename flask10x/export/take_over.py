@@ -17,7 +17,7 @@ from flask10x.database.database import Database
 from flask10x.errors import ExportElsewhere
 from flask10x.export import repair_commands
 from flask10x.export.file import NOTHING, CsvFile
-from flask10x.export.files import Position, State, load_files
+from flask10x.export.files import State, load_files
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.target import Target
 from flask10x.readings.stations import Station
@@ -59,22 +59,16 @@ def take_over(
 
 
 def _look(_database: Database, target: Target) -> FileOutcome:
-    position = target.state.position
+    position, difference = target.state.position, ""
     with CsvFile.open(target.path, write=False) or nullcontext() as file:
-        difference = _difference(file, position)
+        # Why the next export would not go on where the last one ended.
+        if position is not None and position.mark != NOTHING:
+            if file is None:
+                difference = _("it is not here")
+            elif position.old_bytes(file) is None:
+                difference = _("it is not what the last export left")
     if difference:
         text = _("{what}. Copy it from the host that had it, or, if it is lost: {command}")
         text = text.format(what=difference, command=repair_commands.take_over(target.path))
         return FileOutcome(target.path, text, failed=True)
     return FileOutcome(target.path, _("can be gone on with") if file else _("not begun yet"))
-
-
-def _difference(file: CsvFile | None, position: Position | None) -> str:
-    """Say why the next export would not go on where the last one ended; empty when it would."""
-    if position is None or position.mark == NOTHING:
-        return ""
-    if file is None:
-        return _("it is not here")
-    if position.old_bytes(file) is None:
-        return _("it is not what the last export left")
-    return ""

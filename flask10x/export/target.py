@@ -38,10 +38,10 @@ from flask10x.export.files import (
     put_current,
 )
 from flask10x.export.rows import FileRows, IdSpan, Import, Log, behind, in_file_order
-from flask10x.readings import csv_lines
+from flask10x.readings import csv_lines, times
 from flask10x.readings.csv_lines import Lines, LogRow
 from flask10x.readings.stations import Measurement, Station
-from flask10x.readings.times import local_text, zone_name_of
+from flask10x.readings.times import OtherZone, local_text, zone_name_of
 from flask10x.system.clock import now_ms
 from flask10x.system.progress import Advance
 
@@ -135,6 +135,26 @@ class Target:
             path=str(self.path.resolve()),
             columns=position.columns if self.unknown else columns,
         )
+
+    def other_zone(self, position: Position | None) -> OtherZone | None:
+        """Return how the time zone of the file differs from this command's; None if it does not.
+
+        Two zones are compared by their times, not by their names: the time of the last row of the
+        file, and all from the station's first reading until years from now.
+        """
+        if position is None or position.zone is None:
+            return None
+        # The zones of one name have the same times.
+        first_ms = None if position.zone == self.zone_name else self.rows.first_received()
+        return times.other_zone(position.zone, self.zone, position.last_row, first_ms, now_ms())
+
+    def changed_zone(self) -> str:
+        """Say, for people, that the zone has another name now; empty when it has not."""
+        before = self.state.position
+        if before is None or before.zone in (None, self.zone_name):
+            return ""
+        text = _("its time zone is {here} now, it was {before}")
+        return text.format(here=self.zone_name, before=before.zone)
 
     # Views of the same file.
 

@@ -15,7 +15,7 @@ from gettext import ngettext
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.export import removable, repair_commands, zone
+from flask10x.export import removable, repair_commands
 from flask10x.export.file import NOTHING, CountedLines, CsvFile
 from flask10x.export.files import Position
 from flask10x.export.outcome import FileOutcome, for_each, missing_rows
@@ -158,7 +158,7 @@ def _compare(
     if position.mark == NOTHING:
         comparison.compare_before(position, file.size)
         return
-    if other := zone.difference(target, position):
+    if other := target.other_zone(position):
         raise Difference(_mended(other, repair_commands.other_zone(target.path)))
     old = position.old_bytes(file)
     end = (old or position.mark).size_bytes

@@ -26,7 +26,7 @@ from flask10x.database.expressions import unindexed
 from flask10x.database.insert import InsertRow, insert_station_rows
 from flask10x.database.tables import imports, readings
 from flask10x.errors import ImportRefused, StationUnknown
-from flask10x.export import repair_commands, zone
+from flask10x.export import repair_commands
 from flask10x.export.file import CsvFile
 from flask10x.export.rows import IdSpan, Import, live
 from flask10x.export.target import Target, target_of
@@ -282,7 +282,7 @@ def _check_zone(target: Target, path: Path) -> None:
             last = [row for row in map(target.rows.last, spans) if row is not None]
             if line not in [Lines(target.zone).bytes([row]) for row in last]:
                 raise ImportRefused(_("an export was interrupted; run: flask10x export"))
-        elif other := zone.difference(target, position):
+        elif other := target.other_zone(position):
             text = _("{what}: run the command with the service's settings")
             raise ImportRefused(text.format(what=other))
 

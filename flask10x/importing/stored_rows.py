@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from functools import cache, cached_property, lru_cache
 from gettext import gettext as _
+from itertools import chain
 from pathlib import Path
-from typing import Any
 from zoneinfo import available_timezones
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import bindparam, func, select
 
 from flask10x.config.towns import towns
 from flask10x.database.database import Database
@@ -28,7 +28,6 @@ from flask10x.importing.old_file import blocks
 from flask10x.readings import times
 from flask10x.readings.csv_lines import ParsedLine
 from flask10x.readings.legacy_csv import Block, Layout, LegacyReader
-from flask10x.readings.stations import Station
 from flask10x.readings.times import SECOND_MS, OtherZone, local_text, zone_name_of
 
 # A file in the order of time looks at one earlier block at most; a few more are for the others.
@@ -56,7 +55,12 @@ class StoredRows:
         self._database = database
         self._path = path
         self._layout = layout
-        self._query = _rows_between(layout.station)
+        at = readings.c.received_at
+        columns = map(measurement, layout.station.columns)
+        self._query = select(readings.c.id, at, *columns).where(
+            readings.c.endpoint == layout.station.endpoint,
+            at.between(bindparam("first"), bindparam("last")),
+        )
         self._blocks: list[tuple[TimeSpan, Offsets]] = []
         self._latest = -math.inf
         self._counts = lru_cache(BLOCKS_REMEMBERED)(self._count)
@@ -66,15 +70,17 @@ class StoredRows:
 
         Without those that are the same row in an earlier block.
         """
-        span = block.span()
+        first, last = span = block.span()
         stored = self._stored(block, span)
-        if stored:
-            for earlier in self._overlapping(span):
-                counts = self._counts(*earlier)
-                for key, ids in stored.items():
-                    del ids[: counts[key]]
+        # No earlier block has rows of this span of time in a file in the order of time.
+        if stored and first <= self._latest:
+            for (earliest, latest), offsets in self._blocks:
+                if earliest <= last and first <= latest:
+                    counts = self._counts(*offsets)
+                    for key, ids in stored.items():
+                        del ids[: counts[key]]
         self._blocks.append((span, (start, end)))
-        self._latest = max(self._latest, span[1])
+        self._latest = max(self._latest, last)
         return stored
 
     def _stored(self, block: Block, span: TimeSpan) -> Stored:
@@ -90,30 +96,11 @@ class StoredRows:
                     insort(stored[key], row_id)
         return stored
 
-    def _overlapping(self, span: TimeSpan) -> Iterator[Offsets]:
-        """Yield the offsets of earlier blocks that may have rows of this span of time."""
-        first, last = span
-        # No block for a file in the order of time.
-        if first > self._latest:
-            return
-        for (earliest, latest), offsets in self._blocks:
-            if earliest <= last and first <= latest:
-                yield offsets
-
     def _count(self, start: int, end: int) -> Counter[Key]:
         """Count each row between these offsets of the file."""
         reader = LegacyReader(self._layout, self._zone)
         blocks_read = (reader.read(text_bytes) for _, text_bytes in blocks(self._path, start, end))
         return Counter(key_of(block, row) for block in blocks_read for row in block.rows)
-
-
-def _rows_between(station: Station) -> Select[Any]:
-    """Return the query of the station's rows from `first` to `last`: id, received_at, values."""
-    columns = map(measurement, station.columns)
-    return select(readings.c.id, readings.c.received_at, *columns).where(
-        readings.c.endpoint == station.endpoint,
-        readings.c.received_at.between(bindparam("first"), bindparam("last")),
-    )
 
 
 # A file is known in a zone that no export had by so many different readings, each of which is a
@@ -158,24 +145,20 @@ class OtherZones:
         """
         # Each reads the whole file.
         read = cache(self._read)
-        for name, zone in self._exported_zones():
+        exported = ((*each, True) for each in self._exported_zones())
+        others = ((*each, False) for each in self._zones_of_first_rows(start))
+        for name, zone, is_exported in chain(exported, others):
             there = read(zone, start)
-            if there.stored > max(there.amid, read(self.zone, start).stored):
-                raise self._refusal(there, name, zone)
-        for name, zone in self._zones_of_first_rows(start):
-            there = self._read(zone, start, all_stored=True)
-            if not there.missing and there.stored > read(self.zone, start).stored:
-                raise self._refusal(there, name, zone)
-
-    def _refusal(self, there: ReadRows, name: str, zone: tzinfo) -> ImportRefused:
-        shown = (local_text(there.first_ms, each) for each in (zone, self.zone))
-        text = _(
-            "{what}; its rows are stored already, and would be stored a second time with other"
-            " times. Import it in the time zone {zone}; if they are other readings, store them with"
-            " flask10x import --zone-is-right"
-        )
-        what = OtherZone(name, zone_name_of(self.zone), *shown)
-        return ImportRefused(text.format(what=what, zone=name))
+            is_copy = there.stored > there.amid if is_exported else not there.missing
+            if is_copy and there.stored > read(self.zone, start).stored:
+                shown = (local_text(there.first_ms, each) for each in (zone, self.zone))
+                text = _(
+                    "{what}; its rows are stored already, and would be stored a second time with"
+                    " other times. Import it in the time zone {zone}; if they are other readings,"
+                    " store them with flask10x import --zone-is-right"
+                )
+                what = OtherZone(name, zone_name_of(self.zone), *shown)
+                raise ImportRefused(text.format(what=what, zone=name))
 
     @cached_property
     def _between(self) -> tuple[int, int]:
@@ -200,8 +183,8 @@ class OtherZones:
             if zone and times.first_difference(zone, self.zone, *self._between) is not None:
                 yield name, zone
 
-    def _read(self, zone: tzinfo | None, start: int, *, all_stored: bool = False) -> ReadRows:
-        """Read the rows in this zone, and count them; with `all_stored` until one is missing."""
+    def _read(self, zone: tzinfo | None, start: int) -> ReadRows:
+        """Read the rows in this zone, and count them."""
         read, (first, last) = ReadRows(), self._between
         reader = LegacyReader(self.layout, zone)
         rows = StoredRows(zone, self.database, self.path, self.layout)
@@ -217,8 +200,6 @@ class OtherZones:
                 elif self.removed_ms is None or row[1] > self.removed_ms:
                     read.missing += 1
                     read.amid += first <= row[1] <= last
-            if all_stored and read.missing:
-                break
             start = end
         return read
 
@@ -231,13 +212,19 @@ class OtherZones:
         rows = self._different_rows(start)
         if len({row[2:] for row in rows}) < DIFFERENT_READINGS:
             return
-        offsets = list(map(self._offsets_of, rows))
+        stored, offsets = FileRows(self.database, self.layout.station), list[set[int]]()
+        seconds = [row[1] // SECOND_MS for row in rows]
+        for second, row in zip(seconds, rows, strict=True):
+            # How many seconds ahead of UTC this row is a stored one.
+            like = stored.in_other_zone(ParsedLine(row[1], row[1], row[2:]), None)
+            offsets.append({second - ms // SECOND_MS for _id, ms in like})
         if not all(offsets):
             return
-        seconds = [row[1] // SECOND_MS for row in rows]
         fitting: dict[str, tzinfo] = {}
         shifts = set[tuple[int, ...]]()
-        for name in _zone_names():
+        # Those of towns first: more people know them.
+        names = dict.fromkeys([*(town.zone for town in towns()), *sorted(available_timezones())])
+        for name in names:
             zone = times.zone_of(name)
             if zone and (shift := _shift_in(zone, seconds, offsets)):
                 fitting[name] = zone
@@ -258,18 +245,12 @@ class OtherZones:
         _end, text_bytes = next(blocks(self.path, start))
         # In no zone the time of a row is earlier.
         earlier_ms = times.OFFSETS_SEC[1] * SECOND_MS
-        found: list[InsertRow] = []
+        different: list[InsertRow] = []
         for row in LegacyReader(self.layout, UTC).read(text_bytes).rows:
             is_removed = self.removed_ms is not None and row[1] - earlier_ms <= self.removed_ms
-            if not is_removed and (not found or row[2:] != found[-1][2:]):
-                found.append(row)
-        return found[:ROWS_LOOKED_AT]
-
-    def _offsets_of(self, row: InsertRow) -> set[int]:
-        """Return how many seconds ahead of UTC this row is a stored one."""
-        of_station = FileRows(self.database, self.layout.station)
-        like = of_station.in_other_zone(ParsedLine(row[1], row[1], row[2:]), None)
-        return {row[1] // SECOND_MS - ms // SECOND_MS for _id, ms in like}
+            if not is_removed and (not different or row[2:] != different[-1][2:]):
+                different.append(row)
+        return different[:ROWS_LOOKED_AT]
 
 
 def _shift_in(
@@ -284,8 +265,3 @@ def _shift_in(
             return None
         shift.append(there[0])
     return tuple(shift)
-
-
-def _zone_names() -> Iterable[str]:
-    """Return the names of all zones, those of towns first: more people know them."""
-    return dict.fromkeys([*(town.zone for town in towns()), *sorted(available_timezones())])

@@ -28,7 +28,6 @@ from flask10x.database.running_service import running
 from flask10x.database.sqlite import litestream
 from flask10x.database.tables import ARRIVAL, readings
 from flask10x.errors import ReplicaBroken, RestoreError
-from flask10x.export import zone
 from flask10x.export.file import CsvFile
 from flask10x.export.files import Position, load_files
 from flask10x.export.outcome import FileOutcome
@@ -308,7 +307,7 @@ def _restored(
 ) -> FileOutcome:
     """Rebuild a file; its beginning has to be the lost one, by the checksum of the last export."""
     target = target_of(settings, database, station)
-    if zone.difference(target, before):
+    if target.other_zone(before):
         text = _(
             "not rebuilt: its times are those of {before}, and this machine is in {here}; set"
             " FLASK10X_TIMEZONE={before}, then: flask10x export --rebuild {name}"

@@ -14,9 +14,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from flask10x.database import dialects, engines
-from flask10x.database.removed import Removed, load_removed
+from flask10x.database.removed import NOTHING_REMOVED, Removed, load_removed
 from flask10x.database.verified import COPIES, Difference
-from flask10x.export.comparison import OtherLine
 from flask10x.maintenance.verify.findings import UNKNOWN, Comparison, Row, row_of
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS
@@ -28,49 +27,39 @@ INDEX = "ix_readings_endpoint_received_at"
 
 def judge_readings(result: Comparison) -> None:
     """Say of each reading that copies have otherwise which is right."""
-    lines = {
-        (endpoint, other.number): other
-        for endpoint, compared in result.files.items()
-        for other in compared.others
-        if other.has_reading
-    }
-    loose = {
-        endpoint: [other for other in compared.others if not other.has_reading]
-        for endpoint, compared in result.files.items()
-    }
     numbers = {number for saved in result.saved.values() for number in saved.differing}
-    numbers |= {number for _endpoint, number in lines} | result.out_of_index
+    numbers |= {number for compared in result.files.values() for number in compared.lines}
+    numbers |= result.out_of_index
     with engines.of(result.settings).plain_reader() as table, table.begin() as connection:
-        gone = load_removed(connection)
-        judge = _Judge(result, connection, gone, lines, loose)
+        judge = _Judge(result, connection, load_removed(connection))
         for number in sorted(numbers):
             judge.judge(number)
         if judge.is_index_wrong:
             result.add(Difference(kind="tree", wrong=("index",), path=INDEX))
-        for endpoint, others in loose.items():
-            removed, compared = gone.get(endpoint), result.files[endpoint]
-            for other in others if compared.is_intact else ():
-                if removed is not None and other.number < removed.last_id:
+        for endpoint, compared in result.files.items():
+            removed = judge.removed.get(endpoint, NOTHING_REMOVED)
+            for before, line in compared.loose if compared.is_intact else ():
+                if before < removed.last_id:
                     continue
-                number = other.number + 1
+                number = before + 1
                 # The ids between may be readings of other stations.
                 while row_of(connection, number) is not None:
                     number += 1
-                times = compared.times_of(other.line)
+                times = compared.times_of(line)
                 difference = Difference(
                     kind="line",
                     station=endpoint,
                     number=number,
                     at_ms=times[0] if times else None,
                     path=str(compared.target.path),
-                    values={"csv": _said(other)},
+                    values={"csv": _said(line)},
                 )
                 places = frozenset((endpoint, ms // HOUR_MS) for ms in times or ())
                 result.add(difference, places=places)
 
 
-def _said(other: OtherLine) -> str:
-    return other.line.decode(errors="backslashreplace").rstrip()
+def _said(line: bytes) -> str:
+    return line.decode(errors="backslashreplace").rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +86,13 @@ class _Judge:
     result: Comparison
     table: Connection
     removed: Mapping[str, Removed]
-    lines: dict[tuple[str, int], OtherLine]
-    loose: dict[str, list[OtherLine]]
-    """Lines without a reading, by the endpoint; those of a judged reading are taken out."""
     is_index_wrong: bool = False
 
     def judge(self, number: int) -> None:
         """Say which copy of a reading is wrong, if any is."""
         reading = self._reading(number)
-        gone = [self.removed.get(row["endpoint"]) for row in reading.rows]
-        if reading.stored is None and any(each and number <= each.last_id for each in gone):
+        gone = [self.removed.get(row["endpoint"], NOTHING_REMOVED) for row in reading.rows]
+        if reading.stored is None and any(number <= each.last_id for each in gone):
             # It was removed meanwhile.
             return
         right, is_clear = self._right(reading)
@@ -134,9 +120,8 @@ class _Judge:
         if backup is not UNKNOWN:
             candidates.append(None if backup is None else (stored or {}) | backup)
         rows = [row for row in candidates if row is not None]
-        for (endpoint, of_line), other in self.lines.items():
-            if of_line == number:
-                candidates += self.result.files[endpoint].reading_of(other.line, rows)
+        for compared in self.result.files.values():
+            candidates += compared.reading_of(compared.lines.get(number, b""), rows)
         unique = [row for place, row in enumerate(candidates) if row not in candidates[:place]]
         return _Reading(number, stored, saved, unique)
 
@@ -162,34 +147,34 @@ class _Judge:
         return pool[votes.index(most)] if is_clear else None, is_clear
 
     def _has_line(self, reading: _Reading, row: Row) -> bool | None:
-        """Whether the CSV file has the line of this reading; None where it has no line of it."""
-        endpoint, number, stored = row["endpoint"], reading.number, reading.stored
-        compared = self.result.files.get(endpoint)
+        """Check whether the CSV file has the line of this reading; None if it has no line of it."""
+        number, stored = reading.number, reading.stored
+        compared = self.result.files.get(row["endpoint"])
         if compared is None or compared.left_out:
             return None
         text = compared.text_of(row)
-        if (other := self.lines.get((endpoint, number))) is not None:
-            return lines_without_minus_zero(other.line) == text
-        if stored is not None and stored["endpoint"] == endpoint:
+        if number in compared.lines:
+            return lines_without_minus_zero(compared.lines[number]) == text
+        if stored is not None and stored["endpoint"] == row["endpoint"]:
             return compared.text_of(stored) == text if number in compared else None
-        has = any(lines_without_minus_zero(other.line) == text for other in self.loose[endpoint])
+        has = any(lines_without_minus_zero(line) == text for _before, line in compared.loose)
         return has if has or number in compared else None
 
     def _add(self, reading: _Reading, right: Row | None, wrong: Sequence[str]) -> None:
-        rows, shown = reading.rows, right or reading.rows[0]
+        rows, shown, number = reading.rows, right or reading.rows[0], reading.number
         names = [name for name in shown if len({row.get(name) for row in rows}) > 1]
         names = names if names and None not in reading.candidates else [*shown]
         values = {"table": _shown(reading.stored, names)}
-        of_reading = [other for key, other in self.lines.items() if key[1] == reading.number]
-        if of_reading:
-            values["csv"] = _said(of_reading[-1])
+        for compared in self.result.files.values():
+            if number in compared.lines:
+                values["csv"] = _said(compared.lines[number])
         for row in rows:
-            others = self.loose.get(row["endpoint"], [])
-            text = self.result.files[row["endpoint"]].text_of(row) if others else None
-            for other in [*others]:
-                if lines_without_minus_zero(other.line) == text:
-                    values["csv"] = _said(other)
-                    others.remove(other)
+            of_station = self.result.files.get(row["endpoint"])
+            for other in [*of_station.loose] if of_station else ():
+                # It is told with the reading, and not once more alone.
+                if of_station and lines_without_minus_zero(other[1]) == of_station.text_of(row):
+                    values["csv"] = _said(other[1])
+                    of_station.loose.remove(other)
         values |= {
             name: _shown(row, names) for name, row in reading.saved.items() if row is not UNKNOWN
         }
@@ -198,7 +183,7 @@ class _Judge:
             kind="reading",
             wrong=tuple(name for name in COPIES if name in wrong),
             station=shown["endpoint"],
-            number=reading.number,
+            number=number,
             at_ms=at_ms if FIRST_DATE_MS <= at_ms <= LAST_DATE_MS else None,
             values=values,
             right=_shown(right, names) if right else "",
@@ -212,7 +197,7 @@ class _Judge:
 
 
 def _is_same(row: Row | None, other: Row | None) -> bool:
-    """Whether a copy, which may have fewer columns, has this reading."""
+    """Check whether a copy, which may have fewer columns, has this reading."""
     if row is None or other is None:
         return row is other
     return {name: row.get(name) for name in other} == other
