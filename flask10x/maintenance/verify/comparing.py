@@ -7,8 +7,11 @@ What is derived of readings comes last (`totals.py`).
 Each piece is a short transaction, so the service goes on meanwhile and its WAL can be reset.
 """
 
+import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +22,31 @@ from flask10x.config.settings import Settings
 from flask10x.database import dialects, engines
 from flask10x.database.database import Database, all_rows
 from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
+from flask10x.database.paths import database_path
 from flask10x.database.removed import Removed, load_removed
 from flask10x.database.sqlite.file import damaged_tables, open_read_only
 from flask10x.database.tables import readings, rollup_days, rollups
 from flask10x.database.verified import Copy, Difference
-from flask10x.errors import CopyError, ExportError
+from flask10x.errors import CopyError, ExportError, Flask10xError, ReplicaBroken
 from flask10x.export import comparison, only_copies
-from flask10x.export.comparison import ComparedFile
 from flask10x.export.file import CsvFile
 from flask10x.export.files import load_files
-from flask10x.maintenance import older_backup
+from flask10x.maintenance import older_backup, replica
 from flask10x.maintenance.verify.findings import (
     NOTED_MAX,
     Comparison,
     Saved,
     columns_of,
+    in_a_line,
     row_of,
     rows_query,
 )
 from flask10x.maintenance.verify.judging import INDEX, judge_readings
-from flask10x.maintenance.verify.replica_copy import ReplicaCopy, in_a_line
 from flask10x.maintenance.verify.totals import compare_days, compare_hours
 from flask10x.readings.stations import Station
-from flask10x.system import backup_files
+from flask10x.system import backup_files, disk
 from flask10x.system.progress import Advance
+from flask10x.system.wording import megabytes
 
 # Ids of one short transaction.
 PIECE_IDS = 5000
@@ -63,26 +67,21 @@ def compare(settings: Settings, database: Database, advance: Advance) -> Compari
         _compare_trees(result)
         backup = _compare_backups(result, stack)
         advance(1)
-        fetched = stack.enter_context(ReplicaCopy(settings))
-        result.replica, result.replica_left_out = fetched.shown, fetched.left_out
-        if fetched.broken:
-            values = {"replica": fetched.broken}
-            result.add(
-                Difference(kind="replica", wrong=("replica",), path=fetched.shown, values=values)
-            )
+        copied = stack.enter_context(_copied_replica(result))
         advance(1)
-        for name, path in (("backup", backup), ("replica", fetched.path)):
+        copies: dict[Copy, Path | None] = {"backup": backup, "replica": copied}
+        for copy, path in copies.items():
             if path is not None:
-                connection = stack.enter_context(_opened(path))
-                result.saved[name] = Saved(name, connection)  # type: ignore[arg-type]
+                # No process writes it.
+                engine = open_read_only(path, immutable=True, plain=True)
+                stack.callback(engine.dispose)
+                result.saved[copy] = Saved(copy, stack.enter_context(engine.connect()))
         with _noting(result, "readings"):
             _compare_rows(result)
         advance(1)
         for station in settings.stations.all:
             with _noting(result, f"lines of {station.csv_name}"):
-                compared = comparison.compare(settings, database, station)
-                if compared is not None:
-                    _note_file(result, station, compared)
+                _compare_file(result, station)
             advance(1)
         with _noting(result, "archived files"):
             _compare_archived(result)
@@ -116,13 +115,9 @@ def _noting(result: Comparison, name: str) -> Iterator[None]:
         result.is_damaged |= code_of(error).startswith(DAMAGE_ERRORS)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Connection]:
-    """A connection that reads this copy, which no process writes."""
-    engine = open_read_only(path, immutable=True, plain=True)
-    with engine.connect() as connection:
-        yield connection
-    engine.dispose()
+def _note_unreadable(result: Comparison, name: str, error: Exception) -> None:
+    reason = " ".join(reason_of(error).split())
+    result.add(Difference(kind="unreadable", path=name, values={"table": reason}))
 
 
 # ----------------------------------------------------------------------------- files first
@@ -147,6 +142,53 @@ def _compare_backups(result: Comparison, stack: ExitStack) -> Path | None:
     return newest
 
 
+@contextmanager
+def _copied_replica(result: Comparison) -> Iterator[Path | None]:
+    """Copy the replica beside the database, where it can be compared, for the block.
+
+    A copy costs the card one writing of the database. Litestream proves its checksums by that. What
+    keeps it from being copied is noted: the network or the disk says nothing about the replica.
+    """
+    settings, path = result.settings, None
+    with ExitStack() as stack:
+        if engines.of(settings).is_file:
+            folder = replica.compared_folder(settings)
+            shutil.rmtree(folder, ignore_errors=True)
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        try:
+            if (source := replica.configured(settings)) is not None:
+                result.replica = source.shown
+                _require_room(settings)
+                path = source.copy(replica.compared_folder(settings))
+        except ReplicaBroken as error:
+            result.add(
+                Difference(
+                    kind="replica",
+                    wrong=("replica",),
+                    path=result.replica,
+                    values={"replica": str(error)},
+                )
+            )
+        except (Flask10xError, OSError) as error:
+            result.replica_left_out = in_a_line(error)
+        yield path
+
+
+def _require_room(settings: Settings) -> None:
+    """Raise OSError where the disk has no room for another database, or the machine no memory.
+
+    Half of the memory is left to the service and the rest.
+    """
+    path = database_path(settings)
+    if shortage := disk.shortage(path.parent, disk.size(path) + disk.SPARE_BYTES):
+        raise OSError(shortage)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    needed = disk.size(path) // replica.MEMORY_OF_SIZE
+    if needed > memory // 2:
+        text = _("not enough memory for Litestream: it takes {needed} of {memory}")
+        raise OSError(text.format(needed=megabytes(needed), memory=megabytes(memory)))
+
+
 def _compare_trees(result: Comparison) -> None:
     """Note which tables and indexes are out of order, as SQLite's own check finds."""
     if not engines.of(result.settings).is_file:
@@ -167,39 +209,35 @@ def _compare_trees(result: Comparison) -> None:
 
 def _compare_rows(result: Comparison) -> None:
     """Compare the table with its index, the newest backup and the replica, in order of the ids."""
-    for name, saved in [*result.saved.items()]:
-        try:
-            query = select(func.max(readings.c.id))
-            saved.last = saved.connection.execute(query).scalar_one() or 0
-        except DBAPIError as error:
-            _note_unreadable(result, name, error)
-            del result.saved[name]
     with engines.of(result.settings).plain_reader() as table:
         with table.begin() as connection:
-            end = dialects.last_id(connection)
-            columns = {}
-            for name, saved in result.saved.items():
-                columns[name] = columns_of(connection, saved.connection)
-                query = select(func.max(readings.c.id)).where(readings.c.id <= saved.last)
-                last = connection.execute(query).scalar_one() or 0
-                own, other = row_of(connection, last), row_of(saved.connection, last)
-                if own and other:
-                    pair = [[row[column] for column in columns[name]] for row in (own, other)]
-                    saved.is_foreign = _changed(*pair) > CHANGED_MAX
+            end, names = dialects.last_id(connection), columns_of(connection)
+            for name, saved in [*result.saved.items()]:
+                try:
+                    _meet(saved, connection)
+                except DBAPIError as error:
+                    _note_unreadable(result, name, error)
+                    del result.saved[name]
         for after in range(0, end, PIECE_IDS):
-            _compare_piece(result, table, columns, after, min(after + PIECE_IDS, end))
+            _compare_piece(result, table, names, after, min(after + PIECE_IDS, end))
 
 
-def _note_unreadable(result: Comparison, name: str, error: Exception) -> None:
-    reason = " ".join(reason_of(error).split())
-    result.add(Difference(kind="unreadable", path=name, values={"table": reason}))
+def _meet(saved: Saved, table: Connection) -> None:
+    """Find out what a copy has of the table, and whether it is of another history."""
+    query = select(func.max(readings.c.id))
+    saved.last = saved.connection.execute(query).scalar_one() or 0
+    saved.columns = columns_of(table, saved.connection)
+    last = table.execute(query.where(readings.c.id <= saved.last)).scalar_one() or 0
+    own, other = row_of(table, last), row_of(saved.connection, last)
+    if own and other:
+        pair = [[row[column] for column in saved.columns] for row in (own, other)]
+        saved.is_foreign = _changed(*pair) > CHANGED_MAX
 
 
 def _compare_piece(
-    result: Comparison, table: Engine, columns: dict[str, list[str]], after: int, until: int
+    result: Comparison, table: Engine, names: list[str], after: int, until: int
 ) -> None:
     with table.begin() as connection:
-        names = columns_of(connection)
         rows = all_rows(connection, rows_query(names, after, until))
         out = dialects.of(connection).readings_out_of_index(connection, after, until)
         removed = load_removed(connection)
@@ -209,18 +247,18 @@ def _compare_piece(
         if after >= saved.last:
             continue
         try:
-            of_copy = all_rows(saved.connection, rows_query(columns[name], after, until))
+            of_copy = all_rows(saved.connection, rows_query(saved.columns, after, until))
         except DBAPIError as error:
             _note_unreadable(result, name, error)
             del result.saved[name]
             continue
         saved.readings += len(of_copy)
-        places = [0, *(1 + names.index(column) for column in columns[name])]
-        is_same = places == [*range(len(names) + 1)]
-        of_table = rows if is_same else [tuple(row[place] for place in places) for row in rows]
-        if of_copy == of_table:
-            continue
-        _note_differing(saved, of_table, of_copy, columns[name], removed)
+        of_table = rows
+        if saved.columns != names:
+            places = [0, *(1 + names.index(column) for column in saved.columns)]
+            of_table = [tuple(row[place] for place in places) for row in rows]
+        if of_copy != of_table:
+            _note_differing(saved, of_table, of_copy, removed)
 
 
 def _changed(row: Sequence[Any], other: Sequence[Any]) -> int:
@@ -232,7 +270,6 @@ def _note_differing(
     saved: Saved,
     of_table: Sequence[tuple[Any, ...]],
     of_copy: Sequence[tuple[Any, ...]],
-    columns: Sequence[str],
     removed: Mapping[str, Removed],
 ) -> None:
     """Note the readings of a piece that only one of both has, or has otherwise."""
@@ -246,14 +283,17 @@ def _note_differing(
             saved.foreign_from = min(saved.foreign_from, number)
         gone = removed.get(other[1]) if other and not own else None
         if number < saved.foreign_from and (gone is None or number > gone.last_id):
-            values = None if other is None else dict(zip(columns, other[1:], strict=True))
+            values = None if other is None else dict(zip(saved.columns, other[1:], strict=True))
             saved.differing[number] = values
 
 
 # ----------------------------------------------------------------------------- CSV files
 
 
-def _note_file(result: Comparison, station: Station, compared: ComparedFile) -> None:
+def _compare_file(result: Comparison, station: Station) -> None:
+    compared = comparison.compare(result.settings, result.database, station)
+    if compared is None:
+        return
     result.files[station.endpoint] = compared
     result.lines += compared.rows
     if compared.left_out:

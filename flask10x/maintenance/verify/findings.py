@@ -45,6 +45,8 @@ class Saved:
 
     name: Copy
     connection: Connection
+    columns: list[str] = field(default_factory=list)
+    """Those of the table that it has, too."""
     last: int = 0
     """The id of its last reading; 0 where it can't be read."""
     is_foreign: bool = False
@@ -96,6 +98,11 @@ class Comparison:
         """Note a difference, with what a repair needs of it."""
         if len(self.findings) < NOTED_MAX:
             self.findings.append(Finding(difference=difference, **of_repair))
+
+
+def in_a_line(error: Exception) -> str:
+    """Return what it says, for a sentence that goes on."""
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def rows_query(names: Sequence[str], after: int, until: int) -> Any:

@@ -3,8 +3,10 @@
 One call is one round: what depends on a reading is looked at once more after it is put back.
 """
 
+from collections import deque
 from collections.abc import Collection
 from contextlib import suppress
+from functools import partial
 from gettext import gettext as _
 from typing import Any, get_args
 
@@ -12,19 +14,20 @@ from sqlalchemy import Connection, column, insert, table, update
 
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner, dialects, engines
-from flask10x.database.database import Database
+from flask10x.database.paths import database_path
 from flask10x.database.removed import keep_removed_hours
 from flask10x.database.running_service import running
+from flask10x.database.sqlite import litestream
 from flask10x.database.tables import readings
 from flask10x.database.verified import Difference, Place
-from flask10x.errors import VerifyRefused
+from flask10x.errors import Flask10xError, VerifyRefused
 from flask10x.export import comparison
 from flask10x.export.rebuild import rebuild as rebuild_file
 from flask10x.history import annotations, rollup_check
 from flask10x.history.annotations import WrittenNote
+from flask10x.maintenance import replica
 from flask10x.maintenance.backup import backup, write_copy
-from flask10x.maintenance.verify import replica_copy
-from flask10x.maintenance.verify.findings import Comparison, Finding, Row, row_of
+from flask10x.maintenance.verify.findings import Comparison, Finding, Row, in_a_line, row_of
 from flask10x.maintenance.verify.wording import Words
 from flask10x.readings.times import HOUR_MS
 from flask10x.system import backup_files, disk
@@ -39,82 +42,91 @@ class _NotPutBack(Exception):
     """The reading is not as it should be; the change is undone."""
 
 
-def repair(settings: Settings, database: Database, compared: Comparison) -> bool:
+def repair(compared: Comparison) -> bool:
     """Repair what can be repaired now; return whether anything was.
 
     The caller holds the lock `export`. Raises what a backup or a commit raises.
     """
     if compared.is_damaged:
         return False
+    if "index" in compared.out_of_order:
+        # It takes minutes, during which no reading could be stored.
+        if running(compared.settings) is not None:
+            return False
+        compared.database.commit_change(lambda each: dialects.of(each).rebuild_index(each))
+        return True
     if compared.out_of_order:
-        return _make_trees_again(settings, database, compared)
+        _rebuild_rollups(compared)
+        return True
     # What comes later depends on what comes before, and is compared once more behind it.
     steps = (_put_back_all, _make_derived_again, _renew_replica)
-    return any(step(settings, database, compared) for step in steps)
+    return any(step(compared) for step in steps)
 
 
-def _make_trees_again(settings: Settings, database: Database, compared: Comparison) -> bool:
-    """Make the index, or else the roll-ups, again, whatever they hold."""
-    if "index" not in compared.out_of_order:
-        _rebuild_rollups(settings, database)
-        return True
-    # It takes minutes, during which no reading could be stored.
-    if running(settings) is not None:
-        return False
-    database.commit_change(lambda each: dialects.of(each).rebuild_index(each))
-    return True
-
-
-def _put_back_all(settings: Settings, database: Database, compared: Comparison) -> bool:
+def _put_back_all(compared: Comparison) -> bool:
     """Put readings back, and sums of removed ones; a copy is made before, and a backup behind."""
     wrong = [each for each in compared.findings if each.right is not None or each.kept]
     if not wrong:
         return False
-    _copy_before(settings)
+    _copy_before(compared.settings)
     done = [
-        _put_back(settings, database, each, has_note=place < NOTES_MAX)
-        for place, each in enumerate(wrong)
+        _put_back(compared, each, has_note=place < NOTES_MAX) for place, each in enumerate(wrong)
     ]
     if any(done):
-        _back_up(settings)
+        _back_up(compared.settings)
     return any(done)
 
 
-def _make_derived_again(settings: Settings, database: Database, compared: Comparison) -> bool:
+def _make_derived_again(compared: Comparison) -> bool:
     """Write CSV files that the table gives, and make the roll-ups again."""
     differences = [each.difference for each in compared.findings]
-    done = [_write_file(settings, database, compared, each) for each in differences]
+    done = []
+    for each in differences:
+        if each.kind == "file" and each.right:
+            csv_owner.check(compared.settings, compared.database)
+            done.append(comparison.write_again(compared.files[each.station]))
+            if done[-1]:
+                _note_alone(compared, each)
     of_places = [each for each in differences if each.kind in get_args(Place)]
     of_sums = [each for each in of_places if each.kind in ("hour", "day")]
     # While it can't be said what is wrong, an hour may be all that shows that a reading is.
     if of_sums and all(each.wrong and "table" not in each.wrong for each in of_places):
-        _rebuild_rollups(settings, database)
+        _rebuild_rollups(compared)
         for each in of_sums[:NOTES_MAX]:
-            _note_alone(settings, database, each)
+            _note_alone(compared, each)
         done.append(True)
     return any(done)
 
 
-def _renew_replica(settings: Settings, _database: Database, compared: Comparison) -> bool:
+def _renew_replica(compared: Comparison) -> bool:
     """Have a new copy carried; at the end, so that what was repaired is carried, too."""
+    settings = compared.settings
     is_wrong = any("replica" in each.difference.wrong for each in compared.findings)
-    if not is_wrong or not replica_copy.can_renew(settings):
+    if not is_wrong or not engines.of(settings).is_file:
         return False
-    failure = replica_copy.renew(settings)
-    compared.replica_left_out = failure or compared.replica_left_out
-    return not failure
+    path = database_path(settings)
+    state = litestream.replica_of(path)
+    if state is not None and state.is_running:
+        # It carries one by itself, within a day.
+        return False
+    try:
+        if (source := replica.configured(settings)) is not None:
+            source.renew(path)
+    except (Flask10xError, OSError) as error:
+        compared.replica_left_out = in_a_line(error)
+        return False
+    return True
 
 
-def accept(
-    settings: Settings, database: Database, compared: Comparison, ids: Collection[int]
-) -> None:
+def accept(compared: Comparison, ids: Collection[int]) -> None:
     """Make what the table has of these readings the right value, in every copy.
 
     The CSV file is written again, the one of before is kept as `.old`; a new backup is made. The
     caller holds the lock `export`. Raises VerifyRefused where a reading does not differ, or
     something else does that this would take for right, too.
     """
-    accepted = _accepted(settings, database, compared, ids)
+    settings, database = compared.settings, compared.database
+    accepted = _accepted(compared, ids)
     if compared.out_of_index & {*ids}:
         if running(settings) is not None:
             raise VerifyRefused(_("the index is to be made again: stop the service first"))
@@ -128,19 +140,17 @@ def accept(
     for outcome in rebuild_file(settings, database, of_files, accepts=True):
         if outcome.failed:
             raise VerifyRefused(str(outcome))
-    _rebuild_rollups(settings, database)
+    _rebuild_rollups(compared)
     words = Words(settings)
     for each in accepted:
-        _note_alone(settings, database, each, words.accepted(each))
+        _note_alone(compared, each, words.accepted(each))
     _back_up(settings)
 
 
-def _accepted(
-    settings: Settings, database: Database, compared: Comparison, ids: Collection[int]
-) -> list[Difference]:
+def _accepted(compared: Comparison, ids: Collection[int]) -> list[Difference]:
     """Return the differences that are no more if the table is right about these readings."""
     places = set[tuple[str, int]]()
-    with database.reader.begin() as connection:
+    with compared.database.reader.begin() as connection:
         for number in ids:
             if (row := row_of(connection, number)) is not None:
                 places.add((row["endpoint"], row["received_at"] // HOUR_MS))
@@ -161,14 +171,14 @@ def _accepted(
         raise VerifyRefused(text.format(ids=", ".join(map(str, missing))))
     if others or compared.is_damaged:
         text = _("something else differs, too; repair it first, or accept it as well: {what}")
-        shown = " ".join(map(Words(settings).difference, others))
+        shown = " ".join(map(Words(compared.settings).difference, others))
         raise VerifyRefused(text.format(what=shown))
     return accepted
 
 
-def _rebuild_rollups(settings: Settings, database: Database) -> None:
-    for _remaining in rollup_check.rebuild(settings.stations, database, settings.zone):
-        pass
+def _rebuild_rollups(compared: Comparison) -> None:
+    settings = compared.settings
+    deque(rollup_check.rebuild(settings.stations, compared.database, settings.zone), maxlen=0)
 
 
 def _copy_before(settings: Settings) -> None:
@@ -195,11 +205,11 @@ def _back_up(settings: Settings) -> None:
     backup(settings, folder, number + 1)
 
 
-def _put_back(settings: Settings, database: Database, finding: Finding, *, has_note: bool) -> bool:
+def _put_back(compared: Comparison, finding: Finding, *, has_note: bool) -> bool:
     """Put a reading, or the sums of removed ones, back, unless the table has changed since."""
     number, right = finding.difference.number, finding.right
     # Its text may be no text any more.
-    with engines.of(settings).plain_reader() as reader, reader.begin() as connection:
+    with engines.of(compared.settings).plain_reader() as reader, reader.begin() as connection:
         if right is not None and row_of(connection, number) != finding.stored:
             return False
 
@@ -211,10 +221,10 @@ def _put_back(settings: Settings, database: Database, finding: Finding, *, has_n
             if row_of(connection, number) != right:
                 raise _NotPutBack
         if has_note:
-            _note(settings, connection, finding.difference)
+            _note(compared.settings, connection, finding.difference)
 
     with suppress(_NotPutBack):
-        database.commit_change(change)
+        compared.database.commit_change(change)
         return True
     return False
 
@@ -230,23 +240,9 @@ def _store(connection: Connection, number: int, stored: Row | None, right: Row) 
         connection.execute(update(rows).where(rows.c.id == number).values(changed))
 
 
-def _write_file(
-    settings: Settings, database: Database, compared: Comparison, difference: Difference
-) -> bool:
-    """Write a station's file again that the table gives."""
-    if difference.kind != "file" or not difference.right:
-        return False
-    csv_owner.check(settings, database)
-    if not comparison.write_again(compared.files[difference.station]):
-        return False
-    _note_alone(settings, database, difference)
-    return True
-
-
-def _note_alone(
-    settings: Settings, database: Database, difference: Difference, text: str = ""
-) -> None:
-    database.commit_change(lambda each: _note(settings, each, difference, text))
+def _note_alone(compared: Comparison, difference: Difference, text: str = "") -> None:
+    change = partial(_note, compared.settings, difference=difference, text=text)
+    compared.database.commit_change(change)
 
 
 def _note(

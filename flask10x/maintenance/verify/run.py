@@ -54,11 +54,11 @@ def verify(
         if accepted:
             found |= _by_place(compared)
             with _exports_held(settings):
-                accept(settings, database, compared, accepted)
+                accept(compared, accepted)
             compared, repaired_at = _compared(settings, database, bar), now_ms()
         for _round in range(ROUNDS_MAX if repairs and compared.findings else 0):
             with _exports_held(settings):
-                is_repaired = repair(settings, database, compared)
+                is_repaired = repair(compared)
             if not is_repaired:
                 break
             found |= _by_place(compared)
