@@ -72,7 +72,12 @@ def command(
     """
     config = settings.load()
     check_names("--endpoint", [endpoint] if endpoint else [], config.stations.by_endpoint)
-    of_files = _in_zone(config, zone)
+    of_files = config
+    if zone is not None:
+        try:
+            of_files = replace(config, timezone=readers.time_zone(zone))
+        except readers.WrongEntry as error:
+            raise click.BadParameter(str(error), param_hint="--zone") from None
     options = ImportOptions(endpoint, accept_last_line, zone_is_right, output["dry_run"])
     if output["as_json"] and not output["dry_run"]:
         raise click.UsageError(_("--json goes with --dry-run only"))
@@ -88,16 +93,6 @@ def command(
         # Without the lock: an export may run meanwhile.
         _catch_up(config)
     sys.exit(FAILED_STATUS if FAILED_STATUS in statuses else max(statuses))
-
-
-def _in_zone(config: Settings, zone: str | None) -> Settings:
-    """Return the settings with which the files are read."""
-    if zone is None:
-        return config
-    try:
-        return replace(config, timezone=readers.time_zone(zone))
-    except readers.WrongEntry as error:
-        raise click.BadParameter(str(error), param_hint="--zone") from None
 
 
 def _preview(
@@ -187,15 +182,13 @@ def _catch_up(config: Settings) -> None:
             if behind or rolled_up is None or not rolled_up.are_all:
                 pieces = rollups.complete(config.stations, database, config.zone)
                 follow_under_bar(pieces, behind)
+        return
     except KeyboardInterrupt:
-        _say_later(_("interrupted"))
+        reason = _("interrupted")
     except DBAPIError as error:
-        _say_later(reason_of(error))
+        reason = reason_of(error)
     except (Flask10xError, OSError) as error:
-        _say_later(str(error))
-
-
-def _say_later(reason: str) -> None:
+        reason = str(error)
     text = _(
         "the rows are stored, but the charts of long ranges are not ready: {reason};"
         " the service goes on with them"

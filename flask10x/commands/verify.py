@@ -57,21 +57,15 @@ def _say(config: Settings, result: Result) -> None:
         click.echo(words.left_out(endpoint, reason))
     if (more := len(result.differences) - SHOWN_DIFFERENCES) > 0:
         click.echo(_("and {n} more; the log has them").format(n=more))
-    compared = [amount(result.readings, "reading"), amount(result.lines, "line")]
     text = _("{readings}, {lines}, {hours} hours and days, {backup}: {n} different, {m} repaired")
-    if result.backup:
-        backup = _("{readings} of {path}")
-        shown = backup.format(
-            readings=amount(result.backup_readings, "reading"), path=result.backup
-        )
-    else:
-        shown = _("no backup")
+    backup = _("{readings} of {path}") if result.backup else _("no backup")
+    of_backup = amount(result.backup_readings, "reading")
     click.echo(
         text.format(
-            readings=compared[0],
-            lines=compared[1],
+            readings=amount(result.readings, "reading"),
+            lines=amount(result.lines, "line"),
             hours=result.hours,
-            backup=shown,
+            backup=backup.format(readings=of_backup, path=result.backup),
             n=len(result.differences),
             m=len(result.differences) - len(result.open),
         )

@@ -444,12 +444,13 @@ def _of_former_stations(settings: Settings, database: Database) -> Iterator[File
         endpoints = endpoints_of(connection)
     for endpoint in endpoints:
         if endpoint not in settings.stations.by_endpoint:
-            outcome = _of_former_station(settings, database, endpoint)
-            yield from () if outcome is None else (outcome,)
+            yield from _of_former_station(settings, database, endpoint)
 
 
-def _of_former_station(settings: Settings, database: Database, endpoint: str) -> FileOutcome | None:
-    """Return the outcome of one of them, None where its file is up to date."""
+def _of_former_station(
+    settings: Settings, database: Database, endpoint: str
+) -> Iterator[FileOutcome]:
+    """Yield the outcome of one of them, none where its file is up to date."""
     station = station_of(endpoint, f"{endpoint}.csv", "")
     rows = FileRows(database, station)
     names_of_now = {each.csv_name for each in settings.stations.all}
@@ -457,22 +458,20 @@ def _of_former_station(settings: Settings, database: Database, endpoint: str) ->
         if position.endpoint == endpoint and name not in names_of_now:
             station = station_of(endpoint, name, position.columns or "")
             target = target_of(settings, database, station, rows.log)
-            if not target.rows.count(target.waiting()):
-                return None
-            text = _("the station /{endpoint} is no longer in stations.toml")
-            text, missing = text.format(endpoint=endpoint), _in_no_file(target)
-            (outcome,) = for_each(settings, database, [station], _export_file)
-            text = "; ".join(filter(None, (outcome.text, text, missing)))
-            return replace(outcome, text=text, failed=outcome.failed or bool(missing))
-    waiting = rows.count([*live(rows.archived_to, rows.head, rows.all_imports)])
-    if not waiting:
-        return None
-    text = ngettext(
-        "{n} reading of /{endpoint} is in no CSV file, and no station of that name is in"
-        " stations.toml. Put its entry back, run flask10x export, and take it away again",
-        "{n} readings of /{endpoint} are in no CSV file, and no station of that name is in"
-        " stations.toml. Put its entry back, run flask10x export, and take it away again",
-        waiting,
-    )
-    text = text.format(n=waiting, endpoint=endpoint)
-    return FileOutcome(settings.csv_dir / station.csv_name, text, failed=True)
+            if target.rows.count(target.waiting()):
+                text = _("the station /{endpoint} is no longer in stations.toml")
+                text, missing = text.format(endpoint=endpoint), _in_no_file(target)
+                (outcome,) = for_each(settings, database, [station], _export_file)
+                text = "; ".join(filter(None, (outcome.text, text, missing)))
+                yield replace(outcome, text=text, failed=outcome.failed or bool(missing))
+            return
+    if waiting := rows.count([*live(rows.archived_to, rows.head, rows.all_imports)]):
+        text = ngettext(
+            "{n} reading of /{endpoint} is in no CSV file, and no station of that name is in"
+            " stations.toml. Put its entry back, run flask10x export, and take it away again",
+            "{n} readings of /{endpoint} are in no CSV file, and no station of that name is in"
+            " stations.toml. Put its entry back, run flask10x export, and take it away again",
+            waiting,
+        )
+        text = text.format(n=waiting, endpoint=endpoint)
+        yield FileOutcome(settings.csv_dir / station.csv_name, text, failed=True)

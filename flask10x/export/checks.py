@@ -57,11 +57,22 @@ def resume_position(target: Target, file: CsvFile | None, position: Position | N
     last_id = position.last_id if position else target.rows.archived_to
     if file is None or (mark_of(position) == NOTHING and file.size == 0):
         return first_position(target, last_id)
+    size = file.size
     if position is None:
-        return _adopted(target, file, last_id)
+        # No export has written it.
+        _check_header(target, file, is_exported=False)
+        if (whole := file.end_of_lines()) < size:
+            raise refusals.torn(target.path, file.read(whole, LINE_BYTES), whole)
+        _refuse_repeated(target, file, last_id, len(target.header))
+        mark = file.mark_up_to(size)
+        return Position(first_id=last_id, last_id=last_id, begin_bytes=size, mark=mark)
     old = check_old_bytes(target, file, position)
-    if file.size > old.size_bytes:
-        _refuse_tail(target, file, last_id, old.size_bytes)
+    if size > (end := old.size_bytes):
+        _refuse_repeated(target, file, last_id, end)
+        first = file.line(end)
+        if file.end_of_lines() == size and csv_lines.is_ours(target.station, first, target.zone):
+            raise refusals.ahead(target.path, file.count_lines(end, size), first)
+        raise refusals.foreign(target.path, first, end)
     return replace(position, mark=old)
 
 
@@ -118,18 +129,6 @@ def first_position(target: Target, last_id: int) -> Position:
     return Position(first_id=last_id, last_id=last_id, begin_bytes=len(target.header))
 
 
-def _adopted(target: Target, file: CsvFile, last_id: int) -> Position:
-    """Return the position at the end of a file that no export has written."""
-    _check_header(target, file, is_exported=False)
-    size = file.size
-    whole = file.end_of_lines()
-    if whole < size:
-        raise refusals.torn(target.path, file.read(whole, LINE_BYTES), whole)
-    _refuse_repeated(target, file, last_id, len(target.header))
-    mark = file.mark_up_to(size)
-    return Position(first_id=last_id, last_id=last_id, begin_bytes=size, mark=mark)
-
-
 def _check_header(target: Target, file: CsvFile, *, is_exported: bool) -> None:
     first = file.line(0)
     if first != target.header:
@@ -148,14 +147,6 @@ def _refuse_repeated(target: Target, file: CsvFile, last_id: int, offset: int) -
     line = b"" if row is None else Lines(target.zone).bytes([row])
     if line and file.has_line(line, offset):
         raise refusals.repeated(target.path, line)
-
-
-def _refuse_tail(target: Target, file: CsvFile, last_id: int, offset: int) -> None:
-    first, size = file.line(offset), file.size
-    _refuse_repeated(target, file, last_id, offset)
-    if file.end_of_lines() == size and csv_lines.is_ours(target.station, first, target.zone):
-        raise refusals.ahead(target.path, file.count_lines(offset, size), first)
-    raise refusals.foreign(target.path, first, offset)
 
 
 # Has the database lost readings that a CSV file has? After a failover only the file shows it.

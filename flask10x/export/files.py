@@ -6,7 +6,7 @@ own changes (`target.py`) keep what it has read up to date.
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select, update
@@ -219,9 +219,7 @@ def put_current(connection: Connection, name: str, state: State, origin: Origin 
         return
     values = columns_of_position(state.position or Position(first_id=0, last_id=0))
     values |= {"name": name, "kind": "current" if state.position else "new"}
-    intent = asdict(state.intent) if state.intent else dict.fromkeys(_names(Intent))
-    values |= {f"intent_{key}": value for key, value in intent.items()}
-    values |= asdict(origin) if origin else dict.fromkeys(_names(Origin))
+    values |= _columns(Intent, state.intent, "intent_") | _columns(Origin, origin)
     _put(connection, where, values)
 
 
@@ -237,9 +235,8 @@ def put_archived(connection: Connection, file: ArchivedFile) -> None:
 
 def put_floor(connection: Connection, name: str, floor: Floor) -> None:
     """Set the floor of the file that is written now, in the transaction that removes readings."""
-    values = {f"floor_{key}": value for key, value in asdict(floor).items()}
     where = (csv_files.c.name == name) & IS_CURRENT
-    connection.execute(update(csv_files).where(where).values(values))
+    connection.execute(update(csv_files).where(where).values(_columns(Floor, floor, "floor_")))
 
 
 def _put(connection: Connection, where: ColumnElement[bool], values: Mapping[str, Any]) -> None:
@@ -250,12 +247,11 @@ def _put(connection: Connection, where: ColumnElement[bool], values: Mapping[str
 
 def columns_of_position(position: Position) -> dict[str, Any]:
     """Return the position as columns of the table."""
-    columns: dict[str, Any] = asdict(position)
-    columns |= columns.pop("mark")
-    floor = columns.pop("floor") or dict.fromkeys(_names(Floor))
-    columns |= {f"floor_{name}": value for name, value in floor.items()}
-    return columns
+    columns = _columns(Position, position) | _columns(Mark, position.mark)
+    del columns["mark"], columns["floor"]
+    return columns | _columns(Floor, position.floor, "floor_")
 
 
-def _names(kind: Any) -> list[str]:
-    return [each.name for each in fields(kind)]
+def _columns(kind: Any, value: object, prefix: str = "") -> dict[str, Any]:
+    """Return the fields of a part of a row as its columns; without it they are None."""
+    return {f"{prefix}{each.name}": getattr(value, each.name, None) for each in fields(kind)}

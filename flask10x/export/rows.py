@@ -227,11 +227,6 @@ class FileRows:
         return files.last_id(endpoint, *names)
 
     @property
-    def exported_to(self) -> int:
-        """The last reading that this one has, or one before it that was archived."""
-        return self.log.files.last_id(self.station.endpoint, self.station.csv_name)
-
-    @property
     def import_id(self) -> int:
         """The newest import."""
         return max((each.id for each in self.imports), default=0)

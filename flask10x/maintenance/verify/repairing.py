@@ -27,7 +27,7 @@ from flask10x.history import annotations, rollup_check
 from flask10x.history.annotations import WrittenNote
 from flask10x.maintenance import replica
 from flask10x.maintenance.backup import backup, write_copy
-from flask10x.maintenance.verify.findings import Comparison, Finding, Row, in_a_line, row_of
+from flask10x.maintenance.verify.findings import Comparison, Finding, in_a_line, row_of
 from flask10x.maintenance.verify.wording import Words
 from flask10x.readings.times import HOUR_MS
 from flask10x.system import backup_files, disk
@@ -217,7 +217,14 @@ def _put_back(compared: Comparison, finding: Finding, *, has_note: bool) -> bool
         if finding.kept:
             keep_removed_hours(connection, finding.kept)
         elif right is not None:
-            _store(connection, number, finding.stored, right)
+            # Also the columns that only this installation has.
+            rows: Any = table(readings.name, column("id"), *map(column, right))
+            if (stored := finding.stored) is None:
+                connection.execute(insert(rows).values(id=number, **right))
+            else:
+                changed = {key: value for key, value in right.items() if value != stored.get(key)}
+                with dialects.of(connection).changes_rotten_rows(connection):
+                    connection.execute(update(rows).where(rows.c.id == number).values(changed))
             if row_of(connection, number) != right:
                 raise _NotPutBack
         if has_note:
@@ -227,17 +234,6 @@ def _put_back(compared: Comparison, finding: Finding, *, has_note: bool) -> bool
         compared.database.commit_change(change)
         return True
     return False
-
-
-def _store(connection: Connection, number: int, stored: Row | None, right: Row) -> None:
-    # Also the columns that only this installation has.
-    rows: Any = table(readings.name, column("id"), *map(column, right))
-    if stored is None:
-        connection.execute(insert(rows).values(id=number, **right))
-        return
-    changed = {name: value for name, value in right.items() if value != stored.get(name)}
-    with dialects.of(connection).changes_rotten_rows(connection):
-        connection.execute(update(rows).where(rows.c.id == number).values(changed))
 
 
 def _note_alone(compared: Comparison, difference: Difference, text: str = "") -> None:
