@@ -23,15 +23,7 @@ from flask10x.commands import translated
 from flask10x.commands.options import check_names, renamed
 from flask10x.config import secrets, settings
 from flask10x.config.alerts import file as alert_file
-from flask10x.config.alerts.rules import (
-    DEFAULT,
-    KINDS,
-    Alerts,
-    Apprise,
-    Channel,
-    Command,
-    Webhook,
-)
+from flask10x.config.alerts import rules
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
 from flask10x.errors import AlertsError, SettingsError
@@ -72,14 +64,14 @@ def check_command(file: Path | None) -> None:
     Exit status: 1 when it has mistakes, which are shown with their lines.
     """
     path = file.absolute() if file else settings.alerts_path()
-    stations = settings.load(alerts=DEFAULT).stations
+    stations = settings.load(alerts=rules.DEFAULT).stations
     text = _("{path}: no mistake; rules: {rules}, channels: {channels}")
     try:
         alerts = alert_file.load(path, stations)
     except (FileNotFoundError, NotADirectoryError):
         if file:
             raise SettingsError(_("there is no file {path}").format(path=path)) from None
-        alerts = DEFAULT
+        alerts = rules.DEFAULT
         text = _(
             "{path}: no such file, so the defaults apply; rules: {rules}, channels: {channels}"
         )
@@ -88,7 +80,7 @@ def check_command(file: Path | None) -> None:
         sys.exit(1)
     click.echo(text.format(path=path, rules=len(alerts.rules), channels=len(alerts.channels)))
     _show(alerts, stations)
-    if off := [kind for kind in KINDS if kind not in {rule.kind for rule in alerts.rules}]:
+    if off := [kind for kind in rules.KINDS if kind not in {rule.kind for rule in alerts.rules}]:
         click.echo(_("not on: {kinds}").format(kinds=", ".join(off)))
     text = _("reminder: while an alert lasts, after {span}")
     click.echo(text.format(span=chosen().exactly(alerts.reminder_after_sec)))
@@ -109,7 +101,7 @@ def list_command() -> None:
     _show(config.alerts, config.stations)
 
 
-def _show(alerts: Alerts, stations: Stations) -> None:
+def _show(alerts: rules.Alerts, stations: Stations) -> None:
     """Print a line of each rule and each channel.
 
     `rule stuffy: Bedroom CO₂ above 1500 ppm; ends at 1200 ppm; sent by phone only`,
@@ -119,7 +111,7 @@ def _show(alerts: Alerts, stations: Stations) -> None:
         parts = [sentence(rule, stations, chosen())]
         if rule.channels:
             parts.append(_("sent by {channels} only").format(channels=", ".join(rule.channels)))
-        if rule in DEFAULT.rules:
+        if rule in rules.DEFAULT.rules:
             parts.append(_("on by default"))
         click.echo(_("rule {line}").format(line=f"{rule.name}: {'; '.join(parts)}"))
     languages = {"ja": _("in Japanese"), "en": _("in English")}
@@ -130,17 +122,17 @@ def _show(alerts: Alerts, stations: Stations) -> None:
         click.echo(_("channel {line}").format(line=line))
 
 
-def _channel(channel: Channel) -> str:
+def _channel(channel: rules.Channel) -> str:
     match channel:
-        case Webhook():
+        case rules.Webhook():
             url = channel.url or _("the address in {file}").format(file=channel.url_file)
             if not channel.secret_file:
                 return _("JSON to {url}, not signed").format(url=url)
             text = _("JSON to {url}, signed with the secret in {file}")
             return text.format(url=url, file=channel.secret_file)
-        case Command():
+        case rules.Command():
             return _("the program {command}").format(command=escape(" ".join(channel.arguments)))
-        case Apprise():
+        case rules.Apprise():
             return _("by Apprise, its URLs in {file}").format(file=channel.urls_file)
 
 
@@ -166,7 +158,7 @@ def test_command(names: tuple[str, ...], former_names: tuple[str, ...]) -> None:
     sys.exit(1 if any(have_failed) else 0)
 
 
-def _report(channel: Channel, tries: Sequence[Try], trouble: str) -> bool:
+def _report(channel: rules.Channel, tries: Sequence[Try], trouble: str) -> bool:
     """Wait for the tries and print their outcome; whether one of them has failed."""
     troubles = [*filter(None, (trouble, *end_test(tries)))]
     if not troubles:
@@ -181,7 +173,7 @@ def _report(channel: Channel, tries: Sequence[Try], trouble: str) -> bool:
     return True
 
 
-def _warnings(alerts: Alerts) -> Iterator[str]:
+def _warnings(alerts: rules.Alerts) -> Iterator[str]:
     """What is no mistake in the file, but keeps messages back or will not be read for ever."""
     if alerts.has_former_names:
         yield _("{former} is called {name} now").format(
@@ -198,20 +190,20 @@ def _warnings(alerts: Alerts) -> Iterator[str]:
         yield _("there is no base_url, so messages have no link to the chart")
 
 
-def _warnings_of(channel: Channel) -> Iterator[str]:
+def _warnings_of(channel: rules.Channel) -> Iterator[str]:
     match channel:
-        case Webhook():
+        case rules.Webhook():
             if channel.url_file:
                 yield from _unreadable("url_file", channel.url_file)
             if channel.secret_file:
                 yield from _unreadable("secret_file", channel.secret_file)
-        case Command():
+        case rules.Command():
             program = channel.arguments[0]
             if not Path(program).is_file():
                 yield _("command: there is no program {path}").format(path=program)
             elif not os.access(program, os.X_OK):
                 yield _("command: {path} can't be run").format(path=program)
-        case Apprise():
+        case rules.Apprise():
             yield from _unreadable("urls_file", channel.urls_file)
             if find_spec("apprise") is None:
                 yield _("kind: Apprise is not installed: docs/en/howto/alerts.md says how")

@@ -34,9 +34,8 @@ from flask10x.web import context
 from flask10x.web.cards import latest
 from flask10x.web.context import alert_state
 
-MAX_LIMIT = 1000
-# Ids of SQLite's rows.
-MAX_ID = 2**63 - 1
+# The greatest values of the parameters: the last id of SQLite's rows, and the longest page.
+GREATEST = {"before": 2**63 - 1, "limit": 1000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +49,21 @@ class AlertsQuery:
 
 def alerts_query(args: MultiDict[str, str], default_limit: int) -> AlertsQuery:
     """What the query string asks for; raises QueryError that names every wrong parameter."""
-    errors = {name: Reason("unknown_parameter") for name in args if name not in ("before", "limit")}
-    errors |= {
-        name: Reason("given_times", n=len(values))
-        for name, values in args.lists()
-        if len(values) > 1 and name not in errors
-    }
-    before = _count_of(args.get("before", str(MAX_ID)), MAX_ID)
-    limit = _count_of(args.get("limit", str(default_limit)), MAX_LIMIT)
-    if before is None:
-        errors.setdefault("before", Reason("not_a_cursor"))
-    if limit is None:
-        errors.setdefault("limit", Reason("whole_number_needed", low=1, high=MAX_LIMIT))
-    if errors or limit is None:
+    numbers, errors = {"limit": default_limit}, {}
+    for name, values in args.lists():
+        if name not in GREATEST:
+            errors[name] = Reason("unknown_parameter")
+        elif len(values) > 1:
+            errors[name] = Reason("given_times", n=len(values))
+        elif re.fullmatch(r"[0-9]{1,19}", values[0]) and 1 <= int(values[0]) <= GREATEST[name]:
+            numbers[name] = int(values[0])
+        elif name == "limit":
+            errors[name] = Reason("whole_number_needed", low=1, high=GREATEST[name])
+        else:
+            errors[name] = Reason("not_a_cursor")
+    if errors:
         raise QueryError(errors)
-    return AlertsQuery(before if "before" in args else None, limit)
-
-
-def _count_of(text: str, most: int) -> int | None:
-    if re.fullmatch(r"[0-9]{1,19}", text) and 1 <= int(text) <= most:
-        return int(text)
-    return None
+    return AlertsQuery(numbers.get("before"), numbers["limit"])
 
 
 LENGTH_MS = {"1h": HOUR_MS, "1d": DAY_MS, "1w": 7 * DAY_MS}

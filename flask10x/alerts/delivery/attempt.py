@@ -201,8 +201,7 @@ class Guard:
     def look(self, event: str, values: tuple[Any, ...]) -> None:
         """Look at an audit event of Python; raises OSError, which ends what would have come."""
         if event == "socket.getaddrinfo":
-            self._is_listed = self._lists(values[0])
-            self._check(self._is_listed or not self._hosts)
+            self._check_name(values[0])
         elif event == "socket.bind":
             self._own.append(values[0])
         elif event == "socket.connect":
@@ -210,7 +209,8 @@ class Guard:
                 self._check_address(values[1])
         elif event in ("socket.sendto", "socket.sendmsg") and values[1] is not None:
             # Without a connection; a name is looked up by the call itself, of which no event tells.
-            self._look_up(values[1])
+            if isinstance(values[1], tuple):
+                self._check_name(values[1][0])
             self._check_address(values[1])
         elif not self._loopback and (event in PROGRAMS or self._is_other_file(event, values)):
             raise PermissionError("a message may not be made of other files")
@@ -224,15 +224,12 @@ class Guard:
             return path != os.devnull
         return not any(path == place or path.startswith(f"{place}/") for place in self._readable)
 
-    def _look_up(self, address: object) -> None:
-        if isinstance(address, tuple):
-            self._is_listed = self._lists(address[0])
-            self._check(self._is_listed or not self._hosts)
+    def _check_name(self, host: object) -> None:
+        self._is_listed = self._lists(host)
+        self._check(self._is_listed or not self._hosts)
 
     def _check_address(self, address: object) -> None:
-        is_inet = isinstance(address, tuple)
-        is_right = self._is_listed if self._hosts else self._loopback or is_inet
-        self._check(is_right and (bool(self._hosts) or self._may_reach(address)))
+        self._check(self._is_listed if self._hosts else self._may_reach(address))
 
     def _check(self, is_right: bool) -> None:
         if not is_right:
@@ -248,8 +245,8 @@ class Guard:
         return any(name == h or (h.startswith(".") and name.endswith(h)) for h in self._hosts)
 
     def _may_reach(self, address: Any) -> bool:
-        if self._loopback:
-            return True
+        if self._loopback or not isinstance(address, tuple):
+            return self._loopback
         try:
             ip = ip_address(str(address[0]).partition("%")[0])
         except ValueError:
