@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -173,27 +173,24 @@ class StateFile:
         self._opening = threading.Lock()
         self._identity: tuple[int, int] | None = None
 
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self) -> AbstractContextManager[Connection]:
         """Begin a write transaction; raises sqlalchemy.exc.DBAPIError, and then stores nothing."""
+        return self._transaction("BEGIN IMMEDIATE")
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Begin a read transaction; raises sqlalchemy.exc.DBAPIError."""
+        return self._transaction("BEGIN")
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Connection]:
         with self._opened().connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            connection.exec_driver_sql(begin)
             try:
                 yield connection
             except BaseException:
                 connection.exec_driver_sql("ROLLBACK")
                 raise
             connection.exec_driver_sql("COMMIT")
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """Begin a read transaction; raises sqlalchemy.exc.DBAPIError."""
-        with self._opened().connect() as connection:
-            connection.exec_driver_sql("BEGIN")
-            try:
-                yield connection
-            finally:
-                connection.exec_driver_sql("ROLLBACK")
 
     def is_replaced(self) -> bool:
         """Whether the open file was deleted or replaced."""

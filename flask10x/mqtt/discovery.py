@@ -146,7 +146,7 @@ class Stations:
         if not (is_still and is_fresh and stamp == self._stamp):
             self._database = self._database or Database(self._settings)
             try:
-                self._now = self._read(self._database)
+                self._now = [*self._read(self._database)]
             except BaseException:
                 self.close()
                 raise
@@ -162,13 +162,12 @@ class Stations:
             self._database.close()
             self._database = None
 
-    def _read(self, database: Database) -> list[StationNow]:
+    def _read(self, database: Database) -> Iterator[StationNow]:
         settings, now_ms = self._settings, clock.now_ms()
         with database.query() as connection:
             view = View(connection, settings.stations, settings.zone, now_ms)
             received, newest = view.last_received, newest_readings(view, settings.stations.all)
             learned = learned_limits(connection)
-        stations = []
         for station, reading in zip(settings.stations.all, newest, strict=True):
             at = received[station.endpoint]
             if reading.row is None or at is None:
@@ -176,15 +175,12 @@ class Stations:
             # Until the service has learned something of a new station: as if it knew nothing.
             nothing_sec = usual_silence_of(station, ()).missed_after_sec
             learned_sec = learned.get(station.endpoint, nothing_sec)
-            stations.append(
-                StationNow(
-                    station=station,
-                    newest=reading,
-                    age_sec=(now_ms - at) // SECOND_MS,
-                    expires_sec=silent_after_sec(settings, station, learned_sec),
-                )
+            yield StationNow(
+                station=station,
+                newest=reading,
+                age_sec=(now_ms - at) // SECOND_MS,
+                expires_sec=silent_after_sec(settings, station, learned_sec),
             )
-        return stations
 
 
 class House:

@@ -10,7 +10,7 @@ rules continue where the service or the worker ended.
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from itertools import chain
 from statistics import median
@@ -61,15 +61,19 @@ class NewReading:
     """Whether it is too old to fire or to resolve an alert by itself."""
     values: dict[str, float | None]
     """By column, those that some rule needs."""
+    faults: dict[str, float | None] = field(default_factory=dict)
+    """The columns whose sensors have failed, with their fault values where they are known; filled
+    by the rule on failed sensors, which keeps only the good ones as values."""
 
 
-M = TypeVar("M", bound=NewReading)
 T = TypeVar("T")
 Source = Callable[[Moment], Sequence[T]]
 """Returns what is new in this step, in the order of time."""
 
 
-def in_order(readings: Iterable[M], newest: dict[str, int], now: Moment) -> Iterator[M]:
+def in_order(
+    readings: Iterable[NewReading], newest: dict[str, int], now: Moment
+) -> Iterator[NewReading]:
     """Return the readings by their time, without those that are older than the newest one before.
 
     `newest` has that time of each station, and is kept up to date. A time far ahead does not count.

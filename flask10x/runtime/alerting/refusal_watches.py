@@ -10,7 +10,7 @@ import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from sqlalchemy import ColumnElement, Connection, select
@@ -194,17 +194,6 @@ class _Sensor:
     ask_at_ms: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Outcome(NewReading):
-    """The sensors of a station of which a reading has good values, and those that have failed.
-
-    A good value is None where it is not known.
-    """
-
-    faults: dict[str, float | None] = field(default_factory=dict)
-    """The failed columns, with the fault value where it is known."""
-
-
 class FailedSensors:
     """Fires for each measurement that has failed in `readings` readings in a row.
 
@@ -268,7 +257,7 @@ class FailedSensors:
             since_ms = sensor.since_ms or now.wall_ms
             yield Verdict(self.rule, sensor.is_firing, since_ms, facts, subject)
 
-    def _take(self, sensor: _Sensor, outcome: _Outcome, now: Moment) -> None:
+    def _take(self, sensor: _Sensor, outcome: NewReading, now: Moment) -> None:
         column = sensor.of.column
         if column in outcome.values:
             sensor.failures, sensor.since_ms, sensor.fault = 0, outcome.at_ms, None
@@ -292,22 +281,17 @@ class FailedSensors:
         sensor.is_firing = has_failed and sensor.last is not None
 
 
-def _of_reading(station: Station, reading: NewReading) -> _Outcome:
+def _of_reading(station: Station, reading: NewReading) -> NewReading:
     values: dict[str, float | None] = {}
     faults: dict[str, float | None] = {}
     for of in station.measurements:
         value = reading.values[of.column]
         (faults if measured(of, value) is None else values)[of.column] = value
-    return _Outcome(
-        endpoint=reading.endpoint,
-        at_ms=reading.at_ms,
-        is_late=reading.is_late,
-        values=values,
-        faults=faults,
-    )
+    return replace(reading, values=values, faults=faults)
 
 
-def _of_refusal(station: Station, refusal: RefusedReading, now: Moment) -> _Outcome:
+def _of_refusal(station: Station, refusal: RefusedReading, now: Moment) -> NewReading:
+    """Return a reading whose values were good, or have failed; None: the value is not known."""
     values: dict[str, float | None] = {}
     faults: dict[str, float | None] = {}
     # Without any it was rejected as a whole, or by the database.
@@ -322,7 +306,7 @@ def _of_refusal(station: Station, refusal: RefusedReading, now: Moment) -> _Outc
             if isinstance(reason, Reason):
                 with suppress(KeyError, ValueError):
                     faults[of.column] = float(reason.values["value"])
-    return _Outcome(
+    return NewReading(
         endpoint=station.endpoint,
         at_ms=refusal.measured_at,
         is_late=is_late(refusal.measured_at, refusal.received_at)
