@@ -402,22 +402,22 @@ def muted(connection: Connection, now_ms: int, table: Table = mutes) -> list[Mut
     return [Mute(**row._mapping) for row in rows]
 
 
-def mute(connection: Connection, rule: str, subject: str, until_ms: int) -> None:
+def mute(
+    connection: Connection, rule: str, subject: str, until_ms: int, table: Table = mutes
+) -> None:
     """Send no message about them until then (UTC epoch milliseconds), instead of a former mute.
 
     Waiting messages are not sent any more; one that is being sent at this moment may still arrive.
+    Where `table` is that of all hosts, their state files follow it.
     """
-    put_mute(connection, mutes, rule, subject, until_ms)
-    alert = alerts.c
-    muted_alerts = select(alert.id).where(alert.rule == rule, alert.subject == subject)
-    is_muted = messages.c.alert_id.in_(muted_alerts)
-    settle_waiting(connection, "muted", clock.now_ms(), is_muted)
-
-
-def put_mute(connection: Connection, table: Table, rule: str, subject: str, until_ms: int) -> None:
-    """Store a mute in this table, or in that of all hosts."""
-    values = {"rule": rule, "subject": subject, "until_ms": until_ms}
-    connection.execute(upsert(table).values(values | {"created_ms": clock.now_ms()}))
+    now_ms = clock.now_ms()
+    values = {"rule": rule, "subject": subject, "until_ms": until_ms, "created_ms": now_ms}
+    connection.execute(upsert(table).values(values))
+    if table is mutes:
+        alert = alerts.c
+        muted_alerts = select(alert.id).where(alert.rule == rule, alert.subject == subject)
+        is_muted = messages.c.alert_id.in_(muted_alerts)
+        settle_waiting(connection, "muted", now_ms, is_muted)
 
 
 def unmute(connection: Connection, rule: str, subject: str, table: Table = mutes) -> None:

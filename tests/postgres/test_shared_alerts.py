@@ -224,7 +224,7 @@ def test_a_mute_holds_on_all_hosts_until_it_is_taken_back(
     one, other = phones
     until_ms = 4_000_000_000_000
     with other.lease.database.commit() as connection:
-        state_file.put_mute(connection, alert_mutes, "silence", "data", until_ms)
+        state_file.mute(connection, "silence", "data", until_ms, alert_mutes)
     one.step()
     other.step()
     for phone in (one, other):

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from functools import partial
 
 from flask import (
     Response,
@@ -90,19 +91,16 @@ def unmute() -> AnyResponse:
 def _changed(rule: str, subject: str, what: str, until: int | None = None) -> AnyResponse:
     """Mute until then, or end the mute; then the page. `what` is for the log."""
     store = context.store_or_waiting()
+    change = partial(state_file.unmute, rule=rule, subject=subject)
+    if until is not None:
+        change = partial(state_file.mute, rule=rule, subject=subject, until_ms=until)
     if isinstance(store, Store) and store.database.hosts.name is not None:
         # Where there may be several hosts, the state file of each follows the database.
         with store.database.commit() as shared:
-            if until is None:
-                state_file.unmute(shared, rule, subject, alert_mutes)
-            else:
-                state_file.put_mute(shared, alert_mutes, rule, subject, until)
+            change(shared, table=alert_mutes)
     path = path_of(store.settings)
     with closing(StateFile(path, WAITS_SEC)) as file, file.writing() as connection:
-        if until is None:
-            state_file.unmute(connection, rule, subject)
-        else:
-            state_file.mute(connection, rule, subject, until)
+        change(connection)
     about = ", ".join(escape(name) for name in (rule, subject) if name)
     log.info("Alerts of %s %s, by %s", about, what, access.sender())
     return redirect(url_for("alerts.as_page", _anchor="muted"), 303)
