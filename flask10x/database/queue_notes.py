@@ -7,7 +7,7 @@ with the same values stay two.
 
 A note is a row where the engine keeps the last id of a table (`dialects.py`), because the INSERT of
 a reading changes that page anyway; a table of ours would cost each commit of SQLite a page more
-(docs/decisions/0009). After a commit with an unknown outcome the note shows whether it was made.
+(docs/decisions/0007). After a commit with an unknown outcome the note shows whether it was made.
 """
 
 from collections.abc import Iterable
