@@ -1,7 +1,7 @@
 """Corrections: values that are shown differently from how they were stored.
 
 Rows hold what was sent, and are corrected when they are read; roll-ups hold what is shown, and are
-made again when a correction is written or undone (docs/decisions/0021). A hidden value stays hidden
+made again when a correction is written or undone (docs/decisions/0020). A hidden value stays hidden
 whatever other corrections say; of several offsets and gains only the last written one counts.
 """
 

@@ -2,7 +2,7 @@
 
 Where there is a service worker (HTTPS, or this machine itself) it keeps the last home and the last
 history. What was shown to somebody with a token is `no-store`: the worker keeps no such page, nor
-does the browser, so nothing of it is there for who comes next (docs/decisions/0019).
+does the browser, so nothing of it is there for who comes next (docs/decisions/0018).
 """
 
 from flask import Flask, Response, request
