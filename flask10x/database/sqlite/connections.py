@@ -45,7 +45,7 @@ PAGE_BYTES = 512
 WAL_BYTES = 4_000_000
 # Where Litestream runs, it copies the WAL into the database, at 3.2 MB (deploy/litestream/), and
 # then writes: at the same instant as a checkpoint of this SQLite, without our lock, that is what
-# can lose rows. So ours comes only when Litestream does not (docs/decisions/0037-replica.md).
+# can lose rows. So ours comes only when Litestream does not (docs/decisions/0024).
 WAL_BYTES_BESIDE_LITESTREAM = 2 * WAL_BYTES
 # A commit goes on into the WAL for as long as a connection reads an old state: pages do
 # for milliseconds, a backup for minutes, a forgotten shell for ever. Four times its usual length is
