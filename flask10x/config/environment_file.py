@@ -1,7 +1,7 @@
 """The environment file of the service, which every command reads.
 
 systemd reads it for the units. A command without it would write times of another zone into the CSV
-files, and check readings by other rules than the service (docs/decisions/0026-settings.md).
+files, and check readings by other rules than the service (docs/decisions/0026).
 """
 
 import os
