@@ -9,6 +9,8 @@ INDEX = DECISIONS / "README.md"
 PAGES = sorted(DECISIONS.glob("[0-9]*.md"))
 FRAME = [ROOT / f"{name}.md" for name in ("CHANGELOG", "CONTRIBUTING", "RELEASING", "SECURITY")]
 TEMPLATE = ROOT / ".github" / "ISSUE_TEMPLATE" / "bug_report.md"
+# Two decisions that a maintainer looks up together are one page.
+DECISIONS_MAX = 30
 PARTS = ("Context", "Decision", "Consequences")
 KINDS_OF_CHANGE = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
@@ -22,17 +24,23 @@ def prose(page: Path) -> str:
     return re.sub(r"^```\w*\n.*?^```$", "", read(page), flags=re.M | re.S)
 
 
+def test_there_are_at_most_30_decisions() -> None:
+    assert len(PAGES) <= DECISIONS_MAX
+
+
 def test_a_decision_says_context_decision_and_consequences() -> None:
     wrong = []
     for page in PAGES:
         text = prose(page)
         has_title = text.startswith(f"# {int(page.stem[:4])}. ")
-        # The form of pages that are not written anew yet.
-        former = [text.find(f"\n## {heading}\n") for heading in ("Why", "Not taken")]
-        has_parts = tuple(re.findall("^## (.+)$", text, re.M)) == PARTS
-        if not has_title or not (has_parts or 0 < former[0] < former[1]):
+        if not has_title or tuple(re.findall("^## (.+)$", text, re.M)) != PARTS:
             wrong.append(page.name)
     assert wrong == []
+
+
+def test_the_template_of_a_decision_has_its_parts() -> None:
+    (template,) = re.findall(r"^```markdown\n(.*?)^```$", read(INDEX), re.M | re.S)
+    assert tuple(re.findall("^## (.+)$", template, re.M)) == PARTS
 
 
 def test_the_index_has_each_decision_with_its_title() -> None:
