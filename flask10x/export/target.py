@@ -277,7 +277,7 @@ def station_of(endpoint: str, name: str, columns: str) -> Station:
 
 # The table `csv_files` is changed only from the state that the export has read or saved last: an
 # export that was suspended for long and goes on, while another host has taken the files over,
-# changes nothing (docs/decisions/0034).
+# changes nothing (docs/decisions/0032).
 
 
 def save_state(
