@@ -103,10 +103,9 @@ IN_LINE = 3
 COMPUTED = ("dew_point", "discomfort_index")
 
 
-def rank(measurement: Measurement) -> int:
-    """Return the place of a measurement among those that people ask for, the first of all 0."""
-    quantity = measurement.quantity
-    return ASKED_FIRST.index(quantity) if quantity in ASKED_FIRST else len(ASKED_FIRST)
+def rank(measurement: Measurement, asked: Sequence[str] = ASKED_FIRST) -> int:
+    """Return the place of its quantity among those that are asked for, the first of all 0."""
+    return asked.index(measurement.quantity) if measurement.quantity in asked else len(asked)
 
 
 def main_measurement(station: Station) -> Measurement:
@@ -220,13 +219,13 @@ class Card:
         """What else is known, and of what is computed the few that say something at a glance."""
 
         def rank_beside(value: Value) -> int:
-            quantity, column = value.measurement.quantity, value.measurement.column
-            if column in SECOND and column in COMPUTED:
-                return SECOND.index(column)
+            measurement = value.measurement
+            if measurement.column in SECOND and measurement.column in COMPUTED:
+                return SECOND.index(measurement.column)
             # Another sensor of the same quantity tells less than one of another quantity.
-            if self.main is not None and quantity == self.main.measurement.quantity:
+            if self.main is not None and measurement.quantity == self.main.measurement.quantity:
                 return len(SECOND) + 1
-            return SECOND.index(quantity) if quantity in SECOND else len(SECOND)
+            return rank(measurement, SECOND)
 
         known = [value for value in self.values if value is not self.main and value.is_known]
         known += [value for value in self.derived if value.measurement.column in COMPUTED]

@@ -135,12 +135,10 @@ def on_chip(values: Sequence[Value]) -> dict[str, int]:
     The others are there as soon as the station is chosen.
     """
 
-    def rank(value: Value) -> tuple[int, bool]:
-        quantity = value.measurement.quantity
-        place = ASKED_FIRST.index(quantity) if quantity in ASKED_FIRST else len(ASKED_FIRST)
-        return place, value.is_missing
+    def place(value: Value) -> tuple[int, bool]:
+        return cards.rank(value.measurement, ASKED_FIRST), value.is_missing
 
-    ranked = sorted((value for value in values if value.is_known), key=rank)
+    ranked = sorted((value for value in values if value.is_known), key=place)
     quantities: dict[str, str] = {}
     for value in ranked:
         quantities.setdefault(value.measurement.quantity, value.measurement.column)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date, time, tzinfo
 from itertools import pairwise
 from math import isfinite
-from urllib.parse import urlencode
 
 from flask import url_for
 
@@ -30,6 +29,7 @@ from flask10x.web.alerts import AlertReader, alerts_of_stations
 from flask10x.web.captions import badge
 from flask10x.web.cards import Age, Card, Value, cards
 from flask10x.web.context import alert_state
+from flask10x.web.ranges import history_url
 
 WEEKDAYS = (
     *(N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday")),
@@ -247,7 +247,7 @@ class Tile:
         return [value for value in shown if value is not main and value.measurement.unit][:2]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Attention:
     """One sentence of what deserves attention, in words."""
 
@@ -421,7 +421,7 @@ def _attention(
     status_url = url_for("status_page.as_page")
     if obstacles_met(store.database, store.writer, store.gauges):
         text = t("New readings are not being stored.")
-        yield Attention(text=text, level="warning", url=status_url)
+        yield Attention(text, "warning", status_url)
     banded = [
         (card, value, value.band)
         for card in sending
@@ -438,7 +438,7 @@ def _attention(
         is_shown = alert.kind in ("silence", "threshold") and alert.subject in said
         if not is_shown and alert.kind not in CAN_WAIT:
             url = f"{url_for('alerts.as_page')}#alert-{alert.id}"
-            yield Attention(text=t("{text}.", text=reader.title(alert)), level="warning", url=url)
+            yield Attention(t("{text}.", text=reader.title(alert)), "warning", url)
     for card, value, band in urgent:
         yield _of_value(card, value, band, t)
     yield from _of_silence(silent, t)
@@ -453,7 +453,7 @@ def _attention(
             if isinstance(newest_at, int):
                 age = t.duration(max(view.now_ms - newest_at, 0) // 1000)
                 text = t("The newest backup is {age} old.", age=age)
-        yield Attention(text=text, level="notice", url=status_url, is_house=False)
+        yield Attention(text, "notice", status_url, is_house=False)
 
 
 def _of_silence(silent: Sequence[Card], t: Translation) -> Iterator[Attention]:
@@ -463,12 +463,12 @@ def _of_silence(silent: Sequence[Card], t: Translation) -> Iterator[Attention]:
             cards_of = [card for card in silent if card.silence.state == state_of]
             if names := t.listed(station_name(card.station, t) for card in cards_of):
                 text = t("{word}: {stations}.", word=word, stations=names)
-                yield Attention(text=text, level="notice", url=url_for("status_page.as_page"))
+                yield Attention(text, "notice", url_for("status_page.as_page"))
         return
     for card in silent:
-        name, link = station_name(card.station, t), _url(card)
+        name = station_name(card.station, t)
         text = "" if card.age else t("{station}: {words}.", station=name, words=t("waiting"))
-        yield Attention(text=text, station=name, level="notice", url=link, age=card.age)
+        yield Attention(text, "notice", _url(card), name, card.age)
 
 
 def _notices(banded: Sequence[Banded], t: Translation) -> Iterator[Attention]:
@@ -483,7 +483,7 @@ def _notices(banded: Sequence[Banded], t: Translation) -> Iterator[Attention]:
         else:
             names = t.listed(dict.fromkeys(station_name(card.station, t) for card, *_ in places))
             text = t("{word}: {stations}.", word=word, stations=names)
-            yield Attention(text=text, level="notice", url=_url(places[0][0]))
+            yield Attention(text, "notice", _url(places[0][0]))
 
 
 def _of_value(card: Card, value: Value, band: Band, t: Translation) -> Attention:
@@ -499,12 +499,11 @@ def _of_value(card: Card, value: Value, band: Band, t: Translation) -> Attention
         value=f"{value.text}{unit}",
         word=word,
     )
-    return Attention(text=text, level=band.level, url=_url(card))
+    return Attention(text, band.level, _url(card))
 
 
 def _url(card: Card) -> str:
-    link = urlencode({"endpoint": card.station.endpoint, "from": "-24h"})
-    return f"{url_for('history_page.as_page')}?{link}"
+    return history_url("-24h", endpoint=card.station.endpoint)
 
 
 def is_night(settings: Settings, now_ms: int) -> bool:
