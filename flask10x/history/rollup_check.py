@@ -9,11 +9,9 @@ readings were removed can't be computed again.
 
 import math
 import sys
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any
 
 from sqlalchemy import Connection, func, select
 
@@ -24,8 +22,9 @@ from flask10x.database.removed import Sums
 from flask10x.database.tables import readings, removed_hours, rollup_days
 from flask10x.database.tables import rollups as table
 from flask10x.history import days, rollups
+from flask10x.history.corrections import counting
 from flask10x.history.local_time import day_start
-from flask10x.history.sums import ends_of, of_hours, stored_sums
+from flask10x.history.sums import ends_of, stored_between, stored_sums
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import HOUR_MS, zone_of
 
@@ -169,45 +168,21 @@ def rebuild(stations: Stations, database: Database, zone: tzinfo | None) -> Iter
 
 
 def _look(station: Station, connection: Connection, hours: list[int], last: int) -> SumsComparison:
-    equal = _equal(station, connection, hours, last)
-    result = SumsComparison(len(hours), sum(equal.values()))
-    unapplied = rollups.unapplied_hours(connection, station.endpoint)
-    for hour in hours:
-        # Hours that a correction still has to change are made again soon.
-        if hour in equal or any(first <= hour <= end for first, end in unapplied):
-            continue
-        computed = rollups.computed(station, connection, hour, last)
-        result.readings += computed[0]["readings"] if computed else 0
-        stored = stored_sums(connection, station, table.c.hour, hour)
-        result.add(station.endpoint, hour, stored, computed)
-    return result
-
-
-def _equal(station: Station, connection: Connection, hours: list[int], last: int) -> dict[int, int]:
-    """Return how many readings each hour has whose roll-ups are equal to the last bit.
-
-    Two statements for all hours of a piece. An hour that is not among them may be equal
-    nevertheless: one that is corrected, or of which readings were removed.
-    """
+    result, written = SumsComparison(len(hours)), counting(connection)
     if not hours:
-        return {}
-    computed = {
-        hour: [(name, count, *four) for name, four in zip(station.columns, fours, strict=True)]
-        for hour, (count, fours) in of_hours(
-            station, connection, (hours[0], hours[-1]), last
-        ).items()
-    }
-    names = ("measurement", "readings", "count", "total", "minimum", "maximum")
-    query = select(table.c.hour, *(table.c[name] for name in names)).where(
-        table.c.endpoint == station.endpoint,
-        table.c.measurement.in_(station.columns),
-        table.c.hour >= hours[0],
-        table.c.hour <= hours[-1],
-    )
-    stored = defaultdict[int, set[tuple[Any, ...]]](set)
-    for hour, *row in connection.execute(query):
-        stored[hour].add(tuple(row))
-    return {hour: rows[0][1] for hour, rows in computed.items() if stored[hour] == {*rows}}
+        return result
+    unapplied = rollups.unapplied_hours(connection, station.endpoint)
+    computed_of = rollups.all_computed(station, connection, hours, last, written)
+    stored_of = stored_between(connection, station, table.c.hour, (hours[0], hours[-1]))
+    for hour in hours:
+        computed, stored = computed_of[hour], stored_of.get(hour, [])
+        result.readings += computed[0]["readings"] if computed else 0
+        # Hours that a correction still has to change are made again soon.
+        if stored != computed and not any(first <= hour <= end for first, end in unapplied):
+            # Read alone, its values are added in the order in which they were.
+            computed = rollups.computed(station, connection, hour, last, written)
+            result.add(station.endpoint, hour, stored, computed)
+    return result
 
 
 def agree(stored: list[Sums], computed: list[Sums]) -> bool:

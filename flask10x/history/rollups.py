@@ -27,6 +27,7 @@ from flask10x.database.tables import (
     corrections,
     followers,
     readings,
+    removed_hours,
     rollup_days,
     rollup_zone,
     rollups,
@@ -150,13 +151,15 @@ def apply_corrections(stations: Stations, database: Database, save: Save = save_
         if note is None or not rollups_fit(connection, stations):
             return False
         station, last = stations.by_endpoint[note.endpoint], position(connection)
-        hours, stored = _rolled_up(station, connection, note)
+        hours = _next_hours(station, connection, note)
         written, gone = counting(connection), removed.load_removed(connection)
-        rows = _all_computed(station, connection, hours, last, written) if hours else []
-        changed = [row for row in rows if stored.get((row["measurement"], row["hour"])) != row]
+        rows = all_computed(station, connection, hours, last, written)
+        ends = (hours[0], hours[-1]) if hours else (0, -1)
+        stored = sums.stored_between(connection, station, rollups.c.hour, ends)
+        touched = [hour for hour in hours if rows[hour] != stored.get(hour)]
+        changed = [row for hour in touched for row in rows[hour] if row not in stored.get(hour, [])]
         # A day is made of all measurements of its hours.
-        touched = {row["hour"] for row in changed}
-        of_hours = [row for row in rows if row["hour"] in touched]
+        of_hours = [row for hour in touched for row in rows[hour]]
         made = days.of_hours(stations, connection, of_hours, last)
     is_end = len(hours) < PIECE_HOURS
     done = update(corrections).where(corrections.c.id == note.id)
@@ -237,7 +240,8 @@ def computed(
     """
     written = counting(connection) if written is None else written
     shown = sums.shown_between(station, connection, ends_of(hour), last, written)
-    return _with_removed(station, connection, hour, shown, written)
+    kept = sums.stored_sums(connection, station, removed_hours.c.hour, hour)
+    return _with_removed(station, hour, shown, kept, written)
 
 
 def of_readings(
@@ -263,26 +267,27 @@ def _rows(
 
 def _with_removed(
     station: Station,
-    connection: Connection,
     hour: int,
     shown: tuple[int, list[Four]],
+    kept: list[Sums],
     written: Corrections,
 ) -> list[Sums]:
-    """Return the roll-ups of an hour's shown sums and of its removed readings.
+    """Return the roll-ups of an hour's shown sums and of what is kept of its removed readings.
 
     Of an hour that a correction cuts it can't be said which of the removed readings it concerns.
     Then none of them is shown.
     """
     rows = _rows(station.endpoint, station.columns, hour, shown)
-    kept = removed.removed_of_hour(connection, station.endpoint, hour)
-    for name, stored in kept.items():
+    of_kept: dict[str, Sums] = {}
+    for stored in kept:
+        name = stored["measurement"]
         segments = written.segments(station.endpoint, name, *ends_of(hour))
         four = stored["count"], stored["total"], stored["minimum"], stored["maximum"]
-        of_kept = sums.as_shown(four, segments[0]) if len(segments) == 1 else NO_VALUES
-        kept[name] = stored | dict(zip(_FOUR, of_kept, strict=True))
+        shown_four = sums.as_shown(four, segments[0]) if len(segments) == 1 else NO_VALUES
+        of_kept[name] = stored | dict(zip(_FOUR, shown_four, strict=True))
     if not (rows and kept):
-        return rows or [kept[name] for name in station.columns if name in kept]
-    return [removed.with_removed(kept[row["measurement"]], row) for row in rows]
+        return rows or [*of_kept.values()]
+    return [removed.with_removed(of_kept[row["measurement"]], row) for row in rows]
 
 
 def _unapplied(stations: Stations, connection: Connection) -> _Unapplied | None:
@@ -292,44 +297,41 @@ def _unapplied(stations: Stations, connection: Connection) -> _Unapplied | None:
     return None if row is None else _Unapplied._make(row)
 
 
-def _rolled_up(
-    station: Station, connection: Connection, note: _Unapplied
-) -> tuple[list[int], dict[tuple[str, int], Sums]]:
-    """Return the next hours of a correction, and their rows by measurement and hour."""
+def _next_hours(station: Station, connection: Connection, note: _Unapplied) -> list[int]:
+    """Return the next hours of a correction."""
     first, last = note.hours
     of_station = rollups.c.endpoint == station.endpoint
-    within = (rollups.c.hour >= first, rollups.c.hour <= last)
-    query = select(rollups.c.hour).where(of_station, *within)
-    query = query.where(rollups.c.measurement == station.columns[0])
-    query = query.order_by(rollups.c.hour).limit(PIECE_HOURS)
-    hours = [*connection.execute(query).scalars()]
-    if not hours:
-        return [], {}
-    rows = select(rollups).where(of_station, rollups.c.measurement.in_(station.columns))
-    rows = rows.where(rollups.c.hour >= hours[0], rollups.c.hour <= hours[-1])
-    found = map(dict, connection.execute(rows).mappings())
-    return hours, {(row["measurement"], row["hour"]): row for row in found}
+    query = select(rollups.c.hour).where(of_station, rollups.c.measurement == station.columns[0])
+    query = query.where(rollups.c.hour >= first, rollups.c.hour <= last)
+    return [*connection.execute(query.order_by(rollups.c.hour).limit(PIECE_HOURS)).scalars()]
 
 
-def _all_computed(
+def all_computed(
     station: Station,
     connection: Connection,
     hours: list[int],
     last: int,
     written: Corrections,
-) -> list[Sums]:
-    """Return what `computed` does of many hours, which are in the order of time."""
-    stored = sums.of_hours(station, connection, (hours[0], hours[-1]), last)
-    rows: list[Sums] = []
+) -> dict[int, list[Sums]]:
+    """Return what `computed` does of each of many hours, which are in the order of time.
+
+    It takes two statements, and some more for an hour that a correction cuts.
+    """
+    if not hours:
+        return {}
+    ends = hours[0], hours[-1]
+    stored = sums.of_hours(station, connection, ends, last)
+    kept = sums.stored_between(connection, station, removed_hours.c.hour, ends)
+    rows: dict[int, list[Sums]] = {}
     for hour in hours:
         segments = [written.segments(station.endpoint, c, *ends_of(hour)) for c in station.columns]
         if any(len(of_column) > 1 for of_column in segments):
-            rows += computed(station, connection, hour, last, written)
+            rows[hour] = computed(station, connection, hour, last, written)
             continue
         count, fours = stored.get(hour, (0, [NO_VALUES] * len(segments)))
         pairs = zip(fours, segments, strict=True)
         shown = [sums.as_shown(four, of_column[0]) for four, of_column in pairs]
-        rows += _with_removed(station, connection, hour, (count, shown), written)
+        rows[hour] = _with_removed(station, hour, (count, shown), kept.get(hour, []), written)
     return rows
 
 

@@ -1,6 +1,7 @@
 """What the readings of a piece of time add up to, as they were stored and as they are shown."""
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
@@ -114,15 +115,26 @@ def stored_sums(
     `key` is the column `hour` or `day` of the table. The rows are in the order of the station's
     columns.
     """
+    return stored_between(connection, station, key, (number, number)).get(number, [])
+
+
+def stored_between(
+    connection: Connection, station: Station, key: Column[int], ends: tuple[int, int]
+) -> dict[int, list[dict[str, Any]]]:
+    """Return the same of each hour or day from the first to the last one that has rows."""
     table, columns = key.table, station.columns
     # Each row is looked up by its key, which the measurement is in the middle of.
     query = select(table).where(
         table.c.endpoint == station.endpoint,
         table.c.measurement.in_(columns),
-        key == number,
+        key >= ends[0],
+        key <= ends[1],
     )
     rows = map(dict, connection.execute(query).mappings())
-    return sorted(rows, key=lambda row: columns.index(row["measurement"]))
+    of_number: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: columns.index(row["measurement"])):
+        of_number[row[key.name]].append(row)
+    return of_number
 
 
 def ends_of(hour: int) -> tuple[int, int]:
