@@ -4,10 +4,10 @@ Pages, charts and tables need the same facts (corrections, removed readings, pro
 roll-ups). Each is read once, when it is first needed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -129,19 +129,23 @@ class View:
         self._waiting: list[tuple[Question, Callable[[Rows], None]]] = []
 
     @cached_property
-    def written_corrections(self) -> tuple[WrittenCorrection, ...]:
-        """The corrections that count as they were written, by their ids."""
-        return _written(self.rows((COUNTING, {})))
-
-    @cached_property
-    def corrections(self) -> Corrections:
-        """The corrections that count, as segments of time."""
-        return resolved(self.written_corrections)
+    def _correction_rows(self) -> Rows:
+        return self.rows((COUNTING, {}))
 
     @cached_property
     def _facts(self) -> Rows:
         """The state of the roll-ups, and a row for each station of which readings were removed."""
         return self.rows((_FACTS, {}))
+
+    @cached_property
+    def written_corrections(self) -> tuple[WrittenCorrection, ...]:
+        """The corrections that count as they were written, by their ids."""
+        return tuple(map(WrittenCorrection._make, self._correction_rows))
+
+    @cached_property
+    def corrections(self) -> Corrections:
+        """The corrections that count, as segments of time."""
+        return resolved(self.written_corrections)
 
     def read_ahead(self, *, rollups: bool = True) -> None:
         """Read together what the answer needs: corrections, and roll-ups or only the last id."""
@@ -154,21 +158,13 @@ class View:
 
     def ask_corrections(self) -> None:
         """Have the corrections read with the next question of the view, if they are not known."""
-
-        def take(rows: Rows) -> None:
-            self.written_corrections = _written(rows)
-
-        if not {"corrections", "written_corrections"} & vars(self).keys():
-            self.ask((COUNTING, {}), take)
+        if "_correction_rows" not in vars(self):
+            self.ask((COUNTING, {}), partial(setattr, self, "_correction_rows"))
 
     def ask_facts(self) -> None:
         """Have the state of the roll-ups read with the next question, if it is not known."""
-
-        def take(rows: Rows) -> None:
-            self._facts = rows
-
         if "_facts" not in vars(self):
-            self.ask((_FACTS, {}), take)
+            self.ask((_FACTS, {}), partial(setattr, self, "_facts"))
 
     def ask_last_id(self) -> None:
         """Have the last id read with the next question of the view, if it is not known."""
@@ -185,20 +181,18 @@ class View:
 
     def rows(self, question: Question) -> Rows:
         """Return the rows of a question, which is asked together with those that wait."""
-        return self._together(question)[0]
+        waiting, self._waiting = self._waiting, []
+        asked = [*(question for question, _ in waiting), question]
+        *found, rows = dialects.of(self.connection).rows_together(self.connection, asked)
+        for (_, take), rows_of_waiting in zip(waiting, found, strict=True):
+            take(rows_of_waiting)
+        return rows
 
     def settle(self) -> None:
         """Ask what still waits."""
         if self._waiting:
-            self._together()
-
-    def _together(self, *questions: Question) -> list[Rows]:
-        waiting, self._waiting = self._waiting, []
-        asked = [*(question for question, _ in waiting), *questions]
-        found = dialects.of(self.connection).rows_together(self.connection, asked)
-        for (_, take), rows in zip(waiting, found, strict=False):
-            take(rows)
-        return found[len(waiting) :]
+            question, take = self._waiting.pop()
+            take(self.rows(question))
 
     @cached_property
     def removed(self) -> Mapping[str, Removed]:
@@ -232,19 +226,10 @@ class View:
     @cached_property
     def newest(self) -> Mapping[str, NewestTimes]:
         """The times of each station's newest reading."""
-        return self._newest_of(self.connection.execute(_newest(self._endpoints)).one())
-
-    @property
-    def _endpoints(self) -> tuple[str, ...]:
-        return tuple(self.stations.by_endpoint)
-
-    def _newest_of(self, row: Sequence[int | None]) -> Mapping[str, NewestTimes]:
-        times = iter(row)
-        pairs = zip(times, times, strict=True)
-        return {
-            endpoint: NewestTimes(*pair)
-            for endpoint, pair in zip(self._endpoints, pairs, strict=True)
-        }
+        endpoints = tuple(self.stations.by_endpoint)
+        times = iter(self.rows((_newest(endpoints), {}))[0])
+        pairs = zip(endpoints, zip(times, times, strict=True), strict=True)
+        return {endpoint: NewestTimes(*pair) for endpoint, pair in pairs}
 
     @cached_property
     def last_received(self) -> Mapping[str, int | None]:
@@ -253,18 +238,15 @@ class View:
         A late reading counts by its arrival. If it is not the newest of its station, it is only
         found among the last LATE_SPAN_ROWS readings.
         """
+        recent: list[Any] = []
         after = {"after_id": self.last_id - LATE_SPAN_ROWS}
-        newest, recent = self._together((_newest(self._endpoints), {}), (_RECENT_ARRIVALS, after))
-        self.newest = self._newest_of(newest[0])
+        self.ask((_RECENT_ARRIVALS, after), recent.extend)
         arrivals = {endpoint: times.arrived_at for endpoint, times in self.newest.items()}
+        self.settle()
         for endpoint, arrived_at in recent:
             if endpoint in arrivals:
                 arrivals[endpoint] = max(arrived_at, arrivals[endpoint] or arrived_at)
         return arrivals
-
-
-def _written(rows: Rows) -> tuple[WrittenCorrection, ...]:
-    return tuple(map(WrittenCorrection._make, rows))
 
 
 # By the index, the whole table would be read.

@@ -429,7 +429,7 @@ def test_last_received_takes_one_step_into_the_index_for_each_station(
 ) -> None:
     with database.reader.begin() as connection:
         assert View(connection, BUILT_IN).last_received
-    times, recent = filter(None, [[s for s in p if "readings" in s] for p in plans])
+    recent, times = filter(None, [[s for s in p if "readings" in s] for p in plans])
     covering = INDEX.replace("USING INDEX", "USING COVERING INDEX")
     assert times == [f"{covering} (endpoint=?)", f"{INDEX} (endpoint=?)"] * 4
     assert recent == ["SEARCH readings USING INTEGER PRIMARY KEY (rowid>?)"]
