@@ -106,8 +106,8 @@ def sorts(plan: Plan) -> list[str]:
             f"(received_at >= '{MIDDLE_MS}'",
             "(received_at, id) > ",
         ),
-        ("from=2025-08-24", "(received_at >= ", ""),
-        ("to=2025-08-24", "(received_at <= ", ""),
+        ("from=2025-08-24", "(received_at >= ", "(received_at, id) > "),
+        ("to=2025-08-24", "(received_at <= ", "(received_at, id) < "),
         (
             f"from=2025-08-01&to=2025-08-27&cursor=before:{MIDDLE}",
             f"(received_at <= '{MIDDLE_MS}'",
@@ -241,7 +241,7 @@ def test_what_was_last_received_is_a_step_into_the_index_for_each_station(
 ) -> None:
     with plans_of(database) as plans, database.query() as connection:
         assert View(connection, BUILT_IN).last_received
-    last_id, times, recent = (scanned for scanned in map(scans, plans) if scanned)
+    last_id, recent, times = (scanned for scanned in map(scans, plans) if scanned)
     assert "Index Only Scan Backward using readings_pkey on readings" in last_id
     assert all(f"using {PLACE} on readings" in scan for scan in times)
     assert len(times) == 8
