@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from gettext import gettext as _
 from pathlib import Path
 
@@ -81,43 +82,49 @@ def command(
     options = ImportOptions(endpoint, accept_last_line, zone_is_right, output["dry_run"])
     if output["as_json"] and not output["dry_run"]:
         raise click.UsageError(_("--json goes with --dry-run only"))
-    if output["dry_run"]:
-        sys.exit(_preview(of_files, files, options, as_json=output["as_json"]))
-    # The lock of the export, which must not append to a file that is being read.
-    running = _("an export or an import is running; this one did nothing")
-    with opened_alone(config, lock="export", running=running) as database:
-        # An export of another host does not take this lock.
-        csv_owner.claim(config, database)
-        statuses = [_import(of_files, database, file, options) for file in files]
-    if set(statuses) != {FAILED_STATUS}:
-        # Without the lock: an export may run meanwhile.
-        _catch_up(config)
+    do = partial(_import, of_files, options=options, as_json=output["as_json"])
+    if options.dry_run:
+        with opened(of_files) as database:
+            statuses = [do(database, file) for file in files]
+    else:
+        # The lock of the export, which must not append to a file that is being read.
+        running = _("an export or an import is running; this one did nothing")
+        with opened_alone(config, lock="export", running=running) as database:
+            # An export of another host does not take this lock.
+            csv_owner.claim(config, database)
+            statuses = [do(database, file) for file in files]
+        if set(statuses) != {FAILED_STATUS}:
+            # Without the lock: an export may run meanwhile.
+            _catch_up(config)
     sys.exit(FAILED_STATUS if FAILED_STATUS in statuses else max(statuses))
 
 
-def _preview(
-    config: Settings, files: tuple[Path, ...], options: ImportOptions, *, as_json: bool
+def _import(
+    config: Settings, database: Database, file: Path, options: ImportOptions, *, as_json: bool
 ) -> int:
-    """Print what an import of each file would do, and return the exit status."""
-    statuses = []
-    with opened(config) as database:
-        for file in files:
-            try:
-                with progress(file.name, size(file)) as advance:
-                    preview = import_file(config, database, file, options, advance)
-            except (Flask10xError, OSError, DBAPIError) as error:
-                reason = _reason(error, file)
-                if as_json:
-                    refusal: dict[str, object] = {"name": file.name, "refused": reason}
-                    if isinstance(error, StationUnknown):
-                        # Those whose header it has.
-                        refusal["stations"] = error.fitting
-                    click.echo(json.dumps(refusal))
-                statuses.append(_failed(file, reason))
-                continue
-            click.echo(json.dumps(_as_json(preview)) if as_json else _in_words(preview, config))
-            statuses.append(REJECTED_STATUS if preview.rejected or preview.removed else 0)
-    return FAILED_STATUS if FAILED_STATUS in statuses else max(statuses)
+    """Import one file, or try to, print its outcome and return the exit status."""
+    try:
+        with progress(file.name, size(file)) as advance:
+            outcome = import_file(config, database, file, options, advance)
+    except (Flask10xError, OSError, DBAPIError) as error:
+        reason = str(error)
+        if isinstance(error, OSError):
+            reason = f"{error.strerror}: {error.filename or file}"
+        elif isinstance(error, DBAPIError):
+            reason = _("the database cannot be used: {reason}").format(reason=reason_of(error))
+        if as_json:
+            refusal: dict[str, object] = {"name": file.name, "refused": reason}
+            if isinstance(error, StationUnknown):
+                # Those whose header it has.
+                refusal["stations"] = error.fitting
+            click.echo(json.dumps(refusal))
+        remark(f"{file}: {reason}")
+        return FAILED_STATUS
+    if options.dry_run:
+        click.echo(json.dumps(_as_json(outcome)) if as_json else _in_words(outcome, config))
+    else:
+        _say(outcome)
+    return REJECTED_STATUS if outcome.rejected or outcome.removed else 0
 
 
 def _as_json(preview: ImportOutcome) -> dict[str, object]:
@@ -154,25 +161,6 @@ def _in_words(preview: ImportOutcome, config: Settings) -> str:
     )
 
 
-def _import(config: Settings, database: Database, file: Path, options: ImportOptions) -> int:
-    """Import one file, print its outcome and return the exit status."""
-    try:
-        with progress(file.name, size(file)) as advance:
-            outcome = import_file(config, database, file, options, advance)
-    except (Flask10xError, OSError, DBAPIError) as error:
-        return _failed(file, _reason(error, file))
-    return _say(outcome)
-
-
-def _reason(error: Exception, file: Path) -> str:
-    """Return why a file can't be imported, in words."""
-    if isinstance(error, OSError):
-        return f"{error.strerror}: {error.filename or file}"
-    if isinstance(error, DBAPIError):
-        return _("the database cannot be used: {reason}").format(reason=reason_of(error))
-    return str(error)
-
-
 def _catch_up(config: Settings) -> None:
     """Bring the roll-ups up to date; an error is printed."""
     try:
@@ -196,12 +184,7 @@ def _catch_up(config: Settings) -> None:
     remark(text.format(reason=reason))
 
 
-def _failed(file: Path, reason: str) -> int:
-    remark(f"{file}: {reason}")
-    return FAILED_STATUS
-
-
-def _say(outcome: ImportOutcome) -> int:
+def _say(outcome: ImportOutcome) -> None:
     if outcome.missing:
         text = _("{file}: it has no column {names}")
         names = ", ".join(outcome.missing)
@@ -213,4 +196,3 @@ def _say(outcome: ImportOutcome) -> int:
     if outcome.rejected:
         text = _("{file}: see {path}").format(file=outcome.name, path=outcome.rejected_path)
         click.echo(text, err=True)
-    return REJECTED_STATUS if outcome.rejected or outcome.removed else 0
