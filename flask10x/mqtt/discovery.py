@@ -310,7 +310,8 @@ class House:
             unit = measurement.unit if measurement else ""
             values["limit"] = f"{limit:.10g} {unit}".rstrip()
         wording = wording_of_rule(rule)
-        return t(wording.entity or wording.later or wording.title, **values)
+        english = wording.entity or wording.later or wording.title
+        return t(english, **values)
 
     def _common(self, station: Station | None, available_topic: str) -> dict[str, object]:
         """What an entity of a station, or of the service, has beside what it shows."""
