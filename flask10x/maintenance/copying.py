@@ -124,19 +124,16 @@ def readings_with(columns: Iterable[str]) -> CopiedTable:
 
 def other_tables() -> list[CopiedTable]:
     """Return all other tables, in the order of their names."""
-    return [
-        _copied(metadata.tables[name]) for name in sorted(metadata.tables.keys() - {"readings"})
-    ]
+    names = sorted(metadata.tables.keys() - {"readings"})
+    return [_copied(metadata.tables[name]) for name in names]
 
 
 def tables_in(connection: Connection) -> list[CopiedTable]:
     """Return the tables of this database of ours, of whichever version, in the order of names."""
     present = MetaData()
     present.reflect(connection)
-    return [
-        _copied(present.tables[name])
-        for name in sorted(present.tables.keys() - {"alembic_version"})
-    ]
+    names = sorted(present.tables.keys() - {"alembic_version"})
+    return [_copied(present.tables[name]) for name in names]
 
 
 def _copied(table: Table) -> CopiedTable:
@@ -578,14 +575,12 @@ def _copy(
 
 def _migrate(target: Settings) -> None:
     """Make the tables; a copy that was begun with them stays as it is."""
-    if not engines.of(target).may_be_there():
-        schema.upgrade(target, copying=True)
-        return
-    with engines.of(target).reader() as engine:
-        at = revision_of(target, engine)
-        if at == schema.all_revisions()[-1]:
+    engine_of_target = engines.of(target)
+    if engine_of_target.may_be_there():
+        with engine_of_target.reader() as engine:
+            is_newest = revision_of(target, engine) == schema.all_revisions()[-1]
             with engine.begin() as connection:
-                if copy_note(connection) is not None:
+                if is_newest and copy_note(connection) is not None:
                     return
     schema.upgrade(target, copying=True)
 

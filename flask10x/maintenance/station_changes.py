@@ -54,7 +54,15 @@ def with_station(path: Path, station: Station) -> tuple[bytes, bytes | None]:
 
 def changes(settings: Settings) -> Iterator[str]:
     """Yield a line for each change that the next start or reload, and the next export, makes."""
-    yield from _new_columns(settings)
+    engine = engines.of(settings)
+    if engine.may_be_there():
+        try:
+            with engine.reader() as reader, reader.connect() as connection:
+                new = missing_columns(connection, settings.stations)
+        except DBAPIError as error:
+            yield _("the database cannot be used: {reason}").format(reason=reason_of(error))
+        else:
+            yield from _named(settings, new)
     for station in settings.stations.all:
         path = settings.csv_dir / station.csv_name
         try:
@@ -76,19 +84,6 @@ def changes(settings: Settings) -> Iterator[str]:
                     '/{endpoint}: a reading without {names} is refused; partial = "accept" takes it'
                 )
                 yield text.format(endpoint=station.endpoint, names=", ".join(new))
-
-
-def _new_columns(settings: Settings) -> Iterator[str]:
-    engine = engines.of(settings)
-    if not engine.may_be_there():
-        return
-    try:
-        with engine.reader() as reader, reader.connect() as connection:
-            new = missing_columns(connection, settings.stations)
-    except DBAPIError as error:
-        yield _("the database cannot be used: {reason}").format(reason=reason_of(error))
-        return
-    yield from _named(settings, new)
 
 
 def add_columns(settings: Settings) -> Iterator[str]:
