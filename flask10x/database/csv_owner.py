@@ -21,12 +21,12 @@ FILES = "csv"
 
 
 def host_of(settings: Settings) -> str | None:
-    """This host, where several may share the database; else None."""
+    """Return the name of this host if several may share the database, else None."""
     return engines.of(settings).hosts.name
 
 
 def of_files(connection: Connection) -> str | None:
-    """The name of the host that has the files; None before the first export, and on SQLite."""
+    """Return the host that has the files; None before the first export, and on SQLite."""
     if connection.dialect.name == "sqlite":
         # Hosts don't share a file.
         return None
@@ -35,7 +35,7 @@ def of_files(connection: Connection) -> str | None:
 
 
 def is_elsewhere(settings: Settings, connection: Connection) -> bool:
-    """Whether another host than this one has the files."""
+    """Check whether another host than this one has the files."""
     return of_files(connection) not in (None, settings.host_name)
 
 
@@ -53,7 +53,7 @@ def require(connection: Connection, host: str | None) -> None:
 
 
 def are_elsewhere(settings: Settings, database: Database) -> bool:
-    """The same, by a transaction of its own where there may be another host."""
+    """Do the same in a transaction of its own, if there may be another host."""
     if host_of(settings) is None:
         return False
     with database.reader.begin() as connection:
@@ -68,7 +68,7 @@ def check(settings: Settings, database: Database) -> None:
 
 
 def claim(settings: Settings, database: Database) -> None:
-    """The same; this host has the files from now on when none had them."""
+    """Do the same; if no host had the files, this one has them from now on."""
     host = host_of(settings)
     if host is None:
         return
@@ -85,5 +85,5 @@ def claim(settings: Settings, database: Database) -> None:
 
 
 def give(connection: Connection, host: str) -> None:
-    """Have the files belong to this host from now on."""
+    """Let this host have the files from now on."""
     connection.execute(upsert(owners).values(name=FILES, host=host))

@@ -121,26 +121,6 @@ class Statements(Protocol):
     def begin_again(self, connection: Connection) -> None:
         """Begin a transaction again that the engine rolled back; the commit lock is still held."""
 
-    def readings_out_of_index(self, connection: Connection, after: int, until: int) -> list[int]:
-        """Return the readings with `after < id <= until` whose time the index does not have.
-
-        Empty where the engine can't be asked.
-        """
-
-    def is_in_index(
-        self, connection: Connection, number: int, endpoint: str, received_at: int
-    ) -> bool:
-        """Whether the index has the reading with this endpoint and time, whatever the table has.
-
-        False where the engine can't be asked.
-        """
-
-    def rebuild_index(self, connection: Connection) -> None:
-        """Make the index of the readings from the table; nothing else commits meanwhile."""
-
-    def changes_rotten_rows(self, connection: Connection) -> AbstractContextManager[None]:
-        """In the block a row may be changed of whose present values the index has no entry."""
-
 
 def of(connection: Connection) -> Statements:
     """Those of the engine that this connection leads to."""

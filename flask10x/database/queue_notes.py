@@ -28,7 +28,7 @@ def of_rejected(queue: str) -> str:
 
 
 def up_to(connection: Connection, queue: str) -> int:
-    """The number of the last entry of this queue that is settled; 0 when none is known to be."""
+    """Return the number of the last settled entry of this queue; 0 if none is known."""
     return dialects.of(connection).sequence(connection, _PREFIX + queue)
 
 
@@ -41,7 +41,7 @@ def note(connection: Connection, queue: str, done: int, number: int) -> None:
 
 
 def queues(connection: Connection) -> set[str]:
-    """The queues that there is a note of."""
+    """Return the queues that have a note."""
     names = dialects.of(connection).sequences(connection, _PREFIX)
     return {name.removeprefix(_PREFIX).removesuffix(_OF_REJECTED) for name in names}
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -15,6 +14,7 @@ from flask10x.config.settings import EVERYWHERE, PREFIX, Settings, process_user
 from flask10x.database.paths import database_path
 from flask10x.errors import ServiceError, ServiceRunning, SettingsError
 from flask10x.system.locks import FileLock, lock_path, note_of_holder
+from flask10x.system.unix_http import UnixConnection
 
 # The workers of a master that was killed keep the lock until they have stored what they had;
 # they notice within a second or two, and never stay longer than the drain.
@@ -71,23 +71,10 @@ class Running:
         return seconds
 
 
-class _ToSocketFile(HTTPConnection):
-    """A connection to a service whose BIND is `unix:` and this path."""
-
-    def __init__(self, path: str, timeout_sec: float) -> None:
-        super().__init__("localhost", timeout=timeout_sec)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 def connection_to(bind: str, timeout_sec: float = ANSWER_TIMEOUT_SEC) -> HTTPConnection:
     """A connection, made at its first request, to a service on this machine with this BIND."""
     if bind.startswith("unix:"):
-        return _ToSocketFile(bind.removeprefix("unix:"), timeout_sec)
+        return UnixConnection(bind.removeprefix("unix:"), timeout_sec)
     host, _, port = bind.rpartition(":")
     host = EVERYWHERE.get(host, host).strip("[]")
     return HTTPConnection(host, int(port), timeout=timeout_sec)

@@ -1,4 +1,4 @@
-"""What a server of a database says of itself: who follows it, and of which history it is."""
+"""What a database server reports about itself: its standbys, and the history of its data."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol

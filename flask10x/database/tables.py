@@ -321,13 +321,17 @@ removed_hours = _table(
 # What follows is only in a database that several hosts may share.
 shared_metadata = MetaData()
 
+
+def _shared(name: str, *columns: Column[Any]) -> Table:
+    return Table(name, shared_metadata, *columns)
+
+
 # The highest id that a row of each table ever had, also when that row is gone, and the last settled
 # entry of each queue: what SQLite keeps in `sqlite_sequence`. Every commit begins by locking the
 # row `readings`, so that one commits at a time, whichever host it is on, and ids follow each other
 # without gaps. What each commit changes has another name every so often (docs/decisions/0032).
-log = Table(
+log = _shared(
     "log",
-    shared_metadata,
     Column("name", TEXT, primary_key=True),
     Column("last_id", WHOLE, nullable=False),
     # Who keeps the number, where that is one host's own affair: that of a queue.
@@ -335,9 +339,8 @@ log = Table(
 )
 
 # What one host at a time does. The times are those of the database's clock, UTC epoch milliseconds.
-leases = Table(
+leases = _shared(
     "leases",
-    shared_metadata,
     Column("name", TEXT, primary_key=True),
     Column("host", TEXT, nullable=False),
     # Of the process that holds it: a host that was restarted has another one.
@@ -346,18 +349,16 @@ leases = Table(
 )
 
 # What belongs to one host until it is moved: `csv` to the one that has the CSV files.
-owners = Table(
+owners = _shared(
     "owners",
-    shared_metadata,
     Column("name", TEXT, primary_key=True),
     Column("host", TEXT, nullable=False),
 )
 
 # The alerts of which one host notifies for all: those that are active, and those that are over of
 # which a channel is still to be notified. All times are UTC epoch milliseconds.
-active_alerts = Table(
+active_alerts = _shared(
     "active_alerts",
-    shared_metadata,
     Column("rule", TEXT, primary_key=True),
     Column("subject", TEXT, primary_key=True),
     Column("kind", TEXT, nullable=False),
@@ -372,9 +373,8 @@ active_alerts = Table(
 )
 
 # Of a rule and a subject no host sends anything until then.
-alert_mutes = Table(
+alert_mutes = _shared(
     "alert_mutes",
-    shared_metadata,
     Column("rule", TEXT, primary_key=True),
     Column("subject", TEXT, primary_key=True),
     Column("until_ms", WHOLE, nullable=False),
@@ -382,9 +382,8 @@ alert_mutes = Table(
 )
 
 # The last changes that pages of the setup made in files, so that each host makes them in its own.
-setup_files = Table(
+setup_files = _shared(
     "setup_files",
-    shared_metadata,
     Column("name", TEXT, primary_key=True),
     # One after the other for each file.
     Column("number", WHOLE, primary_key=True, autoincrement=False),

@@ -17,7 +17,7 @@ from flask10x.system import disk
 from flask10x.translation import N_
 
 SUFFIX = "-verify.json"
-# Another version's file is no result.
+# A file of another version is ignored.
 VERSION = 1
 
 Copy = Literal["table", "index", "hours", "days", "csv", "backup", "replica"]

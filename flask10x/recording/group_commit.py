@@ -33,7 +33,7 @@ Insert = Callable[[Connection, list[Entry], Settings], NotStored]
 
 @dataclass(slots=True)
 class Portion:
-    """What one queue gives to a batch."""
+    """The entries of one queue in a batch."""
 
     queue: SharedQueue
     entries: list[Entry]
@@ -66,7 +66,7 @@ class Portion:
         queue_notes.note(connection, self.id, self.done, self.last)
 
     def refused_before(self) -> list[Refusal]:
-        """What an earlier commit has refused of its entries."""
+        """Return its entries that an earlier commit has refused, with the reasons."""
         before = [entry for entry in self.entries if entry.number <= self.done]
         if not before:
             return []
@@ -97,7 +97,7 @@ class GroupCommit:
         self._errors_name = counters.write_errors_name(settings)
 
     def once(self) -> int:
-        """Commit what waits, at most BATCH_MAX_ROWS; the number of rows settled.
+        """Commit up to BATCH_MAX_ROWS waiting entries; return the number of rows settled.
 
         The number is 0 if other workers settled all of it while this one waited for the lock.
         Raises the errors of `Database.commit`, or QueueUnreadable; then everything still waits.

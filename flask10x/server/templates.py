@@ -58,7 +58,7 @@ class CompiledTemplates(BytecodeCache):
         with suppress(OSError, ValueError, EOFError, TypeError):
             content = path.read_bytes()
             digest, rest = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
-            # A bit that the card has changed would be run.
+            # Else a bit that the card has changed would be run as code.
             if hashlib.sha256(rest).digest() == digest:
                 tag, code = marshal.loads(rest)  # noqa: S302
                 self._code |= code if tag == TAG else {}

@@ -85,7 +85,7 @@ BEGIN = {
     "read": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     "write": "BEGIN ISOLATION LEVEL READ COMMITTED",
 }
-# What warns before the COMMIT does not speak of it, and does not come.
+# A warning before the COMMIT isn't about the COMMIT, so it is not sent.
 BEFORE_COMMIT = "SET LOCAL client_min_messages = error"
 COMMIT = "SET LOCAL client_min_messages = warning; COMMIT"
 # How to put it back: ids are not used twice, also those of rows that were removed.
@@ -158,7 +158,7 @@ class PostgresConnections(Connections):
         @event.listens_for(self.writer, "begin")
         def begin_writing(connection: Connection) -> None:
             no_wait = connection.get_execution_options().get(NO_WAIT_NAME)
-            driver.allow_silence(connection, WRITE_SILENCE_SEC)
+            driver.of(connection).allow_silence(WRITE_SILENCE_SEC)
             take = TAKE_THE_TURN_NOW if no_wait else TAKE_THE_TURN
             waits = {"lock_timeout": busy_timeout_ms}
             settings = _settings(connection, IDLE_MS) | self._synchronous | waits
@@ -220,7 +220,7 @@ class PostgresConnections(Connections):
         self._hear(engine)
         try:
             with engine.begin() as connection:
-                driver.allow_silence(connection, MIGRATION_SILENCE_SEC)
+                driver.of(connection).allow_silence(MIGRATION_SILENCE_SEC)
                 longer = {"lock_timeout": MIGRATION_TIMEOUT_MS}
                 settings = _settings(connection, MIGRATION_IDLE_MS) | self._synchronous | longer
                 begin = (BEGIN["write"], _set(settings), BEFORE_COMMIT, TAKE_THE_MIGRATION)
@@ -252,9 +252,9 @@ class PostgresConnections(Connections):
 
     def begin(self, connection: Connection) -> None:
         """Have the transaction begun, and the turn taken, before anything else is done."""
-        driver.allow_silence(connection, driver.ANSWER_WITHIN_SEC)
+        driver.of(connection).allow_silence(driver.ANSWER_WITHIN_SEC)
         driver.send(connection)
-        driver.allow_silence(connection, WRITE_SILENCE_SEC)
+        driver.of(connection).allow_silence(WRITE_SILENCE_SEC)
 
     def explain(self, error: DBAPIError) -> None:
         """Add to the error what else can be found out now, and what helps."""
@@ -301,7 +301,7 @@ class PostgresConnections(Connections):
         self.close(self.reader, self.writer)
 
     def _note_answers(self, engine: Engine) -> None:
-        """Know whether the server has answered when it was asked last."""
+        """Note in `no_answer` whether the server has answered its last question."""
 
         @event.listens_for(engine, "handle_error")
         def failed(context: ExceptionContext) -> None:
@@ -345,7 +345,7 @@ class PostgresConnections(Connections):
                 self.no_answer = reason_of(error.__cause__ or error)
 
     def _hear(self, engine: Engine) -> None:
-        """Take down what warns of a commit."""
+        """Note the warnings that come with a COMMIT, for `check_commit`."""
 
         def notice(notice: Any) -> None:
             # Whatever its language: nothing else warns when a transaction is committed.
@@ -368,7 +368,7 @@ class PostgresConnections(Connections):
 
 
 def _settings(connection: Connection, idle_ms: int) -> dict[str, object]:
-    """What a transaction sets first.
+    """Return the settings with which a transaction begins.
 
     Limits of time are ours alone: an administrator sets those of a role or a database for people
     who forget a session, and they would end a backup.
@@ -380,7 +380,7 @@ def _settings(connection: Connection, idle_ms: int) -> dict[str, object]:
 
 
 def _set(values: Mapping[str, object]) -> str:
-    """What sets this for the transaction, as one text: it takes half as long as `set_config`."""
+    """Return `SET LOCAL` statements as one string (twice as fast as set_config())."""
     return "; ".join(f"SET LOCAL {name} = {value}" for name, value in values.items())
 
 

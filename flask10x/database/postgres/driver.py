@@ -127,22 +127,22 @@ class PatientConnection(psycopg.Connection[Any]):
         self._then_silence_max_sec = then_silence_max_sec
 
     def allow_silence(self, max_sec: float) -> None:
-        """From now on the server may be silent for so long."""
+        """Allow the server to be silent for so long, until the engine has the connection back."""
         self.silence_max_sec, self._then_silence_max_sec = max_sec, 0.0
 
     @property
     def begins_by_itself(self) -> bool:
-        """Whether something waits that is to go by itself."""
+        """True if a queued BEGIN must be sent before, not with, the next statement."""
         return bool(self._waiting and self._then_silence_max_sec)
 
     def send_begin(self) -> None:
-        """Send what is to go by itself, if anything is."""
+        """Send a queued BEGIN by itself, if there is one to be sent so."""
         if self.begins_by_itself:
             self._send(self.take_waiting())
             self.allow_silence(self._then_silence_max_sec)
 
     def send_waiting(self) -> None:
-        """Send what waits by itself."""
+        """Send all queued statements, without waiting for another one."""
         self.send_begin()
         self._send(self.take_waiting())
 
@@ -221,7 +221,7 @@ class PatientConnection(psycopg.Connection[Any]):
         self._prepared_chars = MOST_PREPARED_CHARS
 
     def take_waiting(self) -> list[str]:
-        """What waits, for what sends it now."""
+        """Return the queued statements, and empty the queue: the caller sends them."""
         waiting, self._waiting, self._begins = self._waiting, [], False
         return waiting
 
@@ -396,13 +396,13 @@ def send_together(engine: Engine) -> None:
 
 
 def of(connection: Connection) -> PatientConnection:
-    """The connection to the server behind one of SQLAlchemy's."""
+    """Return the driver's connection behind one of SQLAlchemy's."""
     driver: Any = connection.connection.driver_connection
     return cast("PatientConnection", driver)
 
 
 def send(connection: Connection) -> None:
-    """Send what waits, if anything does; raises sqlalchemy.exc.DBAPIError."""
+    """Send the queued statements, if there are any; raises sqlalchemy.exc.DBAPIError."""
     *before, last = of(connection).take_waiting() or [""]
     if last:
         of(connection).begin(before)
@@ -414,7 +414,7 @@ def _driver_of(cursor: psycopg.Cursor[Any]) -> PatientConnection:
 
 
 def rows_of(cursor: TextCursor, number: int) -> list[Any]:
-    """The rows of the last so many statements that return columns, in their order."""
+    """Return the rows of the last `number` statements that return columns, in their order."""
     found: list[Any] = []
     for place in count(1):
         if len(found) == number:
@@ -424,11 +424,6 @@ def rows_of(cursor: TextCursor, number: int) -> list[Any]:
         if result is not None and result.nfields:
             found.append(cursor.fetchall())
     return found[::-1]
-
-
-def allow_silence(connection: Connection, max_sec: float) -> None:
-    """Until the connection goes back to its engine, its server may be silent for so long."""
-    of(connection).allow_silence(max_sec)
 
 
 class Answering:
@@ -449,7 +444,7 @@ class Answering:
 
     @property
     def is_asking(self) -> bool:
-        """Whether the thread of the caller is the one that asks."""
+        """True in the thread that asks the server."""
         return threading.current_thread() is self._thread
 
     def require(self, within_sec: float) -> None:

@@ -44,7 +44,7 @@ RENEW_EVERY_SEC = 5.0
 # How soon another host sees that a lease was given back: a look-up by a key.
 LOOK_EVERY_SEC = 2.0
 # How long its holder goes by it without having renewed it, by its own clock from before it asked:
-# shorter, so that two clocks of which one is slow make no two holders.
+# shorter, so that no two hosts hold it if one of their clocks is slow.
 TRUSTED_SEC = 12.0
 # How much further ahead a lease may end than one lasts: the clocks of two servers, of which one
 # takes over, may differ by that. What ends later was made before the clock went back.
@@ -198,11 +198,11 @@ class SeveralHosts(Hosts):
         self.name: str = settings.host_name
 
     def lease(self, database: Transactions, name: str, lock: FileLock) -> TimedLease:
-        """What one host at a time has under this name."""
+        """Return the lease of this name."""
         return TimedLease(database, name, self.name, lock)
 
     def hold_name(self, database: Transactions, lock: FileLock) -> Callable[[], None]:
-        """What holds the name for the process that holds the lock."""
+        """Return a callable that renews the lease of this host's name."""
         return LeasedName(database, self.name, lock).step
 
     def check_name(

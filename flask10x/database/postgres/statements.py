@@ -64,8 +64,8 @@ POSTGRESQL = "postgresql"
 # A mark on the dialect of an engine by which SQLAlchemy looks at tables: PostgreSQL's own functions
 # take numbers of 4 bytes only.
 READS_CATALOG = "flask10x_reads_catalog"
-# What is beyond is no double (IEEE 754, binary64), and would be an error: this is rounded to the
-# greatest one, 1.7976931348623157e308.
+# A greater number is not a double (IEEE 754, binary64), and would be an error. This one is rounded
+# to the greatest double, 1.7976931348623157e308.
 DOUBLE_MAX = "1.7976931348623158e308"
 # A little less than the greatest double, and twice the least one above 0: as far as a product may
 # be off by the rounding of a quotient.
@@ -412,26 +412,6 @@ def rolled_back(connection: Connection) -> bool:
 def begin_again(_connection: Connection) -> None:
     """Never needed here."""
     raise NotImplementedError
-
-
-def readings_out_of_index(_connection: Connection, _after: int, _until: int) -> list[int]:
-    """Always empty: which way a statement goes is PostgreSQL's choice (amcheck looks at both)."""
-    return []
-
-
-def is_in_index(_connection: Connection, _number: int, _endpoint: str, _received_at: int) -> bool:
-    """Always False."""
-    return False
-
-
-def rebuild_index(_connection: Connection) -> None:
-    """Nothing: no entry is known to be wrong (`readings_out_of_index`)."""
-
-
-@contextmanager
-def changes_rotten_rows(_connection: Connection) -> Iterator[None]:
-    """Nothing else is needed: an old entry of an index leads to a row that has another value."""
-    yield
 
 
 # The place of a row among its mates, from 1: no column of a station has such a name.

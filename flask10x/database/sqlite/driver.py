@@ -20,7 +20,7 @@ Answer = TypeVar("Answer")
 class Driver(sqlite3.Connection):
     """A connection that raises `sqlite3.Error` where SQLite's message can't be decoded."""
 
-    _raised: BaseException | None = None
+    raised: BaseException | None = None
     """By the progress handler; the statement that it has broken off raises it."""
 
     def cursor(self, factory: Any = None) -> Any:
@@ -48,17 +48,13 @@ class Driver(sqlite3.Connection):
 
     def set_progress_handler(self, look: Callable[[], int | None] | None, steps: int) -> None:
         """As the usual one; what `look` raises comes out of the statement, a Ctrl+C in it too."""
-        self._raised = None
+        self.raised = None
         if look is None:
             super().set_progress_handler(None, steps)
             return
         looks = self._looks(look)
         next(looks)
         super().set_progress_handler(looks.__next__, steps)
-
-    def cause_of(self, error: sqlite3.OperationalError) -> BaseException:
-        """What the progress handler has raised, if it has, else this error itself."""
-        return self._raised or error
 
     def _looks(self, look: Callable[[], int | None]) -> Iterator[int | None]:
         # A generator: Python raises a Ctrl+C on the way into a function, where the function can't
@@ -69,7 +65,7 @@ class Driver(sqlite3.Connection):
                 yield answer
                 answer = look()
         except (Exception, KeyboardInterrupt) as error:
-            self._raised = error
+            self.raised = error
             yield 1
 
 
@@ -108,7 +104,7 @@ class DriverCursor(sqlite3.Cursor):
         except UnicodeDecodeError as error:
             raise _damage(error) from None
         except sqlite3.OperationalError as error:
-            raise self.connection.cause_of(error) from None
+            raise self.connection.raised or error from None
 
 
 def connect(path: Path, query: str, timeout_sec: float) -> Driver:

@@ -1,4 +1,4 @@
-"""One database file by itself: looked into, checked, copied, made whole; also beside a service."""
+"""Open, check, copy or complete one database file, also while a service uses it."""
 
 import re
 import sqlite3
@@ -40,7 +40,7 @@ PRIMARY_CODE = 0xFF
 def open_read_only(
     path: Path, *, immutable: bool = False, snapshots: bool = False, plain: bool = False
 ) -> Engine:
-    """An engine whose connections can change nothing: closing one never checkpoints the WAL.
+    """Return an engine whose connections change nothing: closing one never checkpoints the WAL.
 
     `immutable` is for a file without a WAL that no other process has open: nothing is locked, and
     nothing is written beside it. With `snapshots` each transaction sees the file as it was when it

@@ -6,13 +6,14 @@ the database.
 """
 
 import json
-import socket
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+
+from flask10x.system.unix_http import UnixConnection
 
 SOCKET = "litestream.sock"
 # It answers from memory; one that is stuck must not hold up a page.
@@ -49,7 +50,11 @@ def replica_of(path: Path) -> Replica | None:
     if not is_used(path):
         return None
     try:
-        databases = _ask(path.with_name(SOCKET), "/list")["databases"]
+        socket_path = path.with_name(SOCKET)
+        with closing(UnixConnection(socket_path, ANSWER_WITHIN_SEC)) as connection:
+            connection.request("GET", "/list")
+            answer: Any = json.loads(connection.getresponse().read(ANSWER_MAX_BYTES))
+        databases = answer["databases"]
         (own,) = (each for each in databases if Path(each["path"]).resolve() == path.resolve())
         said = own.get("last_sync_at")
         synced_at = int(datetime.fromisoformat(said).timestamp() * 1000) if said else None
@@ -69,23 +74,3 @@ def _known_synced_at(path: Path) -> int | None:
             with suppress(FileNotFoundError):
                 times.append(file.stat().st_mtime_ns // 1_000_000)
     return min(times, default=None)
-
-
-class _UnixConnection(HTTPConnection):
-    """HTTP over a socket of this machine."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=ANSWER_WITHIN_SEC)
-        self._path = str(path)
-
-    def connect(self) -> None:
-        """Connect to the socket; raises OSError."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-def _ask(path: Path, url: str) -> Any:
-    with closing(_UnixConnection(path)) as connection:
-        connection.request("GET", url)
-        return json.loads(connection.getresponse().read(ANSWER_MAX_BYTES))

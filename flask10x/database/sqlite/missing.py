@@ -46,7 +46,7 @@ def reason(settings: Settings) -> str:
         beside(path, MARKER),
         *(folder / name for folder in _folders(path) for name in _names(settings)),
     ]
-    if not holds_nothing(path) or not any(map(_is_there, markers)):
+    if not holds_nothing(path) or not any(map(os.path.exists, markers)):
         return ""
     text = _(
         "there was a database at {path} and there is none now; mount its disk, restore a backup,"
@@ -123,16 +123,8 @@ def _folders(database: Path) -> Iterator[Path]:
     for folder in (*map(Path, of_systemd), OF_THE_UNIT, of_the_user):
         # What lies beside the data, or holds them, goes away with their disk.
         apart = not folder.is_relative_to(database.parent) and not database.is_relative_to(folder)
-        if apart and folder.is_absolute() and (folder == of_the_user or _is_there(folder)):
+        if apart and folder.is_absolute() and (folder == of_the_user or os.access(folder, os.F_OK)):
             yield folder
-
-
-def _is_there(path: Path) -> bool:
-    """Whether it is; not when this user may not know it."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
 
 
 def _write(marker: Path, text: str) -> None:

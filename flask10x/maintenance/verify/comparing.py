@@ -25,6 +25,7 @@ from flask10x.database.error_codes import DAMAGE_ERRORS, code_of, reason_of
 from flask10x.database.paths import database_path
 from flask10x.database.removed import Removed, load_removed
 from flask10x.database.sqlite.file import damaged_tables, open_read_only
+from flask10x.database.sqlite.index import readings_out_of_index
 from flask10x.database.tables import readings, rollup_days, rollups
 from flask10x.database.verified import Copy, Difference
 from flask10x.errors import CopyError, ExportError, Flask10xError, ReplicaBroken
@@ -239,7 +240,7 @@ def _compare_piece(
 ) -> None:
     with table.begin() as connection:
         rows = all_rows(connection, rows_query(names, after, until))
-        out = dialects.of(connection).readings_out_of_index(connection, after, until)
+        out = readings_out_of_index(connection, after, until)
         removed = load_removed(connection)
     result.readings += len(rows)
     result.out_of_index.update(out[: max(0, NOTED_MAX - len(result.out_of_index))])

@@ -13,8 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from flask10x.database import dialects, engines
+from flask10x.database import engines
 from flask10x.database.removed import NOTHING_REMOVED, Removed, load_removed
+from flask10x.database.sqlite.index import is_in_index
 from flask10x.database.verified import COPIES, Difference
 from flask10x.maintenance.verify.findings import UNKNOWN, Comparison, Row, row_of
 from flask10x.readings.numbers import lines_without_minus_zero
@@ -140,7 +141,7 @@ class _Judge:
             vote += row in with_line
             if row and (len(times) > 1 or reading.number in self.result.out_of_index):
                 place = (row["endpoint"], row["received_at"])
-                vote += dialects.of(self.table).is_in_index(self.table, reading.number, *place)
+                vote += is_in_index(self.table, reading.number, *place)
             votes.append(vote)
         most = max(votes)
         is_clear = most >= COPIES_MIN and votes.count(most) == 1

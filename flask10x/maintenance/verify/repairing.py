@@ -13,11 +13,12 @@ from typing import Any, get_args
 from sqlalchemy import Connection, column, insert, table, update
 
 from flask10x.config.settings import Settings
-from flask10x.database import csv_owner, dialects, engines
+from flask10x.database import csv_owner, engines
 from flask10x.database.paths import database_path
 from flask10x.database.removed import keep_removed_hours
 from flask10x.database.running_service import running
 from flask10x.database.sqlite import litestream
+from flask10x.database.sqlite.index import changes_rotten_rows, rebuild_index
 from flask10x.database.tables import readings
 from flask10x.database.verified import Difference, Place
 from flask10x.errors import Flask10xError, VerifyRefused
@@ -53,7 +54,7 @@ def repair(compared: Comparison) -> bool:
         # It takes minutes, during which no reading could be stored.
         if running(compared.settings) is not None:
             return False
-        compared.database.commit_change(lambda each: dialects.of(each).rebuild_index(each))
+        compared.database.commit_change(rebuild_index)
         return True
     if compared.out_of_order:
         _rebuild_rollups(compared)
@@ -130,7 +131,7 @@ def accept(compared: Comparison, ids: Collection[int]) -> None:
     if compared.out_of_index & {*ids}:
         if running(settings) is not None:
             raise VerifyRefused(_("the index is to be made again: stop the service first"))
-        database.commit_change(lambda each: dialects.of(each).rebuild_index(each))
+        database.commit_change(rebuild_index)
     stations = {each.station for each in accepted}
     of_files = [
         settings.stations.by_endpoint[endpoint]
@@ -223,7 +224,7 @@ def _put_back(compared: Comparison, finding: Finding, *, has_note: bool) -> bool
                 connection.execute(insert(rows).values(id=number, **right))
             else:
                 changed = {key: value for key, value in right.items() if value != stored.get(key)}
-                with dialects.of(connection).changes_rotten_rows(connection):
+                with changes_rotten_rows(connection):
                     connection.execute(update(rows).where(rows.c.id == number).values(changed))
             if row_of(connection, number) != right:
                 raise _NotPutBack
