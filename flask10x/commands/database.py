@@ -38,7 +38,7 @@ def opened(config: Settings) -> Iterator[Database]:
     Raises Flask10xError when it does not exist, is older or newer than this program or lacks the
     column of a station, and OSError when its folder can't be written.
     """
-    engines.of(config).require()
+    engines.engine_of(config).require()
     with closing(Database(config)) as database:
         missing: list[str] = []
         # An error of the database is raised later.
@@ -73,7 +73,7 @@ def opened_alone(config: Settings, *, lock: str, running: str) -> Iterator[Datab
     When another command has the lock, prints `running` and ends the process with
     ALREADY_RUNNING_STATUS. Raises what `opened` raises.
     """
-    with closing(FileLock(lock_path(engines.of(config).require(), lock))) as held:
+    with closing(FileLock(lock_path(engines.engine_of(config).require(), lock))) as held:
         is_free = held.try_acquire()
         if not is_free and held.line() == BRIEF:
             # The service releases it after removing a piece of old readings.

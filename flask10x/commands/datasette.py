@@ -16,7 +16,7 @@ from flask10x.maintenance import datasette
 def command() -> None:
     """Write a metadata file for Datasette: names and units of columns, and what to hide."""
     config = settings.load()
-    if not engines.of(config).is_file:
+    if not engines.engine_of(config).is_file:
         text = _("Datasette opens a file of SQLite: let it open a backup (flask10x backup)")
         raise SettingsError(text)
     metadata = datasette.metadata(config)

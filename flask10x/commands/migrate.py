@@ -53,7 +53,7 @@ def migrate(config: Settings, *, new: bool = False) -> list[str]:
     except DatabaseDamaged as error:
         remark(_("the database is damaged: {reason}").format(reason=error))
         sys.exit(DAMAGED_STATUS)
-    if not engines.of(config).remember():
+    if not engines.engine_of(config).remember():
         remark(
             _(
                 "nothing outside the data notes that there is a database, so a disk that is not"

@@ -25,7 +25,7 @@ def command(development: bool) -> None:
     secrets.load_tokens(config)
     # The service itself speaks English, so a second one is refused here in the language of its
     # reader. It looks again.
-    if is_on_terminal and not engines.of(config).missing():
+    if is_on_terminal and not engines.engine_of(config).missing():
         hold_database(config).close()
     arguments = DEVELOPMENT if development else GUNICORN
     os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606

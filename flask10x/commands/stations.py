@@ -172,7 +172,7 @@ def _rejected(
 
     Without a path the newest one of any path is returned, if it is `needed`.
     """
-    engine_of_config = engines.of(config)
+    engine_of_config = engines.engine_of(config)
     if (endpoint or needed) and engine_of_config.may_be_there():
         with database_errors(), engine_of_config.reader() as engine, engine.connect() as connection:
             schema.require_newest(config, connection)

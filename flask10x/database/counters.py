@@ -73,7 +73,7 @@ def values_like(connection: Connection, prefix: str) -> dict[str, int]:
 
 def write_errors_name(settings: Settings) -> str:
     """The name under which this host saves its total of errors."""
-    host = engines.of(settings).hosts.name
+    host = engines.engine_of(settings).hosts.name
     return WRITE_ERRORS if host is None else f"{WRITE_ERRORS}{_OF_HOST}{host}"
 
 

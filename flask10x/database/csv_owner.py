@@ -22,7 +22,7 @@ FILES = "csv"
 
 def host_of(settings: Settings) -> str | None:
     """Return the name of this host if several may share the database, else None."""
-    return engines.of(settings).hosts.name
+    return engines.engine_of(settings).hosts.name
 
 
 def of_files(connection: Connection) -> str | None:

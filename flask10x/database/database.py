@@ -46,7 +46,7 @@ class Database:
         """Raises OSError when the folder of the database can't be written."""
         self.path = database_path(settings)
         self.damage = damage or Damage()
-        engine = engines.of(settings)
+        engine = engines.engine_of(settings)
         self.hosts, self.server = engine.hosts, engine.server
         self._connections = engine.connections(self.damage, WRITE_BUSY_TIMEOUT_MS)
         self.reader, self.writer = self._connections.reader, self._connections.writer

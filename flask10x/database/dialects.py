@@ -122,7 +122,7 @@ class Statements(Protocol):
         """Begin a transaction again that the engine rolled back; the commit lock is still held."""
 
 
-def of(connection: Connection) -> Statements:
+def statements_of(connection: Connection) -> Statements:
     """Those of the engine that this connection leads to."""
     return engines.statements_of(connection.dialect.name)
 
@@ -132,4 +132,4 @@ def last_id(connection: Connection, table: str = "readings") -> int:
 
     As no id is used twice or left out, this is the number of rows ever stored.
     """
-    return of(connection).sequence(connection, table)
+    return statements_of(connection).sequence(connection, table)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flask10x.database.dialects import Statements
 
 
-def of(settings: Settings) -> DatabaseEngine:
+def engine_of(settings: Settings) -> DatabaseEngine:
     """The engine of the database of these settings."""
     if settings.on_postgres:
         from flask10x.database.postgres.engine import PostgresEngine  # noqa: PLC0415

@@ -38,13 +38,13 @@ def insert_rows(connection: Connection, stations: Stations, rows: Sequence[Cells
     """
     names = _names(connection, stations, rows)
     cells = [tuple(map(row.get, names)) for row in rows]
-    dialects.of(connection).insert_rows(connection, names, cells)
+    dialects.statements_of(connection).insert_rows(connection, names, cells)
 
 
 def insert_row(connection: Connection, stations: Stations, row: Cells) -> int:
     """Insert one row; its id. Raises as `insert_rows` does, and then nothing was inserted."""
     names = _names(connection, stations, [row])
-    statements = dialects.of(connection)
+    statements = dialects.statements_of(connection)
     with statements.attempt(connection):
         return statements.insert_row(connection, names, tuple(map(row.get, names)))
 
@@ -57,12 +57,12 @@ def insert_station_rows(
     The sqlite3 module takes longer over each None than over a number.
     """
     names = ("endpoint", "received_at", *station.columns)
-    dialects.of(connection).insert_rows(connection, names, rows)
+    dialects.statements_of(connection).insert_rows(connection, names, rows)
 
 
 def existing_columns(connection: Connection) -> set[str]:
     """The columns that the table has in this database."""
-    return dialects.of(connection).columns_of_readings(connection)
+    return dialects.statements_of(connection).columns_of_readings(connection)
 
 
 def _names(connection: Connection, stations: Stations, rows: Iterable[Cells]) -> tuple[str, ...]:

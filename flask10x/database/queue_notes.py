@@ -29,7 +29,7 @@ def of_rejected(queue: str) -> str:
 
 def up_to(connection: Connection, queue: str) -> int:
     """Return the number of the last settled entry of this queue; 0 if none is known."""
-    return dialects.of(connection).sequence(connection, _PREFIX + queue)
+    return dialects.statements_of(connection).sequence(connection, _PREFIX + queue)
 
 
 def note(connection: Connection, queue: str, done: int, number: int) -> None:
@@ -37,12 +37,12 @@ def note(connection: Connection, queue: str, done: int, number: int) -> None:
 
     Those up to `done` were so before. Where more is noted than that the commit may fail.
     """
-    dialects.of(connection).raise_sequence(connection, _PREFIX + queue, done, number)
+    dialects.statements_of(connection).raise_sequence(connection, _PREFIX + queue, done, number)
 
 
 def queues(connection: Connection) -> set[str]:
     """Return the queues that have a note."""
-    names = dialects.of(connection).sequences(connection, _PREFIX)
+    names = dialects.statements_of(connection).sequences(connection, _PREFIX)
     return {name.removeprefix(_PREFIX).removesuffix(_OF_REJECTED) for name in names}
 
 
@@ -50,4 +50,4 @@ def forget(connection: Connection, queues: Iterable[str]) -> None:
     """Remove the notes of these queues; for those of which nothing can come up again."""
     for queue in queues:
         for name in (queue, of_rejected(queue)):
-            dialects.of(connection).forget_sequence(connection, _PREFIX + name)
+            dialects.statements_of(connection).forget_sequence(connection, _PREFIX + name)

@@ -58,7 +58,7 @@ def upgrade(settings: Settings, *, new: bool = False, copying: bool = False) -> 
     what Alembic and SQLAlchemy raise when a migration is wrong. Nothing is left half done.
     """
     path = database_path(settings)
-    engines.of(settings).prepare_upgrade(new=new)
+    engines.engine_of(settings).prepare_upgrade(new=new)
     path.parent.mkdir(parents=True, exist_ok=True)
     for tries_left in reversed(range(LOOKS)):
         try:
@@ -120,7 +120,7 @@ def _look(settings: Settings, newest: str, copying: bool) -> tuple[str | None, b
 
     The version is None when there is no database or it was never migrated.
     """
-    database = engines.of(settings)
+    database = engines.engine_of(settings)
     if not database.may_be_there():
         return None, False
     try:
@@ -264,7 +264,7 @@ def remember_fit(settings: Settings) -> None:
     By it a service that starts while the server does not answer takes readings: they wait until it
     does. Without the note it might store them into tables that another version has made.
     """
-    if engines.of(settings).is_file or was_fit(settings):
+    if engines.engine_of(settings).is_file or was_fit(settings):
         return
     # Without it the next such start only waits.
     with (

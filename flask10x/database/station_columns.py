@@ -122,13 +122,13 @@ def is_mark_of(value: int, stations: Stations) -> bool:
 def _add(connection: Connection, name: str) -> None:
     # Another process may have added it since.
     if name not in existing_columns(connection):
-        quoted = dialects.of(connection).quote(name)
+        quoted = dialects.statements_of(connection).quote(name)
         number = NUMBER.compile(dialect=connection.dialect)
         connection.exec_driver_sql(f"ALTER TABLE readings ADD COLUMN {quoted} {number}")
 
 
 def _fit(connection: Connection, stations: Stations) -> None:
-    engine = dialects.of(connection)
+    engine = dialects.statements_of(connection)
     for name, (old, new) in stale_views(connection, stations).items():
         engine.make_view(connection, name, new, replaces=bool(old))
     if not rollups_fit(connection, stations):
@@ -226,7 +226,7 @@ def _fill(connection: Connection, endpoint: str, name: str, like: str) -> None:
 
 def stale_views(connection: Connection, stations: Stations) -> dict[str, tuple[str, str]]:
     """The views to make: by name their present statement, empty without one, and the new one."""
-    engine = dialects.of(connection)
+    engine = dialects.statements_of(connection)
     existing = engine.views(connection)
     stale = {}
     for station in stations.all:

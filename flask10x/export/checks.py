@@ -9,7 +9,7 @@ from gettext import gettext as _
 from itertools import chain, repeat
 
 from flask10x.database.database import Database
-from flask10x.database.dialects import of
+from flask10x.database.dialects import statements_of
 from flask10x.export import refusals
 from flask10x.export.file import LINE_BYTES, NOTHING, CsvFile, Mark
 from flask10x.export.files import Position, mark_of
@@ -172,7 +172,7 @@ def check_origin(
     if target.host is None:
         return ""
     with database.reader.begin() as connection:
-        origin = of(connection).origin(connection)
+        origin = statements_of(connection).origin(connection)
     noted_origin = target.rows.log.files.origins.get(target.name)
     if noted_origin in (None, origin):
         return ""

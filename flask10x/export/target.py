@@ -22,7 +22,7 @@ from sqlalchemy import Connection, select, update
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
 from flask10x.database.database import Database
-from flask10x.database.dialects import of
+from flask10x.database.dialects import statements_of
 from flask10x.database.tables import csv_files, imports
 from flask10x.errors import ExportError
 from flask10x.export.file import NOTHING, CsvFile
@@ -293,7 +293,7 @@ def save_state(
 
     def change(connection: Connection) -> None:
         files = _required(connection, target)
-        origin = of(connection).origin(connection)
+        origin = statements_of(connection).origin(connection)
         put_current(connection, target.name, state, origin)
         files.states[target.name] = state
         if origin:

@@ -75,7 +75,7 @@ def time_of_backup(path: Path, zone: tzinfo | None) -> int:
 
 def replica(settings: Settings) -> litestream.Replica | None:
     """Return how far the replica of the database is; None without one. Raises OSError."""
-    is_file = engines.of(settings).is_file
+    is_file = engines.engine_of(settings).is_file
     return litestream.replica_of(database_path(settings)) if is_file else None
 
 

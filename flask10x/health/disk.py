@@ -154,7 +154,7 @@ def _bytes_a_row(view: View, settings: Settings, path: Path) -> float | None:
         backups = finished(settings.backup_dir) if on_same_disk(settings.backup_dir, data) else []
         newest_backup_bytes = backups[-1].stat().st_size if backups else 0
     # The bytes for readings, with roll-ups and indexes, without rejected readings.
-    used = dialects.of(connection).file_bytes(connection, path)
+    used = dialects.statements_of(connection).file_bytes(connection, path)
     rejected_bytes = (newest_bytes or 0) - (oldest_bytes or 0)
     stored = max(0, used - min(rejected_bytes, settings.rejected_max_bytes)) / rows
     # The backups of a database on a server are files, too.

@@ -183,7 +183,7 @@ class View:
         """Return the rows of a question, which is asked together with those that wait."""
         waiting, self._waiting = self._waiting, []
         asked = [*(question for question, _ in waiting), question]
-        *found, rows = dialects.of(self.connection).rows_together(self.connection, asked)
+        *found, rows = dialects.statements_of(self.connection).rows_together(self.connection, asked)
         for (_, take), rows_of_waiting in zip(waiting, found, strict=True):
             take(rows_of_waiting)
         return rows

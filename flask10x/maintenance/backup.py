@@ -54,9 +54,9 @@ def source_sizes(settings: Settings) -> tuple[int, int]:
     Raises BackupError when the database is missing or does not answer.
     """
     path = database_path(settings)
-    if server := engines.of(settings).server:
+    if server := engines.engine_of(settings).server:
         try:
-            with engines.of(settings).reader() as engine, engine.connect() as connection:
+            with engines.engine_of(settings).reader() as engine, engine.connect() as connection:
                 return server.primary(connection).database_bytes, 0
         except DBAPIError as error:
             text = _("{path} cannot be read: {reason}")
@@ -73,7 +73,7 @@ def write_copy(settings: Settings, target: Path, bar: Bar = unseen) -> None:
 
     Raises OSError, Flask10xError or sqlalchemy.exc.DBAPIError; then the file is worthless.
     """
-    if engines.of(settings).is_file:
+    if engines.engine_of(settings).is_file:
         copy_into(database_path(settings), target, bar)
         return
     copy = of_new_file(settings, target)
@@ -114,7 +114,7 @@ def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP, bar: Bar 
     """
     began_sec = time.monotonic()
     folder = folder.absolute()
-    engines.of(settings).require_not_missing()
+    engines.engine_of(settings).require_not_missing()
     try:
         _check_room(settings, folder)
         with closing(FileLock(folder / LOCK_NAME)) as lock:

@@ -63,7 +63,7 @@ def look_at_server(
     """Check the server and its database; a server that does not answer is a finding."""
     name = shown_name(settings)
     try:
-        with engines.of(settings).reader() as engine, engine.begin() as connection:
+        with engines.engine_of(settings).reader() as engine, engine.begin() as connection:
             primary = server.primary(connection)
             facts.server = ServerState(primary=primary)
             size = primary.database_bytes
@@ -158,7 +158,7 @@ def check(settings: Settings, *, full: bool = False) -> list[CheckLine]:
     facts.read_files(settings, now_ms())
     service, since_ms = _service(settings, facts)
     inside = DatabaseCheck(settings, facts, full=full, since_ms=since_ms)
-    server = engines.of(settings).server
+    server = engines.engine_of(settings).server
     if server:
         findings = list(look_at_server(server, settings, inside, facts))
     else:
@@ -250,7 +250,7 @@ def _version(settings: Settings) -> CheckLine:
 def _service(settings: Settings, facts: Facts) -> tuple[CheckLine, int | None]:
     """Say whether the service runs and stores, and since when it runs, in epoch milliseconds."""
     stopped: dict[str, Any] = {"running": False}
-    if engines.of(settings).missing():
+    if engines.engine_of(settings).missing():
         # It has no lock to look at, as that would be beside the database.
         try:
             answer = Running("", settings.bind, 0.0).ask("/readyz")

@@ -88,7 +88,7 @@ class DatabaseCheck:
         self._now_ms = now_ms()
 
     def look(self, path: Path) -> Iterator[CheckLine]:
-        why = engines.of(self._settings).missing()
+        why = engines.engine_of(self._settings).missing()
         if why or not path.exists():
             text = why or _("there is none at {path}").format(path=path)
             yield CheckLine("FAIL", "database", text)
@@ -107,7 +107,7 @@ class DatabaseCheck:
     def look_inside(self, connection: Connection) -> Iterator[CheckLine]:
         """Yield the findings that are the same on both engines."""
         version = None
-        with suppress(*UNREADABLE), dialects.of(connection).attempt(connection):
+        with suppress(*UNREADABLE), dialects.statements_of(connection).attempt(connection):
             version = schema.current(connection)
         newest = schema.all_revisions()[-1]
         if version is not None and (text := schema.too_old(version, shown_name(self._settings))):
@@ -366,7 +366,7 @@ def _checked(
     is_older: bool = False,
 ) -> list[CheckLine]:
     try:
-        with dialects.of(connection).attempt(connection):
+        with dialects.statements_of(connection).attempt(connection):
             return list(check(connection))
     except UNREADABLE as error:
         # Another finding says already that the database is to be migrated, with the command.

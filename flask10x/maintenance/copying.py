@@ -163,7 +163,7 @@ def piece(connection: Connection, table: CopiedTable, after: Key | None) -> list
 
 def sequences(connection: Connection) -> dict[str, int]:
     """Return the numbers that both engines have beside the tables, without those that are 0."""
-    engine = dialects.of(connection)
+    engine = dialects.statements_of(connection)
     names = engine.hosts_of_sequences(connection).keys() - set(COUNTED_BY_ROWS)
     numbers = {name: engine.sequence(connection, name) for name in sorted(names)}
     return {name: number for name, number in numbers.items() if number}
@@ -260,7 +260,7 @@ def next_readings(source: Connection, target: Database) -> int:
     station_columns.add(target, sorted(missing))
     with target.commit() as connection:
         put(connection, table, rows)
-        dialects.of(connection).set_sequence(connection, readings.name, rows[-1][0])
+        dialects.statements_of(connection).set_sequence(connection, readings.name, rows[-1][0])
     advanced: int = rows[-1][0] - after
     return advanced
 
@@ -324,11 +324,11 @@ def fill_sequences(source: Connection, target: Connection) -> None:
 
     In a transaction that writes, after all tables are filled.
     """
-    engine, numbers = dialects.of(target), sequences(source)
+    engine, numbers = dialects.statements_of(target), sequences(source)
     for name in sequences(target).keys() - numbers.keys() - {readings.name}:
         engine.forget_sequence(target, name)
     # On PostgreSQL a commit locks that of the readings, so it must exist.
-    hosts = dialects.of(source).hosts_of_sequences(source)
+    hosts = dialects.statements_of(source).hosts_of_sequences(source)
     for name, number in {readings.name: 0, **numbers}.items():
         # With the host of a queue's note: another one would forget it.
         engine.set_sequence(target, name, number, hosts.get(name))
@@ -342,7 +342,7 @@ def fill_sequences(source: Connection, target: Connection) -> None:
 def put(connection: Connection, table: CopiedTable, rows: Sequence[CopiedRow]) -> None:
     """Put these rows into the table; raises sqlalchemy.exc.DBAPIError."""
     if rows:
-        dialects.of(connection).put_rows(connection, table.name, table.names, rows)
+        dialects.statements_of(connection).put_rows(connection, table.name, table.names, rows)
 
 
 # A copy of one database in another, on whichever engines, made while the first is in use.
@@ -366,7 +366,7 @@ def settings_of(settings: Settings, place: str, url: str) -> Settings:
         raise error.of_setting(place) from None
     # In a folder of data the locks of both engines have the same names: a service that goes on with
     # its file of SQLite must not wait for what is written into PostgreSQL, which has its own lock.
-    return end if engines.of(end).is_file else replace(end, commit_lock=False)
+    return end if engines.engine_of(end).is_file else replace(end, commit_lock=False)
 
 
 def of_new_file(settings: Settings, path: Path) -> Settings:
@@ -388,7 +388,7 @@ def snapshots(settings: Settings) -> Iterator[Engine]:
 
     Raises DatabaseCopyError when it is none that this program can copy, or SchemaError.
     """
-    database = engines.of(settings)
+    database = engines.engine_of(settings)
     database.require()
     with database.reader() as engine:
         at, newest = revision_of(settings, engine), schema.all_revisions()[-1]
@@ -522,11 +522,11 @@ def copy(source: Settings, target: Settings, bar: Bar = unseen) -> CopyOutcome:
         text = _("{database} can't be copied into itself")
         raise DatabaseCopyError(text.format(database=url_of(source)))
     # A service on this machine that has a file of SQLite; on PostgreSQL its readings tell.
-    if engines.of(target).is_file and (service := running(target)):
+    if engines.engine_of(target).is_file and (service := running(target)):
         text = _("the service (process {pid}) uses {database}; stop it first")
         pid = service.pid or _("unknown")
         raise DatabaseCopyError(text.format(pid=pid, database=url_of(target)))
-    if engines.of(source).is_file:
+    if engines.engine_of(source).is_file:
         copy_check.check_unchanged(path := database_path(source), path)
     try:
         with snapshots(source) as there:
@@ -561,13 +561,13 @@ def _copy(
         with database.reader.begin() as connection:
             # The first pages would be slow without its statistics. Of a large table it reads many
             # pages: a reader waits longer for its server than a commit does.
-            dialects.of(connection).analyze(connection, names)
+            dialects.statements_of(connection).analyze(connection, names)
         at = last_id(snapshot)
         with database.commit() as connection:
             fill_sequences(snapshot, connection)
             state = state_of(connection)
             write_copy_note(connection, CopyNote(url_of(source), state))
-    engines.of(target).remember()
+    engines.engine_of(target).remember()
     with there.begin() as snapshot:
         newer = last_id(snapshot) - at
     return CopyOutcome(at, newer, entry.leftover_files(database_path(source).parent))
@@ -575,7 +575,7 @@ def _copy(
 
 def _migrate(target: Settings) -> None:
     """Make the tables; a copy that was begun with them stays as it is."""
-    engine_of_target = engines.of(target)
+    engine_of_target = engines.engine_of(target)
     if engine_of_target.may_be_there():
         with engine_of_target.reader() as engine:
             is_newest = revision_of(target, engine) == schema.all_revisions()[-1]

@@ -140,7 +140,7 @@ class _Filling:
         """Return the names of the file's tables that are ours; make its views, name the rest."""
         columns: list[ColumnElement[Any]] = [column("type"), column("name"), column("sql")]
         with self._target.reader.begin() as connection:
-            ours = {*dialects.of(connection).views(connection), *OTHER_TABLES}
+            ours = {*dialects.statements_of(connection).views(connection), *OTHER_TABLES}
         present = set()
         for kind, name, sql in self._source.execute(
             select(*columns).select_from(table("sqlite_master"))
@@ -151,7 +151,7 @@ class _Filling:
             elif kind == "view" and _VIEW.fullmatch(sql or ""):
                 # Also of a former station.
                 with self._target.commit() as connection:
-                    if name.lower() not in dialects.of(connection).views(connection):
+                    if name.lower() not in dialects.statements_of(connection).views(connection):
                         connection.exec_driver_sql(sql)
             elif kind != "index" or (sql and name not in ours):
                 self._reject(kind, _("{name}: not Flask10X's").format(name=name), sql)
@@ -206,7 +206,7 @@ class _Filling:
         columns: list[ColumnElement[Any]] = [column("name"), column("seq")]
         query = select(*columns).select_from(table("sqlite_sequence"))
         with self._target.commit() as connection:
-            statements = dialects.of(connection)
+            statements = dialects.statements_of(connection)
             for name, number in self._source.execute(query):
                 if reason := wrong_sequence(number):
                     self._reject("sqlite_sequence", reason, {"name": name, "seq": number})

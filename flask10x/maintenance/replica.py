@@ -111,7 +111,7 @@ def fetched(settings: Settings, url: str, moment: str = "") -> Iterator[Path]:
     when the service runs, and when Litestream is not installed or fails.
     """
     path = database_path(settings)
-    if not engines.of(settings).is_file:
+    if not engines.engine_of(settings).is_file:
         text = _(
             "the readings are in {database}; Litestream keeps replicas of SQLite only. For"
             " PostgreSQL see docs/en/howto/card-died.md"
@@ -247,7 +247,7 @@ def configured(settings: Settings) -> Source | None:
     Raises RestoreError where Litestream has been started and its place is not known here, and where
     its program is not installed; SettingsError and OSError as `environment` does.
     """
-    if not engines.of(settings).is_file:
+    if not engines.engine_of(settings).is_file:
         return None
     variables = environment()
     if variables.get(URL):

@@ -84,7 +84,7 @@ def restore(
     its place.
     """
     path = database_path(settings)
-    if not engines.of(settings).is_file:
+    if not engines.engine_of(settings).is_file:
         text = _(
             "the readings are in {database}, and a backup is a file of SQLite; into an empty"
             " database of the server: flask10x copy --from sqlite:///{file} --to"

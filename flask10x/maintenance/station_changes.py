@@ -54,7 +54,7 @@ def with_station(path: Path, station: Station) -> tuple[bytes, bytes | None]:
 
 def changes(settings: Settings) -> Iterator[str]:
     """Yield a line for each change that the next start or reload, and the next export, makes."""
-    engine = engines.of(settings)
+    engine = engines.engine_of(settings)
     if engine.may_be_there():
         try:
             with engine.reader() as reader, reader.connect() as connection:
@@ -95,7 +95,7 @@ def add_columns(settings: Settings) -> Iterator[str]:
     path = database_path(settings)
     # Another user's lock or WAL would stop the service.
     is_own = path.exists() and path.stat().st_uid == os.geteuid()
-    if engines.of(settings).is_file and not is_own:
+    if engines.engine_of(settings).is_file and not is_own:
         return
     database = Database(settings)
     try:

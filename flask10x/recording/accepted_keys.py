@@ -146,7 +146,7 @@ class AcceptedKeys:
         count += len(rows) - renewed
         former, place = _place(self._generation, self._count), _place(generation, count)
         if place != former:
-            engine = dialects.of(self._connection)
+            engine = dialects.statements_of(self._connection)
             engine.set_sequence_at(self._connection, _COUNT, count, former, place)
         expired_rows = max(EXPIRED_ROWS_MIN, 2 * len(rows))
         self._connection.execute(_REMOVE, {"before": generation - 1, "rows_max": expired_rows})

@@ -116,7 +116,7 @@ def insert_each(connection: Connection, entries: Sequence[Entry], settings: Sett
     """
     refused: list[Refusal] = []
     while (duplicates := _insert_others(connection, entries, refused, settings)) is None:
-        dialects.of(connection).begin_again(connection)
+        dialects.statements_of(connection).begin_again(connection)
     if refused:
         _keep(connection, refused, settings)
     return NotStored(refused, duplicates)
@@ -141,7 +141,7 @@ def _insert_others(
             duplicates.append(entry)
         elif isinstance(stored, Exception):
             refused.append((entry, reason_of(stored)))
-            if dialects.of(connection).rolled_back(connection):
+            if dialects.statements_of(connection).rolled_back(connection):
                 return None
     keys.write(settings.idempotency_max_rows)
     return duplicates
@@ -178,12 +178,12 @@ def log_refusals(refused: Iterable[Refusal]) -> None:
 def _keep(connection: Connection, refused: Sequence[Refusal], settings: Settings) -> None:
     try:
         readings = [_refused(settings.stations, entry, reason) for entry, reason in refused]
-        with dialects.of(connection).attempt(connection):
+        with dialects.statements_of(connection).attempt(connection):
             evicted = 0
             if rejected.keep(connection, readings, settings).is_count_due:
                 evicted = rejected.evict(connection, rejected.surplus(connection, settings))
     except Exception as error:
-        if kind_of(error) == "store" or dialects.of(connection).rolled_back(connection):
+        if kind_of(error) == "store" or dialects.statements_of(connection).rolled_back(connection):
             raise
         # A trigger of the operator refuses these, too; the writer's log line remains.
         log.error("Database refused to keep refused readings: %s", reason_of(error))

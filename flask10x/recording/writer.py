@@ -87,7 +87,7 @@ class Writer:
         queue_id = self._queue.id
         self.rejected_queue = RejectedQueue(settings, database, clock, count_refused, queue_id)
         self._leftovers = Leftovers(settings, database, clock)
-        delay_max_sec = engines.of(settings).commit_delay_max_sec
+        delay_max_sec = engines.engine_of(settings).commit_delay_max_sec
         self._delay = CommitDelay(slot.gauges, slot.queues, delay_max_sec)
         self._group_commit = GroupCommit(settings, database, slot, self._leftovers, self._delay)
         self._places = min(settings.write_queue_maxsize, slot.queues.places)

@@ -47,8 +47,8 @@ class Waiting:
     ) -> None:
         """`reason` says what is missing; `end_worker` is called once when it is there."""
         self.settings, self.gauges, self._slot = settings, slot.gauges, slot
-        self.is_file = engines.of(settings).is_file
-        self.step = engines.of(settings).arrival()
+        self.is_file = engines.engine_of(settings).is_file
+        self.step = engines.engine_of(settings).arrival()
         """Check once whether the database is there and can be used."""
         self._end_worker = end_worker
         self.reason = reason

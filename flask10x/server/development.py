@@ -32,7 +32,7 @@ def main() -> None:
     """Serve until Ctrl+C or SIGTERM; then store the accepted readings."""
     try:
         config = settings.load()
-        engine = engines.of(config)
+        engine = engines.engine_of(config)
         engine.require_not_missing()
         lock = hold_database(config)
         uploads.remove_leftovers(config.data_dir)

@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 
 _in_force = read_settings()
 _settings = _in_force.settings
-_engine = engines.of(_settings)
+_engine = engines.engine_of(_settings)
 _gauges = Gauges(_settings.stations.by_endpoint)
 _held: list[object] = []
 # The queues that the workers share and inherit; None while there is no database.

@@ -54,7 +54,7 @@ def _migrate(settings: Settings, starts: bool) -> None:
         migrate(settings)
         schema.remember_fit(settings)
         if starts:
-            engines.of(settings).hosts.check_name()
+            engines.engine_of(settings).hosts.check_name()
     except DatabaseUnreachable as error:
         sys.stderr.write(f"flask10x: {error}\n")
         if not schema.was_fit(settings):

@@ -45,7 +45,7 @@ def gathered(store: Store | Waiting, now_ms: int) -> HouseFacts:
         facts.part("database"),
         database.promptly(),
         database.query() as connection,
-        dialects.of(connection).waits_briefly(connection, BUSY_MS),
+        dialects.statements_of(connection).waits_briefly(connection, BUSY_MS),
     ):
         view = context.view_of(connection)
         facts.read_database(settings, view)

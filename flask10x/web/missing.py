@@ -24,7 +24,7 @@ def init_app(app: Flask, settings: Settings, reason: str) -> None:
 
     `reason` says what is missing and what helps, in one line.
     """
-    path, alerts, engine = database_path(settings), path_of(settings), engines.of(settings)
+    path, alerts, engine = database_path(settings), path_of(settings), engines.engine_of(settings)
     pace = Pace()
 
     def answer() -> Response | None:

@@ -72,7 +72,7 @@ class ScrapedNumbers(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield each family once; raises nothing that a database or a disk raises."""
         store, settings = self._store, self._store.settings
-        host = engines.of(settings).hosts.name or ""
+        host = engines.engine_of(settings).hosts.name or ""
         yield from _of_host(host, _service(settings, store.gauges))
         if isinstance(store, Store):
             yield from _of_host(host, _queue(store))
@@ -264,7 +264,7 @@ def _database(settings: Settings) -> Iterator[Metric]:
     """Sizes of the database's files and the room of their disk; raises OSError."""
     path = database_path(settings)
     free = room(path.parent)
-    if engines.of(settings).is_file:
+    if engines.engine_of(settings).is_file:
         text = "The size of the database, its WAL not included."
         yield gauge("database_size_bytes", text, disk.size(path))
         text = "The size of the file in which commits wait to be copied into the database."

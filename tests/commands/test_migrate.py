@@ -161,7 +161,7 @@ def test_a_station_adds_no_column_to_a_database_of_a_newer_program(
     """The file has the station; its column comes with the next start of the newer program."""
     (tmp_path / "body").write_text('{"soil_wet": 40.5}')
     assert run("stations", "add", "balcony", "--from-json", str(tmp_path / "body"), "--yes") == 0
-    with engines.of(newer).reader() as engine, engine.begin() as connection:
+    with engines.engine_of(newer).reader() as engine, engine.begin() as connection:
         assert "soil_wet" not in existing_columns(connection)
     assert "made by a newer Flask10X" in "".join(capsys.readouterr())
 

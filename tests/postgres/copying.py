@@ -50,7 +50,7 @@ def make_full(settings: Settings, readings: int = 12, rows: int = 5) -> None:
             for table in metadata.sorted_tables:
                 number = readings if table.name == "readings" else rows
                 _put(connection, table, number)
-            engine = dialects.of(connection)
+            engine = dialects.statements_of(connection)
             numbers = {"readings": readings + 1, "rejected": rows + 4, "notes": rows}
             numbers |= {"corrections": rows + 2, "queue 17": 9, "accepted keys": 3}
             for name, number in numbers.items():
@@ -61,7 +61,9 @@ def add_reading(settings: Settings, number: int) -> None:
     """One more, as a service stores it."""
     with closing(Database(settings)) as database, database.commit() as connection:
         names = ("endpoint", "received_at", "co2")
-        dialects.of(connection).insert_row(connection, names, ("data", 1_756_000_000_000, number))
+        dialects.statements_of(connection).insert_row(
+            connection, names, ("data", 1_756_000_000_000, number)
+        )
 
 
 def differences(source: Settings, target: Settings) -> list[str]:
@@ -75,7 +77,7 @@ def _put(connection: Connection, table: Table, rows: int) -> None:
     if table.name == "readings":
         names.append(FORMER)
     values = [tuple(_value(table, name, n) for name in names) for n in range(1, rows + 1)]
-    dialects.of(connection).put_rows(connection, table.name, tuple(names), values)
+    dialects.statements_of(connection).put_rows(connection, table.name, tuple(names), values)
 
 
 def _value(table: Table, name: str, number: int) -> Any:

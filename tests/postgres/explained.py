@@ -59,6 +59,6 @@ def _explain(arguments: tuple[Any, ...], options: str) -> CursorResult[Any]:
     connection: Connection = arguments[0]
     _, _, statement, values, context, _ = arguments
     if context.execution_options.get(driver.PREPARE):
-        statement, values = driver.of(connection).prepared(statement, values)
+        statement, values = driver.connection_of(connection).prepared(statement, values)
     one = values[0] if isinstance(values, list) else values
     return connection.exec_driver_sql(f"EXPLAIN ({options}) {statement}", one)

@@ -165,7 +165,7 @@ def test_ids_go_on_behind_those_of_the_source(
             assert dialects.last_id(connection) == 14
             written = notes.insert().values(first_ms=1, last_ms=2, text="x", written_at=3)
             assert connection.execute(written).inserted_primary_key == (6,)
-            assert dialects.of(connection).sequence(connection, "queue 17") == 9
+            assert dialects.statements_of(connection).sequence(connection, "queue 17") == 9
 
 
 @pytest.mark.tools
@@ -233,7 +233,7 @@ def test_differences_are_named(source: Settings, target: Settings) -> None:
         connection.exec_driver_sql("DELETE FROM readings WHERE id = 7")
         connection.exec_driver_sql("UPDATE rollups SET total = 5 WHERE endpoint = 'é1'")
         connection.exec_driver_sql("INSERT INTO counters VALUES ('mine', 1)")
-        dialects.of(connection).set_sequence(connection, "queue 17", 8)
+        dialects.statements_of(connection).set_sequence(connection, "queue 17", 8)
     assert differences(source, target) == [
         "readings 5, co2: 0.0, in the copy 0.5",
         "readings 7: not in the copy",
@@ -317,7 +317,7 @@ def test_a_source_of_another_version_is_refused(source: Settings, target: Settin
 def test_what_a_former_station_has_sent_is_there(source: Settings, target: Settings) -> None:
     copy(source, target)
     with closing(Database(target)) as database, database.reader.begin() as connection:
-        assert FORMER in dialects.of(connection).columns_of_readings(connection)
+        assert FORMER in dialects.statements_of(connection).columns_of_readings(connection)
         assert counters.unfinished_copy(connection) == ""
         assert len(connection.execute(select(readings.c.id)).all()) == 12
 
@@ -330,7 +330,7 @@ def test_a_killed_copy_goes_on_where_it_was(
     with closing(Database(source)) as database, database.commit() as connection:
         names = ("endpoint", "received_at", "co2")
         rows = [("data", 1_756_000_000_000 + n, n) for n in range(2000)]
-        dialects.of(connection).insert_rows(connection, names, rows)
+        dialects.statements_of(connection).insert_rows(connection, names, rows)
     for _ in range(5):
         copy_and_kill(source, target)
     monkeypatch.undo()

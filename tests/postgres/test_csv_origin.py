@@ -46,7 +46,7 @@ def test_the_origin_is_noted_with_each_file_and_an_ordinary_role_may_ask(tmp_pat
         ]
         with database.reader.begin() as connection:
             connection.exec_driver_sql("SET LOCAL ROLE pg_read_all_data")
-            assert dialects.of(connection).origin(connection) == Origin(
+            assert dialects.statements_of(connection).origin(connection) == Origin(
                 str(identifier), int(str(timeline))
             )
 

@@ -36,7 +36,7 @@ def take_long(transaction: AbstractContextManager[Connection]) -> None:
 @pytest.mark.parametrize("kind", ["read", "commit", "migration", "command"])
 def test_what_takes_long_goes_on(hosts: Hosts, database: Database, kind: str) -> None:
     if kind == "command":
-        with engines.of(hosts.settings("one")).reader() as engine:
+        with engines.engine_of(hosts.settings("one")).reader() as engine:
             take_long(engine.begin())
     else:
         ways = {"read": database.reader.begin, "commit": database.commit}

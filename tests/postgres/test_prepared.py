@@ -66,7 +66,7 @@ def test_a_value_keeps_its_type(empty_database: Database) -> None:
 
 def test_values_go_by_their_names(empty_database: Database) -> None:
     with empty_database.query() as connection:
-        session = driver.of(connection)
+        session = driver.connection_of(connection)
         for values in ({"a": 5, "b": 3}, {"b": 3, "a": 5}):
             statement, given = session.prepared("SELECT %(a)s - %(b)s", values)
             with closing(session.cursor()) as cursor:

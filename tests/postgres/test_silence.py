@@ -189,7 +189,7 @@ def test_a_commit_that_its_server_has_not_begun_is_not_made_after_its_repetition
         frozen: list[int] = []
 
         def freeze_backend(connection: Connection) -> None:
-            frozen.append(driver.of(connection).info.backend_pid)
+            frozen.append(driver.connection_of(connection).info.backend_pid)
             os.kill(frozen[0], signal.SIGSTOP)
 
         event.listen(writer._database.writer, "commit", freeze_backend)

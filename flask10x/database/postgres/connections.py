@@ -151,18 +151,20 @@ class PostgresConnections(Connections):
 
         def begin_reading(connection: Connection) -> None:
             begin = (BEGIN["read"], _set(_settings(connection, READ_IDLE_MS)))
-            driver.of(connection).begin(begin, then_silence_max_sec=READ_SILENCE_SEC)
+            driver.connection_of(connection).begin(begin, then_silence_max_sec=READ_SILENCE_SEC)
 
         event.listen(self.reader, "begin", begin_reading)
 
         @event.listens_for(self.writer, "begin")
         def begin_writing(connection: Connection) -> None:
             no_wait = connection.get_execution_options().get(NO_WAIT_NAME)
-            driver.of(connection).allow_silence(WRITE_SILENCE_SEC)
+            driver.connection_of(connection).allow_silence(WRITE_SILENCE_SEC)
             take = TAKE_THE_TURN_NOW if no_wait else TAKE_THE_TURN
             waits = {"lock_timeout": busy_timeout_ms}
             settings = _settings(connection, IDLE_MS) | self._synchronous | waits
-            driver.of(connection).begin((BEGIN["write"], _set(settings), BEFORE_COMMIT, take))
+            driver.connection_of(connection).begin(
+                (BEGIN["write"], _set(settings), BEFORE_COMMIT, take)
+            )
 
     @contextmanager
     def limit(self, connection: Connection, timeout_sec: float) -> Iterator[None]:
@@ -171,7 +173,7 @@ class PostgresConnections(Connections):
         To be called within a transaction. Raises QueryTooLong then; half of the time later, at the
         latest.
         """
-        session = driver.of(connection)
+        session = driver.connection_of(connection)
         try:
             session.limit(timeout_sec, _set(BY_INDEX))
             session.allow_silence(timeout_sec + BEYOND_LIMIT_SEC)
@@ -185,7 +187,7 @@ class PostgresConnections(Connections):
 
     def by_index(self, connection: Connection) -> None:
         """Let the transaction read by an index where the planner would read a whole table."""
-        driver.of(connection).add(_set({"enable_seqscan": "off"}))
+        driver.connection_of(connection).add(_set({"enable_seqscan": "off"}))
 
     @contextmanager
     def promptly(self) -> Iterator[None]:
@@ -220,11 +222,11 @@ class PostgresConnections(Connections):
         self._hear(engine)
         try:
             with engine.begin() as connection:
-                driver.of(connection).allow_silence(MIGRATION_SILENCE_SEC)
+                driver.connection_of(connection).allow_silence(MIGRATION_SILENCE_SEC)
                 longer = {"lock_timeout": MIGRATION_TIMEOUT_MS}
                 settings = _settings(connection, MIGRATION_IDLE_MS) | self._synchronous | longer
                 begin = (BEGIN["write"], _set(settings), BEFORE_COMMIT, TAKE_THE_MIGRATION)
-                driver.of(connection).begin(begin)
+                driver.connection_of(connection).begin(begin)
                 driver.send(connection)
                 # A change of a table waits for its readers, and all other sessions wait behind it.
                 waits_ms = self._busy_timeout_ms * BEYOND_AUTOVACUUM
@@ -252,9 +254,9 @@ class PostgresConnections(Connections):
 
     def begin(self, connection: Connection) -> None:
         """Have the transaction begun, and the turn taken, before anything else is done."""
-        driver.of(connection).allow_silence(driver.ANSWER_WITHIN_SEC)
+        driver.connection_of(connection).allow_silence(driver.ANSWER_WITHIN_SEC)
         driver.send(connection)
-        driver.of(connection).allow_silence(WRITE_SILENCE_SEC)
+        driver.connection_of(connection).allow_silence(WRITE_SILENCE_SEC)
 
     def explain(self, error: DBAPIError) -> None:
         """Add to the error what else can be found out now, and what helps."""
@@ -374,7 +376,7 @@ def _settings(connection: Connection, idle_ms: int) -> dict[str, object]:
     who forget a session, and they would end a backup.
     """
     limits: dict[str, object] = {"statement_timeout": 0, IDLE_LIMIT: idle_ms}
-    if driver.of(connection).info.server_version >= TRANSACTION_TIMEOUT_SINCE:
+    if driver.connection_of(connection).info.server_version >= TRANSACTION_TIMEOUT_SINCE:
         limits["transaction_timeout"] = 0
     return PLANNING | limits
 

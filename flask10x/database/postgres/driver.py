@@ -395,7 +395,7 @@ def send_together(engine: Engine) -> None:
         return True
 
 
-def of(connection: Connection) -> PatientConnection:
+def connection_of(connection: Connection) -> PatientConnection:
     """Return the driver's connection behind one of SQLAlchemy's."""
     driver: Any = connection.connection.driver_connection
     return cast("PatientConnection", driver)
@@ -403,9 +403,9 @@ def of(connection: Connection) -> PatientConnection:
 
 def send(connection: Connection) -> None:
     """Send the queued statements, if there are any; raises sqlalchemy.exc.DBAPIError."""
-    *before, last = of(connection).take_waiting() or [""]
+    *before, last = connection_of(connection).take_waiting() or [""]
     if last:
-        of(connection).begin(before)
+        connection_of(connection).begin(before)
         connection.exec_driver_sql(last)
 
 

@@ -336,7 +336,7 @@ def rows_together(connection: Connection, questions: Sequence[Question]) -> list
 
     Where a time limits the transaction the last one may take all that is left of it.
     """
-    session, prepared = driver.of(connection), {driver.PREPARE: True}
+    session, prepared = driver.connection_of(connection), {driver.PREPARE: True}
     if session.begins_by_itself or len(questions) == 1:
         return [
             connection.execute(statement, values, execution_options=prepared).all()
@@ -364,7 +364,7 @@ def put_rows(
     driver.send(connection)
     errors = connection.dialect.loaded_dbapi.Error
     try:
-        with driver.of(connection).cursor().copy(statement) as copy:
+        with driver.connection_of(connection).cursor().copy(statement) as copy:
             for row in rows:
                 copy.write_row(row)
     except errors as error:

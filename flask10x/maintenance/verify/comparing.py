@@ -152,7 +152,7 @@ def _copied_replica(result: Comparison) -> Iterator[Path | None]:
     """
     settings, path = result.settings, None
     with ExitStack() as stack:
-        if engines.of(settings).is_file:
+        if engines.engine_of(settings).is_file:
             folder = replica.compared_folder(settings)
             shutil.rmtree(folder, ignore_errors=True)
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -192,9 +192,12 @@ def _require_room(settings: Settings) -> None:
 
 def _compare_trees(result: Comparison) -> None:
     """Note which tables and indexes are out of order, as SQLite's own check finds."""
-    if not engines.of(result.settings).is_file:
+    if not engines.engine_of(result.settings).is_file:
         return
-    with engines.of(result.settings).plain_reader() as reader, reader.connect() as connection:
+    with (
+        engines.engine_of(result.settings).plain_reader() as reader,
+        reader.connect() as connection,
+    ):
         found = damaged_tables(connection)
     for name, lines in found.items():
         if name in DERIVED:
@@ -210,7 +213,7 @@ def _compare_trees(result: Comparison) -> None:
 
 def _compare_rows(result: Comparison) -> None:
     """Compare the table with its index, the newest backup and the replica, in order of the ids."""
-    with engines.of(result.settings).plain_reader() as table:
+    with engines.engine_of(result.settings).plain_reader() as table:
         with table.begin() as connection:
             end, names = dialects.last_id(connection), columns_of(connection)
             for name, saved in [*result.saved.items()]:

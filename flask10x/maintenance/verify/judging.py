@@ -31,7 +31,7 @@ def judge_readings(result: Comparison) -> None:
     numbers = {number for saved in result.saved.values() for number in saved.differing}
     numbers |= {number for compared in result.files.values() for number in compared.lines}
     numbers |= result.out_of_index
-    with engines.of(result.settings).plain_reader() as table, table.begin() as connection:
+    with engines.engine_of(result.settings).plain_reader() as table, table.begin() as connection:
         judge = _Judge(result, connection, load_removed(connection))
         for number in sorted(numbers):
             judge.judge(number)

@@ -103,7 +103,7 @@ def _renew_replica(compared: Comparison) -> bool:
     """Have a new copy carried; at the end, so that what was repaired is carried, too."""
     settings = compared.settings
     is_wrong = any("replica" in each.difference.wrong for each in compared.findings)
-    if not is_wrong or not engines.of(settings).is_file:
+    if not is_wrong or not engines.engine_of(settings).is_file:
         return False
     path = database_path(settings)
     state = litestream.replica_of(path)
@@ -210,7 +210,10 @@ def _put_back(compared: Comparison, finding: Finding, *, has_note: bool) -> bool
     """Put a reading, or the sums of removed ones, back, unless the table has changed since."""
     number, right = finding.difference.number, finding.right
     # Its text may be no text any more.
-    with engines.of(compared.settings).plain_reader() as reader, reader.begin() as connection:
+    with (
+        engines.engine_of(compared.settings).plain_reader() as reader,
+        reader.begin() as connection,
+    ):
         if right is not None and row_of(connection, number) != finding.stored:
             return False
 

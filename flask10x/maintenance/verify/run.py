@@ -107,7 +107,7 @@ def _by_place(compared: Comparison) -> dict[tuple[object, ...], Difference]:
 
 @contextmanager
 def _exports_held(settings: Settings) -> Iterator[None]:
-    held = FileLock(lock_path(engines.of(settings).require(), "export"))
+    held = FileLock(lock_path(engines.engine_of(settings).require(), "export"))
     try:
         held.acquire(LOCK_SEC)
         yield

@@ -120,7 +120,7 @@ def as_files(
             log.warning("What would be removed cannot be counted: %s", reason_of(error))
     # What restores the file FILE where a button does not.
     restore = own.command("restore_any", file="FILE")
-    if not engines.of(settings).is_file:
+    if not engines.engine_of(settings).is_file:
         restore = own.flask10x("copy", "--from", "sqlite:////FILE", "--to", url_of(settings))
     return shown(
         "setup/files.html",
@@ -502,7 +502,7 @@ def why_not_restored(settings: Settings, stored: int | None, t: Translation) -> 
 
     `stored` is how many readings it has, None where that can't be read.
     """
-    if not engines.of(settings).is_file:
+    if not engines.engine_of(settings).is_file:
         return t("The readings are in PostgreSQL, into which a backup is copied by a command.")
     if stored is None:
         return t(
