@@ -27,7 +27,7 @@ MARKED ?= not long and not tools
 # What the fault tests of the long run have counted.
 FIGURES := tests/faults/figures.jsonl
 
-BUILT_FROM := $(wildcard flask10x/locale/*/LC_MESSAGES/*.po) $(shell find flask10x/config -name '*.py')
+BUILT_FROM := $(wildcard hatch_build.py flask10x/locale/*/LC_MESSAGES/*.po flask10x/config/*.py flask10x/config/alerts/*.py)
 CHARTS := flask10x/web/static/vendor/uPlot.iife.min.js
 # A wheel of Node.js brings npm along: 60 MB to fetch, 210 MB on the disk until the one file is there.
 LENT := build/npm
@@ -244,7 +244,7 @@ endif
 
 # Nothing is installed whose hash is not in the lock: neither a package nor what builds the checkout.
 # The installation builds the compiled catalogue and the schemas for editors, so it is repeated when their sources change.
-$(VENV)/.runtime: $(LOCK) pyproject.toml hatch_build.py flask10x/__init__.py $(BUILT_FROM) | $(BIN)/python
+$(VENV)/.runtime: $(LOCK) pyproject.toml flask10x/__init__.py $(BUILT_FROM) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement $(LOCK)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
