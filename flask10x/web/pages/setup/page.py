@@ -58,7 +58,7 @@ def shown(template: str, status: int = 0, **values: Any) -> tuple[str, int]:
         token=administrators.form_token(),
         link=own.flask10x("admin-link"),
         local_time=lambda ms: moment(ms, settings.zone, t, now_ms),
-        languages={"": "", "en": "English", "ja": "日本語"},
+        message_languages={"": "", "en": "English", "ja": "日本語"},
         is_number=form.is_number,
         keys_of_phone=form.keys_of_phone,
         **values,
