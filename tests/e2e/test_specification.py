@@ -223,6 +223,8 @@ def media_of(found: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield from media_of(value, place)
 
 
+# schemathesis needs minutes of processor time to make the edges.
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("how", ["allowed", "forbidden", "allowed edges", "forbidden edges"])
 def test_every_answer_is_as_specified(house: Service, document: dict[str, Any], how: str) -> None:
     """Valid data are taken and invalid ones refused, and each answer is one that is described."""
