@@ -241,13 +241,18 @@ class StateFile:
 
     def _connect(self) -> driver.Driver:
         connection = driver.connect(self.path, "mode=rwc", self._busy_timeout_sec)
-        # As in the database: a lone commit writes whole pages (docs/decisions/0006). It only takes
-        # effect when the file is created.
-        connection.execute("PRAGMA page_size = 512")
-        connection.execute("PRAGMA journal_mode = WAL")
-        # A message whose state is lost in a power cut would be sent again.
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
+        try:
+            # As in the database: a lone commit writes whole pages (docs/decisions/0006). It only
+            # takes effect when the file is created.
+            connection.execute("PRAGMA page_size = 512")
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A message whose state is lost in a power cut would be sent again.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+        except BaseException:
+            # The pool closes only what it was given.
+            connection.close()
+            raise
         return connection
 
 
