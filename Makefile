@@ -17,7 +17,7 @@ MQTT_LOCK := requirements-mqtt.lock
 ALERTS_LOCK := requirements-alerts.lock
 # What readings in PostgreSQL need beside it.
 POSTGRES_LOCK := requirements-postgres.lock
-# What lends npm where there is none (docs/decisions/0018-charts-and-pages.md).
+# Provides npm if it is not installed (docs/decisions/0018-charts-and-pages.md).
 CHARTS_LOCK := requirements-charts.lock
 # For which every locked package has to have a wheel: 64-bit Raspberry Pi OS and PCs, glibc 2.28 or newer.
 LOCK_PLATFORMS := aarch64-manylinux_2_28 x86_64-manylinux_2_28
