@@ -42,9 +42,7 @@ def noted_checksum(path: Path) -> str | None:
     because a pipe may never send a byte.
     """
     try:
-        # A pipe without a writer must not block.
-        fd = os.open(checksum_path(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(fd, "rb") as file:
+        with open(checksum_path(path), "rb", opener=_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 text = _("{path} is no regular file, so it has no sum")
                 raise OSError(errno.EINVAL, text.format(path=checksum_path(path)))
@@ -52,6 +50,11 @@ def noted_checksum(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     return match[1].decode().lower() if match else ""
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file without blocking, even if it is a pipe without a writer."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def is_unchanged(path: Path) -> bool | None:

@@ -357,6 +357,18 @@ def test_a_pipe_is_no_sum(settings: Settings, copy: Path) -> None:
     assert str(caught.value).endswith(f"{noted} is no regular file, so it has no sum")
 
 
+@pytest.mark.usefixtures("untouched")
+def test_a_folder_is_no_sum(settings: Settings, copy: Path) -> None:
+    noted = backup_files.checksum_path(copy)
+    noted.unlink()
+    noted.mkdir()
+    opened = len([*Path("/proc/self/fd").iterdir()])
+    with pytest.raises(RestoreError) as caught:
+        restore(settings, copy)
+    assert str(caught.value).endswith(f"Is a directory: '{noted}'")
+    assert len([*Path("/proc/self/fd").iterdir()]) == opened
+
+
 @pytest.mark.parametrize("form", ["{}  another/name.sqlite3\n", "{} *name", "{}  a  b\n"])
 def test_a_sum_by_other_programs_is_understood(settings: Settings, copy: Path, form: str) -> None:
     digest = hashlib.sha256(copy.read_bytes()).hexdigest()
