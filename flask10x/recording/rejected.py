@@ -10,7 +10,7 @@ nobody who sends much pushes out one who sends little.
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -127,6 +127,12 @@ class RejectedReading:
     """Of a path that no station has: whether a station could store it, so that it is kept when the
     next one comes. None: it is of a station."""
 
+    codes: str | None = field(init=False, repr=False)
+    """The content of the column of that name, made once for all that ask for the size."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "codes", codes_of(self.reasons, self.hint))
+
     @property
     def is_unknown(self) -> bool:
         """Whether no station has its path."""
@@ -136,8 +142,7 @@ class RejectedReading:
     def size_bytes(self) -> int:
         """The most that its row takes in the file, in whole pages: small rows share a page."""
         texts = sum(len(path) + len(reason) for path, reason in self.reasons.items())
-        texts += len(self.media_type) + len(self.hint)
-        texts += len(codes_of(self.reasons, self.hint) or "")
+        texts += len(self.media_type) + len(self.hint) + len(self.codes or "")
         whole = OTHER_BYTES + len(self.body) + texts
         return -(-whole // PAGE_BYTES) * PAGE_BYTES
 
@@ -435,7 +440,7 @@ def _values(reading: RejectedReading) -> dict[str, object]:
         "reasons": json.dumps(dict(reading.reasons)),
         "hint": reading.hint,
         "body": reading.body,
-        "codes": codes_of(reading.reasons, reading.hint),
+        "codes": reading.codes,
         "measured_at": reading.measured_at,
         "digest": bytes.fromhex(reading.key) or None,
     }

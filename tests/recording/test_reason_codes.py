@@ -101,3 +101,11 @@ def test_codes_count_among_the_bytes() -> None:
     texts = {path: str(reason) for path, reason in reasons.items()}
     coded, plain = (RejectedReading("data", 1, "", b"{}", r) for r in (reasons, texts))
     assert (coded.size_bytes, plain.size_bytes) == (1536, 1024)
+
+
+def test_codes_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    monkeypatch.setattr(rejected, "codes_of", lambda *texts: made.append(texts))
+    refused = RejectedReading("data2", 1, "", b"{}", {"co2": BELOW}, HINT)
+    assert refused.size_bytes == refused.size_bytes == 512
+    assert made == [({"co2": BELOW}, HINT)]
