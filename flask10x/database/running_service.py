@@ -135,10 +135,12 @@ def naming_the_setting(settings: Settings) -> Iterator[None]:
 
 
 def _alive(pid: str) -> bool:
+    if not pid.isdigit():
+        # A holder that has not noted itself yet, or `check` looking whether there is one.
+        return False
     try:
         with suppress(PermissionError):
             os.kill(int(pid), 0)
-    except (ValueError, ProcessLookupError):
-        # Without a number: a holder that has not noted itself yet, or `check` looking for one.
+    except ProcessLookupError:
         return False
     return True

@@ -72,6 +72,17 @@ def test_a_holder_that_has_noted_nothing(settings: Settings) -> None:
     assert (service.pid, service.bind) == ("", "0.0.0.0:8888")
 
 
+def test_only_the_number_of_a_process_is_a_living_holder(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = FileLock(lock_path(database_path(settings), "service"))
+    assert lock.try_acquire()
+    # A signal to -1 goes to every process, so there is one.
+    lock.note("-1 0.0.0.0:8888\n")
+    monkeypatch.setattr(time, "sleep", lambda _sec: lock.close())
+    hold_database(settings).close()
+
+
 def test_to_look_at_a_lock_leaves_it(settings: Settings) -> None:
     path = lock_path(database_path(settings), "service")
     assert note_of_holder(path) is None
