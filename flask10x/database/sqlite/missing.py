@@ -42,11 +42,10 @@ def reason(settings: Settings) -> str:
     none.
     """
     path = database_path(settings)
-    markers = [
-        beside(path, MARKER),
-        *(folder / name for folder in _folders(path) for name in _names(settings)),
-    ]
-    if not holds_nothing(path) or not any(map(os.path.exists, markers)):
+    if not holds_nothing(path):
+        return ""
+    outside = (folder / name for folder in _folders(path) for name in _names(settings))
+    if not any(map(os.path.exists, (beside(path, MARKER), *outside))):
         return ""
     text = _(
         "there was a database at {path} and there is none now; mount its disk, restore a backup,"
