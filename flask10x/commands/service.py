@@ -129,7 +129,7 @@ def _begin_again(place: Place) -> str:
 
 
 def _installed_place() -> Place:
-    """Return the place of the service; raises ServiceError when this program is none."""
+    """Return the place of the service; raises ServiceError if this program is not a service."""
     place = units.installed()
     if place is None and units.container():
         raise _of_a_container()

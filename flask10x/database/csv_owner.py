@@ -53,7 +53,7 @@ def require(connection: Connection, host: str | None) -> None:
 
 
 def are_elsewhere(settings: Settings, database: Database) -> bool:
-    """Do the same in a transaction of its own, if there may be another host."""
+    """Check the same in a transaction of its own, if there may be another host."""
     if host_of(settings) is None:
         return False
     with database.reader.begin() as connection:
@@ -68,7 +68,7 @@ def check(settings: Settings, database: Database) -> None:
 
 
 def claim(settings: Settings, database: Database) -> None:
-    """Do the same; if no host had the files, this one has them from now on."""
+    """Check the same; if no host had the files, this one has them from now on."""
     host = host_of(settings)
     if host is None:
         return

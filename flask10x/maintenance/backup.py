@@ -276,7 +276,7 @@ def _publish(unfinished: Path, digest: str, zone: tzinfo | None) -> Path:
 
 
 def _prune(folder: Path, newest: Path, keep: int) -> list[str]:
-    """Remove the oldest backups above `keep`; return warnings: of those that remain or changed.
+    """Remove the oldest backups above `keep`; return warnings of those that remain or have changed.
 
     The one just made counts but is never removed, even when its time is before the others': a Pi
     without a network starts with a clock that is behind. Beside it another one has to be good: what

@@ -208,7 +208,7 @@ class DatabaseCheck:
         return CheckLine("ok", "follower", text, details)
 
     def _zones(self, connection: Connection) -> Iterator[CheckLine]:
-        """Return a finding for each CSV file that is written in another zone than this one."""
+        """Yield a finding for each CSV file that is written in another zone than this one."""
         here, stations = zone_name_of(self._settings.zone), self._settings.stations.all
         positions, is_other = load_files(connection).positions, False
         # Nothing more is written to the files of former stations.
@@ -253,7 +253,7 @@ class DatabaseCheck:
         yield CheckLine("ok", "rollups", text, details)
 
     def _removed(self, connection: Connection) -> Iterator[CheckLine]:
-        """Return a finding for each station whose old readings were removed (RETENTION_DAYS).
+        """Yield a finding for each station whose old readings were removed (RETENTION_DAYS).
 
         And one for each lost CSV file that alone has them; its checksum is compared.
         """

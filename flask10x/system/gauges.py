@@ -322,7 +322,10 @@ class Gauges(Structure):
                 slot.release()
 
     def errors_total(self) -> int:
-        """Return all failed commits and rejected rows, once loaded also from before this start."""
+        """Return the number of failed commits and refused rows.
+
+        Once loaded, those before this start are among them.
+        """
         return max(self.errors_base, 0) + self._errors_since_start()
 
     def load_errors(self, saved: int) -> None:

@@ -15,7 +15,7 @@ class LineFormatter(logging.Formatter):
     """
 
     def __init__(self, *, has_time: bool = False, zone: tzinfo | None = None) -> None:
-        """Say times in this zone; None: in the zone of the system."""
+        """Write times in this zone; None is the zone of the system."""
         super().__init__()
         self._has_time, self._zone = has_time, zone
 

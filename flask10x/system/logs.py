@@ -119,7 +119,7 @@ def write_line(settings: Settings, level: int, text: str) -> None:
 
 
 def receipt() -> Callable[[], bool]:
-    """Return a function that says whether every line so far is in the file or lost.
+    """Return a function that checks whether every line so far is in the file or lost.
 
     It is for a line that must get into the file although its process may be killed at any moment: a
     line that still waits would be lost, so all are written at once. The function never waits for

@@ -34,9 +34,9 @@ def readings_out_of_index(connection: Connection, after: int, until: int) -> lis
 
 
 def is_in_index(connection: Connection, number: int, endpoint: str, received_at: int) -> bool:
-    """Check whether the index has the reading with this endpoint and time, unlike the table.
+    """Check whether the index has the reading with this endpoint and time.
 
-    False on PostgreSQL, which can't be asked.
+    The table may have others. False on PostgreSQL, which can't be asked.
     """
     if connection.dialect.name != SQLITE:
         return False
