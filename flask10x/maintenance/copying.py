@@ -205,10 +205,12 @@ def differences(source: Connection, copy: Connection) -> Iterator[tuple[int, Dif
     """
     columns = existing_columns(source) | existing_columns(copy)
     for table in (readings_with(columns), *other_tables()):
-        for _rows, *both in parts(partial(piece, source), partial(piece, copy), table):
-            rows = max(map(len, both))
-            by_key = ({table.key_of(row): row for row in rows} for rows in both)
-            yield rows, [] if both[0] == both[1] else _differing(table.name, table.names, *by_key)
+        for _condition, *both in parts(partial(piece, source), partial(piece, copy), table):
+            differing: Differences = []
+            if both[0] != both[1]:
+                by_key = ({table.key_of(row): row for row in rows} for rows in both)
+                differing = _differing(table.name, table.names, *by_key)
+            yield max(map(len, both)), differing
     numbers = sequences(source), sequences(copy)
     names = sorted({*numbers[0], *numbers[1]})
     by_name = ({(name,): (found.get(name, 0),) for name in names} for found in numbers)
