@@ -32,7 +32,6 @@ POLL_SEC, LOOK_MS = 0.02, 500
 IDLE_SEC = 0.5
 # How long the results of tries are kept when the state file can't be written.
 UNWRITTEN_MS = 600_000
-Say = Callable[[int, str], None]
 _m, _taken = state_file.messages.c, state_file.taken.c
 
 
