@@ -219,8 +219,9 @@ class AlertWatcher:
             if moved_ms:
                 log.info("The clock was set by %+d s: times of alerts follow", moved_ms // 1000)
                 self._active = None
-        has_changed = self._sharing is not None and self._sharing.step(self._file)
-        if self._active is None or has_changed:
+        if self._sharing is not None and self._sharing.step(self._file):
+            self._active = None
+        if self._active is None:
             self._active = self._load(now)
         if len(self._unwritten) < UNWRITTEN_MAX:
             self._look(now, self._active)

@@ -16,7 +16,7 @@ from flask10x.config.alerts.rules import Alerts, Disk, Webhook
 from flask10x.config.settings import Settings
 from flask10x.runtime.alerting import watcher as alert_watcher
 from flask10x.runtime.alerting.start_delivery import Delivery
-from flask10x.runtime.alerting.watcher import AlertWatcher
+from flask10x.runtime.alerting.watcher import AlertSharing, AlertWatcher
 from flask10x.system import clock
 
 ALERTS = Alerts(rules=(Disk(),), channels=(Webhook(name="phone", url="http://p"),))
@@ -243,6 +243,40 @@ def test_a_folder_that_is_gone_is_not_made_again(
     elsewhere.rename(folder)
     watcher.step()
     assert len(alerts(home)[0]) == 1
+
+
+class OtherHost(AlertSharing):
+    """Another host sends the messages; `changes` is whether the state file has followed it."""
+
+    def __init__(self) -> None:
+        self.changes = False
+
+    def step(self, _file: StateFile) -> bool:
+        changes, self.changes = self.changes, False
+        return changes
+
+
+def test_what_another_host_has_ended_is_read_after_an_error_too(
+    home: Settings, disk: FullDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sharing = OtherHost()
+    watcher = AlertWatcher(home, [disk], NoDelivery(), sharing=sharing)
+    disk.is_full = True
+    watcher.step()
+    with closing(sqlite3.connect(path_of(home), isolation_level=None)) as other:
+        other.execute("UPDATE alerts SET ended_ms = entered_ms, ended = 'recovered'")
+    disk.is_full, sharing.changes = False, True
+    with monkeypatch.context() as broken:
+
+        def active(*_: object) -> list[Alert]:
+            raise DBAPIError("SELECT", {}, OSError("disk I/O error"))
+
+        broken.setattr(state_file, "active", active)
+        with pytest.raises(DBAPIError):
+            watcher.step()
+    watcher.step()
+    assert disk.seen == [0, 0]
+    watcher.close()
 
 
 def test_a_clock_that_is_set_right_makes_no_reminder(
