@@ -35,8 +35,8 @@ MAX_URLS = 10
 POLL_SEC = 0.02
 # Enough to distinguish ten URLs without showing them.
 RECEIVER_DIGITS = 12
-# What begins so in the environment is of the service and of systemd. A program may call `flask10x`,
-# which rejects settings that it does not know.
+# The beginnings of names in the environment that are meant for the service. A program may call
+# `flask10x`, which rejects settings that it does not know.
 NOT_INHERITED = ("FLASK10X_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "CREDENTIALS_DIRECTORY")
 
 # How Apprise shows a message.
@@ -69,12 +69,12 @@ def jobs_of(
 ) -> list[Job]:
     """Return a job for each receiver of the channel; raises NotSendable.
 
-    `message` are the JSON values that webhooks and commands get; its `id` is the same at each try.
-    `hosts` are those to which messages may go; empty: any.
+    `message` has the JSON values for webhooks and commands; its `id` is the same at each try.
+    Messages may go to `hosts` only; empty: to any.
     """
     content = json.dumps(message, ensure_ascii=False)
     if isinstance(channel, Command):
-        # Without the prefix of the settings, for the same reason.
+        # Without the prefix of the settings: see NOT_INHERITED.
         variables = {
             f"ALERT_{name.upper()}": str(value).replace("\0", "")
             for name, value in message.items()
@@ -108,7 +108,15 @@ def jobs_of(
         "body": body,
         "type": TYPES.get(message["occasion"], "info"),
     }
-    return [_for_attempt("apprise", APPRISE_LIMIT_SEC, job | {"url": url}) for url in urls]
+    return [
+        _for_attempt(
+            "apprise",
+            APPRISE_LIMIT_SEC,
+            job | {"url": url},
+            hashlib.sha256(url.encode()).hexdigest()[:RECEIVER_DIGITS],
+        )
+        for url in urls
+    ]
 
 
 def url_of(channel: Webhook) -> str:
@@ -122,13 +130,9 @@ def url_of(channel: Webhook) -> str:
         raise NotSendable("bad_url") from None
 
 
-def _for_attempt(kind: str, limit_sec: float, job: Mapping[str, Any]) -> Job:
-    digest = hashlib.sha256(job["url"].encode()).hexdigest()
-    return Job(
-        receiver=digest[:RECEIVER_DIGITS] if kind == "apprise" else "",
-        limit_sec=limit_sec,
-        input=json.dumps({"kind": kind, "limit_sec": limit_sec, **job}).encode(),
-    )
+def _for_attempt(kind: str, limit_sec: float, job: Mapping[str, Any], receiver: str = "") -> Job:
+    given = {"kind": kind, "limit_sec": limit_sec, **job}
+    return Job(receiver=receiver, limit_sec=limit_sec, input=json.dumps(given).encode())
 
 
 def _secret(name: str, named: str) -> str:
