@@ -355,8 +355,9 @@ def alerts_of_chart(chart: Chart, settings: Settings, t: Translation) -> list[di
     with suppress(DBAPIError), alert_state().reading() as connection:
         if connection is not None:
             alerts = state_file.between(connection, first_ms, last_ms + 1)
+    mine = [a for a in alerts if (station_of(a.subject), column_of(a.subject)) in shown]
     reader = AlertReader(settings, t, 0)
-    spans: list[dict[str, object]] = [
+    return [
         {
             "id": alert.id,
             "endpoint": station_of(alert.subject),
@@ -365,7 +366,5 @@ def alerts_of_chart(chart: Chart, settings: Settings, t: Translation) -> list[di
             "to_ms": alert.ended_ms,
             "title": reader.title(alert),
         }
-        for alert in alerts
-        if (station_of(alert.subject), column_of(alert.subject)) in shown
+        for alert in reversed(mine[:MOST_SPANS])
     ]
-    return spans[:MOST_SPANS][::-1]
