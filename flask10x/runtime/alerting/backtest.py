@@ -235,7 +235,10 @@ def _of_hours(
     for _, pairs in groupby(enumerate(places), key=lambda pair: pair[1] - pair[0]):
         run = [place for _, place in pairs]
         ends = max(since_ms, hours.ends(run[0])[0]), hours.ends(run[-1])[1]
-        new += _stored(view, rule.station, [rule.column], ends, ROWS_MAX)
+        of_run = _stored(view, rule.station, [rule.column], ends, ROWS_MAX)
+        # Hours do not count readings without a value, so there may be more.
+        since_ms = max(since_ms, of_run[0].at_ms) if len(of_run) == ROWS_MAX else since_ms
+        new += of_run
     return since_ms, new
 
 

@@ -133,6 +133,16 @@ def test_the_oldest_hours_are_left_out_where_there_are_too_many(
     assert all(one.at_ms >= result.since_ms for one in result.firings)
 
 
+def test_readings_without_a_value_are_left_out_too_where_there_are_too_many(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(database, *(co2(ago, 1100 if ago % 30 == 0 else None) for ago in range(240, 0, -1)))
+    monkeypatch.setattr(module, "ROWS_MAX", 50)
+    result = asked(database, settings, rule_of())
+    firing = Firing(NOW_MS - 30 * MINUTE_MS, None)
+    assert result == Backtest([firing], NOW_MS - 50 * MINUTE_MS)
+
+
 def test_a_silence_is_a_pause_that_is_too_long(database: Database, settings: Settings) -> None:
     stored(database, co2(600, 700), co2(599, 700), co2(500, 700), co2(40, 700))
     result = asked(database, settings, Silence(stations=("data2",), after_sec=3600))
