@@ -155,10 +155,10 @@ PATIENCE_SEC = 0.5
 
 
 class Folder(Generic[F]):
-    """A disk that may never answer, and is not waited for for long."""
+    """A disk that may never answer; whoever asks it waits briefly."""
 
     def __init__(self, name: str) -> None:
-        """`name` is that of the thread."""
+        """Ask nothing yet; `name` names the thread that asks."""
         self._name = name
         self._answer: Future[F] | None = None
         self.found: F | None = None
@@ -168,7 +168,6 @@ class Folder(Generic[F]):
         """Look there, and return whether it has answered in time. Raises what `look` raises."""
         answer = self._answer or Future[F]()
         if self._answer is None:
-            self._answer = answer
 
             def run() -> None:
                 try:
@@ -178,6 +177,8 @@ class Folder(Generic[F]):
 
             # A daemon: a folder that never answers must not keep the worker from ending.
             Thread(target=run, name=self._name, daemon=True).start()
+            # Not before: a thread that could not be started never answers.
+            self._answer = answer
         if wait([answer], PATIENCE_SEC).not_done:
             return False
         self._answer = None

@@ -90,6 +90,21 @@ def test_a_folder_that_never_answers_holds_up_nothing(
     assert firing(watch.step(clock.moment(after_sec=60), {})) == [False]
 
 
+def test_a_thread_that_could_not_be_started_is_started_at_the_next_look(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_thread: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    clock, watch = Clock(), folder.watch()
+    folder.made_at = NINE_MS
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError):
+            watch.step(clock.moment(), {})
+    assert firing(watch.step(clock.moment(after_sec=60), {})) == [False]
+
+
 def test_a_clock_that_is_not_set_yet_ends_nothing(folder: Folder) -> None:
     clock = Clock()
     folder.made_at = NINE_MS - 5 * DAY_MS
