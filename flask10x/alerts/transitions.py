@@ -29,8 +29,7 @@ REMINDERS_KEPT_MS = 30 * 24 * 3_600_000
 
 
 Change = tuple[Literal["end", "fire", "remind"], Alert]
-"""A change of an alert that is to be written: the alert as it is after its end, as it fires, or
-before its reminder."""
+"""A change to write, with the alert after its end, as it fires, or before its reminder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +113,11 @@ def after(active: Active, changed: Iterable[Change], now_ms: int) -> dict[tuple[
     """Return the active alerts after these changes."""
     remaining = dict(active)
     for what, alert in changed:
+        key = alert.rule, alert.subject
         if what == "end":
-            del remaining[alert.rule, alert.subject]
+            del remaining[key]
         else:
-            reminded_ms = now_ms if what == "remind" else alert.reminded_ms
-            remaining[alert.rule, alert.subject] = replace(alert, reminded_ms=reminded_ms)
+            remaining[key] = replace(alert, reminded_ms=now_ms) if what == "remind" else alert
     return remaining
 
 
