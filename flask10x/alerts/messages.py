@@ -25,7 +25,7 @@ SHOWN_BEFORE_MS = 6 * HOUR_MS
 OF_READINGS = {"silence", "threshold", "rate", "stuck", "failed_sensor"}
 # Facts in the unit of the measurement.
 VALUES = {"value", "before", "limit", "clear", "change", "last_value"}
-# The first that there is tells how it is now that the alert is over.
+# The message of the end of an alert has the first of these facts that is known.
 SHOWN_AT_THE_END = ("value", "last_value", "values")
 DAY_SEC = 86_400
 # The suffix of a fact that is the Japanese text of another one.
@@ -78,7 +78,7 @@ class Speaker:
         more.append(t("What to do: {do}", do=t(wording.do)))
         if occasion == "reminder":
             return Text(t("Still: {title}", title=title), _joined([first, lasts, *more]), url)
-        # What it is can't be said where its facts are damaged.
+        # Damaged facts fill no sentence about what is wrong.
         return Text(title, _joined([first or lasts, *more]), url)
 
     def limit(self, made_ms: int, n: int) -> Text:

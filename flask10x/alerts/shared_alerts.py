@@ -30,8 +30,8 @@ Key = tuple[str, str]
 SharedAlert = Row[Any]
 """A row of `active_alerts`: an alert that is active, or whose end is not notified yet.
 
-Its `facts` are a JSON object. Its `ways` are a JSON array of the channels that were notified, empty
-while messages wait.
+`facts` has a JSON object, `ways` a JSON array of the channels that were notified; it is empty while
+messages wait.
 """
 
 

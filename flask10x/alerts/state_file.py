@@ -413,7 +413,7 @@ def mute(
     """Send no message about them until then (UTC epoch milliseconds), instead of a former mute.
 
     Waiting messages are not sent any more; one that is being sent at this moment may still arrive.
-    Where `table` is that of all hosts, their state files follow it.
+    With the mutes of all hosts as `table` only those change: each state file follows them.
     """
     now_ms = clock.now_ms()
     values = {"rule": rule, "subject": subject, "until_ms": until_ms, "created_ms": now_ms}

@@ -257,9 +257,9 @@ def _called(message: AlertMessage) -> str:
 def _unsent(
     connection: Connection, message: AlertMessage, alert: Alert | None, now_ms: int
 ) -> MessageState | Literal["outdated"] | None:
-    """Return the state of a message that is not to be sent, or None.
+    """Return the state of a message that must not be sent, or None.
 
-    `outdated` is one that is dropped for a newer one.
+    `outdated`: drop it, because a newer message is sent instead.
     """
     if message.alert_id is None:
         return None

@@ -171,7 +171,7 @@ def _firings(
         lambda _now: [step for step in came if isinstance(step, RefusedReading)],
         partial(last_value, view.connection),
     )
-    # What a rule on one measurement is about is known to who reads it.
+    # The page of a rule on one measurement names it already.
     is_one = isinstance(rule, rules.Threshold | rules.Rate | rules.Stuck)
     ended: list[Alert] = []
     active: dict[tuple[str, str], Alert] = {}
@@ -219,7 +219,7 @@ def _stored(
 def _of_hours(
     view: View, rule: rules.Threshold, hours: Past, since_ms: int
 ) -> tuple[int, list[Step]]:
-    """Return from when on readings are read, and those of the hours that may change something."""
+    """Return since when readings are read, and the readings of hours that may change something."""
     if hours.removed_ms is not None:
         since_ms = max(since_ms, hours.removed_ms + 1)
     places = [place for place in _places(rule, hours) if hours.ends(place)[1] >= since_ms]

@@ -336,7 +336,7 @@ class LimitPassed(OfMeasurement[Threshold]):
         readings: Source[NewReading],
         zone: tzinfo | None = None,
     ) -> None:
-        """The hours of the rule are of this zone; None: that of the system."""
+        """`zone` is for the hours of the rule; None: use the zone of the system."""
         super().__init__(rule, of, readings)
         self._zone = zone
         # When the first value beyond the limit was measured; None while it is back.

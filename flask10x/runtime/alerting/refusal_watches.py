@@ -63,7 +63,7 @@ def refusals(
 ) -> list[RefusedReading]:
     """Return the rejected readings that meet these conditions, in the order of their ids.
 
-    Of more than `limit` it is the newest.
+    With a `limit`, return the newest.
     """
     c = rejected.c
     query = select(c.endpoint, c.received_at, c.measured_at, c.reasons, c.hint, c.codes)
@@ -277,7 +277,7 @@ class FailedSensors:
         if has_failed and sensor.last is None and now.monotonic_ms >= sensor.ask_at_ms:
             sensor.ask_at_ms = now.monotonic_ms + ASK_EVERY_MS
             sensor.last = self._last_value(sensor.station, sensor.of)
-        # One that has never measured anything is not there.
+        # A sensor that has never measured anything was never connected.
         sensor.is_firing = has_failed and sensor.last is not None
 
 
@@ -291,10 +291,10 @@ def _of_reading(station: Station, reading: NewReading) -> NewReading:
 
 
 def _of_refusal(station: Station, refusal: RefusedReading, now: Moment) -> NewReading:
-    """Return a reading whose values were good, or have failed; None: the value is not known."""
+    """Return the good and the failed columns as a reading; None: the value is not known."""
     values: dict[str, float | None] = {}
     faults: dict[str, float | None] = {}
-    # Without any it was rejected as a whole, or by the database.
+    # Otherwise it was rejected as a whole, or by the database.
     if any(warned_paths(station, {path: text}) for path, text in refusal.reasons.items()):
         failed = warned_paths(station, dict(refusal.reasons))
         for of in station.measurements:

@@ -72,7 +72,7 @@ class SilentStations:
         with self._database.query() as connection:
             by_age = query.order_by(readings.c.received_at.desc())
             newest = connection.execute(by_age.limit(1)).one_or_none() or ()
-        # Of a station that has never sent there is nothing.
+        # A station that has never sent has no row.
         values = zip(station.measurements, newest, strict=False)
         return ", ".join(
             f"{rounded(value, measured.unit)} {measured.unit}".rstrip()

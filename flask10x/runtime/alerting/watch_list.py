@@ -95,7 +95,7 @@ def watches_of(
 
 
 def asked(database: Database, query: Callable[..., T], *of: object) -> T:
-    """Return what a query answers by a connection of its own."""
+    """Make a query by a connection of its own, and return its result."""
     with database.query() as connection:
         return query(connection, *of)
 

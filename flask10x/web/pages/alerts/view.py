@@ -89,7 +89,7 @@ def unmute() -> AnyResponse:
 
 
 def _changed(rule: str, subject: str, what: str, until: int | None = None) -> AnyResponse:
-    """Mute until then, or end the mute; then the page. `what` is for the log."""
+    """Mute until then, or end the mute without a time; `what` goes to the log. Return the page."""
     store = context.store_or_waiting()
     change = partial(state_file.unmute, rule=rule, subject=subject)
     if until is not None:
@@ -185,8 +185,8 @@ def _rendered(
         trouble=trouble,
         problems=problems(errors, settings.stations, t),
         channels=t.listed(escape(channel.name) for channel in settings.alerts.channels),
-        # What makes the file of alerts, and checks, tries and applies it once it is edited, as it
-        # is typed on this machine.
+        # To make the file of alerts, and to check, try and apply it once it is edited, as typed on
+        # this machine.
         commands=[
             *(own.flask10x("alerts", word) for word in ("init", "check", "test")),
             own.reload,
