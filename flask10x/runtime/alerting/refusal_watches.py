@@ -26,6 +26,7 @@ from flask10x.readings.times import HOUR_MS
 from flask10x.recording.rejected import with_codes
 from flask10x.runtime.alerting.measurement_watches import (
     AHEAD_MS,
+    LOOK_EVERY_MS,
     STALE_MS,
     NewReading,
     SharedQuery,
@@ -99,6 +100,9 @@ class NewRefusals(SharedQuery[RefusedReading]):
         is_time = has_counted or self._has_more or now.monotonic_ms >= self._look_at_ms
         # A counted reading may be stored only after the next query.
         self._has_more, self._counted = has_counted, counted
+        if is_time:
+            # Not only after a query that succeeds: a failing card is not read more often.
+            self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
         return is_time
 
     def _between(

@@ -1,6 +1,9 @@
 """Senders whose readings are refused again and again."""
 
+import pytest
+
 from flask10x.config.alerts.rules import RefusedSender
+from flask10x.errors import LockTimeout
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.rejected import RejectedReading
@@ -41,6 +44,23 @@ def test_so_many_within_the_time_are_an_alert_and_half_of_it_ends_it(log: Log) -
     # Two of the four are more than an hour ago, and then three.
     assert log.noted.step(watch, log.moment(after_sec=2400)) == []
     assert log.noted.step(watch, log.moment(after_sec=1000)) == ["-data"]
+
+
+def test_a_card_that_fails_is_read_once_a_minute(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch, failed = watch_of(log), 0
+
+    def query() -> None:
+        raise LockTimeout("disk I/O error")
+
+    for _ in range(3):
+        log.noted.step(watch, log.moment(after_sec=10))
+    monkeypatch.setattr(log.database, "query", query)
+    for _ in range(600):
+        try:
+            log.noted.step(watch, log.moment(after_sec=1))
+        except LockTimeout:
+            failed += 1
+    assert failed == 10
 
 
 def test_a_few_over_a_long_time_are_none(log: Log) -> None:
