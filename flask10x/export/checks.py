@@ -57,17 +57,18 @@ def resume_position(target: Target, file: CsvFile | None, position: Position | N
     last_id = position.last_id if position else target.rows.archived_to
     if file is None or (mark_of(position) == NOTHING and file.size == 0):
         return first_position(target, last_id)
-    size = file.size
     if position is None:
         # No export has written it.
         _check_header(target, file, is_exported=False)
+        size = file.size
         if (whole := file.end_of_lines()) < size:
             raise refusals.torn(target.path, file.read(whole, LINE_BYTES), whole)
         _refuse_repeated(target, file, last_id, len(target.header))
         mark = file.mark_up_to(size)
         return Position(first_id=last_id, last_id=last_id, begin_bytes=size, mark=mark)
     old = check_old_bytes(target, file, position)
-    if size > (end := old.size_bytes):
+    # Only now: what is written meanwhile is not ours, either.
+    if (size := file.size) > (end := old.size_bytes):
         _refuse_repeated(target, file, last_id, end)
         first = file.line(end)
         if file.end_of_lines() == size and csv_lines.is_ours(target.station, first, target.zone):

@@ -58,7 +58,7 @@ class Position:
     path: str | None = None
     """The path of the file, links followed; None also for an archived file at an unknown place."""
     columns: str | None = None
-    """The columns of the file and their headings (`position.columns_of`)."""
+    """The columns of the file and their headings (`Target.with_file`)."""
     floor: Floor | None = None
     """Set by the removal of readings."""
 

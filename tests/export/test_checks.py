@@ -12,6 +12,7 @@ import pytest
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.export.append import export
+from flask10x.export.file import CsvFile
 from flask10x.readings.stations import BUILT_IN
 from tests.support import databases
 from tests.support.csv_folder import HEADER, csv_file, database_file, line, lines, put, store
@@ -131,6 +132,26 @@ def test_somebody_elses_line(
         f" was written. Mend it: flask10x import {exported}; {REBUILD}"
     )
     then_it_goes_on(settings, database, HEADER + lines(0, 1, 2))
+
+
+def test_somebody_elses_line_while_the_old_bytes_are_read(
+    settings: Settings, database: Database, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading a long file takes seconds, in which another program may append to it."""
+    exported.write_bytes(exported.read_bytes())
+    read, appended = CsvFile.checksum, list[bytes]()
+
+    def checksum(file: CsvFile, end: int) -> int:
+        value = read(file, end)
+        if not appended:
+            appended.append(b"2025-08-24 10:46:43,1,\r\n")
+            exported.write_bytes(exported.read_bytes() + appended[0])
+        return value
+
+    monkeypatch.setattr(CsvFile, "checksum", checksum)
+    outcome = export(settings, database, PICO)[0]
+    assert "nothing was written" in outcome.text
+    assert exported.read_bytes() == HEADER + lines(0, 1, 2) + appended[0]
 
 
 def test_rows_that_the_database_does_not_have(
