@@ -125,12 +125,15 @@ def write_again(compared: ComparedFile) -> bool:
             return False
         beginning = old.blocks(len(target.header), compared.start)
         rows = (piece.data for piece in target.pieces([*compared.spans]))
-        new = write_beside(target.path, chain([target.header], beginning, rows))
-    if new.mark.content != compared.mark.content:
-        new.path.unlink()
-        return False
-    new.take_name(target.path.resolve())
-    return True
+        blocks = chain([target.header], beginning, rows)
+        new = write_beside(target.path, blocks, target.path)
+    try:
+        is_same = new.mark.content == compared.mark.content
+        if is_same:
+            new.take_name(target.path.resolve())
+        return is_same
+    finally:
+        new.path.unlink(missing_ok=True)
 
 
 def _compare_rows(compared: ComparedFile, file: CsvFile, end: int) -> None:

@@ -289,9 +289,10 @@ def fresh_path(path: Path) -> Path:
     return real.with_name(f".{real.name}.rebuilt")
 
 
-def write_beside(path: Path, blocks: Iterable[bytes]) -> WrittenFile:
-    """Write and sync a new file beside this one, or beside its place, for the same owner.
+def write_beside(path: Path, blocks: Iterable[bytes], former: Path | None = None) -> WrittenFile:
+    """Write and sync a new file beside this one, or beside its place.
 
+    It has mode and owner of the `former` file, and without one those of a new file of the folder.
     Raises OSError and what `blocks` raises; then nothing is left of it.
     """
     fresh, size, checksum, digest = fresh_path(path), 0, 0, hashlib.sha256()
@@ -299,8 +300,8 @@ def write_beside(path: Path, blocks: Iterable[bytes]) -> WrittenFile:
     fresh.unlink(missing_ok=True)
     try:
         with open(fresh, "xb") as file:
-            if path.exists():
-                disk.leave_to_same_owner(file.fileno(), path.stat())
+            if former is not None:
+                disk.leave_to_same_owner(file.fileno(), former.stat())
             else:
                 disk.leave_to_owner(file.fileno(), fresh.parent)
             for data in blocks:

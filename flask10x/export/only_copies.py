@@ -236,16 +236,18 @@ def _write(
     end, spans = target.exported_rows(position, each.floor)
     rows = (piece.data for piece in target.pieces([] if is_whole else spans))
     new = write_beside(path, chain(copy.blocks(0, copy.size if is_whole else end), rows))
-    if new.mark.content != position.mark.content:
-        new.path.unlink()
-        text = _(
-            "it has the removed readings of {path}, but not the rows after them, and the"
-            " database can't write these again as they were: use a newer copy"
-        )
-        raise ExportError(text.format(path=each.shown_path))
-    if path.exists():
-        keep_old(path)
-    new.take_name(path)
+    try:
+        if new.mark.content != position.mark.content:
+            text = _(
+                "it has the removed readings of {path}, but not the rows after them, and the"
+                " database can't write these again as they were: use a newer copy"
+            )
+            raise ExportError(text.format(path=each.shown_path))
+        if path.exists():
+            keep_old(path)
+        new.take_name(path)
+    finally:
+        new.path.unlink(missing_ok=True)
     if each.is_archived:
         name_archived(settings, database, path)
     return path

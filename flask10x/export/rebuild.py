@@ -416,7 +416,7 @@ def _write(
             last_received_at = piece.last_received_at
             yield piece.data
 
-    written = write_beside(target.path, blocks())
+    written = write_beside(target.path, blocks(), old.path if old else None)
     return NewFile(written, rows, spans, last_received_at, same, floor)
 
 

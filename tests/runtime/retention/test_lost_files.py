@@ -147,6 +147,32 @@ def test_a_rotten_bit_is_found_by_its_checksum(
     assert failures(settings) == []
 
 
+def test_a_file_that_is_put_back_is_as_open_as_a_new_one(
+    settings: Settings, archive: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.csv"
+    copy.write_bytes(archive.read_bytes())
+    archive.write_bytes(HEADER)
+    # With this mode nobody but root could read it again.
+    archive.chmod(0)
+    assert flask10x(settings, "export", "--restore-file", str(copy)).returncode == 0
+    assert archive.read_bytes() == copy.read_bytes()
+    assert archive.stat().st_mode == csv_file(settings).stat().st_mode
+
+
+def test_a_file_whose_place_is_taken_leaves_nothing_behind(
+    settings: Settings, archive: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.csv"
+    copy.write_bytes(archive.read_bytes())
+    archive.unlink()
+    archive.mkdir()
+    names = sorted(settings.csv_dir.iterdir())
+    done = flask10x(settings, "export", "--restore-file", str(copy))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert sorted(settings.csv_dir.iterdir()) == names
+
+
 def test_an_older_copy_of_the_stations_file_is_completed_from_the_table(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
