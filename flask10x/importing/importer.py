@@ -268,9 +268,11 @@ def _check_zone(target: Target, path: Path) -> None:
     Each of its rows would else become a reading that never existed.
     """
     position, intent = target.state.position, target.state.intent
-    with CsvFile.open(target.path, write=False) or nullcontext() as file:
-        is_own = file is not None and path.samefile(target.path)
-        if file is None or not is_own or target.of_its_station() is not target:
+    is_own = target.path.exists() and path.samefile(target.path)
+    if not is_own or target.of_its_station() is not target:
+        return
+    with CsvFile.open(path, write=False) or nullcontext() as file:
+        if file is None:
             return
         is_rebuild = intent is not None and intent.import_id is not None
         if intent and is_rebuild and file.is_whole(intent.length, intent.sha256):

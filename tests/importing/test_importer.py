@@ -120,6 +120,15 @@ def test_files_that_are_none(
     assert stored(database) == []
 
 
+def test_the_stations_own_file_need_not_be_one(
+    settings: Settings, database: Database, path: Path
+) -> None:
+    """It may not be readable either: another file than that is imported."""
+    (settings.csv_dir / NAME).mkdir(parents=True)
+    write(path, "2025-08-24 10:46:40,1.0,2.0")
+    assert run(settings, database, path) == (1, 0, 0)
+
+
 def test_a_header_in_the_middle_ends_the_import(
     settings: Settings, database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
