@@ -148,7 +148,7 @@ class OtherZones:
         exported = ((*each, True) for each in self._exported_zones())
         others = ((*each, False) for each in self._zones_of_first_rows(start))
         for name, zone, is_exported in chain(exported, others):
-            there = read(zone, start)
+            there = read(zone, start, all_stored=not is_exported)
             is_copy = there.stored > there.amid if is_exported else not there.missing
             if is_copy and there.stored > read(self.zone, start).stored:
                 shown = (local_text(there.first_ms, each) for each in (zone, self.zone))
@@ -183,8 +183,8 @@ class OtherZones:
             if zone and times.first_difference(zone, self.zone, *self._between) is not None:
                 yield name, zone
 
-    def _read(self, zone: tzinfo | None, start: int) -> ReadRows:
-        """Read the rows in this zone, and count them."""
+    def _read(self, zone: tzinfo | None, start: int, *, all_stored: bool = False) -> ReadRows:
+        """Read the rows in this zone, and count them; with `all_stored` until one is missing."""
         read, (first, last) = ReadRows(), self._between
         reader = LegacyReader(self.layout, zone)
         rows = StoredRows(zone, self.database, self.path, self.layout)
@@ -200,6 +200,8 @@ class OtherZones:
                 elif self.removed_ms is None or row[1] > self.removed_ms:
                     read.missing += 1
                     read.amid += first <= row[1] <= last
+            if all_stored and read.missing:
+                break
             start = end
         return read
 

@@ -1,6 +1,7 @@
 """A copy of readings that are stored, read in another zone than it was written in."""
 
 import random
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.errors import ImportRefused
 from flask10x.export.append import export
+from flask10x.importing import old_file, stored_rows
 from flask10x.importing.importer import ImportOptions, import_file
 from tests.conftest import MakeSettings
 from tests.support.csv_folder import (
@@ -130,6 +132,33 @@ def test_such_a_copy_over_a_clock_change(
     path = write(tmp_path / NAME, *rows)
     run(berlin, database, path)
     assert "in the time zone Europe/Amsterdam, " in refusal(utc, database, path)
+
+
+def test_a_zone_is_given_up_at_the_first_row_that_is_not_stored_there(
+    settings: Settings,
+    utc: Settings,
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A file of years is not read to its end for each zone that its first rows fit."""
+    monkeypatch.setattr(old_file, "BLOCK_BYTES", 400)
+    path = tmp_path / NAME
+    path.write_bytes(HEADER + lines(*range(20)))
+    run(settings, database, path)
+    others = (b"2025-08-25 10:%02d:00,5.0,25.0\r\n" % n for n in range(60))
+    path.write_bytes(HEADER + lines(*range(20)) + b"".join(others))
+    looked_at: list[int] = []
+
+    def blocks(path: Path, start: int, end: int | None = None) -> Iterator[tuple[int, bytes]]:
+        for block in old_file.blocks(path, start, end):
+            looked_at.append(block[0])
+            yield block
+
+    monkeypatch.setattr(stored_rows, "blocks", blocks)
+    assert run(utc, database, path) == (80, 0, 0)
+    # The first block shows the zone, the second one that it is another.
+    assert len(looked_at) == 3
 
 
 def test_such_a_copy_of_which_a_part_was_removed(
