@@ -10,6 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from flask10x.config import settings as settings_module
 from flask10x.database import verified
@@ -21,7 +23,8 @@ from flask10x.errors import RestoreError
 from flask10x.history import rollup_check
 from flask10x.maintenance import replica
 from flask10x.maintenance.backup import backup
-from flask10x.maintenance.verify import run
+from flask10x.maintenance.verify import comparing, findings, run
+from flask10x.maintenance.verify.findings import Row
 from flask10x.maintenance.verify.wording import Words
 from flask10x.system import backup_files, disk
 from flask10x.translation import translation
@@ -407,6 +410,24 @@ def test_a_broken_page_is_said_to_be_unreadable(house: House) -> None:
     # A page is no value: what is left of the file is for a rescue.
     assert not any(each.is_repaired for each in result.differences)
     assert len([*house.settings.backup_dir.glob("*.sqlite3")]) == 1
+
+
+@pytest.mark.sqlite_only("compares a backup file")
+@pytest.mark.parametrize(("call", "path"), [(1, "readings"), (2, "backup")])
+def test_what_cannot_be_read_is_named(
+    house: House, monkeypatch: pytest.MonkeyPatch, call: int, path: str
+) -> None:
+    """The last reading of both is read in the table first, then in the backup."""
+    calls: list[int] = []
+
+    def row_of(connection: Connection, number: int) -> Row | None:
+        calls.append(number)
+        if len(calls) == call:
+            raise DBAPIError("SELECT", None, sqlite3.OperationalError("disk I/O error"))
+        return findings.row_of(connection, number)
+
+    monkeypatch.setattr(comparing, "row_of", row_of)
+    assert [(each.kind, each.path) for each in house.verify().differences] == [("unreadable", path)]
 
 
 @pytest.mark.sqlite_only("flips bits of its file")

@@ -216,26 +216,40 @@ def _compare_rows(result: Comparison) -> None:
     with engines.engine_of(result.settings).plain_reader() as table:
         with table.begin() as connection:
             end, names = dialects.last_id(connection), columns_of(connection)
-            for name, saved in [*result.saved.items()]:
-                try:
-                    _meet(saved, connection)
-                except DBAPIError as error:
-                    _note_unreadable(result, name, error)
-                    del result.saved[name]
+            for saved in [*result.saved.values()]:
+                _meet(result, saved, connection)
         for after in range(0, end, PIECE_IDS):
             _compare_piece(result, table, names, after, min(after + PIECE_IDS, end))
 
 
-def _meet(saved: Saved, table: Connection) -> None:
-    """Find out what a copy has of the table, and whether it is of another history."""
+def _meet(result: Comparison, saved: Saved, table: Connection) -> None:
+    """Find out what a copy has of the table, and whether it is of another history.
+
+    An error of the table is raised: it says nothing about the copy.
+    """
     query = select(func.max(readings.c.id))
-    saved.last = saved.connection.execute(query).scalar_one() or 0
-    saved.columns = columns_of(table, saved.connection)
+    with _reading(result, saved):
+        saved.last = saved.connection.execute(query).scalar_one() or 0
+        saved.columns = columns_of(table, saved.connection)
+    if saved.name not in result.saved:
+        return
     last = table.execute(query.where(readings.c.id <= saved.last)).scalar_one() or 0
-    own, other = row_of(table, last), row_of(saved.connection, last)
-    if own and other:
-        pair = [[row[column] for column in saved.columns] for row in (own, other)]
-        saved.is_foreign = _changed(*pair) > CHANGED_MAX
+    own = row_of(table, last)
+    with _reading(result, saved):
+        other = row_of(saved.connection, last) if own else None
+        if own and other:
+            pair = [[row[column] for column in saved.columns] for row in (own, other)]
+            saved.is_foreign = _changed(*pair) > CHANGED_MAX
+
+
+@contextmanager
+def _reading(result: Comparison, saved: Saved) -> Iterator[None]:
+    """Note an error in the block as one of this copy, which is left out from then on."""
+    try:
+        yield
+    except DBAPIError as error:
+        _note_unreadable(result, saved.name, error)
+        del result.saved[saved.name]
 
 
 def _compare_piece(
@@ -247,22 +261,18 @@ def _compare_piece(
         removed = load_removed(connection)
     result.readings += len(rows)
     result.out_of_index.update(out[: max(0, NOTED_MAX - len(result.out_of_index))])
-    for name, saved in [*result.saved.items()]:
+    for saved in [*result.saved.values()]:
         if after >= saved.last:
             continue
-        try:
+        with _reading(result, saved):
             of_copy = all_rows(saved.connection, rows_query(saved.columns, after, until))
-        except DBAPIError as error:
-            _note_unreadable(result, name, error)
-            del result.saved[name]
-            continue
-        saved.readings += len(of_copy)
-        of_table = rows
-        if saved.columns != names:
-            places = [0, *(1 + names.index(column) for column in saved.columns)]
-            of_table = [tuple(row[place] for place in places) for row in rows]
-        if of_copy != of_table:
-            _note_differing(saved, of_table, of_copy, removed)
+            saved.readings += len(of_copy)
+            of_table = rows
+            if saved.columns != names:
+                places = [0, *(1 + names.index(column) for column in saved.columns)]
+                of_table = [tuple(row[place] for place in places) for row in rows]
+            if of_copy != of_table:
+                _note_differing(saved, of_table, of_copy, removed)
 
 
 def _changed(row: Sequence[Any], other: Sequence[Any]) -> int:
