@@ -164,7 +164,7 @@ class Target:
         return replace(self, station=station, header=csv_lines.header(station), rows=rows)
 
     def of_its_station(self) -> "Target":
-        """Return the target of the station whose rows the file has; itself if it is that one's."""
+        """Return the target of the station whose rows the file has, often this target itself."""
         position = self.state.position
         if position is None or position.endpoint in (None, self.station.endpoint):
             return self
@@ -227,10 +227,10 @@ class Target:
         return next(free for free in map(path.with_name, names) if not free.exists())
 
     def archived(self, position: Position | None, path: Path | None = None) -> ArchivedFile | None:
-        """Return the file at this position as one that is archived at `path`.
+        """Return the file at this position as an archived file; None when it has no exported row.
 
-        By default that is where it was, if it is there and not at the target's path, and else
-        unknown. None when no export has written a row into the file.
+        Its place is `path`, and without it the path of the position, if a file is there and that
+        is not the path of the target. Else the place is unknown.
         """
         if position is None or mark_of(position) == NOTHING:
             return None

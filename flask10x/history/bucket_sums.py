@@ -327,7 +327,7 @@ class _Adder:
             self._add_hours(batch, self._view.rows((_REMOVED, values)))
 
     def _add_readings(self, later: Sequence[_Piece], all_of: Sequence[_Piece]) -> None:
-        """Add those of these pieces that are not rolled up yet, then all of the other pieces."""
+        """Add the readings of `later` that are not rolled up yet, and all those of the others."""
         spans_of_later = self._spans_of(later, self._next_reading)
         first = [span._replace(is_later=True) for span in spans_of_later]
         for batch in self._batches(all_of):

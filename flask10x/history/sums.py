@@ -121,7 +121,10 @@ def stored_sums(
 def stored_between(
     connection: Connection, station: Station, key: Column[int], ends: tuple[int, int]
 ) -> dict[int, list[dict[str, Any]]]:
-    """Return the same of each hour or day from the first to the last one that has rows."""
+    """Return these roll-ups of each hour or day between two numbers, both included, by its number.
+
+    An hour or day without roll-ups is missing.
+    """
     table, columns = key.table, station.columns
     # Each row is looked up by its key, which the measurement is in the middle of.
     query = select(table).where(
