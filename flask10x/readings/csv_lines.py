@@ -17,9 +17,6 @@ from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
 from flask10x.readings.times import SECOND_MS, LocalText, may_be_offset
 
-CSV_SUFFIX = ".csv"
-"""The suffix of every station's file."""
-
 
 def archived_name(name: str, day: str, number: int = 1) -> str:
     """The name of an archived file that was written until that day, `2026-11-26`.
