@@ -63,6 +63,10 @@ MOST_READINGS = PIECE_MS // SHORTEST_INTERVAL_MS
 YEAR_MS = 366 * DAY_MS
 # A row of a measurement's hour has some 50 bytes.
 MOST_HOURS = 100_000
+# SQLite takes 500 parts of a UNION ALL (https://www.sqlite.org/limits.html). Each station with
+# columns or corrections of its own is a part. The time grows faster than their number: 400 at once
+# took 10 s, twice 200 took 7 s.
+MOST_FORMS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +346,12 @@ class _Adder:
         for (group, is_later), alike in groupby(batch, attrgetter("group", "is_later")):
             of_group = [*alike]
             by_form[self._form(group, of_group, is_later)] += of_group
+        listed = [*by_form.items()]
+        for first in range(0, len(listed), MOST_FORMS):
+            self._add_forms(listed[first : first + MOST_FORMS])
+
+    def _add_forms(self, by_form: Sequence[tuple[_Form, Sequence[_Span]]]) -> None:
+        """Add the spans of some forms with one statement."""
         forms = [
             form._replace(
                 is_of_one=all(
@@ -349,13 +359,12 @@ class _Adder:
                     for span in of_form
                 )
             )
-            for form, of_form in by_form.items()
+            for form, of_form in by_form
         ]
         values: dict[str, Any] = {"unit_ms": self._unit_ms, **self._request.values}
         if forms[0].is_later:
             values["after_id"] = self._view.rollups.progress.done
-        listed = [*by_form.values()]
-        for place, of_form in enumerate(listed):
+        for place, (_, of_form) in enumerate(by_form):
             values[f"spans{place}"] = json.dumps(
                 [
                     (group.endpoint, None, run.low_ms, run.high_ms, run.offset_ms)
@@ -366,7 +375,7 @@ class _Adder:
         for place, number, step, count, *sums in sorted(rows, key=itemgetter(0)):
             if not count:
                 continue
-            group, run, _ = listed[place][number]
+            group, run, _ = by_form[place][1][number]
             group.readings += count
             bucket = self._window.place(run.low_ms) if step is None else self._place(run, step)
             for line, part in zip(group.lines.values(), fours(sums), strict=False):
