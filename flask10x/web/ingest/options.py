@@ -1,7 +1,8 @@
 """The options of a request that brings readings, its body, and its answer by Flask."""
 
 import unicodedata
-from difflib import SequenceMatcher
+from itertools import takewhile
+from operator import eq
 from typing import NamedTuple
 
 from flask import Response, jsonify, request
@@ -13,9 +14,7 @@ from flask10x.web.ingest.take import DRY_RUN, Outcome
 
 ACK, COMMITTED = "ack", "committed"
 SWITCH = {"1": True, "0": False}
-TRIAL = "dryrun"
-# As alike are two words of six letters of which five are the same.
-ONE_WRONG = 2 * 5 / 12
+TRIAL, TRIAL_BEGINS = "dryrun", "dr"
 
 
 class Options(NamedTuple):
@@ -59,10 +58,11 @@ def means_dry_run(name: str) -> bool:
     """
     plain = unicodedata.normalize("NFKC", name[:COMPARED_CHARS]).casefold()
     letters = "".join(filter(str.isalnum, plain))
-    likeness = SequenceMatcher(None, letters, TRIAL).ratio()
+    same = sum(takewhile(bool, map(eq, letters, TRIAL)))
+    rest, expected = letters[same:], TRIAL[same:]
     # A wrong letter at the beginning makes another word: `dayrun`.
-    has_one_wrong = likeness == ONE_WRONG and letters.startswith("dr")
-    return letters.startswith("d") and (likeness > ONE_WRONG or has_one_wrong)
+    has_wrong_letter = rest[1:] == expected[1:] and letters.startswith(TRIAL_BEGINS)
+    return rest == expected or rest[1:] == expected or rest == expected[1:] or has_wrong_letter
 
 
 def request_key() -> bytes:

@@ -193,11 +193,13 @@ def test_a_wrong_question_stores_nothing(client: FlaskClient, writer: Writer, qu
 MISSPELT = (
     *("dryrun", "dry-run", "Dry_Run", "DRY_RUN", "DRYRUN", "dryRun", "dry_rn", "drynun"),
     *("dri_run", "dyrun", "dry_runs", "dry_run[]", "dry_run%20", "dry+run", "%EF%BD%84ry_run"),
+    *("ry_run", "xdry_run"),
     "%EF%BC%A4%EF%BC%B2%EF%BC%B9%EF%BC%BF%EF%BC%B2%EF%BC%B5%EF%BC%AE",
 )
 OTHERS = (
     *("device=pico", "run=7", "duration=3", "ack=1", "t=1&x=2", "", "key=dry_run"),
     *("dry=1", "laundryrun=1", "dayrun=1", "isDryRun=0", "dry_runtime=5", "dr=1", "drun=1"),
+    *("dry_run_id=5", "dry_burner=1", "dry_urn=1"),
 )
 
 
