@@ -599,6 +599,11 @@ def test_only_the_chosen_measurements_are_taken(
     none = {name: text for name, text in form.items() if not name.startswith("take-")}
     answer = client.post("/setup/stations/freezer", data=none)
     assert answer.status_code == 400 and "choose at least one measurement" in answer.text
+    # Those that are not chosen stay in the form, and the others keep their fields.
+    wrong = none | {"take-1": "1", "label": ""}
+    del wrong["replay"]
+    answer = client.post("/setup/stations/freezer", data=wrong)
+    assert (answer.status_code, form_of(answer.text)) == (400, wrong)
     one = client.post("/setup/stations/freezer", data=none | {"take-1": "1"})
     assert one.status_code == 303
     station = station_file.load(stations_file(settings)).by_endpoint["freezer"]

@@ -151,7 +151,7 @@ def _add(name: str) -> Answer:
             else:
                 problems = {"file": str(error)}
     if problems:
-        return _new_station(name, replace(candidate, station=new), sent, problems)
+        return _new_station(name, candidate, sent, problems, station_text.entry(new))
     if board := boards.chosen(sent):
         query = urlencode({**board, "path": name, "added": "1"})
         return redirect(f"{url_for('setup.as_board')}?{query}", 303)
@@ -182,7 +182,9 @@ def _new_station(
     candidate: Candidate | None,
     fields: Mapping[str, str],
     problems: Mapping[str, str] = MappingProxyType({}),
+    entry: str = "",
 ) -> tuple[str, int]:
+    """Return the form; `entry` is the station that it makes, for a file that can't be written."""
     settings = context.store().settings
     file = stations.file_of(settings)
     return shown(
@@ -194,8 +196,7 @@ def _new_station(
         problems=problems,
         file=file,
         seen=changes.seen(setup_files.present(file)),
-        # For a file that can't be written.
-        entry=station_text.entry(candidate.station) if candidate else "",
+        entry=entry,
         units=stations.UNITS,
         is_named=stations.is_named,
         chosen=boards.chosen(fields) if problems else {},
