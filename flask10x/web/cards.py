@@ -49,22 +49,38 @@ def latest(
 
     With `raw` the newest reading is as it was stored, also one that is hidden.
     """
+    found = newest_readings(view, stations, raw=raw)
+    silences = silences_now(stations, view.last_received, store)
     return [
         Latest(
             station=station,
-            silence=silence_now(station, view.last_received[station.endpoint], store),
+            silence=silences[station.endpoint],
             row=newest.row,
             older=newest.older,
             derived=newest.derived,
         )
-        for station, newest in zip(stations, newest_readings(view, stations, raw=raw), strict=True)
+        for station, newest in zip(stations, found, strict=True)
     ]
 
 
-def silence_now(station: Station, last: int | None, store: Store) -> SilenceVerdict:
-    """Return whether a station is silent now; `last` is when its newest stored reading came."""
-    is_alerted = station.endpoint in alert_state().current().silent
-    return silence_of(station, last, store.settings, store.gauges, is_alerted=is_alerted)
+def silences_now(
+    stations: Sequence[Station], last: Mapping[str, int | None], store: Store
+) -> dict[str, SilenceVerdict]:
+    """Return whether each station is silent now, by endpoint.
+
+    `last` is when the newest stored reading of each came, and may lack stations.
+    """
+    alerted = alert_state().current().silent
+    return {
+        station.endpoint: silence_of(
+            station,
+            last.get(station.endpoint),
+            store.settings,
+            store.gauges,
+            is_alerted=station.endpoint in alerted,
+        )
+        for station in stations
+    }
 
 
 def inactivity_sec(store: Store, last: Mapping[str, int | None]) -> dict[str, int | None]:

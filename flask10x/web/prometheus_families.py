@@ -42,7 +42,7 @@ from flask10x.system import disk
 from flask10x.system.clock import monotonic_ms, now_ms
 from flask10x.system.gauges import Gauges, Histogram
 from flask10x.web import context
-from flask10x.web.cards import inactivity_sec, silence_now
+from flask10x.web.cards import inactivity_sec, silences_now
 from flask10x.web.context import alert_state
 from flask10x.web.read_errors import UNREADABLE
 
@@ -225,11 +225,8 @@ def _stations(store: Store, last: Mapping[str, int | None]) -> Iterator[Metric]:
     yield gauge("station_last_received_timestamp_seconds", text, received, "station")
     text = "For how long the station has sent nothing, whatever the wall clock says."
     yield gauge("station_inactivity_seconds", text, _silence(store, last), "station")
-    silent = {}
-    for station in store.settings.stations.all:
-        verdict = silence_now(station, last.get(station.endpoint), store)
-        if verdict.state != "never":
-            silent[station.endpoint] = int(verdict.is_missed)
+    silences = silences_now(store.settings.stations.all, last, store)
+    silent = {name: int(each.is_missed) for name, each in silences.items() if each.state != "never"}
     text = "1 while a station that has sent before is missed: silent for longer than its limit."
     yield gauge("station_silent", text, silent, "station")
 

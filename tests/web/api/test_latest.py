@@ -2,10 +2,12 @@
 
 import time
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from flask.testing import FlaskClient
 
+from flask10x.alerts.active import AlertState
 from flask10x.database.database import Database
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
@@ -36,6 +38,17 @@ def test_the_values_are_those_of_the_history(client: FlaskClient) -> None:
         assert station["received_at"][:19].replace("T", " ") == reading["timestamp"]
         assert station["measurements"].keys() == station["units"].keys()
         assert station == latest(client, f"?station={endpoint}") | {"age_s": station["age_s"]}
+
+
+@pytest.mark.usefixtures("four")
+def test_all_stations_are_seen_by_the_same_alerts(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Just written to, the file of alerts is read by each look at it."""
+    look = Mock(side_effect=client.application.extensions["flask10x.alerts"].current)
+    monkeypatch.setattr(AlertState, "current", lambda _self: look())
+    latest(client)
+    look.assert_called_once()
 
 
 def test_a_station_in_full(
