@@ -220,6 +220,19 @@ def test_the_bars_have_a_scale_of_round_values(client: FlaskClient) -> None:
     assert "Range <small>ppm</small>" in page
 
 
+def test_a_scale_ends_at_the_greatest_value(client: FlaskClient, database: Database) -> None:
+    """Also where the least one and the range make a little less by their binary digits."""
+    with database.commit() as connection:
+        cold, mild = (
+            Reading("data2", at(f"2025-10-01 {hour}:00:00"), (400, celsius, 50.0, 1000.0, None))
+            for hour, celsius in (("09", -14.9), ("10", 10.0))
+        )
+        insert_readings(connection, (cold, mild))
+    page = client.get("/records?endpoint=data2&measurement=temperature&period=2025-10").text
+    head = page.partition('<svg class="scale"')[2].partition("</svg>")[0]
+    assert re.findall(r'x="([\d.]+)%"', head)[-1] == "100.0"
+
+
 def test_a_range_that_no_step_divides_has_no_scale(client: FlaskClient, database: Database) -> None:
     with database.commit() as connection:
         narrow = bedroom("2025-10-01 09:00:00", 0.0), bedroom("2025-10-01 10:00:00", 5e-324)

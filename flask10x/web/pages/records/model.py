@@ -318,19 +318,19 @@ STEPS_MAX, LONG_STEPS_MAX, LONG_FROM = 7, 4, 1000
 
 
 def _ends(whole: PeriodRow) -> tuple[float, float] | None:
-    """Return the least value and the range of all bars; None where these have none."""
+    """Return the least and the greatest value of all bars; None where these have no range."""
     low, high = whole.bucket.minimum, whole.bucket.maximum
     if low is None or high is None or not float_info.min < high - low < inf:
         return None
-    return low, high - low
+    return low, high
 
 
 def _scale(whole: PeriodRow) -> list[dict[str, object]]:
     """Return the round values within the range of the bars, each with its place."""
     if (ends := _ends(whole)) is None:
         return []
-    low, width = ends
-    high = low + width
+    low, high = ends
+    width = high - low
     most = STEPS_MAX if max(abs(low), abs(high)) < LONG_FROM else LONG_STEPS_MAX
     power = 10.0 ** floor(log10(width / most))
     step = next(each * power for each in STEPS if width / (each * power) <= most)
@@ -348,7 +348,8 @@ def _bar(row: PeriodRow, whole: PeriodRow) -> tuple[int, int, int] | None:
     ends = _ends(whole)
     if ends is None or lowest is None or highest is None or mean is None:
         return None
-    low, width = ends
+    low, high = ends
+    width = high - low
     left, middle, right = (round(THOUSANDTHS * (v - low) / width) for v in (lowest, mean, highest))
     return left, right - left, middle
 
