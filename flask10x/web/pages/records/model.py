@@ -52,12 +52,14 @@ def records_query(view: View, *, is_page: bool) -> RecordsQuery:
     A browser sends the empty fields of a form, and a page opens on what people look at first, of a
     station with a temperature if there is one. Raises QueryError that names every wrong parameter.
     """
-    stations, newest = view.stations, view.newest
-    sent = [s for s in stations.all if newest[s.endpoint].received_at is not None]
-    if is_page:
-        sent = [s for s in sent if main_measurement(s).unit == TEMPERATURE] or sent
-    first = (*sent, *stations.all)[0]
-    parameters = Parameters(*NAMES, blank_is_absent=is_page)
+    stations, parameters = view.stations, Parameters(*NAMES, blank_is_absent=is_page)
+    first = stations.all[0]
+    # Which stations have sent is read only where it matters.
+    if parameters.text("endpoint") is None:
+        sent = [s for s in stations.all if view.newest[s.endpoint].received_at is not None]
+        if is_page:
+            sent = [s for s in sent if main_measurement(s).unit == TEMPERATURE] or sent
+        first = (*sent, first)[0]
     endpoints = tuple(stations.by_endpoint)
     station = stations.by_endpoint[
         parameters.chosen("endpoint", "unknown_station", endpoints, first.endpoint)
