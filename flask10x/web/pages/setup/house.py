@@ -1,6 +1,7 @@
 """What is set of the house: the page `/setup/house`, and the steps of `/setup/start`."""
 
 from collections.abc import Iterable, Mapping, MutableMapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -193,13 +194,19 @@ def _step(step: str, fields: Mapping[str, str], problems: Mapping[str, str]) -> 
         problems=problems,
         elsewhere=places_elsewhere(),
         seen=changes.seen(setup_files.present(setup_files.paths(settings)[settings_file.NAME])),
-        zones=sorted(zone for zone in available_timezones() if "/" in zone),
+        zones=_zones() if step == "place" else (),
         zone=zone_name_of(settings.zone),
         now=local_text(clock.now_ms(), settings.zone)[:16],
         address=address,
         code=code,
         senders=senders.sending(store, t) if step == "board" else [],
     )
+
+
+@cache
+def _zones() -> tuple[str, ...]:
+    # They are looked for in hundreds of files.
+    return tuple(sorted(zone for zone in available_timezones() if "/" in zone))
 
 
 def _beside(step: str, by: int) -> str:
