@@ -137,6 +137,11 @@ def test_a_token_for_reading_changes_nothing_and_downloads_nothing(
     assert client.get("/setup/files").status_code == 401
     assert client.get("/setup/files", headers=reader).status_code == 200
     assert client.get(f"/setup/files/backups/{BACKUP}", headers=reader).status_code == 403
+    # Nor does it have a folder read, which may be on a machine that does not answer.
+    (settings.backup_dir / BACKUP).unlink()
+    settings.backup_dir.rmdir()
+    settings.backup_dir.write_bytes(b"")
+    assert client.get(f"/setup/files/backups/{BACKUP}", headers=reader).status_code == 403
     for path in POSTS:
         assert client.post(f"/setup/files/{path}", headers=reader).status_code == 403
 

@@ -163,12 +163,14 @@ def as_files(
 @blueprint.get("/setup/files/backups/<name>")
 def as_backup(name: str) -> AnyResponse | tuple[str, int]:
     """A backup, or its sum, for an administrator's browser."""
+    _only_administrators()
     return _download(backup_path(context.store().settings, name))
 
 
 @blueprint.get("/setup/files/rejected/<number>")
 def as_rejected(number: str) -> AnyResponse | tuple[str, int]:
     """The rejected rows of a file that was sent, for an administrator's browser."""
+    _only_administrators()
     paths = rejected_of(context.store().settings)
     return _download(next((path for n, path in enumerate(paths) if str(n) == number), None))
 
@@ -353,9 +355,12 @@ def _back(anchor: str = "run") -> AnyResponse:
     return redirect(url_for("setup.as_files", _anchor=anchor), 303)
 
 
-def _download(path: Path | None) -> AnyResponse:
+def _only_administrators() -> None:
     if administrators.browser() is None:
         abort(403)
+
+
+def _download(path: Path | None) -> AnyResponse:
     if path is None:
         abort(404)
     # In pieces, also from the middle where a download broke off; nothing of it is in memory.
