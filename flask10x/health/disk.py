@@ -159,8 +159,12 @@ def _bytes_a_row(view: View, settings: Settings, path: Path) -> float | None:
     stored = max(0, used - min(rejected_bytes, settings.rejected_max_bytes)) / rows
     # The backups of a database on a server are files, too.
     row_bytes = stored + len(backups) * (stored or newest_backup_bytes / rows)
-    has_csv_files = not is_elsewhere(settings, connection) and on_same_disk(settings.csv_dir, data)
-    if csv_bytes and exported > 0 and has_csv_files:
+    if (
+        csv_bytes
+        and exported > 0
+        and not is_elsewhere(settings, connection)
+        and on_same_disk(settings.csv_dir, data)
+    ):
         row_bytes += float(csv_bytes / exported)
     return row_bytes
 
