@@ -22,7 +22,6 @@ from flask10x.web.pages.setup.page import blueprint, shown
 from flask10x.web.pages.setup.stations import UNITS, Candidate
 from flask10x.web.programs import Target, address
 from flask10x.web.sensors import BOARDS, MOST_VALUES, SENSORS, Sensor
-from flask10x.web.shell import shell
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +59,9 @@ def chosen(fields: Mapping[str, str]) -> dict[str, str]:
 @blueprint.get("/setup/new-station")
 def as_board() -> tuple[str, int]:
     """Choose a board and its sensors; then the station as a form, and once added the program."""
-    t, settings = preferences.texts(), context.store().settings
+    t = preferences.texts()
     problems, board = _read(request.args, t)
-    path = stations.file_of(settings)
+    path = stations.file_of(context.store().settings)
     is_added = False
     if board and "added" in request.args:
         # This worker may not have heard of it yet.
@@ -86,7 +85,6 @@ def as_board() -> tuple[str, int]:
         is_named=stations.is_named,
         chosen=chosen(request.args),
         seen=changes.seen(setup_files.present(path)),
-        adding=shell(settings).flask10x("stations", "add", board.path) if board else "",
         escape=str,
         file=path,
         text=_program(board, t) if board and is_added else "",

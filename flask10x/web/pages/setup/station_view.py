@@ -16,9 +16,8 @@ from flask10x.config.form import Fields
 from flask10x.config.readers import WrongEntry
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.errors import SettingsError
-from flask10x.readings.bands import LEVELS
 from flask10x.readings.labels import column_name, station_name
-from flask10x.readings.stations import BUILT_IN, Station
+from flask10x.readings.stations import Station
 from flask10x.recording import rejected
 from flask10x.runtime import setup_files
 from flask10x.system.wording import escape
@@ -159,7 +158,6 @@ def _add(name: str) -> Answer:
 
 
 def _form(of: File, one: Station, fields: Fields, problems: Fields) -> tuple[str, int]:
-    built_in = BUILT_IN.by_endpoint.get(one.endpoint)
     return shown(
         "setup/station_edit.html",
         part="setup.as_stations",
@@ -167,11 +165,9 @@ def _form(of: File, one: Station, fields: Fields, problems: Fields) -> tuple[str
         fields=fields,
         problems=problems,
         icons=ICONS,
-        levels=LEVELS,
         is_named=stations.is_named,
         band_numbers=lambda measurement: station.band_numbers(one, measurement),
         usual=lambda measurement: station.usual_bands(one, measurement),
-        is_built_in=built_in is not None,
         file=of.path,
         seen=changes.seen(of.data),
     )
