@@ -42,7 +42,7 @@ def is_number(key: Key) -> bool:
 
 
 def keys_of_phone(key: Key) -> str:
-    """Return the `inputmode` of the field of a number; empty for a text, or a minus is lacking."""
+    """Return the `inputmode` of a field; empty for a text, and where a minus may be needed."""
     schema = SCHEMAS[key.read]
     schema = schema.get("anyOf", [schema])[0]
     is_negative = schema.get("minimum", schema.get("exclusiveMinimum", -1)) < 0

@@ -294,7 +294,7 @@ def _field(name: str, value: object, units: Mapping[str, str]) -> _Field:
         return _Field(name, number, usual.unit, usual)
     with suppress(WrongEntry):
         return _Field(name, number, unit(FAHRENHEIT.get(foreign, foreign)), None)
-    # No station may have it, as from a board that fails.
+    # A board that fails sends units that no station may have.
     return _Field(name, number, "", None)
 
 

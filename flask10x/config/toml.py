@@ -252,8 +252,8 @@ def edited(content: bytes, edit: Callable[[MutableMapping[str, Any]], None]) -> 
     except TOMLKitError as error:
         raise SettingsError(str(error)) from error
     edit(plain)
+    # What tomlkit writes may not be TOML: a new table beside dotted keys of the same one.
     with suppress(tomllib.TOMLDecodeError):
-        # It is none after a new table beside dotted keys of the same one.
         if tomllib.loads(written) == plain:
             return written.encode()
     raise SettingsError(_("this change has to be made in the file by hand"))

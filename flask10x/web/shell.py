@@ -106,7 +106,7 @@ def how_it_runs() -> tuple[Manner, str]:
         return "container", engine
     # Cron is a unit, too, but hands this variable to none of its jobs (man 5 systemd.exec).
     if "INVOCATION_ID" in os.environ:
-        # A unit of a user's session is none of the system.
+        # Without a match it is a unit of a user's session, of which the system does not know.
         with suppress(OSError):
             if match := UNIT.search(CGROUP.read_text(encoding="utf-8")):
                 return "systemd", match[1]

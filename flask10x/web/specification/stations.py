@@ -145,7 +145,7 @@ def _line(station: Station) -> str:
     """Return a reading in line protocol, by the names that the station has there."""
 
     def escaped(text: str) -> str:
-        """A backslash is before each character that would end a name."""
+        """Return a name with a backslash before each character that would end it."""
         return re.sub(r"([,= ])", r"\\\1", text)
 
     tags = "".join(f",{escaped(key)}={escaped(value)}" for key, value in station.influx_tags)

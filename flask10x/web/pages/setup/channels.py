@@ -138,7 +138,7 @@ class Service:
     about: str
     """Where what it needs comes from."""
     fields: tuple[Key, ...]
-    """Those of its form; they are no keys of the file."""
+    """The fields of its form, which are not keys of the file."""
     url: Callable[[Mapping[str, str]], str] | None = None
     """Return the URL for Apprise that these fields make, or several, a line each."""
     schemes: tuple[str, ...] = ()

@@ -370,7 +370,7 @@ def _download(path: Path | None) -> AnyResponse:
 
 
 def _days(raw: str) -> tuple[int | None, str]:
-    """Return after how many days readings are to be removed; or what is wrong."""
+    """Return the days after which readings are to be removed, and what is wrong with them."""
     try:
         return readers.from_text(int, readers.retention_days)(raw), ""
     except WrongEntry:

@@ -95,7 +95,7 @@ def not_written(error: NotWritten) -> Response:
 @blueprint.errorhandler(LockTimeout)
 @blueprint.errorhandler(SettingsError)
 def unchanged(error: Exception) -> tuple[str, int]:
-    """The disk is full, or may only be read; or a file has mistakes, and is no form."""
+    """Say that the disk is full or may only be read, or which mistakes a file has first."""
     t = preferences.texts()
     if isinstance(error, SettingsError):
         return refused(t("Correct this in the file first: {reason}", reason=str(error)), 409)

@@ -92,7 +92,7 @@ def order() -> Response:
 
 @blueprint.get("/setup/stations/<name>")
 def as_station(name: str) -> Answer:
-    """The form of a station, or of the one that the board would be that sends to this path."""
+    """The form of a station, or of a new one for the board that sends to this path."""
     if there := _there(name):
         return _form(*there, station.fields_of(there[1]), {})
     candidate = stations.candidate(name)
