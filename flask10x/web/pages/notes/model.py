@@ -72,9 +72,12 @@ class NotesForm:
 
     def _note(self, about: About, first_ms: int | None, last_ms: int | None) -> WrittenNote:
         (endpoint, column), text = about, self._text()
-        self._missing(*([] if text else ["text"]), *(["from"] if first_ms is None else []))
+        if not text:
+            self._missing("text")
         if column:
             self._errors.setdefault("about", Reason("no_such_station"))
+        if first_ms is None:
+            self._missing("from")
         first_ms = first_ms or 0
         return WrittenNote(
             endpoint=endpoint or None,
@@ -88,7 +91,8 @@ class NotesForm:
         self, kind: Kind, about: About, first_ms: int | None, last_ms: int | None
     ) -> Correction:
         endpoint, column = about
-        self._missing(*([] if endpoint else ["about"]))
+        if not endpoint:
+            self._missing("about")
         gain = offset = None
         if kind == "adjust":
             gain, offset = self._number("gain", 1.0), self._number("offset", 0.0)
