@@ -287,11 +287,10 @@ def test_what_has_gone_is_removed(service: MakeService, tmp_path: Path) -> None:
             (running.data_dir / "stations.toml").unlink()
             command.start()
             wait_until(
-                lambda: not [name for name in heard.configs() if "balcony" in name],
+                lambda: not [name for name in heard.topics() if "balcony" in name],
                 WITHIN_SEC,
                 "the station has gone",
             )
-            assert [name for name in heard.topics() if "balcony" in name] == []
             assert "sensor data3-temperature" in heard.configs()
 
 
