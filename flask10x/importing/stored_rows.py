@@ -106,7 +106,10 @@ class StoredRows:
 # A file is known in a zone that no export had by so many different readings, each of which is a
 # stored one there. Fewer are stored ones in some zone by chance: a single reading of a thermometer
 # that sends at the same second of each minute is one in 8 times, three that differ in none of 60.
+# Two are enough where the station has the values of each only once in all those hours: of 4,320
+# such pairs none was a stored one by chance, of 4,320 single readings 12 were.
 DIFFERENT_READINGS = 3
+UNIQUE_READINGS = 2
 # As many show which zone it is.
 ROWS_LOOKED_AT = 10
 
@@ -212,7 +215,11 @@ class OtherZones:
         shift: where readings repeat themselves.
         """
         rows = self._different_rows(start)
-        if len({row[2:] for row in rows}) < DIFFERENT_READINGS:
+        different = len({row[2:] for row in rows})
+        is_enough = different >= DIFFERENT_READINGS or (
+            different == UNIQUE_READINGS and all(map(self._is_unique, rows))
+        )
+        if not is_enough:
             return
         stored, offsets = FileRows(self.database, self.layout.station), list[set[int]]()
         seconds = [row[1] // SECOND_MS for row in rows]
@@ -238,6 +245,21 @@ class OtherZones:
             if all(times.first_difference(zone, each, *self._between) for each in others):
                 others.append(zone)
                 yield name, zone
+
+    def _is_unique(self, row: InsertRow) -> bool:
+        """Check whether the station has these values at most once in the hours of all zones.
+
+        The row is read as UTC.
+        """
+        low, high = (offset * SECOND_MS for offset in times.OFFSETS_SEC)
+        pairs = zip(self.layout.station.columns, row[2:], strict=True)
+        query = select(func.count()).where(
+            readings.c.endpoint == self.layout.station.endpoint,
+            readings.c.received_at.between(row[1] - high, row[1] - low),
+            *(measurement(name).is_not_distinct_from(value) for name, value in pairs),
+        )
+        with self.database.reader.begin() as connection:
+            return connection.execute(query).scalar_one() <= 1
 
     def _different_rows(self, start: int) -> list[InsertRow]:
         """Return the first rows that differ from those above them, read as UTC.

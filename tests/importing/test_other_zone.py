@@ -97,7 +97,7 @@ def test_an_exported_file_over_both_clock_changes_of_a_year(
     assert run(berlin, database, path) == (0, 800, 0)
 
 
-@pytest.mark.parametrize("count", [3, 20])
+@pytest.mark.parametrize("count", [2, 3, 20])
 def test_a_file_that_no_export_has_written_is_known_by_the_zone_of_all_its_rows(
     settings: Settings, utc: Settings, database: Database, tmp_path: Path, count: int
 ) -> None:
@@ -177,14 +177,25 @@ def test_such_a_copy_of_which_a_part_was_removed(
     assert "in the time zone Asia/Tokyo, " in refusal(utc, database, path)
 
 
-def test_two_readings_or_equal_ones_are_imported(
-    settings: Settings, utc: Settings, database: Database, tmp_path: Path
+@pytest.mark.parametrize(
+    "rows",
+    [
+        lines(7),
+        lines(7) + b"2025-08-24 10:46:48,997.5,25.0\r\n",
+        # Of two readings, one has values that were stored before.
+        lines(7, 3),
+        b"".join(b"2025-08-24 10:46:%d,%d.5,25.0\r\n" % (n, 990 + n % 2) for n in range(10, 40)),
+    ],
+)
+def test_one_reading_or_equal_ones_are_imported(
+    settings: Settings, utc: Settings, database: Database, tmp_path: Path, rows: bytes
 ) -> None:
     """They are stored ones in some zone by chance, and no export was in another one."""
-    rows = [f"2025-08-24 10:46:{n},{990 + n % 2}.5,25.0" for n in range(10, 40)]
-    path = write(tmp_path / NAME, *rows)
+    path = tmp_path / NAME
+    path.write_bytes(HEADER + b"2025-08-24 09:20:13,993.5,25.0\r\n" + rows)
     run(settings, database, path)
-    assert run(utc, database, path) == (30, 0, 0)
+    path.write_bytes(HEADER + rows)
+    assert run(utc, database, path) == (rows.count(b"\n"), 0, 0)
 
 
 def test_who_knows_better_stores_the_rows(
