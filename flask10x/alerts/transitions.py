@@ -109,18 +109,6 @@ def watched(alerts: Alerts, stations: Stations) -> frozenset[tuple[str, Kind, st
     )
 
 
-def after(active: Active, changed: Iterable[Change], now_ms: int) -> dict[tuple[str, str], Alert]:
-    """Return the active alerts after these changes."""
-    remaining = dict(active)
-    for what, alert in changed:
-        key = alert.rule, alert.subject
-        if what == "end":
-            del remaining[key]
-        else:
-            remaining[key] = replace(alert, reminded_ms=now_ms) if what == "remind" else alert
-    return remaining
-
-
 def write(
     connection: Connection, changed: Collection[Change], routing: Routing, now_ms: int
 ) -> None:

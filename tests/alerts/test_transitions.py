@@ -14,7 +14,7 @@ from sqlalchemy.sql.dml import UpdateBase
 from flask10x.alerts import state_file, transitions
 from flask10x.alerts.alert import Alert, AlertMessage, Verdict
 from flask10x.alerts.state_file import StateFile
-from flask10x.alerts.transitions import Routing, after, changes, watched, write
+from flask10x.alerts.transitions import Routing, changes, watched, write
 from flask10x.config.alerts.rules import Alerts, Disk, QuietHours, Silence, Threshold, Webhook
 from flask10x.readings.stations import BUILT_IN
 from tests.support.alert_rows import threshold_of
@@ -278,20 +278,6 @@ def test_two_processes_that_create_an_alert_notify_once(home: Home) -> None:
         write(connection, late, Routing(ALERTS, None), home.now_ms)
     assert home.occasions() == ["entry"]
     assert len(home.active()) == 1
-
-
-def test_what_could_not_be_written_yet_is_active_all_the_same(home: Home) -> None:
-    changed = changes({}, [home.silent(True), home.silent(True, "data3")], [], [], NOON_MS)
-    active = after({}, changed, NOON_MS)
-    reminded = after(active, [("remind", active["silence", "data2"])], NOON_MS + 5)
-    assert reminded["silence", "data2"].reminded_ms == NOON_MS + 5
-    over = changes(active, [home.silent(False)], [], [], home.now_ms)
-    assert after(active, over, NOON_MS + 1) == {("silence", "data3"): active["silence", "data3"]}
-    with home.file.writing() as connection:
-        write(connection, changed, Routing(ALERTS, None), NOON_MS)
-        write(connection, over, Routing(ALERTS, None), NOON_MS + 1)
-    assert [alert.subject for alert in home.active()] == ["data3"]
-    assert home.occasions() == ["entry", "entry", "recovery"]
 
 
 def test_of_past_alerts_only_the_newest_are_kept(

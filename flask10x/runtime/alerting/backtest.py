@@ -178,9 +178,13 @@ def _firings(
     for step in sorted(steps, key=_time_of):
         came[:], at_ms = [step], _time_of(step)
         verdicts = watch.step(Moment(at_ms, at_ms), active)
-        if changed := transitions.changes(active, verdicts, (), (), at_ms):
-            active = transitions.after(active, changed, at_ms)
-            ended += [alert for what, alert in changed if what == "end"]
+        for what, alert in transitions.changes(active, verdicts, (), (), at_ms):
+            key = alert.rule, alert.subject
+            if what == "end":
+                del active[key]
+                ended.append(alert)
+            else:
+                active[key] = alert
     return [
         Firing(alert.firing_since_ms, alert.ended_ms, "" if is_one else alert.subject)
         for alert in (*ended, *active.values())

@@ -1,8 +1,8 @@
 """The watcher: one elected worker turns verdicts into alerts and messages.
 
 The alerts are in the state file; memory has a copy of the active ones, read when the worker is
-elected, so that nothing is read or written while nothing changes. Changes that can't be written
-now, on a full disk for example, wait in memory.
+elected, so that nothing is read or written while nothing changes. What can't be written now, on a
+full disk for example, is decided again by the next step.
 """
 
 import logging
@@ -135,8 +135,6 @@ class AlertSharing:
 
 # How soon messages are noticed that another process has created.
 LOOK_EVERY_MS = 5_000
-# The most changes that wait in memory: a day of alerts.
-UNWRITTEN_MAX = 1000
 
 
 class AlertWatcher:
@@ -167,7 +165,6 @@ class AlertWatcher:
         self._clock = WallClock(clock.boot_id() if boot is None else boot)
         # None: not read yet, or to be read again.
         self._active: dict[tuple[str, str], Alert] | None = None
-        self._unwritten: list[tuple[list[Change], int]] = []
         self._due_ms: int | None = None
         self._look_at_ms = 0
 
@@ -180,10 +177,7 @@ class AlertWatcher:
             self._file.path.parent.mkdir(parents=True, exist_ok=True)
 
     def step(self) -> None:
-        """Evaluate the rules once; raises the errors of the state file, and OSError.
-
-        What could not be written is written by the next step.
-        """
+        """Evaluate the rules once; raises the errors of the state file, and OSError."""
         if self._file.is_replaced():
             self._reset()
         try:
@@ -207,7 +201,7 @@ class AlertWatcher:
     def _reset(self) -> None:
         self._file.close()
         self._clock.forget()
-        self._active, self._unwritten = None, []
+        self._active = None
         if self._sharing is not None:
             self._sharing.forget()
 
@@ -222,29 +216,14 @@ class AlertWatcher:
         if self._sharing is not None and self._sharing.step(self._file):
             self._active = None
         if self._active is None:
-            self._active = self._load(now)
-        if len(self._unwritten) < UNWRITTEN_MAX:
-            self._look(now, self._active)
-        if self._unwritten:
-            with self._file.writing() as connection:
-                for changes, at_ms in self._unwritten:
-                    transitions.write(connection, changes, self._routing, at_ms)
-            self._unwritten = []
-            self._active = self._load(now)
-
-    def _look(self, now: Moment, active: dict[tuple[str, str], Alert]) -> None:
-        verdicts = [v for watch in self._watches for v in self._verdicts(watch, now, active)]
-        alerts = active.values()
-        unwatched = [a for a in alerts if (a.rule, a.kind, a.subject) not in self._watched]
-        after_ms = self._settings.alerts.reminder_after_sec * 1000
-        due = [alert for alert in alerts if now.wall_ms - alert.reminded_ms >= after_ms]
-        changes = transitions.changes(active, verdicts, unwatched, due, now.wall_ms)
-        if changes and self._sharing is not None:
-            changes = self._sharing.agreed(changes, now.wall_ms)
-        if not changes:
+            with self._file.reading() as connection:
+                alerts = state_file.active(connection, now.wall_ms)
+            self._active = {(alert.rule, alert.subject): alert for alert in alerts}
+        if not (changes := self._changes(now, self._active)):
             return
-        self._active = transitions.after(active, changes, now.wall_ms)
-        self._unwritten.append((changes, now.wall_ms))
+        with self._file.writing() as connection:
+            transitions.write(connection, changes, self._routing, now.wall_ms)
+        self._active, self._look_at_ms = None, 0
         for what, alert in changes:
             if what != "remind":
                 how, facts = "Alert:", alert.facts
@@ -253,6 +232,17 @@ class AlertWatcher:
                 known = [f"{name}={value}" for name, value in facts.items() if value is not None]
                 words = (how, alert.rule, alert.subject, *known)
                 log.warning("%s", " ".join(filter(None, words)))
+
+    def _changes(self, now: Moment, active: Active) -> list[Change]:
+        verdicts = [v for watch in self._watches for v in self._verdicts(watch, now, active)]
+        alerts = active.values()
+        unwatched = [a for a in alerts if (a.rule, a.kind, a.subject) not in self._watched]
+        after_ms = self._settings.alerts.reminder_after_sec * 1000
+        due = [alert for alert in alerts if now.wall_ms - alert.reminded_ms >= after_ms]
+        changes = transitions.changes(active, verdicts, unwatched, due, now.wall_ms)
+        if changes and self._sharing is not None:
+            return self._sharing.agreed(changes, now.wall_ms)
+        return changes
 
     def _verdicts(self, watch: Watch, now: Moment, active: Active) -> Sequence[Verdict]:
         """Return the verdicts of a watch; none when it fails, so that active alerts stay.
@@ -276,12 +266,6 @@ class AlertWatcher:
             return ()
         self._failing.discard(rule.name)
         return verdicts
-
-    def _load(self, now: Moment) -> dict[tuple[str, str], Alert]:
-        with self._file.reading() as connection:
-            alerts = state_file.active(connection, now.wall_ms)
-        self._look_at_ms = 0
-        return {(alert.rule, alert.subject): alert for alert in alerts}
 
     def _next_due_ms(self) -> int | None:
         now_ms, monotonic_ms = clock.now_ms(), clock.monotonic_ms()

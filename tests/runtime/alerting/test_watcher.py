@@ -14,7 +14,6 @@ from flask10x.alerts.alert import Active, Alert, Moment, Verdict
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.config.alerts.rules import Alerts, Disk, Webhook
 from flask10x.config.settings import Settings
-from flask10x.runtime.alerting import watcher as alert_watcher
 from flask10x.runtime.alerting.start_delivery import Delivery
 from flask10x.runtime.alerting.watcher import AlertSharing, AlertWatcher
 from flask10x.system import clock
@@ -168,39 +167,26 @@ def test_a_broken_file_is_put_aside_and_its_alerts_fire_again(
     assert "The state of alerts was broken" in caplog.text
 
 
-def test_changes_that_cannot_be_written_wait_and_are_written_in_order(
-    watcher: AlertWatcher, disk: FullDisk, home: Settings
+def test_what_cannot_be_written_is_decided_again(
+    watcher: AlertWatcher, disk: FullDisk, home: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     watcher.step()
     with closing(sqlite3.connect(path_of(home), isolation_level=None)) as other:
         other.execute("ALTER TABLE messages RENAME TO elsewhere")
         for is_full in (True, True, False, True):
             disk.is_full = is_full
-            with pytest.raises(DBAPIError, match="no such table"):
+            if is_full:
+                with pytest.raises(DBAPIError, match="no such table"):
+                    watcher.step()
+            else:
                 watcher.step()
         assert other.execute("SELECT count(*) FROM alerts").fetchone() == (0,)
-        assert disk.seen == [0, 0, 1, 1, 0], "what waits is active already"
         other.execute("ALTER TABLE elsewhere RENAME TO messages")
-    for _ in range(2):
-        watcher.step()
-    assert [len(listed) for listed in alerts(home)] == [1, 1]
-    assert occasions(home) == ["entry", "recovery", "entry"]
-
-
-def test_no_more_waits_in_memory_than_fits(
-    watcher: AlertWatcher, disk: FullDisk, home: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(alert_watcher, "UNWRITTEN_MAX", 3)
+    assert "Alert:" not in caplog.text
     watcher.step()
-    with closing(sqlite3.connect(path_of(home), isolation_level=None)) as other:
-        other.execute("ALTER TABLE messages RENAME TO elsewhere")
-        for turn in range(9):
-            disk.is_full = turn % 2 == 0
-            with pytest.raises(DBAPIError, match="no such table"):
-                watcher.step()
-        other.execute("ALTER TABLE elsewhere RENAME TO messages")
-    watcher.step()
-    assert occasions(home) == ["entry", "recovery", "entry"]
+    assert [len(listed) for listed in alerts(home)] == [1, 0]
+    assert occasions(home) == ["entry"]
+    assert caplog.text.count("Alert: disk") == 1
 
 
 def test_what_was_made_before_is_sent_while_nothing_can_be_written(
