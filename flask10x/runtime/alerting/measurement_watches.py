@@ -32,8 +32,8 @@ from flask10x.system.gauges import Gauges
 # How many ids one step goes through, which takes milliseconds. After a disk has stalled the
 # readings come in several steps.
 SPAN_ROWS = 5000
-# How long after a reading was accepted it may still be on its way to the queue.
-REST_MS = 5000
+# How long a row may be on its way after memory has told of it: rejected ones are stored every 5 s.
+REST_MS = 8000
 # How soon readings are found that another process stores, such as a command.
 LOOK_EVERY_MS = 60_000
 # A reading that came so long after its measurement says nothing about the present.
@@ -93,34 +93,35 @@ def measured(of: Measurement, value: float | None) -> float | None:
     return None if any(fault.value == value for fault in of.faults) else value
 
 
-class SharedQuery(ABC, Generic[T]):
-    """A query whose rows several rules need; it is made once a step."""
+class NewRows(ABC, Generic[T]):
+    """The new rows of a table, which several rules need; they are queried once a step."""
 
     table: str
     span_rows: int
     """How many ids one step goes through."""
 
-    def __init__(self, database: Database, gauges: Gauges) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._gauges = gauges
         self._moment: Moment | None = None
         self._rows: Sequence[T] = ()
         self._error: Exception | None = None
         self._last_id: int | None = None
-        self._look_at_ms = 0
-        # Whether the last query has left some rows, or some may not have been stored yet.
-        self._has_more = False
+        self._signs: object = None
+        self._look_at_ms = self._rest_ms = 0
 
     def __call__(self, now: Moment) -> Sequence[T]:
         """Return the new rows of this step, the same for each caller. Raises as a query does."""
         if now is not self._moment:
-            self._moment = now
-            self._rows, self._error = (), None
-            try:
-                if self._last_id is None or self._is_time(now):
+            self._moment, self._rows, self._error = now, (), None
+            if (signs := self._came()) != self._signs:
+                self._signs, self._rest_ms = signs, now.monotonic_ms + REST_MS
+            is_due = not self._rest_ms <= now.monotonic_ms < self._look_at_ms
+            if is_due or self._last_id is None:
+                self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
+                try:
                     self._rows = self._look(now)
-            except Exception as error:
-                self._error = error
+                except Exception as error:
+                    self._error = error
         if self._error is not None:
             raise self._error.with_traceback(None)
         return self._rows
@@ -131,13 +132,13 @@ class SharedQuery(ABC, Generic[T]):
             until = head if self._last_id is None else min(head, self._last_id + self.span_rows)
             rows = self._between(connection, self._last_id, until, now)
         self._last_id = until
-        self._has_more = self._has_more or until < head
-        self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
+        if until < head:
+            self._look_at_ms = now.monotonic_ms
         return rows
 
     @abstractmethod
-    def _is_time(self, now: Moment) -> bool:
-        """Whether rows may have been stored since the last query, as far as memory says."""
+    def _came(self) -> object:
+        """Return what memory says of rows that came; while it is the same, none is new."""
 
     @abstractmethod
     def _between(
@@ -165,7 +166,7 @@ class Scope:
 HEAD = (readings.c.id, readings.c.endpoint, readings.c.received_at, readings.c.arrived_at)
 
 
-class NewReadings(SharedQuery[NewReading]):
+class NewReadings(NewRows[NewReading]):
     """The new readings of the stations that some rules need."""
 
     table, span_rows = "readings", SPAN_ROWS
@@ -174,29 +175,18 @@ class NewReadings(SharedQuery[NewReading]):
         self, database: Database, gauges: Gauges, queues: SharedQueues, scope: Scope
     ) -> None:
         """Make no query yet."""
-        super().__init__(database, gauges)
-        self._queues = queues
+        super().__init__(database)
+        self._gauges, self._queues = gauges, queues
         self._scope, self._columns = scope, scope.columns
         self._all = tuple(dict.fromkeys(chain.from_iterable(scope.columns.values())))
         self._newest: dict[str, int] = {}
-        self._received_ms = 0
 
     def _look(self, now: Moment) -> list[NewReading]:
         return list(in_order(super()._look(now), self._newest, now))
 
-    def _is_time(self, now: Moment) -> bool:
-        received_ms = max(
-            (self._gauges.station(name).last_received_ms for name in self._columns), default=0
-        )
-        waits = bool(self._queues.not_empty())
-        is_time = (
-            received_ms != self._received_ms
-            or now.monotonic_ms - received_ms < REST_MS
-            or (waits or self._has_more)
-            or now.monotonic_ms >= self._look_at_ms
-        )
-        self._received_ms, self._has_more = received_ms, waits
-        return is_time
+    def _came(self) -> object:
+        received = [self._gauges.station(name).last_received_ms for name in self._columns]
+        return self._queues.length(), received
 
     def _replayed(self, connection: Connection, now: Moment) -> list[NewReading]:
         replayed = []

@@ -26,10 +26,9 @@ from flask10x.readings.times import HOUR_MS
 from flask10x.recording.rejected import with_codes
 from flask10x.runtime.alerting.measurement_watches import (
     AHEAD_MS,
-    LOOK_EVERY_MS,
     STALE_MS,
     NewReading,
-    SharedQuery,
+    NewRows,
     Source,
     in_order,
     is_late,
@@ -38,8 +37,6 @@ from flask10x.runtime.alerting.measurement_watches import (
 from flask10x.system.gauges import Gauges
 from flask10x.translation import translation
 
-# Rejected readings are stored at most every 5 s (`recording/rejected.py`).
-LOOK_PAUSE_MS = 5000
 # How many ids one step goes through, and how many of the newest the first step returns.
 SPAN_ROWS = 500
 REPLAYED_ROWS = 2000
@@ -78,32 +75,18 @@ def refusals(
     return found
 
 
-class NewRefusals(SharedQuery[RefusedReading]):
+class NewRefusals(NewRows[RefusedReading]):
     """The new rejected readings of these stations, the oldest first."""
 
     table, span_rows = "rejected", SPAN_ROWS
 
     def __init__(self, database: Database, gauges: Gauges, endpoints: Collection[str]) -> None:
         """Make no query yet. Rejected readings without a station are left out."""
-        super().__init__(database, gauges)
-        self._endpoints = tuple(endpoints)
-        self._counted = -1
-        self._soon_ms = 0
+        super().__init__(database)
+        self._gauges, self._endpoints = gauges, tuple(endpoints)
 
-    def _is_time(self, now: Moment) -> bool:
-        if now.monotonic_ms < self._soon_ms:
-            return False
-        self._soon_ms = now.monotonic_ms + LOOK_PAUSE_MS
-        counted = sum(self._gauges.station_totals(name).refused for name in self._endpoints)
-        has_counted = counted != self._counted
-        # The query is also made when no worker has counted any, for one may have been killed.
-        is_time = has_counted or self._has_more or now.monotonic_ms >= self._look_at_ms
-        # A counted reading may be stored only after the next query.
-        self._has_more, self._counted = has_counted, counted
-        if is_time:
-            # Not only after a query that succeeds: a failing card is not read more often.
-            self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
-        return is_time
+    def _came(self) -> object:
+        return [self._gauges.station_totals(name).refused for name in self._endpoints]
 
     def _between(
         self, connection: Connection, after: int | None, until: int, _now: Moment

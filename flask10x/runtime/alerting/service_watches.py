@@ -9,22 +9,23 @@ from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import replace
 from threading import Thread
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from flask10x.alerts.alert import Active, Alert, Facts, Moment, Verdict
 from flask10x.config.alerts import rules
 from flask10x.config.settings import Settings
+from flask10x.database import verified
 from flask10x.database.damage import Damage
-from flask10x.database.verified import Result
-from flask10x.health.checks import of_backup, of_copies, of_disk
-from flask10x.health.copies import NewestBackup, lost_files
-from flask10x.health.disk import Room
+from flask10x.database.database import Database
+from flask10x.health import copies
+from flask10x.health.checks import of_backup, of_copies, of_disk, of_export, of_replica
+from flask10x.health.copies import NewestBackup
+from flask10x.health.database import beginning
+from flask10x.health.disk import card, room
+from flask10x.history.view import View
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.runtime.periodic_tasks import DATABASE_ERRORS
 from flask10x.runtime.worker_watch import CALM_SHARE
-
-if TYPE_CHECKING:
-    from flask10x.export.only_copies import LostFile, OnlyCopy
 
 F = TypeVar("F")
 
@@ -94,63 +95,8 @@ def long_queue(rule: rules.Queue, settings: Settings, queues: SharedQueues) -> L
 
 
 LOOK_EVERY_MS = 60_000
-
-
-class SlowWatch:
-    """A check that is evaluated once a minute, and returns the same verdict until then."""
-
-    def __init__(self, rule: rules.Rule, look: Callable[[int, Alert | None], Verdict]) -> None:
-        """`look` gets the milliseconds of the wall clock, and the alert while one is active."""
-        self.rule = rule
-        self._look = look
-        self._look_at_ms = 0
-        self._verdicts: list[Verdict] = []
-        self._error: Exception | None = None
-
-    def step(self, now: Moment, active: Active) -> Sequence[Verdict]:
-        """See `Watch`; an error of the evaluation is raised until the next one."""
-        if now.monotonic_ms >= self._look_at_ms:
-            self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
-            self._error = None
-            try:
-                verdict = self._look(now.wall_ms, active.get((self.rule.name, "")))
-            except Exception as error:
-                self._error = error
-            else:
-                if verdict.is_firing and any(before.is_firing for before in self._verdicts):
-                    # An alert that is not written yet keeps its beginning.
-                    since_ms = min(verdict.since_ms, self._verdicts[0].since_ms)
-                    verdict = replace(verdict, since_ms=since_ms)
-                self._verdicts = [verdict]
-        if self._error is not None:
-            # Without this the traceback would grow each second.
-            raise self._error.with_traceback(None)
-        return self._verdicts
-
-
-def full_disk(
-    rule: rules.Disk, room: Callable[[], Room], full_in_days: Callable[[int], float | None]
-) -> SlowWatch:
-    """Return the watch that fires by `of_disk`, and adds in how many days the disk is full.
-
-    `full_in_days` gets the milliseconds of the wall clock, and makes a query.
-    """
-
-    def look(now_ms: int, alert: Alert | None) -> Verdict:
-        verdict, days = of_disk(rule, room(), now_ms, alert), None
-        if not verdict.is_firing:
-            return verdict
-        # A full disk may be the reason why the database can't be read.
-        with suppress(*DATABASE_ERRORS, OSError):
-            days = full_in_days(now_ms)
-        known = None if days is None else int(days)
-        return replace(verdict, facts={**verdict.facts, "full_in_days": known})
-
-    return SlowWatch(rule, look)
-
-
-# How long the other rules wait for the folder of backups: it may be on another machine that does
-# not answer any more.
+# How long the other rules wait for a folder: it may be on another machine that does not answer any
+# more.
 PATIENCE_SEC = 0.5
 
 
@@ -186,49 +132,98 @@ class Folder(Generic[F]):
         return True
 
 
-def overdue_backup(
-    rule: rules.BackupOverdue,
-    newest: Callable[[int], NewestBackup | None],
-    began_at: Callable[[], int | None],
-) -> SlowWatch:
-    """Return the watch that fires by `of_backup`; the next backup resolves it.
-
-    A backup that is not there any more, with the stick that it is on, still counts. `newest` gets
-    the milliseconds of the wall clock, and reads BACKUP_DIR. `began_at` returns when the first
-    reading came or the first import was made, or None; it is called only without a backup, and
-    makes a query.
-    """
-    folder = Folder[NewestBackup | None]("backups")
-
-    def look(now_ms: int, alert: Alert | None) -> Verdict:
-        has_answered = folder.ask(lambda: newest(now_ms) or folder.found)
-        if folder.found:
-            return of_backup(rule, folder.found.made_at, None, now_ms, alert)
-        verdict = of_backup(rule, None, began_at() if has_answered else None, now_ms, alert)
-        return verdict if has_answered else replace(verdict, is_firing=None)
-
-    return SlowWatch(rule, look)
+RuleOnCheck = (
+    rules.Disk
+    | rules.ExportOverdue
+    | rules.BackupOverdue
+    | rules.ReplicaOverdue
+    | rules.WrongCopies
+)
+"""A rule that is a check of `health/checks.py`."""
 
 
-def differing_copies(
-    rule: rules.WrongCopies,
-    result: Callable[[], Result | None],
-    files: Callable[[], "Sequence[OnlyCopy]"],
-) -> SlowWatch:
-    """Return the watch that fires by `of_copies`.
+class CheckWatch:
+    """A check that is evaluated once a minute, and returns the same verdict until then."""
 
-    A repair, a run that finds nothing, or the file put back resolves it. `result` reads a small
-    file beside the database, `files` makes a query.
-    """
-    folder: Folder[Sequence[LostFile]] = Folder("archived files")
+    def __init__(self, rule: RuleOnCheck, settings: Settings, database: Database) -> None:
+        """Open and read nothing yet."""
+        self.rule = rule
+        self._settings, self._database = settings, database
+        self._backups: Folder[NewestBackup | None] = Folder("backups")
+        self._lost: Folder[int] = Folder("archived files")
+        self._look_at_ms = 0
+        self._verdict: Verdict | None = None
+        self._error: Exception | None = None
 
-    def look(now_ms: int, alert: Alert | None) -> Verdict:
-        compared, only = result(), files()
+    def step(self, now: Moment, active: Active) -> Sequence[Verdict]:
+        """See `Watch`; an error of the evaluation is raised until the next one."""
+        if now.monotonic_ms >= self._look_at_ms:
+            self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
+            self._error = None
+            try:
+                verdict = self._look(now.wall_ms, active.get((self.rule.name, "")))
+            except Exception as error:
+                self._error = error
+            else:
+                before = self._verdict
+                if verdict.is_firing and before and before.is_firing:
+                    # An alert that is not written yet keeps its beginning.
+                    verdict = replace(verdict, since_ms=min(verdict.since_ms, before.since_ms))
+                self._verdict = verdict
+        if self._error is not None:
+            # Without this the traceback would grow each second.
+            raise self._error.with_traceback(None)
+        return [self._verdict] if self._verdict else []
+
+    def _look(self, now_ms: int, alert: Alert | None) -> Verdict:
+        settings = self._settings
+        match self.rule:
+            case rules.Disk() as rule:
+                return self._look_at_disk(rule, now_ms, alert)
+            case rules.BackupOverdue() as rule:
+                return self._look_for_backup(rule, now_ms, alert)
+            case rules.WrongCopies() as rule:
+                return self._look_at_copies(rule, now_ms, alert)
+            case rules.ReplicaOverdue() as rule:
+                return of_replica(rule, copies.replica(settings), now_ms, alert)
+            case rules.ExportOverdue() as rule:
+                with self._database.query() as connection:
+                    lags = copies.export_lags(connection, settings.stations)
+                return of_export(rule, lags, now_ms, alert)
+
+    def _look_at_disk(self, rule: rules.Disk, now_ms: int, alert: Alert | None) -> Verdict:
+        settings, days = self._settings, None
+        verdict = of_disk(rule, room(self._database.path.parent), now_ms, alert)
+        if not verdict.is_firing:
+            return verdict
+        # A full disk may be the reason why the database can't be read.
+        with suppress(*DATABASE_ERRORS, OSError), self._database.query() as connection:
+            view = View(connection, settings.stations, settings.zone, now_ms)
+            days = card(settings, view).full_in_days
+        known = None if days is None else int(days)
+        return replace(verdict, facts={**verdict.facts, "full_in_days": known})
+
+    def _look_for_backup(
+        self, rule: rules.BackupOverdue, now_ms: int, alert: Alert | None
+    ) -> Verdict:
+        """A backup that is not there any more, with the stick that it is on, still counts."""
+        backups, place = self._backups, (self._settings.backup_dir, self._settings.zone)
+        has_answered = backups.ask(lambda: copies.newest_backup(*place, now_ms) or backups.found)
+        if backups.found:
+            return of_backup(rule, backups.found.made_at, None, now_ms, alert)
+        if not has_answered:
+            return Verdict(rule, None, now_ms)
+        with self._database.query() as connection:
+            began_at = beginning(connection).at
+        return of_backup(rule, None, began_at, now_ms, alert)
+
+    def _look_at_copies(self, rule: rules.WrongCopies, now_ms: int, alert: Alert | None) -> Verdict:
+        compared = verified.last_result(self._settings)
+        with self._database.query() as connection:
+            only = copies.only_copies(self._settings, connection)
         # Where their disk does not answer, what was known before stays.
-        has_answered = not only or folder.ask(lambda: lost_files(only, compared))
-        lost = len(folder.found or ()) if only else 0
+        has_answered = not only or self._lost.ask(lambda: len(copies.lost_files(only, compared)))
+        lost = (self._lost.found or 0) if only else 0
         verdict = of_copies(rule, compared, lost, now_ms, alert)
-        is_known = has_answered or folder.found is not None or verdict.is_firing
+        is_known = has_answered or self._lost.found is not None or verdict.is_firing
         return verdict if is_known else replace(verdict, is_firing=None)
-
-    return SlowWatch(rule, look)

@@ -5,19 +5,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from sqlalchemy import Connection
-
 from flask10x.alerts.alert import Watch
 from flask10x.alerts.subjects import stations_of
 from flask10x.config.alerts import rules
 from flask10x.config.settings import Settings
-from flask10x.database import verified
 from flask10x.database.database import Database
-from flask10x.health import copies
-from flask10x.health.checks import of_export, of_replica
-from flask10x.health.database import beginning, obstacles_met
-from flask10x.health.disk import card, room
-from flask10x.history.view import View
+from flask10x.health.database import obstacles_met
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
@@ -41,7 +34,7 @@ from flask10x.runtime.alerting.refusal_watches import (
     RefusedSenders,
     last_value,
 )
-from flask10x.runtime.alerting.service_watches import SlowWatch
+from flask10x.runtime.alerting.service_watches import CheckWatch
 from flask10x.runtime.alerting.silent_stations import SilentStations
 from flask10x.system.gauges import Gauges
 
@@ -52,16 +45,6 @@ RuleOnReadings = (
     rules.Threshold | rules.Rate | rules.Stuck | rules.FailedSensor | rules.RefusedSender
 )
 """A rule that is decided by readings alone, stored and rejected ones."""
-
-
-RuleOnCheck = (
-    rules.Disk
-    | rules.ExportOverdue
-    | rules.BackupOverdue
-    | rules.ReplicaOverdue
-    | rules.WrongCopies
-)
-"""A rule that is a check of `health/checks.py`."""
 
 
 def watches_of(
@@ -90,7 +73,7 @@ def watches_of(
                 last = partial(asked, database, last_value)
                 watches.append(watch_of_readings(rule, settings, new, refusals, last))
             case _:
-                watches.append(_watch_of_check(rule, settings, database))
+                watches.append(CheckWatch(rule, settings, database))
     return watches
 
 
@@ -98,35 +81,6 @@ def asked(database: Database, query: Callable[..., T], *of: object) -> T:
     """Make a query by a connection of its own, and return its result."""
     with database.query() as connection:
         return query(connection, *of)
-
-
-def _watch_of_check(rule: RuleOnCheck, settings: Settings, database: Database) -> Watch:
-    match rule:
-        case rules.Disk():
-
-            def full_in_days(connection: Connection, now_ms: int) -> float | None:
-                view = View(connection, settings.stations, settings.zone, now_ms)
-                return card(settings, view).full_in_days
-
-            folder_room = partial(room, database.path.parent)
-            return service_watches.full_disk(
-                rule, folder_room, partial(asked, database, full_in_days)
-            )
-        case rules.BackupOverdue():
-            newest = partial(copies.newest_backup, settings.backup_dir, settings.zone)
-            return service_watches.overdue_backup(
-                rule, newest, lambda: asked(database, beginning).at
-            )
-        case rules.WrongCopies():
-            result = partial(verified.last_result, settings)
-            files = partial(copies.only_copies, settings)
-            return service_watches.differing_copies(rule, result, partial(asked, database, files))
-        case rules.ExportOverdue():
-            lags = partial(asked, database, copies.export_lags, settings.stations)
-            return SlowWatch(rule, lambda *now: of_export(rule, lags(), *now))
-        case rules.ReplicaOverdue():
-            replica = partial(copies.replica, settings)
-            return SlowWatch(rule, lambda *now: of_replica(rule, replica(), *now))
 
 
 def watch_of_readings(

@@ -9,11 +9,9 @@ import pytest
 from flask10x.config.alerts.rules import WrongCopies
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.export.only_copies import OnlyCopy
-from flask10x.health import copies
 from flask10x.history import days, rollups
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime.alerting.service_watches import differing_copies
+from flask10x.runtime.alerting.service_watches import CheckWatch
 from flask10x.runtime.removal import StationRemoval
 from flask10x.web.app import create_app
 from tests.runtime.alerting.watches.home import Clock, Noted
@@ -232,12 +230,8 @@ def test_of_two_files_each_is_named_with_its_own_dates(
 def test_the_alert_about_copies_fires_for_a_lost_file(
     settings: Settings, database: Database, archive: Path
 ) -> None:
-    def files() -> list[OnlyCopy]:
-        with database.query() as connection:
-            return copies.only_copies(settings, connection)
-
     clock, noted = Clock(), Noted()
-    watch = differing_copies(WrongCopies(), lambda: None, files)
+    watch = CheckWatch(WrongCopies(), settings, database)
     assert noted.step(watch, clock.moment()) == []
     content = archive.read_bytes()
     archive.unlink()

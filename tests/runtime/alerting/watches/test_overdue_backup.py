@@ -3,39 +3,50 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from flask10x.config.alerts.rules import BackupOverdue
+from flask10x.config.settings import Settings
+from flask10x.database.database import Database
+from flask10x.health import copies
 from flask10x.health.copies import NewestBackup
 from flask10x.runtime.alerting import service_watches
-from flask10x.runtime.alerting.service_watches import SlowWatch, overdue_backup
+from flask10x.runtime.alerting.service_watches import CheckWatch
 from tests.runtime.alerting.watches.home import DAY_MS, NINE_MS, Clock, Noted, active_alert, firing
 
 
 class Folder:
     """BACKUP_DIR, and the oldest reading."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings, database: Database) -> None:
         self.made_at: int | None = None
         self.first_at: int | None = NINE_MS - DAY_MS
         self.answers = threading.Event()
         self.answers.set()
+        self.settings, self.database = settings, database
 
-    def newest(self, _now_ms: int) -> NewestBackup | None:
+    def newest(self, *_: object) -> NewestBackup | None:
         self.answers.wait()
         if self.made_at is None:
             return None
         return NewestBackup(path=Path("/b"), made_at=self.made_at, bytes=1)
 
-    def watch(self) -> SlowWatch:
-        rule = BackupOverdue(after_sec=3 * 86_400)
-        return overdue_backup(rule, self.newest, lambda: self.first_at)
+    def beginning(self, _connection: object) -> SimpleNamespace:
+        return SimpleNamespace(at=self.first_at)
+
+    def watch(self) -> CheckWatch:
+        return CheckWatch(BackupOverdue(after_sec=3 * 86_400), self.settings, self.database)
 
 
 @pytest.fixture
-def folder() -> Iterator[Folder]:
-    folder = Folder()
+def folder(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Folder]:
+    folder = Folder(settings, database)
+    monkeypatch.setattr(copies, "newest_backup", folder.newest)
+    monkeypatch.setattr(service_watches, "beginning", folder.beginning)
     yield folder
     folder.answers.set()
 
