@@ -67,17 +67,22 @@ event.listen(Engine, "before_cursor_execute", databases.refuse_fractions_as_whol
 from flask10x.server.templates import CompiledTemplates  # noqa: E402
 
 Flask.jinja_options = {"bytecode_cache": CompiledTemplates()}
-_compile_builder, _builders = Rule._compile_builder, dict[str, Callable[..., tuple[str, str]]]()
+_compile, _compiled = Rule.compile, dict[str, dict[str, Any]]()
+# What Rule.compile makes; it is bound to no application but by its functions.
+_OF_COMPILE = ("_parts", "_trace", "_converters", "_build", "_build_unknown", "arguments")
 
 
-def _compiled_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-    key = repr((append_unknown, rule.rule, rule._trace, rule.defaults))
-    if key not in _builders:
-        _builders[key] = _compile_builder(rule, append_unknown)
-    return _builders[key]
+def _compile_once(rule: Rule) -> None:
+    key = repr((rule.rule, rule.subdomain, rule.host, rule.defaults, rule.merge_slashes))
+    if key not in _compiled:
+        _compile(rule)
+        _compiled[key] = {name: vars(rule)[name] for name in _OF_COMPILE}
+    made = _compiled[key]
+    builders = {name: made[name].__func__.__get__(rule) for name in ("_build", "_build_unknown")}
+    vars(rule).update(made | builders)
 
 
-setattr(Rule, "_compile_builder", _compiled_once)  # noqa: B010
+setattr(Rule, "compile", _compile_once)  # noqa: B010
 
 # A machine that is full of tests may take longer for a page than a home waits for one.
 PATIENT = {"QUERY_TIMEOUT_SEC": "60"}
