@@ -71,6 +71,7 @@ def assert_filled(percentages: list[int]) -> None:
     assert percentages[-1] == 100
 
 
+@pytest.mark.tools
 def test_export_rebuild(filled: Settings) -> None:
     shown = on_terminal(filled, "export", "--rebuild")
     assert shown.status == 0, shown.screen
@@ -91,6 +92,7 @@ def test_export_rebuild_compares_the_old_rows(filled: Settings) -> None:
         assert_filled(percentages)
 
 
+@pytest.mark.tools
 def test_export_verify(filled: Settings) -> None:
     rebuild(filled)
     shown = on_terminal(filled, "export", "--verify")

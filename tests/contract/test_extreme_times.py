@@ -267,6 +267,7 @@ def test_a_chart_of_the_whole_calendar_looks_at_few_of_its_days(
 # --- The clock -------------------------------------------------------------------------------
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     "zone",
     [

@@ -66,6 +66,7 @@ def check_taken_everywhere(service: Service) -> None:
     assert service.get("/history/series?endpoint=balcony").status in (200, 503)
 
 
+@pytest.mark.tools
 def test_a_reload_brings_a_station_and_a_mistake_changes_nothing(service: MakeService) -> None:
     running = service(commit_interval_sec=0)
     refused = running.post("balcony", body_of(7))

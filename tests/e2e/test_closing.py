@@ -67,6 +67,7 @@ def test_an_unread_body_ends_the_connection(running: Service, status: int, wire:
     assert running.count() == before, "what came behind it was read as a request"
 
 
+@pytest.mark.tools
 def test_so_it_does_in_development(service: MakeService) -> None:
     made = service(start=False, commit_interval_sec=0)
     made.start("--development")

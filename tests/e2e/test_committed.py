@@ -102,6 +102,7 @@ def test_who_waits_at_a_stop_is_answered(service: MakeService, how: signal.Signa
     running.check_integrity()
 
 
+@pytest.mark.tools
 def test_a_lock_held_elsewhere_is_a_503_in_time_and_nothing_is_lost(service: MakeService) -> None:
     running = service(ack="committed", ack_timeout_sec=0.5)
     assert running.post("data2", reading_of(0)).status == 200

@@ -60,6 +60,7 @@ def check_master_holds_no_handle(running: Service) -> None:
     assert database_files(running, running.pid) == set()
 
 
+@pytest.mark.tools
 def test_a_lock_held_by_another_process_fills_the_queue_and_loses_nothing(
     service: MakeService,
 ) -> None:

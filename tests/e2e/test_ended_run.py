@@ -32,6 +32,7 @@ def test_that_is_ended() -> None:
 """
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_no_server_is_left(tmp_path: Path, how: signal.Signals) -> None:
     # By the conftest of this run; that of the other one does only this.

@@ -61,6 +61,7 @@ def test_commands_see_the_zone_of_the_service(service_with_file: Service) -> Non
     service.stop()
 
 
+@pytest.mark.tools
 def test_a_replay_judges_by_the_rules_of_the_service(service_with_file: Service) -> None:
     service = service_with_file
     file = service.folder / "flask10x.env"
@@ -75,6 +76,7 @@ def test_a_replay_judges_by_the_rules_of_the_service(service_with_file: Service)
     assert replayed.startswith("1 stored, 0 still rejected\n")
 
 
+@pytest.mark.tools
 def test_alembic_by_hand_finds_the_database_of_the_service(service_with_file: Service) -> None:
     service = service_with_file
     flask10x(service, "migrate")

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import pytest
+
 from tests.e2e.conftest import MakeService
 from tests.e2e.senders import HOST
 from tests.e2e.service import Service, open_files, processes, wait_until
@@ -95,6 +97,7 @@ def test_all_are_told_and_none_is_waited_for(service: MakeService) -> None:
         assert one.event(20) is None and other.event(20) is None
 
 
+@pytest.mark.tools
 def test_none_keeps_a_thread_or_a_stop(service: MakeService) -> None:
     """By another way to write its path, and by asking again while the service stops."""
     running = service(workers=1, threads=1)
@@ -121,6 +124,7 @@ def test_none_keeps_a_thread_or_a_stop(service: MakeService) -> None:
             pass
 
 
+@pytest.mark.tools
 def test_they_keep_no_reading_out_where_files_are_few(service: MakeService) -> None:
     running = service(start=False, workers=1, commit_interval_sec=0)
     running.wrapper = ("prlimit", "--nofile=64")

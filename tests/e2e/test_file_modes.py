@@ -56,6 +56,7 @@ def run(service: Service, *arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.tools
 def test_what_a_service_keeps(stopped: Service) -> None:
     kept = stopped
     kept.start()
@@ -107,6 +108,7 @@ def test_what_could_not_be_stored(stopped: Service) -> None:
     assert left.stat().st_mode & 0o777 == 0o640 & ~kept.umask
 
 
+@pytest.mark.tools
 def test_what_is_there_keeps_its_mode(service: MakeService) -> None:
     made = service()
     made.stop()

@@ -138,6 +138,7 @@ def connect_by_mqtt_3_1_1(broker: Mosquitto, *, expected: int) -> list[float]:
     return values
 
 
+@pytest.mark.long
 def test_a_backlog_is_stored_once_whatever_is_killed_while_it_is_drained(
     service: MakeService, tmp_path: Path
 ) -> None:

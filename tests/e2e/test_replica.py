@@ -214,6 +214,7 @@ def test_drill(stored: Service, litestream: Litestream) -> None:
     )
 
 
+@pytest.mark.long
 def test_interplay(stored: Service, litestream: Litestream) -> None:
     """What changes much, or the file from outside, is in the replica all the same."""
 
@@ -270,6 +271,7 @@ def test_restore_of_a_backup(stored: Service, litestream: Litestream) -> None:
     assert stored.count() == 3
 
 
+@pytest.mark.long
 def test_broken_on_its_way(stored: Service, litestream: Litestream) -> None:
     """A change that the card has broken keeps Litestream from going on, and it is seen."""
     assert stored.post("data2", reading_of(1)).status == 200

@@ -45,7 +45,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield made
 
 
-@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
+@pytest.mark.parametrize(
+    "attack",
+    # `test_all_attacks_together` has most of them at once.
+    [
+        pytest.param(attack, id=name, marks=[pytest.mark.long] if name != "half_bodies" else [])
+        for name, attack in ATTACKS.items()
+    ],
+)
 def test_the_service_answers_under_attack(running: Service, attack: Attack) -> None:
     workers = running.workers()
     with under(attack, running.port):

@@ -225,7 +225,17 @@ def media_of(found: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 # schemathesis needs minutes of processor time to make the edges.
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("how", ["allowed", "forbidden", "allowed edges", "forbidden edges"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "allowed",
+        "forbidden",
+        *(
+            pytest.param(how, marks=pytest.mark.long)
+            for how in ("allowed edges", "forbidden edges")
+        ),
+    ],
+)
 def test_every_answer_is_as_specified(house: Service, document: dict[str, Any], how: str) -> None:
     """Valid data are taken and invalid ones refused, and each answer is one that is described."""
     found: dict[str, str] = {}

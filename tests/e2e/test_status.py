@@ -96,6 +96,7 @@ def ask_both_workers(service: Service) -> tuple[dict[str, object], bytes]:
     return first, histories[0].body
 
 
+@pytest.mark.tools
 def test_one_answer_whichever_worker_answers_and_after_a_restart(service: MakeService) -> None:
     running = service(commit_interval_sec=0)
     sent = 0

@@ -305,6 +305,7 @@ def test_a_file_that_is_taken_away_while_the_service_runs(
     record("file-taken", "ACK=enqueued", 1, counted)
 
 
+@pytest.mark.long
 @pytest.mark.tools
 def test_a_schema_that_is_no_text_stops_the_storing_and_not_the_service(
     service: MakeService, numbers: Iterator[int]

@@ -158,6 +158,7 @@ def test_without_threads_or_processes_the_service_goes_on_with_what_it_has(
     assert sum(said in line for line in running.log()) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", ["threads", pytest.param("fork", marks=pytest.mark.long)])
 def test_a_first_start_without_threads_ends(service: MakeService, what: str) -> None:
     """Systemd and whoever starts it see it; nothing has been promised yet."""

@@ -114,6 +114,7 @@ def test_a_frozen_worker_is_replaced_and_nothing_is_lost(service: Service, heard
     service.stop()
 
 
+@pytest.mark.long
 @pytest.mark.tools
 @pytest.mark.timeout(600)
 def test_a_frozen_master_says_nothing_and_its_readings_are_kept(

@@ -132,6 +132,7 @@ def check_kills(
     record_kills(victim, variant(promise), times, found, **asdict(shape))
 
 
+@pytest.mark.tools
 @early_promise
 @killed(3)
 def test_killed_workers(
@@ -249,6 +250,7 @@ def check_stops(service: Service, workers: Container[int]) -> None:
     assert all(line.endswith("Worker stops: 0 readings not stored") for line in stops)
 
 
+@pytest.mark.long
 @pytest.mark.tools
 @harder_promise
 @repeated(2, 50)

@@ -63,6 +63,7 @@ def test_senders_are_answered_while_leftovers_are_stored(
     record("leftovers", variant(promise), 1, counted, left=left)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("times", "left"),
     [

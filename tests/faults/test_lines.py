@@ -188,7 +188,11 @@ def quiet() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize("refuses", [False, True], ids=["all-good", "some-refused"])
+@pytest.mark.parametrize(
+    "refuses",
+    [pytest.param(False, marks=pytest.mark.long), True],
+    ids=["all-good", "some-refused"],
+)
 @repeated(5, 150)
 def test_each_reading_is_stored_once_whichever_line_a_worker_is_killed_at(
     make_settings: MakeSettings, tmp_path: Path, times: int, refuses: bool

@@ -97,6 +97,7 @@ def test_one_read_that_fails_stops_the_storing_for_a_moment_only(
     record("read-fails", "ACK=enqueued", times, counted)
 
 
+@pytest.mark.long
 def test_a_disk_that_cannot_be_read_for_long_is_not_damaged(
     frail: tuple[Service, ReadError], numbers: Iterator[int]
 ) -> None:

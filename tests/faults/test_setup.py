@@ -120,6 +120,7 @@ def test_a_change_that_is_killed_half_way_is_made_or_is_not(
     assert running.post("data", {"temperature": "20C", "pressure": "1000hPa"}).status == 200
 
 
+@pytest.mark.long
 @pytest.mark.tools
 def test_kills_at_any_moment_of_a_change_leave_nothing_half_done(service: MakeService) -> None:
     running = service()
@@ -154,6 +155,7 @@ def try_link(service: Service, number: int) -> Answer:
     return ask(service.port, "POST", "/setup/link", f"link=wrong{number}".encode(), FORM)
 
 
+@pytest.mark.tools
 def test_links_that_are_tried_in_vain_write_nothing_but_a_line(service: MakeService) -> None:
     """With 50 changes of a large file kept, 20 of them wrote 9.9 MB, and synced it."""
     running = service(log_level="WARNING")

@@ -161,6 +161,7 @@ def test_what_a_worker_has_left_that_is_killed_during_a_stop_survives_a_reboot(
     assert running.count() == 3
 
 
+@pytest.mark.long
 @pytest.mark.tools
 @repeated(1, 10)
 def test_equal_readings_that_a_stop_cannot_store_are_all_stored(

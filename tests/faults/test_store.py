@@ -205,6 +205,7 @@ def check_start_on_full_disk(service: Service, disk: Path) -> None:
     service.start()
 
 
+@pytest.mark.long
 @pytest.mark.sqlite_only("a full disk under the file")
 @pytest.mark.tools
 @repeated(1, 10)
@@ -257,6 +258,7 @@ def file_size_limit(service: Service, more_bytes: int) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, usual)
 
 
+@pytest.mark.long
 @pytest.mark.sqlite_only("the size of the WAL")
 @pytest.mark.tools
 @harder_promise

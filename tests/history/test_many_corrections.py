@@ -114,7 +114,11 @@ def of_each_reading(readings: list[Reading], found: charts.Chart, view: View) ->
     return {key: (len(v), sum(v), min(v), max(v)) for key, v in added.items()}
 
 
-@pytest.mark.parametrize("text", ["buckets=600", "buckets=150", "buckets=30", "buckets=8"])
+@pytest.mark.parametrize(
+    "text",
+    ["buckets=600", "buckets=8"]
+    + [pytest.param(f"buckets={some}", marks=pytest.mark.tools) for some in (150, 30)],
+)
 @pytest.mark.parametrize("is_raw", [False, True])
 def test_a_chart_has_each_value_as_it_is_shown(stored: Stored, text: str, is_raw: bool) -> None:
     settings, database, start, readings = stored
@@ -157,6 +161,7 @@ def test_conditions_compare_what_is_shown(stored: Stored) -> None:
     assert_same(sums_of(found), wanted)
 
 
+@pytest.mark.tools
 def test_more_pieces_take_no_more_statements(stored: Stored) -> None:
     settings, database, start, readings = stored
     query = query_of(settings, start, "endpoint=data&buckets=600")

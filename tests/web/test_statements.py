@@ -169,6 +169,7 @@ def test_a_page_is_one_snapshot_and_few_statements(house: MakeHouse) -> None:
     assert {path: n for path, (n, _) in found.items() if n > MOST[path]} == {}
 
 
+@pytest.mark.tools
 def test_more_stations_and_corrections_take_no_more_statements(house: MakeHouse) -> None:
     few, many, corrected = house(), house(stations=40), house(corrections=300)
     for path in MOST:
@@ -177,6 +178,7 @@ def test_more_stations_and_corrections_take_no_more_statements(house: MakeHouse)
         assert counted(corrected, path) == expected, path
 
 
+@pytest.mark.tools
 @pytest.mark.sqlite_only("on PostgreSQL the page asks for the state of the servers besides")
 def test_overdue_readings_of_more_stations_take_no_more_statements(house: MakeHouse) -> None:
     few, many = (house(n, age_days=40, RETENTION_DAYS=30) for n in (4, 40))

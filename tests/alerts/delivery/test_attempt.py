@@ -330,6 +330,7 @@ def own_addresses() -> list[str]:
     return listed.stdout.split()
 
 
+@pytest.mark.tools
 def test_this_machine_is_left_out_by_each_of_its_addresses() -> None:
     """By its own program and by Apprise's; one on the list of hosts is reached."""
     if not (addresses := own_addresses()):

@@ -55,6 +55,7 @@ def take_turn(run: Run, scene: Scene, fault: str) -> None:
     turn.check()
 
 
+@pytest.mark.long
 @pytest.mark.tools
 @pytest.mark.timeout(900)
 def test_a_few_faults_lose_nothing(cluster: DatabaseCluster, hosts: list[Service]) -> None:

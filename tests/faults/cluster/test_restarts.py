@@ -95,7 +95,11 @@ def restarted(
 
 @pytest.mark.tools
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("end", [stopped_at_once, stopped, killed], ids=lambda end: end.__name__)
+@pytest.mark.parametrize(
+    "end",
+    [*(pytest.param(end, marks=pytest.mark.long) for end in (stopped_at_once, stopped)), killed],
+    ids=lambda end: end.__name__,
+)
 def test_a_restart_under_load_loses_nothing(
     end: Callable[[PostgresServer], None], server: PostgresServer, hosts: list[Service]
 ) -> None:
@@ -163,6 +167,7 @@ def reachable() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.long
 @pytest.mark.tools
 @pytest.mark.timeout(600)
 def test_a_power_cut_under_load_loses_nothing(tmp_path: Path, reachable: Path) -> None:
@@ -173,6 +178,7 @@ def test_a_power_cut_under_load_loses_nothing(tmp_path: Path, reachable: Path) -
         restarted(one.server, hosts, "pg-power-cut", lambda _server: one.cut(), times=CUTS)
 
 
+@pytest.mark.long
 @pytest.mark.tools
 def test_what_is_not_synced_is_lost_by_the_same_power_cut(tmp_path: Path, reachable: Path) -> None:
     """So the test before would fail with a server that only says that it has synced."""

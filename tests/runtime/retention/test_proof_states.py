@@ -378,6 +378,7 @@ class Files(RuleBasedStateMachine):
             assert self.station.endpoint in owners.get(line, {self.station.endpoint}), line
 
 
+@pytest.mark.tools
 @pytest.mark.sqlite_only("what it looks at is the same code on either engine")
 def test_what_is_removed_was_in_a_file() -> None:
     run_state_machine_as_test(

@@ -351,6 +351,7 @@ def test_what_is_wrong_is_said_at_its_field_in_the_readers_language(
         assert 'value="My phone"' in answer.text and f"123456789:{TOKEN}" in answer.text
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     ("url", "is_right"),
     [
