@@ -106,8 +106,10 @@ test-postgres: $(VENV)/.develop charts ## those that can differ by the engine, o
 tools-postgres: $(VENV)/.tools charts ## and of `make tools` what a kill or a fault leaves in the database
 	$(ON_POSTGRES) -m "tools and not long" tests/faults --ignore=tests/faults/cluster
 
+# Each process collects what is named here: half of its time goes to files without such a test otherwise.
+TOOLED = $(shell grep -rl 'mark\.tools' tests --include='test_*.py')
 tools: $(VENV)/.tools charts $(AXE) ## the tests that take longer: most faults, nginx, brokers, boards, Prometheus, Datasette, schemathesis
-	$(BIN)/python -m pytest -m "tools and not long" -n $(PROCESSES) --dist worksteal $(TESTS)
+	$(BIN)/python -m pytest -m "tools and not long" -n $(PROCESSES) --dist worksteal $(or $(TESTS),$(TOOLED))
 
 soak: $(VENV)/.develop ## the long variants (over an hour: a database is away for one); then `make figures` renews the table of explanation/durability.md
 	rm -f $(FIGURES)

@@ -1,5 +1,6 @@
 """Fixtures in a chain, each on `tmp_path`: settings -> database -> writer -> app -> client."""
 
+import functools
 import gc
 import os
 import signal
@@ -228,6 +229,11 @@ def four(writer: Writer) -> None:
     writer.step()
 
 
+@functools.cache
+def _source(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is not of the engine of this run, and begin with the longest.
@@ -235,6 +241,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     This comes before pytest chooses by `-m`, so that it knows which tests are variants.
     """
     variants.mark(items)
+    for item in items:
+        # `make tools` finds files by this word.
+        if item.get_closest_marker("tools") and "mark.tools" not in _source(item.path):
+            raise pytest.UsageError(f"{item.nodeid}: write `pytest.mark.tools` in its own file")
     databases.keep_what_is_of_the_engine(config, items)
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
