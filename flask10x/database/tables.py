@@ -91,7 +91,7 @@ csv_files = _table(
     # What it is called, an archived one: what it was called, while it is written.
     Column("name", TEXT, nullable=False),
     # `current`; `archived` when another file has followed it: the export has set it aside, or a
-    # person has moved it away; `new` while a rebuild is about to make the first one.
+    # person has moved it away.
     Column("kind", TEXT, nullable=False),
     # The station whose rows these are, where the file lies, and its columns: `temperature=Temp`,
     # each with its heading, commas between them. NULL until an export since 0013 has looked; the
@@ -123,15 +123,13 @@ csv_files = _table(
     Column("floor_last_id", WHOLE),
     Column("floor_size_bytes", WHOLE),
     Column("floor_checksum", WHOLE),
-    # The intent: what an export is about to do to the file, committed before it does it. One that
-    # is still here when the next export begins is an export that was interrupted.
+    # The intent: which bytes an export is about to append to the file, committed before it does it.
+    # One that is still here when the next export begins is an export that was interrupted.
     Column("intent_from_id", WHOLE),
     Column("intent_to_id", WHOLE),
     Column("intent_start_offset", WHOLE),
     Column("intent_length", WHOLE),
     Column("intent_sha256", TEXT),
-    # NULL for an append; for a rebuilt file `import_id` as it will be.
-    Column("intent_import_id", WHOLE),
     # Of which history of the database the rows are, as PostgreSQL reports it; NULL on SQLite. The
     # first is a number of 64 bits without a sign, more than a whole number can hold.
     Column("system_identifier", TEXT),

@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.export import checks, refusals, repair_commands
-from flask10x.export.file import NOTHING, CsvFile, forget_second_names, fresh_path
+from flask10x.export.file import NOTHING, CsvFile, fresh_path
 from flask10x.export.files import Intent, Position, State, mark_of
 from flask10x.export.outcome import FileOutcome, for_each, missing_rows, unusable
 from flask10x.export.rows import FileRows, endpoints_of, live
@@ -71,8 +71,9 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
     if handed_over:
         # It begins behind the files that the station has had so far.
         target = replace(target, rows=target.rows.of(target.station))
+    is_rebuilt = target.finish_rebuild()
     with CsvFile.open(target.path, write=True) or nullcontext() as file:
-        run = _FileExport(database, target, file)
+        run = _FileExport(database, target, file, is_rebuilt=is_rebuilt)
         checks.check_owner(target, file, run.before.position)
         run.resolve()
         run.close_intent()
@@ -84,14 +85,12 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
             run.set_aside(path)
             # Go on behind it.
             position = checks.first_position(target, run.position.last_id)
-            position = replace(position, zone=target.zone_name)
             run.file, run.position = None, target.with_file(position)
             new_file = _(
                 "started a new file, as the station's columns have changed; the old file is {path}"
             )
             new_file = new_file.format(path=path)
         rows += run.append(target)
-    fresh_path(target.path).unlink(missing_ok=True)
     text = run.summary(_("{rows} appended"), rows, new_file)
     texts = filter(None, (text, *(outcome.text for outcome in handed_over)))
     failed = any(outcome.failed for outcome in handed_over)
@@ -105,8 +104,10 @@ def _dry_run_file(database: Database, target: Target) -> FileOutcome:
         outcome = _dry_run_file(database, former)
         text = f"{outcome.text}; {text.format(endpoint=target.station.endpoint)}"
         return replace(outcome, text=text)
-    with CsvFile.open(target.path, write=False) or nullcontext() as file:
-        run, new_file = _FileExport(database, target, file), ""
+    is_rebuilt = target.is_rebuilt_beside()
+    path = fresh_path(target.path) if is_rebuilt else target.path
+    with CsvFile.open(path, write=False) or nullcontext() as file:
+        run, new_file = _FileExport(database, target, file, is_rebuilt=is_rebuilt), ""
         checks.check_owner(target, file, run.before.position)
         run.resolve()
         if run.cut_to is None:
@@ -124,7 +125,9 @@ def _dry_run_file(database: Database, target: Target) -> FileOutcome:
 class _FileExport:
     """The export of one file, or its dry run."""
 
-    def __init__(self, database: Database, target: Target, file: CsvFile | None) -> None:
+    def __init__(
+        self, database: Database, target: Target, file: CsvFile | None, *, is_rebuilt: bool = False
+    ) -> None:
         self.database = database
         self.target = target
         self.file = file
@@ -137,6 +140,8 @@ class _FileExport:
         self.cut_to: int | None = None
         """Where the file has to be cut, because an interrupted export has left a part of a row."""
         self.note = self.history = ""
+        if is_rebuilt:
+            self.note = _("an interrupted rebuild was found to be complete")
         self.zone_note = target.changed_zone()
         self.written = target
         """The target with the columns that the file was written with."""
@@ -151,12 +156,9 @@ class _FileExport:
         Raises ExportError when the file is not what the interrupted export can have left.
         """
         intent, position = self.before.intent, self.before.position
-        if intent is not None:
+        if intent is not None and position is not None:
             target = self.target.as_noted(self.file, position)
-            if intent.import_id is not None or position is None:
-                self._resolve_rebuild(target, intent)
-            else:
-                self._resolve_append(target, intent, position)
+            self._resolve_append(target, intent, position)
         self.position = self.resolved or self.position
         self.written = self.target.as_written(self.file, self.resolved)
 
@@ -191,39 +193,6 @@ class _FileExport:
         self.cut_to = start
         self.note = _("{n} bytes of an interrupted export cut off").format(n=len(tail))
 
-    def _resolve_rebuild(self, target: Target, intent: Intent) -> None:
-        """Either the rebuilt file has taken the name, or it is thrown away."""
-        file, before, floor = self.file, self.before.position, None
-        if file is None or not file.is_whole(intent.length, intent.sha256):
-            self.note = _("an interrupted rebuild was given up")
-            return
-        if before and before.floor and before.first_id == intent.from_id:
-            floor = before.floor
-        elif target.rows.removed.last_id > intent.from_id:
-            # What is archived has the removed readings.
-            floor = target.first_line_floor()
-        rebuilt = Position(
-            first_id=intent.from_id,
-            last_id=intent.to_id,
-            import_id=intent.import_id or 0,
-            begin_bytes=len(file.line(0)),
-            mark=file.mark_up_to(intent.length),
-            floor=floor,
-        )
-        target = target.as_written(file, rebuilt)
-        if before and floor and floor.last_id and file.size == floor.size_bytes:
-            # All of it was kept byte for byte: no row of the database shows its time zone.
-            rebuilt = replace(
-                rebuilt,
-                zone=before.zone,
-                last_received_at=before.last_received_at,
-                last_time=before.last_time,
-            )
-        else:
-            rebuilt = checks.with_zone(target, file, rebuilt)
-        self.resolved = target.with_file(rebuilt)
-        self.note = _("an interrupted rebuild was found to be complete")
-
     def close_intent(self) -> None:
         """Do what the resolution of an open intent says, and commit that it is done."""
         intent = self.before.intent
@@ -235,10 +204,7 @@ class _FileExport:
             else:
                 # The killed process may have written or renamed it without waiting for the disk.
                 self.file.sync()
-            path = self.target.path.resolve()
-            disk.sync(path.parent)
-            if intent.import_id is not None:
-                forget_second_names(path)
+            disk.sync(self.target.path.resolve().parent)
         save_state(self.database, self.target, State(self.resolved))
 
     def look(self) -> None:
@@ -247,7 +213,6 @@ class _FileExport:
         Raises ExportError when the file is not as the last export left it, or in another zone.
         """
         position = checks.resume_position(self.written, self.file, self.resolved)
-        position = checks.with_zone(self.written, self.file, position)
         self.position = position = self.written.with_file(position)
         self.history = checks.check_origin(self.database, self.written, self.file, position)
 
@@ -419,6 +384,7 @@ def _leave_file(database: Database, target: Target, name: str) -> str:
     if target.state.position is None and former.was_renamed(target):
         rename(database, former, target.name)
         return ""
+    former.finish_rebuild()
     with CsvFile.open(former.path, write=True) or nullcontext() as file:
         run = _FileExport(database, former, file)
         run.resolve()

@@ -15,7 +15,7 @@ from flask10x.export.file import LINE_BYTES, NOTHING, CsvFile, Mark
 from flask10x.export.files import Position, mark_of
 from flask10x.export.target import Target
 from flask10x.readings import csv_lines
-from flask10x.readings.csv_lines import Lines, time_of
+from flask10x.readings.csv_lines import Lines
 from flask10x.readings.numbers import lines_without_minus_zero
 
 
@@ -81,28 +81,6 @@ def check_zone(target: Target, position: Position | None) -> None:
     """Raise ExportError when the file was written in another zone."""
     if other := target.other_zone(position):
         raise refusals.other_zone(target.path, other)
-
-
-def with_zone(target: Target, file: CsvFile | None, position: Position) -> Position:
-    """Return the position with this command's zone, once the file is known to be written in it.
-
-    Raises ExportError when the position has no zone, which is that of a rebuild that was killed,
-    and the first or the last exported row above the floor is not what this command would write.
-    """
-    if position.zone is not None or file is None or position.mark == NOTHING:
-        return replace(position, zone=target.zone_name)
-    begin, spans = target.exported_rows(position, position.floor)
-    first, last = target.rows.first(spans), target.rows.last(spans)
-    if first is None or last is None:
-        return replace(position, zone=target.zone_name)
-    expected = [Lines(target.zone).bytes([row]) for row in (first, last)]
-    lines = [file.line(begin), file.line_before(position.mark.size_bytes)]
-    for line, ours in zip(lines, expected, strict=True):
-        if lines_without_minus_zero(line) != ours:
-            raise refusals.other_row(target.path, target.zone_name, line, ours)
-    return replace(
-        position, zone=target.zone_name, last_received_at=last[1], last_time=time_of(expected[1])
-    )
 
 
 def check_old_bytes(target: Target, file: CsvFile, position: Position) -> Mark:

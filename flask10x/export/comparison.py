@@ -16,7 +16,7 @@ from typing import Any
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
 from flask10x.database.database import Database
-from flask10x.export.file import NOTHING, CsvFile, Mark, write_beside
+from flask10x.export.file import NOTHING, CsvFile, Mark, fresh_path, take_name, write_beside
 from flask10x.export.rows import IdSpan
 from flask10x.export.target import Target, target_of
 from flask10x.readings import csv_lines
@@ -101,7 +101,7 @@ def compare(settings: Settings, database: Database, station: Station) -> Compare
         target = target.as_written(file, position)
         old = position.old_bytes(file)
         compared = ComparedFile(target, position.mark, is_intact=old is not None)
-        if state.intent is not None:
+        if state.intent is not None or target.is_rebuilt_beside():
             compared.is_intact, compared.left_out = True, "interrupted"
         elif target.unknown:
             compared.left_out = "columns"
@@ -128,12 +128,12 @@ def write_again(compared: ComparedFile) -> bool:
         blocks = chain([target.header], beginning, rows)
         new = write_beside(target.path, blocks, target.path)
     try:
-        is_same = new.mark.content == compared.mark.content
+        is_same = new.content == compared.mark.content
         if is_same:
-            new.take_name(target.path.resolve())
+            take_name(target.path)
         return is_same
     finally:
-        new.path.unlink(missing_ok=True)
+        fresh_path(target.path).unlink(missing_ok=True)
 
 
 def _compare_rows(compared: ComparedFile, file: CsvFile, end: int) -> None:

@@ -4,14 +4,12 @@ This module knows nothing of readings but that -0.0 is 0.0. Whole files are read
 memory stays small whatever a file has.
 """
 
-import glob
-import hashlib
 import os
 import shutil
 import stat
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from gettext import gettext as _
 from gettext import ngettext
@@ -48,20 +46,6 @@ class Mark:
 
 NOTHING = Mark(0, 0)
 """The mark of a file that does not exist yet, or is empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenFile:
-    """A new file on the disk that has no name of its own yet."""
-
-    path: Path
-    mark: Mark
-    sha256: str
-
-    def take_name(self, path: Path) -> None:
-        """Give it this name, durably, in the place of the file that has it."""
-        self.path.replace(path)
-        disk.sync(path.parent)
 
 
 @dataclass(slots=True)
@@ -210,13 +194,6 @@ class CsvFile(AbstractContextManager["CsvFile"]):
             value = zlib.crc32(block, value)
         return value
 
-    def is_whole(self, size: int, sha256: str) -> bool:
-        """Check that it has this size and SHA-256."""
-        if self.size != size:
-            return False
-        self._reader.seek(0)
-        return hashlib.file_digest(self._reader, "sha256").hexdigest() == sha256
-
     def has_line(self, line: bytes, start: int) -> bool:
         """Whether the file has the whole line behind `start`, itself the end of a line.
 
@@ -285,17 +262,18 @@ def make_folder(folder: Path) -> None:
 
 def fresh_path(path: Path) -> Path:
     """Return where a new file is written before it takes the name of this one."""
-    real = path.resolve()
+    # `resolve` has no answer for a link that leads to itself.
+    real = Path(os.path.realpath(path))
     return real.with_name(f".{real.name}.rebuilt")
 
 
-def write_beside(path: Path, blocks: Iterable[bytes], former: Path | None = None) -> WrittenFile:
-    """Write and sync a new file beside this one, or beside its place.
+def write_beside(path: Path, blocks: Iterable[bytes], former: Path | None = None) -> Mark:
+    """Write and sync a new file beside this one, or beside its place; return what it is.
 
     It has mode and owner of the `former` file, and without one those of a new file of the folder.
     Raises OSError and what `blocks` raises; then nothing is left of it.
     """
-    fresh, size, checksum, digest = fresh_path(path), 0, 0, hashlib.sha256()
+    fresh, size, checksum = fresh_path(path), 0, 0
     make_folder(fresh.parent)
     fresh.unlink(missing_ok=True)
     try:
@@ -306,14 +284,37 @@ def write_beside(path: Path, blocks: Iterable[bytes], former: Path | None = None
                 disk.leave_to_owner(file.fileno(), fresh.parent)
             for data in blocks:
                 file.write(data)
-                digest.update(data)
                 size, checksum = size + len(data), zlib.crc32(data, checksum)
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
-    return WrittenFile(fresh, Mark(size, checksum), digest.hexdigest())
+    return Mark(size, checksum)
+
+
+def put_in_place(path: Path) -> Path | None:
+    """Give the file that was written beside this one its name, durably.
+
+    Unless it begins with all bytes of this one, this one keeps another name, which is returned.
+    Killed at any time, this can be done again.
+    """
+    path, fresh, kept = path.resolve(), fresh_path(path), None
+    with (
+        CsvFile.open(path, write=False) or nullcontext() as old,
+        CsvFile.open(fresh, write=False) or nullcontext() as new,
+    ):
+        if old and new and new.mark_up_to(old.size).content != old.mark_up_to(old.size).content:
+            kept = keep_old(path)
+    take_name(path)
+    return kept
+
+
+def take_name(path: Path) -> None:
+    """Give the file that was written beside this one its name, durably."""
+    path = path.resolve()
+    fresh_path(path).replace(path)
+    disk.sync(path.parent)
 
 
 def keep_old(path: Path) -> Path:
@@ -333,10 +334,3 @@ def keep_old(path: Path) -> Path:
                 os.fsync(copy.fileno())
         return second
     raise AssertionError("unreachable")
-
-
-def forget_second_names(path: Path) -> None:
-    """Remove the second names that still lead to the file itself."""
-    for second in path.parent.glob(f"{glob.escape(path.name)}.old*"):
-        if second.samefile(path):
-            second.unlink()

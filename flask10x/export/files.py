@@ -93,16 +93,13 @@ def mark_of(position: Position | None) -> Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """What is about to be done to a file: append bytes at `start_offset`, or replace it."""
+    """Which bytes are about to be appended to a file, at `start_offset`."""
 
     from_id: int
     to_id: int
     start_offset: int
     length: int
     sha256: str
-    """Of the bytes that are appended, or of the whole new file."""
-    import_id: int | None = None
-    """None for an append; for a new file, the newest import that is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +192,7 @@ def load_files(connection: Connection) -> CsvFiles:
         if row["kind"] == "archived":
             files.archived.append(ArchivedFile(name=row["name"], position=position))
             continue
-        is_new = row["kind"] == "new"
-        intent = _part(Intent, row, "intent_")
-        files.states[row["name"]] = State(None if is_new else position, intent)
+        files.states[row["name"]] = State(position, _part(Intent, row, "intent_"))
         if row["timeline"] is not None:
             files.origins[row["name"]] = Origin(row["system_identifier"], row["timeline"])
     files.archived.sort(key=ArchivedFile.order)
@@ -207,18 +202,16 @@ def load_files(connection: Connection) -> CsvFiles:
 def _part(kind: type[Part], row: RowMapping, prefix: str) -> Part | None:
     """Return the floor or the intent of a row; None where it has none."""
     values = {each.name: row[prefix + each.name] for each in fields(kind)}  # type: ignore[arg-type]
-    optional = {"import_id"}
-    return None if None in (values[name] for name in values.keys() - optional) else kind(**values)
+    return None if None in values.values() else kind(**values)
 
 
 def put_current(connection: Connection, name: str, state: State, origin: Origin | None) -> None:
-    """Store the file that is written now under this name; without a state it is forgotten."""
+    """Store the file that is written now under this name; without a position it is forgotten."""
     where = (csv_files.c.name == name) & (csv_files.c.kind != "archived")
-    if state == State(None):
+    if state.position is None:
         connection.execute(csv_files.delete().where(where))
         return
-    values = columns_of_position(state.position or Position(first_id=0, last_id=0))
-    values |= {"name": name, "kind": "current" if state.position else "new"}
+    values = columns_of_position(state.position) | {"name": name, "kind": "current"}
     values |= _columns(Intent, state.intent, "intent_") | _columns(Origin, origin)
     _put(connection, where, values)
 

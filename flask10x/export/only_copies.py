@@ -22,7 +22,7 @@ from flask10x.database.database import Database
 from flask10x.database.tables import removed, removed_hours
 from flask10x.database.verified import Difference
 from flask10x.errors import ExportError
-from flask10x.export.file import CsvFile, keep_old, write_beside
+from flask10x.export.file import CsvFile, fresh_path, put_in_place, write_beside
 from flask10x.export.files import ArchivedFile, Floor, load_files, put_archived
 from flask10x.export.target import station_of, target_of
 from flask10x.readings.labels import station_name
@@ -237,17 +237,15 @@ def _write(
     rows = (piece.data for piece in target.pieces([] if is_whole else spans))
     new = write_beside(path, chain(copy.blocks(0, copy.size if is_whole else end), rows))
     try:
-        if new.mark.content != position.mark.content:
+        if new.content != position.mark.content:
             text = _(
                 "it has the removed readings of {path}, but not the rows after them, and the"
                 " database can't write these again as they were: use a newer copy"
             )
             raise ExportError(text.format(path=each.shown_path))
-        if path.exists():
-            keep_old(path)
-        new.take_name(path)
+        put_in_place(path)
     finally:
-        new.path.unlink(missing_ok=True)
+        fresh_path(path).unlink(missing_ok=True)
     if each.is_archived:
         name_archived(settings, database, path)
     return path

@@ -19,8 +19,8 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.errors import ExportError
 from flask10x.export import checks, refusals, repair_commands
-from flask10x.export.file import CountedLines, CsvFile, Mark, WrittenFile, keep_old, write_beside
-from flask10x.export.files import Floor, Intent, Position, State
+from flask10x.export.file import CountedLines, CsvFile, Mark, fresh_path, put_in_place, write_beside
+from flask10x.export.files import Floor, Position, State
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.rows import IdSpan
 from flask10x.export.target import Piece, Target, save_state
@@ -28,6 +28,7 @@ from flask10x.readings import csv_lines, numbers
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
 from flask10x.readings.times import local_text
+from flask10x.system import disk
 from flask10x.system.progress import Advance, Bar, unseen
 from flask10x.system.wording import amount
 
@@ -40,7 +41,7 @@ RECENT_LINES = 10_000
 class NewFile:
     """The new file, written and synced under its temporary name."""
 
-    written: WrittenFile
+    mark: Mark
     rows: int
     spans: list[IdSpan]
     """The readings that have these rows."""
@@ -171,7 +172,7 @@ def _old_lines(header: bytes, old: CsvFile, new: NewFile) -> Iterator[tuple[int,
     And whether both files may differ there, and how often the line has come until then.
     """
     recent, times = deque[bytes](), Counter[bytes]()
-    with CsvFile.open(new.written.path, write=False) or nullcontext() as file:
+    with CsvFile.open(fresh_path(old.path), write=False) or nullcontext() as file:
         end = old.size - (old.same_end(file) if file is not None else 0)
     offset = new.floor_bytes
     first = old.count_lines(0, offset) + 1
@@ -216,10 +217,10 @@ def rebuild(
 def _rebuild(
     database: Database, target: Target, *, whole: bool, lost: bool, accepts: bool, bar: Bar
 ) -> FileOutcome:
-    state = target.state
-    before = state.position
+    before = target.state.position
     # Until an export has ended it, the file is that of the station whose rows it has.
     target = target.of_its_station()
+    target.finish_rebuild()
     first_id, zone_note = 0 if whole else _first_id(target, before), target.changed_zone()
     with CsvFile.open(target.path, write=False) or nullcontext() as old:
         checks.check_owner(target, old, before)
@@ -228,7 +229,6 @@ def _rebuild(
             last_id=target.rows.head,
             import_id=target.rows.import_id,
             begin_bytes=len(target.header),
-            zone=target.zone_name,
         )
         floor = _floor(target, old, before, position)
         position, left_out = _without_lower(target, old, before, position, floor)
@@ -255,7 +255,7 @@ def _rebuild(
                     zone_before = other.name if other else ""
                     rows = check_old_rows(written, old, new, zone_before, advance)
         except (OSError, ExportError):
-            new.written.path.unlink(missing_ok=True)
+            fresh_path(target.path).unlink(missing_ok=True)
             raise
         received_at, last_time = new.last_received_at, None
         if received_at is not None:
@@ -416,41 +416,28 @@ def _write(
             last_received_at = piece.last_received_at
             yield piece.data
 
-    written = write_beside(target.path, blocks(), old.path if old else None)
-    return NewFile(written, rows, spans, last_received_at, same, floor)
+    mark = write_beside(target.path, blocks(), old.path if old else None)
+    return NewFile(mark, rows, spans, last_received_at, same, floor)
 
 
 def _put_in_place(
     database: Database, target: Target, position: Position, new: NewFile, old: CsvFile | None
 ) -> tuple[str, Path | None]:
     """Give the new file its name; return what was done, for people, and where the old one is."""
-    written, path, kept, rows = new.written, target.path.resolve(), None, amount(new.rows, "row")
-    if old is not None and old.size == written.mark.size_bytes == new.same_bytes:
-        written.path.unlink()
-        text, mark = _("{rows} as before").format(rows=rows), old.mark(written.mark.checksum)
+    kept, text, mark = None, _("{rows} as before"), new.mark
+    if old is not None and old.size == mark.size_bytes == new.same_bytes:
+        fresh_path(target.path).unlink()
+        mark = old.mark(mark.checksum)
     else:
-        intent = Intent(
-            from_id=position.first_id,
-            to_id=position.last_id,
-            start_offset=0,
-            length=written.mark.size_bytes,
-            sha256=written.sha256,
-            import_id=position.import_id,
-        )
-        save_state(database, target, replace(target.state, intent=intent))
-        text = _("{rows} written").format(rows=rows)
-        if old is not None and new.same_bytes < old.size:
+        # Killed after this, the next run gives it the name.
+        disk.sync(fresh_path(target.path).parent)
+        save_state(database, target, State(replace(position, mark=mark, floor=new.floor)))
+        text = _("{rows} written")
+        if kept := put_in_place(target.path):
             text = _("{rows} written; the old file is kept as {path}")
-            kept = keep_old(path)
-            text = text.format(rows=rows, path=kept)
-        written.take_name(path)
-        mark = _mark(path, written.mark.checksum)
+        with CsvFile.open(target.path, write=False) or nullcontext() as file:
+            if file is None:
+                raise ExportError(_("was moved away while it was being rebuilt"))
+            mark = file.mark(mark.checksum)
     save_state(database, target, State(replace(position, mark=mark, floor=new.floor)))
-    return text, kept
-
-
-def _mark(path: Path, checksum: int) -> Mark:
-    with CsvFile.open(path, write=False) or nullcontext() as file:
-        if file is None:
-            raise ExportError(_("was moved away while it was being rebuilt"))
-        return file.mark(checksum)
+    return text.format(rows=amount(new.rows, "row"), path=kept), kept

@@ -117,16 +117,6 @@ def other_zone(path: Path, what: object) -> ExportError:
     return _refused(str(what), repair_commands.other_zone(path))
 
 
-def other_row(path: Path, here: str, line: bytes, expected: bytes) -> ExportError:
-    """The file has no time zone, and its row is not that of this command's."""
-    text = _(
-        "an exported row of the file is {line}; this command, in the time zone {zone}, would"
-        " have written {expected}"
-    )
-    text = text.format(line=_shown(line), zone=here, expected=_shown(expected))
-    return _refused(text, repair_commands.other_zone(path))
-
-
 def of_other_station(path: Path, endpoint: str, place: str | None) -> ExportError:
     """It is the file of another station; `place` is where the last export left it."""
     if path.is_symlink():

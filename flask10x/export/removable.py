@@ -104,7 +104,8 @@ def not_ready(target: Target) -> ReadingObstacle | None:
     state = target.state
     if state.position is None or state.position.endpoint != target.station.endpoint:
         return ReadingObstacle("never_exported")
-    return ReadingObstacle("interrupted") if state.intent is not None else None
+    is_interrupted = state.intent is not None or target.is_rebuilt_beside()
+    return ReadingObstacle("interrupted") if is_interrupted else None
 
 
 def file_for(target: Target, number: int, columns: Sequence[str]) -> ProvingFile | ReadingObstacle:

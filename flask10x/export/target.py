@@ -25,7 +25,7 @@ from flask10x.database.database import Database
 from flask10x.database.dialects import statements_of
 from flask10x.database.tables import csv_files, imports
 from flask10x.errors import ExportError
-from flask10x.export.file import NOTHING, CsvFile
+from flask10x.export.file import NOTHING, CsvFile, fresh_path, put_in_place
 from flask10x.export.files import (
     ArchivedFile,
     CsvFiles,
@@ -123,7 +123,7 @@ class Target:
         ]
 
     def with_file(self, position: Position) -> Position:
-        """Return the position with the station, the path and the columns of this file.
+        """Return the position with the station, the path, the columns and the zone of this file.
 
         The columns and their headings are `temperature=Temp`, commas between them: a heading has
         no comma, and a column no equals sign.
@@ -134,6 +134,7 @@ class Target:
             endpoint=self.station.endpoint,
             path=str(self.path.resolve()),
             columns=position.columns if self.unknown else columns,
+            zone=self.zone_name,
         )
 
     def other_zone(self, position: Position | None) -> OtherZone | None:
@@ -155,6 +156,25 @@ class Target:
             return ""
         text = _("its time zone is {here} now, it was {before}")
         return text.format(here=self.zone_name, before=before.zone)
+
+    # A rebuilt file lies beside the old one until its position is committed, and takes the name
+    # after that. So it needs no intent: a file there that is what the position says goes on.
+
+    def is_rebuilt_beside(self) -> bool:
+        """Check that a rebuild was interrupted: its file has still to take the name."""
+        position = self.state.position
+        with CsvFile.open(fresh_path(self.path), write=False) or nullcontext() as file:
+            if file is None or position is None:
+                return False
+            return file.mark_up_to(file.size).content == position.mark.content
+
+    def finish_rebuild(self) -> bool:
+        """Finish a rebuild that was interrupted, or throw its file away; whether it is finished."""
+        is_complete = self.is_rebuilt_beside()
+        if is_complete:
+            put_in_place(self.path)
+        fresh_path(self.path).unlink(missing_ok=True)
+        return is_complete
 
     # Views of the same file.
 

@@ -147,7 +147,7 @@ def _compare(
 ) -> None:
     """Raise Difference at the first place where the file is not as it should be."""
     intent, position = target.state.intent, target.state.position or FIRST
-    if intent is not None and position.mark == NOTHING:
+    if (intent is not None and position.mark == NOTHING) or target.is_rebuilt_beside():
         raise Difference(_("an export was interrupted; run: flask10x export"))
     if file is None or not file.size:
         if position.mark != NOTHING:

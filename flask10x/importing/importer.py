@@ -11,7 +11,6 @@ again.
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from gettext import gettext as _
 from itertools import chain, groupby
@@ -27,15 +26,12 @@ from flask10x.database.insert import InsertRow, insert_station_rows
 from flask10x.database.tables import imports, readings
 from flask10x.errors import ImportRefused, StationUnknown
 from flask10x.export import repair_commands
-from flask10x.export.file import CsvFile
-from flask10x.export.rows import IdSpan, Import, live
+from flask10x.export.rows import Import
 from flask10x.export.target import Target, target_of
 from flask10x.importing.old_file import blocks, first_line, same_beginning
 from flask10x.importing.stored_rows import OtherZones, Stored, StoredRows, key_of
 from flask10x.readings import csv_lines, numbers
-from flask10x.readings.csv_lines import Lines
 from flask10x.readings.legacy_csv import Block, Layout, LegacyReader, header_of
-from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station, Stations
 from flask10x.system.clock import now_ms
 from flask10x.system.progress import Advance
@@ -267,26 +263,14 @@ def _check_zone(target: Target, path: Path) -> None:
 
     Each of its rows would else become a reading that never existed.
     """
-    position, intent = target.state.position, target.state.intent
     is_own = target.path.exists() and path.samefile(target.path)
     if not is_own or target.of_its_station() is not target:
         return
-    with CsvFile.open(path, write=False) or nullcontext() as file:
-        if file is None:
-            return
-        is_rebuild = intent is not None and intent.import_id is not None
-        if intent and is_rebuild and file.is_whole(intent.length, intent.sha256):
-            # The rebuild was killed before it saved the zone, so that of the position may be
-            # another. Its last row is the last that was received, or the last of all.
-            line = lines_without_minus_zero(file.line_before(intent.length))
-            received = [*live(intent.from_id, intent.to_id, target.rows.all_imports)]
-            spans = received, [IdSpan(intent.from_id, intent.to_id)]
-            last = [row for row in map(target.rows.last, spans) if row is not None]
-            if line not in [Lines(target.zone).bytes([row]) for row in last]:
-                raise ImportRefused(_("an export was interrupted; run: flask10x export"))
-        elif other := target.other_zone(position):
-            text = _("{what}: run the command with the service's settings")
-            raise ImportRefused(text.format(what=other))
+    if target.is_rebuilt_beside():
+        raise ImportRefused(_("an export was interrupted; run: flask10x export"))
+    if other := target.other_zone(target.state.position):
+        text = _("{what}: run the command with the service's settings")
+        raise ImportRefused(text.format(what=other))
 
 
 class _Import:

@@ -30,7 +30,7 @@ TIMES = (
     *("received_at", "arrived_at", "measured_at", "imported_at", "written_at", "undone_at", "at"),
     *("first_ms", "last_ms", "last_received_at"),
 )
-KINDS_OF_FILES = ("current", "archived", "new")
+KINDS_OF_FILES = ("current", "archived")
 # Of a file system (man 3 pathconf); Python raises an error for a longer name.
 NAME_MAX_BYTES = 255
 

@@ -542,7 +542,6 @@ def refusals_of_all_kinds() -> list[ExportError]:
         refusals.moved_midway(path),
         refusals.unknown_rows(path, CountedLines(1, 2, b"line"), CountedLines(), ""),
         refusals.other_zone(path, zone.format(zone="Asia/Tokyo", here="UTC")),
-        refusals.other_row(path, "UTC", b"line", b"other"),
         refusals.of_other_station(path, "data", None),
         refusals.not_handed_over(path, "Other.csv"),
         refusals.older_rows(path, 1, 2),

@@ -75,7 +75,7 @@ def appending(share: float) -> "Phase":
 
 
 def rebuilding(commits: int) -> "Phase":
-    """A rebuild with an imported row has died before or after its new file has the name."""
+    """A rebuild with an imported row has died before a commit: its file lies beside or not."""
 
     def run(settings: Settings, database: Database, patch: pytest.MonkeyPatch) -> bytes:
         imported(settings, 3, 3, after=1)
@@ -85,19 +85,6 @@ def rebuilding(commits: int) -> "Phase":
         return HEADER + (lines(0, 2, 1, 3) if commits else lines(0, 1, 3))
 
     return run
-
-
-def first_rebuild(settings: Settings, database: Database, patch: pytest.MonkeyPatch) -> bytes:
-    """The file was never exported, and its first rebuild was given up."""
-    execute(database_file(settings), "DELETE FROM csv_files")
-    csv_file(settings).unlink()
-    patch.setattr(rebuild, "_mark", lambda *_arguments: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        rebuild.rebuild(settings, database, [PICO])
-    csv_file(settings).unlink()
-    states = select(database_file(settings), "SELECT kind, last_id FROM csv_files")
-    assert ("new", 0) in states
-    return HEADER + lines(0, 1, 2, 3)
 
 
 def moved_away(settings: Settings, database: Database, patch: pytest.MonkeyPatch) -> bytes:
@@ -135,7 +122,6 @@ PHASES: dict[str, Phase] = {
     "none": none,
     **{f"append {share}": appending(share) for share in (0, 0.4, 1)},
     **{f"rebuild {commits}": rebuilding(commits) for commits in (0, 1)},
-    "first rebuild": first_rebuild,
     "moved away": moved_away,
     **{f"set aside {commits}": set_aside(commits) for commits in (0, 1, 2, 3)},
     "floor": with_floor,

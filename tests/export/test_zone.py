@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.errors import ImportRefused
 from flask10x.export.append import dry_run, export
-from flask10x.export.file import CsvFile
+from flask10x.export.file import CsvFile, put_in_place
 from flask10x.export.files import Position, State
 from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
@@ -246,24 +247,6 @@ def test_a_new_file_may_have_another_zone(settings: Settings, export_in: In) -> 
 # Rows in another zone, which a rebuild writes in this one.
 
 
-def test_the_next_export_recognises_an_unknown_zone(
-    settings: Settings, database: Database, export_in: In
-) -> None:
-    store(settings, 0, 1)
-    exported_to(settings, database, HEADER + lines(0, 1), 2)
-    outcome = export_in("UTC")
-    assert outcome.text == (
-        "an exported row of the file is b'2025-08-24 10:46:40,990.5,25.0\\r\\n'; this command, in"
-        " the time zone UTC, would have written b'2025-08-24 01:46:40,990.5,25.0\\r\\n'; nothing"
-        " was written. Mend it: run the command with the service's settings, or, if the zone was"
-        " changed on purpose, flask10x export --rebuild PicodataX.csv"
-    )
-    assert "run the command with the service's settings" in export_in("UTC", verify).text
-    assert exports_row(settings)[0][-3:] == (None, None, None)
-    assert export_in("Asia/Tokyo").text == "0 rows appended"
-    assert exports_row(settings)[0][-3:] == ("Asia/Tokyo", FIRST_MS + 1123, "2025-08-24 10:46:41")
-
-
 def test_a_file_without_exported_rows_takes_the_zone_of_the_next_export(
     settings: Settings, database: Database, export_in: In
 ) -> None:
@@ -271,19 +254,6 @@ def test_a_file_without_exported_rows_takes_the_zone_of_the_next_export(
     assert export_in("UTC").text == "0 rows appended"
     store(settings, 0)
     assert export_in("Asia/Tokyo").failed
-
-
-@pytest.mark.parametrize("last", [(0, 1), (1, 0)])
-def test_a_mixed_file_is_refused_in_either_zone(
-    settings: Settings, database: Database, export_in: In, last: tuple[int, int]
-) -> None:
-    store(settings, 0, 1)
-    mixed = HEADER + (line(0) + in_utc(1) if last == (0, 1) else in_utc(0) + line(1))
-    exported_to(settings, database, mixed, 2)
-    for zone in ("UTC", "Asia/Tokyo"):
-        assert "an exported row of the file is" in export_in(zone).text
-    assert export_in("Asia/Tokyo", rebuild).rows == 2
-    assert csv_file(settings).read_bytes() == HEADER + lines(0, 1)
 
 
 def test_a_difference_beside_is_said_too(
@@ -398,17 +368,14 @@ def written_to_the_end(file: CsvFile, data: bytes, _start: int) -> None:
 
 @pytest.fixture
 def rebuild_killed_in(monkeypatch: pytest.MonkeyPatch, export_in: In) -> Callable[..., None]:
-    """Kill a rebuild in this zone, before or after its file takes the name."""
+    """Kill a rebuild in this zone before its position is committed, or its file takes the name."""
 
-    def run(zone: str, *, before: bool = False) -> None:
+    def run(zone: str, before: str = "put_in_place") -> None:
         def stop(*_arguments: object) -> None:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            if before:
-                patch.setattr("flask10x.export.rebuild.keep_old", stop)
-            else:
-                patch.setattr("flask10x.system.disk.sync", stop)
+            patch.setattr(f"flask10x.export.rebuild.{before}", stop)
             export_in(zone, rebuild)
 
     return run
@@ -420,68 +387,62 @@ def test_an_interrupted_rebuild_in_a_new_zone(
     store(settings, 0)
     export_in("Asia/Tokyo")
     rebuild_killed_in("UTC")
-    assert csv_file(settings).read_bytes() == HEADER + in_utc(0)
-    assert "an exported row of the file is" in export_in("Asia/Tokyo").text
-    assert "an interrupted rebuild was found to be complete" not in export_in("Asia/Tokyo").text
-    assert not export_in("UTC").failed
+    assert csv_file(settings).read_bytes() == HEADER + line(0)
     assert exports_row(settings)[0][-3:] == ("UTC", FIRST_MS + 123, "2025-08-24 01:46:40")
-
-
-def test_rows_of_an_interrupted_rebuild_in_a_new_zone_are_recognised(
-    settings: Settings, export_in: In, rebuild_killed_in: Callable[..., None]
-) -> None:
-    store(settings, 0, 1, 2)
-    export_in("Asia/Tokyo")
-    rebuild_killed_in("UTC")
-    assert export_in("Asia/Tokyo", verify).text == (
-        "3 rows, 2025-08-24 01:46:40 to 2025-08-24 01:46:42; DIFFERENT: 3 rows were written in"
-        " another time zone, the first is line 2, b'2025-08-24 01:46:40,990.5,25.0\\r\\n': not to"
-        " be imported. Mend it: run the command with the service's settings, or, if the zone was"
-        " changed on purpose, flask10x export --rebuild PicodataX.csv; an export was interrupted;"
-        " run: flask10x export"
+    for zone in ("Asia/Tokyo", "UTC"):
+        assert export_in(zone, verify).text == (
+            "0 rows; DIFFERENT: an export was interrupted; run: flask10x export"
+        )
+    assert export_in("UTC", dry_run).text == (
+        "0 rows would be appended; an interrupted rebuild was found to be complete"
     )
+    assert csv_file(settings).read_bytes() == HEADER + line(0)
+    assert "written in the time zone UTC" in export_in("Asia/Tokyo").text
+    assert csv_file(settings).read_bytes() == HEADER + in_utc(0)
+    assert csv_file(settings).with_name(f"{NAME}.old").read_bytes() == HEADER + line(0)
+    assert not export_in("UTC").failed
 
 
-def test_a_file_of_an_interrupted_rebuild_is_imported_in_its_zone_only(
+def test_a_rebuild_is_interrupted_when_its_file_has_the_name(
+    settings: Settings, export_in: In, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(settings, 0)
+    export_in("Asia/Tokyo")
+
+    def named(path: Path) -> None:
+        put_in_place(path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("flask10x.export.rebuild.put_in_place", named)
+        export_in("UTC", rebuild)
+    store(settings, 1)
+    assert export_in("UTC").text == "1 row appended"
+    assert csv_file(settings).read_bytes() == HEADER + in_utc(0) + in_utc(1)
+    assert not export_in("UTC", verify).failed
+
+
+def test_no_file_of_an_interrupted_rebuild_is_imported(
     settings: Settings,
     make_settings: MakeSettings,
     database: Database,
     export_in: In,
     rebuild_killed_in: Callable[..., None],
 ) -> None:
+    """The old file has still the name, and the database knows the zone of the new one only."""
     put(settings, HEADER + lines(7))
     path, utc = csv_file(settings), make_settings(TIMEZONE="UTC")
     assert import_file(settings, database, path).stored == 1
-    for number in (0, 1):
-        # Once with an imported row alone, and once with one that was received, too.
-        rebuild_killed_in("UTC")
+    store(settings, 0)
+    rebuild_killed_in("UTC")
+    for zone in (settings, utc):
         with pytest.raises(ImportRefused, match="an export was interrupted"):
-            import_file(settings, database, path)
-        assert import_file(utc, database, path).stored == 0
-        assert not export_in("UTC").failed
-        store(settings, number)
-        export_in("Asia/Tokyo", rebuild)
+            import_file(zone, database, path)
+    assert not export_in("UTC").failed
+    assert import_file(utc, database, path).stored == 0
 
 
-def test_a_file_is_imported_after_a_rebuild_in_its_zone_was_interrupted(
-    settings: Settings,
-    make_settings: MakeSettings,
-    database: Database,
-    export_in: In,
-    rebuild_killed_in: Callable[..., None],
-) -> None:
-    store(settings, 0, 1)
-    export_in("Asia/Tokyo")
-    put(settings, HEADER + line(1) + line(0))
-    rebuild_killed_in("Asia/Tokyo")
-    assert csv_file(settings).read_bytes() == HEADER + lines(0, 1)
-    outcome = import_file(settings, database, csv_file(settings))
-    assert (outcome.stored, outcome.present) == (0, 2)
-    with pytest.raises(ImportRefused, match="an export was interrupted"):
-        import_file(make_settings(TIMEZONE="UTC"), database, csv_file(settings))
-
-
-def test_a_file_is_imported_after_an_abandoned_rebuild(
+def test_a_file_is_imported_after_a_rebuild_that_was_given_up(
     settings: Settings,
     make_settings: MakeSettings,
     database: Database,
@@ -490,10 +451,13 @@ def test_a_file_is_imported_after_an_abandoned_rebuild(
 ) -> None:
     store(settings, 0)
     export_in("Asia/Tokyo")
-    rebuild_killed_in("UTC", before=True)
+    rebuild_killed_in("UTC", "save_state")
     assert csv_file(settings).read_bytes() == HEADER + line(0)
     put(settings, HEADER + lines(0, 1))
     outcome = import_file(settings, database, csv_file(settings))
     assert (outcome.stored, outcome.present) == (1, 1)
     with pytest.raises(ImportRefused, match="the file was written in the time zone Asia/Tokyo"):
         import_file(make_settings(TIMEZONE="UTC"), database, csv_file(settings))
+    put(settings, HEADER + lines(0))
+    assert not export_in("Asia/Tokyo").failed
+    assert [each.name for each in settings.csv_dir.iterdir()] == [NAME]

@@ -323,9 +323,9 @@ def fill(path: Path) -> None:
         "INSERT INTO csv_files VALUES (1, 'PicodataX.csv', 'current', 'data',"
         " '/home/窓/PicodataX.csv', 'pressure=Pressure', 'Asia/Tokyo', 0, 3, 0, 36, 120,"
         " 4000000000, 9223372036854775807, 1756000000000000000, 1756000000000,"
-        " '2025-08-24 10:46:40', 0, 36, 5, 3, 4, 120, 10, 'ab', NULL, NULL, NULL)",
+        " '2025-08-24 10:46:40', 0, 36, 5, 3, 4, 120, 10, 'ab', NULL, NULL)",
         file_row(kind="archived", endpoint="data", last_id=1, begin_bytes=36, size_bytes=90),
-        file_row(name="LR_env.csv", kind="new"),
+        file_row(name="LR_env.csv", kind="current"),
         "INSERT INTO imports VALUES (1, 'data', '/tmp/old data.csv', 1, 2, 0, 0, 5, 'x')",
         "INSERT INTO rejected (endpoint, received_at, end_bytes, media_type, reasons, hint, body,"
         " codes, digest) VALUES ('../any path', 1756000000000, 200, 'a', '{\"co2\": \"below minimum"

@@ -224,7 +224,7 @@ OBSTACLES: dict[str, tuple[Change, Obstacle]] = {
         lambda _, database: execute(
             database.path,
             "UPDATE csv_files SET intent_from_id = 9, intent_to_id = 9, intent_start_offset = 0,"
-            " intent_length = 0, intent_sha256 = '', intent_import_id = 0"
+            " intent_length = 0, intent_sha256 = ''"
             " WHERE name = 'PicodataX.csv'",
         ),
         "interrupted",
@@ -392,7 +392,7 @@ class Died(BaseException):
 def killed_rebuild(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., None]:
-    """A rebuild that dies when its file has got the name, before the last commit."""
+    """A rebuild that dies before its file gets the name, when its position is committed."""
 
     def run(*, whole: bool = False) -> None:
         path = csv_file(settings)
@@ -401,10 +401,10 @@ def killed_rebuild(
             raise Died
 
         with monkeypatch.context() as patch:
-            patch.setattr("flask10x.export.rebuild._mark", die)
+            patch.setattr("flask10x.export.rebuild.put_in_place", die)
             with pytest.raises(Died):
                 rebuild(settings, database, [PICO], whole=whole)
-        assert not path.with_name(f".{path.name}.rebuilt").exists()
+        assert path.with_name(f".{path.name}.rebuilt").exists()
 
     return run
 
