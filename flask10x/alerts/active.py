@@ -86,7 +86,7 @@ class AlertState:
 
     @contextmanager
     def reading(self) -> Iterator[Connection | None]:
-        """One state of the file; None when nothing was ever written to it.
+        """One state of the file; None while a service of this version has never opened it.
 
         Raises sqlalchemy.exc.DBAPIError.
         """
@@ -96,8 +96,8 @@ class AlertState:
         with self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
             try:
-                made = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-                yield connection if made else None
+                version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+                yield connection if version == state_file.VERSION else None
             finally:
                 connection.exec_driver_sql("ROLLBACK")
 

@@ -9,7 +9,7 @@ message then leaves out the sentence that needs it.
 | threshold | `value`, `unit`, `limit`, `clear`, `above` (1 or 0), `for_sec`, `measured_at` |
 | rate | `value`, `before`, `unit`, `change`, `rise` (1 or 0), `within_sec`, `measured_at` |
 | failed_sensor | `readings`, `last_value`, `unit`, `last_value_at`, `fault` (the number) |
-| refused | `readings`, `within_sec`, `reason` (the newest), `reason_ja`, `field` |
+| rejected | `readings`, `within_sec`, `reason` (the newest), `reason_ja`, `field` |
 | queue | `waiting`, `threshold`, `capacity` |
 | disk | `free_bytes`, `free_percent`, `total_bytes`, `full_in_days` |
 | database | `reason` |

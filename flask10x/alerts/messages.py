@@ -144,7 +144,7 @@ class Speaker:
 
     def _url(self, alert: Alert) -> str:
         endpoint, column = subjects.station_of(alert.subject), subjects.column_of(alert.subject)
-        if alert.kind == "refused":
+        if alert.kind == "rejected":
             return self._page("/history/rejected", endpoint=endpoint)
         if alert.kind not in OF_READINGS:
             return self._page("/status")

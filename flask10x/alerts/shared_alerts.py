@@ -20,7 +20,7 @@ from flask10x.database.tables import active_alerts
 
 # The kinds of rules that are about the database, and not about one host.
 KINDS: frozenset[Kind] = frozenset(
-    ("silence", "threshold", "rate", "stuck", "failed_sensor", "refused", "export")
+    ("silence", "threshold", "rate", "stuck", "failed_sensor", "rejected", "export")
 )
 _alerts, _messages = state_file.alerts.c, state_file.messages.c
 Key = tuple[str, str]
@@ -37,7 +37,7 @@ messages wait.
 
 def load(connection: Connection) -> dict[Key, SharedAlert]:
     """Return all of them, by rule and subject."""
-    rows = connection.execute(select(active_alerts))
+    rows = connection.execute(select(active_alerts).where(active_alerts.c.kind.in_(KINDS)))
     return {(row.rule, row.subject): row for row in rows}
 
 

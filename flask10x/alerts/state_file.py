@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 # The tables of `alerts.sqlite3` in the data folder. All times are UTC epoch milliseconds. A change
 # of these tables needs a new `VERSION`.
 
-VERSION = 1
+VERSION = 2
 metadata = MetaData()
 
 alerts = Table(
@@ -231,6 +231,11 @@ class StateFile:
                 if version != VERSION:
                     connection.exec_driver_sql("BEGIN IMMEDIATE")
                     metadata.create_all(connection)
+                    # The name of a rule in version 1.
+                    for column in (alerts.c.rule, alerts.c.kind, mutes.c.rule):
+                        renamed = update(column.table).where(column == "refused")
+                        renamed = renamed.prefix_with("OR IGNORE").values({column: "rejected"})
+                        connection.execute(renamed)
                     connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
                     connection.exec_driver_sql("COMMIT")
         except BaseException:

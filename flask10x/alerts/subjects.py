@@ -42,7 +42,7 @@ def watched_by(rule: Rule, stations: Stations) -> tuple[str, ...]:
     """Return the subjects that a rule can have alerts of, in the order of the stations."""
     if rule.kind in ("threshold", "rate", "stuck"):
         return (f"{rule.station}.{rule.column}",)
-    if rule.kind in ("silence", "refused"):
+    if rule.kind in ("silence", "rejected"):
         return tuple(station.endpoint for station in stations_of(rule.stations, stations))
     if rule.kind == "failed_sensor":
         return tuple(
@@ -68,8 +68,8 @@ def sentence(rule: Rule, stations: Stations, t: Translation) -> str:
         case rules.Silence():
             span_sec = rule.after_sec
             values["where"] = _where(rule.stations, stations, t)
-        case rules.FailedSensor() | rules.RefusedSender():
-            span_sec = rule.within_sec if isinstance(rule, rules.RefusedSender) else None
+        case rules.FailedSensor() | rules.RejectedSender():
+            span_sec = rule.within_sec if isinstance(rule, rules.RejectedSender) else None
             values |= {"n": str(rule.readings), "where": _where(rule.stations, stations, t)}
         case rules.Threshold():
             span_sec = rule.for_sec or None

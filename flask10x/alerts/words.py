@@ -127,7 +127,7 @@ WORDINGS = {
         ),
         over=N_("{name} is measured again."),
     ),
-    "refused": Wording(
+    "rejected": Wording(
         title=N_("{name}: data cannot be used"),
         entity=N_("Readings rejected"),
         rule=(N_("{n} readings rejected within {span}: {where}"),),

@@ -175,10 +175,8 @@ def _report(channel: rules.Channel, tries: Sequence[Try], trouble: str) -> bool:
 
 def _warnings(alerts: rules.Alerts) -> Iterator[str]:
     """What is no mistake in the file, but keeps messages back or will not be read for ever."""
-    if alerts.has_former_names:
-        yield _("{former} is called {name} now").format(
-            former=alert_file.FORMER_NAME, name=alert_file.NAME_NOW
-        )
+    for former, name in alerts.former_names.items():
+        yield _("{former} is called {name} now").format(former=former, name=name)
     for channel in alerts.channels:
         for reason in _warnings_of(channel):
             yield f"[channels.{channel.name}] {reason}"

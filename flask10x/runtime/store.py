@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.alerts.transitions import Routing
-from flask10x.config.alerts.file import FORMER_NAME, NAME_NOW
 from flask10x.config.settings import Settings
 from flask10x.database import counters
 from flask10x.database.damage import Damage
@@ -106,8 +105,8 @@ class Store:
         """Configure the log, and start the writer and the monitors."""
         logs.configure(self.settings)
         log.info("Worker starts: database %s", shown_name(self.settings))
-        if self.settings.alerts.has_former_names:
-            log.warning("alerts.toml: %s is called %s now", FORMER_NAME, NAME_NOW)
+        for former, now in self.settings.alerts.former_names.items():
+            log.warning("alerts.toml: %s is called %s now", former, now)
         if self._file:
             self._file.begin()
         if self.database.damage.is_damaged:

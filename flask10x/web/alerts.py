@@ -308,7 +308,7 @@ class AlertReader:
         query = {"endpoint": station.endpoint}
         query |= {"measurement": column} if column in station.columns else {}
         query |= self._around(alert)
-        if alert.kind == "refused":
+        if alert.kind == "rejected":
             return _address("rejected.as_page", query), self.t("Rejected readings")
         return _address("history_page.as_page", query), self.t("Chart")
 

@@ -26,7 +26,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "threshold": {"value": 1612.0, "limit": 1500, "above": 1, "for_sec": 600},
     "rate": {"value": 18.5, "before": 22.0, "rise": 0, "within_sec": 3600, "unit": "°C"},
     "failed_sensor": {"readings": 10, "last_value": 650, "unit": "ppm", "last_value_at": NINE},
-    "refused": {"readings": 12, "reason": "below minimum 0", "field": "co2"},
+    "rejected": {"readings": 12, "reason": "below minimum 0", "field": "co2"},
     "queue": {"waiting": 4100, "threshold": 4000, "capacity": 5000},
     "disk": {"free_bytes": 1_234_000_000, "free_percent": 4.2, "full_in_days": 12},
     "database": {"reason": "SQLITE_CORRUPT: database disk image is malformed"},
@@ -75,8 +75,8 @@ def test_a_firing_message_says_what_since_when_the_last_value_what_to_do_and_whe
 
 
 def test_the_reason_of_a_rejection_is_in_the_language_of_the_message(home: Settings) -> None:
-    facts = FACTS["refused"] | {"reason_ja": "下限の 0 を下回っています"}
-    refused = alert("refused", "data2", facts=facts)
+    facts = FACTS["rejected"] | {"reason_ja": "下限の 0 を下回っています"}
+    refused = alert("rejected", "data2", facts=facts)
     assert "co2: 下限の 0 を下回っています" in Speaker(home, "ja").alert(refused, "entry").body
     assert "co2: below minimum 0" in Speaker(home, "en").alert(refused, "entry").body
 
@@ -138,7 +138,7 @@ def test_each_kind_has_a_text_with_all_facts_and_with_none(
     subject = {"threshold": "data2.co2", "rate": "data.temperature", "failed_sensor": "data2.co2"}
     speaker = Speaker(home, language)
     for facts in (FACTS[kind], dict.fromkeys(FACTS[kind]), {}):
-        base = alert(kind, subject.get(kind, "data2" if kind in ("silence", "refused") else ""))
+        base = alert(kind, subject.get(kind, "data2" if kind in ("silence", "rejected") else ""))
         text = speaker.alert(replace(base, facts=facts, ended_ms=NINE + MINUTE), occasion)
         assert text.title
         assert text.body.count("\n") >= 1
@@ -161,7 +161,7 @@ def test_no_links_without_the_address_of_the_pages(settings: Settings) -> None:
 def test_links_lead_to_the_page_of_the_matter(home: Settings) -> None:
     speaker = Speaker(home, "en")
     assert speaker.alert(alert("disk"), "entry").url == f"{BASE}/status"
-    refused = speaker.alert(alert("refused", "shed"), "entry")
+    refused = speaker.alert(alert("rejected", "shed"), "entry")
     assert refused.url == f"{BASE}/history/rejected?endpoint=shed"
     assert refused.title == "/shed: data cannot be used"
     assert speaker.limit(NINE, 20).url == speaker.test("phone").url == f"{BASE}/alerts"

@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 from flask10x.alerts import state_file
+from flask10x.alerts.active import AlertState
 from flask10x.alerts.state_file import StateFile, put_aside
 from flask10x.database.paths import SHARED_MEMORY, WAL, beside
 
@@ -41,6 +43,26 @@ def test_opening_it_again_writes_nothing(file: StateFile) -> None:
         assert len(state_file.muted(connection, 0)) == 1
     assert wal.stat().st_size == before
     other.close()
+
+
+def test_the_former_name_of_a_rule_becomes_that_of_now(file: StateFile) -> None:
+    row = {"kind": "refused", "since_ms": 1, "entered_ms": 2, "facts": "{}", "reminded_ms": 2}
+    with file.writing() as connection:
+        for rule in ("refused", "mine"):
+            values = row | {"rule": rule, "subject": "data"}
+            connection.execute(insert(state_file.alerts).values(values))
+        state_file.mute(connection, "refused", "data", 5)
+        connection.exec_driver_sql("PRAGMA user_version = 1")
+    file.close()
+    assert AlertState(file.path).current().active == ()
+    with file.reading() as connection:
+        active = state_file.active(connection, 0)
+        assert [(each.rule, each.kind) for each in active] == [
+            ("mine", "rejected"),
+            ("rejected", "rejected"),
+        ]
+        assert active[1].muted_until_ms == 5
+    assert len(AlertState(file.path).current().active) == 2
 
 
 def test_many_threads_may_use_it_at_once(file: StateFile) -> None:

@@ -11,7 +11,7 @@ from flask10x.config.alerts.rules import (
     FailedSensor,
     Queue,
     Rate,
-    RefusedSender,
+    RejectedSender,
     Rule,
     Silence,
     Threshold,
@@ -58,7 +58,7 @@ BURST = Rate(name="burst", station="data", column="pressure", fall=5, within_sec
             "センサーの値が10回続けて欠測または故障値になる（居間）",
         ),
         (
-            RefusedSender(),
+            RejectedSender(),
             "10 readings rejected within 60 min: all stations",
             "60分以内に測定値を10件拒否する（すべてのセンサー）",
         ),

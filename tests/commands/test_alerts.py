@@ -38,7 +38,7 @@ to = "07:00"
 stations = ["data", "data2"]
 after_min = 10
 [rules.queue]
-[rules.refused]
+[rules.rejected]
 [rules.failed_sensor]
 channels = ["speaker", "house"]
 [rules.export]
@@ -145,7 +145,7 @@ def test_check_says_what_is_on_without_a_file(file: Path) -> None:
     assert result.stdout.splitlines() == [
         f"{file}: no such file, so the defaults apply; rules: 6, channels: 0",
         *STANDARD,
-        "not on: threshold, rate, stuck, failed_sensor, refused, queue, export",
+        "not on: threshold, rate, stuck, failed_sensor, rejected, queue, export",
         REMINDER,
     ]
 
@@ -158,7 +158,7 @@ def test_check_shows_each_rule_and_channel_in_plain_words(file: Path) -> None:
         *STANDARD[1:3],
         *STANDARD[4:],
         "rule queue: Many readings waiting to be stored for 60 s",
-        "rule refused: 10 readings rejected within 60 min: all stations",
+        "rule rejected: 10 readings rejected within 60 min: all stations",
         "rule failed_sensor: A sensor gives no value or a fault value 10 times in a row: all"
         " stations; sent by speaker, house only",
         "rule export: Readings in no CSV file for 2 days",

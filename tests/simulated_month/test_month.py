@@ -57,7 +57,7 @@ within_min = 130
 [rules.failed_sensor]
 readings = 6
 
-[rules.refused]
+[rules.rejected]
 readings = 3
 within_min = 480
 
@@ -109,7 +109,7 @@ EXPECTED = Counter(
         ("stuffy", "data2.co2"): len(STUFFY) + 1,
         ("window", "data3.temperature"): len(COLD),
         ("failed_sensor", "data4.temperature_ds18b20"): 1,
-        ("refused", "data"): 1,
+        ("rejected", "data"): 1,
         ("backup", ""): 1,
     }
 )

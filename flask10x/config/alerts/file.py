@@ -17,9 +17,14 @@ from flask10x.translation import Language, chosen
 from flask10x.translation import message as _
 
 NAME = "alerts.toml"
-# Of a former version: the key of a rule and the tables of the channels, where a line begins.
-_FORMER = re.compile(rb"^([ \t]*\[?[ \t]*)ways(?=[ \t]*[.=\]])", re.MULTILINE)
-FORMER_NAME, NAME_NOW = "ways", "channels"
+# Names of a former version, each with its name of now, and where it is in a file: the key of a
+# rule and the tables of the channels; the name of a rule, and the same in quotes.
+_FORMER = (
+    ("ways", "channels", rb"^([ \t]*\[?[ \t]*)ways(?=[ \t]*[.=\]])"),
+    ("refused", "rejected", rb"^([ \t]*\[?[ \t]*rules[ \t]*\.[ \t]*)refused(?=[ \t]*[.=\]])"),
+    ("refused", "rejected", rb"((?:^|[{,])[ \t]*kind[ \t]*=[ \t]*[\"'])refused(?=[\"'])"),
+    ("refused", "rejected", rb"((?:^|[{,])[ \t]*urgent[ \t]*=[^\]]*[\"'])refused(?=[\"'])"),
+)
 
 
 def default(settings: Mapping[str, Any]) -> alert_rules.Alerts:
@@ -40,16 +45,24 @@ def load(path: Path, stations: Stations) -> alert_rules.Alerts:
 
 def parse(content: bytes, path: Path, stations: Stations) -> alert_rules.Alerts:
     """The alerts of a file with these bytes; raises AlertsError with every mistake."""
-    renamed = with_names_of_now(content)
-    document = Document(renamed, path, AlertsError)
+    document = Document(with_names_of_now(content), path, AlertsError)
     alerts, mistakes = checked(document.data, path, stations)
     document.check(mistakes)
-    return replace(alerts, digest=toml.digest_of(content), has_former_names=renamed != content)
+    return replace(alerts, digest=toml.digest_of(content), former_names=former_names(content))
 
 
 def with_names_of_now(content: bytes) -> bytes:
     """Return a file with its keys under their names of now, the rest of each line as it was."""
-    return _FORMER.sub(rb"\1" + NAME_NOW.encode(), content)
+    for _former, now, place in _FORMER:
+        content = re.sub(place, rb"\1" + now.encode(), content, flags=re.MULTILINE)
+    return content
+
+
+def former_names(content: bytes) -> dict[str, str]:
+    """Return the names of a former version in a file, with those of now."""
+    return {
+        former: now for former, now, place in _FORMER if re.search(place, content, re.MULTILINE)
+    }
 
 
 def checked(

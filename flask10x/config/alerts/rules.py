@@ -6,7 +6,7 @@ the file. docs/en/reference/alerts-file.md describes the keys.
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import time
 from pathlib import PurePosixPath
@@ -173,7 +173,7 @@ def keys_of(table: type[Any]) -> tuple[Key, ...]:
 
 LANGUAGES = readers.one_of(get_args(Language))
 MESSAGES = readers.whole(1, MAX_MESSAGES)
-_KindOfStations = Literal["silence", "threshold", "rate", "stuck", "failed_sensor", "refused"]
+_KindOfStations = Literal["silence", "threshold", "rate", "stuck", "failed_sensor", "rejected"]
 Kind = Literal[
     _KindOfStations, "queue", "disk", "database", "export", "backup", "replica", "copies"
 ]
@@ -280,15 +280,15 @@ class FailedSensor(OfStations):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RefusedSender(OfStations):
+class RejectedSender(OfStations):
     """A station of which a number of readings was rejected within a time."""
 
-    name: str = "refused"
+    name: str = "rejected"
     readings: int = _key(
         "readings", readers.whole(1, 100_000), N_("In how many readings"), default=10
     )
     within_sec: int = _key("within_min", minutes(1, 24 * 60), WITHIN, default=HOUR_SEC)
-    kind: Literal["refused"] = "refused"
+    kind: Literal["rejected"] = "rejected"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -355,7 +355,7 @@ class WrongCopies(_AnyRule):
     kind: Literal["copies"] = "copies"
 
 
-_RuleOfStations = Silence | Threshold | Rate | Stuck | FailedSensor | RefusedSender
+_RuleOfStations = Silence | Threshold | Rate | Stuck | FailedSensor | RejectedSender
 _RuleOfService = Queue | Disk | DatabaseTrouble | ExportOverdue | BackupOverdue | ReplicaOverdue
 Rule = _RuleOfStations | _RuleOfService | WrongCopies
 
@@ -453,8 +453,9 @@ class Alerts:
     """The most messages that a channel gets in a day of the service's zone."""
     file: str = ""
     """The path of the file; empty: no file."""
-    has_former_names: bool = field(default=False, compare=False)
-    """Whether the file has keys under the names of a former version, which are read for now."""
+    former_names: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """The names of a former version that the file has, which are read for now; with those of
+    now."""
     digest: str = field(default="", compare=False)
     """The SHA-256 of the file as it was read; empty: no file."""
     by_name: dict[str, Rule] = field(init=False, repr=False, compare=False)

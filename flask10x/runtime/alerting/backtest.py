@@ -33,7 +33,7 @@ from flask10x.history.view import View
 from flask10x.readings.times import DAY_MS, SECOND_MS
 from flask10x.recording.rejected import EVICTED
 from flask10x.runtime.alerting.measurement_watches import NewReading, compared, is_late
-from flask10x.runtime.alerting.refusal_watches import RefusedReading, last_value, refusals
+from flask10x.runtime.alerting.rejection_watches import Rejection, last_value, rejections
 from flask10x.runtime.alerting.watch_list import RuleOnReadings, scope_of, watch_of_readings
 
 DAYS = 30
@@ -130,15 +130,15 @@ def backtest(
                 since_ms = max(since_ms, new[0].at_ms) if len(new) == most else since_ms
                 steps += new
             if isinstance(rule, rules.FailedSensor):
-                steps += _refused(view, rule)
-        case rules.RefusedSender():
-            refused = _refused(view, rule)
-            if refused and value_of(view.connection, EVICTED):
+                steps += _rejected(view, rule)
+        case rules.RejectedSender():
+            newest = _rejected(view, rule)
+            if newest and value_of(view.connection, EVICTED):
                 # Older ones were deleted for newer ones, maybe.
-                since_ms = max(since_ms, refused[0].received_at)
+                since_ms = max(since_ms, newest[0].received_at)
             # An alert ends when some of them are long enough ago.
-            past = [one.received_at + rule.within_sec * SECOND_MS for one in refused]
-            steps = [*refused, *(at_ms for at_ms in past if at_ms <= view.now_ms)]
+            past = [one.received_at + rule.within_sec * SECOND_MS for one in newest]
+            steps = [*newest, *(at_ms for at_ms in past if at_ms <= view.now_ms)]
         case _:
             return None
     return _in_order(_firings(view, settings, rule, steps), since_ms)
@@ -149,7 +149,7 @@ def _in_order(firings: Iterable[Firing], since_ms: int) -> Backtest:
     return Backtest(sorted(later, key=lambda firing: firing.at_ms), since_ms)
 
 
-Step = NewReading | RefusedReading | int
+Step = NewReading | Rejection | int
 """A reading that has come, or a time at which none has."""
 
 
@@ -168,7 +168,7 @@ def _firings(
         rule,
         settings,
         lambda _now: [step for step in came if isinstance(step, NewReading)],
-        lambda _now: [step for step in came if isinstance(step, RefusedReading)],
+        lambda _now: [step for step in came if isinstance(step, Rejection)],
         partial(last_value, view.connection),
     )
     # The page of a rule on one measurement names it already.
@@ -191,13 +191,13 @@ def _firings(
     ]
 
 
-def _refused(view: View, rule: rules.FailedSensor | rules.RefusedSender) -> list[RefusedReading]:
+def _rejected(view: View, rule: rules.FailedSensor | rules.RejectedSender) -> list[Rejection]:
     """The rejected readings of the last days that are kept, the newest ROWS_MAX."""
     came = rejected.c.received_at
     is_within = came >= view.now_ms - DAYS * DAY_MS, came <= view.now_ms
     endpoints = [station.endpoint for station in stations_of(rule.stations, view.stations)]
-    refused = refusals(view.connection, *is_within, limit=ROWS_MAX)
-    of_rule = (one for one in refused if one.endpoint in endpoints)
+    newest = rejections(view.connection, *is_within, limit=ROWS_MAX)
+    of_rule = (one for one in newest if one.endpoint in endpoints)
     return sorted(of_rule, key=lambda one: one.received_at)
 
 

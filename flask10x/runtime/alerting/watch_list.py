@@ -26,12 +26,12 @@ from flask10x.runtime.alerting.measurement_watches import (
     Unchanged,
     measurement_of,
 )
-from flask10x.runtime.alerting.refusal_watches import (
+from flask10x.runtime.alerting.rejection_watches import (
     FailedSensors,
     LastValue,
-    NewRefusals,
-    RefusedReading,
-    RefusedSenders,
+    NewRejections,
+    RejectedSenders,
+    Rejection,
     last_value,
 )
 from flask10x.runtime.alerting.service_watches import CheckWatch
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 RuleOnReadings = (
-    rules.Threshold | rules.Rate | rules.Stuck | rules.FailedSensor | rules.RefusedSender
+    rules.Threshold | rules.Rate | rules.Stuck | rules.FailedSensor | rules.RejectedSender
 )
 """A rule that is decided by readings alone, stored and rejected ones."""
 
@@ -53,7 +53,7 @@ def watches_of(
     """Return one watch for each rule of these settings. Opens and reads nothing yet."""
     stations = settings.stations
     new = NewReadings(database, gauges, queues, scope_of(settings.alerts.rules, stations))
-    refusals = NewRefusals(database, gauges, tuple(stations.by_endpoint))
+    rejections = NewRejections(database, gauges, tuple(stations.by_endpoint))
     watches: list[Watch] = []
     for rule in settings.alerts.rules:
         match rule:
@@ -71,7 +71,7 @@ def watches_of(
                 )
             case _ if isinstance(rule, RuleOnReadings):
                 last = partial(asked, database, last_value)
-                watches.append(watch_of_readings(rule, settings, new, refusals, last))
+                watches.append(watch_of_readings(rule, settings, new, rejections, last))
             case _:
                 watches.append(CheckWatch(rule, settings, database))
     return watches
@@ -87,7 +87,7 @@ def watch_of_readings(
     rule: RuleOnReadings,
     settings: Settings,
     new: Source[NewReading],
-    refusals: Source[RefusedReading],
+    rejections: Source[Rejection],
     last_value: Callable[[Station, Measurement], LastValue | None],
 ) -> Watch:
     """Return the watch of a rule on the readings that come, and on those that are rejected."""
@@ -101,9 +101,9 @@ def watch_of_readings(
             return Unchanged(rule, measurement_of(rule, stations), new)
         case rules.FailedSensor():
             watched = stations_of(rule.stations, stations)
-            return FailedSensors(rule, watched, new, refusals, last_value)
-        case rules.RefusedSender():
-            return RefusedSenders(rule, stations_of(rule.stations, stations), refusals)
+            return FailedSensors(rule, watched, new, rejections, last_value)
+        case rules.RejectedSender():
+            return RejectedSenders(rule, stations_of(rule.stations, stations), rejections)
 
 
 def scope_of(watched: Sequence[rules.Rule], stations: Stations) -> Scope:

@@ -22,7 +22,7 @@ from flask10x.config.alerts.rules import (
     Queue,
     QuietHours,
     Rate,
-    RefusedSender,
+    RejectedSender,
     ReplicaOverdue,
     Silence,
     Threshold,
@@ -63,7 +63,7 @@ after_h = 36
 [rules.failed_sensor]
 readings = 5
 
-[rules.refused]
+[rules.rejected]
 readings = 3
 within_min = 10
 
@@ -131,7 +131,7 @@ def test_names_of_a_former_version_are_read() -> None:
     """`ways` is `channels` now; a mistake has its line, and what is in quotes stays."""
     text = 'language = "en"\n[rules.disk]\n ways = ["ways"]\n[ways.ways]\nkind = "command"\n'
     former = alert_file.parse((text + 'command = ["/bin/ways"]').encode(), FILE, BUILT_IN)
-    assert former.has_former_names
+    assert former.former_names == {"ways": "channels"}
     assert former.by_name["disk"].channels == ("ways",)
     (channel,) = former.channels
     assert isinstance(channel, Command) and channel.arguments == ("/bin/ways",)
@@ -140,7 +140,30 @@ def test_names_of_a_former_version_are_read() -> None:
     assert "line 6: [rules.disc] kind: " in str(caught.value.mistakes)
     now = alert_file.with_names_of_now(text.encode()).decode()
     assert now == text.replace("[ways.", "[channels.").replace(" ways =", " channels =")
-    assert not alerts("").has_former_names
+    assert alerts("").former_names == {}
+
+
+def test_the_former_name_of_a_rule_is_read() -> None:
+    text = """
+[quiet_hours]
+from = "22:00"
+to = "07:00"
+urgent = ["disk",
+  'refused', "stuffy"]  # "refused"
+[rules.refused]
+readings = 3
+[rules.stuffy]
+kind = "refused"
+stations = ["data"]
+"""
+    former = alert_file.parse(text.encode(), FILE, BUILT_IN)
+    assert former.former_names == {"refused": "rejected"}
+    assert former.quiet_hours and former.quiet_hours.urgent == ("disk", "rejected", "stuffy")
+    rule, stuffy = former.by_name["rejected"], former.by_name["stuffy"]
+    assert isinstance(rule, RejectedSender) and rule.readings == 3
+    assert isinstance(stuffy, RejectedSender) and stuffy.stations == ("data",)
+    now = alert_file.with_names_of_now(text.encode()).decode()
+    assert now.count("refused") == 1 and '# "refused"' in now
 
 
 def mistakes(text: str) -> list[str]:
@@ -162,7 +185,7 @@ def test_a_file_with_every_key() -> None:
             Queue(for_sec=180),
             ExportOverdue(after_sec=36 * 3600),
             FailedSensor(readings=5),
-            RefusedSender(readings=3, within_sec=600),
+            RejectedSender(readings=3, within_sec=600),
             Threshold(
                 name="stuffy_bedroom",
                 station="data2",
@@ -213,7 +236,7 @@ def test_what_is_on_by_default_can_be_turned_off(rule: Silence | Disk | BackupOv
 
 @pytest.mark.parametrize(
     ("name", "rule"),
-    [("failed_sensor", FailedSensor()), ("refused", RefusedSender()), ("queue", Queue()),
+    [("failed_sensor", FailedSensor()), ("rejected", RejectedSender()), ("queue", Queue()),
      ("export", ExportOverdue())],
 )  # fmt: skip
 def test_a_rule_called_like_its_kind_needs_no_key(name: str, rule: Queue) -> None:
@@ -294,14 +317,14 @@ def test_a_station_of_the_file_of_stations_can_be_named() -> None:
         (
             '[rules.x]\nkind = "treshold"',
             "line 2: [rules.x] kind: is 'treshold': one of silence, threshold, rate, stuck,"
-            " failed_sensor, refused, queue, disk, database, export, backup, replica, copies is"
+            " failed_sensor, rejected, queue, disk, database, export, backup, replica, copies is"
             " needed (did you mean threshold?)",
         ),
         (
             "[rules.slience]",
             "line 1: [rules.slience] kind: is missing: one of silence, threshold, rate,"
-            " stuck, failed_sensor, refused, queue, disk, database, export, backup, replica, copies"
-            " (did you mean silence?)",
+            " stuck, failed_sensor, rejected, queue, disk, database, export, backup, replica,"
+            " copies (did you mean silence?)",
         ),
         (
             "[rules.My-Disk]\nkind = 'disk'",

@@ -14,7 +14,7 @@ from flask10x.config.alerts.rules import (
     BackupOverdue,
     FailedSensor,
     Rate,
-    RefusedSender,
+    RejectedSender,
     Rule,
     Silence,
     Stuck,
@@ -203,7 +203,7 @@ def test_rejected_readings_are_counted(database: Database, settings: Settings) -
     ]
     with database.commit() as connection:
         keep(connection, readings, settings)
-    result = asked(database, settings, RefusedSender(readings=10, within_sec=3600))
+    result = asked(database, settings, RejectedSender(readings=10, within_sec=3600))
     assert result is not None
     # The first ends when half of them are an hour ago.
     begins = [NOW_MS - ago * MINUTE_MS for ago in (491, 3)]

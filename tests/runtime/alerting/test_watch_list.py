@@ -15,7 +15,7 @@ from flask10x.config.alerts.rules import (
     FailedSensor,
     Queue,
     Rate,
-    RefusedSender,
+    RejectedSender,
     Silence,
     WrongCopies,
 )
@@ -28,7 +28,7 @@ from tests.support.rows import pico
 
 EVERY_RULE = (
     *(Silence(), Queue(), Disk(), DatabaseTrouble(), ExportOverdue(), BackupOverdue()),
-    *(WrongCopies(), threshold_of(), FailedSensor(), RefusedSender()),
+    *(WrongCopies(), threshold_of(), FailedSensor(), RejectedSender()),
     Rate(name="window", station="data3", column="temperature", fall=3, within_sec=900),
 )
 

@@ -60,7 +60,7 @@ fall = 3
 within_min = 15
 [rules.failed_sensor]
 stations = ["data4"]
-[rules.refused]
+[rules.rejected]
 readings = 20
 [rules.queue]
 [rules.disk]

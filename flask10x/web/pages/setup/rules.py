@@ -27,7 +27,7 @@ KINDS = {
     "silence": N_("A station sends no data"),
     "stuck": N_("A sensor is stuck: its value does not change"),
     "failed_sensor": N_("A sensor gives no value, or a fault value"),
-    "refused": N_("Readings of a station are rejected"),
+    "rejected": N_("Readings of a station are rejected"),
 }
 """The kinds that a new rule may be of."""
 DIRECTIONS = {
@@ -41,7 +41,7 @@ USUAL = {
     "rate": {"direction": "fall", "within_min": "15"},
     "stuck": {"for_min": "360"},
     "failed_sensor": {"readings": "10"},
-    "refused": {"readings": "10", "within_min": "60"},
+    "rejected": {"readings": "10", "within_min": "60"},
 }
 LISTS = ("stations", "channels")
 FIELD_OF_KEY = dict.fromkeys(("above", "below", "rise", "fall"), "value")

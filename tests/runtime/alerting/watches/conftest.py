@@ -12,7 +12,7 @@ from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedReading
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.runtime.alerting.measurement_watches import NewReadings, Scope
-from flask10x.runtime.alerting.refusal_watches import NewRefusals
+from flask10x.runtime.alerting.rejection_watches import NewRejections
 from flask10x.system.gauges import Gauges
 from tests.runtime.alerting.watches.home import Clock, Noted
 from tests.support.rows import insert_readings
@@ -45,8 +45,8 @@ class Log:
     def readings_of(self, columns: Mapping[str, Collection[str]]) -> NewReadings:
         return NewReadings(self.database, self.gauges, self.queues, Scope(columns=columns))
 
-    def refusals_of(self, endpoints: Iterable[str]) -> NewRefusals:
-        return NewRefusals(self.database, self.gauges, tuple(endpoints))
+    def rejections_of(self, endpoints: Iterable[str]) -> NewRejections:
+        return NewRejections(self.database, self.gauges, tuple(endpoints))
 
     def moment(self, *, after_sec: float = 0) -> Moment:
         return self.clock.moment(after_sec=after_sec)

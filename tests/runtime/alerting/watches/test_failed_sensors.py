@@ -11,7 +11,7 @@ from flask10x.readings.parse import Reading
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import BUILT_IN, Station
 from flask10x.recording.rejected import RejectedReading
-from flask10x.runtime.alerting.refusal_watches import FailedSensors, LastValue, last_value
+from flask10x.runtime.alerting.rejection_watches import FailedSensors, LastValue, last_value
 from flask10x.runtime.alerting.watch_list import asked
 from tests.runtime.alerting.watches.conftest import Log
 from tests.runtime.alerting.watches.home import HOUR_MS, MINUTE_MS, Noted
@@ -31,8 +31,8 @@ class Home:
 
     def restart(self) -> None:
         new = self.log.readings_of({self.station.endpoint: self.station.columns})
-        refusals = self.log.refusals_of([self.station.endpoint])
-        self.watch = FailedSensors(RULE, [self.station], new, refusals, self.last_value)
+        rejections = self.log.rejections_of([self.station.endpoint])
+        self.watch = FailedSensors(RULE, [self.station], new, rejections, self.last_value)
         self.step(0)
 
     def last_value(self, _station: Station, _of: object) -> LastValue | None:

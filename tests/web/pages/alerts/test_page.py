@@ -214,7 +214,7 @@ def test_one_that_is_not_watched_any_more(client: FlaskClient, rows: AlertRows) 
     [
         ("silence", "data2", "/history?endpoint=data2&from=2025-08-24+08:00:00", "Chart"),
         (
-            "refused",
+            "rejected",
             "data2",
             "/history/rejected?endpoint=data2&from=2025-08-24+08:00:00",
             "Rejected readings",

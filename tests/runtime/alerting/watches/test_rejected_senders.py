@@ -1,17 +1,17 @@
-"""Senders whose readings are refused again and again."""
+"""Senders whose readings are rejected again and again."""
 
 import pytest
 
-from flask10x.config.alerts.rules import RefusedSender
+from flask10x.config.alerts.rules import RejectedSender
 from flask10x.errors import LockTimeout
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.rejected import RejectedReading
-from flask10x.runtime.alerting.refusal_watches import RefusedSenders
+from flask10x.runtime.alerting.rejection_watches import RejectedSenders
 from tests.runtime.alerting.watches.conftest import Log
 from tests.runtime.alerting.watches.home import DAY_MS
 
-RULE = RefusedSender(readings=4, within_sec=3600)
+RULE = RejectedSender(readings=4, within_sec=3600)
 
 
 def refused(log: Log, endpoint: str = "data") -> RejectedReading:
@@ -19,8 +19,8 @@ def refused(log: Log, endpoint: str = "data") -> RejectedReading:
     return RejectedReading(endpoint, log.clock.wall_ms, "application/json", b"{}", reasons)
 
 
-def watch_of(log: Log) -> RefusedSenders:
-    return RefusedSenders(RULE, BUILT_IN.all[:2], log.refusals_of(("data", "data2")))
+def watch_of(log: Log) -> RejectedSenders:
+    return RejectedSenders(RULE, BUILT_IN.all[:2], log.rejections_of(("data", "data2")))
 
 
 def test_so_many_within_the_time_are_an_alert_and_half_of_it_ends_it(log: Log) -> None:

@@ -1,4 +1,4 @@
-"""The rules on rejected and missing values: `refused`, a sender, and `failed_sensor`.
+"""The rules on rejected and missing values: `rejected`, a sender, and `failed_sensor`.
 
 Both share one query for the readings that were rejected since the last step. Incomplete readings of
 a station that may send them are stored, with nothing in the column. Otherwise the whole reading is
@@ -16,7 +16,7 @@ from itertools import chain
 from sqlalchemy import ColumnElement, Connection, select
 
 from flask10x.alerts.alert import Active, Fact, Moment, Verdict
-from flask10x.config.alerts.rules import FailedSensor, RefusedSender
+from flask10x.config.alerts.rules import FailedSensor, RejectedSender
 from flask10x.database.database import Database
 from flask10x.database.tables import measurement, readings, rejected, rollups
 from flask10x.readings.parse import warned_paths
@@ -43,7 +43,7 @@ REPLAYED_ROWS = 2000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RefusedReading:
+class Rejection:
     """One rejected reading of a station."""
 
     endpoint: str
@@ -56,9 +56,9 @@ class RefusedReading:
     hint: str
 
 
-def refusals(
+def rejections(
     connection: Connection, *which: ColumnElement[bool], limit: int | None = None
-) -> list[RefusedReading]:
+) -> list[Rejection]:
     """Return the rejected readings that meet these conditions, in the order of their ids.
 
     With a `limit`, return the newest.
@@ -71,11 +71,11 @@ def refusals(
         reasons, hint = with_codes(json.loads(row.reasons), row.hint, row.codes)
         measured_at = row.received_at if row.measured_at is None else row.measured_at
         times = {"received_at": row.received_at, "measured_at": measured_at}
-        found.append(RefusedReading(endpoint=row.endpoint, **times, reasons=reasons, hint=hint))
+        found.append(Rejection(endpoint=row.endpoint, **times, reasons=reasons, hint=hint))
     return found
 
 
-class NewRefusals(NewRows[RefusedReading]):
+class NewRejections(NewRows[Rejection]):
     """The new rejected readings of these stations, the oldest first."""
 
     table, span_rows = "rejected", SPAN_ROWS
@@ -90,10 +90,10 @@ class NewRefusals(NewRows[RefusedReading]):
 
     def _between(
         self, connection: Connection, after: int | None, until: int, _now: Moment
-    ) -> list[RefusedReading]:
+    ) -> list[Rejection]:
         c = rejected.c
         is_new = c.id > (until - REPLAYED_ROWS if after is None else after)
-        return refusals(connection, is_new, c.id <= until, c.endpoint.in_(self._endpoints))
+        return rejections(connection, is_new, c.id <= until, c.endpoint.in_(self._endpoints))
 
 
 # The alert is resolved when fewer than this share of the limit were rejected within the time.
@@ -102,29 +102,29 @@ CLEAR_SHARE = 0.5
 TIMES_MAX = 10_000
 
 
-class RefusedSenders:
+class RejectedSenders:
     """Fires for each station with `readings` rejected readings within `within_sec`."""
 
     def __init__(
-        self, rule: RefusedSender, stations: Iterable[Station], refusals: Source[RefusedReading]
+        self, rule: RejectedSender, stations: Iterable[Station], rejections: Source[Rejection]
     ) -> None:
-        """`refusals` must have the readings of these stations."""
+        """`rejections` must have the readings of these stations."""
         self.rule = rule
         self._endpoints = tuple(station.endpoint for station in stations)
-        self._refusals = refusals
+        self._rejections = rejections
         # When each came, by the monotonic clock; computed from the wall clock for earlier ones.
         self._times: defaultdict[str, deque[int]] = defaultdict(lambda: deque(maxlen=TIMES_MAX))
-        self._newest: dict[str, RefusedReading] = {}
+        self._newest: dict[str, Rejection] = {}
 
     def step(self, now: Moment, active: Active) -> Iterable[Verdict]:
         """See `Watch`; stations without rejected readings get no verdict."""
-        for refusal in self._refusals(now):
+        for rejection in self._rejections(now):
             # While the clock is not set since the boot, the age of a reading is not known.
-            has_age = refusal.received_at <= now.wall_ms + AHEAD_MS
-            if refusal.endpoint in self._endpoints and has_age:
-                ago_ms = max(0, now.wall_ms - refusal.received_at)
-                self._times[refusal.endpoint].append(now.monotonic_ms - ago_ms)
-                self._newest[refusal.endpoint] = refusal
+            has_age = rejection.received_at <= now.wall_ms + AHEAD_MS
+            if rejection.endpoint in self._endpoints and has_age:
+                ago_ms = max(0, now.wall_ms - rejection.received_at)
+                self._times[rejection.endpoint].append(now.monotonic_ms - ago_ms)
+                self._newest[rejection.endpoint] = rejection
         for endpoint in self._endpoints:
             alert = active.get((self.rule.name, endpoint))
             if alert is not None or endpoint in self._times:
@@ -192,17 +192,17 @@ class FailedSensors:
         rule: FailedSensor,
         stations: Iterable[Station],
         new: Source[NewReading],
-        refusals: Source[RefusedReading],
+        rejections: Source[Rejection],
         last_value: Callable[[Station, Measurement], LastValue | None],
     ) -> None:
-        """`new` must have all columns of the stations, `refusals` their rejected readings.
+        """`new` must have all columns of the stations, `rejections` their rejected readings.
 
         `last_value` makes a query; it is called seldom.
         """
         self.rule = rule
         self._stations = {station.endpoint: station for station in stations}
         self._new = new
-        self._refusals = refusals
+        self._rejections = rejections
         self._last_value = last_value
         self._newest: dict[str, int] = {}
         self._sensors = {
@@ -218,9 +218,9 @@ class FailedSensors:
             if reading.endpoint in self._stations
         ]
         outcomes += [
-            _of_refusal(self._stations[refusal.endpoint], refusal, now)
-            for refusal in self._refusals(now)
-            if refusal.endpoint in self._stations and not refusal.hint
+            _of_rejection(self._stations[rejection.endpoint], rejection, now)
+            for rejection in self._rejections(now)
+            if rejection.endpoint in self._stations and not rejection.hint
         ]
         for outcome in in_order(outcomes, self._newest, now):
             for sensor in self._sensors[outcome.endpoint]:
@@ -277,27 +277,27 @@ def _of_reading(station: Station, reading: NewReading) -> NewReading:
     return replace(reading, values=values, faults=faults)
 
 
-def _of_refusal(station: Station, refusal: RefusedReading, now: Moment) -> NewReading:
+def _of_rejection(station: Station, rejection: Rejection, now: Moment) -> NewReading:
     """Return the good and the failed columns as a reading; None: the value is not known."""
     values: dict[str, float | None] = {}
     faults: dict[str, float | None] = {}
     # Otherwise it was rejected as a whole, or by the database.
-    if any(warned_paths(station, {path: text}) for path, text in refusal.reasons.items()):
-        failed = warned_paths(station, dict(refusal.reasons))
+    if any(warned_paths(station, {path: text}) for path, text in rejection.reasons.items()):
+        failed = warned_paths(station, dict(rejection.reasons))
         for of in station.measurements:
             if of.path not in failed:
                 values[of.column] = None
                 continue
-            reason = refusal.reasons.get(of.path)
+            reason = rejection.reasons.get(of.path)
             faults[of.column] = None
             if isinstance(reason, Reason):
                 with suppress(KeyError, ValueError):
                     faults[of.column] = float(reason.values["value"])
     return NewReading(
         endpoint=station.endpoint,
-        at_ms=refusal.measured_at,
-        is_late=is_late(refusal.measured_at, refusal.received_at)
-        or now.wall_ms - refusal.received_at > STALE_MS,
+        at_ms=rejection.measured_at,
+        is_late=is_late(rejection.measured_at, rejection.received_at)
+        or now.wall_ms - rejection.received_at > STALE_MS,
         values=values,
         faults=faults,
     )
