@@ -1,14 +1,13 @@
 """How often a rule would have fired in the last days, by the code that watches, of stored readings.
 
-A month of a station has some 100,000 readings, which a Pi reads for seconds. So of a limit only the
-hours are read in which a value was beyond it, and those until it was back: the others change
-nothing. What is still more than ROWS_MAX is left out, the oldest first.
+A Pi reads a month of a station that sends three times a minute for seconds. So what is more than
+ROWS_MAX readings is left out, the oldest first.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 from sqlalchemy import func, select
 
@@ -22,17 +21,11 @@ from flask10x.database.tables import measurement, readings, rejected
 from flask10x.history.buckets import Bucket, Window
 from flask10x.history.charts import chart, removed_ms, window_of
 from flask10x.history.query import Bound, Query
-from flask10x.history.silence import (
-    Signs,
-    learned_after_sec,
-    learned_limits,
-    silence,
-    usual_silence,
-)
+from flask10x.history.silence import learned_after_sec, learned_limits, usual_silence
 from flask10x.history.view import View
 from flask10x.readings.times import DAY_MS, SECOND_MS
 from flask10x.recording.rejected import EVICTED
-from flask10x.runtime.alerting.measurement_watches import NewReading, compared, is_late
+from flask10x.runtime.alerting.measurement_watches import NewReading, is_late
 from flask10x.runtime.alerting.rejection_watches import Rejection, last_value, rejections
 from flask10x.runtime.alerting.watch_list import RuleOnReadings, scope_of, watch_of_readings
 
@@ -119,10 +112,9 @@ def backtest(
     match rule:
         case rules.Silence():
             return _of_silence(view, settings, rule, since_ms)
-        case rules.Threshold():
-            if hours is not None:
-                since_ms, steps = _of_hours(view, rule, hours, since_ms)
-        case rules.Rate() | rules.Stuck() | rules.FailedSensor():
+        case rules.Threshold() | rules.Rate() | rules.Stuck() | rules.FailedSensor():
+            if hours is not None and hours.removed_ms is not None:
+                since_ms = max(since_ms, hours.removed_ms + 1)
             columns = scope_of((rule,), view.stations).columns
             most = ROWS_MAX // max(1, len(columns))
             for endpoint, names in columns.items():
@@ -220,45 +212,6 @@ def _stored(
     ]
 
 
-def _of_hours(
-    view: View, rule: rules.Threshold, hours: Past, since_ms: int
-) -> tuple[int, list[Step]]:
-    """Return since when readings are read, and the readings of hours that may change something."""
-    if hours.removed_ms is not None:
-        since_ms = max(since_ms, hours.removed_ms + 1)
-    places = [place for place in _places(rule, hours) if hours.ends(place)[1] >= since_ms]
-    rows = 0
-    for number, place in enumerate(reversed(places)):
-        rows += hours.buckets[place].count
-        if rows > ROWS_MAX:
-            places = places[len(places) - number :]
-            since_ms = hours.ends(place)[1] + 1
-            break
-    new: list[Step] = []
-    # Neighbouring hours are read together.
-    for _, pairs in groupby(enumerate(places), key=lambda pair: pair[1] - pair[0]):
-        run = [place for _, place in pairs]
-        ends = max(since_ms, hours.ends(run[0])[0]), hours.ends(run[-1])[1]
-        of_run = _stored(view, rule.station, [rule.column], ends, ROWS_MAX)
-        # Hours do not count readings without a value, so there may be more.
-        since_ms = max(since_ms, of_run[0].at_ms) if len(of_run) == ROWS_MAX else since_ms
-        new += of_run
-    return since_ms, new
-
-
-def _places(rule: rules.Threshold, hours: Past) -> Iterator[int]:
-    """The hours in which a value was beyond the limit, and those until it was back for sure."""
-    is_idle = True
-    for place, hour in sorted(hours.buckets.items()):
-        is_beyond, is_back = True, False
-        if hour.minimum is not None and hour.maximum is not None:
-            least, most = compared(rule, hour.minimum), compared(rule, hour.maximum)
-            is_beyond, is_back = least[0] or most[0], least[1] or most[1]
-        if is_beyond or not is_idle:
-            yield place
-            is_idle = is_back and not is_beyond
-
-
 def _of_silence(view: View, settings: Settings, rule: rules.Silence, since_ms: int) -> Backtest:
     stations = stations_of(rule.stations, view.stations)
     most = ROWS_MAX // max(1, len(stations))
@@ -280,11 +233,8 @@ def _of_silence(view: View, settings: Settings, rule: rules.Silence, since_ms: i
             or usual_silence(view.connection, station).missed_after_sec,
         )
         for before_ms, at_ms in pairwise([*arrivals, view.now_ms]):
-            signs = Signs(
-                age_ms=at_ms - before_ms, awaited_ms=None, after_sec=after_sec, is_alerted=False
-            )
-            if silence(signs).is_missed:
+            fired_ms = before_ms + after_sec * SECOND_MS
+            if at_ms > fired_ms:
                 ended_ms = None if at_ms == view.now_ms else at_ms
-                fired_ms = before_ms + after_sec * SECOND_MS
                 firings.append(Firing(fired_ms, ended_ms, station.endpoint))
     return _in_order(firings, since_ms)

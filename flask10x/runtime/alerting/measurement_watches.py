@@ -337,7 +337,10 @@ class LimitPassed(OfMeasurement[Threshold]):
 
     def _take(self, at_ms: int, value: float) -> tuple[bool, int, Facts]:
         rule = self.rule
-        is_beyond, is_back = compared(rule, value)
+        is_beyond = rule.below is not None and value < rule.below
+        is_back = value >= rule.clear
+        if rule.above is not None:
+            is_beyond, is_back = value > rule.above, value <= rule.clear
         facts: dict[str, Fact] = {
             "limit": rule.below if rule.above is None else rule.above,
             "clear": rule.clear,
@@ -358,13 +361,6 @@ class LimitPassed(OfMeasurement[Threshold]):
             return False, at_ms, facts
         has_lasted = is_beyond and at_ms - self._beyond_ms >= rule.for_sec * 1000
         return self._is_firing is True or has_lasted, self._beyond_ms, facts
-
-
-def compared(rule: Threshold, value: float) -> tuple[bool, bool]:
-    """Return whether the value is beyond the limit of the rule, and whether it is back."""
-    if rule.above is not None:
-        return value > rule.above, value <= rule.clear
-    return rule.below is not None and value < rule.below, value >= rule.clear
 
 
 MEDIAN_OF = 3
