@@ -1,8 +1,8 @@
 """What it costs to compare all copies: `python -m benchmarks --only verify`.
 
-Ten million readings, exported, backed up and, where Litestream is installed, carried to a replica,
-are compared by the command, as the timer does. They are made once and kept. Seconds are those of
-the processor: what counts on a Pi, and the same whatever else runs.
+Ten million readings, exported and backed up, are compared by the command, as the timer does. They
+are made once and kept. Seconds are those of the processor: what counts on a Pi, and the same
+whatever else runs.
 """
 
 import os
@@ -19,37 +19,19 @@ from benchmarks.results import Run
 from benchmarks.servers import Bench, Row
 from flask10x.config import settings as settings_module
 from flask10x.database.database import Database
-from flask10x.errors import RestoreError
 from flask10x.export.append import export
-from flask10x.maintenance import replica
 from flask10x.maintenance.backup import backup
 from flask10x.system import disk
 
 USUAL_ROWS = 10_000_000
-# Beside the Python of this checkout is what `make tools` installs.
-PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 
 def verify(bench: Bench) -> Iterator[Run]:
-    """Each comparison, with and without the replica; and what Litestream takes of it."""
+    """The comparison of all copies."""
     rows = bench.rows or USUAL_ROWS
     folder = house_of(bench.folder, rows)
-    environment = os.environ | {
-        "FLASK10X_DATA_DIR": str(folder),
-        "FLASK10X_ENV_FILE": "",
-        "PATH": PATH,
-    }
-    environment.pop(replica.URL, None)
-    ours = [sys.executable, "-m", "flask10x"]
-    yield _run("ours", [*ours, "verify"], environment, rows)
-    carried = folder / "replica"
-    if carried.exists():
-        environment[replica.URL] = f"file://{carried}"
-        yield _run("replica", [*ours, "verify"], environment, rows)
-        copy = folder / "copy.sqlite3"
-        restore = ["litestream", "restore", "-o", str(copy), environment[replica.URL]]
-        yield _run("litestream", restore, replica.THRIFT | environment, rows)
-        copy.unlink()
+    environment = os.environ | {"FLASK10X_DATA_DIR": str(folder), "FLASK10X_ENV_FILE": ""}
+    yield _run("ours", [sys.executable, "-m", "flask10x", "verify"], environment, rows)
 
 
 def house_of(folder: Path, rows: int) -> Path:
@@ -65,22 +47,8 @@ def house_of(folder: Path, rows: int) -> Path:
     with closing(Database(replace(settings, synchronous="NORMAL"))) as database:
         export(settings, database)
         backup(settings, settings.backup_dir)
-    carry(unfinished)
     unfinished.rename(made)
     return made
-
-
-def carry(folder: Path) -> None:
-    """Have Litestream, where it is installed, carry the database to a replica in the folder."""
-    os.environ["PATH"] = PATH
-    try:
-        program = replica.program()
-    except RestoreError:
-        return
-    url = {replica.URL: f"file://{folder / 'replica'}"}
-    replica.Source(program, os.environ | url).renew(folder / "flask10x.sqlite3")
-    # What is on its way would make the service expect a Litestream that runs.
-    shutil.rmtree(folder / ".flask10x.sqlite3-litestream")
 
 
 def _run(side: str, command: Sequence[str], environment: Mapping[str, str], rows: int) -> Run:
@@ -93,7 +61,6 @@ def _run(side: str, command: Sequence[str], environment: Mapping[str, str], rows
     values = {
         "cpu_sec": cpu_sec,
         "per_sec": rows / cpu_sec,
-        # Of the largest process; Litestream is one of its own.
         "memory_mb": used.ru_maxrss / 1024,
         # What ten times slower means.
         "slow_min": cpu_sec * 10 / 60,

@@ -173,10 +173,6 @@ class RestoreError(Flask10xError):
     """The database was not replaced, it is as it was; the text says why."""
 
 
-class ReplicaBroken(RestoreError):
-    """The replica is reached, but what it has can't be restored: its checksums are others."""
-
-
 class VerifyRefused(Flask10xError):
     """What was named is not accepted as right; nothing is changed but what the text says."""
 

@@ -30,7 +30,7 @@ SHOWN_DIFFERENCES = 50
 )
 @click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="[ID]...")
 def command(repair: bool, accepted: bool, ids: tuple[int, ...]) -> None:
-    """Compare table, hourly totals, CSV files, backups and replica, and say which copy is wrong.
+    """Compare table, hourly totals, CSV files and backups, and say which copy is wrong.
 
     Can be run while the service runs.
 
@@ -70,12 +70,6 @@ def _say(config: Settings, result: Result) -> None:
             m=len(result.differences) - len(result.open),
         )
     )
-    if result.replica_left_out:
-        click.echo(words.without_replica(result.replica_left_out))
-    elif result.replica_readings:
-        text = _("the replica: {readings} of {path}")
-        readings = amount(result.replica_readings, "reading")
-        click.echo(text.format(readings=readings, path=result.replica))
     if any(
         {*each.wrong} - {"backup"}
         for each in result.open

@@ -14,20 +14,18 @@ from typing import Any, Literal, get_args
 from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
 from flask10x.system import disk
-from flask10x.translation import N_
 
 SUFFIX = "-verify.json"
 # A file of another version is ignored.
 VERSION = 1
 
-Copy = Literal["table", "index", "hours", "days", "csv", "backup", "replica"]
+Copy = Literal["table", "index", "hours", "days", "csv", "backup"]
 COPIES: tuple[Copy, ...] = get_args(Copy)
 Place = Literal["reading", "line", "hour", "day", "kept"]
 """`line`: one of a CSV file without a reading; `kept`: the sums of an hour of removed readings."""
-Whole = Literal["tree", "file", "lost", "backup", "replica", "unreadable"]
+Whole = Literal["tree", "file", "lost", "backup", "unreadable"]
 """`tree`: a table or an index of the database that is out of order."""
 Kind = Place | Whole
-WITHOUT_REPLICA = N_("The replica was not compared: {reason}.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +43,7 @@ class Difference:
     at_ms: int | None = None
     """When the reading was received, in UTC epoch milliseconds."""
     path: str = ""
-    """The file, of `file`, `lost` and `backup`; the place, of `replica`; the name, of `tree`."""
+    """The file, of `file`, `lost` and `backup`; the name, of `tree`."""
     values: Mapping[str, str] = field(default_factory=dict)
     """What each copy has, as text, by its name."""
     right: str = ""
@@ -69,11 +67,6 @@ class Result:
     backup: str = ""
     """The backup whose readings were compared; empty without one."""
     backup_readings: int = 0
-    replica: str = ""
-    """Where the replica is, for people; empty without one."""
-    replica_readings: int = 0
-    replica_left_out: str = ""
-    """Why the replica was not compared, where that is no fault of it."""
     differences: tuple[Difference, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Why the lines of a station were not compared, by its endpoint, or a backup, by its path."""

@@ -606,11 +606,6 @@ class Checks:
                 saved=f"{result.backup_readings:,}",
             )
         ]
-        if result.replica_left_out:
-            details.append(t(verified.WITHOUT_REPLICA, reason=result.replica_left_out))
-        elif result.replica_readings:
-            n = f"{result.replica_readings:,}"
-            details.append(t("Compared, too: {n} readings of the replica.", n=n))
         differing = result.differing
         if not differing:
             text = t("Everything agreed when it was compared on {time}.", time=time)
@@ -621,9 +616,9 @@ class Checks:
         n = f"{len(differing):,}"
         text = t("Places at which copies differ, found on {time}: {n}", time=time, n=n)
         wrong = {name for each in differing for name in each.wrong}
-        names = ["verify_repair"] if wrong - {"backup", "replica"} else []
-        names += ["renew_replica"] if "replica" in wrong else []
-        names = names or ["back_up_nightly" if "backup" in wrong else "log"]
+        names = ["back_up_nightly" if "backup" in wrong else "log"]
+        if wrong - {"backup"}:
+            names = ["verify_repair"]
         places = [
             t(sentence, n=f"{count:,}")
             for copy, sentence in WRONG_COPIES.items()

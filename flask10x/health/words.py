@@ -22,7 +22,6 @@ REMEDIES = {
     "back_up_nightly": N_("Make one now, and one each night:"),
     "verify_weekly": N_("Compare all copies now, and each week:"),
     "verify_repair": N_("Have a backup made, and what is wrong put back:"),
-    "renew_replica": N_("Have Litestream carry a new copy to the replica:"),
     "copy_backups": N_("Copy the backups to another computer, once a day. On that computer:"),
     "start_litestream": N_("Start Litestream, and read its messages:"),
     "log_of_litestream": N_("Read the messages of Litestream:"),
@@ -116,7 +115,6 @@ WRONG_COPIES: dict[Copy, str] = {
     "days": N_("Wrong in the daily totals: {n}"),
     "csv": N_("Wrong in the CSV files: {n}"),
     "backup": N_("Wrong in a backup: {n}"),
-    "replica": N_("Wrong in the replica: {n}"),
 }
 """By the copy how many places of it are wrong."""
 

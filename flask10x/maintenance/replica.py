@@ -1,5 +1,4 @@
-"""The database from the replica that Litestream keeps, and the CSV files from the database; and a
-copy of the replica for `flask10x verify`.
+"""The database from the replica that Litestream keeps, and the CSV files from the database.
 
 Litestream is a program of its own, which the operator installs (docs/en/howto/replica.md). It is
 run with a configuration that has what deploy/litestream/litestream.yml has of the replica, so that
@@ -7,11 +6,10 @@ the same variables lead to the same place.
 """
 
 import os
-import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from gettext import gettext as _
@@ -25,9 +23,8 @@ from flask10x.database import engines
 from flask10x.database.database import Database
 from flask10x.database.paths import database_path, url_of
 from flask10x.database.running_service import running
-from flask10x.database.sqlite import litestream
 from flask10x.database.tables import ARRIVAL, readings
-from flask10x.errors import ReplicaBroken, RestoreError
+from flask10x.errors import RestoreError
 from flask10x.export.file import CsvFile
 from flask10x.export.files import Position, load_files
 from flask10x.export.outcome import FileOutcome
@@ -53,30 +50,7 @@ REPLICA = f"""\
       key-path: "${{LITESTREAM_SFTP_KEY}}"
       host-key: "${{LITESTREAM_SFTP_HOST_KEY}}"
 """
-# What deploy/litestream/litestream.yml has of the database.
-CHECKPOINTS = """\
-    min-checkpoint-page-count: 6000
-    checkpoint-interval: 0s
-"""
-# Variables whose values are shown nowhere.
-SECRET = re.compile("^(LITESTREAM|AWS)_.*(SECRET|PASSWORD|TOKEN|ACCOUNT_KEY)")
 UNFINISHED = ".flask10x-replica-"
-# What `flask10x verify` compares; it stays until the comparison has ended, also after a power cut.
-COMPARED = f"{UNFINISHED}verify"
-# The list of its files comes at once, or not at all.
-PLAN_WITHIN_SEC = 180.0
-# A gigabyte by a slow network takes minutes.
-FETCHED_WITHIN_SEC = 2 * 3600.0
-# Ten million readings (870 MB) take it 280 MB with these, and 480 MB without; a third more time.
-THRIFT = {"GOMEMLIMIT": "80MiB", "GOGC": "50"}
-MEMORY_OF_SIZE = 3
-# Litestream proves each file by its checksum while it makes the database of it. What fails then is
-# the file, unless it says one of these.
-IN_FILE = "decode database"
-ELSEWHERE = re.compile(
-    r"no space|input/output|permission|read-only|connection|timeout|timed out|broken pipe|dial tcp",
-    re.IGNORECASE,
-)
 
 
 def program() -> str:
@@ -120,8 +94,10 @@ def fetched(settings: Settings, url: str, moment: str = "") -> Iterator[Path]:
     if service := running(settings):
         text = _("the service (process {pid}) uses {path}; stop it first")
         raise RestoreError(text.format(pid=service.pid or _("unknown"), path=path))
-    source = Source(program(), environment() | ({URL: url} if url else {}))
-    if not source.url:
+    command, variables = program(), environment()
+    if url:
+        variables[URL] = url
+    if not variables.get(URL):
         text = _("the place of the replica is missing: name it after --replica, or set {variable}")
         raise RestoreError(text.format(variable=URL))
     if not path.parent.exists():
@@ -130,137 +106,35 @@ def fetched(settings: Settings, url: str, moment: str = "") -> Iterator[Path]:
     for leftover in path.parent.glob(f"{UNFINISHED}*"):
         shutil.rmtree(leftover)
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path.parent) as folder:
-        yield source.fetch(Path(folder), ["-timestamp", moment] if moment else [])
+        target, config = Path(folder, "replica.sqlite3"), Path(folder, "litestream.yml")
+        config.write_text(f'dbs:\n  - path: "{target}"\n{REPLICA}', encoding="utf-8")
+        options = ["-timestamp", moment] if moment else []
+        ran = subprocess.run(  # noqa: S603
+            [command, "restore", "-config", str(config), *options, str(target)],
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if ran.returncode or not target.exists():
+            raise _refused(variables[URL], ran.stdout)
+        yield target
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Litestream, and the variables that lead it to the replica."""
-
-    command: str
-    variables: Mapping[str, str]
-
-    @property
-    def url(self) -> str:
-        """Return the URL of the replica; empty if it is not set."""
-        return self.variables.get(URL, "")
-
-    @property
-    def shown(self) -> str:
-        """Return where the replica is, for people: without a password."""
-        scheme, slashes, _rest = self.url.partition("://")
-        account, place = self._account()
-        return f"{scheme}{slashes}{account.partition(':')[0]}{place}"
-
-    def _account(self) -> tuple[str, str]:
-        """Return what the URL has between its scheme and `@`, and what follows from there."""
-        account, at, place = self.url.partition("://")[2].rpartition("@")
-        return account, f"{at}{place}"
-
-    def fetch(
-        self, folder: Path, options: Sequence[str] = (), within_sec: float | None = None
-    ) -> Path:
-        """Make the database of the replica in this folder; raises RestoreError."""
-        target = folder / "replica.sqlite3"
-        config = _config(folder, target)
-        self._run(["restore", "-config", str(config), *options, str(target)], within_sec)
-        if not target.exists():
-            raise self._error("")
-        return target
-
-    def copy(self, folder: Path) -> Path:
-        """Make the database of the replica in this folder, which is made.
-
-        Raises RestoreError where the replica is not reached or the disk has no room, and
-        ReplicaBroken where the replica itself is what fails.
-        """
-        folder.mkdir(mode=0o700)
-        thrifty = Source(self.command, THRIFT | dict(self.variables))
-        config = _config(folder, folder / "replica.sqlite3")
-        # Nothing is written before it is known that the replica is there.
-        plan = ["restore", "-config", str(config), "-dry-run", str(folder / "replica.sqlite3")]
-        thrifty._run(plan, PLAN_WITHIN_SEC)
-        try:
-            return thrifty.fetch(folder, within_sec=FETCHED_WITHIN_SEC)
-        except RestoreError as error:
-            first = str(error)
-            if IN_FILE not in first or ELSEWHERE.search(first):
-                raise
-        try:
-            return thrifty.fetch(folder, within_sec=FETCHED_WITHIN_SEC)
-        except RestoreError as error:
-            # A network fails here and there; a wrong byte stays.
-            raise ReplicaBroken(first) if str(error) == first else error from None
-
-    def renew(self, database: Path) -> None:
-        """Have Litestream carry a whole new copy of the database; raises RestoreError.
-
-        Litestream must not be running for it. Its next start goes on from there.
-        """
-        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=database.parent) as folder:
-            config = _config(Path(folder), database, CHECKPOINTS)
-            options = ["-once", "-force-snapshot", "-config", str(config)]
-            failure = _("Litestream cannot carry a new copy to {url}: {reason}")
-            self._run(["replicate", *options], FETCHED_WITHIN_SEC, failure)
-
-    def _run(self, arguments: Sequence[str], within_sec: float | None, failure: str = "") -> None:
-        try:
-            ran = subprocess.run(  # noqa: S603
-                [self.command, *arguments],
-                env=self.variables,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                check=False,
-                timeout=within_sec,
-            )
-        except subprocess.TimeoutExpired:
-            reason = _("no answer within {n} minutes").format(n=round((within_sec or 0) / 60))
-            raise self._error(reason, failure) from None
-        if ran.returncode:
-            lines = ran.stdout.strip().splitlines() or [""]
-            raise self._error(lines[-1].removeprefix("Error: "), failure)
-
-    def _error(self, reason: str, failure: str = "") -> RestoreError:
-        # It is shown on a page, and Litestream quotes a URL that it does not accept: of a password
-        # with a `/` the beginning, as a port.
-        password = self._account()[0].partition(":")[2]
-        hidden = [password, re.split("[/?#]", password)[0]]
-        hidden += [value for name, value in self.variables.items() if SECRET.search(name)]
-        for secret in filter(None, hidden):
-            reason = reason.replace(secret, "…")
-        text = failure or _("Litestream cannot restore {url}: {reason}")
-        return RestoreError(text.format(url=self.shown, reason=reason or _("it gave no reason")))
-
-
-def _config(folder: Path, database: Path, options: str = "") -> Path:
-    path = folder / "litestream.yml"
-    path.write_text(f'dbs:\n  - path: "{database}"\n{options}{REPLICA}', encoding="utf-8")
-    return path
-
-
-def configured(settings: Settings) -> Source | None:
-    """Return the replica of this database; None if it has none.
-
-    Raises RestoreError where Litestream has been started and its place is not known here, and where
-    its program is not installed; SettingsError and OSError as `environment` does.
-    """
-    if not engines.engine_of(settings).is_file:
-        return None
-    variables = environment()
-    if variables.get(URL):
-        return Source(program(), variables)
-    if litestream.is_used(database_path(settings)):
-        text = _("the place of the replica is missing: set {variable} in {name}")
-        raise RestoreError(text.format(variable=URL, name=ENV_NAME))
-    return None
-
-
-def compared_folder(settings: Settings) -> Path:
-    """Return the folder for a copy of the replica while it is compared."""
-    return database_path(settings).with_name(COMPARED)
+def _refused(url: str, output: str) -> RestoreError:
+    """Return why Litestream has made no database: its last line, without the password."""
+    scheme, slashes, rest = url.partition("://")
+    account, at, place = rest.rpartition("@")
+    user, _colon, password = account.partition(":")
+    lines = output.strip().splitlines() or [_("it gave no reason")]
+    reason = lines[-1].removeprefix("Error: ")
+    if password:
+        reason = reason.replace(password, "…")
+    text = _("Litestream cannot restore {url}: {reason}")
+    return RestoreError(text.format(url=f"{scheme}{slashes}{user}{at}{place}", reason=reason))
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,6 @@ RUN_TIMER = (
     "sudo systemctl start {0}\njournalctl -u {0} -n 5\nsudo systemctl enable --now {0}.timer"
 )
 # Litestream must not run beside it.
-WITHOUT_LITESTREAM = (
-    "sudo systemctl stop flask10x-litestream\n{}\nsudo systemctl start flask10x-litestream"
-)
 CLEAN = "sudo journalctl --vacuum-size=100M\nsudo apt-get clean"
 # Of all manners; `{restart}`, `{offline}` and the like are those of this one.
 COMMANDS = {
@@ -56,7 +53,6 @@ COMMANDS = {
     "back_up_nightly": "{nightly_backup}",
     "verify_weekly": "{nightly_verify}",
     "verify_repair": "{flask10x} verify --repair",
-    "renew_replica": "{flask10x} verify --repair",
     "copy_backups": "rsync -a --exclude '.*' {login}:{backups}/ flask10x-backups/",
     "export_nightly": "{nightly_export}",
     "export_again": "{flask10x} export",
@@ -86,8 +82,8 @@ ONLY_SYSTEMD = {
     "start_litestream": "sudo systemctl restart flask10x-litestream\n"
     "journalctl -u flask10x-litestream -n 20",
     "log_of_litestream": "journalctl -u flask10x-litestream -n 20",
-    "reset_litestream": WITHOUT_LITESTREAM.format("sudo rm -r {litestream}"),
-    "renew_replica": WITHOUT_LITESTREAM.format("{flask10x} verify --repair"),
+    "reset_litestream": "sudo systemctl stop flask10x-litestream\nsudo rm -r {litestream}\n"
+    "sudo systemctl start flask10x-litestream",
     "verify_weekly": RUN_TIMER.format("flask10x-verify"),
 }
 ONLY_CONTAINER = {

@@ -177,29 +177,9 @@ def test_litestream_sees_them_too_and_where_the_replica_is() -> None:
     assert own["ExecStart"].split()[0] == LITESTREAM == str(replica.INSTALLED)
 
 
-def test_the_comparison_sees_where_the_replica_is() -> None:
-    text = (DEPLOY / "flask10x-verify.service").read_text(encoding="utf-8")
-    files = re.findall(r"^EnvironmentFile=-(.*)$", text, re.MULTILINE)
-    place = environment_file.SERVICE_FILE.with_name(replica.ENV_NAME)
-    # What the service is set to counts, whatever is in the other file.
-    assert files == [str(place), str(environment_file.SERVICE_FILE)]
-
-
-@needs_systemd
-def test_the_comparison_reaches_a_replica_at_home_and_nothing_else(installed: Path) -> None:
-    drop_in = (DEPLOY / "litestream" / "flask10x-verify-network.conf").read_text(encoding="utf-8")
-    (installed / "flask10x-verify.service.d").mkdir()
-    (installed / "flask10x-verify.service.d" / "network.conf").write_text(drop_in)
-    assert complaints(installed) == ""
-    lines = [line for line in drop_in.splitlines() if line[:1] not in ("#", "[", "")]
-    assert [line for line in lines if line.startswith("IPAddressDeny=")] == ["IPAddressDeny=any"]
-    assert unit("flask10x-verify.service")["Service"]["PrivateNetwork"] == "yes"
-
-
 def test_a_restore_finds_the_replica_where_litestream_carries_it() -> None:
     text = (DEPLOY / "litestream" / "litestream.yml").read_text(encoding="utf-8")
     assert replica.REPLICA in text
-    assert replica.CHECKPOINTS in text
     assert f"path: ${{FLASK10X_DATA_DIR}}/{litestream.SOCKET}\n" in text
     shown = (DEPLOY / "litestream" / replica.ENV_NAME).read_text(encoding="utf-8")
     variables = set(re.findall(r"\$\{(LITESTREAM_\w+)\}", replica.REPLICA))

@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import json
 import os
-import random
 import shutil
 import sqlite3
 import subprocess
@@ -25,7 +24,6 @@ from tests.e2e.load import stored_numbers
 from tests.e2e.senders import Client, reading_of
 from tests.e2e.service import PATIENCE_SEC, Service, wait_until
 from tests.support import rows
-from tests.support.rot import flip
 
 # Beside the Python of the tests is what `make tools` installs.
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -288,50 +286,3 @@ def test_broken_on_its_way(stored: Service, litestream: Litestream) -> None:
     litestream.reset()
     litestream.start()
     wait_until(lambda: len(litestream.carried()) == 2, PATIENCE_SEC, "it goes on")
-
-
-def restored_files(litestream: Litestream) -> list[Path]:
-    """The files of the replica of which a restore is made."""
-    assert LITESTREAM is not None
-    plan = [LITESTREAM, "restore", "-dry-run", "-json", "-o", "unwritten", litestream.url]
-    said = json.loads(subprocess.run(plan, capture_output=True, check=True).stdout)
-    folder = litestream.folder / "ltx"
-    return [folder / str(file["level"]) / file["name"] for file in said["files"]]
-
-
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("flips", [2, pytest.param(100, marks=pytest.mark.long)])
-def test_each_flipped_bit_is_found_and_the_replica_renewed(
-    stored: Service, litestream: Litestream, flips: int
-) -> None:
-    """A restore of it would fail when it is needed."""
-    for number in range(20):
-        assert stored.post("data2", reading_of(number)).status == 200
-    wait_until(lambda: len(litestream.carried()) == 20, PATIENCE_SEC, "it carries")
-    litestream.kill()
-    stored.stop()
-    done = stored.command("verify")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"the replica: 20 readings of {litestream.url}" in done.stdout
-    stored_rows = selected(stored.database)
-    wrong = []
-    for number in range(flips):
-        chance = random.Random(number)
-        file = chance.choice(restored_files(litestream))
-        place = (chance.randrange(file.stat().st_size), chance.randrange(8))
-        flip(file, *place)
-        found, renewed = stored.command("verify"), stored.command("verify", "--repair")
-        if (
-            found.returncode != 1
-            or "the replica has changed" not in found.stdout
-            or renewed.returncode != 0
-            or "Litestream has carried a new copy" not in renewed.stdout
-            or litestream.carried() != stored_rows
-        ):
-            wrong.append((number, file.name, place, found.stdout, renewed.stdout))
-    assert wrong == []
-    # It goes on from there.
-    stored.start()
-    litestream.start()
-    assert stored.post("data2", reading_of(21)).status == 200
-    wait_until(lambda: len(litestream.carried()) == 21, PATIENCE_SEC, "it goes on")

@@ -1,6 +1,5 @@
 """Bits that rot: each copy's are found, the wrong copy is named, and the value is put back."""
 
-import os
 import random
 import shutil
 import sqlite3
@@ -16,17 +15,13 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.config import settings as settings_module
 from flask10x.database import verified
 from flask10x.database.database import Database
-from flask10x.database.sqlite import litestream as litestream_state
-from flask10x.database.sqlite.litestream import Replica
 from flask10x.database.verified import Difference, Result
-from flask10x.errors import RestoreError
 from flask10x.history import rollup_check
-from flask10x.maintenance import replica
 from flask10x.maintenance.backup import backup
 from flask10x.maintenance.verify import comparing, findings, run
 from flask10x.maintenance.verify.findings import Row
 from flask10x.maintenance.verify.wording import Words
-from flask10x.system import backup_files, disk
+from flask10x.system import backup_files
 from flask10x.translation import translation
 from tests.conftest import MakeSettings
 from tests.faults import rot
@@ -44,32 +39,6 @@ from tests.support.copies import (
 )
 from tests.support.rot import StoredValue, flip, stored_values
 from tests.support.rows import execute, select
-
-# `restore` gives the file, `replicate -once` carries the database again. Each call is noted.
-LITESTREAM = """#!/bin/sh
-echo "$1" "$2" >> {folder}/calls
-for target; do :; done
-case "$*" in
-*-dry-run*) [ -e {folder}/away ] && {{ echo "dial tcp: no such host"; exit 1; }}; exit 0 ;;
-restore*) [ -e {folder}/broken ] && {{ echo "Error: $(cat {folder}/broken)"; exit 1; }}
-  cp {replica} "$target" ;;
-replicate*) [ -e {folder}/kept ] && {{ echo "permission denied"; exit 1; }}
-  rm -f {folder}/broken; cp {database} {replica} ;;
-esac
-"""
-
-
-@pytest.fixture
-def litestream(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a program that gives the replica of the house."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    program = folder / "litestream"
-    program.write_text(LITESTREAM.format(folder=folder, replica=house.replica, database=house.file))
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setenv(replica.URL, "sftp://pi:secret@nas.local/replica")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -161,23 +130,12 @@ def _flip_value(path: Path, place: StoredValue, chance: random.Random) -> str:
     return f"{place} {byte} {bit}"
 
 
-def flip_of_replica(house: House, chance: random.Random) -> str:
-    """A value of a reading as the replica has it; which of two is wrong needs a third copy."""
-    places = [
-        each
-        for each in stored_values(house.replica, "readings")
-        if int(str(each.row[0])) <= EXPORTED
-    ]
-    return _flip_value(house.replica, chance.choice(places), chance)
-
-
 FLIPS: dict[str, Flip] = {
     "table": flip_of_table,
     "hours": flip_of_hours,
     "days": flip_of_days,
     "csv": flip_of_csv,
     "backup": flip_of_backup,
-    "replica": flip_of_replica,
 }
 
 
@@ -185,7 +143,6 @@ FLIPS: dict[str, Flip] = {
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("flips", [2, pytest.param(100, marks=pytest.mark.long)])
 @pytest.mark.parametrize("copy", FLIPS)
-@pytest.mark.usefixtures("litestream")
 def test_each_bit_is_found_named_and_put_back(house: House, copy: str, flips: int) -> None:
     before, wrong = house.contents(), list[tuple[object, ...]]()
     for number in range(flips):
@@ -582,163 +539,3 @@ def test_the_command_says_what_differs(house: House, is_wrong: bool) -> None:
     assert ("Wrong: the table." in said) == is_wrong
     done = run_command(["verify", "--repair"], environment)
     assert (done.returncode, b"1 repaired" in done.stdout) == (0, is_wrong)
-
-
-needs_replica = pytest.mark.sqlite_only("Litestream replicates files of SQLite")
-
-
-@needs_replica
-def test_a_replica_alone_decides_nothing(house: House, litestream: Path) -> None:
-    """The table has changed since; file and backup are gone."""
-    shutil.rmtree(house.settings.backup_dir)
-    shutil.rmtree(house.settings.csv_dir)
-    execute(house.file, "UPDATE readings SET temperature = temperature + 8 WHERE id = 101")
-    difference = only(house.verify(repair=True))
-    assert (difference.wrong, difference.is_repaired) == ((), False)
-    assert {"table", "replica"} <= difference.values.keys()
-
-
-@needs_replica
-def test_a_row_that_only_the_replica_has_is_named(house: House, litestream: Path) -> None:
-    """It came after the backup, and its station's file is gone."""
-    for endpoint in STATIONS:
-        house.csv(endpoint).unlink()
-    execute(house.file, f"DELETE FROM readings WHERE id = {EXPORTED}")
-    result = house.verify(repair=True)
-    (difference,) = [each for each in result.open if each.kind == "reading"]
-    assert (difference.wrong, difference.number) == ((), EXPORTED)
-    assert "temperature" in difference.values["replica"]
-    assert select(house.file, "SELECT count(*) FROM readings") == [(ALL - 1,)]
-
-
-@needs_replica
-def test_a_replica_is_counted_and_its_copy_removed(house: House, litestream: Path) -> None:
-    result = house.verify()
-    assert (result.differences, result.replica_readings, result.replica_left_out) == ((), ALL, "")
-    assert result.replica == "sftp://pi@nas.local/replica"
-    assert not [*house.settings.data_dir.glob(f"{replica.UNFINISHED}*")]
-
-
-BROKEN = "decode database: close reader 2: file checksum mismatch"
-
-
-@needs_replica
-def test_a_broken_replica_is_named_and_renewed(house: House, litestream: Path) -> None:
-    """Where Litestream reaches it, and its checksums are wrong; twice, or a network has failed."""
-    (litestream / "broken").write_text(BROKEN)
-    difference = only(house.verify())
-    assert (difference.kind, difference.wrong) == ("replica", ("replica",))
-    assert BROKEN in difference.values["replica"]
-    assert "secret" not in str(difference)
-    calls = (litestream / "calls").read_text().split("\n")
-    assert calls == ["restore -config"] * 3 + [""]
-    (litestream / "kept").touch()
-    result = house.verify(repair=True)
-    assert not only(result).is_repaired
-    place = "sftp://pi@nas.local/replica"
-    said = f"Litestream cannot carry a new copy to {place}: permission denied"
-    assert result.replica_left_out == said
-    (litestream / "kept").unlink()
-    difference = only(house.verify(repair=True))
-    assert difference.is_repaired
-    assert "replicate -once" in (litestream / "calls").read_text()
-    assert house.verify().differences == ()
-
-
-@needs_replica
-def test_a_wrong_replica_is_not_renewed_beside_a_running_litestream(
-    house: House, litestream: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (litestream / "broken").write_text(BROKEN)
-    state = Replica(is_running=True, synced_at=None)
-    monkeypatch.setattr(litestream_state, "replica_of", lambda _path: state)
-    difference = only(house.verify(repair=True))
-    assert not difference.is_repaired
-    assert "replicate" not in (litestream / "calls").read_text()
-    # Nothing was repaired, so nothing was backed up before.
-    assert len([*house.settings.backup_dir.glob("*.sqlite3")]) == 1
-    text = Words(house.settings, translation("en")).difference(difference)
-    assert "at once with Litestream stopped, by flask10x verify --repair" in text
-
-
-@needs_replica
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [
-        ("away", "sftp://pi@nas.local/replica: dial tcp: no such host"),
-        ("full", "not enough space in "),
-        ("large", "not enough memory for Litestream: it takes 3,333,333.3 MB of "),
-        ("stopped", "read tcp 192.168.0.2: connection reset by peer"),
-        ("removed", "is not installed"),
-    ],
-)
-def test_a_replica_that_is_not_reached_is_no_difference(
-    house: House, litestream: Path, monkeypatch: pytest.MonkeyPatch, fault: str, said: str
-) -> None:
-    if fault == "away":
-        (litestream / "away").touch()
-    elif fault == "full":
-        monkeypatch.setattr(disk, "free_bytes", lambda _folder: 20_000_000)
-        monkeypatch.setattr(disk, "size", lambda _path: 30_000_000)
-    elif fault == "large":
-        monkeypatch.setattr(disk, "free_bytes", lambda _folder: 10**14)
-        monkeypatch.setattr(disk, "size", lambda _path: 10**13)
-    elif fault == "stopped":
-        (litestream / "broken").write_text(f"decode database: page 3: {said}")
-    else:
-        monkeypatch.setattr(replica, "program", missing_program)
-    execute(house.file, "UPDATE readings SET temperature = temperature + 8 WHERE id = 101")
-    result = house.verify()
-    assert said in result.replica_left_out
-    # The rest is compared.
-    assert only(result).wrong == ("table",)
-    assert (result.replica_readings, result.backup_readings) == (0, SAVED)
-    log = (house.settings.log_dir / "flask10x.log").read_text()
-    assert "INFO The replica was not compared: " in log
-    assert not [*house.settings.data_dir.glob(f"{replica.UNFINISHED}*")]
-
-
-@needs_replica
-@pytest.mark.parametrize(
-    ("password", "said"),
-    [
-        ("secret", 'parse "{url}": invalid port ":x" after host'),
-        ("secret/more", 'parse "{url}": invalid port ":secret" after host'),
-        ("", "signature of secret does not match"),
-    ],
-)
-def test_what_litestream_says_is_shown_without_secrets(
-    house: House, litestream: Path, monkeypatch: pytest.MonkeyPatch, password: str, said: str
-) -> None:
-    """The result is on /status, for all of the house."""
-    url = f"sftp://pi:{password}@nas.local:x/replica"
-    monkeypatch.setenv(replica.URL, url)
-    monkeypatch.setenv("LITESTREAM_SECRET_ACCESS_KEY", "secret")
-    (litestream / "broken").write_text(said.format(url=url))
-    left_out = house.verify().replica_left_out
-    assert said[:6] in left_out
-    log = (house.settings.log_dir / "flask10x.log").read_text()
-    assert "secret" not in f"{left_out} {log}"
-
-
-def missing_program() -> str:
-    raise RestoreError("Litestream is not installed")
-
-
-@needs_replica
-def test_the_place_of_a_used_replica_must_be_known(house: House) -> None:
-    litestream_state.folder_beside(house.file).mkdir()
-    result = house.verify()
-    assert (result.differences, replica.URL in result.replica_left_out) == ((), True)
-
-
-@needs_replica
-def test_the_command_says_whether_the_replica_was_compared(house: House, litestream: Path) -> None:
-    environment = databases.environment_of(house.settings.data_dir)
-    environment |= {name: os.environ[name] for name in ("PATH", replica.URL)}
-    environment |= {"FLASK10X_TIMEZONE": "Asia/Tokyo", "FLASK10X_ENV_FILE": ""}
-    done = run_command(["verify"], environment)
-    assert f"the replica: {ALL} readings of sftp://pi@nas.local/replica" in done.stdout.decode()
-    (litestream / "away").touch()
-    done = run_command(["verify"], environment)
-    assert (done.returncode, b"The replica was not compared: " in done.stdout) == (0, True)

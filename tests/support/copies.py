@@ -1,7 +1,6 @@
 """Two stations of some hours with all copies of their readings, for tests of `flask10x verify`."""
 
 import shutil
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -38,7 +37,6 @@ class House:
     def __init__(self, settings: Settings, pristine: Path) -> None:
         self.settings, self.pristine = settings, pristine
         self.file = settings.data_dir / "flask10x.sqlite3"
-        self.replica = settings.data_dir / "replica" / "flask10x.sqlite3"
 
     @property
     def newest_backup(self) -> Path:
@@ -105,13 +103,3 @@ def furnish(settings: Settings) -> None:
     fill(settings, EXPORTED, ALL)
     roll_up(settings)
     settings.log_dir.mkdir(exist_ok=True)
-    if not databases.ON_POSTGRES:
-        carry(settings)
-
-
-def carry(settings: Settings) -> None:
-    """Put the database, as it is, where the program in the place of Litestream finds it."""
-    path = settings.data_dir / "replica" / "flask10x.sqlite3"
-    path.parent.mkdir()
-    with closing(sqlite3.connect(settings.data_dir / "flask10x.sqlite3")) as connection:
-        connection.execute("VACUUM INTO ?", (str(path),))

@@ -21,7 +21,7 @@ Row = dict[str, Any]
 """A reading by its columns."""
 Sums = list[dict[str, Any]]
 UNKNOWN: Any = object()
-"""What a copy has of a reading that it can't have."""
+"""What a backup has of a reading that it can't have."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,27 +40,20 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Saved:
-    """The table as a backup or the replica has it."""
+class SavedReadings:
+    """The readings of a backup."""
 
-    name: Copy
     connection: Connection
     columns: list[str] = field(default_factory=list)
     """Those of the table that it has, too."""
     last: int = 0
-    """The id of its last reading; 0 where it can't be read."""
-    is_foreign: bool = False
-    """Whether its last reading is another one than the table's: it is of another history."""
-    foreign_from: int = 2**63
-    """The first reading that is of that."""
-    readings: int = 0
+    """The id of its last reading."""
+    compared: int = 0
     differing: dict[int, Row | None] = field(default_factory=dict)
 
     def row(self, number: int, stored: Row | None) -> Any:
-        """Return what it has of the reading; None where it should have it and does not."""
-        if number in self.differing:
-            return self.differing[number]
-        return stored if number <= self.last and number < self.foreign_from else UNKNOWN
+        """Return the reading, None where it should be there and is not, or UNKNOWN."""
+        return self.differing.get(number, stored if number <= self.last else UNKNOWN)
 
 
 @dataclass(slots=True)
@@ -73,20 +66,15 @@ class Comparison:
     lines: int = 0
     hours: int = 0
     backup: str = ""
-    replica: str = ""
-    replica_left_out: str = ""
+    """The path of the backup whose readings are compared; empty without one."""
     left_out: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     files: dict[str, ComparedFile] = field(default_factory=dict)
     """By the endpoints."""
-    saved: dict[str, Saved] = field(default_factory=dict)
+    saved: SavedReadings | None = None
     is_damaged: bool = False
     """Whether pages of the database are broken, not values: then nothing is repaired."""
     out_of_index: set[int] = field(default_factory=set)
-
-    def saved_readings(self, name: Copy) -> int:
-        """Return how many readings of this copy were compared."""
-        return self.saved[name].readings if name in self.saved else 0
 
     @property
     def out_of_order(self) -> set[Copy]:
@@ -98,11 +86,6 @@ class Comparison:
         """Note a difference, with what a repair needs of it."""
         if len(self.findings) < NOTED_MAX:
             self.findings.append(Finding(difference=difference, **of_repair))
-
-
-def in_a_line(error: Exception) -> str:
-    """Return what it says, for a sentence that goes on."""
-    return " ".join(str(error).split()).rstrip(".")
 
 
 def rows_query(names: Sequence[str], after: int, until: int) -> Any:

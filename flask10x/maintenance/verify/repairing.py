@@ -14,21 +14,18 @@ from sqlalchemy import Connection, column, insert, table, update
 
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner, engines
-from flask10x.database.paths import database_path
 from flask10x.database.removed import keep_removed_hours
 from flask10x.database.running_service import running
-from flask10x.database.sqlite import litestream
 from flask10x.database.sqlite.index import changes_rotten_rows, rebuild_index
 from flask10x.database.tables import readings
 from flask10x.database.verified import Difference, Place
-from flask10x.errors import Flask10xError, VerifyRefused
+from flask10x.errors import VerifyRefused
 from flask10x.export import comparison
 from flask10x.export.rebuild import rebuild as rebuild_file
 from flask10x.history import annotations, rollup_check
 from flask10x.history.annotations import WrittenNote
-from flask10x.maintenance import replica
 from flask10x.maintenance.backup import backup, write_copy
-from flask10x.maintenance.verify.findings import Comparison, Finding, in_a_line, row_of
+from flask10x.maintenance.verify.findings import Comparison, Finding, row_of
 from flask10x.maintenance.verify.wording import Words
 from flask10x.readings.times import HOUR_MS
 from flask10x.system import backup_files, disk
@@ -59,9 +56,8 @@ def repair(compared: Comparison) -> bool:
     if compared.out_of_order:
         _rebuild_rollups(compared)
         return True
-    # What comes later depends on what comes before, and is compared once more behind it.
-    steps = (_put_back_all, _make_derived_again, _renew_replica)
-    return any(step(compared) for step in steps)
+    # What is derived depends on the readings, and is compared once more behind them.
+    return _put_back_all(compared) or _make_derived_again(compared)
 
 
 def _put_back_all(compared: Comparison) -> bool:
@@ -86,37 +82,13 @@ def _make_derived_again(compared: Comparison) -> bool:
         if each.kind == "file" and each.right:
             csv_owner.check(compared.settings, compared.database)
             done.append(comparison.write_again(compared.files[each.station]))
-            if done[-1]:
-                _note_alone(compared, each)
     of_places = [each for each in differences if each.kind in get_args(Place)]
     of_sums = [each for each in of_places if each.kind in ("hour", "day")]
     # While it can't be said what is wrong, an hour may be all that shows that a reading is.
     if of_sums and all(each.wrong and "table" not in each.wrong for each in of_places):
         _rebuild_rollups(compared)
-        for each in of_sums[:NOTES_MAX]:
-            _note_alone(compared, each)
         done.append(True)
     return any(done)
-
-
-def _renew_replica(compared: Comparison) -> bool:
-    """Have a new copy carried; at the end, so that what was repaired is carried, too."""
-    settings = compared.settings
-    is_wrong = any("replica" in each.difference.wrong for each in compared.findings)
-    if not is_wrong or not engines.engine_of(settings).is_file:
-        return False
-    path = database_path(settings)
-    state = litestream.replica_of(path)
-    if state is not None and state.is_running:
-        # It carries one by itself, within a day.
-        return False
-    try:
-        if (source := replica.configured(settings)) is not None:
-            source.renew(path)
-    except (Flask10xError, OSError) as error:
-        compared.replica_left_out = in_a_line(error)
-        return False
-    return True
 
 
 def accept(compared: Comparison, ids: Collection[int]) -> None:
@@ -144,7 +116,7 @@ def accept(compared: Comparison, ids: Collection[int]) -> None:
     _rebuild_rollups(compared)
     words = Words(settings)
     for each in accepted:
-        _note_alone(compared, each, words.accepted(each))
+        database.commit_change(partial(_note, difference=each, text=words.accepted(each)))
     _back_up(settings)
 
 
@@ -232,7 +204,8 @@ def _put_back(compared: Comparison, finding: Finding, *, has_note: bool) -> bool
             if row_of(connection, number) != right:
                 raise _NotPutBack
         if has_note:
-            _note(compared.settings, connection, finding.difference)
+            text = Words(compared.settings).repaired(finding.difference)
+            _note(connection, finding.difference, text)
 
     with suppress(_NotPutBack):
         compared.database.commit_change(change)
@@ -240,14 +213,7 @@ def _put_back(compared: Comparison, finding: Finding, *, has_note: bool) -> bool
     return False
 
 
-def _note_alone(compared: Comparison, difference: Difference, text: str = "") -> None:
-    change = partial(_note, compared.settings, difference=difference, text=text)
-    compared.database.commit_change(change)
-
-
-def _note(
-    settings: Settings, connection: Connection, difference: Difference, text: str = ""
-) -> None:
+def _note(connection: Connection, difference: Difference, text: str) -> None:
     """Note in the history what was done, in the language of the messages."""
     at_ms = difference.at_ms
     if at_ms is None or not annotations.has_room(connection, "note"):
@@ -257,7 +223,7 @@ def _note(
         endpoint=difference.station,
         first_ms=at_ms,
         last_ms=last_ms,
-        text=text or Words(settings).repaired(difference),
+        text=text,
         written_at=now_ms(),
     )
     annotations.add(connection, note)

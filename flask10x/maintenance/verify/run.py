@@ -74,10 +74,7 @@ def verify(
         lines=compared.lines,
         hours=compared.hours,
         backup=compared.backup,
-        backup_readings=compared.saved_readings("backup"),
-        replica=compared.replica,
-        replica_readings=compared.saved_readings("replica"),
-        replica_left_out=compared.replica_left_out,
+        backup_readings=compared.saved.compared if compared.saved else 0,
         differences=(*gone, *left.values()),
         left_out=compared.left_out,
         repaired_at=repaired_at,
@@ -87,8 +84,6 @@ def verify(
     for difference in result.differences:
         level = logging.INFO if difference.is_repaired else logging.WARNING
         logs.write_line(settings, level, words.difference(difference))
-    if result.replica_left_out:
-        logs.write_line(settings, logging.INFO, words.without_replica(result.replica_left_out))
     if failure is not None:
         raise failure
     return result

@@ -4,43 +4,60 @@ Else an hour may be all that shows that a reading has changed. What is kept of r
 can't be made again: it comes back from the backup with which the roll-ups agree.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
+from flask10x.database.database import Database
 from flask10x.database.removed import removed_of_hour, with_removed
 from flask10x.database.tables import readings, removed_hours, rollup_days, rollups
 from flask10x.database.verified import Difference
 from flask10x.history import days, rollup_check
 from flask10x.history import rollups as follower
 from flask10x.history.local_time import day_of, day_start
-from flask10x.history.rollup_check import BEFORE_ALL_HOURS, agree
+from flask10x.history.rollup_check import (
+    BEFORE_ALL_HOURS,
+    SumsComparison,
+    SumsDifference,
+    agree,
+)
 from flask10x.history.sums import Ids, ends_of, stored_sums
-from flask10x.maintenance.verify.findings import Comparison, Saved, Sums
+from flask10x.maintenance.verify.findings import Comparison, Sums
 from flask10x.readings.stations import Station
 from flask10x.readings.times import HOUR_MS, zone_of
+
+Look = Callable[[Station, Database, int], tuple[SumsComparison, int | None]]
+"""Compares the next hours or days of a station; the number to go on after, None at the end."""
 
 
 def compare_hours(result: Comparison, station: Station) -> None:
     """Compare the roll-ups of hours with the readings, those of removed ones with the backup."""
-    after: int | None = BEFORE_ALL_HOURS
-    saved = result.saved.get("backup")
     differing = {place for each in result.findings for place in each.places}
+    look_after = rollup_check.verify_hours_after
+    for each in _differing(result, station, look_after, BEFORE_ALL_HOURS, rollups.c.hour):
+        if (each.endpoint, each.number) not in differing:
+            with result.database.reader.begin() as connection:
+                _judge_hour(result, connection, station, each.number)
+
+
+def _differing(
+    result: Comparison, station: Station, look_after: Look, after: int | None, key: Any
+) -> Iterator[SumsDifference]:
+    """Yield the hours or days whose roll-ups differ from what they are made of.
+
+    Of those within rounding it is those that the backup has as they were made now: a bit may have
+    changed there, or another SQLite has added the values.
+    """
     while after is not None:
-        look, after = rollup_check.verify_hours_after(station, result.database, after)
+        look, after = look_after(station, result.database, after)
         result.hours += look.compared
-        # Within rounding a bit may have changed, or another SQLite has added the values.
-        rounded = [
-            each
-            for each in look.rounded
-            if saved and each.computed == _saved_sums(saved, station, rollups.c.hour, each.number)
-        ]
-        for each in (*look.differences, *rounded):
-            if (each.endpoint, each.number) not in differing:
-                with result.database.reader.begin() as connection:
-                    _judge_hour(result, connection, station, each.number)
+        yield from look.differences
+        for each in look.rounded:
+            if each.computed == _saved_sums(result, station, key, each.number):
+                yield each
 
 
 def _judge_hour(result: Comparison, connection: Connection, station: Station, hour: int) -> None:
@@ -64,8 +81,7 @@ def _judge_hour(result: Comparison, connection: Connection, station: Station, ho
         is_wrong = is_wrong or _has_day(connection, station, hour, stated)
     else:
         # No reading is left to compute them from.
-        saved = result.saved.get("backup")
-        of_backup = [] if saved is None else _saved_sums(saved, station, removed_hours.c.hour, hour)
+        of_backup = _saved_sums(result, station, removed_hours.c.hour, hour)
         is_wrong = of_backup == kept
         columns, ids = station.columns, Ids(last)
         left = follower.of_readings(station.endpoint, columns, connection, hour, ids)
@@ -92,10 +108,10 @@ def _are_elsewhere(result: Comparison, connection: Connection, station: Station,
     query = select(readings.c.id).where(
         readings.c.endpoint == station.endpoint, at >= low_ms, at <= high_ms
     )
-    backup = result.saved.get("backup")
+    saved_last = result.saved.last if result.saved else 0
     compared = result.files.get(station.endpoint)
     return all(
-        (backup is not None and number <= backup.last and number < backup.foreign_from)
+        number <= saved_last
         or (compared is not None and not compared.left_out and number in compared)
         for number in connection.execute(query).scalars()
     )
@@ -115,8 +131,6 @@ def _has_day(connection: Connection, station: Station, hour: int, stated: Sums) 
 
 def compare_days(result: Comparison, station: Station) -> None:
     """Compare the roll-ups of days with those of their hours."""
-    after: int | None = days.BEFORE_ALL
-    saved = result.saved.get("backup")
     with result.database.reader.begin() as connection:
         made = days.made(connection)
     zone = None if made is None else zone_of(made.zone)
@@ -129,37 +143,29 @@ def compare_days(result: Comparison, station: Station) -> None:
         for endpoint, hour in each.places
         if endpoint == station.endpoint
     }
-    while after is not None:
-        look, after = rollup_check.verify_days_after(station, result.database, after)
-        result.hours += look.compared
-        rounded = [
-            each
-            for each in look.rounded
-            if saved
-            and each.computed == _saved_sums(saved, station, rollup_days.c.day, each.number)
-        ]
-        for each in (*look.differences, *rounded):
-            if each.number not in differing:
-                result.add(
-                    Difference(
-                        kind="day",
-                        wrong=("days",),
-                        station=station.endpoint,
-                        number=each.number,
-                        at_ms=day_start(each.number, zone),
-                        values={
-                            "days": _short(each.stored, each.computed),
-                            "hours": _short(each.computed, each.stored),
-                        },
-                        right=_short(each.computed, each.stored),
-                    )
+    look_after = rollup_check.verify_days_after
+    for each in _differing(result, station, look_after, days.BEFORE_ALL, rollup_days.c.day):
+        if each.number not in differing:
+            right = _short(each.computed, each.stored)
+            result.add(
+                Difference(
+                    kind="day",
+                    wrong=("days",),
+                    station=station.endpoint,
+                    number=each.number,
+                    at_ms=day_start(each.number, zone),
+                    values={"days": _short(each.stored, each.computed), "hours": right},
+                    right=right,
                 )
+            )
 
 
-def _saved_sums(saved: Saved, station: Station, key: Any, number: int) -> Sums:
-    """Return the sums of an hour or a day as a backup has them; empty where it has none."""
+def _saved_sums(result: Comparison, station: Station, key: Any, number: int) -> Sums:
+    """Return the sums of an hour or a day as the backup has them; empty where it has none."""
+    if result.saved is None:
+        return []
     try:
-        return stored_sums(saved.connection, station, key, number)
+        return stored_sums(result.saved.connection, station, key, number)
     except DBAPIError:
         return []
 

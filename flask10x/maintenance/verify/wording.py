@@ -1,10 +1,10 @@
 """What `flask10x verify` has found, in words: for the terminal, the log and the notes."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from typing import get_args
 
 from flask10x.config.settings import Settings
-from flask10x.database.verified import WITHOUT_REPLICA, Copy, Difference, Whole
+from flask10x.database.verified import Copy, Difference, Whole
 from flask10x.export import only_copies
 from flask10x.readings.labels import station_name
 from flask10x.readings.times import local_text
@@ -17,15 +17,7 @@ COPIES: dict[Copy, str] = {
     "days": N_("the daily totals"),
     "csv": N_("the CSV file"),
     "backup": N_("the backup"),
-    "replica": N_("the replica"),
 }
-
-
-RENEWAL = N_(
-    "Litestream replaces it within a day; at once with Litestream stopped, by flask10x verify"
-    " --repair."
-)
-"""How a wrong replica is renewed."""
 LEFT_OUT = {
     "interrupted": N_("an export into it was interrupted; the next one repairs it"),
     "columns": N_("the station no longer has some of its columns"),
@@ -75,14 +67,9 @@ class Words:
             reason=self._t(LEFT_OUT[reason]),
         )
 
-    def without_replica(self, reason: str) -> str:
-        """Return that the replica was not compared, and why."""
-        return self._t(WITHOUT_REPLICA, reason=reason)
-
     def repaired(self, difference: Difference) -> str:
         """Return the text of the note that this was repaired."""
-        t, wrong = self._t, [name for name in difference.wrong if name not in ("backup", "replica")]
-        copies = self._copies(wrong)
+        t, copies = self._t, self._copies(name for name in difference.wrong if name != "backup")
         if difference.kind != "reading" or not difference.right:
             return t("Repaired by flask10x verify: {copies} had changed.", copies=copies)
         return t(
@@ -108,9 +95,6 @@ class Words:
             return t(TREES.get(path, N_("The index of the readings is out of order.")))
         if difference.kind == "backup":
             return t("{path}: the backup has changed since it was made.", path=path)
-        if difference.kind == "replica":
-            reason = difference.values.get("replica", "")
-            return t("{path}: the replica has changed. {reason}.", path=path, reason=reason)
         if difference.kind == "file":
             return t("{path}: the file is not as the last export has left it.", path=path)
         reason = difference.values.get("table", "")
@@ -138,7 +122,8 @@ class Words:
     def _outcome(self, difference: Difference) -> list[str]:
         t, kind, wrong = self._t, difference.kind, difference.wrong
         if difference.is_repaired:
-            return [self._repair(difference)]
+            done = t("Wrong: {copies}; repaired.", copies=self._copies(wrong))
+            return [done if wrong else t("It no longer differs.")]
         if kind == "unreadable":
             return [
                 t(
@@ -158,22 +143,12 @@ class Words:
             elif kind == "hour":
                 said.append(t("Where the readings are right: flask10x rollups --rebuild"))
             return said
-        return [t("Wrong: {copies}.", copies=self._copies(wrong)), *self._advice(wrong)]
-
-    def _repair(self, difference: Difference) -> str:
-        if not difference.wrong:
-            return self._t("It no longer differs.")
-        if difference.kind == "replica":
-            return self._t("Litestream has carried a new copy, and it can be restored.")
-        return self._t("Wrong: {copies}; repaired.", copies=self._copies(difference.wrong))
-
-    def _advice(self, wrong: Sequence[Copy]) -> Iterator[str]:
-        if "replica" in wrong and "table" not in wrong:
-            yield self._t(RENEWAL)
+        said = [t("Wrong: {copies}.", copies=self._copies(wrong))]
         if "index" in wrong:
-            yield self._t(
-                "With the service stopped, flask10x verify --repair makes the index again."
+            said.append(
+                t("With the service stopped, flask10x verify --repair makes the index again.")
             )
+        return said
 
     def _copies(self, names: Iterable[Copy]) -> str:
         return self._t.listed(map(self._copy, names))

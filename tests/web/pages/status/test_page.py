@@ -13,11 +13,9 @@ from flask.testing import FlaskClient
 
 from flask10x.config.alerts.rules import Silence
 from flask10x.config.settings import Settings
-from flask10x.database import verified
 from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.database.sqlite.litestream import Replica, folder_beside
-from flask10x.database.verified import Difference, Result
 from flask10x.health import copies
 from flask10x.health.disk import Room, room
 from flask10x.readings.labels import moment
@@ -374,27 +372,6 @@ def test_a_full_queue(client: FlaskClient, writer: Writer) -> None:
     page = in_both_languages(client)
     assert "5,000 are waiting" in page.said["stored"]
     assert "Waiting to be stored: 5,000" in page.said["stored"]
-
-
-def test_a_replica_that_is_wrong_or_was_not_compared(
-    client: FlaskClient, settings: Settings
-) -> None:
-    result = Result(finished_at=clock.now_ms(), seconds=1, readings=7, lines=7, hours=1)
-    verified.save(settings, replace(result, replica="file:///r", replica_readings=7))
-    page = in_both_languages(client)
-    assert page.moods["compared"] == "good"
-    assert "7 readings of the replica" in page.said["compared"]
-    verified.save(settings, replace(result, replica_left_out="no route to host"))
-    page = in_both_languages(client)
-    # The other copies agree.
-    assert page.moods["compared"] == "good"
-    assert "The replica was not compared: no route to host." in page.said["compared"]
-    broken = Difference(kind="replica", wrong=("replica",), path="file:///r")
-    verified.save(settings, replace(result, differences=(broken,)))
-    page = in_both_languages(client)
-    assert page.moods["compared"] == "wrong"
-    assert "Wrong in the replica: 1" in page.said["compared"]
-    assert "verify --repair" in str(page.commands["compared"])
 
 
 def test_work_beside_the_storing_that_fails(client: FlaskClient, gauges: Gauges) -> None:
