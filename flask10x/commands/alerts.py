@@ -5,7 +5,9 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from gettext import gettext as _
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +17,7 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.alerts.delivery.deliver import MessageDelivery
-from flask10x.alerts.delivery.jobs import Try, begin_test, end_test
+from flask10x.alerts.delivery.jobs import send_test
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.subjects import sentence
 from flask10x.alerts.words import trouble_in
@@ -153,22 +155,23 @@ def test_command(names: tuple[str, ...], former_names: tuple[str, ...]) -> None:
         raise click.ClickException(_("alerts.toml has no channel for messages"))
     check_names("--channel", names, channels)
     chosen = [channel for name, channel in channels.items() if name in (names or channels)]
-    started = [(channel, *begin_test(config, channel)) for channel in chosen]
-    have_failed = [_report(channel, tries, trouble) for channel, tries, trouble in started]
+    with ThreadPoolExecutor(len(chosen)) as threads:
+        results = threads.map(partial(send_test, config), chosen)
+        have_failed = [*map(_report, chosen, results)]
     sys.exit(1 if any(have_failed) else 0)
 
 
-def _report(channel: rules.Channel, tries: Sequence[Try], trouble: str) -> bool:
-    """Wait for the tries and print their outcome; whether one of them has failed."""
-    troubles = [*filter(None, (trouble, *end_test(tries)))]
+def _report(channel: rules.Channel, results: Sequence[str]) -> bool:
+    """Print what became of a test; whether one of its receivers has not got it."""
+    troubles = [*filter(None, results)]
     if not troubles:
         click.echo(_("{channel}: sent").format(channel=channel.name))
         return False
     spoken = trouble_in(chosen().language, troubles[0])
     text = _("{channel}: not sent: {reason}")
-    if len(tries) > 1:
+    if len(results) > 1:
         text = _("{channel}: not sent to {n} of {all}: {reason}")
-    shown = text.format(channel=channel.name, n=len(troubles), all=len(tries), reason=spoken)
+    shown = text.format(channel=channel.name, n=len(troubles), all=len(results), reason=spoken)
     click.echo(shown, err=True)
     return True
 

@@ -2,7 +2,7 @@
 
 import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -34,20 +34,20 @@ language = "en"
 """
 
 
-class FakeTry:
-    """Ends at once, as its receiver says."""
+class Receivers:
+    """They answer at once, as a test says."""
 
-    troubles: dict[str, str]
-    content: list[dict[str, str]]
+    def __init__(self) -> None:
+        self.troubles: dict[str, str] = {}
+        self.content: list[dict[str, str]] = []
 
-    def __init__(self, job: Job) -> None:
-        job_given = json.loads(job.input)
-        self.content.append(json.loads(job_given["body"]))
-        self.receiver = job.receiver
-        self.trouble = self.troubles.get(job_given["url"], "")
+    def troubles_of(self, jobs: Sequence[Job], _within_sec: float) -> list[str]:
+        given = [json.loads(job.input) for job in jobs]
+        self.content += [json.loads(job["body"]) for job in given]
+        return [self.troubles.get(job["url"], "") for job in given]
 
-    def look(self) -> bool:
-        return True
+
+receivers = Receivers()
 
 
 @pytest.fixture(autouse=True)
@@ -55,9 +55,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in environment_of(tmp_path).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("FLASK10X_TIMEZONE", "Asia/Tokyo")
-    monkeypatch.setattr(jobs, "Try", FakeTry)
-    monkeypatch.setattr(FakeTry, "troubles", {}, raising=False)
-    monkeypatch.setattr(FakeTry, "content", [], raising=False)
+    receivers.troubles, receivers.content = {}, []
+    monkeypatch.setattr(jobs, "troubles_of", receivers.troubles_of)
     (tmp_path / "alerts.toml").write_text(CHANNELS)
     return tmp_path
 
@@ -69,11 +68,11 @@ def run(*arguments: str) -> Result:
 def test_a_test_goes_to_each_channel_in_its_language() -> None:
     result = run("test")
     assert (result.exit_code, result.stdout) == (0, "phone: sent\nmail: sent\n")
-    assert [body["title"] for body in FakeTry.content] == [
+    assert {body["title"] for body in receivers.content} == {
         "Flask10Xのテスト通知",
         "Flask10X test message",
-    ]
-    assert {body["occasion"] for body in FakeTry.content} == {"test"}
+    }
+    assert {body["occasion"] for body in receivers.content} == {"test"}
 
 
 def test_a_test_of_one_channel_only() -> None:
@@ -87,7 +86,7 @@ def test_a_test_of_one_channel_only() -> None:
 
 
 def test_a_test_that_was_not_taken_names_its_reason() -> None:
-    FakeTry.troubles["http://phone.example/hook"] = "status:404"
+    receivers.troubles["http://phone.example/hook"] = "status:404"
     result = run("test")
     assert (result.exit_code, result.stdout) == (1, "mail: sent\n")
     assert result.stderr == "phone: not sent: it answered 404\n"

@@ -7,8 +7,10 @@ Each channel sends one message at a time, so a channel that hangs holds up no ot
 
 import logging
 import time
-from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
@@ -16,10 +18,11 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.alerts import due, state_file
 from flask10x.alerts.alert import Alert, AlertMessage, MessageState
-from flask10x.alerts.delivery.jobs import Job, NotSendable, Try, jobs_of
+from flask10x.alerts.delivery.jobs import Job, NotSendable, jobs_of, troubles_of
 from flask10x.alerts.messages import Speaker
 from flask10x.alerts.state_file import StateFile
 from flask10x.alerts.words import trouble_in
+from flask10x.config.alerts.file import MAX_CHANNELS
 from flask10x.config.alerts.rules import Channel
 from flask10x.config.settings import Settings
 from flask10x.readings.times import iso_text
@@ -27,27 +30,15 @@ from flask10x.system import clock
 
 # The next try may come in 10 or 30 s: waiting for it costs less than starting Python again.
 LINGERS_MS = 35_000
-# How often a try is polled for its end, and how often the state file is read meanwhile.
-POLL_SEC, LOOK_MS = 0.02, 500
-IDLE_SEC = 0.5
-# How long the results of tries are kept when the state file can't be written.
-UNWRITTEN_MS = 600_000
+# How often the state file is read while a message is being sent, and while none is.
+LOOK_SEC = IDLE_SEC = 0.5
+# How often a result is written again when the state file can't be written: for ten minutes.
+UNWRITTEN_TURNS = 1200
 _m, _taken = state_file.messages.c, state_file.taken.c
 
 
-@dataclass(slots=True)
-class UnderWay:
-    """A message that is being sent, by a try for each receiver of its channel."""
-
-    message: AlertMessage
-    tries: list[Try]
-    trouble: str = ""
-    """Why it can't be sent at all."""
-
-    def look(self) -> bool:
-        """Whether all tries have ended; one whose time limit has passed is ended here."""
-        # Each has to be polled.
-        return sum(attempt.look() for attempt in self.tries) == len(self.tries)
+Line = tuple[int, str]
+"""The level and the text of a line of the log."""
 
 
 @dataclass(slots=True)
@@ -58,95 +49,91 @@ class MessageDelivery:
     state: StateFile
     say: Callable[[int, str], None]
     now_ms: Callable[[], int] = clock.now_ms
-    monotonic_ms: Callable[[], int] = clock.monotonic_ms
     sleep: Callable[[float], None] = time.sleep
-    begin_try: Callable[[Job], Try] = Try
-    _under_way: dict[str, UnderWay] = field(default_factory=dict)
+    send: Callable[[Sequence[Job]], list[str]] = troubles_of
 
     def run(self, is_stopping: Callable[[], bool] = lambda: False) -> None:
         """Deliver until no message is due soon, or until the current tries end when it is to stop.
 
         Raises sqlalchemy.exc.DBAPIError when the state file can't be used.
         """
-        due_ms: int | None = None
-        look_at_ms = self.monotonic_ms()
-        while True:
-            ended = [channel for channel, under_way in self._under_way.items() if under_way.look()]
-            if ended:
-                self._record([self._under_way.pop(channel) for channel in ended])
-            if is_stopping():
-                due_ms = None
-            elif ended or self.monotonic_ms() >= look_at_ms:
-                try:
-                    due_ms = self._begin()
-                except DBAPIError:
-                    # The results of what is under way can perhaps be written later.
-                    if not self._under_way:
-                        raise
-                    due_ms = None
-                look_at_ms = self.monotonic_ms() + LOOK_MS
-            if self._under_way:
-                self.sleep(POLL_SEC)
-            elif due_ms is None or due_ms - self.now_ms() > LINGERS_MS:
-                return
-            else:
-                self.sleep(IDLE_SEC)
+        busy: dict[str, Future[list[Line]]] = {}
+        with ThreadPoolExecutor(MAX_CHANNELS) as threads:
+            while True:
+                for channel in [name for name, sending in busy.items() if sending.done()]:
+                    for line in busy.pop(channel).result():
+                        self.say(*line)
+                now_ms, due = self.now_ms(), {} if is_stopping() else self._due()
+                for channel, due_ms in due.items():
+                    if due_ms <= now_ms and channel not in busy:
+                        busy[channel] = threads.submit(self._send_next, channel)
+                if busy:
+                    wait(busy.values(), LOOK_SEC, FIRST_COMPLETED)
+                elif all(due_ms - now_ms > LINGERS_MS for due_ms in due.values()):
+                    return
+                else:
+                    self.sleep(IDLE_SEC)
 
-    def _record(self, ended: Collection[UnderWay]) -> None:
-        """Write the results; on a full disk as soon as there is space again.
+    def _due(self) -> dict[str, int]:
+        """Return when the next message of each channel is due."""
+        alerts, zone = self.settings.alerts, self.settings.zone
+        with self.state.reading() as connection:
+            heads = due.heads(connection, alerts, self.now_ms(), zone)
+        return {channel: message.due_ms for channel, message in heads.items()}
 
-        No other try begins before that: a message whose result is lost would be sent again.
+    def _send_next(self, channel: str) -> list[Line]:
+        """Send the next message of a channel, if it is due; return lines for the log."""
+        with self.state.writing() as connection:
+            chosen = self._next_message(connection, channel, self.now_ms())
+        if chosen is None:
+            return []
+        message, alert, received_by = chosen
+        jobs, trouble, lines = list[Job](), "", list[Line]()
+        try:
+            jobs = [job for job in self._jobs(message, alert) if job.receiver not in received_by]
+        except NotSendable as error:
+            trouble = error.trouble
+        except Exception as error:
+            # It may have been created by another version; it must not stop the other channels.
+            text = f"{_called(message)} has no text: {type(error).__name__}: {error}"
+            trouble, lines = "no_text", [(logging.ERROR, text)]
+        troubles = self.send(jobs)
+        taken = [job.receiver for job, of_job in zip(jobs, troubles, strict=True) if not of_job]
+        trouble = trouble or next(filter(None, troubles), "")
+        return [*lines, *self._record(message, taken, trouble)]
+
+    def _record(self, message: AlertMessage, taken: Collection[str], trouble: str) -> list[Line]:
+        """Write the result of a try; on a full disk as soon as there is space again.
+
+        The channel has no other try before that: a message whose result is lost would be sent
+        again. `taken` are the receivers that have taken it.
         """
-        given_up_ms = self.monotonic_ms() + UNWRITTEN_MS
-        while True:
-            try:
-                with self.state.writing() as connection:
-                    lines = [self._write(connection, one) for one in ended]
-                break
-            except DBAPIError:
-                if self.monotonic_ms() >= given_up_ms:
-                    raise
-                self.sleep(IDLE_SEC)
-        for level, text in filter(None, lines):
-            self.say(level, text)
+        for _turn in range(UNWRITTEN_TURNS):
+            with suppress(DBAPIError), self.state.writing() as connection:
+                return self._write(connection, message, taken, trouble)
+            self.sleep(IDLE_SEC)
+        with self.state.writing() as connection:
+            return self._write(connection, message, taken, trouble)
 
-    def _write(self, connection: Connection, ended: UnderWay) -> tuple[int, str] | None:
-        """Write a result; return the level and the text of its line in the log, if it has one."""
-        message, now_ms = ended.message, self.now_ms()
-        tries, called = message.tries + 1, _called(message)
-        troubles = [attempt.trouble for attempt in ended.tries if attempt.trouble]
-        trouble = ended.trouble or next(iter(troubles), "")
+    def _write(
+        self, connection: Connection, message: AlertMessage, taken: Collection[str], trouble: str
+    ) -> list[Line]:
+        """Write a result; return its line in the log, if it has one."""
+        now_ms, tries, called = self.now_ms(), message.tries + 1, _called(message)
         if not trouble:
             _settle(connection, message.id, "sent", now_ms)
-            return (logging.INFO, f"{called} was sent, at try {tries}") if message.tries else None
+            return [(logging.INFO, f"{called} was sent, at try {tries}")] if message.tries else []
         reason = trouble_in("en", trouble)
         if due.is_given_up(message, now_ms):
             _settle(connection, message.id, "given_up", now_ms, trouble)
-            return logging.ERROR, f"{called} was given up after {tries} tries: {reason}"
+            return [(logging.ERROR, f"{called} was given up after {tries} tries: {reason}")]
         waiting = update(state_file.messages).where(_m.id == message.id, _m.state == "waiting")
         connection.execute(waiting.values(trouble=trouble))
-        for attempt in ended.tries:
-            if attempt.trouble == "":
-                row = insert(state_file.taken).prefix_with("OR IGNORE")
-                row = row.values(message_id=message.id, receiver=attempt.receiver)
-                connection.execute(row)
+        for receiver in taken:
+            row = insert(state_file.taken).prefix_with("OR IGNORE")
+            connection.execute(row.values(message_id=message.id, receiver=receiver))
         text = f"{called} could not be sent, and is tried again: {reason}"
-        return None if message.tries else (logging.WARNING, text)
-
-    def _begin(self) -> int | None:
-        """Begin the due message of each free channel; return when the next one is due, or None."""
-        alerts, zone, now_ms = self.settings.alerts, self.settings.zone, self.now_ms()
-        with self.state.reading() as connection:
-            heads = due.heads(connection, alerts, now_ms, zone)
-        free = {name: head.due_ms for name, head in heads.items() if name not in self._under_way}
-        for channel, due_ms in free.items():
-            if due_ms > now_ms:
-                continue
-            with self.state.writing() as connection:
-                chosen = self._next_message(connection, channel, now_ms)
-            if chosen is not None:
-                self._under_way[channel] = self._begun(*chosen)
-        return min(free.values(), default=None)
+        return [] if message.tries else [(logging.WARNING, text)]
 
     def _next_message(
         self, connection: Connection, channel: str, now_ms: int
@@ -180,21 +167,6 @@ class MessageDelivery:
                 return None
             query = select(_taken.receiver).where(_taken.message_id == message.id)
             return message, alert, set(connection.execute(query).scalars())
-
-    def _begun(
-        self, message: AlertMessage, alert: Alert | None, received_by: Collection[str]
-    ) -> UnderWay:
-        try:
-            jobs = self._jobs(message, alert)
-        except NotSendable as error:
-            return UnderWay(message, [], error.trouble)
-        except Exception as error:
-            # It may have been created by another version; it must not stop the other channels.
-            text = f"{_called(message)} has no text: {type(error).__name__}: {error}"
-            self.say(logging.ERROR, text)
-            return UnderWay(message, [], "no_text")
-        tries = [self.begin_try(job) for job in jobs if job.receiver not in received_by]
-        return UnderWay(message, tries)
 
     def _jobs(self, message: AlertMessage, alert: Alert | None) -> list[Job]:
         """Return the jobs of a message; the times in it are ISO 8601 with the offset."""

@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import IO, Any
 
 from flask10x.alerts.messages import Speaker
@@ -31,7 +33,7 @@ APPRISE_LIMIT_SEC = 45.0
 CHECK_LIMIT_SEC = 20.0
 # Enough for a household; each one is a process of 50 MB for some seconds.
 MAX_URLS = 10
-# How often tests are polled for their end.
+# How often a try is polled for its end.
 POLL_SEC = 0.02
 # Enough to distinguish ten URLs without showing them.
 RECEIVER_DIGITS = 12
@@ -152,100 +154,70 @@ GRACE_SEC = 15.0
 MAX_ANSWER_BYTES = 200
 
 
-class Try:
-    """A job whose process is running, with a time limit, in a session and group of its own.
+def troubles_of(jobs: Sequence[Job], within_sec: float = math.inf) -> list[str]:
+    """Try these jobs at once, and return the trouble of each: "" where the message was taken.
+
+    What takes longer than `within_sec`, or than its own time limit, is ended.
+    """
+    with ThreadPoolExecutor(max(1, len(jobs))) as threads:
+        return [*threads.map(partial(_trouble, within_sec=within_sec), jobs)]
+
+
+def _trouble(job: Job, within_sec: float) -> str:
+    """Run the process of a job, in a session and group of its own.
 
     The output of a program is not read, for it may contain secrets; that of `attempt` is a code.
     """
-
-    def __init__(self, job: Job, monotonic_ms: Callable[[], int] = clock.monotonic_ms) -> None:
-        """Start the process; when that fails, the try has ended with a trouble."""
-        self.receiver = job.receiver
-        self.trouble: str | None = None
-        """None while it is running, then "" when the message was taken, else a code."""
-        self._is_command = bool(job.arguments)
-        self._monotonic_ms = monotonic_ms
-        limit_sec = job.limit_sec if self._is_command else job.limit_sec + GRACE_SEC
-        self._deadline_ms = monotonic_ms() + int(limit_sec * SECOND_MS)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._output = _file("answer")
+    is_command = bool(job.arguments)
+    limit_sec = min(within_sec, job.limit_sec if is_command else job.limit_sec + GRACE_SEC)
+    ends_at_ms = clock.monotonic_ms() + int(limit_sec * SECOND_MS)
+    with _file("message") as message, _file("answer") as answer:
+        message.write(job.input)
+        message.seek(0)
         try:
-            with _file("message") as message:
-                message.write(job.input)
-                message.seek(0)
-                self._process = subprocess.Popen(  # noqa: S603
-                    job.arguments or ATTEMPT,
-                    env=dict(job.environment) if self._is_command else None,
-                    stdin=message,
-                    stdout=subprocess.DEVNULL if self._is_command else self._output,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
+            process = subprocess.Popen(  # noqa: S603
+                job.arguments or ATTEMPT,
+                env=dict(job.environment) if is_command else None,
+                stdin=message,
+                stdout=subprocess.DEVNULL if is_command else answer,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         except (OSError, ValueError):
             # ValueError: a name or a variable that the system does not accept.
-            self.trouble = "no_program"
-            self._output.close()
-
-    def end(self) -> None:
-        """Let the next `look` end it."""
-        self._deadline_ms = 0
-
-    def look(self) -> bool:
-        """Whether it has ended; ends it when its time limit has passed."""
-        if self.trouble is not None or self._process is None:
-            return True
-        pid = self._process.pid
+            return "no_program"
         # It is not reaped yet, so no other process has its id when its group is killed.
-        has_ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-        if not has_ended and self._monotonic_ms() < self._deadline_ms:
-            return False
+        look = os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT
+        while not (has_ended := os.waitid(*look)) and clock.monotonic_ms() < ends_at_ms:
+            time.sleep(POLL_SEC)
         # This also ends the processes that it has started.
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
-        status = self._process.wait()
-        self.trouble = self._trouble(status) if has_ended else "no_answer"
-        self._output.close()
-        return True
-
-    def _trouble(self, status: int) -> str:
-        if self._is_command:
-            return "" if status == 0 else f"killed:{-status}" if status < 0 else f"exit:{status}"
-        if status == -signal.SIGALRM:
+            os.killpg(process.pid, signal.SIGKILL)
+        status = process.wait()
+        if not has_ended:
             return "no_answer"
+        if is_command:
+            return "" if status == 0 else f"killed:{-status}" if status < 0 else f"exit:{status}"
         if status:
-            return "failed"
-        self._output.seek(0)
-        return self._output.read(MAX_ANSWER_BYTES).decode("ascii", "replace")
+            return "no_answer" if status == -signal.SIGALRM else "failed"
+        answer.seek(0)
+        return answer.read(MAX_ANSWER_BYTES).decode("ascii", "replace")
 
 
-def begin_test(settings: Settings, channel: Channel) -> tuple[list[Try], str]:
-    """Start a test message to each receiver of the channel, at once.
+def send_test(settings: Settings, channel: Channel, within_sec: float = math.inf) -> list[str]:
+    """Send a test message to each receiver of the channel at once.
 
-    Return the tries, and a code of `words.TROUBLES` where none can be started.
+    Return a code of `words.TROUBLES` for each, "" where it was taken; one alone where the channel
+    can't be used. What takes longer than `within_sec` is ended.
     """
     now_ms = clock.now_ms()
     text = Speaker(settings, channel.language or settings.alerts.language).test(channel.name)
     message = {"id": f"test-{now_ms}", "occasion": "test", **asdict(text), "way": channel.name}
     try:
         jobs = jobs_of(channel, message, now_ms, settings.notify_hosts)
-        return [Try(job) for job in jobs], ""
     except NotSendable as error:
-        return [], error.trouble
-
-
-def end_test(tries: Sequence[Try], wait_sec: float = math.inf) -> list[str]:
-    """Wait for the tries, and return the trouble of each that has failed.
-
-    What takes longer than `wait_sec` is ended.
-    """
-    until_ms = clock.monotonic_ms() + wait_sec * SECOND_MS
-    # Each try has to be polled, which ends it after its time limit.
-    while len(tries) > sum(attempt.look() for attempt in tries):
-        if clock.monotonic_ms() > until_ms:
-            for attempt in tries:
-                attempt.end()
-        time.sleep(POLL_SEC)
-    return [attempt.trouble for attempt in tries if attempt.trouble]
+        return [error.trouble]
+    return troubles_of(jobs, within_sec)
 
 
 def trouble_of_urls(text: str) -> str:
@@ -254,7 +226,7 @@ def trouble_of_urls(text: str) -> str:
     The process that would send judges them, by Apprise's own parser.
     """
     job = _for_attempt("check", CHECK_LIMIT_SEC, {"url": text, "loopback": False})
-    return next(iter(end_test([Try(job)])), "")
+    return troubles_of([job])[0]
 
 
 def _file(name: str) -> IO[bytes]:

@@ -18,10 +18,9 @@ from typing import Any
 import pytest
 
 from flask10x.alerts.delivery import attempt
-from flask10x.alerts.delivery.jobs import Job, Try, jobs_of
+from flask10x.alerts.delivery.jobs import Job, jobs_of, troubles_of
 from flask10x.alerts.messages import Text
 from flask10x.config.alerts.rules import Apprise
-from tests.e2e.service import wait_until
 from tests.support.receiver import OK, Receiver, answering, hang, receiving
 
 
@@ -192,15 +191,12 @@ needs_apprise = pytest.mark.skipif(
 )
 
 
-def tries(channel: Apprise, occasion: str = "entry") -> list[Try]:
+def tried(channel: Apprise, occasion: str = "entry") -> dict[str, str]:
+    """The trouble of each receiver, by its hash."""
     message = {"id": "1-1", "occasion": occasion, **asdict(TEXT)}
-    started = [Try(job) for job in jobs_of(channel, message, 0)]
-    wait_until(
-        lambda: sum(attempt.look() for attempt in started) == len(started),
-        WITHIN_SEC,
-        "all have ended",
-    )
-    return started
+    jobs = jobs_of(channel, message, 0)
+    troubles = troubles_of(jobs, WITHIN_SEC)
+    return {job.receiver: trouble for job, trouble in zip(jobs, troubles, strict=True)}
 
 
 def a_way(tmp_path: Path, *urls: str) -> Apprise:
@@ -219,8 +215,8 @@ def json_url(receiver: Receiver) -> str:
 def test_title_body_link_and_type_arrive(tmp_path: Path) -> None:
     with receiving() as receiver:
         channel = a_way(tmp_path, json_url(receiver))
-        assert [attempt.trouble for attempt in tries(channel)] == [""]
-        assert [attempt.trouble for attempt in tries(channel, "recovery")] == [""]
+        assert [*tried(channel).values()] == [""]
+        assert [*tried(channel, "recovery").values()] == [""]
         entry, recovery = (request.json() for request in receiver.received)
     assert entry["title"] == TEXT.title
     assert entry["message"] == f"{TEXT.body}\n{TEXT.url}"
@@ -233,9 +229,7 @@ def test_each_url_is_a_receiver_of_its_own(tmp_path: Path) -> None:
     with receiving() as good, receiving() as bad:
         bad.answers = [answering(401)]
         channel = a_way(tmp_path, json_url(bad), json_url(good), "nonsense://x y")
-        started = tries(channel)
-        assert [attempt.trouble for attempt in started] == ["status:401", "", "bad_url"]
-        assert len({attempt.receiver for attempt in started}) == 3
+        assert [*tried(channel).values()] == ["status:401", "", "bad_url"]
         assert len(good.received) == 1
 
 
@@ -245,8 +239,8 @@ def test_one_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("flask10x.alerts.delivery.jobs.APPRISE_LIMIT_SEC", 3.0)
     with receiving() as receiver:
         receiver.answers = [hang(receiver)]
-        (attempt,) = tries(a_way(tmp_path, json_url(receiver)))
-        assert attempt.trouble in ("no_answer", "not_taken")
+        (trouble,) = tried(a_way(tmp_path, json_url(receiver))).values()
+        assert trouble in ("no_answer", "not_taken")
 
 
 @needs_apprise
@@ -352,10 +346,8 @@ def test_this_machine_is_left_out_by_each_of_its_addresses() -> None:
 def result_of(job: dict[str, Any]) -> str:
     """What the process of a try says."""
     job |= {"limit_sec": WITHIN_SEC}
-    run = Try(Job(receiver="", limit_sec=WITHIN_SEC, input=json.dumps(job).encode()))
-    wait_until(run.look, WITHIN_SEC, "the try has ended")
-    assert run.trouble is not None
-    return run.trouble
+    one = Job(receiver="", limit_sec=WITHIN_SEC, input=json.dumps(job).encode())
+    return troubles_of([one])[0]
 
 
 def test_a_socket_of_this_machine_is_no_host() -> None:
@@ -417,9 +409,7 @@ def test_apprise_does_not_reach_this_machine_either(receiver: Receiver, tmp_path
     message = {"id": "1", "occasion": "test", **asdict(text)}
     for loopback, trouble in ((False, "host"), (True, "")):
         channel = Apprise(name="x", urls_file=str(file), loopback=loopback)
-        (started,) = (Try(job) for job in jobs_of(channel, message, 0))
-        wait_until(started.look, 60, "the try has ended")
-        assert started.trouble == trouble
+        assert troubles_of(jobs_of(channel, message, 0)) == [trouble]
     assert len(receiver.received) == 1
 
 
@@ -463,7 +453,7 @@ def spelled(url: str, name: str, file: str) -> list[str]:
     return [url + spelling.format(**texts) for spelling in SPELLINGS]
 
 
-def troubles_of(lines: list[str]) -> dict[str, str]:
+def troubles_of_lines(lines: list[str]) -> dict[str, str]:
     """What each line is told, by a process of its own: Apprise warns while it is imported."""
     code = """
 import json, sys
@@ -496,7 +486,7 @@ def test_no_spelling_of_a_parameter_names_a_file() -> None:
             f"json://example.org/ {url}?{name}=/etc/passwd",
         )
     ]
-    troubles = troubles_of(lines)
+    troubles = troubles_of_lines(lines)
     assert [line for line, trouble in troubles.items() if not trouble] == []
     named = [line for line, trouble in troubles.items() if trouble.startswith("parameter")]
     # Those of one kind with `#` alone are no URL to it.
@@ -523,7 +513,7 @@ def test_what_names_no_file_is_taken() -> None:
         "nonsense://x y": "bad_url",
         "": "bad_url",
     }
-    assert troubles_of([*expected]) == expected
+    assert troubles_of_lines([*expected]) == expected
 
 
 @needs_apprise

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flask10x.alerts.delivery.jobs import ATTEMPT, Job, Try
+from flask10x.alerts.delivery.jobs import ATTEMPT, Job, troubles_of
 from tests.e2e.service import wait_until
 from tests.support.receiver import Behave, Receiver, answering, drip, hang, receiving
 
@@ -17,10 +17,9 @@ WITHIN_SEC = 20.0
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
-def ended(job: Job) -> Try:
-    attempt = Try(job)
-    wait_until(attempt.look, WITHIN_SEC, "the try has ended")
-    return attempt
+def trouble_of(job: Job, within_sec: float = WITHIN_SEC) -> str:
+    (trouble,) = troubles_of([job], within_sec)
+    return trouble
 
 
 def webhook(url: str, limit_sec: float = 5.0) -> Job:
@@ -36,9 +35,9 @@ def program(text: str, limit_sec: float = 5.0) -> Job:
 
 def test_a_webhook_that_is_taken_and_one_that_is_not() -> None:
     with receiving() as receiver:
-        assert ended(webhook(receiver.url)).trouble == ""
+        assert trouble_of(webhook(receiver.url)) == ""
         receiver.answers = [answering(500)]
-        assert ended(webhook(receiver.url)).trouble == "status:500"
+        assert trouble_of(webhook(receiver.url)) == "status:500"
         assert len(receiver.received) == 2
 
 
@@ -56,16 +55,11 @@ ATTACKS: dict[str, Attack] = {
 def test_no_receiver_keeps_a_try_beyond_its_limit(attack: Attack) -> None:
     with receiving() as receiver:
         receiver.answers = [attack(receiver)]
-        assert ended(webhook(receiver.url, limit_sec=0.5)).trouble == "no_answer"
+        assert trouble_of(webhook(receiver.url, limit_sec=0.5)) == "no_answer"
 
 
 def test_what_hangs_in_the_process_itself_is_ended_from_outside() -> None:
-    now_ms = 0
-    attempt = Try(webhook("http://192.0.2.1/", limit_sec=60), monotonic_ms=lambda: now_ms)
-    assert not attempt.look()
-    now_ms = 75_000
-    assert attempt.look()
-    assert attempt.trouble == "no_answer"
+    assert trouble_of(webhook("http://192.0.2.1/", limit_sec=60), within_sec=0.1) == "no_answer"
 
 
 def test_the_process_of_a_try_loads_neither_the_settings_nor_sqlalchemy() -> None:
@@ -73,10 +67,8 @@ def test_the_process_of_a_try_loads_neither_the_settings_nor_sqlalchemy() -> Non
         "import sys; import flask10x.alerts.delivery.attempt; "
         "sys.exit(bool({'sqlalchemy', 'flask10x.config.settings'} & sys.modules.keys()))"
     )
-    finished = ended(program(code))
     assert ATTEMPT[-1] == "flask10x.alerts.delivery.attempt"
-    assert finished.trouble in ("", "exit:1")
-    assert finished.trouble == ""
+    assert trouble_of(program(code)) == ""
 
 
 # Commands
@@ -89,7 +81,7 @@ with open({str(tmp_path / "seen")!r}, "w") as file:
     file.write(os.environ["ALERT_TITLE"] + sys.stdin.read())
 """
     job = replace(program(text), environment={"ALERT_TITLE": "T"})
-    assert ended(job).trouble == ""
+    assert trouble_of(job) == ""
     assert (tmp_path / "seen").read_text() == 'T{"id": "1"}'
 
 
@@ -102,15 +94,13 @@ with open({str(tmp_path / "seen")!r}, "w") as file:
     ],
 )
 def test_how_a_program_has_ended(text: str, trouble: str) -> None:
-    assert ended(program(text)).trouble == trouble
+    assert trouble_of(program(text)) == trouble
 
 
 @pytest.mark.parametrize("path", ["/nowhere/at/all", "/etc/passwd", "/bin/\0"])
 def test_a_program_that_cannot_be_started(path: str) -> None:
     job = Job(receiver="", limit_sec=1, input=b"", arguments=(path,))
-    attempt = Try(job)
-    assert attempt.look()
-    assert attempt.trouble == "no_program"
+    assert trouble_of(job) == "no_program"
 
 
 def test_a_program_that_does_not_end_is_killed_with_all_that_it_has_started(tmp_path: Path) -> None:
@@ -126,13 +116,7 @@ with open({str(noted) + "~"!r}, "w") as file:
 os.rename({str(noted) + "~"!r}, {str(noted)!r})
 time.sleep(300)
 """
-    now_ms = 0
-    attempt = Try(program(text, limit_sec=30), monotonic_ms=lambda: now_ms)
-    wait_until(noted.exists, WITHIN_SEC, "the program has started another")
-    assert not attempt.look()
-    now_ms = 30_000
-    assert attempt.look()
-    assert attempt.trouble == "no_answer"
+    assert trouble_of(program(text, limit_sec=3)) == "no_answer"
     child = int(noted.read_text())
     wait_until(lambda: not is_alive(child), WITHIN_SEC, "it is gone too")
 
@@ -155,7 +139,7 @@ if child == 0:
 with open({str(noted)!r}, "w") as file:
     file.write(str(child))
 """
-    assert ended(program(text)).trouble == ""
+    assert trouble_of(program(text)) == ""
     child = int(noted.read_text())
     wait_until(lambda: not is_alive(child), WITHIN_SEC, "it is gone too")
     assert os.getpid() != child

@@ -14,7 +14,7 @@ from typing import Any
 from flask import make_response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from flask10x.alerts.delivery.jobs import begin_test, end_test
+from flask10x.alerts.delivery.jobs import send_test
 from flask10x.alerts.subjects import sentence
 from flask10x.alerts.words import trouble_in
 from flask10x.config import form, toml
@@ -296,12 +296,12 @@ def test_channel() -> Answer:
     if not _testing.acquire(blocking=False):
         return _page(503, message=t("Another test is still being sent. Try again in a minute."))
     try:
-        tries, trouble = begin_test(replace(file.settings, alerts=file.alerts), channel)
-        troubles = [trouble] if trouble else end_test(tries, TEST_WAIT_SEC)
+        results = send_test(replace(file.settings, alerts=file.alerts), channel, TEST_WAIT_SEC)
     finally:
         _testing.release()
-    log.info("Test message to %s: %s", channel.name, troubles[0] if troubles else "sent")
-    reason = trouble_in(t.language, troubles[0]) if troubles else ""
+    trouble = next(filter(None, results), "")
+    log.info("Test message to %s: %s", channel.name, trouble or "sent")
+    reason = trouble_in(t.language, trouble) if trouble else ""
     return _page(tested=(channel.name, reason))
 
 
