@@ -5,9 +5,7 @@ cookie can be made of them. Each change is a file in `<DATA_DIR>/changes`. Sever
 database have their own.
 """
 
-import errno
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -35,7 +33,6 @@ CHANGES_MAX = 50
 USED_EVERY_MS = 86_400_000
 LOCK_TIMEOUT_SEC = 5.0
 MODE, FOLDER_MODE = 0o600, 0o700
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +182,8 @@ class Administrators:
         return browser
 
     def end(self, number: int | None = None) -> int:
-        """End this browser, or all browsers and links; return how many browsers were ended.
-
-        It needs no room on the disk.
-        """
-        with self._changed(is_shorter=True) as state:
+        """End this browser, or all browsers and links; return how many browsers were ended."""
+        with self._changed() as state:
             before = len(state.browsers)
             state.browsers = [b for b in state.browsers if number not in (None, b.number)]
             if number is None:
@@ -250,11 +244,10 @@ class Administrators:
             return _State()
 
     @contextmanager
-    def _changed(self, *, is_shorter: bool = False) -> Iterator[_State]:
+    def _changed(self) -> Iterator[_State]:
         """Write what the block has changed, whole or not at all; one process at a time.
 
-        What is as it was is not written. With `is_shorter` it is written on a full disk, too, over
-        what there is. After a power cut in between no browser is an administrator's.
+        What is as it was is not written. Raises OSError.
         """
         with closing(FileLock(self._path.with_name(f".{NAME}.lock"))) as lock:
             lock.acquire(LOCK_TIMEOUT_SEC)
@@ -268,17 +261,7 @@ class Administrators:
                 disk.make_private(self._path)
                 self._path.chmod(MODE)
                 disk.leave_to_owner(self._path, self._path.parent)
-            try:
-                own_files.put_in_place(self._path, data, self._path.stat())
-            except OSError as error:
-                if not is_shorter or error.errno not in FULL:
-                    raise
-                # Over what is there, which is longer: JSON may end with blanks, and a file that
-                # keeps its length needs no room.
-                with self._path.open("r+b") as file:
-                    file.write(data.ljust(os.fstat(file.fileno()).st_size))
-                    file.flush()
-                    os.fsync(file.fileno())
+            own_files.put_in_place(self._path, data, self._path.stat())
 
 
 def _bytes_of(content: _State | Change) -> bytes:

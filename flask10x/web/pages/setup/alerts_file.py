@@ -97,8 +97,8 @@ class AlertsFile:
     ) -> dict[str, str]:
         """Change the tables of the file; return what is wrong, by key of the tables `at` of a form.
 
-        What is wrong elsewhere is under `file`. Raises NotWritten. `kind` and `name` are those of
-        the change.
+        What is wrong elsewhere is under `file`. Raises as `changes.make` does. `kind` and `name`
+        are those of the change.
         """
         language = preferences.texts().language
 

@@ -1,13 +1,12 @@
 """What administrators change in files that the service reads: written, kept, and taken back.
 
 A form carries the digest of the file that its page was made from, so that what was written by hand
-meanwhile is never lost: the answer then shows the file and what would become of it.
+meanwhile is never lost: the form is refused then.
 """
 
 import logging
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
-from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
@@ -64,25 +63,9 @@ class Edit:
     replays: bool = False
     """As `Change.replays`."""
 
-    @property
-    def diff(self) -> str:
-        """The lines that go and come, as `diff -u` writes them."""
-        now, then = ((each or b"").decode(errors="replace") for each in (self.former, self.data))
-        lines = unified_diff(now.splitlines(), then.splitlines(), lineterm="", n=2)
-        # Its first two lines name files.
-        return "\n".join([*lines][2:])
 
-
-class NotWritten(Flask10xError):
-    """An edit was not made, and the file is as it was; the text says why."""
-
-    def __init__(self, edit: Edit, reason: str) -> None:
-        super().__init__(reason)
-        self.edit = edit
-
-
-class ChangedMeanwhile(NotWritten):
-    """The file is no longer the one that the form was made from."""
+class ChangedMeanwhile(Flask10xError):
+    """The file, which the text names, is no longer the one that the form was made from."""
 
 
 def seen(data: bytes | None) -> str:
@@ -90,14 +73,14 @@ def seen(data: bytes | None) -> str:
     return digest_of(data)
 
 
-def make(edit: Edit, first: Callable[[], None] | None = None) -> None:
-    """Write the file, keep the change, do what is to come first, and let the service read the file.
+def make(edit: Edit) -> None:
+    """Write the file, keep the change, and let the service read the file.
 
-    Raises ChangedMeanwhile and NotWritten, and SettingsError where another file would not fit any
-    more; then nothing is changed.
+    Raises ChangedMeanwhile, LockTimeout, OSError, and SettingsError where another file would not
+    fit any more; then nothing is changed.
     """
     if request.form.get(SEEN_FIELD, seen(edit.former)) != seen(edit.former):
-        raise ChangedMeanwhile(edit, str(edit.path))
+        raise ChangedMeanwhile(str(edit.path))
     if edit.data == edit.former:
         # Who made it before may have been killed before the service was to read it.
         reload(context.store().settings)
@@ -117,16 +100,14 @@ def make(edit: Edit, first: Callable[[], None] | None = None) -> None:
     )
     _write(edit, change)
     log.info("%s: %s was changed by %s", edit.path, edit.name, browser.name)
-    if first:
-        first()
     reload(context.store().settings)
 
 
 def undo(change: Change) -> bool:
     """Put the file back as it was before the change; False when it was changed since then.
 
-    Raises NotWritten when the file can't be written, or is being written by somebody else, and
-    SettingsError where the service could not start with it.
+    Raises ChangedMeanwhile, LockTimeout, OSError, and SettingsError where the service could not
+    start with it.
     """
     path = Path(change.path)
     former = present(path)
@@ -211,10 +192,8 @@ def _write(edit: Edit, change: Change) -> None:
     store, file = context.store(), FileChange(edit.path, edit.former, edit.data)
     try:
         setup_files.write(store.settings, change, file)
-    except (OSError, LockTimeout) as error:
-        raise NotWritten(edit, str(error)) from error
     except SettingsError as error:
-        raise ChangedMeanwhile(edit, str(error)) from error
+        raise ChangedMeanwhile(str(edit.path)) from error
     try:
         setup_files.publish(store.settings, store.database, file)
     except (DBAPIError, LockTimeout) as error:

@@ -82,25 +82,9 @@ for reader in (_secret, _server, _urls):
 _topic = matching("[-_A-Za-z0-9]{1,64}", N_("letters, digits, - and _ are needed, 64 at most"))
 _line_token = matching("[A-Za-z0-9+/=]{40,1000}", N_("this is not a whole token"))
 _line_user = matching("[UCR][0-9a-f]{32}", N_("U, C or R and 32 letters and digits are needed"))
-_telegram_token = matching(
-    "[0-9]{6,12}:[A-Za-z0-9_-]{30,50}",
-    N_("digits, a colon and some 35 letters and digits are needed"),
-)
-_telegram_chat = matching("-?[0-9]{3,20}", N_("a number is needed"))
-_discord = matching(
-    r"https://(?:ptb\.|canary\.)?discord(?:app)?\.com/api/webhooks/[0-9]{5,30}/[\w-]{20,200}",
-    N_("it begins with https://discord.com/api/webhooks/"),
-)
-_slack = matching(
-    r"https://hooks\.slack\.com/services/\w{5,20}/\w{5,20}/\w{16,40}",
-    N_("it begins with https://hooks.slack.com/services/"),
-)
 _mail_address = matching(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,250}",
     N_("an address such as family@example.org is needed"),
-)
-_mqtt_topic = matching(
-    r"[^+#\s\0?&]{1,200}", N_("a topic such as house/alerts is needed, without + and #")
 )
 
 
@@ -121,12 +105,6 @@ def _mail_url(of: Mapping[str, str]) -> str:
     user, mode = _quoted(of["user"]), "starttls" if port == ":587" else "ssl"
     addresses = f"from={user}&to={_quoted(of['to'])}&mode={mode}"
     return f"mailtos://{user}:{_quoted(of['secret'])}@{host}{port or ':465'}?{addresses}"
-
-
-def _mqtt_url(of: Mapping[str, str]) -> str:
-    host, port, _ = _server(of["server"])
-    login = f"{_quoted(of['user'])}:{_quoted(of['secret'])}@" if of["user"] else ""
-    return f"mqtt://{login}{host}{port}/{quote(of['topic'])}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,36 +162,6 @@ _SERVICES = (
         ("line",),
     ),
     Service(
-        "telegram",
-        "Telegram",
-        N_(
-            "Write /newbot to @BotFather: it answers with the token. Write to the new bot"
-            " first; @userinfobot tells the number of your chat."
-        ),
-        (
-            _field("secret", N_("Token of the bot"), _telegram_token),
-            _field("chat", N_("Number of the chat"), _telegram_chat, "987654321"),
-        ),
-        lambda of: f"tgram://{of['secret']}/{of['chat']}",
-        ("tgram",),
-    ),
-    Service(
-        "discord",
-        "Discord",
-        N_("In the settings of the channel: Integrations, Webhooks, Copy Webhook URL."),
-        (_field("secret", N_("Webhook URL"), _discord),),
-        lambda of: of["secret"],
-        ("discord", "https"),
-    ),
-    Service(
-        "slack",
-        "Slack",
-        N_("Make an app with Incoming Webhooks, and copy its Webhook URL."),
-        (_field("secret", N_("Webhook URL"), _slack),),
-        lambda of: of["secret"],
-        ("slack",),
-    ),
-    Service(
         "mail",
         N_("Mail"),
         N_(
@@ -230,19 +178,6 @@ _SERVICES = (
         ("mailto", "mailtos"),
     ),
     Service(
-        "mqtt",
-        "MQTT",
-        N_("The broker of the house, for example that of Home Assistant, and a topic."),
-        (
-            _field("server", N_("Broker"), _server, "homeassistant.local:1883"),
-            _field("topic", N_("Topic"), _mqtt_topic, "house/alerts"),
-            _may_be_empty(_field("user", N_("User"), _secret)),
-            _may_be_empty(_field("secret", N_("Password"), _secret)),
-        ),
-        _mqtt_url,
-        ("mqtt", "mqtts"),
-    ),
-    Service(
         "webhook",
         N_("Webhook"),
         N_(
@@ -257,7 +192,10 @@ _SERVICES = (
     Service(
         "apprise",
         N_("Others, by Apprise"),
-        N_("Apprise knows some hundred services. Their URLs are on appriseit.com/services."),
+        N_(
+            "Telegram, Discord, Slack, MQTT and some hundred more services have a URL for Apprise:"
+            " appriseit.com/services says how it is made."
+        ),
         (_field("secret", N_("Apprise URL, one a line"), _urls, "pover://USER@TOKEN"),),
         lambda of: "\n".join(_lines(of["secret"])),
     ),
@@ -276,8 +214,6 @@ def service_of(channel: Channel) -> Service | None:
         text = secrets.read_secret(channel.name, channel.urls_file).decode("utf-8-sig")
         urls = [line.strip().lower() for line in text.splitlines() if line.strip()]
         schemes = {url.partition("://")[0] for url in urls}
-        if "https" in schemes and "hooks.slack.com" in text:
-            return SERVICES["slack"]
         for service in SERVICES.values():
             if schemes and schemes <= {*service.schemes}:
                 return service
@@ -367,8 +303,3 @@ def forget_unused(settings: Settings, present: bytes | None) -> None:
 def is_apprise_missing() -> bool:
     """Whether Apprise, by which most channels go, has still to be installed."""
     return find_spec("apprise") is None
-
-
-def is_mqtt_missing() -> bool:
-    """Whether the library by which Apprise speaks MQTT has still to be installed."""
-    return find_spec("paho") is None

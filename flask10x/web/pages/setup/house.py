@@ -59,7 +59,7 @@ def save_house() -> Response | tuple[str, int]:
 def save(names: Iterable[str]) -> tuple[Fields, Fields]:
     """Write what a form has changed of these settings; return its fields, and what is wrong.
 
-    Raises SettingsError where the file has other mistakes, and NotWritten.
+    Raises SettingsError where the file has other mistakes, and as `changes.make` does.
     """
     elsewhere, before = places_elsewhere(), present()
     keys = [KEYS[name] for name in names if name not in elsewhere]

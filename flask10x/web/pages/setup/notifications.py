@@ -201,10 +201,7 @@ def as_channel() -> Answer:
 def _channel_form(
     file: AlertsFile, service: Service, values: Mapping[str, Any], problems: Mapping[str, str]
 ) -> Answer:
-    settings = file.settings
-    own = shell(settings)
     needs_apprise = service.url is not None and channels.is_apprise_missing()
-    needs_mqtt = service.name == "mqtt" and channels.is_mqtt_missing()
     present = file.channel(values.get("name", ""))
     page = shown(
         "setup/channel.html",
@@ -216,11 +213,7 @@ def _channel_form(
         keys={key.name: key for key in channels.KEYS},
         # Its secret is set, and stays where the fields of it are left empty.
         is_set=present is not None,
-        installing=[
-            own.installing(extra)
-            for extra, is_needed in (("alerts", needs_apprise), ("mqtt", needs_mqtt))
-            if is_needed
-        ],
+        installing=shell(file.settings).installing("alerts") if needs_apprise else "",
     )
     # It may have a secret that somebody has just typed.
     answer = make_response(page)

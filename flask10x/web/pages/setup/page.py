@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from flask import Response, make_response, render_template, request
+from flask import render_template, request
 
 from flask10x.config import form
 from flask10x.errors import LockTimeout, SettingsError
@@ -12,7 +12,7 @@ from flask10x.system import clock
 from flask10x.translation import N_
 from flask10x.web import administrators, context, preferences
 from flask10x.web.page import Page
-from flask10x.web.pages.setup.changes import SEEN_FIELD, ChangedMeanwhile, NotWritten, seen
+from flask10x.web.pages.setup.changes import ChangedMeanwhile
 from flask10x.web.shell import shell
 
 log = logging.getLogger(__name__)
@@ -66,29 +66,16 @@ def shown(template: str, status: int = 0, **values: Any) -> tuple[str, int]:
     return page, status or (400 if values.get("problems") else 200)
 
 
-@blueprint.errorhandler(NotWritten)
-def not_written(error: NotWritten) -> Response:
-    """The page of a change that was not made: what the file is now, and what it would become.
-
-    Where the file was changed meanwhile, a button makes the change all the same.
-    """
-    log.warning("Not written: %s: %s", error.edit.path, error)
-    is_changed, own = isinstance(error, ChangedMeanwhile), shell(context.store().settings)
-    fields = [pair for pair in request.form.items(multi=True) if pair[0] != SEEN_FIELD]
-    page = shown(
-        "setup/not_written.html",
-        409 if is_changed else 503,
-        edit=error.edit,
-        whole=(error.edit.former or b"").decode(errors="replace"),
-        reason="" if is_changed else str(error),
-        fields=[*fields, (SEEN_FIELD, seen(error.edit.former))],
-        action=request.path,
-        reload=own.command("reload"),
+@blueprint.errorhandler(ChangedMeanwhile)
+def changed_meanwhile(error: ChangedMeanwhile) -> tuple[str, int]:
+    """The change was made to a file that is another one by now."""
+    t = preferences.texts()
+    text = t(
+        "Nothing was changed: {path} was changed since the page was loaded. Load the page again,"
+        " and make the change there.",
+        path=str(error),
     )
-    answer = make_response(page)
-    # Among what was typed may be the secret of a channel.
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    return refused(text, 409)
 
 
 @blueprint.errorhandler(OSError)

@@ -15,7 +15,7 @@ from flask10x.config import settings as settings_file
 from flask10x.config.form import Fields
 from flask10x.config.readers import WrongEntry
 from flask10x.database.error_codes import QueryTooLong, reason_of
-from flask10x.errors import SettingsError
+from flask10x.errors import LockTimeout, SettingsError
 from flask10x.readings.labels import column_name, station_name
 from flask10x.readings.stations import Station
 from flask10x.recording import rejected
@@ -26,7 +26,7 @@ from flask10x.web import context, preferences, senders
 from flask10x.web.cards import cards
 from flask10x.web.icons import ICONS
 from flask10x.web.pages.setup import boards, changes, station, stations
-from flask10x.web.pages.setup.changes import ChangedMeanwhile, NotWritten
+from flask10x.web.pages.setup.changes import ChangedMeanwhile
 from flask10x.web.pages.setup.page import blueprint, refused, shown
 from flask10x.web.pages.setup.station import File, Mistakes
 from flask10x.web.pages.setup.stations import Candidate
@@ -141,7 +141,7 @@ def _add(name: str) -> Answer:
     if not problems:
         try:
             stations.add(new, replays="replay" in sent)
-        except (NotWritten, OSError, SettingsError) as error:
+        except (ChangedMeanwhile, LockTimeout, OSError, SettingsError) as error:
             # A form that was sent twice, at once, has added it.
             if _there(name):
                 setup_files.reload(context.store().settings)

@@ -1,20 +1,15 @@
 """A station that is not there yet: what it would be, as a form, and added."""
 
 import json
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
-
 from flask10x.config import form, station_file, station_proposal
 from flask10x.config.settings import Settings
 from flask10x.config.station_keys import LABEL_CHARS, MEASUREMENT_KEYS, STATION_KEYS
-from flask10x.database.station_columns import add_missing
-from flask10x.errors import LockTimeout
 from flask10x.readings.labels import COLUMNS
 from flask10x.readings.parse import InvalidBody, decode
 from flask10x.readings.stations import Measurement, Station
@@ -28,7 +23,6 @@ from flask10x.web.ingest.unknown_station import can_be_endpoint
 from flask10x.web.pages.setup import changes
 from flask10x.web.pages.setup.changes import Edit
 
-log = logging.getLogger(__name__)
 KEYS = [
     form.needed(key) if key.name == "label" else key
     for key in form.named(STATION_KEYS, "label", "label_ja", "csv_file", "mqtt_topic")
@@ -213,18 +207,8 @@ def add(station: Station, *, replays: bool = False) -> None:
     nothing is changed.
     """
     # Only a change needs it, and few homes make one.
-    from flask10x.maintenance import station_changes  # noqa: PLC0415
+    from flask10x.maintenance.station_changes import with_station  # noqa: PLC0415
 
-    store = context.store()
-    path = file_of(store.settings)
-    data, former = station_changes.with_station(path, station)
-
-    def add_columns() -> None:
-        try:
-            add_missing(store.database, station_file.parse(data, path))
-        except (DBAPIError, LockTimeout) as error:
-            # The reload does it.
-            log.warning("The columns of /%s are not there yet: %s", station.endpoint, error)
-
-    edit = Edit("station", station.endpoint, path, former, data, replays)
-    changes.make(edit, add_columns)
+    path = file_of(context.store().settings)
+    data, former = with_station(path, station)
+    changes.make(Edit("station", station.endpoint, path, former, data, replays))
