@@ -2,7 +2,9 @@
 
 Those of Japan (`towns.csv`) are the seats of the prefectures and other large cities, each with the
 height above sea level of its weather station or town hall, which is only a beginning: a house may
-be on a hill. Those of the rest of the world are astral's.
+be on a hill. Those of the rest of the world are astral's. `towns_corrected.csv` has old names of
+zones in its list, which a system may lack (Debian has them in tzdata-legacy), and its places that
+are on another side of the earth than their town.
 """
 
 import csv
@@ -28,57 +30,15 @@ class Town:
     country: str
     """Empty: Japan."""
     zone: str
-    latitude: float
-    longitude: float
+    place: str
+    """`35.69,139.75`, as the setting PLACE is written."""
     altitude_m: int | None
     """About how high it is; None: unknown."""
-
-    @property
-    def place(self) -> str:
-        """`35.69,139.75`, as the setting PLACE is written."""
-        return f"{self.latitude:.2f},{self.longitude:.2f}"
 
     @property
     def key(self) -> str:
         """What it is called in an address."""
         return ", ".join(filter(None, (self.name, self.country)))
-
-
-# Old names of zones in astral's list, which a system may lack: Debian has them in tzdata-legacy.
-_ZONES = {
-    "America/Buenos_Aires": "America/Argentina/Buenos_Aires",
-    "America/Godthab": "America/Nuuk",
-    "America/Montreal": "America/Toronto",
-    "America/Virgin": "America/St_Thomas",
-    "America/Yellowknife": "America/Edmonton",
-    "Asia/Harbin": "Asia/Shanghai",
-    "Asia/Rangoon": "Asia/Yangon",
-    "Asia/Saigon": "Asia/Ho_Chi_Minh",
-    "Australia/Canberra": "Australia/Sydney",
-    "Brazil/East": "America/Sao_Paulo",
-    "Etc/GMT": "Europe/Jersey",
-    "Etc/GMT-10": "Pacific/Rarotonga",
-    "Europe/Belfast": "Europe/London",
-    "Europe/Kiev": "Europe/Kyiv",
-    "Pacific/Ponape": "Pacific/Pohnpei",
-    "US/Alaska": "America/Anchorage",
-    "US/Central": "America/Chicago",
-    "US/Eastern": "America/New_York",
-    "US/Hawaii": "Pacific/Honolulu",
-    "US/Mountain": "America/Denver",
-    "US/Pacific": "America/Los_Angeles",
-    "UTC": "Africa/El_Aaiun",
-}
-# Places in astral's list that are on another side of the earth than their town.
-_PLACES = {
-    ("Al Jubail", "Saudi Arabia"): (27.01, 49.66),
-    ("Avarua", "Cook Islands"): (-21.21, -159.78),
-    ("Kingston", "Norfolk Island"): (-29.06, 167.96),
-    ("Nouakchott", "Mauritania"): (18.09, -15.98),
-    ("Sana", "Yemen"): (15.35, 44.20),
-    ("Sana'a", "Yemen"): (15.35, 44.20),
-    ("St. George's", "Grenada"): (12.05, -61.75),
-}
 
 
 @cache
@@ -87,21 +47,28 @@ def towns() -> tuple[Town, ...]:
     # Only a search needs it.
     from astral.geocoder import all_locations, database  # noqa: PLC0415
 
-    with Path(__file__).with_name("towns.csv").open(encoding="utf-8", newline="") as file:
-        found = [
-            Town(
-                *(row["name"], row["name_ja"], "", "Asia/Tokyo"),
-                *(float(row["latitude"]), float(row["longitude"]), int(row["altitude_m"])),
-            )
-            for row in csv.DictReader(file)
-        ]
+    found = [
+        Town(
+            *(row["name"], row["name_ja"], "", "Asia/Tokyo"),
+            f"{row['latitude']},{row['longitude']}",
+            int(row["altitude_m"]),
+        )
+        for row in _rows("towns.csv")
+    ]
     japanese = {town.name for town in found}
+    corrected = {row["astral"]: row["corrected"] for row in _rows("towns_corrected.csv")}
     for one in all_locations(database()):
         if one.timezone != "Asia/Tokyo" or one.name not in japanese:
-            place = _PLACES.get((one.name, one.region), (one.latitude, one.longitude))
-            zone = _ZONES.get(one.timezone, one.timezone)
-            found.append(Town(one.name, "", one.region, zone, *place, None))
+            place = f"{one.latitude:.2f},{one.longitude:.2f}"
+            place = corrected.get(f"{one.name}, {one.region}", place)
+            zone = corrected.get(one.timezone, one.timezone)
+            found.append(Town(one.name, "", one.region, zone, place, None))
     return tuple(found)
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    with Path(__file__).with_name(name).open(encoding="utf-8", newline="") as file:
+        return [*csv.DictReader(file)]
 
 
 def search(text: str) -> tuple[list[Town], str]:

@@ -102,8 +102,6 @@ def test_each_mistake_is_said_at_its_field(
     answer = client.post("/setup/house", data={"token": token, "place": "1,2", field: text})
     (error,) = re.findall(rf'id="error-{field}">([^<]*)<', answer.text)
     assert answer.status_code == 400 and needed in html.unescape(error)
-    # What is a number, but not one of these, is no mistyped one.
-    assert f"did you mean {text}" not in error
     assert f'name="{field}" value="{text}"' in answer.text and saved(tmp_path) == {}
     assert field == "place" or 'name="place" value="1,2"' in answer.text
 
@@ -215,14 +213,12 @@ def test_each_town_is_a_place_in_a_zone() -> None:
     assert len(keys) > 400
     for town in towns.towns():
         place = coordinates(town.place)
-        assert abs(place.latitude - town.latitude) < 0.01 and time_zone(town.zone)
-        assert towns.town_of(town.key)
+        assert time_zone(town.zone) and towns.town_of(town.key)
         # The sun is at its highest near noon; clocks in the west of China are the furthest from it.
         january = datetime(2026, 1, 15, tzinfo=ZoneInfo(town.zone))
         offset = january.utcoffset() or timedelta()
-        apart = (town.longitude - offset / timedelta(hours=1) * 15 + 180) % 360 - 180
+        apart = (place.longitude - offset / timedelta(hours=1) * 15 + 180) % 360 - 180
         assert abs(apart) < 38, town
-    # Japan lies between Yonaguni and Etorofu.
-    for town in towns.towns():
         if town.zone == "Asia/Tokyo":
-            assert 24 < town.latitude < 46 and 122 < town.longitude < 149, town
+            # Japan lies between Yonaguni and Etorofu.
+            assert 24 < place.latitude < 46 and 122 < place.longitude < 149, town
