@@ -6,7 +6,6 @@
 import re
 import stat
 import tomllib
-from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,15 +21,9 @@ from flask10x.translation import message as _
 # Names of tables and keys, and numbers of the entries of an array, from the outside in.
 KeyPath = tuple[str | int, ...]
 
-_SPACE = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
-_NAME = r"""(?:[A-Za-z0-9_-]+|"(?:\\.|[^"\\\n])*"|'[^'\n]*')"""
-_KEY = re.compile(rf"{_NAME}(?:[ \t]*\.[ \t]*{_NAME})*")
-# Three quotes first: two of them are an empty string otherwise.
-_STRING = re.compile(
-    r'''"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*\'''', re.DOTALL
-)
-# A number, a time, true or false.
-_PLAIN = re.compile(r"[^,\]}#\n]+")
+# What may end a list or a text. Of long ones only such lines are tried, or it would take minutes.
+_MAY_END = re.compile(r"""\s*\]|.*(?:\"{3}|'{3})""")
+LONG_LINES = 200
 
 
 def lines_of(text: str) -> dict[KeyPath, int]:
@@ -38,111 +31,64 @@ def lines_of(text: str) -> dict[KeyPath, int]:
 
     A table that is only implied by the name of another has that one's line.
     """
-    newlines = [at for at, character in enumerate(text) if character == "\n"]
-    places = _Places(text)
-    places.read()
-    offsets = places.implied | places.written
-    return {path: bisect_right(newlines, at - 1) + 1 for path, at in offsets.items()}
-
-
-class _Places:
-    """A walk through the text that notes where each name begins."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._at = 0
-        # How many entries each array of tables has so far.
-        self._entries: dict[KeyPath, int] = {}
-        self.written: dict[KeyPath, int] = {}
-        self.implied: dict[KeyPath, int] = {}
-
-    def read(self) -> None:
-        table: KeyPath = ()
-        while self._skip():
-            if self._text[self._at] == "[":
-                table = self._header()
-            else:
-                self._pair(table)
-
-    def _header(self) -> KeyPath:
-        begin = self._at
-        is_entry = self._text.startswith("[[", begin)
-        self._at += 2 if is_entry else 1
-        path: KeyPath = ()
-        for name in self._names():
-            path = self._latest((*path, name))
-        if is_entry:
-            # The names have led into the entry before this one, if there is one.
-            array = path[:-1] if isinstance(path[-1], int) else path
-            self._entries[array] = self._entries.get(array, 0) + 1
-            path = self._latest(array)
-        self._note(path, begin)
-        self._at += 2 if is_entry else 1
-        return path
-
-    def _latest(self, path: KeyPath) -> KeyPath:
-        """The last entry of an array of tables, or the path itself for another table."""
-        entries = self._entries.get(path)
-        return path if entries is None else (*path, entries - 1)
-
-    def _pair(self, table: KeyPath) -> None:
-        begin = self._at
-        path = (*table, *self._names())
-        self._note(path, begin)
-        self._at += 1  # The equals sign.
-        self._value(path)
-
-    def _value(self, path: KeyPath) -> None:
-        self._skip()
-        first = self._text[self._at]
-        if first == "[":
-            for number in self._parts("]"):
-                self._note((*path, number), self._at)
-                self._value((*path, number))
-        elif first == "{":
-            for _ in self._parts("}"):
-                self._pair(path)
+    written: dict[KeyPath, int] = {}
+    implied: dict[KeyPath, int] = {}
+    # How many entries each array of tables has so far.
+    entries: dict[KeyPath, int] = {}
+    table: KeyPath = ()
+    # A header, or a key and its value, which are read by themselves; and whether some entries of
+    # its list are known already.
+    statement, begin, is_in_list = "", 1, False
+    for number, line in enumerate(text.split("\n"), 1):
+        statement += f"{line}\n"
+        if number - begin > LONG_LINES and not _MAY_END.match(line):
+            continue
+        value = _loaded(statement)
+        is_whole = value is not None
+        if value is None and (value := _loaded(f"{statement}]")) is None:
+            continue
+        if is_whole and statement.lstrip().startswith("["):
+            table = _table_of(value, entries)
+            written[table] = begin
+            for length in range(1, len(table)):
+                implied.setdefault(table[:length], begin)
         else:
-            self._match(_STRING if first in "\"'" else _PLAIN)
+            for path in _paths(value):
+                written.setdefault((*table, *path), number if is_in_list else begin)
+        is_in_list = not is_whole
+        if is_whole:
+            statement, begin = "", number + 1
+    return implied | written
 
-    def _parts(self, end: str) -> Iterator[int]:
-        """The number of each part of an array or an inline table; the caller reads the part."""
-        self._at += 1
-        number = 0
-        while self._skip() and self._text[self._at] != end:
-            yield number
-            number += 1
-            self._skip()
-            self._at += self._text[self._at] == ","
-        self._at += 1
 
-    def _names(self) -> list[str]:
-        """The names of a dotted key, up to what follows it."""
-        self._skip()
-        value: Any = tomllib.loads(f"{self._match(_KEY)} = 0")
-        self._skip()
-        names = []
-        while value:
-            ((name, value),) = value.items()
-            names.append(name)
-        return names
+def _loaded(text: str) -> Any:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return None
 
-    def _note(self, path: KeyPath, at: int) -> None:
-        self.written[path] = at
-        for length in range(1, len(path)):
-            self.implied.setdefault(path[:length], at)
 
-    def _match(self, pattern: re.Pattern[str]) -> str:
-        match = pattern.match(self._text, self._at)
-        if match is None:
-            raise ValueError(f"no TOML at {self._at}")
-        self._at = match.end()
-        return match[0]
+def _table_of(header: Any, entries: dict[KeyPath, int]) -> KeyPath:
+    """The table of a header that was read by itself, after counting it among `entries`."""
+    path: KeyPath = ()
+    while header:
+        ((name, header),) = header.items()
+        path = (*path, name)
+        if isinstance(header, list):
+            entries[path] = entries.get(path, 0) + 1
+            header = {}
+        if path in entries:
+            path = (*path, entries[path] - 1)
+    return path
 
-    def _skip(self) -> bool:
-        """Skip blanks and comments; returns whether anything follows."""
-        self._match(_SPACE)
-        return self._at < len(self._text)
+
+def _paths(value: Any, above: KeyPath = ()) -> Iterator[KeyPath]:
+    """The path of each part of a value, what is around it first."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, part in parts:
+        yield (path := (*above, name))
+        if isinstance(part, dict | list):
+            yield from _paths(part, path)
 
 
 # Keys of a measurement that are lists of tables: an entry is a part of the key.
