@@ -13,8 +13,7 @@ from typing import Any
 
 from flask10x.config.readers import SCHEMAS, WrongEntry
 from flask10x.config.toml import Key
-from flask10x.readings.numbers import NotTyped, number_meant, typed_number
-from flask10x.translation import chosen
+from flask10x.readings.numbers import typed_number
 from flask10x.translation import message as _
 
 Fields = dict[str, Any]
@@ -119,8 +118,6 @@ def table_of(
             key.read(value)
         except WrongEntry as error:
             problems[field] = error.needed
-            if is_number(key) and (meant := number_meant(typed)):
-                problems[field] += chosen()(" (did you mean {name}?)", name=meant)
         else:
             table[key.name] = value
     return table, problems
@@ -130,7 +127,7 @@ def number_of(text: str) -> int | float | str:
     """Return the number that people have typed, in full width, too; the text where it is none."""
     try:
         value = typed_number(text)
-    except NotTyped:
+    except ValueError:
         return text
     return int(value) if float(value).is_integer() else value
 

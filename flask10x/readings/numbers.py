@@ -281,76 +281,23 @@ def packing_digits(values: Sequence[float], unit: str) -> int | None:
     return min(max(shown, needed), shown + MORE_DIGITS)
 
 
-# What people type into a field for a number: digits of any width, a decimal comma, and whatever
-# their keyboard has in the place of a minus; a Japanese one has the long vowel there.
-_MINUS_SIGNS = str.maketrans(dict.fromkeys("\u2212\u2010\u2011\u2012\u2013\u2014\u2015\u30fc", "-"))
-_POINTS = str.maketrans({"\u3002": ".", "\u3001": ","})
+# What people type into a field for a number: digits of any width, a decimal comma, and what their
+# keyboard has in the place of a minus; a Japanese one has the long vowel there.
+_MINUS_SIGNS = str.maketrans("\N{MINUS SIGN}\N{KATAKANA-HIRAGANA PROLONGED SOUND MARK}", "--")
 _TYPED = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})")
-_GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?")
-# `1 500` and `1'500`, whose separators are never a decimal point.
-_SEPARATED = re.compile(r"(?<![\w.,])[0-9]{1,3}(?:[\s'\u2019_][0-9]{3})+(?![0-9])")
-# A number within another text; the triangles are how accounts in Japan write a minus.
-_ANY = re.compile(r"[+-]?(?:[0-9][0-9.,]*|[.,][0-9]+)")
-_TRIANGLES = str.maketrans("\u25b2\u25b3", "--")
-_EXPONENT = re.compile("[0-9][eE][+-]?[0-9]")
-
-
-class NotTyped(ValueError):
-    """A text that is no number; `nearest` is what may be meant, or empty."""
-
-    def __init__(self, text: str, nearest: tuple[str, ...]) -> None:
-        super().__init__(text)
-        self.nearest = nearest
-
-
-def number_meant(text: str) -> str:
-    """Return what may be meant by a text that is no number: `25`, `1500 / 1.5`, or empty."""
-    try:
-        typed_number(text)
-    except NotTyped as error:
-        return " / ".join(error.nearest)
-    return ""
+# `1,500` may be 1500 and 1.5.
+_GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 
 
 def typed_number(text: str) -> int | float:
-    """Return the number that people have typed into a form; raises NotTyped.
+    """Return the number that people have typed into a form.
 
-    `1,500` may mean two numbers, and is refused with both.
+    Raises ValueError for any other text, and for one that may mean two numbers.
     """
     # NFKC would turn 10² into 102.
-    if any(char.isnumeric() and not char.isdecimal() for char in text):
-        raise NotTyped(text, ())
-    plain = unicodedata.normalize("NFKC", text).translate(_MINUS_SIGNS).translate(_POINTS)
-    plain = re.sub(r"(?<=^[+-])\s+", "", plain.strip())
-    values = _values_of(plain)
-    if len(values) == 1:
-        return values[0]
-    if not values and not _EXPONENT.search(plain):
-        values = _values_within(plain)
-    raise NotTyped(text, tuple(str(value).removesuffix(".0") for value in values))
-
-
-def _values_within(plain: str) -> tuple[int | float, ...]:
-    """What the number within a text may mean; none of several is the one that is meant."""
-    signed = re.sub(r"(?<=[+-])\s+", "", plain.translate(_TRIANGLES))
-    joined = _SEPARATED.sub(lambda match: re.sub("[^0-9]", "", match[0]), signed)
-    found = _ANY.findall(joined)
-    return _values_of(found[0].rstrip(",.")) if len(found) == 1 else ()
-
-
-def _values_of(plain: str) -> tuple[int | float, ...]:
-    """What a text of digits, points and commas may mean; none where it is no number."""
-    if _GROUPED.fullmatch(plain):
-        whole = plain.replace(",", "")
-        if plain.count(",") == 1 and "." not in plain:
-            return _value_of(whole), _value_of(plain.replace(",", "."))
-        plain = whole
-    elif plain.count(",") == 1 and "." not in plain:
-        plain = plain.replace(",", ".")
-    return (_value_of(plain),) if _TYPED.fullmatch(plain) else ()
-
-
-def _value_of(plain: str) -> int | float:
-    if plain.lstrip("+-").isdecimal():
-        return int(plain)
-    return without_minus_zero(float(plain))
+    is_plain = not any(char.isnumeric() and not char.isdecimal() for char in text)
+    plain = unicodedata.normalize("NFKC", text).translate(_MINUS_SIGNS).strip()
+    number = plain.replace(",", ".")
+    if not is_plain or not _TYPED.fullmatch(number) or _GROUPED.fullmatch(plain):
+        raise ValueError(text)
+    return int(number) if number.lstrip("+-").isdecimal() else without_minus_zero(float(number))

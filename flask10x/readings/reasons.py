@@ -110,7 +110,6 @@ ENGLISH = {
     "order_needed": N_("asc or desc is needed"),
     "whole_number_needed": N_("a whole number from {low} to {high} is needed"),
     "number_needed": N_("a plain number such as 25 or -0.5 is needed"),
-    "number_needed_near": N_("a plain number such as 25 or -0.5 is needed (did you mean {near}?)"),
     "number_above_0_needed": N_("a number above 0 is needed"),
     "one_measurement_needed": N_("one measurement is needed, not all of a station"),
     "one_of_needed": N_("one of {known} is needed"),

