@@ -91,8 +91,6 @@ class _State:
     """The SHA-256 of each link, and when it was made: by the wall clock and the monotonic one."""
     browsers: list[Browser] = field(default_factory=list)
     last_number: int = 0
-    has_begun: bool = False
-    """Whether a browser has gone through the steps of a new installation, or left them out."""
 
     def is_open(self, link: str, now_ms: int) -> bool:
         """Whether the link was made within the last ten minutes.
@@ -129,17 +127,6 @@ class Administrators:
     def is_new(self) -> bool:
         """Whether no browser has ever been an administrator's."""
         return self._load().last_number == 0
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether a browser has gone through the steps of a new installation."""
-        return self._load().has_begun
-
-    def begin(self) -> None:
-        """Note that a browser has; what can't be written is noted the next time."""
-        if not self.has_begun:
-            with suppress(OSError, LockTimeout), self._changed() as state:
-                state.has_begun = True
 
     def new_link(self, now_ms: int) -> str:
         """Return the last part of an address that works once, for ten minutes; raises OSError."""
@@ -237,7 +224,6 @@ class Administrators:
                 {d: (int(wall), int(mono)) for d, (wall, mono) in stored.get("made", {}).items()},
                 [Browser(**each) for each in stored["browsers"]],
                 stored["last_number"],
-                stored.get("has_begun", False),
             )
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             # None yet, or damaged: there is no administrator, until a new link makes one.

@@ -86,7 +86,7 @@ PAGES = (
     *("/alerts", "/setup", "/api", "/no-such-page", "/history?co=1", "/history?co2__gte=warm"),
     *("/setup/stations", "/setup/stations/data2", "/setup/new-station", "/setup/house"),
     *("/setup/notifications", "/setup/notifications/rule", "/setup/notifications/channel"),
-    *("/setup/files", "/setup/start", "/setup/start/house", "/setup/start/sensor"),
+    *("/setup/files", "/setup/start"),
 )
 PROGRAMS = (
     *("/healthz", "/readyz", "/metrics", "/metrics/details", "/metrics/prometheus", "/health"),

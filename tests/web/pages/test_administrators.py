@@ -653,8 +653,8 @@ def test_a_file_of_settings_with_mistakes_is_named_and_stays(
     token = become(client, of)
     file = settings.data_dir / "settings.toml"
     file.write_bytes(wrong)
-    for path in ("start/house", "files/retention", "stations/freezer/ignore"):
-        form = {"token": token, "house_name": "Ours", "days": "800"}
+    for path in ("files/retention", "stations/freezer/ignore"):
+        form = {"token": token, "days": "800"}
         answer = client.post(f"/setup/{path}", data=form)
         assert answer.status_code == 409 and file.name in answer.text
     assert file.read_bytes() == wrong
@@ -684,7 +684,7 @@ def test_what_is_no_file_is_named_and_keeps_no_request_waiting(
     said = f"{path} is a {kind}, not a file"
     if kind == "folder":
         said = f"cannot read {path}: Is a directory"
-    for page in ("", "/house", "/stations", "/stations/data2", "/notifications", "/start/house"):
+    for page in ("", "/house", "/stations", "/stations/data2", "/notifications"):
         answer = client.get(f"/setup{page}")
         assert answer.status_code == 200 or (answer.status_code == 409 and said in answer.text)
     form = {"token": token, "house_name": "Ours", "order": "data2", "language": "ja"}

@@ -1,13 +1,12 @@
-"""What is set of the house: the page `/setup/house`, and the steps of `/setup/start`."""
+"""What is set of the house: the page `/setup/house`; and `/setup/start`, of a new one."""
 
-from collections.abc import Iterable, Mapping, MutableMapping
-from functools import cache
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from flask import abort, redirect, request, url_for
+from flask import redirect, request, url_for
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
@@ -17,12 +16,12 @@ from flask10x.config.settings import KEYS, PREFIX, ROWS, Settings
 from flask10x.config.towns import Town
 from flask10x.errors import SettingsError
 from flask10x.readings.labels import moment
-from flask10x.readings.times import local_text, zone_name_of
+from flask10x.readings.times import zone_name_of
 from flask10x.runtime import setup_files
 from flask10x.system import clock
 from flask10x.system.address import addresses
-from flask10x.translation import N_, speaking
-from flask10x.web import administrators, context, preferences, senders
+from flask10x.translation import speaking
+from flask10x.web import context, preferences, senders
 from flask10x.web.pages.setup import changes
 from flask10x.web.pages.setup.page import blueprint, shown
 
@@ -46,38 +45,29 @@ def as_house() -> tuple[str, int]:
 @blueprint.post("/setup/house", guard="setup")
 def save_house() -> Response | tuple[str, int]:
     """Write what was changed to `settings.toml`; 400 with the form when something is wrong."""
-    try:
-        fields, problems = save([*KEYS])
-    except SettingsError as error:
-        sent = {name: request.form[name].strip() for name in KEYS if name in request.form}
-        return _form(present() | sent, {"file": str(error)})
-    if problems:
-        return _form(fields, problems)
-    return redirect(url_for("setup.as_house", saved=1), 303)
-
-
-def save(names: Iterable[str]) -> tuple[Fields, Fields]:
-    """Write what a form has changed of these settings; return its fields, and what is wrong.
-
-    Raises SettingsError where the file has other mistakes, and as `changes.make` does.
-    """
-    elsewhere, before = places_elsewhere(), present()
-    keys = [KEYS[name] for name in names if name not in elsewhere]
+    # What another place sets is not in the form.
+    keys = [key for name, key in KEYS.items() if not changes.place_elsewhere(name)]
     fields = {key.name: request.form.get(key.name, "").strip() for key in keys}
     with speaking(preferences.texts().language):
         values, problems = form.table_of(keys, fields)
-        changed = [name for name in fields if fields[name] != before[name]]
+        try:
+            before = present()
+            changed = [name for name in fields if fields[name] != before[name]]
 
-        def edit(document: MutableMapping[str, Any]) -> None:
-            for name in changed:
-                changes.put(document, name, values[name])
+            def edit(document: MutableMapping[str, Any]) -> None:
+                for name in changed:
+                    changes.put(document, name, values[name])
 
-        # Also where nothing is changed: who was killed before has not let the service read it.
-        is_there = _file(context.store().settings)[0] is not None
-        if not problems and (changed or is_there):
-            names = ", ".join(PREFIX + name.upper() for name in changed)
-            changes.make(changes.settings_edit(names, edit))
-    return before | fields, problems
+            # Also where nothing is changed: who was killed before has not let the service read it.
+            is_there = _file(context.store().settings)[0] is not None
+            if not problems and (changed or is_there):
+                names = ", ".join(PREFIX + name.upper() for name in changed)
+                changes.make(changes.settings_edit(names, edit))
+        except SettingsError as error:
+            problems = {"file": str(error)}
+    if problems:
+        return _form(present() | fields, problems)
+    return redirect(url_for("setup.as_house", saved=1), 303)
 
 
 def present() -> Fields:
@@ -129,90 +119,23 @@ def _form(fields: Fields, problems: Fields, town: Town | None = None) -> tuple[s
     )
 
 
-# A new installation in a few steps, each of which can be left out.
-
-STEPS = {
-    "house": N_("Name"),
-    "place": N_("Time and place"),
-    "board": N_("First board"),
-    "notifications": N_("Notifications"),
-    "backup": N_("Backup"),
-}
-"""In their order, with their names."""
-FIELDS = {"house": ("house_name",), "place": ("timezone", "place")}
-"""The settings that a step changes."""
-
-
 @blueprint.get("/setup/start")
 def as_start() -> tuple[str, int]:
-    """The first step."""
-    return as_step("house")
-
-
-@blueprint.get("/setup/start/<step>")
-def as_step(step: str) -> tuple[str, int]:
-    """One of the steps, or `done`; 404 for another."""
-    if step == "done" and administrators.browser():
-        administrators.administrators().begin()
-    return _step(step, present() if step in FIELDS else {}, {})
-
-
-@blueprint.post("/setup/start/<step>", guard="setup")
-def save_step(step: str) -> Response | tuple[str, int]:
-    """Keep what was typed, and go on; 400 with the form as it was sent when something is wrong."""
-    if step not in FIELDS:
-        abort(404)
-    fields, problems = save(FIELDS[step])
-    if problems:
-        return _step(step, fields, problems)
-    return redirect(url_for("setup.as_step", step=_beside(step, 1)), 303)
-
-
-def _step(step: str, fields: Mapping[str, str], problems: Mapping[str, str]) -> tuple[str, int]:
-    if step not in (*STEPS, "done"):
-        abort(404)
+    """What a new installation needs, each with the page that it is set up on."""
     store, t = context.store(), preferences.texts()
-    settings, address, code = store.settings, request.host_url, Markup()
+    address, code = request.host_url, Markup()
     if is_own(address):
         # The address of the pages for a phone, as this browser has not found it; empty: none.
-        address = next((one for one in addresses(settings) if not is_own(one)), "")
-    if step == "board" and address:
+        address = next((one for one in addresses(store.settings) if not is_own(one)), "")
+    if address:
         # Only who looks at a code needs it.
         import segno  # noqa: PLC0415
 
         qr = segno.make_qr(address, error="l")
         # Dark on light in any colours of the page, or not every phone reads it.
         code = Markup(qr.svg_inline(omitsize=True, border=3, light="#fff"))  # noqa: S704
-    return shown(
-        "setup/start.html",
-        step=step,
-        steps=STEPS,
-        number=[*STEPS, "done"].index(step) + 1,
-        back=_beside(step, -1),
-        onward=_beside(step, 1),
-        fields=fields,
-        problems=problems,
-        elsewhere=places_elsewhere(),
-        seen=changes.seen(setup_files.present(setup_files.paths(settings)[settings_file.NAME])),
-        zones=_zones() if step == "place" else (),
-        zone=zone_name_of(settings.zone),
-        now=local_text(clock.now_ms(), settings.zone)[:16],
-        address=address,
-        code=code,
-        senders=senders.sending(store, t) if step == "board" else [],
-    )
-
-
-@cache
-def _zones() -> tuple[str, ...]:
-    # They are looked for in hundreds of files.
-    return tuple(sorted(zone for zone in available_timezones() if "/" in zone))
-
-
-def _beside(step: str, by: int) -> str:
-    """The step after or before it; empty before the first one and after the last."""
-    all_steps = ["", *STEPS, "done", ""]
-    return all_steps[all_steps.index(step) + by]
+    senders_now = senders.sending(store, t)
+    return shown("setup/start.html", address=address, code=code, senders=senders_now)
 
 
 def is_own(address: str) -> bool:
