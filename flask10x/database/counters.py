@@ -1,7 +1,5 @@
 """Numbers that outlive the service, in the table `counters`: totals, and what was learned."""
 
-from dataclasses import dataclass
-
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from flask10x.config.settings import Settings
@@ -14,20 +12,6 @@ WRITE_ERRORS = "write_errors"
 _OF_HOST = " of "
 # What the name of a note of a copy begins with.
 COPY_OF = "copy of "
-
-
-@dataclass(frozen=True, slots=True)
-class CopyNote:
-    """Of which database this one is a copy, in the name of a counter, whose value is a state."""
-
-    source: str
-    state: int
-    """A number for what the copy held when it was finished; 0 while it is not."""
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether it has all that the source had at one moment."""
-        return self.state != 0
 
 
 def value_of(connection: Connection, name: str) -> int:
@@ -84,23 +68,20 @@ def write_errors(connection: Connection, settings: Settings, counted: int) -> in
     return sum(saved.values()) + max(saved_here, counted)
 
 
-def copy_note(connection: Connection) -> CopyNote | None:
-    """The note of a database that `flask10x copy` has filled; None in any other one."""
-    query = select(counters.c.name, counters.c.value).where(is_copy_note())
-    row = connection.execute(query).first()
-    return None if row is None else CopyNote(row.name.removeprefix(COPY_OF), row.value)
-
-
 def unfinished_copy(connection: Connection) -> str:
     """Of which database this one is an unfinished copy; empty when it is none."""
-    note = copy_note(connection)
-    return "" if note is None or note.is_finished else note.source
+    query = select(counters.c.name).where(is_copy_note(), counters.c.value == 0)
+    return (connection.execute(query).scalars().first() or "").removeprefix(COPY_OF)
 
 
-def write_copy_note(connection: Connection, note: CopyNote) -> None:
-    """Put this note in the place of the former one."""
+def begin_copy(connection: Connection, source: str) -> None:
+    """Note that this database is to become a copy of another one, and is not yet."""
+    connection.execute(insert(counters).values(name=COPY_OF + source, value=0))
+
+
+def end_copy(connection: Connection) -> None:
+    """Forget such notes."""
     connection.execute(delete(counters).where(is_copy_note()))
-    connection.execute(insert(counters).values(name=COPY_OF + note.source, value=note.state))
 
 
 def is_copy_note() -> ColumnElement[bool]:

@@ -44,7 +44,7 @@ _INSIDE = Path(__file__).resolve().parents[1] / "migrations"
 _version = table("alembic_version", column("version_num"))
 
 
-def upgrade(settings: Settings, *, new: bool = False, copying: bool = False) -> list[str]:
+def upgrade(settings: Settings, *, new: bool = False) -> list[str]:
     """Make the database if there is none, and run every migration that it has not seen.
 
     Then add what the stations need; the answer is the columns that were added for them. Where there
@@ -62,7 +62,7 @@ def upgrade(settings: Settings, *, new: bool = False, copying: bool = False) -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     for tries_left in reversed(range(LOOKS)):
         try:
-            added = _upgrade(settings, copying)
+            added = _upgrade(settings)
             break
         except (DatabaseDamaged, SchemaError) as error:
             code = code_of(error.__cause__) if error.__cause__ else ""
@@ -72,9 +72,9 @@ def upgrade(settings: Settings, *, new: bool = False, copying: bool = False) -> 
     return added
 
 
-def _upgrade(settings: Settings, copying: bool) -> list[str]:
+def _upgrade(settings: Settings) -> list[str]:
     revisions = all_revisions()
-    version, fits = _look(settings, revisions[-1], copying)
+    version, fits = _look(settings, revisions[-1])
     if fits:
         return []
     require_known(version, shown_name(settings))
@@ -115,7 +115,7 @@ def current(connection: Connection) -> str | None:
     return connection.execute(select(_version.c.version_num)).scalar_one_or_none()
 
 
-def _look(settings: Settings, newest: str, copying: bool) -> tuple[str | None, bool]:
+def _look(settings: Settings, newest: str) -> tuple[str | None, bool]:
     """The version of the database, and whether it has all that is needed.
 
     The version is None when there is no database or it was never migrated.
@@ -126,7 +126,7 @@ def _look(settings: Settings, newest: str, copying: bool) -> tuple[str | None, b
     try:
         with database.reader() as engine, engine.connect() as connection:
             version = current(connection)
-            if version == newest and not copying:
+            if version == newest:
                 require_finished(settings, connection)
             fits = version == newest and station_columns.fits(connection, settings.stations)
             return version, fits
@@ -140,8 +140,8 @@ def require_finished(settings: Settings, connection: Connection) -> None:
     """Raise SchemaError when `flask10x copy` has not come to its end in this database."""
     if source := counters.unfinished_copy(connection):
         text = _(
-            "{database} is an unfinished copy of {source}; run: flask10x copy --from {source} --to"
-            " {database}"
+            "{database} is an unfinished copy of {source}: delete it, and copy again into an empty"
+            " database"
         )
         raise SchemaError(text.format(database=url_of(settings), source=source))
 

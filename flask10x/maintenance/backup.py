@@ -29,7 +29,7 @@ from flask10x.database.sqlite import rescued
 from flask10x.database.sqlite.file import copy_into, make_single_file, remove_whole
 from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
 from flask10x.maintenance import copy_check
-from flask10x.maintenance.copying import fill_sequences, fill_whole, of_new_file, snapshots
+from flask10x.maintenance.copying import fill_whole, of_new_file, snapshots
 from flask10x.system import backup_files, disk
 from flask10x.system.backup_files import finished, sums_of
 from flask10x.system.locks import FileLock
@@ -82,8 +82,6 @@ def write_copy(settings: Settings, target: Path, bar: Bar = unseen) -> None:
         schema.upgrade(copy)
         with closing(Database(copy)) as database:
             fill_whole(snapshot, database, bar)
-            with database.commit() as connection:
-                fill_sequences(snapshot, connection)
     make_single_file(target)
 
 

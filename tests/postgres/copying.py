@@ -68,8 +68,7 @@ def add_reading(settings: Settings, number: int) -> None:
 
 def differences(source: Settings, target: Settings) -> list[str]:
     """What `--verify` names."""
-    found = (lines for _, differing in verify(source, target) for lines in differing)
-    return [line for lines in found for line in lines]
+    return [difference for _rows, difference in verify(source, target) if difference]
 
 
 def _put(connection: Connection, table: Table, rows: int) -> None:

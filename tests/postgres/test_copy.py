@@ -1,9 +1,6 @@
 """`flask10x copy`: all that is kept, from one engine to the other and back, and nothing twice."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +8,7 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import delete, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from flask10x.config.settings import Settings
 from flask10x.database import counters, dialects, queue_notes, removed, schema
@@ -23,11 +20,11 @@ from flask10x.errors import DatabaseCopyError, SchemaError
 from flask10x.history import days, rollup_check, rollups
 from flask10x.history.sums import Ids
 from flask10x.maintenance import copying
-from flask10x.maintenance.copying import copy
+from flask10x.maintenance.copying import CopiedRow, CopiedTable, copy
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import HOUR_MS
-from tests.e2e.service import wait_until
+from flask10x.system.progress import Bar
 from tests.postgres.copying import (
     FORMER,
     add_reading,
@@ -70,8 +67,7 @@ def test_all_that_is_kept_goes_to_postgres_on_to_another_and_back(
     back = in_file(settings, tmp_path / "back.sqlite3")
     with on_postgres(settings, migrated=False) as second:
         for one, other in ((source, target), (target, second), (second, back)):
-            done = copy(one, other)
-            assert (done.last_id, done.newer) == (13, 0)
+            assert copy(one, other) == (13, 0)
             assert differences(one, other) == []
     assert differences(source, back) == []
 
@@ -198,34 +194,6 @@ def test_each_table_is_copied_or_named_as_one_that_is_not() -> None:
     assert set(shared_metadata.tables) == not_copied
 
 
-@pytest.mark.tools
-def test_a_second_run_brings_what_is_new_and_what_was_removed(
-    source: Settings, target: Settings
-) -> None:
-    copy(source, target)
-    add_reading(source, 700)
-    with closing(Database(source)) as database, database.commit() as connection:
-        connection.exec_driver_sql("UPDATE followers SET last_id = 7")
-        connection.exec_driver_sql("DELETE FROM rollups WHERE measurement = 'é2'")
-        connection.exec_driver_sql("DELETE FROM readings WHERE endpoint = 'data' AND id <= 6")
-        connection.exec_driver_sql("INSERT INTO removed VALUES ('data', 6, 1, 1)")
-    assert differences(source, target) != []
-    copy(source, target)
-    assert differences(source, target) == []
-
-
-@pytest.mark.tools
-def test_a_column_that_came_since_is_added(source: Settings, target: Settings) -> None:
-    copy(source, target)
-    with closing(Database(source)) as database, database.commit() as connection:
-        connection.exec_driver_sql("ALTER TABLE readings ADD COLUMN later REAL")
-    add_reading(source, 700)
-    with closing(Database(source)) as database, database.commit() as connection:
-        connection.exec_driver_sql("UPDATE readings SET later = 1.5 WHERE id = 14")
-    copy(source, target)
-    assert differences(source, target) == []
-
-
 def test_differences_are_named(source: Settings, target: Settings) -> None:
     copy(source, target)
     with closing(Database(target)) as database, database.commit() as connection:
@@ -236,35 +204,55 @@ def test_differences_are_named(source: Settings, target: Settings) -> None:
         dialects.statements_of(connection).set_sequence(connection, "queue 17", 8)
     assert differences(source, target) == [
         "readings 5, co2: 0.0, in the copy 0.5",
-        "readings 7: not in the copy",
         "counters mine: only in the copy",
         "rollups é1, é1, 1, total: 1.7976931348623157e+308, in the copy 5.0",
         "sequences queue 17, number: 9, in the copy 8",
     ]
 
 
-def test_a_broken_off_copy_goes_on_and_no_service_starts_on_it(
+def test_a_broken_off_copy_is_thrown_away_and_no_service_starts_on_it(
     source: Settings, target: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(Exception):
         pass
 
-    def killed(*_given: object) -> None:
-        raise Killed
+    put, pieces = copying.put, list[str]()
 
-    with monkeypatch.context() as patch:
-        patch.setattr(copying, "fill_others", killed)
-        with pytest.raises(Killed):
-            copy(source, target)
-    with pytest.raises(SchemaError, match=r"unfinished copy of sqlite:///.*source.sqlite3; run: "):
-        schema.upgrade(target)
-    monkeypatch.setattr(copying, "remove_removed", killed)
+    def killed(connection: Connection, table: CopiedTable, rows: Sequence[CopiedRow]) -> None:
+        put(connection, table, rows)
+        pieces.append(table.name)
+        if len(pieces) == 9:
+            raise Killed
+
+    monkeypatch.setattr(copying, "put", killed)
     with pytest.raises(Killed):
         copy(source, target)
     monkeypatch.undo()
-    copy(source, target)
-    assert differences(source, target) == []
-    schema.upgrade(target)
+    said = r"unfinished copy of sqlite:///.*source.sqlite3: delete it"
+    with pytest.raises(SchemaError, match=said):
+        schema.upgrade(target)
+    with pytest.raises(SchemaError, match=said):
+        copy(source, target)
+
+
+def test_what_comes_meanwhile_is_counted(
+    source: Settings, target: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy is of one moment: it has no row that came after its first."""
+    before = copying.fill_whole
+
+    def fill_whole(snapshot: Connection, database: Database, bar: Bar) -> None:
+        # The snapshot begins with the first statement.
+        dialects.last_id(snapshot)
+        add_reading(source, 700)
+        before(snapshot, database, bar)
+
+    monkeypatch.setattr(copying, "fill_whole", fill_whole)
+    assert copy(source, target) == (13, 1)
+    assert differences(source, target) == [
+        "readings 14: not in the copy",
+        "sequences readings, number: 14, in the copy 13",
+    ]
 
 
 def test_a_database_in_use_is_refused(
@@ -278,31 +266,15 @@ def test_a_database_in_use_is_refused(
     assert differences(source, target) != []
 
 
-def test_a_copy_that_was_written_since_is_refused(source: Settings, target: Settings) -> None:
+def test_a_copy_is_no_target(source: Settings, target: Settings) -> None:
     copy(source, target)
-    with closing(Database(target)) as database, database.commit() as connection:
-        connection.execute(notes.insert().values(first_ms=1, last_ms=2, text="x", written_at=3))
-    with pytest.raises(DatabaseCopyError, match="was written since it became a copy"):
+    with pytest.raises(DatabaseCopyError, match=r"rows in readings, .*: name an empty"):
         copy(source, target)
 
 
-def test_another_source_is_refused(settings: Settings, source: Settings, target: Settings) -> None:
-    copy(source, target)
-    other = in_file(settings, source.data_dir / "other.sqlite3")
-    lay_new_file(source.data_dir / "other.sqlite3")
-    make_full(other)
-    with pytest.raises(DatabaseCopyError, match=r"is a copy of sqlite:///.*source.sqlite3: go on"):
-        copy(other, target)
-
-
-@pytest.mark.tools
-def test_an_older_database_in_the_place_of_the_source_is_refused(
-    source: Settings, target: Settings
-) -> None:
-    copy(source, target)
-    with closing(Database(source)) as database, database.commit() as connection:
-        connection.exec_driver_sql("UPDATE readings SET co2 = 77 WHERE id = 12")
-    with pytest.raises(DatabaseCopyError, match="has readings up to 13 that"):
+def test_readings_of_a_stop_are_stored_first(source: Settings, target: Settings) -> None:
+    (source.data_dir / "leftover-7-1.jsonl").write_text("")
+    with pytest.raises(DatabaseCopyError, match=r"readings wait in .*; start the service"):
         copy(source, target)
 
 
@@ -320,41 +292,3 @@ def test_what_a_former_station_has_sent_is_there(source: Settings, target: Setti
         assert FORMER in dialects.statements_of(connection).columns_of_readings(connection)
         assert counters.unfinished_copy(connection) == ""
         assert len(connection.execute(select(readings.c.id)).all()) == 12
-
-
-@pytest.mark.tools
-def test_a_killed_copy_goes_on_where_it_was(
-    source: Settings, target: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """SIGKILL as soon as another piece is there, five times."""
-    with closing(Database(source)) as database, database.commit() as connection:
-        names = ("endpoint", "received_at", "co2")
-        rows = [("data", 1_756_000_000_000 + n, n) for n in range(2000)]
-        dialects.statements_of(connection).insert_rows(connection, names, rows)
-    for _ in range(5):
-        copy_and_kill(source, target)
-    monkeypatch.undo()
-    copy(source, target)
-    assert differences(source, target) == []
-
-
-def copy_and_kill(source: Settings, target: Settings) -> None:
-    before = copied_to(target)
-    command = (
-        "from flask10x.maintenance import copying; copying.PIECE_ROWS = 2;"
-        "from flask10x.commands.main import main; main()"
-    )
-    ends = ("copy", "--from", source.database_url, "--to", target.database_url)
-    environment = {"FLASK10X_DATA_DIR": str(source.data_dir), "FLASK10X_ENV_FILE": ""}
-    process = subprocess.Popen([sys.executable, "-c", command, *ends], env=os.environ | environment)
-    try:
-        wait_until(lambda: copied_to(target) > before, 60, "a piece is copied")
-        assert process.poll() is None
-    finally:
-        process.kill()
-        process.wait()
-
-
-def copied_to(target: Settings) -> int:
-    with closing(Database(target)) as database, database.reader.begin() as connection:
-        return dialects.last_id(connection)
