@@ -34,7 +34,7 @@ from flask10x.database.sqlite import rescue_copy, rescued
 from flask10x.database.sqlite.connections import LONG_WAL_BYTES, version, version_risk
 from flask10x.errors import ServiceError
 from flask10x.health import checks
-from flask10x.health.checks import Checks, Facts
+from flask10x.health.checks import Checks, Facts, Finding
 from flask10x.health.database import ServerState
 from flask10x.health.disk import CardRoom, room
 from flask10x.maintenance.check_database import CheckLine, DatabaseCheck, Level
@@ -163,20 +163,22 @@ def check(settings: Settings, *, full: bool = False) -> list[CheckLine]:
         findings = list(look_at_server(server, settings, inside, facts))
     else:
         findings = [*inside.look(path), _wal(path)]
-    if facts.rejected is not None:
-        text = Checks(settings, facts, chosen(), now_ms()).rejected(facts.rejected)
-        findings.append(CheckLine("WARN", "rejected", text))
+    house = Checks(settings, facts, chosen(), now_ms())
+    if facts.stations is not None:
+        findings.append(_line("received", house.received()))
+    if facts.stored is not None:
+        findings.append(_line("exported", house.exported()))
     return [
         _settings(),
         *(CheckLine("WARN", "heading", line) for line in formula_headings(settings.stations)),
         *findings,
         _leftovers(path),
         *([] if server else [_rescued(path)]),
-        _space(settings, facts),
+        _space(settings, facts, house),
         check_modes(settings),
         *([] if server else [_version(settings)]),
         service,
-        *_copies(settings, facts, full=full),
+        *_copies(settings, facts, house, full=full),
     ]
 
 
@@ -220,7 +222,7 @@ def _rescued(path: Path) -> CheckLine:
     return CheckLine("ok", name, _("none"), details)
 
 
-def _space(settings: Settings, facts: Facts) -> CheckLine:
+def _space(settings: Settings, facts: Facts, house: Checks) -> CheckLine:
     folder = database_path(settings).parent
     with facts.part("card"):
         # How the disk fills only the database can tell.
@@ -232,13 +234,14 @@ def _space(settings: Settings, facts: Facts) -> CheckLine:
         "backup_free_bytes": facts.backup_room_bytes,
         "backup_needs_bytes": facts.backup_needs_bytes,
     }
-    return _line("space", Checks(settings, facts, chosen(), now_ms()).card(), details)
+    return _line("space", house.card(), details)
 
 
-def _line(name: str, finding: checks.Finding, details: dict[str, Any]) -> CheckLine:
+def _line(name: str, finding: Finding, details: dict[str, Any] | None = None) -> CheckLine:
     """Return the line of a check that the pages show, too."""
-    text = f"{finding.text} {finding.reason}".rstrip()
-    return CheckLine(LEVELS[finding.level], name, text, details)
+    more = "; ".join(finding.details) if details is None else ""
+    text = " ".join(filter(None, (finding.text, more, finding.reason)))
+    return CheckLine(LEVELS[finding.level], name, text, details or {})
 
 
 def _version(settings: Settings) -> CheckLine:
@@ -311,9 +314,8 @@ def _trouble(service: Running) -> tuple[str, list[str]]:
     return text.format(reasons=reasons, span=chosen().duration(int(waited_sec))), []
 
 
-def _copies(settings: Settings, facts: Facts, *, full: bool) -> Iterator[CheckLine]:
+def _copies(settings: Settings, facts: Facts, house: Checks, *, full: bool) -> Iterator[CheckLine]:
     """Yield the lines of backups, of the replica if there is one, and of `flask10x verify`."""
-    house = Checks(settings, facts, chosen(), now_ms())
     yield _backups(settings, facts, house.backed_up(), full=full)
     for finding in house.replicated():
         yield _line("replica", finding, {})
@@ -328,7 +330,7 @@ def _copies(settings: Settings, facts: Facts, *, full: bool) -> Iterator[CheckLi
     yield line
 
 
-def _backups(settings: Settings, facts: Facts, finding: checks.Finding, *, full: bool) -> CheckLine:
+def _backups(settings: Settings, facts: Facts, finding: Finding, *, full: bool) -> CheckLine:
     """Return the finding of the pages, and whether the newest backup, or each, has its SHA-256."""
     newest = facts.backup
     if newest is None:

@@ -1,9 +1,9 @@
-"""The checks of the database itself: its pages, its schema, its followers, its stations.
+"""The checks of the database itself: its pages, its schema, its roll-ups, what was removed.
 
 Nothing is written, and what cannot be read is itself a finding.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from gettext import gettext as _
@@ -13,7 +13,6 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Engine, or_, select
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.config.alerts.rules import ExportOverdue
 from flask10x.config.settings import Settings, stations_path
 from flask10x.database import dialects, engines, removed, schema
 from flask10x.database.error_codes import code_of, reason_of
@@ -24,8 +23,7 @@ from flask10x.database.tables import readings, rejected
 from flask10x.export import only_copies
 from flask10x.export.files import load_files
 from flask10x.export.rows import first_received
-from flask10x.health.checks import Facts, of_export
-from flask10x.health.copies import ExportLag
+from flask10x.health.checks import Facts, Heard
 from flask10x.history import days, rollups
 from flask10x.history.silence import Signs, learned_limits, silence, silent_after_sec, usual_silence
 from flask10x.history.view import View
@@ -115,11 +113,10 @@ class DatabaseCheck:
             return
         checks = {
             "schema": self._schema,
-            "followers": self._followers,
+            "readings": self._read_facts,
             "zone": self._zones,
             "rollups": self._rollups,
             "removed": self._removed,
-            "stations": self._stations,
             "times": self._times,
         }
         is_older = version in schema.all_revisions()[:-1]
@@ -164,48 +161,38 @@ class DatabaseCheck:
             text = text.format(version=version, newest=newest)
         yield CheckLine(level, "schema", text, details)
 
-    def _followers(self, connection: Connection) -> Iterator[CheckLine]:
-        """Read the facts of the other checks, too: the CSV files are among them."""
-        facts, stations = self._facts, self._settings.stations
-        view = View(connection, stations, self._settings.zone, self._now_ms)
-        facts.read_database(self._settings, view)
-        if facts.exports is None:
-            text = _("cannot be read: {reason}").format(reason=facts.reasons["exports"])
-            yield CheckLine("FAIL", "followers", text)
-            return
-        names = {station.csv_name for station in stations.all}
-        for lag in sorted(facts.exports, key=lambda lag: lag.station.csv_name):
-            yield self._follower(lag)
-        for name in sorted(load_files(connection).positions):
-            if name not in names:
-                text = _(
-                    "{name} is the file of no station that there is; nothing is appended to it"
-                ).format(name=name)
-                yield CheckLine("ok", "follower", text, {"follower": name})
+    def _read_facts(self, connection: Connection) -> Iterator[CheckLine]:
+        """Read what the checks of the pages need of the database; yield nothing."""
+        facts, settings = self._facts, self._settings
+        view = View(connection, settings.stations, settings.zone, self._now_ms)
+        facts.read_database(settings, view)
+        if self._since_ms is not None:
+            learned = learned_limits(connection)
+            facts.stations = [
+                self._heard(connection, station, view.last_received[station.endpoint], learned)
+                for station in settings.stations.all
+            ]
+        yield from ()
 
-    def _follower(self, lag: ExportLag) -> CheckLine:
-        name, highest = lag.station.csv_name, self._facts.stored or 0
-        details = {"follower": name, "last_id": lag.last_id, "rows_behind": lag.waiting}
-        if not lag.is_exported:
-            text = _("no export has written {name} yet").format(name=name)
-            return CheckLine("ok", "follower", text, details)
-        if lag.last_id > highest:
-            text = _("{name} is at {id}, beyond the last reading {highest}: an older database?")
-            text = text.format(name=name, id=lag.last_id, highest=highest)
-            return CheckLine("FAIL", "follower", text, details)
-        verdict = self._facts.verdict(
-            self._settings,
-            ExportOverdue(),
-            lambda rule, alert: of_export(rule, [lag], self._now_ms, alert),
+    def _heard(
+        self,
+        connection: Connection,
+        station: Station,
+        received_at: int | None,
+        learned: Mapping[str, int],
+    ) -> Heard:
+        learned_sec = learned.get(station.endpoint)
+        learned_sec = learned_sec or usual_silence(connection, station).missed_after_sec
+        since_ms = self._since_ms or 0
+        has_sent = received_at is not None and received_at >= since_ms
+        alerted = {(alert.kind, alert.subject) for alert in self._facts.alerts}
+        signs = Signs(
+            age_ms=None if received_at is None else self._now_ms - received_at,
+            awaited_ms=None if has_sent else self._now_ms - since_ms,
+            after_sec=silent_after_sec(self._settings, station, learned_sec),
+            is_alerted=("silence", station.endpoint) in alerted,
         )
-        rows = amount(lag.waiting, "row")
-        if verdict.is_firing and lag.oldest_at is not None:
-            since = local_text(lag.oldest_at, self._settings.zone)
-            text = _("{name} is {rows} behind, the oldest of {time}")
-            text = text.format(name=name, rows=rows, time=since)
-            return CheckLine("WARN", "follower", text, details)
-        text = _("{name} is {rows} behind").format(name=name, rows=rows)
-        return CheckLine("ok", "follower", text, details)
+        return Heard(station=station, silence=silence(signs), measured_at=None)
 
     def _zones(self, connection: Connection) -> Iterator[CheckLine]:
         """Yield a finding for each CSV file that is written in another zone than this one."""
@@ -274,44 +261,6 @@ class DatabaseCheck:
                     "readings": of_station.readings,
                 }
                 yield CheckLine("ok", "removed", text, details)
-
-    def _stations(self, connection: Connection) -> Iterator[CheckLine]:
-        received = View(connection, self._settings.stations).last_received
-        if self._since_ms is not None and not any(received.values()):
-            text = chosen()("Nothing has arrived yet.")
-            yield CheckLine("WARN", "station", text, {"endpoint": None})
-            return
-        learned = learned_limits(connection)
-        for station in self._settings.stations.all:
-            learned_sec = learned.get(station.endpoint)
-            learned_sec = learned_sec or usual_silence(connection, station).missed_after_sec
-            yield self._station(station, received[station.endpoint], learned_sec)
-
-    def _station(
-        self, station: Station, received_at: int | None, learned_sec: int | None
-    ) -> CheckLine:
-        endpoint = station.endpoint
-        if received_at is None:
-            text = _("/{station} never sent").format(station=endpoint)
-            return CheckLine("ok", "station", text, {"endpoint": endpoint})
-        last = local_text(received_at, self._settings.zone)
-        age_ms = self._now_ms - received_at
-        seconds = max(0, age_ms) // 1000
-        silent = False
-        if self._since_ms is not None:
-            has_sent = received_at >= self._since_ms
-            alerted = {(alert.kind, alert.subject) for alert in self._facts.alerts}
-            signs = Signs(
-                age_ms=age_ms,
-                awaited_ms=None if has_sent else self._now_ms - self._since_ms,
-                after_sec=silent_after_sec(self._settings, station, learned_sec),
-                is_alerted=("silence", endpoint) in alerted,
-            )
-            silent = silence(signs).is_missed
-        details = {"endpoint": endpoint, "last_received": last, "seconds": seconds}
-        text = _("/{station} sent last {time}, {span} ago")
-        text = text.format(station=endpoint, time=last, span=chosen().duration(seconds))
-        return CheckLine("WARN" if silent else "ok", "station", text, details)
 
     def _times(self, connection: Connection) -> Iterator[CheckLine]:
         """Find rows that a hand, or damage, has put outside the calendar; mostly there are none."""

@@ -63,9 +63,9 @@ RULES = (
 )
 # What a check is called at each door: the question of the page, the lines of the command.
 DOORS = {
-    "stations": ("received", ("station", "rejected")),
+    "stations": ("received", ("received",)),
     "stored": ("stored", ("service",)),
-    "export": ("exported", ("follower",)),
+    "export": ("exported", ("exported",)),
     "backup": ("backed_up", ("backup",)),
     "replica": ("replicated", ("replica",)),
     "copies": ("compared", ("copies", "removed")),

@@ -100,7 +100,7 @@ def test_check_beside_a_service_that_is_well(service: MakeService) -> None:
     assert {line[:5] for line in lines if line not in expected} == {"ok   "}, checked.stdout
     assert len(expected) == int(POSTGRES)
     assert f"ok   service: process {running.pid}, runs since 20" in checked.stdout
-    assert "ok   station: /data2 sent last 20" in checked.stdout
+    assert "ok   received: All stations are sending as usual." in checked.stdout
     running.stop()
     assert "WARN service: does not run" in running.command("check").stdout
 

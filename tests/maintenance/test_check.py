@@ -85,11 +85,10 @@ def test_a_good_database(settings: Settings, writer: Writer, path: Path) -> None
         "ok   database",
         "ok   integrity",
         "ok   schema",
-        *["ok   follower"] * 4,
         "ok   zone",
         "ok   rollups",
-        *["ok   station"] * 4,
         "ok   WAL",
+        "ok   exported",
         "ok   leftovers",
         "ok   rescued",
         "ok   space",
@@ -142,9 +141,6 @@ def test_as_json(settings: Settings, writer: Writer) -> None:
         "text": f"{NEWEST}, the newest",
         "details": {"revision": NEWEST, "newest": NEWEST},
     }
-    stations = [f["details"] for f in answer["findings"] if f["name"] == "station"]
-    assert stations[0]["last_received"] == "2025-08-24 10:46:40"
-    assert stations[1] == {"endpoint": "data2"}
 
 
 # The database
@@ -197,7 +193,7 @@ def test_a_file_without_tables(settings: Settings, path: Path) -> None:
     assert checked.exit_code == 1
     shown = "cannot be read: SQLITE_ERROR: no such table: "
     assert f"FAIL schema: {shown}alembic_version" in checked.output
-    assert f"FAIL followers: {shown}imports" in checked.output
+    assert f"FAIL readings: {shown}imports" in checked.output
     assert "ok   integrity" in checked.output
 
 
@@ -223,7 +219,7 @@ def test_a_schema_that_no_migration_goes_on_from(
         ' older than 0012"'
     ]
     # What else that database has may be of another form.
-    assert findings_of(settings, "follower") == []
+    assert findings_of(settings, "exported") == []
     assert run(settings).exit_code == 1
 
 
@@ -292,11 +288,9 @@ def test_a_follower_that_is_behind_and_one_that_is_late(
         file_row(last_id=1, size_bytes=9),
         file_row(name="OutsideEnv.csv", last_id=0, size_bytes=9),
     )
-    assert findings_of(settings, "follower") == [
-        "ok   follower: no export has written BedRoomEnv.csv yet",
-        "ok   follower: no export has written LR_env.csv yet",
-        "WARN follower: OutsideEnv.csv is 1 row behind, the oldest of 2025-08-22 10:46:40",
-        "ok   follower: PicodataX.csv is 1 row behind",
+    assert findings_of(settings, "exported") == [
+        "WARN exported: Readings have been waiting for their CSV file since Fri 22 Aug, 10:46."
+        " Pico: waiting for the next export: 1; Outside: waiting for the next export: 1"
     ]
 
 
@@ -305,14 +299,11 @@ def test_a_late_reading_is_behind_since_it_came_in(
 ) -> None:
     store(writer, replace(pico(1, AT - 48 * 3_600_000), arrived_at=AT))
     execute(path, file_row(last_id=0, size_bytes=9))
-    assert findings_of(settings, "follower")[3] == "ok   follower: PicodataX.csv is 1 row behind"
+    (line,) = findings_of(settings, "exported")
+    assert line.startswith("ok   exported: ") and "Pico: waiting for the next export: 1" in line
     execute(path, "UPDATE readings SET arrived_at = NULL")
-    assert findings_of(settings, "follower")[3].startswith(
-        "WARN follower: PicodataX.csv is 1 row behind"
-    )
-    assert findings_of(settings, "station")[0].startswith(
-        "ok   station: /data sent last 2025-08-22"
-    )
+    (line,) = findings_of(settings, "exported")
+    assert line.startswith("WARN exported: ") and "Pico: waiting for the next export: 1" in line
 
 
 def test_the_file_of_a_station_that_is_no_more(
@@ -320,8 +311,7 @@ def test_the_file_of_a_station_that_is_no_more(
 ) -> None:
     store(writer, pico(1, AT))
     execute(path, file_row(name="Balcony.csv", zone="UTC"))
-    text = "Balcony.csv is the file of no station that there is; nothing is appended to it"
-    assert findings_of(settings, "follower")[-1] == f"ok   follower: {text}"
+    assert findings_of(settings, "exported")[0].startswith("ok   exported: No CSV file")
     assert findings_of(settings, "zone") == ["ok   zone: Asia/Tokyo"]
 
 
@@ -332,7 +322,6 @@ def test_how_far_the_rollups_are(
     assert findings_of(settings, "rollups") == ["ok   rollups: 2 rows behind"]
     rollups.follow(BUILT_IN, database)
     assert findings_of(settings, "rollups") == ["ok   rollups: 0 rows behind"]
-    assert len(findings_of(settings, "follower")) == 4
     execute(path, "UPDATE followers SET last_id = 5")
     assert findings_of(settings, "rollups") == [
         "FAIL rollups: at 5, beyond the last reading 2: flask10x rollups --rebuild"
@@ -377,14 +366,12 @@ def test_a_file_is_not_behind_by_what_was_imported_from_it(
         f"{insert} ('data', '/old/PicodataX.csv', 4, 4, 0)",
         f"{insert} ('data', '/old/other.csv', 6, 6, 0)",
     )
-    lines = findings_of(settings, "follower")
     # That of the other file came after one that is new.
-    assert lines[-1] == "ok   follower: PicodataX.csv is 3 rows behind"
-    assert lines[1] == (
-        "FAIL follower: LR_env.csv is at 8, beyond the last reading 7: an older database?"
-    )
+    (line,) = findings_of(settings, "exported")
+    assert line.startswith("FAIL exported: CSV files are ahead of the database")
+    assert "LR_env.csv" in line and "Pico: waiting for the next export: 3" in line
     execute(path, "UPDATE csv_files SET last_id = 6 WHERE name = 'PicodataX.csv'")
-    assert findings_of(settings, "follower")[-1] == "ok   follower: PicodataX.csv is 1 row behind"
+    assert "Pico: waiting for the next export: 1" in findings_of(settings, "exported")[0]
 
 
 def test_a_csv_file_in_another_zone(
@@ -413,9 +400,8 @@ def test_a_follower_ahead_of_the_database(
 ) -> None:
     store(writer, pico(1, AT))
     execute(path, file_row(last_id=7, size_bytes=9))
-    assert findings_of(settings, "follower")[-1] == (
-        "FAIL follower: PicodataX.csv is at 7, beyond the last reading 1: an older database?"
-    )
+    (line,) = findings_of(settings, "exported")
+    assert line.startswith("FAIL exported: CSV files are ahead") and "PicodataX.csv" in line
 
 
 # Stations and service
@@ -436,7 +422,8 @@ def served(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 def test_a_silent_station(settings: Settings, writer: Writer, now: None) -> None:
     store(writer, pico(1, AT), Reading("data3", AT - 61_000, (1.0, 2.0, 3.0, 4.0)))
-    assert {line[:4] for line in findings_of(settings, "station")} == {"ok  "}
+    # Without the service nothing is to come.
+    assert findings_of(settings, "received") == []
 
 
 @pytest.mark.usefixtures("served")
@@ -445,16 +432,13 @@ def test_a_silent_station_while_the_service_runs(
 ) -> None:
     # Of one that has sent a single time nothing is known: it may send each hour.
     store(writer, pico(1, AT), Reading("data3", AT - 3_541_000, (1.0, 2.0, 3.0, 4.0)))
-    assert findings_of(settings, "station") == [
-        "ok   station: /data sent last 2025-08-24 10:46:40, 60 s ago",
-        "ok   station: /data2 never sent",
-        "WARN station: /data3 sent last 2025-08-24 09:47:39, 60 min ago",
-        "ok   station: /data4 never sent",
-    ]
+    (line,) = findings_of(settings, "received")
+    assert line.startswith("WARN received: No data from: Outside. Outside: no data for 60 min, ")
+    assert line.endswith("No data yet: Bedroom, Living room")
     # One that sends each half an hour has three of them.
     slow = (replace(station, interval_sec=1800) for station in BUILT_IN.all)
     settings = replace(settings, stations=Stations(tuple(slow)))
-    assert {line[:4] for line in findings_of(settings, "station")} == {"ok  "}
+    assert findings_of(settings, "received")[0].startswith("ok   received: All stations are")
     (line,) = findings_of(settings, "service")
     assert line.startswith(f"ok   service: process {os.getpid()}, runs since 20")
     assert line.endswith(", stores readings")
@@ -467,12 +451,10 @@ def test_a_station_is_silent_since_its_last_reading_came_in(
     late = Reading("data3", AT - 3_600_000, (1.0, 2.0, 3.0, 4.0), arrived_at=AT - 20_000)
     store(writer, pico(1, AT - 62_000), late)
     watched = replace(settings, alerts=Alerts(rules=(Silence(after_sec=120),)))
-    shown = findings_of(watched, "station")
-    assert shown[0] == "WARN station: /data sent last 2025-08-24 10:45:38, 2 min ago"
-    assert shown[2] == "ok   station: /data3 sent last 2025-08-24 10:46:20, 80 s ago"
+    assert findings_of(watched, "received")[0].startswith("WARN received: No data from: Pico. ")
     slow = replace(BUILT_IN.by_endpoint["data"], interval_sec=41)
     with_slow = replace(settings, stations=Stations((slow, *BUILT_IN.all[1:])))
-    assert findings_of(with_slow, "station")[0].startswith("ok   station: /data sent last")
+    assert findings_of(with_slow, "received")[0].startswith("ok   received: ")
 
 
 def test_a_service_that_does_not_answer(make_settings: MakeSettings, writer: Writer) -> None:
@@ -626,14 +608,8 @@ def test_times_that_are_no_dates_are_named_by_their_ids(
     )
     (line,) = findings_of(settings, "times")
     assert line.startswith("WARN times: no dates: readings 3, 4, 5, 6, 7 and 2 more; rejected 1; ")
-    assert findings_of(settings, "station")[0].startswith(
-        f"ok   station: /data sent last {2**63 - 1} ms, "
-    )
     # What no export takes is never behind.
-    (follower,) = (
-        finding for finding in findings_of(settings, "follower") if "PicodataX.csv" in finding
-    )
-    assert follower == "ok   follower: PicodataX.csv is 1 row behind"
+    assert "Pico: waiting for the next export: 1" in findings_of(settings, "exported")[0]
 
 
 @pytest.mark.parametrize("below", ["", "x"])
