@@ -70,7 +70,6 @@ class Result:
     differences: tuple[Difference, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Why the lines of a station were not compared, by its endpoint, or a backup, by its path."""
-    repaired_at: int | None = None
 
     @property
     def open(self) -> tuple[Difference, ...]:

@@ -41,7 +41,7 @@ from flask10x.database.verified import Result
 from flask10x.health import copies
 from flask10x.health.copies import ExportLag, NewestBackup
 from flask10x.health.database import Obstacle, ServerState, beginning
-from flask10x.health.disk import CardRoom, Room, card, on_same_disk
+from flask10x.health.disk import CardRoom, Room, card, on_same_disk, room
 from flask10x.health.words import HINDRANCES, REMEDIES, SERVER, WRONG_COPIES
 from flask10x.history.silence import SilenceVerdict
 from flask10x.history.view import View
@@ -219,18 +219,26 @@ class Facts:
         with self.part("card"):
             self.card = card(settings, view, began)
 
-    def read_room_for_backup(self, settings: Settings) -> None:
-        """Read how large a backup would be, and what is free for it; raises OSError."""
+    def read_room(self, settings: Settings) -> None:
+        """Read what is free, how large a backup would be, and what is free for it."""
         path, folder = database_path(settings), settings.backup_dir
-        database_bytes = disk.size(path) + disk.size(beside(path, WAL))
-        if self.server is not None:
-            primary = self.server.primary
-            database_bytes = primary.database_bytes if primary else 0
-        # Where the folder is, or would be made.
-        folder = next(each for each in (folder, *folder.parents) if each.exists())
-        # A copy is never larger than the database with its WAL.
-        self.backup_needs_bytes = database_bytes + disk.SPARE_BYTES
-        self.backup_room_bytes = disk.free_bytes(folder)
+        with self.part("card"):
+            # How the disk fills only the database can tell.
+            if self.card is None:
+                free = room(_existing(path.parent))
+                self.card = CardRoom(room=free, rows_a_day=None, bytes_a_day=None)
+            database_bytes = disk.size(path) + disk.size(beside(path, WAL))
+            if self.server is not None:
+                primary = self.server.primary
+                database_bytes = primary.database_bytes if primary else 0
+            # A copy is never larger than the database with its WAL.
+            self.backup_needs_bytes = database_bytes + disk.SPARE_BYTES
+            self.backup_room_bytes = disk.free_bytes(_existing(folder))
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder or, where it is yet to be made, the one that it would be made in."""
+    return next(each for each in (folder, *folder.parents) if each.exists())
 
 
 def of_disk(rule: rules.Disk, room: Room, now_ms: int, alert: Alert | None) -> Verdict:

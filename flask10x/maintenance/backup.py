@@ -48,8 +48,8 @@ UNASKED_MARGIN_SEC = 1.0
 POLL_SEC = 0.05
 
 
-def source_sizes(settings: Settings) -> tuple[int, int]:
-    """Return the bytes of the database and of its WAL.
+def source_bytes(settings: Settings) -> int:
+    """Return the bytes of the database and of its WAL; a copy is never larger.
 
     Raises BackupError when the database is missing or does not answer.
     """
@@ -57,7 +57,7 @@ def source_sizes(settings: Settings) -> tuple[int, int]:
     if server := engines.engine_of(settings).server:
         try:
             with engines.engine_of(settings).reader() as engine, engine.connect() as connection:
-                return server.primary(connection).database_bytes, 0
+                return server.primary(connection).database_bytes
         except DBAPIError as error:
             text = _("{path} cannot be read: {reason}")
             reason = " ".join(reason_of(error).split())
@@ -65,7 +65,7 @@ def source_sizes(settings: Settings) -> tuple[int, int]:
     if not path.exists():
         text = _("there is no database {path}").format(path=path)
         raise BackupError(text + rescued.instead_of(path))
-    return disk.size(path), disk.size(beside(path, WAL))
+    return disk.size(path) + disk.size(beside(path, WAL))
 
 
 def write_copy(settings: Settings, target: Path, bar: Bar = unseen) -> None:
@@ -140,7 +140,7 @@ def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP, bar: Bar 
 
 
 def _check_room(settings: Settings, folder: Path) -> None:
-    database, wal = source_sizes(settings)
+    needed = source_bytes(settings) + disk.SPARE_BYTES
     # Not its parents: they may belong to a USB stick that is not mounted.
     if not folder.parent.exists():
         text = _(
@@ -153,22 +153,8 @@ def _check_room(settings: Settings, folder: Path) -> None:
         disk.leave_to_owner(folder, folder.parent)
     # What a killed backup has left is removed before the copy is written.
     leftovers = sum(disk.size(path) for path in _unfinished(folder))
-    free = disk.free_bytes(folder) + leftovers
-    # A copy is never larger than the database with its WAL.
-    needed = database + wal + disk.SPARE_BYTES
-    if free < needed:
-        text = _(
-            "not enough space in {folder}: {needed} needed (database {database}, WAL {wal}, spare"
-            " {spare}), {free} free; nothing written"
-        ).format(
-            folder=folder,
-            needed=megabytes(needed),
-            database=megabytes(database),
-            wal=megabytes(wal),
-            spare=megabytes(disk.SPARE_BYTES),
-            free=megabytes(free),
-        )
-        raise BackupError(text)
+    if shortage := disk.shortage(folder, needed - leftovers):
+        raise BackupError(shortage)
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -36,7 +36,6 @@ from flask10x.errors import ServiceError
 from flask10x.health import checks
 from flask10x.health.checks import Checks, Facts, Finding
 from flask10x.health.database import ServerState
-from flask10x.health.disk import CardRoom, room
 from flask10x.maintenance.check_database import CheckLine, DatabaseCheck, Level
 from flask10x.readings.times import local_text
 from flask10x.recording import entry
@@ -223,12 +222,7 @@ def _rescued(path: Path) -> CheckLine:
 
 
 def _space(settings: Settings, facts: Facts, house: Checks) -> CheckLine:
-    folder = database_path(settings).parent
-    with facts.part("card"):
-        # How the disk fills only the database can tell.
-        free = room(next(each for each in (folder, *folder.parents) if each.exists()))
-        facts.card = facts.card or CardRoom(room=free, rows_a_day=None, bytes_a_day=None)
-        facts.read_room_for_backup(settings)
+    facts.read_room(settings)
     details = {
         "free_bytes": facts.card.room.free if facts.card else None,
         "backup_free_bytes": facts.backup_room_bytes,

@@ -40,7 +40,6 @@ from flask10x.maintenance.new_database import NewDatabase
 from flask10x.system import disk
 from flask10x.system.locks import FairLock, FileLock, lock_path
 from flask10x.system.progress import Bar, unseen
-from flask10x.system.wording import megabytes
 
 REPLACED = ".replaced-"
 UNFINISHED_NAME = re.compile(r"\.flask10x-restore-[0-9]+\.tmp(-journal|-wal|-shm)?")
@@ -213,18 +212,8 @@ def _replace(
 
 def _check_room(source: Path, folder: Path) -> None:
     needed = source.stat().st_size * SIZE_PERCENT // 100 + disk.SPARE_BYTES
-    free = disk.free_bytes(folder)
-    if free < needed:
-        text = _(
-            "not enough space in {folder}: {needed} needed (the copy and a spare of {spare}),"
-            " {free} free"
-        ).format(
-            folder=folder,
-            needed=megabytes(needed),
-            spare=megabytes(disk.SPARE_BYTES),
-            free=megabytes(free),
-        )
-        raise RestoreError(text)
+    if shortage := disk.shortage(folder, needed):
+        raise RestoreError(shortage)
 
 
 def renew(settings: Settings, file: Path, bar: Bar = unseen) -> NewDatabase:

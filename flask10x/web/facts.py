@@ -7,7 +7,6 @@ from flask10x.database import dialects
 from flask10x.health import copies
 from flask10x.health.checks import Facts, Heard
 from flask10x.health.database import Obstacle, obstacles_met, server_state
-from flask10x.health.disk import CardRoom, room
 from flask10x.runtime import periodic_tasks
 from flask10x.runtime.retention import Outlook, outlooks
 from flask10x.runtime.store import Store
@@ -67,11 +66,5 @@ def gathered(store: Store | Waiting, now_ms: int) -> HouseFacts:
     facts.waiting, facts.failing = store.queues.length(), periodic_tasks.failing(store.gauges)
     # After the database, by which it is known whether the server answers.
     facts.server = server_state(settings, database)
-    if facts.card is None:
-        with facts.part("card"):
-            # How the disk fills only the database can tell.
-            free = room(database.path.parent)
-            facts.card = CardRoom(room=free, rows_a_day=None, bytes_a_day=None)
-    with facts.part("card"):
-        facts.read_room_for_backup(settings)
+    facts.read_room(settings)
     return facts

@@ -262,8 +262,7 @@ def test_without_room_nothing_is_begun(
     with pytest.raises(BackupError) as caught:
         backup(settings, folder)
     assert str(caught.value) == (
-        f"not enough space in {folder}: 16.0 MB needed (database 0.0 MB, WAL 0.0 MB,"
-        " spare 16.0 MB), 16.0 MB free; nothing written"
+        f"not enough space in {folder} for a copy: 16.0 MB needed, 16.0 MB free"
     )
     assert list(folder.iterdir()) == []
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: free + 1)
@@ -278,7 +277,7 @@ def test_what_a_killed_backup_left_takes_no_room(
     folder.mkdir()
     leftovers = folder / ".flask10x-backup-12.tmp"
     leftovers.write_bytes(b"x" * 1000)
-    free = sum(backup_module.source_sizes(settings)) + disk.SPARE_BYTES - 1001
+    free = backup_module.source_bytes(settings) + disk.SPARE_BYTES - 1001
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: free)
     with pytest.raises(BackupError, match="not enough space"):
         backup(settings, folder)
@@ -293,7 +292,7 @@ def test_a_small_disk_is_refused(settings: Settings, writer: Writer, folder: Pat
     with small_disk(folder, "1m"):
         done = run(settings, str(folder))
         assert done.returncode == 1
-        assert done.stderr.startswith(f"flask10x: not enough space in {folder}: 16.0 MB needed")
+        assert done.stderr.startswith(f"flask10x: not enough space in {folder} for a copy: 16.0 MB")
         assert list(folder.iterdir()) == []
 
 

@@ -47,22 +47,20 @@ def verify(
     is kept then. What can't be compared is a difference of the result.
     """
     began_sec, failure = time.monotonic(), None
-    former = verified.last_result(settings)
-    repaired_at = former.repaired_at if former else None
     compared, found = _compared(settings, database, bar), dict[tuple[object, ...], Difference]()
     try:
         if accepted:
             found |= _by_place(compared)
             with _exports_held(settings):
                 accept(compared, accepted)
-            compared, repaired_at = _compared(settings, database, bar), now_ms()
+            compared = _compared(settings, database, bar)
         for _round in range(ROUNDS_MAX if repairs and compared.findings else 0):
             with _exports_held(settings):
                 is_repaired = repair(compared)
             if not is_repaired:
                 break
             found |= _by_place(compared)
-            compared, repaired_at = _compared(settings, database, bar), now_ms()
+            compared = _compared(settings, database, bar)
     except (Flask10xError, DBAPIError, OSError) as error:
         failure = error
     left = _by_place(compared)
@@ -77,7 +75,6 @@ def verify(
         backup_readings=compared.saved.compared if compared.saved else 0,
         differences=(*gone, *left.values()),
         left_out=compared.left_out,
-        repaired_at=repaired_at,
     )
     verified.save(settings, result)
     words = Words(settings, translation("en"))

@@ -402,7 +402,7 @@ def test_a_fault_of_the_program_costs_one_answer(
         raise ZeroDivisionError("a fault")
 
     monkeypatch.setattr("flask10x.health.disk.room", fails)
-    monkeypatch.setattr("flask10x.web.facts.room", fails)
+    monkeypatch.setattr("flask10x.health.checks.room", fails)
     page = in_both_languages(client)
     assert (page.moods["card"], page.moods["stored"]) == ("unknown", "good")
     assert "ZeroDivisionError: a fault" in page.said["card"]
