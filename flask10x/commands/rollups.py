@@ -1,6 +1,5 @@
-"""`flask10x rollups`: show, verify and rebuild the roll-ups."""
+"""`flask10x rollups`: show and rebuild the roll-ups."""
 
-import sys
 from collections.abc import Iterator
 from gettext import gettext as _
 
@@ -9,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.commands import translated
 from flask10x.commands.database import opened
-from flask10x.commands.options import only_one, progress
+from flask10x.commands.options import progress
 from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
@@ -20,7 +19,6 @@ from flask10x.database.station_columns import rollups_fit
 from flask10x.errors import Flask10xError, SchemaError
 from flask10x.history import days as days_rolled_up
 from flask10x.history import rollup_check, rollups
-from flask10x.history.local_time import date_of
 from flask10x.history.rollup_check import SumsDifference
 from flask10x.readings.times import HOUR_MS, local_text
 from flask10x.system.wording import amount
@@ -29,14 +27,12 @@ SHOWN_DIFFERENCES = 10
 
 
 @translated.command()
-@translated.option("--verify", is_flag=True, help="Compare them with the readings.")
 @translated.option("--rebuild", is_flag=True, help="Recompute all of them.")
-def command(**actions: bool) -> None:
+def command(*, rebuild: bool) -> None:
     """Show how far the hourly totals of the charts have come; the service keeps them up to date.
 
-    Can be run while the service runs. Exit status: 1 when --verify finds a difference.
+    Can be run while the service runs. What compares them with the readings: flask10x verify.
     """
-    action = only_one(actions)
     config = settings.load()
     with opened(config) as database:
         try:
@@ -50,9 +46,7 @@ def command(**actions: bool) -> None:
                 )
                 file = config.stations.file or settings.stations_path()
                 raise SchemaError(text.format(file=file))
-            if action == "verify":
-                sys.exit(_verify(config, database))
-            if action == "rebuild":
+            if rebuild:
                 _rebuild(config, database)
             _show(database)
         except DBAPIError as error:
@@ -95,44 +89,11 @@ def follow_under_bar(pieces: Iterator[int], length: int) -> None:
             waiting = min(waiting, remaining)
 
 
-def _verify(config: Settings, database: Database) -> int:
-    """Print the differences, and return the exit status."""
-    hours, days, differences = 0, 0, 0
-    shown: list[str] = []
-    with database.reader.begin() as connection:
-        length = rollups.position(connection)
-    with progress(_("hourly totals"), length) as advance:
-        for piece in rollup_check.verify(config.stations, database):
-            hours += piece.compared
-            differences += len(piece.differences)
-            shown += [_of_hour(config, hour) for hour in piece.differences[:SHOWN_DIFFERENCES]]
-            advance(piece.readings)
-        for checked in rollup_check.verify_days(config.stations, database):
-            days += checked.compared
-            differences += len(checked.differences)
-            shown += [_of_day(day) for day in checked.differences[:SHOWN_DIFFERENCES]]
-    for text in shown[:SHOWN_DIFFERENCES]:
-        click.echo(text)
-    text = _("{hours} and {days} compared, {n} different")
-    counted = {"hours": amount(hours, "hour"), "days": amount(days, "day")}
-    click.echo(text.format(**counted, n=differences))
-    if differences:
-        click.echo(_("flask10x rollups --rebuild recomputes them"))
-    return 1 if differences else 0
-
-
 def _of_hour(config: Settings, difference: SumsDifference) -> str:
     text = _("{station} {hour}: rolled up {stored}, the readings give {computed}")
     when = local_text(difference.number * HOUR_MS, config.zone)
     stored, computed = map(_short, (difference.stored, difference.computed))
     return text.format(station=difference.endpoint, hour=when, stored=stored, computed=computed)
-
-
-def _of_day(difference: SumsDifference) -> str:
-    text = _("{station} {day}: rolled up {stored}, its hours give {computed}")
-    day = date_of(difference.number)
-    stored, computed = map(_short, (difference.stored, difference.computed))
-    return text.format(station=difference.endpoint, day=day, stored=stored, computed=computed)
 
 
 def _short(rows: list[Sums]) -> str:

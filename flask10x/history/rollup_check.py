@@ -64,30 +64,6 @@ class SumsComparison:
             kind.append(SumsDifference(endpoint, number, stored, computed))
 
 
-def verify(stations: Stations, database: Database) -> Iterator[SumsComparison]:
-    """Compare all roll-ups of hours with the readings, in short transactions.
-
-    The service can go on meanwhile. Raises what reading raises.
-    """
-    for station in stations.all:
-        after: int | None = BEFORE_ALL_HOURS
-        while after is not None:
-            look, after = verify_hours_after(station, database, after)
-            yield look
-
-
-def verify_days(stations: Stations, database: Database) -> Iterator[SumsComparison]:
-    """Compare all days with the roll-ups of their hours, in short transactions.
-
-    Days that are still being made are not compared. Raises what reading raises.
-    """
-    for station in stations.all:
-        after: int | None = days.BEFORE_ALL
-        while after is not None:
-            look, after = verify_days_after(station, database, after)
-            yield look
-
-
 def verify_hours_after(
     station: Station, database: Database, after: int
 ) -> tuple[SumsComparison, int | None]:

@@ -41,7 +41,6 @@ COMMANDS = (
     "export --take-over",
     "import PicodataX.csv",
     "rollups",
-    "rollups --verify",
     "rollups --rebuild",
     "rejected list",
     "rejected show 1",

@@ -114,14 +114,6 @@ def test_a_bar_stays_where_the_work_was_broken_off(filled: Settings) -> None:
     assert 0 < shown.bars[NAME][-1] < 100
 
 
-def test_rollups_verify(filled: Settings) -> None:
-    execute(database_file(filled), "UPDATE rollups SET maximum = 5 WHERE measurement = 'pressure'")
-    shown = on_terminal(filled, "rollups", "--verify")
-    assert shown.status == 1
-    assert_filled(shown.bars["hourly totals"])
-    assert shown.output.count("data 2025-") == 10
-
-
 def test_backup_and_restore(filled: Settings, tmp_path: Path) -> None:
     folder = tmp_path / "usb"
     shown = on_terminal(filled, "backup", str(folder))
@@ -144,7 +136,7 @@ def test_backup_and_restore(filled: Settings, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["export", "--rebuild"], ["export", "--verify"], ["rollups", "--verify"], ["backup"]],
+    [["export", "--rebuild"], ["export", "--verify"], ["rollups", "--rebuild"], ["backup"]],
 )
 def test_nothing_is_drawn_into_a_file(filled: Settings, arguments: list[str]) -> None:
     result = in_words(run_command(arguments, environment_of(filled.data_dir)))

@@ -22,13 +22,14 @@ from flask10x.config import settings as settings_module
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.paths import database_path
-from flask10x.history import local_time, pages, rollup_check, rollups
+from flask10x.history import local_time, pages, rollups
 from flask10x.readings import times
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.web.app import create_app
 from tests.conftest import MakeSettings
+from tests.support import compared_rollups
 from tests.support.databases import ON_POSTGRES, environment_of, examples
 from tests.support.html import Outline
 from tests.support.new_database import lay_new_database
@@ -215,7 +216,7 @@ def test_hours_before_1970_are_rolled_up_like_others(settings: Settings, store: 
     times = (*NO_DATES, *EDGES, -3_600_000, -3_600_001, -7_200_000)
     insert(settings, *times)
     roll_up(store.database)
-    looked = [*rollup_check.verify(BUILT_IN, store.database)]
+    looked = [*compared_rollups.hours(BUILT_IN, store.database)]
     assert sum(one.compared for one in looked) == len({at_ms // 3_600_000 for at_ms in times})
     assert [one.differences for one in looked if one.differences] == []
     with store.database.reader.begin() as connection:

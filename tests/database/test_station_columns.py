@@ -18,10 +18,10 @@ from flask10x.config.settings import Settings
 from flask10x.database import database as database_module
 from flask10x.database import schema, station_columns
 from flask10x.database.database import Database
-from flask10x.history import days, rollup_check, rollups
+from flask10x.history import days, rollups
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN, Station, Stations
-from tests.support import databases
+from tests.support import compared_rollups, databases
 from tests.support.both_engines import write_lock
 from tests.support.rows import execute, insert_readings, pico, select
 from tests.support.stations import BALCONY, WITH_BALCONY
@@ -211,8 +211,8 @@ def differing(stations: Stations, database: Database) -> list[object]:
     """Hours and days, which are made where they are not."""
     while days.follow(stations, database, UTC, rollups.save_at_once):
         pass
-    of_hours = [*rollup_check.verify(stations, database)]
-    of_days = [*rollup_check.verify_days(stations, database)]
+    of_hours = [*compared_rollups.hours(stations, database)]
+    of_days = [*compared_rollups.of_days(stations, database)]
     assert sum(looked.compared for looked in of_days) > 0
     return [
         *(difference for looked in of_hours for difference in looked.differences),

@@ -11,12 +11,13 @@ from flask10x.database import station_columns
 from flask10x.database.database import Database
 from flask10x.database.insert import insert_rows, row_of
 from flask10x.errors import QueryError
-from flask10x.history import charts, formats, pages, rollup_check, rollups
+from flask10x.history import charts, formats, pages, rollups
 from flask10x.history.parameters import HTML, JSON, SERIES, parse_query
 from flask10x.history.query import OPERATORS, Query
 from flask10x.history.view import View
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
+from tests.support import compared_rollups
 from tests.support.rows import select
 from tests.support.stations import HOUSE
 
@@ -102,7 +103,7 @@ def test_roll_ups_of_an_added_station_are_what_its_readings_give(
         ("garden-2", "light_bh1750", 0, 6, 5, 0.1 + 0.2 + 300.0 + 0.7 + 250.5, 0.1, 300.0),
         ("garden-2", "light_bh1750", 1, 2, 1, 12.25, 12.25, 12.25),
     ]
-    assert [d for part in rollup_check.verify(HOUSE, database) for d in part.differences] == []
+    assert [d for part in compared_rollups.hours(HOUSE, database) for d in part.differences] == []
 
     query = ask(settings, HOUSE, "endpoint=garden-2&buckets=2&from=2025-08-24&to=2025-08-30")
     with database.reader.begin() as connection:

@@ -20,6 +20,7 @@ from flask10x.history.view import View
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import zone_name_of
+from tests.support import compared_rollups
 from tests.support.databases import environment_of
 from tests.support.new_database import lay_new_database
 from tests.support.rows import execute, insert_readings, select
@@ -125,7 +126,7 @@ def test_days_are_those_of_the_calendar_and_stay_so(database: Database, zone: st
 
 
 def differing(database: Database) -> list[tuple[str, int]]:
-    looked = rollup_check.verify_days(BUILT_IN, database)
+    looked = compared_rollups.of_days(BUILT_IN, database)
     return [(one.endpoint, one.number) for found in looked for one in found.differences]
 
 
@@ -135,10 +136,10 @@ def test_verify_names_each_day_that_differs(
     monkeypatch.setattr(days, "PIECE_DAYS", 4)
     store(database, some("Asia/Kolkata", 150, 7))
     follow_hours(database)
-    assert next(rollup_check.verify_days(BUILT_IN, database)).compared == 0
+    assert next(compared_rollups.of_days(BUILT_IN, database)).compared == 0
     make_days(database, ZoneInfo("Asia/Kolkata"))
     assert differing(database) == []
-    compared = sum(one.compared for one in rollup_check.verify_days(BUILT_IN, database))
+    compared = sum(one.compared for one in compared_rollups.of_days(BUILT_IN, database))
     assert compared == len({row[2] for row in stored_days(database)})
     first, *_, last = sorted({int(str(row[2])) for row in stored_days(database)})
     execute(

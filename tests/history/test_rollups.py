@@ -35,6 +35,7 @@ from flask10x.maintenance.restore import restore
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import iso_text
+from tests.support import compared_rollups
 from tests.support.both_engines import refuse, write_lock
 from tests.support.databases import drop_below, environment_of
 from tests.support.new_database import lay_new_database
@@ -66,7 +67,7 @@ def behind(database: Database) -> int:
 
 
 def differences(database: Database) -> list[tuple[str, int]]:
-    looked = rollup_check.verify(BUILT_IN, database)
+    looked = compared_rollups.hours(BUILT_IN, database)
     return [
         (difference.endpoint, difference.number)
         for found in looked
@@ -306,21 +307,6 @@ def test_the_command(
     assert run(settings, monkeypatch, "--rebuild") == (
         0,
         "rolled up to reading 2, 0 behind\ndays: of Asia/Tokyo\n",
-    )
-    assert run(settings, monkeypatch, "--verify") == (0, "1 hour and 1 day compared, 0 different\n")
-    execute(database.path, "UPDATE rollups SET maximum = 5 WHERE measurement = 'pressure'")
-    assert run(settings, monkeypatch, "--verify") == (
-        1,
-        "data 2025-08-24 09:00:00: rolled up 2 readings,"
-        " pressure 2 2002.0 1000.0 5.0, temperature 2 50.2 25.1 25.1,"
-        " the readings give 2 readings,"
-        " pressure 2 2002.0 1000.0 1002.0, temperature 2 50.2 25.1 25.1\n"
-        "data 2025-08-24: rolled up 2 readings,"
-        " pressure 2 2002.0 1000.0 1002.0, temperature 2 50.2 25.1 25.1,"
-        " its hours give 2 readings,"
-        " pressure 2 2002.0 1000.0 5.0, temperature 2 50.2 25.1 25.1\n"
-        "1 hour and 1 day compared, 2 different\n"
-        "flask10x rollups --rebuild recomputes them\n",
     )
 
 

@@ -25,7 +25,7 @@ from flask10x.system import backup_files
 from flask10x.translation import translation
 from tests.conftest import MakeSettings
 from tests.faults import rot
-from tests.support import databases
+from tests.support import compared_rollups, databases
 from tests.support.commands import run_command
 from tests.support.copies import (
     ALL,
@@ -479,7 +479,7 @@ def test_what_was_changed_on_purpose_is_accepted(house: House, table_wrong: int)
     assert "Accepted" in text and f"temperature {value}" in text
     assert house.verify().differences == ()
     with closing(Database(house.settings)) as database:
-        looks = rollup_check.verify(house.settings.stations, database)
+        looks = compared_rollups.hours(house.settings.stations, database)
         assert not any(look.differences for look in looks)
 
 

@@ -33,6 +33,7 @@ from tests.postgres.copying import (
     make_full,
     on_postgres,
 )
+from tests.support import compared_rollups
 from tests.support.new_database import lay_new_file
 from tests.support.rows import insert_readings
 
@@ -122,10 +123,10 @@ def fill_with_decimals(database: Database) -> None:
 
 
 def wrong_sums(settings: Settings) -> list[object]:
-    """What `flask10x rollups --verify` finds."""
+    """What the comparison of the roll-ups finds."""
     with closing(Database(settings)) as database:
-        of_hours = list(rollup_check.verify(BUILT_IN, database))
-        of_days = list(rollup_check.verify_days(BUILT_IN, database))
+        of_hours = list(compared_rollups.hours(BUILT_IN, database))
+        of_days = list(compared_rollups.of_days(BUILT_IN, database))
     assert (sum(one.compared for one in of_hours), sum(one.compared for one in of_days)) == (
         360,
         16,

@@ -122,7 +122,7 @@ FORMS = (
 COMMANDS = (
     *("--help", "serve --help", "export --help", "import --help", "verify --help", "check"),
     *("export --dry-run", "export", "export", "export --verify", "backup", "check", "rollups"),
-    *("rollups --verify", "verify", "rejected list", "rejected show 1", "rejected replay"),
+    *("verify", "rejected list", "rejected show 1", "rejected replay"),
     *("rejected lst", "stations list", "stations check", "alerts list", "alerts check"),
     *("import {data}/csv/PicodataX.csv", "import {data}/none.csv", "check --json", "exprt"),
 )

@@ -24,6 +24,7 @@ from flask10x.history.annotations import Correction
 from flask10x.history.sums import Ids
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
+from tests.support import compared_rollups
 from tests.support.corrections import apply_all, correct
 from tests.support.databases import environment_of
 from tests.support.rows import execute, insert_readings, select
@@ -59,8 +60,8 @@ def roll_up(database: Database) -> None:
 
 
 def differences(database: Database) -> int:
-    hours = sum(len(look.differences) for look in rollup_check.verify(BUILT_IN, database))
-    of_days = rollup_check.verify_days(BUILT_IN, database)
+    hours = sum(len(look.differences) for look in compared_rollups.hours(BUILT_IN, database))
+    of_days = compared_rollups.of_days(BUILT_IN, database)
     return hours + sum(len(look.differences) for look in of_days)
 
 

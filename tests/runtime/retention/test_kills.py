@@ -13,10 +13,9 @@ from flask10x.database.paths import database_path
 from flask10x.export.append import export
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
-from flask10x.history import rollup_check
 from flask10x.readings.stations import BUILT_IN
 from tests.runtime.retention.test_removal import follow, sums_of
-from tests.support import databases
+from tests.support import compared_rollups, databases
 from tests.support.csv_folder import csv_file, database_file, store
 from tests.support.new_database import lay_new_database
 from tests.support.rows import execute, select
@@ -111,7 +110,7 @@ def check(settings: Settings, content: bytes, died: str) -> None:
         assert not verify(settings, database, [PICO])[0].failed, died
         assert not rebuild(settings, database, [PICO])[0].failed, died
         assert csv_file(settings).read_bytes() == content, died
-        looked = list(rollup_check.verify(BUILT_IN, database))
+        looked = list(compared_rollups.hours(BUILT_IN, database))
         assert not [one for found in looked for one in found.differences], died
 
 

@@ -17,12 +17,13 @@ from flask10x.export.append import export
 from flask10x.export.rebuild import rebuild
 from flask10x.export.removable import Obstacle
 from flask10x.export.verify import verify
-from flask10x.history import days, rollup_check, rollups
+from flask10x.history import days, rollups
 from flask10x.importing.importer import import_file
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime import removal
 from flask10x.runtime.removal import Removal, StationRemoval
 from flask10x.system.locks import FileLock, lock_path
+from tests.support import compared_rollups
 from tests.support.csv_folder import (
     FIRST_MS,
     HEADER,
@@ -110,7 +111,9 @@ def test_old_readings_go_a_piece_at_a_time(
     assert sums_of(database) == before
     assert csv_file(settings).read_bytes() == content
     assert "7 rows of removed readings have their checksum" in proven(settings, database)
-    assert not [d for looked in rollup_check.verify(BUILT_IN, database) for d in looked.differences]
+    assert not [
+        d for looked in compared_rollups.hours(BUILT_IN, database) for d in looked.differences
+    ]
 
 
 def test_only_sums_of_measurements_are_kept(settings: Settings, database: Database) -> None:
