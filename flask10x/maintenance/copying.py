@@ -280,37 +280,15 @@ def of_new_file(settings: Settings, path: Path) -> Settings:
 def snapshots(settings: Settings) -> Iterator[Engine]:
     """Open the database; each transaction sees it as it was when it began, and changes nothing.
 
-    Raises DatabaseCopyError when it is none that this program can copy, or SchemaError.
+    Raises SchemaError when it is none of this version, or an unfinished copy.
     """
     database = engines.engine_of(settings)
     database.require()
     with database.reader() as engine:
-        at, newest = revision_of(settings, engine), schema.all_revisions()[-1]
-        if at is None:
-            text = _("{database} is no database of Flask10X's: it has no version")
-            raise DatabaseCopyError(text.format(database=url_of(settings)))
-        schema.require_known(at, url_of(settings))
-        if at != newest:
-            text = _(
-                "{database} is at version {version}, and {newest} is needed; run:"
-                " FLASK10X_DATABASE_URL={database} flask10x migrate"
-            )
-            text = text.format(database=url_of(settings), version=at, newest=newest)
-            raise DatabaseCopyError(text)
+        with engine.begin() as connection:
+            schema.require_newest(settings, connection)
+            schema.require_finished(settings, connection)
         yield engine
-
-
-def revision_of(settings: Settings, engine: Engine) -> str | None:
-    """Return its version, or None when it was never migrated. Raises DatabaseCopyError."""
-    with engine.begin() as connection:
-        try:
-            return schema.current(connection)
-        except DBAPIError as error:
-            if schema.is_wrong_sql(error):
-                return None
-            text = _("{path} cannot be read: {reason}")
-            shown = text.format(path=url_of(settings), reason=reason_of(error))
-            raise DatabaseCopyError(shown) from error
 
 
 def copy(source: Settings, target: Settings, bar: Bar = unseen) -> tuple[int, int]:

@@ -189,8 +189,8 @@ def test_a_copy_names_the_older_end(older: Settings, capsys: pytest.CaptureFixtu
     assert run("copy", "--from", url_of(older), "--to", target) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert (
-        f"is at version {schema.all_revisions()[-2]}, and {schema.all_revisions()[-1]} is needed;"
-        " run:" in line
+        f"is at version {schema.all_revisions()[-2]}, and {schema.all_revisions()[-1]} is needed:"
+        in line
     )
 
 

@@ -282,7 +282,7 @@ def test_readings_of_a_stop_are_stored_first(source: Settings, target: Settings)
 def test_a_source_of_another_version_is_refused(source: Settings, target: Settings) -> None:
     with closing(Database(source)) as database, database.commit() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0012'")
-    with pytest.raises(DatabaseCopyError, match=r"is at version 0012, .* flask10x migrate"):
+    with pytest.raises(SchemaError, match=r"is at version 0012, .* flask10x migrate"):
         copy(source, target)
 
 
