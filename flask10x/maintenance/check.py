@@ -67,7 +67,7 @@ def look_at_server(
             facts.server = ServerState(primary=primary)
             size = primary.database_bytes
             text = _("{database}, {size}").format(database=name, size=megabytes(size))
-            yield CheckLine("ok", "database", text, {"bytes": size})
+            yield CheckLine("ok", "database", text)
             yield from _server(server, connection, primary)
             yield from inside.look_inside(connection)
     except DBAPIError as error:
@@ -84,14 +84,14 @@ def _server(server: Server, connection: Connection, primary: Primary) -> Iterato
     if not first <= number <= last:
         level, text = "WARN", _("{version}: this program was made for {first} to {last}")
         text = text.format(version=shown, first=first, last=last)
-    yield CheckLine(level, "PostgreSQL", text, {"version": shown})
+    yield CheckLine(level, "PostgreSQL", text)
     encoding = server.encoding(connection)
     level, text = "ok", encoding
     if encoding != server.ENCODING:
         level = "FAIL"
         text = _("{encoding}: make a new database with {wanted}, and copy: flask10x copy")
         text = text.format(encoding=encoding, wanted=server.ENCODING)
-    yield CheckLine(level, "encoding", text, {"encoding": encoding})
+    yield CheckLine(level, "encoding", text)
     level = "WARN"
     if not primary.waits_for:
         text = _("none is asked for: what is stored may be on one machine only")
@@ -101,14 +101,13 @@ def _server(server: Server, connection: Connection, primary: Primary) -> Iterato
         text = _("this user may not see whether one is there: GRANT pg_monitor TO it")
     else:
         text = _("none is there: commits wait for one")
-    details = {"synchronous": primary.synchronous, "asked_for": primary.waits_for > 0}
-    yield CheckLine(level, "standby", text, details)
+    yield CheckLine(level, "standby", text)
 
 
 def check_modes(settings: Settings) -> CheckLine:
     """Check that database, leftovers, log and backups are private, where reading needs a token."""
     if not settings.read_tokens_file:
-        return CheckLine("ok", "modes", _("reading needs no token"), {"files": []})
+        return CheckLine("ok", "modes", _("reading needs no token"))
     database, backups = database_path(settings), settings.backup_dir
     try:
         private = [
@@ -121,9 +120,9 @@ def check_modes(settings: Settings) -> CheckLine:
         names = [str(path) for path in sorted(private) if _is_world_readable(path)]
     except OSError as error:
         text = _("cannot look at the files: {reason}").format(reason=error)
-        return CheckLine("WARN", "modes", text, {"files": []})
+        return CheckLine("WARN", "modes", text)
     if not names:
-        return CheckLine("ok", "modes", _("no file can be read without a token"), {"files": []})
+        return CheckLine("ok", "modes", _("no file can be read without a token"))
     text = _(
         "{setting} is set, and everybody on this machine may read {files}; run: chmod o= {names}"
     )
@@ -132,7 +131,7 @@ def check_modes(settings: Settings) -> CheckLine:
         files=amount(len(names), "file"),
         names=shlex.join(names),
     )
-    return CheckLine("WARN", "modes", shown, {"files": names})
+    return CheckLine("WARN", "modes", shown)
 
 
 def _is_world_readable(path: Path) -> bool:
@@ -162,18 +161,21 @@ def check(settings: Settings, *, full: bool = False) -> list[CheckLine]:
         findings = list(look_at_server(server, settings, inside, facts))
     else:
         findings = [*inside.look(path), _wal(path)]
+    facts.read_room(settings)
     house = Checks(settings, facts, chosen(), now_ms())
     if facts.stations is not None:
-        findings.append(_line("received", house.received()))
+        received = house.received()
+        findings.append(_line("received", received, "; ".join(received.details)))
     if facts.stored is not None:
-        findings.append(_line("exported", house.exported()))
+        exported = house.exported()
+        findings.append(_line("exported", exported, "; ".join(exported.details)))
     return [
         _settings(),
         *(CheckLine("WARN", "heading", line) for line in formula_headings(settings.stations)),
         *findings,
         _leftovers(path),
         *([] if server else [_rescued(path)]),
-        _space(settings, facts, house),
+        _line("space", house.card()),
         check_modes(settings),
         *([] if server else [_version(settings)]),
         service,
@@ -184,9 +186,7 @@ def check(settings: Settings, *, full: bool = False) -> list[CheckLine]:
 def _settings() -> CheckLine:
     file = environment_file.loaded_file()
     text = _("from {path}") if file else _("no environment file")
-    return CheckLine(
-        "ok", "settings", text.format(path=file), {"file": str(file) if file else None}
-    )
+    return CheckLine("ok", "settings", text.format(path=file))
 
 
 def _wal(path: Path) -> CheckLine:
@@ -194,14 +194,14 @@ def _wal(path: Path) -> CheckLine:
     is_long, text = size > LONG_WAL_BYTES, megabytes(size)
     if is_long:
         text = _("{size}: a reader that does not end keeps it from being reused").format(size=text)
-    return CheckLine("WARN" if is_long else "ok", "WAL", text, {"bytes": size})
+    return CheckLine("WARN" if is_long else "ok", "WAL", text)
 
 
 def _leftovers(path: Path) -> CheckLine:
     files = [str(file) for file in entry.leftover_files(path.parent)]
     text = _("a stop could not store the readings in {files}") if files else _("none")
     text = text.format(files=", ".join(files))
-    return CheckLine("WARN" if files else "ok", "leftovers", text, {"files": files})
+    return CheckLine("WARN" if files else "ok", "leftovers", text)
 
 
 def _rescued(path: Path) -> CheckLine:
@@ -212,67 +212,50 @@ def _rescued(path: Path) -> CheckLine:
     except OSError as error:
         text = _("cannot look into {folder}: {reason}")
         return CheckLine("WARN", name, text.format(folder=path.parent, reason=error.strerror))
-    details = {"files": copies}
     if richer:
-        return CheckLine("FAIL", name, str(richer), details)
+        return CheckLine("FAIL", name, str(richer))
     if copies:
         text = _("the database has all that is in {files}; delete it or move it away")
-        return CheckLine("WARN", name, text.format(files=", ".join(copies)), details)
-    return CheckLine("ok", name, _("none"), details)
+        return CheckLine("WARN", name, text.format(files=", ".join(copies)))
+    return CheckLine("ok", name, _("none"))
 
 
-def _space(settings: Settings, facts: Facts, house: Checks) -> CheckLine:
-    facts.read_room(settings)
-    details = {
-        "free_bytes": facts.card.room.free if facts.card else None,
-        "backup_free_bytes": facts.backup_room_bytes,
-        "backup_needs_bytes": facts.backup_needs_bytes,
-    }
-    return _line("space", house.card(), details)
-
-
-def _line(name: str, finding: Finding, details: dict[str, Any] | None = None) -> CheckLine:
-    """Return the line of a check that the pages show, too."""
-    more = "; ".join(finding.details) if details is None else ""
-    text = " ".join(filter(None, (finding.text, more, finding.reason)))
-    return CheckLine(LEVELS[finding.level], name, text, details or {})
+def _line(name: str, finding: Finding, *more: str) -> CheckLine:
+    """Return the line of a check that the pages show, too; `more` is said behind it."""
+    text = " ".join(filter(None, (finding.text, *more, finding.reason)))
+    return CheckLine(LEVELS[finding.level], name, text)
 
 
 def _version(settings: Settings) -> CheckLine:
     risk = version_risk(settings.commit_lock)
-    details = {"version": version()}
-    return CheckLine("WARN" if risk else "ok", "SQLite", risk or version(), details)
+    return CheckLine("WARN" if risk else "ok", "SQLite", risk or version())
 
 
 def _service(settings: Settings, facts: Facts) -> tuple[CheckLine, int | None]:
     """Say whether the service runs and stores, and since when it runs, in epoch milliseconds."""
-    stopped: dict[str, Any] = {"running": False}
     if engines.engine_of(settings).missing():
         # It has no lock to look at, as that would be beside the database.
         try:
             answer = Running("", settings.bind, 0.0).ask("/readyz")
         except ServiceError:
-            return CheckLine("WARN", "service", _("does not run"), stopped), None
+            return CheckLine("WARN", "service", _("does not run")), None
         trouble = _reasons(answer)
         text = _("answers at {address} and stores nothing: {reason}")
         text = text.format(address=settings.bind, reason=trouble)
-        details: dict[str, Any] = {"running": True, "trouble": trouble}
-        return CheckLine("FAIL", "service", text, details), None
+        return CheckLine("FAIL", "service", text), None
     try:
         service = running(settings)
     except OSError as error:
         text = _("unknown whether it runs: {reason}").format(reason=error)
-        return CheckLine("WARN", "service", text, stopped), None
+        return CheckLine("WARN", "service", text), None
     if service is None:
-        return CheckLine("WARN", "service", _("does not run"), stopped), None
+        return CheckLine("WARN", "service", _("does not run")), None
     since_ms = int(service.since * 1000)
     since = local_text(since_ms, settings.zone)
-    details = {"running": True, "pid": service.pid, "since": since}
     text = _("process {pid}, runs since {time}").format(pid=service.pid, time=since)
     trouble, failing = _trouble(service)
     if trouble:
-        details["trouble"] = trouble
-        return CheckLine("FAIL", "service", f"{text}; {trouble}", details), since_ms
+        return CheckLine("FAIL", "service", f"{text}; {trouble}"), since_ms
     text = _("{service}, stores readings").format(service=text)
     level: Level = "ok"
     if failing:
@@ -282,7 +265,7 @@ def _service(settings: Settings, facts: Facts) -> tuple[CheckLine, int | None]:
         )
     elif any(alert.kind == "queue" for alert in facts.alerts):
         level, text = "WARN", _("{service}; many of them wait").format(service=text)
-    return CheckLine(level, "service", text, details), since_ms
+    return CheckLine(level, "service", text), since_ms
 
 
 def _reasons(answer: Mapping[str, Any]) -> str:
@@ -312,15 +295,11 @@ def _copies(settings: Settings, facts: Facts, house: Checks, *, full: bool) -> I
     """Yield the lines of backups, of the replica if there is one, and of `flask10x verify`."""
     yield _backups(settings, facts, house.backed_up(), full=full)
     for finding in house.replicated():
-        yield _line("replica", finding, {})
-    result = facts.copies
-    details: dict[str, Any] = {"different": len(result.differing) if result else None}
-    if result:
-        details["seconds"] = max(0, now_ms() - result.finished_at) // 1000
-    line = _line("copies", house.compared(), details)
-    if line.level == "FAIL":
-        text = _("{found}: flask10x verify --repair").format(found=line.text)
-        line = replace(line, text=text)
+        yield _line("replica", finding)
+    finding = house.compared()
+    line = _line("copies", finding)
+    if finding.level == "wrong":
+        line = replace(line, text=_("{found}: flask10x verify --repair").format(found=line.text))
     yield line
 
 
@@ -328,7 +307,7 @@ def _backups(settings: Settings, facts: Facts, finding: Finding, *, full: bool) 
     """Return the finding of the pages, and whether the newest backup, or each, has its SHA-256."""
     newest = facts.backup
     if newest is None:
-        return _line("backup", finding, {})
+        return _line("backup", finding)
     folder = settings.backup_dir
     try:
         files = backup_files.finished(folder) if full else [newest.path]
@@ -338,13 +317,7 @@ def _backups(settings: Settings, facts: Facts, finding: Finding, *, full: bool) 
         return CheckLine("WARN", "backup", text.format(folder=folder, reason=error.strerror))
     changed = [str(path) for path, is_unchanged in states.items() if is_unchanged is False]
     without = [str(path) for path, is_unchanged in states.items() if is_unchanged is None]
-    details = {
-        "newest": str(newest.path),
-        "seconds": newest.age_sec(now_ms()),
-        "changed": changed,
-        "without_sum": without,
-    }
-    line = _line("backup", finding, details)
+    line = _line("backup", finding)
     text = f"{newest.path}: {line.text}"
     if without:
         text += " " + _("Without a SHA-256: {files}.").format(files=", ".join(without))

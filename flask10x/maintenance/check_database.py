@@ -5,7 +5,7 @@ Nothing is written, and what cannot be read is itself a finding.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,7 @@ from flask10x.export import only_copies
 from flask10x.export.files import load_files
 from flask10x.export.rows import first_received
 from flask10x.health.checks import Facts, Heard
-from flask10x.history import days, rollups
+from flask10x.history import rollups
 from flask10x.history.silence import Signs, learned_limits, silence, silent_after_sec, usual_silence
 from flask10x.history.view import View
 from flask10x.readings.stations import Station
@@ -46,12 +46,13 @@ LEVELS: tuple[Level, ...] = ("ok", "WARN", "FAIL")
 
 @dataclass(frozen=True, slots=True)
 class CheckLine:
-    """The result of a check: `FAIL` is a fault, `WARN` a warning; `details` are for programs."""
+    """The result of a check: `FAIL` is a fault, `WARN` a warning."""
 
     level: Level
     name: str
     text: str
     details: dict[str, Any] = field(default_factory=dict)
+    """Of the schema its version: an update asks for it."""
 
     def __str__(self) -> str:
         return f"{self.level:<4} {self.name}: {self.text}"
@@ -95,7 +96,7 @@ class DatabaseCheck:
             with _open(path) as connection:
                 size = disk.size(path) + disk.size(beside(path, WAL))
                 text = _("{path}, {size} with its WAL").format(path=path, size=megabytes(size))
-                yield CheckLine("ok", "database", text, {"bytes": size})
+                yield CheckLine("ok", "database", text)
                 yield from _checked("integrity", self._integrity, connection)
                 yield from self.look_inside(connection)
         except DBAPIError as error:
@@ -134,17 +135,17 @@ class DatabaseCheck:
             shown += _("; and {n} more").format(n=len(lines) - SHOWN_DAMAGES)
         text = _("{check}: {damages}; stop the service, keep the files, restore a backup")
         text = text.format(check=name, damages=shown)
-        yield CheckLine("FAIL", "integrity", text, {"damages": lines})
+        yield CheckLine("FAIL", "integrity", text)
 
     def _schema(self, connection: Connection) -> Iterator[CheckLine]:
         version, newest = schema.current(connection), schema.all_revisions()[-1]
         level: Level = "ok"
-        details: dict[str, Any] = {"revision": version, "newest": newest}
+        details = {"revision": version, "newest": newest}
         text = _("{version}, the newest").format(version=version)
         if version == newest:
             stations = self._settings.stations
             if stations.file and (missing := missing_columns(connection, stations)):
-                level, details["missing"] = "WARN", missing
+                level = "WARN"
                 text = _("{file} names columns that the database lacks, {columns}: {mend}")
                 mend = _("restart the service, or run: flask10x migrate")
                 text = text.format(file=stations.file, columns=", ".join(missing), mend=mend)
@@ -207,24 +208,18 @@ class DatabaseCheck:
             if other := other_zone(
                 position.zone, self._settings.zone, last, first_ms, self._now_ms
             ):
-                details, is_other = {"file": name, "zone": position.zone, "here": here}, True
+                is_other = True
                 text = _("{what}: run the command with the service's settings").format(what=other)
-                yield CheckLine("WARN", "zone", f"{name}: {text}", details)
+                yield CheckLine("WARN", "zone", f"{name}: {text}")
         if not is_other:
-            yield CheckLine("ok", "zone", here, {"here": here})
+            yield CheckLine("ok", "zone", here)
 
     def _rollups(self, connection: Connection) -> Iterator[CheckLine]:
         at, behind = rollups.position(connection), rollups.behind(connection)
-        made_days = days.made(connection)
-        details = {
-            "last_id": at,
-            "rows_behind": behind,
-            "days_zone": made_days.zone if made_days and made_days.are_all else None,
-        }
         if behind < 0:
             text = _("at {id}, beyond the last reading {highest}: flask10x rollups --rebuild")
             text = text.format(id=at, highest=at + behind)
-            yield CheckLine("FAIL", "rollups", text, details)
+            yield CheckLine("FAIL", "rollups", text)
             return
         stations = self._settings.stations
         if behind and not rollups_fit(connection, stations):
@@ -233,11 +228,11 @@ class DatabaseCheck:
                 " service, or run: flask10x migrate"
             )
             text = text.format(file=stations.file or stations_path())
-            yield CheckLine("WARN", "rollups", text, details)
+            yield CheckLine("WARN", "rollups", text)
             return
         # Late is only slow: a chart takes the rest from the readings.
         text = _("{rows} behind").format(rows=amount(behind, "row"))
-        yield CheckLine("ok", "rollups", text, details)
+        yield CheckLine("ok", "rollups", text)
 
     def _removed(self, connection: Connection) -> Iterator[CheckLine]:
         """Yield a finding for each station whose old readings were removed (RETENTION_DAYS).
@@ -246,7 +241,7 @@ class DatabaseCheck:
         """
         for file in only_copies.lost(only_copies.load(self._settings, connection), read=True):
             text = file.with_command(self._settings, chosen())
-            yield CheckLine("FAIL", "removed", text, asdict(file))
+            yield CheckLine("FAIL", "removed", text)
         for endpoint, of_station in sorted(removed.load_removed(connection).items()):
             if of_station.last_ms is not None:
                 text = _(
@@ -255,12 +250,7 @@ class DatabaseCheck:
                 number = amount(of_station.readings, "reading")
                 time = local_text(of_station.last_ms, self._settings.zone)
                 text = text.format(station=endpoint, readings=number, time=time)
-                details = {
-                    "endpoint": endpoint,
-                    "last_id": of_station.last_id,
-                    "readings": of_station.readings,
-                }
-                yield CheckLine("ok", "removed", text, details)
+                yield CheckLine("ok", "removed", text)
 
     def _times(self, connection: Connection) -> Iterator[CheckLine]:
         """Find rows that a hand, or damage, has put outside the calendar; mostly there are none."""
@@ -276,7 +266,7 @@ class DatabaseCheck:
             "no dates: {rows}; pages show such a time by its number, charts and CSV files leave"
             " it out: set the right received_at"
         )
-        yield CheckLine("WARN", "times", text.format(rows=named), {"undated": undated})
+        yield CheckLine("WARN", "times", text.format(rows=named))
 
 
 @contextmanager
