@@ -14,7 +14,6 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import tzinfo
 from gettext import gettext as _
-from itertools import takewhile
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
@@ -260,26 +259,14 @@ def _publish(unfinished: Path, digest: str, zone: tzinfo | None) -> Path:
 
 
 def _prune(folder: Path, newest: Path, keep: int) -> list[str]:
-    """Remove the oldest backups above `keep`; return warnings of those that remain or have changed.
+    """Remove the oldest backups above `keep`; return a warning of each that could not be removed.
 
     The one just made counts but is never removed, even when its time is before the others': a Pi
-    without a network starts with a clock that is behind. Beside it another one has to be good: what
-    was deleted by mistake is in an older one only. Mostly the newest of them is, and no other file
-    is read.
+    without a network starts with a clock that is behind.
     """
     backups = [path for path in finished(folder) if path != newest]
-    number = max(0, len(backups) - (keep - 1))
-    old, recent = backups[:number], backups[number:]
-    changed = [*takewhile(lambda path: not _is_good(path), reversed(recent))] if old else []
-    text = _("the backup {path} has changed since it was made, its SHA-256 is another one")
-    warnings = [text.format(path=path) for path in changed]
-    if changed and len(changed) == len(recent):
-        last_good = next((path for path in reversed(old) if _is_good(path)), None)
-        if last_good is not None:
-            old.remove(last_good)
-            text = _("the old backup {path} stays: of the newer ones only the last has not changed")
-            warnings.append(text.format(path=last_good))
-    for path in old:
+    warnings = []
+    for path in backups[: max(0, len(backups) - (keep - 1))]:
         try:
             # Without its name first: a kill now leaves what `_remove_leftovers` removes.
             nameless = path.rename(_unfinished_path(folder))
@@ -289,11 +276,3 @@ def _prune(folder: Path, newest: Path, keep: int) -> list[str]:
             text = _("the old backup {path} could not be removed: {reason}")
             warnings.append(text.format(path=path, reason=error.strerror))
     return warnings
-
-
-def _is_good(path: Path) -> bool:
-    """Return whether it has not changed as far as its sum shows; without a sum it may be good."""
-    try:
-        return backup_files.is_unchanged(path) is not False
-    except OSError:
-        return False

@@ -177,32 +177,6 @@ def test_the_oldest_go_and_nothing_else(
     assert done.warnings == ()
 
 
-def test_the_last_good_one_stays_while_the_newer_ones_have_changed(
-    settings: Settings, database: Database, folder: Path
-) -> None:
-    """What was deleted by mistake is in an older one only."""
-    folder.mkdir()
-    old = [f"flask10x-2024010{day}-000000.sqlite3" for day in range(1, 6)]
-    for name in old:
-        (folder / name).write_text("x")
-        (folder / f"{name}.sha256").write_text(sum_of_x(name))
-    for name in old[2:]:
-        (folder / name).write_text("y")
-    done = backup(settings, folder, keep=3)
-    leftovers = [*pair(old[1]), *pair(old[3]), *pair(old[4]), *pair(done.path.name)]
-    assert names(folder) == sorted(leftovers)
-    assert done.warnings == (
-        f"the backup {folder / old[4]} has changed since it was made, its SHA-256 is another one",
-        f"the backup {folder / old[3]} has changed since it was made, its SHA-256 is another one",
-        f"the old backup {folder / old[1]} stays: of the newer ones only the last has not changed",
-    )
-    # The next one is good, too, so it may go.
-    time.sleep(1)
-    after = backup(settings, folder, keep=3)
-    leftovers = [*pair(old[4]), *pair(done.path.name), *pair(after.path.name)]
-    assert (names(folder), after.warnings) == (sorted(leftovers), ())
-
-
 def test_the_new_one_stays_when_the_clock_is_behind(
     settings: Settings, database: Database, folder: Path
 ) -> None:
