@@ -7,9 +7,9 @@ read it without the database. It is written as a whole: a kill leaves the file o
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
@@ -17,7 +17,7 @@ from flask10x.system import disk
 
 SUFFIX = "-verify.json"
 # A file of another version is ignored.
-VERSION = 1
+VERSION = 2
 
 Copy = Literal["table", "index", "hours", "days", "csv", "backup"]
 COPIES: tuple[Copy, ...] = get_args(Copy)
@@ -103,10 +103,10 @@ def last_result(settings: Settings) -> Result | None:
         if content["version"] != VERSION:
             return None
         values = content["result"]
-        differences = tuple(map(_difference, values.pop("differences", ())))
-        names = {each.name for each in fields(Result)}
-        own = {name: value for name, value in values.items() if name in names}
-        return Result(differences=differences, **own)
+        differences = [
+            Difference(**{**each, "wrong": tuple(each["wrong"])}) for each in values["differences"]
+        ]
+        return Result(**{**values, "differences": tuple(differences)})
     return None
 
 
@@ -132,10 +132,3 @@ def forget_file(settings: Settings, path: str) -> None:
     left = tuple(each for each in result.differences if (each.kind, each.path) != ("lost", path))
     if left != result.differences:
         save(settings, replace(result, differences=left))
-
-
-def _difference(values: dict[str, Any]) -> Difference:
-    wrong = tuple(name for name in values.pop("wrong", ()) if name in COPIES)
-    names = {each.name for each in fields(Difference)}
-    own = {name: value for name, value in values.items() if name in names}
-    return Difference(wrong=wrong, **own)

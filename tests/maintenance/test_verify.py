@@ -521,7 +521,7 @@ def test_a_lost_sector_of_a_file_is_written_again(house: House) -> None:
 
 def test_a_damaged_result_is_none(house: House) -> None:
     house.verify()
-    verified.path_of(house.settings).write_bytes(b'{"version": 1, "result": {"x": 1')
+    verified.path_of(house.settings).write_bytes(b'{"version": 2, "result": {"x": 1')
     assert verified.last_result(house.settings) is None
     assert house.verify().differences == ()
 
