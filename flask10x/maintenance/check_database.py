@@ -4,13 +4,13 @@ Nothing is written, and what cannot be read is itself a finding.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, or_, select
+from sqlalchemy import Connection, or_, select
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings, stations_path
@@ -272,29 +272,19 @@ class DatabaseCheck:
 @contextmanager
 def _open(path: Path) -> Iterator[Connection]:
     """Open a connection that has read the first page."""
-    try:
-        connection = _connect(open_read_only(path))
-    except DBAPIError as error:
-        # On a read-only disk the shared memory of a WAL can't be made; without a WAL it is not
-        # needed, and nothing can be writing.
-        unfinished = any(disk.size(beside(path, suffix)) for suffix in (WAL, JOURNAL))
-        if not code_of(error).startswith(NOTHING_BESIDE) or unfinished:
-            raise
-        connection = _connect(open_read_only(path, immutable=True))
-    try:
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(open_read_only(path).connect())
+            connection.exec_driver_sql("PRAGMA schema_version")
+        except DBAPIError as error:
+            # On a read-only disk the shared memory of a WAL can't be made; without a WAL it is not
+            # needed, and nothing can be writing.
+            unfinished = any(disk.size(beside(path, suffix)) for suffix in (WAL, JOURNAL))
+            if not code_of(error).startswith(NOTHING_BESIDE) or unfinished:
+                raise
+            connection = stack.enter_context(open_read_only(path, immutable=True).connect())
+            connection.exec_driver_sql("PRAGMA schema_version")
         yield connection
-    finally:
-        connection.close()
-
-
-def _connect(engine: Engine) -> Connection:
-    connection = engine.connect()
-    try:
-        connection.exec_driver_sql("PRAGMA schema_version")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _checked(
