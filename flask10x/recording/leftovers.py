@@ -13,12 +13,14 @@ they are invisible while the service runs, and the next start recovers the rows 
 note.
 
 A file may hold many thousands, so it is stored in pieces, and the commit lock is free in between.
+Two workers may store pieces of one file: each transaction passes over what is noted.
 """
 
 import logging
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -36,7 +38,6 @@ from flask10x.recording import batch
 from flask10x.recording.entry import Entry, entries_of, leftover_files, queue_of, text_of
 from flask10x.recording.shared_queue import SharedQueue, SharedQueues
 from flask10x.system import disk
-from flask10x.system.locks import FileLock, lock_path
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +49,6 @@ SPARE_FILES = 2
 LOOK_EVERY_SEC = 5.0
 # Between two pieces the thread stores the readings that have come in meanwhile.
 PAUSE_FOR_OTHERS_SEC = 0.03
-
-# One transaction for each step; closing it leaves the rest of a file to a later one.
-Pieces = Generator[None, None, None]
 
 
 class Leftovers:
@@ -64,15 +62,16 @@ class Leftovers:
         self._folder = database.path.parent
         self._clock = clock
         self._step_at_sec = clock()
-        self._pieces: Pieces | None = None
+        self._has_more = False
+        self._stored: Counter[Path] = Counter()
         self._writing: Database | None = None
         self._logged: set[Path] = set()
 
     @property
     def pause_sec(self) -> float:
         """How long the next `step` can wait; short while more of a file can be stored."""
-        waits = self._pieces is None or self._database.damage.halted
-        return LOOK_EVERY_SEC if waits else PAUSE_FOR_OTHERS_SEC
+        can_go_on = self._has_more and not self._database.damage.halted
+        return PAUSE_FOR_OTHERS_SEC if can_go_on else LOOK_EVERY_SEC
 
     def save_queue(self, queue: SharedQueue, trouble: str) -> None:
         """Put the entries of a queue into a file; if that fails, they stay in the queue.
@@ -126,17 +125,24 @@ class Leftovers:
         """
         if self._clock() < self._step_at_sec or self._database.damage.halted:
             return
-        if self._pieces is None:
+        if not self._has_more:
             self._set_reserve_aside()
-            self._pieces = self._store_all()
+        self._has_more = False
         try:
-            next(self._pieces)
-        except StopIteration:
-            self._pieces = None
+            for path in leftover_files(self._folder):
+                # Another worker may have stored and removed it.
+                with suppress(FileNotFoundError):
+                    self._has_more = self._store_piece(path)
+                if self._has_more:
+                    break
         except OSError as error:
             # The writer survives a card that fails for a moment.
-            self._pieces = None
             self._log_trouble(self._folder, error)
+        # While nothing may be written the connection stays open for the next try: if it were closed
+        # without a checkpoint, its files would stay open on Python 3.11, and each try would take
+        # more of them.
+        if not self._database.damage.halted:
+            self.close()
         self._step_at_sec = self._clock() + self.pause_sec
 
     def _reserve_paths(self) -> list[Path]:
@@ -163,10 +169,7 @@ class Leftovers:
                     temporary.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Leave the rest of a file to the next start."""
-        if self._pieces is not None:
-            self._pieces.close()
-            self._pieces = None
+        """Close what `step` has opened; the rest of a file is left to the next start."""
         if self._writing is not None:
             self._writing.close()
             self._writing = None
@@ -208,55 +211,35 @@ class Leftovers:
             temporary.unlink(missing_ok=True)
             raise
 
-    def _store_all(self) -> Pieces:
-        """Store each file; the commit lock is free between two steps."""
-        paths = leftover_files(self._folder)
-        if not paths:
-            return
-        # Two workers would only read the same file and wait for each other.
-        with closing(FileLock(lock_path(self._database.path, "leftovers"))) as alone:
-            if not alone.try_acquire():
-                return
-            for path in paths:
-                try:
-                    yield from self._store(path)
-                except FileNotFoundError:
-                    # The other worker was faster.
-                    continue
-                except Exception as error:
-                    self._log_trouble(path, error)
+    def _store_piece(self, path: Path) -> bool:
+        """Store the next entries of a file, in one transaction; whether there may be more.
 
-    def _store(self, path: Path) -> Pieces:
-        queue, rows = queue_of(path), self._settings.batch_max_rows
-        stored = 0
-        with self._opened() as database, closing(entries_of(path)) as entries:
-            while piece := list(islice(entries, rows)):
-                stored += self._store_piece(database, path, queue, piece)
-                if len(piece) == rows:
-                    yield
-            path.unlink()
-        if stored:
-            log.info("Stored %d readings that a stop had left in %s", stored, path.name)
-
-    @contextmanager
-    def _opened(self) -> Iterator[Database]:
-        """A connection of its own to the database, with these settings.
-
-        While nothing may be written it stays open for the next try: if it were closed without a
-        checkpoint, its files would stay open on Python 3.11, and each try would take more of them.
+        The file is removed after its last entry. Errors are logged.
         """
-        if self._writing is None:
-            self._writing = Database(self._settings, self._database.damage)
         try:
-            yield self._writing
-        finally:
-            if not self._database.damage.halted:
-                self._writing.close()
-                self._writing = None
+            queue, rows_max = queue_of(path), self._settings.batch_max_rows
+            database = self._writing = self._writing or Database(
+                self._settings, self._database.damage
+            )
+            with database.reader.begin() as connection:
+                done = queue_notes.up_to(connection, queue)
+            with closing(entries_of(path)) as entries:
+                piece = [*islice((entry for entry in entries if entry.number > done), rows_max)]
+            if piece:
+                self._stored[path] += self._store(database, path, queue, piece)
+            if len(piece) == rows_max:
+                return True
+            path.unlink()
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            self._log_trouble(path, error)
+            return False
+        if stored := self._stored.pop(path, 0):
+            log.info("Stored %d readings that a stop had left in %s", stored, path.name)
+        return False
 
-    def _store_piece(
-        self, database: Database, path: Path, queue: str, piece: Sequence[Entry]
-    ) -> int:
+    def _store(self, database: Database, path: Path, queue: str, piece: Sequence[Entry]) -> int:
         """Store the entries that are not settled yet, in one transaction; how many were stored."""
         with database.commit() as connection:
             if not path.exists():

@@ -13,8 +13,8 @@ left. With ACK=committed it then waits for some milliseconds at most (`CommitDel
 each request of what has become of its reading.
 """
 
+import atexit
 import logging
-import math
 import os
 import queue
 import signal
@@ -50,7 +50,7 @@ SETTLED_LOOK_SEC = 0.05
 # What an ending process may spend on storing what it has accepted. Request ceiling (10 s) plus
 # this stays below gunicorn's graceful_timeout (30 s), and that below the unit's TimeoutStopSec.
 DRAIN_SEC = 15.0
-# How often a thread that waits looks whether the process ends without it.
+# How often a thread that collects a batch looks whether another worker has stored it.
 LOOK_SEC = 5.0
 # Where readings may wait for minutes, those that are answered after their commit wait only this
 # long for others: the default interval, so that all readings of one request go together.
@@ -99,7 +99,6 @@ class Writer:
         self._delays = False
         self._lock = threading.Lock()
         self._refuses_new = self._flushes_now = self._given_up = False
-        self._ends_by_sec = math.inf
         self._failures = 0
         self._thread: threading.Thread | None = None
         self.dead = False
@@ -175,13 +174,12 @@ class Writer:
     def start(self) -> None:
         """Start the thread; it ends after `refuse_new`, once everything is stored.
 
-        If the main thread ends without calling `close`, this thread does the same work within
-        DRAIN_SEC.
+        If the process ends without calling `close`, the interpreter calls it with DRAIN_SEC.
         """
-        # Not a daemon: however the process ends, the interpreter waits for this thread.
-        thread = threading.Thread(target=self._run, name="writer", daemon=False)
+        thread = threading.Thread(target=self._run, name="writer", daemon=True)
         thread.start()
         self._thread = thread
+        atexit.register(self.close, DRAIN_SEC)
 
     def flush_now(self) -> None:
         """Store at once from now on, without collecting a batch first."""
@@ -200,6 +198,7 @@ class Writer:
         also works when the thread was never started or has died.
         """
         deadline = self._clock() + timeout_sec
+        atexit.unregister(self.close)
         self.refuse_new()
         if self._thread is not None:
             self._thread.join(timeout_sec)
@@ -211,10 +210,6 @@ class Writer:
         while self._unemptied() and self._clock() < deadline:
             if not self.step():
                 self._pause()
-        return self._finish()
-
-    def _finish(self) -> int:
-        """Save the rest of the queue to a file, keep rejected readings; the number of the rest."""
         self._give_receipts()
         rest = self._queue.length
         if rest:
@@ -237,7 +232,6 @@ class Writer:
     def _run(self) -> None:
         try:
             # In this thread, so that the start of a worker does not wait for another one.
-            self._database.prepare()
             self._leftovers.step()
             while self._unfinished():
                 self._wait_for_batch()
@@ -258,28 +252,13 @@ class Writer:
                 log.critical("Writer thread died; this worker ends and is replaced", exc_info=True)
             finally:
                 self._end_worker()
-        finally:
-            if self._is_left_alone:
-                self._finish()
 
     def _unfinished(self) -> bool:
-        if self._is_left_alone and self._ends_by_sec == math.inf:
-            self._ends_by_sec = self._clock() + DRAIN_SEC
-            self.refuse_new()
         if not self._refuses_new:
             return True
         # A `submit` that began before `refuse_new` may still be queueing its reading.
         with self._lock:
-            in_time = self._clock() < self._ends_by_sec
-            return self._unemptied() and not self._given_up and in_time
-
-    @property
-    def _is_left_alone(self) -> bool:
-        """Whether the process ends without `close`: its main thread has ended, for any reason.
-
-        The interpreter then waits for this thread, and no other thread stops it.
-        """
-        return not threading.main_thread().is_alive()
+            return self._unemptied() and not self._given_up
 
     def _wait_for_batch(self) -> None:
         """Sleep while this worker's queue is empty, then until the commit delay is over.
@@ -324,8 +303,7 @@ class Writer:
 
     def _may_wait(self) -> bool:
         """Whether the queue holds readings, but no whole batch, and no stop makes it urgent."""
-        hurries = self._flushes_now or self._is_left_alone
-        return 0 < self._queue.length < self._settings.batch_max_rows and not hurries
+        return 0 < self._queue.length < self._settings.batch_max_rows and not self._flushes_now
 
     def _sleep(self, wait_sec: float) -> bool:
         """Wait for so long; whether this thread was woken before."""
