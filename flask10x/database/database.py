@@ -66,14 +66,6 @@ class Database:
             self._connections.begin(connection)
             yield connection
 
-    def prepare(self) -> None:
-        """Make what waiting for a commit needs, so that a writer never lacks it later.
-
-        Raises RuntimeError when the system has no thread.
-        """
-        if self._lock is not None:
-            self._lock.prepare()
-
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Hold the commit lock: no other commit of any process begins or is under way.

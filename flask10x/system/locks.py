@@ -9,8 +9,6 @@ import os
 import struct
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from gettext import gettext as _
@@ -29,6 +27,9 @@ from flask10x.system import disk
 # for one.
 FIRST_WAIT_SEC = 0.001
 LONGEST_WAIT_SEC = 0.02
+# The fair lock is held for milliseconds: a request looks again after an eighth of its time so far.
+FIRST_FAIR_WAIT_SEC = 0.0002
+FAIR_WAIT_SHARE = 1 / 8
 
 
 def lock_path(database: Path, name: str) -> Path:
@@ -150,148 +151,14 @@ def _line_in(fd: int) -> str:
     return os.pread(fd, 200, 0).decode(errors="replace").strip()
 
 
-class BlockingCall:
-    """Makes a blocking call in a thread of its own, so that other threads can wait with a limit.
-
-    `prepare` or the first `wait` makes the thread. One thread at a time may call `wait`.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        call: Callable[[], None],
-        give_back: Callable[[], None],
-        end: Callable[[], None],
-    ) -> None:
-        """`give_back` undoes an unwanted result of `call`; `end` is called by `close`."""
-        self._name = name
-        self._call, self._give_back, self._end = call, give_back, end
-        self._changed = threading.Condition(threading.Lock())
-        self._thread: threading.Thread | None = None
-        self.busy = False
-        """Whether the call is under way."""
-        self._has_waiter = False
-        self._closed = False
-        self._error: Exception | None = None
-
-    def prepare(self) -> None:
-        """Make the thread now; raises RuntimeError if the system has none."""
-        with self._changed:
-            self._make_thread()
-
-    def wait(self, timeout_sec: float) -> bool:
-        """Return whether the call has returned within the time; raises its exception.
-
-        After False the call goes on; its result is for the next `wait`, or is given back. Raises
-        RuntimeError if there is no thread and the system has none; then nothing has begun.
-        """
-        with self._changed:
-            if not self.busy:
-                self._make_thread()
-                self.busy = True
-                self._changed.notify_all()
-            self._has_waiter = True
-            try:
-                self._changed.wait_for(lambda: not self.busy, timeout_sec)
-            finally:
-                self._has_waiter = False
-            if self.busy:
-                return False
-            if self._error is not None:
-                raise self._error
-            return True
-
-    def close(self) -> None:
-        """Call `end`, now or as soon as the current call has returned."""
-        with self._changed:
-            self._closed = True
-            if not self.busy:
-                self._end()
-            self._changed.notify_all()
-
-    def _make_thread(self) -> None:
-        if self._thread is None:
-            # A daemon: a call that blocks must not keep Python from ending.
-            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            thread.start()
-            self._thread = thread
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self.busy or self._closed)
-                if not self.busy:
-                    return
-            error = None
-            try:
-                self._call()
-            except Exception as raised:
-                error = raised
-            with self._changed:
-                self._error = error
-                if error is not None or not self._has_waiter:
-                    self._give_back()
-                if self._closed:
-                    self._end()
-                # Last, because its readers take no lock and continue as soon as it is False.
-                self.busy = False
-                self._changed.notify_all()
-
-
-class ThreadLine:
-    """A fair lock for threads.
-
-    `threading.Lock` is granted to the first thread that asks, often the one that just released it.
-    """
-
-    def __init__(self) -> None:
-        self._mutex = threading.Lock()
-        self._is_taken = False
-        self._turns: deque[threading.Lock] = deque()
-
-    def enter(self, timeout_sec: float) -> bool:
-        """Return whether the turn of this thread came within the time; `leave` ends it."""
-        with self._mutex:
-            if not self._is_taken:
-                self._is_taken = True
-                return True
-            turn = threading.Lock()
-            turn.acquire()
-            self._turns.append(turn)
-        try:
-            if turn.acquire(timeout=max(0.0, timeout_sec)):
-                return True
-        except BaseException:
-            if not self._withdrawn(turn):
-                self.leave()
-            raise
-        return not self._withdrawn(turn)
-
-    def leave(self) -> None:
-        """Let the next thread in."""
-        with self._mutex:
-            if self._turns:
-                self._turns.popleft().release()
-            else:
-                self._is_taken = False
-
-    def _withdrawn(self, turn: threading.Lock) -> bool:
-        """Leave the line; False if the turn had just come."""
-        with self._mutex:
-            if turn not in self._turns:
-                return False
-            self._turns.remove(turn)
-            return True
-
-
 # The lock that is granted in the order of the requests, between processes and threads.
 #
 # It consists of locks on single bytes of one file, to which nothing is written: "open file
 # description" locks of fcntl(2), Linux 3.15 and later. Byte 0 is the gate, held only while a
 # process takes a ticket. A ticket is the first byte after every locked one, locked for writing.
-# Its owner requests a read lock on all bytes from the first ticket to its own; the kernel grants it
-# in the instant in which all earlier tickets are gone, by release or by the death of their process.
-# Requests that wait are no locks yet, so they block no other request.
+# Its owner asks for a read lock on all bytes from the first ticket to its own, again and again; the
+# kernel grants it once all earlier tickets are gone, by release or by the death of their process. A
+# request that is not granted is no lock, so it blocks no other request.
 
 # `struct flock` of fcntl(2): type, whence, start, length, process. Native alignment, as C has it;
 # `q` also on 32-bit systems, where these commands take `struct flock64` (F_OFD_SETLK in
@@ -306,105 +173,80 @@ def _of(kind: int, start: int, length: int) -> bytes:
     return FLOCK.pack(kind, os.SEEK_SET, start, length, 0)
 
 
-SHUT_GATE = _of(fcntl.F_WRLCK, GATE, 1)
-OPEN_GATE = _of(fcntl.F_UNLCK, GATE, 1)
-NOTHING = _of(fcntl.F_UNLCK, GATE, TO_THE_END)
-
-
 class FairLock:
-    """One exclusive lock, first come, first served.
+    """One exclusive lock, first come, first served, between processes and between threads.
 
     Open it after the fork: a child that inherits a lock shares it. Two objects exclude each other,
-    even in one process. A process has one place among the others, and its threads line up for it.
+    even in one process.
     """
 
     def __init__(self, path: Path) -> None:
         """Open (and make) the lock file; raises OSError if the folder can't be written."""
         self.path = path
-        self._fd = opened(path)
-        self._threads = ThreadLine()
-        self._turn = BlockingCall(path.stem, self._wait_for_turn, self._give_back, self._close_file)
-        self._ticket = 0
-        self._held = False
-
-    def prepare(self) -> None:
-        """Make the thread in which this process waits, so that it never lacks one.
-
-        Raises RuntimeError if the system has none.
-        """
-        self._turn.prepare()
+        # Each request has an open file of its own, because the kernel grants locks to open files.
+        # One is kept, so that a writer without rivals never lacks a descriptor.
+        self._spare: list[int] = [opened(path)]
+        self._holding: int | None = None
 
     def acquire(self, timeout_sec: float) -> None:
         """Take the lock; raises LockTimeout if its turn did not come within the time.
 
-        The place in the line is kept for the next request of this object, and given up if its turn
-        comes without a request.
+        Raises OSError if threads of this process wait and it has no descriptor for one more.
         """
-        deadline_sec = time.monotonic() + timeout_sec
-        if not self._threads.enter(timeout_sec):
-            raise timed_out(self.path, timeout_sec)
+        began_sec = time.monotonic()
         try:
-            if self._turn.busy or not self._taken_at_once():
-                remaining_sec = max(0.0, deadline_sec - time.monotonic())
-                if not self._turn.wait(remaining_sec):
+            fd = self._spare.pop()
+        except IndexError:
+            fd = opened(self.path)
+
+        def lock(request: bytes) -> None:
+            """Wait until the kernel grants the request."""
+            while True:
+                with suppress(BlockingIOError):
+                    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, request)
+                    return
+                waited_sec = time.monotonic() - began_sec
+                if waited_sec >= timeout_sec:
                     raise timed_out(self.path, timeout_sec)
-            self._held = True
+                pause_sec = max(FIRST_FAIR_WAIT_SEC, waited_sec * FAIR_WAIT_SHARE)
+                time.sleep(min(pause_sec, LONGEST_WAIT_SEC, timeout_sec - waited_sec))
+
+        try:
+            lock(_of(fcntl.F_WRLCK, GATE, 1))
+            ticket = FIRST_TICKET
+            while True:
+                # The kernel names one of several locks in the way.
+                request = _of(fcntl.F_WRLCK, ticket, TO_THE_END)
+                answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, request)
+                kind, _, start, length, _ = FLOCK.unpack(answer)
+                if kind == fcntl.F_UNLCK:
+                    break
+                ticket = start + length
+            lock(_of(fcntl.F_WRLCK, ticket, 1))
+            lock(_of(fcntl.F_UNLCK, GATE, 1))
+            if before := ticket - FIRST_TICKET:
+                lock(_of(fcntl.F_RDLCK, FIRST_TICKET, before))
         except BaseException:
-            # A turn that has not come yet is given back when it comes.
-            if not self._turn.busy:
-                self._give_back()
-            self._threads.leave()
+            self._give_back(fd)
             raise
+        self._holding = fd
 
     def release(self) -> None:
         """Free the lock; harmless if it is not held."""
-        if self._held:
-            self._held = False
-            self._give_back()
-            self._threads.leave()
+        fd, self._holding = self._holding, None
+        if fd is not None:
+            self._give_back(fd)
 
     def close(self) -> None:
-        """Close the file, which frees the lock too; a place in the line lasts until its turn."""
-        self._turn.close()
+        """Close the file, which frees the lock too."""
+        self.release()
+        while self._spare:
+            os.close(self._spare.pop())
 
-    def _taken_at_once(self) -> bool:
-        """Return whether the lock was free; if not, `_wait_for_turn` continues from here."""
-        try:
-            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, SHUT_GATE)
-        except BlockingIOError:
-            return False
-        self._take_ticket()
-        return self._ticket == FIRST_TICKET
-
-    def _take_ticket(self) -> None:
-        """Lock the first byte after every locked one, and open the gate, which this holds."""
-        ticket = FIRST_TICKET
-        while True:
-            # The kernel names one of several locks in the way.
-            request = _of(fcntl.F_WRLCK, ticket, TO_THE_END)
-            answer = fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, request)
-            kind, _, start, length, _ = FLOCK.unpack(answer)
-            if kind == fcntl.F_UNLCK:
-                break
-            ticket = start + length
-        fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _of(fcntl.F_WRLCK, ticket, 1))
-        self._ticket = ticket
-        fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, OPEN_GATE)
-
-    def _wait_for_turn(self) -> None:
-        """Wait without a limit for the gate and the turn; it runs in a thread of its own."""
-        if not self._ticket:
-            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLKW, SHUT_GATE)
-            self._take_ticket()
-        if before := self._ticket - FIRST_TICKET:
-            all_before = _of(fcntl.F_RDLCK, FIRST_TICKET, before)
-            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLKW, all_before)
-
-    def _give_back(self) -> None:
-        fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, NOTHING)
-        self._ticket = 0
-
-    def _close_file(self) -> None:
-        with suppress(OSError):
-            os.close(self._fd)
-        self._fd = -1
+    def _give_back(self, fd: int) -> None:
+        """Free all that this open file holds, and keep one for the next request."""
+        if self._spare:
+            os.close(fd)
+            return
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _of(fcntl.F_UNLCK, GATE, TO_THE_END))
+        self._spare.append(fd)

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from flask10x.errors import LockTimeout
-from flask10x.system.locks import FLOCK, GATE, SHUT_GATE, FairLock, lock_path
+from flask10x.system.locks import FLOCK, FairLock, lock_path
+from tests.support.tickets import tickets
 
 # Asks when it reads a line, notes its name once it has the lock, and holds it until the next line.
 ASK = """
@@ -38,7 +39,8 @@ IN_THE_GATE = """
 import fcntl, os, sys
 from flask10x.system import locks
 fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
-fcntl.fcntl(fd, fcntl.F_OFD_SETLK, locks.SHUT_GATE)
+gate = locks.FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, locks.GATE, 1, 0)
+fcntl.fcntl(fd, fcntl.F_OFD_SETLK, gate)
 if sys.argv[2] == "ticket":
     ticket = locks.FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 1, 1, 0)
     fcntl.fcntl(fd, fcntl.F_OFD_SETLK, ticket)
@@ -148,18 +150,6 @@ def ask(path: Path) -> Iterator[Callable[..., Asker]]:
         yield started
 
 
-def tickets(path: Path) -> set[int]:
-    """Which bytes are held as tickets, as an outsider sees them."""
-    held: set[int] = set()
-    with path.open("rb") as file:
-        for byte in range(1, 100):
-            asked = FLOCK.pack(fcntl.F_RDLCK, 0, byte, 1, 0)
-            kind, *_rest = FLOCK.unpack(fcntl.fcntl(file, fcntl.F_OFD_GETLK, asked))
-            if kind != fcntl.F_UNLCK:
-                held.add(byte)
-    return held
-
-
 def wait_until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + PATIENCE_SEC
     while not condition():
@@ -169,10 +159,6 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 def wait_for_tickets(path: Path, count: int) -> None:
     wait_until(lambda: len(tickets(path)) == count)
-
-
-def wait_for_threads(lock: FairLock, count: int) -> None:
-    wait_until(lambda: len(lock._threads._turns) == count)
 
 
 def wait_for_size(path: Path, size: int) -> None:
@@ -301,7 +287,7 @@ def test_two_objects_of_a_process_exclude_each_other(lock: FairLock, other: Fair
         lock.acquire(0)
 
 
-def test_threads_of_one_object_get_it_in_their_order(lock: FairLock) -> None:
+def test_threads_of_one_object_get_it_in_their_order(path: Path, lock: FairLock) -> None:
     got: list[int] = []
 
     def take(number: int) -> None:
@@ -314,7 +300,7 @@ def test_threads_of_one_object_get_it_in_their_order(lock: FairLock) -> None:
     for number in range(5):
         threads.append(threading.Thread(target=take, args=(number,)))
         threads[-1].start()
-        wait_for_threads(lock, number + 1)
+        wait_for_tickets(path, number + 2)
     with pytest.raises(LockTimeout):
         lock.acquire(0.001)
     lock.release()
@@ -324,62 +310,20 @@ def test_threads_of_one_object_get_it_in_their_order(lock: FairLock) -> None:
     assert got == [0, 1, 2, 3, 4]
 
 
-def test_who_gave_up_keeps_its_place_for_the_next_request(
-    path: Path, lock: FairLock, other: FairLock, ask: Callable[..., Asker]
-) -> None:
-    lock.acquire(0)
-    with pytest.raises(LockTimeout):
-        other.acquire(0.001)
-    wait_for_tickets(path, 2)
-    (later,) = lined_up(path, ask, "a")
-    got = threading.Thread(target=other.acquire, args=(PATIENCE_SEC,))
-    got.start()
-
-    lock.release()
-    got.join()
-
-    assert not path.with_suffix(".order").exists()
-    other.release()
-    pass_on(later)
-
-
 def test_a_request_that_was_given_up_delays_no_other(
     path: Path, lock: FairLock, other: FairLock, ask: Callable[..., Asker]
 ) -> None:
     lock.acquire(0)
     with pytest.raises(LockTimeout):
         other.acquire(0.001)
-    wait_for_tickets(path, 2)
+    assert tickets(path) == {1}
     (later,) = lined_up(path, ask, "a")
 
     lock.release()
     pass_on(later)
 
     wait_for_tickets(path, 0)
-    # Its own thread may still be about to see that.
     other.acquire(PATIENCE_SEC)
-
-
-def test_closing_while_a_wait_is_pending_frees_the_place_in_its_turn(
-    path: Path, lock: FairLock, ask: Callable[..., Asker]
-) -> None:
-    lock.acquire(0)
-    closing_one = FairLock(path)
-    with pytest.raises(LockTimeout):
-        closing_one.acquire(0.001)
-    wait_for_tickets(path, 2)
-    closing_one.close()
-    (later,) = lined_up(path, ask, "a")
-
-    lock.release()
-    pass_on(later)
-
-    wait_for_tickets(path, 0)
-    thread = closing_one._turn._thread
-    assert thread is not None
-    thread.join(PATIENCE_SEC)
-    assert not thread.is_alive()
-    assert closing_one._fd == -1
 
 
 def test_closing_frees_it(lock: FairLock, other: FairLock) -> None:
@@ -399,11 +343,20 @@ def test_it_is_given_back_once(lock: FairLock, other: FairLock) -> None:
         lock.acquire(0)
 
 
-def test_without_rivals_there_is_no_thread(lock: FairLock, other: FairLock) -> None:
-    for each in (lock, other):
-        each.acquire(0)
-        each.release()
-        assert each._turn._thread is None
+def test_threads_that_wait_leave_no_open_file_behind(lock: FairLock) -> None:
+    def opened() -> int:
+        return len([*Path("/proc/self/fd").iterdir()])
+
+    before = opened()
+    lock.acquire(0)
+    for _ in range(3):
+        with pytest.raises(LockTimeout):
+            lock.acquire(0.001)
+    lock.release()
+
+    assert opened() == before
+    lock.close()
+    assert opened() == before - 1
 
 
 def test_nothing_is_written(path: Path, lock: FairLock, other: FairLock) -> None:
@@ -426,13 +379,13 @@ def test_an_interrupted_request_leaves_the_lock_free(
 ) -> None:
     """Ctrl+C in the middle of a command's commit."""
 
-    def interrupted(_timeout_sec: float) -> bool:
+    def interrupted(_sec: float) -> None:
         raise KeyboardInterrupt
 
     holder = FairLock(path)
     holder.acquire(0)
     with monkeypatch.context() as patch:
-        patch.setattr(lock._turn, "wait", interrupted)
+        patch.setattr(time, "sleep", interrupted)
         with pytest.raises(KeyboardInterrupt):
             lock.acquire(1)
     holder.release()
@@ -441,19 +394,20 @@ def test_an_interrupted_request_leaves_the_lock_free(
 
 
 def test_an_error_of_the_kernel_reaches_who_asks(
-    lock: FairLock, other: FairLock, monkeypatch: pytest.MonkeyPatch
+    path: Path, lock: FairLock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_: object) -> None:
-        raise OSError(37, "No locks available")
+    real = fcntl.fcntl
 
+    def refused(fd: int, command: int, request: bytes) -> object:
+        if command == fcntl.F_OFD_SETLK and FLOCK.unpack(request)[0] == fcntl.F_WRLCK:
+            raise OSError(37, "No locks available")
+        return real(fd, command, request)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "fcntl", refused)
+        with pytest.raises(OSError, match="No locks available"):
+            lock.acquire(PATIENCE_SEC)
     lock.acquire(0)
-    monkeypatch.setattr(other._turn, "_call", refused)
-    with pytest.raises(OSError, match="No locks available"):
-        other.acquire(PATIENCE_SEC)
-    monkeypatch.undo()
-    monkeypatch.setattr(other._turn, "_call", other._wait_for_turn)
-    lock.release()
-    other.acquire(PATIENCE_SEC)
 
 
 def contend(path: Path, kills: int, seed: int) -> int:
@@ -489,7 +443,3 @@ def test_there_are_never_two_holders_whichever_process_is_killed(path: Path) -> 
 @pytest.mark.parametrize("seed", range(10))
 def test_there_are_never_two_holders_in_a_hundred_kills(path: Path, seed: int) -> None:
     assert contend(path, kills=100, seed=seed)
-
-
-def test_the_gate_is_a_byte_of_its_own() -> None:
-    assert FLOCK.unpack(SHUT_GATE)[2:4] == (GATE, 1)
