@@ -11,7 +11,8 @@ the newest one is stored where the engine keeps the last id of a table, in a pag
 of a reading changes anyway (`database/queue_notes.py`).
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from hashlib import blake2b
 from itertools import islice
 from typing import Any
@@ -27,11 +28,14 @@ from sqlalchemy import (
     select,
     tuple_,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
 from flask10x.database import dialects
+from flask10x.database.database import Database
 from flask10x.database.expressions import LATER, number_of, upsert
 from flask10x.database.tables import accepted_keys
 from flask10x.recording.entry import Entry
+from flask10x.system import clock
 
 # With 128 bits no two keys have the same digest, even if a sender constructs them.
 DIGEST_BYTES = 16
@@ -101,6 +105,26 @@ def accepted_ms_by_key(connection: Connection, keys: Collection[str]) -> dict[st
     Keys without a stored reading are left out. Raises sqlalchemy.exc.DBAPIError.
     """
     return {row.digest.hex(): row.at for row in _rows(connection, keys)}
+
+
+def repeated(database: Database, windows: Mapping[str, int]) -> set[str]:
+    """The keys of readings that, if they come now, repeat one that is stored.
+
+    Each key has its window, as in `Writer.submit`. It is for an answer that does not wait for the
+    commit, which alone decides: a repeat of a reading that still waits, or of a database that can't
+    be read, is not recognised here.
+    """
+    if not windows:
+        return set()
+    now_ms = clock.now_ms()
+    with suppress(SQLAlchemyError), database.reader.begin() as connection:
+        accepted_ms = accepted_ms_by_key(connection, windows)
+        return {
+            key
+            for key, window_ms in windows.items()
+            if is_repeat(accepted_ms.get(key), now_ms, window_ms)
+        }
+    return set()
 
 
 class AcceptedKeys:

@@ -52,8 +52,6 @@ def warnings_of(endpoint: str) -> str:
 # the order of the numbers, by which `database/queue_notes.py` notes what is stored.
 
 FILES = "leftover-*.jsonl"
-# Every line of an entry with a key has this, and hardly any other line.
-KEYED = b'"key":'
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 

@@ -30,7 +30,7 @@ from errno import ENOSPC
 
 from flask10x.config.settings import Settings
 from flask10x.errors import QueueFull, QueueUnreadable
-from flask10x.recording.entry import KEYED, Entry, entry_in, line_of
+from flask10x.recording.entry import Entry, entry_in, line_of
 from flask10x.system.gauges import SLOTS, Gauges, Slot, numbers
 
 # Every file begins with this; another layout has another number.
@@ -196,16 +196,6 @@ class SharedQueue:
         first = self.marks.settled + 1
         last = min(self.marks.appended, self.marks.settled + rows_max)
         return [self._entry(number, place) for number, place in self._places_of(first, last)]
-
-    def keyed(self, first: int, last: int) -> list[Entry]:
-        """The entries with a key between these two that still exist; raises OSError."""
-        entries = []
-        for number, place in self._places_of(first, last):
-            if KEYED in place:
-                # A missing entry is settled, and another one may have its place.
-                with suppress(QueueUnreadable):
-                    entries.append(self._entry(number, place))
-        return entries
 
     def try_up_to(self, number: int) -> None:
         """Mark that a transaction begins with the entries up to this one."""

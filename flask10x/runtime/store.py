@@ -17,7 +17,6 @@ from flask10x.database.engine import MONITOR
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import shown_name
 from flask10x.history.view import View
-from flask10x.recording.repeats import Repeats
 from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.recording.writer import DRAIN_SEC, Writer
 from flask10x.runtime.added_stations import AddedStations
@@ -52,7 +51,6 @@ class Store:
         self.queues = slot.queues
         self.database = Database(settings, Damage(gauges))
         self.writer = Writer(settings, self.database, slot)
-        self.repeats = Repeats(self.database, self.queues)
         self.new_readings = NewReadings(self.database)
         self._closed = False
         self._stop = threading.Event()

@@ -6,6 +6,7 @@ import shlex
 import pytest
 from flask.testing import FlaskClient
 
+from flask10x.recording.writer import Writer
 from tests.contract.test_docs import LANGUAGES, example
 
 PAGE = "howto/send-late"
@@ -27,8 +28,11 @@ def answer_to(client: FlaskClient, command: str) -> object:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_shown_answers_are_the_programs(client: FlaskClient, language: str) -> None:
+def test_the_shown_answers_are_the_programs(
+    client: FlaskClient, writer: Writer, language: str
+) -> None:
     for label in ("trial", "many", "own route", "first time", "again"):
         command = example(PAGE, language, label, "sh").splitlines()[-1]
 
         assert answer_to(client, command) == json.loads(example(PAGE, language, label)), label
+        writer.step()

@@ -57,6 +57,7 @@ def test_a_thousand_of_all_kinds(running: Service) -> None:
     # The array of a station has ids too, and its own limit of bytes.
     array = [{"data": reading_of(5), "id": number} for number in range(2000, 2010)]
     assert counts(running.post("data2", array)) == (10, 0, 0)
+    running.wait_for_rows(before + 508)
     assert counts(running.post("data2", array)) == (0, 10, 0)
     assert running.post("data2", b"[{}" + b" " * 65_536 + b"]").status == 413
     running.wait_for_rows(before + 508)

@@ -69,7 +69,8 @@ class Board:
         for number, status in zip(numbers, answered, strict=True):
             if status in ("enqueued", "committed") and not again:
                 self.accepted[number] += 1
-            elif status != "duplicate":
+            # While the first one waits for its commit.
+            elif status != "duplicate" and not (again and status == "enqueued"):
                 self.surprises.append((number, status))
 
     def _send(self, numbers: list[int]) -> list[str] | None:

@@ -12,7 +12,7 @@ from flask10x.readings.batches import DATA, ENDPOINT, is_item, item_of
 from flask10x.readings.parse import InvalidReading, no_object
 from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Station, Stations
-from flask10x.recording.accepted_keys import key_of
+from flask10x.recording.accepted_keys import key_of, repeated
 from flask10x.recording.batch import Receipt
 from flask10x.recording.rejected import RejectedReading
 from flask10x.runtime.store import Store
@@ -132,9 +132,8 @@ def _begin(
 
 def _repeats(store: Store, items: Sequence[Item]) -> set[str]:
     """The keys of the items that repeat a reading which was accepted before."""
-    return store.repeats.among(
-        {item.key: item.repeat_window_ms for item in items if isinstance(item, Sent) and item.key}
-    )
+    sent = [item for item in items if isinstance(item, Sent)]
+    return repeated(store.database, {item.key: item.repeat_window_ms for item in sent if item.key})
 
 
 def _note(

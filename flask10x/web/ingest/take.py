@@ -12,6 +12,7 @@ from flask10x.readings import parse
 from flask10x.readings.parse import Reading, near_names
 from flask10x.readings.stations import Station
 from flask10x.readings.times import iso_text
+from flask10x.recording.accepted_keys import repeated
 from flask10x.recording.batch import Receipt
 from flask10x.recording.rejected import RejectedReading
 from flask10x.runtime.store import Store
@@ -154,7 +155,7 @@ def queue(
     # With a receipt the commit recognises repeats; an uncommitted original does not count there.
     if receipt is None and is_repeat(store, sent, repeats):
         store.gauges.note_received(endpoint, clock.monotonic_ms())
-        return repeated(sent.station)
+        return duplicate(sent.station)
     try:
         waiting = store.writer.submit(reading, receipt, sent.key, sent.repeat_window_ms)
     except (QueueFull, WriterClosed) as error:
@@ -168,7 +169,7 @@ def is_repeat(store: Store, sent: Sent, repeats: Collection[str] | None) -> bool
     if not sent.key:
         return False
     if repeats is None:
-        return bool(store.repeats.among({sent.key: sent.repeat_window_ms}))
+        repeats = repeated(store.database, {sent.key: sent.repeat_window_ms})
     return sent.key in repeats
 
 
@@ -199,7 +200,7 @@ def answer(store: Store, queued: Queued, timeout_sec: float, level: int = loggin
         details = {"database": receipt.refusal[:SHOWN_REASON_CHARS]}
         return Outcome({"error": "refused by the database", "details": details}, 400)
     if receipt.is_duplicate:
-        return repeated(station)
+        return duplicate(station)
     return _accepted(store, queued)
 
 
@@ -236,7 +237,7 @@ def _accepted(store: Store, queued: Queued) -> Outcome:
     return Outcome({"status": ack})
 
 
-def repeated(station: Station) -> Outcome:
+def duplicate(station: Station) -> Outcome:
     """The answer to a repeat, which is not stored again."""
     log.info("/%s OK %s", station.endpoint, DUPLICATE)
     return Outcome({"status": DUPLICATE})

@@ -261,6 +261,7 @@ def test_one_id_is_one_reading(
     for _ in range(2):
         answer = client.post(DOOR, json=body).json or {}
         assert answer["results"][1] == {"status": "duplicate"}
+        writer.step()
     assert (answer["accepted"], answer["duplicate"], answer["refused"]) == (0, 4, 1)
     assert len(stored(writer, database)) == 2
     assert client.post(DOOR, json=body[:1]).json == {
@@ -280,6 +281,7 @@ def test_a_key_of_a_batch_is_one_for_each_of_its_items(
     for accepted, body in ((2, [item(), item()]), (1, [item(), item(), item()])):
         answer = client.post(DOOR, json=body, headers=headers).json or {}
         assert answer["accepted"] == accepted
+        writer.step()
     assert len(stored(writer, database)) == 3
     wrong = client.post(DOOR, json=[item()], headers={"Idempotency-Key": "k" * 256})
     assert (wrong.status_code, (wrong.json or {})["details"]) == (
