@@ -8,13 +8,12 @@ functions: a master with one worker never loads it.
 
 import gc
 import logging
-import math
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -39,7 +38,7 @@ from flask10x.server.in_force import (
     read_settings_again,
 )
 from flask10x.server.replacing import WORKER_FAILED, Replacing
-from flask10x.server.systemd import Reporting, Systemd, Writing
+from flask10x.server.systemd import Reporting, Systemd
 from flask10x.server.worker import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SEC, Worker
 from flask10x.system import limits, logs, units, uploads
 from flask10x.system.background import About, Background
@@ -199,30 +198,14 @@ def _unwatched() -> Iterator[None]:
     _systemd.say("STATUS=starts")
 
 
-def _writing() -> Writing:
-    """What `Reporting` asks of the readings that wait."""
-    return Writing(
-        queues=None if _queue_file is None else _queue_file.queues,
-        # A server may wait for a standby, for as long as that is away.
-        may_wait_sec=_in_force.settings.commit_interval_sec if _engine.is_file else math.inf,
-        is_halted=Damage(_gauges).halted,
-    )
-
-
 def _tell(level: int, line: str) -> None:
     """Write a line of the master to the log, and from WARNING up to stderr.
 
     The log is closed again at once: its thread and its lock would not survive the next fork.
     """
-    try:
-        logs.configure(_in_force.settings, make_folder=not (_engine.is_file and _missing))
-        log.log(level, "%s", line)
-        logs.shutdown()
-    except Exception:
-        # The system may have no thread for the log.
-        logs.shutdown()
-        logs.write_line(_in_force.settings, level, line)
-        sys.stderr.write(f"flask10x: {line}\n")
+    logs.configure(_in_force.settings, make_folder=not (_engine.is_file and _missing))
+    log.log(level, "%s", line)
+    logs.shutdown()
 
 
 def _warn(lines: Iterable[str]) -> None:
@@ -324,7 +307,7 @@ def when_ready(server: Any) -> None:
     """In the master, which listens and is about to fork: greet with the address of the pages."""
     global _replacing, _reporting  # noqa: PLW0603
     _replacing = Replacing(server, _gauges, lambda line: _tell(logging.WARNING, line))
-    _reporting = Reporting(server, _systemd, _gauges, _writing)
+    _reporting = Reporting(server, _systemd, _gauges)
     if workers > 1:
         _compile_templates()
     # Loaded modules stay to the end. Without this the collector visits them all again at the end of
@@ -427,9 +410,7 @@ def on_exit(_server: Any) -> None:
     if _queue_file.queues.not_empty():
         # Into files, because memory does not survive a reboot.
         try:
-            # There may be no thread for the log; then only stderr has the lines.
-            with suppress(RuntimeError):
-                logs.configure(_in_force.settings)
+            logs.configure(_in_force.settings)
             from flask10x.database.database import Database  # noqa: PLC0415
             from flask10x.recording.leftovers import Leftovers  # noqa: PLC0415
 

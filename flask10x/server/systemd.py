@@ -9,10 +9,8 @@ import socket
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
-from flask10x.recording.shared_queue import SharedQueues
 from flask10x.system.gauges import Gauges
 
 # systemd reads what is sent at once, unless the machine is busy.
@@ -22,9 +20,6 @@ PINGS = 4
 # Gunicorn kills a worker that has been silent for half of this, its `timeout`. It can't end one
 # that waits in the kernel.
 SILENT_WORKER_SEC = 60.0
-# A worn card may take half a minute for one commit, and a restart would not make it faster. This is
-# for a thread that waits for something that never comes.
-STUCK_SEC = 600.0
 # A worker that does not get ready after a reload is replaced meanwhile, and for longer no
 # `systemctl reload` has to wait.
 RELOAD_WITHIN_SEC = 60.0
@@ -55,18 +50,6 @@ class Systemd:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class Writing:
-    """What the master knows of the readings that wait."""
-
-    queues: SharedQueues | None
-    """None while there is no database."""
-    may_wait_sec: float
-    """How long readings wait for others; infinity where a server may keep a commit waiting."""
-    is_halted: bool
-    """Whether nothing may be written, and a restart would not help."""
-
-
 class Reporting:
     """Reports to systemd how a master is that listens."""
 
@@ -75,14 +58,11 @@ class Reporting:
         server: Any,
         systemd: Systemd,
         gauges: Gauges,
-        writing: Callable[[], Writing],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`server` is gunicorn's arbiter; from now on it calls these methods. `clock`: seconds."""
         self._server, self._systemd, self._gauges = server, systemd, gauges
-        self._writing, self._clock = writing, clock
-        self._settled: dict[int, tuple[int, float]] = {}
-        """Of each queue with readings the last settled one, and since when it is the last."""
+        self._clock = clock
         self._is_ready = False
         self._reload_until_sec: float | None = None
         self._next_ping_sec = 0.0
@@ -132,7 +112,6 @@ class Reporting:
         try:
             yield
         finally:
-            self._settled = {}
             if is_watched:
                 self._systemd.say(f"WATCHDOG_USEC={self._systemd.watchdog_us}", "WATCHDOG=1")
 
@@ -149,19 +128,6 @@ class Reporting:
             with suppress(OSError, ValueError):
                 if self._clock() - worker.tmp.last_update() > SILENT_WORKER_SEC:
                     return f"no sign of life from worker {worker.pid}"
-        writing, now_sec = self._writing(), self._clock()
-        former, self._settled = self._settled, {}
-        # Where storing fails it is tried again for ever: a restart would meet the same.
-        has_trouble = any(slot.trouble for slot in self._gauges.slots)
-        if writing.queues is None or writing.is_halted or has_trouble:
-            return ""
-        for number in writing.queues.not_empty():
-            settled = writing.queues[number].marks.settled
-            before, since_sec = former.get(number, (settled, now_sec))
-            self._settled[number] = settled, since_sec if before == settled else now_sec
-        since_sec = min((since_sec for _, since_sec in self._settled.values()), default=now_sec)
-        if (waits_sec := now_sec - since_sec) > writing.may_wait_sec + STUCK_SEC:
-            return f"readings wait for {waits_sec:.0f} s and none is stored"
         return ""
 
     def _status(self) -> str:

@@ -1,6 +1,5 @@
 """What systemd hears of a master, by its socket; with real ones it is in `faults/test_frozen`."""
 
-import math
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,17 +8,13 @@ from types import SimpleNamespace
 import pytest
 
 from flask10x.readings.stations import BUILT_IN
-from flask10x.recording.shared_queue import SharedQueues
 from flask10x.server.systemd import (
     RELOAD_WITHIN_SEC,
     SILENT_WORKER_SEC,
-    STUCK_SEC,
     Reporting,
     Systemd,
-    Writing,
 )
 from flask10x.system.gauges import Gauges
-from tests.recording.test_shared_queue import entry
 
 PID = 4711
 WATCHDOG_SEC = 120
@@ -36,15 +31,13 @@ class Worker:
 
 
 class Bench:
-    """A master with two workers, its clock, its queues, and systemd's socket."""
+    """A master with two workers, its clock, and systemd's socket."""
 
     def __init__(self, heard: socket.socket) -> None:
         self.now_sec = 5000.0
         self.heard = heard
         self.murdered = self.stopped = 0
         self.gauges = Gauges(BUILT_IN.by_endpoint)
-        self.queues = SharedQueues.anonymous(100)
-        self.writing = Writing(self.queues, may_wait_sec=0.1, is_halted=False)
         self.server = SimpleNamespace(WORKERS={}, murder_workers=self.murder, stop=self.stop)
         self.environ = {
             "NOTIFY_SOCKET": heard.getsockname(),
@@ -52,9 +45,7 @@ class Bench:
             "WATCHDOG_PID": str(PID),
         }
         self.systemd = Systemd(self.environ, PID)
-        self.reporting = Reporting(
-            self.server, self.systemd, self.gauges, lambda: self.writing, lambda: self.now_sec
-        )
+        self.reporting = Reporting(self.server, self.systemd, self.gauges, lambda: self.now_sec)
         self.fork(0, 1)
 
     def murder(self) -> None:
@@ -90,12 +81,6 @@ class Bench:
             self.server.murder_workers()
             said += self.said()
         return said
-
-    def put(self) -> None:
-        """A reading that waits."""
-        self.queues[0].use()
-        self.queues[0].claim()
-        self.queues[0].append(entry(1))
 
 
 @pytest.fixture
@@ -162,54 +147,6 @@ def test_no_sign_of_life_from_a_worker_and_no_worker_are_not_well(ready: Bench) 
     assert ready.turns(WATCHDOG_SEC) == []
 
 
-def test_a_slow_card_is_no_reason(ready: Bench) -> None:
-    ready.put()
-    assert ready.turns(STUCK_SEC) == ["WATCHDOG=1"] * int(STUCK_SEC / WATCHDOG_SEC * 4)
-
-
-def test_readings_that_wait_for_ten_minutes_are_not_well(ready: Bench) -> None:
-    ready.put()
-    ready.turns(STUCK_SEC + 10)
-    assert ready.turns(WATCHDOG_SEC) == []
-    ready.queues[0].settle(1)
-    assert "WATCHDOG=1" in ready.turns(WATCHDOG_SEC)
-
-
-def test_readings_that_come_and_are_stored_are_well(ready: Bench) -> None:
-    ready.put()
-    for number in range(1, 30):
-        ready.queues[0].append(entry(number))
-        assert ready.turns(60) == ["WATCHDOG=1"] * 2
-        ready.queues[0].settle(number)
-
-
-@pytest.mark.parametrize(
-    "writing",
-    [
-        {"is_halted": True},
-        # A server waits for a standby for as long as that is away.
-        {"may_wait_sec": math.inf},
-        {"queues": None},
-    ],
-)
-def test_where_a_restart_would_not_help_it_is_no_reason(
-    ready: Bench, writing: dict[str, object]
-) -> None:
-    ready.put()
-    of = {"queues": ready.queues, "may_wait_sec": 0.1, "is_halted": False} | writing
-    ready.writing = Writing(**of)  # type: ignore[arg-type]
-    assert len(ready.turns(STUCK_SEC * 3)) == STUCK_SEC * 3 / WATCHDOG_SEC * 4
-
-
-def test_a_card_that_refuses_is_tried_again_for_ever(ready: Bench) -> None:
-    ready.put()
-    ready.gauges.slot(1).trouble = 1
-    assert len(ready.turns(STUCK_SEC * 3)) == STUCK_SEC * 3 / WATCHDOG_SEC * 4
-    # It counts from here on.
-    ready.gauges.slot(1).trouble = 0
-    assert len(ready.turns(STUCK_SEC)) == STUCK_SEC / WATCHDOG_SEC * 4
-
-
 def test_a_reload_ends_when_its_workers_serve(ready: Bench) -> None:
     ready.reporting.begin_reload()
     first, second = ready.said()
@@ -230,7 +167,6 @@ def test_a_reload_does_not_wait_for_ever(ready: Bench) -> None:
 
 
 def test_a_migration_may_take_hours(ready: Bench) -> None:
-    ready.put()
     with ready.reporting.away():
         assert ready.said() == ["WATCHDOG_USEC=0"]
         ready.now_sec += 10_000
